@@ -1,0 +1,147 @@
+/** Encoding and decoding of messages. Layout and limits: PROTOCOL.md. */
+import { Packr } from 'msgpackr'
+import { messageOf, WalcastError } from '../src/errors.ts'
+import { checksumHex, xxh64 } from '../src/xxh64.ts'
+import {
+  HEADER_BYTES,
+  MAX_BODY_BYTES,
+  MAX_MESSAGE_BYTES,
+  MAX_PAGES,
+  MAX_PAYLOAD_BYTES,
+  MAX_SUMS,
+} from './limits.ts'
+import { type Body, MESSAGES, type Message, type MessageType, TYPE_BY_CODE } from './messages.ts'
+
+const MAGIC = 0x57434153
+const VERSION = 1
+const CHECKSUM_BYTES = 8
+const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
+
+/**
+ * Encodes a message whose payload is written in place by `fill` (exactly `payloadBytes` long).
+ * Throws MESSAGE_TOO_LARGE past the limits: that is a bug of the caller.
+ */
+export function encode<T extends MessageType>(
+  type: T,
+  body: Body<T>,
+  payloadBytes = 0,
+  fill: (payload: Buffer) => void = () => {},
+): Buffer {
+  const packed = packr.pack(body)
+  if (packed.length > MAX_BODY_BYTES) throw tooLarge(packed.length, MAX_BODY_BYTES)
+  if (payloadBytes > MAX_PAYLOAD_BYTES) throw tooLarge(payloadBytes, MAX_PAYLOAD_BYTES)
+  const message = Buffer.allocUnsafeSlow(HEADER_BYTES + packed.length + payloadBytes)
+  message.writeUInt32BE(MAGIC, 8)
+  message[12] = VERSION
+  message[13] = MESSAGES[type].code
+  message.writeUInt16BE(0, 14)
+  message.writeUInt32BE(packed.length, 16)
+  message.writeUInt32BE(payloadBytes, 20)
+  message.set(packed, HEADER_BYTES)
+  fill(message.subarray(HEADER_BYTES + packed.length))
+  message.writeBigUInt64BE(xxh64(message.subarray(CHECKSUM_BYTES), 0n), 0)
+  return message
+}
+
+/** Decodes and checks one message. Throws MESSAGE_BAD, MESSAGE_TOO_LARGE or MESSAGE_CHECKSUM; never anything else. */
+export function decode(bytes: Buffer): Message {
+  if (bytes.length > MAX_MESSAGE_BYTES) throw tooLarge(bytes.length, MAX_MESSAGE_BYTES)
+  if (bytes.length < HEADER_BYTES) throw bad(`${bytes.length} bytes are less than a header`)
+  if (bytes.readUInt32BE(8) !== MAGIC) throw bad('it does not begin as a walcast message')
+  if (bytes[12] !== VERSION) throw bad(`version ${bytes[12]} is not spoken here`)
+  const bodyBytes = bytes.readUInt32BE(16)
+  const payloadBytes = bytes.readUInt32BE(20)
+  if (bodyBytes > MAX_BODY_BYTES) throw tooLarge(bodyBytes, MAX_BODY_BYTES)
+  if (payloadBytes > MAX_PAYLOAD_BYTES) throw tooLarge(payloadBytes, MAX_PAYLOAD_BYTES)
+  if (HEADER_BYTES + bodyBytes + payloadBytes !== bytes.length) throw bad('its lengths do not add up')
+  checkSum(bytes)
+  const type = TYPE_BY_CODE.get(bytes[13])
+  if (!type || bytes.readUInt16BE(14) !== 0) throw bad(`type ${bytes[13]} is unknown`)
+  const body = unpack(bytes.subarray(HEADER_BYTES, HEADER_BYTES + bodyBytes))
+  const message = { type, body, payload: bytes.subarray(HEADER_BYTES + bodyBytes) } as Message
+  checkFields(type, body)
+  checkPayload(message)
+  return message
+}
+
+function checkSum(bytes: Buffer): void {
+  const expected = bytes.readBigUInt64BE(0)
+  const actual = xxh64(bytes.subarray(CHECKSUM_BYTES), 0n)
+  if (actual !== expected) {
+    throw new WalcastError('MESSAGE_CHECKSUM', {
+      actual: checksumHex(actual),
+      expected: checksumHex(expected),
+    })
+  }
+}
+
+function unpack(bytes: Buffer): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = packr.unpack(bytes)
+  } catch (error) {
+    throw bad(`its body is not msgpack: ${messageOf(error)}`)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad('its body is no map')
+  return value as Record<string, unknown>
+}
+
+/** Unknown keys are left alone, so that a later minor version may add some. */
+function checkFields(type: MessageType, body: Record<string, unknown>): void {
+  for (const [key, field] of Object.entries(MESSAGES[type].fields)) {
+    if (!Object.hasOwn(body, key) || !field.accepts(body[key]))
+      throw bad(`${type}.${key} is not a ${field.describe}`)
+  }
+}
+
+function checkPayload(message: Message): void {
+  const { type, payload } = message
+  switch (MESSAGES[type].payload) {
+    case 'none':
+      if (payload.length !== 0) throw bad(`${type} has no payload`)
+      return
+    case 'sums': {
+      const { sums, firstPage } = message.body as Body<'have'>
+      if (sums > MAX_SUMS || firstPage < 1 || payload.length !== sums * 8)
+        throw bad(`${type} does not hold ${sums} sums`)
+      return
+    }
+    case 'pages': {
+      const { pages, pageSize } = message.body as Body<'pages'>
+      if (pages > MAX_PAGES || pageSize === 0 || payload.length !== pagesPayloadBytes(pages, pageSize)) {
+        throw bad(`${type} does not hold ${pages} pages`)
+      }
+      checkPageNumbers(type, payload, pages)
+    }
+  }
+}
+
+function checkPageNumbers(type: MessageType, payload: Buffer, pages: number): void {
+  for (let i = 0; i < pages; i++) {
+    if (payload.readUInt32LE(4 * i) === 0) throw bad(`${type} holds page 0`)
+  }
+}
+
+/** Bytes of a payload of `pages` pages: their numbers (4 bytes each, little-endian), then their images. */
+export function pagesPayloadBytes(pages: number, pageSize: number): number {
+  return pages * (4 + pageSize)
+}
+
+/** Number of the `i`-th page (from 0) of a pages payload. */
+export function payloadPageNumber(payload: Buffer, i: number): number {
+  return payload.readUInt32LE(4 * i)
+}
+
+/** Image of the `i`-th page of a payload of `pages` pages. */
+export function payloadPage(payload: Buffer, i: number, pages: number, pageSize: number): Buffer {
+  const at = 4 * pages + i * pageSize
+  return payload.subarray(at, at + pageSize)
+}
+
+function bad(detail: string): WalcastError {
+  return new WalcastError('MESSAGE_BAD', { detail })
+}
+
+function tooLarge(bytes: number, limit: number): WalcastError {
+  return new WalcastError('MESSAGE_TOO_LARGE', { bytes, limit })
+}

@@ -1,0 +1,22 @@
+/** The hard limits of the protocol. Raising one needs a new protocol version. */
+
+/** Versions this code speaks, newest first. Offered as WebSocket subprotocols `walcast.N`. */
+export const PROTOCOL_VERSIONS = [1] as const
+export const SUBPROTOCOL_PREFIX = 'walcast.'
+
+export const HEADER_BYTES = 24
+/** Bytes of the msgpack body of any message. */
+export const MAX_BODY_BYTES = 16 * 1024
+/** Bytes of the payload of any message: pages with their numbers, or page checksums. */
+export const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
+export const MAX_MESSAGE_BYTES = HEADER_BYTES + MAX_BODY_BYTES + MAX_PAYLOAD_BYTES
+/** Page checksums in one `have` message. */
+export const MAX_SUMS = 65536
+/** Pages in one message; the payload's limit is met first for pages over 1 KiB. */
+export const MAX_PAGES = 4096
+/** Characters of any name (node, cluster, database, version). */
+export const MAX_NAME_CHARS = 128
+/** Characters of any text for people. */
+export const MAX_TEXT_CHARS = 1024
+/** Highest page number (https://sqlite.org/limits.html, "Maximum Number Of Pages In A Database File"). */
+export const MAX_PAGE_NUMBER = 4294967294

@@ -1,0 +1,144 @@
+/** The messages of the protocol: PROTOCOL.md says what each is for and when it may be sent. */
+import {
+  type BodyOf,
+  checksum,
+  count,
+  type Fields,
+  flag,
+  millis,
+  name,
+  oneOf,
+  pageNumber,
+  pageSize,
+  prose,
+} from './fields.ts'
+
+/** What the payload of a message holds. */
+export type PayloadKind = 'none' | 'pages' | 'sums'
+
+interface Definition {
+  readonly code: number
+  readonly payload: PayloadKind
+  readonly fields: Fields
+}
+
+const define = <const D extends Definition>(definition: D): D => definition
+
+export const MESSAGES = {
+  /** Replica to leader, first message: where the replica stands. */
+  hello: define({
+    code: 1,
+    payload: 'none',
+    fields: {
+      db: name,
+      node: name,
+      cluster: name,
+      epoch: count,
+      txid: count,
+      checksum,
+      pageSize,
+      pages: pageNumber,
+      version: name,
+      advertise: name,
+      lagMs: millis,
+    },
+  }),
+  /** Leader to replica, its answer: batches follow (`resume`), or the replica is to send what it has (`sync`). */
+  welcome: define({
+    code: 2,
+    payload: 'none',
+    fields: {
+      db: name,
+      node: name,
+      cluster: name,
+      epoch: count,
+      txid: count,
+      checksum,
+      pageSize,
+      pages: pageNumber,
+      version: name,
+      mode: oneOf('resume', 'sync'),
+      reason: prose,
+      heartbeatMs: millis,
+    },
+  }),
+  /** Leader to replica: one or more whole transactions, or a chunk of one. */
+  batch: define({
+    code: 3,
+    payload: 'pages',
+    fields: {
+      db: name,
+      epoch: count,
+      fromTxid: count,
+      txid: count,
+      chunk: count,
+      last: flag,
+      pageSize,
+      pages: count,
+      dbPages: pageNumber,
+      checksum,
+      noticeMs: millis,
+      noticedMs: millis,
+      sentMs: millis,
+    },
+  }),
+  /** Replica to leader: checksums of the pages it has, from `firstPage`. */
+  have: define({
+    code: 4,
+    payload: 'sums',
+    fields: { db: name, firstPage: pageNumber, sums: count, last: flag },
+  }),
+  /** Leader to replica: page images on the way to a common state. Not to be made visible before `synced`. */
+  pages: define({
+    code: 5,
+    payload: 'pages',
+    fields: {
+      db: name,
+      epoch: count,
+      pageSize,
+      pages: count,
+      pass: count,
+      remaining: count,
+      dbPages: pageNumber,
+    },
+  }),
+  /** Leader to replica: the last page images; with them the replica's state is this position. */
+  synced: define({
+    code: 6,
+    payload: 'pages',
+    fields: { db: name, epoch: count, txid: count, checksum, pageSize, pages: count, dbPages: pageNumber },
+  }),
+  /** Leader to replica: why batches cannot go on; the replica answers with `have`. */
+  resync: define({
+    code: 7,
+    payload: 'none',
+    fields: { db: name, epoch: count, pages: pageNumber, reason: prose },
+  }),
+  /** Replica to leader: what it has applied. */
+  ack: define({ code: 8, payload: 'none', fields: { db: name, epoch: count, txid: count, lagMs: millis } }),
+  /** Leader to replica, regularly: its position and clock. */
+  heartbeat: define({
+    code: 9,
+    payload: 'none',
+    fields: { db: name, epoch: count, txid: count, walBytes: count, timeMs: millis },
+  }),
+  /** Replica to leader: asks for the leader's clock. */
+  ping: define({ code: 10, payload: 'none', fields: { db: name, timeMs: millis } }),
+  pong: define({ code: 11, payload: 'none', fields: { db: name, pingMs: millis, timeMs: millis } }),
+  /** Either way, before closing: why. `code` is a key of the error catalogue. */
+  error: define({ code: 12, payload: 'none', fields: { db: name, code: name, message: prose } }),
+  /** Leader to replica: it is about to stop. */
+  stopping: define({ code: 13, payload: 'none', fields: { db: name, reason: prose } }),
+} as const satisfies Record<string, Definition>
+
+export type MessageType = keyof typeof MESSAGES
+export type Body<T extends MessageType> = BodyOf<(typeof MESSAGES)[T]['fields']>
+
+/** A decoded message. `payload` is a view into the received bytes. */
+export type Message = {
+  readonly [T in MessageType]: { readonly type: T; readonly body: Body<T>; readonly payload: Buffer }
+}[MessageType]
+
+export const TYPE_BY_CODE: ReadonlyMap<number, MessageType> = new Map(
+  (Object.keys(MESSAGES) as MessageType[]).map((type) => [MESSAGES[type].code, type]),
+)

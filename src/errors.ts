@@ -1,0 +1,297 @@
+/**
+ * The one catalogue of errors. Callers match on `code`; people read one line: code, what, what to do.
+ * A code is never reused for another meaning.
+ */
+
+type Entry = { readonly status: number; readonly what: string; readonly cure: string }
+
+const entry = (status: number, what: string, cure: string): Entry => ({ status, what, cure })
+
+export const CATALOGUE = {
+  // Database file
+  DB_MISSING: entry(500, 'no database file at {path}', 'give --db the path of an existing SQLite database'),
+  DB_UNREADABLE: entry(
+    500,
+    'cannot open {path}: {detail}',
+    'check that the file and its folder are readable and writable by this user',
+  ),
+  DB_NOT_SQLITE: entry(500, '{path} is not a SQLite database', 'give --db a SQLite 3 database file'),
+  DB_LOCKED: entry(
+    500,
+    '{path} is locked by another process: {detail}',
+    'close the program that holds an exclusive lock or an open transaction on it, then start again',
+  ),
+  DB_REPLACED: entry(
+    500,
+    '{path} was replaced or deleted while this node was running',
+    'put the database back and start the node again; never move a file over a live database',
+  ),
+  DB_CORRUPT: entry(
+    500,
+    '{path} does not read as a sound database: {detail}',
+    'check it with "PRAGMA integrity_check" and restore a backup if that fails',
+  ),
+  DB_WAL_REFUSED: entry(
+    500,
+    '{path} cannot be switched to WAL mode: {detail}',
+    'close every program that has it open, then start again',
+  ),
+  STRAY_WAL: entry(
+    500,
+    'there is a {path} without its database file',
+    'move it aside (or put its database back), then start again',
+  ),
+  NOT_A_COPY: entry(
+    500,
+    '{path} exists and is not a copy made by this cluster',
+    'give --db a path where no file exists yet, or move that file away; nothing was touched',
+  ),
+  WRONG_ROLE: entry(
+    500,
+    '{path} belongs to a {role}',
+    'start it with "walcast {role}", or give --db another path',
+  ),
+  NODE_FILE_BROKEN: entry(
+    500,
+    '{path} cannot be read: {detail}',
+    'restore it from a backup of the node folder, or move the node folder away to start afresh',
+  ),
+  ALREADY_RUNNING: entry(
+    500,
+    'another walcast node is already in charge of {path}',
+    'stop that node first; one node per database file',
+  ),
+  SQLITE_TOO_OLD: entry(
+    500,
+    'SQLite {version} can lose committed pages when a checkpoint meets a WAL reset',
+    'install better-sqlite3 12.11 or later (SQLite 3.51.3 or later)',
+  ),
+  UNSUPPORTED_HOST: entry(
+    500,
+    'this machine is not supported: {detail}',
+    'run walcast on a little-endian Linux machine',
+  ),
+  DISK_FULL: entry(
+    507,
+    'no room left to write {path}',
+    'free some space; the node goes on by itself when there is room',
+  ),
+  WRITE_FAILED: entry(
+    500,
+    'cannot write {path}: {detail}',
+    'check the disk and the permissions of its folder',
+  ),
+  SQLITE_BUSY: entry(503, 'SQLite lock not available: {detail}', 'another connection holds it; try again'),
+  SQLITE_FAILED: entry(500, 'SQLite refused "{sql}": {detail}', 'see the SQLite result code in the detail'),
+
+  // WAL
+  WAL_BROKEN: entry(
+    500,
+    'the WAL does not read as published: {detail}',
+    'the node starts a new epoch and replicas compare pages; nothing to do',
+  ),
+  WAL_INDEX_UNREADABLE: entry(503, 'the wal-index of {path} is being rewritten', 'try again'),
+  UNKNOWN_CHANGE: entry(
+    500,
+    'the database changed in a way that was not captured: {detail}',
+    'the node starts a new epoch and replicas compare pages; nothing to do',
+  ),
+  STRAY_WRITE: entry(
+    500,
+    'something else wrote to the replica {path}: {detail}',
+    'write on the leader only; the replica compares its pages with the leader and repairs them',
+  ),
+  STATE_MISMATCH: entry(
+    500,
+    'the state checksum after {what} is {actual}, expected {expected}',
+    'nothing was made visible; the replica compares its pages with the leader',
+  ),
+
+  // Protocol
+  MESSAGE_BAD: entry(
+    400,
+    'bad message: {detail}',
+    'the connection is closed; check that both nodes run the same walcast version',
+  ),
+  MESSAGE_TOO_LARGE: entry(
+    413,
+    'message of {bytes} bytes is over the limit of {limit}',
+    'the connection is closed; check what is talking to this port',
+  ),
+  MESSAGE_CHECKSUM: entry(
+    400,
+    'message checksum {actual}, expected {expected}',
+    'the connection is closed and resumed; look at the network if it happens again',
+  ),
+  PROTOCOL_VERSION: entry(
+    426,
+    'no protocol version in common: the leader speaks {leader}, this node {replica}',
+    'run walcast versions that are close to each other on both nodes',
+  ),
+  UNKNOWN_DATABASE: entry(
+    404,
+    'there is no database named "{db}" here',
+    'connect to the node that serves it',
+  ),
+  WRONG_CLUSTER: entry(
+    409,
+    'this copy belongs to cluster {mine}, the leader to {theirs}',
+    'point --leader at the right leader, or give --db a new path',
+  ),
+  WRONG_PAGE_SIZE: entry(
+    409,
+    'this copy has pages of {mine} bytes, the leader {theirs}',
+    'give --db a new path, so that a fresh copy is made',
+  ),
+  WRONG_SECRET: entry(
+    401,
+    'the leader refused this node: {detail}',
+    'set the same WALCAST_SECRET (or WALCAST_SECRET_FILE) on both nodes',
+  ),
+  SELF_LEADER: entry(409, 'this node is pointed at itself', 'give --leader the address of another node'),
+  NOT_LEADER: entry(
+    421,
+    'the node at {address} is no leader but a {role}',
+    'give --leader the address of the leader',
+  ),
+  LEADER_UNREACHABLE: entry(
+    503,
+    'cannot reach the leader at {address}: {detail}',
+    'check that it runs and that the address is right; this node keeps trying',
+  ),
+  TOO_MANY_REPLICAS: entry(
+    503,
+    'this leader already feeds {limit} replicas',
+    'raise --max-replicas or use another node',
+  ),
+  STALLED: entry(
+    408,
+    'nothing moved on the connection for {seconds} s',
+    'check the network and the other node; the connection is opened again',
+  ),
+
+  // Operator
+  USAGE: entry(400, '{detail}', 'see walcast --help'),
+  PORT_TAKEN: entry(
+    500,
+    'cannot listen on {address}: the port is taken',
+    'stop what uses it or give --listen another port',
+  ),
+  LISTEN_FAILED: entry(
+    500,
+    'cannot listen on {address}: {detail}',
+    'give --listen an address of this machine as HOST:PORT',
+  ),
+  OPEN_WITHOUT_SECRET: entry(
+    500,
+    'refusing to listen on {address} without a secret',
+    'set WALCAST_SECRET or WALCAST_SECRET_FILE, or listen on 127.0.0.1',
+  ),
+  SECRET_UNREADABLE: entry(
+    500,
+    'cannot take the secret: {detail}',
+    'set either WALCAST_SECRET or WALCAST_SECRET_FILE, at least 16 characters',
+  ),
+  CONFIG_BAD: entry(
+    500,
+    'cannot use the configuration file {path}: {detail}',
+    'mend the file; see walcast COMMAND --help for the keys',
+  ),
+  UNAUTHORIZED: entry(401, 'a valid secret is needed', 'send "Authorization: Bearer SECRET"'),
+  NOT_FOUND: entry(404, 'nothing at {path}', 'see the documentation for the paths a node serves'),
+  BAD_REQUEST: entry(400, '{detail}', 'mend the request'),
+  POSITION_UNKNOWN: entry(
+    409,
+    "position {position} is not part of this node's history",
+    'read the current position from /_walcast/status',
+  ),
+  WAIT_TIMEOUT: entry(
+    504,
+    'position {position} was not applied here within {timeoutMs} ms',
+    'try again or read from the leader',
+  ),
+  TOO_MANY_WAITS: entry(
+    503,
+    'already {limit} requests wait for a position',
+    'try again or read from the leader',
+  ),
+  NODE_UNREACHABLE: entry(
+    503,
+    'cannot reach {url}: {detail}',
+    'check that the node runs and that the URL is right',
+  ),
+  NODE_ANSWER: entry(
+    502,
+    '{url} answered {status}: {detail}',
+    'check that the URL is that of a walcast node',
+  ),
+  DEMO_FAILED: entry(500, 'the demo failed: {detail}', 'read the log lines above; every process was stopped'),
+  STOPPING: entry(503, 'this node is stopping', 'try again in a moment'),
+  INTERNAL: entry(500, 'unexpected failure: {detail}', 'report this with the log lines before it'),
+} as const satisfies Record<string, Entry>
+
+export type ErrorCode = keyof typeof CATALOGUE
+
+export type ErrorDetails = Readonly<Record<string, string | number | bigint>>
+
+function fill(template: string, details: ErrorDetails): string {
+  return template.replace(/\{(\w+)\}/g, (whole, name: string) =>
+    name in details ? String(details[name]).slice(0, 500) : whole,
+  )
+}
+
+/** An error of the catalogue. `message` says what happened, `cure` what to do, `code` is `WALCAST_` + its key. */
+export class WalcastError extends Error {
+  override readonly name = 'WalcastError'
+  readonly key: ErrorCode
+  readonly code: string
+  readonly status: number
+  readonly cure: string
+
+  /** `details` fill the catalogue's text; `details.message` replaces it, for an error that another node described. */
+  constructor(key: ErrorCode, details: ErrorDetails = {}, cause?: unknown) {
+    const { status, what, cure } = CATALOGUE[key]
+    super(
+      details['message'] ? String(details['message']) : fill(what, details),
+      cause === undefined ? undefined : { cause },
+    )
+    this.key = key
+    this.code = `WALCAST_${key}`
+    this.status = status
+    this.cure = fill(cure, details)
+  }
+
+  /** One line for people. */
+  get line(): string {
+    return `${this.code}: ${this.message}; ${this.cure}`
+  }
+}
+
+export function isErrorCode(key: string): key is ErrorCode {
+  return Object.hasOwn(CATALOGUE, key)
+}
+
+/** The catalogue key of an error, or undefined when it is none of ours. */
+export function keyOf(error: unknown): ErrorCode | undefined {
+  return error instanceof WalcastError ? error.key : undefined
+}
+
+/** The text of anything thrown, in one line. */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message || error.name : String(error)
+  return text.replace(/\s+/g, ' ').trim()
+}
+
+/** Node's errno name (`ENOENT`) or SQLite's result name (`SQLITE_BUSY`) of an error, or ''. */
+export function systemCode(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return ''
+  return typeof error.code === 'string' ? error.code : ''
+}
+
+/** Turns a failed write into DISK_FULL or WRITE_FAILED. */
+export function writeError(path: string, error: unknown): WalcastError {
+  if (error instanceof WalcastError) return error
+  const code = systemCode(error)
+  if (code === 'ENOSPC' || code === 'EDQUOT') return new WalcastError('DISK_FULL', { path }, error)
+  return new WalcastError('WRITE_FAILED', { path, detail: messageOf(error) }, error)
+}

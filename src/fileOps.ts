@@ -1,0 +1,112 @@
+/**
+ * The named operations on files that matter for safety. Everything that must survive a crash goes through here, so
+ * that a test can fail or kill the process exactly at one of them.
+ */
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { open, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { systemCode, writeError } from './errors.ts'
+
+export type FileOp =
+  | 'wal.header'
+  | 'wal.append'
+  | 'index.grow'
+  | 'index.pages'
+  | 'index.hash'
+  | 'index.publish'
+  | 'position.append'
+  | 'copy.write'
+  | 'copy.publish'
+  | 'state.write'
+  | 'state.rename'
+
+export interface FileOps {
+  /** Writes all of `bytes` at `position` or throws DISK_FULL or WRITE_FAILED. */
+  write(op: FileOp, fd: number, bytes: Uint8Array, position: number, path: string): void
+  /** Replaces `path` by `content`: written beside it, synced, renamed, folder synced. */
+  replace(path: string, content: string): Promise<void>
+  /** Gives the finished file `from` the name `to`, which must not exist yet, and syncs the folder. */
+  publish(from: string, to: string): void
+}
+
+function writeAll(fd: number, bytes: Uint8Array, position: number): void {
+  let done = 0
+  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, position + done)
+}
+
+/** Makes the names in a folder durable. */
+export function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+export function makeFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+}
+
+/** `before` is called with the name of each step just before it is taken; it may throw or kill the process. */
+export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps {
+  return {
+    write(op, fd, bytes, position, path) {
+      try {
+        before(op)
+        writeAll(fd, bytes, position)
+      } catch (error) {
+        throw writeError(path, error)
+      }
+    },
+    async replace(path, content) {
+      const temporary = `${path}.new`
+      try {
+        before('state.write')
+        const file = await open(temporary, 'w', 0o600)
+        try {
+          await file.writeFile(content)
+          await file.sync()
+        } finally {
+          await file.close()
+        }
+        before('state.rename')
+        await rename(temporary, path)
+        syncFolder(dirname(path))
+      } catch (error) {
+        throw writeError(path, error)
+      }
+    },
+    publish(from, to) {
+      try {
+        before('copy.publish')
+        linkOrRename(from, to)
+        syncFolder(dirname(to))
+      } catch (error) {
+        throw writeError(to, error)
+      }
+    },
+  }
+}
+
+/** link(2) fails when `to` exists, rename(2) would replace it; file systems without hard links get the rename. */
+function linkOrRename(from: string, to: string): void {
+  try {
+    linkSync(from, to)
+    unlinkSync(from)
+  } catch (error) {
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(systemCode(error))) throw error
+    renameSync(from, to)
+  }
+}
+
+export const systemFileOps: FileOps = createFileOps()

@@ -1,0 +1,261 @@
+/**
+ * Reads what was committed since the last look and turns it into batches.
+ *
+ * Invariant: after `look`, `position` is the state of the database at frame `reader.frame` of the reader's
+ * generation, `sums` holds that state's page checksums, and every batch up to it has been handed on exactly once.
+ */
+import type { Clock } from '../clock.ts'
+import { WalcastError } from '../errors.ts'
+import type { FrameMap } from '../sqlite/frameMap.ts'
+import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
+import type { PositionRecord } from '../sqlite/positionLog.ts'
+import type { WalIndexHeader } from '../sqlite/walIndexFormat.ts'
+import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
+import type { WalReader, WalSegment } from '../sqlite/walReader.ts'
+import { checksumHex } from '../xxh64.ts'
+import { encodeBatch } from './batch.ts'
+
+export interface CaptureState {
+  readonly db: string
+  readonly epoch: number
+  readonly pageSize: number
+  readonly walIndex: WalIndexReader
+  readonly reader: WalReader
+  readonly sums: PageSums
+  /** Frames of the reader's generation up to the reader's frame. */
+  readonly frames: FrameMap
+  readonly txid: number
+}
+
+export interface CapturedBatch {
+  readonly from: { readonly txid: number; readonly checksum: string }
+  readonly txid: number
+  readonly checksum: string
+  readonly message: Buffer
+  readonly last: boolean
+  readonly pageNumbers: readonly number[]
+  readonly frames: number
+  readonly transactions: number
+  readonly noticedMs: number
+}
+
+export interface CaptureHost {
+  readonly clock: Clock
+  /** The READ_LOCK of the guard, undefined when unknown. */
+  guardSlot(): number | undefined
+  /** Whether more of a transaction larger than a message may be read now. */
+  mayReadAhead(): boolean
+  /** Called before the batch is handed on, so that the position is known at least as far as anybody was told. */
+  record(position: PositionRecord): void
+  publish(batch: CapturedBatch): void
+}
+
+export class Capture {
+  readonly #state: CaptureState
+  readonly #host: CaptureHost
+  #txid: number
+  #checksum: string
+  /** Chunks already handed on of a transaction that is not whole yet. */
+  #openChunks = 0
+  #publishedFrames = 0
+
+  constructor(state: CaptureState, host: CaptureHost) {
+    this.#state = state
+    this.#host = host
+    this.#txid = state.txid
+    this.#checksum = checksumHex(state.sums.state)
+    this.#publishedFrames = state.reader.frame
+  }
+
+  get txid(): number {
+    return this.#txid
+  }
+
+  /** State checksum at `txid`, as hex. */
+  get checksum(): string {
+    return this.#checksum
+  }
+
+  get epoch(): number {
+    return this.#state.epoch
+  }
+
+  /** Between two chunks of one transaction: pages and sums are ahead of `txid`. */
+  get isOpen(): boolean {
+    return this.#openChunks > 0
+  }
+
+  /** Frames in the WAL at the last look. */
+  get walFrames(): number {
+    return this.#publishedFrames
+  }
+
+  /** Whether everything published at the last look was captured. */
+  get isAtEnd(): boolean {
+    return this.#state.reader.frame >= this.#publishedFrames
+  }
+
+  /**
+   * Captures what is published now, at most `maxSegments` segments of it. `noticeMs` is when the wake came.
+   * Gives the number of frames taken. Throws UNKNOWN_CHANGE when commits were lost, WAL_BROKEN when the WAL does not read as published.
+   */
+  look(noticeMs: number, maxSegments = 4): number {
+    const { walIndex, reader } = this.#state
+    const header = walIndex.read()
+    if (!header) return 0
+    if (!reader.isGeneration(header.salt1, header.salt2) && !this.#enterGeneration(header)) return 0
+    if (header.mxFrame < reader.frame)
+      throw unknownChange(`the WAL went back from frame ${reader.frame} to ${header.mxFrame}`)
+    this.#publishedFrames = header.mxFrame
+    const before = reader.frame
+    for (let i = 0; i < maxSegments && reader.frame < header.mxFrame; i++) {
+      if (this.isOpen && !this.#host.mayReadAhead()) break
+      this.#takeSegment(header, noticeMs)
+    }
+    return reader.frame - before
+  }
+
+  /** Begins with frame 1 of a new generation, if it has any. */
+  #enterGeneration(header: WalIndexHeader): boolean {
+    const { guardSlot } = this.#host
+    const slot = guardSlot()
+    if (slot !== undefined && slot !== 0)
+      throw unknownChange(`the WAL was reset under the read guard on READ_LOCK(${slot})`)
+    if (this.isOpen) throw unknownChange('the WAL was reset within a transaction')
+    this.#publishedFrames = header.mxFrame
+    if (header.mxFrame === 0) {
+      this.#state.frames.clear()
+      return false
+    }
+    this.#state.reader.startGeneration(header.salt1, header.salt2)
+    this.#state.frames.clear()
+    return true
+  }
+
+  #takeSegment(header: WalIndexHeader, noticeMs: number): void {
+    const { reader } = this.#state
+    const segment = reader.read(header.mxFrame)
+    const reachesEnd = segment.firstFrame + segment.count - 1 === header.mxFrame
+    const commit = this.isOpen ? firstCommit(segment) : lastCommit(segment)
+    if (commit < 0 && reachesEnd)
+      throw new WalcastError('WAL_BROKEN', { detail: 'its published end is no commit' })
+    const count = commit < 0 ? segment.count : commit + 1
+    this.#handOn(segment, count, commit, noticeMs, () => reader.consume(count))
+    if (reader.frame === header.mxFrame) this.#checkEnd(header)
+  }
+
+  #checkEnd(header: WalIndexHeader): void {
+    const sum = this.#state.reader.place?.checksum
+    if (sum?.s0 !== header.frameChecksum.s0 || sum.s1 !== header.frameChecksum.s1) {
+      throw new WalcastError('WAL_BROKEN', { detail: 'its checksum is not the one the wal-index publishes' })
+    }
+  }
+
+  /** Makes a batch, or a chunk when `commit` < 0 or chunks went before, of the first `count` frames. */
+  #handOn(segment: WalSegment, count: number, commit: number, noticeMs: number, consume: () => void): void {
+    const { sums } = this.#state
+    const last = commit >= 0
+    const from = { txid: this.#txid, checksum: this.#checksum }
+    const transactions = this.isOpen ? 1 : last ? countCommits(segment, count) : 1
+    const txid = from.txid + transactions
+    const dbPages = last ? segment.commitPages[commit] : 0
+    const taken = this.#takePages(segment, count, last ? dbPages : Number.POSITIVE_INFINITY)
+    if (last) sums.resize(dbPages)
+    const checksum = last ? checksumHex(sums.state) : ''
+    sums.settle()
+    consume()
+    const noticedMs = this.#host.clock.nowMs()
+    const { db, epoch, pageSize } = this.#state
+    const message = encodeBatch(
+      {
+        db,
+        epoch,
+        fromTxid: from.txid,
+        txid,
+        chunk: this.#openChunks,
+        last,
+        pageSize,
+        dbPages,
+        checksum,
+        noticeMs,
+        noticedMs,
+        sentMs: this.#host.clock.nowMs(),
+      },
+      segment,
+      taken,
+    )
+    this.#openChunks = last ? 0 : this.#openChunks + 1
+    if (last) this.#advance(txid, checksum)
+    const pageNumbers = taken.map((i) => segment.pageNumbers[i])
+    this.#host.publish({
+      from,
+      txid,
+      checksum,
+      message,
+      last,
+      pageNumbers,
+      frames: count,
+      transactions: last ? transactions : 0,
+      noticedMs,
+    })
+  }
+
+  /** Takes the newest image of each page into the checksums and gives the indices of the frames that hold them. */
+  #takePages(segment: WalSegment, count: number, dbPages: number): number[] {
+    const { frames, sums } = this.#state
+    for (let i = 0; i < count; i++) frames.set(segment.pageNumbers[i], segment.firstFrame + i)
+    const taken: number[] = []
+    for (let i = 0; i < count; i++) {
+      const page = segment.pageNumbers[i]
+      if (page > dbPages || frames.get(page) !== segment.firstFrame + i) continue
+      sums.set(page, pageSum(page, segment.page(i)))
+      taken.push(i)
+    }
+    return taken
+  }
+
+  #advance(txid: number, checksum: string): void {
+    this.#txid = txid
+    this.#checksum = checksum
+    this.recordPosition()
+  }
+
+  /** Writes down where capture stands. */
+  recordPosition(): void {
+    const { reader, sums, epoch } = this.#state
+    const place = reader.place
+    const { salt1, salt2 } = place?.header ?? { salt1: 0, salt2: 0 }
+    const { s0, s1 } = place?.checksum ?? { s0: 0, s1: 0 }
+    this.#host.record({
+      epoch,
+      txid: this.#txid,
+      checksum: sums.state,
+      salt1,
+      salt2,
+      frame: reader.frame,
+      s0,
+      s1,
+      pages: sums.pages,
+    })
+  }
+}
+
+function lastCommit(segment: WalSegment): number {
+  for (let i = segment.count - 1; i >= 0; i--) if (segment.commitPages[i] !== 0) return i
+  return -1
+}
+
+function firstCommit(segment: WalSegment): number {
+  for (let i = 0; i < segment.count; i++) if (segment.commitPages[i] !== 0) return i
+  return -1
+}
+
+function countCommits(segment: WalSegment, count: number): number {
+  let commits = 0
+  for (let i = 0; i < count; i++) if (segment.commitPages[i] !== 0) commits++
+  return commits
+}
+
+function unknownChange(detail: string): WalcastError {
+  return new WalcastError('UNKNOWN_CHANGE', { detail })
+}

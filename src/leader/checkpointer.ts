@@ -1,0 +1,160 @@
+/**
+ * Keeps the leader's WAL small. Past the soft limit: move the guard hand over hand and backfill PASSIVE; nobody is
+ * stopped. Past the hard limit, reached only when writers never pause: take the write fence for the few frames that
+ * are left, finish the backfill, move the guard to READ_LOCK(0) so that the next writer resets the WAL, let go.
+ *
+ * Every checkpoint here is PASSIVE with a busy time-out of 0. RESTART and TRUNCATE are never used: they could catch a
+ * foreign reader that lingers.
+ */
+import type { Clock } from '../clock.ts'
+import { keyOf } from '../errors.ts'
+import type { ReadGuard } from '../sqlite/readGuard.ts'
+import { checkpointCounts, exec, isComplete, open, rows, type SqliteThread } from '../sqlite/sqliteThread.ts'
+
+export interface CheckpointLimits {
+  /** WAL bytes that start a backfill. */
+  readonly softWalBytes: number
+  /** WAL bytes that stop the writers for a moment. */
+  readonly hardWalBytes: number
+  /** How long to wait for the fence before trying again later. */
+  readonly fenceTimeoutMs: number
+}
+
+export interface CheckpointerHost {
+  readonly clock: Clock
+  readonly frameBytes: number
+  /** Frames in the WAL at the last look. */
+  walFrames(): number
+  /** Captures all that is published. */
+  readToEnd(): Promise<void>
+  onPass(pass: CheckpointPass): void
+  onFailure(error: unknown): void
+}
+
+export interface CheckpointPass {
+  readonly complete: boolean
+  readonly backfilledFrames: number
+  readonly durationMs: number
+  /** How long writers were stopped, 0 without a fence. */
+  readonly pauseMs: number
+}
+
+const PASSIVE = rows('checkpoint', 'PRAGMA wal_checkpoint(PASSIVE)')
+export const CHECKPOINT_CONNECTIONS = ['checkpoint', 'fence'] as const
+
+export class Checkpointer {
+  readonly #thread: SqliteThread
+  readonly #guard: ReadGuard
+  readonly #limits: CheckpointLimits
+  readonly #host: CheckpointerHost
+  #running: Promise<void> | undefined
+  #stopped = false
+  /** Frames in the WAL after the last pass that could not finish: no new pass before it has grown by a soft limit. */
+  #framesAfterPass = 0
+  #isTidy = true
+
+  private constructor(
+    thread: SqliteThread,
+    guard: ReadGuard,
+    limits: CheckpointLimits,
+    host: CheckpointerHost,
+  ) {
+    this.#thread = thread
+    this.#guard = guard
+    this.#limits = limits
+    this.#host = host
+  }
+
+  static async open(
+    thread: SqliteThread,
+    guard: ReadGuard,
+    path: string,
+    limits: CheckpointLimits,
+    host: CheckpointerHost,
+  ): Promise<Checkpointer> {
+    await thread.run(open('checkpoint', path, 0), open('fence', path, limits.fenceTimeoutMs))
+    return new Checkpointer(thread, guard, limits, host)
+  }
+
+  /** To be called after each look that found frames. */
+  onCaptured(): void {
+    this.#isTidy = false
+    const { frameBytes } = this.#host
+    const frames = this.#host.walFrames()
+    if (frames < this.#framesAfterPass) this.#framesAfterPass = 0
+    if ((frames - this.#framesAfterPass) * frameBytes >= this.#limits.softWalBytes) this.#start()
+  }
+
+  /** To be called now and then: backfills what a quiet database still has in its WAL. */
+  onIdle(): void {
+    if (!this.#isTidy) this.#start()
+  }
+
+  /** A fresh one over the same connections, for a new epoch. */
+  reopen(): Checkpointer {
+    return new Checkpointer(this.#thread, this.#guard, this.#limits, this.#host)
+  }
+
+  /** Ends after the pass that is running. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#running
+  }
+
+  #start(): void {
+    if (this.#running || this.#stopped) return
+    this.#running = this.#pass()
+      .catch((error) => {
+        if (keyOf(error) !== 'SQLITE_BUSY') this.#host.onFailure(error)
+      })
+      .finally(() => {
+        this.#running = undefined
+      })
+  }
+
+  async #pass(): Promise<void> {
+    const { clock } = this.#host
+    const startMs = clock.nowMs()
+    this.#isTidy = true
+    await this.#guard.move(() => this.#host.readToEnd())
+    const [result] = await this.#thread.attempt(PASSIVE)
+    let counts = checkpointCounts(result)
+    let pauseMs = 0
+    if (this.#host.walFrames() * this.#host.frameBytes >= this.#limits.hardWalBytes) {
+      const fenced = await this.#fencedPass()
+      counts = fenced.counts ?? counts
+      pauseMs = fenced.pauseMs
+    } else if (isComplete(counts) && counts.walFrames === this.#host.walFrames()) {
+      await this.#guard.move(() => this.#host.readToEnd())
+    }
+    const complete = this.#guard.slot === 0
+    if (!complete) this.#isTidy = false
+    this.#framesAfterPass = this.#host.walFrames()
+    this.#host.onPass({
+      complete,
+      backfilledFrames: Math.max(0, counts.backfilled),
+      durationMs: clock.nowMs() - startMs,
+      pauseMs,
+    })
+  }
+
+  /** Stops all writers while the last frames are backfilled. */
+  async #fencedPass(): Promise<{ counts: ReturnType<typeof checkpointCounts> | undefined; pauseMs: number }> {
+    const { clock } = this.#host
+    const [taken] = await this.#thread.attempt(exec('fence', 'BEGIN IMMEDIATE'))
+    if (!taken.ok) return { counts: undefined, pauseMs: 0 }
+    const fencedMs = clock.nowMs()
+    try {
+      await this.#host.readToEnd()
+      const moved = this.#guard.moveTwiceFenced([PASSIVE])
+      const released = this.#thread.attempt(exec('fence', 'COMMIT'))
+      const [passive] = await moved
+      await released
+      this.#guard.lookUp()
+      return { counts: passive && checkpointCounts(passive), pauseMs: clock.nowMs() - fencedMs }
+    } catch (error) {
+      await this.#thread.attempt(exec('fence', 'COMMIT'))
+      throw error
+    }
+  }
+}

@@ -1,0 +1,409 @@
+/**
+ * The engine of a leading node: capture, checkpoints, history and the sessions of its replicas.
+ *
+ * When commits were lost to capture (UNKNOWN_CHANGE, WAL_BROKEN) it scans the database again and begins a new epoch;
+ * replicas then compare pages. When the file itself is gone, it fails for good.
+ */
+import { closeSync } from 'node:fs'
+import type { Logger } from 'pino'
+import type { WebSocket } from 'ws'
+import type { Clock } from '../clock.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import type { FileOps } from '../fileOps.ts'
+import { adoptDatabase, type DatabaseFiles, requireSafeHost } from '../sqlite/databaseFiles.ts'
+import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
+import { isStillThere } from '../sqlite/pinnedFiles.ts'
+import { PositionLog } from '../sqlite/positionLog.ts'
+import { ReadGuard } from '../sqlite/readGuard.ts'
+import { close, type SqliteThread } from '../sqlite/sqliteThread.ts'
+import { frameBytes } from '../sqlite/walFormat.ts'
+import { segmentBytes } from './batch.ts'
+import { Capture, type CapturedBatch } from './capture.ts'
+import {
+  CHECKPOINT_CONNECTIONS,
+  Checkpointer,
+  type CheckpointLimits,
+  type CheckpointPass,
+} from './checkpointer.ts'
+import { History } from './history.ts'
+import { PageServer } from './pageServer.ts'
+import { ReplicaList, type ReplicaStatus } from './replicaList.ts'
+import { Session, type SessionHost, type SessionOptions } from './session.ts'
+import { chooseStart, rebuildBatches, type StartPoint } from './startPoint.ts'
+import { Wake, type WakeOptions } from './wake.ts'
+
+export interface LeaderOptions {
+  /** Name of the database in messages. */
+  readonly db: string
+  readonly path: string
+  /** Folder of the node's own state. */
+  readonly stateFolder: string
+  readonly version: string
+  readonly identity: LeaderIdentity
+  readonly log: Logger
+  readonly clock: Clock
+  readonly ops: FileOps
+  readonly checkpoint: CheckpointLimits
+  readonly wake: WakeOptions
+  readonly session: SessionOptions
+  readonly historyBytes: number
+  /** WAL bytes read and sent at once. */
+  readonly batchBytes: number
+  readonly maxReplicas: number
+  readonly heartbeatMs: number
+  readonly observer: LeaderObserver
+}
+
+/** What the node file knows, and how it is changed. */
+export interface LeaderIdentity {
+  readonly node: string
+  readonly cluster: string
+  epoch(): number
+  txidCeiling(): number
+  /** Durable before it returns. */
+  save(epoch: number, txidCeiling: number): Promise<void>
+}
+
+/** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
+export interface LeaderObserver {
+  onBatch(batch: CapturedBatch): void
+  onPass(pass: CheckpointPass): void
+  onSent(bytes: number): void
+  onBadMessage(key: string): void
+  onEpoch(epoch: number): void
+  onFatal(error: WalcastError): void
+}
+
+export interface LeaderStatus {
+  readonly epoch: number
+  readonly txid: number
+  readonly checksum: string
+  readonly pageSize: number
+  readonly pages: number
+  readonly walBytes: number
+  readonly historyBytes: number
+  readonly capturing: boolean
+  readonly replicas: readonly ReplicaStatus[]
+}
+
+/** Txids given out before the node file is written again. */
+const TXID_RESERVE = 1_000_000
+
+export class Leader {
+  readonly #options: LeaderOptions
+  readonly #thread: SqliteThread
+  readonly #history: History
+  readonly #replicas: ReplicaList
+  readonly #sessions = new Set<Session>()
+  #files!: DatabaseFiles
+  #positions!: PositionLog
+  #guard!: ReadGuard
+  #checkpointer!: Checkpointer
+  #scanned!: ScannedDatabase
+  #capture!: Capture
+  #wake: Wake | undefined
+  #timer: NodeJS.Timeout | undefined
+  #capturing = false
+  #restarting: Promise<void> | undefined
+  #ticks = 0
+  #stopped = false
+
+  private constructor(options: LeaderOptions, thread: SqliteThread) {
+    this.#options = options
+    this.#thread = thread
+    this.#history = new History(options.historyBytes)
+    this.#replicas = new ReplicaList(options.clock)
+  }
+
+  /** Opens the database, settles where it stands and begins to capture. Throws the catalogue's start-up errors. `thread` stays the caller's. */
+  static async open(options: LeaderOptions, thread: SqliteThread): Promise<Leader> {
+    const leader = new Leader(options, thread)
+    await requireSafeHost(thread)
+    leader.#files = await adoptDatabase(thread, options.path, (mode) =>
+      options.log.info({ path: options.path, from: mode }, 'switched the database to WAL mode'),
+    )
+    leader.#positions = new PositionLog(`${options.stateFolder}/positions`, options.ops)
+    leader.#guard = await ReadGuard.begin(thread, options.path, leader.#files.shm)
+    await leader.#begin()
+    leader.#checkpointer = await Checkpointer.open(
+      thread,
+      leader.#guard,
+      options.path,
+      options.checkpoint,
+      leader.#checkpointerHost(),
+    )
+    leader.#timer = setInterval(() => leader.#tick(), options.heartbeatMs)
+    return leader
+  }
+
+  get status(): LeaderStatus {
+    const { pageSize } = this.#files
+    return {
+      epoch: this.#capture.epoch,
+      txid: this.#capture.txid,
+      checksum: this.#capture.checksum,
+      pageSize,
+      pages: this.#scanned.sums.pages,
+      walBytes: this.#capture.walFrames * frameBytes(pageSize),
+      historyBytes: this.#history.bytes,
+      capturing: this.#capturing,
+      replicas: this.#replicas.list(),
+    }
+  }
+
+  /** Takes over an upgraded connection. */
+  accept(socket: WebSocket, remoteAddress: string): void {
+    const session = new Session(socket, remoteAddress, this.#sessionHost(), this.#options.session)
+    this.#sessions.add(session)
+    if (this.#stopped || !this.#capturing) return session.fail(new WalcastError('STOPPING'))
+    if (this.#sessions.size > this.#options.maxReplicas)
+      session.fail(new WalcastError('TOO_MANY_REPLICAS', { limit: this.#options.maxReplicas }))
+  }
+
+  /** Captures what is left, tells the replicas, and stops. The database stays as it is. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearInterval(this.#timer)
+    this.#wake?.stop()
+    await this.#restarting
+    await this.#checkpointer.stop()
+    if (this.#capturing) await this.#captureLast()
+    for (const session of this.#sessions) {
+      session.send('stopping', { db: this.#options.db, reason: 'stopping' })
+      session.fail(new WalcastError('STOPPING'))
+    }
+    this.#capturing = false
+    await this.#thread.attempt(...[...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS, 'keeper'].map(close))
+    this.#positions.close(true)
+    closeSync(this.#files.walFd)
+  }
+
+  async #captureLast(): Promise<void> {
+    try {
+      await this.#readToEnd()
+      this.#capture.recordPosition()
+    } catch (error) {
+      this.#options.log.warn(
+        { error: messageOf(error) },
+        'the last look failed; the next start begins a new epoch',
+      )
+    }
+  }
+
+  /** Scans the database and goes on from what is found. `forced` begins a new epoch whatever is found. */
+  async #begin(forced?: string): Promise<void> {
+    const { identity, log, db, batchBytes, historyBytes, clock } = this.#options
+    this.#scanned = await scanDatabase(this.#files, segmentBytes(this.#files.pageSize, batchBytes))
+    const start = this.#chooseStart(forced)
+    if (start.newEpoch)
+      log.info({ epoch: start.epoch, txid: start.txid, reason: start.newEpoch }, 'a new epoch begins')
+    if (start.newEpoch || identity.txidCeiling() < start.txid + TXID_RESERVE / 2)
+      await identity.save(start.epoch, start.txid + TXID_RESERVE)
+    this.#history.clear()
+    if (!start.newEpoch) {
+      const limits = { db, batchBytes, limitBytes: historyBytes / 2, nowMs: clock.nowMs() }
+      for (const each of rebuildBatches(this.#files, this.#scanned, start, limits))
+        this.#history.add(each.from, each.txid, each.message, each.last)
+    }
+    this.#startCapture(start)
+    this.#options.observer.onEpoch(start.epoch)
+  }
+
+  #chooseStart(forced: string | undefined): StartPoint {
+    const { identity } = this.#options
+    const epoch = identity.epoch()
+    if (forced) return { epoch: epoch + 1, txid: this.#capture.txid + 1, newEpoch: forced, verified: [] }
+    const { found: records, trusted } = this.#positions
+    return chooseStart(this.#scanned, { records, trusted, epoch, txidCeiling: identity.txidCeiling() })
+  }
+
+  #startCapture(start: StartPoint): void {
+    const { db, clock } = this.#options
+    const { walIndex, reader, sums, frames } = this.#scanned
+    const { pageSize } = this.#files
+    this.#capture = new Capture(
+      { db, epoch: start.epoch, pageSize, walIndex, reader, sums, frames, txid: start.txid },
+      {
+        clock,
+        guardSlot: () => this.#guard.slot,
+        mayReadAhead: () => this.#mayReadAhead(),
+        record: (position) => this.#positions.append(position),
+        publish: (batch) => this.#publish(batch),
+      },
+    )
+    this.#capture.recordPosition()
+    this.#wake = new Wake(this.#files.walPath, this.#options.wake, clock, (noticeMs) => this.#look(noticeMs))
+    this.#capturing = true
+    this.#wake.start()
+  }
+
+  /** A transaction larger than a message is read only as fast as the fastest replica takes it. */
+  #mayReadAhead(): boolean {
+    let streaming = false
+    for (const session of this.#sessions) {
+      if (session.isLevel) return true
+      streaming ||= session.state === 'streaming'
+    }
+    return !streaming
+  }
+
+  #publish(batch: CapturedBatch): void {
+    this.#history.add(batch.from, batch.txid, batch.message, batch.last)
+    for (const session of this.#sessions) session.onCaptured(batch)
+    this.#options.observer.onBatch(batch)
+  }
+
+  #look(noticeMs: number): boolean {
+    if (!this.#capturing) return false
+    try {
+      const found = this.#capture.look(noticeMs) > 0
+      if (found) this.#checkpointer?.onCaptured()
+      if (!this.#capture.isAtEnd && found) this.#wake?.now()
+      return found
+    } catch (error) {
+      this.#onCaptureFailed(error)
+      return false
+    }
+  }
+
+  async #readToEnd(): Promise<void> {
+    do {
+      this.#capture.look(this.#options.clock.nowMs(), 16)
+      if (!this.#capture.isAtEnd) await new Promise((resolve) => setImmediate(resolve))
+    } while (!this.#capture.isAtEnd && this.#capturing)
+  }
+
+  #onCaptureFailed(error: unknown): void {
+    const key = keyOf(error)
+    if (key !== 'UNKNOWN_CHANGE' && key !== 'WAL_BROKEN') {
+      const fatal =
+        error instanceof WalcastError
+          ? error
+          : new WalcastError('INTERNAL', { detail: messageOf(error) }, error)
+      this.#capturing = false
+      this.#wake?.stop()
+      return this.#options.observer.onFatal(fatal)
+    }
+    this.#restarting ??= this.#restart(error).finally(() => {
+      this.#restarting = undefined
+    })
+  }
+
+  /** Begins a new epoch after commits were lost to capture. */
+  async #restart(cause: unknown): Promise<void> {
+    this.#options.log.error({ error: messageOf(cause) }, 'capture lost its place; beginning a new epoch')
+    this.#capturing = false
+    this.#wake?.stop()
+    for (const session of this.#sessions) session.fail(new WalcastError('STOPPING'))
+    try {
+      await this.#checkpointer.stop()
+      await this.#guard.move(async () => {})
+      await this.#begin(messageOf(cause))
+      this.#checkpointer = this.#checkpointer.reopen()
+    } catch (error) {
+      this.#options.observer.onFatal(
+        error instanceof WalcastError
+          ? error
+          : new WalcastError('INTERNAL', { detail: messageOf(error) }, error),
+      )
+    }
+  }
+
+  #tick(): void {
+    this.#ticks++
+    if (!isStillThere(this.#files.database))
+      return this.#onCaptureFailed(new WalcastError('DB_REPLACED', { path: this.#files.path }))
+    if (!this.#capturing) return
+    const { db, clock, identity, log } = this.#options
+    const { epoch, txid } = this.#capture
+    const walBytes = this.#capture.walFrames * frameBytes(this.#files.pageSize)
+    for (const session of this.#sessions)
+      if (session.state !== 'hello')
+        session.send('heartbeat', { db, epoch, txid, walBytes, timeMs: clock.nowMs() })
+    if (this.#ticks % 4 === 0) this.#checkpointer.onIdle()
+    if (identity.txidCeiling() < txid + TXID_RESERVE / 2) {
+      identity
+        .save(epoch, txid + TXID_RESERVE)
+        .catch((error) => log.error({ error: messageOf(error) }, 'cannot write the node file'))
+    }
+  }
+
+  #checkpointerHost() {
+    const { clock, observer, log } = this.#options
+    return {
+      clock,
+      frameBytes: frameBytes(this.#files.pageSize),
+      walFrames: () => this.#capture.walFrames,
+      readToEnd: () => this.#readToEnd(),
+      onPass: (pass: CheckpointPass) => observer.onPass(pass),
+      onFailure: (error: unknown) => {
+        const key = keyOf(error)
+        if (key === 'UNKNOWN_CHANGE' || key === 'WAL_BROKEN') return this.#onCaptureFailed(error)
+        log.warn({ error: messageOf(error) }, 'a checkpoint failed; it is tried again')
+      },
+    }
+  }
+
+  #sessionHost(): SessionHost {
+    const { db, identity, version, heartbeatMs, clock, observer, log } = this.#options
+    return {
+      db,
+      cluster: identity.cluster,
+      node: identity.node,
+      version,
+      epoch: this.#capture.epoch,
+      pageSize: this.#files.pageSize,
+      heartbeatMs,
+      history: this.#history,
+      nowMs: () => clock.nowMs(),
+      position: () => ({
+        txid: this.#capture.txid,
+        checksum: this.#capture.checksum,
+        pages: this.#scanned.sums.pages,
+      }),
+      newPageServer: (session) => this.#newPageServer(session),
+      onHello: (session) => {
+        this.#replicas.connected(session)
+        log.info(
+          { replica: session.node, address: session.remoteAddress, txid: session.txid },
+          'a replica connected',
+        )
+      },
+      onAck: (session) => this.#replicas.seen(session),
+      onDrained: () => {
+        if (this.#capture.isOpen) this.#wake?.now()
+      },
+      onClosed: (session, error) => {
+        this.#sessions.delete(session)
+        this.#replicas.disconnected(session)
+        if (session.node)
+          log.info(
+            { replica: session.node, reason: error ? messageOf(error) : 'closed' },
+            'a replica went away',
+          )
+        if (this.#capture.isOpen) this.#wake?.now()
+      },
+      onBadMessage: (error) => observer.onBadMessage(keyOf(error) ?? 'INTERNAL'),
+      onSent: (bytes) => observer.onSent(bytes),
+    }
+  }
+
+  #newPageServer(session: Session): PageServer {
+    const { sums, frames } = this.#scanned
+    return new PageServer({
+      db: this.#options.db,
+      files: this.#files,
+      sums,
+      frames,
+      position: () => ({
+        epoch: this.#capture.epoch,
+        txid: this.#capture.txid,
+        checksum: this.#capture.checksum,
+        isOpen: this.#capture.isOpen,
+      }),
+      look: () => void this.#look(this.#options.clock.nowMs()),
+      send: (message) => session.sendAndDrain(message),
+      finish: (message) => session.finishSync(message),
+    })
+  }
+}

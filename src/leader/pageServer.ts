@@ -1,0 +1,209 @@
+/**
+ * Brings one replica to the leader's state by sending page images, while writers go on and checkpoints run.
+ *
+ * Every image is checked against the page checksums of the captured state before it is sent, so that no lock needs
+ * holding: an image that moved beneath is simply sent later. Pages that change after they were sent are sent again.
+ * When few are left, they are read at one position and sent as the last message; then the replica is at that position.
+ */
+import { readSync } from 'node:fs'
+import { encode, pagesPayloadBytes } from '../../proto/codec.ts'
+import { MAX_PAGES } from '../../proto/limits.ts'
+import { WalcastError } from '../errors.ts'
+import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
+import type { FrameMap } from '../sqlite/frameMap.ts'
+import { readFrameImage, readZeroFilled } from '../sqlite/pageScan.ts'
+import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
+import { lockPage } from '../sqlite/walFormat.ts'
+import { PageSet } from './pageSet.ts'
+
+export interface PageServerHost {
+  readonly db: string
+  readonly files: DatabaseFiles
+  readonly sums: PageSums
+  readonly frames: FrameMap
+  /** The captured position. */
+  position(): {
+    readonly epoch: number
+    readonly txid: number
+    readonly checksum: string
+    readonly isOpen: boolean
+  }
+  /** Captures what is published, before pages that would not verify are tried again. */
+  look(): void
+  /** Sends, and waits until the connection takes more. Throws when it is closed. */
+  send(message: Buffer): Promise<void>
+  /** Sends the last message and lets the batches after this position follow, before anything else is captured. */
+  finish(message: Buffer): void
+}
+
+/** Pages left that are sent as the last message, read at one position. */
+const FINAL_BYTES = 1024 * 1024
+const MESSAGE_BYTES = 1024 * 1024
+const RETRY_MS = 2
+/** Rounds without one page that verifies, after which the leader's own file is suspected. */
+const MAX_FRUITLESS_ROUNDS = 2000
+
+export class PageServer {
+  readonly #host: PageServerHost
+  readonly #wanted: PageSet
+  #pass = 0
+  #fruitlessRounds = 0
+  sentPages = 0
+
+  constructor(host: PageServerHost) {
+    this.#host = host
+    this.#wanted = new PageSet(host.sums.pages)
+    const skipped = lockPage(host.files.pageSize)
+    for (let page = 1; page <= host.sums.pages; page++) if (page !== skipped) this.#wanted.add(page)
+  }
+
+  /** Pages still to be sent. */
+  get remaining(): number {
+    return this.#wanted.size
+  }
+
+  /** Strikes off the pages that the replica has already: `sums` are little-endian checksums from `firstPage`. */
+  skipEqual(firstPage: number, sums: Buffer): void {
+    for (let at = 0; at < sums.length; at += 8) {
+      const page = firstPage + at / 8
+      if (sums.readBigUInt64LE(at) === this.#host.sums.get(page)) this.#wanted.delete(page)
+    }
+  }
+
+  /** Pages changed by a batch that was captured meanwhile. */
+  onCaptured(pageNumbers: readonly number[]): void {
+    for (const page of pageNumbers) this.#wanted.add(page)
+  }
+
+  /** Sends all that is wanted, the last of it with `finish`. */
+  async run(): Promise<void> {
+    const finalPages = Math.min(MAX_PAGES, Math.floor(FINAL_BYTES / this.#host.files.pageSize))
+    for (;;) {
+      while (this.#wanted.size > finalPages) await this.#sendPass()
+      if (this.#tryFinish()) return
+      await this.#waitAndLook()
+    }
+  }
+
+  async #waitAndLook(): Promise<void> {
+    if (++this.#fruitlessRounds > MAX_FRUITLESS_ROUNDS) {
+      const detail = `pages such as ${this.#wanted.peek()} do not match the checksums that the leader keeps`
+      throw new WalcastError('DB_CORRUPT', { path: this.#host.files.path, detail })
+    }
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+    this.#host.look()
+  }
+
+  async #sendPass(): Promise<void> {
+    const { pageSize } = this.#host.files
+    const perMessage = Math.min(MAX_PAGES, MESSAGE_BYTES / pageSize)
+    this.#pass++
+    let cursor = 1
+    for (;;) {
+      const pages = this.#wanted.take(cursor, perMessage)
+      if (pages.length === 0) return
+      cursor = pages[pages.length - 1] + 1
+      await this.#sendPages(pages)
+    }
+  }
+
+  async #sendPages(pages: readonly number[]): Promise<void> {
+    const { db, files, sums } = this.#host
+    const { pageSize } = files
+    const images = Buffer.allocUnsafeSlow(pages.length * pageSize)
+    await this.#readImages(pages, images)
+    const good: number[] = []
+    for (let i = 0; i < pages.length; i++) {
+      const page = pages[i]
+      if (page > sums.pages) continue
+      if (this.#isCurrent(page, images.subarray(i * pageSize, (i + 1) * pageSize))) good.push(i)
+      else this.#wanted.add(page)
+    }
+    if (good.length === 0) return this.#waitAndLook()
+    this.#fruitlessRounds = 0
+    this.sentPages += good.length
+    const { epoch } = this.#host.position()
+    const body = {
+      db,
+      epoch,
+      pageSize,
+      pages: good.length,
+      pass: this.#pass,
+      remaining: this.#wanted.size,
+      dbPages: sums.pages,
+    }
+    const message = encode('pages', body, pagesPayloadBytes(good.length, pageSize), (payload) =>
+      fillPages(payload, good, pages, images, pageSize),
+    )
+    await this.#host.send(message)
+  }
+
+  /** Reads runs of neighbouring pages in one go. */
+  async #readImages(pages: readonly number[], images: Buffer): Promise<void> {
+    const { database, pageSize } = this.#host.files
+    for (let i = 0; i < pages.length; ) {
+      let end = i + 1
+      while (end < pages.length && pages[end] === pages[end - 1] + 1) end++
+      await readZeroFilled(
+        database.fd,
+        images.subarray(i * pageSize, end * pageSize),
+        (end - i) * pageSize,
+        (pages[i] - 1) * pageSize,
+      )
+      i = end
+    }
+  }
+
+  /** Whether `image`, read from the file, is the page's captured state; if not, it is read again from the WAL. */
+  #isCurrent(page: number, image: Buffer): boolean {
+    const { files, frames, sums } = this.#host
+    const expected = sums.get(page)
+    const frame = frames.get(page)
+    if (frame === 0) return pageSum(page, image) === expected
+    readFrameImage(files.walFd, frame, files.pageSize, image)
+    if (pageSum(page, image) === expected) return true
+    const got = readSync(files.database.fd, image, 0, files.pageSize, (page - 1) * files.pageSize)
+    image.fill(0, got)
+    return pageSum(page, image) === expected
+  }
+
+  /** Reads what is left without letting anything else run between, so that all of it is of one position. */
+  #tryFinish(): boolean {
+    const { db, files, sums } = this.#host
+    const { epoch, txid, checksum, isOpen } = this.#host.position()
+    if (isOpen) return false
+    const { pageSize } = files
+    const pages = this.#wanted.take(1, MAX_PAGES).filter((page) => page <= sums.pages)
+    const images = Buffer.allocUnsafeSlow(pages.length * pageSize)
+    for (let i = 0; i < pages.length; i++) {
+      const image = images.subarray(i * pageSize, (i + 1) * pageSize)
+      const got = readSync(files.database.fd, image, 0, pageSize, (pages[i] - 1) * pageSize)
+      image.fill(0, got)
+      if (this.#isCurrent(pages[i], image)) continue
+      for (const page of pages) this.#wanted.add(page)
+      return false
+    }
+    this.sentPages += pages.length
+    const body = { db, epoch, txid, checksum, pageSize, pages: pages.length, dbPages: sums.pages }
+    const all = pages.map((_, i) => i)
+    const message = encode('synced', body, pagesPayloadBytes(pages.length, pageSize), (payload) =>
+      fillPages(payload, all, pages, images, pageSize),
+    )
+    this.#host.finish(message)
+    return true
+  }
+}
+
+function fillPages(
+  payload: Buffer,
+  chosen: readonly number[],
+  pages: readonly number[],
+  images: Buffer,
+  pageSize: number,
+): void {
+  for (let k = 0; k < chosen.length; k++) {
+    const i = chosen[k]
+    payload.writeUInt32LE(pages[i], 4 * k)
+    payload.set(images.subarray(i * pageSize, (i + 1) * pageSize), 4 * chosen.length + k * pageSize)
+  }
+}

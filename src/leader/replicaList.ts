@@ -1,0 +1,74 @@
+import type { Clock } from '../clock.ts'
+import type { Session } from './session.ts'
+
+export interface ReplicaStatus {
+  readonly node: string
+  readonly address: string
+  readonly txid: number
+  readonly lagMs: number
+  readonly connected: boolean
+  /** ISO time of its last message. */
+  readonly lastSeen: string
+  readonly state: string
+}
+
+/** Disconnected replicas that are remembered at most. */
+const MAX_REMEMBERED = 256
+
+/** The replicas that this leader has met, the ones that went away included, by node id. */
+export class ReplicaList {
+  readonly #clock: Clock
+  readonly #sessions = new Map<string, Session>()
+  readonly #gone = new Map<string, { readonly status: ReplicaStatus; readonly sinceMs: number }>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  connected(session: Session): void {
+    const older = this.#sessions.get(session.node)
+    if (older && older !== session) older.terminate()
+    this.#sessions.set(session.node, session)
+    this.#gone.delete(session.node)
+  }
+
+  /** A message came; where it stands is read from the session. */
+  seen(session: Session): void {
+    if (!this.#sessions.has(session.node)) this.connected(session)
+  }
+
+  disconnected(session: Session): void {
+    if (this.#sessions.get(session.node) !== session) return
+    this.#sessions.delete(session.node)
+    this.#gone.set(session.node, { status: statusOf(session), sinceMs: session.lastSeenMs })
+    for (const node of this.#gone.keys()) {
+      if (this.#gone.size <= MAX_REMEMBERED) break
+      this.#gone.delete(node)
+    }
+  }
+
+  /** Connected ones first. The lag of one that is away grows with the clock. */
+  list(): ReplicaStatus[] {
+    const nowMs = this.#clock.nowMs()
+    const connected = [...this.#sessions.values()].map(statusOf)
+    const gone = [...this.#gone.values()].map(({ status, sinceMs }) => ({
+      ...status,
+      connected: false,
+      state: 'away',
+      lagMs: Math.round(status.lagMs + nowMs - sinceMs),
+    }))
+    return [...connected, ...gone]
+  }
+}
+
+function statusOf(session: Session): ReplicaStatus {
+  return {
+    node: session.node,
+    address: session.advertise || session.remoteAddress,
+    txid: session.txid,
+    lagMs: session.lagMs,
+    connected: true,
+    lastSeen: new Date(session.lastSeenMs).toISOString(),
+    state: session.state,
+  }
+}

@@ -1,0 +1,340 @@
+/**
+ * The leader's side of one replica's connection.
+ *
+ *   hello ──> resume ─────────────> streaming ──┐ history no longer has its place
+ *        └──> sync: have* ─> pages* ─> synced ──┘<───────────── resync
+ *
+ * A slow replica costs a cursor: past `maxBufferedBytes` it is not fed, and what it then misses it gets from history
+ * or by comparing pages. It never holds up another session.
+ */
+import type { WebSocket } from 'ws'
+import { decode, encode } from '../../proto/codec.ts'
+import type { Body, Message, MessageType } from '../../proto/messages.ts'
+import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
+import type { CapturedBatch } from './capture.ts'
+import type { History } from './history.ts'
+import type { PageServer } from './pageServer.ts'
+
+export interface SessionOptions {
+  /** Bytes handed to the socket and not yet taken by the network. */
+  readonly maxBufferedBytes: number
+  /** A connection that takes nothing for so long while something waits for it is closed. */
+  readonly stallMs: number
+  readonly helloTimeoutMs: number
+}
+
+export interface SessionHost {
+  readonly db: string
+  readonly cluster: string
+  readonly node: string
+  readonly version: string
+  readonly epoch: number
+  readonly pageSize: number
+  readonly heartbeatMs: number
+  readonly history: History
+  nowMs(): number
+  position(): { readonly txid: number; readonly checksum: string; readonly pages: number }
+  newPageServer(session: Session): PageServer
+  onHello(session: Session): void
+  onAck(session: Session): void
+  onDrained(): void
+  onClosed(session: Session, error: unknown): void
+  onBadMessage(error: unknown): void
+  onSent(bytes: number): void
+}
+
+export type SessionState = 'hello' | 'have' | 'syncing' | 'streaming' | 'closed'
+
+export class Session {
+  readonly #socket: WebSocket
+  readonly #host: SessionHost
+  readonly #options: SessionOptions
+  readonly remoteAddress: string
+  readonly connectedMs: number
+  #state: SessionState = 'hello'
+  #sequence = 0
+  #chunk = 0
+  #pageServer: PageServer | undefined
+  #drained: (() => void)[] = []
+  #stallTimer: NodeJS.Timeout | undefined
+  #error: unknown
+  node = ''
+  advertise = ''
+  txid = 0
+  lagMs = 0
+  lastSeenMs = 0
+
+  constructor(socket: WebSocket, remoteAddress: string, host: SessionHost, options: SessionOptions) {
+    this.#socket = socket
+    this.#host = host
+    this.#options = options
+    this.remoteAddress = remoteAddress
+    this.connectedMs = host.nowMs()
+    this.lastSeenMs = this.connectedMs
+    this.#stallTimer = setTimeout(() => this.#stalled(options.helloTimeoutMs), options.helloTimeoutMs)
+    socket.on('message', (data) => this.#receive(data as Buffer))
+    socket.on('error', (error) => this.fail(error))
+    socket.on('close', () => this.#closed())
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+
+  /** Fed with everything there is. */
+  get isLevel(): boolean {
+    return this.#state === 'streaming' && this.#sequence >= this.#host.history.nextSequence
+  }
+
+  get pagesRemaining(): number {
+    return this.#pageServer?.remaining ?? 0
+  }
+
+  /** A batch was captured; its message is in history already. */
+  onCaptured(batch: CapturedBatch): void {
+    if (this.#state === 'syncing' || this.#state === 'have') this.#pageServer?.onCaptured(batch.pageNumbers)
+    if (this.#state === 'streaming') this.#feed()
+  }
+
+  send<T extends MessageType>(type: T, body: Body<T>): void {
+    this.#write(encode(type, body))
+  }
+
+  /** Sends and waits until the socket has room again. */
+  async sendAndDrain(message: Buffer): Promise<void> {
+    this.#write(message)
+    while (this.#socket.bufferedAmount > this.#options.maxBufferedBytes) {
+      await new Promise<void>((resolve) => this.#drained.push(resolve))
+      if (this.#state === 'closed') throw new WalcastError('STOPPING')
+    }
+  }
+
+  /** Sends the last page images; the batches captured from now on follow. */
+  finishSync(message: Buffer): void {
+    if (this.#state !== 'syncing') return
+    this.#pageServer = undefined
+    this.#write(message)
+    this.#stream(this.#host.history.nextSequence)
+  }
+
+  /** Closes the connection and tells the other side why. */
+  fail(error: unknown): void {
+    if (this.#state === 'closed') return
+    this.#error = error
+    const key = keyOf(error) ?? 'INTERNAL'
+    if (this.#socket.readyState === this.#socket.OPEN) {
+      this.send('error', {
+        db: this.#host.db,
+        code: key,
+        message: error instanceof Error ? error.message.slice(0, 1000) : '',
+      })
+      this.#socket.close(4000, key)
+    }
+    const socket = this.#socket
+    setTimeout(() => socket.terminate(), 1000).unref()
+  }
+
+  terminate(): void {
+    this.#socket.terminate()
+  }
+
+  #write(message: Buffer): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return
+    this.#host.onSent(message.length)
+    this.#socket.send(message, { binary: true, compress: false }, () => this.#onWritten())
+    this.#watchStall()
+  }
+
+  #onWritten(): void {
+    clearTimeout(this.#stallTimer)
+    this.#stallTimer = undefined
+    if (this.#socket.bufferedAmount > 0) this.#watchStall()
+    if (this.#socket.bufferedAmount > this.#options.maxBufferedBytes / 2) return
+    for (const resolve of this.#drained.splice(0)) resolve()
+    if (this.#state !== 'streaming') return
+    this.#feed()
+    if (this.isLevel) this.#host.onDrained()
+  }
+
+  #watchStall(): void {
+    this.#stallTimer ??= setTimeout(() => this.#stalled(this.#options.stallMs), this.#options.stallMs)
+  }
+
+  #stalled(afterMs: number): void {
+    this.#error = new WalcastError('STALLED', { seconds: afterMs / 1000 })
+    this.#socket.terminate()
+  }
+
+  #closed(): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    clearTimeout(this.#stallTimer)
+    for (const resolve of this.#drained.splice(0)) resolve()
+    this.#host.onClosed(this, this.#error)
+  }
+
+  #receive(data: Buffer): void {
+    if (this.#state === 'closed') return
+    this.lastSeenMs = this.#host.nowMs()
+    try {
+      this.#handle(decode(data))
+    } catch (error) {
+      this.#host.onBadMessage(error)
+      this.fail(error)
+    }
+  }
+
+  #handle(message: Message): void {
+    if (message.type !== 'error' && message.body.db !== this.#host.db)
+      throw new WalcastError('UNKNOWN_DATABASE', { db: message.body.db })
+    switch (message.type) {
+      case 'hello':
+        return this.#onHello(message.body)
+      case 'have':
+        return this.#onHave(message.body, message.payload)
+      case 'ack':
+        return this.#onAck(message.body)
+      case 'ping':
+        return this.send('pong', {
+          db: this.#host.db,
+          pingMs: message.body.timeMs,
+          timeMs: this.#host.nowMs(),
+        })
+      case 'error': {
+        const { code, message: text } = message.body
+        this.#error = isErrorCode(code)
+          ? new WalcastError(code, { detail: text })
+          : new WalcastError('INTERNAL', { detail: text })
+        return
+      }
+      case 'welcome':
+      case 'batch':
+      case 'pages':
+      case 'synced':
+      case 'resync':
+      case 'heartbeat':
+      case 'pong':
+      case 'stopping':
+        throw new WalcastError('MESSAGE_BAD', { detail: `a replica does not send ${message.type}` })
+    }
+  }
+
+  #onHello(hello: Body<'hello'>): void {
+    if (this.#state !== 'hello') throw new WalcastError('MESSAGE_BAD', { detail: 'a second hello' })
+    const host = this.#host
+    if (hello.cluster !== '' && hello.cluster !== host.cluster) {
+      throw new WalcastError('WRONG_CLUSTER', { mine: hello.cluster, theirs: host.cluster })
+    }
+    if (hello.node === host.node) throw new WalcastError('SELF_LEADER')
+    if (hello.pageSize !== 0 && hello.pageSize !== host.pageSize) {
+      throw new WalcastError('WRONG_PAGE_SIZE', { mine: hello.pageSize, theirs: host.pageSize })
+    }
+    clearTimeout(this.#stallTimer)
+    this.#stallTimer = undefined
+    this.node = hello.node
+    this.advertise = hello.advertise
+    this.txid = hello.txid
+    this.lagMs = hello.lagMs
+    host.onHello(this)
+    const sequence = this.#placeOf(hello)
+    const { txid, checksum, pages } = host.position()
+    const { db, cluster, node, version, epoch, pageSize, heartbeatMs } = host
+    const mode = sequence === undefined ? 'sync' : 'resume'
+    const reason =
+      sequence !== undefined
+        ? ''
+        : hello.pages === 0
+          ? 'first copy'
+          : `history does not reach back to ${hello.epoch}-${hello.txid}`
+    this.send('welcome', {
+      db,
+      node,
+      cluster,
+      epoch,
+      txid,
+      checksum,
+      pageSize,
+      pages,
+      version,
+      mode,
+      reason,
+      heartbeatMs,
+    })
+    if (sequence === undefined) return this.#awaitHave()
+    this.#stream(sequence)
+  }
+
+  /** The history entry that follows the replica's position, undefined when it must compare pages. */
+  #placeOf(hello: Body<'hello'>): number | undefined {
+    const { history, epoch } = this.#host
+    if (hello.epoch !== epoch || hello.checksum === '') return undefined
+    const { txid, checksum } = this.#host.position()
+    if (hello.txid === txid && hello.checksum === checksum) return history.nextSequence
+    return history.find(hello.txid, hello.checksum)?.sequence
+  }
+
+  #stream(sequence: number): void {
+    this.#state = 'streaming'
+    this.#sequence = sequence
+    this.#chunk = 0
+    this.#feed()
+  }
+
+  #feed(): void {
+    const { history } = this.#host
+    while (
+      this.#sequence < history.nextSequence &&
+      this.#socket.bufferedAmount <= this.#options.maxBufferedBytes
+    ) {
+      const entry = history.get(this.#sequence)
+      const message = entry?.chunks[this.#chunk]
+      if (!entry || (!message && this.#chunk < entry.chunks.length))
+        return this.#resync('history does not reach back far enough')
+      if (!message) {
+        if (!entry.complete) return
+        this.#sequence++
+        this.#chunk = 0
+        continue
+      }
+      this.#chunk++
+      if (entry.complete && this.#chunk === entry.chunks.length) {
+        this.#sequence++
+        this.#chunk = 0
+      }
+      this.#write(message)
+    }
+  }
+
+  #resync(reason: string): void {
+    const { db, epoch } = this.#host
+    this.send('resync', { db, epoch, pages: this.#host.position().pages, reason })
+    this.#awaitHave()
+  }
+
+  #awaitHave(): void {
+    this.#state = 'have'
+    this.#pageServer = this.#host.newPageServer(this)
+  }
+
+  #onHave(have: Body<'have'>, sums: Buffer): void {
+    if (this.#state !== 'have' || !this.#pageServer)
+      throw new WalcastError('MESSAGE_BAD', { detail: 'have was not asked for' })
+    this.#pageServer.skipEqual(have.firstPage, sums)
+    if (have.last) void this.#sync(this.#pageServer)
+  }
+
+  async #sync(server: PageServer): Promise<void> {
+    this.#state = 'syncing'
+    try {
+      await server.run()
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  #onAck(ack: Body<'ack'>): void {
+    this.txid = ack.txid
+    this.lagMs = ack.lagMs
+    this.#host.onAck(this)
+  }
+}

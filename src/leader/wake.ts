@@ -1,0 +1,140 @@
+/**
+ * When to look at the WAL. Idle: file events, with a slow timer beneath. Under load: a short timer and no file watch,
+ * so that the writer does not ring a bell for every commit.
+ */
+import { type FSWatcher, watch } from 'node:fs'
+import type { Clock } from '../clock.ts'
+
+export interface WakeOptions {
+  /** Looks per second that find something, from which on a timer is used instead of file events. */
+  readonly pollAbovePerSecond: number
+  /** Between two looks under load. */
+  readonly pollMs: number
+  /** Between two looks when nothing happens. */
+  readonly idleMs: number
+}
+
+export const WAKE_DEFAULTS: WakeOptions = { pollAbovePerSecond: 1500, pollMs: 1, idleMs: 50 }
+
+/** A commit is in the file before the wal-index publishes it: how long to look again and again after an event. */
+const SPIN_MS = 0.4
+/** ... and then with growing delays, because the writer may be syncing. */
+const RETRY_MS = [1, 1, 2, 2, 4, 8, 16] as const
+const CALM_LOOKS = 30
+
+export class Wake {
+  readonly #walPath: string
+  readonly #options: WakeOptions
+  readonly #clock: Clock
+  readonly #look: (noticeMs: number) => boolean
+  #watcher: FSWatcher | undefined
+  #timer: NodeJS.Timeout | undefined
+  #immediate: NodeJS.Immediate | undefined
+  #eventMs = 0
+  #retry = 0
+  #polling = false
+  #emptyLooks = 0
+  #windowStartMs = 0
+  #windowFinds = 0
+  #stopped = false
+
+  /** `look` captures and says whether it found anything. */
+  constructor(walPath: string, options: WakeOptions, clock: Clock, look: (noticeMs: number) => boolean) {
+    this.#walPath = walPath
+    this.#options = options
+    this.#clock = clock
+    this.#look = look
+  }
+
+  start(): void {
+    this.#watchFile()
+    this.#schedule(0)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#watcher?.close()
+    clearTimeout(this.#timer)
+    clearImmediate(this.#immediate)
+  }
+
+  /** Looks at the next turn of the event loop. */
+  now(): void {
+    if (this.#stopped || this.#immediate) return
+    this.#immediate = setImmediate(() => {
+      this.#immediate = undefined
+      this.#onTimer()
+    })
+  }
+
+  #watchFile(): void {
+    this.#watcher = watch(this.#walPath, () => this.#onEvent())
+    this.#watcher.on('error', () => this.#watcher?.close())
+  }
+
+  #onEvent(): void {
+    if (this.#stopped || this.#polling) return
+    this.#eventMs = this.#clock.nowMs()
+    this.#retry = 0
+    if (this.#tryLook(this.#eventMs)) return
+    this.#spin()
+  }
+
+  #spin(): void {
+    if (this.#immediate || this.#stopped) return
+    this.#immediate = setImmediate(() => {
+      this.#immediate = undefined
+      const nowMs = this.#clock.nowMs()
+      if (this.#tryLook(this.#eventMs)) return
+      if (nowMs - this.#eventMs < SPIN_MS) this.#spin()
+      else this.#schedule(RETRY_MS[0])
+    })
+  }
+
+  #onTimer(): void {
+    const found = this.#tryLook(this.#clock.nowMs())
+    if (this.#stopped || this.#immediate) return
+    if (this.#polling) return this.#schedule(this.#options.pollMs)
+    if (found) this.#retry = 0
+    const delayMs = this.#retry < RETRY_MS.length ? RETRY_MS[this.#retry++] : this.#options.idleMs
+    this.#schedule(delayMs)
+  }
+
+  #tryLook(noticeMs: number): boolean {
+    const found = this.#look(noticeMs)
+    this.#count(found, noticeMs)
+    return found
+  }
+
+  #count(found: boolean, nowMs: number): void {
+    this.#emptyLooks = found ? 0 : this.#emptyLooks + 1
+    if (this.#polling) {
+      if (this.#emptyLooks >= CALM_LOOKS) this.#stopPolling()
+      return
+    }
+    if (nowMs - this.#windowStartMs > 100) {
+      this.#windowStartMs = nowMs
+      this.#windowFinds = 0
+    }
+    if (found && ++this.#windowFinds > this.#options.pollAbovePerSecond / 10) this.#startPolling()
+  }
+
+  #startPolling(): void {
+    this.#polling = true
+    this.#watcher?.close()
+    this.#schedule(this.#options.pollMs)
+  }
+
+  #stopPolling(): void {
+    this.#polling = false
+    this.#windowFinds = 0
+    this.#watchFile()
+    this.#retry = 0
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#stopped) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#onTimer(), delayMs)
+  }
+}

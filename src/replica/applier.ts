@@ -1,0 +1,176 @@
+/**
+ * Applies batches to the copy. Nothing becomes visible before the state checksum after it has been verified.
+ *
+ * Invariant: between two calls, `sums` and `position` are the published state of the copy, or a transaction is under
+ * way (`isOpen`) whose frames lie unpublished behind it.
+ */
+import { payloadPage, payloadPageNumber } from '../../proto/codec.ts'
+import type { Body } from '../../proto/messages.ts'
+import { WalcastError } from '../errors.ts'
+import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
+import type { PositionLog } from '../sqlite/positionLog.ts'
+import type { PageImages, WalWriter } from '../sqlite/walWriter.ts'
+import { checksumHex, parseChecksum } from '../xxh64.ts'
+
+export interface ReplicaPosition {
+  readonly epoch: number
+  readonly txid: number
+}
+
+export class Applier {
+  readonly #writer: WalWriter
+  readonly #sums: PageSums
+  readonly #positions: PositionLog
+  readonly #pageSize: number
+  #position: ReplicaPosition
+  #chunk = 0
+  #isSyncing = false
+
+  constructor(
+    writer: WalWriter,
+    sums: PageSums,
+    positions: PositionLog,
+    pageSize: number,
+    position: ReplicaPosition,
+  ) {
+    this.#writer = writer
+    this.#sums = sums
+    this.#positions = positions
+    this.#pageSize = pageSize
+    this.#position = position
+  }
+
+  get position(): ReplicaPosition {
+    return this.#position
+  }
+
+  get sums(): PageSums {
+    return this.#sums
+  }
+
+  get checksum(): string {
+    return checksumHex(this.#sums.state)
+  }
+
+  /** A transaction has come in part. */
+  get isOpen(): boolean {
+    return this.#chunk > 0 || this.#isSyncing
+  }
+
+  /** Applies a batch or a chunk of one. True when it was the last and is now visible. Throws STATE_MISMATCH or a write error; nothing of the batch is visible then. */
+  applyBatch(batch: Body<'batch'>, payload: Buffer): boolean {
+    const { epoch, txid } = this.#position
+    if (
+      batch.epoch !== epoch ||
+      batch.fromTxid !== txid ||
+      batch.chunk !== this.#chunk ||
+      batch.txid <= txid
+    ) {
+      throw mismatch(
+        `batch ${batch.fromTxid}-${batch.txid} (chunk ${batch.chunk})`,
+        `${epoch}-${txid} chunk ${this.#chunk}`,
+        `${batch.epoch}-${batch.fromTxid}`,
+      )
+    }
+    return this.#guarded(() => {
+      this.#addPages(batch, payload, batch.last)
+      this.#chunk++
+      if (!batch.last) return false
+      this.#finish(batch, batch)
+      return true
+    })
+  }
+
+  /** Takes page images on the way to a common state; invisible until `finishSync`. */
+  addPages(pages: Body<'pages'>, payload: Buffer): void {
+    this.#isSyncing = true
+    this.#guarded(() => this.#addPages(pages, payload, false))
+  }
+
+  /** Takes the last page images and makes all of them visible as one commit. */
+  finishSync(synced: Body<'synced'>, payload: Buffer): void {
+    this.#guarded(() => {
+      this.#addPages(synced, payload, true)
+      this.#finish(synced, synced)
+    })
+  }
+
+  /** Forgets what was not made visible. */
+  discard(): void {
+    this.#chunk = 0
+    this.#isSyncing = false
+    this.#sums.revert()
+    if (this.#writer.hasPending) this.#writer.discard()
+  }
+
+  #guarded<T>(run: () => T): T {
+    try {
+      return run()
+    } catch (error) {
+      this.#sums.revert()
+      this.#writer.discard()
+      this.#chunk = 0
+      this.#isSyncing = false
+      throw error
+    }
+  }
+
+  /** `isEnd`: verify the state first, then append with the commit mark. */
+  #addPages(
+    message: {
+      readonly pages: number
+      readonly pageSize: number
+      readonly dbPages: number
+      readonly checksum?: string
+    },
+    payload: Buffer,
+    isEnd: boolean,
+  ): void {
+    const { pages, pageSize } = message
+    if (pageSize !== this.#pageSize)
+      throw new WalcastError('WRONG_PAGE_SIZE', { mine: this.#pageSize, theirs: pageSize })
+    for (let i = 0; i < pages; i++) {
+      const page = payloadPageNumber(payload, i)
+      this.#sums.set(page, pageSum(page, payloadPage(payload, i, pages, pageSize)))
+    }
+    if (isEnd) this.#verify(message.dbPages, message.checksum ?? '')
+    const images: PageImages = {
+      count: pages,
+      number: (i) => payloadPageNumber(payload, i),
+      page: (i) => payloadPage(payload, i, pages, pageSize),
+    }
+    this.#writer.append(images, isEnd ? message.dbPages : 0)
+  }
+
+  #verify(dbPages: number, expected: string): void {
+    this.#sums.resize(dbPages)
+    const actual = this.#sums.state
+    if (parseChecksum(expected) !== actual) throw mismatch('the batch', checksumHex(actual), expected)
+  }
+
+  #finish(position: ReplicaPosition, { dbPages }: { readonly dbPages: number }): void {
+    const { epoch, txid } = position
+    const { header } = this.#writer
+    const { s0, s1 } = header.frameChecksum
+    this.#positions.append({
+      epoch,
+      txid,
+      checksum: this.#sums.state,
+      salt1: header.salt1,
+      salt2: header.salt2,
+      frame: header.mxFrame,
+      s0,
+      s1,
+      pages: dbPages,
+    })
+    if (this.#writer.hasPending) this.#writer.publish(dbPages)
+    this.#sums.settle()
+    this.#position = { epoch, txid }
+    this.#chunk = 0
+    this.#isSyncing = false
+  }
+}
+
+function mismatch(what: string, actual: string, expected: string): WalcastError {
+  return new WalcastError('STATE_MISMATCH', { what, actual, expected })
+}

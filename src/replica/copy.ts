@@ -1,0 +1,220 @@
+/** A replica's copy while it is open: its files, the write lock, the applier and the checkpoints. */
+import { closeSync } from 'node:fs'
+import type { Logger } from 'pino'
+import type { Clock } from '../clock.ts'
+import { messageOf, WalcastError } from '../errors.ts'
+import type { FileOps } from '../fileOps.ts'
+import { adoptDatabase, type DatabaseFiles } from '../sqlite/databaseFiles.ts'
+import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
+import type { PageSums } from '../sqlite/pageSums.ts'
+import { isStillThere } from '../sqlite/pinnedFiles.ts'
+import type { PositionLog, PositionRecord } from '../sqlite/positionLog.ts'
+import { checkpointCounts, close, isComplete, open, rows, type SqliteThread } from '../sqlite/sqliteThread.ts'
+import { frameBytes } from '../sqlite/walFormat.ts'
+import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
+import { WalWriter } from '../sqlite/walWriter.ts'
+import { Applier, type ReplicaPosition } from './applier.ts'
+import { CopyLock } from './copyLock.ts'
+
+export interface CopyOptions {
+  readonly path: string
+  readonly thread: SqliteThread
+  readonly ops: FileOps
+  readonly clock: Clock
+  readonly log: Logger
+  readonly positions: PositionLog
+  /** WAL bytes that start a checkpoint. */
+  readonly walBytes: number
+  readonly lockTimeoutMs: number
+}
+
+export interface CopyHost {
+  /** Holds back messages until the function it gives is called; resolves when none is being handled. */
+  hold(): () => void
+  onCheckpoint(checkpoint: { readonly complete: boolean; readonly pauseMs: number }): void
+  /** Something else wrote, or the lock could not be kept: the copy was looked at again; `same` when its content is what it was. */
+  onStray(error: WalcastError, same: boolean): void
+  onFatal(error: WalcastError): void
+}
+
+const SEGMENT_BYTES = 1024 * 1024
+const PASSIVE = rows('checkpoint', 'PRAGMA wal_checkpoint(PASSIVE)')
+const TRUNCATE = rows('checkpoint', 'PRAGMA wal_checkpoint(TRUNCATE)')
+
+export class Copy {
+  readonly #options: CopyOptions
+  readonly #host: CopyHost
+  readonly #files: DatabaseFiles
+  readonly #lock: CopyLock
+  readonly #walIndex: WalIndexReader
+  #writer: WalWriter
+  #applier: Applier
+  #checkpointing: Promise<void> | undefined
+  #framesAfterCheckpoint = 0
+  #stopped = false
+
+  private constructor(
+    options: CopyOptions,
+    host: CopyHost,
+    files: DatabaseFiles,
+    lock: CopyLock,
+    scanned: ScannedDatabase,
+    position: ReplicaPosition,
+  ) {
+    this.#options = options
+    this.#host = host
+    this.#files = files
+    this.#lock = lock
+    this.#walIndex = scanned.walIndex
+    this.#writer = new WalWriter(files, options.ops, scanned.header, scanned.walIndex.rawHeader)
+    this.#applier = new Applier(this.#writer, scanned.sums, options.positions, files.pageSize, position)
+  }
+
+  /** Opens the copy, takes its write lock and settles where it stands: the stored positions are claims, the state checksum decides. */
+  static async open(
+    options: CopyOptions,
+    host: CopyHost,
+    recorded: readonly PositionRecord[],
+  ): Promise<Copy> {
+    const { thread, path } = options
+    const files = await adoptDatabase(thread, path, (mode) =>
+      options.log.warn({ path, from: mode }, 'the copy had left WAL mode; switched back'),
+    )
+    await thread.run(open('checkpoint', path, 0))
+    const lock = new CopyLock(thread)
+    await lock.take(path, options.lockTimeoutMs)
+    const scanned = await scanDatabase(files, SEGMENT_BYTES)
+    return new Copy(options, host, files, lock, scanned, settle(scanned.sums, recorded))
+  }
+
+  get applier(): Applier {
+    return this.#applier
+  }
+
+  get pageSize(): number {
+    return this.#files.pageSize
+  }
+
+  get walBytes(): number {
+    return this.#writer.mxFrame * frameBytes(this.#files.pageSize)
+  }
+
+  get isThere(): boolean {
+    return isStillThere(this.#files.database)
+  }
+
+  /** To be called after each batch that became visible. */
+  onApplied(): void {
+    const { mxFrame } = this.#writer
+    if (mxFrame < this.#framesAfterCheckpoint) this.#framesAfterCheckpoint = 0
+    if ((mxFrame - this.#framesAfterCheckpoint) * frameBytes(this.#files.pageSize) >= this.#options.walBytes)
+      this.#startCheckpoint()
+  }
+
+  /** To be called when nothing came for a while. */
+  onIdle(): void {
+    if (this.#writer.mxFrame > 0) this.#startCheckpoint()
+  }
+
+  async close(): Promise<void> {
+    this.#stopped = true
+    await this.#checkpointing
+    this.#applier.discard()
+    await this.#lock.release()
+    await this.#options.thread.attempt(close('checkpoint'), close('keeper'))
+    closeSync(this.#files.walFd)
+  }
+
+  #startCheckpoint(): void {
+    if (this.#checkpointing || this.#stopped) return
+    this.#checkpointing = this.#checkpoint()
+      .catch((error) => this.#onCheckpointFailed(error))
+      .finally(() => {
+        this.#checkpointing = undefined
+      })
+  }
+
+  #onCheckpointFailed(error: unknown): void {
+    if (this.#stopped) return
+    this.#host.onFatal(
+      error instanceof WalcastError
+        ? error
+        : new WalcastError('INTERNAL', { detail: messageOf(error) }, error),
+    )
+  }
+
+  /**
+   * First the lock moves to the WAL's end, so that PASSIVE may backfill up to there while batches go on being
+   * applied. Then, for the little that is left, apply pauses, the lock is let go, and TRUNCATE empties the WAL, unless
+   * a reader lingers: then that is for another time.
+   */
+  async #checkpoint(): Promise<void> {
+    const { clock, thread } = this.#options
+    if (!(await this.#gap([]))) return
+    const [passive] = await thread.attempt(PASSIVE)
+    const startMs = clock.nowMs()
+    let complete = false
+    if (isComplete(checkpointCounts(passive)) || checkpointCounts(passive).backfilled > 0) {
+      const results = await this.#gap([TRUNCATE])
+      complete = results !== undefined && this.#writer.mxFrame === 0
+    }
+    this.#framesAfterCheckpoint = this.#writer.mxFrame
+    this.#host.onCheckpoint({ complete, pauseMs: clock.nowMs() - startMs })
+  }
+
+  /** Moves the lock, with `middle` in the gap, and checks what happened in it. Undefined when a transaction is under way. */
+  async #gap(middle: Parameters<CopyLock['move']>[0]) {
+    const release = this.#host.hold()
+    try {
+      if (this.#applier.isOpen || this.#stopped) return undefined
+      const results = await this.#lock.move(middle)
+      await this.#checkGap()
+      return results
+    } finally {
+      release()
+    }
+  }
+
+  /** Compares the wal-index header with the one written last (see CopyLock). */
+  async #checkGap(): Promise<void> {
+    const header = this.#walIndex.read()
+    if (header && this.#walIndex.rawHeader.equals(this.#writer.rawHeader)) return
+    if (header && header.change === this.#writer.header.change && header.mxFrame === 0) {
+      return this.#writer.takeOver(header, this.#walIndex.rawHeader)
+    }
+    await this.#reexamine()
+  }
+
+  /** Reads the whole copy again, because something else may have written to it. */
+  async #reexamine(): Promise<void> {
+    const { path, positions } = this.#options
+    const before = this.#applier.sums.state
+    const scanned = await scanDatabase(this.#files, SEGMENT_BYTES)
+    const header = scanned.walIndex.read()
+    if (!header) throw new WalcastError('WAL_INDEX_UNREADABLE', { path })
+    this.#writer = new WalWriter(this.#files, this.#options.ops, header, scanned.walIndex.rawHeader)
+    this.#applier = new Applier(
+      this.#writer,
+      scanned.sums,
+      positions,
+      this.#files.pageSize,
+      this.#applier.position,
+    )
+    const same = scanned.sums.state === before
+    this.#host.onStray(
+      new WalcastError('STRAY_WRITE', {
+        path,
+        detail: same ? 'its content is unchanged' : 'its content differs',
+      }),
+      same,
+    )
+  }
+}
+
+/** The newest recorded position that the content has; the newest record's, with the checksum telling that it is not so, when none has. */
+function settle(sums: PageSums, recorded: readonly PositionRecord[]): ReplicaPosition {
+  const found =
+    recorded.findLast((record) => record.checksum === sums.state && record.pages === sums.pages) ??
+    recorded.at(-1)
+  return found ? { epoch: found.epoch, txid: found.txid } : { epoch: 0, txid: 0 }
+}

@@ -1,0 +1,75 @@
+/**
+ * The write lock on a replica's copy, held for the replica's whole life so that a stray write gets SQLITE_BUSY.
+ *
+ * Its connection neither reads content nor writes. It is let go with COMMIT, never ROLLBACK: a rollback would copy
+ * the header of somebody else's writer over a stale page cache (sqlite3WalUndo). It is a reader too: begun on an empty
+ * WAL it sits on READ_LOCK(0) and holds off all backfill, begun later it caps backfill at its mark. So it is moved
+ * before each checkpoint; what happened in the gap is told by the wal-index header afterwards.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { WalcastError } from '../errors.ts'
+import {
+  close,
+  exec,
+  isBusy,
+  open,
+  type SqliteThread,
+  type Step,
+  type StepResult,
+  stepError,
+} from '../sqlite/sqliteThread.ts'
+
+const LOCK = 'copy-lock'
+const TAKE = exec(LOCK, 'BEGIN IMMEDIATE')
+const RETRY_MS = 5
+
+export class CopyLock {
+  readonly #thread: SqliteThread
+  #held = false
+  #stopped = false
+
+  constructor(thread: SqliteThread) {
+    this.#thread = thread
+  }
+
+  get isHeld(): boolean {
+    return this.#held
+  }
+
+  /** Opens the connection and takes the lock; waits as long as `timeoutMs` for another writer. Throws SQLITE_BUSY. */
+  async take(path: string, timeoutMs: number): Promise<void> {
+    await this.#thread.run(open(LOCK, path, 0))
+    for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
+      const [taken] = await this.#thread.attempt(TAKE)
+      this.#held = taken.ok
+      if (taken.ok) return
+      if (!isBusy(taken) || waitedMs >= timeoutMs) throw stepError(TAKE, taken)
+      await delay(RETRY_MS)
+    }
+  }
+
+  /**
+   * Lets go, runs `middle`, takes the lock again. Gives the results of `middle`. The caller must not write to the
+   * copy meanwhile, and must compare the wal-index header afterwards. When another writer has got in between, this
+   * waits until it lets go.
+   */
+  async move(middle: readonly Step[] = []): Promise<StepResult[]> {
+    if (!this.#held) throw new WalcastError('SQLITE_BUSY', { detail: 'the copy lock is not held' })
+    this.#held = false
+    const results = await this.#thread.attempt(exec(LOCK, 'COMMIT'), ...middle, TAKE)
+    let taken = results[results.length - 1]
+    while (!taken.ok) {
+      if (this.#stopped) throw new WalcastError('STOPPING')
+      await delay(RETRY_MS)
+      ;[taken] = await this.#thread.attempt(TAKE)
+    }
+    this.#held = true
+    return results.slice(1, -1)
+  }
+
+  async release(): Promise<void> {
+    this.#stopped = true
+    this.#held = false
+    await this.#thread.attempt(exec(LOCK, 'COMMIT'), close(LOCK))
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * A first copy: pages are written into a side file, and when the whole of it verifies it gets the database's name.
+ * One that was cut is taken up again: what is there is compared by page checksums.
+ */
+import { closeSync, constants, fstatSync, fsync, ftruncateSync, openSync, unlinkSync } from 'node:fs'
+import { promisify } from 'node:util'
+import { pagesPayloadBytes, payloadPageNumber } from '../../proto/codec.ts'
+import type { Body } from '../../proto/messages.ts'
+import { WalcastError } from '../errors.ts'
+import type { FileOps } from '../fileOps.ts'
+import { FrameMap } from '../sqlite/frameMap.ts'
+import { scanPages } from '../sqlite/pageScan.ts'
+import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
+import { checksumHex, parseChecksum } from '../xxh64.ts'
+
+const fsyncAsync = promisify(fsync)
+
+export class FirstCopy {
+  readonly #path: string
+  readonly #fd: number
+  readonly #ops: FileOps
+  readonly #pageSize: number
+  readonly sums: PageSums
+  #bytes = 0
+
+  private constructor(path: string, fd: number, ops: FileOps, pageSize: number, sums: PageSums) {
+    this.#path = path
+    this.#fd = fd
+    this.#ops = ops
+    this.#pageSize = pageSize
+    this.sums = sums
+  }
+
+  /** SQLite never opens the side file under its name, so its descriptor may be closed before the file is published. */
+  static async open(path: string, pageSize: number, ops: FileOps): Promise<FirstCopy> {
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644)
+    const pages = Math.floor(fstatSync(fd).size / pageSize)
+    const sums = await scanPages({ databaseFd: fd, walFd: fd, pageSize, pages, frames: new FrameMap() })
+    return new FirstCopy(path, fd, ops, pageSize, sums)
+  }
+
+  /** Bytes received in this run. */
+  get receivedBytes(): number {
+    return this.#bytes
+  }
+
+  /** Writes page images; neighbours in one go. Throws DISK_FULL or WRITE_FAILED. */
+  addPages(message: { readonly pages: number; readonly pageSize: number }, payload: Buffer): void {
+    const { pages, pageSize } = message
+    if (pageSize !== this.#pageSize)
+      throw new WalcastError('WRONG_PAGE_SIZE', { mine: this.#pageSize, theirs: pageSize })
+    for (let i = 0; i < pages; ) {
+      const first = payloadPageNumber(payload, i)
+      let end = i + 1
+      while (end < pages && payloadPageNumber(payload, end) === first + (end - i)) end++
+      const images = payload.subarray(4 * pages + i * pageSize, 4 * pages + end * pageSize)
+      this.#ops.write('copy.write', this.#fd, images, (first - 1) * pageSize, this.#path)
+      for (let k = i; k < end; k++)
+        this.sums.set(
+          first + k - i,
+          pageSum(first + k - i, images.subarray((k - i) * pageSize, (k - i + 1) * pageSize)),
+        )
+      i = end
+    }
+    this.#bytes += pagesPayloadBytes(pages, pageSize)
+    this.sums.settle()
+  }
+
+  /** Takes the last pages, verifies the whole and publishes it as `databasePath`. Throws STATE_MISMATCH and keeps the side file then. */
+  async finish(synced: Body<'synced'>, payload: Buffer, databasePath: string): Promise<void> {
+    this.addPages(synced, payload)
+    this.sums.resize(synced.dbPages)
+    this.sums.settle()
+    if (parseChecksum(synced.checksum) !== this.sums.state) {
+      throw new WalcastError('STATE_MISMATCH', {
+        what: 'the first copy',
+        actual: checksumHex(this.sums.state),
+        expected: synced.checksum,
+      })
+    }
+    ftruncateSync(this.#fd, synced.dbPages * this.#pageSize)
+    await fsyncAsync(this.#fd)
+    closeSync(this.#fd)
+    this.#ops.publish(this.#path, databasePath)
+  }
+
+  close(): void {
+    closeSync(this.#fd)
+  }
+
+  /** Removes the side file, so that the next copy begins with nothing. */
+  abandon(): void {
+    closeSync(this.#fd)
+    unlinkSync(this.#path)
+  }
+}

@@ -1,0 +1,198 @@
+/** How far a replica is behind. Clock readings of the leader are corrected by the offset measured on the stream. */
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import type { Clock } from '../clock.ts'
+
+export const STAGES = ['noticed', 'sent', 'received', 'applied'] as const
+export type Stage = (typeof STAGES)[number]
+
+export interface Percentiles {
+  readonly p50Ms: number
+  readonly p95Ms: number
+  readonly p99Ms: number
+  readonly maxMs: number
+  readonly count: number
+}
+
+const SLOT_MS = 10_000
+const SLOTS = 6
+export const WINDOW_SECONDS = (SLOT_MS * SLOTS) / 1000
+
+/** Percentiles over the last minute: six histograms of ten seconds, the oldest of which is used again. Values in ms, kept in us. */
+export class LagWindow {
+  readonly #clock: Clock
+  readonly #slots = Array.from({ length: SLOTS }, () => createHistogram())
+  readonly #ends = new Array<number>(SLOTS).fill(0)
+  #current = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#ends[0] = clock.nowMs() + SLOT_MS
+  }
+
+  record(lagMs: number): void {
+    this.#turn()
+    this.#slots[this.#current].record(Math.max(1, Math.round(lagMs * 1000)))
+  }
+
+  percentiles(): Percentiles {
+    this.#turn()
+    const all = createHistogram()
+    const oldestMs = this.#clock.nowMs() - SLOT_MS * (SLOTS - 1)
+    for (let i = 0; i < SLOTS; i++) if (this.#ends[i] > oldestMs) all.add(this.#slots[i])
+    return percentilesOf(all)
+  }
+
+  #turn(): void {
+    const nowMs = this.#clock.nowMs()
+    if (nowMs < this.#ends[this.#current]) return
+    this.#current = (this.#current + 1) % SLOTS
+    this.#slots[this.#current].reset()
+    this.#ends[this.#current] = nowMs + SLOT_MS
+  }
+}
+
+function percentilesOf(histogram: RecordableHistogram): Percentiles {
+  if (histogram.count === 0) return { p50Ms: 0, p95Ms: 0, p99Ms: 0, maxMs: 0, count: 0 }
+  const at = (percentile: number) => histogram.percentile(percentile) / 1000
+  return { p50Ms: at(50), p95Ms: at(95), p99Ms: at(99), maxMs: histogram.max / 1000, count: histogram.count }
+}
+
+/** Offset of the leader's clock, from pings: the one with the shortest round trip of the last few counts most. */
+export class ClockOffset {
+  readonly #samples: { readonly roundTripMs: number; readonly offsetMs: number }[] = []
+
+  /** `leaderMs` was read between `sentMs` and `receivedMs` of this node's clock. */
+  add(sentMs: number, leaderMs: number, receivedMs: number): void {
+    this.#samples.push({ roundTripMs: receivedMs - sentMs, offsetMs: leaderMs - (sentMs + receivedMs) / 2 })
+    if (this.#samples.length > 16) this.#samples.shift()
+  }
+
+  /** Leader's clock minus this node's. 0 before the first ping. */
+  get offsetMs(): number {
+    let best = this.#samples[0]
+    for (const sample of this.#samples) if (sample.roundTripMs < best.roundTripMs) best = sample
+    return best?.offsetMs ?? 0
+  }
+
+  clear(): void {
+    this.#samples.length = 0
+  }
+}
+
+export interface BatchTimes {
+  /** The leader's clock. */
+  readonly noticeMs: number
+  readonly noticedMs: number
+  readonly sentMs: number
+}
+
+/** Silence of the leader, in heartbeats, after which the replica no longer counts as level. */
+const SILENT_HEARTBEATS = 3
+
+export class LagTracker {
+  readonly #clock: Clock
+  readonly offset = new ClockOffset()
+  readonly #total: LagWindow
+  readonly #stages: Readonly<Record<Stage, LagWindow>>
+  #connected = false
+  #heartbeatMs = 250
+  #lastHeardMs = 0
+  #lastLevelMs = 0
+  #txid = 0
+  #leaderTxid = 0
+  #lastLagMs = 0
+  #behindBytes = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#total = new LagWindow(clock)
+    this.#stages = {
+      noticed: new LagWindow(clock),
+      sent: new LagWindow(clock),
+      received: new LagWindow(clock),
+      applied: new LagWindow(clock),
+    }
+  }
+
+  get lastHeardMs(): number {
+    return this.#lastHeardMs
+  }
+
+  get leaderTxid(): number {
+    return this.#leaderTxid
+  }
+
+  get lastLagMs(): number {
+    return this.#lastLagMs
+  }
+
+  onConnected(heartbeatMs: number): void {
+    this.#connected = true
+    this.#heartbeatMs = heartbeatMs
+  }
+
+  onDisconnected(): void {
+    this.#connected = false
+  }
+
+  /** Any message: the leader lives. */
+  onHeard(nowMs: number): void {
+    this.#lastHeardMs = nowMs
+  }
+
+  onLeaderAt(txid: number): void {
+    this.#leaderTxid = txid
+    if (this.#txid >= txid) this.#lastLevelMs = this.#lastHeardMs
+  }
+
+  onReceived(bytes: number, txid: number): void {
+    this.#behindBytes += bytes
+    if (txid > this.#leaderTxid) this.#leaderTxid = txid
+  }
+
+  /** The position changed without a measured batch: after a start or a sync. */
+  onAt(txid: number): void {
+    this.#txid = txid
+    this.#behindBytes = 0
+    if (txid >= this.#leaderTxid) this.#lastLevelMs = this.#lastHeardMs
+  }
+
+  /** A batch became visible. Times of this node's clock. Gives its lag. */
+  onApplied(txid: number, times: BatchTimes, receivedMs: number, visibleMs: number): number {
+    const skewMs = this.offset.offsetMs
+    const lagMs = Math.max(0, visibleMs + skewMs - times.noticeMs)
+    this.#total.record(lagMs)
+    this.#stages.noticed.record(times.noticedMs - times.noticeMs)
+    this.#stages.sent.record(times.sentMs - times.noticedMs)
+    this.#stages.received.record(receivedMs + skewMs - times.sentMs)
+    this.#stages.applied.record(visibleMs - receivedMs)
+    this.#lastLagMs = lagMs
+    this.onAt(txid)
+    return lagMs
+  }
+
+  /** 0 when level; grows with the clock while disconnected, stalled or behind. */
+  lagMs(): number {
+    const nowMs = this.#clock.nowMs()
+    const silent = nowMs - this.#lastHeardMs > SILENT_HEARTBEATS * this.#heartbeatMs
+    if (this.#connected && !silent && this.#txid >= this.#leaderTxid) return 0
+    return this.#lastLevelMs === 0 ? 0 : nowMs - this.#lastLevelMs
+  }
+
+  report() {
+    const stages = Object.fromEntries(
+      STAGES.map((stage) => [stage, this.#stages[stage].percentiles()]),
+    ) as Record<Stage, Percentiles>
+    return {
+      connected: this.#connected,
+      txid: this.#txid,
+      leaderTxid: this.#leaderTxid,
+      txidLag: Math.max(0, this.#leaderTxid - this.#txid),
+      bytesLag: this.#behindBytes,
+      lagMs: this.lagMs(),
+      windowSeconds: WINDOW_SECONDS,
+      ...this.#total.percentiles(),
+      stages,
+    }
+  }
+}

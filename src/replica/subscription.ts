@@ -1,0 +1,242 @@
+/** The replica's connection to its leader: opened again and again, with back-off, until it is stopped. */
+import type { IncomingMessage } from 'node:http'
+import { WebSocket } from 'ws'
+import { decode, encode } from '../../proto/codec.ts'
+import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, SUBPROTOCOL_PREFIX } from '../../proto/limits.ts'
+import type { Body, Message, MessageType } from '../../proto/messages.ts'
+import type { Clock } from '../clock.ts'
+import { isErrorCode, messageOf, WalcastError } from '../errors.ts'
+import { Backoff } from './backoff.ts'
+
+export const STREAM_PATH = '/_walcast/stream'
+
+export interface SubscriptionOptions {
+  /** HOST:PORT of the leader. */
+  readonly leader: string
+  readonly reconnectMinMs: number
+  readonly reconnectMaxMs: number
+  readonly handshakeTimeoutMs: number
+  /** Silence after which the connection is opened again. */
+  readonly silenceMs: number
+  /** Bytes received and not yet handled, past which reading stops for a while. */
+  readonly maxQueuedBytes: number
+}
+
+export interface SubscriptionHost {
+  readonly clock: Clock
+  /** Headers of the upgrade request: the node's signature. */
+  upgradeHeaders(): Record<string, string>
+  onOpen(): void
+  /** One message at a time; the next comes when the promise, if any, is done. Throws to close the connection. */
+  onMessage(message: Message, receivedMs: number): void | Promise<void>
+  onHeard(nowMs: number): void
+  onClosed(error: WalcastError): void
+}
+
+interface Queued {
+  readonly data: Buffer
+  readonly receivedMs: number
+}
+
+export class Subscription {
+  readonly #options: SubscriptionOptions
+  readonly #host: SubscriptionHost
+  readonly #backoff: Backoff
+  #socket: WebSocket | undefined
+  #queue: Queued[] = []
+  #queuedBytes = 0
+  #busy = false
+  #holds = 0
+  #lastHeardMs = 0
+  #timer: NodeJS.Timeout | undefined
+  #silence: NodeJS.Timeout | undefined
+  #error: WalcastError | undefined
+  #stopped = false
+
+  constructor(options: SubscriptionOptions, host: SubscriptionHost) {
+    this.#options = options
+    this.#host = host
+    this.#backoff = new Backoff(options.reconnectMinMs, options.reconnectMaxMs)
+  }
+
+  get isOpen(): boolean {
+    return this.#socket?.readyState === WebSocket.OPEN
+  }
+
+  /** Bytes received and not yet handled. */
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+
+  start(): void {
+    this.#connect()
+    this.#silence = setInterval(() => this.#checkSilence(), Math.max(100, this.#options.silenceMs / 4))
+  }
+
+  stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    clearInterval(this.#silence)
+    this.#socket?.close(1001)
+    this.#socket?.terminate()
+  }
+
+  send<T extends MessageType>(type: T, body: Body<T>, payload?: Uint8Array): void {
+    if (!this.isOpen) return
+    const message = payload
+      ? encode(type, body, payload.length, (target) => target.set(payload))
+      : encode(type, body)
+    this.#socket?.send(message, { binary: true, compress: false })
+  }
+
+  /** The connection works: the next reconnect is quick again. */
+  settled(): void {
+    this.#backoff.reset()
+  }
+
+  /** Closes this connection and opens another after a delay. */
+  fail(error: WalcastError): void {
+    this.#error ??= error
+    this.#queue = []
+    this.#queuedBytes = 0
+    this.#socket?.terminate()
+  }
+
+  /** Holds back messages until the function it gives is called. */
+  hold(): () => void {
+    this.#holds++
+    let held = true
+    return () => {
+      if (!held) return
+      held = false
+      this.#holds--
+      this.#drain()
+    }
+  }
+
+  #connect(): void {
+    const { leader, handshakeTimeoutMs: handshakeTimeout } = this.#options
+    const protocols = PROTOCOL_VERSIONS.map((version) => `${SUBPROTOCOL_PREFIX}${version}`)
+    this.#error = undefined
+    this.#lastHeardMs = this.#host.clock.nowMs()
+    const options = {
+      handshakeTimeout,
+      headers: this.#host.upgradeHeaders(),
+      perMessageDeflate: false,
+      maxPayload: MAX_MESSAGE_BYTES,
+    }
+    const socket = new WebSocket(`ws://${leader}${STREAM_PATH}`, protocols, options)
+    this.#socket = socket
+    socket.on('open', () => this.#host.onOpen())
+    socket.on('message', (data) => this.#receive(socket, data as Buffer))
+    socket.on('unexpected-response', (_request, response) => this.#refused(socket, response))
+    socket.on('error', (error) => {
+      this.#error ??=
+        error instanceof WalcastError
+          ? error
+          : new WalcastError('LEADER_UNREACHABLE', { address: leader, detail: messageOf(error) }, error)
+    })
+    socket.on('close', () => this.#closed(socket))
+  }
+
+  #checkSilence(): void {
+    if (!this.#socket || this.#busy || this.#holds > 0 || this.#queue.length > 0) return
+    const silentMs = this.#host.clock.nowMs() - this.#lastHeardMs
+    if (silentMs > this.#options.silenceMs)
+      this.fail(new WalcastError('STALLED', { seconds: Math.round(silentMs / 1000) }))
+  }
+
+  /** The leader answered the upgrade with an error of the catalogue. */
+  #refused(socket: WebSocket, response: IncomingMessage): void {
+    const { leader } = this.#options
+    let text = ''
+    response.setEncoding('utf8')
+    response.on('data', (part: string) => {
+      if (text.length < 4096) text += part
+    })
+    response.on('end', () => {
+      this.#error ??= refusal(text, response.statusCode ?? 0, leader)
+      socket.terminate()
+    })
+    response.on('error', () => socket.terminate())
+  }
+
+  #receive(socket: WebSocket, data: Buffer): void {
+    if (socket !== this.#socket || this.#error) return
+    const receivedMs = this.#host.clock.nowMs()
+    this.#lastHeardMs = receivedMs
+    this.#host.onHeard(receivedMs)
+    if (!this.#busy && this.#holds === 0 && this.#queue.length === 0)
+      return this.#handle({ data, receivedMs })
+    this.#queue.push({ data, receivedMs })
+    this.#queuedBytes += data.length
+    if (this.#queuedBytes > this.#options.maxQueuedBytes) socket.pause()
+  }
+
+  #handle(queued: Queued): void {
+    try {
+      const done = this.#host.onMessage(decode(queued.data), queued.receivedMs)
+      if (done) this.#wait(done)
+    } catch (error) {
+      this.#failWith(error)
+    }
+  }
+
+  #wait(done: Promise<void>): void {
+    this.#busy = true
+    done
+      .catch((error) => this.#failWith(error))
+      .finally(() => {
+        this.#busy = false
+        this.#drain()
+      })
+  }
+
+  #failWith(error: unknown): void {
+    this.fail(
+      error instanceof WalcastError
+        ? error
+        : new WalcastError('INTERNAL', { detail: messageOf(error) }, error),
+    )
+  }
+
+  #drain(): void {
+    while (!this.#busy && this.#holds === 0) {
+      const next = this.#queue.shift()
+      if (!next) break
+      this.#queuedBytes -= next.data.length
+      this.#handle(next)
+    }
+    if (this.#socket?.isPaused && this.#queuedBytes <= this.#options.maxQueuedBytes / 2) this.#socket.resume()
+  }
+
+  #closed(socket: WebSocket): void {
+    if (socket !== this.#socket) return
+    this.#socket = undefined
+    this.#queue = []
+    this.#queuedBytes = 0
+    this.#host.onClosed(
+      this.#error ??
+        new WalcastError('LEADER_UNREACHABLE', {
+          address: this.#options.leader,
+          detail: 'the connection was closed',
+        }),
+    )
+    if (this.#stopped) return
+    this.#timer = setTimeout(() => this.#connect(), this.#backoff.nextMs())
+  }
+}
+
+/** What a leader's refusal of the upgrade says: JSON with `code` and `message`. */
+function refusal(text: string, status: number, address: string): WalcastError {
+  let answer: { code?: unknown; message?: unknown } = {}
+  try {
+    answer = Object(JSON.parse(text))
+  } catch {
+    answer = {}
+  }
+  const key = String(answer.code ?? '').replace(/^WALCAST_/, '')
+  if (!isErrorCode(key))
+    return new WalcastError('LEADER_UNREACHABLE', { address, detail: `it answered ${status} to the upgrade` })
+  return new WalcastError(key, { message: String(answer.message ?? ''), address })
+}

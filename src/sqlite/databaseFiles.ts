@@ -1,0 +1,132 @@
+/** Finding and opening a database, with one clear error for each way it can be unfit. */
+import { constants, existsSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
+import { endianness } from 'node:os'
+import { messageOf, systemCode, WalcastError } from '../errors.ts'
+import { requireSafeLibrary } from './libraryVersion.ts'
+import { type PinnedFile, pinFile } from './pinnedFiles.ts'
+import { open, rows, type SqliteThread, type StepResult } from './sqliteThread.ts'
+import { isPageSize } from './walFormat.ts'
+
+const SQLITE_MAGIC = 'SQLite format 3\0'
+
+/** The files of an open database in WAL mode. */
+export interface DatabaseFiles {
+  readonly path: string
+  readonly walPath: string
+  readonly pageSize: number
+  readonly database: PinnedFile
+  readonly shm: PinnedFile
+  /** The WAL carries no locks: an ordinary descriptor, closed by its owner. */
+  readonly walFd: number
+}
+
+/** The path without symbolic links, so that every node means the same file; the file itself need not exist yet. */
+export function resolveDatabase(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT')
+      throw new WalcastError('DB_UNREADABLE', { path, detail: messageOf(error) }, error)
+    const slash = path.lastIndexOf('/')
+    const folder = slash < 0 ? '.' : path.slice(0, slash) || '/'
+    if (!existsSync(folder)) throw new WalcastError('DB_UNREADABLE', { path, detail: `no folder ${folder}` })
+    return `${realpathSync(folder)}/${path.slice(slash + 1)}`
+  }
+}
+
+/** Throws DB_MISSING, DB_UNREADABLE or DB_NOT_SQLITE. An empty file is an empty database. */
+export function inspectDatabase(path: string): PinnedFile {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found) throw new WalcastError('DB_MISSING', { path })
+  if (!found.isFile()) throw new WalcastError('DB_NOT_SQLITE', { path })
+  let file: PinnedFile
+  try {
+    file = pinFile(path)
+  } catch (error) {
+    throw new WalcastError('DB_UNREADABLE', { path, detail: messageOf(error) }, error)
+  }
+  const header = Buffer.alloc(100)
+  const got = readSync(file.fd, header, 0, header.length, 0)
+  if (got === 0) return file
+  if (got < header.length || header.toString('latin1', 0, 16) !== SQLITE_MAGIC)
+    throw new WalcastError('DB_NOT_SQLITE', { path })
+  return file
+}
+
+/** The page size that a database file's header names, 0 for an empty file. */
+export function headerPageSize(file: PinnedFile): number {
+  const header = Buffer.alloc(18)
+  if (readSync(file.fd, header, 0, header.length, 0) < header.length) return 0
+  const size = header.readUInt16BE(16)
+  return size === 1 ? 65536 : size
+}
+
+/** Bytes of the database file now. */
+export function databaseBytes(file: PinnedFile): number {
+  return statSync(file.path).size
+}
+
+/** Throws UNSUPPORTED_HOST or SQLITE_TOO_OLD. */
+export async function requireSafeHost(thread: SqliteThread): Promise<void> {
+  if (endianness() !== 'LE') throw new WalcastError('UNSUPPORTED_HOST', { detail: 'it is big-endian' })
+  await thread.run(open('version', ':memory:', 0, true))
+  const [row] = (await thread.run(rows('version', 'SELECT sqlite_version() AS version'))) as {
+    version: string
+  }[]
+  requireSafeLibrary(row.version)
+}
+
+/**
+ * Opens connection `keeper`, which lives as long as the node so that no last close ever removes the WAL, and switches
+ * the database to WAL mode if it is not. `onSwitch` hears the mode it was in.
+ */
+export async function adoptDatabase(
+  thread: SqliteThread,
+  path: string,
+  onSwitch: (mode: string) => void,
+): Promise<DatabaseFiles> {
+  const database = inspectDatabase(path)
+  await thread.run(open('keeper', path, 2000))
+  const [mode] = (await checked(thread, path, 'PRAGMA journal_mode')) as { journal_mode: string }[]
+  if (mode.journal_mode !== 'wal') {
+    const [now] = (await checked(thread, path, 'PRAGMA journal_mode = WAL')) as { journal_mode: string }[]
+    if (now.journal_mode !== 'wal') {
+      throw new WalcastError('DB_WAL_REFUSED', { path, detail: `it stays in ${now.journal_mode} mode` })
+    }
+    onSwitch(mode.journal_mode)
+  }
+  await checked(thread, path, 'SELECT count(*) FROM sqlite_master')
+  const [size] = (await checked(thread, path, 'PRAGMA page_size')) as { page_size: number }[]
+  return openFiles(database, size.page_size)
+}
+
+/** Opens the `-wal` and `-shm` that SQLite has made for a database in WAL mode. */
+export function openFiles(database: PinnedFile, pageSize: number): DatabaseFiles {
+  const { path } = database
+  if (!isPageSize(pageSize)) throw new WalcastError('DB_CORRUPT', { path, detail: `page size ${pageSize}` })
+  const walPath = `${path}-wal`
+  return {
+    path,
+    walPath,
+    pageSize,
+    database,
+    shm: pinFile(`${path}-shm`),
+    walFd: openSync(walPath, constants.O_RDWR | constants.O_CREAT, statSync(path).mode & 0o666),
+  }
+}
+
+async function checked(thread: SqliteThread, path: string, sql: string): Promise<unknown> {
+  const [result] = await thread.attempt(rows('keeper', sql))
+  if (result.ok) return result.value
+  throw databaseError(path, result)
+}
+
+/** The catalogue's error for what SQLite said of a database. */
+export function databaseError(path: string, result: Extract<StepResult, { ok: false }>): WalcastError {
+  const detail = `${result.code} ${result.detail}`
+  if (result.code.startsWith('SQLITE_BUSY') || result.code.startsWith('SQLITE_LOCKED'))
+    return new WalcastError('DB_LOCKED', { path, detail })
+  if (result.code === 'SQLITE_NOTADB') return new WalcastError('DB_NOT_SQLITE', { path })
+  if (result.code.startsWith('SQLITE_CORRUPT')) return new WalcastError('DB_CORRUPT', { path, detail })
+  return new WalcastError('DB_UNREADABLE', { path, detail })
+}

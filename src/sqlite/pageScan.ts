@@ -1,0 +1,65 @@
+/** The checksums of what a database holds at one moment: its file, overlaid with the frames of its WAL. */
+import { read, readSync } from 'node:fs'
+import { promisify } from 'node:util'
+import type { FrameMap } from './frameMap.ts'
+import { PageSums, pageSum } from './pageSums.ts'
+import { FRAME_HEADER_BYTES, frameOffset, lockPage } from './walFormat.ts'
+
+const readAsync = promisify(read)
+const CHUNK_BYTES = 1024 * 1024
+
+export interface PageSource {
+  readonly databaseFd: number
+  readonly walFd: number
+  readonly pageSize: number
+  /** Size of the database in pages. */
+  readonly pages: number
+  readonly frames: FrameMap
+}
+
+/** Reads `length` bytes at `position` into `into`; what lies past the end of the file reads as zeros. */
+export async function readZeroFilled(
+  fd: number,
+  into: Buffer,
+  length: number,
+  position: number,
+): Promise<void> {
+  let done = 0
+  while (done < length) {
+    const { bytesRead } = await readAsync(fd, into, done, length - done, position + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  into.fill(0, done, length)
+}
+
+/** Reads the image that frame `frame` of the WAL holds. A frame past the end reads as zeros. */
+export function readFrameImage(walFd: number, frame: number, pageSize: number, into: Buffer): void {
+  const got = readSync(walFd, into, 0, pageSize, frameOffset(frame, pageSize) + FRAME_HEADER_BYTES)
+  if (got < pageSize) into.fill(0, got, pageSize)
+}
+
+/** Reads all pages once, in order, 1 MiB at a time. The caller makes sure that nothing moves beneath, or checks afterwards. */
+export async function scanPages(source: PageSource): Promise<PageSums> {
+  const { pageSize, pages, frames } = source
+  const sums = new PageSums(pageSize, pages)
+  const skipped = lockPage(pageSize)
+  const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  const image = Buffer.allocUnsafeSlow(pageSize)
+  const perChunk = CHUNK_BYTES / pageSize
+  for (let first = 1; first <= pages; first += perChunk) {
+    const last = Math.min(pages, first + perChunk - 1)
+    await readZeroFilled(source.databaseFd, chunk, (last - first + 1) * pageSize, (first - 1) * pageSize)
+    for (let page = first; page <= last; page++) {
+      if (page === skipped) continue
+      const frame = frames.get(page)
+      const at = (page - first) * pageSize
+      if (frame > 0) readFrameImage(source.walFd, frame, pageSize, image)
+      sums.set(page, pageSum(page, frame > 0 ? image : chunk.subarray(at, at + pageSize)))
+    }
+    sums.settle()
+  }
+  sums.resize(pages)
+  sums.settle()
+  return sums
+}

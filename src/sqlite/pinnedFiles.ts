@@ -1,0 +1,36 @@
+/**
+ * The registry of pinned files: database and `-shm` files are opened once and stay open until the process ends.
+ *
+ * Closing any descriptor of such a file drops every POSIX lock that the whole process holds on it, SQLite's
+ * included (fcntl(2), "record locks"; https://sqlite.org/src/file/src/os_unix.c, "Posix Advisory Locking").
+ * A `-wal` file carries no locks and does not belong here.
+ */
+import { constants, fstatSync, openSync, statSync } from 'node:fs'
+
+export interface PinnedFile {
+  readonly path: string
+  readonly fd: number
+  readonly dev: bigint
+  readonly ino: bigint
+}
+
+const pinned = new Map<string, PinnedFile>()
+
+/** Opens `path` for reading and writing, or gives the descriptor opened before for the same file. */
+export function pinFile(path: string): PinnedFile {
+  const there = statSync(path, { bigint: true })
+  const key = `${there.dev}:${there.ino}`
+  const known = pinned.get(key)
+  if (known) return known
+  const fd = openSync(path, constants.O_RDWR)
+  const { dev, ino } = fstatSync(fd, { bigint: true })
+  const file = { path, fd, dev, ino }
+  pinned.set(`${dev}:${ino}`, file)
+  return file
+}
+
+/** Whether `path` still names the pinned file, and not one moved over it. */
+export function isStillThere(file: PinnedFile): boolean {
+  const now = statSync(file.path, { bigint: true, throwIfNoEntry: false })
+  return now !== undefined && now.ino === file.ino && now.dev === file.dev
+}

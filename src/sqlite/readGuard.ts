@@ -1,0 +1,93 @@
+import { WalcastError } from '../errors.ts'
+import { readLocksHeld } from './lockTable.ts'
+import type { PinnedFile } from './pinnedFiles.ts'
+import { exec, open, rows, type SqliteThread, type Step, type StepResult } from './sqliteThread.ts'
+
+const NAMES = ['guard-a', 'guard-b'] as const
+
+/**
+ * The leader's long-running read transaction, moved hand over hand: the new one begins, the WAL is read to its
+ * published end, only then the old one ends. So no frame can leave the WAL unread.
+ *
+ * Which READ_LOCK a guard got decides what it holds off (https://sqlite.org/src/file/src/wal.c, walTryBeginRead):
+ * on 0 nothing is backfilled and the WAL may be reset once; on another no reset happens and frames up to its mark
+ * may be backfilled. Both are safe; which it is, is looked up.
+ */
+export class ReadGuard {
+  readonly #thread: SqliteThread
+  readonly #shm: PinnedFile
+  #current: 0 | 1 = 0
+  #slot: number | undefined
+
+  private constructor(thread: SqliteThread, shm: PinnedFile) {
+    this.#thread = thread
+    this.#shm = shm
+  }
+
+  static async begin(thread: SqliteThread, path: string, shm: PinnedFile): Promise<ReadGuard> {
+    const guard = new ReadGuard(thread, shm)
+    await thread.run(open(NAMES[0], path, 1000), open(NAMES[1], path, 0), ...guard.#beginSteps(0))
+    guard.lookUp()
+    return guard
+  }
+
+  static get connections(): readonly string[] {
+    return NAMES
+  }
+
+  /** The READ_LOCK it sits on; undefined when that is unknown, as it is while the guard moves. */
+  get slot(): number | undefined {
+    return this.#slot
+  }
+
+  /** Moves the guard to the WAL's present end. `readToEnd` captures everything published. Throws SQLITE_BUSY, and then stays where it was. */
+  async move(readToEnd: () => Promise<void>): Promise<void> {
+    const next = this.#current === 0 ? 1 : 0
+    await this.#beginOrGiveUp(next)
+    await readToEnd()
+    this.#slot = undefined
+    await this.#thread.run(exec(NAMES[this.#current], 'COMMIT'))
+    this.#current = next
+    this.lookUp()
+  }
+
+  /**
+   * Moves to the WAL's end, runs `middle`, moves again, in one job: only while the fence is held and everything
+   * published has been captured, since nothing is read between. Gives the results of `middle`, fewer when a step failed.
+   */
+  async moveTwiceFenced(middle: readonly Step[]): Promise<StepResult[]> {
+    const [held, next] = this.#current === 0 ? ([0, 1] as const) : ([1, 0] as const)
+    this.#slot = undefined
+    const before = [...this.#beginSteps(next), exec(NAMES[held], 'COMMIT')]
+    const after = [...this.#beginSteps(held), exec(NAMES[next], 'COMMIT')]
+    const results = await this.#thread.attemptUntilError(...before, ...middle, ...after)
+    if (
+      results.length < before.length + middle.length + after.length ||
+      !results.every((result) => result.ok)
+    ) {
+      const failedBeforeMove =
+        results.length < before.length || (results.length === before.length && !results[before.length - 1].ok)
+      this.#current = failedBeforeMove ? held : next
+      await this.#thread.attempt(exec(NAMES[failedBeforeMove ? next : held], 'ROLLBACK'))
+    }
+    return results.slice(before.length, before.length + middle.length)
+  }
+
+  /** Looks up the READ_LOCK again, when no other transaction of this process is open on the database. */
+  lookUp(): void {
+    const held = readLocksHeld(this.#shm)
+    this.#slot = held?.length === 1 ? held[0] : undefined
+  }
+
+  #beginSteps(which: 0 | 1): Step[] {
+    return [exec(NAMES[which], 'BEGIN'), rows(NAMES[which], 'PRAGMA user_version')]
+  }
+
+  async #beginOrGiveUp(which: 0 | 1): Promise<void> {
+    const results = await this.#thread.attempt(...this.#beginSteps(which))
+    const failed = results.find((result) => !result.ok)
+    if (!failed || failed.ok) return
+    await this.#thread.attempt(exec(NAMES[which], 'ROLLBACK'))
+    throw new WalcastError('SQLITE_BUSY', { detail: `${failed.code} ${failed.detail}` })
+  }
+}

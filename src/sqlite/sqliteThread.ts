@@ -1,0 +1,134 @@
+import { Worker } from 'node:worker_threads'
+import { WalcastError } from '../errors.ts'
+
+/** One step of a job. Steps of one job run back to back, without a round trip between them. */
+export type Step =
+  | {
+      readonly kind: 'open'
+      readonly connection: string
+      readonly path: string
+      readonly timeoutMs: number
+      readonly create: boolean
+    }
+  | { readonly kind: 'exec'; readonly connection: string; readonly sql: string }
+  | { readonly kind: 'rows'; readonly connection: string; readonly sql: string }
+  | { readonly kind: 'close'; readonly connection: string }
+
+export type StepResult =
+  | { readonly ok: true; readonly value: unknown }
+  /** `code` is SQLite's result name, such as SQLITE_BUSY. */
+  | { readonly ok: false; readonly code: string; readonly detail: string }
+
+export const exec = (connection: string, sql: string): Step => ({ kind: 'exec', connection, sql })
+export const rows = (connection: string, sql: string): Step => ({ kind: 'rows', connection, sql })
+/** Opens a connection that never checkpoints by itself. `timeoutMs` is its busy time-out. */
+export const open = (connection: string, path: string, timeoutMs = 0, create = false): Step => ({
+  kind: 'open',
+  connection,
+  path,
+  timeoutMs,
+  create,
+})
+export const close = (connection: string): Step => ({ kind: 'close', connection })
+
+interface Pending {
+  readonly steps: readonly Step[]
+  readonly resolve: (results: StepResult[]) => void
+  readonly reject: (error: Error) => void
+}
+
+/** The main thread's side of the SQLite worker. Jobs run one after another. */
+export class SqliteThread {
+  readonly #worker: Worker
+  readonly #pending = new Map<number, Pending>()
+  #nextId = 1
+  #dead: Error | undefined
+
+  constructor() {
+    this.#worker = new Worker(new URL('./sqliteWorker.js', import.meta.url))
+    this.#worker.on('message', (answer: { id: number; results: StepResult[] }) => {
+      const pending = this.#pending.get(answer.id)
+      this.#pending.delete(answer.id)
+      pending?.resolve(answer.results)
+    })
+    this.#worker.on('error', (error) =>
+      this.#fail(new WalcastError('INTERNAL', { detail: 'the SQLite thread died' }, error)),
+    )
+    this.#worker.on('exit', () => this.#fail(new WalcastError('STOPPING')))
+  }
+
+  /** Runs all steps, whatever fails, and gives each one's result. */
+  attempt(...steps: Step[]): Promise<StepResult[]> {
+    return this.#post(steps, false)
+  }
+
+  /** Runs the steps until one fails and gives the results so far, the failed one last. */
+  attemptUntilError(...steps: Step[]): Promise<StepResult[]> {
+    return this.#post(steps, true)
+  }
+
+  /** Runs the steps until one fails, which throws SQLITE_BUSY or SQLITE_FAILED. Gives the value of the last. */
+  async run(...steps: Step[]): Promise<unknown> {
+    const results = await this.#post(steps, true)
+    const last = results[results.length - 1]
+    if (!last.ok) throw stepError(steps[results.length - 1], last)
+    return last.value
+  }
+
+  /** Closes every connection and ends the thread. */
+  async stop(connections: readonly string[]): Promise<void> {
+    if (!this.#dead) await this.attempt(...connections.map(close))
+    await this.#worker.terminate()
+  }
+
+  #post(steps: readonly Step[], stopAtError: boolean): Promise<StepResult[]> {
+    if (this.#dead) return Promise.reject(this.#dead)
+    const id = this.#nextId++
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { steps, resolve, reject })
+      this.#worker.postMessage({ id, steps, stopAtError })
+    })
+  }
+
+  #fail(error: Error): void {
+    this.#dead ??= error
+    for (const pending of this.#pending.values()) pending.reject(error)
+    this.#pending.clear()
+  }
+}
+
+/** The error for a failed step. */
+export function stepError(
+  step: Step,
+  result: { readonly code: string; readonly detail: string },
+): WalcastError {
+  const detail = `${result.code} ${result.detail}`
+  if (isBusy(result)) return new WalcastError('SQLITE_BUSY', { detail })
+  return new WalcastError('SQLITE_FAILED', { sql: 'sql' in step ? step.sql : step.kind, detail })
+}
+
+export function isBusy(result: StepResult | { readonly code: string }): boolean {
+  return (
+    'code' in result && (result.code.startsWith('SQLITE_BUSY') || result.code.startsWith('SQLITE_LOCKED'))
+  )
+}
+
+/** What `PRAGMA wal_checkpoint` answers (https://sqlite.org/pragma.html#pragma_wal_checkpoint). */
+export interface CheckpointCounts {
+  readonly busy: boolean
+  /** Frames in the WAL, -1 when another checkpointer was at work. */
+  readonly walFrames: number
+  readonly backfilled: number
+}
+
+/** The counts of a `wal_checkpoint` step; all of a failed step counts as busy. */
+export function checkpointCounts(result: StepResult): CheckpointCounts {
+  if (!result.ok) return { busy: true, walFrames: -1, backfilled: -1 }
+  const [row] = result.value as { busy: number; log: number; checkpointed: number }[]
+  return { busy: row.busy !== 0, walFrames: row.log, backfilled: row.checkpointed }
+}
+
+/** Whether every frame of the WAL is in the database file. */
+export function isComplete(counts: CheckpointCounts): boolean {
+  return counts.walFrames >= 0 && counts.walFrames === counts.backfilled
+}

@@ -1,0 +1,59 @@
+/**
+ * The thread that owns every SQLite connection of a node. Whatever may wait for a lock, backfill or sync runs here,
+ * never on the thread that streams.
+ */
+import { parentPort } from 'node:worker_threads'
+import Database from 'better-sqlite3'
+import { messageOf, systemCode } from '../errors.ts'
+import type { Step, StepResult } from './sqliteThread.ts'
+
+const connections = new Map<string, Database.Database>()
+
+function connection(name: string): Database.Database {
+  const db = connections.get(name)
+  if (!db) throw new Error(`no connection ${name}`)
+  return db
+}
+
+function open(step: Extract<Step, { kind: 'open' }>): void {
+  const db = new Database(step.path, { fileMustExist: !step.create, timeout: step.timeoutMs })
+  connections.set(step.connection, db)
+  db.pragma('wal_autocheckpoint = 0')
+  db.pragma('synchronous = NORMAL')
+}
+
+function run(step: Step): unknown {
+  switch (step.kind) {
+    case 'open':
+      return open(step)
+    case 'exec':
+      return void connection(step.connection).exec(step.sql)
+    case 'rows':
+      return connection(step.connection).prepare(step.sql).all()
+    case 'close':
+      connections.get(step.connection)?.close()
+      return void connections.delete(step.connection)
+  }
+}
+
+function attempt(step: Step): StepResult {
+  try {
+    return { ok: true, value: run(step) }
+  } catch (error) {
+    return { ok: false, code: systemCode(error), detail: messageOf(error) }
+  }
+}
+
+function runAll(steps: readonly Step[], stopAtError: boolean): StepResult[] {
+  const results: StepResult[] = []
+  for (const step of steps) {
+    const result = attempt(step)
+    results.push(result)
+    if (!result.ok && stopAtError) break
+  }
+  return results
+}
+
+parentPort?.on('message', (job: { id: number; steps: readonly Step[]; stopAtError: boolean }) => {
+  parentPort?.postMessage({ id: job.id, results: runAll(job.steps, job.stopAtError) })
+})

@@ -1,0 +1,176 @@
+/**
+ * A replica's own WAL writer: appends frames with checksums of its own generation, then publishes them through the
+ * wal-index. Only while the copy's write lock is held. A crash at any instruction leaves a WAL that any SQLite
+ * recovers: frames without a commit are ignored, a whole unpublished commit is kept.
+ */
+import { randomBytes } from 'node:crypto'
+import type { FileOps } from '../fileOps.ts'
+import type { DatabaseFiles } from './databaseFiles.ts'
+import {
+  addToChecksum,
+  alignedBuffer,
+  FRAME_HEADER_BYTES,
+  frameBytes,
+  frameOffset,
+  WAL_HEADER_BYTES,
+  type WalChecksum,
+  wordsOf,
+  writeWalHeader,
+} from './walFormat.ts'
+import type { WalIndexHeader } from './walIndexFormat.ts'
+import { WalIndexWriter } from './walIndexWriter.ts'
+import { readWalHeader } from './walReader.ts'
+
+const BUFFER_BYTES = 1024 * 1024
+
+/** Pages to append. `page(i)` may be a view that the next call reuses. */
+export interface PageImages {
+  readonly count: number
+  number(i: number): number
+  page(i: number): Uint8Array
+}
+
+export class WalWriter {
+  readonly #files: DatabaseFiles
+  readonly #ops: FileOps
+  readonly #index: WalIndexWriter
+  readonly #bytes: Buffer
+  readonly #words: Int32Array
+  readonly #perWrite: number
+  readonly #sum: WalChecksum = { s0: 0, s1: 0 }
+  #header: WalIndexHeader
+  #raw: Buffer = Buffer.alloc(0)
+  #salt1 = 0
+  #salt2 = 0
+  #tail = 0
+  /** Page numbers of frames appended and not yet published. */
+  #pending: number[] = []
+
+  /** `header` is the verified wal-index header, `raw` its 48 bytes. */
+  constructor(files: DatabaseFiles, ops: FileOps, header: WalIndexHeader, raw: Buffer) {
+    this.#files = files
+    this.#ops = ops
+    this.#index = new WalIndexWriter(files.shm.fd, files.shm.path, ops)
+    this.#perWrite = Math.max(1, Math.floor(BUFFER_BYTES / frameBytes(files.pageSize)))
+    this.#bytes = alignedBuffer(this.#perWrite * frameBytes(files.pageSize))
+    this.#words = wordsOf(this.#bytes)
+    this.#header = header
+    this.takeOver(header, raw)
+  }
+
+  /** Frames that readers may see. */
+  get mxFrame(): number {
+    return this.#header.mxFrame
+  }
+
+  get hasPending(): boolean {
+    return this.#pending.length > 0
+  }
+
+  /** The wal-index header last written or taken over: 48 bytes. */
+  get rawHeader(): Buffer {
+    return this.#raw
+  }
+
+  get header(): WalIndexHeader {
+    return this.#header
+  }
+
+  /** Goes on after the frames that `header` publishes; what was appended and not published is forgotten. */
+  takeOver(header: WalIndexHeader, raw: Buffer): void {
+    this.#header = header
+    this.#raw = Buffer.from(raw)
+    this.#salt1 = header.salt1
+    this.#salt2 = header.salt2
+    this.discard()
+  }
+
+  /** Forgets what was appended since the last `publish`. */
+  discard(): void {
+    this.#pending = []
+    this.#tail = this.#header.mxFrame
+    this.#sum.s0 = this.#header.frameChecksum.s0
+    this.#sum.s1 = this.#header.frameChecksum.s1
+    this.#index.load(this.#header.mxFrame)
+  }
+
+  /**
+   * Appends frames that no reader sees yet. `commitPages`, the size of the database in pages, marks the last of them
+   * as a commit; 0 when the transaction goes on. Throws DISK_FULL or WRITE_FAILED; then call `discard`.
+   */
+  append(images: PageImages, commitPages: number): void {
+    if (this.#tail === 0 && images.count > 0) this.#beginGeneration()
+    for (let first = 0; first < images.count; first += this.#perWrite) {
+      const count = Math.min(this.#perWrite, images.count - first)
+      const isLast = first + count === images.count
+      this.#fill(images, first, count, isLast ? commitPages : 0)
+      const bytes = this.#bytes.subarray(0, count * frameBytes(this.#files.pageSize))
+      this.#ops.write(
+        'wal.append',
+        this.#files.walFd,
+        bytes,
+        frameOffset(this.#tail + 1, this.#files.pageSize),
+        this.#files.walPath,
+      )
+      this.#tail += count
+    }
+    for (let i = 0; i < images.count; i++) this.#pending.push(images.number(i))
+  }
+
+  /** Makes everything appended visible, as a database of `pages` pages. The last frame appended must be a commit. */
+  publish(pages: number): void {
+    this.#index.reserve(this.#tail)
+    let frame = this.#header.mxFrame
+    for (const page of this.#pending) this.#index.add(++frame, page)
+    this.#index.flush()
+    const header: WalIndexHeader = {
+      change: (this.#header.change + 1) >>> 0,
+      bigEndianWal: false,
+      pageSize: this.#files.pageSize,
+      mxFrame: this.#tail,
+      pages,
+      frameChecksum: { ...this.#sum },
+      salt1: this.#salt1,
+      salt2: this.#salt2,
+    }
+    this.#raw = Buffer.from(this.#index.publish(header))
+    this.#header = header
+    this.#pending = []
+  }
+
+  #beginGeneration(): void {
+    const { pageSize, walFd, walPath } = this.#files
+    const salts = randomBytes(8)
+    this.#salt1 = salts.readUInt32BE(0)
+    this.#salt2 = salts.readUInt32BE(4)
+    const checkpointSequence = ((readWalHeader(walFd)?.checkpointSequence ?? 0) + 1) >>> 0
+    const bytes = alignedBuffer(WAL_HEADER_BYTES)
+    const sum = writeWalHeader(bytes, {
+      pageSize,
+      checkpointSequence,
+      salt1: this.#salt1,
+      salt2: this.#salt2,
+    })
+    this.#ops.write('wal.header', walFd, bytes, 0, walPath)
+    this.#sum.s0 = sum.s0
+    this.#sum.s1 = sum.s1
+  }
+
+  #fill(images: PageImages, first: number, count: number, commitPages: number): void {
+    const { pageSize } = this.#files
+    const size = frameBytes(pageSize)
+    const bytes = this.#bytes
+    for (let i = 0; i < count; i++) {
+      const at = i * size
+      bytes.writeUInt32BE(images.number(first + i), at)
+      bytes.writeUInt32BE(i === count - 1 ? commitPages : 0, at + 4)
+      bytes.writeUInt32BE(this.#salt1, at + 8)
+      bytes.writeUInt32BE(this.#salt2, at + 12)
+      bytes.set(images.page(first + i), at + FRAME_HEADER_BYTES)
+      addToChecksum(this.#sum, this.#words, at >>> 2, 2, false)
+      addToChecksum(this.#sum, this.#words, (at + FRAME_HEADER_BYTES) >>> 2, pageSize >>> 2, false)
+      bytes.writeUInt32BE(this.#sum.s0, at + 16)
+      bytes.writeUInt32BE(this.#sum.s1, at + 20)
+    }
+  }
+}
