@@ -226,6 +226,7 @@ export const CATALOGUE = {
     'check that the URL is that of a walcast node',
   ),
   DEMO_FAILED: entry(500, 'the demo failed: {detail}', 'read the log lines above; every process was stopped'),
+  STARTING: entry(503, 'this node is still starting', 'try again in a moment'),
   STOPPING: entry(503, 'this node is stopping', 'try again in a moment'),
   INTERNAL: entry(500, 'unexpected failure: {detail}', 'report this with the log lines before it'),
 } as const satisfies Record<string, Entry>

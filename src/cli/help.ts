@@ -1,0 +1,56 @@
+import { environmentName, type NodeRole, optionsOf } from './nodeArguments.ts'
+
+export const MAIN_HELP = `walcast: live replication of one SQLite database
+
+Usage: walcast COMMAND [options]
+
+Nodes
+  leader    lead: capture every commit of a database and feed replicas
+  replica   follow: keep a copy that any SQLite reader may open
+
+Looking
+  status    where a node stands
+  lag       how far a replica is behind, with percentiles
+
+Trying out
+  demo      a leader, two replicas and a writer on a real database, with proof
+
+  walcast COMMAND --help    what a command takes
+  walcast --version
+
+Exit codes: 0 ok, 1 failure, 2 usage.
+`
+
+const INTRO: Readonly<Record<NodeRole, string>> = {
+  leader: `walcast leader --db FILE [--listen HOST:PORT] [options]
+
+Captures every commit that any process makes to FILE and pushes it to replicas. The database is switched
+to WAL mode if it is not. Applications keep writing to FILE as before; wal_autocheckpoint=0 in them saves
+them futile checkpoints, since the node runs its own.`,
+  replica: `walcast replica --db FILE --leader HOST:PORT [--listen HOST:PORT] [options]
+
+Keeps FILE as a live copy of the leader's database. Any SQLite reader may open it, in any language; writes
+get SQLITE_BUSY. FILE must not exist yet, or be a copy made before.`,
+}
+
+const OUTRO = `
+  --config FILE          options from a TOML file, keys named like the flags
+  --help, --help --all   this text, with all options
+
+Each flag has an environment variable (--db: WALCAST_DB); a flag beats the environment, the environment
+beats the file. The cluster secret comes from WALCAST_SECRET or WALCAST_SECRET_FILE, never from a flag;
+without one a node listens on loopback only. Logs go to standard error.
+`
+
+/** Help of a node command; `all` shows the options that seldom need touching too. */
+export function nodeHelp(role: NodeRole, all: boolean): string {
+  const lines = optionsOf(role)
+    .filter((spec) => all || spec.common)
+    .map((spec) => {
+      const flag = `--${spec.flag}${spec.value ? ` ${spec.value}` : ''}`
+      const fallback = spec.default ? ` [${spec.default}]` : spec.required ? ' (required)' : ''
+      const variable = all ? ` ${environmentName(spec)}` : ''
+      return `  ${flag.padEnd(22)} ${spec.help}${fallback}${variable}`
+    })
+  return `${INTRO[role]}\n\nOptions\n${lines.join('\n')}\n${OUTRO}`
+}

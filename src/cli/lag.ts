@@ -1,0 +1,34 @@
+import type { LagReport } from '../http/view.ts'
+import { STAGES } from '../replica/lag.ts'
+import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'
+
+const HELP = `walcast lag [--node URL] [--json]
+
+Says how far a replica is behind its leader, now and over the last minute, by stage.
+
+  --node URL   a node's private side [WALCAST_NODE, else 127.0.0.1:8470]
+  --json       the answer of /_walcast/lag as it is
+`
+
+export function runLag(args: readonly string[]): Promise<number> {
+  return look<LagReport>({ path: '/_walcast/lag', help: HELP, format }, args)
+}
+
+function format(lag: LagReport): string {
+  const now = lines([
+    ['role', lag.role],
+    ['connected', lag.connected ? 'yes' : 'no'],
+    ['txid', `${lag.txid} of ${lag.leaderTxid} (${lag.txidLag} behind, ${formatBytes(lag.bytesLag)})`],
+    ['lag now', formatMs(lag.lagMs)],
+  ])
+  if (lag.count === 0) return now
+  const rows = [
+    ['commit to visible', ...percentiles(lag)],
+    ...STAGES.map((stage) => [`  ${stage}`, ...percentiles(lag.stages[stage])]),
+  ]
+  return `${now}\nlast ${lag.windowSeconds} s, ${lag.count} batches\n${table(['', 'p50', 'p95', 'p99', 'max'], rows)}`
+}
+
+function percentiles(values: { readonly p50Ms: number; readonly p95Ms: number; readonly p99Ms: number; readonly maxMs: number }): string[] {
+  return [values.p50Ms, values.p95Ms, values.p99Ms, values.maxMs].map(formatMs)
+}

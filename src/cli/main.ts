@@ -1,0 +1,44 @@
+/** The command line. Standard output is for data; a failure is one line on standard error. Exit codes: 0, 1, 2 (usage). */
+import { messageOf, WalcastError } from '../errors.ts'
+import { runDemo } from './demo.ts'
+import { MAIN_HELP } from './help.ts'
+import { runLag } from './lag.ts'
+import { runNode } from './runNode.ts'
+import { runStatus } from './status.ts'
+import { version } from './version.ts'
+
+async function run(command: string | undefined, args: readonly string[]): Promise<number> {
+  switch (command) {
+    case 'leader':
+    case 'replica':
+      return runNode(command, args)
+    case 'status':
+      return runStatus(args)
+    case 'lag':
+      return runLag(args)
+    case 'demo':
+      return runDemo(args)
+    case '--version':
+      process.stdout.write(`${version}\n`)
+      return 0
+    case '--help':
+    case 'help':
+      process.stdout.write(MAIN_HELP)
+      return 0
+    case undefined:
+      process.stderr.write(MAIN_HELP)
+      return 2
+    default:
+      throw new WalcastError('USAGE', { detail: `there is no command "${command}"` })
+  }
+}
+
+function report(error: unknown): number {
+  const known = error instanceof WalcastError ? error : new WalcastError('INTERNAL', { detail: messageOf(error) }, error)
+  process.stderr.write(`${known.line}\n`)
+  if (process.env['WALCAST_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+  return known.key === 'USAGE' ? 2 : 1
+}
+
+const [command, ...args] = process.argv.slice(2)
+process.exitCode = await run(command, args).catch(report)

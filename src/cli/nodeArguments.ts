@@ -1,0 +1,72 @@
+/** Options of a node from flags, environment and file: a flag beats the environment, the environment beats the file. */
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { parse as parseToml } from 'smol-toml'
+import { messageOf, WalcastError } from '../errors.ts'
+import { NODE_OPTIONS, type NodeOptions, type OptionSpec } from '../node/options.ts'
+import { parseValue } from './values.ts'
+
+export type NodeRole = 'leader' | 'replica'
+
+/** The name of an option's environment variable. */
+export function environmentName(spec: Pick<OptionSpec, 'flag'>): string {
+  return `WALCAST_${spec.flag.replaceAll('-', '_').toUpperCase()}`
+}
+
+export function optionsOf(role: NodeRole): readonly OptionSpec[] {
+  return NODE_OPTIONS.filter((spec) => spec.roles.includes(role))
+}
+
+/** Throws USAGE, naming every problem at once, or CONFIG_BAD. */
+export function nodeOptions(role: NodeRole, args: readonly string[], environment: NodeJS.ProcessEnv): NodeOptions {
+  const flags = parseFlags(args)
+  const configPath = flags['config'] ?? environment['WALCAST_CONFIG']
+  const file = typeof configPath === 'string' ? readConfig(configPath) : {}
+  const specs = optionsOf(role)
+  const problems: string[] = unknownFlags(role, flags)
+  const options: Record<string, unknown> = { standby: false }
+  for (const spec of NODE_OPTIONS) if (spec.default !== undefined) options[spec.key] = parseValue(spec.flag, spec.kind, spec.default)
+  for (const spec of specs) {
+    const given = flags[spec.flag] ?? environment[environmentName(spec)] ?? file[spec.flag]
+    if (given === undefined || given === '') {
+      if (spec.required) problems.push(`--${spec.flag} ${spec.value} is needed`)
+      continue
+    }
+    try {
+      options[spec.key] = parseValue(spec.flag, spec.kind, String(given))
+    } catch (error) {
+      problems.push(messageOf(error))
+    }
+  }
+  if (problems.length > 0) throw new WalcastError('USAGE', { detail: problems.join('; ') })
+  return options as unknown as NodeOptions
+}
+
+type Flags = Record<string, string | boolean | undefined>
+
+function parseFlags(args: readonly string[]): Flags {
+  const options: Record<string, { type: 'string' | 'boolean' }> = { config: { type: 'string' } }
+  for (const spec of NODE_OPTIONS) options[spec.flag] = { type: spec.kind === 'flag' ? 'boolean' : 'string' }
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: false }).values as Flags
+  } catch (error) {
+    throw new WalcastError('USAGE', { detail: messageOf(error).split('. ')[0] }, error)
+  }
+}
+
+function unknownFlags(role: NodeRole, flags: Flags): string[] {
+  return NODE_OPTIONS.filter((spec) => !spec.roles.includes(role) && flags[spec.flag] !== undefined).map((spec) => `--${spec.flag} is not an option of a ${role}`)
+}
+
+function readConfig(path: string): Readonly<Record<string, unknown>> {
+  let values: Record<string, unknown>
+  try {
+    values = parseToml(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw new WalcastError('CONFIG_BAD', { path, detail: messageOf(error).split('\n')[0] }, error)
+  }
+  const known = new Set(NODE_OPTIONS.map((spec) => spec.flag))
+  const unknown = Object.keys(values).filter((key) => !known.has(key))
+  if (unknown.length > 0) throw new WalcastError('CONFIG_BAD', { path, detail: `unknown keys: ${unknown.join(', ')}` })
+  return values
+}

@@ -1,0 +1,45 @@
+/** Runs a node in the foreground until a signal or a failure ends it. */
+import { WalcastError } from '../errors.ts'
+import { readSecret } from '../http/auth.ts'
+import { startLeader } from '../node/leaderNode.ts'
+import type { RunningNode } from '../node/node.ts'
+import { startReplica } from '../node/replicaNode.ts'
+import { nodeHelp } from './help.ts'
+import { createLog } from './log.ts'
+import { type NodeRole, nodeOptions } from './nodeArguments.ts'
+import { version } from './version.ts'
+
+export async function runNode(role: NodeRole, args: readonly string[]): Promise<number> {
+  if (args.includes('--help')) {
+    process.stdout.write(nodeHelp(role, args.includes('--all')))
+    return 0
+  }
+  const options = nodeOptions(role, args, process.env)
+  const secret = readSecret(process.env)
+  const log = createLog(process.env)
+  const setup = { options, secret, log, version, processMetrics: true }
+  const node = await (role === 'leader' ? startLeader(setup) : startReplica(setup))
+  const { epoch, txid } = node.view.status()
+  log.info({ role, db: options.db, listen: options.listen, epoch, txid }, 'running')
+  return untilStopped(node, options.drainMs, (text) => log.info(text))
+}
+
+/** SIGTERM and SIGINT stop the node; a second one, or a stop that takes too long, ends the process. */
+async function untilStopped(node: RunningNode, drainMs: number, say: (text: string) => void): Promise<number> {
+  const signalled = new Promise<'signal'>((resolve) => {
+    let count = 0
+    const onSignal = () => {
+      if (++count > 1) process.exit(1)
+      resolve('signal')
+    }
+    process.on('SIGTERM', onSignal)
+    process.on('SIGINT', onSignal)
+  })
+  const ended = await Promise.race([signalled, node.failed])
+  say(ended === 'signal' ? 'stopping' : 'stopping after a failure')
+  const overdue = setTimeout(() => process.exit(1), drainMs)
+  overdue.unref()
+  await node.stop()
+  if (ended instanceof WalcastError) throw ended
+  return 0
+}

@@ -1,0 +1,45 @@
+import type { NodeStatus } from '../http/view.ts'
+import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'
+
+const HELP = `walcast status [--node URL] [--json]
+
+Says where a node stands: role, position, size, and its replicas.
+
+  --node URL   a node's private side [WALCAST_NODE, else 127.0.0.1:8470]
+  --json       the answer of /_walcast/status as it is
+`
+
+export function runStatus(args: readonly string[]): Promise<number> {
+  return look<NodeStatus>({ path: '/_walcast/status', help: HELP, format }, args)
+}
+
+function format(status: NodeStatus): string {
+  const { lag, sync, lastError } = status
+  const pairs: [string, string][] = [
+    ['node', status.node],
+    ['role', `${status.role} (${status.state})`],
+    ['position', `${status.epoch}-${status.txid}`],
+    ['checksum', status.checksum || '-'],
+    ['database', `${status.db}, ${status.pages} pages of ${status.pageSize} bytes (${formatBytes(status.pages * status.pageSize)})`],
+    ['wal', formatBytes(status.walBytes)],
+    ['leader', status.leader],
+  ]
+  if (status.role !== 'leader') pairs.push(['lag', lag.connected ? formatMs(lag.lagMs) : `not connected, ${formatMs(lag.lagMs)} behind`])
+  if (sync) pairs.push(['copying', `${sync.total - sync.remaining} of ${sync.total} pages`])
+  if (lastError) pairs.push(['last error', `${lastError.code}: ${lastError.message}`])
+  pairs.push(['version', status.version])
+  return lines(pairs) + (status.role === 'leader' ? `\n${replicas(status)}` : '')
+}
+
+function replicas(status: NodeStatus): string {
+  if (status.replicas.length === 0) return 'no replicas yet\n'
+  const rows = status.replicas.map((replica) => [
+    replica.node,
+    replica.address,
+    String(replica.txid),
+    formatMs(replica.lagMs),
+    replica.connected ? replica.state : 'away',
+    replica.lastSeen,
+  ])
+  return table(['replica', 'address', 'txid', 'lag', 'state', 'last seen'], rows)
+}

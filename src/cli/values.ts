@@ -1,0 +1,58 @@
+/** Texts of the command line turned into values with units. */
+import { WalcastError } from '../errors.ts'
+import type { OptionKind } from '../node/options.ts'
+
+const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KIB: 1024, MIB: 1024 ** 2, GIB: 1024 ** 3 }
+const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** Parses a value of an option. Throws USAGE. */
+export function parseValue(flag: string, kind: OptionKind, text: string): string | number | boolean {
+  switch (kind) {
+    case 'bytes':
+      return parseBytes(flag, text)
+    case 'duration':
+      return parseDurationMs(flag, text)
+    case 'number':
+      return parseNumber(flag, text)
+    case 'flag':
+      return parseFlag(flag, text)
+    case 'address':
+      if (!/^(?:\[[0-9a-fA-F:]+\]|[^:[\]]+):\d{1,5}$/.test(text)) throw usage(flag, text, 'HOST:PORT')
+      return text
+    case 'text':
+      if (!/^[\w.-]{1,128}$/.test(text)) throw usage(flag, text, 'up to 128 letters, digits, ".", "_" and "-"')
+      return text
+    case 'path':
+      if (text === '') throw usage(flag, text, 'a path')
+      return text
+  }
+}
+
+function parseBytes(flag: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-zA-Z]*)$/.exec(text)
+  const unit = match && BYTE_UNITS[match[2].toUpperCase()]
+  if (!match || !unit) throw usage(flag, text, 'a size such as 4MiB')
+  return Math.round(Number(match[1]) * unit)
+}
+
+/** A time such as 250ms, 30s, 5m or 1h, in milliseconds. */
+export function parseDurationMs(flag: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text)
+  if (!match) throw usage(flag, text, 'a time such as 250ms, 30s or 5m')
+  return Number(match[1]) * TIME_UNITS[match[2]]
+}
+
+export function parseNumber(flag: string, text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw usage(flag, text, 'a whole number')
+  return Number(text)
+}
+
+function parseFlag(flag: string, text: string): boolean {
+  if (['1', 'true', 'yes'].includes(text)) return true
+  if (['0', 'false', 'no', ''].includes(text)) return false
+  throw usage(flag, text, 'true or false')
+}
+
+function usage(flag: string, text: string, wanted: string): WalcastError {
+  return new WalcastError('USAGE', { detail: `--${flag} wants ${wanted}, not "${text}"` })
+}

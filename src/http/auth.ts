@@ -1,0 +1,116 @@
+/**
+ * Who may talk to a node. Operators send `Authorization: Bearer SECRET`. Nodes sign their requests with
+ * `X-Replica-Auth: v1 node=ID epoch=N time=MS nonce=HEX mac=HEX`: HMAC-SHA256 over method, path with query, time,
+ * nonce, node id and epoch, one a line. Valid for 30 s in the receiver's clock, once, and not from before its start.
+ */
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Clock } from '../clock.ts'
+import { messageOf, WalcastError } from '../errors.ts'
+
+export const REPLICA_AUTH_HEADER = 'x-replica-auth'
+const VALID_MS = 30_000
+const MIN_SECRET_CHARS = 16
+/** Nonces remembered; each lives for the validity of its token. */
+const MAX_NONCES = 100_000
+const TOKEN = /^v1 node=([\w.-]{1,128}) epoch=(\d{1,15}) time=(\d{1,15}) nonce=([0-9a-f]{32}) mac=([0-9a-f]{64})$/
+
+/** The cluster secret from WALCAST_SECRET or the file that WALCAST_SECRET_FILE names; undefined when neither is set. Throws SECRET_UNREADABLE. */
+export function readSecret(environment: NodeJS.ProcessEnv): string | undefined {
+  const direct = environment['WALCAST_SECRET']
+  const file = environment['WALCAST_SECRET_FILE']
+  if (direct && file) throw new WalcastError('SECRET_UNREADABLE', { detail: 'both WALCAST_SECRET and WALCAST_SECRET_FILE are set' })
+  const secret = file ? readSecretFile(file) : direct
+  if (!secret) return undefined
+  if (secret.length < MIN_SECRET_CHARS) throw new WalcastError('SECRET_UNREADABLE', { detail: `it has only ${secret.length} characters` })
+  return secret
+}
+
+function readSecretFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch (error) {
+    throw new WalcastError('SECRET_UNREADABLE', { detail: messageOf(error) }, error)
+  }
+}
+
+interface Claim {
+  readonly method: string
+  /** Path with query. */
+  readonly path: string
+  readonly node: string
+  readonly epoch: string
+  readonly timeMs: string
+  readonly nonce: string
+}
+
+function macOf(secret: string, claim: Claim): Buffer {
+  const { method, path, timeMs, nonce, node, epoch } = claim
+  return createHmac('sha256', secret).update([method, path, timeMs, nonce, node, epoch].join('\n')).digest()
+}
+
+/** The header's value for one request. `nowMs` is the receiver's clock as far as it is known. */
+export function signRequest(secret: string, request: { method: string; path: string; node: string; epoch: number; nowMs: number }): string {
+  const { method, path, node, epoch, nowMs } = request
+  const claim = { method, path, node, epoch: String(epoch), timeMs: String(Math.round(nowMs)), nonce: randomBytes(16).toString('hex') }
+  return `v1 node=${node} epoch=${claim.epoch} time=${claim.timeMs} nonce=${claim.nonce} mac=${macOf(secret, claim).toString('hex')}`
+}
+
+export class Authenticator {
+  readonly #secret: string | undefined
+  readonly #clock: Clock
+  readonly #startMs: number
+  /** Nonces used, oldest first, with the time at which each may be forgotten. */
+  readonly #nonces = new Map<string, number>()
+
+  constructor(secret: string | undefined, clock: Clock) {
+    this.#secret = secret
+    this.#clock = clock
+    this.#startMs = clock.nowMs()
+  }
+
+  get isOpen(): boolean {
+    return this.#secret === undefined
+  }
+
+  /** Whether an operator's `Authorization` header carries the secret. */
+  acceptsOperator(header: string | undefined): boolean {
+    if (this.#secret === undefined) return true
+    const given = /^Bearer (.+)$/.exec(header ?? '')?.[1] ?? ''
+    return timingSafeEqual(digest(given), digest(this.#secret))
+  }
+
+  /** Why a node's token is not accepted, or undefined when it is. */
+  refuseNode(header: string | undefined, method: string, path: string): string | undefined {
+    if (this.#secret === undefined) return undefined
+    const match = TOKEN.exec(header ?? '')
+    if (!match) return header ? 'its token is malformed' : 'it sent no token'
+    const [, node, epoch, timeMs, nonce, mac] = match
+    const expected = macOf(this.#secret, { method, path, node, epoch, timeMs, nonce })
+    if (!timingSafeEqual(Buffer.from(mac, 'hex'), expected)) return 'its secret is another one'
+    return this.#refuseTime(Number(timeMs)) ?? this.#refuseNonce(nonce)
+  }
+
+  #refuseTime(timeMs: number): string | undefined {
+    const nowMs = this.#clock.nowMs()
+    if (Math.abs(nowMs - timeMs) > VALID_MS) return 'its token has expired; compare the clocks of the two machines'
+    if (timeMs < this.#startMs - 1000) return 'its token is older than the start of this node'
+    return undefined
+  }
+
+  #refuseNonce(nonce: string): string | undefined {
+    const nowMs = this.#clock.nowMs()
+    for (const [old, untilMs] of this.#nonces) {
+      if (untilMs > nowMs && this.#nonces.size < MAX_NONCES) break
+      this.#nonces.delete(old)
+    }
+    if (this.#nonces.has(nonce)) return 'its token was used before'
+    this.#nonces.set(nonce, nowMs + 2 * VALID_MS)
+    return undefined
+  }
+}
+
+/** Comparing digests takes the same time whatever the lengths. */
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}

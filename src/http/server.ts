@@ -1,0 +1,199 @@
+/** The private side of a node: health, metrics, status, lag, waits, and the upgrade to the replication stream. */
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+import { WebSocketServer } from 'ws'
+import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, SUBPROTOCOL_PREFIX } from '../../proto/limits.ts'
+import { parsePosition } from '../../proto/position.ts'
+import { messageOf, systemCode, WalcastError } from '../errors.ts'
+import { STREAM_PATH } from '../replica/subscription.ts'
+import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
+import type { Metrics } from './metrics.ts'
+import type { NodeView } from './view.ts'
+import type { Waits } from './waits.ts'
+
+export interface ServerOptions {
+  readonly host: string
+  readonly port: number
+  readonly log: Logger
+  readonly auth: Authenticator
+  readonly metrics: Metrics
+  readonly waits: Waits
+  readonly view: NodeView
+  readonly maxWaitMs: number
+}
+
+/** Paths that load balancers and collectors ask without a secret. */
+const PUBLIC = new Set(['/livez', '/readyz', '/leader', '/replica', '/metrics'])
+const DEFAULT_WAIT_MS = 5000
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
+
+export class Server {
+  readonly #options: ServerOptions
+  readonly #app: FastifyInstance
+  readonly #webSockets: WebSocketServer
+  #isStopping = false
+
+  constructor(options: ServerOptions) {
+    this.#options = options
+    const { host, auth, log } = options
+    if (auth.isOpen && !isLoopback(host)) throw new WalcastError('OPEN_WITHOUT_SECRET', { address: this.address })
+    if (auth.isOpen) log.warn('no secret is set: listening on loopback only, every local user can read this database')
+    this.#app = Fastify({ logger: false, forceCloseConnections: true, bodyLimit: 64 * 1024, requestTimeout: 60_000 })
+    this.#webSockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: MAX_MESSAGE_BYTES,
+      handleProtocols: (offered) => commonProtocol(offered) ?? false,
+    })
+    this.#addHooks()
+    this.#addRoutes()
+    this.#app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => this.#upgrade(request, socket, head))
+  }
+
+  get address(): string {
+    return `${this.#options.host}:${this.#options.port}`
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping
+  }
+
+  /** Throws PORT_TAKEN or LISTEN_FAILED. */
+  async listen(): Promise<void> {
+    const { host, port } = this.#options
+    try {
+      await this.#app.listen({ host, port })
+    } catch (error) {
+      if (systemCode(error) === 'EADDRINUSE') throw new WalcastError('PORT_TAKEN', { address: this.address }, error)
+      throw new WalcastError('LISTEN_FAILED', { address: this.address, detail: messageOf(error) }, error)
+    }
+  }
+
+  /** Readiness fails from now on. */
+  announceStop(): void {
+    this.#isStopping = true
+  }
+
+  async close(): Promise<void> {
+    this.#isStopping = true
+    this.#options.waits.close()
+    await this.#app.close()
+    this.#webSockets.close()
+  }
+
+  #addHooks(): void {
+    const { auth, log } = this.#options
+    this.#app.addHook('onRequest', async (request) => {
+      const path = request.url.split('?', 1)[0]
+      if (PUBLIC.has(path) || auth.acceptsOperator(request.headers.authorization)) return
+      throw new WalcastError('UNAUTHORIZED')
+    })
+    this.#app.addHook('onSend', async (_request, reply) => {
+      if (this.#isStopping) void reply.header('connection', 'close')
+    })
+    this.#app.setNotFoundHandler((request) => {
+      throw new WalcastError('NOT_FOUND', { path: request.url.split('?', 1)[0] })
+    })
+    this.#app.setErrorHandler((error: unknown, _request, reply) => {
+      const known = asWalcastError(error)
+      if (known.status >= 500 && known.key === 'INTERNAL') log.error({ error: messageOf(error) }, 'a request failed')
+      return reply.code(known.status).send(errorBody(known))
+    })
+  }
+
+  #addRoutes(): void {
+    const { view, metrics } = this.#options
+    this.#app.get('/livez', async () => ({ live: true }))
+    this.#app.get('/readyz', async (_request, reply) => {
+      const reasons = this.#isStopping ? ['stopping'] : view.notReady()
+      return reply.code(reasons.length === 0 ? 200 : 503).send({ ready: reasons.length === 0, reasons })
+    })
+    this.#app.get('/leader', async (_request, reply) => this.#answerRole(reply, view.status().role === 'leader'))
+    this.#app.get('/replica', async (_request, reply) => this.#answerRole(reply, view.status().role !== 'leader'))
+    this.#app.get('/metrics', async (_request, reply) => reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()))
+    this.#app.get('/_walcast/status', async () => view.status())
+    this.#app.get('/_walcast/lag', async () => view.lag())
+    this.#app.get('/_walcast/wait', (request) => this.#wait(request))
+  }
+
+  #answerRole(reply: FastifyReply, yes: boolean): FastifyReply {
+    const { role, leader } = this.#options.view.status()
+    return reply.code(yes ? 200 : 503).send({ role, leader })
+  }
+
+  async #wait(request: FastifyRequest): Promise<unknown> {
+    const { waits, view, maxWaitMs } = this.#options
+    const query = request.query as Record<string, string | undefined>
+    const timeoutMs = numberOf(query['timeoutMs'] ?? String(DEFAULT_WAIT_MS), 'timeoutMs')
+    const target = query['position'] === undefined ? { epoch: view.status().epoch, txid: numberOf(query['txid'], 'txid') } : parsePosition(query['position'])
+    if (!target) throw new WalcastError('BAD_REQUEST', { detail: 'position is not EPOCH-TXID' })
+    await waits.until(target, Math.min(timeoutMs, maxWaitMs))
+    const { epoch, txid } = view.status()
+    return { epoch, txid }
+  }
+
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.on('error', () => socket.destroy())
+    const refused = this.#refuseUpgrade(request)
+    if (refused) return refuseSocket(socket, refused)
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      socket.setNoDelay(true)
+      this.#options.view.accept(webSocket, request.socket.remoteAddress ?? '')
+    })
+  }
+
+  #refuseUpgrade(request: IncomingMessage): WalcastError | undefined {
+    const { auth, view } = this.#options
+    if (request.url !== STREAM_PATH) return new WalcastError('NOT_FOUND', { path: request.url ?? '' })
+    const why = auth.refuseNode(headerOf(request, REPLICA_AUTH_HEADER), 'GET', STREAM_PATH)
+    if (why) return new WalcastError('WRONG_SECRET', { detail: why })
+    const offered = headerOf(request, 'sec-websocket-protocol') ?? ''
+    if (!commonProtocol(offered.split(',').map((name) => name.trim()))) {
+      return new WalcastError('PROTOCOL_VERSION', { leader: PROTOCOL_VERSIONS.join(', '), replica: offered || 'none' })
+    }
+    if (this.#isStopping) return new WalcastError('STOPPING')
+    return view.refuseReplicas()
+  }
+}
+
+/** The best subprotocol that both sides speak. */
+function commonProtocol(offered: Iterable<string>): string | undefined {
+  const names = new Set(offered)
+  return PROTOCOL_VERSIONS.map((version) => `${SUBPROTOCOL_PREFIX}${version}`).find((name) => names.has(name))
+}
+
+function headerOf(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name]
+  return Array.isArray(value) ? value[0] : value
+}
+
+function refuseSocket(socket: Socket, error: WalcastError): void {
+  const body = JSON.stringify(errorBody(error))
+  socket.end(
+    `HTTP/1.1 ${error.status} Refused\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
+}
+
+/** What every refused request is answered with. */
+export function errorBody(error: WalcastError): { readonly code: string; readonly message: string; readonly cure: string } {
+  return { code: error.code, message: error.message, cure: error.cure }
+}
+
+function asWalcastError(error: unknown): WalcastError {
+  if (error instanceof WalcastError) return error
+  const status = Number(Object(error).statusCode)
+  if (status >= 400 && status < 500) return new WalcastError('BAD_REQUEST', { detail: messageOf(error) }, error)
+  return new WalcastError('INTERNAL', { detail: messageOf(error) }, error)
+}
+
+function numberOf(text: string | undefined, name: string): number {
+  if (text === undefined || !/^\d{1,15}$/.test(text)) throw new WalcastError('BAD_REQUEST', { detail: `${name} is not a whole number` })
+  return Number(text)
+}
+
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.has(host) || host.startsWith('127.')
+}

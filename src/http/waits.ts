@@ -1,0 +1,66 @@
+import { formatPosition, type Position } from '../../proto/position.ts'
+import { WalcastError } from '../errors.ts'
+
+/** Whether a position is in this node's history: reached, to come, or never. */
+export type Reach = 'reached' | 'ahead' | 'unknown'
+
+interface Waiter {
+  readonly target: Position
+  readonly done: (error?: WalcastError) => void
+}
+
+/** Requests that wait until a position is applied here. Bounded in number; each is bounded in time. */
+export class Waits {
+  readonly #limit: number
+  readonly #reach: (target: Position) => Reach
+  readonly #waiters = new Set<Waiter>()
+
+  constructor(limit: number, reach: (target: Position) => Reach) {
+    this.#limit = limit
+    this.#reach = reach
+  }
+
+  get size(): number {
+    return this.#waiters.size
+  }
+
+  /** Resolves when `target` is reached. Throws WAIT_TIMEOUT, POSITION_UNKNOWN or TOO_MANY_WAITS. */
+  async until(target: Position, timeoutMs: number): Promise<void> {
+    const reach = this.#reach(target)
+    if (reach === 'reached') return
+    if (reach === 'unknown') throw unknown(target)
+    if (this.#waiters.size >= this.#limit) throw new WalcastError('TOO_MANY_WAITS', { limit: this.#limit })
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => waiter.done(new WalcastError('WAIT_TIMEOUT', { position: formatPosition(target), timeoutMs })), timeoutMs)
+      const waiter: Waiter = {
+        target,
+        done: (error) => {
+          clearTimeout(timer)
+          this.#waiters.delete(waiter)
+          if (error) reject(error)
+          else resolve()
+        },
+      }
+      this.#waiters.add(waiter)
+    })
+  }
+
+  /** To be called when the node's position moved. */
+  onMoved(): void {
+    if (this.#waiters.size === 0) return
+    for (const waiter of this.#waiters) {
+      const reach = this.#reach(waiter.target)
+      if (reach === 'reached') waiter.done()
+      else if (reach === 'unknown') waiter.done(unknown(waiter.target))
+    }
+  }
+
+  /** Ends all waits: the node stops. */
+  close(): void {
+    for (const waiter of this.#waiters) waiter.done(new WalcastError('STOPPING'))
+  }
+}
+
+function unknown(target: Position): WalcastError {
+  return new WalcastError('POSITION_UNKNOWN', { position: formatPosition(target) })
+}

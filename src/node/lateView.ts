@@ -1,0 +1,69 @@
+import type { WebSocket } from 'ws'
+import type { Position } from '../../proto/position.ts'
+import type { Clock } from '../clock.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import { WalcastError } from '../errors.ts'
+import type { LagReport, NodeStatus, NodeView } from '../http/view.ts'
+import type { Reach } from '../http/waits.ts'
+import { LagTracker } from '../replica/lag.ts'
+import type { Engine, NodeSetup } from './node.ts'
+
+/** The view of a node whose engine may still be opening its database: alive, and not ready. */
+export class LateView implements NodeView {
+  readonly #nodeFile: NodeFile
+  readonly #setup: NodeSetup
+  readonly #clock: Clock
+  engine: Engine | undefined
+
+  constructor(nodeFile: NodeFile, setup: NodeSetup, clock: Clock) {
+    this.#nodeFile = nodeFile
+    this.#setup = setup
+    this.#clock = clock
+  }
+
+  status(): NodeStatus {
+    return this.engine?.view.status() ?? this.#startingStatus()
+  }
+
+  lag(): LagReport {
+    return this.engine?.view.lag() ?? { role: this.#nodeFile.record.role, ...new LagTracker(this.#clock).report() }
+  }
+
+  notReady(): readonly string[] {
+    return this.engine?.view.notReady() ?? ['starting']
+  }
+
+  reach(target: Position): Reach {
+    return this.engine?.view.reach(target) ?? 'ahead'
+  }
+
+  refuseReplicas(): WalcastError | undefined {
+    return this.engine ? this.engine.view.refuseReplicas() : new WalcastError('STARTING')
+  }
+
+  accept(socket: WebSocket, remoteAddress: string): void {
+    this.engine?.view.accept(socket, remoteAddress)
+  }
+
+  #startingStatus(): NodeStatus {
+    const { node, cluster, role, epoch } = this.#nodeFile.record
+    return {
+      node,
+      cluster,
+      db: this.#setup.options.db,
+      role,
+      state: 'starting',
+      epoch,
+      txid: 0,
+      checksum: '',
+      pageSize: 0,
+      pages: 0,
+      walBytes: 0,
+      leader: this.#setup.options.leader ?? '',
+      replicas: [],
+      lag: { lagMs: 0, txidLag: 0, connected: false },
+      version: this.#setup.version,
+      uptimeSeconds: 0,
+    }
+  }
+}

@@ -1,0 +1,100 @@
+/** A node that leads. */
+import type { Position } from '../../proto/position.ts'
+import { WalcastError } from '../errors.ts'
+import type { LagReport, NodeStatus, NodeView } from '../http/view.ts'
+import type { Reach } from '../http/waits.ts'
+import { Leader } from '../leader/leader.ts'
+import { LagTracker } from '../replica/lag.ts'
+import { DATABASE_NAME, type Engine, type EngineParts, type NodeSetup, type RunningNode, startNode } from './node.ts'
+
+export function startLeader(setup: NodeSetup): Promise<RunningNode> {
+  return startNode(setup, 'leader', buildLeader)
+}
+
+async function buildLeader(parts: EngineParts): Promise<Engine> {
+  const { setup, nodeFile, clock, metrics, path } = parts
+  const { options, log, version } = setup
+  const startedMs = clock.nowMs()
+  const record = nodeFile.record
+  const observer = metrics.leader()
+  const leader = await Leader.open(
+    {
+      db: DATABASE_NAME,
+      path,
+      stateFolder: parts.stateFolder,
+      version,
+      identity: {
+        node: record.node,
+        cluster: record.cluster,
+        epoch: () => nodeFile.record.epoch,
+        txidCeiling: () => nodeFile.record.txidCeiling,
+        save: (epoch, txidCeiling) => nodeFile.update({ epoch, txidCeiling }),
+      },
+      log,
+      clock,
+      ops: parts.ops,
+      checkpoint: { softWalBytes: options.softWalBytes, hardWalBytes: options.hardWalBytes, fenceTimeoutMs: options.fenceTimeoutMs },
+      wake: { pollAbovePerSecond: options.pollAbovePerSecond, pollMs: options.pollMs, idleMs: 50 },
+      session: { maxBufferedBytes: options.maxBufferedBytes, stallMs: options.stallMs, helloTimeoutMs: 10_000 },
+      historyBytes: options.historyBytes,
+      batchBytes: options.batchBytes,
+      maxReplicas: options.maxReplicas,
+      heartbeatMs: options.heartbeatMs,
+      observer: {
+        ...observer,
+        onBatch(batch) {
+          observer.onBatch(batch)
+          parts.onMoved()
+        },
+        onEpoch: () => parts.onMoved(),
+        onFatal: (error) => parts.onFatal(error),
+      },
+    },
+    parts.thread,
+  )
+  return { view: viewOf(leader, parts, startedMs), stop: () => leader.stop() }
+}
+
+function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView {
+  const { setup, nodeFile, clock } = parts
+  const { options, version } = setup
+  return {
+    status(): NodeStatus {
+      const { node, cluster } = nodeFile.record
+      const { epoch, txid, checksum, pageSize, pages, walBytes, capturing, replicas } = leader.status
+      return {
+        node,
+        cluster,
+        db: parts.path,
+        role: 'leader',
+        state: capturing ? 'capturing' : 'stopped',
+        epoch,
+        txid,
+        checksum,
+        pageSize,
+        pages,
+        walBytes,
+        leader: options.advertise ?? options.listen,
+        replicas,
+        lag: { lagMs: 0, txidLag: 0, connected: true },
+        version,
+        uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
+      }
+    },
+    lag(): LagReport {
+      const { txid } = leader.status
+      return { ...new LagTracker(clock).report(), role: 'leader', connected: true, txid, leaderTxid: txid, lagMs: 0 }
+    },
+    notReady: () => (leader.status.capturing ? [] : ['not capturing']),
+    reach: (target) => leaderReach(target, leader.status),
+    refuseReplicas: () => (leader.status.capturing ? undefined : new WalcastError('STARTING')),
+    accept: (socket, address) => leader.accept(socket, address),
+  }
+}
+
+/** A leader's history holds every txid up to its own; a later epoch is not known here. */
+function leaderReach(target: Position, now: Position): Reach {
+  if (target.epoch > now.epoch) return 'unknown'
+  if (target.txid <= now.txid) return 'reached'
+  return target.epoch === now.epoch ? 'ahead' : 'unknown'
+}

@@ -1,0 +1,78 @@
+/** Everything that can be set on a node, with its default. Flags, environment, file and help derive from this table. */
+
+export interface NodeOptions {
+  readonly db: string
+  readonly listen: string
+  readonly leader?: string
+  readonly name?: string
+  readonly advertise?: string
+  readonly standby: boolean
+  readonly maxStalenessMs: number
+  readonly softWalBytes: number
+  readonly hardWalBytes: number
+  readonly fenceTimeoutMs: number
+  readonly historyBytes: number
+  readonly batchBytes: number
+  readonly maxBufferedBytes: number
+  readonly maxQueuedBytes: number
+  readonly maxReplicas: number
+  readonly maxWaits: number
+  readonly maxWaitMs: number
+  readonly stallMs: number
+  readonly heartbeatMs: number
+  readonly pollMs: number
+  readonly pollAbovePerSecond: number
+  readonly idleMs: number
+  readonly replicaWalBytes: number
+  readonly lockTimeoutMs: number
+  readonly reconnectMaxMs: number
+  readonly drainMs: number
+}
+
+export type OptionKind = 'text' | 'address' | 'path' | 'flag' | 'bytes' | 'duration' | 'number'
+
+export interface OptionSpec {
+  readonly key: keyof NodeOptions
+  readonly flag: string
+  readonly kind: OptionKind
+  readonly value: string
+  readonly help: string
+  readonly default?: string
+  readonly required?: boolean
+  readonly roles: readonly ('leader' | 'replica')[]
+  /** Shown by `--help`; the others by `--help --all`. */
+  readonly common?: boolean
+}
+
+const BOTH = ['leader', 'replica'] as const
+const LEADER = ['leader'] as const
+const REPLICA = ['replica'] as const
+
+export const NODE_OPTIONS: readonly OptionSpec[] = [
+  { key: 'db', flag: 'db', kind: 'path', value: 'FILE', help: 'the SQLite database file', required: true, roles: BOTH, common: true },
+  { key: 'leader', flag: 'leader', kind: 'address', value: 'HOST:PORT', help: 'address of the leader', required: true, roles: REPLICA, common: true },
+  { key: 'listen', flag: 'listen', kind: 'address', value: 'HOST:PORT', help: 'address of the private side: replication, health, metrics, status', default: '127.0.0.1:8470', roles: BOTH, common: true },
+  { key: 'name', flag: 'name', kind: 'text', value: 'ID', help: 'id of this node; made once and kept when not given', roles: BOTH, common: true },
+  { key: 'advertise', flag: 'advertise', kind: 'address', value: 'HOST:PORT', help: 'address at which other nodes reach this one (default: --listen)', roles: BOTH, common: true },
+  { key: 'standby', flag: 'standby', kind: 'flag', value: '', help: 'apply everything, serve no application traffic', roles: REPLICA, common: true },
+  { key: 'maxStalenessMs', flag: 'max-staleness', kind: 'duration', value: 'TIME', help: 'a replica that has not heard of its leader for so long is not ready', default: '30s', roles: REPLICA, common: true },
+  { key: 'softWalBytes', flag: 'soft-wal', kind: 'bytes', value: 'SIZE', help: 'WAL size from which on it is backfilled; no writer waits', default: '2MiB', roles: LEADER },
+  { key: 'hardWalBytes', flag: 'hard-wal', kind: 'bytes', value: 'SIZE', help: 'WAL size at which writers are stopped for the moment that the last backfill takes', default: '8MiB', roles: LEADER },
+  { key: 'fenceTimeoutMs', flag: 'fence-timeout', kind: 'duration', value: 'TIME', help: 'how long to wait for the write lock before trying again later', default: '100ms', roles: LEADER },
+  { key: 'historyBytes', flag: 'history', kind: 'bytes', value: 'SIZE', help: 'recent batches kept in memory for replicas that come back', default: '32MiB', roles: LEADER },
+  { key: 'batchBytes', flag: 'batch', kind: 'bytes', value: 'SIZE', help: 'WAL read and sent at once at most', default: '1MiB', roles: LEADER },
+  { key: 'maxBufferedBytes', flag: 'max-buffered', kind: 'bytes', value: 'SIZE', help: 'bytes waiting in the socket of one replica before it is no longer fed', default: '4MiB', roles: LEADER },
+  { key: 'maxReplicas', flag: 'max-replicas', kind: 'number', value: 'N', help: 'connections of replicas', default: '128', roles: LEADER },
+  { key: 'stallMs', flag: 'stall', kind: 'duration', value: 'TIME', help: 'a connection that takes nothing for so long is closed', default: '30s', roles: LEADER },
+  { key: 'heartbeatMs', flag: 'heartbeat', kind: 'duration', value: 'TIME', help: 'between two heartbeats to the replicas', default: '250ms', roles: LEADER },
+  { key: 'pollMs', flag: 'poll', kind: 'duration', value: 'TIME', help: 'between two looks at the WAL under load', default: '1ms', roles: LEADER },
+  { key: 'pollAbovePerSecond', flag: 'poll-above', kind: 'number', value: 'N', help: 'commits a second from which on a timer replaces file events', default: '1500', roles: LEADER },
+  { key: 'maxQueuedBytes', flag: 'max-queued', kind: 'bytes', value: 'SIZE', help: 'bytes received and not yet applied before reading stops', default: '8MiB', roles: REPLICA },
+  { key: 'replicaWalBytes', flag: 'replica-wal', kind: 'bytes', value: 'SIZE', help: "size of the copy's WAL from which on it is checkpointed", default: '4MiB', roles: REPLICA },
+  { key: 'lockTimeoutMs', flag: 'lock-timeout', kind: 'duration', value: 'TIME', help: 'how long to wait at start for another writer of the copy', default: '10s', roles: REPLICA },
+  { key: 'reconnectMaxMs', flag: 'reconnect-max', kind: 'duration', value: 'TIME', help: 'longest pause between two attempts to reach the leader', default: '2s', roles: REPLICA },
+  { key: 'idleMs', flag: 'idle', kind: 'duration', value: 'TIME', help: "quiet time after which the copy's WAL is emptied", default: '1s', roles: REPLICA },
+  { key: 'maxWaits', flag: 'max-waits', kind: 'number', value: 'N', help: 'requests that may wait for a position', default: '10000', roles: BOTH },
+  { key: 'maxWaitMs', flag: 'max-wait', kind: 'duration', value: 'TIME', help: 'longest wait for a position', default: '60s', roles: BOTH },
+  { key: 'drainMs', flag: 'drain', kind: 'duration', value: 'TIME', help: 'how long a stop may take', default: '10s', roles: BOTH },
+]

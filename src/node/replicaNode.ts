@@ -1,0 +1,125 @@
+/** A node that follows. */
+import type { Position } from '../../proto/position.ts'
+import { WalcastError } from '../errors.ts'
+import { signRequest } from '../http/auth.ts'
+import type { NodeStatus, NodeView } from '../http/view.ts'
+import type { Reach } from '../http/waits.ts'
+import { Replica } from '../replica/replica.ts'
+import { STREAM_PATH } from '../replica/subscription.ts'
+import { addressOf, DATABASE_NAME, type Engine, type EngineParts, type NodeSetup, type RunningNode, startNode } from './node.ts'
+
+/** Throws USAGE without a leader's address, SELF_LEADER when it is this node's own. */
+export function startReplica(setup: NodeSetup): Promise<RunningNode> {
+  const { leader, listen } = setup.options
+  if (!leader) throw new WalcastError('USAGE', { detail: 'a replica needs --leader HOST:PORT' })
+  addressOf(leader)
+  if (leader === listen) throw new WalcastError('SELF_LEADER')
+  return startNode(setup, 'replica', (parts) => buildReplica(parts, leader))
+}
+
+async function buildReplica(parts: EngineParts, leader: string): Promise<Engine> {
+  const { setup, nodeFile, clock, metrics, path } = parts
+  const { options, secret } = setup
+  const startedMs = clock.nowMs()
+  const { node } = nodeFile.record
+  const observer = metrics.replica()
+  const replica = await Replica.open(
+    {
+      db: DATABASE_NAME,
+      path,
+      stateFolder: parts.stateFolder,
+      version: setup.version,
+      advertise: options.advertise ?? options.listen,
+      identity: {
+        node,
+        cluster: () => nodeFile.record.cluster,
+        adopt: (cluster, epoch) => nodeFile.update({ cluster, epoch }),
+      },
+      log: setup.log,
+      clock,
+      ops: parts.ops,
+      subscription: {
+        leader,
+        reconnectMinMs: 50,
+        reconnectMaxMs: options.reconnectMaxMs,
+        handshakeTimeoutMs: 5000,
+        silenceMs: Math.max(5000, options.maxStalenessMs / 2),
+        maxQueuedBytes: options.maxQueuedBytes,
+      },
+      walBytes: options.replicaWalBytes,
+      lockTimeoutMs: options.lockTimeoutMs,
+      idleMs: options.idleMs,
+      pingMs: 1000,
+      upgradeHeaders: () =>
+        secret ? { 'x-replica-auth': signRequest(secret, { method: 'GET', path: STREAM_PATH, node, epoch: nodeFile.record.epoch, nowMs: clock.nowMs() }) } : {},
+      observer: {
+        ...observer,
+        onApplied(batch) {
+          observer.onApplied(batch)
+          parts.onMoved()
+        },
+        onSynced() {
+          observer.onSynced()
+          parts.onMoved()
+        },
+        onFatal: (error) => parts.onFatal(error),
+      },
+    },
+    parts.thread,
+  )
+  return { view: viewOf(replica, parts, leader, startedMs), stop: () => replica.stop() }
+}
+
+function viewOf(replica: Replica, parts: EngineParts, leader: string, startedMs: number): NodeView {
+  const { setup, nodeFile, clock } = parts
+  const { options, version } = setup
+  return {
+    status(): NodeStatus {
+      const { node, cluster } = nodeFile.record
+      const { state, epoch, txid, checksum, pageSize, pages, walBytes, sync, lastError } = replica.status
+      const { lagMs, txidLag, connected } = replica.lag.report()
+      return {
+        node,
+        cluster,
+        db: parts.path,
+        role: options.standby ? 'standby' : 'replica',
+        state,
+        epoch,
+        txid,
+        checksum,
+        pageSize,
+        pages,
+        walBytes,
+        leader: replica.status.leaderNode || leader,
+        replicas: [],
+        lag: { lagMs, txidLag, connected },
+        ...(sync ? { sync } : {}),
+        ...(lastError ? { lastError: { code: lastError.code, message: lastError.message } } : {}),
+        version,
+        uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
+      }
+    },
+    lag: () => ({ role: options.standby ? 'standby' : 'replica', ...replica.lag.report() }),
+    notReady: () => reasons(replica, options.maxStalenessMs, clock.nowMs()),
+    reach: (target) => replicaReach(target, replica.status),
+    refuseReplicas: () => new WalcastError('NOT_LEADER', { address: options.listen, role: 'replica' }),
+    accept: (socket) => socket.terminate(),
+  }
+}
+
+/** Ready with a whole copy, as long as the leader was heard of not too long ago: its restart does not count. */
+function reasons(replica: Replica, maxStalenessMs: number, nowMs: number): string[] {
+  const { hasCopy, sync } = replica.status
+  if (!hasCopy) return [sync ? `first copy: ${sync.remaining} of ${sync.total} pages to come` : 'no copy yet']
+  const heardMs = replica.lag.lastHeardMs
+  if (heardMs === 0) return ['has not heard of its leader yet']
+  if (nowMs - heardMs > maxStalenessMs) return [`has not heard of its leader for ${Math.round((nowMs - heardMs) / 1000)} s`]
+  return []
+}
+
+/** Txids never go back, so one of an older epoch at or below this copy's is in its history. */
+function replicaReach(target: Position, now: Position): Reach {
+  if (target.epoch === now.epoch) return target.txid <= now.txid ? 'reached' : 'ahead'
+  if (target.epoch > now.epoch) return 'ahead'
+  return target.txid <= now.txid ? 'reached' : 'unknown'
+}
