@@ -9,7 +9,7 @@
 import type { Clock } from '../clock.ts'
 import { keyOf } from '../errors.ts'
 import type { ReadGuard } from '../sqlite/readGuard.ts'
-import { checkpointCounts, exec, isComplete, open, rows, type SqliteThread } from '../sqlite/sqliteThread.ts'
+import { type CheckpointCounts, checkpointCounts, exec, isComplete, open, rows, type SqliteThread } from '../sqlite/sqliteThread.ts'
 
 export interface CheckpointLimits {
   /** WAL bytes that start a backfill. */
@@ -39,6 +39,8 @@ export interface CheckpointPass {
   readonly pauseMs: number
 }
 
+/** Tries to finish a backfill between the commits of writers that pause now and then, before it is left to the next pass. */
+const ROUNDS = 4
 const PASSIVE = rows('checkpoint', 'PRAGMA wal_checkpoint(PASSIVE)')
 export const CHECKPOINT_CONNECTIONS = ['checkpoint', 'fence'] as const
 
@@ -116,42 +118,43 @@ export class Checkpointer {
     const { clock } = this.#host
     const startMs = clock.nowMs()
     this.#isTidy = true
-    await this.#guard.move(() => this.#host.readToEnd())
-    const [result] = await this.#thread.attempt(PASSIVE)
-    let counts = checkpointCounts(result)
+    let backfilledFrames = 0
     let pauseMs = 0
-    if (this.#host.walFrames() * this.#host.frameBytes >= this.#limits.hardWalBytes) {
-      const fenced = await this.#fencedPass()
-      counts = fenced.counts ?? counts
-      pauseMs = fenced.pauseMs
-    } else if (isComplete(counts) && counts.walFrames === this.#host.walFrames()) {
-      await this.#guard.move(() => this.#host.readToEnd())
+    for (let round = 0; round < ROUNDS && !this.#stopped; round++) {
+      const counts = await this.#backfill()
+      backfilledFrames = Math.max(backfilledFrames, counts.backfilled)
+      if (isComplete(counts)) await this.#guard.move(() => this.#host.readToEnd())
+      if (this.#guard.slot === 0 || counts.backfilled < 0) break
+    }
+    if (this.#guard.slot !== 0 && this.#host.walFrames() * this.#host.frameBytes >= this.#limits.hardWalBytes) {
+      pauseMs = await this.#fencedPass()
     }
     const complete = this.#guard.slot === 0
     if (!complete) this.#isTidy = false
     this.#framesAfterPass = this.#host.walFrames()
-    this.#host.onPass({
-      complete,
-      backfilledFrames: Math.max(0, counts.backfilled),
-      durationMs: clock.nowMs() - startMs,
-      pauseMs,
-    })
+    this.#host.onPass({ complete, backfilledFrames, durationMs: clock.nowMs() - startMs, pauseMs })
   }
 
-  /** Stops all writers while the last frames are backfilled. */
-  async #fencedPass(): Promise<{ counts: ReturnType<typeof checkpointCounts> | undefined; pauseMs: number }> {
+  async #backfill(): Promise<CheckpointCounts> {
+    await this.#guard.move(() => this.#host.readToEnd())
+    const [result] = await this.#thread.attempt(PASSIVE)
+    return checkpointCounts(result)
+  }
+
+  /** Stops all writers while the last frames are backfilled. Gives for how long, 0 when the fence could not be had. */
+  async #fencedPass(): Promise<number> {
     const { clock } = this.#host
     const [taken] = await this.#thread.attempt(exec('fence', 'BEGIN IMMEDIATE'))
-    if (!taken.ok) return { counts: undefined, pauseMs: 0 }
+    if (!taken.ok) return 0
     const fencedMs = clock.nowMs()
     try {
       await this.#host.readToEnd()
       const moved = this.#guard.moveTwiceFenced([PASSIVE])
       const released = this.#thread.attempt(exec('fence', 'COMMIT'))
-      const [passive] = await moved
+      await moved
       await released
       this.#guard.lookUp()
-      return { counts: passive && checkpointCounts(passive), pauseMs: clock.nowMs() - fencedMs }
+      return clock.nowMs() - fencedMs
     } catch (error) {
       await this.#thread.attempt(exec('fence', 'COMMIT'))
       throw error

@@ -10,7 +10,7 @@ import type { WebSocket } from 'ws'
 import type { Clock } from '../clock.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
-import { adoptDatabase, type DatabaseFiles, requireSafeHost } from '../sqlite/databaseFiles.ts'
+import { adoptDatabase, type DatabaseFiles, requireSafeHost, requireSoundSchema } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
@@ -122,6 +122,7 @@ export class Leader {
     leader.#files = await adoptDatabase(thread, options.path, (mode) =>
       options.log.info({ path: options.path, from: mode }, 'switched the database to WAL mode'),
     )
+    await requireSoundSchema(thread, options.path)
     leader.#positions = new PositionLog(`${options.stateFolder}/positions`, options.ops)
     leader.#guard = await ReadGuard.begin(thread, options.path, leader.#files.shm)
     await leader.#begin()
@@ -232,7 +233,10 @@ export class Leader {
       },
     )
     this.#capture.recordPosition()
-    this.#wake = new Wake(this.#files.walPath, this.#options.wake, clock, (noticeMs) => this.#look(noticeMs))
+    this.#wake = new Wake(this.#files.walPath, this.#options.wake, clock, {
+      look: (noticeMs) => this.#look(noticeMs),
+      isWriteUnderWay: () => reader.isWriteUnderWay(),
+    })
     this.#capturing = true
     this.#wake.start()
   }
@@ -356,11 +360,7 @@ export class Leader {
       heartbeatMs,
       history: this.#history,
       nowMs: () => clock.nowMs(),
-      position: () => ({
-        txid: this.#capture.txid,
-        checksum: this.#capture.checksum,
-        pages: this.#scanned.sums.pages,
-      }),
+      position: () => ({ txid: this.#capture.txid, checksum: this.#capture.checksum, pages: this.#scanned.sums.pages, isOpen: this.#capture.isOpen }),
       newPageServer: (session) => this.#newPageServer(session),
       onHello: (session) => {
         this.#replicas.connected(session)

@@ -33,7 +33,7 @@ export interface SessionHost {
   readonly heartbeatMs: number
   readonly history: History
   nowMs(): number
-  position(): { readonly txid: number; readonly checksum: string; readonly pages: number }
+  position(): { readonly txid: number; readonly checksum: string; readonly pages: number; readonly isOpen: boolean }
   newPageServer(session: Session): PageServer
   onHello(session: Session): void
   onAck(session: Session): void
@@ -103,10 +103,10 @@ export class Session {
   /** Sends and waits until the socket has room again. */
   async sendAndDrain(message: Buffer): Promise<void> {
     this.#write(message)
-    while (this.#socket.bufferedAmount > this.#options.maxBufferedBytes) {
+    while (this.#socket.bufferedAmount > this.#options.maxBufferedBytes && this.#isOpen()) {
       await new Promise<void>((resolve) => this.#drained.push(resolve))
-      if (this.#state === 'closed') throw new WalcastError('STOPPING')
     }
+    if (!this.#isOpen()) throw new WalcastError('STOPPING')
   }
 
   /** Sends the last page images; the batches captured from now on follow. */
@@ -138,8 +138,12 @@ export class Session {
     this.#socket.terminate()
   }
 
+  #isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN
+  }
+
   #write(message: Buffer): void {
-    if (this.#socket.readyState !== this.#socket.OPEN) return
+    if (!this.#isOpen()) return
     this.#host.onSent(message.length)
     this.#socket.send(message, { binary: true, compress: false }, () => this.#onWritten())
     this.#watchStall()
@@ -268,9 +272,10 @@ export class Session {
   #placeOf(hello: Body<'hello'>): number | undefined {
     const { history, epoch } = this.#host
     if (hello.epoch !== epoch || hello.checksum === '') return undefined
-    const { txid, checksum } = this.#host.position()
-    if (hello.txid === txid && hello.checksum === checksum) return history.nextSequence
-    return history.find(hello.txid, hello.checksum)?.sequence
+    const { txid, checksum, isOpen } = this.#host.position()
+    const entry = history.find(hello.txid, hello.checksum)
+    if (entry) return entry.sequence
+    return hello.txid === txid && hello.checksum === checksum && !isOpen ? history.nextSequence : undefined
   }
 
   #stream(sequence: number): void {

@@ -16,6 +16,13 @@ export interface WakeOptions {
 
 export const WAKE_DEFAULTS: WakeOptions = { pollAbovePerSecond: 1500, pollMs: 1, idleMs: 50 }
 
+export interface WakeHost {
+  /** Captures, and says whether it found anything. */
+  look(noticeMs: number): boolean
+  /** Whether the file holds frames that are not published: the event may have been for a commit still to come. */
+  isWriteUnderWay(): boolean
+}
+
 /** A commit is in the file before the wal-index publishes it: how long to look again and again after an event. */
 const SPIN_MS = 0.4
 /** ... and then with growing delays, because the writer may be syncing. */
@@ -26,24 +33,24 @@ export class Wake {
   readonly #walPath: string
   readonly #options: WakeOptions
   readonly #clock: Clock
-  readonly #look: (noticeMs: number) => boolean
+  readonly #host: WakeHost
   #watcher: FSWatcher | undefined
   #timer: NodeJS.Timeout | undefined
   #immediate: NodeJS.Immediate | undefined
   #eventMs = 0
   #retry = 0
   #polling = false
+  #mustPoll = false
   #emptyLooks = 0
   #windowStartMs = 0
   #windowFinds = 0
   #stopped = false
 
-  /** `look` captures and says whether it found anything. */
-  constructor(walPath: string, options: WakeOptions, clock: Clock, look: (noticeMs: number) => boolean) {
+  constructor(walPath: string, options: WakeOptions, clock: Clock, host: WakeHost) {
     this.#walPath = walPath
     this.#options = options
     this.#clock = clock
-    this.#look = look
+    this.#host = host
   }
 
   start(): void {
@@ -68,15 +75,21 @@ export class Wake {
   }
 
   #watchFile(): void {
-    this.#watcher = watch(this.#walPath, () => this.#onEvent())
-    this.#watcher.on('error', () => this.#watcher?.close())
+    try {
+      this.#watcher = watch(this.#walPath, () => this.#onEvent())
+      this.#watcher.on('error', () => this.#watcher?.close())
+    } catch {
+      // No file events to be had (the system's inotify limit): the timer alone, as under load.
+      this.#polling = true
+      this.#mustPoll = true
+    }
   }
 
   #onEvent(): void {
     if (this.#stopped || this.#polling) return
     this.#eventMs = this.#clock.nowMs()
     this.#retry = 0
-    if (this.#tryLook(this.#eventMs)) return
+    if (this.#tryLook(this.#eventMs) && !this.#host.isWriteUnderWay()) return
     this.#spin()
   }
 
@@ -85,7 +98,7 @@ export class Wake {
     this.#immediate = setImmediate(() => {
       this.#immediate = undefined
       const nowMs = this.#clock.nowMs()
-      if (this.#tryLook(this.#eventMs)) return
+      if (this.#tryLook(this.#eventMs) && !this.#host.isWriteUnderWay()) return
       if (nowMs - this.#eventMs < SPIN_MS) this.#spin()
       else this.#schedule(RETRY_MS[0])
     })
@@ -101,7 +114,7 @@ export class Wake {
   }
 
   #tryLook(noticeMs: number): boolean {
-    const found = this.#look(noticeMs)
+    const found = this.#host.look(noticeMs)
     this.#count(found, noticeMs)
     return found
   }
@@ -109,7 +122,7 @@ export class Wake {
   #count(found: boolean, nowMs: number): void {
     this.#emptyLooks = found ? 0 : this.#emptyLooks + 1
     if (this.#polling) {
-      if (this.#emptyLooks >= CALM_LOOKS) this.#stopPolling()
+      if (this.#emptyLooks >= CALM_LOOKS && !this.#mustPoll) this.#stopPolling()
       return
     }
     if (nowMs - this.#windowStartMs > 100) {

@@ -239,8 +239,7 @@ export class Replica {
       case 'batch':
         return this.#onBatch(message.body, message.payload, receivedMs)
       case 'heartbeat':
-        this.lag.onLeaderAt(message.body.txid)
-        return this.#ackSoon()
+        return this.#onHeartbeat(message.body)
       case 'pong':
         return this.lag.offset.add(message.body.pingMs, message.body.timeMs, receivedMs)
       case 'welcome':
@@ -277,8 +276,6 @@ export class Replica {
     if (mine === '') await identity.adopt(welcome.cluster, welcome.epoch)
     this.#leader = { node: welcome.node, pages: welcome.pages, pageSize: welcome.pageSize }
     this.#welcomed = true
-    this.#lastError = undefined
-    this.#subscription.settled()
     this.lag.onConnected(welcome.heartbeatMs)
     this.#ping()
     log.info(
@@ -383,6 +380,14 @@ export class Replica {
   #expect(state: ReplicaState, what: string): void {
     if (this.#state !== state)
       throw new WalcastError('MESSAGE_BAD', { detail: `${what} came while ${this.#state}` })
+  }
+
+  /** A connection that lives to see one is in order; one that fails sooner, on a full disk for example, backs off. */
+  #onHeartbeat(heartbeat: Body<'heartbeat'>): void {
+    this.lag.onLeaderAt(heartbeat.txid)
+    this.#subscription.settled()
+    this.#lastError = undefined
+    this.#ackSoon()
   }
 
   #ackSoon(): void {

@@ -78,7 +78,8 @@ export async function requireSafeHost(thread: SqliteThread): Promise<void> {
 
 /**
  * Opens connection `keeper`, which lives as long as the node so that no last close ever removes the WAL, and switches
- * the database to WAL mode if it is not. `onSwitch` hears the mode it was in.
+ * the database to WAL mode if it is not. `onSwitch` hears the mode it was in. The schema is not read: a copy with a
+ * damaged page must open, so that it can be mended.
  */
 export async function adoptDatabase(
   thread: SqliteThread,
@@ -87,17 +88,27 @@ export async function adoptDatabase(
 ): Promise<DatabaseFiles> {
   const database = inspectDatabase(path)
   await thread.run(open('keeper', path, 2000))
-  const [mode] = (await checked(thread, path, 'PRAGMA journal_mode')) as { journal_mode: string }[]
-  if (mode.journal_mode !== 'wal') {
-    const [now] = (await checked(thread, path, 'PRAGMA journal_mode = WAL')) as { journal_mode: string }[]
-    if (now.journal_mode !== 'wal') {
-      throw new WalcastError('DB_WAL_REFUSED', { path, detail: `it stays in ${now.journal_mode} mode` })
-    }
-    onSwitch(mode.journal_mode)
-  }
+  if (!isInWalMode(database)) await switchToWal(thread, path, onSwitch)
+  await checked(thread, path, 'PRAGMA user_version')
+  return openFiles(database, headerPageSize(database))
+}
+
+/** Throws DB_CORRUPT when the schema cannot be read. */
+export async function requireSoundSchema(thread: SqliteThread, path: string): Promise<void> {
   await checked(thread, path, 'SELECT count(*) FROM sqlite_master')
-  const [size] = (await checked(thread, path, 'PRAGMA page_size')) as { page_size: number }[]
-  return openFiles(database, size.page_size)
+}
+
+async function switchToWal(thread: SqliteThread, path: string, onSwitch: (mode: string) => void): Promise<void> {
+  const [before] = (await checked(thread, path, 'PRAGMA journal_mode')) as { journal_mode: string }[]
+  const [now] = (await checked(thread, path, 'PRAGMA journal_mode = WAL')) as { journal_mode: string }[]
+  if (now.journal_mode !== 'wal') throw new WalcastError('DB_WAL_REFUSED', { path, detail: `it stays in ${now.journal_mode} mode` })
+  if (before.journal_mode !== 'wal') onSwitch(before.journal_mode)
+}
+
+/** Read and write version 2 in the header (https://sqlite.org/fileformat2.html#file_format_version_numbers). */
+function isInWalMode(database: PinnedFile): boolean {
+  const versions = Buffer.alloc(2)
+  return readSync(database.fd, versions, 0, 2, 18) === 2 && versions[0] === 2 && versions[1] === 2
 }
 
 /** Opens the `-wal` and `-shm` that SQLite has made for a database in WAL mode. */

@@ -51,7 +51,9 @@ export class PositionLog {
     this.#ops = ops
     this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
     const content = Buffer.alloc(RECORD_BYTES * (1 + CAPACITY))
-    readSync(this.#fd, content, 0, content.length, 0)
+    const got = readSync(this.#fd, content, 0, content.length, 0)
+    // Room for all records is taken now, so that a full disk cannot stop a record later.
+    if (got < content.length) ops.write('position.append', this.#fd, content.subarray(got), got, path)
     this.trusted = isTrusted(content, boot)
     this.#records = this.#parse(content)
     this.#writeHeader(boot, false)

@@ -50,6 +50,7 @@ export class WalReader {
   readonly #sum: WalChecksum = { s0: 0, s1: 0 }
   /** Checksums after each frame of the last segment: [s0, s1, s0, s1, ...]. */
   readonly #sums: Uint32Array
+  readonly #probe = alignedBuffer(FRAME_HEADER_BYTES)
   #header: WalHeader | undefined
   #frame = 0
   #segment: WalSegment | undefined
@@ -106,6 +107,16 @@ export class WalReader {
     this.#segment = undefined
   }
 
+  /** Whether the file holds a frame after the current one, or the header of another generation: written, perhaps not yet published. */
+  isWriteUnderWay(): boolean {
+    const header = this.#header
+    const bytes = this.#probe
+    const next = readSync(this.#fd, bytes, 0, FRAME_HEADER_BYTES, frameOffset(this.#frame + 1, this.#pageSize))
+    if (next === FRAME_HEADER_BYTES && header && hasSalts(bytes, 8, header)) return true
+    const got = readSync(this.#fd, bytes, 0, FRAME_HEADER_BYTES, 0)
+    return got === FRAME_HEADER_BYTES && !(header && hasSalts(bytes, 16, header))
+  }
+
   /** Reads and verifies frames after the current one, up to `lastFrame` or the segment's bound. Throws WAL_BROKEN. */
   read(lastFrame: number): WalSegment {
     const header = this.#header
@@ -131,7 +142,7 @@ export class WalReader {
 
   #verify(header: WalHeader, i: number, at: number, sum: WalChecksum): void {
     const bytes = this.#bytes
-    if (bytes.readUInt32BE(at + 8) !== header.salt1 || bytes.readUInt32BE(at + 12) !== header.salt2) {
+    if (!hasSalts(bytes, at + 8, header)) {
       throw broken(`frame ${this.#frame + 1 + i} has the salts of another generation`)
     }
     const swap = header.bigEndian
@@ -158,6 +169,10 @@ export class WalReader {
       checksumAfter: (i) => ({ s0: sums[2 * i], s1: sums[2 * i + 1] }),
     }
   }
+}
+
+function hasSalts(bytes: Buffer, at: number, header: WalHeader): boolean {
+  return bytes.readUInt32BE(at) === header.salt1 && bytes.readUInt32BE(at + 4) === header.salt2
 }
 
 /** The header of a WAL file, or undefined when the file is shorter or the header is not valid. */
