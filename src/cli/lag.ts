@@ -29,6 +29,11 @@ function format(lag: LagReport): string {
   return `${now}\nlast ${lag.windowSeconds} s, ${lag.count} batches\n${table(['', 'p50', 'p95', 'p99', 'max'], rows)}`
 }
 
-function percentiles(values: { readonly p50Ms: number; readonly p95Ms: number; readonly p99Ms: number; readonly maxMs: number }): string[] {
+function percentiles(values: {
+  readonly p50Ms: number
+  readonly p95Ms: number
+  readonly p99Ms: number
+  readonly maxMs: number
+}): string[] {
   return [values.p50Ms, values.p95Ms, values.p99Ms, values.maxMs].map(formatMs)
 }

@@ -15,14 +15,21 @@ export async function look<T>(command: LookCommand<T>, args: readonly string[]):
     process.stdout.write(command.help)
     return 0
   }
-  const answer = await getJson<T>(node ?? process.env['WALCAST_NODE'] ?? '127.0.0.1:8470', command.path, process.env)
+  const answer = await getJson<T>(
+    node ?? process.env['WALCAST_NODE'] ?? '127.0.0.1:8470',
+    command.path,
+    process.env,
+  )
   process.stdout.write(json ? `${JSON.stringify(answer)}\n` : command.format(answer))
   return 0
 }
 
 function parse(args: readonly string[]) {
   try {
-    return parseArgs({ args: [...args], options: { help: { type: 'boolean' }, json: { type: 'boolean' }, node: { type: 'string' } } }).values
+    return parseArgs({
+      args: [...args],
+      options: { help: { type: 'boolean' }, json: { type: 'boolean' }, node: { type: 'string' } },
+    }).values
   } catch (error) {
     throw new WalcastError('USAGE', { detail: messageOf(error).split('. ')[0] }, error)
   }
@@ -38,7 +45,15 @@ export function lines(pairs: readonly (readonly [string, string])[]): string {
 export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [heading, ...rows]
   const widths = heading.map((_, column) => Math.max(...all.map((row) => row[column].length)))
-  return all.map((row) => `${row.map((cell, i) => cell.padEnd(widths[i])).join('  ').trimEnd()}\n`).join('')
+  return all
+    .map(
+      (row) =>
+        `${row
+          .map((cell, i) => cell.padEnd(widths[i]))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('')
 }
 
 export function formatMs(ms: number): string {

@@ -34,7 +34,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
 }
 
 function report(error: unknown): number {
-  const known = error instanceof WalcastError ? error : new WalcastError('INTERNAL', { detail: messageOf(error) }, error)
+  const known =
+    error instanceof WalcastError ? error : new WalcastError('INTERNAL', { detail: messageOf(error) }, error)
   process.stderr.write(`${known.line}\n`)
   if (process.env['WALCAST_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`)
   return known.key === 'USAGE' ? 2 : 1

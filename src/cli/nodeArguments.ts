@@ -18,14 +18,19 @@ export function optionsOf(role: NodeRole): readonly OptionSpec[] {
 }
 
 /** Throws USAGE, naming every problem at once, or CONFIG_BAD. */
-export function nodeOptions(role: NodeRole, args: readonly string[], environment: NodeJS.ProcessEnv): NodeOptions {
+export function nodeOptions(
+  role: NodeRole,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): NodeOptions {
   const flags = parseFlags(args)
   const configPath = flags['config'] ?? environment['WALCAST_CONFIG']
   const file = typeof configPath === 'string' ? readConfig(configPath) : {}
   const specs = optionsOf(role)
   const problems: string[] = unknownFlags(role, flags)
   const options: Record<string, unknown> = { standby: false }
-  for (const spec of NODE_OPTIONS) if (spec.default !== undefined) options[spec.key] = parseValue(spec.flag, spec.kind, spec.default)
+  for (const spec of NODE_OPTIONS)
+    if (spec.default !== undefined) options[spec.key] = parseValue(spec.flag, spec.kind, spec.default)
   for (const spec of specs) {
     const given = flags[spec.flag] ?? environment[environmentName(spec)] ?? file[spec.flag]
     if (given === undefined || given === '') {
@@ -55,7 +60,9 @@ function parseFlags(args: readonly string[]): Flags {
 }
 
 function unknownFlags(role: NodeRole, flags: Flags): string[] {
-  return NODE_OPTIONS.filter((spec) => !spec.roles.includes(role) && flags[spec.flag] !== undefined).map((spec) => `--${spec.flag} is not an option of a ${role}`)
+  return NODE_OPTIONS.filter((spec) => !spec.roles.includes(role) && flags[spec.flag] !== undefined).map(
+    (spec) => `--${spec.flag} is not an option of a ${role}`,
+  )
 }
 
 function readConfig(path: string): Readonly<Record<string, unknown>> {
@@ -67,6 +74,7 @@ function readConfig(path: string): Readonly<Record<string, unknown>> {
   }
   const known = new Set(NODE_OPTIONS.map((spec) => spec.flag))
   const unknown = Object.keys(values).filter((key) => !known.has(key))
-  if (unknown.length > 0) throw new WalcastError('CONFIG_BAD', { path, detail: `unknown keys: ${unknown.join(', ')}` })
+  if (unknown.length > 0)
+    throw new WalcastError('CONFIG_BAD', { path, detail: `unknown keys: ${unknown.join(', ')}` })
   return values
 }

@@ -18,7 +18,13 @@ export async function getJson<T>(node: string, path: string, environment: NodeJS
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
     throw new WalcastError('NODE_UNREACHABLE', { url: url.href, detail: messageOf(cause) }, error)
   }
-  if (response.status === 401) throw new WalcastError('UNAUTHORIZED', { message: `${url.href} wants the cluster secret` })
-  if (!response.ok) throw new WalcastError('NODE_ANSWER', { url: url.href, status: response.status, detail: body.message ?? '' })
+  if (response.status === 401)
+    throw new WalcastError('UNAUTHORIZED', { message: `${url.href} wants the cluster secret` })
+  if (!response.ok)
+    throw new WalcastError('NODE_ANSWER', {
+      url: url.href,
+      status: response.status,
+      detail: body.message ?? '',
+    })
   return body as T
 }

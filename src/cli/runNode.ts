@@ -25,7 +25,11 @@ export async function runNode(role: NodeRole, args: readonly string[]): Promise<
 }
 
 /** SIGTERM and SIGINT stop the node; a second one, or a stop that takes too long, ends the process. */
-async function untilStopped(node: RunningNode, drainMs: number, say: (text: string) => void): Promise<number> {
+async function untilStopped(
+  node: RunningNode,
+  drainMs: number,
+  say: (text: string) => void,
+): Promise<number> {
   const signalled = new Promise<'signal'>((resolve) => {
     let count = 0
     const onSignal = () => {

@@ -20,11 +20,15 @@ function format(status: NodeStatus): string {
     ['role', `${status.role} (${status.state})`],
     ['position', `${status.epoch}-${status.txid}`],
     ['checksum', status.checksum || '-'],
-    ['database', `${status.db}, ${status.pages} pages of ${status.pageSize} bytes (${formatBytes(status.pages * status.pageSize)})`],
+    [
+      'database',
+      `${status.db}, ${status.pages} pages of ${status.pageSize} bytes (${formatBytes(status.pages * status.pageSize)})`,
+    ],
     ['wal', formatBytes(status.walBytes)],
     ['leader', status.leader],
   ]
-  if (status.role !== 'leader') pairs.push(['lag', lag.connected ? formatMs(lag.lagMs) : `not connected, ${formatMs(lag.lagMs)} behind`])
+  if (status.role !== 'leader')
+    pairs.push(['lag', lag.connected ? formatMs(lag.lagMs) : `not connected, ${formatMs(lag.lagMs)} behind`])
   if (sync) pairs.push(['copying', `${sync.total - sync.remaining} of ${sync.total} pages`])
   if (lastError) pairs.push(['last error', `${lastError.code}: ${lastError.message}`])
   pairs.push(['version', status.version])

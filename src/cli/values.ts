@@ -2,7 +2,16 @@
 import { WalcastError } from '../errors.ts'
 import type { OptionKind } from '../node/options.ts'
 
-const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KIB: 1024, MIB: 1024 ** 2, GIB: 1024 ** 3 }
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KIB: 1024,
+  MIB: 1024 ** 2,
+  GIB: 1024 ** 3,
+}
 const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /** Parses a value of an option. Throws USAGE. */
@@ -20,7 +29,8 @@ export function parseValue(flag: string, kind: OptionKind, text: string): string
       if (!/^(?:\[[0-9a-fA-F:]+\]|[^:[\]]+):\d{1,5}$/.test(text)) throw usage(flag, text, 'HOST:PORT')
       return text
     case 'text':
-      if (!/^[\w.-]{1,128}$/.test(text)) throw usage(flag, text, 'up to 128 letters, digits, ".", "_" and "-"')
+      if (!/^[\w.-]{1,128}$/.test(text))
+        throw usage(flag, text, 'up to 128 letters, digits, ".", "_" and "-"')
       return text
     case 'path':
       if (text === '') throw usage(flag, text, 'a path')

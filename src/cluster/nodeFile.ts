@@ -82,6 +82,7 @@ function parse(path: string): NodeRecord {
     ROLES.includes(String(role)) &&
     Number.isSafeInteger(epoch) &&
     Number.isSafeInteger(txidCeiling)
-  if (!isWhole) throw new WalcastError('NODE_FILE_BROKEN', { path, detail: 'a field is missing or of the wrong kind' })
+  if (!isWhole)
+    throw new WalcastError('NODE_FILE_BROKEN', { path, detail: 'a field is missing or of the wrong kind' })
   return value as NodeRecord
 }

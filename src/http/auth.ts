@@ -13,16 +13,21 @@ const VALID_MS = 30_000
 const MIN_SECRET_CHARS = 16
 /** Nonces remembered; each lives for the validity of its token. */
 const MAX_NONCES = 100_000
-const TOKEN = /^v1 node=([\w.-]{1,128}) epoch=(\d{1,15}) time=(\d{1,15}) nonce=([0-9a-f]{32}) mac=([0-9a-f]{64})$/
+const TOKEN =
+  /^v1 node=([\w.-]{1,128}) epoch=(\d{1,15}) time=(\d{1,15}) nonce=([0-9a-f]{32}) mac=([0-9a-f]{64})$/
 
 /** The cluster secret from WALCAST_SECRET or the file that WALCAST_SECRET_FILE names; undefined when neither is set. Throws SECRET_UNREADABLE. */
 export function readSecret(environment: NodeJS.ProcessEnv): string | undefined {
   const direct = environment['WALCAST_SECRET']
   const file = environment['WALCAST_SECRET_FILE']
-  if (direct && file) throw new WalcastError('SECRET_UNREADABLE', { detail: 'both WALCAST_SECRET and WALCAST_SECRET_FILE are set' })
+  if (direct && file)
+    throw new WalcastError('SECRET_UNREADABLE', {
+      detail: 'both WALCAST_SECRET and WALCAST_SECRET_FILE are set',
+    })
   const secret = file ? readSecretFile(file) : direct
   if (!secret) return undefined
-  if (secret.length < MIN_SECRET_CHARS) throw new WalcastError('SECRET_UNREADABLE', { detail: `it has only ${secret.length} characters` })
+  if (secret.length < MIN_SECRET_CHARS)
+    throw new WalcastError('SECRET_UNREADABLE', { detail: `it has only ${secret.length} characters` })
   return secret
 }
 
@@ -50,9 +55,19 @@ function macOf(secret: string, claim: Claim): Buffer {
 }
 
 /** The header's value for one request. `nowMs` is the receiver's clock as far as it is known. */
-export function signRequest(secret: string, request: { method: string; path: string; node: string; epoch: number; nowMs: number }): string {
+export function signRequest(
+  secret: string,
+  request: { method: string; path: string; node: string; epoch: number; nowMs: number },
+): string {
   const { method, path, node, epoch, nowMs } = request
-  const claim = { method, path, node, epoch: String(epoch), timeMs: String(Math.round(nowMs)), nonce: randomBytes(16).toString('hex') }
+  const claim = {
+    method,
+    path,
+    node,
+    epoch: String(epoch),
+    timeMs: String(Math.round(nowMs)),
+    nonce: randomBytes(16).toString('hex'),
+  }
   return `v1 node=${node} epoch=${claim.epoch} time=${claim.timeMs} nonce=${claim.nonce} mac=${macOf(secret, claim).toString('hex')}`
 }
 
@@ -93,7 +108,8 @@ export class Authenticator {
 
   #refuseTime(timeMs: number): string | undefined {
     const nowMs = this.#clock.nowMs()
-    if (Math.abs(nowMs - timeMs) > VALID_MS) return 'its token has expired; compare the clocks of the two machines'
+    if (Math.abs(nowMs - timeMs) > VALID_MS)
+      return 'its token has expired; compare the clocks of the two machines'
     if (timeMs < this.#startMs - 1000) return 'its token is older than the start of this node'
     return undefined
   }

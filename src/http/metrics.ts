@@ -34,23 +34,41 @@ export class Metrics {
     gauge('wal_bytes', 'Published bytes of the WAL', () => view.status().walBytes)
     gauge('is_leader', '1 on a leader', () => (view.status().role === 'leader' ? 1 : 0))
     gauge('ready', '1 when the node can serve', () => (view.notReady().length === 0 ? 1 : 0))
-    gauge('replicas_connected', 'Replicas connected to this node', () => view.status().replicas.filter((replica) => replica.connected).length)
+    gauge(
+      'replicas_connected',
+      'Replicas connected to this node',
+      () => view.status().replicas.filter((replica) => replica.connected).length,
+    )
     gauge('lag_seconds', 'Time since this replica was level, 0 when it is', () => view.lag().lagMs / 1000)
-    gauge('lag_transactions', 'Transactions of the leader that are not applied here', () => view.lag().txidLag)
-    gauge('sync_pages_remaining', 'Pages still to come in a copy or comparison', () => view.status().sync?.remaining ?? 0)
+    gauge(
+      'lag_transactions',
+      'Transactions of the leader that are not applied here',
+      () => view.lag().txidLag,
+    )
+    gauge(
+      'sync_pages_remaining',
+      'Pages still to come in a copy or comparison',
+      () => view.status().sync?.remaining ?? 0,
+    )
   }
 
   leader(): LeaderMetrics {
     const captured = this.#counter('capture_transactions_total', 'Transactions captured')
     const frames = this.#counter('capture_frames_total', 'WAL frames read and verified')
-    const pages = this.#counter('capture_pages_total', 'Page images sent on: the newest of each page in a batch')
+    const pages = this.#counter(
+      'capture_pages_total',
+      'Page images sent on: the newest of each page in a batch',
+    )
     const batches = this.#counter('capture_batches_total', 'Messages encoded')
     const batchBytes = this.#counter('capture_bytes_total', 'Bytes encoded, once for all replicas')
     const sent = this.#counter('send_bytes_total', 'Bytes handed to all replicas')
     const bad = this.#labelled('refused_messages_total', 'Messages refused, by error')
     const passes = this.#counter('checkpoints_total', 'Checkpoints run')
     const backfilled = this.#counter('checkpoint_frames_total', 'Frames backfilled')
-    const pause = this.#histogram('checkpoint_pause_seconds', 'How long writers were stopped for a checkpoint')
+    const pause = this.#histogram(
+      'checkpoint_pause_seconds',
+      'How long writers were stopped for a checkpoint',
+    )
     const duration = this.#histogram('checkpoint_seconds', 'Duration of checkpoints')
     return {
       onBatch(batch) {
@@ -76,13 +94,19 @@ export class Metrics {
     const batches = this.#counter('apply_batches_total', 'Batches made visible')
     const pages = this.#counter('apply_pages_total', 'Pages of batches made visible')
     const apply = this.#histogram('apply_seconds', 'From the last byte of a batch to its being visible')
-    const visible = this.#histogram('visible_lag_seconds', "From the leader's notice of a commit to its being visible here")
+    const visible = this.#histogram(
+      'visible_lag_seconds',
+      "From the leader's notice of a commit to its being visible here",
+    )
     const passes = this.#counter('checkpoints_total', 'Checkpoints run')
     const pause = this.#histogram('checkpoint_pause_seconds', 'How long applying was paused for a checkpoint')
     const disconnects = this.#labelled('disconnects_total', 'Connections to the leader that ended, by error')
     const refused = this.#labelled('refused_messages_total', 'Messages and batches refused, by error')
     const syncs = this.#counter('syncs_total', 'Copies and comparisons finished')
-    const strays = this.#counter('stray_writes_total', 'Times something else was found to have written to the copy')
+    const strays = this.#counter(
+      'stray_writes_total',
+      'Times something else was found to have written to the copy',
+    )
     return {
       onReceived: (bytes) => received.inc(bytes),
       onApplied(batch) {
@@ -108,7 +132,12 @@ export class Metrics {
 
   /** The label is a key of the error catalogue, so its values are bounded. */
   #labelled(name: string, help: string): Counter<'error'> {
-    return new Counter({ name: `walcast_${name}`, help, labelNames: ['error'] as const, registers: [this.registry] })
+    return new Counter({
+      name: `walcast_${name}`,
+      help,
+      labelNames: ['error'] as const,
+      registers: [this.registry],
+    })
   }
 
   #histogram(name: string, help: string): Histogram {

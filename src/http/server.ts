@@ -38,9 +38,16 @@ export class Server {
   constructor(options: ServerOptions) {
     this.#options = options
     const { host, auth, log } = options
-    if (auth.isOpen && !isLoopback(host)) throw new WalcastError('OPEN_WITHOUT_SECRET', { address: this.address })
-    if (auth.isOpen) log.warn('no secret is set: listening on loopback only, every local user can read this database')
-    this.#app = Fastify({ logger: false, forceCloseConnections: true, bodyLimit: 64 * 1024, requestTimeout: 60_000 })
+    if (auth.isOpen && !isLoopback(host))
+      throw new WalcastError('OPEN_WITHOUT_SECRET', { address: this.address })
+    if (auth.isOpen)
+      log.warn('no secret is set: listening on loopback only, every local user can read this database')
+    this.#app = Fastify({
+      logger: false,
+      forceCloseConnections: true,
+      bodyLimit: 64 * 1024,
+      requestTimeout: 60_000,
+    })
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -50,7 +57,9 @@ export class Server {
     })
     this.#addHooks()
     this.#addRoutes()
-    this.#app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => this.#upgrade(request, socket, head))
+    this.#app.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
+      this.#upgrade(request, socket, head),
+    )
   }
 
   get address(): string {
@@ -67,7 +76,8 @@ export class Server {
     try {
       await this.#app.listen({ host, port })
     } catch (error) {
-      if (systemCode(error) === 'EADDRINUSE') throw new WalcastError('PORT_TAKEN', { address: this.address }, error)
+      if (systemCode(error) === 'EADDRINUSE')
+        throw new WalcastError('PORT_TAKEN', { address: this.address }, error)
       throw new WalcastError('LISTEN_FAILED', { address: this.address, detail: messageOf(error) }, error)
     }
   }
@@ -99,7 +109,8 @@ export class Server {
     })
     this.#app.setErrorHandler((error: unknown, _request, reply) => {
       const known = asWalcastError(error)
-      if (known.status >= 500 && known.key === 'INTERNAL') log.error({ error: messageOf(error) }, 'a request failed')
+      if (known.status >= 500 && known.key === 'INTERNAL')
+        log.error({ error: messageOf(error) }, 'a request failed')
       return reply.code(known.status).send(errorBody(known))
     })
   }
@@ -111,9 +122,15 @@ export class Server {
       const reasons = this.#isStopping ? ['stopping'] : view.notReady()
       return reply.code(reasons.length === 0 ? 200 : 503).send({ ready: reasons.length === 0, reasons })
     })
-    this.#app.get('/leader', async (_request, reply) => this.#answerRole(reply, view.status().role === 'leader'))
-    this.#app.get('/replica', async (_request, reply) => this.#answerRole(reply, view.status().role !== 'leader'))
-    this.#app.get('/metrics', async (_request, reply) => reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()))
+    this.#app.get('/leader', async (_request, reply) =>
+      this.#answerRole(reply, view.status().role === 'leader'),
+    )
+    this.#app.get('/replica', async (_request, reply) =>
+      this.#answerRole(reply, view.status().role !== 'leader'),
+    )
+    this.#app.get('/metrics', async (_request, reply) =>
+      reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+    )
     this.#app.get('/_walcast/status', async () => view.status())
     this.#app.get('/_walcast/lag', async () => view.lag())
     this.#app.get('/_walcast/wait', (request) => this.#wait(request))
@@ -128,7 +145,10 @@ export class Server {
     const { waits, view, maxWaitMs } = this.#options
     const query = request.query as Record<string, string | undefined>
     const timeoutMs = numberOf(query['timeoutMs'] ?? String(DEFAULT_WAIT_MS), 'timeoutMs')
-    const target = query['position'] === undefined ? { epoch: view.status().epoch, txid: numberOf(query['txid'], 'txid') } : parsePosition(query['position'])
+    const target =
+      query['position'] === undefined
+        ? { epoch: view.status().epoch, txid: numberOf(query['txid'], 'txid') }
+        : parsePosition(query['position'])
     if (!target) throw new WalcastError('BAD_REQUEST', { detail: 'position is not EPOCH-TXID' })
     await waits.until(target, Math.min(timeoutMs, maxWaitMs))
     const { epoch, txid } = view.status()
@@ -152,7 +172,10 @@ export class Server {
     if (why) return new WalcastError('WRONG_SECRET', { detail: why })
     const offered = headerOf(request, 'sec-websocket-protocol') ?? ''
     if (!commonProtocol(offered.split(',').map((name) => name.trim()))) {
-      return new WalcastError('PROTOCOL_VERSION', { leader: PROTOCOL_VERSIONS.join(', '), replica: offered || 'none' })
+      return new WalcastError('PROTOCOL_VERSION', {
+        leader: PROTOCOL_VERSIONS.join(', '),
+        replica: offered || 'none',
+      })
     }
     if (this.#isStopping) return new WalcastError('STOPPING')
     return view.refuseReplicas()
@@ -178,19 +201,25 @@ function refuseSocket(socket: Socket, error: WalcastError): void {
 }
 
 /** What every refused request is answered with. */
-export function errorBody(error: WalcastError): { readonly code: string; readonly message: string; readonly cure: string } {
+export function errorBody(error: WalcastError): {
+  readonly code: string
+  readonly message: string
+  readonly cure: string
+} {
   return { code: error.code, message: error.message, cure: error.cure }
 }
 
 function asWalcastError(error: unknown): WalcastError {
   if (error instanceof WalcastError) return error
   const status = Number(Object(error).statusCode)
-  if (status >= 400 && status < 500) return new WalcastError('BAD_REQUEST', { detail: messageOf(error) }, error)
+  if (status >= 400 && status < 500)
+    return new WalcastError('BAD_REQUEST', { detail: messageOf(error) }, error)
   return new WalcastError('INTERNAL', { detail: messageOf(error) }, error)
 }
 
 function numberOf(text: string | undefined, name: string): number {
-  if (text === undefined || !/^\d{1,15}$/.test(text)) throw new WalcastError('BAD_REQUEST', { detail: `${name} is not a whole number` })
+  if (text === undefined || !/^\d{1,15}$/.test(text))
+    throw new WalcastError('BAD_REQUEST', { detail: `${name} is not a whole number` })
   return Number(text)
 }
 

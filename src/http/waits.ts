@@ -31,7 +31,10 @@ export class Waits {
     if (reach === 'unknown') throw unknown(target)
     if (this.#waiters.size >= this.#limit) throw new WalcastError('TOO_MANY_WAITS', { limit: this.#limit })
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => waiter.done(new WalcastError('WAIT_TIMEOUT', { position: formatPosition(target), timeoutMs })), timeoutMs)
+      const timer = setTimeout(
+        () => waiter.done(new WalcastError('WAIT_TIMEOUT', { position: formatPosition(target), timeoutMs })),
+        timeoutMs,
+      )
       const waiter: Waiter = {
         target,
         done: (error) => {

@@ -9,20 +9,28 @@
 import type { Clock } from '../clock.ts'
 import { keyOf } from '../errors.ts'
 import type { ReadGuard } from '../sqlite/readGuard.ts'
-import { type CheckpointCounts, checkpointCounts, exec, isComplete, open, rows, type SqliteThread } from '../sqlite/sqliteThread.ts'
+import {
+  type CheckpointCounts,
+  checkpoint,
+  checkpointCounts,
+  exec,
+  insist,
+  isComplete,
+  open,
+  type SqliteThread,
+} from '../sqlite/sqliteThread.ts'
 
 export interface CheckpointLimits {
-  /** WAL bytes that start a backfill. */
-  readonly softWalBytes: number
-  /** WAL bytes that stop the writers for a moment. */
-  readonly hardWalBytes: number
-  /** How long to wait for the fence before trying again later. */
+  /** Frames in the WAL that start a backfill. */
+  readonly softWalFrames: number
+  /** Frames in the WAL at which writers are stopped for a moment. */
+  readonly hardWalFrames: number
+  /** How long to insist on the fence before trying again later. */
   readonly fenceTimeoutMs: number
 }
 
 export interface CheckpointerHost {
   readonly clock: Clock
-  readonly frameBytes: number
   /** Frames in the WAL at the last look. */
   walFrames(): number
   /** Captures all that is published. */
@@ -41,7 +49,13 @@ export interface CheckpointPass {
 
 /** Tries to finish a backfill between the commits of writers that pause now and then, before it is left to the next pass. */
 const ROUNDS = 4
-const PASSIVE = rows('checkpoint', 'PRAGMA wal_checkpoint(PASSIVE)')
+/** More than this left after a backfill means that writers do not pause. */
+const FEW_FRAMES = 16
+/** Growth after a pass that could not finish, before the next one past the hard limit. */
+const MIN_GROWN_FRAMES = 64
+const PASSIVE = checkpoint('checkpoint', 'PASSIVE')
+/** Under the fence an application's own checkpoint, begun before, is waited out: it ends by itself. */
+const FENCED_PASSIVE = checkpoint('checkpoint', 'PASSIVE', 20)
 export const CHECKPOINT_CONNECTIONS = ['checkpoint', 'fence'] as const
 
 export class Checkpointer {
@@ -74,17 +88,18 @@ export class Checkpointer {
     limits: CheckpointLimits,
     host: CheckpointerHost,
   ): Promise<Checkpointer> {
-    await thread.run(open('checkpoint', path, 0), open('fence', path, limits.fenceTimeoutMs))
+    await thread.run(open('checkpoint', path, 0), open('fence', path, 0))
     return new Checkpointer(thread, guard, limits, host)
   }
 
   /** To be called after each look that found frames. */
   onCaptured(): void {
     this.#isTidy = false
-    const { frameBytes } = this.#host
     const frames = this.#host.walFrames()
     if (frames < this.#framesAfterPass) this.#framesAfterPass = 0
-    if ((frames - this.#framesAfterPass) * frameBytes >= this.#limits.softWalBytes) this.#start()
+    const grown = frames - this.#framesAfterPass
+    const { softWalFrames, hardWalFrames } = this.#limits
+    if (grown >= softWalFrames || (frames >= hardWalFrames && grown >= MIN_GROWN_FRAMES)) this.#start()
   }
 
   /** To be called now and then: backfills what a quiet database still has in its WAL. */
@@ -124,11 +139,10 @@ export class Checkpointer {
       const counts = await this.#backfill()
       backfilledFrames = Math.max(backfilledFrames, counts.backfilled)
       if (isComplete(counts)) await this.#guard.move(() => this.#host.readToEnd())
-      if (this.#guard.slot === 0 || counts.backfilled < 0) break
+      if (this.#guard.slot === 0 || this.#host.walFrames() - counts.backfilled > FEW_FRAMES) break
     }
-    if (this.#guard.slot !== 0 && this.#host.walFrames() * this.#host.frameBytes >= this.#limits.hardWalBytes) {
+    if (this.#guard.slot !== 0 && this.#host.walFrames() >= this.#limits.hardWalFrames)
       pauseMs = await this.#fencedPass()
-    }
     const complete = this.#guard.slot === 0
     if (!complete) this.#isTidy = false
     this.#framesAfterPass = this.#host.walFrames()
@@ -144,12 +158,14 @@ export class Checkpointer {
   /** Stops all writers while the last frames are backfilled. Gives for how long, 0 when the fence could not be had. */
   async #fencedPass(): Promise<number> {
     const { clock } = this.#host
-    const [taken] = await this.#thread.attempt(exec('fence', 'BEGIN IMMEDIATE'))
+    const [taken] = await this.#thread.attempt(
+      insist('fence', 'BEGIN IMMEDIATE', this.#limits.fenceTimeoutMs),
+    )
     if (!taken.ok) return 0
     const fencedMs = clock.nowMs()
     try {
       await this.#host.readToEnd()
-      const moved = this.#guard.moveTwiceFenced([PASSIVE])
+      const moved = this.#guard.moveFenced([FENCED_PASSIVE])
       const released = this.#thread.attempt(exec('fence', 'COMMIT'))
       await moved
       await released

@@ -10,7 +10,12 @@ import type { WebSocket } from 'ws'
 import type { Clock } from '../clock.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
-import { adoptDatabase, type DatabaseFiles, requireSafeHost, requireSoundSchema } from '../sqlite/databaseFiles.ts'
+import {
+  adoptDatabase,
+  type DatabaseFiles,
+  requireSafeHost,
+  requireSoundSchema,
+} from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
@@ -241,14 +246,14 @@ export class Leader {
     this.#wake.start()
   }
 
-  /** A transaction larger than a message is read only as fast as the fastest replica takes it. */
+  /** A transaction larger than a message is read only as fast as the fastest replica takes it, if any does. */
   #mayReadAhead(): boolean {
-    let streaming = false
+    let anyCatchingUp = false
     for (const session of this.#sessions) {
       if (session.isLevel) return true
-      streaming ||= session.state === 'streaming'
+      anyCatchingUp ||= session.isCatchingUp
     }
-    return !streaming
+    return !anyCatchingUp
   }
 
   #publish(batch: CapturedBatch): void {
@@ -273,7 +278,8 @@ export class Leader {
   async #readToEnd(): Promise<void> {
     do {
       this.#capture.look(this.#options.clock.nowMs(), 16)
-      if (!this.#capture.isAtEnd) await new Promise((resolve) => setImmediate(resolve))
+      if (!this.#capture.isAtEnd)
+        await new Promise((resolve) => setTimeout(resolve, this.#capture.isOpen ? 1 : 0))
     } while (!this.#capture.isAtEnd && this.#capturing)
   }
 
@@ -336,7 +342,6 @@ export class Leader {
     const { clock, observer, log } = this.#options
     return {
       clock,
-      frameBytes: frameBytes(this.#files.pageSize),
       walFrames: () => this.#capture.walFrames,
       readToEnd: () => this.#readToEnd(),
       onPass: (pass: CheckpointPass) => observer.onPass(pass),
@@ -360,7 +365,12 @@ export class Leader {
       heartbeatMs,
       history: this.#history,
       nowMs: () => clock.nowMs(),
-      position: () => ({ txid: this.#capture.txid, checksum: this.#capture.checksum, pages: this.#scanned.sums.pages, isOpen: this.#capture.isOpen }),
+      position: () => ({
+        txid: this.#capture.txid,
+        checksum: this.#capture.checksum,
+        pages: this.#scanned.sums.pages,
+        isOpen: this.#capture.isOpen,
+      }),
       newPageServer: (session) => this.#newPageServer(session),
       onHello: (session) => {
         this.#replicas.connected(session)

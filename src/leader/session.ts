@@ -33,7 +33,12 @@ export interface SessionHost {
   readonly heartbeatMs: number
   readonly history: History
   nowMs(): number
-  position(): { readonly txid: number; readonly checksum: string; readonly pages: number; readonly isOpen: boolean }
+  position(): {
+    readonly txid: number
+    readonly checksum: string
+    readonly pages: number
+    readonly isOpen: boolean
+  }
   newPageServer(session: Session): PageServer
   onHello(session: Session): void
   onAck(session: Session): void
@@ -44,6 +49,9 @@ export interface SessionHost {
 }
 
 export type SessionState = 'hello' | 'have' | 'syncing' | 'streaming' | 'closed'
+
+/** A session that took nothing for so long is no longer waited for. */
+const PROGRESS_MS = 500
 
 export class Session {
   readonly #socket: WebSocket
@@ -58,6 +66,7 @@ export class Session {
   #drained: (() => void)[] = []
   #stallTimer: NodeJS.Timeout | undefined
   #error: unknown
+  #lastProgressMs = 0
   node = ''
   advertise = ''
   txid = 0
@@ -83,7 +92,18 @@ export class Session {
 
   /** Fed with everything there is. */
   get isLevel(): boolean {
-    return this.#state === 'streaming' && this.#sequence >= this.#host.history.nextSequence
+    if (this.#state !== 'streaming') return false
+    const { history } = this.#host
+    const entry = history.get(this.#sequence)
+    if (entry) return !entry.complete && this.#chunk >= entry.chunks.length
+    return this.#sequence >= history.nextSequence
+  }
+
+  /** Streaming, behind, and taking what it is sent: worth waiting for within a huge transaction. */
+  get isCatchingUp(): boolean {
+    return (
+      this.#state === 'streaming' && !this.isLevel && this.#host.nowMs() - this.#lastProgressMs < PROGRESS_MS
+    )
   }
 
   get pagesRemaining(): number {
@@ -150,6 +170,7 @@ export class Session {
   }
 
   #onWritten(): void {
+    this.#lastProgressMs = this.#host.nowMs()
     clearTimeout(this.#stallTimer)
     this.#stallTimer = undefined
     if (this.#socket.bufferedAmount > 0) this.#watchStall()

@@ -26,7 +26,9 @@ export class LateView implements NodeView {
   }
 
   lag(): LagReport {
-    return this.engine?.view.lag() ?? { role: this.#nodeFile.record.role, ...new LagTracker(this.#clock).report() }
+    return (
+      this.engine?.view.lag() ?? { role: this.#nodeFile.record.role, ...new LagTracker(this.#clock).report() }
+    )
   }
 
   notReady(): readonly string[] {

@@ -5,7 +5,14 @@ import type { LagReport, NodeStatus, NodeView } from '../http/view.ts'
 import type { Reach } from '../http/waits.ts'
 import { Leader } from '../leader/leader.ts'
 import { LagTracker } from '../replica/lag.ts'
-import { DATABASE_NAME, type Engine, type EngineParts, type NodeSetup, type RunningNode, startNode } from './node.ts'
+import {
+  DATABASE_NAME,
+  type Engine,
+  type EngineParts,
+  type NodeSetup,
+  type RunningNode,
+  startNode,
+} from './node.ts'
 
 export function startLeader(setup: NodeSetup): Promise<RunningNode> {
   return startNode(setup, 'leader', buildLeader)
@@ -33,9 +40,17 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
       log,
       clock,
       ops: parts.ops,
-      checkpoint: { softWalBytes: options.softWalBytes, hardWalBytes: options.hardWalBytes, fenceTimeoutMs: options.fenceTimeoutMs },
+      checkpoint: {
+        softWalFrames: options.softWalFrames,
+        hardWalFrames: options.hardWalFrames,
+        fenceTimeoutMs: options.fenceTimeoutMs,
+      },
       wake: { pollAbovePerSecond: options.pollAbovePerSecond, pollMs: options.pollMs, idleMs: 50 },
-      session: { maxBufferedBytes: options.maxBufferedBytes, stallMs: options.stallMs, helloTimeoutMs: 10_000 },
+      session: {
+        maxBufferedBytes: options.maxBufferedBytes,
+        stallMs: options.stallMs,
+        helloTimeoutMs: 10_000,
+      },
       historyBytes: options.historyBytes,
       batchBytes: options.batchBytes,
       maxReplicas: options.maxReplicas,
@@ -83,7 +98,14 @@ function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView
     },
     lag(): LagReport {
       const { txid } = leader.status
-      return { ...new LagTracker(clock).report(), role: 'leader', connected: true, txid, leaderTxid: txid, lagMs: 0 }
+      return {
+        ...new LagTracker(clock).report(),
+        role: 'leader',
+        connected: true,
+        txid,
+        leaderTxid: txid,
+        lagMs: 0,
+      }
     },
     notReady: () => (leader.status.capturing ? [] : ['not capturing']),
     reach: (target) => leaderReach(target, leader.status),

@@ -63,7 +63,13 @@ export class RunningNode {
   readonly failed: Promise<WalcastError>
   #stopping: Promise<void> | undefined
 
-  constructor(engine: Engine, server: Server, thread: SqliteThread, view: NodeView, failed: Promise<WalcastError>) {
+  constructor(
+    engine: Engine,
+    server: Server,
+    thread: SqliteThread,
+    view: NodeView,
+    failed: Promise<WalcastError>,
+  ) {
     this.#engine = engine
     this.#server = server
     this.#thread = thread
@@ -86,7 +92,11 @@ export class RunningNode {
 }
 
 /** Starts a node whose engine `build` makes. Throws the catalogue's start-up errors; nothing is left running then. */
-export async function startNode(setup: NodeSetup, role: Role, build: (parts: EngineParts) => Promise<Engine>): Promise<RunningNode> {
+export async function startNode(
+  setup: NodeSetup,
+  role: Role,
+  build: (parts: EngineParts) => Promise<Engine>,
+): Promise<RunningNode> {
   const { options, log } = setup
   const clock = setup.clock ?? systemClock
   const ops = setup.ops ?? systemFileOps
@@ -105,10 +115,29 @@ export async function startNode(setup: NodeSetup, role: Role, build: (parts: Eng
     const waits = new Waits(options.maxWaits, (target) => view.reach(target))
     const metrics = new Metrics(setup.processMetrics ?? false)
     const auth = new Authenticator(setup.secret, clock)
-    server = new Server({ ...addressOf(options.listen), log, auth, metrics, waits, view, maxWaitMs: options.maxWaitMs })
+    server = new Server({
+      ...addressOf(options.listen),
+      log,
+      auth,
+      metrics,
+      waits,
+      view,
+      maxWaitMs: options.maxWaitMs,
+    })
     await server.listen()
     const { promise: failed, resolve: onFatal } = newSignal()
-    engine = await build({ setup, clock, ops, path, stateFolder, nodeFile, thread, metrics, onMoved: () => waits.onMoved(), onFatal })
+    engine = await build({
+      setup,
+      clock,
+      ops,
+      path,
+      stateFolder,
+      nodeFile,
+      thread,
+      metrics,
+      onMoved: () => waits.onMoved(),
+      onFatal,
+    })
     view.engine = engine
     metrics.observe(view)
     return new RunningNode(engine, server, thread, view, failed)
@@ -124,12 +153,16 @@ export async function startNode(setup: NodeSetup, role: Role, build: (parts: Eng
 function refuseForeign(path: string, role: Role, known: NodeRecord | undefined): void {
   if (role === 'leader') inspectDatabase(path)
   else if (!known && statSync(path, { throwIfNoEntry: false })) throw new WalcastError('NOT_A_COPY', { path })
-  if (known && (known.role === 'leader') !== (role === 'leader')) throw new WalcastError('WRONG_ROLE', { path, role: known.role })
+  if (known && (known.role === 'leader') !== (role === 'leader'))
+    throw new WalcastError('WRONG_ROLE', { path, role: known.role })
 }
 
 /** An exclusive SQLite lock on a file of the node's own: it goes with the process, however that ends. */
 async function takeNodeLock(thread: SqliteThread, path: string, stateFolder: string): Promise<void> {
-  const [opened, locked] = await thread.attempt(open(LOCK_CONNECTION, `${stateFolder}/lock`, 0, true), exec(LOCK_CONNECTION, 'BEGIN EXCLUSIVE'))
+  const [opened, locked] = await thread.attempt(
+    open(LOCK_CONNECTION, `${stateFolder}/lock`, 0, true),
+    exec(LOCK_CONNECTION, 'BEGIN EXCLUSIVE'),
+  )
   if (opened.ok && locked.ok) return
   const failed = opened.ok ? locked : opened
   if (isBusy(failed)) throw new WalcastError('ALREADY_RUNNING', { path })
@@ -147,7 +180,10 @@ function firstRecord(setup: NodeSetup, role: Role): NodeRecord {
   }
 }
 
-function newSignal(): { readonly promise: Promise<WalcastError>; readonly resolve: (error: WalcastError) => void } {
+function newSignal(): {
+  readonly promise: Promise<WalcastError>
+  readonly resolve: (error: WalcastError) => void
+} {
   let resolve: (error: WalcastError) => void = () => {}
   const promise = new Promise<WalcastError>((settle) => {
     resolve = settle

@@ -6,7 +6,15 @@ import type { NodeStatus, NodeView } from '../http/view.ts'
 import type { Reach } from '../http/waits.ts'
 import { Replica } from '../replica/replica.ts'
 import { STREAM_PATH } from '../replica/subscription.ts'
-import { addressOf, DATABASE_NAME, type Engine, type EngineParts, type NodeSetup, type RunningNode, startNode } from './node.ts'
+import {
+  addressOf,
+  DATABASE_NAME,
+  type Engine,
+  type EngineParts,
+  type NodeSetup,
+  type RunningNode,
+  startNode,
+} from './node.ts'
 
 /** Throws USAGE without a leader's address, SELF_LEADER when it is this node's own. */
 export function startReplica(setup: NodeSetup): Promise<RunningNode> {
@@ -51,7 +59,17 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
       idleMs: options.idleMs,
       pingMs: 1000,
       upgradeHeaders: () =>
-        secret ? { 'x-replica-auth': signRequest(secret, { method: 'GET', path: STREAM_PATH, node, epoch: nodeFile.record.epoch, nowMs: clock.nowMs() }) } : {},
+        secret
+          ? {
+              'x-replica-auth': signRequest(secret, {
+                method: 'GET',
+                path: STREAM_PATH,
+                node,
+                epoch: nodeFile.record.epoch,
+                nowMs: clock.nowMs(),
+              }),
+            }
+          : {},
       observer: {
         ...observer,
         onApplied(batch) {
@@ -113,7 +131,8 @@ function reasons(replica: Replica, maxStalenessMs: number, nowMs: number): strin
   if (!hasCopy) return [sync ? `first copy: ${sync.remaining} of ${sync.total} pages to come` : 'no copy yet']
   const heardMs = replica.lag.lastHeardMs
   if (heardMs === 0) return ['has not heard of its leader yet']
-  if (nowMs - heardMs > maxStalenessMs) return [`has not heard of its leader for ${Math.round((nowMs - heardMs) / 1000)} s`]
+  if (nowMs - heardMs > maxStalenessMs)
+    return [`has not heard of its leader for ${Math.round((nowMs - heardMs) / 1000)} s`]
   return []
 }
 

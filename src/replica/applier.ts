@@ -48,8 +48,14 @@ export class Applier {
     return this.#sums
   }
 
+  /** State checksum at `position`, as hex. */
   get checksum(): string {
-    return checksumHex(this.#sums.state)
+    return checksumHex(this.#sums.settled.state)
+  }
+
+  /** Size of the database at `position`, in pages. */
+  get pages(): number {
+    return this.#sums.settled.pages
   }
 
   /** A transaction has come in part. */

@@ -9,7 +9,14 @@ import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import type { PositionLog, PositionRecord } from '../sqlite/positionLog.ts'
-import { checkpointCounts, close, isComplete, open, rows, type SqliteThread } from '../sqlite/sqliteThread.ts'
+import {
+  checkpoint,
+  checkpointCounts,
+  close,
+  isComplete,
+  open,
+  type SqliteThread,
+} from '../sqlite/sqliteThread.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { WalWriter } from '../sqlite/walWriter.ts'
@@ -38,8 +45,8 @@ export interface CopyHost {
 }
 
 const SEGMENT_BYTES = 1024 * 1024
-const PASSIVE = rows('checkpoint', 'PRAGMA wal_checkpoint(PASSIVE)')
-const TRUNCATE = rows('checkpoint', 'PRAGMA wal_checkpoint(TRUNCATE)')
+const PASSIVE = checkpoint('checkpoint', 'PASSIVE')
+const TRUNCATE = checkpoint('checkpoint', 'TRUNCATE')
 
 export class Copy {
   readonly #options: CopyOptions

@@ -148,7 +148,7 @@ export class Replica {
       txid: applier?.position.txid ?? 0,
       checksum: applier?.checksum ?? '',
       pageSize: this.#copy?.pageSize ?? 0,
-      pages: applier?.sums.pages ?? 0,
+      pages: applier?.pages ?? 0,
       walBytes: this.#copy?.walBytes ?? 0,
       queuedBytes: this.#subscription.queuedBytes,
       hasCopy: this.#copy !== undefined,

@@ -98,10 +98,15 @@ export async function requireSoundSchema(thread: SqliteThread, path: string): Pr
   await checked(thread, path, 'SELECT count(*) FROM sqlite_master')
 }
 
-async function switchToWal(thread: SqliteThread, path: string, onSwitch: (mode: string) => void): Promise<void> {
+async function switchToWal(
+  thread: SqliteThread,
+  path: string,
+  onSwitch: (mode: string) => void,
+): Promise<void> {
   const [before] = (await checked(thread, path, 'PRAGMA journal_mode')) as { journal_mode: string }[]
   const [now] = (await checked(thread, path, 'PRAGMA journal_mode = WAL')) as { journal_mode: string }[]
-  if (now.journal_mode !== 'wal') throw new WalcastError('DB_WAL_REFUSED', { path, detail: `it stays in ${now.journal_mode} mode` })
+  if (now.journal_mode !== 'wal')
+    throw new WalcastError('DB_WAL_REFUSED', { path, detail: `it stays in ${now.journal_mode} mode` })
   if (before.journal_mode !== 'wal') onSwitch(before.journal_mode)
 }
 

@@ -34,6 +34,11 @@ export class PageSums {
     return this.#state
   }
 
+  /** The state checksum and size at the last `settle`. */
+  get settled(): { readonly state: bigint; readonly pages: number } {
+    return { state: this.#undoState, pages: this.#undoSize }
+  }
+
   /** Checksum of a page, 0 when it is not there. */
   get(page: number): bigint {
     return page <= this.#pages ? this.#sums[page - 1] : 0n

@@ -52,25 +52,25 @@ export class ReadGuard {
   }
 
   /**
-   * Moves to the WAL's end, runs `middle`, moves again, in one job: only while the fence is held and everything
-   * published has been captured, since nothing is read between. Gives the results of `middle`, fewer when a step failed.
+   * Lets go, runs `middle`, begins again, in one job: only while the write fence is held and everything published has
+   * been captured. The fence keeps the WAL from being reset meanwhile. Gives the results of `middle`.
    */
-  async moveTwiceFenced(middle: readonly Step[]): Promise<StepResult[]> {
-    const [held, next] = this.#current === 0 ? ([0, 1] as const) : ([1, 0] as const)
+  async moveFenced(middle: readonly Step[]): Promise<StepResult[]> {
     this.#slot = undefined
-    const before = [...this.#beginSteps(next), exec(NAMES[held], 'COMMIT')]
-    const after = [...this.#beginSteps(held), exec(NAMES[next], 'COMMIT')]
-    const results = await this.#thread.attemptUntilError(...before, ...middle, ...after)
-    if (
-      results.length < before.length + middle.length + after.length ||
-      !results.every((result) => result.ok)
-    ) {
-      const failedBeforeMove =
-        results.length < before.length || (results.length === before.length && !results[before.length - 1].ok)
-      this.#current = failedBeforeMove ? held : next
-      await this.#thread.attempt(exec(NAMES[failedBeforeMove ? next : held], 'ROLLBACK'))
+    const name = NAMES[this.#current]
+    const results = await this.#thread.attempt(
+      exec(name, 'COMMIT'),
+      ...middle,
+      ...this.#beginSteps(this.#current),
+    )
+    const begun = results[results.length - 1]
+    if (!begun.ok) {
+      await this.#thread.attempt(exec(name, 'ROLLBACK'))
+      throw new WalcastError('UNKNOWN_CHANGE', {
+        detail: `the read guard was lost: ${begun.code} ${begun.detail}`,
+      })
     }
-    return results.slice(before.length, before.length + middle.length)
+    return results.slice(1, 1 + middle.length)
   }
 
   /** Looks up the READ_LOCK again, when no other transaction of this process is open on the database. */

@@ -13,6 +13,13 @@ export type Step =
   | { readonly kind: 'exec'; readonly connection: string; readonly sql: string }
   | { readonly kind: 'rows'; readonly connection: string; readonly sql: string }
   | { readonly kind: 'close'; readonly connection: string }
+  | { readonly kind: 'insist'; readonly connection: string; readonly sql: string; readonly forMs: number }
+  | {
+      readonly kind: 'checkpoint'
+      readonly connection: string
+      readonly mode: 'PASSIVE' | 'TRUNCATE'
+      readonly forMs: number
+    }
 
 export type StepResult =
   | { readonly ok: true; readonly value: unknown }
@@ -21,6 +28,23 @@ export type StepResult =
 
 export const exec = (connection: string, sql: string): Step => ({ kind: 'exec', connection, sql })
 export const rows = (connection: string, sql: string): Step => ({ kind: 'rows', connection, sql })
+/**
+ * Tries `sql` again and again while it is busy, for `forMs` at most. SQLite's own busy handler sleeps between tries and
+ * so seldom meets the short gap between two commits of a writer at full speed.
+ */
+export const insist = (connection: string, sql: string, forMs: number): Step => ({
+  kind: 'insist',
+  connection,
+  sql,
+  forMs,
+})
+/** Checkpoints; while another checkpointer is at work, again and again for `forMs` at most. */
+export const checkpoint = (connection: string, mode: 'PASSIVE' | 'TRUNCATE', forMs = 0): Step => ({
+  kind: 'checkpoint',
+  connection,
+  mode,
+  forMs,
+})
 /** Opens a connection that never checkpoints by itself. `timeoutMs` is its busy time-out. */
 export const open = (connection: string, path: string, timeoutMs = 0, create = false): Step => ({
   kind: 'open',
@@ -121,11 +145,9 @@ export interface CheckpointCounts {
   readonly backfilled: number
 }
 
-/** The counts of a `wal_checkpoint` step; all of a failed step counts as busy. */
-export function checkpointCounts(result: StepResult): CheckpointCounts {
-  if (!result.ok) return { busy: true, walFrames: -1, backfilled: -1 }
-  const [row] = result.value as { busy: number; log: number; checkpointed: number }[]
-  return { busy: row.busy !== 0, walFrames: row.log, backfilled: row.checkpointed }
+/** The counts of a `checkpoint` step; all of a failed step counts as busy. */
+export function checkpointCounts(result: StepResult | undefined): CheckpointCounts {
+  return result?.ok ? (result.value as CheckpointCounts) : { busy: true, walFrames: -1, backfilled: -1 }
 }
 
 /** Whether every frame of the WAL is in the database file. */

@@ -5,7 +5,7 @@
 import { parentPort } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import { messageOf, systemCode } from '../errors.ts'
-import type { Step, StepResult } from './sqliteThread.ts'
+import type { CheckpointCounts, Step, StepResult } from './sqliteThread.ts'
 
 const connections = new Map<string, Database.Database>()
 
@@ -30,9 +30,36 @@ function run(step: Step): unknown {
       return void connection(step.connection).exec(step.sql)
     case 'rows':
       return connection(step.connection).prepare(step.sql).all()
+    case 'checkpoint':
+      return runCheckpoint(step)
+    case 'insist':
+      return insist(step)
     case 'close':
       connections.get(step.connection)?.close()
       return void connections.delete(step.connection)
+  }
+}
+
+function insist(step: Extract<Step, { kind: 'insist' }>): void {
+  const db = connection(step.connection)
+  const untilMs = performance.now() + step.forMs
+  for (;;) {
+    try {
+      return void db.exec(step.sql)
+    } catch (error) {
+      if (!systemCode(error).startsWith('SQLITE_BUSY') || performance.now() >= untilMs) throw error
+    }
+  }
+}
+
+function runCheckpoint(step: Extract<Step, { kind: 'checkpoint' }>): CheckpointCounts {
+  const statement = connection(step.connection).prepare(`PRAGMA wal_checkpoint(${step.mode})`)
+  const untilMs = performance.now() + step.forMs
+  for (;;) {
+    const row = statement.get() as { busy: number; log: number; checkpointed: number }
+    if (row.log >= 0 || performance.now() >= untilMs) {
+      return { busy: row.busy !== 0, walFrames: row.log, backfilled: row.checkpointed }
+    }
   }
 }
 

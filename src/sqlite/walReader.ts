@@ -111,7 +111,13 @@ export class WalReader {
   isWriteUnderWay(): boolean {
     const header = this.#header
     const bytes = this.#probe
-    const next = readSync(this.#fd, bytes, 0, FRAME_HEADER_BYTES, frameOffset(this.#frame + 1, this.#pageSize))
+    const next = readSync(
+      this.#fd,
+      bytes,
+      0,
+      FRAME_HEADER_BYTES,
+      frameOffset(this.#frame + 1, this.#pageSize),
+    )
     if (next === FRAME_HEADER_BYTES && header && hasSalts(bytes, 8, header)) return true
     const got = readSync(this.#fd, bytes, 0, FRAME_HEADER_BYTES, 0)
     return got === FRAME_HEADER_BYTES && !(header && hasSalts(bytes, 16, header))

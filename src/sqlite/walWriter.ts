@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FileOps } from '../fileOps.ts'
 import type { DatabaseFiles } from './databaseFiles.ts'
+import { readFrameImage } from './pageScan.ts'
 import {
   addToChecksum,
   alignedBuffer,
@@ -42,6 +43,8 @@ export class WalWriter {
   #raw: Buffer = Buffer.alloc(0)
   #salt1 = 0
   #salt2 = 0
+  /** The WAL taken over was begun on a machine of the other byte order: its checksums go on in that order. */
+  #swap = false
   #tail = 0
   /** Page numbers of frames appended and not yet published. */
   #pending: number[] = []
@@ -82,6 +85,7 @@ export class WalWriter {
     this.#raw = Buffer.from(raw)
     this.#salt1 = header.salt1
     this.#salt2 = header.salt2
+    this.#swap = header.bigEndianWal
     this.discard()
   }
 
@@ -99,7 +103,11 @@ export class WalWriter {
    * as a commit; 0 when the transaction goes on. Throws DISK_FULL or WRITE_FAILED; then call `discard`.
    */
   append(images: PageImages, commitPages: number): void {
-    if (this.#tail === 0 && images.count > 0) this.#beginGeneration()
+    if (images.count === 0) {
+      if (commitPages > 0 && this.hasPending) this.#commitAgain(commitPages)
+      return
+    }
+    if (this.#tail === 0) this.#beginGeneration()
     for (let first = 0; first < images.count; first += this.#perWrite) {
       const count = Math.min(this.#perWrite, images.count - first)
       const isLast = first + count === images.count
@@ -125,7 +133,7 @@ export class WalWriter {
     this.#index.flush()
     const header: WalIndexHeader = {
       change: (this.#header.change + 1) >>> 0,
-      bigEndianWal: false,
+      bigEndianWal: this.#swap,
       pageSize: this.#files.pageSize,
       mxFrame: this.#tail,
       pages,
@@ -138,8 +146,18 @@ export class WalWriter {
     this.#pending = []
   }
 
+  /** A commit needs a frame to stand on: without one, a recovery would drop what readers have seen. */
+  #commitAgain(commitPages: number): void {
+    const { pageSize, walFd } = this.#files
+    const image = Buffer.allocUnsafeSlow(pageSize)
+    readFrameImage(walFd, this.#tail, pageSize, image)
+    const last = this.#pending[this.#pending.length - 1]
+    this.append({ count: 1, number: () => last, page: () => image }, commitPages)
+  }
+
   #beginGeneration(): void {
     const { pageSize, walFd, walPath } = this.#files
+    this.#swap = false
     const salts = randomBytes(8)
     this.#salt1 = salts.readUInt32BE(0)
     this.#salt2 = salts.readUInt32BE(4)
@@ -167,8 +185,8 @@ export class WalWriter {
       bytes.writeUInt32BE(this.#salt1, at + 8)
       bytes.writeUInt32BE(this.#salt2, at + 12)
       bytes.set(images.page(first + i), at + FRAME_HEADER_BYTES)
-      addToChecksum(this.#sum, this.#words, at >>> 2, 2, false)
-      addToChecksum(this.#sum, this.#words, (at + FRAME_HEADER_BYTES) >>> 2, pageSize >>> 2, false)
+      addToChecksum(this.#sum, this.#words, at >>> 2, 2, this.#swap)
+      addToChecksum(this.#sum, this.#words, (at + FRAME_HEADER_BYTES) >>> 2, pageSize >>> 2, this.#swap)
       bytes.writeUInt32BE(this.#sum.s0, at + 16)
       bytes.writeUInt32BE(this.#sum.s1, at + 20)
     }

@@ -1,0 +1,100 @@
+/** The demo's nodes together: one leader, two replicas, and waiting for what they get to. */
+import { mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { NodeStatus } from '../http/view.ts'
+import { copyAirports } from './demoDatabase.ts'
+import { DemoNode } from './demoNode.ts'
+import { freePorts } from './demoPorts.ts'
+import type { Stage } from './demoStage.ts'
+import { pause, until } from './demoWait.ts'
+
+export const DATABASE_FILE = 'airports.sqlite'
+const REPLICAS = 2
+const POLL_MS = 20
+const START_TIMEOUT_MS = 30_000
+const LEVEL_TIMEOUT_MS = 30_000
+/** Nodes count as level when nothing has moved for so long. */
+const STILL_MS = 150
+
+export class DemoCluster {
+  readonly leader: DemoNode
+  readonly replicas: readonly DemoNode[]
+  readonly #signal: AbortSignal
+
+  private constructor(leader: DemoNode, replicas: readonly DemoNode[], signal: AbortSignal) {
+    this.leader = leader
+    this.replicas = replicas
+    this.#signal = signal
+  }
+
+  /** Makes the folders and the leader's database; starts nothing. Throws DEMO_FAILED. */
+  static async create({ children, folder, environment, signal }: Stage): Promise<DemoCluster> {
+    const [leaderPort, ...replicaPorts] = await freePorts(1 + REPLICAS)
+    const nodeOf = (name: string, port: number, leader?: string) => {
+      const db = join(folder, name, DATABASE_FILE)
+      mkdirSync(dirname(db))
+      return new DemoNode(children, { name, db, port, environment, ...(leader ? { leader } : {}) })
+    }
+    const leader = nodeOf('leader', leaderPort)
+    const replicas = replicaPorts.map((port, i) => nodeOf(`replica-${i + 1}`, port, leader.address))
+    copyAirports(leader.db)
+    return new DemoCluster(leader, replicas, signal)
+  }
+
+  get nodes(): readonly DemoNode[] {
+    return [this.leader, ...this.replicas]
+  }
+
+  async untilReady(node: DemoNode): Promise<void> {
+    await this.#until(
+      `starting ${node.name}`,
+      START_TIMEOUT_MS,
+      async () => (await node.isReady()) || undefined,
+    )
+  }
+
+  statusOf(node: DemoNode): Promise<NodeStatus> {
+    return this.#until(`an answer of ${node.name}`, START_TIMEOUT_MS, () => node.status())
+  }
+
+  /** Waits until every replica is connected and has what the leader has now. Gives the leader's status of now. */
+  async untilCaughtUp(): Promise<NodeStatus> {
+    const target = await this.statusOf(this.leader)
+    await this.#until('catching up', LEVEL_TIMEOUT_MS, async () => {
+      const lags = await Promise.all(this.replicas.map((replica) => replica.lag()))
+      return lags.every((lag) => lag?.connected && lag.txid >= target.txid) || undefined
+    })
+    return target
+  }
+
+  /** The statuses of all nodes once they stand still at the same position; as they are then when that takes too long. */
+  async untilLevel(): Promise<NodeStatus[]> {
+    const ask = () => Promise.all(this.nodes.map((node) => this.statusOf(node)))
+    const endMs = performance.now() + LEVEL_TIMEOUT_MS
+    for (;;) {
+      const before = await ask()
+      await pause(STILL_MS, this.#signal)
+      const now = await ask()
+      if (new Set([...before, ...now].map(positionOf)).size === 1 || performance.now() > endMs) return now
+    }
+  }
+
+  /** Copies and comparisons that the replicas have finished, in all their lives. */
+  async syncs(): Promise<number> {
+    const counts = await Promise.all(this.replicas.map((node) => node.counts()))
+    return counts.reduce((sum, { syncs }) => sum + syncs, 0)
+  }
+
+  /** Stops every node, the leader last. */
+  async stop(): Promise<void> {
+    for (const node of [...this.nodes].reverse()) await node.stop('SIGTERM')
+  }
+
+  #until<T>(what: string, timeoutMs: number, ask: () => Promise<T | undefined>): Promise<T> {
+    return until(what, ask, { everyMs: POLL_MS, timeoutMs, signal: this.#signal })
+  }
+}
+
+function positionOf({ epoch, txid, checksum }: NodeStatus): string {
+  return `${epoch}-${txid}-${checksum}`
+}

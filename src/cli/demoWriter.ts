@@ -1,0 +1,97 @@
+/**
+ * The demo's writer, a process of its own: `node demoWriter.js FILE RATE`. Changes real rows at RATE transactions a second
+ * until it is sent a message or its parent is gone. Knows nothing of walcast: it is any application with SQLite in it.
+ * It reports how many transactions it committed, ten times a second, and measures nothing.
+ */
+import Database from 'better-sqlite3'
+
+export interface WriterReport {
+  readonly writes: number
+  readonly done: boolean
+}
+
+const REPORT_MS = 100
+/** What cannot be made up for is left out, so that a pause is not followed by a burst. */
+const MAX_BEHIND_MS = 250
+const MAX_VISITS = 500
+
+const [path, rateText] = process.argv.slice(2)
+const intervalMs = 1000 / Number(rateText)
+const db = new Database(path, { fileMustExist: true })
+// As the documentation advises applications: the leader runs the checkpoints.
+db.pragma('wal_autocheckpoint = 0')
+db.exec(
+  'CREATE TABLE demo_visits (id INTEGER PRIMARY KEY, airport_id INTEGER NOT NULL REFERENCES airports (id), at TEXT NOT NULL)',
+)
+
+const airports = idsOf('airports', 'id')
+const runways = idsOf('runways', 'id')
+const stations = idsOf('frequencies', 'airport_id')
+const raiseAirport = db.prepare(
+  'UPDATE airports SET elevation_ft = elevation_ft + 1, updated_at = CURRENT_TIMESTAMP WHERE id = ?',
+)
+const widenRunway = db.prepare(
+  'UPDATE runways SET width_ft = width_ft + 1, lighted = 1 - lighted WHERE id = ?',
+)
+const tuneStation = db.prepare('UPDATE frequencies SET unicom = ? WHERE airport_id = ?')
+const addVisit = db.prepare('INSERT INTO demo_visits (airport_id, at) VALUES (?, CURRENT_TIMESTAMP)')
+const dropVisit = db.prepare('DELETE FROM demo_visits WHERE id = ?')
+
+/** Each is one transaction that changes something, so that transactions and commits count the same. */
+const changes: readonly (() => void)[] = [
+  () => raiseAirport.run(any(airports)),
+  () => raiseAirport.run(any(airports)),
+  () => widenRunway.run(any(runways)),
+  () => tuneStation.run(`122.${Math.floor(Math.random() * 1000)}`, any(stations)),
+  db.transaction(visit),
+]
+
+let writes = 1
+let dueMs = performance.now()
+let isStopping = false
+process.on('message', () => stop())
+process.on('disconnect', () => stop())
+const reports = setInterval(() => report(false), REPORT_MS)
+turn()
+
+function turn(): void {
+  if (isStopping) return finish()
+  const nowMs = performance.now()
+  dueMs = Math.max(dueMs, nowMs - MAX_BEHIND_MS)
+  while (dueMs <= nowMs) {
+    any(changes)()
+    writes++
+    dueMs += intervalMs
+  }
+  setTimeout(turn, Math.max(0, dueMs - performance.now()))
+}
+
+function visit(): void {
+  const airport = any(airports)
+  const { lastInsertRowid } = addVisit.run(airport)
+  raiseAirport.run(airport)
+  dropVisit.run(Number(lastInsertRowid) - MAX_VISITS)
+}
+
+function stop(): void {
+  isStopping = true
+}
+
+function finish(): void {
+  clearInterval(reports)
+  db.close()
+  report(true)
+  if (process.connected) process.disconnect()
+}
+
+function report(done: boolean): void {
+  if (process.connected) process.send?.({ writes, done } satisfies WriterReport, () => {})
+}
+
+function idsOf(table: string, column: string): readonly number[] {
+  return db.prepare(`SELECT ${column} FROM ${table}`).pluck().all() as number[]
+}
+
+function any<T>(values: readonly T[]): T {
+  return values[Math.floor(Math.random() * values.length)]
+}
