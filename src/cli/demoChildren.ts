@@ -59,8 +59,8 @@ export class Children {
   #spawn(name: string, program: string, args: readonly string[]): ChildProcess {
     const log = openSync(this.#logPath(name), 'a')
     // Detached: Ctrl-C on the terminal reaches the demo alone, which then stops each process in order.
-    const guard = pathToFileURL(programPath('demoGuard')).href
-    const child = spawn(process.execPath, ['--import', guard, programPath(program), ...args], {
+    const preload = program === 'main' ? ['--import', pathToFileURL(programPath('demoGuard')).href] : []
+    const child = spawn(process.execPath, [...preload, programPath(program), ...args], {
       stdio: ['ignore', 'ignore', log, 'ipc'],
       detached: true,
       env: this.#environment,

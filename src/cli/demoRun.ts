@@ -22,7 +22,7 @@ export interface DemoOptions {
 const DRAW_MS = 500
 const COPY_DRAW_MS = 50
 const COPY_TIMEOUT_MS = 120_000
-const PROOF_POLL_MS = 20
+const POLL_MS = 20
 const PROOF_TIMEOUT_MS = 120_000
 
 export class DemoRun {
@@ -100,7 +100,7 @@ export class DemoRun {
   async #live(): Promise<readonly Interruption[]> {
     const totalMs = this.#options.seconds * 1000
     const { screen, signal } = this.#stage
-    const over = new AbortController()
+    const failed = new AbortController()
     const interrupting = playInterruptions(this.#cluster, {
       totalMs,
       signal,
@@ -108,19 +108,25 @@ export class DemoRun {
       onFirst: async () => {
         this.#undisturbed = await Promise.all(this.#cluster.nodes.map(lagOf))
       },
-    }).finally(() => over.abort())
-    const [interruptions] = await Promise.all([interrupting, this.#draw(totalMs, over.signal)])
+    })
+    interrupting.catch((error) => failed.abort(error))
+    await this.#draw(totalMs, interrupting, AbortSignal.any([signal, failed.signal]))
     screen.settle()
-    return interruptions
+    return interrupting
   }
 
-  async #draw(totalMs: number, over: AbortSignal): Promise<void> {
-    const { screen, signal } = this.#stage
+  async #draw(totalMs: number, interrupting: Promise<unknown>, signal: AbortSignal): Promise<void> {
+    let isOver = false
+    const over = () => {
+      isOver = true
+    }
+    interrupting.then(over, over)
     const endMs = performance.now() + totalMs
-    while (performance.now() < endMs || !over.aborted) {
+    while (performance.now() < endMs || !isOver) {
       const rows = await Promise.all(this.#cluster.nodes.map(rowOf))
-      screen.live(livePicture(this.#writes, rows), this.#timed(liveLine(this.#writes, rows)))
-      await pause(DRAW_MS, signal)
+      signal.throwIfAborted()
+      this.#stage.screen.live(livePicture(this.#writes, rows), this.#timed(liveLine(this.#writes, rows)))
+      await pause(Math.min(DRAW_MS, Math.max(POLL_MS, endMs - performance.now())), signal)
     }
   }
 
@@ -164,7 +170,7 @@ export class DemoRun {
     void child.ended.then((ended) => {
       code = ended
     })
-    const limits = { everyMs: PROOF_POLL_MS, timeoutMs: PROOF_TIMEOUT_MS, signal }
+    const limits = { everyMs: POLL_MS, timeoutMs: PROOF_TIMEOUT_MS, signal }
     await until('the proof', async () => answer ?? code, limits)
     if (answer === undefined) throw child.failure(`ended with code ${code}`)
     return answer

@@ -15,6 +15,8 @@ export interface NodeRow {
 
 const BAR_CELLS = 30
 const HEADING = ['', 'state', 'txid', 'behind', 'lag p50', 'lag p99', 'frames', 'bytes']
+const FOOTNOTE =
+  "  lag: from the leader's notice of a commit to readers seeing it here, last minute, catching up included"
 /** Columns with words; numbers stand at the right. */
 const WORDS = new Set([0, 1])
 
@@ -39,7 +41,7 @@ export function percent(share: number): string {
 export function livePicture(writes: number, rows: readonly NodeRow[]): string {
   const cells = rows.map((row) => cellsOf(row))
   const writer = ['writer', 'writing', `${formatCount(writes)} tx`, '', '', '', '', '']
-  return `\n${columns([HEADING, writer, ...cells])}`
+  return `\n${columns([HEADING, writer, ...cells])}\n${FOOTNOTE}\n`
 }
 
 /** The same in one line, for logs. */

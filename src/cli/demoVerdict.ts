@@ -24,9 +24,8 @@ type Point = readonly [label: string, value: string]
 
 function lagPoints(replicas: readonly ReplicaResult[]): Point[] {
   return replicas.map((replica, i) => {
-    const undisturbed = `${lagText(replica.undisturbed)} before the interruptions`
-    const after = `${lagText(replica)} with catching up after them`
-    return [i === 0 ? 'lag' : '', `${replica.name}: ${undisturbed}, ${after}`]
+    const [calm, all] = [lagText(replica.undisturbed), lagText(replica)]
+    return [i === 0 ? 'lag' : '', `${replica.name}: ${calm} undisturbed; ${all} with catching up`]
   })
 }
 

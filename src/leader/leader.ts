@@ -23,6 +23,7 @@ import { ReadGuard } from '../sqlite/readGuard.ts'
 import { close, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import { segmentBytes } from './batch.ts'
+import { scanPastBrokenWal } from './brokenWal.ts'
 import { Capture, type CapturedBatch } from './capture.ts'
 import {
   CHECKPOINT_CONNECTIONS,
@@ -199,8 +200,9 @@ export class Leader {
   /** Scans the database and goes on from what is found. `forced` begins a new epoch whatever is found. */
   async #begin(forced?: string): Promise<void> {
     const { identity, log, db, batchBytes, historyBytes, clock } = this.#options
-    this.#scanned = await scanDatabase(this.#files, segmentBytes(this.#files.pageSize, batchBytes))
-    const start = this.#chooseStart(forced)
+    const { scanned, mended } = await this.#scan(segmentBytes(this.#files.pageSize, batchBytes))
+    this.#scanned = scanned
+    const start = this.#chooseStart(forced ?? mended)
     if (start.newEpoch)
       log.info({ epoch: start.epoch, txid: start.txid, reason: start.newEpoch }, 'a new epoch begins')
     if (start.newEpoch || identity.txidCeiling() < start.txid + TXID_RESERVE / 2)
@@ -215,12 +217,28 @@ export class Leader {
     this.#options.observer.onEpoch(start.epoch)
   }
 
+  async #scan(bytes: number): Promise<{ scanned: ScannedDatabase; mended: string | undefined }> {
+    try {
+      return { scanned: await scanDatabase(this.#files, bytes), mended: undefined }
+    } catch (error) {
+      if (keyOf(error) !== 'WAL_BROKEN') throw error
+      this.#options.log.warn(
+        { error: messageOf(error) },
+        'published frames do not verify; backfilling them as readers see them',
+      )
+      const scanned = await scanPastBrokenWal(this.#thread, this.#files, this.#guard, bytes)
+      return { scanned, mended: messageOf(error) }
+    }
+  }
+
   #chooseStart(forced: string | undefined): StartPoint {
     const { identity } = this.#options
     const epoch = identity.epoch()
-    if (forced) return { epoch: epoch + 1, txid: this.#capture.txid + 1, newEpoch: forced, verified: [] }
-    const { found: records, trusted } = this.#positions
-    return chooseStart(this.#scanned, { records, trusted, epoch, txidCeiling: identity.txidCeiling() })
+    const { known: records, trusted } = this.#positions
+    const before = { records, trusted, epoch, txidCeiling: identity.txidCeiling() }
+    const start = chooseStart(this.#scanned, before)
+    if (!forced || start.newEpoch) return start
+    return { epoch: epoch + 1, txid: start.txid + 1, newEpoch: forced, verified: [] }
   }
 
   #startCapture(start: StartPoint): void {

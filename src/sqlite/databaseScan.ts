@@ -7,7 +7,7 @@ import { scanPages } from './pageScan.ts'
 import type { PageSums } from './pageSums.ts'
 import type { WalIndexHeader } from './walIndexFormat.ts'
 import { WalIndexReader } from './walIndexReader.ts'
-import { WalReader } from './walReader.ts'
+import { readWalHeader, WalReader } from './walReader.ts'
 
 /** What the database holds now. */
 export interface ScannedDatabase {
@@ -24,17 +24,31 @@ export interface ScannedDatabase {
 
 const SCAN_ATTEMPTS = 8
 
-/** Scans under the read guard, which must have begun before. Throws WAL_INDEX_UNREADABLE or UNKNOWN_CHANGE when it never holds still. */
+/**
+ * Scans under a read guard or the copy's lock, which must have begun before. Throws WAL_BROKEN when published frames do
+ * not verify, UNKNOWN_CHANGE when the WAL never holds still.
+ */
 export async function scanDatabase(files: DatabaseFiles, segmentBytes: number): Promise<ScannedDatabase> {
+  let broken: unknown
   for (let attempt = 0; attempt < SCAN_ATTEMPTS; attempt++) {
-    const scanned = await scanOnce(files, segmentBytes)
-    const now = scanned?.walIndex.read()
-    if (scanned && now?.salt1 === scanned.header.salt1 && now.salt2 === scanned.header.salt2) return scanned
+    try {
+      const scanned = await scanOnce(files, segmentBytes)
+      if (scanned && isSameGeneration(scanned)) return scanned
+    } catch (error) {
+      if (keyOf(error) !== 'WAL_BROKEN') throw error
+      broken = error
+    }
     await delay(20)
   }
-  throw new WalcastError('UNKNOWN_CHANGE', {
-    detail: 'the WAL was reset again and again during the first scan',
-  })
+  throw (
+    broken ??
+    new WalcastError('UNKNOWN_CHANGE', { detail: 'the WAL was reset again and again during the scan' })
+  )
+}
+
+function isSameGeneration(scanned: ScannedDatabase): boolean {
+  const now = scanned.walIndex.read()
+  return now?.salt1 === scanned.header.salt1 && now.salt2 === scanned.header.salt2
 }
 
 async function scanOnce(files: DatabaseFiles, segmentBytes: number): Promise<ScannedDatabase | undefined> {
@@ -47,17 +61,35 @@ async function scanOnce(files: DatabaseFiles, segmentBytes: number): Promise<Sca
   const commits: number[] = []
   const checksums = new Map<number, { s0: number; s1: number }>()
   if (header.mxFrame > 0) {
-    try {
-      reader.startGeneration(header.salt1, header.salt2)
-      readToEnd(reader, header.mxFrame, frames, commits, checksums)
-    } catch (error) {
-      if (keyOf(error) === 'WAL_BROKEN') return undefined
-      throw error
-    }
+    reader.startGeneration(header.salt1, header.salt2)
+    readToEnd(reader, header.mxFrame, frames, commits, checksums)
   }
-  const pages = header.pages || Math.ceil(databaseBytes(files.database) / pageSize)
-  const sums = await scanPages({ databaseFd: files.database.fd, walFd: files.walFd, pageSize, pages, frames })
+  const sums = await scanSums(files, header, frames)
   return { walIndex, reader, frames, sums, header, commits, checksums }
+}
+
+/**
+ * Scans a database whose WAL is backfilled up to its published end, without reading a frame: for a WAL whose frames do
+ * not verify. Nothing may be backfilled meanwhile (a guard on READ_LOCK(0), or the copy's lock).
+ */
+export async function scanBackfilled(
+  files: DatabaseFiles,
+  header: WalIndexHeader,
+  segmentBytes: number,
+): Promise<ScannedDatabase> {
+  const walIndex = new WalIndexReader(files.shm.fd)
+  const reader = new WalReader(files.walFd, files.pageSize, segmentBytes)
+  const walHeader = readWalHeader(files.walFd)
+  if (walHeader) reader.resume({ header: walHeader, frame: header.mxFrame, checksum: header.frameChecksum })
+  const frames = new FrameMap()
+  const sums = await scanSums(files, header, frames)
+  return { walIndex, reader, frames, sums, header, commits: [], checksums: new Map() }
+}
+
+function scanSums(files: DatabaseFiles, header: WalIndexHeader, frames: FrameMap): Promise<PageSums> {
+  const { pageSize } = files
+  const pages = header.pages || Math.ceil(databaseBytes(files.database) / pageSize)
+  return scanPages({ databaseFd: files.database.fd, walFd: files.walFd, pageSize, pages, frames })
 }
 
 function readToEnd(
