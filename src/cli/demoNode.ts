@@ -25,7 +25,7 @@ export class DemoNode {
   readonly #options: DemoNodeOptions
   readonly #children: Children
   #child: Child | undefined
-  /** What was last done to it, for people. */
+  /** What was last done to it, for people; '' once it is ready. */
   note = 'starting'
 
   constructor(children: Children, options: DemoNodeOptions) {
@@ -68,7 +68,9 @@ export class DemoNode {
 
   /** True once the node says that it can serve. */
   async isReady(): Promise<boolean> {
-    return (await this.#ask<{ readonly ready: boolean }>('/readyz'))?.ready === true
+    const ready = (await this.#ask<{ readonly ready: boolean }>('/readyz'))?.ready === true
+    if (ready) this.note = ''
+    return ready
   }
 
   /** Reads the counters of the present process and adds them to those of earlier ones. */

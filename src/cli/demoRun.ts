@@ -8,7 +8,15 @@ import type { DemoNode } from './demoNode.ts'
 import type { LiveReading, StoppedFile } from './demoProof.ts'
 import { type DemoResult, type Finding, type Interruption, resultOf } from './demoResult.ts'
 import type { Stage } from './demoStage.ts'
-import { copyPicture, formatCount, formatLapse, liveLine, livePicture, type NodeRow } from './demoTable.ts'
+import {
+  copyLine,
+  copyPicture,
+  formatCount,
+  formatLapse,
+  liveLine,
+  livePicture,
+  type NodeRow,
+} from './demoTable.ts'
 import { pause, until } from './demoWait.ts'
 import type { WriterReport } from './demoWriter.ts'
 import { formatBytes } from './lookCommand.ts'
@@ -73,7 +81,7 @@ export class DemoRun {
     const isCopied = async () => {
       const shares = await Promise.all(replicas.map(copiedShare))
       const copies = replicas.map(({ name }, i) => ({ name, share: shares[i] }))
-      screen.live(copyPicture(copies), copyPicture(copies).trimEnd())
+      screen.live(copyPicture(copies), this.#timed(copyLine(copies)))
       return shares.every((share) => share === 1) || undefined
     }
     await until('the first copy', isCopied, { everyMs: COPY_DRAW_MS, timeoutMs: COPY_TIMEOUT_MS, signal })

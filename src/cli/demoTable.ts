@@ -24,8 +24,14 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US')
 }
 
-/** Bars of the first copy. `share` runs from 0 to 1. */
-export function copyPicture(copies: readonly { readonly name: string; readonly share: number }[]): string {
+export interface CopyShare {
+  readonly name: string
+  /** From 0 to 1. */
+  readonly share: number
+}
+
+/** Bars of the first copy. */
+export function copyPicture(copies: readonly CopyShare[]): string {
   return copies.map(({ name, share }) => `  ${name}  ${bar(share)} ${percent(share).padStart(5)}\n`).join('')
 }
 
@@ -34,7 +40,12 @@ function bar(share: number): string {
   return '#'.repeat(full).padEnd(BAR_CELLS, '.')
 }
 
-export function percent(share: number): string {
+/** The same in one line, for logs. */
+export function copyLine(copies: readonly CopyShare[]): string {
+  return `first copy: ${copies.map(({ name, share }) => `${name} ${percent(share)}`).join(', ')}`
+}
+
+function percent(share: number): string {
   return `${Math.floor(share * 100)} %`
 }
 
@@ -47,7 +58,7 @@ export function livePicture(writes: number, rows: readonly NodeRow[]): string {
 /** The same in one line, for logs. */
 export function liveLine(writes: number, rows: readonly NodeRow[]): string {
   const nodes = rows.map(({ name, note, lag }) => {
-    if (!lag) return `${name} ${note}`
+    if (!lag || note) return `${name} ${note || 'away'}`
     const times = lag.count > 0 ? ` lag p50 ${formatMs(lag.p50Ms)} p99 ${formatMs(lag.p99Ms)}` : ''
     return `${name} txid ${formatCount(lag.txid)}${times}`
   })
@@ -56,7 +67,7 @@ export function liveLine(writes: number, rows: readonly NodeRow[]): string {
 
 function cellsOf({ name, note, lag, counts }: NodeRow): string[] {
   const amounts = [formatCount(counts.frames), formatBytes(counts.bytes)]
-  if (!lag) return [name, note, '-', '-', '-', '-', ...amounts]
+  if (!lag || note) return [name, note || 'away', '-', '-', '-', '-', ...amounts]
   const measured = lag.role !== 'leader' && lag.count > 0
   const times = measured ? [formatMs(lag.p50Ms), formatMs(lag.p99Ms)] : ['', '']
   const behind = lag.role === 'leader' ? '' : formatCount(lag.txidLag)

@@ -122,6 +122,7 @@ export class Checkpointer {
     if (this.#running || this.#stopped) return
     this.#running = this.#pass()
       .catch((error) => {
+        this.#isTidy = false
         if (keyOf(error) !== 'SQLITE_BUSY') this.#host.onFailure(error)
       })
       .finally(() => {

@@ -325,7 +325,7 @@ export class Leader {
     for (const session of this.#sessions) session.fail(new WalcastError('STOPPING'))
     try {
       await this.#checkpointer.stop()
-      await this.#guard.move(async () => {})
+      await this.#guard.renew()
       await this.#begin(messageOf(cause))
       this.#checkpointer = this.#checkpointer.reopen()
     } catch (error) {

@@ -44,6 +44,8 @@ export interface CopyHost {
   onFatal(error: WalcastError): void
 }
 
+/** Quiet rounds between two attempts to empty a WAL that a reader has kept from being emptied: each costs a gap in the lock. */
+const IDLE_ROUNDS = 10
 const SEGMENT_BYTES = 1024 * 1024
 const PASSIVE = checkpoint('checkpoint', 'PASSIVE')
 const TRUNCATE = checkpoint('checkpoint', 'TRUNCATE')
@@ -58,6 +60,7 @@ export class Copy {
   #applier: Applier
   #checkpointing: Promise<void> | undefined
   #framesAfterCheckpoint = 0
+  #idleRounds = 0
   #stopped = false
 
   private constructor(
@@ -120,7 +123,10 @@ export class Copy {
 
   /** To be called when nothing came for a while. */
   onIdle(): void {
-    if (this.#writer.mxFrame > 0) this.#startCheckpoint()
+    const { mxFrame } = this.#writer
+    if (mxFrame === 0) return
+    if (mxFrame !== this.#framesAfterCheckpoint || ++this.#idleRounds % IDLE_ROUNDS === 0)
+      this.#startCheckpoint()
   }
 
   async close(): Promise<void> {

@@ -40,6 +40,15 @@ export class ReadGuard {
     return this.#slot
   }
 
+  /** Begins anew, whatever state a failure has left it in. Nothing is protected meanwhile: what is captured next is a fresh scan. */
+  async renew(): Promise<void> {
+    this.#slot = undefined
+    await this.#thread.attempt(exec(NAMES[0], 'ROLLBACK'), exec(NAMES[1], 'ROLLBACK'))
+    this.#current = 0
+    await this.#thread.run(...this.#beginSteps(0))
+    this.lookUp()
+  }
+
   /** Moves the guard to the WAL's present end. `readToEnd` captures everything published. Throws SQLITE_BUSY, and then stays where it was. */
   async move(readToEnd: () => Promise<void>): Promise<void> {
     const next = this.#current === 0 ? 1 : 0
