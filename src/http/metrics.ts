@@ -1,8 +1,10 @@
 /** Prometheus metrics, prefix `walcast_`, in a registry of their own. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { systemClock } from '../clock.ts'
 import type { LeaderObserver } from '../leader/leader.ts'
 import type { ReplicaObserver } from '../replica/replica.ts'
 import type { NodeView } from './view.ts'
+import type { Waits } from './waits.ts'
 
 const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]
 
@@ -14,11 +16,11 @@ export class Metrics {
 
   /** `withDefaults` adds those of the process; for a daemon, not for a library. */
   constructor(withDefaults: boolean) {
-    if (withDefaults) collectDefaultMetrics({ register: this.registry })
+    if (withDefaults) collectDefaultMetrics({ register: this.registry, prefix: 'walcast_' })
   }
 
   /** Gauges read from the node when they are asked for. */
-  observe(view: NodeView): void {
+  observe(view: NodeView, waits: Waits): void {
     const gauge = (name: string, help: string, read: () => number) =>
       new Gauge({
         name: `walcast_${name}`,
@@ -39,6 +41,14 @@ export class Metrics {
       'Replicas connected to this node',
       () => view.status().replicas.filter((replica) => replica.connected).length,
     )
+    gauge('waits', 'Requests that wait for a position', () => waits.size)
+    gauge('history_bytes', 'Recent batches kept in memory', () => view.queues().historyBytes)
+    gauge(
+      'send_buffered_bytes',
+      'Bytes handed to replicas and not yet taken by the network',
+      () => view.queues().bufferedBytes,
+    )
+    gauge('receive_queued_bytes', 'Bytes received and not yet applied', () => view.queues().queuedBytes)
     gauge('lag_seconds', 'Time since this replica was level, 0 when it is', () => view.lag().lagMs / 1000)
     gauge(
       'lag_transactions',
@@ -61,6 +71,10 @@ export class Metrics {
     )
     const batches = this.#counter('capture_batches_total', 'Messages encoded')
     const batchBytes = this.#counter('capture_bytes_total', 'Bytes encoded, once for all replicas')
+    const capture = this.#histogram(
+      'capture_seconds',
+      'From the wake for a commit to its batch being handed to all replicas',
+    )
     const sent = this.#counter('send_bytes_total', 'Bytes handed to all replicas')
     const bad = this.#labelled('refused_messages_total', 'Messages refused, by error')
     const passes = this.#counter('checkpoints_total', 'Checkpoints run')
@@ -72,6 +86,7 @@ export class Metrics {
     const duration = this.#histogram('checkpoint_seconds', 'Duration of checkpoints')
     return {
       onBatch(batch) {
+        capture.observe(Math.max(0, systemClock.nowMs() - batch.noticeMs) / 1000)
         captured.inc(batch.transactions)
         frames.inc(batch.frames)
         pages.inc(batch.pageNumbers.length)
@@ -100,6 +115,7 @@ export class Metrics {
     )
     const passes = this.#counter('checkpoints_total', 'Checkpoints run')
     const pause = this.#histogram('checkpoint_pause_seconds', 'How long applying was paused for a checkpoint')
+    const connects = this.#counter('connects_total', 'Connections to the leader that were welcomed')
     const disconnects = this.#labelled('disconnects_total', 'Connections to the leader that ended, by error')
     const refused = this.#labelled('refused_messages_total', 'Messages and batches refused, by error')
     const syncs = this.#counter('syncs_total', 'Copies and comparisons finished')
@@ -108,6 +124,7 @@ export class Metrics {
       'Times something else was found to have written to the copy',
     )
     return {
+      onConnected: () => connects.inc(),
       onReceived: (bytes) => received.inc(bytes),
       onApplied(batch) {
         batches.inc()

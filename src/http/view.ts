@@ -31,9 +31,21 @@ export interface NodeStatus {
   readonly uptimeSeconds: number
 }
 
+/** What is waiting in the node's bounded buffers. */
+export interface QueueSizes {
+  readonly historyBytes: number
+  /** Handed to replicas' sockets and not yet taken by the network. */
+  readonly bufferedBytes: number
+  /** Received from the leader and not yet applied. */
+  readonly queuedBytes: number
+}
+
+export const NO_QUEUES: QueueSizes = { historyBytes: 0, bufferedBytes: 0, queuedBytes: 0 }
+
 export interface NodeView {
   status(): NodeStatus
   lag(): LagReport
+  queues(): QueueSizes
   /** Why this node cannot serve; empty when it can. */
   notReady(): readonly string[]
   reach(target: Position): Reach

@@ -1,5 +1,5 @@
 import { encode, pagesPayloadBytes } from '../../proto/codec.ts'
-import { MAX_PAGES } from '../../proto/limits.ts'
+import { MAX_PAGES, MAX_PAYLOAD_BYTES } from '../../proto/limits.ts'
 import type { Body } from '../../proto/messages.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalSegment } from '../sqlite/walReader.ts'
@@ -21,5 +21,5 @@ export function encodeBatch(
 
 /** Bytes of frames to read at once, so that whatever is read fits in one message. */
 export function segmentBytes(pageSize: number, batchBytes: number): number {
-  return Math.min(batchBytes, MAX_PAGES * frameBytes(pageSize))
+  return Math.min(batchBytes, MAX_PAGES * frameBytes(pageSize), MAX_PAYLOAD_BYTES)
 }

@@ -36,6 +36,7 @@ export interface CapturedBatch {
   readonly pageNumbers: readonly number[]
   readonly frames: number
   readonly transactions: number
+  readonly noticeMs: number
   readonly noticedMs: number
 }
 
@@ -196,6 +197,7 @@ export class Capture {
       pageNumbers,
       frames: count,
       transactions: last ? transactions : 0,
+      noticeMs,
       noticedMs,
     })
   }

@@ -158,6 +158,13 @@ export class Leader {
     }
   }
 
+  /** Handed to replicas' sockets and not yet taken by the network. */
+  get bufferedBytes(): number {
+    let bytes = 0
+    for (const session of this.#sessions) bytes += session.bufferedBytes
+    return bytes
+  }
+
   /** Takes over an upgraded connection. */
   accept(socket: WebSocket, remoteAddress: string): void {
     const session = new Session(socket, remoteAddress, this.#sessionHost(), this.#options.session)

@@ -34,7 +34,7 @@ export class PageSet {
     for (let page = from; page < this.#bits.length * 32 && taken.length < most; page++) {
       const word = this.#bits[page >>> 5]
       if (word === 0) {
-        page |= 31
+        page += 31 - (page & 31)
         continue
       }
       if (word & (1 << (page & 31))) taken.push(page)

@@ -106,8 +106,8 @@ export class Session {
     )
   }
 
-  get pagesRemaining(): number {
-    return this.#pageServer?.remaining ?? 0
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount
   }
 
   /** A batch was captured; its message is in history already. */

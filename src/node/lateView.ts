@@ -3,7 +3,7 @@ import type { Position } from '../../proto/position.ts'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
-import type { LagReport, NodeStatus, NodeView } from '../http/view.ts'
+import { type LagReport, NO_QUEUES, type NodeStatus, type NodeView, type QueueSizes } from '../http/view.ts'
 import type { Reach } from '../http/waits.ts'
 import { LagTracker } from '../replica/lag.ts'
 import type { Engine, NodeSetup } from './node.ts'
@@ -29,6 +29,10 @@ export class LateView implements NodeView {
     return (
       this.engine?.view.lag() ?? { role: this.#nodeFile.record.role, ...new LagTracker(this.#clock).report() }
     )
+  }
+
+  queues(): QueueSizes {
+    return this.engine?.view.queues() ?? NO_QUEUES
   }
 
   notReady(): readonly string[] {

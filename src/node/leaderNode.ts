@@ -1,7 +1,7 @@
 /** A node that leads. */
 import type { Position } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
-import type { LagReport, NodeStatus, NodeView } from '../http/view.ts'
+import { type LagReport, NO_QUEUES, type NodeStatus, type NodeView } from '../http/view.ts'
 import type { Reach } from '../http/waits.ts'
 import { Leader } from '../leader/leader.ts'
 import { LagTracker } from '../replica/lag.ts'
@@ -107,6 +107,11 @@ function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView
         lagMs: 0,
       }
     },
+    queues: () => ({
+      ...NO_QUEUES,
+      historyBytes: leader.status.historyBytes,
+      bufferedBytes: leader.bufferedBytes,
+    }),
     notReady: () => (leader.status.capturing ? [] : ['not capturing']),
     reach: (target) => leaderReach(target, leader.status),
     refuseReplicas: () => (leader.status.capturing ? undefined : new WalcastError('STARTING')),

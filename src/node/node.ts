@@ -139,7 +139,7 @@ export async function startNode(
       onFatal,
     })
     view.engine = engine
-    metrics.observe(view)
+    metrics.observe(view, waits)
     return new RunningNode(engine, server, thread, view, failed)
   } catch (error) {
     await engine?.stop()

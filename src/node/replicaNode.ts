@@ -2,7 +2,7 @@
 import type { Position } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
 import { signRequest } from '../http/auth.ts'
-import type { NodeStatus, NodeView } from '../http/view.ts'
+import { NO_QUEUES, type NodeStatus, type NodeView } from '../http/view.ts'
 import type { Reach } from '../http/waits.ts'
 import { Replica } from '../replica/replica.ts'
 import { STREAM_PATH } from '../replica/subscription.ts'
@@ -118,6 +118,7 @@ function viewOf(replica: Replica, parts: EngineParts, leader: string, startedMs:
       }
     },
     lag: () => ({ role: options.standby ? 'standby' : 'replica', ...replica.lag.report() }),
+    queues: () => ({ ...NO_QUEUES, queuedBytes: replica.status.queuedBytes }),
     notReady: () => reasons(replica, options.maxStalenessMs, clock.nowMs()),
     reach: (target) => replicaReach(target, replica.status),
     refuseReplicas: () => new WalcastError('NOT_LEADER', { address: options.listen, role: 'replica' }),

@@ -52,6 +52,7 @@ export interface ReplicaIdentity {
 
 /** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
 export interface ReplicaObserver {
+  onConnected(): void
   onReceived(bytes: number): void
   onApplied(batch: {
     readonly pages: number
@@ -277,6 +278,7 @@ export class Replica {
     this.#leader = { node: welcome.node, pages: welcome.pages, pageSize: welcome.pageSize }
     this.#welcomed = true
     this.lag.onConnected(welcome.heartbeatMs)
+    this.#options.observer.onConnected()
     this.#ping()
     log.info(
       {

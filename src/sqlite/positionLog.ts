@@ -39,6 +39,9 @@ export class PositionLog {
   readonly path: string
   readonly #fd: number
   readonly #ops: FileOps
+  readonly #boot: string
+  /** Whether the header says that this boot writes: only then may it vouch for the records. */
+  #isBegun = false
   readonly #record = Buffer.alloc(RECORD_BYTES)
   readonly #records: readonly PositionRecord[]
   #last: PositionRecord | undefined
@@ -49,6 +52,7 @@ export class PositionLog {
   constructor(path: string, ops: FileOps, boot = bootId()) {
     this.path = path
     this.#ops = ops
+    this.#boot = boot
     this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
     const content = Buffer.alloc(RECORD_BYTES * (1 + CAPACITY))
     const got = readSync(this.#fd, content, 0, content.length, 0)
@@ -56,7 +60,6 @@ export class PositionLog {
     if (got < content.length) ops.write('position.append', this.#fd, content.subarray(got), got, path)
     this.trusted = isTrusted(content, boot)
     this.#records = this.#parse(content)
-    this.#writeHeader(boot, false)
   }
 
   /** The records found when the log was opened, oldest first. */
@@ -69,7 +72,9 @@ export class PositionLog {
     return this.#last ? [...this.#records, this.#last] : this.#records
   }
 
+  /** Throws DISK_FULL or WRITE_FAILED. The first of a log also makes it this boot's. */
   append(position: PositionRecord): void {
+    this.#begin()
     this.#last = position
     const record = this.#record
     record.writeBigUInt64LE(BigInt(this.#sequence), 0)
@@ -93,16 +98,25 @@ export class PositionLog {
     this.#sequence++
   }
 
-  /** Ends the log. `clean` says that nothing of the database itself was left unsynced. */
-  close(clean: boolean, boot = bootId()): void {
-    if (clean) this.#writeHeader(boot, true)
+  /**
+   * Ends the log. `clean` says that nothing of the database itself was left unsynced. A log that was not trusted and
+   * got no record stays as it was found: whoever opens it next must doubt it too.
+   */
+  close(clean: boolean): void {
+    if (clean && (this.#isBegun || this.trusted)) this.#writeHeader(true)
     closeSync(this.#fd)
   }
 
-  #writeHeader(boot: string, clean: boolean): void {
+  #begin(): void {
+    if (this.#isBegun) return
+    this.#writeHeader(false)
+    this.#isBegun = true
+  }
+
+  #writeHeader(clean: boolean): void {
     const header = Buffer.alloc(RECORD_BYTES)
     header.write(MAGIC, 0, 'latin1')
-    header.write(boot, 8, 16, 'hex')
+    header.write(this.#boot, 8, 16, 'hex')
     header[24] = clean ? 1 : 0
     if (clean) fdatasyncSync(this.#fd)
     this.#ops.write('position.append', this.#fd, header, 0, this.path)
