@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
-import { messageOf, WalcastError } from '../errors.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 import { adoptDatabase, type DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
@@ -93,7 +93,7 @@ export class Copy {
     await thread.run(open('checkpoint', path, 0))
     const lock = new CopyLock(thread)
     await lock.take(path, options.lockTimeoutMs)
-    const scanned = await scanDatabase(files, SEGMENT_BYTES)
+    const scanned = await scanCopy(files, lock)
     return new Copy(options, host, files, lock, scanned, settle(scanned.sums, recorded))
   }
 
@@ -202,7 +202,7 @@ export class Copy {
   async #reexamine(): Promise<void> {
     const { path, positions } = this.#options
     const before = this.#applier.sums.state
-    const scanned = await scanDatabase(this.#files, SEGMENT_BYTES)
+    const scanned = await scanCopy(this.#files, this.#lock)
     const header = scanned.walIndex.read()
     if (!header) throw new WalcastError('WAL_INDEX_UNREADABLE', { path })
     this.#writer = new WalWriter(this.#files, this.#options.ops, header, scanned.walIndex.rawHeader)
@@ -221,6 +221,20 @@ export class Copy {
       }),
       same,
     )
+  }
+}
+
+/**
+ * What the copy holds. Published frames that do not verify can only be a stray writer's: they are moved into the file,
+ * as readers see them, and the comparison of pages does the rest. Throws WAL_BROKEN while a reader keeps them where they are.
+ */
+async function scanCopy(files: DatabaseFiles, lock: CopyLock): Promise<ScannedDatabase> {
+  try {
+    return await scanDatabase(files, SEGMENT_BYTES)
+  } catch (error) {
+    if (keyOf(error) !== 'WAL_BROKEN') throw error
+    await lock.move([TRUNCATE])
+    return scanDatabase(files, SEGMENT_BYTES)
   }
 }
 
