@@ -33,11 +33,12 @@ function lagText({ p50Ms, p99Ms }: Lag): string {
   return `p50 ${formatMs(p50Ms)} p99 ${formatMs(p99Ms)}`
 }
 
-function proofPoints({ leader, replicas, proof, writes }: DemoResult): Point[] {
+function proofPoints(result: DemoResult): Point[] {
+  const { leader, replicas, proof, writes } = result
   const nodes = [leader, ...replicas]
   const rows = Object.entries(proof.tables).map(([table, count]) => `${table} ${formatCount(count)}`)
   return [
-    ['commits', `${formatCount(writes)} by the writer, ${formatCount(leader.captured)} captured`],
+    ['commits', `${formatCount(writes)} by the writer, ${capturedText(result)}`],
     ['position', `${same(nodes.map(({ epoch, txid }) => `${epoch}-${txid}`))} (epoch-txid)`],
     ['checksum', `${same(nodes.map(({ checksum }) => checksum))} (of all pages, while they ran)`],
     ['', `${proof.checksum} computed again from the leader's file after it was stopped`],
@@ -48,6 +49,13 @@ function proofPoints({ leader, replicas, proof, writes }: DemoResult): Point[] {
     ['integrity', `integrity_check of each file, live and stopped: ${proof.integrity}`],
     ['rows', rows.join(', ')],
   ]
+}
+
+/** In a new epoch the commits of which the leader knows only the outcome have no txid. */
+function capturedText({ leader, interruptions }: DemoResult): string {
+  const counted = `${formatCount(leader.captured)} captured`
+  const isWhole = interruptions.every((interruption) => interruption.resumed)
+  return isWhole ? counted : `${counted} one by one, the others as one change of pages`
 }
 
 function same(values: readonly string[]): string {

@@ -1,8 +1,8 @@
 /** Prometheus metrics, prefix `walcast_`, in a registry of their own. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { systemClock } from '../clock.ts'
-import type { LeaderObserver } from '../leader/leader.ts'
-import type { ReplicaObserver } from '../replica/replica.ts'
+import type { LeaderObserver } from '../leader/leaderOptions.ts'
+import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import type { NodeView } from './view.ts'
 import type { Waits } from './waits.ts'
 

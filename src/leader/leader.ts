@@ -4,12 +4,9 @@
  * When commits were lost to capture (UNKNOWN_CHANGE, WAL_BROKEN) it scans the database again and begins a new epoch;
  * replicas then compare pages. When the file itself is gone, it fails for good.
  */
-import { closeSync } from 'node:fs'
-import type { Logger } from 'pino'
+import { closeSync, fdatasyncSync } from 'node:fs'
 import type { WebSocket } from 'ws'
-import type { Clock } from '../clock.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
-import type { FileOps } from '../fileOps.ts'
 import {
   adoptDatabase,
   type DatabaseFiles,
@@ -25,72 +22,14 @@ import { frameBytes } from '../sqlite/walFormat.ts'
 import { segmentBytes } from './batch.ts'
 import { scanPastBrokenWal } from './brokenWal.ts'
 import { Capture, type CapturedBatch } from './capture.ts'
-import {
-  CHECKPOINT_CONNECTIONS,
-  Checkpointer,
-  type CheckpointLimits,
-  type CheckpointPass,
-} from './checkpointer.ts'
+import { CHECKPOINT_CONNECTIONS, Checkpointer, type CheckpointPass } from './checkpointer.ts'
 import { History } from './history.ts'
+import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { PageServer } from './pageServer.ts'
-import { ReplicaList, type ReplicaStatus } from './replicaList.ts'
-import { Session, type SessionHost, type SessionOptions } from './session.ts'
+import type { Session } from './session.ts'
+import { Sessions, type SessionsHost } from './sessions.ts'
 import { chooseStart, rebuildBatches, type StartPoint } from './startPoint.ts'
-import { Wake, type WakeOptions } from './wake.ts'
-
-export interface LeaderOptions {
-  /** Name of the database in messages. */
-  readonly db: string
-  readonly path: string
-  /** Folder of the node's own state. */
-  readonly stateFolder: string
-  readonly version: string
-  readonly identity: LeaderIdentity
-  readonly log: Logger
-  readonly clock: Clock
-  readonly ops: FileOps
-  readonly checkpoint: CheckpointLimits
-  readonly wake: WakeOptions
-  readonly session: SessionOptions
-  readonly historyBytes: number
-  /** WAL bytes read and sent at once. */
-  readonly batchBytes: number
-  readonly maxReplicas: number
-  readonly heartbeatMs: number
-  readonly observer: LeaderObserver
-}
-
-/** What the node file knows, and how it is changed. */
-export interface LeaderIdentity {
-  readonly node: string
-  readonly cluster: string
-  epoch(): number
-  txidCeiling(): number
-  /** Durable before it returns. */
-  save(epoch: number, txidCeiling: number): Promise<void>
-}
-
-/** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
-export interface LeaderObserver {
-  onBatch(batch: CapturedBatch): void
-  onPass(pass: CheckpointPass): void
-  onSent(bytes: number): void
-  onBadMessage(key: string): void
-  onEpoch(epoch: number): void
-  onFatal(error: WalcastError): void
-}
-
-export interface LeaderStatus {
-  readonly epoch: number
-  readonly txid: number
-  readonly checksum: string
-  readonly pageSize: number
-  readonly pages: number
-  readonly walBytes: number
-  readonly historyBytes: number
-  readonly capturing: boolean
-  readonly replicas: readonly ReplicaStatus[]
-}
+import { Wake } from './wake.ts'
 
 /** Txids given out before the node file is written again. */
 const TXID_RESERVE = 1_000_000
@@ -99,8 +38,7 @@ export class Leader {
   readonly #options: LeaderOptions
   readonly #thread: SqliteThread
   readonly #history: History
-  readonly #replicas: ReplicaList
-  readonly #sessions = new Set<Session>()
+  readonly #sessions: Sessions
   #files!: DatabaseFiles
   #positions!: PositionLog
   #guard!: ReadGuard
@@ -118,7 +56,7 @@ export class Leader {
     this.#options = options
     this.#thread = thread
     this.#history = new History(options.historyBytes)
-    this.#replicas = new ReplicaList(options.clock)
+    this.#sessions = new Sessions(options.session, options.maxReplicas, options.clock)
   }
 
   /** Opens the database, settles where it stands and begins to capture. Throws the catalogue's start-up errors. `thread` stays the caller's. */
@@ -154,24 +92,19 @@ export class Leader {
       walBytes: this.#capture.walFrames * frameBytes(pageSize),
       historyBytes: this.#history.bytes,
       capturing: this.#capturing,
-      replicas: this.#replicas.list(),
+      replicas: this.#sessions.list(),
     }
   }
 
   /** Handed to replicas' sockets and not yet taken by the network. */
   get bufferedBytes(): number {
-    let bytes = 0
-    for (const session of this.#sessions) bytes += session.bufferedBytes
-    return bytes
+    return this.#sessions.bufferedBytes
   }
 
   /** Takes over an upgraded connection. */
   accept(socket: WebSocket, remoteAddress: string): void {
-    const session = new Session(socket, remoteAddress, this.#sessionHost(), this.#options.session)
-    this.#sessions.add(session)
-    if (this.#stopped || !this.#capturing) return session.fail(new WalcastError('STOPPING'))
-    if (this.#sessions.size > this.#options.maxReplicas)
-      session.fail(new WalcastError('TOO_MANY_REPLICAS', { limit: this.#options.maxReplicas }))
+    const refusal = this.#stopped || !this.#capturing ? new WalcastError('STOPPING') : undefined
+    this.#sessions.accept(socket, remoteAddress, this.#sessionsHost(), refusal)
   }
 
   /** Captures what is left, tells the replicas, and stops. The database stays as it is. */
@@ -182,12 +115,11 @@ export class Leader {
     await this.#restarting
     await this.#checkpointer.stop()
     if (this.#capturing) await this.#captureLast()
-    for (const session of this.#sessions) {
-      session.send('stopping', { db: this.#options.db, reason: 'stopping' })
-      session.fail(new WalcastError('STOPPING'))
-    }
+    this.#sessions.stop(this.#options.db)
     this.#capturing = false
     await this.#thread.attempt(...[...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS, 'keeper'].map(close))
+    // So that a clean stop means what it says: what was shipped is durable here too.
+    fdatasyncSync(this.#files.walFd)
     this.#positions.close(true)
     closeSync(this.#files.walFd)
   }
@@ -257,7 +189,7 @@ export class Leader {
       {
         clock,
         guardSlot: () => this.#guard.slot,
-        mayReadAhead: () => this.#mayReadAhead(),
+        mayReadAhead: () => this.#sessions.mayReadAhead(),
         record: (position) => this.#positions.append(position),
         publish: (batch) => this.#publish(batch),
       },
@@ -271,19 +203,9 @@ export class Leader {
     this.#wake.start()
   }
 
-  /** A transaction larger than a message is read only as fast as the fastest replica takes it, if any does. */
-  #mayReadAhead(): boolean {
-    let anyCatchingUp = false
-    for (const session of this.#sessions) {
-      if (session.isLevel) return true
-      anyCatchingUp ||= session.isCatchingUp
-    }
-    return !anyCatchingUp
-  }
-
   #publish(batch: CapturedBatch): void {
     this.#history.add(batch.from, batch.txid, batch.message, batch.last)
-    for (const session of this.#sessions) session.onCaptured(batch)
+    this.#sessions.onCaptured(batch)
     this.#options.observer.onBatch(batch)
   }
 
@@ -329,7 +251,7 @@ export class Leader {
     this.#options.log.error({ error: messageOf(cause) }, 'capture lost its place; beginning a new epoch')
     this.#capturing = false
     this.#wake?.stop()
-    for (const session of this.#sessions) session.fail(new WalcastError('STOPPING'))
+    this.#sessions.failAll(new WalcastError('STARTING'))
     try {
       await this.#checkpointer.stop()
       await this.#guard.renew()
@@ -352,9 +274,7 @@ export class Leader {
     const { db, clock, identity, log } = this.#options
     const { epoch, txid } = this.#capture
     const walBytes = this.#capture.walFrames * frameBytes(this.#files.pageSize)
-    for (const session of this.#sessions)
-      if (session.state !== 'hello')
-        session.send('heartbeat', { db, epoch, txid, walBytes, timeMs: clock.nowMs() })
+    this.#sessions.heartbeat({ db, epoch, txid, walBytes, timeMs: clock.nowMs() })
     if (this.#ticks % 4 === 0) this.#checkpointer.onIdle()
     if (identity.txidCeiling() < txid + TXID_RESERVE / 2) {
       identity
@@ -378,7 +298,7 @@ export class Leader {
     }
   }
 
-  #sessionHost(): SessionHost {
+  #sessionsHost(): SessionsHost {
     const { db, identity, version, heartbeatMs, clock, observer, log } = this.#options
     return {
       db,
@@ -390,37 +310,29 @@ export class Leader {
       heartbeatMs,
       history: this.#history,
       nowMs: () => clock.nowMs(),
-      position: () => ({
-        txid: this.#capture.txid,
-        checksum: this.#capture.checksum,
-        pages: this.#scanned.sums.pages,
-        isOpen: this.#capture.isOpen,
-      }),
+      position: () => this.#position(),
       newPageServer: (session) => this.#newPageServer(session),
-      onHello: (session) => {
-        this.#replicas.connected(session)
-        log.info(
-          { replica: session.node, address: session.remoteAddress, txid: session.txid },
-          'a replica connected',
-        )
+      onConnected: ({ node, remoteAddress, txid }) =>
+        log.info({ replica: node, address: remoteAddress, txid }, 'a replica connected'),
+      onDisconnected: ({ node }, error) => {
+        if (node)
+          log.info({ replica: node, reason: error ? messageOf(error) : 'closed' }, 'a replica went away')
+        this.#lookOn()
       },
-      onAck: (session) => this.#replicas.seen(session),
-      onDrained: () => {
-        if (this.#capture.isOpen) this.#wake?.now()
-      },
-      onClosed: (session, error) => {
-        this.#sessions.delete(session)
-        this.#replicas.disconnected(session)
-        if (session.node)
-          log.info(
-            { replica: session.node, reason: error ? messageOf(error) : 'closed' },
-            'a replica went away',
-          )
-        if (this.#capture.isOpen) this.#wake?.now()
-      },
+      onDrained: () => this.#lookOn(),
       onBadMessage: (error) => observer.onBadMessage(keyOf(error) ?? 'INTERNAL'),
       onSent: (bytes) => observer.onSent(bytes),
     }
+  }
+
+  #position() {
+    const { epoch, txid, checksum, isOpen } = this.#capture
+    return { epoch, txid, checksum, isOpen, pages: this.#scanned.sums.pages }
+  }
+
+  /** A huge transaction that waited for a replica may go on. */
+  #lookOn(): void {
+    if (this.#capture.isOpen) this.#wake?.now()
   }
 
   #newPageServer(session: Session): PageServer {
@@ -430,12 +342,7 @@ export class Leader {
       files: this.#files,
       sums,
       frames,
-      position: () => ({
-        epoch: this.#capture.epoch,
-        txid: this.#capture.txid,
-        checksum: this.#capture.checksum,
-        isOpen: this.#capture.isOpen,
-      }),
+      position: () => this.#position(),
       look: () => void this.#look(this.#options.clock.nowMs()),
       send: (message) => session.sendAndDrain(message),
       finish: (message) => session.finishSync(message),

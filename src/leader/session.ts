@@ -13,13 +13,10 @@ import type { Body, Message, MessageType } from '../../proto/messages.ts'
 import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
 import type { CapturedBatch } from './capture.ts'
 import type { History } from './history.ts'
+import { Outbox, type OutboxLimits } from './outbox.ts'
 import type { PageServer } from './pageServer.ts'
 
-export interface SessionOptions {
-  /** Bytes handed to the socket and not yet taken by the network. */
-  readonly maxBufferedBytes: number
-  /** A connection that takes nothing for so long while something waits for it is closed. */
-  readonly stallMs: number
+export interface SessionOptions extends OutboxLimits {
   readonly helloTimeoutMs: number
 }
 
@@ -50,23 +47,18 @@ export interface SessionHost {
 
 export type SessionState = 'hello' | 'have' | 'syncing' | 'streaming' | 'closed'
 
-/** A session that took nothing for so long is no longer waited for. */
-const PROGRESS_MS = 500
-
 export class Session {
   readonly #socket: WebSocket
   readonly #host: SessionHost
-  readonly #options: SessionOptions
   readonly remoteAddress: string
   readonly connectedMs: number
   #state: SessionState = 'hello'
   #sequence = 0
   #chunk = 0
   #pageServer: PageServer | undefined
-  #drained: (() => void)[] = []
-  #stallTimer: NodeJS.Timeout | undefined
+  readonly #outbox: Outbox
+  readonly #helloTimer: NodeJS.Timeout
   #error: unknown
-  #lastProgressMs = 0
   node = ''
   advertise = ''
   txid = 0
@@ -76,11 +68,18 @@ export class Session {
   constructor(socket: WebSocket, remoteAddress: string, host: SessionHost, options: SessionOptions) {
     this.#socket = socket
     this.#host = host
-    this.#options = options
     this.remoteAddress = remoteAddress
     this.connectedMs = host.nowMs()
     this.lastSeenMs = this.connectedMs
-    this.#stallTimer = setTimeout(() => this.#stalled(options.helloTimeoutMs), options.helloTimeoutMs)
+    this.#outbox = new Outbox(socket, options, {
+      nowMs: () => host.nowMs(),
+      onSent: (bytes) => host.onSent(bytes),
+      onRoom: () => this.#onRoom(),
+      onStalled: (error) => this.#stalled(error),
+    })
+    const { helloTimeoutMs } = options
+    const late = new WalcastError('STALLED', { seconds: helloTimeoutMs / 1000 })
+    this.#helloTimer = setTimeout(() => this.#stalled(late), helloTimeoutMs)
     socket.on('message', (data) => this.#receive(data as Buffer))
     socket.on('error', (error) => this.fail(error))
     socket.on('close', () => this.#closed())
@@ -101,13 +100,11 @@ export class Session {
 
   /** Streaming, behind, and taking what it is sent: worth waiting for within a huge transaction. */
   get isCatchingUp(): boolean {
-    return (
-      this.#state === 'streaming' && !this.isLevel && this.#host.nowMs() - this.#lastProgressMs < PROGRESS_MS
-    )
+    return this.#state === 'streaming' && !this.isLevel && this.#outbox.isMoving
   }
 
   get bufferedBytes(): number {
-    return this.#socket.bufferedAmount
+    return this.#outbox.bufferedBytes
   }
 
   /** A batch was captured; its message is in history already. */
@@ -117,23 +114,23 @@ export class Session {
   }
 
   send<T extends MessageType>(type: T, body: Body<T>): void {
-    this.#write(encode(type, body))
+    this.#outbox.write(encode(type, body))
+  }
+
+  heartbeat(body: Body<'heartbeat'>): void {
+    if (this.#state !== 'hello') this.send('heartbeat', body)
   }
 
   /** Sends and waits until the socket has room again. */
-  async sendAndDrain(message: Buffer): Promise<void> {
-    this.#write(message)
-    while (this.#socket.bufferedAmount > this.#options.maxBufferedBytes && this.#isOpen()) {
-      await new Promise<void>((resolve) => this.#drained.push(resolve))
-    }
-    if (!this.#isOpen()) throw new WalcastError('STOPPING')
+  sendAndDrain(message: Buffer): Promise<void> {
+    return this.#outbox.writeAndWait(message)
   }
 
   /** Sends the last page images; the batches captured from now on follow. */
   finishSync(message: Buffer): void {
     if (this.#state !== 'syncing') return
     this.#pageServer = undefined
-    this.#write(message)
+    this.#outbox.write(message)
     this.#stream(this.#host.history.nextSequence)
   }
 
@@ -142,7 +139,7 @@ export class Session {
     if (this.#state === 'closed') return
     this.#error = error
     const key = keyOf(error) ?? 'INTERNAL'
-    if (this.#socket.readyState === this.#socket.OPEN) {
+    if (this.#outbox.isOpen) {
       this.send('error', {
         db: this.#host.db,
         code: key,
@@ -158,43 +155,22 @@ export class Session {
     this.#socket.terminate()
   }
 
-  #isOpen(): boolean {
-    return this.#socket.readyState === this.#socket.OPEN
-  }
-
-  #write(message: Buffer): void {
-    if (!this.#isOpen()) return
-    this.#host.onSent(message.length)
-    this.#socket.send(message, { binary: true, compress: false }, () => this.#onWritten())
-    this.#watchStall()
-  }
-
-  #onWritten(): void {
-    this.#lastProgressMs = this.#host.nowMs()
-    clearTimeout(this.#stallTimer)
-    this.#stallTimer = undefined
-    if (this.#socket.bufferedAmount > 0) this.#watchStall()
-    if (this.#socket.bufferedAmount > this.#options.maxBufferedBytes / 2) return
-    for (const resolve of this.#drained.splice(0)) resolve()
+  #onRoom(): void {
     if (this.#state !== 'streaming') return
     this.#feed()
     if (this.isLevel) this.#host.onDrained()
   }
 
-  #watchStall(): void {
-    this.#stallTimer ??= setTimeout(() => this.#stalled(this.#options.stallMs), this.#options.stallMs)
-  }
-
-  #stalled(afterMs: number): void {
-    this.#error = new WalcastError('STALLED', { seconds: afterMs / 1000 })
+  #stalled(error: WalcastError): void {
+    this.#error = error
     this.#socket.terminate()
   }
 
   #closed(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    clearTimeout(this.#stallTimer)
-    for (const resolve of this.#drained.splice(0)) resolve()
+    clearTimeout(this.#helloTimer)
+    this.#outbox.closed()
     this.#host.onClosed(this, this.#error)
   }
 
@@ -254,8 +230,7 @@ export class Session {
     if (hello.pageSize !== 0 && hello.pageSize !== host.pageSize) {
       throw new WalcastError('WRONG_PAGE_SIZE', { mine: hello.pageSize, theirs: host.pageSize })
     }
-    clearTimeout(this.#stallTimer)
-    this.#stallTimer = undefined
+    clearTimeout(this.#helloTimer)
     this.node = hello.node
     this.advertise = hello.advertise
     this.txid = hello.txid
@@ -308,10 +283,7 @@ export class Session {
 
   #feed(): void {
     const { history } = this.#host
-    while (
-      this.#sequence < history.nextSequence &&
-      this.#socket.bufferedAmount <= this.#options.maxBufferedBytes
-    ) {
+    while (this.#sequence < history.nextSequence && this.#outbox.hasRoom) {
       const entry = history.get(this.#sequence)
       const message = entry?.chunks[this.#chunk]
       if (!entry || (!message && this.#chunk < entry.chunks.length))
@@ -327,7 +299,7 @@ export class Session {
         this.#sequence++
         this.#chunk = 0
       }
-      this.#write(message)
+      this.#outbox.write(message)
     }
   }
 

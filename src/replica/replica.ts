@@ -6,12 +6,10 @@
  *       └<──────────── any failure, after a delay ───────────────────┘
  */
 import { existsSync } from 'node:fs'
-import type { Logger } from 'pino'
 import { MAX_SUMS } from '../../proto/limits.ts'
 import type { Body, Message } from '../../proto/messages.ts'
-import type { Clock } from '../clock.ts'
 import { type ErrorCode, isErrorCode, WalcastError } from '../errors.ts'
-import { type FileOps, makeFolder } from '../fileOps.ts'
+import { makeFolder } from '../fileOps.ts'
 import { headerPageSize, inspectDatabase, requireSafeHost } from '../sqlite/databaseFiles.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
@@ -19,54 +17,8 @@ import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { Copy, type CopyHost } from './copy.ts'
 import { FirstCopy } from './firstCopy.ts'
 import { LagTracker } from './lag.ts'
-import { Subscription, type SubscriptionOptions } from './subscription.ts'
-
-export interface ReplicaOptions {
-  readonly db: string
-  readonly path: string
-  readonly stateFolder: string
-  readonly version: string
-  readonly advertise: string
-  readonly identity: ReplicaIdentity
-  readonly log: Logger
-  readonly clock: Clock
-  readonly ops: FileOps
-  readonly subscription: SubscriptionOptions
-  /** WAL bytes of the copy that start a checkpoint. */
-  readonly walBytes: number
-  readonly lockTimeoutMs: number
-  /** Quiet time after which the copy's WAL is emptied. */
-  readonly idleMs: number
-  readonly pingMs: number
-  upgradeHeaders(): Record<string, string>
-  readonly observer: ReplicaObserver
-}
-
-export interface ReplicaIdentity {
-  readonly node: string
-  /** '' before the first copy. */
-  cluster(): string
-  /** Durable before it returns. */
-  adopt(cluster: string, epoch: number): Promise<void>
-}
-
-/** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
-export interface ReplicaObserver {
-  onConnected(): void
-  onReceived(bytes: number): void
-  onApplied(batch: {
-    readonly pages: number
-    readonly applyMs: number
-    readonly lagMs: number
-    readonly position: { epoch: number; txid: number }
-  }): void
-  onCheckpoint(checkpoint: { readonly complete: boolean; readonly pauseMs: number }): void
-  onDisconnected(key: string): void
-  onRefused(key: string): void
-  onSynced(): void
-  onStray(): void
-  onFatal(error: WalcastError): void
-}
+import type { ReplicaOptions } from './replicaOptions.ts'
+import { Subscription } from './subscription.ts'
 
 export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
 

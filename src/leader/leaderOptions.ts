@@ -1,0 +1,64 @@
+/** What a leader is built with, and what it tells. */
+import type { Logger } from 'pino'
+import type { Clock } from '../clock.ts'
+import type { WalcastError } from '../errors.ts'
+import type { FileOps } from '../fileOps.ts'
+import type { CapturedBatch } from './capture.ts'
+import type { CheckpointLimits, CheckpointPass } from './checkpointer.ts'
+import type { ReplicaStatus } from './replicaList.ts'
+import type { SessionOptions } from './session.ts'
+import type { WakeOptions } from './wake.ts'
+
+export interface LeaderOptions {
+  /** Name of the database in messages. */
+  readonly db: string
+  readonly path: string
+  /** Folder of the node's own state. */
+  readonly stateFolder: string
+  readonly version: string
+  readonly identity: LeaderIdentity
+  readonly log: Logger
+  readonly clock: Clock
+  readonly ops: FileOps
+  readonly checkpoint: CheckpointLimits
+  readonly wake: WakeOptions
+  readonly session: SessionOptions
+  readonly historyBytes: number
+  /** WAL bytes read and sent at once. */
+  readonly batchBytes: number
+  readonly maxReplicas: number
+  readonly heartbeatMs: number
+  readonly observer: LeaderObserver
+}
+
+/** What the node file knows, and how it is changed. */
+export interface LeaderIdentity {
+  readonly node: string
+  readonly cluster: string
+  epoch(): number
+  txidCeiling(): number
+  /** Durable before it returns. */
+  save(epoch: number, txidCeiling: number): Promise<void>
+}
+
+/** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
+export interface LeaderObserver {
+  onBatch(batch: CapturedBatch): void
+  onPass(pass: CheckpointPass): void
+  onSent(bytes: number): void
+  onBadMessage(key: string): void
+  onEpoch(epoch: number): void
+  onFatal(error: WalcastError): void
+}
+
+export interface LeaderStatus {
+  readonly epoch: number
+  readonly txid: number
+  readonly checksum: string
+  readonly pageSize: number
+  readonly pages: number
+  readonly walBytes: number
+  readonly historyBytes: number
+  readonly capturing: boolean
+  readonly replicas: readonly ReplicaStatus[]
+}

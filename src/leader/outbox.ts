@@ -1,0 +1,94 @@
+/** What goes out to one replica: how much waits in its socket, and whether anything moves. */
+import type { WebSocket } from 'ws'
+import { WalcastError } from '../errors.ts'
+
+export interface OutboxLimits {
+  /** Bytes handed to the socket and not yet taken by the network. */
+  readonly maxBufferedBytes: number
+  /** A connection that takes nothing for so long while something waits for it is closed. */
+  readonly stallMs: number
+}
+
+export interface OutboxHost {
+  nowMs(): number
+  onSent(bytes: number): void
+  /** There is room again. */
+  onRoom(): void
+  onStalled(error: WalcastError): void
+}
+
+/** A connection that took nothing for so long is no longer waited for. */
+const PROGRESS_MS = 500
+
+export class Outbox {
+  readonly #socket: WebSocket
+  readonly #limits: OutboxLimits
+  readonly #host: OutboxHost
+  #waiting: (() => void)[] = []
+  #stallTimer: NodeJS.Timeout | undefined
+  #lastProgressMs = 0
+
+  constructor(socket: WebSocket, limits: OutboxLimits, host: OutboxHost) {
+    this.#socket = socket
+    this.#limits = limits
+    this.#host = host
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount
+  }
+
+  get hasRoom(): boolean {
+    return this.#socket.bufferedAmount <= this.#limits.maxBufferedBytes
+  }
+
+  /** Something was taken by the network not long ago. */
+  get isMoving(): boolean {
+    return this.#host.nowMs() - this.#lastProgressMs < PROGRESS_MS
+  }
+
+  write(message: Buffer): void {
+    if (!this.isOpen) return
+    this.#host.onSent(message.length)
+    this.#socket.send(message, { binary: true, compress: false }, () => this.#onWritten())
+    this.#watch()
+  }
+
+  /** Writes and waits until there is room again. Throws STOPPING when the connection is closed. */
+  async writeAndWait(message: Buffer): Promise<void> {
+    this.write(message)
+    while (!this.hasRoom && this.isOpen) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    if (!this.isOpen) throw new WalcastError('STOPPING')
+  }
+
+  closed(): void {
+    clearTimeout(this.#stallTimer)
+    this.#release()
+  }
+
+  #onWritten(): void {
+    this.#lastProgressMs = this.#host.nowMs()
+    clearTimeout(this.#stallTimer)
+    this.#stallTimer = undefined
+    if (this.#socket.bufferedAmount > 0) this.#watch()
+    if (this.#socket.bufferedAmount > this.#limits.maxBufferedBytes / 2) return
+    this.#release()
+    this.#host.onRoom()
+  }
+
+  #release(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  #watch(): void {
+    const { stallMs } = this.#limits
+    this.#stallTimer ??= setTimeout(
+      () => this.#host.onStalled(new WalcastError('STALLED', { seconds: stallMs / 1000 })),
+      stallMs,
+    )
+  }
+}

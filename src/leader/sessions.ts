@@ -1,0 +1,95 @@
+/** The connections of all replicas: accepted up to a limit, fed with each batch, waited for within a huge transaction. */
+import type { WebSocket } from 'ws'
+import { WalcastError } from '../errors.ts'
+import type { CapturedBatch } from './capture.ts'
+import { ReplicaList, type ReplicaStatus } from './replicaList.ts'
+import { Session, type SessionHost, type SessionOptions } from './session.ts'
+
+/** What sessions need of the leader beyond what they settle among themselves. */
+export interface SessionsHost extends Omit<SessionHost, 'onHello' | 'onAck' | 'onClosed'> {
+  onConnected(session: Session): void
+  onDisconnected(session: Session, error: unknown): void
+}
+
+export class Sessions {
+  readonly #options: SessionOptions
+  readonly #limit: number
+  readonly #all = new Set<Session>()
+  readonly #replicas: ReplicaList
+
+  constructor(options: SessionOptions, limit: number, clock: ConstructorParameters<typeof ReplicaList>[0]) {
+    this.#options = options
+    this.#limit = limit
+    this.#replicas = new ReplicaList(clock)
+  }
+
+  /** Replicas connected and remembered. */
+  list(): ReplicaStatus[] {
+    return this.#replicas.list()
+  }
+
+  /** Handed to sockets and not yet taken by the network. */
+  get bufferedBytes(): number {
+    let bytes = 0
+    for (const session of this.#all) bytes += session.bufferedBytes
+    return bytes
+  }
+
+  /** Takes over an upgraded connection; `refusal` closes it at once. */
+  accept(
+    socket: WebSocket,
+    remoteAddress: string,
+    host: SessionsHost,
+    refusal: WalcastError | undefined,
+  ): void {
+    const session = new Session(socket, remoteAddress, this.#sessionHost(host), this.#options)
+    this.#all.add(session)
+    if (refusal) return session.fail(refusal)
+    if (this.#all.size > this.#limit)
+      session.fail(new WalcastError('TOO_MANY_REPLICAS', { limit: this.#limit }))
+  }
+
+  onCaptured(batch: CapturedBatch): void {
+    for (const session of this.#all) session.onCaptured(batch)
+  }
+
+  heartbeat(body: Parameters<Session['heartbeat']>[0]): void {
+    for (const session of this.#all) session.heartbeat(body)
+  }
+
+  /** A transaction larger than a message is read only as fast as the fastest replica takes it, if any does. */
+  mayReadAhead(): boolean {
+    let anyCatchingUp = false
+    for (const session of this.#all) {
+      if (session.isLevel) return true
+      anyCatchingUp ||= session.isCatchingUp
+    }
+    return !anyCatchingUp
+  }
+
+  /** Tells every replica that the leader stops, and closes. */
+  stop(db: string): void {
+    for (const session of this.#all) session.send('stopping', { db, reason: 'stopping' })
+    this.failAll(new WalcastError('STOPPING'))
+  }
+
+  failAll(error: WalcastError): void {
+    for (const session of this.#all) session.fail(error)
+  }
+
+  #sessionHost(host: SessionsHost): SessionHost {
+    return {
+      ...host,
+      onHello: (session) => {
+        this.#replicas.connected(session)
+        host.onConnected(session)
+      },
+      onAck: (session) => this.#replicas.seen(session),
+      onClosed: (session, error) => {
+        this.#all.delete(session)
+        this.#replicas.disconnected(session)
+        host.onDisconnected(session, error)
+      },
+    }
+  }
+}
