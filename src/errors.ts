@@ -225,7 +225,11 @@ export const CATALOGUE = {
     '{url} answered {status}: {detail}',
     'check that the URL is that of a walcast node',
   ),
-  DEMO_FAILED: entry(500, 'the demo failed: {detail}', 'read the log lines above; every process was stopped'),
+  DEMO_FAILED: entry(
+    500,
+    'the demo failed: {detail}',
+    'see the reason, and the log lines above if there are any; every process was stopped',
+  ),
   STARTING: entry(503, 'this node is still starting', 'try again in a moment'),
   STOPPING: entry(503, 'this node is stopping', 'try again in a moment'),
   INTERNAL: entry(500, 'unexpected failure: {detail}', 'report this with the log lines before it'),

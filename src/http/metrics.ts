@@ -49,11 +49,15 @@ export class Metrics {
       () => view.queues().bufferedBytes,
     )
     gauge('receive_queued_bytes', 'Bytes received and not yet applied', () => view.queues().queuedBytes)
-    gauge('lag_seconds', 'Time since this replica was level, 0 when it is', () => view.lag().lagMs / 1000)
+    gauge(
+      'lag_seconds',
+      'Time since this replica was level, 0 when it is',
+      () => view.status().lag.lagMs / 1000,
+    )
     gauge(
       'lag_transactions',
       'Transactions of the leader that are not applied here',
-      () => view.lag().txidLag,
+      () => view.status().lag.txidLag,
     )
     gauge(
       'sync_pages_remaining',

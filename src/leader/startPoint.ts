@@ -31,7 +31,7 @@ export interface Remembered {
 
 /** Decides epoch and txid for the state found. Pure. */
 export function chooseStart(
-  found: Pick<ScannedDatabase, 'header' | 'commits' | 'checksums' | 'sums'>,
+  found: Pick<ScannedDatabase, 'header' | 'commits' | 'checksums' | 'sums' | 'baseState'>,
   before: Remembered,
 ): StartPoint {
   const last = before.records.at(-1)
@@ -52,6 +52,16 @@ export function chooseStart(
   }
   if (last.checksum === found.sums.state && last.pages === found.sums.pages) {
     return { epoch: last.epoch, txid: last.txid, newEpoch: undefined, verified: [] }
+  }
+  if (last.checksum === found.baseState) {
+    // The WAL was started over, and every commit since lies in it.
+    const base = { ...last, frame: 0 }
+    return {
+      epoch: last.epoch,
+      txid: last.txid + found.commits.length,
+      newEpoch: undefined,
+      verified: [base],
+    }
   }
   return begin(last.txid + 1, 'the database was written while no leader ran')
 }
@@ -95,9 +105,9 @@ export function* rebuildBatches(
   for (let i = 1; i < points.length; i++) {
     const [from, to] = [points[i - 1], points[i]]
     if (from.frame < firstFrame) continue
-    const sum = scanned.checksums.get(from.frame)
+    const sum = from.frame === 0 ? header : scanned.checksums.get(from.frame)
     if (!sum) continue
-    reader.resume({ header, frame: from.frame, checksum: sum } satisfies WalPlace)
+    reader.resume({ header, frame: from.frame, checksum: { s0: sum.s0, s1: sum.s1 } } satisfies WalPlace)
     yield* encodeRange(reader, from, to, { ...options, epoch: start.epoch, pageSize })
   }
 }

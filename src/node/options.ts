@@ -248,7 +248,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     kind: 'duration',
     value: 'TIME',
     help: 'longest pause between two attempts to reach the leader',
-    default: '2s',
+    default: '1s',
     roles: REPLICA,
   },
   {

@@ -95,7 +95,7 @@ function viewOf(replica: Replica, parts: EngineParts, leader: string, startedMs:
     status(): NodeStatus {
       const { node, cluster } = nodeFile.record
       const { state, epoch, txid, checksum, pageSize, pages, walBytes, sync, lastError } = replica.status
-      const { lagMs, txidLag, connected } = replica.lag.report()
+      const { lagMs, txidLag, connected } = replica.lag.summary()
       return {
         node,
         cluster,

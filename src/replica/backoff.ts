@@ -1,4 +1,6 @@
-/** Delays between attempts: doubling up to a bound, with jitter so that many replicas do not come back at once. */
+const GROWTH = 1.5
+
+/** Delays between attempts: growing up to a bound, with jitter so that many replicas do not come back at once. */
 export class Backoff {
   readonly #minMs: number
   readonly #maxMs: number
@@ -13,7 +15,7 @@ export class Backoff {
 
   /** Between half and all of the present bound. */
   nextMs(): number {
-    const boundMs = Math.min(this.#maxMs, this.#minMs * 2 ** Math.min(this.#attempt++, 30))
+    const boundMs = Math.min(this.#maxMs, this.#minMs * GROWTH ** Math.min(this.#attempt++, 50))
     return boundMs * (0.5 + this.#random() / 2)
   }
 

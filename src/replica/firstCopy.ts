@@ -35,7 +35,7 @@ export class FirstCopy {
   static async open(path: string, pageSize: number, ops: FileOps): Promise<FirstCopy> {
     const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644)
     const pages = Math.floor(fstatSync(fd).size / pageSize)
-    const sums = await scanPages({ databaseFd: fd, walFd: fd, pageSize, pages, frames: new FrameMap() })
+    const { sums } = await scanPages({ databaseFd: fd, walFd: fd, pageSize, pages, frames: new FrameMap() })
     return new FirstCopy(path, fd, ops, pageSize, sums)
   }
 

@@ -17,10 +17,15 @@ const SLOT_MS = 10_000
 const SLOTS = 6
 export const WINDOW_SECONDS = (SLOT_MS * SLOTS) / 1000
 
+/** Microseconds up to an hour, to two digits. */
+function newHistogram(): RecordableHistogram {
+  return createHistogram({ lowest: 1, highest: 3_600_000_000, figures: 2 })
+}
+
 /** Percentiles over the last minute: six histograms of ten seconds, the oldest of which is used again. Values in ms, kept in us. */
 export class LagWindow {
   readonly #clock: Clock
-  readonly #slots = Array.from({ length: SLOTS }, () => createHistogram())
+  readonly #slots = Array.from({ length: SLOTS }, newHistogram)
   readonly #ends = new Array<number>(SLOTS).fill(0)
   #current = 0
 
@@ -36,7 +41,7 @@ export class LagWindow {
 
   percentiles(): Percentiles {
     this.#turn()
-    const all = createHistogram()
+    const all = newHistogram()
     const oldestMs = this.#clock.nowMs() - SLOT_MS * (SLOTS - 1)
     for (let i = 0; i < SLOTS; i++) if (this.#ends[i] > oldestMs) all.add(this.#slots[i])
     return percentilesOf(all)
@@ -67,11 +72,15 @@ export class ClockOffset {
     if (this.#samples.length > 16) this.#samples.shift()
   }
 
-  /** Leader's clock minus this node's. 0 before the first ping. */
+  /**
+   * Leader's clock minus this node's, 0 before the first ping. A sample is wrong by up to half its round trip; where the
+   * best one allows that the clocks agree, they are taken to agree.
+   */
   get offsetMs(): number {
     let best = this.#samples[0]
     for (const sample of this.#samples) if (sample.roundTripMs < best.roundTripMs) best = sample
-    return best?.offsetMs ?? 0
+    if (!best || Math.abs(best.offsetMs) <= best.roundTripMs / 2) return 0
+    return best.offsetMs
   }
 
   clear(): void {
@@ -179,10 +188,8 @@ export class LagTracker {
     return this.#lastLevelMs === 0 ? 0 : nowMs - this.#lastLevelMs
   }
 
-  report() {
-    const stages = Object.fromEntries(
-      STAGES.map((stage) => [stage, this.#stages[stage].percentiles()]),
-    ) as Record<Stage, Percentiles>
+  /** What is cheap to tell: no percentiles. */
+  summary() {
     return {
       connected: this.#connected,
       txid: this.#txid,
@@ -190,6 +197,15 @@ export class LagTracker {
       txidLag: Math.max(0, this.#leaderTxid - this.#txid),
       bytesLag: this.#behindBytes,
       lagMs: this.lagMs(),
+    }
+  }
+
+  report() {
+    const stages = Object.fromEntries(
+      STAGES.map((stage) => [stage, this.#stages[stage].percentiles()]),
+    ) as Record<Stage, Percentiles>
+    return {
+      ...this.summary(),
       windowSeconds: WINDOW_SECONDS,
       ...this.#total.percentiles(),
       stages,

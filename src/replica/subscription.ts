@@ -215,14 +215,12 @@ export class Subscription {
     this.#socket = undefined
     this.#queue = []
     this.#queuedBytes = 0
-    this.#host.onClosed(
-      this.#error ??
-        new WalcastError('LEADER_UNREACHABLE', {
-          address: this.#options.leader,
-          detail: 'the connection was closed',
-        }),
-    )
+    const { leader: address } = this.#options
+    const error =
+      this.#error ?? new WalcastError('LEADER_UNREACHABLE', { address, detail: 'the connection was closed' })
+    this.#host.onClosed(error)
     if (this.#stopped) return
+    if (error.key === 'STARTING' || error.key === 'STOPPING') this.#backoff.reset()
     this.#timer = setTimeout(() => this.#connect(), this.#backoff.nextMs())
   }
 }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { keyOf, WalcastError } from '../errors.ts'
 import { type DatabaseFiles, databaseBytes } from './databaseFiles.ts'
 import { FrameMap } from './frameMap.ts'
-import { scanPages } from './pageScan.ts'
+import { type ScannedPages, scanPages } from './pageScan.ts'
 import type { PageSums } from './pageSums.ts'
 import type { WalIndexHeader } from './walIndexFormat.ts'
 import { WalIndexReader } from './walIndexReader.ts'
@@ -16,6 +16,8 @@ export interface ScannedDatabase {
   readonly frames: FrameMap
   readonly sums: PageSums
   readonly header: WalIndexHeader
+  /** State checksum of the database as it was before the first frame of this WAL generation; undefined when that is no longer to be told. */
+  readonly baseState: bigint | undefined
   /** Last frame of every transaction in this WAL generation. */
   readonly commits: readonly number[]
   /** The WAL's cumulative checksum after a commit frame. */
@@ -64,8 +66,9 @@ async function scanOnce(files: DatabaseFiles, segmentBytes: number): Promise<Sca
     reader.startGeneration(header.salt1, header.salt2)
     readToEnd(reader, header.mxFrame, frames, commits, checksums)
   }
-  const sums = await scanSums(files, header, frames)
-  return { walIndex, reader, frames, sums, header, commits, checksums }
+  const { sums, fileState } = await scanSums(files, header, frames)
+  const baseState = walIndex.isUntouchedByCheckpoints() ? fileState : undefined
+  return { walIndex, reader, frames, sums, header, baseState, commits, checksums }
 }
 
 /**
@@ -82,11 +85,11 @@ export async function scanBackfilled(
   const walHeader = readWalHeader(files.walFd)
   if (walHeader) reader.resume({ header: walHeader, frame: header.mxFrame, checksum: header.frameChecksum })
   const frames = new FrameMap()
-  const sums = await scanSums(files, header, frames)
-  return { walIndex, reader, frames, sums, header, commits: [], checksums: new Map() }
+  const { sums } = await scanSums(files, header, frames)
+  return { walIndex, reader, frames, sums, header, baseState: undefined, commits: [], checksums: new Map() }
 }
 
-function scanSums(files: DatabaseFiles, header: WalIndexHeader, frames: FrameMap): Promise<PageSums> {
+function scanSums(files: DatabaseFiles, header: WalIndexHeader, frames: FrameMap): Promise<ScannedPages> {
   const { pageSize } = files
   const pages = header.pages || Math.ceil(databaseBytes(files.database) / pageSize)
   return scanPages({ databaseFd: files.database.fd, walFd: files.walFd, pageSize, pages, frames })

@@ -1,5 +1,5 @@
 /** The checksums of what a database holds at one moment: its file, overlaid with the frames of its WAL. */
-import { read, readSync } from 'node:fs'
+import { fstatSync, read, readSync } from 'node:fs'
 import { promisify } from 'node:util'
 import type { FrameMap } from './frameMap.ts'
 import { PageSums, pageSum } from './pageSums.ts'
@@ -39,14 +39,22 @@ export function readFrameImage(walFd: number, frame: number, pageSize: number, i
   if (got < pageSize) into.fill(0, got, pageSize)
 }
 
+export interface ScannedPages {
+  readonly sums: PageSums
+  /** State checksum of the file alone, without the WAL; undefined when the WAL has made the database smaller than its file. */
+  readonly fileState: bigint | undefined
+}
+
 /** Reads all pages once, in order, 1 MiB at a time. The caller makes sure that nothing moves beneath, or checks afterwards. */
-export async function scanPages(source: PageSource): Promise<PageSums> {
+export async function scanPages(source: PageSource): Promise<ScannedPages> {
   const { pageSize, pages, frames } = source
+  const filePages = Math.ceil(fstatSync(source.databaseFd).size / pageSize)
   const sums = new PageSums(pageSize, pages)
   const skipped = lockPage(pageSize)
   const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
   const image = Buffer.allocUnsafeSlow(pageSize)
   const perChunk = CHUNK_BYTES / pageSize
+  let fileState = 0n
   for (let first = 1; first <= pages; first += perChunk) {
     const last = Math.min(pages, first + perChunk - 1)
     await readZeroFilled(source.databaseFd, chunk, (last - first + 1) * pageSize, (first - 1) * pageSize)
@@ -54,12 +62,19 @@ export async function scanPages(source: PageSource): Promise<PageSums> {
       if (page === skipped) continue
       const frame = frames.get(page)
       const at = (page - first) * pageSize
+      const fileSum = page <= filePages ? pageSum(page, chunk.subarray(at, at + pageSize)) : 0n
       if (frame > 0) readFrameImage(source.walFd, frame, pageSize, image)
-      sums.set(page, pageSum(page, frame > 0 ? image : chunk.subarray(at, at + pageSize)))
+      fileState ^= fileSum
+      sums.set(
+        page,
+        frame > 0 || page > filePages
+          ? pageSum(page, frame > 0 ? image : chunk.subarray(at, at + pageSize))
+          : fileSum,
+      )
     }
     sums.settle()
   }
   sums.resize(pages)
   sums.settle()
-  return sums
+  return { sums, fileState: filePages <= pages ? fileState : undefined }
 }

@@ -4,6 +4,8 @@ import { INDEX_HEADER_BYTES, parseIndexHeader, type WalIndexHeader } from './wal
 
 /** How often a header whose copies differ is read again: a writer is between the two for well under a microsecond. */
 const ATTEMPTS = 20
+const BACKFILL_OFFSET = 96
+const BACKFILL_ATTEMPTED_OFFSET = 128
 
 /**
  * Reads the published state of a WAL from its `-shm` through a pinned descriptor. It takes no lock and cannot
@@ -28,6 +30,18 @@ export class WalIndexReader {
       if (header) return header
     }
     return undefined
+  }
+
+  /**
+   * Whether no frame of this generation was backfilled, or is about to be: nBackfill and nBackfillAttempted are 0
+   * (https://sqlite.org/walformat.html#the_wal_index_file_format, bytes 96 and 128).
+   */
+  isUntouchedByCheckpoints(): boolean {
+    const bytes = Buffer.alloc(4)
+    for (const offset of [BACKFILL_OFFSET, BACKFILL_ATTEMPTED_OFFSET]) {
+      if (readSync(this.#fd, bytes, 0, 4, offset) < 4 || bytes.readUInt32LE(0) !== 0) return false
+    }
+    return true
   }
 
   /** The 48 bytes that the last successful `read` parsed; valid until the next one. */
