@@ -6,6 +6,7 @@ import {
   HEADER_BYTES,
   MAX_BODY_BYTES,
   MAX_MESSAGE_BYTES,
+  MAX_PAGE_NUMBER,
   MAX_PAGES,
   MAX_PAYLOAD_BYTES,
   MAX_SUMS,
@@ -102,7 +103,12 @@ function checkPayload(message: Message): void {
       return
     case 'sums': {
       const { sums, firstPage } = message.body as Body<'have'>
-      if (sums > MAX_SUMS || firstPage < 1 || payload.length !== sums * 8)
+      if (
+        sums > MAX_SUMS ||
+        firstPage < 1 ||
+        firstPage + sums - 1 > MAX_PAGE_NUMBER ||
+        payload.length !== sums * 8
+      )
         throw bad(`${type} does not hold ${sums} sums`)
       return
     }
@@ -118,7 +124,8 @@ function checkPayload(message: Message): void {
 
 function checkPageNumbers(type: MessageType, payload: Buffer, pages: number): void {
   for (let i = 0; i < pages; i++) {
-    if (payload.readUInt32LE(4 * i) === 0) throw bad(`${type} holds page 0`)
+    const page = payload.readUInt32LE(4 * i)
+    if (page === 0 || page > MAX_PAGE_NUMBER) throw bad(`${type} holds page ${page}`)
   }
 }
 

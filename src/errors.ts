@@ -115,7 +115,7 @@ export const CATALOGUE = {
   ),
   MESSAGE_TOO_LARGE: entry(
     413,
-    'message of {bytes} bytes is over the limit of {limit}',
+    'a message of {bytes} bytes is over the limit of {limit}',
     'the connection is closed; check what is talking to this port',
   ),
   MESSAGE_CHECKSUM: entry(

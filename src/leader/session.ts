@@ -10,6 +10,7 @@
 import type { WebSocket } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
+import { refusedFrame } from '../../proto/socketErrors.ts'
 import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
 import type { CapturedBatch } from './capture.ts'
 import type { History } from './history.ts'
@@ -81,7 +82,7 @@ export class Session {
     const late = new WalcastError('STALLED', { seconds: helloTimeoutMs / 1000 })
     this.#helloTimer = setTimeout(() => this.#stalled(late), helloTimeoutMs)
     socket.on('message', (data) => this.#receive(data as Buffer))
-    socket.on('error', (error) => this.fail(error))
+    socket.on('error', (error) => this.#onSocketError(error))
     socket.on('close', () => this.#closed())
   }
 
@@ -164,6 +165,12 @@ export class Session {
   #stalled(error: WalcastError): void {
     this.#error = error
     this.#socket.terminate()
+  }
+
+  #onSocketError(error: Error): void {
+    const refused = refusedFrame(error)
+    if (refused) this.#host.onBadMessage(refused)
+    this.fail(refused ?? error)
   }
 
   #closed(): void {

@@ -153,6 +153,8 @@ export async function startNode(
 function refuseForeign(path: string, role: Role, known: NodeRecord | undefined): void {
   if (role === 'leader') inspectDatabase(path)
   else if (!known && statSync(path, { throwIfNoEntry: false })) throw new WalcastError('NOT_A_COPY', { path })
+  else if (!known && statSync(`${path}-wal`, { throwIfNoEntry: false }))
+    throw new WalcastError('STRAY_WAL', { path: `${path}-wal` })
   if (known && (known.role === 'leader') !== (role === 'leader'))
     throw new WalcastError('WRONG_ROLE', { path, role: known.role })
 }

@@ -149,9 +149,9 @@ export class Applier {
   }
 
   #verify(dbPages: number, expected: string): void {
+    const before = this.#sums.settled.pages
     this.#sums.resize(dbPages)
-    const actual = this.#sums.state
-    if (parseChecksum(expected) !== actual) throw mismatch('the batch', checksumHex(actual), expected)
+    requireState(this.#sums, Math.min(before, dbPages) + 1, expected, 'the batch')
   }
 
   #finish(position: ReplicaPosition, { dbPages }: { readonly dbPages: number }): void {
@@ -175,6 +175,13 @@ export class Applier {
     this.#chunk = 0
     this.#isSyncing = false
   }
+}
+
+/** Throws STATE_MISMATCH unless `sums` are the expected state and no page from `from` on is missing. */
+export function requireState(sums: PageSums, from: number, expected: string, what: string): void {
+  if (parseChecksum(expected) !== sums.state) throw mismatch(what, checksumHex(sums.state), expected)
+  const missing = sums.firstMissing(from)
+  if (missing > 0) throw mismatch(what, `without page ${missing}`, expected)
 }
 
 function mismatch(what: string, actual: string, expected: string): WalcastError {

@@ -11,7 +11,7 @@ import type { FileOps } from '../fileOps.ts'
 import { FrameMap } from '../sqlite/frameMap.ts'
 import { scanPages } from '../sqlite/pageScan.ts'
 import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
-import { checksumHex, parseChecksum } from '../xxh64.ts'
+import { requireState } from './applier.ts'
 
 const fsyncAsync = promisify(fsync)
 
@@ -71,13 +71,7 @@ export class FirstCopy {
     this.addPages(synced, payload)
     this.sums.resize(synced.dbPages)
     this.sums.settle()
-    if (parseChecksum(synced.checksum) !== this.sums.state) {
-      throw new WalcastError('STATE_MISMATCH', {
-        what: 'the first copy',
-        actual: checksumHex(this.sums.state),
-        expected: synced.checksum,
-      })
-    }
+    requireState(this.sums, 1, synced.checksum, 'the first copy')
     ftruncateSync(this.#fd, synced.dbPages * this.#pageSize)
     await fsyncAsync(this.#fd)
     closeSync(this.#fd)

@@ -4,6 +4,7 @@ import { WebSocket } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
 import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, SUBPROTOCOL_PREFIX } from '../../proto/limits.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
+import { refusedFrame } from '../../proto/socketErrors.ts'
 import type { Clock } from '../clock.ts'
 import { isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { Backoff } from './backoff.ts'
@@ -131,10 +132,9 @@ export class Subscription {
     socket.on('message', (data) => this.#receive(socket, data as Buffer))
     socket.on('unexpected-response', (_request, response) => this.#refused(socket, response))
     socket.on('error', (error) => {
-      this.#error ??=
-        error instanceof WalcastError
-          ? error
-          : new WalcastError('LEADER_UNREACHABLE', { address: leader, detail: messageOf(error) }, error)
+      const unreachable = () =>
+        new WalcastError('LEADER_UNREACHABLE', { address: leader, detail: messageOf(error) }, error)
+      this.#error ??= refusedFrame(error) ?? unreachable()
     })
     socket.on('close', () => this.#closed(socket))
   }

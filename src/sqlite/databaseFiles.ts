@@ -87,7 +87,8 @@ export async function adoptDatabase(
   onSwitch: (mode: string) => void,
 ): Promise<DatabaseFiles> {
   const database = inspectDatabase(path)
-  await thread.run(open('keeper', path, 2000))
+  const [opened] = await thread.attempt(open('keeper', path, 2000))
+  if (!opened.ok) throw databaseError(path, opened)
   if (!isInWalMode(database)) await switchToWal(thread, path, onSwitch)
   await checked(thread, path, 'PRAGMA user_version')
   return openFiles(database, headerPageSize(database))

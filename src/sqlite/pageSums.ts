@@ -63,6 +63,14 @@ export class PageSums {
     this.#pages = pages
   }
 
+  /** The first page from `from` on that was never set, 0 when all are: a state with a hole is not whole, though the XOR does not show it. */
+  firstMissing(from: number): number {
+    for (let page = from; page <= this.#pages; page++) {
+      if (this.#sums[page - 1] === 0n && page !== this.#lockPage) return page
+    }
+    return 0
+  }
+
   /** Makes all changes since the last `settle` final. */
   settle(): void {
     this.#undoPages.length = 0
