@@ -59,12 +59,15 @@ export class Capture {
   /** Chunks already handed on of a transaction that is not whole yet. */
   #openChunks = 0
   #publishedFrames = 0
+  /** Size of the database at `txid`. */
+  #pages: number
 
   constructor(state: CaptureState, host: CaptureHost) {
     this.#state = state
     this.#host = host
     this.#txid = state.txid
     this.#checksum = checksumHex(state.sums.state)
+    this.#pages = state.sums.pages
     this.#publishedFrames = state.reader.frame
   }
 
@@ -161,7 +164,7 @@ export class Capture {
     const txid = from.txid + transactions
     const dbPages = last ? segment.commitPages[commit] : 0
     const taken = this.#takePages(segment, count, last ? dbPages : Number.POSITIVE_INFINITY)
-    if (last) sums.resize(dbPages)
+    if (last) this.#resize(dbPages)
     const checksum = last ? checksumHex(sums.state) : ''
     sums.settle()
     consume()
@@ -200,6 +203,15 @@ export class Capture {
       noticeMs,
       noticedMs,
     })
+  }
+
+  /** A page that came into being without being written cannot be told to replicas; a scan can read it. */
+  #resize(dbPages: number): void {
+    const { sums } = this.#state
+    sums.resize(dbPages)
+    const missing = sums.firstMissing(this.#pages + 1)
+    if (missing > 0) throw unknownChange(`page ${missing} came into being without being written`)
+    this.#pages = dbPages
   }
 
   /** Takes the newest image of each page into the checksums and gives the indices of the frames that hold them. */
