@@ -18,19 +18,16 @@ export async function runNode(role: NodeRole, args: readonly string[]): Promise<
   const secret = readSecret(process.env)
   const log = createLog(process.env)
   const setup = { options, secret, log, version, processMetrics: true }
+  const signalled = stopSignal()
   const node = await (role === 'leader' ? startLeader(setup) : startReplica(setup))
   const { epoch, txid } = node.view.status()
   log.info({ role, db: options.db, listen: options.listen, epoch, txid }, 'running')
-  return untilStopped(node, options.drainMs, (text) => log.info(text))
+  return untilStopped(node, signalled, options.drainMs, (text) => log.info(text))
 }
 
-/** SIGTERM and SIGINT stop the node; a second one, or a stop that takes too long, ends the process. */
-async function untilStopped(
-  node: RunningNode,
-  drainMs: number,
-  say: (text: string) => void,
-): Promise<number> {
-  const signalled = new Promise<'signal'>((resolve) => {
+/** Resolves at the first SIGTERM or SIGINT, also one that comes while the node starts; a second one ends the process. */
+function stopSignal(): Promise<'signal'> {
+  return new Promise((resolve) => {
     let count = 0
     const onSignal = () => {
       if (++count > 1) process.exit(1)
@@ -39,6 +36,15 @@ async function untilStopped(
     process.on('SIGTERM', onSignal)
     process.on('SIGINT', onSignal)
   })
+}
+
+/** Stops the node at a signal or a failure; a stop that takes too long ends the process. */
+async function untilStopped(
+  node: RunningNode,
+  signalled: Promise<'signal'>,
+  drainMs: number,
+  say: (text: string) => void,
+): Promise<number> {
   const ended = await Promise.race([signalled, node.failed])
   say(ended === 'signal' ? 'stopping' : 'stopping after a failure')
   const overdue = setTimeout(() => process.exit(1), drainMs)

@@ -1,0 +1,152 @@
+/** The options of all suites: one table, from which parsing and help derive. */
+import { parseArgs } from 'node:util'
+import type { Pinning } from './processes.ts'
+
+export const SUITE_NAMES = ['lag', 'throughput', 'copy', 'apply', 'idle'] as const
+export type SuiteName = (typeof SUITE_NAMES)[number]
+
+interface OptionSpec {
+  readonly help: string
+  /** Value without the option, for all suites or for some. */
+  readonly standard: string | (Partial<Record<SuiteName, string>> & { readonly other: string })
+}
+
+const OPTIONS = {
+  rates: { help: 'commits a second, comma-separated (lag)', standard: '10,200,1000,5000' },
+  seconds: { help: 'length of one measurement', standard: { throughput: '5', other: '10' } },
+  warmup: { help: 'seconds before a measurement that do not count', standard: { lag: '5', other: '3' } },
+  'warmup-rate': { help: 'commits a second meanwhile (lag)', standard: '1000' },
+  rounds: { help: 'how often everything is measured', standard: { idle: '1', other: '3' } },
+  replicas: { help: 'replicas running', standard: '1' },
+  pin: {
+    help: "CPUs by process, such as 'writer=0,leader=0,replica=1,reader=1'; several set-ups separated by '/'",
+    standard: 'none',
+  },
+  autocheckpoint: {
+    help: "the writer's wal_autocheckpoint, comma-separated (throughput, apply)",
+    standard: { throughput: '1000,0', other: '1000' },
+  },
+  mb: { help: 'size of the database in MB', standard: { copy: '1024', apply: '64', other: '10' } },
+  transactions: { help: 'large transactions (apply)', standard: '20' },
+  'transaction-mb': { help: 'size of one (apply)', standard: '20' },
+  'catch-up-mb': {
+    help: "what a stopped replica has to catch up with, below the leader's history (apply)",
+    standard: '24',
+  },
+  profile: { help: 'folder for CPU profiles of the nodes', standard: '' },
+} as const satisfies Record<string, OptionSpec>
+
+type OptionName = keyof typeof OPTIONS
+type Values = Partial<Record<OptionName, string>> & { readonly json?: boolean; readonly help?: boolean }
+
+export interface PinSetup {
+  /** As it was given, for the report. */
+  readonly text: string
+  readonly pinning: Pinning
+}
+
+export interface BenchOptions {
+  readonly suite: SuiteName
+  readonly json: boolean
+  readonly ratesPerSecond: readonly number[]
+  readonly seconds: number
+  readonly warmupSeconds: number
+  readonly warmupPerSecond: number
+  readonly rounds: number
+  readonly replicas: number
+  readonly pins: readonly PinSetup[]
+  readonly autocheckpoints: readonly number[]
+  readonly databaseMb: number
+  readonly transactions: number
+  readonly transactionMb: number
+  readonly catchUpMb: number
+  readonly nodeArgs: readonly string[]
+}
+
+export class UsageError extends Error {}
+
+/** Throws UsageError. */
+export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
+  const { values, positionals } = parse(argv)
+  if (values.help) return 'help'
+  const suite = SUITE_NAMES.find((name) => name === positionals[0])
+  if (!suite || positionals.length > 1) throw new UsageError(`give one suite: ${SUITE_NAMES.join(', ')}`)
+  const text = (name: OptionName) => String(values[name] ?? standardOf(name, suite))
+  const numbers = (name: OptionName) =>
+    text(name)
+      .split(',')
+      .map((part) => positive(name, part))
+  const number = (name: OptionName) => positive(name, text(name))
+  const profile = text('profile')
+  return {
+    suite,
+    json: values.json === true,
+    ratesPerSecond: numbers('rates'),
+    seconds: number('seconds'),
+    warmupSeconds: number('warmup'),
+    warmupPerSecond: number('warmup-rate'),
+    rounds: number('rounds'),
+    replicas: number('replicas'),
+    pins: text('pin').split('/').map(parsePin),
+    autocheckpoints: numbers('autocheckpoint'),
+    databaseMb: number('mb'),
+    transactions: number('transactions'),
+    transactionMb: number('transaction-mb'),
+    catchUpMb: number('catch-up-mb'),
+    nodeArgs: profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [],
+  }
+}
+
+export function helpText(): string {
+  const lines = Object.keys(OPTIONS).map((name) => {
+    const { help, standard }: OptionSpec = OPTIONS[name as OptionName]
+    const value =
+      typeof standard === 'string'
+        ? standard
+        : Object.entries(standard)
+            .map((each) => each.join(' '))
+            .join(', ')
+    return `  --${name.padEnd(16)} ${help}${value ? ` [${value}]` : ''}`
+  })
+  return [
+    'npm run bench -- SUITE [options]',
+    '',
+    `Suites: ${SUITE_NAMES.join(', ')}. See bench/README.md.`,
+    '',
+    ...lines,
+    `  --${'json'.padEnd(16)} print one JSON object instead of a table`,
+    '',
+  ].join('\n')
+}
+
+function parse(argv: readonly string[]) {
+  const strings = Object.keys(OPTIONS).map((name) => [name, { type: 'string' as const }])
+  const flags = { json: { type: 'boolean' as const }, help: { type: 'boolean' as const, short: 'h' } }
+  try {
+    const options = { ...Object.fromEntries(strings), ...flags }
+    const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true })
+    return { values: values as Values, positionals }
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function standardOf(name: OptionName, suite: SuiteName): string {
+  const { standard }: OptionSpec = OPTIONS[name]
+  return typeof standard === 'string' ? standard : (standard[suite] ?? standard.other)
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
+    throw new UsageError(`--${name}: ${text} is no number`)
+  return value
+}
+
+function parsePin(text: string): PinSetup {
+  if (text === 'none') return { text, pinning: {} }
+  const pairs = text.split(',').map((part) => part.split('='))
+  if (pairs.some((pair) => pair.length !== 2 || !/^[\d-]+$/.test(pair[1])))
+    throw new UsageError(`--pin: ${text} is not NAME=CPU,...`)
+  return { text, pinning: Object.fromEntries(pairs) }
+}

@@ -1,0 +1,71 @@
+/** What suites share. */
+import { join } from 'node:path'
+import type { Spread } from './arithmetic.ts'
+import type { BenchOptions } from './options.ts'
+import type { Child, Processes } from './processes.ts'
+import { cpuMsOf } from './procfs.ts'
+import type { Program, RunningSystem, Setup, System } from './system.ts'
+
+/** One line of a report. `system` names what was measured; units are in the names. */
+export interface Row {
+  readonly system: string
+  readonly [column: string]: string | number | Spread
+}
+
+export interface Context {
+  readonly root: string
+  readonly options: BenchOptions
+  readonly processes: Processes
+  readonly system: System
+  /** Tells a person what is going on. */
+  progress(text: string): void
+}
+
+export interface Suite {
+  /** What the numbers are, in a line or two under the table. */
+  readonly note: string
+  run(context: Context): Promise<Row[]>
+}
+
+/** A set-up in a folder of its own. */
+export function newSetup(context: Context, replicas = context.options.replicas): Setup {
+  const { processes, root, options } = context
+  return { processes, root, folder: processes.newFolder(), replicas, nodeArgs: options.nodeArgs }
+}
+
+/** Starts one of the bench's programs and waits until it is ready to go. */
+export async function startProgram(context: Context, name: string, program: Program): Promise<Child> {
+  const { processes, root } = context
+  const child = processes.start({
+    name,
+    file: process.execPath,
+    args: [join(root, 'dist/bench', program.script), ...program.args],
+  })
+  await child.ready(30_000)
+  return child
+}
+
+/** Numbers that a program reports at its end. Throws when one is missing. */
+export async function resultOf<Key extends string>(
+  child: Child,
+  timeoutMs: number,
+  keys: readonly Key[],
+): Promise<Readonly<Record<Key, number>>> {
+  const result = Object(JSON.parse(await child.result(timeoutMs)))
+  const entries = keys.map((key) => [key, Number(result[key])] as const)
+  const missing = entries.find(([, value]) => Number.isNaN(value))
+  if (missing) throw child.failure(`reported no ${missing[0]}`)
+  return Object.fromEntries(entries) as Record<Key, number>
+}
+
+/** CPU of all nodes from now on, as percent of one core. */
+export function watchCpu(running: RunningSystem): { percents(): number[] } {
+  const fromMs = performance.now()
+  const before = running.nodes.map((node) => cpuMsOf(node.pid))
+  return {
+    percents() {
+      const elapsedMs = performance.now() - fromMs
+      return running.nodes.map((node, i) => (100 * (cpuMsOf(node.pid) - before[i])) / elapsedMs)
+    },
+  }
+}

@@ -1,0 +1,138 @@
+/** Databases and transactions of unusual shape. */
+import assert from 'node:assert/strict'
+import { existsSync, writeFileSync } from 'node:fs'
+import { type Lab, labTest, requireSame, waitLevel } from './support/lab.ts'
+import { until } from './support/until.ts'
+import { makeDatabase, numbers, Reader, type Shape, Writer } from './support/workload.ts'
+
+interface Pair {
+  readonly shape: Shape
+  readonly leaderFlags?: readonly string[]
+}
+
+async function startPair(lab: Lab, { shape, leaderFlags = [] }: Pair) {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db, shape)
+  const leader = await lab.leader(db, { flags: leaderFlags })
+  const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
+  return { db, leader, replica }
+}
+
+const SMALL_LIMITS = ['--history', '2MiB', '--batch', '64KiB']
+
+for (const pageSize of [512, 1024, 8192, 65536]) {
+  labTest(`VACUUM and a transaction larger than history and batch, pages of ${pageSize} bytes`, async (lab) => {
+    const { db, leader, replica } = await startPair(lab, { shape: { pageSize }, leaderFlags: SMALL_LIMITS })
+    const reader = new Reader(lab, { path: replica.db, holdMs: 50 })
+    const writing = lab.modernSql(db)
+    const large = numbers(6000, 'INSERT INTO mixed (grp, body) SELECT n % 500, randomblob(1500) FROM numbers')
+    await writing.rows('PRAGMA cache_size=10')
+    await writing.rows(large)
+    await requireSame(lab, leader, replica)
+    await writing.rows('BEGIN')
+    await writing.rows('DELETE FROM mixed WHERE id % 3 = 0')
+    await writing.rows('UPDATE mixed SET body = randomblob(1200)')
+    await writing.rows('COMMIT')
+    await writing.rows('VACUUM')
+    await requireSame(lab, leader, replica)
+    await writing.rows('DELETE FROM mixed')
+    await writing.rows('VACUUM')
+    await requireSame(lab, leader, replica)
+    const { pages } = await replica.status()
+    assert.ok(pages * pageSize < 4_000_000, 'the copy shrank too')
+    await until('the file itself shrinks with the last backfill', () => replica.walBytes === 0)
+    await requireSame(lab, leader, replica)
+    await reader.stop()
+    assert.equal((await leader.status()).epoch, 1)
+  })
+}
+
+labTest('incremental and full auto-vacuum', async (lab) => {
+  const { db, leader, replica } = await startPair(lab, { shape: { autoVacuum: 'incremental', rows: 2000 } })
+  const writing = lab.sql(db)
+  await writing.rows('DELETE FROM mixed WHERE id < 1500')
+  const before = await writing.value('PRAGMA page_count')
+  await writing.rows('PRAGMA incremental_vacuum(100)')
+  await requireSame(lab, leader, replica)
+  await writing.rows('PRAGMA incremental_vacuum')
+  assert.ok(Number(await writing.value('PRAGMA page_count')) < Number(before) - 100)
+  await requireSame(lab, leader, replica)
+  await writing.rows('PRAGMA auto_vacuum=full')
+  await writing.rows('VACUUM')
+  await writing.rows('DELETE FROM mixed WHERE id < 1900')
+  await requireSame(lab, leader, replica)
+})
+
+for (const journalMode of ['delete', 'persist', 'wal'] as const) {
+  labTest(`a database in ${journalMode} mode is adopted`, async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db, { journalMode })
+    const open = lab.sql(db)
+    await open.rows('SELECT count(*) FROM log')
+    const leader = await lab.leader(db)
+    assert.equal(leader.logged('switched the database to WAL mode').length, journalMode === 'wal' ? 0 : 1)
+    const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
+    await open.rows('UPDATE accounts SET balance = balance + 0 WHERE id < 10')
+    await requireSame(lab, leader, replica)
+    assert.equal(await open.value('PRAGMA journal_mode'), 'wal')
+  })
+}
+
+labTest('a database with frames in its WAL and no process that has it open is adopted', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const writer = lab.sql(db)
+  await writer.rows('PRAGMA wal_autocheckpoint=0')
+  await writer.rows(numbers(500, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(2000) FROM numbers'))
+  await writer.child.stop('SIGKILL')
+  assert.ok(existsSync(`${db}-wal`))
+  const leader = await lab.leader(db)
+  const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
+  await requireSame(lab, leader, replica)
+  await lab.exec(db, 'DELETE FROM mixed WHERE id < 300')
+  await requireSame(lab, leader, replica)
+})
+
+for (const kind of ['an empty file', 'a database without tables']) {
+  labTest(`${kind} is adopted and grows`, async (lab) => {
+    const db = lab.path('leader.db')
+    if (kind === 'an empty file') writeFileSync(db, '')
+    else await lab.exec(db, 'PRAGMA user_version=7')
+    const leader = await lab.leader(db)
+    const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
+    await waitLevel(leader, replica)
+    await lab.exec(db, 'CREATE TABLE t (a)', 'INSERT INTO t VALUES (1), (2)')
+    await requireSame(lab, leader, replica)
+    assert.deepEqual(await lab.sql(replica.db).rows('SELECT a FROM t'), [[1], [2]])
+  })
+}
+
+labTest('one commit of an old SQLite without salts and checksums costs an epoch, not the node', async (lab) => {
+  const { db, leader, replica } = await startPair(lab, { shape: { pageSize: 512 } })
+  const reader = new Reader(lab, { path: replica.db })
+  const writing = lab.sql(db)
+  await writing.rows('PRAGMA cache_size=5')
+  for (let round = 0; round < 5; round++) {
+    await writing.rows('BEGIN IMMEDIATE')
+    await writing.rows("INSERT INTO log (who, body) VALUES ('a', randomblob(100))")
+    await writing.rows("UPDATE meta SET value = (SELECT max(id) FROM log) WHERE key = 'last'")
+    await writing.rows('SAVEPOINT s')
+    await writing.rows(numbers(40, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(700) FROM numbers'))
+    await writing.rows('ROLLBACK TO s')
+    await writing.rows(numbers(3, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(700) FROM numbers'))
+    await writing.rows('COMMIT')
+  }
+  await requireSame(lab, leader, replica)
+  await reader.stop()
+})
+
+labTest('many writers that open and close the database all the time', async (lab) => {
+  const { db, leader, replica } = await startPair(lab, { shape: { pageSize: 1024 } })
+  const writer = new Writer(lab, 'python', { path: db, name: 'p', seed: 9 })
+  for (let i = 0; i < 15; i++) {
+    await lab.exec(db, 'BEGIN IMMEDIATE', `INSERT INTO mixed (grp, body) VALUES (${i}, randomblob(5000))`, 'COMMIT')
+  }
+  await writer.stop()
+  await requireSame(lab, leader, replica)
+  assert.equal((await leader.status()).epoch, 1)
+})

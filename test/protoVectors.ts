@@ -1,0 +1,327 @@
+/**
+ * Golden vectors: the exact bytes of messages with fixed field values. A change here is a change of the protocol and
+ * needs a new version. In each hex list the first line is the message's checksum, the second the rest of the header,
+ * the others the msgpack body. Payloads follow the body and are described, not spelled out.
+ */
+import type { Body, MessageType } from '../proto/messages.ts'
+
+export interface Vector {
+  readonly name: string
+  readonly type: MessageType
+  readonly body: Readonly<Record<string, unknown>>
+  readonly payload: Buffer
+  readonly bytes: Buffer
+}
+
+const VECTOR_PAGE_BYTES = 512
+
+function vector(
+  name: string,
+  type: MessageType,
+  body: Readonly<Record<string, unknown>>,
+  payload: Buffer,
+  hex: readonly string[],
+): Vector {
+  return { name, type, body, payload, bytes: Buffer.concat([Buffer.from(hex.join(''), 'hex'), payload]) }
+}
+
+function plain<T extends MessageType>(name: string, type: T, body: Body<T>, hex: readonly string[]): Vector {
+  return vector(name, type, body, Buffer.alloc(0), hex)
+}
+
+/** `pages` lists page numbers and the byte that fills each image. */
+function withPages<T extends 'batch' | 'pages' | 'synced'>(
+  name: string,
+  type: T,
+  body: Body<T>,
+  pages: readonly (readonly [number, number])[],
+  hex: readonly string[],
+): Vector {
+  const numbers = pages.map(([page]) => Buffer.from(Uint32Array.of(page).buffer))
+  const images = pages.map(([, fill]) => Buffer.alloc(VECTOR_PAGE_BYTES, fill))
+  return vector(name, type, body, Buffer.concat([...numbers, ...images]), hex)
+}
+
+/** `sums` are page checksums as hex digits, most significant first; the payload holds them little-endian. */
+function withSums(
+  name: string,
+  type: 'have',
+  body: Body<'have'>,
+  sums: readonly string[],
+  hex: readonly string[],
+): Vector {
+  return vector(name, type, body, Buffer.concat(sums.map((sum) => Buffer.from(sum, 'hex').reverse())), hex)
+}
+
+export const VECTORS: readonly Vector[] = [
+  plain(
+    'hello, first contact',
+    'hello',
+    {
+      db: 'app',
+      node: 'r1',
+      cluster: '',
+      epoch: 0,
+      txid: 0,
+      checksum: '',
+      pageSize: 0,
+      pages: 0,
+      version: '0.1.0',
+      advertise: '',
+      lagMs: 0,
+    },
+    [
+      '9ad86ce8fc7235cc',
+      '57434153010100000000006100000000',
+      '8ba26462a3617070a46e6f6465a27231a7636c7573746572a0a565706f636800a47478696400a8636865636b73756da0',
+      'a87061676553697a6500a5706167657300a776657273696f6ea5302e312e30a9616476657274697365a0a56c61674d73',
+      '00',
+    ],
+  ),
+  plain(
+    'hello, with a copy',
+    'hello',
+    {
+      db: 'app',
+      node: 'r1',
+      cluster: 'c-7f',
+      epoch: 3,
+      txid: 4294967296,
+      checksum: '0123456789abcdef',
+      pageSize: 65536,
+      pages: 4294967294,
+      version: '0.1.0',
+      advertise: '10.0.0.2:9080',
+      lagMs: 0.25,
+    },
+    [
+      'd9085cb6379d9a2f',
+      '57434153010100000000009a00000000',
+      '8ba26462a3617070a46e6f6465a27231a7636c7573746572a4632d3766a565706f636803a474786964cb41f000000000',
+      '0000a8636865636b73756db030313233343536373839616263646566a87061676553697a65ce00010000a57061676573',
+      'cefffffffea776657273696f6ea5302e312e30a9616476657274697365ad31302e302e302e323a39303830a56c61674d',
+      '73cb3fd0000000000000',
+    ],
+  ),
+  plain(
+    'welcome, resume',
+    'welcome',
+    {
+      db: 'app',
+      node: 'l1',
+      cluster: 'c-7f',
+      epoch: 3,
+      txid: 9007199254740991,
+      checksum: 'fedcba9876543210',
+      pageSize: 4096,
+      pages: 70000,
+      version: '0.1.0',
+      mode: 'resume',
+      reason: '',
+      heartbeatMs: 1000,
+    },
+    [
+      '9a813a119b74920a',
+      '57434153010200000000009400000000',
+      '8ca26462a3617070a46e6f6465a26c31a7636c7573746572a4632d3766a565706f636803a474786964cb433fffffffff',
+      'ffffa8636865636b73756db066656463626139383736353433323130a87061676553697a65cd1000a57061676573ce00',
+      '011170a776657273696f6ea5302e312e30a46d6f6465a6726573756d65a6726561736f6ea0ab6865617274626561744d',
+      '73cd03e8',
+    ],
+  ),
+  plain(
+    'welcome, sync',
+    'welcome',
+    {
+      db: 'app',
+      node: 'l1',
+      cluster: 'c-7f',
+      epoch: 1,
+      txid: 127,
+      checksum: '00000000000000ff',
+      pageSize: 512,
+      pages: 128,
+      version: '0.1.0',
+      mode: 'sync',
+      reason: 'première copie',
+      heartbeatMs: 250.5,
+    },
+    [
+      '120c702b734e00eb',
+      '57434153010200000000009c00000000',
+      '8ca26462a3617070a46e6f6465a26c31a7636c7573746572a4632d3766a565706f636801a4747869647fa8636865636b',
+      '73756db030303030303030303030303030306666a87061676553697a65cd0200a57061676573cc80a776657273696f6e',
+      'a5302e312e30a46d6f6465a473796e63a6726561736f6eaf7072656d69c3a8726520636f706965ab6865617274626561',
+      '744d73cb406f500000000000',
+    ],
+  ),
+  withPages(
+    'batch, whole',
+    'batch',
+    {
+      db: 'app',
+      epoch: 3,
+      fromTxid: 255,
+      txid: 256,
+      chunk: 0,
+      last: true,
+      pageSize: 512,
+      pages: 2,
+      dbPages: 7,
+      checksum: '89abcdef01234567',
+      noticeMs: 1700000000000.125,
+      noticedMs: 1700000000000.25,
+      sentMs: 1700000000000.5,
+    },
+    [
+      [1, 0xa1],
+      [7, 0xb2],
+    ],
+    [
+      'cc57ff98a9c8f438',
+      '57434153010300000000009a00000408',
+      '8da26462a3617070a565706f636803a866726f6d54786964ccffa474786964cd0100a56368756e6b00a46c617374c3a8',
+      '7061676553697a65cd0200a5706167657302a76462506167657307a8636865636b73756db03839616263646566303132',
+      '3334353637a86e6f746963654d73cb4278bcfe56800200a96e6f74696365644d73cb4278bcfe56800400a673656e744d',
+      '73cb4278bcfe56800800',
+    ],
+  ),
+  withPages(
+    'batch, chunk of a transaction',
+    'batch',
+    {
+      db: 'app',
+      epoch: 3,
+      fromTxid: 65535,
+      txid: 65536,
+      chunk: 4,
+      last: false,
+      pageSize: 512,
+      pages: 1,
+      dbPages: 0,
+      checksum: '',
+      noticeMs: 1.5,
+      noticedMs: 1.5,
+      sentMs: 2.5,
+    },
+    [[4294967294, 0xc3]],
+    [
+      '92ee8f4939e3e701',
+      '57434153010300000000008d00000204',
+      '8da26462a3617070a565706f636803a866726f6d54786964cdffffa474786964ce00010000a56368756e6b04a46c6173',
+      '74c2a87061676553697a65cd0200a5706167657301a76462506167657300a8636865636b73756da0a86e6f746963654d',
+      '73cb3ff8000000000000a96e6f74696365644d73cb3ff8000000000000a673656e744d73cb4004000000000000',
+    ],
+  ),
+  withSums(
+    'have',
+    'have',
+    { db: 'app', firstPage: 65537, sums: 2, last: true },
+    ['0102030405060708', 'ffeeddccbbaa9988'],
+    [
+      'a0321824bd28ff87',
+      '57434153010400000000002300000010',
+      '84a26462a3617070a9666972737450616765ce00010001a473756d7302a46c617374c3',
+    ],
+  ),
+  withSums(
+    'have, nothing yet',
+    'have',
+    { db: 'app', firstPage: 1, sums: 0, last: true },
+    [],
+    [
+      '2ac9b00a01441bce',
+      '57434153010400000000001f00000000',
+      '84a26462a3617070a966697273745061676501a473756d7300a46c617374c3',
+    ],
+  ),
+  withPages(
+    'pages',
+    'pages',
+    { db: 'app', epoch: 3, pageSize: 512, pages: 1, pass: 2, remaining: 300, dbPages: 400 },
+    [[5, 0xd4]],
+    [
+      '15484df54370fd1b',
+      '57434153010500000000004000000204',
+      '87a26462a3617070a565706f636803a87061676553697a65cd0200a5706167657301a47061737302a972656d61696e69',
+      '6e67cd012ca764625061676573cd0190',
+    ],
+  ),
+  withPages(
+    'synced',
+    'synced',
+    { db: 'app', epoch: 3, txid: 300, checksum: '0011223344556677', pageSize: 512, pages: 1, dbPages: 400 },
+    [[400, 0xe5]],
+    [
+      '095124a719dab8cc',
+      '57434153010600000000004f00000204',
+      '87a26462a3617070a565706f636803a474786964cd012ca8636865636b73756db0303031313232333334343535363637',
+      '37a87061676553697a65cd0200a5706167657301a764625061676573cd0190',
+    ],
+  ),
+  withPages(
+    'synced, nothing left',
+    'synced',
+    { db: 'app', epoch: 3, txid: 300, checksum: '0011223344556677', pageSize: 512, pages: 0, dbPages: 400 },
+    [],
+    [
+      '77055f7c87a4e9db',
+      '57434153010600000000004f00000000',
+      '87a26462a3617070a565706f636803a474786964cd012ca8636865636b73756db0303031313232333334343535363637',
+      '37a87061676553697a65cd0200a5706167657300a764625061676573cd0190',
+    ],
+  ),
+  plain(
+    'resync',
+    'resync',
+    { db: 'app', epoch: 3, pages: 400, reason: 'history does not reach back far enough' },
+    [
+      'c0a4108c721ded79',
+      '57434153010700000000004700000000',
+      '84a26462a3617070a565706f636803a57061676573cd0190a6726561736f6ed926686973746f727920646f6573206e6f',
+      '74207265616368206261636b2066617220656e6f756768',
+    ],
+  ),
+  plain('ack', 'ack', { db: 'app', epoch: 3, txid: 256, lagMs: 1.75 }, [
+    '16f728e21057f488',
+    '57434153010800000000002600000000',
+    '84a26462a3617070a565706f636803a474786964cd0100a56c61674d73cb3ffc000000000000',
+  ]),
+  plain(
+    'heartbeat',
+    'heartbeat',
+    { db: 'app', epoch: 3, txid: 256, walBytes: 41200000, timeMs: 1700000000123.5 },
+    [
+      '29e91c475b12a019',
+      '57434153010900000000003500000000',
+      '85a26462a3617070a565706f636803a474786964cd0100a877616c4279746573ce0274a980a674696d654d73cb4278bc',
+      'fe5687b800',
+    ],
+  ),
+  plain('ping', 'ping', { db: 'app', timeMs: 1700000000124 }, [
+    'a35816945cd1f73a',
+    '57434153010a00000000001800000000',
+    '82a26462a3617070a674696d654d73cb4278bcfe5687c000',
+  ]),
+  plain('pong', 'pong', { db: 'app', pingMs: 1700000000124, timeMs: 1700000000124.75 }, [
+    'b126666a1c4d69ad',
+    '57434153010b00000000002800000000',
+    '83a26462a3617070a670696e674d73cb4278bcfe5687c000a674696d654d73cb4278bcfe5687cc00',
+  ]),
+  plain(
+    'error',
+    'error',
+    { db: 'app', code: 'WRONG_CLUSTER', message: 'this copy belongs to cluster a, the leader to b' },
+    [
+      '096ec83cafa9bac2',
+      '57434153010c00000000005400000000',
+      '83a26462a3617070a4636f6465ad57524f4e475f434c5553544552a76d657373616765d92f7468697320636f70792062',
+      '656c6f6e677320746f20636c757374657220612c20746865206c656164657220746f2062',
+    ],
+  ),
+  plain('stopping', 'stopping', { db: 'app', reason: 'stopping' }, [
+    'dcc44041c87a8788',
+    '57434153010d00000000001800000000',
+    '82a26462a3617070a6726561736f6ea873746f7070696e67',
+  ]),
+]

@@ -1,0 +1,228 @@
+/**
+ * What an end-to-end test works in: a temporary folder and child processes, all of which are gone when the test ends,
+ * however it ends. A node that ends without being told to fails the test.
+ */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { Child } from './child.ts'
+import { CLI, PROGRAMS, PYTHON, PYTHON_PROGRAMS } from './paths.ts'
+import { freePort } from './ports.ts'
+import { SqlSession } from './sqlSession.ts'
+import { type NodeOptions, TestNode } from './testNode.ts'
+import { until } from './until.ts'
+
+export type StartOptions = Partial<NodeOptions>
+
+/** A test whose lab is cleaned up, and whose processes' last lines are shown when it fails. */
+export function labTest(
+  name: string,
+  run: (lab: Lab, t: TestContext) => Promise<void>,
+  timeoutMs = 120_000,
+): void {
+  test(name, { timeout: timeoutMs + 30_000 }, async (t) => {
+    const lab = new Lab()
+    let overdue: NodeJS.Timeout | undefined
+    try {
+      const late = new Promise<never>((_resolve, reject) => {
+        overdue = setTimeout(() => reject(new Error(`the test took over ${timeoutMs} ms`)), timeoutMs)
+      })
+      await Promise.race([run(lab, t), late])
+      lab.requireAlive()
+    } catch (error) {
+      for (const tail of lab.tails()) t.diagnostic(tail)
+      throw error
+    } finally {
+      clearTimeout(overdue)
+      await lab.close()
+    }
+  })
+}
+
+export class Lab {
+  readonly folder = mkdtempSync(join(tmpdir(), 'walcast-test-'))
+  readonly #children: Child[] = []
+  readonly #nodes = new Set<Child>()
+  readonly #onExit = () => this.#killAll()
+  readonly #cleanups: (() => void | Promise<void>)[] = []
+  #names = 0
+
+  constructor() {
+    process.once('exit', this.#onExit)
+  }
+
+  path(name: string): string {
+    return join(this.folder, name)
+  }
+
+  /** Run at the end, the last one first. */
+  atEnd(cleanup: () => void | Promise<void>): void {
+    this.#cleanups.push(cleanup)
+  }
+
+  spawn(
+    name: string,
+    file: string,
+    args: readonly string[],
+    environment?: Readonly<Record<string, string>>,
+  ): Child {
+    const child = new Child(name, file, args, { ...cleanEnvironment(), ...environment })
+    this.#children.push(child)
+    return child
+  }
+
+  /** Runs the command line with `args`; nothing is added. */
+  cli(args: readonly string[], environment?: Readonly<Record<string, string>>): Child {
+    return this.spawn(
+      `walcast ${args[0]}`,
+      process.execPath,
+      ['--enable-source-maps', CLI, ...args],
+      environment,
+    )
+  }
+
+  /** A program of test/support/programs with its arguments as one JSON object. */
+  program(name: string, options: object): Child {
+    return this.spawn(`${name} ${++this.#names}`, process.execPath, [
+      join(PROGRAMS, `${name}.js`),
+      JSON.stringify(options),
+    ])
+  }
+
+  /** A program of test/support/py, which brings another SQLite version. */
+  python(name: string, options: object): Child {
+    return this.spawn(`${name}.py ${++this.#names}`, PYTHON, [
+      '-u',
+      join(PYTHON_PROGRAMS, `${name}.py`),
+      JSON.stringify(options),
+    ])
+  }
+
+  /** A connection of Python's SQLite in a process of its own. */
+  sql(path: string, options: { readonly timeoutMs?: number; readonly readOnly?: boolean } = {}): SqlSession {
+    return new SqlSession(this.python('sql', { path, timeoutMs: 5000, readOnly: false, ...options }))
+  }
+
+  /** A connection of better-sqlite3 in a process of its own. */
+  modernSql(path: string, options: { readonly timeoutMs?: number } = {}): SqlSession {
+    return new SqlSession(this.program('sql', { path, timeoutMs: 5000, ...options }))
+  }
+
+  /** Runs statements in a process that ends then. */
+  async exec(path: string, ...statements: readonly string[]): Promise<void> {
+    const session = this.sql(path)
+    for (const statement of statements) await session.rows(statement)
+    await session.close()
+  }
+
+  leader(db: string, options: StartOptions = {}): Promise<TestNode> {
+    return this.#start('leader', { db, ...options })
+  }
+
+  replica(db: string, leader: TestNode | string, options: StartOptions = {}): Promise<TestNode> {
+    return this.#start('replica', {
+      db,
+      leader: typeof leader === 'string' ? leader : leader.address,
+      ...options,
+    })
+  }
+
+  /** The same node again: same file, port and options. */
+  restart(node: TestNode, options: StartOptions = {}): Promise<TestNode> {
+    return this.#start(node.role, { ...node.options, ...options })
+  }
+
+  /** Takes a process as a node that is to live until it is told to end. */
+  nodeOf(role: 'leader' | 'replica', options: NodeOptions, child: Child): TestNode {
+    this.#nodes.add(child)
+    return new TestNode(role, options, child)
+  }
+
+  requireAlive(): void {
+    for (const child of this.#nodes) {
+      if (child.end && !child.isStopped) throw new Error(`a node ended by itself\n${child.tail()}`)
+    }
+  }
+
+  tails(): string[] {
+    return this.#children.slice(-12).map((child) => child.tail())
+  }
+
+  async close(): Promise<void> {
+    process.removeListener('exit', this.#onExit)
+    for (const cleanup of this.#cleanups.reverse()) await cleanup()
+    this.#killAll()
+    await Promise.all(this.#children.map((child) => child.ended))
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  async #start(role: 'leader' | 'replica', given: StartOptions & { readonly db: string }): Promise<TestNode> {
+    const options: NodeOptions = { port: await freePort(), ...given }
+    const child = this.cli(nodeArguments(role, options), options.environment)
+    await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
+    return this.nodeOf(role, options, child)
+  }
+
+  #killAll(): void {
+    for (const child of this.#children) {
+      child.kill('SIGCONT')
+      child.kill('SIGKILL')
+    }
+  }
+}
+
+export function nodeArguments(role: 'leader' | 'replica', options: NodeOptions): string[] {
+  const { db, port, leader, flags = [] } = options
+  const base = [role, '--db', db, '--listen', `127.0.0.1:${port}`]
+  return [...base, ...(leader ? ['--leader', leader] : []), ...flags]
+}
+
+/** Our own variables must not leak in from outside. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  const entries = Object.entries(process.env).filter(
+    ([key]) => !key.startsWith('WALCAST_') && key !== 'NODE_TEST_CONTEXT',
+  )
+  return Object.fromEntries(entries)
+}
+
+/** Waits until the replica stands where the leader stands: epoch, txid and state checksum. */
+export async function waitLevel(leader: TestNode, replica: TestNode, timeoutMs = 40_000): Promise<string> {
+  let seen = ''
+  const level = async () => {
+    const [theirs, ours] = await Promise.all([leader.status(), replica.status()])
+    const [a, b] = [theirs, ours].map(({ epoch, txid, checksum }) => `${epoch}-${txid} ${checksum}`)
+    seen = `leader ${a} (${theirs.state}), replica ${b} (${ours.state})`
+    return a === b && ours.state === 'streaming' ? a : undefined
+  }
+  try {
+    return await until('replica level', level, timeoutMs)
+  } catch {
+    throw new Error(`not level within ${timeoutMs} ms: ${seen}`)
+  }
+}
+
+/** Waits until level and then proves that both files hold the same, as any SQLite reads them. */
+export async function requireSame(
+  lab: Lab,
+  leader: TestNode,
+  replica: TestNode,
+  timeoutMs = 40_000,
+): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    const before = await waitLevel(leader, replica, timeoutMs)
+    const difference = await compareFiles(lab, leader.db, replica.db)
+    if (difference === '') return
+    const after = await waitLevel(leader, replica, timeoutMs)
+    if (after === before || attempt >= 20) throw new Error(`the files differ at ${before}: ${difference}`)
+  }
+}
+
+/** '' when both databases are sound and equal page by page, else what differs. */
+export async function compareFiles(lab: Lab, a: string, b: string): Promise<string> {
+  if (!existsSync(a) || !existsSync(b)) return 'a file is missing'
+  const child = lab.python('compare', { a, b })
+  const { text } = await child.line((line) => line.startsWith('{'), 0, 60_000)
+  await child.ended
+  return JSON.parse(text).difference
+}

@@ -1,0 +1,9 @@
+import { fileURLToPath } from 'node:url'
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
+
+/** Seen from dist/test/support. */
+export const CLI = path('../../src/cli/main.js')
+export const PROGRAMS = path('./programs')
+export const PYTHON_PROGRAMS = path('../../../test/support/py')
+export const PYTHON = process.env['PYTHON'] ?? 'python3'

@@ -1,0 +1,23 @@
+import { createServer } from 'node:net'
+
+/** Below the range from which the system gives ports to outgoing connections. */
+const FIRST = 18_000
+const COUNT = 12_000
+let next = Math.floor(Math.random() * COUNT)
+
+/** A port on loopback that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < 200; tries++) {
+    next = (next + 1) % COUNT
+    if (await isFree(FIRST + next)) return FIRST + next
+  }
+  throw new Error('no free port')
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}

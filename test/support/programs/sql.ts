@@ -1,0 +1,25 @@
+/** One connection of better-sqlite3: statements come as JSON strings, one a line; answers are JSON objects. */
+import { createInterface } from 'node:readline'
+import Database from 'better-sqlite3'
+import { optionsOf, say } from './options.ts'
+
+const { path, timeoutMs } = optionsOf<{ path: string; timeoutMs: number }>()
+const db = new Database(path, { timeout: timeoutMs })
+
+function run(sql: string): object {
+  try {
+    const statement = db.prepare(sql)
+    return { rows: statement.reader ? statement.raw().all() : (statement.run(), []) }
+  } catch (error) {
+    const code = error instanceof Database.SqliteError ? error.code : ''
+    return { error: `${code} ${error instanceof Error ? error.message : String(error)}` }
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const sql = JSON.parse(line) as string
+  if (sql === '!close') break
+  say(run(sql))
+}
+db.close()
+process.exit(0)

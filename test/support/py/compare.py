@@ -1,0 +1,50 @@
+"""Compares two databases as SQLite reads them: integrity, every page, and, when pages differ, the dumps."""
+import hashlib
+import json
+import sqlite3
+import sys
+
+options = json.loads(sys.argv[1])
+
+
+def opened(path):
+    db = sqlite3.connect(f'file:{path}?mode=ro', uri=True, timeout=20, isolation_level=None)
+    db.execute('BEGIN')
+    db.execute('SELECT count(*) FROM sqlite_master').fetchall()
+    return db
+
+
+def dump(db):
+    digest = hashlib.sha256()
+    for line in db.iterdump():
+        digest.update(line.encode('utf-8', 'surrogateescape'))
+    return digest.hexdigest()
+
+
+def difference():
+    a, b = opened(options['a']), opened(options['b'])
+    for name, db in (('a', a), ('b', b)):
+        verdict = [row[0] for row in db.execute('PRAGMA integrity_check(5)')]
+        if verdict != ['ok']:
+            return f'{name} is not sound: {verdict}'
+    for pragma in ('page_size', 'page_count', 'user_version', 'application_id', 'auto_vacuum'):
+        values = [db.execute(f'PRAGMA {pragma}').fetchone()[0] for db in (a, b)]
+        if values[0] != values[1]:
+            return f'{pragma} is {values[0]} and {values[1]}'
+    size = a.execute('PRAGMA page_size').fetchone()[0]
+    pages = [db.serialize() if db.execute('PRAGMA page_count').fetchone()[0] else b'' for db in (a, b)]
+    if len(pages[0]) != len(pages[1]):
+        return f'{len(pages[0])} and {len(pages[1])} bytes'
+    if pages[0] != pages[1]:
+        lock = 2**30 // size
+        bad = [n + 1 for n in range(len(pages[0]) // size)
+               if n != lock and pages[0][n * size:(n + 1) * size] != pages[1][n * size:(n + 1) * size]]
+        if bad:
+            same = 'the dumps are equal' if dump(a) == dump(b) else 'the dumps differ'
+            return f'{len(bad)} of {len(pages[0]) // size} pages differ, such as {bad[:10]}; {same}'
+    if len(pages[0]) < 64 * 1024 * 1024 and dump(a) != dump(b):
+        return 'the dumps differ'
+    return ''
+
+
+print(json.dumps({'difference': difference()}), flush=True)

@@ -1,0 +1,24 @@
+"""One connection of Python's SQLite: statements come as JSON strings, one a line; answers are JSON objects."""
+import json
+import sqlite3
+import sys
+
+options = json.loads(sys.argv[1])
+uri = f"file:{options['path']}" + ('?mode=ro' if options.get('readOnly') else '')
+db = sqlite3.connect(uri, uri=True, timeout=options.get('timeoutMs', 5000) / 1000, isolation_level=None)
+
+
+def plain(value):
+    return value.hex() if isinstance(value, bytes) else value
+
+
+for line in sys.stdin:
+    sql = json.loads(line)
+    if sql == '!close':
+        break
+    try:
+        rows = [[plain(value) for value in row] for row in db.execute(sql).fetchall()]
+        print(json.dumps({'rows': rows}), flush=True)
+    except sqlite3.Error as error:
+        print(json.dumps({'error': f'{getattr(error, "sqlite_errorname", "")} {error}'}), flush=True)
+db.close()

@@ -1,0 +1,104 @@
+"""
+Writes to the workload database until told to stop (a line or the end of standard input): see workload.ts.
+Prints {"commits": N} now and then and {"done": {...}} at the end.
+"""
+import json
+import random
+import select
+import sqlite3
+import sys
+import time
+
+options = json.loads(sys.argv[1])
+rng = random.Random(options['seed'])
+name = options['name']
+pause = options.get('pauseMs', 1) / 1000
+db = sqlite3.connect(options['path'], timeout=5, isolation_level=None)
+db.execute(f"PRAGMA wal_autocheckpoint={options.get('autocheckpoint', 0)}")
+db.execute('PRAGMA synchronous=NORMAL')
+size = db.execute('PRAGMA page_size').fetchone()[0]
+accounts = db.execute('SELECT count(*) FROM accounts').fetchone()[0]
+tables = 0
+counts = {'commits': 0, 'rollbacks': 0, 'busy': 0}
+
+
+def blob(most):
+    return rng.randbytes(rng.randint(0, most))
+
+
+def transfer():
+    for _ in range(rng.randint(1, 4)):
+        a, b, amount = rng.randint(1, accounts), rng.randint(1, accounts), rng.randint(1, 50)
+        db.execute('UPDATE accounts SET balance = balance - ? WHERE id = ?', (amount, a))
+        db.execute('UPDATE accounts SET balance = balance + ? WHERE id = ?', (amount, b))
+    row = db.execute('INSERT INTO log (who, body) VALUES (?, ?)', (name, blob(200))).lastrowid
+    db.execute("UPDATE meta SET value = ? WHERE key = 'last'", (row,))
+
+
+def insert():
+    rows = [(rng.randint(0, 500), blob(int(size * 1.5))) for _ in range(rng.randint(1, 30))]
+    db.executemany('INSERT INTO mixed (grp, body) VALUES (?, ?)', rows)
+
+
+def delete():
+    low = rng.randint(0, 500)
+    db.execute('DELETE FROM mixed WHERE grp BETWEEN ? AND ?', (low, low + 200))
+
+
+def update():
+    low = rng.randint(0, 500)
+    db.execute('UPDATE mixed SET body = ?, grp = (grp + 7) % 500 WHERE grp BETWEEN ? AND ?', (blob(size), low, low + 10))
+
+
+def table():
+    global tables
+    if tables % 2 == 0:
+        db.execute(f'CREATE TABLE t_{name}_{tables} (a INTEGER PRIMARY KEY, b)')
+        db.executemany(f'INSERT INTO t_{name}_{tables} (b) VALUES (?)', [(blob(size),) for _ in range(5)])
+    else:
+        db.execute(f'DROP TABLE IF EXISTS t_{name}_{tables - 1}')
+    tables += 1
+
+
+def spilled():
+    db.execute('PRAGMA cache_size=5')
+    db.executemany('INSERT INTO mixed (grp, body) VALUES (?, ?)', [(rng.randint(0, 500), blob(size)) for _ in range(60)])
+    db.execute('UPDATE mixed SET grp = (grp + 1) % 500')
+
+
+def savepoint():
+    # Spilled and rolled back to a savepoint, SQLite 3.40 leaves frames without checksums: that is a test of its own.
+    db.execute('PRAGMA cache_size=-20000')
+    db.execute('SAVEPOINT inner_one')
+    insert()
+    db.execute('ROLLBACK TO inner_one')
+    db.execute('RELEASE inner_one')
+    transfer()
+
+
+actions = [transfer] * 10 + [insert] * 4 + [delete] * 3 + [update] * 2 + [table] * 2 + [spilled] * 2 + [savepoint]
+printed = time.monotonic()
+while True:
+    action = rng.choice(actions)
+    try:
+        db.execute('BEGIN IMMEDIATE')
+        action()
+        if action is spilled and rng.random() < 0.75:
+            db.execute('ROLLBACK')
+            counts['rollbacks'] += 1
+        else:
+            db.execute('COMMIT')
+            counts['commits'] += 1
+    except sqlite3.OperationalError as error:
+        if 'locked' not in str(error) and 'busy' not in str(error):
+            raise
+        counts['busy'] += 1
+        if db.in_transaction:
+            db.execute('ROLLBACK')
+    if time.monotonic() - printed > 0.05:
+        printed = time.monotonic()
+        print(json.dumps(counts), flush=True)
+    if select.select([sys.stdin], [], [], pause)[0]:
+        break
+db.close()
+print(json.dumps({'done': counts}), flush=True)

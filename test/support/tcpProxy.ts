@@ -1,0 +1,76 @@
+/** A TCP proxy on loopback between a replica and its leader that can cut, delay, hold and change bytes. */
+import { createServer, connect, type Server, type Socket } from 'node:net'
+import { freePort } from './ports.ts'
+
+/** `toReplica` bytes come from the leader. Gives the bytes to pass on, or undefined to cut the connection. */
+export type Tamper = (bytes: Buffer, toReplica: boolean) => Buffer | undefined
+
+export class TcpProxy {
+  readonly port: number
+  readonly #target: number
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  tamper: Tamper = (bytes) => bytes
+  delayMs = 0
+  connections = 0
+
+  private constructor(port: number, target: number) {
+    this.port = port
+    this.#target = target
+    this.#server = createServer((socket) => this.#accept(socket))
+  }
+
+  static async start(target: number): Promise<TcpProxy> {
+    const proxy = new TcpProxy(await freePort(), target)
+    await new Promise<void>((resolve) => proxy.#server.listen(proxy.port, '127.0.0.1', resolve))
+    return proxy
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`
+  }
+
+  cutAll(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  async close(): Promise<void> {
+    this.cutAll()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+
+  #accept(client: Socket): void {
+    this.connections++
+    const leader = connect(this.#target, '127.0.0.1')
+    this.#pipe(client, leader, false)
+    this.#pipe(leader, client, true)
+  }
+
+  #pipe(from: Socket, to: Socket, toReplica: boolean): void {
+    this.#sockets.add(from)
+    const end = () => {
+      from.destroy()
+      to.destroy()
+    }
+    from.on('data', (bytes) => {
+      const passed = this.tamper(bytes, toReplica)
+      if (!passed) {
+        from.pause()
+        return void setTimeout(() => to.end(end), this.delayMs)
+      }
+      const write = () => {
+        if (!to.destroyed && !to.write(passed)) {
+          from.pause()
+          to.once('drain', () => from.resume())
+        }
+      }
+      if (this.delayMs > 0) setTimeout(write, this.delayMs)
+      else write()
+    })
+    from.on('error', end)
+    from.on('close', () => {
+      this.#sockets.delete(from)
+      end()
+    })
+  }
+}

@@ -1,0 +1,115 @@
+/** A walcast node under test: a real process of the command line, asked over its private side. */
+import { readFileSync, statSync } from 'node:fs'
+import type { LagReport, NodeStatus } from '../../src/http/view.ts'
+import type { Child, Ended } from './child.ts'
+import { until } from './until.ts'
+
+export interface NodeOptions {
+  /** Path of the database file. */
+  readonly db: string
+  readonly port: number
+  /** HOST:PORT of the leader; a replica has one. */
+  readonly leader?: string
+  readonly flags?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+}
+
+export interface Answer {
+  readonly status: number
+  readonly text: string
+  readonly headers: Headers
+}
+
+export class TestNode {
+  readonly role: 'leader' | 'replica'
+  readonly options: NodeOptions
+  readonly child: Child
+
+  constructor(role: 'leader' | 'replica', options: NodeOptions, child: Child) {
+    this.role = role
+    this.options = options
+    this.child = child
+  }
+
+  get pid(): number {
+    return this.child.pid
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.options.port}`
+  }
+
+  get url(): string {
+    return `http://${this.address}`
+  }
+
+  get db(): string {
+    return this.options.db
+  }
+
+  /** GETs a path, with the node's own secret unless other headers are given. */
+  async get(
+    path: string,
+    headers: Record<string, string> = this.#headers(),
+    timeoutMs = 70_000,
+  ): Promise<Answer> {
+    const response = await fetch(`${this.url}${path}`, { headers, signal: AbortSignal.timeout(timeoutMs) })
+    return { status: response.status, text: await response.text(), headers: response.headers }
+  }
+
+  async status(): Promise<NodeStatus> {
+    return JSON.parse((await this.get('/_walcast/status')).text)
+  }
+
+  async lag(): Promise<LagReport> {
+    return JSON.parse((await this.get('/_walcast/lag')).text)
+  }
+
+  /** The value of one metric, labels summed up; 0 when there is none. */
+  async metric(name: string, labels = ''): Promise<number> {
+    const { text } = await this.get('/metrics')
+    let sum = 0
+    for (const line of text.split('\n')) {
+      const match = /^(\w+)(\{.*\})? (\S+)$/.exec(line)
+      if (match?.[1] === name && (labels === '' || (match[2] ?? '').includes(labels))) sum += Number(match[3])
+    }
+    return sum
+  }
+
+  /** Waits until /readyz answers 200. */
+  async ready(timeoutMs = 30_000): Promise<this> {
+    await until(
+      `${this.child.name} is ready`,
+      async () => (await this.get('/readyz')).status === 200,
+      timeoutMs,
+    )
+    return this
+  }
+
+  /** Log lines (JSON) whose message contains `text`. */
+  logged(text: string): string[] {
+    return this.child.err.filter((line) => line.includes(text))
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal)
+  }
+
+  stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Ended> {
+    return this.child.stop(signal)
+  }
+
+  get walBytes(): number {
+    return statSync(`${this.db}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  }
+
+  get rssBytes(): number {
+    const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.pid}/status`, 'latin1'))
+    return Number(match?.[1] ?? 0) * 1024
+  }
+
+  #headers(): Record<string, string> {
+    const secret = this.options.environment?.['WALCAST_SECRET']
+    return secret ? { authorization: `Bearer ${secret}` } : {}
+  }
+}

@@ -1,0 +1,202 @@
+/** Rules of the tree that no compiler keeps. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+/** Highest first; a folder imports only those behind it. */
+const LAYERS = [
+  'src/cli',
+  'src/node',
+  'src/console',
+  'src/backup',
+  'src/cluster',
+  'src/http',
+  'src/leader',
+  'src/replica',
+  'proto',
+  'src/sqlite',
+]
+/** Files directly in src, below everything. */
+const FOUNDATION = 'src'
+const MAX_LINES = 450
+const VAGUE =
+  /(^|[^a-z])(utils?|helpers?|common|misc|manager)([^a-z]|$)|(Utils?|Helpers?|Common|Misc|Manager)([A-Z.]|$)/
+
+interface SourceFile {
+  /** From the root of the repository. */
+  readonly path: string
+  readonly text: string
+  readonly tree: ts.SourceFile
+}
+
+function read(path: string): SourceFile {
+  const text = readFileSync(join(ROOT, path), 'utf8')
+  return { path, text, tree: ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true) }
+}
+
+function sources(folder: string): SourceFile[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => read(`${folder}/${name}`))
+}
+
+const FILES = [...sources('src'), ...sources('proto')]
+const TESTS = sources('test')
+
+function layerOf(path: string): string {
+  const layer = LAYERS.find((folder) => path.startsWith(`${folder}/`))
+  if (layer) return layer
+  assert.equal(dirname(path), FOUNDATION, `${path} is in no known folder`)
+  return FOUNDATION
+}
+
+/** Whether a file of layer `from` may import one of layer `to`. */
+function mayImport(from: string, to: string): boolean {
+  if (from === to || to === FOUNDATION) return true
+  if (from === FOUNDATION || from === 'proto') return false
+  return LAYERS.indexOf(from) < LAYERS.indexOf(to)
+}
+
+function everyNode(file: SourceFile, look: (node: ts.Node) => void): void {
+  const visit = (node: ts.Node): void => {
+    look(node)
+    ts.forEachChild(node, visit)
+  }
+  visit(file.tree)
+}
+
+function lineOf(file: SourceFile, node: ts.Node): string {
+  return `${file.path}:${file.tree.getLineAndCharacterOfPosition(node.getStart()).line + 1}`
+}
+
+/** What a file imports, exports from or loads, as written. */
+function importsOf(file: SourceFile): { readonly specifier: string; readonly place: string }[] {
+  const found: { specifier: string; place: string }[] = []
+  everyNode(file, (node) => {
+    const specifier =
+      ts.isImportDeclaration(node) || ts.isExportDeclaration(node)
+        ? node.moduleSpecifier
+        : ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword
+          ? node.arguments[0]
+          : undefined
+    if (specifier && ts.isStringLiteral(specifier))
+      found.push({ specifier: specifier.text, place: lineOf(file, node) })
+  })
+  return found
+}
+
+function violations(files: readonly SourceFile[]): string[] {
+  return files.flatMap((file) =>
+    importsOf(file)
+      .filter(({ specifier }) => specifier.startsWith('.'))
+      .map(({ specifier, place }) => ({ place, target: normalize(join(dirname(file.path), specifier)) }))
+      .filter(({ target }) => !mayImport(layerOf(file.path), layerOf(target)))
+      .map(({ place, target }) => `${place} imports ${target}`),
+  )
+}
+
+/** A file that is not in the tree, to see that a rule can fail. */
+function made(path: string, text: string): SourceFile {
+  return { path, text, tree: ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true) }
+}
+
+test('imports point downwards only', () => {
+  assert.ok(FILES.length > 40)
+  assert.deepEqual(violations(FILES), [])
+})
+
+test('the rule for imports can fail', () => {
+  for (const [path, text] of [
+    ['src/leader/a.ts', "import { b } from '../http/b.ts'"],
+    ['src/leader/a.ts', "export * from '../node/b.ts'"],
+    ['src/leader/a.ts', "const b = await import('../cli/b.ts')"],
+    ['src/sqlite/a.ts', "import type { B } from '../../proto/messages.ts'"],
+    ['proto/a.ts', "import { b } from '../src/sqlite/b.ts'"],
+    ['src/errors.ts', "import { b } from './sqlite/b.ts'"],
+    ['src/errors.ts', "import { b } from '../proto/b.ts'"],
+  ])
+    assert.equal(violations([made(path, text)]).length, 1, text)
+  for (const [path, text] of [
+    ['src/leader/a.ts', "import { b } from '../replica/b.ts'"],
+    ['src/leader/a.ts', "import { b } from '../../proto/codec.ts'"],
+    ['proto/a.ts', "import { b } from '../src/errors.ts'"],
+    ['src/cli/a.ts', "import { b } from '../../proto/codec.ts'"],
+    ['src/clock.ts', "import { b } from './errors.ts'"],
+  ])
+    assert.deepEqual(violations([made(path, text)]), [], text)
+})
+
+test('files import each other with their ending, and nothing in src imports a test', () => {
+  for (const file of [...FILES, ...TESTS]) {
+    for (const { specifier, place } of importsOf(file)) {
+      if (!specifier.startsWith('.')) continue
+      assert.match(specifier, /\.ts$/, place)
+      if (!file.path.startsWith('test/')) assert.doesNotMatch(specifier, /(^|\/)(test|bench)\//, place)
+    }
+  }
+})
+
+test('every file has a name that says what it is', () => {
+  for (const { path } of [...FILES, ...TESTS]) assert.doesNotMatch(path, VAGUE, path)
+  for (const name of [
+    'src/utils.ts',
+    'src/http/helper.ts',
+    'src/common/a.ts',
+    'src/node/stateManager.ts',
+    'src/stringUtils.ts',
+  ])
+    assert.match(name, VAGUE)
+  for (const name of ['src/leader/history.ts', 'src/node/command.ts', 'src/communicate.ts'])
+    assert.doesNotMatch(name, VAGUE)
+})
+
+test('no source file is longer than it can be read', () => {
+  const long = FILES.map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 })).filter(
+    ({ lines }) => lines > MAX_LINES,
+  )
+  assert.deepEqual(long, [])
+})
+
+/** Places in a file that break a rule of the code. */
+function breaches(file: SourceFile): string[] {
+  const found: string[] = []
+  const mayTalk = file.path.startsWith('src/cli/') || file.path.startsWith('test/')
+  everyNode(file, (node) => {
+    if (node.kind === ts.SyntaxKind.AnyKeyword) found.push(`${lineOf(file, node)}: any`)
+    if (ts.isNonNullExpression(node)) found.push(`${lineOf(file, node)}: non-null assertion`)
+    if (mayTalk || !ts.isPropertyAccessExpression(node)) return
+    const owner = node.expression.getText()
+    if (owner === 'console' || owner === 'globalThis.console') found.push(`${lineOf(file, node)}: console`)
+    if (owner === 'process' && node.name.text === 'exit') found.push(`${lineOf(file, node)}: process.exit`)
+  })
+  for (const [, what] of file.text.matchAll(/(@ts-ignore|@ts-expect-error|@ts-nocheck)/g))
+    found.push(`${file.path}: ${what}`)
+  return found
+}
+
+test('no any, no non-null assertion, no silenced compiler; only the command line prints or exits', () => {
+  assert.deepEqual(
+    [...FILES, ...TESTS.filter(({ path }) => path !== 'test/tidy.test.ts')].flatMap(breaches),
+    [],
+  )
+})
+
+test('the rules of the code can fail', () => {
+  for (const text of [
+    'let x: any',
+    'x as any',
+    'f<any>()',
+    'x!.y',
+    'console.log(1)',
+    'process.exit(1)',
+    '// @ts-ignore\nx',
+  ])
+    assert.equal(breaches(made('src/leader/a.ts', text)).length, 1, text)
+  for (const text of ['// any console.log', "const any = 'process.exit'", 'x !== y'])
+    assert.deepEqual(breaches(made('src/leader/a.ts', text)), [], text)
+  assert.deepEqual(breaches(made('src/cli/a.ts', 'console.log(1); process.exit(1)')), [])
+})

@@ -1,0 +1,197 @@
+/** One round of torture: everything in it follows from the random numbers it is given. */
+import assert from 'node:assert/strict'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FileOp } from '../../src/fileOps.ts'
+import { type Lab, nodeArguments, requireSame } from '../support/lab.ts'
+import { freePort } from '../support/ports.ts'
+import { TcpProxy } from '../support/tcpProxy.ts'
+import type { TestNode } from '../support/testNode.ts'
+import { until, within } from '../support/until.ts'
+import { makeDatabase, numbers, Reader, Writer } from '../support/workload.ts'
+
+type Random = () => number
+
+const OPS: readonly FileOp[] = [
+  'wal.header',
+  'wal.append',
+  'index.grow',
+  'index.pages',
+  'index.hash',
+  'index.publish',
+  'position.append',
+]
+const MODES = ['PASSIVE', 'RESTART', 'TRUNCATE', 'FULL', 'PASSIVE', 'TRUNCATE']
+const REPLICAS = 2
+const FAULTS = 10
+
+interface World {
+  readonly lab: Lab
+  readonly random: Random
+  readonly db: string
+  readonly proxy: TcpProxy
+  leader: TestNode
+  readonly replicas: TestNode[]
+  readonly writers: Writer[]
+  readonly told: Map<string, number>
+}
+
+const pick = <T>(random: Random, values: readonly T[]): T => values[Math.floor(random() * values.length)]
+
+/** Throws when anything is not as it must be. Tells which faults there were. */
+export async function runRound(lab: Lab, random: Random): Promise<string> {
+  const pageSize = pick(random, [512, 1024, 4096, 4096, 8192, 65536])
+  const db = lab.path('leader.db')
+  const journalMode = pick(random, ['wal', 'delete'] as const)
+  await makeDatabase(lab, db, { pageSize, journalMode, autoVacuum: pick(random, ['none', 'full', 'incremental']), rows: 300 })
+  const leader = await lab.leader(db, { flags: leaderFlags(random) })
+  const proxy = await TcpProxy.start(leader.options.port)
+  lab.atEnd(() => proxy.close())
+  const replicas: TestNode[] = []
+  for (let i = 0; i < REPLICAS; i++) {
+    const address = i === 0 ? proxy.address : leader.address
+    const flags = ['--reconnect-max', '200ms', '--replica-wal', pick(random, ['32KiB', '256KiB', '4MiB']), '--idle', pick(random, ['50ms', '1s'])]
+    replicas.push(await (await lab.replica(lab.path(`replica${i}.db`), address, { flags })).ready())
+  }
+  const world: World = { lab, random, db, proxy, leader, replicas, writers: [], told: new Map() }
+  const readers = replicas.flatMap((replica, i) => [
+    new Reader(lab, { path: replica.db, seed: i, holdMs: 300, readOnly: true }),
+    new Reader(lab, { path: replica.db, seed: i + 9, reopen: 0.3, mmap: i === 0 }),
+  ])
+  const checkpointers = [db, ...replicas.map((replica) => replica.db)].map((path) =>
+    lab.program('checkpointer', { path, timeoutMs: pick(random, [0, 1, 5]), pauseMs: pick(random, [1, 3, 20]), modes: MODES }),
+  )
+  for (let i = 0; i < 3; i++) world.writers.push(newWriter(world, i))
+
+  for (let i = 0; i < FAULTS; i++) {
+    await delay(random() * 700)
+    const [name, fault] = pick(random, WEIGHTED)
+    world.told.set(name, (world.told.get(name) ?? 0) + 1)
+    await fault(world)
+    for (const reader of readers) reader.check()
+  }
+
+  proxy.tamper = (bytes) => bytes
+  for (const child of checkpointers) {
+    child.expectEnd()
+    child.write('stop')
+    await within('a checkpointer ends', child.ended)
+  }
+  let commits = 0
+  for (const writer of world.writers) commits += (await writer.stop()).commits
+  for (const replica of world.replicas) await requireSame(lab, world.leader, replica)
+  let passes = 0
+  for (const reader of readers) passes += (await reader.stop()).passes
+  const { epoch, txid } = await world.leader.status()
+  const faults = [...world.told].map(([name, count]) => `${count} ${name}`).join(', ')
+  return `pages of ${pageSize}, ${commits} commits, ${passes} reads, at ${epoch}-${txid}; ${faults}`
+}
+
+function leaderFlags(random: Random): string[] {
+  return [
+    ['--soft-wal', pick(random, ['50', '200', '750'])],
+    ['--hard-wal', pick(random, ['200', '850', '5000'])],
+    ['--history', pick(random, ['256KiB', '4MiB', '32MiB'])],
+    ['--batch', pick(random, ['64KiB', '1MiB'])],
+  ].flat()
+}
+
+function newWriter(world: World, i: number): Writer {
+  const { lab, random, db } = world
+  const autocheckpoint = i === 1 ? 0 : pick(random, [0, 50, 1000])
+  const seed = Math.floor(random() * 1e9)
+  const options = { path: db, name: `w${i}x${seed}`, seed, pauseMs: pick(random, [1, 5]), autocheckpoint }
+  return new Writer(lab, i === 1 ? 'python' : 'node', options)
+}
+
+type Fault = (world: World) => Promise<unknown>
+
+const FAULT_LIST: readonly (readonly [string, number, Fault])[] = [
+  ['leader killed', 3, async (world) => restartLeader(world, 'SIGKILL')],
+  ['leader stopped', 2, async (world) => restartLeader(world, 'SIGTERM')],
+  ['replica killed', 3, async (world) => restartReplica(world, 'SIGKILL')],
+  ['replica stopped', 1, async (world) => restartReplica(world, 'SIGTERM')],
+  ['replica written to while down', 1, async (world) => restartReplica(world, 'SIGKILL', stray)],
+  ['replica dead in a step', 3, dieInStep],
+  ['writer killed', 2, killWriter],
+  ['replica frozen', 1, async ({ replicas, random }) => freeze(pick(random, replicas), 300 + random() * 1500)],
+  ['leader frozen', 1, async ({ leader, random }) => freeze(leader, 300 + random() * 1000)],
+  ['connection cut', 2, async ({ proxy }) => proxy.cutAll()],
+  ['bit flipped', 2, flipOnWire],
+  ['VACUUM', 1, vacuum],
+  ['large transaction', 1, large],
+]
+const WEIGHTED = FAULT_LIST.flatMap(([name, weight, fault]) => Array<readonly [string, Fault]>(weight).fill([name, fault]))
+
+async function restartLeader(world: World, signal: NodeJS.Signals): Promise<void> {
+  const { txid } = await world.leader.status()
+  await world.leader.stop(signal)
+  await delay(world.random() * 300)
+  world.leader = await world.lab.restart(world.leader)
+  const now = (await world.leader.status()).txid
+  assert.ok(now >= txid, `txid went back from ${txid} to ${now}`)
+}
+
+async function restartReplica(world: World, signal: NodeJS.Signals, meanwhile?: (path: string, world: World) => Promise<void>): Promise<void> {
+  const i = Math.floor(world.random() * world.replicas.length)
+  await world.replicas[i].stop(signal)
+  await meanwhile?.(world.replicas[i].db, world)
+  world.replicas[i] = await world.lab.restart(world.replicas[i])
+}
+
+/** Something that breaks no invariant of the readers, which go on reading. */
+async function stray(path: string, { lab }: World): Promise<void> {
+  const session = lab.sql(path)
+  await session.attempt('CREATE TABLE IF NOT EXISTS stray (a)')
+  await session.attempt(numbers(50, 'INSERT INTO stray SELECT randomblob(500) FROM numbers'))
+  await session.close()
+}
+
+async function dieInStep(world: World): Promise<void> {
+  const { lab, random } = world
+  const i = Math.floor(random() * world.replicas.length)
+  const { db, leader = '', flags = [] } = world.replicas[i].options
+  await world.replicas[i].stop('SIGTERM')
+  const args = nodeArguments('replica', { db, leader, flags, port: await freePort() })
+  const child = lab.program('replicaAt', { args, op: pick(random, OPS), count: 1 + Math.floor(random() * 30) })
+  child.expectEnd()
+  await Promise.race([child.ended, delay(5000)])
+  if (!child.end) await child.stop('SIGKILL')
+  world.replicas[i] = await lab.restart(world.replicas[i])
+}
+
+async function killWriter(world: World): Promise<void> {
+  const i = Math.floor(world.random() * world.writers.length)
+  await world.writers[i].child.stop('SIGKILL')
+  world.writers[i] = newWriter(world, i)
+}
+
+async function freeze(node: TestNode, ms: number): Promise<void> {
+  node.kill('SIGSTOP')
+  await delay(ms)
+  node.kill('SIGCONT')
+}
+
+async function flipOnWire({ proxy, random }: World): Promise<void> {
+  let flipped = false
+  proxy.tamper = (bytes, toReplica) => {
+    if (!toReplica || flipped || bytes.length < 200) return bytes
+    flipped = true
+    const changed = Buffer.from(bytes)
+    changed[Math.floor(random() * bytes.length)] ^= 1 << Math.floor(random() * 8)
+    return changed
+  }
+  await Promise.race([until('a bit is flipped', () => flipped, 3000).catch(() => {}), delay(3000)])
+}
+
+async function vacuum({ lab, db }: World): Promise<void> {
+  const session = lab.modernSql(db)
+  await session.attempt('VACUUM')
+  await session.close()
+}
+
+async function large({ lab, db, random }: World): Promise<void> {
+  const session = pick(random, [lab.modernSql, lab.sql]).call(lab, db)
+  await session.attempt('PRAGMA cache_size=10')
+  await session.attempt(numbers(3000, 'INSERT INTO mixed (grp, body) SELECT n % 500, randomblob(2000) FROM numbers'))
+  await session.close()
+}
