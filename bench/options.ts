@@ -33,6 +33,10 @@ const OPTIONS = {
     help: "what a stopped replica has to catch up with, below the leader's history (apply)",
     standard: '24',
   },
+  'node-args': {
+    help: "further arguments for the nodes' node executable, separated by spaces",
+    standard: '',
+  },
   profile: { help: 'folder for CPU profiles of the nodes', standard: '' },
 } as const satisfies Record<string, OptionSpec>
 
@@ -93,7 +97,10 @@ export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
     transactions: number('transactions'),
     transactionMb: number('transaction-mb'),
     catchUpMb: number('catch-up-mb'),
-    nodeArgs: profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [],
+    nodeArgs: [
+      ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : []),
+      ...text('node-args').split(' ').filter(Boolean),
+    ],
   }
 }
 

@@ -62,12 +62,12 @@ export class Processes {
   async close(): Promise<void> {
     await Promise.all([...this.#children].map((child) => child.stop()))
     process.removeListener('exit', this.#onExit)
-    rmSync(this.folder, { recursive: true, force: true })
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
   }
 
   #killAll(): void {
     for (const child of this.#children) child.kill()
-    rmSync(this.folder, { recursive: true, force: true })
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
   }
 }
 
