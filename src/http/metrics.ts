@@ -16,7 +16,12 @@ export class Metrics {
 
   /** `withDefaults` adds those of the process; for a daemon, not for a library. */
   constructor(withDefaults: boolean) {
-    if (withDefaults) collectDefaultMetrics({ register: this.registry, prefix: 'walcast_' })
+    if (withDefaults)
+      collectDefaultMetrics({
+        register: this.registry,
+        prefix: 'walcast_',
+        eventLoopMonitoringPrecision: 1000,
+      })
   }
 
   /** Gauges read from the node when they are asked for. */

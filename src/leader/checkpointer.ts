@@ -18,6 +18,7 @@ import {
   isComplete,
   open,
   type SqliteThread,
+  sync,
 } from '../sqlite/sqliteThread.ts'
 
 export interface CheckpointLimits {
@@ -31,6 +32,8 @@ export interface CheckpointLimits {
 
 export interface CheckpointerHost {
   readonly clock: Clock
+  /** The WAL and the database file: synced before the fence is taken, so that writers wait for little of it. */
+  readonly syncFds: readonly number[]
   /** Frames in the WAL at the last look. */
   walFrames(): number
   /** Captures all that is published. */
@@ -159,10 +162,12 @@ export class Checkpointer {
   /** Stops all writers while the last frames are backfilled. Gives for how long, 0 when the fence could not be had. */
   async #fencedPass(): Promise<number> {
     const { clock } = this.#host
-    const [taken] = await this.#thread.attempt(
+    const { syncFds } = this.#host
+    const results = await this.#thread.attempt(
+      sync(...syncFds),
       insist('fence', 'BEGIN IMMEDIATE', this.#limits.fenceTimeoutMs),
     )
-    if (!taken.ok) return 0
+    if (!results[1].ok) return 0
     const fencedMs = clock.nowMs()
     try {
       await this.#host.readToEnd()

@@ -22,7 +22,12 @@ import { frameBytes } from '../sqlite/walFormat.ts'
 import { segmentBytes } from './batch.ts'
 import { scanPastBrokenWal } from './brokenWal.ts'
 import { Capture, type CapturedBatch } from './capture.ts'
-import { CHECKPOINT_CONNECTIONS, Checkpointer, type CheckpointPass } from './checkpointer.ts'
+import {
+  CHECKPOINT_CONNECTIONS,
+  Checkpointer,
+  type CheckpointerHost,
+  type CheckpointPass,
+} from './checkpointer.ts'
 import { History } from './history.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { PageServer } from './pageServer.ts'
@@ -283,10 +288,11 @@ export class Leader {
     }
   }
 
-  #checkpointerHost() {
+  #checkpointerHost(): CheckpointerHost {
     const { clock, observer, log } = this.#options
     return {
       clock,
+      syncFds: [this.#files.walFd, this.#files.database.fd],
       walFrames: () => this.#capture.walFrames,
       readToEnd: () => this.#readToEnd(),
       onPass: (pass: CheckpointPass) => observer.onPass(pass),

@@ -45,7 +45,7 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
         hardWalFrames: options.hardWalFrames,
         fenceTimeoutMs: options.fenceTimeoutMs,
       },
-      wake: { pollAbovePerSecond: options.pollAbovePerSecond, pollMs: options.pollMs, idleMs: 50 },
+      wake: { pollAbovePerSecond: options.pollAbovePerSecond, pollMs: options.pollMs, idleMs: 100 },
       session: {
         maxBufferedBytes: options.maxBufferedBytes,
         stallMs: options.stallMs,

@@ -39,7 +39,7 @@ const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'MESSAGE_CHECKSUM',
   'STATE_MISMATCH',
 ])
-const ACK_MS = 2
+const ACK_MS = 10
 
 export class Replica {
   readonly #options: ReplicaOptions
@@ -59,6 +59,8 @@ export class Replica {
   #pingTimer: NodeJS.Timeout | undefined
   #idleTimer: NodeJS.Timeout | undefined
   #lastBatchMs = 0
+  /** Pages of the transaction under way. */
+  #chunkPages = 0
   #stopping: Promise<void> | undefined
 
   private constructor(options: ReplicaOptions, thread: SqliteThread) {
@@ -318,12 +320,13 @@ export class Replica {
     this.#lastBatchMs = receivedMs
     this.lag.onReceived(payload.length, batch.txid)
     const visible = copy.applier.applyBatch(batch, payload)
+    this.#chunkPages = batch.chunk === 0 ? batch.pages : this.#chunkPages + batch.pages
     if (!visible) return
     const visibleMs = clock.nowMs()
     const lagMs = this.lag.onApplied(batch.txid, batch, receivedMs, visibleMs)
     this.#ackSoon()
     observer.onApplied({
-      pages: batch.pages,
+      pages: this.#chunkPages,
       applyMs: visibleMs - receivedMs,
       lagMs,
       position: copy.applier.position,

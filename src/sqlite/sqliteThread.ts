@@ -13,6 +13,7 @@ export type Step =
   | { readonly kind: 'exec'; readonly connection: string; readonly sql: string }
   | { readonly kind: 'rows'; readonly connection: string; readonly sql: string }
   | { readonly kind: 'close'; readonly connection: string }
+  | { readonly kind: 'sync'; readonly fds: readonly number[] }
   | { readonly kind: 'insist'; readonly connection: string; readonly sql: string; readonly forMs: number }
   | {
       readonly kind: 'checkpoint'
@@ -38,6 +39,8 @@ export const insist = (connection: string, sql: string, forMs: number): Step => 
   sql,
   forMs,
 })
+/** Makes what was written to these descriptors durable, so that a sync that must be short finds little to do. */
+export const sync = (...fds: number[]): Step => ({ kind: 'sync', fds })
 /** Checkpoints; while another checkpointer is at work, again and again for `forMs` at most. */
 export const checkpoint = (connection: string, mode: 'PASSIVE' | 'TRUNCATE', forMs = 0): Step => ({
   kind: 'checkpoint',

@@ -2,6 +2,7 @@
  * The thread that owns every SQLite connection of a node. Whatever may wait for a lock, backfill or sync runs here,
  * never on the thread that streams.
  */
+import { fdatasyncSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import { messageOf, systemCode } from '../errors.ts'
@@ -30,6 +31,10 @@ function run(step: Step): unknown {
       return void connection(step.connection).exec(step.sql)
     case 'rows':
       return connection(step.connection).prepare(step.sql).all()
+    case 'sync':
+      return step.fds.forEach((fd) => {
+        fdatasyncSync(fd)
+      })
     case 'checkpoint':
       return runCheckpoint(step)
     case 'insist':
