@@ -20,6 +20,7 @@ const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType:
 
 /**
  * Encodes a message whose payload is written in place by `fill` (exactly `payloadBytes` long).
+ * `allocate` gives exactly as many bytes as it is asked for, which need not be zeroed.
  * Throws MESSAGE_TOO_LARGE past the limits: that is a bug of the caller.
  */
 export function encode<T extends MessageType>(
@@ -27,11 +28,12 @@ export function encode<T extends MessageType>(
   body: Body<T>,
   payloadBytes = 0,
   fill: (payload: Buffer) => void = () => {},
+  allocate: (bytes: number) => Buffer = Buffer.allocUnsafeSlow,
 ): Buffer {
   const packed = packr.pack(body)
   if (packed.length > MAX_BODY_BYTES) throw tooLarge(packed.length, MAX_BODY_BYTES)
   if (payloadBytes > MAX_PAYLOAD_BYTES) throw tooLarge(payloadBytes, MAX_PAYLOAD_BYTES)
-  const message = Buffer.allocUnsafeSlow(HEADER_BYTES + packed.length + payloadBytes)
+  const message = allocate(HEADER_BYTES + packed.length + payloadBytes)
   message.writeUInt32BE(MAGIC, 8)
   message[12] = VERSION
   message[13] = MESSAGES[type].code

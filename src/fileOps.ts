@@ -10,11 +10,15 @@ import {
   openSync,
   renameSync,
   unlinkSync,
+  write,
   writeSync,
 } from 'node:fs'
 import { open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 import { systemCode, writeError } from './errors.ts'
+
+const writeAsync = promisify(write)
 
 export type FileOp =
   | 'wal.header'
@@ -32,6 +36,8 @@ export type FileOp =
 export interface FileOps {
   /** Writes all of `bytes` at `position` or throws DISK_FULL or WRITE_FAILED. */
   write(op: FileOp, fd: number, bytes: Uint8Array, position: number, path: string): void
+  /** The same without holding up the thread; `bytes` must not change meanwhile. */
+  writeAside(op: FileOp, fd: number, bytes: Uint8Array, position: number, path: string): Promise<void>
   /** Replaces `path` by `content`: written beside it, synced, renamed, folder synced. */
   replace(path: string, content: string): Promise<void>
   /** Gives the finished file `from` the name `to`, which must not exist yet, and syncs the folder. */
@@ -64,6 +70,18 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
       try {
         before(op)
         writeAll(fd, bytes, position)
+      } catch (error) {
+        throw writeError(path, error)
+      }
+    },
+    async writeAside(op, fd, bytes, position, path) {
+      try {
+        before(op)
+        let done = 0
+        while (done < bytes.length) {
+          const { bytesWritten } = await writeAsync(fd, bytes, done, bytes.length - done, position + done)
+          done += bytesWritten
+        }
       } catch (error) {
         throw writeError(path, error)
       }

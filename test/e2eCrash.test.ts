@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FileOp } from '../src/fileOps.ts'
 import { compareFiles, type Lab, labTest, nodeArguments, requireSame, waitLevel } from './support/lab.ts'
 import { freePort } from './support/ports.ts'
-import { TestNode } from './support/testNode.ts'
+import type { TestNode } from './support/testNode.ts'
 import { randomOf, within } from './support/until.ts'
 import { makeDatabase, numbers, Reader, Writer } from './support/workload.ts'
 
@@ -89,48 +89,62 @@ labTest('a leader stopped and started with nobody else writing keeps epoch and t
   await leader.stop('SIGKILL')
   await lab.exec(db, 'SELECT count(*) FROM log')
   leader = await lab.restart(leader)
-  assert.equal(await waitLevel(leader, replica), first, 'a reader whose close checkpointed it changed nothing')
+  assert.equal(
+    await waitLevel(leader, replica),
+    first,
+    'a reader whose close checkpointed it changed nothing',
+  )
   assert.equal(await replica.metric('walcast_syncs_total'), 1, 'no comparison was needed')
   await requireSame(lab, leader, replica)
 })
 
-labTest('a leader that restarts while the writer goes on keeps the epoch when the WAL still tells', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  let leader = await lab.leader(db)
-  const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })).ready()
-  const writing = lab.sql(db)
-  await writing.rows('PRAGMA wal_autocheckpoint=0')
-  for (const signal of ['SIGTERM', 'SIGKILL', 'SIGTERM'] as const) {
-    await writing.rows("INSERT INTO log (who) VALUES ('before')")
+labTest(
+  'a leader that restarts while the writer goes on keeps the epoch when the WAL still tells',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    let leader = await lab.leader(db)
+    const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })).ready()
+    const writing = lab.sql(db)
+    await writing.rows('PRAGMA wal_autocheckpoint=0')
+    for (const signal of ['SIGTERM', 'SIGKILL', 'SIGTERM'] as const) {
+      await writing.rows("INSERT INTO log (who) VALUES ('before')")
+      const before = await leader.status()
+      await leader.stop(signal)
+      await writing.rows("INSERT INTO log (who) VALUES ('meanwhile')")
+      leader = await lab.restart(leader)
+      const after = await leader.status()
+      assert.equal(after.epoch, before.epoch)
+      assert.ok(after.txid > before.txid)
+      await waitLevel(leader, replica)
+    }
+    assert.equal(await replica.metric('walcast_syncs_total'), 1, 'batches were made again from the WAL')
+    await requireSame(lab, leader, replica)
+  },
+)
+
+labTest(
+  'a database written and closed while no leader ran gets a new epoch with higher txids',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    let leader = await lab.leader(db)
+    const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })).ready()
+    await waitLevel(leader, replica)
     const before = await leader.status()
-    await leader.stop(signal)
-    await writing.rows("INSERT INTO log (who) VALUES ('meanwhile')")
+    await leader.stop()
+    await lab.exec(
+      db,
+      'UPDATE accounts SET balance = balance + 0 WHERE id = 1',
+      "INSERT INTO log (who) VALUES ('x')",
+    )
     leader = await lab.restart(leader)
     const after = await leader.status()
-    assert.equal(after.epoch, before.epoch)
+    assert.equal(after.epoch, before.epoch + 1)
     assert.ok(after.txid > before.txid)
-    await waitLevel(leader, replica)
-  }
-  assert.equal(await replica.metric('walcast_syncs_total'), 1, 'batches were made again from the WAL')
-  await requireSame(lab, leader, replica)
-})
-
-labTest('a database written and closed while no leader ran gets a new epoch with higher txids', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  let leader = await lab.leader(db)
-  const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })).ready()
-  await waitLevel(leader, replica)
-  const before = await leader.status()
-  await leader.stop()
-  await lab.exec(db, 'UPDATE accounts SET balance = balance + 0 WHERE id = 1', "INSERT INTO log (who) VALUES ('x')")
-  leader = await lab.restart(leader)
-  const after = await leader.status()
-  assert.equal(after.epoch, before.epoch + 1)
-  assert.ok(after.txid > before.txid)
-  await requireSame(lab, leader, replica)
-})
+    await requireSame(lab, leader, replica)
+  },
+)
 
 labTest('a replica stopped and started goes on where it was', async (lab) => {
   const db = lab.path('leader.db')
@@ -214,16 +228,26 @@ async function startForCrash(lab: Lab) {
 
 /** The index grows past its first 32 KiB only when the WAL does. */
 function crashFlags(op: FileOp): readonly string[] {
-  return op === 'index.grow' ? ['--replica-wal', '64MiB', '--idle', '60s'] : ['--replica-wal', '64KiB', '--idle', '50ms']
+  return op === 'index.grow'
+    ? ['--replica-wal', '64MiB', '--idle', '60s']
+    : ['--replica-wal', '64KiB', '--idle', '50ms']
 }
 
-async function workUntilEnd(writing: { rows(sql: string): Promise<unknown> }, ended: Promise<unknown>): Promise<void> {
+async function workUntilEnd(
+  writing: { rows(sql: string): Promise<unknown> },
+  ended: Promise<unknown>,
+): Promise<void> {
   let hasEnded = false
   void ended.then(() => {
     hasEnded = true
   })
   for (let i = 0; i < 400 && !hasEnded; i++) {
-    await writing.rows(numbers(20, 'UPDATE mixed SET body = randomblob(700) WHERE id IN (SELECT abs(random()) % 3000 FROM numbers)'))
+    await writing.rows(
+      numbers(
+        20,
+        'UPDATE mixed SET body = randomblob(700) WHERE id IN (SELECT abs(random()) % 3000 FROM numbers)',
+      ),
+    )
     if (i % 20 === 19) await writing.rows('UPDATE mixed SET body = randomblob(600)')
     await delay(3)
   }

@@ -16,18 +16,21 @@ for (const { pageSize, commits } of [
   })
 }
 
-labTest('small WAL limits on both sides, autocheckpoints of the application, a checkpointer on the copy', async (lab) => {
-  const { leader, replica } = await hostileRun(lab, {
-    shape: { pageSize: 1024 },
-    commits: 150,
-    seed: 77,
-    leaderFlags: ['--soft-wal', '64', '--hard-wal', '256'],
-    replicaFlags: ['--replica-wal', '64KiB', '--idle', '50ms'],
-    autocheckpoint: 100,
-    onReplica: true,
-  })
-  assert.equal((await leader.status()).epoch, 1, 'no commit was lost to capture')
-  assert.ok((await leader.metric('walcast_checkpoints_total')) > 0)
-  assert.ok((await replica.metric('walcast_checkpoints_total')) > 0)
-  assert.equal(await replica.metric('walcast_stray_writes_total'), 0)
-})
+labTest(
+  'small WAL limits on both sides, autocheckpoints of the application, a checkpointer on the copy',
+  async (lab) => {
+    const { leader, replica } = await hostileRun(lab, {
+      shape: { pageSize: 1024 },
+      commits: 150,
+      seed: 77,
+      leaderFlags: ['--soft-wal', '64', '--hard-wal', '256'],
+      replicaFlags: ['--replica-wal', '64KiB', '--idle', '50ms'],
+      autocheckpoint: 100,
+      onReplica: true,
+    })
+    assert.equal((await leader.status()).epoch, 1, 'no commit was lost to capture')
+    assert.ok((await leader.metric('walcast_checkpoints_total')) > 0)
+    assert.ok((await replica.metric('walcast_checkpoints_total')) > 0)
+    assert.equal(await replica.metric('walcast_stray_writes_total'), 0)
+  },
+)

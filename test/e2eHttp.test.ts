@@ -46,11 +46,31 @@ labTest('roles, readiness, status and metrics', async (lab) => {
   assert.equal(b.leader, a.node)
   await until('the leader knows where the replica is', async () => {
     const [one] = (await leader.status()).replicas
-    return one?.node === b.node && one.txid === a.txid && one.connected && !Number.isNaN(Date.parse(one.lastSeen))
+    return (
+      one?.node === b.node && one.txid === a.txid && one.connected && !Number.isNaN(Date.parse(one.lastSeen))
+    )
   })
   for (const [node, names] of [
-    [leader, ['capture_transactions_total', 'send_bytes_total', 'wal_bytes', 'checkpoint_pause_seconds_count', 'replicas_connected']],
-    [replica, ['apply_batches_total', 'visible_lag_seconds_count', 'receive_bytes_total', 'lag_seconds', 'syncs_total']],
+    [
+      leader,
+      [
+        'capture_transactions_total',
+        'send_bytes_total',
+        'wal_bytes',
+        'checkpoint_pause_seconds_count',
+        'replicas_connected',
+      ],
+    ],
+    [
+      replica,
+      [
+        'apply_batches_total',
+        'visible_lag_seconds_count',
+        'receive_bytes_total',
+        'lag_seconds',
+        'syncs_total',
+      ],
+    ],
   ] as const) {
     const { text, headers } = await node.get('/metrics')
     assert.match(headers.get('content-type') ?? '', /^text\/plain/)
@@ -68,7 +88,14 @@ labTest('waiting for a position', async (lab) => {
     assert.equal(await wait(node, `txid=${txid}`), 200)
     assert.equal(await wait(node, `txid=${txid + 1}&timeoutMs=50`), 504)
     assert.equal(await wait(node, `position=${epoch}-${txid + 1}&timeoutMs=0`), 504)
-    for (const query of ['', 'position=abc', 'txid=-1', 'txid=1e9', 'position=1-2-3', `txid=${txid}&timeoutMs=soon`])
+    for (const query of [
+      '',
+      'position=abc',
+      'txid=-1',
+      'txid=1e9',
+      'position=1-2-3',
+      `txid=${txid}&timeoutMs=soon`,
+    ])
       assert.equal(await wait(node, query), 400, query)
   }
   assert.equal(await wait(leader, `position=${epoch + 1}-${txid}`), 409, 'an epoch that never was')
@@ -94,7 +121,8 @@ labTest('a stop ends waits at once', async (lab) => {
   const { leader, replica } = await startPair(lab)
   const { txid } = await leader.status()
   const waits = [leader, replica].map((node) => node.get(`/_walcast/wait?txid=${txid + 5}&timeoutMs=60000`))
-  for (const node of [leader, replica]) await until('it waits', async () => (await node.get('/livez')).status === 200)
+  for (const node of [leader, replica])
+    await until('it waits', async () => (await node.get('/livez')).status === 200)
   assert.equal((await replica.stop()).code, 0)
   assert.equal((await leader.stop('SIGINT')).code, 0)
   for (const result of await Promise.allSettled(waits))
@@ -106,9 +134,24 @@ labTest('with a secret every path but health, role and metrics answers 401', asy
   for (const node of [leader, replica]) {
     for (const path of ['/livez', '/readyz', '/leader', '/replica', '/metrics'])
       assert.notEqual((await node.get(path, {})).status, 401, path)
-    const guarded = ['/_walcast/status', '/_walcast/lag', '/_walcast/wait?txid=1', '/nothing', '/', '/livez/x', '//livez']
+    const guarded = [
+      '/_walcast/status',
+      '/_walcast/lag',
+      '/_walcast/wait?txid=1',
+      '/nothing',
+      '/',
+      '/livez/x',
+      '//livez',
+    ]
     for (const path of guarded) {
-      for (const authorization of [undefined, 'Bearer wrong', `Bearer ${SECRET}x`, `Basic ${SECRET}`, 'Bearer ', SECRET]) {
+      for (const authorization of [
+        undefined,
+        'Bearer wrong',
+        `Bearer ${SECRET}x`,
+        `Basic ${SECRET}`,
+        'Bearer ',
+        SECRET,
+      ]) {
         const answer = await node.get(path, authorization === undefined ? {} : { authorization })
         assert.equal(answer.status, 401, `${path} with ${authorization}`)
         assert.ok(!answer.text.includes(SECRET) && !answer.text.includes('checksum'))
@@ -116,14 +159,24 @@ labTest('with a secret every path but health, role and metrics answers 401', asy
     }
     assert.equal((await node.get('/_walcast/status', { authorization: `Bearer ${SECRET}` })).status, 200)
   }
-  assert.ok(![...leader.child.err, ...replica.child.err].some((line) => line.includes(SECRET)), 'it is in no log')
+  assert.ok(
+    ![...leader.child.err, ...replica.child.err].some((line) => line.includes(SECRET)),
+    'it is in no log',
+  )
 })
 
 labTest('signatures of nodes: replayed, late, forged and misdirected ones are refused', async (lab) => {
   const beforeMs = Date.now() - 5000
   const { leader, replica } = await startPair(lab, { WALCAST_SECRET: SECRET })
   const sign = (change: Partial<Parameters<typeof signRequest>[1]> = {}, secret = SECRET) =>
-    signRequest(secret, { method: 'GET', path: STREAM, node: 'tester', epoch: 1, nowMs: Date.now(), ...change })
+    signRequest(secret, {
+      method: 'GET',
+      path: STREAM,
+      node: 'tester',
+      epoch: 1,
+      nowMs: Date.now(),
+      ...change,
+    })
   const open = (token: string) => RawClient.open(leader, { 'x-replica-auth': token })
   const good = sign()
   const client = await open(good)
@@ -145,7 +198,9 @@ labTest('signatures of nodes: replayed, late, forged and misdirected ones are re
     ['empty', ''],
   ]
   for (const [what, token] of bad) await assert.rejects(open(token), /401/, what)
-  const bearer = await fetch(`${leader.url}/_walcast/status`, { headers: { 'x-replica-auth': sign({ path: '/_walcast/status' }) } })
+  const bearer = await fetch(`${leader.url}/_walcast/status`, {
+    headers: { 'x-replica-auth': sign({ path: '/_walcast/status' }) },
+  })
   assert.equal(bearer.status, 401, 'a signature is no bearer token')
   assert.equal((await replica.get('/readyz')).status, 200)
   assert.equal(HELLO.db, 'main')
@@ -176,7 +231,11 @@ labTest('readiness of a replica: before its leader, without it, and while it res
   assert.match(JSON.parse(answer.text).reasons.join(), /not heard of its leader/)
   await replica.stop()
   const alone = await lab.restart(replica)
-  assert.equal((await alone.get('/readyz')).status, 503, 'a copy that never heard of its leader since the start')
+  assert.equal(
+    (await alone.get('/readyz')).status,
+    503,
+    'a copy that never heard of its leader since the start',
+  )
 })
 
 labTest('lag: 0 when level and idle, growing with the clock while the leader stands still', async (lab) => {
@@ -186,8 +245,17 @@ labTest('lag: 0 when level and idle, growing with the clock while the leader sta
   await writer.stop()
   await waitLevel(leader, replica)
   const idle = await replica.lag()
-  assert.deepEqual([idle.role, idle.connected, idle.txidLag, idle.lagMs, idle.bytesLag], ['replica', true, 0, 0, 0])
-  assert.ok(idle.count > 0 && idle.p50Ms > 0 && idle.p50Ms <= idle.p95Ms && idle.p95Ms <= idle.p99Ms && idle.p99Ms <= idle.maxMs)
+  assert.deepEqual(
+    [idle.role, idle.connected, idle.txidLag, idle.lagMs, idle.bytesLag],
+    ['replica', true, 0, 0, 0],
+  )
+  assert.ok(
+    idle.count > 0 &&
+      idle.p50Ms > 0 &&
+      idle.p50Ms <= idle.p95Ms &&
+      idle.p95Ms <= idle.p99Ms &&
+      idle.p99Ms <= idle.maxMs,
+  )
   for (const stage of Object.values(idle.stages)) assert.ok(stage.count > 0)
   assert.equal((await leader.lag()).lagMs, 0)
 
@@ -203,7 +271,10 @@ labTest('lag: 0 when level and idle, growing with the clock while the leader sta
   for (let i = 1; i < growing.length; i++) assert.ok(growing[i].lag.lagMs >= growing[i - 1].lag.lagMs)
   for (const { lag, atMs } of growing) {
     const silentMs = atMs - stoppedMs
-    assert.ok(lag.lagMs > silentMs - 1000 && lag.lagMs < silentMs + 1000, `${lag.lagMs} after ${silentMs} of silence`)
+    assert.ok(
+      lag.lagMs > silentMs - 1000 && lag.lagMs < silentMs + 1000,
+      `${lag.lagMs} after ${silentMs} of silence`,
+    )
   }
   assert.equal((await replica.get('/readyz')).status, 200)
   leader.kill('SIGCONT')

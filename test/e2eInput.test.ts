@@ -1,7 +1,16 @@
 /** Bad input at start and while running: one line with a code, the right exit code, nothing lost or touched. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { WalcastError } from '../src/errors.ts'
@@ -35,7 +44,11 @@ async function leaderArguments(db: string, flags: readonly string[] = []): Promi
   return nodeArguments('leader', { db, port: await freePort(), flags })
 }
 
-async function replicaArguments(db: string, leader: string, flags: readonly string[] = []): Promise<string[]> {
+async function replicaArguments(
+  db: string,
+  leader: string,
+  flags: readonly string[] = [],
+): Promise<string[]> {
   return nodeArguments('replica', { db, port: await freePort(), leader, flags })
 }
 
@@ -110,13 +123,16 @@ labTest('a replica pointed at a foreign database touches nothing', async (lab) =
   writeFileSync(text, 'keep me')
   writeFileSync(lab.path('empty.db'), '')
   writeFileSync(lab.path('lone.db-wal'), 'a WAL without its database')
-  const before = new Map(['foreign.db', 'text.db', 'empty.db', 'lone.db-wal'].map((name) => [name, readFileSync(lab.path(name))]))
+  const before = new Map(
+    ['foreign.db', 'text.db', 'empty.db', 'lone.db-wal'].map((name) => [name, readFileSync(lab.path(name))]),
+  )
   const names = readdirSync(lab.folder).sort()
   await refused(lab, await replicaArguments(foreign, leader.address), 'NOT_A_COPY')
   await refused(lab, await replicaArguments(text, leader.address), 'NOT_A_COPY')
   await refused(lab, await replicaArguments(lab.path('empty.db'), leader.address), 'NOT_A_COPY')
   await refused(lab, await replicaArguments(lab.path('lone.db'), leader.address), 'STRAY_WAL')
-  for (const [name, content] of before) assert.ok(readFileSync(lab.path(name)).equals(content), `${name} is untouched`)
+  for (const [name, content] of before)
+    assert.ok(readFileSync(lab.path(name)).equals(content), `${name} is untouched`)
   assert.deepEqual(readdirSync(lab.folder).sort(), names, 'nothing was made')
 })
 
@@ -142,7 +158,10 @@ labTest('wrong page size after the leader was vacuumed into another', async (lab
   await lab.exec(db, 'PRAGMA journal_mode=DELETE', 'PRAGMA page_size=8192', 'VACUUM')
   const again = await lab.restart(leader)
   assert.equal((await again.status()).pageSize, 8192)
-  await until('it says so', async () => (await replica.status()).lastError?.code === 'WALCAST_WRONG_PAGE_SIZE')
+  await until(
+    'it says so',
+    async () => (await replica.status()).lastError?.code === 'WALCAST_WRONG_PAGE_SIZE',
+  )
   await replica.stop()
   await refused(lab, await replicaArguments(replica.db, again.address), 'WRONG_PAGE_SIZE')
 })
@@ -155,14 +174,18 @@ labTest('secrets', async (lab) => {
   await refused(lab, await replicaArguments(copy, leader.address), 'WRONG_SECRET')
   const wrong = { WALCAST_SECRET: 'another secret of some length' }
   await refused(lab, await replicaArguments(copy, leader.address), 'WRONG_SECRET', { environment: wrong })
-  await refused(lab, await leaderArguments(db), 'SECRET_UNREADABLE', { environment: { WALCAST_SECRET: 'short' } })
+  await refused(lab, await leaderArguments(db), 'SECRET_UNREADABLE', {
+    environment: { WALCAST_SECRET: 'short' },
+  })
   const missing = { WALCAST_SECRET_FILE: lab.path('no-such-file') }
   await refused(lab, await leaderArguments(db), 'SECRET_UNREADABLE', { environment: missing })
   const both = { WALCAST_SECRET: SECRET, WALCAST_SECRET_FILE: lab.path('secret') }
   await refused(lab, await leaderArguments(db), 'SECRET_UNREADABLE', { environment: both })
   writeFileSync(lab.path('secret'), `${SECRET}\n`)
   chmodSync(lab.path('secret'), 0o600)
-  const replica = await lab.replica(copy, leader, { environment: { WALCAST_SECRET_FILE: lab.path('secret') } })
+  const replica = await lab.replica(copy, leader, {
+    environment: { WALCAST_SECRET_FILE: lab.path('secret') },
+  })
   await until('it connects', async () => (await replica.get('/readyz')).status === 200)
   await refused(lab, ['status', '--node', leader.address], 'UNAUTHORIZED')
 })
@@ -170,7 +193,11 @@ labTest('secrets', async (lab) => {
 labTest('a leader of another protocol version, and something that is no leader', async (lab) => {
   const version = createServer()
   version.on('upgrade', (_request, socket) => {
-    const body = JSON.stringify({ code: 'WALCAST_PROTOCOL_VERSION', message: 'the leader speaks 9, this node walcast.1', cure: '' })
+    const body = JSON.stringify({
+      code: 'WALCAST_PROTOCOL_VERSION',
+      message: 'the leader speaks 9, this node walcast.1',
+      cure: '',
+    })
     socket.end(`HTTP/1.1 426 Refused\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
   })
   const port = await freePort()
@@ -183,7 +210,10 @@ labTest('a leader of another protocol version, and something that is no leader',
   await new Promise<void>((resolve) => web.listen(webPort, '127.0.0.1', resolve))
   lab.atEnd(() => void web.close())
   const replica = await lab.replica(lab.path('b.db'), `127.0.0.1:${webPort}`)
-  await until('it keeps trying and says why', async () => (await replica.status()).lastError?.code === 'WALCAST_LEADER_UNREACHABLE')
+  await until(
+    'it keeps trying and says why',
+    async () => (await replica.status()).lastError?.code === 'WALCAST_LEADER_UNREACHABLE',
+  )
   assert.equal((await replica.get('/livez')).status, 200)
   assert.equal((await replica.get('/readyz')).status, 503)
 })
@@ -192,16 +222,34 @@ labTest('usage errors exit with 2 and name every problem', async (lab) => {
   const usage = (args: readonly string[], environment: Record<string, string> = {}) =>
     refused(lab, args, 'USAGE', { exit: 2, environment })
   assert.match(await usage(['leader']), /--db FILE/)
-  const all = await usage(['replica', '--listen', 'nowhere', '--max-staleness', 'soon', '--max-waits', 'many'])
-  for (const flag of ['--db', '--leader', '--listen', '--max-staleness', '--max-waits']) assert.ok(all.includes(flag), flag)
+  const all = await usage([
+    'replica',
+    '--listen',
+    'nowhere',
+    '--max-staleness',
+    'soon',
+    '--max-waits',
+    'many',
+  ])
+  for (const flag of ['--db', '--leader', '--listen', '--max-staleness', '--max-waits'])
+    assert.ok(all.includes(flag), flag)
   assert.match(await usage(['leader', '--db', 'x', '--no-such-flag']), /no-such-flag/)
-  assert.match(await usage(['leader', '--db', 'x', '--leader', '127.0.0.1:1']), /--leader is not an option of a leader/)
+  assert.match(
+    await usage(['leader', '--db', 'x', '--leader', '127.0.0.1:1']),
+    /--leader is not an option of a leader/,
+  )
   assert.match(await usage(['nonsense']), /nonsense/)
   assert.match(await usage(['leader', '--db', 'x'], { WALCAST_HISTORY: 'huge' }), /--history/)
   const bare = lab.cli([])
   assert.equal((await bare.ended).code, 2)
   assert.deepEqual(bare.out, [], 'standard output is for data')
-  for (const args of [['--help'], ['leader', '--help'], ['replica', '--help', '--all'], ['status', '--help'], ['--version']]) {
+  for (const args of [
+    ['--help'],
+    ['leader', '--help'],
+    ['replica', '--help', '--all'],
+    ['status', '--help'],
+    ['--version'],
+  ]) {
     const help = lab.cli(args)
     assert.equal((await help.ended).code, 0)
     assert.ok(help.out.length > 0 && help.err.length === 0, args.join(' '))
@@ -219,7 +267,11 @@ labTest('configuration files', async (lab) => {
   writeFileSync(config, `db = "${db}"\nfrobnicate = 1\n`)
   assert.match(await refused(lab, ['leader', '--config', config], 'CONFIG_BAD'), /frobnicate/)
   writeFileSync(config, `db = "${db}"\nlisten = "127.0.0.1:1"\nname = "from-file"\n`)
-  const environment = { WALCAST_CONFIG: config, WALCAST_LISTEN: '127.0.0.1:2', WALCAST_NAME: 'from-environment' }
+  const environment = {
+    WALCAST_CONFIG: config,
+    WALCAST_LISTEN: '127.0.0.1:2',
+    WALCAST_NAME: 'from-environment',
+  }
   const node = lab.cli(['leader', '--listen', `127.0.0.1:${port}`], environment)
   await node.errorLine((line) => line.includes('"msg":"running"'))
   const answer = await fetch(`http://127.0.0.1:${port}/_walcast/status`)
@@ -251,7 +303,12 @@ labTest('the disk is full while the replica applies: it goes on when there is ro
   for (const op of ['wal.append', 'position.append', 'index.publish', 'wal.header'] as const) {
     const path = lab.path(`replica-${op}.db`)
     const full = lab.path(`full-${op}`)
-    const args = await replicaArguments(path, leader.address, ['--reconnect-max', '100ms', '--replica-wal', '64KiB'])
+    const args = await replicaArguments(path, leader.address, [
+      '--reconnect-max',
+      '100ms',
+      '--replica-wal',
+      '64KiB',
+    ])
     const port = Number(args[args.indexOf('--listen') + 1].split(':')[1])
     const child = lab.program('replicaAt', { args, op, fullWhile: full })
     const replica = lab.nodeOf('replica', { db: path, port }, child)
@@ -276,7 +333,8 @@ labTest('a file system that fills up for real', async (lab, t) => {
   const folder = lab.path('small')
   mkdirSync(folder)
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', folder])
-  if (mounted.status !== 0) return t.diagnostic('no right to mount: shown by the test before with failing writes only')
+  if (mounted.status !== 0)
+    return t.diagnostic('no right to mount: shown by the test before with failing writes only')
   lab.atEnd(() => void spawnSync('umount', ['-l', folder]))
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
@@ -298,6 +356,10 @@ labTest('a file system that fills up for real', async (lab, t) => {
 
 test('SQLite libraries that can lose pages are refused', () => {
   for (const version of ['3.7.0', '3.40.1', '3.44.5', '3.50.6', '3.51.0', '3.51.2', '3.45.9'])
-    assert.throws(() => requireSafeLibrary(version), (error) => error instanceof WalcastError && error.key === 'SQLITE_TOO_OLD')
-  for (const version of ['3.44.6', '3.50.7', '3.50.8', '3.51.3', '3.52.0', '3.53.2', '4.0.0']) requireSafeLibrary(version)
+    assert.throws(
+      () => requireSafeLibrary(version),
+      (error) => error instanceof WalcastError && error.key === 'SQLITE_TOO_OLD',
+    )
+  for (const version of ['3.44.6', '3.50.7', '3.50.8', '3.51.3', '3.52.0', '3.53.2', '4.0.0'])
+    requireSafeLibrary(version)
 })

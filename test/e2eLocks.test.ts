@@ -21,10 +21,10 @@ labTest('no lock of ours is ever lost while everything runs', async (lab) => {
   const copy = replica.db
   const reader = new Reader(lab, { path: copy, reopen: 0.5 })
   const watches = {
-    guard: watchLock(() => holdsReadLock(db, leader.pid)),
-    leaderShared: watchLock(() => holdsSharedLock(db, leader.pid)),
-    replicaShared: watchLock(() => holdsSharedLock(copy, replica.pid)),
-    write: watchLock(() => holdsWriteLock(copy, replica.pid)),
+    guard: watchLock(lab, () => holdsReadLock(db, leader.pid)),
+    leaderShared: watchLock(lab, () => holdsSharedLock(db, leader.pid)),
+    replicaShared: watchLock(lab, () => holdsSharedLock(copy, replica.pid)),
+    write: watchLock(lab, () => holdsWriteLock(copy, replica.pid)),
   }
   const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 41 })
   await writer.advance(150)
@@ -43,7 +43,10 @@ labTest('no lock of ours is ever lost while everything runs', async (lab) => {
     assert.equal(seen.absent, 0, JSON.stringify(seen))
   }
   const seen = write.stop()
-  assert.ok(seen.absent < seen.looks / 10, `the write lock is away in brief gaps only: ${JSON.stringify(seen)}`)
+  assert.ok(
+    seen.absent < seen.looks / 10,
+    `the write lock is away in brief gaps only: ${JSON.stringify(seen)}`,
+  )
   assert.ok((await replica.metric('walcast_checkpoints_total')) > 2)
 })
 
@@ -99,7 +102,8 @@ labTest('a stray write that got in between two checkpoints is found and repaired
   await writer.stop()
   await stray.close()
   await requireSame(lab, leader, replica)
-  if (got > 0) assert.ok((await replica.metric('walcast_stray_writes_total')) > 0, `${got} got in, none was counted`)
+  if (got > 0)
+    assert.ok((await replica.metric('walcast_stray_writes_total')) > 0, `${got} got in, none was counted`)
 })
 
 labTest('one bit flipped in a stored page of the copy is found at start and repaired', async (lab) => {

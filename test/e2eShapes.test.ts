@@ -21,30 +21,36 @@ async function startPair(lab: Lab, { shape, leaderFlags = [] }: Pair) {
 const SMALL_LIMITS = ['--history', '2MiB', '--batch', '64KiB']
 
 for (const pageSize of [512, 1024, 8192, 65536]) {
-  labTest(`VACUUM and a transaction larger than history and batch, pages of ${pageSize} bytes`, async (lab) => {
-    const { db, leader, replica } = await startPair(lab, { shape: { pageSize }, leaderFlags: SMALL_LIMITS })
-    const reader = new Reader(lab, { path: replica.db, holdMs: 50 })
-    const writing = lab.modernSql(db)
-    const large = numbers(6000, 'INSERT INTO mixed (grp, body) SELECT n % 500, randomblob(1500) FROM numbers')
-    await writing.rows('PRAGMA cache_size=10')
-    await writing.rows(large)
-    await requireSame(lab, leader, replica)
-    await writing.rows('BEGIN')
-    await writing.rows('DELETE FROM mixed WHERE id % 3 = 0')
-    await writing.rows('UPDATE mixed SET body = randomblob(1200)')
-    await writing.rows('COMMIT')
-    await writing.rows('VACUUM')
-    await requireSame(lab, leader, replica)
-    await writing.rows('DELETE FROM mixed')
-    await writing.rows('VACUUM')
-    await requireSame(lab, leader, replica)
-    const { pages } = await replica.status()
-    assert.ok(pages * pageSize < 4_000_000, 'the copy shrank too')
-    await until('the file itself shrinks with the last backfill', () => replica.walBytes === 0)
-    await requireSame(lab, leader, replica)
-    await reader.stop()
-    assert.equal((await leader.status()).epoch, 1)
-  })
+  labTest(
+    `VACUUM and a transaction larger than history and batch, pages of ${pageSize} bytes`,
+    async (lab) => {
+      const { db, leader, replica } = await startPair(lab, { shape: { pageSize }, leaderFlags: SMALL_LIMITS })
+      const reader = new Reader(lab, { path: replica.db, holdMs: 50 })
+      const writing = lab.modernSql(db)
+      const large = numbers(
+        6000,
+        'INSERT INTO mixed (grp, body) SELECT n % 500, randomblob(1500) FROM numbers',
+      )
+      await writing.rows('PRAGMA cache_size=10')
+      await writing.rows(large)
+      await requireSame(lab, leader, replica)
+      await writing.rows('BEGIN')
+      await writing.rows('DELETE FROM mixed WHERE id % 3 = 0')
+      await writing.rows('UPDATE mixed SET body = randomblob(1200)')
+      await writing.rows('COMMIT')
+      await writing.rows('VACUUM')
+      await requireSame(lab, leader, replica)
+      await writing.rows('DELETE FROM mixed')
+      await writing.rows('VACUUM')
+      await requireSame(lab, leader, replica)
+      const { pages } = await replica.status()
+      assert.ok(pages * pageSize < 4_000_000, 'the copy shrank too')
+      await until('the file itself shrinks with the last backfill', () => replica.walBytes === 0)
+      await requireSame(lab, leader, replica)
+      await reader.stop()
+      assert.equal((await leader.status()).epoch, 1)
+    },
+  )
 }
 
 labTest('incremental and full auto-vacuum', async (lab) => {
@@ -107,30 +113,38 @@ for (const kind of ['an empty file', 'a database without tables']) {
   })
 }
 
-labTest('one commit of an old SQLite without salts and checksums costs an epoch, not the node', async (lab) => {
-  const { db, leader, replica } = await startPair(lab, { shape: { pageSize: 512 } })
-  const reader = new Reader(lab, { path: replica.db })
-  const writing = lab.sql(db)
-  await writing.rows('PRAGMA cache_size=5')
-  for (let round = 0; round < 5; round++) {
-    await writing.rows('BEGIN IMMEDIATE')
-    await writing.rows("INSERT INTO log (who, body) VALUES ('a', randomblob(100))")
-    await writing.rows("UPDATE meta SET value = (SELECT max(id) FROM log) WHERE key = 'last'")
-    await writing.rows('SAVEPOINT s')
-    await writing.rows(numbers(40, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(700) FROM numbers'))
-    await writing.rows('ROLLBACK TO s')
-    await writing.rows(numbers(3, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(700) FROM numbers'))
-    await writing.rows('COMMIT')
-  }
-  await requireSame(lab, leader, replica)
-  await reader.stop()
-})
+labTest(
+  'one commit of an old SQLite without salts and checksums costs an epoch, not the node',
+  async (lab) => {
+    const { db, leader, replica } = await startPair(lab, { shape: { pageSize: 512 } })
+    const reader = new Reader(lab, { path: replica.db })
+    const writing = lab.sql(db)
+    await writing.rows('PRAGMA cache_size=5')
+    for (let round = 0; round < 5; round++) {
+      await writing.rows('BEGIN IMMEDIATE')
+      await writing.rows("INSERT INTO log (who, body) VALUES ('a', randomblob(100))")
+      await writing.rows("UPDATE meta SET value = (SELECT max(id) FROM log) WHERE key = 'last'")
+      await writing.rows('SAVEPOINT s')
+      await writing.rows(numbers(40, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(700) FROM numbers'))
+      await writing.rows('ROLLBACK TO s')
+      await writing.rows(numbers(3, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(700) FROM numbers'))
+      await writing.rows('COMMIT')
+    }
+    await requireSame(lab, leader, replica)
+    await reader.stop()
+  },
+)
 
 labTest('many writers that open and close the database all the time', async (lab) => {
   const { db, leader, replica } = await startPair(lab, { shape: { pageSize: 1024 } })
   const writer = new Writer(lab, 'python', { path: db, name: 'p', seed: 9 })
   for (let i = 0; i < 15; i++) {
-    await lab.exec(db, 'BEGIN IMMEDIATE', `INSERT INTO mixed (grp, body) VALUES (${i}, randomblob(5000))`, 'COMMIT')
+    await lab.exec(
+      db,
+      'BEGIN IMMEDIATE',
+      `INSERT INTO mixed (grp, body) VALUES (${i}, randomblob(5000))`,
+      'COMMIT',
+    )
   }
   await writer.stop()
   await requireSame(lab, leader, replica)

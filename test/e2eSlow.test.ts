@@ -11,12 +11,21 @@ labTest('a replica stopped under load delays neither the leader nor the other re
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 1000 })
   const leader = await lab.leader(db, { flags: ['--history', '4MiB', '--max-buffered', '1MiB'] })
-  const [level, slow] = [await lab.replica(lab.path('a.db'), leader), await lab.replica(lab.path('b.db'), leader)]
+  const [level, slow] = [
+    await lab.replica(lab.path('a.db'), leader),
+    await lab.replica(lab.path('b.db'), leader),
+  ]
   await level.ready()
   await slow.ready()
   const writing = lab.modernSql(db)
   const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 81 })
-  const change = () => writing.rows(numbers(400, 'UPDATE mixed SET body = randomblob(2000) WHERE id IN (SELECT abs(random()) % 1000 FROM numbers)'))
+  const change = () =>
+    writing.rows(
+      numbers(
+        400,
+        'UPDATE mixed SET body = randomblob(2000) WHERE id IN (SELECT abs(random()) % 1000 FROM numbers)',
+      ),
+    )
   for (let i = 0; i < 10; i++) await change()
   await requireCatchUp()
   const rssBefore = leader.rssBytes
@@ -44,21 +53,24 @@ labTest('a replica stopped under load delays neither the leader nor the other re
   }
 })
 
-labTest('a transaction of many chunks while the only replica stands still is captured and checkpointed', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  const flags = ['--history', '2MiB', '--batch', '64KiB', '--max-buffered', '256KiB']
-  const leader = await lab.leader(db, { flags })
-  const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
-  const writing = lab.modernSql(db)
-  const { txid } = await leader.status()
-  replica.kill('SIGSTOP')
-  await writing.rows(numbers(8000, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(3000) FROM numbers'))
-  await writing.rows('DELETE FROM mixed WHERE id % 2')
-  await until('the leader captured both', async () => (await leader.status()).txid === txid + 2)
-  replica.kill('SIGCONT')
-  await requireSame(lab, leader, replica)
-})
+labTest(
+  'a transaction of many chunks while the only replica stands still is captured and checkpointed',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    const flags = ['--history', '2MiB', '--batch', '64KiB', '--max-buffered', '256KiB']
+    const leader = await lab.leader(db, { flags })
+    const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
+    const writing = lab.modernSql(db)
+    const { txid } = await leader.status()
+    replica.kill('SIGSTOP')
+    await writing.rows(numbers(8000, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(3000) FROM numbers'))
+    await writing.rows('DELETE FROM mixed WHERE id % 2')
+    await until('the leader captured both', async () => (await leader.status()).txid === txid + 2)
+    replica.kill('SIGCONT')
+    await requireSame(lab, leader, replica)
+  },
+)
 
 labTest('a replica that stands still during its first copy, and one that comes and goes', async (lab) => {
   const db = lab.path('leader.db')

@@ -42,8 +42,14 @@ labTest('long snapshots on both sides outlive checkpoints and stop none for good
   await requireSame(lab, leader, replica)
 })
 
-async function waitForGrowth(replica: { metric(name: string): Promise<number> }, from: number): Promise<void> {
-  await until('the copy was checkpointed meanwhile', async () => (await replica.metric('walcast_checkpoints_total')) > from)
+async function waitForGrowth(
+  replica: { metric(name: string): Promise<number> },
+  from: number,
+): Promise<void> {
+  await until(
+    'the copy was checkpointed meanwhile',
+    async () => (await replica.metric('walcast_checkpoints_total')) > from,
+  )
 }
 
 labTest('connections opened before the first batch see every later state without reopening', async (lab) => {
@@ -59,12 +65,15 @@ labTest('connections opened before the first batch see every later state without
   const steps: (() => Promise<unknown>)[] = [
     async () => {},
     async () => until('TRUNCATE of the copy', () => replica.walBytes === 0),
-    async () => writing.rows(numbers(2000, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(1000) FROM numbers')),
+    async () =>
+      writing.rows(numbers(2000, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(1000) FROM numbers')),
     async () => until('TRUNCATE of the copy', () => replica.walBytes === 0),
     async () => writing.rows('VACUUM'),
     async () => {
       await replica.stop()
-      await writing.rows(numbers(2000, 'UPDATE mixed SET body = randomblob(900) WHERE id IN (SELECT n FROM numbers)'))
+      await writing.rows(
+        numbers(2000, 'UPDATE mixed SET body = randomblob(900) WHERE id IN (SELECT n FROM numbers)'),
+      )
       await writing.rows("INSERT INTO log (who, body) VALUES ('resync', NULL)")
       await writing.rows("UPDATE meta SET value = (SELECT max(id) FROM log) WHERE key = 'last'")
       replica = await lab.restart(replica)
@@ -81,7 +90,10 @@ labTest('connections opened before the first batch see every later state without
     await waitLevel(leader, replica)
     const expected = await writing.rows(LOOK)
     for (const session of sessions) {
-      await until(`step ${i} is seen`, async () => JSON.stringify(await session.rows(LOOK)) === JSON.stringify(expected))
+      await until(
+        `step ${i} is seen`,
+        async () => JSON.stringify(await session.rows(LOOK)) === JSON.stringify(expected),
+      )
     }
     assert.equal(statSync(replica.db).ino, inode, 'the file is the same one')
   }

@@ -15,7 +15,10 @@ import { makeDatabase, numbers, Reader, Writer } from './support/workload.ts'
 const QUICK = ['--reconnect-max', '100ms']
 const REFUSED = 'walcast_refused_messages_total'
 
-async function startBehind(lab: Lab, proxyOf: (leader: TestNode) => Promise<{ address: string; close(): Promise<void> }>) {
+async function startBehind(
+  lab: Lab,
+  proxyOf: (leader: TestNode) => Promise<{ address: string; close(): Promise<void> }>,
+) {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 400 })
   const leader = await lab.leader(db)
@@ -60,7 +63,10 @@ labTest('one bit flipped in a frame on the wire is refused, counted and never se
     }
     await writing.rows('UPDATE mixed SET body = randomblob(2000) WHERE id < 50')
     await until('a bit was flipped', () => flipped)
-    await until('it was counted', async () => (await replica.metric(REFUSED, 'MESSAGE_CHECKSUM')) === round + 1)
+    await until(
+      'it was counted',
+      async () => (await replica.metric(REFUSED, 'MESSAGE_CHECKSUM')) === round + 1,
+    )
     await requireSame(lab, leader, replica)
   }
   assert.equal(await replica.metric('walcast_syncs_total'), 1, 'history was enough to go on')
@@ -128,30 +134,40 @@ labTest('a first copy and a stream over a slow, jumpy network', async (lab) => {
 })
 
 for (const what of ['state checksum', 'page image', 'size'] as const) {
-  labTest(`a wrong ${what} in a message with a right checksum of its own is not made visible`, async (lab) => {
-    const { db, leader, replica, proxy } = await startMiddle(lab)
-    const reader = new Reader(lab, { path: replica.db })
-    const writing = lab.sql(db)
-    let changed = 0
-    const wanted = 3
-    proxy.change = (message, bytes) => {
-      if (message.type !== 'batch' || changed === wanted) return bytes
-      changed++
-      return altered('batch', ...wrong(message.body, message.payload, what))
-    }
-    for (let i = 0; changed < wanted; i++) {
-      assert.ok(i < 200)
-      await writing.rows('UPDATE mixed SET body = randomblob(1000) WHERE id < 20')
-      await waitLevel(leader, replica)
-    }
-    await until('each was counted', async () => (await replica.metric(REFUSED, 'STATE_MISMATCH')) === wanted)
-    await requireSame(lab, leader, replica)
-    assert.equal(await replica.metric('walcast_syncs_total'), 1 + wanted, 'and resynced')
-    await reader.stop()
-  })
+  labTest(
+    `a wrong ${what} in a message with a right checksum of its own is not made visible`,
+    async (lab) => {
+      const { db, leader, replica, proxy } = await startMiddle(lab)
+      const reader = new Reader(lab, { path: replica.db })
+      const writing = lab.sql(db)
+      let changed = 0
+      const wanted = 3
+      proxy.change = (message, bytes) => {
+        if (message.type !== 'batch' || changed === wanted) return bytes
+        changed++
+        return altered('batch', ...wrong(message.body, message.payload, what))
+      }
+      for (let i = 0; changed < wanted; i++) {
+        assert.ok(i < 200)
+        await writing.rows('UPDATE mixed SET body = randomblob(1000) WHERE id < 20')
+        await waitLevel(leader, replica)
+      }
+      await until(
+        'each was counted',
+        async () => (await replica.metric(REFUSED, 'STATE_MISMATCH')) === wanted,
+      )
+      await requireSame(lab, leader, replica)
+      assert.equal(await replica.metric('walcast_syncs_total'), 1 + wanted, 'and resynced')
+      await reader.stop()
+    },
+  )
 }
 
-function wrong(body: Body<'batch'>, payload: Buffer, what: 'state checksum' | 'page image' | 'size'): [Body<'batch'>, Buffer] {
+function wrong(
+  body: Body<'batch'>,
+  payload: Buffer,
+  what: 'state checksum' | 'page image' | 'size',
+): [Body<'batch'>, Buffer] {
   if (what === 'size') return [{ ...body, dbPages: body.dbPages + 1 }, payload]
   if (what === 'page image') {
     const copy = Buffer.from(payload)
@@ -192,7 +208,10 @@ labTest('strangers that send garbage to the leader are cut off and counted', asy
   const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
   const random = randomOf(99)
   const sent: [string, (client: RawClient) => void][] = [
-    ['garbage', (client) => client.send(Buffer.from(Array.from({ length: 300 }, () => Math.floor(random() * 256))))],
+    [
+      'garbage',
+      (client) => client.send(Buffer.from(Array.from({ length: 300 }, () => Math.floor(random() * 256)))),
+    ],
     ['nothing', (client) => client.send(Buffer.alloc(0))],
     ['a header only', (client) => client.send(encode('hello', HELLO).subarray(0, 24))],
     ['a text message', (client) => client.send('hello')],
@@ -203,7 +222,10 @@ labTest('strangers that send garbage to the leader are cut off and counted', asy
     ['another page size', (client) => client.hello({ pageSize: 512, pages: 3 })],
     ['the name of the leader', (client) => client.hello({ node: 'the-leader' })],
     ['a second hello', (client) => (client.hello(), client.hello())],
-    ['have without being asked', (client) => client.send(encode('have', { db: 'main', firstPage: 1, sums: 0, last: true }))],
+    [
+      'have without being asked',
+      (client) => client.send(encode('have', { db: 'main', firstPage: 1, sums: 0, last: true })),
+    ],
     ['what only a leader sends', (client) => client.send(encode('synced', SYNCED, 0))],
     ['page 0', (client) => client.send(pageZero())],
     ['a message over the limit', (client) => client.send(Buffer.alloc(MAX_MESSAGE_BYTES + 1))],
@@ -263,7 +285,10 @@ labTest('a leader that sends too much or frames ill is refused, counted, and tri
     const expected = (counts.get(key) ?? 0) + 1
     counts.set(key, expected)
     await lab.exec(db, "INSERT INTO log (who) VALUES ('x')")
-    await until(`${frame.toString('hex')} is counted`, async () => (await replica.metric(REFUSED, key)) === expected)
+    await until(
+      `${frame.toString('hex')} is counted`,
+      async () => (await replica.metric(REFUSED, key)) === expected,
+    )
   }
   await requireSame(lab, leader, replica)
 })

@@ -350,7 +350,7 @@ export class Leader {
       frames,
       position: () => this.#position(),
       look: () => void this.#look(this.#options.clock.nowMs()),
-      send: (message) => session.sendAndDrain(message),
+      send: (message, onTaken) => session.sendAndDrain(message, onTaken),
       finish: (message) => session.finishSync(message),
     })
   }

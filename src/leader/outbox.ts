@@ -51,16 +51,20 @@ export class Outbox {
     return this.#host.nowMs() - this.#lastProgressMs < PROGRESS_MS
   }
 
-  write(message: Buffer): void {
+  /** `onTaken` is called when the network has taken the message, which may be used again then. */
+  write(message: Buffer, onTaken: () => void = () => {}): void {
     if (!this.isOpen) return
     this.#host.onSent(message.length)
-    this.#socket.send(message, { binary: true, compress: false }, () => this.#onWritten())
+    this.#socket.send(message, { binary: true, compress: false }, () => {
+      onTaken()
+      this.#onWritten()
+    })
     this.#watch()
   }
 
   /** Writes and waits until there is room again. Throws STOPPING when the connection is closed. */
-  async writeAndWait(message: Buffer): Promise<void> {
-    this.write(message)
+  async writeAndWait(message: Buffer, onTaken: () => void): Promise<void> {
+    this.write(message, onTaken)
     while (!this.hasRoom && this.isOpen) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     if (!this.isOpen) throw new WalcastError('STOPPING')
   }

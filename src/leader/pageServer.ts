@@ -7,7 +7,7 @@
  */
 import { readSync } from 'node:fs'
 import { encode, pagesPayloadBytes } from '../../proto/codec.ts'
-import { MAX_PAGES } from '../../proto/limits.ts'
+import { HEADER_BYTES, MAX_BODY_BYTES, MAX_PAGES } from '../../proto/limits.ts'
 import { WalcastError } from '../errors.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import type { FrameMap } from '../sqlite/frameMap.ts'
@@ -30,8 +30,8 @@ export interface PageServerHost {
   }
   /** Captures what is published, before pages that would not verify are tried again. */
   look(): void
-  /** Sends, and waits until the connection takes more. Throws when it is closed. */
-  send(message: Buffer): Promise<void>
+  /** Sends, and waits until the connection takes more; `onTaken` is called when the message may be used again. Throws when it is closed. */
+  send(message: Buffer, onTaken: () => void): Promise<void>
   /** Sends the last message and lets the batches after this position follow, before anything else is captured. */
   finish(message: Buffer): void
 }
@@ -39,15 +39,28 @@ export interface PageServerHost {
 /** Pages left that are sent as the last message, read at one position. */
 const FINAL_BYTES = 1024 * 1024
 const MESSAGE_BYTES = 1024 * 1024
+/** Room for a message with page numbers and body. */
+const MESSAGE_BUFFER_BYTES = MESSAGE_BYTES + 4 * MAX_PAGES + HEADER_BYTES + MAX_BODY_BYTES
 const RETRY_MS = 2
 /** Rounds without one page that verifies, after which the leader's own file is suspected. */
 const MAX_FRUITLESS_ROUNDS = 2000
+
+interface ReadPages {
+  readonly pages: readonly number[]
+  /** Their images as the file has them, one after another. */
+  readonly images: Buffer
+}
 
 export class PageServer {
   readonly #host: PageServerHost
   readonly #wanted: PageSet
   #pass = 0
   #fruitlessRounds = 0
+  /** One is read into while the other is sent from. */
+  readonly #images = [Buffer.allocUnsafeSlow(MESSAGE_BYTES), Buffer.allocUnsafeSlow(MESSAGE_BYTES)] as const
+  #spare: 0 | 1 = 0
+  /** Message buffers that the network has taken: large ones are costly to allocate. */
+  readonly #messages: Buffer[] = []
   sentPages = 0
 
   constructor(host: PageServerHost) {
@@ -94,24 +107,31 @@ export class PageServer {
     this.#host.look()
   }
 
+  /** The next images are read while the ones before are sent. */
   async #sendPass(): Promise<void> {
-    const { pageSize } = this.#host.files
-    const perMessage = Math.min(MAX_PAGES, MESSAGE_BYTES / pageSize)
     this.#pass++
-    let cursor = 1
+    let reading = this.#readNext(1)
     for (;;) {
-      const pages = this.#wanted.take(cursor, perMessage)
-      if (pages.length === 0) return
-      cursor = pages[pages.length - 1] + 1
-      await this.#sendPages(pages)
+      const read = await reading
+      if (read.pages.length === 0) return
+      reading = this.#readNext(read.pages[read.pages.length - 1] + 1)
+      reading.catch(() => {})
+      await this.#sendPages(read)
     }
   }
 
-  async #sendPages(pages: readonly number[]): Promise<void> {
+  async #readNext(from: number): Promise<ReadPages> {
+    const { pageSize } = this.#host.files
+    const pages = this.#wanted.take(from, Math.min(MAX_PAGES, MESSAGE_BYTES / pageSize))
+    this.#spare = this.#spare === 0 ? 1 : 0
+    const images = this.#images[this.#spare].subarray(0, pages.length * pageSize)
+    await this.#readImages(pages, images)
+    return { pages, images }
+  }
+
+  async #sendPages({ pages, images }: ReadPages): Promise<void> {
     const { db, files, sums } = this.#host
     const { pageSize } = files
-    const images = Buffer.allocUnsafeSlow(pages.length * pageSize)
-    await this.#readImages(pages, images)
     const good: number[] = []
     for (let i = 0; i < pages.length; i++) {
       const page = pages[i]
@@ -132,10 +152,15 @@ export class PageServer {
       remaining: this.#wanted.size,
       dbPages: sums.pages,
     }
-    const message = encode('pages', body, pagesPayloadBytes(good.length, pageSize), (payload) =>
-      fillPages(payload, good, pages, images, pageSize),
+    const buffer = this.#messages.pop() ?? Buffer.allocUnsafeSlow(MESSAGE_BUFFER_BYTES)
+    const message = encode(
+      'pages',
+      body,
+      pagesPayloadBytes(good.length, pageSize),
+      (payload) => fillPages(payload, good, pages, images, pageSize),
+      (bytes) => buffer.subarray(0, bytes),
     )
-    await this.#host.send(message)
+    await this.#host.send(message, () => this.#messages.push(buffer))
   }
 
   /** Reads runs of neighbouring pages in one go. */

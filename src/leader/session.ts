@@ -123,8 +123,8 @@ export class Session {
   }
 
   /** Sends and waits until the socket has room again. */
-  sendAndDrain(message: Buffer): Promise<void> {
-    return this.#outbox.writeAndWait(message)
+  sendAndDrain(message: Buffer, onTaken: () => void): Promise<void> {
+    return this.#outbox.writeAndWait(message, onTaken)
   }
 
   /** Sends the last page images; the batches captured from now on follow. */

@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fstatSync, fsync, ftruncateSync, openSync, unlinkSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { pagesPayloadBytes, payloadPageNumber } from '../../proto/codec.ts'
+import { payloadPage, payloadPageNumber } from '../../proto/codec.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
@@ -12,6 +12,11 @@ import { FrameMap } from '../sqlite/frameMap.ts'
 import { scanPages } from '../sqlite/pageScan.ts'
 import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
 import { requireState } from './applier.ts'
+
+interface PagesMessage {
+  readonly pages: number
+  readonly pageSize: number
+}
 
 const fsyncAsync = promisify(fsync)
 
@@ -21,7 +26,8 @@ export class FirstCopy {
   readonly #ops: FileOps
   readonly #pageSize: number
   readonly sums: PageSums
-  #bytes = 0
+  #writing: Promise<void> = Promise.resolve()
+  #isBroken = false
 
   private constructor(path: string, fd: number, ops: FileOps, pageSize: number, sums: PageSums) {
     this.#path = path
@@ -39,36 +45,44 @@ export class FirstCopy {
     return new FirstCopy(path, fd, ops, pageSize, sums)
   }
 
-  /** Bytes received in this run. */
-  get receivedBytes(): number {
-    return this.#bytes
+  /** A write failed: what the sums say is no longer what the file holds. */
+  get isBroken(): boolean {
+    return this.#isBroken
   }
 
-  /** Writes page images; neighbours in one go. Throws DISK_FULL or WRITE_FAILED. */
-  addPages(message: { readonly pages: number; readonly pageSize: number }, payload: Buffer): void {
+  /** Takes page images. They are written while the next are received; throws DISK_FULL or WRITE_FAILED of the ones before. */
+  async addPages(message: PagesMessage, payload: Buffer): Promise<void> {
     const { pages, pageSize } = message
     if (pageSize !== this.#pageSize)
       throw new WalcastError('WRONG_PAGE_SIZE', { mine: this.#pageSize, theirs: pageSize })
+    for (let i = 0; i < pages; i++) {
+      const page = payloadPageNumber(payload, i)
+      this.sums.set(page, pageSum(page, payloadPage(payload, i, pages, pageSize)))
+    }
+    this.sums.settle()
+    await this.#writing
+    this.#writing = this.#write(message, payload)
+    this.#writing.catch(() => {
+      this.#isBroken = true
+    })
+  }
+
+  /** Writes neighbouring pages in one go. */
+  async #write({ pages, pageSize }: PagesMessage, payload: Buffer): Promise<void> {
     for (let i = 0; i < pages; ) {
       const first = payloadPageNumber(payload, i)
       let end = i + 1
       while (end < pages && payloadPageNumber(payload, end) === first + (end - i)) end++
       const images = payload.subarray(4 * pages + i * pageSize, 4 * pages + end * pageSize)
-      this.#ops.write('copy.write', this.#fd, images, (first - 1) * pageSize, this.#path)
-      for (let k = i; k < end; k++)
-        this.sums.set(
-          first + k - i,
-          pageSum(first + k - i, images.subarray((k - i) * pageSize, (k - i + 1) * pageSize)),
-        )
+      await this.#ops.writeAside('copy.write', this.#fd, images, (first - 1) * pageSize, this.#path)
       i = end
     }
-    this.#bytes += pagesPayloadBytes(pages, pageSize)
-    this.sums.settle()
   }
 
   /** Takes the last pages, verifies the whole and publishes it as `databasePath`. Throws STATE_MISMATCH and keeps the side file then. */
   async finish(synced: Body<'synced'>, payload: Buffer, databasePath: string): Promise<void> {
-    this.addPages(synced, payload)
+    await this.addPages(synced, payload)
+    await this.#writing
     this.sums.resize(synced.dbPages)
     this.sums.settle()
     requireState(this.sums, 1, synced.checksum, 'the first copy')
@@ -78,13 +92,15 @@ export class FirstCopy {
     this.#ops.publish(this.#path, databasePath)
   }
 
-  close(): void {
+  /** Ends this attempt; the side file stays for the next. */
+  async close(): Promise<void> {
+    await this.#writing.catch(() => {})
     closeSync(this.#fd)
   }
 
   /** Removes the side file, so that the next copy begins with nothing. */
-  abandon(): void {
-    closeSync(this.#fd)
+  async abandon(): Promise<void> {
+    await this.close()
     unlinkSync(this.#path)
   }
 }

@@ -8,7 +8,7 @@
 import { existsSync } from 'node:fs'
 import { MAX_SUMS } from '../../proto/limits.ts'
 import type { Body, Message } from '../../proto/messages.ts'
-import { type ErrorCode, isErrorCode, WalcastError } from '../errors.ts'
+import { type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { makeFolder } from '../fileOps.ts'
 import { headerPageSize, inspectDatabase, requireSafeHost } from '../sqlite/databaseFiles.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
@@ -49,6 +49,7 @@ export class Replica {
   #positions!: PositionLog
   #copy: Copy | undefined
   #firstCopy: FirstCopy | undefined
+  #firstCopyEnded: Promise<void> = Promise.resolve()
   #state: ReplicaState = 'connecting'
   #leader = { node: '', pages: 0, pageSize: 0 }
   #sync = { remaining: 0, total: 0 }
@@ -125,7 +126,7 @@ export class Replica {
     clearInterval(this.#pingTimer)
     clearInterval(this.#idleTimer)
     this.#subscription.stop()
-    this.#firstCopy?.close()
+    await this.#firstCopy?.close()
     this.#firstCopy = undefined
     await this.#copy?.close()
     this.#positions.close(true)
@@ -256,8 +257,11 @@ export class Replica {
     this.#sync = { remaining: this.#leader.pages, total: this.#leader.pages }
     log.info({ reason, pages: this.#leader.pages }, 'comparing pages with the leader')
     this.#copy?.applier.discard()
-    if (!this.#copy)
+    if (!this.#copy) {
+      if (this.#firstCopy?.isBroken) await this.#endFirstCopy((copy) => copy.close())
+      await this.#firstCopyEnded
       this.#firstCopy ??= await FirstCopy.open(`${stateFolder}/incoming.db`, this.#leader.pageSize, ops)
+    }
     const sums: PageSums | undefined = this.#copy?.applier.sums ?? this.#firstCopy?.sums
     const pages = sums?.pages ?? 0
     for (let first = 1; first <= Math.max(1, pages); first += MAX_SUMS) {
@@ -271,11 +275,11 @@ export class Replica {
     }
   }
 
-  #onPages(pages: Body<'pages'>, payload: Buffer): void {
+  #onPages(pages: Body<'pages'>, payload: Buffer): void | Promise<void> {
     this.#expect('syncing', 'pages')
     this.#sync = { remaining: pages.remaining, total: Math.max(pages.dbPages, this.#sync.total) }
-    if (this.#copy) this.#copy.applier.addPages(pages, payload)
-    else this.#firstCopy?.addPages(pages, payload)
+    if (!this.#copy) return this.#firstCopy?.addPages(pages, payload)
+    this.#copy.applier.addPages(pages, payload)
   }
 
   async #onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
@@ -392,8 +396,21 @@ export class Replica {
   /** A state that does not verify is never resumed from: the pages are compared next time. */
   #onMismatch(): void {
     this.#distrusted = true
-    this.#firstCopy?.abandon()
+    void this.#endFirstCopy((copy) => copy.abandon())
+  }
+
+  /** The next first copy begins when this one has let its file go. */
+  #endFirstCopy(end: (copy: FirstCopy) => Promise<void>): Promise<void> {
+    const copy = this.#firstCopy
     this.#firstCopy = undefined
+    if (copy)
+      this.#firstCopyEnded = end(copy).catch((error) =>
+        this.#options.log.warn(
+          { error: messageOf(error) },
+          'the side file of a first copy could not be put away',
+        ),
+      )
+    return this.#firstCopyEnded
   }
 }
 

@@ -49,7 +49,8 @@ export async function hostileRun(
     child.expectEnd()
     child.write('stop')
     const { text } = await child.line((line) => line.includes('counts'))
-    if (child === checkpointers[0]) assert.match(text, /TRUNCATE whole/, 'the hostile checkpointer did empty the WAL')
+    if (child === checkpointers[0])
+      assert.match(text, /TRUNCATE whole/, 'the hostile checkpointer did empty the WAL')
     await child.ended
   }
   await requireSame(lab, leader, replica)

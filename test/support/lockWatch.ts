@@ -1,5 +1,6 @@
 /** Watches /proc/locks (proc(5)) for the locks that a node must never lose. */
 import { readFileSync, statSync } from 'node:fs'
+import type { Lab } from './lab.ts'
 
 interface Lock {
   readonly pid: number
@@ -42,7 +43,9 @@ export function holdsWriteLock(path: string, pid: number): boolean {
 }
 
 export function holdsReadLock(path: string, pid: number): boolean {
-  return locksOn(`${path}-shm`).some((lock) => lock.pid === pid && READ_LOCKS.some((byte) => covers(lock, byte)))
+  return locksOn(`${path}-shm`).some(
+    (lock) => lock.pid === pid && READ_LOCKS.some((byte) => covers(lock, byte)),
+  )
 }
 
 /** The lock that every open connection in WAL mode keeps on the database file itself. */
@@ -58,7 +61,7 @@ export interface LockWatch {
 }
 
 /** Looks every few milliseconds whether `holds` until `stop` is called. */
-export function watchLock(holds: () => boolean): { stop(): LockWatch } {
+export function watchLock(lab: Lab, holds: () => boolean): { stop(): LockWatch } {
   let looks = 0
   let absent = 0
   let longestAbsentMs = 0
@@ -75,6 +78,7 @@ export function watchLock(holds: () => boolean): { stop(): LockWatch } {
     longestAbsentMs = Math.max(longestAbsentMs, nowMs - sinceMs)
   }
   const timer = setInterval(look, 3)
+  lab.atEnd(() => clearInterval(timer))
   return {
     stop() {
       clearInterval(timer)

@@ -1,5 +1,5 @@
 /** A TCP proxy on loopback between a replica and its leader that can cut, delay, hold and change bytes. */
-import { createServer, connect, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { freePort } from './ports.ts'
 
 /** `toReplica` bytes come from the leader. Gives the bytes to pass on, or undefined to cut the connection. */

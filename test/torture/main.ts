@@ -38,11 +38,16 @@ async function round(seed: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   try {
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`the round took over ${ROUND_TIMEOUT_MS} ms`)), ROUND_TIMEOUT_MS)
+      timer = setTimeout(
+        () => reject(new Error(`the round took over ${ROUND_TIMEOUT_MS} ms`)),
+        ROUND_TIMEOUT_MS,
+      )
     })
     const told = await Promise.race([runRound(lab, randomOf(seed)), late])
     lab.requireAlive()
-    process.stdout.write(`seed ${seed} ok in ${((performance.now() - startMs) / 1000).toFixed(1)} s: ${told}\n`)
+    process.stdout.write(
+      `seed ${seed} ok in ${((performance.now() - startMs) / 1000).toFixed(1)} s: ${told}\n`,
+    )
   } catch (error) {
     process.stdout.write(`seed ${seed} FAILED: ${error instanceof Error ? error.stack : String(error)}\n`)
     process.stdout.write(`${lab.tails().join('\n')}\n`)

@@ -42,14 +42,26 @@ export async function runRound(lab: Lab, random: Random): Promise<string> {
   const pageSize = pick(random, [512, 1024, 4096, 4096, 8192, 65536])
   const db = lab.path('leader.db')
   const journalMode = pick(random, ['wal', 'delete'] as const)
-  await makeDatabase(lab, db, { pageSize, journalMode, autoVacuum: pick(random, ['none', 'full', 'incremental']), rows: 300 })
+  await makeDatabase(lab, db, {
+    pageSize,
+    journalMode,
+    autoVacuum: pick(random, ['none', 'full', 'incremental']),
+    rows: 300,
+  })
   const leader = await lab.leader(db, { flags: leaderFlags(random) })
   const proxy = await TcpProxy.start(leader.options.port)
   lab.atEnd(() => proxy.close())
   const replicas: TestNode[] = []
   for (let i = 0; i < REPLICAS; i++) {
     const address = i === 0 ? proxy.address : leader.address
-    const flags = ['--reconnect-max', '200ms', '--replica-wal', pick(random, ['32KiB', '256KiB', '4MiB']), '--idle', pick(random, ['50ms', '1s'])]
+    const flags = [
+      '--reconnect-max',
+      '200ms',
+      '--replica-wal',
+      pick(random, ['32KiB', '256KiB', '4MiB']),
+      '--idle',
+      pick(random, ['50ms', '1s']),
+    ]
     replicas.push(await (await lab.replica(lab.path(`replica${i}.db`), address, { flags })).ready())
   }
   const world: World = { lab, random, db, proxy, leader, replicas, writers: [], told: new Map() }
@@ -58,7 +70,12 @@ export async function runRound(lab: Lab, random: Random): Promise<string> {
     new Reader(lab, { path: replica.db, seed: i + 9, reopen: 0.3, mmap: i === 0 }),
   ])
   const checkpointers = [db, ...replicas.map((replica) => replica.db)].map((path) =>
-    lab.program('checkpointer', { path, timeoutMs: pick(random, [0, 1, 5]), pauseMs: pick(random, [1, 3, 20]), modes: MODES }),
+    lab.program('checkpointer', {
+      path,
+      timeoutMs: pick(random, [0, 1, 5]),
+      pauseMs: pick(random, [1, 3, 20]),
+      modes: MODES,
+    }),
   )
   for (let i = 0; i < 3; i++) world.writers.push(newWriter(world, i))
 
@@ -113,14 +130,20 @@ const FAULT_LIST: readonly (readonly [string, number, Fault])[] = [
   ['replica written to while down', 1, async (world) => restartReplica(world, 'SIGKILL', stray)],
   ['replica dead in a step', 3, dieInStep],
   ['writer killed', 2, killWriter],
-  ['replica frozen', 1, async ({ replicas, random }) => freeze(pick(random, replicas), 300 + random() * 1500)],
+  [
+    'replica frozen',
+    1,
+    async ({ replicas, random }) => freeze(pick(random, replicas), 300 + random() * 1500),
+  ],
   ['leader frozen', 1, async ({ leader, random }) => freeze(leader, 300 + random() * 1000)],
   ['connection cut', 2, async ({ proxy }) => proxy.cutAll()],
   ['bit flipped', 2, flipOnWire],
   ['VACUUM', 1, vacuum],
   ['large transaction', 1, large],
 ]
-const WEIGHTED = FAULT_LIST.flatMap(([name, weight, fault]) => Array<readonly [string, Fault]>(weight).fill([name, fault]))
+const WEIGHTED = FAULT_LIST.flatMap(([name, weight, fault]) =>
+  Array<readonly [string, Fault]>(weight).fill([name, fault]),
+)
 
 async function restartLeader(world: World, signal: NodeJS.Signals): Promise<void> {
   const { txid } = await world.leader.status()
@@ -131,7 +154,11 @@ async function restartLeader(world: World, signal: NodeJS.Signals): Promise<void
   assert.ok(now >= txid, `txid went back from ${txid} to ${now}`)
 }
 
-async function restartReplica(world: World, signal: NodeJS.Signals, meanwhile?: (path: string, world: World) => Promise<void>): Promise<void> {
+async function restartReplica(
+  world: World,
+  signal: NodeJS.Signals,
+  meanwhile?: (path: string, world: World) => Promise<void>,
+): Promise<void> {
   const i = Math.floor(world.random() * world.replicas.length)
   await world.replicas[i].stop(signal)
   await meanwhile?.(world.replicas[i].db, world)
@@ -152,7 +179,11 @@ async function dieInStep(world: World): Promise<void> {
   const { db, leader = '', flags = [] } = world.replicas[i].options
   await world.replicas[i].stop('SIGTERM')
   const args = nodeArguments('replica', { db, leader, flags, port: await freePort() })
-  const child = lab.program('replicaAt', { args, op: pick(random, OPS), count: 1 + Math.floor(random() * 30) })
+  const child = lab.program('replicaAt', {
+    args,
+    op: pick(random, OPS),
+    count: 1 + Math.floor(random() * 30),
+  })
   child.expectEnd()
   await Promise.race([child.ended, delay(5000)])
   if (!child.end) await child.stop('SIGKILL')
@@ -192,6 +223,8 @@ async function vacuum({ lab, db }: World): Promise<void> {
 async function large({ lab, db, random }: World): Promise<void> {
   const session = pick(random, [lab.modernSql, lab.sql]).call(lab, db)
   await session.attempt('PRAGMA cache_size=10')
-  await session.attempt(numbers(3000, 'INSERT INTO mixed (grp, body) SELECT n % 500, randomblob(2000) FROM numbers'))
+  await session.attempt(
+    numbers(3000, 'INSERT INTO mixed (grp, body) SELECT n % 500, randomblob(2000) FROM numbers'),
+  )
   await session.close()
 }

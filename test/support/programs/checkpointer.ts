@@ -16,7 +16,11 @@ let done = 0
 for (let i = 0; !sign.stopped; i++) {
   const mode = modes[i % modes.length]
   try {
-    const [row] = db.pragma(`wal_checkpoint(${mode})`) as { busy: number; log: number; checkpointed: number }[]
+    const [row] = db.pragma(`wal_checkpoint(${mode})`) as {
+      busy: number
+      log: number
+      checkpointed: number
+    }[]
     const whole = row.busy === 0 && row.log === row.checkpointed
     const key = `${mode} ${whole ? 'whole' : 'part'}`
     counts[key] = (counts[key] ?? 0) + 1

@@ -24,7 +24,13 @@ const ops = createFileOps((step) => {
   if (count !== undefined && ++seen === count) process.kill(process.pid, 'SIGKILL')
 })
 const log = createLog(process.env)
-const node = await startReplica({ options: nodeOptions('replica', args.slice(1), {}), secret: undefined, log, version: 'test', ops })
+const node = await startReplica({
+  options: nodeOptions('replica', args.slice(1), {}),
+  secret: undefined,
+  log,
+  version: 'test',
+  ops,
+})
 log.info('running')
 void node.failed.then(async (error) => {
   process.stderr.write(`${error.line}\n`)

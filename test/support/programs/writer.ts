@@ -1,6 +1,6 @@
 /** The same as py/writer.py with the SQLite of better-sqlite3. */
 import { randomFillSync } from 'node:crypto'
-import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { randomOf } from '../until.ts'
 import { optionsOf, say, stopSign } from './options.ts'
@@ -50,7 +50,11 @@ function remove(): void {
 
 function update(): void {
   const low = whole(0, 500)
-  db.prepare('UPDATE mixed SET body = ?, grp = (grp + 7) % 500 WHERE grp BETWEEN ? AND ?').run(blob(pageSize), low, low + 10)
+  db.prepare('UPDATE mixed SET body = ?, grp = (grp + 7) % 500 WHERE grp BETWEEN ? AND ?').run(
+    blob(pageSize),
+    low,
+    low + 10,
+  )
 }
 
 function table(): void {
