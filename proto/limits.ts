@@ -3,6 +3,8 @@
 /** Versions this code speaks, newest first. Offered as WebSocket subprotocols `walcast.N`. */
 export const PROTOCOL_VERSIONS = [1] as const
 export const SUBPROTOCOL_PREFIX = 'walcast.'
+/** Where a leader takes WebSocket upgrades. */
+export const STREAM_PATH = '/_walcast/stream'
 
 export const HEADER_BYTES = 24
 /** Bytes of the msgpack body of any message. */

@@ -49,7 +49,7 @@ export const CATALOGUE = {
   WRONG_ROLE: entry(
     500,
     '{path} belongs to a {role}',
-    'start it with "walcast {role}", or give --db another path',
+    'start it with the command of that role, or give --db another path',
   ),
   NODE_FILE_BROKEN: entry(
     500,
@@ -149,6 +149,21 @@ export const CATALOGUE = {
     'set the same WALCAST_SECRET (or WALCAST_SECRET_FILE) on both nodes',
   ),
   SELF_LEADER: entry(409, 'this node is pointed at itself', 'give --leader the address of another node'),
+  STALE_LEADER: entry(
+    409,
+    'the leader is in epoch {theirs}, this copy in epoch {mine} already',
+    'point --leader at the present leader; a leader whose node folder was restored must not lead',
+  ),
+  CLOCKS_DIFFER: entry(
+    401,
+    'the leader refused this token: {detail}',
+    "this node signs again by the leader's clock; set the clocks of both machines if it does not end",
+  ),
+  FOREIGN_PAGE: entry(
+    403,
+    'requests from web pages of other sites are refused',
+    'ask from a program, or set a secret',
+  ),
   NOT_LEADER: entry(
     421,
     'the node at {address} is no leader but a {role}',
@@ -291,6 +306,13 @@ export function messageOf(error: unknown): string {
 export function systemCode(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return ''
   return typeof error.code === 'string' ? error.code : ''
+}
+
+/** Anything thrown as an error of the catalogue: INTERNAL when it is none. */
+export function asWalcastError(error: unknown): WalcastError {
+  return error instanceof WalcastError
+    ? error
+    : new WalcastError('INTERNAL', { detail: messageOf(error) }, error)
 }
 
 /** Turns a failed write into DISK_FULL or WRITE_FAILED. */

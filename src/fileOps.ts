@@ -4,6 +4,7 @@
  */
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -123,6 +124,7 @@ function linkOrRename(from: string, to: string): void {
     unlinkSync(from)
   } catch (error) {
     if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(systemCode(error))) throw error
+    if (existsSync(to)) throw error
     renameSync(from, to)
   }
 }

@@ -55,7 +55,7 @@ for (const pageSize of [512, 1024, 8192, 65536]) {
 
 labTest('incremental and full auto-vacuum', async (lab) => {
   const { db, leader, replica } = await startPair(lab, { shape: { autoVacuum: 'incremental', rows: 2000 } })
-  const writing = lab.sql(db)
+  const writing = lab.modernSql(db)
   await writing.rows('DELETE FROM mixed WHERE id < 1500')
   const before = await writing.value('PRAGMA page_count')
   await writing.rows('PRAGMA incremental_vacuum(100)')

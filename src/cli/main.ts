@@ -1,5 +1,5 @@
 /** The command line. Standard output is for data; a failure is one line on standard error. Exit codes: 0, 1, 2 (usage). */
-import { messageOf, WalcastError } from '../errors.ts'
+import { asWalcastError, WalcastError } from '../errors.ts'
 import { runDemo } from './demo.ts'
 import { MAIN_HELP } from './help.ts'
 import { runLag } from './lag.ts'
@@ -34,8 +34,7 @@ async function run(command: string | undefined, args: readonly string[]): Promis
 }
 
 function report(error: unknown): number {
-  const known =
-    error instanceof WalcastError ? error : new WalcastError('INTERNAL', { detail: messageOf(error) }, error)
+  const known = asWalcastError(error)
   process.stderr.write(`${known.line}\n`)
   if (process.env['WALCAST_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`)
   return known.key === 'USAGE' ? 2 : 1

@@ -18,19 +18,20 @@ export async function runNode(role: NodeRole, args: readonly string[]): Promise<
   const secret = readSecret(process.env)
   const log = createLog(process.env)
   const setup = { options, secret, log, version, processMetrics: true }
-  const signalled = stopSignal()
+  const signalled = stopSignal(options.drainMs)
   const node = await (role === 'leader' ? startLeader(setup) : startReplica(setup))
   const { epoch, txid } = node.view.status()
   log.info({ role, db: options.db, listen: options.listen, epoch, txid }, 'running')
-  return untilStopped(node, signalled, options.drainMs, (text) => log.info(text))
+  return untilStopped(node, signalled, (text) => log.info(text))
 }
 
-/** Resolves at the first SIGTERM or SIGINT, also one that comes while the node starts; a second one ends the process. */
-function stopSignal(): Promise<'signal'> {
+/** Resolves at the first SIGTERM or SIGINT, also one that comes while the node starts; a second one, or a stop that takes too long, ends the process. */
+function stopSignal(drainMs: number): Promise<'signal'> {
   return new Promise((resolve) => {
     let count = 0
     const onSignal = () => {
       if (++count > 1) process.exit(1)
+      setTimeout(() => process.exit(1), drainMs).unref()
       resolve('signal')
     }
     process.on('SIGTERM', onSignal)
@@ -38,17 +39,14 @@ function stopSignal(): Promise<'signal'> {
   })
 }
 
-/** Stops the node at a signal or a failure; a stop that takes too long ends the process. */
+/** Stops the node at a signal or a failure. */
 async function untilStopped(
   node: RunningNode,
   signalled: Promise<'signal'>,
-  drainMs: number,
   say: (text: string) => void,
 ): Promise<number> {
   const ended = await Promise.race([signalled, node.failed])
   say(ended === 'signal' ? 'stopping' : 'stopping after a failure')
-  const overdue = setTimeout(() => process.exit(1), drainMs)
-  overdue.unref()
   await node.stop()
   if (ended instanceof WalcastError) throw ended
   return 0

@@ -12,6 +12,8 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   MIB: 1024 ** 2,
   GIB: 1024 ** 3,
 }
+/** Timers hold no more than 2^31 ms. */
+const MAX_DURATION_MS = 24 * 3_600_000
 const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /** Parses a value of an option. Throws USAGE. */
@@ -46,10 +48,12 @@ function parseBytes(flag: string, text: string): number {
 }
 
 /** A time such as 250ms, 30s, 5m or 1h, in milliseconds. */
-export function parseDurationMs(flag: string, text: string): number {
+function parseDurationMs(flag: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text)
   if (!match) throw usage(flag, text, 'a time such as 250ms, 30s or 5m')
-  return Number(match[1]) * TIME_UNITS[match[2]]
+  const durationMs = Number(match[1]) * TIME_UNITS[match[2]]
+  if (durationMs < 1 || durationMs > MAX_DURATION_MS) throw usage(flag, text, 'a time from 1ms to 24h')
+  return durationMs
 }
 
 export function parseNumber(flag: string, text: string): number {

@@ -54,11 +54,14 @@ export class NodeFile {
     return this.#record
   }
 
-  /** Durable when it resolves. Changes are written in the order they were asked for. */
+  /** Durable, and known to `record`, when it resolves. Changes are written in the order they were asked for. */
   update(change: Partial<NodeRecord>): Promise<void> {
-    this.#record = { ...this.#record, ...change }
-    const text = `${JSON.stringify(this.#record, null, 2)}\n`
-    this.#saving = this.#saving.catch(() => {}).then(() => this.#ops.replace(this.path, text))
+    const save = async () => {
+      const next = { ...this.#record, ...change }
+      await this.#ops.replace(this.path, `${JSON.stringify(next, null, 2)}\n`)
+      this.#record = next
+    }
+    this.#saving = this.#saving.then(save, save)
     return this.#saving
   }
 }

@@ -25,9 +25,9 @@ export function readSecret(environment: NodeJS.ProcessEnv): string | undefined {
       detail: 'both WALCAST_SECRET and WALCAST_SECRET_FILE are set',
     })
   const secret = file ? readSecretFile(file) : direct
-  if (!secret) return undefined
-  if (secret.length < MIN_SECRET_CHARS)
-    throw new WalcastError('SECRET_UNREADABLE', { detail: `it has only ${secret.length} characters` })
+  if (!secret && !file) return undefined
+  if (!secret || secret.length < MIN_SECRET_CHARS)
+    throw new WalcastError('SECRET_UNREADABLE', { detail: `it has only ${secret?.length ?? 0} characters` })
   return secret
 }
 
@@ -96,21 +96,22 @@ export class Authenticator {
   }
 
   /** Why a node's token is not accepted, or undefined when it is. */
-  refuseNode(header: string | undefined, method: string, path: string): string | undefined {
+  refuseNode(header: string | undefined, method: string, path: string): WalcastError | undefined {
     if (this.#secret === undefined) return undefined
     const match = TOKEN.exec(header ?? '')
-    if (!match) return header ? 'its token is malformed' : 'it sent no token'
+    if (!match) return wrongSecret(header ? 'its token is malformed' : 'it sent no token')
     const [, node, epoch, timeMs, nonce, mac] = match
     const expected = macOf(this.#secret, { method, path, node, epoch, timeMs, nonce })
-    if (!timingSafeEqual(Buffer.from(mac, 'hex'), expected)) return 'its secret is another one'
-    return this.#refuseTime(Number(timeMs)) ?? this.#refuseNonce(nonce)
+    if (!timingSafeEqual(Buffer.from(mac, 'hex'), expected)) return wrongSecret('its secret is another one')
+    const detail = this.#refuseTime(Number(timeMs)) ?? this.#refuseNonce(nonce)
+    return detail === undefined ? undefined : new WalcastError('CLOCKS_DIFFER', { detail })
   }
 
   #refuseTime(timeMs: number): string | undefined {
     const nowMs = this.#clock.nowMs()
     if (Math.abs(nowMs - timeMs) > VALID_MS)
       return 'its token has expired; compare the clocks of the two machines'
-    if (timeMs < this.#startMs - 1000) return 'its token is older than the start of this node'
+    if (timeMs < Math.floor(this.#startMs)) return 'its token is older than the start of this node'
     return undefined
   }
 
@@ -124,6 +125,10 @@ export class Authenticator {
     this.#nonces.set(nonce, nowMs + 2 * VALID_MS)
     return undefined
   }
+}
+
+function wrongSecret(detail: string): WalcastError {
+  return new WalcastError('WRONG_SECRET', { detail })
 }
 
 /** Comparing digests takes the same time whatever the lengths. */

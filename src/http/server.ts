@@ -1,17 +1,16 @@
 /** The private side of a node: health, metrics, status, lag, waits, and the upgrade to the replication stream. */
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { WebSocketServer } from 'ws'
-import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, SUBPROTOCOL_PREFIX } from '../../proto/limits.ts'
+import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, STREAM_PATH, SUBPROTOCOL_PREFIX } from '../../proto/limits.ts'
 import { parsePosition } from '../../proto/position.ts'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
-import { STREAM_PATH } from '../replica/subscription.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
 import type { Metrics } from './metrics.ts'
 import type { NodeView } from './view.ts'
-import type { Waits } from './waits.ts'
+import type { Waits, WaitTarget } from './waits.ts'
 
 export interface ServerOptions {
   readonly host: string
@@ -22,6 +21,7 @@ export interface ServerOptions {
   readonly waits: Waits
   readonly view: NodeView
   readonly maxWaitMs: number
+  nowMs(): number
 }
 
 /** Paths that load balancers and collectors ask without a secret. */
@@ -97,6 +97,7 @@ export class Server {
   #addHooks(): void {
     const { auth, log } = this.#options
     this.#app.addHook('onRequest', async (request) => {
+      if (!this.#isForThisNode(request.raw)) throw new WalcastError('FOREIGN_PAGE')
       const path = request.url.split('?', 1)[0]
       if (PUBLIC.has(path) || auth.acceptsOperator(request.headers.authorization)) return
       throw new WalcastError('UNAUTHORIZED')
@@ -115,6 +116,13 @@ export class Server {
     })
   }
 
+  /** Without a secret, a page whose name was made to point at this machine must not read the database: see DNS rebinding. */
+  #isForThisNode(request: IncomingMessage): boolean {
+    if (!this.#options.auth.isOpen) return true
+    const name = (headerOf(request, 'host') ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+    return name === '' || name === 'localhost' || isIP(name) !== 0
+  }
+
   #addRoutes(): void {
     const { view, metrics } = this.#options
     this.#app.get('/livez', async () => ({ live: true }))
@@ -126,7 +134,7 @@ export class Server {
       this.#answerRole(reply, view.status().role === 'leader'),
     )
     this.#app.get('/replica', async (_request, reply) =>
-      this.#answerRole(reply, view.status().role !== 'leader'),
+      this.#answerRole(reply, view.status().role === 'replica'),
     )
     this.#app.get('/metrics', async (_request, reply) =>
       reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
@@ -145,9 +153,9 @@ export class Server {
     const { waits, view, maxWaitMs } = this.#options
     const query = request.query as Record<string, string | undefined>
     const timeoutMs = numberOf(query['timeoutMs'] ?? String(DEFAULT_WAIT_MS), 'timeoutMs')
-    const target =
+    const target: WaitTarget | undefined =
       query['position'] === undefined
-        ? { epoch: view.status().epoch, txid: numberOf(query['txid'], 'txid') }
+        ? { epoch: undefined, txid: numberOf(query['txid'], 'txid') }
         : parsePosition(query['position'])
     if (!target) throw new WalcastError('BAD_REQUEST', { detail: 'position is not EPOCH-TXID' })
     await waits.until(target, Math.min(timeoutMs, maxWaitMs))
@@ -158,7 +166,7 @@ export class Server {
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', () => socket.destroy())
     const refused = this.#refuseUpgrade(request)
-    if (refused) return refuseSocket(socket, refused)
+    if (refused) return refuseSocket(socket, refused, this.#options.nowMs())
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true)
       this.#options.view.accept(webSocket, request.socket.remoteAddress ?? '')
@@ -168,8 +176,10 @@ export class Server {
   #refuseUpgrade(request: IncomingMessage): WalcastError | undefined {
     const { auth, view } = this.#options
     if (request.url !== STREAM_PATH) return new WalcastError('NOT_FOUND', { path: request.url ?? '' })
-    const why = auth.refuseNode(headerOf(request, REPLICA_AUTH_HEADER), 'GET', STREAM_PATH)
-    if (why) return new WalcastError('WRONG_SECRET', { detail: why })
+    if (headerOf(request, 'origin') !== undefined || !this.#isForThisNode(request))
+      return new WalcastError('FOREIGN_PAGE')
+    const refused = auth.refuseNode(headerOf(request, REPLICA_AUTH_HEADER), 'GET', STREAM_PATH)
+    if (refused) return refused
     const offered = headerOf(request, 'sec-websocket-protocol') ?? ''
     if (!commonProtocol(offered.split(',').map((name) => name.trim()))) {
       return new WalcastError('PROTOCOL_VERSION', {
@@ -193,15 +203,17 @@ function headerOf(request: IncomingMessage, name: string): string | undefined {
   return Array.isArray(value) ? value[0] : value
 }
 
-function refuseSocket(socket: Socket, error: WalcastError): void {
-  const body = JSON.stringify(errorBody(error))
+/** `timeMs` lets a node whose clock differs sign again. */
+function refuseSocket(socket: Socket, error: WalcastError, timeMs: number): void {
+  const body = JSON.stringify({ ...errorBody(error), timeMs })
+  socket.once('finish', () => socket.destroy())
   socket.end(
     `HTTP/1.1 ${error.status} Refused\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
 }
 
 /** What every refused request is answered with. */
-export function errorBody(error: WalcastError): {
+function errorBody(error: WalcastError): {
   readonly code: string
   readonly message: string
   readonly cure: string
@@ -223,6 +235,6 @@ function numberOf(text: string | undefined, name: string): number {
   return Number(text)
 }
 
-export function isLoopback(host: string): boolean {
-  return LOOPBACK.has(host) || host.startsWith('127.')
+function isLoopback(host: string): boolean {
+  return LOOPBACK.has(host) || (isIP(host) === 4 && host.startsWith('127.'))
 }

@@ -1,10 +1,9 @@
 /** What the HTTP side needs to know of a node, whatever its role. */
 import type { WebSocket } from 'ws'
-import type { Position } from '../../proto/position.ts'
 import type { WalcastError } from '../errors.ts'
 import type { ReplicaStatus } from '../leader/replicaList.ts'
 import type { LagTracker } from '../replica/lag.ts'
-import type { Reach } from './waits.ts'
+import type { Reach, WaitTarget } from './waits.ts'
 
 export type LagReport = { readonly role: string } & ReturnType<LagTracker['report']>
 
@@ -48,7 +47,8 @@ export interface NodeView {
   queues(): QueueSizes
   /** Why this node cannot serve; empty when it can. */
   notReady(): readonly string[]
-  reach(target: Position): Reach
+  /** Cheap: asked for each waiting request at each batch. */
+  reach(target: WaitTarget): Reach
   /** Why replicas cannot be fed by this node now, or undefined when they can. */
   refuseReplicas(): WalcastError | undefined
   /** Takes over a replica's upgraded connection. */

@@ -1,21 +1,24 @@
-import { formatPosition, type Position } from '../../proto/position.ts'
+import type { Position } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
+
+/** A position, or a txid of whatever epoch. */
+export type WaitTarget = { readonly epoch: number | undefined; readonly txid: number }
 
 /** Whether a position is in this node's history: reached, to come, or never. */
 export type Reach = 'reached' | 'ahead' | 'unknown'
 
 interface Waiter {
-  readonly target: Position
+  readonly target: WaitTarget
   readonly done: (error?: WalcastError) => void
 }
 
 /** Requests that wait until a position is applied here. Bounded in number; each is bounded in time. */
 export class Waits {
   readonly #limit: number
-  readonly #reach: (target: Position) => Reach
+  readonly #reach: (target: WaitTarget) => Reach
   readonly #waiters = new Set<Waiter>()
 
-  constructor(limit: number, reach: (target: Position) => Reach) {
+  constructor(limit: number, reach: (target: WaitTarget) => Reach) {
     this.#limit = limit
     this.#reach = reach
   }
@@ -25,14 +28,14 @@ export class Waits {
   }
 
   /** Resolves when `target` is reached. Throws WAIT_TIMEOUT, POSITION_UNKNOWN or TOO_MANY_WAITS. */
-  async until(target: Position, timeoutMs: number): Promise<void> {
+  async until(target: WaitTarget, timeoutMs: number): Promise<void> {
     const reach = this.#reach(target)
     if (reach === 'reached') return
     if (reach === 'unknown') throw unknown(target)
     if (this.#waiters.size >= this.#limit) throw new WalcastError('TOO_MANY_WAITS', { limit: this.#limit })
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
-        () => waiter.done(new WalcastError('WAIT_TIMEOUT', { position: formatPosition(target), timeoutMs })),
+        () => waiter.done(new WalcastError('WAIT_TIMEOUT', { position: nameOf(target), timeoutMs })),
         timeoutMs,
       )
       const waiter: Waiter = {
@@ -64,6 +67,17 @@ export class Waits {
   }
 }
 
-function unknown(target: Position): WalcastError {
-  return new WalcastError('POSITION_UNKNOWN', { position: formatPosition(target) })
+function unknown(target: WaitTarget): WalcastError {
+  return new WalcastError('POSITION_UNKNOWN', { position: nameOf(target) })
+}
+
+function nameOf({ epoch, txid }: WaitTarget): string {
+  return epoch === undefined ? String(txid) : `${epoch}-${txid}`
+}
+
+/** Where `target` lies for a node that stands at `now`. Txids never go back, so a lower one of an older epoch came before. */
+export function reachFrom(now: Position, target: WaitTarget, isLeader: boolean): Reach {
+  if (target.txid <= now.txid && (target.epoch ?? 0) <= now.epoch) return 'reached'
+  if (target.epoch === undefined || target.epoch === now.epoch) return 'ahead'
+  return target.epoch > now.epoch && !isLeader ? 'ahead' : 'unknown'
 }

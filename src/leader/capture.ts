@@ -101,19 +101,20 @@ export class Capture {
 
   /**
    * Captures what is published now, at most `maxSegments` segments of it. `noticeMs` is when the wake came.
-   * Gives the number of frames taken. Throws UNKNOWN_CHANGE when commits were lost, WAL_BROKEN when the WAL does not read as published.
+   * `force` does not ask whether replicas can take more of a huge transaction. Gives the number of frames taken,
+   * undefined when the wal-index could not be read now. Throws UNKNOWN_CHANGE when commits were lost, WAL_BROKEN when the WAL does not read as published.
    */
-  look(noticeMs: number, maxSegments = 4): number {
+  look(noticeMs: number, maxSegments = 4, force = false): number | undefined {
     const { walIndex, reader } = this.#state
     const header = walIndex.read()
-    if (!header) return 0
+    if (!header) return undefined
     if (!reader.isGeneration(header.salt1, header.salt2) && !this.#enterGeneration(header)) return 0
     if (header.mxFrame < reader.frame)
       throw unknownChange(`the WAL went back from frame ${reader.frame} to ${header.mxFrame}`)
     this.#publishedFrames = header.mxFrame
     const before = reader.frame
     for (let i = 0; i < maxSegments && reader.frame < header.mxFrame; i++) {
-      if (this.isOpen && !this.#host.mayReadAhead()) break
+      if (this.isOpen && !force && !this.#host.mayReadAhead()) break
       this.#takeSegment(header, noticeMs)
     }
     return reader.frame - before

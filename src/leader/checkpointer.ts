@@ -36,8 +36,10 @@ export interface CheckpointerHost {
   readonly syncFds: readonly number[]
   /** Frames in the WAL at the last look. */
   walFrames(): number
-  /** Captures all that is published. */
-  readToEnd(): Promise<void>
+  /** Captures all that is published; `force` does not wait for slow replicas. */
+  readToEnd(force: boolean): Promise<void>
+  /** False within a transaction that is handed on in chunks. */
+  isBetweenTransactions(): boolean
   onPass(pass: CheckpointPass): void
   onFailure(error: unknown): void
 }
@@ -56,6 +58,9 @@ const ROUNDS = 4
 const FEW_FRAMES = 16
 /** Growth after a pass that could not finish, before the next one past the hard limit. */
 const MIN_GROWN_FRAMES = 64
+/** While a foreign reader lingers, the growth wanted before the next pass doubles up to 2^this soft limits. */
+const MAX_BLOCKED_SHIFT = 5
+const BLOCKED_IDLE_ROUNDS = 10
 const PASSIVE = checkpoint('checkpoint', 'PASSIVE')
 /** Under the fence an application's own checkpoint, begun before, is waited out: it ends by itself. */
 const FENCED_PASSIVE = checkpoint('checkpoint', 'PASSIVE', 20)
@@ -68,8 +73,13 @@ export class Checkpointer {
   readonly #host: CheckpointerHost
   #running: Promise<void> | undefined
   #stopped = false
-  /** Frames in the WAL after the last pass that could not finish: no new pass before it has grown by a soft limit. */
+  /** Frames in the WAL after the last pass: the next one waits until it has grown. */
   #framesAfterPass = 0
+  /** nBackfill after the last pass. */
+  #backfilled = 0
+  /** Passes in a row that a reader of another process kept from finishing: no fence can help then. */
+  #blockedPasses = 0
+  #idleRounds = 0
   #isTidy = true
 
   private constructor(
@@ -102,12 +112,15 @@ export class Checkpointer {
     if (frames < this.#framesAfterPass) this.#framesAfterPass = 0
     const grown = frames - this.#framesAfterPass
     const { softWalFrames, hardWalFrames } = this.#limits
-    if (grown >= softWalFrames || (frames >= hardWalFrames && grown >= MIN_GROWN_FRAMES)) this.#start()
+    const wanted = softWalFrames << Math.min(this.#blockedPasses, MAX_BLOCKED_SHIFT)
+    const isPastHard = this.#blockedPasses === 0 && frames >= hardWalFrames && grown >= MIN_GROWN_FRAMES
+    if (grown >= wanted || isPastHard) this.#start()
   }
 
   /** To be called now and then: backfills what a quiet database still has in its WAL. */
   onIdle(): void {
-    if (!this.#isTidy) this.#start()
+    if (this.#isTidy) return
+    if (this.#blockedPasses === 0 || ++this.#idleRounds % BLOCKED_IDLE_ROUNDS === 0) this.#start()
   }
 
   /** A fresh one over the same connections, for a new epoch. */
@@ -122,7 +135,7 @@ export class Checkpointer {
   }
 
   #start(): void {
-    if (this.#running || this.#stopped) return
+    if (this.#running || this.#stopped || !this.#host.isBetweenTransactions()) return
     this.#running = this.#pass()
       .catch((error) => {
         this.#isTidy = false
@@ -137,24 +150,30 @@ export class Checkpointer {
     const { clock } = this.#host
     const startMs = clock.nowMs()
     this.#isTidy = true
-    let backfilledFrames = 0
+    let backfilled = 0
     let pauseMs = 0
+    let isBlocked = false
     for (let round = 0; round < ROUNDS && !this.#stopped; round++) {
+      const captured = this.#host.walFrames()
       const counts = await this.#backfill()
-      backfilledFrames = Math.max(backfilledFrames, counts.backfilled)
-      if (isComplete(counts)) await this.#guard.move(() => this.#host.readToEnd())
+      backfilled = Math.max(backfilled, counts.backfilled)
+      isBlocked = counts.backfilled >= 0 && counts.backfilled < captured
+      if (isComplete(counts)) await this.#guard.move(() => this.#host.readToEnd(false))
       if (this.#guard.slot === 0 || this.#host.walFrames() - counts.backfilled > FEW_FRAMES) break
     }
-    if (this.#guard.slot !== 0 && this.#host.walFrames() >= this.#limits.hardWalFrames)
-      pauseMs = await this.#fencedPass()
+    const needsFence = this.#guard.slot !== 0 && this.#host.walFrames() >= this.#limits.hardWalFrames
+    if (needsFence && !isBlocked) pauseMs = await this.#fencedPass()
+    this.#blockedPasses = isBlocked ? this.#blockedPasses + 1 : 0
     const complete = this.#guard.slot === 0
     if (!complete) this.#isTidy = false
     this.#framesAfterPass = this.#host.walFrames()
+    const backfilledFrames = backfilled >= this.#backfilled ? backfilled - this.#backfilled : backfilled
+    this.#backfilled = backfilled
     this.#host.onPass({ complete, backfilledFrames, durationMs: clock.nowMs() - startMs, pauseMs })
   }
 
   async #backfill(): Promise<CheckpointCounts> {
-    await this.#guard.move(() => this.#host.readToEnd())
+    await this.#guard.move(() => this.#host.readToEnd(false))
     const [result] = await this.#thread.attempt(PASSIVE)
     return checkpointCounts(result)
   }
@@ -170,7 +189,7 @@ export class Checkpointer {
     if (!results[1].ok) return 0
     const fencedMs = clock.nowMs()
     try {
-      await this.#host.readToEnd()
+      await this.#host.readToEnd(true)
       const moved = this.#guard.moveFenced([FENCED_PASSIVE])
       const released = this.#thread.attempt(exec('fence', 'COMMIT'))
       await moved

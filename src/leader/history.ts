@@ -28,10 +28,6 @@ export class History {
     return this.#bytes
   }
 
-  get limitBytes(): number {
-    return this.#limitBytes
-  }
-
   /** Sequence that the next entry will have. */
   get nextSequence(): number {
     return this.#nextSequence

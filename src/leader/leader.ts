@@ -6,7 +6,7 @@
  */
 import { closeSync, fdatasyncSync } from 'node:fs'
 import type { WebSocket } from 'ws'
-import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import { asWalcastError, keyOf, messageOf, WalcastError } from '../errors.ts'
 import {
   adoptDatabase,
   type DatabaseFiles,
@@ -74,7 +74,6 @@ export class Leader {
     await requireSoundSchema(thread, options.path)
     leader.#positions = new PositionLog(`${options.stateFolder}/positions`, options.ops)
     leader.#guard = await ReadGuard.begin(thread, options.path, leader.#files.shm)
-    await leader.#begin()
     leader.#checkpointer = await Checkpointer.open(
       thread,
       leader.#guard,
@@ -82,6 +81,7 @@ export class Leader {
       options.checkpoint,
       leader.#checkpointerHost(),
     )
+    await leader.#begin()
     leader.#timer = setInterval(() => leader.#tick(), options.heartbeatMs)
     return leader
   }
@@ -101,6 +101,10 @@ export class Leader {
     }
   }
 
+  get position(): { readonly epoch: number; readonly txid: number } {
+    return this.#capture
+  }
+
   /** Handed to replicas' sockets and not yet taken by the network. */
   get bufferedBytes(): number {
     return this.#sessions.bufferedBytes
@@ -118,8 +122,9 @@ export class Leader {
     clearInterval(this.#timer)
     this.#wake?.stop()
     await this.#restarting
+    this.#wake?.stop()
     await this.#checkpointer.stop()
-    if (this.#capturing) await this.#captureLast()
+    if (this.#capturing && this.#thread.isAlive) await this.#captureLast()
     this.#sessions.stop(this.#options.db)
     this.#capturing = false
     await this.#thread.attempt(...[...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS, 'keeper'].map(close))
@@ -131,7 +136,7 @@ export class Leader {
 
   async #captureLast(): Promise<void> {
     try {
-      await this.#readToEnd()
+      await this.#readToEnd(true)
       this.#capture.recordPosition()
     } catch (error) {
       this.#options.log.warn(
@@ -157,6 +162,7 @@ export class Leader {
       for (const each of rebuildBatches(this.#files, this.#scanned, start, limits))
         this.#history.add(each.from, each.txid, each.message, each.last)
     }
+    this.#scanned = { ...scanned, commits: [], checksums: new Map() }
     this.#startCapture(start)
     this.#options.observer.onEpoch(start.epoch)
   }
@@ -204,6 +210,7 @@ export class Leader {
       look: (noticeMs) => this.#look(noticeMs),
       isWriteUnderWay: () => reader.isWriteUnderWay(),
     })
+    if (this.#stopped) return
     this.#capturing = true
     this.#wake.start()
   }
@@ -215,9 +222,9 @@ export class Leader {
   }
 
   #look(noticeMs: number): boolean {
-    if (!this.#capturing) return false
+    if (!this.#capturing || !this.#thread.isAlive) return false
     try {
-      const found = this.#capture.look(noticeMs) > 0
+      const found = (this.#capture.look(noticeMs) ?? 0) > 0
       if (found) this.#checkpointer?.onCaptured()
       if (!this.#capture.isAtEnd && found) this.#wake?.now()
       return found
@@ -227,21 +234,25 @@ export class Leader {
     }
   }
 
-  async #readToEnd(): Promise<void> {
-    do {
-      this.#capture.look(this.#options.clock.nowMs(), 16)
-      if (!this.#capture.isAtEnd)
-        await new Promise((resolve) => setTimeout(resolve, this.#capture.isOpen ? 1 : 0))
-    } while (!this.#capture.isAtEnd && this.#capturing)
+  /** Captures all that is published. `force` does not wait for replicas within a huge transaction: history bounds what is kept for them. */
+  async #readToEnd(force: boolean): Promise<void> {
+    try {
+      for (;;) {
+        const found = this.#capture.look(this.#options.clock.nowMs(), 16, force)
+        if (found !== undefined && this.#capture.isAtEnd) return
+        await new Promise((resolve) => setTimeout(resolve, found ? 0 : 1))
+        if (!this.#capturing) throw new WalcastError('STOPPING')
+      }
+    } catch (error) {
+      if (keyOf(error) !== 'STOPPING') this.#onCaptureFailed(error)
+      throw error
+    }
   }
 
   #onCaptureFailed(error: unknown): void {
     const key = keyOf(error)
     if (key !== 'UNKNOWN_CHANGE' && key !== 'WAL_BROKEN') {
-      const fatal =
-        error instanceof WalcastError
-          ? error
-          : new WalcastError('INTERNAL', { detail: messageOf(error) }, error)
+      const fatal = asWalcastError(error)
       this.#capturing = false
       this.#wake?.stop()
       return this.#options.observer.onFatal(fatal)
@@ -263,11 +274,7 @@ export class Leader {
       await this.#begin(messageOf(cause))
       this.#checkpointer = this.#checkpointer.reopen()
     } catch (error) {
-      this.#options.observer.onFatal(
-        error instanceof WalcastError
-          ? error
-          : new WalcastError('INTERNAL', { detail: messageOf(error) }, error),
-      )
+      this.#options.observer.onFatal(asWalcastError(error))
     }
   }
 
@@ -294,11 +301,12 @@ export class Leader {
       clock,
       syncFds: [this.#files.walFd, this.#files.database.fd],
       walFrames: () => this.#capture.walFrames,
-      readToEnd: () => this.#readToEnd(),
+      isBetweenTransactions: () => !this.#capture.isOpen,
+      readToEnd: (force) => this.#readToEnd(force),
       onPass: (pass: CheckpointPass) => observer.onPass(pass),
       onFailure: (error: unknown) => {
-        const key = keyOf(error)
-        if (key === 'UNKNOWN_CHANGE' || key === 'WAL_BROKEN') return this.#onCaptureFailed(error)
+        if (this.#stopped || !this.#capturing) return
+        if (keyOf(error) === 'UNKNOWN_CHANGE') return this.#onCaptureFailed(error)
         log.warn({ error: messageOf(error) }, 'a checkpoint failed; it is tried again')
       },
     }
@@ -349,6 +357,7 @@ export class Leader {
       sums,
       frames,
       position: () => this.#position(),
+      isConnected: () => session.state === 'syncing',
       look: () => void this.#look(this.#options.clock.nowMs()),
       send: (message, onTaken) => session.sendAndDrain(message, onTaken),
       finish: (message) => session.finishSync(message),

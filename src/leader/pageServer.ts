@@ -28,6 +28,7 @@ export interface PageServerHost {
     readonly checksum: string
     readonly isOpen: boolean
   }
+  isConnected(): boolean
   /** Captures what is published, before pages that would not verify are tried again. */
   look(): void
   /** Sends, and waits until the connection takes more; `onTaken` is called when the message may be used again. Throws when it is closed. */
@@ -61,18 +62,12 @@ export class PageServer {
   #spare: 0 | 1 = 0
   /** Message buffers that the network has taken: large ones are costly to allocate. */
   readonly #messages: Buffer[] = []
-  sentPages = 0
 
   constructor(host: PageServerHost) {
     this.#host = host
     this.#wanted = new PageSet(host.sums.pages)
     const skipped = lockPage(host.files.pageSize)
     for (let page = 1; page <= host.sums.pages; page++) if (page !== skipped) this.#wanted.add(page)
-  }
-
-  /** Pages still to be sent. */
-  get remaining(): number {
-    return this.#wanted.size
   }
 
   /** Strikes off the pages that the replica has already: `sums` are little-endian checksums from `firstPage`. */
@@ -99,7 +94,9 @@ export class PageServer {
   }
 
   async #waitAndLook(): Promise<void> {
-    if (++this.#fruitlessRounds > MAX_FRUITLESS_ROUNDS) {
+    if (!this.#host.isConnected()) throw new WalcastError('STOPPING')
+    // Within a huge transaction there is no position to finish at; that ends by itself.
+    if (!this.#host.position().isOpen && ++this.#fruitlessRounds > MAX_FRUITLESS_ROUNDS) {
       const detail = `pages such as ${this.#wanted.peek()} do not match the checksums that the leader keeps`
       throw new WalcastError('DB_CORRUPT', { path: this.#host.files.path, detail })
     }
@@ -141,7 +138,6 @@ export class PageServer {
     }
     if (good.length === 0) return this.#waitAndLook()
     this.#fruitlessRounds = 0
-    this.sentPages += good.length
     const { epoch } = this.#host.position()
     const body = {
       db,
@@ -208,7 +204,6 @@ export class PageServer {
       for (const page of pages) this.#wanted.add(page)
       return false
     }
-    this.sentPages += pages.length
     const body = { db, epoch, txid, checksum, pageSize, pages: pages.length, dbPages: sums.pages }
     const all = pages.map((_, i) => i)
     const message = encode('synced', body, pagesPayloadBytes(pages.length, pageSize), (payload) =>

@@ -14,6 +14,7 @@ export interface ReplicaStatus {
 
 /** Disconnected replicas that are remembered at most. */
 const MAX_REMEMBERED = 256
+const QUIET_MS = 2000
 
 /** The replicas that this leader has met, the ones that went away included, by node id. */
 export class ReplicaList {
@@ -40,7 +41,10 @@ export class ReplicaList {
   disconnected(session: Session): void {
     if (this.#sessions.get(session.node) !== session) return
     this.#sessions.delete(session.node)
-    this.#gone.set(session.node, { status: statusOf(session), sinceMs: session.lastSeenMs })
+    this.#gone.set(session.node, {
+      status: statusOf(session, session.lastSeenMs),
+      sinceMs: session.lastSeenMs,
+    })
     for (const node of this.#gone.keys()) {
       if (this.#gone.size <= MAX_REMEMBERED) break
       this.#gone.delete(node)
@@ -50,7 +54,7 @@ export class ReplicaList {
   /** Connected ones first. The lag of one that is away grows with the clock. */
   list(): ReplicaStatus[] {
     const nowMs = this.#clock.nowMs()
-    const connected = [...this.#sessions.values()].map(statusOf)
+    const connected = [...this.#sessions.values()].map((session) => statusOf(session, nowMs))
     const gone = [...this.#gone.values()].map(({ status, sinceMs }) => ({
       ...status,
       connected: false,
@@ -61,12 +65,14 @@ export class ReplicaList {
   }
 }
 
-function statusOf(session: Session): ReplicaStatus {
+/** A connected replica acknowledges every heartbeat: silence beyond that is lag. */
+function statusOf(session: Session, nowMs: number): ReplicaStatus {
+  const silentMs = nowMs - session.lastSeenMs
   return {
     node: session.node,
     address: session.advertise || session.remoteAddress,
     txid: session.txid,
-    lagMs: session.lagMs,
+    lagMs: session.lagMs + (silentMs > QUIET_MS ? silentMs : 0),
     connected: true,
     lastSeen: new Date(session.lastSeenMs).toISOString(),
     state: session.state,

@@ -46,19 +46,19 @@ export interface SessionHost {
   onSent(bytes: number): void
 }
 
-export type SessionState = 'hello' | 'have' | 'syncing' | 'streaming' | 'closed'
+export type SessionState = 'hello' | 'closing' | 'have' | 'syncing' | 'streaming' | 'closed'
 
 export class Session {
   readonly #socket: WebSocket
   readonly #host: SessionHost
   readonly remoteAddress: string
-  readonly connectedMs: number
   #state: SessionState = 'hello'
   #sequence = 0
   #chunk = 0
   #pageServer: PageServer | undefined
   readonly #outbox: Outbox
   readonly #helloTimer: NodeJS.Timeout
+  readonly #silenceMs: number
   #error: unknown
   node = ''
   advertise = ''
@@ -70,15 +70,15 @@ export class Session {
     this.#socket = socket
     this.#host = host
     this.remoteAddress = remoteAddress
-    this.connectedMs = host.nowMs()
-    this.lastSeenMs = this.connectedMs
+    this.lastSeenMs = host.nowMs()
     this.#outbox = new Outbox(socket, options, {
       nowMs: () => host.nowMs(),
       onSent: (bytes) => host.onSent(bytes),
       onRoom: () => this.#onRoom(),
       onStalled: (error) => this.#stalled(error),
     })
-    const { helloTimeoutMs } = options
+    const { helloTimeoutMs, stallMs } = options
+    this.#silenceMs = stallMs
     const late = new WalcastError('STALLED', { seconds: helloTimeoutMs / 1000 })
     this.#helloTimer = setTimeout(() => this.#stalled(late), helloTimeoutMs)
     socket.on('message', (data) => this.#receive(data as Buffer))
@@ -118,8 +118,13 @@ export class Session {
     this.#outbox.write(encode(type, body))
   }
 
+  /** Sends a heartbeat if there is room for one; a replica that has been silent for too long is cut off. */
   heartbeat(body: Body<'heartbeat'>): void {
-    if (this.#state !== 'hello') this.send('heartbeat', body)
+    if (this.#state === 'hello' || this.#state === 'closing') return
+    const silentMs = this.#host.nowMs() - this.lastSeenMs
+    if (silentMs > this.#silenceMs)
+      return this.#stalled(new WalcastError('STALLED', { seconds: Math.round(silentMs / 1000) }))
+    if (this.#outbox.hasRoom) this.send('heartbeat', body)
   }
 
   /** Sends and waits until the socket has room again. */
@@ -137,7 +142,8 @@ export class Session {
 
   /** Closes the connection and tells the other side why. */
   fail(error: unknown): void {
-    if (this.#state === 'closed') return
+    if (this.#state === 'closed' || this.#state === 'closing') return
+    this.#state = 'closing'
     this.#error = error
     const key = keyOf(error) ?? 'INTERNAL'
     if (this.#outbox.isOpen) {
@@ -182,7 +188,7 @@ export class Session {
   }
 
   #receive(data: Buffer): void {
-    if (this.#state === 'closed') return
+    if (this.#state === 'closed' || this.#state === 'closing') return
     this.lastSeenMs = this.#host.nowMs()
     try {
       this.#handle(decode(data))
@@ -195,6 +201,8 @@ export class Session {
   #handle(message: Message): void {
     if (message.type !== 'error' && message.body.db !== this.#host.db)
       throw new WalcastError('UNKNOWN_DATABASE', { db: message.body.db })
+    if (this.#state === 'hello' && message.type !== 'hello' && message.type !== 'error')
+      throw new WalcastError('MESSAGE_BAD', { detail: `${message.type} came before hello` })
     switch (message.type) {
       case 'hello':
         return this.#onHello(message.body)
@@ -203,15 +211,11 @@ export class Session {
       case 'ack':
         return this.#onAck(message.body)
       case 'ping':
-        return this.send('pong', {
-          db: this.#host.db,
-          pingMs: message.body.timeMs,
-          timeMs: this.#host.nowMs(),
-        })
+        return this.#pong(message.body.timeMs)
       case 'error': {
         const { code, message: text } = message.body
         this.#error = isErrorCode(code)
-          ? new WalcastError(code, { detail: text })
+          ? new WalcastError(code, { message: text })
           : new WalcastError('INTERNAL', { detail: text })
         return
       }
@@ -227,9 +231,16 @@ export class Session {
     }
   }
 
+  #pong(pingMs: number): void {
+    if (this.#outbox.hasRoom) this.send('pong', { db: this.#host.db, pingMs, timeMs: this.#host.nowMs() })
+  }
+
   #onHello(hello: Body<'hello'>): void {
     if (this.#state !== 'hello') throw new WalcastError('MESSAGE_BAD', { detail: 'a second hello' })
+    if (hello.node === '') throw new WalcastError('MESSAGE_BAD', { detail: 'hello without a node' })
     const host = this.#host
+    if (hello.epoch > host.epoch)
+      throw new WalcastError('STALE_LEADER', { mine: hello.epoch, theirs: host.epoch })
     if (hello.cluster !== '' && hello.cluster !== host.cluster) {
       throw new WalcastError('WRONG_CLUSTER', { mine: hello.cluster, theirs: host.cluster })
     }

@@ -82,7 +82,7 @@ export interface RebuiltMessage {
 
 /**
  * Makes again, from the WAL, the batches between the verified records and from the newest one to the present end,
- * so that a replica that was level when the leader stopped goes on without a resync. Newest first up to `limitBytes`.
+ * so that a replica that was level when the leader stopped goes on without a resync. Oldest first, of the last `limitBytes`.
  */
 export function* rebuildBatches(
   files: DatabaseFiles,

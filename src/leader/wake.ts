@@ -14,8 +14,6 @@ export interface WakeOptions {
   readonly idleMs: number
 }
 
-export const WAKE_DEFAULTS: WakeOptions = { pollAbovePerSecond: 1500, pollMs: 1, idleMs: 50 }
-
 export interface WakeHost {
   /** Captures, and says whether it found anything. */
   look(noticeMs: number): boolean

@@ -1,10 +1,9 @@
 import type { WebSocket } from 'ws'
-import type { Position } from '../../proto/position.ts'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import { type LagReport, NO_QUEUES, type NodeStatus, type NodeView, type QueueSizes } from '../http/view.ts'
-import type { Reach } from '../http/waits.ts'
+import type { Reach, WaitTarget } from '../http/waits.ts'
 import { LagTracker } from '../replica/lag.ts'
 import type { Engine, NodeSetup } from './node.ts'
 
@@ -39,7 +38,7 @@ export class LateView implements NodeView {
     return this.engine?.view.notReady() ?? ['starting']
   }
 
-  reach(target: Position): Reach {
+  reach(target: WaitTarget): Reach {
     return this.engine?.view.reach(target) ?? 'ahead'
   }
 

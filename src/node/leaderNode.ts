@@ -1,8 +1,7 @@
 /** A node that leads. */
-import type { Position } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
 import { type LagReport, NO_QUEUES, type NodeStatus, type NodeView } from '../http/view.ts'
-import type { Reach } from '../http/waits.ts'
+import { reachFrom } from '../http/waits.ts'
 import { Leader } from '../leader/leader.ts'
 import { LagTracker } from '../replica/lag.ts'
 import {
@@ -113,15 +112,8 @@ function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView
       bufferedBytes: leader.bufferedBytes,
     }),
     notReady: () => (leader.status.capturing ? [] : ['not capturing']),
-    reach: (target) => leaderReach(target, leader.status),
+    reach: (target) => reachFrom(leader.position, target, true),
     refuseReplicas: () => (leader.status.capturing ? undefined : new WalcastError('STARTING')),
     accept: (socket, address) => leader.accept(socket, address),
   }
-}
-
-/** A leader's history holds every txid up to its own; a later epoch is not known here. */
-function leaderReach(target: Position, now: Position): Reach {
-  if (target.epoch > now.epoch) return 'unknown'
-  if (target.txid <= now.txid) return 'reached'
-  return target.epoch === now.epoch ? 'ahead' : 'unknown'
 }

@@ -85,9 +85,12 @@ export class RunningNode {
 
   async #stop(): Promise<void> {
     this.#server.announceStop()
-    await this.#engine.stop()
-    await this.#server.close()
-    await this.#thread.stop([LOCK_CONNECTION])
+    try {
+      await this.#engine.stop()
+    } finally {
+      await this.#server.close()
+      await this.#thread.stop([LOCK_CONNECTION])
+    }
   }
 }
 
@@ -123,9 +126,11 @@ export async function startNode(
       waits,
       view,
       maxWaitMs: options.maxWaitMs,
+      nowMs: () => clock.nowMs(),
     })
     await server.listen()
     const { promise: failed, resolve: onFatal } = newSignal()
+    thread.onDead = onFatal
     engine = await build({
       setup,
       clock,
@@ -139,6 +144,7 @@ export async function startNode(
       onFatal,
     })
     view.engine = engine
+    waits.onMoved()
     metrics.observe(view, waits)
     return new RunningNode(engine, server, thread, view, failed)
   } catch (error) {

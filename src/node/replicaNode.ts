@@ -1,11 +1,10 @@
 /** A node that follows. */
-import type { Position } from '../../proto/position.ts'
+import { STREAM_PATH } from '../../proto/limits.ts'
 import { WalcastError } from '../errors.ts'
-import { signRequest } from '../http/auth.ts'
+import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import { NO_QUEUES, type NodeStatus, type NodeView } from '../http/view.ts'
-import type { Reach } from '../http/waits.ts'
+import { reachFrom } from '../http/waits.ts'
 import { Replica } from '../replica/replica.ts'
-import { STREAM_PATH } from '../replica/subscription.ts'
 import {
   addressOf,
   DATABASE_NAME,
@@ -47,6 +46,7 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
       clock,
       ops: parts.ops,
       subscription: {
+        db: DATABASE_NAME,
         leader,
         reconnectMinMs: 50,
         reconnectMaxMs: options.reconnectMaxMs,
@@ -58,15 +58,15 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
       lockTimeoutMs: options.lockTimeoutMs,
       idleMs: options.idleMs,
       pingMs: 1000,
-      upgradeHeaders: () =>
+      upgradeHeaders: (offsetMs) =>
         secret
           ? {
-              'x-replica-auth': signRequest(secret, {
+              [REPLICA_AUTH_HEADER]: signRequest(secret, {
                 method: 'GET',
                 path: STREAM_PATH,
                 node,
                 epoch: nodeFile.record.epoch,
-                nowMs: clock.nowMs(),
+                nowMs: clock.nowMs() + offsetMs,
               }),
             }
           : {},
@@ -120,7 +120,7 @@ function viewOf(replica: Replica, parts: EngineParts, leader: string, startedMs:
     lag: () => ({ role: options.standby ? 'standby' : 'replica', ...replica.lag.report() }),
     queues: () => ({ ...NO_QUEUES, queuedBytes: replica.status.queuedBytes }),
     notReady: () => reasons(replica, options.maxStalenessMs, clock.nowMs()),
-    reach: (target) => replicaReach(target, replica.status),
+    reach: (target) => reachFrom(replica.position, target, false),
     refuseReplicas: () => new WalcastError('NOT_LEADER', { address: options.listen, role: 'replica' }),
     accept: (socket) => socket.terminate(),
   }
@@ -128,18 +128,12 @@ function viewOf(replica: Replica, parts: EngineParts, leader: string, startedMs:
 
 /** Ready with a whole copy, as long as the leader was heard of not too long ago: its restart does not count. */
 function reasons(replica: Replica, maxStalenessMs: number, nowMs: number): string[] {
-  const { hasCopy, sync } = replica.status
+  const { hasCopy, isTrusted, sync } = replica.status
   if (!hasCopy) return [sync ? `first copy: ${sync.remaining} of ${sync.total} pages to come` : 'no copy yet']
+  if (!isTrusted) return ["its content is known to differ from the leader's and is being repaired"]
   const heardMs = replica.lag.lastHeardMs
   if (heardMs === 0) return ['has not heard of its leader yet']
   if (nowMs - heardMs > maxStalenessMs)
     return [`has not heard of its leader for ${Math.round((nowMs - heardMs) / 1000)} s`]
   return []
-}
-
-/** Txids never go back, so one of an older epoch at or below this copy's is in its history. */
-function replicaReach(target: Position, now: Position): Reach {
-  if (target.epoch === now.epoch) return target.txid <= now.txid ? 'reached' : 'ahead'
-  if (target.epoch > now.epoch) return 'ahead'
-  return target.txid <= now.txid ? 'reached' : 'unknown'
 }

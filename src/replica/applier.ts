@@ -156,19 +156,7 @@ export class Applier {
 
   #finish(position: ReplicaPosition, { dbPages }: { readonly dbPages: number }): void {
     const { epoch, txid } = position
-    const { header } = this.#writer
-    const { s0, s1 } = header.frameChecksum
-    this.#positions.append({
-      epoch,
-      txid,
-      checksum: this.#sums.state,
-      salt1: header.salt1,
-      salt2: header.salt2,
-      frame: header.mxFrame,
-      s0,
-      s1,
-      pages: dbPages,
-    })
+    this.#positions.append({ epoch, txid, checksum: this.#sums.state, ...this.#writer.tail, pages: dbPages })
     if (this.#writer.hasPending) this.#writer.publish(dbPages)
     this.#sums.settle()
     this.#position = { epoch, txid }

@@ -2,26 +2,19 @@
 import { closeSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
-import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 import { adoptDatabase, type DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import type { PositionLog, PositionRecord } from '../sqlite/positionLog.ts'
-import {
-  checkpoint,
-  checkpointCounts,
-  close,
-  isComplete,
-  open,
-  type SqliteThread,
-} from '../sqlite/sqliteThread.ts'
+import { checkpoint, checkpointCounts, close, open, type SqliteThread, sync } from '../sqlite/sqliteThread.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { WalWriter } from '../sqlite/walWriter.ts'
 import { Applier, type ReplicaPosition } from './applier.ts'
-import { CopyLock } from './copyLock.ts'
+import { CopyLock, LOCK_CONNECTION } from './copyLock.ts'
 
 export interface CopyOptions {
   readonly path: string
@@ -36,7 +29,7 @@ export interface CopyOptions {
 }
 
 export interface CopyHost {
-  /** Holds back messages until the function it gives is called; resolves when none is being handled. */
+  /** Holds back messages until the function it gives is called. Messages that write to the copy are handled in one go, so none is half done then. */
   hold(): () => void
   onCheckpoint(checkpoint: { readonly complete: boolean; readonly pauseMs: number }): void
   /** Something else wrote, or the lock could not be kept: the copy was looked at again; `same` when its content is what it was. */
@@ -46,6 +39,9 @@ export interface CopyHost {
 
 /** Quiet rounds between two attempts to empty a WAL that a reader has kept from being emptied: each costs a gap in the lock. */
 const IDLE_ROUNDS = 10
+/** Backfills beside the apply before the one that pauses it, while more than FEW_FRAMES are left. */
+const ROUNDS = 3
+const FEW_FRAMES = 256
 const SEGMENT_BYTES = 1024 * 1024
 const PASSIVE = checkpoint('checkpoint', 'PASSIVE')
 const TRUNCATE = checkpoint('checkpoint', 'TRUNCATE')
@@ -87,14 +83,19 @@ export class Copy {
     recorded: readonly PositionRecord[],
   ): Promise<Copy> {
     const { thread, path } = options
-    const files = await adoptDatabase(thread, path, (mode) =>
-      options.log.warn({ path, from: mode }, 'the copy had left WAL mode; switched back'),
-    )
-    await thread.run(open('checkpoint', path, 0))
-    const lock = new CopyLock(thread)
-    await lock.take(path, options.lockTimeoutMs)
-    const scanned = await scanCopy(files, lock)
-    return new Copy(options, host, files, lock, scanned, settle(scanned.sums, recorded))
+    try {
+      const files = await adoptDatabase(thread, path, (mode) =>
+        options.log.warn({ path, from: mode }, 'the copy had left WAL mode; switched back'),
+      )
+      await thread.run(open('checkpoint', path, 0))
+      const lock = new CopyLock(thread)
+      await lock.take(path, options.lockTimeoutMs)
+      const scanned = await scanCopy(files, lock)
+      return new Copy(options, host, files, lock, scanned, settle(scanned.sums, recorded))
+    } catch (error) {
+      await thread.attempt(close(LOCK_CONNECTION), close('checkpoint'), close('keeper'))
+      throw error
+    }
   }
 
   get applier(): Applier {
@@ -131,6 +132,7 @@ export class Copy {
 
   async close(): Promise<void> {
     this.#stopped = true
+    this.#lock.giveUp()
     await this.#checkpointing
     this.#applier.discard()
     await this.#lock.release()
@@ -149,11 +151,7 @@ export class Copy {
 
   #onCheckpointFailed(error: unknown): void {
     if (this.#stopped) return
-    this.#host.onFatal(
-      error instanceof WalcastError
-        ? error
-        : new WalcastError('INTERNAL', { detail: messageOf(error) }, error),
-    )
+    this.#host.onFatal(asWalcastError(error))
   }
 
   /**
@@ -163,14 +161,17 @@ export class Copy {
    */
   async #checkpoint(): Promise<void> {
     const { clock, thread } = this.#options
-    if (!(await this.#gap([]))) return
-    const [passive] = await thread.attempt(PASSIVE)
-    const startMs = clock.nowMs()
-    let complete = false
-    if (isComplete(checkpointCounts(passive)) || checkpointCounts(passive).backfilled > 0) {
-      const results = await this.#gap([TRUNCATE])
-      complete = results !== undefined && this.#writer.mxFrame === 0
+    const { walFd, database } = this.#files
+    let backfilled = 0
+    for (let round = 0; round < ROUNDS; round++) {
+      if (!(await this.#gap([]))) return
+      const [passive] = await thread.attempt(PASSIVE, sync(walFd, database.fd))
+      backfilled = checkpointCounts(passive).backfilled
+      if (backfilled <= 0 || this.#writer.mxFrame - backfilled <= FEW_FRAMES) break
     }
+    const startMs = clock.nowMs()
+    const complete =
+      backfilled > 0 && (await this.#gap([TRUNCATE])) !== undefined && this.#writer.mxFrame === 0
     this.#framesAfterCheckpoint = this.#writer.mxFrame
     this.#host.onCheckpoint({ complete, pauseMs: clock.nowMs() - startMs })
   }

@@ -19,8 +19,10 @@ import {
   stepError,
 } from '../sqlite/sqliteThread.ts'
 
-const LOCK = 'copy-lock'
+export const LOCK_CONNECTION = 'copy-lock'
+const LOCK = LOCK_CONNECTION
 const TAKE = exec(LOCK, 'BEGIN IMMEDIATE')
+const RELEASE = exec(LOCK, 'COMMIT')
 const RETRY_MS = 5
 
 export class CopyLock {
@@ -30,10 +32,6 @@ export class CopyLock {
 
   constructor(thread: SqliteThread) {
     this.#thread = thread
-  }
-
-  get isHeld(): boolean {
-    return this.#held
   }
 
   /** Opens the connection and takes the lock; waits as long as `timeoutMs` for another writer. Throws SQLITE_BUSY. */
@@ -56,9 +54,11 @@ export class CopyLock {
   async move(middle: readonly Step[] = []): Promise<StepResult[]> {
     if (!this.#held) throw new WalcastError('SQLITE_BUSY', { detail: 'the copy lock is not held' })
     this.#held = false
-    const results = await this.#thread.attempt(exec(LOCK, 'COMMIT'), ...middle, TAKE)
+    const results = await this.#thread.attempt(RELEASE, ...middle, TAKE)
+    if (!results[0].ok) throw stepError(RELEASE, results[0])
     let taken = results[results.length - 1]
     while (!taken.ok) {
+      if (!isBusy(taken)) throw stepError(TAKE, taken)
       if (this.#stopped) throw new WalcastError('STOPPING')
       await delay(RETRY_MS)
       ;[taken] = await this.#thread.attempt(TAKE)
@@ -67,9 +67,14 @@ export class CopyLock {
     return results.slice(1, -1)
   }
 
-  async release(): Promise<void> {
+  /** Ends a wait for another writer. */
+  giveUp(): void {
     this.#stopped = true
+  }
+
+  async release(): Promise<void> {
+    this.giveUp()
     this.#held = false
-    await this.#thread.attempt(exec(LOCK, 'COMMIT'), close(LOCK))
+    await this.#thread.attempt(RELEASE, close(LOCK))
   }
 }

@@ -28,6 +28,7 @@ export class FirstCopy {
   readonly sums: PageSums
   #writing: Promise<void> = Promise.resolve()
   #isBroken = false
+  #isClosed = false
 
   private constructor(path: string, fd: number, ops: FileOps, pageSize: number, sums: PageSums) {
     this.#path = path
@@ -61,6 +62,7 @@ export class FirstCopy {
     }
     this.sums.settle()
     await this.#writing
+    this.#requireOpen()
     this.#writing = this.#write(message, payload)
     this.#writing.catch(() => {
       this.#isBroken = true
@@ -88,13 +90,20 @@ export class FirstCopy {
     requireState(this.sums, 1, synced.checksum, 'the first copy')
     ftruncateSync(this.#fd, synced.dbPages * this.#pageSize)
     await fsyncAsync(this.#fd)
-    closeSync(this.#fd)
+    this.#requireOpen()
+    await this.close()
     this.#ops.publish(this.#path, databasePath)
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw new WalcastError('STOPPING')
   }
 
   /** Ends this attempt; the side file stays for the next. */
   async close(): Promise<void> {
     await this.#writing.catch(() => {})
+    if (this.#isClosed) return
+    this.#isClosed = true
     closeSync(this.#fd)
   }
 

@@ -82,10 +82,6 @@ export class ClockOffset {
     if (!best || Math.abs(best.offsetMs) <= best.roundTripMs / 2) return 0
     return best.offsetMs
   }
-
-  clear(): void {
-    this.#samples.length = 0
-  }
 }
 
 export interface BatchTimes {
@@ -114,6 +110,7 @@ export class LagTracker {
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#lastLevelMs = clock.nowMs()
     this.#total = new LagWindow(clock)
     this.#stages = {
       noticed: new LagWindow(clock),
@@ -125,10 +122,6 @@ export class LagTracker {
 
   get lastHeardMs(): number {
     return this.#lastHeardMs
-  }
-
-  get leaderTxid(): number {
-    return this.#leaderTxid
   }
 
   get lastLagMs(): number {
@@ -185,7 +178,7 @@ export class LagTracker {
     const nowMs = this.#clock.nowMs()
     const silent = nowMs - this.#lastHeardMs > SILENT_HEARTBEATS * this.#heartbeatMs
     if (this.#connected && !silent && this.#txid >= this.#leaderTxid) return 0
-    return this.#lastLevelMs === 0 ? 0 : nowMs - this.#lastLevelMs
+    return nowMs - this.#lastLevelMs
   }
 
   /** What is cheap to tell: no percentiles. */

@@ -5,7 +5,8 @@
  *       │     └── welcome(sync) ──> syncing: have, pages, synced ──┘ │
  *       └<──────────── any failure, after a delay ───────────────────┘
  */
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { MAX_SUMS } from '../../proto/limits.ts'
 import type { Body, Message } from '../../proto/messages.ts'
 import { type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
@@ -14,6 +15,7 @@ import { headerPageSize, inspectDatabase, requireSafeHost } from '../sqlite/data
 import type { PageSums } from '../sqlite/pageSums.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
+import type { ReplicaPosition } from './applier.ts'
 import { Copy, type CopyHost } from './copy.ts'
 import { FirstCopy } from './firstCopy.ts'
 import { LagTracker } from './lag.ts'
@@ -40,6 +42,11 @@ const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'STATE_MISMATCH',
 ])
 const ACK_MS = 10
+/** A first copy while it is made. */
+const SIDE_FILE = 'incoming.db'
+/** Bytes of page checksums in the socket before more are sent. */
+const MAX_HAVE_BYTES = 4 * 1024 * 1024
+const HAVE_WAIT_MS = 5
 
 export class Replica {
   readonly #options: ReplicaOptions
@@ -70,10 +77,11 @@ export class Replica {
     this.lag = new LagTracker(options.clock)
     this.#subscription = new Subscription(options.subscription, {
       clock: options.clock,
-      upgradeHeaders: () => options.upgradeHeaders(),
+      upgradeHeaders: () => options.upgradeHeaders(this.lag.offset.offsetMs),
       onOpen: () => this.#sayHello(),
       onMessage: (message, receivedMs) => this.#onMessage(message, receivedMs),
       onHeard: (nowMs) => this.lag.onHeard(nowMs),
+      onLeaderClock: (leaderMs, sentMs, receivedMs) => this.lag.offset.add(sentMs, leaderMs, receivedMs),
       onClosed: (error) => this.#onClosed(error),
     })
   }
@@ -89,11 +97,15 @@ export class Replica {
     await requireSafeHost(thread)
     makeFolder(options.stateFolder)
     replica.#positions = new PositionLog(`${options.stateFolder}/positions`, options.ops)
-    if (exists) await replica.#openCopy()
+    if (exists) await replica.#adoptCopy()
     replica.#subscription.start()
     replica.#pingTimer = setInterval(() => replica.#ping(), options.pingMs)
     replica.#idleTimer = setInterval(() => replica.#onTick(), options.idleMs)
     return replica
+  }
+
+  get position(): ReplicaPosition {
+    return this.#copy?.applier.position ?? { epoch: 0, txid: 0 }
   }
 
   get status() {
@@ -108,6 +120,8 @@ export class Replica {
       walBytes: this.#copy?.walBytes ?? 0,
       queuedBytes: this.#subscription.queuedBytes,
       hasCopy: this.#copy !== undefined,
+      /** False from the moment its content is known to differ until it has been repaired. */
+      isTrusted: !this.#distrusted,
       leaderNode: this.#leader.node,
       connected: this.#subscription.isOpen && this.#state !== 'connecting',
       sync: this.#state === 'syncing' ? this.#sync : undefined,
@@ -130,6 +144,17 @@ export class Replica {
     this.#firstCopy = undefined
     await this.#copy?.close()
     this.#positions.close(true)
+  }
+
+  /** A file is a copy of ours only when a position was recorded for it; a first copy that was cut leaves none. */
+  async #adoptCopy(): Promise<void> {
+    const { path, stateFolder } = this.#options
+    if (this.#positions.known.length === 0) {
+      this.#positions.close(false)
+      throw new WalcastError('NOT_A_COPY', { path })
+    }
+    rmSync(`${stateFolder}/${SIDE_FILE}`, { force: true })
+    await this.#openCopy()
   }
 
   async #openCopy(): Promise<void> {
@@ -201,6 +226,7 @@ export class Replica {
       case 'welcome':
         return this.#onWelcome(message.body)
       case 'resync':
+        this.#expect('streaming', 'a resync')
         this.#leader = { ...this.#leader, pages: message.body.pages }
         return this.#beginSync(message.body.reason)
       case 'pages':
@@ -222,6 +248,7 @@ export class Replica {
 
   async #onWelcome(welcome: Body<'welcome'>): Promise<void> {
     const { identity, log } = this.#options
+    this.#expect('connecting', 'a welcome')
     const mine = identity.cluster()
     if (mine !== '' && mine !== welcome.cluster)
       throw new WalcastError('WRONG_CLUSTER', { mine, theirs: welcome.cluster })
@@ -229,6 +256,8 @@ export class Replica {
     if (this.#copy && this.#copy.pageSize !== welcome.pageSize) {
       throw new WalcastError('WRONG_PAGE_SIZE', { mine: this.#copy.pageSize, theirs: welcome.pageSize })
     }
+    const { epoch } = this.position
+    if (welcome.epoch < epoch) throw new WalcastError('STALE_LEADER', { mine: epoch, theirs: welcome.epoch })
     if (mine === '') await identity.adopt(welcome.cluster, welcome.epoch)
     this.#leader = { node: welcome.node, pages: welcome.pages, pageSize: welcome.pageSize }
     this.#welcomed = true
@@ -252,21 +281,24 @@ export class Replica {
 
   /** Tells the leader which pages are here, so that it sends the others. */
   async #beginSync(reason: string): Promise<void> {
-    const { log, stateFolder, ops, db } = this.#options
+    const { log, stateFolder, ops, db, path } = this.#options
     this.#state = 'syncing'
     this.#sync = { remaining: this.#leader.pages, total: this.#leader.pages }
     log.info({ reason, pages: this.#leader.pages }, 'comparing pages with the leader')
     this.#copy?.applier.discard()
+    // The file is there already when opening it failed after it was published.
+    if (!this.#copy && existsSync(path)) await this.#openCopy()
     if (!this.#copy) {
       if (this.#firstCopy?.isBroken) await this.#endFirstCopy((copy) => copy.close())
       await this.#firstCopyEnded
-      this.#firstCopy ??= await FirstCopy.open(`${stateFolder}/incoming.db`, this.#leader.pageSize, ops)
+      this.#firstCopy ??= await FirstCopy.open(`${stateFolder}/${SIDE_FILE}`, this.#leader.pageSize, ops)
     }
     const sums: PageSums | undefined = this.#copy?.applier.sums ?? this.#firstCopy?.sums
     const pages = sums?.pages ?? 0
     for (let first = 1; first <= Math.max(1, pages); first += MAX_SUMS) {
       const end = Math.min(pages, first + MAX_SUMS - 1)
       const count = Math.max(0, end - first + 1)
+      while (this.#subscription.bufferedBytes > MAX_HAVE_BYTES) await delay(HAVE_WAIT_MS)
       this.#subscription.send(
         'have',
         { db, firstPage: first, sums: count, last: end >= pages },
@@ -311,13 +343,19 @@ export class Replica {
       s1: 0,
       pages: dbPages,
     })
-    await copy.finish(synced, payload, this.#options.path)
+    this.#positions.sync()
     this.#firstCopy = undefined
+    try {
+      await copy.finish(synced, payload, this.#options.path)
+    } finally {
+      await copy.close()
+    }
     await this.#openCopy()
   }
 
   #onBatch(batch: Body<'batch'>, payload: Buffer, receivedMs: number): void {
     this.#expect('streaming', 'a batch')
+    if (!this.#thread.isAlive) throw new WalcastError('STOPPING')
     const copy = this.#copy
     if (!copy) throw new WalcastError('MESSAGE_BAD', { detail: 'a batch came before the copy was whole' })
     const { clock, observer } = this.#options

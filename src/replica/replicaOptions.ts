@@ -22,7 +22,8 @@ export interface ReplicaOptions {
   /** Quiet time after which the copy's WAL is emptied. */
   readonly idleMs: number
   readonly pingMs: number
-  upgradeHeaders(): Record<string, string>
+  /** `offsetMs`: the leader's clock minus this node's. */
+  upgradeHeaders(offsetMs: number): Record<string, string>
   readonly observer: ReplicaObserver
 }
 

@@ -2,16 +2,26 @@
 import type { IncomingMessage } from 'node:http'
 import { WebSocket } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
-import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, SUBPROTOCOL_PREFIX } from '../../proto/limits.ts'
+import {
+  MAX_MESSAGE_BYTES,
+  MAX_TEXT_CHARS,
+  PROTOCOL_VERSIONS,
+  STREAM_PATH,
+  SUBPROTOCOL_PREFIX,
+} from '../../proto/limits.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
 import type { Clock } from '../clock.ts'
-import { isErrorCode, messageOf, WalcastError } from '../errors.ts'
+import { asWalcastError, isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { Backoff } from './backoff.ts'
 
-export const STREAM_PATH = '/_walcast/stream'
+/** A leader that does not answer a close is cut off after this. */
+const CLOSE_MS = 200
+const CLOSE_CODE = 4000
 
 export interface SubscriptionOptions {
+  /** Name of the database in messages. */
+  readonly db: string
   /** HOST:PORT of the leader. */
   readonly leader: string
   readonly reconnectMinMs: number
@@ -30,7 +40,10 @@ export interface SubscriptionHost {
   onOpen(): void
   /** One message at a time; the next comes when the promise, if any, is done. Throws to close the connection. */
   onMessage(message: Message, receivedMs: number): void | Promise<void>
+  /** The leader lives, and what it sends is being handled. */
   onHeard(nowMs: number): void
+  /** The leader's clock, from a refusal. */
+  onLeaderClock(leaderMs: number, sentMs: number, receivedMs: number): void
   onClosed(error: WalcastError): void
 }
 
@@ -49,6 +62,7 @@ export class Subscription {
   #busy = false
   #holds = 0
   #lastHeardMs = 0
+  #connectMs = 0
   #timer: NodeJS.Timeout | undefined
   #silence: NodeJS.Timeout | undefined
   #error: WalcastError | undefined
@@ -95,12 +109,25 @@ export class Subscription {
     this.#backoff.reset()
   }
 
-  /** Closes this connection and opens another after a delay. */
+  /** Tells the leader why, closes this connection and opens another after a delay. */
   fail(error: WalcastError): void {
-    this.#error ??= error
+    if (this.#error) return
+    this.send('error', {
+      db: this.#options.db,
+      code: error.key,
+      message: error.message.slice(0, MAX_TEXT_CHARS),
+    })
+    this.#error = error
     this.#queue = []
     this.#queuedBytes = 0
-    this.#socket?.terminate()
+    const socket = this.#socket
+    socket?.close(CLOSE_CODE, error.key)
+    setTimeout(() => socket?.terminate(), CLOSE_MS).unref()
+  }
+
+  /** Bytes that the network has not taken yet. */
+  get bufferedBytes(): number {
+    return this.#socket?.bufferedAmount ?? 0
   }
 
   /** Holds back messages until the function it gives is called. */
@@ -120,6 +147,7 @@ export class Subscription {
     const protocols = PROTOCOL_VERSIONS.map((version) => `${SUBPROTOCOL_PREFIX}${version}`)
     this.#error = undefined
     this.#lastHeardMs = this.#host.clock.nowMs()
+    this.#connectMs = this.#lastHeardMs
     const options = {
       handshakeTimeout,
       headers: this.#host.upgradeHeaders(),
@@ -155,7 +183,10 @@ export class Subscription {
       if (text.length < 4096) text += part
     })
     response.on('end', () => {
-      this.#error ??= refusal(text, response.statusCode ?? 0, leader)
+      const refused = refusal(text, response.statusCode ?? 0, leader)
+      this.#error ??= refused.error
+      if (refused.timeMs > 0)
+        this.#host.onLeaderClock(refused.timeMs, this.#connectMs, this.#host.clock.nowMs())
       socket.terminate()
     })
     response.on('error', () => socket.terminate())
@@ -165,7 +196,6 @@ export class Subscription {
     if (socket !== this.#socket || this.#error) return
     const receivedMs = this.#host.clock.nowMs()
     this.#lastHeardMs = receivedMs
-    this.#host.onHeard(receivedMs)
     if (!this.#busy && this.#holds === 0 && this.#queue.length === 0)
       return this.#handle({ data, receivedMs })
     this.#queue.push({ data, receivedMs })
@@ -175,6 +205,7 @@ export class Subscription {
 
   #handle(queued: Queued): void {
     try {
+      this.#host.onHeard(this.#host.clock.nowMs())
       const done = this.#host.onMessage(decode(queued.data), queued.receivedMs)
       if (done) this.#wait(done)
     } catch (error) {
@@ -193,11 +224,7 @@ export class Subscription {
   }
 
   #failWith(error: unknown): void {
-    this.fail(
-      error instanceof WalcastError
-        ? error
-        : new WalcastError('INTERNAL', { detail: messageOf(error) }, error),
-    )
+    this.fail(asWalcastError(error))
   }
 
   #drain(): void {
@@ -225,16 +252,22 @@ export class Subscription {
   }
 }
 
-/** What a leader's refusal of the upgrade says: JSON with `code` and `message`. */
-function refusal(text: string, status: number, address: string): WalcastError {
-  let answer: { code?: unknown; message?: unknown } = {}
+/** What a leader's refusal of the upgrade says: JSON with `code`, `message` and its clock. */
+function refusal(
+  text: string,
+  status: number,
+  address: string,
+): { readonly error: WalcastError; readonly timeMs: number } {
+  let answer: { code?: unknown; message?: unknown; timeMs?: unknown } = {}
   try {
     answer = Object(JSON.parse(text))
   } catch {
     answer = {}
   }
   const key = String(answer.code ?? '').replace(/^WALCAST_/, '')
-  if (!isErrorCode(key))
-    return new WalcastError('LEADER_UNREACHABLE', { address, detail: `it answered ${status} to the upgrade` })
-  return new WalcastError(key, { message: String(answer.message ?? ''), address })
+  const timeMs = typeof answer.timeMs === 'number' ? answer.timeMs : 0
+  if (isErrorCode(key))
+    return { error: new WalcastError(key, { message: String(answer.message ?? ''), address }), timeMs }
+  const detail = `it answered ${status} to the upgrade`
+  return { error: new WalcastError('LEADER_UNREACHABLE', { address, detail }), timeMs }
 }

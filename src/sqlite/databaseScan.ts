@@ -1,5 +1,5 @@
 /** What a database holds at start: every page's checksum, and where its WAL ends. */
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import { keyOf, WalcastError } from '../errors.ts'
 import { type DatabaseFiles, databaseBytes } from './databaseFiles.ts'
 import { FrameMap } from './frameMap.ts'
@@ -64,7 +64,7 @@ async function scanOnce(files: DatabaseFiles, segmentBytes: number): Promise<Sca
   const checksums = new Map<number, { s0: number; s1: number }>()
   if (header.mxFrame > 0) {
     reader.startGeneration(header.salt1, header.salt2)
-    readToEnd(reader, header.mxFrame, frames, commits, checksums)
+    await readToEnd(reader, header.mxFrame, frames, commits, checksums)
   }
   const { sums, fileState } = await scanSums(files, header, frames)
   const baseState = walIndex.isUntouchedByCheckpoints() ? fileState : undefined
@@ -95,13 +95,13 @@ function scanSums(files: DatabaseFiles, header: WalIndexHeader, frames: FrameMap
   return scanPages({ databaseFd: files.database.fd, walFd: files.walFd, pageSize, pages, frames })
 }
 
-function readToEnd(
+async function readToEnd(
   reader: WalReader,
   mxFrame: number,
   frames: FrameMap,
   commits: number[],
   checksums: Map<number, { s0: number; s1: number }>,
-): void {
+): Promise<void> {
   while (reader.frame < mxFrame) {
     const segment = reader.read(mxFrame)
     for (let i = 0; i < segment.count; i++) {
@@ -112,5 +112,6 @@ function readToEnd(
       checksums.set(frame, segment.checksumAfter(i))
     }
     reader.consume(segment.count)
+    await immediate()
   }
 }

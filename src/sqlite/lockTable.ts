@@ -24,18 +24,22 @@ export function locksOf(file: Pick<PinnedFile, 'dev' | 'ino'>): HeldLock[] | und
   const major = Number((file.dev >> 8n) & 0xfffn)
   const minor = Number((file.dev & 0xffn) | ((file.dev >> 12n) & 0xfff00n))
   const name = `${hex(major)}:${hex(minor)}:${file.ino}`
-  const locks: HeldLock[] = []
+  const exact: HeldLock[] = []
+  const ours: HeldLock[] = []
   for (const line of table.split('\n')) {
     const [, kind, , access, pid, inode, first, last] = line.trim().split(/\s+/)
-    if (kind !== 'POSIX' || inode !== name) continue
-    locks.push({
+    if (kind !== 'POSIX' || !inode?.endsWith(`:${file.ino}`)) continue
+    const lock = {
       pid: Number(pid),
       exclusive: access === 'WRITE',
       first: Number(first),
       last: last === 'EOF' ? Infinity : Number(last),
-    })
+    }
+    if (inode === name) exact.push(lock)
+    else if (lock.pid === process.pid) ours.push(lock)
   }
-  return locks
+  // Some file systems show another device here than stat(2) does: then the inode and our own pid tell.
+  return exact.length > 0 ? exact : ours
 }
 
 function hex(number: number): string {

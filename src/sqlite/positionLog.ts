@@ -98,6 +98,11 @@ export class PositionLog {
     this.#sequence++
   }
 
+  /** Makes the records durable. */
+  sync(): void {
+    fdatasyncSync(this.#fd)
+  }
+
   /**
    * Ends the log. `clean` says that nothing of the database itself was left unsynced. A log that was not trusted and
    * got no record stays as it was found: whoever opens it next must doubt it too.

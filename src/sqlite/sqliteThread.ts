@@ -69,7 +69,10 @@ export class SqliteThread {
   readonly #worker: Worker
   readonly #pending = new Map<number, Pending>()
   #nextId = 1
-  #dead: Error | undefined
+  #dead: WalcastError | undefined
+  #isStopping = false
+  /** Called once when the thread dies by itself: every lock of this process on the database is gone then. */
+  onDead: (error: WalcastError) => void = () => {}
 
   constructor() {
     this.#worker = new Worker(new URL('./sqliteWorker.js', import.meta.url))
@@ -84,14 +87,14 @@ export class SqliteThread {
     this.#worker.on('exit', () => this.#fail(new WalcastError('STOPPING')))
   }
 
+  /** Without it no lock of this process on the database is to be counted on. */
+  get isAlive(): boolean {
+    return this.#dead === undefined
+  }
+
   /** Runs all steps, whatever fails, and gives each one's result. */
   attempt(...steps: Step[]): Promise<StepResult[]> {
     return this.#post(steps, false)
-  }
-
-  /** Runs the steps until one fails and gives the results so far, the failed one last. */
-  attemptUntilError(...steps: Step[]): Promise<StepResult[]> {
-    return this.#post(steps, true)
   }
 
   /** Runs the steps until one fails, which throws SQLITE_BUSY or SQLITE_FAILED. Gives the value of the last. */
@@ -104,6 +107,7 @@ export class SqliteThread {
 
   /** Closes every connection and ends the thread. */
   async stop(connections: readonly string[]): Promise<void> {
+    this.#isStopping = true
     if (!this.#dead) await this.attempt(...connections.map(close))
     await this.#worker.terminate()
   }
@@ -117,7 +121,8 @@ export class SqliteThread {
     })
   }
 
-  #fail(error: Error): void {
+  #fail(error: WalcastError): void {
+    if (!this.#dead && !this.#isStopping) this.onDead(error)
     this.#dead ??= error
     for (const pending of this.#pending.values()) pending.reject(error)
     this.#pending.clear()

@@ -71,6 +71,7 @@ export class WalReader {
     return this.#frame
   }
 
+  /** Frames of one segment at most. */
   get maxFrames(): number {
     return this.#maxFrames
   }

@@ -66,6 +66,17 @@ export class WalWriter {
     return this.#header.mxFrame
   }
 
+  /** Where the last frame appended lies, published or not, and the WAL's checksum there. */
+  get tail(): {
+    readonly salt1: number
+    readonly salt2: number
+    readonly frame: number
+    readonly s0: number
+    readonly s1: number
+  } {
+    return { salt1: this.#salt1, salt2: this.#salt2, frame: this.#tail, ...this.#sum }
+  }
+
   get hasPending(): boolean {
     return this.#pending.length > 0
   }

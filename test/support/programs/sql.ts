@@ -9,7 +9,9 @@ const db = new Database(path, { timeout: timeoutMs })
 function run(sql: string): object {
   try {
     const statement = db.prepare(sql)
-    return { rows: statement.reader ? statement.raw().all() : (statement.run(), []) }
+    if (statement.reader) return { rows: statement.raw().all() }
+    db.exec(sql)
+    return { rows: [] }
   } catch (error) {
     const code = error instanceof Database.SqliteError ? error.code : ''
     return { error: `${code} ${error instanceof Error ? error.message : String(error)}` }
