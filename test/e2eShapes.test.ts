@@ -14,7 +14,8 @@ async function startPair(lab: Lab, { shape, leaderFlags = [] }: Pair) {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, shape)
   const leader = await lab.leader(db, { flags: leaderFlags })
-  const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
+  const flags = ['--idle', '100ms']
+  const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags })).ready()
   return { db, leader, replica }
 }
 

@@ -82,7 +82,12 @@ export class FirstCopy {
   }
 
   /** Takes the last pages, verifies the whole and publishes it as `databasePath`. Throws STATE_MISMATCH and keeps the side file then. */
-  async finish(synced: Body<'synced'>, payload: Buffer, databasePath: string): Promise<void> {
+  async finish(
+    synced: Body<'synced'>,
+    payload: Buffer,
+    databasePath: string,
+    record: (checksum: bigint) => void,
+  ): Promise<void> {
     await this.addPages(synced, payload)
     await this.#writing
     this.sums.resize(synced.dbPages)
@@ -92,6 +97,7 @@ export class FirstCopy {
     await fsyncAsync(this.#fd)
     this.#requireOpen()
     await this.close()
+    record(this.sums.state)
     this.#ops.publish(this.#path, databasePath)
   }
 

@@ -5,11 +5,11 @@
  *       │     └── welcome(sync) ──> syncing: have, pages, synced ──┘ │
  *       └<──────────── any failure, after a delay ───────────────────┘
  */
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { MAX_SUMS } from '../../proto/limits.ts'
 import type { Body, Message } from '../../proto/messages.ts'
-import { type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
+import { type ErrorCode, isErrorCode, WalcastError } from '../errors.ts'
 import { makeFolder } from '../fileOps.ts'
 import { headerPageSize, inspectDatabase, requireSafeHost } from '../sqlite/databaseFiles.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
@@ -17,7 +17,7 @@ import { PositionLog } from '../sqlite/positionLog.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { ReplicaPosition } from './applier.ts'
 import { Copy, type CopyHost } from './copy.ts'
-import { FirstCopy } from './firstCopy.ts'
+import { FirstCopySlot } from './firstCopySlot.ts'
 import { LagTracker } from './lag.ts'
 import type { ReplicaOptions } from './replicaOptions.ts'
 import { Subscription } from './subscription.ts'
@@ -42,8 +42,6 @@ const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'STATE_MISMATCH',
 ])
 const ACK_MS = 10
-/** A first copy while it is made. */
-const SIDE_FILE = 'incoming.db'
 /** Bytes of page checksums in the socket before more are sent. */
 const MAX_HAVE_BYTES = 4 * 1024 * 1024
 const HAVE_WAIT_MS = 5
@@ -55,8 +53,7 @@ export class Replica {
   readonly lag: LagTracker
   #positions!: PositionLog
   #copy: Copy | undefined
-  #firstCopy: FirstCopy | undefined
-  #firstCopyEnded: Promise<void> = Promise.resolve()
+  readonly #firstCopy: FirstCopySlot
   #state: ReplicaState = 'connecting'
   #leader = { node: '', pages: 0, pageSize: 0 }
   #sync = { remaining: 0, total: 0 }
@@ -75,6 +72,7 @@ export class Replica {
     this.#options = options
     this.#thread = thread
     this.lag = new LagTracker(options.clock)
+    this.#firstCopy = new FirstCopySlot(options.stateFolder, options.ops, options.log)
     this.#subscription = new Subscription(options.subscription, {
       clock: options.clock,
       upgradeHeaders: () => options.upgradeHeaders(this.lag.offset.offsetMs),
@@ -140,20 +138,19 @@ export class Replica {
     clearInterval(this.#pingTimer)
     clearInterval(this.#idleTimer)
     this.#subscription.stop()
-    await this.#firstCopy?.close()
-    this.#firstCopy = undefined
+    await this.#firstCopy.close()
     await this.#copy?.close()
     this.#positions.close(true)
   }
 
   /** A file is a copy of ours only when a position was recorded for it; a first copy that was cut leaves none. */
   async #adoptCopy(): Promise<void> {
-    const { path, stateFolder } = this.#options
+    const { path } = this.#options
     if (this.#positions.known.length === 0) {
       this.#positions.close(false)
       throw new WalcastError('NOT_A_COPY', { path })
     }
-    rmSync(`${stateFolder}/${SIDE_FILE}`, { force: true })
+    this.#firstCopy.tidy()
     await this.#openCopy()
   }
 
@@ -281,19 +278,15 @@ export class Replica {
 
   /** Tells the leader which pages are here, so that it sends the others. */
   async #beginSync(reason: string): Promise<void> {
-    const { log, stateFolder, ops, db, path } = this.#options
+    const { log, db, path } = this.#options
     this.#state = 'syncing'
     this.#sync = { remaining: this.#leader.pages, total: this.#leader.pages }
     log.info({ reason, pages: this.#leader.pages }, 'comparing pages with the leader')
     this.#copy?.applier.discard()
     // The file is there already when opening it failed after it was published.
     if (!this.#copy && existsSync(path)) await this.#openCopy()
-    if (!this.#copy) {
-      if (this.#firstCopy?.isBroken) await this.#endFirstCopy((copy) => copy.close())
-      await this.#firstCopyEnded
-      this.#firstCopy ??= await FirstCopy.open(`${stateFolder}/${SIDE_FILE}`, this.#leader.pageSize, ops)
-    }
-    const sums: PageSums | undefined = this.#copy?.applier.sums ?? this.#firstCopy?.sums
+    if (!this.#copy) await this.#firstCopy.open(this.#leader.pageSize)
+    const sums: PageSums | undefined = this.#copy?.applier.sums ?? this.#firstCopy.current?.sums
     const pages = sums?.pages ?? 0
     for (let first = 1; first <= Math.max(1, pages); first += MAX_SUMS) {
       const end = Math.min(pages, first + MAX_SUMS - 1)
@@ -310,7 +303,7 @@ export class Replica {
   #onPages(pages: Body<'pages'>, payload: Buffer): void | Promise<void> {
     this.#expect('syncing', 'pages')
     this.#sync = { remaining: pages.remaining, total: Math.max(pages.dbPages, this.#sync.total) }
-    if (!this.#copy) return this.#firstCopy?.addPages(pages, payload)
+    if (!this.#copy) return this.#firstCopy.current?.addPages(pages, payload)
     this.#copy.applier.addPages(pages, payload)
   }
 
@@ -329,27 +322,11 @@ export class Replica {
   }
 
   async #publishFirstCopy(synced: Body<'synced'>, payload: Buffer): Promise<void> {
-    const copy = this.#firstCopy
-    if (!copy) throw new WalcastError('MESSAGE_BAD', { detail: 'no copy was asked for' })
-    const { epoch, txid, dbPages } = synced
-    this.#positions.append({
-      epoch,
-      txid,
-      checksum: BigInt(`0x${synced.checksum}`),
-      salt1: 0,
-      salt2: 0,
-      frame: 0,
-      s0: 0,
-      s1: 0,
-      pages: dbPages,
+    await this.#firstCopy.publish(synced, payload, this.#options.path, (checksum) => {
+      const { epoch, txid, dbPages: pages } = synced
+      this.#positions.append({ epoch, txid, checksum, salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, pages })
+      this.#positions.sync()
     })
-    this.#positions.sync()
-    this.#firstCopy = undefined
-    try {
-      await copy.finish(synced, payload, this.#options.path)
-    } finally {
-      await copy.close()
-    }
     await this.#openCopy()
   }
 
@@ -434,21 +411,7 @@ export class Replica {
   /** A state that does not verify is never resumed from: the pages are compared next time. */
   #onMismatch(): void {
     this.#distrusted = true
-    void this.#endFirstCopy((copy) => copy.abandon())
-  }
-
-  /** The next first copy begins when this one has let its file go. */
-  #endFirstCopy(end: (copy: FirstCopy) => Promise<void>): Promise<void> {
-    const copy = this.#firstCopy
-    this.#firstCopy = undefined
-    if (copy)
-      this.#firstCopyEnded = end(copy).catch((error) =>
-        this.#options.log.warn(
-          { error: messageOf(error) },
-          'the side file of a first copy could not be put away',
-        ),
-      )
-    return this.#firstCopyEnded
+    void this.#firstCopy.abandon()
   }
 }
 

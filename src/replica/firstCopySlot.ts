@@ -1,0 +1,73 @@
+/** The first copy that is being made, if any: one at a time, each begun when the one before has let its file go. */
+import { rmSync } from 'node:fs'
+import type { Logger } from 'pino'
+import type { Body } from '../../proto/messages.ts'
+import { messageOf, WalcastError } from '../errors.ts'
+import type { FileOps } from '../fileOps.ts'
+import { FirstCopy } from './firstCopy.ts'
+
+export class FirstCopySlot {
+  readonly #path: string
+  readonly #ops: FileOps
+  readonly #log: Logger
+  #copy: FirstCopy | undefined
+  #ended: Promise<void> = Promise.resolve()
+
+  constructor(stateFolder: string, ops: FileOps, log: Logger) {
+    this.#path = `${stateFolder}/incoming.db`
+    this.#ops = ops
+    this.#log = log
+  }
+
+  get current(): FirstCopy | undefined {
+    return this.#copy
+  }
+
+  /** Removes what a crash between giving the file its name and taking away the old one has left. */
+  tidy(): void {
+    rmSync(this.#path, { force: true })
+  }
+
+  /** Takes up the one that was cut, or begins. */
+  async open(pageSize: number): Promise<void> {
+    if (this.#copy?.isBroken) void this.close()
+    await this.#ended
+    this.#copy ??= await FirstCopy.open(this.#path, pageSize, this.#ops)
+  }
+
+  /** Verifies the whole and publishes it as `databasePath`; `record` writes down the position first, durably. */
+  async publish(
+    synced: Body<'synced'>,
+    payload: Buffer,
+    databasePath: string,
+    record: (checksum: bigint) => void,
+  ): Promise<void> {
+    const copy = this.#copy
+    if (!copy) throw new WalcastError('MESSAGE_BAD', { detail: 'no copy was asked for' })
+    try {
+      await copy.finish(synced, payload, databasePath, record)
+    } finally {
+      await this.close()
+    }
+  }
+
+  /** Ends this attempt; the side file stays for the next. */
+  close(): Promise<void> {
+    return this.#end((copy) => copy.close())
+  }
+
+  /** Removes the side file, so that the next copy begins with nothing. */
+  abandon(): Promise<void> {
+    return this.#end((copy) => copy.abandon())
+  }
+
+  #end(end: (copy: FirstCopy) => Promise<void>): Promise<void> {
+    const copy = this.#copy
+    this.#copy = undefined
+    if (!copy) return this.#ended
+    this.#ended = end(copy).catch((error) =>
+      this.#log.warn({ error: messageOf(error) }, 'the side file of a first copy could not be put away'),
+    )
+    return this.#ended
+  }
+}
