@@ -58,6 +58,8 @@ const ROUNDS = 4
 const FEW_FRAMES = 16
 /** Growth after a pass that could not finish, before the next one past the hard limit. */
 const MIN_GROWN_FRAMES = 64
+/** Passes in a row that a reader may block before it counts as one that lingers. */
+const PATIENCE = 3
 /** While a foreign reader lingers, the growth wanted before the next pass doubles up to 2^this soft limits. */
 const MAX_BLOCKED_SHIFT = 5
 const BLOCKED_IDLE_ROUNDS = 10
@@ -112,15 +114,15 @@ export class Checkpointer {
     if (frames < this.#framesAfterPass) this.#framesAfterPass = 0
     const grown = frames - this.#framesAfterPass
     const { softWalFrames, hardWalFrames } = this.#limits
-    const wanted = softWalFrames << Math.min(this.#blockedPasses, MAX_BLOCKED_SHIFT)
-    const isPastHard = this.#blockedPasses === 0 && frames >= hardWalFrames && grown >= MIN_GROWN_FRAMES
+    const wanted = softWalFrames << Math.min(Math.max(0, this.#blockedPasses - PATIENCE), MAX_BLOCKED_SHIFT)
+    const isPastHard = this.#blockedPasses <= PATIENCE && frames >= hardWalFrames && grown >= MIN_GROWN_FRAMES
     if (grown >= wanted || isPastHard) this.#start()
   }
 
   /** To be called now and then: backfills what a quiet database still has in its WAL. */
   onIdle(): void {
     if (this.#isTidy) return
-    if (this.#blockedPasses === 0 || ++this.#idleRounds % BLOCKED_IDLE_ROUNDS === 0) this.#start()
+    if (this.#blockedPasses <= PATIENCE || ++this.#idleRounds % BLOCKED_IDLE_ROUNDS === 0) this.#start()
   }
 
   /** A fresh one over the same connections, for a new epoch. */
