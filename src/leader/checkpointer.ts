@@ -18,7 +18,6 @@ import {
   isComplete,
   open,
   type SqliteThread,
-  sync,
 } from '../sqlite/sqliteThread.ts'
 
 export interface CheckpointLimits {
@@ -32,8 +31,6 @@ export interface CheckpointLimits {
 
 export interface CheckpointerHost {
   readonly clock: Clock
-  /** The WAL and the database file: synced before the fence is taken, so that writers wait for little of it. */
-  readonly syncFds: readonly number[]
   /** Frames in the WAL at the last look. */
   walFrames(): number
   /** Captures all that is published; `force` does not wait for slow replicas. */
@@ -183,12 +180,10 @@ export class Checkpointer {
   /** Stops all writers while the last frames are backfilled. Gives for how long, 0 when the fence could not be had. */
   async #fencedPass(): Promise<number> {
     const { clock } = this.#host
-    const { syncFds } = this.#host
-    const results = await this.#thread.attempt(
-      sync(...syncFds),
+    const [taken] = await this.#thread.attempt(
       insist('fence', 'BEGIN IMMEDIATE', this.#limits.fenceTimeoutMs),
     )
-    if (!results[1].ok) return 0
+    if (!taken.ok) return 0
     const fencedMs = clock.nowMs()
     try {
       await this.#host.readToEnd(true)

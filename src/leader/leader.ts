@@ -299,7 +299,6 @@ export class Leader {
     const { clock, observer, log } = this.#options
     return {
       clock,
-      syncFds: [this.#files.walFd, this.#files.database.fd],
       walFrames: () => this.#capture.walFrames,
       isBetweenTransactions: () => !this.#capture.isOpen,
       readToEnd: (force) => this.#readToEnd(force),
