@@ -79,6 +79,8 @@ export class Checkpointer {
   /** Passes in a row that a reader of another process kept from finishing: no fence can help then. */
   #blockedPasses = 0
   #idleRounds = 0
+  /** Frames in the WAL when `onIdle` was last called. */
+  #framesAtIdle = 0
   #isTidy = true
 
   private constructor(
@@ -118,7 +120,10 @@ export class Checkpointer {
 
   /** To be called now and then: backfills what a quiet database still has in its WAL. */
   onIdle(): void {
-    if (this.#isTidy) return
+    const frames = this.#host.walFrames()
+    const isQuiet = frames === this.#framesAtIdle
+    this.#framesAtIdle = frames
+    if (this.#isTidy || !isQuiet) return
     if (this.#blockedPasses <= PATIENCE || ++this.#idleRounds % BLOCKED_IDLE_ROUNDS === 0) this.#start()
   }
 

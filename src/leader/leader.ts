@@ -287,7 +287,7 @@ export class Leader {
     const { epoch, txid } = this.#capture
     const walBytes = this.#capture.walFrames * frameBytes(this.#files.pageSize)
     this.#sessions.heartbeat({ db, epoch, txid, walBytes, timeMs: clock.nowMs() })
-    if (this.#ticks % 4 === 0) this.#checkpointer.onIdle()
+    if (this.#ticks % 2 === 0) this.#checkpointer.onIdle()
     if (identity.txidCeiling() < txid + TXID_RESERVE / 2) {
       identity
         .save(epoch, txid + TXID_RESERVE)

@@ -194,7 +194,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     kind: 'duration',
     value: 'TIME',
     help: 'between two heartbeats to the replicas',
-    default: '250ms',
+    default: '500ms',
     roles: LEADER,
   },
   {

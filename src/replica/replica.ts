@@ -41,7 +41,7 @@ const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'MESSAGE_CHECKSUM',
   'STATE_MISMATCH',
 ])
-const ACK_MS = 10
+const ACK_MS = 20
 /** Bytes of page checksums in the socket before more are sent. */
 const MAX_HAVE_BYTES = 4 * 1024 * 1024
 const HAVE_WAIT_MS = 5
