@@ -1,5 +1,7 @@
 /** The private side of a node, as load balancers, collectors, programs and strangers meet it. */
+
 import assert from 'node:assert/strict'
+import { request } from 'node:http'
 import { connect } from 'node:net'
 import { signRequest } from '../src/http/auth.ts'
 import type { LagReport } from '../src/http/view.ts'
@@ -324,4 +326,35 @@ labTest('status and lag of the command line', async (lab) => {
   const none = lab.cli(['status', '--node', `127.0.0.1:${await freePort()}`])
   assert.equal((await none.ended).code, 1)
   assert.match(none.err[0], /^WALCAST_NODE_UNREACHABLE: /)
+})
+
+labTest('without a secret, web pages of other sites read nothing', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const leader = await (await lab.leader(db)).ready()
+  const ask = (path: string, headers: Record<string, string>) =>
+    new Promise<number>((resolve, reject) => {
+      const asked = request(`http://${leader.address}${path}`, { headers }, (answer) => {
+        answer.resume()
+        resolve(answer.statusCode ?? 0)
+      })
+      asked.on('upgrade', (_answer, socket) => {
+        socket.destroy()
+        resolve(101)
+      })
+      asked.on('error', reject).end()
+    })
+  const upgrade = {
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+    'sec-websocket-protocol': 'walcast.1',
+  }
+  assert.equal(await ask('/_walcast/status', {}), 200)
+  assert.equal(await ask('/_walcast/status', { host: 'localhost:1' }), 200)
+  assert.equal(await ask('/_walcast/status', { host: 'rebound.example:80' }), 403)
+  assert.equal(await ask('/_walcast/stream', upgrade), 101)
+  assert.equal(await ask('/_walcast/stream', { ...upgrade, origin: 'http://site.example' }), 403)
+  assert.equal(await ask('/_walcast/stream', { ...upgrade, host: 'rebound.example' }), 403)
 })

@@ -136,6 +136,27 @@ labTest('a replica pointed at a foreign database touches nothing', async (lab) =
   assert.deepEqual(readdirSync(lab.folder).sort(), names, 'nothing was made')
 })
 
+labTest('a foreign database put where a first copy was cut is not taken for that copy', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const leader = await lab.leader(db)
+  const target = lab.path('copy.db')
+  mkdirSync(`${target}-walcast`)
+  const record = {
+    format: 1,
+    node: 'cut',
+    cluster: (await leader.status()).cluster,
+    role: 'replica',
+    epoch: 1,
+    txidCeiling: 0,
+  }
+  writeFileSync(`${target}-walcast/node.json`, JSON.stringify(record))
+  await makeDatabase(lab, target, { rows: 50 })
+  const before = readFileSync(target)
+  await refused(lab, await replicaArguments(target, leader.address), 'NOT_A_COPY')
+  assert.ok(readFileSync(target).equals(before), 'it is untouched')
+})
+
 labTest('wrong cluster', async (lab) => {
   const [a, b] = [lab.path('a.db'), lab.path('b.db')]
   await makeDatabase(lab, a)
