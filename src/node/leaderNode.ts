@@ -44,7 +44,7 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
         hardWalFrames: options.hardWalFrames,
         fenceTimeoutMs: options.fenceTimeoutMs,
       },
-      wake: { pollAbovePerSecond: options.pollAbovePerSecond, pollMs: options.pollMs, idleMs: 200 },
+      wake: { pollAbovePerSecond: options.pollAbovePerSecond, pollMs: options.pollMs, idleMs: 500 },
       session: {
         maxBufferedBytes: options.maxBufferedBytes,
         stallMs: options.stallMs,

@@ -57,7 +57,7 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
       walBytes: options.replicaWalBytes,
       lockTimeoutMs: options.lockTimeoutMs,
       idleMs: options.idleMs,
-      pingMs: 1000,
+      pingMs: 2000,
       upgradeHeaders: (offsetMs) =>
         secret
           ? {
