@@ -9,7 +9,14 @@ for (const { pageSize, commits } of [
   { pageSize: 65536, commits: 60 },
 ]) {
   labTest(`hostile checkpoints, writers and readers, pages of ${pageSize} bytes`, async (lab) => {
-    const { leader, replica } = await hostileRun(lab, { shape: { pageSize }, commits, seed: pageSize })
+    // Low limits move the guard often, so that the hostile checkpoints get their turn to empty the WAL.
+    const leaderFlags = ['--soft-wal', '40', '--hard-wal', '80']
+    const { leader, replica } = await hostileRun(lab, {
+      shape: { pageSize },
+      commits,
+      seed: pageSize,
+      leaderFlags,
+    })
     assert.equal((await leader.status()).pageSize, pageSize)
     assert.equal((await leader.status()).epoch, 1, 'no commit was lost to capture')
     assert.equal(await replica.metric('walcast_syncs_total'), 1, 'the first copy was the only one')
