@@ -72,6 +72,8 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
 function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView {
   const { setup, nodeFile, clock } = parts
   const { options, version } = setup
+  // A leader is behind nobody: its report is the same empty one each time.
+  const level = new LagTracker(clock).report()
   return {
     status(): NodeStatus {
       const { node, cluster } = nodeFile.record
@@ -98,7 +100,7 @@ function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView
     lag(): LagReport {
       const { txid } = leader.status
       return {
-        ...new LagTracker(clock).report(),
+        ...level,
         role: 'leader',
         connected: true,
         txid,
