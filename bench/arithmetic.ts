@@ -16,10 +16,11 @@ export interface Percentiles {
   readonly maxMs: number
 }
 
-/** A write: when the schedule wanted it and when its COMMIT returned. */
+/** A write: when the schedule wanted it, when the writer began it, and when its COMMIT returned. */
 export interface Written {
   readonly id: number
   readonly dueNs: bigint
+  readonly begunNs: bigint
   readonly committedNs: bigint
 }
 
@@ -31,6 +32,7 @@ export interface Seen {
 
 export interface Joined {
   readonly fromCommitNs: readonly number[]
+  readonly fromBegunNs: readonly number[]
   readonly fromDueNs: readonly number[]
   /** Writes that no reader saw. */
   readonly missing: number
@@ -75,6 +77,7 @@ export function dueNs(startNs: bigint, index: number, ratePerSecond: number): bi
 /** Joins writes with the first sight of an id at least as large. Both in the order of their ids. */
 export function joinById(written: readonly Written[], seen: readonly Seen[]): Joined {
   const fromCommitNs: number[] = []
+  const fromBegunNs: number[] = []
   const fromDueNs: number[] = []
   let missing = 0
   let beforeReturn = 0
@@ -88,9 +91,10 @@ export function joinById(written: readonly Written[], seen: readonly Seen[]): Jo
     const afterCommitNs = Number(seen[at].seenNs - write.committedNs)
     if (afterCommitNs < 0) beforeReturn++
     fromCommitNs.push(Math.max(0, afterCommitNs))
+    fromBegunNs.push(Math.max(0, Number(seen[at].seenNs - write.begunNs)))
     fromDueNs.push(Math.max(0, Number(seen[at].seenNs - write.dueNs)))
   }
-  return { fromCommitNs, fromDueNs, missing, beforeReturn }
+  return { fromCommitNs, fromBegunNs, fromDueNs, missing, beforeReturn }
 }
 
 /** Megabytes (10^6 bytes) a second. */

@@ -28,14 +28,15 @@ export class EventLog {
   }
 }
 
-export const WRITTEN_WIDTH = 3
+export const WRITTEN_WIDTH = 4
 export const SEEN_WIDTH = 2
 
 export function readWritten(path: string): Written[] {
   return readRows(path, WRITTEN_WIDTH, (cells, at) => ({
     id: Number(cells[at]),
     dueNs: cells[at + 1],
-    committedNs: cells[at + 2],
+    begunNs: cells[at + 2],
+    committedNs: cells[at + 3],
   }))
 }
 

@@ -11,6 +11,9 @@ export interface Machine {
   readonly node: string
   /** File system of the temporary folder that holds the databases. */
   readonly fileSystem: string
+  /** What something else took of a core just before and just after. */
+  readonly busyBeforePercent: number
+  readonly busyAfterPercent: number
 }
 
 const FILE_SYSTEMS: Readonly<Record<number, string>> = {
@@ -21,7 +24,7 @@ const FILE_SYSTEMS: Readonly<Record<number, string>> = {
   2035054128: 'overlayfs',
 }
 
-export function describeMachine(): Machine {
+export function describeMachine(): Omit<Machine, 'busyBeforePercent' | 'busyAfterPercent'> {
   const { type } = statfsSync(tmpdir())
   return {
     cpu: cpus()[0]?.model ?? 'unknown',

@@ -4,44 +4,69 @@ import { join, resolve } from 'node:path'
 import { busyPercent, describeCommit, describeMachine } from './machine.ts'
 import { type BenchOptions, helpText, parseOptions, type SuiteName, UsageError } from './options.ts'
 import { Processes } from './processes.ts'
+import { type KeptResult, type KeptRow, keepable, type SuiteResult } from './result.ts'
 import type { Suite } from './suite.ts'
 import { apply } from './suites/apply.ts'
-import { copy } from './suites/copy.ts'
+import { catchup } from './suites/catchup.ts'
 import { idle } from './suites/idle.ts'
 import { lag } from './suites/lag.ts'
 import { throughput } from './suites/throughput.ts'
+import { findPeers } from './systems/systems.ts'
+import { walcast } from './systems/walcast.ts'
 import { renderTable } from './table.ts'
-import { walcast } from './walcast.ts'
 
-const SUITES: Readonly<Record<SuiteName, Suite>> = { lag, throughput, copy, apply, idle }
+const SUITES: Readonly<Record<SuiteName, Suite>> = { lag, throughput, catchup, apply, idle }
 /** CPU taken by others from which on a warning is given. */
 const BUSY_PERCENT = 10
 const ROOT = resolve(import.meta.dirname, '../..')
 
+const progress = (text: string) => void process.stderr.write(`${text}\n`)
+
 async function run(options: BenchOptions): Promise<void> {
+  const suite = SUITES[options.suite]
+  if (options.peers.length > 0 && !suite.hasPeers)
+    throw new UsageError(`--peers: ${options.suite} measures walcast only`)
+  const peers = await findPeers(options.peers, progress)
   const processes = new Processes()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
-  const suite = SUITES[options.suite]
-  const progress = (text: string) => void process.stderr.write(`${text}\n`)
   const busyBeforePercent = await busyPercent()
   if (busyBeforePercent > BUSY_PERCENT)
     progress(`warning: something else takes ${busyBeforePercent} % of a core already`)
   try {
-    const rows = await suite.run({ root: ROOT, options, processes, system: walcast, progress })
+    const systems = [walcast, ...peers.systems]
+    const context = { root: ROOT, options, processes, systems, skipped: peers.skipped, progress }
+    const measured = await suite.run(context)
+    const result: SuiteResult = 'rows' in measured ? measured : { rows: measured, ratios: {} }
     const machine = { ...describeMachine(), busyBeforePercent, busyAfterPercent: await busyPercent() }
-    const result = { suite: options.suite, machine, commit: describeCommit(ROOT), rows }
-    const json = JSON.stringify(result, null, 2)
-    mkdirSync(join(ROOT, 'bench/results'), { recursive: true })
-    writeFileSync(join(ROOT, `bench/results/${options.suite}.json`), `${json}\n`)
-    if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`)
-    else
-      process.stdout.write(`${describe(machine, result.commit)}\n\n${renderTable(rows)}\n\n${suite.note}\n`)
+    report(suite, options, result, {
+      suite: options.suite,
+      at: new Date().toISOString(),
+      machine,
+      commit: describeCommit(ROOT),
+      rows: result.rows.map((row) => keepable(row) as KeptRow),
+      ratios: keepable(result.ratios) as KeptResult['ratios'],
+    })
   } finally {
     await processes.close()
   }
 }
 
-function describe(machine: object, commit: string): string {
+function report(suite: Suite, options: BenchOptions, measured: SuiteResult, kept: KeptResult): void {
+  const folder = options.out || join(ROOT, 'bench/results')
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, `${kept.suite}.json`), `${JSON.stringify(kept, null, 2)}\n`)
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(kept)}\n`)
+    return
+  }
+  const measuredRows = measured.rows.filter((row) => !row['skipped'])
+  const ratios = Object.keys(measured.ratios).length > 0 ? `${renderTable(ratioRows(measured))}\n\n` : ''
+  process.stdout.write(`${describe(kept)}\n\n${renderTable(measuredRows)}\n\n${ratios}${suite.note}\n`)
+}
+
+const ratioRows = ({ ratios }: SuiteResult) => [{ system: 'ratio', ...ratios }]
+
+function describe({ commit, machine }: KeptResult): string {
   return [`commit ${commit}`, ...Object.entries(machine).map((entry) => entry.join(' '))].join(', ')
 }
 

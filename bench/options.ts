@@ -2,8 +2,12 @@
 import { parseArgs } from 'node:util'
 import type { Pinning } from './processes.ts'
 
-export const SUITE_NAMES = ['lag', 'throughput', 'copy', 'apply', 'idle'] as const
+export const SUITE_NAMES = ['lag', 'throughput', 'catchup', 'apply', 'idle'] as const
 export type SuiteName = (typeof SUITE_NAMES)[number]
+
+/** What else reads a replica while lag is measured: nothing, or one more reader that never pauses. */
+export const READERS = ['idle', 'loaded'] as const
+export type Readers = (typeof READERS)[number]
 
 interface OptionSpec {
   readonly help: string
@@ -12,12 +16,24 @@ interface OptionSpec {
 }
 
 const OPTIONS = {
-  rates: { help: 'commits a second, comma-separated (lag)', standard: '10,200,1000,5000' },
-  seconds: { help: 'length of one measurement', standard: { throughput: '5', other: '10' } },
-  warmup: { help: 'seconds before a measurement that do not count', standard: { lag: '5', other: '3' } },
-  'warmup-rate': { help: 'commits a second meanwhile (lag)', standard: '1000' },
+  peers: {
+    help: 'other systems to measure in the same run, comma-separated, or all (lag, throughput)',
+    standard: '',
+  },
+  rates: {
+    help: "commits a second, comma-separated; 'full' for as many as possible (lag, throughput)",
+    standard: { throughput: 'full,5000', other: '10,200,1000,5000' },
+  },
+  pages: { help: 'pages changed by a commit, comma-separated (lag)', standard: { lag: '1,100', other: '1' } },
+  replicas: { help: 'replicas running, comma-separated (lag)', standard: { lag: '1,2', other: '1' } },
+  readers: {
+    help: 'what else reads the replica, comma-separated: idle, loaded (lag)',
+    standard: { lag: 'idle,loaded', other: 'idle' },
+  },
+  seconds: { help: 'length of one measurement', standard: { lag: '6', throughput: '5', other: '10' } },
+  warmup: { help: 'seconds before a measurement that do not count', standard: '3' },
+  'warmup-rate': { help: 'commits a second meanwhile (lag, throughput)', standard: '1000' },
   rounds: { help: 'how often everything is measured', standard: { idle: '1', other: '3' } },
-  replicas: { help: 'replicas running', standard: '1' },
   pin: {
     help: "CPUs by process, such as 'writer=0,leader=0,replica=1,reader=1'; several set-ups separated by '/'",
     standard: 'none',
@@ -26,7 +42,7 @@ const OPTIONS = {
     help: "the writer's wal_autocheckpoint, comma-separated (throughput, apply)",
     standard: { throughput: '1000,0', other: '1000' },
   },
-  mb: { help: 'size of the database in MB', standard: { copy: '1024', apply: '64', other: '10' } },
+  mb: { help: 'size of the database in MB', standard: { catchup: '1024', apply: '64', other: '10' } },
   transactions: { help: 'large transactions (apply)', standard: '20' },
   'transaction-mb': { help: 'size of one (apply)', standard: '20' },
   'catch-up-mb': {
@@ -38,6 +54,7 @@ const OPTIONS = {
     standard: '',
   },
   profile: { help: 'folder for CPU profiles of the nodes', standard: '' },
+  out: { help: 'folder for results and report', standard: '' },
 } as const satisfies Record<string, OptionSpec>
 
 type OptionName = keyof typeof OPTIONS
@@ -52,12 +69,16 @@ export interface PinSetup {
 export interface BenchOptions {
   readonly suite: SuiteName
   readonly json: boolean
+  readonly peers: readonly string[]
+  /** Infinity: as many as possible. */
   readonly ratesPerSecond: readonly number[]
+  readonly pagesPerCommit: readonly number[]
+  readonly replicas: readonly number[]
+  readonly readers: readonly Readers[]
   readonly seconds: number
   readonly warmupSeconds: number
   readonly warmupPerSecond: number
   readonly rounds: number
-  readonly replicas: number
   readonly pins: readonly PinSetup[]
   readonly autocheckpoints: readonly number[]
   readonly databaseMb: number
@@ -65,6 +86,8 @@ export interface BenchOptions {
   readonly transactionMb: number
   readonly catchUpMb: number
   readonly nodeArgs: readonly string[]
+  /** Empty: bench/results of the checkout. */
+  readonly out: string
 }
 
 export class UsageError extends Error {}
@@ -76,21 +99,22 @@ export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
   const suite = SUITE_NAMES.find((name) => name === positionals[0])
   if (!suite || positionals.length > 1) throw new UsageError(`give one suite: ${SUITE_NAMES.join(', ')}`)
   const text = (name: OptionName) => String(values[name] ?? standardOf(name, suite))
-  const numbers = (name: OptionName) =>
-    text(name)
-      .split(',')
-      .map((part) => positive(name, part))
+  const list = (name: OptionName) => text(name).split(',').filter(Boolean)
+  const numbers = (name: OptionName) => list(name).map((part) => positive(name, part))
   const number = (name: OptionName) => positive(name, text(name))
   const profile = text('profile')
   return {
     suite,
     json: values.json === true,
-    ratesPerSecond: numbers('rates'),
+    peers: list('peers'),
+    ratesPerSecond: list('rates').map((part) => (part === 'full' ? Infinity : positive('rates', part))),
+    pagesPerCommit: numbers('pages'),
+    replicas: numbers('replicas'),
+    readers: list('readers').map(parseReaders),
     seconds: number('seconds'),
     warmupSeconds: number('warmup'),
     warmupPerSecond: number('warmup-rate'),
     rounds: number('rounds'),
-    replicas: number('replicas'),
     pins: text('pin').split('/').map(parsePin),
     autocheckpoints: numbers('autocheckpoint'),
     databaseMb: number('mb'),
@@ -101,6 +125,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
       ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : []),
       ...text('node-args').split(' ').filter(Boolean),
     ],
+    out: text('out'),
   }
 }
 
@@ -148,6 +173,12 @@ function positive(name: string, text: string): number {
   if (text.trim() === '' || !Number.isFinite(value) || value < 0)
     throw new UsageError(`--${name}: ${text} is no number`)
   return value
+}
+
+function parseReaders(text: string): Readers {
+  const readers = READERS.find((name) => name === text)
+  if (!readers) throw new UsageError(`--readers: ${text} is not one of ${READERS.join(', ')}`)
+  return readers
 }
 
 function parsePin(text: string): PinSetup {

@@ -10,6 +10,12 @@ export interface Command {
   readonly name: string
   readonly file: string
   readonly args: readonly string[]
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>
+  /** The user to run as, for servers that refuse to be root. */
+  readonly user?: { readonly uid: number; readonly gid: number }
+  /** What asks it to end; SIGTERM when not given. */
+  readonly stopSignal?: NodeJS.Signals
 }
 
 const TERM_TIMEOUT_MS = 10_000
@@ -42,12 +48,8 @@ export class Processes {
     const [file, args] = cpus
       ? ['taskset', ['-c', cpus, command.file, ...command.args]]
       : [command.file, command.args]
-    const child = new Child(
-      command.name,
-      file,
-      args,
-      join(this.folder, `${++this.#logs}-${command.name}.log`),
-    )
+    const logPath = join(this.folder, `${++this.#logs}-${command.name}.log`)
+    const child = new Child({ ...command, file, args }, logPath)
     this.#children.add(child)
     void child.ended.then(() => this.#children.delete(child))
     return child
@@ -76,16 +78,22 @@ export class Child {
   readonly name: string
   readonly ended: Promise<void>
   readonly #logPath: string
+  readonly #stopSignal: NodeJS.Signals
   readonly #process: ChildProcess
   #output = ''
   #exitCode: number | undefined
   #waiters: (() => void)[] = []
 
-  constructor(name: string, file: string, args: readonly string[], logPath: string) {
+  constructor({ name, file, args, env, user, stopSignal }: Command, logPath: string) {
     this.name = name
+    this.#stopSignal = stopSignal ?? 'SIGTERM'
     this.#logPath = logPath
     const log = openSync(logPath, 'a')
-    this.#process = spawn(file, args, { stdio: ['pipe', 'pipe', log] })
+    this.#process = spawn(file, args, {
+      stdio: ['pipe', 'pipe', log],
+      env: { ...process.env, ...env },
+      ...user,
+    })
     closeSync(log)
     this.#process.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#output = (this.#output + text).slice(-65_536)
@@ -127,10 +135,10 @@ export class Child {
     return this.#output.trimEnd().split('\n').at(-1) ?? ''
   }
 
-  /** SIGTERM, and SIGKILL when that does not help. */
+  /** The stop signal, and SIGKILL when that does not help. */
   async stop(): Promise<void> {
     if (!this.isRunning) return
-    this.#process.kill('SIGTERM')
+    this.#process.kill(this.#stopSignal)
     const timer = setTimeout(() => this.kill(), TERM_TIMEOUT_MS)
     await this.ended
     clearTimeout(timer)

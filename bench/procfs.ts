@@ -12,19 +12,29 @@ export function memoryOf(pid: number): Memory {
   return { rssBytes: kilobytes('VmRSS') * 1024, peakRssBytes: kilobytes('VmHWM') * 1024 }
 }
 
-/** CPU time of all threads that live now, in milliseconds, from the scheduler (nanoseconds, not ticks). */
+const MS_PER_TICK = 10
+
+/**
+ * CPU time of a process in milliseconds: of its threads that live now, from the scheduler's nanoseconds; of a process with children, with
+ * theirs and with those that it has reaped, in clock ticks.
+ */
 export function cpuMsOf(pid: number): number {
-  let ns = 0
-  for (const task of list(`/proc/${pid}/task`)) {
-    ns += Number(read(`/proc/${pid}/task/${task}/schedstat`).split(' ')[0] || 0)
-  }
-  return ns / 1e6
+  const tasks = list(`/proc/${pid}/task`).map((task) => `/proc/${pid}/task/${task}`)
+  if (tasks.some((task) => read(`${task}/children`))) return MS_PER_TICK * ticksOfTree(pid)
+  return tasks.reduce((sum, task) => sum + Number(read(`${task}/schedstat`).split(' ')[0] || 0) / 1e6, 0)
 }
 
-/** utime + stime of /proc/PID/stat in clock ticks (normally 100 a second). */
-export function cpuTicksOf(pid: number): number {
+function ticksOfTree(pid: number): number {
+  const children = list(`/proc/${pid}/task`).flatMap((task) =>
+    read(`/proc/${pid}/task/${task}/children`).split(' ').filter(Boolean),
+  )
+  return children.reduce((sum, child) => sum + ticksOfTree(Number(child)), cpuTicksOf(pid, true))
+}
+
+/** utime + stime of /proc/PID/stat in clock ticks (normally 100 a second), with those of reaped children if wanted. */
+export function cpuTicksOf(pid: number, withReaped = false): number {
   const fields = read(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ') ?? []
-  return Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
+  return fields.slice(11, withReaped ? 15 : 13).reduce((sum, field) => sum + Number(field), 0)
 }
 
 /** Watches the memory of some processes until `stop`, which gives the largest RSS of each in bytes. */

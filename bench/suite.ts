@@ -1,22 +1,19 @@
 /** What suites share. */
 import { join } from 'node:path'
-import type { Spread } from './arithmetic.ts'
 import type { BenchOptions } from './options.ts'
 import type { Child, Processes } from './processes.ts'
 import { cpuMsOf } from './procfs.ts'
-import type { Program, RunningSystem, Setup, System } from './system.ts'
-
-/** One line of a report. `system` names what was measured; units are in the names. */
-export interface Row {
-  readonly system: string
-  readonly [column: string]: string | number | Spread
-}
+import type { Row, SuiteResult } from './result.ts'
+import type { Program, RunningPrimary, Setup, System } from './system.ts'
 
 export interface Context {
   readonly root: string
   readonly options: BenchOptions
   readonly processes: Processes
-  readonly system: System
+  /** What is measured: walcast first. */
+  readonly systems: readonly System[]
+  /** Systems that were asked for and cannot run here, with the reason. */
+  readonly skipped: ReadonlyMap<string, string>
   /** Tells a person what is going on. */
   progress(text: string): void
 }
@@ -24,11 +21,13 @@ export interface Context {
 export interface Suite {
   /** What the numbers are, in a line or two under the table. */
   readonly note: string
-  run(context: Context): Promise<Row[]>
+  /** Whether it measures peers too. */
+  readonly hasPeers: boolean
+  run(context: Context): Promise<SuiteResult | Row[]>
 }
 
 /** A set-up in a folder of its own. */
-export function newSetup(context: Context, replicas = context.options.replicas): Setup {
+export function newSetup(context: Context, replicas: number): Setup {
   const { processes, root, options } = context
   return { processes, root, folder: processes.newFolder(), replicas, nodeArgs: options.nodeArgs }
 }
@@ -59,7 +58,7 @@ export async function resultOf<Key extends string>(
 }
 
 /** CPU of all nodes from now on, as percent of one core. */
-export function watchCpu(running: RunningSystem): { percents(): number[] } {
+export function watchCpu(running: RunningPrimary): { percents(): number[] } {
   const fromMs = performance.now()
   const before = running.nodes.map((node) => cpuMsOf(node.pid))
   return {

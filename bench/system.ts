@@ -1,7 +1,9 @@
 /**
- * What a system must offer to be measured. walcast is the first; others (PostgreSQL, Litestream, Redis) come as
- * further adapters, whose programs write and read through their own clients and report the same way.
+ * What a system must offer to be measured. walcast is one; the others (PostgreSQL, Redis, Litestream, ...) are peers,
+ * compared with it in the suites that take --peers. Writers and readers are programs of the bench that reach the system through
+ * one of `clients/`.
  */
+import type { ClientName } from './clients/clients.ts'
 import type { Processes } from './processes.ts'
 
 /** A program of the bench, run as `node SCRIPT ARGS`, that keeps the contract of programs/program.ts. */
@@ -11,39 +13,14 @@ export interface Program {
   readonly args: readonly string[]
 }
 
-export type DatabaseKind = 'rows' | 'blobs' | 'pages'
-
-export type Writing =
-  /** Steady rate after a warm-up at another, ids from 1; logs [id, due, committed]. */
-  | {
-      readonly kind: 'paced'
-      readonly warmupPerSecond: number
-      readonly warmupCount: number
-      readonly ratePerSecond: number
-      readonly count: number
-      readonly log: string
-    }
-  /** Small commits at full speed. */
-  | { readonly kind: 'full'; readonly seconds: number; readonly autocheckpoint: number }
-  /** Large commits, numbered from `firstId`; logs [number, begun, committed]. */
-  | {
-      readonly kind: 'large'
-      readonly firstId: number
-      readonly transactions: number
-      readonly pages: number
-      readonly autocheckpoint: number
-      readonly log: string
-    }
-
-/** Logs [largest number seen, when] on one replica until it sees `until`. */
-export interface Watching {
-  readonly what: 'rows' | 'marker'
-  readonly replica: number
-  readonly until: number
-  readonly maxSeconds: number
-  readonly pauseMs: number
-  readonly log: string
+/** Where a writer or a reader finds the system: a file or an address, as the client takes it. */
+export interface Place {
+  readonly client: ClientName
+  readonly where: string
 }
+
+/** rows: an empty table; blobs: filled with 64 KB values; pages: also a table whose rows fill a page each. */
+export type DatabaseKind = 'rows' | 'blobs' | 'pages'
 
 export interface Setup {
   readonly processes: Processes
@@ -51,7 +28,7 @@ export interface Setup {
   readonly root: string
   readonly folder: string
   readonly replicas: number
-  /** Further arguments for `node`, such as a profiler's, and for the nodes of the system. */
+  /** Further arguments for `node`, such as a profiler's, for systems that run on it. */
   readonly nodeArgs: readonly string[]
 }
 
@@ -60,33 +37,36 @@ export interface RunningNode {
   readonly pid: number
 }
 
-export interface Position {
-  readonly txid: number
-  readonly checksum: string
+/** A system, or its storage alone with nothing replicating it. */
+export interface RunningPrimary {
+  readonly nodes: readonly RunningNode[]
+  readonly primary: Place
+  stop(): Promise<void>
 }
 
-export interface RunningSystem {
-  readonly nodes: readonly RunningNode[]
-  /** Begins replicas, for a set-up that was started without them. Resolves when they are ready. */
-  addReplica(): Promise<void>
-  writer(writing: Writing): Program
-  reader(watching: Watching): Program
-  /** Where the primary stands. */
-  position(): Promise<Position>
-  /** Resolves when primary and replicas all stand at the same place, at `txid` or beyond; rejects after `timeoutMs`. */
-  whenLevel(txid: number, timeoutMs: number): Promise<void>
+export interface RunningSystem extends RunningPrimary {
+  /** One for each replica: where a reader looks. */
+  readonly replicas: readonly Place[]
+  /** Resolves when every replica has commit number `id` (counted from 1); rejects after `timeoutMs`. */
+  whenLevel(id: number, timeoutMs: number): Promise<void>
   /** The system's own figures (stages of its lag, counters), for the report. */
   figures(): Promise<Readonly<Record<string, number>>>
   /** Rejects unless every replica holds exactly what the primary holds. */
   verify(): Promise<void>
-  stop(): Promise<void>
 }
+
+/** Says why a system cannot run here: a program or a permission is missing. */
+export class NotAvailable extends Error {}
 
 export interface System {
   readonly name: string
-  /** Makes the primary's database file or content of `megabytes`, before anything is started. */
+  /** Whether commits of many pages can be measured: the client opens a SQLite file. */
+  readonly hasPages: boolean
+  /** Finds or installs what the system needs. Throws NotAvailable. */
+  install(progress: (text: string) => void): Promise<void>
+  /** Makes the primary's database file of `megabytes` and starts nothing. Servers make theirs when they start. */
   prepare(setup: Setup, kind: DatabaseKind, megabytes: number): Promise<void>
-  /** The program that writes to the system's storage with nothing replicating it. */
-  writerAlone(setup: Setup, writing: Writing): Program
+  /** Storage with nothing replicating it. */
+  startAlone(setup: Setup): Promise<RunningPrimary>
   start(setup: Setup): Promise<RunningSystem>
 }

@@ -1,6 +1,6 @@
 /** Rows as a table for people: one line a column, one column a row of the report, so that it stays narrow. */
 import type { Spread } from './arithmetic.ts'
-import type { Row } from './suite.ts'
+import { isSpread, type Row } from './result.ts'
 
 export function renderTable(rows: readonly Row[]): string {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))]
@@ -22,9 +22,10 @@ function pad(cell: string, width: number, column: number): string {
 
 function formatCell(value: Row[string] | undefined): string {
   if (value === undefined) return ''
-  if (typeof value === 'string') return value
+  if (isSpread(value)) return formatSpread(value)
+  if (value === null) return '-'
   if (typeof value === 'number') return formatNumber(value)
-  return formatSpread(value)
+  return String(value)
 }
 
 function formatSpread({ median, min, max }: Spread): string {

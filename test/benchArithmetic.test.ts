@@ -40,10 +40,10 @@ test('the schedule does not drift', () => {
 
 test('ids are joined with the first sight of them or of a later one', () => {
   const written = [
-    { id: 1, dueNs: 100n, committedNs: 110n },
-    { id: 2, dueNs: 200n, committedNs: 260n },
-    { id: 3, dueNs: 300n, committedNs: 310n },
-    { id: 4, dueNs: 400n, committedNs: 410n },
+    { id: 1, dueNs: 100n, begunNs: 105n, committedNs: 110n },
+    { id: 2, dueNs: 200n, begunNs: 205n, committedNs: 260n },
+    { id: 3, dueNs: 300n, begunNs: 305n, committedNs: 310n },
+    { id: 4, dueNs: 400n, begunNs: 405n, committedNs: 410n },
   ]
   const seen = [
     { maxId: 1, seenNs: 150n },
@@ -51,6 +51,7 @@ test('ids are joined with the first sight of them or of a later one', () => {
   ]
   assert.deepEqual(joinById(written, seen), {
     fromCommitNs: [40, 45, 0],
+    fromBegunNs: [45, 100, 0],
     fromDueNs: [50, 105, 5],
     missing: 1,
     beforeReturn: 1,
@@ -58,8 +59,14 @@ test('ids are joined with the first sight of them or of a later one', () => {
 })
 
 test('nothing seen means all is missing', () => {
-  const written = [{ id: 1, dueNs: 0n, committedNs: 1n }]
-  assert.deepEqual(joinById(written, []), { fromCommitNs: [], fromDueNs: [], missing: 1, beforeReturn: 0 })
+  const written = [{ id: 1, dueNs: 0n, begunNs: 0n, committedNs: 1n }]
+  assert.deepEqual(joinById(written, []), {
+    fromCommitNs: [],
+    fromBegunNs: [],
+    fromDueNs: [],
+    missing: 1,
+    beforeReturn: 0,
+  })
 })
 
 test('megabytes are millions of bytes', () => {

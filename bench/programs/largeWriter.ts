@@ -1,20 +1,21 @@
 /**
  * Commits large transactions: each changes `pages` pages spread over the whole database, by rows that fill a page
- * each, and the marker row that a reader watches.
+ * each, and inserts the row that a reader watches for.
  */
+import { openForWriting } from '../clients/sqlite.ts'
 import { EventLog, WRITTEN_WIDTH } from '../eventLog.ts'
-import { Flags, openForWriting, readyThenGo, report } from './program.ts'
+import { Flags, readyThenGo, report } from './program.ts'
 
-const flags = new Flags(['db', 'first-id', 'transactions', 'pages', 'autocheckpoint', 'log'])
+const flags = new Flags(['client', 'where', 'first-id', 'transactions', 'pages', 'autocheckpoint', 'log'])
 const firstId = flags.number('first-id')
 const transactions = flags.number('transactions')
 const pages = flags.number('pages')
-const db = openForWriting(flags.text('db'), flags.number('autocheckpoint'))
+const db = openForWriting(flags.text('where'), flags.number('autocheckpoint'))
 db.pragma('cache_size = -262144')
-const rows = db.prepare('SELECT count(*) FROM t').pluck().get() as number
+const rows = db.prepare('SELECT count(*) FROM pages').pluck().get() as number
 const stride = Math.max(1, Math.floor(rows / pages))
-const update = db.prepare('UPDATE t SET n = n + 1 WHERE id % :stride = :at')
-const mark = db.prepare('UPDATE marker SET n = ?')
+const update = db.prepare('UPDATE pages SET n = n + 1 WHERE id % :stride = :at')
+const mark = db.prepare('INSERT INTO t(id) VALUES (?)')
 const log = new EventLog(WRITTEN_WIDTH, transactions)
 let changed = 0
 const change = db.transaction((id: number) => {
@@ -27,7 +28,7 @@ const startNs = process.hrtime.bigint()
 for (let id = firstId; id < firstId + transactions; id++) {
   const begunNs = process.hrtime.bigint()
   change(id)
-  log.add(BigInt(id), begunNs, process.hrtime.bigint())
+  log.add(BigInt(id), begunNs, begunNs, process.hrtime.bigint())
 }
 const endNs = process.hrtime.bigint()
 log.save(flags.text('log'))

@@ -35,9 +35,9 @@ function makeBlobs(): void {
 }
 
 function makePages(): void {
-  db.exec('CREATE TABLE t(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, v BLOB)')
-  db.exec('CREATE TABLE marker(n INTEGER NOT NULL); INSERT INTO marker VALUES (0)')
-  fill(db.prepare('INSERT INTO t(n, v) VALUES (0, ?)'), PAGE_VALUE_BYTES, PAGE_BYTES)
+  makeSmallRows()
+  db.exec('CREATE TABLE pages(id INTEGER PRIMARY KEY, n INTEGER NOT NULL, v BLOB)')
+  fill(db.prepare('INSERT INTO pages(n, v) VALUES (0, ?)'), PAGE_VALUE_BYTES, PAGE_BYTES)
 }
 
 const kinds: Record<string, () => void> = { rows: makeSmallRows, blobs: makeBlobs, pages: makePages }

@@ -3,24 +3,31 @@
  * and a late row counts from when it was due.
  */
 import { dueNs } from '../arithmetic.ts'
+import { loadClient } from '../clients/clients.ts'
 import { EventLog, WRITTEN_WIDTH } from '../eventLog.ts'
-import { Flags, openForWriting, readyThenGo, report, sleepMs } from './program.ts'
+import { Flags, readyThenGo, report, sleepMs } from './program.ts'
 
 /** Between warm-up and measurement. */
 const GAP_NS = 200_000_000n
 
 const flags = new Flags([
-  ...['db', 'rate', 'count', 'warmup-rate', 'warmup-count'],
-  ...['value-bytes', 'autocheckpoint', 'log'],
+  ...['client', 'where', 'rate', 'count', 'warmup-rate', 'warmup-count'],
+  ...['value-bytes', 'pages', 'autocheckpoint', 'log'],
 ])
 const warmupCount = flags.number('warmup-count')
 const count = flags.number('count')
 const log = new EventLog(WRITTEN_WIDTH, warmupCount + count)
-const db = openForWriting(flags.text('db'), flags.number('autocheckpoint'))
-const insert = db.prepare('INSERT INTO t(id, v) VALUES (?, ?)')
-const value = Buffer.alloc(flags.number('value-bytes'), 0x61)
+const client = await loadClient(flags.text('client'))
+const writer = await client.openWriter(flags.text('where'), {
+  valueBytes: flags.number('value-bytes'),
+  pages: flags.number('pages'),
+  autocheckpoint: flags.number('autocheckpoint'),
+})
 
-function write(firstId: number, rows: number, ratePerSecond: number, startNs: bigint): void {
+/** Time spent in commits, of the rows that count. */
+let busyNs = 0
+
+async function write(firstId: number, rows: number, ratePerSecond: number, startNs: bigint): Promise<void> {
   for (let i = 0; i < rows; i++) {
     const due = dueNs(startNs, i, ratePerSecond)
     for (;;) {
@@ -28,16 +35,28 @@ function write(firstId: number, rows: number, ratePerSecond: number, startNs: bi
       if (leftNs <= 0) break
       sleepMs(leftNs / 1e6)
     }
-    insert.run(firstId + i, value)
-    log.add(BigInt(firstId + i), due, process.hrtime.bigint())
+    const begunNs = process.hrtime.bigint()
+    const pending = writer.insert(firstId + i)
+    if (pending) await pending
+    const committedNs = process.hrtime.bigint()
+    busyNs += Number(committedNs - begunNs)
+    log.add(BigInt(firstId + i), due, begunNs, committedNs)
   }
 }
 
 await readyThenGo()
-write(1, warmupCount, flags.number('warmup-rate'), process.hrtime.bigint() + 1_000_000n)
+await write(1, warmupCount, flags.number('warmup-rate'), process.hrtime.bigint() + 1_000_000n)
+busyNs = 0
 const startNs = process.hrtime.bigint() + GAP_NS
-write(1 + warmupCount, count, flags.number('rate'), startNs)
+await write(1 + warmupCount, count, flags.number('rate'), startNs)
 const endNs = process.hrtime.bigint()
 log.save(flags.text('log'))
-report({ commits: warmupCount + count, elapsedMs: Number(endNs - startNs) / 1e6, startNs: String(startNs) })
-db.close()
+const ids = warmupCount + count
+report({
+  commits: count,
+  ids,
+  elapsedMs: Number(endNs - startNs) / 1e6,
+  busyMs: busyNs / 1e6,
+  endNs: String(endNs),
+})
+await writer.close()

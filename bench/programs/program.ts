@@ -3,7 +3,6 @@
  * output, begins when a line comes on standard input, and ends with one line of JSON.
  */
 import { parseArgs } from 'node:util'
-import Database from 'better-sqlite3'
 
 /** Flags of the form `--name value`; throws on a missing one. */
 export class Flags {
@@ -42,17 +41,12 @@ export function report(result: Readonly<Record<string, number | string>>): void 
   process.stdout.write(`${JSON.stringify(result)}\n`)
 }
 
-/** A connection as an application would open it: WAL, synchronous=NORMAL, busy time-out 5 s. */
-export function openForWriting(path: string, autocheckpoint: number): Database.Database {
-  const db = new Database(path, { timeout: 5000 })
-  db.pragma('synchronous = NORMAL')
-  db.pragma(`wal_autocheckpoint = ${autocheckpoint}`)
-  return db
-}
-
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
-/** Sleeps without taking a core. Fractions of a millisecond count; Linux adds about 0.05 ms of timer slack. */
+/**
+ * Sleeps without taking a core, and without the event loop: nothing may be pending. Fractions of a millisecond count;
+ * Linux adds about 0.05 ms of timer slack.
+ */
 export function sleepMs(ms: number): void {
   Atomics.wait(sleeper, 0, 0, ms)
 }

@@ -4,8 +4,11 @@ import { median, megabytesPerSecond, type Seen, spread } from '../arithmetic.ts'
 import { readSeen, readWritten } from '../eventLog.ts'
 import { pause } from '../processes.ts'
 import { memoryOf } from '../procfs.ts'
-import { type Context, newSetup, type Row, resultOf, type Suite, startProgram } from '../suite.ts'
+import type { Row } from '../result.ts'
+import { type Context, newSetup, resultOf, type Suite, startProgram } from '../suite.ts'
 import type { RunningSystem, Setup } from '../system.ts'
+import { walcast } from '../systems/walcast.ts'
+import * as programs from '../writing.ts'
 
 const FRAME_BYTES = 4096 + 24
 const TIMEOUT_MS = 300_000
@@ -32,6 +35,7 @@ interface Round extends Stream {
 }
 
 export const apply: Suite = {
+  hasPeers: false,
   note:
     'MB of frames a second. alone: the writer with no node; writer: the writer with them; visible: from the first to the last step seen on the replica; ' +
     'endToEnd: from the first BEGIN to the last step seen; catchUp: by a replica that was stopped meanwhile, with no writer beside it. ' +
@@ -56,8 +60,8 @@ export const apply: Suite = {
 async function measure(context: Context, autocheckpoint: number): Promise<Round> {
   const aloneMbPerSecond = await measureAlone(context, autocheckpoint)
   const setup = newSetup(context, 1)
-  await context.system.prepare(setup, 'pages', context.options.databaseMb)
-  const running = await context.system.start(setup)
+  await walcast.prepare(setup, 'pages', context.options.databaseMb)
+  const running = await walcast.start(setup)
   const stream = await measureStream(context, setup, running, autocheckpoint)
   await running.whenLevel(0, 30_000)
   const catchUps: number[] = []
@@ -92,10 +96,11 @@ function writingOf(context: Context, autocheckpoint: number, log: string) {
 }
 
 async function measureAlone(context: Context, autocheckpoint: number): Promise<number> {
-  const setup = newSetup(context)
-  await context.system.prepare(setup, 'pages', context.options.databaseMb)
+  const setup = newSetup(context, 0)
+  await walcast.prepare(setup, 'pages', context.options.databaseMb)
+  const { primary } = await walcast.startAlone(setup)
   const writing = writingOf(context, autocheckpoint, join(setup.folder, 'written'))
-  const writer = await startProgram(context, 'writer', context.system.writerAlone(setup, writing))
+  const writer = await startProgram(context, 'writer', programs.writer(primary, writing))
   writer.go()
   const { changedPages, elapsedMs } = await resultOf(writer, TIMEOUT_MS, WRITTEN)
   return (changedPages * FRAME_BYTES) / 1e3 / elapsedMs
@@ -111,19 +116,10 @@ async function measureStream(
   const before = await running.figures()
   const log = join(setup.folder, 'written')
   const seenLog = join(setup.folder, 'seen')
-  const watching = {
-    what: 'marker',
-    replica: 1,
-    until: transactions,
-    maxSeconds: 120,
-    pauseMs: PAUSE_MS,
-  } as const
-  const reader = await startProgram(context, 'reader1', running.reader({ ...watching, log: seenLog }))
-  const writer = await startProgram(
-    context,
-    'writer',
-    running.writer(writingOf(context, autocheckpoint, log)),
-  )
+  const watching = { until: transactions, maxSeconds: 120, pauseMs: PAUSE_MS, log: seenLog }
+  const reader = await startProgram(context, 'reader1', programs.reader(running.replicas[0], watching))
+  const writing = writingOf(context, autocheckpoint, log)
+  const writer = await startProgram(context, 'writer', programs.writer(running.primary, writing))
   for (const program of [reader, writer]) program.go()
   const { changedPages, elapsedMs } = await resultOf(writer, TIMEOUT_MS, WRITTEN)
   await resultOf(reader, TIMEOUT_MS, ['last'])
@@ -151,11 +147,11 @@ async function measureCatchUp(
 ): Promise<number> {
   const log = join(setup.folder, `written${id}`)
   const seenLog = join(setup.folder, `seen${id}`)
-  const watching = { what: 'marker', replica: 1, until: id, maxSeconds: 60, pauseMs: PAUSE_MS } as const
+  const watching = { until: id, maxSeconds: 60, pauseMs: PAUSE_MS, log: seenLog }
   const size = { firstId: id, transactions: 1, pages: pagesOf(context.options.catchUpMb) }
-  const reader = await startProgram(context, 'reader1', running.reader({ ...watching, log: seenLog }))
+  const reader = await startProgram(context, 'reader1', programs.reader(running.replicas[0], watching))
   const writing = { kind: 'large', ...size, autocheckpoint: 0, log } as const
-  const writer = await startProgram(context, 'writer', running.writer(writing))
+  const writer = await startProgram(context, 'writer', programs.writer(running.primary, writing))
   const replica = running.nodes[1]
   process.kill(replica.pid, 'SIGSTOP')
   let resumedNs: bigint
@@ -193,7 +189,7 @@ function visibleRates(seen: readonly Seen[], transactions: number, frameBytes: n
 function toRow(context: Context, pin: string, autocheckpoint: number, rounds: readonly Round[]): Row {
   const of = (pick: (round: Round) => number) => spread(rounds.map(pick))
   return {
-    system: context.system.name,
+    system: walcast.name,
     pin,
     autocheckpoint,
     transactions: context.options.transactions,

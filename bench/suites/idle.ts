@@ -2,7 +2,9 @@
 import { spread } from '../arithmetic.ts'
 import { pause } from '../processes.ts'
 import { cpuMsOf, cpuTicksOf, memoryOf } from '../procfs.ts'
-import { type Context, newSetup, type Row, type Suite } from '../suite.ts'
+import type { Row } from '../result.ts'
+import { type Context, newSetup, type Suite } from '../suite.ts'
+import { walcast } from '../systems/walcast.ts'
 
 const TICKS_PER_SECOND = 100
 
@@ -14,6 +16,7 @@ interface Usage {
 }
 
 export const idle: Suite = {
+  hasPeers: false,
   note: 'CPU as percent of one core while nothing is written. cpuPercent: from the scheduler (schedstat, all threads); ticksPercent: utime + stime, in steps of 10 ms.',
   async run(context) {
     const rounds: Usage[][] = []
@@ -23,7 +26,6 @@ export const idle: Suite = {
     }
     return rounds[0].map((usage, at) =>
       toRow(
-        context,
         usage.node,
         rounds.map((round) => round[at]),
       ),
@@ -33,9 +35,9 @@ export const idle: Suite = {
 
 async function measure(context: Context): Promise<Usage[]> {
   const { seconds, warmupSeconds, databaseMb } = context.options
-  const setup = newSetup(context)
-  await context.system.prepare(setup, 'blobs', databaseMb)
-  const running = await context.system.start(setup)
+  const setup = newSetup(context, context.options.replicas[0])
+  await walcast.prepare(setup, 'blobs', databaseMb)
+  const running = await walcast.start(setup)
   await pause(warmupSeconds * 1000)
   const fromMs = performance.now()
   const before = running.nodes.map((node) => ({ cpuMs: cpuMsOf(node.pid), ticks: cpuTicksOf(node.pid) }))
@@ -52,10 +54,10 @@ async function measure(context: Context): Promise<Usage[]> {
   return usages
 }
 
-function toRow(context: Context, node: string, usages: readonly Usage[]): Row {
+function toRow(node: string, usages: readonly Usage[]): Row {
   const of = (pick: (usage: Usage) => number) => spread(usages.map(pick))
   return {
-    system: context.system.name,
+    system: walcast.name,
     node,
     cpuPercent: of((usage) => usage.cpuPercent),
     ticksPercent: of((usage) => usage.ticksPercent),

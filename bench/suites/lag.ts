@@ -1,17 +1,34 @@
-/** From the return of COMMIT in a writer to a reader of the replica's file seeing the row. */
+/** From the return of COMMIT in a writer to a reader on the other side seeing the row, for walcast and its peers. */
 import { join } from 'node:path'
-import { type Joined, joinById, type Percentiles, percentiles, spread } from '../arithmetic.ts'
+import { type Joined, joinById, type Percentiles, percentiles, type Spread, spread } from '../arithmetic.ts'
 import { readSeen, readWritten } from '../eventLog.ts'
-import { pause } from '../processes.ts'
-import { type Context, newSetup, type Row, resultOf, type Suite, startProgram, watchCpu } from '../suite.ts'
-import type { RunningSystem } from '../system.ts'
+import type { PinSetup, Readers } from '../options.ts'
+import { type Child, pause } from '../processes.ts'
+import type { Row, SuiteResult } from '../result.ts'
+import { type Context, newSetup, resultOf, type Suite, startProgram, watchCpu } from '../suite.ts'
+import type { RunningSystem, System } from '../system.ts'
+import { busyReader, reader, writer } from '../writing.ts'
 
 /** The reader's sleep between two looks. */
 const PAUSE_MS = 0.05
 const STAGES = ['noticed', 'sent', 'received', 'applied'] as const
+/** Further values of --pages, --replicas and --readers are measured at this rate only. */
+const VARIED_RATE = 200
+/** How long a slow system may take to show the last row. */
+const PATIENCE_SECONDS = 45
+const DATABASE_MB = 8
+
+interface Case {
+  readonly pin: PinSetup
+  readonly rate: number
+  readonly pages: number
+  readonly replicas: number
+  readonly readers: Readers
+}
 
 interface Round {
   readonly fromCommit: Percentiles
+  readonly fromBegun: Percentiles
   readonly fromDue: Percentiles
   readonly beforeReturn: number
   readonly lookMs: number
@@ -22,49 +39,85 @@ interface Round {
 
 export const lag: Suite = {
   note:
-    'Lag in ms from the return of COMMIT (and from when the row was due) to the first look of a polling reader that saw it. ' +
-    "lookMs: mean time between two looks, which the lag includes in part. stages: the node's own p50 of noticed + sent + received + applied.",
+    'Lag in ms from the return of COMMIT (and from its begin, and from when the row was due) to the first look of a polling reader that saw it. ' +
+    "lookMs: mean time between two looks, which the lag includes in part. stages: walcast's own p50 of noticed + sent + received + applied.",
+  hasPeers: true,
   async run(context) {
     const rows: Row[] = []
-    for (const pin of context.options.pins) {
-      context.processes.pinning = pin.pinning
-      for (const rate of context.options.ratesPerSecond) {
-        const rounds: Round[] = []
-        for (let i = 1; i <= context.options.rounds; i++) {
-          context.progress(`lag: ${rate}/s, pin ${pin.text}, round ${i}`)
-          rounds.push(await measure(context, rate))
-        }
-        rows.push(toRow(context, pin.text, rate, rounds))
-      }
+    const ratios: Record<string, Spread> = {}
+    for (const each of casesOf(context)) {
+      context.processes.pinning = each.pin.pinning
+      const rounds = await measureCase(context, each)
+      for (const [system, measured] of rounds) rows.push(toRow(system, each, measured))
+      for (const [name, reason] of context.skipped) rows.push(skippedRow(name, each, reason))
+      Object.assign(ratios, ratiosOf(each, rounds))
     }
-    return rows
+    return { rows, ratios } satisfies SuiteResult
   },
 }
 
-async function measure(context: Context, rate: number): Promise<Round> {
-  const setup = newSetup(context)
-  await context.system.prepare(setup, 'rows', 0)
-  const running = await context.system.start(setup)
-  const { warmupSeconds, warmupPerSecond, seconds } = context.options
+/** Every rate with the first of the other lists; each further value of those alone, at one rate. */
+function casesOf({ options }: Context): Case[] {
+  const { pins, ratesPerSecond, pagesPerCommit, replicas, readers } = options
+  return pins.flatMap((pin) => {
+    const first = { pin, pages: pagesPerCommit[0], replicas: replicas[0], readers: readers[0] }
+    const rate = ratesPerSecond.includes(VARIED_RATE) ? VARIED_RATE : ratesPerSecond[0]
+    return [
+      ...ratesPerSecond.map((each) => ({ ...first, rate: each })),
+      ...pagesPerCommit.slice(1).map((pages) => ({ ...first, rate, pages })),
+      ...replicas.slice(1).map((count) => ({ ...first, rate, replicas: count })),
+      ...readers.slice(1).map((each) => ({ ...first, rate, readers: each })),
+    ]
+  })
+}
+
+/** Systems take turns in each round. */
+async function measureCase(context: Context, each: Case): Promise<Map<System, Round[]>> {
+  const systems = context.systems.filter((system) => each.pages === 1 || system.hasPages)
+  const rounds = new Map(systems.map((system) => [system, [] as Round[]]))
+  for (let i = 1; i <= context.options.rounds; i++) {
+    for (const [system, measured] of rounds) {
+      context.progress(`lag: ${describe(each)}, round ${i}, ${system.name}`)
+      measured.push(await measure(context, system, each))
+    }
+  }
+  return rounds
+}
+
+function describe({ rate, pages, replicas, readers, pin }: Case): string {
+  return `${rate}/s, pages ${pages}, replicas ${replicas}, readers ${readers}, pin ${pin.text}`
+}
+
+async function measure(context: Context, system: System, each: Case): Promise<Round> {
+  const setup = newSetup(context, each.replicas)
+  await system.prepare(setup, each.pages === 1 ? 'rows' : 'pages', each.pages === 1 ? 0 : DATABASE_MB)
+  const running = await system.start(setup)
+  const { warmupSeconds, seconds } = context.options
+  const warmupPerSecond = context.options.warmupPerSecond / each.pages
   const warmupCount = Math.ceil(warmupPerSecond * warmupSeconds)
-  const count = Math.ceil(rate * seconds)
-  const maxSeconds = warmupSeconds + seconds + 20
+  const count = Math.ceil(each.rate * seconds)
+  const maxSeconds = warmupSeconds + seconds + PATIENCE_SECONDS
   const log = join(setup.folder, 'written')
-  const seenLogs = Array.from({ length: setup.replicas }, (_, i) => join(setup.folder, `seen${i + 1}`))
-  const watching = { what: 'rows', until: warmupCount + count, maxSeconds, pauseMs: PAUSE_MS } as const
+  const seenLogs = running.replicas.map((_, i) => join(setup.folder, `seen${i + 1}`))
+  const watching = { until: warmupCount + count, maxSeconds, pauseMs: PAUSE_MS }
+  const pace = { warmupPerSecond, warmupCount, ratePerSecond: each.rate, count, pages: each.pages }
   const readers = await Promise.all(
-    seenLogs.map((seenLog, i) =>
-      startProgram(context, `reader${i + 1}`, running.reader({ ...watching, replica: i + 1, log: seenLog })),
+    running.replicas.map((place, i) =>
+      startProgram(context, `reader${i + 1}`, reader(place, { ...watching, log: seenLogs[i] })),
     ),
   )
-  const pace = { warmupPerSecond, warmupCount, ratePerSecond: rate, count }
-  const writer = await startProgram(context, 'writer', running.writer({ kind: 'paced', ...pace, log }))
-  for (const program of [...readers, writer]) program.go()
+  const load = each.readers === 'loaded' ? await startLoad(context, running) : []
+  const writing = { kind: 'paced', ...pace, log } as const
+  const writerChild = await startProgram(context, 'writer', writer(running.primary, writing))
+  for (const program of [...readers, ...load, writerChild]) program.go()
   await pause(warmupSeconds * 1000 + 100)
   const cpu = watchCpu(running)
-  await resultOf(writer, maxSeconds * 1000, ['elapsedMs'])
+  await resultOf(writerChild, maxSeconds * 1000, ['elapsedMs'])
   const cpuPercents = cpu.percents()
-  const reads = await Promise.all(readers.map((reader) => resultOf(reader, 40_000, ['elapsedMs', 'looks'])))
+  const reads = await Promise.all(
+    readers.map((child) => resultOf(child, maxSeconds * 1000, ['elapsedMs', 'looks'])),
+  )
+  for (const child of load) await child.stop()
   const stagesP50Ms = await readStages(running)
   await running.verify()
   await running.stop()
@@ -73,11 +126,18 @@ async function measure(context: Context, rate: number): Promise<Round> {
   return { ...summarize(joined), lookMs: lookMs(reads), ...cpuOf(cpuPercents), stagesP50Ms }
 }
 
+function startLoad(context: Context, running: RunningSystem): Promise<Child[]> {
+  return Promise.all(
+    running.replicas.map((place, i) => startProgram(context, `load${i + 1}`, busyReader(place))),
+  )
+}
+
 function summarize(joined: readonly Joined[]) {
   const missing = joined.reduce((sum, each) => sum + each.missing, 0)
   if (missing > 0) throw new Error(`${missing} rows were never seen on a replica`)
   return {
     fromCommit: percentiles(joined.flatMap((each) => each.fromCommitNs)),
+    fromBegun: percentiles(joined.flatMap((each) => each.fromBegunNs)),
     fromDue: percentiles(joined.flatMap((each) => each.fromDueNs)),
     beforeReturn: joined.reduce((sum, each) => sum + each.beforeReturn, 0),
   }
@@ -87,8 +147,8 @@ function lookMs(reads: readonly { readonly elapsedMs: number; readonly looks: nu
   return Math.max(...reads.map((read) => read.elapsedMs / read.looks))
 }
 
-function cpuOf([leader, ...replicas]: readonly number[]) {
-  return { leaderCpuPercent: leader, replicaCpuPercent: Math.max(...replicas) }
+function cpuOf([leader = Number.NaN, ...replicas]: readonly number[]) {
+  return { leaderCpuPercent: leader, replicaCpuPercent: Math.max(0, ...replicas) }
 }
 
 async function readStages(running: RunningSystem): Promise<number[]> {
@@ -96,24 +156,57 @@ async function readStages(running: RunningSystem): Promise<number[]> {
   return STAGES.map((stage) => figures[`replica1.lag.stages.${stage}.p50Ms`] ?? Number.NaN)
 }
 
-function toRow(context: Context, pin: string, rate: number, rounds: readonly Round[]): Row {
+const caseColumns = ({ rate, pages, replicas, readers, pin }: Case) => ({
+  rate,
+  pages,
+  replicas,
+  readers,
+  pin: pin.text,
+})
+
+function toRow(system: System, each: Case, rounds: readonly Round[]): Row {
   const of = (pick: (round: Round) => number) => spread(rounds.map(pick))
   const stages = STAGES.map((_, i) => of((round) => round.stagesP50Ms[i]).median.toFixed(2)).join(' + ')
   return {
-    system: context.system.name,
-    pin,
-    replicas: context.options.replicas,
-    ratePerSecond: rate,
+    system: system.name,
+    ...caseColumns(each),
+    rounds: rounds.length,
     p50Ms: of((round) => round.fromCommit.p50Ms),
     p90Ms: of((round) => round.fromCommit.p90Ms),
     p99Ms: of((round) => round.fromCommit.p99Ms),
     maxMs: of((round) => round.fromCommit.maxMs),
+    fromBegunP50Ms: of((round) => round.fromBegun.p50Ms),
+    fromBegunP99Ms: of((round) => round.fromBegun.p99Ms),
     fromDueP50Ms: of((round) => round.fromDue.p50Ms),
     fromDueP99Ms: of((round) => round.fromDue.p99Ms),
     beforeReturn: of((round) => round.beforeReturn).median,
     lookMs: of((round) => round.lookMs),
     leaderCpuPercent: of((round) => round.leaderCpuPercent),
     replicaCpuPercent: of((round) => round.replicaCpuPercent),
-    stagesP50Ms: stages,
+    stagesP50Ms: stages.includes('NaN') ? undefined : stages,
+    identical: true,
   }
+}
+
+function skippedRow(name: string, each: Case, reason: string): Row {
+  const nothing = { rounds: 0, p50Ms: null, p99Ms: null, identical: null }
+  return { system: name, ...caseColumns(each), ...nothing, skipped: reason }
+}
+
+/** The first system (walcast) against each other, round by round: below 1 is faster. */
+function ratiosOf(each: Case, rounds: ReadonlyMap<System, readonly Round[]>): Record<string, Spread> {
+  const [[first, ours] = [], ...others] = [...rounds]
+  if (!first || !ours) return {}
+  const against = (theirs: readonly Round[], pick: (round: Round) => number) =>
+    spread(ours.map((round, i) => pick(round) / pick(theirs[i])))
+  return Object.fromEntries(
+    others.flatMap(([system, theirs]) => {
+      const name = `${first.name}/${system.name}@${each.rate}`
+      return [
+        [`p50 ${name}`, against(theirs, (round) => round.fromCommit.p50Ms)],
+        [`p50 from begun ${name}`, against(theirs, (round) => round.fromBegun.p50Ms)],
+        [`p99 ${name}`, against(theirs, (round) => round.fromCommit.p99Ms)],
+      ]
+    }),
+  )
 }

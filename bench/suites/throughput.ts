@@ -1,13 +1,26 @@
-/** What replication costs a writer at full speed, and how soon the replica is level after it. */
-import { spread } from '../arithmetic.ts'
-import { type Context, newSetup, type Row, resultOf, type Suite, startProgram, watchCpu } from '../suite.ts'
-import type { RunningSystem } from '../system.ts'
+/** What replication costs a writer, at full speed and at a steady rate, and how soon the replica is level after it. */
+import { join } from 'node:path'
+import { type Spread, spread } from '../arithmetic.ts'
+import type { PinSetup } from '../options.ts'
+import type { Row, SuiteResult } from '../result.ts'
+import { type Context, newSetup, resultOf, type Suite, startProgram, watchCpu } from '../suite.ts'
+import type { Place, RunningSystem, System } from '../system.ts'
+import { type Writing, writer } from '../writing.ts'
 
 const LEVEL_TIMEOUT_MS = 60_000
-const KEYS = ['commits', 'elapsedMs', 'endNs'] as const
+const KEYS = ['commits', 'elapsedMs', 'endNs', 'busyMs'] as const
+
+interface Case {
+  readonly pin: PinSetup
+  /** Infinity: as many as possible. */
+  readonly rate: number
+  readonly autocheckpoint: number
+}
 
 interface Alone {
   readonly commitsPerSecond: number
+  /** Mean time in one commit. */
+  readonly commitUs: number
 }
 
 interface Replicated extends Alone {
@@ -23,59 +36,84 @@ interface Replicated extends Alone {
 
 export const throughput: Suite = {
   note:
-    'Small commits at full speed, alone (A) and replicated (B), alternating, each on a fresh database; ratio B/A round by round. ' +
+    'Small commits, alone (A) and replicated (B), alternating, each on a fresh database; ratio B/A round by round. commitUs: mean time in one commit. ' +
     'frames: read from the WAL; pages: sent, the newest image of each page in a batch. levelMs: from the last COMMIT until the replica has it. ' +
     'pauses: times writers were stopped for a checkpoint.',
+  hasPeers: true,
   async run(context) {
     const rows: Row[] = []
-    for (const pin of context.options.pins) {
-      context.processes.pinning = pin.pinning
-      for (const autocheckpoint of context.options.autocheckpoints) {
-        const alone: Alone[] = []
-        const replicated: Replicated[] = []
-        for (let i = 1; i <= context.options.rounds; i++) {
-          context.progress(`throughput: autocheckpoint ${autocheckpoint}, pin ${pin.text}, round ${i}`)
-          alone.push(await measureAlone(context, autocheckpoint))
-          replicated.push(await measureReplicated(context, autocheckpoint))
-        }
-        rows.push(toRow(context, pin.text, autocheckpoint, alone, replicated))
+    const ratios: Record<string, Spread> = {}
+    for (const each of casesOf(context)) {
+      context.processes.pinning = each.pin.pinning
+      for (const [system, [alone, replicated]] of await measureCase(context, each)) {
+        const row = toRow(system, each, context.options.replicas[0], alone, replicated)
+        rows.push(row)
+        ratios[`writer ${system.name}@${row.rate} autocheckpoint ${each.autocheckpoint}`] = row.ratio
       }
+      for (const [name, reason] of context.skipped)
+        rows.push({ system: name, ...columnsOf(each), rounds: 0, identical: null, skipped: reason })
     }
-    return rows
+    return { rows, ratios } satisfies SuiteResult
   },
 }
 
-const writingOf = (context: Context, autocheckpoint: number) =>
-  ({ kind: 'full', seconds: context.options.seconds, autocheckpoint }) as const
-
-async function measureAlone(context: Context, autocheckpoint: number): Promise<Alone> {
-  const setup = newSetup(context)
-  await context.system.prepare(setup, 'rows', 0)
-  const program = context.system.writerAlone(setup, writingOf(context, autocheckpoint))
-  const writer = await startProgram(context, 'writer', program)
-  writer.go()
-  const result = await resultOf(writer, timeoutMs(context), KEYS)
-  return { commitsPerSecond: rate(result.commits, result.elapsedMs) }
+/** Further values of --autocheckpoint are measured at the first rate only. */
+function casesOf({ options }: Context): Case[] {
+  const { pins, ratesPerSecond, autocheckpoints } = options
+  return pins.flatMap((pin) => [
+    ...ratesPerSecond.map((rate) => ({ pin, rate, autocheckpoint: autocheckpoints[0] })),
+    ...autocheckpoints.slice(1).map((autocheckpoint) => ({ pin, rate: ratesPerSecond[0], autocheckpoint })),
+  ])
 }
 
-async function measureReplicated(context: Context, autocheckpoint: number): Promise<Replicated> {
-  const setup = newSetup(context)
-  await context.system.prepare(setup, 'rows', 0)
-  const running = await context.system.start(setup)
-  const { txid } = await running.position()
-  const program = running.writer(writingOf(context, autocheckpoint))
-  const writer = await startProgram(context, 'writer', program)
+async function measureCase(context: Context, each: Case) {
+  const systems = context.systems.filter(
+    (system) => system.hasPages || each.autocheckpoint === context.options.autocheckpoints[0],
+  )
+  const rounds = new Map(systems.map((system) => [system, [[] as Alone[], [] as Replicated[]] as const]))
+  for (let i = 1; i <= context.options.rounds; i++) {
+    for (const [system, [alone, replicated]] of rounds) {
+      context.progress(
+        `throughput: ${columnsOf(each).rate}/s, autocheckpoint ${each.autocheckpoint}, pin ${each.pin.text}, round ${i}, ${system.name}`,
+      )
+      alone.push(await measureAlone(context, system, each))
+      replicated.push(await measureReplicated(context, system, each))
+    }
+  }
+  return rounds
+}
+
+function writingOf({ options }: Context, { rate, autocheckpoint }: Case, folder: string): Writing {
+  const { seconds, warmupPerSecond, warmupSeconds } = options
+  if (rate === Infinity) return { kind: 'full', seconds, autocheckpoint }
+  const pace = { ratePerSecond: rate, count: Math.ceil(rate * seconds), pages: 1 }
+  const warmup = { warmupPerSecond, warmupCount: Math.ceil(warmupPerSecond * warmupSeconds) }
+  return { kind: 'paced', ...warmup, ...pace, log: join(folder, 'written') }
+}
+
+async function measureAlone(context: Context, system: System, each: Case): Promise<Alone> {
+  const setup = newSetup(context, 0)
+  await system.prepare(setup, 'rows', 0)
+  const running = await system.startAlone(setup)
+  const { rates } = await write(context, running.primary, writingOf(context, each, setup.folder))
+  await running.stop()
+  return rates
+}
+
+async function measureReplicated(context: Context, system: System, each: Case): Promise<Replicated> {
+  const setup = newSetup(context, context.options.replicas[0])
+  await system.prepare(setup, 'rows', 0)
+  const running = await system.start(setup)
   const cpu = watchCpu(running)
-  writer.go()
-  const result = await resultOf(writer, timeoutMs(context), KEYS)
+  const { rates, result } = await write(context, running.primary, writingOf(context, each, setup.folder))
   const cpuPercents = cpu.percents()
-  await running.whenLevel(txid + result.commits, LEVEL_TIMEOUT_MS)
+  await running.whenLevel(result.ids, LEVEL_TIMEOUT_MS)
   const levelMs = Number(process.hrtime.bigint()) / 1e6 - result.endNs / 1e6
   const counters = await readCounters(running, result.elapsedMs + levelMs)
   await running.verify()
   await running.stop()
   return {
-    commitsPerSecond: rate(result.commits, result.elapsedMs),
+    ...rates,
     levelMs,
     leaderCpuPercent: cpuPercents[0],
     replicaCpuPercent: Math.max(...cpuPercents.slice(1)),
@@ -83,9 +121,18 @@ async function measureReplicated(context: Context, autocheckpoint: number): Prom
   }
 }
 
+async function write(context: Context, place: Place, writing: Writing) {
+  const child = await startProgram(context, 'writer', writer(place, writing))
+  child.go()
+  const timeoutMs = (context.options.seconds + context.options.warmupSeconds + 60) * 1000
+  const result = await resultOf(child, timeoutMs, [...KEYS, 'ids'])
+  const commitsPerSecond = rate(result.commits, result.elapsedMs)
+  return { result, rates: { commitsPerSecond, commitUs: (1000 * result.busyMs) / result.commits } }
+}
+
 async function readCounters(running: RunningSystem, elapsedMs: number) {
   const figures = await running.figures()
-  const leader = (name: string) => figures[`leader.walcast_${name}`] ?? 0
+  const leader = (name: string) => figures[`leader.walcast_${name}`] ?? Number.NaN
   return {
     framesPerSecond: rate(leader('capture_frames_total'), elapsedMs),
     pagesPerSecond: rate(leader('capture_pages_total'), elapsedMs),
@@ -96,31 +143,41 @@ async function readCounters(running: RunningSystem, elapsedMs: number) {
 }
 
 const rate = (count: number, elapsedMs: number) => count / (elapsedMs / 1000)
-const timeoutMs = (context: Context) => (context.options.seconds + 60) * 1000
+
+const columnsOf = (each: Case) => ({
+  rate: each.rate === Infinity ? 'full' : each.rate,
+  autocheckpoint: each.autocheckpoint,
+  pin: each.pin.text,
+})
 
 function toRow(
-  context: Context,
-  pin: string,
-  autocheckpoint: number,
+  system: System,
+  each: Case,
+  replicas: number,
   alone: readonly Alone[],
   replicated: readonly Replicated[],
-): Row {
+) {
   const of = (pick: (round: Replicated) => number) => spread(replicated.map(pick))
+  const own = (pick: (round: Replicated) => number) =>
+    Number.isNaN(pick(replicated[0])) ? undefined : of(pick)
   return {
-    system: context.system.name,
-    pin,
-    replicas: context.options.replicas,
-    autocheckpoint,
-    aloneCommitsPerSecond: spread(alone.map((each) => each.commitsPerSecond)),
+    system: system.name,
+    ...columnsOf(each),
+    replicas,
+    rounds: replicated.length,
+    aloneCommitsPerSecond: spread(alone.map((round) => round.commitsPerSecond)),
     commitsPerSecond: of((round) => round.commitsPerSecond),
-    ratio: spread(replicated.map((each, i) => each.commitsPerSecond / alone[i].commitsPerSecond)),
+    ratio: spread(replicated.map((round, i) => round.commitsPerSecond / alone[i].commitsPerSecond)),
+    aloneCommitUs: spread(alone.map((round) => round.commitUs)),
+    commitUs: of((round) => round.commitUs),
     levelMs: of((round) => round.levelMs),
-    framesPerSecond: of((round) => round.framesPerSecond),
-    pagesPerSecond: of((round) => round.pagesPerSecond),
-    megabytesPerSecond: of((round) => round.megabytesPerSecond),
     leaderCpuPercent: of((round) => round.leaderCpuPercent),
     replicaCpuPercent: of((round) => round.replicaCpuPercent),
-    pauses: of((round) => round.pauses),
-    pauseMs: of((round) => round.pauseMs),
+    framesPerSecond: own((round) => round.framesPerSecond),
+    pagesPerSecond: own((round) => round.pagesPerSecond),
+    megabytesPerSecond: own((round) => round.megabytesPerSecond),
+    pauses: own((round) => round.pauses),
+    pauseMs: own((round) => round.pauseMs),
+    identical: true,
   }
 }

@@ -1,77 +1,32 @@
 /** walcast as a system under test: `leader` and `replica` of the checkout's own command line. */
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Child, freePort, pause } from './processes.ts'
-import { parseMetrics, sumOf } from './prometheus.ts'
-import type {
-  DatabaseKind,
-  Position,
-  Program,
-  RunningNode,
-  RunningSystem,
-  Setup,
-  System,
-  Watching,
-  Writing,
-} from './system.ts'
+import { type Child, freePort, pause } from '../processes.ts'
+import { parseMetrics, sumOf } from '../prometheus.ts'
+import type { Place, RunningNode, RunningSystem, Setup, System } from '../system.ts'
+import { makeDatabase, verifySame } from './content.ts'
 
 const READY_TIMEOUT_MS = 120_000
-const DIGEST_TIMEOUT_MS = 300_000
-const VALUE_BYTES = 100
-const WATCHED: Record<Watching['what'], string> = {
-  rows: 'SELECT max(id) FROM t',
-  marker: 'SELECT n FROM marker',
-}
 
-const leaderPath = (setup: Setup) => join(setup.folder, 'leader.db')
+export const leaderPath = (setup: Setup) => join(setup.folder, 'leader.db')
 const replicaPath = (setup: Setup, replica: number) => join(setup.folder, `replica${replica}`, 'replica.db')
 
 export const walcast: System = {
   name: 'walcast',
-  prepare,
-  writerAlone: (setup, writing) => writerProgram(leaderPath(setup), writing),
-  async start(setup) {
-    const running = new RunningWalcast(setup)
-    await running.startLeader()
-    for (let i = 1; i <= setup.replicas; i++) await running.addReplica()
-    return running
+  hasPages: true,
+  async install() {},
+  prepare: (setup, kind, megabytes) => makeDatabase(setup, leaderPath(setup), kind, megabytes),
+  async startAlone(setup) {
+    return { nodes: [], primary: { client: 'sqlite', where: leaderPath(setup) }, async stop() {} }
   },
+  start: startWalcast,
 }
 
-async function prepare(setup: Setup, kind: DatabaseKind, megabytes: number): Promise<void> {
-  const args = ['--db', leaderPath(setup), '--kind', kind, '--mb', String(megabytes)]
-  await setup.processes.run(program(setup, 'prepare', 'programs/makeDatabase.js', args), DIGEST_TIMEOUT_MS)
-}
-
-function program(setup: Setup, name: string, script: string, args: readonly string[]) {
-  return { name, file: process.execPath, args: [join(setup.root, 'dist/bench', script), ...args] }
-}
-
-function writerProgram(db: string, writing: Writing): Program {
-  const common = ['--db', db]
-  switch (writing.kind) {
-    case 'paced': {
-      const { warmupPerSecond, warmupCount, ratePerSecond, count, log } = writing
-      const warmup = ['--warmup-rate', warmupPerSecond, '--warmup-count', warmupCount]
-      const args = [...warmup, '--rate', ratePerSecond, '--count', count, '--log', log]
-      const fixed = ['--value-bytes', VALUE_BYTES, '--autocheckpoint', 1000]
-      return { script: 'programs/pacedWriter.js', args: [...common, ...args, ...fixed].map(String) }
-    }
-    case 'full': {
-      const { seconds, autocheckpoint } = writing
-      const args = ['--seconds', seconds, '--autocheckpoint', autocheckpoint, '--value-bytes', VALUE_BYTES]
-      return { script: 'programs/fullSpeedWriter.js', args: [...common, ...args].map(String) }
-    }
-    case 'large': {
-      const { firstId, transactions, pages, autocheckpoint, log } = writing
-      const size = ['--first-id', firstId, '--transactions', transactions, '--pages', pages]
-      const args = [...size, '--log', log]
-      return {
-        script: 'programs/largeWriter.js',
-        args: [...common, ...args, '--autocheckpoint', autocheckpoint].map(String),
-      }
-    }
-  }
+export async function startWalcast(setup: Setup): Promise<RunningWalcast> {
+  const running = new RunningWalcast(setup)
+  await running.startLeader()
+  for (let i = 1; i <= setup.replicas; i++) await running.addReplica()
+  return running
 }
 
 interface WalcastNode extends RunningNode {
@@ -80,15 +35,18 @@ interface WalcastNode extends RunningNode {
   readonly db: string
 }
 
-interface Status extends Position {
+interface Status {
+  readonly txid: number
+  readonly checksum: string
   readonly epoch: number
 }
 
-class RunningWalcast implements RunningSystem {
+export class RunningWalcast implements RunningSystem {
   readonly #setup: Setup
   readonly #nodes: WalcastNode[] = []
   #leaderAddress = ''
-  #epoch = 0
+  /** Where the leader stood when it started: commits are counted from there. */
+  #start: Status = { txid: 0, checksum: '', epoch: 0 }
 
   constructor(setup: Setup) {
     this.#setup = setup
@@ -98,14 +56,23 @@ class RunningWalcast implements RunningSystem {
     return this.#nodes
   }
 
+  get primary(): Place {
+    return { client: 'sqlite', where: leaderPath(this.#setup) }
+  }
+
+  get replicas(): readonly Place[] {
+    return this.#nodes.slice(1).map((node) => ({ client: 'sqlite', where: node.db }))
+  }
+
   async startLeader(): Promise<void> {
     const address = `127.0.0.1:${await freePort()}`
     this.#leaderAddress = address
     const leader = this.#startNode('leader', leaderPath(this.#setup), address, ['leader'])
     await this.#whenReady(leader)
-    this.#epoch = (await status(leader)).epoch
+    this.#start = await status(leader)
   }
 
+  /** Resolves when the replica is ready. */
   async addReplica(): Promise<void> {
     const number = this.#nodes.length
     const db = replicaPath(this.#setup, number)
@@ -115,28 +82,14 @@ class RunningWalcast implements RunningSystem {
     await this.#whenReady(this.#startNode(`replica${number}`, db, address, args))
   }
 
-  writer(writing: Writing): Program {
-    return writerProgram(leaderPath(this.#setup), writing)
-  }
-
-  reader(watching: Watching): Program {
-    const { what, replica, until, maxSeconds, pauseMs, log } = watching
-    const args = ['--db', replicaPath(this.#setup, replica), '--sql', WATCHED[what], '--until', until]
-    const bounds = ['--max-seconds', maxSeconds, '--pause-ms', pauseMs, '--log', log]
-    return { script: 'programs/reader.js', args: [...args, ...bounds].map(String) }
-  }
-
-  async position(): Promise<Position> {
-    return status(this.#nodes[0])
-  }
-
-  async whenLevel(txid: number, timeoutMs: number): Promise<void> {
+  async whenLevel(id: number, timeoutMs: number): Promise<void> {
+    const txid = this.#start.txid + id
     const deadlineMs = performance.now() + timeoutMs
     for (;;) {
       const all = await Promise.all(this.#nodes.map((node) => status(node)))
       const [leader] = all
-      if (leader.epoch !== this.#epoch)
-        throw new Error(`the leader lost its place: epoch ${this.#epoch} became ${leader.epoch}`)
+      if (leader.epoch !== this.#start.epoch)
+        throw new Error(`the leader lost its place: epoch ${this.#start.epoch} became ${leader.epoch}`)
       const isLevel = all.every((each) => each.txid === leader.txid && each.checksum === leader.checksum)
       if (isLevel && leader.txid >= txid) return
       if (performance.now() > deadlineMs)
@@ -160,18 +113,8 @@ class RunningWalcast implements RunningSystem {
 
   /** By the nodes' own checksums, and by reading every row of every file in a process of its own. */
   async verify(): Promise<void> {
-    const { processes } = this.#setup
     await this.whenLevel(0, 30_000)
-    const digests = await Promise.all(
-      this.#nodes.map((node) =>
-        processes.run(
-          program(this.#setup, 'digest', 'programs/digest.js', ['--db', node.db]),
-          DIGEST_TIMEOUT_MS,
-        ),
-      ),
-    )
-    if (new Set(digests).size !== 1)
-      throw new Error(`a replica differs from the leader: ${digests.join(' ')}`)
+    await verifySame(this.#setup, [this.primary, ...this.replicas])
   }
 
   async stop(): Promise<void> {

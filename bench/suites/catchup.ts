@@ -3,8 +3,10 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { spread } from '../arithmetic.ts'
 import { memoryOf, watchMemory } from '../procfs.ts'
-import { type Context, newSetup, type Row, type Suite } from '../suite.ts'
+import type { Row } from '../result.ts'
+import { type Context, newSetup, type Suite } from '../suite.ts'
 import type { Setup } from '../system.ts'
+import { startWalcast, walcast } from '../systems/walcast.ts'
 
 const COPY_TIMEOUT_MS = 600_000
 
@@ -17,7 +19,8 @@ interface Round {
   readonly fileMb: number
 }
 
-export const copy: Suite = {
+export const catchup: Suite = {
+  hasPeers: false,
   note:
     'copySeconds: from the start of the replica process to its being ready, with every page verified and the file synced; cpSeconds: cp and sync of the ' +
     'same file. ratio cp/copy: 1 is as fast as cp. leaderStartSeconds: the leader reads the database once when it starts. RSS: largest meanwhile.',
@@ -27,10 +30,10 @@ export const copy: Suite = {
       context.processes.pinning = pin.pinning
       const rounds: Round[] = []
       for (let i = 1; i <= context.options.rounds; i++) {
-        context.progress(`copy: ${context.options.databaseMb} MB, pin ${pin.text}, round ${i}`)
+        context.progress(`catchup: ${context.options.databaseMb} MB, pin ${pin.text}, round ${i}`)
         rounds.push(await measure(context))
       }
-      rows.push(toRow(context, pin.text, rounds))
+      rows.push(toRow(pin.text, rounds))
     }
     return rows
   },
@@ -38,10 +41,10 @@ export const copy: Suite = {
 
 async function measure(context: Context): Promise<Round> {
   const setup = newSetup(context, 0)
-  await context.system.prepare(setup, 'blobs', context.options.databaseMb)
+  await walcast.prepare(setup, 'blobs', context.options.databaseMb)
   const cpSeconds = await timeCp(context, setup)
   const leaderFromMs = performance.now()
-  const running = await context.system.start(setup)
+  const running = await startWalcast(setup)
   const leaderStartSeconds = (performance.now() - leaderFromMs) / 1000
   const startPeak = memoryOf(running.nodes[0].pid).peakRssBytes
   const copyFromMs = performance.now()
@@ -80,10 +83,10 @@ async function timeCp(context: Context, setup: Setup): Promise<number> {
   return seconds
 }
 
-function toRow(context: Context, pin: string, rounds: readonly Round[]): Row {
+function toRow(pin: string, rounds: readonly Round[]): Row {
   const of = (pick: (round: Round) => number) => spread(rounds.map(pick))
   return {
-    system: context.system.name,
+    system: walcast.name,
     pin,
     fileMb: of((round) => round.fileMb).median,
     cpSeconds: of((round) => round.cpSeconds),

@@ -1,0 +1,71 @@
+/** PostgreSQL through node-postgres. `where` is a libpq connection string. */
+import type { Client, ReadClient, WriteClient, WriterOptions } from './client.ts'
+import { importPeer } from './peerPackage.ts'
+import { RowDigest } from './rowDigest.ts'
+
+interface Query {
+  readonly name?: string
+  readonly text: string
+  readonly values?: readonly unknown[]
+}
+
+interface PgClient {
+  connect(): Promise<void>
+  query(query: Query): Promise<{ readonly rows: readonly Readonly<Record<string, unknown>>[] }>
+  end(): Promise<void>
+}
+
+interface Pg {
+  readonly default: { readonly Client: new (connectionString: string) => PgClient }
+}
+
+/** Rows fetched at a time by the digest. */
+const DIGEST_ROWS = 10_000
+
+export const postgres: Client = { openWriter, openReader, digest }
+
+export async function connect(where: string): Promise<PgClient> {
+  const pg = await importPeer<Pg>('pg')
+  const client = new pg.default.Client(where)
+  await client.connect()
+  return client
+}
+
+async function openWriter(where: string, { valueBytes, pages }: WriterOptions): Promise<WriteClient> {
+  if (pages !== 1) throw new Error('this client writes small commits only')
+  const client = await connect(where)
+  const value = Buffer.alloc(valueBytes, 0x61)
+  const insert = { name: 'insert', text: 'INSERT INTO t(id, v) VALUES ($1, $2)' }
+  return {
+    async insert(id) {
+      await client.query({ ...insert, values: [id, value] })
+    },
+    close: () => client.end(),
+  }
+}
+
+async function openReader(where: string): Promise<ReadClient> {
+  const client = await connect(where)
+  const select = { name: 'look', text: 'SELECT max(id) AS id FROM t' }
+  return {
+    async maxId() {
+      const { rows } = await client.query(select)
+      return Number(rows[0]?.['id'] ?? 0)
+    },
+    close: () => client.end(),
+  }
+}
+
+async function digest(where: string): Promise<string> {
+  const client = await connect(where)
+  const found = new RowDigest()
+  const text = 'SELECT id, v FROM t WHERE id > $1 ORDER BY id LIMIT $2'
+  for (let last = 0; ; ) {
+    const { rows } = await client.query({ text, values: [last, DIGEST_ROWS] })
+    if (rows.length === 0) break
+    for (const row of rows) found.add(Number(row['id']), row['v'])
+    last = Number(rows.at(-1)?.['id'])
+  }
+  await client.end()
+  return found.hex()
+}

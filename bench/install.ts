@@ -1,0 +1,98 @@
+/** Installs what peers need: npm packages into bench/peers, Debian packages when root and apt allow it. */
+import { execFile } from 'node:child_process'
+import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
+import { PEERS_FOLDER } from './clients/peerPackage.ts'
+import { NotAvailable } from './system.ts'
+
+const run = promisify(execFile)
+const NPM_TIMEOUT_MS = 180_000
+const APT_TIMEOUT_MS = 180_000
+
+let packages: Promise<void> | undefined
+
+/** Once a run, however many peers ask. Throws NotAvailable. */
+export function installPackages(progress: (text: string) => void): Promise<void> {
+  packages ??= npmInstall(progress)
+  return packages
+}
+
+async function npmInstall(progress: (text: string) => void): Promise<void> {
+  if (!existsSync(join(PEERS_FOLDER, 'package.json')))
+    throw new NotAvailable('peers are measured from a checkout only (bench/peers is not here)')
+  if (isInstalled()) return
+  progress('installing npm packages of peers into bench/peers')
+  try {
+    // Their install scripts are not run: they come from many hands and none is needed.
+    // No lock file: npm ci insists on a lock that lists the binaries of every platform, which not every registry serves.
+    const args = ['install', '--ignore-scripts', '--no-package-lock', '--no-audit', '--no-fund']
+    await run('npm', args, { cwd: PEERS_FOLDER, timeout: NPM_TIMEOUT_MS })
+  } catch (error) {
+    throw new NotAvailable(`npm install in bench/peers failed: ${firstError(error)}`)
+  }
+}
+
+function isInstalled(): boolean {
+  const mark = join(PEERS_FOLDER, 'node_modules/.package-lock.json')
+  return existsSync(mark) && statSync(mark).mtimeMs >= statSync(join(PEERS_FOLDER, 'package.json')).mtimeMs
+}
+
+/**
+ * Finds a program on the PATH or in one of `folders`; if it is not there, installs a Debian package and looks again. A service
+ * that the package brings is not started (RUNLEVEL=1, see invoke-rc.d). Throws NotAvailable.
+ */
+export async function debianProgram(
+  name: string,
+  debianPackage: string,
+  folders: () => readonly string[],
+  progress: (text: string) => void,
+): Promise<string> {
+  const found = findProgram(name, folders())
+  if (found) return found
+  if (process.getuid?.() !== 0 || !findProgram('apt-get'))
+    throw new NotAvailable(`${name} is not here: install the package ${debianPackage}`)
+  progress(`installing the Debian package ${debianPackage}`)
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
+  try {
+    await run('apt-get', ['update', '-qq'], { env, timeout: APT_TIMEOUT_MS })
+    await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', debianPackage], {
+      env,
+      timeout: APT_TIMEOUT_MS,
+    })
+  } catch (error) {
+    throw new NotAvailable(`apt-get install ${debianPackage} failed: ${firstError(error)}`)
+  }
+  const installed = findProgram(name, folders())
+  if (!installed) throw new NotAvailable(`the package ${debianPackage} brought no ${name}`)
+  return installed
+}
+
+/** The path of an executable, or undefined. */
+export function findProgram(name: string, folders: readonly string[] = []): string | undefined {
+  const all = [...folders, ...(process.env['PATH'] ?? '').split(delimiter)]
+  return all.map((folder) => join(folder, name)).find(isExecutable)
+}
+
+/** Folders below `parent`, the latest version first; none when it is not there. */
+export function versionsBelow(parent: string): string[] {
+  if (!existsSync(parent)) return []
+  return readdirSync(parent).sort((a, b) => Number(b) - Number(a))
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}
+
+/** The line of a failed command's output that says what went wrong, as far as one can tell. */
+function firstError(error: unknown): string {
+  const output =
+    error instanceof Error ? ((error as { stderr?: string }).stderr ?? '') || error.message : `${error}`
+  const lines = output.trim().split('\n')
+  return lines.findLast((line) => /^(E:|npm error (?!A complete log|code))/.test(line)) ?? lines.at(-1) ?? ''
+}

@@ -1,0 +1,89 @@
+/** Litestream 0.3 with a file replica, at its standard interval of a second and at a millisecond. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { peerFile } from '../clients/peerPackage.ts'
+import { installPackages } from '../install.ts'
+import type { Place, RunningSystem, Setup, System } from '../system.ts'
+import { NotAvailable } from '../system.ts'
+import { makeDatabase, verifySame } from './content.ts'
+import { whenReady, whenShown } from './peer.ts'
+
+const RESTORE_TIMEOUT_MS = 120_000
+
+const primaryPath = (setup: Setup) => join(setup.folder, 'primary.db')
+const replicaFolder = (setup: Setup, replica: number) => join(setup.folder, `replica${replica}`)
+
+export const litestream = system('litestream', '1s')
+export const litestreamFast = system('litestream-1ms', '1ms')
+
+function system(name: string, interval: string): System {
+  return {
+    name,
+    // The client tells rows by the leaves of the only table that grows.
+    hasPages: false,
+    install,
+    prepare: (setup, kind, megabytes) => makeDatabase(setup, primaryPath(setup), kind, megabytes),
+    async startAlone(setup) {
+      return { nodes: [], primary: primaryPlace(setup), async stop() {} }
+    },
+    start: (setup) => start(setup, interval),
+  }
+}
+
+let binary = ''
+
+async function install(progress: (text: string) => void): Promise<void> {
+  await installPackages(progress)
+  try {
+    binary = peerFile(`@flydotio/litestream-${process.platform}-${process.arch}/litestream`)
+  } catch {
+    throw new NotAvailable(`@flydotio/litestream has no program for ${process.platform}-${process.arch}`)
+  }
+}
+
+const primaryPlace = (setup: Setup): Place => ({ client: 'sqlite', where: primaryPath(setup) })
+
+async function start(setup: Setup, interval: string): Promise<RunningSystem> {
+  const numbers = Array.from({ length: setup.replicas }, (_, i) => i + 1)
+  const folders = numbers.map((number) => replicaFolder(setup, number))
+  for (const folder of folders) mkdirSync(folder)
+  const config = join(setup.folder, 'litestream.yml')
+  writeFileSync(config, configText(primaryPath(setup), interval, folders))
+  const child = setup.processes.start({
+    name: 'leader',
+    file: binary,
+    args: ['replicate', '-config', config],
+  })
+  await whenReady(child, async () => folders.every((folder) => existsSync(join(folder, 'generations'))))
+  const replicas = folders.map((where): Place => ({ client: 'litestream', where }))
+  return {
+    nodes: [{ name: 'leader', pid: child.pid }],
+    primary: primaryPlace(setup),
+    replicas,
+    whenLevel: (id, timeoutMs) => whenShown(replicas, id, timeoutMs),
+    figures: async () => ({}),
+    async verify() {
+      const restored = await Promise.all(folders.map((folder) => restore(setup, folder)))
+      await verifySame(setup, [primaryPlace(setup), ...restored])
+    },
+    stop: () => child.stop(),
+  }
+}
+
+async function restore(setup: Setup, folder: string): Promise<Place> {
+  const where = `${folder}-restored.db`
+  const args = ['restore', '-o', where, `file://${folder}`]
+  await setup.processes.run({ name: 'restore', file: binary, args }, RESTORE_TIMEOUT_MS)
+  return { client: 'sqlite', where }
+}
+
+/** JSON is YAML too. */
+function configText(path: string, interval: string, folders: readonly string[]): string {
+  const replicas = folders.map((folder, i) => ({
+    name: `replica${i + 1}`,
+    type: 'file',
+    path: folder,
+    'sync-interval': interval,
+  }))
+  return JSON.stringify({ dbs: [{ path, 'monitor-interval': interval, replicas }] })
+}

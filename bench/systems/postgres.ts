@@ -1,0 +1,175 @@
+/**
+ * PostgreSQL with streaming replication: a primary and hot standbys made by pg_basebackup, as Debian ships it, with its
+ * standard settings (fsync, synchronous_commit=on) but for the addresses.
+ */
+import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { connect } from '../clients/postgres.ts'
+import { debianProgram, installPackages, versionsBelow } from '../install.ts'
+import { type Child, freePort } from '../processes.ts'
+import type { Place, RunningNode, RunningPrimary, RunningSystem, Setup, System } from '../system.ts'
+import { verifySame } from './content.ts'
+import { answers, whenReady, whenShown } from './peer.ts'
+
+type Mode = 'asynchronous' | 'remote_apply'
+
+const DEBIAN_FOLDER = '/usr/lib/postgresql'
+const STEP_TIMEOUT_MS = 120_000
+const STANDBY_TIMEOUT_MS = 30_000
+const MAKE_TABLE = 'CREATE TABLE t(id bigint PRIMARY KEY, v bytea)'
+
+export const postgres = system('postgres', 'asynchronous')
+/** Each COMMIT waits until the standby shows it. */
+export const postgresRemoteApply = system('postgres-remote-apply', 'remote_apply')
+
+function system(name: string, mode: Mode): System {
+  return {
+    name,
+    hasPages: false,
+    install: (progress) => install(progress),
+    async prepare() {},
+    startAlone: (setup) => startPrimary(setup, 'asynchronous'),
+    start: (setup) => start(setup, mode),
+  }
+}
+
+let binaries = ''
+
+async function install(progress: (text: string) => void): Promise<void> {
+  await installPackages(progress)
+  const folders = () => versionsBelow(DEBIAN_FOLDER).map((version) => join(DEBIAN_FOLDER, version, 'bin'))
+  binaries = dirname(await debianProgram('postgres', 'postgresql', folders, progress))
+}
+
+interface Server extends RunningNode {
+  readonly child: Child
+  readonly place: Place
+  readonly port: number
+}
+
+async function startPrimary(setup: Setup, mode: Mode): Promise<RunningPrimary & { readonly server: Server }> {
+  const folder = serverFolder(setup, 'primary')
+  const initdb = ['-D', folder, '-U', 'bench', '-A', 'trust', '-E', 'UTF8', '--no-sync', '--no-locale']
+  await run(setup, 'initdb', initdb)
+  const settings =
+    mode === 'remote_apply' ? ['synchronous_commit=remote_apply', 'synchronous_standby_names=*'] : []
+  const server = await startServer(setup, 'primary', folder, settings)
+  const client = await connect(server.place.where)
+  // Nobody waits for a standby that is not there yet.
+  await client.query({ text: 'SET synchronous_commit = local' })
+  await client.query({ text: MAKE_TABLE })
+  await client.end()
+  return { server, nodes: [server], primary: server.place, stop: () => server.child.stop() }
+}
+
+async function start(setup: Setup, mode: Mode): Promise<RunningSystem> {
+  const { server, primary } = await startPrimary(setup, mode)
+  const standbys: Server[] = []
+  for (let i = 1; i <= setup.replicas; i++) standbys.push(await startStandby(setup, server, i))
+  const replicas = standbys.map((standby) => standby.place)
+  return {
+    nodes: [server, ...standbys],
+    primary,
+    replicas,
+    whenLevel: (id, timeoutMs) => whenShown(replicas, id, timeoutMs),
+    figures: async () => ({}),
+    async verify() {
+      const client = await connect(primary.where)
+      const { rows } = await client.query({ text: 'SELECT count(*) AS n FROM pg_stat_replication' })
+      await client.end()
+      if (Number(rows[0]?.['n']) !== replicas.length) throw new Error('a PostgreSQL standby is not connected')
+      await whenStandbysReplayed(primary)
+      await verifySame(setup, [primary, ...replicas])
+    },
+    async stop() {
+      for (const each of [...standbys, server]) await each.child.stop()
+    },
+  }
+}
+
+async function startStandby(setup: Setup, primary: Server, number: number): Promise<Server> {
+  const name = `standby${number}`
+  const folder = serverFolder(setup, name)
+  const source = ['-h', '127.0.0.1', '-p', String(primary.port), '-U', 'bench']
+  await run(setup, 'pg_basebackup', [
+    ...source,
+    '-D',
+    folder,
+    '-R',
+    '-X',
+    'stream',
+    '-c',
+    'fast',
+    '--no-sync',
+  ])
+  return startServer(setup, name, folder, [])
+}
+
+/** Resolves when every standby has replayed what the primary has written. */
+async function whenStandbysReplayed(primary: Place): Promise<void> {
+  const client = await connect(primary.where)
+  const text = 'SELECT count(*) AS n FROM pg_stat_replication WHERE replay_lsn < pg_current_wal_lsn()'
+  const deadlineMs = performance.now() + STANDBY_TIMEOUT_MS
+  while (Number((await client.query({ text })).rows[0]?.['n']) > 0) {
+    if (performance.now() > deadlineMs) throw new Error('a PostgreSQL standby does not catch up')
+  }
+  await client.end()
+}
+
+async function startServer(
+  setup: Setup,
+  name: string,
+  folder: string,
+  settings: readonly string[],
+): Promise<Server> {
+  const port = await freePort()
+  const all = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', ...settings]
+  const child = setup.processes.start({
+    name,
+    file: join(binaries, 'postgres'),
+    args: ['-D', folder, ...all.flatMap((setting) => ['-c', setting])],
+    stopSignal: 'SIGINT',
+    ...serverUser(),
+  })
+  const place: Place = { client: 'postgres', where: `postgres://bench@127.0.0.1:${port}/postgres` }
+  await whenReady(child, name === 'primary' ? () => accepts(place) : () => answers(place))
+  return { name, pid: child.pid, child, place, port }
+}
+
+async function accepts(place: Place): Promise<boolean> {
+  try {
+    const client = await connect(place.where)
+    await client.end()
+    return true
+  } catch {
+    return false
+  }
+}
+
+function run(setup: Setup, program: string, args: readonly string[]): Promise<string> {
+  const command = { name: program, file: join(binaries, program), args, ...serverUser() }
+  return setup.processes.run(command, STEP_TIMEOUT_MS)
+}
+
+/** A folder that the server's user owns and can reach. */
+function serverFolder(setup: Setup, name: string): string {
+  const folder = join(setup.folder, name)
+  mkdirSync(folder, { mode: 0o700 })
+  const { user } = serverUser()
+  if (user) {
+    chownSync(folder, user.uid, user.gid)
+    chmodSync(setup.processes.folder, 0o711)
+  }
+  return folder
+}
+
+/** PostgreSQL refuses to run as root: then it runs as the user that its package made. */
+function serverUser(): { readonly user?: { readonly uid: number; readonly gid: number } } {
+  if (process.getuid?.() !== 0) return {}
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((each) => each.startsWith('postgres:'))
+  if (!line) throw new Error('there is no user postgres')
+  const [, , uid, gid] = line.split(':').map(Number)
+  return { user: { uid, gid } }
+}

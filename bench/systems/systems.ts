@@ -1,0 +1,45 @@
+/** The systems that can be compared with walcast, by the names that --peers takes. */
+import { NotAvailable, type System } from '../system.ts'
+import { litestream, litestreamFast } from './litestream.ts'
+import { postgres, postgresRemoteApply } from './postgres.ts'
+import { redis } from './redis.ts'
+
+/** A peer may be measured in several set-ups. */
+const PEERS: Readonly<Record<string, readonly System[]>> = {
+  postgres: [postgres, postgresRemoteApply],
+  litestream: [litestream, litestreamFast],
+  redis: [redis],
+}
+
+export const PEER_NAMES: readonly string[] = Object.keys(PEERS)
+
+export interface Peers {
+  readonly systems: readonly System[]
+  /** Why others cannot run here. */
+  readonly skipped: ReadonlyMap<string, string>
+}
+
+/** Installs what the named peers need. `all` is every one; a name is a peer or one of its set-ups. Throws RangeError. */
+export async function findPeers(names: readonly string[], progress: (text: string) => void): Promise<Peers> {
+  const systems: System[] = []
+  const skipped = new Map<string, string>()
+  for (const system of names.flatMap(named)) {
+    try {
+      await system.install(progress)
+      systems.push(system)
+    } catch (error) {
+      if (!(error instanceof NotAvailable)) throw error
+      progress(`skipping ${system.name}: ${error.message}`)
+      skipped.set(system.name, error.message)
+    }
+  }
+  return { systems, skipped }
+}
+
+function named(name: string): readonly System[] {
+  const all = Object.values(PEERS).flat()
+  if (name === 'all') return all
+  const found = PEERS[name] ?? all.filter((system) => system.name === name)
+  if (found.length === 0) throw new RangeError(`--peers: ${name} is not one of ${PEER_NAMES.join(', ')}, all`)
+  return found
+}
