@@ -2,6 +2,7 @@
 import { Packr } from 'msgpackr'
 import { messageOf, WalcastError } from '../src/errors.ts'
 import { checksumHex, xxh64 } from '../src/xxh64.ts'
+import type { Field } from './fields.ts'
 import {
   HEADER_BYTES,
   MAX_BODY_BYTES,
@@ -16,6 +17,9 @@ import { type Body, MESSAGES, type Message, type MessageType, TYPE_BY_CODE } fro
 const MAGIC = 0x57434153
 const VERSION = 1
 const CHECKSUM_BYTES = 8
+const FIELDS = Object.fromEntries(
+  Object.entries(MESSAGES).map(([type, { fields }]) => [type, Object.entries(fields)]),
+) as unknown as Readonly<Record<MessageType, readonly (readonly [string, Field<unknown>])[]>>
 const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
 
 /**
@@ -91,7 +95,7 @@ function unpack(bytes: Buffer): Record<string, unknown> {
 
 /** Unknown keys are left alone, so that a later minor version may add some. */
 function checkFields(type: MessageType, body: Record<string, unknown>): void {
-  for (const [key, field] of Object.entries(MESSAGES[type].fields)) {
+  for (const [key, field] of FIELDS[type]) {
     if (!Object.hasOwn(body, key) || !field.accepts(body[key]))
       throw bad(`${type}.${key} is not a ${field.describe}`)
   }

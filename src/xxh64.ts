@@ -9,8 +9,3 @@ export const xxh64: (bytes: Uint8Array, seed: bigint) => bigint = api.h64Raw
 export function checksumHex(checksum: bigint): string {
   return checksum.toString(16).padStart(16, '0')
 }
-
-/** The reverse of `checksumHex`; undefined when `text` is not 16 hex digits. */
-export function parseChecksum(text: string): bigint | undefined {
-  return /^[0-9a-f]{16}$/.test(text) ? BigInt(`0x${text}`) : undefined
-}

@@ -11,7 +11,7 @@ import { pinFile } from '../src/sqlite/pinnedFiles.ts'
 import { lockPage } from '../src/sqlite/walFormat.ts'
 import { WalIndexReader } from '../src/sqlite/walIndexReader.ts'
 import { WalReader } from '../src/sqlite/walReader.ts'
-import { checksumHex, parseChecksum, xxh64 } from '../src/xxh64.ts'
+import { checksumHex, xxh64 } from '../src/xxh64.ts'
 import { PAGE_SIZES, SourceDatabase, temporaryFolder } from './support/sourceDatabase.ts'
 
 const folder = temporaryFolder()
@@ -135,10 +135,9 @@ test('a page sum depends on every byte and on the number of the page', () => {
   assert.equal(pageSum(9, page), xxh64(page, 9n))
 })
 
-test('a checksum is written as 16 hex digits and read back', () => {
-  fc.assert(fc.property(sumArbitrary, (sum) => assert.equal(parseChecksum(checksumHex(sum)), sum)))
-  for (const text of ['', '0', 'g'.repeat(16), 'A'.repeat(16), '0'.repeat(17), ` ${'0'.repeat(15)}`])
-    assert.equal(parseChecksum(text), undefined)
+test('a checksum is written as 16 lower-case hex digits', () => {
+  fc.assert(fc.property(sumArbitrary, (sum) => assert.equal(BigInt(`0x${checksumHex(sum)}`), sum)))
+  for (const sum of [0n, 0xabcn, 2n ** 64n - 1n]) assert.match(checksumHex(sum), /^[0-9a-f]{16}$/)
 })
 
 /** The state checksum of a database image, page by page. */

@@ -14,6 +14,7 @@ Looking
 
 Trying out
   demo      a leader, two replicas and a writer on a real database, with proof
+  bench     measure lag, throughput and more on this machine, and make a report
 
   walcast COMMAND --help    what a command takes
   walcast --version

@@ -1,5 +1,6 @@
 /** The command line. Standard output is for data; a failure is one line on standard error. Exit codes: 0, 1, 2 (usage). */
 import { asWalcastError, WalcastError } from '../errors.ts'
+import { runBench } from './bench.ts'
 import { runDemo } from './demo.ts'
 import { MAIN_HELP } from './help.ts'
 import { runLag } from './lag.ts'
@@ -18,6 +19,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return runLag(args)
     case 'demo':
       return runDemo(args)
+    case 'bench':
+      return runBench(args)
     case '--version':
       process.stdout.write(`${version}\n`)
       return 0

@@ -3,6 +3,7 @@ import { MAX_PAGES, MAX_PAYLOAD_BYTES } from '../../proto/limits.ts'
 import type { Body } from '../../proto/messages.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalSegment } from '../sqlite/walReader.ts'
+import { allocateKept } from './slab.ts'
 
 /** Encodes the frames `taken` (indices into `segment`) as one batch message. */
 export function encodeBatch(
@@ -11,12 +12,13 @@ export function encodeBatch(
   taken: readonly number[],
 ): Buffer {
   const pages = taken.length
-  return encode('batch', { ...body, pages }, pagesPayloadBytes(pages, body.pageSize), (payload) => {
+  const fill = (payload: Buffer) => {
     for (let i = 0; i < pages; i++) {
       payload.writeUInt32LE(segment.pageNumbers[taken[i]], 4 * i)
       payload.set(segment.page(taken[i]), 4 * pages + i * body.pageSize)
     }
-  })
+  }
+  return encode('batch', { ...body, pages }, pagesPayloadBytes(pages, body.pageSize), fill, allocateKept)
 }
 
 /** Bytes of frames to read at once, so that whatever is read fits in one message. */

@@ -54,11 +54,11 @@ export class Outbox {
   /** `onTaken` is called when the network has taken the message, which may be used again then. */
   write(message: Buffer, onTaken: () => void = () => {}): void {
     if (!this.isOpen) return
-    this.#host.onSent(message.length)
     this.#socket.send(message, { binary: true, compress: false }, () => {
       onTaken()
       this.#onWritten()
     })
+    this.#host.onSent(message.length)
     this.#watch()
   }
 

@@ -10,7 +10,7 @@ import { WalcastError } from '../errors.ts'
 import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
 import type { PositionLog } from '../sqlite/positionLog.ts'
 import type { PageImages, WalWriter } from '../sqlite/walWriter.ts'
-import { checksumHex, parseChecksum } from '../xxh64.ts'
+import { checksumHex } from '../xxh64.ts'
 
 export interface ReplicaPosition {
   readonly epoch: number
@@ -167,7 +167,8 @@ export class Applier {
 
 /** Throws STATE_MISMATCH unless `sums` are the expected state and no page from `from` on is missing. */
 export function requireState(sums: PageSums, from: number, expected: string, what: string): void {
-  if (parseChecksum(expected) !== sums.state) throw mismatch(what, checksumHex(sums.state), expected)
+  const actual = checksumHex(sums.state)
+  if (actual !== expected) throw mismatch(what, actual, expected)
   const missing = sums.firstMissing(from)
   if (missing > 0) throw mismatch(what, `without page ${missing}`, expected)
 }

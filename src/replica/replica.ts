@@ -212,7 +212,13 @@ export class Replica {
     const { db } = this.#options
     if (message.type !== 'error' && message.body.db !== db)
       throw new WalcastError('UNKNOWN_DATABASE', { db: message.body.db })
+    const done = this.#handle(message, receivedMs)
+    // Counted afterwards: readers wait for a batch, not for a counter.
     this.#options.observer.onReceived(message.payload.length)
+    return done
+  }
+
+  #handle(message: Message, receivedMs: number): void | Promise<void> {
     switch (message.type) {
       case 'batch':
         return this.#onBatch(message.body, message.payload, receivedMs)
