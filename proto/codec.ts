@@ -2,6 +2,7 @@
 import { Packr } from 'msgpackr'
 import { messageOf, WalcastError } from '../src/errors.ts'
 import { checksumHex, xxh64 } from '../src/xxh64.ts'
+import { BatchForm } from './batchBody.ts'
 import type { Field } from './fields.ts'
 import {
   HEADER_BYTES,
@@ -34,7 +35,7 @@ export function encode<T extends MessageType>(
   fill: (payload: Buffer) => void = () => {},
   allocate: (bytes: number) => Buffer = Buffer.allocUnsafeSlow,
 ): Buffer {
-  const packed = packr.pack(body)
+  const packed = (type === 'batch' && formFor(body as Body<'batch'>)) || packr.pack(body)
   if (packed.length > MAX_BODY_BYTES) throw tooLarge(packed.length, MAX_BODY_BYTES)
   if (payloadBytes > MAX_PAYLOAD_BYTES) throw tooLarge(payloadBytes, MAX_PAYLOAD_BYTES)
   const message = allocate(HEADER_BYTES + packed.length + payloadBytes)
@@ -44,7 +45,8 @@ export function encode<T extends MessageType>(
   message.writeUInt16BE(0, 14)
   message.writeUInt32BE(packed.length, 16)
   message.writeUInt32BE(payloadBytes, 20)
-  message.set(packed, HEADER_BYTES)
+  if (packed instanceof BatchForm) packed.write(message, HEADER_BYTES, body as Body<'batch'>)
+  else message.set(packed, HEADER_BYTES)
   fill(message.subarray(HEADER_BYTES + packed.length))
   message.writeBigUInt64BE(xxh64(message.subarray(CHECKSUM_BYTES), 0n), 0)
   return message
@@ -64,11 +66,27 @@ export function decode(bytes: Buffer): Message {
   checkSum(bytes)
   const type = TYPE_BY_CODE.get(bytes[13])
   if (!type || bytes.readUInt16BE(14) !== 0) throw bad(`type ${bytes[13]} is unknown`)
-  const body = unpack(bytes.subarray(HEADER_BYTES, HEADER_BYTES + bodyBytes))
+  const formed = type === 'batch' && lastForm?.length === bodyBytes && lastForm.read(bytes, HEADER_BYTES)
+  const body = formed || unpack(bytes.subarray(HEADER_BYTES, HEADER_BYTES + bodyBytes))
   const message = { type, body, payload: bytes.subarray(HEADER_BYTES + bodyBytes) } as Message
   checkFields(type, body)
   checkPayload(message)
+  if (type === 'batch' && !formed) formOf(message.body.db)
   return message
+}
+
+/** The form that a batch's body can have, if any. */
+function formFor(body: Body<'batch'>): BatchForm | undefined {
+  const form = formOf(body.db)
+  return form.fits(body) ? form : undefined
+}
+
+let lastForm: BatchForm | undefined
+
+/** A process replicates one database: the form of its name is made once. */
+function formOf(db: string): BatchForm {
+  if (lastForm?.db !== db) lastForm = BatchForm.of(db)
+  return lastForm
 }
 
 function checkSum(bytes: Buffer): void {
@@ -94,7 +112,7 @@ function unpack(bytes: Buffer): Record<string, unknown> {
 }
 
 /** Unknown keys are left alone, so that a later minor version may add some. */
-function checkFields(type: MessageType, body: Record<string, unknown>): void {
+function checkFields(type: MessageType, body: Readonly<Record<string, unknown>>): void {
   for (const [key, field] of FIELDS[type]) {
     if (!Object.hasOwn(body, key) || !field.accepts(body[key]))
       throw bad(`${type}.${key} is not a ${field.describe}`)
