@@ -6,6 +6,11 @@ const CLIENTS = {
   postgres: async () => (await import('./postgres.ts')).postgres,
   redis: async () => (await import('./redis.ts')).redis,
   litestream: async () => (await import('./litestream.ts')).litestream,
+  push: async () => (await import('./push.ts')).push,
+  sqld: async () => (await import('./sqld.ts')).sqld,
+  rqlite: async () => (await import('./rqlite.ts')).rqlite,
+  turso: async () => (await import('./turso.ts')).turso,
+  'litestream-vfs': async () => (await import('./litestreamVfs.ts')).litestreamVfs,
 } as const satisfies Record<string, () => Promise<Client>>
 
 export type ClientName = keyof typeof CLIENTS

@@ -1,10 +1,13 @@
 /** What adapters of peers share. */
 import { loadClient } from '../clients/clients.ts'
 import { type Child, pause } from '../processes.ts'
-import type { Place } from '../system.ts'
+import type { Place, Setup } from '../system.ts'
+import { verifySame } from './content.ts'
 
 const READY_TIMEOUT_MS = 60_000
 const PAUSE_MS = 20
+/** A push of the whole database every 30 s may have just begun. */
+const LEVEL_TIMEOUT_MS = 60_000
 
 /** Asks until the answer is true. Throws when the process ends or it takes too long. */
 export async function whenReady(child: Child, isReady: () => Promise<boolean>): Promise<void> {
@@ -44,4 +47,18 @@ export async function whenShown(places: readonly Place[], id: number, timeoutMs:
     }
     await reader.close()
   }
+}
+
+/** Waits until every replica shows the last commit, then reads everything at every place. Throws when two differ. */
+export async function verifyWhenLevel(
+  setup: Setup,
+  primary: Place,
+  replicas: readonly Place[],
+): Promise<void> {
+  const client = await loadClient(primary.client)
+  const reader = await client.openReader(primary.where)
+  const last = await reader.maxId()
+  await reader.close()
+  await whenShown(replicas, last, LEVEL_TIMEOUT_MS)
+  await verifySame(setup, [primary, ...replicas])
 }

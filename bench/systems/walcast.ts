@@ -1,7 +1,8 @@
 /** walcast as a system under test: `leader` and `replica` of the checkout's own command line. */
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Child, freePort, pause } from '../processes.ts'
+import { type NodePlace, onLoopback, type Placement } from '../placement.ts'
+import { type Child, pause } from '../processes.ts'
 import { parseMetrics, sumOf } from '../prometheus.ts'
 import type { Place, RunningNode, RunningSystem, Setup, System } from '../system.ts'
 import { makeDatabase, verifySame } from './content.ts'
@@ -22,8 +23,13 @@ export const walcast: System = {
   start: startWalcast,
 }
 
-export async function startWalcast(setup: Setup): Promise<RunningWalcast> {
-  const running = new RunningWalcast(setup)
+/** `leaderArgs`: further arguments of `walcast leader`. */
+export async function startWalcast(
+  setup: Setup,
+  leaderArgs: readonly string[] = [],
+  placement: Placement = onLoopback,
+): Promise<RunningWalcast> {
+  const running = new RunningWalcast(setup, leaderArgs, placement)
   await running.startLeader()
   for (let i = 1; i <= setup.replicas; i++) await running.addReplica()
   return running
@@ -31,7 +37,7 @@ export async function startWalcast(setup: Setup): Promise<RunningWalcast> {
 
 interface WalcastNode extends RunningNode {
   readonly child: Child
-  readonly url: string
+  readonly place: NodePlace
   readonly db: string
 }
 
@@ -43,13 +49,17 @@ interface Status {
 
 export class RunningWalcast implements RunningSystem {
   readonly #setup: Setup
+  readonly #leaderArgs: readonly string[]
   readonly #nodes: WalcastNode[] = []
-  #leaderAddress = ''
+  readonly #placement: Placement
+  #leaderPlace: NodePlace | undefined
   /** Where the leader stood when it started: commits are counted from there. */
   #start: Status = { txid: 0, checksum: '', epoch: 0 }
 
-  constructor(setup: Setup) {
+  constructor(setup: Setup, leaderArgs: readonly string[], placement: Placement) {
     this.#setup = setup
+    this.#leaderArgs = leaderArgs
+    this.#placement = placement
   }
 
   get nodes(): readonly RunningNode[] {
@@ -65,9 +75,9 @@ export class RunningWalcast implements RunningSystem {
   }
 
   async startLeader(): Promise<void> {
-    const address = `127.0.0.1:${await freePort()}`
-    this.#leaderAddress = address
-    const leader = this.#startNode('leader', leaderPath(this.#setup), address, ['leader'])
+    const place = await this.#placement('leader')
+    this.#leaderPlace = place
+    const leader = this.#startNode('leader', leaderPath(this.#setup), place, ['leader', ...this.#leaderArgs])
     await this.#whenReady(leader)
     this.#start = await status(leader)
   }
@@ -75,11 +85,35 @@ export class RunningWalcast implements RunningSystem {
   /** Resolves when the replica is ready. */
   async addReplica(): Promise<void> {
     const number = this.#nodes.length
+    mkdirSync(dirname(replicaPath(this.#setup, number)))
+    await this.#startReplica(number)
+  }
+
+  /** Stops the leader and starts it again at the same address; what it had in memory is gone. */
+  async restartLeader(): Promise<void> {
+    const [leader, ...replicas] = this.#nodes.splice(0)
+    await leader.child.stop()
+    const args = ['leader', ...this.#leaderArgs]
+    await this.#whenReady(this.#startNode('leader', leader.db, leader.place, args))
+    this.#nodes.push(...replicas)
+  }
+
+  /** Stops the last replica; its copy stays. */
+  async stopLastReplica(): Promise<void> {
+    await this.#nodes.pop()?.child.stop()
+  }
+
+  /** Starts the replica again that `stopLastReplica` stopped. Does not wait until it has caught up. */
+  async startLastReplica(): Promise<void> {
+    await this.#startReplica(this.#nodes.length)
+  }
+
+  async #startReplica(number: number): Promise<void> {
+    const name = `replica${number}`
+    const place = await this.#placement(name, this.#leaderPlace)
+    const args = ['replica', '--leader', place.leader]
     const db = replicaPath(this.#setup, number)
-    mkdirSync(dirname(db))
-    const address = `127.0.0.1:${await freePort()}`
-    const args = ['replica', '--leader', this.#leaderAddress]
-    await this.#whenReady(this.#startNode(`replica${number}`, db, address, args))
+    await this.#whenReady(this.#startNode(name, db, place, args))
   }
 
   async whenLevel(id: number, timeoutMs: number): Promise<void> {
@@ -121,15 +155,13 @@ export class RunningWalcast implements RunningSystem {
     for (const node of this.#nodes.toReversed()) await node.child.stop()
   }
 
-  #startNode(name: string, db: string, address: string, args: readonly string[]): WalcastNode {
+  #startNode(name: string, db: string, place: NodePlace, args: readonly string[]): WalcastNode {
     const { processes, root, nodeArgs } = this.#setup
-    const cli = [...nodeArgs, join(root, 'dist/src/cli/main.js'), ...args]
-    const child = processes.start({
-      name,
-      file: process.execPath,
-      args: [...cli, '--db', db, '--listen', address],
-    })
-    const node = { name, pid: child.pid, child, url: `http://${address}`, db }
+    const cli = [process.execPath, ...nodeArgs, join(root, 'dist/src/cli/main.js'), ...args]
+    const [file, ...rest] = [...place.prefix, ...cli, '--db', db, '--listen', place.listen]
+    const env = place.secret ? { WALCAST_SECRET: place.secret } : {}
+    const child = processes.start({ name, file, args: rest, env })
+    const node = { name, pid: child.pid, child, place, db }
     this.#nodes.push(node)
     return node
   }
@@ -146,7 +178,7 @@ export class RunningWalcast implements RunningSystem {
 
 async function isReady(node: WalcastNode): Promise<boolean> {
   try {
-    const response = await fetch(`${node.url}/readyz`, { signal: AbortSignal.timeout(5000) })
+    const response = await fetch(`${node.place.url}/readyz`, { signal: AbortSignal.timeout(5000) })
     await response.arrayBuffer()
     return response.status === 200
   } catch {
@@ -157,7 +189,9 @@ async function isReady(node: WalcastNode): Promise<boolean> {
 async function get(node: WalcastNode, path: string, as: 'text'): Promise<string>
 async function get(node: WalcastNode, path: string, as: 'json'): Promise<unknown>
 async function get(node: WalcastNode, path: string, as: 'text' | 'json'): Promise<unknown> {
-  const response = await fetch(node.url + path, { signal: AbortSignal.timeout(10_000) })
+  const { url, secret } = node.place
+  const headers: Record<string, string> = secret ? { authorization: `Bearer ${secret}` } : {}
+  const response = await fetch(url + path, { headers, signal: AbortSignal.timeout(10_000) })
   if (response.status !== 200) throw node.child.failure(`answers ${response.status} to ${path}`)
   return as === 'text' ? response.text() : response.json()
 }

@@ -1,0 +1,75 @@
+"""
+One SQLite connection for a client of the bench that cannot open URI file names itself. Arguments: a loadable extension, or an
+empty one for none, and a URI. One JSON request a line, one JSON answer a line; ends when standard input does.
+"""
+import hashlib
+import json
+import sqlite3
+import sys
+
+DIGEST_ROWS = 10_000
+
+extension, uri = sys.argv[1:]
+if extension:
+    # It stays loaded for all connections of the process.
+    loader = sqlite3.connect(":memory:")
+    loader.enable_load_extension(True)
+    loader.load_extension(extension)
+connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+value = b""
+
+
+def run(request):
+    for statement in request["sql"]:
+        connection.execute(statement)
+
+
+def begin_writing(request):
+    global value
+    value = b"a" * request["valueBytes"]
+
+
+def insert(request):
+    connection.execute("INSERT INTO t(id, v) VALUES (?, ?)", (request["id"], value))
+
+
+def number(request):
+    return connection.execute(request["sql"]).fetchone()[0] or 0
+
+
+def digest(_request):
+    """Over every row of table t, after an integrity check."""
+    check = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if check != "ok":
+        raise sqlite3.DatabaseError(check)
+    found = hashlib.sha256()
+    rows = connection.execute("SELECT id, v FROM t ORDER BY id")
+    while some := rows.fetchmany(DIGEST_ROWS):
+        for row_id, content in some:
+            found.update(b"%d:%d:" % (row_id, len(content)))
+            found.update(content)
+    return found.hexdigest()
+
+
+OPERATIONS = {
+    "run": run,
+    "beginWriting": begin_writing,
+    "insert": insert,
+    "number": number,
+    "digest": digest,
+}
+
+
+def answer(line):
+    request = json.loads(line)
+    try:
+        return {"value": OPERATIONS[request["op"]](request)}
+    except sqlite3.Error as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+print(json.dumps({"value": None}), flush=True)
+for line in sys.stdin:
+    print(json.dumps(answer(line)), flush=True)
+# Closing uploads what is still waiting.
+connection.close()
