@@ -1,7 +1,8 @@
 /** Where a result was taken. */
 import { execFileSync } from 'node:child_process'
-import { readFileSync, statfsSync } from 'node:fs'
+import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import { cpus, release, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
 
 export interface Machine {
   readonly cpu: string
@@ -55,8 +56,12 @@ function busyTicks(): number {
   return [0, 1, 2, 5, 6, 7].reduce((sum, i) => sum + (fields[i] ?? 0), 0)
 }
 
-/** The commit of the checkout, with `-dirty` when files differ from it; `unknown` outside a checkout. */
+/**
+ * The commit of the checkout, with `-dirty` when files differ from it; outside one the version of the package. The repository of a
+ * project that the package is installed in says nothing about it.
+ */
 export function describeCommit(root: string): string {
+  if (!existsSync(join(root, '.git'))) return `v${versionOf(root)}`
   const git = (...args: string[]) =>
     execFileSync('git', ['-C', root, ...args], {
       encoding: 'utf8',
@@ -67,4 +72,8 @@ export function describeCommit(root: string): string {
   } catch {
     return 'unknown'
   }
+}
+
+function versionOf(root: string): string {
+  return String(Object(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))).version)
 }

@@ -1,21 +1,42 @@
-/** `npm run bench -- SUITE [options]`: runs one suite, prints a table or JSON, and keeps the result in bench/results. */
+/** `npm run bench -- SUITE|all|report [options]`: runs suites, prints tables or JSON, keeps the results and makes their report. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { isCheckout, resultFolder } from './checkout.ts'
 import { busyPercent, describeCommit, describeMachine } from './machine.ts'
-import { type BenchOptions, helpText, parseOptions, type SuiteName, UsageError } from './options.ts'
+import {
+  type BenchOptions,
+  helpText,
+  parseCommand,
+  SUITE_NAMES,
+  type SuiteName,
+  UsageError,
+} from './options.ts'
 import { Processes } from './processes.ts'
+import { writeReport } from './report/report.ts'
 import { type KeptResult, type KeptRow, keepable, type SuiteResult } from './result.ts'
 import type { Suite } from './suite.ts'
 import { apply } from './suites/apply.ts'
 import { catchup } from './suites/catchup.ts'
+import { floor } from './suites/floor.ts'
 import { idle } from './suites/idle.ts'
 import { lag } from './suites/lag.ts'
+import { network } from './suites/network.ts'
+import { readers } from './suites/readers.ts'
 import { throughput } from './suites/throughput.ts'
 import { findPeers } from './systems/systems.ts'
 import { walcast } from './systems/walcast.ts'
 import { renderTable } from './table.ts'
 
-const SUITES: Readonly<Record<SuiteName, Suite>> = { lag, throughput, catchup, apply, idle }
+const SUITES: Readonly<Record<SuiteName, Suite>> = {
+  lag,
+  throughput,
+  catchup,
+  apply,
+  idle,
+  floor,
+  readers,
+  network,
+}
 /** CPU taken by others from which on a warning is given. */
 const BUSY_PERCENT = 10
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -28,7 +49,6 @@ async function run(options: BenchOptions): Promise<void> {
     throw new UsageError(`--peers: ${options.suite} measures walcast only`)
   const peers = await findPeers(options.peers, progress)
   const processes = new Processes()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
   const busyBeforePercent = await busyPercent()
   if (busyBeforePercent > BUSY_PERCENT)
     progress(`warning: something else takes ${busyBeforePercent} % of a core already`)
@@ -38,7 +58,7 @@ async function run(options: BenchOptions): Promise<void> {
     const measured = await suite.run(context)
     const result: SuiteResult = 'rows' in measured ? measured : { rows: measured, ratios: {} }
     const machine = { ...describeMachine(), busyBeforePercent, busyAfterPercent: await busyPercent() }
-    report(suite, options, result, {
+    keep(suite, options, result, {
       suite: options.suite,
       at: new Date().toISOString(),
       machine,
@@ -51,8 +71,42 @@ async function run(options: BenchOptions): Promise<void> {
   }
 }
 
-function report(suite: Suite, options: BenchOptions, measured: SuiteResult, kept: KeptResult): void {
-  const folder = options.out || join(ROOT, 'bench/results')
+/** Every suite in turn, then the report. Throws at the end when a suite failed; the others have run nevertheless. */
+async function runAll(all: readonly BenchOptions[], out: string): Promise<void> {
+  const failures: string[] = []
+  for (const [i, options] of all.entries()) {
+    progress(`suite ${i + 1} of ${all.length}: ${options.suite}`)
+    try {
+      await run({ ...options, peers: peersOf(options) })
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      progress(`${options.suite} failed: ${message}`)
+      failures.push(`${options.suite} failed: ${message.split('\n')[0]}`)
+    }
+  }
+  makeReport(out)
+  if (failures.length > 0) throw new Error(failures.join('\n'))
+}
+
+/** Those that were asked for, else all where they can be measured, for suites that take any. */
+function peersOf({ suite, peers }: BenchOptions): readonly string[] {
+  if (!SUITES[suite].hasPeers) return []
+  if (peers.length > 0) return peers
+  return isCheckout(ROOT) ? ['all'] : []
+}
+
+/** The README shows the results of the standard folder and no others. */
+function makeReport(out: string): void {
+  writeReport({
+    folder: resultFolder(ROOT, out),
+    notes: new Map(SUITE_NAMES.map((name) => [name, SUITES[name].note])),
+    ...(isCheckout(ROOT) && out === '' ? { readme: join(ROOT, 'README.md') } : {}),
+    progress,
+  })
+}
+
+function keep(suite: Suite, options: BenchOptions, measured: SuiteResult, kept: KeptResult): void {
+  const folder = resultFolder(ROOT, options.out)
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, `${kept.suite}.json`), `${JSON.stringify(kept, null, 2)}\n`)
   if (options.json) {
@@ -70,10 +124,15 @@ function describe({ commit, machine }: KeptResult): string {
   return [`commit ${commit}`, ...Object.entries(machine).map((entry) => entry.join(' '))].join(', ')
 }
 
+// What started the bench may be a terminal that goes away: then the nodes must not stay.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
+
 try {
-  const options = parseOptions(process.argv.slice(2))
-  if (options === 'help') process.stdout.write(helpText())
-  else await run(options)
+  const command = parseCommand(process.argv.slice(2))
+  if (command.kind === 'help') process.stdout.write(helpText())
+  else if (command.kind === 'report') makeReport(command.out)
+  else if (command.kind === 'all') await runAll(command.options, command.out)
+  else await run(command.options)
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
   process.exitCode = error instanceof UsageError ? 2 : 1

@@ -2,7 +2,16 @@
 import { parseArgs } from 'node:util'
 import type { Pinning } from './processes.ts'
 
-export const SUITE_NAMES = ['lag', 'throughput', 'catchup', 'apply', 'idle'] as const
+export const SUITE_NAMES = [
+  'lag',
+  'throughput',
+  'catchup',
+  'apply',
+  'idle',
+  'floor',
+  'readers',
+  'network',
+] as const
 export type SuiteName = (typeof SUITE_NAMES)[number]
 
 /** What else reads a replica while lag is measured: nothing, or one more reader that never pauses. */
@@ -20,19 +29,31 @@ const OPTIONS = {
     help: 'other systems to measure in the same run, comma-separated, or all (lag, throughput)',
     standard: '',
   },
+  'peer-rates': { help: 'those of --rates at which peers are measured too (lag)', standard: '200' },
   rates: {
-    help: "commits a second, comma-separated; 'full' for as many as possible (lag, throughput)",
-    standard: { throughput: 'full,5000', other: '10,200,1000,5000' },
+    help: "commits a second, comma-separated; 'full' for as many as possible (lag, throughput, readers, network)",
+    standard: {
+      throughput: 'full,5000',
+      readers: '200,1000,5000',
+      network: '200',
+      other: '10,200,1000,5000',
+    },
   },
-  pages: { help: 'pages changed by a commit, comma-separated (lag)', standard: { lag: '1,100', other: '1' } },
+  pages: {
+    help: 'pages changed by a commit, comma-separated (lag, network)',
+    standard: { lag: '1,100', network: '1,100', other: '1' },
+  },
   replicas: { help: 'replicas running, comma-separated (lag)', standard: { lag: '1,2', other: '1' } },
   readers: {
     help: 'what else reads the replica, comma-separated: idle, loaded (lag)',
     standard: { lag: 'idle,loaded', other: 'idle' },
   },
-  seconds: { help: 'length of one measurement', standard: { lag: '6', throughput: '5', other: '10' } },
+  seconds: {
+    help: 'length of one measurement',
+    standard: { lag: '6', throughput: '5', floor: '3', readers: '3', network: '6', other: '10' },
+  },
   warmup: { help: 'seconds before a measurement that do not count', standard: '3' },
-  'warmup-rate': { help: 'commits a second meanwhile (lag, throughput)', standard: '1000' },
+  'warmup-rate': { help: 'commits a second meanwhile (lag, throughput, readers, network)', standard: '1000' },
   rounds: { help: 'how often everything is measured', standard: { idle: '1', other: '3' } },
   pin: {
     help: "CPUs by process, such as 'writer=0,leader=0,replica=1,reader=1'; several set-ups separated by '/'",
@@ -70,6 +91,7 @@ export interface BenchOptions {
   readonly suite: SuiteName
   readonly json: boolean
   readonly peers: readonly string[]
+  readonly peerRatesPerSecond: readonly number[]
   /** Infinity: as many as possible. */
   readonly ratesPerSecond: readonly number[]
   readonly pagesPerCommit: readonly number[]
@@ -86,37 +108,72 @@ export interface BenchOptions {
   readonly transactionMb: number
   readonly catchUpMb: number
   readonly nodeArgs: readonly string[]
-  /** Empty: bench/results of the checkout. */
+  /** Empty: the standard folder, see checkout.ts. */
   readonly out: string
 }
+
+/** What was asked for: one suite, all of them, or the report of what they left. */
+export type Command =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'suite'; readonly options: BenchOptions }
+  | { readonly kind: 'all'; readonly options: readonly BenchOptions[]; readonly out: string }
+  | { readonly kind: 'report'; readonly out: string }
 
 export class UsageError extends Error {}
 
 /** Throws UsageError. */
+export function parseCommand(argv: readonly string[]): Command {
+  const { values, positionals } = parse(argv)
+  const out = values.out ?? ''
+  if (values.help) return { kind: 'help' }
+  if (positionals.join(' ') === 'all')
+    return { kind: 'all', options: SUITE_NAMES.map((suite) => optionsOf(suite, values)), out }
+  if (positionals.join(' ') === 'report') {
+    const other = Object.keys(values).find((name) => name !== 'out')
+    if (other) throw new UsageError(`--${other}: report takes --out only`)
+    return { kind: 'report', out }
+  }
+  return { kind: 'suite', options: suiteOptions(values, positionals) }
+}
+
+/** Options of a run of one suite. Throws UsageError. */
 export function parseOptions(argv: readonly string[]): BenchOptions | 'help' {
   const { values, positionals } = parse(argv)
-  if (values.help) return 'help'
+  return values.help ? 'help' : suiteOptions(values, positionals)
+}
+
+function suiteOptions(values: Values, positionals: readonly string[]): BenchOptions {
   const suite = SUITE_NAMES.find((name) => name === positionals[0])
-  if (!suite || positionals.length > 1) throw new UsageError(`give one suite: ${SUITE_NAMES.join(', ')}`)
+  if (!suite || positionals.length > 1)
+    throw new UsageError(`give one suite: ${SUITE_NAMES.join(', ')}; or all, or report`)
+  return optionsOf(suite, values)
+}
+
+function optionsOf(suite: SuiteName, values: Values): BenchOptions {
   const text = (name: OptionName) => String(values[name] ?? standardOf(name, suite))
   const list = (name: OptionName) => text(name).split(',').filter(Boolean)
-  const numbers = (name: OptionName) => list(name).map((part) => positive(name, part))
-  const number = (name: OptionName) => positive(name, text(name))
+  const some = <Value>(name: OptionName, parse: (part: string) => Value) => {
+    const values = list(name).map(parse)
+    if (values.length === 0) throw new UsageError(`--${name}: give at least one`)
+    return values
+  }
+  const number = (name: OptionName) => notNegative(name, text(name))
   const profile = text('profile')
   return {
     suite,
     json: values.json === true,
     peers: list('peers'),
-    ratesPerSecond: list('rates').map((part) => (part === 'full' ? Infinity : positive('rates', part))),
-    pagesPerCommit: numbers('pages'),
-    replicas: numbers('replicas'),
-    readers: list('readers').map(parseReaders),
-    seconds: number('seconds'),
+    peerRatesPerSecond: some('peer-rates', (part) => aboveZero('peer-rates', part)),
+    ratesPerSecond: some('rates', (part) => parseRate(suite, part)),
+    pagesPerCommit: some('pages', (part) => count('pages', part)),
+    replicas: some('replicas', (part) => count('replicas', part)),
+    readers: some('readers', parseReaders),
+    seconds: aboveZero('seconds', text('seconds')),
     warmupSeconds: number('warmup'),
     warmupPerSecond: number('warmup-rate'),
-    rounds: number('rounds'),
+    rounds: count('rounds', text('rounds')),
     pins: text('pin').split('/').map(parsePin),
-    autocheckpoints: numbers('autocheckpoint'),
+    autocheckpoints: some('autocheckpoint', (part) => notNegative('autocheckpoint', part)),
     databaseMb: number('mb'),
     transactions: number('transactions'),
     transactionMb: number('transaction-mb'),
@@ -141,9 +198,12 @@ export function helpText(): string {
     return `  --${name.padEnd(16)} ${help}${value ? ` [${value}]` : ''}`
   })
   return [
-    'npm run bench -- SUITE [options]',
+    'npm run bench -- SUITE|all|report [options]   in a checkout',
+    'walcast bench SUITE|all|report [options]      where walcast is installed',
     '',
     `Suites: ${SUITE_NAMES.join(', ')}. See bench/README.md.`,
+    'all: every suite in turn, with all peers in a checkout, then the report. Options hold for every suite.',
+    'report: report.html and summary.svg from the results, in a checkout also the figures of README.md.',
     '',
     ...lines,
     `  --${'json'.padEnd(16)} print one JSON object instead of a table`,
@@ -168,11 +228,29 @@ function standardOf(name: OptionName, suite: SuiteName): string {
   return typeof standard === 'string' ? standard : (standard[suite] ?? standard.other)
 }
 
-function positive(name: string, text: string): number {
+function notNegative(name: string, text: string): number {
   const value = Number(text)
   if (text.trim() === '' || !Number.isFinite(value) || value < 0)
     throw new UsageError(`--${name}: ${text} is no number`)
   return value
+}
+
+function aboveZero(name: string, text: string): number {
+  const value = notNegative(name, text)
+  if (value === 0) throw new UsageError(`--${name}: 0 is too little`)
+  return value
+}
+
+function count(name: string, text: string): number {
+  const value = aboveZero(name, text)
+  if (!Number.isInteger(value)) throw new UsageError(`--${name}: ${text} is no whole number`)
+  return value
+}
+
+/** Commits a second; Infinity for as many as possible, where a suite can do that. */
+function parseRate(suite: SuiteName, text: string): number {
+  if (text === 'full' && suite === 'throughput') return Infinity
+  return aboveZero('rates', text)
 }
 
 function parseReaders(text: string): Readers {

@@ -61,8 +61,13 @@ export class Processes {
     return child.result(timeoutMs)
   }
 
-  async close(): Promise<void> {
+  /** Ends whatever runs. */
+  async stopAll(): Promise<void> {
     await Promise.all([...this.#children].map((child) => child.stop()))
+  }
+
+  async close(): Promise<void> {
+    await this.stopAll()
     process.removeListener('exit', this.#onExit)
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
   }
@@ -120,8 +125,13 @@ export class Child {
   }
 
   /** Waits until the program says `ready`. */
-  async ready(timeoutMs: number): Promise<void> {
-    await this.#until(() => this.#output.startsWith('ready\n'), timeoutMs, 'is not ready')
+  ready(timeoutMs: number): Promise<void> {
+    return this.says('ready', timeoutMs)
+  }
+
+  /** Waits for a line of its output that is just this word. */
+  async says(word: string, timeoutMs: number): Promise<void> {
+    await this.#until(() => this.#output.split('\n').includes(word), timeoutMs, `does not say ${word}`)
   }
 
   go(): void {

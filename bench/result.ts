@@ -35,11 +35,11 @@ export function keepable(values: Readonly<Record<string, Cell | Spread | undefin
   for (const [column, value] of Object.entries(values)) {
     if (value === undefined) continue
     if (!isSpread(value)) {
-      kept[column] = typeof value === 'number' ? rounded(value) : value
+      kept[column] = typeof value === 'number' ? finite(value) : value
       continue
     }
-    kept[column] = rounded(value.median)
-    if (value.min !== value.max) kept[`${column}Range`] = [rounded(value.min), rounded(value.max)]
+    kept[column] = finite(value.median)
+    if (value.min < value.max) kept[`${column}Range`] = [rounded(value.min), rounded(value.max)]
   }
   return kept
 }
@@ -48,7 +48,12 @@ export function isSpread(value: Cell | Spread | undefined): value is Spread {
   return typeof value === 'object' && value !== null
 }
 
-/** Four significant digits: more would pretend. NaN, which JSON lacks, becomes null. */
+/** NaN and infinity, which JSON lacks, become null. */
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? rounded(value) : null
+}
+
+/** Four significant digits: more would pretend. */
 function rounded(value: number): number {
   return Math.abs(value) >= 10_000 || Number.isInteger(value)
     ? Math.round(value)

@@ -44,6 +44,21 @@ export async function startProgram(context: Context, name: string, program: Prog
   return child
 }
 
+/**
+ * Lets a paced writer do its warm-up, waits until what it wrote has arrived, and lets it go on: what a slow system still has to do is
+ * not measured as lag of what comes after.
+ */
+export async function warmUp(
+  writer: Child,
+  maxSeconds: number,
+  whenArrived: () => Promise<void>,
+): Promise<void> {
+  writer.go()
+  await writer.says('warm', maxSeconds * 1000)
+  await whenArrived()
+  writer.go()
+}
+
 /** Numbers that a program reports at its end. Throws when one is missing. */
 export async function resultOf<Key extends string>(
   child: Child,

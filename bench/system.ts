@@ -19,8 +19,11 @@ export interface Place {
   readonly where: string
 }
 
-/** rows: an empty table; blobs: filled with 64 KB values; pages: also a table whose rows fill a page each. */
-export type DatabaseKind = 'rows' | 'blobs' | 'pages'
+/**
+ * rows: an empty table; blobs: filled with 64 KB values; pages: also a table whose rows fill a page each; lookup: also a table of rows
+ * of 100 bytes.
+ */
+export type DatabaseKind = 'rows' | 'blobs' | 'pages' | 'lookup'
 
 export interface Setup {
   readonly processes: Processes

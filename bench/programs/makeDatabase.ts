@@ -7,6 +7,9 @@ const PAGE_BYTES = 4096
 const BLOB_BYTES = 64 * 1024
 /** A row with this payload and its few integers fills a leaf page, so that a changed row is a changed page. */
 const PAGE_VALUE_BYTES = 3900
+const LOOKUP_VALUE_BYTES = 100
+/** Of the file, with the row's header and the page's. */
+const LOOKUP_ROW_BYTES = 113
 
 const flags = new Flags(['db', 'kind', 'mb'])
 const db = new Database(flags.text('db'))
@@ -40,7 +43,18 @@ function makePages(): void {
   fill(db.prepare('INSERT INTO pages(n, v) VALUES (0, ?)'), PAGE_VALUE_BYTES, PAGE_BYTES)
 }
 
-const kinds: Record<string, () => void> = { rows: makeSmallRows, blobs: makeBlobs, pages: makePages }
+function makeLookup(): void {
+  makeSmallRows()
+  db.exec('CREATE TABLE lookup(id INTEGER PRIMARY KEY, v BLOB NOT NULL)')
+  fill(db.prepare('INSERT INTO lookup(v) VALUES (?)'), LOOKUP_VALUE_BYTES, LOOKUP_ROW_BYTES)
+}
+
+const kinds: Record<string, () => void> = {
+  rows: makeSmallRows,
+  blobs: makeBlobs,
+  pages: makePages,
+  lookup: makeLookup,
+}
 const make = kinds[flags.text('kind')]
 if (!make) throw new Error(`--kind is one of ${Object.keys(kinds).join(', ')}`)
 make()

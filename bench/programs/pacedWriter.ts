@@ -1,13 +1,13 @@
 /**
- * Inserts rows at a steady rate, after a warm-up at a rate of its own. Open loop: when it falls behind it does not skip,
+ * Inserts rows at a steady rate, after a warm-up at a rate of its own; between the two it says `warm` and waits for a line. Open loop: when it falls behind it does not skip,
  * and a late row counts from when it was due.
  */
 import { dueNs } from '../arithmetic.ts'
 import { loadClient } from '../clients/clients.ts'
 import { EventLog, WRITTEN_WIDTH } from '../eventLog.ts'
-import { Flags, readyThenGo, report, sleepMs } from './program.ts'
+import { Flags, readyThenGo, report, sayThenGo, sleepUntil } from './program.ts'
 
-/** Between warm-up and measurement. */
+/** Between the word to go on and the first row that counts. */
 const GAP_NS = 200_000_000n
 
 const flags = new Flags([
@@ -30,11 +30,7 @@ let busyNs = 0
 async function write(firstId: number, rows: number, ratePerSecond: number, startNs: bigint): Promise<void> {
   for (let i = 0; i < rows; i++) {
     const due = dueNs(startNs, i, ratePerSecond)
-    for (;;) {
-      const leftNs = Number(due - process.hrtime.bigint())
-      if (leftNs <= 0) break
-      sleepMs(leftNs / 1e6)
-    }
+    sleepUntil(due)
     const begunNs = process.hrtime.bigint()
     const pending = writer.insert(firstId + i)
     if (pending) await pending
@@ -47,6 +43,7 @@ async function write(firstId: number, rows: number, ratePerSecond: number, start
 await readyThenGo()
 await write(1, warmupCount, flags.number('warmup-rate'), process.hrtime.bigint() + 1_000_000n)
 busyNs = 0
+await sayThenGo('warm')
 const startNs = process.hrtime.bigint() + GAP_NS
 await write(1 + warmupCount, count, flags.number('rate'), startNs)
 const endNs = process.hrtime.bigint()

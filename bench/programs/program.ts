@@ -27,14 +27,20 @@ export class Flags {
 }
 
 /** Says that everything is set up, and waits for the word to begin. */
-export async function readyThenGo(): Promise<void> {
+export function readyThenGo(): Promise<void> {
+  return sayThenGo('ready')
+}
+
+/** Says a word and waits for a line. */
+export async function sayThenGo(word: string): Promise<void> {
   const go = new Promise<void>((resolve, reject) => {
     process.stdin.once('data', () => resolve())
     process.stdin.once('end', () => reject(new Error('standard input ended before the start')))
   })
-  process.stdout.write('ready\n')
+  process.stdin.resume()
+  process.stdout.write(`${word}\n`)
   await go
-  process.stdin.destroy()
+  process.stdin.pause()
 }
 
 export function report(result: Readonly<Record<string, number | string>>): void {
@@ -49,4 +55,13 @@ const sleeper = new Int32Array(new SharedArrayBuffer(4))
  */
 export function sleepMs(ms: number): void {
   Atomics.wait(sleeper, 0, 0, ms)
+}
+
+/** Sleeps, as sleepMs does, until the monotonic clock shows `ns`. Returns at once when that is over. */
+export function sleepUntil(ns: bigint): void {
+  for (;;) {
+    const leftNs = Number(ns - process.hrtime.bigint())
+    if (leftNs <= 0) return
+    sleepMs(leftNs / 1e6)
+  }
 }

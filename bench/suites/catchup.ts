@@ -1,29 +1,51 @@
-/** The first copy of a large database, against cp of the same file. */
+/**
+ * How a replica gets what it lacks: everything (first copy), what the leader still has in memory (history), or only the
+ * pages that differ. Each against cp of the whole file and against what a plain TCP stream over loopback carries.
+ */
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { spread } from '../arithmetic.ts'
-import { memoryOf, watchMemory } from '../procfs.ts'
+import { measureLoopback } from '../floors.ts'
+import { memoryOf } from '../procfs.ts'
 import type { Row } from '../result.ts'
-import { type Context, newSetup, type Suite } from '../suite.ts'
+import { type Context, newSetup, resultOf, type Suite, startProgram } from '../suite.ts'
 import type { Setup } from '../system.ts'
-import { startWalcast, walcast } from '../systems/walcast.ts'
+import { leaderPath, type RunningWalcast, startWalcast, walcast } from '../systems/walcast.ts'
+import { writer } from '../writing.ts'
 
-const COPY_TIMEOUT_MS = 600_000
+const TIMEOUT_MS = 600_000
+const PAGE_BYTES = 4096
+/** Commits that make up what a returning replica lacks. */
+const TRANSACTIONS = 8
+/** Pages that differ when pages are compared. */
+const DIFFERENT_PAGES = 100
+/** Above every --catch-up-mb that makes sense, so that the history reaches back. */
+const HISTORY = '256MiB'
+const PARTS = ['first copy', 'history', 'difference'] as const
+type Part = (typeof PARTS)[number]
 
-interface Round {
-  readonly cpSeconds: number
-  readonly leaderStartSeconds: number
-  readonly copySeconds: number
+interface Measured {
+  readonly seconds: number
+  readonly sentMb: number
+  /** What the replica lacked, as pages. */
+  readonly changedMb: number
   readonly leaderRssMb: number
   readonly replicaRssMb: number
+}
+
+interface Round {
   readonly fileMb: number
+  readonly cpSeconds: number
+  readonly loopbackMbPerSecond: number
+  readonly parts: Readonly<Record<Part, Measured>>
 }
 
 export const catchup: Suite = {
-  hasPeers: false,
   note:
-    'copySeconds: from the start of the replica process to its being ready, with every page verified and the file synced; cpSeconds: cp and sync of the ' +
-    'same file. ratio cp/copy: 1 is as fast as cp. leaderStartSeconds: the leader reads the database once when it starts. RSS: largest meanwhile.',
+    'seconds: from the start of the replica process until it is level with the leader, every page verified and synced (a replica that returns ' +
+    'first reads its whole copy). sentMb: by the leader. cpSeconds: cp and sync of the whole file; cpRatio 1 is as fast as cp. ' +
+    'loopbackRatio: sent MB/s against a plain TCP stream over loopback. difference: pages are compared, since the history does not reach back.',
+  hasPeers: false,
   async run(context) {
     const rows: Row[] = []
     for (const pin of context.options.pins) {
@@ -33,7 +55,7 @@ export const catchup: Suite = {
         context.progress(`catchup: ${context.options.databaseMb} MB, pin ${pin.text}, round ${i}`)
         rounds.push(await measure(context))
       }
-      rows.push(toRow(pin.text, rounds))
+      rows.push(...PARTS.map((part) => toRow(pin.text, part, rounds)))
     }
     return rows
   },
@@ -41,60 +63,104 @@ export const catchup: Suite = {
 
 async function measure(context: Context): Promise<Round> {
   const setup = newSetup(context, 0)
-  await walcast.prepare(setup, 'blobs', context.options.databaseMb)
+  await walcast.prepare(setup, 'pages', context.options.databaseMb)
+  const loopbackMbPerSecond = await measureLoopback(context)
   const cpSeconds = await timeCp(context, setup)
-  const leaderFromMs = performance.now()
-  const running = await startWalcast(setup)
-  const leaderStartSeconds = (performance.now() - leaderFromMs) / 1000
-  const startPeak = memoryOf(running.nodes[0].pid).peakRssBytes
-  const copyFromMs = performance.now()
-  const added = running.addReplica()
-  const memory = watchMemory(await nodesOnceStarted(running))
-  await added
-  const copySeconds = (performance.now() - copyFromMs) / 1000
-  const watched = memory.stop()
-  const peaks = running.nodes.map((node) => memoryOf(node.pid).peakRssBytes)
-  const [leaderRss, replicaRss] = peaks.map((peak, i) => Math.max(peak, watched[i], i === 0 ? startPeak : 0))
+  const running = await startWalcast(setup, ['--history', HISTORY])
+  const first = await measureCatchUp(running, context.options.databaseMb, () => running.addReplica())
+  const parts = {
+    'first copy': first,
+    history: await measureReturn(context, setup, running, context.options.catchUpMb),
+    difference: await measureDifference(context, setup, running),
+  }
   await running.verify()
   await running.stop()
-  const fileMb = (await stat(join(setup.folder, 'leader.db'))).size / 1e6
-  await context.processes.run({ name: 'rm', file: 'rm', args: ['-rf', setup.folder] }, COPY_TIMEOUT_MS)
-  const rss = { leaderRssMb: leaderRss / 1e6, replicaRssMb: replicaRss / 1e6 }
-  return { cpSeconds, leaderStartSeconds, copySeconds, fileMb, ...rss }
+  const fileMb = (await stat(leaderPath(setup))).size / 1e6
+  await context.processes.run({ name: 'rm', file: 'rm', args: ['-rf', setup.folder] }, TIMEOUT_MS)
+  return { fileMb, cpSeconds, loopbackMbPerSecond, parts }
 }
 
-/** The replica's process is there before its port is asked for the first time. */
-async function nodesOnceStarted(running: { readonly nodes: readonly { pid: number }[] }): Promise<number[]> {
-  while (running.nodes.length < 2) await new Promise((resolve) => setTimeout(resolve, 1))
-  return running.nodes.map((node) => node.pid)
+async function measureCatchUp(
+  running: RunningWalcast,
+  changedMb: number,
+  start: () => Promise<void>,
+): Promise<Measured> {
+  const before = await sentBytes(running)
+  const fromMs = performance.now()
+  await start()
+  await running.whenLevel(0, TIMEOUT_MS)
+  const seconds = (performance.now() - fromMs) / 1000
+  const sentMb = ((await sentBytes(running)) - before) / 1e6
+  const [leaderRssMb, replicaRssMb] = running.nodes.map((node) => memoryOf(node.pid).peakRssBytes / 1e6)
+  return { seconds, sentMb, changedMb, leaderRssMb, replicaRssMb }
+}
+
+/** A replica is away while `megabytes` of pages change. */
+async function measureReturn(
+  context: Context,
+  setup: Setup,
+  running: RunningWalcast,
+  megabytes: number,
+): Promise<Measured> {
+  await running.stopLastReplica()
+  await write(context, setup, 1, Math.ceil((megabytes * 1e6) / PAGE_BYTES / TRANSACTIONS))
+  return measureCatchUp(running, megabytes, () => running.startLastReplica())
+}
+
+/** ... and the leader restarts meanwhile, after its WAL was folded in: nothing tells any more what changed. */
+async function measureDifference(context: Context, setup: Setup, running: RunningWalcast): Promise<Measured> {
+  await running.stopLastReplica()
+  await write(context, setup, 1 + TRANSACTIONS, Math.ceil(DIFFERENT_PAGES / TRANSACTIONS))
+  await running.restartLeader()
+  const changedMb = (DIFFERENT_PAGES * PAGE_BYTES) / 1e6
+  return measureCatchUp(running, changedMb, () => running.startLastReplica())
+}
+
+async function write(context: Context, setup: Setup, firstId: number, pages: number): Promise<void> {
+  const log = join(setup.folder, 'written')
+  const size = { firstId, transactions: TRANSACTIONS, pages }
+  const { primary } = await walcast.startAlone(setup)
+  const writing = { kind: 'large', ...size, autocheckpoint: 1000, log } as const
+  const child = await startProgram(context, 'writer', writer(primary, writing))
+  child.go()
+  await resultOf(child, TIMEOUT_MS, ['changedPages'])
+}
+
+async function sentBytes(running: RunningWalcast): Promise<number> {
+  const figures = await running.figures()
+  return figures['leader.walcast_send_bytes_total'] ?? Number.NaN
 }
 
 async function timeCp(context: Context, setup: Setup): Promise<number> {
   const { processes } = context
   const target = join(setup.folder, 'cp.db')
   const fromMs = performance.now()
-  await processes.run(
-    { name: 'cp', file: 'cp', args: [join(setup.folder, 'leader.db'), target] },
-    COPY_TIMEOUT_MS,
-  )
-  await processes.run({ name: 'sync', file: 'sync', args: [target] }, COPY_TIMEOUT_MS)
+  await processes.run({ name: 'cp', file: 'cp', args: [leaderPath(setup), target] }, TIMEOUT_MS)
+  await processes.run({ name: 'sync', file: 'sync', args: [target] }, TIMEOUT_MS)
   const seconds = (performance.now() - fromMs) / 1000
-  await processes.run({ name: 'rm', file: 'rm', args: [target] }, COPY_TIMEOUT_MS)
+  await processes.run({ name: 'rm', file: 'rm', args: [target] }, TIMEOUT_MS)
   return seconds
 }
 
-function toRow(pin: string, rounds: readonly Round[]): Row {
-  const of = (pick: (round: Round) => number) => spread(rounds.map(pick))
+function toRow(pin: string, part: Part, rounds: readonly Round[]): Row {
+  const of = (pick: (measured: Measured, round: Round) => number) =>
+    spread(rounds.map((round) => pick(round.parts[part], round)))
   return {
     system: walcast.name,
+    part,
     pin,
-    fileMb: of((round) => round.fileMb).median,
-    cpSeconds: of((round) => round.cpSeconds),
-    copySeconds: of((round) => round.copySeconds),
-    ratio: of((round) => round.cpSeconds / round.copySeconds),
-    megabytesPerSecond: of((round) => round.fileMb / round.copySeconds),
-    leaderStartSeconds: of((round) => round.leaderStartSeconds),
-    leaderRssMb: of((round) => round.leaderRssMb),
-    replicaRssMb: of((round) => round.replicaRssMb),
+    rounds: rounds.length,
+    fileMb: of((_, round) => round.fileMb).median,
+    changedMb: of(({ changedMb }) => changedMb).median,
+    seconds: of(({ seconds }) => seconds),
+    sentMb: of(({ sentMb }) => sentMb),
+    sentMbPerSecond: of(({ sentMb, seconds }) => sentMb / seconds),
+    loopbackMbPerSecond: of((_, round) => round.loopbackMbPerSecond),
+    loopbackRatio: of(({ sentMb, seconds }, round) => sentMb / seconds / round.loopbackMbPerSecond),
+    cpSeconds: of((_, round) => round.cpSeconds),
+    cpRatio: of(({ seconds }, round) => round.cpSeconds / seconds),
+    leaderRssMb: of(({ leaderRssMb }) => leaderRssMb),
+    replicaRssMb: of(({ replicaRssMb }) => replicaRssMb),
+    identical: true,
   }
 }

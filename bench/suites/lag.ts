@@ -1,12 +1,15 @@
 /** From the return of COMMIT in a writer to a reader on the other side seeing the row, for walcast and its peers. */
 import { join } from 'node:path'
+import { messageOf } from '../../src/errors.ts'
 import { type Joined, joinById, type Percentiles, percentiles, type Spread, spread } from '../arithmetic.ts'
 import { readSeen, readWritten } from '../eventLog.ts'
-import type { PinSetup, Readers } from '../options.ts'
-import { type Child, pause } from '../processes.ts'
+import { floorsOfLag, type LagFloors } from '../floors.ts'
+import type { BenchOptions, PinSetup, Readers } from '../options.ts'
+import type { Child } from '../processes.ts'
 import type { Row, SuiteResult } from '../result.ts'
-import { type Context, newSetup, resultOf, type Suite, startProgram, watchCpu } from '../suite.ts'
+import { type Context, newSetup, resultOf, type Suite, startProgram, warmUp, watchCpu } from '../suite.ts'
 import type { RunningSystem, System } from '../system.ts'
+import { walcast } from '../systems/walcast.ts'
 import { busyReader, reader, writer } from '../writing.ts'
 
 /** The reader's sleep between two looks. */
@@ -17,6 +20,12 @@ const VARIED_RATE = 200
 /** How long a slow system may take to show the last row. */
 const PATIENCE_SECONDS = 45
 const DATABASE_MB = 8
+const MIN_COMPARED_MS = 0.05
+
+export type CaseOptions = Pick<
+  BenchOptions,
+  'pins' | 'ratesPerSecond' | 'peerRatesPerSecond' | 'pagesPerCommit' | 'replicas' | 'readers'
+>
 
 interface Case {
   readonly pin: PinSetup
@@ -24,6 +33,7 @@ interface Case {
   readonly pages: number
   readonly replicas: number
   readonly readers: Readers
+  readonly hasPeers: boolean
 }
 
 interface Round {
@@ -45,43 +55,73 @@ export const lag: Suite = {
   async run(context) {
     const rows: Row[] = []
     const ratios: Record<string, Spread> = {}
-    for (const each of casesOf(context)) {
+    const floors = new Map<number, LagFloors>()
+    for (const each of casesOf(context.options)) {
       context.processes.pinning = each.pin.pinning
-      const rounds = await measureCase(context, each)
-      for (const [system, measured] of rounds) rows.push(toRow(system, each, measured))
-      for (const [name, reason] of context.skipped) rows.push(skippedRow(name, each, reason))
+      const floor = floors.get(each.rate) ?? (await floorsOfLag(context, each.rate))
+      floors.set(each.rate, floor)
+      const { rounds, failed } = await measureCase(context, each)
+      for (const [system, measured] of rounds) {
+        const bound = system === walcast ? boundOf(floor, measured) : {}
+        rows.push({ ...toRow(system, each, measured), ...bound })
+      }
+      const skipped = each.hasPeers ? [...context.skipped, ...failed] : []
+      for (const [name, reason] of skipped) rows.push(skippedRow(name, each, reason))
       Object.assign(ratios, ratiosOf(each, rounds))
     }
     return { rows, ratios } satisfies SuiteResult
   },
 }
 
-/** Every rate with the first of the other lists; each further value of those alone, at one rate. */
-function casesOf({ options }: Context): Case[] {
-  const { pins, ratesPerSecond, pagesPerCommit, replicas, readers } = options
+/** Every rate with the first of the other lists; each further value of those alone, at one rate and for walcast only. */
+export function casesOf(options: CaseOptions): Case[] {
+  const { pins, ratesPerSecond, peerRatesPerSecond, pagesPerCommit, replicas, readers } = options
   return pins.flatMap((pin) => {
     const first = { pin, pages: pagesPerCommit[0], replicas: replicas[0], readers: readers[0] }
     const rate = ratesPerSecond.includes(VARIED_RATE) ? VARIED_RATE : ratesPerSecond[0]
+    const varied = { ...first, rate, hasPeers: false }
     return [
-      ...ratesPerSecond.map((each) => ({ ...first, rate: each })),
-      ...pagesPerCommit.slice(1).map((pages) => ({ ...first, rate, pages })),
-      ...replicas.slice(1).map((count) => ({ ...first, rate, replicas: count })),
-      ...readers.slice(1).map((each) => ({ ...first, rate, readers: each })),
+      ...ratesPerSecond.map((each) => ({
+        ...first,
+        rate: each,
+        hasPeers: peerRatesPerSecond.includes(each),
+      })),
+      ...pagesPerCommit.slice(1).map((pages) => ({ ...varied, pages })),
+      ...replicas.slice(1).map((count) => ({ ...varied, replicas: count })),
+      ...readers.slice(1).map((each) => ({ ...varied, readers: each })),
     ]
   })
 }
 
-/** Systems take turns in each round. */
-async function measureCase(context: Context, each: Case): Promise<Map<System, Round[]>> {
-  const systems = context.systems.filter((system) => each.pages === 1 || system.hasPages)
+interface MeasuredCase {
+  readonly rounds: ReadonlyMap<System, readonly Round[]>
+  /** Peers that did not keep up or did not work, by name, with the reason. */
+  readonly failed: ReadonlyMap<string, string>
+}
+
+/** Systems take turns in each round. A peer that fails is left out and named; walcast must not fail. */
+async function measureCase(context: Context, each: Case): Promise<MeasuredCase> {
+  const systems = context.systems.filter(
+    (system) => system === walcast || (each.hasPeers && (each.pages === 1 || system.hasPages)),
+  )
   const rounds = new Map(systems.map((system) => [system, [] as Round[]]))
+  const failed = new Map<string, string>()
   for (let i = 1; i <= context.options.rounds; i++) {
     for (const [system, measured] of rounds) {
       context.progress(`lag: ${describe(each)}, round ${i}, ${system.name}`)
-      measured.push(await measure(context, system, each))
+      try {
+        measured.push(await measure(context, system, each))
+      } catch (error) {
+        if (system === walcast) throw error
+        const reason = messageOf(error)
+        context.progress(`${system.name} failed: ${reason}`)
+        failed.set(system.name, `failed in round ${i}: ${reason.split('\n')[0]}`)
+        rounds.delete(system)
+        await context.processes.stopAll()
+      }
     }
   }
-  return rounds
+  return { rounds, failed }
 }
 
 function describe({ rate, pages, replicas, readers, pin }: Case): string {
@@ -96,7 +136,7 @@ async function measure(context: Context, system: System, each: Case): Promise<Ro
   const warmupPerSecond = context.options.warmupPerSecond / each.pages
   const warmupCount = Math.ceil(warmupPerSecond * warmupSeconds)
   const count = Math.ceil(each.rate * seconds)
-  const maxSeconds = warmupSeconds + seconds + PATIENCE_SECONDS
+  const maxSeconds = warmupSeconds + seconds + 3 * PATIENCE_SECONDS
   const log = join(setup.folder, 'written')
   const seenLogs = running.replicas.map((_, i) => join(setup.folder, `seen${i + 1}`))
   const watching = { until: warmupCount + count, maxSeconds, pauseMs: PAUSE_MS }
@@ -109,8 +149,8 @@ async function measure(context: Context, system: System, each: Case): Promise<Ro
   const load = each.readers === 'loaded' ? await startLoad(context, running) : []
   const writing = { kind: 'paced', ...pace, log } as const
   const writerChild = await startProgram(context, 'writer', writer(running.primary, writing))
-  for (const program of [...readers, ...load, writerChild]) program.go()
-  await pause(warmupSeconds * 1000 + 100)
+  for (const program of [...readers, ...load]) program.go()
+  await warmUp(writerChild, maxSeconds, () => running.whenLevel(warmupCount, PATIENCE_SECONDS * 1000))
   const cpu = watchCpu(running)
   await resultOf(writerChild, maxSeconds * 1000, ['elapsedMs'])
   const cpuPercents = cpu.percents()
@@ -188,9 +228,19 @@ function toRow(system: System, each: Case, rounds: readonly Round[]): Row {
   }
 }
 
+/** One file event and one hop over loopback: what walcast's way cannot be faster than. */
+function boundOf({ floorMs }: LagFloors, rounds: readonly Round[]) {
+  return { floorMs, ratioToFloor: spread(rounds.map((round) => round.fromCommit.p50Ms / floorMs)) }
+}
+
 function skippedRow(name: string, each: Case, reason: string): Row {
   const nothing = { rounds: 0, p50Ms: null, p99Ms: null, identical: null }
   return { system: name, ...caseColumns(each), ...nothing, skipped: reason }
+}
+
+/** NaN against what is shorter than a look: a system whose COMMIT waits for its replica shows next to nothing after it. */
+function ratio(oursMs: number, theirsMs: number): number {
+  return theirsMs < MIN_COMPARED_MS ? Number.NaN : oursMs / theirsMs
 }
 
 /** The first system (walcast) against each other, round by round: below 1 is faster. */
@@ -198,7 +248,7 @@ function ratiosOf(each: Case, rounds: ReadonlyMap<System, readonly Round[]>): Re
   const [[first, ours] = [], ...others] = [...rounds]
   if (!first || !ours) return {}
   const against = (theirs: readonly Round[], pick: (round: Round) => number) =>
-    spread(ours.map((round, i) => pick(round) / pick(theirs[i])))
+    spread(ours.map((round, i) => ratio(pick(round), pick(theirs[i]))))
   return Object.fromEntries(
     others.flatMap(([system, theirs]) => {
       const name = `${first.name}/${system.name}@${each.rate}`

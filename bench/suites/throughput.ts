@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { type Spread, spread } from '../arithmetic.ts'
 import type { PinSetup } from '../options.ts'
 import type { Row, SuiteResult } from '../result.ts'
-import { type Context, newSetup, resultOf, type Suite, startProgram, watchCpu } from '../suite.ts'
-import type { Place, RunningSystem, System } from '../system.ts'
+import { type Context, newSetup, resultOf, type Suite, startProgram, warmUp, watchCpu } from '../suite.ts'
+import type { RunningPrimary, System } from '../system.ts'
 import { type Writing, writer } from '../writing.ts'
 
 const LEVEL_TIMEOUT_MS = 60_000
@@ -95,7 +95,7 @@ async function measureAlone(context: Context, system: System, each: Case): Promi
   const setup = newSetup(context, 0)
   await system.prepare(setup, 'rows', 0)
   const running = await system.startAlone(setup)
-  const { rates } = await write(context, running.primary, writingOf(context, each, setup.folder))
+  const { rates } = await write(context, running, writingOf(context, each, setup.folder))
   await running.stop()
   return rates
 }
@@ -104,35 +104,54 @@ async function measureReplicated(context: Context, system: System, each: Case): 
   const setup = newSetup(context, context.options.replicas[0])
   await system.prepare(setup, 'rows', 0)
   const running = await system.start(setup)
+  const before = await running.figures()
   const cpu = watchCpu(running)
-  const { rates, result } = await write(context, running.primary, writingOf(context, each, setup.folder))
+  const { rates, result, begunMs } = await write(
+    context,
+    running,
+    writingOf(context, each, setup.folder),
+    (id) => running.whenLevel(id, LEVEL_TIMEOUT_MS),
+  )
   const cpuPercents = cpu.percents()
   await running.whenLevel(result.ids, LEVEL_TIMEOUT_MS)
   const levelMs = Number(process.hrtime.bigint()) / 1e6 - result.endNs / 1e6
-  const counters = await readCounters(running, result.elapsedMs + levelMs)
+  const counters = grown(before, await running.figures(), performance.now() - begunMs)
   await running.verify()
   await running.stop()
   return {
     ...rates,
     levelMs,
-    leaderCpuPercent: cpuPercents[0],
-    replicaCpuPercent: Math.max(...cpuPercents.slice(1)),
+    leaderCpuPercent: cpuPercents[0] ?? Number.NaN,
+    replicaCpuPercent: Math.max(0, ...cpuPercents.slice(1)),
     ...counters,
   }
 }
 
-async function write(context: Context, place: Place, writing: Writing) {
-  const child = await startProgram(context, 'writer', writer(place, writing))
-  child.go()
-  const timeoutMs = (context.options.seconds + context.options.warmupSeconds + 60) * 1000
+async function write(
+  context: Context,
+  { primary }: RunningPrimary,
+  writing: Writing,
+  whenArrived: (id: number) => Promise<void> = async () => {},
+) {
+  const child = await startProgram(context, 'writer', writer(primary, writing))
+  const maxSeconds = context.options.seconds + context.options.warmupSeconds + 60
+  const timeoutMs = maxSeconds * 1000
+  const begunMs = performance.now()
+  if (writing.kind === 'paced') await warmUp(child, maxSeconds, () => whenArrived(writing.warmupCount))
+  else child.go()
   const result = await resultOf(child, timeoutMs, [...KEYS, 'ids'])
   const commitsPerSecond = rate(result.commits, result.elapsedMs)
-  return { result, rates: { commitsPerSecond, commitUs: (1000 * result.busyMs) / result.commits } }
+  return { result, begunMs, rates: { commitsPerSecond, commitUs: (1000 * result.busyMs) / result.commits } }
 }
 
-async function readCounters(running: RunningSystem, elapsedMs: number) {
-  const figures = await running.figures()
-  const leader = (name: string) => figures[`leader.walcast_${name}`] ?? Number.NaN
+type Figures = Readonly<Record<string, number>>
+
+/** What walcast's leader counted meanwhile, warm-up included; NaN for peers. */
+function grown(before: Figures, after: Figures, elapsedMs: number) {
+  const leader = (name: string) => {
+    const key = `leader.walcast_${name}`
+    return (after[key] ?? Number.NaN) - (before[key] ?? 0)
+  }
   return {
     framesPerSecond: rate(leader('capture_frames_total'), elapsedMs),
     pagesPerSecond: rate(leader('capture_pages_total'), elapsedMs),
