@@ -50,8 +50,9 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-/** Median, smallest and largest of the rounds. Throws RangeError when there is none. */
+/** Median, smallest and largest of the rounds; all NaN when one of them is. Throws RangeError when there is none. */
 export function spread(values: readonly number[]): Spread {
+  if (values.some(Number.isNaN)) return { median: Number.NaN, min: Number.NaN, max: Number.NaN }
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) }
 }
 

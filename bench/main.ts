@@ -45,8 +45,6 @@ const progress = (text: string) => void process.stderr.write(`${text}\n`)
 
 async function run(options: BenchOptions): Promise<void> {
   const suite = SUITES[options.suite]
-  if (options.peers.length > 0 && !suite.hasPeers)
-    throw new UsageError(`--peers: ${options.suite} measures walcast only`)
   const peers = await findPeers(options.peers, progress)
   const processes = new Processes()
   const busyBeforePercent = await busyPercent()

@@ -19,6 +19,8 @@ export const READERS = ['idle', 'loaded'] as const
 export type Readers = (typeof READERS)[number]
 
 interface OptionSpec {
+  /** Those that it is for. */
+  readonly suites: readonly SuiteName[]
   readonly help: string
   /** Value without the option, for all suites or for some. */
   readonly standard: string | (Partial<Record<SuiteName, string>> & { readonly other: string })
@@ -26,12 +28,18 @@ interface OptionSpec {
 
 const OPTIONS = {
   peers: {
-    help: 'other systems to measure in the same run, comma-separated, or all (lag, throughput)',
+    suites: ['lag', 'throughput'],
+    help: 'other systems to measure in the same run, comma-separated, or all',
     standard: '',
   },
-  'peer-rates': { help: 'those of --rates at which peers are measured too (lag)', standard: '200' },
+  'peer-rates': {
+    suites: ['lag'],
+    help: 'those of --rates at which peers are measured too; all of a --rates that is given',
+    standard: '200',
+  },
   rates: {
-    help: "commits a second, comma-separated; 'full' for as many as possible (lag, throughput, readers, network)",
+    suites: ['lag', 'throughput', 'readers', 'network'],
+    help: "commits a second, comma-separated; 'full' for as many as possible",
     standard: {
       throughput: 'full,5000',
       readers: '200,1000,5000',
@@ -40,42 +48,69 @@ const OPTIONS = {
     },
   },
   pages: {
-    help: 'pages changed by a commit, comma-separated (lag, network)',
+    suites: ['lag', 'network'],
+    help: 'pages changed by a commit, comma-separated',
     standard: { lag: '1,100', network: '1,100', other: '1' },
   },
-  replicas: { help: 'replicas running, comma-separated (lag)', standard: { lag: '1,2', other: '1' } },
+  replicas: {
+    suites: ['lag', 'throughput', 'idle'],
+    help: 'replicas running, comma-separated',
+    standard: { lag: '1,2', other: '1' },
+  },
   readers: {
-    help: 'what else reads the replica, comma-separated: idle, loaded (lag)',
+    suites: ['lag'],
+    help: 'what else reads the replica, comma-separated: idle, loaded',
     standard: { lag: 'idle,loaded', other: 'idle' },
   },
   seconds: {
+    suites: ['lag', 'throughput', 'idle', 'floor', 'readers', 'network'],
     help: 'length of one measurement',
     standard: { lag: '6', throughput: '5', floor: '3', readers: '3', network: '6', other: '10' },
   },
-  warmup: { help: 'seconds before a measurement that do not count', standard: '3' },
-  'warmup-rate': { help: 'commits a second meanwhile (lag, throughput, readers, network)', standard: '1000' },
-  rounds: { help: 'how often everything is measured', standard: { idle: '1', other: '3' } },
+  warmup: {
+    suites: ['lag', 'throughput', 'idle', 'readers', 'network'],
+    help: 'seconds before a measurement that do not count',
+    standard: '3',
+  },
+  'warmup-rate': {
+    suites: ['lag', 'throughput', 'readers', 'network'],
+    help: 'commits a second meanwhile',
+    standard: '1000',
+  },
+  rounds: {
+    suites: SUITE_NAMES,
+    help: 'how often everything is measured',
+    standard: { idle: '1', other: '3' },
+  },
   pin: {
+    suites: ['lag', 'throughput', 'catchup', 'apply', 'floor', 'readers', 'network'],
     help: "CPUs by process, such as 'writer=0,leader=0,replica=1,reader=1'; several set-ups separated by '/'",
     standard: 'none',
   },
   autocheckpoint: {
-    help: "the writer's wal_autocheckpoint, comma-separated (throughput, apply)",
+    suites: ['throughput', 'apply'],
+    help: "the writer's wal_autocheckpoint, comma-separated",
     standard: { throughput: '1000,0', other: '1000' },
   },
-  mb: { help: 'size of the database in MB', standard: { catchup: '1024', apply: '64', other: '10' } },
-  transactions: { help: 'large transactions (apply)', standard: '20' },
-  'transaction-mb': { help: 'size of one (apply)', standard: '20' },
+  mb: {
+    suites: ['catchup', 'apply', 'idle'],
+    help: 'size of the database in MB',
+    standard: { catchup: '1024', apply: '64', other: '10' },
+  },
+  transactions: { suites: ['apply'], help: 'large transactions', standard: '20' },
+  'transaction-mb': { suites: ['apply'], help: 'size of one', standard: '20' },
   'catch-up-mb': {
-    help: "what a stopped replica has to catch up with, below the leader's history (apply)",
+    suites: ['catchup', 'apply'],
+    help: "what a stopped replica has to catch up with, below the leader's history",
     standard: '24',
   },
   'node-args': {
+    suites: SUITE_NAMES,
     help: "further arguments for the nodes' node executable, separated by spaces",
     standard: '',
   },
-  profile: { help: 'folder for CPU profiles of the nodes', standard: '' },
-  out: { help: 'folder for results and report', standard: '' },
+  profile: { suites: SUITE_NAMES, help: 'folder for CPU profiles of the nodes', standard: '' },
+  out: { suites: SUITE_NAMES, help: 'folder for results and report', standard: '' },
 } as const satisfies Record<string, OptionSpec>
 
 type OptionName = keyof typeof OPTIONS
@@ -146,11 +181,16 @@ function suiteOptions(values: Values, positionals: readonly string[]): BenchOpti
   const suite = SUITE_NAMES.find((name) => name === positionals[0])
   if (!suite || positionals.length > 1)
     throw new UsageError(`give one suite: ${SUITE_NAMES.join(', ')}; or all, or report`)
+  const stray = Object.keys(OPTIONS).find(
+    (name) => values[name as OptionName] !== undefined && !isFor(name as OptionName, suite),
+  )
+  if (stray) throw new UsageError(`--${stray}: ${suite} has no use for it`)
   return optionsOf(suite, values)
 }
 
 function optionsOf(suite: SuiteName, values: Values): BenchOptions {
-  const text = (name: OptionName) => String(values[name] ?? standardOf(name, suite))
+  const given = (name: OptionName) => (isFor(name, suite) ? values[name] : undefined)
+  const text = (name: OptionName) => String(given(name) ?? standardOf(name, suite))
   const list = (name: OptionName) => text(name).split(',').filter(Boolean)
   const some = <Value>(name: OptionName, parse: (part: string) => Value) => {
     const values = list(name).map(parse)
@@ -163,7 +203,9 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
     suite,
     json: values.json === true,
     peers: list('peers'),
-    peerRatesPerSecond: some('peer-rates', (part) => aboveZero('peer-rates', part)),
+    peerRatesPerSecond: some(given('rates') && !given('peer-rates') ? 'rates' : 'peer-rates', (part) =>
+      parseRate(suite, part),
+    ),
     ratesPerSecond: some('rates', (part) => parseRate(suite, part)),
     pagesPerCommit: some('pages', (part) => count('pages', part)),
     replicas: some('replicas', (part) => count('replicas', part)),
@@ -188,14 +230,15 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
 
 export function helpText(): string {
   const lines = Object.keys(OPTIONS).map((name) => {
-    const { help, standard }: OptionSpec = OPTIONS[name as OptionName]
+    const { suites, help, standard }: OptionSpec = OPTIONS[name as OptionName]
+    const scope = suites.length < SUITE_NAMES.length ? ` (${suites.join(', ')})` : ''
     const value =
       typeof standard === 'string'
         ? standard
         : Object.entries(standard)
             .map((each) => each.join(' '))
             .join(', ')
-    return `  --${name.padEnd(16)} ${help}${value ? ` [${value}]` : ''}`
+    return `  --${name.padEnd(16)} ${help}${scope}${value ? ` [${value}]` : ''}`
   })
   return [
     'npm run bench -- SUITE|all|report [options]   in a checkout',
@@ -221,6 +264,11 @@ function parse(argv: readonly string[]) {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error))
   }
+}
+
+function isFor(name: OptionName, suite: SuiteName): boolean {
+  const { suites }: OptionSpec = OPTIONS[name]
+  return suites.includes(suite)
 }
 
 function standardOf(name: OptionName, suite: SuiteName): string {
@@ -250,6 +298,7 @@ function count(name: string, text: string): number {
 /** Commits a second; Infinity for as many as possible, where a suite can do that. */
 function parseRate(suite: SuiteName, text: string): number {
   if (text === 'full' && suite === 'throughput') return Infinity
+  if (text === 'full') throw new UsageError(`--rates: ${suite} wants numbers`)
   return aboveZero('rates', text)
 }
 

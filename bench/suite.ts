@@ -1,7 +1,7 @@
 /** What suites share. */
 import { join } from 'node:path'
 import type { BenchOptions } from './options.ts'
-import type { Child, Processes } from './processes.ts'
+import { type Child, type Processes, pause } from './processes.ts'
 import { cpuMsOf } from './procfs.ts'
 import type { Row, SuiteResult } from './result.ts'
 import type { Program, RunningPrimary, Setup, System } from './system.ts'
@@ -46,16 +46,18 @@ export async function startProgram(context: Context, name: string, program: Prog
 
 /**
  * Lets a paced writer do its warm-up, waits until what it wrote has arrived, and lets it go on: what a slow system still has to do is
- * not measured as lag of what comes after.
+ * not measured as lag of what comes after. One that acts by a timer has just acted then: `periodMs` adds a wait of up to as much.
  */
 export async function warmUp(
   writer: Child,
   maxSeconds: number,
   whenArrived: () => Promise<void>,
+  periodMs = 0,
 ): Promise<void> {
   writer.go()
   await writer.says('warm', maxSeconds * 1000)
   await whenArrived()
+  await pause(Math.random() * periodMs)
   writer.go()
 }
 

@@ -65,6 +65,8 @@ export interface System {
   readonly name: string
   /** Whether commits of many pages can be measured: the client opens a SQLite file. */
   readonly hasPages: boolean
+  /** For one that acts by a timer: its period. A measurement begins anywhere in it. */
+  readonly periodMs?: number
   /** Finds or installs what the system needs. Throws NotAvailable. */
   install(progress: (text: string) => void): Promise<void>
   /** Makes the primary's database file of `megabytes` and starts nothing. Servers make theirs when they start. */

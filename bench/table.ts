@@ -29,7 +29,7 @@ function formatCell(value: Row[string] | undefined): string {
 }
 
 function formatSpread({ median, min, max }: Spread): string {
-  if (min === max) return formatNumber(median)
+  if (!(min < max)) return formatNumber(median)
   return `${formatNumber(median)} (${formatNumber(min)}..${formatNumber(max)})`
 }
 

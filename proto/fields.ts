@@ -41,6 +41,7 @@ export const millis = field(
 export const pageSize = field(
   'page size',
   (value): value is number =>
+    Number.isInteger(value) &&
     typeof value === 'number' &&
     (value === 0 || (value >= 512 && value <= 65536 && (value & (value - 1)) === 0)),
 )

@@ -12,6 +12,12 @@ test('median of odd and even counts, whatever the order', () => {
 
 test('spread keeps the extremes', () => {
   assert.deepEqual(spread([5, 1, 3]), { median: 3, min: 1, max: 5 })
+  for (const values of [
+    [Number.NaN, 2, 1],
+    [2, Number.NaN, 1],
+    [2, 1, Number.NaN],
+  ])
+    assert.deepEqual(spread(values), { median: Number.NaN, min: Number.NaN, max: Number.NaN })
 })
 
 test('percentiles have three significant digits', () => {

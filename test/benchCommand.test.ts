@@ -1,11 +1,12 @@
 /** `walcast bench`: the harness as a child, with its output, its exit code and the signals that reach it. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { CLI } from './support/paths.ts'
+import { until } from './support/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'walcast-bench-test-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -16,12 +17,19 @@ interface Ended {
   readonly stderr: string
 }
 
-/** Runs it to its end; `stopAt` is a text on standard error at which it is asked to stop. */
-function bench(args: readonly string[], stopAt?: string): Promise<Ended> {
+/** Runs it to its end; when `whenToStop` is done it is asked to stop. */
+function bench(args: readonly string[], whenToStop?: () => Promise<unknown>): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [CLI, 'bench', ...args], {
       env: { ...process.env, TMPDIR: folder },
     })
+    whenToStop?.().then(
+      () => child.kill('SIGTERM'),
+      (error) => {
+        child.kill('SIGKILL')
+        reject(error)
+      },
+    )
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -29,7 +37,6 @@ function bench(args: readonly string[], stopAt?: string): Promise<Ended> {
     })
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text
-      if (stopAt !== undefined && stderr.includes(stopAt)) child.kill('SIGTERM')
     })
     child.once('error', reject)
     child.once('close', (code) => resolve({ code, stdout, stderr }))
@@ -60,21 +67,54 @@ test('a report of a folder without results is made, of no folder it is not', asy
   assert.match(stderr, /^report: there is no folder .*\n$/)
 })
 
+/** Command lines of processes that have to do with the temporary folder. */
+function running(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')
+      } catch {
+        // It has ended meanwhile.
+        return ''
+      }
+    })
+    .filter((line) => line.includes(`${folder}/walcast-bench-`))
+}
+
+const ONE_CASE = ['--rates', '50', '--rounds', '1', '--pages', '1', '--replicas', '1', '--readers', 'idle']
+
 test('a signal stops the harness, its nodes and its programs, and nothing stays', async () => {
-  const args = [
-    'lag',
-    '--rates',
-    '10',
-    '--pages',
-    '1',
-    '--replicas',
-    '1',
-    '--readers',
-    'idle',
-    '--rounds',
-    '1',
-  ]
-  const { code, stdout } = await bench([...args, '--out', join(folder, 'out')], 'round 1, walcast')
+  const { code, stdout } = await bench(['lag', ...ONE_CASE, '--out', join(folder, 'out')], () =>
+    until('a writer runs', () => running().some((line) => line.includes('pacedWriter')), 60_000),
+  )
   assert.deepEqual([code, stdout], [1, ''])
+  assert.deepEqual(running(), [])
   assert.deepEqual(readdirSync(folder), [])
+})
+
+test('a run beside peers is one JSON object, with ratios, and with the reason for what could not be measured', async () => {
+  const short = ['--seconds', '1', '--warmup', '0.5', '--warmup-rate', '100']
+  const peers = ['--peers', 'push-continuous,litefs', '--json']
+  const { code, stdout, stderr } = await bench([
+    ...['lag', ...ONE_CASE, ...short, ...peers],
+    ...['--out', join(folder, 'out')],
+  ])
+  assert.equal(code, 0, stderr)
+  const result = JSON.parse(stdout) as Record<string, unknown> & { rows: Record<string, unknown>[] }
+  assert.deepEqual([result['suite'], typeof result['machine']], ['lag', 'object'])
+  const [walcast, push, litefs] = result.rows
+  for (const [row, system] of [
+    [walcast, 'walcast'],
+    [push, 'push-continuous'],
+  ] as const) {
+    assert.deepEqual([row['system'], row['rate'], row['rounds'], row['identical']], [system, 50, 1, true])
+    assert.ok(Number(row['p50Ms']) > 0 && Number(row['p99Ms']) >= Number(row['p50Ms']))
+  }
+  assert.deepEqual([litefs['system'], litefs['rounds'], litefs['p50Ms']], ['litefs', 0, null])
+  assert.match(String(litefs['skipped']), /litefs/)
+  const ratios = Object(result['ratios'])
+  const expected = Number(walcast['p50Ms']) / Number(push['p50Ms'])
+  assert.ok(Math.abs(ratios['p50 walcast/push-continuous@50'] / expected - 1) < 0.01)
+  assert.deepEqual(running(), [])
 })

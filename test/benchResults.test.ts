@@ -10,6 +10,7 @@ import { parseOptions, UsageError } from '../bench/options.ts'
 import { Processes } from '../bench/processes.ts'
 import { cpuMsOf } from '../bench/procfs.ts'
 import { keepable } from '../bench/result.ts'
+import { casesOf } from '../bench/suites/lag.ts'
 import { makeDatabase, verifySame } from '../bench/systems/content.ts'
 import { findPeers } from '../bench/systems/systems.ts'
 
@@ -46,6 +47,35 @@ test('options have the standard of their suite', () => {
   assert.equal(throughput.json, true)
 })
 
+test('peers are measured at the rates that were asked for', () => {
+  const ratesOf = (...args: string[]) => {
+    const options = parseOptions(['lag', '--peers', 'redis', ...args])
+    assert.ok(options !== 'help')
+    return options.peerRatesPerSecond
+  }
+  assert.deepEqual(ratesOf(), [200])
+  assert.deepEqual(ratesOf('--rates', '50,100'), [50, 100])
+  assert.deepEqual(ratesOf('--rates', '50,100', '--peer-rates', '100'), [100])
+})
+
+test('every rate, and each further value of the other lists alone', () => {
+  const options = parseOptions(['lag', '--rates', '10,200,1000', '--peer-rates', '10', '--readers', 'idle'])
+  assert.ok(options !== 'help')
+  const cases = casesOf(options).map(({ rate, pages, replicas, hasPeers }) => [
+    rate,
+    pages,
+    replicas,
+    hasPeers,
+  ])
+  assert.deepEqual(cases, [
+    [10, 1, 1, true],
+    [200, 1, 1, false],
+    [1000, 1, 1, false],
+    [200, 100, 1, false],
+    [200, 1, 2, false],
+  ])
+})
+
 test('bad options are refused', () => {
   for (const args of [
     [],
@@ -60,6 +90,9 @@ test('bad options are refused', () => {
     ['lag', '--readers', 'sleepy'],
     ['lag', '--pin', 'writer'],
     ['lag', '--nonsense', '1'],
+    ['lag', '--rates', 'full'],
+    ['idle', '--peers', 'redis'],
+    ['floor', '--pages', '7'],
   ])
     assert.throws(() => parseOptions(args), UsageError, args.join(' '))
 })

@@ -187,6 +187,25 @@ test('a batch is the same message whichever way its numbers are packed', () => {
   assert.deepEqual({ ...decode(sameLength).body }, body)
 })
 
+test('a body as long as the last one and not the same is read for what it says', () => {
+  const { body, payload } = firstVector('batch')
+  const of = (changes: Record<string, unknown>) => pack({ ...body, ...changes }, true)
+  decode(seal({ code: MESSAGES.batch.code }, of({}), payload))
+  const other = seal({ code: MESSAGES.batch.code }, of({ db: 'apq' }), payload)
+  assert.equal((decode(other).body as Body<'batch'>).db, 'apq')
+  decode(seal({ code: MESSAGES.batch.code }, of({}), payload))
+  const renamed = Buffer.from(of({}).toString('latin1').replace('epoch', 'epocH'), 'latin1')
+  assert.throws(() => decode(seal({ code: MESSAGES.batch.code }, renamed, payload)), /batch\.epoch/)
+  const marked = of({})
+  marked[marked.indexOf('epoch') + 5] = 0xcf
+  assert.throws(() => decode(seal({ code: MESSAGES.batch.code }, marked, payload)), /batch\.epoch/)
+  for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY, -1, 1.5, 2 ** 60])
+    assert.throws(
+      () => decode(seal({ code: MESSAGES.batch.code }, of({ txid: wrong }), payload)),
+      /batch\.txid/,
+    )
+})
+
 test('batches of databases with names of every length, one after the other', () => {
   const { body, payload } = firstVector('batch')
   for (const db of [

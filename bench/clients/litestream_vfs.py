@@ -4,6 +4,7 @@ empty one for none, and a URI. One JSON request a line, one JSON answer a line; 
 """
 import hashlib
 import json
+import random
 import sqlite3
 import sys
 
@@ -16,7 +17,8 @@ if extension:
     loader.enable_load_extension(True)
     loader.load_extension(extension)
 connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-value = b""
+POOL = random.Random(1).randbytes(1 << 20)
+value_bytes = 0
 
 
 def run(request):
@@ -25,11 +27,13 @@ def run(request):
 
 
 def begin_writing(request):
-    global value
-    value = b"a" * request["valueBytes"]
+    global value_bytes
+    value_bytes = request["valueBytes"]
 
 
 def insert(request):
+    begin = request["id"] * value_bytes % (len(POOL) - value_bytes)
+    value = POOL[begin : begin + value_bytes]
     connection.execute("INSERT INTO t(id, v) VALUES (?, ?)", (request["id"], value))
 
 

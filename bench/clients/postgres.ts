@@ -2,6 +2,7 @@
 import type { Client, ReadClient, WriteClient, WriterOptions } from './client.ts'
 import { importPeer } from './peerPackage.ts'
 import { RowDigest } from './rowDigest.ts'
+import { rowValue } from './values.ts'
 
 interface Query {
   readonly name?: string
@@ -10,6 +11,7 @@ interface Query {
 }
 
 interface PgClient {
+  on(event: 'error', listener: () => void): void
   connect(): Promise<void>
   query(query: Query): Promise<{ readonly rows: readonly Readonly<Record<string, unknown>>[] }>
   end(): Promise<void>
@@ -27,6 +29,8 @@ export const postgres: Client = { openWriter, openReader, digest }
 export async function connect(where: string): Promise<PgClient> {
   const pg = await importPeer<Pg>('pg')
   const client = new pg.default.Client(where)
+  // A server that goes away fails the next query; the event of its own would end the process.
+  client.on('error', () => {})
   await client.connect()
   return client
 }
@@ -34,11 +38,10 @@ export async function connect(where: string): Promise<PgClient> {
 async function openWriter(where: string, { valueBytes, pages }: WriterOptions): Promise<WriteClient> {
   if (pages !== 1) throw new Error('this client writes small commits only')
   const client = await connect(where)
-  const value = Buffer.alloc(valueBytes, 0x61)
   const insert = { name: 'insert', text: 'INSERT INTO t(id, v) VALUES ($1, $2)' }
   return {
     async insert(id) {
-      await client.query({ ...insert, values: [id, value] })
+      await client.query({ ...insert, values: [id, rowValue(id, valueBytes)] })
     },
     close: () => client.end(),
   }

@@ -2,6 +2,7 @@
 import type { Client, ReadClient, WriteClient, WriterOptions } from './client.ts'
 import { importPeer } from './peerPackage.ts'
 import { RowDigest } from './rowDigest.ts'
+import { rowValue } from './values.ts'
 
 interface RedisClient {
   on(event: 'error', listener: () => void): void
@@ -38,10 +39,9 @@ async function connect(where: string): Promise<RedisClient> {
 async function openWriter(where: string, { valueBytes, pages }: WriterOptions): Promise<WriteClient> {
   if (pages !== 1) throw new Error('this client writes small commits only')
   const client = await connect(where)
-  const value = Buffer.alloc(valueBytes, 0x61)
   return {
-    async insert() {
-      await client.rpush(KEY, value)
+    async insert(id) {
+      await client.rpush(KEY, rowValue(id, valueBytes))
     },
     async close() {
       await client.quit()

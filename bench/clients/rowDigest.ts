@@ -4,11 +4,13 @@ import { createHash } from 'node:crypto'
 export class RowDigest {
   readonly #hash = createHash('sha256')
 
-  /** Each value with its type and length, so that no two lists of values look the same. */
+  /** One row. Number of values, then each with its type and length: no two rows look the same. */
   add(...values: readonly unknown[]): void {
+    this.#hash.update(`${values.length};`)
     for (const value of values) {
       const bytes = Buffer.isBuffer(value) ? value : Buffer.from(String(value))
-      this.#hash.update(`${typeof value}:${bytes.length}:`)
+      const type = Buffer.isBuffer(value) ? 'bytes' : value === null ? 'null' : typeof value
+      this.#hash.update(`${type}:${bytes.length}:`)
       this.#hash.update(bytes)
     }
   }

@@ -5,6 +5,7 @@
 import type { Client, ReadClient, WriteClient, WriterOptions } from './client.ts'
 import { HttpConnection } from './httpConnection.ts'
 import { RowDigest } from './rowDigest.ts'
+import { rowValue } from './values.ts'
 
 /** Integers are text in Hrana, so that they keep their 64 bits. */
 type Value =
@@ -63,9 +64,9 @@ export class Stream {
 async function openWriter(where: string, { valueBytes, pages }: WriterOptions): Promise<WriteClient> {
   if (pages !== 1) throw new Error('this client writes small commits only')
   const stream = new Stream(where)
-  const value: Value = { type: 'blob', base64: Buffer.alloc(valueBytes, 0x61).toString('base64') }
   return {
     async insert(id) {
+      const value: Value = { type: 'blob', base64: rowValue(id, valueBytes).toString('base64') }
       await stream.execute('INSERT INTO t(id, v) VALUES (?, ?)', [integer(id), value])
     },
     close: () => stream.close(),

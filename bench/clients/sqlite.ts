@@ -2,6 +2,7 @@
 import Database from 'better-sqlite3'
 import type { Client, ReadClient, WriteClient, WriterOptions } from './client.ts'
 import { RowDigest } from './rowDigest.ts'
+import { rowValue } from './values.ts'
 
 const BUSY_TIMEOUT_MS = 5000
 
@@ -23,13 +24,13 @@ export function openForReading(path: string): Database.Database {
 function openWriter(path: string, { valueBytes, pages, autocheckpoint }: WriterOptions): WriteClient {
   const db = openForWriting(path, autocheckpoint)
   const statement = db.prepare('INSERT INTO t(id, v) VALUES (?, ?)')
-  const value = Buffer.alloc(valueBytes, 0x61)
-  if (pages === 1) return { insert: (id) => void statement.run(id, value), close: () => void db.close() }
+  const insertRow = (id: number) => void statement.run(id, rowValue(id, valueBytes))
+  if (pages === 1) return { insert: insertRow, close: () => void db.close() }
   const count = pages - 1
   const pageRows = db.prepare('SELECT count(*) FROM pages').pluck().get() as number
   const change = db.prepare('UPDATE pages SET n = n + 1 WHERE id > :from AND id <= :from + :count')
   const insert = db.transaction((id: number) => {
-    statement.run(id, value)
+    insertRow(id)
     change.run({ from: (id * count) % (pageRows - count), count })
   })
   return { insert: (id) => insert(id), close: () => void db.close() }

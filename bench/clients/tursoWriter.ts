@@ -1,6 +1,7 @@
 /** The thread that holds a Turso writer's database: commits one row for each id it is sent, and pushes all the time. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { MAKE_TABLE, openTurso, tursoPlace } from './tursoDatabase.ts'
+import { rowValue } from './values.ts'
 
 export interface TursoWriting {
   readonly where: string
@@ -15,7 +16,6 @@ const place = tursoPlace(where)
 const db = await openTurso(place)
 if (place.url === undefined) await db.exec(MAKE_TABLE)
 const insert = await db.prepare('INSERT INTO t(id, v) VALUES (?, ?)')
-const value = Buffer.alloc(valueBytes, 0x61)
 let committed = 0
 let isClosing = false
 let wake = () => {}
@@ -24,7 +24,7 @@ port.on('message', async (message: number | 'close') => {
   if (message === 'close') {
     isClosing = true
   } else {
-    await insert.run(message, value)
+    await insert.run(message, rowValue(message, valueBytes))
     committed = message
     port.postMessage(message)
   }

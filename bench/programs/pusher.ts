@@ -9,7 +9,7 @@ import { HttpConnection } from '../clients/httpConnection.ts'
 import { Snapshots } from '../snapshots.ts'
 import { Flags, readyThenGo } from './program.ts'
 
-const flags = new Flags(['db', 'to', 'first-ms', 'every-ms'])
+const flags = new Flags(['db', 'to', 'every-ms'])
 const everyMs = flags.number('every-ms')
 const receivers = flags
   .text('to')
@@ -18,7 +18,7 @@ const receivers = flags
 const snapshots = new Snapshots(flags.text('db'))
 
 await readyThenGo()
-let dueMs = performance.now() + flags.number('first-ms')
+let dueMs = performance.now()
 for (;;) {
   const leftMs = dueMs - performance.now()
   if (leftMs > 0) await setTimeout(leftMs)

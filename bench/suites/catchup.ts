@@ -18,7 +18,7 @@ const PAGE_BYTES = 4096
 /** Commits that make up what a returning replica lacks. */
 const TRANSACTIONS = 8
 /** Pages that differ when pages are compared. */
-const DIFFERENT_PAGES = 100
+const DIFFERENT_PAGES = 104
 /** Above every --catch-up-mb that makes sense, so that the history reaches back. */
 const HISTORY = '256MiB'
 const PARTS = ['first copy', 'history', 'difference'] as const
@@ -103,27 +103,29 @@ async function measureReturn(
   megabytes: number,
 ): Promise<Measured> {
   await running.stopLastReplica()
-  await write(context, setup, 1, Math.ceil((megabytes * 1e6) / PAGE_BYTES / TRANSACTIONS))
-  return measureCatchUp(running, megabytes, () => running.startLastReplica())
+  const pages = Math.ceil((megabytes * 1e6) / PAGE_BYTES / TRANSACTIONS)
+  const changedMb = await write(context, setup, 1, pages)
+  return measureCatchUp(running, changedMb, () => running.startLastReplica())
 }
 
 /** ... and the leader restarts meanwhile, after its WAL was folded in: nothing tells any more what changed. */
 async function measureDifference(context: Context, setup: Setup, running: RunningWalcast): Promise<Measured> {
   await running.stopLastReplica()
-  await write(context, setup, 1 + TRANSACTIONS, Math.ceil(DIFFERENT_PAGES / TRANSACTIONS))
+  const changedMb = await write(context, setup, 1 + TRANSACTIONS, DIFFERENT_PAGES / TRANSACTIONS)
   await running.restartLeader()
-  const changedMb = (DIFFERENT_PAGES * PAGE_BYTES) / 1e6
   return measureCatchUp(running, changedMb, () => running.startLastReplica())
 }
 
-async function write(context: Context, setup: Setup, firstId: number, pages: number): Promise<void> {
+/** Commits of `pages` pages each; gives how many MB of pages really changed. */
+async function write(context: Context, setup: Setup, firstId: number, pages: number): Promise<number> {
   const log = join(setup.folder, 'written')
   const size = { firstId, transactions: TRANSACTIONS, pages }
   const { primary } = await walcast.startAlone(setup)
   const writing = { kind: 'large', ...size, autocheckpoint: 1000, log } as const
   const child = await startProgram(context, 'writer', writer(primary, writing))
   child.go()
-  await resultOf(child, TIMEOUT_MS, ['changedPages'])
+  const { changedPages } = await resultOf(child, TIMEOUT_MS, ['changedPages'])
+  return (changedPages * PAGE_BYTES) / 1e6
 }
 
 async function sentBytes(running: RunningWalcast): Promise<number> {

@@ -1,6 +1,5 @@
 /** From the return of COMMIT in a writer to a reader on the other side seeing the row, for walcast and its peers. */
 import { join } from 'node:path'
-import { messageOf } from '../../src/errors.ts'
 import { type Joined, joinById, type Percentiles, percentiles, type Spread, spread } from '../arithmetic.ts'
 import { readSeen, readWritten } from '../eventLog.ts'
 import { floorsOfLag, type LagFloors } from '../floors.ts'
@@ -10,6 +9,7 @@ import type { Row, SuiteResult } from '../result.ts'
 import { type Context, newSetup, resultOf, type Suite, startProgram, warmUp, watchCpu } from '../suite.ts'
 import type { RunningSystem, System } from '../system.ts'
 import { walcast } from '../systems/walcast.ts'
+import { type Turns, takeTurns } from '../turns.ts'
 import { busyReader, reader, writer } from '../writing.ts'
 
 /** The reader's sleep between two looks. */
@@ -55,14 +55,15 @@ export const lag: Suite = {
   async run(context) {
     const rows: Row[] = []
     const ratios: Record<string, Spread> = {}
-    const floors = new Map<number, LagFloors>()
+    const floors = new Map<string, LagFloors>()
     for (const each of casesOf(context.options)) {
       context.processes.pinning = each.pin.pinning
-      const floor = floors.get(each.rate) ?? (await floorsOfLag(context, each.rate))
-      floors.set(each.rate, floor)
+      const key = `${each.pin.text} ${each.rate}`
+      const floor = floors.get(key) ?? (await floorsOfLag(context, each.rate))
+      floors.set(key, floor)
       const { rounds, failed } = await measureCase(context, each)
       for (const [system, measured] of rounds) {
-        const bound = system === walcast ? boundOf(floor, measured) : {}
+        const bound = system === walcast && each.pages === 1 ? boundOf(floor, measured) : {}
         rows.push({ ...toRow(system, each, measured), ...bound })
       }
       const skipped = each.hasPeers ? [...context.skipped, ...failed] : []
@@ -93,35 +94,11 @@ export function casesOf(options: CaseOptions): Case[] {
   })
 }
 
-interface MeasuredCase {
-  readonly rounds: ReadonlyMap<System, readonly Round[]>
-  /** Peers that did not keep up or did not work, by name, with the reason. */
-  readonly failed: ReadonlyMap<string, string>
-}
-
-/** Systems take turns in each round. A peer that fails is left out and named; walcast must not fail. */
-async function measureCase(context: Context, each: Case): Promise<MeasuredCase> {
+function measureCase(context: Context, each: Case): Promise<Turns<Round>> {
   const systems = context.systems.filter(
     (system) => system === walcast || (each.hasPeers && (each.pages === 1 || system.hasPages)),
   )
-  const rounds = new Map(systems.map((system) => [system, [] as Round[]]))
-  const failed = new Map<string, string>()
-  for (let i = 1; i <= context.options.rounds; i++) {
-    for (const [system, measured] of rounds) {
-      context.progress(`lag: ${describe(each)}, round ${i}, ${system.name}`)
-      try {
-        measured.push(await measure(context, system, each))
-      } catch (error) {
-        if (system === walcast) throw error
-        const reason = messageOf(error)
-        context.progress(`${system.name} failed: ${reason}`)
-        failed.set(system.name, `failed in round ${i}: ${reason.split('\n')[0]}`)
-        rounds.delete(system)
-        await context.processes.stopAll()
-      }
-    }
-  }
-  return { rounds, failed }
+  return takeTurns(context, `lag: ${describe(each)}`, systems, (system) => measure(context, system, each))
 }
 
 function describe({ rate, pages, replicas, readers, pin }: Case): string {
@@ -150,7 +127,12 @@ async function measure(context: Context, system: System, each: Case): Promise<Ro
   const writing = { kind: 'paced', ...pace, log } as const
   const writerChild = await startProgram(context, 'writer', writer(running.primary, writing))
   for (const program of [...readers, ...load]) program.go()
-  await warmUp(writerChild, maxSeconds, () => running.whenLevel(warmupCount, PATIENCE_SECONDS * 1000))
+  await warmUp(
+    writerChild,
+    maxSeconds,
+    () => running.whenLevel(warmupCount, PATIENCE_SECONDS * 1000),
+    system.periodMs,
+  )
   const cpu = watchCpu(running)
   await resultOf(writerChild, maxSeconds * 1000, ['elapsedMs'])
   const cpuPercents = cpu.percents()

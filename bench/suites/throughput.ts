@@ -5,6 +5,8 @@ import type { PinSetup } from '../options.ts'
 import type { Row, SuiteResult } from '../result.ts'
 import { type Context, newSetup, resultOf, type Suite, startProgram, warmUp, watchCpu } from '../suite.ts'
 import type { RunningPrimary, System } from '../system.ts'
+import { walcast } from '../systems/walcast.ts'
+import { type Turns, takeTurns } from '../turns.ts'
 import { type Writing, writer } from '../writing.ts'
 
 const LEVEL_TIMEOUT_MS = 60_000
@@ -15,6 +17,7 @@ interface Case {
   /** Infinity: as many as possible. */
   readonly rate: number
   readonly autocheckpoint: number
+  readonly hasPeers: boolean
 }
 
 interface Alone {
@@ -45,42 +48,46 @@ export const throughput: Suite = {
     const ratios: Record<string, Spread> = {}
     for (const each of casesOf(context)) {
       context.processes.pinning = each.pin.pinning
-      for (const [system, [alone, replicated]] of await measureCase(context, each)) {
-        const row = toRow(system, each, context.options.replicas[0], alone, replicated)
+      const { rounds, failed } = await measureCase(context, each)
+      for (const [system, measured] of rounds) {
+        const row = toRow(system, each, context.options.replicas[0], measured)
         rows.push(row)
         ratios[`writer ${system.name}@${row.rate} autocheckpoint ${each.autocheckpoint}`] = row.ratio
       }
-      for (const [name, reason] of context.skipped)
+      const skipped = each.hasPeers ? [...context.skipped, ...failed] : []
+      for (const [name, reason] of skipped)
         rows.push({ system: name, ...columnsOf(each), rounds: 0, identical: null, skipped: reason })
     }
     return { rows, ratios } satisfies SuiteResult
   },
 }
 
-/** Further values of --autocheckpoint are measured at the first rate only. */
+/** Peers and further values of --autocheckpoint are measured at the first rate only. */
 function casesOf({ options }: Context): Case[] {
   const { pins, ratesPerSecond, autocheckpoints } = options
+  const [first, ...others] = ratesPerSecond
   return pins.flatMap((pin) => [
-    ...ratesPerSecond.map((rate) => ({ pin, rate, autocheckpoint: autocheckpoints[0] })),
-    ...autocheckpoints.slice(1).map((autocheckpoint) => ({ pin, rate: ratesPerSecond[0], autocheckpoint })),
+    { pin, rate: first, autocheckpoint: autocheckpoints[0], hasPeers: true },
+    ...others.map((rate) => ({ pin, rate, autocheckpoint: autocheckpoints[0], hasPeers: false })),
+    ...autocheckpoints
+      .slice(1)
+      .map((autocheckpoint) => ({ pin, rate: first, autocheckpoint, hasPeers: false })),
   ])
 }
 
-async function measureCase(context: Context, each: Case) {
-  const systems = context.systems.filter(
-    (system) => system.hasPages || each.autocheckpoint === context.options.autocheckpoints[0],
-  )
-  const rounds = new Map(systems.map((system) => [system, [[] as Alone[], [] as Replicated[]] as const]))
-  for (let i = 1; i <= context.options.rounds; i++) {
-    for (const [system, [alone, replicated]] of rounds) {
-      context.progress(
-        `throughput: ${columnsOf(each).rate}/s, autocheckpoint ${each.autocheckpoint}, pin ${each.pin.text}, round ${i}, ${system.name}`,
-      )
-      alone.push(await measureAlone(context, system, each))
-      replicated.push(await measureReplicated(context, system, each))
-    }
-  }
-  return rounds
+interface Round {
+  readonly alone: Alone
+  readonly replicated: Replicated
+}
+
+function measureCase(context: Context, each: Case): Promise<Turns<Round>> {
+  const { rate, autocheckpoint } = columnsOf(each)
+  const systems = context.systems.filter((system) => system === walcast || each.hasPeers)
+  const label = `throughput: ${rate}/s, autocheckpoint ${autocheckpoint}, pin ${each.pin.text}`
+  return takeTurns(context, label, systems, async (system) => ({
+    alone: await measureAlone(context, system, each),
+    replicated: await measureReplicated(context, system, each),
+  }))
 }
 
 function writingOf({ options }: Context, { rate, autocheckpoint }: Case, folder: string): Writing {
@@ -104,49 +111,49 @@ async function measureReplicated(context: Context, system: System, each: Case): 
   const setup = newSetup(context, context.options.replicas[0])
   await system.prepare(setup, 'rows', 0)
   const running = await system.start(setup)
-  const before = await running.figures()
-  const cpu = watchCpu(running)
-  const { rates, result, begunMs } = await write(
-    context,
-    running,
-    writingOf(context, each, setup.folder),
-    (id) => running.whenLevel(id, LEVEL_TIMEOUT_MS),
-  )
-  const cpuPercents = cpu.percents()
-  await running.whenLevel(result.ids, LEVEL_TIMEOUT_MS)
+  const writing = writingOf(context, each, setup.folder)
+  const whenArrived = (id: number) => running.whenLevel(id, LEVEL_TIMEOUT_MS)
+  const { rates, result, begunMs, before, cpuPercents } = await write(context, running, writing, {
+    whenArrived,
+    figures: () => running.figures(),
+  })
+  await whenArrived(result.ids)
   const levelMs = Number(process.hrtime.bigint()) / 1e6 - result.endNs / 1e6
   const counters = grown(before, await running.figures(), performance.now() - begunMs)
   await running.verify()
   await running.stop()
   return {
     ...rates,
-    levelMs,
+    // Of a peer it would also hold how long its writer takes to close and a new reader to open.
+    levelMs: system === walcast ? levelMs : Number.NaN,
     leaderCpuPercent: cpuPercents[0] ?? Number.NaN,
     replicaCpuPercent: Math.max(0, ...cpuPercents.slice(1)),
     ...counters,
   }
 }
 
-async function write(
-  context: Context,
-  { primary }: RunningPrimary,
-  writing: Writing,
-  whenArrived: (id: number) => Promise<void> = async () => {},
-) {
-  const child = await startProgram(context, 'writer', writer(primary, writing))
+const ALONE = { whenArrived: async (_id: number) => {}, figures: async (): Promise<Figures> => ({}) }
+
+/** CPU and counters are taken from where the rows that count begin. */
+async function write(context: Context, running: RunningPrimary, writing: Writing, replicated = ALONE) {
+  const child = await startProgram(context, 'writer', writer(running.primary, writing))
   const maxSeconds = context.options.seconds + context.options.warmupSeconds + 60
-  const timeoutMs = maxSeconds * 1000
-  const begunMs = performance.now()
-  if (writing.kind === 'paced') await warmUp(child, maxSeconds, () => whenArrived(writing.warmupCount))
+  if (writing.kind === 'paced')
+    await warmUp(child, maxSeconds, () => replicated.whenArrived(writing.warmupCount))
   else child.go()
-  const result = await resultOf(child, timeoutMs, [...KEYS, 'ids'])
+  const begunMs = performance.now()
+  const cpu = watchCpu(running)
+  const before = await replicated.figures()
+  const result = await resultOf(child, maxSeconds * 1000, [...KEYS, 'ids'])
+  const cpuPercents = cpu.percents()
   const commitsPerSecond = rate(result.commits, result.elapsedMs)
-  return { result, begunMs, rates: { commitsPerSecond, commitUs: (1000 * result.busyMs) / result.commits } }
+  const rates = { commitsPerSecond, commitUs: (1000 * result.busyMs) / result.commits }
+  return { result, begunMs, before, cpuPercents, rates }
 }
 
 type Figures = Readonly<Record<string, number>>
 
-/** What walcast's leader counted meanwhile, warm-up included; NaN for peers. */
+/** What walcast's leader counted meanwhile; NaN for peers. */
 function grown(before: Figures, after: Figures, elapsedMs: number) {
   const leader = (name: string) => {
     const key = `leader.walcast_${name}`
@@ -169,13 +176,9 @@ const columnsOf = (each: Case) => ({
   pin: each.pin.text,
 })
 
-function toRow(
-  system: System,
-  each: Case,
-  replicas: number,
-  alone: readonly Alone[],
-  replicated: readonly Replicated[],
-) {
+function toRow(system: System, each: Case, replicas: number, rounds: readonly Round[]) {
+  const alone = rounds.map((round) => round.alone)
+  const replicated = rounds.map((round) => round.replicated)
   const of = (pick: (round: Replicated) => number) => spread(replicated.map(pick))
   const own = (pick: (round: Replicated) => number) =>
     Number.isNaN(pick(replicated[0])) ? undefined : of(pick)
@@ -189,7 +192,7 @@ function toRow(
     ratio: spread(replicated.map((round, i) => round.commitsPerSecond / alone[i].commitsPerSecond)),
     aloneCommitUs: spread(alone.map((round) => round.commitUs)),
     commitUs: of((round) => round.commitUs),
-    levelMs: of((round) => round.levelMs),
+    levelMs: own((round) => round.levelMs),
     leaderCpuPercent: of((round) => round.leaderCpuPercent),
     replicaCpuPercent: of((round) => round.replicaCpuPercent),
     framesPerSecond: own((round) => round.framesPerSecond),

@@ -13,12 +13,13 @@ const RESTORE_TIMEOUT_MS = 120_000
 const primaryPath = (setup: Setup) => join(setup.folder, 'primary.db')
 const replicaFolder = (setup: Setup, replica: number) => join(setup.folder, `replica${replica}`)
 
-export const litestream = system('litestream', '1s')
-export const litestreamFast = system('litestream-1ms', '1ms')
+export const litestream = system('litestream', 1000)
+export const litestreamFast = system('litestream-1ms', 1)
 
-function system(name: string, interval: string): System {
+function system(name: string, periodMs: number): System {
   return {
     name,
+    periodMs,
     // The client tells rows by the leaves of the only table that grows.
     hasPages: false,
     install,
@@ -26,7 +27,7 @@ function system(name: string, interval: string): System {
     async startAlone(setup) {
       return { nodes: [], primary: primaryPlace(setup), async stop() {} }
     },
-    start: (setup) => start(setup, interval),
+    start: (setup) => start(setup, `${periodMs}ms`),
   }
 }
 

@@ -24,9 +24,12 @@ export async function answers(place: Place): Promise<boolean> {
   try {
     const client = await loadClient(place.client)
     const reader = await client.openReader(place.where)
-    await reader.maxId()
-    await reader.close()
-    return true
+    try {
+      await reader.maxId()
+      return true
+    } finally {
+      await reader.close()
+    }
   } catch {
     return false
   }
@@ -38,14 +41,17 @@ export async function whenShown(places: readonly Place[], id: number, timeoutMs:
   for (const place of places) {
     const client = await loadClient(place.client)
     const reader = await client.openReader(place.where)
-    for (;;) {
-      const seen = await reader.maxId()
-      if (seen >= id) break
-      if (performance.now() > deadlineMs)
-        throw new Error(`${place.where} shows ${seen} of ${id} after ${timeoutMs / 1000} s`)
-      await pause(1)
+    try {
+      for (;;) {
+        const seen = await reader.maxId()
+        if (seen >= id) break
+        if (performance.now() > deadlineMs)
+          throw new Error(`${place.where} shows ${seen} of ${id} after ${timeoutMs / 1000} s`)
+        await pause(1)
+      }
+    } finally {
+      await reader.close()
     }
-    await reader.close()
   }
 }
 
@@ -57,8 +63,12 @@ export async function verifyWhenLevel(
 ): Promise<void> {
   const client = await loadClient(primary.client)
   const reader = await client.openReader(primary.where)
-  const last = await reader.maxId()
-  await reader.close()
+  let last: number
+  try {
+    last = await reader.maxId()
+  } finally {
+    await reader.close()
+  }
   await whenShown(replicas, last, LEVEL_TIMEOUT_MS)
   await verifySame(setup, [primary, ...replicas])
 }

@@ -6,7 +6,7 @@ import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { connect } from '../clients/postgres.ts'
 import { debianProgram, installPackages, versionsBelow } from '../install.ts'
-import { type Child, freePort } from '../processes.ts'
+import { type Child, freePort, pause } from '../processes.ts'
 import type { Place, RunningNode, RunningPrimary, RunningSystem, Setup, System } from '../system.ts'
 import { verifySame } from './content.ts'
 import { answers, whenReady, whenShown } from './peer.ts'
@@ -74,11 +74,7 @@ async function start(setup: Setup, mode: Mode): Promise<RunningSystem> {
     whenLevel: (id, timeoutMs) => whenShown(replicas, id, timeoutMs),
     figures: async () => ({}),
     async verify() {
-      const client = await connect(primary.where)
-      const { rows } = await client.query({ text: 'SELECT count(*) AS n FROM pg_stat_replication' })
-      await client.end()
-      if (Number(rows[0]?.['n']) !== replicas.length) throw new Error('a PostgreSQL standby is not connected')
-      await whenStandbysReplayed(primary)
+      await whenStandbysReplayed(primary, replicas.length)
       await verifySame(setup, [primary, ...replicas])
     },
     async stop() {
@@ -105,15 +101,19 @@ async function startStandby(setup: Setup, primary: Server, number: number): Prom
   return startServer(setup, name, folder, [])
 }
 
-/** Resolves when every standby has replayed what the primary has written. */
-async function whenStandbysReplayed(primary: Place): Promise<void> {
+/** Resolves when every standby is connected and has replayed what the primary has written. */
+async function whenStandbysReplayed(primary: Place, standbys: number): Promise<void> {
   const client = await connect(primary.where)
-  const text = 'SELECT count(*) AS n FROM pg_stat_replication WHERE replay_lsn < pg_current_wal_lsn()'
+  const text = 'SELECT count(*) AS n FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()'
   const deadlineMs = performance.now() + STANDBY_TIMEOUT_MS
-  while (Number((await client.query({ text })).rows[0]?.['n']) > 0) {
-    if (performance.now() > deadlineMs) throw new Error('a PostgreSQL standby does not catch up')
+  try {
+    while (Number((await client.query({ text })).rows[0]?.['n']) < standbys) {
+      if (performance.now() > deadlineMs) throw new Error('a PostgreSQL standby does not catch up')
+      await pause(10)
+    }
+  } finally {
+    await client.end()
   }
-  await client.end()
 }
 
 async function startServer(

@@ -14,10 +14,10 @@ const primaryPath = (setup: Setup) => join(setup.folder, 'primary.db')
 const primaryPlace = (setup: Setup): Place => ({ client: 'sqlite', where: primaryPath(setup) })
 
 /** As fast as it goes: while nothing changes it looks every millisecond. */
-export const push = system('push', 1)
+export const push = system('push-continuous', 1)
 /**
- * A row waits for the next push, which is anything up to 30 s away: about 15 s at p50, were there enough rounds. One measurement is
- * shorter than the interval, so that nearly all of its rows come with one push and their lag is much the same.
+ * A row waits for the next push, which is anything up to 30 s away. One measurement is shorter than the interval, so that nearly all of
+ * its rows come with one push and their lag is much the same: rounds differ by up to 30 s.
  */
 export const pushEvery30s = system('push-30s', 30_000)
 
@@ -25,6 +25,7 @@ function system(name: string, everyMs: number): System {
   return {
     name,
     hasPages: true,
+    periodMs: everyMs,
     async install() {},
     prepare: (setup, kind, megabytes) => makeDatabase(setup, primaryPath(setup), kind, megabytes),
     async startAlone(setup) {
@@ -46,8 +47,6 @@ async function start(setup: Setup, everyMs: number): Promise<RunningSystem> {
   const pusher = await startProgram(setup, 'leader', 'pusher', {
     db: primaryPath(setup),
     to: receivers.map((receiver) => receiver.url).join(','),
-    // A measurement begins at any moment between two pushes.
-    'first-ms': Math.random() * everyMs,
     'every-ms': everyMs,
   })
   const primary = primaryPlace(setup)

@@ -1,6 +1,7 @@
 /**
- * Memory for messages that are kept for a while and let go in the order in which they were made. A small buffer of its own
- * costs several times the copy that fills it; here many share one.
+ * Memory for messages that are kept for a while and let go about in the order in which they were made. A small buffer of its own
+ * costs several times the copy that fills it; here many share one, which is held as long as any of them is: up to an eighth more than
+ * the messages themselves, and one slab for a straggler such as a socket that takes nothing.
  */
 const SLAB_BYTES = 1024 * 1024
 /** Larger ones get memory of their own, so that little is lost at the end of a slab. */

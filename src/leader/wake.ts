@@ -102,9 +102,10 @@ export class Wake {
     })
   }
 
+  /** Always sets the next timer, also between two looks of a spin: those end without one when they find something. */
   #onTimer(): void {
     const found = this.#tryLook(this.#clock.nowMs())
-    if (this.#stopped || this.#immediate) return
+    if (this.#stopped) return
     if (this.#polling) return this.#schedule(this.#options.pollMs)
     if (found) this.#retry = 0
     const delayMs = this.#retry < RETRY_MS.length ? RETRY_MS[this.#retry++] : this.#options.idleMs

@@ -212,10 +212,12 @@ export class Replica {
     const { db } = this.#options
     if (message.type !== 'error' && message.body.db !== db)
       throw new WalcastError('UNKNOWN_DATABASE', { db: message.body.db })
-    const done = this.#handle(message, receivedMs)
-    // Counted afterwards: readers wait for a batch, not for a counter.
-    this.#options.observer.onReceived(message.payload.length)
-    return done
+    try {
+      return this.#handle(message, receivedMs)
+    } finally {
+      // Counted afterwards: readers wait for a batch, not for a counter.
+      this.#options.observer.onReceived(message.payload.length)
+    }
   }
 
   #handle(message: Message, receivedMs: number): void | Promise<void> {
