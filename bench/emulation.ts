@@ -33,6 +33,8 @@ export const CONDITIONS: readonly Condition[] = [
 const BURST_BYTES = 1600
 /** How long a packet may wait in the queue of a slow cable before it is dropped. */
 const QUEUE_MS = 100
+/** What tc says when the kernel has no such queueing discipline. */
+const UNKNOWN_QDISC = /qdisc kind is unknown|No such file or directory|not supported/i
 /** Packets that netem may hold: 20 ms of 4 Gbit/s. */
 const NETEM_PACKETS = 10_000
 /** nft draws a whole number below this. */
@@ -59,8 +61,8 @@ async function tryNetem(link: Link, ...args: readonly string[]): Promise<boolean
   try {
     await link.runInBoth('tc', ['qdisc', 'add', 'dev', CABLE, 'root', 'netem', ...limit, ...args])
     return true
-  } catch {
-    // The kernel does not have it.
+  } catch (error) {
+    if (!UNKNOWN_QDISC.test(complaintOf(error))) throw error
     return false
   }
 }
@@ -70,7 +72,7 @@ async function limitRate(link: Link, megabitsPerSecond: number): Promise<Means> 
   try {
     await link.runInBoth('tc', ['qdisc', 'add', 'dev', CABLE, 'root', 'tbf', ...rate])
   } catch (error) {
-    throw new NotAvailable(`neither netem nor tbf: ${complaintOf(error)}`)
+    throw new NotAvailable(`no tbf: ${complaintOf(error)}`)
   }
   return 'tbf'
 }

@@ -26,6 +26,8 @@ export const OPERATIONS = [
   'walChecksumPage',
   'msgpackPack64Kb',
   'msgpackUnpack64Kb',
+  'encodeBatch',
+  'decodeBatch',
 ] as const
 export type Operation = (typeof OPERATIONS)[number]
 

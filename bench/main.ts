@@ -13,7 +13,7 @@ import {
 } from './options.ts'
 import { Processes } from './processes.ts'
 import { writeReport } from './report/report.ts'
-import { type KeptResult, type KeptRow, keepable, type SuiteResult } from './result.ts'
+import { type KeptResult, type KeptRow, keepable, type Row, type SuiteResult } from './result.ts'
 import type { Suite } from './suite.ts'
 import { apply } from './suites/apply.ts'
 import { catchup } from './suites/catchup.ts'
@@ -113,7 +113,17 @@ function keep(suite: Suite, options: BenchOptions, measured: SuiteResult, kept: 
   }
   const measuredRows = measured.rows.filter((row) => !row['skipped'])
   const ratios = Object.keys(measured.ratios).length > 0 ? `${renderTable(ratioRows(measured))}\n\n` : ''
-  process.stdout.write(`${describe(kept)}\n\n${renderTable(measuredRows)}\n\n${ratios}${suite.note}\n`)
+  const skipped = measured.rows.filter((row) => row['skipped']).map((row) => `skipped: ${skippedText(row)}\n`)
+  const parts = [describe(kept), renderTable(measuredRows), `${ratios}${skipped.join('')}${suite.note}`]
+  process.stdout.write(`${parts.join('\n\n')}\n`)
+}
+
+/** What distinguishes a row that was skipped, and why it was. */
+function skippedText({ skipped, ...row }: Row): string {
+  const cells = Object.entries(row).filter(
+    ([, value]) => value !== null && value !== undefined && value !== 0,
+  )
+  return `${cells.map(([name, value]) => (name === 'system' ? value : `${name} ${value}`)).join(', ')}: ${skipped}`
 }
 
 const ratioRows = ({ ratios }: SuiteResult) => [{ system: 'ratio', ...ratios }]

@@ -2,6 +2,7 @@
 import { randomFillSync } from 'node:crypto'
 import { fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { Packr } from 'msgpackr'
+import { decode, encode, pagesPayloadBytes } from '../../proto/codec.ts'
 import { addToChecksum, alignedBuffer, wordsOf } from '../../src/sqlite/walFormat.ts'
 import { xxh64 } from '../../src/xxh64.ts'
 import { median } from '../arithmetic.ts'
@@ -29,8 +30,19 @@ const message = {
   payload: Buffer.alloc(16 * PAGE_BYTES, 0x61),
 }
 const packed = Buffer.from(packr.pack(message))
+const { payload: _pages, ...fields } = message
+const body = { ...fields, pages: 1 }
+const batch = encodeBatch()
 const sum = { s0: 1, s1: 2 }
 let written = 0
+
+/** The message of a commit of one page. */
+function encodeBatch(): Buffer {
+  return encode('batch', body, pagesPayloadBytes(1, PAGE_BYTES), (payload) => {
+    payload.writeUInt32LE(7, 0)
+    payload.set(page, 4)
+  })
+}
 
 function writePage(): void {
   writeSync(file, page, 0, PAGE_BYTES, (written++ % FILE_PAGES) * PAGE_BYTES)
@@ -49,6 +61,8 @@ const operations: Readonly<Record<Operation, () => void>> = {
   walChecksumPage: () => addToChecksum(sum, words, 0, words.length, false),
   msgpackPack64Kb: () => void packr.pack(message),
   msgpackUnpack64Kb: () => void packr.unpack(packed),
+  encodeBatch: () => void encodeBatch(),
+  decodeBatch: () => void decode(batch),
 }
 
 function timeUs(operation: () => void, times: number): number {

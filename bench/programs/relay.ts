@@ -10,6 +10,8 @@ import { Flags, readyThenGo, report } from './program.ts'
 
 /** Chunks whose holding times are kept for the report. */
 const MAX_SAMPLES = 1_000_000
+/** Held for one direction of a connection, or waiting in its socket, before no more is read. */
+const MAX_HELD_BYTES = 32 * 1024 * 1024
 
 const flags = new Flags(['listen', 'connect', 'delay-ms'])
 const delayNs = BigInt(Math.round(flags.number('delay-ms') * 1e6))
@@ -51,7 +53,16 @@ function ringAt(ns: bigint): void {
 
 function passOn(from: Socket, to: Socket): void {
   from.setNoDelay(true)
-  from.on('data', (chunk) => hold(() => to.write(chunk)))
+  let held = 0
+  const passed = (bytes: number) => {
+    held -= bytes
+    if (held <= MAX_HELD_BYTES) from.resume()
+  }
+  from.on('data', (chunk: Buffer) => {
+    held += chunk.length
+    if (held > MAX_HELD_BYTES) from.pause()
+    hold(() => to.write(chunk, () => passed(chunk.length)))
+  })
   from.on('end', () => hold(() => to.end()))
   from.on('error', () => to.destroy())
   from.on('close', () => hold(() => to.destroySoon()))

@@ -27,6 +27,8 @@ const DESCRIBED: Readonly<Record<Operation, { readonly floor: string; readonly b
   walChecksumPage: { floor: 'WAL checksum 4 KB', bytes: 4096 },
   msgpackPack64Kb: { floor: 'msgpack pack 64 KB', bytes: 65_536 },
   msgpackUnpack64Kb: { floor: 'msgpack unpack 64 KB' },
+  encodeBatch: { floor: 'encode a batch of one page' },
+  decodeBatch: { floor: 'decode a batch of one page' },
 }
 
 export const floor: Suite = {

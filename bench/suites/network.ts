@@ -58,7 +58,12 @@ export function casesOf({ options }: Pick<Context, 'options'>): Case[] {
       options.pagesPerCommit
         .filter((pages) => pages === 1 || condition.name === 'none' || condition.megabitsPerSecond)
         .flatMap((pages) =>
-          options.ratesPerSecond.map((rate) => ({ pin, condition, pages, rate: affordable(rate, pages) })),
+          [...new Set(options.ratesPerSecond.map((rate) => affordable(rate, pages)))].map((rate) => ({
+            pin,
+            condition,
+            pages,
+            rate,
+          })),
         ),
     ),
   )
