@@ -46,6 +46,11 @@ function sources(folder: string): SourceFile[] {
 
 const FILES = [...sources('src'), ...sources('proto')]
 const TESTS = sources('test')
+/** Without the packages of peers that lie in one of its folders. */
+const BENCH = readdirSync(join(ROOT, 'bench'), { withFileTypes: true })
+  .filter((entry) => entry.name !== 'peers')
+  .flatMap(({ name }) => (name.endsWith('.ts') ? [read(`bench/${name}`)] : []))
+  .concat(...['clients', 'programs', 'report', 'suites', 'systems'].map((name) => sources(`bench/${name}`)))
 
 function layerOf(path: string): string {
   const layer = LAYERS.find((folder) => path.startsWith(`${folder}/`))
@@ -131,17 +136,18 @@ test('the rule for imports can fail', () => {
 })
 
 test('files import each other with their ending, and nothing in src imports a test', () => {
-  for (const file of [...FILES, ...TESTS]) {
+  for (const file of [...FILES, ...TESTS, ...BENCH]) {
     for (const { specifier, place } of importsOf(file)) {
       if (!specifier.startsWith('.')) continue
       assert.match(specifier, /\.ts$/, place)
-      if (!file.path.startsWith('test/')) assert.doesNotMatch(specifier, /(^|\/)(test|bench)\//, place)
+      if (file.path.startsWith('bench/')) assert.doesNotMatch(specifier, /(^|\/)test\//, place)
+      else if (!file.path.startsWith('test/')) assert.doesNotMatch(specifier, /(^|\/)(test|bench)\//, place)
     }
   }
 })
 
 test('every file has a name that says what it is', () => {
-  for (const { path } of [...FILES, ...TESTS]) assert.doesNotMatch(path, VAGUE, path)
+  for (const { path } of [...FILES, ...TESTS, ...BENCH]) assert.doesNotMatch(path, VAGUE, path)
   for (const name of [
     'src/utils.ts',
     'src/http/helper.ts',
@@ -155,16 +161,16 @@ test('every file has a name that says what it is', () => {
 })
 
 test('no source file is longer than it can be read', () => {
-  const long = FILES.map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 })).filter(
-    ({ lines }) => lines > MAX_LINES,
-  )
+  const long = [...FILES, ...BENCH]
+    .map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
+    .filter(({ lines }) => lines > MAX_LINES)
   assert.deepEqual(long, [])
 })
 
 /** Places in a file that break a rule of the code. */
 function breaches(file: SourceFile): string[] {
   const found: string[] = []
-  const mayTalk = file.path.startsWith('src/cli/') || file.path.startsWith('test/')
+  const mayTalk = /^(src\/cli|test|bench)\//.test(file.path)
   everyNode(file, (node) => {
     if (node.kind === ts.SyntaxKind.AnyKeyword) found.push(`${lineOf(file, node)}: any`)
     if (ts.isNonNullExpression(node)) found.push(`${lineOf(file, node)}: non-null assertion`)
@@ -180,7 +186,7 @@ function breaches(file: SourceFile): string[] {
 
 test('no any, no non-null assertion, no silenced compiler; only the command line prints or exits', () => {
   assert.deepEqual(
-    [...FILES, ...TESTS.filter(({ path }) => path !== 'test/tidy.test.ts')].flatMap(breaches),
+    [...FILES, ...BENCH, ...TESTS.filter(({ path }) => path !== 'test/tidy.test.ts')].flatMap(breaches),
     [],
   )
 })
