@@ -75,7 +75,10 @@ export function dueNs(startNs: bigint, index: number, ratePerSecond: number): bi
   return startNs + BigInt(Math.round((index * NS_PER_SECOND) / ratePerSecond))
 }
 
-/** Joins writes with the first sight of an id at least as large. Both in the order of their ids. */
+/**
+ * Joins writes with the first sight of an id at least as large. Both in the order of their ids. Throws RangeError when something was seen
+ * that cannot have been: an id that was never written, or a row before its commit began.
+ */
 export function joinById(written: readonly Written[], seen: readonly Seen[]): Joined {
   const fromCommitNs: number[] = []
   const fromBegunNs: number[] = []
@@ -83,12 +86,17 @@ export function joinById(written: readonly Written[], seen: readonly Seen[]): Jo
   let missing = 0
   let beforeReturn = 0
   let at = 0
+  const [lastWritten, lastSeen] = [written.at(-1), seen.at(-1)]
+  if (lastWritten && lastSeen && lastSeen.maxId > lastWritten.id)
+    throw new RangeError(`a reader saw row ${lastSeen.maxId}; the last one written is ${lastWritten.id}`)
   for (const write of written) {
     while (at < seen.length && seen[at].maxId < write.id) at++
     if (at === seen.length) {
       missing++
       continue
     }
+    if (seen[at].seenNs < write.begunNs)
+      throw new RangeError(`a reader saw row ${write.id} before its commit began`)
     const afterCommitNs = Number(seen[at].seenNs - write.committedNs)
     if (afterCommitNs < 0) beforeReturn++
     fromCommitNs.push(Math.max(0, afterCommitNs))

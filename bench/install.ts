@@ -26,7 +26,14 @@ async function npmInstall(progress: (text: string) => void): Promise<void> {
   try {
     // Their install scripts are not run: they come from many hands and none is needed.
     // No lock file: npm ci insists on a lock that lists the binaries of every platform, which not every registry serves.
-    const args = ['install', '--ignore-scripts', '--no-package-lock', '--no-audit', '--no-fund']
+    const args = [
+      'install',
+      '--ignore-scripts',
+      '--no-package-lock',
+      '--no-audit',
+      '--no-fund',
+      '--fetch-retries=1',
+    ]
     await run('npm', args, { cwd: PEERS_FOLDER, timeout: NPM_TIMEOUT_MS })
   } catch (error) {
     throw new NotAvailable(`npm install in bench/peers failed: ${firstError(error)}`)
@@ -93,6 +100,9 @@ function isExecutable(path: string): boolean {
 function firstError(error: unknown): string {
   const output =
     error instanceof Error ? ((error as { stderr?: string }).stderr ?? '') || error.message : `${error}`
-  const lines = output.trim().split('\n')
+  const lines = output
+    .trim()
+    .split('\n')
+    .filter((line) => !line.startsWith('npm warn'))
   return lines.findLast((line) => /^(E:|npm error (?!A complete log|code))/.test(line)) ?? lines.at(-1) ?? ''
 }

@@ -57,7 +57,7 @@ function busyTicks(): number {
 }
 
 /**
- * The commit of the checkout, with `-dirty` when files differ from it; outside one the version of the package. The repository of a
+ * The commit of the checkout, with `-dirty` when files other than results differ from it; outside one the version of the package. The repository of a
  * project that the package is installed in says nothing about it.
  */
 export function describeCommit(root: string): string {
@@ -68,7 +68,10 @@ export function describeCommit(root: string): string {
       stdio: ['ignore', 'pipe', 'ignore'],
     }).trim()
   try {
-    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') ? '-dirty' : '')
+    return (
+      git('rev-parse', '--short', 'HEAD') +
+      (git('status', '--porcelain', '--', '.', ':!bench/results') ? '-dirty' : '')
+    )
   } catch {
     return 'unknown'
   }

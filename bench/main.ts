@@ -1,5 +1,5 @@
 /** `npm run bench -- SUITE|all|report [options]`: runs suites, prints tables or JSON, keeps the results and makes their report. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isCheckout, resultFolder } from './checkout.ts'
 import { busyPercent, describeCommit, describeMachine } from './machine.ts'
@@ -23,7 +23,7 @@ import { lag } from './suites/lag.ts'
 import { network } from './suites/network.ts'
 import { readers } from './suites/readers.ts'
 import { throughput } from './suites/throughput.ts'
-import { findPeers } from './systems/systems.ts'
+import { findPeers, requirePeerNames } from './systems/systems.ts'
 import { walcast } from './systems/walcast.ts'
 import { renderTable } from './table.ts'
 
@@ -45,6 +45,9 @@ const progress = (text: string) => void process.stderr.write(`${text}\n`)
 
 async function run(options: BenchOptions): Promise<void> {
   const suite = SUITES[options.suite]
+  const folder = resultFolder(ROOT, options.out)
+  mkdirSync(folder, { recursive: true })
+  accessSync(folder, constants.W_OK)
   const peers = await findPeers(options.peers, progress)
   const processes = new Processes()
   const busyBeforePercent = await busyPercent()
@@ -61,6 +64,7 @@ async function run(options: BenchOptions): Promise<void> {
       at: new Date().toISOString(),
       machine,
       commit: describeCommit(ROOT),
+      settings: settingsOf(options),
       rows: result.rows.map((row) => keepable(row) as KeptRow),
       ratios: keepable(result.ratios) as KeptResult['ratios'],
     })
@@ -69,8 +73,18 @@ async function run(options: BenchOptions): Promise<void> {
   }
 }
 
+function settingsOf({
+  rounds,
+  seconds,
+  warmupSeconds,
+  warmupPerSecond,
+}: BenchOptions): NonNullable<KeptResult['settings']> {
+  return { rounds, seconds, warmupSeconds, warmupPerSecond }
+}
+
 /** Every suite in turn, then the report. Throws at the end when a suite failed; the others have run nevertheless. */
 async function runAll(all: readonly BenchOptions[], out: string): Promise<void> {
+  for (const { peers } of all) requirePeerNames(peers)
   const failures: string[] = []
   for (const [i, options] of all.entries()) {
     progress(`suite ${i + 1} of ${all.length}: ${options.suite}`)
@@ -105,7 +119,6 @@ function makeReport(out: string): void {
 
 function keep(suite: Suite, options: BenchOptions, measured: SuiteResult, kept: KeptResult): void {
   const folder = resultFolder(ROOT, options.out)
-  mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, `${kept.suite}.json`), `${JSON.stringify(kept, null, 2)}\n`)
   if (options.json) {
     process.stdout.write(`${JSON.stringify(kept)}\n`)

@@ -18,6 +18,9 @@ export type SuiteName = (typeof SUITE_NAMES)[number]
 export const READERS = ['idle', 'loaded'] as const
 export type Readers = (typeof READERS)[number]
 
+/** Of any number: beyond it timers and arrays end, or the run would not. */
+const MAX_VALUE = 1_000_000
+
 interface OptionSpec {
   /** Those that it is for. */
   readonly suites: readonly SuiteName[]
@@ -191,9 +194,11 @@ function suiteOptions(values: Values, positionals: readonly string[]): BenchOpti
 function optionsOf(suite: SuiteName, values: Values): BenchOptions {
   const given = (name: OptionName) => (isFor(name, suite) ? values[name] : undefined)
   const text = (name: OptionName) => String(given(name) ?? standardOf(name, suite))
+  // A run that names its rates asks for just these: further values of the other lists have to be named too.
+  const varied = (name: OptionName) => (given('rates') && !given(name) ? [list(name)[0]] : list(name))
   const list = (name: OptionName) => text(name).split(',').filter(Boolean)
-  const some = <Value>(name: OptionName, parse: (part: string) => Value) => {
-    const values = list(name).map(parse)
+  const some = <Value>(name: OptionName, parse: (part: string) => Value, parts = list(name)) => {
+    const values = parts.map(parse)
     if (values.length === 0) throw new UsageError(`--${name}: give at least one`)
     return values
   }
@@ -207,9 +212,9 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
       parseRate(suite, part),
     ),
     ratesPerSecond: some('rates', (part) => parseRate(suite, part)),
-    pagesPerCommit: some('pages', (part) => count('pages', part)),
-    replicas: some('replicas', (part) => count('replicas', part)),
-    readers: some('readers', parseReaders),
+    pagesPerCommit: some('pages', (part) => count('pages', part), varied('pages')),
+    replicas: some('replicas', (part) => count('replicas', part), varied('replicas')),
+    readers: some('readers', parseReaders, varied('readers')),
     seconds: aboveZero('seconds', text('seconds')),
     warmupSeconds: number('warmup'),
     warmupPerSecond: number('warmup-rate'),
@@ -217,9 +222,9 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
     pins: text('pin').split('/').map(parsePin),
     autocheckpoints: some('autocheckpoint', (part) => notNegative('autocheckpoint', part)),
     databaseMb: number('mb'),
-    transactions: number('transactions'),
-    transactionMb: number('transaction-mb'),
-    catchUpMb: number('catch-up-mb'),
+    transactions: count('transactions', text('transactions')),
+    transactionMb: aboveZero('transaction-mb', text('transaction-mb')),
+    catchUpMb: aboveZero('catch-up-mb', text('catch-up-mb')),
     nodeArgs: [
       ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : []),
       ...text('node-args').split(' ').filter(Boolean),
@@ -280,6 +285,7 @@ function notNegative(name: string, text: string): number {
   const value = Number(text)
   if (text.trim() === '' || !Number.isFinite(value) || value < 0)
     throw new UsageError(`--${name}: ${text} is no number`)
+  if (value > MAX_VALUE) throw new UsageError(`--${name}: ${text} is more than ${MAX_VALUE}`)
   return value
 }
 

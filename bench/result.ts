@@ -25,6 +25,8 @@ export interface KeptResult {
   readonly at: string
   readonly machine: Machine
   readonly commit: string
+  /** Left out of results that have none. */
+  readonly settings?: Readonly<Record<'rounds' | 'seconds' | 'warmupSeconds' | 'warmupPerSecond', number>>
   readonly rows: readonly KeptRow[]
   readonly ratios: Readonly<Record<string, number | readonly [number, number]>>
 }
@@ -39,7 +41,8 @@ export function keepable(values: Readonly<Record<string, Cell | Spread | undefin
       continue
     }
     kept[column] = finite(value.median)
-    if (value.min < value.max) kept[`${column}Range`] = [rounded(value.min), rounded(value.max)]
+    if (value.min < value.max && value.max < Infinity)
+      kept[`${column}Range`] = [rounded(value.min), rounded(value.max)]
   }
   return kept
 }

@@ -25,6 +25,11 @@ export interface Place {
  */
 export type DatabaseKind = 'rows' | 'blobs' | 'pages' | 'lookup'
 
+/** Size of a database of the kind `pages` for commits of so many: they touch another part of it each time. */
+export function megabytesFor(pages: number): number {
+  return Math.max(8, (4 * pages * 4096) / 1e6)
+}
+
 export interface Setup {
   readonly processes: Processes
   /** Root of the checkout. */

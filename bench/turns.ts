@@ -10,7 +10,7 @@ export interface Turns<Round> {
   readonly failed: ReadonlyMap<string, string>
 }
 
-/** Measures every system once a round. A peer that fails is left out and named; walcast must not fail. */
+/** Measures every system once a round, each round begins with another. A peer that fails is left out and named; walcast must not fail. */
 export async function takeTurns<Round>(
   context: Context,
   label: string,
@@ -20,7 +20,8 @@ export async function takeTurns<Round>(
   const rounds = new Map(systems.map((system) => [system, [] as Round[]]))
   const failed = new Map<string, string>()
   for (let i = 1; i <= context.options.rounds; i++) {
-    for (const [system, measured] of rounds) {
+    const left = [...rounds]
+    for (const [system, measured] of [...left.slice(i % left.length), ...left.slice(0, i % left.length)]) {
       context.progress(`${label}, round ${i}, ${system.name}`)
       try {
         measured.push(await measure(system))

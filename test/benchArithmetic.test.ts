@@ -64,6 +64,13 @@ test('ids are joined with the first sight of them or of a later one', () => {
   })
 })
 
+test('what cannot have been seen is refused', () => {
+  const written = [{ id: 1, dueNs: 100n, begunNs: 105n, committedNs: 110n }]
+  assert.throws(() => joinById(written, [{ maxId: 2, seenNs: 150n }]), /row 2; the last one written is 1/)
+  assert.throws(() => joinById(written, [{ maxId: 1, seenNs: 104n }]), /before its commit began/)
+  assert.equal(joinById(written, [{ maxId: 1, seenNs: 106n }]).beforeReturn, 1)
+})
+
 test('nothing seen means all is missing', () => {
   const written = [{ id: 1, dueNs: 0n, begunNs: 0n, committedNs: 1n }]
   assert.deepEqual(joinById(written, []), {

@@ -21,6 +21,9 @@ const MACHINE = {
   busyAfterPercent: 'number',
 } as const
 
+/** More than any suite has. */
+const MAX_ROWS = 10_000
+
 /** A folder that is not there holds no results. */
 export function readResults(folder: string, order: readonly string[]): Results {
   const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : []
@@ -28,7 +31,9 @@ export function readResults(folder: string, order: readonly string[]): Results {
   const unreadable: string[] = []
   for (const file of files.sort()) {
     try {
-      results.push(parseResult(readFileSync(join(folder, file), 'utf8')))
+      const result = parseResult(readFileSync(join(folder, file), 'utf8'))
+      if (file !== `${result.suite}.json`) throw new Error(`it is not named ${result.suite}.json`)
+      results.push(result)
     } catch (error) {
       unreadable.push(`${file} is left out: ${error instanceof Error ? error.message : error}`)
     }
@@ -45,6 +50,7 @@ export function parseResult(text: string): KeptResult {
   expect(objectOf(result['machine'], '"machine"'), MACHINE, '"machine"')
   const { rows } = result
   if (!Array.isArray(rows)) throw new Error('"rows" is no list')
+  if (rows.length > MAX_ROWS) throw new Error(`it has more than ${MAX_ROWS} rows`)
   for (const [i, row] of rows.entries()) checkRow(objectOf(row, `row ${i + 1}`), `row ${i + 1}`)
   checkCells(objectOf(result['ratios'], '"ratios"'), '"ratios"')
   return result as unknown as KeptResult
@@ -82,6 +88,6 @@ function checkCells(cells: Fields, what: string): void {
 }
 
 function isCell(cell: unknown): boolean {
-  if (Array.isArray(cell)) return cell.length === 2 && cell.every((each) => typeof each === 'number')
-  return cell === null || ['string', 'number', 'boolean'].includes(typeof cell)
+  if (Array.isArray(cell)) return cell.length === 2 && cell.every(Number.isFinite)
+  return cell === null || Number.isFinite(cell) || ['string', 'boolean'].includes(typeof cell)
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { median, megabytesPerSecond, type Seen, spread } from '../arithmetic.ts'
 import { readSeen, readWritten } from '../eventLog.ts'
+import { UsageError } from '../options.ts'
 import { pause } from '../processes.ts'
 import { memoryOf } from '../procfs.ts'
 import type { Row } from '../result.ts'
@@ -58,6 +59,9 @@ export const apply: Suite = {
 }
 
 async function measure(context: Context, autocheckpoint: number): Promise<Round> {
+  const { databaseMb, transactionMb, catchUpMb } = context.options
+  if (Math.max(transactionMb, catchUpMb) > databaseMb)
+    throw new UsageError(`--mb: ${databaseMb} is less than one transaction changes`)
   const aloneMbPerSecond = await measureAlone(context, autocheckpoint)
   const setup = newSetup(context, 1)
   await walcast.prepare(setup, 'pages', context.options.databaseMb)

@@ -6,6 +6,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { spread } from '../arithmetic.ts'
 import { measureLoopback } from '../floors.ts'
+import { UsageError } from '../options.ts'
 import { memoryOf } from '../procfs.ts'
 import type { Row } from '../result.ts'
 import { type Context, newSetup, resultOf, type Suite, startProgram } from '../suite.ts'
@@ -62,6 +63,8 @@ export const catchup: Suite = {
 }
 
 async function measure(context: Context): Promise<Round> {
+  if (context.options.catchUpMb > context.options.databaseMb)
+    throw new UsageError(`--mb: ${context.options.databaseMb} is less than --catch-up-mb`)
   const setup = newSetup(context, 0)
   await walcast.prepare(setup, 'pages', context.options.databaseMb)
   const loopbackMbPerSecond = await measureLoopback(context)

@@ -7,7 +7,7 @@ import type { BenchOptions, PinSetup, Readers } from '../options.ts'
 import type { Child } from '../processes.ts'
 import type { Row, SuiteResult } from '../result.ts'
 import { type Context, newSetup, resultOf, type Suite, startProgram, warmUp, watchCpu } from '../suite.ts'
-import type { RunningSystem, System } from '../system.ts'
+import { megabytesFor, type RunningSystem, type System } from '../system.ts'
 import { walcast } from '../systems/walcast.ts'
 import { type Turns, takeTurns } from '../turns.ts'
 import { busyReader, reader, writer } from '../writing.ts'
@@ -19,7 +19,6 @@ const STAGES = ['noticed', 'sent', 'received', 'applied'] as const
 const VARIED_RATE = 200
 /** How long a slow system may take to show the last row. */
 const PATIENCE_SECONDS = 45
-const DATABASE_MB = 8
 const MIN_COMPARED_MS = 0.05
 
 export type CaseOptions = Pick<
@@ -107,7 +106,9 @@ function describe({ rate, pages, replicas, readers, pin }: Case): string {
 
 async function measure(context: Context, system: System, each: Case): Promise<Round> {
   const setup = newSetup(context, each.replicas)
-  await system.prepare(setup, each.pages === 1 ? 'rows' : 'pages', each.pages === 1 ? 0 : DATABASE_MB)
+  const [kind, megabytes] =
+    each.pages === 1 ? (['rows', 0] as const) : (['pages', megabytesFor(each.pages)] as const)
+  await system.prepare(setup, kind, megabytes)
   const running = await system.start(setup)
   const { warmupSeconds, seconds } = context.options
   const warmupPerSecond = context.options.warmupPerSecond / each.pages
@@ -170,7 +171,10 @@ function lookMs(reads: readonly { readonly elapsedMs: number; readonly looks: nu
 }
 
 function cpuOf([leader = Number.NaN, ...replicas]: readonly number[]) {
-  return { leaderCpuPercent: leader, replicaCpuPercent: Math.max(0, ...replicas) }
+  return {
+    leaderCpuPercent: leader,
+    replicaCpuPercent: replicas.length > 0 ? Math.max(...replicas) : Number.NaN,
+  }
 }
 
 async function readStages(running: RunningSystem): Promise<number[]> {
@@ -233,7 +237,8 @@ function ratiosOf(each: Case, rounds: ReadonlyMap<System, readonly Round[]>): Re
     spread(ours.map((round, i) => ratio(pick(round), pick(theirs[i]))))
   return Object.fromEntries(
     others.flatMap(([system, theirs]) => {
-      const name = `${first.name}/${system.name}@${each.rate}`
+      const pin = each.pin.text === 'none' ? '' : ` pin ${each.pin.text}`
+      const name = `${first.name}/${system.name}@${each.rate}${pin}`
       return [
         [`p50 ${name}`, against(theirs, (round) => round.fromCommit.p50Ms)],
         [`p50 from begun ${name}`, against(theirs, (round) => round.fromBegun.p50Ms)],

@@ -9,7 +9,7 @@ import { Link } from '../netns.ts'
 import type { PinSetup } from '../options.ts'
 import type { Row } from '../result.ts'
 import { type Context, newSetup, resultOf, type Suite, startProgram, warmUp } from '../suite.ts'
-import { NotAvailable } from '../system.ts'
+import { megabytesFor, NotAvailable } from '../system.ts'
 import { startWalcast, walcast } from '../systems/walcast.ts'
 import { reader, writer } from '../writing.ts'
 
@@ -17,7 +17,6 @@ const PAGE_BYTES = 4096
 /** The reader's sleep between two looks. */
 const PAUSE_MS = 0.05
 const PATIENCE_SECONDS = 60
-const DATABASE_MB = 8
 /** Commits take at most this share of an emulated bandwidth: above 1 the lag would grow for as long as one measures. */
 const BANDWIDTH_SHARE = 0.5
 
@@ -133,7 +132,11 @@ async function measureOnLink(context: Context, each: Case): Promise<Round> {
 async function measure(context: Context, each: Case, placement: LinkPlacement): Promise<Percentiles> {
   const { warmupSeconds, seconds } = context.options
   const setup = newSetup(context, 1)
-  await walcast.prepare(setup, each.pages === 1 ? 'rows' : 'pages', each.pages === 1 ? 0 : DATABASE_MB)
+  await walcast.prepare(
+    setup,
+    each.pages === 1 ? 'rows' : 'pages',
+    each.pages === 1 ? 0 : megabytesFor(each.pages),
+  )
   const running = await startWalcast(setup, [], placement.placeOf)
   const warmupPerSecond = affordable(context.options.warmupPerSecond, each.pages)
   const warmupCount = Math.ceil(warmupPerSecond * warmupSeconds)

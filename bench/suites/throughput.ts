@@ -52,7 +52,8 @@ export const throughput: Suite = {
       for (const [system, measured] of rounds) {
         const row = toRow(system, each, context.options.replicas[0], measured)
         rows.push(row)
-        ratios[`writer ${system.name}@${row.rate} autocheckpoint ${each.autocheckpoint}`] = row.ratio
+        const pin = each.pin.text === 'none' ? '' : ` pin ${each.pin.text}`
+        ratios[`writer ${system.name}@${row.rate} autocheckpoint ${each.autocheckpoint}${pin}`] = row.ratio
       }
       const skipped = each.hasPeers ? [...context.skipped, ...failed] : []
       for (const [name, reason] of skipped)
@@ -127,7 +128,7 @@ async function measureReplicated(context: Context, system: System, each: Case): 
     // Of a peer it would also hold how long its writer takes to close and a new reader to open.
     levelMs: system === walcast ? levelMs : Number.NaN,
     leaderCpuPercent: cpuPercents[0] ?? Number.NaN,
-    replicaCpuPercent: Math.max(0, ...cpuPercents.slice(1)),
+    replicaCpuPercent: cpuPercents.length > 1 ? Math.max(...cpuPercents.slice(1)) : Number.NaN,
     ...counters,
   }
 }

@@ -48,12 +48,12 @@ interface Server extends RunningNode {
 }
 
 async function startPrimary(setup: Setup, mode: Mode): Promise<RunningPrimary & { readonly server: Server }> {
-  const folder = serverFolder(setup, 'primary')
+  const folder = serverFolder(setup, 'leader')
   const initdb = ['-D', folder, '-U', 'bench', '-A', 'trust', '-E', 'UTF8', '--no-sync', '--no-locale']
   await run(setup, 'initdb', initdb)
   const settings =
     mode === 'remote_apply' ? ['synchronous_commit=remote_apply', 'synchronous_standby_names=*'] : []
-  const server = await startServer(setup, 'primary', folder, settings)
+  const server = await startServer(setup, 'leader', folder, settings)
   const client = await connect(server.place.where)
   // Nobody waits for a standby that is not there yet.
   await client.query({ text: 'SET synchronous_commit = local' })
@@ -84,7 +84,7 @@ async function start(setup: Setup, mode: Mode): Promise<RunningSystem> {
 }
 
 async function startStandby(setup: Setup, primary: Server, number: number): Promise<Server> {
-  const name = `standby${number}`
+  const name = `replica${number}`
   const folder = serverFolder(setup, name)
   const source = ['-h', '127.0.0.1', '-p', String(primary.port), '-U', 'bench']
   await run(setup, 'pg_basebackup', [
@@ -132,7 +132,7 @@ async function startServer(
     ...serverUser(),
   })
   const place: Place = { client: 'postgres', where: `postgres://bench@127.0.0.1:${port}/postgres` }
-  await whenReady(child, name === 'primary' ? () => accepts(place) : () => answers(place))
+  await whenReady(child, name === 'leader' ? () => accepts(place) : () => answers(place))
   return { name, pid: child.pid, child, place, port }
 }
 
@@ -158,7 +158,7 @@ function serverFolder(setup: Setup, name: string): string {
   const { user } = serverUser()
   if (user) {
     chownSync(folder, user.uid, user.gid)
-    chmodSync(setup.processes.folder, 0o711)
+    for (const parent of [setup.processes.folder, setup.folder]) chmodSync(parent, 0o711)
   }
   return folder
 }

@@ -22,11 +22,11 @@ export const redis: System = {
   },
   async prepare() {},
   async startAlone(setup) {
-    const server = await startServer(setup, 'primary', [])
+    const server = await startServer(setup, 'leader', [])
     return { nodes: [server], primary: server.place, stop: () => server.child.stop() }
   },
   async start(setup) {
-    const server = await startServer(setup, 'primary', ['--repl-diskless-sync-delay', '0'])
+    const server = await startServer(setup, 'leader', ['--repl-diskless-sync-delay', '0'])
     const followers: Server[] = []
     for (let i = 1; i <= setup.replicas; i++) {
       const follower = await startServer(setup, `replica${i}`, ['--replicaof', `127.0.0.1 ${server.port}`])

@@ -49,6 +49,11 @@ export async function findPeers(names: readonly string[], progress: (text: strin
   return { systems, skipped }
 }
 
+/** Throws UsageError. */
+export function requirePeerNames(names: readonly string[]): void {
+  names.forEach(named)
+}
+
 function named(name: string): readonly System[] {
   const all = Object.values(PEERS).flat()
   if (name === 'all') return all

@@ -191,7 +191,10 @@ async function get(node: WalcastNode, path: string, as: 'json'): Promise<unknown
 async function get(node: WalcastNode, path: string, as: 'text' | 'json'): Promise<unknown> {
   const { url, secret } = node.place
   const headers: Record<string, string> = secret ? { authorization: `Bearer ${secret}` } : {}
-  const response = await fetch(url + path, { headers, signal: AbortSignal.timeout(10_000) })
+  const answer = fetch(url + path, { headers, signal: AbortSignal.timeout(10_000) })
+  const response = await answer.catch((error) => {
+    throw node.child.failure(`does not answer ${path}: ${error instanceof Error ? error.message : error}`)
+  })
   if (response.status !== 200) throw node.child.failure(`answers ${response.status} to ${path}`)
   return as === 'text' ? response.text() : response.json()
 }
