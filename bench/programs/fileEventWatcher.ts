@@ -1,4 +1,4 @@
-/** Notes when a file event told it of each write of fileEventWriter: the time is taken first in the callback, then the number is read. */
+/** Notes when a file event told it of each write of fileEventWriter: the number is read first, so that it was there at that time. */
 import { openSync, readSync, watch } from 'node:fs'
 import { EventLog, SEEN_WIDTH } from '../eventLog.ts'
 import { Flags, readyThenGo, report } from './program.ts'
@@ -11,8 +11,8 @@ const log = new EventLog(SEEN_WIDTH, until)
 let last = 0
 
 const watcher = watch(flags.text('file'), () => {
-  const nowNs = process.hrtime.bigint()
   readSync(file, bytes, 0, bytes.length, 0)
+  const nowNs = process.hrtime.bigint()
   const number = Number(bytes.readBigUInt64LE())
   if (number <= last) return
   log.add(BigInt(number), nowNs)

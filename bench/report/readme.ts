@@ -3,6 +3,7 @@ import type { KeptResult } from '../result.ts'
 import { SUBJECT } from './drawing.ts'
 import { escapeMarkdown } from './escape.ts'
 import { figure, milliseconds, share, withRange } from './figures.ts'
+import { goalsOf } from './goals.ts'
 import { type LagLine, type Measured, type Summary, summarize, unique, type WriterLine } from './summary.ts'
 import { origins } from './svg.ts'
 
@@ -21,8 +22,23 @@ export function readmeBlock(results: readonly KeptResult[], picture: string): st
     '',
     ...table(summary),
     '',
+    ...goals(results),
     `${explanation(summary)} ${origins(summary).map(escapeMarkdown).join('; ')}. ${AGAIN}`,
   ].join('\n')
+}
+
+/** What was aimed at, met or not. */
+function goals(results: readonly KeptResult[]): string[] {
+  const rows = goalsOf(results).map(({ goal, result, isMet, because }) => [
+    goal,
+    result,
+    isMet ? 'yes' : 'no',
+    because,
+  ])
+  if (rows.length === 0) return []
+  const head = ['goal', 'measured', 'met', 'made of']
+  const lines = [head, head.map(() => '---'), ...rows].map((each) => `| ${each.join(' | ')} |`)
+  return [...lines, '']
 }
 
 /** The README with another block; every other byte stays. Throws when the two marks are not there exactly once. */

@@ -1,0 +1,94 @@
+/** What walcast is meant to reach, what the results say, and what stands in the way of more. */
+import type { KeptResult, KeptRow } from '../result.ts'
+import { milliseconds, share, withRange } from './figures.ts'
+import { type Measured, measured } from './summary.ts'
+
+export interface Goal {
+  readonly goal: string
+  /** The figure, with the smallest and the largest of the rounds. */
+  readonly result: string
+  readonly isMet: boolean
+  /** From the same result: what the figure is made of. */
+  readonly because: string
+}
+
+const RATE = 200
+
+/** Those goals that the results can answer. Each is about ratios within one run. */
+export function goalsOf(results: readonly KeptResult[]): Goal[] {
+  const lag = results.find(({ suite }) => suite === 'lag')
+  const throughput = results.find(({ suite }) => suite === 'throughput')
+  return [...(lag ? lagGoals(lag) : []), ...(throughput ? writerGoals(throughput) : [])]
+}
+
+function lagGoals(lag: KeptResult): Goal[] {
+  const row = lag.rows.find((each) => each.system === 'walcast' && each['rate'] === RATE)
+  const because = row ? partsOfLag(row) : ''
+  const atMost = (goal: string, name: string, bound: number) => {
+    const ratio = ratioOf(lag, `${name}@${RATE}`)
+    const fromBegin = ratioOf(lag, `${name.replace('p50 ', 'p50 from begun ')}@${RATE}`)
+    const beside = fromBegin && name.startsWith('p50') ? `; from BEGIN ${withRange(fromBegin, share)}` : ''
+    return goalOf(goal, ratio, (value) => value <= bound, because, beside)
+  }
+  return [
+    ...atMost("p50 at most half of PostgreSQL's asynchronous standby", 'p50 walcast/postgres', 0.5),
+    ...atMost("p50 at most 2.5 times Redis's", 'p50 walcast/redis', 2.5),
+    ...atMost("p99 not above PostgreSQL's", 'p99 walcast/postgres', 1),
+  ]
+}
+
+/** The floor is measured in the same run; a reader looks on average half a pause after the row is there. */
+function partsOfLag(row: KeptRow): string {
+  const [p50, floor, look] = ['p50Ms', 'floorMs', 'lookMs'].map((column) => measured(row, column)?.value)
+  if (p50 === undefined || floor === undefined || look === undefined) return ''
+  const rest = Math.max(0, p50 - floor - look / 2)
+  const parts = [
+    `file event and hop ${milliseconds(floor)}`,
+    `half a look ${milliseconds(look / 2)}`,
+    `walcast ${milliseconds(rest)}`,
+  ]
+  return `of ${milliseconds(p50)} ms: ${parts.join(', ')}`
+}
+
+function writerGoals(throughput: KeptResult): Goal[] {
+  const atLeast = (goal: string, rate: number | 'full', autocheckpoint: number, bound: number) => {
+    const isRow = (each: KeptRow) =>
+      each.system === 'walcast' && each['rate'] === rate && each['autocheckpoint'] === autocheckpoint
+    const row = throughput.rows.find(isRow)
+    const because = row ? pausesOf(row) : ''
+    return goalOf(goal, row && measured(row, 'ratio'), (value) => value >= bound, because)
+  }
+  return [
+    ...atLeast("writer's rate at 5,000 commits a second at least 0.9 of the rate alone", 5000, 1000, 0.9),
+    ...atLeast("writer's rate at full speed at least 0.8 of the rate alone", 'full', 1000, 0.8),
+    ...atLeast('the same with `wal_autocheckpoint=0`', 'full', 0, 0.8),
+  ]
+}
+
+function pausesOf(row: KeptRow): string {
+  const [pauses, pauseMs, alone, replicated] = ['pauses', 'pauseMs', 'aloneCommitUs', 'commitUs'].map(
+    (column) => measured(row, column)?.value,
+  )
+  const us = (value: number | undefined) => (value === undefined ? '' : `${value.toFixed(0)} µs`)
+  const mean = alone === undefined || replicated === undefined ? '' : `a commit takes ${us(replicated)}, alone ${us(alone)}`
+  const stops =
+    pauses === undefined || pauseMs === undefined
+      ? ''
+      : `writers were stopped ${pauses.toFixed(0)} times, ${milliseconds(pauseMs)} ms in all`
+  return [mean, stops].filter(Boolean).join('; ')
+}
+
+function ratioOf({ ratios }: KeptResult, name: string): Measured | undefined {
+  return measured({ system: 'ratio', ...ratios }, name)
+}
+
+function goalOf(
+  goal: string,
+  ratio: Measured | undefined,
+  isMet: (value: number) => boolean,
+  because: string,
+  beside = '',
+): Goal[] {
+  if (!ratio) return []
+  return [{ goal, result: withRange(ratio, share) + beside, isMet: isMet(ratio.value), because }]
+}
