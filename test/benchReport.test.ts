@@ -8,6 +8,7 @@ import { describeCommit } from '../bench/machine.ts'
 import { parseCommand, SUITE_NAMES, UsageError } from '../bench/options.ts'
 import { embeddableJson, escapeMarkdown, escapeMarkup } from '../bench/report/escape.ts'
 import { columnTitle, figure, milliseconds, share, withRange } from '../bench/report/figures.ts'
+import { goalsOf } from '../bench/report/goals.ts'
 import { reportHtml } from '../bench/report/html.ts'
 import { readmeBlock, replaceBlock } from '../bench/report/readme.ts'
 import { parseResult, readResults } from '../bench/report/readResults.ts'
@@ -103,6 +104,38 @@ test('the summary takes the rows at 200 a second, the first of the other cases, 
 test('without 200 a second another rate is compared, and without rows nothing', () => {
   assert.equal(summarize([made('lag', [lagRow('walcast', 50, 1, 2)])]).lag?.comparison.rate, 50)
   assert.deepEqual(summarize([made('lag', []), made('throughput', [])]), {})
+})
+
+test('goals are judged by the ratios of the run, with what the figure is made of', () => {
+  const lag = made(
+    'lag',
+    [{ ...lagRow('walcast', 200, 0.6, 1.5), floorMs: 0.25, lookMs: 0.14 }, lagRow('postgres', 200, 0.5, 2)],
+    {
+      ratios: {
+        'p50 walcast/postgres@200': 1.2,
+        'p50 walcast/postgres@200Range': [1.1, 1.3],
+        'p50 from begun walcast/postgres@200': 0.45,
+        'p99 walcast/postgres@200': 0.75,
+      },
+    },
+  )
+  assert.deepEqual(goalsOf([lag]), [
+    {
+      goal: "p50 at most half of PostgreSQL's asynchronous standby",
+      result: '1.20 (1.10–1.30); from BEGIN 0.45',
+      isMet: false,
+      because: 'of 0.60 ms: file event and hop 0.25, half a look 0.07, walcast 0.28',
+    },
+    {
+      goal: "p99 not above PostgreSQL's",
+      result: '0.75',
+      isMet: true,
+      because: 'of 0.60 ms: file event and hop 0.25, half a look 0.07, walcast 0.28',
+    },
+  ])
+  const [fast, full] = goalsOf([THROUGHPUT])
+  assert.deepEqual([fast.result, fast.isMet, full.result, full.isMet], ['1.00', true, '0.93 (0.90–0.95)', true])
+  assert.deepEqual(goalsOf([]), [])
 })
 
 test('lines by rate have a place for every rate; skipped systems have no line', () => {
