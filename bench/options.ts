@@ -73,7 +73,7 @@ const OPTIONS = {
   warmup: {
     suites: ['lag', 'throughput', 'idle', 'readers', 'network'],
     help: 'seconds before a measurement that do not count',
-    standard: '3',
+    standard: { idle: '25', other: '3' },
   },
   'warmup-rate': {
     suites: ['lag', 'throughput', 'readers', 'network'],

@@ -28,7 +28,8 @@ function lagGoals(lag: KeptResult): Goal[] {
     const ratio = ratioOf(lag, `${name}@${RATE}`)
     const fromBegin = ratioOf(lag, `${name.replace('p50 ', 'p50 from begun ')}@${RATE}`)
     const beside = fromBegin && name.startsWith('p50') ? `; from BEGIN ${withRange(fromBegin, share)}` : ''
-    return goalOf(goal, ratio, (value) => value <= bound, because, beside)
+    const parts = name.startsWith('p50') ? because : ''
+    return goalOf(goal, ratio, (value) => value <= bound, parts, beside)
   }
   return [
     ...atMost("p50 at most half of PostgreSQL's asynchronous standby", 'p50 walcast/postgres', 0.5),
@@ -70,7 +71,10 @@ function pausesOf(row: KeptRow): string {
     (column) => measured(row, column)?.value,
   )
   const us = (value: number | undefined) => (value === undefined ? '' : `${value.toFixed(0)} µs`)
-  const mean = alone === undefined || replicated === undefined ? '' : `a commit takes ${us(replicated)}, alone ${us(alone)}`
+  const mean =
+    alone === undefined || replicated === undefined
+      ? ''
+      : `a commit takes ${us(replicated)}, alone ${us(alone)}`
   const stops =
     pauses === undefined || pauseMs === undefined
       ? ''

@@ -41,7 +41,7 @@ function header(results: readonly KeptResult[], unreadable: readonly string[]): 
   const lost = unreadable.map((line) => `<li>${escapeMarkup(line)}</li>`)
   return `<header>
 <h1>walcast benchmarks</h1>
-<p>Medians of the rounds; smallest and largest beside them. Systems take turns within each round, on one machine, over its loopback interface.</p>
+<p>Medians of the rounds; smallest and largest beside them. Systems take turns within each round, on one machine.</p>
 ${results.length > 0 ? `<nav>${links.join('')}</nav>${runs(results)}` : '<p>No results yet.</p>'}
 ${lost.length > 0 ? `<div class="skipped">Files that could not be read<ul>${lost.join('')}</ul></div>` : ''}
 </header>`
