@@ -6,10 +6,10 @@ import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { connect } from '../clients/postgres.ts'
 import { debianProgram, installPackages, versionsBelow } from '../install.ts'
-import { type Child, freePort, pause } from '../processes.ts'
-import type { Place, RunningNode, RunningPrimary, RunningSystem, Setup, System } from '../system.ts'
-import { verifySame } from './content.ts'
-import { answers, whenReady, whenShown } from './peer.ts'
+import { freePort, pause } from '../processes.ts'
+import type { Place, RunningSystem, Setup, System } from '../system.ts'
+import { answers, whenReady } from './peer.ts'
+import { runningAlone, type Server, withFollowers } from './servers.ts'
 
 type Mode = 'asynchronous' | 'remote_apply'
 
@@ -28,7 +28,7 @@ function system(name: string, mode: Mode): System {
     hasPages: false,
     install: (progress) => install(progress),
     async prepare() {},
-    startAlone: (setup) => startPrimary(setup, 'asynchronous'),
+    startAlone: async (setup) => runningAlone(await startPrimary(setup, 'asynchronous')),
     start: (setup) => start(setup, mode),
   }
 }
@@ -41,13 +41,11 @@ async function install(progress: (text: string) => void): Promise<void> {
   binaries = dirname(await debianProgram('postgres', 'postgresql', folders, progress))
 }
 
-interface Server extends RunningNode {
-  readonly child: Child
-  readonly place: Place
+interface PostgresServer extends Server {
   readonly port: number
 }
 
-async function startPrimary(setup: Setup, mode: Mode): Promise<RunningPrimary & { readonly server: Server }> {
+async function startPrimary(setup: Setup, mode: Mode): Promise<PostgresServer> {
   const folder = serverFolder(setup, 'leader')
   const initdb = ['-D', folder, '-U', 'bench', '-A', 'trust', '-E', 'UTF8', '--no-sync', '--no-locale']
   await run(setup, 'initdb', initdb)
@@ -59,32 +57,22 @@ async function startPrimary(setup: Setup, mode: Mode): Promise<RunningPrimary & 
   await client.query({ text: 'SET synchronous_commit = local' })
   await client.query({ text: MAKE_TABLE })
   await client.end()
-  return { server, nodes: [server], primary: server.place, stop: () => server.child.stop() }
+  return server
 }
 
 async function start(setup: Setup, mode: Mode): Promise<RunningSystem> {
-  const { server, primary } = await startPrimary(setup, mode)
-  const standbys: Server[] = []
-  for (let i = 1; i <= setup.replicas; i++) standbys.push(await startStandby(setup, server, i))
-  const replicas = standbys.map((standby) => standby.place)
+  const server = await startPrimary(setup, mode)
+  const running = await withFollowers(setup, server, (name) => startStandby(setup, server, name))
   return {
-    nodes: [server, ...standbys],
-    primary,
-    replicas,
-    whenLevel: (id, timeoutMs) => whenShown(replicas, id, timeoutMs),
-    figures: async () => ({}),
+    ...running,
     async verify() {
-      await whenStandbysReplayed(primary, replicas.length)
-      await verifySame(setup, [primary, ...replicas])
-    },
-    async stop() {
-      for (const each of [...standbys, server]) await each.child.stop()
+      await whenStandbysReplayed(server.place, setup.replicas)
+      await running.verify()
     },
   }
 }
 
-async function startStandby(setup: Setup, primary: Server, number: number): Promise<Server> {
-  const name = `replica${number}`
+async function startStandby(setup: Setup, primary: PostgresServer, name: string): Promise<PostgresServer> {
   const folder = serverFolder(setup, name)
   const source = ['-h', '127.0.0.1', '-p', String(primary.port), '-U', 'bench']
   await run(setup, 'pg_basebackup', [
@@ -121,7 +109,7 @@ async function startServer(
   name: string,
   folder: string,
   settings: readonly string[],
-): Promise<Server> {
+): Promise<PostgresServer> {
   const port = await freePort()
   const all = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', ...settings]
   const child = setup.processes.start({

@@ -1,15 +1,13 @@
 /** Redis with asynchronous replicas and nothing written to disk: the lower bound of what a push over loopback can do. */
 import { debianProgram, installPackages } from '../install.ts'
-import { type Child, freePort } from '../processes.ts'
-import type { Place, RunningNode, Setup, System } from '../system.ts'
-import { verifySame } from './content.ts'
-import { answers, whenReady, whenShown } from './peer.ts'
+import { freePort } from '../processes.ts'
+import type { Place, Setup, System } from '../system.ts'
+import { answers, whenReady } from './peer.ts'
+import { runningAlone, type Server, withFollowers } from './servers.ts'
 
 let binary = ''
 
-interface Server extends RunningNode {
-  readonly child: Child
-  readonly place: Place
+interface RedisServer extends Server {
   readonly port: number
 }
 
@@ -22,33 +20,18 @@ export const redis: System = {
   },
   async prepare() {},
   async startAlone(setup) {
-    const server = await startServer(setup, 'leader', [])
-    return { nodes: [server], primary: server.place, stop: () => server.child.stop() }
+    return runningAlone(await startServer(setup, 'leader', []))
   },
   async start(setup) {
     const server = await startServer(setup, 'leader', ['--repl-diskless-sync-delay', '0'])
-    const followers: Server[] = []
-    for (let i = 1; i <= setup.replicas; i++) {
-      const follower = await startServer(setup, `replica${i}`, ['--replicaof', `127.0.0.1 ${server.port}`])
-      followers.push(follower)
-    }
-    const replicas = followers.map((follower) => follower.place)
-    return {
-      nodes: [server, ...followers],
-      primary: server.place,
-      replicas,
-      whenLevel: (id, timeoutMs) => whenShown(replicas, id, timeoutMs),
-      figures: async () => ({}),
-      verify: () => verifySame(setup, [server.place, ...replicas]),
-      async stop() {
-        for (const each of [...followers, server]) await each.child.stop()
-      },
-    }
+    return withFollowers(setup, server, (name) =>
+      startServer(setup, name, ['--replicaof', `127.0.0.1 ${server.port}`]),
+    )
   },
 }
 
 /** `replica-serve-stale-data no` makes a replica refuse until its first copy is whole, so that ready means replicating. */
-async function startServer(setup: Setup, name: string, args: readonly string[]): Promise<Server> {
+async function startServer(setup: Setup, name: string, args: readonly string[]): Promise<RedisServer> {
   const port = await freePort()
   const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
   const child = setup.processes.start({

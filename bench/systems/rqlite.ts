@@ -7,18 +7,16 @@ import { HttpConnection } from '../clients/httpConnection.ts'
 import { peerFile } from '../clients/peerPackage.ts'
 import { execute } from '../clients/rqlite.ts'
 import { installPackages } from '../install.ts'
-import { type Child, freePort } from '../processes.ts'
-import type { Place, RunningNode, Setup, System } from '../system.ts'
-import { NotAvailable } from '../system.ts'
-import { answers, verifyWhenLevel, whenReady, whenShown } from './peer.ts'
+import { freePort } from '../processes.ts'
+import { NotAvailable, type Place, type Setup, type System } from '../system.ts'
+import { answers, whenReady } from './peer.ts'
+import { runningAlone, type Server, withFollowers } from './servers.ts'
 
 const MAKE_TABLE = 'CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v TEXT)'
 
 let binary = ''
 
-interface Server extends RunningNode {
-  readonly child: Child
-  readonly place: Place
+interface RqliteServer extends Server {
   readonly raftAddress: string
 }
 
@@ -35,40 +33,26 @@ export const rqlite: System = {
   },
   async prepare() {},
   async startAlone(setup) {
-    const server = await startLeader(setup)
-    return { nodes: [server], primary: server.place, stop: () => server.child.stop() }
+    return runningAlone(await startLeader(setup))
   },
   async start(setup) {
     const server = await startLeader(setup)
-    const followers: Server[] = []
-    for (let i = 1; i <= setup.replicas; i++) {
-      const follower = await startServer(setup, `replica${i}`, ['-join', server.raftAddress])
+    return withFollowers(setup, server, async (name) => {
+      const follower = await startServer(setup, name, ['-join', server.raftAddress])
       // It has the table only once it has joined and follows.
       await whenReady(follower.child, () => answers(follower.place))
-      followers.push(follower)
-    }
-    const replicas = followers.map((follower) => follower.place)
-    return {
-      nodes: [server, ...followers],
-      primary: server.place,
-      replicas,
-      whenLevel: (id, timeoutMs) => whenShown(replicas, id, timeoutMs),
-      figures: async () => ({}),
-      verify: () => verifyWhenLevel(setup, server.place, replicas),
-      async stop() {
-        for (const each of [...followers, server]) await each.child.stop()
-      },
-    }
+      return follower
+    })
   },
 }
 
-async function startLeader(setup: Setup): Promise<Server> {
+async function startLeader(setup: Setup): Promise<RqliteServer> {
   const server = await startServer(setup, 'leader', [])
   await whenReady(server.child, () => makesTable(server.place))
   return server
 }
 
-async function startServer(setup: Setup, name: string, args: readonly string[]): Promise<Server> {
+async function startServer(setup: Setup, name: string, args: readonly string[]): Promise<RqliteServer> {
   const httpAddress = `127.0.0.1:${await freePort()}`
   const raftAddress = `127.0.0.1:${await freePort()}`
   const addresses = ['-http-addr', httpAddress, '-raft-addr', raftAddress]

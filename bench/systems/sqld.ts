@@ -6,19 +6,14 @@ import { join } from 'node:path'
 import { peerFile } from '../clients/peerPackage.ts'
 import { Stream } from '../clients/sqld.ts'
 import { installPackages } from '../install.ts'
-import { type Child, freePort } from '../processes.ts'
-import type { Place, RunningNode, Setup, System } from '../system.ts'
-import { NotAvailable } from '../system.ts'
-import { answers, verifyWhenLevel, whenReady, whenShown } from './peer.ts'
+import { freePort } from '../processes.ts'
+import { NotAvailable, type Place, type Setup, type System } from '../system.ts'
+import { answers, whenReady } from './peer.ts'
+import { runningAlone, type Server, withFollowers } from './servers.ts'
 
 const MAKE_TABLE = 'CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, v BLOB)'
 
 let binary = ''
-
-interface Server extends RunningNode {
-  readonly child: Child
-  readonly place: Place
-}
 
 export const sqld: System = {
   name: 'sqld',
@@ -33,30 +28,16 @@ export const sqld: System = {
   },
   async prepare() {},
   async startAlone(setup) {
-    const server = await startPrimary(setup, [])
-    return { nodes: [server], primary: server.place, stop: () => server.child.stop() }
+    return runningAlone(await startPrimary(setup, []))
   },
   async start(setup) {
     const grpc = `127.0.0.1:${await freePort()}`
     const server = await startPrimary(setup, ['--grpc-listen-addr', grpc])
-    const followers: Server[] = []
-    for (let i = 1; i <= setup.replicas; i++) {
-      const follower = await startServer(setup, `replica${i}`, ['--primary-grpc-url', `http://${grpc}`])
+    return withFollowers(setup, server, async (name) => {
+      const follower = await startServer(setup, name, ['--primary-grpc-url', `http://${grpc}`])
       await whenReady(follower.child, () => answers(follower.place))
-      followers.push(follower)
-    }
-    const replicas = followers.map((follower) => follower.place)
-    return {
-      nodes: [server, ...followers],
-      primary: server.place,
-      replicas,
-      whenLevel: (id, timeoutMs) => whenShown(replicas, id, timeoutMs),
-      figures: async () => ({}),
-      verify: () => verifyWhenLevel(setup, server.place, replicas),
-      async stop() {
-        for (const each of [...followers, server]) await each.child.stop()
-      },
-    }
+      return follower
+    })
   },
 }
 
