@@ -68,12 +68,12 @@ const OPTIONS = {
   seconds: {
     suites: ['lag', 'throughput', 'idle', 'floor', 'readers', 'network'],
     help: 'length of one measurement',
-    standard: { lag: '6', throughput: '5', floor: '3', readers: '3', network: '6', other: '10' },
+    standard: { lag: '5', throughput: '5', floor: '3', readers: '3', network: '6', other: '10' },
   },
   warmup: {
     suites: ['lag', 'throughput', 'idle', 'readers', 'network'],
     help: 'seconds before a measurement that do not count',
-    standard: { idle: '25', other: '3' },
+    standard: { idle: '25', lag: '2', other: '3' },
   },
   'warmup-rate': {
     suites: ['lag', 'throughput', 'readers', 'network'],
