@@ -12,7 +12,7 @@ import { type Context, resultOf, startProgram } from './suite.ts'
 
 /** What a small commit is on the wire: one page and the fields of its batch. */
 export const HOP_BYTES = 4300
-export const STREAM_CHUNK_BYTES = 256 * 1024
+const STREAM_CHUNK_BYTES = 256 * 1024
 /** Enough for stable medians. */
 const MAX_SECONDS = 3
 const WARMUP = { 'warmup-rate': 1000, 'warmup-count': 1000 }
@@ -43,7 +43,7 @@ export interface LagFloors {
 type Flags = Readonly<Record<string, string | number>>
 
 /** What bounds the lag of a small commit, measured at `ratePerSecond`. */
-export async function floorsOfLag(context: Context, ratePerSecond = 200): Promise<LagFloors> {
+export async function floorsOfLag(context: Context, ratePerSecond: number): Promise<LagFloors> {
   const fileEventMs = (await measureFileEvent(context, ratePerSecond)).p50Ms
   const hopMs = (await measureHop(context, ratePerSecond)).p50Ms
   return { fileEventMs, hopMs, floorMs: fileEventMs + hopMs }

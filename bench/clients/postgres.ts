@@ -1,7 +1,7 @@
 /** PostgreSQL through node-postgres. `where` is a libpq connection string. */
 import type { Client, ReadClient, WriteClient, WriterOptions } from './client.ts'
 import { importPeer } from './peerPackage.ts'
-import { RowDigest } from './rowDigest.ts'
+import { pagedDigest } from './rowDigest.ts'
 import { rowValue } from './values.ts'
 
 interface Query {
@@ -20,9 +20,6 @@ interface PgClient {
 interface Pg {
   readonly default: { readonly Client: new (connectionString: string) => PgClient }
 }
-
-/** Rows fetched at a time by the digest. */
-const DIGEST_ROWS = 10_000
 
 export const postgres: Client = { openWriter, openReader, digest }
 
@@ -61,14 +58,11 @@ async function openReader(where: string): Promise<ReadClient> {
 
 async function digest(where: string): Promise<string> {
   const client = await connect(where)
-  const found = new RowDigest()
   const text = 'SELECT id, v FROM t WHERE id > $1 ORDER BY id LIMIT $2'
-  for (let last = 0; ; ) {
-    const { rows } = await client.query({ text, values: [last, DIGEST_ROWS] })
-    if (rows.length === 0) break
-    for (const row of rows) found.add(Number(row['id']), row['v'])
-    last = Number(rows.at(-1)?.['id'])
-  }
+  const found = await pagedDigest(async (id, limit) => {
+    const { rows } = await client.query({ text, values: [id, limit] })
+    return rows.map((row) => [Number(row['id']), row['v']])
+  })
   await client.end()
-  return found.hex()
+  return found
 }

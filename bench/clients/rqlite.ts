@@ -4,7 +4,7 @@
  */
 import type { Client, ReadClient, WriteClient, WriterOptions } from './client.ts'
 import { HttpConnection } from './httpConnection.ts'
-import { RowDigest } from './rowDigest.ts'
+import { pagedDigest } from './rowDigest.ts'
 import { rowValue } from './values.ts'
 
 interface Answer {
@@ -21,8 +21,6 @@ type Statement = readonly [string, ...(number | string)[]]
 
 const EXECUTE = '/db/execute'
 const QUERY = '/db/query?level=none'
-/** Rows fetched at a time by the digest. */
-const DIGEST_ROWS = 10_000
 
 export const rqlite: Client = { openWriter, openReader, digest }
 
@@ -66,14 +64,8 @@ function openReader(where: string): ReadClient {
 
 async function digest(where: string): Promise<string> {
   const connection = new HttpConnection(where)
-  const found = new RowDigest()
   const sql = 'SELECT id, v FROM t WHERE id > ? ORDER BY id LIMIT ?'
-  for (let last = 0; ; ) {
-    const rows = await ask(connection, QUERY, [sql, last, DIGEST_ROWS])
-    if (rows.length === 0) break
-    for (const row of rows) found.add(...row)
-    last = Number(rows.at(-1)?.[0])
-  }
+  const found = await pagedDigest((id, limit) => ask(connection, QUERY, [sql, id, limit]))
   connection.close()
-  return found.hex()
+  return found
 }

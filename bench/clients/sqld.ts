@@ -4,7 +4,7 @@
  */
 import type { Client, ReadClient, WriteClient, WriterOptions } from './client.ts'
 import { HttpConnection } from './httpConnection.ts'
-import { RowDigest } from './rowDigest.ts'
+import { pagedDigest } from './rowDigest.ts'
 import { rowValue } from './values.ts'
 
 /** Integers are text in Hrana, so that they keep their 64 bits. */
@@ -25,8 +25,6 @@ interface Result {
 }
 
 const PATH = '/v2/pipeline'
-/** Rows fetched at a time by the digest: well below the 10 MB that an answer may have. */
-const DIGEST_ROWS = 10_000
 
 export const sqld: Client = { openWriter, openReader, digest }
 
@@ -86,16 +84,13 @@ function openReader(where: string): ReadClient {
 
 async function digest(where: string): Promise<string> {
   const stream = new Stream(where)
-  const found = new RowDigest()
   const sql = 'SELECT id, v FROM t WHERE id > ? ORDER BY id LIMIT ?'
-  for (let last = 0; ; ) {
-    const rows = await stream.execute(sql, [integer(last), integer(DIGEST_ROWS)])
-    if (rows.length === 0) break
-    for (const [id, value] of rows) found.add(numberOf(id), bytesOf(value))
-    last = numberOf(rows.at(-1)?.[0])
-  }
+  const found = await pagedDigest(async (after, limit) => {
+    const rows = await stream.execute(sql, [integer(after), integer(limit)])
+    return rows.map(([id, value]) => [numberOf(id), bytesOf(value)])
+  })
   await stream.close()
-  return found.hex()
+  return found
 }
 
 const integer = (value: number): Value => ({ type: 'integer', value: String(value) })

@@ -2,10 +2,12 @@
  * Charts as SVG markup, for the picture and the page. Colours come from classes that each of the two gives its own: name, value,
  * muted, reason, accent, other, grid, axis and stage1 to stage4.
  */
+
+import { STAGE_NAMES } from '../result.ts'
 import { escapeMarkup } from './escape.ts'
 import { duration, figure, milliseconds, share, withRange } from './figures.ts'
 import { decades, linear, type Scale } from './scale.ts'
-import { type LagLine, type Measured, STAGE_NAMES, type Stages, type WriterLine } from './summary.ts'
+import type { LagLine, Measured, Stages, WriterLine } from './summary.ts'
 
 /** Markup whose top left is 0,0. */
 export interface Drawing {

@@ -17,7 +17,7 @@ export interface ReportRequest {
 }
 
 /** The files that a report writes, beside the results. */
-export const HTML_FILE = 'report.html'
+const HTML_FILE = 'report.html'
 export const SVG_FILE = 'summary.svg'
 
 /** Throws when there is no such folder. */

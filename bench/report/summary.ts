@@ -1,5 +1,5 @@
 /** What the report, its picture and the README show of the results. Pure: from results alone, always the same. */
-import type { KeptResult, KeptRow } from '../result.ts'
+import { type KeptResult, type KeptRow, STAGE_NAMES } from '../result.ts'
 
 /** The median of the rounds, and where they differed the smallest and the largest. */
 export interface Measured {
@@ -70,7 +70,6 @@ export interface Summary {
   readonly writer?: { readonly result: KeptResult; readonly full: WriterCase }
 }
 
-export const STAGE_NAMES = ['noticed', 'sent', 'received', 'applied'] as const
 /** The rate at which systems are compared when it was measured. */
 const COMPARED_RATE = 200
 /** What makes a case of the suite lag, besides the rate. */

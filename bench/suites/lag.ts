@@ -5,7 +5,7 @@ import { readSeen, readWritten } from '../eventLog.ts'
 import { floorsOfLag, type LagFloors } from '../floors.ts'
 import type { BenchOptions, PinSetup, Readers } from '../options.ts'
 import type { Child } from '../processes.ts'
-import type { Row, SuiteResult } from '../result.ts'
+import { type Row, STAGE_NAMES, type SuiteResult } from '../result.ts'
 import { type Context, newSetup, resultOf, type Suite, startProgram, warmUp, watchCpu } from '../suite.ts'
 import { megabytesFor, type RunningSystem, type System } from '../system.ts'
 import { walcast } from '../systems/walcast.ts'
@@ -14,7 +14,6 @@ import { busyReader, reader, writer } from '../writing.ts'
 
 /** The reader's sleep between two looks. */
 const PAUSE_MS = 0.05
-const STAGES = ['noticed', 'sent', 'received', 'applied'] as const
 /** Further values of --pages, --replicas and --readers are measured at this rate only. */
 const VARIED_RATE = 200
 /** How long a slow system may take to show the last row. */
@@ -57,12 +56,10 @@ export const lag: Suite = {
     const floors = new Map<string, LagFloors>()
     for (const each of casesOf(context.options)) {
       context.processes.pinning = each.pin.pinning
-      const key = `${each.pin.text} ${each.rate}`
-      const floor = floors.get(key) ?? (await floorsOfLag(context, each.rate))
-      floors.set(key, floor)
+      const floor = each.pages === 1 ? await floorOf(context, each, floors) : undefined
       const { rounds, failed } = await measureCase(context, each)
       for (const [system, measured] of rounds) {
-        const bound = system === walcast && each.pages === 1 ? boundOf(floor, measured) : {}
+        const bound = system === walcast && floor ? boundOf(floor, measured) : {}
         rows.push({ ...toRow(system, each, measured), ...bound })
       }
       const skipped = each.hasPeers ? [...context.skipped, ...failed] : []
@@ -179,7 +176,7 @@ function cpuOf([leader = Number.NaN, ...replicas]: readonly number[]) {
 
 async function readStages(running: RunningSystem): Promise<number[]> {
   const figures = await running.figures()
-  return STAGES.map((stage) => figures[`replica1.lag.stages.${stage}.p50Ms`] ?? Number.NaN)
+  return STAGE_NAMES.map((stage) => figures[`replica1.lag.stages.${stage}.p50Ms`] ?? Number.NaN)
 }
 
 const caseColumns = ({ rate, pages, replicas, readers, pin }: Case) => ({
@@ -192,7 +189,7 @@ const caseColumns = ({ rate, pages, replicas, readers, pin }: Case) => ({
 
 function toRow(system: System, each: Case, rounds: readonly Round[]): Row {
   const of = (pick: (round: Round) => number) => spread(rounds.map(pick))
-  const stages = STAGES.map((_, i) => of((round) => round.stagesP50Ms[i]).median.toFixed(2)).join(' + ')
+  const stages = STAGE_NAMES.map((_, i) => of((round) => round.stagesP50Ms[i]).median.toFixed(2)).join(' + ')
   return {
     system: system.name,
     ...caseColumns(each),
@@ -212,6 +209,18 @@ function toRow(system: System, each: Case, rounds: readonly Round[]): Row {
     stagesP50Ms: stages.includes('NaN') ? undefined : stages,
     identical: true,
   }
+}
+
+/** Of one commit of one page; measured once for each rate and set-up. */
+async function floorOf(
+  context: Context,
+  { pin, rate }: Case,
+  known: Map<string, LagFloors>,
+): Promise<LagFloors> {
+  const key = `${pin.text} ${rate}`
+  const floor = known.get(key) ?? (await floorsOfLag(context, rate))
+  known.set(key, floor)
+  return floor
 }
 
 /** One file event and one hop over loopback: what walcast's way cannot be faster than. */

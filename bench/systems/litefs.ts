@@ -5,11 +5,12 @@
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findProgram } from '../install.ts'
-import { type Child, freePort } from '../processes.ts'
-import type { Place, RunningNode, RunningSystem, Setup, System } from '../system.ts'
+import { freePort } from '../processes.ts'
+import type { RunningSystem, Setup, System } from '../system.ts'
 import { NotAvailable } from '../system.ts'
-import { makeDatabase, verifySame } from './content.ts'
-import { answers, whenReady, whenShown } from './peer.ts'
+import { makeDatabase } from './content.ts'
+import { answers, whenReady } from './peer.ts'
+import { type Server, withFollowers } from './servers.ts'
 
 const IMPORT_TIMEOUT_MS = 60_000
 /** Of the database on every mount. */
@@ -46,9 +47,7 @@ export const litefs: System = {
   start,
 }
 
-interface Mount extends RunningNode {
-  readonly child: Child
-  readonly place: Place
+interface Mount extends Server {
   readonly url: string
 }
 
@@ -57,25 +56,12 @@ async function start(setup: Setup): Promise<RunningSystem> {
   const args = ['import', '-url', primary.url, '-name', NAME, unmountedPath(setup)]
   await setup.processes.run({ name: 'import', file: binary, args }, IMPORT_TIMEOUT_MS)
   await whenReady(primary.child, () => answers(primary.place))
-  const followers: Mount[] = []
-  for (let i = 1; i <= setup.replicas; i++) {
-    const follower = await mount(setup, `replica${i}`, primary.url)
+  // They unmount when they are asked to end.
+  return withFollowers(setup, primary, async (name) => {
+    const follower = await mount(setup, name, primary.url)
     await whenReady(follower.child, () => answers(follower.place))
-    followers.push(follower)
-  }
-  const replicas = followers.map((follower) => follower.place)
-  return {
-    nodes: [primary, ...followers],
-    primary: primary.place,
-    replicas,
-    whenLevel: (id, timeoutMs) => whenShown(replicas, id, timeoutMs),
-    figures: async () => ({}),
-    verify: () => verifySame(setup, [primary.place, ...replicas]),
-    async stop() {
-      // It unmounts when it is asked to end.
-      for (const each of [...followers, primary]) await each.child.stop()
-    },
-  }
+    return follower
+  })
 }
 
 /** `primaryUrl`: whom to follow; the primary itself when not given. */

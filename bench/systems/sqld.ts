@@ -3,11 +3,10 @@
  * settings; its heartbeat and its storage server, the two that would reach other machines, are off unless asked for.
  */
 import { join } from 'node:path'
-import { peerFile } from '../clients/peerPackage.ts'
 import { Stream } from '../clients/sqld.ts'
-import { installPackages } from '../install.ts'
+import { packagedProgram } from '../install.ts'
 import { freePort } from '../processes.ts'
-import { NotAvailable, type Place, type Setup, type System } from '../system.ts'
+import type { Place, Setup, System } from '../system.ts'
 import { answers, whenReady } from './peer.ts'
 import { runningAlone, type Server, withFollowers } from './servers.ts'
 
@@ -19,12 +18,7 @@ export const sqld: System = {
   name: 'sqld',
   hasPages: false,
   async install(progress) {
-    await installPackages(progress)
-    try {
-      binary = peerFile(`@sqld/${process.platform}-${process.arch}/sqld`)
-    } catch {
-      throw new NotAvailable(`sqld has no program for ${process.platform}-${process.arch}`)
-    }
+    binary = await packagedProgram(`@sqld/${process.platform}-${process.arch}/sqld`, progress)
   },
   async prepare() {},
   async startAlone(setup) {

@@ -24,7 +24,7 @@ const PEERS: Readonly<Record<string, readonly System[]>> = {
   litefs: [litefs],
 }
 
-export const PEER_NAMES: readonly string[] = Object.keys(PEERS)
+const PEER_NAMES: readonly string[] = Object.keys(PEERS)
 
 export interface Peers {
   readonly systems: readonly System[]

@@ -3,12 +3,10 @@
  * `clients/turso.ts` says what counts as a commit and as seen.
  */
 import { join } from 'node:path'
-import { peerFile } from '../clients/peerPackage.ts'
 import { MAKE_TABLE, openTurso, tursoPlace } from '../clients/tursoDatabase.ts'
-import { installPackages } from '../install.ts'
+import { packagedProgram } from '../install.ts'
 import { type Child, freePort } from '../processes.ts'
 import type { Place, RunningSystem, Setup, System } from '../system.ts'
-import { NotAvailable } from '../system.ts'
 import { verifySame } from './content.ts'
 import { whenReady, whenShown } from './peer.ts'
 
@@ -30,14 +28,9 @@ export const turso: System = {
 }
 
 async function install(progress: (text: string) => void): Promise<void> {
-  await installPackages(progress)
   const libc = process.platform === 'linux' ? '-gnu' : ''
   const name = `@tursodatabase/cli-${process.platform}-${process.arch}${libc}`
-  try {
-    binary = peerFile(`${name}/tursodb`)
-  } catch {
-    throw new NotAvailable(`turso has no program for ${process.platform}-${process.arch}`)
-  }
+  binary = await packagedProgram(`${name}/tursodb`, progress)
 }
 
 async function start(setup: Setup): Promise<RunningSystem> {
