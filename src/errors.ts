@@ -185,6 +185,83 @@ export const CATALOGUE = {
     'check the network and the other node; the connection is opened again',
   ),
 
+  // Requests on their way
+  APP_UNREACHABLE: entry(
+    503,
+    'cannot reach the application at {url}: {detail}',
+    'check that the application runs and that --upstream is its address; nothing was executed',
+  ),
+  NO_APPLICATION: entry(
+    503,
+    'this node knows no application to send requests to',
+    'give --upstream the URL of the application; nothing was executed',
+  ),
+  APP_FAILED: entry(
+    502,
+    'the application at {url} broke off: {detail}',
+    'see the log of the application; a read may be tried again',
+  ),
+  APP_SILENT: entry(
+    504,
+    'the application at {url} gave no answer in time: {detail}',
+    'see the log of the application, or raise --answer-timeout',
+  ),
+  LEADER_AWAY: entry(
+    503,
+    'the leader at {address} did not take the request within {seconds} s: {detail}',
+    'nothing was executed; send it again later',
+  ),
+  TOO_MANY_HELD: entry(
+    503,
+    'already {limit} requests wait for the leader',
+    'nothing was executed; send it again later, or raise --max-held',
+  ),
+  TOO_MANY_REQUESTS: entry(
+    503,
+    'already {limit} requests are under way',
+    'nothing was executed; send it again later, or raise --max-requests',
+  ),
+  NOT_EXECUTED: entry(
+    503,
+    'the leader did not take the request: {detail}',
+    'nothing was executed; send it again',
+  ),
+  OUTCOME_UNKNOWN: entry(
+    502,
+    'the request may have been executed or not: {detail}',
+    'look before you send it again, or send writes with an Idempotency-Key',
+  ),
+  KEY_REUSED: entry(
+    422,
+    'this Idempotency-Key was used with another body',
+    'take a new key for each new request',
+  ),
+  STALE_READ: entry(
+    503,
+    'this replica has not applied {wanted} yet',
+    'read again in a moment or from the leader; see --on-stale',
+  ),
+  STANDBY: entry(
+    503,
+    'this is a standby node: it serves no application traffic',
+    'ask the leader at {leader}',
+  ),
+  FORWARD_LOOP: entry(
+    508,
+    'this request has been through node {node} already',
+    'give --upstream the address of the application, not that of a walcast node',
+  ),
+  FORWARD_REFUSED: entry(
+    401,
+    'a request for the application needs a valid token of a node: {detail}',
+    'send it to the proxy of a node; if a node sent it, compare secrets and clocks',
+  ),
+  FOREIGN_HANDLE: entry(
+    500,
+    'a database handle was made by another copy of better-sqlite3',
+    "two SQLite libraries in one process drop each other's locks: install one better-sqlite3 for application and walcast",
+  ),
+
   // Operator
   USAGE: entry(400, '{detail}', 'see walcast --help'),
   PORT_TAKEN: entry(
@@ -224,6 +301,11 @@ export const CATALOGUE = {
     504,
     'position {position} was not applied here within {timeoutMs} ms',
     'try again or read from the leader',
+  ),
+  TOO_MANY_EVENT_STREAMS: entry(
+    503,
+    'already {limit} listeners of events',
+    'close some, or raise --max-event-streams',
   ),
   TOO_MANY_WAITS: entry(
     503,

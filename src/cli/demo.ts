@@ -1,11 +1,11 @@
 import { parseArgs } from 'node:util'
 import { messageOf, WalcastError } from '../errors.ts'
+import { parseNumber } from '../node/optionValues.ts'
 import { DemoFailure, DemoInterrupted } from './demoFailure.ts'
 import { type DemoOptions, DemoRun } from './demoRun.ts'
 import { createScreen } from './demoScreen.ts'
 import { onStage } from './demoStage.ts'
 import { verdictText } from './demoVerdict.ts'
-import { parseNumber } from './values.ts'
 
 const HELP = `walcast demo [--seconds N] [--rate N] [--json] [--keep]
 

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { parse as parseToml } from 'smol-toml'
 import { messageOf, WalcastError } from '../errors.ts'
-import { NODE_OPTIONS, type NodeOptions, type OptionSpec } from '../node/options.ts'
-import { parseValue } from './values.ts'
+import type { OptionSpec } from '../node/optionSpec.ts'
+import { NODE_OPTIONS, type NodeOptions } from '../node/options.ts'
+import { parseValue } from '../node/optionValues.ts'
 
 export type NodeRole = 'leader' | 'replica'
 

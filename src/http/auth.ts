@@ -54,7 +54,7 @@ function macOf(secret: string, claim: Claim): Buffer {
   return createHmac('sha256', secret).update([method, path, timeMs, nonce, node, epoch].join('\n')).digest()
 }
 
-/** The header's value for one request. `nowMs` is the receiver's clock as far as it is known. */
+/** The header's value for one request; `secret` is '' in a cluster without one. `nowMs` is the receiver's clock as far as it is known. */
 export function signRequest(
   secret: string,
   request: { method: string; path: string; node: string; epoch: number; nowMs: number },
@@ -97,11 +97,27 @@ export class Authenticator {
 
   /** Why a node's token is not accepted, or undefined when it is. */
   refuseNode(header: string | undefined, method: string, path: string): WalcastError | undefined {
-    if (this.#secret === undefined) return undefined
+    return this.#secret === undefined ? undefined : this.#refuse(this.#secret, header, method, path)
+  }
+
+  /**
+   * The same of a request for the application, which needs a token without a secret too: a page of another site can make a
+   * browser send requests to this machine, but not with a header of its own.
+   */
+  refuseForward(header: string | undefined, method: string, path: string): WalcastError | undefined {
+    return this.#refuse(this.#secret ?? '', header, method, path)
+  }
+
+  #refuse(
+    secret: string,
+    header: string | undefined,
+    method: string,
+    path: string,
+  ): WalcastError | undefined {
     const match = TOKEN.exec(header ?? '')
     if (!match) return wrongSecret(header ? 'its token is malformed' : 'it sent no token')
     const [, node, epoch, timeMs, nonce, mac] = match
-    const expected = macOf(this.#secret, { method, path, node, epoch, timeMs, nonce })
+    const expected = macOf(secret, { method, path, node, epoch, timeMs, nonce })
     if (!timingSafeEqual(Buffer.from(mac, 'hex'), expected)) return wrongSecret('its secret is another one')
     const detail = this.#refuseTime(Number(timeMs)) ?? this.#refuseNonce(nonce)
     return detail === undefined ? undefined : new WalcastError('CLOCKS_DIFFER', { detail })

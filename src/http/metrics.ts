@@ -3,13 +3,34 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { systemClock } from '../clock.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
+import type { OnStale } from './replicaSide.ts'
+import type { Route } from './routes.ts'
 import type { NodeView } from './view.ts'
 import type { Waits } from './waits.ts'
 
 const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]
 
 export type LeaderMetrics = Pick<LeaderObserver, 'onBatch' | 'onPass' | 'onSent' | 'onBadMessage'>
-export type ReplicaMetrics = Omit<ReplicaObserver, 'onFatal'>
+export type ReplicaMetrics = Omit<ReplicaObserver, 'onFatal' | 'onLeaderAt' | 'onLeaderStopping'>
+
+/** Hears what becomes of the application's requests. */
+export interface TrafficMetrics {
+  onProxied(route: Route | 'refused'): void
+  onForwarded(): void
+  onHeld(): void
+  onUnknown(): void
+  onStaleRead(did: OnStale): void
+  onApplied(waitMs: number | undefined): void
+  onIntake(refused: string | undefined): void
+}
+
+/** What of the application's requests is waiting or kept. */
+export interface TrafficSizes {
+  readonly held: number
+  readonly intake: { readonly underWay: number }
+  readonly bodies: { readonly keptBytes: number }
+  readonly answers: { readonly size: number; readonly bytes: number }
+}
 
 export class Metrics {
   readonly registry = new Registry()
@@ -26,15 +47,7 @@ export class Metrics {
 
   /** Gauges read from the node when they are asked for. */
   observe(view: NodeView, waits: Waits): void {
-    const gauge = (name: string, help: string, read: () => number) =>
-      new Gauge({
-        name: `walcast_${name}`,
-        help,
-        registers: [this.registry],
-        collect() {
-          this.set(read())
-        },
-      })
+    const gauge = (name: string, help: string, read: () => number) => this.#gauge(name, help, read)
     gauge('epoch', 'Leadership term', () => view.status().epoch)
     gauge('txid', 'Last transaction captured (leader) or applied (replica)', () => view.status().txid)
     gauge('database_pages', 'Size of the database in pages', () => view.status().pages)
@@ -69,6 +82,52 @@ export class Metrics {
       'Pages still to come in a copy or comparison',
       () => view.status().sync?.remaining ?? 0,
     )
+  }
+
+  /** Gauges of the application's requests. */
+  observeTraffic(traffic: TrafficSizes, events: { readonly size: number }): void {
+    const { intake, answers, bodies } = traffic
+    this.#gauge('requests_held', 'Requests that wait for the leader', () => traffic.held)
+    this.#gauge('intake_requests', 'Requests of other nodes under way', () => intake.underWay)
+    this.#gauge('kept_bodies_bytes', 'Bodies kept so that they can be sent again', () => bodies.keptBytes)
+    this.#gauge('answers_remembered', 'Answers to requests with an Idempotency-Key', () => answers.size)
+    this.#gauge('answers_bytes', 'Bytes of these answers', () => answers.bytes)
+    this.#gauge('event_streams', 'Listeners of events', () => events.size)
+  }
+
+  traffic(): TrafficMetrics {
+    const proxied = this.#labelled(
+      'proxy_requests_total',
+      'Requests at the proxy, by where they went',
+      'route',
+    )
+    const forwarded = this.#counter('forwarded_requests_total', 'Requests sent to the leader')
+    const held = this.#counter('held_requests_total', 'Requests that had to wait for the leader')
+    const unknown = this.#counter('unknown_outcomes_total', 'Forwarded requests whose outcome is unknown')
+    const stale = this.#labelled(
+      'stale_reads_total',
+      'Reads that asked for more than was here in time, by what was done',
+      'did',
+    )
+    const wait = this.#histogram(
+      'write_wait_seconds',
+      'From the answer of the leader to its write being applied here',
+    )
+    const late = this.#counter(
+      'write_waits_failed_total',
+      'Answers given before their write was applied here',
+    )
+    const taken = this.#counter('intake_requests_total', 'Requests of other nodes taken')
+    const refused = this.#labelled('intake_refused_total', 'Requests of other nodes refused, by error')
+    return {
+      onProxied: (route) => proxied.inc({ route }),
+      onForwarded: () => forwarded.inc(),
+      onHeld: () => held.inc(),
+      onUnknown: () => unknown.inc(),
+      onStaleRead: (did) => stale.inc({ did }),
+      onApplied: (waitMs) => (waitMs === undefined ? late.inc() : wait.observe(waitMs / 1000)),
+      onIntake: (error) => (error === undefined ? taken.inc() : refused.inc({ error })),
+    }
   }
 
   leader(): LeaderMetrics {
@@ -156,12 +215,23 @@ export class Metrics {
     return new Counter({ name: `walcast_${name}`, help, registers: [this.registry] })
   }
 
-  /** The label is a key of the error catalogue, so its values are bounded. */
-  #labelled(name: string, help: string): Counter<'error'> {
-    return new Counter({
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
       name: `walcast_${name}`,
       help,
-      labelNames: ['error'] as const,
+      registers: [this.registry],
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+
+  /** Values of the label are bounded: keys of the error catalogue unless another label is named. */
+  #labelled<Label extends string = 'error'>(name: string, help: string, label?: Label): Counter<Label> {
+    return new Counter<Label>({
+      name: `walcast_${name}`,
+      help,
+      labelNames: [label ?? ('error' as Label)],
       registers: [this.registry],
     })
   }

@@ -1,5 +1,5 @@
 /** The private side of a node: health, metrics, status, lag, waits, and the upgrade to the replication stream. */
-import type { IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
@@ -7,8 +7,14 @@ import { WebSocketServer } from 'ws'
 import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, STREAM_PATH, SUBPROTOCOL_PREFIX } from '../../proto/limits.ts'
 import { parsePosition } from '../../proto/position.ts'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
+import { errorBody } from './answer.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
+import type { Events } from './events.ts'
+import { fromNode, headerOf } from './headers.ts'
+import { Intake } from './intake.ts'
 import type { Metrics } from './metrics.ts'
+import { isReserved } from './routes.ts'
+import { refuseUpgrade, relayUpgrade } from './upgradeRelay.ts'
 import type { NodeView } from './view.ts'
 import type { Waits, WaitTarget } from './waits.ts'
 
@@ -20,19 +26,30 @@ export interface ServerOptions {
   readonly metrics: Metrics
   readonly waits: Waits
   readonly view: NodeView
+  readonly events: Events
+  readonly intake: Intake
   readonly maxWaitMs: number
+  readonly requestTimeoutMs: number
+  /** URL of the application, for upgrades that other nodes forward. */
+  upstream(): string | undefined
+  /** Where clients find this node's application, for other nodes to tell. */
+  publicUrl(): string | undefined
   nowMs(): number
 }
 
 /** Paths that load balancers and collectors ask without a secret. */
 const PUBLIC = new Set(['/livez', '/readyz', '/leader', '/replica', '/metrics'])
 const DEFAULT_WAIT_MS = 5000
+/** Longer than other nodes keep an idle connection: a request must not meet its close. */
+const KEEP_ALIVE_MS = 120_000
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 
 export class Server {
   readonly #options: ServerOptions
   readonly #app: FastifyInstance
   readonly #webSockets: WebSocketServer
+  /** Connections of applications' clients, which the HTTP server no longer counts as its own. */
+  readonly #upgraded = new Set<Socket>()
   #isStopping = false
 
   constructor(options: ServerOptions) {
@@ -46,7 +63,15 @@ export class Server {
       logger: false,
       forceCloseConnections: true,
       bodyLimit: 64 * 1024,
-      requestTimeout: 60_000,
+      // Requests for the application bypass the router: their paths are not ours to interpret.
+      serverFactory: (handler) =>
+        createServer(
+          { requestTimeout: options.requestTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
+          (request, response) =>
+            Intake.isFor(request) && this.#isForThisNode(request)
+              ? void options.intake.handle(request, response)
+              : handler(request, response),
+        ),
     })
     this.#webSockets = new WebSocketServer({
       noServer: true,
@@ -85,11 +110,14 @@ export class Server {
   /** Readiness fails from now on. */
   announceStop(): void {
     this.#isStopping = true
+    this.#options.intake.announceStop()
   }
 
   async close(): Promise<void> {
     this.#isStopping = true
     this.#options.waits.close()
+    this.#options.events.close()
+    for (const socket of this.#upgraded) socket.destroy()
     await this.#app.close()
     this.#webSockets.close()
   }
@@ -106,6 +134,8 @@ export class Server {
       if (this.#isStopping) void reply.header('connection', 'close')
     })
     this.#app.setNotFoundHandler((request) => {
+      if (this.#options.upstream() !== undefined && !isReserved(request.url))
+        throw new WalcastError('FORWARD_REFUSED', { detail: 'it sent no token' })
       throw new WalcastError('NOT_FOUND', { path: request.url.split('?', 1)[0] })
     })
     this.#app.setErrorHandler((error: unknown, _request, reply) => {
@@ -142,11 +172,19 @@ export class Server {
     this.#app.get('/_walcast/status', async () => view.status())
     this.#app.get('/_walcast/lag', async () => view.lag())
     this.#app.get('/_walcast/wait', (request) => this.#wait(request))
+    this.#app.get('/_walcast/events', (_request, reply) => {
+      this.#options.events.add(reply.raw)
+      reply.hijack()
+    })
   }
 
+  /** A leader that stops is none: whoever may lead is to be asked again in a moment. */
   #answerRole(reply: FastifyReply, yes: boolean): FastifyReply {
     const { role, leader } = this.#options.view.status()
-    return reply.code(yes ? 200 : 503).send({ role, leader })
+    const publicUrl = this.#options.publicUrl()
+    return reply
+      .code(yes && !this.#isStopping ? 200 : 503)
+      .send({ role, leader, ...(publicUrl ? { publicUrl } : {}) })
   }
 
   async #wait(request: FastifyRequest): Promise<unknown> {
@@ -165,12 +203,22 @@ export class Server {
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', () => socket.destroy())
+    if (Intake.isFor(request)) return this.#upgradeApplication(request, socket, head)
     const refused = this.#refuseUpgrade(request)
-    if (refused) return refuseSocket(socket, refused, this.#options.nowMs())
+    if (refused) return refuseUpgrade(socket, refused, { timeMs: this.#options.nowMs() })
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true)
       this.#options.view.accept(webSocket, request.socket.remoteAddress ?? '')
     })
+  }
+
+  #upgradeApplication(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const refused = this.#options.intake.refuse(request)
+    if (refused) return refuseUpgrade(socket, refused)
+    const origin = this.#options.upstream() ?? ''
+    this.#upgraded.add(socket)
+    socket.once('close', () => this.#upgraded.delete(socket))
+    relayUpgrade(request, socket, head, { origin, path: request.url ?? '/', headers: fromNode(request) })
   }
 
   #refuseUpgrade(request: IncomingMessage): WalcastError | undefined {
@@ -196,29 +244,6 @@ export class Server {
 function commonProtocol(offered: Iterable<string>): string | undefined {
   const names = new Set(offered)
   return PROTOCOL_VERSIONS.map((version) => `${SUBPROTOCOL_PREFIX}${version}`).find((name) => names.has(name))
-}
-
-function headerOf(request: IncomingMessage, name: string): string | undefined {
-  const value = request.headers[name]
-  return Array.isArray(value) ? value[0] : value
-}
-
-/** `timeMs` lets a node whose clock differs sign again. */
-function refuseSocket(socket: Socket, error: WalcastError, timeMs: number): void {
-  const body = JSON.stringify({ ...errorBody(error), timeMs })
-  socket.once('finish', () => socket.destroy())
-  socket.end(
-    `HTTP/1.1 ${error.status} Refused\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  )
-}
-
-/** What every refused request is answered with. */
-function errorBody(error: WalcastError): {
-  readonly code: string
-  readonly message: string
-  readonly cure: string
-} {
-  return { code: error.code, message: error.message, cure: error.cure }
 }
 
 function asWalcastError(error: unknown): WalcastError {

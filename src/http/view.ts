@@ -1,5 +1,6 @@
 /** What the HTTP side needs to know of a node, whatever its role. */
 import type { WebSocket } from 'ws'
+import type { Position } from '../../proto/position.ts'
 import type { WalcastError } from '../errors.ts'
 import type { ReplicaStatus } from '../leader/replicaList.ts'
 import type { LagTracker } from '../replica/lag.ts'
@@ -42,6 +43,8 @@ export interface QueueSizes {
 export const NO_QUEUES: QueueSizes = { historyBytes: 0, bufferedBytes: 0, queuedBytes: 0 }
 
 export interface NodeView {
+  /** Cheap: asked for each request. */
+  role(): NodeStatus['role']
   status(): NodeStatus
   lag(): LagReport
   queues(): QueueSizes
@@ -49,6 +52,14 @@ export interface NodeView {
   notReady(): readonly string[]
   /** Cheap: asked for each waiting request at each batch. */
   reach(target: WaitTarget): Reach
+  /** Whether the file is a whole copy that readers may be sent to. */
+  canRead(): boolean
+  /** A position that contains every commit made before the call. Throws when the WAL cannot be read now. */
+  settle(): Promise<Position>
+  /** Time since this node was known to hold everything the leader had; 0 on a leader. */
+  staleMs(): number
+  /** Asks the leader where it stands, so that `staleMs` falls. */
+  freshen(): void
   /** Why replicas cannot be fed by this node now, or undefined when they can. */
   refuseReplicas(): WalcastError | undefined
   /** Takes over a replica's upgraded connection. */

@@ -8,7 +8,9 @@ export type WaitTarget = { readonly epoch: number | undefined; readonly txid: nu
 export type Reach = 'reached' | 'ahead' | 'unknown'
 
 interface Waiter {
-  readonly target: WaitTarget
+  readonly check: () => Reach
+  /** What is waited for, for people. */
+  readonly name: string
   readonly done: (error?: WalcastError) => void
 }
 
@@ -28,18 +30,25 @@ export class Waits {
   }
 
   /** Resolves when `target` is reached. Throws WAIT_TIMEOUT, POSITION_UNKNOWN or TOO_MANY_WAITS. */
-  async until(target: WaitTarget, timeoutMs: number): Promise<void> {
-    const reach = this.#reach(target)
+  until(target: WaitTarget, timeoutMs: number): Promise<void> {
+    return this.untilTrue(() => this.#reach(target), nameOf(target), timeoutMs)
+  }
+
+  /** The same for anything that changes only when the node's position or its knowledge of the leader does. */
+  async untilTrue(check: () => Reach, name: string, timeoutMs: number): Promise<void> {
+    const reach = check()
     if (reach === 'reached') return
-    if (reach === 'unknown') throw unknown(target)
+    if (reach === 'unknown') throw unknown(name)
     if (this.#waiters.size >= this.#limit) throw new WalcastError('TOO_MANY_WAITS', { limit: this.#limit })
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
-        () => waiter.done(new WalcastError('WAIT_TIMEOUT', { position: nameOf(target), timeoutMs })),
+        () =>
+          waiter.done(new WalcastError('WAIT_TIMEOUT', { position: name, timeoutMs: Math.round(timeoutMs) })),
         timeoutMs,
       )
       const waiter: Waiter = {
-        target,
+        check,
+        name,
         done: (error) => {
           clearTimeout(timer)
           this.#waiters.delete(waiter)
@@ -51,13 +60,13 @@ export class Waits {
     })
   }
 
-  /** To be called when the node's position moved. */
+  /** To be called when the node's position moved, or when the leader was heard of. */
   onMoved(): void {
     if (this.#waiters.size === 0) return
     for (const waiter of this.#waiters) {
-      const reach = this.#reach(waiter.target)
+      const reach = waiter.check()
       if (reach === 'reached') waiter.done()
-      else if (reach === 'unknown') waiter.done(unknown(waiter.target))
+      else if (reach === 'unknown') waiter.done(unknown(waiter.name))
     }
   }
 
@@ -67,8 +76,8 @@ export class Waits {
   }
 }
 
-function unknown(target: WaitTarget): WalcastError {
-  return new WalcastError('POSITION_UNKNOWN', { position: nameOf(target) })
+function unknown(name: string): WalcastError {
+  return new WalcastError('POSITION_UNKNOWN', { position: name })
 }
 
 function nameOf({ epoch, txid }: WaitTarget): string {

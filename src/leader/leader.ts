@@ -6,6 +6,7 @@
  */
 import { closeSync, fdatasyncSync } from 'node:fs'
 import type { WebSocket } from 'ws'
+import type { Body } from '../../proto/messages.ts'
 import { asWalcastError, keyOf, messageOf, WalcastError } from '../errors.ts'
 import {
   adoptDatabase,
@@ -114,6 +115,20 @@ export class Leader {
   accept(socket: WebSocket, remoteAddress: string): void {
     const refusal = this.#stopped || !this.#capturing ? new WalcastError('STOPPING') : undefined
     this.#sessions.accept(socket, remoteAddress, this.#sessionsHost(), refusal)
+  }
+
+  /** A position that contains every commit made before the call. Throws STARTING while capture begins anew, and what capture throws. */
+  async settle(): Promise<{ readonly epoch: number; readonly txid: number }> {
+    if (!this.#capturing) throw new WalcastError('STARTING')
+    await this.#readToEnd(false)
+    this.#checkpointer.onCaptured()
+    const { epoch, txid } = this.#capture
+    return { epoch, txid }
+  }
+
+  /** Replicas send no more requests; commits still reach them. */
+  announceStop(): void {
+    this.#sessions.announceStop(this.#options.db)
   }
 
   /** Captures what is left, tells the replicas, and stops. The database stays as it is. */
@@ -283,16 +298,27 @@ export class Leader {
     if (!isStillThere(this.#files.database))
       return this.#onCaptureFailed(new WalcastError('DB_REPLACED', { path: this.#files.path }))
     if (!this.#capturing) return
-    const { db, clock, identity, log } = this.#options
+    const { identity, log } = this.#options
     const { epoch, txid } = this.#capture
-    const walBytes = this.#capture.walFrames * frameBytes(this.#files.pageSize)
-    this.#sessions.heartbeat({ db, epoch, txid, walBytes, timeMs: clock.nowMs() })
+    this.#sessions.heartbeat(this.#heartbeat())
     if (this.#ticks % 2 === 0) this.#checkpointer.onIdle()
     if (identity.txidCeiling() < txid + TXID_RESERVE / 2) {
       identity
         .save(epoch, txid + TXID_RESERVE)
         .catch((error) => log.error({ error: messageOf(error) }, 'cannot write the node file'))
     }
+  }
+
+  /** With everything that is committed now: a replica asked. */
+  #heartbeatNow(): Body<'heartbeat'> {
+    this.#look(this.#options.clock.nowMs())
+    return this.#heartbeat()
+  }
+
+  #heartbeat(): Body<'heartbeat'> {
+    const { db, clock } = this.#options
+    const { epoch, txid, walFrames } = this.#capture
+    return { db, epoch, txid, walBytes: walFrames * frameBytes(this.#files.pageSize), timeMs: clock.nowMs() }
   }
 
   #checkpointerHost(): CheckpointerHost {
@@ -324,6 +350,7 @@ export class Leader {
       history: this.#history,
       nowMs: () => clock.nowMs(),
       position: () => this.#position(),
+      heartbeat: () => this.#heartbeatNow(),
       newPageServer: (session) => this.#newPageServer(session),
       onConnected: ({ node, remoteAddress, txid }) =>
         log.info({ replica: node, address: remoteAddress, txid }, 'a replica connected'),

@@ -37,6 +37,7 @@ export interface SessionHost {
     readonly pages: number
     readonly isOpen: boolean
   }
+  heartbeat(): Body<'heartbeat'>
   newPageServer(session: Session): PageServer
   onHello(session: Session): void
   onAck(session: Session): void
@@ -60,6 +61,7 @@ export class Session {
   readonly #helloTimer: NodeJS.Timeout
   readonly #silenceMs: number
   #error: unknown
+  #isStopping = false
   node = ''
   advertise = ''
   txid = 0
@@ -125,6 +127,13 @@ export class Session {
     if (silentMs > this.#silenceMs)
       return this.#stalled(new WalcastError('STALLED', { seconds: Math.round(silentMs / 1000) }))
     if (this.#outbox.hasRoom) this.send('heartbeat', body)
+  }
+
+  /** Once; what was captured until the end still follows. */
+  announceStop(body: Body<'stopping'>): void {
+    if (this.#isStopping || this.#state === 'closing' || this.#state === 'closed') return
+    this.#isStopping = true
+    this.send('stopping', body)
   }
 
   /** Sends and waits until the socket has room again. */
@@ -231,8 +240,11 @@ export class Session {
     }
   }
 
+  /** The clock, and where the leader stands: a replica that asks may want to know that it misses nothing. */
   #pong(pingMs: number): void {
-    if (this.#outbox.hasRoom) this.send('pong', { db: this.#host.db, pingMs, timeMs: this.#host.nowMs() })
+    if (!this.#outbox.hasRoom) return
+    this.send('pong', { db: this.#host.db, pingMs, timeMs: this.#host.nowMs() })
+    if (this.#state !== 'hello') this.send('heartbeat', this.#host.heartbeat())
   }
 
   #onHello(hello: Body<'hello'>): void {

@@ -67,9 +67,14 @@ export class Sessions {
     return !anyCatchingUp
   }
 
+  /** Tells every replica that the leader is about to stop, so that they send it no more requests. */
+  announceStop(db: string): void {
+    for (const session of this.#all) session.announceStop({ db, reason: 'stopping' })
+  }
+
   /** Tells every replica that the leader stops, and closes. */
   stop(db: string): void {
-    for (const session of this.#all) session.send('stopping', { db, reason: 'stopping' })
+    this.announceStop(db)
     this.failAll(new WalcastError('STOPPING'))
   }
 

@@ -1,4 +1,5 @@
 import type { WebSocket } from 'ws'
+import type { Position } from '../../proto/position.ts'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
@@ -18,6 +19,27 @@ export class LateView implements NodeView {
     this.#nodeFile = nodeFile
     this.#setup = setup
     this.#clock = clock
+  }
+
+  role(): NodeStatus['role'] {
+    return this.engine?.view.role() ?? this.#nodeFile.record.role
+  }
+
+  canRead(): boolean {
+    return this.engine?.view.canRead() ?? false
+  }
+
+  async settle(): Promise<Position> {
+    if (!this.engine) throw new WalcastError('STARTING')
+    return this.engine.view.settle()
+  }
+
+  staleMs(): number {
+    return this.engine?.view.staleMs() ?? Number.POSITIVE_INFINITY
+  }
+
+  freshen(): void {
+    this.engine?.view.freshen()
   }
 
   status(): NodeStatus {

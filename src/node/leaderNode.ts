@@ -66,7 +66,11 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
     },
     parts.thread,
   )
-  return { view: viewOf(leader, parts, startedMs), stop: () => leader.stop() }
+  return {
+    view: viewOf(leader, parts, startedMs),
+    announceStop: () => leader.announceStop(),
+    stop: () => leader.stop(),
+  }
 }
 
 function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView {
@@ -75,6 +79,11 @@ function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView
   // A leader is behind nobody: its report is the same empty one each time.
   const level = new LagTracker(clock).report()
   return {
+    role: () => 'leader',
+    canRead: () => true,
+    settle: () => leader.settle(),
+    staleMs: () => 0,
+    freshen() {},
     status(): NodeStatus {
       const { node, cluster } = nodeFile.record
       const { epoch, txid, checksum, pageSize, pages, walBytes, capturing, replicas } = leader.status

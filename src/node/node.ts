@@ -6,14 +6,17 @@ import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder, systemFileOps } from '../fileOps.ts'
 import { Authenticator } from '../http/auth.ts'
+import { Events } from '../http/events.ts'
 import { Metrics } from '../http/metrics.ts'
 import { Server } from '../http/server.ts'
 import type { NodeView } from '../http/view.ts'
 import { Waits } from '../http/waits.ts'
 import { inspectDatabase, resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { exec, isBusy, open, SqliteThread } from '../sqlite/sqliteThread.ts'
+import { addressOf } from './address.ts'
 import { LateView } from './lateView.ts'
 import type { NodeOptions } from './options.ts'
+import { Traffic } from './traffic.ts'
 
 export interface NodeSetup {
   readonly options: NodeOptions
@@ -29,6 +32,8 @@ export interface NodeSetup {
 /** The engine of a role, as the node sees it. */
 export interface Engine {
   readonly view: NodeView
+  /** Others send no more requests from now on; commits still reach them. */
+  announceStop(): void
   stop(): Promise<void>
 }
 
@@ -44,7 +49,8 @@ export interface EngineParts {
   readonly nodeFile: NodeFile
   readonly thread: SqliteThread
   readonly metrics: Metrics
-  /** The node's position moved. */
+  readonly traffic: Traffic
+  /** The node's position moved, or what it knows of the leader's. */
   onMoved(): void
   /** The node cannot go on. */
   onFatal(error: WalcastError): void
@@ -54,42 +60,52 @@ export interface EngineParts {
 export const DATABASE_NAME = 'main'
 const LOCK_CONNECTION = 'node-lock'
 
+/** Of the time that a stop may take, for requests under way; the rest is for the engine. */
+const DRAIN_SHARE = 0.7
+const EVENT_KEEP_ALIVE_MS = 15_000
+
+interface NodeParts {
+  readonly engine: Engine
+  readonly server: Server
+  readonly traffic: Traffic
+  readonly thread: SqliteThread
+  readonly drainMs: number
+}
+
 export class RunningNode {
-  readonly #engine: Engine
-  readonly #server: Server
-  readonly #thread: SqliteThread
+  readonly #parts: NodeParts
   readonly view: NodeView
   /** Resolves with the reason when the node cannot go on; it is to be stopped then. */
   readonly failed: Promise<WalcastError>
   #stopping: Promise<void> | undefined
 
-  constructor(
-    engine: Engine,
-    server: Server,
-    thread: SqliteThread,
-    view: NodeView,
-    failed: Promise<WalcastError>,
-  ) {
-    this.#engine = engine
-    this.#server = server
-    this.#thread = thread
+  constructor(parts: NodeParts, view: NodeView, failed: Promise<WalcastError>) {
+    this.#parts = parts
     this.view = view
     this.failed = failed
   }
 
-  /** Readiness fails first, then connections are drained, then everything is closed. */
+  get traffic(): Traffic {
+    return this.#parts.traffic
+  }
+
+  /** Readiness fails first, then requests under way are answered, then everything is closed. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
   }
 
   async #stop(): Promise<void> {
-    this.#server.announceStop()
+    const { engine, server, traffic, thread, drainMs } = this.#parts
+    server.announceStop()
     try {
-      await this.#engine.stop()
+      engine.announceStop()
+      await traffic.drain(drainMs * DRAIN_SHARE)
+      await engine.stop()
     } finally {
-      await this.#server.close()
-      await this.#thread.stop([LOCK_CONNECTION])
+      await traffic.close()
+      await server.close()
+      await thread.stop([LOCK_CONNECTION])
     }
   }
 }
@@ -109,6 +125,7 @@ export async function startNode(
   const thread = new SqliteThread()
   let engine: Engine | undefined
   let server: Server | undefined
+  let traffic: Traffic | undefined
   try {
     makeFolder(stateFolder)
     await takeNodeLock(thread, path, stateFolder)
@@ -118,6 +135,14 @@ export async function startNode(
     const waits = new Waits(options.maxWaits, (target) => view.reach(target))
     const metrics = new Metrics(setup.processMetrics ?? false)
     const auth = new Authenticator(setup.secret, clock)
+    const events = new Events(
+      { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS },
+      view,
+    )
+    const { secret } = setup
+    const http = { options, secret, clock, log, nodeFile, auth, view, waits, metrics: metrics.traffic() }
+    const requests = new Traffic(http)
+    traffic = requests
     server = new Server({
       ...addressOf(options.listen),
       log,
@@ -125,7 +150,12 @@ export async function startNode(
       metrics,
       waits,
       view,
+      events,
+      intake: requests.intake,
       maxWaitMs: options.maxWaitMs,
+      requestTimeoutMs: options.requestTimeoutMs,
+      upstream: () => requests.upstream,
+      publicUrl: () => requests.publicUrl,
       nowMs: () => clock.nowMs(),
     })
     await server.listen()
@@ -140,15 +170,22 @@ export async function startNode(
       nodeFile,
       thread,
       metrics,
-      onMoved: () => waits.onMoved(),
+      traffic: requests,
+      onMoved() {
+        waits.onMoved()
+        events.onChange()
+      },
       onFatal,
     })
     view.engine = engine
     waits.onMoved()
     metrics.observe(view, waits)
-    return new RunningNode(engine, server, thread, view, failed)
+    metrics.observeTraffic(requests, events)
+    await requests.listen()
+    return new RunningNode({ engine, server, traffic, thread, drainMs: options.drainMs }, view, failed)
   } catch (error) {
     await engine?.stop()
+    await traffic?.close()
     await server?.close()
     await thread.stop([LOCK_CONNECTION])
     throw error
@@ -197,12 +234,4 @@ function newSignal(): {
     resolve = settle
   })
   return { promise, resolve }
-}
-
-/** Splits HOST:PORT; IPv6 hosts are in brackets. Throws USAGE. */
-export function addressOf(address: string): { readonly host: string; readonly port: number } {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(address)
-  const port = Number(match?.[3])
-  if (!match || port > 65535) throw new WalcastError('USAGE', { detail: `"${address}" is not HOST:PORT` })
-  return { host: match[1] ?? match[2], port }
 }

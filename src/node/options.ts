@@ -1,4 +1,6 @@
 /** Everything that can be set on a node, with its default. Flags, environment, file and help derive from this table. */
+import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
+import { TRAFFIC_OPTIONS } from './trafficOptions.ts'
 
 export interface NodeOptions {
   readonly db: string
@@ -27,26 +29,28 @@ export interface NodeOptions {
   readonly lockTimeoutMs: number
   readonly reconnectMaxMs: number
   readonly drainMs: number
+  readonly proxy?: string
+  readonly upstream?: string
+  readonly forward: readonly string[]
+  readonly local: readonly string[]
+  readonly standbyPaths: readonly string[]
+  readonly onStale: 'forward' | 'serve' | 'refuse'
+  readonly cookieName: string
+  readonly publicUrl?: string
+  readonly holdMs: number
+  readonly maxHeld: number
+  readonly writeWaitMs: number
+  readonly readWaitMs: number
+  readonly maxRequests: number
+  readonly requestTimeoutMs: number
+  readonly answerTimeoutMs: number
+  readonly replayBodyBytes: number
+  readonly keptBodiesBytes: number
+  readonly maxAnswers: number
+  readonly answersBytes: number
+  readonly answersMs: number
+  readonly maxEventStreams: number
 }
-
-export type OptionKind = 'text' | 'address' | 'path' | 'flag' | 'bytes' | 'duration' | 'number'
-
-export interface OptionSpec {
-  readonly key: keyof NodeOptions
-  readonly flag: string
-  readonly kind: OptionKind
-  readonly value: string
-  readonly help: string
-  readonly default?: string
-  readonly required?: boolean
-  readonly roles: readonly ('leader' | 'replica')[]
-  /** Shown by `--help`; the others by `--help --all`. */
-  readonly common?: boolean
-}
-
-const BOTH = ['leader', 'replica'] as const
-const LEADER = ['leader'] as const
-const REPLICA = ['replica'] as const
 
 export const NODE_OPTIONS: readonly OptionSpec[] = [
   {
@@ -287,4 +291,5 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     default: '10s',
     roles: BOTH,
   },
+  ...TRAFFIC_OPTIONS,
 ]

@@ -5,8 +5,8 @@ import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import { NO_QUEUES, type NodeStatus, type NodeView } from '../http/view.ts'
 import { reachFrom } from '../http/waits.ts'
 import { Replica } from '../replica/replica.ts'
+import { addressOf } from './address.ts'
 import {
-  addressOf,
   DATABASE_NAME,
   type Engine,
   type EngineParts,
@@ -72,6 +72,13 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
           : {},
       observer: {
         ...observer,
+        onConnected() {
+          observer.onConnected()
+          parts.traffic.onLeaderThere()
+          parts.onMoved()
+        },
+        onLeaderAt: () => parts.onMoved(),
+        onLeaderStopping: () => parts.traffic.onLeaderStopping(),
         onApplied(batch) {
           observer.onApplied(batch)
           parts.onMoved()
@@ -85,13 +92,24 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
     },
     parts.thread,
   )
-  return { view: viewOf(replica, parts, leader, startedMs), stop: () => replica.stop() }
+  parts.traffic.offsetMs = () => replica.lag.offset.offsetMs
+  return {
+    view: viewOf(replica, parts, leader, startedMs),
+    announceStop() {},
+    stop: () => replica.stop(),
+  }
 }
 
 function viewOf(replica: Replica, parts: EngineParts, leader: string, startedMs: number): NodeView {
   const { setup, nodeFile, clock } = parts
   const { options, version } = setup
+  const role = options.standby ? 'standby' : 'replica'
   return {
+    role: () => role,
+    canRead: () => replica.status.hasCopy && replica.status.isTrusted,
+    settle: async () => replica.position,
+    staleMs: () => replica.lag.staleMs(),
+    freshen: () => replica.ping(),
     status(): NodeStatus {
       const { node, cluster } = nodeFile.record
       const { state, epoch, txid, checksum, pageSize, pages, walBytes, sync, lastError } = replica.status
@@ -100,7 +118,7 @@ function viewOf(replica: Replica, parts: EngineParts, leader: string, startedMs:
         node,
         cluster,
         db: parts.path,
-        role: options.standby ? 'standby' : 'replica',
+        role,
         state,
         epoch,
         txid,
@@ -117,7 +135,7 @@ function viewOf(replica: Replica, parts: EngineParts, leader: string, startedMs:
         uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
       }
     },
-    lag: () => ({ role: options.standby ? 'standby' : 'replica', ...replica.lag.report() }),
+    lag: () => ({ role, ...replica.lag.report() }),
     queues: () => ({ ...NO_QUEUES, queuedBytes: replica.status.queuedBytes }),
     notReady: () => reasons(replica, options.maxStalenessMs, clock.nowMs()),
     reach: (target) => reachFrom(replica.position, target, false),

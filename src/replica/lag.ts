@@ -181,6 +181,11 @@ export class LagTracker {
     return nowMs - this.#lastLevelMs
   }
 
+  /** Time since the last proof that nothing of the leader's was missing here. Unlike `lagMs` never 0 on trust. */
+  staleMs(): number {
+    return this.#lastHeardMs === 0 ? Number.POSITIVE_INFINITY : this.#clock.nowMs() - this.#lastLevelMs
+  }
+
   /** What is cheap to tell: no percentiles. */
   summary() {
     return {

@@ -97,7 +97,7 @@ export class Replica {
     replica.#positions = new PositionLog(`${options.stateFolder}/positions`, options.ops)
     if (exists) await replica.#adoptCopy()
     replica.#subscription.start()
-    replica.#pingTimer = setInterval(() => replica.#ping(), options.pingMs)
+    replica.#pingTimer = setInterval(() => replica.ping(), options.pingMs)
     replica.#idleTimer = setInterval(() => replica.#onTick(), options.idleMs)
     return replica
   }
@@ -125,6 +125,11 @@ export class Replica {
       sync: this.#state === 'syncing' ? this.#sync : undefined,
       lastError: this.#lastError,
     }
+  }
+
+  /** Asks the leader for its clock and position. */
+  ping(): void {
+    this.#subscription.send('ping', { db: this.#options.db, timeMs: this.#options.clock.nowMs() })
   }
 
   stop(): Promise<void> {
@@ -240,7 +245,7 @@ export class Replica {
         return this.#onSynced(message.body, message.payload)
       case 'stopping':
         this.#options.log.info('the leader is stopping')
-        return
+        return this.#options.observer.onLeaderStopping()
       case 'error':
         throw remoteError(message.body, this.#options)
       case 'hello':
@@ -268,7 +273,7 @@ export class Replica {
     this.#welcomed = true
     this.lag.onConnected(welcome.heartbeatMs)
     this.#options.observer.onConnected()
-    this.#ping()
+    this.ping()
     log.info(
       {
         leader: welcome.node,
@@ -369,6 +374,7 @@ export class Replica {
   /** A connection that lives to see one is in order; one that fails sooner, on a full disk for example, backs off. */
   #onHeartbeat(heartbeat: Body<'heartbeat'>): void {
     this.lag.onLeaderAt(heartbeat.txid)
+    this.#options.observer.onLeaderAt()
     this.#subscription.settled()
     this.#lastError = undefined
     this.#ackSoon()
@@ -388,10 +394,6 @@ export class Replica {
         ...position,
         lagMs: this.lag.lagMs() || this.lag.lastLagMs,
       })
-  }
-
-  #ping(): void {
-    this.#subscription.send('ping', { db: this.#options.db, timeMs: this.#options.clock.nowMs() })
   }
 
   #onTick(): void {

@@ -38,6 +38,10 @@ export interface ReplicaIdentity {
 /** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
 export interface ReplicaObserver {
   onConnected(): void
+  /** The leader told where it stands. */
+  onLeaderAt(): void
+  /** The leader takes no more requests. */
+  onLeaderStopping(): void
   onReceived(bytes: number): void
   onApplied(batch: {
     readonly pages: number

@@ -1,6 +1,6 @@
-/** Texts of the command line turned into values with units. */
+/** Texts of flags, environment and file turned into values with units. */
 import { WalcastError } from '../errors.ts'
-import type { OptionKind } from '../node/options.ts'
+import type { OptionKind } from './optionSpec.ts'
 
 const BYTE_UNITS: Readonly<Record<string, number>> = {
   '': 1,
@@ -17,7 +17,11 @@ const MAX_DURATION_MS = 24 * 3_600_000
 const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /** Parses a value of an option. Throws USAGE. */
-export function parseValue(flag: string, kind: OptionKind, text: string): string | number | boolean {
+export function parseValue(
+  flag: string,
+  kind: OptionKind,
+  text: string,
+): string | number | boolean | readonly string[] {
   switch (kind) {
     case 'bytes':
       return parseBytes(flag, text)
@@ -34,10 +38,46 @@ export function parseValue(flag: string, kind: OptionKind, text: string): string
       if (!/^[\w.-]{1,128}$/.test(text))
         throw usage(flag, text, 'up to 128 letters, digits, ".", "_" and "-"')
       return text
+    case 'url':
+      return parseUrl(flag, text)
+    case 'origin':
+      return parseOrigin(flag, text)
+    case 'prefixes':
+      return text
+        .split(',')
+        .filter(Boolean)
+        .map((prefix) => parsePrefix(flag, prefix.trim()))
+    case 'cookie':
+      if (!/^[\w!#$%&'*+.^`|~-]{1,64}$/.test(text)) throw usage(flag, text, 'the name of a cookie')
+      return text
+    case 'onStale':
+      if (!['forward', 'serve', 'refuse'].includes(text)) throw usage(flag, text, 'forward, serve or refuse')
+      return text
     case 'path':
       if (text === '') throw usage(flag, text, 'a path')
       return text
   }
+}
+
+function parseUrl(flag: string, text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash)
+    throw usage(flag, text, 'a URL such as http://127.0.0.1:3000')
+  return text
+}
+
+/** A URL without a path. */
+function parseOrigin(flag: string, text: string): string {
+  const { origin, pathname } = new URL(parseUrl(flag, text))
+  if (pathname !== '/') throw usage(flag, text, 'a URL without a path, such as http://127.0.0.1:3000')
+  return origin
+}
+
+/** The beginning of a path, of whole segments. */
+function parsePrefix(flag: string, text: string): string {
+  if (!/^\/[^\s?#%\\]*$/.test(text) || /\/\.{0,2}\//.test(`${text}/`.slice(1)))
+    throw usage(flag, text, 'paths such as /admin,/upload')
+  return text
 }
 
 function parseBytes(flag: string, text: string): number {

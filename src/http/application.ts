@@ -1,0 +1,96 @@
+/** The application that this node stands in front of (`--upstream`). */
+import { WalcastError } from '../errors.ts'
+import type { Client } from './client.ts'
+import { type FlatHeaders, headerOf, VIA_HEADER } from './headers.ts'
+import type { Answer } from './relayedAnswer.ts'
+import type { ReplayableBody } from './replayableBody.ts'
+import { isRead } from './routes.ts'
+import { SendError, Upstream } from './upstream.ts'
+
+export interface ApplicationOptions {
+  readonly url: string
+  readonly node: string
+  readonly maxConnections: number
+  readonly answerTimeoutMs: number
+}
+
+const CONNECT_TIMEOUT_MS = 2000
+/** Many servers close an idle connection after 2 to 5 s without saying so; a request that meets the close is lost. */
+const IDLE_MS = 1000
+/** A read that met the close of an idle connection is sent again. */
+const MAX_READ_TRIES = 3
+
+export class Application {
+  readonly url: string
+  readonly #node: string
+  readonly #upstream: Upstream
+
+  constructor({ url, node, maxConnections, answerTimeoutMs }: ApplicationOptions) {
+    this.url = url
+    this.#node = node
+    this.#upstream = new Upstream({
+      origin: new URL(url).origin,
+      maxConnections,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      answerTimeoutMs,
+      idleMs: IDLE_MS,
+    })
+  }
+
+  /**
+   * Passes a request on and resolves at the head of the answer. Throws APP_UNREACHABLE when nothing was sent, BAD_REQUEST or
+   * FORWARD_LOOP when nothing can be; for a write that was sent and has no answer OUTCOME_UNKNOWN, for a read APP_FAILED or APP_SILENT.
+   * `detached`: it goes on when the client goes away.
+   */
+  async ask(
+    client: Client,
+    headers: FlatHeaders,
+    body: ReplayableBody | undefined,
+    detached = false,
+  ): Promise<Answer> {
+    this.#refuseLoop(client)
+    const { method, target } = client
+    const sent = [...headers, VIA_HEADER, this.#node]
+    for (let tries = 1; ; tries++) {
+      const exchange = this.#upstream.send({
+        method,
+        path: target,
+        headers: sent,
+        body: body?.stream() ?? null,
+      })
+      if (!detached) client.follow(exchange)
+      try {
+        return await exchange.answer
+      } catch (error) {
+        if (!(error instanceof SendError)) throw error
+        const mayRepeat =
+          isRead(method) && !body && error.wasSent && !error.isTimeout && tries < MAX_READ_TRIES
+        if (!mayRepeat || client.isGone) throw this.#failure(method, error)
+      }
+    }
+  }
+
+  drain(): Promise<void> {
+    return this.#upstream.drain()
+  }
+
+  close(): Promise<void> {
+    return this.#upstream.close()
+  }
+
+  #refuseLoop(client: Client): void {
+    const node = this.#node
+    if ((headerOf(client.request, VIA_HEADER) ?? '').split(', ').includes(node))
+      throw new WalcastError('FORWARD_LOOP', { node })
+  }
+
+  #failure(method: string, error: SendError): WalcastError {
+    const { url } = this
+    const { detail } = error
+    if (error.isBadRequest) return new WalcastError('BAD_REQUEST', { detail }, error)
+    if (!error.wasSent) return new WalcastError('APP_UNREACHABLE', { url, detail }, error)
+    if (!isRead(method))
+      return new WalcastError('OUTCOME_UNKNOWN', { detail: `the application broke off: ${detail}` }, error)
+    return new WalcastError(error.isTimeout ? 'APP_SILENT' : 'APP_FAILED', { url, detail }, error)
+  }
+}

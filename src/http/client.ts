@@ -1,0 +1,63 @@
+/** A client's request at a node, and whether the client is still there. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Exchange } from './upstream.ts'
+
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
+/** Whether the client may still be sending: an answer now has to close the connection, or the rest would be taken for its next request. */
+export function isSending(request: IncomingMessage): boolean {
+  return !request.complete && hasBody(request)
+}
+
+export class Client {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly #gone = new AbortController()
+  #exchange: Exchange | undefined
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.request = request
+    this.response = response
+    response.once('close', () => this.#onClose())
+  }
+
+  get method(): string {
+    return this.request.method ?? 'GET'
+  }
+
+  /** Path with query. A request in absolute form (RFC 9112, section 3.2.2) names this server before its path. */
+  get target(): string {
+    const target = this.request.url ?? '/'
+    if (target.startsWith('/')) return target
+    const rest = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1]
+    if (rest === undefined) return target
+    return rest.startsWith('/') ? rest : `/${rest}`
+  }
+
+  get hasBody(): boolean {
+    return hasBody(this.request)
+  }
+
+  /** Aborted when the client went away before its answer was whole. */
+  get gone(): AbortSignal {
+    return this.#gone.signal
+  }
+
+  get isGone(): boolean {
+    return this.#gone.signal.aborted
+  }
+
+  /** What is under way for this client, to be given up when it goes away. */
+  follow(exchange: Exchange | undefined): void {
+    this.#exchange = exchange
+    if (this.isGone) exchange?.abort(new Error('the client went away'))
+  }
+
+  #onClose(): void {
+    if (this.response.writableFinished) return
+    this.#gone.abort()
+    this.#exchange?.abort(new Error('the client went away'))
+  }
+}

@@ -1,0 +1,102 @@
+/** `GET /_walcast/events`: positions, roles and synchronisation as server-sent events (WHATWG HTML, section 9.2). */
+import type { ServerResponse } from 'node:http'
+import { formatPosition } from '../../proto/position.ts'
+import { WalcastError } from '../errors.ts'
+import type { NodeStatus, NodeView } from './view.ts'
+
+export interface EventsOptions {
+  readonly maxListeners: number
+  /** Between two comments on a quiet stream, so that neither side takes it for dead. */
+  readonly keepAliveMs: number
+}
+
+/** Bytes that a listener may leave unread before it is cut off. */
+const MAX_UNREAD_BYTES = 64 * 1024
+
+interface Listener {
+  readonly response: ServerResponse
+  role: string
+  sync: string
+  position: string
+}
+
+export class Events {
+  readonly #options: EventsOptions
+  readonly #view: NodeView
+  readonly #listeners = new Set<Listener>()
+  #timer: NodeJS.Timeout | undefined
+  #pending = false
+
+  constructor(options: EventsOptions, view: NodeView) {
+    this.#options = options
+    this.#view = view
+  }
+
+  get size(): number {
+    return this.#listeners.size
+  }
+
+  /** Sends what is now, and then each change, until the client closes. Throws TOO_MANY_EVENT_STREAMS. */
+  add(response: ServerResponse): void {
+    const { maxListeners, keepAliveMs } = this.#options
+    if (this.#listeners.size >= maxListeners)
+      throw new WalcastError('TOO_MANY_EVENT_STREAMS', { limit: maxListeners })
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+    const listener: Listener = { response, role: '', sync: '', position: '' }
+    this.#listeners.add(listener)
+    this.#timer ??= setInterval(() => this.#keepAlive(), keepAliveMs)
+    response.once('close', () => this.#remove(listener))
+    this.#tell(listener, this.#view.status())
+  }
+
+  /** Something may have changed. Many calls in one turn of the event loop make one event. */
+  onChange(): void {
+    if (this.#listeners.size === 0 || this.#pending) return
+    this.#pending = true
+    setImmediate(() => {
+      this.#pending = false
+      if (this.#listeners.size === 0) return
+      const status = this.#view.status()
+      for (const listener of this.#listeners) this.#tell(listener, status)
+    })
+  }
+
+  close(): void {
+    for (const { response } of this.#listeners) response.end()
+  }
+
+  #tell(listener: Listener, status: NodeStatus): void {
+    const { role, leader, epoch, txid, sync, state } = status
+    const roleText = JSON.stringify({ role, leader, epoch })
+    if (listener.role !== roleText) {
+      listener.role = roleText
+      this.#send(listener, 'role', roleText)
+    }
+    const syncText = JSON.stringify({ state, ...(sync ?? {}) })
+    if (listener.sync !== syncText) {
+      listener.sync = syncText
+      this.#send(listener, 'sync', syncText)
+    }
+    const position = formatPosition({ epoch, txid })
+    if (listener.position !== position) {
+      listener.position = position
+      this.#send(listener, 'position', JSON.stringify({ position, epoch, txid }))
+    }
+  }
+
+  #send({ response }: Listener, event: string, data: string): void {
+    if (response.writableLength > MAX_UNREAD_BYTES) return void response.destroy()
+    response.write(`event: ${event}\ndata: ${data}\n\n`)
+  }
+
+  #keepAlive(): void {
+    for (const { response } of this.#listeners) response.write(':\n\n')
+  }
+
+  #remove(listener: Listener): void {
+    this.#listeners.delete(listener)
+    if (this.#listeners.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}

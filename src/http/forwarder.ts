@@ -1,0 +1,202 @@
+/**
+ * Sends requests on to the leader, from a replica. Each is executed at most once:
+ *
+ *   hold ──> sent ──> answered ──> applied here (or time-out) ──> given to the client
+ *    │ ^       ├── not a byte left, or the leader says "not executed" ──> hold
+ *    │ └───────┘
+ *    │         └── broken off after sending: 502 OUTCOME_UNKNOWN; with an Idempotency-Key it is sent again
+ *    └── past --hold or --max-held: 503 with Retry-After
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Position, parsePosition } from '../../proto/position.ts'
+import { keyOf, WalcastError } from '../errors.ts'
+import { REPLICA_AUTH_HEADER } from './auth.ts'
+import type { Client } from './client.ts'
+import { deliver } from './delivery.ts'
+import type { Gate } from './gate.ts'
+import {
+  FIRST_SENT_HEADER,
+  fromClient,
+  headerOf,
+  NOT_EXECUTED_HEADER,
+  POSITION_HEADER,
+  STALE_HEADER,
+} from './headers.ts'
+import type { PositionCookie } from './positionCookie.ts'
+import type { Answer } from './relayedAnswer.ts'
+import type { ReplayableBody } from './replayableBody.ts'
+import { isRead } from './routes.ts'
+import { SendError, Upstream } from './upstream.ts'
+import type { Waits } from './waits.ts'
+
+export interface ForwarderOptions {
+  /** HOST:PORT of the leader's private side. */
+  readonly leader: string
+  readonly holdMs: number
+  readonly writeWaitMs: number
+  readonly maxConnections: number
+  readonly answerTimeoutMs: number
+}
+
+export interface ForwarderHost {
+  readonly gate: Gate
+  readonly waits: Waits
+  readonly cookie: PositionCookie
+  /** This node's clock as the leader's, ms. */
+  leaderNowMs(): number
+  /** The token for a request that is sent now. */
+  sign(method: string, target: string): string
+  onForwarded(): void
+  onHeld(): void
+  onUnknown(): void
+  /** How long an answer waited until its write was applied here, ms; undefined when that took too long. */
+  onApplied(waitMs: number | undefined): void
+}
+
+const CONNECT_TIMEOUT_MS = 2000
+/** Less than the leader keeps an idle connection. */
+const IDLE_MS = 30_000
+/** A token that is refused is not accepted by trying for long: a restarted leader or a clock just set are. */
+const MAX_REFUSALS = 3
+const RETRY_MS = 50
+
+/** What became of one attempt. */
+type Attempt =
+  | { readonly answer: Answer }
+  | { readonly notExecuted: string; readonly isRefusal: boolean }
+  | { readonly unknown: string }
+
+export class Forwarder {
+  readonly #options: ForwarderOptions
+  readonly #host: ForwarderHost
+  #upstream: Upstream
+
+  constructor(options: ForwarderOptions, host: ForwarderHost) {
+    this.#options = options
+    this.#host = host
+    this.#upstream = this.#newUpstream()
+  }
+
+  /** Throws LEADER_AWAY, TOO_MANY_HELD, NOT_EXECUTED, OUTCOME_UNKNOWN or BAD_REQUEST. `waitsForApply`: the client may read here what it wrote. */
+  async forward(client: Client, body: ReplayableBody | undefined, waitsForApply: boolean): Promise<void> {
+    this.#host.onForwarded()
+    const answer = await this.#answerOf(client, body)
+    if (!answer) return
+    const position = parsePosition(answer.header(POSITION_HEADER) ?? '')
+    const theirs = answer.header(STALE_HEADER)
+    const stale = waitsForApply && position ? await this.#untilApplied(position) : theirs
+    deliver(
+      client,
+      answer,
+      { position, stale, isWrite: !isRead(client.method) || waitsForApply },
+      this.#host.cookie,
+    )
+  }
+
+  /** The leader is about to stop: no more requests on these connections, so that it can close them without cutting one off. */
+  retire(): void {
+    const old = this.#upstream
+    this.#upstream = this.#newUpstream()
+    void old.drain()
+  }
+
+  async close(): Promise<void> {
+    this.#host.gate.stop()
+    await this.#upstream.close()
+  }
+
+  /** Undefined when the client went away. */
+  async #answerOf(client: Client, body: ReplayableBody | undefined): Promise<Answer | undefined> {
+    const endMs = performance.now() + this.#options.holdMs
+    const hasKey = headerOf(client.request, 'idempotency-key') !== undefined
+    let firstSentMs: number | undefined
+    for (let refusals = 0; ; ) {
+      await this.#hold(client, endMs)
+      if (client.isGone) return undefined
+      const sentMs = this.#host.leaderNowMs()
+      const attempt = await this.#attempt(client, body, firstSentMs)
+      if (client.isGone) return undefined
+      if ('answer' in attempt) return attempt.answer
+      if ('unknown' in attempt) {
+        const mayRepeat = hasKey && (body?.canReplay ?? true) && performance.now() < endMs
+        if (!mayRepeat) throw this.#unknown(attempt.unknown)
+        firstSentMs ??= sentMs
+        await delay(RETRY_MS)
+        continue
+      }
+      if (!(body?.canReplay ?? true) || (attempt.isRefusal && ++refusals >= MAX_REFUSALS))
+        throw new WalcastError('NOT_EXECUTED', { detail: attempt.notExecuted })
+      this.#host.gate.close(attempt.notExecuted)
+    }
+  }
+
+  async #hold(client: Client, endMs: number): Promise<void> {
+    const { gate, onHeld } = this.#host
+    if (gate.isOpen) return
+    onHeld()
+    if (await gate.wait(endMs - performance.now(), client.gone)) return
+    if (client.isGone) return
+    const { leader: address, holdMs } = this.#options
+    throw new WalcastError('LEADER_AWAY', { address, seconds: holdMs / 1000, detail: gate.reason })
+  }
+
+  async #attempt(
+    client: Client,
+    body: ReplayableBody | undefined,
+    firstSentMs: number | undefined,
+  ): Promise<Attempt> {
+    const { method, target } = client
+    const headers = fromClient(client.request)
+    headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
+    if (firstSentMs !== undefined) headers.push(FIRST_SENT_HEADER, String(Math.floor(firstSentMs)))
+    const exchange = this.#upstream.send({ method, path: target, headers, body: body?.stream() ?? null })
+    client.follow(exchange)
+    try {
+      const answer = await exchange.answer
+      const notExecuted = answer.header(NOT_EXECUTED_HEADER)
+      if (notExecuted === undefined) return { answer }
+      answer.discard()
+      client.follow(undefined)
+      return { notExecuted: `it answered ${notExecuted}`, isRefusal: notExecuted === 'FORWARD_REFUSED' }
+    } catch (error) {
+      if (!(error instanceof SendError)) throw error
+      if (error.isBadRequest) throw new WalcastError('BAD_REQUEST', { detail: error.message }, error)
+      if (!error.wasSent) return { notExecuted: error.detail, isRefusal: false }
+      return {
+        unknown: error.isTimeout
+          ? 'the leader gave no answer in time'
+          : `the leader broke off: ${error.detail}`,
+      }
+    }
+  }
+
+  #unknown(detail: string): WalcastError {
+    this.#host.onUnknown()
+    return new WalcastError('OUTCOME_UNKNOWN', { detail })
+  }
+
+  /** Gives what is not applied when the wait ran out. */
+  async #untilApplied(position: Position): Promise<string | undefined> {
+    const beganMs = performance.now()
+    try {
+      await this.#host.waits.until(position, this.#options.writeWaitMs)
+      this.#host.onApplied(performance.now() - beganMs)
+      return undefined
+    } catch (error) {
+      if (keyOf(error) === undefined) throw error
+      this.#host.onApplied(undefined)
+      return `${position.epoch}-${position.txid}`
+    }
+  }
+
+  #newUpstream(): Upstream {
+    const { leader, maxConnections, answerTimeoutMs } = this.#options
+    return new Upstream({
+      origin: `http://${leader}`,
+      maxConnections,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      answerTimeoutMs,
+      idleMs: IDLE_MS,
+    })
+  }
+}

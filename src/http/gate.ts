@@ -1,0 +1,90 @@
+/**
+ * Where requests wait while the leader does not take any: closed when it says so or cannot be reached, open again when
+ * it is heard of or a probe reaches it. Bounded in number; each wait is bounded in time.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { WalcastError } from '../errors.ts'
+
+export interface GateOptions {
+  readonly maxHeld: number
+  /** Between two probes while it is closed and somebody waits. */
+  readonly probeMs: number
+}
+
+export class Gate {
+  readonly #options: GateOptions
+  readonly #probe: () => Promise<boolean>
+  readonly #waiters = new Set<() => void>()
+  #isOpen = true
+  #reason = ''
+  #probing = false
+  #stopped = false
+
+  /** `probe` says whether requests would be taken now; it never throws. */
+  constructor(options: GateOptions, probe: () => Promise<boolean>) {
+    this.#options = options
+    this.#probe = probe
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  /** Why it is closed, for people. */
+  get reason(): string {
+    return this.#reason
+  }
+
+  /** Requests that wait now. */
+  get held(): number {
+    return this.#waiters.size
+  }
+
+  open(): void {
+    this.#isOpen = true
+    for (const wake of this.#waiters) wake()
+  }
+
+  close(reason: string): void {
+    this.#isOpen = false
+    this.#reason = reason
+    if (this.#waiters.size > 0) void this.#probeUntilOpen()
+  }
+
+  /** Lets everybody go: the node stops. */
+  stop(): void {
+    this.#stopped = true
+    for (const wake of this.#waiters) wake()
+  }
+
+  /** Resolves with whether it is open, at the latest after `timeoutMs` or when `signal` is aborted. Throws TOO_MANY_HELD. */
+  async wait(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+    if (this.#isOpen) return true
+    if (this.#waiters.size >= this.#options.maxHeld)
+      throw new WalcastError('TOO_MANY_HELD', { limit: this.#options.maxHeld })
+    if (timeoutMs <= 0 || signal.aborted || this.#stopped) return false
+    let timer: NodeJS.Timeout | undefined
+    let wake: () => void = () => {}
+    await new Promise<void>((resolve) => {
+      wake = resolve
+      this.#waiters.add(wake)
+      timer = setTimeout(wake, timeoutMs)
+      signal.addEventListener('abort', wake, { once: true })
+      void this.#probeUntilOpen()
+    })
+    clearTimeout(timer)
+    signal.removeEventListener('abort', wake)
+    this.#waiters.delete(wake)
+    return this.#isOpen
+  }
+
+  async #probeUntilOpen(): Promise<void> {
+    if (this.#probing) return
+    this.#probing = true
+    while (!this.#isOpen && this.#waiters.size > 0 && !this.#stopped) {
+      await delay(this.#options.probeMs)
+      if (!this.#isOpen && this.#waiters.size > 0 && (await this.#probe())) this.open()
+    }
+    this.#probing = false
+  }
+}

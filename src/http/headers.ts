@@ -1,0 +1,124 @@
+/** Headers on their way through a node: what is passed on, what is taken off, what is added. */
+import type { IncomingMessage } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import { REPLICA_AUTH_HEADER } from './auth.ts'
+
+/** A read asks for it, an answer tells it: `EPOCH-TXID`. */
+export const POSITION_HEADER = 'walcast-position'
+/** A read asks for data at most so old: `250ms`. */
+export const MAX_STALENESS_HEADER = 'walcast-max-staleness'
+/** On an answer: what this node had not applied when it answered, a position or a time. */
+export const STALE_HEADER = 'walcast-stale'
+/** The application asks for the request to be replayed: `leader`. */
+export const REPLAY_HEADER = 'walcast-replay'
+/** On an answer of a leader: nothing was executed, the request may be sent again. */
+export const NOT_EXECUTED_HEADER = 'walcast-not-executed'
+/** On a request that is sent again: when it was sent first, ms in the leader's clock. */
+export const FIRST_SENT_HEADER = 'walcast-first-sent'
+/** On a request to the application: the node that passed it on, so that none comes round. */
+export const VIA_HEADER = 'walcast-via'
+
+/** What a client may say to walcast. Everything else that begins with `walcast-` is between nodes. */
+const FROM_CLIENTS: ReadonlySet<string> = new Set([POSITION_HEADER, MAX_STALENESS_HEADER])
+
+/** Those of one hop (RFC 9110, section 7.6.1), and `expect`, which Node's server has answered already. */
+const ONE_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'expect',
+])
+const REWRITTEN: ReadonlySet<string> = new Set([
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+])
+
+export type HeaderValue = string | string[]
+
+/** Names and values in turn, as `IncomingMessage.rawHeaders` has them. */
+export type FlatHeaders = string[]
+
+export function headerOf(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name]
+  return Array.isArray(value) ? value.join(', ') : value
+}
+
+/** Of a client's request, to whoever answers it; the client's address is added. */
+export function fromClient(request: IncomingMessage): FlatHeaders {
+  const passed = pass(request, (name) => !REWRITTEN.has(name) && isPassed(name, FROM_CLIENTS))
+  const address = addressText(request.socket.remoteAddress)
+  const scheme = (request.socket as TLSSocket).encrypted ? 'https' : 'http'
+  const before = headerOf(request, 'x-forwarded-for')
+  const host = request.headers.host ?? ''
+  const hop = `for=${quoted(address)}${host ? `;host=${quoted(host)}` : ''};proto=${scheme}`
+  const forwarded = headerOf(request, 'forwarded')
+  passed.push('x-forwarded-for', before ? `${before}, ${address}` : address)
+  passed.push('x-forwarded-proto', headerOf(request, 'x-forwarded-proto') ?? scheme)
+  const givenHost = headerOf(request, 'x-forwarded-host') ?? host
+  if (givenHost) passed.push('x-forwarded-host', givenHost)
+  passed.push('forwarded', forwarded ? `${forwarded}, ${hop}` : hop)
+  return passed
+}
+
+/** Of a request that another node forwarded: as that node made it, for the application. */
+export function fromNode(request: IncomingMessage): FlatHeaders {
+  return pass(request, (name) => isPassed(name, FROM_CLIENTS))
+}
+
+/** What an application or a leader answered, for the client. */
+export function ofAnswer(
+  headers: Readonly<Record<string, HeaderValue | undefined>>,
+): Record<string, HeaderValue> {
+  const named = namedBy(String(headers['connection'] ?? ''))
+  const passed: Record<string, HeaderValue> = {}
+  for (const name of Object.keys(headers)) {
+    const value = headers[name]
+    if (value === undefined || ONE_HOP.has(name) || name.startsWith('walcast-') || named?.has(name)) continue
+    passed[name] = value
+  }
+  return passed
+}
+
+function isPassed(name: string, own: ReadonlySet<string>): boolean {
+  return name !== REPLICA_AUTH_HEADER && (!name.startsWith('walcast-') || own.has(name))
+}
+
+function pass(request: IncomingMessage, isWanted: (name: string) => boolean): FlatHeaders {
+  const { rawHeaders } = request
+  const named = namedBy(headerOf(request, 'connection') ?? '')
+  const passed: FlatHeaders = []
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i].toLowerCase()
+    if (ONE_HOP.has(name) || named?.has(name) || !isWanted(name)) continue
+    passed.push(rawHeaders[i], rawHeaders[i + 1])
+  }
+  return passed
+}
+
+/** Headers that a Connection header declares to be of one hop. Those that frame or address the message stay. */
+function namedBy(connection: string): ReadonlySet<string> | undefined {
+  if (connection === '' || connection === 'keep-alive' || connection === 'close') return undefined
+  const names = new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
+  for (const kept of ['host', 'content-length', 'content-type', 'cookie', 'authorization']) names.delete(kept)
+  return names
+}
+
+/** Without the prefix that a dual-stack socket puts before IPv4 addresses. */
+function addressText(address: string | undefined): string {
+  return (address ?? 'unknown').replace(/^::ffff:(?=\d+\.)/, '')
+}
+
+/** RFC 7239, section 4: IPv6 addresses in brackets, and everything with colons in quotes. */
+function quoted(text: string): string {
+  if (/^[\w.-]+$/.test(text)) return text
+  const bracketed = /^[0-9a-fA-F:]+$/.test(text) && text.split(':').length > 2 ? `[${text}]` : text
+  return `"${bracketed.replace(/[\\"]/g, '\\$&')}"`
+}

@@ -1,0 +1,123 @@
+/**
+ * The write intake on the private side: requests that other nodes forward, each with a token of its own. A node that
+ * does not lead, or stops, executes nothing and says so in a way that lets the sender send the request again.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { asWalcastError, WalcastError } from '../errors.ts'
+import { retryAfterOf, sendError } from './answer.ts'
+import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
+import { Client } from './client.ts'
+import { fromNode, headerOf, NOT_EXECUTED_HEADER } from './headers.ts'
+import type { LeaderSide } from './leaderSide.ts'
+import { isReserved } from './routes.ts'
+import type { NodeView } from './view.ts'
+
+export interface IntakeOptions {
+  readonly auth: Authenticator
+  readonly view: NodeView
+  readonly side: LeaderSide
+  readonly maxRequests: number
+  onRequest(refused: string | undefined): void
+  onFailure(error: WalcastError): void
+}
+
+export class Intake {
+  readonly #options: IntakeOptions
+  /** Connections on which nodes sent requests: a stop waits until they have closed them. */
+  readonly #sockets = new Set<Socket>()
+  #underWay = 0
+  #isStopping = false
+  #onQuiet: (() => void) | undefined
+
+  constructor(options: IntakeOptions) {
+    this.#options = options
+  }
+
+  get underWay(): number {
+    return this.#underWay
+  }
+
+  /** Whether a request is for the application: signed by a node, and not for a path of our own. */
+  static isFor(request: IncomingMessage): boolean {
+    return request.headers[REPLICA_AUTH_HEADER] !== undefined && !isReserved(request.url ?? '/')
+  }
+
+  /** Answers every request; never throws. */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#track(request.socket)
+    const refused = this.refuse(request)
+    this.#options.onRequest(refused?.key)
+    if (refused) return this.#answerRefused(response, refused)
+    this.#underWay++
+    try {
+      await this.#options.side.execute(new Client(request, response), fromNode(request), true)
+    } catch (error) {
+      const known = asWalcastError(error)
+      if (known.key === 'INTERNAL') this.#options.onFailure(known)
+      sendError(response, known, retryAfterOf(known))
+    } finally {
+      this.#afterAnswer(response)
+    }
+  }
+
+  /** Why a forwarded request is not taken; undefined when it is. Uses up its token. */
+  refuse(request: IncomingMessage): WalcastError | undefined {
+    const { auth, view, side, maxRequests } = this.#options
+    const token = headerOf(request, REPLICA_AUTH_HEADER)
+    const refused = auth.refuseForward(token, request.method ?? 'GET', request.url ?? '/')
+    if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
+    const { leader: address } = view.status()
+    if (view.role() !== 'leader') return new WalcastError('NOT_LEADER', { address, role: view.role() })
+    if (this.#isStopping) return new WalcastError('STOPPING')
+    if (!side.canExecute) return new WalcastError('NO_APPLICATION')
+    if (this.#underWay >= maxRequests) return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
+    return undefined
+  }
+
+  /** Takes nothing more. */
+  announceStop(): void {
+    this.#isStopping = true
+  }
+
+  /** Resolves when what was taken is answered and nodes have closed their connections, at the latest after `timeoutMs`. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.announceStop()
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs)
+      this.#onQuiet = resolve
+      this.#checkQuiet()
+    })
+    clearTimeout(timer)
+  }
+
+  /** A 401 is marked too: a token that a restarted leader refuses is signed again. */
+  #answerRefused(response: ServerResponse, refused: WalcastError): void {
+    const marked: Record<string, string> = { [NOT_EXECUTED_HEADER]: refused.key, ...retryAfterOf(refused) }
+    if (this.#isStopping) marked['connection'] = 'close'
+    sendError(response, refused, marked)
+  }
+
+  #track(socket: Socket): void {
+    if (this.#sockets.has(socket)) return
+    this.#sockets.add(socket)
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      this.#checkQuiet()
+    })
+  }
+
+  #afterAnswer(response: ServerResponse): void {
+    const over = () => {
+      this.#underWay--
+      this.#checkQuiet()
+    }
+    if (response.writableFinished || response.destroyed) over()
+    else response.once('close', over)
+  }
+
+  #checkQuiet(): void {
+    if (this.#underWay === 0 && this.#sockets.size === 0) this.#onQuiet?.()
+  }
+}

@@ -1,0 +1,121 @@
+/** Requests with an Idempotency-Key at the leader: executed once, answered as often as they come. */
+import { createHash, type Hash } from 'node:crypto'
+import { finished } from 'node:stream/promises'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import type { AnswerMemory, Ending, StoredAnswer } from './answerMemory.ts'
+import type { Client } from './client.ts'
+import { FIRST_SENT_HEADER, headerOf, ofAnswer } from './headers.ts'
+import type { PositionCookie } from './positionCookie.ts'
+import type { Answer } from './relayedAnswer.ts'
+
+/** Longer keys are refused. */
+const MAX_KEY_CHARS = 255
+/** A larger answer is passed on and not kept. */
+const MAX_ANSWER_BYTES = 1024 * 1024
+
+export class KeyedRequests {
+  readonly #memory: AnswerMemory
+  readonly #cookie: PositionCookie
+
+  constructor(memory: AnswerMemory, cookie: PositionCookie) {
+    this.#memory = memory
+    this.#cookie = cookie
+  }
+
+  /** The request's key with what else makes it the same request of the same client; undefined without one. Throws BAD_REQUEST. */
+  keyOf(client: Client): string | undefined {
+    const { headers } = client.request
+    const given = headerOf(client.request, 'idempotency-key')
+    if (given === undefined || given === '') return undefined
+    if (given.length > MAX_KEY_CHARS)
+      throw new WalcastError('BAD_REQUEST', {
+        detail: `Idempotency-Key is longer than ${MAX_KEY_CHARS} characters`,
+      })
+    const whose = [headers.authorization ?? '', this.#cookie.without(headers.cookie ?? '')]
+    return digestOf([client.method, client.target, given, ...whose].join('\n'))
+  }
+
+  /**
+   * Executes or remembers. `execute` sends the request on, with every byte of its body given to the hash, and resolves
+   * at the head of the answer. Throws KEY_REUSED, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, and what `execute` throws.
+   */
+  async run(
+    client: Client,
+    key: string,
+    execute: (hash: Hash) => Promise<Answer>,
+  ): Promise<StoredAnswer | Answer> {
+    const firstSentMs = Number(headerOf(client.request, FIRST_SENT_HEADER) ?? Number.NaN)
+    const known = this.#memory.find(key, Number.isFinite(firstSentMs) ? firstSentMs : undefined)
+    if (known) return this.#remembered(client, known)
+    const execution = this.#memory.begin(key)
+    const hash = createHash('sha256')
+    try {
+      const answer = await execute(hash)
+      execution.bodyHash = hash.digest('hex')
+      if (isEndless(answer)) {
+        this.#memory.end(key, { lost: 'its answer is a stream' })
+        return answer
+      }
+      return await this.#record(key, answer)
+    } catch (error) {
+      this.#onFailure(key, error)
+      throw error
+    }
+  }
+
+  async #remembered(client: Client, known: { bodyHash: string | undefined; ending: Promise<Ending> }) {
+    const hash = createHash('sha256')
+    client.request.on('data', (chunk: Buffer) => hash.update(chunk))
+    await finished(client.request, { writable: false }).catch(() => {})
+    const ending = await known.ending
+    if (known.bodyHash !== undefined && hash.digest('hex') !== known.bodyHash)
+      throw new WalcastError('KEY_REUSED')
+    if ('answer' in ending) return ending.answer
+    throw new WalcastError('OUTCOME_UNKNOWN', { detail: ending.lost })
+  }
+
+  /** Nothing was executed when the application could not be reached; of anything else nobody knows. */
+  #onFailure(key: string, error: unknown): void {
+    const code = keyOf(error)
+    if (code === 'APP_UNREACHABLE' || code === 'BAD_REQUEST' || code === 'FORWARD_LOOP')
+      this.#memory.cancel(key, 'it was not executed')
+    else this.#memory.end(key, { lost: messageOf(error) })
+  }
+
+  /** Takes the whole answer, whether or not the client is still there; gives back one that turns out too large, to be passed on. */
+  #record(key: string, answer: Answer): Promise<StoredAnswer | Answer> {
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = []
+      let bytes = 0
+      answer.pipeTo({
+        write: (chunk) => {
+          chunks.push(chunk)
+          bytes += chunk.length
+          if (bytes <= MAX_ANSWER_BYTES) return true
+          this.#memory.end(key, { lost: 'it was executed, and its answer was too large to be kept' })
+          answer.unread(chunks)
+          resolve(answer)
+          return false
+        },
+        end: () => {
+          const { status, statusText, headers } = answer
+          const stored = { status, statusText, headers: ofAnswer(headers), body: Buffer.concat(chunks) }
+          this.#memory.end(key, { answer: stored })
+          resolve(stored)
+        },
+        fail: (error) => reject(new WalcastError('OUTCOME_UNKNOWN', { detail: messageOf(error) }, error)),
+      })
+    })
+  }
+}
+
+/** One that may never end, or is too large to keep: passed on as it comes. */
+function isEndless(answer: Answer): boolean {
+  const length = answer.headers['content-length']
+  if (length !== undefined) return Number(length) > MAX_ANSWER_BYTES
+  return (answer.header('content-type') ?? '').startsWith('text/event-stream')
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64')
+}

@@ -1,0 +1,76 @@
+/** Requests at the leader, from its own clients and from other nodes: executed by the application, answered with the position after it. */
+import type { Hash } from 'node:crypto'
+import type { Logger } from 'pino'
+import type { Position } from '../../proto/position.ts'
+import { messageOf, WalcastError } from '../errors.ts'
+import type { Application } from './application.ts'
+import type { Bodies } from './bodies.ts'
+import type { Client } from './client.ts'
+import { deliver } from './delivery.ts'
+import type { FlatHeaders } from './headers.ts'
+import type { KeyedRequests } from './keyedRequests.ts'
+import type { PositionCookie } from './positionCookie.ts'
+import type { Answer } from './relayedAnswer.ts'
+import { isRead } from './routes.ts'
+import type { NodeView } from './view.ts'
+
+export interface LeaderSideParts {
+  /** Undefined as long as none is known. */
+  application(): Application | undefined
+  readonly bodies: Bodies
+  readonly keyed: KeyedRequests
+  readonly cookie: PositionCookie
+  readonly view: NodeView
+  readonly log: Logger
+  /** Longest wait for the position after a write. */
+  readonly settleMs: number
+}
+
+export class LeaderSide {
+  readonly #parts: LeaderSideParts
+
+  constructor(parts: LeaderSideParts) {
+    this.#parts = parts
+  }
+
+  get canExecute(): boolean {
+    return this.#parts.application() !== undefined
+  }
+
+  /** Throws NO_APPLICATION, and the errors of `Application.ask` and `KeyedRequests.run`. `forNode`: another node sets the cookie. */
+  async execute(client: Client, headers: FlatHeaders, forNode: boolean): Promise<void> {
+    const { bodies, keyed, cookie } = this.#parts
+    const application = this.#parts.application()
+    if (!application) throw new WalcastError('NO_APPLICATION')
+    const isWrite = !isRead(client.method)
+    const key = isWrite ? keyed.keyOf(client) : undefined
+    const ask = (hash?: Hash): Promise<Answer> => {
+      const body = bodies.of(client, hash && ((chunk) => void hash.update(chunk)))
+      return application.ask(client, headers, body, hash !== undefined)
+    }
+    const answer = key === undefined ? await ask() : await keyed.run(client, key, ask)
+    const position = await this.#positionAfter()
+    const stale = position ? undefined : 'unknown'
+    deliver(client, answer, { position, stale, isWrite }, forNode ? undefined : cookie)
+  }
+
+  /** Undefined when it could not be told: the answer goes out all the same. */
+  async #positionAfter(): Promise<Position | undefined> {
+    const { view, log, settleMs } = this.#parts
+    let timer: NodeJS.Timeout | undefined
+    try {
+      const late = new Promise<undefined>((resolve) => {
+        timer = setTimeout(() => resolve(undefined), settleMs)
+      })
+      const position = await Promise.race([view.settle(), late])
+      if (!position)
+        log.warn({ settleMs }, 'the WAL was not read to its end in time: an answer bears no position')
+      return position
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, 'the WAL could not be read: an answer bears no position')
+      return undefined
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}

@@ -1,0 +1,57 @@
+/** The cookie that carries a position from one answer to the next request: `CLUSTER.EPOCH-TXID`. */
+import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
+
+/** Longer Cookie headers are not searched: Node's own limit for all headers is 16 KiB. */
+const MAX_HEADER_CHARS = 16_384
+/** Characters that may stand in a cookie's value unquoted (RFC 6265, section 4.1.1), of those that ids have. */
+const CLUSTER = /^[\w-]{1,128}$/
+
+/** Throws when `name` is no token: a bug of the caller, since the option table checks it. */
+export class PositionCookie {
+  readonly #name: string
+  readonly #cluster: () => string
+
+  /** `cluster`: '' while this node belongs to none; no cookie is read or written then. */
+  constructor(name: string, cluster: () => string) {
+    this.#name = name
+    this.#cluster = cluster
+  }
+
+  /** The position in a Cookie header; undefined without one, or when it is another cluster's. */
+  read(header: string | undefined): Position | undefined {
+    const value = header === undefined ? undefined : cookieValue(header, this.#name)
+    const cluster = this.#cluster()
+    if (value === undefined || cluster === '' || !value.startsWith(`${cluster}.`)) return undefined
+    return parsePosition(value.slice(cluster.length + 1))
+  }
+
+  /** The value of a Set-Cookie header, or undefined when there is no cluster to name yet. */
+  write(position: Position): string | undefined {
+    const cluster = this.#cluster()
+    if (!CLUSTER.test(cluster)) return undefined
+    return `${this.#name}=${cluster}.${formatPosition(position)}; Path=/; HttpOnly; SameSite=Lax`
+  }
+
+  /** A Cookie header without our cookie: what identifies the client. */
+  without(header: string): string {
+    return header
+      .split(';')
+      .filter((part) => part.split('=', 1)[0].trim() !== this.#name)
+      .join(';')
+  }
+}
+
+/** The last value wins, as of two cookies with one name the more recent one is often the later. */
+function cookieValue(header: string, name: string): string | undefined {
+  if (header.length > MAX_HEADER_CHARS || !header.includes(name)) return undefined
+  let found: string | undefined
+  for (const part of header.split(';')) {
+    const at = part.indexOf('=')
+    if (at > 0 && part.slice(0, at).trim() === name)
+      found = part
+        .slice(at + 1)
+        .trim()
+        .replace(/^"(.*)"$/, '$1')
+  }
+  return found
+}

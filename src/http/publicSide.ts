@@ -1,0 +1,173 @@
+/** The public side of a node: stands before the application (`--proxy`), on leader and replicas. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { asWalcastError, messageOf, systemCode, WalcastError } from '../errors.ts'
+import { retryAfterOf, sendError, sendJson } from './answer.ts'
+import { Client } from './client.ts'
+import { type FlatHeaders, fromClient } from './headers.ts'
+import type { LeaderSide } from './leaderSide.ts'
+import type { ReplicaSide } from './replicaSide.ts'
+import { isUnderAny, type Route, type Routes } from './routes.ts'
+import { refuseUpgrade, relayUpgrade } from './upgradeRelay.ts'
+import type { NodeView } from './view.ts'
+
+export interface PublicSideOptions {
+  readonly host: string
+  readonly port: number
+  readonly routes: Routes
+  readonly view: NodeView
+  /** One for each role, as far as the node can have it. */
+  readonly leaderSide: LeaderSide
+  readonly replicaSide: ReplicaSide | undefined
+  /** Path prefixes that a standby serves all the same. */
+  readonly standbyPaths: readonly string[]
+  readonly maxRequests: number
+  readonly requestTimeoutMs: number
+  /** URL of the application; undefined on a standby without one. */
+  upstream(): string | undefined
+  /** Where clients find the leader. */
+  primaryUrl(): string
+  /** Origin and headers of an upgrade that goes to the leader. */
+  leaderUpgrade(path: string): { readonly origin: string; readonly headers: FlatHeaders }
+  onRequest(route: Route | 'refused'): void
+  onFailure(error: WalcastError): void
+}
+
+/** Longer than load balancers keep idle connections (60 s by custom), so that they close first. */
+const KEEP_ALIVE_MS = 75_000
+/** After a stop, for requests that were on their way on an idle connection. */
+const LINGER_MS = 100
+
+export class PublicSide {
+  readonly #options: PublicSideOptions
+  readonly #server: Server
+  readonly #upgraded = new Set<Socket>()
+  #underWay = 0
+  #isStopping = false
+
+  constructor(options: PublicSideOptions) {
+    this.#options = options
+    this.#server = createServer(
+      { requestTimeout: options.requestTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
+      (request, response) => void this.handle(request, response),
+    )
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
+      this.#upgrade(request, socket, head),
+    )
+  }
+
+  get address(): string {
+    return `${this.#options.host}:${this.#options.port}`
+  }
+
+  get underWay(): number {
+    return this.#underWay
+  }
+
+  /** Throws PORT_TAKEN or LISTEN_FAILED. */
+  async listen(): Promise<void> {
+    const { host, port } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(port, host, resolve)
+    }).catch((error) => {
+      if (systemCode(error) === 'EADDRINUSE')
+        throw new WalcastError('PORT_TAKEN', { address: this.address }, error)
+      throw new WalcastError('LISTEN_FAILED', { address: this.address, detail: messageOf(error) }, error)
+    })
+  }
+
+  /** Takes no new connections, lets requests under way end, and closes; cuts what is left after `timeoutMs`. */
+  async close(timeoutMs: number): Promise<void> {
+    this.#isStopping = true
+    if (!this.#server.listening) return
+    const closed = new Promise((resolve) => this.#server.close(resolve))
+    await Promise.race([delay(LINGER_MS), closed])
+    this.#server.closeIdleConnections()
+    const cut = setTimeout(() => this.#cutAll(), timeoutMs)
+    for (const socket of this.#upgraded) socket.end()
+    await closed
+    clearTimeout(cut)
+  }
+
+  /** Answers every request; never throws. */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { maxRequests, onRequest, onFailure } = this.#options
+    if (this.#isStopping) response.shouldKeepAlive = false
+    this.#underWay++
+    response.once('close', () => this.#underWay--)
+    try {
+      if (this.#underWay > maxRequests) throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
+      await this.#route(new Client(request, response))
+    } catch (error) {
+      const known = asWalcastError(error)
+      if (known.key === 'INTERNAL') onFailure(known)
+      onRequest('refused')
+      sendError(response, known, retryAfterOf(known))
+    }
+  }
+
+  async #route(client: Client): Promise<void> {
+    const { routes, view, leaderSide, replicaSide, standbyPaths, onRequest } = this.#options
+    const route = routes.routeOf(client.method, client.target)
+    onRequest(route)
+    if (route === 'own') return this.#answerOwn(client)
+    const role = view.role()
+    if (role === 'leader') return leaderSide.execute(client, fromClient(client.request), false)
+    if (!replicaSide) throw new WalcastError('STARTING')
+    if (role === 'standby' && !isUnderAny(client.target, standbyPaths)) return this.#answerStandby(client)
+    return route === 'forward' ? replicaSide.forward(client) : replicaSide.serve(client)
+  }
+
+  #answerOwn(client: Client): void {
+    const { view } = this.#options
+    const path = client.target.split('?', 1)[0]
+    if (path === '/livez') return sendJson(client.response, 200, { live: true })
+    if (path !== '/readyz') throw new WalcastError('NOT_FOUND', { path })
+    const reasons = this.#isStopping ? ['stopping'] : view.notReady()
+    const isReady = reasons.length === 0
+    sendJson(client.response, isReady ? 200 : 503, { ready: isReady, reasons })
+  }
+
+  #answerStandby(client: Client): void {
+    const primaryUrl = this.#options.primaryUrl()
+    const error = new WalcastError('STANDBY', { leader: primaryUrl })
+    sendJson(
+      client.response,
+      error.status,
+      { detail: error.message, primary_url: primaryUrl, code: error.code },
+      retryAfterOf(error),
+    )
+  }
+
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.on('error', () => socket.destroy())
+    const { routes, view, onRequest } = this.#options
+    const upstream = this.#options.upstream()
+    const path = request.url ?? '/'
+    const route = routes.routeOf('GET', path)
+    onRequest(route)
+    if (this.#isStopping) return refuseUpgrade(socket, new WalcastError('STOPPING'))
+    if (route === 'own') return refuseUpgrade(socket, new WalcastError('NOT_FOUND', { path }))
+    if (view.role() === 'standby')
+      return refuseUpgrade(socket, new WalcastError('STANDBY', { leader: this.#options.primaryUrl() }))
+    const isLocal = view.role() === 'leader' || route === 'local'
+    if (isLocal && !upstream) return refuseUpgrade(socket, new WalcastError('NO_APPLICATION'))
+    this.#upgraded.add(socket)
+    socket.once('close', () => this.#upgraded.delete(socket))
+    const headers = fromClient(request)
+    if (isLocal) return relayUpgrade(request, socket, head, { origin: upstream ?? '', path, headers })
+    const leader = this.#options.leaderUpgrade(path)
+    relayUpgrade(request, socket, head, {
+      origin: leader.origin,
+      path,
+      headers: [...headers, ...leader.headers],
+    })
+  }
+
+  #cutAll(): void {
+    this.#server.closeAllConnections()
+    for (const socket of this.#upgraded) socket.destroy()
+  }
+}

@@ -1,0 +1,141 @@
+/** The answer of another server: its head is here, its body waits until it is relayed or discarded. */
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import type { Dispatcher } from 'undici'
+import { isSending } from './client.ts'
+import { type HeaderValue, ofAnswer } from './headers.ts'
+
+/** An answer to be discarded is read to its end so that its connection can be used again, up to so much. */
+const MAX_DISCARDED_BYTES = 64 * 1024
+
+/** Takes an answer's body. `write` says whether it can take more now. */
+export interface AnswerSink {
+  write(chunk: Buffer): boolean
+  end(trailers: IncomingHttpHeaders): void
+  fail(error: Error): void
+}
+
+export class Answer {
+  readonly #controller: Dispatcher.DispatchController
+  readonly status: number
+  readonly statusText: string
+  readonly headers: IncomingHttpHeaders
+  #sink: AnswerSink | undefined
+  #discardedBytes = 0
+  #failure: Error | undefined
+  #ended = false
+  #trailers: IncomingHttpHeaders = {}
+  #unread: Buffer[] = []
+
+  constructor(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    statusText: string,
+    headers: IncomingHttpHeaders,
+  ) {
+    this.#controller = controller
+    this.status = status
+    this.statusText = statusText
+    this.headers = headers
+  }
+
+  header(name: string): string | undefined {
+    const value = this.headers[name]
+    return Array.isArray(value) ? value[0] : value
+  }
+
+  /** Whether its length is known beforehand; a stream of events for example has none. */
+  get hasLength(): boolean {
+    return this.headers['content-length'] !== undefined
+  }
+
+  /** Lets the body go to `sink`, once. */
+  pipeTo(sink: AnswerSink): void {
+    for (const chunk of this.#unread) sink.write(chunk)
+    this.#unread = []
+    if (this.#failure) return sink.fail(this.#failure)
+    if (this.#ended) return sink.end(this.#trailers)
+    this.#sink = sink
+    this.#controller.resume()
+  }
+
+  /** Takes back what was read so far, for another sink. To be called by the sink in `write`, which then returns false. */
+  unread(chunks: Buffer[]): void {
+    this.#sink = undefined
+    this.#unread = chunks
+  }
+
+  resume(): void {
+    this.#controller.resume()
+  }
+
+  /** Reads a short body to its end, or closes the connection. */
+  discard(): void {
+    this.#controller.resume()
+  }
+
+  abort(reason: Error): void {
+    if (!this.#ended) this.#controller.abort(reason)
+  }
+
+  take(chunk: Buffer): boolean {
+    if (this.#sink) return this.#sink.write(chunk)
+    if (this.#unread.length > 0) {
+      this.#unread.push(chunk)
+      return false
+    }
+    this.#discardedBytes += chunk.length
+    if (this.#discardedBytes > MAX_DISCARDED_BYTES) this.abort(new Error('the answer is not wanted'))
+    return true
+  }
+
+  end(trailers: IncomingHttpHeaders): void {
+    this.#ended = true
+    this.#trailers = trailers
+    this.#sink?.end(trailers)
+  }
+
+  fail(error: Error): void {
+    this.#failure = error
+    this.#ended = true
+    this.#sink?.fail(error)
+  }
+}
+
+/** Sends the answer to a client as it is, with `added` headers (a list of Set-Cookie is appended to the application's). */
+export function relay(
+  answer: Answer,
+  response: ServerResponse,
+  added: Readonly<Record<string, string>>,
+  setCookie: string | undefined,
+): void {
+  if (response.destroyed) return answer.abort(new Error('the client went away'))
+  const headers: Record<string, HeaderValue> = ofAnswer(answer.headers)
+  Object.assign(headers, added)
+  if (setCookie !== undefined) headers['set-cookie'] = [...listOf(headers['set-cookie']), setCookie]
+  if (isSending(response.req)) headers['connection'] = 'close'
+  response.writeHead(answer.status, answer.statusText, headers)
+  response.on('drain', () => answer.resume())
+  response.on('close', () => answer.abort(new Error('the client went away')))
+  answer.pipeTo({
+    write: (chunk) => response.write(chunk),
+    end(trailers) {
+      if (Object.keys(trailers).length > 0) response.addTrailers(trailersOf(trailers))
+      response.end()
+    },
+    // Cut off as it was here: an answer that ended early must not look whole.
+    fail: () => response.destroy(),
+  })
+  // A stream's first bytes may be long in coming; its head is not to wait for them.
+  if (!answer.hasLength)
+    setImmediate(() => {
+      if (!response.writableEnded) response.flushHeaders()
+    })
+}
+
+function listOf(value: HeaderValue | undefined): string[] {
+  return value === undefined ? [] : Array.isArray(value) ? value : [value]
+}
+
+function trailersOf(trailers: IncomingHttpHeaders): Record<string, string> {
+  return Object.fromEntries(Object.entries(trailers).map(([name, value]) => [name, String(value)]))
+}

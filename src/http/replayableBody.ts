@@ -1,0 +1,138 @@
+/**
+ * A request's body that can be sent once more as long as it is small. It is streamed: what has passed is kept up to a
+ * bound, and past that it can be sent only once. It is read from its source only while somebody sends it.
+ */
+import { Readable } from 'node:stream'
+
+/** Memory for kept bodies, of all requests of a node together. */
+export class BodyBudget {
+  readonly limitBytes: number
+  #usedBytes = 0
+
+  constructor(limitBytes: number) {
+    this.limitBytes = limitBytes
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes
+  }
+
+  /** Whether `bytes` more are granted. */
+  take(bytes: number): boolean {
+    if (this.#usedBytes + bytes > this.limitBytes) return false
+    this.#usedBytes += bytes
+    return true
+  }
+
+  release(bytes: number): void {
+    this.#usedBytes -= bytes
+  }
+}
+
+export class ReplayableBody {
+  readonly #source: Readable
+  readonly #maxBytes: number
+  readonly #budget: BodyBudget
+  readonly #onChunk: (chunk: Buffer) => void
+  #kept: Buffer[] = []
+  #keptBytes = 0
+  #replayable = true
+  #listening = false
+  #ended = false
+  #failure: Error | undefined
+  #reader: Readable | undefined
+  /** The reader, once it has had everything that was kept. */
+  #live: Readable | undefined
+
+  /** `onChunk` sees each byte once, as it comes. */
+  constructor(
+    source: Readable,
+    maxBytes: number,
+    budget: BodyBudget,
+    onChunk: (chunk: Buffer) => void = () => {},
+  ) {
+    this.#source = source
+    this.#onChunk = onChunk
+    this.#maxBytes = maxBytes
+    this.#budget = budget
+  }
+
+  /** Whether `stream` still gives the whole body. */
+  get canReplay(): boolean {
+    return this.#replayable
+  }
+
+  /** The body from its beginning. Ends an earlier stream. Throws when too much of it has passed: ask `canReplay`. */
+  stream(): Readable {
+    if (!this.#replayable) throw new Error('the body has passed')
+    this.#reader?.destroy()
+    let next = 0
+    this.#live = undefined
+    const reader: Readable = new Readable({
+      read: () => {
+        if (this.#live !== reader && next < this.#kept.length) reader.push(this.#kept[next++])
+        else if (this.#failure) reader.destroy(this.#failure)
+        else if (this.#ended) reader.push(null)
+        else this.#pull(reader)
+      },
+      destroy: (error, done) => {
+        if (this.#reader === reader) this.#detach()
+        done(error)
+      },
+    })
+    reader.on('error', () => {})
+    this.#reader = reader
+    return reader
+  }
+
+  /** Forgets what was kept. The body cannot be sent again. */
+  release(): void {
+    this.#replayable = false
+    this.#kept = []
+    this.#budget.release(this.#keptBytes)
+    this.#keptBytes = 0
+  }
+
+  #pull(reader: Readable): void {
+    if (this.#reader !== reader) return
+    this.#live = reader
+    if (!this.#listening) this.#listen()
+    this.#source.resume()
+  }
+
+  #detach(): void {
+    this.#reader = undefined
+    this.#live = undefined
+    if (this.#listening) this.#source.pause()
+  }
+
+  #listen(): void {
+    this.#listening = true
+    this.#source.on('data', (chunk: Buffer) => this.#onData(chunk))
+    this.#source.on('end', () => {
+      this.#ended = true
+      this.#live?.push(null)
+    })
+    const fail = (error?: Error) => {
+      if (this.#ended) return
+      this.#failure ??= error ?? new Error('the body ended too early')
+      this.#reader?.destroy(this.#failure)
+    }
+    this.#source.on('error', fail)
+    this.#source.on('close', () => fail())
+  }
+
+  #onData(chunk: Buffer): void {
+    this.#onChunk(chunk)
+    this.#keep(chunk)
+    if (this.#live && !this.#live.push(chunk)) this.#source.pause()
+  }
+
+  #keep(chunk: Buffer): void {
+    if (!this.#replayable) return
+    if (this.#keptBytes + chunk.length > this.#maxBytes || !this.#budget.take(chunk.length))
+      return this.release()
+    this.#kept.push(chunk)
+    this.#keptBytes += chunk.length
+  }
+}

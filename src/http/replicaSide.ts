@@ -1,0 +1,98 @@
+/** Requests at a replica: reads from the local application, writes from the leader's. */
+import { WalcastError } from '../errors.ts'
+import type { Application } from './application.ts'
+import type { Bodies } from './bodies.ts'
+import type { Client } from './client.ts'
+import type { Consistency, Wanted } from './consistency.ts'
+import { deliver } from './delivery.ts'
+import type { Forwarder } from './forwarder.ts'
+import type { Gate } from './gate.ts'
+import { fromClient, REPLAY_HEADER } from './headers.ts'
+import type { PositionCookie } from './positionCookie.ts'
+import { isRead } from './routes.ts'
+import type { NodeView } from './view.ts'
+
+export type OnStale = 'forward' | 'serve' | 'refuse'
+
+export interface ReplicaSideParts {
+  /** Undefined as long as none is known. */
+  application(): Application | undefined
+  readonly forwarder: Forwarder
+  readonly consistency: Consistency
+  readonly cookie: PositionCookie
+  readonly bodies: Bodies
+  readonly gate: Gate
+  readonly view: NodeView
+  readonly onStale: OnStale
+  /** Longest wait of a read for what it asks. */
+  readonly readWaitMs: number
+  /** ... and as long as the leader cannot be reached, when it would be forwarded. */
+  readonly holdMs: number
+  onStaleRead(did: OnStale): void
+}
+
+/** Between two looks whether the leader is back. */
+const GATE_LOOK_MS = 50
+
+export class ReplicaSide {
+  readonly #parts: ReplicaSideParts
+
+  constructor(parts: ReplicaSideParts) {
+    this.#parts = parts
+  }
+
+  /** To the leader. Throws what `Forwarder.forward` throws. */
+  forward(client: Client): Promise<void> {
+    return this.#parts.forwarder.forward(client, this.#parts.bodies.of(client), !isRead(client.method))
+  }
+
+  /** From here, once this node has what the client has seen. Throws STALE_READ and what `Application.ask` and `Forwarder.forward` throw. */
+  async serve(client: Client): Promise<void> {
+    const { consistency, forwarder } = this.#parts
+    const wanted = consistency.lacking(client.request)
+    const verdict = wanted && (await this.settle(wanted))
+    if (verdict === 'forward') return forwarder.forward(client, this.#parts.bodies.of(client), false)
+    await this.#answerHere(client, verdict?.stale)
+  }
+
+  /** Waits for what is wanted, and decides when it does not come: `undefined` when it did. Throws STALE_READ. */
+  async settle(wanted: Wanted): Promise<{ readonly stale: string } | 'forward' | undefined> {
+    const { consistency, onStale, readWaitMs, onStaleRead } = this.#parts
+    let lacking = await consistency.wait(wanted, readWaitMs)
+    if (lacking !== undefined && onStale === 'forward') lacking = await this.#waitOn(wanted, lacking)
+    if (lacking === undefined) return undefined
+    onStaleRead(onStale)
+    if (onStale === 'forward') return 'forward'
+    if (onStale === 'serve' && this.#parts.view.canRead()) return { stale: lacking }
+    throw new WalcastError('STALE_READ', { wanted: lacking })
+  }
+
+  /** While the leader is away there is nowhere to forward to: what is wanted may come sooner. */
+  async #waitOn(wanted: Wanted, first: string): Promise<string | undefined> {
+    const { consistency, gate, holdMs } = this.#parts
+    const endMs = performance.now() + holdMs
+    let lacking: string | undefined = first
+    while (lacking !== undefined && !gate.isOpen && performance.now() < endMs)
+      lacking = await consistency.wait(wanted, GATE_LOOK_MS)
+    return lacking
+  }
+
+  async #answerHere(client: Client, stale: string | undefined): Promise<void> {
+    const { view, cookie, bodies, forwarder } = this.#parts
+    const application = this.#parts.application()
+    if (!application) throw new WalcastError('NO_APPLICATION')
+    const body = bodies.of(client)
+    const answer = await application.ask(client, fromClient(client.request), body)
+    if (answer.header(REPLAY_HEADER)?.trim().toLowerCase() === 'leader') {
+      answer.discard()
+      if (body && !body.canReplay)
+        throw new WalcastError('NOT_EXECUTED', {
+          detail: 'its body is too large to be sent again; see --replay-body',
+        })
+      return forwarder.forward(client, body, true)
+    }
+    const { epoch, txid } = await view.settle()
+    const position = epoch > 0 ? { epoch, txid } : undefined
+    deliver(client, answer, { position, stale, isWrite: false }, cookie)
+  }
+}

@@ -1,0 +1,77 @@
+/** Where a request goes, decided by its method and path before anything of the application runs. */
+
+/** `own`: walcast's paths, never the application's. */
+export type Route = 'own' | 'local' | 'forward'
+
+/** Prefix of walcast's own paths. */
+const RESERVED = '/_walcast'
+/** Answered by the node on the application's port too, so that a load balancer may ask where it sends traffic. */
+const HEALTH: ReadonlySet<string> = new Set(['/livez', '/readyz'])
+const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+/** A path that decoding or resolving could change. */
+const NOT_PLAIN = /%|\/\.|\/\/|\\/
+
+/** Whether a method only reads, by its definition in RFC 9110, section 9.2.1 (TRACE is left out: it shows what was forwarded). */
+export function isRead(method: string): boolean {
+  return READS.has(method)
+}
+
+/** The path of a request target (RFC 9112, section 3.2): without query, decoded, dot segments resolved, slashes single. For comparing, not for sending. */
+export function comparablePath(target: string): string {
+  const path = target.split(/[?#]/, 1)[0]
+  if (!NOT_PLAIN.test(path)) return path
+  let decoded: string
+  try {
+    decoded = decodeURIComponent(path)
+  } catch {
+    decoded = path
+  }
+  const segments: string[] = []
+  for (const segment of decoded.split(/[/\\]+/)) {
+    if (segment === '..') segments.pop()
+    else if (segment !== '.' && segment !== '') segments.push(segment)
+  }
+  const isFolder = /[/\\]\.{0,2}$/.test(decoded) && segments.length > 0
+  return `/${segments.join('/')}${isFolder ? '/' : ''}`
+}
+
+export function isReserved(target: string): boolean {
+  return isUnder(comparablePath(target), RESERVED)
+}
+
+/** Paths under the application's mount that `path` belongs to: the prefix itself, or what follows it and a slash. */
+function isUnder(path: string, prefix: string): boolean {
+  return path === prefix || path.startsWith(prefix.endsWith('/') ? prefix : `${prefix}/`)
+}
+
+export function isUnderAny(target: string, prefixes: readonly string[]): boolean {
+  if (prefixes.length === 0) return false
+  const path = comparablePath(target)
+  return prefixes.some((prefix) => isUnder(path, prefix))
+}
+
+export interface RouteRules {
+  /** Path prefixes that go to the leader whatever the method. */
+  readonly forward: readonly string[]
+  /** ... and those that stay here. The longest prefix counts; of two equal ones, `forward`. */
+  readonly local: readonly string[]
+}
+
+export class Routes {
+  readonly #rules: readonly { readonly prefix: string; readonly route: Route }[]
+
+  constructor({ forward, local }: RouteRules) {
+    const rules = [
+      ...forward.map((prefix) => ({ prefix, route: 'forward' as const })),
+      ...local.map((prefix) => ({ prefix, route: 'local' as const })),
+    ]
+    this.#rules = rules.sort((a, b) => b.prefix.length - a.prefix.length)
+  }
+
+  routeOf(method: string, target: string): Route {
+    const path = comparablePath(target)
+    if (HEALTH.has(path) || isUnder(path, RESERVED)) return 'own'
+    const rule = this.#rules.find(({ prefix }) => isUnder(path, prefix))
+    return rule?.route ?? (isRead(method) ? 'local' : 'forward')
+  }
+}

@@ -1,0 +1,33 @@
+/** What the table of options says of each. */
+import type { NodeOptions } from './options.ts'
+
+export type OptionKind =
+  | 'text'
+  | 'address'
+  | 'path'
+  | 'flag'
+  | 'bytes'
+  | 'duration'
+  | 'number'
+  | 'url'
+  | 'origin'
+  | 'prefixes'
+  | 'cookie'
+  | 'onStale'
+
+export interface OptionSpec {
+  readonly key: keyof NodeOptions
+  readonly flag: string
+  readonly kind: OptionKind
+  readonly value: string
+  readonly help: string
+  readonly default?: string
+  readonly required?: boolean
+  readonly roles: readonly ('leader' | 'replica')[]
+  /** Shown by `--help`; the others by `--help --all`. */
+  readonly common?: boolean
+}
+
+export const BOTH = ['leader', 'replica'] as const
+export const LEADER = ['leader'] as const
+export const REPLICA = ['replica'] as const

@@ -1,0 +1,237 @@
+/** The requests of a node's application: proxy, intake, forwarding, and what they share. */
+import type { Logger } from 'pino'
+import { request } from 'undici'
+import type { Clock } from '../clock.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import { AnswerMemory } from '../http/answerMemory.ts'
+import { Application } from '../http/application.ts'
+import { type Authenticator, REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
+import { Bodies } from '../http/bodies.ts'
+import { Consistency } from '../http/consistency.ts'
+import { Forwarder } from '../http/forwarder.ts'
+import { Gate } from '../http/gate.ts'
+import { Intake } from '../http/intake.ts'
+import { KeyedRequests } from '../http/keyedRequests.ts'
+import { LeaderSide } from '../http/leaderSide.ts'
+import type { TrafficMetrics } from '../http/metrics.ts'
+import { PositionCookie } from '../http/positionCookie.ts'
+import { PublicSide } from '../http/publicSide.ts'
+import { ReplicaSide } from '../http/replicaSide.ts'
+import { Routes } from '../http/routes.ts'
+import type { NodeView } from '../http/view.ts'
+import type { Waits } from '../http/waits.ts'
+import { addressOf } from './address.ts'
+import type { NodeOptions } from './options.ts'
+
+export interface TrafficParts {
+  readonly options: NodeOptions
+  readonly secret: string | undefined
+  readonly clock: Clock
+  readonly log: Logger
+  readonly nodeFile: NodeFile
+  readonly auth: Authenticator
+  readonly view: NodeView
+  readonly waits: Waits
+  readonly metrics: TrafficMetrics
+}
+
+const PROBE_MS = 100
+const PROBE_TIMEOUT_MS = 1000
+
+export class Traffic {
+  readonly #parts: TrafficParts
+  readonly #proxy: PublicSide | undefined
+  readonly #forwarder: Forwarder | undefined
+  readonly #gate: Gate
+  readonly intake: Intake
+  readonly bodies: Bodies
+  readonly cookie: PositionCookie
+  readonly consistency: Consistency
+  readonly leaderSide: LeaderSide
+  readonly replicaSide: ReplicaSide | undefined
+  readonly answers: AnswerMemory
+  #application: Application | undefined
+  /** Where clients find the leader, as it last told. */
+  #primaryUrl: string | undefined
+  /** The leader's clock minus this node's. */
+  offsetMs: () => number = () => 0
+
+  constructor(parts: TrafficParts) {
+    this.#parts = parts
+    const { options, auth, clock, log, nodeFile, view, waits, metrics } = parts
+    this.bodies = new Bodies(options.replayBodyBytes, options.keptBodiesBytes)
+    this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster)
+    this.consistency = new Consistency(this.cookie, view, waits)
+    const { maxAnswers, answersBytes: maxBytes, answersMs: keepMs } = options
+    this.answers = new AnswerMemory({ maxAnswers, maxBytes, keepMs }, clock)
+    this.#gate = new Gate({ maxHeld: options.maxHeld, probeMs: PROBE_MS }, () => this.#probe())
+    this.leaderSide = new LeaderSide({
+      application: () => this.#application,
+      bodies: this.bodies,
+      keyed: new KeyedRequests(this.answers, this.cookie),
+      cookie: this.cookie,
+      view,
+      log,
+      settleMs: options.writeWaitMs,
+    })
+    if (options.leader) {
+      this.#forwarder = this.#newForwarder(options.leader)
+      this.replicaSide = this.#newReplicaSide(this.#forwarder)
+    }
+    this.intake = new Intake({
+      auth,
+      view,
+      side: this.leaderSide,
+      maxRequests: options.maxRequests,
+      onRequest: (refused) => metrics.onIntake(refused),
+      onFailure: (error) => log.error({ error: error.line }, 'a forwarded request failed'),
+    })
+    if (options.upstream) this.attach(options.upstream)
+    if (options.proxy) this.#proxy = this.#newProxy(options.proxy)
+  }
+
+  /** Requests that wait for the leader. */
+  get held(): number {
+    return this.#gate.held
+  }
+
+  get upstream(): string | undefined {
+    return this.#application?.url
+  }
+
+  /** Where clients find this node's application, as far as it is known. */
+  get publicUrl(): string | undefined {
+    const { publicUrl, proxy } = this.#parts.options
+    return publicUrl ?? (proxy ? `http://${proxy}` : this.upstream)
+  }
+
+  /** Where clients find the leader's application. */
+  get primaryUrl(): string {
+    const { leader } = this.#parts.options
+    return this.#primaryUrl ?? `http://${leader ?? this.#parts.options.listen}`
+  }
+
+  /** The application, when its address is known only now. */
+  attach(url: string): void {
+    const { options, nodeFile } = this.#parts
+    this.#application = new Application({
+      url,
+      node: nodeFile.record.node,
+      maxConnections: options.maxRequests,
+      answerTimeoutMs: options.answerTimeoutMs,
+    })
+  }
+
+  /** Throws PORT_TAKEN or LISTEN_FAILED. */
+  async listen(): Promise<void> {
+    await this.#proxy?.listen()
+  }
+
+  /** The leader welcomed this node. */
+  onLeaderThere(): void {
+    this.#gate.open()
+    void this.#probe()
+  }
+
+  /** The leader takes no more requests. */
+  onLeaderStopping(): void {
+    this.#gate.close('it is stopping')
+    this.#forwarder?.retire()
+  }
+
+  /** Lets requests under way end: first those of clients, then those of other nodes. At most `timeoutMs`. */
+  async drain(timeoutMs: number): Promise<void> {
+    await Promise.all([this.#proxy?.close(timeoutMs), this.intake.drain(timeoutMs)])
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#proxy?.close(0), this.#forwarder?.close(), this.#application?.close()])
+  }
+
+  #newForwarder(leader: string): Forwarder {
+    const { options, waits, metrics, clock } = this.#parts
+    return new Forwarder(
+      {
+        leader,
+        holdMs: options.holdMs,
+        writeWaitMs: options.writeWaitMs,
+        maxConnections: options.maxRequests,
+        answerTimeoutMs: options.answerTimeoutMs,
+      },
+      {
+        gate: this.#gate,
+        waits,
+        cookie: this.cookie,
+        leaderNowMs: () => clock.nowMs() + this.offsetMs(),
+        sign: (method, path) => this.#sign(method, path),
+        onForwarded: () => metrics.onForwarded(),
+        onHeld: () => metrics.onHeld(),
+        onUnknown: () => metrics.onUnknown(),
+        onApplied: (waitMs) => metrics.onApplied(waitMs),
+      },
+    )
+  }
+
+  #newReplicaSide(forwarder: Forwarder): ReplicaSide {
+    const { options, view, metrics } = this.#parts
+    return new ReplicaSide({
+      application: () => this.#application,
+      forwarder,
+      consistency: this.consistency,
+      cookie: this.cookie,
+      bodies: this.bodies,
+      gate: this.#gate,
+      view,
+      onStale: options.onStale,
+      readWaitMs: options.readWaitMs,
+      holdMs: options.holdMs,
+      onStaleRead: (did) => metrics.onStaleRead(did),
+    })
+  }
+
+  #newProxy(address: string): PublicSide {
+    const { options, view, metrics, log } = this.#parts
+    return new PublicSide({
+      ...addressOf(address),
+      routes: new Routes(options),
+      view,
+      leaderSide: this.leaderSide,
+      replicaSide: this.replicaSide,
+      standbyPaths: options.standbyPaths,
+      maxRequests: options.maxRequests,
+      requestTimeoutMs: options.requestTimeoutMs,
+      upstream: () => this.upstream,
+      primaryUrl: () => this.primaryUrl,
+      leaderUpgrade: (path) => ({
+        origin: `http://${options.leader}`,
+        headers: [REPLICA_AUTH_HEADER, this.#sign('GET', path)],
+      }),
+      onRequest: (route) => metrics.onProxied(route),
+      onFailure: (error) => log.error({ error: error.line }, 'a request failed'),
+    })
+  }
+
+  #sign(method: string, path: string): string {
+    const { secret, nodeFile, clock } = this.#parts
+    const { node, epoch } = nodeFile.record
+    return signRequest(secret ?? '', { method, path, node, epoch, nowMs: clock.nowMs() + this.offsetMs() })
+  }
+
+  /** Whether the leader takes requests now. Learns where clients find it. */
+  async #probe(): Promise<boolean> {
+    const { leader } = this.#parts.options
+    if (!leader) return false
+    try {
+      const { statusCode, body } = await request(`http://${leader}/leader`, {
+        signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
+        reset: true,
+      })
+      const { publicUrl } = Object(await body.json())
+      if (typeof publicUrl === 'string') this.#primaryUrl = publicUrl
+      return statusCode === 200
+    } catch {
+      // Not there: that is the answer.
+      return false
+    }
+  }
+}
