@@ -1,12 +1,12 @@
 /** The command line. Standard output is for data; a failure is one line on standard error. Exit codes: 0, 1, 2 (usage). */
 import { asWalcastError, WalcastError } from '../errors.ts'
+import { version } from '../version.ts'
 import { runBench } from './bench.ts'
 import { runDemo } from './demo.ts'
 import { MAIN_HELP } from './help.ts'
 import { runLag } from './lag.ts'
 import { runNode } from './runNode.ts'
 import { runStatus } from './status.ts'
-import { version } from './version.ts'
 
 async function run(command: string | undefined, args: readonly string[]): Promise<number> {
   switch (command) {

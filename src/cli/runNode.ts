@@ -4,10 +4,10 @@ import { readSecret } from '../http/auth.ts'
 import { startLeader } from '../node/leaderNode.ts'
 import type { RunningNode } from '../node/node.ts'
 import { startReplica } from '../node/replicaNode.ts'
+import { version } from '../version.ts'
 import { nodeHelp } from './help.ts'
 import { createLog } from './log.ts'
 import { type NodeRole, nodeOptions } from './nodeArguments.ts'
-import { version } from './version.ts'
 
 export async function runNode(role: NodeRole, args: readonly string[]): Promise<number> {
   if (args.includes('--help')) {

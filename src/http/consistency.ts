@@ -48,9 +48,10 @@ export class Consistency {
     return undefined
   }
 
-  /** The newest position that the client brings, as far as it can be told. */
+  /** The position that the client brings: in a header, else in its cookie. */
   carried(request: IncomingMessage): Position | undefined {
-    return this.#cookie.read(request.headers.cookie)
+    const given = headerOf(request, POSITION_HEADER)
+    return (given && parsePosition(given)) || this.#cookie.read(request.headers.cookie)
   }
 
   #positions(request: IncomingMessage): Position[] {

@@ -51,6 +51,6 @@ function cookieFor(
 }
 
 /** Whether caches may give the answer to other clients (RFC 9111, section 3.5). */
-function isShared(cacheControl: string): boolean {
+export function isShared(cacheControl: string): boolean {
   return /\b(public|s-maxage|immutable)\b/i.test(cacheControl)
 }

@@ -75,9 +75,18 @@ export class Intake {
     return undefined
   }
 
+  get isStopping(): boolean {
+    return this.#isStopping
+  }
+
   /** Takes nothing more. */
   announceStop(): void {
     this.#isStopping = true
+  }
+
+  /** Takes requests again: the application is back. */
+  resume(): void {
+    this.#isStopping = false
   }
 
   /** Resolves when what was taken is answered and nodes have closed their connections, at the latest after `timeoutMs`. */

@@ -9,6 +9,7 @@ import type { Forwarder } from './forwarder.ts'
 import type { Gate } from './gate.ts'
 import { fromClient, REPLAY_HEADER } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
+import type { ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
 import type { NodeView } from './view.ts'
 
@@ -44,6 +45,11 @@ export class ReplicaSide {
   /** To the leader. Throws what `Forwarder.forward` throws. */
   forward(client: Client): Promise<void> {
     return this.#parts.forwarder.forward(client, this.#parts.bodies.of(client), !isRead(client.method))
+  }
+
+  /** What failed here because it writes: to the leader, with the body that has been read already. */
+  replay(client: Client, body: ReplayableBody): Promise<void> {
+    return this.#parts.forwarder.forward(client, body, true)
   }
 
   /** From here, once this node has what the client has seen. Throws STALE_READ and what `Application.ask` and `Forwarder.forward` throw. */

@@ -183,7 +183,7 @@ export class Server {
     const { role, leader } = this.#options.view.status()
     const publicUrl = this.#options.publicUrl()
     return reply
-      .code(yes && !this.#isStopping ? 200 : 503)
+      .code(yes && !this.#isStopping && !this.#options.intake.isStopping ? 200 : 503)
       .send({ role, leader, ...(publicUrl ? { publicUrl } : {}) })
   }
 

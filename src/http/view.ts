@@ -45,6 +45,8 @@ export const NO_QUEUES: QueueSizes = { historyBytes: 0, bufferedBytes: 0, queued
 export interface NodeView {
   /** Cheap: asked for each request. */
   role(): NodeStatus['role']
+  /** Where this node stands. Cheap. */
+  position(): Position
   status(): NodeStatus
   lag(): LagReport
   queues(): QueueSizes

@@ -25,6 +25,10 @@ export class LateView implements NodeView {
     return this.engine?.view.role() ?? this.#nodeFile.record.role
   }
 
+  position(): Position {
+    return this.engine?.view.position() ?? { epoch: 0, txid: 0 }
+  }
+
   canRead(): boolean {
     return this.engine?.view.canRead() ?? false
   }

@@ -80,6 +80,7 @@ function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView
   const level = new LagTracker(clock).report()
   return {
     role: () => 'leader',
+    position: () => leader.position,
     canRead: () => true,
     settle: () => leader.settle(),
     staleMs: () => 0,

@@ -27,6 +27,8 @@ export interface NodeSetup {
   readonly ops?: FileOps
   /** Metrics of the process too; for a daemon. */
   readonly processMetrics?: boolean
+  /** Called at each change of position and of what is known of the leader: cheap and never throwing. */
+  readonly onChange?: () => void
 }
 
 /** The engine of a role, as the node sees it. */
@@ -60,8 +62,6 @@ export interface EngineParts {
 export const DATABASE_NAME = 'main'
 const LOCK_CONNECTION = 'node-lock'
 
-/** Of the time that a stop may take, for requests under way; the rest is for the engine. */
-const DRAIN_SHARE = 0.7
 const EVENT_KEEP_ALIVE_MS = 15_000
 
 interface NodeParts {
@@ -69,7 +69,7 @@ interface NodeParts {
   readonly server: Server
   readonly traffic: Traffic
   readonly thread: SqliteThread
-  readonly drainMs: number
+  readonly waits: Waits
 }
 
 export class RunningNode {
@@ -85,6 +85,10 @@ export class RunningNode {
     this.failed = failed
   }
 
+  get waits(): Waits {
+    return this.#parts.waits
+  }
+
   get traffic(): Traffic {
     return this.#parts.traffic
   }
@@ -96,11 +100,11 @@ export class RunningNode {
   }
 
   async #stop(): Promise<void> {
-    const { engine, server, traffic, thread, drainMs } = this.#parts
+    const { engine, server, traffic, thread } = this.#parts
     server.announceStop()
     try {
       engine.announceStop()
-      await traffic.drain(drainMs * DRAIN_SHARE)
+      await traffic.drain()
       await engine.stop()
     } finally {
       await traffic.close()
@@ -174,6 +178,7 @@ export async function startNode(
       onMoved() {
         waits.onMoved()
         events.onChange()
+        setup.onChange?.()
       },
       onFatal,
     })
@@ -182,7 +187,7 @@ export async function startNode(
     metrics.observe(view, waits)
     metrics.observeTraffic(requests, events)
     await requests.listen()
-    return new RunningNode({ engine, server, traffic, thread, drainMs: options.drainMs }, view, failed)
+    return new RunningNode({ engine, server, traffic, thread, waits }, view, failed)
   } catch (error) {
     await engine?.stop()
     await traffic?.close()

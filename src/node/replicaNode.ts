@@ -106,6 +106,7 @@ function viewOf(replica: Replica, parts: EngineParts, leader: string, startedMs:
   const role = options.standby ? 'standby' : 'replica'
   return {
     role: () => role,
+    position: () => replica.position,
     canRead: () => replica.status.hasCopy && replica.status.isTrusted,
     settle: async () => replica.position,
     staleMs: () => replica.lag.staleMs(),

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { request } from 'undici'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
+import { messageOf } from '../errors.ts'
 import { AnswerMemory } from '../http/answerMemory.ts'
 import { Application } from '../http/application.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
@@ -14,6 +15,7 @@ import { Intake } from '../http/intake.ts'
 import { KeyedRequests } from '../http/keyedRequests.ts'
 import { LeaderSide } from '../http/leaderSide.ts'
 import type { TrafficMetrics } from '../http/metrics.ts'
+import type { NodeTraffic } from '../http/pluginNode.ts'
 import { PositionCookie } from '../http/positionCookie.ts'
 import { PublicSide } from '../http/publicSide.ts'
 import { ReplicaSide } from '../http/replicaSide.ts'
@@ -35,10 +37,12 @@ export interface TrafficParts {
   readonly metrics: TrafficMetrics
 }
 
+/** Of the time that a stop may take, for requests under way; the rest is for the engine. */
+const DRAIN_SHARE = 0.7
 const PROBE_MS = 100
 const PROBE_TIMEOUT_MS = 1000
 
-export class Traffic {
+export class Traffic implements NodeTraffic {
   readonly #parts: TrafficParts
   readonly #proxy: PublicSide | undefined
   readonly #forwarder: Forwarder | undefined
@@ -111,9 +115,22 @@ export class Traffic {
     return this.#primaryUrl ?? `http://${leader ?? this.#parts.options.listen}`
   }
 
+  get view(): NodeView {
+    return this.#parts.view
+  }
+
+  get rules(): NodeTraffic['rules'] {
+    return this.#parts.options
+  }
+
+  onFailure(error: Error): void {
+    this.#parts.log.error({ error: messageOf(error) }, 'a request failed')
+  }
+
   /** The application, when its address is known only now. */
   attach(url: string): void {
     const { options, nodeFile } = this.#parts
+    this.intake.resume()
     this.#application = new Application({
       url,
       node: nodeFile.record.node,
@@ -139,8 +156,14 @@ export class Traffic {
     this.#forwarder?.retire()
   }
 
-  /** Lets requests under way end: first those of clients, then those of other nodes. At most `timeoutMs`. */
-  async drain(timeoutMs: number): Promise<void> {
+  /** The application is about to stop. */
+  detach(): Promise<void> {
+    return this.intake.drain(this.#parts.options.drainMs * DRAIN_SHARE)
+  }
+
+  /** Lets requests under way end: first those of clients, then those of other nodes. Bounded by `--drain`. */
+  async drain(): Promise<void> {
+    const timeoutMs = this.#parts.options.drainMs * DRAIN_SHARE
     await Promise.all([this.#proxy?.close(timeoutMs), this.intake.drain(timeoutMs)])
   }
 

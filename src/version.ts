@@ -4,6 +4,6 @@ import { readFileSync } from 'node:fs'
 export const version: string = readVersion()
 
 function readVersion(): string {
-  const path = new URL('../../../package.json', import.meta.url)
+  const path = new URL('../../package.json', import.meta.url)
   return String(JSON.parse(readFileSync(path, 'utf8')).version)
 }

@@ -1,0 +1,46 @@
+/** What the Fastify plugin needs of a node. `openLeader` and `openReplica` of `walcast` make such nodes. */
+import type { Position } from '../../proto/position.ts'
+import type { Bodies } from './bodies.ts'
+import type { Consistency } from './consistency.ts'
+import type { PositionCookie } from './positionCookie.ts'
+import type { ReplicaSide } from './replicaSide.ts'
+import type { RouteRules } from './routes.ts'
+import type { NodeView } from './view.ts'
+
+export type NodeRole = 'leader' | 'replica' | 'standby'
+
+/** The parts of a node that requests go through. */
+export interface NodeTraffic {
+  readonly view: NodeView
+  readonly bodies: Bodies
+  readonly consistency: Consistency
+  readonly cookie: PositionCookie
+  /** Undefined on a node that can only lead. */
+  readonly replicaSide: ReplicaSide | undefined
+  readonly rules: RouteRules & { readonly standbyPaths: readonly string[] }
+  /** Where clients find the leader's application. */
+  readonly primaryUrl: string
+  /** URL of this node's application; undefined until it is known. */
+  readonly upstream: string | undefined
+  /** The application listens at `url`: forwarded requests go there. */
+  attach(url: string): void
+  /** The application is about to stop: takes no more forwarded requests and resolves when those under way are answered. */
+  detach(): Promise<void>
+  onFailure(error: Error): void
+}
+
+/** Under which a node has its traffic: for the plugin, not for applications. */
+export const TRAFFIC: unique symbol = Symbol.for('walcast.traffic')
+
+export interface PluginNode {
+  readonly [TRAFFIC]: NodeTraffic
+  readonly role: NodeRole
+  /** Where this node stands. */
+  readonly position: Position
+  /** Resolves once a position (`EPOCH-TXID` as text) is applied here. Throws WAIT_TIMEOUT, POSITION_UNKNOWN or TOO_MANY_WAITS. */
+  waitFor(position: Position | string, options?: { readonly timeoutMs?: number }): Promise<void>
+  on(event: 'role', listener: (role: NodeRole) => void): unknown
+  off(event: 'role', listener: (role: NodeRole) => void): unknown
+  /** Keeps a handle of better-sqlite3 `query_only` while this node does not lead. */
+  adopt(handle: object): void
+}

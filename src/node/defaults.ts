@@ -1,0 +1,10 @@
+import { NODE_OPTIONS, type NodeOptions } from './options.ts'
+import { parseValue } from './optionValues.ts'
+
+/** Every option at its default; those that have none are missing. */
+export function defaultOptions(): Partial<NodeOptions> {
+  const options: Record<string, unknown> = { standby: false }
+  for (const { key, flag, kind, default: text } of NODE_OPTIONS)
+    if (text !== undefined) options[key] = parseValue(flag, kind, text)
+  return options
+}
