@@ -82,8 +82,8 @@ export class Gate {
     if (this.#probing) return
     this.#probing = true
     while (!this.#isOpen && this.#waiters.size > 0 && !this.#stopped) {
-      await delay(this.#options.probeMs)
-      if (!this.#isOpen && this.#waiters.size > 0 && (await this.#probe())) this.open()
+      if (await this.#probe()) this.open()
+      else await delay(this.#options.probeMs)
     }
     this.#probing = false
   }

@@ -70,6 +70,9 @@ export class Intake {
     const { leader: address } = view.status()
     if (view.role() !== 'leader') return new WalcastError('NOT_LEADER', { address, role: view.role() })
     if (this.#isStopping) return new WalcastError('STOPPING')
+    // Its position could not be told: as replicas are refused, so are requests.
+    const unready = view.refuseReplicas()
+    if (unready) return unready
     if (!side.canExecute) return new WalcastError('NO_APPLICATION')
     if (this.#underWay >= maxRequests) return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
     return undefined

@@ -128,14 +128,13 @@ export class Server {
       if (!this.#isForThisNode(request.raw)) throw new WalcastError('FOREIGN_PAGE')
       const path = request.url.split('?', 1)[0]
       if (PUBLIC.has(path) || auth.acceptsOperator(request.headers.authorization)) return
-      throw new WalcastError('UNAUTHORIZED')
+      throw this.#isForApplication(request) ? noToken() : new WalcastError('UNAUTHORIZED')
     })
     this.#app.addHook('onSend', async (_request, reply) => {
       if (this.#isStopping) void reply.header('connection', 'close')
     })
     this.#app.setNotFoundHandler((request) => {
-      if (this.#options.upstream() !== undefined && !isReserved(request.url))
-        throw new WalcastError('FORWARD_REFUSED', { detail: 'it sent no token' })
+      if (this.#isForApplication(request)) throw noToken()
       throw new WalcastError('NOT_FOUND', { path: request.url.split('?', 1)[0] })
     })
     this.#app.setErrorHandler((error: unknown, _request, reply) => {
@@ -144,6 +143,11 @@ export class Server {
         log.error({ error: messageOf(error) }, 'a request failed')
       return reply.code(known.status).send(errorBody(known))
     })
+  }
+
+  /** What the intake would have taken, with a token. */
+  #isForApplication(request: FastifyRequest): boolean {
+    return request.is404 && this.#options.upstream() !== undefined && !isReserved(request.url)
   }
 
   /** Without a secret, a page whose name was made to point at this machine must not read the database: see DNS rebinding. */
@@ -161,11 +165,9 @@ export class Server {
       return reply.code(reasons.length === 0 ? 200 : 503).send({ ready: reasons.length === 0, reasons })
     })
     this.#app.get('/leader', async (_request, reply) =>
-      this.#answerRole(reply, view.status().role === 'leader'),
+      this.#answerRole(reply, view.role() === 'leader' && view.refuseReplicas() === undefined),
     )
-    this.#app.get('/replica', async (_request, reply) =>
-      this.#answerRole(reply, view.status().role === 'replica'),
-    )
+    this.#app.get('/replica', async (_request, reply) => this.#answerRole(reply, view.role() === 'replica'))
     this.#app.get('/metrics', async (_request, reply) =>
       reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
     )
@@ -238,6 +240,10 @@ export class Server {
     if (this.#isStopping) return new WalcastError('STOPPING')
     return view.refuseReplicas()
   }
+}
+
+function noToken(): WalcastError {
+  return new WalcastError('FORWARD_REFUSED', { detail: 'it sent no token' })
 }
 
 /** The best subprotocol that both sides speak. */

@@ -77,6 +77,10 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
           parts.traffic.onLeaderThere()
           parts.onMoved()
         },
+        onDisconnected(error) {
+          observer.onDisconnected(error)
+          parts.traffic.onLeaderLost()
+        },
         onLeaderAt: () => parts.onMoved(),
         onLeaderStopping: () => parts.traffic.onLeaderStopping(),
         onApplied(batch) {

@@ -150,6 +150,11 @@ export class Traffic implements NodeTraffic {
     void this.#probe()
   }
 
+  /** The connection to the leader ended: it may be away, which a probe will tell. */
+  onLeaderLost(): void {
+    this.#gate.close('the connection to it ended')
+  }
+
   /** The leader takes no more requests. */
   onLeaderStopping(): void {
     this.#gate.close('it is stopping')

@@ -12,6 +12,8 @@ export class TcpProxy {
   readonly #sockets = new Set<Socket>()
   tamper: Tamper = (bytes) => bytes
   delayMs = 0
+  /** Added to what the leader sends on connections that carry the replication stream. */
+  streamDelayMs = 0
   connections = 0
 
   private constructor(port: number, target: number) {
@@ -42,11 +44,15 @@ export class TcpProxy {
   #accept(client: Socket): void {
     this.connections++
     const leader = connect(this.#target, '127.0.0.1')
-    this.#pipe(client, leader, false)
-    this.#pipe(leader, client, true)
+    const link = { isStream: false }
+    client.once('data', (bytes) => {
+      link.isStream = bytes.subarray(0, 64).toString('latin1').includes('/_walcast/stream')
+    })
+    this.#pipe(client, leader, false, link)
+    this.#pipe(leader, client, true, link)
   }
 
-  #pipe(from: Socket, to: Socket, toReplica: boolean): void {
+  #pipe(from: Socket, to: Socket, toReplica: boolean, link: { readonly isStream: boolean }): void {
     this.#sockets.add(from)
     const end = () => {
       from.destroy()
@@ -64,7 +70,8 @@ export class TcpProxy {
           to.once('drain', () => from.resume())
         }
       }
-      if (this.delayMs > 0) setTimeout(write, this.delayMs)
+      const delayMs = this.delayMs + (toReplica && link.isStream ? this.streamDelayMs : 0)
+      if (delayMs > 0) setTimeout(write, delayMs)
       else write()
     })
     from.on('error', end)
