@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { asWalcastError, WalcastError } from '../errors.ts'
-import { retryAfterOf, sendError } from './answer.ts'
+import { errorBody, retryAfterOf, sendError, sendJson } from './answer.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
 import { Client } from './client.ts'
 import { fromNode, headerOf, NOT_EXECUTED_HEADER } from './headers.ts'
@@ -18,6 +18,10 @@ export interface IntakeOptions {
   readonly view: NodeView
   readonly side: LeaderSide
   readonly maxRequests: number
+  /** HOST:PORT of this node. */
+  readonly address: string
+  /** HOST:PORT of the leader, where this node is none. */
+  readonly leader: string | undefined
   onRequest(refused: string | undefined): void
   onFailure(error: WalcastError): void
 }
@@ -67,7 +71,7 @@ export class Intake {
     const token = headerOf(request, REPLICA_AUTH_HEADER)
     const refused = auth.refuseForward(token, request.method ?? 'GET', request.url ?? '/')
     if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
-    const { leader: address } = view.status()
+    const { address } = this.#options
     if (view.role() !== 'leader') return new WalcastError('NOT_LEADER', { address, role: view.role() })
     if (this.#isStopping) return new WalcastError('STOPPING')
     // Its position could not be told: as replicas are refused, so are requests.
@@ -108,7 +112,8 @@ export class Intake {
   #answerRefused(response: ServerResponse, refused: WalcastError): void {
     const marked: Record<string, string> = { [NOT_EXECUTED_HEADER]: refused.key, ...retryAfterOf(refused) }
     if (this.#isStopping) marked['connection'] = 'close'
-    sendError(response, refused, marked)
+    const leader = refused.key === 'NOT_LEADER' ? { leader: this.#options.leader } : {}
+    sendJson(response, refused.status, { ...errorBody(refused), ...leader }, marked)
   }
 
   #track(socket: Socket): void {

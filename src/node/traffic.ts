@@ -87,6 +87,8 @@ export class Traffic implements NodeTraffic {
       view,
       side: this.leaderSide,
       maxRequests: options.maxRequests,
+      address: options.advertise ?? options.listen,
+      leader: options.leader,
       onRequest: (refused) => metrics.onIntake(refused),
       onFailure: (error) => log.error({ error: error.line }, 'a forwarded request failed'),
     })
