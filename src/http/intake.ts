@@ -10,6 +10,7 @@ import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
 import { Client } from './client.ts'
 import { fromNode, headerOf, NOT_EXECUTED_HEADER } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
+import { isEventStream } from './relayedAnswer.ts'
 import { isReserved } from './routes.ts'
 import type { NodeView } from './view.ts'
 
@@ -30,7 +31,7 @@ export class Intake {
   readonly #options: IntakeOptions
   /** Connections on which nodes sent requests: a stop waits until they have closed them. */
   readonly #sockets = new Set<Socket>()
-  #underWay = 0
+  readonly #underWay = new Set<ServerResponse>()
   #isStopping = false
   #onQuiet: (() => void) | undefined
 
@@ -39,7 +40,7 @@ export class Intake {
   }
 
   get underWay(): number {
-    return this.#underWay
+    return this.#underWay.size
   }
 
   /** Whether a request is for the application: signed by a node, and not for a path of our own. */
@@ -53,7 +54,7 @@ export class Intake {
     const refused = this.refuse(request)
     this.#options.onRequest(refused?.key)
     if (refused) return this.#answerRefused(response, refused)
-    this.#underWay++
+    this.#underWay.add(response)
     try {
       await this.#options.side.execute(new Client(request, response), fromNode(request), true)
     } catch (error) {
@@ -78,7 +79,8 @@ export class Intake {
     const unready = view.refuseReplicas()
     if (unready) return unready
     if (!side.canExecute) return new WalcastError('NO_APPLICATION')
-    if (this.#underWay >= maxRequests) return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
+    if (this.#underWay.size >= maxRequests)
+      return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
     return undefined
   }
 
@@ -99,6 +101,7 @@ export class Intake {
   /** Resolves when what was taken is answered and nodes have closed their connections, at the latest after `timeoutMs`. */
   async drain(timeoutMs: number): Promise<void> {
     this.announceStop()
+    for (const response of this.#underWay) if (isEventStream(response)) response.end()
     let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
       timer = setTimeout(resolve, timeoutMs)
@@ -127,7 +130,7 @@ export class Intake {
 
   #afterAnswer(response: ServerResponse): void {
     const over = () => {
-      this.#underWay--
+      this.#underWay.delete(response)
       this.#checkQuiet()
     }
     if (response.writableFinished || response.destroyed) over()
@@ -135,6 +138,6 @@ export class Intake {
   }
 
   #checkQuiet(): void {
-    if (this.#underWay === 0 && this.#sockets.size === 0) this.#onQuiet?.()
+    if (this.#underWay.size === 0 && this.#sockets.size === 0) this.#onQuiet?.()
   }
 }

@@ -7,6 +7,7 @@ import { retryAfterOf, sendError, sendJson } from './answer.ts'
 import { Client } from './client.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
+import { isEventStream } from './relayedAnswer.ts'
 import type { ReplicaSide } from './replicaSide.ts'
 import { isUnderAny, type Route, type Routes } from './routes.ts'
 import { refuseUpgrade, relayUpgrade } from './upgradeRelay.ts'
@@ -43,7 +44,7 @@ export class PublicSide {
   readonly #options: PublicSideOptions
   readonly #server: Server
   readonly #upgraded = new Set<Socket>()
-  #underWay = 0
+  readonly #underWay = new Set<ServerResponse>()
   #isStopping = false
 
   constructor(options: PublicSideOptions) {
@@ -62,7 +63,7 @@ export class PublicSide {
   }
 
   get underWay(): number {
-    return this.#underWay
+    return this.#underWay.size
   }
 
   /** Throws PORT_TAKEN or LISTEN_FAILED. */
@@ -87,6 +88,7 @@ export class PublicSide {
     this.#server.closeIdleConnections()
     const cut = setTimeout(() => this.#cutAll(), timeoutMs)
     for (const socket of this.#upgraded) socket.end()
+    for (const response of this.#underWay) if (isEventStream(response)) response.end()
     await closed
     clearTimeout(cut)
   }
@@ -95,10 +97,11 @@ export class PublicSide {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { maxRequests, onRequest, onFailure } = this.#options
     if (this.#isStopping) response.shouldKeepAlive = false
-    this.#underWay++
-    response.once('close', () => this.#underWay--)
+    this.#underWay.add(response)
+    response.once('close', () => this.#underWay.delete(response))
     try {
-      if (this.#underWay > maxRequests) throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
+      if (this.#underWay.size > maxRequests)
+        throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
       await this.#route(new Client(request, response))
     } catch (error) {
       const known = asWalcastError(error)

@@ -101,6 +101,13 @@ export class Answer {
   }
 }
 
+/** Answers under way that have no end of their own: a stop does not wait for them, their clients connect again. */
+const eventStreams = new WeakSet<ServerResponse>()
+
+export function isEventStream(response: ServerResponse): boolean {
+  return eventStreams.has(response)
+}
+
 /** Sends the answer to a client as it is, with `added` headers (a list of Set-Cookie is appended to the application's). */
 export function relay(
   answer: Answer,
@@ -113,6 +120,7 @@ export function relay(
   Object.assign(headers, added)
   if (setCookie !== undefined) headers['set-cookie'] = [...listOf(headers['set-cookie']), setCookie]
   if (isSending(response.req)) headers['connection'] = 'close'
+  if ((answer.header('content-type') ?? '').startsWith('text/event-stream')) eventStreams.add(response)
   response.writeHead(answer.status, answer.statusText, headers)
   response.on('drain', () => answer.resume())
   response.on('close', () => answer.abort(new Error('the client went away')))

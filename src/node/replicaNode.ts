@@ -111,7 +111,7 @@ function viewOf(replica: Replica, parts: EngineParts, leader: string, startedMs:
   return {
     role: () => role,
     position: () => replica.position,
-    canRead: () => replica.status.hasCopy && replica.status.isTrusted,
+    canRead: () => replica.canRead,
     settle: async () => replica.position,
     staleMs: () => replica.lag.staleMs(),
     freshen: () => replica.ping(),

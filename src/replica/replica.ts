@@ -106,6 +106,11 @@ export class Replica {
     return this.#copy?.applier.position ?? { epoch: 0, txid: 0 }
   }
 
+  /** Whether the copy is whole and not known to differ from the leader's. Cheap. */
+  get canRead(): boolean {
+    return this.#copy !== undefined && !this.#distrusted
+  }
+
   get status() {
     const applier = this.#copy?.applier
     return {
