@@ -18,6 +18,7 @@ import type { Suite } from './suite.ts'
 import { apply } from './suites/apply.ts'
 import { catchup } from './suites/catchup.ts'
 import { floor } from './suites/floor.ts'
+import { http } from './suites/http.ts'
 import { idle } from './suites/idle.ts'
 import { lag } from './suites/lag.ts'
 import { network } from './suites/network.ts'
@@ -36,6 +37,7 @@ const SUITES: Readonly<Record<SuiteName, Suite>> = {
   floor,
   readers,
   network,
+  http,
 }
 /** CPU taken by others from which on a warning is given. */
 const BUSY_PERCENT = 10

@@ -11,6 +11,7 @@ export const SUITE_NAMES = [
   'floor',
   'readers',
   'network',
+  'http',
 ] as const
 export type SuiteName = (typeof SUITE_NAMES)[number]
 
@@ -41,12 +42,13 @@ const OPTIONS = {
     standard: '200',
   },
   rates: {
-    suites: ['lag', 'throughput', 'readers', 'network'],
+    suites: ['lag', 'throughput', 'readers', 'network', 'http'],
     help: "commits a second, comma-separated; 'full' for as many as possible",
     standard: {
       throughput: 'full,5000',
       readers: '200,1000,5000',
       network: '200',
+      http: '200',
       other: '10,200,1000,5000',
     },
   },
@@ -65,15 +67,20 @@ const OPTIONS = {
     help: 'what else reads the replica, comma-separated: idle, loaded',
     standard: { lag: 'idle,loaded', other: 'idle' },
   },
+  connections: {
+    suites: ['http'],
+    help: 'connections on which reads are asked for at once, comma-separated',
+    standard: '1,16',
+  },
   seconds: {
-    suites: ['lag', 'throughput', 'idle', 'floor', 'readers', 'network'],
+    suites: ['lag', 'throughput', 'idle', 'floor', 'readers', 'network', 'http'],
     help: 'length of one measurement',
-    standard: { lag: '5', throughput: '5', floor: '3', readers: '3', network: '6', other: '10' },
+    standard: { lag: '5', throughput: '5', floor: '3', readers: '3', network: '6', http: '3', other: '10' },
   },
   warmup: {
-    suites: ['lag', 'throughput', 'idle', 'readers', 'network'],
+    suites: ['lag', 'throughput', 'idle', 'readers', 'network', 'http'],
     help: 'seconds before a measurement that do not count',
-    standard: { idle: '25', lag: '2', other: '3' },
+    standard: { idle: '25', lag: '2', http: '2', other: '3' },
   },
   'warmup-rate': {
     suites: ['lag', 'throughput', 'readers', 'network'],
@@ -86,7 +93,7 @@ const OPTIONS = {
     standard: { idle: '1', other: '3' },
   },
   pin: {
-    suites: ['lag', 'throughput', 'catchup', 'apply', 'floor', 'readers', 'network'],
+    suites: ['lag', 'throughput', 'catchup', 'apply', 'floor', 'readers', 'network', 'http'],
     help: "CPUs by process, such as 'writer=0,leader=0,replica=1,reader=1'; several set-ups separated by '/'",
     standard: 'none',
   },
@@ -135,6 +142,7 @@ export interface BenchOptions {
   readonly pagesPerCommit: readonly number[]
   readonly replicas: readonly number[]
   readonly readers: readonly Readers[]
+  readonly connections: readonly number[]
   readonly seconds: number
   readonly warmupSeconds: number
   readonly warmupPerSecond: number
@@ -215,6 +223,7 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
     pagesPerCommit: some('pages', (part) => count('pages', part), varied('pages')),
     replicas: some('replicas', (part) => count('replicas', part), varied('replicas')),
     readers: some('readers', parseReaders, varied('readers')),
+    connections: some('connections', (part) => count('connections', part)),
     seconds: aboveZero('seconds', text('seconds')),
     warmupSeconds: number('warmup'),
     warmupPerSecond: number('warmup-rate'),

@@ -121,3 +121,39 @@ test('a run beside peers is one JSON object, with ratios, and with the reason fo
   assert.ok(Math.abs(ratios['p50 walcast/push-continuous@50'] / expected - 1) < 0.01)
   assert.deepEqual(running(), [])
 })
+
+test('http measures reads, writes and lag at the proxies, and nothing stays', async () => {
+  const short = ['--rounds', '1', '--seconds', '1', '--warmup', '0.5']
+  const cases = ['--connections', '1,4', '--rates', '100', '--json']
+  const { code, stdout, stderr } = await bench(['http', ...short, ...cases, '--out', join(folder, 'out')])
+  assert.equal(code, 0, stderr)
+  const { rows, ratios } = JSON.parse(stdout) as Record<'rows' | 'ratios', Record<string, unknown>[]>
+  assert.deepEqual(
+    rows.map((row) => [row['case'], row['connections'], row['rounds'], row['identical']]),
+    [
+      ['read', 1, 1, true],
+      ['read', 4, 1, true],
+      ['write', 1, 1, true],
+      ['lag', 4, 1, true],
+    ],
+  )
+  const [read, , write, lag] = rows
+  const number = (row: Record<string, unknown>, column: string) => {
+    assert.equal(typeof row[column], 'number', column)
+    return Number(row[column])
+  }
+  for (const row of [read, write])
+    for (const column of ['directP50Ms', 'p50Ms', 'directPerSecond', 'perSecond'])
+      assert.ok(number(row, column) > 0, column)
+  const overhead = number(read, 'p50Ms') - number(read, 'directP50Ms')
+  assert.ok(Math.abs(number(read, 'overheadP50Ms') - overhead) < 0.01)
+  for (const column of ['leaderP50Ms', 'leaderNothingP50Ms', 'nothingP50Ms', 'waitP50Ms', 'waitMeanMs'])
+    number(write, column)
+  assert.equal(write['late'], 0)
+  assert.ok(number(lag, 'lagP99Ms') > 0 && number(lag, 'above5msPercent') >= 0)
+  // Commits that fall together are one batch; the window holds the warm-up too.
+  assert.ok(number(lag, 'commits') > 0 && number(lag, 'commits') <= 100)
+  assert.ok(number(lag, 'inWindow') > number(lag, 'commits') && number(lag, 'inWindow') <= 150)
+  assert.ok('read p50 proxy/direct connections 1' in Object(ratios))
+  assert.deepEqual(running(), [])
+})

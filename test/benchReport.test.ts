@@ -141,6 +141,44 @@ test('goals are judged by the ratios of the run, with what the figure is made of
   assert.deepEqual(goalsOf([]), [])
 })
 
+const HTTP = made('http', [
+  { system: 'walcast', case: 'read', connections: 16, p50Ms: 2, directP50Ms: 0.5, overheadP50Ms: 1.5 },
+  {
+    ...{ system: 'walcast', case: 'read', connections: 1, p50Ms: 0.4, directP50Ms: 0.2 },
+    ...{ overheadP50Ms: 0.2, overheadP50MsRange: [0.1, 0.3] },
+  },
+  { system: 'walcast', case: 'write', connections: 1, p50Ms: 2.5, nothingP50Ms: 1, waitP50Ms: 1.25 },
+  { system: 'walcast', case: 'lag', connections: 16, rate: 1000, lagP99Ms: 50 },
+  { system: 'walcast', case: 'lag', connections: 16, rate: 200, lagP99Ms: 4, perSecond: 12_345 },
+])
+
+test('goals of http are milliseconds, of one connection and of the standard rate', () => {
+  assert.deepEqual(goalsOf([HTTP]), [
+    {
+      goal: "a read through a replica's proxy at most 0.25 ms slower at p50",
+      result: '0.20 (0.10–0.30) ms',
+      isMet: true,
+      because: '0.40 ms through the proxy, 0.20 ms asked directly',
+    },
+    {
+      goal: "a forwarded write's wait for its own position at most 1 ms at p50",
+      result: '1.25 ms',
+      isMet: false,
+      because: '2.50 ms forwarded, 1.00 ms without a commit',
+    },
+    {
+      goal: 'p99 of lag under 5 ms at 200 commits a second under full reads',
+      result: '4.00 ms',
+      isMet: true,
+      because: 'beside 12,345 reads a second',
+    },
+  ])
+  const skipped = made('http', [{ system: 'walcast', rounds: 0, skipped: 'it wants autocannon' }])
+  assert.deepEqual(goalsOf([skipped]), [])
+  assert.match(readmeBlock([LAG, HTTP], 'picture.svg'), /\| 0\.20 \(0\.10–0\.30\) ms \| yes \|/)
+  assert.match(reportHtml({ results: [HTTP, skipped], unreadable: [] }, new Map()), /id="http"/)
+})
+
 test('lines by rate have a place for every rate; skipped systems have no line', () => {
   const { rates, series } = lagByRate(LAG)
   assert.deepEqual(rates, [10, 200])

@@ -47,6 +47,12 @@ test('options have the standard of their suite', () => {
   assert.equal(throughput.json, true)
 })
 
+test('http asks on one connection and on some', () => {
+  const options = parseOptions(['http'])
+  assert.ok(options !== 'help')
+  assert.deepEqual([options.connections, options.ratesPerSecond, options.rounds], [[1, 16], [200], 3])
+})
+
 test('peers are measured at the rates that were asked for', () => {
   const ratesOf = (...args: string[]) => {
     const options = parseOptions(['lag', '--peers', 'redis', ...args])
@@ -95,6 +101,11 @@ test('bad options are refused', () => {
     ['lag', '--rates', '1e9'],
     ['apply', '--transactions', '0'],
     ['idle', '--pin', 'leader=0'],
+    ['lag', '--connections', '1'],
+    ['http', '--connections', '0'],
+    ['http', '--connections', ','],
+    ['http', '--rates', 'full'],
+    ['http', '--peers', 'redis'],
   ])
     assert.throws(() => parseOptions(args), UsageError, args.join(' '))
 })

@@ -1,6 +1,6 @@
 /** What walcast is meant to reach, what the results say, and what stands in the way of more. */
 import type { KeptResult, KeptRow } from '../result.ts'
-import { milliseconds, share, withRange } from './figures.ts'
+import { figure, milliseconds, share, withRange } from './figures.ts'
 import { type Measured, measured } from './summary.ts'
 
 export interface Goal {
@@ -14,11 +14,16 @@ export interface Goal {
 
 const RATE = 200
 
-/** Those goals that the results can answer. Each is about ratios within one run. */
+/** Those goals that the results can answer. Each is about what was measured side by side in one run. */
 export function goalsOf(results: readonly KeptResult[]): Goal[] {
   const lag = results.find(({ suite }) => suite === 'lag')
   const throughput = results.find(({ suite }) => suite === 'throughput')
-  return [...(lag ? lagGoals(lag) : []), ...(throughput ? writerGoals(throughput) : [])]
+  const http = results.find(({ suite }) => suite === 'http')
+  return [
+    ...(lag ? lagGoals(lag) : []),
+    ...(throughput ? writerGoals(throughput) : []),
+    ...(http ? httpGoals(http) : []),
+  ]
 }
 
 function lagGoals(lag: KeptResult): Goal[] {
@@ -82,6 +87,58 @@ function pausesOf(row: KeptRow): string {
   return [mean, stops].filter(Boolean).join('; ')
 }
 
+function httpGoals(http: KeptResult): Goal[] {
+  const rowOf = (kind: string, isRow = (_row: KeptRow) => true) =>
+    http.rows.find((row) => row.system === 'walcast' && row['case'] === kind && isRow(row))
+  const read = rowOf('read', (row) => row['connections'] === 1)
+  const write = rowOf('write')
+  const lag = rowOf('lag', (row) => row['rate'] === RATE)
+  const within = (goal: string, row: KeptRow | undefined, column: string, boundMs: number, because: string) =>
+    goalOf(goal, row && measured(row, column), (ms) => ms <= boundMs, because, ' ms', milliseconds)
+  return [
+    ...within(
+      "a read through a replica's proxy at most 0.25 ms slower at p50",
+      read,
+      'overheadP50Ms',
+      0.25,
+      partsOf(read, { p50Ms: 'through the proxy', directP50Ms: 'asked directly' }),
+    ),
+    ...within(
+      "a forwarded write's wait for its own position at most 1 ms at p50",
+      write,
+      'waitP50Ms',
+      1,
+      partsOf(write, {
+        p50Ms: 'forwarded',
+        nothingP50Ms: 'without a commit',
+        leaderP50Ms: "at the leader's proxy",
+        leaderNothingP50Ms: 'there without a commit',
+      }),
+    ),
+    ...within(
+      `p99 of lag under 5 ms at ${RATE} commits a second under full reads`,
+      lag,
+      'lagP99Ms',
+      5,
+      readsOf(lag),
+    ),
+  ]
+}
+
+/** Columns with what they are, such as `0.39 ms through the proxy`. */
+function partsOf(row: KeptRow | undefined, names: Readonly<Record<string, string>>): string {
+  const parts = Object.entries(names).flatMap(([column, name]) => {
+    const found = row && measured(row, column)
+    return found ? `${milliseconds(found.value)} ms ${name}` : []
+  })
+  return parts.join(', ')
+}
+
+function readsOf(row: KeptRow | undefined): string {
+  const reads = row && measured(row, 'perSecond')
+  return reads ? `beside ${figure(Math.round(reads.value))} reads a second` : ''
+}
+
 function ratioOf({ ratios }: KeptResult, name: string): Measured | undefined {
   return measured({ system: 'ratio', ...ratios }, name)
 }
@@ -92,7 +149,8 @@ function goalOf(
   isMet: (value: number) => boolean,
   because: string,
   beside = '',
+  format = share,
 ): Goal[] {
   if (!ratio) return []
-  return [{ goal, result: withRange(ratio, share) + beside, isMet: isMet(ratio.value), because }]
+  return [{ goal, result: withRange(ratio, format) + beside, isMet: isMet(ratio.value), because }]
 }

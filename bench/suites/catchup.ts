@@ -69,7 +69,7 @@ async function measure(context: Context): Promise<Round> {
   await walcast.prepare(setup, 'pages', context.options.databaseMb)
   const loopbackMbPerSecond = await measureLoopback(context)
   const cpSeconds = await timeCp(context, setup)
-  const running = await startWalcast(setup, ['--history', HISTORY])
+  const running = await startWalcast(setup, { leaderArgs: ['--history', HISTORY] })
   const first = await measureCatchUp(running, context.options.databaseMb, () => running.addReplica())
   const parts = {
     'first copy': first,

@@ -137,7 +137,7 @@ async function measure(context: Context, each: Case, placement: LinkPlacement): 
     each.pages === 1 ? 'rows' : 'pages',
     each.pages === 1 ? 0 : megabytesFor(each.pages),
   )
-  const running = await startWalcast(setup, [], placement.placeOf)
+  const running = await startWalcast(setup, { placement: placement.placeOf })
   const warmupPerSecond = affordable(context.options.warmupPerSecond, each.pages)
   const warmupCount = Math.ceil(warmupPerSecond * warmupSeconds)
   const count = Math.ceil(each.rate * seconds)

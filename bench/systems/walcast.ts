@@ -23,13 +23,16 @@ export const walcast: System = {
   start: startWalcast,
 }
 
-/** `leaderArgs`: further arguments of `walcast leader`. */
-export async function startWalcast(
-  setup: Setup,
-  leaderArgs: readonly string[] = [],
-  placement: Placement = onLoopback,
-): Promise<RunningWalcast> {
-  const running = new RunningWalcast(setup, leaderArgs, placement)
+export interface WalcastOptions {
+  /** Further arguments of `walcast leader`. */
+  readonly leaderArgs?: readonly string[]
+  /** ... and of `walcast replica`, the same for every one. */
+  readonly replicaArgs?: readonly string[]
+  readonly placement?: Placement
+}
+
+export async function startWalcast(setup: Setup, options: WalcastOptions = {}): Promise<RunningWalcast> {
+  const running = new RunningWalcast(setup, options)
   await running.startLeader()
   for (let i = 1; i <= setup.replicas; i++) await running.addReplica()
   return running
@@ -50,15 +53,17 @@ interface Status {
 export class RunningWalcast implements RunningSystem {
   readonly #setup: Setup
   readonly #leaderArgs: readonly string[]
+  readonly #replicaArgs: readonly string[]
   readonly #nodes: WalcastNode[] = []
   readonly #placement: Placement
   #leaderPlace: NodePlace | undefined
   /** Where the leader stood when it started: commits are counted from there. */
   #start: Status = { txid: 0, checksum: '', epoch: 0 }
 
-  constructor(setup: Setup, leaderArgs: readonly string[], placement: Placement) {
+  constructor(setup: Setup, { leaderArgs = [], replicaArgs = [], placement = onLoopback }: WalcastOptions) {
     this.#setup = setup
     this.#leaderArgs = leaderArgs
+    this.#replicaArgs = replicaArgs
     this.#placement = placement
   }
 
@@ -111,7 +116,7 @@ export class RunningWalcast implements RunningSystem {
   async #startReplica(number: number): Promise<void> {
     const name = `replica${number}`
     const place = await this.#placement(name, this.#leaderPlace)
-    const args = ['replica', '--leader', place.leader]
+    const args = ['replica', '--leader', place.leader, ...this.#replicaArgs]
     const db = replicaPath(this.#setup, number)
     await this.#whenReady(this.#startNode(name, db, place, args))
   }
@@ -138,6 +143,8 @@ export class RunningWalcast implements RunningSystem {
       const metrics = parseMetrics(await get(node, '/metrics', 'text'))
       const names = metrics.map((each) => each.name).filter((name) => /^walcast_(?!.*_bucket$)/.test(name))
       for (const name of new Set(names)) figures[`${node.name}.${name}`] = sumOf(metrics, name)
+      for (const { name, labels, value } of metrics)
+        if (/^walcast_.*_bucket$/.test(name)) figures[`${node.name}.${name}${labels}`] = value
       if (node.name === 'leader') continue
       const lag = await get(node, '/_walcast/lag', 'json')
       for (const [key, value] of Object.entries(flatten(lag))) figures[`${node.name}.lag.${key}`] = value

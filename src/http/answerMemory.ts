@@ -11,6 +11,8 @@ export interface AnswerMemoryOptions {
   readonly maxAnswers: number
   readonly maxBytes: number
   readonly keepMs: number
+  /** How wrong another node's idea of this node's clock may be. */
+  readonly clockMarginMs: number
 }
 
 export interface StoredAnswer {
@@ -66,7 +68,7 @@ export class AnswerMemory {
   find(key: string, firstSentMs: number | undefined): Execution | undefined {
     this.#forgetOld()
     const entry = this.#entries.get(key)
-    if (!entry && firstSentMs !== undefined && firstSentMs <= this.#forgottenMs)
+    if (!entry && firstSentMs !== undefined && firstSentMs <= this.#forgottenMs + this.#options.clockMarginMs)
       throw new WalcastError('OUTCOME_UNKNOWN', {
         detail: 'what the leader answered then is no longer known to it',
       })

@@ -14,7 +14,9 @@ export function isSending(request: IncomingMessage): boolean {
 export class Client {
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  readonly #gone = new AbortController()
+  /** Made when it is asked for: most requests never are. */
+  #gone: AbortController | undefined
+  #isGone = false
   #exchange: Exchange | undefined
 
   constructor(request: IncomingMessage, response: ServerResponse) {
@@ -42,11 +44,13 @@ export class Client {
 
   /** Aborted when the client went away before its answer was whole. */
   get gone(): AbortSignal {
+    this.#gone ??= new AbortController()
+    if (this.#isGone) this.#gone.abort()
     return this.#gone.signal
   }
 
   get isGone(): boolean {
-    return this.#gone.signal.aborted
+    return this.#isGone
   }
 
   /** What is under way for this client, to be given up when it goes away. */
@@ -57,7 +61,8 @@ export class Client {
 
   #onClose(): void {
     if (this.response.writableFinished) return
-    this.#gone.abort()
+    this.#isGone = true
+    this.#gone?.abort()
     this.#exchange?.abort(new Error('the client went away'))
   }
 }

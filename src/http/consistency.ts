@@ -10,6 +10,7 @@ import type { Waits } from './waits.ts'
 export interface Wanted {
   /** Not reached yet when it was asked. */
   readonly positions: readonly Position[]
+  /** Also when the data was fresh enough then: it may grow old while a position is waited for. */
   readonly maxStalenessMs: number | undefined
 }
 
@@ -34,7 +35,7 @@ export class Consistency {
     const maxStalenessMs = stalenessOf(request)
     const isFresh = maxStalenessMs === undefined || this.#view.staleMs() <= maxStalenessMs
     if (positions.length === 0 && isFresh && this.#view.canRead()) return undefined
-    return { positions, maxStalenessMs: isFresh ? undefined : maxStalenessMs }
+    return { positions, maxStalenessMs }
   }
 
   /** Waits for it. Gives what is still lacking after `timeoutMs`, for people and headers; undefined when nothing is. */
@@ -85,21 +86,27 @@ export class Consistency {
       const leftMs = endMs - performance.now()
       if (leftMs <= 0) return false
       this.#view.freshen()
-      if (!(await this.#holds(check, Math.min(leftMs, FRESHEN_MS)))) continue
+      if ((await this.#outcome(check, Math.min(leftMs, FRESHEN_MS))) === 'refused') return false
     }
     return true
   }
 
-  #canRead(timeoutMs: number): Promise<boolean> {
-    return this.#holds(() => (this.#view.canRead() ? 'reached' : 'ahead'), Math.max(0, timeoutMs))
+  async #canRead(timeoutMs: number): Promise<boolean> {
+    const check = () => (this.#view.canRead() ? 'reached' : 'ahead')
+    return (await this.#outcome(check, Math.max(0, timeoutMs))) === 'reached'
   }
 
-  async #holds(check: () => 'reached' | 'ahead', timeoutMs: number): Promise<boolean> {
+  /** `refused`: too many wait already, and nobody waited. */
+  async #outcome(
+    check: () => 'reached' | 'ahead',
+    timeoutMs: number,
+  ): Promise<'reached' | 'late' | 'refused'> {
     try {
       await this.#waits.untilTrue(check, 'a fresh copy', timeoutMs)
-      return true
+      return 'reached'
     } catch (error) {
-      if (keyOf(error) === 'WAIT_TIMEOUT' || keyOf(error) === 'TOO_MANY_WAITS') return false
+      if (keyOf(error) === 'WAIT_TIMEOUT') return 'late'
+      if (keyOf(error) === 'TOO_MANY_WAITS') return 'refused'
       throw error
     }
   }

@@ -39,6 +39,7 @@ export class Events {
   /** Sends what is now, and then each change, until the client closes. Throws TOO_MANY_EVENT_STREAMS. */
   add(response: ServerResponse): void {
     const { maxListeners, keepAliveMs } = this.#options
+    if (response.destroyed) return
     if (this.#listeners.size >= maxListeners)
       throw new WalcastError('TOO_MANY_EVENT_STREAMS', { limit: maxListeners })
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
@@ -85,12 +86,13 @@ export class Events {
   }
 
   #send({ response }: Listener, event: string, data: string): void {
+    if (response.writableEnded) return
     if (response.writableLength > MAX_UNREAD_BYTES) return void response.destroy()
     response.write(`event: ${event}\ndata: ${data}\n\n`)
   }
 
   #keepAlive(): void {
-    for (const { response } of this.#listeners) response.write(':\n\n')
+    for (const { response } of this.#listeners) if (!response.writableEnded) response.write(':\n\n')
   }
 
   #remove(listener: Listener): void {

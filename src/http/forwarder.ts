@@ -108,7 +108,8 @@ export class Forwarder {
   /** Undefined when the client went away. */
   async #answerOf(client: Client, body: ReplayableBody | undefined): Promise<Answer | undefined> {
     const endMs = performance.now() + this.#options.holdMs
-    const hasKey = headerOf(client.request, 'idempotency-key') !== undefined
+    // As the leader sees it: what it does not remember would be executed twice.
+    const hasKey = !isRead(client.method) && !!headerOf(client.request, 'idempotency-key')
     let firstSentMs: number | undefined
     for (let refusals = 0; ; ) {
       await this.#hold(client, endMs)

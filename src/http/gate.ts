@@ -14,7 +14,7 @@ export interface GateOptions {
 export class Gate {
   readonly #options: GateOptions
   readonly #probe: () => Promise<boolean>
-  readonly #waiters = new Set<() => void>()
+  readonly #waiters = new Set<(isOpen: boolean) => void>()
   #isOpen = true
   #reason = ''
   #probing = false
@@ -42,7 +42,7 @@ export class Gate {
 
   open(): void {
     this.#isOpen = true
-    for (const wake of this.#waiters) wake()
+    for (const wake of this.#waiters) wake(true)
   }
 
   close(reason: string): void {
@@ -54,28 +54,28 @@ export class Gate {
   /** Lets everybody go: the node stops. */
   stop(): void {
     this.#stopped = true
-    for (const wake of this.#waiters) wake()
+    for (const wake of this.#waiters) wake(false)
   }
 
-  /** Resolves with whether it is open, at the latest after `timeoutMs` or when `signal` is aborted. Throws TOO_MANY_HELD. */
+  /** Resolves with whether it is or was opened, at the latest after `timeoutMs` or when `signal` is aborted. Throws TOO_MANY_HELD. */
   async wait(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
     if (this.#isOpen) return true
     if (this.#waiters.size >= this.#options.maxHeld)
       throw new WalcastError('TOO_MANY_HELD', { limit: this.#options.maxHeld })
     if (timeoutMs <= 0 || signal.aborted || this.#stopped) return false
-    let timer: NodeJS.Timeout | undefined
-    let wake: () => void = () => {}
-    await new Promise<void>((resolve) => {
-      wake = resolve
+    return new Promise<boolean>((resolve) => {
+      const giveUp = () => wake(false)
+      const timer = setTimeout(giveUp, timeoutMs)
+      const wake = (isOpen: boolean) => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', giveUp)
+        this.#waiters.delete(wake)
+        resolve(isOpen)
+      }
       this.#waiters.add(wake)
-      timer = setTimeout(wake, timeoutMs)
-      signal.addEventListener('abort', wake, { once: true })
+      signal.addEventListener('abort', giveUp, { once: true })
       void this.#probeUntilOpen()
     })
-    clearTimeout(timer)
-    signal.removeEventListener('abort', wake)
-    this.#waiters.delete(wake)
-    return this.#isOpen
   }
 
   async #probeUntilOpen(): Promise<void> {

@@ -18,8 +18,8 @@ export const FIRST_SENT_HEADER = 'walcast-first-sent'
 /** On a request to the application: the node that passed it on, so that none comes round. */
 export const VIA_HEADER = 'walcast-via'
 
-/** What a client may say to walcast. Everything else that begins with `walcast-` is between nodes. */
-const FROM_CLIENTS: ReadonlySet<string> = new Set([POSITION_HEADER, MAX_STALENESS_HEADER])
+/** What a client may say to walcast, and the nodes that a request has been through. Everything else that begins with `walcast-` is between nodes. */
+const FROM_CLIENTS: ReadonlySet<string> = new Set([POSITION_HEADER, MAX_STALENESS_HEADER, VIA_HEADER])
 
 /** Those of one hop (RFC 9110, section 7.6.1), and `expect`, which Node's server has answered already. */
 const ONE_HOP: ReadonlySet<string> = new Set([
@@ -103,11 +103,21 @@ function pass(request: IncomingMessage, isWanted: (name: string) => boolean): Fl
   return passed
 }
 
-/** Headers that a Connection header declares to be of one hop. Those that frame or address the message stay. */
+/** No Connection header takes these off: they frame or address the message, or tell whose it is and which. */
+const KEPT: readonly string[] = [
+  'host',
+  'content-length',
+  'content-type',
+  'cookie',
+  'authorization',
+  'idempotency-key',
+]
+
+/** Headers that a Connection header declares to be of one hop. */
 function namedBy(connection: string): ReadonlySet<string> | undefined {
   if (connection === '' || connection === 'keep-alive' || connection === 'close') return undefined
   const names = new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
-  for (const kept of ['host', 'content-length', 'content-type', 'cookie', 'authorization']) names.delete(kept)
+  for (const kept of KEPT) names.delete(kept)
   return names
 }
 

@@ -49,9 +49,14 @@ export class KeyedRequests {
     if (known) return this.#remembered(client, known)
     const execution = this.#memory.begin(key)
     const hash = createHash('sha256')
+    const seal = () => {
+      execution.bodyHash = hash.copy().digest('hex')
+    }
+    // An answer may come before the whole request was seen: its hash is not known then.
+    if (client.hasBody) client.request.once('end', seal)
+    else seal()
     try {
       const answer = await execute(hash)
-      execution.bodyHash = hash.digest('hex')
       if (isEndless(answer)) {
         this.#memory.end(key, { lost: 'its answer is a stream' })
         return answer

@@ -32,12 +32,13 @@ export class PositionCookie {
     return `${this.#name}=${cluster}.${formatPosition(position)}; Path=/; HttpOnly; SameSite=Lax`
   }
 
-  /** A Cookie header without our cookie: what identifies the client. */
+  /** A Cookie header without our cookie: what identifies the client. The same wherever ours stood. */
   without(header: string): string {
     return header
       .split(';')
+      .map((part) => part.trim())
       .filter((part) => part.split('=', 1)[0].trim() !== this.#name)
-      .join(';')
+      .join('; ')
   }
 }
 

@@ -121,18 +121,12 @@ export function relay(
   if (setCookie !== undefined) headers['set-cookie'] = [...listOf(headers['set-cookie']), setCookie]
   if (isSending(response.req)) headers['connection'] = 'close'
   if ((answer.header('content-type') ?? '').startsWith('text/event-stream')) eventStreams.add(response)
-  response.writeHead(answer.status, answer.statusText, headers)
+  response.writeHead(answer.status, sendable(answer.statusText), headers)
   response.on('drain', () => answer.resume())
-  response.on('close', () => answer.abort(new Error('the client went away')))
-  answer.pipeTo({
-    write: (chunk) => response.write(chunk),
-    end(trailers) {
-      if (Object.keys(trailers).length > 0) response.addTrailers(trailersOf(trailers))
-      response.end()
-    },
-    // Cut off as it was here: an answer that ended early must not look whole.
-    fail: () => response.destroy(),
+  response.on('close', () => {
+    if (!response.writableFinished) answer.abort(new Error('the client went away'))
   })
+  answer.pipeTo(new ResponseSink(answer, response))
   // A stream's first bytes may be long in coming; its head is not to wait for them.
   if (!answer.hasLength)
     setImmediate(() => {
@@ -140,10 +134,54 @@ export function relay(
     })
 }
 
+/** Bytes of an answer up to which head and body go out in one piece. */
+const ONE_PIECE_BYTES = 16 * 1024
+
+class ResponseSink implements AnswerSink {
+  readonly #response: ServerResponse
+  readonly #wholeBytes: number
+  /** The whole of a short answer, until its end comes: right behind it, but for an application that breaks off there. */
+  #whole: Buffer | undefined
+
+  constructor(answer: Answer, response: ServerResponse) {
+    this.#response = response
+    this.#wholeBytes = Number(answer.headers['content-length'] ?? 0)
+  }
+
+  write(chunk: Buffer): boolean {
+    if (chunk.length === this.#wholeBytes && chunk.length <= ONE_PIECE_BYTES) {
+      this.#whole = chunk
+      return true
+    }
+    return this.#response.write(chunk)
+  }
+
+  end(trailers: IncomingHttpHeaders): void {
+    for (const _name in trailers) {
+      this.#response.addTrailers(trailersOf(trailers))
+      break
+    }
+    // As latin1 text it is put behind the head in one write; bytes would be a second one.
+    if (this.#whole) this.#response.end(this.#whole.toString('latin1'), 'latin1')
+    else this.#response.end()
+  }
+
+  /** Cut off as it was here: an answer that ended early must not look whole. */
+  fail(): void {
+    this.#response.destroy()
+  }
+}
+
+/** The reason that came with a status, where it can be sent on. */
+export function sendable(statusText: string): string {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(statusText) ? statusText : ''
+}
+
 function listOf(value: HeaderValue | undefined): string[] {
   return value === undefined ? [] : Array.isArray(value) ? value : [value]
 }
 
 function trailersOf(trailers: IncomingHttpHeaders): Record<string, string> {
-  return Object.fromEntries(Object.entries(trailers).map(([name, value]) => [name, String(value)]))
+  const passed = Object.entries(trailers).filter(([name]) => !name.startsWith('walcast-'))
+  return Object.fromEntries(passed.map(([name, value]) => [name, String(value)]))
 }

@@ -4,6 +4,9 @@
  */
 import { Readable } from 'node:stream'
 
+/** What keeping a chunk takes beside its bytes: a body may come byte by byte. */
+const CHUNK_COST_BYTES = 128
+
 /** Memory for kept bodies, of all requests of a node together. */
 export class BodyBudget {
   readonly limitBytes: number
@@ -36,6 +39,8 @@ export class ReplayableBody {
   readonly #onChunk: (chunk: Buffer) => void
   #kept: Buffer[] = []
   #keptBytes = 0
+  /** What of the budget is taken. */
+  #costBytes = 0
   #replayable = true
   #listening = false
   #ended = false
@@ -67,10 +72,12 @@ export class ReplayableBody {
     if (!this.#replayable) throw new Error('the body has passed')
     this.#reader?.destroy()
     let next = 0
+    // The list as it is now: a stream that began goes on to its end when what was kept is released meanwhile.
+    const kept = this.#kept
     this.#live = undefined
     const reader: Readable = new Readable({
       read: () => {
-        if (this.#live !== reader && next < this.#kept.length) reader.push(this.#kept[next++])
+        if (this.#live !== reader && next < kept.length) reader.push(kept[next++])
         else if (this.#failure) reader.destroy(this.#failure)
         else if (this.#ended) reader.push(null)
         else this.#pull(reader)
@@ -89,7 +96,8 @@ export class ReplayableBody {
   release(): void {
     this.#replayable = false
     this.#kept = []
-    this.#budget.release(this.#keptBytes)
+    this.#budget.release(this.#costBytes)
+    this.#costBytes = 0
     this.#keptBytes = 0
   }
 
@@ -108,6 +116,11 @@ export class ReplayableBody {
 
   #listen(): void {
     this.#listening = true
+    if (this.#source.destroyed) {
+      // Its events are over.
+      this.#failure = this.#source.errored ?? new Error('the body ended too early')
+      return void this.#reader?.destroy(this.#failure)
+    }
     this.#source.on('data', (chunk: Buffer) => this.#onData(chunk))
     this.#source.on('end', () => {
       this.#ended = true
@@ -130,9 +143,10 @@ export class ReplayableBody {
 
   #keep(chunk: Buffer): void {
     if (!this.#replayable) return
-    if (this.#keptBytes + chunk.length > this.#maxBytes || !this.#budget.take(chunk.length))
-      return this.release()
+    const cost = chunk.length + CHUNK_COST_BYTES
+    if (this.#keptBytes + chunk.length > this.#maxBytes || !this.#budget.take(cost)) return this.release()
     this.#kept.push(chunk)
     this.#keptBytes += chunk.length
+    this.#costBytes += cost
   }
 }

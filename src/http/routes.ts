@@ -10,6 +10,8 @@ const HEALTH: ReadonlySet<string> = new Set(['/livez', '/readyz'])
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 /** A path that decoding or resolving could change. */
 const NOT_PLAIN = /%|\/\.|\/\/|\\/
+/** Decoded even where the bytes are no text: a server may do so. */
+const ENCODED = /(?:%[0-9a-f]{2})+/gi
 
 /** Whether a method only reads, by its definition in RFC 9110, section 9.2.1 (TRACE is left out: it shows what was forwarded). */
 export function isRead(method: string): boolean {
@@ -20,12 +22,7 @@ export function isRead(method: string): boolean {
 export function comparablePath(target: string): string {
   const path = target.split(/[?#]/, 1)[0]
   if (!NOT_PLAIN.test(path)) return path
-  let decoded: string
-  try {
-    decoded = decodeURIComponent(path)
-  } catch {
-    decoded = path
-  }
+  const decoded = path.replace(ENCODED, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString())
   const segments: string[] = []
   for (const segment of decoded.split(/[/\\]+/)) {
     if (segment === '..') segments.pop()

@@ -4,7 +4,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import { type Dispatcher, errors, Pool } from 'undici'
+import { Client, type Dispatcher, errors, Pool } from 'undici'
 import { messageOf, systemCode } from '../errors.ts'
 import type { FlatHeaders } from './headers.ts'
 import { Answer } from './relayedAnswer.ts'
@@ -50,6 +50,17 @@ export class SendError extends Error {
   }
 }
 
+/** One connection of a pool. */
+class Lane extends Client {
+  /**
+   * False promises that `drain` will come. For a request that was refused at once, with nothing else under way, it would
+   * not: the pool would wait for it for ever, and each such request would take a connection away from all others.
+   */
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    return super.dispatch(options, handler) || this.stats.size === 0
+  }
+}
+
 export class Upstream {
   readonly #pool: Pool
 
@@ -62,6 +73,7 @@ export class Upstream {
       bodyTimeout: 0,
       keepAliveTimeout: options.idleMs,
       maxHeaderSize: 64 * 1024,
+      factory: (origin, laneOptions) => new Lane(origin, laneOptions),
     })
   }
 

@@ -75,8 +75,8 @@ function parseOrigin(flag: string, text: string): string {
 
 /** The beginning of a path, of whole segments. */
 function parsePrefix(flag: string, text: string): string {
-  if (!/^\/[^\s?#%\\]*$/.test(text) || /\/\.{0,2}\//.test(`${text}/`.slice(1)))
-    throw usage(flag, text, 'paths such as /admin,/upload')
+  const isPlain = text === '/' || !/\/\.{0,2}\//.test(`${text}/`)
+  if (!/^\/[^\s?#%\\]*$/.test(text) || !isPlain) throw usage(flag, text, 'paths such as /admin,/upload')
   return text
 }
 

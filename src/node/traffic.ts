@@ -39,6 +39,7 @@ export interface TrafficParts {
 
 /** Of the time that a stop may take, for requests under way; the rest is for the engine. */
 const DRAIN_SHARE = 0.7
+const CLOCK_MARGIN_MS = 2000
 const PROBE_MS = 100
 const PROBE_TIMEOUT_MS = 1000
 
@@ -67,7 +68,7 @@ export class Traffic implements NodeTraffic {
     this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster)
     this.consistency = new Consistency(this.cookie, view, waits)
     const { maxAnswers, answersBytes: maxBytes, answersMs: keepMs } = options
-    this.answers = new AnswerMemory({ maxAnswers, maxBytes, keepMs }, clock)
+    this.answers = new AnswerMemory({ maxAnswers, maxBytes, keepMs, clockMarginMs: CLOCK_MARGIN_MS }, clock)
     this.#gate = new Gate({ maxHeld: options.maxHeld, probeMs: PROBE_MS }, () => this.#probe())
     this.leaderSide = new LeaderSide({
       application: () => this.#application,

@@ -1,0 +1,147 @@
+/** A request that was forwarded and broke off is sent again only when the leader knows it again. */
+import assert from 'node:assert/strict'
+import { createServer, request } from 'node:http'
+import { type AddressInfo, createServer as createRawServer } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { asWalcastError } from '../src/errors.ts'
+import { sendError } from '../src/http/answer.ts'
+import { Bodies } from '../src/http/bodies.ts'
+import { Client } from '../src/http/client.ts'
+import { Forwarder } from '../src/http/forwarder.ts'
+import { Gate } from '../src/http/gate.ts'
+import { PositionCookie } from '../src/http/positionCookie.ts'
+import { Waits } from '../src/http/waits.ts'
+import { within } from './support/until.ts'
+
+/** A replica's proxy before a leader that gives each connection `answers[i]` after the request: '' cuts it. */
+async function setUp(context: TestContext, answers: readonly string[]) {
+  const seen: string[] = []
+  const leader = createRawServer((socket) => {
+    let text = ''
+    let isTaken = false
+    socket.on('error', () => {})
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1')
+      if (
+        isTaken ||
+        !/\r\n\r\n(.*abc|$)/s.test(text) ||
+        (text.includes('content-length: 3') && !text.endsWith('abc'))
+      )
+        return
+      isTaken = true
+      const answer = answers[seen.push(text) - 1] ?? ''
+      if (answer === '') socket.resetAndDestroy()
+      else socket.end(answer)
+    })
+  })
+  await new Promise<void>((resolve) => leader.listen(0, '127.0.0.1', resolve))
+  const gate = new Gate({ maxHeld: 10, probeMs: 5 }, async () => true)
+  const forwarder = new Forwarder(
+    {
+      leader: `127.0.0.1:${(leader.address() as AddressInfo).port}`,
+      holdMs: 2000,
+      writeWaitMs: 50,
+      maxConnections: 10,
+      answerTimeoutMs: 5000,
+    },
+    {
+      gate,
+      waits: new Waits(10, () => 'reached'),
+      cookie: new PositionCookie('p', () => 'c'),
+      leaderNowMs: () => 1_000_000.5,
+      sign: () => 'token',
+      onForwarded() {},
+      onHeld() {},
+      onUnknown() {},
+      onApplied() {},
+    },
+  )
+  const bodies = new Bodies(1000, 10_000)
+  const front = createServer(async (incoming, response) => {
+    const client = new Client(incoming, response)
+    await forwarder
+      .forward(client, bodies.of(client), true)
+      .catch((error) => sendError(response, asWalcastError(error)))
+  })
+  await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))
+  context.after(async () => {
+    front.closeAllConnections()
+    front.close()
+    leader.close()
+    await forwarder.close()
+  })
+  const send = (method: string, headers: Record<string, string>, body = 'abc') =>
+    within(
+      'an answer',
+      new Promise<{ status: number; text: string }>((resolve, reject) => {
+        const { port } = front.address() as AddressInfo
+        const outgoing = request({ port, host: '127.0.0.1', method, agent: false, headers }, (answer) => {
+          let text = ''
+          answer.on('data', (chunk) => {
+            text += chunk
+          })
+          answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }))
+          answer.on('error', reject)
+        })
+        outgoing.on('error', reject)
+        outgoing.end(method === 'GET' ? undefined : body)
+      }),
+    )
+  return { seen, send, bodies }
+}
+
+const OK = 'HTTP/1.1 200 OK\r\nwalcast-position: 1-2\r\ncontent-length: 2\r\n\r\nok'
+const REFUSED = 'HTTP/1.1 421 No\r\nwalcast-not-executed: NOT_LEADER\r\ncontent-length: 0\r\n\r\n'
+
+test('without a key it is sent once', async (context) => {
+  const { seen, send } = await setUp(context, ['', OK])
+  assert.equal((await send('POST', {})).status, 502)
+  assert.equal(seen.length, 1)
+})
+
+test('with a key it is sent again, with the time at which it was sent first', async (context) => {
+  const { seen, send, bodies } = await setUp(context, ['', '', OK])
+  assert.deepEqual(await send('POST', { 'idempotency-key': 'k' }), { status: 200, text: 'ok' })
+  assert.equal(seen.length, 3)
+  for (const text of seen) assert.match(text, /idempotency-key: k\r\n/)
+  assert.deepEqual(
+    seen.map((text) => /walcast-first-sent: (\d+)/.exec(text)?.[1]),
+    [undefined, '1000000', '1000000'],
+  )
+  assert.ok(seen.every((text) => /abc/.test(text)))
+  assert.equal(bodies.keptBytes, 0)
+})
+
+test('a key that the leader does not take for one makes nothing repeatable', async (context) => {
+  for (const [method, headers] of [
+    ['POST', { 'idempotency-key': '' }],
+    // The leader keeps no answers of methods that only read.
+    ['GET', { 'idempotency-key': 'k' }],
+  ] as const) {
+    const { seen, send } = await setUp(context, ['', OK])
+    assert.equal((await send(method, { ...headers })).status, 502, method)
+    assert.equal(seen.length, 1, `${method} would have been executed twice`)
+  }
+})
+
+test('a key that the client declares to be of one hop reaches the leader all the same', async (context) => {
+  const { seen, send } = await setUp(context, ['', OK])
+  await send('POST', { 'idempotency-key': 'k', connection: 'close, idempotency-key' })
+  assert.equal(seen.length, 2)
+  for (const text of seen) assert.match(text, /idempotency-key: k\r\n/)
+})
+
+test('what the leader says it did not execute is sent again, with the same body', async (context) => {
+  const { seen, send } = await setUp(context, [REFUSED, OK])
+  assert.equal((await send('POST', {})).status, 200)
+  assert.deepEqual(
+    seen.map((text) => /abc/.test(text)),
+    [true, true],
+  )
+})
+
+test('a body too large to be kept is not sent again in part', async (context) => {
+  const { seen, send } = await setUp(context, [REFUSED, OK])
+  assert.equal((await send('POST', {}, `${'x'.repeat(5000)}abc`)).status, 503)
+  assert.equal(seen.length, 1)
+})

@@ -1,0 +1,160 @@
+/** Headers on their way: nothing of one hop, of between nodes or of the secret's passes; everything else does. */
+import assert from 'node:assert/strict'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { fromClient, fromNode, ofAnswer } from '../src/http/headers.ts'
+
+const ONE_HOP = [
+  ...['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization'],
+  ...['te', 'transfer-encoding', 'upgrade', 'http2-settings', 'expect'],
+]
+const BETWEEN_NODES = [
+  ...['x-replica-auth', 'walcast-replay', 'walcast-not-executed', 'walcast-first-sent'],
+  ...['walcast-stale', 'walcast-anything'],
+]
+const MAY_ASK = ['walcast-position', 'walcast-max-staleness']
+/** Those that frame, address or identify a request: no Connection header takes them off. */
+const KEPT = ['host', 'content-length', 'content-type', 'cookie', 'authorization', 'idempotency-key']
+const PLAIN = ['accept', 'x-of-app', 'x-hop', 'if-match']
+
+/** As Node's server gives it: names as they came in rawHeaders, lower case and joined in headers. */
+function requestOf(pairs: readonly (readonly [string, string])[], address = '10.0.0.7'): IncomingMessage {
+  const socket = new Socket()
+  Object.defineProperty(socket, 'remoteAddress', { value: address })
+  const request = new IncomingMessage(socket)
+  request.rawHeaders = pairs.flat()
+  const headers: Record<string, string> = {}
+  for (const [name, value] of pairs) {
+    const lower = name.toLowerCase()
+    headers[lower] = lower in headers ? `${headers[lower]}, ${value}` : value
+  }
+  request.headers = headers
+  return request
+}
+
+function pairsOf(flat: readonly string[]): [string, string][] {
+  return flat.flatMap((name, i) =>
+    i % 2 === 0 ? [[name.toLowerCase(), flat[i + 1]] as [string, string]] : [],
+  )
+}
+
+const valuesOf = (flat: readonly string[], name: string) =>
+  pairsOf(flat)
+    .filter(([found]) => found === name)
+    .map(([, value]) => value)
+
+/** A name in any mixture of cases. */
+function inCases(names: readonly string[]) {
+  return fc
+    .tuple(fc.constantFrom(...names), fc.infiniteStream(fc.boolean()))
+    .map(([name, isUpper]) =>
+      [...name].map((letter) => (isUpper.next().value ? letter.toUpperCase() : letter)).join(''),
+    )
+}
+
+const sent = fc.array(
+  fc.tuple(
+    inCases([...ONE_HOP.slice(1), ...BETWEEN_NODES, ...MAY_ASK, ...KEPT, ...PLAIN]),
+    fc.constantFrom('a', 'b'),
+  ),
+  { maxLength: 12 },
+)
+const named = fc.array(inCases([...KEPT, ...PLAIN, 'keep-alive', 'close', 'x-replica-auth']), {
+  maxLength: 3,
+})
+
+for (const [who, pass] of [
+  ['a client', fromClient],
+  ['a node', fromNode],
+] as const)
+  test(`of a request of ${who} nothing of one hop and nothing between nodes passes, and the rest does`, () => {
+    fc.assert(
+      fc.property(sent, named, inCases(['connection']), (pairs, options, name) => {
+        const request = requestOf([...pairs, [name, options.join(', ')]])
+        const hop = new Set(options.map((option) => option.toLowerCase()))
+        const passed = pairsOf(pass(request))
+        for (const [found] of passed) {
+          assert.ok(!ONE_HOP.includes(found) && !BETWEEN_NODES.includes(found), found)
+          assert.ok(!hop.has(found) || KEPT.includes(found), `${found} is of one hop here`)
+        }
+        const wanted = pairs
+          .map(([found, value]) => [found.toLowerCase(), value])
+          .filter(([found]) => [...KEPT, ...PLAIN, ...MAY_ASK].includes(found))
+          .filter(([found]) => KEPT.includes(found) || !hop.has(found))
+        assert.deepEqual(
+          passed.filter(([found]) => !/^(x-)?forwarded/.test(found)),
+          wanted,
+        )
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+test('what a request is known by passes even when Connection names it', () => {
+  for (const name of KEPT) {
+    const request = requestOf([
+      ['Connection', `keep-alive, ${name}`],
+      [name, 'value'],
+    ])
+    assert.deepEqual(valuesOf(fromClient(request), name), ['value'])
+  }
+})
+
+test('of an answer nothing of one hop and nothing of ours passes', () => {
+  const names = fc.constantFrom(
+    ...ONE_HOP.slice(1),
+    ...BETWEEN_NODES.slice(1),
+    ...MAY_ASK,
+    ...PLAIN,
+    'set-cookie',
+  )
+  fc.assert(
+    fc.property(fc.array(names), named, (given, options) => {
+      const headers = Object.fromEntries(
+        given.map((name) => [name, name === 'set-cookie' ? ['a=1', 'b=2'] : 'x']),
+      )
+      const passed = ofAnswer({ ...headers, connection: options.join(',') })
+      const hop = new Set(options.map((option) => option.toLowerCase()))
+      const wanted = given.filter((name) => [...PLAIN, 'set-cookie'].includes(name) && !hop.has(name))
+      assert.deepEqual(Object.keys(passed).sort(), [...new Set(wanted)].sort())
+      if (passed['set-cookie']) assert.deepEqual(passed['set-cookie'], ['a=1', 'b=2'])
+    }),
+  )
+})
+
+test('the client is told to the application, after those who passed it on before', () => {
+  const first = fromClient(requestOf([['Host', 'shop.example:8080']], '::ffff:10.0.0.7'))
+  assert.deepEqual(valuesOf(first, 'x-forwarded-for'), ['10.0.0.7'])
+  assert.deepEqual(valuesOf(first, 'x-forwarded-proto'), ['http'])
+  assert.deepEqual(valuesOf(first, 'x-forwarded-host'), ['shop.example:8080'])
+  assert.deepEqual(valuesOf(first, 'forwarded'), ['for=10.0.0.7;host="shop.example:8080";proto=http'])
+  const later = fromClient(
+    requestOf(
+      [
+        ['host', 'inner'],
+        ['X-Forwarded-For', '1.2.3.4'],
+        ['X-Forwarded-Proto', 'https'],
+        ['X-Forwarded-Host', 'outer'],
+        ['Forwarded', 'for=1.2.3.4'],
+      ],
+      '2001:db8::1',
+    ),
+  )
+  assert.deepEqual(valuesOf(later, 'x-forwarded-for'), ['1.2.3.4, 2001:db8::1'])
+  assert.deepEqual(valuesOf(later, 'x-forwarded-proto'), ['https'])
+  assert.deepEqual(valuesOf(later, 'x-forwarded-host'), ['outer'])
+  assert.deepEqual(valuesOf(later, 'forwarded'), ['for=1.2.3.4, for="[2001:db8::1]";host=inner;proto=http'])
+  const passedOn = fromNode(requestOf([['X-Forwarded-For', '1.2.3.4']]))
+  assert.deepEqual(
+    valuesOf(passedOn, 'x-forwarded-for'),
+    ['1.2.3.4'],
+    'a node adds nothing to what a node made',
+  )
+})
+
+test('a host cannot break out of its quotes', () => {
+  const flat = fromClient(requestOf([['host', 'a";for=6.6.6.6;x="\\']]))
+  assert.deepEqual(valuesOf(flat, 'forwarded'), ['for=10.0.0.7;host="a\\";for=6.6.6.6;x=\\"\\\\";proto=http'])
+})

@@ -1,0 +1,92 @@
+/** Values of options: what is taken is what is used later, and nothing else is taken. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { comparablePath } from '../src/http/routes.ts'
+import type { OptionKind } from '../src/node/optionSpec.ts'
+import { parseValue } from '../src/node/optionValues.ts'
+
+const parse = (kind: OptionKind, text: string) => parseValue('flag', kind, text)
+
+function refuses(kind: OptionKind, texts: readonly string[]): void {
+  for (const text of texts) assert.throws(() => parse(kind, text), { key: 'USAGE' }, `${kind}: ${text}`)
+}
+
+test('a URL is one of a web server, without secrets', () => {
+  for (const url of ['http://127.0.0.1:3000', 'https://shop.example/base', 'http://[::1]:1/'])
+    assert.equal(parse('url', url), url)
+  refuses('url', [
+    '',
+    'shop',
+    '127.0.0.1:3000',
+    'ftp://x',
+    'http://',
+    'http://a:b@c',
+    'http://a?x',
+    'http://a#x',
+  ])
+})
+
+test('an origin has no path, and is written in one way', () => {
+  assert.equal(parse('origin', 'http://127.0.0.1:3000/'), 'http://127.0.0.1:3000')
+  assert.equal(parse('origin', 'HTTP://Shop.Example:80'), 'http://shop.example')
+  refuses('origin', ['http://a/b', 'http://a?x', 'unix:/x', 'a:1'])
+})
+
+test('prefixes are whole segments that a path is compared with as they are', () => {
+  assert.deepEqual(parse('prefixes', ''), [])
+  assert.deepEqual(parse('prefixes', '/admin, /upload,/a/b'), ['/admin', '/upload', '/a/b'])
+  assert.deepEqual(parse('prefixes', '/,/.well-known'), ['/', '/.well-known'])
+  refuses('prefixes', [
+    'admin',
+    '/a,b',
+    '/a//b',
+    '//a',
+    '/a/../b',
+    '/./a',
+    '/a/..',
+    '/a?x',
+    '/a#x',
+    '/%61',
+    '/a\\b',
+  ])
+  refuses('prefixes', ['/a b', ' ', '/upload/'])
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom('/', '.', 'a', '%', '\\', '?', 'é', '~') }), (rest) => {
+      const text = `/${rest}`
+      try {
+        assert.deepEqual(parse('prefixes', text), [text])
+      } catch (error) {
+        if (error instanceof assert.AssertionError) throw error
+        return
+      }
+      assert.equal(comparablePath(text), text, 'no path would ever be under it')
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+test('the name of a cookie is a token', () => {
+  for (const name of ['walcast_position', '__Host-p', 'a!#$%&*+.^`|~-'])
+    assert.equal(parse('cookie', name), name)
+  refuses('cookie', ['', 'a b', 'a=b', 'a;b', 'a,b', '"a"', 'é', 'x'.repeat(65)])
+})
+
+test('what is done with a stale read is one of three', () => {
+  for (const how of ['forward', 'serve', 'refuse']) assert.equal(parse('onStale', how), how)
+  refuses('onStale', ['', 'Forward', 'toString', 'forward '])
+})
+
+test('sizes and times have units', () => {
+  for (const [text, bytes] of [
+    ['0', 0],
+    ['1MiB', 1_048_576],
+    ['1.5KB', 1500],
+    ['2 gib', 2_147_483_648],
+  ] as const)
+    assert.equal(parse('bytes', text), bytes)
+  refuses('bytes', ['', '-1', '1XB', 'MiB', '1e3'])
+  assert.equal(parse('duration', '1.5s'), 1500)
+  assert.equal(parse('duration', '24h'), 86_400_000)
+  refuses('duration', ['', '5', '0ms', '25h', '1d', '-1s'])
+})
