@@ -37,21 +37,23 @@ export class KeyedRequests {
 
   /**
    * Executes or remembers. `execute` sends the request on, with every byte of its body given to the hash, and resolves
-   * at the head of the answer. Throws KEY_REUSED, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, and what `execute` throws.
+   * at the head of the answer. Only a node (`isForwarded`) says when it was sent first. Throws KEY_REUSED, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, and what `execute` throws.
    */
   async run(
     client: Client,
     key: string,
+    isForwarded: boolean,
     execute: (hash: Hash) => Promise<Answer>,
   ): Promise<StoredAnswer | Answer> {
-    const firstSentMs = Number(headerOf(client.request, FIRST_SENT_HEADER) ?? Number.NaN)
+    const given = isForwarded ? headerOf(client.request, FIRST_SENT_HEADER) : undefined
+    const firstSentMs = Number(given ?? Number.NaN)
     const known = this.#memory.find(key, Number.isFinite(firstSentMs) ? firstSentMs : undefined)
     if (known) return this.#remembered(client, known)
     const execution = this.#memory.begin(key)
     const hash = createHash('sha256')
     try {
       const answer = await execute(hash)
-      execution.bodyHash = hash.digest('hex')
+      if (isWhole(client)) execution.bodyHash = hash.copy().digest('hex')
       if (isEndless(answer)) {
         this.#memory.end(key, { lost: 'its answer is a stream' })
         return answer
@@ -107,6 +109,11 @@ export class KeyedRequests {
       })
     })
   }
+}
+
+/** Whether all of the body has passed: an application may answer before it has read it. */
+function isWhole({ hasBody, request }: Client): boolean {
+  return !hasBody || request.readableEnded
 }
 
 /** One that may never end, or is too large to keep: passed on as it comes. */

@@ -1,5 +1,5 @@
 /** The answer of another server: its head is here, its body waits until it is relayed or discarded. */
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import { type IncomingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { isSending } from './client.ts'
 import { type HeaderValue, ofAnswer } from './headers.ts'
@@ -113,13 +113,20 @@ export function relay(
   Object.assign(headers, added)
   if (setCookie !== undefined) headers['set-cookie'] = [...listOf(headers['set-cookie']), setCookie]
   if (isSending(response.req)) headers['connection'] = 'close'
-  response.writeHead(answer.status, answer.statusText, headers)
+  const takesTrailers = canTrail(answer, response)
+  if (!takesTrailers) delete headers['trailer']
+  try {
+    response.writeHead(answer.status, reasonOf(answer), headers)
+  } catch (error) {
+    answer.abort(new Error('its head cannot be passed on'))
+    throw error
+  }
   response.on('drain', () => answer.resume())
   response.on('close', () => answer.abort(new Error('the client went away')))
   answer.pipeTo({
     write: (chunk) => response.write(chunk),
     end(trailers) {
-      if (Object.keys(trailers).length > 0) response.addTrailers(trailersOf(trailers))
+      if (takesTrailers && Object.keys(trailers).length > 0) response.addTrailers(trailersOf(trailers))
       response.end()
     },
     // Cut off as it was here: an answer that ended early must not look whole.
@@ -130,6 +137,26 @@ export function relay(
     setImmediate(() => {
       if (!response.writableEnded) response.flushHeaders()
     })
+}
+
+/** Trailers end a chunked body; Node refuses even to announce them before any other. */
+function canTrail(answer: Answer, { req }: ServerResponse): boolean {
+  const isOld = req.httpVersionMajor === 1 && req.httpVersionMinor === 0
+  const hasBody = req.method !== 'HEAD' && answer.status !== 204 && answer.status !== 304
+  return !isOld && hasBody && !answer.hasLength
+}
+
+/** undici reads the reason as UTF-8, Node writes latin1: given back byte for byte, or the usual one when it was no UTF-8. */
+export function reasonOf({
+  status,
+  statusText,
+}: {
+  readonly status: number
+  readonly statusText: string
+}): string {
+  if (/^[\t\x20-\x7e]*$/.test(statusText)) return statusText
+  const isLost = statusText.includes('\ufffd')
+  return isLost ? (STATUS_CODES[status] ?? '') : Buffer.from(statusText).toString('latin1')
 }
 
 function listOf(value: HeaderValue | undefined): string[] {

@@ -20,12 +20,7 @@ export function isRead(method: string): boolean {
 export function comparablePath(target: string): string {
   const path = target.split(/[?#]/, 1)[0]
   if (!NOT_PLAIN.test(path)) return path
-  let decoded: string
-  try {
-    decoded = decodeURIComponent(path)
-  } catch {
-    decoded = path
-  }
+  const decoded = path.replace(/(?:%[0-9a-f]{2})+/gi, decodedOf)
   const segments: string[] = []
   for (const segment of decoded.split(/[/\\]+/)) {
     if (segment === '..') segments.pop()
@@ -33,6 +28,15 @@ export function comparablePath(target: string): string {
   }
   const isFolder = /[/\\]\.{0,2}$/.test(decoded) && segments.length > 0
   return `/${segments.join('/')}${isFolder ? '/' : ''}`
+}
+
+/** Bytes that are no UTF-8 are taken as latin1: they must not keep the others from being decoded. */
+function decodedOf(escapes: string): string {
+  try {
+    return decodeURIComponent(escapes)
+  } catch {
+    return Buffer.from(escapes.replaceAll('%', ''), 'hex').toString('latin1')
+  }
 }
 
 export function isReserved(target: string): boolean {
