@@ -155,7 +155,7 @@ async function keyedServer(context: TestContext, listener: RequestListener) {
     const client = new Client(incoming, response)
     try {
       const key = keyed.keyOf(client) ?? ''
-      const answer = await keyed.run(client, key, (hash) =>
+      const answer = await keyed.run(client, key, true, (hash) =>
         application.ask(
           client,
           fromClient(incoming),

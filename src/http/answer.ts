@@ -1,5 +1,5 @@
 /** Answers that a node makes itself. */
-import type { ServerResponse } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import { keyOf, type WalcastError } from '../errors.ts'
 import { isSending } from './client.ts'
 
@@ -35,7 +35,8 @@ export function sendJson(
     ...headers,
   }
   if (isSending(response.req)) all['connection'] = 'close'
-  response.writeHead(status, all)
+  // The reason is given: one that an answer left behind whose head could not be written would go out otherwise.
+  response.writeHead(status, STATUS_CODES[status] ?? 'Unknown', all)
   response.end(response.req.method === 'HEAD' ? undefined : body)
 }
 

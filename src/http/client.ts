@@ -1,5 +1,6 @@
 /** A client's request at a node, and whether the client is still there. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Exchange } from './upstream.ts'
 
 export function hasBody({ headers }: IncomingMessage): boolean {
@@ -9,6 +10,38 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 /** Whether the client may still be sending: an answer now has to close the connection, or the rest would be taken for its next request. */
 export function isSending(request: IncomingMessage): boolean {
   return !request.complete && hasBody(request)
+}
+
+/** Responses that have not had their turn yet, by their connection. */
+const queued = new WeakMap<Socket, Set<ServerResponse>>()
+
+/**
+ * Node tells the close of a connection only to the response whose turn it is: those of pipelined requests behind it are
+ * told here, or what waits for their close would wait for ever. To be called for each request as it comes.
+ */
+export function tellClose({ socket }: IncomingMessage, response: ServerResponse): void {
+  if (response.socket) return
+  let responses = queued.get(socket)
+  if (!responses) {
+    const all = new Set<ServerResponse>()
+    responses = all
+    queued.set(socket, all)
+    socket.once('close', () => {
+      for (const one of all) one.destroy().emit('close')
+    })
+  }
+  const waiting = responses
+  waiting.add(response)
+  response.once('close', () => waiting.delete(response))
+}
+
+/** Path with query. A request in absolute form (RFC 9112, section 3.2.2) names this server before its path. */
+export function targetOf(request: IncomingMessage): string {
+  const target = request.url ?? '/'
+  if (target.startsWith('/')) return target
+  const rest = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1]
+  if (rest === undefined) return target
+  return rest.startsWith('/') ? rest : `/${rest}`
 }
 
 export class Client {
@@ -29,13 +62,8 @@ export class Client {
     return this.request.method ?? 'GET'
   }
 
-  /** Path with query. A request in absolute form (RFC 9112, section 3.2.2) names this server before its path. */
   get target(): string {
-    const target = this.request.url ?? '/'
-    if (target.startsWith('/')) return target
-    const rest = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1]
-    if (rest === undefined) return target
-    return rest.startsWith('/') ? rest : `/${rest}`
+    return targetOf(this.request)
   }
 
   get hasBody(): boolean {

@@ -4,7 +4,7 @@ import type { StoredAnswer } from './answerMemory.ts'
 import { type Client, isSending } from './client.ts'
 import { type HeaderValue, headerOf, POSITION_HEADER, STALE_HEADER } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
-import { Answer, relay, sendable } from './relayedAnswer.ts'
+import { Answer, reasonOf, relay } from './relayedAnswer.ts'
 
 export interface Delivered {
   /** That the answer may be based on. */
@@ -28,12 +28,13 @@ export function deliver(
   if (stale !== undefined) added[STALE_HEADER] = stale
   const setCookie = cookie && position && cookieFor(client, answer, delivered, cookie, position)
   if (answer instanceof Answer) return relay(answer, client.response, added, setCookie)
-  const { status, statusText, headers, body } = answer
+  const { status, headers, body } = answer
   const all: Record<string, HeaderValue> = { ...headers, ...added }
   if (status !== 204 && status !== 304) all['content-length'] = String(body.length)
+  delete all['trailer']
   if (isSending(client.request)) all['connection'] = 'close'
   if (setCookie) all['set-cookie'] = [...[headers['set-cookie'] ?? []].flat(), setCookie]
-  client.response.writeHead(status, sendable(statusText), all)
+  client.response.writeHead(status, reasonOf(answer), all)
   client.response.end(client.method === 'HEAD' ? undefined : body)
 }
 

@@ -21,6 +21,7 @@ import {
   NOT_EXECUTED_HEADER,
   POSITION_HEADER,
   STALE_HEADER,
+  toNode,
 } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
@@ -147,7 +148,7 @@ export class Forwarder {
     firstSentMs: number | undefined,
   ): Promise<Attempt> {
     const { method, target } = client
-    const headers = fromClient(client.request)
+    const headers = toNode(fromClient(client.request), this.#options.leader)
     headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
     if (firstSentMs !== undefined) headers.push(FIRST_SENT_HEADER, String(Math.floor(firstSentMs)))
     const exchange = this.#upstream.send({ method, path: target, headers, body: body?.stream() ?? null })

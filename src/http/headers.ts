@@ -17,8 +17,10 @@ export const NOT_EXECUTED_HEADER = 'walcast-not-executed'
 export const FIRST_SENT_HEADER = 'walcast-first-sent'
 /** On a request to the application: the node that passed it on, so that none comes round. */
 export const VIA_HEADER = 'walcast-via'
+/** Between nodes: the name under which the client asked. */
+export const HOST_HEADER = 'walcast-host'
 
-/** What a client may say to walcast, and the nodes that a request has been through. Everything else that begins with `walcast-` is between nodes. */
+/** What a client may say to walcast; the way a request took grows with each node. Everything else that begins with `walcast-` is between nodes. */
 const FROM_CLIENTS: ReadonlySet<string> = new Set([POSITION_HEADER, MAX_STALENESS_HEADER, VIA_HEADER])
 
 /** Those of one hop (RFC 9110, section 7.6.1), and `expect`, which Node's server has answered already. */
@@ -40,6 +42,19 @@ const REWRITTEN: ReadonlySet<string> = new Set([
   'x-forwarded-host',
   'x-forwarded-proto',
 ])
+
+/** What no Connection header takes off: the message's frame and address, and what walcast decides by. */
+const KEPT = [
+  'host',
+  'content-length',
+  'content-type',
+  'cookie',
+  'authorization',
+  'idempotency-key',
+  POSITION_HEADER,
+  MAX_STALENESS_HEADER,
+  VIA_HEADER,
+]
 
 export type HeaderValue = string | string[]
 
@@ -68,9 +83,22 @@ export function fromClient(request: IncomingMessage): FlatHeaders {
   return passed
 }
 
+/** To another node, which answers only to its own name if it has no secret: the client's name for the application goes along. */
+export function toNode(headers: FlatHeaders, address: string): FlatHeaders {
+  const renamed = headers.map((text, i) =>
+    i % 2 === 0 && text.toLowerCase() === 'host' ? HOST_HEADER : text,
+  )
+  return [...renamed, 'host', address]
+}
+
 /** Of a request that another node forwarded: as that node made it, for the application. */
 export function fromNode(request: IncomingMessage): FlatHeaders {
-  return pass(request, (name) => isPassed(name, FROM_CLIENTS))
+  const host = headerOf(request, HOST_HEADER)
+  const passed = pass(
+    request,
+    (name) => isPassed(name, FROM_CLIENTS) && (host === undefined || name !== 'host'),
+  )
+  return host === undefined ? passed : [...passed, 'host', host]
 }
 
 /** What an application or a leader answered, for the client. */
@@ -102,16 +130,6 @@ function pass(request: IncomingMessage, isWanted: (name: string) => boolean): Fl
   }
   return passed
 }
-
-/** No Connection header takes these off: they frame or address the message, or tell whose it is and which. */
-const KEPT: readonly string[] = [
-  'host',
-  'content-length',
-  'content-type',
-  'cookie',
-  'authorization',
-  'idempotency-key',
-]
 
 /** Headers that a Connection header declares to be of one hop. */
 function namedBy(connection: string): ReadonlySet<string> | undefined {

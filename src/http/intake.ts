@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 import { asWalcastError, WalcastError } from '../errors.ts'
 import { errorBody, retryAfterOf, sendError, sendJson } from './answer.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
-import { Client } from './client.ts'
+import { Client, tellClose } from './client.ts'
 import { fromNode, headerOf, NOT_EXECUTED_HEADER } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { isEventStream } from './relayedAnswer.ts'
@@ -51,6 +51,7 @@ export class Intake {
   /** Answers every request; never throws. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#track(request.socket)
+    tellClose(request, response)
     const refused = this.refuse(request)
     this.#options.onRequest(refused?.key)
     if (refused) return this.#answerRefused(response, refused)

@@ -37,14 +37,16 @@ export class KeyedRequests {
 
   /**
    * Executes or remembers. `execute` sends the request on, with every byte of its body given to the hash, and resolves
-   * at the head of the answer. Throws KEY_REUSED, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, and what `execute` throws.
+   * at the head of the answer. Only a node (`isForwarded`) says when it was sent first. Throws KEY_REUSED, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, and what `execute` throws.
    */
   async run(
     client: Client,
     key: string,
+    isForwarded: boolean,
     execute: (hash: Hash) => Promise<Answer>,
   ): Promise<StoredAnswer | Answer> {
-    const firstSentMs = Number(headerOf(client.request, FIRST_SENT_HEADER) ?? Number.NaN)
+    const given = isForwarded ? headerOf(client.request, FIRST_SENT_HEADER) : undefined
+    const firstSentMs = Number(given ?? Number.NaN)
     const known = this.#memory.find(key, Number.isFinite(firstSentMs) ? firstSentMs : undefined)
     if (known) return this.#remembered(client, known)
     const execution = this.#memory.begin(key)

@@ -48,7 +48,7 @@ export class LeaderSide {
       const body = bodies.of(client, hash && ((chunk) => void hash.update(chunk)))
       return application.ask(client, headers, body, hash !== undefined)
     }
-    const answer = key === undefined ? await ask() : await keyed.run(client, key, ask)
+    const answer = key === undefined ? await ask() : await keyed.run(client, key, forNode, ask)
     const position = await this.#positionAfter()
     const stale = position ? undefined : 'unknown'
     deliver(client, answer, { position, stale, isWrite }, forNode ? undefined : cookie)

@@ -4,13 +4,13 @@ import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { asWalcastError, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { retryAfterOf, sendError, sendJson } from './answer.ts'
-import { Client } from './client.ts'
-import { type FlatHeaders, fromClient } from './headers.ts'
+import { Client, targetOf, tellClose } from './client.ts'
+import { type FlatHeaders, fromClient, toNode } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { isEventStream } from './relayedAnswer.ts'
 import type { ReplicaSide } from './replicaSide.ts'
 import { isUnderAny, type Route, type Routes } from './routes.ts'
-import { refuseUpgrade, relayUpgrade } from './upgradeRelay.ts'
+import { isRelayed, refuseUpgrade, relayUpgrade, takeAsRequest } from './upgradeRelay.ts'
 import type { NodeView } from './view.ts'
 
 export interface PublicSideOptions {
@@ -97,6 +97,7 @@ export class PublicSide {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { maxRequests, onRequest, onFailure } = this.#options
     if (this.#isStopping) response.shouldKeepAlive = false
+    tellClose(request, response)
     this.#underWay.add(response)
     response.once('close', () => this.#underWay.delete(response))
     try {
@@ -113,6 +114,8 @@ export class PublicSide {
 
   async #route(client: Client): Promise<void> {
     const { routes, view, leaderSide, replicaSide, standbyPaths, onRequest } = this.#options
+    const ambiguity = ambiguityOf(client.request)
+    if (ambiguity) throw ambiguity
     const route = routes.routeOf(client.method, client.target)
     onRequest(route)
     if (route === 'own') return this.#answerOwn(client)
@@ -145,10 +148,13 @@ export class PublicSide {
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    if (!isRelayed(request)) return takeAsRequest(this.#server, request, socket, head)
     socket.on('error', () => socket.destroy())
+    const ambiguity = ambiguityOf(request)
+    if (ambiguity) return refuseUpgrade(socket, ambiguity)
     const { routes, view, onRequest } = this.#options
     const upstream = this.#options.upstream()
-    const path = request.url ?? '/'
+    const path = targetOf(request)
     const route = routes.routeOf('GET', path)
     onRequest(route)
     if (this.#isStopping) return refuseUpgrade(socket, new WalcastError('STOPPING'))
@@ -160,12 +166,13 @@ export class PublicSide {
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
     const headers = fromClient(request)
-    if (isLocal) return relayUpgrade(request, socket, head, { origin: upstream ?? '', path, headers })
+    const { node } = view.status()
+    if (isLocal) return relayUpgrade(request, socket, head, { origin: upstream ?? '', path, headers, node })
     const leader = this.#options.leaderUpgrade(path)
     relayUpgrade(request, socket, head, {
       origin: leader.origin,
       path,
-      headers: [...headers, ...leader.headers],
+      headers: [...toNode(headers, new URL(leader.origin).host), ...leader.headers],
     })
   }
 
@@ -173,4 +180,14 @@ export class PublicSide {
     this.#server.closeAllConnections()
     for (const socket of this.#upgraded) socket.destroy()
   }
+}
+
+/** Why a request is not passed on as it stands: whoever reads it next could read it in another way. */
+function ambiguityOf({ headers, rawHeaders }: IncomingMessage): WalcastError | undefined {
+  const coding = headers['transfer-encoding']
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+    return new WalcastError('BAD_REQUEST', { detail: `the transfer coding ${coding} is not understood` })
+  const hosts = rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === 'host')
+  if (hosts.length > 1) return new WalcastError('BAD_REQUEST', { detail: 'it has several Host headers' })
+  return undefined
 }

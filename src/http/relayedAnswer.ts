@@ -1,5 +1,5 @@
 /** The answer of another server: its head is here, its body waits until it is relayed or discarded. */
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import { type IncomingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { isSending } from './client.ts'
 import { type HeaderValue, ofAnswer } from './headers.ts'
@@ -120,13 +120,20 @@ export function relay(
   Object.assign(headers, added)
   if (setCookie !== undefined) headers['set-cookie'] = [...listOf(headers['set-cookie']), setCookie]
   if (isSending(response.req)) headers['connection'] = 'close'
+  const takesTrailers = canTrail(answer, response)
+  if (!takesTrailers) delete headers['trailer']
   if ((answer.header('content-type') ?? '').startsWith('text/event-stream')) eventStreams.add(response)
-  response.writeHead(answer.status, sendable(answer.statusText), headers)
+  try {
+    response.writeHead(answer.status, reasonOf(answer), headers)
+  } catch (error) {
+    answer.abort(new Error('its head cannot be passed on'))
+    throw error
+  }
   response.on('drain', () => answer.resume())
   response.on('close', () => {
     if (!response.writableFinished) answer.abort(new Error('the client went away'))
   })
-  answer.pipeTo(new ResponseSink(answer, response))
+  answer.pipeTo(new ResponseSink(answer, response, takesTrailers))
   // A stream's first bytes may be long in coming; its head is not to wait for them.
   if (!answer.hasLength)
     setImmediate(() => {
@@ -140,12 +147,14 @@ const ONE_PIECE_BYTES = 16 * 1024
 class ResponseSink implements AnswerSink {
   readonly #response: ServerResponse
   readonly #wholeBytes: number
+  readonly #takesTrailers: boolean
   /** The whole of a short answer, until its end comes: right behind it, but for an application that breaks off there. */
   #whole: Buffer | undefined
 
-  constructor(answer: Answer, response: ServerResponse) {
+  constructor(answer: Answer, response: ServerResponse, takesTrailers: boolean) {
     this.#response = response
     this.#wholeBytes = Number(answer.headers['content-length'] ?? 0)
+    this.#takesTrailers = takesTrailers
   }
 
   write(chunk: Buffer): boolean {
@@ -157,10 +166,8 @@ class ResponseSink implements AnswerSink {
   }
 
   end(trailers: IncomingHttpHeaders): void {
-    for (const _name in trailers) {
+    if (this.#takesTrailers && Object.keys(trailers).length > 0)
       this.#response.addTrailers(trailersOf(trailers))
-      break
-    }
     // As latin1 text it is put behind the head in one write; bytes would be a second one.
     if (this.#whole) this.#response.end(this.#whole.toString('latin1'), 'latin1')
     else this.#response.end()
@@ -172,9 +179,24 @@ class ResponseSink implements AnswerSink {
   }
 }
 
-/** The reason that came with a status, where it can be sent on. */
-export function sendable(statusText: string): string {
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(statusText) ? statusText : ''
+/** Trailers end a chunked body; Node refuses even to announce them before any other. */
+function canTrail(answer: Answer, { req }: ServerResponse): boolean {
+  const isOld = req.httpVersionMajor === 1 && req.httpVersionMinor === 0
+  const hasBody = req.method !== 'HEAD' && answer.status !== 204 && answer.status !== 304
+  return !isOld && hasBody && !answer.hasLength
+}
+
+/** undici reads the reason as UTF-8, Node writes latin1: given back byte for byte, or the usual one when it was no UTF-8. */
+export function reasonOf({
+  status,
+  statusText,
+}: {
+  readonly status: number
+  readonly statusText: string
+}): string {
+  if (/^[\t\x20-\x7e]*$/.test(statusText)) return statusText
+  const isLost = statusText.includes('\ufffd')
+  return isLost ? (STATUS_CODES[status] ?? '') : Buffer.from(statusText).toString('latin1')
 }
 
 function listOf(value: HeaderValue | undefined): string[] {

@@ -97,7 +97,10 @@ export class ReplicaSide {
         })
       return forwarder.forward(client, body, true)
     }
-    const { epoch, txid } = await view.settle()
+    const { epoch, txid } = await view.settle().catch((error) => {
+      answer.abort(new Error('it has no position'))
+      throw error
+    })
     const position = epoch > 0 ? { epoch, txid } : undefined
     deliver(client, answer, { position, stale, isWrite: false }, cookie)
   }

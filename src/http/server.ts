@@ -205,7 +205,8 @@ export class Server {
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', () => socket.destroy())
-    if (Intake.isFor(request)) return this.#upgradeApplication(request, socket, head)
+    if (Intake.isFor(request) && this.#isForThisNode(request))
+      return this.#upgradeApplication(request, socket, head)
     const refused = this.#refuseUpgrade(request)
     if (refused) return refuseUpgrade(socket, refused, { timeMs: this.#options.nowMs() })
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
@@ -215,12 +216,19 @@ export class Server {
   }
 
   #upgradeApplication(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    const refused = this.#options.intake.refuse(request)
+    const { intake, upstream, view } = this.#options
+    const refused = intake.refuse(request)
     if (refused) return refuseUpgrade(socket, refused)
-    const origin = this.#options.upstream() ?? ''
+    if (request.method !== 'GET')
+      return refuseUpgrade(
+        socket,
+        new WalcastError('BAD_REQUEST', { detail: 'an upgrade has the method GET' }),
+      )
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
-    relayUpgrade(request, socket, head, { origin, path: request.url ?? '/', headers: fromNode(request) })
+    const { node } = view.status()
+    const headers = fromNode(request)
+    relayUpgrade(request, socket, head, { origin: upstream() ?? '', path: request.url ?? '/', headers, node })
   }
 
   #refuseUpgrade(request: IncomingMessage): WalcastError | undefined {

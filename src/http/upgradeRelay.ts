@@ -1,24 +1,56 @@
 /** Upgraded connections (WebSockets): the request is passed on, then both sides' bytes as they come. */
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { messageOf, WalcastError } from '../errors.ts'
 import { errorBody } from './answer.ts'
-import type { FlatHeaders } from './headers.ts'
+import { type FlatHeaders, headerOf, VIA_HEADER } from './headers.ts'
 
 const ANSWER_TIMEOUT_MS = 30_000
+
+export interface UpgradeTarget {
+  readonly origin: string
+  readonly path: string
+  readonly headers: FlatHeaders
+  /** This node, when the application is the target: so that none comes round. */
+  readonly node?: string
+}
+
+/**
+ * Whether to relay an upgrade. Clients offer HTTP/2 (`h2c`) with ordinary requests, and to a request that is no GET no
+ * protocol is bound: the offer is not taken up then (RFC 9110, section 7.8), see `takeAsRequest`.
+ */
+export function isRelayed({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && !/\bh2c?\b/i.test(headers.upgrade ?? '')
+}
+
+/** Gives a request that Node's server took for an upgrade back to it, without that header. */
+export function takeAsRequest(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const { method, url, httpVersion, rawHeaders } = request
+  const lines = [`${method} ${url} HTTP/${httpVersion}`]
+  for (let i = 0; i < rawHeaders.length; i += 2)
+    if (rawHeaders[i].toLowerCase() !== 'upgrade') lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`)
+  if (head.length > 0) socket.unshift(head)
+  socket.unshift(Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'))
+  server.emit('connection', socket)
+}
 
 /** Connects the client's socket with `origin`. Answers with what the other side answers when that is no upgrade. */
 export function relayUpgrade(
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
-  target: { readonly origin: string; readonly path: string; readonly headers: FlatHeaders },
+  target: UpgradeTarget,
 ): void {
+  const via = headerOf(request, VIA_HEADER) ?? ''
+  const { node } = target
+  if (node !== undefined && via.split(', ').includes(node))
+    return refuseUpgrade(socket, new WalcastError('FORWARD_LOOP', { node }))
   const url = new URL(target.origin)
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest
   const headers = [
     ...target.headers,
+    ...(node === undefined ? [] : [VIA_HEADER, node]),
     'connection',
     'Upgrade',
     'upgrade',
@@ -49,6 +81,8 @@ export function relayUpgrade(
   outgoing.on('response', (answer) => {
     socket.write(headText(answer, 'close'))
     answer.pipe(socket)
+    // Cut off as it was here: nothing but the close tells the client where it ends.
+    answer.on('close', () => (answer.complete ? socket.end() : socket.destroy()))
   })
   outgoing.on('upgrade', (answer, other, otherHead) => {
     socket.write(headText(answer, 'Upgrade'))
@@ -83,7 +117,8 @@ function headText(answer: IncomingMessage, connection: string): string {
   const lines = [`HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}`]
   for (let i = 0; i < answer.rawHeaders.length; i += 2) {
     const name = answer.rawHeaders[i].toLowerCase()
-    if (['connection', 'keep-alive', 'transfer-encoding'].includes(name)) continue
+    if (['connection', 'keep-alive', 'transfer-encoding'].includes(name) || name.startsWith('walcast-'))
+      continue
     lines.push(`${answer.rawHeaders[i]}: ${answer.rawHeaders[i + 1]}`)
   }
   return `${lines.join('\r\n')}\r\nConnection: ${connection}\r\n\r\n`

@@ -9,7 +9,9 @@ let next = Math.floor(Math.random() * COUNT)
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 200; tries++) {
     next = (next + 1) % COUNT
-    if (await isFree(FIRST + next)) return FIRST + next
+    // Taken before the wait: others may ask meanwhile.
+    const port = FIRST + next
+    if (await isFree(port)) return port
   }
   throw new Error('no free port')
 }
