@@ -2,14 +2,8 @@
  * `walcast/fastify`: an embedded application on a leader or a replica. On a replica, routes that write are forwarded to
  * the leader before their handlers run; reads are answered here, once this node has what the client has seen.
  */
-import type {
-  FastifyInstance,
-  FastifyPluginAsync,
-  FastifyReply,
-  FastifyRequest,
-  RouteHandlerMethod,
-  RouteOptions,
-} from 'fastify'
+import type { ServerResponse } from 'node:http'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { formatPosition, type Position } from '../../proto/position.ts'
 import { asWalcastError, systemCode, WalcastError } from '../errors.ts'
@@ -44,16 +38,35 @@ declare module 'fastify' {
   }
 }
 
+/** What belongs to one application. */
+interface Parts {
+  readonly node: PluginNode
+  readonly traffic: NodeTraffic
+  readonly running: WeakMap<FastifyRequest, Running>
+  /** Of requests that are answered past Fastify now. */
+  readonly forwarding: Set<ServerResponse>
+}
+
 /** What the plugin knows of a request that runs on a replica. */
 interface Running {
   readonly client: Client
   body: ReplayableBody | undefined
+  /** Somebody else reads the body, or the answer has begun: it is too late for the leader. */
+  mustEndHere: boolean
 }
+
+const MAX_CAUSES = 4
 
 const plugin: FastifyPluginAsync<WalcastPluginOptions> = async (app, options) => {
   const { node } = options
+  if (!node?.[TRAFFIC])
+    throw new WalcastError('USAGE', {
+      detail: 'the option node is to be what openLeader or openReplica gave',
+    })
   const traffic = node[TRAFFIC]
   const running = new WeakMap<FastifyRequest, Running>()
+  const forwarding = new Set<ServerResponse>()
+  const parts: Parts = { node, traffic, running, forwarding }
   for (const handle of options.handles ?? []) node.adopt(handle)
   app.decorate('walcast', { getter: () => node })
   app.decorateRequest('position', {
@@ -62,16 +75,31 @@ const plugin: FastifyPluginAsync<WalcastPluginOptions> = async (app, options) =>
     },
   })
   attachOnListen(app, traffic, options.upstream)
-  closeConnectionsOnClose(app)
-  app.addHook('onRoute', (route) => replayFailedWrites(route, traffic, running))
-  app.addHook('onRequest', (request, reply) => admit(request, reply, node, traffic, running))
+  closeConnectionsOnClose(app, forwarding)
+  app.addHook('onRoute', ({ url, config }) => refuseUnknownPlace(url, config?.walcast))
+  app.addHook('onRequest', (request, reply) => admit(request, reply, parts))
   app.addHook('preParsing', async (request, _reply, payload) => {
     const local = running.get(request)
-    if (!local) return payload
+    if (!local?.client.hasBody) return payload
+    local.mustEndHere = payload !== request.raw
+    if (local.mustEndHere) return payload
     local.body = traffic.bodies.of(local.client)
     return local.body?.stream() ?? payload
   })
-  app.addHook('onSend', async (request, reply) => addPosition(request, reply, traffic))
+  app.addHook('onError', (request, reply, error, done) => {
+    const local = running.get(request)
+    if (!local || !isRefusedWrite(error) || !canReplay(local, request, reply)) return done()
+    // Fastify's part is over: `done` would have it answer the error.
+    void forward(reply, local.client, parts, { body: local.body })
+  })
+  app.addHook('preSerialization', (request, _reply, payload, done) => {
+    markAnswered(running.get(request))
+    done(null, payload)
+  })
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    markAnswered(running.get(request))
+    addPosition(request, reply, traffic, done)
+  })
 }
 
 export const walcast = fastifyPlugin(plugin, { fastify: '5.x', name: 'walcast' })
@@ -81,22 +109,25 @@ export default walcast
 async function admit(
   request: FastifyRequest,
   reply: FastifyReply,
-  node: PluginNode,
-  traffic: NodeTraffic,
-  running: WeakMap<FastifyRequest, Running>,
-): Promise<void> {
+  parts: Parts,
+): Promise<FastifyReply | undefined> {
+  const { node, traffic, running } = parts
   const { role } = node
-  if (role === 'leader') return
+  if (role === 'leader') return undefined
   if (role === 'standby' && !isServedByStandby(request, traffic)) return refuseAsStandby(reply, traffic)
   const client = new Client(request.raw, reply.raw)
-  if (routeOf(request, traffic) === 'forward') return forward(reply, client, traffic, undefined)
-  running.set(request, { client, body: undefined })
-  const { replicaSide, consistency } = traffic
-  const wanted = consistency.lacking(request.raw)
-  if (!wanted || !replicaSide) return
-  const verdict = await replicaSide.settle(wanted)
-  if (verdict === 'forward') return forward(reply, client, traffic, undefined)
-  if (verdict) reply.header(STALE_HEADER, verdict.stale)
+  if (routeOf(request, traffic) === 'forward') return forward(reply, client, parts)
+  running.set(request, { client, body: undefined, mustEndHere: false })
+  try {
+    const wanted = traffic.consistency.lacking(request.raw)
+    const verdict = wanted && (await traffic.replicaSide?.settle(wanted))
+    if (verdict === 'forward') return forward(reply, client, parts)
+    if (verdict) reply.header(STALE_HEADER, verdict.stale)
+    return undefined
+  } catch (error) {
+    reply.headers(retryAfterOf(error))
+    throw error
+  }
 }
 
 function routeOf(request: FastifyRequest, traffic: NodeTraffic): 'forward' | 'local' {
@@ -113,9 +144,10 @@ function isServedByStandby(request: FastifyRequest, { rules }: NodeTraffic): boo
   return new Routes(rules).routeOf('GET', url) === 'own' || isUnderAny(url, rules.standbyPaths)
 }
 
-function refuseAsStandby(reply: FastifyReply, { primaryUrl }: NodeTraffic): void {
+/** Given back to Fastify, which then runs nothing more. */
+function refuseAsStandby(reply: FastifyReply, { primaryUrl }: NodeTraffic): FastifyReply {
   const error = new WalcastError('STANDBY', { leader: primaryUrl })
-  reply
+  return reply
     .code(error.status)
     .headers(retryAfterOf(error))
     .send({ detail: error.message, primary_url: primaryUrl, code: error.code })
@@ -125,64 +157,89 @@ function refuseAsStandby(reply: FastifyReply, { primaryUrl }: NodeTraffic): void
 async function forward(
   reply: FastifyReply,
   client: Client,
-  { replicaSide, onFailure }: NodeTraffic,
-  body: ReplayableBody | undefined,
-): Promise<void> {
+  { traffic, forwarding }: Parts,
+  replay?: { readonly body: ReplayableBody | undefined },
+): Promise<undefined> {
+  const { replicaSide } = traffic
   reply.hijack()
+  forwarding.add(reply.raw)
+  reply.raw.once('close', () => forwarding.delete(reply.raw))
   try {
     if (!replicaSide) throw new WalcastError('STARTING')
-    await (body ? replicaSide.replay(client, body) : replicaSide.forward(client))
+    await (replay ? replicaSide.replay(client, replay.body) : replicaSide.forward(client))
   } catch (error) {
     const known = asWalcastError(error)
-    if (known.key === 'INTERNAL') onFailure(known)
+    if (known.key === 'INTERNAL') traffic.onFailure(known)
     sendError(client.response, known, retryAfterOf(known))
   }
 }
 
-/** A handler that finds out that it writes, on a replica: the leader runs it instead, if nothing was answered yet. */
-function replayFailedWrites(
-  route: RouteOptions,
-  traffic: NodeTraffic,
-  running: WeakMap<FastifyRequest, Running>,
-): void {
-  const handler = route.handler
-  const recover = (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const local = running.get(request)
-    const isOurs = /^SQLITE_(BUSY|READONLY)/.test(systemCode(error))
-    if (!local || !isOurs || reply.sent || local.body?.canReplay === false) throw error
-    return forward(reply, local.client, traffic, local.body)
-  }
-  route.handler = function (this: FastifyInstance, request, reply) {
-    let result: unknown
-    try {
-      result = handler.call(this, request, reply)
-    } catch (error) {
-      return recover(error, request, reply)
-    }
-    if (!isPromise(result)) return result
-    return result.catch((error: unknown) => recover(error, request, reply))
-  } as RouteHandlerMethod
+/** Whether SQLite refused a write, also below what a query builder made of it. */
+function isRefusedWrite(error: unknown): boolean {
+  for (
+    let cause = error, depth = 0;
+    cause instanceof Error && depth < MAX_CAUSES;
+    cause = cause.cause, depth++
+  )
+    if (/^SQLITE_(BUSY|READONLY)/.test(systemCode(cause))) return true
+  return false
 }
 
-function isPromise(value: unknown): value is Promise<unknown> {
-  return value instanceof Promise
+/** Whether the leader can run the request instead: nothing was answered and its body can be sent from the beginning. */
+function canReplay(
+  { client, body, mustEndHere }: Running,
+  { raw }: FastifyRequest,
+  reply: FastifyReply,
+): boolean {
+  if (mustEndHere || reply.sent || reply.raw.headersSent) return false
+  return body ? body.canReplay : !client.hasBody || !raw.readableDidRead
+}
+
+function markAnswered(local: Running | undefined): void {
+  if (local) local.mustEndHere = true
+}
+
+/** A slip of the pen must not run writes here. */
+function refuseUnknownPlace(url: string, place: unknown): void {
+  if (place === undefined || place === 'leader' || place === 'local') return
+  throw new WalcastError('USAGE', {
+    detail: `the route ${url} has walcast: ${JSON.stringify(place)}, which is neither "leader" nor "local"`,
+  })
 }
 
 /** Of an answer made here. What another node forwarded is completed by the intake. */
-async function addPosition(
+function addPosition(
   request: FastifyRequest,
   reply: FastifyReply,
   traffic: NodeTraffic,
-): Promise<void> {
-  const { view, cookie } = traffic
-  if (view.role() === 'standby' || headerOf(request.raw, VIA_HEADER) !== undefined) return
-  let position: Position
-  try {
-    position = await view.settle()
-  } catch (error) {
-    request.log.warn({ err: error }, 'the WAL could not be read: an answer bears no position')
-    return
+  done: () => void,
+): void {
+  const { view } = traffic
+  const role = view.role()
+  if (role === 'standby' || headerOf(request.raw, VIA_HEADER) !== undefined) return done()
+  // At once where nothing is to be waited for: what a handler throws after its answer then comes too late to change it.
+  if (role === 'replica') {
+    writePosition(request, reply, traffic, view.position())
+    return done()
   }
+  view.settle().then(
+    (position) => {
+      writePosition(request, reply, traffic, position)
+      done()
+    },
+    (error: unknown) => {
+      request.log.warn({ err: error }, 'the WAL could not be read: an answer bears no position')
+      done()
+    },
+  )
+}
+
+function writePosition(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { cookie }: NodeTraffic,
+  position: Position,
+): void {
   if (position.epoch === 0) return
   reply.header(POSITION_HEADER, formatPosition(position))
   const carried = cookie.read(request.headers.cookie)
@@ -196,7 +253,7 @@ async function addPosition(
 function attachOnListen(app: FastifyInstance, traffic: NodeTraffic, upstream: string | undefined): void {
   if (upstream !== undefined) traffic.attach(new URL(upstream).origin)
   app.addHook('onListen', async () => {
-    if (traffic.upstream !== undefined) return
+    if (traffic.upstream !== undefined) return traffic.attach(traffic.upstream)
     const address = app.server.address()
     if (address === null || typeof address === 'string') {
       app.log.warn('walcast: give the plugin the option upstream, so that other nodes can forward requests')
@@ -212,12 +269,21 @@ function attachOnListen(app: FastifyInstance, traffic: NodeTraffic, upstream: st
 }
 
 /** Without it a busy keep-alive connection holds up `app.close()`. */
-function closeConnectionsOnClose(app: FastifyInstance): void {
+function closeConnectionsOnClose(app: FastifyInstance, forwarding: Iterable<ServerResponse>): void {
   let isClosing = false
   app.addHook('preClose', async () => {
     isClosing = true
+    for (const response of forwarding) endConnection(response)
   })
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', (_request, reply, _payload, done) => {
     if (isClosing) reply.header('connection', 'close')
+    done()
   })
+}
+
+/** After its answer, also when that has begun. */
+function endConnection(response: ServerResponse): void {
+  const { socket } = response
+  response.shouldKeepAlive = false
+  response.once('finish', () => socket?.end())
 }

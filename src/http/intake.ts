@@ -33,7 +33,8 @@ export class Intake {
   readonly #sockets = new Set<Socket>()
   readonly #underWay = new Set<ServerResponse>()
   #isStopping = false
-  #onQuiet: (() => void) | undefined
+  /** Of those who wait for it to come to rest. */
+  readonly #looks = new Set<() => void>()
 
   constructor(options: IntakeOptions) {
     this.#options = options
@@ -99,17 +100,37 @@ export class Intake {
     this.#isStopping = false
   }
 
+  /** Takes nothing more and resolves when what was taken is answered, at the latest after `timeoutMs`. */
+  pause(timeoutMs: number): Promise<void> {
+    this.announceStop()
+    this.#endStreams()
+    return this.#until(() => this.#underWay.size === 0, timeoutMs)
+  }
+
   /** Resolves when what was taken is answered and nodes have closed their connections, at the latest after `timeoutMs`. */
   async drain(timeoutMs: number): Promise<void> {
     this.announceStop()
+    this.#endStreams()
+    await this.#until(() => this.#underWay.size === 0 && this.#sockets.size === 0, timeoutMs)
+  }
+
+  #endStreams(): void {
     for (const response of this.#underWay) if (isEventStream(response)) response.end()
+  }
+
+  async #until(check: () => boolean, timeoutMs: number): Promise<void> {
+    if (check()) return
     let timer: NodeJS.Timeout | undefined
+    let look: () => void = () => {}
     await new Promise<void>((resolve) => {
       timer = setTimeout(resolve, timeoutMs)
-      this.#onQuiet = resolve
-      this.#checkQuiet()
+      look = () => {
+        if (check()) resolve()
+      }
+      this.#looks.add(look)
     })
     clearTimeout(timer)
+    this.#looks.delete(look)
   }
 
   /** A 401 is marked too: a token that a restarted leader refuses is signed again. */
@@ -139,6 +160,6 @@ export class Intake {
   }
 
   #checkQuiet(): void {
-    if (this.#underWay.size === 0 && this.#sockets.size === 0) this.#onQuiet?.()
+    for (const look of this.#looks) look()
   }
 }

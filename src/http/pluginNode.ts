@@ -40,7 +40,9 @@ export interface PluginNode {
   /** Resolves once a position (`EPOCH-TXID` as text) is applied here. Throws WAIT_TIMEOUT, POSITION_UNKNOWN or TOO_MANY_WAITS. */
   waitFor(position: Position | string, options?: { readonly timeoutMs?: number }): Promise<void>
   on(event: 'role', listener: (role: NodeRole) => void): unknown
+  on(event: 'position', listener: (position: Position) => void): unknown
   off(event: 'role', listener: (role: NodeRole) => void): unknown
+  off(event: 'position', listener: (position: Position) => void): unknown
   /** Keeps a handle of better-sqlite3 `query_only` while this node does not lead. */
   adopt(handle: object): void
 }

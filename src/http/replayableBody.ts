@@ -64,12 +64,12 @@ export class ReplayableBody {
 
   /** Whether `stream` still gives the whole body. */
   get canReplay(): boolean {
-    return this.#replayable
+    return this.#replayable && (this.#listening || !this.#source.readableDidRead)
   }
 
   /** The body from its beginning. Ends an earlier stream. Throws when too much of it has passed: ask `canReplay`. */
   stream(): Readable {
-    if (!this.#replayable) throw new Error('the body has passed')
+    if (!this.canReplay) throw new Error('the body has passed')
     this.#reader?.destroy()
     let next = 0
     // The list as it is now: a stream that began goes on to its end when what was kept is released meanwhile.

@@ -47,8 +47,8 @@ export class ReplicaSide {
     return this.#parts.forwarder.forward(client, this.#parts.bodies.of(client), !isRead(client.method))
   }
 
-  /** What failed here because it writes: to the leader, with the body that has been read already. */
-  replay(client: Client, body: ReplayableBody): Promise<void> {
+  /** What failed here because it writes: to the leader, with the body that has been read already, if it has one. */
+  replay(client: Client, body: ReplayableBody | undefined): Promise<void> {
     return this.#parts.forwarder.forward(client, body, true)
   }
 

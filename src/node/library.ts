@@ -1,5 +1,6 @@
 /** `walcast` as a library: a node within the process of the application. Listens only where it is told to, installs no signal handlers. */
 import { EventEmitter } from 'node:events'
+import { resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { type Logger, pino } from 'pino'
 import { type Position, parsePosition } from '../../proto/position.ts'
@@ -8,6 +9,7 @@ import { type NodeRole, type NodeTraffic, type PluginNode, TRAFFIC } from '../ht
 import type { LagReport, NodeStatus } from '../http/view.ts'
 import { version } from '../version.ts'
 import { defaultOptions } from './defaults.ts'
+import { embeddedOptions } from './embeddedOptions.ts'
 import { startLeader } from './leaderNode.ts'
 import type { NodeSetup, RunningNode } from './node.ts'
 import type { NodeOptions } from './options.ts'
@@ -43,16 +45,18 @@ export interface NodeEvents {
 
 const MIN_SECRET_CHARS = 16
 const DEFAULT_WAIT_MS = 5000
+/** A timer that is set for longer goes off at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
 const READY_LOOK_MS = 60_000
 
 /** Leads a database from within this process. Throws the catalogue's start-up errors; nothing is left running then. */
 export function openLeader(options: OpenOptions): Promise<WalcastNode> {
-  return WalcastNode.start(options, startLeader)
+  return WalcastNode.start('leader', options, startLeader)
 }
 
 /** Keeps a copy of a leader's database from within this process. Resolves before the copy is whole: see `ready`. */
 export function openReplica(options: ReplicaOpenOptions): Promise<WalcastNode> {
-  return WalcastNode.start(options, startReplica)
+  return WalcastNode.start('replica', options, startReplica)
 }
 
 export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode {
@@ -62,6 +66,8 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
   readonly #opened = new Set<Database.Database>()
   #role: NodeRole = 'replica'
   #position: Position = { epoch: 0, txid: 0 }
+  #failure: WalcastError | undefined
+  #isClosed = false
 
   private constructor(path: string) {
     super()
@@ -69,14 +75,15 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
   }
 
   static async start(
+    role: 'leader' | 'replica',
     options: OpenOptions,
     run: (setup: NodeSetup) => Promise<RunningNode>,
   ): Promise<WalcastNode> {
     const { db, secret, log, ...given } = options
     if (secret !== undefined && secret.length < MIN_SECRET_CHARS)
       throw new WalcastError('SECRET_UNREADABLE', { detail: `it has only ${secret.length} characters` })
-    const path = typeof db === 'string' ? db : db.name
-    const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+    const known = embeddedOptions(role, given)
+    const path = pathOf(db)
     const node = new WalcastNode(path)
     // Defaults fill every option that is not optional.
     const all = { ...defaultOptions(), ...known, db: path } as NodeOptions
@@ -84,7 +91,12 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     node.#node = await run({ ...setup, onChange: () => node.#onChange() })
     node.#onChange()
     void node.#node.failed.then((error) => node.#onFailed(error))
-    if (typeof db !== 'string') node.adopt(db)
+    try {
+      if (typeof db !== 'string') node.adopt(db)
+    } catch (error) {
+      await node.close()
+      throw error
+    }
     return node
   }
 
@@ -105,6 +117,11 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     return this.#position
   }
 
+  /** Why the node cannot go on, when it has failed. */
+  get failure(): WalcastError | undefined {
+    return this.#failure
+  }
+
   get status(): NodeStatus {
     return this.#node.view.status()
   }
@@ -120,18 +137,23 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
   ): Promise<void> {
     const target = typeof position === 'string' ? parsePosition(position) : position
     if (!target) throw new WalcastError('BAD_REQUEST', { detail: `"${position}" is not EPOCH-TXID` })
-    await this.#node.waits.until(target, timeoutMs)
+    await this.#node.waits.until(target, Math.min(timeoutMs, MAX_TIMER_MS))
   }
 
-  /** Resolves once the file is a whole copy that can be opened. Throws WAIT_TIMEOUT. */
+  /** Resolves once the file is a whole copy that can be opened. Throws WAIT_TIMEOUT, or why the node cannot go on. */
   async ready({ timeoutMs = READY_LOOK_MS }: { readonly timeoutMs?: number } = {}): Promise<this> {
     const check = () => (this.#node.view.canRead() ? 'reached' : 'ahead')
-    await this.#node.waits.untilTrue(check, 'a whole copy', timeoutMs)
+    const failed = this.#node.failed.then((error) => {
+      throw error
+    })
+    const whole = this.#node.waits.untilTrue(check, 'a whole copy', Math.min(timeoutMs, MAX_TIMER_MS))
+    await Promise.race([failed, whole])
     return this
   }
 
   /** Opens the database, `query_only` while this node does not lead. Closed by `close`. */
   open(options: Database.Options = {}): Database.Database {
+    if (this.#isClosed) throw new WalcastError('STOPPING')
     const handle = new Database(this.#path, { fileMustExist: true, ...options })
     this.#opened.add(handle)
     this.adopt(handle)
@@ -141,20 +163,30 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
   /** Keeps a handle `query_only` while this node does not lead: a stray write fails at once. It stays the caller's. Throws FOREIGN_HANDLE. */
   adopt(handle: object): void {
     if (!(handle instanceof Database)) throw new WalcastError('FOREIGN_HANDLE')
+    for (const known of this.#handles) if (!known.open) this.#forget(known)
     this.#handles.add(handle)
     this.#restrict(handle)
   }
 
   /** Stops the node, within `drainMs`. Closes what `open` gave, and nothing else. */
   async close(): Promise<void> {
-    await this.#node.stop()
-    for (const handle of this.#opened) handle.close()
-    this.#opened.clear()
+    this.#isClosed = true
+    try {
+      await this.#node.stop()
+    } finally {
+      for (const handle of this.#opened) handle.close()
+      this.#opened.clear()
+    }
   }
 
   #restrict(handle: Database.Database): void {
     if (handle.open) handle.pragma(`query_only = ${this.isLeading ? 0 : 1}`)
-    else this.#handles.delete(handle)
+    else this.#forget(handle)
+  }
+
+  #forget(handle: Database.Database): void {
+    this.#handles.delete(handle)
+    this.#opened.delete(handle)
   }
 
   #onChange(): void {
@@ -163,16 +195,39 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     const { epoch, txid } = this.#node.view.position()
     if (epoch !== this.#position.epoch || txid !== this.#position.txid) {
       this.#position = { epoch, txid }
-      this.emit('position', this.#position)
+      this.#tell(() => this.emit('position', this.#position))
     }
     const role = this.role
     if (role === this.#role) return
     this.#role = role
     for (const handle of this.#handles) this.#restrict(handle)
-    this.emit('role', role)
+    this.#tell(() => this.emit('role', role))
   }
 
+  /** Whoever has just opened the node comes to listen first. */
   #onFailed(error: WalcastError): void {
-    this.emit('failed', error)
+    this.#failure = error
+    setImmediate(() => this.#tell(() => this.emit('failed', error)))
   }
+
+  /** What a listener throws is the application's to catch, and stops nothing here. */
+  #tell(emit: () => void): void {
+    try {
+      emit()
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
+}
+
+/** Of a database file or of an open handle on one. Throws USAGE or FOREIGN_HANDLE. */
+function pathOf(db: unknown): string {
+  if (typeof db === 'object' && db !== null && !(db instanceof Database))
+    throw new WalcastError('FOREIGN_HANDLE')
+  const path = db instanceof Database ? db.name : db
+  if (typeof path !== 'string' || path === '' || path === ':memory:')
+    throw new WalcastError('USAGE', { detail: 'db is to be the path of a database file or a handle on one' })
+  return resolve(path)
 }

@@ -134,6 +134,8 @@ export class Traffic implements NodeTraffic {
   attach(url: string): void {
     const { options, nodeFile } = this.#parts
     this.intake.resume()
+    if (this.#application?.url === url) return
+    void this.#application?.drain()
     this.#application = new Application({
       url,
       node: nodeFile.record.node,
@@ -164,9 +166,13 @@ export class Traffic implements NodeTraffic {
     this.#forwarder?.retire()
   }
 
-  /** The application is about to stop. */
-  detach(): Promise<void> {
-    return this.intake.drain(this.#parts.options.drainMs * DRAIN_SHARE)
+  /** The application is about to stop. Another one may come in its place, elsewhere unless `upstream` says where. */
+  async detach(): Promise<void> {
+    const { drainMs, upstream } = this.#parts.options
+    await this.intake.pause(drainMs * DRAIN_SHARE)
+    if (upstream !== undefined) return
+    void this.#application?.drain()
+    this.#application = undefined
   }
 
   /** Lets requests under way end: first those of clients, then those of other nodes. Bounded by `--drain`. */
@@ -176,7 +182,9 @@ export class Traffic implements NodeTraffic {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#proxy?.close(0), this.#forwarder?.close(), this.#application?.close()])
+    const application = this.#application
+    this.#application = undefined
+    await Promise.all([this.#proxy?.close(0), this.#forwarder?.close(), application?.close()])
   }
 
   #newForwarder(leader: string): Forwarder {

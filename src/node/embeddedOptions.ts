@@ -1,0 +1,63 @@
+/** Options that a program gives, held to the same rules as those of the command line. */
+import { messageOf, WalcastError } from '../errors.ts'
+import type { OptionSpec } from './optionSpec.ts'
+import { NODE_OPTIONS, type NodeOptions } from './options.ts'
+import { parseValue } from './optionValues.ts'
+
+const MAX_DURATION_MS = 24 * 3_600_000
+
+/**
+ * What is given and not undefined. One program often opens both roles with the same options: those that only tune the other
+ * role are left out. Throws USAGE, naming every problem at once.
+ */
+export function embeddedOptions(
+  role: 'leader' | 'replica',
+  given: Readonly<Record<string, unknown>>,
+): Partial<NodeOptions> {
+  const problems: string[] = []
+  const options: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(given)) {
+    if (value === undefined) continue
+    const spec = NODE_OPTIONS.find((known) => known.key === key)
+    const isOfRole = spec?.roles.includes(role)
+    if (!spec) problems.push(`${key} is not an option`)
+    else if (!isOfRole && spec.default === undefined && value !== false)
+      problems.push(`${key} is not an option of a ${role}`)
+    else
+      try {
+        const checked = checkedValue(spec, value)
+        if (isOfRole) options[key] = checked
+      } catch (error) {
+        problems.push(messageOf(error))
+      }
+  }
+  if (problems.length > 0) throw new WalcastError('USAGE', { detail: problems.join('; ') })
+  return options
+}
+
+function checkedValue(spec: OptionSpec, value: unknown): unknown {
+  const { key, kind } = spec
+  switch (kind) {
+    case 'bytes':
+    case 'number':
+      if (Number.isSafeInteger(value) && Number(value) >= 0) return value
+      throw wrong(key, 'a whole number', value)
+    case 'duration':
+      if (typeof value === 'number' && value >= 1 && value <= MAX_DURATION_MS) return value
+      throw wrong(key, 'milliseconds, from 1 to 24 hours', value)
+    case 'flag':
+      if (typeof value === 'boolean') return value
+      throw wrong(key, 'true or false', value)
+    case 'prefixes':
+      if (!Array.isArray(value) || value.some((prefix) => typeof prefix !== 'string'))
+        throw wrong(key, 'a list of paths', value)
+      return parseValue(spec.flag, kind, value.join(','))
+    default:
+      if (typeof value !== 'string') throw wrong(key, 'a text', value)
+      return parseValue(spec.flag, kind, value)
+  }
+}
+
+function wrong(key: string, wanted: string, value: unknown): WalcastError {
+  return new WalcastError('USAGE', { detail: `${key} wants ${wanted}, not ${String(value)}` })
+}
