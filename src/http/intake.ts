@@ -28,7 +28,7 @@ export class Intake {
   readonly #sockets = new Set<Socket>()
   #underWay = 0
   #isStopping = false
-  #onQuiet: (() => void) | undefined
+  readonly #waiting = new Set<() => void>()
 
   constructor(options: IntakeOptions) {
     this.#options = options
@@ -89,16 +89,37 @@ export class Intake {
     this.#isStopping = false
   }
 
-  /** Resolves when what was taken is answered and nodes have closed their connections, at the latest after `timeoutMs`. */
-  async drain(timeoutMs: number): Promise<void> {
+  /** Takes nothing more, and resolves when what was taken is answered, at the latest after `timeoutMs`. */
+  finish(timeoutMs: number): Promise<void> {
+    return this.#until(() => this.#underWay === 0, timeoutMs)
+  }
+
+  /** ... and nodes have closed their connections too, as they do when they are told of the stop. */
+  drain(timeoutMs: number): Promise<void> {
+    return this.#until(() => this.#underWay === 0 && this.#sockets.size === 0, timeoutMs)
+  }
+
+  /** Several may wait at a time: an application that closes beside its node. */
+  async #until(isQuiet: () => boolean, timeoutMs: number): Promise<void> {
     this.announceStop()
+    const endMs = performance.now() + timeoutMs
+    while (!isQuiet()) {
+      const leftMs = endMs - performance.now()
+      if (leftMs <= 0) return
+      await this.#nextChange(leftMs)
+    }
+  }
+
+  async #nextChange(timeoutMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined
+    let wake: () => void = () => {}
     await new Promise<void>((resolve) => {
+      wake = resolve
       timer = setTimeout(resolve, timeoutMs)
-      this.#onQuiet = resolve
-      this.#checkQuiet()
+      this.#waiting.add(resolve)
     })
     clearTimeout(timer)
+    this.#waiting.delete(wake)
   }
 
   /** A 401 is marked too: a token that a restarted leader refuses is signed again. */
@@ -113,20 +134,20 @@ export class Intake {
     this.#sockets.add(socket)
     socket.once('close', () => {
       this.#sockets.delete(socket)
-      this.#checkQuiet()
+      this.#onLess()
     })
   }
 
   #afterAnswer(response: ServerResponse): void {
     const over = () => {
       this.#underWay--
-      this.#checkQuiet()
+      this.#onLess()
     }
     if (response.writableFinished || response.destroyed) over()
     else response.once('close', over)
   }
 
-  #checkQuiet(): void {
-    if (this.#underWay === 0 && this.#sockets.size === 0) this.#onQuiet?.()
+  #onLess(): void {
+    for (const wake of this.#waiting) wake()
   }
 }

@@ -162,14 +162,20 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     if (this.#node === undefined) return
     const { epoch, txid } = this.#node.view.position()
     if (epoch !== this.#position.epoch || txid !== this.#position.txid) {
-      this.#position = { epoch, txid }
-      this.emit('position', this.#position)
+      const position = { epoch, txid }
+      this.#position = position
+      this.#tell(() => this.emit('position', position))
     }
     const role = this.role
     if (role === this.#role) return
     this.#role = role
     for (const handle of this.#handles) this.#restrict(handle)
-    this.emit('role', role)
+    this.#tell(() => this.emit('role', role))
+  }
+
+  /** Not from within the engine: what a listener throws is an uncaught exception, and must not stop replication. */
+  #tell(emit: () => void): void {
+    queueMicrotask(emit)
   }
 
   #onFailed(error: WalcastError): void {

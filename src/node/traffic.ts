@@ -158,7 +158,7 @@ export class Traffic implements NodeTraffic {
 
   /** The application is about to stop. */
   detach(): Promise<void> {
-    return this.intake.drain(this.#parts.options.drainMs * DRAIN_SHARE)
+    return this.intake.finish(this.#parts.options.drainMs * DRAIN_SHARE)
   }
 
   /** Lets requests under way end: first those of clients, then those of other nodes. Bounded by `--drain`. */
