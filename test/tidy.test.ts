@@ -52,6 +52,8 @@ const BENCH = readdirSync(join(ROOT, 'bench'), { withFileTypes: true })
   .flatMap(({ name }) => (name.endsWith('.ts') ? [read(`bench/${name}`)] : []))
   .concat(...['clients', 'programs', 'report', 'suites', 'systems'].map((name) => sources(`bench/${name}`)))
 
+const EXAMPLES = sources('examples')
+
 function layerOf(path: string): string {
   const layer = LAYERS.find((folder) => path.startsWith(`${folder}/`))
   if (layer) return layer
@@ -136,18 +138,21 @@ test('the rule for imports can fail', () => {
 })
 
 test('files import each other with their ending, and nothing in src imports a test', () => {
-  for (const file of [...FILES, ...TESTS, ...BENCH]) {
+  for (const file of [...FILES, ...TESTS, ...BENCH, ...EXAMPLES]) {
     for (const { specifier, place } of importsOf(file)) {
       if (!specifier.startsWith('.')) continue
       assert.match(specifier, /\.ts$/, place)
       if (file.path.startsWith('bench/')) assert.doesNotMatch(specifier, /(^|\/)test\//, place)
+      // An example is what an application would be: it takes the package by its name.
+      else if (file.path.startsWith('examples/'))
+        assert.doesNotMatch(specifier, /(^|\/)(src|proto|test|bench)\//, place)
       else if (!file.path.startsWith('test/')) assert.doesNotMatch(specifier, /(^|\/)(test|bench)\//, place)
     }
   }
 })
 
 test('every file has a name that says what it is', () => {
-  for (const { path } of [...FILES, ...TESTS, ...BENCH]) assert.doesNotMatch(path, VAGUE, path)
+  for (const { path } of [...FILES, ...TESTS, ...BENCH, ...EXAMPLES]) assert.doesNotMatch(path, VAGUE, path)
   for (const name of [
     'src/utils.ts',
     'src/http/helper.ts',
@@ -161,7 +166,7 @@ test('every file has a name that says what it is', () => {
 })
 
 test('no source file is longer than it can be read', () => {
-  const long = [...FILES, ...BENCH]
+  const long = [...FILES, ...BENCH, ...EXAMPLES]
     .map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
     .filter(({ lines }) => lines > MAX_LINES)
   assert.deepEqual(long, [])
@@ -170,7 +175,7 @@ test('no source file is longer than it can be read', () => {
 /** Places in a file that break a rule of the code. */
 function breaches(file: SourceFile): string[] {
   const found: string[] = []
-  const mayTalk = /^(src\/cli|test|bench)\//.test(file.path)
+  const mayTalk = /^(src\/cli|test|bench|examples)\//.test(file.path)
   everyNode(file, (node) => {
     if (node.kind === ts.SyntaxKind.AnyKeyword) found.push(`${lineOf(file, node)}: any`)
     if (ts.isNonNullExpression(node)) found.push(`${lineOf(file, node)}: non-null assertion`)
@@ -186,7 +191,9 @@ function breaches(file: SourceFile): string[] {
 
 test('no any, no non-null assertion, no silenced compiler; only the command line prints or exits', () => {
   assert.deepEqual(
-    [...FILES, ...BENCH, ...TESTS.filter(({ path }) => path !== 'test/tidy.test.ts')].flatMap(breaches),
+    [...FILES, ...BENCH, ...EXAMPLES, ...TESTS.filter(({ path }) => path !== 'test/tidy.test.ts')].flatMap(
+      breaches,
+    ),
     [],
   )
 })

@@ -164,9 +164,7 @@ export class Server {
       const reasons = this.#isStopping ? ['stopping'] : view.notReady()
       return reply.code(reasons.length === 0 ? 200 : 503).send({ ready: reasons.length === 0, reasons })
     })
-    this.#app.get('/leader', async (_request, reply) =>
-      this.#answerRole(reply, view.role() === 'leader' && view.refuseReplicas() === undefined),
-    )
+    this.#app.get('/leader', async (_request, reply) => this.#answerRole(reply, view.role() === 'leader'))
     this.#app.get('/replica', async (_request, reply) => this.#answerRole(reply, view.role() === 'replica'))
     this.#app.get('/metrics', async (_request, reply) =>
       reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
@@ -180,13 +178,18 @@ export class Server {
     })
   }
 
-  /** A leader that stops is none: whoever may lead is to be asked again in a moment. */
+  /**
+   * A leader that stops is none. One that starts is: its application may write, and only other nodes wait until it is
+   * `ready` to tell the position of what they forward.
+   */
   #answerRole(reply: FastifyReply, yes: boolean): FastifyReply {
-    const { role, leader } = this.#options.view.status()
+    const { view } = this.#options
+    const { role, leader } = view.status()
+    const ready = view.refuseReplicas() === undefined
     const publicUrl = this.#options.publicUrl()
     return reply
       .code(yes && !this.#isStopping && !this.#options.intake.isStopping ? 200 : 503)
-      .send({ role, leader, ...(publicUrl ? { publicUrl } : {}) })
+      .send({ role, leader, ready, ...(publicUrl ? { publicUrl } : {}) })
   }
 
   async #wait(request: FastifyRequest): Promise<unknown> {

@@ -265,9 +265,9 @@ export class Traffic implements NodeTraffic {
         signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
         reset: true,
       })
-      const { publicUrl } = Object(await body.json())
+      const { publicUrl, ready } = Object(await body.json())
       if (typeof publicUrl === 'string') this.#primaryUrl = publicUrl
-      return statusCode === 200
+      return statusCode === 200 && ready === true
     } catch {
       // Not there: that is the answer.
       return false

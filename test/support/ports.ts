@@ -16,6 +16,16 @@ export async function freePort(): Promise<number> {
   throw new Error('no free port')
 }
 
+/** The first of `count` ports in a row that nobody listens on now. */
+export async function freePorts(count: number): Promise<number> {
+  for (let tries = 0; tries < 200; tries++) {
+    const first = FIRST + Math.floor(Math.random() * (COUNT - count))
+    const free = await Promise.all(Array.from({ length: count }, (_, index) => isFree(first + index)))
+    if (!free.includes(false)) return first
+  }
+  throw new Error('no free ports in a row')
+}
+
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()

@@ -1,0 +1,43 @@
+/** The application: Fastify with the walcast plugin, an API and a page. The same code runs on the leader and on replicas. */
+import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
+import type { WalcastNode } from 'walcast'
+import { walcast } from 'walcast/fastify'
+import { addApi } from './api.ts'
+import type { Inventory } from './inventory.ts'
+import { workWhileLeading } from './leaderWork.ts'
+import { addPages } from './pages.ts'
+import { refusalOf } from './refusal.ts'
+
+export interface AppOptions {
+  readonly node: WalcastNode
+  readonly inventory: Inventory
+  readonly checkEveryMs: number
+  readonly staleAfterMs: number
+}
+
+/** Nothing runs before `listen` or `ready`. */
+export function buildApp({ node, inventory, ...times }: AppOptions): FastifyInstance {
+  const app = Fastify({ logger: { level: 'warn' } })
+  void app.register(walcast, { node })
+  // After the plugin, and each in a context of its own: what is registered before it has been loaded is not watched by it.
+  void app.register(async (leading) =>
+    workWhileLeading(leading, { inventory, name: node.status.node, ...times }),
+  )
+  void app.register(async (api) => addApi(api, inventory), { prefix: '/api' })
+  void app.register(async (pages) => addPages(pages, inventory, node))
+  refuseOtherSites(app)
+  app.setErrorHandler((error: FastifyError, _request, reply) => {
+    const { status, message } = refusalOf(error)
+    if (status >= 500) app.log.error(error)
+    return reply.code(status).send({ error: message })
+  })
+  return app
+}
+
+/** Anybody's web page can make a browser send a form here. Browsers say so. */
+function refuseOtherSites(app: FastifyInstance): void {
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.headers['sec-fetch-site'] !== 'cross-site' || request.method === 'GET') return
+    return reply.code(403).send({ error: 'requests from other sites are refused' })
+  })
+}
