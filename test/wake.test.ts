@@ -1,7 +1,9 @@
+import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { systemClock } from '../src/clock.ts'
 import { Wake } from '../src/leader/wake.ts'
 import { until } from './support/until.ts'
@@ -41,6 +43,34 @@ test('looking goes on when timers fall between the looks after a file event', as
     await until('it has found something twice', () => afterEvent > 6)
     const before = looks
     await until('it looks on', () => looks > before + 10)
+  } finally {
+    wake.stop()
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('the event of a commit that is captured already starts no spin', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'walcast-test-'))
+  const path = join(folder, 'a-wal')
+  writeFileSync(path, '')
+  let looks = 0
+  const host = { look: () => ++looks < 0, isWriteUnderWay: () => false }
+  const options = { pollAbovePerSecond: 1000, pollMs: 1, idleMs: 60_000 }
+  // The clock stands still: a spin would not end.
+  const wake = new Wake(path, options, { nowMs: () => 1000 }, host)
+  const looksAfterEvent = async () => {
+    const before = looks
+    writeFileSync(path, 'x')
+    await until('it looks', () => looks > before)
+    const first = looks
+    for (let turn = 0; turn < 50; turn++) await setImmediate()
+    return looks - first
+  }
+  try {
+    wake.start()
+    await until('it is idle', () => looks === 8)
+    wake.onCaptured()
+    assert.ok((await looksAfterEvent()) < 10)
   } finally {
     wake.stop()
     rmSync(folder, { recursive: true })

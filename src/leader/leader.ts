@@ -120,9 +120,13 @@ export class Leader {
   /** A position that contains every commit made before the call. Throws STARTING while capture begins anew, and what capture throws. */
   async settle(): Promise<{ readonly epoch: number; readonly txid: number }> {
     if (!this.#capturing) throw new WalcastError('STARTING')
+    const { txid: before } = this.#capture
     await this.#readToEnd(false)
-    this.#checkpointer.onCaptured()
     const { epoch, txid } = this.#capture
+    if (txid > before) {
+      this.#wake?.onCaptured()
+      this.#checkpointer.onCaptured()
+    }
     return { epoch, txid }
   }
 

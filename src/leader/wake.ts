@@ -25,6 +25,8 @@ export interface WakeHost {
 const SPIN_MS = 0.4
 /** ... and then with growing delays, because the writer may be syncing. */
 const RETRY_MS = [1, 1, 2, 2, 4, 8, 16] as const
+/** How late the file event of a commit may come. */
+const LATE_EVENT_MS = 1
 const CALM_LOOKS = 30
 
 export class Wake {
@@ -36,6 +38,7 @@ export class Wake {
   #timer: NodeJS.Timeout | undefined
   #immediate: NodeJS.Immediate | undefined
   #eventMs = 0
+  #capturedMs = 0
   #retry = 0
   #polling = false
   #mustPoll = false
@@ -63,6 +66,11 @@ export class Wake {
     clearImmediate(this.#immediate)
   }
 
+  /** Somebody else has captured what was there: the file event of that commit may still come, and is not worth a spin. */
+  onCaptured(): void {
+    this.#capturedMs = this.#clock.nowMs()
+  }
+
   /** Looks at the next turn of the event loop. */
   now(): void {
     if (this.#stopped || this.#immediate) return
@@ -88,6 +96,8 @@ export class Wake {
     this.#eventMs = this.#clock.nowMs()
     this.#retry = 0
     if (this.#tryLook(this.#eventMs) && !this.#host.isWriteUnderWay()) return
+    if (this.#eventMs - this.#capturedMs < LATE_EVENT_MS && !this.#host.isWriteUnderWay())
+      return this.#schedule(RETRY_MS[0])
     this.#spin()
   }
 
