@@ -238,7 +238,7 @@ export const CATALOGUE = {
   ),
   STALE_READ: entry(
     503,
-    'this replica has not applied {wanted} yet',
+    'this replica does not have what the read asks for yet: {wanted}',
     'read again in a moment or from the leader; see --on-stale',
   ),
   STANDBY: entry(
@@ -267,12 +267,12 @@ export const CATALOGUE = {
   PORT_TAKEN: entry(
     500,
     'cannot listen on {address}: the port is taken',
-    'stop what uses it or give --listen another port',
+    'stop what uses it or give {flag} another port',
   ),
   LISTEN_FAILED: entry(
     500,
     'cannot listen on {address}: {detail}',
-    'give --listen an address of this machine as HOST:PORT',
+    'give {flag} an address of this machine as HOST:PORT',
   ),
   OPEN_WITHOUT_SECRET: entry(
     500,
@@ -294,12 +294,12 @@ export const CATALOGUE = {
   BAD_REQUEST: entry(400, '{detail}', 'mend the request'),
   POSITION_UNKNOWN: entry(
     409,
-    "position {position} is not part of this node's history",
+    "{wanted} is not part of this node's history",
     'read the current position from /_walcast/status',
   ),
   WAIT_TIMEOUT: entry(
     504,
-    'position {position} was not applied here within {timeoutMs} ms',
+    '{wanted} was not here within {timeoutMs} ms',
     'try again or read from the leader',
   ),
   TOO_MANY_EVENT_STREAMS: entry(
@@ -395,6 +395,13 @@ export function asWalcastError(error: unknown): WalcastError {
   return error instanceof WalcastError
     ? error
     : new WalcastError('INTERNAL', { detail: messageOf(error) }, error)
+}
+
+/** Turns a failure to listen on `address`, which `flag` names, into PORT_TAKEN or LISTEN_FAILED. */
+export function listenError(flag: string, address: string, error: unknown): WalcastError {
+  return systemCode(error) === 'EADDRINUSE'
+    ? new WalcastError('PORT_TAKEN', { address, flag }, error)
+    : new WalcastError('LISTEN_FAILED', { address, flag, detail: messageOf(error) }, error)
 }
 
 /** Turns a failed write into DISK_FULL or WRITE_FAILED. */

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
+import { pino } from 'pino'
 import { asWalcastError, keyOf } from '../src/errors.ts'
 import { sendError } from '../src/http/answer.ts'
 import { AnswerMemory, type StoredAnswer } from '../src/http/answerMemory.ts'
@@ -139,6 +140,7 @@ async function keyedServer(context: TestContext, listener: RequestListener) {
   await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve))
   const { port: appPort } = app.address() as AddressInfo
   const application = new Application({
+    log: pino({ level: 'silent' }),
     url: `http://127.0.0.1:${appPort}`,
     node: 'n',
     maxConnections: 10,

@@ -54,7 +54,8 @@ async function countsOf(lab: Lab, { leader }: NotesCluster): Promise<Map<string,
 labTest(
   'restarts of the leader under load: every read is 200, every write is answered 201 and executed exactly once',
   async (lab) => {
-    const cluster = await startNotes(lab)
+    // A restart may take longer than the default on a machine that is busy with other tests.
+    const cluster = await startNotes(lab, { replicaFlags: ['--hold', '60s'] })
     const load = new Load(cluster.replicas, 6)
     let leader = cluster.leader.node
     for (let i = 0; i < 4; i++) {

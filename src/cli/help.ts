@@ -1,4 +1,5 @@
-import { environmentName, type NodeRole, optionsOf } from './nodeArguments.ts'
+import type { Role } from '../node/node.ts'
+import { environmentName, optionsOf } from './nodeArguments.ts'
 
 export const MAIN_HELP = `walcast: live replication of one SQLite database
 
@@ -22,7 +23,7 @@ Trying out
 Exit codes: 0 ok, 1 failure, 2 usage.
 `
 
-const INTRO: Readonly<Record<NodeRole, string>> = {
+const INTRO: Readonly<Record<Role, string>> = {
   leader: `walcast leader --db FILE [--listen HOST:PORT] [options]
 
 Captures every commit that any process makes to FILE and pushes it to replicas. The database is switched
@@ -44,7 +45,7 @@ without one a node listens on loopback only. Logs go to standard error.
 `
 
 /** Help of a node command; `all` shows the options that seldom need touching too. */
-export function nodeHelp(role: NodeRole, all: boolean): string {
+export function nodeHelp(role: Role, all: boolean): string {
   const lines = optionsOf(role)
     .filter((spec) => all || spec.common)
     .map((spec) => {

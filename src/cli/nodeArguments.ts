@@ -3,24 +3,24 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { parse as parseToml } from 'smol-toml'
 import { messageOf, WalcastError } from '../errors.ts'
+import { defaultOptions } from '../node/defaults.ts'
+import type { Role } from '../node/node.ts'
 import type { OptionSpec } from '../node/optionSpec.ts'
 import { NODE_OPTIONS, type NodeOptions } from '../node/options.ts'
 import { parseValue } from '../node/optionValues.ts'
-
-export type NodeRole = 'leader' | 'replica'
 
 /** The name of an option's environment variable. */
 export function environmentName(spec: Pick<OptionSpec, 'flag'>): string {
   return `WALCAST_${spec.flag.replaceAll('-', '_').toUpperCase()}`
 }
 
-export function optionsOf(role: NodeRole): readonly OptionSpec[] {
+export function optionsOf(role: Role): readonly OptionSpec[] {
   return NODE_OPTIONS.filter((spec) => spec.roles.includes(role))
 }
 
 /** Throws USAGE, naming every problem at once, or CONFIG_BAD. */
 export function nodeOptions(
-  role: NodeRole,
+  role: Role,
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): NodeOptions {
@@ -29,9 +29,7 @@ export function nodeOptions(
   const file = typeof configPath === 'string' ? readConfig(configPath) : {}
   const specs = optionsOf(role)
   const problems: string[] = unknownFlags(role, flags)
-  const options: Record<string, unknown> = { standby: false }
-  for (const spec of NODE_OPTIONS)
-    if (spec.default !== undefined) options[spec.key] = parseValue(spec.flag, spec.kind, spec.default)
+  const options: Record<string, unknown> = defaultOptions()
   for (const spec of specs) {
     const given = flags[spec.flag] ?? environment[environmentName(spec)] ?? file[spec.flag]
     if (given === undefined || given === '') {
@@ -60,7 +58,7 @@ function parseFlags(args: readonly string[]): Flags {
   }
 }
 
-function unknownFlags(role: NodeRole, flags: Flags): string[] {
+function unknownFlags(role: Role, flags: Flags): string[] {
   return NODE_OPTIONS.filter((spec) => !spec.roles.includes(role) && flags[spec.flag] !== undefined).map(
     (spec) => `--${spec.flag} is not an option of a ${role}`,
   )

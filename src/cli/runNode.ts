@@ -2,14 +2,14 @@
 import { WalcastError } from '../errors.ts'
 import { readSecret } from '../http/auth.ts'
 import { startLeader } from '../node/leaderNode.ts'
-import type { RunningNode } from '../node/node.ts'
+import type { Role, RunningNode } from '../node/node.ts'
 import { startReplica } from '../node/replicaNode.ts'
 import { version } from '../version.ts'
 import { nodeHelp } from './help.ts'
 import { createLog } from './log.ts'
-import { type NodeRole, nodeOptions } from './nodeArguments.ts'
+import { nodeOptions } from './nodeArguments.ts'
 
-export async function runNode(role: NodeRole, args: readonly string[]): Promise<number> {
+export async function runNode(role: Role, args: readonly string[]): Promise<number> {
   if (args.includes('--help')) {
     process.stdout.write(nodeHelp(role, args.includes('--all')))
     return 0
@@ -21,7 +21,10 @@ export async function runNode(role: NodeRole, args: readonly string[]): Promise<
   const signalled = stopSignal(options.drainMs)
   const node = await (role === 'leader' ? startLeader(setup) : startReplica(setup))
   const { epoch, txid } = node.view.status()
-  log.info({ role, db: options.db, listen: options.listen, epoch, txid }, 'running')
+  const { db, listen, proxy, upstream } = options
+  log.info({ role, db, listen, proxy, upstream, epoch, txid }, 'running')
+  if (proxy && !upstream && !options.standby)
+    log.warn('--proxy without --upstream: requests for the application of this node get 503')
   return untilStopped(node, signalled, (text) => log.info(text))
 }
 

@@ -1,7 +1,8 @@
 /** Answers that a node makes itself. */
 import { type ServerResponse, STATUS_CODES } from 'node:http'
-import { keyOf, type WalcastError } from '../errors.ts'
+import { keyOf, WalcastError } from '../errors.ts'
 import { isSending } from './client.ts'
+import type { NodeView } from './view.ts'
 
 /** What every refused request is answered with. */
 export function errorBody(error: WalcastError): {
@@ -40,7 +41,28 @@ export function sendJson(
   response.end(response.req.method === 'HEAD' ? undefined : body)
 }
 
-/** Errors after which the client does best to come back: with Retry-After. */
+/** An answer that a node makes itself, before it is written. */
+export interface OwnAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: object
+}
+
+/** What a standby answers in place of its application. `primaryUrl`: where clients find the leader. */
+export function standbyAnswer(primaryUrl: string): OwnAnswer {
+  const error = new WalcastError('STANDBY', { leader: primaryUrl })
+  const body = { detail: error.message, primary_url: primaryUrl, code: error.code }
+  return { status: error.status, headers: retryAfterOf(error), body }
+}
+
+/** What `/readyz` answers. */
+export function readinessAnswer(view: NodeView, isStopping: boolean): OwnAnswer {
+  const reasons = isStopping ? ['stopping'] : view.notReady()
+  const ready = reasons.length === 0
+  return { status: ready ? 200 : 503, headers: {}, body: { ready, reasons } }
+}
+
+/** Headers of an error's answer: Retry-After (1 s) where the client does best to come back. */
 export function retryAfterOf(error: unknown): Record<string, string> {
   switch (keyOf(error)) {
     case 'LEADER_AWAY':

@@ -1,7 +1,8 @@
 /** The application that this node stands in front of (`--upstream`). */
+import type { Logger } from 'pino'
 import { WalcastError } from '../errors.ts'
 import type { Client } from './client.ts'
-import { type FlatHeaders, headerOf, VIA_HEADER } from './headers.ts'
+import { type FlatHeaders, hasPassed, VIA_HEADER } from './headers.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
@@ -12,6 +13,7 @@ export interface ApplicationOptions {
   readonly node: string
   readonly maxConnections: number
   readonly answerTimeoutMs: number
+  readonly log: Logger
 }
 
 const CONNECT_TIMEOUT_MS = 2000
@@ -24,10 +26,13 @@ export class Application {
   readonly url: string
   readonly #node: string
   readonly #upstream: Upstream
+  readonly #log: Logger
+  #isReachable = true
 
-  constructor({ url, node, maxConnections, answerTimeoutMs }: ApplicationOptions) {
+  constructor({ url, node, maxConnections, answerTimeoutMs, log }: ApplicationOptions) {
     this.url = url
     this.#node = node
+    this.#log = log
     this.#upstream = new Upstream({
       origin: new URL(url).origin,
       maxConnections,
@@ -48,7 +53,7 @@ export class Application {
     body: ReplayableBody | undefined,
     detached = false,
   ): Promise<Answer> {
-    this.#refuseLoop(client)
+    if (hasPassed(client.request, this.#node)) throw new WalcastError('FORWARD_LOOP', { node: this.#node })
     const { method, target } = client
     const sent = [...headers, VIA_HEADER, this.#node]
     for (let tries = 1; ; tries++) {
@@ -60,11 +65,14 @@ export class Application {
       })
       if (!detached) client.follow(exchange)
       try {
-        return await exchange.answer
+        const answer = await exchange.answer
+        this.#onReached()
+        return answer
       } catch (error) {
         if (!(error instanceof SendError)) throw error
         const mayRepeat =
           isRead(method) && !body && error.wasSent && !error.isTimeout && tries < MAX_READ_TRIES
+        if (!error.wasSent && !error.isBadRequest && !client.isGone) this.#onUnreachable(error.detail)
         if (!mayRepeat || client.isGone) throw this.#failure(method, error)
       }
     }
@@ -78,10 +86,17 @@ export class Application {
     return this.#upstream.close()
   }
 
-  #refuseLoop(client: Client): void {
-    const node = this.#node
-    if ((headerOf(client.request, VIA_HEADER) ?? '').split(', ').includes(node))
-      throw new WalcastError('FORWARD_LOOP', { node })
+  #onReached(): void {
+    if (this.#isReachable) return
+    this.#isReachable = true
+    this.#log.info({ url: this.url }, 'the application is reached again')
+  }
+
+  /** Once, however many requests meet it. */
+  #onUnreachable(detail: string): void {
+    if (!this.#isReachable) return
+    this.#isReachable = false
+    this.#log.warn({ url: this.url, detail }, 'cannot reach the application: requests for it get 503')
   }
 
   #failure(method: string, error: SendError): WalcastError {

@@ -26,9 +26,14 @@ export function readSecret(environment: NodeJS.ProcessEnv): string | undefined {
     })
   const secret = file ? readSecretFile(file) : direct
   if (!secret && !file) return undefined
-  if (!secret || secret.length < MIN_SECRET_CHARS)
-    throw new WalcastError('SECRET_UNREADABLE', { detail: `it has only ${secret?.length ?? 0} characters` })
+  checkSecret(secret ?? '')
   return secret
+}
+
+/** Throws SECRET_UNREADABLE when it is too short. */
+export function checkSecret(secret: string): void {
+  if (secret.length < MIN_SECRET_CHARS)
+    throw new WalcastError('SECRET_UNREADABLE', { detail: `it has only ${secret.length} characters` })
 }
 
 function readSecretFile(path: string): string {

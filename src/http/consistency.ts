@@ -38,7 +38,10 @@ export class Consistency {
     return { positions, maxStalenessMs }
   }
 
-  /** Waits for it. Gives what is still lacking after `timeoutMs`, for people and headers; undefined when nothing is. */
+  /**
+   * Waits for it. Gives what is still lacking after `timeoutMs`, for people and headers: a position (`3-4711`), how old the data
+   * is (`812ms`) or `copy` (no whole copy yet); undefined when nothing is.
+   */
   async wait(wanted: Wanted, timeoutMs: number): Promise<string | undefined> {
     const endMs = performance.now() + timeoutMs
     for (const position of wanted.positions)
@@ -86,23 +89,25 @@ export class Consistency {
       const leftMs = endMs - performance.now()
       if (leftMs <= 0) return false
       this.#view.freshen()
-      if ((await this.#outcome(check, Math.min(leftMs, FRESHEN_MS))) === 'refused') return false
+      if ((await this.#outcome(check, 'data fresh enough', Math.min(leftMs, FRESHEN_MS))) === 'refused')
+        return false
     }
     return true
   }
 
   async #canRead(timeoutMs: number): Promise<boolean> {
     const check = () => (this.#view.canRead() ? 'reached' : 'ahead')
-    return (await this.#outcome(check, Math.max(0, timeoutMs))) === 'reached'
+    return (await this.#outcome(check, 'a whole copy', Math.max(0, timeoutMs))) === 'reached'
   }
 
   /** `refused`: too many wait already, and nobody waited. */
   async #outcome(
     check: () => 'reached' | 'ahead',
+    name: string,
     timeoutMs: number,
   ): Promise<'reached' | 'late' | 'refused'> {
     try {
-      await this.#waits.untilTrue(check, 'a fresh copy', timeoutMs)
+      await this.#waits.untilTrue(check, name, timeoutMs)
       return 'reached'
     } catch (error) {
       if (keyOf(error) === 'WAIT_TIMEOUT') return 'late'

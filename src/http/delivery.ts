@@ -2,7 +2,7 @@
 import { formatPosition, type Position } from '../../proto/position.ts'
 import type { StoredAnswer } from './answerMemory.ts'
 import { type Client, isSending } from './client.ts'
-import { type HeaderValue, headerOf, POSITION_HEADER, STALE_HEADER } from './headers.ts'
+import { type HeaderValue, ofAnswer, POSITION_HEADER, STALE_HEADER } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import { Answer, reasonOf, relay } from './relayedAnswer.ts'
 
@@ -11,7 +11,6 @@ export interface Delivered {
   readonly position: Position | undefined
   /** What is not applied here yet. */
   readonly stale?: string | undefined
-  /** A write's position is always promised; a read's only where it tells the client something new and no shared cache keeps it. */
   readonly isWrite: boolean
 }
 
@@ -22,38 +21,31 @@ export function deliver(
   delivered: Delivered,
   cookie: PositionCookie | undefined,
 ): void {
-  const { position, stale } = delivered
-  const added: Record<string, string> = {}
-  if (position) added[POSITION_HEADER] = formatPosition(position)
-  if (stale !== undefined) added[STALE_HEADER] = stale
-  const setCookie = cookie && position && cookieFor(client, answer, delivered, cookie, position)
-  if (answer instanceof Answer) return relay(answer, client.response, added, setCookie)
-  const { status, headers, body } = answer
-  const all: Record<string, HeaderValue> = { ...headers, ...added }
-  if (status !== 204 && status !== 304) all['content-length'] = String(body.length)
-  delete all['trailer']
-  if (isSending(client.request)) all['connection'] = 'close'
-  if (setCookie) all['set-cookie'] = [...[headers['set-cookie'] ?? []].flat(), setCookie]
-  client.response.writeHead(status, reasonOf(answer), all)
+  const headers = headersFor(client, answer, delivered, cookie)
+  if (answer instanceof Answer) return relay(answer, client.response, headers)
+  const { status, body } = answer
+  if (status !== 204 && status !== 304) headers['content-length'] = String(body.length)
+  delete headers['trailer']
+  client.response.writeHead(status, reasonOf(answer), headers)
   client.response.end(client.method === 'HEAD' ? undefined : body)
 }
 
-function cookieFor(
-  client: Client,
+function headersFor(
+  { request }: Client,
   answer: Answer | StoredAnswer,
-  { isWrite }: Delivered,
-  cookie: PositionCookie,
-  position: Position,
-): string | undefined {
-  if (!isWrite) {
-    const carried = cookie.read(headerOf(client.request, 'cookie'))
-    if (carried && carried.epoch === position.epoch && carried.txid === position.txid) return undefined
-    if (isShared(String(answer.headers['cache-control'] ?? ''))) return undefined
-  }
-  return cookie.write(position)
+  { position, stale, isWrite }: Delivered,
+  cookie: PositionCookie | undefined,
+): Record<string, HeaderValue> {
+  const headers = ofAnswer(answer.headers)
+  if (position) headers[POSITION_HEADER] = formatPosition(position)
+  if (stale !== undefined) headers[STALE_HEADER] = stale
+  if (isSending(request)) headers['connection'] = 'close'
+  const cacheControl = String(answer.headers['cache-control'] ?? '')
+  const setCookie = position && cookie?.renewal(position, request.headers.cookie, { isWrite, cacheControl })
+  if (setCookie !== undefined) headers['set-cookie'] = [...listOf(headers['set-cookie']), setCookie]
+  return headers
 }
 
-/** Whether caches may give the answer to other clients (RFC 9111, section 3.5). */
-export function isShared(cacheControl: string): boolean {
-  return /\b(public|s-maxage|immutable)\b/i.test(cacheControl)
+function listOf(value: HeaderValue | undefined): string[] {
+  return value === undefined ? [] : [value].flat()
 }

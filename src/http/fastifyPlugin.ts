@@ -7,13 +7,12 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import fastifyPlugin from 'fastify-plugin'
 import { formatPosition, type Position } from '../../proto/position.ts'
 import { asWalcastError, systemCode, WalcastError } from '../errors.ts'
-import { retryAfterOf, sendError } from './answer.ts'
+import { retryAfterOf, sendError, standbyAnswer } from './answer.ts'
 import { Client } from './client.ts'
-import { isShared } from './delivery.ts'
 import { headerOf, POSITION_HEADER, STALE_HEADER, VIA_HEADER } from './headers.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from './pluginNode.ts'
 import type { ReplayableBody } from './replayableBody.ts'
-import { isRead, isUnderAny, Routes } from './routes.ts'
+import { isRead, isUnderAny } from './routes.ts'
 
 export interface WalcastPluginOptions {
   readonly node: PluginNode
@@ -134,23 +133,18 @@ function routeOf(request: FastifyRequest, traffic: NodeTraffic): 'forward' | 'lo
   const { walcast } = request.routeOptions.config
   if (walcast) return walcast === 'leader' ? 'forward' : 'local'
   if (request.is404) return 'local'
-  return new Routes(traffic.rules).routeOf(request.method, request.raw.url ?? '/') === 'forward'
-    ? 'forward'
-    : 'local'
+  return traffic.routes.routeOf(request.method, request.raw.url ?? '/') === 'forward' ? 'forward' : 'local'
 }
 
-function isServedByStandby(request: FastifyRequest, { rules }: NodeTraffic): boolean {
+function isServedByStandby(request: FastifyRequest, { routes, standbyPaths }: NodeTraffic): boolean {
   const url = request.raw.url ?? '/'
-  return new Routes(rules).routeOf('GET', url) === 'own' || isUnderAny(url, rules.standbyPaths)
+  return routes.routeOf('GET', url) === 'own' || isUnderAny(url, standbyPaths)
 }
 
 /** Given back to Fastify, which then runs nothing more. */
 function refuseAsStandby(reply: FastifyReply, { primaryUrl }: NodeTraffic): FastifyReply {
-  const error = new WalcastError('STANDBY', { leader: primaryUrl })
-  return reply
-    .code(error.status)
-    .headers(retryAfterOf(error))
-    .send({ detail: error.message, primary_url: primaryUrl, code: error.code })
+  const { status, headers, body } = standbyAnswer(primaryUrl)
+  return reply.code(status).headers(headers).send(body)
 }
 
 /** Answers from the leader, past Fastify. */
@@ -242,10 +236,9 @@ function writePosition(
 ): void {
   if (position.epoch === 0) return
   reply.header(POSITION_HEADER, formatPosition(position))
-  const carried = cookie.read(request.headers.cookie)
-  const isNews = carried?.epoch !== position.epoch || carried.txid !== position.txid
-  if (isRead(request.method) && (!isNews || isShared(String(reply.getHeader('cache-control') ?? '')))) return
-  const value = cookie.write(position)
+  const cacheControl = String(reply.getHeader('cache-control') ?? '')
+  const isWrite = !isRead(request.method)
+  const value = cookie.renewal(position, request.headers.cookie, { isWrite, cacheControl })
   if (value !== undefined) reply.header('set-cookie', value)
 }
 

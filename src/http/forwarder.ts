@@ -8,7 +8,7 @@
  *    └── past --hold or --max-held: 503 with Retry-After
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Position, parsePosition } from '../../proto/position.ts'
+import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER } from './auth.ts'
 import type { Client } from './client.ts'
@@ -106,6 +106,13 @@ export class Forwarder {
     await this.#upstream.close()
   }
 
+  /** What a request gets that waited as long as `--hold` allows. */
+  leaderAway(): WalcastError {
+    const { leader: address, holdMs } = this.#options
+    const detail = this.#host.gate.reason
+    return new WalcastError('LEADER_AWAY', { address, seconds: holdMs / 1000, detail })
+  }
+
   /** Undefined when the client went away. */
   async #answerOf(client: Client, body: ReplayableBody | undefined): Promise<Answer | undefined> {
     const endMs = performance.now() + this.#options.holdMs
@@ -138,8 +145,7 @@ export class Forwarder {
     onHeld()
     if (await gate.wait(endMs - performance.now(), client.gone)) return
     if (client.isGone) return
-    const { leader: address, holdMs } = this.#options
-    throw new WalcastError('LEADER_AWAY', { address, seconds: holdMs / 1000, detail: gate.reason })
+    throw this.leaderAway()
   }
 
   async #attempt(
@@ -187,7 +193,7 @@ export class Forwarder {
     } catch (error) {
       if (keyOf(error) === undefined) throw error
       this.#host.onApplied(undefined)
-      return `${position.epoch}-${position.txid}`
+      return formatPosition(position)
     }
   }
 

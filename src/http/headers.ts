@@ -20,7 +20,10 @@ export const VIA_HEADER = 'walcast-via'
 /** Between nodes: the name under which the client asked. */
 export const HOST_HEADER = 'walcast-host'
 
-/** What a client may say to walcast; the way a request took grows with each node. Everything else that begins with `walcast-` is between nodes. */
+/**
+ * What of `walcast-` headers a client may send. `walcast-via` is among them because a request that goes in a circle comes
+ * back as a client's: each node adds its name. All others are between nodes and taken off.
+ */
 const FROM_CLIENTS: ReadonlySet<string> = new Set([POSITION_HEADER, MAX_STALENESS_HEADER, VIA_HEADER])
 
 /** Those of one hop (RFC 9110, section 7.6.1), and `expect`, which Node's server has answered already. */
@@ -99,6 +102,11 @@ export function fromNode(request: IncomingMessage): FlatHeaders {
     (name) => isPassed(name, FROM_CLIENTS) && (host === undefined || name !== 'host'),
   )
   return host === undefined ? passed : [...passed, 'host', host]
+}
+
+/** Whether the request has been passed on by `node` before. */
+export function hasPassed(request: IncomingMessage, node: string): boolean {
+  return (headerOf(request, VIA_HEADER) ?? '').split(', ').includes(node)
 }
 
 /** What an application or a leader answered, for the client. */

@@ -12,6 +12,7 @@ import type { Answer } from './relayedAnswer.ts'
 const MAX_KEY_CHARS = 255
 /** A larger answer is passed on and not kept. */
 const MAX_ANSWER_BYTES = 1024 * 1024
+const NOT_KEPT = 'it was executed, and its answer was a stream or too large to be kept'
 
 export class KeyedRequests {
   readonly #memory: AnswerMemory
@@ -59,8 +60,8 @@ export class KeyedRequests {
     else seal()
     try {
       const answer = await execute(hash)
-      if (isEndless(answer)) {
-        this.#memory.end(key, { lost: 'its answer is a stream' })
+      if (isNotKept(answer)) {
+        this.#memory.end(key, { lost: NOT_KEPT })
         return answer
       }
       return await this.#record(key, answer)
@@ -73,6 +74,7 @@ export class KeyedRequests {
   async #remembered(client: Client, known: { bodyHash: string | undefined; ending: Promise<Ending> }) {
     const hash = createHash('sha256')
     client.request.on('data', (chunk: Buffer) => hash.update(chunk))
+    // A body that breaks off is another one than the first, or nobody is there to read the answer.
     await finished(client.request, { writable: false }).catch(() => {})
     const ending = await known.ending
     if (known.bodyHash !== undefined && hash.digest('hex') !== known.bodyHash)
@@ -99,7 +101,7 @@ export class KeyedRequests {
           chunks.push(chunk)
           bytes += chunk.length
           if (bytes <= MAX_ANSWER_BYTES) return true
-          this.#memory.end(key, { lost: 'it was executed, and its answer was too large to be kept' })
+          this.#memory.end(key, { lost: NOT_KEPT })
           answer.unread(chunks)
           resolve(answer)
           return false
@@ -117,10 +119,10 @@ export class KeyedRequests {
 }
 
 /** One that may never end, or is too large to keep: passed on as it comes. */
-function isEndless(answer: Answer): boolean {
+function isNotKept(answer: Answer): boolean {
   const length = answer.headers['content-length']
   if (length !== undefined) return Number(length) > MAX_ANSWER_BYTES
-  return (answer.header('content-type') ?? '').startsWith('text/event-stream')
+  return answer.isEventStream
 }
 
 function digestOf(text: string): string {

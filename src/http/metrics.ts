@@ -26,6 +26,7 @@ export interface TrafficMetrics {
 
 /** What of the application's requests is waiting or kept. */
 export interface TrafficSizes {
+  readonly proxied: number
   readonly held: number
   readonly intake: { readonly underWay: number }
   readonly bodies: { readonly keptBytes: number }
@@ -87,6 +88,7 @@ export class Metrics {
   /** Gauges of the application's requests. */
   observeTraffic(traffic: TrafficSizes, events: { readonly size: number }): void {
     const { intake, answers, bodies } = traffic
+    this.#gauge('proxy_requests', 'Requests of clients under way', () => traffic.proxied)
     this.#gauge('requests_held', 'Requests that wait for the leader', () => traffic.held)
     this.#gauge('intake_requests', 'Requests of other nodes under way', () => intake.underWay)
     this.#gauge('kept_bodies_bytes', 'Bodies kept so that they can be sent again', () => bodies.keptBytes)
@@ -98,7 +100,7 @@ export class Metrics {
   traffic(): TrafficMetrics {
     const proxied = this.#labelled(
       'proxy_requests_total',
-      'Requests at the proxy, by where they went',
+      'Requests at the proxy, by where they went; refused: answered with an error of the node, counted beside its route',
       'route',
     )
     const forwarded = this.#counter('forwarded_requests_total', 'Requests sent to the leader')

@@ -1,13 +1,12 @@
 /** What the Fastify plugin needs of a node. `openLeader` and `openReplica` of `walcast` make such nodes. */
 import type { Position } from '../../proto/position.ts'
+import type { WalcastError } from '../errors.ts'
 import type { Bodies } from './bodies.ts'
 import type { Consistency } from './consistency.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { ReplicaSide } from './replicaSide.ts'
-import type { RouteRules } from './routes.ts'
-import type { NodeView } from './view.ts'
-
-export type NodeRole = 'leader' | 'replica' | 'standby'
+import type { Routes } from './routes.ts'
+import type { NodeRole, NodeView } from './view.ts'
 
 /** The parts of a node that requests go through. */
 export interface NodeTraffic {
@@ -17,7 +16,9 @@ export interface NodeTraffic {
   readonly cookie: PositionCookie
   /** Undefined on a node that can only lead. */
   readonly replicaSide: ReplicaSide | undefined
-  readonly rules: RouteRules & { readonly standbyPaths: readonly string[] }
+  readonly routes: Routes
+  /** Path prefixes that a standby serves all the same. */
+  readonly standbyPaths: readonly string[]
   /** Where clients find the leader's application. */
   readonly primaryUrl: string
   /** URL of this node's application; undefined until it is known. */
@@ -26,7 +27,7 @@ export interface NodeTraffic {
   attach(url: string): void
   /** The application is about to stop: takes no more forwarded requests and resolves when those under way are answered. */
   detach(): Promise<void>
-  onFailure(error: Error): void
+  onFailure(error: WalcastError): void
 }
 
 /** Under which a node has its traffic: for the plugin, not for applications. */

@@ -32,6 +32,21 @@ export class PositionCookie {
     return `${this.#name}=${cluster}.${formatPosition(position)}; Path=/; HttpOnly; SameSite=Lax`
   }
 
+  /**
+   * The Set-Cookie of an answer based on `position`, to a request with the Cookie header `carried`. A write's position is
+   * always promised; a read's only where it tells the client something new and no shared cache keeps the answer.
+   */
+  renewal(
+    position: Position,
+    carried: string | undefined,
+    answer: { readonly isWrite: boolean; readonly cacheControl: string },
+  ): string | undefined {
+    const old = answer.isWrite ? undefined : this.read(carried)
+    const isKnown = old?.epoch === position.epoch && old.txid === position.txid
+    if (!answer.isWrite && (isKnown || isShared(answer.cacheControl))) return undefined
+    return this.write(position)
+  }
+
   /** A Cookie header without our cookie: what identifies the client. The same wherever ours stood. */
   without(header: string): string {
     return header
@@ -40,6 +55,11 @@ export class PositionCookie {
       .filter((part) => part.split('=', 1)[0].trim() !== this.#name)
       .join('; ')
   }
+}
+
+/** Whether caches may give the answer to other clients (RFC 9111, section 3.5). */
+function isShared(cacheControl: string): boolean {
+  return /\b(public|s-maxage|immutable)\b/i.test(cacheControl)
 }
 
 /** The last value wins, as of two cookies with one name the more recent one is often the later. */

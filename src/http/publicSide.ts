@@ -2,8 +2,15 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { asWalcastError, messageOf, systemCode, WalcastError } from '../errors.ts'
-import { retryAfterOf, sendError, sendJson } from './answer.ts'
+import { asWalcastError, listenError, WalcastError } from '../errors.ts'
+import {
+  type OwnAnswer,
+  readinessAnswer,
+  retryAfterOf,
+  sendError,
+  sendJson,
+  standbyAnswer,
+} from './answer.ts'
 import { Client, targetOf, tellClose } from './client.ts'
 import { type FlatHeaders, fromClient, toNode } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
@@ -73,9 +80,7 @@ export class PublicSide {
       this.#server.once('error', reject)
       this.#server.listen(port, host, resolve)
     }).catch((error) => {
-      if (systemCode(error) === 'EADDRINUSE')
-        throw new WalcastError('PORT_TAKEN', { address: this.address }, error)
-      throw new WalcastError('LISTEN_FAILED', { address: this.address, detail: messageOf(error) }, error)
+      throw listenError('--proxy', this.address, error)
     })
   }
 
@@ -122,29 +127,16 @@ export class PublicSide {
     const role = view.role()
     if (role === 'leader') return leaderSide.execute(client, fromClient(client.request), false)
     if (!replicaSide) throw new WalcastError('STARTING')
-    if (role === 'standby' && !isUnderAny(client.target, standbyPaths)) return this.#answerStandby(client)
+    if (role === 'standby' && !isUnderAny(client.target, standbyPaths))
+      return sendOwn(client, standbyAnswer(this.#options.primaryUrl()))
     return route === 'forward' ? replicaSide.forward(client) : replicaSide.serve(client)
   }
 
   #answerOwn(client: Client): void {
-    const { view } = this.#options
     const path = client.target.split('?', 1)[0]
     if (path === '/livez') return sendJson(client.response, 200, { live: true })
     if (path !== '/readyz') throw new WalcastError('NOT_FOUND', { path })
-    const reasons = this.#isStopping ? ['stopping'] : view.notReady()
-    const isReady = reasons.length === 0
-    sendJson(client.response, isReady ? 200 : 503, { ready: isReady, reasons })
-  }
-
-  #answerStandby(client: Client): void {
-    const primaryUrl = this.#options.primaryUrl()
-    const error = new WalcastError('STANDBY', { leader: primaryUrl })
-    sendJson(
-      client.response,
-      error.status,
-      { detail: error.message, primary_url: primaryUrl, code: error.code },
-      retryAfterOf(error),
-    )
+    sendOwn(client, readinessAnswer(this.#options.view, this.#isStopping))
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
@@ -180,6 +172,10 @@ export class PublicSide {
     this.#server.closeAllConnections()
     for (const socket of this.#upgraded) socket.destroy()
   }
+}
+
+function sendOwn({ response }: Client, { status, body, headers }: OwnAnswer): void {
+  sendJson(response, status, body, headers)
 }
 
 /** Why a request is not passed on as it stands: whoever reads it next could read it in another way. */

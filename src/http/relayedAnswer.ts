@@ -1,8 +1,7 @@
 /** The answer of another server: its head is here, its body waits until it is relayed or discarded. */
 import { type IncomingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Dispatcher } from 'undici'
-import { isSending } from './client.ts'
-import { type HeaderValue, ofAnswer } from './headers.ts'
+import type { HeaderValue } from './headers.ts'
 
 /** An answer to be discarded is read to its end so that its connection can be used again, up to so much. */
 const MAX_DISCARDED_BYTES = 64 * 1024
@@ -46,6 +45,10 @@ export class Answer {
   /** Whether its length is known beforehand; a stream of events for example has none. */
   get hasLength(): boolean {
     return this.headers['content-length'] !== undefined
+  }
+
+  get isEventStream(): boolean {
+    return (this.header('content-type') ?? '').startsWith('text/event-stream')
   }
 
   /** Lets the body go to `sink`, once. */
@@ -108,21 +111,12 @@ export function isEventStream(response: ServerResponse): boolean {
   return eventStreams.has(response)
 }
 
-/** Sends the answer to a client as it is, with `added` headers (a list of Set-Cookie is appended to the application's). */
-export function relay(
-  answer: Answer,
-  response: ServerResponse,
-  added: Readonly<Record<string, string>>,
-  setCookie: string | undefined,
-): void {
+/** Sends the answer to a client as it comes, with `headers` in place of its own. */
+export function relay(answer: Answer, response: ServerResponse, headers: Record<string, HeaderValue>): void {
   if (response.destroyed) return answer.abort(new Error('the client went away'))
-  const headers: Record<string, HeaderValue> = ofAnswer(answer.headers)
-  Object.assign(headers, added)
-  if (setCookie !== undefined) headers['set-cookie'] = [...listOf(headers['set-cookie']), setCookie]
-  if (isSending(response.req)) headers['connection'] = 'close'
   const takesTrailers = canTrail(answer, response)
   if (!takesTrailers) delete headers['trailer']
-  if ((answer.header('content-type') ?? '').startsWith('text/event-stream')) eventStreams.add(response)
+  if (answer.isEventStream) eventStreams.add(response)
   try {
     response.writeHead(answer.status, reasonOf(answer), headers)
   } catch (error) {
@@ -197,10 +191,6 @@ export function reasonOf({
   if (/^[\t\x20-\x7e]*$/.test(statusText)) return statusText
   const isLost = statusText.includes('\ufffd')
   return isLost ? (STATUS_CODES[status] ?? '') : Buffer.from(statusText).toString('latin1')
-}
-
-function listOf(value: HeaderValue | undefined): string[] {
-  return value === undefined ? [] : Array.isArray(value) ? value : [value]
 }
 
 function trailersOf(trailers: IncomingHttpHeaders): Record<string, string> {

@@ -52,7 +52,7 @@ export class ReplicaSide {
     return this.#parts.forwarder.forward(client, body, true)
   }
 
-  /** From here, once this node has what the client has seen. Throws STALE_READ and what `Application.ask` and `Forwarder.forward` throw. */
+  /** From here, once this node has what the client has seen. Throws STALE_READ, LEADER_AWAY and what `Application.ask` and `Forwarder.forward` throw. */
   async serve(client: Client): Promise<void> {
     const { consistency, forwarder } = this.#parts
     const wanted = consistency.lacking(client.request)
@@ -61,7 +61,7 @@ export class ReplicaSide {
     await this.#answerHere(client, verdict?.stale)
   }
 
-  /** Waits for what is wanted, and decides when it does not come: `undefined` when it did. Throws STALE_READ. */
+  /** Waits for what is wanted, and decides when it does not come: `undefined` when it did. Throws STALE_READ or LEADER_AWAY. */
   async settle(wanted: Wanted): Promise<{ readonly stale: string } | 'forward' | undefined> {
     const { consistency, onStale, readWaitMs, onStaleRead } = this.#parts
     let lacking = await consistency.wait(wanted, readWaitMs)
@@ -73,13 +73,14 @@ export class ReplicaSide {
     throw new WalcastError('STALE_READ', { wanted: lacking })
   }
 
-  /** While the leader is away there is nowhere to forward to: what is wanted may come sooner. */
+  /** While the leader is away there is nowhere to forward to: what is wanted may come sooner. Throws LEADER_AWAY: it is not held twice. */
   async #waitOn(wanted: Wanted, first: string): Promise<string | undefined> {
-    const { consistency, gate, holdMs } = this.#parts
+    const { consistency, forwarder, gate, holdMs } = this.#parts
     const endMs = performance.now() + holdMs
     let lacking: string | undefined = first
     while (lacking !== undefined && !gate.isOpen && performance.now() < endMs)
       lacking = await consistency.wait(wanted, GATE_LOOK_MS)
+    if (lacking !== undefined && !gate.isOpen) throw forwarder.leaderAway()
     return lacking
   }
 

@@ -36,11 +36,12 @@ export function isReserved(target: string): boolean {
   return isUnder(comparablePath(target), RESERVED)
 }
 
-/** Paths under the application's mount that `path` belongs to: the prefix itself, or what follows it and a slash. */
+/** Whether `path` is the prefix itself or lies below it: whole segments only. */
 function isUnder(path: string, prefix: string): boolean {
   return path === prefix || path.startsWith(prefix.endsWith('/') ? prefix : `${prefix}/`)
 }
 
+/** Whether a request target lies at or below one of the path prefixes. */
 export function isUnderAny(target: string, prefixes: readonly string[]): boolean {
   if (prefixes.length === 0) return false
   const path = comparablePath(target)

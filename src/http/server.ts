@@ -6,8 +6,8 @@ import type { Logger } from 'pino'
 import { WebSocketServer } from 'ws'
 import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, STREAM_PATH, SUBPROTOCOL_PREFIX } from '../../proto/limits.ts'
 import { parsePosition } from '../../proto/position.ts'
-import { messageOf, systemCode, WalcastError } from '../errors.ts'
-import { errorBody } from './answer.ts'
+import { asWalcastError, listenError, messageOf, WalcastError } from '../errors.ts'
+import { errorBody, readinessAnswer } from './answer.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
 import type { Events } from './events.ts'
 import { fromNode, headerOf } from './headers.ts'
@@ -91,19 +91,13 @@ export class Server {
     return `${this.#options.host}:${this.#options.port}`
   }
 
-  get isStopping(): boolean {
-    return this.#isStopping
-  }
-
   /** Throws PORT_TAKEN or LISTEN_FAILED. */
   async listen(): Promise<void> {
     const { host, port } = this.#options
     try {
       await this.#app.listen({ host, port })
     } catch (error) {
-      if (systemCode(error) === 'EADDRINUSE')
-        throw new WalcastError('PORT_TAKEN', { address: this.address }, error)
-      throw new WalcastError('LISTEN_FAILED', { address: this.address, detail: messageOf(error) }, error)
+      throw listenError('--listen', this.address, error)
     }
   }
 
@@ -138,9 +132,8 @@ export class Server {
       throw new WalcastError('NOT_FOUND', { path: request.url.split('?', 1)[0] })
     })
     this.#app.setErrorHandler((error: unknown, _request, reply) => {
-      const known = asWalcastError(error)
-      if (known.status >= 500 && known.key === 'INTERNAL')
-        log.error({ error: messageOf(error) }, 'a request failed')
+      const known = requestError(error)
+      if (known.key === 'INTERNAL') log.error({ error: messageOf(error) }, 'a request failed')
       return reply.code(known.status).send(errorBody(known))
     })
   }
@@ -161,8 +154,8 @@ export class Server {
     const { view, metrics } = this.#options
     this.#app.get('/livez', async () => ({ live: true }))
     this.#app.get('/readyz', async (_request, reply) => {
-      const reasons = this.#isStopping ? ['stopping'] : view.notReady()
-      return reply.code(reasons.length === 0 ? 200 : 503).send({ ready: reasons.length === 0, reasons })
+      const { status, body } = readinessAnswer(view, this.#isStopping)
+      return reply.code(status).send(body)
     })
     this.#app.get('/leader', async (_request, reply) => this.#answerRole(reply, view.role() === 'leader'))
     this.#app.get('/replica', async (_request, reply) => this.#answerRole(reply, view.role() === 'replica'))
@@ -263,12 +256,12 @@ function commonProtocol(offered: Iterable<string>): string | undefined {
   return PROTOCOL_VERSIONS.map((version) => `${SUBPROTOCOL_PREFIX}${version}`).find((name) => names.has(name))
 }
 
-function asWalcastError(error: unknown): WalcastError {
-  if (error instanceof WalcastError) return error
+/** What Fastify refuses itself (a body too large, JSON that is none) is the client's fault. */
+function requestError(error: unknown): WalcastError {
   const status = Number(Object(error).statusCode)
-  if (status >= 400 && status < 500)
+  if (!(error instanceof WalcastError) && status >= 400 && status < 500)
     return new WalcastError('BAD_REQUEST', { detail: messageOf(error) }, error)
-  return new WalcastError('INTERNAL', { detail: messageOf(error) }, error)
+  return asWalcastError(error)
 }
 
 function numberOf(text: string | undefined, name: string): number {

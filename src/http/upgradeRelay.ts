@@ -4,8 +4,9 @@ import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { messageOf, WalcastError } from '../errors.ts'
 import { errorBody } from './answer.ts'
-import { type FlatHeaders, headerOf, VIA_HEADER } from './headers.ts'
+import { type FlatHeaders, hasPassed, VIA_HEADER } from './headers.ts'
 
+/** An upgrade is answered at once or not at all: no application computes on it. */
 const ANSWER_TIMEOUT_MS = 30_000
 
 export interface UpgradeTarget {
@@ -42,9 +43,8 @@ export function relayUpgrade(
   head: Buffer,
   target: UpgradeTarget,
 ): void {
-  const via = headerOf(request, VIA_HEADER) ?? ''
   const { node } = target
-  if (node !== undefined && via.split(', ').includes(node))
+  if (node !== undefined && hasPassed(request, node))
     return refuseUpgrade(socket, new WalcastError('FORWARD_LOOP', { node }))
   const url = new URL(target.origin)
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest

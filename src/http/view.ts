@@ -8,11 +8,13 @@ import type { Reach, WaitTarget } from './waits.ts'
 
 export type LagReport = { readonly role: string } & ReturnType<LagTracker['report']>
 
+export type NodeRole = 'leader' | 'replica' | 'standby'
+
 export interface NodeStatus {
   readonly node: string
   readonly cluster: string
   readonly db: string
-  readonly role: 'leader' | 'replica' | 'standby'
+  readonly role: NodeRole
   readonly state: string
   readonly epoch: number
   readonly txid: number
@@ -44,7 +46,7 @@ export const NO_QUEUES: QueueSizes = { historyBytes: 0, bufferedBytes: 0, queued
 
 export interface NodeView {
   /** Cheap: asked for each request. */
-  role(): NodeStatus['role']
+  role(): NodeRole
   /** Where this node stands. Cheap. */
   position(): Position
   status(): NodeStatus

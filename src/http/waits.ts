@@ -1,4 +1,4 @@
-import type { Position } from '../../proto/position.ts'
+import { formatPosition, type Position } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
 
 /** A position, or a txid of whatever epoch. */
@@ -34,7 +34,7 @@ export class Waits {
     return this.untilTrue(() => this.#reach(target), nameOf(target), timeoutMs)
   }
 
-  /** The same for anything that changes only when the node's position or its knowledge of the leader does. */
+  /** The same for anything that changes only when the node's position or its knowledge of the leader does; `name` is what it is, for people. */
   async untilTrue(check: () => Reach, name: string, timeoutMs: number): Promise<void> {
     const reach = check()
     if (reach === 'reached') return
@@ -43,7 +43,7 @@ export class Waits {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
         () =>
-          waiter.done(new WalcastError('WAIT_TIMEOUT', { position: name, timeoutMs: Math.round(timeoutMs) })),
+          waiter.done(new WalcastError('WAIT_TIMEOUT', { wanted: name, timeoutMs: Math.round(timeoutMs) })),
         timeoutMs,
       )
       const waiter: Waiter = {
@@ -77,11 +77,11 @@ export class Waits {
 }
 
 function unknown(name: string): WalcastError {
-  return new WalcastError('POSITION_UNKNOWN', { position: name })
+  return new WalcastError('POSITION_UNKNOWN', { wanted: name })
 }
 
 function nameOf({ epoch, txid }: WaitTarget): string {
-  return epoch === undefined ? String(txid) : `${epoch}-${txid}`
+  return epoch === undefined ? `txid ${txid}` : `position ${formatPosition({ epoch, txid })}`
 }
 
 /** Where `target` lies for a node that stands at `now`. Txids never go back, so a lower one of an older epoch came before. */

@@ -1,3 +1,4 @@
+/** Defaults of the table of options. */
 import { NODE_OPTIONS, type NodeOptions } from './options.ts'
 import { parseValue } from './optionValues.ts'
 

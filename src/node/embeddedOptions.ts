@@ -2,9 +2,7 @@
 import { messageOf, WalcastError } from '../errors.ts'
 import type { OptionSpec } from './optionSpec.ts'
 import { NODE_OPTIONS, type NodeOptions } from './options.ts'
-import { parseValue } from './optionValues.ts'
-
-const MAX_DURATION_MS = 24 * 3_600_000
+import { MAX_DURATION_MS, parseValue } from './optionValues.ts'
 
 /**
  * What is given and not undefined. One program often opens both roles with the same options: those that only tune the other

@@ -3,7 +3,14 @@ import type { Position } from '../../proto/position.ts'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
-import { type LagReport, NO_QUEUES, type NodeStatus, type NodeView, type QueueSizes } from '../http/view.ts'
+import {
+  type LagReport,
+  NO_QUEUES,
+  type NodeRole,
+  type NodeStatus,
+  type NodeView,
+  type QueueSizes,
+} from '../http/view.ts'
 import type { Reach, WaitTarget } from '../http/waits.ts'
 import { LagTracker } from '../replica/lag.ts'
 import type { Engine, NodeSetup } from './node.ts'
@@ -21,7 +28,7 @@ export class LateView implements NodeView {
     this.#clock = clock
   }
 
-  role(): NodeStatus['role'] {
+  role(): NodeRole {
     return this.engine?.view.role() ?? this.#nodeFile.record.role
   }
 

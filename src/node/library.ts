@@ -5,8 +5,9 @@ import Database from 'better-sqlite3'
 import { type Logger, pino } from 'pino'
 import { type Position, parsePosition } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
-import { type NodeRole, type NodeTraffic, type PluginNode, TRAFFIC } from '../http/pluginNode.ts'
-import type { LagReport, NodeStatus } from '../http/view.ts'
+import { checkSecret } from '../http/auth.ts'
+import { type NodeTraffic, type PluginNode, TRAFFIC } from '../http/pluginNode.ts'
+import type { LagReport, NodeRole, NodeStatus } from '../http/view.ts'
 import { version } from '../version.ts'
 import { defaultOptions } from './defaults.ts'
 import { embeddedOptions } from './embeddedOptions.ts'
@@ -18,8 +19,7 @@ import { startReplica } from './replicaNode.ts'
 export type { Position } from '../../proto/position.ts'
 export { formatPosition, parsePosition } from '../../proto/position.ts'
 export { type ErrorCode, WalcastError } from '../errors.ts'
-export type { NodeRole } from '../http/pluginNode.ts'
-export type { LagReport, NodeStatus } from '../http/view.ts'
+export type { LagReport, NodeRole, NodeStatus } from '../http/view.ts'
 export type { NodeOptions } from './options.ts'
 
 export interface OpenOptions extends Partial<Omit<NodeOptions, 'db'>> {
@@ -43,7 +43,6 @@ export interface NodeEvents {
   failed: [WalcastError]
 }
 
-const MIN_SECRET_CHARS = 16
 const DEFAULT_WAIT_MS = 5000
 /** A timer that is set for longer goes off at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -80,8 +79,7 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     run: (setup: NodeSetup) => Promise<RunningNode>,
   ): Promise<WalcastNode> {
     const { db, secret, log, ...given } = options
-    if (secret !== undefined && secret.length < MIN_SECRET_CHARS)
-      throw new WalcastError('SECRET_UNREADABLE', { detail: `it has only ${secret.length} characters` })
+    if (secret !== undefined) checkSecret(secret)
     const known = embeddedOptions(role, given)
     const path = pathOf(db)
     const node = new WalcastNode(path)

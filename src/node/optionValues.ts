@@ -13,7 +13,7 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   GIB: 1024 ** 3,
 }
 /** Timers hold no more than 2^31 ms. */
-const MAX_DURATION_MS = 24 * 3_600_000
+export const MAX_DURATION_MS = 24 * 3_600_000
 const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /** Parses a value of an option. Throws USAGE. */

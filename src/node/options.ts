@@ -1,4 +1,5 @@
 /** Everything that can be set on a node, with its default. Flags, environment, file and help derive from this table. */
+import type { OnStale } from '../http/replicaSide.ts'
 import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
 import { TRAFFIC_OPTIONS } from './trafficOptions.ts'
 
@@ -34,7 +35,7 @@ export interface NodeOptions {
   readonly forward: readonly string[]
   readonly local: readonly string[]
   readonly standbyPaths: readonly string[]
-  readonly onStale: 'forward' | 'serve' | 'refuse'
+  readonly onStale: OnStale
   readonly cookieName: string
   readonly publicUrl?: string
   readonly holdMs: number

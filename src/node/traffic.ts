@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { request } from 'undici'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
-import { messageOf } from '../errors.ts'
+import type { WalcastError } from '../errors.ts'
 import { AnswerMemory } from '../http/answerMemory.ts'
 import { Application } from '../http/application.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
@@ -55,6 +55,7 @@ export class Traffic implements NodeTraffic {
   readonly leaderSide: LeaderSide
   readonly replicaSide: ReplicaSide | undefined
   readonly answers: AnswerMemory
+  readonly routes: Routes
   #application: Application | undefined
   /** Where clients find the leader, as it last told. */
   #primaryUrl: string | undefined
@@ -64,6 +65,7 @@ export class Traffic implements NodeTraffic {
   constructor(parts: TrafficParts) {
     this.#parts = parts
     const { options, auth, clock, log, nodeFile, view, waits, metrics } = parts
+    this.routes = new Routes(options)
     this.bodies = new Bodies(options.replayBodyBytes, options.keptBodiesBytes)
     this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster)
     this.consistency = new Consistency(this.cookie, view, waits)
@@ -102,6 +104,11 @@ export class Traffic implements NodeTraffic {
     return this.#gate.held
   }
 
+  /** Requests of clients under way at the proxy. */
+  get proxied(): number {
+    return this.#proxy?.underWay ?? 0
+  }
+
   get upstream(): string | undefined {
     return this.#application?.url
   }
@@ -122,12 +129,12 @@ export class Traffic implements NodeTraffic {
     return this.#parts.view
   }
 
-  get rules(): NodeTraffic['rules'] {
-    return this.#parts.options
+  get standbyPaths(): readonly string[] {
+    return this.#parts.options.standbyPaths
   }
 
-  onFailure(error: Error): void {
-    this.#parts.log.error({ error: messageOf(error) }, 'a request failed')
+  onFailure(error: WalcastError): void {
+    this.#parts.log.error({ error: error.line }, 'a request failed')
   }
 
   /** The application, when its address is known only now. */
@@ -141,6 +148,7 @@ export class Traffic implements NodeTraffic {
       node: nodeFile.record.node,
       maxConnections: options.maxRequests,
       answerTimeoutMs: options.answerTimeoutMs,
+      log: this.#parts.log,
     })
   }
 
@@ -229,10 +237,10 @@ export class Traffic implements NodeTraffic {
   }
 
   #newProxy(address: string): PublicSide {
-    const { options, view, metrics, log } = this.#parts
+    const { options, view, metrics } = this.#parts
     return new PublicSide({
       ...addressOf(address),
-      routes: new Routes(options),
+      routes: this.routes,
       view,
       leaderSide: this.leaderSide,
       replicaSide: this.replicaSide,
@@ -246,7 +254,7 @@ export class Traffic implements NodeTraffic {
         headers: [REPLICA_AUTH_HEADER, this.#sign('GET', path)],
       }),
       onRequest: (route) => metrics.onProxied(route),
-      onFailure: (error) => log.error({ error: error.line }, 'a request failed'),
+      onFailure: (error) => this.onFailure(error),
     })
   }
 

@@ -1,0 +1,71 @@
+/** What a replica does with a read that it cannot answer yet. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { Bodies } from '../src/http/bodies.ts'
+import { Consistency } from '../src/http/consistency.ts'
+import { Forwarder } from '../src/http/forwarder.ts'
+import { Gate } from '../src/http/gate.ts'
+import { PositionCookie } from '../src/http/positionCookie.ts'
+import { type OnStale, ReplicaSide } from '../src/http/replicaSide.ts'
+import type { NodeView } from '../src/http/view.ts'
+import { Waits } from '../src/http/waits.ts'
+import { within } from './support/until.ts'
+
+const WANTED = { positions: [{ epoch: 1, txid: 9 }], maxStalenessMs: undefined }
+
+/** A replica that has a copy and never reaches what is wanted. */
+function setUp(context: TestContext, onStale: OnStale) {
+  const view = { canRead: () => true, reach: () => 'ahead', staleMs: () => 0 } as unknown as NodeView
+  const waits = new Waits(10, () => 'ahead')
+  const cookie = new PositionCookie('p', () => 'c')
+  const gate = new Gate({ maxHeld: 10, probeMs: 5 }, async () => false)
+  const forwarder = new Forwarder(
+    { leader: '127.0.0.1:1', holdMs: 60, writeWaitMs: 5, maxConnections: 1, answerTimeoutMs: 1000 },
+    {
+      gate,
+      waits,
+      cookie,
+      leaderNowMs: () => 0,
+      sign: () => '',
+      onForwarded() {},
+      onHeld() {},
+      onUnknown() {},
+      onApplied() {},
+    },
+  )
+  context.after(() => forwarder.close())
+  const did: OnStale[] = []
+  const side = new ReplicaSide({
+    application: () => undefined,
+    forwarder,
+    consistency: new Consistency(cookie, view, waits),
+    cookie,
+    bodies: new Bodies(0, 0),
+    gate,
+    view,
+    onStale,
+    readWaitMs: 5,
+    holdMs: 60,
+    onStaleRead: (how) => did.push(how),
+  })
+  return { side, gate, did }
+}
+
+test('past --read-wait a read is forwarded, served with a mark or refused', async (context) => {
+  const forwarding = setUp(context, 'forward')
+  assert.equal(await forwarding.side.settle(WANTED), 'forward')
+  const serving = setUp(context, 'serve')
+  assert.deepEqual(await serving.side.settle(WANTED), { stale: '1-9' })
+  const refusing = setUp(context, 'refuse')
+  await assert.rejects(refusing.side.settle(WANTED), { key: 'STALE_READ' })
+  assert.deepEqual([forwarding.did, serving.did, refusing.did], [['forward'], ['serve'], ['refuse']])
+})
+
+test('a read that is to be forwarded while the leader is away is held once, and forwarded when it is back', async (context) => {
+  const { side, gate } = setUp(context, 'forward')
+  gate.close('it is gone')
+  await within('it is held no longer', assert.rejects(side.settle(WANTED), { key: 'LEADER_AWAY' }), 5000)
+  const held = side.settle(WANTED)
+  gate.open()
+  assert.equal(await held, 'forward')
+})
