@@ -68,3 +68,15 @@ test('a secret file that is empty is an error, not an open door', () => {
     assert.throws(() => readSecret(environment), { key: 'SECRET_UNREADABLE' })
   }
 })
+
+test('a token is good for one use, however many came meanwhile', () => {
+  const { auth, clock } = setUp()
+  const first = signRequest(SECRET, { ...REQUEST, nowMs: clock.now + 10 })
+  assert.equal(refuse(auth, first), undefined)
+  for (let i = 0; i < 100_000; i++) {
+    const other = signRequest(SECRET, { ...REQUEST, nowMs: clock.now + 11 + i / 100 })
+    assert.equal(refuse(auth, other), undefined)
+  }
+  assert.equal(refuse(auth, first), 'CLOCKS_DIFFER')
+  assert.equal(refuse(auth, signRequest(SECRET, { ...REQUEST, nowMs: clock.now + 2000 })), undefined)
+})

@@ -11,7 +11,7 @@ import { messageOf, WalcastError } from '../errors.ts'
 export const REPLICA_AUTH_HEADER = 'x-replica-auth'
 const VALID_MS = 30_000
 const MIN_SECRET_CHARS = 16
-/** Nonces remembered; each lives for the validity of its token. */
+/** Nonces remembered. When there are more valid ones, tokens as old as those that are forgotten are refused. */
 const MAX_NONCES = 100_000
 const TOKEN =
   /^v1 node=([\w.-]{1,128}) epoch=(\d{1,15}) time=(\d{1,15}) nonce=([0-9a-f]{32}) mac=([0-9a-f]{64})$/
@@ -79,14 +79,15 @@ export function signRequest(
 export class Authenticator {
   readonly #secret: string | undefined
   readonly #clock: Clock
-  readonly #startMs: number
-  /** Nonces used, oldest first, with the time at which each may be forgotten. */
+  /** Tokens from before are refused: from before this node, or from before a nonce that was forgotten. */
+  #notBeforeMs: number
+  /** Nonces used, in the order in which they came, with the time of their tokens. */
   readonly #nonces = new Map<string, number>()
 
   constructor(secret: string | undefined, clock: Clock) {
     this.#secret = secret
     this.#clock = clock
-    this.#startMs = clock.nowMs()
+    this.#notBeforeMs = Math.floor(clock.nowMs())
   }
 
   get isOpen(): boolean {
@@ -124,7 +125,7 @@ export class Authenticator {
     const [, node, epoch, timeMs, nonce, mac] = match
     const expected = macOf(secret, { method, path, node, epoch, timeMs, nonce })
     if (!timingSafeEqual(Buffer.from(mac, 'hex'), expected)) return wrongSecret('its secret is another one')
-    const detail = this.#refuseTime(Number(timeMs)) ?? this.#refuseNonce(nonce)
+    const detail = this.#refuseTime(Number(timeMs)) ?? this.#refuseNonce(nonce, Number(timeMs))
     return detail === undefined ? undefined : new WalcastError('CLOCKS_DIFFER', { detail })
   }
 
@@ -132,18 +133,18 @@ export class Authenticator {
     const nowMs = this.#clock.nowMs()
     if (Math.abs(nowMs - timeMs) > VALID_MS)
       return 'its token has expired; compare the clocks of the two machines'
-    if (timeMs < Math.floor(this.#startMs)) return 'its token is older than the start of this node'
-    return undefined
+    return timeMs < this.#notBeforeMs ? 'its token is older than what this node remembers' : undefined
   }
 
-  #refuseNonce(nonce: string): string | undefined {
-    const nowMs = this.#clock.nowMs()
-    for (const [old, untilMs] of this.#nonces) {
-      if (untilMs > nowMs && this.#nonces.size < MAX_NONCES) break
+  #refuseNonce(nonce: string, timeMs: number): string | undefined {
+    const expiredMs = this.#clock.nowMs() - VALID_MS
+    for (const [old, oldMs] of this.#nonces) {
+      if (oldMs >= expiredMs && this.#nonces.size < MAX_NONCES) break
       this.#nonces.delete(old)
+      if (oldMs >= expiredMs) this.#notBeforeMs = Math.max(this.#notBeforeMs, oldMs + 1)
     }
     if (this.#nonces.has(nonce)) return 'its token was used before'
-    this.#nonces.set(nonce, nowMs + 2 * VALID_MS)
+    this.#nonces.set(nonce, timeMs)
     return undefined
   }
 }

@@ -15,7 +15,8 @@ export type ReplicaMetrics = Omit<ReplicaObserver, 'onFatal' | 'onLeaderAt' | 'o
 
 /** Hears what becomes of the application's requests. */
 export interface TrafficMetrics {
-  onProxied(route: Route | 'refused'): void
+  onProxied(route: Route): void
+  onProxyRefused(error: string): void
   onForwarded(): void
   onHeld(): void
   onUnknown(): void
@@ -100,8 +101,12 @@ export class Metrics {
   traffic(): TrafficMetrics {
     const proxied = this.#labelled(
       'proxy_requests_total',
-      'Requests at the proxy, by where they went; refused: answered with an error of the node, counted beside its route',
+      'Requests at the proxy, by where they went',
       'route',
+    )
+    const refusedThere = this.#labelled(
+      'proxy_refused_total',
+      'Requests at the proxy answered with an error of this node, by error',
     )
     const forwarded = this.#counter('forwarded_requests_total', 'Requests sent to the leader')
     const held = this.#counter('held_requests_total', 'Requests that had to wait for the leader')
@@ -123,6 +128,7 @@ export class Metrics {
     const refused = this.#labelled('intake_refused_total', 'Requests of other nodes refused, by error')
     return {
       onProxied: (route) => proxied.inc({ route }),
+      onProxyRefused: (error) => refusedThere.inc({ error }),
       onForwarded: () => forwarded.inc(),
       onHeld: () => held.inc(),
       onUnknown: () => unknown.inc(),

@@ -12,12 +12,12 @@ import {
   standbyAnswer,
 } from './answer.ts'
 import { Client, targetOf, tellClose } from './client.ts'
-import { type FlatHeaders, fromClient, toNode } from './headers.ts'
+import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { isEventStream } from './relayedAnswer.ts'
 import type { ReplicaSide } from './replicaSide.ts'
 import { isUnderAny, type Route, type Routes } from './routes.ts'
-import { isRelayed, refuseUpgrade, relayUpgrade, takeAsRequest } from './upgradeRelay.ts'
+import { isRelayed, refuseUpgrade, relayUpgrade, takeAsRequest, type UpgradeTarget } from './upgradeRelay.ts'
 import type { NodeView } from './view.ts'
 
 export interface PublicSideOptions {
@@ -36,9 +36,11 @@ export interface PublicSideOptions {
   upstream(): string | undefined
   /** Where clients find the leader. */
   primaryUrl(): string
-  /** Origin and headers of an upgrade that goes to the leader. */
-  leaderUpgrade(path: string): { readonly origin: string; readonly headers: FlatHeaders }
-  onRequest(route: Route | 'refused'): void
+  /** An upgrade that goes to the leader, with a client's headers. */
+  leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget
+  onRequest(route: Route): void
+  /** Answered by an error of this node's. */
+  onRefused(error: WalcastError): void
   onFailure(error: WalcastError): void
 }
 
@@ -52,6 +54,7 @@ export class PublicSide {
   readonly #server: Server
   readonly #upgraded = new Set<Socket>()
   readonly #underWay = new Set<ServerResponse>()
+  #isOpen = false
   #isStopping = false
 
   constructor(options: PublicSideOptions) {
@@ -69,8 +72,9 @@ export class PublicSide {
     return `${this.#options.host}:${this.#options.port}`
   }
 
+  /** Requests and upgraded connections. */
   get underWay(): number {
-    return this.#underWay.size
+    return this.#underWay.size + this.#upgraded.size
   }
 
   /** Throws PORT_TAKEN or LISTEN_FAILED. */
@@ -82,6 +86,11 @@ export class PublicSide {
     }).catch((error) => {
       throw listenError('--proxy', this.address, error)
     })
+  }
+
+  /** The node is there: requests are no longer answered STARTING. */
+  open(): void {
+    this.#isOpen = true
   }
 
   /** Takes no new connections, lets requests under way end, and closes; cuts what is left after `timeoutMs`. */
@@ -100,19 +109,18 @@ export class PublicSide {
 
   /** Answers every request; never throws. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { maxRequests, onRequest, onFailure } = this.#options
+    const { maxRequests, onRefused, onFailure } = this.#options
     if (this.#isStopping) response.shouldKeepAlive = false
     tellClose(request, response)
     this.#underWay.add(response)
     response.once('close', () => this.#underWay.delete(response))
     try {
-      if (this.#underWay.size > maxRequests)
-        throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
+      if (this.underWay > maxRequests) throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
       await this.#route(new Client(request, response))
     } catch (error) {
       const known = asWalcastError(error)
       if (known.key === 'INTERNAL') onFailure(known)
-      onRequest('refused')
+      onRefused(known)
       sendError(response, known, retryAfterOf(known))
     }
   }
@@ -124,6 +132,7 @@ export class PublicSide {
     const route = routes.routeOf(client.method, client.target)
     onRequest(route)
     if (route === 'own') return this.#answerOwn(client)
+    if (!this.#isOpen) throw new WalcastError('STARTING')
     const role = view.role()
     if (role === 'leader') return leaderSide.execute(client, fromClient(client.request), false)
     if (!replicaSide) throw new WalcastError('STARTING')
@@ -142,30 +151,36 @@ export class PublicSide {
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     if (!isRelayed(request)) return takeAsRequest(this.#server, request, socket, head)
     socket.on('error', () => socket.destroy())
+    try {
+      const target = this.#upgradeTarget(request)
+      this.#upgraded.add(socket)
+      socket.once('close', () => this.#upgraded.delete(socket))
+      relayUpgrade(request, socket, head, target)
+    } catch (error) {
+      const known = asWalcastError(error)
+      this.#options.onRefused(known)
+      refuseUpgrade(socket, known)
+    }
+  }
+
+  /** Where an upgrade goes. Throws why it is refused. */
+  #upgradeTarget(request: IncomingMessage): UpgradeTarget {
+    const { routes, view, maxRequests, onRequest, leaderUpgrade, primaryUrl } = this.#options
     const ambiguity = ambiguityOf(request)
-    if (ambiguity) return refuseUpgrade(socket, ambiguity)
-    const { routes, view, onRequest } = this.#options
-    const upstream = this.#options.upstream()
+    if (ambiguity) throw ambiguity
     const path = targetOf(request)
     const route = routes.routeOf('GET', path)
     onRequest(route)
-    if (this.#isStopping) return refuseUpgrade(socket, new WalcastError('STOPPING'))
-    if (route === 'own') return refuseUpgrade(socket, new WalcastError('NOT_FOUND', { path }))
-    if (view.role() === 'standby')
-      return refuseUpgrade(socket, new WalcastError('STANDBY', { leader: this.#options.primaryUrl() }))
-    const isLocal = view.role() === 'leader' || route === 'local'
-    if (isLocal && !upstream) return refuseUpgrade(socket, new WalcastError('NO_APPLICATION'))
-    this.#upgraded.add(socket)
-    socket.once('close', () => this.#upgraded.delete(socket))
+    if (route === 'own') throw new WalcastError('NOT_FOUND', { path })
+    if (this.#isStopping) throw new WalcastError('STOPPING')
+    if (!this.#isOpen) throw new WalcastError('STARTING')
+    if (this.underWay >= maxRequests) throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
+    if (view.role() === 'standby') throw new WalcastError('STANDBY', { leader: primaryUrl() })
     const headers = fromClient(request)
-    const { node } = view.status()
-    if (isLocal) return relayUpgrade(request, socket, head, { origin: upstream ?? '', path, headers, node })
-    const leader = this.#options.leaderUpgrade(path)
-    relayUpgrade(request, socket, head, {
-      origin: leader.origin,
-      path,
-      headers: [...toNode(headers, new URL(leader.origin).host), ...leader.headers],
-    })
+    if (route === 'forward' && view.role() !== 'leader') return leaderUpgrade(path, headers)
+    const origin = this.#options.upstream()
+    if (origin === undefined) throw new WalcastError('NO_APPLICATION')
+    return { origin, path, headers, node: view.status().node }
   }
 
   #cutAll(): void {

@@ -30,6 +30,8 @@ export interface ServerOptions {
   readonly intake: Intake
   readonly maxWaitMs: number
   readonly requestTimeoutMs: number
+  /** Upgraded connections that other nodes forward, too. */
+  readonly maxRequests: number
   /** URL of the application, for upgrades that other nodes forward. */
   upstream(): string | undefined
   /** Where clients find this node's application, for other nodes to tell. */
@@ -219,6 +221,11 @@ export class Server {
       return refuseUpgrade(
         socket,
         new WalcastError('BAD_REQUEST', { detail: 'an upgrade has the method GET' }),
+      )
+    if (this.#upgraded.size >= this.#options.maxRequests)
+      return refuseUpgrade(
+        socket,
+        new WalcastError('TOO_MANY_REQUESTS', { limit: this.#options.maxRequests }),
       )
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))

@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingMessage, type Server } from 'node:
 import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { messageOf, WalcastError } from '../errors.ts'
-import { errorBody } from './answer.ts'
+import { errorBody, retryAfterOf } from './answer.ts'
 import { type FlatHeaders, hasPassed, VIA_HEADER } from './headers.ts'
 
 /** An upgrade is answered at once or not at all: no application computes on it. */
@@ -15,6 +15,8 @@ export interface UpgradeTarget {
   readonly headers: FlatHeaders
   /** This node, when the application is the target: so that none comes round. */
   readonly node?: string
+  /** What is wrong when the target cannot be reached; APP_UNREACHABLE when not given. */
+  unreachable?(detail: string): WalcastError
 }
 
 /**
@@ -75,9 +77,9 @@ export function relayUpgrade(
   outgoing.on('timeout', () =>
     give(new WalcastError('APP_SILENT', { url: target.origin, detail: 'no answer to an upgrade' })),
   )
-  outgoing.on('error', (error) =>
-    give(new WalcastError('APP_UNREACHABLE', { url: target.origin, detail: messageOf(error) }, error)),
-  )
+  const unreachable = (detail: string) =>
+    target.unreachable?.(detail) ?? new WalcastError('APP_UNREACHABLE', { url: target.origin, detail })
+  outgoing.on('error', (error) => give(unreachable(messageOf(error))))
   outgoing.on('response', (answer) => {
     socket.write(headText(answer, 'close'))
     answer.pipe(socket)
@@ -95,10 +97,15 @@ export function relayUpgrade(
 export function refuseUpgrade(socket: Duplex, error: WalcastError, added: object = {}): void {
   if (socket.destroyed || !socket.writable) return void socket.destroy()
   const body = JSON.stringify({ ...errorBody(error), ...added })
+  const head = {
+    connection: 'close',
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(body)),
+    ...retryAfterOf(error),
+  }
+  const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}`)
   socket.once('finish', () => socket.destroy())
-  socket.end(
-    `HTTP/1.1 ${error.status} Refused\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  )
+  socket.end([`HTTP/1.1 ${error.status} Refused`, ...lines, '', body].join('\r\n'))
 }
 
 function join(a: Duplex, b: Duplex, toB: Buffer, toA: Buffer): void {

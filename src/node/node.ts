@@ -158,11 +158,13 @@ export async function startNode(
       intake: requests.intake,
       maxWaitMs: options.maxWaitMs,
       requestTimeoutMs: options.requestTimeoutMs,
+      maxRequests: options.maxRequests,
       upstream: () => requests.upstream,
       publicUrl: () => requests.publicUrl,
       nowMs: () => clock.nowMs(),
     })
     await server.listen()
+    await requests.listen()
     const { promise: failed, resolve: onFatal } = newSignal()
     thread.onDead = onFatal
     engine = await build({
@@ -186,7 +188,7 @@ export async function startNode(
     waits.onMoved()
     metrics.observe(view, waits)
     metrics.observeTraffic(requests, events)
-    await requests.listen()
+    requests.open()
     return new RunningNode({ engine, server, traffic, thread, waits }, view, failed)
   } catch (error) {
     await engine?.stop()

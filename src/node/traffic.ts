@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { request } from 'undici'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
-import type { WalcastError } from '../errors.ts'
+import { WalcastError } from '../errors.ts'
 import { AnswerMemory } from '../http/answerMemory.ts'
 import { Application } from '../http/application.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
@@ -11,6 +11,7 @@ import { Bodies } from '../http/bodies.ts'
 import { Consistency } from '../http/consistency.ts'
 import { Forwarder } from '../http/forwarder.ts'
 import { Gate } from '../http/gate.ts'
+import { type FlatHeaders, toNode } from '../http/headers.ts'
 import { Intake } from '../http/intake.ts'
 import { KeyedRequests } from '../http/keyedRequests.ts'
 import { LeaderSide } from '../http/leaderSide.ts'
@@ -20,6 +21,7 @@ import { PositionCookie } from '../http/positionCookie.ts'
 import { PublicSide } from '../http/publicSide.ts'
 import { ReplicaSide } from '../http/replicaSide.ts'
 import { Routes } from '../http/routes.ts'
+import type { UpgradeTarget } from '../http/upgradeRelay.ts'
 import type { NodeView } from '../http/view.ts'
 import type { Waits } from '../http/waits.ts'
 import { addressOf } from './address.ts'
@@ -157,6 +159,11 @@ export class Traffic implements NodeTraffic {
     await this.#proxy?.listen()
   }
 
+  /** The engine runs: requests are served from now on. */
+  open(): void {
+    this.#proxy?.open()
+  }
+
   /** The leader welcomed this node. */
   onLeaderThere(): void {
     this.#gate.open()
@@ -249,13 +256,21 @@ export class Traffic implements NodeTraffic {
       requestTimeoutMs: options.requestTimeoutMs,
       upstream: () => this.upstream,
       primaryUrl: () => this.primaryUrl,
-      leaderUpgrade: (path) => ({
-        origin: `http://${options.leader}`,
-        headers: [REPLICA_AUTH_HEADER, this.#sign('GET', path)],
-      }),
+      leaderUpgrade: (path, headers) => this.#leaderUpgrade(path, headers),
       onRequest: (route) => metrics.onProxied(route),
+      onRefused: (error) => metrics.onProxyRefused(error.key),
       onFailure: (error) => this.onFailure(error),
     })
+  }
+
+  #leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget {
+    const address = this.#parts.options.leader ?? ''
+    return {
+      origin: `http://${address}`,
+      path,
+      headers: [...toNode(headers, address), REPLICA_AUTH_HEADER, this.#sign('GET', path)],
+      unreachable: (detail) => new WalcastError('LEADER_UNREACHABLE', { address, detail }),
+    }
   }
 
   #sign(method: string, path: string): string {
