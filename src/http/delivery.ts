@@ -5,6 +5,7 @@ import { type Client, isSending } from './client.ts'
 import { type HeaderValue, headerOf, POSITION_HEADER, STALE_HEADER } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import { Answer, reasonOf, relay } from './relayedAnswer.ts'
+import { reachFrom } from './waits.ts'
 
 export interface Delivered {
   /** That the answer may be based on. */
@@ -41,13 +42,15 @@ export function deliver(
 function cookieFor(
   client: Client,
   answer: Answer | StoredAnswer,
-  { isWrite }: Delivered,
+  { isWrite, stale }: Delivered,
   cookie: PositionCookie,
   position: Position,
 ): string | undefined {
   if (!isWrite) {
     const carried = cookie.read(headerOf(client.request, 'cookie'))
     if (carried && carried.epoch === position.epoch && carried.txid === position.txid) return undefined
+    // Served although it lacks what the client has seen: its promise stands for the reads that follow.
+    if (stale !== undefined && carried && reachFrom(position, carried, false) === 'ahead') return undefined
     if (isShared(String(answer.headers['cache-control'] ?? ''))) return undefined
   }
   return cookie.write(position)

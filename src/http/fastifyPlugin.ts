@@ -14,6 +14,7 @@ import { headerOf, POSITION_HEADER, STALE_HEADER, VIA_HEADER } from './headers.t
 import { type NodeTraffic, type PluginNode, TRAFFIC } from './pluginNode.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead, isUnderAny, Routes } from './routes.ts'
+import { reachFrom } from './waits.ts'
 
 export interface WalcastPluginOptions {
   readonly node: PluginNode
@@ -245,6 +246,9 @@ function writePosition(
   const carried = cookie.read(request.headers.cookie)
   const isNews = carried?.epoch !== position.epoch || carried.txid !== position.txid
   if (isRead(request.method) && (!isNews || isShared(String(reply.getHeader('cache-control') ?? '')))) return
+  // Served although it lacks what the client has seen: its promise stands for the reads that follow.
+  const isStale = reply.hasHeader(STALE_HEADER) && carried && reachFrom(position, carried, false) === 'ahead'
+  if (isRead(request.method) && isStale) return
   const value = cookie.write(position)
   if (value !== undefined) reply.header('set-cookie', value)
 }

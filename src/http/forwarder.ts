@@ -9,7 +9,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Position, parsePosition } from '../../proto/position.ts'
-import { keyOf, WalcastError } from '../errors.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER } from './auth.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
@@ -112,8 +112,14 @@ export class Forwarder {
     // As the leader sees it: what it does not remember would be executed twice.
     const hasKey = !isRead(client.method) && !!headerOf(client.request, 'idempotency-key')
     let firstSentMs: number | undefined
+    /** What became of an attempt that may have been executed: from then on nothing can say that none was. */
+    let lost: string | undefined
     for (let refusals = 0; ; ) {
-      await this.#hold(client, endMs)
+      try {
+        await this.#hold(client, endMs)
+      } catch (error) {
+        throw lost === undefined ? error : this.#unknown(`${lost}; then: ${messageOf(error)}`)
+      }
       if (client.isGone) return undefined
       const sentMs = this.#host.leaderNowMs()
       const attempt = await this.#attempt(client, body, firstSentMs)
@@ -123,11 +129,14 @@ export class Forwarder {
         const mayRepeat = hasKey && (body?.canReplay ?? true) && performance.now() < endMs
         if (!mayRepeat) throw this.#unknown(attempt.unknown)
         firstSentMs ??= sentMs
+        lost ??= attempt.unknown
         await delay(RETRY_MS)
         continue
       }
-      if (!(body?.canReplay ?? true) || (attempt.isRefusal && ++refusals >= MAX_REFUSALS))
+      if (!(body?.canReplay ?? true) || (attempt.isRefusal && ++refusals >= MAX_REFUSALS)) {
+        if (lost !== undefined) throw this.#unknown(`${lost}; then: ${attempt.notExecuted}`)
         throw new WalcastError('NOT_EXECUTED', { detail: attempt.notExecuted })
+      }
       this.#host.gate.close(attempt.notExecuted)
     }
   }

@@ -46,6 +46,8 @@ export class PublicSide {
   readonly #upgraded = new Set<Socket>()
   readonly #underWay = new Set<ServerResponse>()
   #isStopping = false
+  /** A connection is closed as soon as nothing is under way on it. */
+  #closesIdle = false
 
   constructor(options: PublicSideOptions) {
     this.#options = options
@@ -85,6 +87,9 @@ export class PublicSide {
     if (!this.#server.listening) return
     const closed = new Promise((resolve) => this.#server.close(resolve))
     await Promise.race([delay(LINGER_MS), closed])
+    this.#closesIdle = true
+    // Those that have no head yet say so in it; the others are closed when they are over.
+    for (const response of this.#underWay) response.shouldKeepAlive = false
     this.#server.closeIdleConnections()
     const cut = setTimeout(() => this.#cutAll(), timeoutMs)
     for (const socket of this.#upgraded) socket.end()
@@ -99,7 +104,11 @@ export class PublicSide {
     if (this.#isStopping) response.shouldKeepAlive = false
     tellClose(request, response)
     this.#underWay.add(response)
-    response.once('close', () => this.#underWay.delete(response))
+    response.once('close', () => {
+      this.#underWay.delete(response)
+      // Not within the event: the connection counts as idle only after it.
+      if (this.#closesIdle) setImmediate(() => this.#server.closeIdleConnections())
+    })
     try {
       if (this.#underWay.size > maxRequests)
         throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
