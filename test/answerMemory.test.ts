@@ -151,6 +151,7 @@ async function keyedServer(context: TestContext, listener: RequestListener) {
   const keyed = new KeyedRequests(
     new AnswerMemory({ maxAnswers: 100, maxBytes: 10_000_000, keepMs: 60_000, clockMarginMs: 0 }, clock),
     cookie,
+    60_000,
   )
   const bodies = new Bodies(1_000_000, 10_000_000)
   const front = createServer(async (incoming, response) => {

@@ -131,6 +131,11 @@ labTest('a read that asks for more than is here: forwarded, served with a mark, 
   assert.equal(served.by, 'replica1')
   assert.equal(served.answer.headers.get('walcast-stale'), `${epoch}-${txid + 5}`)
   assert.equal(await replica.node.metric('walcast_stale_reads_total', 'did="serve"'), 1)
+  // A promise that was not kept stands: the cookie is not put back to what was served.
+  const cluster1 = (await cluster.leader.node.status()).cluster
+  const promised = { cookie: `walcast_position=${cluster1}.${epoch}-${txid + 5}` }
+  assert.equal(cookieOf((await newest(replica.url, promised)).answer), '')
+  assert.notEqual(cookieOf((await newest(replica.url)).answer), '')
 
   const flags = replica.node.options.flags ?? []
   await replica.node.stop()

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Lab, labTest, requireSame } from './support/lab.ts'
-import { type NotesCluster, post, type Site, startNotes } from './support/notesCluster.ts'
+import { type NotesCluster, post, requestsOf, type Site, startNotes } from './support/notesCluster.ts'
 import { until, within } from './support/until.ts'
 
 interface Written {
@@ -115,15 +115,15 @@ labTest('a leader that stops finishes what it has, and holds nothing up', async 
   const cluster = await startNotes(lab, { replicas: 1 })
   const [replica] = cluster.replicas
   const slow = post(`${replica.url}/slow?ms=800`, 'slow one')
-  await until(
-    'it is under way',
-    async () => (await cluster.leader.node.metric('walcast_intake_requests')) === 1,
-  )
+  const there = post(`${cluster.leader.url}/slow?ms=800`, 'there')
+  await until('both are under way', async () => (await requestsOf(cluster.leader)) === 2)
   const stopped = cluster.leader.node.stop()
   await until('the replica knows', () => replica.node.logged('the leader is stopping').length > 0)
   const next = post(`${replica.url}/notes`, 'next one')
   assert.equal((await slow).status, 201)
   assert.equal((await slow).headers.get('walcast-stale'), null, 'its commit came before the stream ended')
+  assert.equal((await there).status, 201)
+  assert.equal((await there).headers.get('connection'), 'close', 'a kept connection would hold up the stop')
   assert.equal((await stopped).code, 0)
   await lab.restart(cluster.leader.node)
   assert.equal((await next).status, 201)
@@ -199,6 +199,17 @@ labTest(
     assert.ok(((await countsOf(lab, cluster)).get('lost') ?? 0) <= 1)
   },
 )
+
+labTest('a key does not turn a write that may have been executed into one that was not', async (lab) => {
+  const cluster = await startNotes(lab, { replicas: 1, replicaFlags: ['--hold', '1500ms'] })
+  const [replica] = cluster.replicas
+  const sent = post(`${replica.url}/slow?ms=300`, 'sent', { 'idempotency-key': 'key-3' })
+  await until('the application has it', async () => (await requestsOf(cluster.leader)) === 1)
+  await cluster.leader.node.stop('SIGKILL')
+  const answer = await sent
+  assert.equal(answer.status, 502)
+  assert.equal(((await answer.json()) as { code: string }).code, 'WALCAST_OUTCOME_UNKNOWN')
+})
 
 labTest('a standby serves no application traffic, and says where the leader is', async (lab) => {
   const flags = ['--standby', '--standby-paths', '/note']

@@ -628,3 +628,20 @@ labTest('mistakes in the use of the plugin are told at once', async (lab) => {
   const nodeless = Fastify()
   await assert.rejects(async () => nodeless.register(walcast, Object({})), { code: 'WALCAST_USAGE' })
 })
+
+labTest('an Idempotency-Key is one key at the leader and at replicas', async (lab) => {
+  const { onReplica, onLeader, leader } = await servedPair(lab, (app, db) => {
+    app.post('/', (request) => write(db, request))
+  })
+  const keyed = (key: string) => {
+    const { headers, ...rest } = json({ a: 1 })
+    return { ...rest, headers: { ...headers, 'idempotency-key': key } }
+  }
+  for (const { url } of [onLeader, onReplica, onLeader]) {
+    const { status, text } = await ask(url, keyed('one'))
+    assert.deepEqual([status, JSON.parse(text)], [200, { role: 'leader', body: { a: 1 } }])
+  }
+  assert.equal(countOf(leader.db), 1)
+  await ask(onLeader.url, keyed('two'))
+  assert.equal(countOf(leader.db), 2)
+})

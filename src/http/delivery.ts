@@ -41,7 +41,9 @@ function headersFor(
   if (stale !== undefined) headers[STALE_HEADER] = stale
   if (isSending(request)) headers['connection'] = 'close'
   const cacheControl = String(answer.headers['cache-control'] ?? '')
-  const setCookie = position && cookie?.renewal(position, request.headers.cookie, { isWrite, cacheControl })
+  const setCookie =
+    position &&
+    cookie?.renewal(position, request.headers.cookie, { isWrite, isStale: stale !== undefined, cacheControl })
   if (setCookie !== undefined) headers['set-cookie'] = [...listOf(headers['set-cookie']), setCookie]
   return headers
 }

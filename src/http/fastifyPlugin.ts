@@ -9,7 +9,7 @@ import { formatPosition, type Position } from '../../proto/position.ts'
 import { asWalcastError, systemCode, WalcastError } from '../errors.ts'
 import { retryAfterOf, sendError, standbyAnswer } from './answer.ts'
 import { Client } from './client.ts'
-import { headerOf, POSITION_HEADER, STALE_HEADER, VIA_HEADER } from './headers.ts'
+import { fromClient, headerOf, POSITION_HEADER, STALE_HEADER, VIA_HEADER } from './headers.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from './pluginNode.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead, isUnderAny } from './routes.ts'
@@ -112,7 +112,8 @@ async function admit(
 ): Promise<FastifyReply | undefined> {
   const { node, traffic, running } = parts
   const { role } = node
-  if (role === 'leader') return undefined
+  if (role === 'leader')
+    return isToBeRemembered(request, traffic) ? executeKeyed(request, reply, parts) : undefined
   if (role === 'standby' && !isServedByStandby(request, traffic)) return refuseAsStandby(reply, traffic)
   const client = new Client(request.raw, reply.raw)
   if (routeOf(request, traffic) === 'forward') return forward(reply, client, parts)
@@ -148,19 +149,45 @@ function refuseAsStandby(reply: FastifyReply, { primaryUrl }: NodeTraffic): Fast
 }
 
 /** Answers from the leader, past Fastify. */
-async function forward(
+function forward(
+  reply: FastifyReply,
+  client: Client,
+  parts: Parts,
+  replay?: { readonly body: ReplayableBody | undefined },
+): Promise<undefined> {
+  const { replicaSide } = parts.traffic
+  return answerPast(reply, client, parts, async () => {
+    if (!replicaSide) throw new WalcastError('STARTING')
+    await (replay ? replicaSide.replay(client, replay.body) : replicaSide.forward(client))
+  })
+}
+
+/** A write with an Idempotency-Key of the leader's own client: what was answered to the key is remembered for all nodes in one place. */
+function isToBeRemembered(request: FastifyRequest, { leaderSide }: NodeTraffic): boolean {
+  const { raw, method } = request
+  const isNew = !isRead(method) && headerOf(raw, VIA_HEADER) === undefined && !request.is404
+  return isNew && !!headerOf(raw, 'idempotency-key') && leaderSide.canExecute
+}
+
+/** Comes back to this application as a forwarded request does. */
+function executeKeyed(request: FastifyRequest, reply: FastifyReply, parts: Parts): Promise<undefined> {
+  const client = new Client(request.raw, reply.raw)
+  return answerPast(reply, client, parts, () =>
+    parts.traffic.leaderSide.execute(client, fromClient(request.raw), false),
+  )
+}
+
+async function answerPast(
   reply: FastifyReply,
   client: Client,
   { traffic, forwarding }: Parts,
-  replay?: { readonly body: ReplayableBody | undefined },
+  answer: () => Promise<void>,
 ): Promise<undefined> {
-  const { replicaSide } = traffic
   reply.hijack()
   forwarding.add(reply.raw)
   reply.raw.once('close', () => forwarding.delete(reply.raw))
   try {
-    if (!replicaSide) throw new WalcastError('STARTING')
-    await (replay ? replicaSide.replay(client, replay.body) : replicaSide.forward(client))
+    await answer()
   } catch (error) {
     const known = asWalcastError(error)
     if (known.key === 'INTERNAL') traffic.onFailure(known)
@@ -238,7 +265,8 @@ function writePosition(
   reply.header(POSITION_HEADER, formatPosition(position))
   const cacheControl = String(reply.getHeader('cache-control') ?? '')
   const isWrite = !isRead(request.method)
-  const value = cookie.renewal(position, request.headers.cookie, { isWrite, cacheControl })
+  const isStale = reply.hasHeader(STALE_HEADER)
+  const value = cookie.renewal(position, request.headers.cookie, { isWrite, isStale, cacheControl })
   if (value !== undefined) reply.header('set-cookie', value)
 }
 

@@ -9,7 +9,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
-import { keyOf, WalcastError } from '../errors.ts'
+import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER } from './auth.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
@@ -119,23 +119,28 @@ export class Forwarder {
     // As the leader sees it: what it does not remember would be executed twice.
     const hasKey = !isRead(client.method) && !!headerOf(client.request, 'idempotency-key')
     let firstSentMs: number | undefined
+    /** What became of an attempt that may have been executed: from then on nothing can say that none was. */
+    let lost: string | undefined
+    const nothingDone = (error: WalcastError) =>
+      lost === undefined ? error : this.#unknown(`${lost}; then: ${error.message}`)
     for (let refusals = 0; ; ) {
-      await this.#hold(client, endMs)
+      await this.#hold(client, endMs).catch((error) => {
+        throw nothingDone(asWalcastError(error))
+      })
       if (client.isGone) return undefined
       const sentMs = this.#host.leaderNowMs()
       const attempt = await this.#attempt(client, body, firstSentMs)
       if (client.isGone) return undefined
       if ('answer' in attempt) return attempt.answer
+      const canRepeat = body?.canReplay ?? true
       if ('unknown' in attempt) {
-        const mayRepeat = hasKey && (body?.canReplay ?? true) && performance.now() < endMs
-        if (!mayRepeat) throw this.#unknown(attempt.unknown)
+        if (!hasKey || !canRepeat || performance.now() >= endMs) throw this.#unknown(attempt.unknown)
         firstSentMs ??= sentMs
+        lost ??= attempt.unknown
         await delay(RETRY_MS)
-        continue
-      }
-      if (!(body?.canReplay ?? true) || (attempt.isRefusal && ++refusals >= MAX_REFUSALS))
-        throw new WalcastError('NOT_EXECUTED', { detail: attempt.notExecuted })
-      this.#host.gate.close(attempt.notExecuted)
+      } else if (!canRepeat || (attempt.isRefusal && ++refusals >= MAX_REFUSALS)) {
+        throw nothingDone(new WalcastError('NOT_EXECUTED', { detail: attempt.notExecuted }))
+      } else this.#host.gate.close(attempt.notExecuted)
     }
   }
 

@@ -18,6 +18,7 @@ export class Gate {
   #isOpen = true
   #reason = ''
   #probing = false
+  #probedOpenMs = Number.NEGATIVE_INFINITY
   #stopped = false
 
   /** `probe` says whether requests would be taken now; it never throws. */
@@ -81,9 +82,16 @@ export class Gate {
   async #probeUntilOpen(): Promise<void> {
     if (this.#probing) return
     this.#probing = true
+    const { probeMs } = this.#options
     while (!this.#isOpen && this.#waiters.size > 0 && !this.#stopped) {
-      if (await this.#probe()) this.open()
-      else await delay(this.#options.probeMs)
+      // Closed again right after a probe had opened it: the leader is there and refuses. Not to be asked as fast as it answers.
+      const restMs = this.#probedOpenMs + probeMs - performance.now()
+      if (restMs > 0) await delay(restMs)
+      else if (!(await this.#probe())) await delay(probeMs)
+      else {
+        this.#probedOpenMs = performance.now()
+        this.open()
+      }
     }
     this.#probing = false
   }

@@ -27,6 +27,9 @@ export interface IntakeOptions {
   onFailure(error: WalcastError): void
 }
 
+/** How long nodes that were told of a stop have to close their connections. */
+const CLOSE_MS = 1000
+
 export class Intake {
   readonly #options: IntakeOptions
   /** Connections on which nodes sent requests: a stop waits until they have closed them. */
@@ -107,11 +110,13 @@ export class Intake {
     return this.#until(() => this.#underWay.size === 0, timeoutMs)
   }
 
-  /** Resolves when what was taken is answered and nodes have closed their connections, at the latest after `timeoutMs`. */
+  /** Resolves when what was taken is answered, at the latest after `timeoutMs`, and nodes have closed their connections or had the time to. */
   async drain(timeoutMs: number): Promise<void> {
     this.announceStop()
     this.#endStreams()
-    await this.#until(() => this.#underWay.size === 0 && this.#sockets.size === 0, timeoutMs)
+    await this.#until(() => this.#underWay.size === 0, timeoutMs)
+    // One that is frozen must not hold up the others, which wait for the next leader.
+    await this.#until(() => this.#sockets.size === 0, Math.min(CLOSE_MS, timeoutMs))
   }
 
   #endStreams(): void {

@@ -17,10 +17,13 @@ const NOT_KEPT = 'it was executed, and its answer was a stream or too large to b
 export class KeyedRequests {
   readonly #memory: AnswerMemory
   readonly #cookie: PositionCookie
+  readonly #recordMs: number
 
-  constructor(memory: AnswerMemory, cookie: PositionCookie) {
+  /** An answer that is not whole after `recordMs` is given up. */
+  constructor(memory: AnswerMemory, cookie: PositionCookie, recordMs: number) {
     this.#memory = memory
     this.#cookie = cookie
+    this.#recordMs = recordMs
   }
 
   /** The request's key with what else makes it the same request of the same client; undefined without one. Throws BAD_REQUEST. */
@@ -96,23 +99,29 @@ export class KeyedRequests {
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = []
       let bytes = 0
+      const timer = setTimeout(() => answer.abort(new Error('it did not end in time')), this.#recordMs)
       answer.pipeTo({
         write: (chunk) => {
           chunks.push(chunk)
           bytes += chunk.length
           if (bytes <= MAX_ANSWER_BYTES) return true
+          clearTimeout(timer)
           this.#memory.end(key, { lost: NOT_KEPT })
           answer.unread(chunks)
           resolve(answer)
           return false
         },
         end: () => {
+          clearTimeout(timer)
           const { status, statusText, headers } = answer
           const stored = { status, statusText, headers: ofAnswer(headers), body: Buffer.concat(chunks) }
           this.#memory.end(key, { answer: stored })
           resolve(stored)
         },
-        fail: (error) => reject(new WalcastError('OUTCOME_UNKNOWN', { detail: messageOf(error) }, error)),
+        fail: (error) => {
+          clearTimeout(timer)
+          reject(new WalcastError('OUTCOME_UNKNOWN', { detail: messageOf(error) }, error))
+        },
       })
     })
   }

@@ -3,6 +3,7 @@ import type { Position } from '../../proto/position.ts'
 import type { WalcastError } from '../errors.ts'
 import type { Bodies } from './bodies.ts'
 import type { Consistency } from './consistency.ts'
+import type { LeaderSide } from './leaderSide.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { ReplicaSide } from './replicaSide.ts'
 import type { Routes } from './routes.ts'
@@ -14,6 +15,7 @@ export interface NodeTraffic {
   readonly bodies: Bodies
   readonly consistency: Consistency
   readonly cookie: PositionCookie
+  readonly leaderSide: LeaderSide
   /** Undefined on a node that can only lead. */
   readonly replicaSide: ReplicaSide | undefined
   readonly routes: Routes

@@ -1,5 +1,6 @@
 /** The cookie that carries a position from one answer to the next request: `CLUSTER.EPOCH-TXID`. */
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
+import { reachFrom } from './waits.ts'
 
 /** Longer Cookie headers are not searched: Node's own limit for all headers is 16 KiB. */
 const MAX_HEADER_CHARS = 16_384
@@ -34,16 +35,19 @@ export class PositionCookie {
 
   /**
    * The Set-Cookie of an answer based on `position`, to a request with the Cookie header `carried`. A write's position is
-   * always promised; a read's only where it tells the client something new and no shared cache keeps the answer.
+   * always promised; a read's only where it tells the client something new and no shared cache keeps the answer. One that
+   * was served although it lacks what the client has seen (`isStale`) leaves that promise to the reads that follow.
    */
   renewal(
     position: Position,
     carried: string | undefined,
-    answer: { readonly isWrite: boolean; readonly cacheControl: string },
+    answer: { readonly isWrite: boolean; readonly isStale: boolean; readonly cacheControl: string },
   ): string | undefined {
-    const old = answer.isWrite ? undefined : this.read(carried)
-    const isKnown = old?.epoch === position.epoch && old.txid === position.txid
-    if (!answer.isWrite && (isKnown || isShared(answer.cacheControl))) return undefined
+    if (answer.isWrite) return this.write(position)
+    if (isShared(answer.cacheControl)) return undefined
+    const old = this.read(carried)
+    if (old?.epoch === position.epoch && old.txid === position.txid) return undefined
+    if (old && answer.isStale && reachFrom(position, old, false) === 'ahead') return undefined
     return this.write(position)
   }
 

@@ -56,6 +56,8 @@ export class PublicSide {
   readonly #underWay = new Set<ServerResponse>()
   #isOpen = false
   #isStopping = false
+  /** A connection is closed as soon as nothing is under way on it. */
+  #closesIdle = false
 
   constructor(options: PublicSideOptions) {
     this.#options = options
@@ -99,6 +101,9 @@ export class PublicSide {
     if (!this.#server.listening) return
     const closed = new Promise((resolve) => this.#server.close(resolve))
     await Promise.race([delay(LINGER_MS), closed])
+    this.#closesIdle = true
+    // Those that have no head yet say so in it; the others are closed when they are over.
+    for (const response of this.#underWay) response.shouldKeepAlive = false
     this.#server.closeIdleConnections()
     const cut = setTimeout(() => this.#cutAll(), timeoutMs)
     for (const socket of this.#upgraded) socket.end()
@@ -113,7 +118,11 @@ export class PublicSide {
     if (this.#isStopping) response.shouldKeepAlive = false
     tellClose(request, response)
     this.#underWay.add(response)
-    response.once('close', () => this.#underWay.delete(response))
+    response.once('close', () => {
+      this.#underWay.delete(response)
+      // Not within the event: the connection counts as idle only after it.
+      if (this.#closesIdle) setImmediate(() => this.#server.closeIdleConnections())
+    })
     try {
       if (this.underWay > maxRequests) throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
       await this.#route(new Client(request, response))

@@ -77,7 +77,7 @@ export class Traffic implements NodeTraffic {
     this.leaderSide = new LeaderSide({
       application: () => this.#application,
       bodies: this.bodies,
-      keyed: new KeyedRequests(this.answers, this.cookie),
+      keyed: new KeyedRequests(this.answers, this.cookie, options.answerTimeoutMs),
       cookie: this.cookie,
       view,
       log,
