@@ -1,10 +1,13 @@
-/** The answer of another server: its head is here, its body waits until it is relayed or discarded. */
+/** The answer of another server: its head is here, its body waits, but for its first bytes, until it is relayed or discarded. */
 import { type IncomingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { HeaderValue } from './headers.ts'
 
 /** An answer to be discarded is read to its end so that its connection can be used again, up to so much. */
 const MAX_DISCARDED_BYTES = 64 * 1024
+
+/** Of a body that nobody takes yet. Most answers are shorter: they are not held up on their way in. */
+const MAX_UNREAD_BYTES = 16 * 1024
 
 /** Takes an answer's body. `write` says whether it can take more now. */
 export interface AnswerSink {
@@ -19,11 +22,13 @@ export class Answer {
   readonly statusText: string
   readonly headers: IncomingHttpHeaders
   #sink: AnswerSink | undefined
+  #isDiscarded = false
   #discardedBytes = 0
   #failure: Error | undefined
   #ended = false
   #trailers: IncomingHttpHeaders = {}
   #unread: Buffer[] = []
+  #unreadBytes = 0
 
   constructor(
     controller: Dispatcher.DispatchController,
@@ -65,6 +70,7 @@ export class Answer {
   unread(chunks: Buffer[]): void {
     this.#sink = undefined
     this.#unread = chunks
+    this.#unreadBytes = MAX_UNREAD_BYTES
   }
 
   resume(): void {
@@ -73,6 +79,8 @@ export class Answer {
 
   /** Reads a short body to its end, or closes the connection. */
   discard(): void {
+    this.#isDiscarded = true
+    this.#unread = []
     this.#controller.resume()
   }
 
@@ -82,9 +90,10 @@ export class Answer {
 
   take(chunk: Buffer): boolean {
     if (this.#sink) return this.#sink.write(chunk)
-    if (this.#unread.length > 0) {
+    if (!this.#isDiscarded) {
       this.#unread.push(chunk)
-      return false
+      this.#unreadBytes += chunk.length
+      return this.#unreadBytes < MAX_UNREAD_BYTES
     }
     this.#discardedBytes += chunk.length
     if (this.#discardedBytes > MAX_DISCARDED_BYTES) this.abort(new Error('the answer is not wanted'))

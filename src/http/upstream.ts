@@ -137,7 +137,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
     statusText = '',
   ): void {
     if (status < 200) return
-    controller.pause()
     this.#answer = new Answer(controller, status, statusText, headers)
     this.#settle.resolve(this.#answer)
   }
