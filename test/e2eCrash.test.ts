@@ -149,7 +149,8 @@ labTest(
 labTest('a replica stopped and started goes on where it was', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
-  const leader = await lab.leader(db)
+  // More than the writer writes while the replica starts, however slow the machine.
+  const leader = await lab.leader(db, { flags: ['--history', '1GiB'] })
   let replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })).ready()
   const writer = new Writer(lab, 'node', { path: db, name: 'a', seed: 31 })
   for (const signal of ['SIGTERM', 'SIGKILL', 'SIGTERM'] as const) {
