@@ -1,26 +1,21 @@
-/** The command line. Standard output is for data; a failure is one line on standard error. Exit codes: 0, 1, 2 (usage). */
+/** The command line. Each command is loaded when it is asked for. Standard output is for data; a failure is one line on standard error. Exit codes: 0, 1, 2 (usage). */
 import { asWalcastError, WalcastError } from '../errors.ts'
 import { version } from '../version.ts'
-import { runBench } from './bench.ts'
-import { runDemo } from './demo.ts'
 import { MAIN_HELP } from './help.ts'
-import { runLag } from './lag.ts'
-import { runNode } from './runNode.ts'
-import { runStatus } from './status.ts'
 
 async function run(command: string | undefined, args: readonly string[]): Promise<number> {
   switch (command) {
     case 'leader':
     case 'replica':
-      return runNode(command, args)
+      return (await import('./runNode.ts')).runNode(command, args)
     case 'status':
-      return runStatus(args)
+      return (await import('./status.ts')).runStatus(args)
     case 'lag':
-      return runLag(args)
+      return (await import('./lag.ts')).runLag(args)
     case 'demo':
-      return runDemo(args)
+      return (await import('./demo.ts')).runDemo(args)
     case 'bench':
-      return runBench(args)
+      return (await import('./bench.ts')).runBench(args)
     case '--version':
       process.stdout.write(`${version}\n`)
       return 0
