@@ -6,8 +6,8 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { pino } from 'pino'
-import { asWalcastError, keyOf } from '../src/errors.ts'
-import { sendError } from '../src/http/answer.ts'
+import { keyOf } from '../src/errors.ts'
+import { sendFailure } from '../src/http/answer.ts'
 import { AnswerMemory, type StoredAnswer } from '../src/http/answerMemory.ts'
 import { Application } from '../src/http/application.ts'
 import { Bodies } from '../src/http/bodies.ts'
@@ -168,7 +168,7 @@ async function keyedServer(context: TestContext, listener: RequestListener) {
       )
       deliver(client, answer, { position: undefined, isWrite: true }, undefined)
     } catch (error) {
-      sendError(response, asWalcastError(error))
+      sendFailure(response, error, () => {})
     }
   })
   await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))

@@ -3,8 +3,7 @@ import assert from 'node:assert/strict'
 import { createServer, request } from 'node:http'
 import { type AddressInfo, createServer as createRawServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { asWalcastError } from '../src/errors.ts'
-import { sendError } from '../src/http/answer.ts'
+import { sendFailure } from '../src/http/answer.ts'
 import { Bodies } from '../src/http/bodies.ts'
 import { Client } from '../src/http/client.ts'
 import { Forwarder } from '../src/http/forwarder.ts'
@@ -61,7 +60,7 @@ async function setUp(context: TestContext, answers: readonly string[]) {
     const client = new Client(incoming, response)
     await forwarder
       .forward(client, bodies.of(client), true)
-      .catch((error) => sendError(response, asWalcastError(error)))
+      .catch((error) => sendFailure(response, error, () => {}))
   })
   await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))
   context.after(async () => {

@@ -1,6 +1,6 @@
 /** Answers that a node makes itself. */
 import { type ServerResponse, STATUS_CODES } from 'node:http'
-import { keyOf, WalcastError } from '../errors.ts'
+import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import { isSending } from './client.ts'
 import type { NodeView } from './view.ts'
 
@@ -13,15 +13,19 @@ export function errorBody(error: WalcastError): {
   return { code: error.code, message: error.message, cure: error.cure }
 }
 
-/** Answers with an error, if no answer has begun; cuts the connection otherwise, so that half an answer is not taken for a whole one. */
-export function sendError(
+/** Answers with what went wrong and gives it as an error of the catalogue. `onFailure` hears what none of it foresaw. */
+export function sendFailure(
   response: ServerResponse,
-  error: WalcastError,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  sendJson(response, error.status, errorBody(error), headers)
+  error: unknown,
+  onFailure: (error: WalcastError) => void,
+): WalcastError {
+  const known = asWalcastError(error)
+  if (known.key === 'INTERNAL') onFailure(known)
+  sendJson(response, known.status, errorBody(known), retryAfterOf(known))
+  return known
 }
 
+/** Answers if no answer has begun; cuts the connection otherwise, so that half an answer is not taken for a whole one. */
 export function sendJson(
   response: ServerResponse,
   status: number,

@@ -6,8 +6,8 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { formatPosition, type Position } from '../../proto/position.ts'
-import { asWalcastError, systemCode, WalcastError } from '../errors.ts'
-import { retryAfterOf, sendError, standbyAnswer } from './answer.ts'
+import { systemCode, WalcastError } from '../errors.ts'
+import { retryAfterOf, sendFailure, standbyAnswer } from './answer.ts'
 import { Client } from './client.ts'
 import { fromClient, headerOf, POSITION_HEADER, STALE_HEADER, VIA_HEADER } from './headers.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from './pluginNode.ts'
@@ -189,9 +189,7 @@ async function answerPast(
   try {
     await answer()
   } catch (error) {
-    const known = asWalcastError(error)
-    if (known.key === 'INTERNAL') traffic.onFailure(known)
-    sendError(client.response, known, retryAfterOf(known))
+    sendFailure(client.response, error, (unforeseen) => traffic.onFailure(unforeseen))
   }
 }
 

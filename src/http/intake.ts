@@ -4,8 +4,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { asWalcastError, WalcastError } from '../errors.ts'
-import { errorBody, retryAfterOf, sendError, sendJson } from './answer.ts'
+import { WalcastError } from '../errors.ts'
+import { errorBody, retryAfterOf, sendFailure, sendJson } from './answer.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
 import { Client, tellClose } from './client.ts'
 import { fromNode, headerOf, NOT_EXECUTED_HEADER } from './headers.ts'
@@ -63,9 +63,7 @@ export class Intake {
     try {
       await this.#options.side.execute(new Client(request, response), fromNode(request), true)
     } catch (error) {
-      const known = asWalcastError(error)
-      if (known.key === 'INTERNAL') this.#options.onFailure(known)
-      sendError(response, known, retryAfterOf(known))
+      sendFailure(response, error, this.#options.onFailure)
     } finally {
       this.#afterAnswer(response)
     }
@@ -106,21 +104,15 @@ export class Intake {
   /** Takes nothing more and resolves when what was taken is answered, at the latest after `timeoutMs`. */
   pause(timeoutMs: number): Promise<void> {
     this.announceStop()
-    this.#endStreams()
+    for (const response of this.#underWay) if (isEventStream(response)) response.end()
     return this.#until(() => this.#underWay.size === 0, timeoutMs)
   }
 
   /** Resolves when what was taken is answered, at the latest after `timeoutMs`, and nodes have closed their connections or had the time to. */
   async drain(timeoutMs: number): Promise<void> {
-    this.announceStop()
-    this.#endStreams()
-    await this.#until(() => this.#underWay.size === 0, timeoutMs)
+    await this.pause(timeoutMs)
     // One that is frozen must not hold up the others, which wait for the next leader.
     await this.#until(() => this.#sockets.size === 0, Math.min(CLOSE_MS, timeoutMs))
-  }
-
-  #endStreams(): void {
-    for (const response of this.#underWay) if (isEventStream(response)) response.end()
   }
 
   async #until(check: () => boolean, timeoutMs: number): Promise<void> {

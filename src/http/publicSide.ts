@@ -3,14 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { asWalcastError, listenError, WalcastError } from '../errors.ts'
-import {
-  type OwnAnswer,
-  readinessAnswer,
-  retryAfterOf,
-  sendError,
-  sendJson,
-  standbyAnswer,
-} from './answer.ts'
+import { type OwnAnswer, readinessAnswer, sendFailure, sendJson, standbyAnswer } from './answer.ts'
 import { Client, targetOf, tellClose } from './client.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
@@ -127,10 +120,7 @@ export class PublicSide {
       if (this.underWay > maxRequests) throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
       await this.#route(new Client(request, response))
     } catch (error) {
-      const known = asWalcastError(error)
-      if (known.key === 'INTERNAL') onFailure(known)
-      onRefused(known)
-      sendError(response, known, retryAfterOf(known))
+      onRefused(sendFailure(response, error, onFailure))
     }
   }
 

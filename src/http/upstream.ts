@@ -100,7 +100,7 @@ export class Upstream {
 
 /** One request under way. */
 export class Exchange implements Dispatcher.DispatchHandler {
-  /** Resolves at the head of the answer, whose body is not read before it is relayed. Rejects with SendError. */
+  /** Resolves at the head of the answer, of whose body only the first bytes are read before it is relayed. Rejects with SendError. */
   readonly answer: Promise<Answer>
   #settle: { resolve(answer: Answer): void; reject(error: SendError): void } = { resolve() {}, reject() {} }
   #controller: Dispatcher.DispatchController | undefined

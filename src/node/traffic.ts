@@ -190,7 +190,7 @@ export class Traffic implements NodeTraffic {
     this.#application = undefined
   }
 
-  /** Lets requests under way end: first those of clients, then those of other nodes. Bounded by `--drain`. */
+  /** Lets requests under way end, those of clients and those of other nodes. Bounded by `--drain`. */
   async drain(): Promise<void> {
     const timeoutMs = this.#parts.options.drainMs * DRAIN_SHARE
     await Promise.all([this.#proxy?.close(timeoutMs), this.intake.drain(timeoutMs)])
