@@ -5,6 +5,7 @@ import { checksumHex, xxh64 } from '../src/xxh64.ts'
 import { BatchForm } from './batchBody.ts'
 import type { Field } from './fields.ts'
 import {
+  GROUP_PAGES,
   HEADER_BYTES,
   MAX_BODY_BYTES,
   MAX_MESSAGE_BYTES,
@@ -125,15 +126,12 @@ function checkPayload(message: Message): void {
     case 'none':
       if (payload.length !== 0) throw bad(`${type} has no payload`)
       return
-    case 'sums': {
-      const { sums, firstPage } = message.body as Body<'have'>
-      if (
-        sums > MAX_SUMS ||
-        firstPage < 1 ||
-        firstPage + sums - 1 > MAX_PAGE_NUMBER ||
-        payload.length !== sums * 8
-      )
-        throw bad(`${type} does not hold ${sums} sums`)
+    case 'sums':
+      return checkSums(message)
+    case 'groups': {
+      const { groups } = message.body as Body<'differ'>
+      if (groups > MAX_SUMS || payload.length !== groups * 4)
+        throw bad(`${type} does not hold ${groups} groups`)
       return
     }
     case 'pages': {
@@ -144,6 +142,22 @@ function checkPayload(message: Message): void {
       checkPageNumbers(type, payload, pages)
     }
   }
+}
+
+function checkSums(message: Message): void {
+  const { sums } = message.body as Body<'have' | 'groups'>
+  if (sums > MAX_SUMS || message.payload.length !== sums * 8 || !isInRange(message))
+    throw bad(`${message.type} does not hold ${sums} sums`)
+}
+
+/** Whether what the sums are of can exist. */
+function isInRange(message: Message): boolean {
+  if (message.type === 'groups') {
+    const { firstGroup, sums } = message.body
+    return firstGroup + sums <= Math.ceil(MAX_PAGE_NUMBER / GROUP_PAGES)
+  }
+  const { firstPage, sums } = message.body as Body<'have'>
+  return firstPage >= 1 && firstPage + sums - 1 <= MAX_PAGE_NUMBER
 }
 
 function checkPageNumbers(type: MessageType, payload: Buffer, pages: number): void {

@@ -12,8 +12,10 @@ export const MAX_BODY_BYTES = 16 * 1024
 /** Bytes of the payload of any message: pages with their numbers, or page checksums. */
 export const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
 export const MAX_MESSAGE_BYTES = HEADER_BYTES + MAX_BODY_BYTES + MAX_PAYLOAD_BYTES
-/** Page checksums in one `have` message. */
+/** Checksums in one `groups` or `have` message, and group numbers in one `differ`. */
 export const MAX_SUMS = 65536
+/** Pages of one group in a comparison. Group `g` (from 0) holds the pages from `g * GROUP_PAGES + 1` on. */
+export const GROUP_PAGES = 128
 /** Pages in one message; the payload's limit is met first for pages over 1 KiB. */
 export const MAX_PAGES = 4096
 /** Characters of any name (node, cluster, database, version). */

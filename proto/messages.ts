@@ -14,7 +14,7 @@ import {
 } from './fields.ts'
 
 /** What the payload of a message holds. */
-export type PayloadKind = 'none' | 'pages' | 'sums'
+export type PayloadKind = 'none' | 'pages' | 'sums' | 'groups'
 
 interface Definition {
   readonly code: number
@@ -59,6 +59,9 @@ export const MESSAGES = {
       version: name,
       mode: oneOf('resume', 'sync'),
       reason: prose,
+      contains: flag,
+      source: name,
+      sourceAddress: name,
       heartbeatMs: millis,
     },
   }),
@@ -82,7 +85,15 @@ export const MESSAGES = {
       sentMs: millis,
     },
   }),
-  /** Replica to leader: checksums of the pages it has, from `firstPage`. */
+  /** Replica to leader: checksums of groups of the pages it has, from group `firstGroup`. */
+  groups: define({
+    code: 14,
+    payload: 'sums',
+    fields: { db: name, pages: pageNumber, firstGroup: count, sums: count, last: flag },
+  }),
+  /** Leader to replica: the groups that differ, of which it wants each page's checksum. */
+  differ: define({ code: 15, payload: 'groups', fields: { db: name, groups: count, last: flag } }),
+  /** Replica to leader: checksums of pages of a group that differs, from `firstPage`. */
   have: define({
     code: 4,
     payload: 'sums',
@@ -120,7 +131,23 @@ export const MESSAGES = {
   heartbeat: define({
     code: 9,
     payload: 'none',
-    fields: { db: name, epoch: count, txid: count, walBytes: count, timeMs: millis },
+    fields: { db: name, epoch: count, txid: count, walBytes: count, timeMs: millis, staleMs: millis },
+  }),
+  /** Replica to leader: a replica that it feeds in turn. */
+  below: define({
+    code: 16,
+    payload: 'none',
+    fields: {
+      db: name,
+      node: name,
+      via: name,
+      address: name,
+      epoch: count,
+      txid: count,
+      lagMs: millis,
+      connected: flag,
+      silentMs: millis,
+    },
   }),
   /** Replica to leader: asks for the leader's clock. */
   ping: define({ code: 10, payload: 'none', fields: { db: name, timeMs: millis } }),

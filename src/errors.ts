@@ -154,6 +154,11 @@ export const CATALOGUE = {
     'the leader is in epoch {theirs}, this copy in epoch {mine} already',
     'point --leader at the present leader; a leader whose node folder was restored must not lead',
   ),
+  SOURCE_BEHIND: entry(
+    503,
+    'the replica that feeds this one is at {theirs}, this copy at {mine} already',
+    'it catches up by itself; connect to the leader if it does not',
+  ),
   CLOCKS_DIFFER: entry(
     401,
     'the leader refused this token: {detail}',

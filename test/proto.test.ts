@@ -277,8 +277,19 @@ function messageArbitrary(
           first: fc.integer({ min: 1, max: 1e9 }),
         })
         .map(({ body: of, sums, first }) => ({
-          body: { ...of, firstPage: first, sums: sums.length },
+          body: {
+            ...of,
+            ...(type === 'have' ? { firstPage: first } : { firstGroup: first % 1e7 }),
+            sums: sums.length,
+          },
           payload: Buffer.concat(sums),
+        }))
+    case 'groups':
+      return fc
+        .record({ body, groups: fc.array(fc.uint8Array({ minLength: 4, maxLength: 4 }), { maxLength: 40 }) })
+        .map(({ body: of, groups }) => ({
+          body: { ...of, groups: groups.length },
+          payload: Buffer.concat(groups),
         }))
     case 'pages':
       return fc
@@ -468,6 +479,15 @@ test('a payload that does not match its counts is refused', () => {
   assert.equal(refusalOf(resealed(have, { firstPage: 0 })), 'MESSAGE_BAD')
   assert.equal(refusalOf(resealed(have, { firstPage: limits.MAX_PAGE_NUMBER })), 'MESSAGE_BAD')
   assert.equal(refusalOf(resealed(have, { firstPage: limits.MAX_PAGE_NUMBER - 1 })), 'accepted')
+  const groups = firstVector('groups')
+  const allGroups = Math.ceil(limits.MAX_PAGE_NUMBER / limits.GROUP_PAGES)
+  for (const sums of [0, 1, 3, limits.MAX_SUMS + 1])
+    assert.equal(refusalOf(resealed(groups, { sums })), 'MESSAGE_BAD', `${sums} sums`)
+  assert.equal(refusalOf(resealed(groups, { firstGroup: allGroups - 1 })), 'MESSAGE_BAD')
+  assert.equal(refusalOf(resealed(groups, { firstGroup: allGroups - 2 })), 'accepted')
+  const differ = firstVector('differ')
+  for (const count of [0, 1, 3, limits.MAX_SUMS + 1])
+    assert.equal(refusalOf(resealed(differ, { groups: count })), 'MESSAGE_BAD', `${count} groups`)
 })
 
 test('a page size of 0 is refused even where there is no page', () => {

@@ -43,14 +43,24 @@ function withPages<T extends 'batch' | 'pages' | 'synced'>(
 }
 
 /** `sums` are page checksums as hex digits, most significant first; the payload holds them little-endian. */
-function withSums(
+function withSums<T extends 'have' | 'groups'>(
   name: string,
-  type: 'have',
-  body: Body<'have'>,
+  type: T,
+  body: Body<T>,
   sums: readonly string[],
   hex: readonly string[],
 ): Vector {
   return vector(name, type, body, Buffer.concat(sums.map((sum) => Buffer.from(sum, 'hex').reverse())), hex)
+}
+
+function withGroups(
+  name: string,
+  body: Body<'differ'>,
+  groups: readonly number[],
+  hex: readonly string[],
+): Vector {
+  const payload = Buffer.concat(groups.map((group) => Buffer.from(Uint32Array.of(group).buffer)))
+  return vector(name, 'differ', body, payload, hex)
 }
 
 export const VECTORS: readonly Vector[] = [
@@ -118,15 +128,19 @@ export const VECTORS: readonly Vector[] = [
       version: '0.1.0',
       mode: 'resume',
       reason: '',
+      contains: true,
+      source: 'l1',
+      sourceAddress: '10.0.0.1:9080',
       heartbeatMs: 1000,
     },
     [
-      '9a813a119b74920a',
-      '57434153010200000000009400000000',
-      '8ca26462a3617070a46e6f6465a26c31a7636c7573746572a4632d3766a565706f636803a474786964cb433fffffffff',
-      'ffffa8636865636b73756db066656463626139383736353433323130a87061676553697a65cd1000a57061676573ce00',
-      '011170a776657273696f6ea5302e312e30a46d6f6465a6726573756d65a6726561736f6ea0ab6865617274626561744d',
-      '73cd03e8',
+      '56dbd3275b96f522',
+      '5743415301020000000000c400000000',
+      '8fa26462a3617070a46e6f6465a26c31a7636c7573746572a4632d3766a565706f636803a474786964cb433fffffff',
+      'ffffffa8636865636b73756db066656463626139383736353433323130a87061676553697a65cd1000a57061676573',
+      'ce00011170a776657273696f6ea5302e312e30a46d6f6465a6726573756d65a6726561736f6ea0a8636f6e7461696e',
+      '73c3a6736f75726365a26c31ad736f7572636541646472657373ad31302e302e302e313a39303830ab686561727462',
+      '6561744d73cd03e8',
     ],
   ),
   plain(
@@ -144,15 +158,19 @@ export const VECTORS: readonly Vector[] = [
       version: '0.1.0',
       mode: 'sync',
       reason: 'première copie',
+      contains: false,
+      source: 'l0',
+      sourceAddress: '',
       heartbeatMs: 250.5,
     },
     [
-      '120c702b734e00eb',
-      '57434153010200000000009c00000000',
-      '8ca26462a3617070a46e6f6465a26c31a7636c7573746572a4632d3766a565706f636801a4747869647fa8636865636b',
-      '73756db030303030303030303030303030306666a87061676553697a65cd0200a57061676573cc80a776657273696f6e',
-      'a5302e312e30a46d6f6465a473796e63a6726561736f6eaf7072656d69c3a8726520636f706965ab6865617274626561',
-      '744d73cb406f500000000000',
+      'db770b8b8431ffa2',
+      '5743415301020000000000bf00000000',
+      '8fa26462a3617070a46e6f6465a26c31a7636c7573746572a4632d3766a565706f636801a4747869647fa863686563',
+      '6b73756db030303030303030303030303030306666a87061676553697a65cd0200a57061676573cc80a77665727369',
+      '6f6ea5302e312e30a46d6f6465a473796e63a6726561736f6eaf7072656d69c3a8726520636f706965a8636f6e7461',
+      '696e73c2a6736f75726365a26c30ad736f7572636541646472657373a0ab6865617274626561744d73cb406f500000',
+      '000000',
     ],
   ),
   withPages(
@@ -236,6 +254,45 @@ export const VECTORS: readonly Vector[] = [
       '84a26462a3617070a966697273745061676501a473756d7300a46c617374c3',
     ],
   ),
+  withSums(
+    'groups',
+    'groups',
+    { db: 'app', pages: 70000, firstGroup: 300, sums: 2, last: true },
+    ['0102030405060708', 'ffeeddccbbaa9988'],
+    [
+      '990b1c700319308f',
+      '57434153010e00000000002d00000010',
+      '85a26462a3617070a57061676573ce00011170aa666972737447726f7570cd012ca473756d7302a46c617374c3',
+    ],
+  ),
+  withGroups(
+    'differ',
+    { db: 'app', groups: 2, last: false },
+    [3, 546],
+    ['6c327056e9a79be9', '57434153010f00000000001600000008', '83a26462a3617070a667726f75707302a46c617374c2'],
+  ),
+  plain(
+    'below',
+    'below',
+    {
+      db: 'app',
+      node: 'r7',
+      via: 'r1',
+      address: '10.0.0.7:9080',
+      epoch: 3,
+      txid: 256,
+      lagMs: 1.75,
+      connected: true,
+      silentMs: 30,
+    },
+    [
+      '72db208f92bfb08f',
+      '57434153011000000000006000000000',
+      '89a26462a3617070a46e6f6465a27237a3766961a27231a761646472657373ad31302e302e302e373a39303830a565',
+      '706f636803a474786964cd0100a56c61674d73cb3ffc000000000000a9636f6e6e6563746564c3a873696c656e744d',
+      '731e',
+    ],
+  ),
   withPages(
     'pages',
     'pages',
@@ -291,12 +348,12 @@ export const VECTORS: readonly Vector[] = [
   plain(
     'heartbeat',
     'heartbeat',
-    { db: 'app', epoch: 3, txid: 256, walBytes: 41200000, timeMs: 1700000000123.5 },
+    { db: 'app', epoch: 3, txid: 256, walBytes: 41200000, timeMs: 1700000000123.5, staleMs: 12.25 },
     [
-      '29e91c475b12a019',
-      '57434153010900000000003500000000',
-      '85a26462a3617070a565706f636803a474786964cd0100a877616c4279746573ce0274a980a674696d654d73cb4278bc',
-      'fe5687b800',
+      'ad4db5d6a6e4027f',
+      '57434153010900000000004600000000',
+      '86a26462a3617070a565706f636803a474786964cd0100a877616c4279746573ce0274a980a674696d654d73cb4278',
+      'bcfe5687b800a77374616c654d73cb4028800000000000',
     ],
   ),
   plain('ping', 'ping', { db: 'app', timeMs: 1700000000124 }, [

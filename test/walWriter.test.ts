@@ -11,6 +11,7 @@ import fc from 'fast-check'
 import { keyOf } from '../src/errors.ts'
 import { createFileOps, type FileOp, type FileOps, systemFileOps } from '../src/fileOps.ts'
 import { type DatabaseFiles, openFiles } from '../src/sqlite/databaseFiles.ts'
+import { FrameMap } from '../src/sqlite/frameMap.ts'
 import { pinFile } from '../src/sqlite/pinnedFiles.ts'
 import { frameOffset } from '../src/sqlite/walFormat.ts'
 import { INDEX_BLOCK_BYTES, type WalIndexHeader } from '../src/sqlite/walIndexFormat.ts'
@@ -92,7 +93,7 @@ class Copy {
   /** A writer that takes over what the wal-index publishes. */
   newWriter(ops: FileOps = systemFileOps): WalWriter {
     const header = this.header()
-    return new WalWriter(this.files, ops, header, this.index.rawHeader)
+    return new WalWriter(this.files, ops, header, this.index.rawHeader, new FrameMap())
   }
 
   header(): WalIndexHeader {

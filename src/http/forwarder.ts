@@ -70,10 +70,12 @@ type Attempt =
 export class Forwarder {
   readonly #options: ForwarderOptions
   readonly #host: ForwarderHost
+  #leader: string
   #upstream: Upstream
 
   constructor(options: ForwarderOptions, host: ForwarderHost) {
     this.#options = options
+    this.#leader = options.leader
     this.#host = host
     this.#upstream = this.#newUpstream()
   }
@@ -94,6 +96,13 @@ export class Forwarder {
     )
   }
 
+  /** Requests go to this leader (HOST:PORT) from now on; those under way end where they are. */
+  pointTo(leader: string): void {
+    if (leader === this.#leader) return
+    this.#leader = leader
+    this.retire()
+  }
+
   /** The leader is about to stop: no more requests on these connections, so that it can close them without cutting one off. */
   retire(): void {
     const old = this.#upstream
@@ -108,9 +117,9 @@ export class Forwarder {
 
   /** What a request gets that waited as long as `--hold` allows. */
   leaderAway(): WalcastError {
-    const { leader: address, holdMs } = this.#options
+    const { holdMs } = this.#options
     const detail = this.#host.gate.reason
-    return new WalcastError('LEADER_AWAY', { address, seconds: holdMs / 1000, detail })
+    return new WalcastError('LEADER_AWAY', { address: this.#leader, seconds: holdMs / 1000, detail })
   }
 
   /** Undefined when the client went away. */
@@ -159,7 +168,7 @@ export class Forwarder {
     firstSentMs: number | undefined,
   ): Promise<Attempt> {
     const { method, target } = client
-    const headers = toNode(fromClient(client.request), this.#options.leader)
+    const headers = toNode(fromClient(client.request), this.#leader)
     headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
     if (firstSentMs !== undefined) headers.push(FIRST_SENT_HEADER, String(Math.floor(firstSentMs)))
     const exchange = this.#upstream.send({ method, path: target, headers, body: body?.stream() ?? null })
@@ -203,9 +212,9 @@ export class Forwarder {
   }
 
   #newUpstream(): Upstream {
-    const { leader, maxConnections, answerTimeoutMs } = this.#options
+    const { maxConnections, answerTimeoutMs } = this.#options
     return new Upstream({
-      origin: `http://${leader}`,
+      origin: `http://${this.#leader}`,
       maxConnections,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       answerTimeoutMs,

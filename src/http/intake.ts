@@ -22,7 +22,7 @@ export interface IntakeOptions {
   /** HOST:PORT of this node. */
   readonly address: string
   /** HOST:PORT of the leader, where this node is none. */
-  readonly leader: string | undefined
+  leader(): string | undefined
   onRequest(refused: string | undefined): void
   onFailure(error: WalcastError): void
 }
@@ -134,7 +134,7 @@ export class Intake {
   #answerRefused(response: ServerResponse, refused: WalcastError): void {
     const marked: Record<string, string> = { [NOT_EXECUTED_HEADER]: refused.key, ...retryAfterOf(refused) }
     if (this.#isStopping) marked['connection'] = 'close'
-    const leader = refused.key === 'NOT_LEADER' ? { leader: this.#options.leader } : {}
+    const leader = refused.key === 'NOT_LEADER' ? { leader: this.#options.leader() } : {}
     sendJson(response, refused.status, { ...errorBody(refused), ...leader }, marked)
   }
 

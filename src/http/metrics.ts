@@ -10,7 +10,8 @@ import type { Waits } from './waits.ts'
 
 const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]
 
-export type LeaderMetrics = Pick<LeaderObserver, 'onBatch' | 'onPass' | 'onSent' | 'onBadMessage'>
+export type LeaderMetrics = Pick<LeaderObserver, 'onBatch' | 'onPass'>
+export type FeedMetrics = Pick<LeaderObserver, 'onSent' | 'onBadMessage'>
 export type ReplicaMetrics = Omit<ReplicaObserver, 'onFatal' | 'onLeaderAt' | 'onLeaderStopping'>
 
 /** Hears what becomes of the application's requests. */
@@ -36,6 +37,7 @@ export interface TrafficSizes {
 
 export class Metrics {
   readonly registry = new Registry()
+  #refused: Counter<'error'> | undefined
 
   /** `withDefaults` adds those of the process; for a daemon, not for a library. */
   constructor(withDefaults: boolean) {
@@ -151,8 +153,6 @@ export class Metrics {
       'capture_seconds',
       'From the wake for a commit to its batch being handed to all replicas',
     )
-    const sent = this.#counter('send_bytes_total', 'Bytes handed to all replicas')
-    const bad = this.#labelled('refused_messages_total', 'Messages refused, by error')
     const passes = this.#counter('checkpoints_total', 'Checkpoints run')
     const backfilled = this.#counter('checkpoint_frames_total', 'Frames backfilled')
     const pause = this.#histogram(
@@ -175,9 +175,14 @@ export class Metrics {
         duration.observe(pass.durationMs / 1000)
         if (pass.pauseMs > 0) pause.observe(pass.pauseMs / 1000)
       },
-      onSent: (bytes) => sent.inc(bytes),
-      onBadMessage: (error) => bad.inc({ error }),
     }
+  }
+
+  /** Of whatever feeds replicas. */
+  feed(): FeedMetrics {
+    const sent = this.#counter('send_bytes_total', 'Bytes handed to all replicas')
+    const refused = this.#refusedMessages()
+    return { onSent: (bytes) => sent.inc(bytes), onBadMessage: (error) => refused.inc({ error }) }
   }
 
   replica(): ReplicaMetrics {
@@ -193,7 +198,7 @@ export class Metrics {
     const pause = this.#histogram('checkpoint_pause_seconds', 'How long applying was paused for a checkpoint')
     const connects = this.#counter('connects_total', 'Connections to the leader that were welcomed')
     const disconnects = this.#labelled('disconnects_total', 'Connections to the leader that ended, by error')
-    const refused = this.#labelled('refused_messages_total', 'Messages and batches refused, by error')
+    const refused = this.#refusedMessages()
     const syncs = this.#counter('syncs_total', 'Copies and comparisons finished')
     const strays = this.#counter(
       'stray_writes_total',
@@ -217,6 +222,12 @@ export class Metrics {
       onSynced: () => syncs.inc(),
       onStray: () => strays.inc(),
     }
+  }
+
+  /** Of replicas and of what this node follows. */
+  #refusedMessages(): Counter<'error'> {
+    this.#refused ??= this.#labelled('refused_messages_total', 'Messages and batches refused, by error')
+    return this.#refused
   }
 
   #counter(name: string, help: string): Counter {

@@ -24,6 +24,8 @@ export interface NodeStatus {
   readonly walBytes: number
   /** Id or address of the leader. */
   readonly leader: string
+  /** Id or address of the node that feeds this one: the leader, or another replica. Not on a leader. */
+  readonly follows?: string
   readonly replicas: readonly ReplicaStatus[]
   readonly lag: { readonly lagMs: number; readonly txidLag: number; readonly connected: boolean }
   /** Progress of a copy or comparison in pages, while one runs. */

@@ -1,4 +1,5 @@
 /** Recent batches, encoded once for all replicas, kept up to a byte limit. */
+import { compact } from './catchUp.ts'
 
 export interface HistoryEntry {
   /** Counts entries of this process's life; a session's cursor. */
@@ -13,12 +14,26 @@ export interface HistoryEntry {
   complete: boolean
 }
 
+/** Batches as one, for a replica that is behind. */
+export interface CatchUpStep {
+  readonly message: Buffer
+  readonly nextSequence: number
+}
+
+/** A replica that lacks fewer batches gets them as they are. */
+const MIN_BATCHES = 8
+/** Batches that are looked at for one step. */
+const MAX_STEP_BATCHES = 4096
+const MAX_STEP_BYTES = 16 * 1024 * 1024
+
 export class History {
   readonly #limitBytes: number
   #entries: HistoryEntry[] = []
   #nextSequence = 0
   #bytes = 0
   #dropped = 0
+  /** The last one made: replicas that come back together lack the same. */
+  #step: (CatchUpStep & { readonly sequence: number }) | undefined
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes
@@ -73,7 +88,37 @@ export class History {
     )
   }
 
+  /**
+   * One message for several batches from `sequence` on; undefined when few are waiting, or the next one is no single message. A step
+   * made once is given again while it is the newest.
+   */
+  compacted(sequence: number): CatchUpStep | undefined {
+    if (this.#nextSequence - sequence < MIN_BATCHES) return undefined
+    if (this.#step?.sequence === sequence) return this.#step
+    const messages = this.#singles(sequence)
+    if (messages.length < MIN_BATCHES) return undefined
+    const { message, count } = compact(messages)
+    if (count < 2) return undefined
+    this.#step = { sequence, message, nextSequence: sequence + count }
+    return this.#step
+  }
+
+  /** Whole batches of one message each, from `sequence` on. */
+  #singles(sequence: number): Buffer[] {
+    const messages: Buffer[] = []
+    let bytes = 0
+    for (let next = sequence; messages.length < MAX_STEP_BATCHES && bytes < MAX_STEP_BYTES; next++) {
+      const entry = this.get(next)
+      const message = entry?.chunks[0]
+      if (!entry?.complete || !message || entry.chunks.length > 1) break
+      messages.push(message)
+      bytes += message.length
+    }
+    return messages
+  }
+
   clear(): void {
+    this.#step = undefined
     this.#entries = []
     this.#bytes = 0
   }

@@ -29,11 +29,8 @@ import {
   type CheckpointerHost,
   type CheckpointPass,
 } from './checkpointer.ts'
-import { History } from './history.ts'
+import { Feed, type FeedHost } from './feed.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
-import { PageServer } from './pageServer.ts'
-import type { Session } from './session.ts'
-import { Sessions, type SessionsHost } from './sessions.ts'
 import { chooseStart, rebuildBatches, type StartPoint } from './startPoint.ts'
 import { Wake } from './wake.ts'
 
@@ -43,8 +40,7 @@ const TXID_RESERVE = 1_000_000
 export class Leader {
   readonly #options: LeaderOptions
   readonly #thread: SqliteThread
-  readonly #history: History
-  readonly #sessions: Sessions
+  readonly #feed: Feed
   #files!: DatabaseFiles
   #positions!: PositionLog
   #guard!: ReadGuard
@@ -61,8 +57,7 @@ export class Leader {
   private constructor(options: LeaderOptions, thread: SqliteThread) {
     this.#options = options
     this.#thread = thread
-    this.#history = new History(options.historyBytes)
-    this.#sessions = new Sessions(options.session, options.maxReplicas, options.clock)
+    this.#feed = new Feed({ ...options, node: options.identity.node }, this.#feedHost())
   }
 
   /** Opens the database, settles where it stands and begins to capture. Throws the catalogue's start-up errors. `thread` stays the caller's. */
@@ -96,9 +91,9 @@ export class Leader {
       pageSize,
       pages: this.#scanned.sums.pages,
       walBytes: this.#capture.walFrames * frameBytes(pageSize),
-      historyBytes: this.#history.bytes,
+      historyBytes: this.#feed.historyBytes,
       capturing: this.#capturing,
-      replicas: this.#sessions.list(),
+      replicas: this.#feed.replicas(),
     }
   }
 
@@ -108,13 +103,13 @@ export class Leader {
 
   /** Handed to replicas' sockets and not yet taken by the network. */
   get bufferedBytes(): number {
-    return this.#sessions.bufferedBytes
+    return this.#feed.bufferedBytes
   }
 
   /** Takes over an upgraded connection. */
   accept(socket: WebSocket, remoteAddress: string): void {
     const refusal = this.#stopped || !this.#capturing ? new WalcastError('STOPPING') : undefined
-    this.#sessions.accept(socket, remoteAddress, this.#sessionsHost(), refusal)
+    this.#feed.accept(socket, remoteAddress, refusal)
   }
 
   /** A position that contains every commit made before the call. Throws STARTING while capture begins anew, and what capture throws. */
@@ -132,7 +127,7 @@ export class Leader {
 
   /** Replicas send no more requests; commits still reach them. */
   announceStop(): void {
-    this.#sessions.announceStop(this.#options.db)
+    this.#feed.announceStop()
   }
 
   /** Captures what is left, tells the replicas, and stops. The database stays as it is. */
@@ -144,7 +139,7 @@ export class Leader {
     this.#wake?.stop()
     await this.#checkpointer.stop()
     if (this.#capturing && this.#thread.isAlive) await this.#captureLast()
-    this.#sessions.stop(this.#options.db)
+    this.#feed.stop()
     this.#capturing = false
     await this.#thread.attempt(...[...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS, 'keeper'].map(close))
     // So that a clean stop means what it says: what was shipped is durable here too.
@@ -175,11 +170,9 @@ export class Leader {
       log.info({ epoch: start.epoch, txid: start.txid, reason: start.newEpoch }, 'a new epoch begins')
     if (start.newEpoch || identity.txidCeiling() < start.txid + TXID_RESERVE / 2)
       await identity.save(start.epoch, start.txid + TXID_RESERVE)
-    this.#history.clear()
     if (!start.newEpoch) {
       const limits = { db, batchBytes, limitBytes: historyBytes / 2, nowMs: clock.nowMs() }
-      for (const each of rebuildBatches(this.#files, this.#scanned, start, limits))
-        this.#history.add(each.from, each.txid, each.message, each.last)
+      for (const each of rebuildBatches(this.#files, this.#scanned, start, limits)) this.#feed.remember(each)
     }
     this.#scanned = { ...scanned, commits: [], checksums: new Map() }
     this.#startCapture(start)
@@ -219,7 +212,7 @@ export class Leader {
       {
         clock,
         guardSlot: () => this.#guard.slot,
-        mayReadAhead: () => this.#sessions.mayReadAhead(),
+        mayReadAhead: () => this.#feed.mayReadAhead(),
         record: (position) => this.#positions.append(position),
         publish: (batch) => this.#publish(batch),
       },
@@ -235,8 +228,7 @@ export class Leader {
   }
 
   #publish(batch: CapturedBatch): void {
-    this.#history.add(batch.from, batch.txid, batch.message, batch.last)
-    this.#sessions.onCaptured(batch)
+    this.#feed.publish(batch)
     this.#options.observer.onBatch(batch)
   }
 
@@ -286,7 +278,7 @@ export class Leader {
     this.#options.log.error({ error: messageOf(cause) }, 'capture lost its place; beginning a new epoch')
     this.#capturing = false
     this.#wake?.stop()
-    this.#sessions.failAll(new WalcastError('STARTING'))
+    this.#feed.restart(new WalcastError('STARTING'))
     try {
       await this.#checkpointer.stop()
       await this.#guard.renew()
@@ -304,7 +296,7 @@ export class Leader {
     if (!this.#capturing) return
     const { identity, log } = this.#options
     const { epoch, txid } = this.#capture
-    this.#sessions.heartbeat(this.#heartbeat())
+    this.#feed.heartbeat()
     if (this.#ticks % 2 === 0) this.#checkpointer.onIdle()
     if (identity.txidCeiling() < txid + TXID_RESERVE / 2) {
       identity
@@ -313,16 +305,13 @@ export class Leader {
     }
   }
 
-  /** With everything that is committed now: a replica asked. */
-  #heartbeatNow(): Body<'heartbeat'> {
-    this.#look(this.#options.clock.nowMs())
-    return this.#heartbeat()
-  }
-
+  /** With everything that is committed now. */
   #heartbeat(): Body<'heartbeat'> {
     const { db, clock } = this.#options
+    this.#look(clock.nowMs())
     const { epoch, txid, walFrames } = this.#capture
-    return { db, epoch, txid, walBytes: walFrames * frameBytes(this.#files.pageSize), timeMs: clock.nowMs() }
+    const walBytes = walFrames * frameBytes(this.#files.pageSize)
+    return { db, epoch, txid, walBytes, timeMs: clock.nowMs(), staleMs: 0 }
   }
 
   #checkpointerHost(): CheckpointerHost {
@@ -341,30 +330,22 @@ export class Leader {
     }
   }
 
-  #sessionsHost(): SessionsHost {
-    const { db, identity, version, heartbeatMs, clock, observer, log } = this.#options
+  #feedHost(): FeedHost {
+    const { identity, clock, observer, address } = this.#options
     return {
-      db,
-      cluster: identity.cluster,
-      node: identity.node,
-      version,
-      epoch: this.#capture.epoch,
-      pageSize: this.#files.pageSize,
-      heartbeatMs,
-      history: this.#history,
-      nowMs: () => clock.nowMs(),
+      cluster: () => identity.cluster,
+      source: () => ({ node: identity.node, address }),
+      pageSize: () => this.#files.pageSize,
+      leaderMs: () => clock.nowMs(),
       position: () => this.#position(),
-      heartbeat: () => this.#heartbeatNow(),
-      newPageServer: (session) => this.#newPageServer(session),
-      onConnected: ({ node, remoteAddress, txid }) =>
-        log.info({ replica: node, address: remoteAddress, txid }, 'a replica connected'),
-      onDisconnected: ({ node }, error) => {
-        if (node)
-          log.info({ replica: node, reason: error ? messageOf(error) : 'closed' }, 'a replica went away')
-        this.#lookOn()
-      },
-      onDrained: () => this.#lookOn(),
-      onBadMessage: (error) => observer.onBadMessage(keyOf(error) ?? 'INTERNAL'),
+      pages: () => ({ files: this.#files, sums: this.#scanned.sums, frames: this.#scanned.frames }),
+      heartbeat: () => this.#heartbeat(),
+      look: () => void this.#look(clock.nowMs()),
+      contains: ({ epoch, txid }) => epoch === this.#capture.epoch && txid <= this.#capture.txid,
+      refuse: () => undefined,
+      onPing() {},
+      onRoom: () => this.#lookOn(),
+      onBadMessage: (key) => observer.onBadMessage(key),
       onSent: (bytes) => observer.onSent(bytes),
     }
   }
@@ -377,20 +358,5 @@ export class Leader {
   /** A huge transaction that waited for a replica may go on. */
   #lookOn(): void {
     if (this.#capture.isOpen) this.#wake?.now()
-  }
-
-  #newPageServer(session: Session): PageServer {
-    const { sums, frames } = this.#scanned
-    return new PageServer({
-      db: this.#options.db,
-      files: this.#files,
-      sums,
-      frames,
-      position: () => this.#position(),
-      isConnected: () => session.state === 'syncing',
-      look: () => void this.#look(this.#options.clock.nowMs()),
-      send: (message, onTaken) => session.sendAndDrain(message, onTaken),
-      finish: (message) => session.finishSync(message),
-    })
   }
 }

@@ -16,6 +16,8 @@ export interface LeaderOptions {
   /** Folder of the node's own state. */
   readonly stateFolder: string
   readonly version: string
+  /** HOST:PORT at which other nodes reach this one. */
+  readonly address: string
   readonly identity: LeaderIdentity
   readonly log: Logger
   readonly clock: Clock

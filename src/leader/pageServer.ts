@@ -7,7 +7,7 @@
  */
 import { readSync } from 'node:fs'
 import { encode, pagesPayloadBytes } from '../../proto/codec.ts'
-import { HEADER_BYTES, MAX_BODY_BYTES, MAX_PAGES } from '../../proto/limits.ts'
+import { GROUP_PAGES, HEADER_BYTES, MAX_BODY_BYTES, MAX_PAGES } from '../../proto/limits.ts'
 import { WalcastError } from '../errors.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import type { FrameMap } from '../sqlite/frameMap.ts'
@@ -16,11 +16,15 @@ import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
 import { lockPage } from '../sqlite/walFormat.ts'
 import { PageSet } from './pageSet.ts'
 
-export interface PageServerHost {
-  readonly db: string
+/** Where page images come from: the file, overlaid with the newest frames of its WAL. */
+export interface PageSource {
   readonly files: DatabaseFiles
   readonly sums: PageSums
   readonly frames: FrameMap
+}
+
+export interface PageServerHost extends PageSource {
+  readonly db: string
   /** The captured position. */
   position(): {
     readonly epoch: number
@@ -55,6 +59,7 @@ interface ReadPages {
 export class PageServer {
   readonly #host: PageServerHost
   readonly #wanted: PageSet
+  readonly #differing: number[] = []
   #pass = 0
   #fruitlessRounds = 0
   /** One is read into while the other is sent from. */
@@ -68,6 +73,23 @@ export class PageServer {
     this.#wanted = new PageSet(host.sums.pages)
     const skipped = lockPage(host.files.pageSize)
     for (let page = 1; page <= host.sums.pages; page++) if (page !== skipped) this.#wanted.add(page)
+  }
+
+  /** Strikes off the groups that the replica has already: `sums` are little-endian group checksums from `firstGroup`. Remembers the others. */
+  skipEqualGroups(firstGroup: number, sums: Buffer): void {
+    for (let at = 0; at < sums.length; at += 8) {
+      const group = firstGroup + at / 8
+      const first = group * GROUP_PAGES + 1
+      if (first > this.#host.sums.pages) return
+      if (sums.readBigUInt64LE(at) !== this.#host.sums.groupSum(group, GROUP_PAGES))
+        this.#differing.push(group)
+      else for (let page = first; page < first + GROUP_PAGES; page++) this.#wanted.delete(page)
+    }
+  }
+
+  /** Groups that the replica has in part or in another state. */
+  get differing(): readonly number[] {
+    return this.#differing
   }
 
   /** Strikes off the pages that the replica has already: `sums` are little-endian checksums from `firstPage`. */

@@ -1,14 +1,15 @@
 /**
  * The leader's side of one replica's connection.
  *
- *   hello ──> resume ─────────────> streaming ──┐ history no longer has its place
- *        └──> sync: have* ─> pages* ─> synced ──┘<───────────── resync
+ *   hello ──> resume ──────────────────────────────────────────> streaming ──┐ history no longer has its place
+ *        └──> sync: groups* ─> differ* ─> have* ─> pages* ─> synced ─────────┘<───────────── resync
  *
  * A slow replica costs a cursor: past `maxBufferedBytes` it is not fed, and what it then misses it gets from history
  * or by comparing pages. It never holds up another session.
  */
 import type { WebSocket } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
+import { MAX_SUMS } from '../../proto/limits.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
 import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
@@ -23,31 +24,43 @@ export interface SessionOptions extends OutboxLimits {
 
 export interface SessionHost {
   readonly db: string
-  readonly cluster: string
   readonly node: string
   readonly version: string
   readonly epoch: number
   readonly pageSize: number
   readonly heartbeatMs: number
   readonly history: History
+  cluster(): string
+  /** The node where commits are made, and where it is reached. */
+  source(): { readonly node: string; readonly address: string }
   nowMs(): number
+  /** The leader's clock, as far as it is known here. */
+  leaderMs(): number
   position(): {
+    readonly epoch: number
     readonly txid: number
     readonly checksum: string
     readonly pages: number
     readonly isOpen: boolean
   }
   heartbeat(): Body<'heartbeat'>
+  /** Whether this node's database came from that position, so that nothing of it is missing here. */
+  contains(position: { readonly epoch: number; readonly txid: number }): boolean
+  /** Why a replica at this position cannot be fed now. */
+  refuse(position: { readonly epoch: number; readonly txid: number }): WalcastError | undefined
+  /** A replica wants to know where the leader stands. */
+  onPing(): void
   newPageServer(session: Session): PageServer
   onHello(session: Session): void
   onAck(session: Session): void
+  onBelow(session: Session, below: Body<'below'>): void
   onDrained(): void
   onClosed(session: Session, error: unknown): void
   onBadMessage(error: unknown): void
   onSent(bytes: number): void
 }
 
-export type SessionState = 'hello' | 'closing' | 'have' | 'syncing' | 'streaming' | 'closed'
+export type SessionState = 'hello' | 'closing' | 'comparing' | 'syncing' | 'streaming' | 'closed'
 
 export class Session {
   readonly #socket: WebSocket
@@ -62,6 +75,8 @@ export class Session {
   readonly #silenceMs: number
   #error: unknown
   #isStopping = false
+  /** The checksums of pages were asked for. */
+  #isAsked = false
   node = ''
   advertise = ''
   txid = 0
@@ -111,8 +126,9 @@ export class Session {
   }
 
   /** A batch was captured; its message is in history already. */
-  onCaptured(batch: CapturedBatch): void {
-    if (this.#state === 'syncing' || this.#state === 'have') this.#pageServer?.onCaptured(batch.pageNumbers)
+  onCaptured(batch: Pick<CapturedBatch, 'pageNumbers'>): void {
+    if (this.#state === 'syncing' || this.#state === 'comparing')
+      this.#pageServer?.onCaptured(batch.pageNumbers)
     if (this.#state === 'streaming') this.#feed()
   }
 
@@ -215,8 +231,12 @@ export class Session {
     switch (message.type) {
       case 'hello':
         return this.#onHello(message.body)
+      case 'groups':
+        return this.#onGroups(message.body, message.payload)
       case 'have':
         return this.#onHave(message.body, message.payload)
+      case 'below':
+        return this.#host.onBelow(this, message.body)
       case 'ack':
         return this.#onAck(message.body)
       case 'ping':
@@ -230,6 +250,7 @@ export class Session {
       }
       case 'welcome':
       case 'batch':
+      case 'differ':
       case 'pages':
       case 'synced':
       case 'resync':
@@ -243,8 +264,9 @@ export class Session {
   /** The clock, and where the leader stands: a replica that asks may want to know that it misses nothing. */
   #pong(pingMs: number): void {
     if (!this.#outbox.hasRoom) return
-    this.send('pong', { db: this.#host.db, pingMs, timeMs: this.#host.nowMs() })
+    this.send('pong', { db: this.#host.db, pingMs, timeMs: this.#host.leaderMs() })
     if (this.#state !== 'hello') this.send('heartbeat', this.#host.heartbeat())
+    this.#host.onPing()
   }
 
   #onHello(hello: Body<'hello'>): void {
@@ -253,13 +275,15 @@ export class Session {
     const host = this.#host
     if (hello.epoch > host.epoch)
       throw new WalcastError('STALE_LEADER', { mine: hello.epoch, theirs: host.epoch })
-    if (hello.cluster !== '' && hello.cluster !== host.cluster) {
-      throw new WalcastError('WRONG_CLUSTER', { mine: hello.cluster, theirs: host.cluster })
-    }
+    const cluster = host.cluster()
+    if (hello.cluster !== '' && hello.cluster !== cluster)
+      throw new WalcastError('WRONG_CLUSTER', { mine: hello.cluster, theirs: cluster })
     if (hello.node === host.node) throw new WalcastError('SELF_LEADER')
     if (hello.pageSize !== 0 && hello.pageSize !== host.pageSize) {
       throw new WalcastError('WRONG_PAGE_SIZE', { mine: hello.pageSize, theirs: host.pageSize })
     }
+    const refused = host.refuse(hello)
+    if (refused) throw refused
     clearTimeout(this.#helloTimer)
     this.node = hello.node
     this.advertise = hello.advertise
@@ -267,31 +291,33 @@ export class Session {
     this.lagMs = hello.lagMs
     host.onHello(this)
     const sequence = this.#placeOf(hello)
+    this.#welcome(hello, sequence)
+    if (sequence === undefined) return this.#awaitGroups()
+    this.#stream(sequence)
+  }
+
+  #welcome(hello: Body<'hello'>, sequence: number | undefined): void {
+    const host = this.#host
     const { txid, checksum, pages } = host.position()
-    const { db, cluster, node, version, epoch, pageSize, heartbeatMs } = host
-    const mode = sequence === undefined ? 'sync' : 'resume'
-    const reason =
-      sequence !== undefined
-        ? ''
-        : hello.pages === 0
-          ? 'first copy'
-          : `history does not reach back to ${hello.epoch}-${hello.txid}`
+    const { db, node, version, epoch, pageSize, heartbeatMs } = host
+    const source = host.source()
     this.send('welcome', {
       db,
       node,
-      cluster,
+      cluster: host.cluster(),
       epoch,
       txid,
       checksum,
       pageSize,
       pages,
       version,
-      mode,
-      reason,
+      mode: sequence === undefined ? 'sync' : 'resume',
+      reason: sequence === undefined ? whySync(hello) : '',
+      contains: host.contains(hello),
+      source: source.node,
+      sourceAddress: source.address,
       heartbeatMs,
     })
-    if (sequence === undefined) return this.#awaitHave()
-    this.#stream(sequence)
   }
 
   /** The history entry that follows the replica's position, undefined when it must compare pages. */
@@ -314,41 +340,68 @@ export class Session {
   #feed(): void {
     const { history } = this.#host
     while (this.#sequence < history.nextSequence && this.#outbox.hasRoom) {
+      const step = this.#chunk === 0 ? history.compacted(this.#sequence) : undefined
+      if (step) {
+        this.#sequence = step.nextSequence
+        this.#outbox.write(step.message)
+        continue
+      }
       const entry = history.get(this.#sequence)
       const message = entry?.chunks[this.#chunk]
       if (!entry || (!message && this.#chunk < entry.chunks.length))
         return this.#resync('history does not reach back far enough')
-      if (!message) {
-        if (!entry.complete) return
-        this.#sequence++
-        this.#chunk = 0
-        continue
-      }
+      if (!message && !entry.complete) return
       this.#chunk++
-      if (entry.complete && this.#chunk === entry.chunks.length) {
+      if (entry.complete && this.#chunk >= entry.chunks.length) {
         this.#sequence++
         this.#chunk = 0
       }
-      this.#outbox.write(message)
+      if (message) this.#outbox.write(message)
     }
   }
 
   #resync(reason: string): void {
     const { db, epoch } = this.#host
     this.send('resync', { db, epoch, pages: this.#host.position().pages, reason })
-    this.#awaitHave()
+    this.#awaitGroups()
   }
 
-  #awaitHave(): void {
-    this.#state = 'have'
+  #awaitGroups(): void {
+    this.#state = 'comparing'
+    this.#isAsked = false
     this.#pageServer = this.#host.newPageServer(this)
   }
 
+  #onGroups(groups: Body<'groups'>, sums: Buffer): void {
+    const server = this.#pageServer
+    if (this.#state !== 'comparing' || this.#isAsked || !server)
+      throw new WalcastError('MESSAGE_BAD', { detail: 'groups were not asked for' })
+    server.skipEqualGroups(groups.firstGroup, sums)
+    if (!groups.last) return
+    this.#isAsked = true
+    this.#askFor(server.differing)
+    if (server.differing.length === 0) void this.#sync(server)
+  }
+
+  /** Asks for the checksums of the pages of these groups; of none, too, so that the replica knows. */
+  #askFor(differing: readonly number[]): void {
+    const { db } = this.#host
+    for (let at = 0; at === 0 || at < differing.length; at += MAX_SUMS) {
+      const part = Uint32Array.from(differing.slice(at, at + MAX_SUMS))
+      const last = at + MAX_SUMS >= differing.length
+      const body = { db, groups: part.length, last }
+      this.#outbox.write(
+        encode('differ', body, part.byteLength, (payload) => payload.set(new Uint8Array(part.buffer))),
+      )
+    }
+  }
+
   #onHave(have: Body<'have'>, sums: Buffer): void {
-    if (this.#state !== 'have' || !this.#pageServer)
+    const server = this.#pageServer
+    if (this.#state !== 'comparing' || !this.#isAsked || !server)
       throw new WalcastError('MESSAGE_BAD', { detail: 'have was not asked for' })
-    this.#pageServer.skipEqual(have.firstPage, sums)
-    if (have.last) void this.#sync(this.#pageServer)
+    server.skipEqual(have.firstPage, sums)
+    if (have.last) void this.#sync(server)
   }
 
   async #sync(server: PageServer): Promise<void> {
@@ -365,4 +418,8 @@ export class Session {
     this.lagMs = ack.lagMs
     this.#host.onAck(this)
   }
+}
+
+function whySync({ pages, epoch, txid }: Body<'hello'>): string {
+  return pages === 0 ? 'first copy' : `history does not reach back to ${epoch}-${txid}`
 }

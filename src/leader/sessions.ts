@@ -1,12 +1,11 @@
 /** The connections of all replicas: accepted up to a limit, fed with each batch, waited for within a huge transaction. */
 import type { WebSocket } from 'ws'
 import { WalcastError } from '../errors.ts'
-import type { CapturedBatch } from './capture.ts'
 import { ReplicaList, type ReplicaStatus } from './replicaList.ts'
 import { Session, type SessionHost, type SessionOptions } from './session.ts'
 
 /** What sessions need of the leader beyond what they settle among themselves. */
-export interface SessionsHost extends Omit<SessionHost, 'onHello' | 'onAck' | 'onClosed'> {
+export interface SessionsHost extends Omit<SessionHost, 'onHello' | 'onAck' | 'onBelow' | 'onClosed'> {
   onConnected(session: Session): void
   onDisconnected(session: Session, error: unknown): void
 }
@@ -49,7 +48,7 @@ export class Sessions {
       session.fail(new WalcastError('TOO_MANY_REPLICAS', { limit: this.#limit }))
   }
 
-  onCaptured(batch: CapturedBatch): void {
+  onCaptured(batch: Parameters<Session['onCaptured']>[0]): void {
     for (const session of this.#all) session.onCaptured(batch)
   }
 
@@ -90,6 +89,7 @@ export class Sessions {
         host.onConnected(session)
       },
       onAck: (session) => this.#replicas.seen(session),
+      onBelow: (session, below) => this.#replicas.below(session, below),
       onClosed: (session, error) => {
         this.#all.delete(session)
         this.#replicas.disconnected(session)

@@ -4,6 +4,7 @@ import { type LagReport, NO_QUEUES, type NodeStatus, type NodeView } from '../ht
 import { reachFrom } from '../http/waits.ts'
 import { Leader } from '../leader/leader.ts'
 import { LagTracker } from '../replica/lag.ts'
+import { feedLimits } from './feedLimits.ts'
 import {
   DATABASE_NAME,
   type Engine,
@@ -29,6 +30,7 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
       path,
       stateFolder: parts.stateFolder,
       version,
+      address: options.advertise ?? options.listen,
       identity: {
         node: record.node,
         cluster: record.cluster,
@@ -45,17 +47,11 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
         fenceTimeoutMs: options.fenceTimeoutMs,
       },
       wake: { pollAbovePerSecond: options.pollAbovePerSecond, pollMs: options.pollMs, idleMs: 500 },
-      session: {
-        maxBufferedBytes: options.maxBufferedBytes,
-        stallMs: options.stallMs,
-        helloTimeoutMs: 10_000,
-      },
-      historyBytes: options.historyBytes,
+      ...feedLimits(options),
       batchBytes: options.batchBytes,
-      maxReplicas: options.maxReplicas,
-      heartbeatMs: options.heartbeatMs,
       observer: {
         ...observer,
+        ...metrics.feed(),
         onBatch(batch) {
           observer.onBatch(batch)
           parts.onMoved()

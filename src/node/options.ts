@@ -155,7 +155,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     value: 'SIZE',
     help: 'recent batches kept in memory for replicas that come back',
     default: '32MiB',
-    roles: LEADER,
+    roles: BOTH,
   },
   {
     key: 'batchBytes',
@@ -173,7 +173,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     value: 'SIZE',
     help: 'bytes waiting in the socket of one replica before it is no longer fed',
     default: '4MiB',
-    roles: LEADER,
+    roles: BOTH,
   },
   {
     key: 'maxReplicas',
@@ -182,7 +182,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     value: 'N',
     help: 'connections of replicas',
     default: '128',
-    roles: LEADER,
+    roles: BOTH,
   },
   {
     key: 'stallMs',
@@ -191,7 +191,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     value: 'TIME',
     help: 'a connection that takes nothing for so long is closed',
     default: '30s',
-    roles: LEADER,
+    roles: BOTH,
   },
   {
     key: 'heartbeatMs',
@@ -200,7 +200,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     value: 'TIME',
     help: 'between two heartbeats to the replicas',
     default: '500ms',
-    roles: LEADER,
+    roles: BOTH,
   },
   {
     key: 'pollMs',

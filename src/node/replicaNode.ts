@@ -2,8 +2,9 @@
 import { STREAM_PATH } from '../../proto/limits.ts'
 import { WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
-import { NO_QUEUES, type NodeStatus, type NodeView } from '../http/view.ts'
+import type { NodeStatus, NodeView } from '../http/view.ts'
 import { reachFrom } from '../http/waits.ts'
+import type { Relay } from '../leader/relay.ts'
 import { Replica } from '../replica/replica.ts'
 import { addressOf } from './address.ts'
 import {
@@ -14,6 +15,7 @@ import {
   type RunningNode,
   startNode,
 } from './node.ts'
+import { newRelay } from './replicaRelay.ts'
 
 /** Throws USAGE without a leader's address, SELF_LEADER when it is this node's own. */
 export function startReplica(setup: NodeSetup): Promise<RunningNode> {
@@ -72,9 +74,9 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
           : {},
       observer: {
         ...observer,
-        onConnected() {
-          observer.onConnected()
-          parts.traffic.onLeaderThere()
+        onConnected(leaderAddress) {
+          observer.onConnected(leaderAddress)
+          parts.traffic.onLeaderThere(leaderAddress)
           parts.onMoved()
         },
         onDisconnected(error) {
@@ -97,14 +99,25 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
     parts.thread,
   )
   parts.traffic.offsetMs = () => replica.lag.offset.offsetMs
+  const relay = newRelay(replica, parts)
+  replica.downstream = relay
   return {
-    view: viewOf(replica, parts, leader, startedMs),
-    announceStop() {},
-    stop: () => replica.stop(),
+    view: viewOf(replica, relay, parts, leader, startedMs),
+    announceStop: () => relay.announceStop(),
+    async stop() {
+      relay.stop()
+      await replica.stop()
+    },
   }
 }
 
-function viewOf(replica: Replica, parts: EngineParts, leader: string, startedMs: number): NodeView {
+function viewOf(
+  replica: Replica,
+  relay: Relay,
+  parts: EngineParts,
+  leader: string,
+  startedMs: number,
+): NodeView {
   const { setup, nodeFile, clock } = parts
   const { options, version } = setup
   const role = options.standby ? 'standby' : 'replica'
@@ -132,7 +145,8 @@ function viewOf(replica: Replica, parts: EngineParts, leader: string, startedMs:
         pages,
         walBytes,
         leader: replica.status.leaderNode || leader,
-        replicas: [],
+        follows: replica.status.follows || leader,
+        replicas: relay.replicas,
         lag: { lagMs, txidLag, connected },
         ...(sync ? { sync } : {}),
         ...(lastError ? { lastError: { code: lastError.code, message: lastError.message } } : {}),
@@ -141,22 +155,25 @@ function viewOf(replica: Replica, parts: EngineParts, leader: string, startedMs:
       }
     },
     lag: () => ({ role, ...replica.lag.report() }),
-    queues: () => ({ ...NO_QUEUES, queuedBytes: replica.status.queuedBytes }),
-    notReady: () => reasons(replica, options.maxStalenessMs, clock.nowMs()),
+    queues: () => ({
+      historyBytes: relay.historyBytes,
+      bufferedBytes: relay.bufferedBytes,
+      queuedBytes: replica.status.queuedBytes,
+    }),
+    notReady: () => reasons(replica, options.maxStalenessMs),
     reach: (target) => reachFrom(replica.position, target, false),
-    refuseReplicas: () => new WalcastError('NOT_LEADER', { address: options.listen, role: 'replica' }),
-    accept: (socket) => socket.terminate(),
+    refuseReplicas: () => relay.refuse(),
+    accept: (socket, address) => relay.accept(socket, address),
   }
 }
 
 /** Ready with a whole copy, as long as the leader was heard of not too long ago: its restart does not count. */
-function reasons(replica: Replica, maxStalenessMs: number, nowMs: number): string[] {
+function reasons(replica: Replica, maxStalenessMs: number): string[] {
   const { hasCopy, isTrusted, sync } = replica.status
   if (!hasCopy) return [sync ? `first copy: ${sync.remaining} of ${sync.total} pages to come` : 'no copy yet']
   if (!isTrusted) return ["its content is known to differ from the leader's and is being repaired"]
-  const heardMs = replica.lag.lastHeardMs
-  if (heardMs === 0) return ['has not heard of its leader yet']
-  if (nowMs - heardMs > maxStalenessMs)
-    return [`has not heard of its leader for ${Math.round((nowMs - heardMs) / 1000)} s`]
+  const agoMs = replica.lag.toldAgoMs
+  if (agoMs === Number.POSITIVE_INFINITY) return ['has not heard of its leader yet']
+  if (agoMs > maxStalenessMs) return [`has not heard of its leader for ${Math.round(agoMs / 1000)} s`]
   return []
 }

@@ -59,6 +59,8 @@ export class Traffic implements NodeTraffic {
   readonly answers: AnswerMemory
   readonly routes: Routes
   #application: Application | undefined
+  /** HOST:PORT of the leader; not always the node that this one follows. */
+  #leader: string | undefined
   /** Where clients find the leader, as it last told. */
   #primaryUrl: string | undefined
   /** The leader's clock minus this node's. */
@@ -83,6 +85,7 @@ export class Traffic implements NodeTraffic {
       log,
       settleMs: options.writeWaitMs,
     })
+    this.#leader = options.leader
     if (options.leader) {
       this.#forwarder = this.#newForwarder(options.leader)
       this.replicaSide = this.#newReplicaSide(this.#forwarder)
@@ -93,7 +96,7 @@ export class Traffic implements NodeTraffic {
       side: this.leaderSide,
       maxRequests: options.maxRequests,
       address: options.advertise ?? options.listen,
-      leader: options.leader,
+      leader: () => this.#leader,
       onRequest: (refused) => metrics.onIntake(refused),
       onFailure: (error) => log.error({ error: error.line }, 'a forwarded request failed'),
     })
@@ -123,8 +126,7 @@ export class Traffic implements NodeTraffic {
 
   /** Where clients find the leader's application. */
   get primaryUrl(): string {
-    const { leader } = this.#parts.options
-    return this.#primaryUrl ?? `http://${leader ?? this.#parts.options.listen}`
+    return this.#primaryUrl ?? `http://${this.#leader ?? this.#parts.options.listen}`
   }
 
   get view(): NodeView {
@@ -164,8 +166,10 @@ export class Traffic implements NodeTraffic {
     this.#proxy?.open()
   }
 
-  /** The leader welcomed this node. */
-  onLeaderThere(): void {
+  /** The leader, or a replica that follows the one at `leaderAddress`, welcomed this node. */
+  onLeaderThere(leaderAddress: string): void {
+    this.#leader = leaderAddress || this.#parts.options.leader
+    if (this.#leader) this.#forwarder?.pointTo(this.#leader)
     this.#gate.open()
     void this.#probe()
   }
@@ -264,7 +268,7 @@ export class Traffic implements NodeTraffic {
   }
 
   #leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget {
-    const address = this.#parts.options.leader ?? ''
+    const address = this.#leader ?? ''
     return {
       origin: `http://${address}`,
       path,
@@ -281,7 +285,7 @@ export class Traffic implements NodeTraffic {
 
   /** Whether the leader takes requests now. Learns where clients find it. */
   async #probe(): Promise<boolean> {
-    const { leader } = this.#parts.options
+    const leader = this.#leader
     if (!leader) return false
     try {
       const { statusCode, body } = await request(`http://${leader}/leader`, {

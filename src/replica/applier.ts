@@ -101,6 +101,22 @@ export class Applier {
     })
   }
 
+  /** Takes up what a crash has left of a resync: page images that count when the leader has the same. */
+  takeUp(): void {
+    this.#writer.takeUp((page, image) => this.#sums.set(page, pageSum(page, image)))
+    this.#isSyncing = this.#writer.hasPending
+  }
+
+  /** Pages received on the way to a common state and not visible yet. */
+  get pendingPages(): readonly number[] {
+    return this.#writer.pendingPages
+  }
+
+  /** Forgets a batch that came in part; pages on the way to a common state stay. */
+  discardBatch(): void {
+    if (this.#chunk > 0) this.discard()
+  }
+
   /** Forgets what was not made visible. */
   discard(): void {
     this.#chunk = 0

@@ -6,6 +6,7 @@ import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 import { adoptDatabase, type DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
+import type { FrameMap } from '../sqlite/frameMap.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import type { PositionLog, PositionRecord } from '../sqlite/positionLog.ts'
@@ -72,7 +73,13 @@ export class Copy {
     this.#files = files
     this.#lock = lock
     this.#walIndex = scanned.walIndex
-    this.#writer = new WalWriter(files, options.ops, scanned.header, scanned.walIndex.rawHeader)
+    this.#writer = new WalWriter(
+      files,
+      options.ops,
+      scanned.header,
+      scanned.walIndex.rawHeader,
+      scanned.frames,
+    )
     this.#applier = new Applier(this.#writer, scanned.sums, options.positions, files.pageSize, position)
   }
 
@@ -91,7 +98,9 @@ export class Copy {
       const lock = new CopyLock(thread)
       await lock.take(path, options.lockTimeoutMs)
       const scanned = await scanCopy(files, lock)
-      return new Copy(options, host, files, lock, scanned, settle(scanned.sums, recorded))
+      const copy = new Copy(options, host, files, lock, scanned, settle(scanned.sums, recorded))
+      copy.#applier.takeUp()
+      return copy
     } catch (error) {
       await thread.attempt(close(LOCK_CONNECTION), close('checkpoint'), close('keeper'))
       throw error
@@ -108,6 +117,11 @@ export class Copy {
 
   get walBytes(): number {
     return this.#writer.mxFrame * frameBytes(this.#files.pageSize)
+  }
+
+  /** Where page images are read from. */
+  get pages(): { readonly files: DatabaseFiles; readonly sums: PageSums; readonly frames: FrameMap } {
+    return { files: this.#files, sums: this.#applier.sums, frames: this.#writer.frames }
   }
 
   get isThere(): boolean {
@@ -199,28 +213,35 @@ export class Copy {
     await this.#reexamine()
   }
 
-  /** Reads the whole copy again, because something else may have written to it. */
+  /** Something else may have written to the copy. */
   async #reexamine(): Promise<void> {
-    const { path, positions } = this.#options
     const before = this.#applier.sums.state
+    await this.reread()
+    const same = this.#applier.sums.state === before
+    const detail = same ? 'its content is unchanged' : 'its content differs'
+    this.#host.onStray(new WalcastError('STRAY_WRITE', { path: this.#options.path, detail }), same)
+  }
+
+  /** Reads the whole copy again. What was not visible yet is forgotten. */
+  async reread(): Promise<void> {
+    const { path, positions } = this.#options
+    this.#applier.discard()
     const scanned = await scanCopy(this.#files, this.#lock)
     const header = scanned.walIndex.read()
     if (!header) throw new WalcastError('WAL_INDEX_UNREADABLE', { path })
-    this.#writer = new WalWriter(this.#files, this.#options.ops, header, scanned.walIndex.rawHeader)
+    this.#writer = new WalWriter(
+      this.#files,
+      this.#options.ops,
+      header,
+      scanned.walIndex.rawHeader,
+      scanned.frames,
+    )
     this.#applier = new Applier(
       this.#writer,
       scanned.sums,
       positions,
       this.#files.pageSize,
       this.#applier.position,
-    )
-    const same = scanned.sums.state === before
-    this.#host.onStray(
-      new WalcastError('STRAY_WRITE', {
-        path,
-        detail: same ? 'its content is unchanged' : 'its content differs',
-      }),
-      same,
     )
   }
 }

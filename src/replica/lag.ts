@@ -102,6 +102,8 @@ export class LagTracker {
   #connected = false
   #heartbeatMs = 250
   #lastHeardMs = 0
+  /** When the leader stood where it was last told to stand. */
+  #toldMs = 0
   #lastLevelMs = 0
   #txid = 0
   #leaderTxid = 0
@@ -142,9 +144,21 @@ export class LagTracker {
     this.#lastHeardMs = nowMs
   }
 
-  onLeaderAt(txid: number): void {
+  /** Where the leader stood `staleMs` ago: a node in between may have heard of it earlier. */
+  onLeaderAt(txid: number, staleMs = 0): void {
     this.#leaderTxid = txid
-    if (this.#txid >= txid) this.#lastLevelMs = this.#lastHeardMs
+    this.#onTold(this.#lastHeardMs - staleMs)
+  }
+
+  /** Time since the leader's position was known, infinite before the first. */
+  get toldAgoMs(): number {
+    if (this.#toldMs === 0) return Number.POSITIVE_INFINITY
+    return this.#clock.nowMs() - this.#toldMs
+  }
+
+  #onTold(atMs: number): void {
+    this.#toldMs = Math.max(this.#toldMs, atMs)
+    if (this.#txid >= this.#leaderTxid) this.#lastLevelMs = Math.max(this.#lastLevelMs, this.#toldMs)
   }
 
   onReceived(bytes: number, txid: number): void {
@@ -156,7 +170,7 @@ export class LagTracker {
   onAt(txid: number): void {
     this.#txid = txid
     this.#behindBytes = 0
-    if (txid >= this.#leaderTxid) this.#lastLevelMs = this.#lastHeardMs
+    if (txid >= this.#leaderTxid) this.#lastLevelMs = Math.max(this.#lastLevelMs, this.#toldMs)
   }
 
   /** A batch became visible. Times of this node's clock. Gives its lag. */
@@ -170,20 +184,21 @@ export class LagTracker {
     this.#stages.applied.record(visibleMs - receivedMs)
     this.#lastLagMs = lagMs
     this.onAt(txid)
+    this.#onTold(Math.min(receivedMs, times.sentMs - skewMs))
     return lagMs
   }
 
   /** 0 when level; grows with the clock while disconnected, stalled or behind. */
   lagMs(): number {
     const nowMs = this.#clock.nowMs()
-    const silent = nowMs - this.#lastHeardMs > SILENT_HEARTBEATS * this.#heartbeatMs
+    const silent = nowMs - this.#toldMs > SILENT_HEARTBEATS * this.#heartbeatMs
     if (this.#connected && !silent && this.#txid >= this.#leaderTxid) return 0
     return nowMs - this.#lastLevelMs
   }
 
   /** Time since the last proof that nothing of the leader's was missing here. Unlike `lagMs` never 0 on trust. */
   staleMs(): number {
-    return this.#lastHeardMs === 0 ? Number.POSITIVE_INFINITY : this.#clock.nowMs() - this.#lastLevelMs
+    return this.#toldMs === 0 ? Number.POSITIVE_INFINITY : this.#clock.nowMs() - this.#lastLevelMs
   }
 
   /** What is cheap to tell: no percentiles. */

@@ -1,25 +1,22 @@
 /**
  * The engine of a replica.
  *
- *   connecting ── welcome(resume) ──────────────────────────> streaming
- *       │     └── welcome(sync) ──> syncing: have, pages, synced ──┘ │
- *       └<──────────── any failure, after a delay ───────────────────┘
+ *   connecting ── welcome(resume) ──────────────────────────────────> streaming
+ *       │     └── welcome(sync) ──> syncing: groups, have, pages, synced ──┘ │
+ *       └<──────────── any failure, after a delay ───────────────────────────┘
  */
-import { existsSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
-import { MAX_SUMS } from '../../proto/limits.ts'
 import type { Body, Message } from '../../proto/messages.ts'
 import { type ErrorCode, isErrorCode, WalcastError } from '../errors.ts'
 import { makeFolder } from '../fileOps.ts'
-import { headerPageSize, inspectDatabase, requireSafeHost } from '../sqlite/databaseFiles.ts'
-import type { PageSums } from '../sqlite/pageSums.ts'
+import { requireSafeHost } from '../sqlite/databaseFiles.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { ReplicaPosition } from './applier.ts'
-import { Copy, type CopyHost } from './copy.ts'
-import { FirstCopySlot } from './firstCopySlot.ts'
+import type { Copy } from './copy.ts'
+import { CopySlot, type CopySlotHost } from './copySlot.ts'
 import { LagTracker } from './lag.ts'
-import type { ReplicaOptions } from './replicaOptions.ts'
+import type { Downstream, ReplicaOptions } from './replicaOptions.ts'
+import { Resync } from './resync.ts'
 import { Subscription } from './subscription.ts'
 
 export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
@@ -42,21 +39,17 @@ const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'STATE_MISMATCH',
 ])
 const ACK_MS = 20
-/** Bytes of page checksums in the socket before more are sent. */
-const MAX_HAVE_BYTES = 4 * 1024 * 1024
-const HAVE_WAIT_MS = 5
 
 export class Replica {
   readonly #options: ReplicaOptions
   readonly #thread: SqliteThread
   readonly #subscription: Subscription
   readonly lag: LagTracker
-  #positions!: PositionLog
-  #copy: Copy | undefined
-  readonly #firstCopy: FirstCopySlot
+  readonly #slot: CopySlot
+  readonly #resync: Resync
   #state: ReplicaState = 'connecting'
-  #leader = { node: '', pages: 0, pageSize: 0 }
-  #sync = { remaining: 0, total: 0 }
+  #leader = { node: '', source: '', sourceAddress: '', pages: 0, pageSize: 0 }
+  #downstream: Downstream | undefined
   #distrusted = false
   #welcomed = false
   #lastError: WalcastError | undefined
@@ -72,34 +65,36 @@ export class Replica {
     this.#options = options
     this.#thread = thread
     this.lag = new LagTracker(options.clock)
-    this.#firstCopy = new FirstCopySlot(options.stateFolder, options.ops, options.log)
+    const positions = new PositionLog(`${options.stateFolder}/positions`, options.ops)
+    this.#slot = new CopySlot({ ...options, thread, positions }, this.#copyHost())
     this.#subscription = new Subscription(options.subscription, {
       clock: options.clock,
       upgradeHeaders: () => options.upgradeHeaders(this.lag.offset.offsetMs),
       onOpen: () => this.#sayHello(),
-      onMessage: (message, receivedMs) => this.#onMessage(message, receivedMs),
+      onMessage: (message, receivedMs, bytes) => this.#onMessage(message, receivedMs, bytes),
       onHeard: (nowMs) => this.lag.onHeard(nowMs),
       onLeaderClock: (leaderMs, sentMs, receivedMs) => this.lag.offset.add(sentMs, leaderMs, receivedMs),
       onClosed: (error) => this.#onClosed(error),
     })
+    this.#resync = new Resync(options.db, this.#slot, this.#subscription, options.log)
   }
 
   /** Opens what is there and begins to connect. Throws the catalogue's start-up errors and has touched nothing then. `thread` stays the caller's. */
   static async open(options: ReplicaOptions, thread: SqliteThread): Promise<Replica> {
     const { path, identity } = options
-    const exists = existsSync(path)
-    if (exists && identity.cluster() === '') throw new WalcastError('NOT_A_COPY', { path })
-    if (!exists && existsSync(`${path}-wal`)) throw new WalcastError('STRAY_WAL', { path: `${path}-wal` })
-    if (exists && headerPageSize(inspectDatabase(path)) === 0) throw new WalcastError('NOT_A_COPY', { path })
-    const replica = new Replica(options, thread)
+    const exists = CopySlot.look(path, identity.cluster())
     await requireSafeHost(thread)
     makeFolder(options.stateFolder)
-    replica.#positions = new PositionLog(`${options.stateFolder}/positions`, options.ops)
-    if (exists) await replica.#adoptCopy()
+    const replica = new Replica(options, thread)
+    if (exists) await replica.#slot.adopt()
     replica.#subscription.start()
     replica.#pingTimer = setInterval(() => replica.ping(), options.pingMs)
     replica.#idleTimer = setInterval(() => replica.#onTick(), options.idleMs)
     return replica
+  }
+
+  get #copy(): Copy | undefined {
+    return this.#slot.copy
   }
 
   get position(): ReplicaPosition {
@@ -125,11 +120,35 @@ export class Replica {
       hasCopy: this.#copy !== undefined,
       /** False from the moment its content is known to differ until it has been repaired. */
       isTrusted: !this.#distrusted,
-      leaderNode: this.#leader.node,
+      leaderNode: this.#leader.source,
+      follows: this.#leader.node,
       connected: this.#subscription.isOpen && this.#state !== 'connecting',
-      sync: this.#state === 'syncing' ? this.#sync : undefined,
+      sync: this.#state === 'syncing' ? this.#resync.progress : undefined,
       lastError: this.#lastError,
     }
+  }
+
+  /** Where its own replicas are fed from; undefined while the copy is not whole, or is being brought to another state. */
+  get feedable() {
+    const copy = this.#copy
+    if (!copy || this.#distrusted || this.#state === 'syncing') return undefined
+    const { position, checksum, pages, isOpen } = copy.applier
+    return { ...position, checksum, pages, isOpen, source: copy.pages, pageSize: copy.pageSize }
+  }
+
+  /** The leader, however many replicas lie between. */
+  get source(): { readonly node: string; readonly address: string } {
+    return { node: this.#leader.source, address: this.#leader.sourceAddress }
+  }
+
+  /** Hears what arrives from now on. */
+  set downstream(downstream: Downstream) {
+    this.#downstream = downstream
+  }
+
+  /** Tells the leader of a replica that this one feeds. */
+  reportBelow(below: Omit<Body<'below'>, 'db'>): void {
+    if (this.#state === 'streaming') this.#subscription.send('below', { db: this.#options.db, ...below })
   }
 
   /** Asks the leader for its clock and position. */
@@ -148,50 +167,23 @@ export class Replica {
     clearInterval(this.#pingTimer)
     clearInterval(this.#idleTimer)
     this.#subscription.stop()
-    await this.#firstCopy.close()
-    await this.#copy?.close()
-    this.#positions.close(true)
+    await this.#slot.close()
   }
 
-  /** A file is a copy of ours only when a position was recorded for it; a first copy that was cut leaves none. */
-  async #adoptCopy(): Promise<void> {
-    const { path } = this.#options
-    if (this.#positions.known.length === 0) {
-      this.#positions.close(false)
-      throw new WalcastError('NOT_A_COPY', { path })
-    }
-    this.#firstCopy.tidy()
-    await this.#openCopy()
-  }
-
-  async #openCopy(): Promise<void> {
-    const { path, ops, clock, log, walBytes, lockTimeoutMs } = this.#options
-    const options = {
-      path,
-      thread: this.#thread,
-      ops,
-      clock,
-      log,
-      positions: this.#positions,
-      walBytes,
-      lockTimeoutMs,
-    }
-    this.#copy = await Copy.open(options, this.#copyHost(), this.#positions.known)
-    this.lag.onAt(this.#copy.applier.position.txid)
-  }
-
-  #copyHost(): CopyHost {
+  #copyHost(): CopySlotHost {
     const { log, observer } = this.#options
     return {
       hold: () => this.#subscription.hold(),
       onCheckpoint: (checkpoint) => observer.onCheckpoint(checkpoint),
       onStray: (error, same) => {
         observer.onStray()
+        this.#downstream?.onUnsettled()
         log.error({ error: error.line }, 'the copy was written by something else')
         this.#distrusted ||= !same
         this.#subscription.fail(error)
       },
       onFatal: (error) => observer.onFatal(error),
+      onOpened: (copy) => this.lag.onAt(copy.applier.position.txid),
     }
   }
 
@@ -199,9 +191,9 @@ export class Replica {
     const { db, identity, version, advertise } = this.#options
     const applier = this.#copy?.applier
     const { epoch, txid } = applier?.position ?? { epoch: 0, txid: 0 }
-    applier?.discard()
+    applier?.discardBatch()
     const checksum = applier && !this.#distrusted ? applier.checksum : ''
-    const pages = applier?.sums.pages ?? 0
+    const pages = applier?.pages ?? 0
     const pageSize = this.#copy?.pageSize ?? 0
     this.#subscription.send('hello', {
       db,
@@ -218,22 +210,22 @@ export class Replica {
     })
   }
 
-  #onMessage(message: Message, receivedMs: number): void | Promise<void> {
+  #onMessage(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void> {
     const { db } = this.#options
     if (message.type !== 'error' && message.body.db !== db)
       throw new WalcastError('UNKNOWN_DATABASE', { db: message.body.db })
     try {
-      return this.#handle(message, receivedMs)
+      return this.#handle(message, receivedMs, bytes)
     } finally {
       // Counted afterwards: readers wait for a batch, not for a counter.
       this.#options.observer.onReceived(message.payload.length)
     }
   }
 
-  #handle(message: Message, receivedMs: number): void | Promise<void> {
+  #handle(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void> {
     switch (message.type) {
       case 'batch':
-        return this.#onBatch(message.body, message.payload, receivedMs)
+        return this.#onBatch(message.body, message.payload, receivedMs, bytes)
       case 'heartbeat':
         return this.#onHeartbeat(message.body)
       case 'pong':
@@ -244,9 +236,14 @@ export class Replica {
         this.#expect('streaming', 'a resync')
         this.#leader = { ...this.#leader, pages: message.body.pages }
         return this.#beginSync(message.body.reason)
+      case 'differ':
+        this.#expect('syncing', 'differ')
+        return this.#resync.onDiffer(message.body, message.payload)
       case 'pages':
-        return this.#onPages(message.body, message.payload)
+        this.#expect('syncing', 'pages')
+        return this.#resync.onPages(message.body, message.payload)
       case 'synced':
+        this.#expect('syncing', 'synced')
         return this.#onSynced(message.body, message.payload)
       case 'stopping':
         this.#options.log.info('the leader is stopping')
@@ -254,7 +251,9 @@ export class Replica {
       case 'error':
         throw remoteError(message.body, this.#options)
       case 'hello':
+      case 'groups':
       case 'have':
+      case 'below':
       case 'ack':
       case 'ping':
         throw new WalcastError('MESSAGE_BAD', { detail: `a leader does not send ${message.type}` })
@@ -274,10 +273,12 @@ export class Replica {
     const { epoch } = this.position
     if (welcome.epoch < epoch) throw new WalcastError('STALE_LEADER', { mine: epoch, theirs: welcome.epoch })
     if (mine === '') await identity.adopt(welcome.cluster, welcome.epoch)
-    this.#leader = { node: welcome.node, pages: welcome.pages, pageSize: welcome.pageSize }
+    const { node, source, sourceAddress, pages, pageSize } = welcome
+    this.#leader = { node, source, sourceAddress, pages, pageSize }
     this.#welcomed = true
     this.lag.onConnected(welcome.heartbeatMs)
-    this.#options.observer.onConnected()
+    // What feeds this node may be a replica itself; requests go to the leader.
+    this.#options.observer.onConnected(source === node ? '' : sourceAddress)
     this.ping()
     log.info(
       {
@@ -290,65 +291,29 @@ export class Replica {
       'connected to the leader',
     )
     if (welcome.mode === 'sync') return this.#beginSync(welcome.reason)
+    this.#copy?.applier.discard()
     this.#state = 'streaming'
-    this.lag.onLeaderAt(welcome.txid)
+    if (welcome.source === welcome.node) this.lag.onLeaderAt(welcome.txid)
   }
 
   /** Tells the leader which pages are here, so that it sends the others. */
-  async #beginSync(reason: string): Promise<void> {
-    const { log, db, path } = this.#options
+  #beginSync(reason: string): Promise<void> {
     this.#state = 'syncing'
-    this.#sync = { remaining: this.#leader.pages, total: this.#leader.pages }
-    log.info({ reason, pages: this.#leader.pages }, 'comparing pages with the leader')
-    this.#copy?.applier.discard()
-    // The file is there already when opening it failed after it was published.
-    if (!this.#copy && existsSync(path)) await this.#openCopy()
-    if (!this.#copy) await this.#firstCopy.open(this.#leader.pageSize)
-    const sums: PageSums | undefined = this.#copy?.applier.sums ?? this.#firstCopy.current?.sums
-    const pages = sums?.pages ?? 0
-    for (let first = 1; first <= Math.max(1, pages); first += MAX_SUMS) {
-      const end = Math.min(pages, first + MAX_SUMS - 1)
-      const count = Math.max(0, end - first + 1)
-      while (this.#subscription.bufferedBytes > MAX_HAVE_BYTES) await delay(HAVE_WAIT_MS)
-      this.#subscription.send(
-        'have',
-        { db, firstPage: first, sums: count, last: end >= pages },
-        sums?.slice(first, end) ?? new Uint8Array(),
-      )
-    }
-  }
-
-  #onPages(pages: Body<'pages'>, payload: Buffer): void | Promise<void> {
-    this.#expect('syncing', 'pages')
-    this.#sync = { remaining: pages.remaining, total: Math.max(pages.dbPages, this.#sync.total) }
-    if (!this.#copy) return this.#firstCopy.current?.addPages(pages, payload)
-    this.#copy.applier.addPages(pages, payload)
+    this.#downstream?.onUnsettled()
+    return this.#resync.begin(reason, this.#leader, this.#distrusted)
   }
 
   async #onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
-    this.#expect('syncing', 'synced')
-    if (this.#copy) this.#copy.applier.finishSync(synced, payload)
-    else await this.#publishFirstCopy(synced, payload)
-    const { epoch, txid } = synced
+    await this.#resync.onSynced(synced, payload)
     this.#distrusted = false
     this.#state = 'streaming'
-    this.lag.onAt(txid)
+    this.lag.onAt(synced.txid)
     this.#copy?.onApplied()
-    this.#options.log.info({ epoch, txid, pages: synced.dbPages }, 'the copy is whole and verified')
     this.#options.observer.onSynced()
     this.#ack()
   }
 
-  async #publishFirstCopy(synced: Body<'synced'>, payload: Buffer): Promise<void> {
-    await this.#firstCopy.publish(synced, payload, this.#options.path, (checksum) => {
-      const { epoch, txid, dbPages: pages } = synced
-      this.#positions.append({ epoch, txid, checksum, salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, pages })
-      this.#positions.sync()
-    })
-    await this.#openCopy()
-  }
-
-  #onBatch(batch: Body<'batch'>, payload: Buffer, receivedMs: number): void {
+  #onBatch(batch: Body<'batch'>, payload: Buffer, receivedMs: number, bytes: Buffer): void {
     this.#expect('streaming', 'a batch')
     if (!this.#thread.isAlive) throw new WalcastError('STOPPING')
     const copy = this.#copy
@@ -357,6 +322,7 @@ export class Replica {
     this.#lastBatchMs = receivedMs
     this.lag.onReceived(payload.length, batch.txid)
     const visible = copy.applier.applyBatch(batch, payload)
+    this.#downstream?.onBatch(batch, payload, bytes)
     this.#chunkPages = batch.chunk === 0 ? batch.pages : this.#chunkPages + batch.pages
     if (!visible) return
     const visibleMs = clock.nowMs()
@@ -378,10 +344,11 @@ export class Replica {
 
   /** A connection that lives to see one is in order; one that fails sooner, on a full disk for example, backs off. */
   #onHeartbeat(heartbeat: Body<'heartbeat'>): void {
-    this.lag.onLeaderAt(heartbeat.txid)
+    this.lag.onLeaderAt(heartbeat.txid, heartbeat.staleMs)
     this.#options.observer.onLeaderAt()
     this.#subscription.settled()
     this.#lastError = undefined
+    this.#downstream?.onHeartbeat()
     this.#ackSoon()
   }
 
@@ -409,6 +376,7 @@ export class Replica {
 
   #onClosed(error: WalcastError): void {
     const { observer, log } = this.#options
+    if (this.#copy?.applier.isOpen) this.#downstream?.onUnsettled()
     this.lag.onDisconnected()
     clearTimeout(this.#ackTimer)
     this.#ackTimer = undefined
@@ -426,7 +394,7 @@ export class Replica {
   /** A state that does not verify is never resumed from: the pages are compared next time. */
   #onMismatch(): void {
     this.#distrusted = true
-    void this.#firstCopy.abandon()
+    this.#slot.abandonFirst()
   }
 }
 

@@ -1,5 +1,6 @@
 /** What a replica is built with, and whom it tells. */
 import type { Logger } from 'pino'
+import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../clock.ts'
 import type { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
@@ -37,7 +38,8 @@ export interface ReplicaIdentity {
 
 /** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
 export interface ReplicaObserver {
-  onConnected(): void
+  /** `leaderAddress`: where requests for the leader go, '' when it is the node that this one is connected to. */
+  onConnected(leaderAddress: string): void
   /** The leader told where it stands. */
   onLeaderAt(): void
   /** The leader takes no more requests. */
@@ -55,4 +57,14 @@ export interface ReplicaObserver {
   onSynced(): void
   onStray(): void
   onFatal(error: WalcastError): void
+}
+
+/** Passes on to replicas of this node's own what arrives. Called on the hot path: cheap and never throwing. */
+export interface Downstream {
+  /** One message of a batch was taken in, and with the last one the batch is visible. `message` is used again after the call. */
+  onBatch(batch: Body<'batch'>, payload: Buffer, message: Buffer): void
+  /** The leader told where it stands. */
+  onHeartbeat(): void
+  /** What was taken in and is not visible may be forgotten, and the next state need not follow from this one. */
+  onUnsettled(): void
 }

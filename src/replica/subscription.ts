@@ -39,7 +39,7 @@ export interface SubscriptionHost {
   upgradeHeaders(): Record<string, string>
   onOpen(): void
   /** One message at a time; the next comes when the promise, if any, is done. Throws to close the connection. */
-  onMessage(message: Message, receivedMs: number): void | Promise<void>
+  onMessage(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void>
   /** The leader lives, and what it sends is being handled. */
   onHeard(nowMs: number): void
   /** The leader's clock, from a refusal. */
@@ -67,6 +67,7 @@ export class Subscription {
   #silence: NodeJS.Timeout | undefined
   #error: WalcastError | undefined
   #stopped = false
+  #connections = 0
 
   constructor(options: SubscriptionOptions, host: SubscriptionHost) {
     this.#options = options
@@ -76,6 +77,11 @@ export class Subscription {
 
   get isOpen(): boolean {
     return this.#socket?.readyState === WebSocket.OPEN
+  }
+
+  /** Connections opened or lost so far: whether a later one has taken the place of one that is meant. */
+  get connections(): number {
+    return this.#connections
   }
 
   /** Bytes received and not yet handled. */
@@ -146,6 +152,7 @@ export class Subscription {
     const { leader, handshakeTimeoutMs: handshakeTimeout } = this.#options
     const protocols = PROTOCOL_VERSIONS.map((version) => `${SUBPROTOCOL_PREFIX}${version}`)
     this.#error = undefined
+    this.#connections++
     this.#lastHeardMs = this.#host.clock.nowMs()
     this.#connectMs = this.#lastHeardMs
     const options = {
@@ -206,7 +213,7 @@ export class Subscription {
   #handle(queued: Queued): void {
     try {
       this.#host.onHeard(this.#host.clock.nowMs())
-      const done = this.#host.onMessage(decode(queued.data), queued.receivedMs)
+      const done = this.#host.onMessage(decode(queued.data), queued.receivedMs, queued.data)
       if (done) this.#wait(done)
     } catch (error) {
       this.#failWith(error)
@@ -240,6 +247,7 @@ export class Subscription {
   #closed(socket: WebSocket): void {
     if (socket !== this.#socket) return
     this.#socket = undefined
+    this.#connections++
     this.#queue = []
     this.#queuedBytes = 0
     const { leader: address } = this.#options

@@ -1,6 +1,9 @@
 import { xxh64 } from '../xxh64.ts'
 import { lockPage } from './walFormat.ts'
 
+/** Entries of the undo log that are kept allocated between transactions. */
+const MAX_IDLE_UNDO = 65536
+
 /** Checksum of one page: XXH64 of its bytes, seeded with its number. */
 export function pageSum(page: number, bytes: Uint8Array): bigint {
   return xxh64(bytes, BigInt(page))
@@ -15,8 +18,10 @@ export class PageSums {
   #sums: BigUint64Array
   #pages = 0
   #state = 0n
-  readonly #undoPages: number[] = []
-  readonly #undoSums: bigint[] = []
+  /** What `revert` takes back: as many of the first `#undoCount` entries as a transaction changes pages, a database's worth at most a few times over. */
+  #undoPages = new Uint32Array(1024)
+  #undoSums = new BigUint64Array(1024)
+  #undoCount = 0
   #undoSize = 0
   #undoState = 0n
 
@@ -50,8 +55,7 @@ export class PageSums {
     if (page > this.#pages) this.#grow(page)
     const old = this.#sums[page - 1]
     if (old === sum) return
-    this.#undoPages.push(page)
-    this.#undoSums.push(old)
+    this.#remember(page, old)
     this.#sums[page - 1] = sum
     this.#state ^= old ^ sum
   }
@@ -73,16 +77,18 @@ export class PageSums {
 
   /** Makes all changes since the last `settle` final. */
   settle(): void {
-    this.#undoPages.length = 0
-    this.#undoSums.length = 0
+    this.#undoCount = 0
+    if (this.#undoPages.length > MAX_IDLE_UNDO) {
+      this.#undoPages = new Uint32Array(1024)
+      this.#undoSums = new BigUint64Array(1024)
+    }
     this.#undoSize = this.#pages
     this.#undoState = this.#state
   }
 
   /** Takes back all changes since the last `settle`. */
   revert(): void {
-    for (let i = this.#undoPages.length - 1; i >= 0; i--)
-      this.#sums[this.#undoPages[i] - 1] = this.#undoSums[i]
+    for (let i = this.#undoCount - 1; i >= 0; i--) this.#sums[this.#undoPages[i] - 1] = this.#undoSums[i]
     this.#pages = this.#undoSize
     this.#state = this.#undoState
     this.settle()
@@ -94,6 +100,37 @@ export class PageSums {
     return Buffer.from(part.buffer)
   }
 
+  /** Checksum of a group's page checksums (see GROUP_PAGES); pages that are not there count as 0.  */
+  groupSum(group: number, groupPages: number): bigint {
+    const first = group * groupPages
+    const end = first + groupPages
+    const part =
+      end <= this.#sums.length
+        ? this.#sums.subarray(first, end)
+        : padded(this.#sums.subarray(Math.min(first, this.#sums.length)), groupPages)
+    return xxh64(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), BigInt(group))
+  }
+
+  /** The XOR of all page checksums, counted anew: it is `state` unless memory was damaged. */
+  recount(): bigint {
+    let state = 0n
+    for (let i = 0; i < this.#pages; i++) state ^= this.#sums[i]
+    return state
+  }
+
+  #remember(page: number, old: bigint): void {
+    if (this.#undoCount === this.#undoPages.length) {
+      const pages = new Uint32Array(2 * this.#undoCount)
+      const sums = new BigUint64Array(2 * this.#undoCount)
+      pages.set(this.#undoPages)
+      sums.set(this.#undoSums)
+      this.#undoPages = pages
+      this.#undoSums = sums
+    }
+    this.#undoPages[this.#undoCount] = page
+    this.#undoSums[this.#undoCount++] = old
+  }
+
   #grow(pages: number): void {
     if (pages > this.#sums.length) {
       const larger = new BigUint64Array(Math.max(pages, Math.ceil(this.#sums.length * 1.5)))
@@ -102,4 +139,10 @@ export class PageSums {
     }
     this.#pages = pages
   }
+}
+
+function padded(part: BigUint64Array, length: number): BigUint64Array {
+  const whole = new BigUint64Array(length)
+  whole.set(part)
+  return whole
 }

@@ -1,5 +1,5 @@
 import { readSync } from 'node:fs'
-import { WalcastError } from '../errors.ts'
+import { keyOf, WalcastError } from '../errors.ts'
 import {
   addToChecksum,
   alignedBuffer,
@@ -135,6 +135,16 @@ export class WalReader {
     for (let i = 0; i < count; i++) this.#verify(header, i, i * size, sum)
     this.#segment = this.#view(this.#frame + 1, count, size)
     return this.#segment
+  }
+
+  /** The next frame, published or not; undefined when none lies there that verifies. */
+  readNext(): WalSegment | undefined {
+    try {
+      return this.read(this.#frame + 1)
+    } catch (error) {
+      if (keyOf(error) === 'WAL_BROKEN') return undefined
+      throw error
+    }
   }
 
   /** Takes the first `count` frames of the last segment as done. */

@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FileOps } from '../fileOps.ts'
 import type { DatabaseFiles } from './databaseFiles.ts'
+import type { FrameMap } from './frameMap.ts'
 import { readFrameImage } from './pageScan.ts'
 import {
   addToChecksum,
@@ -20,7 +21,7 @@ import {
 } from './walFormat.ts'
 import type { WalIndexHeader } from './walIndexFormat.ts'
 import { WalIndexWriter } from './walIndexWriter.ts'
-import { readWalHeader } from './walReader.ts'
+import { readWalHeader, WalReader } from './walReader.ts'
 
 const BUFFER_BYTES = 1024 * 1024
 
@@ -48,11 +49,14 @@ export class WalWriter {
   #tail = 0
   /** Page numbers of frames appended and not yet published. */
   #pending: number[] = []
+  /** Newest published frame of each page in this generation. */
+  readonly frames: FrameMap
 
-  /** `header` is the verified wal-index header, `raw` its 48 bytes. */
-  constructor(files: DatabaseFiles, ops: FileOps, header: WalIndexHeader, raw: Buffer) {
+  /** `header` is the verified wal-index header, `raw` its 48 bytes, `frames` what it publishes; from now on kept up here. */
+  constructor(files: DatabaseFiles, ops: FileOps, header: WalIndexHeader, raw: Buffer, frames: FrameMap) {
     this.#files = files
     this.#ops = ops
+    this.frames = frames
     this.#index = new WalIndexWriter(files.shm.fd, files.shm.path, ops)
     this.#perWrite = Math.max(1, Math.floor(BUFFER_BYTES / frameBytes(files.pageSize)))
     this.#bytes = alignedBuffer(this.#perWrite * frameBytes(files.pageSize))
@@ -81,6 +85,38 @@ export class WalWriter {
     return this.#pending.length > 0
   }
 
+  /** Pages of the frames appended and not yet published, in order; a page may occur again. */
+  get pendingPages(): readonly number[] {
+    return this.#pending
+  }
+
+  /**
+   * Takes up frames that lie whole behind the published end, left by a resync that was cut: they count as appended.
+   * Up to the first that does not verify or is a commit. `onPage` gets each page's number and image, valid during the call.
+   */
+  takeUp(onPage: (page: number, image: Buffer) => void): void {
+    const { walFd, pageSize } = this.#files
+    const header = readWalHeader(walFd)
+    if (this.hasPending || !header || header.pageSize !== pageSize) return
+    if (this.#tail > 0 && (header.salt1 !== this.#salt1 || header.salt2 !== this.#salt2)) return
+    const reader = new WalReader(walFd, pageSize, frameBytes(pageSize))
+    const checksum = this.#tail > 0 ? { ...this.#sum } : { s0: header.s0, s1: header.s1 }
+    reader.resume({ header, frame: this.#tail, checksum })
+    for (let segment = reader.readNext(); segment?.commitPages[0] === 0; segment = reader.readNext()) {
+      onPage(segment.pageNumbers[0], segment.page(0))
+      reader.consume(1)
+      this.#pending.push(segment.pageNumbers[0])
+    }
+    if (!this.hasPending) return
+    const place = reader.place
+    this.#tail = reader.frame
+    this.#salt1 = header.salt1
+    this.#salt2 = header.salt2
+    this.#swap = header.bigEndian
+    this.#sum.s0 = place?.checksum.s0 ?? 0
+    this.#sum.s1 = place?.checksum.s1 ?? 0
+  }
+
   /** The wal-index header last written or taken over: 48 bytes. */
   get rawHeader(): Buffer {
     return this.#raw
@@ -97,6 +133,7 @@ export class WalWriter {
     this.#salt1 = header.salt1
     this.#salt2 = header.salt2
     this.#swap = header.bigEndianWal
+    if (header.mxFrame === 0) this.frames.clear()
     this.discard()
   }
 
@@ -153,6 +190,8 @@ export class WalWriter {
       salt2: this.#salt2,
     }
     this.#raw = Buffer.from(this.#index.publish(header))
+    frame = this.#header.mxFrame
+    for (const page of this.#pending) this.frames.set(page, ++frame)
     this.#header = header
     this.#pending = []
   }

@@ -1,0 +1,162 @@
+/** Feeds replicas, on a leader and on a replica that has replicas of its own: recent batches, the sessions they go to, and page images. */
+import type { Logger } from 'pino'
+import type { WebSocket } from 'ws'
+import type { Clock } from '../clock.ts'
+import { keyOf, messageOf, type WalcastError } from '../errors.ts'
+import type { CapturedBatch } from './capture.ts'
+import { History } from './history.ts'
+import { PageServer, type PageSource } from './pageServer.ts'
+import type { ReplicaStatus } from './replicaList.ts'
+import type { Session, SessionHost, SessionOptions } from './session.ts'
+import { Sessions } from './sessions.ts'
+
+export interface FeedOptions {
+  /** Name of the database in messages. */
+  readonly db: string
+  readonly version: string
+  readonly node: string
+  readonly session: SessionOptions
+  readonly historyBytes: number
+  readonly maxReplicas: number
+  readonly heartbeatMs: number
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** What of a batch the feed needs. */
+export type FedBatch = Pick<CapturedBatch, 'from' | 'txid' | 'message' | 'last' | 'pageNumbers'>
+
+/** The node that feeds. */
+export interface FeedHost
+  extends Pick<
+    SessionHost,
+    'cluster' | 'source' | 'position' | 'heartbeat' | 'contains' | 'refuse' | 'leaderMs' | 'onPing'
+  > {
+  pageSize(): number
+  /** Pages at the position; while that `isOpen` they are ahead of it. */
+  pages(): PageSource
+  /** Takes in what was committed meanwhile. */
+  look(): void
+  /** A replica went away, or takes more again. */
+  onRoom(): void
+  onSent(bytes: number): void
+  onBadMessage(key: string): void
+}
+
+export class Feed {
+  readonly #options: FeedOptions
+  readonly #host: FeedHost
+  readonly #history: History
+  readonly #sessions: Sessions
+
+  constructor(options: FeedOptions, host: FeedHost) {
+    this.#options = options
+    this.#host = host
+    this.#history = new History(options.historyBytes)
+    this.#sessions = new Sessions(options.session, options.maxReplicas, options.clock)
+  }
+
+  get historyBytes(): number {
+    return this.#history.bytes
+  }
+
+  /** Handed to replicas' sockets and not yet taken by the network. */
+  get bufferedBytes(): number {
+    return this.#sessions.bufferedBytes
+  }
+
+  /** Replicas connected and remembered, and those that they feed. */
+  replicas(): ReplicaStatus[] {
+    return this.#sessions.list()
+  }
+
+  mayReadAhead(): boolean {
+    return this.#sessions.mayReadAhead()
+  }
+
+  /** Takes over an upgraded connection; `refusal` closes it at once. */
+  accept(socket: WebSocket, remoteAddress: string, refusal: WalcastError | undefined): void {
+    this.#sessions.accept(socket, remoteAddress, this.#sessionHost(), refusal)
+  }
+
+  /** Keeps a batch that was published before any replica was there. */
+  remember(batch: Omit<FedBatch, 'pageNumbers'>): void {
+    this.#history.add(batch.from, batch.txid, batch.message, batch.last)
+  }
+
+  publish(batch: FedBatch): void {
+    this.remember(batch)
+    this.#sessions.onCaptured(batch)
+  }
+
+  /** Pages of a batch that is not passed on: for those who are comparing. */
+  onChanged(pageNumbers: readonly number[]): void {
+    this.#sessions.onCaptured({ pageNumbers })
+  }
+
+  heartbeat(): void {
+    this.#sessions.heartbeat(this.#host.heartbeat())
+  }
+
+  /** Replicas send no more requests; commits still reach them. */
+  announceStop(): void {
+    this.#sessions.announceStop(this.#options.db)
+  }
+
+  stop(): void {
+    this.#sessions.stop(this.#options.db)
+  }
+
+  /** Forgets the batches; nothing after them follows from them. Replicas come back, and say where they stand. */
+  restart(reason: WalcastError): void {
+    this.#sessions.failAll(reason)
+    this.#history.clear()
+  }
+
+  #sessionHost(): Parameters<Sessions['accept']>[2] {
+    const { db, node, version, heartbeatMs, clock, log } = this.#options
+    const host = this.#host
+    const { epoch } = host.position()
+    return {
+      db,
+      node,
+      version,
+      epoch,
+      pageSize: host.pageSize(),
+      heartbeatMs,
+      history: this.#history,
+      cluster: () => host.cluster(),
+      source: () => host.source(),
+      nowMs: () => clock.nowMs(),
+      leaderMs: () => host.leaderMs(),
+      position: () => host.position(),
+      heartbeat: () => host.heartbeat(),
+      contains: (hello) => host.contains(hello),
+      refuse: (hello) => host.refuse(hello),
+      onPing: () => host.onPing(),
+      newPageServer: (session) => this.#newPageServer(session),
+      onConnected: ({ node: replica, remoteAddress: address, txid }) =>
+        log.info({ replica, address, txid }, 'a replica connected'),
+      onDisconnected: ({ node: replica }, error) => {
+        if (replica) log.info({ replica, reason: error ? messageOf(error) : 'closed' }, 'a replica went away')
+        host.onRoom()
+      },
+      onDrained: () => host.onRoom(),
+      onBadMessage: (error) => host.onBadMessage(keyOf(error) ?? 'INTERNAL'),
+      onSent: (bytes) => host.onSent(bytes),
+    }
+  }
+
+  #newPageServer(session: Session): PageServer {
+    const host = this.#host
+    return new PageServer({
+      db: this.#options.db,
+      ...host.pages(),
+      position: () => host.position(),
+      isConnected: () => session.state === 'syncing',
+      look: () => host.look(),
+      send: (message, onTaken) => session.sendAndDrain(message, onTaken),
+      finish: (message) => session.finishSync(message),
+    })
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * Feeds replicas from a replica: what it receives is passed on once it is visible here, a huge transaction piece by piece.
+ * What is fed is the copy as it stands; positions, epochs and clocks are the leader's.
+ */
+import type { WebSocket } from 'ws'
+import { payloadPageNumber } from '../../proto/codec.ts'
+import type { Body } from '../../proto/messages.ts'
+import { WalcastError } from '../errors.ts'
+import { Feed, type FeedOptions } from './feed.ts'
+import type { PageSource } from './pageServer.ts'
+import type { ReplicaStatus } from './replicaList.ts'
+import { allocateKept } from './slab.ts'
+
+/** The replica that feeds. */
+export interface RelayHost {
+  cluster(): string
+  /** Undefined while the copy is not fit to be fed from. */
+  feedable():
+    | {
+        readonly epoch: number
+        readonly txid: number
+        readonly checksum: string
+        readonly pages: number
+        readonly isOpen: boolean
+        readonly pageSize: number
+        readonly source: PageSource
+      }
+    | undefined
+  /** The leader. */
+  source(): { readonly node: string; readonly address: string }
+  /** The leader's clock. */
+  leaderMs(): number
+  /** Where the leader stood, and how long ago. */
+  leaderAt(): { readonly txid: number; readonly staleMs: number }
+  walBytes(): number
+  /** Asks the leader where it stands. */
+  ping(): void
+  /** Tells the leader of a replica that is fed here. */
+  report(below: Omit<Body<'below'>, 'db'>): void
+  onSent(bytes: number): void
+  onBadMessage(key: string): void
+}
+
+/** How often the leader is told of the replicas that are fed here. */
+const REPORT_MS = 1000
+
+export class Relay {
+  readonly #options: FeedOptions
+  readonly #host: RelayHost
+  readonly #feed: Feed
+  readonly #timers: NodeJS.Timeout[] = []
+  /** The position before the next batch; undefined until there is somebody to feed, and while a batch goes on of which the beginning was not kept. */
+  #from: { readonly txid: number; readonly checksum: string } | undefined
+  #isUsed = false
+
+  constructor(options: FeedOptions, host: RelayHost) {
+    this.#options = options
+    this.#host = host
+    this.#feed = new Feed(options, {
+      cluster: () => host.cluster(),
+      source: () => host.source(),
+      leaderMs: () => host.leaderMs(),
+      pageSize: () => this.#state().pageSize,
+      position: () => this.#state(),
+      pages: () => this.#state().source,
+      heartbeat: () => this.#heartbeat(),
+      contains: (position) => this.#contains(position),
+      refuse: (position) => this.#refuse(position),
+      onPing: () => host.ping(),
+      look() {},
+      onRoom() {},
+      onSent: (bytes) => host.onSent(bytes),
+      onBadMessage: (key) => host.onBadMessage(key),
+    })
+  }
+
+  get replicas(): readonly ReplicaStatus[] {
+    return this.#feed.replicas()
+  }
+
+  get historyBytes(): number {
+    return this.#feed.historyBytes
+  }
+
+  get bufferedBytes(): number {
+    return this.#feed.bufferedBytes
+  }
+
+  /** Why no replica can be fed now. */
+  refuse(): WalcastError | undefined {
+    return this.#host.feedable() ? undefined : new WalcastError('STARTING')
+  }
+
+  accept(socket: WebSocket, remoteAddress: string): void {
+    const refusal = this.refuse()
+    if (!refusal) this.#begin()
+    this.#feed.accept(socket, remoteAddress, refusal)
+  }
+
+  /** The bytes of `message` are kept only where somebody is fed. */
+  onBatch(batch: Body<'batch'>, payload: Buffer, message: Buffer): void {
+    if (!this.#isUsed) return
+    const pageNumbers = Array.from({ length: batch.pages }, (_, i) => payloadPageNumber(payload, i))
+    const from = this.#from
+    if (batch.last) this.#from = { txid: batch.txid, checksum: batch.checksum }
+    if (!from) return this.#feed.onChanged(pageNumbers)
+    const kept = allocateKept(message.length)
+    kept.set(message)
+    this.#feed.publish({ from, txid: batch.txid, message: kept, last: batch.last, pageNumbers })
+  }
+
+  /** The leader told where it stands: whoever is fed here hears it at once. */
+  onHeartbeat(): void {
+    if (this.#isUsed && this.#host.feedable()) this.#feed.heartbeat()
+  }
+
+  /** What follows may not follow from what was passed on. */
+  onUnsettled(): void {
+    if (!this.#isUsed) return
+    this.#feed.restart(new WalcastError('STARTING'))
+    this.#from = undefined
+    this.#isUsed = false
+  }
+
+  announceStop(): void {
+    this.#feed.announceStop()
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#feed.stop()
+  }
+
+  /** From the first replica on, batches are kept and the leader is told. */
+  #begin(): void {
+    if (this.#timers.length === 0)
+      this.#timers.push(
+        setInterval(() => this.onHeartbeat(), this.#options.heartbeatMs),
+        setInterval(() => this.#report(), REPORT_MS),
+      )
+    if (this.#isUsed) return
+    this.#isUsed = true
+    const { txid, checksum, isOpen } = this.#state()
+    this.#from = isOpen ? undefined : { txid, checksum }
+  }
+
+  #state() {
+    const feedable = this.#host.feedable()
+    if (!feedable) throw new WalcastError('STARTING')
+    return feedable
+  }
+
+  #heartbeat(): Body<'heartbeat'> {
+    const { txid, staleMs } = this.#host.leaderAt()
+    const walBytes = this.#host.walBytes()
+    const { epoch } = this.#state()
+    return { db: this.#options.db, epoch, txid, walBytes, timeMs: this.#host.leaderMs(), staleMs }
+  }
+
+  #contains({ epoch, txid }: { readonly epoch: number; readonly txid: number }): boolean {
+    const mine = this.#state()
+    return epoch === mine.epoch && txid <= mine.txid
+  }
+
+  /** A replica that is ahead of this one must not be taken back. */
+  #refuse({ epoch, txid }: { readonly epoch: number; readonly txid: number }): WalcastError | undefined {
+    const mine = this.#state()
+    if (epoch === mine.epoch && txid > mine.txid)
+      return new WalcastError('SOURCE_BEHIND', { mine: `${epoch}-${txid}`, theirs: `${epoch}-${mine.txid}` })
+    return undefined
+  }
+
+  #report(): void {
+    const { node } = this.#options
+    const nowMs = this.#options.clock.nowMs()
+    for (const { address, txid, lagMs, connected, lastSeen, via, ...below } of this.#feed.replicas()) {
+      const { epoch } = this.#host.feedable() ?? { epoch: 0 }
+      const silentMs = Math.max(0, nowMs - Date.parse(lastSeen))
+      this.#host.report({
+        node: below.node,
+        via: via ?? node,
+        address,
+        epoch,
+        txid,
+        lagMs,
+        connected,
+        silentMs,
+      })
+    }
+  }
+}

@@ -1,0 +1,17 @@
+import type { FeedOptions } from '../leader/feed.ts'
+import type { NodeOptions } from './options.ts'
+
+const HELLO_TIMEOUT_MS = 10_000
+
+/** What bounds the feeding of replicas, on a leader and on a replica alike. */
+export function feedLimits(
+  options: NodeOptions,
+): Pick<FeedOptions, 'session' | 'historyBytes' | 'maxReplicas' | 'heartbeatMs'> {
+  const { maxBufferedBytes, stallMs, historyBytes, maxReplicas, heartbeatMs } = options
+  return {
+    session: { maxBufferedBytes, stallMs, helloTimeoutMs: HELLO_TIMEOUT_MS },
+    historyBytes,
+    maxReplicas,
+    heartbeatMs,
+  }
+}

@@ -1,0 +1,31 @@
+/** The part of a replica that feeds replicas of its own. */
+import { Relay } from '../leader/relay.ts'
+import type { Replica } from '../replica/replica.ts'
+import { feedLimits } from './feedLimits.ts'
+import { DATABASE_NAME, type EngineParts } from './node.ts'
+
+/** Tells that nothing was heard of the leader yet: messages hold finite times only. */
+const NEVER_MS = 1e12
+
+export function newRelay(replica: Replica, parts: EngineParts): Relay {
+  const { setup, nodeFile, clock, metrics } = parts
+  const { options, log, version } = setup
+  const { node } = nodeFile.record
+  return new Relay(
+    { db: DATABASE_NAME, version, node, clock, log, ...feedLimits(options) },
+    {
+      cluster: () => nodeFile.record.cluster,
+      feedable: () => replica.feedable,
+      source: () => replica.source,
+      leaderMs: () => clock.nowMs() + replica.lag.offset.offsetMs,
+      leaderAt: () => ({
+        txid: replica.lag.summary().leaderTxid,
+        staleMs: Math.min(replica.lag.toldAgoMs, NEVER_MS),
+      }),
+      walBytes: () => replica.status.walBytes,
+      ping: () => replica.ping(),
+      report: (below) => replica.reportBelow(below),
+      ...metrics.feed(),
+    },
+  )
+}
