@@ -31,6 +31,11 @@ export const CATALOGUE = {
     '{path} does not read as a sound database: {detail}',
     'check it with "PRAGMA integrity_check" and restore a backup if that fails',
   ),
+  ENCODINGS_DIFFER: entry(
+    409,
+    '{before} and {after} keep text in different encodings, and SQLite reads only one at a time',
+    'dump one of them into a new database with the PRAGMA encoding of the other, and compare that',
+  ),
   DB_WAL_REFUSED: entry(
     500,
     '{path} cannot be switched to WAL mode: {detail}',
@@ -95,6 +100,11 @@ export const CATALOGUE = {
     500,
     'the database changed in a way that was not captured: {detail}',
     'the node starts a new epoch and replicas compare pages; nothing to do',
+  ),
+  DIVERGED_UNKEPT: entry(
+    507,
+    'this copy may hold commits that its leader lacks, and they cannot be kept in {path}: {detail}',
+    'make room, or move away what is kept there; until then the copy stays as it is and does not follow',
   ),
   STRAY_WRITE: entry(
     500,

@@ -31,6 +31,7 @@ export type FileOp =
   | 'position.append'
   | 'copy.write'
   | 'copy.publish'
+  | 'kept.write'
   | 'state.write'
   | 'state.rename'
 

@@ -29,6 +29,7 @@ export interface NodeOptions {
   readonly replicaWalBytes: number
   readonly lockTimeoutMs: number
   readonly reconnectMaxMs: number
+  readonly maxDiverged: number
   readonly drainMs: number
   readonly proxy?: string
   readonly upstream?: string
@@ -254,6 +255,15 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     value: 'TIME',
     help: 'longest pause between two attempts to reach the leader',
     default: '1s',
+    roles: REPLICA,
+  },
+  {
+    key: 'maxDiverged',
+    flag: 'max-diverged',
+    kind: 'number',
+    value: 'N',
+    help: 'databases kept aside because the leader lacked commits of theirs; with as many the node does not follow, 0 keeps none',
+    default: '16',
     roles: REPLICA,
   },
   {

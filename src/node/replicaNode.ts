@@ -58,6 +58,7 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
       },
       walBytes: options.replicaWalBytes,
       lockTimeoutMs: options.lockTimeoutMs,
+      maxDiverged: options.maxDiverged,
       idleMs: options.idleMs,
       pingMs: 2000,
       upgradeHeaders: (offsetMs) =>

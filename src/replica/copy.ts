@@ -53,11 +53,14 @@ export class Copy {
   readonly #files: DatabaseFiles
   readonly #lock: CopyLock
   readonly #walIndex: WalIndexReader
+  /** Whether it was found as it was left: its content is that of the newest position recorded. */
+  readonly isAsRecorded: boolean
   #writer: WalWriter
   #applier: Applier
   #checkpointing: Promise<void> | undefined
   #framesAfterCheckpoint = 0
   #idleRounds = 0
+  #readers = 0
   #stopped = false
 
   private constructor(
@@ -66,7 +69,7 @@ export class Copy {
     files: DatabaseFiles,
     lock: CopyLock,
     scanned: ScannedDatabase,
-    position: ReplicaPosition,
+    found: Settled,
   ) {
     this.#options = options
     this.#host = host
@@ -80,7 +83,8 @@ export class Copy {
       scanned.walIndex.rawHeader,
       scanned.frames,
     )
-    this.#applier = new Applier(this.#writer, scanned.sums, options.positions, files.pageSize, position)
+    this.#applier = new Applier(this.#writer, scanned.sums, options.positions, files.pageSize, found.position)
+    this.isAsRecorded = found.isRecorded
   }
 
   /** Opens the copy, takes its write lock and settles where it stands: the stored positions are claims, the state checksum decides. */
@@ -144,6 +148,17 @@ export class Copy {
       this.#startCheckpoint()
   }
 
+  /** Runs `read` while no checkpoint of ours moves pages. */
+  async undisturbed<T>(read: () => Promise<T>): Promise<T> {
+    this.#readers++
+    try {
+      await this.#checkpointing
+      return await read()
+    } finally {
+      this.#readers--
+    }
+  }
+
   async close(): Promise<void> {
     this.#stopped = true
     this.#lock.giveUp()
@@ -155,7 +170,7 @@ export class Copy {
   }
 
   #startCheckpoint(): void {
-    if (this.#checkpointing || this.#stopped) return
+    if (this.#checkpointing || this.#stopped || this.#readers > 0) return
     this.#checkpointing = this.#checkpoint()
       .catch((error) => this.#onCheckpointFailed(error))
       .finally(() => {
@@ -260,10 +275,14 @@ async function scanCopy(files: DatabaseFiles, lock: CopyLock): Promise<ScannedDa
   }
 }
 
+interface Settled {
+  readonly position: ReplicaPosition
+  readonly isRecorded: boolean
+}
+
 /** The newest recorded position that the content has; the newest record's, with the checksum telling that it is not so, when none has. */
-function settle(sums: PageSums, recorded: readonly PositionRecord[]): ReplicaPosition {
-  const found =
-    recorded.findLast((record) => record.checksum === sums.state && record.pages === sums.pages) ??
-    recorded.at(-1)
-  return found ? { epoch: found.epoch, txid: found.txid } : { epoch: 0, txid: 0 }
+function settle(sums: PageSums, recorded: readonly PositionRecord[]): Settled {
+  const found = recorded.findLast((record) => record.checksum === sums.state && record.pages === sums.pages)
+  const { epoch, txid } = found ?? recorded.at(-1) ?? { epoch: 0, txid: 0 }
+  return { position: { epoch, txid }, isRecorded: found !== undefined }
 }

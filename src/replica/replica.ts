@@ -14,6 +14,7 @@ import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { ReplicaPosition } from './applier.ts'
 import type { Copy } from './copy.ts'
 import { CopySlot, type CopySlotHost } from './copySlot.ts'
+import { Divergence } from './divergence.ts'
 import { LagTracker } from './lag.ts'
 import type { Downstream, ReplicaOptions } from './replicaOptions.ts'
 import { Resync } from './resync.ts'
@@ -46,7 +47,10 @@ export class Replica {
   readonly #subscription: Subscription
   readonly lag: LagTracker
   readonly #slot: CopySlot
+  readonly #divergence: Divergence
   readonly #resync: Resync
+  /** The copy may hold commits that the leader lacks. */
+  #mayDiverge = false
   #state: ReplicaState = 'connecting'
   #leader = { node: '', source: '', sourceAddress: '', pages: 0, pageSize: 0 }
   #downstream: Downstream | undefined
@@ -76,7 +80,14 @@ export class Replica {
       onLeaderClock: (leaderMs, sentMs, receivedMs) => this.lag.offset.add(sentMs, leaderMs, receivedMs),
       onClosed: (error) => this.#onClosed(error),
     })
-    this.#resync = new Resync(options.db, this.#slot, this.#subscription, options.log)
+    this.#divergence = new Divergence({ ...options, node: options.identity.node })
+    this.#resync = new Resync({
+      db: options.db,
+      slot: this.#slot,
+      subscription: this.#subscription,
+      divergence: this.#divergence,
+      log: options.log,
+    })
   }
 
   /** Opens what is there and begins to connect. Throws the catalogue's start-up errors and has touched nothing then. `thread` stays the caller's. */
@@ -125,6 +136,7 @@ export class Replica {
       connected: this.#subscription.isOpen && this.#state !== 'connecting',
       sync: this.#state === 'syncing' ? this.#resync.progress : undefined,
       lastError: this.#lastError,
+      kept: this.#divergence.kept,
     }
   }
 
@@ -167,6 +179,7 @@ export class Replica {
     clearInterval(this.#pingTimer)
     clearInterval(this.#idleTimer)
     this.#subscription.stop()
+    this.#divergence.stop()
     await this.#slot.close()
   }
 
@@ -180,10 +193,14 @@ export class Replica {
         this.#downstream?.onUnsettled()
         log.error({ error: error.line }, 'the copy was written by something else')
         this.#distrusted ||= !same
+        this.#mayDiverge ||= !same
         this.#subscription.fail(error)
       },
       onFatal: (error) => observer.onFatal(error),
-      onOpened: (copy) => this.lag.onAt(copy.applier.position.txid),
+      onOpened: (copy) => {
+        this.lag.onAt(copy.applier.position.txid)
+        this.#mayDiverge ||= !copy.isAsRecorded
+      },
     }
   }
 
@@ -290,9 +307,14 @@ export class Replica {
       },
       'connected to the leader',
     )
-    if (welcome.mode === 'sync') return this.#beginSync(welcome.reason)
+    if (welcome.mode === 'sync') {
+      this.#mayDiverge ||= !welcome.contains
+      return this.#beginSync(welcome.reason)
+    }
     this.#copy?.applier.discard()
+    this.#mayDiverge = false
     this.#state = 'streaming'
+    this.#divergence.onLevel(welcome.checksum)
     if (welcome.source === welcome.node) this.lag.onLeaderAt(welcome.txid)
   }
 
@@ -300,13 +322,20 @@ export class Replica {
   #beginSync(reason: string): Promise<void> {
     this.#state = 'syncing'
     this.#downstream?.onUnsettled()
-    return this.#resync.begin(reason, this.#leader, this.#distrusted)
+    return this.#resync.begin({
+      reason,
+      leader: this.#leader,
+      isDoubtful: this.#distrusted,
+      mayDiverge: this.#mayDiverge,
+    })
   }
 
   async #onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
     await this.#resync.onSynced(synced, payload)
     this.#distrusted = false
+    this.#mayDiverge = false
     this.#state = 'streaming'
+    this.#divergence.onLevel(synced.checksum)
     this.lag.onAt(synced.txid)
     this.#copy?.onApplied()
     this.#options.observer.onSynced()

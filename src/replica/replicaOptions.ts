@@ -20,6 +20,8 @@ export interface ReplicaOptions {
   /** WAL bytes of the copy that start a checkpoint. */
   readonly walBytes: number
   readonly lockTimeoutMs: number
+  /** Divergences kept at most; 0 keeps none. */
+  readonly maxDiverged: number
   /** Quiet time after which the copy's WAL is emptied. */
   readonly idleMs: number
   readonly pingMs: number

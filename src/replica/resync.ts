@@ -4,6 +4,7 @@ import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import { Comparison } from './comparison.ts'
 import type { CopySlot } from './copySlot.ts'
+import type { Divergence } from './divergence.ts'
 import type { Subscription } from './subscription.ts'
 
 export interface ResyncProgress {
@@ -12,36 +13,51 @@ export interface ResyncProgress {
   readonly total: number
 }
 
+export interface ResyncCause {
+  readonly reason: string
+  readonly leader: { readonly node: string; readonly pages: number; readonly pageSize: number }
+  /** What is in memory about the copy is not to be believed: it is read again. */
+  readonly isDoubtful: boolean
+  /** The copy may hold commits that the leader lacks. */
+  readonly mayDiverge: boolean
+}
+
 export class Resync {
   readonly #db: string
   readonly #slot: CopySlot
   readonly #subscription: Subscription
+  readonly #divergence: Divergence
   readonly #log: Logger
   #comparison: Comparison | undefined
   #progress: ResyncProgress = { remaining: 0, total: 0 }
 
-  constructor(db: string, slot: CopySlot, subscription: Subscription, log: Logger) {
-    this.#db = db
-    this.#slot = slot
-    this.#subscription = subscription
-    this.#log = log
+  constructor(parts: {
+    readonly db: string
+    readonly slot: CopySlot
+    readonly subscription: Subscription
+    readonly divergence: Divergence
+    readonly log: Logger
+  }) {
+    this.#db = parts.db
+    this.#slot = parts.slot
+    this.#subscription = parts.subscription
+    this.#divergence = parts.divergence
+    this.#log = parts.log
   }
 
   get progress(): ResyncProgress {
     return this.#progress
   }
 
-  /** Tells the leader what is here. `isDoubtful`: what is in memory about the copy is not to be believed, it is read again. */
-  async begin(
-    reason: string,
-    leader: { readonly pages: number; readonly pageSize: number },
-    isDoubtful: boolean,
-  ) {
-    const { pages, pageSize } = leader
-    this.#progress = { remaining: pages, total: pages }
-    this.#log.info({ reason, pages }, 'comparing pages with the leader')
+  /** Tells the leader what is here; what it lacks is kept aside before. Throws DIVERGED_UNKEPT. */
+  async begin(cause: ResyncCause): Promise<void> {
+    const { reason, leader, isDoubtful, mayDiverge } = cause
+    this.#progress = { remaining: leader.pages, total: leader.pages }
+    this.#log.info({ reason, pages: leader.pages }, 'comparing pages with the leader')
     if (isDoubtful) await this.#slot.copy?.reread()
-    const sums = await this.#slot.prepare(pageSize)
+    const sums = await this.#slot.prepare(leader.pageSize)
+    const { copy } = this.#slot
+    if (copy && mayDiverge) await this.#divergence.keep(copy, leader.node, reason)
     this.#comparison = new Comparison(this.#db, sums, this.#subscription)
     await this.#comparison.sendGroups()
   }
@@ -58,6 +74,7 @@ export class Resync {
 
   /** The copy is the leader's state at `synced` when it resolves. Throws STATE_MISMATCH. */
   async onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
+    await this.#divergence.onOverwriting(this.#slot.copy?.applier.pendingPages ?? [])
     await this.#slot.finish(synced, payload)
     const { epoch, txid, dbPages: pages } = synced
     this.#log.info({ epoch, txid, pages }, 'the copy is whole and verified')

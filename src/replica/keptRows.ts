@@ -1,0 +1,33 @@
+/** Compares a kept database with the live one, row by row, in a process of its own: it can be ended at any time, and its locks go with it. */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { WalcastError } from '../errors.ts'
+import type { KeptRows } from './keptFolder.ts'
+
+export interface RowResult {
+  readonly rows: KeptRows
+  /** Whether the list tells everything that differs: no table was skipped, no schema differs. */
+  readonly isComplete: boolean
+}
+
+export interface RowComparison {
+  /** Throws INTERNAL with what the process said. */
+  readonly result: Promise<RowResult>
+  stop(): void
+}
+
+const PROGRAM = fileURLToPath(new URL('./keptRowsProgram.js', import.meta.url))
+
+/** Lists in the new file `to` what differs from the database `before` to the database `after`. */
+export function compareRows(before: string, after: string, to: string): RowComparison {
+  const stopped = new AbortController()
+  const result = new Promise<RowResult>((resolve, reject) => {
+    const options = { signal: stopped.signal, killSignal: 'SIGKILL' } as const
+    execFile(process.execPath, [PROGRAM, before, after, to], options, (error, output, said) => {
+      const detail = said.trim().split('\n')[0] || error?.message || ''
+      if (error) reject(new WalcastError('INTERNAL', { detail }, error))
+      else resolve(JSON.parse(output))
+    })
+  })
+  return { result, stop: () => stopped.abort() }
+}
