@@ -31,6 +31,11 @@ export const CATALOGUE = {
     '{path} does not read as a sound database: {detail}',
     'check it with "PRAGMA integrity_check" and restore a backup if that fails',
   ),
+  ENCODINGS_DIFFER: entry(
+    409,
+    '{before} and {after} keep text in different encodings, and SQLite reads only one at a time',
+    'dump one of them into a new database with the PRAGMA encoding of the other, and compare that',
+  ),
   DB_WAL_REFUSED: entry(
     500,
     '{path} cannot be switched to WAL mode: {detail}',
