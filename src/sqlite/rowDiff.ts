@@ -168,7 +168,7 @@ function rawRows(
   const sql = rowQuery(match, kind, keys.length > 0)
   if (sql === undefined) return []
   const statement = pair.db.prepare<unknown[], readonly RawValue[]>(sql).raw().safeIntegers()
-  return keys.length > 0 ? statement.iterate(JSON.stringify(keys)) : statement.iterate()
+  return keys.length > 0 ? statement.iterate({ keys: JSON.stringify(keys) }) : statement.iterate()
 }
 
 function rowOf(

@@ -11,7 +11,7 @@ export type RowKind = 'removed' | 'added' | 'changed'
 
 /**
  * Rows of one kind: the fields of the only row for `removed` and `added`, those before and then those after for
- * `changed`; all as RawValue. With `byKey` the query takes one parameter: a JSON array of key texts. Undefined when
+ * `changed`; all as RawValue. With `byKey` the query takes the parameter `keys`: a JSON array of key texts. Undefined when
  * there can be no such rows.
  */
 export function rowQuery(match: TableMatch, kind: RowKind, byKey: boolean): string | undefined {
@@ -79,11 +79,11 @@ function keyCondition({ key }: TableMatch, alias: string): string {
   const columns = key.map(({ name }) => `${alias}.${quoteName(name)}`)
   // An integer is looked up.
   if (key[0].isRowid)
-    return `${columns[0]} IN (SELECT CAST(value AS INTEGER) FROM json_each(?1) WHERE value = CAST(CAST(value AS INTEGER) AS TEXT))`
+    return `${columns[0]} IN (SELECT CAST(value AS INTEGER) FROM json_each(@keys) WHERE value = CAST(CAST(value AS INTEGER) AS TEXT))`
   const texts = columns.map(
     (name) => `CASE typeof(${name}) WHEN 'blob' THEN lower(hex(${name})) ELSE CAST(${name} AS TEXT) END`,
   )
-  return `${texts.join(` || ',' || `)} COLLATE BINARY IN (SELECT value FROM json_each(?1))`
+  return `${texts.join(` || ',' || `)} COLLATE BINARY IN (SELECT value FROM json_each(@keys))`
 }
 
 function where(conditions: readonly string[]): string {

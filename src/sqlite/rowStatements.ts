@@ -29,6 +29,7 @@ class StatementWriter {
   /** Why the rows of the present table get no statements. */
   #obstacle: string | undefined
   #written = 0
+  #head = ''
 
   constructor(options: StatementOptions) {
     this.#options = options
@@ -42,7 +43,7 @@ class StatementWriter {
       case 'schema':
         return schemaComment(difference.difference)
       case 'table':
-        return this.#tableHead(difference)
+        return this.#tableBegin(difference)
       case 'row':
         return this.#row(difference)
       case 'counts':
@@ -54,38 +55,50 @@ class StatementWriter {
     }
   }
 
-  #tableHead(table: Extract<Difference, { type: 'table' }>): string {
-    const { match, create, triggers } = table
+  /** The head waits until the table has something to say. */
+  #tableBegin(table: Extract<Difference, { type: 'table' }>): string {
     this.#obstacle = obstacleOf(table)
+    this.#head = tableHead(table)
     this.#written = 0
-    let head = comment(`table ${match.table}, rows matched by ${match.matchedBy}`)
-    for (const [where, names] of [
-      ['before', match.columnsOnlyBefore],
-      ['after', match.columnsOnlyAfter],
-    ] as const)
-      if (names.length > 0)
-        head += comment(`left out, since only the table ${where} has it: ${names.join(', ')}`)
-    if (triggers.length > 0) head += comment(`these triggers run with the statements: ${triggers.join(', ')}`)
-    return create === undefined ? head : `${head}${create};\n`
+    return table.create === undefined ? '' : `${this.#takeHead()}${table.create};\n`
   }
 
   #row(row: RowDifference): string {
     if (this.#obstacle !== undefined || (row.kind === 'added' && !this.#options.deletes)) return ''
     this.#written++
-    return rowStatement(row, this.#encoding)
+    return this.#takeHead() + rowStatement(row, this.#encoding)
   }
 
-  #tableEnd({ match, counts }: Extract<Difference, { type: 'counts' }>): string {
+  #tableEnd({ counts }: Extract<Difference, { type: 'counts' }>): string {
     const { added, changed, removed } = counts
-    const wanted = changed + removed + (this.#options.deletes ? added : 0)
-    if (this.#obstacle !== undefined && wanted > 0)
-      return comment(`${wanted} rows of ${match.table} were left alone: ${this.#obstacle}`)
-    let end = ''
-    if (added > 0 && !this.#options.deletes)
-      end += comment(`${added} rows that only the table after has were left alone (see --deletes)`)
-    if (wanted > this.#written) end += comment(`${wanted - this.#written} more rows are over the limit`)
-    return end
+    const { deletes } = this.#options
+    const wanted = changed + removed + (deletes ? added : 0)
+    const notes: string[] = []
+    if (this.#obstacle !== undefined) {
+      if (wanted > 0) notes.push(`rows left alone, ${this.#obstacle}: ${wanted}`)
+    } else if (wanted > this.#written) notes.push(`more rows, over the limit: ${wanted - this.#written}`)
+    if (added > 0 && !deletes)
+      notes.push(`rows left alone, only the table after has them (--deletes): ${added}`)
+    return notes.length === 0 ? '' : this.#takeHead() + comment(notes.join('\n'))
   }
+
+  #takeHead(): string {
+    const head = this.#head
+    this.#head = ''
+    return head
+  }
+}
+
+function tableHead({ match, triggers }: Extract<Difference, { type: 'table' }>): string {
+  const { table, matchedBy, columnsOnlyBefore, columnsOnlyAfter } = match
+  const lines = [`table ${table}, rows matched by ${matchedBy}`]
+  for (const [where, names] of [
+    ['before', columnsOnlyBefore],
+    ['after', columnsOnlyAfter],
+  ] as const)
+    if (names.length > 0) lines.push(`left out, since only the table ${where} has it: ${names.join(', ')}`)
+  if (triggers.length > 0) lines.push(`these triggers run with the statements: ${triggers.join(', ')}`)
+  return comment(lines.join('\n'))
 }
 
 function obstacleOf({ match, create }: Extract<Difference, { type: 'table' }>): string | undefined {
