@@ -46,8 +46,12 @@ export async function runDiff(args: readonly string[]): Promise<number> {
     json: () => jsonLines(differences()),
     sql: () => sqlScript(differences(), { deletes: values.deletes === true }),
   }[format]
-  for (const piece of pieces()) if (!(await output.write(piece))) return 0
-  await output.end()
+  try {
+    for (const piece of pieces()) if (!(await output.write(piece))) return 0
+  } finally {
+    // What was found before a failure is worth as much.
+    await output.end()
+  }
   if (last?.type === 'summary') process.stderr.write(`${closingLine(last)}\n`)
   return 0
 }

@@ -52,10 +52,10 @@ export class DatabasePair {
     return failure(this.#found.map(({ path }) => path).join(' or '), error)
   }
 
-  /** Ends the snapshot. Throws what SQLite says when the files it made cannot be taken away again. */
+  /** Ends the snapshot. Throws as the constructor does when the files that it made cannot be taken away again. */
   close(): void {
     this.db.close()
-    for (const found of this.#found) if (!found.hasWal) removeEmptyWal(found.path)
+    for (const { path, hasWal } of this.#found) if (!hasWal) attempt(path, () => removeEmptyWal(path))
   }
 
   #begin(first: Found, second: Found): TextEncoding {
