@@ -150,6 +150,7 @@ test('SQL brings the rows back', () => {
   assert.equal(
     stdout,
     `-- Run this with a shell that stops at the first error (sqlite3 -bail).
+-- Where foreign keys are enforced, their ON DELETE and ON UPDATE actions act too.
 BEGIN;
 PRAGMA defer_foreign_keys=ON;
 -- table t, rows matched by primary key

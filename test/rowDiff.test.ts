@@ -400,13 +400,14 @@ test('rows are matched by primary key, else by the rowid under a name that is fr
 test('a collation of an application leaves the rowid, or nothing', () => {
   const make = (name: string) => {
     const path = folder.file(name)
-    const python = `import sqlite3; c = sqlite3.connect(${JSON.stringify(path)}); c.create_collation('mine', lambda a, b: (a > b) - (a < b)); c.executescript("CREATE TABLE t (k TEXT COLLATE mine PRIMARY KEY, v); CREATE INDEX i ON t (v COLLATE mine, k); INSERT INTO t VALUES ('a', 'b'); CREATE TABLE w (k TEXT COLLATE mine PRIMARY KEY) WITHOUT ROWID"); c.commit()`
+    const python = `import sqlite3; c = sqlite3.connect(${JSON.stringify(path)}); c.create_collation('mine', lambda a, b: (a > b) - (a < b)); c.executescript("CREATE TABLE t (k TEXT COLLATE mine PRIMARY KEY, v); CREATE INDEX i ON t (v COLLATE mine, k); INSERT INTO t VALUES ('a', 'b'); CREATE TABLE x (a TEXT, b TEXT AS (a) STORED, c TEXT AS (a) STORED); CREATE INDEX xa ON x (a COLLATE mine); CREATE TABLE w (k TEXT COLLATE mine PRIMARY KEY) WITHOUT ROWID"); c.commit()`
     execFileSync('python3', ['-c', python])
     return path
   }
   const pair = [make('mine1.db'), make('mine2.db')] as const
   assert.deepEqual(matching(pair), {
     t: 'rowid',
+    x: 'rowid',
     w: 'it has no primary key of a built-in collation and no rowid',
   })
   assert.deepEqual(told(pair), [])
@@ -546,6 +547,31 @@ test('text that is no Unicode is told and restored byte by byte', () => {
   assert.equal(told(pair)[0], 'removed t [1]: [1,{"text":"61ff00"}] -> null')
   run(pair[1], scriptOf(pair, false))
   assert.deepEqual(dump(pair[1], 't', ['id', 'v']), dump(pair[0], 't', ['id', 'v']))
+})
+
+for (const encoding of ['UTF-16le', 'UTF-16be'])
+  test(`lone surrogates and control characters in ${encoding}`, () => {
+    const create = `PRAGMA encoding='${encoding}'; CREATE TABLE t (id INTEGER PRIMARY KEY, v);`
+    const values = "(1, CAST(x'd8d8d8d8' AS TEXT)), (2, 'é' || char(0) || '😀'), (3, 'é')"
+    const pair = folder.pair(`${create} INSERT INTO t VALUES ${values}`, create)
+    assert.deepEqual(told(pair), [
+      'removed t [1]: [1,{"text":"d8d8d8d8"}] -> null',
+      'removed t [2]: [2,"é\\u0000😀"] -> null',
+      'removed t [3]: [3,"é"] -> null',
+    ])
+    run(pair[1], scriptOf(pair, false))
+    assert.deepEqual(
+      dump(pair[1], 't', ['id', 'v', 'CAST(v AS BLOB)']),
+      dump(pair[0], 't', ['id', 'v', 'CAST(v AS BLOB)']),
+    )
+  })
+
+test('what the library does not know of stops nothing: a module, a function, a table of a view', () => {
+  const create = `CREATE TABLE t (v); INSERT INTO t VALUES (1); CREATE VIEW broken AS SELECT unknown(v) FROM missing;`
+  const unknown = `${create} PRAGMA writable_schema=ON; INSERT INTO sqlite_schema VALUES ('table', 'u', 'u', 0, 'CREATE VIRTUAL TABLE u USING unknown(x)')`
+  const pair = folder.pair(unknown, create)
+  assert.deepEqual(matching(pair), { t: 'rowid', u: 'it is a virtual table' })
+  assert.match(scriptOf(pair, true), /^-- before: CREATE VIRTUAL TABLE u USING unknown\(x\)$/m)
 })
 
 test('comments cannot be broken out of', () => {

@@ -9,6 +9,9 @@ import { comment, quoteName } from './sqlText.ts'
 /** Rows go before others may take what was theirs in a UNIQUE index. */
 export const STATEMENT_ORDER: readonly RowKind[] = ['added', 'changed', 'removed']
 
+const HEAD = `Run this with a shell that stops at the first error (sqlite3 -bail).
+Where foreign keys are enforced, their ON DELETE and ON UPDATE actions act too.`
+
 export interface StatementOptions {
   /** Whether rows that only the second database has are deleted. */
   readonly deletes: boolean
@@ -39,7 +42,7 @@ class StatementWriter {
     switch (difference.type) {
       case 'begin':
         this.#encoding = difference.encoding
-        return `${comment('Run this with a shell that stops at the first error (sqlite3 -bail).')}BEGIN;\nPRAGMA defer_foreign_keys=ON;\n`
+        return `${comment(HEAD)}BEGIN;\nPRAGMA defer_foreign_keys=ON;\n`
       case 'schema':
         return schemaComment(difference.difference)
       case 'table':

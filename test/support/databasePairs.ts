@@ -34,6 +34,8 @@ export function run(path: string, sql: string): void {
   try {
     db.pragma('foreign_keys = OFF')
     db.pragma('synchronous = OFF')
+    // Lets a test write to sqlite_schema.
+    db.unsafeMode()
     db.exec(sql)
   } finally {
     db.close()
