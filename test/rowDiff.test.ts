@@ -415,13 +415,15 @@ test('a collation of an application leaves the rowid, or nothing', () => {
 
 test('keys that are declared differently are not matched', () => {
   const pair = folder.pair(
-    'CREATE TABLE a (k TEXT PRIMARY KEY, v); CREATE TABLE b (k TEXT PRIMARY KEY) WITHOUT ROWID; CREATE TABLE c (x INT, y INT, PRIMARY KEY (x, y))',
-    'CREATE TABLE a (k TEXT COLLATE NOCASE PRIMARY KEY, v); CREATE TABLE b (k INT PRIMARY KEY) WITHOUT ROWID; CREATE TABLE C (y INT, X INT, PRIMARY KEY (Y, x))',
+    'CREATE TABLE a (k TEXT PRIMARY KEY, v); CREATE TABLE b (k TEXT PRIMARY KEY) WITHOUT ROWID; CREATE TABLE c (x INT, y INT, PRIMARY KEY (x, y)); CREATE TABLE d (k ANY PRIMARY KEY) STRICT; CREATE TABLE e (k ANY PRIMARY KEY) STRICT',
+    'CREATE TABLE a (k TEXT COLLATE NOCASE PRIMARY KEY, v); CREATE TABLE b (k INT PRIMARY KEY) WITHOUT ROWID; CREATE TABLE C (y INT, X INT, PRIMARY KEY (Y, x)); CREATE TABLE d (k ANY PRIMARY KEY); CREATE TABLE e (k PRIMARY KEY)',
   )
   assert.deepEqual(matching(pair), {
     a: 'rowid',
     b: 'it has no primary key in common and no rowid',
     c: 'x,y',
+    d: 'rowid',
+    e: 'k',
   })
 })
 
@@ -671,10 +673,11 @@ test('a broken page is DB_CORRUPT', () => {
 
 test('every scan looks rows up by key', () => {
   const create = `CREATE TABLE a (id INTEGER PRIMARY KEY, v); CREATE TABLE b (k TEXT COLLATE NOCASE, j, v, PRIMARY KEY (k, j)) WITHOUT ROWID;
-    CREATE TABLE c (k REAL PRIMARY KEY COLLATE RTRIM, v); CREATE INDEX cv ON c (v, k); CREATE TABLE d (v); CREATE INDEX dv ON d (v);`
+    CREATE TABLE c (k REAL PRIMARY KEY COLLATE RTRIM, v); CREATE INDEX cv ON c (v, k); CREATE TABLE d (v); CREATE INDEX dv ON d (v);
+    CREATE TABLE e (v TEXT, g TEXT AS (v) STORED, h TEXT AS (v) STORED); CREATE INDEX ev ON e (v);`
   const pair = new DatabasePair(...folder.pair(create, create))
   const [before, after] = [readShapes(pair.db, 'main'), readShapes(pair.db, 'other')]
-  for (const name of ['a', 'b', 'c', 'd']) {
+  for (const name of ['a', 'b', 'c', 'd', 'e']) {
     const match = matchTables(pair.db, before.get(name), after.get(name))
     assert.ok('fields' in match)
     for (const kind of STATEMENT_ORDER) {

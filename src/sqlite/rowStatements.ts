@@ -141,7 +141,7 @@ const ODD = /[\0-\x08\x0b-\x1f\x7f]/
 /** A literal that gives the very value and type back, in a database of that encoding. */
 export function sqlLiteral(value: SqlValue, encoding: TextEncoding): string {
   if (value === null) return 'NULL'
-  if (typeof value === 'bigint') return integerLiteral(value)
+  if (typeof value === 'bigint') return String(value)
   if (typeof value === 'number') return realLiteral(value)
   if (typeof value === 'string')
     return ODD.test(value) ? textOfBytes(hexOf(value, encoding)) : `'${value.replaceAll("'", "''")}'`
@@ -150,11 +150,6 @@ export function sqlLiteral(value: SqlValue, encoding: TextEncoding): string {
 
 function textOfBytes(hex: string): string {
   return `CAST(x'${hex}' AS TEXT)`
-}
-
-/** The smallest integer has no literal: 9223372036854775808 alone would be a REAL. */
-function integerLiteral(value: bigint): string {
-  return value === -(2n ** 63n) ? '(-9223372036854775807 - 1)' : String(value)
 }
 
 /** 17 significant digits tell every REAL from its neighbours. */
