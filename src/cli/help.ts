@@ -13,6 +13,9 @@ Looking
   status    where a node stands
   lag       how far a replica is behind, with percentiles
 
+Comparing
+  diff      two database files row by row, as text, JSON or SQL that undoes the difference
+
 Trying out
   demo      a leader, two replicas and a writer on a real database, with proof
   bench     measure lag, throughput and more on this machine, and make a report

@@ -1,0 +1,103 @@
+/** `walcast diff`: two database files compared row by row. */
+import { parseArgs } from 'node:util'
+import { messageOf, WalcastError } from '../errors.ts'
+import { type Difference, type DiffOptions, diffDatabases } from '../sqlite/rowDiff.ts'
+import { STATEMENT_ORDER, sqlScript } from '../sqlite/rowStatements.ts'
+import { DataOutput } from './dataOutput.ts'
+import { jsonLines } from './diffJson.ts'
+import { closingLine, textReport } from './diffText.ts'
+
+const HELP = `walcast diff BEFORE AFTER [--json | --sql] [options]
+
+Compares two SQLite database files row by row. Both are only read, each at one moment, and may be written to
+meanwhile. Rows are matched by primary key, else by rowid; values differ when their bytes or types do. Tables
+that SQLite keeps for itself (sqlite_...) are left out, virtual tables are named and skipped.
+
+  --json         JSON lines: differences of schema, every row that differs with its values, a summary
+  --sql          SQL that, run against AFTER, gives it back the rows of BEFORE (schema only as comments)
+  --deletes      with --sql: delete the rows that only AFTER has
+  --table NAME   only this table; may be given again
+  --key KEY      only rows with this key, several columns joined by commas, a blob in hexadecimal; may be given again
+  --limit N      rows of each table to show; the others are counted [20; all with --json and --sql]
+
+SQL that runs row by row cannot exchange values of a UNIQUE column between rows: it stops there.
+Standard output has the differences, standard error one line that sums them up. Exit codes: 0 compared,
+whether they differ or not; 1 failure, 2 usage.
+`
+
+const TEXT_LIMIT = 20
+
+export async function runDiff(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parse(args)
+  if (values.help) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const paths = pathsOf(positionals)
+  const format = formatOf(values)
+  const options = optionsOf(values, format)
+  const output = new DataOutput(process.stdout)
+  let last: Difference | undefined
+  const differences = function* (): Generator<Difference, void, void> {
+    for (last of diffDatabases(...paths, options)) yield last
+  }
+  const pieces = {
+    text: () => textReport(differences()),
+    json: () => jsonLines(differences()),
+    sql: () => sqlScript(differences(), { deletes: values.deletes === true }),
+  }[format]
+  try {
+    for (const piece of pieces()) if (!(await output.write(piece))) return 0
+  } finally {
+    // What was found before a failure is worth as much.
+    await output.end()
+  }
+  if (last?.type === 'summary') process.stderr.write(`${closingLine(last)}\n`)
+  return 0
+}
+
+type Format = 'text' | 'json' | 'sql'
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean' },
+        json: { type: 'boolean' },
+        sql: { type: 'boolean' },
+        deletes: { type: 'boolean' },
+        table: { type: 'string', multiple: true },
+        key: { type: 'string', multiple: true },
+        limit: { type: 'string' },
+      },
+    })
+  } catch (error) {
+    throw usage(messageOf(error).split('. ')[0], error)
+  }
+}
+
+type Values = ReturnType<typeof parse>['values']
+
+function usage(detail: string, cause?: unknown): WalcastError {
+  return new WalcastError('USAGE', { detail }, cause)
+}
+
+function pathsOf(positionals: readonly string[]): [string, string] {
+  const [before, after] = positionals
+  if (positionals.length !== 2) throw usage('diff takes two database files')
+  return [before, after]
+}
+
+function formatOf({ json, sql, deletes }: Values): Format {
+  if (json && sql) throw usage('--json and --sql exclude each other')
+  if (deletes && !sql) throw usage('--deletes goes with --sql')
+  return json ? 'json' : sql ? 'sql' : 'text'
+}
+
+function optionsOf({ table = [], key = [], limit }: Values, format: Format): DiffOptions {
+  if (limit !== undefined && !/^\d{1,9}$/.test(limit)) throw usage(`--limit ${limit} is no number of rows`)
+  const rows = limit === undefined ? (format === 'text' ? TEXT_LIMIT : Infinity) : Number(limit)
+  return { tables: table, keys: key, limit: rows, ...(format === 'sql' && { order: STATEMENT_ORDER }) }
+}

@@ -1,0 +1,191 @@
+/** Compares two databases row by row. Memory is bounded by one row and the schema, not by the size of the tables. */
+import { WalcastError } from '../errors.ts'
+import { AFTER, BEFORE, DatabasePair, type TextEncoding } from './databasePair.ts'
+import { type RowKind, rowQuery } from './rowQueries.ts'
+import { type Decode, decoderOf, type RawValue, type SqlValue } from './rowValues.ts'
+import { compareSchemas, readSchemas, type Schema, type SchemaDifference } from './schemaDiff.ts'
+import { foldName } from './sqlText.ts'
+import { matchTables, type SkippedTable, type TableMatch } from './tableMatch.ts'
+import { readShapes } from './tableShape.ts'
+
+export interface DiffOptions {
+  /** Only these tables, by name without regard to case; all when left out or empty. */
+  readonly tables?: readonly string[]
+  /**
+   * Only rows with one of these keys; all when left out or empty. A key is its value as text, a blob in lower-case
+   * hexadecimal, the values of several columns joined by commas.
+   */
+  readonly keys?: readonly string[]
+  /** The largest number of rows to give of one table; the others are counted. */
+  readonly limit?: number
+  /** The order of the kinds within a table. */
+  readonly order?: readonly RowKind[]
+}
+
+export type Counts = Readonly<Record<RowKind, number>>
+
+/** A row in the fields of its `match`. */
+export interface RowDifference {
+  readonly type: 'row'
+  readonly match: TableMatch
+  readonly kind: RowKind
+  readonly before: readonly SqlValue[] | null
+  readonly after: readonly SqlValue[] | null
+}
+
+export interface ComparedTable {
+  readonly match: TableMatch
+  readonly counts: Counts
+}
+
+export type Difference =
+  | { readonly type: 'begin'; readonly encoding: TextEncoding }
+  | { readonly type: 'schema'; readonly difference: SchemaDifference }
+  /** Before the rows of a table. */
+  | {
+      readonly type: 'table'
+      readonly match: TableMatch
+      /** The CREATE statement of a table that only the first database has, if its name is free in the second. */
+      readonly create: string | undefined
+      /** Triggers that the table has in the second database. */
+      readonly triggers: readonly string[]
+    }
+  | RowDifference
+  /** After the rows of a table. */
+  | ({ readonly type: 'counts' } & ComparedTable)
+  | ({ readonly type: 'skipped' } & SkippedTable)
+  | {
+      readonly type: 'summary'
+      readonly tables: readonly ComparedTable[]
+      readonly skipped: readonly SkippedTable[]
+      readonly schemaDifferences: number
+    }
+
+interface Comparison {
+  readonly pair: DatabasePair
+  readonly options: DiffOptions
+  readonly decode: Decode
+  readonly before: Schema
+  readonly after: Schema
+}
+
+/**
+ * The differences from the database at path `before` to that at path `after`, both held at one snapshot from the first
+ * step of the generator to its end; a caller that stops early must end it (`return`, as `for...of` does by itself).
+ * Schema first, then table by table, then the summary. Tables named `sqlite_...` are left out.
+ *
+ * Throws DB_MISSING, DB_NOT_SQLITE, DB_UNREADABLE, DB_CORRUPT, DB_LOCKED, ENCODINGS_DIFFER, and BAD_REQUEST for a
+ * table that neither database has.
+ */
+export function* diffDatabases(
+  before: string,
+  after: string,
+  options: DiffOptions = {},
+): Generator<Difference, void, void> {
+  const pair = new DatabasePair(before, after)
+  try {
+    const schemas = readSchemas(pair.db)
+    yield { type: 'begin', encoding: pair.encoding }
+    const decode = decoderOf(pair.encoding)
+    yield* compare({ pair, options, decode, before: schemas[BEFORE], after: schemas[AFTER] })
+  } catch (error) {
+    throw pair.errorOf(error)
+  } finally {
+    pair.close()
+  }
+}
+
+function* compare(comparison: Comparison): Generator<Difference, void, void> {
+  const { before, after, options, pair } = comparison
+  const isChosen = choice(options.tables ?? [])
+  const differences = compareSchemas(before, after).filter(({ table }) => isChosen(table))
+  for (const difference of differences) yield { type: 'schema', difference }
+  const matches = matchAll(pair, isChosen)
+  requireAll(options.tables ?? [], matches)
+  const tables: ComparedTable[] = []
+  const skipped: SkippedTable[] = []
+  for (const match of matches) {
+    if ('reason' in match) {
+      skipped.push(match)
+      yield { type: 'skipped', ...match }
+    } else {
+      tables.push({ match, counts: yield* compareTable(comparison, match) })
+    }
+  }
+  yield { type: 'summary', tables, skipped, schemaDifferences: differences.length }
+}
+
+function choice(tables: readonly string[]): (name: string) => boolean {
+  const chosen = new Set(tables.map(foldName))
+  return (name) => chosen.size === 0 || chosen.has(foldName(name))
+}
+
+function matchAll({ db }: DatabasePair, isChosen: (name: string) => boolean): (TableMatch | SkippedTable)[] {
+  const before = readShapes(db, BEFORE)
+  const after = readShapes(db, AFTER)
+  const names = [...new Set([...before.keys(), ...after.keys()])].filter(isChosen).sort()
+  return names.map((name) => matchTables(db, before.get(name), after.get(name)))
+}
+
+function requireAll(tables: readonly string[], matches: readonly (TableMatch | SkippedTable)[]): void {
+  const known = new Set(matches.map(({ table }) => foldName(table)))
+  const missing = tables.find((name) => !known.has(foldName(name)))
+  if (missing !== undefined)
+    throw new WalcastError('BAD_REQUEST', { detail: `neither database has a table "${missing}" to compare` })
+}
+
+function* compareTable(comparison: Comparison, match: TableMatch): Generator<Difference, Counts, void> {
+  const { options } = comparison
+  const triggers = [...comparison.after.values()]
+    .filter(({ type, table }) => type === 'trigger' && foldName(table) === foldName(match.table))
+    .map(({ name }) => name)
+  yield { type: 'table', match, create: creation(comparison, match), triggers }
+  const counts = { removed: 0, added: 0, changed: 0 }
+  let left = options.limit ?? Infinity
+  for (const kind of options.order ?? (['removed', 'changed', 'added'] as const)) {
+    for (const raw of rawRows(comparison, match, kind)) {
+      counts[kind]++
+      if (left-- > 0) yield rowOf(comparison, match, kind, raw)
+    }
+  }
+  yield { type: 'counts', match, counts }
+  return counts
+}
+
+function creation({ before, after }: Comparison, { names, isShadow }: TableMatch): string | undefined {
+  const name = names[BEFORE]
+  if (name === undefined || names[AFTER] !== undefined || isShadow) return undefined
+  const isTaken = ['index', 'view'].some((type) => after.has(`${type} ${foldName(name)}`))
+  return isTaken ? undefined : before.get(`table ${foldName(name)}`)?.sql
+}
+
+function rawRows(
+  { pair, options }: Comparison,
+  match: TableMatch,
+  kind: RowKind,
+): Iterable<readonly RawValue[]> {
+  const keys = options.keys ?? []
+  const sql = rowQuery(match, kind, keys.length > 0)
+  if (sql === undefined) return []
+  const statement = pair.db.prepare<unknown[], readonly RawValue[]>(sql).raw().safeIntegers()
+  return keys.length > 0 ? statement.iterate({ keys: JSON.stringify(keys) }) : statement.iterate()
+}
+
+function rowOf(
+  { decode }: Comparison,
+  match: TableMatch,
+  kind: RowKind,
+  raw: readonly RawValue[],
+): RowDifference {
+  const width = match.fields.length
+  const first = raw.slice(0, width).map(decode)
+  if (kind === 'removed') return { type: 'row', match, kind, before: first, after: null }
+  if (kind === 'added') return { type: 'row', match, kind, before: null, after: first }
+  return { type: 'row', match, kind, before: first, after: raw.slice(width).map(decode) }
+}
+
+/** The values of a row's key: as they were before, or as they are of a row that is new. */
+export function keyValues({ match, before, after }: RowDifference): SqlValue[] {
+  const row = before ?? after ?? []
+  return match.keyAt.map((at) => row[at])
+}
