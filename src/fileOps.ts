@@ -32,6 +32,7 @@ export type FileOp =
   | 'copy.write'
   | 'copy.publish'
   | 'kept.write'
+  | 'kept.rename'
   | 'state.write'
   | 'state.rename'
 
@@ -42,6 +43,8 @@ export interface FileOps {
   writeAside(op: FileOp, fd: number, bytes: Uint8Array, position: number, path: string): Promise<void>
   /** Replaces `path` by `content`: written beside it, synced, renamed, folder synced. */
   replace(path: string, content: string): Promise<void>
+  /** Gives what was made aside the name `to`, which must not exist yet, and syncs the folder of both. */
+  rename(op: FileOp, from: string, to: string): void
   /** Gives the finished file `from` the name `to`, which must not exist yet, and syncs the folder. */
   publish(from: string, to: string): void
 }
@@ -104,6 +107,15 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
         syncFolder(dirname(path))
       } catch (error) {
         throw writeError(path, error)
+      }
+    },
+    rename(op, from, to) {
+      try {
+        before(op)
+        renameSync(from, to)
+        syncFolder(dirname(to))
+      } catch (error) {
+        throw writeError(to, error)
       }
     },
     publish(from, to) {

@@ -12,11 +12,15 @@ interface Chain {
   readonly leaf: TestNode
 }
 
-async function startChain(lab: Lab, flags: readonly string[] = []): Promise<Chain> {
+async function startChain(
+  lab: Lab,
+  flags: readonly string[] = [],
+  ofLeader: readonly string[] = [],
+): Promise<Chain> {
   const following = [...flags, '--reconnect-max', '100ms']
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 200 })
-  const leader = await lab.leader(db, { flags: ['--name', 'top', ...flags] })
+  const leader = await lab.leader(db, { flags: ['--name', 'top', ...flags, ...ofLeader] })
   const relay = await lab.replica(lab.path('relay.db'), leader, {
     flags: ['--name', 'relay', ...following],
   })
@@ -75,23 +79,26 @@ labTest('the replica in between dies, comes back, and is resynced under its leaf
   await requireSame(lab, leader, leaf)
 })
 
-labTest('a huge transaction passes through, and one that is cut half-way leaves nothing behind', async (lab) => {
-  const { leader, relay, leaf } = await startChain(lab, ['--batch', '64KiB'])
-  const writing = lab.modernSql(leader.db)
-  const fill = numbers(6000, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(3000) FROM numbers')
-  await writing.rows(fill)
-  await requireSame(lab, leader, leaf)
-  const under = writing.rows('UPDATE mixed SET body = randomblob(3000)')
-  await delay(150)
-  relay.kill('SIGKILL')
-  await relay.child.ended
-  await under
-  const back = await lab.restart(relay)
-  await requireSame(lab, leader, back)
-  await requireSame(lab, leader, leaf)
-  await writing.rows('VACUUM')
-  await requireSame(lab, leader, leaf)
-})
+labTest(
+  'a huge transaction passes through, and one that is cut half-way leaves nothing behind',
+  async (lab) => {
+    const { leader, relay, leaf } = await startChain(lab, ['--batch', '64KiB'])
+    const writing = lab.modernSql(leader.db)
+    const fill = numbers(6000, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(3000) FROM numbers')
+    await writing.rows(fill)
+    await requireSame(lab, leader, leaf)
+    const under = writing.rows('UPDATE mixed SET body = randomblob(3000)')
+    await delay(150)
+    relay.kill('SIGKILL')
+    await relay.child.ended
+    await under
+    const back = await lab.restart(relay)
+    await requireSame(lab, leader, back)
+    await requireSame(lab, leader, leaf)
+    await writing.rows('VACUUM')
+    await requireSame(lab, leader, leaf)
+  },
+)
 
 labTest('lag and staleness tell of the leader, not of the replica in between', async (lab) => {
   const { leader, relay, leaf } = await startChain(lab, ['--heartbeat', '100ms'])

@@ -2,9 +2,9 @@
 import { parseArgs } from 'node:util'
 import { messageOf, WalcastError } from '../errors.ts'
 import { type Difference, type DiffOptions, diffDatabases } from '../sqlite/rowDiff.ts'
+import { jsonLines } from '../sqlite/rowJson.ts'
 import { STATEMENT_ORDER, sqlScript } from '../sqlite/rowStatements.ts'
 import { DataOutput } from './dataOutput.ts'
-import { jsonLines } from './diffJson.ts'
 import { closingLine, textReport } from './diffText.ts'
 
 const HELP = `walcast diff BEFORE AFTER [--json | --sql] [options]

@@ -1,4 +1,4 @@
-import type { NodeStatus } from '../http/view.ts'
+import type { DivergedStatus, NodeStatus } from '../http/view.ts'
 import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'
 
 const HELP = `walcast status [--node URL] [--json]
@@ -30,9 +30,19 @@ function format(status: NodeStatus): string {
   if (status.role !== 'leader')
     pairs.push(['lag', lag.connected ? formatMs(lag.lagMs) : `not connected, ${formatMs(lag.lagMs)} behind`])
   if (sync) pairs.push(['copying', `${sync.total - sync.remaining} of ${sync.total} pages`])
+  if (status.follows && status.follows !== status.leader) pairs.push(['follows', status.follows])
+  for (const kept of status.diverged ?? []) pairs.push(['kept aside', keptLine(status.db, kept)])
   if (lastError) pairs.push(['last error', `${lastError.code}: ${lastError.message}`])
   pairs.push(['version', status.version])
-  return lines(pairs) + (status.role === 'leader' ? `\n${replicas(status)}` : '')
+  const feeds = status.role === 'leader' || status.replicas.length > 0
+  return lines(pairs) + (feeds ? `\n${replicas(status)}` : '')
+}
+
+function keptLine(db: string, { name, position, rows }: DivergedStatus): string {
+  const differ = rows
+    ? `, ${rows.removed} rows that the leader lacks, ${rows.changed} that it has otherwise`
+    : ''
+  return `${db}-walcast/diverged/${name}, at ${position}${differ}`
 }
 
 function replicas(status: NodeStatus): string {
@@ -42,7 +52,7 @@ function replicas(status: NodeStatus): string {
     replica.address,
     String(replica.txid),
     formatMs(replica.lagMs),
-    replica.connected ? replica.state : 'away',
+    `${replica.connected ? replica.state : 'away'}${replica.via ? ` via ${replica.via}` : ''}`,
     replica.lastSeen,
   ])
   return table(['replica', 'address', 'txid', 'lag', 'state', 'last seen'], rows)

@@ -82,6 +82,11 @@ export class Metrics {
       () => view.status().lag.txidLag,
     )
     gauge(
+      'diverged_kept',
+      'Databases kept aside because the leader lacked commits of theirs',
+      () => view.status().diverged?.length ?? 0,
+    )
+    gauge(
       'sync_pages_remaining',
       'Pages still to come in a copy or comparison',
       () => view.status().sync?.remaining ?? 0,

@@ -10,6 +10,19 @@ export type LagReport = { readonly role: string } & ReturnType<LagTracker['repor
 
 export type NodeRole = 'leader' | 'replica' | 'standby'
 
+export interface DivergedStatus {
+  /** Name of its folder in `FILE-walcast/diverged/`. */
+  readonly name: string
+  /** ISO time. */
+  readonly at: string
+  /** Where the database stood: `epoch-txid`. */
+  readonly position: string
+  readonly reason: string
+  readonly state: string
+  /** Rows that only it has, that it has otherwise, and that it lacks; once they were compared. */
+  readonly rows?: { readonly removed: number; readonly changed: number; readonly added: number }
+}
+
 export interface NodeStatus {
   readonly node: string
   readonly cluster: string
@@ -30,6 +43,8 @@ export interface NodeStatus {
   readonly lag: { readonly lagMs: number; readonly txidLag: number; readonly connected: boolean }
   /** Progress of a copy or comparison in pages, while one runs. */
   readonly sync?: { readonly remaining: number; readonly total: number }
+  /** Databases kept aside because the leader lacked commits of theirs, the oldest first. */
+  readonly diverged?: readonly DivergedStatus[]
   readonly lastError?: { readonly code: string; readonly message: string }
   readonly version: string
   readonly uptimeSeconds: number

@@ -1,10 +1,12 @@
 /** A node that follows. */
 import { STREAM_PATH } from '../../proto/limits.ts'
+import { formatPosition } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
-import type { NodeStatus, NodeView } from '../http/view.ts'
+import type { DivergedStatus, NodeStatus, NodeView } from '../http/view.ts'
 import { reachFrom } from '../http/waits.ts'
 import type { Relay } from '../leader/relay.ts'
+import type { Kept } from '../replica/keptFolder.ts'
 import { Replica } from '../replica/replica.ts'
 import { addressOf } from './address.ts'
 import {
@@ -150,6 +152,7 @@ function viewOf(
         replicas: relay.replicas,
         lag: { lagMs, txidLag, connected },
         ...(sync ? { sync } : {}),
+        ...(replica.status.kept.length > 0 ? { diverged: replica.status.kept.map(divergedStatus) } : {}),
         ...(lastError ? { lastError: { code: lastError.code, message: lastError.message } } : {}),
         version,
         uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
@@ -166,6 +169,11 @@ function viewOf(
     refuseReplicas: () => relay.refuse(),
     accept: (socket, address) => relay.accept(socket, address),
   }
+}
+
+function divergedStatus({ name, about }: Kept): DivergedStatus {
+  const { at, epoch, txid, reason, state, rows } = about
+  return { name, at, position: formatPosition({ epoch, txid }), reason, state, ...(rows ? { rows } : {}) }
 }
 
 /** Ready with a whole copy, as long as the leader was heard of not too long ago: its restart does not count. */

@@ -7,7 +7,7 @@
  *   NAME/pages.txt     the pages that the leader had otherwise, one number a line: their images are in database.db
  *   NAME/rows.jsonl    the rows that differ, as `walcast diff --json` tells them: before is kept, after is the leader's
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
 import { messageOf, WalcastError, writeError } from '../errors.ts'
 import { type FileOps, makeFolder, syncFolder } from '../fileOps.ts'
 
@@ -91,8 +91,7 @@ export class KeptFolder {
       await write(partial)
       await this.#ops.replace(`${partial}/about.json`, `${JSON.stringify(about, null, 2)}\n`)
       syncFolder(partial)
-      renameSync(partial, `${this.path}/${name}`)
-      syncFolder(this.path)
+      this.#ops.rename('kept.rename', partial, `${this.path}/${name}`)
     } catch (error) {
       rmSync(partial, { recursive: true, force: true })
       if (error instanceof WalcastError) throw this.#unkept(error.message, error)

@@ -1,6 +1,6 @@
 /** Differences as JSON lines. */
-import { type Difference, keyValues, type RowDifference } from '../sqlite/rowDiff.ts'
-import { type JsonValue, jsonValue, type SqlValue } from '../sqlite/rowValues.ts'
+import { type Difference, keyValues, type RowDifference } from './rowDiff.ts'
+import { type JsonValue, jsonValue, type SqlValue } from './rowValues.ts'
 
 export function* jsonLines(differences: Iterable<Difference>): Generator<string, void, void> {
   for (const difference of differences) {

@@ -1,0 +1,166 @@
+/** What a node had to give up is kept: nothing is overwritten before a copy is whole, and the rows are found again. */
+import assert from 'node:assert/strict'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import type { FileOp } from '../src/fileOps.ts'
+import type { DivergedStatus } from '../src/http/view.ts'
+import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from './support/lab.ts'
+import type { TestNode } from './support/testNode.ts'
+import { until } from './support/until.ts'
+import { makeDatabase } from './support/workload.ts'
+
+/** Both level, and a copy of the leader's file from before its last two commits. */
+async function startPair(
+  lab: Lab,
+  prefix = '',
+): Promise<{ leader: TestNode; replica: TestNode; backup: string }> {
+  const db = lab.path(`${prefix}leader.db`)
+  const backup = lab.path(`${prefix}backup.db`)
+  await makeDatabase(lab, db, { rows: 500 })
+  cpSync(db, backup)
+  const leader = await lab.leader(db)
+  const replica = await (await lab.replica(lab.path(`${prefix}replica.db`), leader)).ready()
+  await lab.exec(
+    db,
+    "INSERT INTO log (who, body) VALUES ('lost', x'0102')",
+    'UPDATE accounts SET balance = balance + 1 WHERE id = 7',
+  )
+  await waitLevel(leader, replica)
+  return { leader, replica, backup }
+}
+
+/** The leader's database is replaced by a backup of it while nothing runs. */
+async function restore(leader: TestNode, backup: string): Promise<void> {
+  await leader.stop()
+  for (const suffix of ['', '-wal', '-shm']) rmSync(`${leader.db}${suffix}`, { force: true })
+  cpSync(backup, leader.db)
+}
+
+async function compared(replica: TestNode): Promise<DivergedStatus> {
+  return until('its rows were compared', async () => {
+    const { diverged = [] } = await replica.status()
+    return diverged.find(({ state }) => state === 'compared')
+  })
+}
+
+function keptPath(replica: TestNode, { name }: { readonly name: string }): string {
+  return `${replica.db}-walcast/diverged/${name}`
+}
+
+labTest('commits that a restored backup lacks are kept and found again', async (lab) => {
+  const { leader, replica, backup } = await startPair(lab)
+  const { epoch, txid, checksum } = await replica.status()
+  const reader = lab.sql(replica.db, { readOnly: true })
+  await reader.rows('SELECT count(*) FROM log')
+  await restore(leader, backup)
+  const restored = await lab.restart(leader)
+  await requireSame(lab, restored, replica)
+  const kept = await compared(replica)
+  assert.equal(kept.position, `${epoch}-${txid}`)
+  assert.deepEqual(kept.rows, { removed: 1, changed: 1, added: 0 })
+  const folder = keptPath(replica, kept)
+  assert.equal(JSON.parse(readFileSync(`${folder}/about.json`, 'utf8')).checksum, checksum)
+  const pages = readFileSync(`${folder}/pages.txt`, 'utf8').trim().split('\n').map(Number)
+  assert.ok(pages.length > 0 && pages.length < 20, `${pages.length} pages`)
+  assert.match(readFileSync(`${folder}/rows.jsonl`, 'utf8'), /"table":"log","kind":"removed".*"who":"lost"/)
+  assert.equal(await replica.metric('walcast_diverged_kept'), 1)
+  assert.equal(replica.logged('kept aside before it is overwritten').length, 1)
+  const [[sum]] = await lab
+    .sql(`${folder}/database.db`, { readOnly: true })
+    .rows('SELECT sum(balance) FROM accounts')
+  assert.equal(sum, 100_001)
+  // The statements that bring the lost rows back, run at the leader.
+  const diff = lab.cli(['diff', `${folder}/database.db`, restored.db, '--sql'])
+  assert.equal((await diff.ended).code, 0, diff.tail())
+  await lab.exec(restored.db, ...statementsOf(diff.out.join('\n')))
+  await requireSame(lab, restored, replica)
+  const found = await lab.sql(replica.db, { readOnly: true }).rows("SELECT who FROM log WHERE who = 'lost'")
+  assert.deepEqual(found, [['lost']])
+  const status = lab.cli(['status', '--node', replica.url])
+  await status.ended
+  assert.match(status.out.join('\n'), /kept aside .*1 rows that the leader lacks, 1 that it has otherwise/)
+})
+
+labTest('rows that something wrote to a copy are kept', async (lab) => {
+  const { leader, replica } = await startPair(lab)
+  await replica.stop()
+  await lab.exec(replica.db, "INSERT INTO log (who) VALUES ('stray')")
+  const back = await lab.restart(replica)
+  await requireSame(lab, leader, back)
+  assert.deepEqual((await compared(back)).rows, { removed: 1, changed: 0, added: 0 })
+})
+
+labTest('what was kept is removed when nothing of it is missing at the leader', async (lab) => {
+  const { leader, replica } = await startPair(lab)
+  await leader.stop()
+  await lab.exec(
+    leader.db,
+    "INSERT INTO mixed (grp, body) VALUES (1, 'new')",
+    'PRAGMA wal_checkpoint(TRUNCATE)',
+  )
+  const again = await lab.restart(leader)
+  await requireSame(lab, again, replica)
+  await until('it is removed', () => replica.logged('nothing of what was kept aside is missing').length === 1)
+  assert.deepEqual(readdirSync(`${replica.db}-walcast/diverged`), [])
+  assert.equal((await replica.status()).diverged, undefined)
+})
+
+labTest('without room to keep it nothing is overwritten', async (lab) => {
+  const { leader, replica, backup } = await startPair(lab)
+  await replica.stop()
+  const limited = { flags: ['--max-diverged', '1', '--reconnect-max', '100ms'] }
+  await lab.exec(replica.db, "INSERT INTO log (who) VALUES ('first')")
+  const back = await lab.restart(replica, limited)
+  await requireSame(lab, leader, back)
+  const first = await compared(back)
+  const { checksum } = await back.status()
+  await restore(leader, backup)
+  const restored = await lab.restart(leader)
+  await until('it says why', async () => (await back.status()).lastError?.code === 'WALCAST_DIVERGED_UNKEPT')
+  assert.equal((await back.status()).checksum, checksum)
+  rmSync(keptPath(back, first), { recursive: true })
+  await requireSame(lab, restored, back)
+  assert.notEqual((await compared(back)).name, first.name)
+})
+
+const STEPS: readonly (readonly [FileOp, number])[] = [
+  ['kept.write', 1],
+  ['kept.write', 2],
+  ['state.write', 1],
+  ['state.rename', 1],
+  ['kept.rename', 1],
+  ['state.write', 2],
+  ['wal.append', 1],
+  ['index.publish', 1],
+  ['state.rename', 3],
+]
+
+labTest('a replica that dies while it keeps what it has loses none of it', async (lab) => {
+  for (const [op, count] of STEPS) {
+    const folder = `${op}-${count}`
+    const { leader, replica, backup } = await startPair(lab, `${folder}-`)
+    await replica.stop()
+    await restore(leader, backup)
+    const restored = await lab.restart(leader)
+    const { port } = replica.options
+    const args = nodeArguments('replica', { db: replica.db, port, leader: restored.address })
+    const child = lab.program('replicaAt', { args, op, count })
+    child.expectEnd()
+    assert.equal((await child.ended).signal, 'SIGKILL', `${folder}: ${child.tail()}`)
+    const back = await lab.restart(replica)
+    await requireSame(lab, restored, back)
+    const kept = await compared(back)
+    assert.deepEqual(kept.rows, { removed: 1, changed: 1, added: 0 }, folder)
+    assert.equal(readdirSync(`${replica.db}-walcast/diverged`).length, 1, `${folder}: kept once`)
+    assert.ok(existsSync(`${keptPath(back, kept)}/rows.jsonl`))
+    await back.stop()
+    await restored.stop()
+  }
+})
+
+/** Statements of a script, without what begins and ends its transaction. */
+function statementsOf(script: string): string[] {
+  return script
+    .split(/;\n|;$/)
+    .map((statement) => statement.replace(/^--.*$/gm, '').trim())
+    .filter((statement) => statement !== '')
+}
