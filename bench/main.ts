@@ -17,10 +17,12 @@ import { type KeptResult, type KeptRow, keepable, type Row, type SuiteResult } f
 import type { Suite } from './suite.ts'
 import { apply } from './suites/apply.ts'
 import { catchup } from './suites/catchup.ts'
+import { fanout } from './suites/fanout.ts'
 import { floor } from './suites/floor.ts'
 import { http } from './suites/http.ts'
 import { idle } from './suites/idle.ts'
 import { lag } from './suites/lag.ts'
+import { large } from './suites/large.ts'
 import { network } from './suites/network.ts'
 import { readers } from './suites/readers.ts'
 import { throughput } from './suites/throughput.ts'
@@ -38,6 +40,8 @@ const SUITES: Readonly<Record<SuiteName, Suite>> = {
   readers,
   network,
   http,
+  fanout,
+  large,
 }
 /** CPU taken by others from which on a warning is given. */
 const BUSY_PERCENT = 10
@@ -84,7 +88,7 @@ function settingsOf({
   return { rounds, seconds, warmupSeconds, warmupPerSecond }
 }
 
-/** Every suite in turn, then the report. Throws at the end when a suite failed; the others have run nevertheless. */
+/** Every suite of `all` in turn, then the report. Throws at the end when a suite failed; the others have run nevertheless. */
 async function runAll(all: readonly BenchOptions[], out: string): Promise<void> {
   for (const { peers } of all) requirePeerNames(peers)
   const failures: string[] = []

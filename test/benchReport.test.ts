@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { describeCommit } from '../bench/machine.ts'
-import { parseCommand, SUITE_NAMES, UsageError } from '../bench/options.ts'
+import { parseCommand, SUITE_NAMES, SUITES_OF_ALL, UsageError } from '../bench/options.ts'
 import { embeddableJson, escapeMarkdown, escapeMarkup } from '../bench/report/escape.ts'
 import { columnTitle, figure, milliseconds, share, withRange } from '../bench/report/figures.ts'
 import { goalsOf } from '../bench/report/goals.ts'
@@ -349,8 +349,9 @@ test('commands of the bench', () => {
   assert.ok(all.kind === 'all')
   assert.deepEqual(
     all.options.map(({ suite, rounds }) => [suite, rounds]),
-    SUITE_NAMES.map((suite) => [suite, 1]),
+    SUITES_OF_ALL.map((suite) => [suite, 1]),
   )
+  assert.ok(SUITES_OF_ALL.includes('fanout') && !SUITES_OF_ALL.includes('large'))
   assert.equal(parseCommand(['lag', '--help']).kind, 'help')
   for (const args of [[], ['nothing'], ['lag', 'all'], ['report', 'x'], ['report', '--rounds', '1']])
     assert.throws(() => parseCommand(args), UsageError, args.join(' '))
