@@ -12,6 +12,7 @@ import {
   UsageError,
 } from './options.ts'
 import { Processes } from './processes.ts'
+import { goalsOf } from './report/goals.ts'
 import { writeReport } from './report/report.ts'
 import { type KeptResult, type KeptRow, keepable, type Row, type SuiteResult } from './result.ts'
 import type { Suite } from './suite.ts'
@@ -133,7 +134,11 @@ function keep(suite: Suite, options: BenchOptions, measured: SuiteResult, kept: 
   const measuredRows = measured.rows.filter((row) => !row['skipped'])
   const ratios = Object.keys(measured.ratios).length > 0 ? `${renderTable(ratioRows(measured))}\n\n` : ''
   const skipped = measured.rows.filter((row) => row['skipped']).map((row) => `skipped: ${skippedText(row)}\n`)
-  const parts = [describe(kept), renderTable(measuredRows), `${ratios}${skipped.join('')}${suite.note}`]
+  const goals = goalsOf([kept]).map(
+    ({ goal, result, isMet }) => `goal: ${goal}: ${result}, ${isMet ? 'met' : 'not met'}\n`,
+  )
+  const below = [ratios, ...skipped, ...goals, suite.note].join('')
+  const parts = [describe(kept), renderTable(measuredRows), below]
   process.stdout.write(`${parts.join('\n\n')}\n`)
 }
 

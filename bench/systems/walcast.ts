@@ -181,6 +181,17 @@ export class RunningWalcast implements RunningSystem {
     return figures
   }
 
+  /** A counter or gauge of the leader; NaN when there is none. Unlike `figures` it asks nobody else. */
+  async leaderMetric(name: string): Promise<number> {
+    const metrics = parseMetrics(await get(this.#nodes[0], '/metrics', 'text'))
+    return metrics.find((each) => each.name === name)?.value ?? Number.NaN
+  }
+
+  /** Of a replica, counted from 1, by its own report of the last minute. */
+  async lagP99Ms(replica: number): Promise<number> {
+    return Number(Object(await get(this.#nodes[replica], '/_walcast/lag', 'json')).p99Ms)
+  }
+
   /** By the nodes' own checksums, and by reading every row of every file in a process of its own. */
   async verify(): Promise<void> {
     await this.whenLevel(0, LEVEL_TIMEOUT_MS)
