@@ -97,7 +97,7 @@ const OPTIONS = {
   warmup: {
     suites: ['lag', 'throughput', 'idle', 'readers', 'network', 'http', 'fanout'],
     help: 'seconds before a measurement that do not count',
-    standard: { idle: '25', lag: '2', http: '2', other: '3' },
+    standard: { idle: '25', lag: '2', http: '2', fanout: '5', other: '3' },
   },
   'warmup-rate': {
     suites: ['lag', 'throughput', 'readers', 'network'],

@@ -56,7 +56,13 @@ test('fanout measures replicas in groups; a batch is encoded once', async () => 
     [three, 3, 2],
   ] as const) {
     assert.deepEqual([row['replicas'], row['processes'], row['identical']], [replicas, processes, true])
-    for (const column of ['leaderUsPerBatch', 'replicaUsPerBatchAndReplica', 'leaderRssMb', 'slowestP99Ms'])
+    for (const column of [
+      'leaderUsPerBatch',
+      'replicaUsPerBatchAndReplica',
+      'leaderRssMb',
+      'slowestP99Ms',
+      'ownP99Ms',
+    ])
       assert.ok(numberOf(row, column) > 0, column)
     assert.equal(row['messagesPerBatch'], 1)
     assert.ok(Math.abs(numberOf(row, 'sentPerEncoded') - 1) < 0.1)

@@ -1,6 +1,7 @@
 /** What each further replica costs the leader and the others: all fed by the leader, and on two levels. */
 import { join } from 'node:path'
-import { median, type Spread, spread } from '../arithmetic.ts'
+import { joinById, median, type Percentiles, percentiles, type Spread, spread } from '../arithmetic.ts'
+import { readWritten } from '../eventLog.ts'
 import type { PinSetup } from '../options.ts'
 import { cpuMsOf, memoryOf } from '../procfs.ts'
 import type { Row, SuiteResult } from '../result.ts'
@@ -14,6 +15,8 @@ import { writer } from '../writing.ts'
 const LEVEL_TIMEOUT_MS = 60_000
 /** Within which a replica of a replica becomes whole, if replicas can be fed by replicas. */
 const PROBE_MS = 8000
+/** Of a replica, beside those of the commits. */
+const SPARE_POSITIONS = 1000
 
 /** `flat`: the leader feeds every replica. `two levels`: it feeds `relays`, each of which feeds `leavesEach`. */
 interface Shape {
@@ -38,20 +41,24 @@ interface Counters {
 interface Round {
   readonly processes: number
   readonly commits: number
+  /** Of the writer, from the first commit to the last. */
+  readonly elapsedMs: number
   /** Within the measurement. */
   readonly grown: Counters
   readonly leaderCpuMs: number
   readonly replicasCpuMs: number
   readonly leaderRssMb: number
   readonly replicasRssMb: number
-  readonly lags: readonly OwnLag[]
+  /** One for each replica. */
+  readonly lags: readonly Percentiles[]
+  readonly ownLags: readonly OwnLag[]
 }
 
 export const fanout: Suite = {
   note:
     'All replicas are embedded nodes, several to a process. leaderUsPerBatch: CPU of the leader by batch; leaderUsPerBatchAndReplica: what each replica beyond those of the first row adds. ' +
     'messagesPerBatch: batches that the leader encoded by batches that one replica applied: 1 however many there are. sentPerEncoded: bytes sent to each replica it feeds by bytes encoded. ' +
-    "lag: by the replicas' own reports, warm-up included: of the median replica, and p99 of the slowest. two levels: the leader feeds relays, which feed the rest.",
+    "lag: from the return of COMMIT to the position of the embedded node, of the median replica; slowestP99Ms: of the slowest. own: by the nodes' /_walcast/lag, warm-up included. two levels: the leader feeds relays, which feed the rest.",
   hasPeers: false,
   async run(context) {
     const shapes = shapesOf(context.options)
@@ -135,7 +142,9 @@ async function startNodes(context: Context, fed: readonly number[], perProcess: 
   const setup = newSetup(context, 0)
   await walcast.prepare(setup, 'rows', 0)
   const running = await startWalcast(setup)
-  const groups = new ReplicaGroups(setup, perProcess)
+  const { seconds, warmupSeconds, ratesPerSecond } = context.options
+  const maxPositions = SPARE_POSITIONS + Math.ceil((seconds + warmupSeconds) * Math.max(...ratesPerSecond))
+  const groups = new ReplicaGroups(setup, { perProcess, maxPositions })
   for (const count of fed) await groups.add(Array(count).fill(running.leaderAddress))
   return { setup, running, groups }
 }
@@ -151,6 +160,7 @@ async function measure(context: Context, each: Case): Promise<Round> {
     await running.whenLevel(id, LEVEL_TIMEOUT_MS)
     await groups.whenLevel(await running.leaderStatus(), LEVEL_TIMEOUT_MS)
   }
+  const { txid: firstTxid } = await running.leaderStatus()
   const child = await startWriter(context, setup, running, each.rate)
   const maxSeconds = options.warmupSeconds + options.seconds + LEVEL_TIMEOUT_MS / 1000
   let before = NOTHING
@@ -160,24 +170,42 @@ async function measure(context: Context, each: Case): Promise<Round> {
   })
   const cpu = () => ({ leaderMs: cpuMsOf(leader.pid), replicasMs: groups.cpuMs() })
   const cpuBefore = cpu()
-  const { ids, commits } = await resultOf(child, maxSeconds * 1000, ['ids', 'commits'])
+  const { ids, commits, elapsedMs } = await resultOf(child, maxSeconds * 1000, [
+    'ids',
+    'commits',
+    'elapsedMs',
+  ])
   const cpuAfter = cpu()
   await level(ids)
   const round = {
     processes: groups.processes,
     commits,
+    elapsedMs,
     grown: growth(before, await countersOf(running, groups)),
     leaderCpuMs: cpuAfter.leaderMs - cpuBefore.leaderMs,
     replicasCpuMs: cpuAfter.replicasMs - cpuBefore.replicasMs,
     leaderRssMb: memoryOf(leader.pid).peakRssBytes / 1e6,
     replicasRssMb: groups.peakRssBytes() / 1e6,
-    lags: await groups.lags(),
+    ownLags: await groups.lags(),
   }
   await verifySame(setup, [running.primary, ...groups.places])
   await groups.stop()
   await running.stop()
-  return round
+  return { ...round, lags: lagsOf(setup, groups, firstTxid, ids - commits) }
 }
+
+/** Of each replica, of the commits after the warm-up. */
+function lagsOf(setup: Setup, groups: ReplicaGroups, firstTxid: number, warmupCount: number): Percentiles[] {
+  const written = readWritten(logPath(setup)).filter(({ id }) => id > warmupCount)
+  return groups.positions().map((positions) => {
+    const seen = positions.map(({ maxId, seenNs }) => ({ maxId: maxId - firstTxid, seenNs }))
+    const { fromCommitNs, missing } = joinById(written, seen)
+    if (missing > 0) throw new Error(`${missing} commits were never seen on a replica`)
+    return percentiles(fromCommitNs)
+  })
+}
+
+const logPath = (setup: Setup) => join(setup.folder, 'written')
 
 function startWriter(context: Context, setup: Setup, running: RunningWalcast, rate: number) {
   const { warmupSeconds, seconds } = context.options
@@ -188,8 +216,8 @@ function startWriter(context: Context, setup: Setup, running: RunningWalcast, ra
     count: Math.ceil(rate * seconds),
     pages: 1,
   }
-  const log = join(setup.folder, 'written')
-  return startProgram(context, 'writer', writer(running.primary, { kind: 'paced', ...pace, log }))
+  const writing = { kind: 'paced', ...pace, log: logPath(setup) } as const
+  return startProgram(context, 'writer', writer(running.primary, writing))
 }
 
 const NOTHING: Counters = { batches: 0, encodedBytes: 0, sentBytes: 0, applied: 0 }
@@ -224,7 +252,7 @@ const slowest = ({ lags }: Round) => Math.max(...lags.map(({ p99Ms }) => p99Ms))
 /** `first` and `firsts` are the case that what each further replica adds is counted from. */
 function toRow(each: Case, rounds: readonly Round[], first: Case, firsts: readonly Round[]): Row {
   const of = (pick: (round: Round) => number) => spread(rounds.map(pick))
-  const medianLag = (pick: (lag: OwnLag) => number) => of(({ lags }) => median(lags.map(pick)))
+  const medianLag = (pick: (lag: Percentiles) => number) => of(({ lags }) => median(lags.map(pick)))
   const further = fedOf(each) - fedOf(first)
   const added = rounds.map((round, i) => (leaderUs(round) - leaderUs(firsts[i])) / further)
   return {
@@ -241,12 +269,16 @@ function toRow(each: Case, rounds: readonly Round[], first: Case, firsts: readon
     replicaUsPerBatchAndReplica: of(
       ({ replicasCpuMs, grown }) => (1000 * replicasCpuMs) / grown.batches / each.replicas,
     ),
+    leaderCpuPercent: of(({ leaderCpuMs, elapsedMs }) => (100 * leaderCpuMs) / elapsedMs),
+    replicasCpuPercent: of(({ replicasCpuMs, elapsedMs }) => (100 * replicasCpuMs) / elapsedMs),
     leaderRssMb: of(({ leaderRssMb }) => leaderRssMb),
     replicaRssMb: of(({ replicasRssMb }) => replicasRssMb / each.replicas),
     lagP50Ms: medianLag(({ p50Ms }) => p50Ms),
     lagP99Ms: medianLag(({ p99Ms }) => p99Ms),
     lagMaxMs: medianLag(({ maxMs }) => maxMs),
     slowestP99Ms: of(slowest),
+    ownP99Ms: of(({ ownLags }) => median(ownLags.map(({ p99Ms }) => p99Ms))),
+    ownSlowestP99Ms: of(({ ownLags }) => Math.max(...ownLags.map(({ p99Ms }) => p99Ms))),
     identical: true,
   }
 }

@@ -1,6 +1,8 @@
 /** Replicas in number: several to a process, embedded, since as many processes would not fit on one machine. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Seen } from '../arithmetic.ts'
+import { readSeen } from '../eventLog.ts'
 import { type Child, freePort, pause } from '../processes.ts'
 import { cpuMsOf, memoryOf } from '../procfs.ts'
 import { parseMetrics, sumOf } from '../prometheus.ts'
@@ -25,15 +27,21 @@ export interface OwnLag {
   readonly maxMs: number
 }
 
+export interface GroupOptions {
+  readonly perProcess: number
+  /** That each replica notes. */
+  readonly maxPositions: number
+}
+
 export class ReplicaGroups {
   readonly #setup: Setup
-  readonly #perProcess: number
+  readonly #options: GroupOptions
   readonly #children: Child[] = []
   readonly #replicas: GroupedReplica[] = []
 
-  constructor(setup: Setup, perProcess: number) {
+  constructor(setup: Setup, options: GroupOptions) {
     this.#setup = setup
-    this.#perProcess = perProcess
+    this.#options = options
   }
 
   get processes(): number {
@@ -51,8 +59,9 @@ export class ReplicaGroups {
 
   /** Starts one replica of each of these addresses, and waits until their copies are whole. */
   async add(leaders: readonly string[], readyMs = READY_MS): Promise<void> {
-    for (let i = 0; i < leaders.length; i += this.#perProcess)
-      await this.#startGroup(leaders.slice(i, i + this.#perProcess), readyMs)
+    const { perProcess } = this.#options
+    for (let i = 0; i < leaders.length; i += perProcess)
+      await this.#startGroup(leaders.slice(i, i + perProcess), readyMs)
   }
 
   /** Resolves when all of them stand where the leader does. */
@@ -96,13 +105,19 @@ export class ReplicaGroups {
     for (const child of this.#children.toReversed()) await child.stop()
   }
 
+  /** Of each replica: its positions (`maxId` is a txid) and when it had applied them. Only after `stop`. */
+  positions(): Seen[][] {
+    return this.#replicas.map(({ db }) => readSeen(`${db}.seen`))
+  }
+
   async #startGroup(leaders: readonly string[], readyMs: number): Promise<void> {
     const { processes, root, nodeArgs } = this.#setup
     const name = `replica${this.#children.length + 1}`
     const folder = join(this.#setup.folder, name)
     mkdirSync(folder)
     const listens = await Promise.all(leaders.map(async () => `127.0.0.1:${await freePort()}`))
-    const flags = { folder, listen: listens.join(','), leaders: leaders.join(','), 'ready-ms': readyMs }
+    const addresses = { listen: listens.join(','), leaders: leaders.join(',') }
+    const flags = { folder, ...addresses, 'ready-ms': readyMs, capacity: this.#options.maxPositions }
     const script = join(root, 'dist/bench/programs/replicaGroup.js')
     const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)])
     const child = processes.start({ name, file: process.execPath, args: [...nodeArgs, script, ...args] })
