@@ -12,15 +12,18 @@ import {
   UsageError,
 } from './options.ts'
 import { Processes } from './processes.ts'
+import { goalsOf } from './report/goals.ts'
 import { writeReport } from './report/report.ts'
 import { type KeptResult, type KeptRow, keepable, type Row, type SuiteResult } from './result.ts'
 import type { Suite } from './suite.ts'
 import { apply } from './suites/apply.ts'
 import { catchup } from './suites/catchup.ts'
+import { fanout } from './suites/fanout.ts'
 import { floor } from './suites/floor.ts'
 import { http } from './suites/http.ts'
 import { idle } from './suites/idle.ts'
 import { lag } from './suites/lag.ts'
+import { large } from './suites/large.ts'
 import { network } from './suites/network.ts'
 import { readers } from './suites/readers.ts'
 import { throughput } from './suites/throughput.ts'
@@ -38,6 +41,8 @@ const SUITES: Readonly<Record<SuiteName, Suite>> = {
   readers,
   network,
   http,
+  fanout,
+  large,
 }
 /** CPU taken by others from which on a warning is given. */
 const BUSY_PERCENT = 10
@@ -84,7 +89,7 @@ function settingsOf({
   return { rounds, seconds, warmupSeconds, warmupPerSecond }
 }
 
-/** Every suite in turn, then the report. Throws at the end when a suite failed; the others have run nevertheless. */
+/** Every suite of `all` in turn, then the report. Throws at the end when a suite failed; the others have run nevertheless. */
 async function runAll(all: readonly BenchOptions[], out: string): Promise<void> {
   for (const { peers } of all) requirePeerNames(peers)
   const failures: string[] = []
@@ -129,7 +134,11 @@ function keep(suite: Suite, options: BenchOptions, measured: SuiteResult, kept: 
   const measuredRows = measured.rows.filter((row) => !row['skipped'])
   const ratios = Object.keys(measured.ratios).length > 0 ? `${renderTable(ratioRows(measured))}\n\n` : ''
   const skipped = measured.rows.filter((row) => row['skipped']).map((row) => `skipped: ${skippedText(row)}\n`)
-  const parts = [describe(kept), renderTable(measuredRows), `${ratios}${skipped.join('')}${suite.note}`]
+  const goals = goalsOf([kept]).map(
+    ({ goal, result, isMet }) => `goal: ${goal}: ${result}, ${isMet ? 'met' : 'not met'}\n`,
+  )
+  const below = [ratios, ...skipped, ...goals, suite.note].join('')
+  const parts = [describe(kept), renderTable(measuredRows), below]
   process.stdout.write(`${parts.join('\n\n')}\n`)
 }
 

@@ -12,8 +12,18 @@ export const SUITE_NAMES = [
   'readers',
   'network',
   'http',
+  'fanout',
+  'large',
 ] as const
 export type SuiteName = (typeof SUITE_NAMES)[number]
+
+/** What `all` leaves out: it takes tens of gigabytes of disk, and long. */
+const NOT_IN_ALL: readonly SuiteName[] = ['large']
+export const SUITES_OF_ALL = SUITE_NAMES.filter((name) => !NOT_IN_ALL.includes(name))
+
+/** What the suite large measures, in this order. */
+export const LARGE_PARTS = ['start', 'copy', 'restart', 'difference', 'transaction', 'stopped'] as const
+export type LargePart = (typeof LARGE_PARTS)[number]
 
 /** What else reads a replica while lag is measured: nothing, or one more reader that never pauses. */
 export const READERS = ['idle', 'loaded'] as const
@@ -42,13 +52,14 @@ const OPTIONS = {
     standard: '200',
   },
   rates: {
-    suites: ['lag', 'throughput', 'readers', 'network', 'http'],
+    suites: ['lag', 'throughput', 'readers', 'network', 'http', 'fanout'],
     help: "commits a second, comma-separated; 'full' for as many as possible",
     standard: {
       throughput: 'full,5000',
       readers: '200,1000,5000',
       network: '200',
       http: '200',
+      fanout: '20',
       other: '10,200,1000,5000',
     },
   },
@@ -58,9 +69,15 @@ const OPTIONS = {
     standard: { lag: '1,100', network: '1,100', other: '1' },
   },
   replicas: {
-    suites: ['lag', 'throughput', 'idle'],
+    suites: ['lag', 'throughput', 'idle', 'fanout'],
     help: 'replicas running, comma-separated',
-    standard: { lag: '1,2', other: '1' },
+    standard: { lag: '1,2', fanout: '1,10,100', other: '1' },
+  },
+  'per-process': { suites: ['fanout'], help: 'replicas in one process', standard: '10' },
+  relays: {
+    suites: ['fanout'],
+    help: 'of the two levels: replicas that feed the others, at most half of the largest of --replicas',
+    standard: '10',
   },
   readers: {
     suites: ['lag'],
@@ -73,14 +90,14 @@ const OPTIONS = {
     standard: '1,16',
   },
   seconds: {
-    suites: ['lag', 'throughput', 'idle', 'floor', 'readers', 'network', 'http'],
+    suites: ['lag', 'throughput', 'idle', 'floor', 'readers', 'network', 'http', 'fanout'],
     help: 'length of one measurement',
     standard: { lag: '5', throughput: '5', floor: '3', readers: '3', network: '6', http: '3', other: '10' },
   },
   warmup: {
-    suites: ['lag', 'throughput', 'idle', 'readers', 'network', 'http'],
+    suites: ['lag', 'throughput', 'idle', 'readers', 'network', 'http', 'fanout'],
     help: 'seconds before a measurement that do not count',
-    standard: { idle: '25', lag: '2', http: '2', other: '3' },
+    standard: { idle: '25', lag: '2', http: '2', fanout: '5', other: '3' },
   },
   'warmup-rate': {
     suites: ['lag', 'throughput', 'readers', 'network'],
@@ -90,10 +107,21 @@ const OPTIONS = {
   rounds: {
     suites: SUITE_NAMES,
     help: 'how often everything is measured',
-    standard: { idle: '1', other: '3' },
+    standard: { idle: '1', large: '1', other: '3' },
   },
   pin: {
-    suites: ['lag', 'throughput', 'catchup', 'apply', 'floor', 'readers', 'network', 'http'],
+    suites: [
+      'lag',
+      'throughput',
+      'catchup',
+      'apply',
+      'floor',
+      'readers',
+      'network',
+      'http',
+      'fanout',
+      'large',
+    ],
     help: "CPUs by process, such as 'writer=0,leader=0,replica=1,reader=1'; several set-ups separated by '/'",
     standard: 'none',
   },
@@ -113,6 +141,18 @@ const OPTIONS = {
     suites: ['catchup', 'apply'],
     help: "what a stopped replica has to catch up with, below the leader's history",
     standard: '24',
+  },
+  gb: { suites: ['large'], help: 'size of the database in GB', standard: '10' },
+  'transaction-gb': {
+    suites: ['large'],
+    help: 'size of the database that one transaction changes as a whole',
+    standard: '1',
+  },
+  'stop-seconds': { suites: ['large'], help: 'how long one of two replicas stands still', standard: '60' },
+  parts: {
+    suites: ['large'],
+    help: 'what is measured, comma-separated',
+    standard: LARGE_PARTS.join(','),
   },
   'node-args': {
     suites: SUITE_NAMES,
@@ -147,12 +187,18 @@ export interface BenchOptions {
   readonly warmupSeconds: number
   readonly warmupPerSecond: number
   readonly rounds: number
+  readonly replicasPerProcess: number
+  readonly relays: number
   readonly pins: readonly PinSetup[]
   readonly autocheckpoints: readonly number[]
   readonly databaseMb: number
   readonly transactions: number
   readonly transactionMb: number
   readonly catchUpMb: number
+  readonly databaseGb: number
+  readonly transactionGb: number
+  readonly stopSeconds: number
+  readonly parts: readonly LargePart[]
   readonly nodeArgs: readonly string[]
   /** Empty: the standard folder, see checkout.ts. */
   readonly out: string
@@ -173,7 +219,7 @@ export function parseCommand(argv: readonly string[]): Command {
   const out = values.out ?? ''
   if (values.help) return { kind: 'help' }
   if (positionals.join(' ') === 'all')
-    return { kind: 'all', options: SUITE_NAMES.map((suite) => optionsOf(suite, values)), out }
+    return { kind: 'all', options: SUITES_OF_ALL.map((suite) => optionsOf(suite, values)), out }
   if (positionals.join(' ') === 'report') {
     const other = Object.keys(values).find((name) => name !== 'out')
     if (other) throw new UsageError(`--${other}: report takes --out only`)
@@ -203,7 +249,8 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
   const given = (name: OptionName) => (isFor(name, suite) ? values[name] : undefined)
   const text = (name: OptionName) => String(given(name) ?? standardOf(name, suite))
   // A run that names its rates asks for just these: further values of the other lists have to be named too.
-  const varied = (name: OptionName) => (given('rates') && !given(name) ? [list(name)[0]] : list(name))
+  const varied = (name: OptionName) =>
+    given('rates') && !given(name) && suite !== 'fanout' ? [list(name)[0]] : list(name)
   const list = (name: OptionName) => text(name).split(',').filter(Boolean)
   const some = <Value>(name: OptionName, parse: (part: string) => Value, parts = list(name)) => {
     const values = parts.map(parse)
@@ -228,12 +275,18 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
     warmupSeconds: number('warmup'),
     warmupPerSecond: number('warmup-rate'),
     rounds: count('rounds', text('rounds')),
+    replicasPerProcess: count('per-process', text('per-process')),
+    relays: count('relays', text('relays')),
     pins: text('pin').split('/').map(parsePin),
     autocheckpoints: some('autocheckpoint', (part) => notNegative('autocheckpoint', part)),
     databaseMb: number('mb'),
     transactions: count('transactions', text('transactions')),
     transactionMb: aboveZero('transaction-mb', text('transaction-mb')),
     catchUpMb: aboveZero('catch-up-mb', text('catch-up-mb')),
+    databaseGb: aboveZero('gb', text('gb')),
+    transactionGb: aboveZero('transaction-gb', text('transaction-gb')),
+    stopSeconds: aboveZero('stop-seconds', text('stop-seconds')),
+    parts: some('parts', parsePart),
     nodeArgs: [
       ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : []),
       ...text('node-args').split(' ').filter(Boolean),
@@ -259,7 +312,7 @@ export function helpText(): string {
     'walcast bench SUITE|all|report [options]      where walcast is installed',
     '',
     `Suites: ${SUITE_NAMES.join(', ')}. See bench/README.md.`,
-    'all: every suite in turn, with all peers in a checkout, then the report. Options hold for every suite.',
+    `all: every suite but ${NOT_IN_ALL.join(', ')} in turn, with all peers in a checkout, then the report. Options hold for every suite.`,
     'report: report.html and summary.svg from the results, in a checkout also the figures of README.md.',
     '',
     ...lines,
@@ -321,6 +374,12 @@ function parseReaders(text: string): Readers {
   const readers = READERS.find((name) => name === text)
   if (!readers) throw new UsageError(`--readers: ${text} is not one of ${READERS.join(', ')}`)
   return readers
+}
+
+function parsePart(text: string): LargePart {
+  const part = LARGE_PARTS.find((name) => name === text)
+  if (!part) throw new UsageError(`--parts: ${text} is not one of ${LARGE_PARTS.join(', ')}`)
+  return part
 }
 
 function parsePin(text: string): PinSetup {

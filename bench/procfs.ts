@@ -1,5 +1,5 @@
 /** What Linux says about a process: memory and CPU time. All 0 when the process is gone. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
 export interface Memory {
   readonly rssBytes: number
@@ -10,6 +10,16 @@ export function memoryOf(pid: number): Memory {
   const status = read(`/proc/${pid}/status`)
   const kilobytes = (key: string) => Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
   return { rssBytes: kilobytes('VmRSS') * 1024, peakRssBytes: kilobytes('VmHWM') * 1024 }
+}
+
+/** The largest RSS counts from now on. False where that is not allowed: then it stays that of the whole life of the process. */
+export function resetPeakRss(pid: number): boolean {
+  try {
+    writeFileSync(`/proc/${pid}/clear_refs`, '5')
+    return true
+  } catch {
+    return false
+  }
 }
 
 const MS_PER_TICK = 10

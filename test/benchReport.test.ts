@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { describeCommit } from '../bench/machine.ts'
-import { parseCommand, SUITE_NAMES, UsageError } from '../bench/options.ts'
+import { parseCommand, SUITE_NAMES, SUITES_OF_ALL, UsageError } from '../bench/options.ts'
 import { embeddableJson, escapeMarkdown, escapeMarkup } from '../bench/report/escape.ts'
 import { columnTitle, figure, milliseconds, share, withRange } from '../bench/report/figures.ts'
 import { goalsOf } from '../bench/report/goals.ts'
@@ -179,6 +179,53 @@ test('goals of http are milliseconds, of one connection and of the standard rate
   assert.match(reportHtml({ results: [HTTP, skipped], unreadable: [] }, new Map()), /id="http"/)
 })
 
+const FANOUT = made('fanout', [
+  { system: 'walcast', topology: 'flat', replicas: 1, messagesPerBatch: 1, leaderUsPerBatchAndReplica: null },
+  {
+    ...{ system: 'walcast', topology: 'flat', replicas: 100 },
+    ...{ messagesPerBatch: 1, leaderUsPerBatchAndReplica: 50 },
+  },
+  { system: 'walcast', topology: 'two levels', replicas: 100, rounds: 0, skipped: 'no relays <here>' },
+])
+const LARGE = made('large', [
+  { system: 'walcast', part: 'start', case: 'first start', fileMb: 10_000, seconds: 30, leaderRssMb: 150 },
+  {
+    ...{ system: 'walcast', part: 'start', case: 'after SIGKILL', fileMb: 10_000, leaderRssMb: 160 },
+    ...{ seconds: 19, secondsRange: [18, 21] },
+  },
+  {
+    ...{ system: 'walcast', part: 'difference', case: '100 rows', fileMb: 10_000 },
+    ...{ leaderRssMb: 150, replicaRssMb: 300, ofFilePercent: 0.25 },
+  },
+])
+
+test('goals of many replicas and of large databases are those of the worst row', () => {
+  assert.deepEqual(
+    goalsOf([FANOUT, LARGE]).map(({ goal, result, isMet }) => [goal, result, isMet]),
+    [
+      ['a batch is encoded once for 100 replicas', '1.00 times', true],
+      ['RSS of a node under 256 MB', '300 MB', false],
+      ['a leader ready in under 20 s after a restart', '19 (18–21) s', true],
+      ['a resync of 100 rows under 1 % of the file', '0.25 %', true],
+    ],
+  )
+  assert.deepEqual(goalsOf([made('fanout', []), made('large', [])]), [])
+})
+
+test('fanout and large have a section each, large a table for each part', () => {
+  const html = reportHtml({ results: [FANOUT, LARGE], unreadable: [] }, new Map())
+  for (const text of [
+    'id="fanout"',
+    'no relays &lt;here&gt;',
+    '<h3>start</h3>',
+    '<h3>difference</h3>',
+    '300 MB',
+  ])
+    assert.ok(html.includes(text), text)
+  const empty = reportHtml({ results: [made('fanout', []), made('large', [])], unreadable: [] }, new Map())
+  assert.match(empty, /id="large"/)
+})
+
 test('lines by rate have a place for every rate; skipped systems have no line', () => {
   const { rates, series } = lagByRate(LAG)
   assert.deepEqual(rates, [10, 200])
@@ -349,8 +396,9 @@ test('commands of the bench', () => {
   assert.ok(all.kind === 'all')
   assert.deepEqual(
     all.options.map(({ suite, rounds }) => [suite, rounds]),
-    SUITE_NAMES.map((suite) => [suite, 1]),
+    SUITES_OF_ALL.map((suite) => [suite, 1]),
   )
+  assert.ok(SUITES_OF_ALL.includes('fanout') && !SUITES_OF_ALL.includes('large'))
   assert.equal(parseCommand(['lag', '--help']).kind, 'help')
   for (const args of [[], ['nothing'], ['lag', 'all'], ['report', 'x'], ['report', '--rounds', '1']])
     assert.throws(() => parseCommand(args), UsageError, args.join(' '))

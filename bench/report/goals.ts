@@ -19,10 +19,14 @@ export function goalsOf(results: readonly KeptResult[]): Goal[] {
   const lag = results.find(({ suite }) => suite === 'lag')
   const throughput = results.find(({ suite }) => suite === 'throughput')
   const http = results.find(({ suite }) => suite === 'http')
+  const fanout = results.find(({ suite }) => suite === 'fanout')
+  const large = results.find(({ suite }) => suite === 'large')
   return [
     ...(lag ? lagGoals(lag) : []),
     ...(throughput ? writerGoals(throughput) : []),
     ...(http ? httpGoals(http) : []),
+    ...(fanout ? fanoutGoals(fanout) : []),
+    ...(large ? largeGoals(large) : []),
   ]
 }
 
@@ -137,6 +141,35 @@ function partsOf(row: KeptRow | undefined, names: Readonly<Record<string, string
 function readsOf(row: KeptRow | undefined): string {
   const reads = row && measured(row, 'perSecond')
   return reads ? `beside ${figure(Math.round(reads.value))} reads a second` : ''
+}
+
+/** Of the most replicas that the leader fed itself. */
+function fanoutGoals({ rows }: KeptResult): Goal[] {
+  const flat = rows.filter((row) => row['topology'] === 'flat' && Number(row['replicas']) > 1)
+  const row = flat.sort((a, b) => Number(b['replicas']) - Number(a['replicas']))[0]
+  if (!row) return []
+  const added = measured(row, 'leaderUsPerBatchAndReplica')
+  const because = added ? `each replica adds ${figure(added.value)} µs of the leader's CPU to a batch` : ''
+  const goal = `a batch is encoded once for ${figure(Number(row['replicas']))} replicas`
+  return goalOf(goal, measured(row, 'messagesPerBatch'), (value) => value <= 1, because, ' times')
+}
+
+/** Of the worst of the rows that each is about. */
+function largeGoals({ rows }: KeptResult): Goal[] {
+  const size = Math.max(0, ...rows.map((row) => Number(row['fileMb'] ?? 0)))
+  const because = `a file of ${figure(Math.round(size))} MB`
+  const worst = (of: readonly KeptRow[], ...columns: readonly string[]) =>
+    of
+      .flatMap((row) => columns.flatMap((column) => measured(row, column) ?? []))
+      .sort((a, b) => b.value - a.value)[0]
+  const restarts = rows.filter((row) => row['part'] === 'start' && row['case'] !== 'first start')
+  const under = (goal: string, found: Measured | undefined, bound: number, unit: string) =>
+    goalOf(goal, found, (value) => value < bound, because, ` ${unit}`, figure)
+  return [
+    ...under('RSS of a node under 256 MB', worst(rows, 'leaderRssMb', 'replicaRssMb'), 256, 'MB'),
+    ...under('a leader ready in under 20 s after a restart', worst(restarts, 'seconds'), 20, 's'),
+    ...under('a resync of 100 rows under 1 % of the file', worst(rows, 'ofFilePercent'), 1, '%'),
+  ]
 }
 
 function ratioOf({ ratios }: KeptResult, name: string): Measured | undefined {

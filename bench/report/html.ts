@@ -5,6 +5,7 @@ import type { KeptResult } from '../result.ts'
 import { embeddableJson, escapeMarkup } from './escape.ts'
 import { minuteOf } from './figures.ts'
 import { PAGE_STYLE } from './pageStyle.ts'
+import { goalTable, partSections } from './partSections.ts'
 import { PLOT_SCRIPT } from './plotScript.ts'
 import type { Results } from './readResults.ts'
 import { byRateData, hasLines, lagSection, throughputSection } from './sections.ts'
@@ -73,14 +74,27 @@ function machineText({ machine }: KeptResult): string {
 
 function section(result: KeptResult, note: string | undefined): string {
   const { suite } = result
-  const parts =
-    suite === 'lag' ? lagSection(result) : suite === 'throughput' ? throughputSection(result) : plain(result)
   return `<section id="${escapeMarkup(suite)}">
 <h2>${escapeMarkup(suite)}</h2>
 ${note === undefined ? '' : `<p class="note">${escapeMarkup(note)}</p>`}
-${parts}
+${bodyOf(result)}
 ${skippedBox(result)}
 </section>`
+}
+
+function bodyOf(result: KeptResult): string {
+  switch (result.suite) {
+    case 'lag':
+      return lagSection(result)
+    case 'throughput':
+      return throughputSection(result)
+    case 'fanout':
+      return goalTable(result) + plain(result)
+    case 'large':
+      return goalTable(result) + partSections(result)
+    default:
+      return plain(result)
+  }
 }
 
 function plain(result: KeptResult): string {

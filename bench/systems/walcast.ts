@@ -8,6 +8,7 @@ import type { Place, RunningNode, RunningSystem, Setup, System } from '../system
 import { makeDatabase, verifySame } from './content.ts'
 
 const READY_TIMEOUT_MS = 120_000
+const LEVEL_TIMEOUT_MS = 30_000
 
 export const leaderPath = (setup: Setup) => join(setup.folder, 'leader.db')
 const replicaPath = (setup: Setup, replica: number) => join(setup.folder, `replica${replica}`, 'replica.db')
@@ -29,6 +30,8 @@ export interface WalcastOptions {
   /** ... and of `walcast replica`, the same for every one. */
   readonly replicaArgs?: readonly string[]
   readonly placement?: Placement
+  /** Within which a node has to become ready. */
+  readonly readyTimeoutMs?: number
 }
 
 export async function startWalcast(setup: Setup, options: WalcastOptions = {}): Promise<RunningWalcast> {
@@ -44,7 +47,7 @@ interface WalcastNode extends RunningNode {
   readonly db: string
 }
 
-interface Status {
+export interface Status {
   readonly txid: number
   readonly checksum: string
   readonly epoch: number
@@ -56,12 +59,15 @@ export class RunningWalcast implements RunningSystem {
   readonly #replicaArgs: readonly string[]
   readonly #nodes: WalcastNode[] = []
   readonly #placement: Placement
+  readonly #readyTimeoutMs: number
   #leaderPlace: NodePlace | undefined
   /** Where the leader stood when it started: commits are counted from there. */
   #start: Status = { txid: 0, checksum: '', epoch: 0 }
 
-  constructor(setup: Setup, { leaderArgs = [], replicaArgs = [], placement = onLoopback }: WalcastOptions) {
+  constructor(setup: Setup, options: WalcastOptions) {
+    const { leaderArgs = [], replicaArgs = [], placement = onLoopback } = options
     this.#setup = setup
+    this.#readyTimeoutMs = options.readyTimeoutMs ?? READY_TIMEOUT_MS
     this.#leaderArgs = leaderArgs
     this.#replicaArgs = replicaArgs
     this.#placement = placement
@@ -69,6 +75,21 @@ export class RunningWalcast implements RunningSystem {
 
   get nodes(): readonly RunningNode[] {
     return this.#nodes
+  }
+
+  /** Of the leader, when it was started. */
+  get epoch(): number {
+    return this.#start.epoch
+  }
+
+  /** HOST:PORT at which replicas find the leader; undefined before it is started. */
+  get leaderAddress(): string | undefined {
+    return this.#leaderPlace?.listen
+  }
+
+  /** Where the leader stands. */
+  leaderStatus(): Promise<Status> {
+    return status(this.#nodes[0])
   }
 
   get primary(): Place {
@@ -90,7 +111,7 @@ export class RunningWalcast implements RunningSystem {
   /** Resolves when the replica is ready. */
   async addReplica(): Promise<void> {
     const number = this.#nodes.length
-    mkdirSync(dirname(replicaPath(this.#setup, number)))
+    mkdirSync(dirname(replicaPath(this.#setup, number)), { recursive: true })
     await this.#startReplica(number)
   }
 
@@ -101,6 +122,13 @@ export class RunningWalcast implements RunningSystem {
     const args = ['leader', ...this.#leaderArgs]
     await this.#whenReady(this.#startNode('leader', leader.db, leader.place, args))
     this.#nodes.push(...replicas)
+  }
+
+  /** Ends the leader at once, as a crash does; there must be no replicas. */
+  async killLeader(): Promise<void> {
+    const leader = this.#nodes.pop()
+    leader?.child.kill()
+    await leader?.child.ended
   }
 
   /** Stops the last replica; its copy stays. */
@@ -121,7 +149,8 @@ export class RunningWalcast implements RunningSystem {
     await this.#whenReady(this.#startNode(name, db, place, args))
   }
 
-  async whenLevel(id: number, timeoutMs: number): Promise<void> {
+  /** Looks every `pauseMs`. */
+  async whenLevel(id: number, timeoutMs: number, pauseMs = 3): Promise<void> {
     const txid = this.#start.txid + id
     const deadlineMs = performance.now() + timeoutMs
     for (;;) {
@@ -133,7 +162,7 @@ export class RunningWalcast implements RunningSystem {
       if (isLevel && leader.txid >= txid) return
       if (performance.now() > deadlineMs)
         throw new Error(`not level after ${timeoutMs / 1000} s: ${JSON.stringify(all)}, wanted txid ${txid}`)
-      await pause(3)
+      await pause(pauseMs)
     }
   }
 
@@ -152,9 +181,20 @@ export class RunningWalcast implements RunningSystem {
     return figures
   }
 
+  /** A counter or gauge of the leader; NaN when there is none. Unlike `figures` it asks nobody else. */
+  async leaderMetric(name: string): Promise<number> {
+    const metrics = parseMetrics(await get(this.#nodes[0], '/metrics', 'text'))
+    return metrics.find((each) => each.name === name)?.value ?? Number.NaN
+  }
+
+  /** Of a replica, counted from 1, by its own report of the last minute. */
+  async lagP99Ms(replica: number): Promise<number> {
+    return Number(Object(await get(this.#nodes[replica], '/_walcast/lag', 'json')).p99Ms)
+  }
+
   /** By the nodes' own checksums, and by reading every row of every file in a process of its own. */
   async verify(): Promise<void> {
-    await this.whenLevel(0, 30_000)
+    await this.whenLevel(0, LEVEL_TIMEOUT_MS)
     await verifySame(this.#setup, [this.primary, ...this.replicas])
   }
 
@@ -174,7 +214,7 @@ export class RunningWalcast implements RunningSystem {
   }
 
   async #whenReady(node: WalcastNode): Promise<void> {
-    const deadlineMs = performance.now() + READY_TIMEOUT_MS
+    const deadlineMs = performance.now() + this.#readyTimeoutMs
     while (!(await isReady(node))) {
       if (!node.child.isRunning) throw node.child.failure('ended')
       if (performance.now() > deadlineMs) throw node.child.failure('does not become ready')
@@ -193,9 +233,16 @@ async function isReady(node: WalcastNode): Promise<boolean> {
   }
 }
 
-async function get(node: WalcastNode, path: string, as: 'text'): Promise<string>
-async function get(node: WalcastNode, path: string, as: 'json'): Promise<unknown>
-async function get(node: WalcastNode, path: string, as: 'text' | 'json'): Promise<unknown> {
+/** What is needed to ask a node something. */
+export interface Asked {
+  readonly child: Child
+  readonly place: Pick<NodePlace, 'url' | 'secret'>
+}
+
+/** Throws when it does not answer, or not with 200. */
+export async function get(node: Asked, path: string, as: 'text'): Promise<string>
+export async function get(node: Asked, path: string, as: 'json'): Promise<unknown>
+export async function get(node: Asked, path: string, as: 'text' | 'json'): Promise<unknown> {
   const { url, secret } = node.place
   const headers: Record<string, string> = secret ? { authorization: `Bearer ${secret}` } : {}
   const answer = fetch(url + path, { headers, signal: AbortSignal.timeout(10_000) })
@@ -206,7 +253,7 @@ async function get(node: WalcastNode, path: string, as: 'text' | 'json'): Promis
   return as === 'text' ? response.text() : response.json()
 }
 
-async function status(node: WalcastNode): Promise<Status> {
+export async function status(node: Asked): Promise<Status> {
   const answer = Object(await get(node, '/_walcast/status', 'json')) as Partial<Record<string, unknown>>
   const { txid, epoch, checksum } = answer
   if (typeof txid !== 'number' || typeof epoch !== 'number' || typeof checksum !== 'string')
