@@ -82,7 +82,7 @@ labTest('the replica in between dies, comes back, and is resynced under its leaf
 labTest(
   'a huge transaction passes through, and one that is cut half-way leaves nothing behind',
   async (lab) => {
-    const { leader, relay, leaf } = await startChain(lab, ['--batch', '64KiB'])
+    const { leader, relay, leaf } = await startChain(lab, [], ['--batch', '64KiB'])
     const writing = lab.modernSql(leader.db)
     const fill = numbers(6000, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(3000) FROM numbers')
     await writing.rows(fill)

@@ -11,20 +11,23 @@ const WAIT_MS = 5
 /** Groups whose checksums are counted without letting anything else run. */
 const SLICE = 4096
 
+/** What a comparison needs of the connection that it is made over. */
+export type ComparisonLink = Pick<Subscription, 'connections' | 'bufferedBytes' | 'send'>
+
 export class Comparison {
   readonly #db: string
   readonly #sums: PageSums
-  readonly #subscription: Subscription
+  readonly #link: ComparisonLink
   readonly #connection: number
   #isSent = false
   #asked = 0
 
   /** `sums` must not change before the pages that differ arrive. */
-  constructor(db: string, sums: PageSums, subscription: Subscription) {
+  constructor(db: string, sums: PageSums, link: ComparisonLink) {
     this.#db = db
     this.#sums = sums
-    this.#subscription = subscription
-    this.#connection = subscription.connections
+    this.#link = link
+    this.#connection = link.connections
   }
 
   /** Sends the checksums of all groups; of none when there are no pages yet. */
@@ -37,7 +40,7 @@ export class Comparison {
       for (let i = 0; i < count; i++)
         sums.writeBigUInt64LE(this.#sums.groupSum(first + i, GROUP_PAGES), 8 * i)
       if (!(await this.#hasRoom())) return
-      this.#subscription.send(
+      this.#link.send(
         'groups',
         { db: this.#db, pages, firstGroup: first, sums: count, last: first + SLICE >= groups },
         sums,
@@ -63,7 +66,7 @@ export class Comparison {
         throw new WalcastError('MESSAGE_BAD', { detail: `group ${first} is not here` })
       if (!(await this.#hasRoom())) return
       const sums = lastPage - firstPage + 1
-      this.#subscription.send(
+      this.#link.send(
         'have',
         { db: this.#db, firstPage, sums, last: last && end === count },
         this.#sums.slice(firstPage, lastPage),
@@ -72,13 +75,13 @@ export class Comparison {
     }
     // The message that ends the list may hold no group itself.
     if (last && count === 0 && this.#asked > 0)
-      this.#subscription.send('have', { db: this.#db, firstPage: 1, sums: 0, last: true }, Buffer.alloc(0))
+      this.#link.send('have', { db: this.#db, firstPage: 1, sums: 0, last: true }, Buffer.alloc(0))
   }
 
   /** Waits for room. False when the connection that this comparison belongs to has ended. */
   async #hasRoom(): Promise<boolean> {
-    while (this.#subscription.connections === this.#connection) {
-      if (this.#subscription.bufferedBytes <= MAX_BUFFERED_BYTES) return true
+    while (this.#link.connections === this.#connection) {
+      if (this.#link.bufferedBytes <= MAX_BUFFERED_BYTES) return true
       await delay(WAIT_MS)
     }
     return false
