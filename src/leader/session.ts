@@ -379,21 +379,8 @@ export class Session {
     server.skipEqualGroups(groups.firstGroup, sums)
     if (!groups.last) return
     this.#isAsked = true
-    this.#askFor(server.differing)
+    for (const message of differMessages(this.#host.db, server.differing)) this.#outbox.write(message)
     if (server.differing.length === 0) void this.#sync(server)
-  }
-
-  /** Asks for the checksums of the pages of these groups; of none, too, so that the replica knows. */
-  #askFor(differing: readonly number[]): void {
-    const { db } = this.#host
-    for (let at = 0; at === 0 || at < differing.length; at += MAX_SUMS) {
-      const part = Uint32Array.from(differing.slice(at, at + MAX_SUMS))
-      const last = at + MAX_SUMS >= differing.length
-      const body = { db, groups: part.length, last }
-      this.#outbox.write(
-        encode('differ', body, part.byteLength, (payload) => payload.set(new Uint8Array(part.buffer))),
-      )
-    }
   }
 
   #onHave(have: Body<'have'>, sums: Buffer): void {
@@ -417,6 +404,15 @@ export class Session {
     this.txid = ack.txid
     this.lagMs = ack.lagMs
     this.#host.onAck(this)
+  }
+}
+
+/** Asks for the checksums of the pages of these groups; of none, too, so that the replica knows. */
+function* differMessages(db: string, differing: readonly number[]): Generator<Buffer> {
+  for (let at = 0; at === 0 || at < differing.length; at += MAX_SUMS) {
+    const part = Uint32Array.from(differing.slice(at, at + MAX_SUMS))
+    const body = { db, groups: part.length, last: at + MAX_SUMS >= differing.length }
+    yield encode('differ', body, part.byteLength, (payload) => payload.set(new Uint8Array(part.buffer)))
   }
 }
 

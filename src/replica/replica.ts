@@ -29,7 +29,6 @@ const FATAL_AT_FIRST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'WRONG_SECRET',
   'PROTOCOL_VERSION',
   'SELF_LEADER',
-  'NOT_LEADER',
   'UNKNOWN_DATABASE',
 ])
 /** Errors of received bytes: counted, nothing of them is applied. */
