@@ -34,7 +34,7 @@ to WAL mode if it is not. Applications keep writing to FILE as before; wal_autoc
 them futile checkpoints, since the node runs its own.`,
   replica: `walcast replica --db FILE --leader HOST:PORT [--listen HOST:PORT] [options]
 
-Keeps FILE as a live copy of the leader's database. Any SQLite reader may open it, in any language; writes
+Keeps FILE as a live copy of the leader's database. The node at --leader may be a replica itself. Any SQLite reader may open it, in any language; writes
 get SQLITE_BUSY. FILE must not exist yet, or be a copy made before.`,
 }
 

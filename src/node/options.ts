@@ -70,7 +70,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'leader',
     kind: 'address',
     value: 'HOST:PORT',
-    help: 'address of the leader',
+    help: 'address of the leader, or of a replica to be fed by',
     required: true,
     roles: REPLICA,
     common: true,
