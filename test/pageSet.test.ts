@@ -5,6 +5,7 @@ import { PageSet } from '../src/leader/pageSet.ts'
 
 type Op =
   | { readonly kind: 'add' | 'delete'; readonly page: number }
+  | { readonly kind: 'addRange' | 'deleteRange'; readonly from: number; readonly to: number }
   | { readonly kind: 'take'; readonly from: number; readonly most: number }
 
 const page = fc.oneof(
@@ -15,6 +16,16 @@ const page = fc.oneof(
 const op: fc.Arbitrary<Op> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('add' as const), page }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('delete' as const), page }) },
+  {
+    weight: 3,
+    arbitrary: fc
+      .record({
+        kind: fc.constantFrom('addRange' as const, 'deleteRange' as const),
+        from: page,
+        length: fc.nat(300),
+      })
+      .map(({ kind, from, length }) => ({ kind, from, to: from + length - 1 })),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('take' as const), from: page, most: fc.nat(20) }) },
 )
 
@@ -32,6 +43,10 @@ test('a page set does what a set of numbers does', () => {
             .slice(0, each.most)
           assert.deepEqual(set.take(each.from, each.most), expected)
           for (const taken of expected) model.delete(taken)
+        } else if ('to' in each) {
+          set[each.kind](each.from, each.to)
+          const change = each.kind === 'addRange' ? 'add' : 'delete'
+          for (let of = each.from; of <= each.to; of++) model[change](of)
         } else {
           set[each.kind](each.page)
           model[each.kind](each.page)

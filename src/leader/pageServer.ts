@@ -71,8 +71,8 @@ export class PageServer {
   constructor(host: PageServerHost) {
     this.#host = host
     this.#wanted = new PageSet(host.sums.pages)
-    const skipped = lockPage(host.files.pageSize)
-    for (let page = 1; page <= host.sums.pages; page++) if (page !== skipped) this.#wanted.add(page)
+    this.#wanted.addRange(1, host.sums.pages)
+    this.#wanted.delete(lockPage(host.files.pageSize))
   }
 
   /** Strikes off the groups that the replica has already: `sums` are little-endian group checksums from `firstGroup`. Remembers the others. */
@@ -83,7 +83,7 @@ export class PageServer {
       if (first > this.#host.sums.pages) return
       if (sums.readBigUInt64LE(at) !== this.#host.sums.groupSum(group, GROUP_PAGES))
         this.#differing.push(group)
-      else for (let page = first; page < first + GROUP_PAGES; page++) this.#wanted.delete(page)
+      else this.#wanted.deleteRange(first, first + GROUP_PAGES - 1)
     }
   }
 

@@ -20,6 +20,27 @@ export class PageSet {
     this.#size++
   }
 
+  /** Adds the pages from `first` to `last`, a word at a time. */
+  addRange(first: number, last: number): void {
+    if (last < first) return
+    if (last >>> 5 >= this.#bits.length) this.#grow(last >>> 5)
+    for (let word = first >>> 5; word <= last >>> 5; word++) {
+      const added = maskOf(word, first, last) & ~this.#bits[word]
+      this.#bits[word] |= added
+      this.#size += countBits(added)
+    }
+  }
+
+  /** Removes the pages from `first` to `last`, a word at a time. */
+  deleteRange(first: number, last: number): void {
+    const end = Math.min(last >>> 5, this.#bits.length - 1)
+    for (let word = first >>> 5; word <= end; word++) {
+      const gone = maskOf(word, first, last) & this.#bits[word]
+      this.#bits[word] &= ~gone
+      this.#size -= countBits(gone)
+    }
+  }
+
   delete(page: number): void {
     const word = page >>> 5
     const bit = 1 << (page & 31)
@@ -54,4 +75,18 @@ export class PageSet {
     larger.set(this.#bits)
     this.#bits = larger
   }
+}
+
+/** The bits of the pages from `first` to `last` within a word. */
+function maskOf(word: number, first: number, last: number): number {
+  const from = Math.max(0, first - word * 32)
+  const to = Math.min(31, last - word * 32)
+  return (-1 << from) & (-1 >>> (31 - to))
+}
+
+/** How many bits are set in a word (Hacker's Delight, 5-1). */
+function countBits(bits: number): number {
+  const pairs = bits - ((bits >>> 1) & 0x55555555)
+  const nibbles = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333)
+  return Math.imul((nibbles + (nibbles >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }

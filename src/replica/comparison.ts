@@ -1,6 +1,6 @@
 /** The replica's side of a comparison: checksums of groups of its pages, then those of the pages of the groups that differ. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { GROUP_PAGES, MAX_SUMS } from '../../proto/limits.ts'
+import { GROUP_PAGES } from '../../proto/limits.ts'
 import { WalcastError } from '../errors.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import type { Subscription } from './subscription.ts'
@@ -8,8 +8,10 @@ import type { Subscription } from './subscription.ts'
 /** Bytes of checksums in the socket before more are sent. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024
 const WAIT_MS = 5
-/** Groups whose checksums are counted without letting anything else run. */
-const SLICE = 4096
+/** Groups of one message: neither side is to be held up for longer than some tenths of a millisecond. */
+const SLICE = 1024
+/** Groups whose pages' checksums go into one message. */
+const RUN_GROUPS = 64
 
 /** What a comparison needs of the connection that it is made over. */
 export type ComparisonLink = Pick<Subscription, 'connections' | 'bufferedBytes' | 'send'>
@@ -59,7 +61,7 @@ export class Comparison {
       const first = groups.readUInt32LE(4 * i)
       let end = i + 1
       const isNext = () => end < count && groups.readUInt32LE(4 * end) === first + (end - i)
-      while (isNext() && (end - i + 1) * GROUP_PAGES <= MAX_SUMS) end++
+      while (isNext() && end - i < RUN_GROUPS) end++
       const firstPage = first * GROUP_PAGES + 1
       const lastPage = Math.min(pages, (first + end - i) * GROUP_PAGES)
       if (firstPage > lastPage)
