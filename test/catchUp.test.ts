@@ -87,14 +87,15 @@ test('a step leaves what its batches leave, with each page at most once', () => 
   )
 })
 
-test('a step ends where the next batch no longer fits into one message', () => {
-  const full = (from: number, txid: number) => {
-    const pages = new Map(Array.from({ length: 3000 }, (_, i) => [from + i, txid & 255]))
-    return encoded({ pages, dbPages: 10_000 }, txid)
-  }
-  const messages = [full(1, 1), full(1, 2), full(500, 3), full(4000, 4)]
-  assert.equal(compact(messages).count, 3, '4096 pages at most')
-  assert.equal(compact([full(1, 1)]).count, 1)
+test('a step ends where the next batch no longer fits', () => {
+  const full = (from: number, pages: number, txid: number) =>
+    encoded(
+      { pages: new Map(Array.from({ length: pages }, (_, i) => [from + i, txid & 255])), dbPages: 10_000 },
+      txid,
+    )
+  const messages = [full(1, 1500, 1), full(1, 1500, 2), full(1000, 900, 3), full(4000, 400, 4)]
+  assert.equal(compact(messages).count, 3, 'a MiB of pages')
+  assert.equal(compact([full(1, 3000, 1), full(1, 10, 2)]).count, 1, 'one that is larger goes alone')
 })
 
 test('history gathers for those who lack many batches, and gives the same step to all', () => {

@@ -1,8 +1,11 @@
 /** One step of a replica's way back: several batches as one, with the last image of each page only. */
 import { decode, encode, pagesPayloadBytes, payloadPage, payloadPageNumber } from '../../proto/codec.ts'
-import { MAX_PAGES, MAX_PAYLOAD_BYTES } from '../../proto/limits.ts'
+import { MAX_PAGES } from '../../proto/limits.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
+
+/** Bytes of a step's payload, unless its first batch alone is larger: it is made on the thread that streams, beside everything else. */
+const STEP_BYTES = 1024 * 1024
 
 interface Image {
   readonly batch: number
@@ -16,7 +19,7 @@ interface Part {
 
 /**
  * Makes one batch of the leading messages of `messages`, each a whole batch that begins where the one before ends: as
- * many as fit into one message. Gives how many they are; at least the first.
+ * many as fit into one step. Gives how many they are; at least the first.
  */
 export function compact(messages: Iterable<Buffer>): { readonly message: Buffer; readonly count: number } {
   const parts: Part[] = []
@@ -40,7 +43,7 @@ function partOf(message: Buffer): Part {
 function fits(newest: ReadonlyMap<number, Image>, { body, payload }: Part): boolean {
   let pages = newest.size
   for (let index = 0; index < body.pages; index++) if (!newest.has(payloadPageNumber(payload, index))) pages++
-  return pages <= MAX_PAGES && pagesPayloadBytes(pages, body.pageSize) <= MAX_PAYLOAD_BYTES
+  return pages <= MAX_PAGES && pagesPayloadBytes(pages, body.pageSize) <= STEP_BYTES
 }
 
 function encodeParts(parts: readonly Part[], newest: ReadonlyMap<number, Image>): Buffer {

@@ -23,8 +23,8 @@ export interface CatchUpStep {
 /** A replica that lacks fewer batches gets them as they are. */
 const MIN_BATCHES = 8
 /** Batches that are looked at for one step. */
-const MAX_STEP_BATCHES = 4096
-const MAX_STEP_BYTES = 16 * 1024 * 1024
+const MAX_STEP_BATCHES = 1024
+const MAX_STEP_BYTES = 4 * 1024 * 1024
 
 export class History {
   readonly #limitBytes: number

@@ -75,6 +75,7 @@ export class Session {
   readonly #silenceMs: number
   #error: unknown
   #isStopping = false
+  #isPausing = false
   /** The checksums of pages were asked for. */
   #isAsked = false
   node = ''
@@ -339,11 +340,12 @@ export class Session {
 
   #feed(): void {
     const { history } = this.#host
-    while (this.#sequence < history.nextSequence && this.#outbox.hasRoom) {
+    while (this.#sequence < history.nextSequence && this.#outbox.hasRoom && !this.#isPausing) {
       const step = this.#chunk === 0 ? history.compacted(this.#sequence) : undefined
       if (step) {
         this.#sequence = step.nextSequence
         this.#outbox.write(step.message)
+        this.#pause()
         continue
       }
       const entry = history.get(this.#sequence)
@@ -358,6 +360,15 @@ export class Session {
       }
       if (message) this.#outbox.write(message)
     }
+  }
+
+  /** A step back to the present takes its time: others are fed before the next. */
+  #pause(): void {
+    this.#isPausing = true
+    setImmediate(() => {
+      this.#isPausing = false
+      this.#onRoom()
+    })
   }
 
   #resync(reason: string): void {

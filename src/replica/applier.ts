@@ -102,8 +102,8 @@ export class Applier {
   }
 
   /** Takes up what a crash has left of a resync: page images that count when the leader has the same. */
-  takeUp(): void {
-    this.#writer.takeUp((page, image) => this.#sums.set(page, pageSum(page, image)))
+  async takeUp(): Promise<void> {
+    await this.#writer.takeUp((page, image) => this.#sums.set(page, pageSum(page, image)))
     this.#isSyncing = this.#writer.hasPending
   }
 

@@ -103,7 +103,7 @@ export class Copy {
       await lock.take(path, options.lockTimeoutMs)
       const scanned = await scanCopy(files, lock)
       const copy = new Copy(options, host, files, lock, scanned, settle(scanned.sums, recorded))
-      copy.#applier.takeUp()
+      await copy.#applier.takeUp()
       return copy
     } catch (error) {
       await thread.attempt(close(LOCK_CONNECTION), close('checkpoint'), close('keeper'))

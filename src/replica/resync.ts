@@ -54,9 +54,9 @@ export class Resync {
     const { reason, leader, isDoubtful, mayDiverge } = cause
     this.#progress = { remaining: leader.pages, total: leader.pages }
     this.#log.info({ reason, pages: leader.pages }, 'comparing pages with the leader')
-    if (isDoubtful) await this.#slot.copy?.reread()
-    const sums = await this.#slot.prepare(leader.pageSize)
     const { copy } = this.#slot
+    if (isDoubtful) await copy?.undisturbed(() => copy.reread())
+    const sums = await this.#slot.prepare(leader.pageSize)
     if (copy && mayDiverge) await this.#divergence.keep(copy, leader.node, reason)
     this.#comparison = new Comparison(this.#db, sums, this.#subscription)
     await this.#comparison.sendGroups()

@@ -4,6 +4,7 @@
  * recovers: frames without a commit are ignored, a whole unpublished commit is kept.
  */
 import { randomBytes } from 'node:crypto'
+import { setImmediate as immediate } from 'node:timers/promises'
 import type { FileOps } from '../fileOps.ts'
 import type { DatabaseFiles } from './databaseFiles.ts'
 import type { FrameMap } from './frameMap.ts'
@@ -24,6 +25,8 @@ import { WalIndexWriter } from './walIndexWriter.ts'
 import { readWalHeader, WalReader } from './walReader.ts'
 
 const BUFFER_BYTES = 1024 * 1024
+/** Frames taken up without letting anything else run. */
+const FRAMES_AT_ONCE = 128
 
 /** Pages to append. `page(i)` may be a view that the next call reuses. */
 export interface PageImages {
@@ -93,8 +96,9 @@ export class WalWriter {
   /**
    * Takes up frames that lie whole behind the published end, left by a resync that was cut: they count as appended.
    * Up to the first that does not verify or is a commit. `onPage` gets each page's number and image, valid during the call.
+   * Nothing else may be appended meanwhile.
    */
-  takeUp(onPage: (page: number, image: Buffer) => void): void {
+  async takeUp(onPage: (page: number, image: Buffer) => void): Promise<void> {
     const { walFd, pageSize } = this.#files
     const header = readWalHeader(walFd)
     if (this.hasPending || !header || header.pageSize !== pageSize) return
@@ -105,7 +109,7 @@ export class WalWriter {
     for (let segment = reader.readNext(); segment?.commitPages[0] === 0; segment = reader.readNext()) {
       onPage(segment.pageNumbers[0], segment.page(0))
       reader.consume(1)
-      this.#pending.push(segment.pageNumbers[0])
+      if (this.#pending.push(segment.pageNumbers[0]) % FRAMES_AT_ONCE === 0) await immediate()
     }
     if (!this.hasPending) return
     const place = reader.place

@@ -209,13 +209,18 @@ export async function requireSame(
   replica: TestNode,
   timeoutMs = 40_000,
 ): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
+  // A commit that has just returned may still be on its way into the leader's position.
+  let last = ''
+  let times = 0
+  for (let attempt = 0; attempt < 20 && times < 4; attempt++) {
     const before = await waitLevel(leader, replica, timeoutMs)
     const difference = await compareFiles(lab, leader.db, replica.db)
     if (difference === '') return
     const after = await waitLevel(leader, replica, timeoutMs)
-    if (after === before || attempt >= 20) throw new Error(`the files differ at ${before}: ${difference}`)
+    times = after === before ? times + 1 : 0
+    last = `the files differ at ${before}: ${difference}`
   }
+  throw new Error(last)
 }
 
 /** '' when both databases are sound and equal page by page, else what differs. */
