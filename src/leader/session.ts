@@ -79,6 +79,7 @@ export class Session {
   #isAsked = false
   node = ''
   advertise = ''
+  epoch = 0
   txid = 0
   lagMs = 0
   lastSeenMs = 0
@@ -123,6 +124,10 @@ export class Session {
 
   get bufferedBytes(): number {
     return this.#outbox.bufferedBytes
+  }
+
+  get takenBytes(): number {
+    return this.#outbox.takenBytes
   }
 
   /** A batch was captured; its message is in history already. */
@@ -287,6 +292,7 @@ export class Session {
     clearTimeout(this.#helloTimer)
     this.node = hello.node
     this.advertise = hello.advertise
+    this.epoch = hello.epoch
     this.txid = hello.txid
     this.lagMs = hello.lagMs
     host.onHello(this)
@@ -414,6 +420,7 @@ export class Session {
   }
 
   #onAck(ack: Body<'ack'>): void {
+    this.epoch = ack.epoch
     this.txid = ack.txid
     this.lagMs = ack.lagMs
     this.#host.onAck(this)

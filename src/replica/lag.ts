@@ -109,6 +109,7 @@ export class LagTracker {
   #leaderTxid = 0
   #lastLagMs = 0
   #behindBytes = 0
+  #sourceStaleMs = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -136,6 +137,7 @@ export class LagTracker {
   }
 
   onDisconnected(): void {
+    this.#sourceStaleMs = 0
     this.#connected = false
   }
 
@@ -146,8 +148,14 @@ export class LagTracker {
 
   /** Where the leader stood `staleMs` ago: a node in between may have heard of it earlier. */
   onLeaderAt(txid: number, staleMs = 0): void {
+    this.#sourceStaleMs = staleMs
     this.#leaderTxid = txid
     this.#onTold(this.#lastHeardMs - staleMs)
+  }
+
+  /** How old the leader's position was that was told last: 0 when the leader itself tells it. */
+  get sourceStaleMs(): number {
+    return this.#sourceStaleMs
   }
 
   /** Time since the leader's position was known, infinite before the first. */
