@@ -12,6 +12,7 @@ Nodes
 Looking
   status    where a node stands
   lag       how far a replica is behind, with percentiles
+  forget    take a replica that is away off a node's list
 
 Trying out
   demo      a leader, two replicas and a writer on a real database, with proof

@@ -12,6 +12,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./status.ts')).runStatus(args)
     case 'lag':
       return (await import('./lag.ts')).runLag(args)
+    case 'forget':
+      return (await import('./forget.ts')).runForget(args)
     case 'demo':
       return (await import('./demo.ts')).runDemo(args)
     case 'bench':

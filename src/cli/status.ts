@@ -3,7 +3,7 @@ import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'
 
 const HELP = `walcast status [--node URL] [--json]
 
-Says where a node stands: role, position, size, and its replicas.
+Says where a node stands: role, position, size, its replicas, and why it lags or its WAL grows.
 
   --node URL   a node's private side [WALCAST_NODE, else 127.0.0.1:8470]
   --json       the answer of /_walcast/status as it is
@@ -31,8 +31,10 @@ function format(status: NodeStatus): string {
     pairs.push(['lag', lag.connected ? formatMs(lag.lagMs) : `not connected, ${formatMs(lag.lagMs)} behind`])
   if (sync) pairs.push(['copying', `${sync.total - sync.remaining} of ${sync.total} pages`])
   if (lastError) pairs.push(['last error', `${lastError.code}: ${lastError.message}`])
+  for (const { code, text } of status.causes) pairs.push(['cause', `${code}: ${text}`])
   pairs.push(['version', status.version])
-  return lines(pairs) + (status.role === 'leader' ? `\n${replicas(status)}` : '')
+  const hasList = status.role === 'leader' || status.replicas.length > 0
+  return lines(pairs) + (hasList ? `\n${replicas(status)}` : '')
 }
 
 function replicas(status: NodeStatus): string {
