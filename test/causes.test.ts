@@ -30,7 +30,7 @@ const LEVEL: ReplicaMeasures = {
   connected: true,
   disconnectedMs: 0,
   lastError: '',
-  isSyncing: false,
+  isFirstCopy: false,
   lagMs: 0,
   behindMs: 0,
   queuedBytes: 0,
@@ -44,7 +44,7 @@ const READER = { pid: 42, process: 'python3', heldMs: 12_345 }
 const LINK: LinkMeasures = {
   node: 'b',
   bufferedBytes: 2 * MIB,
-  waitingMs: 4000,
+  behindMs: 4000,
   takenPerSecond: 300_000,
   lagMs: 5000,
 }
@@ -57,9 +57,8 @@ const LEADER_CASES: readonly [string, Partial<LeaderMeasures>, readonly string[]
   ['a reader', { readers: [READER] }, ['long-reader']],
   ['two readers', { readers: [READER, { ...READER, pid: 43 }] }, ['long-reader', 'long-reader']],
   ['a link that takes little', { links: [LINK] }, ['slow-link']],
-  ['bytes that wait for a moment', { links: [{ ...LINK, waitingMs: 2000 }] }, []],
-  ['bytes that wait, and no lag', { links: [{ ...LINK, lagMs: 5 }] }, []],
-  ['lag, and nothing that waits', { links: [{ ...LINK, bufferedBytes: 0, waitingMs: 0 }] }, []],
+  ['a replica behind for a moment', { links: [{ ...LINK, behindMs: 2000 }] }, []],
+  ['bytes that wait, and no lag', { links: [{ ...LINK, behindMs: 0 }] }, []],
   ['a replica that is away', { away: [AWAY] }, ['replica-away']],
   ['one that went away just now', { away: [{ ...AWAY, awayMs: 1000 }] }, []],
   ['one slow checkpoint', { slowPasses: 1, passMs: 900 }, []],
@@ -89,7 +88,7 @@ const REPLICA_CASES: readonly [string, Partial<ReplicaMeasures>, readonly string
   ['behind with a queue for a moment', { ...BEHIND, queuedBytes: MIB, queuedMs: 1000 }, ['slow-link']],
   ['behind and always applying', { ...BEHIND, applyShare: 0.95 }, ['apply-bound']],
   ['always applying and level', { applyShare: 0.95 }, []],
-  ['copying', { ...BEHIND, isSyncing: true }, []],
+  ['a first copy', { ...BEHIND, isFirstCopy: true }, []],
   ['not connected', { connected: false, disconnectedMs: 4000, ...BEHIND }, ['leader-away']],
   ['not connected for a moment', { connected: false, disconnectedMs: 1000, ...BEHIND }, []],
   ['a relay that is behind', { isRelayed: true, sourceStaleMs: 8000, ...BEHIND }, ['source-behind']],
@@ -122,7 +121,7 @@ test('the details are in the text, and the text is one line', () => {
   for (const text of texts) assert.doesNotMatch(text, /[\n\r]|undefined|NaN|Infinity/)
   const [reader, link, away, stuck, slow, leaderAway, apply, source, never] = texts
   assert.match(reader, /^process 42 \(python3\) .* at least 12 s: the WAL \(1\.0 MiB\)/)
-  assert.match(link, /^replica b .* 2\.0 MiB have waited for 4 s, 293\.0 KiB\/s are taken/)
+  assert.match(link, /^replica b has been behind for 4 s: .* takes only 293\.0 KiB\/s, 2\.0 MiB wait/)
   assert.match(away, /^replica b has been away for 60 s, last seen at 2-17; .*walcast forget b$/)
   assert.match(stuck, /no other process reads/)
   assert.match(slow, /took 812 ms, writers were stopped for 300 ms/)

@@ -85,7 +85,7 @@ labTest('a slow link is told on both ends', async (lab) => {
   const change = () =>
     writing.rows(
       numbers(
-        400,
+        200,
         'UPDATE mixed SET body = randomblob(2000) WHERE id IN (SELECT abs(random()) % 1000 FROM numbers)',
       ),
     )
@@ -93,24 +93,24 @@ labTest('a slow link is told on both ends', async (lab) => {
   await well(leader)
   await well(replica)
   proxy.bytesPerSecond = 500_000
-  const told = new Map<TestNode, Cause>()
+  const found = new Map<TestNode, Cause>()
   await until(
     'both tell of it',
     async () => {
       await change()
       for (const node of [leader, replica]) {
         const [cause] = await causesOf(node, 'slow-link')
-        if (cause) told.set(node, cause)
+        if (cause) found.set(node, cause)
       }
-      return told.size === 2
+      return found.size === 2
     },
     30_000,
   )
-  const there = told.get(leader)
+  const there = found.get(leader)
   assert.equal(there?.['node'], (await replica.status()).node)
-  assert.ok(Number(there?.['bufferedBytes']) > 0)
+  assert.ok(Number(there?.['lagMs']) >= 1000)
   assert.ok(Number(there?.['takenBytesPerSecond']) < 10_000_000)
-  assert.equal(told.get(replica)?.['node'], (await leader.status()).node)
+  assert.equal(found.get(replica)?.['node'], (await leader.status()).node)
   proxy.bytesPerSecond = 0
   await requireSame(lab, leader, replica)
   await well(leader)

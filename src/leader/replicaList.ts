@@ -23,7 +23,8 @@ export type Peer = Omit<ReplicaStatus, 'connected' | 'state'>
 /** What the connection to a replica that is fed here takes. */
 export interface Link {
   readonly node: string
-  readonly state: string
+  /** Where the replica said that it stands; 0 before its first copy. */
+  readonly txid: number
   /** Handed to its socket and not yet taken by the network. */
   readonly bufferedBytes: number
   /** Taken by the network since the connection began. */
@@ -146,8 +147,14 @@ export class ReplicaList {
   links(): Link[] {
     const nowMs = this.#clock.nowMs()
     return [...this.#sessions.values()].map((session) => {
-      const { node, state, bufferedBytes, takenBytes } = session
-      return { node, state, bufferedBytes, takenBytes, lagMs: statusOf(session, nowMs).lagMs }
+      const { node, txid, bufferedBytes, takenBytes } = session
+      return {
+        node,
+        txid,
+        bufferedBytes,
+        takenBytes,
+        lagMs: statusOf(session, nowMs).lagMs,
+      }
     })
   }
 

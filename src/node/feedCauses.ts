@@ -20,9 +20,10 @@ export interface WalMeasures {
 
 export interface LinkMeasures {
   readonly node: string
+  /** Handed to its socket; what the network holds comes on top. */
   readonly bufferedBytes: number
-  /** For how long there has been something waiting at each look. */
-  readonly waitingMs: number
+  /** For how long the replica has been behind at each look. */
+  readonly behindMs: number
   readonly takenPerSecond: number
   readonly lagMs: number
 }
@@ -43,9 +44,7 @@ export interface FeedMeasures extends WalMeasures {
 }
 
 export function feedCauses(measured: FeedMeasures): Cause[] {
-  const links = measured.links.filter(
-    ({ bufferedBytes, waitingMs, lagMs }) => bufferedBytes > 0 && waitingMs >= LASTING_MS && lagMs >= LAG_MS,
-  )
+  const links = measured.links.filter(({ behindMs }) => behindMs >= LASTING_MS)
   const away = measured.away.filter(({ awayMs }) => awayMs >= LASTING_MS)
   return [
     ...few(measured.readers, (reader) => longReader(reader, measured.walBytes)),
@@ -75,17 +74,19 @@ function longReader({ pid, process, heldMs }: LongReader, walBytes: number): Cau
   }
 }
 
-function slowLink({ node, bufferedBytes, waitingMs, takenPerSecond }: LinkMeasures): Cause {
+/** What the replica does not apply fills the link as well: from here the two look the same. */
+function slowLink({ node, bufferedBytes, behindMs, takenPerSecond, lagMs }: LinkMeasures): Cause {
   return {
     code: 'slow-link',
     text:
-      `replica ${node} does not take what it is sent: ${sizeText(bufferedBytes)} have waited for ` +
-      `${ageText(waitingMs)}, ${rateText(takenPerSecond)} are taken; look at the network, and at whether the status ` +
-      'of the replica says apply-bound',
+      `replica ${node} has been behind for ${ageText(behindMs)}: it, or the network to it, takes only ` +
+      `${rateText(takenPerSecond)}, ${sizeText(bufferedBytes)} wait to be sent; look at the network, and at whether ` +
+      'the status of the replica says apply-bound',
     node,
     bufferedBytes,
     takenBytesPerSecond: Math.round(takenPerSecond),
-    waitingSeconds: Math.floor(waitingMs / 1000),
+    behindSeconds: Math.floor(behindMs / 1000),
+    lagMs: Math.round(lagMs),
   }
 }
 

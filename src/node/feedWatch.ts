@@ -3,7 +3,13 @@ import type { Link, ReplicaList } from '../leader/replicaList.ts'
 import { foreignReadLocks, type ReadLock } from '../sqlite/lockTable.ts'
 import { LongReaders } from '../sqlite/longReaders.ts'
 import { pinFile } from '../sqlite/pinnedFiles.ts'
-import { type AwayMeasures, type FeedMeasures, type LinkMeasures, LONG_READER_MS } from './feedCauses.ts'
+import {
+  type AwayMeasures,
+  type FeedMeasures,
+  LAG_MS,
+  type LinkMeasures,
+  LONG_READER_MS,
+} from './feedCauses.ts'
 import { Rate, Streak } from './streak.ts'
 
 /** A WAL that has not grown for so long, and was emptied as far as that goes, is at rest. */
@@ -64,19 +70,20 @@ export class WalWatch {
 /** What the replicas that are fed here take, and which are away. */
 export class LinkWatch {
   readonly #list: ReplicaList
-  #known = new Map<string, { readonly waiting: Streak; readonly taken: Rate }>()
+  #known = new Map<string, { readonly behind: Streak; readonly taken: Rate }>()
 
   constructor(list: ReplicaList) {
     this.#list = list
   }
 
-  look(nowMs: number): Pick<FeedMeasures, 'links' | 'away'> {
+  /** `txid`: where this node stands. */
+  look(txid: number, nowMs: number): Pick<FeedMeasures, 'links' | 'away'> {
     const before = this.#known
     this.#known = new Map()
     const links = this.#list.links().map((link) => {
-      const known = before.get(link.node) ?? { waiting: new Streak(), taken: new Rate() }
+      const known = before.get(link.node) ?? { behind: new Streak(), taken: new Rate() }
       this.#known.set(link.node, known)
-      return measureLink(link, known, nowMs)
+      return measureLink(link, txid, known, nowMs)
     })
     return { links, away: this.#away(nowMs) }
   }
@@ -94,12 +101,15 @@ export class LinkWatch {
   }
 }
 
-/** A copy or comparison is as fast as the link by nature: only what streams is behind. */
+/** A first copy takes its time by nature: who has nothing yet is not behind. Nor is who has all, whatever its last lag was. */
 function measureLink(
-  { node, state, bufferedBytes, takenBytes, lagMs }: Link,
-  { waiting, taken }: { readonly waiting: Streak; readonly taken: Rate },
+  link: Link,
+  ownTxid: number,
+  { behind, taken }: { readonly behind: Streak; readonly taken: Rate },
   nowMs: number,
 ): LinkMeasures {
-  const waitingMs = waiting.look(state === 'streaming' && bufferedBytes > 0, nowMs)
-  return { node, bufferedBytes, waitingMs, takenPerSecond: taken.look(takenBytes, nowMs), lagMs }
+  const { node, txid, bufferedBytes, takenBytes, lagMs } = link
+  const isBehind = txid > 0 && txid < ownTxid && lagMs >= LAG_MS
+  const takenPerSecond = taken.look(takenBytes, nowMs)
+  return { node, bufferedBytes, behindMs: behind.look(isBehind, nowMs), takenPerSecond, lagMs }
 }

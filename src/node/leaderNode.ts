@@ -103,8 +103,8 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
 }
 
 function lookAt(leader: Leader, watch: LeaderWatch, { hardWalFrames }: NodeOptions, nowMs: number): Cause[] {
-  const { walBytes, pageSize } = leader.status
-  return watch.look(walBytes, USUAL_WALS * hardWalFrames * frameBytes(pageSize), nowMs)
+  const { status } = leader
+  return watch.look(status, USUAL_WALS * hardWalFrames * frameBytes(status.pageSize), nowMs)
 }
 
 function viewOf(

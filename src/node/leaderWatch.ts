@@ -1,6 +1,7 @@
 /** Measures what leaderCauses explains. */
 import type { Cause } from '../http/cause.ts'
 import type { CheckpointPass } from '../leader/checkpointer.ts'
+import type { LeaderStatus } from '../leader/leaderOptions.ts'
 import type { ReplicaList } from '../leader/replicaList.ts'
 import type { LongReaders } from '../sqlite/longReaders.ts'
 import { LinkWatch, WalWatch } from './feedWatch.ts'
@@ -36,12 +37,16 @@ export class LeaderWatch {
   }
 
   /** `usualWalBytes`: a size that the WAL stays below while nothing is wrong. */
-  look(walBytes: number, usualWalBytes: number, nowMs: number): Cause[] {
+  look(
+    { walBytes, txid }: Pick<LeaderStatus, 'walBytes' | 'txid'>,
+    usualWalBytes: number,
+    nowMs: number,
+  ): Cause[] {
     const isRecent = nowMs - this.#passMs < PASS_VALID_MS
     const { durationMs: passMs, pauseMs } = this.#pass
     return leaderCauses({
       ...this.#wal.look(walBytes, usualWalBytes, nowMs),
-      ...this.#links.look(nowMs),
+      ...this.#links.look(txid, nowMs),
       slowPasses: isRecent ? this.#slowPasses : 0,
       passMs,
       pauseMs,

@@ -17,8 +17,8 @@ export interface ReplicaMeasures extends FeedMeasures {
   /** For how long it has not been connected. */
   readonly disconnectedMs: number
   readonly lastError: string
-  /** A copy or comparison is under way: status tells of it by itself. */
-  readonly isSyncing: boolean
+  /** There is nothing to be behind yet: status tells of the copy by itself. */
+  readonly isFirstCopy: boolean
   readonly lagMs: number
   /** For how long it has been behind at each look. */
   readonly behindMs: number
@@ -39,10 +39,10 @@ export function replicaCauses(measured: ReplicaMeasures): Cause[] {
 
 /** The one cause of its lag that is nearest to the leader. */
 function lagCauses(measured: ReplicaMeasures): Cause[] {
-  const { connected, disconnectedMs, isRelayed, sourceStaleMs, isSyncing, lagMs, behindMs } = measured
+  const { connected, disconnectedMs, isRelayed, sourceStaleMs, isFirstCopy, lagMs, behindMs } = measured
   if (!connected) return disconnectedMs >= LASTING_MS ? [leaderAway(measured)] : []
   if (isRelayed && sourceStaleMs >= LASTING_MS) return [sourceBehind(measured)]
-  if (isSyncing || lagMs < LAG_MS || behindMs < LASTING_MS) return []
+  if (isFirstCopy || lagMs < LAG_MS || behindMs < LASTING_MS) return []
   return [isApplyBound(measured) ? applyBound(measured) : slowLink(measured)]
 }
 

@@ -149,13 +149,14 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
 }
 
 function lookAt(replica: Replica, leader: string, checkpointBytes: number): ReplicaLook {
-  const { follows, leaderNode, connected, lastError, state, walBytes, queuedBytes } = replica.status
+  const { follows, leaderNode, txid, connected, lastError, hasCopy, walBytes, queuedBytes } = replica.status
   return {
     follows: follows || leader,
     isRelayed: follows !== leaderNode,
+    txid,
     connected,
     lastError: lastError?.code ?? '',
-    isSyncing: state === 'syncing',
+    isFirstCopy: !hasCopy,
     walBytes,
     usualWalBytes: USUAL_WALS * checkpointBytes,
     queuedBytes,
