@@ -1,6 +1,7 @@
 /** Status says what lag and a growing WAL come of, and which replicas are missed. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Cause, CauseCode } from '../src/http/cause.ts'
 import { type Lab, labTest, requireSame } from './support/lab.ts'
 import { TcpProxy } from './support/tcpProxy.ts'
@@ -174,6 +175,8 @@ labTest('down a chain: leader away, source behind, and one forgotten that anothe
   await told(near, 'replica-away')
   assert.equal((await cli(lab, ['forget', farNode, '--node', leader.url])).code, 0)
   assert.equal((await causesOf(near, 'replica-away')).length, 1, 'each node has a list of its own')
+  // The replica between tells of those that it feeds once a second.
+  await delay(1500)
   assert.equal(await listed(), undefined)
   far = await (await lab.restart(far)).ready()
   await until('it is back', async () => (await listed())?.connected)
