@@ -194,6 +194,16 @@ export const CATALOGUE = {
     'this leader already feeds {limit} replicas',
     'raise --max-replicas or use another node',
   ),
+  REPLICA_UNKNOWN: entry(
+    404,
+    'no replica {node} is remembered here',
+    'see walcast status for the ones that are',
+  ),
+  REPLICA_CONNECTED: entry(
+    409,
+    'replica {node} is connected',
+    'only one that is away can be forgotten: stop it first',
+  ),
   STALLED: entry(
     408,
     'nothing moved on the connection for {seconds} s',

@@ -64,6 +64,16 @@ export function syncFolder(folder: string): void {
   }
 }
 
+/** The same without holding up the thread. */
+async function syncFolderAside(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
 export function makeFolder(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o700 })
 }
@@ -104,7 +114,7 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
         }
         before('state.rename')
         await rename(temporary, path)
-        syncFolder(dirname(path))
+        await syncFolderAside(dirname(path))
       } catch (error) {
         throw writeError(path, error)
       }

@@ -12,6 +12,7 @@ Nodes
 Looking
   status    where a node stands
   lag       how far a replica is behind, with percentiles
+  forget    take a replica that is away off a node's list
 
 Comparing
   diff      two database files row by row, as text, JSON or SQL that undoes the difference

@@ -20,6 +20,7 @@ function format(lag: LagReport): string {
     ['connected', lag.connected ? 'yes' : 'no'],
     ['txid', `${lag.txid} of ${lag.leaderTxid} (${lag.txidLag} behind, ${formatBytes(lag.bytesLag)})`],
     ['lag now', formatMs(lag.lagMs)],
+    ...lag.causes.map(({ code, text }) => ['cause', `${code}: ${text}`] as const),
   ])
   if (lag.count === 0) return now
   const rows = [

@@ -1,6 +1,7 @@
 /** What `status` and `lag` share: --node URL, --json, --help. */
 import { parseArgs } from 'node:util'
 import { messageOf, WalcastError } from '../errors.ts'
+import { sizeText } from '../node/causeText.ts'
 import { getJson } from './nodeClient.ts'
 
 export interface LookCommand<T> {
@@ -62,9 +63,4 @@ export function formatMs(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`
 }
 
-export function formatBytes(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`
-  const units = ['KiB', 'MiB', 'GiB', 'TiB']
-  const power = Math.min(units.length, Math.floor(Math.log2(bytes) / 10))
-  return `${(bytes / 1024 ** power).toFixed(1)} ${units[power - 1]}`
-}
+export { sizeText as formatBytes }

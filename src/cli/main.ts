@@ -14,6 +14,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./lag.ts')).runLag(args)
     case 'diff':
       return (await import('./diff.ts')).runDiff(args)
+    case 'forget':
+      return (await import('./forget.ts')).runForget(args)
     case 'demo':
       return (await import('./demo.ts')).runDemo(args)
     case 'bench':

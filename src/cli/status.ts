@@ -3,7 +3,7 @@ import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'
 
 const HELP = `walcast status [--node URL] [--json]
 
-Says where a node stands: role, position, size, and its replicas.
+Says where a node stands: role, position, size, its replicas, and why it lags or its WAL grows.
 
   --node URL   a node's private side [WALCAST_NODE, else 127.0.0.1:8470]
   --json       the answer of /_walcast/status as it is
@@ -33,6 +33,7 @@ function format(status: NodeStatus): string {
   if (status.follows && status.follows !== status.leader) pairs.push(['follows', status.follows])
   for (const kept of status.diverged ?? []) pairs.push(['kept aside', keptLine(status.db, kept)])
   if (lastError) pairs.push(['last error', `${lastError.code}: ${lastError.message}`])
+  for (const { code, text } of status.causes) pairs.push(['cause', `${code}: ${text}`])
   pairs.push(['version', status.version])
   const feeds = status.role === 'leader' || status.replicas.length > 0
   return lines(pairs) + (feeds ? `\n${replicas(status)}` : '')

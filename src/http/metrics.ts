@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { systemClock } from '../clock.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
+import { CAUSE_CODES } from './cause.ts'
 import type { OnStale } from './replicaSide.ts'
 import type { Route } from './routes.ts'
 import type { NodeView } from './view.ts'
@@ -91,6 +92,20 @@ export class Metrics {
       'Pages still to come in a copy or comparison',
       () => view.status().sync?.remaining ?? 0,
     )
+    this.#observeCauses(view)
+  }
+
+  #observeCauses(view: NodeView): void {
+    new Gauge({
+      name: 'walcast_cause',
+      help: '1 while this explains lag or a WAL that grows',
+      labelNames: ['code'],
+      registers: [this.registry],
+      collect() {
+        const now = new Set(view.status().causes.map(({ code }) => code))
+        for (const code of CAUSE_CODES) this.set({ code }, now.has(code) ? 1 : 0)
+      },
+    })
   }
 
   /** Gauges of the application's requests. */

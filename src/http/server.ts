@@ -167,6 +167,10 @@ export class Server {
     this.#app.get('/_walcast/status', async () => view.status())
     this.#app.get('/_walcast/lag', async () => view.lag())
     this.#app.get('/_walcast/wait', (request) => this.#wait(request))
+    this.#app.delete<{ Params: { node: string } }>('/_walcast/replicas/:node', async ({ params }) => {
+      await view.forget(params.node)
+      return { forgotten: params.node }
+    })
     this.#app.get('/_walcast/events', (_request, reply) => {
       this.#options.events.add(reply.raw)
       reply.hijack()

@@ -4,9 +4,12 @@ import type { Position } from '../../proto/position.ts'
 import type { WalcastError } from '../errors.ts'
 import type { ReplicaStatus } from '../leader/replicaList.ts'
 import type { LagTracker } from '../replica/lag.ts'
+import type { Cause } from './cause.ts'
 import type { Reach, WaitTarget } from './waits.ts'
 
-export type LagReport = { readonly role: string } & ReturnType<LagTracker['report']>
+export type LagReport = { readonly role: string; readonly causes: readonly Cause[] } & ReturnType<
+  LagTracker['report']
+>
 
 export type NodeRole = 'leader' | 'replica' | 'standby'
 
@@ -41,6 +44,8 @@ export interface NodeStatus {
   readonly follows?: string
   readonly replicas: readonly ReplicaStatus[]
   readonly lag: { readonly lagMs: number; readonly txidLag: number; readonly connected: boolean }
+  /** Why it lags or its WAL grows; empty when all is well. */
+  readonly causes: readonly Cause[]
   /** Progress of a copy or comparison in pages, while one runs. */
   readonly sync?: { readonly remaining: number; readonly total: number }
   /** Databases kept aside because the leader lacked commits of theirs, the oldest first. */
@@ -83,6 +88,8 @@ export interface NodeView {
   freshen(): void
   /** Why replicas cannot be fed by this node now, or undefined when they can. */
   refuseReplicas(): WalcastError | undefined
+  /** Takes a replica that is away off the list; durable when it resolves, if the disk allows. Throws REPLICA_UNKNOWN, REPLICA_CONNECTED or STARTING. */
+  forget(node: string): Promise<void>
   /** Takes over a replica's upgraded connection. */
   accept(socket: WebSocket, remoteAddress: string): void
 }

@@ -6,7 +6,7 @@ import { keyOf, messageOf, type WalcastError } from '../errors.ts'
 import type { CapturedBatch } from './capture.ts'
 import { History } from './history.ts'
 import { PageServer, type PageSource } from './pageServer.ts'
-import type { ReplicaStatus } from './replicaList.ts'
+import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
 import type { Session, SessionHost, SessionOptions } from './session.ts'
 import { Sessions } from './sessions.ts'
 
@@ -19,6 +19,8 @@ export interface FeedOptions {
   readonly historyBytes: number
   readonly maxReplicas: number
   readonly heartbeatMs: number
+  /** Where the replicas are listed. */
+  readonly replicas: ReplicaList
   readonly clock: Clock
   readonly log: Logger
 }
@@ -53,7 +55,7 @@ export class Feed {
     this.#options = options
     this.#host = host
     this.#history = new History(options.historyBytes)
-    this.#sessions = new Sessions(options.session, options.maxReplicas, options.clock)
+    this.#sessions = new Sessions(options.session, options.maxReplicas, options.replicas)
   }
 
   get historyBytes(): number {

@@ -5,7 +5,7 @@ import type { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 import type { CapturedBatch } from './capture.ts'
 import type { CheckpointLimits, CheckpointPass } from './checkpointer.ts'
-import type { ReplicaStatus } from './replicaList.ts'
+import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
 import type { SessionOptions } from './session.ts'
 import type { WakeOptions } from './wake.ts'
 
@@ -30,6 +30,8 @@ export interface LeaderOptions {
   readonly batchBytes: number
   readonly maxReplicas: number
   readonly heartbeatMs: number
+  /** Where the replicas are listed. */
+  readonly replicas: ReplicaList
   readonly observer: LeaderObserver
 }
 

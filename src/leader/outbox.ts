@@ -27,6 +27,7 @@ export class Outbox {
   #waiting: (() => void)[] = []
   #stallTimer: NodeJS.Timeout | undefined
   #lastProgressMs = 0
+  #takenBytes = 0
 
   constructor(socket: WebSocket, limits: OutboxLimits, host: OutboxHost) {
     this.#socket = socket
@@ -42,6 +43,11 @@ export class Outbox {
     return this.#socket.bufferedAmount
   }
 
+  /** Messages that the network has taken, all along. */
+  get takenBytes(): number {
+    return this.#takenBytes
+  }
+
   get hasRoom(): boolean {
     return this.#socket.bufferedAmount <= this.#limits.maxBufferedBytes
   }
@@ -55,6 +61,7 @@ export class Outbox {
   write(message: Buffer, onTaken: () => void = () => {}): void {
     if (!this.isOpen) return
     this.#socket.send(message, { binary: true, compress: false }, () => {
+      this.#takenBytes += message.length
       onTaken()
       this.#onWritten()
     })

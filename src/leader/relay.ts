@@ -173,8 +173,7 @@ export class Relay {
   #report(): void {
     const { node } = this.#options
     const nowMs = this.#options.clock.nowMs()
-    for (const { address, txid, lagMs, connected, lastSeen, via, ...below } of this.#feed.replicas()) {
-      const { epoch } = this.#host.feedable() ?? { epoch: 0 }
+    for (const { address, epoch, txid, lagMs, connected, lastSeen, via, ...below } of this.#feed.replicas()) {
       const silentMs = Math.max(0, nowMs - Date.parse(lastSeen))
       this.#host.report({
         node: below.node,

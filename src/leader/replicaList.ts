@@ -1,10 +1,12 @@
 import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../clock.ts'
+import { WalcastError } from '../errors.ts'
 import type { Session } from './session.ts'
 
 export interface ReplicaStatus {
   readonly node: string
   readonly address: string
+  readonly epoch: number
   readonly txid: number
   readonly lagMs: number
   readonly connected: boolean
@@ -15,6 +17,21 @@ export interface ReplicaStatus {
   readonly via?: string
 }
 
+/** A replica as it was when it was last heard of. */
+export type Peer = Omit<ReplicaStatus, 'connected' | 'state'>
+
+/** What the connection to a replica that is fed here takes. */
+export interface Link {
+  readonly node: string
+  /** Where the replica said that it stands; 0 before its first copy. */
+  readonly txid: number
+  /** Handed to its socket and not yet taken by the network. */
+  readonly bufferedBytes: number
+  /** Taken by the network since the connection began. */
+  readonly takenBytes: number
+  readonly lagMs: number
+}
+
 interface Below {
   /** The session that told of it. */
   readonly session: Session
@@ -23,22 +40,29 @@ interface Below {
 }
 
 /** Disconnected replicas that are remembered at most. */
-const MAX_REMEMBERED = 256
+export const MAX_REMEMBERED = 256
 const QUIET_MS = 2000
 /** Replicas fed by others that are listed at most. */
 const MAX_BELOW = 4096
 /** One that nothing was told of for so long counts as away. */
 const BELOW_MS = 10_000
 
-/** The replicas that this leader has met, the ones that went away included, by node id. */
+/** The replicas that this node has met, the ones that went away included, by node id. */
 export class ReplicaList {
   readonly #clock: Clock
   readonly #sessions = new Map<string, Session>()
-  readonly #gone = new Map<string, { readonly status: ReplicaStatus; readonly sinceMs: number }>()
+  /** The one that went away first comes first. */
+  readonly #gone = new Map<string, { readonly peer: Peer; readonly sinceMs: number }>()
   readonly #below = new Map<string, Below>()
+  /** One came, went away or was forgotten. Called on the hot path: cheap and never throwing. */
+  onChanged: () => void = () => {}
 
-  constructor(clock: Clock) {
+  /** `peers` are those remembered from an earlier run; the last heard of are kept. */
+  constructor(clock: Clock, peers: readonly Peer[] = []) {
     this.#clock = clock
+    const known = peers.map((peer) => ({ peer, sinceMs: Date.parse(peer.lastSeen) }))
+    known.sort((a, b) => a.sinceMs - b.sinceMs)
+    for (const each of known.slice(-MAX_REMEMBERED)) this.#gone.set(each.peer.node, each)
   }
 
   connected(session: Session): void {
@@ -46,6 +70,7 @@ export class ReplicaList {
     if (older && older !== session) older.terminate()
     this.#sessions.set(session.node, session)
     this.#gone.delete(session.node)
+    this.onChanged()
   }
 
   /** A message came; where it stands is read from the session. */
@@ -53,36 +78,84 @@ export class ReplicaList {
     if (!this.#sessions.has(session.node)) this.connected(session)
   }
 
-  /** A replica tells of one that it feeds, or that is fed by one of those. */
+  /** A replica tells of one that it feeds, or that is fed by one of those. What is newer counts: it may have moved. */
   below(session: Session, told: Body<'below'>): void {
-    if (this.#below.size >= MAX_BELOW && !this.#below.has(told.node)) return
-    this.#below.set(told.node, { session, told, atMs: this.#clock.nowMs() })
+    const nowMs = this.#clock.nowMs()
+    const known = this.#below.get(told.node)
+    if (!told.connected && !this.#isNews(session, told, nowMs)) return
+    if (!known && this.#below.size >= MAX_BELOW) return
+    this.#gone.delete(told.node)
+    this.#below.set(told.node, { session, told, atMs: nowMs })
+    if (known?.told.connected !== told.connected) this.onChanged()
+  }
+
+  /** Whether one that is told to be away is known here, so not forgotten, and was not seen elsewhere since. */
+  #isNews(session: Session, told: Body<'below'>, nowMs: number): boolean {
+    const gone = this.#gone.get(told.node)
+    if (gone) return gone.sinceMs < nowMs - told.silentMs
+    const known = this.#below.get(told.node)
+    if (!known) return false
+    return known.session === session || !isBelow(known, nowMs)
   }
 
   disconnected(session: Session): void {
     if (this.#sessions.get(session.node) !== session) return
     this.#sessions.delete(session.node)
     this.#gone.set(session.node, {
-      status: statusOf(session, session.lastSeenMs),
+      peer: peerOf(statusOf(session, session.lastSeenMs), session.lastSeenMs),
       sinceMs: session.lastSeenMs,
     })
     for (const node of this.#gone.keys()) {
       if (this.#gone.size <= MAX_REMEMBERED) break
       this.#gone.delete(node)
     }
+    this.onChanged()
+  }
+
+  /** Takes one that is away off the list; it is back when it connects again. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */
+  forget(node: string): void {
+    const below = this.#below.get(node)
+    if (this.#sessions.has(node) || (below && isBelow(below, this.#clock.nowMs())))
+      throw new WalcastError('REPLICA_CONNECTED', { node })
+    const wasGone = this.#gone.delete(node)
+    if (!this.#below.delete(node) && !wasGone) throw new WalcastError('REPLICA_UNKNOWN', { node })
+    this.onChanged()
   }
 
   /** Connected ones first. The lag of one that is away grows with the clock. */
   list(): ReplicaStatus[] {
     const nowMs = this.#clock.nowMs()
     const connected = [...this.#sessions.values()].map((session) => statusOf(session, nowMs))
-    const gone = [...this.#gone.values()].map(({ status, sinceMs }) => ({
-      ...status,
+    const gone = [...this.#gone.values()].map(({ peer, sinceMs }) => ({
+      ...peer,
       connected: false,
       state: 'away',
-      lagMs: Math.round(status.lagMs + nowMs - sinceMs),
+      lagMs: Math.round(peer.lagMs + Math.max(0, nowMs - sinceMs)),
     }))
     return [...connected, ...gone, ...this.#listBelow(nowMs)]
+  }
+
+  /** All that are listed, as they are to be remembered; the last heard of when there are too many. */
+  peers(): Peer[] {
+    const nowMs = this.#clock.nowMs()
+    const all = this.list().map((status) => peerOf(status, nowMs))
+    // ISO times sort as texts.
+    return all.sort((a, b) => (a.lastSeen < b.lastSeen ? -1 : 1)).slice(-MAX_REMEMBERED)
+  }
+
+  /** Connections to the replicas that are fed here. */
+  links(): Link[] {
+    const nowMs = this.#clock.nowMs()
+    return [...this.#sessions.values()].map((session) => {
+      const { node, txid, bufferedBytes, takenBytes } = session
+      return {
+        node,
+        txid,
+        bufferedBytes,
+        takenBytes,
+        lagMs: statusOf(session, nowMs).lagMs,
+      }
+    })
   }
 
   /** Not those that are connected here by now. */
@@ -92,14 +165,19 @@ export class ReplicaList {
   }
 }
 
-function belowStatus({ session, told, atMs }: Below, nowMs: number): ReplicaStatus {
-  const sinceMs = nowMs - atMs
-  const connected = told.connected && session.state !== 'closed' && sinceMs < BELOW_MS
+function isBelow({ session, told, atMs }: Below, nowMs: number): boolean {
+  return told.connected && session.state !== 'closed' && nowMs - atMs < BELOW_MS
+}
+
+function belowStatus(below: Below, nowMs: number): ReplicaStatus {
+  const { told, atMs } = below
+  const connected = isBelow(below, nowMs)
   return {
     node: told.node,
     address: told.address,
+    epoch: told.epoch,
     txid: told.txid,
-    lagMs: told.lagMs + (connected ? 0 : sinceMs),
+    lagMs: told.lagMs + (connected ? 0 : nowMs - atMs),
     connected,
     lastSeen: new Date(atMs - told.silentMs).toISOString(),
     state: connected ? 'streaming' : 'away',
@@ -113,10 +191,18 @@ function statusOf(session: Session, nowMs: number): ReplicaStatus {
   return {
     node: session.node,
     address: session.advertise || session.remoteAddress,
+    epoch: session.epoch,
     txid: session.txid,
     lagMs: session.lagMs + (silentMs > QUIET_MS ? silentMs : 0),
     connected: true,
     lastSeen: new Date(session.lastSeenMs).toISOString(),
     state: session.state,
   }
+}
+
+/** With the lag that it had when it was last heard of, since the rest comes of the clock. */
+function peerOf(status: ReplicaStatus, nowMs: number): Peer {
+  const { connected, state: _state, lagMs, ...rest } = status
+  const sinceMs = connected ? 0 : nowMs - Date.parse(status.lastSeen)
+  return { ...rest, lagMs: Math.max(0, Math.round(lagMs - sinceMs)) }
 }

@@ -80,6 +80,7 @@ export class Session {
   #isAsked = false
   node = ''
   advertise = ''
+  epoch = 0
   txid = 0
   lagMs = 0
   lastSeenMs = 0
@@ -124,6 +125,10 @@ export class Session {
 
   get bufferedBytes(): number {
     return this.#outbox.bufferedBytes
+  }
+
+  get takenBytes(): number {
+    return this.#outbox.takenBytes
   }
 
   /** A batch was captured; its message is in history already. */
@@ -288,6 +293,7 @@ export class Session {
     clearTimeout(this.#helloTimer)
     this.node = hello.node
     this.advertise = hello.advertise
+    this.epoch = hello.epoch
     this.txid = hello.txid
     this.lagMs = hello.lagMs
     host.onHello(this)
@@ -412,6 +418,7 @@ export class Session {
   }
 
   #onAck(ack: Body<'ack'>): void {
+    this.epoch = ack.epoch
     this.txid = ack.txid
     this.lagMs = ack.lagMs
     this.#host.onAck(this)

@@ -1,7 +1,7 @@
 /** The connections of all replicas: accepted up to a limit, fed with each batch, waited for within a huge transaction. */
 import type { WebSocket } from 'ws'
 import { WalcastError } from '../errors.ts'
-import { ReplicaList, type ReplicaStatus } from './replicaList.ts'
+import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
 import { Session, type SessionHost, type SessionOptions } from './session.ts'
 
 /** What sessions need of the leader beyond what they settle among themselves. */
@@ -16,10 +16,10 @@ export class Sessions {
   readonly #all = new Set<Session>()
   readonly #replicas: ReplicaList
 
-  constructor(options: SessionOptions, limit: number, clock: ConstructorParameters<typeof ReplicaList>[0]) {
+  constructor(options: SessionOptions, limit: number, replicas: ReplicaList) {
     this.#options = options
     this.#limit = limit
-    this.#replicas = new ReplicaList(clock)
+    this.#replicas = replicas
   }
 
   /** Replicas connected and remembered. */

@@ -59,7 +59,11 @@ export class LateView implements NodeView {
 
   lag(): LagReport {
     return (
-      this.engine?.view.lag() ?? { role: this.#nodeFile.record.role, ...new LagTracker(this.#clock).report() }
+      this.engine?.view.lag() ?? {
+        role: this.#nodeFile.record.role,
+        causes: [],
+        ...new LagTracker(this.#clock).report(),
+      }
     )
   }
 
@@ -77,6 +81,11 @@ export class LateView implements NodeView {
 
   refuseReplicas(): WalcastError | undefined {
     return this.engine ? this.engine.view.refuseReplicas() : new WalcastError('STARTING')
+  }
+
+  async forget(node: string): Promise<void> {
+    if (!this.engine) throw new WalcastError('STARTING')
+    return this.engine.view.forget(node)
   }
 
   accept(socket: WebSocket, remoteAddress: string): void {
@@ -100,6 +109,7 @@ export class LateView implements NodeView {
       leader: this.#setup.options.leader ?? '',
       replicas: [],
       lag: { lagMs: 0, txidLag: 0, connected: false },
+      causes: [],
       version: this.#setup.version,
       uptimeSeconds: 0,
     }

@@ -1,10 +1,17 @@
 /** A node that leads. */
+import { PeersFile, readPeers } from '../cluster/peersFile.ts'
 import { WalcastError } from '../errors.ts'
+import type { Cause } from '../http/cause.ts'
 import { type LagReport, NO_QUEUES, type NodeStatus, type NodeView } from '../http/view.ts'
 import { reachFrom } from '../http/waits.ts'
 import { Leader } from '../leader/leader.ts'
+import { ReplicaList } from '../leader/replicaList.ts'
 import { LagTracker } from '../replica/lag.ts'
+import { frameBytes } from '../sqlite/walFormat.ts'
+import { CauseWatch } from './causeWatch.ts'
 import { feedLimits } from './feedLimits.ts'
+import { readersOf } from './feedWatch.ts'
+import { LeaderWatch } from './leaderWatch.ts'
 import {
   DATABASE_NAME,
   type Engine,
@@ -13,6 +20,10 @@ import {
   type RunningNode,
   startNode,
 } from './node.ts'
+import type { NodeOptions } from './options.ts'
+
+/** The WAL may pass the hard limit for a moment; at so many times that it does not go on as usual. */
+const USUAL_WALS = 2
 
 export function startLeader(setup: NodeSetup): Promise<RunningNode> {
   return startNode(setup, 'leader', buildLeader)
@@ -24,6 +35,8 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
   const startedMs = clock.nowMs()
   const record = nodeFile.record
   const observer = metrics.leader()
+  const list = new ReplicaList(clock, readPeers(parts.stateFolder, log))
+  const watch = new LeaderWatch(list, readersOf(path))
   const leader = await Leader.open(
     {
       db: DATABASE_NAME,
@@ -48,6 +61,7 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
       },
       wake: { pollAbovePerSecond: options.pollAbovePerSecond, pollMs: options.pollMs, idleMs: 500 },
       ...feedLimits(options),
+      replicas: list,
       batchBytes: options.batchBytes,
       observer: {
         ...observer,
@@ -56,20 +70,49 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
           observer.onBatch(batch)
           parts.onMoved()
         },
+        onPass(pass) {
+          observer.onPass(pass)
+          watch.onPass(pass, clock.nowMs())
+        },
         onEpoch: () => parts.onMoved(),
         onFatal: (error) => parts.onFatal(error),
       },
     },
     parts.thread,
   )
+  const peers = new PeersFile(parts.stateFolder, parts.ops, log, list)
+  const causes = new CauseWatch((nowMs) => lookAt(leader, watch, options, nowMs), clock, log)
   return {
-    view: viewOf(leader, parts, startedMs),
+    view: {
+      ...viewOf(leader, parts, () => causes.causes, startedMs),
+      async forget(node) {
+        list.forget(node)
+        await peers.save()
+      },
+    },
     announceStop: () => leader.announceStop(),
-    stop: () => leader.stop(),
+    async stop() {
+      causes.stop()
+      try {
+        await leader.stop()
+      } finally {
+        await peers.stop()
+      }
+    },
   }
 }
 
-function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView {
+function lookAt(leader: Leader, watch: LeaderWatch, { hardWalFrames }: NodeOptions, nowMs: number): Cause[] {
+  const { status } = leader
+  return watch.look(status, USUAL_WALS * hardWalFrames * frameBytes(status.pageSize), nowMs)
+}
+
+function viewOf(
+  leader: Leader,
+  parts: EngineParts,
+  causes: () => readonly Cause[],
+  startedMs: number,
+): Omit<NodeView, 'forget'> {
   const { setup, nodeFile, clock } = parts
   const { options, version } = setup
   // A leader is behind nobody: its report is the same empty one each time.
@@ -99,6 +142,7 @@ function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView
         leader: options.advertise ?? options.listen,
         replicas,
         lag: { lagMs: 0, txidLag: 0, connected: true },
+        causes: causes(),
         version,
         uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
       }
@@ -108,6 +152,7 @@ function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView
       return {
         ...level,
         role: 'leader',
+        causes: causes(),
         connected: true,
         txid,
         leaderTxid: txid,

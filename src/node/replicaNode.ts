@@ -1,14 +1,19 @@
 /** A node that follows. */
 import { STREAM_PATH } from '../../proto/limits.ts'
 import { formatPosition } from '../../proto/position.ts'
+import { PeersFile, readPeers } from '../cluster/peersFile.ts'
 import { WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
+import type { Cause } from '../http/cause.ts'
 import type { DivergedStatus, NodeStatus, NodeView } from '../http/view.ts'
 import { reachFrom } from '../http/waits.ts'
 import type { Relay } from '../leader/relay.ts'
+import { ReplicaList } from '../leader/replicaList.ts'
 import type { Kept } from '../replica/keptFolder.ts'
 import { Replica } from '../replica/replica.ts'
 import { addressOf } from './address.ts'
+import { CauseWatch } from './causeWatch.ts'
+import { readersOf } from './feedWatch.ts'
 import {
   DATABASE_NAME,
   type Engine,
@@ -18,6 +23,10 @@ import {
   startNode,
 } from './node.ts'
 import { newRelay } from './replicaRelay.ts'
+import { type ReplicaLook, ReplicaWatch } from './replicaWatch.ts'
+
+/** The copy's WAL grows on while it is checkpointed; at so many times the size that starts that, it does not go on as usual. */
+const USUAL_WALS = 2
 
 /** Throws USAGE without a leader's address, SELF_LEADER when it is this node's own. */
 export function startReplica(setup: NodeSetup): Promise<RunningNode> {
@@ -34,6 +43,8 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
   const startedMs = clock.nowMs()
   const { node } = nodeFile.record
   const observer = metrics.replica()
+  const list = new ReplicaList(clock, readPeers(parts.stateFolder, setup.log))
+  const watch = new ReplicaWatch(list, readersOf(path))
   const replica = await Replica.open(
     {
       db: DATABASE_NAME,
@@ -88,8 +99,17 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
         },
         onLeaderAt: () => parts.onMoved(),
         onLeaderStopping: () => parts.traffic.onLeaderStopping(),
+        onReceived(bytes) {
+          observer.onReceived(bytes)
+          watch.onReceived(bytes)
+        },
+        onCheckpoint(checkpoint) {
+          observer.onCheckpoint(checkpoint)
+          watch.onCheckpoint(checkpoint.complete)
+        },
         onApplied(batch) {
           observer.onApplied(batch)
+          watch.onApplied(batch)
           parts.onMoved()
         },
         onSynced() {
@@ -102,15 +122,49 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
     parts.thread,
   )
   parts.traffic.offsetMs = () => replica.lag.offset.offsetMs
-  const relay = newRelay(replica, parts)
+  const relay = newRelay(replica, parts, list)
   replica.downstream = relay
+  const peers = new PeersFile(parts.stateFolder, parts.ops, setup.log, list)
+  const causes = new CauseWatch(
+    (nowMs) => watch.look(lookAt(replica, leader, options.replicaWalBytes), nowMs),
+    clock,
+    setup.log,
+  )
   return {
-    view: viewOf(replica, relay, parts, leader, startedMs),
+    view: {
+      ...viewOf(replica, relay, parts, leader, () => causes.causes, startedMs),
+      async forget(node) {
+        list.forget(node)
+        await peers.save()
+      },
+    },
     announceStop: () => relay.announceStop(),
     async stop() {
+      causes.stop()
       relay.stop()
-      await replica.stop()
+      try {
+        await replica.stop()
+      } finally {
+        await peers.stop()
+      }
     },
+  }
+}
+
+function lookAt(replica: Replica, leader: string, checkpointBytes: number): ReplicaLook {
+  const { follows, leaderNode, txid, connected, lastError, hasCopy, walBytes, queuedBytes } = replica.status
+  return {
+    follows: follows || leader,
+    isRelayed: follows !== leaderNode,
+    txid,
+    connected,
+    lastError: lastError?.code ?? '',
+    isFirstCopy: !hasCopy,
+    walBytes,
+    usualWalBytes: USUAL_WALS * checkpointBytes,
+    queuedBytes,
+    lagMs: replica.lag.lagMs(),
+    sourceStaleMs: replica.lag.sourceStaleMs,
   }
 }
 
@@ -119,8 +173,9 @@ function viewOf(
   relay: Relay,
   parts: EngineParts,
   leader: string,
+  causes: () => readonly Cause[],
   startedMs: number,
-): NodeView {
+): Omit<NodeView, 'forget'> {
   const { setup, nodeFile, clock } = parts
   const { options, version } = setup
   const role = options.standby ? 'standby' : 'replica'
@@ -151,6 +206,7 @@ function viewOf(
         follows: replica.status.follows || leader,
         replicas: relay.replicas,
         lag: { lagMs, txidLag, connected },
+        causes: causes(),
         ...(sync ? { sync } : {}),
         ...(replica.status.kept.length > 0 ? { diverged: replica.status.kept.map(divergedStatus) } : {}),
         ...(lastError ? { lastError: { code: lastError.code, message: lastError.message } } : {}),
@@ -158,7 +214,7 @@ function viewOf(
         uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
       }
     },
-    lag: () => ({ role, ...replica.lag.report() }),
+    lag: () => ({ role, causes: causes(), ...replica.lag.report() }),
     queues: () => ({
       historyBytes: relay.historyBytes,
       bufferedBytes: relay.bufferedBytes,

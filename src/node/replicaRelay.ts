@@ -1,5 +1,6 @@
 /** The part of a replica that feeds replicas of its own. */
 import { Relay } from '../leader/relay.ts'
+import type { ReplicaList } from '../leader/replicaList.ts'
 import type { Replica } from '../replica/replica.ts'
 import { feedLimits } from './feedLimits.ts'
 import { DATABASE_NAME, type EngineParts } from './node.ts'
@@ -7,12 +8,12 @@ import { DATABASE_NAME, type EngineParts } from './node.ts'
 /** Tells that nothing was heard of the leader yet: messages hold finite times only. */
 const NEVER_MS = 1e12
 
-export function newRelay(replica: Replica, parts: EngineParts): Relay {
+export function newRelay(replica: Replica, parts: EngineParts, replicas: ReplicaList): Relay {
   const { setup, nodeFile, clock, metrics } = parts
   const { options, log, version } = setup
   const { node } = nodeFile.record
   return new Relay(
-    { db: DATABASE_NAME, version, node, clock, log, ...feedLimits(options) },
+    { db: DATABASE_NAME, version, node, clock, log, ...feedLimits(options), replicas },
     {
       cluster: () => nodeFile.record.cluster,
       feedable: () => replica.feedable,

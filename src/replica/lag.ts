@@ -72,6 +72,10 @@ export class ClockOffset {
     if (this.#samples.length > 16) this.#samples.shift()
   }
 
+  get isKnown(): boolean {
+    return this.#samples.length > 0
+  }
+
   /**
    * Leader's clock minus this node's, 0 before the first ping. A sample is wrong by up to half its round trip; where the
    * best one allows that the clocks agree, they are taken to agree.
@@ -93,6 +97,8 @@ export interface BatchTimes {
 
 /** Silence of the leader, in heartbeats, after which the replica no longer counts as level. */
 const SILENT_HEARTBEATS = 3
+/** For so long the lag of the last batch is told of a replica that is level. */
+const RECENT_MS = 2000
 
 export class LagTracker {
   readonly #clock: Clock
@@ -108,7 +114,9 @@ export class LagTracker {
   #txid = 0
   #leaderTxid = 0
   #lastLagMs = 0
+  #lastAppliedMs = 0
   #behindBytes = 0
+  #sourceStaleMs = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -126,8 +134,10 @@ export class LagTracker {
     return this.#lastHeardMs
   }
 
-  get lastLagMs(): number {
-    return this.#lastLagMs
+  /** What counts as the lag for those who look from outside: of what was applied just now, else as it is. */
+  get recentLagMs(): number {
+    const isRecent = this.#clock.nowMs() - this.#lastAppliedMs < RECENT_MS
+    return this.lagMs() || (isRecent ? this.#lastLagMs : 0)
   }
 
   onConnected(heartbeatMs: number): void {
@@ -136,6 +146,7 @@ export class LagTracker {
   }
 
   onDisconnected(): void {
+    this.#sourceStaleMs = 0
     this.#connected = false
   }
 
@@ -144,10 +155,20 @@ export class LagTracker {
     this.#lastHeardMs = nowMs
   }
 
-  /** Where the leader stood `staleMs` ago: a node in between may have heard of it earlier. */
-  onLeaderAt(txid: number, staleMs = 0): void {
+  /**
+   * Where the leader stood `staleMs` before `leaderMs` of its clock: a node in between may have heard of it earlier, and the
+   * message may have been long on its way.
+   */
+  onLeaderAt(txid: number, leaderMs = Number.POSITIVE_INFINITY, staleMs = 0): void {
+    this.#sourceStaleMs = staleMs
     this.#leaderTxid = txid
-    this.#onTold(this.#lastHeardMs - staleMs)
+    const saidMs = this.offset.isKnown ? leaderMs - this.offset.offsetMs : this.#lastHeardMs
+    this.#onTold(Math.min(this.#lastHeardMs, saidMs) - staleMs)
+  }
+
+  /** How old the leader's position was that was told last: 0 when the leader itself tells it. */
+  get sourceStaleMs(): number {
+    return this.#sourceStaleMs
   }
 
   /** Time since the leader's position was known, infinite before the first. */
@@ -183,6 +204,7 @@ export class LagTracker {
     this.#stages.received.record(receivedMs + skewMs - times.sentMs)
     this.#stages.applied.record(visibleMs - receivedMs)
     this.#lastLagMs = lagMs
+    this.#lastAppliedMs = visibleMs
     this.onAt(txid)
     this.#onTold(Math.min(receivedMs, times.sentMs - skewMs))
     return lagMs

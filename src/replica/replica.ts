@@ -372,7 +372,7 @@ export class Replica {
 
   /** A connection that lives to see one is in order; one that fails sooner, on a full disk for example, backs off. */
   #onHeartbeat(heartbeat: Body<'heartbeat'>): void {
-    this.lag.onLeaderAt(heartbeat.txid, heartbeat.staleMs)
+    this.lag.onLeaderAt(heartbeat.txid, heartbeat.timeMs, heartbeat.staleMs)
     this.#options.observer.onLeaderAt()
     this.#subscription.settled()
     this.#lastError = undefined
@@ -392,7 +392,7 @@ export class Replica {
       this.#subscription.send('ack', {
         db: this.#options.db,
         ...position,
-        lagMs: this.lag.lagMs() || this.lag.lastLagMs,
+        lagMs: this.lag.recentLagMs,
       })
   }
 

@@ -1,10 +1,13 @@
-/** Which locks of a wal-index this process holds, from `/proc/locks` (proc(5)): SQLite itself does not tell. */
-import { readFileSync } from 'node:fs'
+/** Who holds which locks of a wal-index, from `/proc/locks` (proc(5)): SQLite itself does not tell. */
+import { readFileSync, readSync } from 'node:fs'
 import type { PinnedFile } from './pinnedFiles.ts'
 
 /** Byte of the shared-memory file where SQLite's locks begin (https://sqlite.org/walformat.html#wal_locks). */
 const LOCK_BASE = 120
 const READ_LOCK_BASE = LOCK_BASE + 3
+/** Where aReadMark[0..4] is: for each READ_LOCK, the frame up to which its readers read. */
+const READ_MARK_OFFSET = 100
+const READ_LOCKS = 5
 
 export interface HeldLock {
   readonly pid: number
@@ -24,22 +27,28 @@ export function locksOf(file: Pick<PinnedFile, 'dev' | 'ino'>): HeldLock[] | und
   const major = Number((file.dev >> 8n) & 0xfffn)
   const minor = Number((file.dev & 0xffn) | ((file.dev >> 12n) & 0xfff00n))
   const name = `${hex(major)}:${hex(minor)}:${file.ino}`
-  const exact: HeldLock[] = []
-  const ours: HeldLock[] = []
+  return locksIn(table, file.ino, name, process.pid)
+}
+
+/** Locks on the inode `ino` of the device and inode `name` in a table as `/proc/locks` has it. */
+export function locksIn(table: string, ino: bigint, name: string, ownPid: number): HeldLock[] {
+  const found: { readonly lock: HeldLock; readonly inode: string }[] = []
   for (const line of table.split('\n')) {
     const [, kind, , access, pid, inode, first, last] = line.trim().split(/\s+/)
-    if (kind !== 'POSIX' || !inode?.endsWith(`:${file.ino}`)) continue
+    if (kind !== 'POSIX' || !inode?.endsWith(`:${ino}`)) continue
     const lock = {
       pid: Number(pid),
       exclusive: access === 'WRITE',
       first: Number(first),
       last: last === 'EOF' ? Infinity : Number(last),
     }
-    if (inode === name) exact.push(lock)
-    else if (lock.pid === process.pid) ours.push(lock)
+    found.push({ lock, inode })
   }
-  // Some file systems show another device here than stat(2) does: then the inode and our own pid tell.
-  return exact.length > 0 ? exact : ours
+  // Some file systems show another device here than stat(2) does: then our own locks tell which.
+  const shown = found.some(({ inode }) => inode === name)
+    ? [name]
+    : found.filter(({ lock }) => lock.pid === ownPid).map(({ inode }) => inode)
+  return found.filter(({ inode }) => shown.includes(inode)).map(({ lock }) => lock)
 }
 
 function hex(number: number): string {
@@ -51,10 +60,36 @@ export function readLocksHeld(shm: PinnedFile): number[] | undefined {
   const locks = locksOf(shm)
   if (!locks) return undefined
   const held: number[] = []
-  for (let slot = 0; slot < 5; slot++) {
+  for (let slot = 0; slot < READ_LOCKS; slot++) {
     const byte = READ_LOCK_BASE + slot
     if (locks.some((lock) => lock.pid === process.pid && lock.first <= byte && lock.last >= byte))
       held.push(slot)
+  }
+  return held
+}
+
+/** A READ_LOCK in the hands of a process. */
+export interface ReadLock {
+  readonly pid: number
+  /** 0 to 4. */
+  readonly slot: number
+  /** Frame up to which is read. It cannot change while the lock is held without a break. */
+  readonly mark: number
+}
+
+/** The READ_LOCKs that other processes hold on a `-shm` file; undefined when unknown. */
+export function foreignReadLocks(shm: PinnedFile): ReadLock[] | undefined {
+  const locks = locksOf(shm)
+  const marks = Buffer.alloc(4 * READ_LOCKS)
+  if (!locks || readSync(shm.fd, marks, 0, marks.length, READ_MARK_OFFSET) < marks.length) return undefined
+  const held: ReadLock[] = []
+  for (const { pid, exclusive, first, last } of locks) {
+    // One that belongs to another container has no pid here.
+    if (exclusive || pid === process.pid || pid <= 0) continue
+    for (let slot = 0; slot < READ_LOCKS; slot++) {
+      const byte = READ_LOCK_BASE + slot
+      if (first <= byte && last >= byte) held.push({ pid, slot, mark: marks.readUInt32LE(4 * slot) })
+    }
   }
   return held
 }

@@ -14,6 +14,8 @@ export class TcpProxy {
   delayMs = 0
   /** Added to what the leader sends on connections that carry the replication stream. */
   streamDelayMs = 0
+  /** What passes to the replica at most; 0 is without a limit. */
+  bytesPerSecond = 0
   connections = 0
 
   private constructor(port: number, target: number) {
@@ -71,6 +73,7 @@ export class TcpProxy {
         }
       }
       const delayMs = this.delayMs + (toReplica && link.isStream ? this.streamDelayMs : 0)
+      if (toReplica && this.bytesPerSecond > 0) slowDown(from, bytes.length / this.bytesPerSecond)
       if (delayMs > 0) setTimeout(write, delayMs)
       else write()
     })
@@ -80,4 +83,10 @@ export class TcpProxy {
       end()
     })
   }
+}
+
+/** Nothing is read from `socket` for so long. */
+function slowDown(socket: Socket, seconds: number): void {
+  socket.pause()
+  setTimeout(() => socket.resume(), seconds * 1000)
 }

@@ -1,0 +1,38 @@
+import { parseArgs } from 'node:util'
+import { messageOf, WalcastError } from '../errors.ts'
+import { deleteJson } from './nodeClient.ts'
+
+const HELP = `walcast forget NODE [--node URL]
+
+Takes the replica NODE, which is away, off the list that a node keeps of its replicas. It is listed again when it
+connects again.
+
+  --node URL   private side of the node that lists it [WALCAST_NODE, else 127.0.0.1:8470]
+`
+
+export async function runForget(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parse(args)
+  if (values.help) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const [replica, ...more] = positionals
+  if (!replica || more.length > 0)
+    throw new WalcastError('USAGE', { detail: 'forget takes the id of one replica' })
+  const node = values.node ?? process.env['WALCAST_NODE'] ?? '127.0.0.1:8470'
+  await deleteJson(node, `/_walcast/replicas/${encodeURIComponent(replica)}`, process.env)
+  process.stdout.write(`forgot ${replica}\n`)
+  return 0
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { help: { type: 'boolean' }, node: { type: 'string' } },
+    })
+  } catch (error) {
+    throw new WalcastError('USAGE', { detail: messageOf(error).split('. ')[0] }, error)
+  }
+}

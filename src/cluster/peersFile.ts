@@ -1,0 +1,152 @@
+/**
+ * `FILE-walcast/peers.json`: the replicas that a node has met, so that one that is away is still missed after a restart.
+ * For people and status only: nothing that is fed depends on it, so a broken or missing file costs the list and no more.
+ */
+import { readFileSync, statSync } from 'node:fs'
+import type { Logger } from 'pino'
+import { messageOf, systemCode } from '../errors.ts'
+import type { FileOps } from '../fileOps.ts'
+import { MAX_REMEMBERED, type Peer, type ReplicaList } from '../leader/replicaList.ts'
+
+const FORMAT = 1
+/** A larger file is not one of ours: texts in messages are bounded, and so are entries. */
+const MAX_BYTES = 4 * 1024 * 1024
+/** Changes that come together are written together. */
+const GATHER_MS = 100
+/** How often positions that moved are written. */
+const MOVED_MS = 10_000
+/** How often the rest is, for the time at which each was last heard of. */
+const AGE_MS = 300_000
+
+/** The peers in a node folder, none when there is no file. One that cannot be used is logged and taken as none. */
+export function readPeers(folder: string, log: Logger): Peer[] {
+  const path = pathIn(folder)
+  try {
+    const size = statSync(path).size
+    if (size > MAX_BYTES) throw new Error(`${size} bytes are too many`)
+    return parsePeers(readFileSync(path, 'utf8'))
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT')
+      log.warn(
+        { path, error: messageOf(error) },
+        'the remembered replicas cannot be read; starting with none',
+      )
+    return []
+  }
+}
+
+/** Throws when the text is not whole. */
+export function parsePeers(text: string): Peer[] {
+  const value: { format?: unknown; peers?: unknown } = Object(JSON.parse(text))
+  if (value.format !== FORMAT || typeof value.peers !== 'object' || value.peers === null)
+    throw new Error('it is of another format')
+  const entries = Object.entries(value.peers).slice(0, MAX_REMEMBERED)
+  return entries.map(([node, fields]) => parsePeer(node, Object(fields)))
+}
+
+function parsePeer(node: string, fields: Partial<Record<keyof Peer, unknown>>): Peer {
+  const { address, via, epoch, txid, lagMs, lastSeen } = fields
+  const isWhole =
+    node !== '' &&
+    typeof address === 'string' &&
+    (via === undefined || typeof via === 'string') &&
+    isCount(epoch) &&
+    isCount(txid) &&
+    isCount(lagMs) &&
+    typeof lastSeen === 'string' &&
+    Number.isFinite(Date.parse(lastSeen))
+  if (!isWhole) throw new Error(`the entry of ${node} is not whole`)
+  return { node, address, epoch, txid, lagMs, lastSeen, ...(via === undefined ? {} : { via }) }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0
+}
+
+function formatPeers(peers: readonly Peer[]): string {
+  const byNode = Object.fromEntries(peers.map(({ node, ...rest }) => [node, rest]))
+  return `${JSON.stringify({ format: FORMAT, peers: byNode }, null, 2)}\n`
+}
+
+function pathIn(folder: string): string {
+  return `${folder}/peers.json`
+}
+
+/** Keeps the file like the list: soon after one comes or goes, now and then while positions move, and at stop. */
+export class PeersFile {
+  readonly #path: string
+  readonly #ops: FileOps
+  readonly #log: Logger
+  readonly #list: ReplicaList
+  readonly #moved: NodeJS.Timeout
+  #gathering: NodeJS.Timeout | undefined
+  #saving: Promise<void> = Promise.resolve()
+  #next: Promise<void> | undefined
+  /** Positions and places as they were last written. */
+  #written: string
+  #hasFailed = false
+  #ticks = 0
+
+  constructor(folder: string, ops: FileOps, log: Logger, list: ReplicaList) {
+    this.#path = pathIn(folder)
+    this.#ops = ops
+    this.#log = log
+    this.#list = list
+    this.#written = placesOf(list.peers())
+    this.#moved = setInterval(() => this.#saveMoved(), MOVED_MS)
+    list.onChanged = () => this.#saveSoon()
+  }
+
+  /** Writes the list as it is. Never throws: a failure is logged, once until it works again. */
+  save(): Promise<void> {
+    clearTimeout(this.#gathering)
+    this.#gathering = undefined
+    // One that waits for a slow disk takes all changes until it begins.
+    this.#next ??= this.#saving.then(() => {
+      this.#next = undefined
+      return this.#save()
+    })
+    this.#saving = this.#next
+    return this.#saving
+  }
+
+  /** Writes it a last time. */
+  async stop(): Promise<void> {
+    clearInterval(this.#moved)
+    this.#list.onChanged = () => {}
+    if (this.#gathering || this.#isMoved || this.#list.peers().length > 0) await this.save()
+    await this.#saving
+  }
+
+  get #isMoved(): boolean {
+    return this.#written !== placesOf(this.#list.peers())
+  }
+
+  #saveSoon(): void {
+    this.#gathering ??= setTimeout(() => void this.save(), GATHER_MS)
+  }
+
+  #saveMoved(): void {
+    const isOld = ++this.#ticks % (AGE_MS / MOVED_MS) === 0 && this.#list.links().length > 0
+    if (isOld || this.#isMoved) void this.save()
+  }
+
+  async #save(): Promise<void> {
+    const peers = this.#list.peers()
+    try {
+      await this.#ops.replace(this.#path, formatPeers(peers))
+      this.#written = placesOf(peers)
+      this.#hasFailed = false
+    } catch (error) {
+      if (!this.#hasFailed)
+        this.#log.warn({ path: this.#path, error: messageOf(error) }, 'cannot write the remembered replicas')
+      this.#hasFailed = true
+    }
+  }
+}
+
+/** What is worth writing when it changes; the time at which each was last heard of always does. */
+function placesOf(peers: readonly Peer[]): string {
+  const places = peers.map(({ node, address, via, epoch, txid }) => [node, address, via ?? '', epoch, txid])
+  return JSON.stringify(places.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1)))
+}

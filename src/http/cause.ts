@@ -1,0 +1,21 @@
+/** Why a node lags, or why its WAL grows, as status tells it. */
+
+export const CAUSE_CODES = [
+  'long-reader',
+  'slow-link',
+  'apply-bound',
+  'leader-disk',
+  'replica-away',
+  'leader-away',
+  'source-behind',
+] as const
+
+export type CauseCode = (typeof CAUSE_CODES)[number]
+
+export interface Cause {
+  readonly code: CauseCode
+  /** One line for people: what, since when, and what to do. */
+  readonly text: string
+  /** The numbers and names in the text. Times end in Seconds, sizes in Bytes. */
+  readonly [detail: string]: string | number
+}

@@ -1,0 +1,34 @@
+import type { Logger } from 'pino'
+import type { Clock } from '../clock.ts'
+import { messageOf } from '../errors.ts'
+import type { Cause } from '../http/cause.ts'
+
+const LOOK_MS = 1000
+
+/** Asks about once a second why the node lags, so that status can answer at once and knows for how long it has been so. */
+export class CauseWatch {
+  readonly #timer: NodeJS.Timeout
+  #causes: readonly Cause[] = []
+
+  constructor(look: (nowMs: number) => readonly Cause[], clock: Clock, log: Logger) {
+    this.#timer = setInterval(() => {
+      try {
+        this.#causes = look(clock.nowMs())
+      } catch (error) {
+        // What explains must not be what breaks.
+        this.#causes = []
+        log.debug({ error: messageOf(error) }, 'the causes of lag cannot be told')
+      }
+    }, LOOK_MS)
+  }
+
+  /** At the last look. */
+  get causes(): readonly Cause[] {
+    return this.#causes
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#causes = []
+  }
+}

@@ -1,0 +1,107 @@
+/** Causes that any node can see which feeds replicas and has a WAL. Pure: from measurements to causes. */
+import type { Cause } from '../http/cause.ts'
+import type { LongReader } from '../sqlite/longReaders.ts'
+import { ageText, rateText, sizeText } from './causeText.ts'
+
+/** A read transaction that is open for less is none to complain of. */
+export const LONG_READER_MS = 5000
+/** A state that has lasted for less passes by itself. */
+export const LASTING_MS = 3000
+/** Less lag than this needs no explanation. */
+export const LAG_MS = 1000
+/** Causes of one kind that are told; the rest is counted in the last one's text. */
+const MAX_OF_A_KIND = 16
+
+export interface WalMeasures {
+  readonly walBytes: number
+  /** Readers of other processes while the WAL is over its bound and does not get emptied; none otherwise. */
+  readonly readers: readonly LongReader[]
+}
+
+export interface LinkMeasures {
+  readonly node: string
+  /** Handed to its socket; what the network holds comes on top. */
+  readonly bufferedBytes: number
+  /** For how long the replica has been behind at each look. */
+  readonly behindMs: number
+  readonly takenPerSecond: number
+  readonly lagMs: number
+}
+
+export interface AwayMeasures {
+  readonly node: string
+  readonly epoch: number
+  readonly txid: number
+  /** ISO time. */
+  readonly lastSeen: string
+  readonly awayMs: number
+  readonly via?: string
+}
+
+export interface FeedMeasures extends WalMeasures {
+  readonly links: readonly LinkMeasures[]
+  readonly away: readonly AwayMeasures[]
+}
+
+export function feedCauses(measured: FeedMeasures): Cause[] {
+  const links = measured.links.filter(({ behindMs }) => behindMs >= LASTING_MS)
+  const away = measured.away.filter(({ awayMs }) => awayMs >= LASTING_MS)
+  return [
+    ...few(measured.readers, (reader) => longReader(reader, measured.walBytes)),
+    ...few(links, slowLink),
+    ...few(away, replicaAway),
+  ]
+}
+
+function few<T>(all: readonly T[], causeOf: (one: T) => Cause): Cause[] {
+  const causes = all.slice(0, MAX_OF_A_KIND).map(causeOf)
+  const last = causes.pop()
+  if (!last) return []
+  const more = all.length - MAX_OF_A_KIND
+  return [...causes, more > 0 ? { ...last, text: `${last.text} (and ${more} more like this)` } : last]
+}
+
+function longReader({ pid, process, heldMs }: LongReader, walBytes: number): Cause {
+  return {
+    code: 'long-reader',
+    text:
+      `process ${pid} (${process}) has kept a read transaction open for at least ${ageText(heldMs)}: the WAL ` +
+      `(${sizeText(walBytes)}) cannot be emptied until it ends; let it commit or roll back, or end the process`,
+    pid,
+    process,
+    ageSeconds: Math.floor(heldMs / 1000),
+    walBytes,
+  }
+}
+
+/** What the replica does not apply fills the link as well: from here the two look the same. */
+function slowLink({ node, bufferedBytes, behindMs, takenPerSecond, lagMs }: LinkMeasures): Cause {
+  return {
+    code: 'slow-link',
+    text:
+      `replica ${node} has been behind for ${ageText(behindMs)}: it, or the network to it, takes only ` +
+      `${rateText(takenPerSecond)}, ${sizeText(bufferedBytes)} wait to be sent; look at the network, and at whether ` +
+      'the status of the replica says apply-bound',
+    node,
+    bufferedBytes,
+    takenBytesPerSecond: Math.round(takenPerSecond),
+    behindSeconds: Math.floor(behindMs / 1000),
+    lagMs: Math.round(lagMs),
+  }
+}
+
+function replicaAway({ node, epoch, txid, lastSeen, awayMs, via }: AwayMeasures): Cause {
+  const where = via === undefined ? '' : ` (fed by ${via})`
+  return {
+    code: 'replica-away',
+    text:
+      `replica ${node}${where} has been away for ${ageText(awayMs)}, last seen at ${epoch}-${txid}; start it, or ` +
+      `take it off the list with walcast forget ${node}`,
+    node,
+    epoch,
+    txid,
+    lastSeen,
+    awaySeconds: Math.floor(awayMs / 1000),
+    ...(via === undefined ? {} : { via }),
+  }
+}

@@ -1,0 +1,115 @@
+/** Measures what feedCauses explains. */
+import type { Link, ReplicaList } from '../leader/replicaList.ts'
+import { foreignReadLocks, type ReadLock } from '../sqlite/lockTable.ts'
+import { LongReaders } from '../sqlite/longReaders.ts'
+import { pinFile } from '../sqlite/pinnedFiles.ts'
+import {
+  type AwayMeasures,
+  type FeedMeasures,
+  LAG_MS,
+  type LinkMeasures,
+  LONG_READER_MS,
+} from './feedCauses.ts'
+import { Rate, Streak } from './streak.ts'
+
+/** A WAL that has not grown for so long, and was emptied as far as that goes, is at rest. */
+const AT_REST_MS = 10_000
+
+/** The readers of other processes on the database at `path`, which is open already. */
+export function readersOf(path: string): LongReaders {
+  return new LongReaders(() => readLocks(path))
+}
+
+function readLocks(path: string): ReadLock[] | undefined {
+  try {
+    return foreignReadLocks(pinFile(`${path}-shm`))
+  } catch {
+    return undefined
+  }
+}
+
+/** Who keeps a WAL from being emptied. While it is small, or at rest, nothing is looked at. */
+export class WalWatch {
+  readonly #readers: LongReaders
+  #lastBytes = 0
+  #grewMs = 0
+  #wasEmptied = true
+  #isOver = false
+
+  constructor(readers: LongReaders) {
+    this.#readers = readers
+  }
+
+  /** A checkpoint ended; `complete` when the WAL is to start over. */
+  onCheckpoint(complete: boolean): void {
+    this.#wasEmptied = complete
+  }
+
+  /** `usualBytes`: a size that the WAL stays below while nothing is wrong. */
+  look(walBytes: number, usualBytes: number, nowMs: number): Pick<FeedMeasures, 'walBytes' | 'readers'> {
+    if (walBytes > this.#lastBytes) this.#grewMs = nowMs
+    this.#lastBytes = walBytes
+    this.#isOver = walBytes > usualBytes
+    const isAtRest = this.#wasEmptied && nowMs - this.#grewMs > AT_REST_MS
+    if (!this.#isOver || isAtRest) {
+      this.#readers.forget()
+      this.#isOver = false
+      return { walBytes, readers: [] }
+    }
+    const readers = this.#readers.look(nowMs, LONG_READER_MS)
+    if (!readers) this.#isOver = false
+    return { walBytes, readers: readers ?? [] }
+  }
+
+  /** At the last look the WAL was too large, the last checkpoint had not emptied it, and no other process held it. */
+  get isStuck(): boolean {
+    return this.#isOver && !this.#wasEmptied && !this.#readers.anyHeld
+  }
+}
+
+/** What the replicas that are fed here take, and which are away. */
+export class LinkWatch {
+  readonly #list: ReplicaList
+  #known = new Map<string, { readonly behind: Streak; readonly taken: Rate }>()
+
+  constructor(list: ReplicaList) {
+    this.#list = list
+  }
+
+  /** `txid`: where this node stands. */
+  look(txid: number, nowMs: number): Pick<FeedMeasures, 'links' | 'away'> {
+    const before = this.#known
+    this.#known = new Map()
+    const links = this.#list.links().map((link) => {
+      const known = before.get(link.node) ?? { behind: new Streak(), taken: new Rate() }
+      this.#known.set(link.node, known)
+      return measureLink(link, txid, known, nowMs)
+    })
+    return { links, away: this.#away(nowMs) }
+  }
+
+  #away(nowMs: number): AwayMeasures[] {
+    const away = this.#list.list().filter(({ connected }) => !connected)
+    return away.map(({ node, epoch, txid, lastSeen, via }) => ({
+      node,
+      epoch,
+      txid,
+      lastSeen,
+      awayMs: nowMs - Date.parse(lastSeen),
+      ...(via === undefined ? {} : { via }),
+    }))
+  }
+}
+
+/** A first copy takes its time by nature: who has nothing yet is not behind. Nor is who has all, whatever its last lag was. */
+function measureLink(
+  link: Link,
+  ownTxid: number,
+  { behind, taken }: { readonly behind: Streak; readonly taken: Rate },
+  nowMs: number,
+): LinkMeasures {
+  const { node, txid, bufferedBytes, takenBytes, lagMs } = link
+  const isBehind = txid > 0 && txid < ownTxid && lagMs >= LAG_MS
+  const takenPerSecond = taken.look(takenBytes, nowMs)
+  return { node, bufferedBytes, behindMs: behind.look(isBehind, nowMs), takenPerSecond, lagMs }
+}

@@ -1,0 +1,56 @@
+/** Measures what leaderCauses explains. */
+import type { Cause } from '../http/cause.ts'
+import type { CheckpointPass } from '../leader/checkpointer.ts'
+import type { LeaderStatus } from '../leader/leaderOptions.ts'
+import type { ReplicaList } from '../leader/replicaList.ts'
+import type { LongReaders } from '../sqlite/longReaders.ts'
+import { LinkWatch, WalWatch } from './feedWatch.ts'
+import { leaderCauses } from './leaderCauses.ts'
+import { Streak } from './streak.ts'
+
+/** A checkpoint of so few frames takes tens of milliseconds on a disk in order. */
+const SLOW_PASS_MS = 500
+const SLOW_PAUSE_MS = 200
+/** Slow checkpoints of longer ago explain nothing any more. */
+const PASS_VALID_MS = 30_000
+
+export class LeaderWatch {
+  readonly #wal: WalWatch
+  readonly #links: LinkWatch
+  readonly #stuck = new Streak()
+  #slowPasses = 0
+  #pass = { durationMs: 0, pauseMs: 0 }
+  #passMs = 0
+
+  constructor(list: ReplicaList, readers: LongReaders) {
+    this.#wal = new WalWatch(readers)
+    this.#links = new LinkWatch(list)
+  }
+
+  /** A checkpoint ended. Cheap. */
+  onPass(pass: CheckpointPass, nowMs: number): void {
+    const isSlow = pass.durationMs > SLOW_PASS_MS || pass.pauseMs > SLOW_PAUSE_MS
+    this.#slowPasses = isSlow ? this.#slowPasses + 1 : 0
+    this.#pass = pass
+    this.#passMs = nowMs
+    this.#wal.onCheckpoint(pass.complete)
+  }
+
+  /** `usualWalBytes`: a size that the WAL stays below while nothing is wrong. */
+  look(
+    { walBytes, txid }: Pick<LeaderStatus, 'walBytes' | 'txid'>,
+    usualWalBytes: number,
+    nowMs: number,
+  ): Cause[] {
+    const isRecent = nowMs - this.#passMs < PASS_VALID_MS
+    const { durationMs: passMs, pauseMs } = this.#pass
+    return leaderCauses({
+      ...this.#wal.look(walBytes, usualWalBytes, nowMs),
+      ...this.#links.look(txid, nowMs),
+      slowPasses: isRecent ? this.#slowPasses : 0,
+      passMs,
+      pauseMs,
+      stuckMs: this.#stuck.look(this.#wal.isStuck, nowMs),
+    })
+  }
+}

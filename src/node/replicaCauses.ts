@@ -1,0 +1,103 @@
+/** Why a replica lags or its WAL grows. Pure: from measurements to causes. */
+import type { Cause } from '../http/cause.ts'
+import { ageText, rateText, sizeText } from './causeText.ts'
+import { type FeedMeasures, feedCauses, LAG_MS, LASTING_MS } from './feedCauses.ts'
+
+/** Share of the time spent applying from which on that is what takes the time. */
+const BUSY_SHARE = 0.8
+/** A source that tells of more has never heard of the leader. */
+const NEVER_MS = 1e12
+
+export interface ReplicaMeasures extends FeedMeasures {
+  /** Id or address of what it follows. */
+  readonly follows: string
+  /** Whether that is another replica. */
+  readonly isRelayed: boolean
+  readonly connected: boolean
+  /** For how long it has not been connected. */
+  readonly disconnectedMs: number
+  readonly lastError: string
+  /** There is nothing to be behind yet: status tells of the copy by itself. */
+  readonly isFirstCopy: boolean
+  readonly lagMs: number
+  /** For how long it has been behind at each look. */
+  readonly behindMs: number
+  /** Received and not yet applied. */
+  readonly queuedBytes: number
+  /** For how long there has been something queued at each look. */
+  readonly queuedMs: number
+  readonly appliedPerSecond: number
+  /** Share of the time that was spent applying, 0 to 1. */
+  readonly applyShare: number
+  /** How long ago what feeds this node had heard of the leader, at its last word. */
+  readonly sourceStaleMs: number
+}
+
+export function replicaCauses(measured: ReplicaMeasures): Cause[] {
+  return [...feedCauses(measured), ...lagCauses(measured)]
+}
+
+/** The one cause of its lag that is nearest to the leader. */
+function lagCauses(measured: ReplicaMeasures): Cause[] {
+  const { connected, disconnectedMs, isRelayed, sourceStaleMs, isFirstCopy, lagMs, behindMs } = measured
+  if (!connected) return disconnectedMs >= LASTING_MS ? [leaderAway(measured)] : []
+  if (isRelayed && sourceStaleMs >= LASTING_MS) return [sourceBehind(measured)]
+  if (isFirstCopy || lagMs < LAG_MS || behindMs < LASTING_MS) return []
+  return [isApplyBound(measured) ? applyBound(measured) : slowLink(measured)]
+}
+
+function isApplyBound({ queuedBytes, queuedMs, applyShare }: ReplicaMeasures): boolean {
+  return (queuedBytes > 0 && queuedMs >= LASTING_MS) || applyShare >= BUSY_SHARE
+}
+
+function leaderAway({ follows, disconnectedMs, lastError }: ReplicaMeasures): Cause {
+  const why = lastError === '' ? '' : ` (${lastError})`
+  return {
+    code: 'leader-away',
+    text:
+      `not connected to ${follows} for ${ageText(disconnectedMs)}${why}; check that it runs and can be reached from ` +
+      'here; this node keeps trying',
+    follows,
+    awaySeconds: Math.floor(disconnectedMs / 1000),
+    lastError,
+  }
+}
+
+function sourceBehind({ follows, sourceStaleMs }: ReplicaMeasures): Cause {
+  return {
+    code: 'source-behind',
+    text: `the replica ${follows}, which this node follows, ${sourceText(sourceStaleMs)}; see its status`,
+    follows,
+    staleSeconds: Math.floor(sourceStaleMs / 1000),
+  }
+}
+
+function sourceText(staleMs: number): string {
+  if (staleMs >= NEVER_MS) return 'has not heard of the leader yet'
+  return `last knew ${ageText(staleMs)} ago where the leader stands`
+}
+
+function applyBound({ queuedBytes, appliedPerSecond, applyShare, lagMs }: ReplicaMeasures): Cause {
+  return {
+    code: 'apply-bound',
+    text:
+      `applying does not keep up: ${sizeText(queuedBytes)} are received and not applied, ` +
+      `${rateText(appliedPerSecond)} get applied; look at the disk and the load of this machine`,
+    queuedBytes,
+    appliedBytesPerSecond: Math.round(appliedPerSecond),
+    applyPercent: Math.round(100 * applyShare),
+    lagMs: Math.round(lagMs),
+  }
+}
+
+function slowLink({ follows, appliedPerSecond, lagMs }: ReplicaMeasures): Cause {
+  return {
+    code: 'slow-link',
+    text:
+      `${ageText(lagMs)} behind with nothing left to apply: ${follows}, or the network to it, delivers only ` +
+      `${rateText(appliedPerSecond)}; look at the network and at the status of ${follows}`,
+    node: follows,
+    receivedBytesPerSecond: Math.round(appliedPerSecond),
+    lagMs: Math.round(lagMs),
+  }
+}

@@ -1,0 +1,92 @@
+/** Measures what replicaCauses explains. */
+import type { Cause } from '../http/cause.ts'
+import type { ReplicaList } from '../leader/replicaList.ts'
+import type { ReplicaObserver } from '../replica/replicaOptions.ts'
+import type { LongReaders } from '../sqlite/longReaders.ts'
+import { LAG_MS } from './feedCauses.ts'
+import { LinkWatch, WalWatch } from './feedWatch.ts'
+import { replicaCauses } from './replicaCauses.ts'
+import { Rate, Streak } from './streak.ts'
+
+/** A batch of longer ago does not tell how far behind the replica is now. A slow link may take that long for the next one. */
+const BATCH_VALID_MS = 4000
+
+/** Where the replica stands at one look. */
+export interface ReplicaLook {
+  readonly follows: string
+  readonly isRelayed: boolean
+  readonly txid: number
+  readonly connected: boolean
+  readonly lastError: string
+  readonly isFirstCopy: boolean
+  readonly walBytes: number
+  /** A size that its WAL stays below while nothing is wrong. */
+  readonly usualWalBytes: number
+  readonly queuedBytes: number
+  readonly lagMs: number
+  readonly sourceStaleMs: number
+}
+
+export class ReplicaWatch {
+  readonly #wal: WalWatch
+  readonly #links: LinkWatch
+  readonly #disconnected = new Streak()
+  readonly #behind = new Streak()
+  readonly #queued = new Streak()
+  readonly #applied = new Rate()
+  readonly #applying = new Rate()
+  #handledBytes = 0
+  #applyMs = 0
+  /** Of the last batch, and the look that was the first after it. */
+  #batchLagMs = 0
+  #batchSeenMs = 0
+  #isNewBatch = false
+
+  constructor(list: ReplicaList, readers: LongReaders) {
+    this.#wal = new WalWatch(readers)
+    this.#links = new LinkWatch(list)
+  }
+
+  onCheckpoint(complete: boolean): void {
+    this.#wal.onCheckpoint(complete)
+  }
+
+  /** Bytes were received and handled. On the hot path. */
+  onReceived(bytes: number): void {
+    this.#handledBytes += bytes
+  }
+
+  /** A batch became visible. On the hot path. */
+  onApplied({
+    applyMs,
+    lagMs,
+  }: Pick<Parameters<ReplicaObserver['onApplied']>[0], 'applyMs' | 'lagMs'>): void {
+    this.#applyMs += applyMs
+    this.#batchLagMs = lagMs
+    this.#isNewBatch = true
+  }
+
+  look(now: ReplicaLook, nowMs: number): Cause[] {
+    const { connected, isFirstCopy, queuedBytes } = now
+    const lagMs = Math.max(now.lagMs, this.#recentBatchLagMs(nowMs))
+    const isBehind = connected && !isFirstCopy && lagMs >= LAG_MS
+    return replicaCauses({
+      ...now,
+      ...this.#wal.look(now.walBytes, now.usualWalBytes, nowMs),
+      ...this.#links.look(now.txid, nowMs),
+      lagMs,
+      disconnectedMs: this.#disconnected.look(!connected, nowMs),
+      behindMs: this.#behind.look(isBehind, nowMs),
+      queuedMs: this.#queued.look(queuedBytes > 0, nowMs),
+      appliedPerSecond: this.#applied.look(this.#handledBytes, nowMs),
+      applyShare: Math.min(1, this.#applying.look(this.#applyMs, nowMs) / 1000),
+    })
+  }
+
+  /** Who is given old batches, one after the other, has all that it knows of after each, and is behind all the same. */
+  #recentBatchLagMs(nowMs: number): number {
+    if (this.#isNewBatch) this.#batchSeenMs = nowMs
+    this.#isNewBatch = false
+    return nowMs - this.#batchSeenMs < BATCH_VALID_MS ? this.#batchLagMs : 0
+  }
+}

@@ -1,0 +1,163 @@
+/** From measurements to causes: what is told, what is not, and in which words. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CAUSE_CODES, type Cause } from '../src/http/cause.ts'
+import type { LinkMeasures } from '../src/node/feedCauses.ts'
+import { type LeaderMeasures, leaderCauses } from '../src/node/leaderCauses.ts'
+import { type ReplicaMeasures, replicaCauses } from '../src/node/replicaCauses.ts'
+import { Rate, Streak } from '../src/node/streak.ts'
+
+const MIB = 1024 * 1024
+
+const WELL: LeaderMeasures = {
+  walBytes: MIB,
+  readers: [],
+  links: [],
+  away: [],
+  slowPasses: 0,
+  passMs: 10,
+  pauseMs: 2,
+  stuckMs: 0,
+}
+
+const LEVEL: ReplicaMeasures = {
+  walBytes: MIB,
+  readers: [],
+  links: [],
+  away: [],
+  follows: 'node-a',
+  isRelayed: false,
+  connected: true,
+  disconnectedMs: 0,
+  lastError: '',
+  isFirstCopy: false,
+  lagMs: 0,
+  behindMs: 0,
+  queuedBytes: 0,
+  queuedMs: 0,
+  appliedPerSecond: 0,
+  applyShare: 0,
+  sourceStaleMs: 0,
+}
+
+const READER = { pid: 42, process: 'python3', heldMs: 12_345 }
+const LINK: LinkMeasures = {
+  node: 'b',
+  bufferedBytes: 2 * MIB,
+  behindMs: 4000,
+  takenPerSecond: 300_000,
+  lagMs: 5000,
+}
+const AWAY = { node: 'b', epoch: 2, txid: 17, lastSeen: '2026-01-01T00:00:00.000Z', awayMs: 60_000 }
+
+const codes = (causes: readonly Cause[]) => causes.map(({ code }) => code)
+
+const LEADER_CASES: readonly [string, Partial<LeaderMeasures>, readonly string[]][] = [
+  ['all is well', {}, []],
+  ['a reader', { readers: [READER] }, ['long-reader']],
+  ['two readers', { readers: [READER, { ...READER, pid: 43 }] }, ['long-reader', 'long-reader']],
+  ['a link that takes little', { links: [LINK] }, ['slow-link']],
+  ['a replica behind for a moment', { links: [{ ...LINK, behindMs: 2000 }] }, []],
+  ['bytes that wait, and no lag', { links: [{ ...LINK, behindMs: 0 }] }, []],
+  ['a replica that is away', { away: [AWAY] }, ['replica-away']],
+  ['one that went away just now', { away: [{ ...AWAY, awayMs: 1000 }] }, []],
+  ['one slow checkpoint', { slowPasses: 1, passMs: 900 }, []],
+  ['slow checkpoints in a row', { slowPasses: 3, passMs: 900 }, ['leader-disk']],
+  ['a WAL that is stuck', { stuckMs: 4000 }, ['leader-disk']],
+  ['a WAL that was stuck for a moment', { stuckMs: 1000 }, []],
+  ['slow and stuck is one cause', { slowPasses: 4, passMs: 900, stuckMs: 9000 }, ['leader-disk']],
+  [
+    'several at once',
+    { readers: [READER], links: [LINK], away: [{ ...AWAY, node: 'c' }] },
+    ['long-reader', 'slow-link', 'replica-away'],
+  ],
+]
+
+for (const [name, given, expected] of LEADER_CASES)
+  test(`leader: ${name}`, () => assert.deepEqual(codes(leaderCauses({ ...WELL, ...given })), expected))
+
+const BEHIND = { lagMs: 5000, behindMs: 4000 }
+
+const REPLICA_CASES: readonly [string, Partial<ReplicaMeasures>, readonly string[]][] = [
+  ['all is well', {}, []],
+  ['a reader', { readers: [READER] }, ['long-reader']],
+  ['behind with nothing to apply', BEHIND, ['slow-link']],
+  ['behind for a moment', { ...BEHIND, behindMs: 1000 }, []],
+  ['a little behind for long', { lagMs: 400, behindMs: 60_000 }, []],
+  ['behind with a queue', { ...BEHIND, queuedBytes: MIB, queuedMs: 4000 }, ['apply-bound']],
+  ['behind with a queue for a moment', { ...BEHIND, queuedBytes: MIB, queuedMs: 1000 }, ['slow-link']],
+  ['behind and always applying', { ...BEHIND, applyShare: 0.95 }, ['apply-bound']],
+  ['always applying and level', { applyShare: 0.95 }, []],
+  ['a first copy', { ...BEHIND, isFirstCopy: true }, []],
+  ['not connected', { connected: false, disconnectedMs: 4000, ...BEHIND }, ['leader-away']],
+  ['not connected for a moment', { connected: false, disconnectedMs: 1000, ...BEHIND }, []],
+  ['a relay that is behind', { isRelayed: true, sourceStaleMs: 8000, ...BEHIND }, ['source-behind']],
+  ['a relay that is level', { isRelayed: true, sourceStaleMs: 300 }, []],
+  ['the leader is never behind itself', { sourceStaleMs: 8000 }, []],
+  ['a relay with a replica that is away', { away: [AWAY] }, ['replica-away']],
+  ['a relay with a slow link', { links: [LINK] }, ['slow-link']],
+]
+
+for (const [name, given, expected] of REPLICA_CASES)
+  test(`replica: ${name}`, () => assert.deepEqual(codes(replicaCauses({ ...LEVEL, ...given })), expected))
+
+test('the details are in the text, and the text is one line', () => {
+  const all = [
+    ...leaderCauses({ ...WELL, readers: [READER], links: [LINK], away: [AWAY], stuckMs: 5000 }),
+    ...leaderCauses({ ...WELL, slowPasses: 3, passMs: 812.4, pauseMs: 300 }),
+    ...replicaCauses({ ...LEVEL, connected: false, disconnectedMs: 9000, lastError: 'WALCAST_STARTING' }),
+    ...replicaCauses({
+      ...LEVEL,
+      ...BEHIND,
+      queuedBytes: 3 * MIB,
+      queuedMs: 4000,
+      appliedPerSecond: 2 * MIB,
+    }),
+    ...replicaCauses({ ...LEVEL, isRelayed: true, sourceStaleMs: 8000 }),
+    ...replicaCauses({ ...LEVEL, isRelayed: true, sourceStaleMs: 1e12 }),
+  ]
+  assert.deepEqual(new Set(codes(all)), new Set(CAUSE_CODES))
+  const texts = all.map(({ text }) => text)
+  for (const text of texts) assert.doesNotMatch(text, /[\n\r]|undefined|NaN|Infinity/)
+  const [reader, link, away, stuck, slow, leaderAway, apply, source, never] = texts
+  assert.match(reader, /^process 42 \(python3\) .* at least 12 s: the WAL \(1\.0 MiB\)/)
+  assert.match(link, /^replica b has been behind for 4 s: .* takes only 293\.0 KiB\/s, 2\.0 MiB wait/)
+  assert.match(away, /^replica b has been away for 60 s, last seen at 2-17; .*walcast forget b$/)
+  assert.match(stuck, /no other process reads/)
+  assert.match(slow, /took 812 ms, writers were stopped for 300 ms/)
+  assert.match(leaderAway, /^not connected to node-a for 9 s \(WALCAST_STARTING\)/)
+  assert.match(apply, /3\.0 MiB are received and not applied, 2\.0 MiB\/s get applied/)
+  assert.match(source, /^the replica node-a.* 8 s ago/)
+  assert.match(never, /has not heard of the leader yet/)
+  assert.deepEqual(all[0], {
+    code: 'long-reader',
+    text: reader,
+    pid: 42,
+    process: 'python3',
+    ageSeconds: 12,
+    walBytes: MIB,
+  })
+})
+
+test('causes of one kind are bounded, and what is left out is counted', () => {
+  const away = Array.from({ length: 300 }, (_, i) => ({ ...AWAY, node: `n${i}` }))
+  const causes = leaderCauses({ ...WELL, away })
+  assert.equal(causes.length, 16)
+  assert.match(causes[15].text, /\(and 284 more like this\)$/)
+})
+
+test('a streak is broken by one look at which it is not so', () => {
+  const streak = new Streak()
+  const seen = [true, true, true, false, true, true].map((isSo, i) => streak.look(isSo, i * 1000))
+  assert.deepEqual(seen, [0, 1000, 2000, 0, 0, 1000])
+})
+
+test('a rate is taken over the last looks, and begins anew with the counter', () => {
+  const rate = new Rate()
+  assert.equal(rate.look(100, 0), 0)
+  assert.equal(rate.look(600, 1000), 500)
+  for (let i = 2; i < 10; i++) rate.look(600, i * 1000)
+  assert.equal(rate.look(600, 10_000), 0, 'what was long ago does not count')
+  assert.equal(rate.look(50, 11_000), 0)
+  assert.equal(rate.look(150, 12_000), 100)
+})
