@@ -8,6 +8,24 @@ import type { Reach, WaitTarget } from './waits.ts'
 
 export type LagReport = { readonly role: string } & ReturnType<LagTracker['report']>
 
+/** Of the comparison of what is on disk with the page checksums. */
+export interface ScrubReport {
+  /** Whether passes go round by themselves. */
+  readonly background: boolean
+  readonly passes: number
+  /** End of the last whole pass; not before the first. */
+  readonly lastPassAt?: string
+  /** The pass under way. */
+  readonly running?: { readonly page: number; readonly pages: number }
+  /** Whether pages are read from the disk rather than from the page cache; not before the first pass. */
+  readonly direct?: boolean
+  /** Pages known to be wrong now, the first of them. */
+  readonly rotten: readonly number[]
+  readonly rottenPages: number
+  /** What is known to be wrong now: pages, and the state checksum in memory. */
+  readonly unexplained: number
+}
+
 export type NodeRole = 'leader' | 'replica' | 'standby'
 
 export interface NodeStatus {
@@ -30,6 +48,7 @@ export interface NodeStatus {
   readonly lag: { readonly lagMs: number; readonly txidLag: number; readonly connected: boolean }
   /** Progress of a copy or comparison in pages, while one runs. */
   readonly sync?: { readonly remaining: number; readonly total: number }
+  readonly scrub?: ScrubReport
   readonly lastError?: { readonly code: string; readonly message: string }
   readonly version: string
   readonly uptimeSeconds: number

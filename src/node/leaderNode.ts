@@ -13,6 +13,7 @@ import {
   type RunningNode,
   startNode,
 } from './node.ts'
+import { NodeScrub } from './nodeScrub.ts'
 
 export function startLeader(setup: NodeSetup): Promise<RunningNode> {
   return startNode(setup, 'leader', buildLeader)
@@ -24,7 +25,9 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
   const startedMs = clock.nowMs()
   const record = nodeFile.record
   const observer = metrics.leader()
-  const leader = await Leader.open(
+  let leader: Leader | undefined
+  let scrub: NodeScrub | undefined
+  leader = await Leader.open(
     {
       db: DATABASE_NAME,
       path,
@@ -54,6 +57,7 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
         ...metrics.feed(),
         onBatch(batch) {
           observer.onBatch(batch)
+          if (batch.last) remember(leader, scrub)
           parts.onMoved()
         },
         onEpoch: () => parts.onMoved(),
@@ -62,14 +66,31 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
     },
     parts.thread,
   )
+  const opened = leader
+  scrub = new NodeScrub(parts, {
+    pages: () => opened.scrubbed,
+    look: () => opened.look(),
+    status: () => view.status(),
+    isTrusted: () => true,
+  })
+  const view = viewOf(opened, scrub, parts, startedMs)
   return {
-    view: viewOf(leader, parts, startedMs),
-    announceStop: () => leader.announceStop(),
-    stop: () => leader.stop(),
+    view,
+    checks: scrub,
+    announceStop: () => opened.announceStop(),
+    async stop() {
+      await scrub.stop()
+      await opened.stop()
+    },
   }
 }
 
-function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView {
+function remember(leader: Leader | undefined, scrub: NodeScrub | undefined): void {
+  const pages = leader?.scrubbed
+  if (leader && pages) scrub?.onPosition(leader.position.epoch, leader.position.txid, pages.sums.state)
+}
+
+function viewOf(leader: Leader, scrub: NodeScrub, parts: EngineParts, startedMs: number): NodeView {
   const { setup, nodeFile, clock } = parts
   const { options, version } = setup
   // A leader is behind nobody: its report is the same empty one each time.
@@ -99,6 +120,7 @@ function viewOf(leader: Leader, parts: EngineParts, startedMs: number): NodeView
         leader: options.advertise ?? options.listen,
         replicas,
         lag: { lagMs: 0, txidLag: 0, connected: true },
+        scrub: scrub.report,
         version,
         uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
       }

@@ -15,6 +15,7 @@ import {
   type RunningNode,
   startNode,
 } from './node.ts'
+import { NodeScrub } from './nodeScrub.ts'
 import { newRelay } from './replicaRelay.ts'
 
 /** Throws USAGE without a leader's address, SELF_LEADER when it is this node's own. */
@@ -32,7 +33,9 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
   const startedMs = clock.nowMs()
   const { node } = nodeFile.record
   const observer = metrics.replica()
-  const replica = await Replica.open(
+  let scrub: NodeScrub | undefined
+  let replica: Replica | undefined
+  replica = await Replica.open(
     {
       db: DATABASE_NAME,
       path,
@@ -87,10 +90,14 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
         onLeaderStopping: () => parts.traffic.onLeaderStopping(),
         onApplied(batch) {
           observer.onApplied(batch)
+          const { epoch, txid } = batch.position
+          const sums = replica?.scrubbed?.sums
+          if (sums) scrub?.onPosition(epoch, txid, sums.state)
           parts.onMoved()
         },
         onSynced() {
           observer.onSynced()
+          scrub?.onSynced()
           parts.onMoved()
         },
         onFatal: (error) => parts.onFatal(error),
@@ -98,15 +105,26 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
     },
     parts.thread,
   )
-  parts.traffic.offsetMs = () => replica.lag.offset.offsetMs
-  const relay = newRelay(replica, parts)
-  replica.downstream = relay
+  const opened = replica
+  parts.traffic.offsetMs = () => opened.lag.offset.offsetMs
+  const relay = newRelay(opened, parts)
+  opened.downstream = relay
+  scrub = new NodeScrub(parts, {
+    pages: () => opened.scrubbed,
+    look() {},
+    status: () => view.status(),
+    isTrusted: () => opened.status.isTrusted,
+    repair: { pages: (rotten) => opened.repair(rotten), all: () => opened.distrust() },
+  })
+  const view = viewOf(opened, relay, scrub, parts, leader, startedMs)
   return {
-    view: viewOf(replica, relay, parts, leader, startedMs),
+    view,
+    checks: scrub,
     announceStop: () => relay.announceStop(),
     async stop() {
       relay.stop()
-      await replica.stop()
+      await scrub.stop()
+      await opened.stop()
     },
   }
 }
@@ -114,6 +132,7 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
 function viewOf(
   replica: Replica,
   relay: Relay,
+  scrub: NodeScrub,
   parts: EngineParts,
   leader: string,
   startedMs: number,
@@ -148,6 +167,7 @@ function viewOf(
         follows: replica.status.follows || leader,
         replicas: relay.replicas,
         lag: { lagMs, txidLag, connected },
+        scrub: scrub.report,
         ...(sync ? { sync } : {}),
         ...(lastError ? { lastError: { code: lastError.code, message: lastError.message } } : {}),
         version,

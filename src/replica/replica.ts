@@ -10,6 +10,7 @@ import { type ErrorCode, isErrorCode, WalcastError } from '../errors.ts'
 import { makeFolder } from '../fileOps.ts'
 import { requireSafeHost } from '../sqlite/databaseFiles.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
+import type { RottenPage } from '../sqlite/scrubPass.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { ReplicaPosition } from './applier.ts'
 import type { Copy } from './copy.ts'
@@ -51,6 +52,8 @@ export class Replica {
   #leader = { node: '', source: '', sourceAddress: '', pages: 0, pageSize: 0 }
   #downstream: Downstream | undefined
   #distrusted = false
+  /** Pages are known to differ, and the checksums in memory say so. */
+  #isRotten = false
   #welcomed = false
   #lastError: WalcastError | undefined
   #ackTimer: NodeJS.Timeout | undefined
@@ -93,6 +96,10 @@ export class Replica {
     return replica
   }
 
+  get #isTrusted(): boolean {
+    return !this.#distrusted && !this.#isRotten
+  }
+
   get #copy(): Copy | undefined {
     return this.#slot.copy
   }
@@ -103,7 +110,7 @@ export class Replica {
 
   /** Whether the copy is whole and not known to differ from the leader's. Cheap. */
   get canRead(): boolean {
-    return this.#copy !== undefined && !this.#distrusted
+    return this.#copy !== undefined && this.#isTrusted
   }
 
   get status() {
@@ -119,7 +126,7 @@ export class Replica {
       queuedBytes: this.#subscription.queuedBytes,
       hasCopy: this.#copy !== undefined,
       /** False from the moment its content is known to differ until it has been repaired. */
-      isTrusted: !this.#distrusted,
+      isTrusted: this.#isTrusted,
       leaderNode: this.#leader.source,
       follows: this.#leader.node,
       connected: this.#subscription.isOpen && this.#state !== 'connecting',
@@ -128,10 +135,33 @@ export class Replica {
     }
   }
 
+  /** What is on disk is compared with these; undefined while more is under way than their state. */
+  get scrubbed(): Copy['pages'] | undefined {
+    const copy = this.#copy
+    return copy && !copy.applier.isOpen && this.#state !== 'syncing' ? copy.pages : undefined
+  }
+
+  /** Has pages that are not what was written brought by a comparison with the leader. False when that cannot begin now. */
+  repair(rotten: readonly RottenPage[]): boolean {
+    if (!this.scrubbed || !this.#copy?.admit(rotten)) return false
+    this.#isRotten = true
+    this.#downstream?.onUnsettled()
+    const { path } = this.#options
+    this.#subscription.fail(new WalcastError('PAGES_ROTTEN', { path, count: rotten.length }))
+    return true
+  }
+
+  /** Has the whole copy read again and compared with the leader. */
+  distrust(): void {
+    this.#distrusted = true
+    this.#downstream?.onUnsettled()
+    this.#subscription.fail(new WalcastError('PAGES_ROTTEN', { path: this.#options.path, count: 'unknown' }))
+  }
+
   /** Where its own replicas are fed from; undefined while the copy is not whole, or is being brought to another state. */
   get feedable() {
     const copy = this.#copy
-    if (!copy || this.#distrusted || this.#state === 'syncing') return undefined
+    if (!copy || !this.#isTrusted || this.#state === 'syncing') return undefined
     const { position, checksum, pages, isOpen } = copy.applier
     return { ...position, checksum, pages, isOpen, source: copy.pages, pageSize: copy.pageSize }
   }
@@ -306,6 +336,7 @@ export class Replica {
   async #onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
     await this.#resync.onSynced(synced, payload)
     this.#distrusted = false
+    this.#isRotten = false
     this.#state = 'streaming'
     this.lag.onAt(synced.txid)
     this.#copy?.onApplied()
