@@ -13,6 +13,9 @@ Looking
   status    where a node stands
   lag       how far a replica is behind, with percentiles
 
+Checking
+  verify    whether nodes hold the same, read from their disks, while writes go on
+
 Trying out
   demo      a leader, two replicas and a writer on a real database, with proof
   bench     measure lag, throughput and more on this machine, and make a report

@@ -12,6 +12,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./status.ts')).runStatus(args)
     case 'lag':
       return (await import('./lag.ts')).runLag(args)
+    case 'verify':
+      return (await import('./verify.ts')).runVerify(args)
     case 'demo':
       return (await import('./demo.ts')).runDemo(args)
     case 'bench':
