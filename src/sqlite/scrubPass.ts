@@ -3,14 +3,16 @@
  * on and checkpoints run. No lock is held, so a page that does not match is only suspected at first: what was published
  * meanwhile is taken in, and the page is read again, several times, before it counts as rotten.
  */
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import { systemCode } from '../errors.ts'
 import { DiskReader } from './diskReader.ts'
 import { type CheckedPages, PageCheck } from './pageCheck.ts'
 import { lockPage } from './walFormat.ts'
 
-/** Read and compared at once: a quarter of a millisecond at most before something else may run. */
-const RUN_BYTES = 256 * 1024
+/** Read at once: disks are several times faster with reads of this size than with small ones. */
+const RUN_BYTES = 1024 * 1024
+/** Compared at once: a quarter of a millisecond before something else may run. */
+const SLICE_BYTES = 256 * 1024
 /** Looks at one page under the same checksum before it is rotten. */
 const LOOKS = 6
 /** Pause before the second look; each further one is twice as long. */
@@ -108,11 +110,16 @@ export class ScrubPass {
     this.#next = last + 1
     const length = (last - first + 1) * pageSize
     const images = await this.#read((first - 1) * pageSize, length)
-    const check = this.#currentCheck()
+    const perSlice = Math.max(1, SLICE_BYTES / pageSize)
+    let check: PageCheck | undefined
     const before = this.#rotten.length
     const suspects = new Set<number>()
     const skipped = lockPage(pageSize)
     for (let page = first; page <= last; page++) {
+      if ((page - first) % perSlice === 0) {
+        await immediate()
+        check = this.#currentCheck()
+      }
       if (page === skipped) continue
       this.#pagesRead++
       const at = (page - first) * pageSize
