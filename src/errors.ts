@@ -116,6 +116,11 @@ export const CATALOGUE = {
     'the state checksum after {what} is {actual}, expected {expected}',
     'nothing was made visible; the replica compares its pages with the leader',
   ),
+  PAGES_ROTTEN: entry(
+    500,
+    '{count} pages of {path} are not what was written',
+    'they are taken from the leader again; check the disk',
+  ),
 
   // Protocol
   MESSAGE_BAD: entry(
@@ -321,6 +326,11 @@ export const CATALOGUE = {
     409,
     "{wanted} is not part of this node's history",
     'read the current position from /_walcast/status',
+  ),
+  SCRUB_NOT_NOW: entry(
+    503,
+    'the database was not at rest for {seconds} s, so that its pages could not be compared',
+    'see /_walcast/status; try again when the node is level with its leader',
   ),
   WAIT_TIMEOUT: entry(
     504,

@@ -17,6 +17,9 @@ Looking
 Comparing
   diff      two database files row by row, as text, JSON or SQL that undoes the difference
 
+Checking
+  verify    whether nodes hold the same, read from their disks, while writes go on
+
 Trying out
   demo      a leader, two replicas and a writer on a real database, with proof
   bench     measure lag, throughput and more on this machine, and make a report

@@ -16,6 +16,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./diff.ts')).runDiff(args)
     case 'forget':
       return (await import('./forget.ts')).runForget(args)
+    case 'verify':
+      return (await import('./verify.ts')).runVerify(args)
     case 'demo':
       return (await import('./demo.ts')).runDemo(args)
     case 'bench':

@@ -1,4 +1,5 @@
 /** Asks a running node over its private side. */
+import { request } from 'undici'
 import { isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { readSecret } from '../http/auth.ts'
 
@@ -10,42 +11,84 @@ interface Answer {
   readonly body: { readonly code?: string; readonly message?: string }
 }
 
+interface Question {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly node: string
+  readonly path: string
+  readonly environment: NodeJS.ProcessEnv
+  readonly timeoutMs: number
+}
+
 /** GETs a JSON answer. Throws NODE_UNREACHABLE, NODE_ANSWER or UNAUTHORIZED. */
 export async function getJson<T>(node: string, path: string, environment: NodeJS.ProcessEnv): Promise<T> {
-  const { url, status, body } = await ask('GET', node, path, environment)
-  if (status >= 300) throw new WalcastError('NODE_ANSWER', { url, status, detail: body.message ?? '' })
-  return body as T
+  return requireOk<T>(await ask({ method: 'GET', node, path, environment, timeoutMs: TIMEOUT_MS }))
+}
+
+/** The same with POST, for what takes its time. */
+export async function postJson<T>(
+  node: string,
+  path: string,
+  environment: NodeJS.ProcessEnv,
+  timeoutMs: number,
+): Promise<T> {
+  return requireOk<T>(await ask({ method: 'POST', node, path, environment, timeoutMs }))
 }
 
 /** DELETEs. Throws the same, and the error of the catalogue that the node answers with. */
 export async function deleteJson(node: string, path: string, environment: NodeJS.ProcessEnv): Promise<void> {
-  const { url, status, body } = await ask('DELETE', node, path, environment)
-  if (status < 300) return
+  const { url, status, body } = await ask({
+    method: 'DELETE',
+    node,
+    path,
+    environment,
+    timeoutMs: TIMEOUT_MS,
+  })
+  if (isOk(status)) return
   const key = String(body.code ?? '').replace(/^WALCAST_/, '')
   const message = String(body.message ?? '')
   if (isErrorCode(key)) throw new WalcastError(key, { message })
   throw new WalcastError('NODE_ANSWER', { url, status, detail: message })
 }
 
-async function ask(
-  method: 'GET' | 'DELETE',
-  node: string,
-  path: string,
-  environment: NodeJS.ProcessEnv,
-): Promise<Answer> {
-  const url = new URL(path, /^https?:\/\//.test(node) ? node : `http://${node}`)
+function requireOk<T>({ url, status, body }: Answer): T {
+  if (!isOk(status)) throw new WalcastError('NODE_ANSWER', { url, status, detail: body.message ?? '' })
+  return body as T
+}
+
+function isOk(status: number): boolean {
+  return status >= 200 && status < 300
+}
+
+async function ask({ method, node, path, environment, timeoutMs }: Question): Promise<Answer> {
+  const url = urlOf(node, path)
   const secret = readSecret(environment)
   const headers: Record<string, string> = secret ? { authorization: `Bearer ${secret}` } : {}
-  let response: Response
+  let status: number
   let body: Answer['body']
   try {
-    response = await fetch(url, { method, headers, signal: AbortSignal.timeout(TIMEOUT_MS) })
-    body = Object(await response.json())
+    // Bounded by the signal alone: fetch would give up after five minutes without headers.
+    const answer = await request(url, {
+      method,
+      headers,
+      signal: AbortSignal.timeout(timeoutMs),
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      reset: true,
+    })
+    status = answer.statusCode
+    body = Object(await answer.body.json())
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
     throw new WalcastError('NODE_UNREACHABLE', { url: url.href, detail: messageOf(cause) }, error)
   }
-  if (response.status === 401)
+  if (status === 401)
     throw new WalcastError('UNAUTHORIZED', { message: `${url.href} wants the cluster secret` })
-  return { url: url.href, status: response.status, body }
+  return { url: url.href, status, body }
+}
+
+/** Throws USAGE for what is no address. */
+function urlOf(node: string, path: string): URL {
+  const base = /^https?:\/\//.test(node) ? node : `http://${node}`
+  if (!URL.canParse(base)) throw new WalcastError('USAGE', { detail: `"${node}" is no URL` })
+  return new URL(path, base)
 }

@@ -6,7 +6,7 @@ import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import { CAUSE_CODES } from './cause.ts'
 import type { OnStale } from './replicaSide.ts'
 import type { Route } from './routes.ts'
-import type { NodeView } from './view.ts'
+import type { NodeView, ScrubReport } from './view.ts'
 import type { Waits } from './waits.ts'
 
 const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]
@@ -25,6 +25,13 @@ export interface TrafficMetrics {
   onStaleRead(did: OnStale): void
   onApplied(waitMs: number | undefined): void
   onIntake(refused: string | undefined): void
+}
+
+export interface ScrubMetrics {
+  onPass(): void
+  onChecked(pages: number): void
+  onRotten(pages: number): void
+  onRepaired(pages: number): void
 }
 
 /** What of the application's requests is waiting or kept. */
@@ -242,6 +249,31 @@ export class Metrics {
       onSynced: () => syncs.inc(),
       onStray: () => strays.inc(),
     }
+  }
+
+  scrub(): ScrubMetrics {
+    const passes = this.#counter('scrub_passes_total', 'Times every page was read from the disk and compared')
+    const pages = this.#counter('scrub_pages_total', 'Pages read from the disk and compared')
+    const rotten = this.#counter('scrub_mismatches_total', 'Rotten pages found: not what was written')
+    const repaired = this.#counter('scrub_repaired_total', 'Rotten pages that are right again')
+    return {
+      onPass: () => passes.inc(),
+      onChecked: (count) => pages.inc(count),
+      onRotten: (count) => rotten.inc(count),
+      onRepaired: (count) => repaired.inc(count),
+    }
+  }
+
+  observeScrub(report: () => ScrubReport): void {
+    this.#gauge('scrub_unexplained', 'Pages known to be wrong now', () => report().unexplained)
+    this.#gauge(
+      'scrub_age_seconds',
+      'Time since every page was compared; since the start before that',
+      () => {
+        const { lastPassAt } = report()
+        return lastPassAt === undefined ? process.uptime() : (Date.now() - Date.parse(lastPassAt)) / 1000
+      },
+    )
   }
 
   /** Of replicas and of what this node follows. */

@@ -9,6 +9,7 @@ import { parsePosition } from '../../proto/position.ts'
 import { asWalcastError, listenError, messageOf, WalcastError } from '../errors.ts'
 import { errorBody, readinessAnswer } from './answer.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
+import { addCheckRoutes, type NodeChecks } from './checks.ts'
 import type { Events } from './events.ts'
 import { fromNode, headerOf } from './headers.ts'
 import { Intake } from './intake.ts'
@@ -28,6 +29,8 @@ export interface ServerOptions {
   readonly view: NodeView
   readonly events: Events
   readonly intake: Intake
+  /** Undefined while the node starts. */
+  checks(): NodeChecks | undefined
   readonly maxWaitMs: number
   readonly requestTimeoutMs: number
   /** Upgraded connections that other nodes forward, too. */
@@ -171,6 +174,7 @@ export class Server {
       await view.forget(params.node)
       return { forgotten: params.node }
     })
+    addCheckRoutes(this.#app, () => this.#options.checks())
     this.#app.get('/_walcast/events', (_request, reply) => {
       this.#options.events.add(reply.raw)
       reply.hijack()

@@ -11,6 +11,24 @@ export type LagReport = { readonly role: string; readonly causes: readonly Cause
   LagTracker['report']
 >
 
+/** Of the comparison of what is on disk with the page checksums. */
+export interface ScrubReport {
+  /** Whether passes go round by themselves. */
+  readonly background: boolean
+  readonly passes: number
+  /** End of the last whole pass; not before the first. */
+  readonly lastPassAt?: string
+  /** The pass under way. */
+  readonly running?: { readonly page: number; readonly pages: number }
+  /** Whether pages are read from the disk rather than from the page cache; not before the first pass. */
+  readonly direct?: boolean
+  /** Pages known to be wrong now, the first of them. */
+  readonly rotten: readonly number[]
+  readonly rottenPages: number
+  /** What is known to be wrong now: pages, and the state checksum in memory. */
+  readonly unexplained: number
+}
+
 export type NodeRole = 'leader' | 'replica' | 'standby'
 
 export interface DivergedStatus {
@@ -50,6 +68,7 @@ export interface NodeStatus {
   readonly sync?: { readonly remaining: number; readonly total: number }
   /** Databases kept aside because the leader lacked commits of theirs, the oldest first. */
   readonly diverged?: readonly DivergedStatus[]
+  readonly scrub?: ScrubReport
   readonly lastError?: { readonly code: string; readonly message: string }
   readonly version: string
   readonly uptimeSeconds: number

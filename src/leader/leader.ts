@@ -31,6 +31,7 @@ import {
 } from './checkpointer.ts'
 import { Feed, type FeedHost } from './feed.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
+import type { PageSource } from './pageServer.ts'
 import { chooseStart, rebuildBatches, type StartPoint } from './startPoint.ts'
 import { Wake } from './wake.ts'
 
@@ -99,6 +100,18 @@ export class Leader {
 
   get position(): { readonly epoch: number; readonly txid: number } {
     return this.#capture
+  }
+
+  /** What is on disk is compared with these; undefined while capture begins anew. */
+  get scrubbed(): PageSource | undefined {
+    return this.#capturing
+      ? { files: this.#files, sums: this.#scanned.sums, frames: this.#scanned.frames }
+      : undefined
+  }
+
+  /** Takes in what was committed meanwhile. */
+  look(): void {
+    this.#look(this.#options.clock.nowMs())
   }
 
   /** Handed to replicas' sockets and not yet taken by the network. */

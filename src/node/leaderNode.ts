@@ -20,6 +20,7 @@ import {
   type RunningNode,
   startNode,
 } from './node.ts'
+import { NodeScrub } from './nodeScrub.ts'
 import type { NodeOptions } from './options.ts'
 
 /** The WAL may pass the hard limit for a moment; at so many times that it does not go on as usual. */
@@ -37,7 +38,8 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
   const observer = metrics.leader()
   const list = new ReplicaList(clock, readPeers(parts.stateFolder, log))
   const watch = new LeaderWatch(list, readersOf(path))
-  const leader = await Leader.open(
+  let scrub: NodeScrub | undefined
+  const leader: Leader = await Leader.open(
     {
       db: DATABASE_NAME,
       path,
@@ -68,6 +70,7 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
         ...metrics.feed(),
         onBatch(batch) {
           observer.onBatch(batch)
+          if (batch.last && scrub) remember(leader, scrub)
           parts.onMoved()
         },
         onPass(pass) {
@@ -82,18 +85,28 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
   )
   const peers = new PeersFile(parts.stateFolder, parts.ops, log, list)
   const causes = new CauseWatch((nowMs) => lookAt(leader, watch, options, nowMs), clock, log)
-  return {
-    view: {
-      ...viewOf(leader, parts, () => causes.causes, startedMs),
-      async forget(node) {
-        list.forget(node)
-        await peers.save()
-      },
+  const scrubbing = new NodeScrub(parts, {
+    pages: () => leader.scrubbed,
+    look: () => leader.look(),
+    status: () => view.status(),
+    isTrusted: () => true,
+  })
+  scrub = scrubbing
+  const view: NodeView = {
+    ...viewOf(leader, scrubbing, parts, () => causes.causes, startedMs),
+    async forget(node) {
+      list.forget(node)
+      await peers.save()
     },
+  }
+  return {
+    view,
+    checks: scrubbing,
     announceStop: () => leader.announceStop(),
     async stop() {
       causes.stop()
       try {
+        await scrubbing.stop()
         await leader.stop()
       } finally {
         await peers.stop()
@@ -107,8 +120,14 @@ function lookAt(leader: Leader, watch: LeaderWatch, { hardWalFrames }: NodeOptio
   return watch.look(status, USUAL_WALS * hardWalFrames * frameBytes(status.pageSize), nowMs)
 }
 
+function remember(leader: Leader, scrub: NodeScrub): void {
+  const pages = leader.scrubbed
+  if (pages) scrub.onPosition(leader.position.epoch, leader.position.txid, pages.sums.state)
+}
+
 function viewOf(
   leader: Leader,
+  scrub: NodeScrub,
   parts: EngineParts,
   causes: () => readonly Cause[],
   startedMs: number,
@@ -143,6 +162,7 @@ function viewOf(
         replicas,
         lag: { lagMs: 0, txidLag: 0, connected: true },
         causes: causes(),
+        scrub: scrub.report,
         version,
         uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
       }

@@ -6,6 +6,7 @@ import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder, systemFileOps } from '../fileOps.ts'
 import { Authenticator } from '../http/auth.ts'
+import type { NodeChecks } from '../http/checks.ts'
 import { Events } from '../http/events.ts'
 import { Metrics } from '../http/metrics.ts'
 import { Server } from '../http/server.ts'
@@ -34,6 +35,7 @@ export interface NodeSetup {
 /** The engine of a role, as the node sees it. */
 export interface Engine {
   readonly view: NodeView
+  readonly checks: NodeChecks
   /** Others send no more requests from now on; commits still reach them. */
   announceStop(): void
   stop(): Promise<void>
@@ -156,6 +158,7 @@ export async function startNode(
       view,
       events,
       intake: requests.intake,
+      checks: () => engine?.checks,
       maxWaitMs: options.maxWaitMs,
       requestTimeoutMs: options.requestTimeoutMs,
       maxRequests: options.maxRequests,

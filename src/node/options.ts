@@ -31,6 +31,8 @@ export interface NodeOptions {
   readonly reconnectMaxMs: number
   readonly maxDiverged: number
   readonly drainMs: number
+  readonly scrubRate: number
+  readonly scrubEveryMs: number
   readonly proxy?: string
   readonly upstream?: string
   readonly forward: readonly string[]
@@ -300,6 +302,25 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     value: 'TIME',
     help: 'how long a stop may take',
     default: '10s',
+    roles: BOTH,
+  },
+  {
+    key: 'scrubRate',
+    flag: 'scrub-rate',
+    kind: 'bytes',
+    value: 'SIZE',
+    help: 'bytes a second at which the file is read and compared with its checksums; 0 turns that off',
+    default: '4MiB',
+    roles: BOTH,
+    common: true,
+  },
+  {
+    key: 'scrubEveryMs',
+    flag: 'scrub-every',
+    kind: 'duration',
+    value: 'TIME',
+    help: 'from the start of such a pass to that of the next; the first begins after 5 minutes at most',
+    default: '24h',
     roles: BOTH,
   },
   ...TRAFFIC_OPTIONS,

@@ -22,6 +22,7 @@ import {
   type RunningNode,
   startNode,
 } from './node.ts'
+import { NodeScrub } from './nodeScrub.ts'
 import { newRelay } from './replicaRelay.ts'
 import { type ReplicaLook, ReplicaWatch } from './replicaWatch.ts'
 
@@ -45,7 +46,8 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
   const observer = metrics.replica()
   const list = new ReplicaList(clock, readPeers(parts.stateFolder, setup.log))
   const watch = new ReplicaWatch(list, readersOf(path))
-  const replica = await Replica.open(
+  let scrub: NodeScrub | undefined
+  const replica: Replica = await Replica.open(
     {
       db: DATABASE_NAME,
       path,
@@ -110,10 +112,12 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
         onApplied(batch) {
           observer.onApplied(batch)
           watch.onApplied(batch)
+          if (scrub) remember(replica, scrub)
           parts.onMoved()
         },
         onSynced() {
           observer.onSynced()
+          scrub?.onSynced()
           parts.onMoved()
         },
         onFatal: (error) => parts.onFatal(error),
@@ -130,19 +134,30 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
     clock,
     setup.log,
   )
-  return {
-    view: {
-      ...viewOf(replica, relay, parts, leader, () => causes.causes, startedMs),
-      async forget(node) {
-        list.forget(node)
-        await peers.save()
-      },
+  const scrubbing = new NodeScrub(parts, {
+    pages: () => replica.scrubbed,
+    look() {},
+    status: () => view.status(),
+    isTrusted: () => replica.status.isTrusted,
+    repair: { pages: (rotten) => replica.repair(rotten), all: () => replica.distrust() },
+  })
+  scrub = scrubbing
+  const view: NodeView = {
+    ...viewOf(replica, relay, scrubbing, parts, leader, () => causes.causes, startedMs),
+    async forget(node) {
+      list.forget(node)
+      await peers.save()
     },
+  }
+  return {
+    view,
+    checks: scrubbing,
     announceStop: () => relay.announceStop(),
     async stop() {
       causes.stop()
       relay.stop()
       try {
+        await scrubbing.stop()
         await replica.stop()
       } finally {
         await peers.stop()
@@ -171,6 +186,7 @@ function lookAt(replica: Replica, leader: string, checkpointBytes: number): Repl
 function viewOf(
   replica: Replica,
   relay: Relay,
+  scrub: NodeScrub,
   parts: EngineParts,
   leader: string,
   causes: () => readonly Cause[],
@@ -207,6 +223,7 @@ function viewOf(
         replicas: relay.replicas,
         lag: { lagMs, txidLag, connected },
         causes: causes(),
+        scrub: scrub.report,
         ...(sync ? { sync } : {}),
         ...(replica.status.kept.length > 0 ? { diverged: replica.status.kept.map(divergedStatus) } : {}),
         ...(lastError ? { lastError: { code: lastError.code, message: lastError.message } } : {}),
@@ -225,6 +242,12 @@ function viewOf(
     refuseReplicas: () => relay.refuse(),
     accept: (socket, address) => relay.accept(socket, address),
   }
+}
+
+function remember(replica: Replica, scrub: NodeScrub): void {
+  const { epoch, txid } = replica.position
+  const sums = replica.scrubbed?.sums
+  if (sums) scrub.onPosition(epoch, txid, sums.state)
 }
 
 function divergedStatus({ name, about }: Kept): DivergedStatus {

@@ -10,6 +10,7 @@ import type { FrameMap } from '../sqlite/frameMap.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import type { PositionLog, PositionRecord } from '../sqlite/positionLog.ts'
+import type { RottenPage } from '../sqlite/scrubPass.ts'
 import { checkpoint, checkpointCounts, close, open, type SqliteThread, sync } from '../sqlite/sqliteThread.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
@@ -235,6 +236,15 @@ export class Copy {
     const same = this.#applier.sums.state === before
     const detail = same ? 'its content is unchanged' : 'its content differs'
     this.#host.onStray(new WalcastError('STRAY_WRITE', { path: this.#options.path, detail }), same)
+  }
+
+  /** Takes it that the copy holds what the disk has of rotten pages, so that a comparison with the leader brings the right images. False while more is under way. */
+  admit(rotten: readonly RottenPage[]): boolean {
+    const { sums, isOpen } = this.#applier
+    if (isOpen || this.#stopped) return false
+    for (const { page, found } of rotten) if (page <= sums.pages) sums.set(page, found)
+    sums.settle()
+    return true
   }
 
   /** Reads the whole copy again. What was not visible yet is forgotten. */

@@ -10,10 +10,12 @@ import { type ErrorCode, isErrorCode, WalcastError } from '../errors.ts'
 import { makeFolder } from '../fileOps.ts'
 import { requireSafeHost } from '../sqlite/databaseFiles.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
+import type { RottenPage } from '../sqlite/scrubPass.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { ReplicaPosition } from './applier.ts'
 import type { Copy } from './copy.ts'
 import { CopySlot, type CopySlotHost } from './copySlot.ts'
+import { CopyTrust } from './copyTrust.ts'
 import { Divergence } from './divergence.ts'
 import { LagTracker } from './lag.ts'
 import type { Downstream, ReplicaOptions } from './replicaOptions.ts'
@@ -48,12 +50,10 @@ export class Replica {
   readonly #slot: CopySlot
   readonly #divergence: Divergence
   readonly #resync: Resync
-  /** The copy may hold commits that the leader lacks. */
-  #mayDiverge = false
   #state: ReplicaState = 'connecting'
   #leader = { node: '', source: '', sourceAddress: '', pages: 0, pageSize: 0 }
   #downstream: Downstream | undefined
-  #distrusted = false
+  readonly #trust = new CopyTrust()
   #welcomed = false
   #lastError: WalcastError | undefined
   #ackTimer: NodeJS.Timeout | undefined
@@ -113,7 +113,7 @@ export class Replica {
 
   /** Whether the copy is whole and not known to differ from the leader's. Cheap. */
   get canRead(): boolean {
-    return this.#copy !== undefined && !this.#distrusted
+    return this.#copy !== undefined && this.#trust.isGood
   }
 
   get status() {
@@ -129,7 +129,7 @@ export class Replica {
       queuedBytes: this.#subscription.queuedBytes,
       hasCopy: this.#copy !== undefined,
       /** False from the moment its content is known to differ until it has been repaired. */
-      isTrusted: !this.#distrusted,
+      isTrusted: this.#trust.isGood,
       leaderNode: this.#leader.source,
       follows: this.#leader.node,
       connected: this.#subscription.isOpen && this.#state !== 'connecting',
@@ -139,10 +139,33 @@ export class Replica {
     }
   }
 
+  /** What is on disk is compared with these; undefined while more is under way than their state. */
+  get scrubbed(): Copy['pages'] | undefined {
+    const copy = this.#copy
+    return copy && !copy.applier.isOpen && this.#state !== 'syncing' ? copy.pages : undefined
+  }
+
+  /** Has pages that are not what was written brought by a comparison with the leader. False when that cannot begin now. */
+  repair(rotten: readonly RottenPage[]): boolean {
+    if (!this.scrubbed || !this.#copy?.admit(rotten)) return false
+    this.#trust.onRotten()
+    this.#downstream?.onUnsettled()
+    const { path } = this.#options
+    this.#subscription.fail(new WalcastError('PAGES_ROTTEN', { path, count: rotten.length }))
+    return true
+  }
+
+  /** Has the whole copy read again and compared with the leader. */
+  distrust(): void {
+    this.#trust.onMismatch()
+    this.#downstream?.onUnsettled()
+    this.#subscription.fail(new WalcastError('PAGES_ROTTEN', { path: this.#options.path, count: 'unknown' }))
+  }
+
   /** Where its own replicas are fed from; undefined while the copy is not whole, or is being brought to another state. */
   get feedable() {
     const copy = this.#copy
-    if (!copy || this.#distrusted || this.#state === 'syncing') return undefined
+    if (!copy || !this.#trust.isGood || this.#state === 'syncing') return undefined
     const { position, checksum, pages, isOpen } = copy.applier
     return { ...position, checksum, pages, isOpen, source: copy.pages, pageSize: copy.pageSize }
   }
@@ -191,14 +214,13 @@ export class Replica {
         observer.onStray()
         this.#downstream?.onUnsettled()
         log.error({ error: error.line }, 'the copy was written by something else')
-        this.#distrusted ||= !same
-        this.#mayDiverge ||= !same
+        if (!same) this.#trust.onStray()
         this.#subscription.fail(error)
       },
       onFatal: (error) => observer.onFatal(error),
       onOpened: (copy) => {
         this.lag.onAt(copy.applier.position.txid)
-        this.#mayDiverge ||= !copy.isAsRecorded
+        this.#trust.onOpened(copy.isAsRecorded)
       },
     }
   }
@@ -208,7 +230,7 @@ export class Replica {
     const applier = this.#copy?.applier
     const { epoch, txid } = applier?.position ?? { epoch: 0, txid: 0 }
     applier?.discardBatch()
-    const checksum = applier && !this.#distrusted ? applier.checksum : ''
+    const checksum = applier && !this.#trust.isDoubtful ? applier.checksum : ''
     const pages = applier?.pages ?? 0
     const pageSize = this.#copy?.pageSize ?? 0
     this.#subscription.send('hello', {
@@ -307,11 +329,11 @@ export class Replica {
       'connected to the leader',
     )
     if (welcome.mode === 'sync') {
-      this.#mayDiverge ||= !welcome.contains
+      this.#trust.onCompared(welcome.contains)
       return this.#beginSync(welcome.reason)
     }
     this.#copy?.applier.discard()
-    this.#mayDiverge = false
+    this.#trust.onLevel()
     this.#state = 'streaming'
     this.#divergence.onLevel(welcome.checksum)
     if (welcome.source === welcome.node) this.lag.onLeaderAt(welcome.txid)
@@ -324,15 +346,14 @@ export class Replica {
     return this.#resync.begin({
       reason,
       leader: this.#leader,
-      isDoubtful: this.#distrusted,
-      mayDiverge: this.#mayDiverge,
+      isDoubtful: this.#trust.isDoubtful,
+      mayDiverge: this.#trust.mayDiverge,
     })
   }
 
   async #onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
     await this.#resync.onSynced(synced, payload)
-    this.#distrusted = false
-    this.#mayDiverge = false
+    this.#trust.onLevel()
     this.#state = 'streaming'
     this.#divergence.onLevel(synced.checksum)
     this.lag.onAt(synced.txid)
@@ -409,7 +430,11 @@ export class Replica {
     clearTimeout(this.#ackTimer)
     this.#ackTimer = undefined
     if (this.#state === 'stopped') return
-    if (error.key === 'STATE_MISMATCH') this.#onMismatch()
+    // A state that does not verify is never resumed from: the pages are compared next time.
+    if (error.key === 'STATE_MISMATCH') {
+      this.#trust.onMismatch()
+      this.#slot.abandonFirst()
+    }
     if (REFUSED.has(error.key)) observer.onRefused(error.key)
     if (!this.#welcomed && FATAL_AT_FIRST.has(error.key)) return observer.onFatal(error)
     if (this.#state !== 'connecting' || this.#lastError?.code !== error.code)
@@ -417,12 +442,6 @@ export class Replica {
     this.#state = 'connecting'
     this.#lastError = error
     observer.onDisconnected(error.key)
-  }
-
-  /** A state that does not verify is never resumed from: the pages are compared next time. */
-  #onMismatch(): void {
-    this.#distrusted = true
-    this.#slot.abandonFirst()
   }
 }
 

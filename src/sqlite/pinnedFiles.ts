@@ -34,3 +34,22 @@ export function isStillThere(file: PinnedFile): boolean {
   const now = statSync(file.path, { bigint: true, throwIfNoEntry: false })
   return now !== undefined && now.ino === file.ino && now.dev === file.dev
 }
+
+const direct = new Map<string, number>()
+
+/**
+ * A second descriptor of a pinned file, for reads that come from the disk and not from the page cache: pinned like the
+ * first. Undefined when `path` names another file by now. Throws what open(2) does, EINVAL where the file system has no
+ * such reads.
+ */
+export function pinDirect(file: PinnedFile): number | undefined {
+  const key = `${file.dev}:${file.ino}`
+  const known = direct.get(key)
+  if (known !== undefined) return known
+  if (!isStillThere(file)) return undefined
+  const fd = openSync(file.path, constants.O_RDONLY | constants.O_DIRECT)
+  const { dev, ino } = fstatSync(fd, { bigint: true })
+  // Whatever file it is: it may be another database of this process, so it stays open.
+  direct.set(`${dev}:${ino}`, fd)
+  return direct.get(key)
+}

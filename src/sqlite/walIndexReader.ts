@@ -44,6 +44,12 @@ export class WalIndexReader {
     return true
   }
 
+  /** Frames of this generation whose images the database file holds: nBackfill. 0 when it cannot be read. */
+  backfilledFrames(): number {
+    const bytes = Buffer.alloc(4)
+    return readSync(this.#fd, bytes, 0, 4, BACKFILL_OFFSET) < 4 ? 0 : bytes.readUInt32LE(0)
+  }
+
   /** The 48 bytes that the last successful `read` parsed; valid until the next one. */
   get rawHeader(): Buffer {
     return this.#first

@@ -1,0 +1,158 @@
+/** `walcast verify`: several nodes read and compare every page of theirs, and then each other's state, while writes go on. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { messageOf, WalcastError } from '../errors.ts'
+import { POSITIONS_PATH, type PositionsAnswer, SCRUB_PATH, type ScrubAnswer } from '../http/checks.ts'
+import { parseValue } from '../node/optionValues.ts'
+import { formatBytes } from './lookCommand.ts'
+import { getJson, postJson } from './nodeClient.ts'
+import { type Agreement, type Asked, agreementOf, isSound } from './verifyVerdict.ts'
+
+const HELP = `walcast verify --node URL --node URL [--node URL...] [--json]
+
+Has every node read all pages of its database from the disk, at once and at full speed, and compare them with their
+checksums; then compares the nodes' states at one position. Writes go on meanwhile.
+
+A page that is not what was written is named. A replica repairs it from its leader by itself: verify again to see.
+
+  --node URL       a node's private side; at least two
+  --timeout TIME   how long a node may take to read its database [1h]
+  --json           all answers and the verdict
+
+Exit code: 0 when all states are the same and no page is rotten, else 1.
+`
+
+/** How long nodes may take to have a position in common, and pause between two questions. */
+const COMMON_MS = 15_000
+const ASK_AGAIN_MS = 250
+
+interface Verdict {
+  readonly ok: boolean
+  readonly nodes: readonly ({ readonly address: string } & Asked<ScrubAnswer>)[]
+  readonly agreement: Agreement
+}
+
+export async function runVerify(args: readonly string[]): Promise<number> {
+  const { help, json, node: nodes = [], timeout = '1h' } = parse(args)
+  if (help) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const timeoutMs = Number(parseValue('timeout', 'duration', timeout))
+  if (nodes.length < 2)
+    throw new WalcastError('USAGE', { detail: 'verify compares at least two nodes: --node URL --node URL' })
+  const verdict = await verify(nodes, timeoutMs)
+  process.stdout.write(json ? `${JSON.stringify(verdict)}\n` : format(verdict))
+  return verdict.ok ? 0 : 1
+}
+
+async function verify(nodes: readonly string[], timeoutMs: number): Promise<Verdict> {
+  const scrubs = await scrubAll(nodes, timeoutMs)
+  const isComplete = scrubs.every((scrub) => 'answer' in scrub)
+  const agreement: Agreement = isComplete
+    ? await agree(nodes)
+    : { same: false, isFinal: true, why: 'not every node answered' }
+  return {
+    ok: agreement.same && scrubs.every(isSound),
+    nodes: nodes.map((address, i) => ({ address, ...scrubs[i] })),
+    agreement,
+  }
+}
+
+async function scrubAll(nodes: readonly string[], timeoutMs: number): Promise<Asked<ScrubAnswer>[]> {
+  let done = 0
+  const say = () => progress(`reading every page: ${done} of ${nodes.length} nodes are done`)
+  say()
+  const scrubs = await Promise.all(
+    nodes.map(async (node) => {
+      const scrub = await attempt(postJson<ScrubAnswer>(node, SCRUB_PATH, process.env, timeoutMs))
+      done++
+      say()
+      return scrub
+    }),
+  )
+  progress('')
+  return scrubs
+}
+
+/** Asks until all have a position in common; a node that lags, or is being repaired, gets there. */
+async function agree(nodes: readonly string[]): Promise<Agreement> {
+  const endMs = performance.now() + COMMON_MS
+  for (;;) {
+    const asked = await Promise.all(
+      nodes.map((node) => attempt(getJson<PositionsAnswer>(node, POSITIONS_PATH, process.env))),
+    )
+    const known = asked.flatMap((each, i) =>
+      'answer' in each ? [{ address: nodes[i], positions: each.answer }] : [],
+    )
+    const failure = asked.find((each) => 'failure' in each)
+    const agreement: Agreement = failure
+      ? { same: false, isFinal: false, why: 'failure' in failure ? failure.failure : '' }
+      : agreementOf(known)
+    if (agreement.same || agreement.isFinal || performance.now() > endMs) {
+      progress('')
+      return agreement
+    }
+    progress(agreement.why)
+    await delay(ASK_AGAIN_MS)
+  }
+}
+
+async function attempt<T>(asked: Promise<T>): Promise<Asked<T>> {
+  try {
+    return { answer: await asked }
+  } catch (error) {
+    return { failure: error instanceof WalcastError ? error.line : messageOf(error) }
+  }
+}
+
+/** One line that the next one replaces, for people only. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
+}
+
+function format({ nodes, agreement, ok }: Verdict): string {
+  const lines = nodes.map((node) =>
+    'answer' in node ? `${node.address}  ${describe(node.answer)}` : `${node.address}  ${node.failure}`,
+  )
+  lines.push(
+    agreement.same
+      ? `the same state at ${agreement.position}: ${agreement.checksum}`
+      : `NOT VERIFIED: ${agreement.why}`,
+  )
+  if (!ok && agreement.same) lines.push('NOT VERIFIED: not every page is what was written')
+  return `${lines.join('\n')}\n`
+}
+
+function describe(scrub: ScrubAnswer): string {
+  const { role, node, pagesRead, pageSize, direct, seconds } = scrub
+  const from = direct ? 'from the disk' : 'through the page cache'
+  const size = formatBytes(pagesRead * pageSize)
+  return `${role} ${node}: ${pagesRead} pages (${size}) read ${from} in ${seconds.toFixed(1)} s, ${findings(scrub)}`
+}
+
+function findings({ role, rotten, rottenPages, unexplained, whole }: ScrubAnswer): string {
+  if (rottenPages === 0 && unexplained === 0) return 'none rotten'
+  if (rottenPages === 0)
+    return `none rotten in this pass, ${unexplained} known from before that are not right yet`
+  const more = rottenPages > rotten.length ? ', ...' : ''
+  const cure = role === 'leader' ? 'to be restored' : 'being repaired from the leader'
+  const early = whole ? '' : '; ended early, there may be more'
+  return `${rottenPages} rotten: ${rotten.join(', ')}${more} (${cure}${early})`
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        help: { type: 'boolean' },
+        json: { type: 'boolean' },
+        node: { type: 'string', multiple: true },
+        timeout: { type: 'string' },
+      },
+    }).values
+  } catch (error) {
+    throw new WalcastError('USAGE', { detail: messageOf(error).split('. ')[0] }, error)
+  }
+}

@@ -1,0 +1,163 @@
+/** The scrub of a node of either role: its log lines, metrics and answers. */
+import type { Clock } from '../clock.ts'
+import { messageOf } from '../errors.ts'
+import type { NodeChecks, PositionsAnswer, ScrubAnswer } from '../http/checks.ts'
+import type { NodeStatus, ScrubReport } from '../http/view.ts'
+import type { CheckedPages } from '../sqlite/pageCheck.ts'
+import { PositionRing } from '../sqlite/positionRing.ts'
+import { MAX_TOLD, Scrubber, type ScrubObserver } from '../sqlite/scrubber.ts'
+import type { RottenPage } from '../sqlite/scrubPass.ts'
+import { checksumHex } from '../xxh64.ts'
+import type { EngineParts } from './node.ts'
+
+/** What of an engine is scrubbed. */
+export interface ScrubbedEngine {
+  /** Undefined while a transaction has come in part, or the database is not open. */
+  pages(): CheckedPages | undefined
+  look(): void
+  status(): NodeStatus
+  isTrusted(): boolean
+  /** Undefined when the node has nobody to take right images from. */
+  readonly repair?: {
+    /** False when that cannot be now. */
+    pages(rotten: readonly RottenPage[]): boolean
+    all(): void
+  }
+}
+
+export class NodeScrub implements NodeChecks {
+  readonly #parts: EngineParts
+  readonly #engine: ScrubbedEngine
+  readonly #scrubber: Scrubber
+  readonly #ring = new PositionRing()
+  readonly #clock: Clock
+  #saidCached = false
+
+  constructor(parts: EngineParts, engine: ScrubbedEngine) {
+    this.#parts = parts
+    this.#engine = engine
+    this.#clock = parts.clock
+    const { scrubRate: bytesPerSecond, scrubEveryMs: everyMs } = parts.setup.options
+    this.#scrubber = new Scrubber(
+      { bytesPerSecond, everyMs, clock: this.#clock },
+      {
+        pages: () => engine.pages(),
+        look: () => engine.look(),
+        isTrusted: () => engine.isTrusted(),
+        canRepair: engine.repair !== undefined,
+        repair: (rotten) => engine.repair?.pages(rotten) ?? false,
+        observer: this.#observer(),
+      },
+    )
+    parts.metrics.observeScrub(() => this.report)
+    this.#scrubber.start()
+  }
+
+  /** To be called at each batch that was captured or applied whole. */
+  onPosition(epoch: number, txid: number, checksum: bigint): void {
+    this.#ring.add(epoch, txid, checksum)
+  }
+
+  /** The content was brought to the leader's state, whatever it was before. */
+  onSynced(): void {
+    this.#ring.clear()
+    this.#scrubber.recheck()
+  }
+
+  get report(): ScrubReport {
+    const { lastPassMs, passes, running, rotten, rottenPages, unexplained, direct } = this.#scrubber.status
+    const { scrubRate } = this.#parts.setup.options
+    return {
+      background: scrubRate > 0,
+      passes,
+      ...(lastPassMs > 0 ? { lastPassAt: new Date(lastPassMs).toISOString() } : {}),
+      ...(running ? { running } : {}),
+      ...(direct === undefined ? {} : { direct }),
+      rotten,
+      rottenPages,
+      unexplained,
+    }
+  }
+
+  async scrub(): Promise<ScrubAnswer> {
+    const startMs = this.#clock.nowMs()
+    const { pagesRead, isDirect, isWhole, rotten } = await this.#scrubber.now()
+    const { node, cluster, role, epoch, txid, checksum, pages, pageSize } = this.#status
+    const numbers = rotten.map(({ page }) => page)
+    return {
+      node,
+      cluster,
+      role,
+      epoch,
+      txid,
+      checksum,
+      pages,
+      pageSize,
+      pagesRead,
+      direct: isDirect,
+      whole: isWhole,
+      rotten: numbers.slice(0, MAX_TOLD),
+      rottenPages: numbers.length,
+      unexplained: this.#scrubber.status.unexplained,
+      seconds: (this.#clock.nowMs() - startMs) / 1000,
+    }
+  }
+
+  positions(): PositionsAnswer {
+    const { node, cluster, role, state, pageSize } = this.#status
+    return { node, cluster, role, state, pageSize, positions: this.#positions() }
+  }
+
+  stop(): Promise<void> {
+    return this.#scrubber.stop()
+  }
+
+  get #status(): NodeStatus {
+    return this.#engine.status()
+  }
+
+  #positions(): PositionsAnswer['positions'] {
+    if (!this.#engine.isTrusted()) return []
+    const { epoch, txid, checksum } = this.#status
+    const recent = this.#ring
+      .list()
+      .map((position) => ({ ...position, checksum: checksumHex(position.checksum) }))
+    const last = recent.at(-1)
+    const isKnown = checksum === '' || (last?.epoch === epoch && last.txid === txid)
+    return isKnown ? recent : [...recent, { epoch, txid, checksum }]
+  }
+
+  #observer(): ScrubObserver {
+    const { metrics, path } = this.#parts
+    const { log } = this.#parts.setup
+    const counts = metrics.scrub()
+    const { repair } = this.#engine
+    return {
+      onChecked: (pages) => counts.onChecked(pages),
+      onPass: ({ isWhole, isDirect, pagesRead }) => {
+        if (isWhole) counts.onPass()
+        else log.warn({ pagesRead }, 'a scrub ended early: too many pages are rotten')
+        if (isDirect || this.#saidCached) return
+        this.#saidCached = true
+        log.info('this file system has no direct reads: the scrub reads through the page cache')
+      },
+      onRotten: (pages) => {
+        counts.onRotten(pages.length)
+        const found = { path, pages: pages.slice(0, MAX_TOLD), count: pages.length }
+        if (repair)
+          log.warn(found, 'rotten pages: the copy is not what was written; repairing them from the leader')
+        else
+          log.error(found, 'rotten pages: the database is not what was written, and a leader cannot mend it')
+      },
+      onRepaired: (pages) => {
+        counts.onRepaired(pages.length)
+        log.info({ pages: pages.slice(0, MAX_TOLD), count: pages.length }, 'rotten pages are right again')
+      },
+      onStateWrong: () => {
+        log.error({ path }, 'the state checksum in memory does not follow from the page checksums in memory')
+        repair?.all()
+      },
+      onFailure: (error) => log.error({ error: messageOf(error) }, 'a scrub failed; the next one is tried'),
+    }
+  }
+}

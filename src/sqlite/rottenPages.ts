@@ -1,0 +1,50 @@
+/** Pages known to be rotten and not yet right again. As many as a few passes find, at most. */
+import { MAX_ROTTEN, type RottenPage } from './scrubPass.ts'
+
+const MAX_KNOWN = 4 * MAX_ROTTEN
+
+export class RottenPages {
+  readonly #pages = new Set<number>()
+  /** Those whose repair was not taken on yet. */
+  readonly #unasked = new Set<number>()
+
+  get size(): number {
+    return this.#pages.size
+  }
+
+  /** In order; the first `limit` of them. */
+  list(limit = MAX_KNOWN): number[] {
+    return [...this.#pages].sort((a, b) => a - b).slice(0, limit)
+  }
+
+  /** Gives those of `rotten` that were not known. */
+  add(rotten: readonly RottenPage[]): number[] {
+    const fresh = rotten.map(({ page }) => page).filter((page) => !this.#pages.has(page))
+    for (const page of fresh) if (this.#pages.size < MAX_KNOWN) this.#pages.add(page)
+    return fresh
+  }
+
+  /** Whether the repair of `rotten` was taken on. */
+  asked(rotten: readonly RottenPage[], isTaken: boolean): void {
+    for (const { page } of rotten) {
+      if (isTaken) this.#unasked.delete(page)
+      else if (this.#pages.has(page)) this.#unasked.add(page)
+    }
+  }
+
+  isUnasked({ page }: RottenPage): boolean {
+    return this.#unasked.has(page)
+  }
+
+  /** Pages `first` to `last` were looked at, and but for `rotten` they are right. Gives those that were known to be rotten. */
+  settle(first: number, last: number, rotten: readonly RottenPage[]): number[] {
+    if (this.#pages.size === 0) return []
+    const wrong = new Set(rotten.map(({ page }) => page))
+    const right = this.list().filter((page) => page >= first && page <= last && !wrong.has(page))
+    for (const page of right) {
+      this.#pages.delete(page)
+      this.#unasked.delete(page)
+    }
+    return right
+  }
+}

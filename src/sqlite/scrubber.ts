@@ -1,0 +1,252 @@
+/** Passes over the database one after another, at a limited rate, and at once on demand; what becomes of the rotten pages that they find. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Clock } from '../clock.ts'
+import { WalcastError } from '../errors.ts'
+import { RottenPages } from './rottenPages.ts'
+import { type PassResult, type RottenPage, type ScrubHost, ScrubPass } from './scrubPass.ts'
+
+export interface ScrubOptions {
+  /** Bytes a second; 0: no passes but those on demand. */
+  readonly bytesPerSecond: number
+  /** From the start of a pass to that of the next. */
+  readonly everyMs: number
+  readonly clock: Clock
+}
+
+export interface ScrubberHost extends Pick<ScrubHost, 'pages' | 'look'> {
+  /** Whether there is somebody to take right images from. */
+  readonly canRepair: boolean
+  /** Takes on the repair of pages. False when that cannot be now. */
+  repair(rotten: readonly RottenPage[]): boolean
+  /** Whether what the checksums in memory say is what it should be: not so from a repair being taken on to its end. */
+  isTrusted(): boolean
+  readonly observer: ScrubObserver
+}
+
+export interface ScrubObserver {
+  onChecked(pages: number): void
+  onPass(pass: PassResult): void
+  /** Pages found that were not known. */
+  onRotten(pages: readonly number[]): void
+  /** Pages known to be rotten that are right again. */
+  onRepaired(pages: readonly number[]): void
+  /** The state checksum in memory does not follow from the page checksums in memory. */
+  onStateWrong(): void
+  onFailure(error: unknown): void
+}
+
+export interface ScrubStatus {
+  /** End of the last whole pass, 0 before the first. */
+  readonly lastPassMs: number
+  readonly passes: number
+  /** The pass under way. */
+  readonly running: { readonly page: number; readonly pages: number } | undefined
+  /** Pages known to be wrong now, the first of them. */
+  readonly rotten: readonly number[]
+  readonly rottenPages: number
+  /** What is known to be wrong now: pages, and the state checksum in memory. */
+  readonly unexplained: number
+  /** Whether pages are read from the disk; undefined before the first pass. */
+  readonly direct: boolean | undefined
+}
+
+/** Other things are to be done first when a node starts. */
+const FIRST_MS = 5 * 60_000
+const MIN_PAUSE_MS = 10
+const RETRY_MS = 1000
+/** How long a pass on demand waits for the database to be at rest. */
+const REST_LIMIT_MS = 10_000
+const REST_MS = 20
+/** Page numbers told. */
+export const MAX_TOLD = 100
+
+export class Scrubber {
+  readonly #options: ScrubOptions
+  readonly #host: ScrubberHost
+  readonly #rotten = new RottenPages()
+  readonly #end = new AbortController()
+  readonly #running = new Set<Promise<unknown>>()
+  #pass: ScrubPass | undefined
+  #demanded: Promise<PassResult> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #retryTimer: NodeJS.Timeout | undefined
+  #isRechecking = false
+  #recheckAgain = false
+  #lastPassMs = 0
+  #passes = 0
+  #direct: boolean | undefined
+  #isStateRight = true
+  /** When the bytes read so far may have been read. */
+  #dueMs = 0
+
+  constructor(options: ScrubOptions, host: ScrubberHost) {
+    this.#options = options
+    this.#host = host
+  }
+
+  get status(): ScrubStatus {
+    const pages = this.#pass && this.#host.pages()?.sums.pages
+    return {
+      lastPassMs: this.#lastPassMs,
+      passes: this.#passes,
+      running: this.#pass && pages ? { page: Math.min(this.#pass.next, pages), pages } : undefined,
+      rotten: this.#rotten.list(MAX_TOLD),
+      rottenPages: this.#rotten.size,
+      unexplained: this.#rotten.size + (this.#isStateRight ? 0 : 1),
+      direct: this.#direct,
+    }
+  }
+
+  /** Begins with the passes in the background. */
+  start(): void {
+    const { bytesPerSecond, everyMs } = this.#options
+    if (bytesPerSecond > 0) this.#schedule(Math.min(FIRST_MS, everyMs))
+  }
+
+  async stop(): Promise<void> {
+    this.#end.abort()
+    clearTimeout(this.#timer)
+    clearTimeout(this.#retryTimer)
+    await Promise.allSettled(this.#running)
+  }
+
+  /** A pass at once, at full speed, which the ones in the background wait for; the one under way when there is one. Throws SCRUB_NOT_NOW or STOPPING. */
+  now(): Promise<PassResult> {
+    this.#demanded ??= this.#track(this.#demandedPass()).finally(() => {
+      this.#demanded = undefined
+    })
+    return this.#demanded
+  }
+
+  /** To be called when a repair may have come to its end: looks at the rotten pages again. */
+  recheck(): void {
+    this.#recheckAgain = true
+    if (this.#isRechecking || this.#rotten.size === 0) return
+    this.#isRechecking = true
+    void this.#track(this.#recheckAll())
+      .catch((error) => this.#host.observer.onFailure(error))
+      .finally(() => {
+        this.#isRechecking = false
+      })
+  }
+
+  #track<T>(running: Promise<T>): Promise<T> {
+    this.#running.add(running)
+    const forget = () => this.#running.delete(running)
+    running.then(forget, forget)
+    return running
+  }
+
+  #schedule(inMs: number): void {
+    if (this.#end.signal.aborted) return
+    this.#timer = setTimeout(() => void this.#track(this.#backgroundPass()), Math.max(MIN_PAUSE_MS, inMs))
+    this.#timer.unref()
+  }
+
+  async #backgroundPass(): Promise<void> {
+    const { clock, everyMs } = this.#options
+    const startMs = clock.nowMs()
+    this.#dueMs = startMs
+    const pass = new ScrubPass(
+      this.#passHost((bytes) => this.#pace(bytes)),
+      this.#end.signal,
+    )
+    this.#pass = pass
+    try {
+      await this.#pace(0)
+      this.#finish(await pass.run())
+    } catch (error) {
+      this.#host.observer.onFailure(error)
+    }
+    this.#pass = undefined
+    this.#schedule(startMs + everyMs - clock.nowMs())
+  }
+
+  async #demandedPass(): Promise<PassResult> {
+    const { clock } = this.#options
+    const { signal } = this.#end
+    const limitMs = clock.nowMs() + REST_LIMIT_MS
+    while (!signal.aborted && !this.#host.pages()) {
+      if (clock.nowMs() > limitMs) throw new WalcastError('SCRUB_NOT_NOW', { seconds: REST_LIMIT_MS / 1000 })
+      await delay(REST_MS)
+    }
+    const result = await new ScrubPass(
+      this.#passHost(async () => {}),
+      signal,
+    ).run()
+    if (signal.aborted) throw new WalcastError('STOPPING')
+    this.#finish(result)
+    return result
+  }
+
+  #finish(result: PassResult): void {
+    this.#direct = result.isDirect
+    if (result.isWhole) {
+      this.#passes++
+      this.#lastPassMs = this.#options.clock.nowMs()
+      const wasRight = this.#isStateRight
+      this.#isStateRight = result.isStateRight
+      if (wasRight && !result.isStateRight) this.#host.observer.onStateWrong()
+    }
+    if (!this.#end.signal.aborted) this.#host.observer.onPass(result)
+  }
+
+  #passHost(pace: (bytes: number) => Promise<void>): ScrubHost {
+    return {
+      pages: () => this.#host.pages(),
+      look: () => this.#host.look(),
+      pace,
+      onChecked: (first, last, rotten) => {
+        this.#host.observer.onChecked(last - first + 1)
+        this.#onRight(first, last, rotten)
+        this.#onRotten(rotten)
+      },
+    }
+  }
+
+  /** Keeps to the rate, and lets a pass on demand go first. */
+  async #pace(bytes: number): Promise<void> {
+    const { clock, bytesPerSecond } = this.#options
+    const { signal } = this.#end
+    await this.#demanded?.catch(() => {})
+    this.#dueMs = Math.max(this.#dueMs, clock.nowMs()) + (1000 * bytes) / bytesPerSecond
+    await delay(this.#dueMs - clock.nowMs(), undefined, { signal }).catch(() => {})
+  }
+
+  #onRight(first: number, last: number, rotten: readonly RottenPage[]): void {
+    if (!this.#host.isTrusted()) return
+    const right = this.#rotten.settle(first, last, rotten)
+    if (right.length > 0) this.#host.observer.onRepaired(right)
+  }
+
+  #onRotten(rotten: readonly RottenPage[]): void {
+    if (rotten.length === 0) return
+    const fresh = this.#rotten.add(rotten)
+    if (fresh.length > 0) this.#host.observer.onRotten(fresh)
+    this.#repair(rotten)
+  }
+
+  #repair(rotten: readonly RottenPage[]): void {
+    if (!this.#host.canRepair || rotten.length === 0) return
+    const isTaken = this.#host.repair(rotten)
+    this.#rotten.asked(rotten, isTaken)
+    if (isTaken || this.#end.signal.aborted) return
+    clearTimeout(this.#retryTimer)
+    this.#retryTimer = setTimeout(() => this.recheck(), RETRY_MS)
+    this.#retryTimer.unref()
+  }
+
+  async #recheckAll(): Promise<void> {
+    const host = this.#passHost(async () => {})
+    while (this.#recheckAgain) {
+      this.#recheckAgain = false
+      const pages = this.#rotten.list()
+      const rotten = await new ScrubPass(host, this.#end.signal).recheck(pages)
+      if (!rotten) return
+      const wrong = new Set(rotten.map(({ page }) => page))
+      for (const page of pages) if (!wrong.has(page)) this.#onRight(page, page, [])
+      // A page that is wrong after its repair waits for the next pass: a broken disk must not keep the node at it.
+      this.#repair(rotten.filter((each) => this.#rotten.isUnasked(each)))
+    }
+  }
+}
