@@ -6,7 +6,7 @@
  *       └<──────────── any failure, after a delay ───────────────────────────┘
  */
 import type { Body, Message } from '../../proto/messages.ts'
-import { type ErrorCode, isErrorCode, WalcastError } from '../errors.ts'
+import { WalcastError } from '../errors.ts'
 import { makeFolder } from '../fileOps.ts'
 import { requireSafeHost } from '../sqlite/databaseFiles.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
@@ -18,28 +18,13 @@ import { CopySlot, type CopySlotHost } from './copySlot.ts'
 import { CopyTrust } from './copyTrust.ts'
 import { Divergence } from './divergence.ts'
 import { LagTracker } from './lag.ts'
+import { errorOf, FATAL_AT_FIRST, REFUSED } from './leaderErrors.ts'
 import type { Downstream, ReplicaOptions } from './replicaOptions.ts'
 import { Resync } from './resync.ts'
 import { Subscription } from './subscription.ts'
 
 export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
 
-/** Errors that a first contact ends with, because waiting does not mend them. */
-const FATAL_AT_FIRST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'WRONG_CLUSTER',
-  'WRONG_PAGE_SIZE',
-  'WRONG_SECRET',
-  'PROTOCOL_VERSION',
-  'SELF_LEADER',
-  'UNKNOWN_DATABASE',
-])
-/** Errors of received bytes: counted, nothing of them is applied. */
-const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'MESSAGE_BAD',
-  'MESSAGE_TOO_LARGE',
-  'MESSAGE_CHECKSUM',
-  'STATE_MISMATCH',
-])
 const ACK_MS = 20
 
 export class Replica {
@@ -287,7 +272,7 @@ export class Replica {
         this.#options.log.info('the leader is stopping')
         return this.#options.observer.onLeaderStopping()
       case 'error':
-        throw remoteError(message.body, this.#options)
+        throw errorOf(message.body, this.#options.subscription.leader)
       case 'hello':
       case 'groups':
       case 'have':
@@ -443,11 +428,4 @@ export class Replica {
     this.#lastError = error
     observer.onDisconnected(error.key)
   }
-}
-
-function remoteError(body: Body<'error'>, options: ReplicaOptions): WalcastError {
-  const address = options.subscription.leader
-  if (!isErrorCode(body.code))
-    return new WalcastError('LEADER_UNREACHABLE', { address, detail: body.message })
-  return new WalcastError(body.code, { message: body.message, address, db: options.db })
 }

@@ -39,6 +39,33 @@ export function readFrameImage(walFd: number, frame: number, pageSize: number, i
   if (got < pageSize) into.fill(0, got, pageSize)
 }
 
+interface Chunk {
+  readonly first: number
+  readonly last: number
+  /** Images of the pages from `first` to `last` as the file has them; valid until the next chunk but one is asked for. */
+  readonly chunk: Buffer
+}
+
+/** The file in pieces of 1 MiB; each is read while the one before is looked at. */
+async function* chunksOf({ databaseFd, pageSize, pages }: PageSource): AsyncGenerator<Chunk> {
+  const buffers = [Buffer.allocUnsafeSlow(CHUNK_BYTES), Buffer.allocUnsafeSlow(CHUNK_BYTES)]
+  const perChunk = CHUNK_BYTES / pageSize
+  const read = async (first: number): Promise<Chunk | undefined> => {
+    if (first > pages) return undefined
+    const last = Math.min(pages, first + perChunk - 1)
+    const chunk = buffers[((first - 1) / perChunk) % 2]
+    await readZeroFilled(databaseFd, chunk, (last - first + 1) * pageSize, (first - 1) * pageSize)
+    return { first, last, chunk }
+  }
+  let reading = read(1)
+  for (let chunk = await reading; chunk; chunk = await reading) {
+    reading = read(chunk.last + 1)
+    // Whoever stops early does not wait for it.
+    reading.catch(() => {})
+    yield chunk
+  }
+}
+
 export interface ScannedPages {
   readonly sums: PageSums
   /** State checksum of the file alone, without the WAL; undefined when the WAL has made the database smaller than its file. */
@@ -51,13 +78,9 @@ export async function scanPages(source: PageSource): Promise<ScannedPages> {
   const filePages = Math.ceil(fstatSync(source.databaseFd).size / pageSize)
   const sums = new PageSums(pageSize, pages)
   const skipped = lockPage(pageSize)
-  const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
   const image = Buffer.allocUnsafeSlow(pageSize)
-  const perChunk = CHUNK_BYTES / pageSize
   let fileState = 0n
-  for (let first = 1; first <= pages; first += perChunk) {
-    const last = Math.min(pages, first + perChunk - 1)
-    await readZeroFilled(source.databaseFd, chunk, (last - first + 1) * pageSize, (first - 1) * pageSize)
+  for await (const { first, last, chunk } of chunksOf(source)) {
     for (let page = first; page <= last; page++) {
       if (page === skipped) continue
       const frame = frames.get(page)
