@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PageSet } from '../src/leader/pageSet.ts'
+import { PageSet } from '../src/sqlite/pageSet.ts'
 
 type Op =
   | { readonly kind: 'add' | 'delete'; readonly page: number }

@@ -116,6 +116,34 @@ for (const [name, pageSize, pageArbitrary] of [
   })
 }
 
+test('a count in slices takes in what changes meanwhile, what is taken back, growth and shrinking', () => {
+  const change = fc.oneof(
+    fc.record({
+      kind: fc.constant('set' as const),
+      page: fc.integer({ min: 1, max: 60 }),
+      sum: sumArbitrary,
+    }),
+    fc.record({ kind: fc.constantFrom('settle' as const, 'revert' as const) }),
+    fc.record({ kind: fc.constant('resize' as const), pages: fc.integer({ min: 0, max: 60 }) }),
+    fc.record({ kind: fc.constant('count' as const), most: fc.integer({ min: 1, max: 20 }) }),
+  )
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 80 }), (changes) => {
+      const sums = new PageSums(4096)
+      for (const each of changes) {
+        if (each.kind === 'set') sums.set(each.page, each.sum)
+        else if (each.kind === 'resize') sums.resize(each.pages)
+        else if (each.kind === 'count') assert.ok([undefined, sums.state].includes(sums.recount(each.most)))
+        else sums[each.kind]()
+      }
+      let counted = sums.recount(7)
+      while (counted === undefined) counted = sums.recount(7)
+      assert.equal(counted, sums.state)
+    }),
+    { numRuns: 500 },
+  )
+})
+
 test('a slice holds the sums of its pages, little-endian', () => {
   const sums = new PageSums(512)
   for (let page = 1; page <= 10; page++) sums.set(page, BigInt(page) << 56n)

@@ -129,7 +129,7 @@ async function connect(
   })
   const asked: { readonly groups: Buffer; readonly last: boolean }[] = []
   const link: ComparisonLink = {
-    connections: 1,
+    connectionId: 1,
     bufferedBytes: 0,
     send(type, body, payload) {
       comparedBytes += payload?.length ?? 0

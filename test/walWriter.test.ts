@@ -119,6 +119,29 @@ class Copy {
     this.visible = this.source.image()
   }
 
+  /** Appends the first of the pages, dies, takes up what lies there and brings the rest. */
+  async followAfterCut(cut: number): Promise<void> {
+    const { source } = this
+    const sent = this.difference().slice(0, cut)
+    this.writer.append(imagesOf(sent), 0)
+    this.writer = this.newWriter()
+    const taken = new Map<number, Buffer>()
+    await this.writer.takeUp((page, image) => taken.set(page, Buffer.from(image)))
+    for (const { number, image } of sent)
+      assert.ok(taken.get(number)?.equals(image), `page ${number} is taken up`)
+    const now = source.image()
+    const needed = new Map(this.difference().map((page) => [page.number, page]))
+    for (const [number, image] of taken) {
+      if (number > source.pages) continue
+      const right = now.subarray((number - 1) * source.pageSize, number * source.pageSize)
+      if (image.equals(right)) needed.delete(number)
+      else needed.set(number, { number, image: right })
+    }
+    this.writer.append(imagesOf([...needed.values()]), source.pages)
+    if (this.writer.hasPending) this.writer.publish(source.pages)
+    this.visible = now
+  }
+
   /** Both readers see exactly what they must. */
   async check(integrity = true): Promise<void> {
     const expected = { sha256: sha256(this.visible), integrity: integrity ? 'ok' : '' }
@@ -198,6 +221,7 @@ function newSource(pageSize: number, rows = 30): SourceDatabase {
 
 type Step =
   | { readonly kind: 'change'; readonly change: Change; readonly chunks: number }
+  | { readonly kind: 'takeUp'; readonly change: Change; readonly pages: number }
   | { readonly kind: 'checkpoint'; readonly mode: string; readonly byPython: boolean }
   | { readonly kind: 'linger' | 'end' | 'restart' | 'abandon' | 'discard' | 'crash' }
 
@@ -208,6 +232,14 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
       kind: fc.constant('change' as const),
       change: changeArbitrary,
       chunks: fc.integer({ min: 1, max: 4 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('takeUp' as const),
+      change: changeArbitrary,
+      pages: fc.integer({ min: 1, max: 9 }),
     }),
   },
   {
@@ -238,6 +270,9 @@ async function take(copy: Copy, step: Step, lingering: (() => void)[]): Promise<
     case 'change':
       copy.source.apply(step.change)
       return copy.follow(step.chunks)
+    case 'takeUp':
+      copy.source.apply(step.change)
+      return copy.followAfterCut(step.pages)
     case 'checkpoint':
       return copy.checkpoint(step.mode, step.byPython)
     case 'linger':

@@ -1,4 +1,4 @@
-import type { DivergedStatus, NodeStatus } from '../http/view.ts'
+import type { DivergedStatus, NodeStatus, ScrubReport } from '../http/view.ts'
 import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'
 
 const HELP = `walcast status [--node URL] [--json]
@@ -32,11 +32,19 @@ function format(status: NodeStatus): string {
   if (sync) pairs.push(['copying', `${sync.total - sync.remaining} of ${sync.total} pages`])
   if (status.follows && status.follows !== status.leader) pairs.push(['follows', status.follows])
   for (const kept of status.diverged ?? []) pairs.push(['kept aside', keptLine(status.db, kept)])
+  if (status.scrub) pairs.push(['scrub', scrubLine(status.scrub)])
   if (lastError) pairs.push(['last error', `${lastError.code}: ${lastError.message}`])
   for (const { code, text } of status.causes) pairs.push(['cause', `${code}: ${text}`])
   pairs.push(['version', status.version])
   const feeds = status.role === 'leader' || status.replicas.length > 0
   return lines(pairs) + (feeds ? `\n${replicas(status)}` : '')
+}
+
+function scrubLine({ background, lastPassAt, running, rotten, rottenPages }: ScrubReport): string {
+  const last = lastPassAt ? `all pages read at ${lastPassAt}` : background ? 'no pass yet' : 'off'
+  const now = running ? `, now at page ${running.page} of ${running.pages}` : ''
+  const bad = rottenPages > 0 ? `, ${rottenPages} rotten pages, such as ${rotten[0]}` : ''
+  return `${last}${now}${bad}`
 }
 
 function keptLine(db: string, { name, position, rows }: DivergedStatus): string {

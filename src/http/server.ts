@@ -45,6 +45,8 @@ export interface ServerOptions {
 /** Paths that load balancers and collectors ask without a secret. */
 const PUBLIC = new Set(['/livez', '/readyz', '/leader', '/replica', '/metrics'])
 const DEFAULT_WAIT_MS = 5000
+/** WebSocket close code of an error (PROTOCOL.md, "Errors and closing"). */
+const ERROR_CLOSE = 4000
 /** Longer than other nodes keep an idle connection: a request must not meet its close. */
 const KEEP_ALIVE_MS = 120_000
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
@@ -217,7 +219,11 @@ export class Server {
     if (refused) return refuseUpgrade(socket, refused, { timeMs: this.#options.nowMs() })
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true)
-      this.#options.view.accept(webSocket, request.socket.remoteAddress ?? '')
+      try {
+        this.#options.view.accept(webSocket, request.socket.remoteAddress ?? '')
+      } catch (error) {
+        webSocket.close(ERROR_CLOSE, asWalcastError(error).key)
+      }
     })
   }
 

@@ -100,6 +100,15 @@ export class Feed {
     this.#sessions.heartbeat(this.#host.heartbeat())
   }
 
+  get connected(): number {
+    return this.#sessions.connected
+  }
+
+  /** Something new is known of the leader: those hear it who asked. */
+  answerPings(): void {
+    this.#sessions.answer(() => this.#host.heartbeat())
+  }
+
   /** Replicas send no more requests; commits still reach them. */
   announceStop(): void {
     this.#sessions.announceStop(this.#options.db)

@@ -12,9 +12,9 @@ import { WalcastError } from '../errors.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import type { FrameMap } from '../sqlite/frameMap.ts'
 import { readFrameImage, readZeroFilled } from '../sqlite/pageScan.ts'
+import { PageSet } from '../sqlite/pageSet.ts'
 import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
 import { lockPage } from '../sqlite/walFormat.ts'
-import { PageSet } from './pageSet.ts'
 
 /** Where page images come from: the file, overlaid with the newest frames of its WAL. */
 export interface PageSource {

@@ -43,6 +43,10 @@ export interface RelayHost {
 
 /** How often the leader is told of the replicas that are fed here. */
 const REPORT_MS = 1000
+/** Reports until one tells of the replicas that are away, too. */
+const AWAY_REPORTS = 10
+/** Batches are kept for so long after the last replica went away. */
+const UNUSED_MS = 60_000
 
 export class Relay {
   readonly #options: FeedOptions
@@ -51,7 +55,13 @@ export class Relay {
   readonly #timers: NodeJS.Timeout[] = []
   /** The position before the next batch; undefined until there is somebody to feed, and while a batch goes on of which the beginning was not kept. */
   #from: { readonly txid: number; readonly checksum: string } | undefined
+  /** The last message was not the end of its batch. */
+  #isWithin = false
   #isUsed = false
+  #lastUsedMs = 0
+  /** The leader was asked where it stands, and has not answered yet. */
+  #isAsking = false
+  #reports = 0
 
   constructor(options: FeedOptions, host: RelayHost) {
     this.#options = options
@@ -66,7 +76,7 @@ export class Relay {
       heartbeat: () => this.#heartbeat(),
       contains: (position) => this.#contains(position),
       refuse: (position) => this.#refuse(position),
-      onPing: () => host.ping(),
+      onPing: () => this.#ping(),
       look() {},
       onRoom() {},
       onSent: (bytes) => host.onSent(bytes),
@@ -91,10 +101,10 @@ export class Relay {
     return this.#host.feedable() ? undefined : new WalcastError('STARTING')
   }
 
+  /** Throws STARTING when no replica can be fed now. */
   accept(socket: WebSocket, remoteAddress: string): void {
-    const refusal = this.refuse()
-    if (!refusal) this.#begin()
-    this.#feed.accept(socket, remoteAddress, refusal)
+    this.#begin()
+    this.#feed.accept(socket, remoteAddress, undefined)
   }
 
   /** The bytes of `message` are kept only where somebody is fed. */
@@ -102,6 +112,7 @@ export class Relay {
     if (!this.#isUsed) return
     const pageNumbers = Array.from({ length: batch.pages }, (_, i) => payloadPageNumber(payload, i))
     const from = this.#from
+    this.#isWithin = !batch.last
     if (batch.last) this.#from = { txid: batch.txid, checksum: batch.checksum }
     if (!from) return this.#feed.onChanged(pageNumbers)
     const kept = allocateKept(message.length)
@@ -109,9 +120,15 @@ export class Relay {
     this.#feed.publish({ from, txid: batch.txid, message: kept, last: batch.last, pageNumbers })
   }
 
-  /** The leader told where it stands: whoever is fed here hears it at once. */
+  /** The leader told where it stands: whoever asked hears it at once, the others with the next heartbeat. */
   onHeartbeat(): void {
-    if (this.#isUsed && this.#host.feedable()) this.#feed.heartbeat()
+    this.#isAsking = false
+    if (this.#isUsed && this.#host.feedable()) this.#feed.answerPings()
+  }
+
+  /** A batch that was passed on in part begins anew with the next connection. */
+  onDisconnected(): void {
+    if (this.#isWithin) this.onUnsettled()
   }
 
   /** What follows may not follow from what was passed on. */
@@ -119,6 +136,7 @@ export class Relay {
     if (!this.#isUsed) return
     this.#feed.restart(new WalcastError('STARTING'))
     this.#from = undefined
+    this.#isWithin = false
     this.#isUsed = false
   }
 
@@ -135,13 +153,29 @@ export class Relay {
   #begin(): void {
     if (this.#timers.length === 0)
       this.#timers.push(
-        setInterval(() => this.onHeartbeat(), this.#options.heartbeatMs),
+        setInterval(() => this.#tick(), this.#options.heartbeatMs),
         setInterval(() => this.#report(), REPORT_MS),
       )
     if (this.#isUsed) return
     this.#isUsed = true
+    this.#lastUsedMs = this.#options.clock.nowMs()
     const { txid, checksum, isOpen } = this.#state()
     this.#from = isOpen ? undefined : { txid, checksum }
+  }
+
+  #tick(): void {
+    this.#isAsking = false
+    if (!this.#isUsed || !this.#host.feedable()) return
+    this.#feed.heartbeat()
+    if (this.#feed.connected > 0) this.#lastUsedMs = this.#options.clock.nowMs()
+    else if (this.#options.clock.nowMs() - this.#lastUsedMs > UNUSED_MS) this.onUnsettled()
+  }
+
+  /** However many ask, the leader is asked once. */
+  #ping(): void {
+    if (this.#isAsking) return
+    this.#isAsking = true
+    this.#host.ping()
   }
 
   #state() {
@@ -173,7 +207,9 @@ export class Relay {
   #report(): void {
     const { node } = this.#options
     const nowMs = this.#options.clock.nowMs()
+    const tellsAll = this.#reports++ % AWAY_REPORTS === 0
     for (const { address, epoch, txid, lagMs, connected, lastSeen, via, ...below } of this.#feed.replicas()) {
+      if (!connected && !tellsAll) continue
       const silentMs = Math.max(0, nowMs - Date.parse(lastSeen))
       this.#host.report({
         node: below.node,

@@ -33,8 +33,8 @@ export interface Link {
 }
 
 interface Below {
-  /** The session that told of it. */
-  readonly session: Session
+  /** The session that told of it, as long as it is there. */
+  readonly session: Session | undefined
   readonly told: Body<'below'>
   readonly atMs: number
 }
@@ -83,10 +83,23 @@ export class ReplicaList {
     const nowMs = this.#clock.nowMs()
     const known = this.#below.get(told.node)
     if (!told.connected && !this.#isNews(session, told, nowMs)) return
-    if (!known && this.#below.size >= MAX_BELOW) return
+    if (!known && !this.#makeRoomBelow(nowMs)) return
     this.#gone.delete(told.node)
+    // The one that was told of longest ago comes first.
+    this.#below.delete(told.node)
     this.#below.set(told.node, { session, told, atMs: nowMs })
     if (known?.told.connected !== told.connected) this.onChanged()
+  }
+
+  /** False when as many as are listed at most are there now. */
+  #makeRoomBelow(nowMs: number): boolean {
+    if (this.#below.size < MAX_BELOW) return true
+    for (const [node, below] of this.#below) {
+      if (isBelow(below, nowMs)) continue
+      this.#below.delete(node)
+      return true
+    }
+    return false
   }
 
   /** Whether one that is told to be away is known here, so not forgotten, and was not seen elsewhere since. */
@@ -99,6 +112,8 @@ export class ReplicaList {
   }
 
   disconnected(session: Session): void {
+    for (const [node, below] of this.#below)
+      if (below.session === session) this.#below.set(node, { ...below, session: undefined })
     if (this.#sessions.get(session.node) !== session) return
     this.#sessions.delete(session.node)
     this.#gone.set(session.node, {
@@ -166,7 +181,7 @@ export class ReplicaList {
 }
 
 function isBelow({ session, told, atMs }: Below, nowMs: number): boolean {
-  return told.connected && session.state !== 'closed' && nowMs - atMs < BELOW_MS
+  return told.connected && session !== undefined && session.state !== 'closed' && nowMs - atMs < BELOW_MS
 }
 
 function belowStatus(below: Below, nowMs: number): ReplicaStatus {

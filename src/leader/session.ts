@@ -78,6 +78,8 @@ export class Session {
   #isPausing = false
   /** The checksums of pages were asked for. */
   #isAsked = false
+  /** It asked where the leader stands, and what it was told may be older than its question. */
+  isWaiting = false
   node = ''
   advertise = ''
   epoch = 0
@@ -148,6 +150,7 @@ export class Session {
     const silentMs = this.#host.nowMs() - this.lastSeenMs
     if (silentMs > this.#silenceMs)
       return this.#stalled(new WalcastError('STALLED', { seconds: Math.round(silentMs / 1000) }))
+    this.isWaiting = false
     if (this.#outbox.hasRoom) this.send('heartbeat', body)
   }
 
@@ -271,7 +274,9 @@ export class Session {
   #pong(pingMs: number): void {
     if (!this.#outbox.hasRoom) return
     this.send('pong', { db: this.#host.db, pingMs, timeMs: this.#host.leaderMs() })
-    if (this.#state !== 'hello') this.send('heartbeat', this.#host.heartbeat())
+    if (this.#state === 'hello') return
+    this.send('heartbeat', this.#host.heartbeat())
+    this.isWaiting = true
     this.#host.onPing()
   }
 

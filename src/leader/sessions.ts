@@ -56,6 +56,21 @@ export class Sessions {
     for (const session of this.#all) session.heartbeat(body)
   }
 
+  /** Replicas connected now. */
+  get connected(): number {
+    return this.#all.size
+  }
+
+  /** To those who asked for it. */
+  answer(heartbeat: () => Parameters<Session['heartbeat']>[0]): void {
+    let body: Parameters<Session['heartbeat']>[0] | undefined
+    for (const session of this.#all) {
+      if (!session.isWaiting) continue
+      body ??= heartbeat()
+      session.heartbeat(body)
+    }
+  }
+
   /** A transaction larger than a message is read only as fast as the fastest replica takes it, if any does. */
   mayReadAhead(): boolean {
     let anyCatchingUp = false

@@ -89,7 +89,8 @@ export class LateView implements NodeView {
   }
 
   accept(socket: WebSocket, remoteAddress: string): void {
-    this.engine?.view.accept(socket, remoteAddress)
+    if (this.engine) this.engine.view.accept(socket, remoteAddress)
+    else socket.terminate()
   }
 
   #startingStatus(): NodeStatus {

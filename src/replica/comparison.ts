@@ -1,5 +1,5 @@
 /** The replica's side of a comparison: checksums of groups of its pages, then those of the pages of the groups that differ. */
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import { GROUP_PAGES } from '../../proto/limits.ts'
 import { WalcastError } from '../errors.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
@@ -9,18 +9,18 @@ import type { Subscription } from './subscription.ts'
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024
 const WAIT_MS = 5
 /** Groups of one message: neither side is to be held up for longer than some tenths of a millisecond. */
-const SLICE = 1024
+const SLICE = 256
 /** Groups whose pages' checksums go into one message. */
 const RUN_GROUPS = 64
 
 /** What a comparison needs of the connection that it is made over. */
-export type ComparisonLink = Pick<Subscription, 'connections' | 'bufferedBytes' | 'send'>
+export type ComparisonLink = Pick<Subscription, 'connectionId' | 'bufferedBytes' | 'send'>
 
 export class Comparison {
   readonly #db: string
   readonly #sums: PageSums
   readonly #link: ComparisonLink
-  readonly #connection: number
+  readonly #connectionId: number
   #isSent = false
   #asked = 0
 
@@ -29,7 +29,7 @@ export class Comparison {
     this.#db = db
     this.#sums = sums
     this.#link = link
-    this.#connection = link.connections
+    this.#connectionId = link.connectionId
   }
 
   /** Sends the checksums of all groups; of none when there are no pages yet. */
@@ -41,6 +41,7 @@ export class Comparison {
       const sums = Buffer.alloc(8 * count)
       for (let i = 0; i < count; i++)
         sums.writeBigUInt64LE(this.#sums.groupSum(first + i, GROUP_PAGES), 8 * i)
+      await immediate()
       if (!(await this.#hasRoom())) return
       this.#link.send(
         'groups',
@@ -66,6 +67,7 @@ export class Comparison {
       const lastPage = Math.min(pages, (first + end - i) * GROUP_PAGES)
       if (firstPage > lastPage)
         throw new WalcastError('MESSAGE_BAD', { detail: `group ${first} is not here` })
+      await immediate()
       if (!(await this.#hasRoom())) return
       const sums = lastPage - firstPage + 1
       this.#link.send(
@@ -82,7 +84,7 @@ export class Comparison {
 
   /** Waits for room. False when the connection that this comparison belongs to has ended. */
   async #hasRoom(): Promise<boolean> {
-    while (this.#link.connections === this.#connection) {
+    while (this.#link.connectionId === this.#connectionId) {
       if (this.#link.bufferedBytes <= MAX_BUFFERED_BYTES) return true
       await delay(WAIT_MS)
     }

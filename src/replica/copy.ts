@@ -61,7 +61,8 @@ export class Copy {
   #checkpointing: Promise<void> | undefined
   #framesAfterCheckpoint = 0
   #idleRounds = 0
-  #readers = 0
+  /** Works under way that no checkpoint may disturb. */
+  #undisturbed = 0
   #stopped = false
 
   private constructor(
@@ -149,14 +150,15 @@ export class Copy {
       this.#startCheckpoint()
   }
 
-  /** Runs `read` while no checkpoint of ours moves pages. */
-  async undisturbed<T>(read: () => Promise<T>): Promise<T> {
-    this.#readers++
+  /** Runs `work` while no checkpoint of ours lets go of the lock or moves pages. Throws STOPPING when the copy is being closed. */
+  async undisturbed<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#stopped) throw new WalcastError('STOPPING')
+    this.#undisturbed++
     try {
       await this.#checkpointing
-      return await read()
+      return await work()
     } finally {
-      this.#readers--
+      this.#undisturbed--
     }
   }
 
@@ -171,7 +173,7 @@ export class Copy {
   }
 
   #startCheckpoint(): void {
-    if (this.#checkpointing || this.#stopped || this.#readers > 0) return
+    if (this.#checkpointing || this.#stopped || this.#undisturbed > 0) return
     this.#checkpointing = this.#checkpoint()
       .catch((error) => this.#onCheckpointFailed(error))
       .finally(() => {

@@ -6,7 +6,7 @@ import type { KeptRows } from './keptFolder.ts'
 
 export interface RowResult {
   readonly rows: KeptRows
-  /** Whether the list tells everything that differs: no table was skipped, no schema differs. */
+  /** Whether the list tells everything that differs: no table was skipped, no schema differs, and it has room for all rows. */
   readonly isComplete: boolean
 }
 
@@ -25,8 +25,12 @@ export function compareRows(before: string, after: string, to: string): RowCompa
     const options = { signal: stopped.signal, killSignal: 'SIGKILL' } as const
     execFile(process.execPath, [PROGRAM, before, after, to], options, (error, output, said) => {
       const detail = said.trim().split('\n')[0] || error?.message || ''
-      if (error) reject(new WalcastError('INTERNAL', { detail }, error))
-      else resolve(JSON.parse(output))
+      if (error) return reject(new WalcastError('INTERNAL', { detail }, error))
+      try {
+        resolve(JSON.parse(output))
+      } catch (cause) {
+        reject(new WalcastError('INTERNAL', { detail: `its answer was "${output.slice(0, 100)}"` }, cause))
+      }
     })
   })
   return { result, stop: () => stopped.abort() }

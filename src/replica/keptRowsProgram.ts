@@ -6,17 +6,25 @@ import { jsonOf } from '../sqlite/rowJson.ts'
 import type { RowResult } from './keptRows.ts'
 
 const FLUSH_CHARS = 1024 * 1024
+/** Of the list; rows beyond are counted and not told. */
+const MAX_LIST_BYTES = 256 * 1024 * 1024
 
 function list(before: string, after: string, to: string): RowResult {
   const partial = `${to}.partial`
   const fd = openSync(partial, 'w', 0o600)
   let result: RowResult | undefined
   let text = ''
+  let bytes = 0
+  let isCut = false
   for (const difference of diffDatabases(before, after)) {
-    const line = jsonOf(difference)
+    isCut ||= bytes > MAX_LIST_BYTES
+    const line = isCut && difference.type === 'row' ? undefined : jsonOf(difference)
     if (line !== undefined) text += `${JSON.stringify(line)}\n`
-    if (text.length > FLUSH_CHARS) text = flush(fd, text)
-    if (difference.type === 'summary') result = resultOf(difference)
+    if (text.length > FLUSH_CHARS) {
+      bytes += text.length
+      text = flush(fd, text)
+    }
+    if (difference.type === 'summary') result = resultOf(difference, isCut)
   }
   flush(fd, text)
   fsyncSync(fd)
@@ -31,14 +39,14 @@ function flush(fd: number, text: string): '' {
   return ''
 }
 
-function resultOf(summary: Extract<Difference, { type: 'summary' }>): RowResult {
+function resultOf(summary: Extract<Difference, { type: 'summary' }>, isCut: boolean): RowResult {
   const rows = { removed: 0, changed: 0, added: 0 }
   for (const { counts } of summary.tables) {
     rows.removed += counts.removed
     rows.changed += counts.changed
     rows.added += counts.added
   }
-  return { rows, isComplete: summary.skipped.length === 0 && summary.schemaDifferences === 0 }
+  return { rows, isComplete: !isCut && summary.skipped.length === 0 && summary.schemaDifferences === 0 }
 }
 
 try {

@@ -132,7 +132,8 @@ export class Replica {
 
   /** Has pages that are not what was written brought by a comparison with the leader. False when that cannot begin now. */
   repair(rotten: readonly RottenPage[]): boolean {
-    if (!this.scrubbed || !this.#copy?.admit(rotten)) return false
+    // Without a leader readers would lose the whole copy for the sake of some pages.
+    if (this.#state !== 'streaming' || !this.scrubbed || !this.#copy?.admit(rotten)) return false
     this.#trust.onRotten()
     this.#downstream?.onUnsettled()
     const { path } = this.#options
@@ -150,7 +151,9 @@ export class Replica {
   /** Where its own replicas are fed from; undefined while the copy is not whole, or is being brought to another state. */
   get feedable() {
     const copy = this.#copy
-    if (!copy || !this.#trust.isGood || this.#state === 'syncing') return undefined
+    // Whoever is fed is told where the leader is: not before that is known.
+    if (!copy || !this.#trust.isGood || this.#state === 'syncing' || this.#leader.source === '')
+      return undefined
     const { position, checksum, pages, isOpen } = copy.applier
     return { ...position, checksum, pages, isOpen, source: copy.pages, pageSize: copy.pageSize }
   }
@@ -185,8 +188,8 @@ export class Replica {
     clearTimeout(this.#ackTimer)
     clearInterval(this.#pingTimer)
     clearInterval(this.#idleTimer)
-    this.#subscription.stop()
     this.#divergence.stop()
+    await this.#subscription.stop()
     await this.#slot.close()
   }
 
@@ -211,6 +214,7 @@ export class Replica {
   }
 
   #sayHello(): void {
+    if (this.#state !== 'stopped') this.#state = 'connecting'
     const { db, identity, version, advertise } = this.#options
     const applier = this.#copy?.applier
     const { epoch, txid } = applier?.position ?? { epoch: 0, txid: 0 }
@@ -297,6 +301,8 @@ export class Replica {
     if (welcome.epoch < epoch) throw new WalcastError('STALE_LEADER', { mine: epoch, theirs: welcome.epoch })
     if (mine === '') await identity.adopt(welcome.cluster, welcome.epoch)
     const { node, source, sourceAddress, pages, pageSize } = welcome
+    const { source: before, sourceAddress: addressBefore } = this.#leader
+    if (before !== source || addressBefore !== sourceAddress) this.#downstream?.onUnsettled()
     this.#leader = { node, source, sourceAddress, pages, pageSize }
     this.#welcomed = true
     this.lag.onConnected(welcome.heartbeatMs)
@@ -410,7 +416,7 @@ export class Replica {
 
   #onClosed(error: WalcastError): void {
     const { observer, log } = this.#options
-    if (this.#copy?.applier.isOpen) this.#downstream?.onUnsettled()
+    this.#downstream?.onDisconnected()
     this.lag.onDisconnected()
     clearTimeout(this.#ackTimer)
     this.#ackTimer = undefined

@@ -67,6 +67,8 @@ export interface Downstream {
   onBatch(batch: Body<'batch'>, payload: Buffer, message: Buffer): void
   /** The leader told where it stands. */
   onHeartbeat(): void
+  /** The connection ended: what came of a batch in part is forgotten. */
+  onDisconnected(): void
   /** What was taken in and is not visible may be forgotten, and the next state need not follow from this one. */
   onUnsettled(): void
 }

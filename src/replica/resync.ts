@@ -1,5 +1,6 @@
 /** Brings the copy to the leader's state by comparing pages: what differs arrives and becomes visible as one commit. */
 import type { Logger } from 'pino'
+import { payloadPageNumber } from '../../proto/codec.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import { Comparison } from './comparison.ts'
@@ -54,9 +55,10 @@ export class Resync {
     const { reason, leader, isDoubtful, mayDiverge } = cause
     this.#progress = { remaining: leader.pages, total: leader.pages }
     this.#log.info({ reason, pages: leader.pages }, 'comparing pages with the leader')
-    const { copy } = this.#slot
-    if (isDoubtful) await copy?.undisturbed(() => copy.reread())
+    const known = this.#slot.copy
+    if (isDoubtful) await known?.undisturbed(() => known.reread())
     const sums = await this.#slot.prepare(leader.pageSize)
+    const { copy } = this.#slot
     if (copy && mayDiverge) await this.#divergence.keep(copy, leader.node, reason)
     this.#comparison = new Comparison(this.#db, sums, this.#subscription)
     await this.#comparison.sendGroups()
@@ -74,9 +76,16 @@ export class Resync {
 
   /** The copy is the leader's state at `synced` when it resolves. Throws STATE_MISMATCH. */
   async onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
-    await this.#divergence.onOverwriting(this.#slot.copy?.applier.pendingPages ?? [])
-    await this.#slot.finish(synced, payload)
+    const { copy } = this.#slot
+    if (copy) await copy.undisturbed(() => this.#finish(synced, payload, copy.applier.pendingPages))
+    else await this.#slot.finish(synced, payload)
     const { epoch, txid, dbPages: pages } = synced
     this.#log.info({ epoch, txid, pages }, 'the copy is whole and verified')
+  }
+
+  async #finish(synced: Body<'synced'>, payload: Buffer, pending: readonly number[]): Promise<void> {
+    const last = Array.from({ length: synced.pages }, (_, i) => payloadPageNumber(payload, i))
+    await this.#divergence.onOverwriting(pending, last)
+    await this.#slot.finish(synced, payload)
   }
 }

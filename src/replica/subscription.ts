@@ -60,6 +60,7 @@ export class Subscription {
   #queue: Queued[] = []
   #queuedBytes = 0
   #busy = false
+  #handling: Promise<void> = Promise.resolve()
   #holds = 0
   #lastHeardMs = 0
   #connectMs = 0
@@ -67,7 +68,7 @@ export class Subscription {
   #silence: NodeJS.Timeout | undefined
   #error: WalcastError | undefined
   #stopped = false
-  #connections = 0
+  #connectionId = 0
 
   constructor(options: SubscriptionOptions, host: SubscriptionHost) {
     this.#options = options
@@ -79,9 +80,9 @@ export class Subscription {
     return this.#socket?.readyState === WebSocket.OPEN
   }
 
-  /** Connections opened or lost so far: whether a later one has taken the place of one that is meant. */
-  get connections(): number {
-    return this.#connections
+  /** Changes whenever a connection begins or ends: whether the one that is meant is still there. */
+  get connectionId(): number {
+    return this.#connectionId
   }
 
   /** Bytes received and not yet handled. */
@@ -94,12 +95,14 @@ export class Subscription {
     this.#silence = setInterval(() => this.#checkSilence(), Math.max(100, this.#options.silenceMs / 4))
   }
 
-  stop(): void {
+  /** Resolves when the message that is being dealt with has been. */
+  async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
     clearInterval(this.#silence)
     this.#socket?.close(1001)
     this.#socket?.terminate()
+    await this.#handling
   }
 
   send<T extends MessageType>(type: T, body: Body<T>, payload?: Uint8Array): void {
@@ -148,11 +151,20 @@ export class Subscription {
     }
   }
 
+  /** Not before what the last connection brought has been dealt with. */
+  #connectLater(): void {
+    const connect = () => {
+      if (this.#busy) this.#connectLater()
+      else this.#connect()
+    }
+    this.#timer = setTimeout(connect, this.#backoff.nextMs())
+  }
+
   #connect(): void {
     const { leader, handshakeTimeoutMs: handshakeTimeout } = this.#options
     const protocols = PROTOCOL_VERSIONS.map((version) => `${SUBPROTOCOL_PREFIX}${version}`)
     this.#error = undefined
-    this.#connections++
+    this.#connectionId++
     this.#lastHeardMs = this.#host.clock.nowMs()
     this.#connectMs = this.#lastHeardMs
     const options = {
@@ -222,7 +234,7 @@ export class Subscription {
 
   #wait(done: Promise<void>): void {
     this.#busy = true
-    done
+    this.#handling = done
       .catch((error) => this.#failWith(error))
       .finally(() => {
         this.#busy = false
@@ -247,7 +259,7 @@ export class Subscription {
   #closed(socket: WebSocket): void {
     if (socket !== this.#socket) return
     this.#socket = undefined
-    this.#connections++
+    this.#connectionId++
     this.#queue = []
     this.#queuedBytes = 0
     const { leader: address } = this.#options
@@ -256,7 +268,7 @@ export class Subscription {
     this.#host.onClosed(error)
     if (this.#stopped) return
     if (error.key === 'STARTING' || error.key === 'STOPPING') this.#backoff.reset()
-    this.#timer = setTimeout(() => this.#connect(), this.#backoff.nextMs())
+    this.#connectLater()
   }
 }
 

@@ -2,42 +2,62 @@
 import { fsync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 import type { DatabaseFiles } from './databaseFiles.ts'
 import type { FrameMap } from './frameMap.ts'
-import { readFrameImage, readZeroFilled } from './pageScan.ts'
+import { chunksOf, type FileChunk, readFrameImage } from './pageScan.ts'
+import { pageSum } from './pageSums.ts'
+import { lockPage } from './walFormat.ts'
 
 const fsyncAsync = promisify(fsync)
-const CHUNK_BYTES = 1024 * 1024
+
+/** A database and which of its pages are newer in the WAL. */
+export interface CopiedDatabase {
+  readonly files: DatabaseFiles
+  readonly frames: FrameMap
+  /** Size in pages. */
+  readonly pages: number
+}
 
 /**
- * Writes `pages` pages into the new file `to` and makes them durable. The caller sees to it that nothing moves beneath: no
- * writer, and no checkpoint that empties the WAL. Memory: 1 MiB. Throws DISK_FULL or WRITE_FAILED.
+ * Writes the database into the new file `to`, makes it durable and gives the state checksum of what was written. The caller
+ * sees to it that nothing moves beneath: no writer, and no checkpoint that empties the WAL. Memory: 2 MiB. Throws DISK_FULL,
+ * WRITE_FAILED, or STOPPING when `signal` ends it.
  */
 export async function copyDatabase(
-  from: { readonly files: DatabaseFiles; readonly frames: FrameMap },
-  pages: number,
+  from: CopiedDatabase,
   to: string,
   ops: FileOps,
-): Promise<void> {
-  const { pageSize, database, walFd } = from.files
-  const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
-  const perChunk = CHUNK_BYTES / pageSize
+  signal: AbortSignal,
+): Promise<bigint> {
+  const { pageSize, database } = from.files
+  let state = 0n
   const file = await open(to, 'wx', 0o600)
   try {
-    for (let first = 1; first <= pages; first += perChunk) {
-      const count = Math.min(perChunk, pages - first + 1)
-      const images = chunk.subarray(0, count * pageSize)
-      await readZeroFilled(database.fd, images, images.length, (first - 1) * pageSize)
-      for (let i = 0; i < count; i++) {
-        const frame = from.frames.get(first + i)
-        if (frame > 0)
-          readFrameImage(walFd, frame, pageSize, images.subarray(i * pageSize, (i + 1) * pageSize))
-      }
-      await ops.writeAside('kept.write', file.fd, images, (first - 1) * pageSize, to)
+    for await (const chunk of chunksOf({ databaseFd: database.fd, pageSize, pages: from.pages })) {
+      if (signal.aborted) throw new WalcastError('STOPPING')
+      state ^= overlay(chunk, from)
+      const images = chunk.bytes.subarray(0, (chunk.last - chunk.first + 1) * pageSize)
+      await ops.writeAside('kept.write', file.fd, images, (chunk.first - 1) * pageSize, to)
     }
     await fsyncAsync(file.fd)
+    return state
   } finally {
     await file.close()
   }
+}
+
+/** Puts the newest images into `chunk`. Gives the XOR of their page checksums. */
+function overlay({ first, last, bytes }: FileChunk, { files, frames }: CopiedDatabase): bigint {
+  const { pageSize, walFd } = files
+  const skipped = lockPage(pageSize)
+  let state = 0n
+  for (let page = first; page <= last; page++) {
+    const image = bytes.subarray((page - first) * pageSize, (page - first + 1) * pageSize)
+    const frame = frames.get(page)
+    if (frame > 0) readFrameImage(walFd, frame, pageSize, image)
+    if (page !== skipped) state ^= pageSum(page, image)
+  }
+  return state
 }

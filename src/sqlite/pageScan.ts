@@ -39,23 +39,28 @@ export function readFrameImage(walFd: number, frame: number, pageSize: number, i
   if (got < pageSize) into.fill(0, got, pageSize)
 }
 
-interface Chunk {
+/** Neighbouring pages of a file. */
+export interface FileChunk {
   readonly first: number
   readonly last: number
-  /** Images of the pages from `first` to `last` as the file has them; valid until the next chunk but one is asked for. */
-  readonly chunk: Buffer
+  /** Their images as the file has them, zeros past its end; valid until the next chunk is asked for. */
+  readonly bytes: Buffer
 }
 
 /** The file in pieces of 1 MiB; each is read while the one before is looked at. */
-async function* chunksOf({ databaseFd, pageSize, pages }: PageSource): AsyncGenerator<Chunk> {
+export async function* chunksOf({
+  databaseFd,
+  pageSize,
+  pages,
+}: Pick<PageSource, 'databaseFd' | 'pageSize' | 'pages'>): AsyncGenerator<FileChunk> {
   const buffers = [Buffer.allocUnsafeSlow(CHUNK_BYTES), Buffer.allocUnsafeSlow(CHUNK_BYTES)]
   const perChunk = CHUNK_BYTES / pageSize
-  const read = async (first: number): Promise<Chunk | undefined> => {
+  const read = async (first: number): Promise<FileChunk | undefined> => {
     if (first > pages) return undefined
     const last = Math.min(pages, first + perChunk - 1)
-    const chunk = buffers[((first - 1) / perChunk) % 2]
-    await readZeroFilled(databaseFd, chunk, (last - first + 1) * pageSize, (first - 1) * pageSize)
-    return { first, last, chunk }
+    const bytes = buffers[((first - 1) / perChunk) % 2]
+    await readZeroFilled(databaseFd, bytes, (last - first + 1) * pageSize, (first - 1) * pageSize)
+    return { first, last, bytes }
   }
   let reading = read(1)
   for (let chunk = await reading; chunk; chunk = await reading) {
@@ -80,18 +85,18 @@ export async function scanPages(source: PageSource): Promise<ScannedPages> {
   const skipped = lockPage(pageSize)
   const image = Buffer.allocUnsafeSlow(pageSize)
   let fileState = 0n
-  for await (const { first, last, chunk } of chunksOf(source)) {
+  for await (const { first, last, bytes } of chunksOf(source)) {
     for (let page = first; page <= last; page++) {
       if (page === skipped) continue
       const frame = frames.get(page)
       const at = (page - first) * pageSize
-      const fileSum = page <= filePages ? pageSum(page, chunk.subarray(at, at + pageSize)) : 0n
+      const fileSum = page <= filePages ? pageSum(page, bytes.subarray(at, at + pageSize)) : 0n
       if (frame > 0) readFrameImage(source.walFd, frame, pageSize, image)
       fileState ^= fileSum
       sums.set(
         page,
         frame > 0 || page > filePages
-          ? pageSum(page, frame > 0 ? image : chunk.subarray(at, at + pageSize))
+          ? pageSum(page, frame > 0 ? image : bytes.subarray(at, at + pageSize))
           : fileSum,
       )
     }

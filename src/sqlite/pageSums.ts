@@ -22,6 +22,9 @@ export class PageSums {
   #undoPages = new Uint32Array(1024)
   #undoSums = new BigUint64Array(1024)
   #undoCount = 0
+  /** Pages whose checksums `#recounted` has; 0 when nothing is being counted. */
+  #counted = 0
+  #recounted = 0n
   #undoSize = 0
   #undoState = 0n
 
@@ -56,6 +59,7 @@ export class PageSums {
     const old = this.#sums[page - 1]
     if (old === sum) return
     this.#remember(page, old)
+    if (page <= this.#counted) this.#recounted ^= old ^ sum
     this.#sums[page - 1] = sum
     this.#state ^= old ^ sum
   }
@@ -88,7 +92,11 @@ export class PageSums {
 
   /** Takes back all changes since the last `settle`. */
   revert(): void {
-    for (let i = this.#undoCount - 1; i >= 0; i--) this.#sums[this.#undoPages[i] - 1] = this.#undoSums[i]
+    for (let i = this.#undoCount - 1; i >= 0; i--) {
+      const at = this.#undoPages[i] - 1
+      if (at < this.#counted) this.#recounted ^= this.#sums[at] ^ this.#undoSums[i]
+      this.#sums[at] = this.#undoSums[i]
+    }
     this.#pages = this.#undoSize
     this.#state = this.#undoState
     this.settle()
@@ -111,18 +119,19 @@ export class PageSums {
     return xxh64(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), BigInt(group))
   }
 
-  /** The XOR of all page checksums, counted anew: it is `state` unless memory was damaged. About a millisecond per million pages. */
-  recount(): bigint {
-    const state = new BigUint64Array(1)
-    const halves = new Int32Array(this.#sums.buffer, 0, 2 * this.#pages)
-    let even = 0
-    let odd = 0
-    for (let i = 0; i < halves.length; i += 2) {
-      even ^= halves[i]
-      odd ^= halves[i + 1]
-    }
-    new Int32Array(state.buffer).set([even, odd])
-    return state[0]
+  /**
+   * Counts the XOR of all page checksums anew, the next `most` of them, and takes in what changes until the end. Undefined until
+   * all are counted; what it gives then is `state`, unless memory was damaged. The call after that begins again.
+   */
+  recount(most: number): bigint | undefined {
+    const end = Math.min(this.#pages, this.#counted + most)
+    this.#recounted ^= xorOf(this.#sums.subarray(this.#counted, end))
+    this.#counted = end
+    if (end < this.#pages) return undefined
+    const whole = this.#recounted
+    this.#counted = 0
+    this.#recounted = 0n
+    return whole
   }
 
   #remember(page: number, old: bigint): void {
@@ -146,6 +155,18 @@ export class PageSums {
     }
     this.#pages = pages
   }
+}
+
+/** In halves: a bigint for each would cost ten times as much. */
+function xorOf(sums: BigUint64Array): bigint {
+  const halves = new Int32Array(sums.buffer, sums.byteOffset, 2 * sums.length)
+  let even = 0
+  let odd = 0
+  for (let i = 0; i < halves.length; i += 2) {
+    even ^= halves[i]
+    odd ^= halves[i + 1]
+  }
+  return (BigInt(odd >>> 0) << 32n) | BigInt(even >>> 0)
 }
 
 function padded(part: BigUint64Array, length: number): BigUint64Array {

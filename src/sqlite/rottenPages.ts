@@ -17,10 +17,11 @@ export class RottenPages {
     return [...this.#pages].sort((a, b) => a - b).slice(0, limit)
   }
 
-  /** Gives those of `rotten` that were not known. */
+  /** Gives those of `rotten` that were not known, as far as there is room for them. */
   add(rotten: readonly RottenPage[]): number[] {
-    const fresh = rotten.map(({ page }) => page).filter((page) => !this.#pages.has(page))
-    for (const page of fresh) if (this.#pages.size < MAX_KNOWN) this.#pages.add(page)
+    const unknown = rotten.map(({ page }) => page).filter((page) => !this.#pages.has(page))
+    const fresh = unknown.slice(0, Math.max(0, MAX_KNOWN - this.#pages.size))
+    for (const page of fresh) this.#pages.add(page)
     return fresh
   }
 

@@ -50,7 +50,7 @@ export async function hostileRun(
     child.write('stop')
     const { text } = await child.line((line) => line.includes('counts'))
     if (child === checkpointers[0])
-      assert.match(text, /TRUNCATE whole/, 'the hostile checkpointer did empty the WAL')
+      assert.match(text, /(TRUNCATE|RESTART) whole/, 'the hostile checkpointer did have the WAL begun anew')
     await child.ended
   }
   await requireSame(lab, leader, replica)

@@ -17,7 +17,10 @@ export class RawClient {
     this.closed = new Promise((resolve) => socket.on('close', (code) => resolve(code)))
   }
 
-  static async open(node: TestNode, headers: Record<string, string> = {}): Promise<RawClient> {
+  static async open(
+    node: Pick<TestNode, 'address'>,
+    headers: Record<string, string> = {},
+  ): Promise<RawClient> {
     const socket = new WebSocket(`ws://${node.address}/_walcast/stream`, ['walcast.1'], { headers })
     const client = new RawClient(socket)
     await within(
