@@ -1,5 +1,5 @@
 /** Field types of message bodies. Each checks a decoded value; what it does not accept makes the message bad. */
-import { MAX_NAME_CHARS, MAX_PAGE_NUMBER, MAX_TEXT_CHARS } from './limits.ts'
+import { MAX_DURATION_MS, MAX_NAME_CHARS, MAX_PAGE_NUMBER, MAX_TEXT_CHARS, MAX_TIME_MS } from './limits.ts'
 
 export interface Field<T> {
   readonly accepts: (value: unknown) => value is T
@@ -27,16 +27,31 @@ const whole = (max: number): Field<number> =>
 const oneOf = <const T extends string>(...values: readonly T[]): Field<T> =>
   field(`one of ${values.join(', ')}`, (value): value is T => values.includes(value as T))
 
-export const name = text(MAX_NAME_CHARS)
+/** Without control characters: names are shown on terminals. */
+export const name = field(
+  `text up to ${MAX_NAME_CHARS} characters without control characters`,
+  (value): value is string =>
+    typeof value === 'string' && value.length <= MAX_NAME_CHARS && !/\p{Cc}/u.test(value),
+)
 export const prose = text(MAX_TEXT_CHARS)
 export const count = whole(Number.MAX_SAFE_INTEGER)
 export const pageNumber = whole(MAX_PAGE_NUMBER)
 export const flag = field('true or false', (value): value is boolean => typeof value === 'boolean')
-/** A time or duration in milliseconds, fractions allowed. */
-export const millis = field(
-  'milliseconds',
-  (value): value is number => typeof value === 'number' && Number.isFinite(value),
+/** Milliseconds since 1970-01-01 UTC, fractions allowed: what a date can hold. */
+export const time = field(
+  `time up to ${MAX_TIME_MS} ms`,
+  (value): value is number => typeof value === 'number' && Math.abs(value) <= MAX_TIME_MS,
 )
+/** Milliseconds, fractions allowed. */
+export const duration = field(
+  `duration up to ${MAX_DURATION_MS} ms`,
+  (value): value is number => typeof value === 'number' && value >= 0 && value <= MAX_DURATION_MS,
+)
+
+/** A duration as it may be sent: clocks that are set can make one negative, and one of never is infinite. */
+export function durationOf(ms: number): number {
+  return Math.min(MAX_DURATION_MS, Math.max(0, ms))
+}
 /** A page size, 0 for "none yet". */
 export const pageSize = field(
   'page size',

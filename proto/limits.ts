@@ -24,3 +24,7 @@ export const MAX_NAME_CHARS = 128
 export const MAX_TEXT_CHARS = 1024
 /** Highest page number (https://sqlite.org/limits.html, "Maximum Number Of Pages In A Database File"). */
 export const MAX_PAGE_NUMBER = 4294967294
+/** Furthest time from 1970-01-01 UTC: what dates hold (ECMA-262, "Time Values and Time Range"). */
+export const MAX_TIME_MS = 8.64e15
+/** Longest duration; stands for "never" too. */
+export const MAX_DURATION_MS = 1e12

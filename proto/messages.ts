@@ -3,14 +3,15 @@ import {
   type BodyOf,
   checksum,
   count,
+  duration,
   type Fields,
   flag,
-  millis,
   name,
   oneOf,
   pageNumber,
   pageSize,
   prose,
+  time,
 } from './fields.ts'
 
 /** What the payload of a message holds. */
@@ -40,7 +41,7 @@ export const MESSAGES = {
       pages: pageNumber,
       version: name,
       advertise: name,
-      lagMs: millis,
+      lagMs: duration,
     },
   }),
   /** Leader to replica, its answer: batches follow (`resume`), or the replica is to send what it has (`sync`). */
@@ -62,7 +63,7 @@ export const MESSAGES = {
       contains: flag,
       source: name,
       sourceAddress: name,
-      heartbeatMs: millis,
+      heartbeatMs: duration,
     },
   }),
   /** Leader to replica: one or more whole transactions, or a chunk of one. */
@@ -80,9 +81,9 @@ export const MESSAGES = {
       pages: count,
       dbPages: pageNumber,
       checksum,
-      noticeMs: millis,
-      noticedMs: millis,
-      sentMs: millis,
+      noticeMs: time,
+      noticedMs: time,
+      sentMs: time,
     },
   }),
   /** Replica to leader: checksums of groups of the pages it has, from group `firstGroup`. */
@@ -126,12 +127,12 @@ export const MESSAGES = {
     fields: { db: name, epoch: count, pages: pageNumber, reason: prose },
   }),
   /** Replica to leader: what it has applied. */
-  ack: define({ code: 8, payload: 'none', fields: { db: name, epoch: count, txid: count, lagMs: millis } }),
+  ack: define({ code: 8, payload: 'none', fields: { db: name, epoch: count, txid: count, lagMs: duration } }),
   /** Leader to replica, regularly: its position and clock. */
   heartbeat: define({
     code: 9,
     payload: 'none',
-    fields: { db: name, epoch: count, txid: count, walBytes: count, timeMs: millis, staleMs: millis },
+    fields: { db: name, epoch: count, txid: count, walBytes: count, timeMs: time, staleMs: duration },
   }),
   /** Replica to leader: a replica that it feeds in turn. */
   below: define({
@@ -144,14 +145,14 @@ export const MESSAGES = {
       address: name,
       epoch: count,
       txid: count,
-      lagMs: millis,
+      lagMs: duration,
       connected: flag,
-      silentMs: millis,
+      silentMs: duration,
     },
   }),
   /** Replica to leader: asks for the leader's clock. */
-  ping: define({ code: 10, payload: 'none', fields: { db: name, timeMs: millis } }),
-  pong: define({ code: 11, payload: 'none', fields: { db: name, pingMs: millis, timeMs: millis } }),
+  ping: define({ code: 10, payload: 'none', fields: { db: name, timeMs: time } }),
+  pong: define({ code: 11, payload: 'none', fields: { db: name, pingMs: time, timeMs: time } }),
   /** Either way, before closing: why. `code` is a key of the error catalogue. */
   error: define({ code: 12, payload: 'none', fields: { db: name, code: name, message: prose } }),
   /** Leader to replica: it is about to stop. */

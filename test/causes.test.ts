@@ -91,6 +91,7 @@ const REPLICA_CASES: readonly [string, Partial<ReplicaMeasures>, readonly string
   ['a first copy', { ...BEHIND, isFirstCopy: true }, []],
   ['not connected', { connected: false, disconnectedMs: 4000, ...BEHIND }, ['leader-away']],
   ['not connected for a moment', { connected: false, disconnectedMs: 1000, ...BEHIND }, []],
+  ['a full disk, whatever else', { lastError: 'WALCAST_DISK_FULL', ...BEHIND }, ['replica-disk']],
   ['a relay that is behind', { isRelayed: true, sourceStaleMs: 8000, ...BEHIND }, ['source-behind']],
   ['a relay that is level', { isRelayed: true, sourceStaleMs: 300 }, []],
   ['the leader is never behind itself', { sourceStaleMs: 8000 }, []],
@@ -115,17 +116,19 @@ test('the details are in the text, and the text is one line', () => {
     }),
     ...replicaCauses({ ...LEVEL, isRelayed: true, sourceStaleMs: 8000 }),
     ...replicaCauses({ ...LEVEL, isRelayed: true, sourceStaleMs: 1e12 }),
+    ...replicaCauses({ ...LEVEL, connected: false, disconnectedMs: 9000, lastError: 'WALCAST_DISK_FULL' }),
   ]
   assert.deepEqual(new Set(codes(all)), new Set(CAUSE_CODES))
   const texts = all.map(({ text }) => text)
   for (const text of texts) assert.doesNotMatch(text, /[\n\r]|undefined|NaN|Infinity/)
-  const [reader, link, away, stuck, slow, leaderAway, apply, source, never] = texts
+  const [reader, link, away, stuck, slow, leaderAway, apply, source, never, disk] = texts
   assert.match(reader, /^process 42 \(python3\) .* at least 12 s: the WAL \(1\.0 MiB\)/)
   assert.match(link, /^replica b has been behind for 4 s: .* takes only 293\.0 KiB\/s, 2\.0 MiB wait/)
   assert.match(away, /^replica b has been away for 60 s, last seen at 2-17; .*walcast forget b$/)
   assert.match(stuck, /no other process reads/)
   assert.match(slow, /took 812 ms, writers were stopped for 300 ms/)
   assert.match(leaderAway, /^not connected to node-a for 9 s \(WALCAST_STARTING\)/)
+  assert.match(disk, /^this node cannot write what it receives \(WALCAST_DISK_FULL\); make room/)
   assert.match(apply, /3\.0 MiB are received and not applied, 2\.0 MiB\/s get applied/)
   assert.match(source, /^the replica node-a.* 8 s ago/)
   assert.match(never, /has not heard of the leader yet/)

@@ -131,7 +131,7 @@ labTest('a replica that is away is missed, also after a restart, until it is for
   assert.match(refused.err, /^WALCAST_REPLICA_CONNECTED: .*; /)
   assert.match((await forget('nobody')).err, /^WALCAST_REPLICA_UNKNOWN: /)
   assert.equal((await forget('')).code, 2)
-  const unauthorized = await fetch(`${leader.url}/_walcast/replicas/${node}`, { method: 'DELETE' })
+  const unauthorized = await fetch(`${leader.url}/_walcast/replicas?node=${node}`, { method: 'DELETE' })
   assert.equal(unauthorized.status, 401)
 
   await replica.stop('SIGTERM')

@@ -217,6 +217,17 @@ labTest('strangers that send garbage to the leader are cut off and counted', asy
     ['the name of the leader', (client) => client.hello({ node: 'the-leader' })],
     ['a second hello', twice((client) => client.hello())],
     [
+      'groups again and again',
+      (client) => {
+        client.hello()
+        const body = { db: 'main', pages: 1, firstGroup: 0, sums: 1, last: false }
+        for (let i = 0; i < 3; i++) client.send(encode('groups', body, 8, (to) => to.fill(0)))
+      },
+    ],
+    ['one below that was silent for ever', below({ silentMs: 1e300 })],
+    ['one below without a name', below({ node: '' })],
+    ['a name that steers a terminal', (client) => client.hello({ node: '\u001b[31mred' })],
+    [
       'have without being asked',
       (client) => client.send(encode('have', { db: 'main', firstPage: 1, sums: 0, last: true })),
     ],
@@ -238,6 +249,24 @@ labTest('strangers that send garbage to the leader are cut off and counted', asy
   await lab.exec(db, "INSERT INTO log (who) VALUES ('x')")
   await requireSame(lab, leader, replica)
 })
+
+function below(change: Partial<Body<'below'>>): (client: RawClient) => void {
+  const told: Body<'below'> = {
+    db: 'main',
+    node: 'leaf',
+    via: HELLO.node,
+    address: '',
+    epoch: 1,
+    txid: 1,
+    lagMs: 0,
+    connected: true,
+    silentMs: 0,
+  }
+  return (client) => {
+    client.hello()
+    client.send(encode('below', { ...told, ...change }))
+  }
+}
 
 function twice(send: (client: RawClient) => void): (client: RawClient) => void {
   return (client) => {

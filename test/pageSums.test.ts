@@ -144,6 +144,44 @@ test('a count in slices takes in what changes meanwhile, what is taken back, gro
   )
 })
 
+test('changes are taken back to a mark, and further to the last settle', () => {
+  const changes = fc.array(
+    fc.oneof(
+      fc.record({ page: fc.integer({ min: 1, max: 60 }), sum: sumArbitrary }),
+      fc.record({ pages: fc.integer({ min: 0, max: 60 }) }),
+    ),
+    { maxLength: 20 },
+  )
+  const apply = (sums: PageSums, list: readonly ({ page: number; sum: bigint } | { pages: number })[]) => {
+    for (const each of list) {
+      if ('page' in each) sums.set(each.page, each.sum)
+      else sums.resize(each.pages)
+    }
+  }
+  const lookOf = (sums: PageSums) => [
+    sums.state,
+    sums.pages,
+    ...Array.from({ length: 61 }, (_, i) => sums.get(i + 1)),
+  ]
+  fc.assert(
+    fc.property(changes, changes, changes, (first, second, third) => {
+      const sums = new PageSums(4096)
+      apply(sums, first)
+      sums.settle()
+      const settled = lookOf(sums)
+      apply(sums, second)
+      const marked = lookOf(sums)
+      const mark = sums.mark()
+      apply(sums, third)
+      sums.returnTo(mark)
+      assert.deepEqual(lookOf(sums), marked)
+      apply(sums, third)
+      sums.revert()
+      assert.deepEqual(lookOf(sums), settled)
+    }),
+  )
+})
+
 test('a slice holds the sums of its pages, little-endian', () => {
   const sums = new PageSums(512)
   for (let page = 1; page <= 10; page++) sums.set(page, BigInt(page) << 56n)

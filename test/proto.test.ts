@@ -232,7 +232,7 @@ const arbitraryOf = new Map<fields.Field<unknown>, fc.Arbitrary<unknown>>([
     fields.name,
     fc
       .string({ maxLength: limits.MAX_NAME_CHARS / 2, unit: 'grapheme' })
-      .filter((text) => text.length <= limits.MAX_NAME_CHARS),
+      .filter((text) => text.length <= limits.MAX_NAME_CHARS && !/\p{Cc}/u.test(text)),
   ],
   [
     fields.prose,
@@ -241,7 +241,14 @@ const arbitraryOf = new Map<fields.Field<unknown>, fc.Arbitrary<unknown>>([
   [fields.count, fc.oneof(fc.maxSafeNat(), fc.nat(300), fc.constant(Number.MAX_SAFE_INTEGER))],
   [fields.pageNumber, fc.oneof(fc.nat(100_000), fc.constant(limits.MAX_PAGE_NUMBER))],
   [fields.flag, fc.boolean()],
-  [fields.millis, fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0)],
+  [
+    fields.time,
+    fc.double({ noNaN: true, min: -limits.MAX_TIME_MS, max: limits.MAX_TIME_MS }).map((value) => value + 0),
+  ],
+  [
+    fields.duration,
+    fc.double({ noNaN: true, min: 0, max: limits.MAX_DURATION_MS }).map((value) => value + 0),
+  ],
   [fields.pageSize, fc.constantFrom(0, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)],
   [
     fields.checksum,
@@ -434,12 +441,16 @@ test('text and numbers fill their limits and not one more', () => {
 })
 
 const WRONG = new Map<fields.Field<unknown>, readonly unknown[]>([
-  [fields.name, [1, null, true, ['x'], { x: 1 }, 'x'.repeat(limits.MAX_NAME_CHARS + 1)]],
+  [
+    fields.name,
+    [1, null, true, ['x'], { x: 1 }, 'x'.repeat(limits.MAX_NAME_CHARS + 1), 'a\n', '\u001b[31m', '\u0085'],
+  ],
   [fields.prose, [1, null, false, ['x'], 'x'.repeat(limits.MAX_TEXT_CHARS + 1)]],
   [fields.count, [-1, 1.5, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, '1', null, true, [1]]],
   [fields.pageNumber, [-1, 0.5, limits.MAX_PAGE_NUMBER + 1, Number.NaN, '1', null, true]],
   [fields.flag, [0, 1, 'true', null, []]],
-  [fields.millis, [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, '1', null, true]],
+  [fields.time, [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e16, -1e300, '1', null]],
+  [fields.duration, [Number.NaN, Number.POSITIVE_INFINITY, -1, 1e13, 1e300, '1', null, true]],
   [fields.pageSize, [1, 256, 511, 513, 768, 1.5, -512, 65537, 131072, Number.NaN, '4096', null]],
   [
     fields.checksum,

@@ -195,9 +195,29 @@ for (const [what, text] of [
     assert.equal(lines.length, 1)
   })
 
+test('one damaged entry does not cost the others', () => {
+  const peers = { b: peer('b'), c: { ...peer('c'), lagMs: -1 }, d: peer('d') }
+  const read = parsePeers(JSON.stringify({ format: 1, peers }))
+  assert.deepEqual([read.peers.map(({ node }) => node), read.damaged], [['b', 'd'], 1])
+})
+
+test('when as many are listed as can be, one that is away makes room', () => {
+  const { list, session } = setUp()
+  const relay = session('relay')
+  list.connected(relay)
+  const told = { db: 'main', via: 'relay', address: '', epoch: 1, txid: 1, lagMs: 0, silentMs: 0 }
+  for (let i = 0; i < 4096; i++) list.below(relay, { ...told, node: `n${i}`, connected: true })
+  list.below(relay, { ...told, node: 'late', connected: true })
+  assert.ok(!list.list().some(({ node }) => node === 'late'), 'all others are there')
+  list.below(relay, { ...told, node: 'n7', connected: false })
+  list.below(relay, { ...told, node: 'late', connected: true })
+  const nodes = new Set(list.list().map(({ node }) => node))
+  assert.ok(nodes.has('late') && !nodes.has('n7'))
+})
+
 test('a file with more entries than are remembered is cut', () => {
   const peers = Object.fromEntries(Array.from({ length: 400 }, (_, i) => [`n${i}`, peer(`n${i}`)]))
-  assert.equal(parsePeers(JSON.stringify({ format: 1, peers })).length, MAX_REMEMBERED)
+  assert.equal(parsePeers(JSON.stringify({ format: 1, peers })).peers.length, MAX_REMEMBERED)
 })
 
 test('a disk that fails is told of once, and stops nothing', async (t) => {

@@ -245,6 +245,7 @@ function scrubberOf(
       look: () => captured.look(),
       canRepair: false,
       repair: () => false,
+      repairAll() {},
       isTrusted: () => true,
       observer: {
         onChecked: (pages) => {

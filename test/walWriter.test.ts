@@ -221,6 +221,7 @@ function newSource(pageSize: number, rows = 30): SourceDatabase {
 
 type Step =
   | { readonly kind: 'change'; readonly change: Change; readonly chunks: number }
+  | { readonly kind: 'returnTo'; readonly change: Change; readonly pages: number }
   | { readonly kind: 'takeUp'; readonly change: Change; readonly pages: number }
   | { readonly kind: 'checkpoint'; readonly mode: string; readonly byPython: boolean }
   | { readonly kind: 'linger' | 'end' | 'restart' | 'abandon' | 'discard' | 'crash' }
@@ -237,7 +238,7 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
-      kind: fc.constant('takeUp' as const),
+      kind: fc.constantFrom('takeUp' as const, 'returnTo' as const),
       change: changeArbitrary,
       pages: fc.integer({ min: 1, max: 9 }),
     }),
@@ -273,6 +274,20 @@ async function take(copy: Copy, step: Step, lingering: (() => void)[]): Promise<
     case 'takeUp':
       copy.source.apply(step.change)
       return copy.followAfterCut(step.pages)
+    case 'returnTo': {
+      copy.source.apply(step.change)
+      const pages = copy.difference()
+      const { writer } = copy
+      writer.append(imagesOf(pages.slice(0, step.pages)), 0)
+      const mark = writer.mark()
+      // What fails half-way and is brought again later.
+      writer.append(imagesOf(pages.slice(step.pages).reverse()), 0)
+      writer.returnTo(mark)
+      writer.append(imagesOf(pages.slice(step.pages)), copy.source.pages)
+      if (writer.hasPending) writer.publish(copy.source.pages)
+      copy.visible = copy.source.image()
+      return
+    }
     case 'checkpoint':
       return copy.checkpoint(step.mode, step.byPython)
     case 'linger':

@@ -20,7 +20,7 @@ export async function runForget(args: readonly string[]): Promise<number> {
   if (!replica || more.length > 0)
     throw new WalcastError('USAGE', { detail: 'forget takes the id of one replica' })
   const node = values.node ?? process.env['WALCAST_NODE'] ?? '127.0.0.1:8470'
-  await deleteJson(node, `/_walcast/replicas/${encodeURIComponent(replica)}`, process.env)
+  await deleteJson(node, `/_walcast/replicas?node=${encodeURIComponent(replica)}`, process.env)
   process.stdout.write(`forgot ${replica}\n`)
   return 0
 }

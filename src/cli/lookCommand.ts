@@ -39,12 +39,12 @@ function parse(args: readonly string[]) {
 /** Aligned `label value` lines. */
 export function lines(pairs: readonly (readonly [string, string])[]): string {
   const width = Math.max(...pairs.map(([label]) => label.length))
-  return pairs.map(([label, value]) => `${label.padEnd(width)}  ${value}\n`).join('')
+  return pairs.map(([label, value]) => `${label.padEnd(width)}  ${shown(value)}\n`).join('')
 }
 
 /** Aligned columns with a heading. */
 export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [heading, ...rows]
+  const all = [heading, ...rows].map((row) => row.map(shown))
   const widths = heading.map((_, column) => Math.max(...all.map((row) => row[column].length)))
   return all
     .map(
@@ -55,6 +55,11 @@ export function table(heading: readonly string[], rows: readonly (readonly strin
           .trimEnd()}\n`,
     )
     .join('')
+}
+
+/** What others have named must not steer this terminal. */
+function shown(text: string): string {
+  return text.replace(/\p{Cc}/gu, '\u{fffd}')
 }
 
 export function formatMs(ms: number): string {

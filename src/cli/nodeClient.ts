@@ -24,30 +24,29 @@ export async function getJson<T>(node: string, path: string, environment: NodeJS
   return requireOk<T>(await ask({ method: 'GET', node, path, environment, timeoutMs: TIMEOUT_MS }))
 }
 
-/** The same with POST, for what takes its time. */
+/** The same with POST, for what takes its time. Throws the error of the catalogue that the node answers with, too. */
 export async function postJson<T>(
   node: string,
   path: string,
   environment: NodeJS.ProcessEnv,
   timeoutMs: number,
 ): Promise<T> {
-  return requireOk<T>(await ask({ method: 'POST', node, path, environment, timeoutMs }))
+  const answer = await ask({ method: 'POST', node, path, environment, timeoutMs })
+  requireNoError(answer)
+  return requireOk<T>(answer)
 }
 
 /** DELETEs. Throws the same, and the error of the catalogue that the node answers with. */
 export async function deleteJson(node: string, path: string, environment: NodeJS.ProcessEnv): Promise<void> {
-  const { url, status, body } = await ask({
-    method: 'DELETE',
-    node,
-    path,
-    environment,
-    timeoutMs: TIMEOUT_MS,
-  })
-  if (isOk(status)) return
+  const answer = await ask({ method: 'DELETE', node, path, environment, timeoutMs: TIMEOUT_MS })
+  requireNoError(answer)
+  requireOk(answer)
+}
+
+/** Throws the error of the catalogue that the node answered with, if any. */
+function requireNoError({ status, body }: Answer): void {
   const key = String(body.code ?? '').replace(/^WALCAST_/, '')
-  const message = String(body.message ?? '')
-  if (isErrorCode(key)) throw new WalcastError(key, { message })
-  throw new WalcastError('NODE_ANSWER', { url, status, detail: message })
+  if (!isOk(status) && isErrorCode(key)) throw new WalcastError(key, { message: String(body.message ?? '') })
 }
 
 function requireOk<T>({ url, status, body }: Answer): T {

@@ -24,7 +24,9 @@ export function readPeers(folder: string, log: Logger): Peer[] {
   try {
     const size = statSync(path).size
     if (size > MAX_BYTES) throw new Error(`${size} bytes are too many`)
-    return parsePeers(readFileSync(path, 'utf8'))
+    const { peers, damaged } = parsePeers(readFileSync(path, 'utf8'))
+    if (damaged > 0) log.warn({ path, damaged }, 'some remembered replicas cannot be read; going on without')
+    return peers
   } catch (error) {
     if (systemCode(error) !== 'ENOENT')
       log.warn(
@@ -35,16 +37,17 @@ export function readPeers(folder: string, log: Logger): Peer[] {
   }
 }
 
-/** Throws when the text is not whole. */
-export function parsePeers(text: string): Peer[] {
+/** Entries that are not whole are left out. Throws when the text is none of ours. */
+export function parsePeers(text: string): { readonly peers: Peer[]; readonly damaged: number } {
   const value: { format?: unknown; peers?: unknown } = Object(JSON.parse(text))
   if (value.format !== FORMAT || typeof value.peers !== 'object' || value.peers === null)
     throw new Error('it is of another format')
   const entries = Object.entries(value.peers).slice(0, MAX_REMEMBERED)
-  return entries.map(([node, fields]) => parsePeer(node, Object(fields)))
+  const peers = entries.flatMap(([node, fields]) => parsePeer(node, Object(fields)) ?? [])
+  return { peers, damaged: entries.length - peers.length }
 }
 
-function parsePeer(node: string, fields: Partial<Record<keyof Peer, unknown>>): Peer {
+function parsePeer(node: string, fields: Partial<Record<keyof Peer, unknown>>): Peer | undefined {
   const { address, via, epoch, txid, lagMs, lastSeen } = fields
   const isWhole =
     node !== '' &&
@@ -55,7 +58,7 @@ function parsePeer(node: string, fields: Partial<Record<keyof Peer, unknown>>): 
     isCount(lagMs) &&
     typeof lastSeen === 'string' &&
     Number.isFinite(Date.parse(lastSeen))
-  if (!isWhole) throw new Error(`the entry of ${node} is not whole`)
+  if (!isWhole) return undefined
   return { node, address, epoch, txid, lagMs, lastSeen, ...(via === undefined ? {} : { via }) }
 }
 
@@ -132,8 +135,8 @@ export class PeersFile {
   }
 
   async #save(): Promise<void> {
-    const peers = this.#list.peers()
     try {
+      const peers = this.#list.peers()
       await this.#ops.replace(this.#path, formatPeers(peers))
       this.#written = placesOf(peers)
       this.#hasFailed = false

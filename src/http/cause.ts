@@ -5,6 +5,7 @@ export const CAUSE_CODES = [
   'slow-link',
   'apply-bound',
   'leader-disk',
+  'replica-disk',
   'replica-away',
   'leader-away',
   'source-behind',

@@ -172,9 +172,11 @@ export class Server {
     this.#app.get('/_walcast/status', async () => view.status())
     this.#app.get('/_walcast/lag', async () => view.lag())
     this.#app.get('/_walcast/wait', (request) => this.#wait(request))
-    this.#app.delete<{ Params: { node: string } }>('/_walcast/replicas/:node', async ({ params }) => {
-      await view.forget(params.node)
-      return { forgotten: params.node }
+    this.#app.delete('/_walcast/replicas', async (request) => {
+      const { node } = request.query as Record<string, string | undefined>
+      if (!node) throw new WalcastError('BAD_REQUEST', { detail: 'node is not the id of a replica' })
+      await view.forget(node)
+      return { forgotten: node }
     })
     addCheckRoutes(this.#app, () => this.#options.checks())
     this.#app.get('/_walcast/events', (_request, reply) => {

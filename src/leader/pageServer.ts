@@ -60,6 +60,7 @@ export class PageServer {
   readonly #host: PageServerHost
   readonly #wanted: PageSet
   readonly #differing: number[] = []
+  #nextGroup = 0
   #pass = 0
   #fruitlessRounds = 0
   /** One is read into while the other is sent from. */
@@ -75,8 +76,11 @@ export class PageServer {
     this.#wanted.delete(lockPage(host.files.pageSize))
   }
 
-  /** Strikes off the groups that the replica has already: `sums` are little-endian group checksums from `firstGroup`. Remembers the others. */
+  /** Strikes off the groups that the replica has already: `sums` are little-endian group checksums from `firstGroup`. Remembers the others. Throws MESSAGE_BAD unless they come in order. */
   skipEqualGroups(firstGroup: number, sums: Buffer): void {
+    if (firstGroup !== this.#nextGroup)
+      throw new WalcastError('MESSAGE_BAD', { detail: `group ${firstGroup} came for ${this.#nextGroup}` })
+    this.#nextGroup += sums.length / 8
     for (let at = 0; at < sums.length; at += 8) {
       const group = firstGroup + at / 8
       const first = group * GROUP_PAGES + 1

@@ -4,6 +4,7 @@
  */
 import type { WebSocket } from 'ws'
 import { payloadPageNumber } from '../../proto/codec.ts'
+import { durationOf } from '../../proto/fields.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import { Feed, type FeedOptions } from './feed.ts'
@@ -210,14 +211,14 @@ export class Relay {
     const tellsAll = this.#reports++ % AWAY_REPORTS === 0
     for (const { address, epoch, txid, lagMs, connected, lastSeen, via, ...below } of this.#feed.replicas()) {
       if (!connected && !tellsAll) continue
-      const silentMs = Math.max(0, nowMs - Date.parse(lastSeen))
+      const silentMs = durationOf(nowMs - Date.parse(lastSeen))
       this.#host.report({
         node: below.node,
         via: via ?? node,
         address,
         epoch,
         txid,
-        lagMs,
+        lagMs: durationOf(lagMs),
         connected,
         silentMs,
       })

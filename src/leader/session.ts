@@ -245,7 +245,7 @@ export class Session {
       case 'have':
         return this.#onHave(message.body, message.payload)
       case 'below':
-        return this.#host.onBelow(this, message.body)
+        return this.#onBelow(message.body)
       case 'ack':
         return this.#onAck(message.body)
       case 'ping':
@@ -420,6 +420,12 @@ export class Session {
     } catch (error) {
       this.fail(error)
     }
+  }
+
+  /** Not of this node or of the one that tells: nodes that follow each other in a ring would list themselves. */
+  #onBelow(below: Body<'below'>): void {
+    if (below.node === '') throw new WalcastError('MESSAGE_BAD', { detail: 'below without a node' })
+    if (below.node !== this.#host.node && below.node !== this.node) this.#host.onBelow(this, below)
   }
 
   #onAck(ack: Body<'ack'>): void {

@@ -46,6 +46,7 @@ export class NodeScrub implements NodeChecks {
         isTrusted: () => engine.isTrusted(),
         canRepair: engine.repair !== undefined,
         repair: (rotten) => engine.repair?.pages(rotten) ?? false,
+        repairAll: () => engine.repair?.all(),
         observer: this.#observer(),
       },
     )

@@ -1,12 +1,18 @@
 /** Why a replica lags or its WAL grows. Pure: from measurements to causes. */
+import { MAX_DURATION_MS } from '../../proto/limits.ts'
 import type { Cause } from '../http/cause.ts'
 import { ageText, rateText, sizeText } from './causeText.ts'
 import { type FeedMeasures, feedCauses, LAG_MS, LASTING_MS } from './feedCauses.ts'
 
 /** Share of the time spent applying from which on that is what takes the time. */
 const BUSY_SHARE = 0.8
-/** A source that tells of more has never heard of the leader. */
-const NEVER_MS = 1e12
+
+/** Errors after which it stands still until somebody makes room. */
+const CANNOT_WRITE: ReadonlySet<string> = new Set([
+  'WALCAST_DISK_FULL',
+  'WALCAST_WRITE_FAILED',
+  'WALCAST_DIVERGED_UNKEPT',
+])
 
 export interface ReplicaMeasures extends FeedMeasures {
   /** Id or address of what it follows. */
@@ -39,11 +45,20 @@ export function replicaCauses(measured: ReplicaMeasures): Cause[] {
 
 /** The one cause of its lag that is nearest to the leader. */
 function lagCauses(measured: ReplicaMeasures): Cause[] {
+  if (CANNOT_WRITE.has(measured.lastError)) return [replicaDisk(measured)]
   const { connected, disconnectedMs, isRelayed, sourceStaleMs, isFirstCopy, lagMs, behindMs } = measured
   if (!connected) return disconnectedMs >= LASTING_MS ? [leaderAway(measured)] : []
   if (isRelayed && sourceStaleMs >= LASTING_MS) return [sourceBehind(measured)]
   if (isFirstCopy || lagMs < LAG_MS || behindMs < LASTING_MS) return []
   return [isApplyBound(measured) ? applyBound(measured) : slowLink(measured)]
+}
+
+function replicaDisk({ lastError }: ReplicaMeasures): Cause {
+  return {
+    code: 'replica-disk',
+    text: `this node cannot write what it receives (${lastError}); make room on its disk; it keeps trying`,
+    lastError,
+  }
 }
 
 function isApplyBound({ queuedBytes, queuedMs, applyShare }: ReplicaMeasures): boolean {
@@ -73,7 +88,7 @@ function sourceBehind({ follows, sourceStaleMs }: ReplicaMeasures): Cause {
 }
 
 function sourceText(staleMs: number): string {
-  if (staleMs >= NEVER_MS) return 'has not heard of the leader yet'
+  if (staleMs >= MAX_DURATION_MS) return 'has not heard of the leader yet'
   return `last knew ${ageText(staleMs)} ago where the leader stands`
 }
 

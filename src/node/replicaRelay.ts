@@ -1,12 +1,10 @@
 /** The part of a replica that feeds replicas of its own. */
+import { durationOf } from '../../proto/fields.ts'
 import { Relay } from '../leader/relay.ts'
 import type { ReplicaList } from '../leader/replicaList.ts'
 import type { Replica } from '../replica/replica.ts'
 import { feedLimits } from './feedLimits.ts'
 import { DATABASE_NAME, type EngineParts } from './node.ts'
-
-/** Tells that nothing was heard of the leader yet: messages hold finite times only. */
-const NEVER_MS = 1e12
 
 export function newRelay(replica: Replica, parts: EngineParts, replicas: ReplicaList): Relay {
   const { setup, nodeFile, clock, metrics } = parts
@@ -21,7 +19,7 @@ export function newRelay(replica: Replica, parts: EngineParts, replicas: Replica
       leaderMs: () => clock.nowMs() + replica.lag.offset.offsetMs,
       leaderAt: () => ({
         txid: replica.lag.summary().leaderTxid,
-        staleMs: Math.min(replica.lag.toldAgoMs, NEVER_MS),
+        staleMs: durationOf(replica.lag.toldAgoMs),
       }),
       walBytes: () => replica.status.walBytes,
       ping: () => replica.ping(),

@@ -87,10 +87,17 @@ export class Applier {
     })
   }
 
-  /** Takes page images on the way to a common state; invisible until `finishSync`. */
+  /** Takes page images on the way to a common state; invisible until `finishSync`. When it throws, what came before stays. */
   addPages(pages: Body<'pages'>, payload: Buffer): void {
     this.#isSyncing = true
-    this.#guarded(() => this.#addPages(pages, payload, false))
+    const [sums, frames] = [this.#sums.mark(), this.#writer.mark()]
+    try {
+      this.#addPages(pages, payload, false)
+    } catch (error) {
+      this.#sums.returnTo(sums)
+      this.#writer.returnTo(frames)
+      throw error
+    }
   }
 
   /** Takes the last page images and makes all of them visible as one commit. */

@@ -2,7 +2,7 @@
 export class CopyTrust {
   #isDoubtful = false
   #isWrong = false
-  #mayDiverge = false
+  #divergence: string | undefined
 
   /** Whether its content is not known to differ from the leader's. */
   get isGood(): boolean {
@@ -14,20 +14,20 @@ export class CopyTrust {
     return this.#isDoubtful
   }
 
-  /** Whether it may hold commits that the leader lacks. */
-  get mayDiverge(): boolean {
-    return this.#mayDiverge
+  /** Why it may hold commits that the leader lacks; undefined when it holds none. */
+  get divergence(): string | undefined {
+    return this.#divergence
   }
 
   /** It was opened; `isAsRecorded` when it was found as it was left. */
   onOpened(isAsRecorded: boolean): void {
-    if (!isAsRecorded) this.#mayDiverge = true
+    if (!isAsRecorded) this.#divergence ??= 'it was not found as it was left'
   }
 
   /** Something else wrote to it, and it was read again. */
   onStray(): void {
     this.#isWrong = true
-    this.#mayDiverge = true
+    this.#divergence ??= 'something else wrote to it'
   }
 
   /** A state did not verify. */
@@ -42,13 +42,13 @@ export class CopyTrust {
 
   /** The pages are to be compared with those of a leader whose database came from this copy's position, or did not. */
   onCompared(contains: boolean): void {
-    if (!contains) this.#mayDiverge = true
+    if (!contains) this.#divergence ??= 'it may hold commits that the leader lacks'
   }
 
   /** It is the leader's state. */
   onLevel(): void {
     this.#isDoubtful = false
     this.#isWrong = false
-    this.#mayDiverge = false
+    this.#divergence = undefined
   }
 }

@@ -1,10 +1,11 @@
 /**
  * The engine of a replica.
  *
- *   connecting ── welcome(resume) ──────────────────────────────────> streaming
- *       │     └── welcome(sync) ──> syncing: groups, have, pages, synced ──┘ │
- *       └<──────────── any failure, after a delay ───────────────────────────┘
+ *   connecting ── welcome(resume) ───────────────────────────────────────────> streaming
+ *       │     └── welcome(sync) ──> syncing: groups, differ, have, pages, synced ──┘ │
+ *       └<──────────── any failure, after a delay ───────────────────────────────────┘
  */
+import { durationOf } from '../../proto/fields.ts'
 import type { Body, Message } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import { makeFolder } from '../fileOps.ts'
@@ -26,6 +27,8 @@ import { Subscription } from './subscription.ts'
 export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
 
 const ACK_MS = 20
+/** A connection that streams after this long is in order. */
+const SETTLED_MS = 1000
 
 export class Replica {
   readonly #options: ReplicaOptions
@@ -40,6 +43,7 @@ export class Replica {
   #downstream: Downstream | undefined
   readonly #trust = new CopyTrust()
   #welcomed = false
+  #welcomedMs = 0
   #lastError: WalcastError | undefined
   #ackTimer: NodeJS.Timeout | undefined
   #pingTimer: NodeJS.Timeout | undefined
@@ -233,7 +237,7 @@ export class Replica {
       pages,
       version,
       advertise,
-      lagMs: this.lag.lagMs(),
+      lagMs: durationOf(this.lag.lagMs()),
     })
   }
 
@@ -305,6 +309,7 @@ export class Replica {
     if (before !== source || addressBefore !== sourceAddress) this.#downstream?.onUnsettled()
     this.#leader = { node, source, sourceAddress, pages, pageSize }
     this.#welcomed = true
+    this.#welcomedMs = this.#options.clock.nowMs()
     this.lag.onConnected(welcome.heartbeatMs)
     // What feeds this node may be a replica itself; requests go to the leader.
     this.#options.observer.onConnected(source === node ? '' : sourceAddress)
@@ -338,7 +343,7 @@ export class Replica {
       reason,
       leader: this.#leader,
       isDoubtful: this.#trust.isDoubtful,
-      mayDiverge: this.#trust.mayDiverge,
+      divergence: this.#trust.divergence,
     })
   }
 
@@ -382,12 +387,15 @@ export class Replica {
       throw new WalcastError('MESSAGE_BAD', { detail: `${what} came while ${this.#state}` })
   }
 
-  /** A connection that lives to see one is in order; one that fails sooner, on a full disk for example, backs off. */
+  /** A connection that fails soon, on a full disk for example, backs off, and its error stays to be seen. */
   #onHeartbeat(heartbeat: Body<'heartbeat'>): void {
+    const { clock, observer } = this.#options
     this.lag.onLeaderAt(heartbeat.txid, heartbeat.timeMs, heartbeat.staleMs)
-    this.#options.observer.onLeaderAt()
-    this.#subscription.settled()
-    this.#lastError = undefined
+    observer.onLeaderAt()
+    if (this.#state === 'streaming' && clock.nowMs() - this.#welcomedMs > SETTLED_MS) {
+      this.#subscription.settled()
+      this.#lastError = undefined
+    }
     this.#downstream?.onHeartbeat()
     this.#ackSoon()
   }
@@ -404,7 +412,7 @@ export class Replica {
       this.#subscription.send('ack', {
         db: this.#options.db,
         ...position,
-        lagMs: this.lag.recentLagMs,
+        lagMs: durationOf(this.lag.recentLagMs),
       })
   }
 

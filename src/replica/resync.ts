@@ -19,8 +19,8 @@ export interface ResyncCause {
   readonly leader: { readonly node: string; readonly pages: number; readonly pageSize: number }
   /** What is in memory about the copy is not to be believed: it is read again. */
   readonly isDoubtful: boolean
-  /** The copy may hold commits that the leader lacks. */
-  readonly mayDiverge: boolean
+  /** Why the copy may hold commits that the leader lacks; undefined when it holds none. */
+  readonly divergence: string | undefined
 }
 
 export class Resync {
@@ -52,14 +52,14 @@ export class Resync {
 
   /** Tells the leader what is here; what it lacks is kept aside before. Throws DIVERGED_UNKEPT. */
   async begin(cause: ResyncCause): Promise<void> {
-    const { reason, leader, isDoubtful, mayDiverge } = cause
+    const { reason, leader, isDoubtful, divergence } = cause
     this.#progress = { remaining: leader.pages, total: leader.pages }
     this.#log.info({ reason, pages: leader.pages }, 'comparing pages with the leader')
     const known = this.#slot.copy
     if (isDoubtful) await known?.undisturbed(() => known.reread())
     const sums = await this.#slot.prepare(leader.pageSize)
     const { copy } = this.#slot
-    if (copy && mayDiverge) await this.#divergence.keep(copy, leader.node, reason)
+    if (copy && divergence) await this.#divergence.keep(copy, leader.node, `${divergence}; ${reason}`)
     this.#comparison = new Comparison(this.#db, sums, this.#subscription)
     await this.#comparison.sendGroups()
   }

@@ -12,12 +12,20 @@ import {
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
 import type { Clock } from '../clock.ts'
-import { asWalcastError, isErrorCode, messageOf, WalcastError } from '../errors.ts'
+import { asWalcastError, type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { Backoff } from './backoff.ts'
 
 /** A leader that does not answer a close is cut off after this. */
 const CLOSE_MS = 200
 const CLOSE_CODE = 4000
+/** What ends when somebody has made room: each try costs both sides what is sent in vain. */
+const WAITS_FOR_PEOPLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'DISK_FULL',
+  'WRITE_FAILED',
+  'DIVERGED_UNKEPT',
+])
+/** The pause is so many times as long then. */
+const PATIENCE = 5
 
 export interface SubscriptionOptions {
   /** Name of the database in messages. */
@@ -152,12 +160,13 @@ export class Subscription {
   }
 
   /** Not before what the last connection brought has been dealt with. */
-  #connectLater(): void {
+  #connectLater(error?: WalcastError): void {
     const connect = () => {
       if (this.#busy) this.#connectLater()
       else this.#connect()
     }
-    this.#timer = setTimeout(connect, this.#backoff.nextMs())
+    const times = error && WAITS_FOR_PEOPLE.has(error.key) ? PATIENCE : 1
+    this.#timer = setTimeout(connect, times * this.#backoff.nextMs())
   }
 
   #connect(): void {
@@ -268,7 +277,7 @@ export class Subscription {
     this.#host.onClosed(error)
     if (this.#stopped) return
     if (error.key === 'STARTING' || error.key === 'STOPPING') this.#backoff.reset()
-    this.#connectLater()
+    this.#connectLater(error)
   }
 }
 

@@ -9,6 +9,13 @@ export function pageSum(page: number, bytes: Uint8Array): bigint {
   return xxh64(bytes, BigInt(page))
 }
 
+/** A point among the changes since the last `settle`. */
+export interface SumsMark {
+  readonly changes: number
+  readonly pages: number
+  readonly state: bigint
+}
+
 /**
  * The checksums of all pages of a database and their XOR, the state checksum. 8 bytes a page.
  * The lock page never counts. Changes can be taken back until `settle`, so that a batch is verified before it is made visible.
@@ -92,14 +99,24 @@ export class PageSums {
 
   /** Takes back all changes since the last `settle`. */
   revert(): void {
-    for (let i = this.#undoCount - 1; i >= 0; i--) {
+    this.returnTo({ changes: 0, pages: this.#undoSize, state: this.#undoState })
+    this.settle()
+  }
+
+  /** Where changes may be taken back to with `returnTo`, until the next `settle`. */
+  mark(): SumsMark {
+    return { changes: this.#undoCount, pages: this.#pages, state: this.#state }
+  }
+
+  returnTo({ changes, pages, state }: SumsMark): void {
+    for (let i = this.#undoCount - 1; i >= changes; i--) {
       const at = this.#undoPages[i] - 1
       if (at < this.#counted) this.#recounted ^= this.#sums[at] ^ this.#undoSums[i]
       this.#sums[at] = this.#undoSums[i]
     }
-    this.#pages = this.#undoSize
-    this.#state = this.#undoState
-    this.settle()
+    this.#undoCount = changes
+    this.#pages = pages
+    this.#state = state
   }
 
   /** The sums of pages `first` to `last` as little-endian bytes. */

@@ -40,8 +40,16 @@ export class RottenPages {
   /** Pages `first` to `last` were looked at, and but for `rotten` they are right. Gives those that were known to be rotten. */
   settle(first: number, last: number, rotten: readonly RottenPage[]): number[] {
     if (this.#pages.size === 0) return []
+    return this.settlePages(
+      this.list().filter((page) => page >= first && page <= last),
+      rotten,
+    )
+  }
+
+  /** The same of pages that were looked at one by one. */
+  settlePages(pages: readonly number[], rotten: readonly RottenPage[]): number[] {
     const wrong = new Set(rotten.map(({ page }) => page))
-    const right = this.list().filter((page) => page >= first && page <= last && !wrong.has(page))
+    const right = pages.filter((page) => this.#pages.has(page) && !wrong.has(page))
     for (const page of right) {
       this.#pages.delete(page)
       this.#unasked.delete(page)

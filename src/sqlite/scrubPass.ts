@@ -19,8 +19,8 @@ const LOOKS = 6
 const LOOK_AGAIN_MS = 4
 /** Looks at a page whose checksum changes again and again. It was captured that often: it is left to the next pass. */
 const MAX_LOOKS = 60
-/** Rotten pages of one pass; it ends with the last of them. */
-export const MAX_ROTTEN = 1000
+/** Rotten pages of one pass; it ends with the last of them: what is that wrong is to be brought anew as a whole. */
+export const MAX_ROTTEN = 16_384
 const REST_MS = 20
 
 /** A page that is not what was written. */

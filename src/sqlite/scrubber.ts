@@ -18,6 +18,8 @@ export interface ScrubberHost extends Pick<ScrubHost, 'pages' | 'look'> {
   readonly canRepair: boolean
   /** Takes on the repair of pages. False when that cannot be now. */
   repair(rotten: readonly RottenPage[]): boolean
+  /** Has all pages compared with the leader's, where there is one. */
+  repairAll(): void
   /** Whether what the checksums in memory say is what it should be: not so from a repair being taken on to its end. */
   isTrusted(): boolean
   readonly observer: ScrubObserver
@@ -54,6 +56,8 @@ export interface ScrubStatus {
 const FIRST_MS = 5 * 60_000
 const MIN_PAUSE_MS = 10
 const RETRY_MS = 1000
+/** After a pass that did not reach the end, the next begins so much later. */
+const CUT_MS = 60_000
 /** How long a pass on demand waits for the database to be at rest. */
 const REST_LIMIT_MS = 10_000
 const REST_MS = 20
@@ -76,6 +80,8 @@ export class Scrubber {
   #passes = 0
   #direct: boolean | undefined
   #isStateRight = true
+  /** The last pass found too many rotten pages to go on: what it did not reach is not known. */
+  #isCut = false
   /** When the bytes read so far may have been read. */
   #dueMs = 0
 
@@ -92,7 +98,7 @@ export class Scrubber {
       running: this.#pass && pages ? { page: Math.min(this.#pass.next, pages), pages } : undefined,
       rotten: this.#rotten.list(MAX_TOLD),
       rottenPages: this.#rotten.size,
-      unexplained: this.#rotten.size + (this.#isStateRight ? 0 : 1),
+      unexplained: this.#rotten.size + (this.#isStateRight ? 0 : 1) + (this.#isCut ? 1 : 0),
       direct: this.#direct,
     }
   }
@@ -159,7 +165,7 @@ export class Scrubber {
       this.#host.observer.onFailure(error)
     }
     this.#pass = undefined
-    this.#schedule(startMs + everyMs - clock.nowMs())
+    this.#schedule(this.#isCut ? CUT_MS : startMs + everyMs - clock.nowMs())
   }
 
   async #demandedPass(): Promise<PassResult> {
@@ -181,6 +187,8 @@ export class Scrubber {
 
   #finish(result: PassResult): void {
     this.#direct = result.isDirect
+    this.#isCut = !result.isWhole && !this.#end.signal.aborted
+    if (this.#isCut) this.#host.repairAll()
     if (result.isWhole) {
       this.#passes++
       this.#lastPassMs = this.#options.clock.nowMs()
@@ -214,8 +222,12 @@ export class Scrubber {
   }
 
   #onRight(first: number, last: number, rotten: readonly RottenPage[]): void {
+    this.#tellRepaired(() => this.#rotten.settle(first, last, rotten))
+  }
+
+  #tellRepaired(settle: () => number[]): void {
     if (!this.#host.isTrusted()) return
-    const right = this.#rotten.settle(first, last, rotten)
+    const right = settle()
     if (right.length > 0) this.#host.observer.onRepaired(right)
   }
 
@@ -243,8 +255,7 @@ export class Scrubber {
       const pages = this.#rotten.list()
       const rotten = await new ScrubPass(host, this.#end.signal).recheck(pages)
       if (!rotten) return
-      const wrong = new Set(rotten.map(({ page }) => page))
-      for (const page of pages) if (!wrong.has(page)) this.#onRight(page, page, [])
+      this.#tellRepaired(() => this.#rotten.settlePages(pages, rotten))
       // A page that is wrong after its repair waits for the next pass: a broken disk must not keep the node at it.
       this.#repair(rotten.filter((each) => this.#rotten.isUnasked(each)))
     }

@@ -35,6 +35,17 @@ export interface PageImages {
   page(i: number): Uint8Array
 }
 
+/** A point among the frames that were appended and are not published. */
+export interface WalMark {
+  readonly salt1: number
+  readonly salt2: number
+  readonly frame: number
+  readonly s0: number
+  readonly s1: number
+  readonly swap: boolean
+  readonly pending: number
+}
+
 export class WalWriter {
   readonly #files: DatabaseFiles
   readonly #ops: FileOps
@@ -152,7 +163,7 @@ export class WalWriter {
 
   /**
    * Appends frames that no reader sees yet. `commitPages`, the size of the database in pages, marks the last of them
-   * as a commit; 0 when the transaction goes on. Throws DISK_FULL or WRITE_FAILED; then call `discard`.
+   * as a commit; 0 when the transaction goes on. Throws DISK_FULL or WRITE_FAILED; then call `returnTo` or `discard`.
    */
   append(images: PageImages, commitPages: number): void {
     if (images.count === 0) {
@@ -175,6 +186,21 @@ export class WalWriter {
       this.#tail += count
     }
     for (let i = 0; i < images.count; i++) this.#pending.push(images.number(i))
+  }
+
+  /** Where what is appended from now on may be taken back to with `returnTo`, until the next `publish` or `discard`. */
+  mark(): WalMark {
+    return { ...this.tail, swap: this.#swap, pending: this.#pending.length }
+  }
+
+  returnTo({ salt1, salt2, frame, s0, s1, swap, pending }: WalMark): void {
+    this.#salt1 = salt1
+    this.#salt2 = salt2
+    this.#swap = swap
+    this.#tail = frame
+    this.#sum.s0 = s0
+    this.#sum.s1 = s1
+    this.#pending.length = pending
   }
 
   /** Makes everything appended visible, as a database of `pages` pages. The last frame appended must be a commit. */
