@@ -11,6 +11,7 @@ import {
   SECRET,
   type Site,
   startNotes,
+  startSite,
 } from './support/notesCluster.ts'
 import { until } from './support/until.ts'
 
@@ -235,5 +236,36 @@ labTest(
     assert.equal(body.code, 'WALCAST_NOT_LEADER')
     assert.equal(body.leader, links[1].address)
     assert.equal(await requestsOf(leader), 0)
+  },
+)
+
+labTest(
+  'a replica that follows a replica: its writes go to the leader, past the one between',
+  async (lab) => {
+    const { leader, replicas } = await startNotes(lab, { replicas: 1 })
+    const [between] = replicas
+    const flags = ['--reconnect-max', '100ms']
+    const leaf = await startSite(lab, lab.path('replica9.db'), between.node.address, flags)
+    await leaf.node.ready()
+    const before = await requestsOf(between)
+    for (let i = 0; i < 20; i++) {
+      const made = await post(`${leaf.url}/notes`, `leaf ${i}`)
+      assert.equal(made.status, 201)
+      assert.equal(made.headers.get('x-app'), 'leader')
+      const read = await fetch(`${leaf.url}/note?body=leaf%20${i}`, { headers: { cookie: cookieOf(made) } })
+      assert.equal(read.status, 200, 'it reads what it wrote')
+    }
+    assert.equal(await requestsOf(between), before)
+    await requireSame(lab, leader.node, leaf.node)
+    // Also when the one between came up before the leader.
+    await leader.node.stop()
+    await between.node.stop()
+    await lab.restart(between.node)
+    await lab.restart(leader.node)
+    const late = await until('a write through the leaf', async () => {
+      const answer = await post(`${leaf.url}/notes`, 'late')
+      return answer.status === 201 ? answer : undefined
+    })
+    assert.equal(late.headers.get('x-app'), 'leader')
   },
 )
