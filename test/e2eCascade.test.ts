@@ -47,6 +47,12 @@ labTest('a leaf follows its leader through two replicas, and the leader knows of
   const status = await last.status()
   assert.deepEqual([status.leader, status.follows], ['top', 'leaf'])
   assert.equal((await relay.status()).replicas.length, 2)
+  await last.stop()
+  await until(
+    'the leader hears soon that one has gone',
+    async () => (await leader.status()).replicas.find(({ node }) => node === 'last')?.connected === false,
+    8000,
+  )
 })
 
 labTest('a leaf that was away for a while goes on from what the replica before it has kept', async (lab) => {

@@ -63,6 +63,8 @@ export class Relay {
   /** The leader was asked where it stands, and has not answered yet. */
   #isAsking = false
   #reports = 0
+  /** Ids of the replicas that the leader was last told to be connected. */
+  readonly #connected = new Set<string>()
 
   constructor(options: FeedOptions, host: RelayHost) {
     this.#options = options
@@ -210,7 +212,10 @@ export class Relay {
     const nowMs = this.#options.clock.nowMs()
     const tellsAll = this.#reports++ % AWAY_REPORTS === 0
     for (const { address, epoch, txid, lagMs, connected, lastSeen, via, ...below } of this.#feed.replicas()) {
-      if (!connected && !tellsAll) continue
+      // One that has gone is told of at once.
+      if (!connected && !tellsAll && !this.#connected.has(below.node)) continue
+      if (connected) this.#connected.add(below.node)
+      else this.#connected.delete(below.node)
       const silentMs = durationOf(nowMs - Date.parse(lastSeen))
       this.#host.report({
         node: below.node,
