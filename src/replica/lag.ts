@@ -111,6 +111,8 @@ export class LagTracker {
   /** When the leader stood where it was last told to stand. */
   #toldMs = 0
   #lastLevelMs = 0
+  /** When it was last proved that nothing was missing; 0 before the first proof. */
+  #provenMs = 0
   #txid = 0
   #leaderTxid = 0
   #lastLagMs = 0
@@ -179,7 +181,13 @@ export class LagTracker {
 
   #onTold(atMs: number): void {
     this.#toldMs = Math.max(this.#toldMs, atMs)
-    if (this.#txid >= this.#leaderTxid) this.#lastLevelMs = Math.max(this.#lastLevelMs, this.#toldMs)
+    if (this.#txid >= this.#leaderTxid) this.#onLevel()
+  }
+
+  /** Nothing was missing when the leader's position was told. */
+  #onLevel(): void {
+    this.#provenMs = Math.max(this.#provenMs, this.#toldMs)
+    this.#lastLevelMs = Math.max(this.#lastLevelMs, this.#toldMs)
   }
 
   onReceived(bytes: number, txid: number): void {
@@ -191,7 +199,7 @@ export class LagTracker {
   onAt(txid: number): void {
     this.#txid = txid
     this.#behindBytes = 0
-    if (txid >= this.#leaderTxid) this.#lastLevelMs = Math.max(this.#lastLevelMs, this.#toldMs)
+    if (txid >= this.#leaderTxid) this.#onLevel()
   }
 
   /** A batch became visible. Times of this node's clock. Gives its lag. */
@@ -220,7 +228,7 @@ export class LagTracker {
 
   /** Time since the last proof that nothing of the leader's was missing here. Unlike `lagMs` never 0 on trust. */
   staleMs(): number {
-    return this.#toldMs === 0 ? Number.POSITIVE_INFINITY : this.#clock.nowMs() - this.#lastLevelMs
+    return this.#provenMs === 0 ? Number.POSITIVE_INFINITY : this.#clock.nowMs() - this.#provenMs
   }
 
   /** What is cheap to tell: no percentiles. */

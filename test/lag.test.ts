@@ -1,0 +1,66 @@
+/** How far behind a replica takes itself to be, by what it was told and when that was true. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { LagTracker } from '../src/replica/lag.ts'
+
+function setUp(offsetMs = 0) {
+  const clock = { nowMs: () => at.ms }
+  const at = { ms: 1_000_000 }
+  const lag = new LagTracker(clock)
+  lag.onConnected(100)
+  lag.onHeard(at.ms)
+  lag.offset.add(at.ms - 1, at.ms + offsetMs, at.ms + 1)
+  lag.onAt(5)
+  return { lag, at, leaderMs: () => at.ms + offsetMs }
+}
+
+for (const offsetMs of [0, -600_000, 600_000]) {
+  test(`a heartbeat counts from when it was sent, clocks ${offsetMs / 1000} s apart`, () => {
+    const { lag, at, leaderMs } = setUp(offsetMs)
+    const sentMs = leaderMs()
+    lag.onLeaderAt(5, sentMs, 0)
+    assert.equal(lag.lagMs(), 0)
+    // The next one is seven seconds on its way.
+    const second = leaderMs()
+    at.ms += 7000
+    lag.onHeard(at.ms)
+    lag.onLeaderAt(5, second, 0)
+    assert.equal(lag.staleMs(), 7000)
+    assert.equal(lag.lagMs(), 7000)
+    lag.onLeaderAt(5, leaderMs(), 0)
+    assert.equal(lag.staleMs(), 0)
+    assert.equal(lag.lagMs(), 0)
+  })
+
+  test(`what a node in between heard earlier is as old as it says, clocks ${offsetMs / 1000} s apart`, () => {
+    const { lag, at, leaderMs } = setUp(offsetMs)
+    assert.equal(lag.staleMs(), Number.POSITIVE_INFINITY)
+    lag.onLeaderAt(5, leaderMs(), 2500)
+    assert.equal(lag.staleMs(), 2500, 'though it began only now')
+    at.ms += 10_000
+    lag.onHeard(at.ms)
+    lag.onLeaderAt(5, leaderMs(), 3500)
+    assert.equal(lag.staleMs(), 3500)
+    assert.equal(lag.lagMs(), 3500, 'silent for more than three heartbeats')
+    at.ms += 100
+    lag.onHeard(at.ms)
+    lag.onLeaderAt(5, leaderMs(), 20)
+    assert.equal(lag.staleMs(), 20)
+    assert.equal(lag.lagMs(), 0)
+  })
+}
+
+test('the lag of the last batch is told for a moment, then that it is level', () => {
+  const { lag, at, leaderMs } = setUp()
+  const noticeMs = leaderMs()
+  at.ms += 40
+  lag.onHeard(at.ms)
+  lag.onReceived(100, 6)
+  lag.onApplied(6, { noticeMs, noticedMs: noticeMs, sentMs: leaderMs() }, at.ms, at.ms)
+  lag.onLeaderAt(6, leaderMs(), 0)
+  assert.equal(lag.recentLagMs, 40)
+  at.ms += 3000
+  lag.onHeard(at.ms)
+  lag.onLeaderAt(6, leaderMs(), 0)
+  assert.equal(lag.recentLagMs, 0)
+})
