@@ -113,6 +113,12 @@ export class PeersFile {
     return this.#saving
   }
 
+  /** Takes one that is away off the list, and out of the file. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */
+  async forget(node: string): Promise<void> {
+    this.#list.forget(node)
+    await this.save()
+  }
+
   /** Writes it a last time. */
   async stop(): Promise<void> {
     clearInterval(this.#moved)

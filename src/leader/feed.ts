@@ -3,9 +3,10 @@ import type { Logger } from 'pino'
 import type { WebSocket } from 'ws'
 import type { Clock } from '../clock.ts'
 import { keyOf, messageOf, type WalcastError } from '../errors.ts'
+import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import type { CapturedBatch } from './capture.ts'
 import { History } from './history.ts'
-import { PageServer, type PageSource } from './pageServer.ts'
+import { PageServer } from './pageServer.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
 import type { Session, SessionHost, SessionOptions } from './session.ts'
 import { Sessions } from './sessions.ts'
@@ -36,7 +37,7 @@ export interface FeedHost
   > {
   pageSize(): number
   /** Pages at the position; while that `isOpen` they are ahead of it. */
-  pages(): PageSource
+  pages(): CheckedPages
   /** Takes in what was committed meanwhile. */
   look(): void
   /** A replica went away, or takes more again. */

@@ -15,6 +15,7 @@ import {
   requireSoundSchema,
 } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
+import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
 import { ReadGuard } from '../sqlite/readGuard.ts'
@@ -31,7 +32,6 @@ import {
 } from './checkpointer.ts'
 import { Feed, type FeedHost } from './feed.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
-import type { PageSource } from './pageServer.ts'
 import { chooseStart, rebuildBatches, type StartPoint } from './startPoint.ts'
 import { Wake } from './wake.ts'
 
@@ -103,10 +103,8 @@ export class Leader {
   }
 
   /** What is on disk is compared with these; undefined while capture begins anew. */
-  get scrubbed(): PageSource | undefined {
-    return this.#capturing
-      ? { files: this.#files, sums: this.#scanned.sums, frames: this.#scanned.frames }
-      : undefined
+  get scrubbed(): CheckedPages | undefined {
+    return this.#capturing ? this.#pages() : undefined
   }
 
   /** Takes in what was committed meanwhile. */
@@ -351,9 +349,9 @@ export class Leader {
       pageSize: () => this.#files.pageSize,
       leaderMs: () => clock.nowMs(),
       position: () => this.#position(),
-      pages: () => ({ files: this.#files, sums: this.#scanned.sums, frames: this.#scanned.frames }),
+      pages: () => this.#pages(),
       heartbeat: () => this.#heartbeat(),
-      look: () => void this.#look(clock.nowMs()),
+      look: () => this.look(),
       contains: ({ epoch, txid }) => epoch === this.#capture.epoch && txid <= this.#capture.txid,
       refuse: () => undefined,
       onPing() {},
@@ -361,6 +359,11 @@ export class Leader {
       onBadMessage: (key) => observer.onBadMessage(key),
       onSent: (bytes) => observer.onSent(bytes),
     }
+  }
+
+  #pages(): CheckedPages {
+    const { sums, frames } = this.#scanned
+    return { files: this.#files, sums, frames }
   }
 
   #position() {

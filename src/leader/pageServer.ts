@@ -9,21 +9,13 @@ import { readSync } from 'node:fs'
 import { encode, pagesPayloadBytes } from '../../proto/codec.ts'
 import { GROUP_PAGES, HEADER_BYTES, MAX_BODY_BYTES, MAX_PAGES } from '../../proto/limits.ts'
 import { WalcastError } from '../errors.ts'
-import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
-import type { FrameMap } from '../sqlite/frameMap.ts'
+import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { readFrameImage, readZeroFilled } from '../sqlite/pageScan.ts'
 import { PageSet } from '../sqlite/pageSet.ts'
-import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
+import { pageSum } from '../sqlite/pageSums.ts'
 import { lockPage } from '../sqlite/walFormat.ts'
 
-/** Where page images come from: the file, overlaid with the newest frames of its WAL. */
-export interface PageSource {
-  readonly files: DatabaseFiles
-  readonly sums: PageSums
-  readonly frames: FrameMap
-}
-
-export interface PageServerHost extends PageSource {
+export interface PageServerHost extends CheckedPages {
   readonly db: string
   /** The captured position. */
   position(): {

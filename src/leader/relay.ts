@@ -7,8 +7,8 @@ import { payloadPageNumber } from '../../proto/codec.ts'
 import { durationOf } from '../../proto/fields.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
+import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { Feed, type FeedOptions } from './feed.ts'
-import type { PageSource } from './pageServer.ts'
 import type { ReplicaStatus } from './replicaList.ts'
 import { allocateKept } from './slab.ts'
 
@@ -24,7 +24,7 @@ export interface RelayHost {
         readonly pages: number
         readonly isOpen: boolean
         readonly pageSize: number
-        readonly source: PageSource
+        readonly source: CheckedPages
       }
     | undefined
   /** The leader. */

@@ -9,11 +9,11 @@
  */
 import type { WebSocket } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
-import { MAX_SUMS } from '../../proto/limits.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
 import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
 import type { CapturedBatch } from './capture.ts'
+import { Comparing } from './comparing.ts'
 import type { History } from './history.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
 import type { PageServer } from './pageServer.ts'
@@ -69,15 +69,13 @@ export class Session {
   #state: SessionState = 'hello'
   #sequence = 0
   #chunk = 0
-  #pageServer: PageServer | undefined
+  #comparing: Comparing | undefined
   readonly #outbox: Outbox
   readonly #helloTimer: NodeJS.Timeout
   readonly #silenceMs: number
   #error: unknown
   #isStopping = false
   #isPausing = false
-  /** The checksums of pages were asked for. */
-  #isAsked = false
   /** It asked where the leader stands, and what it was told may be older than its question. */
   isWaiting = false
   node = ''
@@ -136,7 +134,7 @@ export class Session {
   /** A batch was captured; its message is in history already. */
   onCaptured(batch: Pick<CapturedBatch, 'pageNumbers'>): void {
     if (this.#state === 'syncing' || this.#state === 'comparing')
-      this.#pageServer?.onCaptured(batch.pageNumbers)
+      this.#comparing?.server.onCaptured(batch.pageNumbers)
     if (this.#state === 'streaming') this.#feed()
   }
 
@@ -169,7 +167,7 @@ export class Session {
   /** Sends the last page images; the batches captured from now on follow. */
   finishSync(message: Buffer): void {
     if (this.#state !== 'syncing') return
-    this.#pageServer = undefined
+    this.#comparing = undefined
     this.#outbox.write(message)
     this.#stream(this.#host.history.nextSequence)
   }
@@ -389,28 +387,26 @@ export class Session {
   }
 
   #awaitGroups(): void {
+    const { db } = this.#host
     this.#state = 'comparing'
-    this.#isAsked = false
-    this.#pageServer = this.#host.newPageServer(this)
+    this.#comparing = new Comparing(db, this.#host.newPageServer(this), (message) =>
+      this.#outbox.write(message),
+    )
   }
 
   #onGroups(groups: Body<'groups'>, sums: Buffer): void {
-    const server = this.#pageServer
-    if (this.#state !== 'comparing' || this.#isAsked || !server)
-      throw new WalcastError('MESSAGE_BAD', { detail: 'groups were not asked for' })
-    server.skipEqualGroups(groups.firstGroup, sums)
-    if (!groups.last) return
-    this.#isAsked = true
-    for (const message of differMessages(this.#host.db, server.differing)) this.#outbox.write(message)
-    if (server.differing.length === 0) void this.#sync(server)
+    const comparing = this.#expectComparing('groups')
+    if (comparing.takeGroups(groups, sums)) void this.#sync(comparing.server)
   }
 
   #onHave(have: Body<'have'>, sums: Buffer): void {
-    const server = this.#pageServer
-    if (this.#state !== 'comparing' || !this.#isAsked || !server)
-      throw new WalcastError('MESSAGE_BAD', { detail: 'have was not asked for' })
-    server.skipEqual(have.firstPage, sums)
-    if (have.last) void this.#sync(server)
+    const comparing = this.#expectComparing('have')
+    if (comparing.takeHave(have, sums)) void this.#sync(comparing.server)
+  }
+
+  #expectComparing(what: string): Comparing {
+    if (this.#state === 'comparing' && this.#comparing) return this.#comparing
+    throw new WalcastError('MESSAGE_BAD', { detail: `${what} were not asked for` })
   }
 
   async #sync(server: PageServer): Promise<void> {
@@ -433,15 +429,6 @@ export class Session {
     this.txid = ack.txid
     this.lagMs = ack.lagMs
     this.#host.onAck(this)
-  }
-}
-
-/** Asks for the checksums of the pages of these groups; of none, too, so that the replica knows. */
-function* differMessages(db: string, differing: readonly number[]): Generator<Buffer> {
-  for (let at = 0; at === 0 || at < differing.length; at += MAX_SUMS) {
-    const part = Uint32Array.from(differing.slice(at, at + MAX_SUMS))
-    const body = { db, groups: part.length, last: at + MAX_SUMS >= differing.length }
-    yield encode('differ', body, part.byteLength, (payload) => payload.set(new Uint8Array(part.buffer)))
   }
 }
 

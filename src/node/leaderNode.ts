@@ -70,7 +70,7 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
         ...metrics.feed(),
         onBatch(batch) {
           observer.onBatch(batch)
-          if (batch.last && scrub) remember(leader, scrub)
+          if (batch.last) scrub?.onMoved()
           parts.onMoved()
         },
         onPass(pass) {
@@ -87,6 +87,7 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
   const causes = new CauseWatch((nowMs) => lookAt(leader, watch, options, nowMs), clock, log)
   const scrubbing = new NodeScrub(parts, {
     pages: () => leader.scrubbed,
+    position: () => leader.position,
     look: () => leader.look(),
     status: () => view.status(),
     isTrusted: () => true,
@@ -94,10 +95,7 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
   scrub = scrubbing
   const view: NodeView = {
     ...viewOf(leader, scrubbing, parts, () => causes.causes, startedMs),
-    async forget(node) {
-      list.forget(node)
-      await peers.save()
-    },
+    forget: (node) => peers.forget(node),
   }
   return {
     view,
@@ -118,11 +116,6 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
 function lookAt(leader: Leader, watch: LeaderWatch, { hardWalFrames }: NodeOptions, nowMs: number): Cause[] {
   const { status } = leader
   return watch.look(status, USUAL_WALS * hardWalFrames * frameBytes(status.pageSize), nowMs)
-}
-
-function remember(leader: Leader, scrub: NodeScrub): void {
-  const pages = leader.scrubbed
-  if (pages) scrub.onPosition(leader.position.epoch, leader.position.txid, pages.sums.state)
 }
 
 function viewOf(

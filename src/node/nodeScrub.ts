@@ -1,4 +1,5 @@
 /** The scrub of a node of either role: its log lines, metrics and answers. */
+import type { Position } from '../../proto/position.ts'
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { NodeChecks, PositionsAnswer, ScrubAnswer } from '../http/checks.ts'
@@ -14,6 +15,7 @@ import type { EngineParts } from './node.ts'
 export interface ScrubbedEngine {
   /** Undefined while a transaction has come in part, or the database is not open. */
   pages(): CheckedPages | undefined
+  position(): Position
   look(): void
   status(): NodeStatus
   isTrusted(): boolean
@@ -55,8 +57,11 @@ export class NodeScrub implements NodeChecks {
   }
 
   /** To be called at each batch that was captured or applied whole. */
-  onPosition(epoch: number, txid: number, checksum: bigint): void {
-    this.#ring.add(epoch, txid, checksum)
+  onMoved(): void {
+    const pages = this.#engine.pages()
+    if (!pages) return
+    const { epoch, txid } = this.#engine.position()
+    this.#ring.add(epoch, txid, pages.sums.state)
   }
 
   /** The content was brought to the leader's state, whatever it was before. */

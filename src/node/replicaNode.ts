@@ -112,7 +112,7 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
         onApplied(batch) {
           observer.onApplied(batch)
           watch.onApplied(batch)
-          if (scrub) remember(replica, scrub)
+          scrub?.onMoved()
           parts.onMoved()
         },
         onSynced() {
@@ -136,6 +136,7 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
   )
   const scrubbing = new NodeScrub(parts, {
     pages: () => replica.scrubbed,
+    position: () => replica.position,
     look() {},
     status: () => view.status(),
     isTrusted: () => replica.status.isTrusted,
@@ -144,10 +145,7 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
   scrub = scrubbing
   const view: NodeView = {
     ...viewOf(replica, relay, scrubbing, parts, leader, () => causes.causes, startedMs),
-    async forget(node) {
-      list.forget(node)
-      await peers.save()
-    },
+    forget: (node) => peers.forget(node),
   }
   return {
     view,
@@ -242,12 +240,6 @@ function viewOf(
     refuseReplicas: () => relay.refuse(),
     accept: (socket, address) => relay.accept(socket, address),
   }
-}
-
-function remember(replica: Replica, scrub: NodeScrub): void {
-  const { epoch, txid } = replica.position
-  const sums = replica.scrubbed?.sums
-  if (sums) scrub.onPosition(epoch, txid, sums.state)
 }
 
 function divergedStatus({ name, about }: Kept): DivergedStatus {

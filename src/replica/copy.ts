@@ -6,7 +6,7 @@ import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 import { adoptDatabase, type DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
-import type { FrameMap } from '../sqlite/frameMap.ts'
+import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import type { PositionLog, PositionRecord } from '../sqlite/positionLog.ts'
@@ -126,7 +126,7 @@ export class Copy {
   }
 
   /** Where page images are read from. */
-  get pages(): { readonly files: DatabaseFiles; readonly sums: PageSums; readonly frames: FrameMap } {
+  get pages(): CheckedPages {
     return { files: this.#files, sums: this.#applier.sums, frames: this.#writer.frames }
   }
 

@@ -4,8 +4,7 @@ import { open } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
-import type { DatabaseFiles } from './databaseFiles.ts'
-import type { FrameMap } from './frameMap.ts'
+import type { CheckedPages } from './pageCheck.ts'
 import { chunksOf, type FileChunk, readFrameImage } from './pageScan.ts'
 import { pageSum } from './pageSums.ts'
 import { lockPage } from './walFormat.ts'
@@ -13,9 +12,7 @@ import { lockPage } from './walFormat.ts'
 const fsyncAsync = promisify(fsync)
 
 /** A database and which of its pages are newer in the WAL. */
-export interface CopiedDatabase {
-  readonly files: DatabaseFiles
-  readonly frames: FrameMap
+export interface CopiedDatabase extends Pick<CheckedPages, 'files' | 'frames'> {
   /** Size in pages. */
   readonly pages: number
 }
