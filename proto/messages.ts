@@ -127,7 +127,11 @@ export const MESSAGES = {
     fields: { db: name, epoch: count, pages: pageNumber, reason: prose },
   }),
   /** Replica to leader: what it has applied. */
-  ack: define({ code: 8, payload: 'none', fields: { db: name, epoch: count, txid: count, lagMs: duration } }),
+  ack: define({
+    code: 8,
+    payload: 'none',
+    fields: { db: name, epoch: count, txid: count, checksum, durableTxid: count, lagMs: duration },
+  }),
   /** Leader to replica, regularly: its position and clock. */
   heartbeat: define({
     code: 9,
@@ -150,6 +154,18 @@ export const MESSAGES = {
       silentMs: duration,
     },
   }),
+  /** Leader to replica: acknowledge at once when this much is applied, or durable. */
+  ask: define({ code: 17, payload: 'none', fields: { db: name, txid: count, durable: flag } }),
+  /** Leader to replica, before its welcome: an epoch began with exactly the state that another had at a txid. */
+  epoch: define({
+    code: 18,
+    payload: 'none',
+    fields: { db: name, epoch: count, txid: count, after: count },
+  }),
+  /** Leader to replica: another node of the cluster, to be asked who leads when the leader is gone. */
+  member: define({ code: 19, payload: 'none', fields: { db: name, node: name, address: name, gone: flag } }),
+  /** Leader to replica, before it closes: another node leads from now on. */
+  moved: define({ code: 20, payload: 'none', fields: { db: name, epoch: count, node: name, address: name } }),
   /** Replica to leader: asks for the leader's clock. */
   ping: define({ code: 10, payload: 'none', fields: { db: name, timeMs: time } }),
   pong: define({ code: 11, payload: 'none', fields: { db: name, pingMs: time, timeMs: time } }),

@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import ts from 'typescript'
+import { CATALOGUE } from '../src/errorCatalogue.ts'
 import {
-  CATALOGUE,
   type ErrorCode,
   isErrorCode,
   keyOf,
@@ -32,7 +32,7 @@ function placeholders(key: ErrorCode): string[] {
 }
 
 test('codes are unique and none is listed twice', () => {
-  const source = readFileSync(`${ROOT}src/errors.ts`, 'utf8')
+  const source = readFileSync(`${ROOT}src/errorCatalogue.ts`, 'utf8')
   const listed = [...source.matchAll(/^ {2}([A-Z][A-Z0-9_]*): entry\(/gm)].map(([, key]) => key)
   assert.deepEqual(listed, KEYS)
   assert.equal(new Set(KEYS.map((key) => new WalcastError(key).code)).size, KEYS.length)

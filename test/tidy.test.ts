@@ -23,6 +23,8 @@ const LAYERS = [
 /** Files directly in src, below everything. */
 const FOUNDATION = 'src'
 const MAX_LINES = 450
+/** Tables, which are looked up in and not read. */
+const TABLES: ReadonlySet<string> = new Set(['src/errorCatalogue.ts'])
 const VAGUE =
   /(^|[^a-z])(utils?|helpers?|common|misc|manager)([^a-z]|$)|(Utils?|Helpers?|Common|Misc|Manager)([A-Z.]|$)/
 
@@ -168,7 +170,7 @@ test('every file has a name that says what it is', () => {
 test('no source file is longer than it can be read', () => {
   const long = [...FILES, ...BENCH, ...EXAMPLES]
     .map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
-    .filter(({ lines }) => lines > MAX_LINES)
+    .filter(({ path, lines }) => lines > MAX_LINES && !TABLES.has(path))
   assert.deepEqual(long, [])
 })
 

@@ -264,6 +264,10 @@ export class Session {
       case 'heartbeat':
       case 'pong':
       case 'stopping':
+      case 'ask':
+      case 'epoch':
+      case 'member':
+      case 'moved':
         throw new WalcastError('MESSAGE_BAD', { detail: `a replica does not send ${message.type}` })
     }
   }

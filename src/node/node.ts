@@ -209,7 +209,7 @@ function refuseForeign(path: string, role: Role, known: NodeRecord | undefined):
   else if (!known && statSync(`${path}-wal`, { throwIfNoEntry: false }))
     throw new WalcastError('STRAY_WAL', { path: `${path}-wal` })
   if (known && (known.role === 'leader') !== (role === 'leader'))
-    throw new WalcastError('WRONG_ROLE', { path, role: known.role })
+    throw new WalcastError('NOT_LEADER', { address: path, role: known.role })
 }
 
 /** An exclusive SQLite lock on a file of the node's own: it goes with the process, however that ends. */

@@ -279,6 +279,12 @@ export class Replica {
       case 'stopping':
         this.#options.log.info('the leader is stopping')
         return this.#options.observer.onLeaderStopping()
+      case 'ask':
+        return this.#ack()
+      case 'epoch':
+      case 'member':
+      case 'moved':
+        return
       case 'error':
         throw errorOf(message.body, this.#options.subscription.leader)
       case 'hello':
@@ -412,6 +418,8 @@ export class Replica {
       this.#subscription.send('ack', {
         db: this.#options.db,
         ...position,
+        checksum: this.#copy?.applier.checksum ?? '',
+        durableTxid: 0,
         lagMs: durationOf(this.lag.recentLagMs),
       })
   }

@@ -1,0 +1,419 @@
+/**
+ * The one catalogue of errors. Callers match on the code; people read one line: code, what, what to do.
+ * A code is never reused for another meaning.
+ */
+
+type Entry = { readonly status: number; readonly what: string; readonly cure: string }
+
+const entry = (status: number, what: string, cure: string): Entry => ({ status, what, cure })
+
+export const CATALOGUE = {
+  // Database file
+  DB_MISSING: entry(500, 'no database file at {path}', 'give --db the path of an existing SQLite database'),
+  DB_UNREADABLE: entry(
+    500,
+    'cannot open {path}: {detail}',
+    'check that the file and its folder are readable and writable by this user',
+  ),
+  DB_NOT_SQLITE: entry(500, '{path} is not a SQLite database', 'give --db a SQLite 3 database file'),
+  DB_LOCKED: entry(
+    500,
+    '{path} is locked by another process: {detail}',
+    'close the program that holds an exclusive lock or an open transaction on it, then start again',
+  ),
+  DB_REPLACED: entry(
+    500,
+    '{path} was replaced or deleted while this node was running',
+    'put the database back and start the node again; never move a file over a live database',
+  ),
+  DB_CORRUPT: entry(
+    500,
+    '{path} does not read as a sound database: {detail}',
+    'check it with "PRAGMA integrity_check" and restore a backup if that fails',
+  ),
+  ENCODINGS_DIFFER: entry(
+    409,
+    '{before} and {after} keep text in different encodings, and SQLite reads only one at a time',
+    'dump one of them into a new database with the PRAGMA encoding of the other, and compare that',
+  ),
+  DB_WAL_REFUSED: entry(
+    500,
+    '{path} cannot be switched to WAL mode: {detail}',
+    'close every program that has it open, then start again',
+  ),
+  STRAY_WAL: entry(
+    500,
+    'there is a {path} without its database file',
+    'move it aside (or put its database back), then start again',
+  ),
+  NOT_A_COPY: entry(
+    500,
+    '{path} exists and is not a copy made by this cluster',
+    'give --db a path where no file exists yet, or move that file away; nothing was touched',
+  ),
+  NODE_FILE_BROKEN: entry(
+    500,
+    '{path} cannot be read: {detail}',
+    'restore it from a backup of the node folder, or move the node folder away to start afresh',
+  ),
+  ALREADY_RUNNING: entry(
+    500,
+    'another walcast node is already in charge of {path}',
+    'stop that node first; one node per database file',
+  ),
+  SQLITE_TOO_OLD: entry(
+    500,
+    'SQLite {version} can lose committed pages when a checkpoint meets a WAL reset',
+    'install better-sqlite3 12.11 or later (SQLite 3.51.3 or later)',
+  ),
+  UNSUPPORTED_HOST: entry(
+    500,
+    'this machine is not supported: {detail}',
+    'run walcast on a little-endian Linux machine',
+  ),
+  DISK_FULL: entry(
+    507,
+    'no room left to write {path}',
+    'free some space; the node goes on by itself when there is room',
+  ),
+  WRITE_FAILED: entry(
+    500,
+    'cannot write {path}: {detail}',
+    'check the disk and the permissions of its folder',
+  ),
+  SQLITE_BUSY: entry(503, 'SQLite lock not available: {detail}', 'another connection holds it; try again'),
+  SQLITE_FAILED: entry(500, 'SQLite refused "{sql}": {detail}', 'see the SQLite result code in the detail'),
+
+  // WAL
+  WAL_BROKEN: entry(
+    500,
+    'the WAL does not read as published: {detail}',
+    'the node starts a new epoch and replicas compare pages; nothing to do',
+  ),
+  WAL_INDEX_UNREADABLE: entry(503, 'the wal-index of {path} is being rewritten', 'try again'),
+  UNKNOWN_CHANGE: entry(
+    500,
+    'the database changed in a way that was not captured: {detail}',
+    'the node starts a new epoch and replicas compare pages; nothing to do',
+  ),
+  DIVERGED_UNKEPT: entry(
+    507,
+    'this copy may hold commits that its leader lacks, and they cannot be kept in {path}: {detail}',
+    'make room, or move away what is kept there; until then the copy stays as it is and does not follow',
+  ),
+  STRAY_WRITE: entry(
+    500,
+    'something else wrote to the replica {path}: {detail}',
+    'write on the leader only; the replica compares its pages with the leader and repairs them',
+  ),
+  STATE_MISMATCH: entry(
+    500,
+    'the state checksum after {what} is {actual}, expected {expected}',
+    'nothing was made visible; the replica compares its pages with the leader',
+  ),
+  PAGES_ROTTEN: entry(
+    500,
+    '{count} pages of {path} are not what was written',
+    'they are taken from the leader again; check the disk',
+  ),
+
+  // Protocol
+  MESSAGE_BAD: entry(
+    400,
+    'bad message: {detail}',
+    'the connection is closed; check that both nodes run the same walcast version',
+  ),
+  MESSAGE_TOO_LARGE: entry(
+    413,
+    'a message of {bytes} bytes is over the limit of {limit}',
+    'the connection is closed; check what is talking to this port',
+  ),
+  MESSAGE_CHECKSUM: entry(
+    400,
+    'message checksum {actual}, expected {expected}',
+    'the connection is closed and resumed; look at the network if it happens again',
+  ),
+  PROTOCOL_VERSION: entry(
+    426,
+    'no protocol version in common: the leader speaks {leader}, this node {replica}',
+    'run walcast versions that are close to each other on both nodes',
+  ),
+  UNKNOWN_DATABASE: entry(
+    404,
+    'there is no database named "{db}" here',
+    'connect to the node that serves it',
+  ),
+  WRONG_CLUSTER: entry(
+    409,
+    'this copy belongs to cluster {mine}, the leader to {theirs}',
+    'point --leader at the right leader, or give --db a new path',
+  ),
+  WRONG_PAGE_SIZE: entry(
+    409,
+    'this copy has pages of {mine} bytes, the leader {theirs}',
+    'give --db a new path, so that a fresh copy is made',
+  ),
+  WRONG_SECRET: entry(
+    401,
+    'the leader refused this node: {detail}',
+    'set the same WALCAST_SECRET (or WALCAST_SECRET_FILE) on both nodes',
+  ),
+  SELF_LEADER: entry(409, 'this node is pointed at itself', 'give --leader the address of another node'),
+  STALE_LEADER: entry(
+    409,
+    'the leader is in epoch {theirs}, this copy in epoch {mine} already',
+    'point --leader at the present leader; a leader whose node folder was restored must not lead',
+  ),
+  SOURCE_BEHIND: entry(
+    503,
+    'the replica that feeds this one is at {theirs}, this copy at {mine} already',
+    'it catches up by itself; connect to the leader if it does not',
+  ),
+  CLOCKS_DIFFER: entry(
+    401,
+    'the leader refused this token: {detail}',
+    "this node signs again by the leader's clock; set the clocks of both machines if it does not end",
+  ),
+  FOREIGN_PAGE: entry(
+    403,
+    'requests from web pages of other sites are refused',
+    'ask from a program, or set a secret',
+  ),
+  NOT_LEADER: entry(
+    421,
+    'the node at {address} is no leader but a {role}',
+    'give --leader the address of the leader',
+  ),
+  LEADER_UNREACHABLE: entry(
+    503,
+    'cannot reach the leader at {address}: {detail}',
+    'check that it runs and that the address is right; this node keeps trying',
+  ),
+  TOO_MANY_REPLICAS: entry(
+    503,
+    'this leader already feeds {limit} replicas',
+    'raise --max-replicas or use another node',
+  ),
+  REPLICA_UNKNOWN: entry(
+    404,
+    'no replica {node} is remembered here',
+    'see walcast status for the ones that are',
+  ),
+  REPLICA_CONNECTED: entry(
+    409,
+    'replica {node} is connected',
+    'only one that is away can be forgotten: stop it first',
+  ),
+  STALLED: entry(
+    408,
+    'nothing moved on the connection for {seconds} s',
+    'check the network and the other node; the connection is opened again',
+  ),
+
+  // Requests on their way
+  APP_UNREACHABLE: entry(
+    503,
+    'cannot reach the application at {url}: {detail}',
+    'check that the application runs and that --upstream is its address; nothing was executed',
+  ),
+  NO_APPLICATION: entry(
+    503,
+    'this node knows no application to send requests to',
+    'give --upstream the URL of the application; nothing was executed',
+  ),
+  APP_FAILED: entry(
+    502,
+    'the application at {url} broke off: {detail}',
+    'see the log of the application; a read may be tried again',
+  ),
+  APP_SILENT: entry(
+    504,
+    'the application at {url} gave no answer in time: {detail}',
+    'see the log of the application, or raise --answer-timeout',
+  ),
+  LEADER_AWAY: entry(
+    503,
+    'the leader at {address} did not take the request within {seconds} s: {detail}',
+    'nothing was executed; send it again later',
+  ),
+  TOO_MANY_HELD: entry(
+    503,
+    'already {limit} requests wait for the leader',
+    'nothing was executed; send it again later, or raise --max-held',
+  ),
+  TOO_MANY_REQUESTS: entry(
+    503,
+    'already {limit} requests are under way',
+    'nothing was executed; send it again later, or raise --max-requests',
+  ),
+  NOT_EXECUTED: entry(
+    503,
+    'the leader did not take the request: {detail}',
+    'nothing was executed; send it again',
+  ),
+  OUTCOME_UNKNOWN: entry(
+    502,
+    'the request may have been executed or not: {detail}',
+    'look before you send it again, or send writes with an Idempotency-Key',
+  ),
+  KEY_REUSED: entry(
+    422,
+    'this Idempotency-Key was used with another body',
+    'take a new key for each new request',
+  ),
+  STALE_READ: entry(
+    503,
+    'this replica does not have what the read asks for yet: {wanted}',
+    'read again in a moment or from the leader; see --on-stale',
+  ),
+  STANDBY: entry(
+    503,
+    'this is a standby node: it serves no application traffic',
+    'ask the leader at {leader}',
+  ),
+  FORWARD_LOOP: entry(
+    508,
+    'this request has been through node {node} already',
+    'give --upstream the address of the application, not that of a walcast node',
+  ),
+  FORWARD_REFUSED: entry(
+    401,
+    'a request for the application needs a valid token of a node: {detail}',
+    'send it to the proxy of a node; if a node sent it, compare secrets and clocks',
+  ),
+  FOREIGN_HANDLE: entry(
+    500,
+    'a database handle was made by another copy of better-sqlite3',
+    "two SQLite libraries in one process drop each other's locks: install one better-sqlite3 for application and walcast",
+  ),
+
+  // Leadership
+  ALREADY_LEADER: entry(400, 'this node leads already, in epoch {epoch}', 'nothing to do'),
+  LEADER_LIVES: entry(
+    409,
+    'node {node} at {address} says that it leads, in epoch {epoch}',
+    'hand over with walcast switchover, or demote it first; --force promotes all the same',
+  ),
+  NOT_FIT: entry(
+    409,
+    'this node is not fit to lead: {detail}',
+    'promote the node that is furthest; --force promotes this one all the same and tells what is lost',
+  ),
+  ROLE_CHANGING: entry(409, 'a change of role is under way: {detail}', 'look at the status in a moment'),
+  SWITCHOVER_FAILED: entry(
+    503,
+    'the switchover to {to} was given up: {detail}',
+    'the leader goes on as before; see the status of both nodes',
+  ),
+  SWITCHOVER_UNKNOWN: entry(
+    502,
+    'node {to} was told to take over and did not answer: {detail}',
+    'this node serves reads and follows it once it leads; promote a node if none does',
+  ),
+  FENCE_FAILED: entry(
+    503,
+    'the write lock could not be had within {timeoutMs} ms',
+    'a transaction of the application holds it; end that and try again',
+  ),
+  NO_TARGET: entry(
+    409,
+    'there is no node to switch over to: {detail}',
+    'see walcast status for the replicas, and name one with --to',
+  ),
+  HIGHER_EPOCH: entry(
+    409,
+    'node {node} leads in epoch {theirs}, this one stands in epoch {mine}',
+    'this node follows it; what only this one holds is kept aside',
+  ),
+  SWITCHING: entry(503, 'the leader is handing over', 'nothing was executed; send it again in a moment'),
+  NO_LEADER: entry(
+    503,
+    'no leader is known to this node',
+    'promote a node, or name the leader with --leader or --peers',
+  ),
+  LEADER_ALONE: entry(
+    503,
+    'no replica was heard of for {seconds} s, so that no write is accepted',
+    'mend the network or start a replica; see --fence-when-alone',
+  ),
+  REHEARSAL_FAILED: entry(
+    503,
+    'the rehearsal ended with {node} leading: {detail}',
+    'see the status of both nodes; walcast switchover hands back',
+  ),
+  COMMAND_FAILED: entry(500, 'cannot run {command}: {detail}', 'check the command and its path'),
+
+  // Operator
+  USAGE: entry(400, '{detail}', 'see walcast --help'),
+  PORT_TAKEN: entry(
+    500,
+    'cannot listen on {address}: the port is taken',
+    'stop what uses it or give {flag} another port',
+  ),
+  LISTEN_FAILED: entry(
+    500,
+    'cannot listen on {address}: {detail}',
+    'give {flag} an address of this machine as HOST:PORT',
+  ),
+  OPEN_WITHOUT_SECRET: entry(
+    500,
+    'refusing to listen on {address} without a secret',
+    'set WALCAST_SECRET or WALCAST_SECRET_FILE, or listen on 127.0.0.1',
+  ),
+  SECRET_UNREADABLE: entry(
+    500,
+    'cannot take the secret: {detail}',
+    'set either WALCAST_SECRET or WALCAST_SECRET_FILE, at least 16 characters',
+  ),
+  CONFIG_BAD: entry(
+    500,
+    'cannot use the configuration file {path}: {detail}',
+    'mend the file; see walcast COMMAND --help for the keys',
+  ),
+  UNAUTHORIZED: entry(401, 'a valid secret is needed', 'send "Authorization: Bearer SECRET"'),
+  NOT_FOUND: entry(404, 'nothing at {path}', 'see the documentation for the paths a node serves'),
+  BAD_REQUEST: entry(400, '{detail}', 'mend the request'),
+  POSITION_UNKNOWN: entry(
+    409,
+    "{wanted} is not part of this node's history",
+    'read the current position from /_walcast/status',
+  ),
+  SCRUB_NOT_NOW: entry(
+    503,
+    'the database was not at rest for {seconds} s, so that its pages could not be compared',
+    'see /_walcast/status; try again when the node is level with its leader',
+  ),
+  WAIT_TIMEOUT: entry(
+    504,
+    '{wanted} was not here within {timeoutMs} ms',
+    'try again or read from the leader',
+  ),
+  TOO_MANY_EVENT_STREAMS: entry(
+    503,
+    'already {limit} listeners of events',
+    'close some, or raise --max-event-streams',
+  ),
+  TOO_MANY_WAITS: entry(
+    503,
+    'already {limit} requests wait for a position',
+    'try again or read from the leader',
+  ),
+  NODE_UNREACHABLE: entry(
+    503,
+    'cannot reach {url}: {detail}',
+    'check that the node runs and that the URL is right',
+  ),
+  NODE_ANSWER: entry(
+    502,
+    '{url} answered {status}: {detail}',
+    'check that the URL is that of a walcast node',
+  ),
+  DEMO_FAILED: entry(
+    500,
+    'the demo failed: {detail}',
+    'see the reason, and the log lines above if there are any; every process was stopped',
+  ),
+  STARTING: entry(503, 'this node is still starting', 'try again in a moment'),
+  STOPPING: entry(503, 'this node is stopping', 'try again in a moment'),
+  INTERNAL: entry(500, 'unexpected failure: {detail}', 'report this with the log lines before it'),
+} as const satisfies Record<string, Entry>
