@@ -13,7 +13,10 @@ const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.0
 
 export type LeaderMetrics = Pick<LeaderObserver, 'onBatch' | 'onPass'>
 export type FeedMetrics = Pick<LeaderObserver, 'onSent' | 'onBadMessage'>
-export type ReplicaMetrics = Omit<ReplicaObserver, 'onFatal' | 'onLeaderAt' | 'onLeaderStopping'>
+export type ReplicaMetrics = Omit<
+  ReplicaObserver,
+  'onFatal' | 'onLeaderAt' | 'onLeaderStopping' | 'onMember' | 'onMoved'
+>
 
 /** Hears what becomes of the application's requests. */
 export interface TrafficMetrics {
