@@ -165,8 +165,9 @@ function givenBy(request: FastifyRequest): Given {
 }
 
 function whoAsked(request: FastifyRequest, given: Given): string {
-  const by = textOf(given, 'by') ?? 'an operator'
-  return `${by.slice(0, MAX_BY_CHARS)} (${request.ip})`
+  const by = (textOf(given, 'by') ?? 'an operator').slice(0, MAX_BY_CHARS)
+  // A node passes on who asked it.
+  return by.endsWith(')') ? by : `${by} (${request.ip})`
 }
 
 function textOf(given: Given, name: string): string | undefined {

@@ -131,6 +131,23 @@ export class ReplicaList {
     this.onChanged()
   }
 
+  /** Nodes of the cluster that are to come: listed as away until they do. */
+  expect(nodes: readonly { readonly node: string; readonly address: string }[]): void {
+    const sinceMs = this.#clock.nowMs()
+    const lastSeen = new Date(sinceMs).toISOString()
+    for (const { node, address } of nodes) {
+      if (this.#sessions.has(node) || this.#gone.has(node) || this.#below.has(node)) continue
+      this.#gone.set(node, { peer: { node, address, epoch: 0, txid: 0, lagMs: 0, lastSeen }, sinceMs })
+    }
+    this.onChanged()
+  }
+
+  /** Those that are away are somebody else's to miss: this node leads no more. */
+  clearGone(): void {
+    this.#gone.clear()
+    this.onChanged()
+  }
+
   /** Takes one that is away off the list; it is back when it connects again. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */
   forget(node: string): void {
     const below = this.#below.get(node)

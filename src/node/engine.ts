@@ -4,11 +4,13 @@ import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../clock.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { PeersFile } from '../cluster/peersFile.ts'
 import type { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 import type { NodeChecks } from '../http/checks.ts'
 import type { Metrics } from '../http/metrics.ts'
 import type { NodeView } from '../http/view.ts'
+import type { ReplicaList } from '../leader/replicaList.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { NodeOptions } from './options.ts'
 import type { Traffic } from './traffic.ts'
@@ -46,6 +48,9 @@ export interface EngineParts {
   readonly stateFolder: string
   readonly nodeFile: NodeFile
   readonly members: Members
+  /** The replicas that this node feeds, whatever its role. */
+  readonly replicas: ReplicaList
+  readonly peersFile: PeersFile
   readonly thread: SqliteThread
   readonly metrics: Metrics
   readonly traffic: Traffic

@@ -16,7 +16,7 @@ import {
   type SwitchoverStages,
   TAKE_OVER_PATH,
 } from '../http/roleRoutes.ts'
-import type { ReplicaStatus } from '../leader/replicaList.ts'
+import type { ReplicaList, ReplicaStatus } from '../leader/replicaList.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { LeaderEngine } from './leaderNode.ts'
 import type { ReplicaEngine } from './replicaNode.ts'
@@ -24,6 +24,7 @@ import type { Traffic } from './traffic.ts'
 
 export interface HandoverParts {
   readonly leading: LeaderEngine
+  readonly replicas: ReplicaList
   readonly traffic: Traffic
   readonly log: Logger
   readonly timeoutMs: number
@@ -60,7 +61,7 @@ export class Handover {
       await leading.leader.takeFence(timeoutMs)
       const { txid } = await leading.leader.drain()
       const isLevel = await this.#until(
-        () => leading.replicas.list().every((each) => !each.connected || each.txid >= txid),
+        () => this.#parts.replicas.list().every((each) => !each.connected || each.txid >= txid),
         timeoutMs,
       )
       if (!isLevel) log.warn('not every replica has confirmed all that was committed here')
@@ -82,8 +83,9 @@ export class Handover {
     const stages = new Stages()
     const heldBefore = traffic.admission.heldTotal
     const endMs = performance.now() + timeoutMs
+    if (!(await this.#until(() => this.#isNearlyLevel(target.node), timeoutMs / 2)))
+      throw new WalcastError('NO_TARGET', { detail: `${target.node} is not level with this leader` })
     await leading.leader.endCheckpoints()
-    await this.#until(() => this.#lagOf(target.node) === 0, timeoutMs / 2)
     traffic.admission.hold('the leader is handing over')
     const pausedMs = performance.now()
     stages.begin()
@@ -115,27 +117,31 @@ export class Handover {
     }
   }
 
-  /** The replica by id or address; the only one that streams from here when none is named. Throws NO_TARGET. */
+  /** The replica by id or address; the only one that is connected when none is named. Throws NO_TARGET. */
   #target(to: string | undefined): NodePlace {
-    const streaming = this.#parts.leading.replicas
-      .list()
-      .filter((each) => each.connected && each.via === undefined && each.state === 'streaming')
-    const chosen = to === undefined ? streaming : streaming.filter((each) => isNamed(each, to))
+    const connected = this.#parts.replicas.list().filter((each) => each.connected && each.via === undefined)
+    const chosen = to === undefined ? connected : connected.filter((each) => isNamed(each, to))
     if (chosen.length !== 1) {
-      const names = streaming.map(({ node }) => node).join(', ') || 'none'
+      const names = connected.map(({ node }) => node).join(', ') || 'none'
       const detail =
         to === undefined
-          ? `of the replicas one has to be named: ${names}`
-          : `${to} does not stream from here; those that do: ${names}`
+          ? `one of the replicas has to be named: ${names}`
+          : `${to} is not connected to this leader; those that are: ${names}`
       throw new WalcastError('NO_TARGET', { detail })
     }
     const [{ node, address }] = chosen
     return { node, address: this.#parts.addressOf(node) ?? address }
   }
 
+  /** Takes everything that is sent, and has taken nearly all of it. */
+  #isNearlyLevel(node: string): boolean {
+    const { replicas } = this.#parts
+    const isStreaming = replicas.list().some((each) => each.node === node && each.state === 'streaming')
+    return isStreaming && this.#lagOf(node) === 0
+  }
+
   #lagOf(node: string): number {
-    const { leading } = this.#parts
-    const link = leading.replicas.links().find((each) => each.node === node)
+    const link = this.#parts.replicas.links().find((each) => each.node === node)
     return link ? link.bufferedBytes : Number.POSITIVE_INFINITY
   }
 
@@ -152,7 +158,9 @@ export class Handover {
     if (
       !(await this.#until(
         () =>
-          leading.replicas.links().some((each) => each.node === target.node && each.txid === drained.txid),
+          this.#parts.replicas
+            .links()
+            .some((each) => each.node === target.node && each.txid === drained.txid),
         leftMs(),
       ))
     )

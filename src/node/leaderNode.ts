@@ -1,13 +1,11 @@
 /** A node that leads. */
 import { withBegin } from '../../proto/lineage.ts'
-import { PeersFile, readPeers } from '../cluster/peersFile.ts'
 import { WalcastError } from '../errors.ts'
 import type { Cause } from '../http/cause.ts'
 import { type LagReport, NO_QUEUES, type NodeStatus, type NodeView } from '../http/view.ts'
 import { reachFrom } from '../http/waits.ts'
 import { Leader } from '../leader/leader.ts'
 import type { LeaderOptions } from '../leader/leaderOptions.ts'
-import { ReplicaList } from '../leader/replicaList.ts'
 import { LagTracker } from '../replica/lag.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
@@ -25,7 +23,6 @@ const USUAL_WALS = 2
 export interface LeaderEngine extends Engine {
   readonly role: 'leader'
   readonly leader: Leader
-  readonly replicas: ReplicaList
   /** Gives up the database, fenced and drained, and sends the replicas to `next`. */
   retire(next: Parameters<Leader['handOver']>[0]): Promise<HeldDatabase>
 }
@@ -37,8 +34,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
   const startedMs = clock.nowMs()
   const record = nodeFile.record
   const observer = metrics.leader()
-  const list = new ReplicaList(clock, readPeers(parts.stateFolder, log))
-  list.onMet = (node, address) => parts.members.learn(node, address)
+  const list = parts.replicas
   const watch = new LeaderWatch(list, readersOf(path))
   let scrub: NodeScrub | undefined
   const leaderOptions: LeaderOptions = {
@@ -96,7 +92,6 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
   const leader: Leader = held
     ? await Leader.takeOver(leaderOptions, parts.thread, held)
     : await Leader.open(leaderOptions, parts.thread)
-  const peers = new PeersFile(parts.stateFolder, parts.ops, log, list)
   const causes = new CauseWatch((nowMs) => lookAt(leader, watch, options, nowMs), clock, log)
   const scrubbing = new NodeScrub(parts, {
     pages: () => leader.scrubbed,
@@ -109,24 +104,19 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
   const view: NodeView = {
     ...viewOf(leader, scrubbing, parts, () => causes.causes, startedMs),
     async forget(node) {
-      await peers.forget(node)
+      await parts.peersFile.forget(node)
       parts.members.forget(node)
     },
   }
   /** Ends what stands beside the engine, and then the engine in one way or another. */
   const endWith = async <T>(end: () => Promise<T>): Promise<T> => {
     causes.stop()
-    try {
-      await scrubbing.stop()
-      return await end()
-    } finally {
-      await peers.stop()
-    }
+    await scrubbing.stop()
+    return end()
   }
   return {
     role: 'leader',
     leader,
-    replicas: list,
     view,
     checks: scrubbing,
     announceStop: () => leader.announceStop(),

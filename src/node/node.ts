@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { systemClock } from '../clock.ts'
 import { Members } from '../cluster/members.ts'
 import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
+import { PeersFile, readPeers } from '../cluster/peersFile.ts'
 import { WalcastError } from '../errors.ts'
 import { makeFolder, systemFileOps } from '../fileOps.ts'
 import { Authenticator } from '../http/auth.ts'
@@ -11,6 +12,7 @@ import { Metrics } from '../http/metrics.ts'
 import { Server } from '../http/server.ts'
 import type { NodeView } from '../http/view.ts'
 import { Waits } from '../http/waits.ts'
+import { ReplicaList } from '../leader/replicaList.ts'
 import { inspectDatabase, resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { exec, isBusy, open, SqliteThread } from '../sqlite/sqliteThread.ts'
 import { addressOf } from './address.ts'
@@ -33,6 +35,7 @@ interface NodeParts {
   readonly thread: SqliteThread
   readonly waits: Waits
   readonly members: Members
+  readonly peersFile: PeersFile
 }
 
 export class RunningNode {
@@ -67,7 +70,7 @@ export class RunningNode {
   }
 
   async #stop(): Promise<void> {
-    const { roles, server, traffic, thread, members } = this.#parts
+    const { roles, server, traffic, thread, members, peersFile } = this.#parts
     server.announceStop()
     try {
       roles.announceStop()
@@ -76,7 +79,7 @@ export class RunningNode {
     } finally {
       await traffic.close()
       await server.close()
-      await members.stop()
+      await Promise.all([members.stop(), peersFile.stop()])
       await thread.stop([LOCK_CONNECTION])
     }
   }
@@ -90,19 +93,20 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
   requireSoundOptions(options, as)
   const path = resolveDatabase(options.db)
   const stateFolder = `${path}-walcast`
-  const known = NodeFile.peek(stateFolder)
+  const found = NodeFile.peek(stateFolder)
   const first = firstRecord(setup, as)
-  refuseForeign(path, first.role, known)
+  refuseForeign(path, first.role, found)
   const thread = new SqliteThread()
   let roles: Roles | undefined
   let server: Server | undefined
   let traffic: Traffic | undefined
   let members: Members | undefined
+  let peersFile: PeersFile | undefined
   try {
     makeFolder(stateFolder)
     await takeNodeLock(thread, path, stateFolder)
     const nodeFile = await NodeFile.open(stateFolder, ops, first)
-    if (known) await nodeFile.update(givenNow(setup, as, known))
+    if (found) await nodeFile.update(givenNow(setup, as, found))
     sayRole(setup, as, nodeFile.record)
     const view = new LateView(nodeFile, setup, clock)
     const waits = new Waits(options.maxWaits, (target) => view.reach(target))
@@ -139,7 +143,11 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
     await requests.listen()
     const { promise: failed, resolve: onFatal } = newSignal()
     thread.onDead = onFatal
-    members = new Members(nodeFile, log, options.peers)
+    const known = new Members(nodeFile, log, options.peers)
+    members = known
+    const replicas = new ReplicaList(clock, readPeers(stateFolder, log))
+    replicas.onMet = (node, address) => known.learn(node, address)
+    peersFile = new PeersFile(stateFolder, ops, log, replicas)
     roles = new Roles({
       setup,
       clock,
@@ -147,7 +155,9 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
       path,
       stateFolder,
       nodeFile,
-      members,
+      members: known,
+      replicas,
+      peersFile,
       thread,
       metrics,
       traffic: requests,
@@ -164,12 +174,12 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
     metrics.observe(view, waits)
     metrics.observeTraffic(requests, events)
     requests.open()
-    return new RunningNode({ roles, server, traffic, thread, waits, members }, view, failed)
+    return new RunningNode({ roles, server, traffic, thread, waits, members, peersFile }, view, failed)
   } catch (error) {
     await roles?.stop()
     await traffic?.close()
     await server?.close()
-    await members?.stop()
+    await Promise.all([members?.stop(), peersFile?.stop()])
     await thread.stop([LOCK_CONNECTION])
     throw error
   }

@@ -5,14 +5,12 @@ import { STREAM_PATH } from '../../proto/limits.ts'
 import { type Lineage, withBegin } from '../../proto/lineage.ts'
 import { formatPosition } from '../../proto/position.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
-import { PeersFile, readPeers } from '../cluster/peersFile.ts'
 import { messageOf } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import type { Cause } from '../http/cause.ts'
 import type { DivergedStatus, NodeStatus, NodeView } from '../http/view.ts'
 import { reachFrom } from '../http/waits.ts'
 import type { Relay } from '../leader/relay.ts'
-import { ReplicaList } from '../leader/replicaList.ts'
 import type { Kept } from '../replica/keptFolder.ts'
 import { Replica } from '../replica/replica.ts'
 import type { ReplicaOptions } from '../replica/replicaOptions.ts'
@@ -51,8 +49,7 @@ export async function buildReplica(
   const startedMs = clock.nowMs()
   const { node } = nodeFile.record
   const observer = metrics.replica()
-  const list = new ReplicaList(clock, readPeers(parts.stateFolder, setup.log))
-  list.onMet = (member, address) => parts.members.learn(member, address)
+  const list = parts.replicas
   const watch = new ReplicaWatch(list, readersOf(path))
   let scrub: NodeScrub | undefined
   const replicaOptions: ReplicaOptions = {
@@ -147,7 +144,6 @@ export async function buildReplica(
   parts.traffic.offsetMs = () => replica.lag.offset.offsetMs
   const relay = newRelay(replica, parts, list)
   replica.downstream = relay
-  const peers = new PeersFile(parts.stateFolder, parts.ops, setup.log, list)
   const causes = new CauseWatch(
     (nowMs) => watch.look(lookAt(replica, options.replicaWalBytes), nowMs),
     clock,
@@ -165,7 +161,7 @@ export async function buildReplica(
   const view: NodeView = {
     ...viewOf(replica, relay, scrubbing, parts, () => causes.causes, startedMs),
     async forget(node) {
-      await peers.forget(node)
+      await parts.peersFile.forget(node)
       parts.members.forget(node)
     },
   }
@@ -173,12 +169,8 @@ export async function buildReplica(
   const endWith = async <T>(end: () => Promise<T>): Promise<T> => {
     causes.stop()
     relay.stop()
-    try {
-      await scrubbing.stop()
-      return await end()
-    } finally {
-      await peers.stop()
-    }
+    await scrubbing.stop()
+    return end()
   }
   return {
     role: 'replica',

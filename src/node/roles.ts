@@ -142,12 +142,20 @@ export class Roles implements RoleActions {
           epoch: living.epoch,
         })
       const says = living ? [`node ${living.node} at ${living.asked} says that it leads`] : []
-      const from = engine.replica.position
+      const from = { epoch: engine.replica.position.epoch, txid: engine.replica.position.txid }
       const about = { dryRun: how.dryRun, reasons: [...says, ...reasons], lost, unheard, from }
       const { role } = this.#record
       const place = { node: this.#record.node, address: this.address }
       if (how.dryRun)
-        return { ...place, ...about, role, ...from, oldLeader: null, tookMs: performance.now() - beganMs }
+        return {
+          ...place,
+          ...about,
+          role,
+          epoch: from.epoch,
+          txid: from.txid,
+          oldLeader: null,
+          tookMs: performance.now() - beganMs,
+        }
       if (about.reasons.length > 0) this.#log.warn({ by, reasons: about.reasons, lost }, 'promoted by force')
       const highest = Math.max(from.epoch, this.#record.epoch, ...answers.map(({ epoch }) => epoch))
       const old = engine.replica.leaderAddress
@@ -221,7 +229,8 @@ export class Roles implements RoleActions {
         how,
       )
       const { node } = this.#record
-      return { node, address: this.address, ...this.#parts.view.position() }
+      const now = this.#parts.view.position()
+      return { node, address: this.address, epoch: now.epoch, txid: now.txid }
     })
   }
 
@@ -378,6 +387,8 @@ export class Roles implements RoleActions {
     this.#enter(leading)
     await this.#orFatal(leading.leader.admitWriters())
     traffic.onLeading()
+    // Those who were there are missed until they come.
+    this.#parts.replicas.expect(this.#parts.members.list())
     this.#said(reason)
   }
 
@@ -456,6 +467,7 @@ export class Roles implements RoleActions {
     const { traffic, setup, members } = this.#parts
     return new Handover({
       leading,
+      replicas: this.#parts.replicas,
       traffic,
       log: this.#log,
       timeoutMs: setup.options.switchoverTimeoutMs,
@@ -474,7 +486,7 @@ export class Roles implements RoleActions {
   #recordFollowing(leader: string, _reason: string): Promise<void> {
     const { nodeFile, clock, view } = this.#parts
     const { standby } = nodeFile.record
-    const { epoch, txid } = view.position()
+    const { epoch, txid } = view.engine ? view.position() : { epoch: nodeFile.record.epoch, txid: 0 }
     const demoted = { at: new Date(clock.nowMs()).toISOString(), epoch, txid }
     return nodeFile.update({ role: standby ? 'standby' : 'replica', leader, demoted })
   }
@@ -484,6 +496,7 @@ export class Roles implements RoleActions {
     const engine = await this.#orFatal(buildReplica(this.#engineParts, leader, held))
     this.#enter(engine)
     this.#parts.traffic.onFollowing(leader)
+    this.#parts.replicas.clearGone()
     return engine
   }
 
@@ -535,7 +548,7 @@ export class Roles implements RoleActions {
     const all = this.#addressesOfAll()
     if (this.#changing || !engine) return []
     if (engine.role === 'leader') {
-      const connected = new Set(engine.replicas.links().map(({ node }) => node))
+      const connected = new Set(this.#parts.replicas.links().map(({ node }) => node))
       const heard = new Set(
         this.#parts.members.list().flatMap(({ node, address }) => (connected.has(node) ? address : [])),
       )

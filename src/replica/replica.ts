@@ -329,8 +329,7 @@ export class Replica {
       case 'ask':
         return this.#ack()
       case 'epoch':
-        this.#told = withBegin(this.#told, message.body)
-        return
+        return this.#onEpoch(message.body)
       case 'member':
         return this.#options.observer.onMember(message.body)
       case 'moved':
@@ -345,6 +344,10 @@ export class Replica {
       case 'ping':
         throw new WalcastError('MESSAGE_BAD', { detail: `a leader does not send ${message.type}` })
     }
+  }
+
+  #onEpoch({ epoch, txid, after, leader, exact }: Body<'epoch'>): void {
+    this.#told = withBegin(this.#told, { epoch, txid, after, leader, exact })
   }
 
   async #onWelcome(welcome: Body<'welcome'>): Promise<void> {
