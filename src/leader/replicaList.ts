@@ -179,6 +179,11 @@ export class ReplicaList {
     return all.sort((a, b) => (a.lastSeen < b.lastSeen ? -1 : 1)).slice(-MAX_REMEMBERED)
   }
 
+  /** When a connected replica was last heard of, by the clock; 0 when none is connected. */
+  get lastHeardMs(): number {
+    return Math.max(0, ...[...this.#sessions.values()].map(({ lastSeenMs }) => lastSeenMs))
+  }
+
   /** Connections to the replicas that are fed here. */
   links(): Link[] {
     const nowMs = this.#clock.nowMs()

@@ -28,15 +28,16 @@ export interface HandoverParts {
   readonly traffic: Traffic
   readonly log: Logger
   readonly timeoutMs: number
-  readonly peerTimeoutMs: number
   readonly identity: PeerIdentity
   own(): NodePlace
   addressOf(node: string): string | undefined
   /** Whether an error of the other node says that it has not come to lead. */
   isRefusal(error: unknown): boolean
-  recordFollowing(leader: string, reason: string): Promise<void>
+  recordFollowing(leader: string): Promise<void>
   recordLeading(): Promise<void>
   follow(held: HeldDatabase, leader: string | undefined): Promise<ReplicaEngine>
+  /** A failure of this step leaves the node between two roles. */
+  orFatal<T>(step: Promise<T>): Promise<T>
   said(reason: string): void
 }
 
@@ -65,12 +66,12 @@ export class Handover {
         timeoutMs,
       )
       if (!isLevel) log.warn('not every replica has confirmed all that was committed here')
-      await recordFollowing(leader ?? '', reason)
+      await recordFollowing(leader ?? '')
     } catch (error) {
       await this.#carryOn()
       throw error
     }
-    const held = await leading.retire(undefined)
+    const held = await this.#parts.orFatal(leading.retire(undefined))
     await follow(held, leader)
     said(reason)
   }
@@ -92,7 +93,7 @@ export class Handover {
     let drained: Drained
     try {
       drained = await this.#stopWriting(target, endMs, stages)
-      await this.#parts.recordFollowing(target.address, `switchover to ${target.node}`)
+      await this.#parts.recordFollowing(target.address)
       stages.end('recordMs')
     } catch (error) {
       await this.#carryOn()
@@ -182,7 +183,7 @@ export class Handover {
       return { epoch: Number(answer['epoch']), txid: Number(answer['txid']) }
     } catch (error) {
       if (isRefusal(error)) {
-        await recordLeading()
+        await this.#parts.orFatal(recordLeading())
         await this.#carryOn()
         throw new WalcastError('SWITCHOVER_FAILED', { to: target.node, detail: messageOf(error) }, error)
       }
@@ -190,14 +191,14 @@ export class Handover {
         { to: target, error: messageOf(error) },
         'whether the other node leads is not known: following it',
       )
-      await follow(await leading.retire(undefined), target.address)
+      await follow(await this.#parts.orFatal(leading.retire(undefined)), target.address)
       throw new WalcastError('SWITCHOVER_UNKNOWN', { to: target.node, detail: messageOf(error) }, error)
     }
   }
 
   async #followNow(target: NodePlace, epoch: number, endMs: number): Promise<void> {
     const { leading, follow, said, log } = this.#parts
-    const held = await leading.retire({ epoch, ...target })
+    const held = await this.#parts.orFatal(leading.retire({ epoch, ...target }))
     const { replica } = await follow(held, target.address)
     said(`switchover to ${target.node}`)
     const isStreaming = () => replica.status.state === 'streaming'

@@ -1,0 +1,166 @@
+/** Makes a leader of this node. From the role file on it leads, whatever happens to the process. */
+import { type EpochBegin, withBegin } from '../../proto/lineage.ts'
+import type { Position } from '../../proto/position.ts'
+import { judge } from '../cluster/fitness.ts'
+import type { PeerAnswer } from '../cluster/peerCalls.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import type { NodePlace, PromoteAnswer } from '../http/roleRoutes.ts'
+import { TXID_RESERVE } from '../leader/leader.ts'
+import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
+import type { EngineParts } from './engine.ts'
+import { buildLeader, type LeaderEngine } from './leaderNode.ts'
+import type { ReplicaEngine } from './replicaNode.ts'
+
+export interface PromotionParts {
+  readonly parts: EngineParts
+  own(): NodePlace
+  askEverybody(): Promise<{ readonly answers: readonly PeerAnswer[]; readonly unheard: readonly NodePlace[] }>
+  enter(engine: LeaderEngine): void
+  /** Goes on as a replica; with no database at hand, from what is there. */
+  follow(held: HeldDatabase | undefined, leader: string | undefined): Promise<unknown>
+  orFatal<T>(step: Promise<T>): Promise<T>
+  tellToFollow(address: string): Promise<Record<string, unknown>>
+  said(reason: string, by: string): void
+}
+
+export interface PromoteHow {
+  readonly force: boolean
+  readonly dryRun: boolean
+}
+
+export class Promotion {
+  readonly #host: PromotionParts
+
+  constructor(host: PromotionParts) {
+    this.#host = host
+  }
+
+  /** Throws LEADER_LIVES or NOT_FIT. */
+  async promote(engine: ReplicaEngine, how: PromoteHow, by: string): Promise<PromoteAnswer> {
+    const beganMs = performance.now()
+    const { own, askEverybody, parts } = this.#host
+    const { answers, unheard } = await askEverybody()
+    const { reasons, lost } = this.#requireFit(engine, answers, how)
+    const { epoch, txid } = engine.replica.position
+    const { record } = parts.nodeFile
+    const about = { ...own(), dryRun: how.dryRun, reasons, lost, unheard, from: { epoch, txid } }
+    const tookMs = () => performance.now() - beganMs
+    if (how.dryRun)
+      return { ...about, role: engine.view.role(), epoch, txid, oldLeader: null, tookMs: tookMs() }
+    if (reasons.length > 0) parts.setup.log.warn({ by, reasons, lost }, 'promoted by force')
+    const highest = Math.max(epoch, record.epoch, ...answers.map((answer) => answer.epoch))
+    const old = engine.replica.leaderAddress
+    await this.lead(engine, highest + 1, `promoted by ${by}`, by)
+    const oldLeader = await this.#tellOldLeader(old, [...answers, ...unheard])
+    for (const { asked } of answers) if (asked !== old) this.#tellInBackground(asked)
+    const now = parts.nodeFile.record.promoted ?? { epoch: highest + 1, txid }
+    return { ...about, role: 'leader', epoch: now.epoch, txid: now.txid, oldLeader, tookMs: tookMs() }
+  }
+
+  /** What speaks against it, and what would be lost. */
+  judge(engine: ReplicaEngine, answers: readonly PeerAnswer[]) {
+    const { hasCopy, isTrusted, state } = engine.replica.status
+    const { position } = engine.replica
+    const leaderTxid = engine.replica.lag.summary().leaderTxid
+    const peers = answers.map((each) => ({ ...each, address: each.asked }))
+    return judge({ hasCopy, isSyncing: state === 'syncing', isTrusted, position, leaderTxid }, peers)
+  }
+
+  #requireFit(engine: ReplicaEngine, answers: readonly PeerAnswer[], { force, dryRun }: PromoteHow) {
+    const { isPossible, reasons, lost } = this.judge(engine, answers)
+    const { epoch } = this.#host.parts.nodeFile.record
+    const living = answers.find((answer) => answer.role === 'leader' && answer.epoch >= epoch)
+    const mayPass = isPossible && (force || dryRun)
+    if (living && !mayPass)
+      throw new WalcastError('LEADER_LIVES', {
+        node: living.node,
+        address: living.asked,
+        epoch: living.epoch,
+      })
+    if (reasons.length > 0 && !mayPass) throw new WalcastError('NOT_FIT', { detail: reasons.join('; ') })
+    const says = living ? [`node ${living.node} at ${living.asked} says that it leads`] : []
+    return { reasons: [...says, ...reasons], lost }
+  }
+
+  /** `expected`: where the copy must stand when nothing more comes. Throws NOT_FIT, and then this node follows as before. */
+  async lead(
+    engine: ReplicaEngine,
+    epoch: number,
+    reason: string,
+    by: string,
+    expected?: Position,
+  ): Promise<void> {
+    const { parts, follow, orFatal, enter, said } = this.#host
+    const leader = engine.replica.leaderAddress
+    const wasTrusted = engine.replica.status.isTrusted
+    const held = await engine.retire()
+    const refused = held && refusalOf(held, expected, wasTrusted && !engine.replica.status.isTrusted)
+    if (!held || refused) {
+      await follow(held, leader)
+      throw new WalcastError('NOT_FIT', { detail: refused ?? 'it has no whole copy of the database' })
+    }
+    await this.#record(held, epoch, wasTrusted).catch(async (error) => {
+      await follow(held, leader)
+      throw new WalcastError('NOT_FIT', { detail: messageOf(error) }, error)
+    })
+    const leading = await orFatal(buildLeader(parts, held))
+    enter(leading)
+    await orFatal(leading.leader.admitWriters())
+    parts.traffic.onLeading()
+    // Those who were there are missed until they come.
+    parts.replicas.expect(parts.members.list())
+    said(reason, by)
+  }
+
+  #record({ position: { epoch: after, txid } }: HeldDatabase, epoch: number, exact: boolean): Promise<void> {
+    const { nodeFile, clock } = this.#host.parts
+    const { node, lineage, txidCeiling } = nodeFile.record
+    const begin: EpochBegin = { epoch, txid, after, leader: node, exact }
+    return nodeFile.update({
+      role: 'leader',
+      epoch,
+      txidCeiling: Math.max(txidCeiling, txid + TXID_RESERVE),
+      leader: '',
+      lineage: withBegin(lineage, begin),
+      stateOf: { epoch, leader: node },
+      promoted: { at: new Date(clock.nowMs()).toISOString(), epoch, txid },
+    })
+  }
+
+  async #tellOldLeader(
+    address: string | undefined,
+    known: readonly (PeerAnswer | NodePlace)[],
+  ): Promise<PromoteAnswer['oldLeader']> {
+    if (address === undefined) return null
+    const node = known.find((each) => ('asked' in each ? each.asked : each.address) === address)?.node ?? ''
+    try {
+      await this.#host.tellToFollow(address)
+      return { node, address, outcome: 'demoted' }
+    } catch (error) {
+      const outcome = keyOf(error) === 'NODE_UNREACHABLE' ? 'unreachable' : 'refused'
+      return { node, address, outcome, detail: messageOf(error) }
+    }
+  }
+
+  /** The others need not look for the leader themselves. */
+  #tellInBackground(address: string): void {
+    this.#host.tellToFollow(address).catch((error) => {
+      const { log } = this.#host.parts.setup
+      log.warn(
+        { address, error: messageOf(error) },
+        'a node could not be told who leads; it finds out itself',
+      )
+    })
+  }
+}
+
+function refusalOf(
+  { position }: HeldDatabase,
+  expected: Position | undefined,
+  wasWritten: boolean,
+): string | undefined {
+  const { epoch, txid } = position
+  if (wasWritten) return 'something else wrote to its copy'
+  if (!expected || (expected.epoch === epoch && expected.txid === txid)) return undefined
+  return `its copy moved on to ${epoch}-${txid}`
+}

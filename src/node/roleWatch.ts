@@ -1,0 +1,218 @@
+/**
+ * Looks after who leads, beside the changes that somebody asks for: a leader gives way to a higher epoch, one that stood still
+ * asks before it takes the next write, and a node without a leader finds the one that is there.
+ */
+import type { Clock } from '../clock.ts'
+import { Lookout } from '../cluster/lookout.ts'
+import type { Members } from '../cluster/members.ts'
+import type { NodeRecord } from '../cluster/nodeFile.ts'
+import { askPeer, type PeerAnswer } from '../cluster/peerCalls.ts'
+import { givesWay } from '../cluster/rivalry.ts'
+import { messageOf, WalcastError } from '../errors.ts'
+import type { NodePlace } from '../http/roleRoutes.ts'
+import type { WriteAdmission } from '../http/writeAdmission.ts'
+import type { ReplicaList } from '../leader/replicaList.ts'
+import type { NodeSetup } from './engine.ts'
+import type { LeaderEngine } from './leaderNode.ts'
+import type { ReplicaEngine } from './replicaNode.ts'
+
+export interface RoleWatchHost {
+  readonly setup: NodeSetup
+  readonly clock: Clock
+  readonly members: Members
+  readonly replicas: ReplicaList
+  readonly admission: WriteAdmission
+  record(): NodeRecord
+  /** HOST:PORT of this node. */
+  address(): string
+  engine(): LeaderEngine | ReplicaEngine | undefined
+  /** Whether a change of role is under way, or none can be. */
+  isChanging(): boolean
+  /** Has the node change its role, one change at a time; a failure is logged. */
+  inBackground(what: string, change: () => Promise<void>): void
+  stepDown(engine: LeaderEngine, reason: string, leader: string | undefined): Promise<void>
+  followAt(leader: string): Promise<void>
+  /** Tells the node at this address that this one leads. */
+  tellToFollow(address: string): Promise<unknown>
+}
+
+/** A leaf of a tree waits for the replica that fed it before it looks for the leader itself. */
+const RELAY_PATIENCE_MS = 10_000
+
+export class RoleWatch {
+  readonly #host: RoleWatchHost
+  readonly #lookout: Lookout
+  #lostMs = 0
+  /** It stood still during a change of role: what is to be asked is asked after that. */
+  #hasStoodStill = false
+
+  constructor(host: RoleWatchHost) {
+    this.#host = host
+    const { peerLookMs: lookMs, peerTimeoutMs: timeoutMs, frozenMs } = host.setup.options
+    this.#lookout = new Lookout(
+      { lookMs, timeoutMs, frozenMs },
+      {
+        clock: host.clock,
+        cluster: () => host.record().cluster,
+        node: () => host.record().node,
+        whomToAsk: () => this.#whomToAsk(),
+        onAnswers: (answers) => this.#onAnswers(answers),
+        onFrozen: (forMs) => this.#onFrozen(forMs),
+      },
+    )
+  }
+
+  start(): void {
+    this.#lookout.start()
+  }
+
+  stop(): Promise<void> {
+    return this.#lookout.stop()
+  }
+
+  /** To be called before anything that only a leader may do. Cheap. */
+  checkAlive(): void {
+    this.#lookout.checkAlive()
+  }
+
+  /** A change of role is over. */
+  onChanged(): void {
+    if (!this.#hasStoodStill) return
+    this.#hasStoodStill = false
+    this.#askWhetherLeading()
+  }
+
+  /** Asks everybody before a starting leader lets anybody write. Throws HIGHER_EPOCH, with the rival for `onRival`. */
+  async requireNoRival(onRival: (leader: string) => void): Promise<void> {
+    const { answers } = await this.askEverybody()
+    const rival = this.#rivalAmong(answers)
+    if (!rival) return
+    onRival(placeOf(rival) ?? '')
+    const { node, epoch } = rival
+    throw new WalcastError('HIGHER_EPOCH', { node, theirs: epoch, mine: this.#host.record().epoch })
+  }
+
+  async askEverybody(): Promise<{ readonly answers: PeerAnswer[]; readonly unheard: NodePlace[] }> {
+    const answers = await this.#lookout.ask(this.#addressesOfAll())
+    const heard = new Set(answers.map(({ node }) => node))
+    return { answers, unheard: this.#host.members.list().filter(({ node }) => !heard.has(node)) }
+  }
+
+  /** The connection to the leader ended. */
+  onLeaderLost(): void {
+    this.#lostMs = performance.now()
+    if (!this.#host.isChanging()) void this.#lookout.look()
+  }
+
+  /** A node has been in a higher epoch than this leader; `address` is where it is reached, or ''. */
+  onHigherEpoch(node: string, epoch: number, address: string): void {
+    const { setup, admission, inBackground, stepDown, isChanging, record } = this.#host
+    const engine = this.#host.engine()
+    if (engine?.role !== 'leader' || isChanging() || epoch <= record().epoch) return
+    inBackground('giving way', async () => {
+      admission.hold('another node leads')
+      const theirs = address === '' ? undefined : await askPeer(address, setup.options.peerTimeoutMs)
+      await stepDown(engine, `node ${node} has been in epoch ${epoch}`, theirs && placeOf(theirs))
+    })
+  }
+
+  /** A leader hears from those that are connected; a replica needs nobody else while it has a leader. */
+  #whomToAsk(): readonly string[] {
+    const { members, replicas, isChanging } = this.#host
+    const engine = this.#host.engine()
+    if (isChanging() || !engine) return []
+    const all = this.#addressesOfAll()
+    if (engine.role === 'leader') {
+      const connected = new Set(replicas.links().map(({ node }) => node))
+      const heard = members.list().flatMap(({ node, address }) => (connected.has(node) ? address : []))
+      return all.filter((address) => !heard.includes(address))
+    }
+    const { connected, follows, leaderNode } = engine.replica.status
+    if (connected) return []
+    const wasRelayed = follows !== leaderNode
+    return wasRelayed && performance.now() - this.#lostMs < RELAY_PATIENCE_MS ? [] : all
+  }
+
+  #addressesOfAll(): string[] {
+    const { members, address } = this.#host
+    const engine = this.#host.engine()
+    const followed = engine?.role === 'replica' ? engine.replica.leaderAddress : undefined
+    const all = [...members.addresses(), ...(followed ? [followed] : [])]
+    return [...new Set(all)].filter((each) => each !== address())
+  }
+
+  #onAnswers(answers: readonly PeerAnswer[]): void {
+    const engine = this.#host.engine()
+    if (this.#host.isChanging() || !engine) return
+    if (engine.role === 'leader') this.#onRivals(engine, answers)
+    else this.#onLeaderFound(engine, answers)
+  }
+
+  #onRivals(engine: LeaderEngine, answers: readonly PeerAnswer[]): void {
+    const { log } = this.#host.setup
+    const rival = this.#rivalAmong(answers)
+    if (rival) return this.#giveWay(engine, rival)
+    for (const { node, role, asked, epoch } of answers) {
+      if (role !== 'leader') continue
+      log.error({ node, address: asked, epoch }, 'another node leads too: it is told to give way')
+      this.#host.tellToFollow(asked).catch((error) => {
+        log.warn({ node, address: asked, error: messageOf(error) }, 'it was not to be told')
+      })
+    }
+  }
+
+  /** Who leads in this node's place, or has followed somebody who did. */
+  #rivalAmong(answers: readonly PeerAnswer[]): PeerAnswer | undefined {
+    const record = this.#host.record()
+    const leaders = answers.filter(({ role }) => role === 'leader').sort((a, b) => b.epoch - a.epoch)
+    return leaders.find((each) => givesWay(record, each)) ?? answers.find(({ epoch }) => epoch > record.epoch)
+  }
+
+  #giveWay(engine: LeaderEngine, rival: PeerAnswer): void {
+    const { node, epoch, asked } = rival
+    const mine = this.#host.record().epoch
+    const { log } = this.#host.setup
+    log.error({ node, address: asked, theirs: epoch, mine }, 'two nodes lead: this one gives way')
+    const why = epoch === mine ? `leads in epoch ${epoch} too and has the higher id` : `is in epoch ${epoch}`
+    this.#host.inBackground('giving way', () =>
+      this.#host.stepDown(engine, `node ${node} ${why}`, placeOf(rival)),
+    )
+  }
+
+  #onLeaderFound(engine: ReplicaEngine, answers: readonly PeerAnswer[]): void {
+    const best = answers
+      .filter(({ role, epoch, ready }) => role === 'leader' && ready && epoch >= this.#host.record().epoch)
+      .sort((a, b) => b.epoch - a.epoch || (a.node < b.node ? 1 : -1))[0]
+    if (!best || engine.replica.status.connected || best.asked === engine.replica.leaderAddress) return
+    this.#host.inBackground('following', () => this.#host.followAt(best.asked))
+  }
+
+  /** Much may have happened meanwhile: no write is let in before the others were asked. */
+  #onFrozen(forMs: number): void {
+    if (this.#host.engine()?.role !== 'leader') return
+    this.#host.setup.log.warn(
+      { seconds: Math.round(forMs / 1000) },
+      'this node stood still: asking who leads',
+    )
+    this.#host.admission.hold('this node stood still and asks the others whether it still leads')
+    if (this.#host.isChanging()) this.#hasStoodStill = true
+    else this.#askWhetherLeading()
+  }
+
+  #askWhetherLeading(): void {
+    const { admission, inBackground, stepDown } = this.#host
+    const engine = this.#host.engine()
+    if (engine?.role !== 'leader') return
+    inBackground('asking who leads', async () => {
+      const { answers } = await this.askEverybody()
+      const rival = this.#rivalAmong(answers)
+      if (rival) await stepDown(engine, `node ${rival.node} is in epoch ${rival.epoch}`, placeOf(rival))
+      else if (!engine.leader.isFenced) admission.open()
+    })
+  }
+}
+
+/** Where the leader is that a rival speaks for: itself, or whom it follows. */
+function placeOf({ role, asked, address }: PeerAnswer): string | undefined {
+  return role === 'leader' ? asked : address || undefined
+}
