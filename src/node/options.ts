@@ -1,5 +1,6 @@
 /** Everything that can be set on a node, with its default. Flags, environment, file and help derive from this table. */
 import type { OnStale } from '../http/replicaSide.ts'
+import { LEADERSHIP_OPTIONS } from './leadershipOptions.ts'
 import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
 import { TRAFFIC_OPTIONS } from './trafficOptions.ts'
 
@@ -54,6 +55,9 @@ export interface NodeOptions {
   readonly answersBytes: number
   readonly answersMs: number
   readonly maxEventStreams: number
+  readonly onRoleChange?: string
+  readonly webhook?: string
+  readonly hookTimeoutMs: number
 }
 
 export const NODE_OPTIONS: readonly OptionSpec[] = [
@@ -324,4 +328,5 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     roles: BOTH,
   },
   ...TRAFFIC_OPTIONS,
+  ...LEADERSHIP_OPTIONS,
 ]
