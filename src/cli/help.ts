@@ -8,6 +8,7 @@ Usage: walcast COMMAND [options]
 Nodes
   leader      lead: capture every commit of a database and feed replicas
   replica     follow: keep a copy that any SQLite reader may open
+  run         a node and the application as its child, restarted or told at each change of role
 
 Leading
   switchover  hand leadership over without losing a write

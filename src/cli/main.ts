@@ -8,6 +8,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
     case 'leader':
     case 'replica':
       return (await import('./runNode.ts')).runNode(command, args)
+    case 'run':
+      return (await import('./run.ts')).runRun(args)
     case 'status':
       return (await import('./status.ts')).runStatus(args)
     case 'lag':
