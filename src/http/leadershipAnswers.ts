@@ -72,7 +72,15 @@ export interface SwitchoverRequest {
 }
 
 /** In the order in which they follow each other. */
-export const SWITCHOVER_STAGES = ['quiet', 'fence', 'drain', 'confirm', 'record', 'takeOver', 'follow'] as const
+export const SWITCHOVER_STAGES = [
+  'quiet',
+  'fence',
+  'drain',
+  'confirm',
+  'record',
+  'takeOver',
+  'follow',
+] as const
 export type SwitchoverStage = (typeof SWITCHOVER_STAGES)[number]
 
 export interface SwitchoverAnswer {
