@@ -10,9 +10,6 @@ import { freePort } from './support/ports.ts'
 /** Says what it knows, does as it is told on standard input, and says when it is told to end. */
 const APPLICATION = `
   const { WALCAST_ROLE: role, WALCAST_EPOCH: epoch, WALCAST_NODE_URL: url, WALCAST_SECRET: secret } = process.env
-  const readiness = role === 'leader' ? '/readyz' : '/livez'
-  const { status } = await fetch(url + readiness)
-  console.log(JSON.stringify({ up: process.pid, role, epoch, url, status, secret, db: process.env.WALCAST_DB }))
   process.on('SIGTERM', async () => {
     const { status } = await fetch(url + '/livez')
     console.log(JSON.stringify({ bye: process.pid, status }))
@@ -23,6 +20,9 @@ const APPLICATION = `
     if (what === 'exit') process.exit(Number(value))
     if (what === 'kill') process.kill(process.pid, value)
   })
+  const readiness = role === 'leader' ? '/readyz' : '/livez'
+  const { status } = await fetch(url + readiness)
+  console.log(JSON.stringify({ up: process.pid, role, epoch, url, status, secret, db: process.env.WALCAST_DB }))
   setInterval(() => {}, 1000)
 `
 
