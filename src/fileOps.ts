@@ -33,6 +33,8 @@ export type FileOp =
   | 'copy.publish'
   | 'kept.write'
   | 'kept.rename'
+  | 'audit.append'
+  | 'audit.rename'
   | 'state.write'
   | 'state.rename'
   | 'role.write'

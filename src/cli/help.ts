@@ -6,24 +6,32 @@ export const MAIN_HELP = `walcast: live replication of one SQLite database
 Usage: walcast COMMAND [options]
 
 Nodes
-  leader    lead: capture every commit of a database and feed replicas
-  replica   follow: keep a copy that any SQLite reader may open
-  node      in the role that the role file says; the first time as --leader says
+  leader      lead: capture every commit of a database and feed replicas
+  replica     follow: keep a copy that any SQLite reader may open
+  node        in the role that its role file says, which a switchover or promotion changes
+  run         a node and the application as its child, restarted or told at each change of role
+
+Leading
+  switchover  hand leadership over without losing a write
+  rehearse    hand it over and back, and measure
+  promote     have a replica take over when the leader is gone
+  demote      have a leader become a replica
 
 Looking
-  status    where a node stands
-  lag       how far a replica is behind, with percentiles
-  forget    take a replica that is away off a node's list
+  status      where a node stands
+  lag         how far a replica is behind, with percentiles
+  audit       who changed a node's role, when and why
+  forget      take a replica that is away off a node's list
 
 Comparing
-  diff      two database files row by row, as text, JSON or SQL that undoes the difference
+  diff        two database files row by row, as text, JSON or SQL that undoes the difference
 
 Checking
-  verify    whether nodes hold the same, read from their disks, while writes go on
+  verify      whether nodes hold the same, read from their disks, while writes go on
 
 Trying out
-  demo      a leader, two replicas and a writer on a real database, with proof
-  bench     measure lag, throughput and more on this machine, and make a report
+  demo        a leader, two replicas and a writer on a real database, with proof
+  bench       measure lag, throughput and more on this machine, and make a report
 
   walcast COMMAND --help    what a command takes
   walcast --version

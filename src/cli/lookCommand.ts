@@ -58,7 +58,7 @@ export function table(heading: readonly string[], rows: readonly (readonly strin
 }
 
 /** What others have named must not steer this terminal. */
-function shown(text: string): string {
+export function shown(text: string): string {
   return text.replace(/\p{Cc}/gu, '\u{fffd}')
 }
 

@@ -9,6 +9,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
     case 'replica':
     case 'node':
       return (await import('./runNode.ts')).runNode(command, args)
+    case 'run':
+      return (await import('./run.ts')).runRun(args)
     case 'status':
       return (await import('./status.ts')).runStatus(args)
     case 'lag':
@@ -17,6 +19,16 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./diff.ts')).runDiff(args)
     case 'forget':
       return (await import('./forget.ts')).runForget(args)
+    case 'promote':
+      return (await import('./promote.ts')).runPromote(args)
+    case 'demote':
+      return (await import('./demote.ts')).runDemote(args)
+    case 'switchover':
+      return (await import('./switchover.ts')).runSwitchover(args)
+    case 'rehearse':
+      return (await import('./rehearse.ts')).runRehearse(args)
+    case 'audit':
+      return (await import('./audit.ts')).runAudit(args)
     case 'verify':
       return (await import('./verify.ts')).runVerify(args)
     case 'demo':

@@ -5,18 +5,22 @@ import { readSecret } from '../http/auth.ts'
 
 const TIMEOUT_MS = 10_000
 
-interface Answer {
+export interface Answer {
   readonly url: string
   readonly status: number
-  readonly body: { readonly code?: string; readonly message?: string }
+  /** `leader`: where the leader is reached, in the answer of a node that is none. */
+  readonly body: { readonly code?: string; readonly message?: string; readonly leader?: string }
 }
 
-interface Question {
+export interface Question {
   readonly method: 'GET' | 'POST' | 'DELETE'
+  /** URL or HOST:PORT. */
   readonly node: string
   readonly path: string
   readonly environment: NodeJS.ProcessEnv
   readonly timeoutMs: number
+  /** Sent as JSON. */
+  readonly body?: object
 }
 
 /** GETs a JSON answer. Throws NODE_UNREACHABLE, NODE_ANSWER or UNAUTHORIZED. */
@@ -43,6 +47,17 @@ export async function deleteJson(node: string, path: string, environment: NodeJS
   requireOk(answer)
 }
 
+/** What a node answered, whatever its status but 401. Throws NODE_UNREACHABLE, UNAUTHORIZED or USAGE. */
+export function askNode(question: Question): Promise<Answer> {
+  return ask(question)
+}
+
+/** The JSON of a good answer. Throws the error of the catalogue that the node answered with, or NODE_ANSWER. */
+export function bodyOf<T>(answer: Answer): T {
+  requireNoError(answer)
+  return requireOk<T>(answer)
+}
+
 /** Throws the error of the catalogue that the node answered with, if any. */
 function requireNoError({ status, body }: Answer): void {
   const key = String(body.code ?? '').replace(/^WALCAST_/, '')
@@ -58,10 +73,11 @@ function isOk(status: number): boolean {
   return status >= 200 && status < 300
 }
 
-async function ask({ method, node, path, environment, timeoutMs }: Question): Promise<Answer> {
+async function ask({ method, node, path, environment, timeoutMs, body: sent }: Question): Promise<Answer> {
   const url = urlOf(node, path)
   const secret = readSecret(environment)
   const headers: Record<string, string> = secret ? { authorization: `Bearer ${secret}` } : {}
+  if (sent) headers['content-type'] = 'application/json'
   let status: number
   let body: Answer['body']
   try {
@@ -69,6 +85,7 @@ async function ask({ method, node, path, environment, timeoutMs }: Question): Pr
     const answer = await request(url, {
       method,
       headers,
+      body: sent ? JSON.stringify(sent) : null,
       signal: AbortSignal.timeout(timeoutMs),
       headersTimeout: 0,
       bodyTimeout: 0,

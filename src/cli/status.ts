@@ -1,4 +1,8 @@
+import type { AuditEntry } from '../http/auditRoutes.ts'
+import type { MemberState } from '../http/leadershipAnswers.ts'
 import type { DivergedStatus, NodeStatus, ScrubReport } from '../http/view.ts'
+import { auditTable } from './audit.ts'
+import { memberText } from './leadershipText.ts'
 import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'
 
 const HELP = `walcast status [--node URL] [--json]
@@ -9,15 +13,25 @@ Says where a node stands: role, position, size, its replicas, and why it lags or
   --json       the answer of /_walcast/status as it is
 `
 
-export function runStatus(args: readonly string[]): Promise<number> {
-  return look<NodeStatus>({ path: '/_walcast/status', help: HELP, format }, args)
+/** With what a node tells that can change its role. */
+type SeenStatus = NodeStatus & {
+  readonly roleSince?: string
+  readonly members?: readonly MemberState[]
+  readonly audit?: readonly AuditEntry[]
 }
 
-function format(status: NodeStatus): string {
-  const { lag, sync, lastError } = status
+/** The last changes of role that are shown; walcast audit shows more. */
+const AUDIT_LINES = 3
+
+export function runStatus(args: readonly string[]): Promise<number> {
+  return look<SeenStatus>({ path: '/_walcast/status', help: HELP, format }, args)
+}
+
+function format(status: SeenStatus): string {
+  const { lag, sync, lastError, roleSince } = status
   const pairs: [string, string][] = [
     ['node', status.node],
-    ['role', `${status.role} (${status.state})`],
+    ['role', `${status.role} (${status.state})${roleSince ? ` since ${roleSince}` : ''}`],
     ['position', `${status.epoch}-${status.txid}`],
     ['checksum', status.checksum || '-'],
     [
@@ -31,13 +45,17 @@ function format(status: NodeStatus): string {
     pairs.push(['lag', lag.connected ? formatMs(lag.lagMs) : `not connected, ${formatMs(lag.lagMs)} behind`])
   if (sync) pairs.push(['copying', `${sync.total - sync.remaining} of ${sync.total} pages`])
   if (status.follows && status.follows !== status.leader) pairs.push(['follows', status.follows])
+  for (const member of status.members ?? [])
+    if (member.node !== status.node) pairs.push(['member', memberText(member)])
   for (const kept of status.diverged ?? []) pairs.push(['kept aside', keptLine(status.db, kept)])
   if (status.scrub) pairs.push(['scrub', scrubLine(status.scrub)])
   if (lastError) pairs.push(['last error', `${lastError.code}: ${lastError.message}`])
   for (const { code, text } of status.causes) pairs.push(['cause', `${code}: ${text}`])
   pairs.push(['version', status.version])
   const feeds = status.role === 'leader' || status.replicas.length > 0
-  return lines(pairs) + (feeds ? `\n${replicas(status)}` : '')
+  const audit = (status.audit ?? []).slice(-AUDIT_LINES)
+  const changes = audit.length > 0 ? `\n${auditTable(audit)}` : ''
+  return lines(pairs) + (feeds ? `\n${replicas(status)}` : '') + changes
 }
 
 function scrubLine({ background, lastPassAt, running, rotten, rottenPages }: ScrubReport): string {

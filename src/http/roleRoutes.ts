@@ -3,102 +3,21 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Position } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
 import { headerOf } from './headers.ts'
-import type { NodeRole } from './view.ts'
+import {
+  DEMOTE_PATH,
+  type DemoteAnswer,
+  FITNESS_PATH,
+  type FitnessAnswer,
+  type NodePlace,
+  PROMOTE_PATH,
+  type PromoteAnswer,
+  SWITCHOVER_PATH,
+  type SwitchoverAnswer,
+} from './leadershipAnswers.ts'
 
-export const PROMOTE_PATH = '/_walcast/promote'
-export const DEMOTE_PATH = '/_walcast/demote'
-export const SWITCHOVER_PATH = '/_walcast/switchover'
 export const TAKE_OVER_PATH = '/_walcast/take-over'
-export const FITNESS_PATH = '/_walcast/fitness'
 /** What a node may ask of another, with a token in place of the secret. */
 export const NODE_PATHS: ReadonlySet<string> = new Set([DEMOTE_PATH, SWITCHOVER_PATH, TAKE_OVER_PATH])
-
-export interface NodePlace {
-  readonly node: string
-  /** HOST:PORT at which others reach it. */
-  readonly address: string
-}
-
-export interface KnownLoss {
-  /** Null when their number is not known. */
-  readonly transactions: number | null
-  readonly detail: string
-}
-
-export interface PromoteAnswer extends NodePlace {
-  readonly role: NodeRole
-  readonly epoch: number
-  readonly txid: number
-  /** The last position of the epoch before. */
-  readonly from: Position
-  readonly dryRun: boolean
-  /** What spoke against it. */
-  readonly reasons: readonly string[]
-  readonly lost: KnownLoss | null
-  readonly oldLeader:
-    | (NodePlace & { readonly outcome: 'demoted' | 'unreachable' | 'refused'; readonly detail?: string })
-    | null
-  /** Nodes that did not answer: they may have had more. */
-  readonly unheard: readonly NodePlace[]
-  readonly tookMs: number
-}
-
-export interface DemoteAnswer {
-  readonly node: string
-  readonly role: NodeRole
-  readonly epoch: number
-  readonly txid: number
-  /** HOST:PORT, '' when none is known. */
-  readonly leader: string
-  readonly tookMs: number
-}
-
-export interface SwitchoverStages {
-  /** Until writes inside the application had ended. */
-  readonly quietMs: number
-  /** Until no process could write. */
-  readonly fenceMs: number
-  /** Until everything committed was captured and sent. */
-  readonly drainMs: number
-  /** Until the target had confirmed the same position and state. */
-  readonly confirmMs: number
-  /** Until this node's new role was durable. */
-  readonly recordMs: number
-  /** Until the target took writes. */
-  readonly takeOverMs: number
-  /** Until this node followed it. */
-  readonly followMs: number
-}
-
-export interface SwitchoverAnswer {
-  readonly from: NodePlace
-  readonly to: NodePlace
-  readonly epoch: number
-  readonly txid: number
-  /** From the first write held to the target taking writes. */
-  readonly pauseMs: number
-  readonly heldWrites: number
-  readonly stages: SwitchoverStages
-  readonly tookMs: number
-}
-
-export interface FitnessAnswer extends NodePlace {
-  readonly role: NodeRole
-  readonly epoch: number
-  readonly txid: number
-  readonly leaderTxid: number
-  readonly lagMs: number
-  readonly fit: boolean
-  readonly reasons: readonly string[]
-  readonly lost: KnownLoss | null
-  readonly leader: string
-  readonly members: readonly (NodePlace & {
-    readonly reached: boolean
-    readonly role?: NodeRole
-    readonly epoch?: number
-    readonly txid?: number
-  })[]
-}
 
 export interface RoleActions {
   /** Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT or ROLE_CHANGING. */

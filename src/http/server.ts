@@ -8,6 +8,7 @@ import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, STREAM_PATH, SUBPROTOCOL_PREFIX }
 import { parsePosition } from '../../proto/position.ts'
 import { asWalcastError, listenError, messageOf, WalcastError } from '../errors.ts'
 import { errorBody, readinessAnswer } from './answer.ts'
+import { type AuditSource, addAuditRoutes } from './auditRoutes.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
 import { addCheckRoutes, type NodeChecks } from './checks.ts'
 import type { Events } from './events.ts'
@@ -32,6 +33,7 @@ export interface ServerOptions {
   readonly events: Events
   readonly intake: Intake
   readonly admission: WriteAdmission
+  audit(): AuditSource | undefined
   /** Undefined while the node starts. */
   roles(): RoleActions | undefined
   /** The highest epoch that this node has led or followed in. */
@@ -195,6 +197,7 @@ export class Server {
       return { forgotten: node }
     })
     addCheckRoutes(this.#app, () => this.#options.checks())
+    addAuditRoutes(this.#app, () => this.#options.audit())
     addRoleRoutes(this.#app, () => this.#options.roles())
     this.#app.get('/_walcast/events', (_request, reply) => {
       this.#options.events.add(reply.raw)

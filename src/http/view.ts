@@ -4,7 +4,9 @@ import type { Position } from '../../proto/position.ts'
 import type { WalcastError } from '../errors.ts'
 import type { ReplicaStatus } from '../leader/replicaList.ts'
 import type { LagTracker } from '../replica/lag.ts'
+import type { AuditEntry } from './auditRoutes.ts'
 import type { Cause } from './cause.ts'
+import type { NodePlace } from './leadershipAnswers.ts'
 import type { Reach, WaitTarget } from './waits.ts'
 
 export type LagReport = { readonly role: string; readonly causes: readonly Cause[] } & ReturnType<
@@ -69,6 +71,12 @@ export interface NodeStatus {
   /** Databases kept aside because the leader lacked commits of theirs, the oldest first. */
   readonly diverged?: readonly DivergedStatus[]
   readonly scrub?: ScrubReport
+  /** Other nodes of the cluster that this one has met or heard of. */
+  readonly members?: readonly NodePlace[]
+  /** ISO time of the last change of role; not before the first. */
+  readonly roleSince?: string
+  /** What was last asked of the node's role, and became of it; newest last. */
+  readonly audit?: readonly AuditEntry[]
   readonly lastError?: { readonly code: string; readonly message: string }
   readonly version: string
   readonly uptimeSeconds: number

@@ -62,6 +62,8 @@ export interface EngineParts {
   onHigherEpoch(node: string, epoch: number, address: string): void
   /** The leader that was followed says that another one leads. */
   onLeaderMoved(to: Omit<Body<'moved'>, 'db'>): void
+  /** Fed by the replica at `relay`, while the leader is at `leader`. */
+  onRelayed(relay: string, leader: string): void
   /** The connection to the leader ended, or could not be made. */
   onLeaderLost(): void
   /** The node cannot go on. */

@@ -10,12 +10,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
-import {
-  type NodePlace,
-  type SwitchoverAnswer,
-  type SwitchoverStages,
-  TAKE_OVER_PATH,
-} from '../http/roleRoutes.ts'
+import type { NodePlace, SwitchoverAnswer } from '../http/leadershipAnswers.ts'
+import { TAKE_OVER_PATH } from '../http/roleRoutes.ts'
 import type { ReplicaList, ReplicaStatus } from '../leader/replicaList.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { LeaderEngine } from './leaderNode.ts'
@@ -41,6 +37,7 @@ export interface HandoverParts {
   said(reason: string): void
 }
 
+type SwitchoverStages = SwitchoverAnswer['stages']
 type Drained = Awaited<ReturnType<LeaderEngine['leader']['drain']>>
 
 const LOOK_MS = 2

@@ -3,6 +3,7 @@ import type { Position } from '../../proto/position.ts'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
+import type { AuditEntry } from '../http/auditRoutes.ts'
 import {
   type LagReport,
   NO_QUEUES,
@@ -15,14 +16,24 @@ import type { Reach, WaitTarget } from '../http/waits.ts'
 import { LagTracker } from '../replica/lag.ts'
 import type { Engine, NodeSetup } from './engine.ts'
 
+/** Of the audit log, in the status. */
+const AUDIT_ENTRIES = 10
+
 /** The view of a node whose engine may still be opening its database: alive, and not ready. */
 export class LateView implements NodeView {
   readonly #nodeFile: NodeFile
   readonly #setup: NodeSetup
   readonly #clock: Clock
+  readonly #recent: (limit: number) => readonly AuditEntry[]
   engine: Engine | undefined
 
-  constructor(nodeFile: NodeFile, setup: NodeSetup, clock: Clock) {
+  constructor(
+    nodeFile: NodeFile,
+    setup: NodeSetup,
+    clock: Clock,
+    recent: (limit: number) => readonly AuditEntry[],
+  ) {
+    this.#recent = recent
     this.#nodeFile = nodeFile
     this.#setup = setup
     this.#clock = clock
@@ -57,8 +68,17 @@ export class LateView implements NodeView {
     this.engine?.view.freshen()
   }
 
+  /** What the engine says, and what the node knows whatever its role. */
   status(): NodeStatus {
-    return this.engine?.view.status() ?? this.#startingStatus()
+    const status = this.engine?.view.status() ?? this.#startingStatus()
+    const { role, promoted, demoted, members } = this.#nodeFile.record
+    const since = role === 'leader' ? promoted : demoted
+    return {
+      ...status,
+      members,
+      ...(since ? { roleSince: since.at } : {}),
+      audit: this.#recent(AUDIT_ENTRIES),
+    }
   }
 
   lag(): LagReport {

@@ -1,9 +1,11 @@
 /** One node: its folder and lock, its private side, and the roles that it has one after another. */
 import { statSync } from 'node:fs'
 import { systemClock } from '../clock.ts'
+import { AuditLog } from '../cluster/auditLog.ts'
 import { Members } from '../cluster/members.ts'
 import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
 import { PeersFile, readPeers } from '../cluster/peersFile.ts'
+import type { RoleHooks } from '../cluster/roleHooks.ts'
 import { WalcastError } from '../errors.ts'
 import { makeFolder, systemFileOps } from '../fileOps.ts'
 import { Authenticator } from '../http/auth.ts'
@@ -18,7 +20,9 @@ import { exec, isBusy, open, SqliteThread } from '../sqlite/sqliteThread.ts'
 import { addressOf } from './address.ts'
 import type { NodeSetup } from './engine.ts'
 import { LateView } from './lateView.ts'
+import { roleHooksOf } from './nodeHooks.ts'
 import type { NodeOptions } from './options.ts'
+import { RoleJournal } from './roleJournal.ts'
 import { Roles } from './roles.ts'
 import { Traffic } from './traffic.ts'
 
@@ -36,6 +40,8 @@ interface NodeParts {
   readonly waits: Waits
   readonly members: Members
   readonly peersFile: PeersFile
+  readonly audit: AuditLog
+  readonly hooks: RoleHooks
 }
 
 export class RunningNode {
@@ -70,7 +76,7 @@ export class RunningNode {
   }
 
   async #stop(): Promise<void> {
-    const { roles, server, traffic, thread, members, peersFile } = this.#parts
+    const { roles, server, traffic, thread, members, peersFile, audit, hooks } = this.#parts
     server.announceStop()
     try {
       roles.announceStop()
@@ -79,7 +85,7 @@ export class RunningNode {
     } finally {
       await traffic.close()
       await server.close()
-      await Promise.all([members.stop(), peersFile.stop()])
+      await Promise.all([members.stop(), peersFile.stop(), hooks.stop(), audit.settled()])
       await thread.stop([LOCK_CONNECTION])
     }
   }
@@ -102,13 +108,19 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
   let traffic: Traffic | undefined
   let members: Members | undefined
   let peersFile: PeersFile | undefined
+  let auditLog: AuditLog | undefined
+  let roleHooks: RoleHooks | undefined
   try {
     makeFolder(stateFolder)
     await takeNodeLock(thread, path, stateFolder)
     const nodeFile = await NodeFile.open(stateFolder, ops, first)
     if (found) await nodeFile.update(givenNow(setup, as, found))
     sayRole(setup, as, nodeFile.record)
-    const view = new LateView(nodeFile, setup, clock)
+    const audit = new AuditLog(stateFolder, ops, log)
+    auditLog = audit
+    const hooks = roleHooksOf(setup, path)
+    roleHooks = hooks
+    const view = new LateView(nodeFile, setup, clock, (limit) => audit.recent(limit))
     const waits = new Waits(options.maxWaits, (target) => view.reach(target))
     const metrics = new Metrics(setup.processMetrics ?? false)
     const auth = new Authenticator(secret, clock)
@@ -129,6 +141,7 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
       events,
       intake: requests.intake,
       admission: requests.admission,
+      audit: () => audit,
       roles: () => (roles?.isRunning ? roles : undefined),
       epoch: () => nodeFile.record.epoch,
       checks: () => roles?.engine?.checks,
@@ -162,6 +175,7 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
       metrics,
       traffic: requests,
       view,
+      journal: new RoleJournal({ audit, hooks, clock, log, view, record: () => nodeFile.record }),
       onMoved() {
         waits.onMoved()
         events.onChange()
@@ -174,12 +188,16 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
     metrics.observe(view, waits)
     metrics.observeTraffic(requests, events)
     requests.open()
-    return new RunningNode({ roles, server, traffic, thread, waits, members, peersFile }, view, failed)
+    return new RunningNode(
+      { roles, server, traffic, thread, waits, members, peersFile, audit, hooks },
+      view,
+      failed,
+    )
   } catch (error) {
     await roles?.stop()
     await traffic?.close()
     await server?.close()
-    await Promise.all([members?.stop(), peersFile?.stop()])
+    await Promise.all([members?.stop(), peersFile?.stop(), roleHooks?.stop(), auditLog?.settled()])
     await thread.stop([LOCK_CONNECTION])
     throw error
   }

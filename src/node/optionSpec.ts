@@ -15,6 +15,8 @@ export type OptionKind =
   | 'prefixes'
   | 'cookie'
   | 'onStale'
+  | 'command'
+  | 'webhook'
 
 export interface OptionSpec {
   readonly key: keyof NodeOptions

@@ -60,6 +60,12 @@ export function parseValue(
     case 'path':
       if (text === '') throw usage(flag, text, 'a path')
       return text
+    case 'command':
+      if (!/^[^\0]{1,4096}$/s.test(text) || text.trim() === '')
+        throw usage(flag, text, 'a command of the shell')
+      return text
+    case 'webhook':
+      return parseWebhook(flag, text)
   }
 }
 
@@ -72,6 +78,14 @@ function parseUrl(flag: string, text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash)
     throw usage(flag, text, 'a URL such as http://127.0.0.1:3000')
+  return text
+}
+
+/** A URL with a query or not. What it is given in place of one may be a secret, and is not repeated. */
+function parseWebhook(flag: string, text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.hash)
+    throw usage(flag, '...', 'a URL such as https://ops.example/walcast, without user and password')
   return text
 }
 

@@ -1,5 +1,6 @@
 /** Everything that can be set on a node, with its default. Flags, environment, file and help derive from this table. */
 import type { OnStale } from '../http/replicaSide.ts'
+import { LEADERSHIP_OPTIONS } from './leadershipOptions.ts'
 import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
 import { ROLE_OPTIONS, type RoleOptions } from './roleOptions.ts'
 import { TRAFFIC_OPTIONS } from './trafficOptions.ts'
@@ -55,6 +56,9 @@ export interface NodeOptions extends RoleOptions {
   readonly answersBytes: number
   readonly answersMs: number
   readonly maxEventStreams: number
+  readonly onRoleChange?: string
+  readonly webhook?: string
+  readonly hookTimeoutMs: number
 }
 
 export const NODE_OPTIONS: readonly OptionSpec[] = [
@@ -326,4 +330,5 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
   },
   ...ROLE_OPTIONS,
   ...TRAFFIC_OPTIONS,
+  ...LEADERSHIP_OPTIONS,
 ]

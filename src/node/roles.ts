@@ -15,10 +15,10 @@ import {
   type FitnessAnswer,
   type NodePlace,
   type PromoteAnswer,
-  type RoleActions,
   SWITCHOVER_PATH,
   type SwitchoverAnswer,
-} from '../http/roleRoutes.ts'
+} from '../http/leadershipAnswers.ts'
+import type { RoleActions } from '../http/roleRoutes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { AloneFence, type AloneLeader } from './aloneFence.ts'
 import type { EngineParts } from './engine.ts'
@@ -27,11 +27,13 @@ import type { LateView } from './lateView.ts'
 import { buildLeader, type LeaderEngine } from './leaderNode.ts'
 import { type PromoteHow, Promotion } from './promotion.ts'
 import { buildReplica, type ReplicaEngine } from './replicaNode.ts'
+import type { RoleJournal } from './roleJournal.ts'
 import { RoleWatch } from './roleWatch.ts'
 
 export interface RolesParts
-  extends Omit<EngineParts, 'mayLead' | 'onHigherEpoch' | 'onLeaderMoved' | 'onLeaderLost'> {
+  extends Omit<EngineParts, 'mayLead' | 'onHigherEpoch' | 'onLeaderMoved' | 'onRelayed' | 'onLeaderLost'> {
   readonly view: LateView
+  readonly journal: RoleJournal
 }
 
 /** What speaks of a node's own state, and is certain: it has not come to lead. */
@@ -77,6 +79,7 @@ export class Roles implements RoleActions {
       mayLead: () => this.#watch.requireNoRival((leader) => this.#onRivalAtStart(leader)),
       onHigherEpoch: (node, epoch, address) => this.#watch.onHigherEpoch(node, epoch, address),
       onLeaderMoved: ({ address, epoch }) => this.#onLeaderMoved(address, epoch),
+      onRelayed: (relay, leader) => this.#onRelayed(relay, leader),
       onLeaderLost: () => this.#isRunning && this.#watch.onLeaderLost(),
     }
     this.#promotion = new Promotion({
@@ -87,7 +90,7 @@ export class Roles implements RoleActions {
       follow: (held, leader) => this.#follow(held, leader),
       orFatal: (step) => this.#orFatal(step),
       tellToFollow: (address) => this.#tellToFollow(address),
-      said: (reason, by) => this.#said(reason, by),
+      said: (reason, by) => parts.journal.changed(reason, by),
     })
     const { fenceWhenAloneMs } = setup.options
     if (fenceWhenAloneMs !== undefined)
@@ -127,6 +130,7 @@ export class Roles implements RoleActions {
       this.#enter(await buildReplica(this.#engineParts, leader))
     }
     this.#isRunning = true
+    this.#parts.journal.started()
     this.#watch.start()
   }
 
@@ -144,7 +148,9 @@ export class Roles implements RoleActions {
   }
 
   promote(how: PromoteHow, by: string): Promise<PromoteAnswer> {
-    return this.#exclusively('a promotion', () => this.#promotion.promote(this.#following(), how, by))
+    const promote = () =>
+      this.#exclusively('a promotion', () => this.#promotion.promote(this.#following(), how, by))
+    return how.dryRun ? promote() : this.#parts.journal.audited('promote', by, promote)
   }
 
   async demote(
@@ -152,7 +158,9 @@ export class Roles implements RoleActions {
     by: string,
   ): Promise<DemoteAnswer> {
     const beganMs = performance.now()
-    await this.#exclusively('a demotion', () => this.#demote(how, by))
+    await this.#parts.journal.audited('demote', by, () =>
+      this.#exclusively('a demotion', () => this.#demote(how, by)),
+    )
     const { node, role, leader } = this.#record
     const { epoch, txid } = this.#parts.view.position()
     return { node, role, epoch, txid, leader, tookMs: performance.now() - beganMs }
@@ -164,8 +172,10 @@ export class Roles implements RoleActions {
   ): Promise<SwitchoverAnswer> {
     if (this.#engine?.role === 'replica') return this.#passOn(how, by)
     const timeoutMs = how.timeoutMs ?? this.#parts.setup.options.switchoverTimeoutMs
-    return this.#exclusively('a switchover', () =>
-      this.#handover(this.#leading(), by).switchover(how.to, timeoutMs, by),
+    return this.#parts.journal.audited('switchover', by, () =>
+      this.#exclusively('a switchover', () =>
+        this.#handover(this.#leading(), by).switchover(how.to, timeoutMs, by),
+      ),
     )
   }
 
@@ -309,7 +319,7 @@ export class Roles implements RoleActions {
   }
 
   #handover(leading: LeaderEngine, by: string): Handover {
-    const { traffic, setup, members, replicas, nodeFile } = this.#parts
+    const { traffic, setup, members, replicas, nodeFile, journal } = this.#parts
     return new Handover({
       leading,
       replicas,
@@ -324,7 +334,7 @@ export class Roles implements RoleActions {
       recordLeading: () => nodeFile.update({ role: 'leader', leader: '' }),
       follow: (held, leader) => this.#follow(held, leader),
       orFatal: (step) => this.#orFatal(step),
-      said: (reason) => this.#said(reason, by),
+      said: (reason) => journal.changed(reason, by),
     })
   }
 
@@ -369,7 +379,7 @@ export class Roles implements RoleActions {
     await this.#orFatal(this.#recordFollowing(leader ?? ''))
     const held = await this.#orFatal(leading.retire(undefined))
     await this.#follow(held, leader)
-    this.#said(reason, 'the node itself')
+    this.#parts.journal.changed(reason, 'the node itself')
   }
 
   async #fence({ leader }: LeaderEngine): Promise<void> {
@@ -411,9 +421,16 @@ export class Roles implements RoleActions {
     await this.#parts.nodeFile.update({ leader })
   }
 
+  /** Also when something else is under way: the one that said so is no leader any more. */
   #onLeaderMoved(address: string, epoch: number): void {
-    if (epoch < this.#record.epoch || this.#changing) return
-    this.#inBackground('following', () => this.#followAt(address))
+    if (epoch < this.#record.epoch) return
+    if (!this.#changing) return this.#inBackground('following', () => this.#followAt(address))
+    void this.#change.then(() => setImmediate(() => this.#onLeaderMoved(address, epoch)))
+  }
+
+  /** Fed by a replica that was its leader, or that nobody chose: the leader itself is better. */
+  #onRelayed(relay: string, leader: string): void {
+    if (relay !== this.#record.givenLeader) this.#onLeaderMoved(leader, this.#record.epoch)
   }
 
   async #passOn(
@@ -427,14 +444,5 @@ export class Roles implements RoleActions {
     const parameters = { by, ...(to ? { to } : {}), ...(timeoutMs ? { timeoutMs } : {}) }
     const answer: unknown = await tellPeer(this.#identity, leader, SWITCHOVER_PATH, parameters, limitMs)
     return answer as SwitchoverAnswer
-  }
-
-  #said(reason: string, by: string): void {
-    const { role, epoch, leader } = this.#record
-    const { txid } = this.#parts.view.position()
-    this.#log.warn(
-      { role, epoch, txid, leader: leader || undefined, reason, by },
-      'the role of this node changed',
-    )
   }
 }

@@ -1,0 +1,49 @@
+/** `walcast audit`: who changed a node's role, when and why. */
+import { WalcastError } from '../errors.ts'
+import { AUDIT_PATH, type AuditAnswer, type AuditEntry, MAX_AUDIT_ENTRIES } from '../http/auditRoutes.ts'
+import { parseNumber } from '../node/optionValues.ts'
+import { NODE_FLAGS, nodeOf, parseFlags } from './commandArguments.ts'
+import { table } from './lookCommand.ts'
+import { getJson } from './nodeClient.ts'
+
+const HELP = `walcast audit [--node URL] [--limit N] [--json]
+
+Says who changed a node's role, when, and what became of it; the newest last. All of it is in FILE-walcast/audit.jsonl.
+
+  --node URL   a node's private side [WALCAST_NODE, else 127.0.0.1:8470]
+  --limit N    how many entries, up to 200 [20]
+  --json       one entry a line
+`
+
+const FLAGS = { ...NODE_FLAGS, limit: { type: 'string' } } as const
+
+export async function runAudit(args: readonly string[]): Promise<number> {
+  const { help, json, node, limit = '20' } = parseFlags(args, FLAGS)
+  if (help) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const count = parseNumber('limit', limit)
+  if (count < 1 || count > MAX_AUDIT_ENTRIES)
+    throw new WalcastError('USAGE', { detail: `--limit wants a number from 1 to ${MAX_AUDIT_ENTRIES}` })
+  const path = `${AUDIT_PATH}?limit=${count}`
+  const { entries } = await getJson<AuditAnswer>(nodeOf(node), path, process.env)
+  process.stdout.write(
+    json ? entries.map((entry) => `${JSON.stringify(entry)}\n`).join('') : auditTable(entries),
+  )
+  return 0
+}
+
+export function auditTable(entries: readonly AuditEntry[]): string {
+  if (entries.length === 0) return 'nothing yet\n'
+  const rows = entries.map(({ at, node, action, outcome, role, epoch, txid, by, detail }) => [
+    at,
+    node,
+    `${action} ${outcome}`,
+    role,
+    `${epoch}-${txid}`,
+    by,
+    detail ?? '',
+  ])
+  return table(['at', 'node', 'action', 'role', 'position', 'by', 'detail'], rows)
+}

@@ -1,0 +1,39 @@
+/** `walcast demote`: has a leader become a replica. */
+import { DEMOTE_PATH, type DemoteAnswer } from '../http/leadershipAnswers.ts'
+import { parseValue } from '../node/optionValues.ts'
+import { NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
+import { postChange } from './leadershipClient.ts'
+import { formatMs, lines } from './lookCommand.ts'
+
+const HELP = `walcast demote [--node URL] [--leader HOST:PORT] [--json]
+
+Has a leader stop writing and become a replica. Commits that its new leader has not are kept aside, not thrown away.
+Nobody leads until another node is promoted; walcast switchover does both without losing a write.
+
+  --node URL           the private side of the node that leads [WALCAST_NODE, else 127.0.0.1:8470]
+  --leader HOST:PORT   the node that it is to follow
+  --json               the answer of /_walcast/demote as it is
+`
+
+const FLAGS = { ...NODE_FLAGS, leader: { type: 'string' } } as const
+
+export async function runDemote(args: readonly string[]): Promise<number> {
+  const { help, json, node, leader } = parseFlags(args, FLAGS)
+  if (help) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const follow = leader === undefined ? {} : { leader: parseValue('leader', 'address', leader) }
+  const answer = await postChange<DemoteAnswer>(nodeOf(node), DEMOTE_PATH, { by: operator(), ...follow })
+  process.stdout.write(json ? `${JSON.stringify(answer)}\n` : format(answer))
+  return 0
+}
+
+function format({ node, role, epoch, txid, leader, tookMs }: DemoteAnswer): string {
+  return lines([
+    [role, node],
+    ['position', `${epoch}-${txid}`],
+    ['leader', leader || 'none is known: this node serves reads until it hears of one'],
+    ['took', formatMs(tookMs)],
+  ])
+}

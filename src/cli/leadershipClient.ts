@@ -1,0 +1,65 @@
+/** Asks nodes to change their role, and how fit they are to. */
+import { WalcastError } from '../errors.ts'
+import {
+  FITNESS_PATH,
+  type FitnessAnswer,
+  SWITCHOVER_PATH,
+  type SwitchoverAnswer,
+  type SwitchoverRequest,
+} from '../http/leadershipAnswers.ts'
+import { type Answer, askNode, bodyOf, getJson } from './nodeClient.ts'
+
+/** Longer than a node takes for any change of role by itself. */
+export const ROLE_CHANGE_MS = 120_000
+/** What a switchover may take when it is not said. */
+const SWITCHOVER_MS = 60_000
+const LOOK_MS = 10_000
+const ADDRESS = /^(?:\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}$/
+
+export function fitnessOf(node: string): Promise<FitnessAnswer> {
+  return getJson<FitnessAnswer>(node, FITNESS_PATH, process.env)
+}
+
+/** Where the leader that a node knows of is reached, or undefined when it knows none. */
+export async function leaderAddressOf(node: string): Promise<string | undefined> {
+  // 503 says that the node itself does not lead, and is an answer.
+  const { body } = await askNode({
+    method: 'GET',
+    node,
+    path: '/leader',
+    environment: process.env,
+    timeoutMs: LOOK_MS,
+  })
+  const { address } = body as { readonly address?: unknown }
+  return addressIn(address)
+}
+
+/** POSTs a change of role. Throws what the node answered, and NODE_UNREACHABLE that says that the outcome is not known. */
+export async function postChange<T>(node: string, path: string, body: object): Promise<T> {
+  return bodyOf<T>(await askChange(node, path, body, ROLE_CHANGE_MS))
+}
+
+/** The same of a switchover. When the node asked is no leader and names one, that is asked, once. */
+export async function postSwitchover(node: string, request: SwitchoverRequest): Promise<SwitchoverAnswer> {
+  const timeoutMs = ROLE_CHANGE_MS + (request.timeoutMs ?? SWITCHOVER_MS)
+  const first = await askChange(node, SWITCHOVER_PATH, request, timeoutMs)
+  const leader = first.body.code === 'WALCAST_NOT_LEADER' ? addressIn(first.body.leader) : undefined
+  return bodyOf(leader ? await askChange(leader, SWITCHOVER_PATH, request, timeoutMs) : first)
+}
+
+async function askChange(node: string, path: string, body: object, timeoutMs: number): Promise<Answer> {
+  const beganMs = performance.now()
+  try {
+    return await askNode({ method: 'POST', node, path, environment: process.env, timeoutMs, body })
+  } catch (error) {
+    if (!(error instanceof WalcastError) || error.key !== 'NODE_UNREACHABLE') throw error
+    const isLate = performance.now() - beganMs >= timeoutMs
+    if (!isLate) throw error
+    const detail = `no answer within ${timeoutMs / 1000} s, and the change may still come; see walcast status`
+    throw new WalcastError('NODE_UNREACHABLE', { url: node, detail }, error)
+  }
+}
+
+function addressIn(text: unknown): string | undefined {
+  return typeof text === 'string' && ADDRESS.test(text) ? text : undefined
+}

@@ -1,0 +1,42 @@
+/** Leadership in words. */
+import {
+  type LostCommits,
+  type MemberState,
+  type NodePlace,
+  SWITCHOVER_STAGES,
+  type SwitchoverAnswer,
+} from '../http/leadershipAnswers.ts'
+import { formatMs } from './lookCommand.ts'
+
+export function placeText({ node, address }: NodePlace): string {
+  return address ? `${node} at ${address}` : node
+}
+
+/** Headings of `stageTimes`. */
+export const STAGE_HEADINGS: readonly string[] = SWITCHOVER_STAGES.map((stage) =>
+  stage === 'takeOver' ? 'take over' : stage,
+)
+
+/** How long each stage took. */
+export function stageTimes({ stages }: SwitchoverAnswer): string[] {
+  return SWITCHOVER_STAGES.map((stage) => formatMs(stages[`${stage}Ms`]))
+}
+
+export function countText(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}
+
+/** What a promotion leaves behind. */
+export function lostText({ transactions, detail }: LostCommits): string {
+  const count =
+    transactions === null
+      ? 'it cannot be told how many transactions'
+      : `${countText(transactions, 'transaction')} that the leader told of ${transactions === 1 ? 'is' : 'are'} not here`
+  return detail ? `${count}: ${detail}` : count
+}
+
+export function memberText(member: MemberState): string {
+  const { reached, role, epoch, txid } = member
+  const where = epoch === undefined || txid === undefined ? '' : ` at ${epoch}-${txid}`
+  return `${placeText(member)}, ${reached ? `${role ?? 'reached'}${where}` : 'not reached'}`
+}

@@ -1,0 +1,124 @@
+/** A rehearsal of a failover: leadership goes to another node and back, for real, and each way is measured. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { asWalcastError, WalcastError } from '../errors.ts'
+import type { FitnessAnswer, MemberState, NodePlace, SwitchoverAnswer } from '../http/leadershipAnswers.ts'
+import { fitnessOf, leaderAddressOf, postSwitchover } from './leadershipClient.ts'
+
+/** The node that led may take its time to follow, before it can be handed back to. */
+const FOLLOW_MS = 30_000
+const ASK_AGAIN_MS = 200
+
+export interface RehearsalOptions {
+  /** Any node of the cluster. */
+  readonly node: string
+  /** Id or address of the node to go to and come back from. */
+  readonly to: string | undefined
+  readonly timeoutMs: number | undefined
+  readonly by: string
+}
+
+/** One way, with what the nodes said of themselves just before. */
+export interface RehearsedWay {
+  readonly from: FitnessAnswer
+  readonly to: FitnessAnswer
+  /** Commits that a crash of the leader just before would have left behind, at most; null when the nodes stood in different epochs. */
+  readonly atRisk: number | null
+  readonly switchover: SwitchoverAnswer
+}
+
+export interface Rehearsal {
+  readonly ok: boolean
+  /** There, and back. */
+  readonly ways: readonly RehearsedWay[]
+  /** Who leads now, as far as is known. */
+  readonly leader: string
+  /** Why the way back failed. */
+  readonly failure?: WalcastError
+}
+
+/** Throws what keeps the way there from being gone, with nothing changed; what goes wrong later is part of the result. */
+export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
+  const first = await leaderOf(options.node)
+  const target = targetAmong(first.fitness, options.to)
+  const there = await goOver(first.url, target.address, target.node, options)
+  try {
+    await untilFit(first.url)
+    const back = await goOver(there.switchover.to.address, first.url, first.fitness.node, options)
+    return { ok: true, ways: [there, back], leader: back.switchover.to.node }
+  } catch (error) {
+    const leader = await whoLeads([first.url, there.switchover.to.address])
+    const detail = asWalcastError(error).message
+    return {
+      ok: false,
+      ways: [there],
+      leader,
+      failure: new WalcastError('REHEARSAL_FAILED', { node: leader, detail }, error),
+    }
+  }
+}
+
+async function leaderOf(node: string): Promise<{ readonly url: string; readonly fitness: FitnessAnswer }> {
+  const asked = await fitnessOf(node)
+  if (asked.role === 'leader') return { url: node, fitness: asked }
+  const url = (await leaderAddressOf(node)) ?? asked.members.find(({ role }) => role === 'leader')?.address
+  if (!url) throw new WalcastError('NO_LEADER')
+  const fitness = await fitnessOf(url)
+  if (fitness.role !== 'leader') throw new WalcastError('NOT_LEADER', { address: url, role: fitness.role })
+  return { url, fitness }
+}
+
+/** The node to go to: the one asked for, else the one that is furthest. */
+function targetAmong({ node, members }: FitnessAnswer, to: string | undefined): NodePlace {
+  const others = members.filter((member) => member.node !== node)
+  if (to !== undefined) {
+    const address = to.replace(/^https?:\/\//, '').replace(/\/$/, '')
+    const named = others.find((member) => member.node === to || member.address === address)
+    if (!named) throw new WalcastError('NO_TARGET', { detail: `the leader knows no node ${to}` })
+    return named
+  }
+  const [furthest] = others
+    .filter(({ reached, role }) => reached && role !== 'leader')
+    .sort((a, b) => placeInHistory(b) - placeInHistory(a))
+  if (!furthest) throw new WalcastError('NO_TARGET', { detail: 'the leader reaches no replica' })
+  return furthest
+}
+
+function placeInHistory({ txid }: MemberState): number {
+  return txid ?? 0
+}
+
+async function goOver(
+  fromUrl: string,
+  toUrl: string,
+  toNode: string,
+  { timeoutMs, by }: RehearsalOptions,
+): Promise<RehearsedWay> {
+  // The leader last: what it commits meanwhile counts as not there yet, so that the loss is never understated.
+  const to = await fitnessOf(toUrl)
+  const from = await fitnessOf(fromUrl)
+  const switchover = await postSwitchover(fromUrl, {
+    to: toNode,
+    by: `${by} (rehearsal)`,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  })
+  const atRisk = from.epoch === to.epoch ? Math.max(0, from.txid - to.txid) : null
+  return { from, to, atRisk, switchover }
+}
+
+/** Waits until the node may lead again, for a while: whether it may is then for the switchover to say. */
+async function untilFit(node: string): Promise<void> {
+  const endMs = performance.now() + FOLLOW_MS
+  while (performance.now() < endMs) {
+    const fitness = await fitnessOf(node).catch(() => undefined)
+    if (fitness?.fit && fitness.role !== 'leader') return
+    await delay(ASK_AGAIN_MS)
+  }
+}
+
+async function whoLeads(urls: readonly string[]): Promise<string> {
+  const answers = await Promise.all(urls.map((url) => fitnessOf(url).catch(() => undefined)))
+  const leading = answers
+    .filter((answer) => answer?.role === 'leader')
+    .sort((a, b) => (b?.epoch ?? 0) - (a?.epoch ?? 0))
+  return leading[0]?.node ?? 'no known node'
+}

@@ -1,0 +1,95 @@
+/** `walcast run`: a node, and the application as a child process that lives with it. */
+import type { Logger } from 'pino'
+import { systemClock } from '../clock.ts'
+import { WalcastError } from '../errors.ts'
+import { readSecret } from '../http/auth.ts'
+import { spawnApplication } from '../node/applicationProcess.ts'
+import { type SupervisedNode, startSupervisedNode } from '../node/supervisedNode.ts'
+import { Supervisor } from '../node/supervisor.ts'
+import { version } from '../version.ts'
+import { createLog } from './log.ts'
+import { nodeOptions } from './nodeArguments.ts'
+import { beforeCommand, type RunArguments, runArguments } from './runArguments.ts'
+
+const HELP = `walcast run --db FILE [--leader HOST:PORT] [node options] [options] -- COMMAND ARGS...
+
+Starts a node and, once it can serve, the application: a leader when it captures, a replica when its copy is whole. The
+application learns what it is from WALCAST_ROLE (leader, replica, standby), WALCAST_EPOCH, WALCAST_POSITION,
+WALCAST_NODE_URL and WALCAST_DB. When it ends by itself the node ends too, with the same exit code (128 + N after
+signal N); SIGTERM and SIGINT end the application first, then the node, with exit code 0.
+
+  --role-change HOW     what the application gets when the node's role changes: restart, signal or ignore [restart]
+  --role-signal NAME    the signal of --role-change signal [SIGUSR1]
+  --stop-timeout TIME   from SIGTERM to SIGKILL [10s]
+  --restart WHEN        start it again when it ends by itself: never, on-failure or always; after pauses that grow [never]
+
+These have environment variables too: WALCAST_ROLE_CHANGE, WALCAST_ROLE_SIGNAL, WALCAST_STOP_TIMEOUT, WALCAST_RESTART.
+Node options are those of walcast node. The cluster secret is not passed
+on to the application.
+`
+
+export async function runRun(args: readonly string[]): Promise<number> {
+  if (beforeCommand(args).includes('--help')) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const given = runArguments(args, process.env)
+  const options = nodeOptions('node', given.nodeArguments, process.env)
+  const secret = readSecret(process.env)
+  const log = createLog(process.env)
+  const signalled = stopSignal(options.drainMs + given.rules.stopTimeoutMs)
+  const node = await startSupervisedNode({ options, secret, log, version, processMetrics: true })
+  const { db, listen, proxy, upstream } = options
+  const { role, position } = node.situation()
+  log.info({ role, db, listen, proxy, upstream, ...position }, 'running')
+  return untilEnded(node, supervise(node, given, log), signalled, log)
+}
+
+function supervise(node: SupervisedNode, { rules, command }: RunArguments, log: Logger): Supervisor {
+  const supervisor = new Supervisor({
+    rules,
+    clock: systemClock,
+    command: command[0],
+    spawn: () => spawnApplication(command, process.env, node.situation()),
+    whenReady: (signal) => node.whenReady(signal),
+    say: (text, details = {}) => log.info(details, text),
+  })
+  node.onRole(() => supervisor.roleChanged())
+  // However this process exits, the application must not go on without its node.
+  process.once('exit', () => supervisor.abandon())
+  supervisor.begin()
+  return supervisor
+}
+
+/** The application ends before its node, whoever began. */
+async function untilEnded(
+  node: SupervisedNode,
+  supervisor: Supervisor,
+  signalled: Promise<'signal'>,
+  log: Logger,
+): Promise<number> {
+  try {
+    const ended = await Promise.race([signalled, node.failed, supervisor.ended])
+    if (typeof ended === 'number') log.info({ code: ended }, 'stopping after the application')
+    else log.info(ended === 'signal' ? 'stopping' : 'stopping after a failure')
+    await supervisor.stop()
+    if (ended instanceof WalcastError) throw ended
+    return typeof ended === 'number' ? ended : 0
+  } finally {
+    await node.stop()
+  }
+}
+
+/** Resolves at the first SIGTERM or SIGINT; a second one, or a stop that takes longer than `limitMs`, ends the process. */
+function stopSignal(limitMs: number): Promise<'signal'> {
+  return new Promise((resolve) => {
+    let count = 0
+    const onSignal = () => {
+      if (++count > 1) process.exit(1)
+      setTimeout(() => process.exit(1), limitMs).unref()
+      resolve('signal')
+    }
+    process.on('SIGTERM', onSignal)
+    process.on('SIGINT', onSignal)
+  })
+}

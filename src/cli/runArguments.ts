@@ -1,0 +1,82 @@
+/** Arguments of `walcast run`: the node's, its own, and after `--` the command. */
+import { constants } from 'node:os'
+import { WalcastError } from '../errors.ts'
+import { parseValue } from '../node/optionValues.ts'
+import type { RestartMode, RoleChangeMode, SupervisionRules } from '../node/supervision.ts'
+
+export interface RunArguments {
+  readonly rules: SupervisionRules
+  /** Flags of the node. */
+  readonly nodeArguments: readonly string[]
+  readonly command: readonly [string, ...string[]]
+}
+
+const OWN_FLAGS = ['role-change', 'role-signal', 'stop-timeout', 'restart'] as const
+type OwnFlag = (typeof OWN_FLAGS)[number]
+
+const BACKOFF = { backoffMs: 500, maxBackoffMs: 30_000, soundRunMs: 60_000 }
+
+/** What stands before `--`, where the options are. */
+export function beforeCommand(args: readonly string[]): readonly string[] {
+  const at = args.indexOf('--')
+  return at < 0 ? args : args.slice(0, at)
+}
+
+/** Throws USAGE. */
+export function runArguments(args: readonly string[], environment: NodeJS.ProcessEnv): RunArguments {
+  const before = beforeCommand(args)
+  const [file, ...rest] = args.slice(before.length + 1)
+  if (!file) throw usage('run takes a command: walcast run [options] -- COMMAND ARGS...')
+  const { own, others } = takeOwn(before)
+  const value = (flag: OwnFlag, fallback: string) =>
+    own.get(flag) || environment[`WALCAST_${flag.replaceAll('-', '_').toUpperCase()}`] || fallback
+  return {
+    rules: {
+      onRoleChange: oneOf<RoleChangeMode>('role-change', value('role-change', 'restart'), [
+        'restart',
+        'signal',
+        'ignore',
+      ]),
+      roleSignal: signalOf(value('role-signal', 'SIGUSR1')),
+      restart: oneOf<RestartMode>('restart', value('restart', 'never'), ['never', 'on-failure', 'always']),
+      stopTimeoutMs: Number(parseValue('stop-timeout', 'duration', value('stop-timeout', '10s'))),
+      ...BACKOFF,
+    },
+    nodeArguments: others,
+    command: [file, ...rest],
+  }
+}
+
+/** Own flags as `--flag VALUE` or `--flag=VALUE`, and everything else as it is. */
+function takeOwn(args: readonly string[]): {
+  readonly own: ReadonlyMap<OwnFlag, string>
+  readonly others: readonly string[]
+} {
+  const own = new Map<OwnFlag, string>()
+  const others: string[] = []
+  for (let at = 0; at < args.length; at++) {
+    const [name, ...given] = args[at].split('=')
+    const flag = OWN_FLAGS.find((known) => `--${known}` === name)
+    if (!flag) others.push(args[at])
+    else if (given.length > 0) own.set(flag, given.join('='))
+    else if (++at < args.length) own.set(flag, args[at])
+    else throw usage(`--${flag} wants a value`)
+  }
+  return { own, others }
+}
+
+function oneOf<T extends string>(flag: OwnFlag, text: string, values: readonly T[]): T {
+  const value = values.find((known) => known === text)
+  if (!value) throw usage(`--${flag} wants ${values.join(', ')}, not "${text}"`)
+  return value
+}
+
+function signalOf(text: string): NodeJS.Signals {
+  const name = Object.keys(constants.signals).find((known) => known === text || known === `SIG${text}`)
+  if (!name) throw usage(`--role-signal wants the name of a signal such as SIGUSR1, not "${text}"`)
+  return name as NodeJS.Signals
+}
+
+function usage(detail: string): WalcastError {
+  return new WalcastError('USAGE', { detail })
+}

@@ -1,0 +1,171 @@
+/**
+ * `FILE-walcast/audit.jsonl`: every change of role with who asked for it and what became of it, one JSON object a line.
+ * Only ever appended to. A full file is renamed to audit.1.jsonl, that one to audit.2.jsonl and so on; the fifth is
+ * deleted, so that the log takes 40 MiB at most. For people: no decision of a node rests on it, and a disk that
+ * does not take it holds no change of role up.
+ */
+import { closeSync, existsSync, fstatSync, openSync, readSync, rmSync, statSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import type { Logger } from 'pino'
+import { messageOf, systemCode, writeError } from '../errors.ts'
+import { type FileOps, syncFolder } from '../fileOps.ts'
+import { type AuditEntry, type AuditSource, MAX_AUDIT_ENTRIES } from '../http/auditRoutes.ts'
+import { formatEntry, parseEntry, tidyEntry } from './auditEntry.ts'
+
+export const AUDIT_FILE_BYTES = 8 * 1024 * 1024
+/** Files beside the one that is written. */
+const OLDER_FILES = 4
+/** Read back at start: some 200 entries of the longest kind. */
+const TAIL_BYTES = 256 * 1024
+/** Entries that may wait for a disk that hangs. */
+const MAX_WAITING = 256
+const LINE_END = 0x0a
+
+export class AuditLog implements AuditSource {
+  readonly #folder: string
+  readonly #ops: FileOps
+  readonly #log: Logger
+  readonly #maxBytes: number
+  /** The newest last; also those that the disk did not take. */
+  #entries: AuditEntry[]
+  #writing: Promise<void> = Promise.resolve()
+  #waiting = 0
+  #hasFailed = false
+
+  /** Reads the end of what is there. `maxBytes`: size at which a file is full. Never throws: what cannot be read is logged and left alone. */
+  constructor(folder: string, ops: FileOps, log: Logger, maxBytes = AUDIT_FILE_BYTES) {
+    this.#folder = folder
+    this.#ops = ops
+    this.#log = log
+    this.#maxBytes = maxBytes
+    this.#entries = this.#read()
+  }
+
+  /** Durable when it resolves, if the disk allows. Never rejects: a failure is logged, once until it works again. */
+  append(entry: AuditEntry): Promise<void> {
+    const kept = tidyEntry(entry)
+    this.#entries = [...this.#entries, kept].slice(-MAX_AUDIT_ENTRIES)
+    if (this.#waiting >= MAX_WAITING) {
+      this.#onFailed(new Error(`${MAX_WAITING} entries wait for the disk already`))
+      return this.#writing
+    }
+    this.#waiting++
+    this.#writing = this.#writing.then(() => this.#write(formatEntry(kept)))
+    return this.#writing
+  }
+
+  recent(limit: number): readonly AuditEntry[] {
+    return limit > 0 ? this.#entries.slice(-limit) : []
+  }
+
+  /** Resolves when everything appended so far is written. */
+  settled(): Promise<void> {
+    return this.#writing
+  }
+
+  #path(generation = 0): string {
+    return `${this.#folder}/audit${generation === 0 ? '' : `.${generation}`}.jsonl`
+  }
+
+  async #write(line: string): Promise<void> {
+    try {
+      await this.#appendLine(Buffer.from(line))
+      if (this.#hasFailed) this.#log.info({ path: this.#path() }, 'the audit log is written again')
+      this.#hasFailed = false
+    } catch (error) {
+      this.#onFailed(error)
+    } finally {
+      this.#waiting--
+    }
+  }
+
+  async #appendLine(line: Buffer): Promise<void> {
+    const path = this.#path()
+    this.#rotateIfFull(line.length)
+    const isNew = !existsSync(path)
+    const file = await open(path, 'a+', 0o600)
+    try {
+      const { size } = await file.stat()
+      // A line that a crash or a full disk tore must not swallow this one.
+      const whole = (await endsTorn(file, size)) ? Buffer.concat([Buffer.of(LINE_END), line]) : line
+      await this.#ops.writeAside('audit.append', file.fd, whole, size, path)
+      await file.sync()
+      if (isNew) syncFolder(this.#folder)
+    } catch (error) {
+      throw writeError(path, error)
+    } finally {
+      await file.close()
+    }
+  }
+
+  #rotateIfFull(bytes: number): void {
+    if (sizeOf(this.#path()) + bytes <= this.#maxBytes) return
+    // Up to the first gap only, which a crash between two renames may have left.
+    let gap = 1
+    while (gap <= OLDER_FILES && existsSync(this.#path(gap))) gap++
+    if (gap > OLDER_FILES) {
+      this.#log.info({ path: this.#path(OLDER_FILES) }, 'the oldest file of the audit log is deleted')
+      rmSync(this.#path(OLDER_FILES))
+      gap = OLDER_FILES
+    }
+    for (let to = gap; to > 0; to--) this.#ops.rename('audit.rename', this.#path(to - 1), this.#path(to))
+  }
+
+  #onFailed(error: unknown): void {
+    if (!this.#hasFailed)
+      this.#log.warn({ path: this.#path(), error: messageOf(error) }, 'cannot write the audit log')
+    this.#hasFailed = true
+  }
+
+  /** The last entries, from the file before too when this one was begun a short while ago. */
+  #read(): AuditEntry[] {
+    const newest = this.#readTail(this.#path())
+    const older = newest.length < MAX_AUDIT_ENTRIES ? this.#readTail(this.#path(1)) : []
+    return [...older, ...newest].slice(-MAX_AUDIT_ENTRIES)
+  }
+
+  #readTail(path: string): AuditEntry[] {
+    try {
+      const lines = tailLines(path)
+      const entries = lines.flatMap((line) => parseEntry(line) ?? [])
+      const damaged = lines.length - entries.length
+      if (damaged > 0) this.#log.warn({ path, damaged }, 'some lines of the audit log cannot be read')
+      return entries
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT')
+        this.#log.warn({ path, error: messageOf(error) }, 'the audit log cannot be read')
+      return []
+    }
+  }
+}
+
+/** Lines that begin in the last TAIL_BYTES of a file. */
+function tailLines(path: string): string[] {
+  const fd = openSync(path, 'r')
+  try {
+    const { size } = fstatSync(fd)
+    const start = Math.max(0, size - TAIL_BYTES)
+    const bytes = Buffer.alloc(size - start)
+    let done = 0
+    while (done < bytes.length) {
+      const count = readSync(fd, bytes, done, bytes.length - done, start + done)
+      if (count === 0) break
+      done += count
+    }
+    const lines = bytes.subarray(0, done).toString('utf8').split('\n')
+    return (start > 0 ? lines.slice(1) : lines).filter((line) => line !== '')
+  } finally {
+    closeSync(fd)
+  }
+}
+
+async function endsTorn(file: FileHandle, size: number): Promise<boolean> {
+  if (size === 0) return false
+  const last = Buffer.alloc(1)
+  const { bytesRead } = await file.read(last, 0, 1, size - 1)
+  return bytesRead === 1 && last[0] !== LINE_END
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}

@@ -1,0 +1,51 @@
+/** Runs one thing after the other, in the order in which they came. When too many wait, the oldest of them are left out: later ones say what holds now. */
+
+export interface HookQueueOptions<T> {
+  /** That wait, beside the one that runs. */
+  readonly maxWaiting: number
+  /** Never rejects. Ends soon when `signal` is aborted. */
+  run(item: T, signal: AbortSignal): Promise<void>
+  onDropped(item: T): void
+}
+
+export class HookQueue<T> {
+  readonly #options: HookQueueOptions<T>
+  readonly #aborted = new AbortController()
+  readonly #waiting: T[] = []
+  #running: Promise<void> | undefined
+  #isStopped = false
+
+  constructor(options: HookQueueOptions<T>) {
+    this.#options = options
+  }
+
+  push(item: T): void {
+    if (this.#isStopped) return this.#options.onDropped(item)
+    this.#waiting.push(item)
+    this.#running ??= this.#runAll()
+    if (this.#waiting.length <= this.#options.maxWaiting) return
+    for (const dropped of this.#waiting.splice(0, 1)) this.#options.onDropped(dropped)
+  }
+
+  /** Takes no more. What is there may go on for `graceMs`, then the one that runs is broken off and the others are dropped. */
+  async stop(graceMs: number): Promise<void> {
+    this.#isStopped = true
+    const timer = setTimeout(() => this.#abort(), graceMs)
+    await this.#running
+    clearTimeout(timer)
+  }
+
+  async #runAll(): Promise<void> {
+    for (;;) {
+      const item = this.#waiting.shift()
+      if (item === undefined) break
+      await this.#options.run(item, this.#aborted.signal)
+    }
+    this.#running = undefined
+  }
+
+  #abort(): void {
+    for (const dropped of this.#waiting.splice(0)) this.#options.onDropped(dropped)
+    this.#aborted.abort()
+  }
+}

@@ -1,0 +1,135 @@
+/** Tells the world of a change of role: a command of the operator's and a webhook, each in the order of the changes. */
+import type { Logger } from 'pino'
+import type { NodeRole } from '../http/view.ts'
+import { runHookCommand } from './hookCommand.ts'
+import { HookQueue } from './hookQueue.ts'
+import { deliver, WEBHOOK_RETRY, type WebhookRetry } from './webhook.ts'
+
+/** A change of the role of this node, which has happened. */
+export interface RoleChange {
+  /** ISO time. */
+  readonly at: string
+  readonly node: string
+  readonly role: NodeRole
+  readonly was: NodeRole
+  readonly epoch: number
+  readonly txid: number
+  /** Id or address of the leader, '' when none is known. */
+  readonly leader: string
+  readonly reason: string
+}
+
+export interface RoleHookOptions {
+  /** A command of the shell. */
+  readonly command: string | undefined
+  readonly webhook: string | undefined
+  /** Of the command, and of one POST. */
+  readonly timeoutMs: number
+  /** Signs what the webhook gets. */
+  readonly secret: string | undefined
+  /** Path of the database file. */
+  readonly db: string
+  /** Where the command may ask this node. */
+  readonly nodeUrl: string
+  readonly log: Logger
+  /** Without the secret, which is taken out. */
+  readonly environment: NodeJS.ProcessEnv
+  readonly retry?: WebhookRetry
+  /** How long a stop waits for what is under way. */
+  readonly stopGraceMs?: number
+}
+
+/** Changes that may wait for a command or an address that is slow. */
+const MAX_WAITING = 16
+const STOP_GRACE_MS = 5000
+/** What is none of a child's business: secrets, and the webhook, whose URL may hold one. */
+const WITHHELD: ReadonlySet<string> = new Set(['WALCAST_SECRET', 'WALCAST_SECRET_FILE', 'WALCAST_WEBHOOK'])
+
+/** Variables that a child process of a node may see. */
+export function withoutSecrets(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !WITHHELD.has(name)))
+}
+
+export class RoleHooks {
+  readonly #queues: HookQueue<RoleChange>[] = []
+  readonly #stopGraceMs: number
+
+  constructor(options: RoleHookOptions) {
+    const { command, webhook, stopGraceMs = STOP_GRACE_MS } = options
+    this.#stopGraceMs = stopGraceMs
+    if (command !== undefined) this.#queues.push(commandQueue(options, command))
+    if (webhook !== undefined) this.#queues.push(webhookQueue(options, webhook))
+  }
+
+  /** Returns at once, and never throws. */
+  notify(change: RoleChange): void {
+    for (const queue of this.#queues) queue.push(change)
+  }
+
+  /** Waits a moment for what is under way, then breaks it off. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#queues.map((queue) => queue.stop(this.#stopGraceMs)))
+  }
+}
+
+function commandQueue(options: RoleHookOptions, command: string): HookQueue<RoleChange> {
+  const { log, timeoutMs } = options
+  return new HookQueue<RoleChange>({
+    maxWaiting: MAX_WAITING,
+    onDropped: ({ role, epoch }) =>
+      log.warn(
+        { role, epoch },
+        'the command is not run for a change of role: too many wait, or the node stops',
+      ),
+    async run(change, signal) {
+      const { role, epoch } = change
+      const { code, output, ...rest } = await runHookCommand(command, hookEnvironment(options, change), {
+        timeoutMs,
+        signal,
+      })
+      const said = { role, epoch, code, ...rest, output: output.replace(/\p{Cc}+/gu, ' ').trim() }
+      if (code === 0) log.info(said, 'the command for a change of role was run')
+      else log.error(said, 'the command for a change of role failed')
+    },
+  })
+}
+
+function webhookQueue(options: RoleHookOptions, url: string): HookQueue<RoleChange> {
+  const { log, secret, timeoutMs, retry = WEBHOOK_RETRY } = options
+  const { origin } = new URL(url)
+  return new HookQueue<RoleChange>({
+    maxWaiting: MAX_WAITING,
+    onDropped: ({ role, epoch }) =>
+      log.warn(
+        { role, epoch, origin },
+        'the webhook is not told of a change of role: too many wait, or the node stops',
+      ),
+    async run(change, signal) {
+      const { role, epoch } = change
+      const { delivered, ...rest } = await deliver({ url, secret, timeoutMs, retry }, change, signal)
+      const said = { role, epoch, origin, ...rest }
+      if (delivered) log.info(said, 'the webhook was told of a change of role')
+      else log.error(said, 'the webhook could not be told of a change of role')
+    },
+  })
+}
+
+function hookEnvironment(
+  { environment, db, nodeUrl }: RoleHookOptions,
+  { role, was, epoch, txid, node, leader, reason }: RoleChange,
+): NodeJS.ProcessEnv {
+  return {
+    ...withoutSecrets(environment),
+    WALCAST_ROLE: role,
+    WALCAST_WAS: was,
+    WALCAST_EPOCH: String(epoch),
+    WALCAST_TXID: String(txid),
+    WALCAST_POSITION: `${epoch}-${txid}`,
+    WALCAST_NODE: node,
+    WALCAST_NODE_URL: nodeUrl,
+    WALCAST_LEADER: leader,
+    WALCAST_DB: db,
+    // A NUL in a variable would keep the command from being run.
+    WALCAST_REASON: reason.replaceAll('\0', ''),
+  }
+}

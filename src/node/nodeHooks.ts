@@ -1,0 +1,17 @@
+import { RoleHooks } from '../cluster/roleHooks.ts'
+import type { NodeSetup } from './engine.ts'
+import { nodeUrl } from './nodeUrl.ts'
+
+/** What the operator wants to be told of the changes of a node's role; nothing when no option says so. `db`: path of the database file. */
+export function roleHooksOf({ options, secret, log }: NodeSetup, db: string): RoleHooks {
+  return new RoleHooks({
+    command: options.onRoleChange,
+    webhook: options.webhook,
+    timeoutMs: options.hookTimeoutMs,
+    secret,
+    db,
+    nodeUrl: nodeUrl(options.listen),
+    log,
+    environment: process.env,
+  })
+}

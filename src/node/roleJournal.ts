@@ -1,0 +1,73 @@
+/** Tells of what is asked of a node's role and of what became of it: the audit log, the operator's hooks, the log. */
+import type { Logger } from 'pino'
+import type { Clock } from '../clock.ts'
+import type { AuditLog } from '../cluster/auditLog.ts'
+import type { NodeRecord } from '../cluster/nodeFile.ts'
+import type { RoleHooks } from '../cluster/roleHooks.ts'
+import { asWalcastError, messageOf } from '../errors.ts'
+import type { AuditEntry } from '../http/auditRoutes.ts'
+import type { NodeView } from '../http/view.ts'
+
+export interface RoleJournalParts {
+  readonly audit: AuditLog
+  readonly hooks: RoleHooks
+  readonly clock: Clock
+  readonly log: Logger
+  readonly view: Pick<NodeView, 'role' | 'position'>
+  record(): NodeRecord
+}
+
+/** What an operator's command writes behind the name of who asks, so that it is told from one that is meant. */
+const REHEARSAL = /\(rehearsal\)/
+
+export class RoleJournal {
+  readonly #parts: RoleJournalParts
+  #was: NodeRecord['role'] | undefined
+
+  constructor(parts: RoleJournalParts) {
+    this.#parts = parts
+  }
+
+  /** Runs what was asked for, and writes down that it was and how it ended. */
+  async audited<T>(action: AuditEntry['action'], by: string, run: () => Promise<T>): Promise<T> {
+    const what = REHEARSAL.test(by) ? 'rehearse' : action
+    try {
+      const result = await run()
+      this.#write(what, 'done', by)
+      return result
+    } catch (error) {
+      // What was refused was not begun.
+      this.#write(what, asWalcastError(error).status < 500 ? 'refused' : 'failed', by, messageOf(error))
+      throw error
+    }
+  }
+
+  started(): void {
+    this.#was = this.#parts.view.role()
+    this.#write('start', 'done', 'the node itself')
+  }
+
+  changed(reason: string, by: string): void {
+    const { hooks, clock, log, view, record } = this.#parts
+    const { node, leader, epoch } = record()
+    const role = view.role()
+    const { txid } = view.position()
+    const was = this.#was ?? role
+    this.#was = role
+    log.warn(
+      { role, was, epoch, txid, leader: leader || undefined, reason, by },
+      'the role of this node changed',
+    )
+    this.#write('role', 'done', by, reason)
+    const at = new Date(clock.nowMs()).toISOString()
+    hooks.notify({ at, node, role, was, epoch, txid, leader, reason })
+  }
+
+  #write(action: AuditEntry['action'], outcome: AuditEntry['outcome'], by: string, detail?: string): void {
+    const { audit, clock, view, record } = this.#parts
+    const { node, epoch } = record()
+    const at = new Date(clock.nowMs()).toISOString()
+    const about = { at, node, action, outcome, role: view.role(), epoch, txid: view.position().txid, by }
+    void audit.append(detail === undefined ? about : { ...about, detail })
+  }
+}

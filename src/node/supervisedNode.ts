@@ -1,0 +1,72 @@
+/** A node as who supervises an application sees it. */
+
+import type { WalcastError } from '../errors.ts'
+import type { NodeView } from '../http/view.ts'
+import { resolveDatabase } from '../sqlite/databaseFiles.ts'
+import type { ApplicationSituation } from './applicationProcess.ts'
+import type { NodeSetup } from './engine.ts'
+import { startNode } from './node.ts'
+import { nodeUrl } from './nodeUrl.ts'
+
+export interface SupervisedNode {
+  /** Resolves with the reason when the node cannot go on. */
+  readonly failed: Promise<WalcastError>
+  situation(): ApplicationSituation
+  /** Resolves once it can serve in its present role, or when `signal` is aborted. */
+  whenReady(signal: AbortSignal): Promise<void>
+  /** `listener` is called after each change of role, until the node stops. */
+  onRole(listener: () => void): void
+  stop(): Promise<void>
+}
+
+/** Readiness also changes with time and with what a disk says, which nobody tells of. */
+const LOOK_AGAIN_MS = 250
+
+/** A node in the role of its role file. Throws the catalogue's start-up errors. */
+export async function startSupervisedNode(setup: NodeSetup): Promise<SupervisedNode> {
+  const { options } = setup
+  const wakes = new Set<() => void>()
+  const node = await startNode({ ...setup, onChange: () => wakeAll(wakes) }, 'node')
+  const { view } = node
+  const db = resolveDatabase(options.db)
+  const url = nodeUrl(options.listen)
+  return {
+    failed: node.failed,
+    situation: () => ({ role: view.role(), position: view.position(), nodeUrl: url, db }),
+    whenReady: (signal) => untilServing(view, wakes, signal),
+    onRole(listener) {
+      let known = view.role()
+      wakes.add(() => {
+        const role = view.role()
+        if (role === known) return
+        known = role
+        listener()
+      })
+    },
+    stop: () => node.stop(),
+  }
+}
+
+function wakeAll(wakes: ReadonlySet<() => void>): void {
+  for (const wake of wakes) wake()
+}
+
+/** A leader serves when it captures, so that no write of the application's is missed; a replica once its copy is whole. */
+function canServe(view: NodeView): boolean {
+  return view.role() === 'leader' ? view.notReady().length === 0 : view.canRead()
+}
+
+async function untilServing(view: NodeView, wakes: Set<() => void>, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && !canServe(view))
+    await new Promise<void>((resolve) => {
+      const wake = () => {
+        clearTimeout(timer)
+        wakes.delete(wake)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, LOOK_AGAIN_MS)
+      wakes.add(wake)
+      signal.addEventListener('abort', wake)
+    })
+}

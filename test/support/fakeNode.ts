@@ -1,0 +1,57 @@
+/** A peer on the network that speaks the contract of leadership as the test tells it to; none of our parts. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { TestContext } from 'node:test'
+
+export interface FakeRequest {
+  readonly method: string
+  /** With its query. */
+  readonly path: string
+  readonly authorization: string | undefined
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+export interface FakeAnswer {
+  readonly status?: number
+  readonly body: object
+}
+
+export interface FakeNode {
+  readonly address: string
+  readonly requests: FakeRequest[]
+}
+
+/** Listens until the test ends. */
+export async function fakeNode(
+  t: TestContext,
+  answer: (request: FakeRequest) => FakeAnswer,
+): Promise<FakeNode> {
+  const requests: FakeRequest[] = []
+  const server = createServer(async (raw, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of raw) chunks.push(chunk)
+    const text = Buffer.concat(chunks).toString('utf8')
+    const request: FakeRequest = {
+      method: raw.method ?? '',
+      path: raw.url ?? '',
+      authorization: raw.headers.authorization,
+      body: text === '' ? {} : JSON.parse(text),
+    }
+    requests.push(request)
+    const { status = 200, body } = answer(request)
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, requests }
+}
+
+/** What a node answers that refuses. */
+export function refusal(key: string, status: number, message: string, more: object = {}): FakeAnswer {
+  return { status, body: { code: `WALCAST_${key}`, message, cure: 'as the catalogue says', ...more } }
+}
