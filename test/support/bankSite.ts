@@ -1,0 +1,166 @@
+/** One machine of a bank's cluster: a node, the application behind its proxy, and the link through which other nodes reach it. */
+import type { NodeRole } from '../../src/http/view.ts'
+import type { Child } from './child.ts'
+import type { Lab, StartOptions } from './lab.ts'
+import {
+  type AuditEntry,
+  audit,
+  type Demoted,
+  demote,
+  type Fitness,
+  fitness,
+  type PromoteOptions,
+  type Promoted,
+  promote,
+  type SwitchedOver,
+  switchover,
+} from './leadership.ts'
+import type { Door } from './recordingClient.ts'
+import type { TcpProxy } from './tcpProxy.ts'
+import type { NodeCommand, TestNode } from './testNode.ts'
+import { until } from './until.ts'
+
+interface Places {
+  readonly name: string
+  readonly db: string
+  readonly port: number
+  readonly proxyPort: number
+  readonly appPort: number
+  readonly app: Child
+  readonly link: TcpProxy
+}
+
+export class BankSite implements Door {
+  readonly name: string
+  readonly db: string
+  /** Of the proxy. */
+  readonly url: string
+  /** Past the node, which an application's own jobs are. */
+  readonly appUrl: string
+  readonly app: Child
+  /** Before the node's private side; its address is the one that other nodes know. */
+  readonly link: TcpProxy
+  readonly #lab: Lab
+  #node: TestNode
+
+  private constructor(lab: Lab, places: Places, node: TestNode) {
+    this.name = places.name
+    this.db = places.db
+    this.url = `http://127.0.0.1:${places.proxyPort}`
+    this.appUrl = `http://127.0.0.1:${places.appPort}`
+    this.app = places.app
+    this.link = places.link
+    this.#lab = lab
+    this.#node = node
+  }
+
+  /** A leader unless one is named. */
+  static async start(
+    lab: Lab,
+    places: Places,
+    leader: string | undefined,
+    options: StartOptions,
+  ): Promise<BankSite> {
+    const { db, port, proxyPort, appPort, link, name } = places
+    const own = [
+      ['--name', name],
+      ['--advertise', link.address],
+      ['--proxy', `127.0.0.1:${proxyPort}`],
+      ['--upstream', `http://127.0.0.1:${appPort}`],
+    ].flat()
+    const all = { ...options, port, flags: [...own, ...(options.flags ?? [])] }
+    const node = leader ? await lab.replica(db, leader, all) : await lab.leader(db, all)
+    return new BankSite(lab, places, node)
+  }
+
+  /** The process that runs now, or ran last. */
+  get node(): TestNode {
+    return this.#node
+  }
+
+  /** HOST:PORT by which other nodes know it. */
+  get address(): string {
+    return this.link.address
+  }
+
+  /** By the path that applications and load balancers ask. */
+  async role(): Promise<NodeRole> {
+    const { text } = await this.#node.get('/leader', {}, 5000)
+    return JSON.parse(text).role
+  }
+
+  async waitRole(role: NodeRole, timeoutMs = 30_000): Promise<void> {
+    const what = `${this.name} is a ${role}`
+    await until(what, async () => (await this.role()) === role, timeoutMs)
+  }
+
+  /** Waits until it applies what a leader of this epoch or a later one sends. */
+  async waitStreaming(epoch: number, timeoutMs = 30_000): Promise<void> {
+    const isThere = async () => {
+      const status = await this.#node.status()
+      return status.role !== 'leader' && status.state === 'streaming' && status.epoch >= epoch
+    }
+    await until(`${this.name} streams in epoch ${epoch}`, isThere, timeoutMs)
+  }
+
+  promote(options: PromoteOptions = {}): Promise<Promoted> {
+    return promote(this.#node, options)
+  }
+
+  demote(leader?: BankSite): Promise<Demoted> {
+    return demote(this.#node, leader ? { leader: leader.address } : {})
+  }
+
+  /** Asked of this node, whoever leads. */
+  switchover(to?: BankSite, timeoutMs?: number): Promise<SwitchedOver> {
+    return switchover(this.#node, {
+      ...(to ? { to: to.address } : {}),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    })
+  }
+
+  fitness(): Promise<Fitness> {
+    return fitness(this.#node)
+  }
+
+  audit(): Promise<readonly AuditEntry[]> {
+    return audit(this.#node)
+  }
+
+  /** Starts it again where it was, by the command that started it first unless told. */
+  async restart(options: StartOptions = {}, command?: NodeCommand): Promise<void> {
+    this.#node = await this.#lab.restart(this.#node, options, command)
+  }
+
+  /** Takes a process that runs this node in another way. */
+  taken(node: TestNode): void {
+    this.#node = node
+  }
+
+  /** No other node gets through to this one, until `mend`. */
+  cut(): void {
+    this.link.tamper = () => undefined
+    this.link.cutAll()
+  }
+
+  mend(): void {
+    this.link.tamper = (bytes) => bytes
+  }
+
+  /** How often the application opened the database since it started: once, whatever its node was meanwhile. */
+  async timesOpened(): Promise<number> {
+    const answer = await fetch(`${this.appUrl}/about`, { signal: AbortSignal.timeout(5000) })
+    return Object(await answer.json()).opened
+  }
+
+  /** A transfer by the application itself, past every node. Gives the status. */
+  async transferDirectly(id: string): Promise<number> {
+    const answer = await fetch(`${this.appUrl}/transfer`, {
+      method: 'POST',
+      body: JSON.stringify({ id, from: 1, to: 2, amount: 1 }),
+      signal: AbortSignal.timeout(20_000),
+    })
+    await answer.arrayBuffer()
+    return answer.status
+  }
+}
