@@ -54,7 +54,10 @@ function finds(list: keyof Faults, what: string, plant: (history: History, pick:
     fc.assert(
       fc.property(history, fc.nat(1000), (right, pick) => {
         const report = judge(plant(right, pick))
-        assert.ok(report[list].length > 0, `not in ${list}; found: ${faultsIn(report).join('\n') || 'nothing'}`)
+        assert.ok(
+          report[list].length > 0,
+          `not in ${list}; found: ${faultsIn(report).join('\n') || 'nothing'}`,
+        )
       }),
     )
   })

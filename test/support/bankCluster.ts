@@ -68,7 +68,9 @@ export class BankCluster {
         const { epoch } = await leaders[0].node.status()
         const others = this.sites.filter((site) => site !== leaders[0] && !away.includes(site))
         const all = await Promise.all(others.map(({ node }) => node.status()))
-        return all.every((each) => each.state === 'streaming' && each.epoch === epoch) ? leaders[0] : undefined
+        return all.every((each) => each.state === 'streaming' && each.epoch === epoch)
+          ? leaders[0]
+          : undefined
       },
       timeoutMs,
     )
@@ -105,11 +107,7 @@ export class BankCluster {
   }
 
   /** The record against this node's file. */
-  async judge(
-    record: readonly Exchange[],
-    site: BankSite,
-    losses: Losses = 'none',
-  ): Promise<HistoryReport> {
+  async judge(record: readonly Exchange[], site: BankSite, losses: Losses = 'none'): Promise<HistoryReport> {
     return checkHistory(record, await this.stateOf(site), { accounts: ACCOUNTS, balance: BALANCE, losses })
   }
 }
@@ -121,10 +119,16 @@ export async function startBank(lab: Lab, options: BankOptions = {}): Promise<Ba
   const sites: BankSite[] = []
   for (let i = 1; i <= nodes; i++) {
     const places = await placesOf(lab, `node${i}`, busyMs)
-    sites.push(await BankSite.start(lab, places, sites[0]?.link.address, { flags, environment }))
+    sites.push(await BankSite.start(lab, places, sites[0]?.address, { flags, environment }))
   }
   for (const { node } of sites) await node.ready()
   return new BankCluster(lab, sites)
+}
+
+/** One more replica, which may not be ready yet. */
+export async function addReplica(lab: Lab, name: string, leader: BankSite): Promise<BankSite> {
+  const places = await placesOf(lab, name, 1000)
+  return BankSite.start(lab, places, leader.address, { environment: ENVIRONMENT })
 }
 
 async function makeBank(lab: Lab, db: string): Promise<void> {

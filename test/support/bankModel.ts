@@ -60,7 +60,12 @@ function execute(model: Model, choice: Choice, i: number): Omit<Exchange, 'start
   const base = { session, site: 'model', kind, key, position: `1-${i}` }
   const status = { done: 200, refused: 503, lostRequest: 502, lostAnswer: 502 }[outcome]
   if (kind === 'transfer') {
-    const transfer = { id: key, from: 1 + (pick % ACCOUNTS), to: 1 + ((pick + 1) % ACCOUNTS), amount: 1 + pick }
+    const transfer = {
+      id: key,
+      from: 1 + (pick % ACCOUNTS),
+      to: 1 + ((pick + 1) % ACCOUNTS),
+      amount: 1 + pick,
+    }
     if (isExecuted) apply(model, transfer)
     return { ...base, transfer, status }
   }

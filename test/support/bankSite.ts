@@ -1,7 +1,7 @@
 /** One machine of a bank's cluster: a node, the application behind its proxy, and the link through which other nodes reach it. */
 import type { NodeRole } from '../../src/http/view.ts'
 import type { Child } from './child.ts'
-import type { Lab, StartOptions } from './lab.ts'
+import { type Lab, nodeArguments, type StartOptions } from './lab.ts'
 import {
   type AuditEntry,
   audit,
@@ -9,8 +9,8 @@ import {
   demote,
   type Fitness,
   fitness,
-  type PromoteOptions,
   type Promoted,
+  type PromoteOptions,
   promote,
   type SwitchedOver,
   switchover,
@@ -28,6 +28,11 @@ interface Places {
   readonly appPort: number
   readonly app: Child
   readonly link: TcpProxy
+}
+
+export interface Dying {
+  /** Resolves when operations are counted. */
+  arm(): Promise<void>
 }
 
 export class BankSite implements Door {
@@ -132,9 +137,22 @@ export class BankSite implements Door {
     this.#node = await this.#lab.restart(this.#node, options, command)
   }
 
-  /** Takes a process that runs this node in another way. */
-  taken(node: TestNode): void {
-    this.#node = node
+  /** Runs it in a process that ends itself with SIGKILL at the `count`-th file operation `op` after `arm`. */
+  async restartDying(op: string, count: number): Promise<Dying> {
+    await this.#node.stop()
+    const { role, options } = this.#node
+    const args = nodeArguments(role, options)
+    const child = this.#lab.program('nodeAt', { args, op, count }, options.environment)
+    child.expectEnd()
+    await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
+    this.#node = this.#lab.nodeOf(role, options, child)
+    await this.#node.ready()
+    return {
+      arm: async () => {
+        child.write('arm')
+        await child.line((line) => line.includes('armed'))
+      },
+    }
   }
 
   /** No other node gets through to this one, until `mend`. */
@@ -145,6 +163,23 @@ export class BankSite implements Door {
 
   mend(): void {
     this.link.tamper = (bytes) => bytes
+  }
+
+  /** Log lines of the present process that no operator can overlook: errors and worse. */
+  loud(): readonly string[] {
+    return this.#node.child.err.filter((line) => /^\{"level":[56]0,/.test(line))
+  }
+
+  /** Ids of transfers in the databases that this node keeps aside, those it has compared. */
+  async keptTransfers(): Promise<readonly string[]> {
+    const { diverged = [] } = await this.#node.status()
+    const ids: string[] = []
+    for (const { name } of diverged.filter(({ state }) => state === 'compared')) {
+      const session = this.#lab.sql(`${this.db}-walcast/diverged/${name}/database.db`, { readOnly: true })
+      ids.push(...(await session.rows('SELECT id FROM transfers')).map(([id]) => String(id)))
+      await session.close()
+    }
+    return ids
   }
 
   /** How often the application opened the database since it started: once, whatever its node was meanwhile. */

@@ -106,13 +106,9 @@ export function failuresIn({ failed }: HistoryReport): string[] {
   return [...failed].map(([name, { count, examples }]) => `${name}: ${count} (${examples.join('; ')})`)
 }
 
-
-
 function checkTransfers(record: readonly Exchange[], final: BankState, expectation: Expectation) {
   const [lost, duplicates, refusedButThere, strangers]: string[][] = [[], [], [], []]
-  const asked = new Map(
-    record.flatMap(({ key, transfer }) => (transfer ? [[key, transfer] as const] : [])),
-  )
+  const asked = new Map(record.flatMap(({ key, transfer }) => (transfer ? [[key, transfer] as const] : [])))
   const there = new Map<string, number>()
   for (const transfer of final.transfers) {
     there.set(transfer.id, (there.get(transfer.id) ?? 0) + 1)
@@ -177,9 +173,7 @@ function checkRegisters(record: readonly Exchange[], final: BankState, expectati
 
 /** The answered versions of registers, in groups within which they can be compared. */
 function groupsOf(record: readonly Exchange[], { losses }: Expectation): Seen[][] {
-  const seen = record.filter(
-    (each): each is Seen => each.version !== undefined && outcomeOf(each) === 'done',
-  )
+  const seen = record.filter((each): each is Seen => each.version !== undefined && outcomeOf(each) === 'done')
   if (losses === 'none') return [...grouped(seen, ({ key }) => key).values()]
   const lasting = seen.filter((each) => each.kind === 'set' && isLasting(each, losses))
   return [

@@ -83,11 +83,9 @@ export class Lab {
   }
 
   /** A program of test/support/programs with its arguments as one JSON object. */
-  program(name: string, options: object): Child {
-    return this.spawn(`${name} ${++this.#names}`, process.execPath, [
-      join(PROGRAMS, `${name}.js`),
-      JSON.stringify(options),
-    ])
+  program(name: string, options: object, environment?: Readonly<Record<string, string>>): Child {
+    const args = [join(PROGRAMS, `${name}.js`), JSON.stringify(options)]
+    return this.spawn(`${name} ${++this.#names}`, process.execPath, args, environment)
   }
 
   /** A program of test/support/py, which brings another SQLite version. */
