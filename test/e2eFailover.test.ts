@@ -161,5 +161,5 @@ labTest('a node demoted by hand follows whom it is told, and is promoted again',
   await first.waitStreaming(done.epoch)
   assert.equal(await second.transferDirectly('then'), 201)
   await cluster.requireSame(second)
-  assert.deepEqual(first.node.logged('comparing pages'), [])
+  assert.deepEqual(first.resyncs(), [])
 })

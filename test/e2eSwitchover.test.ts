@@ -24,7 +24,7 @@ async function requireClean(
 }
 
 function requireNoResync({ sites }: BankCluster): void {
-  for (const { name, node } of sites) assert.deepEqual(node.logged('comparing pages'), [], `at ${name}`)
+  for (const site of sites) assert.deepEqual(site.resyncs(), [], `at ${site.name}`)
 }
 
 labTest(

@@ -170,6 +170,11 @@ export class BankSite implements Door {
     return this.#node.child.err.filter((line) => /^\{"level":[56]0,/.test(line))
   }
 
+  /** Log lines of the present process about a comparison of its copy with the leader's, but for the first copy. */
+  resyncs(): readonly string[] {
+    return this.#node.logged('comparing pages').filter((line) => !line.includes('"reason":"first copy"'))
+  }
+
   /** Ids of transfers in the databases that this node keeps aside, those it has compared. */
   async keptTransfers(): Promise<readonly string[]> {
     const { diverged = [] } = await this.#node.status()

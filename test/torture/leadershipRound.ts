@@ -139,8 +139,9 @@ async function restart(site: BankSite, signal: NodeJS.Signals): Promise<void> {
 async function promoteFurthest(sites: readonly BankSite[]): Promise<void> {
   const all = await Promise.all(sites.map(async (site) => ({ site, at: await site.node.status() })))
   all.sort((a, b) => b.at.epoch - a.at.epoch || b.at.txid - a.at.txid)
+  const [{ site }] = all
   await until('a promotion', async () => {
-    await all[0].site.promote({ force: true })
+    if ((await site.role()) !== 'leader') await site.promote({ force: true })
     return true
   })
 }
