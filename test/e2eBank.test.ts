@@ -43,3 +43,21 @@ labTest('the same while the node of the leader restarts: no request fails', asyn
   await client.advance(REQUESTS / 3)
   await requireClean(cluster, await client.stop())
 })
+
+labTest('what a hand takes out of the file is found: the harness can fail', async (lab) => {
+  const cluster = await startBank(lab, { nodes: 2 })
+  const [leader] = cluster.sites
+  const client = cluster.client({ sessions: 4 })
+  await client.advance(REQUESTS / 3)
+  const record = await client.stop()
+  await lab.exec(
+    leader.db,
+    'DELETE FROM transfers WHERE id = (SELECT id FROM transfers LIMIT 1)',
+    'UPDATE register SET version = version - 1 WHERE key = (SELECT key FROM register LIMIT 1)',
+    'UPDATE accounts SET balance = balance + 1 WHERE id = 1',
+  )
+  const report = await cluster.judge(record, leader)
+  assert.equal(report.lost.length, 2)
+  assert.equal(report.sums.length, 1)
+  assert.ok(report.duplicates.length > 0, 'balances no longer follow from the transfers')
+})

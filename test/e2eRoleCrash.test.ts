@@ -1,10 +1,9 @@
 /** A node that dies at any step of a change of role: one leads at most, nothing that was answered is lost, both end level. */
 import assert from 'node:assert/strict'
 import { type BankCluster, startBank } from './support/bankCluster.ts'
-import type { BankSite } from './support/bankSite.ts'
+import { leaderOrPromoted } from './support/bankOperator.ts'
 import { faultsIn } from './support/historyCheck.ts'
 import { labTest } from './support/lab.ts'
-import { until } from './support/until.ts'
 
 /** Steps of writing the role file; a second time in one change, where there is one. */
 const STEPS = [
@@ -13,24 +12,6 @@ const STEPS = [
   { op: 'role.write', count: 2 },
   { op: 'role.rename', count: 2 },
 ] as const
-
-/** The one that leads after a crash; one is promoted when none does: the one that is furthest. */
-async function leaderAfter(cluster: BankCluster): Promise<BankSite> {
-  for (const { node } of cluster.sites)
-    await until('it answers', async () => (await node.status()).node !== '')
-  const isCertain = async () => {
-    const leaders = await cluster.withRole('leader')
-    if (leaders.length === 1) return { leader: leaders[0] }
-    const replicas = await cluster.withRole('replica')
-    return replicas.length === cluster.sites.length ? { leader: undefined } : undefined
-  }
-  const { leader } = await until('one leads at most', isCertain)
-  if (leader) return leader
-  const all = await Promise.all(cluster.sites.map(async (site) => ({ site, at: await site.node.status() })))
-  all.sort((a, b) => b.at.epoch - a.at.epoch || b.at.txid - a.at.txid)
-  await all[0].site.promote()
-  return all[0].site
-}
 
 /** One switchover in which `victim` dies; both are well in the end. */
 async function crashIn(
@@ -45,12 +26,12 @@ async function crashIn(
   const dying = await victim.restartDying(step.op, step.count)
   await cluster.settled()
   await dying.arm()
-  await from.switchover(to).catch(() => {})
+  await from.switchover(to, 3000).catch(() => {})
   // Not every change has a second step of the kind: then it dies after all of them.
   const hasDied = victim.node.child.end !== undefined
   await victim.node.stop('SIGKILL')
   await victim.restart()
-  await leaderAfter(cluster)
+  await leaderOrPromoted(cluster.sites)
   await cluster.settled()
   return hasDied
 }
@@ -87,7 +68,7 @@ labTest('a promotion in which the new leader dies at each step of writing its ro
     await heir.node.stop('SIGKILL')
     await heir.restart()
     await old.restart()
-    await leaderAfter(cluster)
+    await leaderOrPromoted(cluster.sites)
     await cluster.requireSame(await cluster.settled())
   }
 })

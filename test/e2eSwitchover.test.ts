@@ -72,7 +72,7 @@ labTest('a switchover without a name takes the replica that is furthest; the aud
 })
 
 labTest('a switchover that cannot be is given up: the leader goes on, and no request fails', async (lab) => {
-  const cluster = await startBank(lab, { nodes: 2, busyMs: 5000 })
+  const cluster = await startBank(lab, { nodes: 2, busyMs: 15_000 })
   const [first, second] = cluster.sites
   const client = cluster.client({ doors: [first], sessions: 4 })
   await client.writesEverywhere()

@@ -73,13 +73,13 @@ export class RecordingClient {
   }
 
   /** Waits until so many more requests than now were answered with success. */
-  async advance(count: number, timeoutMs = 30_000): Promise<void> {
+  async advance(count: number, timeoutMs = 60_000): Promise<void> {
     const wanted = this.done + count
     await until(`${count} more answers`, () => this.done >= wanted, timeoutMs)
   }
 
   /** Waits until every session has had an answer of success to a write that it began after now. */
-  async writesEverywhere(timeoutMs = 30_000): Promise<void> {
+  async writesEverywhere(timeoutMs = 60_000): Promise<void> {
     const fromMs = performance.now()
     const from = this.record.length
     const isFresh = (each: Exchange) =>

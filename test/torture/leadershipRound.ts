@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type BankCluster, startBank } from '../support/bankCluster.ts'
+import { leaderOrPromoted, promoteFurthest } from '../support/bankOperator.ts'
 import type { BankSite } from '../support/bankSite.ts'
 import { faultsIn } from '../support/historyCheck.ts'
 import type { Lab } from '../support/lab.ts'
 import { Refused } from '../support/leadership.ts'
-import { until } from '../support/until.ts'
 
 type Random = () => number
 
@@ -96,7 +96,7 @@ async function switchoverCut({ random, leader, replicas }: World): Promise<void>
   await change
   await delay(random() * 500)
   cut.mend()
-  await promoteIfNone({ replicas: [leader, ...replicas] })
+  await leaderOrPromoted([leader, ...replicas])
 }
 
 async function killedInSwitchover({ random, leader, replicas }: World): Promise<void> {
@@ -105,7 +105,7 @@ async function killedInSwitchover({ random, leader, replicas }: World): Promise<
   await delay(random() * 30)
   await leader.node.stop('SIGKILL')
   await change
-  await promoteIfNone({ replicas })
+  await leaderOrPromoted(replicas)
   await leader.restart()
 }
 
@@ -125,7 +125,8 @@ async function frozen({ random, leader, replicas }: World): Promise<void> {
 
 async function cutOff({ random, leader, replicas }: World): Promise<void> {
   leader.cut()
-  await promoteFurthest(replicas)
+  // The old one may still say that it leads.
+  await promoteFurthest(replicas, { force: true })
   await delay(random() * 1000)
   leader.mend()
 }
@@ -133,21 +134,4 @@ async function cutOff({ random, leader, replicas }: World): Promise<void> {
 async function restart(site: BankSite, signal: NodeJS.Signals): Promise<void> {
   await site.node.stop(signal)
   await site.restart()
-}
-
-/** As an operator would; forced, since the old leader may still say that it leads. */
-async function promoteFurthest(sites: readonly BankSite[]): Promise<void> {
-  const all = await Promise.all(sites.map(async (site) => ({ site, at: await site.node.status() })))
-  all.sort((a, b) => b.at.epoch - a.at.epoch || b.at.txid - a.at.txid)
-  const [{ site }] = all
-  await until('a promotion', async () => {
-    if ((await site.role()) !== 'leader') await site.promote({ force: true })
-    return true
-  })
-}
-
-/** After a switchover of unknown outcome: the target leads a moment later, or nobody does. */
-async function promoteIfNone({ replicas }: Pick<World, 'replicas'>): Promise<void> {
-  const isLed = async () => (await Promise.all(replicas.map((site) => site.role()))).includes('leader')
-  await until('one leads', isLed, 3000).catch(() => promoteFurthest(replicas))
 }
