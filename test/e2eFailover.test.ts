@@ -18,6 +18,7 @@ async function requireFaultless(
 ): Promise<void> {
   const report = await cluster.judge(record, leader, losses)
   assert.deepEqual(faultsIn(report), [])
+  assert.ok(report.lasting > 0, 'something had to be there')
   await cluster.requireSame(leader)
 }
 

@@ -208,8 +208,9 @@ test('with losses allowed: what was not replicated may be gone, what was may not
   const verdict = (exchange: Exchange, losses: Losses) =>
     judge({ record: [exchange], final }, losses).lost.length
   assert.equal(verdict(done, 'none'), 1)
-  assert.equal(verdict(done, 'unreplicated'), 1)
-  assert.equal(verdict({ ...done, notReplicated: 'none' }, 'unreplicated'), 0)
+  assert.equal(verdict(done, 'unreplicated'), 0)
+  assert.equal(verdict({ ...done, notReplicated: 'one; replicas=0' }, 'unreplicated'), 0)
+  assert.equal(verdict({ ...done, acked: 'one; replicas=1' }, 'unreplicated'), 1)
   assert.equal(verdict(done, 'any'), 0)
 })
 
@@ -226,7 +227,17 @@ test('with losses allowed: reads may go back where the epoch changed, and nowher
   assert.equal(wentBack(read(3, 4, '2-9'), 'none'), 1)
   assert.equal(wentBack(read(3, 4, '1-9'), 'unreplicated'), 1)
   assert.equal(wentBack({ ...read(3, 4, '1-9'), stale: '1-9' }, 'none'), 0)
-  const written: Exchange = { ...read(1, 5, '1-9'), kind: 'set' }
+  const written: Exchange = { ...read(1, 5, '1-9'), kind: 'set', acked: 'one; replicas=1' }
   const after = judge({ record: [written, read(3, 4, '2-9')], final }, 'unreplicated')
   assert.equal(after.ownWritesMissed.length, 1, 'a replicated write is missed in every epoch')
+})
+
+test('a judgement with losses allowed is worth nothing when nothing was acknowledged: the report counts', () => {
+  const { record, final } = historyOf([
+    { session: 0, kind: 'transfer', pick: 1, leadMs: 1, trailMs: 1, outcome: 'done' },
+    { session: 0, kind: 'set', pick: 1, leadMs: 1, trailMs: 1, outcome: 'lostAnswer' },
+  ])
+  assert.equal(judge({ record, final }, 'none').lasting, 1)
+  assert.equal(judge({ record, final }, 'unreplicated').lasting, 1)
+  assert.equal(judge({ record, final }, 'any').lasting, 0)
 })

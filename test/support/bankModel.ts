@@ -57,7 +57,7 @@ function execute(model: Model, choice: Choice, i: number): Omit<Exchange, 'start
   const isWrite = kind === 'transfer' || kind === 'set'
   const isExecuted = outcome === 'done' || outcome === 'lostAnswer'
   const key = kind === 'transfer' ? `t${i}` : kind === 'accounts' ? '' : `r${pick % 2}`
-  const base = { session, site: 'model', kind, key, position: `1-${i}` }
+  const base = { session, site: 'model', kind, key, position: `1-${i}`, acked: 'one; replicas=1' }
   const status = { done: 200, refused: 503, lostRequest: 502, lostAnswer: 502 }[outcome]
   if (kind === 'transfer') {
     const transfer = {

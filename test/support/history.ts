@@ -30,9 +30,10 @@ export interface Exchange {
   readonly version?: number
   /** Of all balances, when it was answered. */
   readonly sum?: number
-  /** Headers of the answer: `Walcast-Position`, `Walcast-Stale`, `Walcast-Not-Replicated`, `Walcast-Not-Executed`. */
+  /** Headers of the answer: `Walcast-Position`, `-Stale`, `-Acked`, `-Not-Replicated`, `-Not-Executed`. */
   readonly position?: string
   readonly stale?: string
+  readonly acked?: string
   readonly notReplicated?: string
   readonly notExecuted?: string
 }
@@ -62,7 +63,7 @@ export type Losses = 'none' | 'unreplicated' | 'any'
 /** Whether an answer promised that the write survives what happened. */
 export function isLasting(exchange: Exchange, losses: Losses): boolean {
   if (outcomeOf(exchange) !== 'done' || losses === 'any') return false
-  return losses === 'none' || exchange.notReplicated === undefined
+  return losses === 'none' || exchange.acked !== undefined
 }
 
 /** -1 when the answer told no position. */

@@ -19,7 +19,7 @@ export interface Expectation {
   readonly balance: number
   /**
    * none: everything that was answered as done is there. unreplicated: a leader died, and what only it held may be gone; what was
-   * answered without `Walcast-Not-Replicated` is there, and everything else is compared within one epoch only. any: the same
+   * answered with `Walcast-Acked` is there, and everything else is compared within one epoch only. any: the same
    * where no request asked for `Walcast-Ack`, so that nothing is known to be elsewhere.
    */
   readonly losses: Losses
@@ -49,6 +49,8 @@ export interface Faults {
 
 export interface HistoryReport extends Faults {
   readonly done: number
+  /** Writes that had to be there: those that `losses` cannot excuse. */
+  readonly lasting: number
   /** Requests that were not answered with success, by kind, status and code. */
   readonly failed: ReadonlyMap<string, { readonly count: number; readonly examples: readonly string[] }>
   /** Writes whose outcome their clients cannot know. */
@@ -79,6 +81,7 @@ export function checkHistory(
     ...checkSessions(record, expectation.losses),
     sums: checkSums(record, final, expectation),
     done: record.filter((each) => outcomeOf(each) === 'done').length,
+    lasting: record.filter((each) => isWrite(each) && isLasting(each, expectation.losses)).length,
     failed: failuresOf(record),
     unknown: record.filter((each) => isWrite(each) && outcomeOf(each) === 'unknown').length,
     toldStale: record.filter(({ stale }) => stale !== undefined).length,

@@ -235,6 +235,7 @@ function parsed(text: string): unknown {
 const TOLD = {
   position: 'walcast-position',
   stale: 'walcast-stale',
+  acked: 'walcast-acked',
   notReplicated: 'walcast-not-replicated',
   notExecuted: 'walcast-not-executed',
 } as const

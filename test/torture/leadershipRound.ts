@@ -62,6 +62,7 @@ export async function runLeadershipRound(lab: Lab, random: Random): Promise<stri
   const record = await client.stop()
   const report = await cluster.judge(record, leader, 'unreplicated')
   assert.deepEqual(faultsIn(report), [])
+  assert.ok(report.lasting > 0, 'no write was acknowledged')
   await cluster.requireSame(leader)
   const { epoch, txid } = await leader.node.status()
   const events = [...told].map(([name, count]) => `${count} ${name}`).join(', ')
