@@ -1,11 +1,15 @@
 /** Which epochs followed from which, so that a position of an older epoch can be told to be part of a history or not. */
 import type { Position } from './position.ts'
 
-/** `epoch` began with exactly the state that epoch `after` had at `txid`. */
+/** `epoch` began with the state that epoch `after` had at `txid`: all that it had by then is part of it. */
 export interface EpochBegin {
   readonly epoch: number
   readonly txid: number
   readonly after: number
+  /** Id of the node that leads in `epoch`: with force two nodes can begin the same one. */
+  readonly leader: string
+  /** Whether that is proven. False: it is taken to be so, of a database that was written while no node ran. */
+  readonly exact: boolean
 }
 
 /** The newest last. An epoch that began otherwise is not in it: nothing is known of what it has of the ones before. */
@@ -21,14 +25,29 @@ export function withBegin(lineage: Lineage, begin: EpochBegin): Lineage {
   return [...others, begin].sort((a, b) => a.epoch - b.epoch).slice(-MAX_LINEAGE)
 }
 
-/** Whether a node that stands at `now` has the state of `position` in its history. Takes no more steps than there are entries. */
-export function contains(now: Position, lineage: Lineage, position: Position): boolean {
-  let { epoch, txid } = now
+/** A position, and the node that led when it was made; '' or undefined when that is not known. */
+export interface LedPosition extends Position {
+  readonly leader?: string
+}
+
+/** Whether a node that stands at `now` has the state of `position` in its history; `isProof`: and that is proven. Takes no more steps than there are entries. */
+export function contains(
+  now: LedPosition,
+  lineage: Lineage,
+  position: LedPosition,
+  isProof = false,
+): boolean {
+  let { epoch, txid, leader } = now
   for (let at = lineage.length - 1; epoch > position.epoch; at--) {
     while (at >= 0 && lineage[at].epoch > epoch) at--
-    if (at < 0 || lineage[at].epoch !== epoch) return false
+    if (at < 0 || lineage[at].epoch !== epoch || (isProof && !lineage[at].exact)) return false
     txid = Math.min(txid, lineage[at].txid)
     epoch = lineage[at].after
+    leader = lineage.find((begin) => begin.epoch === epoch)?.leader
   }
-  return epoch === position.epoch && position.txid <= txid
+  return epoch === position.epoch && position.txid <= txid && isSameLeader(leader, position.leader)
+}
+
+function isSameLeader(a: string | undefined, b: string | undefined): boolean {
+  return !a || !b || a === b
 }

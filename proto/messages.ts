@@ -36,6 +36,7 @@ export const MESSAGES = {
       cluster: name,
       epoch: count,
       txid: count,
+      leader: name,
       checksum,
       pageSize,
       pages: pageNumber,
@@ -160,7 +161,7 @@ export const MESSAGES = {
   epoch: define({
     code: 18,
     payload: 'none',
-    fields: { db: name, epoch: count, txid: count, after: count },
+    fields: { db: name, epoch: count, txid: count, after: count, leader: name, exact: flag },
   }),
   /** Leader to replica: another node of the cluster, to be asked who leads when the leader is gone. */
   member: define({ code: 19, payload: 'none', fields: { db: name, node: name, address: name, gone: flag } }),

@@ -35,14 +35,16 @@ export type FileOp =
   | 'kept.rename'
   | 'state.write'
   | 'state.rename'
+  | 'role.write'
+  | 'role.rename'
 
 export interface FileOps {
   /** Writes all of `bytes` at `position` or throws DISK_FULL or WRITE_FAILED. */
   write(op: FileOp, fd: number, bytes: Uint8Array, position: number, path: string): void
   /** The same without holding up the thread; `bytes` must not change meanwhile. */
   writeAside(op: FileOp, fd: number, bytes: Uint8Array, position: number, path: string): Promise<void>
-  /** Replaces `path` by `content`: written beside it, synced, renamed, folder synced. */
-  replace(path: string, content: string): Promise<void>
+  /** Replaces `path` by `content`: written beside it, synced, renamed, folder synced. `kind` names the two steps. */
+  replace(path: string, content: string, kind?: 'state' | 'role'): Promise<void>
   /** Gives what was made aside the name `to`, which must not exist yet, and syncs the folder of both. */
   rename(op: FileOp, from: string, to: string): void
   /** Gives the finished file `from` the name `to`, which must not exist yet, and syncs the folder. */
@@ -101,10 +103,10 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
         throw writeError(path, error)
       }
     },
-    async replace(path, content) {
+    async replace(path, content, kind = 'state') {
       const temporary = `${path}.new`
       try {
-        before('state.write')
+        before(`${kind}.write`)
         const file = await open(temporary, 'w', 0o600)
         try {
           await file.writeFile(content)
@@ -112,7 +114,7 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
         } finally {
           await file.close()
         }
-        before('state.rename')
+        before(`${kind}.rename`)
         await rename(temporary, path)
         await syncFolderAside(dirname(path))
       } catch (error) {

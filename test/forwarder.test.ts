@@ -44,6 +44,7 @@ async function setUp(context: TestContext, answers: readonly string[]) {
       answerTimeoutMs: 5000,
     },
     {
+      isLeading: () => false,
       gate,
       waits: new Waits(10, () => 'reached'),
       cookie: new PositionCookie('p', () => 'c'),

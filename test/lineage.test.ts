@@ -42,7 +42,8 @@ test('what a tree of epochs holds is what following it back finds', () => {
         if (told && parent > 0) for (let each = 0; each <= begin; each++) has.add(`${epoch}-${each}`)
         ends.push(begin + length)
         known.push(has)
-        if (told && parent > 0) lineage = withBegin(lineage, { epoch, txid: begin, after: parent })
+        if (told && parent > 0)
+          lineage = withBegin(lineage, { epoch, txid: begin, after: parent, leader: '', exact: true })
       })
       const now = { epoch: given.length, txid: ends[given.length - 1] }
       const position = { epoch: 1 + (ofEpoch % given.length), txid }
@@ -53,19 +54,28 @@ test('what a tree of epochs holds is what following it back finds', () => {
 
 test('a position of a higher epoch is never contained', () => {
   assert.equal(
-    contains({ epoch: 2, txid: 9 }, [{ epoch: 2, txid: 5, after: 1 }], { epoch: 3, txid: 1 }),
+    contains({ epoch: 2, txid: 9 }, [{ epoch: 2, txid: 5, after: 1, leader: 'a', exact: true }], {
+      epoch: 3,
+      txid: 1,
+    }),
     false,
   )
 })
 
 test('what a failover left behind is not contained, what was before it is', () => {
-  const lineage = [{ epoch: 2, txid: 5, after: 1 }]
+  const lineage = [{ epoch: 2, txid: 5, after: 1, leader: 'a', exact: true }]
   assert.equal(contains({ epoch: 2, txid: 9 }, lineage, { epoch: 1, txid: 5 }), true)
   assert.equal(contains({ epoch: 2, txid: 9 }, lineage, { epoch: 1, txid: 6 }), false)
 })
 
 test('entries are ordered, unique, bounded, and lead back', () => {
-  const begins = fc.record({ epoch: fc.nat(200), txid: fc.nat(1000), after: fc.nat(200) })
+  const begins = fc.record({
+    epoch: fc.nat(200),
+    txid: fc.nat(1000),
+    after: fc.nat(200),
+    leader: fc.constant(''),
+    exact: fc.boolean(),
+  })
   fc.assert(
     fc.property(fc.array(begins, { maxLength: 150 }), (all: EpochBegin[]) => {
       const lineage = all.reduce(withBegin, [] as Lineage)
@@ -76,4 +86,22 @@ test('entries are ordered, unique, bounded, and lead back', () => {
       })
     }),
   )
+})
+
+test('what is taken to follow is contained, and no proof', () => {
+  const lineage = [{ epoch: 2, txid: 5, after: 1, leader: 'a', exact: false }]
+  assert.equal(contains({ epoch: 2, txid: 9 }, lineage, { epoch: 1, txid: 5 }), true)
+  assert.equal(contains({ epoch: 2, txid: 9 }, lineage, { epoch: 1, txid: 5 }, true), false)
+})
+
+test('two branches of one epoch, made by force, are told apart by who led', () => {
+  const lineage = [
+    { epoch: 2, txid: 5, after: 1, leader: 'a', exact: true },
+    { epoch: 3, txid: 9, after: 2, leader: 'a', exact: true },
+  ]
+  const now = { epoch: 3, txid: 12, leader: 'a' }
+  assert.equal(contains(now, lineage, { epoch: 2, txid: 7, leader: 'a' }, true), true)
+  assert.equal(contains(now, lineage, { epoch: 2, txid: 7, leader: 'b' }, true), false)
+  assert.equal(contains(now, lineage, { epoch: 3, txid: 10, leader: 'b' }, true), false)
+  assert.equal(contains(now, lineage, { epoch: 2, txid: 7, leader: '' }, true), true)
 })

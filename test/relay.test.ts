@@ -41,6 +41,8 @@ async function startRelay() {
           }
         : undefined,
     source: () => ({ node: 'top', address: '10.0.0.1:1' }),
+    lineage: () => [],
+    members: () => [],
     leaderMs: () => 1000,
     leaderAt: () => ({ txid: at.txid + 7, staleMs: 3 }),
     walBytes: () => 0,

@@ -22,6 +22,7 @@ function setUp(context: TestContext, onStale: OnStale) {
   const forwarder = new Forwarder(
     { leader: '127.0.0.1:1', holdMs: 60, writeWaitMs: 5, maxConnections: 1, answerTimeoutMs: 1000 },
     {
+      isLeading: () => false,
       gate,
       waits,
       cookie,

@@ -61,6 +61,8 @@ const before = (records: readonly PositionRecord[], changes: Partial<Remembered>
   trusted: true,
   epoch: 4,
   txidCeiling: 5000,
+  lineage: [],
+  node: 'me',
   ...changes,
 })
 
@@ -69,6 +71,7 @@ test('without any record the first epoch begins at txid 1', () => {
     epoch: 1,
     txid: 1,
     newEpoch: 'first start',
+    begin: undefined,
     verified: [],
   })
 })
@@ -103,6 +106,7 @@ test('a position at the end of the WAL goes on where it was', () => {
     epoch: 4,
     txid: 100,
     newEpoch: undefined,
+    begin: undefined,
     verified: records,
   })
 })
@@ -146,6 +150,7 @@ test('a WAL that was removed by a last close does not end the epoch when the con
     epoch: 4,
     txid: 100,
     newEpoch: undefined,
+    begin: undefined,
     verified: [],
   })
   assert.equal(chooseStart(bare, before([{ ...same, checksum: 1n }])).epoch, 5)
@@ -165,6 +170,7 @@ test('a WAL that was started over goes on when the file below it is the state th
     epoch: 4,
     txid: 103,
     newEpoch: undefined,
+    begin: undefined,
     verified: [{ ...left, frame: 0 }],
   })
   assert.equal(chooseStart({ ...there, baseState: left.checksum + 1n }, before([left])).epoch, 5)
@@ -316,7 +322,14 @@ test('batches made again from the WAL lead from each verified record to the end,
   const { source, files, scanned, images, records } = await databaseWithHistory('rebuilt.db')
   assert.equal(sumsOf(source.image()).state, scanned.sums.state)
   for (const chosen of [records, [records[1], records[3]], [records[0]], [records[2], records[4]]]) {
-    const start = chooseStart(scanned, { records: chosen, trusted: true, epoch: 2, txidCeiling: 100 })
+    const start = chooseStart(scanned, {
+      records: chosen,
+      trusted: true,
+      epoch: 2,
+      txidCeiling: 100,
+      lineage: [],
+      node: 'me',
+    })
     assert.equal(start.txid, records.length)
     assert.deepEqual(start.verified, chosen)
     for (const batchBytes of [1, 5000, 1_000_000]) {
@@ -362,7 +375,14 @@ test('a WAL that another connection started over is made again from its first fr
   source.insert(3, 100)
   const last = records.slice(-1)
   const scanned = await scanDatabase(files, 100_000)
-  const start = chooseStart(scanned, { records: last, trusted: true, epoch: 2, txidCeiling: 100 })
+  const start = chooseStart(scanned, {
+    records: last,
+    trusted: true,
+    epoch: 2,
+    txidCeiling: 100,
+    lineage: [],
+    node: 'me',
+  })
   assert.deepEqual([start.epoch, start.txid, start.newEpoch], [2, last[0].txid + 2, undefined])
   const [only, ...more] = rebuilt(files, scanned, start, 1_000_000)
   assert.deepEqual(more, [])
@@ -383,6 +403,8 @@ test('a WAL that another connection started over is made again from its first fr
     trusted: true,
     epoch: 2,
     txidCeiling: 100,
+    lineage: [],
+    node: 'me',
   })
   assert.equal(checkpointed.epoch, 3, 'the file is no longer what the WAL began on')
   source.close()
@@ -390,7 +412,14 @@ test('a WAL that another connection started over is made again from its first fr
 
 test('no more is made again than the limit allows, and the end of it is whole', async () => {
   const { source, files, scanned, records } = await databaseWithHistory('limited.db')
-  const start = chooseStart(scanned, { records, trusted: true, epoch: 2, txidCeiling: 100 })
+  const start = chooseStart(scanned, {
+    records,
+    trusted: true,
+    epoch: 2,
+    txidCeiling: 100,
+    lineage: [],
+    node: 'me',
+  })
   const frames = records[4].frame - records[3].frame
   const few = rebuilt(files, scanned, start, 1_000_000, frames * 1024)
   assert.deepEqual(

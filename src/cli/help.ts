@@ -1,5 +1,5 @@
-import type { Role } from '../node/node.ts'
-import { environmentName, optionsOf } from './nodeArguments.ts'
+import type { StartAs } from '../node/node.ts'
+import { environmentName, isRequired, optionsOf } from './nodeArguments.ts'
 
 export const MAIN_HELP = `walcast: live replication of one SQLite database
 
@@ -8,6 +8,7 @@ Usage: walcast COMMAND [options]
 Nodes
   leader    lead: capture every commit of a database and feed replicas
   replica   follow: keep a copy that any SQLite reader may open
+  node      in the role that the role file says; the first time as --leader says
 
 Looking
   status    where a node stands
@@ -30,7 +31,7 @@ Trying out
 Exit codes: 0 ok, 1 failure, 2 usage.
 `
 
-const INTRO: Readonly<Record<Role, string>> = {
+const INTRO: Readonly<Record<StartAs, string>> = {
   leader: `walcast leader --db FILE [--listen HOST:PORT] [options]
 
 Captures every commit that any process makes to FILE and pushes it to replicas. The database is switched
@@ -40,6 +41,11 @@ them futile checkpoints, since the node runs its own.`,
 
 Keeps FILE as a live copy of the leader's database. The node at --leader may be a replica itself. Any SQLite reader may open it, in any language; writes
 get SQLITE_BUSY. FILE must not exist yet, or be a copy made before.`,
+  node: `walcast node --db FILE [--listen HOST:PORT] [--leader HOST:PORT] [--peers HOST:PORT,...] [options]
+
+Leads or follows, as FILE-walcast/node.json says: that is what a promotion or switchover changes. The first time it follows
+the node at --leader, or leads when that is not given. Before a leader lets anybody write it asks the nodes that it has met,
+and those at --peers, whether one of them leads by now.`,
 }
 
 const OUTRO = `
@@ -52,12 +58,12 @@ without one a node listens on loopback only. Logs go to standard error.
 `
 
 /** Help of a node command; `all` shows the options that seldom need touching too. */
-export function nodeHelp(role: Role, all: boolean): string {
+export function nodeHelp(role: StartAs, all: boolean): string {
   const lines = optionsOf(role)
     .filter((spec) => all || spec.common)
     .map((spec) => {
       const flag = `--${spec.flag}${spec.value ? ` ${spec.value}` : ''}`
-      const fallback = spec.default ? ` [${spec.default}]` : spec.required ? ' (required)' : ''
+      const fallback = spec.default ? ` [${spec.default}]` : isRequired(spec, role) ? ' (required)' : ''
       const variable = all ? ` ${environmentName(spec)}` : ''
       return `  ${flag.padEnd(22)} ${spec.help}${fallback}${variable}`
     })

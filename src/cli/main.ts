@@ -7,6 +7,7 @@ async function run(command: string | undefined, args: readonly string[]): Promis
   switch (command) {
     case 'leader':
     case 'replica':
+    case 'node':
       return (await import('./runNode.ts')).runNode(command, args)
     case 'status':
       return (await import('./status.ts')).runStatus(args)

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import { parse as parseToml } from 'smol-toml'
 import { messageOf, WalcastError } from '../errors.ts'
 import { defaultOptions } from '../node/defaults.ts'
-import type { Role } from '../node/node.ts'
+import type { StartAs } from '../node/node.ts'
 import type { OptionSpec } from '../node/optionSpec.ts'
 import { NODE_OPTIONS, type NodeOptions } from '../node/options.ts'
 import { parseValue } from '../node/optionValues.ts'
@@ -14,13 +14,23 @@ export function environmentName(spec: Pick<OptionSpec, 'flag'>): string {
   return `WALCAST_${spec.flag.replaceAll('-', '_').toUpperCase()}`
 }
 
-export function optionsOf(role: Role): readonly OptionSpec[] {
-  return NODE_OPTIONS.filter((spec) => spec.roles.includes(role))
+export function optionsOf(role: StartAs): readonly OptionSpec[] {
+  return NODE_OPTIONS.filter((spec) => isOf(spec, role))
+}
+
+/** A node of either role takes the options of both. */
+function isOf({ roles }: OptionSpec, role: StartAs): boolean {
+  return role === 'node' || roles.includes(role)
+}
+
+/** Without --leader a node leads, the first time. */
+export function isRequired({ required, key }: OptionSpec, role: StartAs): boolean {
+  return required === true && (role === 'replica' || key !== 'leader')
 }
 
 /** Throws USAGE, naming every problem at once, or CONFIG_BAD. */
 export function nodeOptions(
-  role: Role,
+  role: StartAs,
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): NodeOptions {
@@ -33,7 +43,7 @@ export function nodeOptions(
   for (const spec of specs) {
     const given = flags[spec.flag] ?? environment[environmentName(spec)] ?? file[spec.flag]
     if (given === undefined || given === '') {
-      if (spec.required) problems.push(`--${spec.flag} ${spec.value} is needed`)
+      if (isRequired(spec, role)) problems.push(`--${spec.flag} ${spec.value} is needed`)
       continue
     }
     try {
@@ -58,8 +68,8 @@ function parseFlags(args: readonly string[]): Flags {
   }
 }
 
-function unknownFlags(role: Role, flags: Flags): string[] {
-  return NODE_OPTIONS.filter((spec) => !spec.roles.includes(role) && flags[spec.flag] !== undefined).map(
+function unknownFlags(role: StartAs, flags: Flags): string[] {
+  return NODE_OPTIONS.filter((spec) => !isOf(spec, role) && flags[spec.flag] !== undefined).map(
     (spec) => `--${spec.flag} is not an option of a ${role}`,
   )
 }

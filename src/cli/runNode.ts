@@ -1,26 +1,24 @@
 /** Runs a node in the foreground until a signal or a failure ends it. */
 import { WalcastError } from '../errors.ts'
 import { readSecret } from '../http/auth.ts'
-import { startLeader } from '../node/leaderNode.ts'
-import type { Role, RunningNode } from '../node/node.ts'
-import { startReplica } from '../node/replicaNode.ts'
+import { type RunningNode, type StartAs, startNode } from '../node/node.ts'
 import { version } from '../version.ts'
 import { nodeHelp } from './help.ts'
 import { createLog } from './log.ts'
 import { nodeOptions } from './nodeArguments.ts'
 
-export async function runNode(role: Role, args: readonly string[]): Promise<number> {
+export async function runNode(as: StartAs, args: readonly string[]): Promise<number> {
   if (args.includes('--help')) {
-    process.stdout.write(nodeHelp(role, args.includes('--all')))
+    process.stdout.write(nodeHelp(as, args.includes('--all')))
     return 0
   }
-  const options = nodeOptions(role, args, process.env)
+  const options = nodeOptions(as, args, process.env)
   const secret = readSecret(process.env)
   const log = createLog(process.env)
   const setup = { options, secret, log, version, processMetrics: true }
   const signalled = stopSignal(options.drainMs)
-  const node = await (role === 'leader' ? startLeader(setup) : startReplica(setup))
-  const { epoch, txid } = node.view.status()
+  const node = await startNode(setup, as)
+  const { role, epoch, txid } = node.view.status()
   const { db, listen, proxy, upstream } = options
   log.info({ role, db, listen, proxy, upstream, epoch, txid }, 'running')
   if (proxy && !upstream && !options.standby)

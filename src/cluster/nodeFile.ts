@@ -1,10 +1,26 @@
 /** The role file `FILE-walcast/node.json`: who this node is. The one truth about its role, outside the database on purpose. */
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
+import { type EpochBegin, type Lineage, MAX_LINEAGE } from '../../proto/lineage.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 
 export type Role = 'leader' | 'replica' | 'standby'
+
+/** Another node of the cluster. */
+export interface Member {
+  readonly node: string
+  /** HOST:PORT at which others reach it. */
+  readonly address: string
+}
+
+/** When this node last came to lead, or ceased to. */
+export interface RoleChangeMark {
+  /** ISO time in this node's clock. */
+  readonly at: string
+  readonly epoch: number
+  readonly txid: number
+}
 
 export interface NodeRecord {
   readonly format: 1
@@ -12,11 +28,26 @@ export interface NodeRecord {
   /** '' on a replica before its first copy. */
   readonly cluster: string
   readonly role: Role
+  /** The highest that it has led or followed in. */
   readonly epoch: number
   /** No txid above this was ever given out by this node. */
   readonly txidCeiling: number
+  /** Whether it is a standby when it does not lead. */
+  readonly standby: boolean
+  /** HOST:PORT of the leader that it follows or last followed; '' when it leads, or has none. */
+  readonly leader: string
+  /** What --leader last said: given again, it does not undo a change of role. */
+  readonly givenLeader: string
+  readonly lineage: Lineage
+  /** Who led when the database got its state: known only of positions in this epoch. */
+  readonly stateOf: { readonly epoch: number; readonly leader: string }
+  /** Those whom it asks who leads; at most MAX_MEMBERS. */
+  readonly members: readonly Member[]
+  readonly promoted?: RoleChangeMark
+  readonly demoted?: RoleChangeMark
 }
 
+export const MAX_MEMBERS = 256
 const ROLES: readonly string[] = ['leader', 'replica', 'standby']
 
 /** A new random id of 12 hex digits with a readable prefix. */
@@ -58,7 +89,7 @@ export class NodeFile {
   update(change: Partial<NodeRecord>): Promise<void> {
     const save = async () => {
       const next = { ...this.#record, ...change }
-      await this.#ops.replace(this.path, `${JSON.stringify(next, null, 2)}\n`)
+      await this.#ops.replace(this.path, `${JSON.stringify(next, null, 2)}\n`, 'role')
       this.#record = next
     }
     this.#saving = this.#saving.then(save, save)
@@ -87,5 +118,36 @@ function parse(path: string): NodeRecord {
     Number.isSafeInteger(txidCeiling)
   if (!isWhole)
     throw new WalcastError('NODE_FILE_BROKEN', { path, detail: 'a field is missing or of the wrong kind' })
-  return value as NodeRecord
+  const { standby = role === 'standby', leader = '', givenLeader = '', lineage = [], members = [] } = value
+  const { stateOf = { epoch: 0, leader: '' } } = value
+  const isSound =
+    typeof standby === 'boolean' &&
+    typeof leader === 'string' &&
+    typeof givenLeader === 'string' &&
+    Number.isSafeInteger(Object(stateOf).epoch) &&
+    typeof Object(stateOf).leader === 'string' &&
+    isListOf(lineage, MAX_LINEAGE, isBegin) &&
+    isListOf(members, MAX_MEMBERS, isMember)
+  if (!isSound)
+    throw new WalcastError('NODE_FILE_BROKEN', { path, detail: 'a field is of the wrong kind or too long' })
+  return { ...(value as NodeRecord), standby, leader, givenLeader, lineage, stateOf, members }
+}
+
+function isListOf<T>(
+  value: unknown,
+  most: number,
+  isOne: (each: unknown) => each is T,
+): value is readonly T[] {
+  return Array.isArray(value) && value.length <= most && value.every(isOne)
+}
+
+function isBegin(value: unknown): value is EpochBegin {
+  const { epoch, txid, after, leader, exact } = Object(value)
+  const isSound = typeof exact === 'boolean' && typeof leader === 'string'
+  return [epoch, txid, after].every(Number.isSafeInteger) && after < epoch && isSound
+}
+
+function isMember(value: unknown): value is Member {
+  const { node, address } = Object(value)
+  return typeof node === 'string' && typeof address === 'string'
 }

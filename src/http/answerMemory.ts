@@ -53,6 +53,11 @@ export class AnswerMemory {
     this.#forgottenMs = clock.nowMs()
   }
 
+  /** Another node has led until now: what was executed before is not known here. */
+  restart(): void {
+    this.#forgottenMs = this.#clock.nowMs()
+  }
+
   get size(): number {
     return this.#entries.size
   }

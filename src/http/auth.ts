@@ -76,6 +76,14 @@ export function signRequest(
   return `v1 node=${node} epoch=${claim.epoch} time=${claim.timeMs} nonce=${claim.nonce} mac=${macOf(secret, claim).toString('hex')}`
 }
 
+/** Who signed a token, and in which epoch that node was. Says nothing of whether the token is valid. */
+export function senderOf(
+  token: string | undefined,
+): { readonly node: string; readonly epoch: number } | undefined {
+  const match = TOKEN.exec(token ?? '')
+  return match ? { node: match[1], epoch: Number(match[2]) } : undefined
+}
+
 export class Authenticator {
   readonly #secret: string | undefined
   readonly #clock: Clock

@@ -5,6 +5,8 @@ import { BodyBudget, ReplayableBody } from './replayableBody.ts'
 export class Bodies {
   readonly #maxBytes: number
   readonly #budget: BodyBudget
+  /** Of requests under way: one that was held for another leader may end here. */
+  readonly #bodies = new WeakMap<Client, ReplayableBody>()
 
   /** `maxBytes` of one body are kept to be sent again, `limitBytes` of all together. */
   constructor(maxBytes: number, limitBytes: number) {
@@ -16,10 +18,16 @@ export class Bodies {
     return this.#budget.usedBytes
   }
 
-  /** Undefined when the request has none. What is kept is released when the client's answer is over. */
+  /** Undefined when the request has none; the same for one client each time. What is kept is released when the client's answer is over. */
   of(client: Client, onChunk?: (chunk: Buffer) => void): ReplayableBody | undefined {
     if (!client.hasBody) return undefined
+    const known = this.#bodies.get(client)
+    if (known) {
+      if (onChunk) known.tap(onChunk)
+      return known
+    }
     const body = new ReplayableBody(client.request, this.#maxBytes, this.#budget, onChunk)
+    this.#bodies.set(client, body)
     client.response.once('close', () => body.release())
     return body
   }

@@ -104,26 +104,59 @@ const plugin: FastifyPluginAsync<WalcastPluginOptions> = async (app, options) =>
 export const walcast = fastifyPlugin(plugin, { fastify: '5.x', name: 'walcast' })
 export default walcast
 
-/** Decides before anything of the route runs. */
+/** Decides before anything of the route runs. The role may change while a request waits: it is decided anew then. */
 async function admit(
   request: FastifyRequest,
   reply: FastifyReply,
   parts: Parts,
 ): Promise<FastifyReply | undefined> {
   const { node, traffic, running } = parts
-  const { role } = node
-  if (role === 'leader')
-    return isToBeRemembered(request, traffic) ? executeKeyed(request, reply, parts) : undefined
-  if (role === 'standby' && !isServedByStandby(request, traffic)) return refuseAsStandby(reply, traffic)
   const client = new Client(request.raw, reply.raw)
+  while (node.role === 'leader') {
+    const verdict = await admitToLeader(request, reply, client, parts)
+    if (verdict === 'moved') continue
+    return verdict === 'run' ? undefined : verdict.value
+  }
+  if (node.role === 'standby' && !isServedByStandby(request, traffic)) return refuseAsStandby(reply, traffic)
   if (routeOf(request, traffic) === 'forward') return forward(reply, client, parts)
   running.set(request, { client, body: undefined, mustEndHere: false })
   try {
     const wanted = traffic.consistency.lacking(request.raw)
-    const verdict = wanted && (await traffic.replicaSide?.settle(wanted))
+    const verdict = wanted && (await traffic.replicaSide.settle(wanted))
     if (verdict === 'forward') return forward(reply, client, parts)
     if (verdict) reply.header(STALE_HEADER, verdict.stale)
     return undefined
+  } catch (error) {
+    reply.headers(retryAfterOf(error))
+    throw error
+  }
+}
+
+/** A write that came through the intake was let in there, and counted. */
+async function admitToLeader(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  client: Client,
+  parts: Parts,
+): Promise<'run' | 'moved' | { readonly value: undefined }> {
+  const { traffic } = parts
+  const isWrite = !isRead(request.method) || routeOf(request, traffic) === 'forward'
+  if (!isWrite || headerOf(request.raw, VIA_HEADER) !== undefined) return 'run'
+  if (traffic.admission.refuse() && !(await waitToWrite(client, reply, traffic))) return 'moved'
+  if (isToBeRemembered(request, traffic)) return { value: await executeKeyed(request, reply, parts) }
+  const ended = traffic.admission.begin()
+  reply.raw.once('close', ended)
+  return 'run'
+}
+
+/** False when this node leads no more. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
+async function waitToWrite(
+  client: Client,
+  reply: FastifyReply,
+  { admission }: NodeTraffic,
+): Promise<boolean> {
+  try {
+    return (await admission.admit(client)) || client.isGone
   } catch (error) {
     reply.headers(retryAfterOf(error))
     throw error
@@ -155,10 +188,11 @@ function forward(
   parts: Parts,
   replay?: { readonly body: ReplayableBody | undefined },
 ): Promise<undefined> {
-  const { replicaSide } = parts.traffic
+  const { replicaSide, leaderSide } = parts.traffic
   return answerPast(reply, client, parts, async () => {
-    if (!replicaSide) throw new WalcastError('STARTING')
-    await (replay ? replicaSide.replay(client, replay.body) : replicaSide.forward(client))
+    const outcome = await (replay ? replicaSide.replay(client, replay.body) : replicaSide.forward(client))
+    // It waited until this node itself came to lead: it comes back to this application as a forwarded request does.
+    if (outcome === 'lead') await leaderSide.execute(client, fromClient(client.request), false, true)
   })
 }
 

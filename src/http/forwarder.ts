@@ -31,7 +31,7 @@ import { SendError, Upstream } from './upstream.ts'
 import type { Waits } from './waits.ts'
 
 export interface ForwarderOptions {
-  /** HOST:PORT of the leader's private side. */
+  /** HOST:PORT of the leader's private side; '' when none is known yet. */
   readonly leader: string
   readonly holdMs: number
   readonly writeWaitMs: number
@@ -40,6 +40,8 @@ export interface ForwarderOptions {
 }
 
 export interface ForwarderHost {
+  /** Whether this node itself leads by now. */
+  isLeading(): boolean
   readonly gate: Gate
   readonly waits: Waits
   readonly cookie: PositionCookie
@@ -71,7 +73,8 @@ export class Forwarder {
   readonly #options: ForwarderOptions
   readonly #host: ForwarderHost
   #leader: string
-  #upstream: Upstream
+  /** Undefined while no leader is known. */
+  #upstream: Upstream | undefined
 
   constructor(options: ForwarderOptions, host: ForwarderHost) {
     this.#options = options
@@ -80,11 +83,19 @@ export class Forwarder {
     this.#upstream = this.#newUpstream()
   }
 
-  /** Throws LEADER_AWAY, TOO_MANY_HELD, NOT_EXECUTED, OUTCOME_UNKNOWN or BAD_REQUEST. `waitsForApply`: the client may read here what it wrote. */
-  async forward(client: Client, body: ReplayableBody | undefined, waitsForApply: boolean): Promise<void> {
+  /**
+   * Gives `lead` when nothing was executed and this node itself leads by now. Throws LEADER_AWAY, TOO_MANY_HELD, NOT_EXECUTED,
+   * OUTCOME_UNKNOWN or BAD_REQUEST. `waitsForApply`: the client may read here what it wrote.
+   */
+  async forward(
+    client: Client,
+    body: ReplayableBody | undefined,
+    waitsForApply: boolean,
+  ): Promise<'answered' | 'lead'> {
     this.#host.onForwarded()
     const answer = await this.#answerOf(client, body)
-    if (!answer) return
+    if (answer === 'lead') return 'lead'
+    if (!answer) return 'answered'
     const position = parsePosition(answer.header(POSITION_HEADER) ?? '')
     const theirs = answer.header(STALE_HEADER)
     const stale = waitsForApply && position ? await this.#untilApplied(position) : theirs
@@ -94,6 +105,7 @@ export class Forwarder {
       { position, stale, isWrite: !isRead(client.method) || waitsForApply },
       this.#host.cookie,
     )
+    return 'answered'
   }
 
   /** Requests go to this leader (HOST:PORT) from now on; those under way end where they are. */
@@ -107,12 +119,12 @@ export class Forwarder {
   retire(): void {
     const old = this.#upstream
     this.#upstream = this.#newUpstream()
-    void old.drain()
+    void old?.drain()
   }
 
   async close(): Promise<void> {
     this.#host.gate.stop()
-    await this.#upstream.close()
+    await this.#upstream?.close()
   }
 
   /** What a request gets that waited as long as `--hold` allows. */
@@ -123,11 +135,12 @@ export class Forwarder {
   }
 
   /** Undefined when the client went away. */
-  async #answerOf(client: Client, body: ReplayableBody | undefined): Promise<Answer | undefined> {
+  async #answerOf(client: Client, body: ReplayableBody | undefined): Promise<Answer | 'lead' | undefined> {
     const endMs = performance.now() + this.#options.holdMs
     // As the leader sees it: what it does not remember would be executed twice.
     const hasKey = !isRead(client.method) && !!headerOf(client.request, 'idempotency-key')
-    let firstSentMs: number | undefined
+    /** When the first attempt that may have been executed was sent, by this process's own time: leaders' clocks differ. */
+    let firstSent: number | undefined
     /** What became of an attempt that may have been executed: from then on nothing can say that none was. */
     let lost: string | undefined
     const nothingDone = (error: WalcastError) =>
@@ -137,14 +150,20 @@ export class Forwarder {
         throw nothingDone(asWalcastError(error))
       })
       if (client.isGone) return undefined
-      const sentMs = this.#host.leaderNowMs()
-      const attempt = await this.#attempt(client, body, firstSentMs)
+      if (this.#host.isLeading()) {
+        // What another leader may have executed is not known here.
+        if (lost !== undefined) throw this.#unknown(lost)
+        return 'lead'
+      }
+      const sent = performance.now()
+      const agoMs = firstSent === undefined ? undefined : sent - firstSent
+      const attempt = await this.#attempt(client, body, agoMs)
       if (client.isGone) return undefined
       if ('answer' in attempt) return attempt.answer
       const canRepeat = body?.canReplay ?? true
       if ('unknown' in attempt) {
         if (!hasKey || !canRepeat || performance.now() >= endMs) throw this.#unknown(attempt.unknown)
-        firstSentMs ??= sentMs
+        firstSent ??= sent
         lost ??= attempt.unknown
         await delay(RETRY_MS)
       } else if (!canRepeat || (attempt.isRefusal && ++refusals >= MAX_REFUSALS)) {
@@ -165,12 +184,14 @@ export class Forwarder {
   async #attempt(
     client: Client,
     body: ReplayableBody | undefined,
-    firstSentMs: number | undefined,
+    firstSentAgoMs: number | undefined,
   ): Promise<Attempt> {
+    if (!this.#upstream) return { notExecuted: 'no leader is known', isRefusal: false }
     const { method, target } = client
     const headers = toNode(fromClient(client.request), this.#leader)
     headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
-    if (firstSentMs !== undefined) headers.push(FIRST_SENT_HEADER, String(Math.floor(firstSentMs)))
+    if (firstSentAgoMs !== undefined)
+      headers.push(FIRST_SENT_HEADER, String(Math.floor(this.#host.leaderNowMs() - firstSentAgoMs)))
     const exchange = this.#upstream.send({ method, path: target, headers, body: body?.stream() ?? null })
     client.follow(exchange)
     try {
@@ -211,7 +232,8 @@ export class Forwarder {
     }
   }
 
-  #newUpstream(): Upstream {
+  #newUpstream(): Upstream | undefined {
+    if (this.#leader === '') return undefined
     const { maxConnections, answerTimeoutMs } = this.#options
     return new Upstream({
       origin: `http://${this.#leader}`,

@@ -6,23 +6,29 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { WalcastError } from '../errors.ts'
 import { errorBody, retryAfterOf, sendFailure, sendJson } from './answer.ts'
-import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
+import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from './auth.ts'
 import { Client, tellClose } from './client.ts'
 import { fromNode, headerOf, NOT_EXECUTED_HEADER } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { isEventStream } from './relayedAnswer.ts'
 import { isReserved } from './routes.ts'
 import type { NodeView } from './view.ts'
+import type { WriteAdmission } from './writeAdmission.ts'
 
 export interface IntakeOptions {
   readonly auth: Authenticator
   readonly view: NodeView
   readonly side: LeaderSide
+  readonly admission: WriteAdmission
   readonly maxRequests: number
   /** HOST:PORT of this node. */
   readonly address: string
   /** HOST:PORT of the leader, where this node is none. */
   leader(): string | undefined
+  /** The highest that this node has led or followed in. */
+  epoch(): number
+  /** A node that has been in this epoch, above this one's, sent a request: this node leads no more, or never knew that it should not. */
+  onHigherEpoch(node: string, epoch: number): void
   onRequest(refused: string | undefined): void
   onFailure(error: WalcastError): void
 }
@@ -61,7 +67,7 @@ export class Intake {
     if (refused) return this.#answerRefused(response, refused)
     this.#underWay.add(response)
     try {
-      await this.#options.side.execute(new Client(request, response), fromNode(request), true)
+      await this.#options.side.execute(new Client(request, response), fromNode(request), true, true)
     } catch (error) {
       sendFailure(response, error, this.#options.onFailure)
     } finally {
@@ -75,16 +81,28 @@ export class Intake {
     const token = headerOf(request, REPLICA_AUTH_HEADER)
     const refused = auth.refuseForward(token, request.method ?? 'GET', request.url ?? '/')
     if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
-    const { address } = this.#options
+    const { address, admission } = this.#options
+    const stale = this.#refuseStale(token)
+    if (stale) return stale
     if (view.role() !== 'leader') return new WalcastError('NOT_LEADER', { address, role: view.role() })
     if (this.#isStopping) return new WalcastError('STOPPING')
     // Its position could not be told: as replicas are refused, so are requests.
-    const unready = view.refuseReplicas()
+    const unready = view.refuseReplicas() ?? admission.refuse()
     if (unready) return unready
     if (!side.canExecute) return new WalcastError('NO_APPLICATION')
     if (this.#underWay.size >= maxRequests)
       return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
     return undefined
+  }
+
+  /** Whoever has followed a later leader must not be answered by an earlier one. */
+  #refuseStale(token: string | undefined): WalcastError | undefined {
+    const { view, onHigherEpoch } = this.#options
+    const mine = this.#options.epoch()
+    const sender = senderOf(token)
+    if (!sender || sender.epoch <= mine || view.role() !== 'leader') return undefined
+    onHigherEpoch(sender.node, sender.epoch)
+    return new WalcastError('STALE_LEADER', { mine: sender.epoch, theirs: mine })
   }
 
   get isStopping(): boolean {

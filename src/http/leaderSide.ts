@@ -13,6 +13,7 @@ import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
 import { isRead } from './routes.ts'
 import type { NodeView } from './view.ts'
+import type { WriteAdmission } from './writeAdmission.ts'
 
 export interface LeaderSideParts {
   /** Undefined as long as none is known. */
@@ -22,6 +23,7 @@ export interface LeaderSideParts {
   readonly cookie: PositionCookie
   readonly view: NodeView
   readonly log: Logger
+  readonly admission: WriteAdmission
   /** Longest wait for the position after a write. */
   readonly settleMs: number
 }
@@ -37,8 +39,23 @@ export class LeaderSide {
     return this.#parts.application() !== undefined
   }
 
-  /** Throws NO_APPLICATION, and the errors of `Application.ask` and `KeyedRequests.run`. `forNode`: another node sets the cookie. */
-  async execute(client: Client, headers: FlatHeaders, forNode: boolean): Promise<void> {
+  /** Throws NO_APPLICATION, and the errors of `Application.ask` and `KeyedRequests.run`. `forNode`: another node sets the cookie. `isWrite`: a change of role waits for it. */
+  async execute(
+    client: Client,
+    headers: FlatHeaders,
+    forNode: boolean,
+    isWrite = !isRead(client.method),
+  ): Promise<void> {
+    const ended = isWrite ? this.#parts.admission.begin() : () => {}
+    try {
+      await this.#execute(client, headers, forNode, ended)
+    } finally {
+      ended()
+    }
+  }
+
+  /** `ended` is called when the application has answered and what it committed is known. */
+  async #execute(client: Client, headers: FlatHeaders, forNode: boolean, ended: () => void): Promise<void> {
     const { bodies, keyed, cookie } = this.#parts
     const application = this.#parts.application()
     if (!application) throw new WalcastError('NO_APPLICATION')
@@ -50,6 +67,7 @@ export class LeaderSide {
     }
     const answer = key === undefined ? await ask() : await keyed.run(client, key, forNode, ask)
     const position = await this.#positionAfter()
+    ended()
     const stale = position ? undefined : 'unknown'
     deliver(client, answer, { position, stale, isWrite }, forNode ? undefined : cookie)
   }

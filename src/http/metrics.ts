@@ -13,7 +13,10 @@ const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.0
 
 export type LeaderMetrics = Pick<LeaderObserver, 'onBatch' | 'onPass'>
 export type FeedMetrics = Pick<LeaderObserver, 'onSent' | 'onBadMessage'>
-export type ReplicaMetrics = Omit<ReplicaObserver, 'onFatal' | 'onLeaderAt' | 'onLeaderStopping'>
+export type ReplicaMetrics = Omit<
+  ReplicaObserver,
+  'onFatal' | 'onLeaderAt' | 'onLeaderStopping' | 'onMember' | 'onMoved'
+>
 
 /** Hears what becomes of the application's requests. */
 export interface TrafficMetrics {
@@ -282,11 +285,19 @@ export class Metrics {
     return this.#refused
   }
 
+  /** A node that changes its role goes on counting. */
+  #known<M>(name: string): M | undefined {
+    return this.registry.getSingleMetric(`walcast_${name}`) as M | undefined
+  }
+
   #counter(name: string, help: string): Counter {
-    return new Counter({ name: `walcast_${name}`, help, registers: [this.registry] })
+    const known = this.#known<Counter>(name)
+    return known ?? new Counter({ name: `walcast_${name}`, help, registers: [this.registry] })
   }
 
   #gauge(name: string, help: string, read: () => number): void {
+    // Read from whatever has taken the place of what it was read from.
+    this.registry.removeSingleMetric(`walcast_${name}`)
     new Gauge({
       name: `walcast_${name}`,
       help,
@@ -299,6 +310,8 @@ export class Metrics {
 
   /** Values of the label are bounded: keys of the error catalogue unless another label is named. */
   #labelled<Label extends string = 'error'>(name: string, help: string, label?: Label): Counter<Label> {
+    const known = this.#known<Counter<Label>>(name)
+    if (known) return known
     return new Counter<Label>({
       name: `walcast_${name}`,
       help,
@@ -308,6 +321,9 @@ export class Metrics {
   }
 
   #histogram(name: string, help: string): Histogram {
-    return new Histogram({ name: `walcast_${name}`, help, buckets: SECONDS, registers: [this.registry] })
+    const known = this.#known<Histogram>(name)
+    return (
+      known ?? new Histogram({ name: `walcast_${name}`, help, buckets: SECONDS, registers: [this.registry] })
+    )
   }
 }

@@ -8,6 +8,7 @@ import type { PositionCookie } from './positionCookie.ts'
 import type { ReplicaSide } from './replicaSide.ts'
 import type { Routes } from './routes.ts'
 import type { NodeRole, NodeView } from './view.ts'
+import type { WriteAdmission } from './writeAdmission.ts'
 
 /** The parts of a node that requests go through. */
 export interface NodeTraffic {
@@ -16,8 +17,8 @@ export interface NodeTraffic {
   readonly consistency: Consistency
   readonly cookie: PositionCookie
   readonly leaderSide: LeaderSide
-  /** Undefined on a node that can only lead. */
-  readonly replicaSide: ReplicaSide | undefined
+  readonly replicaSide: ReplicaSide
+  readonly admission: WriteAdmission
   readonly routes: Routes
   /** Path prefixes that a standby serves all the same. */
   readonly standbyPaths: readonly string[]

@@ -9,9 +9,10 @@ import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { isEventStream } from './relayedAnswer.ts'
 import type { ReplicaSide } from './replicaSide.ts'
-import { isUnderAny, type Route, type Routes } from './routes.ts'
+import { isRead, isUnderAny, type Route, type Routes } from './routes.ts'
 import { isRelayed, refuseUpgrade, relayUpgrade, takeAsRequest, type UpgradeTarget } from './upgradeRelay.ts'
 import type { NodeView } from './view.ts'
+import type { WriteAdmission } from './writeAdmission.ts'
 
 export interface PublicSideOptions {
   readonly host: string
@@ -20,7 +21,8 @@ export interface PublicSideOptions {
   readonly view: NodeView
   /** One for each role, as far as the node can have it. */
   readonly leaderSide: LeaderSide
-  readonly replicaSide: ReplicaSide | undefined
+  readonly replicaSide: ReplicaSide
+  readonly admission: WriteAdmission
   /** Path prefixes that a standby serves all the same. */
   readonly standbyPaths: readonly string[]
   readonly maxRequests: number
@@ -125,18 +127,30 @@ export class PublicSide {
   }
 
   async #route(client: Client): Promise<void> {
-    const { routes, view, leaderSide, replicaSide, standbyPaths, onRequest } = this.#options
+    const { routes, onRequest } = this.#options
     const ambiguity = ambiguityOf(client.request)
     if (ambiguity) throw ambiguity
     const route = routes.routeOf(client.method, client.target)
     onRequest(route)
     if (route === 'own') return this.#answerOwn(client)
     if (!this.#isOpen) throw new WalcastError('STARTING')
+    // The role may change while a request waits: what was not executed then begins anew.
+    while ((await this.#serve(client, route)) === 'lead') {}
+  }
+
+  async #serve(client: Client, route: Exclude<Route, 'own'>): Promise<'answered' | 'lead'> {
+    const { view, leaderSide, replicaSide, admission, standbyPaths } = this.#options
     const role = view.role()
-    if (role === 'leader') return leaderSide.execute(client, fromClient(client.request), false)
-    if (!replicaSide) throw new WalcastError('STARTING')
-    if (role === 'standby' && !isUnderAny(client.target, standbyPaths))
-      return sendOwn(client, standbyAnswer(this.#options.primaryUrl()))
+    if (role === 'leader') {
+      const isWrite = route === 'forward' || !isRead(client.method)
+      if (isWrite && !(await admission.admit(client))) return client.isGone ? 'answered' : 'lead'
+      await leaderSide.execute(client, fromClient(client.request), false, isWrite)
+      return 'answered'
+    }
+    if (role === 'standby' && !isUnderAny(client.target, standbyPaths)) {
+      sendOwn(client, standbyAnswer(this.#options.primaryUrl()))
+      return 'answered'
+    }
     return route === 'forward' ? replicaSide.forward(client) : replicaSide.serve(client)
   }
 

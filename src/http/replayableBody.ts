@@ -36,7 +36,7 @@ export class ReplayableBody {
   readonly #source: Readable
   readonly #maxBytes: number
   readonly #budget: BodyBudget
-  readonly #onChunk: (chunk: Buffer) => void
+  #onChunk: (chunk: Buffer) => void
   #kept: Buffer[] = []
   #keptBytes = 0
   /** What of the budget is taken. */
@@ -60,6 +60,12 @@ export class ReplayableBody {
     this.#onChunk = onChunk
     this.#maxBytes = maxBytes
     this.#budget = budget
+  }
+
+  /** From now on `onChunk` sees each byte, at once those that have come. To be called only while it can be replayed. */
+  tap(onChunk: (chunk: Buffer) => void): void {
+    for (const chunk of this.#kept) onChunk(chunk)
+    this.#onChunk = onChunk
   }
 
   /** Whether `stream` still gives the whole body. */

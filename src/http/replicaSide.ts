@@ -42,23 +42,23 @@ export class ReplicaSide {
     this.#parts = parts
   }
 
-  /** To the leader. Throws what `Forwarder.forward` throws. */
-  forward(client: Client): Promise<void> {
+  /** To the leader, unless this node leads by now (`lead`). Throws what `Forwarder.forward` throws. */
+  forward(client: Client): Promise<'answered' | 'lead'> {
     return this.#parts.forwarder.forward(client, this.#parts.bodies.of(client), !isRead(client.method))
   }
 
   /** What failed here because it writes: to the leader, with the body that has been read already, if it has one. */
-  replay(client: Client, body: ReplayableBody | undefined): Promise<void> {
+  replay(client: Client, body: ReplayableBody | undefined): Promise<'answered' | 'lead'> {
     return this.#parts.forwarder.forward(client, body, true)
   }
 
-  /** From here, once this node has what the client has seen. Throws STALE_READ, LEADER_AWAY and what `Application.ask` and `Forwarder.forward` throw. */
-  async serve(client: Client): Promise<void> {
+  /** From here, once this node has what the client has seen; `lead` when this node leads by now and nothing was answered. Throws STALE_READ, LEADER_AWAY and what `Application.ask` and `Forwarder.forward` throw. */
+  async serve(client: Client): Promise<'answered' | 'lead'> {
     const { consistency, forwarder } = this.#parts
     const wanted = consistency.lacking(client.request)
     const verdict = wanted && (await this.settle(wanted))
     if (verdict === 'forward') return forwarder.forward(client, this.#parts.bodies.of(client), false)
-    await this.#answerHere(client, verdict?.stale)
+    return this.#answerHere(client, verdict?.stale)
   }
 
   /** Waits for what is wanted, and decides when it does not come: `undefined` when it did. Throws STALE_READ or LEADER_AWAY. */
@@ -84,7 +84,7 @@ export class ReplicaSide {
     return lacking
   }
 
-  async #answerHere(client: Client, stale: string | undefined): Promise<void> {
+  async #answerHere(client: Client, stale: string | undefined): Promise<'answered' | 'lead'> {
     const { view, cookie, bodies, forwarder } = this.#parts
     const application = this.#parts.application()
     if (!application) throw new WalcastError('NO_APPLICATION')
@@ -104,5 +104,6 @@ export class ReplicaSide {
     })
     const position = epoch > 0 ? { epoch, txid } : undefined
     deliver(client, answer, { position, stale, isWrite: false }, cookie)
+    return 'answered'
   }
 }

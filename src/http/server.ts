@@ -14,10 +14,12 @@ import type { Events } from './events.ts'
 import { fromNode, headerOf } from './headers.ts'
 import { Intake } from './intake.ts'
 import type { Metrics } from './metrics.ts'
+import { addRoleRoutes, NODE_PATHS, type RoleActions } from './roleRoutes.ts'
 import { isReserved } from './routes.ts'
 import { refuseUpgrade, relayUpgrade } from './upgradeRelay.ts'
 import type { NodeView } from './view.ts'
 import type { Waits, WaitTarget } from './waits.ts'
+import type { WriteAdmission } from './writeAdmission.ts'
 
 export interface ServerOptions {
   readonly host: string
@@ -29,6 +31,11 @@ export interface ServerOptions {
   readonly view: NodeView
   readonly events: Events
   readonly intake: Intake
+  readonly admission: WriteAdmission
+  /** Undefined while the node starts. */
+  roles(): RoleActions | undefined
+  /** The highest epoch that this node has led or followed in. */
+  epoch(): number
   /** Undefined while the node starts. */
   checks(): NodeChecks | undefined
   readonly maxWaitMs: number
@@ -129,6 +136,7 @@ export class Server {
       if (!this.#isForThisNode(request.raw)) throw new WalcastError('FOREIGN_PAGE')
       const path = request.url.split('?', 1)[0]
       if (PUBLIC.has(path) || auth.acceptsOperator(request.headers.authorization)) return
+      if (NODE_PATHS.has(path)) return this.#requireNode(request)
       throw this.#isForApplication(request) ? noToken() : new WalcastError('UNAUTHORIZED')
     })
     this.#app.addHook('onSend', async (_request, reply) => {
@@ -143,6 +151,14 @@ export class Server {
       if (known.key === 'INTERNAL') log.error({ error: messageOf(error) }, 'a request failed')
       return reply.code(known.status).send(errorBody(known))
     })
+  }
+
+  /** Throws UNAUTHORIZED, WRONG_SECRET or CLOCKS_DIFFER. */
+  #requireNode(request: FastifyRequest): void {
+    const token = headerOf(request.raw, REPLICA_AUTH_HEADER)
+    if (token === undefined) throw new WalcastError('UNAUTHORIZED')
+    const refused = this.#options.auth.refuseNode(token, request.method, request.url)
+    if (refused) throw refused
   }
 
   /** What the intake would have taken, with a token. */
@@ -179,6 +195,7 @@ export class Server {
       return { forgotten: node }
     })
     addCheckRoutes(this.#app, () => this.#options.checks())
+    addRoleRoutes(this.#app, () => this.#options.roles())
     this.#app.get('/_walcast/events', (_request, reply) => {
       this.#options.events.add(reply.raw)
       reply.hijack()
@@ -190,13 +207,24 @@ export class Server {
    * `ready` to tell the position of what they forward.
    */
   #answerRole(reply: FastifyReply, yes: boolean): FastifyReply {
-    const { view } = this.#options
-    const { role, leader } = view.status()
-    const ready = view.refuseReplicas() === undefined
+    const { view, intake, admission } = this.#options
+    const { role, leader, node, cluster, txid } = view.status()
+    const isPaused = role === 'leader' && admission.refuse() !== undefined
+    const ready = view.refuseReplicas() === undefined && !isPaused
     const publicUrl = this.#options.publicUrl()
-    return reply
-      .code(yes && !this.#isStopping && !this.#options.intake.isStopping ? 200 : 503)
-      .send({ role, leader, ready, ...(publicUrl ? { publicUrl } : {}) })
+    return reply.code(yes && !this.#isStopping && !intake.isStopping && !isPaused ? 200 : 503).send({
+      role,
+      leader,
+      ready,
+      node,
+      cluster,
+      // Of the role file: the database's own may not be known yet.
+      epoch: this.#options.epoch(),
+      txid,
+      address: view.leaderAddress(),
+      timeMs: this.#options.nowMs(),
+      ...(publicUrl ? { publicUrl } : {}),
+    })
   }
 
   async #wait(request: FastifyRequest): Promise<unknown> {

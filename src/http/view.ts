@@ -88,6 +88,8 @@ export const NO_QUEUES: QueueSizes = { historyBytes: 0, bufferedBytes: 0, queued
 export interface NodeView {
   /** Cheap: asked for each request. */
   role(): NodeRole
+  /** HOST:PORT of the leader, this node's own when it leads; '' when none is known. */
+  leaderAddress(): string
   /** Where this node stands. Cheap. */
   position(): Position
   status(): NodeStatus

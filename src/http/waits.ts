@@ -1,3 +1,4 @@
+import { contains, type Lineage } from '../../proto/lineage.ts'
 import { formatPosition, type Position } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
 
@@ -84,9 +85,16 @@ function nameOf({ epoch, txid }: WaitTarget): string {
   return epoch === undefined ? `txid ${txid}` : `position ${formatPosition({ epoch, txid })}`
 }
 
-/** Where `target` lies for a node that stands at `now`. Txids never go back, so a lower one of an older epoch came before. */
-export function reachFrom(now: Position, target: WaitTarget, isLeader: boolean): Reach {
-  if (target.txid <= now.txid && (target.epoch ?? 0) <= now.epoch) return 'reached'
-  if (target.epoch === undefined || target.epoch === now.epoch) return 'ahead'
-  return target.epoch > now.epoch && !isLeader ? 'ahead' : 'unknown'
+/** Where `target` lies for a node that stands at `now`. What a failover left behind never comes. */
+export function reachFrom(
+  now: Position,
+  target: WaitTarget,
+  isLeader: boolean,
+  lineage: Lineage = [],
+): Reach {
+  const { epoch, txid } = target
+  if (epoch === undefined) return txid <= now.txid ? 'reached' : 'ahead'
+  if (contains(now, lineage, { epoch, txid })) return 'reached'
+  if (epoch === now.epoch) return 'ahead'
+  return epoch > now.epoch && !isLeader ? 'ahead' : 'unknown'
 }

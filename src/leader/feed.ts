@@ -1,8 +1,10 @@
 /** Feeds replicas, on a leader and on a replica that has replicas of its own: recent batches, the sessions they go to, and page images. */
 import type { Logger } from 'pino'
 import type { WebSocket } from 'ws'
+import { contains } from '../../proto/lineage.ts'
+import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../clock.ts'
-import { keyOf, messageOf, type WalcastError } from '../errors.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import type { CapturedBatch } from './capture.ts'
 import { History } from './history.ts'
@@ -33,7 +35,16 @@ export type FedBatch = Pick<CapturedBatch, 'from' | 'txid' | 'message' | 'last' 
 export interface FeedHost
   extends Pick<
     SessionHost,
-    'cluster' | 'source' | 'position' | 'heartbeat' | 'contains' | 'refuse' | 'leaderMs' | 'onPing'
+    | 'cluster'
+    | 'source'
+    | 'position'
+    | 'heartbeat'
+    | 'lineage'
+    | 'members'
+    | 'onHigherEpoch'
+    | 'refuse'
+    | 'leaderMs'
+    | 'onPing'
   > {
   pageSize(): number
   /** Pages at the position; while that `isOpen` they are ahead of it. */
@@ -119,6 +130,18 @@ export class Feed {
     this.#sessions.stop(this.#options.db)
   }
 
+  /** A node of the cluster came, moved or was forgotten. */
+  tellMember(member: Omit<Body<'member'>, 'db'>): void {
+    this.#sessions.tell('member', { db: this.#options.db, ...member })
+  }
+
+  /** Another node leads: sends the replicas there, and stops. */
+  moveTo(leader: Omit<Body<'moved'>, 'db'> | undefined): void {
+    const { db, node } = this.#options
+    if (leader) this.#sessions.tell('moved', { db, ...leader })
+    this.#sessions.failAll(new WalcastError('NOT_LEADER', { address: node, role: 'replica' }))
+  }
+
   /** Forgets the batches; nothing after them follows from them. Replicas come back, and say where they stand. */
   restart(reason: WalcastError): void {
     this.#sessions.failAll(reason)
@@ -143,7 +166,11 @@ export class Feed {
       leaderMs: () => host.leaderMs(),
       position: () => host.position(),
       heartbeat: () => host.heartbeat(),
-      contains: (hello) => host.contains(hello),
+      contains: (hello) =>
+        contains({ ...host.position(), leader: host.source().node }, host.lineage(), hello, true),
+      lineage: () => host.lineage(),
+      members: () => host.members(),
+      onHigherEpoch: (hello) => host.onHigherEpoch(hello),
       refuse: (hello) => host.refuse(hello),
       onPing: () => host.onPing(),
       newPageServer: (session) => this.#newPageServer(session),

@@ -15,6 +15,7 @@ import {
   requireSoundSchema,
 } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
+import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
@@ -31,12 +32,17 @@ import {
   type CheckpointPass,
 } from './checkpointer.ts'
 import { Feed, type FeedHost } from './feed.ts'
+import { Fence } from './fence.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
+import { type LedDatabase, ledFrom } from './ledDatabase.ts'
 import { chooseStart, rebuildBatches, type StartPoint } from './startPoint.ts'
 import { Wake } from './wake.ts'
 
 /** Txids given out before the node file is written again. */
-const TXID_RESERVE = 1_000_000
+export const TXID_RESERVE = 1_000_000
+
+/** How long a starting leader insists on the fence while it asks the other nodes. */
+const START_FENCE_MS = 500
 
 export class Leader {
   readonly #options: LeaderOptions
@@ -46,7 +52,8 @@ export class Leader {
   #positions!: PositionLog
   #guard!: ReadGuard
   #checkpointer!: Checkpointer
-  #scanned!: ScannedDatabase
+  #scanned!: LedDatabase
+  #fence!: Fence
   #capture!: Capture
   #wake: Wake | undefined
   #timer: NodeJS.Timeout | undefined
@@ -54,6 +61,8 @@ export class Leader {
   #restarting: Promise<void> | undefined
   #ticks = 0
   #stopped = false
+  /** Nothing is committed here any more by this engine. */
+  #hasHandedOver = false
 
   private constructor(options: LeaderOptions, thread: SqliteThread) {
     this.#options = options
@@ -68,19 +77,118 @@ export class Leader {
     leader.#files = await adoptDatabase(thread, options.path, (mode) =>
       options.log.info({ path: options.path, from: mode }, 'switched the database to WAL mode'),
     )
+    leader.#fence = new Fence(thread, options.path)
+    await leader.#askBeforeLeading().catch((error) => {
+      closeSync(leader.#files.walFd)
+      throw error
+    })
     await requireSoundSchema(thread, options.path)
     leader.#positions = new PositionLog(`${options.stateFolder}/positions`, options.ops)
-    leader.#guard = await ReadGuard.begin(thread, options.path, leader.#files.shm)
-    leader.#checkpointer = await Checkpointer.open(
-      thread,
-      leader.#guard,
-      options.path,
-      options.checkpoint,
-      leader.#checkpointerHost(),
-    )
+    await leader.#guardWal()
     await leader.#begin()
     leader.#timer = setInterval(() => leader.#tick(), options.heartbeatMs)
     return leader
+  }
+
+  /**
+   * Goes on with a database whose write lock this process holds, in the epoch of the node file. Others may write once
+   * `admitWriters` has resolved. `thread` stays the caller's.
+   */
+  static async takeOver(options: LeaderOptions, thread: SqliteThread, held: HeldDatabase): Promise<Leader> {
+    const leader = new Leader(options, thread)
+    leader.#files = held.files
+    leader.#positions = held.positions
+    leader.#fence = new Fence(thread, options.path, true)
+    await leader.#guardWal()
+    leader.#scanned = ledFrom(held, segmentBytes(held.files.pageSize, options.batchBytes))
+    leader.#startCapture({ epoch: options.identity.epoch(), txid: held.position.txid })
+    leader.#timer = setInterval(() => leader.#tick(), options.heartbeatMs)
+    options.observer.onEpoch(options.identity.epoch())
+    return leader
+  }
+
+  async #guardWal(): Promise<void> {
+    const { path, checkpoint } = this.#options
+    this.#guard = await ReadGuard.begin(this.#thread, path, this.#files.shm)
+    const host = this.#checkpointerHost()
+    this.#checkpointer = await Checkpointer.open(this.#thread, this.#guard, path, checkpoint, host)
+  }
+
+  /** Nobody writes while it is found out whether another node leads. Throws HIGHER_EPOCH. */
+  async #askBeforeLeading(): Promise<void> {
+    const { mayLead, log } = this.#options
+    if (!mayLead) return
+    await this.#fence.take(START_FENCE_MS).catch((error) => {
+      if (keyOf(error) !== 'FENCE_FAILED') throw error
+      log.warn('the database is being written while this node asks the others whether one of them leads')
+    })
+    try {
+      await mayLead()
+    } finally {
+      await this.#fence.release()
+    }
+  }
+
+  /** Whether no connection of any process can write. */
+  get isFenced(): boolean {
+    return this.#fence.isTaken
+  }
+
+  /** Ends checkpoints, so that the fence need not wait for one. They begin again with `admitWriters`. */
+  async endCheckpoints(): Promise<void> {
+    await this.#checkpointer.stop()
+  }
+
+  /** From now on no connection of any process can write. Insists for `timeoutMs`. Throws FENCE_FAILED. */
+  async takeFence(timeoutMs: number): Promise<void> {
+    await this.#checkpointer.stop()
+    await this.#fence.take(timeoutMs)
+  }
+
+  /** Lets others write, for the first time or again. */
+  async admitWriters(): Promise<void> {
+    await this.#fence.release()
+    this.#guard.lookUp()
+    this.#checkpointer = this.#checkpointer.reopen()
+  }
+
+  /** Captures everything that is committed. With the fence taken nothing follows. Throws what capture throws. */
+  async drain(): Promise<{ readonly epoch: number; readonly txid: number; readonly checksum: string }> {
+    if (!this.#capturing) throw new WalcastError('STARTING')
+    await this.#readToEnd(true)
+    const { epoch, txid, checksum } = this.#capture
+    return { epoch, txid, checksum }
+  }
+
+  /** A node of the cluster came, moved or was forgotten. */
+  tellMember(member: Parameters<Feed['tellMember']>[0]): void {
+    this.#feed.tellMember(member)
+  }
+
+  /** Gives the database to the engine of another role, with the write lock. Only after `takeFence` and `drain`. Replicas are sent to `next`. */
+  async handOver(next: Parameters<Feed['moveTo']>[0]): Promise<HeldDatabase> {
+    this.#stopped = true
+    clearInterval(this.#timer)
+    this.#wake?.stop()
+    await this.#restarting
+    this.#wake?.stop()
+    if (!this.#fence.isTaken || !this.#capturing || this.#capture.isOpen)
+      throw new WalcastError('INTERNAL', { detail: 'a database is handed over only fenced and drained' })
+    this.#capturing = false
+    this.#hasHandedOver = true
+    this.#capture.recordPosition()
+    this.#feed.moveTo(next)
+    await this.#thread.run(...[...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS].map(close))
+    const { walIndex, sums, frames } = this.#scanned
+    const { epoch, txid } = this.#capture
+    return {
+      files: this.#files,
+      walIndex,
+      sums,
+      frames,
+      positions: this.#positions,
+      position: { epoch, txid },
+    }
   }
 
   get status(): LeaderStatus {
@@ -125,6 +233,7 @@ export class Leader {
 
   /** A position that contains every commit made before the call. Throws STARTING while capture begins anew, and what capture throws. */
   async settle(): Promise<{ readonly epoch: number; readonly txid: number }> {
+    if (this.#hasHandedOver) return { epoch: this.#capture.epoch, txid: this.#capture.txid }
     if (!this.#capturing) throw new WalcastError('STARTING')
     const { txid: before } = this.#capture
     await this.#readToEnd(false)
@@ -176,16 +285,15 @@ export class Leader {
     const { identity, log, db, batchBytes, historyBytes, clock } = this.#options
     const { scanned, mended } = await this.#scan(segmentBytes(this.#files.pageSize, batchBytes))
     this.#scanned = scanned
-    const start = this.#chooseStart(forced ?? mended)
+    const start = this.#chooseStart(scanned, forced ?? mended)
     if (start.newEpoch)
       log.info({ epoch: start.epoch, txid: start.txid, reason: start.newEpoch }, 'a new epoch begins')
     if (start.newEpoch || identity.txidCeiling() < start.txid + TXID_RESERVE / 2)
-      await identity.save(start.epoch, start.txid + TXID_RESERVE)
+      await identity.save(start.epoch, start.txid + TXID_RESERVE, start.begin)
     if (!start.newEpoch) {
       const limits = { db, batchBytes, limitBytes: historyBytes / 2, nowMs: clock.nowMs() }
-      for (const each of rebuildBatches(this.#files, this.#scanned, start, limits)) this.#feed.remember(each)
+      for (const each of rebuildBatches(this.#files, scanned, start, limits)) this.#feed.remember(each)
     }
-    this.#scanned = { ...scanned, commits: [], checksums: new Map() }
     this.#startCapture(start)
     this.#options.observer.onEpoch(start.epoch)
   }
@@ -204,17 +312,19 @@ export class Leader {
     }
   }
 
-  #chooseStart(forced: string | undefined): StartPoint {
+  #chooseStart(scanned: ScannedDatabase, forced: string | undefined): StartPoint {
     const { identity } = this.#options
     const epoch = identity.epoch()
     const { known: records, trusted } = this.#positions
-    const before = { records, trusted, epoch, txidCeiling: identity.txidCeiling() }
-    const start = chooseStart(this.#scanned, before)
+    const { node } = identity
+    const [txidCeiling, lineage] = [identity.txidCeiling(), identity.lineage()]
+    const before = { records, trusted, epoch, txidCeiling, lineage, node }
+    const start = chooseStart(scanned, before)
     if (!forced || start.newEpoch) return start
-    return { epoch: epoch + 1, txid: start.txid + 1, newEpoch: forced, verified: [] }
+    return { epoch: epoch + 1, txid: start.txid + 1, newEpoch: forced, begin: undefined, verified: [] }
   }
 
-  #startCapture(start: StartPoint): void {
+  #startCapture(start: Pick<StartPoint, 'epoch' | 'txid'>): void {
     const { db, clock } = this.#options
     const { walIndex, reader, sums, frames } = this.#scanned
     const { pageSize } = this.#files
@@ -352,7 +462,9 @@ export class Leader {
       pages: () => this.#pages(),
       heartbeat: () => this.#heartbeat(),
       look: () => this.look(),
-      contains: ({ epoch, txid }) => epoch === this.#capture.epoch && txid <= this.#capture.txid,
+      lineage: () => identity.lineage(),
+      members: () => identity.members(),
+      onHigherEpoch: (hello) => observer.onHigherEpoch(hello),
       refuse: () => undefined,
       onPing() {},
       onRoom: () => this.#lookOn(),

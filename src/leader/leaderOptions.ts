@@ -1,5 +1,6 @@
 /** What a leader is built with, and what it tells. */
 import type { Logger } from 'pino'
+import type { EpochBegin, Lineage } from '../../proto/lineage.ts'
 import type { Clock } from '../clock.ts'
 import type { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
@@ -33,6 +34,8 @@ export interface LeaderOptions {
   /** Where the replicas are listed. */
   readonly replicas: ReplicaList
   readonly observer: LeaderObserver
+  /** Asks the other nodes before anybody may write, when the node starts. Throws HIGHER_EPOCH. */
+  readonly mayLead?: () => Promise<void>
 }
 
 /** What the node file knows, and how it is changed. */
@@ -41,8 +44,11 @@ export interface LeaderIdentity {
   readonly cluster: string
   epoch(): number
   txidCeiling(): number
-  /** Durable before it returns. */
-  save(epoch: number, txidCeiling: number): Promise<void>
+  lineage(): Lineage
+  /** The other nodes of the cluster, as far as they are known. */
+  members(): readonly { readonly node: string; readonly address: string }[]
+  /** `begin`: how a new epoch follows from an older one. Durable when it resolves. */
+  save(epoch: number, txidCeiling: number, begin?: EpochBegin): Promise<void>
 }
 
 /** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
@@ -52,6 +58,8 @@ export interface LeaderObserver {
   onSent(bytes: number): void
   onBadMessage(key: string): void
   onEpoch(epoch: number): void
+  /** A node has been in a higher epoch than this one. */
+  onHigherEpoch(by: { readonly node: string; readonly epoch: number; readonly advertise: string }): void
   onFatal(error: WalcastError): void
 }
 

@@ -5,10 +5,11 @@
 import type { WebSocket } from 'ws'
 import { payloadPageNumber } from '../../proto/codec.ts'
 import { durationOf } from '../../proto/fields.ts'
+import type { Lineage } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
-import { Feed, type FeedOptions } from './feed.ts'
+import { Feed, type FeedHost, type FeedOptions } from './feed.ts'
 import type { ReplicaStatus } from './replicaList.ts'
 import { allocateKept } from './slab.ts'
 
@@ -29,6 +30,8 @@ export interface RelayHost {
     | undefined
   /** The leader. */
   source(): { readonly node: string; readonly address: string }
+  lineage(): Lineage
+  members(): ReturnType<FeedHost['members']>
   /** The leader's clock. */
   leaderMs(): number
   /** Where the leader stood, and how long ago. */
@@ -77,7 +80,9 @@ export class Relay {
       position: () => this.#state(),
       pages: () => this.#state().source,
       heartbeat: () => this.#heartbeat(),
-      contains: (position) => this.#contains(position),
+      lineage: () => host.lineage(),
+      members: () => host.members(),
+      onHigherEpoch: () => {},
       refuse: (position) => this.#refuse(position),
       onPing: () => this.#ping(),
       look() {},
@@ -147,6 +152,10 @@ export class Relay {
     this.#feed.announceStop()
   }
 
+  tellMember(member: Parameters<Feed['tellMember']>[0]): void {
+    this.#feed.tellMember(member)
+  }
+
   stop(): void {
     for (const timer of this.#timers) clearInterval(timer)
     this.#feed.stop()
@@ -192,11 +201,6 @@ export class Relay {
     const walBytes = this.#host.walBytes()
     const { epoch } = this.#state()
     return { db: this.#options.db, epoch, txid, walBytes, timeMs: this.#host.leaderMs(), staleMs }
-  }
-
-  #contains({ epoch, txid }: { readonly epoch: number; readonly txid: number }): boolean {
-    const mine = this.#state()
-    return epoch === mine.epoch && txid <= mine.txid
   }
 
   /** A replica that is ahead of this one must not be taken back. */

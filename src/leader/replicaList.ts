@@ -56,6 +56,8 @@ export class ReplicaList {
   readonly #below = new Map<string, Below>()
   /** One came, went away or was forgotten. Called on the hot path: cheap and never throwing. */
   onChanged: () => void = () => {}
+  /** One connected, here or to a replica; `address` is where others reach it, '' when it has not said. */
+  onMet: (node: string, address: string) => void = () => {}
 
   /** `peers` are those remembered from an earlier run; the last heard of are kept. */
   constructor(clock: Clock, peers: readonly Peer[] = []) {
@@ -70,6 +72,7 @@ export class ReplicaList {
     if (older && older !== session) older.terminate()
     this.#sessions.set(session.node, session)
     this.#gone.delete(session.node)
+    this.onMet(session.node, session.advertise)
     this.onChanged()
   }
 
@@ -88,6 +91,7 @@ export class ReplicaList {
     // The one that was told of longest ago comes first.
     this.#below.delete(told.node)
     this.#below.set(told.node, { session, told, atMs: nowMs })
+    if (told.connected) this.onMet(told.node, told.address)
     if (known?.told.connected !== told.connected) this.onChanged()
   }
 
@@ -124,6 +128,23 @@ export class ReplicaList {
       if (this.#gone.size <= MAX_REMEMBERED) break
       this.#gone.delete(node)
     }
+    this.onChanged()
+  }
+
+  /** Nodes of the cluster that are to come: listed as away until they do. */
+  expect(nodes: readonly { readonly node: string; readonly address: string }[]): void {
+    const sinceMs = this.#clock.nowMs()
+    const lastSeen = new Date(sinceMs).toISOString()
+    for (const { node, address } of nodes) {
+      if (this.#sessions.has(node) || this.#gone.has(node) || this.#below.has(node)) continue
+      this.#gone.set(node, { peer: { node, address, epoch: 0, txid: 0, lagMs: 0, lastSeen }, sinceMs })
+    }
+    this.onChanged()
+  }
+
+  /** Those that are away are somebody else's to miss: this node leads no more. */
+  clearGone(): void {
+    this.#gone.clear()
     this.onChanged()
   }
 

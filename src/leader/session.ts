@@ -9,6 +9,7 @@
  */
 import type { WebSocket } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
+import type { LedPosition, Lineage } from '../../proto/lineage.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
 import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
@@ -45,7 +46,13 @@ export interface SessionHost {
   }
   heartbeat(): Body<'heartbeat'>
   /** Whether this node's database came from that position, so that nothing of it is missing here. */
-  contains(position: { readonly epoch: number; readonly txid: number }): boolean
+  contains(position: LedPosition): boolean
+  /** Epochs of which it is known how they began. */
+  lineage(): Lineage
+  /** The other nodes of the cluster, as far as they are known. */
+  members(): readonly { readonly node: string; readonly address: string }[]
+  /** A replica has been in a higher epoch than this node: another node leads, or has led since. */
+  onHigherEpoch(hello: { readonly node: string; readonly epoch: number; readonly advertise: string }): void
   /** Why a replica at this position cannot be fed now. */
   refuse(position: { readonly epoch: number; readonly txid: number }): WalcastError | undefined
   /** A replica wants to know where the leader stands. */
@@ -150,6 +157,12 @@ export class Session {
       return this.#stalled(new WalcastError('STALLED', { seconds: Math.round(silentMs / 1000) }))
     this.isWaiting = false
     if (this.#outbox.hasRoom) this.send('heartbeat', body)
+  }
+
+  /** A message of its own accord, to whoever was welcomed. */
+  tell<T extends 'member' | 'moved'>(type: T, body: Body<T>): void {
+    if (this.#state !== 'hello' && this.#state !== 'closing' && this.#state !== 'closed')
+      this.send(type, body)
   }
 
   /** Once; what was captured until the end still follows. */
@@ -286,11 +299,13 @@ export class Session {
     if (this.#state !== 'hello') throw new WalcastError('MESSAGE_BAD', { detail: 'a second hello' })
     if (hello.node === '') throw new WalcastError('MESSAGE_BAD', { detail: 'hello without a node' })
     const host = this.#host
-    if (hello.epoch > host.epoch)
-      throw new WalcastError('STALE_LEADER', { mine: hello.epoch, theirs: host.epoch })
     const cluster = host.cluster()
     if (hello.cluster !== '' && hello.cluster !== cluster)
       throw new WalcastError('WRONG_CLUSTER', { mine: hello.cluster, theirs: cluster })
+    if (hello.epoch > host.epoch) {
+      host.onHigherEpoch(hello)
+      throw new WalcastError('STALE_LEADER', { mine: hello.epoch, theirs: host.epoch })
+    }
     if (hello.node === host.node) throw new WalcastError('SELF_LEADER')
     if (hello.pageSize !== 0 && hello.pageSize !== host.pageSize) {
       throw new WalcastError('WRONG_PAGE_SIZE', { mine: hello.pageSize, theirs: host.pageSize })
@@ -315,6 +330,7 @@ export class Session {
     const { txid, checksum, pages } = host.position()
     const { db, node, version, epoch, pageSize, heartbeatMs } = host
     const source = host.source()
+    for (const begin of host.lineage()) if (begin.epoch > hello.epoch) this.send('epoch', { db, ...begin })
     this.send('welcome', {
       db,
       node,
@@ -332,12 +348,17 @@ export class Session {
       sourceAddress: source.address,
       heartbeatMs,
     })
+    for (const member of host.members())
+      if (member.node !== hello.node) this.send('member', { db, ...member, gone: false })
   }
 
-  /** The history entry that follows the replica's position, undefined when it must compare pages. */
+  /**
+   * The history entry that follows the replica's position, undefined when it must compare pages. The state tells, not the
+   * epoch: one that has the state with which a new epoch began goes on in that.
+   */
   #placeOf(hello: Body<'hello'>): number | undefined {
-    const { history, epoch } = this.#host
-    if (hello.epoch !== epoch || hello.checksum === '') return undefined
+    const { history } = this.#host
+    if (hello.checksum === '') return undefined
     const { txid, checksum, isOpen } = this.#host.position()
     const entry = history.find(hello.txid, hello.checksum)
     if (entry) return entry.sequence

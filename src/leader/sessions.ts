@@ -81,6 +81,11 @@ export class Sessions {
     return !anyCatchingUp
   }
 
+  /** To every replica that was welcomed. */
+  tell(...message: Parameters<Session['tell']>): void {
+    for (const session of this.#all) session.tell(...message)
+  }
+
   /** Tells every replica that the leader is about to stop, so that they send it no more requests. */
   announceStop(db: string): void {
     for (const session of this.#all) session.announceStop({ db, reason: 'stopping' })

@@ -2,6 +2,7 @@
  * Where a leader goes on. It keeps epoch and txid only when the database is provably the one it left:
  * the stored position verifies against the WAL, or nothing of the content changed. Everything else begins a new epoch.
  */
+import type { EpochBegin, Lineage } from '../../proto/lineage.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import type { ScannedDatabase } from '../sqlite/databaseScan.ts'
 import type { PositionRecord } from '../sqlite/positionLog.ts'
@@ -14,6 +15,8 @@ export interface StartPoint {
   readonly txid: number
   /** Why a new epoch begins, undefined when the old one goes on. */
   readonly newEpoch: string | undefined
+  /** How the new epoch follows from an older one, where that is known. */
+  readonly begin: EpochBegin | undefined
   /** Records of this WAL generation that verify, oldest first: the batches between them can be made again. */
   readonly verified: readonly PositionRecord[]
 }
@@ -27,6 +30,9 @@ export interface Remembered {
   readonly epoch: number
   /** No txid above this was ever given out. */
   readonly txidCeiling: number
+  readonly lineage: Lineage
+  /** Id of this node. */
+  readonly node: string
 }
 
 /** Decides epoch and txid for the state found. Pure. */
@@ -34,24 +40,27 @@ export function chooseStart(
   found: Pick<ScannedDatabase, 'header' | 'commits' | 'checksums' | 'sums' | 'baseState'>,
   before: Remembered,
 ): StartPoint {
-  const last = before.records.at(-1)
-  const begin = (txid: number, reason: string): StartPoint => ({
-    epoch: Math.max(before.epoch, last?.epoch ?? 0) + 1,
-    txid,
-    newEpoch: reason,
-    verified: [],
-  })
+  const records = inEpoch(before)
+  const last = records.at(-1)
+  const begin = (txid: number, reason: string, after?: number): StartPoint => {
+    const epoch = Math.max(before.epoch, last?.epoch ?? 0) + 1
+    const follows =
+      after === undefined
+        ? undefined
+        : { epoch, txid: after, after: epoch - 1, leader: before.node, exact: false }
+    return { epoch, txid, newEpoch: reason, begin: follows, verified: [] }
+  }
   if (!last) return begin(before.txidCeiling + 1, before.epoch === 0 ? 'first start' : 'no stored position')
   if (last.epoch !== before.epoch)
     return begin(Math.max(last.txid, before.txidCeiling) + 1, 'the stored position is of another epoch')
   if (!before.trusted) return begin(before.txidCeiling + 1, 'the machine went down without a clean stop')
-  const verified = before.records.filter((record) => record.epoch === last.epoch && isInWal(found, record))
+  const verified = records.filter((record) => record.epoch === last.epoch && isInWal(found, record))
   if (verified.at(-1) === last) {
     const txid = last.txid + found.commits.filter((frame) => frame > last.frame).length
-    return { epoch: last.epoch, txid, newEpoch: undefined, verified }
+    return { epoch: last.epoch, txid, newEpoch: undefined, begin: undefined, verified }
   }
   if (last.checksum === found.sums.state && last.pages === found.sums.pages) {
-    return { epoch: last.epoch, txid: last.txid, newEpoch: undefined, verified: [] }
+    return { epoch: last.epoch, txid: last.txid, newEpoch: undefined, begin: undefined, verified: [] }
   }
   if (last.checksum === found.baseState) {
     // The WAL was started over, and every commit since lies in it.
@@ -60,10 +69,19 @@ export function chooseStart(
       epoch: last.epoch,
       txid: last.txid + found.commits.length,
       newEpoch: undefined,
+      begin: undefined,
       verified: [base],
     }
   }
-  return begin(last.txid + 1, 'the database was written while no leader ran')
+  return begin(last.txid + 1, 'the database was written while no leader ran', last.txid)
+}
+
+/** A node that crashed right after it was promoted has recorded its place in the epoch before only. */
+function inEpoch({ records, epoch, lineage }: Remembered): readonly PositionRecord[] {
+  const last = records.at(-1)
+  const began = lineage.find((begin) => begin.epoch === epoch && begin.exact)
+  if (!last || !began || began.after !== last.epoch || began.txid !== last.txid) return records
+  return [...records.slice(0, -1), { ...last, epoch }]
 }
 
 function isInWal(found: Pick<ScannedDatabase, 'header' | 'checksums'>, record: PositionRecord): boolean {

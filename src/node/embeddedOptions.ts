@@ -9,7 +9,7 @@ import { MAX_DURATION_MS, parseValue } from './optionValues.ts'
  * role are left out. Throws USAGE, naming every problem at once.
  */
 export function embeddedOptions(
-  role: 'leader' | 'replica',
+  role: 'leader' | 'replica' | 'node',
   given: Readonly<Record<string, unknown>>,
 ): Partial<NodeOptions> {
   const problems: string[] = []
@@ -17,7 +17,7 @@ export function embeddedOptions(
   for (const [key, value] of Object.entries(given)) {
     if (value === undefined) continue
     const spec = NODE_OPTIONS.find((known) => known.key === key)
-    const isOfRole = spec?.roles.includes(role)
+    const isOfRole = role === 'node' || spec?.roles.includes(role)
     if (!spec) problems.push(`${key} is not an option`)
     else if (!isOfRole && spec.default === undefined && value !== false)
       problems.push(`${key} is not an option of a ${role}`)
@@ -47,8 +47,9 @@ function checkedValue(spec: OptionSpec, value: unknown): unknown {
       if (typeof value === 'boolean') return value
       throw wrong(key, 'true or false', value)
     case 'prefixes':
-      if (!Array.isArray(value) || value.some((prefix) => typeof prefix !== 'string'))
-        throw wrong(key, 'a list of paths', value)
+    case 'addresses':
+      if (!Array.isArray(value) || value.some((each) => typeof each !== 'string'))
+        throw wrong(key, kind === 'prefixes' ? 'a list of paths' : 'a list of HOST:PORT', value)
       return parseValue(spec.flag, kind, value.join(','))
     default:
       if (typeof value !== 'string') throw wrong(key, 'a text', value)

@@ -13,7 +13,7 @@ import {
 } from '../http/view.ts'
 import type { Reach, WaitTarget } from '../http/waits.ts'
 import { LagTracker } from '../replica/lag.ts'
-import type { Engine, NodeSetup } from './node.ts'
+import type { Engine, NodeSetup } from './engine.ts'
 
 /** The view of a node whose engine may still be opening its database: alive, and not ready. */
 export class LateView implements NodeView {
@@ -30,6 +30,10 @@ export class LateView implements NodeView {
 
   role(): NodeRole {
     return this.engine?.view.role() ?? this.#nodeFile.record.role
+  }
+
+  leaderAddress(): string {
+    return this.engine?.view.leaderAddress() ?? this.#nodeFile.record.leader
   }
 
   position(): Position {

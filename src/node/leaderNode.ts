@@ -1,89 +1,97 @@
 /** A node that leads. */
-import { PeersFile, readPeers } from '../cluster/peersFile.ts'
+import { withBegin } from '../../proto/lineage.ts'
 import { WalcastError } from '../errors.ts'
 import type { Cause } from '../http/cause.ts'
 import { type LagReport, NO_QUEUES, type NodeStatus, type NodeView } from '../http/view.ts'
 import { reachFrom } from '../http/waits.ts'
 import { Leader } from '../leader/leader.ts'
-import { ReplicaList } from '../leader/replicaList.ts'
+import type { LeaderOptions } from '../leader/leaderOptions.ts'
 import { LagTracker } from '../replica/lag.ts'
+import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import { CauseWatch } from './causeWatch.ts'
+import { DATABASE_NAME, type Engine, type EngineParts } from './engine.ts'
 import { feedLimits } from './feedLimits.ts'
 import { readersOf } from './feedWatch.ts'
 import { LeaderWatch } from './leaderWatch.ts'
-import {
-  DATABASE_NAME,
-  type Engine,
-  type EngineParts,
-  type NodeSetup,
-  type RunningNode,
-  startNode,
-} from './node.ts'
 import { NodeScrub } from './nodeScrub.ts'
 import type { NodeOptions } from './options.ts'
 
 /** The WAL may pass the hard limit for a moment; at so many times that it does not go on as usual. */
 const USUAL_WALS = 2
 
-export function startLeader(setup: NodeSetup): Promise<RunningNode> {
-  return startNode(setup, 'leader', buildLeader)
+export interface LeaderEngine extends Engine {
+  readonly role: 'leader'
+  readonly leader: Leader
+  /** Gives up the database, fenced and drained, and sends the replicas to `next`. */
+  retire(next: Parameters<Leader['handOver']>[0]): Promise<HeldDatabase>
 }
 
-async function buildLeader(parts: EngineParts): Promise<Engine> {
+/** Opens the database, or goes on with one that this process has followed until now: then nobody else may write before `leader.admitWriters`. */
+export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Promise<LeaderEngine> {
   const { setup, nodeFile, clock, metrics, path } = parts
   const { options, log, version } = setup
   const startedMs = clock.nowMs()
   const record = nodeFile.record
   const observer = metrics.leader()
-  const list = new ReplicaList(clock, readPeers(parts.stateFolder, log))
+  const list = parts.replicas
   const watch = new LeaderWatch(list, readersOf(path))
   let scrub: NodeScrub | undefined
-  const leader: Leader = await Leader.open(
-    {
-      db: DATABASE_NAME,
-      path,
-      stateFolder: parts.stateFolder,
-      version,
-      address: options.advertise ?? options.listen,
-      identity: {
-        node: record.node,
-        cluster: record.cluster,
-        epoch: () => nodeFile.record.epoch,
-        txidCeiling: () => nodeFile.record.txidCeiling,
-        save: (epoch, txidCeiling) => nodeFile.update({ epoch, txidCeiling }),
-      },
-      log,
-      clock,
-      ops: parts.ops,
-      checkpoint: {
-        softWalFrames: options.softWalFrames,
-        hardWalFrames: options.hardWalFrames,
-        fenceTimeoutMs: options.fenceTimeoutMs,
-      },
-      wake: { pollAbovePerSecond: options.pollAbovePerSecond, pollMs: options.pollMs, idleMs: 500 },
-      ...feedLimits(options),
-      replicas: list,
-      batchBytes: options.batchBytes,
-      observer: {
-        ...observer,
-        ...metrics.feed(),
-        onBatch(batch) {
-          observer.onBatch(batch)
-          if (batch.last) scrub?.onMoved()
-          parts.onMoved()
-        },
-        onPass(pass) {
-          observer.onPass(pass)
-          watch.onPass(pass, clock.nowMs())
-        },
-        onEpoch: () => parts.onMoved(),
-        onFatal: (error) => parts.onFatal(error),
+  const leaderOptions: LeaderOptions = {
+    db: DATABASE_NAME,
+    path,
+    stateFolder: parts.stateFolder,
+    version,
+    address: options.advertise ?? options.listen,
+    identity: {
+      node: record.node,
+      cluster: record.cluster,
+      epoch: () => nodeFile.record.epoch,
+      txidCeiling: () => nodeFile.record.txidCeiling,
+      lineage: () => nodeFile.record.lineage,
+      members: () => parts.members.list(),
+      save: (epoch, txidCeiling, begin) => {
+        const { lineage } = nodeFile.record
+        return nodeFile.update({
+          epoch,
+          txidCeiling,
+          ...(begin ? { lineage: withBegin(lineage, begin) } : {}),
+        })
       },
     },
-    parts.thread,
-  )
-  const peers = new PeersFile(parts.stateFolder, parts.ops, log, list)
+    mayLead: () => parts.mayLead(),
+    log,
+    clock,
+    ops: parts.ops,
+    checkpoint: {
+      softWalFrames: options.softWalFrames,
+      hardWalFrames: options.hardWalFrames,
+      fenceTimeoutMs: options.fenceTimeoutMs,
+    },
+    wake: { pollAbovePerSecond: options.pollAbovePerSecond, pollMs: options.pollMs, idleMs: 500 },
+    ...feedLimits(options),
+    replicas: list,
+    batchBytes: options.batchBytes,
+    observer: {
+      ...observer,
+      ...metrics.feed(),
+      onBatch(batch) {
+        observer.onBatch(batch)
+        if (batch.last) scrub?.onMoved()
+        parts.onMoved()
+      },
+      onPass(pass) {
+        observer.onPass(pass)
+        watch.onPass(pass, clock.nowMs())
+      },
+      onEpoch: () => parts.onMoved(),
+      onHigherEpoch: ({ node, epoch, advertise }) => parts.onHigherEpoch(node, epoch, advertise),
+      onFatal: (error) => parts.onFatal(error),
+    },
+  }
+  const leader: Leader = held
+    ? await Leader.takeOver(leaderOptions, parts.thread, held)
+    : await Leader.open(leaderOptions, parts.thread)
   const causes = new CauseWatch((nowMs) => lookAt(leader, watch, options, nowMs), clock, log)
   const scrubbing = new NodeScrub(parts, {
     pages: () => leader.scrubbed,
@@ -95,21 +103,26 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
   scrub = scrubbing
   const view: NodeView = {
     ...viewOf(leader, scrubbing, parts, () => causes.causes, startedMs),
-    forget: (node) => peers.forget(node),
+    async forget(node) {
+      await parts.peersFile.forget(node)
+      parts.members.forget(node)
+    },
+  }
+  /** Ends what stands beside the engine, and then the engine in one way or another. */
+  const endWith = async <T>(end: () => Promise<T>): Promise<T> => {
+    causes.stop()
+    await scrubbing.stop()
+    return end()
   }
   return {
+    role: 'leader',
+    leader,
     view,
     checks: scrubbing,
     announceStop: () => leader.announceStop(),
-    async stop() {
-      causes.stop()
-      try {
-        await scrubbing.stop()
-        await leader.stop()
-      } finally {
-        await peers.stop()
-      }
-    },
+    tellMember: (member) => leader.tellMember(member),
+    stop: () => endWith(() => leader.stop()),
+    retire: (next) => endWith(() => leader.handOver(next)),
   }
 }
 
@@ -131,6 +144,7 @@ function viewOf(
   const level = new LagTracker(clock).report()
   return {
     role: () => 'leader',
+    leaderAddress: () => options.advertise ?? options.listen,
     position: () => leader.position,
     canRead: () => true,
     settle: () => leader.settle(),
@@ -178,7 +192,7 @@ function viewOf(
       bufferedBytes: leader.bufferedBytes,
     }),
     notReady: () => (leader.status.capturing ? [] : ['not capturing']),
-    reach: (target) => reachFrom(leader.position, target, true),
+    reach: (target) => reachFrom(leader.position, target, true, nodeFile.record.lineage),
     refuseReplicas: () => (leader.status.capturing ? undefined : new WalcastError('STARTING')),
     accept: (socket, address) => leader.accept(socket, address),
   }

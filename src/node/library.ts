@@ -7,18 +7,18 @@ import { type Position, parsePosition } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
 import { checkSecret } from '../http/auth.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from '../http/pluginNode.ts'
+import type { DemoteAnswer, PromoteAnswer, SwitchoverAnswer } from '../http/roleRoutes.ts'
 import type { LagReport, NodeRole, NodeStatus } from '../http/view.ts'
 import { version } from '../version.ts'
 import { defaultOptions } from './defaults.ts'
 import { embeddedOptions } from './embeddedOptions.ts'
-import { startLeader } from './leaderNode.ts'
-import type { NodeSetup, RunningNode } from './node.ts'
+import { type RunningNode, type StartAs, startNode } from './node.ts'
 import type { NodeOptions } from './options.ts'
-import { startReplica } from './replicaNode.ts'
 
 export type { Position } from '../../proto/position.ts'
 export { formatPosition, parsePosition } from '../../proto/position.ts'
 export { type ErrorCode, WalcastError } from '../errors.ts'
+export type { DemoteAnswer, PromoteAnswer, SwitchoverAnswer } from '../http/roleRoutes.ts'
 export type { LagReport, NodeRole, NodeStatus } from '../http/view.ts'
 export type { NodeOptions } from './options.ts'
 
@@ -44,18 +44,28 @@ export interface NodeEvents {
 }
 
 const DEFAULT_WAIT_MS = 5000
+/** Who asks for what the program asks for. */
+const BY = 'the program itself'
 /** A timer that is set for longer goes off at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 const READY_LOOK_MS = 60_000
 
 /** Leads a database from within this process. Throws the catalogue's start-up errors; nothing is left running then. */
 export function openLeader(options: OpenOptions): Promise<WalcastNode> {
-  return WalcastNode.start('leader', options, startLeader)
+  return WalcastNode.start('leader', options)
 }
 
 /** Keeps a copy of a leader's database from within this process. Resolves before the copy is whole: see `ready`. */
 export function openReplica(options: ReplicaOpenOptions): Promise<WalcastNode> {
-  return WalcastNode.start('replica', options, startReplica)
+  return WalcastNode.start('replica', options)
+}
+
+/**
+ * Opens a database in the role that its role file says; the first time it follows the node at `leader`, or leads when that is not
+ * given. The role may change while the program runs: see the event `role`, `promote` and `switchover`.
+ */
+export function openNode(options: OpenOptions): Promise<WalcastNode> {
+  return WalcastNode.start('node', options)
 }
 
 export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode {
@@ -73,20 +83,16 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     this.#path = path
   }
 
-  static async start(
-    role: 'leader' | 'replica',
-    options: OpenOptions,
-    run: (setup: NodeSetup) => Promise<RunningNode>,
-  ): Promise<WalcastNode> {
+  static async start(as: StartAs, options: OpenOptions): Promise<WalcastNode> {
     const { db, secret, log, ...given } = options
     if (secret !== undefined) checkSecret(secret)
-    const known = embeddedOptions(role, given)
+    const known = embeddedOptions(as, given)
     const path = pathOf(db)
     const node = new WalcastNode(path)
     // Defaults fill every option that is not optional.
     const all = { ...defaultOptions(), ...known, db: path } as NodeOptions
     const setup = { options: all, secret, log: log ?? pino({ level: 'silent' }), version }
-    node.#node = await run({ ...setup, onChange: () => node.#onChange() })
+    node.#node = await startNode({ ...setup, onChange: () => node.#onChange() }, as)
     node.#onChange()
     void node.#node.failed.then((error) => node.#onFailed(error))
     try {
@@ -147,6 +153,27 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     const whole = this.#node.waits.untilTrue(check, 'a whole copy', Math.min(timeoutMs, MAX_TIMER_MS))
     await Promise.race([failed, whole])
     return this
+  }
+
+  /** Has this node lead. Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT or ROLE_CHANGING. */
+  promote({ force = false, dryRun = false } = {}): Promise<PromoteAnswer> {
+    return this.#node.roles.promote({ force, dryRun }, BY)
+  }
+
+  /** Has this node lead no more: it follows the one at `leader` (HOST:PORT), or whoever is promoted. Throws NOT_LEADER, FENCE_FAILED or ROLE_CHANGING. */
+  demote({ leader }: { readonly leader?: string } = {}): Promise<DemoteAnswer> {
+    return this.#node.roles.demote({ leader, epoch: undefined }, BY)
+  }
+
+  /** Has the leader hand over to another node (id or HOST:PORT), without losing a transaction. Throws NO_TARGET, ROLE_CHANGING, SWITCHOVER_FAILED or SWITCHOVER_UNKNOWN. */
+  switchover({
+    to,
+    timeoutMs,
+  }: {
+    readonly to?: string
+    readonly timeoutMs?: number
+  } = {}): Promise<SwitchoverAnswer> {
+    return this.#node.roles.switchover({ to, timeoutMs }, BY)
   }
 
   /** Opens the database, `query_only` while this node does not lead. Closed by `close`. */

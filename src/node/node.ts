@@ -1,77 +1,41 @@
-/** One node: its folder and lock, the engine of its role, and its private side. */
+/** One node: its folder and lock, its private side, and the roles that it has one after another. */
 import { statSync } from 'node:fs'
-import type { Logger } from 'pino'
-import { type Clock, systemClock } from '../clock.ts'
+import { systemClock } from '../clock.ts'
+import { Members } from '../cluster/members.ts'
 import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
+import { PeersFile, readPeers } from '../cluster/peersFile.ts'
 import { WalcastError } from '../errors.ts'
-import { type FileOps, makeFolder, systemFileOps } from '../fileOps.ts'
+import { makeFolder, systemFileOps } from '../fileOps.ts'
 import { Authenticator } from '../http/auth.ts'
-import type { NodeChecks } from '../http/checks.ts'
 import { Events } from '../http/events.ts'
 import { Metrics } from '../http/metrics.ts'
 import { Server } from '../http/server.ts'
 import type { NodeView } from '../http/view.ts'
 import { Waits } from '../http/waits.ts'
+import { ReplicaList } from '../leader/replicaList.ts'
 import { inspectDatabase, resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { exec, isBusy, open, SqliteThread } from '../sqlite/sqliteThread.ts'
 import { addressOf } from './address.ts'
+import type { NodeSetup } from './engine.ts'
 import { LateView } from './lateView.ts'
 import type { NodeOptions } from './options.ts'
+import { Roles } from './roles.ts'
 import { Traffic } from './traffic.ts'
 
-export interface NodeSetup {
-  readonly options: NodeOptions
-  readonly secret: string | undefined
-  readonly log: Logger
-  readonly version: string
-  readonly clock?: Clock
-  readonly ops?: FileOps
-  /** Metrics of the process too; for a daemon. */
-  readonly processMetrics?: boolean
-  /** Called at each change of position and of what is known of the leader: cheap and never throwing. */
-  readonly onChange?: () => void
-}
+/** As what a node is started: in one role, or in the one that its role file says. */
+export type StartAs = 'leader' | 'replica' | 'node'
 
-/** The engine of a role, as the node sees it. */
-export interface Engine {
-  readonly view: NodeView
-  readonly checks: NodeChecks
-  /** Others send no more requests from now on; commits still reach them. */
-  announceStop(): void
-  stop(): Promise<void>
-}
-
-export type Role = 'leader' | 'replica'
-
-/** What an engine is built with. */
-export interface EngineParts {
-  readonly setup: NodeSetup
-  readonly clock: Clock
-  readonly ops: FileOps
-  readonly path: string
-  readonly stateFolder: string
-  readonly nodeFile: NodeFile
-  readonly thread: SqliteThread
-  readonly metrics: Metrics
-  readonly traffic: Traffic
-  /** The node's position moved, or what it knows of the leader's. */
-  onMoved(): void
-  /** The node cannot go on. */
-  onFatal(error: WalcastError): void
-}
-
-/** Databases are named, so that one connection may later carry several. */
-export const DATABASE_NAME = 'main'
 const LOCK_CONNECTION = 'node-lock'
-
 const EVENT_KEEP_ALIVE_MS = 15_000
 
 interface NodeParts {
-  readonly engine: Engine
+  readonly roles: Roles
   readonly server: Server
   readonly traffic: Traffic
   readonly thread: SqliteThread
   readonly waits: Waits
+  readonly members: Members
+  readonly peersFile: PeersFile
 }
 
 export class RunningNode {
@@ -95,6 +59,10 @@ export class RunningNode {
     return this.#parts.traffic
   }
 
+  get roles(): Roles {
+    return this.#parts.roles
+  }
+
   /** Readiness fails first, then requests under way are answered, then everything is closed. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
@@ -102,50 +70,52 @@ export class RunningNode {
   }
 
   async #stop(): Promise<void> {
-    const { engine, server, traffic, thread } = this.#parts
+    const { roles, server, traffic, thread, members, peersFile } = this.#parts
     server.announceStop()
     try {
-      engine.announceStop()
+      roles.announceStop()
       await traffic.drain()
-      await engine.stop()
+      await roles.stop()
     } finally {
       await traffic.close()
       await server.close()
+      await Promise.all([members.stop(), peersFile.stop()])
       await thread.stop([LOCK_CONNECTION])
     }
   }
 }
 
-/** Starts a node whose engine `build` makes. Throws the catalogue's start-up errors; nothing is left running then. */
-export async function startNode(
-  setup: NodeSetup,
-  role: Role,
-  build: (parts: EngineParts) => Promise<Engine>,
-): Promise<RunningNode> {
-  const { options, log } = setup
+/** Starts a node. Throws the catalogue's start-up errors; nothing is left running then. */
+export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningNode> {
+  const { options, log, secret } = setup
   const clock = setup.clock ?? systemClock
   const ops = setup.ops ?? systemFileOps
+  requireSoundOptions(options, as)
   const path = resolveDatabase(options.db)
   const stateFolder = `${path}-walcast`
-  refuseForeign(path, role, NodeFile.peek(stateFolder))
+  const found = NodeFile.peek(stateFolder)
+  const first = firstRecord(setup, as)
+  refuseForeign(path, first.role, found)
   const thread = new SqliteThread()
-  let engine: Engine | undefined
+  let roles: Roles | undefined
   let server: Server | undefined
   let traffic: Traffic | undefined
+  let members: Members | undefined
+  let peersFile: PeersFile | undefined
   try {
     makeFolder(stateFolder)
     await takeNodeLock(thread, path, stateFolder)
-    const nodeFile = await NodeFile.open(stateFolder, ops, firstRecord(setup, role))
-    if (options.name && options.name !== nodeFile.record.node) await nodeFile.update({ node: options.name })
+    const nodeFile = await NodeFile.open(stateFolder, ops, first)
+    if (found) await nodeFile.update(givenNow(setup, as, found))
+    sayRole(setup, as, nodeFile.record)
     const view = new LateView(nodeFile, setup, clock)
     const waits = new Waits(options.maxWaits, (target) => view.reach(target))
     const metrics = new Metrics(setup.processMetrics ?? false)
-    const auth = new Authenticator(setup.secret, clock)
+    const auth = new Authenticator(secret, clock)
     const events = new Events(
       { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS },
       view,
     )
-    const { secret } = setup
     const http = { options, secret, clock, log, nodeFile, auth, view, waits, metrics: metrics.traffic() }
     const requests = new Traffic(http)
     traffic = requests
@@ -158,7 +128,10 @@ export async function startNode(
       view,
       events,
       intake: requests.intake,
-      checks: () => engine?.checks,
+      admission: requests.admission,
+      roles: () => (roles?.isRunning ? roles : undefined),
+      epoch: () => nodeFile.record.epoch,
+      checks: () => roles?.engine?.checks,
       maxWaitMs: options.maxWaitMs,
       requestTimeoutMs: options.requestTimeoutMs,
       maxRequests: options.maxRequests,
@@ -170,16 +143,25 @@ export async function startNode(
     await requests.listen()
     const { promise: failed, resolve: onFatal } = newSignal()
     thread.onDead = onFatal
-    engine = await build({
+    const known = new Members(nodeFile, log, options.peers)
+    members = known
+    const replicas = new ReplicaList(clock, readPeers(stateFolder, log))
+    replicas.onMet = (node, address) => known.learn(node, address)
+    peersFile = new PeersFile(stateFolder, ops, log, replicas)
+    roles = new Roles({
       setup,
       clock,
       ops,
       path,
       stateFolder,
       nodeFile,
+      members: known,
+      replicas,
+      peersFile,
       thread,
       metrics,
       traffic: requests,
+      view,
       onMoved() {
         waits.onMoved()
         events.onChange()
@@ -187,29 +169,38 @@ export async function startNode(
       },
       onFatal,
     })
-    view.engine = engine
+    await roles.start()
     waits.onMoved()
     metrics.observe(view, waits)
     metrics.observeTraffic(requests, events)
     requests.open()
-    return new RunningNode({ engine, server, traffic, thread, waits }, view, failed)
+    return new RunningNode({ roles, server, traffic, thread, waits, members, peersFile }, view, failed)
   } catch (error) {
-    await engine?.stop()
+    await roles?.stop()
     await traffic?.close()
     await server?.close()
+    await Promise.all([members?.stop(), peersFile?.stop()])
     await thread.stop([LOCK_CONNECTION])
     throw error
   }
 }
 
+/** Throws USAGE or SELF_LEADER. */
+function requireSoundOptions({ leader, listen }: NodeOptions, as: StartAs): void {
+  if (as === 'replica' && !leader)
+    throw new WalcastError('USAGE', { detail: 'a replica needs --leader HOST:PORT' })
+  if (leader === undefined) return
+  addressOf(leader)
+  if (leader === listen) throw new WalcastError('SELF_LEADER')
+}
+
 /** Fails fast, before anything is made, when the file cannot be for this role. */
-function refuseForeign(path: string, role: Role, known: NodeRecord | undefined): void {
+function refuseForeign(path: string, first: NodeRecord['role'], known: NodeRecord | undefined): void {
+  const role = known?.role ?? first
   if (role === 'leader') inspectDatabase(path)
   else if (!known && statSync(path, { throwIfNoEntry: false })) throw new WalcastError('NOT_A_COPY', { path })
   else if (!known && statSync(`${path}-wal`, { throwIfNoEntry: false }))
     throw new WalcastError('STRAY_WAL', { path: `${path}-wal` })
-  if (known && (known.role === 'leader') !== (role === 'leader'))
-    throw new WalcastError('NOT_LEADER', { address: path, role: known.role })
 }
 
 /** An exclusive SQLite lock on a file of the node's own: it goes with the process, however that ends. */
@@ -224,15 +215,48 @@ async function takeNodeLock(thread: SqliteThread, path: string, stateFolder: str
   throw new WalcastError('WRITE_FAILED', { path: stateFolder, detail: failed.ok ? '' : failed.detail })
 }
 
-function firstRecord(setup: NodeSetup, role: Role): NodeRecord {
+/** Of a node that is started for the first time. */
+function firstRecord({ options }: NodeSetup, as: StartAs): NodeRecord {
+  const leads = as === 'leader' || (as === 'node' && options.leader === undefined)
+  const { standby } = options
   return {
     format: 1,
-    node: setup.options.name ?? newId('node'),
-    cluster: role === 'leader' ? newId('cluster') : '',
-    role: role === 'replica' && setup.options.standby ? 'standby' : role,
+    node: options.name ?? newId('node'),
+    cluster: leads ? newId('cluster') : '',
+    role: leads ? 'leader' : standby ? 'standby' : 'replica',
     epoch: 0,
     txidCeiling: 0,
+    standby,
+    leader: options.leader ?? '',
+    givenLeader: options.leader ?? '',
+    lineage: [],
+    stateOf: { epoch: 0, leader: '' },
+    members: [],
   }
+}
+
+/** What of the options changes the role file. A leader's address that is given anew counts; one that is given again does not undo a change of role. */
+function givenNow({ options }: NodeSetup, as: StartAs, known: NodeRecord): Partial<NodeRecord> {
+  const { name, leader } = options
+  // As a replica a node is what it is started as; otherwise it stays what it was.
+  const standby = options.standby || ((as !== 'replica' || known.role === 'leader') && known.standby)
+  const isNewLeader = leader !== undefined && leader !== known.givenLeader
+  return {
+    ...(name ? { node: name } : {}),
+    ...(isNewLeader ? { givenLeader: leader, leader: known.role === 'leader' ? '' : leader } : {}),
+    standby,
+    role: known.role === 'leader' ? 'leader' : standby ? 'standby' : 'replica',
+  }
+}
+
+function sayRole({ log }: NodeSetup, as: StartAs, { role, leader }: NodeRecord): void {
+  const isAsked = as === 'node' || (as === 'leader') === (role === 'leader')
+  if (isAsked) return
+  const follows = role === 'leader' ? undefined : leader || 'nobody yet'
+  log.warn(
+    { role, follows, startedAs: as },
+    `this node is a ${role} since its role changed: the role file counts`,
+  )
 }
 
 function newSignal(): {

@@ -9,7 +9,7 @@ import { PositionRing } from '../sqlite/positionRing.ts'
 import { MAX_TOLD, Scrubber, type ScrubObserver } from '../sqlite/scrubber.ts'
 import type { RottenPage } from '../sqlite/scrubPass.ts'
 import { checksumHex } from '../xxh64.ts'
-import type { EngineParts } from './node.ts'
+import type { EngineParts } from './engine.ts'
 
 /** What of an engine is scrubbed. */
 export interface ScrubbedEngine {

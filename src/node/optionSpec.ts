@@ -4,6 +4,7 @@ import type { NodeOptions } from './options.ts'
 export type OptionKind =
   | 'text'
   | 'address'
+  | 'addresses'
   | 'path'
   | 'flag'
   | 'bytes'

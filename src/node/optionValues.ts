@@ -32,8 +32,12 @@ export function parseValue(
     case 'flag':
       return parseFlag(flag, text)
     case 'address':
-      if (!/^(?:\[[0-9a-fA-F:]+\]|[^:[\]]+):\d{1,5}$/.test(text)) throw usage(flag, text, 'HOST:PORT')
+      return parseAddress(flag, text)
+    case 'addresses':
       return text
+        .split(',')
+        .filter(Boolean)
+        .map((address) => parseAddress(flag, address.trim()))
     case 'text':
       if (!/^[\w.-]{1,128}$/.test(text))
         throw usage(flag, text, 'up to 128 letters, digits, ".", "_" and "-"')
@@ -57,6 +61,11 @@ export function parseValue(
       if (text === '') throw usage(flag, text, 'a path')
       return text
   }
+}
+
+function parseAddress(flag: string, text: string): string {
+  if (!/^(?:\[[0-9a-fA-F:]+\]|[^:[\]]+):\d{1,5}$/.test(text)) throw usage(flag, text, 'HOST:PORT')
+  return text
 }
 
 function parseUrl(flag: string, text: string): string {

@@ -1,9 +1,10 @@
 /** Everything that can be set on a node, with its default. Flags, environment, file and help derive from this table. */
 import type { OnStale } from '../http/replicaSide.ts'
 import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
+import { ROLE_OPTIONS, type RoleOptions } from './roleOptions.ts'
 import { TRAFFIC_OPTIONS } from './trafficOptions.ts'
 
-export interface NodeOptions {
+export interface NodeOptions extends RoleOptions {
   readonly db: string
   readonly listen: string
   readonly leader?: string
@@ -323,5 +324,6 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     default: '24h',
     roles: BOTH,
   },
+  ...ROLE_OPTIONS,
   ...TRAFFIC_OPTIONS,
 ]

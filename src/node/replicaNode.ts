@@ -1,27 +1,23 @@
 /** A node that follows. */
+
+import type { Logger } from 'pino'
 import { STREAM_PATH } from '../../proto/limits.ts'
+import { type Lineage, withBegin } from '../../proto/lineage.ts'
 import { formatPosition } from '../../proto/position.ts'
-import { PeersFile, readPeers } from '../cluster/peersFile.ts'
-import { WalcastError } from '../errors.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import { messageOf } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import type { Cause } from '../http/cause.ts'
 import type { DivergedStatus, NodeStatus, NodeView } from '../http/view.ts'
 import { reachFrom } from '../http/waits.ts'
 import type { Relay } from '../leader/relay.ts'
-import { ReplicaList } from '../leader/replicaList.ts'
 import type { Kept } from '../replica/keptFolder.ts'
 import { Replica } from '../replica/replica.ts'
-import { addressOf } from './address.ts'
+import type { ReplicaOptions } from '../replica/replicaOptions.ts'
+import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { CauseWatch } from './causeWatch.ts'
+import { DATABASE_NAME, type Engine, type EngineParts } from './engine.ts'
 import { readersOf } from './feedWatch.ts'
-import {
-  DATABASE_NAME,
-  type Engine,
-  type EngineParts,
-  type NodeSetup,
-  type RunningNode,
-  startNode,
-} from './node.ts'
 import { NodeScrub } from './nodeScrub.ts'
 import { newRelay } from './replicaRelay.ts'
 import { type ReplicaLook, ReplicaWatch } from './replicaWatch.ts'
@@ -29,108 +25,127 @@ import { type ReplicaLook, ReplicaWatch } from './replicaWatch.ts'
 /** The copy's WAL grows on while it is checkpointed; at so many times the size that starts that, it does not go on as usual. */
 const USUAL_WALS = 2
 
-/** Throws USAGE without a leader's address, SELF_LEADER when it is this node's own. */
-export function startReplica(setup: NodeSetup): Promise<RunningNode> {
-  const { leader, listen } = setup.options
-  if (!leader) throw new WalcastError('USAGE', { detail: 'a replica needs --leader HOST:PORT' })
-  addressOf(leader)
-  if (leader === listen) throw new WalcastError('SELF_LEADER')
-  return startNode(setup, 'replica', (parts) => buildReplica(parts, leader))
+export interface ReplicaEngine extends Engine {
+  readonly role: 'replica'
+  readonly replica: Replica
+  /** Takes in what was received and gives up the copy, with its write lock. Undefined, with everything closed, when there is no whole one. */
+  retire(): Promise<HeldDatabase | undefined>
 }
 
-async function buildReplica(parts: EngineParts, leader: string): Promise<Engine> {
+/** How long what was received may take to be applied before this node leads. */
+const FINISH_MS = 5000
+
+/**
+ * Opens the copy, or goes on with a database that this process has led until now. Follows the node at `leader` (HOST:PORT), or
+ * nobody until it is told whom.
+ */
+export async function buildReplica(
+  parts: EngineParts,
+  leader: string | undefined,
+  held?: HeldDatabase,
+): Promise<ReplicaEngine> {
   const { setup, nodeFile, clock, metrics, path } = parts
   const { options, secret } = setup
   const startedMs = clock.nowMs()
   const { node } = nodeFile.record
   const observer = metrics.replica()
-  const list = new ReplicaList(clock, readPeers(parts.stateFolder, setup.log))
+  const list = parts.replicas
   const watch = new ReplicaWatch(list, readersOf(path))
   let scrub: NodeScrub | undefined
-  const replica: Replica = await Replica.open(
-    {
-      db: DATABASE_NAME,
-      path,
-      stateFolder: parts.stateFolder,
-      version: setup.version,
-      advertise: options.advertise ?? options.listen,
-      identity: {
-        node,
-        cluster: () => nodeFile.record.cluster,
-        adopt: (cluster, epoch) => nodeFile.update({ cluster, epoch }),
-      },
-      log: setup.log,
-      clock,
-      ops: parts.ops,
-      subscription: {
-        db: DATABASE_NAME,
-        leader,
-        reconnectMinMs: 50,
-        reconnectMaxMs: options.reconnectMaxMs,
-        handshakeTimeoutMs: 5000,
-        silenceMs: Math.max(5000, options.maxStalenessMs / 2),
-        maxQueuedBytes: options.maxQueuedBytes,
-      },
-      walBytes: options.replicaWalBytes,
-      lockTimeoutMs: options.lockTimeoutMs,
-      maxDiverged: options.maxDiverged,
-      idleMs: options.idleMs,
-      pingMs: 2000,
-      upgradeHeaders: (offsetMs) =>
-        secret
-          ? {
-              [REPLICA_AUTH_HEADER]: signRequest(secret, {
-                method: 'GET',
-                path: STREAM_PATH,
-                node,
-                epoch: nodeFile.record.epoch,
-                nowMs: clock.nowMs() + offsetMs,
-              }),
-            }
-          : {},
-      observer: {
-        ...observer,
-        onConnected(leaderAddress) {
-          observer.onConnected(leaderAddress)
-          parts.traffic.onLeaderThere(leaderAddress)
-          parts.onMoved()
-        },
-        onDisconnected(error) {
-          observer.onDisconnected(error)
-          parts.traffic.onLeaderLost()
-        },
-        onLeaderAt: () => parts.onMoved(),
-        onLeaderStopping: () => parts.traffic.onLeaderStopping(),
-        onReceived(bytes) {
-          observer.onReceived(bytes)
-          watch.onReceived(bytes)
-        },
-        onCheckpoint(checkpoint) {
-          observer.onCheckpoint(checkpoint)
-          watch.onCheckpoint(checkpoint.complete)
-        },
-        onApplied(batch) {
-          observer.onApplied(batch)
-          watch.onApplied(batch)
-          scrub?.onMoved()
-          parts.onMoved()
-        },
-        onSynced() {
-          observer.onSynced()
-          scrub?.onSynced()
-          parts.onMoved()
-        },
-        onFatal: (error) => parts.onFatal(error),
-      },
+  const replicaOptions: ReplicaOptions = {
+    db: DATABASE_NAME,
+    path,
+    stateFolder: parts.stateFolder,
+    version: setup.version,
+    advertise: options.advertise ?? options.listen,
+    identity: {
+      node,
+      cluster: () => nodeFile.record.cluster,
+      epoch: () => nodeFile.record.epoch,
+      ledBy: (epoch) => ledBy(nodeFile, epoch),
+      onLevel: (epoch, leader) => keepLeader(nodeFile, epoch, leader, setup.log),
+      adopt: (cluster, epoch, told) => adopt(nodeFile, replica.leaderAddress ?? '', cluster, epoch, told),
     },
-    parts.thread,
-  )
+    log: setup.log,
+    clock,
+    ops: parts.ops,
+    subscription: {
+      db: DATABASE_NAME,
+      leader,
+      reconnectMinMs: 50,
+      reconnectMaxMs: options.reconnectMaxMs,
+      handshakeTimeoutMs: 5000,
+      silenceMs: Math.max(5000, options.maxStalenessMs / 2),
+      maxQueuedBytes: options.maxQueuedBytes,
+    },
+    walBytes: options.replicaWalBytes,
+    lockTimeoutMs: options.lockTimeoutMs,
+    maxDiverged: options.maxDiverged,
+    idleMs: options.idleMs,
+    pingMs: 2000,
+    upgradeHeaders: (offsetMs) =>
+      secret
+        ? {
+            [REPLICA_AUTH_HEADER]: signRequest(secret, {
+              method: 'GET',
+              path: STREAM_PATH,
+              node,
+              epoch: nodeFile.record.epoch,
+              nowMs: clock.nowMs() + offsetMs,
+            }),
+          }
+        : {},
+    observer: {
+      ...observer,
+      onConnected(leaderAddress) {
+        observer.onConnected(leaderAddress)
+        const { leaderAddress: followed = '', status } = replica
+        parts.members.learn(status.leaderNode, leaderAddress || followed)
+        parts.traffic.onLeaderThere(leaderAddress || followed)
+        parts.onMoved()
+      },
+      onMember({ node: member, address, gone }) {
+        if (gone) parts.members.forget(member)
+        else parts.members.learn(member, address)
+      },
+      onMoved: (to) => parts.onLeaderMoved(to),
+      onDisconnected(error) {
+        observer.onDisconnected(error)
+        parts.traffic.onLeaderLost()
+        parts.onLeaderLost()
+      },
+      onLeaderAt: () => parts.onMoved(),
+      onLeaderStopping: () => parts.traffic.onLeaderStopping(),
+      onReceived(bytes) {
+        observer.onReceived(bytes)
+        watch.onReceived(bytes)
+      },
+      onCheckpoint(checkpoint) {
+        observer.onCheckpoint(checkpoint)
+        watch.onCheckpoint(checkpoint.complete)
+      },
+      onApplied(batch) {
+        observer.onApplied(batch)
+        watch.onApplied(batch)
+        scrub?.onMoved()
+        parts.onMoved()
+      },
+      onSynced() {
+        observer.onSynced()
+        scrub?.onSynced()
+        parts.onMoved()
+      },
+      onFatal: (error) => parts.onFatal(error),
+    },
+  }
+  const replica: Replica = held
+    ? await Replica.takeOver(replicaOptions, parts.thread, held)
+    : await Replica.open(replicaOptions, parts.thread)
   parts.traffic.offsetMs = () => replica.lag.offset.offsetMs
   const relay = newRelay(replica, parts, list)
   replica.downstream = relay
-  const peers = new PeersFile(parts.stateFolder, parts.ops, setup.log, list)
   const causes = new CauseWatch(
-    (nowMs) => watch.look(lookAt(replica, leader, options.replicaWalBytes), nowMs),
+    (nowMs) => watch.look(lookAt(replica, options.replicaWalBytes), nowMs),
     clock,
     setup.log,
   )
@@ -144,30 +159,66 @@ async function buildReplica(parts: EngineParts, leader: string): Promise<Engine>
   })
   scrub = scrubbing
   const view: NodeView = {
-    ...viewOf(replica, relay, scrubbing, parts, leader, () => causes.causes, startedMs),
-    forget: (node) => peers.forget(node),
+    ...viewOf(replica, relay, scrubbing, parts, () => causes.causes, startedMs),
+    async forget(node) {
+      await parts.peersFile.forget(node)
+      parts.members.forget(node)
+    },
+  }
+  /** Ends what stands beside the engine, and then the engine in one way or another. */
+  const endWith = async <T>(end: () => Promise<T>): Promise<T> => {
+    causes.stop()
+    relay.stop()
+    await scrubbing.stop()
+    return end()
   }
   return {
+    role: 'replica',
+    replica,
     view,
     checks: scrubbing,
     announceStop: () => relay.announceStop(),
-    async stop() {
-      causes.stop()
-      relay.stop()
-      try {
-        await scrubbing.stop()
-        await replica.stop()
-      } finally {
-        await peers.stop()
-      }
-    },
+    tellMember: (member) => relay.tellMember(member),
+    stop: () => endWith(() => replica.stop()),
+    retire: () => endWith(() => replica.handOver(FINISH_MS)),
   }
 }
 
-function lookAt(replica: Replica, leader: string, checkpointBytes: number): ReplicaLook {
+function ledBy({ record }: NodeFile, epoch: number): string {
+  if (record.stateOf.epoch === epoch) return record.stateOf.leader
+  return record.lineage.find((begin) => begin.epoch === epoch)?.leader ?? ''
+}
+
+function keepLeader(nodeFile: NodeFile, epoch: number, leader: string, log: Logger): void {
+  const { stateOf } = nodeFile.record
+  if (stateOf.epoch === epoch && stateOf.leader === leader) return
+  nodeFile.update({ stateOf: { epoch, leader } }).catch((error) => {
+    log.warn({ error: messageOf(error) }, 'whose state this copy has could not be written down')
+  })
+}
+
+/** Written only when something of it is new: a node follows the same leader nearly always. */
+async function adopt(
+  nodeFile: NodeFile,
+  leader: string,
+  cluster: string,
+  epoch: number,
+  told: Lineage,
+): Promise<void> {
+  const { record } = nodeFile
+  const lineage = told.reduce(withBegin, record.lineage)
+  const isKnown =
+    record.cluster === cluster &&
+    record.epoch === epoch &&
+    record.leader === leader &&
+    JSON.stringify(lineage) === JSON.stringify(record.lineage)
+  if (!isKnown) await nodeFile.update({ cluster, epoch, leader, lineage })
+}
+
+function lookAt(replica: Replica, checkpointBytes: number): ReplicaLook {
   const { follows, leaderNode, txid, connected, lastError, hasCopy, walBytes, queuedBytes } = replica.status
   return {
-    follows: follows || leader,
+    follows: follows || (replica.leaderAddress ?? ''),
     isRelayed: follows !== leaderNode,
     txid,
     connected,
@@ -186,15 +237,16 @@ function viewOf(
   relay: Relay,
   scrub: NodeScrub,
   parts: EngineParts,
-  leader: string,
   causes: () => readonly Cause[],
   startedMs: number,
 ): Omit<NodeView, 'forget'> {
   const { setup, nodeFile, clock } = parts
   const { options, version } = setup
-  const role = options.standby ? 'standby' : 'replica'
+  const role = nodeFile.record.standby ? 'standby' : 'replica'
+  const leader = () => replica.leaderAddress ?? ''
   return {
     role: () => role,
+    leaderAddress: () => (replica.status.connected && replica.source.address) || leader(),
     position: () => replica.position,
     canRead: () => replica.canRead,
     settle: async () => replica.position,
@@ -216,8 +268,8 @@ function viewOf(
         pageSize,
         pages,
         walBytes,
-        leader: replica.status.leaderNode || leader,
-        follows: replica.status.follows || leader,
+        leader: replica.status.leaderNode || leader(),
+        follows: replica.status.follows || leader(),
         replicas: relay.replicas,
         lag: { lagMs, txidLag, connected },
         causes: causes(),
@@ -236,7 +288,7 @@ function viewOf(
       queuedBytes: replica.status.queuedBytes,
     }),
     notReady: () => reasons(replica, options.maxStalenessMs),
-    reach: (target) => reachFrom(replica.position, target, false),
+    reach: (target) => reachFrom(replica.position, target, false, nodeFile.record.lineage),
     refuseReplicas: () => relay.refuse(),
     accept: (socket, address) => relay.accept(socket, address),
   }

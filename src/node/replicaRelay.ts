@@ -3,8 +3,8 @@ import { durationOf } from '../../proto/fields.ts'
 import { Relay } from '../leader/relay.ts'
 import type { ReplicaList } from '../leader/replicaList.ts'
 import type { Replica } from '../replica/replica.ts'
+import { DATABASE_NAME, type EngineParts } from './engine.ts'
 import { feedLimits } from './feedLimits.ts'
-import { DATABASE_NAME, type EngineParts } from './node.ts'
 
 export function newRelay(replica: Replica, parts: EngineParts, replicas: ReplicaList): Relay {
   const { setup, nodeFile, clock, metrics } = parts
@@ -16,6 +16,8 @@ export function newRelay(replica: Replica, parts: EngineParts, replicas: Replica
       cluster: () => nodeFile.record.cluster,
       feedable: () => replica.feedable,
       source: () => replica.source,
+      lineage: () => nodeFile.record.lineage,
+      members: () => parts.members.list(),
       leaderMs: () => clock.nowMs() + replica.lag.offset.offsetMs,
       leaderAt: () => ({
         txid: replica.lag.summary().leaderTxid,

@@ -24,6 +24,7 @@ import { Routes } from '../http/routes.ts'
 import type { UpgradeTarget } from '../http/upgradeRelay.ts'
 import type { NodeView } from '../http/view.ts'
 import type { Waits } from '../http/waits.ts'
+import { WriteAdmission } from '../http/writeAdmission.ts'
 import { addressOf } from './address.ts'
 import type { NodeOptions } from './options.ts'
 
@@ -48,14 +49,15 @@ const PROBE_TIMEOUT_MS = 1000
 export class Traffic implements NodeTraffic {
   readonly #parts: TrafficParts
   readonly #proxy: PublicSide | undefined
-  readonly #forwarder: Forwarder | undefined
+  readonly #forwarder: Forwarder
   readonly #gate: Gate
+  readonly admission: WriteAdmission
   readonly intake: Intake
   readonly bodies: Bodies
   readonly cookie: PositionCookie
   readonly consistency: Consistency
   readonly leaderSide: LeaderSide
-  readonly replicaSide: ReplicaSide | undefined
+  readonly replicaSide: ReplicaSide
   readonly answers: AnswerMemory
   readonly routes: Routes
   #application: Application | undefined
@@ -65,6 +67,10 @@ export class Traffic implements NodeTraffic {
   #primaryUrl: string | undefined
   /** The leader's clock minus this node's. */
   offsetMs: () => number = () => 0
+  /** Looks whether this node can still be sure that it leads. Cheap: asked for each write. */
+  checkLeading: () => void = () => {}
+  /** A node that has been in a higher epoch sent a request. */
+  onHigherEpoch: (node: string, epoch: number) => void = () => {}
 
   constructor(parts: TrafficParts) {
     this.#parts = parts
@@ -76,24 +82,35 @@ export class Traffic implements NodeTraffic {
     const { maxAnswers, answersBytes: maxBytes, answersMs: keepMs } = options
     this.answers = new AnswerMemory({ maxAnswers, maxBytes, keepMs, clockMarginMs: CLOCK_MARGIN_MS }, clock)
     this.#gate = new Gate({ maxHeld: options.maxHeld, probeMs: PROBE_MS }, () => this.#probe())
+    const isLeading = () => view.role() === 'leader'
+    this.admission = new WriteAdmission(
+      {
+        maxHeld: options.maxHeld,
+        holdMs: options.holdMs,
+        address: options.advertise ?? options.listen,
+      },
+      { isLeading, check: () => this.checkLeading() },
+    )
     this.leaderSide = new LeaderSide({
       application: () => this.#application,
       bodies: this.bodies,
       keyed: new KeyedRequests(this.answers, this.cookie, options.answerTimeoutMs),
       cookie: this.cookie,
       view,
+      admission: this.admission,
       log,
       settleMs: options.writeWaitMs,
     })
     this.#leader = options.leader
-    if (options.leader) {
-      this.#forwarder = this.#newForwarder(options.leader)
-      this.replicaSide = this.#newReplicaSide(this.#forwarder)
-    }
+    this.#forwarder = this.#newForwarder(options.leader ?? '')
+    this.replicaSide = this.#newReplicaSide(this.#forwarder)
     this.intake = new Intake({
       auth,
       view,
       side: this.leaderSide,
+      admission: this.admission,
+      epoch: () => nodeFile.record.epoch,
+      onHigherEpoch: (node, epoch) => this.onHigherEpoch(node, epoch),
       maxRequests: options.maxRequests,
       address: options.advertise ?? options.listen,
       leader: () => this.#leader,
@@ -106,7 +123,7 @@ export class Traffic implements NodeTraffic {
 
   /** Requests that wait for the leader. */
   get held(): number {
-    return this.#gate.held
+    return this.#gate.held + this.admission.held
   }
 
   /** Requests of clients under way at the proxy. */
@@ -168,10 +185,28 @@ export class Traffic implements NodeTraffic {
 
   /** The leader, or a replica that follows the one at `leaderAddress`, welcomed this node. */
   onLeaderThere(leaderAddress: string): void {
-    this.#leader = leaderAddress || this.#parts.options.leader
-    if (this.#leader) this.#forwarder?.pointTo(this.#leader)
+    this.#leader = leaderAddress
+    this.#forwarder.pointTo(leaderAddress)
     this.#gate.open()
     void this.#probe()
+  }
+
+  /** This node leads from now on: what was held for another leader is executed here. */
+  onLeading(): void {
+    this.#leader = undefined
+    this.#primaryUrl = undefined
+    this.answers.restart()
+    this.admission.open()
+    this.#gate.open()
+  }
+
+  /** This node leads no more, and follows the one at `leader` if it is known. What was held here goes there. */
+  onFollowing(leader: string | undefined): void {
+    this.#leader = leader
+    this.#primaryUrl = undefined
+    this.#forwarder.pointTo(leader ?? '')
+    this.#gate.close(leader ? 'it has just come to lead' : 'none is known')
+    this.admission.open()
   }
 
   /** The connection to the leader ended: it may be away, which a probe will tell. */
@@ -182,7 +217,7 @@ export class Traffic implements NodeTraffic {
   /** The leader takes no more requests. */
   onLeaderStopping(): void {
     this.#gate.close('it is stopping')
-    this.#forwarder?.retire()
+    this.#forwarder.retire()
   }
 
   /** The application is about to stop. Another one may come in its place, elsewhere unless `upstream` says where. */
@@ -203,7 +238,8 @@ export class Traffic implements NodeTraffic {
   async close(): Promise<void> {
     const application = this.#application
     this.#application = undefined
-    await Promise.all([this.#proxy?.close(0), this.#forwarder?.close(), application?.close()])
+    this.admission.stop()
+    await Promise.all([this.#proxy?.close(0), this.#forwarder.close(), application?.close()])
   }
 
   #newForwarder(leader: string): Forwarder {
@@ -217,6 +253,7 @@ export class Traffic implements NodeTraffic {
         answerTimeoutMs: options.answerTimeoutMs,
       },
       {
+        isLeading: () => this.view.role() === 'leader',
         gate: this.#gate,
         waits,
         cookie: this.cookie,
@@ -255,6 +292,7 @@ export class Traffic implements NodeTraffic {
       view,
       leaderSide: this.leaderSide,
       replicaSide: this.replicaSide,
+      admission: this.admission,
       standbyPaths: options.standbyPaths,
       maxRequests: options.maxRequests,
       requestTimeoutMs: options.requestTimeoutMs,

@@ -87,6 +87,15 @@ export class Applier {
     })
   }
 
+  /** The state that is here is the first of another epoch, or was met again in one. */
+  enterEpoch(epoch: number): void {
+    if (epoch === this.#position.epoch) return
+    const { txid } = this.#position
+    const { state: checksum, pages } = this.#sums.settled
+    this.#positions.append({ epoch, txid, checksum, ...this.#writer.tail, pages })
+    this.#position = { epoch, txid }
+  }
+
   /** Takes page images on the way to a common state; invisible until `finishSync`. When it throws, what came before stays. */
   addPages(pages: Body<'pages'>, payload: Buffer): void {
     this.#isSyncing = true

@@ -6,6 +6,7 @@ import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 import { adoptDatabase, type DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
+import { type HeldDatabase, WRITE_LOCK_CONNECTION } from '../sqlite/heldDatabase.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
@@ -16,7 +17,7 @@ import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { WalWriter } from '../sqlite/walWriter.ts'
 import { Applier, type ReplicaPosition } from './applier.ts'
-import { CopyLock, LOCK_CONNECTION } from './copyLock.ts'
+import { CopyLock } from './copyLock.ts'
 
 export interface CopyOptions {
   readonly path: string
@@ -70,7 +71,7 @@ export class Copy {
     host: CopyHost,
     files: DatabaseFiles,
     lock: CopyLock,
-    scanned: ScannedDatabase,
+    scanned: CopyState,
     found: Settled,
   ) {
     this.#options = options
@@ -108,8 +109,40 @@ export class Copy {
       await copy.#applier.takeUp()
       return copy
     } catch (error) {
-      await thread.attempt(close(LOCK_CONNECTION), close('checkpoint'), close('keeper'))
+      await thread.attempt(close(WRITE_LOCK_CONNECTION), close('checkpoint'), close('keeper'))
       throw error
+    }
+  }
+
+  /** Goes on with a database that this process has led until now, or gave up leading. Throws WAL_INDEX_UNREADABLE. */
+  static async takeOver(options: CopyOptions, host: CopyHost, held: HeldDatabase): Promise<Copy> {
+    const { thread, path } = options
+    const { files, walIndex, sums, frames, position } = held
+    // Under the lock nothing else writes the header: one look finds it whole.
+    const header = walIndex.read()
+    if (!header) throw new WalcastError('WAL_INDEX_UNREADABLE', { path })
+    await thread.run(open('checkpoint', path, 0))
+    const state = { walIndex, header, sums, frames }
+    return new Copy(options, host, files, new CopyLock(thread, true), state, { position, isRecorded: true })
+  }
+
+  /** Gives it to the engine of another role, with the write lock. Nothing may be applied any more. Throws SQLITE_BUSY when the lock was lost. */
+  async handOver(): Promise<HeldDatabase> {
+    this.#stopped = true
+    // A checkpoint that waits for another writer goes on waiting: without the lock there is nothing to hand over.
+    await this.#checkpointing
+    this.#lock.requireHeld()
+    this.#applier.discard()
+    await this.#options.thread.run(close('checkpoint'))
+    const { sums, position } = this.#applier
+    const { positions } = this.#options
+    return {
+      files: this.#files,
+      walIndex: this.#walIndex,
+      sums,
+      frames: this.#writer.frames,
+      positions,
+      position,
     }
   }
 
@@ -286,6 +319,9 @@ async function scanCopy(files: DatabaseFiles, lock: CopyLock): Promise<ScannedDa
     return scanDatabase(files, SEGMENT_BYTES)
   }
 }
+
+/** What is known of the copy's pages and WAL. */
+type CopyState = Pick<ScannedDatabase, 'walIndex' | 'header' | 'sums' | 'frames'>
 
 interface Settled {
   readonly position: ReplicaPosition

@@ -8,6 +8,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { WalcastError } from '../errors.ts'
+import { WRITE_LOCK_CONNECTION } from '../sqlite/heldDatabase.ts'
 import {
   close,
   exec,
@@ -19,8 +20,7 @@ import {
   stepError,
 } from '../sqlite/sqliteThread.ts'
 
-export const LOCK_CONNECTION = 'copy-lock'
-const LOCK = LOCK_CONNECTION
+const LOCK = WRITE_LOCK_CONNECTION
 const TAKE = exec(LOCK, 'BEGIN IMMEDIATE')
 const RELEASE = exec(LOCK, 'COMMIT')
 const RETRY_MS = 5
@@ -30,8 +30,10 @@ export class CopyLock {
   #held = false
   #stopped = false
 
-  constructor(thread: SqliteThread) {
+  /** `held`: its connection is open and has the lock already. */
+  constructor(thread: SqliteThread, held = false) {
     this.#thread = thread
+    this.#held = held
   }
 
   /** Opens the connection and takes the lock; waits as long as `timeoutMs` for another writer. Throws SQLITE_BUSY. */
@@ -52,7 +54,7 @@ export class CopyLock {
    * waits until it lets go.
    */
   async move(middle: readonly Step[] = []): Promise<StepResult[]> {
-    if (!this.#held) throw new WalcastError('SQLITE_BUSY', { detail: 'the copy lock is not held' })
+    this.requireHeld()
     this.#held = false
     const results = await this.#thread.attempt(RELEASE, ...middle, TAKE)
     if (!results[0].ok) throw stepError(RELEASE, results[0])
@@ -65,6 +67,11 @@ export class CopyLock {
     }
     this.#held = true
     return results.slice(1, -1)
+  }
+
+  /** Throws SQLITE_BUSY unless it is held. */
+  requireHeld(): void {
+    if (!this.#held) throw new WalcastError('SQLITE_BUSY', { detail: 'the copy lock is not held' })
   }
 
   /** Ends a wait for another writer. */

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import { headerPageSize, inspectDatabase } from '../sqlite/databaseFiles.ts'
+import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import { Copy, type CopyHost, type CopyOptions } from './copy.ts'
 import { FirstCopySlot } from './firstCopySlot.ts'
@@ -56,6 +57,19 @@ export class CopySlot {
     }
     this.#firstCopy.tidy()
     await this.#open()
+  }
+
+  /** Goes on with what this process has open. */
+  async takeOver(held: HeldDatabase): Promise<void> {
+    this.#copy = await Copy.takeOver(this.#options, this.#host, held)
+    this.#host.onOpened(this.#copy)
+  }
+
+  /** Gives up the whole copy to the engine of another role. Undefined, with everything closed, when there is none. */
+  async handOver(): Promise<HeldDatabase | undefined> {
+    if (this.#copy) return this.#copy.handOver()
+    await this.close()
+    return undefined
   }
 
   /** Gets ready to take in pages; gives the checksums of those that are there. Throws STOPPING when it is closed meanwhile. */

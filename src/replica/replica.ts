@@ -6,10 +6,12 @@
  *       └<──────────── any failure, after a delay ───────────────────────────────────┘
  */
 import { durationOf } from '../../proto/fields.ts'
+import { type Lineage, withBegin } from '../../proto/lineage.ts'
 import type { Body, Message } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import { makeFolder } from '../fileOps.ts'
 import { requireSafeHost } from '../sqlite/databaseFiles.ts'
+import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
 import type { RottenPage } from '../sqlite/scrubPass.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
@@ -23,6 +25,7 @@ import { errorOf, FATAL_AT_FIRST, REFUSED } from './leaderErrors.ts'
 import type { Downstream, ReplicaOptions } from './replicaOptions.ts'
 import { Resync } from './resync.ts'
 import { Subscription } from './subscription.ts'
+import { requireFitting } from './welcome.ts'
 
 export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
 
@@ -51,13 +54,17 @@ export class Replica {
   #lastBatchMs = 0
   /** Pages of the transaction under way. */
   #chunkPages = 0
+  /** Epochs that the leader told of in this connection. */
+  #told: Lineage = []
   #stopping: Promise<void> | undefined
 
-  private constructor(options: ReplicaOptions, thread: SqliteThread) {
+  private constructor(options: ReplicaOptions, thread: SqliteThread, held: HeldDatabase | undefined) {
     this.#options = options
     this.#thread = thread
     this.lag = new LagTracker(options.clock)
-    const positions = new PositionLog(`${options.stateFolder}/positions`, options.ops)
+    // What this node was before, it had a database of this cluster: no contact with a leader is a first one.
+    this.#welcomed = held !== undefined
+    const positions = held?.positions ?? new PositionLog(`${options.stateFolder}/positions`, options.ops)
     this.#slot = new CopySlot({ ...options, thread, positions }, this.#copyHost())
     this.#subscription = new Subscription(options.subscription, {
       clock: options.clock,
@@ -84,12 +91,25 @@ export class Replica {
     const exists = CopySlot.look(path, identity.cluster())
     await requireSafeHost(thread)
     makeFolder(options.stateFolder)
-    const replica = new Replica(options, thread)
+    const replica = new Replica(options, thread, undefined)
     if (exists) await replica.#slot.adopt()
-    replica.#subscription.start()
-    replica.#pingTimer = setInterval(() => replica.ping(), options.pingMs)
-    replica.#idleTimer = setInterval(() => replica.#onTick(), options.idleMs)
+    replica.#start()
     return replica
+  }
+
+  /** Goes on with a database that this process has led until now, or gave up leading. */
+  static async takeOver(options: ReplicaOptions, thread: SqliteThread, held: HeldDatabase): Promise<Replica> {
+    const replica = new Replica(options, thread, held)
+    await replica.#slot.takeOver(held)
+    replica.#start()
+    return replica
+  }
+
+  #start(): void {
+    const { pingMs, idleMs } = this.#options
+    this.#subscription.start()
+    this.#pingTimer = setInterval(() => this.ping(), pingMs)
+    this.#idleTimer = setInterval(() => this.#onTick(), idleMs)
   }
 
   get #copy(): Copy | undefined {
@@ -182,19 +202,44 @@ export class Replica {
     this.#subscription.send('ping', { db: this.#options.db, timeMs: this.#options.clock.nowMs() })
   }
 
+  /** HOST:PORT of the node that it connects to; undefined when it knows none. */
+  get leaderAddress(): string | undefined {
+    return this.#subscription.leader
+  }
+
+  /** Connects to the leader at this address from now on. */
+  follow(leader: string): void {
+    this.#subscription.follow(leader)
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
   }
 
+  /**
+   * Handles what was received and gives the copy to the engine of another role, with its write lock. Undefined, with everything
+   * closed, when there is no whole copy. Throws SQLITE_BUSY when the lock was lost.
+   */
+  async handOver(timeoutMs: number): Promise<HeldDatabase | undefined> {
+    this.#stopTimers()
+    await this.#subscription.finish(timeoutMs)
+    this.#state = 'stopped'
+    return this.#slot.handOver()
+  }
+
   async #stop(): Promise<void> {
     this.#state = 'stopped'
+    this.#stopTimers()
+    await this.#subscription.stop()
+    await this.#slot.close()
+  }
+
+  #stopTimers(): void {
     clearTimeout(this.#ackTimer)
     clearInterval(this.#pingTimer)
     clearInterval(this.#idleTimer)
     this.#divergence.stop()
-    await this.#subscription.stop()
-    await this.#slot.close()
   }
 
   #copyHost(): CopySlotHost {
@@ -218,6 +263,7 @@ export class Replica {
   }
 
   #sayHello(): void {
+    this.#told = []
     if (this.#state !== 'stopped') this.#state = 'connecting'
     const { db, identity, version, advertise } = this.#options
     const applier = this.#copy?.applier
@@ -232,6 +278,7 @@ export class Replica {
       cluster: identity.cluster(),
       epoch,
       txid,
+      leader: identity.ledBy(epoch),
       checksum,
       pageSize,
       pages,
@@ -282,11 +329,13 @@ export class Replica {
       case 'ask':
         return this.#ack()
       case 'epoch':
+        return this.#onEpoch(message.body)
       case 'member':
+        return this.#options.observer.onMember(message.body)
       case 'moved':
-        return
+        return this.#options.observer.onMoved(message.body)
       case 'error':
-        throw errorOf(message.body, this.#options.subscription.leader)
+        throw errorOf(message.body, this.#subscription.leader ?? '')
       case 'hello':
       case 'groups':
       case 'have':
@@ -297,19 +346,22 @@ export class Replica {
     }
   }
 
+  #onEpoch({ epoch, txid, after, leader, exact }: Body<'epoch'>): void {
+    this.#told = withBegin(this.#told, { epoch, txid, after, leader, exact })
+  }
+
   async #onWelcome(welcome: Body<'welcome'>): Promise<void> {
     const { identity, log } = this.#options
     this.#expect('connecting', 'a welcome')
-    const mine = identity.cluster()
-    if (mine !== '' && mine !== welcome.cluster)
-      throw new WalcastError('WRONG_CLUSTER', { mine, theirs: welcome.cluster })
-    if (welcome.node === identity.node) throw new WalcastError('SELF_LEADER')
-    if (this.#copy && this.#copy.pageSize !== welcome.pageSize) {
-      throw new WalcastError('WRONG_PAGE_SIZE', { mine: this.#copy.pageSize, theirs: welcome.pageSize })
-    }
-    const { epoch } = this.position
-    if (welcome.epoch < epoch) throw new WalcastError('STALE_LEADER', { mine: epoch, theirs: welcome.epoch })
-    if (mine === '') await identity.adopt(welcome.cluster, welcome.epoch)
+    const epoch = Math.max(identity.epoch(), this.position.epoch)
+    requireFitting(welcome, {
+      node: identity.node,
+      cluster: identity.cluster(),
+      epoch,
+      pageSize: this.#copy?.pageSize,
+    })
+    // Durable before anything of that epoch is taken: this node must never lead in it itself.
+    await identity.adopt(welcome.cluster, welcome.epoch, this.#told)
     const { node, source, sourceAddress, pages, pageSize } = welcome
     const { source: before, sourceAddress: addressBefore } = this.#leader
     if (before !== source || addressBefore !== sourceAddress) this.#downstream?.onUnsettled()
@@ -335,10 +387,19 @@ export class Replica {
       return this.#beginSync(welcome.reason)
     }
     this.#copy?.applier.discard()
+    if (this.#copy && welcome.epoch !== this.position.epoch) this.#enterEpoch(this.#copy, welcome.epoch)
     this.#trust.onLevel()
     this.#state = 'streaming'
     this.#divergence.onLevel(welcome.checksum)
+    identity.onLevel(welcome.epoch, source)
     if (welcome.source === welcome.node) this.lag.onLeaderAt(welcome.txid)
+  }
+
+  /** The leader has this very state in its own epoch. */
+  #enterEpoch(copy: Copy, epoch: number): void {
+    this.#downstream?.onUnsettled()
+    copy.applier.enterEpoch(epoch)
+    this.#options.observer.onLeaderAt()
   }
 
   /** Tells the leader which pages are here, so that it sends the others. */
@@ -358,6 +419,7 @@ export class Replica {
     this.#trust.onLevel()
     this.#state = 'streaming'
     this.#divergence.onLevel(synced.checksum)
+    this.#options.identity.onLevel(synced.epoch, this.#leader.source)
     this.lag.onAt(synced.txid)
     this.#copy?.onApplied()
     this.#options.observer.onSynced()

@@ -1,5 +1,6 @@
 /** What a replica is built with, and whom it tells. */
 import type { Logger } from 'pino'
+import type { Lineage } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../clock.ts'
 import type { WalcastError } from '../errors.ts'
@@ -34,8 +35,14 @@ export interface ReplicaIdentity {
   readonly node: string
   /** '' before the first copy. */
   cluster(): string
-  /** Durable before it returns. */
-  adopt(cluster: string, epoch: number): Promise<void>
+  /** Id of the node that led when the copy's state was made, if that was in `epoch`; '' when it is not known. */
+  ledBy(epoch: number): string
+  /** From now on the copy holds states that this node made as the leader. Never throws; what is not written down in time is taken for unknown. */
+  onLevel(epoch: number, leader: string): void
+  /** The highest that this node has led or followed in. */
+  epoch(): number
+  /** Whom it follows and in which epoch, and epochs of which the leader told how they began. Durable when it resolves; quick when nothing of it is new. */
+  adopt(cluster: string, epoch: number, told: Lineage): Promise<void>
 }
 
 /** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
@@ -58,6 +65,10 @@ export interface ReplicaObserver {
   onRefused(key: string): void
   onSynced(): void
   onStray(): void
+  /** Another node of the cluster, or one that was forgotten. */
+  onMember(member: Omit<Body<'member'>, 'db'>): void
+  /** Another node leads. */
+  onMoved(to: Omit<Body<'moved'>, 'db'>): void
   onFatal(error: WalcastError): void
 }
 

@@ -30,8 +30,8 @@ const PATIENCE = 5
 export interface SubscriptionOptions {
   /** Name of the database in messages. */
   readonly db: string
-  /** HOST:PORT of the leader. */
-  readonly leader: string
+  /** HOST:PORT of the leader; undefined when none is known yet. */
+  readonly leader: string | undefined
   readonly reconnectMinMs: number
   readonly reconnectMaxMs: number
   readonly handshakeTimeoutMs: number
@@ -77,9 +77,17 @@ export class Subscription {
   #error: WalcastError | undefined
   #stopped = false
   #connectionId = 0
+  #leader: string | undefined
+  /** Its connection has ended, and what came before that is still being handled. */
+  #ended: WebSocket | undefined
+  /** The connection is closed for the sake of another leader. */
+  #isMoving = false
+  /** Of who waits until everything that came is handled. */
+  #onIdle: () => void = () => {}
 
   constructor(options: SubscriptionOptions, host: SubscriptionHost) {
     this.#options = options
+    this.#leader = options.leader
     this.#host = host
     this.#backoff = new Backoff(options.reconnectMinMs, options.reconnectMaxMs)
   }
@@ -101,6 +109,36 @@ export class Subscription {
   start(): void {
     this.#connect()
     this.#silence = setInterval(() => this.#checkSilence(), Math.max(100, this.#options.silenceMs / 4))
+  }
+
+  /** HOST:PORT of the leader that it connects to. */
+  get leader(): string | undefined {
+    return this.#leader
+  }
+
+  /** Connects to this leader from now on, at once. */
+  follow(leader: string): void {
+    const isNew = leader !== this.#leader
+    if (this.#stopped || (!isNew && this.#socket)) return
+    this.#leader = leader
+    this.#backoff.reset()
+    clearTimeout(this.#timer)
+    if (!this.#socket) return this.#connectLater(undefined, 0)
+    this.#isMoving = true
+    this.#socket.terminate()
+  }
+
+  /** Takes nothing more, handles what came, at most for `timeoutMs`, and stops. */
+  async finish(timeoutMs: number): Promise<void> {
+    this.#socket?.pause()
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs)
+      this.#onIdle = resolve
+      this.#drain()
+    })
+    clearTimeout(timer)
+    await this.stop()
   }
 
   /** Resolves when the message that is being dealt with has been. */
@@ -128,15 +166,14 @@ export class Subscription {
 
   /** Tells the leader why, closes this connection and opens another after a delay. */
   fail(error: WalcastError): void {
-    if (this.#error) return
+    if (this.#error) return this.#forgetQueue()
     this.send('error', {
       db: this.#options.db,
       code: error.key,
       message: error.message.slice(0, MAX_TEXT_CHARS),
     })
     this.#error = error
-    this.#queue = []
-    this.#queuedBytes = 0
+    this.#forgetQueue()
     const socket = this.#socket
     socket?.close(CLOSE_CODE, error.key)
     setTimeout(() => socket?.terminate(), CLOSE_MS).unref()
@@ -160,17 +197,19 @@ export class Subscription {
   }
 
   /** Not before what the last connection brought has been dealt with. */
-  #connectLater(error?: WalcastError): void {
+  #connectLater(error?: WalcastError, afterMs = this.#backoff.nextMs()): void {
     const connect = () => {
       if (this.#busy) this.#connectLater()
       else this.#connect()
     }
     const times = error && WAITS_FOR_PEOPLE.has(error.key) ? PATIENCE : 1
-    this.#timer = setTimeout(connect, times * this.#backoff.nextMs())
+    this.#timer = setTimeout(connect, times * afterMs)
   }
 
   #connect(): void {
-    const { leader, handshakeTimeoutMs: handshakeTimeout } = this.#options
+    const leader = this.#leader
+    if (leader === undefined) return
+    const { handshakeTimeoutMs: handshakeTimeout } = this.#options
     const protocols = PROTOCOL_VERSIONS.map((version) => `${SUBPROTOCOL_PREFIX}${version}`)
     this.#error = undefined
     this.#connectionId++
@@ -186,7 +225,7 @@ export class Subscription {
     this.#socket = socket
     socket.on('open', () => this.#host.onOpen())
     socket.on('message', (data) => this.#receive(socket, data as Buffer))
-    socket.on('unexpected-response', (_request, response) => this.#refused(socket, response))
+    socket.on('unexpected-response', (_request, response) => this.#refused(socket, response, leader))
     socket.on('error', (error) => {
       const unreachable = () =>
         new WalcastError('LEADER_UNREACHABLE', { address: leader, detail: messageOf(error) }, error)
@@ -203,8 +242,7 @@ export class Subscription {
   }
 
   /** The leader answered the upgrade with an error of the catalogue. */
-  #refused(socket: WebSocket, response: IncomingMessage): void {
-    const { leader } = this.#options
+  #refused(socket: WebSocket, response: IncomingMessage, leader: string): void {
     let text = ''
     response.setEncoding('utf8')
     response.on('data', (part: string) => {
@@ -262,22 +300,41 @@ export class Subscription {
       this.#queuedBytes -= next.data.length
       this.#handle(next)
     }
+    if (!this.#busy && this.#holds === 0) this.#settled()
     if (this.#socket?.isPaused && this.#queuedBytes <= this.#options.maxQueuedBytes / 2) this.#socket.resume()
+  }
+
+  /** Everything that came is handled. */
+  #settled(): void {
+    const ended = this.#ended
+    this.#ended = undefined
+    if (ended) this.#closed(ended)
+    this.#onIdle()
   }
 
   #closed(socket: WebSocket): void {
     if (socket !== this.#socket) return
+    // What came before the end counts: the leader may be gone for good.
+    if (!this.#stopped && this.#queue.length > 0) {
+      this.#ended = socket
+      return
+    }
     this.#socket = undefined
     this.#connectionId++
-    this.#queue = []
-    this.#queuedBytes = 0
-    const { leader: address } = this.#options
+    this.#forgetQueue()
+    const address = this.#leader ?? ''
     const error =
       this.#error ?? new WalcastError('LEADER_UNREACHABLE', { address, detail: 'the connection was closed' })
     this.#host.onClosed(error)
     if (this.#stopped) return
     if (error.key === 'STARTING' || error.key === 'STOPPING') this.#backoff.reset()
-    this.#connectLater(error)
+    this.#connectLater(error, this.#isMoving ? 0 : undefined)
+    this.#isMoving = false
+  }
+
+  #forgetQueue(): void {
+    this.#queue = []
+    this.#queuedBytes = 0
   }
 }
 

@@ -52,6 +52,7 @@ export const HELLO: Body<'hello'> = {
   cluster: '',
   epoch: 0,
   txid: 0,
+  leader: '',
   checksum: '',
   pageSize: 0,
   pages: 0,

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { createLog } from '../../../src/cli/log.ts'
 import { nodeOptions } from '../../../src/cli/nodeArguments.ts'
 import { createFileOps, type FileOp } from '../../../src/fileOps.ts'
-import { startReplica } from '../../../src/node/replicaNode.ts'
+import { startNode } from '../../../src/node/node.ts'
 import { optionsOf } from './options.ts'
 
 const { args, op, count, fullWhile } = optionsOf<{
@@ -24,13 +24,16 @@ const ops = createFileOps((step) => {
   if (count !== undefined && ++seen === count) process.kill(process.pid, 'SIGKILL')
 })
 const log = createLog(process.env)
-const node = await startReplica({
-  options: nodeOptions('replica', args.slice(1), {}),
-  secret: undefined,
-  log,
-  version: 'test',
-  ops,
-})
+const node = await startNode(
+  {
+    options: nodeOptions('replica', args.slice(1), {}),
+    secret: undefined,
+    log,
+    version: 'test',
+    ops,
+  },
+  'replica',
+)
 log.info('running')
 void node.failed.then(async (error) => {
   process.stderr.write(`${error.line}\n`)

@@ -1,0 +1,94 @@
+/**
+ * Watches who leads. A leader asks the members that are not connected to it whether one of them leads; a node without a
+ * leader asks all it knows. Both also notice when they have stood still (SIGSTOP, a paused machine): much may have happened.
+ */
+import type { Clock } from '../clock.ts'
+import { askPeers, type PeerAnswer } from './peerCalls.ts'
+
+export interface LookoutOptions {
+  readonly lookMs: number
+  readonly timeoutMs: number
+  /** A pause of the event loop that counts as having stood still. */
+  readonly frozenMs: number
+}
+
+export interface LookoutHost {
+  readonly clock: Clock
+  readonly cluster: () => string
+  readonly node: () => string
+  /** Whom to ask now; empty when there is nothing to find out. */
+  whomToAsk(): readonly string[]
+  /** Those of this cluster that answered, this node itself left out. */
+  onAnswers(answers: readonly PeerAnswer[]): void
+  /** This process has stood still for so long. */
+  onFrozen(forMs: number): void
+}
+
+const TICK_MS = 250
+
+export class Lookout {
+  readonly #options: LookoutOptions
+  readonly #host: LookoutHost
+  #timer: NodeJS.Timeout | undefined
+  #looking: Promise<void> | undefined
+  #lookedMs = 0
+  #lastMonotonicMs = performance.now()
+  #lastWallMs: number
+  #stopped = false
+
+  constructor(options: LookoutOptions, host: LookoutHost) {
+    this.#options = options
+    this.#host = host
+    this.#lastWallMs = host.clock.nowMs()
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+  }
+
+  /** To be called often, and before anything that only a leader may do. Cheap. */
+  checkAlive(): void {
+    const [monotonicMs, wallMs] = [performance.now(), this.#host.clock.nowMs()]
+    // A paused machine may stop either clock; one that is set is asked in vain, and that costs nothing.
+    const pauseMs = Math.max(monotonicMs - this.#lastMonotonicMs, Math.abs(wallMs - this.#lastWallMs))
+    this.#lastMonotonicMs = monotonicMs
+    this.#lastWallMs = wallMs
+    if (pauseMs > this.#options.frozenMs && !this.#stopped) this.#host.onFrozen(pauseMs)
+  }
+
+  /** Asks at once, or joins the look that is under way. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined
+    })
+    return this.#looking
+  }
+
+  /** Those of this cluster that answer, this node itself left out. */
+  async ask(addresses: readonly string[]): Promise<PeerAnswer[]> {
+    const answers = await askPeers(addresses, this.#options.timeoutMs)
+    const [cluster, node] = [this.#host.cluster(), this.#host.node()]
+    return answers.filter((answer) => answer.node !== node && (cluster === '' || answer.cluster === cluster))
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearInterval(this.#timer)
+    await this.#looking
+  }
+
+  #tick(): void {
+    this.checkAlive()
+    const nowMs = performance.now()
+    if (nowMs - this.#lookedMs < this.#options.lookMs) return
+    this.#lookedMs = nowMs
+    void this.look()
+  }
+
+  async #look(): Promise<void> {
+    const whom = this.#host.whomToAsk()
+    if (whom.length === 0) return
+    const answers = await this.ask(whom)
+    if (!this.#stopped) this.#host.onAnswers(answers)
+  }
+}

@@ -1,0 +1,148 @@
+/** What nodes ask and tell each other over HTTP, apart from the stream. */
+import { request } from 'undici'
+import { type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
+import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
+
+/** What `GET /leader` says of a node. */
+export interface PeerAnswer {
+  /** Where it was asked. */
+  readonly asked: string
+  readonly node: string
+  readonly cluster: string
+  readonly role: 'leader' | 'replica' | 'standby'
+  readonly ready: boolean
+  readonly epoch: number
+  readonly txid: number
+  /** HOST:PORT of its leader: its own when it leads, '' when it knows none. */
+  readonly address: string
+  /** Its clock. */
+  readonly timeMs: number
+}
+
+export interface PeerIdentity {
+  readonly secret: string | undefined
+  node(): string
+  epoch(): number
+  /** This node's clock. */
+  nowMs(): number
+}
+
+const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
+const MAX_ANSWER_BYTES = 64 * 1024
+/** Nodes asked at once. */
+const AT_ONCE = 16
+
+/** Undefined when no walcast node answers there in time. */
+export async function askPeer(address: string, timeoutMs: number): Promise<PeerAnswer | undefined> {
+  try {
+    const { value } = await call(`http://${address}/leader`, 'GET', timeoutMs)
+    return parseAnswer(address, value)
+  } catch {
+    // Not there: that is the answer.
+    return undefined
+  }
+}
+
+/** In the order of the addresses; no address is asked twice. */
+export async function askPeers(addresses: readonly string[], timeoutMs: number): Promise<PeerAnswer[]> {
+  const left = [...new Set(addresses)]
+  const answers: PeerAnswer[] = []
+  const askNext = async (): Promise<void> => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const answer = await askPeer(next, timeoutMs)
+      if (answer) answers.push(answer)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, left.length) }, askNext))
+  return answers
+}
+
+/**
+ * Has another node do something: a signed POST, whose parameters are in the query since that is signed too. Throws the error of
+ * the catalogue that it answers, NODE_UNREACHABLE, or NODE_ANSWER for anything else.
+ */
+export async function tellPeer(
+  identity: PeerIdentity,
+  address: string,
+  path: string,
+  parameters: Readonly<Record<string, string | number>>,
+  timeoutMs: number,
+): Promise<Record<string, unknown>> {
+  const query = new URLSearchParams()
+  for (const [key, value] of Object.entries(parameters)) query.set(key, String(value))
+  const target = `${path}?${query}`
+  const url = `http://${address}${target}`
+  try {
+    const headers = await signed(identity, address, target, timeoutMs)
+    const { status, value } = await call(url, 'POST', timeoutMs, headers)
+    if (status === 200) return value
+    throw answeredError(url, status, value)
+  } catch (error) {
+    if (error instanceof WalcastError) throw error
+    throw new WalcastError('NODE_UNREACHABLE', { url: `http://${address}`, detail: messageOf(error) }, error)
+  }
+}
+
+/** By the receiver's clock: theirs may differ by any time. */
+async function signed(
+  identity: PeerIdentity,
+  address: string,
+  path: string,
+  timeoutMs: number,
+): Promise<Record<string, string>> {
+  const { secret, node, epoch } = identity
+  if (secret === undefined) return {}
+  const beganMs = identity.nowMs()
+  const theirs = await askPeer(address, timeoutMs)
+  const nowMs = theirs ? theirs.timeMs + (identity.nowMs() - beganMs) / 2 : identity.nowMs()
+  return {
+    [REPLICA_AUTH_HEADER]: signRequest(secret, { method: 'POST', path, node: node(), epoch: epoch(), nowMs }),
+  }
+}
+
+async function call(
+  url: string,
+  method: 'GET' | 'POST',
+  timeoutMs: number,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<{ readonly status: number; readonly value: Record<string, unknown> }> {
+  const { statusCode, body } = await request(url, {
+    method,
+    headers,
+    signal: AbortSignal.timeout(timeoutMs),
+    reset: true,
+  })
+  let text = ''
+  for await (const chunk of body) {
+    text += chunk
+    if (text.length > MAX_ANSWER_BYTES) throw new Error('its answer is too long')
+  }
+  return { status: statusCode, value: Object(JSON.parse(text)) }
+}
+
+function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer | undefined {
+  const { node, cluster, role, ready, epoch, txid, address, timeMs } = value
+  const isWhole =
+    typeof node === 'string' &&
+    node !== '' &&
+    typeof cluster === 'string' &&
+    ROLES.includes(role) &&
+    typeof ready === 'boolean' &&
+    Number.isSafeInteger(epoch) &&
+    Number.isSafeInteger(txid) &&
+    typeof address === 'string' &&
+    typeof timeMs === 'number'
+  return isWhole
+    ? ({ asked, node, cluster, role, ready, epoch, txid, address, timeMs } as PeerAnswer)
+    : undefined
+}
+
+function answeredError(
+  url: string,
+  status: number,
+  { code, message }: Record<string, unknown>,
+): WalcastError {
+  const key = String(code ?? '').replace(/^WALCAST_/, '')
+  if (isErrorCode(key)) return new WalcastError(key as ErrorCode, { message: String(message ?? '') })
+  return new WalcastError('NODE_ANSWER', { url, status, detail: String(message ?? '').slice(0, 200) })
+}

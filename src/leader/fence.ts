@@ -1,0 +1,42 @@
+/** SQLite's write lock in the leader's hand: as long as it is taken no connection of any process can write. */
+import { WalcastError } from '../errors.ts'
+import { WRITE_LOCK_CONNECTION } from '../sqlite/heldDatabase.ts'
+import { close, exec, insist, isBusy, open, type SqliteThread, stepError } from '../sqlite/sqliteThread.ts'
+
+const RELEASE = exec(WRITE_LOCK_CONNECTION, 'COMMIT')
+
+export class Fence {
+  readonly #thread: SqliteThread
+  readonly #path: string
+  #isTaken = false
+
+  /** `isTaken`: the connection has the lock already. */
+  constructor(thread: SqliteThread, path: string, isTaken = false) {
+    this.#thread = thread
+    this.#path = path
+    this.#isTaken = isTaken
+  }
+
+  get isTaken(): boolean {
+    return this.#isTaken
+  }
+
+  /** Insists for `timeoutMs` while others write. Throws FENCE_FAILED. */
+  async take(timeoutMs: number): Promise<void> {
+    if (this.#isTaken) return
+    const step = insist(WRITE_LOCK_CONNECTION, 'BEGIN IMMEDIATE', timeoutMs)
+    const [opened, taken] = await this.#thread.attempt(open(WRITE_LOCK_CONNECTION, this.#path, 0), step)
+    this.#isTaken = opened.ok && taken.ok
+    if (opened.ok && taken.ok) return
+    await this.#thread.attempt(close(WRITE_LOCK_CONNECTION))
+    if (!opened.ok) throw stepError(step, opened)
+    if (!taken.ok && !isBusy(taken)) throw stepError(step, taken)
+    throw new WalcastError('FENCE_FAILED', { timeoutMs: Math.round(timeoutMs) })
+  }
+
+  async release(): Promise<void> {
+    if (!this.#isTaken) return
+    this.#isTaken = false
+    await this.#thread.run(RELEASE, close(WRITE_LOCK_CONNECTION))
+  }
+}

@@ -1,0 +1,72 @@
+/** What the node and the engines of its roles know of each other. */
+import type { Logger } from 'pino'
+import type { Body } from '../../proto/messages.ts'
+import type { Clock } from '../clock.ts'
+import type { Members } from '../cluster/members.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { PeersFile } from '../cluster/peersFile.ts'
+import type { WalcastError } from '../errors.ts'
+import type { FileOps } from '../fileOps.ts'
+import type { NodeChecks } from '../http/checks.ts'
+import type { Metrics } from '../http/metrics.ts'
+import type { NodeView } from '../http/view.ts'
+import type { ReplicaList } from '../leader/replicaList.ts'
+import type { SqliteThread } from '../sqlite/sqliteThread.ts'
+import type { NodeOptions } from './options.ts'
+import type { Traffic } from './traffic.ts'
+
+export interface NodeSetup {
+  readonly options: NodeOptions
+  readonly secret: string | undefined
+  readonly log: Logger
+  readonly version: string
+  readonly clock?: Clock
+  readonly ops?: FileOps
+  /** Metrics of the process too; for a daemon. */
+  readonly processMetrics?: boolean
+  /** Called at each change of position, of role and of what is known of the leader: cheap and never throwing. */
+  readonly onChange?: () => void
+}
+
+/** The engine of a role, as the node sees it. */
+export interface Engine {
+  readonly view: NodeView
+  readonly checks: NodeChecks
+  /** Others send no more requests from now on; commits still reach them. */
+  announceStop(): void
+  /** Tells the replicas that are fed here. */
+  tellMember(member: Omit<Body<'member'>, 'db'>): void
+  stop(): Promise<void>
+}
+
+/** What an engine is built with. */
+export interface EngineParts {
+  readonly setup: NodeSetup
+  readonly clock: Clock
+  readonly ops: FileOps
+  readonly path: string
+  readonly stateFolder: string
+  readonly nodeFile: NodeFile
+  readonly members: Members
+  /** The replicas that this node feeds, whatever its role. */
+  readonly replicas: ReplicaList
+  readonly peersFile: PeersFile
+  readonly thread: SqliteThread
+  readonly metrics: Metrics
+  readonly traffic: Traffic
+  /** The node's position moved, or what it knows of the leader's. */
+  onMoved(): void
+  /** Asks the other nodes before a starting leader lets anybody write. Throws HIGHER_EPOCH. */
+  mayLead(): Promise<void>
+  /** A node has been in a higher epoch than this leader; `address` is where it is reached, or ''. */
+  onHigherEpoch(node: string, epoch: number, address: string): void
+  /** The leader that was followed says that another one leads. */
+  onLeaderMoved(to: Omit<Body<'moved'>, 'db'>): void
+  /** The connection to the leader ended, or could not be made. */
+  onLeaderLost(): void
+  /** The node cannot go on. */
+  onFatal(error: WalcastError): void
+}
+
+/** Databases are named, so that one connection may later carry several. */
+export const DATABASE_NAME = 'main'

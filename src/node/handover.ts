@@ -1,0 +1,252 @@
+/**
+ * Gives leadership away in order. Until the role file says that this node follows, any failure lets it lead on as before:
+ *
+ *   hold writes ─> quiet ─> fence ─> drain ─> confirm ─> role file ─> take-over ─> follow
+ *        └────────────┴────────┴───────┴────────┴─> carry on          │
+ *                                               refused: role file ─> carry on
+ *                                               no answer: follow nobody, until somebody leads
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import {
+  type NodePlace,
+  type SwitchoverAnswer,
+  type SwitchoverStages,
+  TAKE_OVER_PATH,
+} from '../http/roleRoutes.ts'
+import type { ReplicaList, ReplicaStatus } from '../leader/replicaList.ts'
+import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
+import type { LeaderEngine } from './leaderNode.ts'
+import type { ReplicaEngine } from './replicaNode.ts'
+import type { Traffic } from './traffic.ts'
+
+export interface HandoverParts {
+  readonly leading: LeaderEngine
+  readonly replicas: ReplicaList
+  readonly traffic: Traffic
+  readonly log: Logger
+  readonly timeoutMs: number
+  readonly peerTimeoutMs: number
+  readonly identity: PeerIdentity
+  own(): NodePlace
+  addressOf(node: string): string | undefined
+  /** Whether an error of the other node says that it has not come to lead. */
+  isRefusal(error: unknown): boolean
+  recordFollowing(leader: string, reason: string): Promise<void>
+  recordLeading(): Promise<void>
+  follow(held: HeldDatabase, leader: string | undefined): Promise<ReplicaEngine>
+  said(reason: string): void
+}
+
+type Drained = Awaited<ReturnType<LeaderEngine['leader']['drain']>>
+
+const LOOK_MS = 2
+
+export class Handover {
+  readonly #parts: HandoverParts
+
+  constructor(parts: HandoverParts) {
+    this.#parts = parts
+  }
+
+  /** Ceases to lead, for the node at `leader` or for whoever is promoted. Throws FENCE_FAILED, and then leads on. */
+  async demote(leader: string | undefined, reason: string): Promise<void> {
+    const { leading, traffic, timeoutMs, recordFollowing, follow, said, log } = this.#parts
+    traffic.admission.hold('this node is being demoted')
+    try {
+      await leading.leader.endCheckpoints()
+      await traffic.admission.quiet(timeoutMs)
+      await leading.leader.takeFence(timeoutMs)
+      const { txid } = await leading.leader.drain()
+      const isLevel = await this.#until(
+        () => this.#parts.replicas.list().every((each) => !each.connected || each.txid >= txid),
+        timeoutMs,
+      )
+      if (!isLevel) log.warn('not every replica has confirmed all that was committed here')
+      await recordFollowing(leader ?? '', reason)
+    } catch (error) {
+      await this.#carryOn()
+      throw error
+    }
+    const held = await leading.retire(undefined)
+    await follow(held, leader)
+    said(reason)
+  }
+
+  /** Throws NO_TARGET, SWITCHOVER_FAILED (and leads on) or SWITCHOVER_UNKNOWN. */
+  async switchover(to: string | undefined, timeoutMs: number, by: string): Promise<SwitchoverAnswer> {
+    const { leading, traffic, own } = this.#parts
+    const began = performance.now()
+    const target = this.#target(to)
+    const stages = new Stages()
+    const heldBefore = traffic.admission.heldTotal
+    const endMs = performance.now() + timeoutMs
+    if (!(await this.#until(() => this.#isNearlyLevel(target.node), timeoutMs / 2)))
+      throw new WalcastError('NO_TARGET', { detail: `${target.node} is not level with this leader` })
+    await leading.leader.endCheckpoints()
+    traffic.admission.hold('the leader is handing over')
+    const pausedMs = performance.now()
+    stages.begin()
+    let drained: Drained
+    try {
+      drained = await this.#stopWriting(target, endMs, stages)
+      await this.#parts.recordFollowing(target.address, `switchover to ${target.node}`)
+      stages.end('recordMs')
+    } catch (error) {
+      await this.#carryOn()
+      if (keyOf(error) === 'NO_TARGET') throw error
+      throw new WalcastError('SWITCHOVER_FAILED', { to: target.node, detail: messageOf(error) }, error)
+    }
+    const taken = await this.#giveTo(target, drained, by)
+    stages.end('takeOverMs')
+    const pauseMs = performance.now() - pausedMs
+    const heldWrites = traffic.admission.heldTotal - heldBefore
+    await this.#followNow(target, taken.epoch, endMs)
+    stages.end('followMs')
+    return {
+      from: own(),
+      to: target,
+      epoch: taken.epoch,
+      txid: taken.txid,
+      pauseMs,
+      heldWrites,
+      stages: stages.taken,
+      tookMs: performance.now() - began,
+    }
+  }
+
+  /** The replica by id or address; the only one that is connected when none is named. Throws NO_TARGET. */
+  #target(to: string | undefined): NodePlace {
+    const connected = this.#parts.replicas.list().filter((each) => each.connected && each.via === undefined)
+    const chosen = to === undefined ? connected : connected.filter((each) => isNamed(each, to))
+    if (chosen.length !== 1) {
+      const names = connected.map(({ node }) => node).join(', ') || 'none'
+      const detail =
+        to === undefined
+          ? `one of the replicas has to be named: ${names}`
+          : `${to} is not connected to this leader; those that are: ${names}`
+      throw new WalcastError('NO_TARGET', { detail })
+    }
+    const [{ node, address }] = chosen
+    return { node, address: this.#parts.addressOf(node) ?? address }
+  }
+
+  /** Takes everything that is sent, and has taken nearly all of it. */
+  #isNearlyLevel(node: string): boolean {
+    const { replicas } = this.#parts
+    const isStreaming = replicas.list().some((each) => each.node === node && each.state === 'streaming')
+    return isStreaming && this.#lagOf(node) === 0
+  }
+
+  #lagOf(node: string): number {
+    const link = this.#parts.replicas.links().find((each) => each.node === node)
+    return link ? link.bufferedBytes : Number.POSITIVE_INFINITY
+  }
+
+  async #stopWriting(target: NodePlace, endMs: number, stages: Stages): Promise<Drained> {
+    const { leading, traffic } = this.#parts
+    const leftMs = () => Math.max(1, endMs - performance.now())
+    if (!(await traffic.admission.quiet(leftMs())))
+      throw new Error('a write inside the application did not end in time')
+    stages.end('quietMs')
+    await leading.leader.takeFence(leftMs())
+    stages.end('fenceMs')
+    const drained = await leading.leader.drain()
+    stages.end('drainMs')
+    if (
+      !(await this.#until(
+        () =>
+          this.#parts.replicas
+            .links()
+            .some((each) => each.node === target.node && each.txid === drained.txid),
+        leftMs(),
+      ))
+    )
+      throw new Error('it did not confirm the position in time')
+    stages.end('confirmMs')
+    return drained
+  }
+
+  /** Throws SWITCHOVER_FAILED when the target says that it does not lead, SWITCHOVER_UNKNOWN when it says nothing. */
+  async #giveTo(
+    target: NodePlace,
+    drained: Drained,
+    by: string,
+  ): Promise<{ readonly epoch: number; readonly txid: number }> {
+    const { identity, timeoutMs, own, isRefusal, recordLeading, leading, follow, log } = this.#parts
+    try {
+      const parameters = { ...drained, from: own().node, by }
+      const answer = await tellPeer(identity, target.address, TAKE_OVER_PATH, parameters, timeoutMs)
+      return { epoch: Number(answer['epoch']), txid: Number(answer['txid']) }
+    } catch (error) {
+      if (isRefusal(error)) {
+        await recordLeading()
+        await this.#carryOn()
+        throw new WalcastError('SWITCHOVER_FAILED', { to: target.node, detail: messageOf(error) }, error)
+      }
+      log.error(
+        { to: target, error: messageOf(error) },
+        'whether the other node leads is not known: following it',
+      )
+      await follow(await leading.retire(undefined), target.address)
+      throw new WalcastError('SWITCHOVER_UNKNOWN', { to: target.node, detail: messageOf(error) }, error)
+    }
+  }
+
+  async #followNow(target: NodePlace, epoch: number, endMs: number): Promise<void> {
+    const { leading, follow, said, log } = this.#parts
+    const held = await leading.retire({ epoch, ...target })
+    const { replica } = await follow(held, target.address)
+    said(`switchover to ${target.node}`)
+    const isStreaming = () => replica.status.state === 'streaming'
+    if (!(await this.#until(isStreaming, Math.max(LOOK_MS, endMs - performance.now()))))
+      log.warn({ to: target }, 'the new leader is not followed yet')
+  }
+
+  /** Leads on as before. */
+  async #carryOn(): Promise<void> {
+    const { leading, traffic } = this.#parts
+    await leading.leader.admitWriters()
+    traffic.admission.open()
+  }
+
+  async #until(check: () => boolean, timeoutMs: number): Promise<boolean> {
+    for (const endMs = performance.now() + timeoutMs; !check(); await delay(LOOK_MS))
+      if (performance.now() > endMs) return false
+    return true
+  }
+}
+
+function isNamed({ node, address }: ReplicaStatus, name: string): boolean {
+  return node === name || address === name || `http://${address}` === name.replace(/\/$/, '')
+}
+
+/** How long each stage took. */
+class Stages {
+  #beganMs = 0
+  readonly #taken: { -readonly [K in keyof SwitchoverStages]: number } = {
+    quietMs: 0,
+    fenceMs: 0,
+    drainMs: 0,
+    confirmMs: 0,
+    recordMs: 0,
+    takeOverMs: 0,
+    followMs: 0,
+  }
+
+  get taken(): SwitchoverStages {
+    return this.#taken
+  }
+
+  begin(): void {
+    this.#beganMs = performance.now()
+  }
+
+  end(stage: keyof SwitchoverStages): void {
+    const nowMs = performance.now()
+    this.#taken[stage] = nowMs - this.#beganMs
+    this.#beganMs = nowMs
+  }
+}

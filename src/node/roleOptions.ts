@@ -1,0 +1,70 @@
+/** Options of the node that concern who leads. */
+import { BOTH, type OptionSpec } from './optionSpec.ts'
+
+export interface RoleOptions {
+  /** HOST:PORT of other nodes. */
+  readonly peers: readonly string[]
+  readonly peerTimeoutMs: number
+  readonly peerLookMs: number
+  readonly switchoverTimeoutMs: number
+  readonly frozenMs: number
+  readonly fenceWhenAloneMs?: number
+}
+
+export const ROLE_OPTIONS: readonly OptionSpec[] = [
+  {
+    key: 'peers',
+    flag: 'peers',
+    kind: 'addresses',
+    value: 'LIST',
+    help: 'HOST:PORT,... of nodes to ask who leads, beside those that this one has met',
+    default: '',
+    roles: BOTH,
+    common: true,
+  },
+  {
+    key: 'peerTimeoutMs',
+    flag: 'peer-timeout',
+    kind: 'duration',
+    value: 'TIME',
+    help: 'how long to wait for the answer of another node; so long may pass before a starting leader lets anybody write',
+    default: '1s',
+    roles: BOTH,
+  },
+  {
+    key: 'peerLookMs',
+    flag: 'peer-look',
+    kind: 'duration',
+    value: 'TIME',
+    help: 'how often nodes that are not connected are asked who leads',
+    default: '2s',
+    roles: BOTH,
+  },
+  {
+    key: 'switchoverTimeoutMs',
+    flag: 'switchover-timeout',
+    kind: 'duration',
+    value: 'TIME',
+    help: 'how long writes may be held while the leader hands over; then it carries on',
+    default: '5s',
+    roles: BOTH,
+  },
+  {
+    key: 'frozenMs',
+    flag: 'frozen-after',
+    kind: 'duration',
+    value: 'TIME',
+    help: 'a leader that stood still for so long asks the others before it takes the next write',
+    default: '2s',
+    roles: BOTH,
+  },
+  {
+    key: 'fenceWhenAloneMs',
+    flag: 'fence-when-alone',
+    kind: 'duration',
+    value: 'TIME',
+    help: 'a leader that hears no replica for so long lets nobody write until it hears one (default: never)',
+    roles: BOTH,
+    common: true,
+  },
+]

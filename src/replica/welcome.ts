@@ -1,0 +1,23 @@
+/** Whether a replica can follow who welcomes it. */
+import type { Body } from '../../proto/messages.ts'
+import { WalcastError } from '../errors.ts'
+
+export interface Follower {
+  readonly node: string
+  /** '' before the first copy. */
+  readonly cluster: string
+  /** The highest epoch that it has followed or led in. */
+  readonly epoch: number
+  /** Of the copy; undefined before the first. */
+  readonly pageSize: number | undefined
+}
+
+/** Throws WRONG_CLUSTER, SELF_LEADER, WRONG_PAGE_SIZE or STALE_LEADER. */
+export function requireFitting(welcome: Body<'welcome'>, { node, cluster, epoch, pageSize }: Follower): void {
+  if (cluster !== '' && cluster !== welcome.cluster)
+    throw new WalcastError('WRONG_CLUSTER', { mine: cluster, theirs: welcome.cluster })
+  if (welcome.node === node) throw new WalcastError('SELF_LEADER')
+  if (pageSize !== undefined && pageSize !== welcome.pageSize)
+    throw new WalcastError('WRONG_PAGE_SIZE', { mine: pageSize, theirs: welcome.pageSize })
+  if (welcome.epoch < epoch) throw new WalcastError('STALE_LEADER', { mine: epoch, theirs: welcome.epoch })
+}
