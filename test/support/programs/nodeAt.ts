@@ -5,8 +5,7 @@
 import { createLog } from '../../../src/cli/log.ts'
 import { nodeOptions } from '../../../src/cli/nodeArguments.ts'
 import { createFileOps } from '../../../src/fileOps.ts'
-import { startLeader } from '../../../src/node/leaderNode.ts'
-import { startReplica } from '../../../src/node/replicaNode.ts'
+import { type StartAs, startNode } from '../../../src/node/node.ts'
 import { optionsOf, say } from './options.ts'
 
 const { args, op, count } = optionsOf<{ args: readonly string[]; op: string; count: number }>()
@@ -21,16 +20,16 @@ process.stdin.once('data', () => {
   say({ armed: op })
 })
 const [command, ...flags] = args
-const role = command === 'leader' ? 'leader' : 'replica'
+const startAs = command as StartAs
 const log = createLog(process.env)
 const setup = {
-  options: nodeOptions(role, flags, process.env),
+  options: nodeOptions(startAs, flags, process.env),
   secret: process.env['WALCAST_SECRET'],
   log,
   version: 'test',
   ops,
 }
-const node = await (role === 'leader' ? startLeader(setup) : startReplica(setup))
+const node = await startNode(setup, startAs)
 log.info('running')
 void node.failed.then(async (error) => {
   process.stderr.write(`${error.line}\n`)
