@@ -28,8 +28,7 @@ async function crashIn(
   await dying.arm()
   await from.switchover(to, 3000).catch(() => {})
   // Not every change has a second step of the kind: then it dies after all of them.
-  const hasDied = victim.node.child.end !== undefined
-  await victim.node.stop('SIGKILL')
+  const hasDied = await dying.end()
   await victim.restart()
   await leaderOrPromoted(cluster.sites)
   await cluster.settled()
@@ -64,8 +63,7 @@ labTest('a promotion in which the new leader dies at each step of writing its ro
     await old.node.stop('SIGKILL')
     await dying.arm()
     await heir.promote().catch(() => {})
-    t.diagnostic(`${step.op} ${step.count}: ${heir.node.child.end ? 'died in it' : 'died after it'}`)
-    await heir.node.stop('SIGKILL')
+    t.diagnostic(`${step.op} ${step.count}: ${(await dying.end()) ? 'died in it' : 'died after it'}`)
     await heir.restart()
     await old.restart()
     await leaderOrPromoted(cluster.sites)

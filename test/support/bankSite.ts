@@ -33,6 +33,8 @@ interface Places {
 export interface Dying {
   /** Resolves when operations are counted. */
   arm(): Promise<void>
+  /** Ends it now if it lives. Gives whether it had died of the operation. */
+  end(): Promise<boolean>
 }
 
 export class BankSite implements Door {
@@ -151,6 +153,10 @@ export class BankSite implements Door {
       arm: async () => {
         child.write('arm')
         await child.line((line) => line.includes('armed'))
+      },
+      end: async () => {
+        await child.stop('SIGKILL')
+        return child.out.some((line) => line.includes('"dying"'))
       },
     }
   }

@@ -13,7 +13,9 @@ let isArmed = false
 let seen = 0
 
 const ops = createFileOps((step) => {
-  if (isArmed && step === op && ++seen === count) process.kill(process.pid, 'SIGKILL')
+  if (!isArmed || step !== op || ++seen !== count) return
+  say({ dying: op })
+  process.kill(process.pid, 'SIGKILL')
 })
 process.stdin.once('data', () => {
   isArmed = true
