@@ -26,6 +26,7 @@ import { lag } from './suites/lag.ts'
 import { large } from './suites/large.ts'
 import { network } from './suites/network.ts'
 import { readers } from './suites/readers.ts'
+import { switchover } from './suites/switchover.ts'
 import { throughput } from './suites/throughput.ts'
 import { findPeers, requirePeerNames } from './systems/systems.ts'
 import { walcast } from './systems/walcast.ts'
@@ -43,6 +44,7 @@ const SUITES: Readonly<Record<SuiteName, Suite>> = {
   http,
   fanout,
   large,
+  switchover,
 }
 /** CPU taken by others from which on a warning is given. */
 const BUSY_PERCENT = 10

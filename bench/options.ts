@@ -14,6 +14,7 @@ export const SUITE_NAMES = [
   'http',
   'fanout',
   'large',
+  'switchover',
 ] as const
 export type SuiteName = (typeof SUITE_NAMES)[number]
 
@@ -52,7 +53,7 @@ const OPTIONS = {
     standard: '200',
   },
   rates: {
-    suites: ['lag', 'throughput', 'readers', 'network', 'http', 'fanout'],
+    suites: ['lag', 'throughput', 'readers', 'network', 'http', 'fanout', 'switchover'],
     help: "commits a second, comma-separated; 'full' for as many as possible",
     standard: {
       throughput: 'full,5000',
@@ -60,6 +61,7 @@ const OPTIONS = {
       network: '200',
       http: '200',
       fanout: '20',
+      switchover: '200',
       other: '10,200,1000,5000',
     },
   },
@@ -107,7 +109,7 @@ const OPTIONS = {
   rounds: {
     suites: SUITE_NAMES,
     help: 'how often everything is measured',
-    standard: { idle: '1', large: '1', other: '3' },
+    standard: { idle: '1', large: '1', switchover: '1', other: '3' },
   },
   pin: {
     suites: [
@@ -121,6 +123,7 @@ const OPTIONS = {
       'http',
       'fanout',
       'large',
+      'switchover',
     ],
     help: "CPUs by process, such as 'writer=0,leader=0,replica=1,reader=1'; several set-ups separated by '/'",
     standard: 'none',
@@ -154,6 +157,8 @@ const OPTIONS = {
     help: 'what is measured, comma-separated',
     standard: LARGE_PARTS.join(','),
   },
+  switchovers: { suites: ['switchover'], help: 'planned changes of leader, back and forth', standard: '50' },
+  failovers: { suites: ['switchover'], help: 'leaders killed, each of fresh nodes', standard: '5' },
   'node-args': {
     suites: SUITE_NAMES,
     help: "further arguments for the nodes' node executable, separated by spaces",
@@ -199,6 +204,8 @@ export interface BenchOptions {
   readonly transactionGb: number
   readonly stopSeconds: number
   readonly parts: readonly LargePart[]
+  readonly switchovers: number
+  readonly failovers: number
   readonly nodeArgs: readonly string[]
   /** Empty: the standard folder, see checkout.ts. */
   readonly out: string
@@ -287,6 +294,8 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
     transactionGb: aboveZero('transaction-gb', text('transaction-gb')),
     stopSeconds: aboveZero('stop-seconds', text('stop-seconds')),
     parts: some('parts', parsePart),
+    switchovers: count('switchovers', text('switchovers')),
+    failovers: count('failovers', text('failovers')),
     nodeArgs: [
       ...(profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : []),
       ...text('node-args').split(' ').filter(Boolean),

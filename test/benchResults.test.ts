@@ -53,6 +53,15 @@ test('http asks on one connection and on some', () => {
   assert.deepEqual([options.connections, options.ratesPerSecond, options.rounds], [[1, 16], [200], 3])
 })
 
+test('switchover changes the leader fifty times and kills five', () => {
+  const options = parseOptions(['switchover'])
+  assert.ok(options !== 'help')
+  assert.deepEqual(
+    [options.switchovers, options.failovers, options.ratesPerSecond, options.rounds],
+    [50, 5, [200], 1],
+  )
+})
+
 test('peers are measured at the rates that were asked for', () => {
   const ratesOf = (...args: string[]) => {
     const options = parseOptions(['lag', '--peers', 'redis', ...args])
@@ -106,6 +115,8 @@ test('bad options are refused', () => {
     ['http', '--connections', ','],
     ['http', '--rates', 'full'],
     ['http', '--peers', 'redis'],
+    ['lag', '--switchovers', '1'],
+    ['switchover', '--failovers', '0'],
   ])
     assert.throws(() => parseOptions(args), UsageError, args.join(' '))
 })

@@ -92,6 +92,8 @@ function bodyOf(result: KeptResult): string {
       return goalTable(result) + plain(result)
     case 'large':
       return goalTable(result) + partSections(result)
+    case 'switchover':
+      return partSections(result)
     default:
       return plain(result)
   }

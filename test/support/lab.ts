@@ -10,7 +10,7 @@ import { Child } from './child.ts'
 import { CLI, PROGRAMS, PYTHON, PYTHON_PROGRAMS } from './paths.ts'
 import { freePort } from './ports.ts'
 import { SqlSession } from './sqlSession.ts'
-import { type NodeOptions, TestNode } from './testNode.ts'
+import { type NodeCommand, type NodeOptions, TestNode } from './testNode.ts'
 import { until } from './until.ts'
 
 export type StartOptions = Partial<NodeOptions>
@@ -83,11 +83,9 @@ export class Lab {
   }
 
   /** A program of test/support/programs with its arguments as one JSON object. */
-  program(name: string, options: object): Child {
-    return this.spawn(`${name} ${++this.#names}`, process.execPath, [
-      join(PROGRAMS, `${name}.js`),
-      JSON.stringify(options),
-    ])
+  program(name: string, options: object, environment?: Readonly<Record<string, string>>): Child {
+    const args = [join(PROGRAMS, `${name}.js`), JSON.stringify(options)]
+    return this.spawn(`${name} ${++this.#names}`, process.execPath, args, environment)
   }
 
   /** A program of test/support/py, which brings another SQLite version. */
@@ -128,13 +126,13 @@ export class Lab {
     })
   }
 
-  /** The same node again: same file, port and options. */
-  restart(node: TestNode, options: StartOptions = {}): Promise<TestNode> {
-    return this.#start(node.role, { ...node.options, ...options })
+  /** The same node again: same file, port and options; by another command if told, such as `node` after its role has changed. */
+  restart(node: TestNode, options: StartOptions = {}, command = node.role): Promise<TestNode> {
+    return this.#start(command, { ...node.options, ...options })
   }
 
   /** Takes a process as a node that is to live until it is told to end. */
-  nodeOf(role: 'leader' | 'replica', options: NodeOptions, child: Child): TestNode {
+  nodeOf(role: NodeCommand, options: NodeOptions, child: Child): TestNode {
     this.#nodes.add(child)
     return new TestNode(role, options, child)
   }
@@ -157,7 +155,7 @@ export class Lab {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  async #start(role: 'leader' | 'replica', given: StartOptions & { readonly db: string }): Promise<TestNode> {
+  async #start(role: NodeCommand, given: StartOptions & { readonly db: string }): Promise<TestNode> {
     const options: NodeOptions = { port: await freePort(), ...given }
     const child = this.cli(nodeArguments(role, options), options.environment)
     await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
@@ -172,7 +170,7 @@ export class Lab {
   }
 }
 
-export function nodeArguments(role: 'leader' | 'replica', options: NodeOptions): string[] {
+export function nodeArguments(role: NodeCommand, options: NodeOptions): string[] {
   const { db, port, leader, flags = [] } = options
   const base = [role, '--db', db, '--listen', `127.0.0.1:${port}`]
   return [...base, ...(leader ? ['--leader', leader] : []), ...flags]

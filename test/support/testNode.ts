@@ -4,6 +4,9 @@ import type { LagReport, NodeStatus } from '../../src/http/view.ts'
 import type { Child, Ended } from './child.ts'
 import { until } from './until.ts'
 
+/** The command that starts a node; `node` goes on in the role it had. */
+export type NodeCommand = 'leader' | 'replica' | 'node'
+
 export interface NodeOptions {
   /** Path of the database file. */
   readonly db: string
@@ -21,11 +24,12 @@ export interface Answer {
 }
 
 export class TestNode {
-  readonly role: 'leader' | 'replica'
+  /** The command that started it: while it runs its role may change. */
+  readonly role: NodeCommand
   readonly options: NodeOptions
   readonly child: Child
 
-  constructor(role: 'leader' | 'replica', options: NodeOptions, child: Child) {
+  constructor(role: NodeCommand, options: NodeOptions, child: Child) {
     this.role = role
     this.options = options
     this.child = child
@@ -54,6 +58,17 @@ export class TestNode {
     timeoutMs = 70_000,
   ): Promise<Answer> {
     const response = await fetch(`${this.url}${path}`, { headers, signal: AbortSignal.timeout(timeoutMs) })
+    return { status: response.status, text: await response.text(), headers: response.headers }
+  }
+
+  /** POSTs a JSON body, as an operator does. */
+  async post(path: string, value: object = {}, timeoutMs = 70_000): Promise<Answer> {
+    const response = await fetch(`${this.url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...this.#headers() },
+      body: JSON.stringify(value),
+      signal: AbortSignal.timeout(timeoutMs),
+    })
     return { status: response.status, text: await response.text(), headers: response.headers }
   }
 

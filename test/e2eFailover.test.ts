@@ -1,0 +1,166 @@
+/** Leaders that die, freeze or are cut off: what was promised is there, what only they held is kept aside, one leads in the end. */
+import assert from 'node:assert/strict'
+import { addReplica, type BankCluster, startBank } from './support/bankCluster.ts'
+import type { BankSite } from './support/bankSite.ts'
+import type { Exchange, Losses } from './support/history.ts'
+import { faultsIn } from './support/historyCheck.ts'
+import { labTest, waitLevel } from './support/lab.ts'
+import { Refused } from './support/leadership.ts'
+import { until } from './support/until.ts'
+
+const ACK_ONE = { 'walcast-ack': 'one' }
+
+async function requireFaultless(
+  cluster: BankCluster,
+  leader: BankSite,
+  record: readonly Exchange[],
+  losses: Losses,
+): Promise<void> {
+  const report = await cluster.judge(record, leader, losses)
+  assert.deepEqual(faultsIn(report), [])
+  assert.ok(report.lasting > 0, 'something had to be there')
+  await cluster.requireSame(leader)
+}
+
+/** The transfer is in no database that is served, and in one that `site` keeps aside. */
+async function requireKeptAside(cluster: BankCluster, site: BankSite, id: string): Promise<void> {
+  await until(`${id} is kept aside by ${site.name}`, async () => (await site.keptTransfers()).includes(id))
+  for (const each of cluster.sites) {
+    const { transfers } = await cluster.stateOf(each)
+    assert.ok(!transfers.some((transfer) => transfer.id === id), `${id} is served by ${each.name}`)
+  }
+}
+
+labTest(
+  'the leader killed under writes with Walcast-Ack: none that was acknowledged is lost; the old one obeys when it returns',
+  async (lab) => {
+    const cluster = await startBank(lab)
+    const [first, second, third] = cluster.sites
+    const client = cluster.client({ writeHeaders: ACK_ONE })
+    await client.writesEverywhere()
+    // From here on the leader is alone: what it commits now, nobody else has.
+    first.cut()
+    assert.equal(await first.transferDirectly('alone'), 201)
+    await first.node.stop('SIGKILL')
+    first.mend()
+    const done = await second.promote()
+    assert.equal(done.oldLeader?.outcome, 'unreachable')
+    assert.ok(done.epoch >= 2)
+    await third.waitStreaming(done.epoch)
+    await client.advance(100)
+    await first.restart()
+    await first.waitRole('replica')
+    await first.waitStreaming(done.epoch)
+    await client.writesEverywhere()
+    await requireFaultless(cluster, second, await client.stop(), 'unreplicated')
+    await requireKeptAside(cluster, first, 'alone')
+  },
+)
+
+labTest(
+  'the leader frozen: none of the requests that reach it after its time is executed by it',
+  async (lab) => {
+    const cluster = await startBank(lab)
+    const [first, second, third] = cluster.sites
+    const before = cluster.client({ tag: 'before' })
+    await before.writesEverywhere()
+    const early = await before.stop()
+    for (const { node } of [second, third]) await waitLevel(first.node, node)
+
+    first.node.kill('SIGSTOP')
+    const done = await second.promote()
+    assert.equal(done.oldLeader?.outcome, 'unreachable')
+    // Its application is a process of its own and goes on.
+    assert.equal(await first.transferDirectly('direct'), 201)
+    const client = cluster.client({ tag: 'after' })
+    await until('writes at the new leader', () => client.done > 100)
+    first.node.kill('SIGCONT')
+    await first.waitRole('replica')
+    await first.waitStreaming(done.epoch)
+    await client.writesEverywhere()
+    const late = await client.stop()
+    // All were level before: whatever was answered as done must be there, also by the old leader.
+    await requireFaultless(cluster, second, [...early, ...late], 'none')
+    await requireKeptAside(cluster, first, 'direct')
+  },
+)
+
+labTest('a demotion that does not arrive: the lower epoch gives way as soon as the two meet', async (lab) => {
+  const cluster = await startBank(lab, { nodes: 2 })
+  const [first, second] = cluster.sites
+  await waitLevel(first.node, second.node)
+  for (const site of cluster.sites) site.cut()
+  const done = await second.promote()
+  assert.equal(done.oldLeader?.outcome, 'unreachable')
+  assert.deepEqual(await cluster.withRole('leader'), [first, second])
+  assert.equal(await first.transferDirectly('in the old epoch'), 201)
+  assert.equal(await second.transferDirectly('in the new epoch'), 201)
+  for (const site of cluster.sites) site.mend()
+  assert.equal(await cluster.settled(), second)
+  await requireKeptAside(cluster, first, 'in the old epoch')
+  assert.ok((await cluster.stateOf(first)).transfers.some(({ id }) => id === 'in the new epoch'))
+  await cluster.requireSame(second)
+})
+
+labTest('both forced to lead in one epoch: the lower node id gives way, and says it loudly', async (lab) => {
+  const cluster = await startBank(lab)
+  const [first, second, third] = cluster.sites
+  for (const { node } of [second, third]) await waitLevel(first.node, node)
+  for (const site of cluster.sites) site.cut()
+  await first.node.stop('SIGKILL')
+  const [a, b] = await Promise.all([second.promote({ force: true }), third.promote({ force: true })])
+  assert.equal(a.epoch, b.epoch)
+  assert.equal(await second.transferDirectly('of the lower id'), 201)
+  assert.equal(await third.transferDirectly('of the higher id'), 201)
+  for (const site of cluster.sites) site.mend()
+  assert.equal(await cluster.settled([first]), third)
+  assert.ok(
+    second.loud().length > 0 || third.loud().length > 0,
+    'two leaders of one epoch are no small thing',
+  )
+  await requireKeptAside(cluster, second, 'of the lower id')
+  await first.restart()
+  assert.equal(await cluster.settled(), third)
+  await cluster.requireSame(third)
+})
+
+labTest('a node without a whole copy is not promoted', async (lab) => {
+  const cluster = await startBank(lab, { nodes: 1 })
+  const [first] = cluster.sites
+  await lab.exec(
+    first.db,
+    'CREATE TABLE ballast (body BLOB)',
+    'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) INSERT INTO ballast SELECT randomblob(40000) FROM n',
+  )
+  first.link.bytesPerSecond = 400_000
+  const late = await addReplica(lab, 'late', first)
+  await until('the copy has begun', async () => (await late.node.status()).sync !== undefined)
+  const fitness = await late.fitness()
+  assert.equal(fitness.fit, false)
+  await first.node.stop('SIGKILL')
+  const refused = await late.promote().then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  assert.ok(refused instanceof Refused, 'it was promoted')
+  assert.deepEqual([refused.status, refused.code], [409, 'NOT_FIT'])
+  assert.equal(await late.role(), 'replica')
+  first.link.bytesPerSecond = 0
+  await first.restart()
+  await late.node.ready()
+  await waitLevel(first.node, late.node)
+})
+
+labTest('a node demoted by hand follows whom it is told, and is promoted again', async (lab) => {
+  const cluster = await startBank(lab, { nodes: 2 })
+  const [first, second] = cluster.sites
+  await waitLevel(first.node, second.node)
+  const demoted = await first.demote(second)
+  assert.equal(demoted.role, 'replica')
+  assert.deepEqual(await cluster.withRole('leader'), [])
+  const done = await second.promote()
+  await first.waitStreaming(done.epoch)
+  assert.equal(await second.transferDirectly('then'), 201)
+  await cluster.requireSame(second)
+  assert.deepEqual(first.resyncs(), [])
+})

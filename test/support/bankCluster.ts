@@ -1,0 +1,156 @@
+/** Nodes whose roles change, each before a bank application of its own (programs/bankApp.ts), and what their databases hold. */
+import type { NodeRole } from '../../src/http/view.ts'
+import { BankSite } from './bankSite.ts'
+import type { BankState, Exchange, Losses } from './history.ts'
+import { checkHistory, type HistoryReport } from './historyCheck.ts'
+import { type Lab, requireSame } from './lab.ts'
+import { freePort } from './ports.ts'
+import { type ClientOptions, type Door, RecordingClient } from './recordingClient.ts'
+import { TcpProxy } from './tcpProxy.ts'
+import { until } from './until.ts'
+
+export const ACCOUNTS = 10
+export const BALANCE = 1000
+
+export interface BankOptions {
+  /** The first one leads. */
+  readonly nodes?: number
+  /** Of every node; flags of one role go into the environment, which the other role passes over. */
+  readonly flags?: readonly string[]
+  /** Such as `WALCAST_HOLD`. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** How long the applications wait for SQLite's lock. */
+  readonly busyMs?: number
+}
+
+const ENVIRONMENT = {
+  WALCAST_SECRET: 'correct horse battery staple',
+  WALCAST_HEARTBEAT: '100ms',
+  WALCAST_RECONNECT_MAX: '100ms',
+  // A machine busy with other tests may take longer over a change of roles than the standard allows.
+  WALCAST_HOLD: '30s',
+}
+
+export class BankCluster {
+  readonly sites: readonly BankSite[]
+  readonly #lab: Lab
+
+  constructor(lab: Lab, sites: readonly BankSite[]) {
+    this.#lab = lab
+    this.sites = sites
+  }
+
+  get doors(): readonly Door[] {
+    return this.sites
+  }
+
+  /** Clients that go round all proxies, unless other doors are named. */
+  client(options: Partial<ClientOptions> = {}): RecordingClient {
+    const client = new RecordingClient({ doors: this.doors, accounts: ACCOUNTS, ...options })
+    // A failed test must not leave them asking.
+    this.#lab.atEnd(async () => void (await client.stop().catch(() => {})))
+    return client
+  }
+
+  /** Those nodes that run and say that they have this role. */
+  async withRole(role: NodeRole): Promise<readonly BankSite[]> {
+    const roles = await Promise.all(this.sites.map((site) => site.role().catch(() => undefined)))
+    return this.sites.filter((_site, i) => roles[i] === role)
+  }
+
+  /** Waits until exactly one node leads and all others that are not `away` stream from it, level in epoch. */
+  async settled(away: readonly BankSite[] = [], timeoutMs = 30_000): Promise<BankSite> {
+    return until(
+      'one leads, the others follow',
+      async () => {
+        const leaders = await this.withRole('leader')
+        if (leaders.length !== 1) return undefined
+        const { epoch } = await leaders[0].node.status()
+        const others = this.sites.filter((site) => site !== leaders[0] && !away.includes(site))
+        const all = await Promise.all(others.map(({ node }) => node.status()))
+        return all.every((each) => each.state === 'streaming' && each.epoch === epoch)
+          ? leaders[0]
+          : undefined
+      },
+      timeoutMs,
+    )
+  }
+
+  /** Proves that every node but those away holds what the leader holds. */
+  async requireSame(leader: BankSite, away: readonly BankSite[] = []): Promise<void> {
+    for (const site of this.sites)
+      if (site !== leader && !away.includes(site)) await requireSame(this.#lab, leader.node, site.node)
+  }
+
+  /** What this node's file holds, as Python's SQLite reads it. */
+  async stateOf({ db }: BankSite): Promise<BankState> {
+    const session = this.#lab.sql(db, { readOnly: true })
+    const balances = await session.rows('SELECT id, balance FROM accounts')
+    const transfers = await session.rows('SELECT id, "from", "to", amount FROM transfers')
+    const registers = await session.rows('SELECT key, version, value FROM register')
+    await session.close()
+    return {
+      balances: new Map(balances.map(([id, balance]) => [Number(id), Number(balance)])),
+      transfers: transfers.map(([id, from, to, amount]) => ({
+        id: String(id),
+        from: Number(from),
+        to: Number(to),
+        amount: Number(amount),
+      })),
+      registers: new Map(
+        registers.map(([key, version, value]) => [
+          String(key),
+          { version: Number(version), value: String(value) },
+        ]),
+      ),
+    }
+  }
+
+  /** The record against this node's file. */
+  async judge(record: readonly Exchange[], site: BankSite, losses: Losses = 'none'): Promise<HistoryReport> {
+    return checkHistory(record, await this.stateOf(site), { accounts: ACCOUNTS, balance: BALANCE, losses })
+  }
+}
+
+export async function startBank(lab: Lab, options: BankOptions = {}): Promise<BankCluster> {
+  const { nodes = 3, flags = [], busyMs = 1000 } = options
+  const environment = { ...ENVIRONMENT, ...options.environment }
+  await makeBank(lab, lab.path('node1.db'))
+  const sites: BankSite[] = []
+  for (let i = 1; i <= nodes; i++) {
+    const places = await placesOf(lab, `node${i}`, busyMs)
+    sites.push(await BankSite.start(lab, places, sites[0]?.address, { flags, environment }))
+  }
+  for (const { node } of sites) await node.ready()
+  return new BankCluster(lab, sites)
+}
+
+/** One more replica, which may not be ready yet. */
+export async function addReplica(lab: Lab, name: string, leader: BankSite): Promise<BankSite> {
+  const places = await placesOf(lab, name, 1000)
+  return BankSite.start(lab, places, leader.address, { environment: ENVIRONMENT })
+}
+
+async function makeBank(lab: Lab, db: string): Promise<void> {
+  await lab.exec(
+    db,
+    'PRAGMA journal_mode=wal',
+    'BEGIN',
+    'CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL)',
+    'CREATE TABLE transfers (id TEXT PRIMARY KEY, "from" INTEGER, "to" INTEGER, amount INTEGER)',
+    'CREATE TABLE register (key TEXT PRIMARY KEY, value TEXT, version INTEGER)',
+    ...Array.from({ length: ACCOUNTS }, (_, i) => `INSERT INTO accounts VALUES (${i + 1}, ${BALANCE})`),
+    'COMMIT',
+  )
+}
+
+/** The application runs before its node; other nodes reach that through a link that can be cut. */
+async function placesOf(lab: Lab, name: string, busyMs: number) {
+  const db = lab.path(`${name}.db`)
+  const [port, proxyPort, appPort] = [await freePort(), await freePort(), await freePort()]
+  const app = lab.program('bankApp', { path: db, name, port: appPort, busyMs })
+  const link = await TcpProxy.start(port)
+  lab.atEnd(() => link.close())
+  await app.line((line) => line.includes('listening'))
+  return { name, db, port, proxyPort, appPort, app, link }
+}

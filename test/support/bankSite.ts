@@ -1,0 +1,212 @@
+/** One machine of a bank's cluster: a node, the application behind its proxy, and the link through which other nodes reach it. */
+import type { NodeRole } from '../../src/http/view.ts'
+import type { Child } from './child.ts'
+import { type Lab, nodeArguments, type StartOptions } from './lab.ts'
+import {
+  type AuditEntry,
+  audit,
+  type Demoted,
+  demote,
+  type Fitness,
+  fitness,
+  type Promoted,
+  type PromoteOptions,
+  promote,
+  type SwitchedOver,
+  switchover,
+} from './leadership.ts'
+import type { Door } from './recordingClient.ts'
+import type { TcpProxy } from './tcpProxy.ts'
+import type { NodeCommand, TestNode } from './testNode.ts'
+import { until } from './until.ts'
+
+interface Places {
+  readonly name: string
+  readonly db: string
+  readonly port: number
+  readonly proxyPort: number
+  readonly appPort: number
+  readonly app: Child
+  readonly link: TcpProxy
+}
+
+export interface Dying {
+  /** Resolves when operations are counted. */
+  arm(): Promise<void>
+  /** Ends it now if it lives. Gives whether it had died of the operation. */
+  end(): Promise<boolean>
+}
+
+export class BankSite implements Door {
+  readonly name: string
+  readonly db: string
+  /** Of the proxy. */
+  readonly url: string
+  /** Past the node, which an application's own jobs are. */
+  readonly appUrl: string
+  readonly app: Child
+  /** Before the node's private side; its address is the one that other nodes know. */
+  readonly link: TcpProxy
+  readonly #lab: Lab
+  #node: TestNode
+
+  private constructor(lab: Lab, places: Places, node: TestNode) {
+    this.name = places.name
+    this.db = places.db
+    this.url = `http://127.0.0.1:${places.proxyPort}`
+    this.appUrl = `http://127.0.0.1:${places.appPort}`
+    this.app = places.app
+    this.link = places.link
+    this.#lab = lab
+    this.#node = node
+  }
+
+  /** A leader unless one is named. */
+  static async start(
+    lab: Lab,
+    places: Places,
+    leader: string | undefined,
+    options: StartOptions,
+  ): Promise<BankSite> {
+    const { db, port, proxyPort, appPort, link, name } = places
+    const own = [
+      ['--name', name],
+      ['--advertise', link.address],
+      ['--proxy', `127.0.0.1:${proxyPort}`],
+      ['--upstream', `http://127.0.0.1:${appPort}`],
+    ].flat()
+    const all = { ...options, port, flags: [...own, ...(options.flags ?? [])] }
+    const node = leader ? await lab.replica(db, leader, all) : await lab.leader(db, all)
+    return new BankSite(lab, places, node)
+  }
+
+  /** The process that runs now, or ran last. */
+  get node(): TestNode {
+    return this.#node
+  }
+
+  /** HOST:PORT by which other nodes know it. */
+  get address(): string {
+    return this.link.address
+  }
+
+  /** By the path that applications and load balancers ask. */
+  async role(): Promise<NodeRole> {
+    const { text } = await this.#node.get('/leader', {}, 5000)
+    return JSON.parse(text).role
+  }
+
+  async waitRole(role: NodeRole, timeoutMs = 30_000): Promise<void> {
+    const what = `${this.name} is a ${role}`
+    await until(what, async () => (await this.role()) === role, timeoutMs)
+  }
+
+  /** Waits until it applies what a leader of this epoch or a later one sends. */
+  async waitStreaming(epoch: number, timeoutMs = 30_000): Promise<void> {
+    const isThere = async () => {
+      const status = await this.#node.status()
+      return status.role !== 'leader' && status.state === 'streaming' && status.epoch >= epoch
+    }
+    await until(`${this.name} streams in epoch ${epoch}`, isThere, timeoutMs)
+  }
+
+  promote(options: PromoteOptions = {}): Promise<Promoted> {
+    return promote(this.#node, options)
+  }
+
+  demote(leader?: BankSite): Promise<Demoted> {
+    return demote(this.#node, leader ? { leader: leader.address } : {})
+  }
+
+  /** Asked of this node, whoever leads. */
+  switchover(to?: BankSite, timeoutMs?: number): Promise<SwitchedOver> {
+    return switchover(this.#node, {
+      ...(to ? { to: to.address } : {}),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    })
+  }
+
+  fitness(): Promise<Fitness> {
+    return fitness(this.#node)
+  }
+
+  audit(): Promise<readonly AuditEntry[]> {
+    return audit(this.#node)
+  }
+
+  /** Starts it again where it was, by the command that started it first unless told. */
+  async restart(options: StartOptions = {}, command?: NodeCommand): Promise<void> {
+    this.#node = await this.#lab.restart(this.#node, options, command)
+  }
+
+  /** Runs it in a process that ends itself with SIGKILL at the `count`-th file operation `op` after `arm`. */
+  async restartDying(op: string, count: number): Promise<Dying> {
+    await this.#node.stop()
+    const { role, options } = this.#node
+    const args = nodeArguments(role, options)
+    const child = this.#lab.program('nodeAt', { args, op, count }, options.environment)
+    child.expectEnd()
+    await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
+    this.#node = this.#lab.nodeOf(role, options, child)
+    await this.#node.ready()
+    return {
+      arm: async () => {
+        child.write('arm')
+        await child.line((line) => line.includes('armed'))
+      },
+      end: async () => {
+        await child.stop('SIGKILL')
+        return child.out.some((line) => line.includes('"dying"'))
+      },
+    }
+  }
+
+  /** No other node gets through to this one, until `mend`. */
+  cut(): void {
+    this.link.tamper = () => undefined
+    this.link.cutAll()
+  }
+
+  mend(): void {
+    this.link.tamper = (bytes) => bytes
+  }
+
+  /** Log lines of the present process that no operator can overlook: errors and worse. */
+  loud(): readonly string[] {
+    return this.#node.child.err.filter((line) => /^\{"level":[56]0,/.test(line))
+  }
+
+  /** Log lines of the present process about a comparison of its copy with the leader's, but for the first copy. */
+  resyncs(): readonly string[] {
+    return this.#node.logged('comparing pages').filter((line) => !line.includes('"reason":"first copy"'))
+  }
+
+  /** Ids of transfers in the databases that this node keeps aside, those it has compared. */
+  async keptTransfers(): Promise<readonly string[]> {
+    const { diverged = [] } = await this.#node.status()
+    const ids: string[] = []
+    for (const { name } of diverged.filter(({ state }) => state === 'compared')) {
+      const session = this.#lab.sql(`${this.db}-walcast/diverged/${name}/database.db`, { readOnly: true })
+      ids.push(...(await session.rows('SELECT id FROM transfers')).map(([id]) => String(id)))
+      await session.close()
+    }
+    return ids
+  }
+
+  /** How often the application opened the database since it started: once, whatever its node was meanwhile. */
+  async timesOpened(): Promise<number> {
+    const answer = await fetch(`${this.appUrl}/about`, { signal: AbortSignal.timeout(5000) })
+    return Object(await answer.json()).opened
+  }
+
+  /** A transfer by the application itself, past every node. Gives the status. */
+  async transferDirectly(id: string): Promise<number> {
+    const answer = await fetch(`${this.appUrl}/transfer`, {
+      method: 'POST',
+      body: JSON.stringify({ id, from: 1, to: 2, amount: 1 }),
+      signal: AbortSignal.timeout(20_000),
+    })
+    await answer.arrayBuffer()
+    return answer.status
+  }
+}

@@ -1,0 +1,249 @@
+/** Clients of a bank (programs/bankApp.ts) that go round the proxies of its nodes and keep what they asked and were answered. */
+import type { IncomingHttpHeaders } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Client } from 'undici'
+import type { Exchange, Kind, Transfer } from './history.ts'
+import { outcomeOf } from './history.ts'
+import { randomOf, until, within } from './until.ts'
+
+/** Where clients find a node: the URL of its proxy. */
+export interface Door {
+  readonly name: string
+  readonly url: string
+}
+
+export interface ClientOptions {
+  readonly doors: readonly Door[]
+  readonly sessions?: number
+  /** Requests a second of each session at most. */
+  readonly perSecond?: number
+  readonly seed?: number
+  /** Put before the ids of transfers and values, so that several clients of one database can be told apart. */
+  readonly tag?: string
+  /** Accounts 1 to N that transfers go between. */
+  readonly accounts?: number
+  /** Registers that all sessions share. */
+  readonly keys?: number
+  /** Whether a session asks the next node each time instead of staying at one; every second does if not told. */
+  readonly roams?: (session: number) => boolean
+  /** Sent with each write, such as `Walcast-Ack`. */
+  readonly writeHeaders?: Readonly<Record<string, string>>
+  /** Whether each write has an Idempotency-Key of its own. */
+  readonly isKeyed?: boolean
+  /** After which an answer is not waited for any longer. */
+  readonly timeoutMs?: number
+}
+
+type Asked = Pick<Exchange, 'kind' | 'key' | 'value' | 'transfer'> & { readonly path: string }
+type Settings = Required<Omit<ClientOptions, 'roams'>> & Pick<ClientOptions, 'roams'>
+
+const MAX_EXCHANGES = 300_000
+/** In turn, by chance: as many writes as reads. */
+const KINDS: readonly Kind[] = ['transfer', 'transfer', 'set', 'get', 'get', 'accounts']
+
+export class RecordingClient {
+  readonly record: Exchange[] = []
+  readonly #sessions: readonly Session[]
+  readonly #running: Promise<unknown>
+  #isStopped = false
+
+  /** Begins at once. */
+  constructor(options: ClientOptions) {
+    const settings: Settings = {
+      sessions: 8,
+      perSecond: 40,
+      seed: 1,
+      tag: 'c',
+      accounts: 10,
+      keys: 5,
+      writeHeaders: {},
+      isKeyed: false,
+      timeoutMs: 40_000,
+      ...options,
+    }
+    this.#sessions = Array.from({ length: settings.sessions }, (_, i) => new Session(i, settings))
+    this.#running = Promise.all(this.#sessions.map((session) => this.#run(session, settings)))
+    // Whoever stops the client hears of it; nobody may wait before.
+    this.#running.catch(() => {})
+  }
+
+  /** Requests answered with success. */
+  get done(): number {
+    return this.record.reduce((sum, each) => sum + (outcomeOf(each) === 'done' ? 1 : 0), 0)
+  }
+
+  /** Waits until so many more requests than now were answered with success. */
+  async advance(count: number, timeoutMs = 60_000): Promise<void> {
+    const wanted = this.done + count
+    await until(`${count} more answers`, () => this.done >= wanted, timeoutMs)
+  }
+
+  /** Waits until every session has had an answer of success to a write that it began after now. */
+  async writesEverywhere(timeoutMs = 60_000): Promise<void> {
+    const fromMs = performance.now()
+    const from = this.record.length
+    const isFresh = (each: Exchange) =>
+      each.startMs >= fromMs && outcomeOf(each) === 'done' && ['transfer', 'set'].includes(each.kind)
+    await until(
+      'a write of every session is done',
+      () =>
+        new Set(
+          this.record
+            .slice(from)
+            .filter(isFresh)
+            .map(({ session }) => session),
+        ).size === this.#sessions.length,
+      timeoutMs,
+    )
+  }
+
+  /** Lets the requests under way end. Gives the record, each session's in its order. */
+  async stop(): Promise<readonly Exchange[]> {
+    this.#isStopped = true
+    await within('the clients end', this.#running, 60_000)
+    await Promise.all(this.#sessions.map((session) => session.close()))
+    return this.record
+  }
+
+  async #run(session: Session, { perSecond }: Settings): Promise<void> {
+    const periodMs = 1000 / perSecond
+    while (!this.#isStopped) {
+      if (this.record.length >= MAX_EXCHANGES) throw new Error(`more than ${MAX_EXCHANGES} requests`)
+      const exchange = await session.next()
+      this.record.push(exchange)
+      // A rate, not a wait for something: what a slow answer took is not made up for.
+      await delay(Math.max(0, periodMs - (exchange.endMs - exchange.startMs)))
+    }
+  }
+}
+
+/** One client: a cookie, a connection to each node, one request at a time. */
+class Session {
+  readonly #number: number
+  readonly #settings: Settings
+  readonly #random: () => number
+  readonly #connections = new Map<string, Client>()
+  readonly #isRoaming: boolean
+  #cookie = ''
+  #count = 0
+
+  constructor(number: number, settings: Settings) {
+    this.#number = number
+    this.#settings = settings
+    this.#random = randomOf(settings.seed * 1000 + number)
+    this.#isRoaming = settings.roams?.(number) ?? number % 2 === 1
+  }
+
+  async next(): Promise<Exchange> {
+    const asked = this.#ask(++this.#count)
+    const { doors } = this.#settings
+    const door = doors[(this.#number + (this.#isRoaming ? this.#count : 0)) % doors.length]
+    const { path, ...told } = asked
+    const base = { session: this.#number, site: door.name, ...told, startMs: performance.now() }
+    try {
+      const answer = await this.#send(door, asked)
+      return { ...base, ...answer, endMs: performance.now() }
+    } catch (error) {
+      const code = String(Object(error).code ?? error)
+      return { ...base, endMs: performance.now(), status: 0, code }
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#connections.values()].map((connection) => connection.destroy()))
+  }
+
+  #ask(count: number): Asked {
+    const kind = KINDS[this.#below(KINDS.length)]
+    const id = `${this.#settings.tag}${this.#number}-${count}`
+    if (kind === 'accounts') return { kind, key: '', path: '/accounts' }
+    const key = `r${this.#below(this.#settings.keys)}`
+    if (kind === 'get') return { kind, key, path: `/register/${key}` }
+    if (kind === 'set') return { kind, key, value: id, path: '/register' }
+    return { kind, key: id, transfer: this.#transfer(id), path: '/transfer' }
+  }
+
+  #transfer(id: string): Transfer {
+    const { accounts } = this.#settings
+    const from = 1 + this.#below(accounts)
+    return { id, from, to: 1 + ((from + this.#below(accounts - 1)) % accounts), amount: 1 + this.#below(50) }
+  }
+
+  #below(limit: number): number {
+    return Math.floor(this.#random() * limit)
+  }
+
+  async #send(door: Door, { kind, key, value, transfer, path }: Asked) {
+    const isWrite = kind === 'transfer' || kind === 'set'
+    const { timeoutMs } = this.#settings
+    const { statusCode, headers, body } = await this.#connection(door).request({
+      path,
+      method: isWrite ? 'POST' : 'GET',
+      headers: this.#headers(isWrite),
+      body: isWrite ? JSON.stringify(transfer ?? { key, value }) : null,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+    })
+    const text = await body.text()
+    this.#keepCookie(headers)
+    return { status: statusCode, ...figuresOf(text, kind), ...headersOf(headers) }
+  }
+
+  #headers(isWrite: boolean): Record<string, string> {
+    const { writeHeaders, isKeyed, tag } = this.#settings
+    return {
+      ...(this.#cookie ? { cookie: this.#cookie } : {}),
+      ...(isWrite ? { 'content-type': 'application/json', ...writeHeaders } : {}),
+      ...(isWrite && isKeyed ? { 'idempotency-key': `${tag}${this.#number}-${this.#count}` } : {}),
+    }
+  }
+
+  #connection({ url }: Door): Client {
+    const known = this.#connections.get(url)
+    if (known) return known
+    const connection = new Client(url, { pipelining: 1, keepAliveTimeout: 60_000 })
+    this.#connections.set(url, connection)
+    return connection
+  }
+
+  #keepCookie(headers: IncomingHttpHeaders): void {
+    for (const line of [headers['set-cookie'] ?? []].flat())
+      if (line.startsWith('walcast_position=')) this.#cookie = line.split(';', 1)[0]
+  }
+}
+
+/** What an answer says about the bank, or why it says nothing. */
+function figuresOf(text: string, kind: Kind): Pick<Exchange, 'version' | 'value' | 'sum' | 'code'> {
+  const body: Partial<Record<string, unknown>> = Object(parsed(text))
+  const { version, value, sum, code } = body
+  return {
+    ...(typeof version === 'number' ? { version } : {}),
+    ...(kind === 'get' && typeof value === 'string' ? { value } : {}),
+    ...(typeof sum === 'number' ? { sum } : {}),
+    ...(typeof code === 'string' ? { code: code.replace('WALCAST_', '') } : {}),
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return { code: `no JSON: ${text.slice(0, 60)}` }
+  }
+}
+
+const TOLD = {
+  position: 'walcast-position',
+  stale: 'walcast-stale',
+  acked: 'walcast-acked',
+  notReplicated: 'walcast-not-replicated',
+  notExecuted: 'walcast-not-executed',
+} as const
+
+function headersOf(headers: IncomingHttpHeaders): Partial<Record<keyof typeof TOLD, string>> {
+  const found = Object.entries(TOLD).flatMap(([name, header]) => {
+    const value = headers[header]
+    return value === undefined ? [] : [[name, String(value)]]
+  })
+  return Object.fromEntries(found)
+}

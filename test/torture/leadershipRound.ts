@@ -1,0 +1,138 @@
+/** One round of torture of leadership: everything in it follows from the random numbers it is given. */
+import assert from 'node:assert/strict'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type BankCluster, startBank } from '../support/bankCluster.ts'
+import { leaderOrPromoted, promoteFurthest } from '../support/bankOperator.ts'
+import type { BankSite } from '../support/bankSite.ts'
+import { faultsIn } from '../support/historyCheck.ts'
+import type { Lab } from '../support/lab.ts'
+import { Refused } from '../support/leadership.ts'
+
+type Random = () => number
+
+interface World {
+  readonly cluster: BankCluster
+  readonly random: Random
+  /** The one that leads when an event begins. */
+  readonly leader: BankSite
+  readonly replicas: readonly BankSite[]
+}
+
+type Event = (world: World) => Promise<unknown>
+
+const EVENTS_A_ROUND = 8
+const SETTLED_TIMEOUT_MS = 60_000
+
+const pick = <T>(random: Random, values: readonly T[]): T => values[Math.floor(random() * values.length)]
+
+const EVENTS: readonly (readonly [string, number, Event])[] = [
+  ['switchover', 5, switchover],
+  ['switchover to a frozen node', 1, switchoverToFrozen],
+  ['switchover over a link that is cut', 2, switchoverCut],
+  ['leader killed in a switchover', 2, killedInSwitchover],
+  ['leader killed', 3, killed],
+  ['leader frozen', 3, frozen],
+  ['leader cut off', 2, cutOff],
+  ['replica killed', 1, async ({ replicas, random }) => restart(pick(random, replicas), 'SIGKILL')],
+  ['leader restarted', 1, async ({ leader }) => restart(leader, 'SIGTERM')],
+]
+const WEIGHTED = EVENTS.flatMap(([name, weight, event]) =>
+  Array<readonly [string, Event]>(weight).fill([name, event]),
+)
+
+/** Throws when a promise was not kept. Tells what happened. */
+export async function runLeadershipRound(lab: Lab, random: Random): Promise<string> {
+  const cluster = await startBank(lab)
+  const client = cluster.client({
+    writeHeaders: { 'walcast-ack': 'one' },
+    seed: Math.floor(random() * 1e6),
+    isKeyed: random() < 0.5,
+  })
+  const told = new Map<string, number>()
+  for (let i = 0; i < EVENTS_A_ROUND; i++) {
+    const leader = await cluster.settled([], SETTLED_TIMEOUT_MS)
+    const replicas = cluster.sites.filter((site) => site !== leader)
+    await client.writesEverywhere(SETTLED_TIMEOUT_MS)
+    await delay(random() * 300)
+    const [name, event] = pick(random, WEIGHTED)
+    told.set(name, (told.get(name) ?? 0) + 1)
+    await event({ cluster, random, leader, replicas })
+  }
+  const leader = await cluster.settled([], SETTLED_TIMEOUT_MS)
+  const record = await client.stop()
+  const report = await cluster.judge(record, leader, 'unreplicated')
+  assert.deepEqual(faultsIn(report), [])
+  assert.ok(report.lasting > 0, 'no write was acknowledged')
+  await cluster.requireSame(leader)
+  const { epoch, txid } = await leader.node.status()
+  const events = [...told].map(([name, count]) => `${count} ${name}`).join(', ')
+  const failed = record.length - report.done
+  return `${report.done} answers, ${failed} failed, ${report.unknown} unknown, at ${epoch}-${txid}; ${events}`
+}
+
+/** What a change that could not be says; anything else fails the round. */
+async function maybe(change: Promise<unknown>): Promise<void> {
+  await change.catch((error) => {
+    if (!(error instanceof Refused)) throw error
+  })
+}
+
+async function switchover({ random, replicas, cluster }: World): Promise<void> {
+  await maybe(pick(random, cluster.sites).switchover(pick(random, [undefined, ...replicas])))
+}
+
+async function switchoverToFrozen({ random, leader, replicas }: World): Promise<void> {
+  const target = pick(random, replicas)
+  target.node.kill('SIGSTOP')
+  await maybe(leader.switchover(target, 500 + random() * 1500))
+  target.node.kill('SIGCONT')
+}
+
+async function switchoverCut({ random, leader, replicas }: World): Promise<void> {
+  const target = pick(random, replicas)
+  const change = maybe(leader.switchover(target, 2000))
+  await delay(random() * 30)
+  const cut = pick(random, [leader, target])
+  cut.cut()
+  await change
+  await delay(random() * 500)
+  cut.mend()
+  await leaderOrPromoted([leader, ...replicas])
+}
+
+async function killedInSwitchover({ random, leader, replicas }: World): Promise<void> {
+  // The node that is asked may be gone before it answers.
+  const change = leader.switchover(pick(random, replicas)).catch(() => {})
+  await delay(random() * 30)
+  await leader.node.stop('SIGKILL')
+  await change
+  await leaderOrPromoted(replicas)
+  await leader.restart()
+}
+
+async function killed({ random, leader, replicas }: World): Promise<void> {
+  await leader.node.stop('SIGKILL')
+  await promoteFurthest(replicas)
+  await delay(random() * 500)
+  await leader.restart()
+}
+
+async function frozen({ random, leader, replicas }: World): Promise<void> {
+  leader.node.kill('SIGSTOP')
+  await promoteFurthest(replicas)
+  await delay(random() * 1000)
+  leader.node.kill('SIGCONT')
+}
+
+async function cutOff({ random, leader, replicas }: World): Promise<void> {
+  leader.cut()
+  // The old one may still say that it leads.
+  await promoteFurthest(replicas, { force: true })
+  await delay(random() * 1000)
+  leader.mend()
+}
+
+async function restart(site: BankSite, signal: NodeJS.Signals): Promise<void> {
+  await site.node.stop(signal)
+  await site.restart()
+}
