@@ -58,7 +58,7 @@ function format(answer: PromoteAnswer): string {
     ['leader', placeText(answer)],
     ['position', `epoch ${epoch} from txid ${txid} on (it stood at ${from.epoch}-${from.txid})`],
   ]
-  if (oldLeader && oldLeader.outcome !== 'none')
+  if (oldLeader)
     pairs.push([
       'old leader',
       `${placeText(oldLeader)}, ${oldLeader.outcome}${oldLeader.detail ? `: ${oldLeader.detail}` : ''}`,

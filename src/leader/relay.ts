@@ -66,6 +66,7 @@ export class Relay {
   /** The leader was asked where it stands, and has not answered yet. */
   #isAsking = false
   #reports = 0
+  #stopped = false
   /** Ids of the replicas that the leader was last told to be connected. */
   readonly #connected = new Set<string>()
 
@@ -106,11 +107,14 @@ export class Relay {
 
   /** Why no replica can be fed now. */
   refuse(): WalcastError | undefined {
+    if (this.#stopped) return new WalcastError('STOPPING')
     return this.#host.feedable() ? undefined : new WalcastError('STARTING')
   }
 
-  /** Throws STARTING when no replica can be fed now. */
+  /** Throws STARTING or STOPPING when no replica can be fed now. */
   accept(socket: WebSocket, remoteAddress: string): void {
+    const refused = this.refuse()
+    if (refused) throw refused
     this.#begin()
     this.#feed.accept(socket, remoteAddress, undefined)
   }
@@ -157,6 +161,7 @@ export class Relay {
   }
 
   stop(): void {
+    this.#stopped = true
     for (const timer of this.#timers) clearInterval(timer)
     this.#feed.stop()
   }
