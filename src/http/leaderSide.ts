@@ -3,6 +3,7 @@ import type { Hash } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Position } from '../../proto/position.ts'
 import { messageOf, WalcastError } from '../errors.ts'
+import type { AckWaits } from './ackWaits.ts'
 import type { Application } from './application.ts'
 import type { Bodies } from './bodies.ts'
 import type { Client } from './client.ts'
@@ -20,6 +21,7 @@ export interface LeaderSideParts {
   readonly bodies: Bodies
   readonly keyed: KeyedRequests
   readonly cookie: PositionCookie
+  readonly acks: AckWaits
   readonly view: NodeView
   readonly log: Logger
   /** Longest wait for the position after a write. */
@@ -37,12 +39,13 @@ export class LeaderSide {
     return this.#parts.application() !== undefined
   }
 
-  /** Throws NO_APPLICATION, and the errors of `Application.ask` and `KeyedRequests.run`. `forNode`: another node sets the cookie. */
+  /** Throws NO_APPLICATION, BAD_REQUEST, and the errors of `Application.ask` and `KeyedRequests.run`. `forNode`: another node sets the cookie. */
   async execute(client: Client, headers: FlatHeaders, forNode: boolean): Promise<void> {
-    const { bodies, keyed, cookie } = this.#parts
+    const { bodies, keyed, cookie, acks } = this.#parts
     const application = this.#parts.application()
     if (!application) throw new WalcastError('NO_APPLICATION')
     const isWrite = !isRead(client.method)
+    const level = acks.levelFor(client.request, isWrite)
     const key = isWrite ? keyed.keyOf(client) : undefined
     const ask = (hash?: Hash): Promise<Answer> => {
       const body = bodies.of(client, hash && ((chunk) => void hash.update(chunk)))
@@ -51,7 +54,9 @@ export class LeaderSide {
     const answer = key === undefined ? await ask() : await keyed.run(client, key, forNode, ask)
     const position = await this.#positionAfter()
     const stale = position ? undefined : 'unknown'
-    deliver(client, answer, { position, stale, isWrite }, forNode ? undefined : cookie)
+    // Also for an answer that was kept: what held then need not hold now.
+    const held = level && (await acks.headersFor(position, level))
+    deliver(client, answer, { position, stale, isWrite, acks: held }, forNode ? undefined : cookie)
   }
 
   /** Undefined when it could not be told: the answer goes out all the same. */

@@ -21,6 +21,7 @@ import { PositionLog } from '../sqlite/positionLog.ts'
 import { ReadGuard } from '../sqlite/readGuard.ts'
 import { close, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
+import { Acknowledgements } from './acknowledgements.ts'
 import { segmentBytes } from './batch.ts'
 import { scanPastBrokenWal } from './brokenWal.ts'
 import { Capture, type CapturedBatch } from './capture.ts'
@@ -42,6 +43,8 @@ export class Leader {
   readonly #options: LeaderOptions
   readonly #thread: SqliteThread
   readonly #feed: Feed
+  /** What replicas hold, and who waits for that. */
+  readonly acknowledgements: Acknowledgements
   #files!: DatabaseFiles
   #positions!: PositionLog
   #guard!: ReadGuard
@@ -58,7 +61,15 @@ export class Leader {
   private constructor(options: LeaderOptions, thread: SqliteThread) {
     this.#options = options
     this.#thread = thread
-    this.#feed = new Feed({ ...options, node: options.identity.node }, this.#feedHost())
+    const host = this.#feedHost()
+    this.acknowledgements = new Acknowledgements(options.maxAckWaits, {
+      db: options.db,
+      epoch: () => this.#capture.epoch,
+      contains: host.contains,
+      known: () => options.replicas.direct(),
+    })
+    const node = options.identity.node
+    this.#feed = new Feed({ ...options, node, acks: this.acknowledgements }, host)
   }
 
   /** Opens the database, settles where it stands and begins to capture. Throws the catalogue's start-up errors. `thread` stays the caller's. */
@@ -151,6 +162,7 @@ export class Leader {
     await this.#checkpointer.stop()
     if (this.#capturing && this.#thread.isAlive) await this.#captureLast()
     this.#feed.stop()
+    this.acknowledgements.stop()
     this.#capturing = false
     await this.#thread.attempt(...[...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS, 'keeper'].map(close))
     // So that a clean stop means what it says: what was shipped is durable here too.
@@ -290,6 +302,7 @@ export class Leader {
     this.#capturing = false
     this.#wake?.stop()
     this.#feed.restart(new WalcastError('STARTING'))
+    this.acknowledgements.endAll()
     try {
       await this.#checkpointer.stop()
       await this.#guard.renew()

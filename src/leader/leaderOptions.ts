@@ -32,6 +32,8 @@ export interface LeaderOptions {
   readonly heartbeatMs: number
   /** Where the replicas are listed. */
   readonly replicas: ReplicaList
+  /** Writes that may wait for replicas to acknowledge them. */
+  readonly maxAckWaits: number
   readonly observer: LeaderObserver
 }
 

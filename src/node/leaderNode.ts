@@ -64,6 +64,7 @@ async function buildLeader(parts: EngineParts): Promise<Engine> {
       wake: { pollAbovePerSecond: options.pollAbovePerSecond, pollMs: options.pollMs, idleMs: 500 },
       ...feedLimits(options),
       replicas: list,
+      maxAckWaits: options.maxWaits,
       batchBytes: options.batchBytes,
       observer: {
         ...observer,
@@ -134,6 +135,7 @@ function viewOf(
     position: () => leader.position,
     canRead: () => true,
     settle: () => leader.settle(),
+    acknowledge: (position, wanted, timeoutMs) => leader.acknowledgements.wait(position, wanted, timeoutMs),
     staleMs: () => 0,
     freshen() {},
     status(): NodeStatus {

@@ -14,6 +14,7 @@ export type OptionKind =
   | 'prefixes'
   | 'cookie'
   | 'onStale'
+  | 'ackLevel'
 
 export interface OptionSpec {
   readonly key: keyof NodeOptions

@@ -54,6 +54,8 @@ export interface NodeOptions {
   readonly answersBytes: number
   readonly answersMs: number
   readonly maxEventStreams: number
+  readonly ack: string
+  readonly ackTimeoutMs: number
 }
 
 export const NODE_OPTIONS: readonly OptionSpec[] = [

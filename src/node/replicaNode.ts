@@ -198,6 +198,9 @@ function viewOf(
     position: () => replica.position,
     canRead: () => replica.canRead,
     settle: async () => replica.position,
+    async acknowledge() {
+      throw new WalcastError('NOT_LEADER', { address: options.advertise ?? options.listen, role })
+    },
     staleMs: () => replica.lag.staleMs(),
     freshen: () => replica.ping(),
     status(): NodeStatus {

@@ -13,6 +13,7 @@ import { requireSafeHost } from '../sqlite/databaseFiles.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
 import type { RottenPage } from '../sqlite/scrubPass.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { Acknowledger } from './acknowledger.ts'
 import type { ReplicaPosition } from './applier.ts'
 import type { Copy } from './copy.ts'
 import { CopySlot, type CopySlotHost } from './copySlot.ts'
@@ -26,7 +27,6 @@ import { Subscription } from './subscription.ts'
 
 export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
 
-const ACK_MS = 20
 /** A connection that streams after this long is in order. */
 const SETTLED_MS = 1000
 
@@ -38,6 +38,7 @@ export class Replica {
   readonly #slot: CopySlot
   readonly #divergence: Divergence
   readonly #resync: Resync
+  readonly #acks: Acknowledger
   #state: ReplicaState = 'connecting'
   #leader = { node: '', source: '', sourceAddress: '', pages: 0, pageSize: 0 }
   #downstream: Downstream | undefined
@@ -45,7 +46,6 @@ export class Replica {
   #welcomed = false
   #welcomedMs = 0
   #lastError: WalcastError | undefined
-  #ackTimer: NodeJS.Timeout | undefined
   #pingTimer: NodeJS.Timeout | undefined
   #idleTimer: NodeJS.Timeout | undefined
   #lastBatchMs = 0
@@ -75,6 +75,13 @@ export class Replica {
       subscription: this.#subscription,
       divergence: this.#divergence,
       log: options.log,
+    })
+    this.#acks = new Acknowledger({
+      copy: () => this.#slot.copy,
+      isLevel: () => this.#state === 'streaming' && this.#trust.isGood,
+      lagMs: () => durationOf(this.lag.recentLagMs),
+      send: (ack) => this.#subscription.send('ack', { db: options.db, ...ack }),
+      onSyncFailed: (detail) => options.log.error({ error: detail }, 'the copy could not be synced'),
     })
   }
 
@@ -189,7 +196,7 @@ export class Replica {
 
   async #stop(): Promise<void> {
     this.#state = 'stopped'
-    clearTimeout(this.#ackTimer)
+    this.#acks.reset()
     clearInterval(this.#pingTimer)
     clearInterval(this.#idleTimer)
     this.#divergence.stop()
@@ -202,6 +209,7 @@ export class Replica {
     return {
       hold: () => this.#subscription.hold(),
       onCheckpoint: (checkpoint) => observer.onCheckpoint(checkpoint),
+      onDurable: (syncMs) => observer.onDurable(syncMs),
       onStray: (error, same) => {
         observer.onStray()
         this.#downstream?.onUnsettled()
@@ -280,7 +288,7 @@ export class Replica {
         this.#options.log.info('the leader is stopping')
         return this.#options.observer.onLeaderStopping()
       case 'ask':
-        return this.#ack()
+        return this.#acks.onAsk(message.body)
       case 'epoch':
       case 'member':
       case 'moved':
@@ -361,7 +369,7 @@ export class Replica {
     this.lag.onAt(synced.txid)
     this.#copy?.onApplied()
     this.#options.observer.onSynced()
-    this.#ack()
+    this.#acks.onSynced()
   }
 
   #onBatch(batch: Body<'batch'>, payload: Buffer, receivedMs: number, bytes: Buffer): void {
@@ -378,7 +386,7 @@ export class Replica {
     if (!visible) return
     const visibleMs = clock.nowMs()
     const lagMs = this.lag.onApplied(batch.txid, batch, receivedMs, visibleMs)
-    this.#ackSoon()
+    this.#acks.onVisible()
     observer.onApplied({
       pages: this.#chunkPages,
       applyMs: visibleMs - receivedMs,
@@ -403,25 +411,7 @@ export class Replica {
       this.#lastError = undefined
     }
     this.#downstream?.onHeartbeat()
-    this.#ackSoon()
-  }
-
-  #ackSoon(): void {
-    this.#ackTimer ??= setTimeout(() => this.#ack(), ACK_MS)
-  }
-
-  #ack(): void {
-    clearTimeout(this.#ackTimer)
-    this.#ackTimer = undefined
-    const position = this.#copy?.applier.position
-    if (position)
-      this.#subscription.send('ack', {
-        db: this.#options.db,
-        ...position,
-        checksum: this.#copy?.applier.checksum ?? '',
-        durableTxid: 0,
-        lagMs: durationOf(this.lag.recentLagMs),
-      })
+    this.#acks.soon()
   }
 
   #onTick(): void {
@@ -434,8 +424,7 @@ export class Replica {
     const { observer, log } = this.#options
     this.#downstream?.onDisconnected()
     this.lag.onDisconnected()
-    clearTimeout(this.#ackTimer)
-    this.#ackTimer = undefined
+    this.#acks.reset()
     if (this.#state === 'stopped') return
     // A state that does not verify is never resumed from: the pages are compared next time.
     if (error.key === 'STATE_MISMATCH') {
