@@ -5,6 +5,7 @@ import type { FileOp } from '../src/fileOps.ts'
 import { type Lab, labTest, nodeArguments } from './support/lab.ts'
 import { type NotesCluster, post, type Site, startNotes } from './support/notesCluster.ts'
 import { freePort } from './support/ports.ts'
+import { TcpProxy } from './support/tcpProxy.ts'
 import { until } from './support/until.ts'
 
 const ACK = (level: string) => ({ 'walcast-ack': level })
@@ -175,11 +176,16 @@ labTest(
     const url = await startPlainLeader(lab)
     const trigger = lab.path('cannot-sync')
     writeFileSync(trigger, '')
-    await startFailing(lab, url.leader, 'copy.sync', trigger)
+    const link = await TcpProxy.start(Number(url.leader.split(':')[1]))
+    lab.atEnd(() => link.close())
+    await startFailing(lab, link.address, 'copy.sync', trigger)
     assert.equal((await postNote(url.app, 'a', ACK('one'))).acked, 'one; replicas=1')
     assert.equal((await postNote(url.app, 'b', ACK('one-durable'))).notReplicated, 'one-durable; replicas=0')
     assert.equal((await postNote(url.app, 'c', ACK('one'))).acked, 'one; replicas=1')
     rmSync(trigger)
+    // On a new connection it is asked again.
+    link.cutAll()
+    await until('it is back', async () => (await postNote(url.app, 'back', ACK('one'))).acked !== null)
     const later = await postNote(url.app, 'd', ACK('one-durable'))
     assert.equal(later.notReplicated, 'one-durable; replicas=0', 'a failed sync is not made good by the next')
   },

@@ -284,7 +284,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-waits',
     kind: 'number',
     value: 'N',
-    help: 'requests that may wait for a position',
+    help: 'requests that may wait for a position, and as many again for replicas to hold a write',
     default: '10000',
     roles: BOTH,
   },
