@@ -388,6 +388,11 @@ export const CATALOGUE = {
     '{wanted} was not here within {timeoutMs} ms',
     'try again or read from the leader',
   ),
+  NOT_REPLICATED: entry(
+    504,
+    '{wanted} is held by {replicas} replicas, and level {level} was not reached ({detail})',
+    'it stands on the leader; wait again, or see which replicas are away with "walcast status"',
+  ),
   TOO_MANY_EVENT_STREAMS: entry(
     503,
     'already {limit} listeners of events',

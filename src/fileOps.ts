@@ -5,6 +5,7 @@
 import {
   closeSync,
   existsSync,
+  fdatasync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -20,6 +21,7 @@ import { promisify } from 'node:util'
 import { systemCode, writeError } from './errors.ts'
 
 const writeAsync = promisify(write)
+const fdatasyncAsync = promisify(fdatasync)
 
 export type FileOp =
   | 'wal.header'
@@ -31,6 +33,7 @@ export type FileOp =
   | 'position.append'
   | 'copy.write'
   | 'copy.publish'
+  | 'copy.sync'
   | 'kept.write'
   | 'kept.rename'
   | 'audit.append'
@@ -45,6 +48,8 @@ export interface FileOps {
   write(op: FileOp, fd: number, bytes: Uint8Array, position: number, path: string): void
   /** The same without holding up the thread; `bytes` must not change meanwhile. */
   writeAside(op: FileOp, fd: number, bytes: Uint8Array, position: number, path: string): Promise<void>
+  /** Makes what was written to these descriptors durable without holding up the thread. Throws DISK_FULL or WRITE_FAILED. */
+  syncAside(op: FileOp, fds: readonly number[], path: string): Promise<void>
   /** Replaces `path` by `content`: written beside it, synced, renamed, folder synced. `kind` names the two steps. */
   replace(path: string, content: string, kind?: 'state' | 'role'): Promise<void>
   /** Gives what was made aside the name `to`, which must not exist yet, and syncs the folder of both. */
@@ -69,7 +74,7 @@ export function syncFolder(folder: string): void {
 }
 
 /** The same without holding up the thread. */
-async function syncFolderAside(folder: string): Promise<void> {
+export async function syncFolderAside(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {
     await handle.sync()
@@ -101,6 +106,14 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
           const { bytesWritten } = await writeAsync(fd, bytes, done, bytes.length - done, position + done)
           done += bytesWritten
         }
+      } catch (error) {
+        throw writeError(path, error)
+      }
+    },
+    async syncAside(op, fds, path) {
+      try {
+        before(op)
+        await Promise.all(fds.map((fd) => fdatasyncAsync(fd)))
       } catch (error) {
         throw writeError(path, error)
       }

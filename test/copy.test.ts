@@ -42,6 +42,7 @@ test('no checkpoint begins while the copy is worked on, and a close waits for ne
       onCheckpoint: () => {
         checkpoints++
       },
+      onDurable() {},
       onStray: (error) => assert.fail(error.line),
       onFatal: (error) => assert.fail(error.line),
     },

@@ -1,5 +1,6 @@
 /** The last step of a request: its answer with what walcast adds. */
 import { formatPosition, type Position } from '../../proto/position.ts'
+import type { AckHeaders } from './ackWaits.ts'
 import type { StoredAnswer } from './answerMemory.ts'
 import { type Client, isSending } from './client.ts'
 import { type HeaderValue, ofAnswer, POSITION_HEADER, STALE_HEADER } from './headers.ts'
@@ -12,6 +13,8 @@ export interface Delivered {
   /** What is not applied here yet. */
   readonly stale?: string | undefined
   readonly isWrite: boolean
+  /** Which replicas hold it, where somebody waited for that. */
+  readonly acks?: AckHeaders | undefined
 }
 
 /** `cookie`: undefined between nodes, where only headers count. */
@@ -33,12 +36,13 @@ export function deliver(
 function headersFor(
   { request }: Client,
   answer: Answer | StoredAnswer,
-  { position, stale, isWrite }: Delivered,
+  { position, stale, isWrite, acks }: Delivered,
   cookie: PositionCookie | undefined,
 ): Record<string, HeaderValue> {
   const headers = ofAnswer(answer.headers)
   if (position) headers[POSITION_HEADER] = formatPosition(position)
   if (stale !== undefined) headers[STALE_HEADER] = stale
+  if (acks) Object.assign(headers, acks)
   if (isSending(request)) headers['connection'] = 'close'
   const cacheControl = String(answer.headers['cache-control'] ?? '')
   const setCookie =

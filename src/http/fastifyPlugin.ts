@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import fastifyPlugin from 'fastify-plugin'
 import { formatPosition, type Position } from '../../proto/position.ts'
 import { systemCode, WalcastError } from '../errors.ts'
+import type { AckLevel } from './ackLevel.ts'
 import { retryAfterOf, sendFailure, standbyAnswer } from './answer.ts'
 import { Client } from './client.ts'
 import { fromClient, headerOf, POSITION_HEADER, STALE_HEADER, VIA_HEADER } from './headers.ts'
@@ -42,6 +43,8 @@ interface Parts {
   readonly node: PluginNode
   readonly traffic: NodeTraffic
   readonly running: WeakMap<FastifyRequest, Running>
+  /** What the answer to a request that runs on the leader waits for. */
+  readonly levels: WeakMap<FastifyRequest, AckLevel>
   /** Of requests that are answered past Fastify now. */
   readonly forwarding: Set<ServerResponse>
 }
@@ -64,8 +67,9 @@ const plugin: FastifyPluginAsync<WalcastPluginOptions> = async (app, options) =>
     })
   const traffic = node[TRAFFIC]
   const running = new WeakMap<FastifyRequest, Running>()
+  const levels: Parts['levels'] = new WeakMap()
   const forwarding = new Set<ServerResponse>()
-  const parts: Parts = { node, traffic, running, forwarding }
+  const parts: Parts = { node, traffic, running, levels, forwarding }
   for (const handle of options.handles ?? []) node.adopt(handle)
   app.decorate('walcast', { getter: () => node })
   app.decorateRequest('position', {
@@ -97,7 +101,7 @@ const plugin: FastifyPluginAsync<WalcastPluginOptions> = async (app, options) =>
   })
   app.addHook('onSend', (request, reply, _payload, done) => {
     markAnswered(running.get(request))
-    addPosition(request, reply, traffic, done)
+    addPosition(request, reply, parts, done)
   })
 }
 
@@ -140,6 +144,7 @@ async function admitToLeader(
   parts: Parts,
 ): Promise<'run' | 'moved' | { readonly value: undefined }> {
   const { traffic } = parts
+  if (!isToBeRemembered(request, traffic)) noteLevel(request, parts)
   const isWrite = !isRead(request.method) || routeOf(request, traffic) === 'forward'
   if (!isWrite || headerOf(request.raw, VIA_HEADER) !== undefined) return 'run'
   if (traffic.admission.refuse() && !(await waitToWrite(client, reply, traffic))) return 'moved'
@@ -203,6 +208,13 @@ function isToBeRemembered(request: FastifyRequest, { leaderSide }: NodeTraffic):
   return isNew && !!headerOf(raw, 'idempotency-key') && leaderSide.canExecute
 }
 
+/** Of a client's own request; what another node forwarded waits at the intake. */
+function noteLevel(request: FastifyRequest, { traffic, levels }: Parts): undefined {
+  if (headerOf(request.raw, VIA_HEADER) !== undefined) return
+  const level = traffic.acks.levelFor(request.raw, !isRead(request.method))
+  if (level) levels.set(request, level)
+}
+
 /** Comes back to this application as a forwarded request does. */
 function executeKeyed(request: FastifyRequest, reply: FastifyReply, parts: Parts): Promise<undefined> {
   const client = new Client(request.raw, reply.raw)
@@ -264,10 +276,10 @@ function refuseUnknownPlace(url: string, place: unknown): void {
 function addPosition(
   request: FastifyRequest,
   reply: FastifyReply,
-  traffic: NodeTraffic,
+  { traffic, levels }: Parts,
   done: () => void,
 ): void {
-  const { view } = traffic
+  const { view, acks } = traffic
   const role = view.role()
   if (role === 'standby' || headerOf(request.raw, VIA_HEADER) !== undefined) return done()
   // At once where nothing is to be waited for: what a handler throws after its answer then comes too late to change it.
@@ -275,14 +287,19 @@ function addPosition(
     writePosition(request, reply, traffic, view.position())
     return done()
   }
+  const level = levels.get(request)
+  const end = async (position: Position | undefined) => {
+    if (level) reply.headers(await acks.headersFor(position, level))
+    done()
+  }
   view.settle().then(
     (position) => {
       writePosition(request, reply, traffic, position)
-      done()
+      return level ? end(position) : done()
     },
     (error: unknown) => {
       request.log.warn({ err: error }, 'the WAL could not be read: an answer bears no position')
-      done()
+      return level ? end(undefined) : done()
     },
   )
 }

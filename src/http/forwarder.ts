@@ -10,15 +10,18 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
 import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
+import type { AckHeaders } from './ackWaits.ts'
 import { REPLICA_AUTH_HEADER } from './auth.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
 import type { Gate } from './gate.ts'
 import {
+  ACKED_HEADER,
   FIRST_SENT_HEADER,
   fromClient,
   headerOf,
   NOT_EXECUTED_HEADER,
+  NOT_REPLICATED_HEADER,
   POSITION_HEADER,
   STALE_HEADER,
   toNode,
@@ -102,7 +105,7 @@ export class Forwarder {
     deliver(
       client,
       answer,
-      { position, stale, isWrite: !isRead(client.method) || waitsForApply },
+      { position, stale, isWrite: !isRead(client.method) || waitsForApply, acks: acksOf(answer) },
       this.#host.cookie,
     )
     return 'answered'
@@ -243,4 +246,13 @@ export class Forwarder {
       idleMs: IDLE_MS,
     })
   }
+}
+
+/** What the leader says of the replicas that hold the write. */
+function acksOf(answer: Answer): AckHeaders | undefined {
+  for (const name of [ACKED_HEADER, NOT_REPLICATED_HEADER]) {
+    const value = answer.header(name)
+    if (value !== undefined) return { [name]: value }
+  }
+  return undefined
 }

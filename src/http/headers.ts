@@ -9,6 +9,12 @@ export const POSITION_HEADER = 'walcast-position'
 export const MAX_STALENESS_HEADER = 'walcast-max-staleness'
 /** On an answer: what this node had not applied when it answered, a position or a time. */
 export const STALE_HEADER = 'walcast-stale'
+/** On a request: how many replicas are to hold a write before it is answered (see AckLevel). */
+export const ACK_HEADER = 'walcast-ack'
+/** On an answer: as many hold it, and how many do: `one; replicas=2`. */
+export const ACKED_HEADER = 'walcast-acked'
+/** On an answer: the write stands, and not as many as asked for are known to hold it. */
+export const NOT_REPLICATED_HEADER = 'walcast-not-replicated'
 /** The application asks for the request to be replayed: `leader`. */
 export const REPLAY_HEADER = 'walcast-replay'
 /** On an answer of a leader: nothing was executed, the request may be sent again. */
@@ -24,7 +30,12 @@ export const HOST_HEADER = 'walcast-host'
  * What of `walcast-` headers a client may send. `walcast-via` is among them because a request that goes in a circle comes
  * back as a client's: each node adds its name. All others are between nodes and taken off.
  */
-const FROM_CLIENTS: ReadonlySet<string> = new Set([POSITION_HEADER, MAX_STALENESS_HEADER, VIA_HEADER])
+const FROM_CLIENTS: ReadonlySet<string> = new Set([
+  POSITION_HEADER,
+  MAX_STALENESS_HEADER,
+  ACK_HEADER,
+  VIA_HEADER,
+])
 
 /** Those of one hop (RFC 9110, section 7.6.1), and `expect`, which Node's server has answered already. */
 const ONE_HOP: ReadonlySet<string> = new Set([
@@ -56,6 +67,7 @@ const KEPT = [
   'idempotency-key',
   POSITION_HEADER,
   MAX_STALENESS_HEADER,
+  ACK_HEADER,
   VIA_HEADER,
 ]
 

@@ -3,6 +3,7 @@ import type { Hash } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Position } from '../../proto/position.ts'
 import { messageOf, WalcastError } from '../errors.ts'
+import type { AckWaits } from './ackWaits.ts'
 import type { Application } from './application.ts'
 import type { Bodies } from './bodies.ts'
 import type { Client } from './client.ts'
@@ -21,6 +22,7 @@ export interface LeaderSideParts {
   readonly bodies: Bodies
   readonly keyed: KeyedRequests
   readonly cookie: PositionCookie
+  readonly acks: AckWaits
   readonly view: NodeView
   readonly log: Logger
   readonly admission: WriteAdmission
@@ -39,7 +41,7 @@ export class LeaderSide {
     return this.#parts.application() !== undefined
   }
 
-  /** Throws NO_APPLICATION, and the errors of `Application.ask` and `KeyedRequests.run`. `forNode`: another node sets the cookie. `isWrite`: a change of role waits for it. */
+  /** Throws NO_APPLICATION, BAD_REQUEST, and the errors of `Application.ask` and `KeyedRequests.run`. `forNode`: another node sets the cookie. `isWrite`: a change of role waits for it. */
   async execute(
     client: Client,
     headers: FlatHeaders,
@@ -56,10 +58,11 @@ export class LeaderSide {
 
   /** `ended` is called when the application has answered and what it committed is known. */
   async #execute(client: Client, headers: FlatHeaders, forNode: boolean, ended: () => void): Promise<void> {
-    const { bodies, keyed, cookie } = this.#parts
+    const { bodies, keyed, cookie, acks } = this.#parts
     const application = this.#parts.application()
     if (!application) throw new WalcastError('NO_APPLICATION')
     const isWrite = !isRead(client.method)
+    const level = acks.levelFor(client.request, isWrite)
     const key = isWrite ? keyed.keyOf(client) : undefined
     const ask = (hash?: Hash): Promise<Answer> => {
       const body = bodies.of(client, hash && ((chunk) => void hash.update(chunk)))
@@ -69,7 +72,9 @@ export class LeaderSide {
     const position = await this.#positionAfter()
     ended()
     const stale = position ? undefined : 'unknown'
-    deliver(client, answer, { position, stale, isWrite }, forNode ? undefined : cookie)
+    // Also for an answer that was kept: what held then need not hold now.
+    const held = level && (await acks.headersFor(position, level))
+    deliver(client, answer, { position, stale, isWrite, acks: held }, forNode ? undefined : cookie)
   }
 
   /** Undefined when it could not be told: the answer goes out all the same. */

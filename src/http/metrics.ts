@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { systemClock } from '../clock.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
+import type { AckResult } from './ackWaits.ts'
 import { CAUSE_CODES } from './cause.ts'
 import type { OnStale } from './replicaSide.ts'
 import type { Route } from './routes.ts'
@@ -28,6 +29,7 @@ export interface TrafficMetrics {
   onStaleRead(did: OnStale): void
   onApplied(waitMs: number | undefined): void
   onIntake(refused: string | undefined): void
+  onAckWait(level: string, result: AckResult, waitMs: number): void
 }
 
 export interface ScrubMetrics {
@@ -43,6 +45,7 @@ export interface TrafficSizes {
   readonly held: number
   readonly intake: { readonly underWay: number }
   readonly bodies: { readonly keptBytes: number }
+  readonly acks: { readonly waiting: number }
   readonly answers: { readonly size: number; readonly bytes: number }
 }
 
@@ -120,13 +123,14 @@ export class Metrics {
 
   /** Gauges of the application's requests. */
   observeTraffic(traffic: TrafficSizes, events: { readonly size: number }): void {
-    const { intake, answers, bodies } = traffic
+    const { intake, answers, bodies, acks } = traffic
     this.#gauge('proxy_requests', 'Requests of clients under way', () => traffic.proxied)
     this.#gauge('requests_held', 'Requests that wait for the leader', () => traffic.held)
     this.#gauge('intake_requests', 'Requests of other nodes under way', () => intake.underWay)
     this.#gauge('kept_bodies_bytes', 'Bodies kept so that they can be sent again', () => bodies.keptBytes)
     this.#gauge('answers_remembered', 'Answers to requests with an Idempotency-Key', () => answers.size)
     this.#gauge('answers_bytes', 'Bytes of these answers', () => answers.bytes)
+    this.#gauge('ack_waits', 'Answers that wait for replicas to hold a write', () => acks.waiting)
     this.#gauge('event_streams', 'Listeners of events', () => events.size)
   }
 
@@ -158,7 +162,18 @@ export class Metrics {
     )
     const taken = this.#counter('intake_requests_total', 'Requests of other nodes taken')
     const refused = this.#labelled('intake_refused_total', 'Requests of other nodes refused, by error')
+    const acks = new Counter({
+      name: 'walcast_ack_total',
+      help: 'Waits for replicas to hold a write, by level and how they ended: only "reached" is a success',
+      labelNames: ['level', 'outcome'],
+      registers: [this.registry],
+    })
+    const ackWait = this.#histogram('ack_wait_seconds', 'How long they took, whatever came of them')
     return {
+      onAckWait(level, outcome, waitMs) {
+        acks.inc({ level, outcome })
+        ackWait.observe(waitMs / 1000)
+      },
       onProxied: (route) => proxied.inc({ route }),
       onProxyRefused: (error) => refusedThere.inc({ error }),
       onForwarded: () => forwarded.inc(),
@@ -226,6 +241,10 @@ export class Metrics {
     )
     const passes = this.#counter('checkpoints_total', 'Checkpoints run')
     const pause = this.#histogram('checkpoint_pause_seconds', 'How long applying was paused for a checkpoint')
+    const durable = this.#histogram(
+      'durable_sync_seconds',
+      'Duration of the syncs of the copy that somebody waited for',
+    )
     const connects = this.#counter('connects_total', 'Connections to the leader that were welcomed')
     const disconnects = this.#labelled('disconnects_total', 'Connections to the leader that ended, by error')
     const refused = this.#refusedMessages()
@@ -247,6 +266,7 @@ export class Metrics {
         passes.inc()
         pause.observe(checkpoint.pauseMs / 1000)
       },
+      onDurable: (syncMs) => durable.observe(syncMs / 1000),
       onDisconnected: (error) => disconnects.inc({ error }),
       onRefused: (error) => refused.inc({ error }),
       onSynced: () => syncs.inc(),

@@ -1,6 +1,7 @@
 /** What the Fastify plugin needs of a node. `openLeader` and `openReplica` of `walcast` make such nodes. */
 import type { Position } from '../../proto/position.ts'
 import type { WalcastError } from '../errors.ts'
+import type { AckWaits } from './ackWaits.ts'
 import type { Bodies } from './bodies.ts'
 import type { Consistency } from './consistency.ts'
 import type { LeaderSide } from './leaderSide.ts'
@@ -17,6 +18,7 @@ export interface NodeTraffic {
   readonly consistency: Consistency
   readonly cookie: PositionCookie
   readonly leaderSide: LeaderSide
+  readonly acks: AckWaits
   readonly replicaSide: ReplicaSide
   readonly admission: WriteAdmission
   readonly routes: Routes
@@ -43,6 +45,14 @@ export interface PluginNode {
   readonly position: Position
   /** Resolves once a position (`EPOCH-TXID` as text) is applied here. Throws WAIT_TIMEOUT, POSITION_UNKNOWN or TOO_MANY_WAITS. */
   waitFor(position: Position | string, options?: { readonly timeoutMs?: number }): Promise<void>
+  /**
+   * Resolves, with how many they are, once as many replicas hold `position` (without one: everything committed here until now) as
+   * `level` says (`one` unless told otherwise). Throws NOT_REPLICATED, NOT_LEADER, STARTING or BAD_REQUEST.
+   */
+  acknowledged(
+    position?: Position | string,
+    options?: { readonly level?: string; readonly timeoutMs?: number },
+  ): Promise<number>
   on(event: 'role', listener: (role: NodeRole) => void): unknown
   on(event: 'position', listener: (position: Position) => void): unknown
   off(event: 'role', listener: (role: NodeRole) => void): unknown

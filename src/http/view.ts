@@ -2,6 +2,7 @@
 import type { WebSocket } from 'ws'
 import type { Position } from '../../proto/position.ts'
 import type { WalcastError } from '../errors.ts'
+import type { AckOutcome, AckWanted } from '../leader/acknowledgements.ts'
 import type { ReplicaStatus } from '../leader/replicaList.ts'
 import type { LagTracker } from '../replica/lag.ts'
 import type { AuditEntry } from './auditRoutes.ts'
@@ -111,6 +112,8 @@ export interface NodeView {
   canRead(): boolean
   /** A position that contains every commit made before the call. Throws when the WAL cannot be read now. */
   settle(): Promise<Position>
+  /** Resolves when as many replicas hold `position` as are wanted, or it is clear that they will not in time. Throws NOT_LEADER or STARTING. */
+  acknowledge(position: Position, wanted: AckWanted, timeoutMs: number): Promise<AckOutcome>
   /** Time since this node was known to hold everything the leader had; 0 on a leader. */
   staleMs(): number
   /** Asks the leader where it stands, so that `staleMs` falls. */

@@ -11,7 +11,7 @@ import { History } from './history.ts'
 import { PageServer } from './pageServer.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
 import type { Session, SessionHost, SessionOptions } from './session.ts'
-import { Sessions } from './sessions.ts'
+import { type AckListener, Sessions } from './sessions.ts'
 
 export interface FeedOptions {
   /** Name of the database in messages. */
@@ -24,6 +24,8 @@ export interface FeedOptions {
   readonly heartbeatMs: number
   /** Where the replicas are listed. */
   readonly replicas: ReplicaList
+  /** Where somebody may wait for what replicas acknowledge. */
+  readonly acks?: AckListener
   readonly clock: Clock
   readonly log: Logger
 }
@@ -67,7 +69,7 @@ export class Feed {
     this.#options = options
     this.#host = host
     this.#history = new History(options.historyBytes)
-    this.#sessions = new Sessions(options.session, options.maxReplicas, options.replicas)
+    this.#sessions = new Sessions(options.session, options.maxReplicas, options.replicas, options.acks)
   }
 
   get historyBytes(): number {

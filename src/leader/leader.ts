@@ -6,7 +6,9 @@
  */
 import { closeSync, fdatasyncSync } from 'node:fs'
 import type { WebSocket } from 'ws'
+import { contains } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
+import type { Position } from '../../proto/position.ts'
 import { asWalcastError, keyOf, messageOf, WalcastError } from '../errors.ts'
 import {
   adoptDatabase,
@@ -22,6 +24,7 @@ import { PositionLog } from '../sqlite/positionLog.ts'
 import { ReadGuard } from '../sqlite/readGuard.ts'
 import { close, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
+import { Acknowledgements } from './acknowledgements.ts'
 import { segmentBytes } from './batch.ts'
 import { scanPastBrokenWal } from './brokenWal.ts'
 import { Capture, type CapturedBatch } from './capture.ts'
@@ -48,6 +51,8 @@ export class Leader {
   readonly #options: LeaderOptions
   readonly #thread: SqliteThread
   readonly #feed: Feed
+  /** What replicas hold, and who waits for that. */
+  readonly acknowledgements: Acknowledgements
   #files!: DatabaseFiles
   #positions!: PositionLog
   #guard!: ReadGuard
@@ -67,7 +72,14 @@ export class Leader {
   private constructor(options: LeaderOptions, thread: SqliteThread) {
     this.#options = options
     this.#thread = thread
-    this.#feed = new Feed({ ...options, node: options.identity.node }, this.#feedHost())
+    this.acknowledgements = new Acknowledgements(options.maxAckWaits, {
+      db: options.db,
+      epoch: () => this.#capture.epoch,
+      contains: (position) => this.#contains(position),
+      known: () => options.replicas.direct(),
+    })
+    const { node } = options.identity
+    this.#feed = new Feed({ ...options, node, acks: this.acknowledgements }, this.#feedHost())
   }
 
   /** Opens the database, settles where it stands and begins to capture. Throws the catalogue's start-up errors. `thread` stays the caller's. */
@@ -176,6 +188,7 @@ export class Leader {
       throw new WalcastError('INTERNAL', { detail: 'a database is handed over only fenced and drained' })
     this.#capturing = false
     this.#hasHandedOver = true
+    this.acknowledgements.stop()
     this.#capture.recordPosition()
     this.#feed.moveTo(next)
     await this.#thread.run(...[...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS].map(close))
@@ -260,6 +273,7 @@ export class Leader {
     await this.#checkpointer.stop()
     if (this.#capturing && this.#thread.isAlive) await this.#captureLast()
     this.#feed.stop()
+    this.acknowledgements.stop()
     this.#capturing = false
     await this.#thread.attempt(...[...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS, 'keeper'].map(close))
     // So that a clean stop means what it says: what was shipped is durable here too.
@@ -400,6 +414,7 @@ export class Leader {
     this.#capturing = false
     this.#wake?.stop()
     this.#feed.restart(new WalcastError('STARTING'))
+    this.acknowledgements.endAll()
     try {
       await this.#checkpointer.stop()
       await this.#guard.renew()
@@ -476,6 +491,12 @@ export class Leader {
   #pages(): CheckedPages {
     const { sums, frames } = this.#scanned
     return { files: this.#files, sums, frames }
+  }
+
+  #contains(position: Position): boolean {
+    const { node, lineage } = this.#options.identity
+    const { epoch, txid } = this.#capture
+    return contains({ epoch, txid, leader: node }, lineage(), position)
   }
 
   #position() {

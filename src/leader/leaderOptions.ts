@@ -33,6 +33,8 @@ export interface LeaderOptions {
   readonly heartbeatMs: number
   /** Where the replicas are listed. */
   readonly replicas: ReplicaList
+  /** Writes that may wait for replicas to acknowledge them. */
+  readonly maxAckWaits: number
   readonly observer: LeaderObserver
   /** Asks the other nodes before anybody may write, when the node starts. Throws HIGHER_EPOCH. */
   readonly mayLead?: () => Promise<void>

@@ -184,6 +184,12 @@ export class ReplicaList {
     return Math.max(0, ...[...this.#sessions.values()].map(({ lastSeenMs }) => lastSeenMs))
   }
 
+  /** Ids of those that are fed by this node itself, or were and are not forgotten. */
+  *direct(): Generator<string> {
+    yield* this.#sessions.keys()
+    for (const [node, { peer }] of this.#gone) if (peer.via === undefined) yield node
+  }
+
   /** Connections to the replicas that are fed here. */
   links(): Link[] {
     const nowMs = this.#clock.nowMs()

@@ -91,6 +91,8 @@ export class Session {
   txid = 0
   lagMs = 0
   lastSeenMs = 0
+  /** The last acknowledgement. */
+  acked: Body<'ack'> | undefined
 
   constructor(socket: WebSocket, remoteAddress: string, host: SessionHost, options: SessionOptions) {
     this.#socket = socket
@@ -453,6 +455,7 @@ export class Session {
     this.epoch = ack.epoch
     this.txid = ack.txid
     this.lagMs = ack.lagMs
+    this.acked = ack
     this.#host.onAck(this)
   }
 }

@@ -1,6 +1,7 @@
 /** The connections of all replicas: accepted up to a limit, fed with each batch, waited for within a huge transaction. */
 import type { WebSocket } from 'ws'
 import { WalcastError } from '../errors.ts'
+import type { Acknowledgements } from './acknowledgements.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
 import { Session, type SessionHost, type SessionOptions } from './session.ts'
 
@@ -10,16 +11,22 @@ export interface SessionsHost extends Omit<SessionHost, 'onHello' | 'onAck' | 'o
   onDisconnected(session: Session, error: unknown): void
 }
 
+/** Hears of connections and of what they acknowledge. */
+export type AckListener = Pick<Acknowledgements, 'onConnected' | 'onAck' | 'onClosed'>
+
 export class Sessions {
   readonly #options: SessionOptions
   readonly #limit: number
   readonly #all = new Set<Session>()
   readonly #replicas: ReplicaList
+  readonly #acks: AckListener | undefined
 
-  constructor(options: SessionOptions, limit: number, replicas: ReplicaList) {
+  /** `acks`: where somebody may wait for acknowledgements. */
+  constructor(options: SessionOptions, limit: number, replicas: ReplicaList, acks?: AckListener) {
     this.#options = options
     this.#limit = limit
     this.#replicas = replicas
+    this.#acks = acks
   }
 
   /** Replicas connected and remembered. */
@@ -106,13 +113,18 @@ export class Sessions {
       ...host,
       onHello: (session) => {
         this.#replicas.connected(session)
+        this.#acks?.onConnected(session)
         host.onConnected(session)
       },
-      onAck: (session) => this.#replicas.seen(session),
+      onAck: (session) => {
+        this.#replicas.seen(session)
+        this.#acks?.onAck(session)
+      },
       onBelow: (session, below) => this.#replicas.below(session, below),
       onClosed: (session, error) => {
         this.#all.delete(session)
         this.#replicas.disconnected(session)
+        this.#acks?.onClosed(session)
         host.onDisconnected(session, error)
       },
     }

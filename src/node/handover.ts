@@ -153,15 +153,7 @@ export class Handover {
     stages.end('fenceMs')
     const drained = await leading.leader.drain()
     stages.end('drainMs')
-    if (
-      !(await this.#until(
-        () =>
-          this.#parts.replicas
-            .links()
-            .some((each) => each.node === target.node && each.txid === drained.txid),
-        leftMs(),
-      ))
-    )
+    if (!(await leading.leader.acknowledgements.confirm(target.node, drained, leftMs())))
       throw new Error('it did not confirm the position in time')
     stages.end('confirmMs')
     return drained

@@ -13,6 +13,7 @@ import {
   type QueueSizes,
 } from '../http/view.ts'
 import type { Reach, WaitTarget } from '../http/waits.ts'
+import type { AckOutcome, AckWanted } from '../leader/acknowledgements.ts'
 import { LagTracker } from '../replica/lag.ts'
 import type { Engine, NodeSetup } from './engine.ts'
 
@@ -58,6 +59,11 @@ export class LateView implements NodeView {
   async settle(): Promise<Position> {
     if (!this.engine) throw new WalcastError('STARTING')
     return this.engine.view.settle()
+  }
+
+  async acknowledge(position: Position, wanted: AckWanted, timeoutMs: number): Promise<AckOutcome> {
+    if (!this.engine) throw new WalcastError('STARTING')
+    return this.engine.view.acknowledge(position, wanted, timeoutMs)
   }
 
   staleMs(): number {

@@ -71,6 +71,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
     wake: { pollAbovePerSecond: options.pollAbovePerSecond, pollMs: options.pollMs, idleMs: 500 },
     ...feedLimits(options),
     replicas: list,
+    maxAckWaits: options.maxWaits,
     batchBytes: options.batchBytes,
     observer: {
       ...observer,
@@ -148,6 +149,7 @@ function viewOf(
     position: () => leader.position,
     canRead: () => true,
     settle: () => leader.settle(),
+    acknowledge: (position, wanted, timeoutMs) => leader.acknowledgements.wait(position, wanted, timeoutMs),
     staleMs: () => 0,
     freshen() {},
     status(): NodeStatus {

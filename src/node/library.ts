@@ -3,8 +3,10 @@ import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { type Logger, pino } from 'pino'
-import { type Position, parsePosition } from '../../proto/position.ts'
+import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
+import { isLocal } from '../http/ackLevel.ts'
+import { requireAckLevel } from '../http/ackWaits.ts'
 import { checkSecret } from '../http/auth.ts'
 import type { DemoteAnswer, PromoteAnswer, SwitchoverAnswer } from '../http/leadershipAnswers.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from '../http/pluginNode.ts'
@@ -139,9 +141,29 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     position: Position | string,
     { timeoutMs = DEFAULT_WAIT_MS }: { readonly timeoutMs?: number } = {},
   ): Promise<void> {
-    const target = typeof position === 'string' ? parsePosition(position) : position
-    if (!target) throw new WalcastError('BAD_REQUEST', { detail: `"${position}" is not EPOCH-TXID` })
-    await this.#node.waits.until(target, Math.min(timeoutMs, MAX_TIMER_MS))
+    await this.#node.waits.until(requirePosition(position), Math.min(timeoutMs, MAX_TIMER_MS))
+  }
+
+  /**
+   * Resolves, with how many they are, once as many replicas hold `position` (without one: everything committed here until now) as
+   * `level` says. Throws NOT_REPLICATED when they do not in time, NOT_LEADER, STARTING or BAD_REQUEST.
+   */
+  async acknowledged(
+    position?: Position | string,
+    {
+      level = 'one',
+      timeoutMs = DEFAULT_WAIT_MS,
+    }: { readonly level?: string; readonly timeoutMs?: number } = {},
+  ): Promise<number> {
+    const wanted = requireAckLevel(level)
+    const { traffic, view } = this.#node
+    const target = position === undefined ? await view.settle() : requirePosition(position)
+    if (isLocal(wanted)) return 0
+    const limitMs = Math.min(timeoutMs, MAX_TIMER_MS)
+    const { reached, replicas, end } = await traffic.acks.wait(target, wanted, limitMs)
+    if (reached) return replicas
+    const details = { wanted: formatPosition(target), level: wanted.name, replicas, detail: end }
+    throw new WalcastError('NOT_REPLICATED', details)
   }
 
   /** Resolves once the file is a whole copy that can be opened. Throws WAIT_TIMEOUT, or why the node cannot go on. */
@@ -245,6 +267,12 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
       })
     }
   }
+}
+
+function requirePosition(given: Position | string): Position {
+  const position = typeof given === 'string' ? parsePosition(given) : given
+  if (!position) throw new WalcastError('BAD_REQUEST', { detail: `"${given}" is not EPOCH-TXID` })
+  return position
 }
 
 /** Of a database file or of an open handle on one. Throws USAGE or FOREIGN_HANDLE. */

@@ -17,6 +17,7 @@ export type OptionKind =
   | 'onStale'
   | 'command'
   | 'webhook'
+  | 'ackLevel'
 
 export interface OptionSpec {
   readonly key: keyof NodeOptions

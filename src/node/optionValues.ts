@@ -1,5 +1,6 @@
 /** Texts of flags, environment and file turned into values with units. */
 import { WalcastError } from '../errors.ts'
+import { ACK_LEVELS, parseAckLevel } from '../http/ackLevel.ts'
 import type { OptionKind } from './optionSpec.ts'
 
 const BYTE_UNITS: Readonly<Record<string, number>> = {
@@ -56,6 +57,9 @@ export function parseValue(
       return text
     case 'onStale':
       if (!['forward', 'serve', 'refuse'].includes(text)) throw usage(flag, text, 'forward, serve or refuse')
+      return text
+    case 'ackLevel':
+      if (!parseAckLevel(text)) throw usage(flag, text, ACK_LEVELS)
       return text
     case 'path':
       if (text === '') throw usage(flag, text, 'a path')

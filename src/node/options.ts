@@ -59,6 +59,8 @@ export interface NodeOptions extends RoleOptions {
   readonly onRoleChange?: string
   readonly webhook?: string
   readonly hookTimeoutMs: number
+  readonly ack: string
+  readonly ackTimeoutMs: number
 }
 
 export const NODE_OPTIONS: readonly OptionSpec[] = [
@@ -287,7 +289,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-waits',
     kind: 'number',
     value: 'N',
-    help: 'requests that may wait for a position',
+    help: 'requests that may wait for a position, and as many again for replicas to hold a write',
     default: '10000',
     roles: BOTH,
   },

@@ -5,7 +5,7 @@ import { STREAM_PATH } from '../../proto/limits.ts'
 import { type Lineage, withBegin } from '../../proto/lineage.ts'
 import { formatPosition } from '../../proto/position.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
-import { messageOf } from '../errors.ts'
+import { messageOf, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import type { Cause } from '../http/cause.ts'
 import type { DivergedStatus, NodeStatus, NodeView } from '../http/view.ts'
@@ -250,6 +250,9 @@ function viewOf(
     position: () => replica.position,
     canRead: () => replica.canRead,
     settle: async () => replica.position,
+    async acknowledge() {
+      throw new WalcastError('NOT_LEADER', { address: options.advertise ?? options.listen, role })
+    },
     staleMs: () => replica.lag.staleMs(),
     freshen: () => replica.ping(),
     status(): NodeStatus {

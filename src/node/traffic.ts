@@ -4,6 +4,7 @@ import { request } from 'undici'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
+import { AckWaits, requireAckLevel } from '../http/ackWaits.ts'
 import { AnswerMemory } from '../http/answerMemory.ts'
 import { Application } from '../http/application.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
@@ -57,6 +58,7 @@ export class Traffic implements NodeTraffic {
   readonly cookie: PositionCookie
   readonly consistency: Consistency
   readonly leaderSide: LeaderSide
+  readonly acks: AckWaits
   readonly replicaSide: ReplicaSide
   readonly answers: AnswerMemory
   readonly routes: Routes
@@ -91,11 +93,17 @@ export class Traffic implements NodeTraffic {
       },
       { isLeading, check: () => this.checkLeading() },
     )
+    this.acks = new AckWaits(
+      { level: requireAckLevel(options.ack), timeoutMs: options.ackTimeoutMs },
+      view,
+      metrics.onAckWait,
+    )
     this.leaderSide = new LeaderSide({
       application: () => this.#application,
       bodies: this.bodies,
       keyed: new KeyedRequests(this.answers, this.cookie, options.answerTimeoutMs),
       cookie: this.cookie,
+      acks: this.acks,
       view,
       admission: this.admission,
       log,

@@ -1,9 +1,10 @@
 /** A replica's copy while it is open: its files, the write lock, the applier and the checkpoints. */
 import { closeSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
 import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
-import type { FileOps } from '../fileOps.ts'
+import { type FileOps, syncFolderAside } from '../fileOps.ts'
 import { adoptDatabase, type DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
 import { type HeldDatabase, WRITE_LOCK_CONNECTION } from '../sqlite/heldDatabase.ts'
@@ -18,6 +19,7 @@ import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { WalWriter } from '../sqlite/walWriter.ts'
 import { Applier, type ReplicaPosition } from './applier.ts'
 import { CopyLock } from './copyLock.ts'
+import { Durability } from './durability.ts'
 
 export interface CopyOptions {
   readonly path: string
@@ -35,6 +37,8 @@ export interface CopyHost {
   /** Holds back messages until the function it gives is called. Messages that write to the copy are handled in one go, so none is half done then. */
   hold(): () => void
   onCheckpoint(checkpoint: { readonly complete: boolean; readonly pauseMs: number }): void
+  /** The copy was synced because somebody waits for that. */
+  onDurable(syncMs: number): void
   /** Something else wrote, or the lock could not be kept: the copy was looked at again; `same` when its content is what it was. */
   onStray(error: WalcastError, same: boolean): void
   onFatal(error: WalcastError): void
@@ -57,6 +61,9 @@ export class Copy {
   readonly #walIndex: WalIndexReader
   /** Whether it was found as it was left: its content is that of the newest position recorded. */
   readonly isAsRecorded: boolean
+  readonly durability: Durability
+  /** Whether the names of its files are durable; they stay as long as the copy is open. */
+  #isNamed = false
   #writer: WalWriter
   #applier: Applier
   #checkpointing: Promise<void> | undefined
@@ -88,6 +95,7 @@ export class Copy {
     )
     this.#applier = new Applier(this.#writer, scanned.sums, options.positions, files.pageSize, found.position)
     this.isAsRecorded = found.isRecorded
+    this.durability = new Durability({ position: () => this.#applier.position, sync: () => this.#sync() })
   }
 
   /** Opens the copy, takes its write lock and settles where it stands: the stored positions are claims, the state checksum decides. */
@@ -202,7 +210,20 @@ export class Copy {
     this.#applier.discard()
     await this.#lock.release()
     await this.#options.thread.attempt(close('checkpoint'), close('keeper'))
+    await this.durability.settled()
     closeSync(this.#files.walFd)
+  }
+
+  /** The WAL with what is visible, the file, and the record of the position, by which the next start knows the content. */
+  async #sync(): Promise<void> {
+    const { ops, path, positions, clock } = this.#options
+    if (this.#stopped) throw new WalcastError('STOPPING')
+    const startMs = clock.nowMs()
+    const { walFd, database } = this.#files
+    await ops.syncAside('copy.sync', [walFd, database.fd, positions.fd], path)
+    if (!this.#isNamed) await Promise.all([dirname(path), dirname(positions.path)].map(syncFolderAside))
+    this.#isNamed = true
+    this.#host.onDurable(clock.nowMs() - startMs)
   }
 
   #startCheckpoint(): void {

@@ -15,6 +15,7 @@ import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
 import type { RottenPage } from '../sqlite/scrubPass.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { Acknowledger } from './acknowledger.ts'
 import type { ReplicaPosition } from './applier.ts'
 import type { Copy } from './copy.ts'
 import { CopySlot, type CopySlotHost } from './copySlot.ts'
@@ -29,7 +30,6 @@ import { requireFitting } from './welcome.ts'
 
 export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
 
-const ACK_MS = 20
 /** A connection that streams after this long is in order. */
 const SETTLED_MS = 1000
 
@@ -41,6 +41,7 @@ export class Replica {
   readonly #slot: CopySlot
   readonly #divergence: Divergence
   readonly #resync: Resync
+  readonly #acks: Acknowledger
   #state: ReplicaState = 'connecting'
   #leader = { node: '', source: '', sourceAddress: '', pages: 0, pageSize: 0 }
   #downstream: Downstream | undefined
@@ -48,7 +49,6 @@ export class Replica {
   #welcomed = false
   #welcomedMs = 0
   #lastError: WalcastError | undefined
-  #ackTimer: NodeJS.Timeout | undefined
   #pingTimer: NodeJS.Timeout | undefined
   #idleTimer: NodeJS.Timeout | undefined
   #lastBatchMs = 0
@@ -82,6 +82,13 @@ export class Replica {
       subscription: this.#subscription,
       divergence: this.#divergence,
       log: options.log,
+    })
+    this.#acks = new Acknowledger({
+      copy: () => this.#slot.copy,
+      isLevel: () => this.#state === 'streaming' && this.#trust.isGood,
+      lagMs: () => durationOf(this.lag.recentLagMs),
+      send: (ack) => this.#subscription.send('ack', { db: options.db, ...ack }),
+      onSyncFailed: (detail) => options.log.error({ error: detail }, 'the copy could not be synced'),
     })
   }
 
@@ -236,7 +243,7 @@ export class Replica {
   }
 
   #stopTimers(): void {
-    clearTimeout(this.#ackTimer)
+    this.#acks.reset()
     clearInterval(this.#pingTimer)
     clearInterval(this.#idleTimer)
     this.#divergence.stop()
@@ -247,6 +254,7 @@ export class Replica {
     return {
       hold: () => this.#subscription.hold(),
       onCheckpoint: (checkpoint) => observer.onCheckpoint(checkpoint),
+      onDurable: (syncMs) => observer.onDurable(syncMs),
       onStray: (error, same) => {
         observer.onStray()
         this.#downstream?.onUnsettled()
@@ -327,7 +335,7 @@ export class Replica {
         this.#options.log.info('the leader is stopping')
         return this.#options.observer.onLeaderStopping()
       case 'ask':
-        return this.#ack()
+        return this.#acks.onAsk(message.body)
       case 'epoch':
         return this.#onEpoch(message.body)
       case 'member':
@@ -423,7 +431,7 @@ export class Replica {
     this.lag.onAt(synced.txid)
     this.#copy?.onApplied()
     this.#options.observer.onSynced()
-    this.#ack()
+    this.#acks.onSynced()
   }
 
   #onBatch(batch: Body<'batch'>, payload: Buffer, receivedMs: number, bytes: Buffer): void {
@@ -440,7 +448,7 @@ export class Replica {
     if (!visible) return
     const visibleMs = clock.nowMs()
     const lagMs = this.lag.onApplied(batch.txid, batch, receivedMs, visibleMs)
-    this.#ackSoon()
+    this.#acks.onVisible()
     observer.onApplied({
       pages: this.#chunkPages,
       applyMs: visibleMs - receivedMs,
@@ -465,25 +473,7 @@ export class Replica {
       this.#lastError = undefined
     }
     this.#downstream?.onHeartbeat()
-    this.#ackSoon()
-  }
-
-  #ackSoon(): void {
-    this.#ackTimer ??= setTimeout(() => this.#ack(), ACK_MS)
-  }
-
-  #ack(): void {
-    clearTimeout(this.#ackTimer)
-    this.#ackTimer = undefined
-    const position = this.#copy?.applier.position
-    if (position)
-      this.#subscription.send('ack', {
-        db: this.#options.db,
-        ...position,
-        checksum: this.#copy?.applier.checksum ?? '',
-        durableTxid: 0,
-        lagMs: durationOf(this.lag.recentLagMs),
-      })
+    this.#acks.soon()
   }
 
   #onTick(): void {
@@ -496,8 +486,7 @@ export class Replica {
     const { observer, log } = this.#options
     this.#downstream?.onDisconnected()
     this.lag.onDisconnected()
-    clearTimeout(this.#ackTimer)
-    this.#ackTimer = undefined
+    this.#acks.reset()
     if (this.#state === 'stopped') return
     // A state that does not verify is never resumed from: the pages are compared next time.
     if (error.key === 'STATE_MISMATCH') {

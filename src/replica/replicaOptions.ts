@@ -61,6 +61,8 @@ export interface ReplicaObserver {
     readonly position: { epoch: number; txid: number }
   }): void
   onCheckpoint(checkpoint: { readonly complete: boolean; readonly pauseMs: number }): void
+  /** The copy was synced because the leader asked for it. */
+  onDurable(syncMs: number): void
   onDisconnected(key: string): void
   onRefused(key: string): void
   onSynced(): void

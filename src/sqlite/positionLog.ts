@@ -103,6 +103,11 @@ export class PositionLog {
     fdatasyncSync(this.#fd)
   }
 
+  /** The descriptor of its file, for a sync together with others. */
+  get fd(): number {
+    return this.#fd
+  }
+
   /**
    * Ends the log. `clean` says that nothing of the database itself was left unsynced. A log that was not trusted and
    * got no record stays as it was found: whoever opens it next must doubt it too.

@@ -1,0 +1,35 @@
+/**
+ * How many replicas hold a write before it is answered: `local` (none), `one`, `all` or a number; with `-durable` behind it,
+ * such as `one-durable`, where it must survive a loss of power there.
+ */
+import type { AckWanted } from '../leader/acknowledgements.ts'
+
+export interface AckLevel extends AckWanted {
+  /** As it is written. */
+  readonly name: string
+  /** For a metric, whose labels must be few: `n` for every number. */
+  readonly label: string
+}
+
+/** What `parseAckLevel` takes, for people. */
+export const ACK_LEVELS =
+  'local, one, all or a number of replicas, or one of the last three with -durable behind it'
+
+const LEVEL = /^(one|all|[1-9]\d{0,2})(-durable)?$/
+const LOCAL: AckLevel = { name: 'local', label: 'local', replicas: 0, durable: false }
+
+/** Undefined when `text` is no level. */
+export function parseAckLevel(text: string): AckLevel | undefined {
+  const name = text.trim().toLowerCase()
+  if (name === LOCAL.name) return LOCAL
+  const [, count, suffix = ''] = LEVEL.exec(name) ?? []
+  if (count === undefined) return undefined
+  const replicas = count === 'all' ? count : count === 'one' ? 1 : Number(count)
+  const label = /^\d/.test(count) ? `n${suffix}` : name
+  return { name, label, replicas, durable: suffix !== '' }
+}
+
+/** Whether there is nothing to wait for. */
+export function isLocal({ replicas }: AckLevel): boolean {
+  return replicas === 0
+}

@@ -1,0 +1,86 @@
+/** Answers at the leader that wait until replicas hold what was written, and what they say of it. */
+import type { IncomingMessage } from 'node:http'
+import type { Position } from '../../proto/position.ts'
+import { WalcastError } from '../errors.ts'
+import type { AckEnd, AckOutcome } from '../leader/acknowledgements.ts'
+import { ACK_LEVELS, type AckLevel, isLocal, parseAckLevel } from './ackLevel.ts'
+import { ACK_HEADER, ACKED_HEADER, headerOf, NOT_REPLICATED_HEADER } from './headers.ts'
+import type { NodeView } from './view.ts'
+
+export interface AckWaitsOptions {
+  /** Of writes whose request names none. */
+  readonly level: AckLevel
+  readonly timeoutMs: number
+}
+
+/** Header that tells what became of the wait. */
+export type AckHeaders = Readonly<Record<string, string>>
+
+/** `unknown`: no position could be told, or the node does not lead. */
+export type AckResult = AckEnd | 'unknown'
+
+const UNKNOWN = { reached: false, replicas: 0, end: 'unknown' } as const
+
+export class AckWaits {
+  readonly #options: AckWaitsOptions
+  readonly #view: Pick<NodeView, 'acknowledge'>
+  readonly #onEnd: (level: string, result: AckResult, waitMs: number) => void
+  #waiting = 0
+
+  constructor(
+    options: AckWaitsOptions,
+    view: Pick<NodeView, 'acknowledge'>,
+    onEnd: (level: string, result: AckResult, waitMs: number) => void,
+  ) {
+    this.#options = options
+    this.#view = view
+    this.#onEnd = onEnd
+  }
+
+  /** Waits under way. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  /** What the answer to a request has to wait for; undefined for nothing. Throws BAD_REQUEST: to be asked before it is executed. */
+  levelFor(request: IncomingMessage, isWrite: boolean): AckLevel | undefined {
+    const given = headerOf(request, ACK_HEADER)
+    if (given === undefined && !isWrite) return undefined
+    const level = given === undefined ? this.#options.level : requireAckLevel(given)
+    return isLocal(level) ? undefined : level
+  }
+
+  /** Never throws: what was written stands, whatever comes of this. */
+  async headersFor(position: Position | undefined, level: AckLevel): Promise<AckHeaders> {
+    const outcome = await this.wait(position, level, this.#options.timeoutMs).catch(() => UNKNOWN)
+    const name = outcome.reached ? ACKED_HEADER : NOT_REPLICATED_HEADER
+    return { [name]: `${level.name}; replicas=${outcome.replicas}` }
+  }
+
+  /** Throws NOT_LEADER or STARTING. */
+  async wait(
+    position: Position | undefined,
+    level: AckLevel,
+    timeoutMs: number,
+  ): Promise<Pick<AckOutcome, 'reached' | 'replicas'> & { readonly end: AckResult }> {
+    const beganMs = performance.now()
+    this.#waiting++
+    let result: AckResult = 'unknown'
+    try {
+      const outcome = position ? await this.#view.acknowledge(position, level, timeoutMs) : UNKNOWN
+      result = outcome.end
+      return outcome
+    } finally {
+      this.#waiting--
+      this.#onEnd(level.label, result, performance.now() - beganMs)
+    }
+  }
+}
+
+/** Throws BAD_REQUEST. */
+export function requireAckLevel(text: string): AckLevel {
+  const level = parseAckLevel(text)
+  if (!level)
+    throw new WalcastError('BAD_REQUEST', { detail: `the level "${text}" is none of ${ACK_LEVELS}` })
+  return level
+}

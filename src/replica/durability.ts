@@ -1,0 +1,76 @@
+/**
+ * Up to which commit the copy survives a loss of power.
+ *
+ * A commit of the copy lies in its WAL, written and not synced. Once a sync that began after it has ended, it stays: a checkpoint
+ * syncs the WAL before it backfills, and the database file before the WAL may be started over (walCheckpoint in SQLite's wal.c; our
+ * connections run with synchronous=NORMAL, under which both are done). The database file is synced along, because a checkpointer of somebody else's may
+ * run with synchronous=OFF.
+ */
+import type { ReplicaPosition } from './applier.ts'
+
+export interface DurabilityHost {
+  /** What readers see: its frames are written when it changes. */
+  position(): ReplicaPosition
+  /** Makes everything written until the call durable. Must not hold up the thread. */
+  sync(): Promise<void>
+}
+
+export class Durability {
+  readonly #host: DurabilityHost
+  #durable: ReplicaPosition = { epoch: 0, txid: 0 }
+  #running: Promise<void> | undefined
+  /** Begins when the one under way has ended, and covers all who came meanwhile. */
+  #next: Promise<void> | undefined
+  #failure: unknown
+
+  constructor(host: DurabilityHost) {
+    this.#host = host
+  }
+
+  /** The txid up to which the copy is durable in `epoch`; 0 when nothing is known. */
+  txid(epoch: number): number {
+    return this.#durable.epoch === epoch ? this.#durable.txid : 0
+  }
+
+  /**
+   * Resolves when what is visible now is durable. However many ask, one sync is under way and one waits at most. After a failure
+   * every call throws it: the kernel may have dropped the pages, and a later sync would report success for what is lost.
+   */
+  async reach(): Promise<void> {
+    const { epoch, txid } = this.#host.position()
+    if (this.txid(epoch) >= txid) return
+    if (!this.#running) return this.#begin()
+    this.#next ??= this.#running
+      .catch(() => {})
+      .then(() => {
+        this.#next = undefined
+        return this.reach()
+      })
+    return this.#next
+  }
+
+  /** Resolves when no sync is under way: the descriptors may be closed then, if nobody asks any more. */
+  async settled(): Promise<void> {
+    while (this.#running ?? this.#next) await (this.#next ?? this.#running)?.catch(() => {})
+  }
+
+  #begin(): Promise<void> {
+    const running = this.#sync().finally(() => {
+      if (this.#running === running) this.#running = undefined
+    })
+    this.#running = running
+    return running
+  }
+
+  async #sync(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    const position = this.#host.position()
+    try {
+      await this.#host.sync()
+    } catch (error) {
+      this.#failure = error
+      throw error
+    }
+    this.#durable = position
+  }
+}
