@@ -77,7 +77,7 @@ labTest('the audit of both nodes tells a switchover and who asked for it', async
   const [first, second] = sites
   await first.switchover(second)
   const entry = (await first.audit()).findLast(({ action }) => action === 'switchover')
-  assert.deepEqual([entry?.outcome, entry?.by], ['done', 'test'])
+  assert.deepEqual([entry?.outcome, entry?.by], ['done', 'test (127.0.0.1)'])
   assert.ok((await second.audit()).some(({ action, role }) => action === 'role' && role === 'leader'))
 })
 

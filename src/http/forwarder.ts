@@ -158,6 +158,7 @@ export class Forwarder {
         if (lost !== undefined) throw this.#unknown(lost)
         return 'lead'
       }
+      const leader = this.#leader
       const sent = performance.now()
       const agoMs = firstSent === undefined ? undefined : sent - firstSent
       const attempt = await this.#attempt(client, body, agoMs)
@@ -171,7 +172,8 @@ export class Forwarder {
         await delay(RETRY_MS)
       } else if (!canRepeat || (attempt.isRefusal && ++refusals >= MAX_REFUSALS)) {
         throw nothingDone(new WalcastError('NOT_EXECUTED', { detail: attempt.notExecuted }))
-      } else this.#host.gate.close(attempt.notExecuted)
+      } else if (leader === this.#leader && !this.#host.isLeading())
+        this.#host.gate.close(attempt.notExecuted)
     }
   }
 
