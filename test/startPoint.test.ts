@@ -429,3 +429,35 @@ test('no more is made again than the limit allows, and the end of it is whole', 
   assert.deepEqual(rebuilt(files, scanned, start, 1_000_000, 0), [])
   source.close()
 })
+
+const promotedTo = (epoch: number, txid: number, after: number) => ({
+  epoch,
+  txid,
+  after,
+  leader: 'me',
+  exact: true,
+})
+
+test('a node that crashed between its role file and its first position leads on in the epoch of its promotion', () => {
+  const records = [inWal(99, 5), inWal(100, 9)]
+  const start = chooseStart(found(), before(records, { epoch: 5, lineage: [promotedTo(5, 100, 4)] }))
+  assert.deepEqual([start.epoch, start.txid, start.newEpoch], [5, 100, undefined])
+})
+
+test('a promotion from another position explains no stored one', () => {
+  for (const begin of [
+    promotedTo(5, 99, 4),
+    promotedTo(5, 100, 3),
+    { ...promotedTo(5, 100, 4), exact: false },
+  ]) {
+    const start = chooseStart(found(), before([inWal(100, 9)], { epoch: 5, lineage: [begin] }))
+    assert.equal(start.epoch, 6)
+    assert.ok(start.newEpoch)
+  }
+})
+
+test('a database that was written while no leader ran follows from what it was, without proof', () => {
+  const start = chooseStart(found(), before([{ ...inWal(100, 9), s0: 1 }]))
+  assert.deepEqual(start.begin, { epoch: 5, txid: 100, after: 4, leader: 'me', exact: false })
+  assert.equal(start.txid, 101)
+})

@@ -2,7 +2,6 @@
  * Watches who leads. A leader asks the members that are not connected to it whether one of them leads; a node without a
  * leader asks all it knows. Both also notice when they have stood still (SIGSTOP, a paused machine): much may have happened.
  */
-import type { Clock } from '../clock.ts'
 import { askPeers, type PeerAnswer } from './peerCalls.ts'
 
 export interface LookoutOptions {
@@ -13,7 +12,8 @@ export interface LookoutOptions {
 }
 
 export interface LookoutHost {
-  readonly clock: Clock
+  /** The time of day in ms: it goes on while the machine is paused, when monotonic clocks stand. */
+  wallMs(): number
   readonly cluster: () => string
   readonly node: () => string
   /** Whom to ask now; empty when there is nothing to find out. */
@@ -39,7 +39,7 @@ export class Lookout {
   constructor(options: LookoutOptions, host: LookoutHost) {
     this.#options = options
     this.#host = host
-    this.#lastWallMs = host.clock.nowMs()
+    this.#lastWallMs = host.wallMs()
   }
 
   start(): void {
@@ -48,7 +48,7 @@ export class Lookout {
 
   /** To be called often, and before anything that only a leader may do. Cheap. */
   checkAlive(): void {
-    const [monotonicMs, wallMs] = [performance.now(), this.#host.clock.nowMs()]
+    const [monotonicMs, wallMs] = [performance.now(), this.#host.wallMs()]
     // A paused machine may stop either clock; one that is set is asked in vain, and that costs nothing.
     const pauseMs = Math.max(monotonicMs - this.#lastMonotonicMs, Math.abs(wallMs - this.#lastWallMs))
     this.#lastMonotonicMs = monotonicMs

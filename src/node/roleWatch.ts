@@ -2,7 +2,6 @@
  * Looks after who leads, beside the changes that somebody asks for: a leader gives way to a higher epoch, one that stood still
  * asks before it takes the next write, and a node without a leader finds the one that is there.
  */
-import type { Clock } from '../clock.ts'
 import { Lookout } from '../cluster/lookout.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
@@ -18,7 +17,6 @@ import type { ReplicaEngine } from './replicaNode.ts'
 
 export interface RoleWatchHost {
   readonly setup: NodeSetup
-  readonly clock: Clock
   readonly members: Members
   readonly replicas: ReplicaList
   readonly admission: WriteAdmission
@@ -52,7 +50,7 @@ export class RoleWatch {
     this.#lookout = new Lookout(
       { lookMs, timeoutMs, frozenMs },
       {
-        clock: host.clock,
+        wallMs: () => Date.now(),
         cluster: () => host.record().cluster,
         node: () => host.record().node,
         whomToAsk: () => this.#whomToAsk(),

@@ -61,7 +61,6 @@ export class Roles implements RoleActions {
     const inBackground = (what: string, change: () => Promise<void>) => this.#inBackground(what, change)
     this.#watch = new RoleWatch({
       setup,
-      clock,
       members,
       replicas,
       admission: traffic.admission,

@@ -70,9 +70,11 @@ for (let round = 1; round <= 2; round++) {
   await Promise.all([replica.close(), replica.close()])
   await leader.close()
   await leader.close()
-  const wrongRole = await codeOf(() => openReplica({ db: path, leader: b, listen: a }))
+  const again = await openReplica({ db: path, leader: b, listen: a })
+  const { role } = again
+  await again.close()
   await delay(50)
-  say({ round, twice, wrongRole, during, mine: db.open, theirs: handle.open, resources: resources() })
+  say({ round, twice, role, during, mine: db.open, theirs: handle.open, resources: resources() })
 }
 db.exec("INSERT INTO t (b) VALUES ('after')")
 db.close()
