@@ -121,6 +121,10 @@ labTest('a promotion beside a living leader is refused, and changes nothing', as
   assert.ok(dry.dryRun && dry.reasons.length > 0)
   assert.equal(await cluster.settled(), first)
   assert.equal((await first.node.status()).epoch, 1)
+  // A refusal leaves nothing behind: what comes after it is done.
+  await assert.rejects(first.promote(), isRefused(400, 'ALREADY_LEADER'))
+  await assert.rejects(second.demote(), isRefused(421, 'NOT_LEADER'))
+  assert.equal((await first.switchover(second)).to.address, second.address)
 })
 
 function isRefused(status: number, code: string) {

@@ -1,7 +1,6 @@
 /** Leadership in words. */
 import {
   type LostCommits,
-  type MemberState,
   type NodePlace,
   SWITCHOVER_STAGES,
   type SwitchoverAnswer,
@@ -33,10 +32,4 @@ export function lostText({ transactions, detail }: LostCommits): string {
       ? 'it cannot be told how many transactions'
       : `${countText(transactions, 'transaction')} that the leader told of ${transactions === 1 ? 'is' : 'are'} not here`
   return detail ? `${count}: ${detail}` : count
-}
-
-export function memberText(member: MemberState): string {
-  const { reached, role, epoch, txid } = member
-  const where = epoch === undefined || txid === undefined ? '' : ` at ${epoch}-${txid}`
-  return `${placeText(member)}, ${reached ? `${role ?? 'reached'}${where}` : 'not reached'}`
 }

@@ -2,7 +2,7 @@ import type { AuditEntry } from '../http/auditRoutes.ts'
 import type { MemberState } from '../http/leadershipAnswers.ts'
 import type { DivergedStatus, NodeStatus, ScrubReport } from '../http/view.ts'
 import { auditTable } from './audit.ts'
-import { memberText } from './leadershipText.ts'
+import { placeText } from './leadershipText.ts'
 import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'
 
 const HELP = `walcast status [--node URL] [--json]
@@ -39,14 +39,14 @@ function format(status: SeenStatus): string {
       `${status.db}, ${status.pages} pages of ${status.pageSize} bytes (${formatBytes(status.pages * status.pageSize)})`,
     ],
     ['wal', formatBytes(status.walBytes)],
-    ['leader', status.leader],
+    ['leader', status.leader || 'none known'],
   ]
   if (status.role !== 'leader')
     pairs.push(['lag', lag.connected ? formatMs(lag.lagMs) : `not connected, ${formatMs(lag.lagMs)} behind`])
   if (sync) pairs.push(['copying', `${sync.total - sync.remaining} of ${sync.total} pages`])
   if (status.follows && status.follows !== status.leader) pairs.push(['follows', status.follows])
   for (const member of status.members ?? [])
-    if (member.node !== status.node) pairs.push(['member', memberText(member)])
+    if (member.node !== status.node) pairs.push(['member', placeText(member)])
   for (const kept of status.diverged ?? []) pairs.push(['kept aside', keptLine(status.db, kept)])
   if (status.scrub) pairs.push(['scrub', scrubLine(status.scrub)])
   if (lastError) pairs.push(['last error', `${lastError.code}: ${lastError.message}`])

@@ -43,6 +43,8 @@ export interface ScrubMetrics {
 export interface TrafficSizes {
   readonly proxied: number
   readonly held: number
+  /** Writes at the leader. */
+  readonly admission: { readonly underWay: number; readonly held: number; readonly heldTotal: number }
   readonly intake: { readonly underWay: number }
   readonly bodies: { readonly keptBytes: number }
   readonly acks: { readonly waiting: number }
@@ -126,6 +128,9 @@ export class Metrics {
     const { intake, answers, bodies, acks } = traffic
     this.#gauge('proxy_requests', 'Requests of clients under way', () => traffic.proxied)
     this.#gauge('requests_held', 'Requests that wait for the leader', () => traffic.held)
+    this.#gauge('writes_inside', 'Writes inside the application', () => admission.underWay)
+    this.#gauge('writes_held', 'Writes that wait while the leader hands over', () => admission.held)
+    this.#gauge('writes_held_ever', 'Writes that had to wait for that', () => admission.heldTotal)
     this.#gauge('intake_requests', 'Requests of other nodes under way', () => intake.underWay)
     this.#gauge('kept_bodies_bytes', 'Bodies kept so that they can be sent again', () => bodies.keptBytes)
     this.#gauge('answers_remembered', 'Answers to requests with an Idempotency-Key', () => answers.size)
@@ -272,6 +277,11 @@ export class Metrics {
       onSynced: () => syncs.inc(),
       onStray: () => strays.inc(),
     }
+  }
+
+  /** To be called with each new role of the node. */
+  onRole(role: string): void {
+    this.#labelled('role_changes_total', 'Changes of role, by the new one', 'role').inc({ role })
   }
 
   scrub(): ScrubMetrics {

@@ -142,9 +142,11 @@ export class ReplicaList {
     this.onChanged()
   }
 
-  /** Those that are away are somebody else's to miss: this node leads no more. */
-  clearGone(): void {
+  /** All are somebody else's to miss: this node leads no more. Those whose connections are being closed are not listed as away. */
+  clear(): void {
+    this.#sessions.clear()
     this.#gone.clear()
+    this.#below.clear()
     this.onChanged()
   }
 

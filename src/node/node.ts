@@ -175,7 +175,7 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
       metrics,
       traffic: requests,
       view,
-      journal: new RoleJournal({ audit, hooks, clock, log, view, record: () => nodeFile.record }),
+      journal: new RoleJournal({ audit, hooks, clock, log, view, metrics, record: () => nodeFile.record }),
       onMoved() {
         waits.onMoved()
         events.onChange()

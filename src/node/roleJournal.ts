@@ -6,6 +6,7 @@ import type { NodeRecord } from '../cluster/nodeFile.ts'
 import type { RoleHooks } from '../cluster/roleHooks.ts'
 import { asWalcastError, messageOf } from '../errors.ts'
 import type { AuditEntry } from '../http/auditRoutes.ts'
+import type { Metrics } from '../http/metrics.ts'
 import type { NodeView } from '../http/view.ts'
 
 export interface RoleJournalParts {
@@ -14,6 +15,7 @@ export interface RoleJournalParts {
   readonly clock: Clock
   readonly log: Logger
   readonly view: Pick<NodeView, 'role' | 'position'>
+  readonly metrics: Pick<Metrics, 'onRole'>
   record(): NodeRecord
 }
 
@@ -48,12 +50,13 @@ export class RoleJournal {
   }
 
   changed(reason: string, by: string): void {
-    const { hooks, clock, log, view, record } = this.#parts
+    const { hooks, clock, log, view, metrics, record } = this.#parts
     const { node, leader, epoch } = record()
     const role = view.role()
     const { txid } = view.position()
     const was = this.#was ?? role
     this.#was = role
+    metrics.onRole(role)
     log.warn(
       { role, was, epoch, txid, leader: leader || undefined, reason, by },
       'the role of this node changed',

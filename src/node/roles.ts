@@ -231,10 +231,13 @@ export class Roles implements RoleActions {
     if (!this.isRunning) throw new WalcastError(this.#stopped ? 'STOPPING' : 'STARTING')
     if (this.#changing) throw new WalcastError('ROLE_CHANGING', { detail: this.#changing })
     this.#changing = what
-    const running = change().finally(() => {
-      this.#changing = undefined
-      this.#watch.onChanged()
-    })
+    // What is refused before it begins is over, too.
+    const running = Promise.resolve()
+      .then(change)
+      .finally(() => {
+        this.#changing = undefined
+        this.#watch.onChanged()
+      })
     this.#change = running.catch(() => {})
     return running
   }
@@ -347,10 +350,10 @@ export class Roles implements RoleActions {
 
   /** Goes on as a replica, with a database whose write lock is held or with what is there. Resolves before the leader is reached. */
   async #follow(held: HeldDatabase | undefined, leader: string | undefined): Promise<ReplicaEngine> {
+    this.#parts.replicas.clear()
     const engine = await this.#orFatal(buildReplica(this.#engineParts, leader, held))
     this.#enter(engine)
     this.#parts.traffic.onFollowing(leader)
-    this.#parts.replicas.clearGone()
     return engine
   }
 
