@@ -125,7 +125,7 @@ export class Metrics {
 
   /** Gauges of the application's requests. */
   observeTraffic(traffic: TrafficSizes, events: { readonly size: number }): void {
-    const { intake, answers, bodies, acks } = traffic
+    const { intake, answers, bodies, acks, admission } = traffic
     this.#gauge('proxy_requests', 'Requests of clients under way', () => traffic.proxied)
     this.#gauge('requests_held', 'Requests that wait for the leader', () => traffic.held)
     this.#gauge('writes_inside', 'Writes inside the application', () => admission.underWay)
