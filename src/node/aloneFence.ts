@@ -1,6 +1,10 @@
 /** `--fence-when-alone`: a leader that hears no replica may have been replaced, so nobody writes until it hears one again. */
+
+import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
 import { WalcastError } from '../errors.ts'
+import type { WriteAdmission } from '../http/writeAdmission.ts'
+import type { Leader } from '../leader/leader.ts'
 
 export interface AloneFenceHost {
   readonly clock: Clock
@@ -19,6 +23,8 @@ export interface AloneLeader {
 }
 
 const LOOK_MS = 250
+/** One attempt to take the fence from a transaction that does not end. */
+const FENCE_TRY_MS = 1000
 
 export class AloneFence {
   readonly #afterMs: number
@@ -52,5 +58,24 @@ export class AloneFence {
     if (isAlone)
       inBackground('fencing alone', () => leader.close(new WalcastError('LEADER_ALONE', { seconds })))
     else inBackground('opening again', () => leader.open())
+  }
+}
+
+/** Closes both ways in: requests are refused before they reach the application, and its own connections find the write lock taken. */
+export function aloneLeader(leader: Leader, admission: WriteAdmission, log: Logger): AloneLeader {
+  return {
+    get isFenced() {
+      return leader.isFenced
+    },
+    async close(error) {
+      log.error({ error: error.line }, 'no replica is heard of: nobody may write')
+      admission.refuseWith(error)
+      await leader.takeFence(FENCE_TRY_MS)
+    },
+    async open() {
+      log.warn('a replica is heard of again: writes are let in')
+      await leader.admitWriters()
+      admission.open()
+    },
   }
 }
