@@ -233,7 +233,8 @@ export class Roles implements RoleActions {
     if (!this.isRunning) throw new WalcastError(this.#stopped ? 'STOPPING' : 'STARTING')
     if (this.#changing) throw new WalcastError('ROLE_CHANGING', { detail: this.#changing })
     this.#changing = what
-    const running = change().finally(() => {
+    // What throws before it begins ends the change, too.
+    const running = (async () => change())().finally(() => {
       this.#changing = undefined
       this.#watch.onChanged()
     })
