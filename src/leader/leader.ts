@@ -137,6 +137,8 @@ export class Leader {
   async admitWriters(): Promise<void> {
     await this.#fence.release()
     this.#guard.lookUp()
+    // One checkpointer at a time: this one was not stopped when writers had been let in before.
+    await this.#checkpointer.stop()
     this.#checkpointer = this.#checkpointer.reopen()
   }
 

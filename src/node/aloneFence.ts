@@ -17,7 +17,9 @@ export interface AloneFenceHost {
 
 export interface AloneLeader {
   readonly isFenced: boolean
-  /** Nobody writes from now on. */
+  /** From the beginning of `close` to the end of `open`, also when the fence could not be taken: something is shut then. */
+  readonly isClosed: boolean
+  /** Nobody writes from now on. Throws FENCE_FAILED while a transaction does not end; requests are refused then already. */
   close(error: WalcastError): Promise<void>
   open(): Promise<void>
 }
@@ -53,7 +55,7 @@ export class AloneFence {
     this.#leader = leader
     if (!leader) return
     const isAlone = nowMs - Math.max(this.#sinceMs, lastHeardMs()) > this.#afterMs
-    if (isAlone === leader.isFenced) return
+    if (isAlone ? leader.isFenced : !leader.isClosed) return
     const seconds = Math.round(this.#afterMs / 1000)
     if (isAlone)
       inBackground('fencing alone', () => leader.close(new WalcastError('LEADER_ALONE', { seconds })))
@@ -63,12 +65,17 @@ export class AloneFence {
 
 /** Closes both ways in: requests are refused before they reach the application, and its own connections find the write lock taken. */
 export function aloneLeader(leader: Leader, admission: WriteAdmission, log: Logger): AloneLeader {
+  let isClosed = false
   return {
     get isFenced() {
       return leader.isFenced
     },
+    get isClosed() {
+      return isClosed
+    },
     async close(error) {
-      log.error({ error: error.line }, 'no replica is heard of: nobody may write')
+      if (!isClosed) log.error({ error: error.line }, 'no replica is heard of: nobody may write')
+      isClosed = true
       admission.refuseWith(error)
       await leader.takeFence(FENCE_TRY_MS)
     },
@@ -76,6 +83,7 @@ export function aloneLeader(leader: Leader, admission: WriteAdmission, log: Logg
       log.warn('a replica is heard of again: writes are let in')
       await leader.admitWriters()
       admission.open()
+      isClosed = false
     },
   }
 }
