@@ -6,7 +6,7 @@ export interface EpochBegin {
   readonly epoch: number
   readonly txid: number
   readonly after: number
-  /** Id of the node that leads in `epoch`: with force two nodes can begin the same one. */
+  /** Id of the node that leads in `epoch`: two nodes that are promoted at the same moment begin the same one. */
   readonly leader: string
   /** Whether that is proven. False: it is taken to be so, of a database that was written while no node ran. */
   readonly exact: boolean

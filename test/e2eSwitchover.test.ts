@@ -21,7 +21,8 @@ async function requireClean(
   assert.deepEqual(failuresIn(report), [])
   assert.equal(report.toldStale, 0)
   await cluster.requireSame(leader)
-  for (const site of cluster.sites) assert.equal(await site.timesOpened(), 1, `one handle at ${site.name}`)
+  // None where nobody came to: it is opened for the first request.
+  for (const site of cluster.sites) assert.ok((await site.timesOpened()) <= 1, `one handle at ${site.name}`)
 }
 
 function requireNoResync({ sites }: BankCluster): void {
@@ -109,7 +110,8 @@ labTest('a switchover that cannot be is given up: the leader goes on, and no req
 labTest('there is nobody to switch over to; a promotion beside a living leader is refused', async (lab) => {
   const alone = await startBank(lab, { nodes: 1 })
   await assert.rejects(alone.sites[0].switchover(), isRefused(409, 'NO_TARGET'))
-  await assert.rejects(alone.sites[0].promote(), isRefused(400, 'ALREADY_LEADER'))
+  for (const _time of ['once', 'again: a refusal leaves nothing under way'])
+    await assert.rejects(alone.sites[0].promote(), isRefused(400, 'ALREADY_LEADER'))
   assert.equal(await alone.sites[0].role(), 'leader')
 })
 

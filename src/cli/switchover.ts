@@ -11,8 +11,8 @@ Hands leadership over: the leader holds new writes, the other node gets what it 
 held. No write is lost, and none fails. When it cannot be done in time the leader carries on.
 
   --node URL       any node's private side [WALCAST_NODE, else 127.0.0.1:8470]
-  --to NODE        id or address of the node that is to lead [the replica that is furthest]
-  --timeout TIME   how long writes may be held before it is given up
+  --to NODE        id or address of the node that is to lead [the only replica that is connected]
+  --timeout TIME   how long writes may be held before it is given up [--switchover-timeout of the leader]
   --json           the answer of /_walcast/switchover as it is
 `
 

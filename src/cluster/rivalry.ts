@@ -5,7 +5,7 @@ export interface Claim {
   readonly epoch: number
 }
 
-/** The lower epoch gives way; with equal ones, which only force on both sides can make, the lower node id. Exactly one of two different nodes does. */
+/** The lower epoch gives way; with equal ones, which two promotions at the same moment make, the lower node id. Exactly one of two different nodes does. */
 export function givesWay(mine: Claim, theirs: Claim): boolean {
   if (mine.epoch !== theirs.epoch) return mine.epoch < theirs.epoch
   return mine.node < theirs.node

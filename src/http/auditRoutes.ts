@@ -8,16 +8,8 @@ export const AUDIT_PATH = '/_walcast/audit'
 export const MAX_AUDIT_ENTRIES = 200
 const DEFAULT_ENTRIES = 50
 
-export const AUDIT_ACTIONS = [
-  'promote',
-  'demote',
-  'switchover',
-  'rehearse',
-  'role',
-  'forget',
-  'start',
-] as const
-export const AUDIT_OUTCOMES = ['done', 'refused', 'failed', 'begun'] as const
+export const AUDIT_ACTIONS = ['promote', 'demote', 'switchover', 'rehearse', 'role', 'start'] as const
+export const AUDIT_OUTCOMES = ['done', 'refused', 'failed'] as const
 
 export interface AuditEntry {
   /** ISO time. */

@@ -19,14 +19,6 @@ export interface LostCommits {
   readonly detail: string
 }
 
-export interface PromoteRequest {
-  readonly force?: boolean
-  /** Says what would be, and changes nothing. */
-  readonly dryRun?: boolean
-  /** Who asks, as `user@host`. */
-  readonly by?: string
-}
-
 export interface PromoteAnswer extends NodePlace {
   readonly role: NodeRole
   readonly epoch: number
@@ -46,12 +38,6 @@ export interface PromoteAnswer extends NodePlace {
   /** Known nodes that could not be asked. */
   readonly unheard: readonly NodePlace[]
   readonly tookMs: number
-}
-
-export interface DemoteRequest {
-  /** HOST:PORT of the leader to follow. */
-  readonly leader?: string
-  readonly by?: string
 }
 
 export interface DemoteAnswer {

@@ -16,7 +16,6 @@ import {
   requireSafeHost,
   requireSoundSchema,
 } from '../sqlite/databaseFiles.ts'
-import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
@@ -26,8 +25,9 @@ import { close, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { segmentBytes } from './batch.ts'
-import { scanPastBrokenWal } from './brokenWal.ts'
+import { askBeforeLeading, findStart, TXID_RESERVE } from './beginning.ts'
 import { Capture, type CapturedBatch } from './capture.ts'
+import { CaptureRun } from './captureRun.ts'
 import {
   CHECKPOINT_CONNECTIONS,
   Checkpointer,
@@ -38,14 +38,7 @@ import { Feed, type FeedHost } from './feed.ts'
 import { Fence } from './fence.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { type LedDatabase, ledFrom } from './ledDatabase.ts'
-import { chooseStart, rebuildBatches, type StartPoint } from './startPoint.ts'
-import { Wake } from './wake.ts'
-
-/** Txids given out before the node file is written again. */
-export const TXID_RESERVE = 1_000_000
-
-/** How long a starting leader insists on the fence while it asks the other nodes. */
-const START_FENCE_MS = 500
+import { rebuildBatches, type StartPoint } from './startPoint.ts'
 
 export class Leader {
   readonly #options: LeaderOptions
@@ -59,10 +52,8 @@ export class Leader {
   #checkpointer!: Checkpointer
   #scanned!: LedDatabase
   #fence!: Fence
-  #capture!: Capture
-  #wake: Wake | undefined
+  #run!: CaptureRun
   #timer: NodeJS.Timeout | undefined
-  #capturing = false
   #restarting: Promise<void> | undefined
   #ticks = 0
   #stopped = false
@@ -90,7 +81,7 @@ export class Leader {
       options.log.info({ path: options.path, from: mode }, 'switched the database to WAL mode'),
     )
     leader.#fence = new Fence(thread, options.path)
-    await leader.#askBeforeLeading().catch((error) => {
+    await askBeforeLeading(leader.#fence, options).catch((error) => {
       closeSync(leader.#files.walFd)
       throw error
     })
@@ -126,21 +117,6 @@ export class Leader {
     this.#checkpointer = await Checkpointer.open(this.#thread, this.#guard, path, checkpoint, host)
   }
 
-  /** Nobody writes while it is found out whether another node leads. Throws HIGHER_EPOCH. */
-  async #askBeforeLeading(): Promise<void> {
-    const { mayLead, log } = this.#options
-    if (!mayLead) return
-    await this.#fence.take(START_FENCE_MS).catch((error) => {
-      if (keyOf(error) !== 'FENCE_FAILED') throw error
-      log.warn('the database is being written while this node asks the others whether one of them leads')
-    })
-    try {
-      await mayLead()
-    } finally {
-      await this.#fence.release()
-    }
-  }
-
   /** Whether no connection of any process can write. */
   get isFenced(): boolean {
     return this.#fence.isTaken
@@ -161,13 +137,15 @@ export class Leader {
   async admitWriters(): Promise<void> {
     await this.#fence.release()
     this.#guard.lookUp()
+    // One checkpointer at a time: this one was not stopped when writers had been let in before.
+    await this.#checkpointer.stop()
     this.#checkpointer = this.#checkpointer.reopen()
   }
 
   /** Captures everything that is committed. With the fence taken nothing follows. Throws what capture throws. */
   async drain(): Promise<{ readonly epoch: number; readonly txid: number; readonly checksum: string }> {
-    if (!this.#capturing) throw new WalcastError('STARTING')
-    await this.#readToEnd(true)
+    if (!this.#run.isOn) throw new WalcastError('STARTING')
+    await this.#run.readToEnd(true)
     const { epoch, txid, checksum } = this.#capture
     return { epoch, txid, checksum }
   }
@@ -181,12 +159,12 @@ export class Leader {
   async handOver(next: Parameters<Feed['moveTo']>[0]): Promise<HeldDatabase> {
     this.#stopped = true
     clearInterval(this.#timer)
-    this.#wake?.stop()
+    this.#run.stopWaking()
     await this.#restarting
-    this.#wake?.stop()
-    if (!this.#fence.isTaken || !this.#capturing || this.#capture.isOpen)
+    this.#run.stopWaking()
+    if (!this.#fence.isTaken || !this.#run.isOn || this.#capture.isOpen)
       throw new WalcastError('INTERNAL', { detail: 'a database is handed over only fenced and drained' })
-    this.#capturing = false
+    this.#run.end()
     this.#hasHandedOver = true
     this.acknowledgements.stop()
     this.#capture.recordPosition()
@@ -204,6 +182,10 @@ export class Leader {
     }
   }
 
+  get #capture(): Capture {
+    return this.#run.capture
+  }
+
   get status(): LeaderStatus {
     const { pageSize } = this.#files
     return {
@@ -214,7 +196,7 @@ export class Leader {
       pages: this.#scanned.sums.pages,
       walBytes: this.#capture.walFrames * frameBytes(pageSize),
       historyBytes: this.#feed.historyBytes,
-      capturing: this.#capturing,
+      capturing: this.#run.isOn,
       replicas: this.#feed.replicas(),
     }
   }
@@ -225,12 +207,12 @@ export class Leader {
 
   /** What is on disk is compared with these; undefined while capture begins anew. */
   get scrubbed(): CheckedPages | undefined {
-    return this.#capturing ? this.#pages() : undefined
+    return this.#run.isOn ? this.#pages() : undefined
   }
 
   /** Takes in what was committed meanwhile. */
   look(): void {
-    this.#look(this.#options.clock.nowMs())
+    this.#run.look(this.#options.clock.nowMs())
   }
 
   /** Handed to replicas' sockets and not yet taken by the network. */
@@ -240,22 +222,14 @@ export class Leader {
 
   /** Takes over an upgraded connection. */
   accept(socket: WebSocket, remoteAddress: string): void {
-    const refusal = this.#stopped || !this.#capturing ? new WalcastError('STOPPING') : undefined
+    const refusal = this.#stopped || !this.#run.isOn ? new WalcastError('STOPPING') : undefined
     this.#feed.accept(socket, remoteAddress, refusal)
   }
 
   /** A position that contains every commit made before the call. Throws STARTING while capture begins anew, and what capture throws. */
   async settle(): Promise<{ readonly epoch: number; readonly txid: number }> {
     if (this.#hasHandedOver) return { epoch: this.#capture.epoch, txid: this.#capture.txid }
-    if (!this.#capturing) throw new WalcastError('STARTING')
-    const { txid: before } = this.#capture
-    await this.#readToEnd(false)
-    const { epoch, txid } = this.#capture
-    if (txid > before) {
-      this.#wake?.onCaptured()
-      this.#checkpointer.onCaptured()
-    }
-    return { epoch, txid }
+    return this.#run.settle()
   }
 
   /** Replicas send no more requests; commits still reach them. */
@@ -267,14 +241,14 @@ export class Leader {
   async stop(): Promise<void> {
     this.#stopped = true
     clearInterval(this.#timer)
-    this.#wake?.stop()
+    this.#run.stopWaking()
     await this.#restarting
-    this.#wake?.stop()
+    this.#run.stopWaking()
     await this.#checkpointer.stop()
-    if (this.#capturing && this.#thread.isAlive) await this.#captureLast()
+    if (this.#run.isOn && this.#thread.isAlive) await this.#captureLast()
     this.#feed.stop()
     this.acknowledgements.stop()
-    this.#capturing = false
+    this.#run.end()
     await this.#thread.attempt(...[...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS, 'keeper'].map(close))
     // So that a clean stop means what it says: what was shipped is durable here too.
     fdatasyncSync(this.#files.walFd)
@@ -284,7 +258,7 @@ export class Leader {
 
   async #captureLast(): Promise<void> {
     try {
-      await this.#readToEnd(true)
+      await this.#run.readToEnd(true)
       this.#capture.recordPosition()
     } catch (error) {
       this.#options.log.warn(
@@ -296,53 +270,26 @@ export class Leader {
 
   /** Scans the database and goes on from what is found. `forced` begins a new epoch whatever is found. */
   async #begin(forced?: string): Promise<void> {
-    const { identity, log, db, batchBytes, historyBytes, clock } = this.#options
-    const { scanned, mended } = await this.#scan(segmentBytes(this.#files.pageSize, batchBytes))
+    const { db, batchBytes, historyBytes, clock } = this.#options
+    const [files, positions, guard] = [this.#files, this.#positions, this.#guard]
+    const { scanned, start } = await findStart(
+      { options: this.#options, thread: this.#thread, files, positions, guard },
+      forced,
+    )
     this.#scanned = scanned
-    const start = this.#chooseStart(scanned, forced ?? mended)
-    if (start.newEpoch)
-      log.info({ epoch: start.epoch, txid: start.txid, reason: start.newEpoch }, 'a new epoch begins')
-    if (start.newEpoch || identity.txidCeiling() < start.txid + TXID_RESERVE / 2)
-      await identity.save(start.epoch, start.txid + TXID_RESERVE, start.begin)
     if (!start.newEpoch) {
       const limits = { db, batchBytes, limitBytes: historyBytes / 2, nowMs: clock.nowMs() }
-      for (const each of rebuildBatches(this.#files, scanned, start, limits)) this.#feed.remember(each)
+      for (const each of rebuildBatches(files, scanned, start, limits)) this.#feed.remember(each)
     }
     this.#startCapture(start)
     this.#options.observer.onEpoch(start.epoch)
-  }
-
-  async #scan(bytes: number): Promise<{ scanned: ScannedDatabase; mended: string | undefined }> {
-    try {
-      return { scanned: await scanDatabase(this.#files, bytes), mended: undefined }
-    } catch (error) {
-      if (keyOf(error) !== 'WAL_BROKEN') throw error
-      this.#options.log.warn(
-        { error: messageOf(error) },
-        'published frames do not verify; backfilling them as readers see them',
-      )
-      const scanned = await scanPastBrokenWal(this.#thread, this.#files, this.#guard, bytes)
-      return { scanned, mended: messageOf(error) }
-    }
-  }
-
-  #chooseStart(scanned: ScannedDatabase, forced: string | undefined): StartPoint {
-    const { identity } = this.#options
-    const epoch = identity.epoch()
-    const { known: records, trusted } = this.#positions
-    const { node } = identity
-    const [txidCeiling, lineage] = [identity.txidCeiling(), identity.lineage()]
-    const before = { records, trusted, epoch, txidCeiling, lineage, node }
-    const start = chooseStart(scanned, before)
-    if (!forced || start.newEpoch) return start
-    return { epoch: epoch + 1, txid: start.txid + 1, newEpoch: forced, begin: undefined, verified: [] }
   }
 
   #startCapture(start: Pick<StartPoint, 'epoch' | 'txid'>): void {
     const { db, clock } = this.#options
     const { walIndex, reader, sums, frames } = this.#scanned
     const { pageSize } = this.#files
-    this.#capture = new Capture(
+    const capture = new Capture(
       { db, epoch: start.epoch, pageSize, walIndex, reader, sums, frames, txid: start.txid },
       {
         clock,
@@ -352,14 +299,14 @@ export class Leader {
         publish: (batch) => this.#publish(batch),
       },
     )
-    this.#capture.recordPosition()
-    this.#wake = new Wake(this.#files.walPath, this.#options.wake, clock, {
-      look: (noticeMs) => this.#look(noticeMs),
-      isWriteUnderWay: () => reader.isWriteUnderWay(),
+    const wake = { walPath: this.#files.walPath, options: this.#options.wake }
+    this.#run = new CaptureRun(capture, reader, wake, {
+      clock,
+      isAlive: () => this.#thread.isAlive,
+      onCaptured: () => this.#checkpointer.onCaptured(),
+      onFailed: (error) => this.#onCaptureFailed(error),
     })
-    if (this.#stopped) return
-    this.#capturing = true
-    this.#wake.start()
+    if (!this.#stopped) this.#run.start()
   }
 
   #publish(batch: CapturedBatch): void {
@@ -367,40 +314,11 @@ export class Leader {
     this.#options.observer.onBatch(batch)
   }
 
-  #look(noticeMs: number): boolean {
-    if (!this.#capturing || !this.#thread.isAlive) return false
-    try {
-      const found = (this.#capture.look(noticeMs) ?? 0) > 0
-      if (found) this.#checkpointer?.onCaptured()
-      if (!this.#capture.isAtEnd && found) this.#wake?.now()
-      return found
-    } catch (error) {
-      this.#onCaptureFailed(error)
-      return false
-    }
-  }
-
-  /** Captures all that is published. `force` does not wait for replicas within a huge transaction: history bounds what is kept for them. */
-  async #readToEnd(force: boolean): Promise<void> {
-    try {
-      for (;;) {
-        const found = this.#capture.look(this.#options.clock.nowMs(), 16, force)
-        if (found !== undefined && this.#capture.isAtEnd) return
-        await new Promise((resolve) => setTimeout(resolve, found ? 0 : 1))
-        if (!this.#capturing) throw new WalcastError('STOPPING')
-      }
-    } catch (error) {
-      if (keyOf(error) !== 'STOPPING') this.#onCaptureFailed(error)
-      throw error
-    }
-  }
-
   #onCaptureFailed(error: unknown): void {
     const key = keyOf(error)
     if (key !== 'UNKNOWN_CHANGE' && key !== 'WAL_BROKEN') {
       const fatal = asWalcastError(error)
-      this.#capturing = false
-      this.#wake?.stop()
+      this.#run.end()
       return this.#options.observer.onFatal(fatal)
     }
     this.#restarting ??= this.#restart(error).finally(() => {
@@ -411,8 +329,7 @@ export class Leader {
   /** Begins a new epoch after commits were lost to capture. */
   async #restart(cause: unknown): Promise<void> {
     this.#options.log.error({ error: messageOf(cause) }, 'capture lost its place; beginning a new epoch')
-    this.#capturing = false
-    this.#wake?.stop()
+    this.#run.end()
     this.#feed.restart(new WalcastError('STARTING'))
     this.acknowledgements.endAll()
     try {
@@ -429,7 +346,7 @@ export class Leader {
     this.#ticks++
     if (!isStillThere(this.#files.database))
       return this.#onCaptureFailed(new WalcastError('DB_REPLACED', { path: this.#files.path }))
-    if (!this.#capturing) return
+    if (!this.#run.isOn) return
     const { identity, log } = this.#options
     const { epoch, txid } = this.#capture
     this.#feed.heartbeat()
@@ -444,7 +361,7 @@ export class Leader {
   /** With everything that is committed now. */
   #heartbeat(): Body<'heartbeat'> {
     const { db, clock } = this.#options
-    this.#look(clock.nowMs())
+    this.#run.look(clock.nowMs())
     const { epoch, txid, walFrames } = this.#capture
     const walBytes = walFrames * frameBytes(this.#files.pageSize)
     return { db, epoch, txid, walBytes, timeMs: clock.nowMs(), staleMs: 0 }
@@ -456,10 +373,10 @@ export class Leader {
       clock,
       walFrames: () => this.#capture.walFrames,
       isBetweenTransactions: () => !this.#capture.isOpen,
-      readToEnd: (force) => this.#readToEnd(force),
+      readToEnd: (force) => this.#run.readToEnd(force),
       onPass: (pass: CheckpointPass) => observer.onPass(pass),
       onFailure: (error: unknown) => {
-        if (this.#stopped || !this.#capturing) return
+        if (this.#stopped || !this.#run.isOn) return
         if (keyOf(error) === 'UNKNOWN_CHANGE') return this.#onCaptureFailed(error)
         log.warn({ error: messageOf(error) }, 'a checkpoint failed; it is tried again')
       },
@@ -482,7 +399,7 @@ export class Leader {
       onHigherEpoch: (hello) => observer.onHigherEpoch(hello),
       refuse: () => undefined,
       onPing() {},
-      onRoom: () => this.#lookOn(),
+      onRoom: () => this.#run.lookOn(),
       onBadMessage: (key) => observer.onBadMessage(key),
       onSent: (bytes) => observer.onSent(bytes),
     }
@@ -502,10 +419,5 @@ export class Leader {
   #position() {
     const { epoch, txid, checksum, isOpen } = this.#capture
     return { epoch, txid, checksum, isOpen, pages: this.#scanned.sums.pages }
-  }
-
-  /** A huge transaction that waited for a replica may go on. */
-  #lookOn(): void {
-    if (this.#capture.isOpen) this.#wake?.now()
   }
 }

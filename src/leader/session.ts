@@ -9,12 +9,12 @@
  */
 import type { WebSocket } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
-import type { LedPosition, Lineage } from '../../proto/lineage.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
 import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
 import type { CapturedBatch } from './capture.ts'
 import { Comparing } from './comparing.ts'
+import { type HandshakeHost, placeOf, requireFeedable, welcomeFor } from './handshake.ts'
 import type { History } from './history.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
 import type { PageServer } from './pageServer.ts'
@@ -23,38 +23,12 @@ export interface SessionOptions extends OutboxLimits {
   readonly helloTimeoutMs: number
 }
 
-export interface SessionHost {
-  readonly db: string
-  readonly node: string
-  readonly version: string
-  readonly epoch: number
-  readonly pageSize: number
-  readonly heartbeatMs: number
+export interface SessionHost extends HandshakeHost {
   readonly history: History
-  cluster(): string
-  /** The node where commits are made, and where it is reached. */
-  source(): { readonly node: string; readonly address: string }
   nowMs(): number
   /** The leader's clock, as far as it is known here. */
   leaderMs(): number
-  position(): {
-    readonly epoch: number
-    readonly txid: number
-    readonly checksum: string
-    readonly pages: number
-    readonly isOpen: boolean
-  }
   heartbeat(): Body<'heartbeat'>
-  /** Whether this node's database came from that position, so that nothing of it is missing here. */
-  contains(position: LedPosition): boolean
-  /** Epochs of which it is known how they began. */
-  lineage(): Lineage
-  /** The other nodes of the cluster, as far as they are known. */
-  members(): readonly { readonly node: string; readonly address: string }[]
-  /** A replica has been in a higher epoch than this node: another node leads, or has led since. */
-  onHigherEpoch(hello: { readonly node: string; readonly epoch: number; readonly advertise: string }): void
-  /** Why a replica at this position cannot be fed now. */
-  refuse(position: { readonly epoch: number; readonly txid: number }): WalcastError | undefined
   /** A replica wants to know where the leader stands. */
   onPing(): void
   newPageServer(session: Session): PageServer
@@ -299,21 +273,8 @@ export class Session {
 
   #onHello(hello: Body<'hello'>): void {
     if (this.#state !== 'hello') throw new WalcastError('MESSAGE_BAD', { detail: 'a second hello' })
-    if (hello.node === '') throw new WalcastError('MESSAGE_BAD', { detail: 'hello without a node' })
     const host = this.#host
-    const cluster = host.cluster()
-    if (hello.cluster !== '' && hello.cluster !== cluster)
-      throw new WalcastError('WRONG_CLUSTER', { mine: hello.cluster, theirs: cluster })
-    if (hello.epoch > host.epoch) {
-      host.onHigherEpoch(hello)
-      throw new WalcastError('STALE_LEADER', { mine: hello.epoch, theirs: host.epoch })
-    }
-    if (hello.node === host.node) throw new WalcastError('SELF_LEADER')
-    if (hello.pageSize !== 0 && hello.pageSize !== host.pageSize) {
-      throw new WalcastError('WRONG_PAGE_SIZE', { mine: hello.pageSize, theirs: host.pageSize })
-    }
-    const refused = host.refuse(hello)
-    if (refused) throw refused
+    requireFeedable(hello, host)
     clearTimeout(this.#helloTimer)
     this.node = hello.node
     this.advertise = hello.advertise
@@ -321,50 +282,20 @@ export class Session {
     this.txid = hello.txid
     this.lagMs = hello.lagMs
     host.onHello(this)
-    const sequence = this.#placeOf(hello)
+    const sequence = placeOf(hello, host)
     this.#welcome(hello, sequence)
     if (sequence === undefined) return this.#awaitGroups()
     this.#stream(sequence)
   }
 
+  /** The epochs go before: a replica keeps them together with the epoch that it is welcomed into. */
   #welcome(hello: Body<'hello'>, sequence: number | undefined): void {
     const host = this.#host
-    const { txid, checksum, pages } = host.position()
-    const { db, node, version, epoch, pageSize, heartbeatMs } = host
-    const source = host.source()
+    const { db } = host
     for (const begin of host.lineage()) if (begin.epoch > hello.epoch) this.send('epoch', { db, ...begin })
-    this.send('welcome', {
-      db,
-      node,
-      cluster: host.cluster(),
-      epoch,
-      txid,
-      checksum,
-      pageSize,
-      pages,
-      version,
-      mode: sequence === undefined ? 'sync' : 'resume',
-      reason: sequence === undefined ? whySync(hello) : '',
-      contains: host.contains(hello),
-      source: source.node,
-      sourceAddress: source.address,
-      heartbeatMs,
-    })
+    this.send('welcome', welcomeFor(hello, host, sequence))
     for (const member of host.members())
       if (member.node !== hello.node) this.send('member', { db, ...member, gone: false })
-  }
-
-  /**
-   * The history entry that follows the replica's position, undefined when it must compare pages. The state tells, not the
-   * epoch: one that has the state with which a new epoch began goes on in that.
-   */
-  #placeOf(hello: Body<'hello'>): number | undefined {
-    const { history } = this.#host
-    if (hello.checksum === '') return undefined
-    const { txid, checksum, isOpen } = this.#host.position()
-    const entry = history.find(hello.txid, hello.checksum)
-    if (entry) return entry.sequence
-    return hello.txid === txid && hello.checksum === checksum && !isOpen ? history.nextSequence : undefined
   }
 
   #stream(sequence: number): void {
@@ -458,8 +389,4 @@ export class Session {
     this.acked = ack
     this.#host.onAck(this)
   }
-}
-
-function whySync({ pages, epoch, txid }: Body<'hello'>): string {
-  return pages === 0 ? 'first copy' : `history does not reach back to ${epoch}-${txid}`
 }

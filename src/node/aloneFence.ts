@@ -1,6 +1,10 @@
 /** `--fence-when-alone`: a leader that hears no replica may have been replaced, so nobody writes until it hears one again. */
+
+import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
 import { WalcastError } from '../errors.ts'
+import type { WriteAdmission } from '../http/writeAdmission.ts'
+import type { Leader } from '../leader/leader.ts'
 
 export interface AloneFenceHost {
   readonly clock: Clock
@@ -13,12 +17,16 @@ export interface AloneFenceHost {
 
 export interface AloneLeader {
   readonly isFenced: boolean
-  /** Nobody writes from now on. */
+  /** From the beginning of `close` to the end of `open`, also when the fence could not be taken: something is shut then. */
+  readonly isClosed: boolean
+  /** Nobody writes from now on. Throws FENCE_FAILED while a transaction does not end; requests are refused then already. */
   close(error: WalcastError): Promise<void>
   open(): Promise<void>
 }
 
 const LOOK_MS = 250
+/** One attempt to take the fence from a transaction that does not end. */
+const FENCE_TRY_MS = 1000
 
 export class AloneFence {
   readonly #afterMs: number
@@ -47,10 +55,35 @@ export class AloneFence {
     this.#leader = leader
     if (!leader) return
     const isAlone = nowMs - Math.max(this.#sinceMs, lastHeardMs()) > this.#afterMs
-    if (isAlone === leader.isFenced) return
+    if (isAlone ? leader.isFenced : !leader.isClosed) return
     const seconds = Math.round(this.#afterMs / 1000)
     if (isAlone)
       inBackground('fencing alone', () => leader.close(new WalcastError('LEADER_ALONE', { seconds })))
     else inBackground('opening again', () => leader.open())
+  }
+}
+
+/** Closes both ways in: requests are refused before they reach the application, and its own connections find the write lock taken. */
+export function aloneLeader(leader: Leader, admission: WriteAdmission, log: Logger): AloneLeader {
+  let isClosed = false
+  return {
+    get isFenced() {
+      return leader.isFenced
+    },
+    get isClosed() {
+      return isClosed
+    },
+    async close(error) {
+      if (!isClosed) log.error({ error: error.line }, 'no replica is heard of: nobody may write')
+      isClosed = true
+      admission.refuseWith(error)
+      await leader.takeFence(FENCE_TRY_MS)
+    },
+    async open() {
+      log.warn('a replica is heard of again: writes are let in')
+      await leader.admitWriters()
+      admission.open()
+      isClosed = false
+    },
   }
 }

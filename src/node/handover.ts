@@ -4,7 +4,7 @@
  *   hold writes ─> quiet ─> fence ─> drain ─> confirm ─> role file ─> take-over ─> follow
  *        └────────────┴────────┴───────┴────────┴─> carry on          │
  *                                               refused: role file ─> carry on
- *                                               no answer: follow nobody, until somebody leads
+ *                                               no answer: follow ─> SWITCHOVER_UNKNOWN, and nobody leads unless it does
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'

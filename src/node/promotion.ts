@@ -5,7 +5,7 @@ import { judge } from '../cluster/fitness.ts'
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { NodePlace, PromoteAnswer } from '../http/leadershipAnswers.ts'
-import { TXID_RESERVE } from '../leader/leader.ts'
+import { TXID_RESERVE } from '../leader/beginning.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { EngineParts } from './engine.ts'
 import { buildLeader, type LeaderEngine } from './leaderNode.ts'
@@ -82,7 +82,10 @@ export class Promotion {
     return { reasons: [...says, ...reasons], lost }
   }
 
-  /** `expected`: where the copy must stand when nothing more comes. Throws NOT_FIT, and then this node follows as before. */
+  /**
+   * `expected`: where the copy must stand when nothing more comes. Throws NOT_FIT, and then this node follows as before, or
+   * cannot go on: its copy could not be given up.
+   */
   async lead(
     engine: ReplicaEngine,
     epoch: number,
@@ -93,7 +96,10 @@ export class Promotion {
     const { parts, follow, orFatal, enter, said } = this.#host
     const leader = engine.replica.leaderAddress
     const wasTrusted = engine.replica.status.isTrusted
-    const held = await engine.retire()
+    // The role file says nothing of it yet: whoever asked may count on it that this node does not lead.
+    const held = await orFatal(engine.retire()).catch((error) => {
+      throw new WalcastError('NOT_FIT', { detail: messageOf(error) }, error)
+    })
     const refused = held && refusalOf(held, expected, wasTrusted && !engine.replica.status.isTrusted)
     if (!held || refused) {
       await follow(held, leader)

@@ -7,24 +7,22 @@
  * The write lock is held from before the role file says that this node leads no more, and until after it says that it leads.
  */
 import type { Position } from '../../proto/position.ts'
-import { type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
-import {
-  DEMOTE_PATH,
-  type DemoteAnswer,
-  type FitnessAnswer,
-  type NodePlace,
-  type PromoteAnswer,
-  SWITCHOVER_PATH,
-  type SwitchoverAnswer,
+import type {
+  DemoteAnswer,
+  FitnessAnswer,
+  NodePlace,
+  PromoteAnswer,
+  SwitchoverAnswer,
 } from '../http/leadershipAnswers.ts'
 import type { RoleActions } from '../http/roleRoutes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
-import { AloneFence, type AloneLeader } from './aloneFence.ts'
+import { AloneFence, type AloneLeader, aloneLeader } from './aloneFence.ts'
 import type { EngineParts } from './engine.ts'
 import { Handover } from './handover.ts'
 import type { LateView } from './lateView.ts'
 import { buildLeader, type LeaderEngine } from './leaderNode.ts'
+import { PeerOrders } from './peerOrders.ts'
 import { type PromoteHow, Promotion } from './promotion.ts'
 import { buildReplica, type ReplicaEngine } from './replicaNode.ts'
 import type { RoleJournal } from './roleJournal.ts'
@@ -38,12 +36,13 @@ export interface RolesParts
 
 /** What speaks of a node's own state, and is certain: it has not come to lead. */
 const NOT_TAKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['NOT_FIT', 'ROLE_CHANGING', 'STARTING'])
-/** Between two attempts to take the fence from a transaction that does not end. */
+/** One attempt to take the fence from a transaction that does not end. */
 const FENCE_TRY_MS = 1000
 
 export class Roles implements RoleActions {
   readonly #parts: RolesParts
   readonly #engineParts: EngineParts
+  readonly #orders: PeerOrders
   readonly #watch: RoleWatch
   readonly #promotion: Promotion
   readonly #aloneFence: AloneFence | undefined
@@ -58,6 +57,7 @@ export class Roles implements RoleActions {
   constructor(parts: RolesParts) {
     this.#parts = parts
     const { traffic, setup, clock, members, replicas } = parts
+    this.#orders = new PeerOrders({ setup, clock, record: () => this.#record, address: () => this.address })
     const inBackground = (what: string, change: () => Promise<void>) => this.#inBackground(what, change)
     this.#watch = new RoleWatch({
       setup,
@@ -71,7 +71,7 @@ export class Roles implements RoleActions {
       inBackground,
       stepDown: (engine, reason, leader) => this.#stepDown(engine, reason, leader),
       followAt: (leader) => this.#followAt(leader),
-      tellToFollow: (address) => this.#tellToFollow(address),
+      tellToFollow: (address) => this.#orders.follow(address),
     })
     this.#engineParts = {
       ...parts,
@@ -88,7 +88,7 @@ export class Roles implements RoleActions {
       enter: (engine) => this.#enter(engine),
       follow: (held, leader) => this.#follow(held, leader),
       orFatal: (step) => this.#orFatal(step),
-      tellToFollow: (address) => this.#tellToFollow(address),
+      tellToFollow: (address) => this.#orders.follow(address),
       said: (reason, by) => parts.journal.changed(reason, by),
     })
     const { fenceWhenAloneMs } = setup.options
@@ -169,7 +169,8 @@ export class Roles implements RoleActions {
     how: { readonly to: string | undefined; readonly timeoutMs: number | undefined },
     by: string,
   ): Promise<SwitchoverAnswer> {
-    if (this.#engine?.role === 'replica') return this.#passOn(how, by)
+    if (this.#engine?.role === 'replica')
+      return this.#orders.switchover(this.#parts.view.leaderAddress(), how, by)
     const timeoutMs = how.timeoutMs ?? this.#parts.setup.options.switchoverTimeoutMs
     return this.#parts.journal.audited('switchover', by, () =>
       this.#exclusively('a switchover', () =>
@@ -231,13 +232,11 @@ export class Roles implements RoleActions {
     if (!this.isRunning) throw new WalcastError(this.#stopped ? 'STOPPING' : 'STARTING')
     if (this.#changing) throw new WalcastError('ROLE_CHANGING', { detail: this.#changing })
     this.#changing = what
-    // What is refused before it begins is over, too.
-    const running = Promise.resolve()
-      .then(change)
-      .finally(() => {
-        this.#changing = undefined
-        this.#watch.onChanged()
-      })
+    // What throws before it begins ends the change, too.
+    const running = (async () => change())().finally(() => {
+      this.#changing = undefined
+      this.#watch.onChanged()
+    })
     this.#change = running.catch(() => {})
     return running
   }
@@ -261,9 +260,10 @@ export class Roles implements RoleActions {
   }
 
   #enter(engine: LeaderEngine | ReplicaEngine): void {
-    const { view, members, onMoved } = this.#parts
+    const { view, members, traffic, onMoved } = this.#parts
     this.#engine = engine
-    this.#alone = engine.role === 'leader' ? this.#aloneLeader(engine) : undefined
+    this.#alone =
+      engine.role === 'leader' ? aloneLeader(engine.leader, traffic.admission, this.#log) : undefined
     view.engine = engine
     members.onChanged = (change) => engine.tellMember(change)
     onMoved()
@@ -303,23 +303,6 @@ export class Roles implements RoleActions {
     }
   }
 
-  #tellToFollow(address: string): Promise<Record<string, unknown>> {
-    const { setup } = this.#parts
-    const { node, epoch } = this.#record
-    const parameters = { leader: this.address, epoch, by: `node ${node} (${this.address})` }
-    return tellPeer(this.#identity, address, DEMOTE_PATH, parameters, setup.options.peerTimeoutMs)
-  }
-
-  get #identity(): PeerIdentity {
-    const { setup, clock } = this.#parts
-    return {
-      secret: setup.secret,
-      node: () => this.#record.node,
-      epoch: () => this.#record.epoch,
-      nowMs: () => clock.nowMs(),
-    }
-  }
-
   #handover(leading: LeaderEngine, by: string): Handover {
     const { traffic, setup, members, replicas, nodeFile, journal } = this.#parts
     return new Handover({
@@ -329,7 +312,7 @@ export class Roles implements RoleActions {
       log: this.#log,
       timeoutMs: setup.options.switchoverTimeoutMs,
       own: () => this.#place,
-      identity: this.#identity,
+      identity: this.#orders.identity,
       addressOf: (node) => members.addressOf(node),
       isRefusal: (error) => NOT_TAKEN.has(keyOf(error) ?? 'INTERNAL'),
       recordFollowing: (leader) => this.#recordFollowing(leader),
@@ -395,26 +378,6 @@ export class Roles implements RoleActions {
     }
   }
 
-  #aloneLeader({ leader }: LeaderEngine): AloneLeader {
-    const { admission } = this.#parts.traffic
-    const log = this.#log
-    return {
-      get isFenced() {
-        return leader.isFenced
-      },
-      async close(error) {
-        log.error({ error: error.line }, 'no replica is heard of: nobody may write')
-        admission.refuseWith(error)
-        await leader.takeFence(FENCE_TRY_MS)
-      },
-      async open() {
-        log.warn('a replica is heard of again: writes are let in')
-        await leader.admitWriters()
-        admission.open()
-      },
-    }
-  }
-
   async #followAt(leader: string): Promise<void> {
     if (this.#engine?.role !== 'replica' || leader === this.address) return
     if (leader === this.#engine.replica.leaderAddress && this.#engine.replica.status.connected) return
@@ -433,18 +396,5 @@ export class Roles implements RoleActions {
   /** Fed by a replica that was its leader, or that nobody chose: the leader itself is better. */
   #onRelayed(relay: string, leader: string): void {
     if (relay !== this.#record.givenLeader) this.#onLeaderMoved(leader, this.#record.epoch)
-  }
-
-  async #passOn(
-    { to, timeoutMs }: { readonly to: string | undefined; readonly timeoutMs: number | undefined },
-    by: string,
-  ): Promise<SwitchoverAnswer> {
-    const leader = this.#parts.view.leaderAddress()
-    if (leader === '') throw new WalcastError('NO_LEADER')
-    const { peerTimeoutMs, switchoverTimeoutMs } = this.#parts.setup.options
-    const limitMs = 2 * (timeoutMs ?? switchoverTimeoutMs) + 5 * peerTimeoutMs
-    const parameters = { by, ...(to ? { to } : {}), ...(timeoutMs ? { timeoutMs } : {}) }
-    const answer: unknown = await tellPeer(this.#identity, leader, SWITCHOVER_PATH, parameters, limitMs)
-    return answer as SwitchoverAnswer
   }
 }

@@ -6,7 +6,6 @@
  *       └<──────────── any failure, after a delay ───────────────────────────────────┘
  */
 import { durationOf } from '../../proto/fields.ts'
-import { type Lineage, withBegin } from '../../proto/lineage.ts'
 import type { Body, Message } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import { makeFolder } from '../fileOps.ts'
@@ -23,10 +22,11 @@ import { CopyTrust } from './copyTrust.ts'
 import { Divergence } from './divergence.ts'
 import { LagTracker } from './lag.ts'
 import { errorOf, FATAL_AT_FIRST, REFUSED } from './leaderErrors.ts'
+import { Meeting } from './meeting.ts'
 import type { Downstream, ReplicaOptions } from './replicaOptions.ts'
 import { Resync } from './resync.ts'
+import { Streamed } from './streamed.ts'
 import { Subscription } from './subscription.ts'
-import { requireFitting } from './welcome.ts'
 
 export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
 
@@ -43,27 +43,22 @@ export class Replica {
   readonly #resync: Resync
   readonly #acks: Acknowledger
   #state: ReplicaState = 'connecting'
-  #leader = { node: '', source: '', sourceAddress: '', pages: 0, pageSize: 0 }
-  #downstream: Downstream | undefined
+  readonly #meeting: Meeting
+  readonly #streamed: Streamed
   readonly #trust = new CopyTrust()
-  #welcomed = false
-  #welcomedMs = 0
+  /** It had a database of this cluster before it came to follow: what speaks against its first leader is not fatal. */
+  readonly #hasLed: boolean
   #lastError: WalcastError | undefined
   #pingTimer: NodeJS.Timeout | undefined
   #idleTimer: NodeJS.Timeout | undefined
-  #lastBatchMs = 0
-  /** Pages of the transaction under way. */
-  #chunkPages = 0
-  /** Epochs that the leader told of in this connection. */
-  #told: Lineage = []
   #stopping: Promise<void> | undefined
 
   private constructor(options: ReplicaOptions, thread: SqliteThread, held: HeldDatabase | undefined) {
     this.#options = options
     this.#thread = thread
     this.lag = new LagTracker(options.clock)
-    // What this node was before, it had a database of this cluster: no contact with a leader is a first one.
-    this.#welcomed = held !== undefined
+    this.#hasLed = held !== undefined
+    this.#meeting = new Meeting(options)
     const positions = held?.positions ?? new PositionLog(`${options.stateFolder}/positions`, options.ops)
     this.#slot = new CopySlot({ ...options, thread, positions }, this.#copyHost())
     this.#subscription = new Subscription(options.subscription, {
@@ -90,6 +85,9 @@ export class Replica {
       send: (ack) => this.#subscription.send('ack', { db: options.db, ...ack }),
       onSyncFailed: (detail) => options.log.error({ error: detail }, 'the copy could not be synced'),
     })
+    const { clock, observer } = options
+    const [slot, lag, acks] = [this.#slot, this.lag, this.#acks]
+    this.#streamed = new Streamed({ slot, lag, acks, clock, observer })
   }
 
   /** Opens what is there and begins to connect. Throws the catalogue's start-up errors and has touched nothing then. `thread` stays the caller's. */
@@ -146,8 +144,8 @@ export class Replica {
       hasCopy: this.#copy !== undefined,
       /** False from the moment its content is known to differ until it has been repaired. */
       isTrusted: this.#trust.isGood,
-      leaderNode: this.#leader.source,
-      follows: this.#leader.node,
+      leaderNode: this.#meeting.leader.source,
+      follows: this.#meeting.leader.node,
       connected: this.#subscription.isOpen && this.#state !== 'connecting',
       sync: this.#state === 'syncing' ? this.#resync.progress : undefined,
       lastError: this.#lastError,
@@ -166,7 +164,7 @@ export class Replica {
     // Without a leader readers would lose the whole copy for the sake of some pages.
     if (this.#state !== 'streaming' || !this.scrubbed || !this.#copy?.admit(rotten)) return false
     this.#trust.onRotten()
-    this.#downstream?.onUnsettled()
+    this.#streamed.downstream?.onUnsettled()
     const { path } = this.#options
     this.#subscription.fail(new WalcastError('PAGES_ROTTEN', { path, count: rotten.length }))
     return true
@@ -175,7 +173,7 @@ export class Replica {
   /** Has the whole copy read again and compared with the leader. */
   distrust(): void {
     this.#trust.onMismatch()
-    this.#downstream?.onUnsettled()
+    this.#streamed.downstream?.onUnsettled()
     this.#subscription.fail(new WalcastError('PAGES_ROTTEN', { path: this.#options.path, count: 'unknown' }))
   }
 
@@ -183,7 +181,7 @@ export class Replica {
   get feedable() {
     const copy = this.#copy
     // Whoever is fed is told where the leader is: not before that is known.
-    if (!copy || !this.#trust.isGood || this.#state === 'syncing' || this.#leader.source === '')
+    if (!copy || !this.#trust.isGood || this.#state === 'syncing' || this.#meeting.leader.source === '')
       return undefined
     const { position, checksum, pages, isOpen } = copy.applier
     return { ...position, checksum, pages, isOpen, source: copy.pages, pageSize: copy.pageSize }
@@ -191,12 +189,12 @@ export class Replica {
 
   /** The leader, however many replicas lie between. */
   get source(): { readonly node: string; readonly address: string } {
-    return { node: this.#leader.source, address: this.#leader.sourceAddress }
+    return { node: this.#meeting.leader.source, address: this.#meeting.leader.sourceAddress }
   }
 
   /** Hears what arrives from now on. */
   set downstream(downstream: Downstream) {
-    this.#downstream = downstream
+    this.#streamed.downstream = downstream
   }
 
   /** Tells the leader of a replica that this one feeds. */
@@ -257,7 +255,7 @@ export class Replica {
       onDurable: (syncMs) => observer.onDurable(syncMs),
       onStray: (error, same) => {
         observer.onStray()
-        this.#downstream?.onUnsettled()
+        this.#streamed.downstream?.onUnsettled()
         log.error({ error: error.line }, 'the copy was written by something else')
         if (!same) this.#trust.onStray()
         this.#subscription.fail(error)
@@ -271,29 +269,10 @@ export class Replica {
   }
 
   #sayHello(): void {
-    this.#told = []
     if (this.#state !== 'stopped') this.#state = 'connecting'
-    const { db, identity, version, advertise } = this.#options
-    const applier = this.#copy?.applier
-    const { epoch, txid } = applier?.position ?? { epoch: 0, txid: 0 }
-    applier?.discardBatch()
-    const checksum = applier && !this.#trust.isDoubtful ? applier.checksum : ''
-    const pages = applier?.pages ?? 0
-    const pageSize = this.#copy?.pageSize ?? 0
-    this.#subscription.send('hello', {
-      db,
-      node: identity.node,
-      cluster: identity.cluster(),
-      epoch,
-      txid,
-      leader: identity.ledBy(epoch),
-      checksum,
-      pageSize,
-      pages,
-      version,
-      advertise,
-      lagMs: durationOf(this.lag.lagMs()),
-    })
+    this.#copy?.applier.discardBatch()
+    const lagMs = durationOf(this.lag.lagMs())
+    this.#subscription.send('hello', this.#meeting.hello(this.#copy, !this.#trust.isDoubtful, lagMs))
   }
 
   #onMessage(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void> {
@@ -311,7 +290,9 @@ export class Replica {
   #handle(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void> {
     switch (message.type) {
       case 'batch':
-        return this.#onBatch(message.body, message.payload, receivedMs, bytes)
+        this.#expect('streaming', 'a batch')
+        if (!this.#thread.isAlive) throw new WalcastError('STOPPING')
+        return this.#streamed.onBatch(message.body, message.payload, receivedMs, bytes)
       case 'heartbeat':
         return this.#onHeartbeat(message.body)
       case 'pong':
@@ -320,7 +301,7 @@ export class Replica {
         return this.#onWelcome(message.body)
       case 'resync':
         this.#expect('streaming', 'a resync')
-        this.#leader = { ...this.#leader, pages: message.body.pages }
+        this.#meeting.onResync(message.body.pages)
         return this.#beginSync(message.body.reason)
       case 'differ':
         this.#expect('syncing', 'differ')
@@ -337,7 +318,7 @@ export class Replica {
       case 'ask':
         return this.#acks.onAsk(message.body)
       case 'epoch':
-        return this.#onEpoch(message.body)
+        return this.#meeting.onEpoch(message.body)
       case 'member':
         return this.#options.observer.onMember(message.body)
       case 'moved':
@@ -354,31 +335,15 @@ export class Replica {
     }
   }
 
-  #onEpoch({ epoch, txid, after, leader, exact }: Body<'epoch'>): void {
-    this.#told = withBegin(this.#told, { epoch, txid, after, leader, exact })
-  }
-
   async #onWelcome(welcome: Body<'welcome'>): Promise<void> {
-    const { identity, log } = this.#options
+    const { identity, log, clock, observer } = this.#options
     this.#expect('connecting', 'a welcome')
-    const epoch = Math.max(identity.epoch(), this.position.epoch)
-    requireFitting(welcome, {
-      node: identity.node,
-      cluster: identity.cluster(),
-      epoch,
-      pageSize: this.#copy?.pageSize,
-    })
-    // Durable before anything of that epoch is taken: this node must never lead in it itself.
-    await identity.adopt(welcome.cluster, welcome.epoch, this.#told)
-    const { node, source, sourceAddress, pages, pageSize } = welcome
-    const { source: before, sourceAddress: addressBefore } = this.#leader
-    if (before !== source || addressBefore !== sourceAddress) this.#downstream?.onUnsettled()
-    this.#leader = { node, source, sourceAddress, pages, pageSize }
-    this.#welcomed = true
-    this.#welcomedMs = this.#options.clock.nowMs()
+    await this.#meeting.adopt(welcome, this.#copy)
+    const { node, source, sourceAddress } = welcome
+    if (this.#meeting.onWelcome(welcome, clock.nowMs())) this.#streamed.downstream?.onUnsettled()
     this.lag.onConnected(welcome.heartbeatMs)
     // What feeds this node may be a replica itself; requests go to the leader.
-    this.#options.observer.onConnected(source === node ? '' : sourceAddress)
+    observer.onConnected(source === node ? '' : sourceAddress)
     this.ping()
     log.info(
       {
@@ -405,7 +370,7 @@ export class Replica {
 
   /** The leader has this very state in its own epoch. */
   #enterEpoch(copy: Copy, epoch: number): void {
-    this.#downstream?.onUnsettled()
+    this.#streamed.downstream?.onUnsettled()
     copy.applier.enterEpoch(epoch)
     this.#options.observer.onLeaderAt()
   }
@@ -413,10 +378,10 @@ export class Replica {
   /** Tells the leader which pages are here, so that it sends the others. */
   #beginSync(reason: string): Promise<void> {
     this.#state = 'syncing'
-    this.#downstream?.onUnsettled()
+    this.#streamed.downstream?.onUnsettled()
     return this.#resync.begin({
       reason,
-      leader: this.#leader,
+      leader: this.#meeting.leader,
       isDoubtful: this.#trust.isDoubtful,
       divergence: this.#trust.divergence,
     })
@@ -427,35 +392,11 @@ export class Replica {
     this.#trust.onLevel()
     this.#state = 'streaming'
     this.#divergence.onLevel(synced.checksum)
-    this.#options.identity.onLevel(synced.epoch, this.#leader.source)
+    this.#options.identity.onLevel(synced.epoch, this.#meeting.leader.source)
     this.lag.onAt(synced.txid)
     this.#copy?.onApplied()
     this.#options.observer.onSynced()
     this.#acks.onSynced()
-  }
-
-  #onBatch(batch: Body<'batch'>, payload: Buffer, receivedMs: number, bytes: Buffer): void {
-    this.#expect('streaming', 'a batch')
-    if (!this.#thread.isAlive) throw new WalcastError('STOPPING')
-    const copy = this.#copy
-    if (!copy) throw new WalcastError('MESSAGE_BAD', { detail: 'a batch came before the copy was whole' })
-    const { clock, observer } = this.#options
-    this.#lastBatchMs = receivedMs
-    this.lag.onReceived(payload.length, batch.txid)
-    const visible = copy.applier.applyBatch(batch, payload)
-    this.#downstream?.onBatch(batch, payload, bytes)
-    this.#chunkPages = batch.chunk === 0 ? batch.pages : this.#chunkPages + batch.pages
-    if (!visible) return
-    const visibleMs = clock.nowMs()
-    const lagMs = this.lag.onApplied(batch.txid, batch, receivedMs, visibleMs)
-    this.#acks.onVisible()
-    observer.onApplied({
-      pages: this.#chunkPages,
-      applyMs: visibleMs - receivedMs,
-      lagMs,
-      position: copy.applier.position,
-    })
-    copy.onApplied()
   }
 
   #expect(state: ReplicaState, what: string): void {
@@ -465,26 +406,23 @@ export class Replica {
 
   /** A connection that fails soon, on a full disk for example, backs off, and its error stays to be seen. */
   #onHeartbeat(heartbeat: Body<'heartbeat'>): void {
-    const { clock, observer } = this.#options
-    this.lag.onLeaderAt(heartbeat.txid, heartbeat.timeMs, heartbeat.staleMs)
-    observer.onLeaderAt()
-    if (this.#state === 'streaming' && clock.nowMs() - this.#welcomedMs > SETTLED_MS) {
+    const settledMs = this.#options.clock.nowMs() - (this.#meeting.welcomedMs ?? 0)
+    if (this.#state === 'streaming' && settledMs > SETTLED_MS) {
       this.#subscription.settled()
       this.#lastError = undefined
     }
-    this.#downstream?.onHeartbeat()
-    this.#acks.soon()
+    this.#streamed.onHeartbeat(heartbeat)
   }
 
   #onTick(): void {
     const { clock, idleMs, path, observer } = this.#options
     if (this.#copy && !this.#copy.isThere) return observer.onFatal(new WalcastError('DB_REPLACED', { path }))
-    if (clock.nowMs() - this.#lastBatchMs > idleMs) this.#copy?.onIdle()
+    if (clock.nowMs() - this.#streamed.lastBatchMs > idleMs) this.#copy?.onIdle()
   }
 
   #onClosed(error: WalcastError): void {
     const { observer, log } = this.#options
-    this.#downstream?.onDisconnected()
+    this.#streamed.downstream?.onDisconnected()
     this.lag.onDisconnected()
     this.#acks.reset()
     if (this.#state === 'stopped') return
@@ -494,7 +432,8 @@ export class Replica {
       this.#slot.abandonFirst()
     }
     if (REFUSED.has(error.key)) observer.onRefused(error.key)
-    if (!this.#welcomed && FATAL_AT_FIRST.has(error.key)) return observer.onFatal(error)
+    if (!this.#hasLed && this.#meeting.welcomedMs === undefined && FATAL_AT_FIRST.has(error.key))
+      return observer.onFatal(error)
     if (this.#state !== 'connecting' || this.#lastError?.code !== error.code)
       log.warn({ error: error.line }, 'not connected to the leader; trying again')
     this.#state = 'connecting'

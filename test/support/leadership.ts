@@ -68,7 +68,7 @@ export interface AuditEntry {
   readonly at: string
   readonly node: string
   readonly action: string
-  readonly outcome: 'done' | 'refused' | 'failed' | 'begun'
+  readonly outcome: 'done' | 'refused' | 'failed'
   readonly role: string
   readonly epoch: number
   readonly txid: number

@@ -1,0 +1,110 @@
+/**
+ * One run of capture: from where it begins until it loses its place, the database is handed over, or the node stops.
+ * A run that has ended never goes on; a leader that lost its place begins another.
+ */
+import type { Clock } from '../clock.ts'
+import { keyOf, WalcastError } from '../errors.ts'
+import type { WalReader } from '../sqlite/walReader.ts'
+import type { Capture } from './capture.ts'
+import { Wake, type WakeOptions } from './wake.ts'
+
+/** Segments that one look takes while everything is to be read. */
+const SEGMENTS_AT_ONCE = 16
+
+export interface CaptureRunHost {
+  readonly clock: Clock
+  /** Whether SQLite can still be asked. */
+  isAlive(): boolean
+  /** Something was captured. */
+  onCaptured(): void
+  onFailed(error: unknown): void
+}
+
+export class CaptureRun {
+  readonly capture: Capture
+  readonly #wake: Wake
+  readonly #host: CaptureRunHost
+  #isOn = false
+
+  constructor(
+    capture: Capture,
+    reader: WalReader,
+    wake: { readonly walPath: string; readonly options: WakeOptions },
+    host: CaptureRunHost,
+  ) {
+    this.capture = capture
+    this.#host = host
+    this.#wake = new Wake(wake.walPath, wake.options, host.clock, {
+      look: (noticeMs) => this.look(noticeMs),
+      isWriteUnderWay: () => reader.isWriteUnderWay(),
+    })
+    capture.recordPosition()
+  }
+
+  /** From `start` to `end`. */
+  get isOn(): boolean {
+    return this.#isOn
+  }
+
+  start(): void {
+    this.#isOn = true
+    this.#wake.start()
+  }
+
+  /** Looks only when it is told to from now on. */
+  stopWaking(): void {
+    this.#wake.stop()
+  }
+
+  end(): void {
+    this.#isOn = false
+    this.#wake.stop()
+  }
+
+  /** Takes in what was committed meanwhile, as much as one look takes. Whether there was something. */
+  look(noticeMs: number): boolean {
+    if (!this.#isOn || !this.#host.isAlive()) return false
+    try {
+      const found = (this.capture.look(noticeMs) ?? 0) > 0
+      if (found) this.#host.onCaptured()
+      if (!this.capture.isAtEnd && found) this.#wake.now()
+      return found
+    } catch (error) {
+      this.#host.onFailed(error)
+      return false
+    }
+  }
+
+  /** A huge transaction that waited for a replica may go on. */
+  lookOn(): void {
+    if (this.capture.isOpen) this.#wake.now()
+  }
+
+  /** A position that contains every commit made before the call. Throws STARTING when the run has ended, and what capture throws. */
+  async settle(): Promise<{ readonly epoch: number; readonly txid: number }> {
+    if (!this.#isOn) throw new WalcastError('STARTING')
+    const { txid: before } = this.capture
+    await this.readToEnd(false)
+    const { epoch, txid } = this.capture
+    if (txid > before) {
+      this.#wake.onCaptured()
+      this.#host.onCaptured()
+    }
+    return { epoch, txid }
+  }
+
+  /** Captures all that is published. `force` does not wait for replicas within a huge transaction: history bounds what is kept for them. */
+  async readToEnd(force: boolean): Promise<void> {
+    try {
+      for (;;) {
+        const found = this.capture.look(this.#host.clock.nowMs(), SEGMENTS_AT_ONCE, force)
+        if (found !== undefined && this.capture.isAtEnd) return
+        await new Promise((resolve) => setTimeout(resolve, found ? 0 : 1))
+        if (!this.#isOn) throw new WalcastError('STOPPING')
+      }
+    } catch (error) {
+      if (keyOf(error) !== 'STOPPING') this.#host.onFailed(error)
+      throw error
+    }
+  }
+}

@@ -1,0 +1,54 @@
+/** What this node has other nodes do, in its own name. */
+
+import type { Clock } from '../clock.ts'
+import { type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
+import { WalcastError } from '../errors.ts'
+import { DEMOTE_PATH, SWITCHOVER_PATH, type SwitchoverAnswer } from '../http/leadershipAnswers.ts'
+import type { EngineParts } from './engine.ts'
+
+export interface PeerOrdersParts {
+  readonly setup: EngineParts['setup']
+  readonly clock: Clock
+  /** Of the node file. */
+  record(): { readonly node: string; readonly epoch: number }
+  /** HOST:PORT of this node. */
+  address(): string
+}
+
+export class PeerOrders {
+  readonly #parts: PeerOrdersParts
+  readonly identity: PeerIdentity
+
+  constructor(parts: PeerOrdersParts) {
+    this.#parts = parts
+    this.identity = {
+      secret: parts.setup.secret,
+      node: () => parts.record().node,
+      epoch: () => parts.record().epoch,
+      nowMs: () => parts.clock.nowMs(),
+    }
+  }
+
+  /** The node there follows this one. Throws what `tellPeer` throws. */
+  follow(address: string): Promise<Record<string, unknown>> {
+    const { setup, record } = this.#parts
+    const { node, epoch } = record()
+    const own = this.#parts.address()
+    const parameters = { leader: own, epoch, by: `node ${node} (${own})` }
+    return tellPeer(this.identity, address, DEMOTE_PATH, parameters, setup.options.peerTimeoutMs)
+  }
+
+  /** The leader there hands over. Throws NO_LEADER for '', and what `tellPeer` throws. */
+  async switchover(
+    leader: string,
+    { to, timeoutMs }: { readonly to: string | undefined; readonly timeoutMs: number | undefined },
+    by: string,
+  ): Promise<SwitchoverAnswer> {
+    if (leader === '') throw new WalcastError('NO_LEADER')
+    const { peerTimeoutMs, switchoverTimeoutMs } = this.#parts.setup.options
+    const limitMs = 2 * (timeoutMs ?? switchoverTimeoutMs) + 5 * peerTimeoutMs
+    const parameters = { by, ...(to ? { to } : {}), ...(timeoutMs ? { timeoutMs } : {}) }
+    const answer: unknown = await tellPeer(this.identity, leader, SWITCHOVER_PATH, parameters, limitMs)
+    return answer as SwitchoverAnswer
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * How a replica meets whoever feeds it: it says where it stands, hears how the epochs since then began, and is welcomed.
+ * What it is told of the leader stays known until the next welcome.
+ */
+import { type Lineage, withBegin } from '../../proto/lineage.ts'
+import type { Body } from '../../proto/messages.ts'
+import type { Copy } from './copy.ts'
+import type { ReplicaOptions } from './replicaOptions.ts'
+import { requireFitting } from './welcome.ts'
+
+export interface MetLeader {
+  /** The node that feeds this one. */
+  readonly node: string
+  /** The leader, however many replicas lie between; '' before the first welcome. */
+  readonly source: string
+  readonly sourceAddress: string
+  readonly pages: number
+  readonly pageSize: number
+}
+
+type MeetingOptions = Pick<ReplicaOptions, 'db' | 'identity' | 'version' | 'advertise'>
+
+export class Meeting {
+  readonly #options: MeetingOptions
+  #leader: MetLeader = { node: '', source: '', sourceAddress: '', pages: 0, pageSize: 0 }
+  /** Epochs that the leader told of in this connection. */
+  #told: Lineage = []
+  #welcomedMs: number | undefined
+
+  constructor(options: MeetingOptions) {
+    this.#options = options
+  }
+
+  get leader(): MetLeader {
+    return this.#leader
+  }
+
+  /** Of the last welcome; undefined before the first. */
+  get welcomedMs(): number | undefined {
+    return this.#welcomedMs
+  }
+
+  /** A connection begins. `isBelievable`: whether the state checksum in memory is that of the copy. */
+  hello(copy: Copy | undefined, isBelievable: boolean, lagMs: number): Body<'hello'> {
+    this.#told = []
+    const { db, identity, version, advertise } = this.#options
+    const applier = copy?.applier
+    const { epoch, txid } = applier?.position ?? { epoch: 0, txid: 0 }
+    return {
+      db,
+      node: identity.node,
+      cluster: identity.cluster(),
+      epoch,
+      txid,
+      leader: identity.ledBy(epoch),
+      checksum: applier && isBelievable ? applier.checksum : '',
+      pageSize: copy?.pageSize ?? 0,
+      pages: applier?.pages ?? 0,
+      version,
+      advertise,
+      lagMs,
+    }
+  }
+
+  onEpoch({ epoch, txid, after, leader, exact }: Body<'epoch'>): void {
+    this.#told = withBegin(this.#told, { epoch, txid, after, leader, exact })
+  }
+
+  /** Durable before anything of that epoch is taken: this node must never lead in it itself. Throws what `requireFitting` throws. */
+  async adopt(welcome: Body<'welcome'>, copy: Copy | undefined): Promise<void> {
+    const { identity } = this.#options
+    requireFitting(welcome, {
+      node: identity.node,
+      cluster: identity.cluster(),
+      epoch: Math.max(identity.epoch(), copy?.applier.position.epoch ?? 0),
+      pageSize: copy?.pageSize,
+    })
+    await identity.adopt(welcome.cluster, welcome.epoch, this.#told)
+  }
+
+  /** Whether the leader is another one than before, or elsewhere. */
+  onWelcome({ node, source, sourceAddress, pages, pageSize }: Body<'welcome'>, nowMs: number): boolean {
+    const before = this.#leader
+    this.#leader = { node, source, sourceAddress, pages, pageSize }
+    this.#welcomedMs = nowMs
+    return before.source !== source || before.sourceAddress !== sourceAddress
+  }
+
+  /** The leader's database has so many pages by now. */
+  onResync(pages: number): void {
+    this.#leader = { ...this.#leader, pages }
+  }
+}

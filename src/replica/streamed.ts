@@ -1,0 +1,61 @@
+/** What a replica does with each batch and each heartbeat that its leader streams. */
+import type { Body } from '../../proto/messages.ts'
+import type { Clock } from '../clock.ts'
+import { WalcastError } from '../errors.ts'
+import type { Acknowledger } from './acknowledger.ts'
+import type { CopySlot } from './copySlot.ts'
+import type { LagTracker } from './lag.ts'
+import type { Downstream, ReplicaObserver } from './replicaOptions.ts'
+
+export interface StreamedParts {
+  readonly slot: CopySlot
+  readonly lag: LagTracker
+  readonly acks: Acknowledger
+  readonly clock: Clock
+  readonly observer: ReplicaObserver
+}
+
+export class Streamed {
+  readonly #parts: StreamedParts
+  /** Hears what arrives from now on. */
+  downstream: Downstream | undefined
+  /** When the last batch came; 0 before the first. */
+  lastBatchMs = 0
+  /** Pages of the transaction under way. */
+  #chunkPages = 0
+
+  constructor(parts: StreamedParts) {
+    this.#parts = parts
+  }
+
+  /** Throws what applying throws; nothing of the batch is visible then. */
+  onBatch(batch: Body<'batch'>, payload: Buffer, receivedMs: number, bytes: Buffer): void {
+    const { slot, lag, acks, clock, observer } = this.#parts
+    const { copy } = slot
+    if (!copy) throw new WalcastError('MESSAGE_BAD', { detail: 'a batch came before the copy was whole' })
+    this.lastBatchMs = receivedMs
+    lag.onReceived(payload.length, batch.txid)
+    const visible = copy.applier.applyBatch(batch, payload)
+    this.downstream?.onBatch(batch, payload, bytes)
+    this.#chunkPages = batch.chunk === 0 ? batch.pages : this.#chunkPages + batch.pages
+    if (!visible) return
+    const visibleMs = clock.nowMs()
+    const lagMs = lag.onApplied(batch.txid, batch, receivedMs, visibleMs)
+    acks.onVisible()
+    observer.onApplied({
+      pages: this.#chunkPages,
+      applyMs: visibleMs - receivedMs,
+      lagMs,
+      position: copy.applier.position,
+    })
+    copy.onApplied()
+  }
+
+  onHeartbeat({ txid, timeMs, staleMs }: Body<'heartbeat'>): void {
+    const { lag, acks, observer } = this.#parts
+    lag.onLeaderAt(txid, timeMs, staleMs)
+    observer.onLeaderAt()
+    this.downstream?.onHeartbeat()
+    acks.soon()
+  }
+}
