@@ -1,6 +1,9 @@
 /** `--fence-when-alone`: a leader that hears no replica may have been replaced, so nobody writes until it hears one again. */
+import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
 import { WalcastError } from '../errors.ts'
+import type { WriteAdmission } from '../http/writeAdmission.ts'
+import type { Leader } from '../leader/leader.ts'
 
 export interface AloneFenceHost {
   readonly clock: Clock
@@ -13,12 +16,16 @@ export interface AloneFenceHost {
 
 export interface AloneLeader {
   readonly isFenced: boolean
-  /** Nobody writes from now on. */
+  /** From when `close` begins, also when it fails, until `open`. */
+  readonly isClosed: boolean
+  /** Nobody writes from now on. Throws FENCE_FAILED: clients are refused then, and an application's own writes are not. */
   close(error: WalcastError): Promise<void>
   open(): Promise<void>
 }
 
 const LOOK_MS = 250
+/** Between two attempts to take the fence from a transaction that does not end. */
+const FENCE_TRY_MS = 1000
 
 export class AloneFence {
   readonly #afterMs: number
@@ -42,15 +49,39 @@ export class AloneFence {
     const { clock, fence, lastHeardMs, inBackground } = this.#host
     const nowMs = clock.nowMs()
     const leader = fence()
-    // Whoever has just come to lead is given the time.
+    if (!leader) return
+    // Whoever has just come to lead is given the time; one whose change of role came to nothing is not, nor one that was just being fenced.
     if (leader !== this.#leader) this.#sinceMs = nowMs
     this.#leader = leader
-    if (!leader) return
     const isAlone = nowMs - Math.max(this.#sinceMs, lastHeardMs()) > this.#afterMs
-    if (isAlone === leader.isFenced) return
+    if (isAlone ? leader.isFenced : !leader.isClosed) return
     const seconds = Math.round(this.#afterMs / 1000)
     if (isAlone)
       inBackground('fencing alone', () => leader.close(new WalcastError('LEADER_ALONE', { seconds })))
     else inBackground('opening again', () => leader.open())
+  }
+}
+
+export function aloneLeader(leader: Leader, admission: WriteAdmission, log: Logger): AloneLeader {
+  let isClosed = false
+  return {
+    get isFenced() {
+      return leader.isFenced
+    },
+    get isClosed() {
+      return isClosed
+    },
+    async close(error) {
+      log.error({ error: error.line }, 'no replica is heard of: nobody may write')
+      isClosed = true
+      admission.refuseWith(error)
+      await leader.takeFence(FENCE_TRY_MS)
+    },
+    async open() {
+      log.warn('a replica is heard of again: writes are let in')
+      await leader.admitWriters()
+      admission.open()
+      isClosed = false
+    },
   }
 }

@@ -20,7 +20,7 @@ import {
 } from '../http/leadershipAnswers.ts'
 import type { RoleActions } from '../http/roleRoutes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
-import { AloneFence, type AloneLeader } from './aloneFence.ts'
+import { AloneFence, type AloneLeader, aloneLeader } from './aloneFence.ts'
 import type { EngineParts } from './engine.ts'
 import { Handover } from './handover.ts'
 import type { LateView } from './lateView.ts'
@@ -259,9 +259,10 @@ export class Roles implements RoleActions {
   }
 
   #enter(engine: LeaderEngine | ReplicaEngine): void {
-    const { view, members, onMoved } = this.#parts
+    const { view, members, traffic, onMoved } = this.#parts
     this.#engine = engine
-    this.#alone = engine.role === 'leader' ? this.#aloneLeader(engine) : undefined
+    this.#alone =
+      engine.role === 'leader' ? aloneLeader(engine.leader, traffic.admission, this.#log) : undefined
     view.engine = engine
     members.onChanged = (change) => engine.tellMember(change)
     onMoved()
@@ -390,26 +391,6 @@ export class Roles implements RoleActions {
         if (keyOf(error) !== 'FENCE_FAILED' || this.#stopped) throw error
         this.#log.warn('a transaction of the application keeps this node from following; waiting for its end')
       }
-    }
-  }
-
-  #aloneLeader({ leader }: LeaderEngine): AloneLeader {
-    const { admission } = this.#parts.traffic
-    const log = this.#log
-    return {
-      get isFenced() {
-        return leader.isFenced
-      },
-      async close(error) {
-        log.error({ error: error.line }, 'no replica is heard of: nobody may write')
-        admission.refuseWith(error)
-        await leader.takeFence(FENCE_TRY_MS)
-      },
-      async open() {
-        log.warn('a replica is heard of again: writes are let in')
-        await leader.admitWriters()
-        admission.open()
-      },
     }
   }
 
