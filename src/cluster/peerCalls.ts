@@ -83,6 +83,15 @@ export async function tellPeer(
   }
 }
 
+/**
+ * The time on another node's clock after which a request of `forMs` that is sent from now on has been given up here. Undefined
+ * when the node does not answer.
+ */
+export async function givenUpAt(address: string, forMs: number): Promise<number | undefined> {
+  const theirs = await askPeer(address, forMs)
+  return theirs && Math.floor(theirs.timeMs + forMs)
+}
+
 /** By the receiver's clock: theirs may differ by any time. */
 async function signed(
   identity: PeerIdentity,

@@ -8,7 +8,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
+import { givenUpAt, type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { NodePlace, SwitchoverAnswer } from '../http/leadershipAnswers.ts'
 import { TAKE_OVER_PATH } from '../http/roleRoutes.ts'
@@ -167,7 +167,10 @@ export class Handover {
   ): Promise<{ readonly epoch: number; readonly txid: number }> {
     const { identity, timeoutMs, own, isRefusal, recordLeading, leading, follow, log } = this.#parts
     try {
-      const parameters = { ...drained, from: own().node, by }
+      // One that is frozen may get to it long after this node has given it up, and somebody else has been promoted.
+      const until = await givenUpAt(target.address, timeoutMs)
+      if (until === undefined) throw new WalcastError('NOT_FIT', { detail: 'it does not answer' })
+      const parameters = { ...drained, from: own().node, by, until }
       const answer = await tellPeer(identity, target.address, TAKE_OVER_PATH, parameters, timeoutMs)
       return { epoch: Number(answer['epoch']), txid: Number(answer['txid']) }
     } catch (error) {
