@@ -164,3 +164,35 @@ labTest('a node demoted by hand follows whom it is told, and is promoted again',
   await cluster.requireSame(second)
   assert.deepEqual(first.resyncs(), [])
 })
+
+labTest(
+  'a node that was to take over and stood still: when another was promoted meanwhile, it does not lead',
+  async (lab) => {
+    const cluster = await startBank(lab)
+    const [first, second, third] = cluster.sites
+    for (const { node } of [second, third]) await waitLevel(first.node, node)
+    third.link.tamper = (bytes, toReplica) => {
+      if (!toReplica && bytes.includes('/_walcast/take-over')) third.node.kill('SIGSTOP')
+      return bytes
+    }
+    const unknown = await first.switchover(third).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    assert.ok(unknown instanceof Refused && unknown.code === 'SWITCHOVER_UNKNOWN', String(unknown))
+    const done = await second.promote()
+    await first.waitStreaming(done.epoch)
+    const answer = await fetch(`${second.url}/transfer`, {
+      method: 'POST',
+      headers: ACK_ONE,
+      body: JSON.stringify({ id: 'acknowledged', from: 1, to: 2, amount: 1 }),
+    })
+    assert.match(answer.headers.get('walcast-acked') ?? '', /^one/)
+    // The request to take over lies in its socket.
+    third.node.kill('SIGCONT')
+    assert.equal(await cluster.settled(), second)
+    assert.ok(!(await third.audit()).some(({ action, role }) => action === 'role' && role === 'leader'))
+    await cluster.requireSame(second)
+    assert.ok((await cluster.stateOf(second)).transfers.some(({ id }) => id === 'acknowledged'))
+  },
+)

@@ -58,8 +58,8 @@ export async function askPeers(addresses: readonly string[], timeoutMs: number):
 }
 
 /**
- * Has another node do something: a signed POST, whose parameters are in the query since that is signed too. Throws the error of
- * the catalogue that it answers, NODE_UNREACHABLE, or NODE_ANSWER for anything else.
+ * Has another node do something: a signed POST, whose parameters are in the query since that is signed too. `aheadMs`: how far
+ * its clock is ahead, where that is known. Throws the error of the catalogue that it answers, NODE_UNREACHABLE, or NODE_ANSWER for anything else.
  */
 export async function tellPeer(
   identity: PeerIdentity,
@@ -67,13 +67,16 @@ export async function tellPeer(
   path: string,
   parameters: Readonly<Record<string, string | number>>,
   timeoutMs: number,
+  aheadMs?: number,
 ): Promise<Record<string, unknown>> {
   const query = new URLSearchParams()
   for (const [key, value] of Object.entries(parameters)) query.set(key, String(value))
   const target = `${path}?${query}`
   const url = `http://${address}${target}`
   try {
-    const headers = await signed(identity, address, target, timeoutMs)
+    const headers = await signed(identity, target, async () =>
+      aheadMs === undefined ? clockAheadMs(identity, address, timeoutMs) : aheadMs,
+    )
     const { status, value } = await call(url, 'POST', timeoutMs, headers)
     if (status === 200) return value
     throw answeredError(url, status, value)
@@ -83,21 +86,27 @@ export async function tellPeer(
   }
 }
 
-/** By the receiver's clock: theirs may differ by any time. */
-async function signed(
+/** How far another node's clock is ahead of this one's, ms, to within the time of a round trip. Undefined when it does not answer. */
+export async function clockAheadMs(
   identity: PeerIdentity,
   address: string,
-  path: string,
   timeoutMs: number,
-): Promise<Record<string, string>> {
-  const { secret, node, epoch } = identity
-  if (secret === undefined) return {}
+): Promise<number | undefined> {
   const beganMs = identity.nowMs()
   const theirs = await askPeer(address, timeoutMs)
-  const nowMs = theirs ? theirs.timeMs + (identity.nowMs() - beganMs) / 2 : identity.nowMs()
-  return {
-    [REPLICA_AUTH_HEADER]: signRequest(secret, { method: 'POST', path, node: node(), epoch: epoch(), nowMs }),
-  }
+  return theirs && theirs.timeMs - (beganMs + identity.nowMs()) / 2
+}
+
+/** By the receiver's clock: theirs may differ by any time. */
+async function signed(
+  { secret, node, epoch, nowMs }: PeerIdentity,
+  path: string,
+  aheadMs: () => Promise<number | undefined>,
+): Promise<Record<string, string>> {
+  if (secret === undefined) return {}
+  const theirsMs = nowMs() + ((await aheadMs()) ?? 0)
+  const claim = { method: 'POST', path, node: node(), epoch: epoch(), nowMs: theirsMs }
+  return { [REPLICA_AUTH_HEADER]: signRequest(secret, claim) }
 }
 
 async function call(

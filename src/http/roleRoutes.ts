@@ -32,9 +32,9 @@ export interface RoleActions {
     how: { readonly to: string | undefined; readonly timeoutMs: number | undefined },
     by: string,
   ): Promise<SwitchoverAnswer>
-  /** The leader, fenced, has this node lead. Throws NOT_FIT, and then this node does not lead. */
+  /** The leader, fenced, has this node lead: before `until` on this node's clock (ms), or not at all. Throws NOT_FIT, and then this node does not lead. */
   takeOver(
-    how: Position & { readonly checksum: string; readonly from: string },
+    how: Position & { readonly checksum: string; readonly from: string; readonly until: number },
     by: string,
   ): Promise<NodePlace & Position>
   fitness(): Promise<FitnessAnswer>
@@ -67,10 +67,14 @@ export function addRoleRoutes(app: FastifyInstance, roles: () => RoleActions | u
   )
   post(TAKE_OVER_PATH, (given, by) => {
     const [epoch, txid] = [countOf(given, 'epoch'), countOf(given, 'txid')]
-    const [checksum, from] = [textOf(given, 'checksum'), textOf(given, 'from')]
-    if (epoch === undefined || txid === undefined || checksum === undefined || from === undefined)
-      throw new WalcastError('BAD_REQUEST', { detail: 'epoch, txid, checksum and from are needed' })
-    return started().takeOver({ epoch, txid, checksum, from }, by)
+    const [checksum, from, until] = [
+      textOf(given, 'checksum'),
+      textOf(given, 'from'),
+      countOf(given, 'until'),
+    ]
+    if (epoch === undefined || txid === undefined || !checksum || !from || until === undefined)
+      throw new WalcastError('BAD_REQUEST', { detail: 'epoch, txid, checksum, from and until are needed' })
+    return started().takeOver({ epoch, txid, checksum, from, until }, by)
   })
   app.get(FITNESS_PATH, async () => started().fitness())
 }

@@ -50,10 +50,10 @@ export class AloneFence {
     const { clock, fence, lastHeardMs, inBackground } = this.#host
     const nowMs = clock.nowMs()
     const leader = fence()
-    // Whoever has just come to lead is given the time.
+    if (!leader) return
+    // Whoever has just come to lead is given the time; one whose change of role came to nothing is not, nor one that was just being fenced.
     if (leader !== this.#leader) this.#sinceMs = nowMs
     this.#leader = leader
-    if (!leader) return
     const isAlone = nowMs - Math.max(this.#sinceMs, lastHeardMs()) > this.#afterMs
     if (isAlone ? leader.isFenced : !leader.isClosed) return
     const seconds = Math.round(this.#afterMs / 1000)

@@ -8,7 +8,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
+import { clockAheadMs, type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { NodePlace, SwitchoverAnswer } from '../http/leadershipAnswers.ts'
 import { TAKE_OVER_PATH } from '../http/roleRoutes.ts'
@@ -83,6 +83,9 @@ export class Handover {
     const endMs = performance.now() + timeoutMs
     if (!(await this.#until(() => this.#isNearlyLevel(target.node), timeoutMs / 2)))
       throw new WalcastError('NO_TARGET', { detail: `${target.node} is not level with this leader` })
+    const aheadMs = await clockAheadMs(this.#parts.identity, target.address, timeoutMs / 2)
+    if (aheadMs === undefined)
+      throw new WalcastError('NO_TARGET', { detail: `${target.node} does not answer at ${target.address}` })
     await leading.leader.endCheckpoints()
     traffic.admission.hold('the leader is handing over')
     const pausedMs = performance.now()
@@ -97,7 +100,7 @@ export class Handover {
       if (keyOf(error) === 'NO_TARGET') throw error
       throw new WalcastError('SWITCHOVER_FAILED', { to: target.node, detail: messageOf(error) }, error)
     }
-    const taken = await this.#giveTo(target, drained, by)
+    const taken = await this.#giveTo(target, drained, by, aheadMs)
     stages.end('takeOverMs')
     const pauseMs = performance.now() - pausedMs
     const heldWrites = traffic.admission.heldTotal - heldBefore
@@ -164,11 +167,14 @@ export class Handover {
     target: NodePlace,
     drained: Drained,
     by: string,
+    aheadMs: number,
   ): Promise<{ readonly epoch: number; readonly txid: number }> {
     const { identity, timeoutMs, own, isRefusal, recordLeading, leading, follow, log } = this.#parts
     try {
-      const parameters = { ...drained, from: own().node, by }
-      const answer = await tellPeer(identity, target.address, TAKE_OVER_PATH, parameters, timeoutMs)
+      // One that is frozen may get to it long after this node has given it up, and somebody else has been promoted.
+      const until = Math.floor(identity.nowMs() + aheadMs + timeoutMs)
+      const parameters = { ...drained, from: own().node, by, until }
+      const answer = await tellPeer(identity, target.address, TAKE_OVER_PATH, parameters, timeoutMs, aheadMs)
       return { epoch: Number(answer['epoch']), txid: Number(answer['txid']) }
     } catch (error) {
       if (isRefusal(error)) {

@@ -28,6 +28,14 @@ export interface PromoteHow {
   readonly dryRun: boolean
 }
 
+/** Where the copy must stand when nothing more comes, and until when this node may come to lead. */
+export interface Expected extends Position {
+  /** By this node's clock, ms. */
+  readonly until: number
+}
+
+export const TOO_LATE = 'it was asked so long ago that another node may lead by now'
+
 export class Promotion {
   readonly #host: PromotionParts
 
@@ -91,7 +99,7 @@ export class Promotion {
     epoch: number,
     reason: string,
     by: string,
-    expected?: Position,
+    expected?: Expected,
   ): Promise<void> {
     const { parts, follow, orFatal, enter, said } = this.#host
     const leader = engine.replica.leaderAddress
@@ -100,7 +108,8 @@ export class Promotion {
     const held = await orFatal(engine.retire()).catch((error) => {
       throw new WalcastError('NOT_FIT', { detail: messageOf(error) }, error)
     })
-    const refused = held && refusalOf(held, expected, wasTrusted && !engine.replica.status.isTrusted)
+    const wasWritten = wasTrusted && !engine.replica.status.isTrusted
+    const refused = held && refusalOf(held, expected, wasWritten, parts.clock.nowMs())
     if (!held || refused) {
       await follow(held, leader)
       throw new WalcastError('NOT_FIT', { detail: refused ?? 'it has no whole copy of the database' })
@@ -162,11 +171,14 @@ export class Promotion {
 
 function refusalOf(
   { position }: HeldDatabase,
-  expected: Position | undefined,
+  expected: Expected | undefined,
   wasWritten: boolean,
+  nowMs: number,
 ): string | undefined {
   const { epoch, txid } = position
   if (wasWritten) return 'something else wrote to its copy'
-  if (!expected || (expected.epoch === epoch && expected.txid === txid)) return undefined
+  if (!expected) return undefined
+  if (nowMs > expected.until) return TOO_LATE
+  if (expected.epoch === epoch && expected.txid === txid) return undefined
   return `its copy moved on to ${epoch}-${txid}`
 }

@@ -23,7 +23,7 @@ import { Handover } from './handover.ts'
 import type { LateView } from './lateView.ts'
 import { buildLeader, type LeaderEngine } from './leaderNode.ts'
 import { PeerOrders } from './peerOrders.ts'
-import { type PromoteHow, Promotion } from './promotion.ts'
+import { type PromoteHow, Promotion, TOO_LATE } from './promotion.ts'
 import { buildReplica, type ReplicaEngine } from './replicaNode.ts'
 import type { RoleJournal } from './roleJournal.ts'
 import { RoleWatch } from './roleWatch.ts'
@@ -180,7 +180,7 @@ export class Roles implements RoleActions {
   }
 
   takeOver(
-    how: Position & { readonly checksum: string; readonly from: string },
+    how: Position & { readonly checksum: string; readonly from: string; readonly until: number },
     by: string,
   ): Promise<NodePlace & Position> {
     return this.#exclusively('a switchover', async () => {
@@ -191,6 +191,7 @@ export class Roles implements RoleActions {
         throw new WalcastError('NOT_FIT', {
           detail: `it is at ${epoch}-${txid} (${state}), not in the state ${how.epoch}-${how.txid}`,
         })
+      if (this.#parts.clock.nowMs() > how.until) throw new WalcastError('NOT_FIT', { detail: TOO_LATE })
       const next = Math.max(epoch, this.#record.epoch) + 1
       await this.#promotion.lead(engine, next, `switchover from ${how.from}, by ${by}`, by, how)
       return { ...this.#place, epoch: next, txid }
