@@ -118,6 +118,11 @@ export class Lab {
     return this.#start('leader', { db, ...options })
   }
 
+  /** In the role of its role file. */
+  node(db: string, options: StartOptions = {}): Promise<TestNode> {
+    return this.#start('node', { db, ...options })
+  }
+
   replica(db: string, leader: TestNode | string, options: StartOptions = {}): Promise<TestNode> {
     return this.#start('replica', {
       db,
