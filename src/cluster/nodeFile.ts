@@ -85,16 +85,41 @@ export class NodeFile {
     return this.#record
   }
 
-  /** Durable, and known to `record`, when it resolves. Changes are written in the order they were asked for. */
+  /**
+   * Durable, and known to `record`, when it resolves. Changes are written in the order they were asked for. Throws DISK_FULL or
+   * WRITE_FAILED, and then the file is as it was, as far as the disk allows.
+   */
   update(change: Partial<NodeRecord>): Promise<void> {
     const save = async () => {
-      const next = { ...this.#record, ...change }
-      await this.#ops.replace(this.path, `${JSON.stringify(next, null, 2)}\n`, 'role')
+      const [before, next] = [this.#record, { ...this.#record, ...change }]
+      try {
+        await this.#write(next)
+      } catch (error) {
+        await this.#takeBack(before, next)
+        throw error
+      }
       this.#record = next
     }
     this.#saving = this.#saving.then(save, save)
     return this.#saving
   }
+
+  #write(record: NodeRecord): Promise<void> {
+    return this.#ops.replace(this.path, format(record), 'role')
+  }
+
+  /** What failed after the rename is there all the same: a start from it must not find a role that this node was told it has not. */
+  async #takeBack(before: NodeRecord, next: NodeRecord): Promise<void> {
+    try {
+      if (readFileSync(this.path, 'utf8') === format(next)) await this.#write(before)
+    } catch {
+      // The first failure is the one to tell of.
+    }
+  }
+}
+
+function format(record: NodeRecord): string {
+  return `${JSON.stringify(record, null, 2)}\n`
 }
 
 function pathIn(folder: string): string {

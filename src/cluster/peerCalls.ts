@@ -1,6 +1,6 @@
 /** What nodes ask and tell each other over HTTP, apart from the stream. */
 import { request } from 'undici'
-import { type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
+import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 
 /** What `GET /leader` says of a node. */
@@ -29,6 +29,7 @@ export interface PeerIdentity {
 
 const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
 const MAX_ANSWER_BYTES = 64 * 1024
+const NO_CONNECTION: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'UND_ERR_CONNECT_TIMEOUT'])
 /** Nodes asked at once. */
 const AT_ONCE = 16
 
@@ -84,6 +85,11 @@ export async function tellPeer(
     if (error instanceof WalcastError) throw error
     throw new WalcastError('NODE_UNREACHABLE', { url: `http://${address}`, detail: messageOf(error) }, error)
   }
+}
+
+/** Whether nothing of what `tellPeer` was to tell can have arrived: no connection was made. An established one never fails like this. */
+export function wasNotSent(error: unknown): boolean {
+  return error instanceof WalcastError && NO_CONNECTION.has(systemCode(error.cause))
 }
 
 /** How far another node's clock is ahead of this one's, ms, to within the time of a round trip. Undefined when it does not answer. */

@@ -11,6 +11,9 @@ export interface GateOptions {
   readonly probeMs: number
 }
 
+/** A pause between two probes keeps no process from ending. */
+const UNHELD = { ref: false } as const
+
 export class Gate {
   readonly #options: GateOptions
   readonly #probe: () => Promise<boolean>
@@ -86,8 +89,8 @@ export class Gate {
     while (!this.#isOpen && this.#waiters.size > 0 && !this.#stopped) {
       // Closed again right after a probe had opened it: the leader is there and refuses. Not to be asked as fast as it answers.
       const restMs = this.#probedOpenMs + probeMs - performance.now()
-      if (restMs > 0) await delay(restMs)
-      else if (!(await this.#probe())) await delay(probeMs)
+      if (restMs > 0) await delay(restMs, undefined, UNHELD)
+      else if (!(await this.#probe())) await delay(probeMs, undefined, UNHELD)
       else {
         this.#probedOpenMs = performance.now()
         this.open()

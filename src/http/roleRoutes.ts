@@ -103,7 +103,9 @@ function textOf(given: Given, name: string): string | undefined {
 
 function addressIn(given: Given, name: string): string | undefined {
   const text = textOf(given, name)
-  if (text !== undefined && !/^(?:\[[0-9a-fA-F:]+\]|[^:/?#@[\]\s]+):\d{1,5}$/.test(text))
+  if (text === undefined) return undefined
+  // It goes into the role file: one that is none would keep the node from starting.
+  if (!/^(?:\[[0-9a-fA-F:]+\]|[^:/?#@[\]\s]+):\d{1,5}$/.test(text) || !URL.canParse(`http://${text}`))
     throw new WalcastError('BAD_REQUEST', { detail: `${name} is not HOST:PORT` })
   return text
 }

@@ -136,9 +136,9 @@ export class Leader {
   /** Lets others write, for the first time or again. */
   async admitWriters(): Promise<void> {
     await this.#fence.release()
-    this.#guard.lookUp()
     // One checkpointer at a time: this one was not stopped when writers had been let in before.
     await this.#checkpointer.stop()
+    this.#guard.lookUp()
     this.#checkpointer = this.#checkpointer.reopen()
   }
 

@@ -27,7 +27,7 @@ export interface HandoverParts {
   readonly identity: PeerIdentity
   own(): NodePlace
   addressOf(node: string): string | undefined
-  /** Whether an error of the other node says that it has not come to lead. */
+  /** Whether it is certain that the other node has not come to lead: it says so, or was not reached. */
   isRefusal(error: unknown): boolean
   recordFollowing(leader: string): Promise<void>
   recordLeading(): Promise<void>

@@ -12,6 +12,7 @@ import type { DemoteAnswer, PromoteAnswer, SwitchoverAnswer } from '../http/lead
 import { type NodeTraffic, type PluginNode, TRAFFIC } from '../http/pluginNode.ts'
 import type { LagReport, NodeRole, NodeStatus } from '../http/view.ts'
 import { version } from '../version.ts'
+import { addressOf } from './address.ts'
 import { defaultOptions } from './defaults.ts'
 import { embeddedOptions } from './embeddedOptions.ts'
 import { type RunningNode, type StartAs, startNode } from './node.ts'
@@ -182,8 +183,9 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     return this.#node.roles.promote({ force, dryRun }, BY)
   }
 
-  /** Has this node lead no more: it follows the one at `leader` (HOST:PORT), or whoever is promoted. Throws NOT_LEADER, FENCE_FAILED or ROLE_CHANGING. */
-  demote({ leader }: { readonly leader?: string } = {}): Promise<DemoteAnswer> {
+  /** Has this node lead no more: it follows the one at `leader` (HOST:PORT), or whoever is promoted. Throws USAGE, NOT_LEADER, FENCE_FAILED or ROLE_CHANGING. */
+  async demote({ leader }: { readonly leader?: string } = {}): Promise<DemoteAnswer> {
+    if (leader !== undefined) addressOf(leader)
     return this.#node.roles.demote({ leader, epoch: undefined }, BY)
   }
 

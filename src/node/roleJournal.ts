@@ -44,9 +44,12 @@ export class RoleJournal {
     }
   }
 
-  started(): void {
-    this.#was = this.#parts.view.role()
+  /** `was`: its role before. One that comes up in another has changed it: whoever is told of changes hears of that, too. */
+  started(was: NodeRecord['role']): void {
+    const { view } = this.#parts
+    this.#was = was
     this.#write('start', 'done', 'the node itself')
+    if (view.role() !== was) this.changed('another node leads, or has led since', 'the node itself')
   }
 
   changed(reason: string, by: string): void {

@@ -7,6 +7,7 @@
  * The write lock is held from before the role file says that this node leads no more, and until after it says that it leads.
  */
 import type { Position } from '../../proto/position.ts'
+import { wasNotSent } from '../cluster/peerCalls.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
 import type {
   DemoteAnswer,
@@ -120,7 +121,8 @@ export class Roles implements RoleActions {
   /** In the role of the role file, unless another node leads by now. */
   async start(): Promise<void> {
     const { nodeFile, traffic, setup } = this.#parts
-    const wasLeader = nodeFile.record.role === 'leader'
+    const { role: was } = nodeFile.record
+    const wasLeader = was === 'leader'
     if (wasLeader && (await this.#startLeading())) traffic.onLeading()
     else {
       const leader = nodeFile.record.leader || undefined
@@ -129,7 +131,7 @@ export class Roles implements RoleActions {
       this.#enter(await buildReplica(this.#engineParts, leader))
     }
     this.#isRunning = true
-    this.#parts.journal.started()
+    this.#parts.journal.started(was)
     this.#watch.start()
   }
 
@@ -315,7 +317,7 @@ export class Roles implements RoleActions {
       own: () => this.#place,
       identity: this.#orders.identity,
       addressOf: (node) => members.addressOf(node),
-      isRefusal: (error) => NOT_TAKEN.has(keyOf(error) ?? 'INTERNAL'),
+      isRefusal: (error) => NOT_TAKEN.has(keyOf(error) ?? 'INTERNAL') || wasNotSent(error),
       recordFollowing: (leader) => this.#recordFollowing(leader),
       recordLeading: () => nodeFile.update({ role: 'leader', leader: '' }),
       follow: (held, leader) => this.#follow(held, leader),
