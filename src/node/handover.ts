@@ -27,6 +27,8 @@ export interface HandoverParts {
   readonly identity: PeerIdentity
   own(): NodePlace
   addressOf(node: string): string | undefined
+  /** Whether this node stood still meanwhile: others may lead, and writes go on waiting until they were asked. */
+  mustAsk(): boolean
   /** Whether an error of the other node says that it has not come to lead. */
   isRefusal(error: unknown): boolean
   recordFollowing(leader: string): Promise<void>
@@ -200,9 +202,9 @@ export class Handover {
 
   /** Leads on as before. */
   async #carryOn(): Promise<void> {
-    const { leading, traffic } = this.#parts
+    const { leading, traffic, mustAsk } = this.#parts
     await leading.leader.admitWriters()
-    traffic.admission.open()
+    if (!mustAsk()) traffic.admission.open()
   }
 
   async #until(check: () => boolean, timeoutMs: number): Promise<boolean> {

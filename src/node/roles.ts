@@ -331,6 +331,7 @@ export class Roles implements RoleActions {
       own: () => this.#place,
       identity: this.#identity,
       addressOf: (node) => members.addressOf(node),
+      mustAsk: () => this.#watch.mustAsk,
       isRefusal: (error) => NOT_TAKEN.has(keyOf(error) ?? 'INTERNAL'),
       recordFollowing: (leader) => this.#recordFollowing(leader),
       recordLeading: () => nodeFile.update({ role: 'leader', leader: '' }),
