@@ -172,7 +172,7 @@ export class Handover {
       // One that is frozen may get to it long after this node has given it up, and somebody else has been promoted.
       const until = await givenUpAt(target.address, timeoutMs)
       if (until === undefined) throw new WalcastError('NOT_FIT', { detail: 'it does not answer' })
-      const parameters = { ...drained, from: own().node, by, until }
+      const parameters = { ...drained, from: own().node, to: target.node, by, until }
       const answer = await tellPeer(identity, target.address, TAKE_OVER_PATH, parameters, timeoutMs)
       return { epoch: Number(answer['epoch']), txid: Number(answer['txid']) }
     } catch (error) {
