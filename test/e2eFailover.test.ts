@@ -1,5 +1,6 @@
 /** Leaders that die, freeze or are cut off: what was promised is there, what only they held is kept aside, one leads in the end. */
 import assert from 'node:assert/strict'
+import { setTimeout as delay } from 'node:timers/promises'
 import { addReplica, type BankCluster, startBank } from './support/bankCluster.ts'
 import type { BankSite } from './support/bankSite.ts'
 import type { Exchange, Losses } from './support/history.ts'
@@ -194,5 +195,32 @@ labTest(
     assert.ok(!(await third.audit()).some(({ action, role }) => action === 'role' && role === 'leader'))
     await cluster.requireSame(second)
     assert.ok((await cluster.stateOf(second)).transfers.some(({ id }) => id === 'acknowledged'))
+  },
+)
+
+labTest(
+  'the leader frozen within a switchover: what it held is not executed before it knows who leads',
+  async (lab) => {
+    const cluster = await startBank(lab)
+    const [first, second, third] = cluster.sites
+    for (const { node } of [second, third]) await waitLevel(first.node, node)
+    // A transaction of the application keeps the switchover from going on, and writes wait meanwhile.
+    const session = lab.sql(first.db)
+    await session.rows('BEGIN IMMEDIATE')
+    const change = first.switchover(third, 4000).catch((error: unknown) => error)
+    await delay(300)
+    const client = cluster.client({ doors: [first] })
+    await delay(300)
+    first.node.kill('SIGSTOP')
+    const done = await second.promote()
+    await third.waitStreaming(done.epoch)
+    await session.rows('COMMIT')
+    // Longer than what counts as having stood still.
+    await delay(4000)
+    first.node.kill('SIGCONT')
+    assert.ok((await change) instanceof Refused)
+    await first.waitStreaming(done.epoch)
+    await client.writesEverywhere()
+    await requireFaultless(cluster, second, await client.stop(), 'none')
   },
 )

@@ -4,7 +4,7 @@ import { type BankCluster, startBank } from './support/bankCluster.ts'
 import type { BankSite } from './support/bankSite.ts'
 import type { Exchange } from './support/history.ts'
 import { failuresIn, faultsIn } from './support/historyCheck.ts'
-import { labTest } from './support/lab.ts'
+import { labTest, waitLevel } from './support/lab.ts'
 import { Refused } from './support/leadership.ts'
 import { until } from './support/until.ts'
 
@@ -137,3 +137,31 @@ function isRefused(status: number, code: string) {
     return true
   }
 }
+
+labTest(
+  'a request to take over that is replayed to another node in the same state is refused',
+  async (lab) => {
+    const cluster = await startBank(lab)
+    const [first, second, third] = cluster.sites
+    for (const { node } of [second, third]) await waitLevel(first.node, node)
+    // The target never gets it: whoever is on the way has it, unused, and sends it elsewhere.
+    let text = ''
+    second.link.tamper = (bytes, toReplica) => {
+      const part = bytes.toString('latin1')
+      if (toReplica || !part.includes('/_walcast/take-over')) return bytes
+      text = part
+      return undefined
+    }
+    const change = first.switchover(second).catch((error: unknown) => error)
+    await until('it is on its way', () => text !== '')
+    const path = text.split(' ')[1]
+    const token = /x-replica-auth: ([^\r]+)/i.exec(text)?.[1] ?? ''
+    const answer = await fetch(`${third.node.url}${path}`, {
+      method: 'POST',
+      headers: { 'x-replica-auth': token },
+    })
+    assert.deepEqual([answer.status, Object(await answer.json()).code], [409, 'WALCAST_NOT_FIT'])
+    await change
+    assert.notEqual(await third.role(), 'leader')
+  },
+)

@@ -19,6 +19,17 @@ export const TAKE_OVER_PATH = '/_walcast/take-over'
 /** What a node may ask of another, with a token in place of the secret. */
 export const NODE_PATHS: ReadonlySet<string> = new Set([DEMOTE_PATH, SWITCHOVER_PATH, TAKE_OVER_PATH])
 
+export interface TakeOver extends Position {
+  /** Of the state at that position. */
+  readonly checksum: string
+  /** Id of the leader. */
+  readonly from: string
+  /** Id of the node that is meant: a token is good for any node, and others may be in that very state. */
+  readonly to: string
+  /** Until when it may come to lead, by its own clock, ms. */
+  readonly until: number
+}
+
 export interface RoleActions {
   /** Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT or ROLE_CHANGING. */
   promote(how: { readonly force: boolean; readonly dryRun: boolean }, by: string): Promise<PromoteAnswer>
@@ -32,11 +43,8 @@ export interface RoleActions {
     how: { readonly to: string | undefined; readonly timeoutMs: number | undefined },
     by: string,
   ): Promise<SwitchoverAnswer>
-  /** The leader, fenced, has this node lead: before `until` on this node's clock (ms), or not at all. Throws NOT_FIT, and then this node does not lead. */
-  takeOver(
-    how: Position & { readonly checksum: string; readonly from: string; readonly until: number },
-    by: string,
-  ): Promise<NodePlace & Position>
+  /** The leader, fenced, has this node lead. Throws NOT_FIT, and then this node does not lead. */
+  takeOver(how: TakeOver, by: string): Promise<NodePlace & Position>
   fitness(): Promise<FitnessAnswer>
 }
 
@@ -66,15 +74,13 @@ export function addRoleRoutes(app: FastifyInstance, roles: () => RoleActions | u
     started().switchover({ to: textOf(given, 'to'), timeoutMs: countOf(given, 'timeoutMs') }, by),
   )
   post(TAKE_OVER_PATH, (given, by) => {
-    const [epoch, txid] = [countOf(given, 'epoch'), countOf(given, 'txid')]
-    const [checksum, from, until] = [
-      textOf(given, 'checksum'),
-      textOf(given, 'from'),
-      countOf(given, 'until'),
-    ]
-    if (epoch === undefined || txid === undefined || !checksum || !from || until === undefined)
-      throw new WalcastError('BAD_REQUEST', { detail: 'epoch, txid, checksum, from and until are needed' })
-    return started().takeOver({ epoch, txid, checksum, from, until }, by)
+    const [epoch, txid, until] = [countOf(given, 'epoch'), countOf(given, 'txid'), countOf(given, 'until')]
+    const [checksum, from, to] = [textOf(given, 'checksum'), textOf(given, 'from'), textOf(given, 'to')]
+    if (epoch === undefined || txid === undefined || until === undefined || !checksum || !from || !to)
+      throw new WalcastError('BAD_REQUEST', {
+        detail: 'epoch, txid, checksum, from, to and until are needed',
+      })
+    return started().takeOver({ epoch, txid, checksum, from, to, until }, by)
   })
   app.get(FITNESS_PATH, async () => started().fitness())
 }

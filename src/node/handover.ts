@@ -27,6 +27,8 @@ export interface HandoverParts {
   readonly identity: PeerIdentity
   own(): NodePlace
   addressOf(node: string): string | undefined
+  /** Whether this node stood still meanwhile: others may lead, and writes go on waiting until they were asked. */
+  mustAsk(): boolean
   /** Whether it is certain that the other node has not come to lead: it says so, or was not reached. */
   isRefusal(error: unknown): boolean
   recordFollowing(leader: string): Promise<void>
@@ -173,7 +175,7 @@ export class Handover {
     try {
       // One that is frozen may get to it long after this node has given it up, and somebody else has been promoted.
       const until = Math.floor(identity.nowMs() + aheadMs + timeoutMs)
-      const parameters = { ...drained, from: own().node, by, until }
+      const parameters = { ...drained, from: own().node, to: target.node, by, until }
       const answer = await tellPeer(identity, target.address, TAKE_OVER_PATH, parameters, timeoutMs, aheadMs)
       return { epoch: Number(answer['epoch']), txid: Number(answer['txid']) }
     } catch (error) {
@@ -203,9 +205,9 @@ export class Handover {
 
   /** Leads on as before. */
   async #carryOn(): Promise<void> {
-    const { leading, traffic } = this.#parts
+    const { leading, traffic, mustAsk } = this.#parts
     await leading.leader.admitWriters()
-    traffic.admission.open()
+    if (!mustAsk()) traffic.admission.open()
   }
 
   async #until(check: () => boolean, timeoutMs: number): Promise<boolean> {

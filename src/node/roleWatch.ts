@@ -73,6 +73,11 @@ export class RoleWatch {
     this.#lookout.checkAlive()
   }
 
+  /** Whether nobody may write before the others have been asked who leads, which they are when the change of role is over. */
+  get mustAsk(): boolean {
+    return this.#hasStoodStill
+  }
+
   /** A change of role is over. */
   onChanged(): void {
     if (!this.#hasStoodStill) return

@@ -16,7 +16,7 @@ import type {
   PromoteAnswer,
   SwitchoverAnswer,
 } from '../http/leadershipAnswers.ts'
-import type { RoleActions } from '../http/roleRoutes.ts'
+import type { RoleActions, TakeOver } from '../http/roleRoutes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { AloneFence, type AloneLeader, aloneLeader } from './aloneFence.ts'
 import type { EngineParts } from './engine.ts'
@@ -181,12 +181,11 @@ export class Roles implements RoleActions {
     )
   }
 
-  takeOver(
-    how: Position & { readonly checksum: string; readonly from: string; readonly until: number },
-    by: string,
-  ): Promise<NodePlace & Position> {
+  takeOver(how: TakeOver, by: string): Promise<NodePlace & Position> {
     return this.#exclusively('a switchover', async () => {
       const engine = this.#following()
+      if (how.to !== this.#record.node)
+        throw new WalcastError('NOT_FIT', { detail: `node ${how.to} was meant, not this one` })
       const { epoch, txid, checksum, isTrusted, state } = engine.replica.status
       const isSame = epoch === how.epoch && txid === how.txid && checksum === how.checksum
       if (!isSame || !isTrusted || state === 'syncing')
@@ -317,6 +316,7 @@ export class Roles implements RoleActions {
       own: () => this.#place,
       identity: this.#orders.identity,
       addressOf: (node) => members.addressOf(node),
+      mustAsk: () => this.#watch.mustAsk,
       isRefusal: (error) => NOT_TAKEN.has(keyOf(error) ?? 'INTERNAL') || wasNotSent(error),
       recordFollowing: (leader) => this.#recordFollowing(leader),
       recordLeading: () => nodeFile.update({ role: 'leader', leader: '' }),
