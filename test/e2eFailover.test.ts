@@ -224,3 +224,60 @@ labTest(
     await requireFaultless(cluster, second, await client.stop(), 'none')
   },
 )
+
+labTest(
+  'an old leader that began epochs by itself while it was cut off does not outrank a promotion',
+  async (lab) => {
+    const cluster = await startBank(lab)
+    const [first, second, third] = cluster.sites
+    const client = cluster.client({ doors: [second, third], writeHeaders: ACK_ONE })
+    await client.writesEverywhere()
+    await first.node.stop('SIGKILL')
+    const promoted = await second.promote()
+    await third.waitStreaming(promoted.epoch)
+    await client.advance(20)
+    // Written while no node runs, twice, and nobody to ask: it leads in epochs of its own.
+    for (const site of cluster.sites) site.cut()
+    for (const id of ['alone-1', 'alone-2']) {
+      assert.equal(await first.transferDirectly(id), 201)
+      const session = lab.sql(first.db)
+      await session.rows('PRAGMA wal_checkpoint(TRUNCATE)')
+      await session.close()
+      await first.restart()
+      assert.equal(await first.role(), 'leader')
+      if (id === 'alone-1') await first.node.stop('SIGKILL')
+    }
+    assert.ok((await first.node.status()).epoch > promoted.epoch)
+    for (const site of cluster.sites) site.mend()
+    await first.waitRole('replica')
+    const leader = await cluster.settled()
+    assert.equal(leader, second, 'the one that was promoted leads on')
+    await client.writesEverywhere()
+    await requireFaultless(cluster, second, await client.stop(), 'unreplicated')
+    await requireKeptAside(cluster, first, 'alone-2')
+  },
+)
+
+labTest('a leader asks the others before it answers a client that has seen a later epoch', async (lab) => {
+  const cluster = await startBank(lab, { nodes: 2, environment: { WALCAST_PEER_LOOK: '1h' } })
+  const [first, second] = cluster.sites
+  // It does not hear of the promotion: what the client brings is the first that it learns of it.
+  first.cut()
+  second.cut()
+  const promoted = await second.promote({ force: true })
+  second.mend()
+  assert.equal(await first.role(), 'leader')
+  const headers = { 'walcast-position': `${promoted.epoch}-${promoted.txid}` }
+  const answer = await fetch(`${first.url}/accounts`, { headers, signal: AbortSignal.timeout(20_000) })
+  await answer.arrayBuffer()
+  assert.equal(await first.role(), 'replica')
+  assert.match(String(answer.headers.get('walcast-position')), new RegExp(`^${promoted.epoch}-`))
+  // An epoch that never was costs the real leader a question, and no more.
+  const future = { 'walcast-position': '9999-1' }
+  const later = await fetch(`${second.url}/accounts`, {
+    headers: future,
+    signal: AbortSignal.timeout(20_000),
+  })
+  assert.deepEqual([later.status, await second.role()], [200, 'leader'])
+  await later.arrayBuffer()
+})

@@ -13,6 +13,7 @@ const FIRST: NodeRecord = {
   cluster: 'cluster-a',
   role: 'replica',
   epoch: 3,
+  term: 0,
   txidCeiling: 0,
   standby: false,
   leader: '10.0.0.1:8470',

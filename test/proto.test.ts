@@ -97,11 +97,11 @@ function pack(value: unknown, floats = false): Buffer {
   if (Array.isArray(value))
     return Buffer.concat([Buffer.of(0x90 | value.length), ...value.map((each) => pack(each))])
   const entries = Object.entries(Object(value))
-  assert.ok(entries.length < 16)
-  return Buffer.concat([
-    Buffer.of(0x80 | entries.length),
-    ...entries.flatMap(([key, of]) => [pack(key), pack(of, floats)]),
-  ])
+  const prefix =
+    entries.length < 16
+      ? Buffer.of(0x80 | entries.length)
+      : head(0xde, (bytes) => bytes.writeUInt16BE(entries.length, 1), 2)
+  return Buffer.concat([prefix, ...entries.flatMap(([key, of]) => [pack(key), pack(of, floats)])])
 }
 
 interface Header {

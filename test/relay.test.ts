@@ -42,6 +42,7 @@ async function startRelay() {
         : undefined,
     source: () => ({ node: 'top', address: '10.0.0.1:1' }),
     lineage: () => [],
+    term: () => 0,
     members: () => [],
     leaderMs: () => 1000,
     leaderAt: () => ({ txid: at.txid + 7, staleMs: 3 }),

@@ -30,6 +30,8 @@ export interface NodeRecord {
   readonly role: Role
   /** The highest that it has led or followed in. */
   readonly epoch: number
+  /** The last epoch of which this node knows that it began with a promotion; 0 when none has. */
+  readonly term: number
   /** No txid above this was ever given out by this node. */
   readonly txidCeiling: number
   /** Whether it is a standby when it does not lead. */
@@ -144,18 +146,19 @@ function parse(path: string): NodeRecord {
   if (!isWhole)
     throw new WalcastError('NODE_FILE_BROKEN', { path, detail: 'a field is missing or of the wrong kind' })
   const { standby = role === 'standby', leader = '', givenLeader = '', lineage = [], members = [] } = value
-  const { stateOf = { epoch: 0, leader: '' } } = value
+  const { stateOf = { epoch: 0, leader: '' }, term = 0 } = value
   const isSound =
     typeof standby === 'boolean' &&
     typeof leader === 'string' &&
     typeof givenLeader === 'string' &&
+    Number.isSafeInteger(term) &&
     Number.isSafeInteger(Object(stateOf).epoch) &&
     typeof Object(stateOf).leader === 'string' &&
     isListOf(lineage, MAX_LINEAGE, isBegin) &&
     isListOf(members, MAX_MEMBERS, isMember)
   if (!isSound)
     throw new WalcastError('NODE_FILE_BROKEN', { path, detail: 'a field is of the wrong kind or too long' })
-  return { ...(value as NodeRecord), standby, leader, givenLeader, lineage, stateOf, members }
+  return { ...(value as NodeRecord), standby, leader, givenLeader, lineage, stateOf, term, members }
 }
 
 function isListOf<T>(

@@ -12,6 +12,8 @@ export interface PeerAnswer {
   readonly role: 'leader' | 'replica' | 'standby'
   readonly ready: boolean
   readonly epoch: number
+  /** The last epoch that it knows to have begun with a promotion. */
+  readonly term: number
   readonly txid: number
   /** HOST:PORT of its leader: its own when it leads, '' when it knows none. */
   readonly address: string
@@ -136,7 +138,7 @@ async function call(
 }
 
 function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer | undefined {
-  const { node, cluster, role, ready, epoch, txid, address, timeMs } = value
+  const { node, cluster, role, ready, epoch, term, txid, address, timeMs } = value
   const isWhole =
     typeof node === 'string' &&
     node !== '' &&
@@ -144,11 +146,12 @@ function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer 
     ROLES.includes(role) &&
     typeof ready === 'boolean' &&
     Number.isSafeInteger(epoch) &&
+    Number.isSafeInteger(term) &&
     Number.isSafeInteger(txid) &&
     typeof address === 'string' &&
     typeof timeMs === 'number'
   return isWhole
-    ? ({ asked, node, cluster, role, ready, epoch, txid, address, timeMs } as PeerAnswer)
+    ? ({ asked, node, cluster, role, ready, epoch, term, txid, address, timeMs } as PeerAnswer)
     : undefined
 }
 

@@ -52,6 +52,12 @@ export class Consistency {
     return undefined
   }
 
+  /** The epoch that the client has seen, if it is after this node's; a leader is behind nobody, or is none any more. */
+  laterEpoch(request: IncomingMessage): number | undefined {
+    const epoch = this.carried(request)?.epoch
+    return epoch !== undefined && epoch > this.#view.position().epoch ? epoch : undefined
+  }
+
   /** The position that the client brings: in a header, else in its cookie. */
   carried(request: IncomingMessage): Position | undefined {
     const given = headerOf(request, POSITION_HEADER)

@@ -143,25 +143,34 @@ async function admitToLeader(
   client: Client,
   parts: Parts,
 ): Promise<'run' | 'moved' | { readonly value: undefined }> {
-  const { traffic } = parts
+  const { node, traffic } = parts
+  const isForwarded = headerOf(request.raw, VIA_HEADER) !== undefined
+  const later = isForwarded ? undefined : traffic.consistency.laterEpoch(request.raw)
+  if (later !== undefined) await traffic.onLaterPosition(later)
+  if (node.role !== 'leader') return 'moved'
   if (!isToBeRemembered(request, traffic)) noteLevel(request, parts)
   const isWrite = !isRead(request.method) || routeOf(request, traffic) === 'forward'
-  if (!isWrite || headerOf(request.raw, VIA_HEADER) !== undefined) return 'run'
-  if (traffic.admission.refuse() && !(await waitToWrite(client, reply, traffic))) return 'moved'
+  if (!isWrite || isForwarded) return 'run'
+  while (traffic.admission.refuse()) {
+    if (await waitToWrite(client, reply, traffic)) continue
+    if (!client.isGone) return 'moved'
+    reply.hijack()
+    return { value: undefined }
+  }
   if (isToBeRemembered(request, traffic)) return { value: await executeKeyed(request, reply, parts) }
   const ended = traffic.admission.begin()
   reply.raw.once('close', ended)
   return 'run'
 }
 
-/** False when this node leads no more. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
+/** False when this node leads no more, or the client has gone. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
 async function waitToWrite(
   client: Client,
   reply: FastifyReply,
   { admission }: NodeTraffic,
 ): Promise<boolean> {
   try {
-    return (await admission.admit(client)) || client.isGone
+    return await admission.admit(client)
   } catch (error) {
     reply.headers(retryAfterOf(error))
     throw error

@@ -21,6 +21,8 @@ export interface NodeTraffic {
   readonly acks: AckWaits
   readonly replicaSide: ReplicaSide
   readonly admission: WriteAdmission
+  /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
+  onLaterPosition(epoch: number): Promise<void>
   readonly routes: Routes
   /** Path prefixes that a standby serves all the same. */
   readonly standbyPaths: readonly string[]

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { asWalcastError, listenError, WalcastError } from '../errors.ts'
 import { type OwnAnswer, readinessAnswer, sendFailure, sendJson, standbyAnswer } from './answer.ts'
 import { Client, targetOf, tellClose } from './client.ts'
+import type { Consistency } from './consistency.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { isEventStream } from './relayedAnswer.ts'
@@ -23,6 +24,9 @@ export interface PublicSideOptions {
   readonly leaderSide: LeaderSide
   readonly replicaSide: ReplicaSide
   readonly admission: WriteAdmission
+  readonly consistency: Consistency
+  /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
+  onLaterPosition(epoch: number): Promise<void>
   /** Path prefixes that a standby serves all the same. */
   readonly standbyPaths: readonly string[]
   readonly maxRequests: number
@@ -139,11 +143,17 @@ export class PublicSide {
   }
 
   async #serve(client: Client, route: Exclude<Route, 'own'>): Promise<'answered' | 'lead'> {
-    const { view, leaderSide, replicaSide, admission, standbyPaths } = this.#options
+    const { view, leaderSide, replicaSide, admission, standbyPaths, consistency, onLaterPosition } =
+      this.#options
     const role = view.role()
     if (role === 'leader') {
+      const later = consistency.laterEpoch(client.request)
+      if (later !== undefined) await onLaterPosition(later)
       const isWrite = route === 'forward' || !isRead(client.method)
-      if (isWrite && !(await admission.admit(client))) return client.isGone ? 'answered' : 'lead'
+      // From the last look at it on nothing waits: whoever looks for writes inside finds this one.
+      while (isWrite && admission.refuse())
+        if (!(await admission.admit(client))) return client.isGone ? 'answered' : 'lead'
+      if (view.role() !== 'leader') return 'lead'
       await leaderSide.execute(client, fromClient(client.request), false, isWrite)
       return 'answered'
     }

@@ -38,6 +38,8 @@ export interface ServerOptions {
   roles(): RoleActions | undefined
   /** The highest epoch that this node has led or followed in. */
   epoch(): number
+  /** The last epoch that this node knows to have begun with a promotion. */
+  term(): number
   /** Undefined while the node starts. */
   checks(): NodeChecks | undefined
   readonly maxWaitMs: number
@@ -223,6 +225,7 @@ export class Server {
       cluster,
       // Of the role file: the database's own may not be known yet.
       epoch: this.#options.epoch(),
+      term: this.#options.term(),
       txid,
       address: view.leaderAddress(),
       timeMs: this.#options.nowMs(),

@@ -42,6 +42,7 @@ export interface FeedHost
     | 'position'
     | 'heartbeat'
     | 'lineage'
+    | 'term'
     | 'members'
     | 'onHigherEpoch'
     | 'refuse'
@@ -171,6 +172,7 @@ export class Feed {
       contains: (hello) =>
         contains({ ...host.position(), leader: host.source().node }, host.lineage(), hello, true),
       lineage: () => host.lineage(),
+      term: () => host.term(),
       members: () => host.members(),
       onHigherEpoch: (hello) => host.onHigherEpoch(hello),
       refuse: (hello) => host.refuse(hello),

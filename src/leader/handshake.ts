@@ -24,12 +24,14 @@ export interface HandshakeHost {
   }
   /** Whether this node's database came from that position, so that nothing of it is missing here. */
   contains(position: LedPosition): boolean
+  /** The last epoch that began with a promotion. */
+  term(): number
   /** Epochs of which it is known how they began. */
   lineage(): Lineage
   /** The other nodes of the cluster, as far as they are known. */
   members(): readonly { readonly node: string; readonly address: string }[]
   /** A replica has been in a higher epoch than this node: another node leads, or has led since. */
-  onHigherEpoch(hello: { readonly node: string; readonly epoch: number; readonly advertise: string }): void
+  onHigherEpoch(hello: Pick<Body<'hello'>, 'node' | 'epoch' | 'term' | 'advertise'>): void
   /** Why a replica at this position cannot be fed now. */
   refuse(position: { readonly epoch: number; readonly txid: number }): WalcastError | undefined
 }
@@ -40,7 +42,7 @@ export function requireFeedable(hello: Body<'hello'>, host: HandshakeHost): void
   const cluster = host.cluster()
   if (hello.cluster !== '' && hello.cluster !== cluster)
     throw new WalcastError('WRONG_CLUSTER', { mine: hello.cluster, theirs: cluster })
-  if (hello.epoch > host.epoch) {
+  if (hello.epoch > host.epoch || hello.term > host.term()) {
     host.onHigherEpoch(hello)
     throw new WalcastError('STALE_LEADER', { mine: hello.epoch, theirs: host.epoch })
   }
@@ -79,6 +81,7 @@ export function welcomeFor(
     node,
     cluster: host.cluster(),
     epoch,
+    term: host.term(),
     txid,
     checksum,
     pageSize,

@@ -395,6 +395,7 @@ export class Leader {
       heartbeat: () => this.#heartbeat(),
       look: () => this.look(),
       lineage: () => identity.lineage(),
+      term: () => identity.term(),
       members: () => identity.members(),
       onHigherEpoch: (hello) => observer.onHigherEpoch(hello),
       refuse: () => undefined,

@@ -47,6 +47,8 @@ export interface LeaderIdentity {
   epoch(): number
   txidCeiling(): number
   lineage(): Lineage
+  /** The last epoch that began with a promotion. */
+  term(): number
   /** The other nodes of the cluster, as far as they are known. */
   members(): readonly { readonly node: string; readonly address: string }[]
   /** `begin`: how a new epoch follows from an older one. Durable when it resolves. */
@@ -61,7 +63,12 @@ export interface LeaderObserver {
   onBadMessage(key: string): void
   onEpoch(epoch: number): void
   /** A node has been in a higher epoch than this one. */
-  onHigherEpoch(by: { readonly node: string; readonly epoch: number; readonly advertise: string }): void
+  onHigherEpoch(by: {
+    readonly node: string
+    readonly epoch: number
+    readonly term: number
+    readonly advertise: string
+  }): void
   onFatal(error: WalcastError): void
 }
 

@@ -31,6 +31,7 @@ export interface RelayHost {
   /** The leader. */
   source(): { readonly node: string; readonly address: string }
   lineage(): Lineage
+  term(): number
   members(): ReturnType<FeedHost['members']>
   /** The leader's clock. */
   leaderMs(): number
@@ -82,6 +83,7 @@ export class Relay {
       pages: () => this.#state().source,
       heartbeat: () => this.#heartbeat(),
       lineage: () => host.lineage(),
+      term: () => host.term(),
       members: () => host.members(),
       onHigherEpoch: () => {},
       refuse: (position) => this.#refuse(position),

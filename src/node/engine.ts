@@ -39,6 +39,16 @@ export interface Engine {
   stop(): Promise<void>
 }
 
+/** A node that has been in a higher epoch than this leader. */
+export interface HigherEpoch {
+  readonly node: string
+  readonly epoch: number
+  /** Undefined when it was not told. */
+  readonly term: number | undefined
+  /** HOST:PORT, or '' when it is not known. */
+  readonly address: string
+}
+
 /** What an engine is built with. */
 export interface EngineParts {
   readonly setup: NodeSetup
@@ -58,8 +68,7 @@ export interface EngineParts {
   onMoved(): void
   /** Asks the other nodes before a starting leader lets anybody write. Throws HIGHER_EPOCH. */
   mayLead(): Promise<void>
-  /** A node has been in a higher epoch than this leader; `address` is where it is reached, or ''. */
-  onHigherEpoch(node: string, epoch: number, address: string): void
+  onHigherEpoch(by: HigherEpoch): void
   /** The leader that was followed says that another one leads. */
   onLeaderMoved(to: Omit<Body<'moved'>, 'db'>): void
   /** Fed by the replica at `relay`, while the leader is at `leader`. */

@@ -49,6 +49,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
       epoch: () => nodeFile.record.epoch,
       txidCeiling: () => nodeFile.record.txidCeiling,
       lineage: () => nodeFile.record.lineage,
+      term: () => nodeFile.record.term,
       members: () => parts.members.list(),
       save: (epoch, txidCeiling, begin) => {
         const { lineage } = nodeFile.record
@@ -86,7 +87,8 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
         watch.onPass(pass, clock.nowMs())
       },
       onEpoch: () => parts.onMoved(),
-      onHigherEpoch: ({ node, epoch, advertise }) => parts.onHigherEpoch(node, epoch, advertise),
+      onHigherEpoch: ({ node, epoch, term, advertise }) =>
+        parts.onHigherEpoch({ node, epoch, term, address: advertise }),
       onFatal: (error) => parts.onFatal(error),
     },
   }

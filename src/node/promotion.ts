@@ -3,6 +3,7 @@ import { type EpochBegin, withBegin } from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
 import { judge } from '../cluster/fitness.ts'
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
+import { isBehind } from '../cluster/rivalry.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { NodePlace, PromoteAnswer } from '../http/leadershipAnswers.ts'
 import { TXID_RESERVE } from '../leader/beginning.ts'
@@ -70,14 +71,16 @@ export class Promotion {
     const { hasCopy, isTrusted, state } = engine.replica.status
     const { position } = engine.replica
     const leaderTxid = engine.replica.lag.summary().leaderTxid
-    const peers = answers.map((each) => ({ ...each, address: each.asked }))
+    // Whoever does not know of the last promotion may have epochs of its own, which nothing here follows from.
+    const heard = answers.filter(({ term }) => term >= this.#host.parts.nodeFile.record.term)
+    const peers = heard.map((each) => ({ ...each, address: each.asked }))
     return judge({ hasCopy, isSyncing: state === 'syncing', isTrusted, position, leaderTxid }, peers)
   }
 
   #requireFit(engine: ReplicaEngine, answers: readonly PeerAnswer[], { force, dryRun }: PromoteHow) {
     const { isPossible, reasons, lost } = this.judge(engine, answers)
-    const { epoch } = this.#host.parts.nodeFile.record
-    const living = answers.find((answer) => answer.role === 'leader' && answer.epoch >= epoch)
+    const { record } = this.#host.parts.nodeFile
+    const living = answers.find((answer) => answer.role === 'leader' && !isBehind(answer, record))
     const mayPass = isPossible && (force || dryRun)
     if (living && !mayPass)
       throw new WalcastError('LEADER_LIVES', {
@@ -101,7 +104,7 @@ export class Promotion {
     by: string,
     expected?: Expected,
   ): Promise<void> {
-    const { parts, follow, orFatal, enter, said } = this.#host
+    const { parts, follow, orFatal, said } = this.#host
     const leader = engine.replica.leaderAddress
     const wasTrusted = engine.replica.status.isTrusted
     // The role file says nothing of it yet: whoever asked may count on it that this node does not lead.
@@ -114,31 +117,52 @@ export class Promotion {
       await follow(held, leader)
       throw new WalcastError('NOT_FIT', { detail: refused ?? 'it has no whole copy of the database' })
     }
-    await this.#record(held, epoch, wasTrusted).catch(async (error) => {
+    await this.#record(held, epoch, epoch, wasTrusted).catch(async (error) => {
       await follow(held, leader)
       throw new WalcastError('NOT_FIT', { detail: messageOf(error) }, error)
     })
+    await this.#leadFrom(held)
+    said(reason, by)
+  }
+
+  /** Leads on with a database that was given up for it, fenced and drained, in a higher epoch that begins with its very state. */
+  async raise(held: HeldDatabase, epoch: number, reason: string): Promise<void> {
+    const { parts, said } = this.#host
+    await this.#record(held, epoch, parts.nodeFile.record.term, true).catch((error) => {
+      parts.setup.log.error({ error: messageOf(error) }, 'the epoch could not be raised')
+    })
+    await this.#leadFrom(held)
+    said(reason, 'the node itself')
+  }
+
+  async #leadFrom(held: HeldDatabase): Promise<void> {
+    const { parts, enter, orFatal } = this.#host
     const leading = await orFatal(buildLeader(parts, held))
     enter(leading)
     await orFatal(leading.leader.admitWriters())
     parts.traffic.onLeading()
     // Those who were there are missed until they come.
     parts.replicas.expect(parts.members.list())
-    said(reason, by)
   }
 
-  #record({ position: { epoch: after, txid } }: HeldDatabase, epoch: number, exact: boolean): Promise<void> {
+  #record(
+    { position: { epoch: after, txid } }: HeldDatabase,
+    epoch: number,
+    term: number,
+    exact: boolean,
+  ): Promise<void> {
     const { nodeFile, clock } = this.#host.parts
     const { node, lineage, txidCeiling } = nodeFile.record
     const begin: EpochBegin = { epoch, txid, after, leader: node, exact }
     return nodeFile.update({
       role: 'leader',
       epoch,
+      term,
       txidCeiling: Math.max(txidCeiling, txid + TXID_RESERVE),
       leader: '',
       lineage: withBegin(lineage, begin),
       stateOf: { epoch, leader: node },
-      promoted: { at: new Date(clock.nowMs()).toISOString(), epoch, txid },
+      ...(term === epoch ? { promoted: { at: new Date(clock.nowMs()).toISOString(), epoch, txid } } : {}),
     })
   }
 

@@ -3,6 +3,7 @@
 import type { Logger } from 'pino'
 import { STREAM_PATH } from '../../proto/limits.ts'
 import { type Lineage, withBegin } from '../../proto/lineage.ts'
+import type { Body } from '../../proto/messages.ts'
 import { formatPosition } from '../../proto/position.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { messageOf, WalcastError } from '../errors.ts'
@@ -64,7 +65,8 @@ export async function buildReplica(
       epoch: () => nodeFile.record.epoch,
       ledBy: (epoch) => ledBy(nodeFile, epoch),
       onLevel: (epoch, leader) => keepLeader(nodeFile, epoch, leader, setup.log),
-      adopt: (cluster, epoch, told) => adopt(nodeFile, replica.leaderAddress ?? '', cluster, epoch, told),
+      term: () => nodeFile.record.term,
+      adopt: (welcome, told) => adopt(nodeFile, replica.leaderAddress ?? '', welcome, told),
     },
     log: setup.log,
     clock,
@@ -201,8 +203,7 @@ function keepLeader(nodeFile: NodeFile, epoch: number, leader: string, log: Logg
 async function adopt(
   nodeFile: NodeFile,
   leader: string,
-  cluster: string,
-  epoch: number,
+  { cluster, epoch, term }: Pick<Body<'welcome'>, 'cluster' | 'epoch' | 'term'>,
   told: Lineage,
 ): Promise<void> {
   const { record } = nodeFile
@@ -210,9 +211,10 @@ async function adopt(
   const isKnown =
     record.cluster === cluster &&
     record.epoch === epoch &&
+    record.term === term &&
     record.leader === leader &&
     JSON.stringify(lineage) === JSON.stringify(record.lineage)
-  if (!isKnown) await nodeFile.update({ cluster, epoch, leader, lineage })
+  if (!isKnown) await nodeFile.update({ cluster, epoch, term, leader, lineage })
 }
 
 function lookAt(replica: Replica, checkpointBytes: number): ReplicaLook {

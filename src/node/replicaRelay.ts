@@ -17,6 +17,7 @@ export function newRelay(replica: Replica, parts: EngineParts, replicas: Replica
       feedable: () => replica.feedable,
       source: () => replica.source,
       lineage: () => nodeFile.record.lineage,
+      term: () => nodeFile.record.term,
       members: () => parts.members.list(),
       leaderMs: () => clock.nowMs() + replica.lag.offset.offsetMs,
       leaderAt: () => ({

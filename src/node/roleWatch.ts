@@ -6,12 +6,12 @@ import { Lookout } from '../cluster/lookout.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
 import { askPeer, type PeerAnswer } from '../cluster/peerCalls.ts'
-import { givesWay } from '../cluster/rivalry.ts'
+import { givesWay, isBehind } from '../cluster/rivalry.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { NodePlace } from '../http/leadershipAnswers.ts'
 import type { WriteAdmission } from '../http/writeAdmission.ts'
 import type { ReplicaList } from '../leader/replicaList.ts'
-import type { NodeSetup } from './engine.ts'
+import type { HigherEpoch, NodeSetup } from './engine.ts'
 import type { LeaderEngine } from './leaderNode.ts'
 import type { ReplicaEngine } from './replicaNode.ts'
 
@@ -26,9 +26,13 @@ export interface RoleWatchHost {
   engine(): LeaderEngine | ReplicaEngine | undefined
   /** Whether a change of role is under way, or none can be. */
   isChanging(): boolean
+  /** Resolves when no change of role is under way. Never rejects. */
+  untilChanged(): Promise<unknown>
   /** Has the node change its role, one change at a time; a failure is logged. */
   inBackground(what: string, change: () => Promise<void>): void
   stepDown(engine: LeaderEngine, reason: string, leader: string | undefined): Promise<void>
+  /** Goes on leading in this epoch, which begins with the very state that is there. */
+  raise(engine: LeaderEngine, epoch: number, reason: string): Promise<void>
   followAt(leader: string): Promise<void>
   /** Tells the node at this address that this one leads. */
   tellToFollow(address: string): Promise<unknown>
@@ -36,11 +40,18 @@ export interface RoleWatchHost {
 
 /** A leaf of a tree waits for the replica that fed it before it looks for the leader itself. */
 const RELAY_PATIENCE_MS = 10_000
+/** Cookies are not signed: an epoch that never was must not have the others asked for every request. */
+const ASK_AGAIN_MS = 5000
+const ASK_MORE_MS = 250
 
 export class RoleWatch {
   readonly #host: RoleWatchHost
   readonly #lookout: Lookout
   #lostMs = 0
+  /** The latest epoch of a client's that the others were asked about, and when. */
+  #askedEpoch = 0
+  #askedEpochMs = Number.NEGATIVE_INFINITY
+  #asking: Promise<void> = Promise.resolve()
   /** It stood still during a change of role: what is to be asked is asked after that. */
   #hasStoodStill = false
 
@@ -107,16 +118,39 @@ export class RoleWatch {
     if (!this.#host.isChanging()) void this.#lookout.look()
   }
 
-  /** A node has been in a higher epoch than this leader; `address` is where it is reached, or ''. */
-  onHigherEpoch(node: string, epoch: number, address: string): void {
-    const { setup, admission, inBackground, stepDown, isChanging, record } = this.#host
+  /** A node that is there has been in a higher epoch than this leader. */
+  onHigherEpoch({ node, epoch, term, address }: HigherEpoch): void {
+    const { setup, admission, inBackground, stepDown, isChanging, record, members } = this.#host
     const engine = this.#host.engine()
-    if (engine?.role !== 'leader' || isChanging() || epoch <= record().epoch) return
-    inBackground('giving way', async () => {
-      admission.hold('another node leads')
-      const theirs = address === '' ? undefined : await askPeer(address, setup.options.peerTimeoutMs)
-      await stepDown(engine, `node ${node} has been in epoch ${epoch}`, theirs && placeOf(theirs))
+    if (engine?.role !== 'leader' || isChanging()) return
+    if (epoch <= record().epoch && (term ?? 0) <= record().term) return
+    inBackground('looking into a higher epoch', async () => {
+      admission.hold('another node may lead')
+      const place = address || members.addressOf(node)
+      const theirs = place ? await askPeer(place, setup.options.peerTimeoutMs) : undefined
+      const told = theirs ?? { epoch, term: term ?? epoch }
+      if (isBehind(told, record())) await this.#raiseAbove(engine, [told])
+      else await stepDown(engine, `node ${node} has been in epoch ${epoch}`, theirs && placeOf(theirs))
     })
+  }
+
+  /** A client has seen a later epoch than this leader's: nothing is answered before the others were asked. Asked once an epoch, for a while. */
+  async onLaterPosition(epoch: number): Promise<void> {
+    const nowMs = performance.now()
+    const restMs = epoch <= this.#askedEpoch ? ASK_AGAIN_MS : ASK_MORE_MS
+    const isAsked = nowMs - this.#askedEpochMs < restMs
+    if (isAsked) return this.#asking
+    this.#askedEpoch = epoch
+    this.#askedEpochMs = nowMs
+    this.#asking = this.#lookAtOnce()
+    return this.#asking
+  }
+
+  /** Never throws. */
+  async #lookAtOnce(): Promise<void> {
+    const { answers } = await this.askEverybody()
+    this.#onAnswers(answers)
+    await this.#host.untilChanged()
   }
 
   /** A leader hears from those that are connected; a replica needs nobody else while it has a leader. */
@@ -155,6 +189,9 @@ export class RoleWatch {
     const { log } = this.#host.setup
     const rival = this.#rivalAmong(answers)
     if (rival) return this.#giveWay(engine, rival)
+    const { epoch: mine } = this.#host.record()
+    if (answers.some(({ role, epoch }) => epoch > mine || (role === 'leader' && epoch === mine)))
+      return this.#host.inBackground('raising the epoch', () => this.#raiseAbove(engine, answers))
     for (const { node, role, asked, epoch } of answers) {
       if (role !== 'leader') continue
       log.error({ node, address: asked, epoch }, 'another node leads too: it is told to give way')
@@ -167,8 +204,18 @@ export class RoleWatch {
   /** Who leads in this node's place, or has followed somebody who did. */
   #rivalAmong(answers: readonly PeerAnswer[]): PeerAnswer | undefined {
     const record = this.#host.record()
-    const leaders = answers.filter(({ role }) => role === 'leader').sort((a, b) => b.epoch - a.epoch)
-    return leaders.find((each) => givesWay(record, each)) ?? answers.find(({ epoch }) => epoch > record.epoch)
+    const leaders = answers.filter(({ role }) => role === 'leader').sort((a, b) => (isBehind(a, b) ? 1 : -1))
+    return leaders.find((each) => givesWay(record, each)) ?? answers.find((each) => isBehind(record, each))
+  }
+
+  /** Others know nothing of the last promotion and have begun later epochs by themselves: this one's must be above them to be followed. */
+  async #raiseAbove(engine: LeaderEngine, others: readonly { readonly epoch: number }[]): Promise<void> {
+    const epoch = Math.max(this.#host.record().epoch, ...others.map((each) => each.epoch)) + 1
+    await this.#host.raise(
+      engine,
+      epoch,
+      `epochs up to ${epoch - 1} were begun without knowing of the last promotion`,
+    )
   }
 
   #giveWay(engine: LeaderEngine, rival: PeerAnswer): void {
@@ -184,8 +231,8 @@ export class RoleWatch {
 
   #onLeaderFound(engine: ReplicaEngine, answers: readonly PeerAnswer[]): void {
     const best = answers
-      .filter(({ role, epoch, ready }) => role === 'leader' && ready && epoch >= this.#host.record().epoch)
-      .sort((a, b) => b.epoch - a.epoch || (a.node < b.node ? 1 : -1))[0]
+      .filter((each) => each.role === 'leader' && each.ready && !isBehind(each, this.#host.record()))
+      .sort((a, b) => (givesWay(a, b) ? 1 : -1))[0]
     if (!best || engine.replica.status.connected || best.asked === engine.replica.leaderAddress) return
     this.#host.inBackground('following', () => this.#host.followAt(best.asked))
   }

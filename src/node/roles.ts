@@ -70,14 +70,16 @@ export class Roles implements RoleActions {
       engine: () => this.#engine,
       isChanging: () => this.#changing !== undefined || this.#stopped,
       inBackground,
+      untilChanged: () => this.#change,
       stepDown: (engine, reason, leader) => this.#stepDown(engine, reason, leader),
+      raise: (engine, epoch, reason) => this.#raise(engine, epoch, reason),
       followAt: (leader) => this.#followAt(leader),
       tellToFollow: (address) => this.#orders.follow(address),
     })
     this.#engineParts = {
       ...parts,
       mayLead: () => this.#watch.requireNoRival((leader) => this.#onRivalAtStart(leader)),
-      onHigherEpoch: (node, epoch, address) => this.#watch.onHigherEpoch(node, epoch, address),
+      onHigherEpoch: (by) => this.#watch.onHigherEpoch(by),
       onLeaderMoved: ({ address, epoch }) => this.#onLeaderMoved(address, epoch),
       onRelayed: (relay, leader) => this.#onRelayed(relay, leader),
       onLeaderLost: () => this.#isRunning && this.#watch.onLeaderLost(),
@@ -101,7 +103,9 @@ export class Roles implements RoleActions {
         inBackground,
       })
     traffic.checkLeading = () => this.#watch.checkAlive()
-    traffic.onHigherEpoch = (node, epoch) => this.#watch.onHigherEpoch(node, epoch, '')
+    traffic.onHigherEpoch = (node, epoch) =>
+      this.#watch.onHigherEpoch({ node, epoch, term: undefined, address: '' })
+    traffic.onLaterPosition = (epoch) => this.#watch.onLaterPosition(epoch)
   }
 
   get engine(): LeaderEngine | ReplicaEngine | undefined {
@@ -368,6 +372,15 @@ export class Roles implements RoleActions {
     const held = await this.#orFatal(leading.retire(undefined))
     await this.#follow(held, leader)
     this.#parts.journal.changed(reason, 'the node itself')
+  }
+
+  /** Leads on in a higher epoch, which begins with the very state that is there. */
+  async #raise(leading: LeaderEngine, epoch: number, reason: string): Promise<void> {
+    this.#log.warn({ epoch, reason }, 'the epoch is raised')
+    this.#parts.traffic.admission.hold('the epoch is being raised')
+    await this.#fence(leading)
+    await this.#orFatal(leading.leader.drain())
+    await this.#promotion.raise(await this.#orFatal(leading.retire(undefined)), epoch, reason)
   }
 
   async #fence({ leader }: LeaderEngine): Promise<void> {

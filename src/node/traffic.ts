@@ -71,6 +71,8 @@ export class Traffic implements NodeTraffic {
   offsetMs: () => number = () => 0
   /** Looks whether this node can still be sure that it leads. Cheap: asked for each write. */
   checkLeading: () => void = () => {}
+  /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
+  onLaterPosition: (epoch: number) => Promise<void> = async () => {}
   /** A node that has been in a higher epoch sent a request. */
   onHigherEpoch: (node: string, epoch: number) => void = () => {}
 
@@ -301,6 +303,8 @@ export class Traffic implements NodeTraffic {
       leaderSide: this.leaderSide,
       replicaSide: this.replicaSide,
       admission: this.admission,
+      consistency: this.consistency,
+      onLaterPosition: (epoch) => this.onLaterPosition(epoch),
       standbyPaths: options.standbyPaths,
       maxRequests: options.maxRequests,
       requestTimeoutMs: options.requestTimeoutMs,

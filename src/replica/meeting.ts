@@ -51,6 +51,7 @@ export class Meeting {
       node: identity.node,
       cluster: identity.cluster(),
       epoch,
+      term: identity.term(),
       txid,
       leader: identity.ledBy(epoch),
       checksum: applier && isBelievable ? applier.checksum : '',
@@ -75,7 +76,7 @@ export class Meeting {
       epoch: Math.max(identity.epoch(), copy?.applier.position.epoch ?? 0),
       pageSize: copy?.pageSize,
     })
-    await identity.adopt(welcome.cluster, welcome.epoch, this.#told)
+    await identity.adopt(welcome, this.#told)
   }
 
   /** Whether the leader is another one than before, or elsewhere. */

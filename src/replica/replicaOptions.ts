@@ -39,10 +39,12 @@ export interface ReplicaIdentity {
   ledBy(epoch: number): string
   /** From now on the copy holds states that this node made as the leader. Never throws; what is not written down in time is taken for unknown. */
   onLevel(epoch: number, leader: string): void
+  /** The last epoch that this node knows to have begun with a promotion. */
+  term(): number
   /** The highest that this node has led or followed in. */
   epoch(): number
   /** Whom it follows and in which epoch, and epochs of which the leader told how they began. Durable when it resolves; quick when nothing of it is new. */
-  adopt(cluster: string, epoch: number, told: Lineage): Promise<void>
+  adopt(welcome: Pick<Body<'welcome'>, 'cluster' | 'epoch' | 'term'>, told: Lineage): Promise<void>
 }
 
 /** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */

@@ -51,6 +51,7 @@ export const HELLO: Body<'hello'> = {
   node: 'raw-client',
   cluster: '',
   epoch: 0,
+  term: 0,
   txid: 0,
   leader: '',
   checksum: '',
