@@ -135,6 +135,8 @@ export class Leader {
 
   /** Lets others write, for the first time or again. */
   async admitWriters(): Promise<void> {
+    // Capture may have lost its place meanwhile: what begins anew has a checkpointer of its own.
+    await this.#restarting
     await this.#fence.release()
     // One checkpointer at a time: this one was not stopped when writers had been let in before.
     await this.#checkpointer.stop()

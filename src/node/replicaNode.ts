@@ -34,7 +34,7 @@ export interface ReplicaEngine extends Engine {
 }
 
 /** How long what was received may take to be applied before this node leads. */
-const FINISH_MS = 5000
+const FINISH_MS = 30_000
 
 /**
  * Opens the copy, or goes on with a database that this process has led until now. Follows the node at `leader` (HOST:PORT), or

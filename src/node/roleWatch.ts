@@ -130,7 +130,9 @@ export class RoleWatch {
       const theirs = place ? await askPeer(place, setup.options.peerTimeoutMs) : undefined
       const told = theirs ?? { epoch, term: term ?? epoch }
       if (isBehind(told, record())) await this.#raiseAbove(engine, [told])
-      else await stepDown(engine, `node ${node} has been in epoch ${epoch}`, theirs && placeOf(theirs))
+      else if (isBehind(record(), told))
+        await stepDown(engine, `node ${node} has been in epoch ${epoch}`, theirs && placeOf(theirs))
+      else admission.open()
     })
   }
 

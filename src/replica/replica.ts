@@ -228,7 +228,12 @@ export class Replica {
    */
   async handOver(timeoutMs: number): Promise<HeldDatabase | undefined> {
     this.#stopTimers()
-    await this.#subscription.finish(timeoutMs)
+    const leftBytes = await this.#subscription.finish(timeoutMs)
+    if (leftBytes > 0)
+      this.#options.log.error(
+        { bytes: leftBytes },
+        'not all that was received could be applied in time: it is given up',
+      )
     this.#state = 'stopped'
     return this.#slot.handOver()
   }

@@ -128,8 +128,8 @@ export class Subscription {
     this.#socket.terminate()
   }
 
-  /** Takes nothing more, handles what came, at most for `timeoutMs`, and stops. */
-  async finish(timeoutMs: number): Promise<void> {
+  /** Takes nothing more, handles what came, at most for `timeoutMs`, and stops. Gives the bytes that were not handled. */
+  async finish(timeoutMs: number): Promise<number> {
     this.#socket?.pause()
     let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
@@ -138,7 +138,9 @@ export class Subscription {
       this.#drain()
     })
     clearTimeout(timer)
+    const leftBytes = this.#queuedBytes
     await this.stop()
+    return leftBytes
   }
 
   /** Resolves when the message that is being dealt with has been. */
