@@ -171,7 +171,15 @@ test('importing it does nothing', { timeout: TIMEOUT_MS }, async () => {
   const { before: earlier, after: later, exports } = JSON.parse(ran.text)
   assert.deepEqual(later, earlier)
   assert.deepEqual(exports, [
-    ['WalcastError', 'WalcastNode', 'formatPosition', 'openLeader', 'openReplica', 'parsePosition'],
+    [
+      'WalcastError',
+      'WalcastNode',
+      'formatPosition',
+      'openLeader',
+      'openNode',
+      'openReplica',
+      'parsePosition',
+    ],
     ['default', 'walcast'],
   ])
 })
