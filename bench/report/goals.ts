@@ -21,12 +21,14 @@ export function goalsOf(results: readonly KeptResult[]): Goal[] {
   const http = results.find(({ suite }) => suite === 'http')
   const fanout = results.find(({ suite }) => suite === 'fanout')
   const large = results.find(({ suite }) => suite === 'large')
+  const switchover = results.find(({ suite }) => suite === 'switchover')
   return [
     ...(lag ? lagGoals(lag) : []),
     ...(throughput ? writerGoals(throughput) : []),
     ...(http ? httpGoals(http) : []),
     ...(fanout ? fanoutGoals(fanout) : []),
     ...(large ? largeGoals(large) : []),
+    ...(switchover ? switchoverGoals(switchover) : []),
   ]
 }
 
@@ -169,6 +171,20 @@ function largeGoals({ rows }: KeptResult): Goal[] {
     ...under('RSS of a node under 256 MB', worst(rows, 'leaderRssMb', 'replicaRssMb'), 256, 'MB'),
     ...under('a leader ready in under 20 s after a restart', worst(restarts, 'seconds'), 20, 's'),
     ...under('a resync of 100 rows under 1 % of the file', worst(rows, 'ofFilePercent'), 1, '%'),
+  ]
+}
+
+/** Of the planned ones. */
+function switchoverGoals({ rows }: KeptResult): Goal[] {
+  const row = rows.find((each) => each['part'] === 'planned')
+  if (!row) return []
+  const because = `${figure(Number(row['switchovers']))} switchovers under ${figure(Number(row['rate']))} writes and as many reads a second`
+  const goal = (text: string, column: string, isMet: (value: number) => boolean, unit: string) =>
+    goalOf(text, measured(row, column), isMet, because, unit, figure)
+  return [
+    ...goal('writes pause under 100 ms (p99)', 'pauseP99Ms', (value) => value < 100, ' ms'),
+    ...goal('no request fails', 'failed', (value) => value === 0, ' failed'),
+    ...goal('no write is lost', 'lost', (value) => value === 0, ' lost'),
   ]
 }
 

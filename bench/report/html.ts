@@ -93,7 +93,7 @@ function bodyOf(result: KeptResult): string {
     case 'large':
       return goalTable(result) + partSections(result)
     case 'switchover':
-      return partSections(result)
+      return goalTable(result) + partSections(result)
     default:
       return plain(result)
   }
