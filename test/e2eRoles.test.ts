@@ -69,7 +69,8 @@ labTest('a leader that hears no replica lets nobody write, until it hears one', 
   const link = await TcpProxy.start(leader.options.port)
   lab.atEnd(() => link.close())
   const replica = await (await lab.replica(lab.path('b.db'), link.address, { flags: QUICK })).ready()
-  await app.rows('INSERT INTO t VALUES (2)')
+  // The replica may take longer to start than the leader waits for one.
+  await until('writes are let in', () => app.rows('INSERT INTO t VALUES (2)'))
   link.tamper = () => undefined
   link.cutAll()
   const isLocked = () =>
