@@ -104,6 +104,7 @@ export async function buildReplica(
         const { leaderAddress: followed = '', status } = replica
         parts.members.learn(status.leaderNode, leaderAddress || followed)
         parts.traffic.onLeaderThere(leaderAddress || followed)
+        if (leaderAddress !== '') parts.onRelayed(followed, leaderAddress)
         parts.onMoved()
       },
       onMember({ node: member, address, gone }) {
