@@ -5,9 +5,9 @@
  */
 import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../src/cli/freePorts.ts'
 import { joinById, megabytesPerSecond, type Percentiles, percentiles } from './arithmetic.ts'
 import { readSeen, readWritten } from './eventLog.ts'
-import { freePort } from './processes.ts'
 import { type Context, resultOf, startProgram } from './suite.ts'
 
 /** What a small commit is on the wire: one page and the fields of its batch. */

@@ -1,5 +1,5 @@
 /** Where the nodes of a system run and how they are reached: on the loopback interface unless a suite says otherwise. */
-import { freePort } from './processes.ts'
+import { freePort } from '../src/cli/freePorts.ts'
 
 export interface NodePlace {
   /** HOST:PORT on which the node listens. */

@@ -1,10 +1,10 @@
 /** Answers that wait until replicas hold the write: real nodes before real applications, judged by what SQLite finds in the files. */
 import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
+import { freePort } from '../src/cli/freePorts.ts'
 import type { FileOp } from '../src/fileOps.ts'
 import { type Lab, labTest, nodeArguments } from './support/lab.ts'
 import { type NotesCluster, post, type Site, startNotes } from './support/notesCluster.ts'
-import { freePort } from './support/ports.ts'
 import { TcpProxy } from './support/tcpProxy.ts'
 import { until } from './support/until.ts'
 

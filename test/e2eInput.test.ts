@@ -13,10 +13,10 @@ import {
 } from 'node:fs'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
+import { freePort } from '../src/cli/freePorts.ts'
 import { WalcastError } from '../src/errors.ts'
 import { requireSafeLibrary } from '../src/sqlite/libraryVersion.ts'
 import { type Lab, labTest, nodeArguments, requireSame } from './support/lab.ts'
-import { freePort } from './support/ports.ts'
 import { until, within } from './support/until.ts'
 import { makeDatabase, numbers, Reader, Writer } from './support/workload.ts'
 

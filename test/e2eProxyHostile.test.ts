@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
+import { freePort } from '../src/cli/freePorts.ts'
 import { type Lab, labTest } from './support/lab.ts'
-import { freePort } from './support/ports.ts'
 import type { Echo } from './support/programs/echoApp.ts'
 import {
   ask,

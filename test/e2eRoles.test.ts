@@ -1,8 +1,8 @@
 /** What comes with a role: the command `node`, standbys, the fence of a leader that is alone, hooks, events, `walcast run`, rehearsals. */
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { freePort } from '../src/cli/freePorts.ts'
 import { type Lab, labTest, waitLevel } from './support/lab.ts'
-import { freePort } from './support/ports.ts'
 import { TcpProxy } from './support/tcpProxy.ts'
 import type { TestNode } from './support/testNode.ts'
 import { until } from './support/until.ts'

@@ -4,11 +4,11 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startServer } from '../examples/inventory/inventoryServer.ts'
+import { freePort, freePortRow } from '../src/cli/freePorts.ts'
 import { Browser } from './support/browser.ts'
 import type { Child } from './support/child.ts'
 import { requireSoundPage } from './support/htmlPage.ts'
 import { type Lab, labTest } from './support/lab.ts'
-import { freePort, freePorts } from './support/ports.ts'
 import { until } from './support/until.ts'
 
 const NAMES = ['leader', 'replica-1', 'replica-2']
@@ -26,7 +26,7 @@ interface Started {
 
 /** Starts `examples/NAME/run` and waits for its last line. */
 async function startExample(lab: Lab, name: string, ports: number): Promise<Started> {
-  const port = await freePorts(ports)
+  const port = await freePortRow(ports)
   const folder = lab.path('data')
   const file = fileURLToPath(new URL(`../../examples/${name}/run`, import.meta.url))
   const run = lab.spawn(name, file, ['--port', String(port), '--folder', folder])

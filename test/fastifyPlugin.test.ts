@@ -7,6 +7,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import type Database from 'better-sqlite3'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { freePort } from '../src/cli/freePorts.ts'
 import walcast from '../src/http/fastifyPlugin.ts'
 import { formatPosition } from '../src/node/library.ts'
 import {
@@ -20,7 +21,6 @@ import {
   servedPair,
 } from './support/embedded.ts'
 import { labTest } from './support/lab.ts'
-import { freePort } from './support/ports.ts'
 import { until, within } from './support/until.ts'
 
 const TEXT = { 'content-type': 'text/plain' }

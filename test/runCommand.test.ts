@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { freePort } from '../src/cli/freePorts.ts'
 import { runArguments } from '../src/cli/runArguments.ts'
 import type { Child } from './support/child.ts'
 import { type Lab, labTest } from './support/lab.ts'
-import { freePort } from './support/ports.ts'
 
 /** Says what it knows, does as it is told on standard input, and says when it is told to end. */
 const APPLICATION = `

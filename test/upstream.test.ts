@@ -5,9 +5,9 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../src/cli/freePorts.ts'
 import type { Answer } from '../src/http/relayedAnswer.ts'
 import { type Outgoing, SendError, Upstream, type UpstreamOptions } from '../src/http/upstream.ts'
-import { freePort } from './support/ports.ts'
 import { until, within } from './support/until.ts'
 
 const rejections: unknown[] = []

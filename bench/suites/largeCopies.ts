@@ -1,7 +1,9 @@
 /** Starts of a large leader, and copies of its database: the first, one that is taken up again, and one that differs somewhere. */
+
+import { freePort } from '../../src/cli/freePorts.ts'
 import type { LargePart } from '../options.ts'
 import { onLoopback, type Placement } from '../placement.ts'
-import { type Child, freePort } from '../processes.ts'
+import type { Child } from '../processes.ts'
 import { type Context, resultOf, startProgram } from '../suite.ts'
 import type { RunningWalcast } from '../systems/walcast.ts'
 import type { LargeCase } from './large.ts'

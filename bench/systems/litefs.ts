@@ -4,8 +4,8 @@
  */
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../../src/cli/freePorts.ts'
 import { findProgram } from '../install.ts'
-import { freePort } from '../processes.ts'
 import type { RunningSystem, Setup, System } from '../system.ts'
 import { NotAvailable } from '../system.ts'
 import { makeDatabase } from './content.ts'

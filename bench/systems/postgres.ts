@@ -4,9 +4,10 @@
  */
 import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { freePort } from '../../src/cli/freePorts.ts'
 import { connect } from '../clients/postgres.ts'
 import { debianProgram, installPackages, versionsBelow } from '../install.ts'
-import { freePort, pause } from '../processes.ts'
+import { pause } from '../processes.ts'
 import type { Place, RunningSystem, Setup, System } from '../system.ts'
 import { answers, whenReady } from './peer.ts'
 import { runningAlone, type Server, withFollowers } from './servers.ts'

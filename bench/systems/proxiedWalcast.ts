@@ -1,5 +1,5 @@
 /** A leader and a replica with their proxies, each before an application of its own (programs/httpApp.ts). */
-import { freePort } from '../processes.ts'
+import { freePort } from '../../src/cli/freePorts.ts'
 import { type Context, startProgram } from '../suite.ts'
 import type { Setup } from '../system.ts'
 import { leaderPath, type RunningWalcast, startWalcast } from './walcast.ts'

@@ -3,7 +3,8 @@
  * and every 30 s. Both are kinder than cron: nothing starts anew, and the copy is not written to a file before it is sent.
  */
 import { join } from 'node:path'
-import { type Child, freePort } from '../processes.ts'
+import { freePort } from '../../src/cli/freePorts.ts'
+import type { Child } from '../processes.ts'
 import type { Place, RunningNode, RunningSystem, Setup, System } from '../system.ts'
 import { makeDatabase } from './content.ts'
 import { verifyWhenLevel, whenShown } from './peer.ts'

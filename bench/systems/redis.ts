@@ -1,6 +1,7 @@
 /** Redis with asynchronous replicas and nothing written to disk: the lower bound of what a push over loopback can do. */
+
+import { freePort } from '../../src/cli/freePorts.ts'
 import { debianProgram, installPackages } from '../install.ts'
-import { freePort } from '../processes.ts'
 import type { Place, Setup, System } from '../system.ts'
 import { answers, whenReady } from './peer.ts'
 import { runningAlone, type Server, withFollowers } from './servers.ts'

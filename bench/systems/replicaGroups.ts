@@ -1,9 +1,10 @@
 /** Replicas in number: several to a process, embedded, since as many processes would not fit on one machine. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../../src/cli/freePorts.ts'
 import type { Seen } from '../arithmetic.ts'
 import { readSeen } from '../eventLog.ts'
-import { type Child, freePort, pause } from '../processes.ts'
+import { type Child, pause } from '../processes.ts'
 import { cpuMsOf, memoryOf } from '../procfs.ts'
 import { parseMetrics, sumOf } from '../prometheus.ts'
 import type { Place, Setup } from '../system.ts'

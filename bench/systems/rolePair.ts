@@ -1,6 +1,7 @@
 /** Two nodes whose roles change, each behind its proxy with an application of its own (programs/roleApp.ts), and the operator's actions. */
 import { join } from 'node:path'
-import { type Child, freePort, pause } from '../processes.ts'
+import { freePort } from '../../src/cli/freePorts.ts'
+import { type Child, pause } from '../processes.ts'
 import { type Context, startProgram } from '../suite.ts'
 import type { Place, Setup } from '../system.ts'
 import { verifySame } from './content.ts'

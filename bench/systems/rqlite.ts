@@ -3,10 +3,10 @@
  * is both of two nodes and two of three: a commit that returned is on a follower's disk, unlike with asynchronous peers.
  */
 import { join } from 'node:path'
+import { freePort } from '../../src/cli/freePorts.ts'
 import { HttpConnection } from '../clients/httpConnection.ts'
 import { execute } from '../clients/rqlite.ts'
 import { packagedProgram } from '../install.ts'
-import { freePort } from '../processes.ts'
 import type { Place, Setup, System } from '../system.ts'
 import { answers, whenReady } from './peer.ts'
 import { runningAlone, type Server, withFollowers } from './servers.ts'

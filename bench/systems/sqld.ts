@@ -3,9 +3,9 @@
  * settings; its heartbeat and its storage server, the two that would reach other machines, are off unless asked for.
  */
 import { join } from 'node:path'
+import { freePort } from '../../src/cli/freePorts.ts'
 import { Stream } from '../clients/sqld.ts'
 import { packagedProgram } from '../install.ts'
-import { freePort } from '../processes.ts'
 import type { Place, Setup, System } from '../system.ts'
 import { answers, whenReady } from './peer.ts'
 import { runningAlone, type Server, withFollowers } from './servers.ts'

@@ -3,9 +3,10 @@
  * `clients/turso.ts` says what counts as a commit and as seen.
  */
 import { join } from 'node:path'
+import { freePort } from '../../src/cli/freePorts.ts'
 import { MAKE_TABLE, openTurso, tursoPlace } from '../clients/tursoDatabase.ts'
 import { packagedProgram } from '../install.ts'
-import { type Child, freePort } from '../processes.ts'
+import type { Child } from '../processes.ts'
 import type { Place, RunningSystem, Setup, System } from '../system.ts'
 import { verifySame } from './content.ts'
 import { whenReady, whenShown } from './peer.ts'

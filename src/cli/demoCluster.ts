@@ -4,9 +4,9 @@ import { dirname, join } from 'node:path'
 import type { NodeStatus } from '../http/view.ts'
 import { copyAirports } from './demoDatabase.ts'
 import { DemoNode } from './demoNode.ts'
-import { freePorts } from './demoPorts.ts'
 import type { Stage } from './demoStage.ts'
 import { pause, until } from './demoWait.ts'
+import { freePort } from './freePorts.ts'
 
 export const DATABASE_FILE = 'airports.sqlite'
 const REPLICAS = 2
@@ -29,14 +29,16 @@ export class DemoCluster {
 
   /** Makes the folders and the leader's database; starts nothing. Throws DEMO_FAILED. */
   static async create({ children, folder, environment, signal }: Stage): Promise<DemoCluster> {
-    const [leaderPort, ...replicaPorts] = await freePorts(1 + REPLICAS)
-    const nodeOf = (name: string, port: number, leader?: string) => {
+    const nodeOf = async (name: string, leader?: string) => {
+      const port = await freePort()
       const db = join(folder, name, DATABASE_FILE)
       mkdirSync(dirname(db))
       return new DemoNode(children, { name, db, port, environment, ...(leader ? { leader } : {}) })
     }
-    const leader = nodeOf('leader', leaderPort)
-    const replicas = replicaPorts.map((port, i) => nodeOf(`replica-${i + 1}`, port, leader.address))
+    const leader = await nodeOf('leader')
+    const replicas: DemoNode[] = []
+    while (replicas.length < REPLICAS)
+      replicas.push(await nodeOf(`replica-${replicas.length + 1}`, leader.address))
     copyAirports(leader.db)
     return new DemoCluster(leader, replicas, signal)
   }

@@ -1,10 +1,11 @@
 /** Nodes whose roles change, each before a bank application of its own (programs/bankApp.ts), and what their databases hold. */
+
+import { freePort } from '../../src/cli/freePorts.ts'
 import type { NodeRole } from '../../src/http/view.ts'
 import { BankSite } from './bankSite.ts'
 import type { BankState, Exchange, Losses } from './history.ts'
 import { checkHistory, type HistoryReport } from './historyCheck.ts'
 import { type Lab, requireSame } from './lab.ts'
-import { freePort } from './ports.ts'
 import { type ClientOptions, type Door, RecordingClient } from './recordingClient.ts'
 import { TcpProxy } from './tcpProxy.ts'
 import { until } from './until.ts'

@@ -1,6 +1,7 @@
 /** A leader and a replica within the process of a test, and Fastify applications on them. */
 import Database from 'better-sqlite3'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { freePort } from '../../src/cli/freePorts.ts'
 import walcast from '../../src/http/fastifyPlugin.ts'
 import {
   type OpenOptions,
@@ -10,7 +11,6 @@ import {
   type WalcastNode,
 } from '../../src/node/library.ts'
 import type { Lab } from './lab.ts'
-import { freePort } from './ports.ts'
 
 export interface Embedded {
   readonly node: WalcastNode

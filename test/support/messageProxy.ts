@@ -2,7 +2,7 @@
 import { WebSocket, WebSocketServer } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
-import { freePort } from './ports.ts'
+import { freePort } from '../../src/cli/freePorts.ts'
 
 /** Gives the bytes to pass on to the replica instead of the leader's message. */
 export type Change = (message: Message, bytes: Buffer) => Buffer

@@ -1,7 +1,8 @@
 /** A leader and replicas as real processes, each before an application of its own. */
+
+import { freePort } from '../../src/cli/freePorts.ts'
 import type { Child } from './child.ts'
 import type { Lab } from './lab.ts'
-import { freePort } from './ports.ts'
 import { TcpProxy } from './tcpProxy.ts'
 import type { TestNode } from './testNode.ts'
 

@@ -1,6 +1,6 @@
 /** A TCP proxy on loopback between a replica and its leader that can cut, delay, hold and change bytes. */
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { freePort } from './ports.ts'
+import { freePort } from '../../src/cli/freePorts.ts'
 
 /** `toReplica` bytes come from the leader. Gives the bytes to pass on, or undefined to cut the connection. */
 export type Tamper = (bytes: Buffer, toReplica: boolean) => Buffer | undefined

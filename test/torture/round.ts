@@ -1,9 +1,9 @@
 /** One round of torture: everything in it follows from the random numbers it is given. */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../../src/cli/freePorts.ts'
 import type { FileOp } from '../../src/fileOps.ts'
 import { type Lab, nodeArguments, requireSame } from '../support/lab.ts'
-import { freePort } from '../support/ports.ts'
 import { TcpProxy } from '../support/tcpProxy.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until, within } from '../support/until.ts'

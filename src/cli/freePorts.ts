@@ -1,13 +1,17 @@
+/**
+ * Free ports of the loopback interface. From below the ranges out of which systems give ports to outgoing connections
+ * (Linux 32768, others 49152 and up): one that was free a moment ago is then not taken by a client's connection.
+ */
 import { createServer } from 'node:net'
 
-/** Below the range from which the system gives ports to outgoing connections. */
 const FIRST = 18_000
 const COUNT = 12_000
+const MAX_TRIES = 200
 let next = Math.floor(Math.random() * COUNT)
 
-/** A port on loopback that nobody listens on now. */
+/** A port on loopback that nobody listens on now; another one at each call. */
 export async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
     next = (next + 1) % COUNT
     // Taken before the wait: others may ask meanwhile.
     const port = FIRST + next
@@ -17,8 +21,8 @@ export async function freePort(): Promise<number> {
 }
 
 /** The first of `count` ports in a row that nobody listens on now. */
-export async function freePorts(count: number): Promise<number> {
-  for (let tries = 0; tries < 200; tries++) {
+export async function freePortRow(count: number): Promise<number> {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
     const first = FIRST + Math.floor(Math.random() * (COUNT - count))
     const free = await Promise.all(Array.from({ length: count }, (_, index) => isFree(first + index)))
     if (!free.includes(false)) return first
