@@ -164,6 +164,11 @@ export const CATALOGUE = {
     'the leader is in epoch {theirs}, this copy in epoch {mine} already',
     'point --leader at the present leader; a leader whose node folder was restored must not lead',
   ),
+  EARLIER_EPOCH: entry(
+    503,
+    'the request was signed in epoch {theirs}, this leader is in epoch {mine}',
+    'nothing was executed; a node signs it again by itself once it has heard of this leader',
+  ),
   SOURCE_BEHIND: entry(
     503,
     'the replica that feeds this one is at {theirs}, this copy at {mine} already',

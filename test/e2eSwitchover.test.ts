@@ -165,3 +165,25 @@ labTest(
     assert.notEqual(await third.role(), 'leader')
   },
 )
+
+labTest('a forwarded request that is replayed to the next leader executes nothing', async (lab) => {
+  const { sites } = await startBank(lab, { nodes: 2 })
+  const [first, second] = sites
+  let token = ''
+  first.link.tamper = (bytes, toReplica) => {
+    const sent = toReplica ? '' : bytes.toString('latin1')
+    if (sent.startsWith('POST /register')) token = /x-replica-auth: ([^\r]+)/i.exec(sent)?.[1] ?? ''
+    return bytes
+  }
+  const write = (url: string, value: string, headers: Record<string, string> = {}) => {
+    const body = JSON.stringify({ key: 'a', value })
+    return fetch(`${url}/register`, { method: 'POST', body, headers })
+  }
+  assert.equal((await write(second.url, 'before')).status, 200)
+  await first.switchover(second)
+  assert.equal((await write(first.url, 'after')).status, 200)
+  const replayed = await write(second.node.url, 'replayed', { 'x-replica-auth': token })
+  assert.deepEqual([replayed.status, Object(await replayed.json()).code], [503, 'WALCAST_EARLIER_EPOCH'])
+  assert.equal(replayed.headers.get('walcast-not-executed'), 'EARLIER_EPOCH')
+  assert.equal(Object(await (await fetch(`${second.url}/register/a`)).json()).value, 'after')
+})

@@ -82,8 +82,8 @@ export class Intake {
     const refused = auth.refuseForward(token, request.method ?? 'GET', request.url ?? '/')
     if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
     const { address, admission } = this.#options
-    const stale = this.#refuseStale(token)
-    if (stale) return stale
+    const ofOtherEpoch = this.#refuseOtherEpoch(token)
+    if (ofOtherEpoch) return ofOtherEpoch
     if (view.role() !== 'leader') return new WalcastError('NOT_LEADER', { address, role: view.role() })
     if (this.#isStopping) return new WalcastError('STOPPING')
     // Its position could not be told: as replicas are refused, so are requests.
@@ -95,12 +95,16 @@ export class Intake {
     return undefined
   }
 
-  /** Whoever has followed a later leader must not be answered by an earlier one. */
-  #refuseStale(token: string | undefined): WalcastError | undefined {
+  /**
+   * Whoever has followed a later leader must not be answered by an earlier one. And a token of an earlier epoch may have been
+   * used up at another leader, of which nothing is remembered here: it would be executed again.
+   */
+  #refuseOtherEpoch(token: string | undefined): WalcastError | undefined {
     const { view, onHigherEpoch } = this.#options
     const mine = this.#options.epoch()
     const sender = senderOf(token)
-    if (!sender || sender.epoch <= mine || view.role() !== 'leader') return undefined
+    if (!sender || sender.epoch === mine || view.role() !== 'leader') return undefined
+    if (sender.epoch < mine) return new WalcastError('EARLIER_EPOCH', { mine, theirs: sender.epoch })
     onHigherEpoch(sender.node, sender.epoch)
     return new WalcastError('STALE_LEADER', { mine: sender.epoch, theirs: mine })
   }

@@ -67,6 +67,8 @@ export class Traffic implements NodeTraffic {
   #leader: string | undefined
   /** Where clients find the leader, as it last told. */
   #primaryUrl: string | undefined
+  /** The leader's epoch as it last told: it may have taken requests for a while when this node comes to follow it. */
+  #leaderEpoch = 0
   /** The leader's clock minus this node's. */
   offsetMs: () => number = () => 0
   /** Looks whether this node can still be sure that it leads. Cheap: asked for each write. */
@@ -127,6 +129,8 @@ export class Traffic implements NodeTraffic {
       onRequest: (refused) => metrics.onIntake(refused),
       onFailure: (error) => log.error({ error: error.line }, 'a forwarded request failed'),
     })
+    // Until it is known in which epoch it is, which a probe or its welcome tells.
+    if (options.leader) this.#gate.close('it has not been heard of yet')
     if (options.upstream) this.attach(options.upstream)
     if (options.proxy) this.#proxy = this.#newProxy(options.proxy)
   }
@@ -195,7 +199,7 @@ export class Traffic implements NodeTraffic {
 
   /** The leader, or a replica that follows the one at `leaderAddress`, welcomed this node. */
   onLeaderThere(leaderAddress: string): void {
-    this.#leader = leaderAddress
+    this.#setLeader(leaderAddress)
     this.#forwarder.pointTo(leaderAddress)
     this.#gate.open()
     void this.#probe()
@@ -203,8 +207,7 @@ export class Traffic implements NodeTraffic {
 
   /** This node leads from now on: what was held for another leader is executed here. */
   onLeading(): void {
-    this.#leader = undefined
-    this.#primaryUrl = undefined
+    this.#setLeader(undefined)
     this.answers.restart()
     this.admission.open()
     this.#gate.open()
@@ -212,8 +215,7 @@ export class Traffic implements NodeTraffic {
 
   /** This node leads no more, and follows the one at `leader` if it is known. What was held here goes there. */
   onFollowing(leader: string | undefined): void {
-    this.#leader = leader
-    this.#primaryUrl = undefined
+    this.#setLeader(leader)
     this.#forwarder.pointTo(leader ?? '')
     this.#gate.close(leader ? 'it has just come to lead' : 'none is known')
     this.admission.open()
@@ -317,6 +319,13 @@ export class Traffic implements NodeTraffic {
     })
   }
 
+  #setLeader(leader: string | undefined): void {
+    if (leader === this.#leader) return
+    this.#leader = leader
+    this.#leaderEpoch = 0
+    this.#primaryUrl = undefined
+  }
+
   #leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget {
     const address = this.#leader ?? ''
     return {
@@ -329,11 +338,12 @@ export class Traffic implements NodeTraffic {
 
   #sign(method: string, path: string): string {
     const { secret, nodeFile, clock } = this.#parts
-    const { node, epoch } = nodeFile.record
+    const { node } = nodeFile.record
+    const epoch = Math.max(nodeFile.record.epoch, this.#leaderEpoch)
     return signRequest(secret ?? '', { method, path, node, epoch, nowMs: clock.nowMs() + this.offsetMs() })
   }
 
-  /** Whether the leader takes requests now. Learns where clients find it. */
+  /** Whether the leader takes requests now. Learns its epoch, and where clients find it. */
   async #probe(): Promise<boolean> {
     const leader = this.#leader
     if (!leader) return false
@@ -342,7 +352,9 @@ export class Traffic implements NodeTraffic {
         signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
         reset: true,
       })
-      const { publicUrl, ready } = Object(await body.json())
+      const { publicUrl, ready, epoch } = Object(await body.json())
+      if (leader !== this.#leader) return false
+      if (Number.isSafeInteger(epoch)) this.#leaderEpoch = epoch
       if (typeof publicUrl === 'string') this.#primaryUrl = publicUrl
       return statusCode === 200 && ready === true
     } catch {
