@@ -1,8 +1,7 @@
 import pino, { type Logger } from 'pino'
-import pretty from 'pino-pretty'
 
 /** Logs to standard error: JSON, or one readable line each on a terminal. WALCAST_LOG_LEVEL sets the level. */
-export function createLog(environment: NodeJS.ProcessEnv): Logger {
+export async function createLog(environment: NodeJS.ProcessEnv): Promise<Logger> {
   const options = {
     name: 'walcast',
     level: environment['WALCAST_LOG_LEVEL'] ?? 'info',
@@ -11,6 +10,8 @@ export function createLog(environment: NodeJS.ProcessEnv): Logger {
   }
   const redact = ['secret', 'authorization', '*.secret', '*.authorization']
   if (!process.stderr.isTTY) return pino({ ...options, redact }, pino.destination({ dest: 2, sync: true }))
+  // Loaded only where somebody looks: a node is to start fast.
+  const { default: pretty } = await import('pino-pretty')
   const stream = pretty({
     destination: 2,
     sync: true,

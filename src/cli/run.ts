@@ -36,7 +36,7 @@ export async function runRun(args: readonly string[]): Promise<number> {
   const given = runArguments(args, process.env)
   const options = nodeOptions('node', given.nodeArguments, process.env)
   const secret = readSecret(process.env)
-  const log = createLog(process.env)
+  const log = await createLog(process.env)
   const signalled = stopSignal(options.drainMs + given.rules.stopTimeoutMs)
   const node = await startSupervisedNode({ options, secret, log, version, processMetrics: true })
   const { db, listen, proxy, upstream } = options

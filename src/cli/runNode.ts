@@ -14,7 +14,7 @@ export async function runNode(as: StartAs, args: readonly string[]): Promise<num
   }
   const options = nodeOptions(as, args, process.env)
   const secret = readSecret(process.env)
-  const log = createLog(process.env)
+  const log = await createLog(process.env)
   const setup = { options, secret, log, version, processMetrics: true }
   const signalled = stopSignal(options.drainMs)
   const node = await startNode(setup, as)

@@ -74,12 +74,7 @@ export class Lab {
 
   /** Runs the command line with `args`; nothing is added. */
   cli(args: readonly string[], environment?: Readonly<Record<string, string>>): Child {
-    return this.spawn(
-      `walcast ${args[0]}`,
-      process.execPath,
-      ['--enable-source-maps', CLI, ...args],
-      environment,
-    )
+    return this.spawn(`walcast ${args[0]}`, process.execPath, [CLI, ...args], environment)
   }
 
   /** A program of test/support/programs with its arguments as one JSON object. */

@@ -23,7 +23,7 @@ process.stdin.once('data', () => {
 })
 const [command, ...flags] = args
 const startAs = command as StartAs
-const log = createLog(process.env)
+const log = await createLog(process.env)
 const setup = {
   options: nodeOptions(startAs, flags, process.env),
   secret: process.env['WALCAST_SECRET'],

@@ -23,7 +23,7 @@ const ops = createFileOps((step) => {
     throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
   if (count !== undefined && ++seen === count) process.kill(process.pid, 'SIGKILL')
 })
-const log = createLog(process.env)
+const log = await createLog(process.env)
 const node = await startNode(
   {
     options: nodeOptions('replica', args.slice(1), {}),
