@@ -35,7 +35,6 @@ export interface Expected extends Position {
   readonly until: number
 }
 
-const WRITTEN = 'something else wrote to its copy'
 export const TOO_LATE = 'it was asked so long ago that another node may lead by now'
 
 export class Promotion {
@@ -108,12 +107,7 @@ export class Promotion {
     const { parts, follow, orFatal, said } = this.#host
     const leader = engine.replica.leaderAddress
     const wasTrusted = engine.replica.status.isTrusted
-    const letGo = await engine.replica.holdLock(this.#lockMs(expected))
-    // Refused before anything is given up: it is known here, and nowhere else, that this is to be kept.
-    if (wasTrusted && !engine.replica.status.isTrusted) {
-      letGo?.()
-      throw new WalcastError('NOT_FIT', { detail: WRITTEN })
-    }
+    await engine.replica.holdLock(this.#lockMs(expected))
     // The role file says nothing of it yet: whoever asked may count on it that this node does not lead.
     const held = await orFatal(engine.retire()).catch((error) => {
       throw new WalcastError('NOT_FIT', { detail: messageOf(error) }, error)
@@ -213,7 +207,7 @@ function refusalOf(
   nowMs: number,
 ): string | undefined {
   const { epoch, txid } = position
-  if (wasWritten) return WRITTEN
+  if (wasWritten) return 'something else wrote to its copy'
   if (!expected) return undefined
   if (nowMs > expected.until) return TOO_LATE
   if (expected.epoch === epoch && expected.txid === txid) return undefined

@@ -204,20 +204,17 @@ export class Copy {
     }
   }
 
-  /** No checkpoint lets go of the lock until the function it gives is called. Throws FENCE_FAILED when another writer keeps it for longer than `timeoutMs`. */
-  async holdLock(timeoutMs: number): Promise<() => void> {
+  /** No checkpoint lets go of the lock any more. Throws FENCE_FAILED when another writer keeps it for longer than `timeoutMs`, and all goes on as before. */
+  async holdLock(timeoutMs: number): Promise<void> {
     this.#undisturbed++
-    const letGo = () => {
-      this.#undisturbed--
-    }
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<boolean>((resolve) => {
       timer = setTimeout(resolve, timeoutMs, false)
     })
     const isHeld = await Promise.race([Promise.resolve(this.#checkpointing).then(() => true), late])
     clearTimeout(timer)
-    if (isHeld) return letGo
-    letGo()
+    if (isHeld) return
+    this.#undisturbed--
     throw new WalcastError('FENCE_FAILED', { timeoutMs: Math.round(timeoutMs) })
   }
 

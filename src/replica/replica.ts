@@ -217,9 +217,9 @@ export class Replica {
     this.#subscription.follow(leader)
   }
 
-  /** Before `handOver`; see Copy. Undefined when there is no whole copy. */
-  async holdLock(timeoutMs: number): Promise<(() => void) | undefined> {
-    return this.#copy?.holdLock(timeoutMs)
+  /** Before `handOver`; see Copy. */
+  async holdLock(timeoutMs: number): Promise<void> {
+    await this.#copy?.holdLock(timeoutMs)
   }
 
   stop(): Promise<void> {
