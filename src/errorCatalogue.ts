@@ -104,7 +104,7 @@ export const CATALOGUE = {
   STRAY_WRITE: entry(
     500,
     'something else wrote to the replica {path}: {detail}',
-    'write on the leader only; the replica compares its pages with the leader and repairs them',
+    'write on the leader only; the replica keeps aside what was written and repairs its pages from the leader',
   ),
   STATE_MISMATCH: entry(
     500,

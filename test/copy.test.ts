@@ -3,51 +3,70 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { pino } from 'pino'
 import { systemClock } from '../src/clock.ts'
-import { keyOf } from '../src/errors.ts'
+import { keyOf, type WalcastError } from '../src/errors.ts'
 import { systemFileOps } from '../src/fileOps.ts'
-import { Copy } from '../src/replica/copy.ts'
+import { Copy, type CopyHost, type CopyOptions } from '../src/replica/copy.ts'
 import { PositionLog } from '../src/sqlite/positionLog.ts'
 import { SqliteThread } from '../src/sqlite/sqliteThread.ts'
-import { until } from './support/until.ts'
+import { span, until } from './support/until.ts'
 
-test('no checkpoint begins while the copy is worked on, and a close waits for neither more nor less', async (t) => {
+interface World {
+  readonly options: CopyOptions
+  readonly host: CopyHost
+  /** A connection that is none of walcast's; it never waits for a lock. */
+  readonly other: Database.Database
+  readonly checkpoints: { count: number }
+  readonly strays: WalcastError[]
+}
+
+/** Everything that a copy stands on, and one commit in its file. */
+function startWorld(t: TestContext): World {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-copy-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const path = join(folder, 'copy.db')
   mkdirSync(join(folder, 'state'))
   const other = new Database(path, { timeout: 0 })
+  t.after(() => other.close())
   other.pragma('journal_mode = wal')
   other.exec('CREATE TABLE t (x); INSERT INTO t VALUES (1)')
   const thread = new SqliteThread()
-  const positions = new PositionLog(join(folder, 'state', 'positions'), systemFileOps)
-  let checkpoints = 0
-  const copy = await Copy.open(
-    {
+  t.after(() => thread.stop([]))
+  const checkpoints = { count: 0 }
+  const strays: WalcastError[] = []
+  return {
+    options: {
       path,
       thread,
       ops: systemFileOps,
       clock: systemClock,
       log: pino({ level: 'silent' }),
-      positions,
+      positions: new PositionLog(join(folder, 'state', 'positions'), systemFileOps),
       walBytes: 4096,
       lockTimeoutMs: 1000,
     },
-    {
+    host: {
       hold: () => () => {},
-      onCheckpoint: () => {
-        checkpoints++
+      onCheckpoint() {
+        checkpoints.count++
       },
       onDurable() {},
-      onStray: (error) => assert.fail(error.line),
+      onStray: (error) => strays.push(error),
       onFatal: (error) => assert.fail(error.line),
     },
-    positions.known,
-  )
+    other,
+    checkpoints,
+    strays,
+  }
+}
+
+test('no checkpoint begins while the copy is worked on, and a close waits for neither more nor less', async (t) => {
+  const { options, host, other, checkpoints, strays } = startWorld(t)
+  const copy = await Copy.open(options, host, options.positions.known)
   const write = () => other.exec('INSERT INTO t VALUES (2)')
   await copy.undisturbed(async () => {
     copy.onIdle()
@@ -56,15 +75,54 @@ test('no checkpoint begins while the copy is worked on, and a close waits for ne
       assert.throws(write, /locked/)
     }
   })
-  assert.equal(checkpoints, 0)
+  assert.equal(checkpoints.count, 0)
   copy.onIdle()
-  await until('a checkpoint afterwards', () => checkpoints > 0)
+  await until('a checkpoint afterwards', () => checkpoints.count > 0)
   await copy.close()
   await assert.rejects(
     copy.undisturbed(async () => {}),
     (error) => keyOf(error) === 'STOPPING',
   )
-  positions.close(true)
-  await thread.stop([])
-  other.close()
+  assert.deepEqual(strays, [])
+  options.positions.close(true)
 })
+
+test('a writer that got the lock is not waited for without bound, and what it wrote is known in the next role', async (t) => {
+  const { options, host, other, strays } = startWorld(t)
+  const { positions } = options
+  const first = await Copy.open(options, host, positions.known)
+  const { state: checksum, pages } = first.applier.sums
+  positions.append({ epoch: 1, txid: 1, checksum, salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, pages })
+  const copy = await Copy.takeOver(options, host, await first.handOver())
+  assert.ok(copy.isAsRecorded, 'nothing but walcast wrote to it')
+  await writeInGap(t, copy, other)
+  await assert.rejects(copy.holdLock(50), (error) => keyOf(error) === 'FENCE_FAILED')
+  other.exec('INSERT INTO t VALUES (3); COMMIT')
+  await copy.holdLock(20_000)
+  assert.deepEqual(strays.map(keyOf), ['STRAY_WRITE'])
+  assert.throws(() => other.exec('BEGIN IMMEDIATE'), /locked/)
+  const again = await Copy.takeOver(options, host, await copy.handOver())
+  assert.equal(again.isAsRecorded, false, 'what something else wrote is to be kept')
+  await again.close()
+  positions.close(true)
+})
+
+/** Begins a transaction in one of the moments in which the copy's lock moves. */
+async function writeInGap(t: TestContext, copy: Copy, other: Database.Database): Promise<void> {
+  // Its WAL cannot be emptied, so that checkpoint follows upon checkpoint.
+  const reader = new Database(other.name, { readonly: true })
+  t.after(() => reader.close())
+  reader.exec('BEGIN; SELECT * FROM t')
+  await until('a writer got in', () => {
+    for (let i = 0; i < 10; i++) copy.onIdle()
+    for (const time = span(5); time.left; ) {
+      try {
+        other.exec('BEGIN IMMEDIATE')
+        return true
+      } catch {
+        // Not yet.
+      }
+    }
+    return false
+  })
+}

@@ -4,21 +4,23 @@ import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import type { FileOp } from '../src/fileOps.ts'
 import type { DivergedStatus } from '../src/http/view.ts'
 import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from './support/lab.ts'
+import { promote, Refused, switchover } from './support/leadership.ts'
 import type { TestNode } from './support/testNode.ts'
 import { until } from './support/until.ts'
-import { makeDatabase } from './support/workload.ts'
+import { makeDatabase, Writer } from './support/workload.ts'
 
 /** Both level, and a copy of the leader's file from before its last two commits. */
 async function startPair(
   lab: Lab,
   prefix = '',
+  flags: readonly string[] = [],
 ): Promise<{ leader: TestNode; replica: TestNode; backup: string }> {
   const db = lab.path(`${prefix}leader.db`)
   const backup = lab.path(`${prefix}backup.db`)
   await makeDatabase(lab, db, { rows: 500 })
   cpSync(db, backup)
   const leader = await lab.leader(db)
-  const replica = await (await lab.replica(lab.path(`${prefix}replica.db`), leader)).ready()
+  const replica = await (await lab.replica(lab.path(`${prefix}replica.db`), leader, { flags })).ready()
   await lab.exec(
     db,
     "INSERT INTO log (who, body) VALUES ('lost', x'0102')",
@@ -88,6 +90,33 @@ labTest('rows that something wrote to a copy are kept', async (lab) => {
   await requireSame(lab, leader, back)
   assert.deepEqual((await compared(back)).rows, { removed: 1, changed: 0, added: 0 })
 })
+
+labTest(
+  'a promotion does not wait for a program that writes to the copy, and what that wrote is kept',
+  async (lab) => {
+    const flags = ['--idle', '20ms', '--replica-wal', '16KiB', '--reconnect-max', '100ms']
+    const { leader, replica } = await startPair(lab, '', [...flags, '--switchover-timeout', '500ms'])
+    const writer = new Writer(lab, 'node', { path: leader.db, name: 'w', seed: 44, pauseMs: 3 })
+    const strayer = lab.program('strayer', { path: replica.db, times: 1, seconds: 20, hold: true })
+    await strayer.line((line) => line.includes('holds'), 0, 30_000)
+    await writer.stop()
+    await leader.stop('SIGKILL')
+    const isRefused = (code: string) => (error: unknown) => error instanceof Refused && error.code === code
+    await assert.rejects(promote(replica, { force: true }), isRefused('FENCE_FAILED'))
+    strayer.write('commit')
+    await until('it is found', () => replica.logged('the copy was written by something else').length === 1)
+    await assert.rejects(promote(replica), isRefused('NOT_FIT'))
+    const again = await lab.restart(leader)
+    await requireSame(lab, again, replica)
+    const kept = await compared(replica)
+    assert.match(kept.reason, /^something else wrote to it/)
+    const rows = readFileSync(`${keptPath(replica, kept)}/rows.jsonl`, 'utf8')
+    assert.match(rows, /"table":"accounts","kind":"changed"/)
+    // Whoever leads is asked for it all the same.
+    await switchover(again)
+    assert.deepEqual((await replica.status()).diverged, [kept])
+  },
+)
 
 labTest('what was kept is removed when nothing of it is missing at the leader', async (lab) => {
   const { leader, replica } = await startPair(lab)

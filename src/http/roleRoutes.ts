@@ -31,7 +31,7 @@ export interface TakeOver extends Position {
 }
 
 export interface RoleActions {
-  /** Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT or ROLE_CHANGING. */
+  /** Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT, FENCE_FAILED or ROLE_CHANGING. */
   promote(how: { readonly force: boolean; readonly dryRun: boolean }, by: string): Promise<PromoteAnswer>
   /** `told`: by a node that leads in this epoch. Throws NOT_LEADER, FENCE_FAILED or ROLE_CHANGING. */
   demote(
@@ -43,7 +43,7 @@ export interface RoleActions {
     how: { readonly to: string | undefined; readonly timeoutMs: number | undefined },
     by: string,
   ): Promise<SwitchoverAnswer>
-  /** The leader, fenced, has this node lead. Throws NOT_FIT, and then this node does not lead. */
+  /** The leader, fenced, has this node lead. Throws NOT_FIT or FENCE_FAILED, and then this node does not lead. */
   takeOver(how: TakeOver, by: string): Promise<NodePlace & Position>
   fitness(): Promise<FitnessAnswer>
 }

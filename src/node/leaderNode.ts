@@ -6,6 +6,7 @@ import { type LagReport, NO_QUEUES, type NodeStatus, type NodeView } from '../ht
 import { reachFrom } from '../http/waits.ts'
 import { Leader } from '../leader/leader.ts'
 import type { LeaderOptions } from '../leader/leaderOptions.ts'
+import { KeptFolder } from '../replica/keptFolder.ts'
 import { LagTracker } from '../replica/lag.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
@@ -13,6 +14,7 @@ import { CauseWatch } from './causeWatch.ts'
 import { DATABASE_NAME, type Engine, type EngineParts } from './engine.ts'
 import { feedLimits } from './feedLimits.ts'
 import { readersOf } from './feedWatch.ts'
+import { keptStatus } from './keptStatus.ts'
 import { LeaderWatch } from './leaderWatch.ts'
 import { NodeScrub } from './nodeScrub.ts'
 import type { NodeOptions } from './options.ts'
@@ -145,6 +147,8 @@ function viewOf(
   const { options, version } = setup
   // A leader is behind nobody: its report is the same empty one each time.
   const level = new LagTracker(clock).report()
+  // Kept while it followed: it leads by now, and the rows are still to be looked at.
+  const folder = new KeptFolder(parts.stateFolder, parts.ops, options.maxDiverged, setup.log)
   return {
     role: () => 'leader',
     leaderAddress: () => options.advertise ?? options.listen,
@@ -157,6 +161,7 @@ function viewOf(
     status(): NodeStatus {
       const { node, cluster } = nodeFile.record
       const { epoch, txid, checksum, pageSize, pages, walBytes, capturing, replicas } = leader.status
+      folder.look()
       return {
         node,
         cluster,
@@ -174,6 +179,7 @@ function viewOf(
         lag: { lagMs: 0, txidLag: 0, connected: true },
         causes: causes(),
         scrub: scrub.report,
+        ...keptStatus(folder.kept),
         version,
         uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
       }

@@ -178,7 +178,7 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     return this
   }
 
-  /** Has this node lead. Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT or ROLE_CHANGING. */
+  /** Has this node lead. Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT, FENCE_FAILED or ROLE_CHANGING. */
   promote({ force = false, dryRun = false } = {}): Promise<PromoteAnswer> {
     return this.#node.roles.promote({ force, dryRun }, BY)
   }

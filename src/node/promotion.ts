@@ -44,7 +44,7 @@ export class Promotion {
     this.#host = host
   }
 
-  /** Throws LEADER_LIVES or NOT_FIT. */
+  /** Throws LEADER_LIVES, NOT_FIT or FENCE_FAILED. */
   async promote(engine: ReplicaEngine, how: PromoteHow, by: string): Promise<PromoteAnswer> {
     const beganMs = performance.now()
     const { own, askEverybody, parts } = this.#host
@@ -94,8 +94,8 @@ export class Promotion {
   }
 
   /**
-   * `expected`: where the copy must stand when nothing more comes. Throws NOT_FIT, and then this node follows as before, or
-   * cannot go on: its copy could not be given up.
+   * `expected`: where the copy must stand when nothing more comes. Throws FENCE_FAILED or NOT_FIT, and then this node follows as
+   * before, or cannot go on: its copy could not be given up.
    */
   async lead(
     engine: ReplicaEngine,
@@ -107,6 +107,7 @@ export class Promotion {
     const { parts, follow, orFatal, said } = this.#host
     const leader = engine.replica.leaderAddress
     const wasTrusted = engine.replica.status.isTrusted
+    await engine.replica.holdLock(this.#lockMs(expected))
     // The role file says nothing of it yet: whoever asked may count on it that this node does not lead.
     const held = await orFatal(engine.retire()).catch((error) => {
       throw new WalcastError('NOT_FIT', { detail: messageOf(error) }, error)
@@ -123,6 +124,12 @@ export class Promotion {
     })
     await this.#leadFrom(held)
     said(reason, by)
+  }
+
+  /** How long a writer that has the copy's lock is waited for. Whoever asked is to hear of it while that still counts as a refusal. */
+  #lockMs(expected: Expected | undefined): number {
+    const { clock, setup } = this.#host.parts
+    return expected ? Math.max(0, expected.until - clock.nowMs()) / 2 : setup.options.switchoverTimeoutMs
   }
 
   /** Leads on with a database that was given up for it, fenced and drained, in a higher epoch that begins with its very state. */

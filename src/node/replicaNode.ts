@@ -4,21 +4,20 @@ import type { Logger } from 'pino'
 import { STREAM_PATH } from '../../proto/limits.ts'
 import { type Lineage, withBegin } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
-import { formatPosition } from '../../proto/position.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import type { Cause } from '../http/cause.ts'
-import type { DivergedStatus, NodeStatus, NodeView } from '../http/view.ts'
+import type { NodeStatus, NodeView } from '../http/view.ts'
 import { reachFrom } from '../http/waits.ts'
 import type { Relay } from '../leader/relay.ts'
-import type { Kept } from '../replica/keptFolder.ts'
 import { Replica } from '../replica/replica.ts'
 import type { ReplicaOptions } from '../replica/replicaOptions.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { CauseWatch } from './causeWatch.ts'
 import { DATABASE_NAME, type Engine, type EngineParts } from './engine.ts'
 import { readersOf } from './feedWatch.ts'
+import { keptStatus } from './keptStatus.ts'
 import { NodeScrub } from './nodeScrub.ts'
 import { newRelay } from './replicaRelay.ts'
 import { type ReplicaLook, ReplicaWatch } from './replicaWatch.ts'
@@ -281,7 +280,7 @@ function viewOf(
         causes: causes(),
         scrub: scrub.report,
         ...(sync ? { sync } : {}),
-        ...(replica.status.kept.length > 0 ? { diverged: replica.status.kept.map(divergedStatus) } : {}),
+        ...keptStatus(replica.status.kept),
         ...(lastError ? { lastError: { code: lastError.code, message: lastError.message } } : {}),
         version,
         uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
@@ -298,11 +297,6 @@ function viewOf(
     refuseReplicas: () => relay.refuse(),
     accept: (socket, address) => relay.accept(socket, address),
   }
-}
-
-function divergedStatus({ name, about }: Kept): DivergedStatus {
-  const { at, epoch, txid, reason, state, rows } = about
-  return { name, at, position: formatPosition({ epoch, txid }), reason, state, ...(rows ? { rows } : {}) }
 }
 
 /** Ready with a whole copy, as long as the leader was heard of not too long ago: its restart does not count. */

@@ -36,7 +36,12 @@ export interface RolesParts
 }
 
 /** What speaks of a node's own state, and is certain: it has not come to lead. */
-const NOT_TAKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['NOT_FIT', 'ROLE_CHANGING', 'STARTING'])
+const NOT_TAKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'NOT_FIT',
+  'FENCE_FAILED',
+  'ROLE_CHANGING',
+  'STARTING',
+])
 /** One attempt to take the fence from a transaction that does not end. */
 const FENCE_TRY_MS = 1000
 

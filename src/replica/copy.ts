@@ -131,13 +131,14 @@ export class Copy {
     if (!header) throw new WalcastError('WAL_INDEX_UNREADABLE', { path })
     await thread.run(open('checkpoint', path, 0))
     const state = { walIndex, header, sums, frames }
-    return new Copy(options, host, files, new CopyLock(thread, true), state, { position, isRecorded: true })
+    // What something else wrote before leadership was refused, for example, is nowhere recorded.
+    const { isRecorded } = settle(sums, held.positions.known)
+    return new Copy(options, host, files, new CopyLock(thread, true), state, { position, isRecorded })
   }
 
-  /** Gives it to the engine of another role, with the write lock. Nothing may be applied any more. Throws SQLITE_BUSY when the lock was lost. */
+  /** Gives it to the engine of another role, with the write lock, after `holdLock`. Nothing may be applied any more. Throws SQLITE_BUSY when the lock was lost. */
   async handOver(): Promise<HeldDatabase> {
     this.#stopped = true
-    // A checkpoint that waits for another writer goes on waiting: without the lock there is nothing to hand over.
     await this.#checkpointing
     this.#lock.requireHeld()
     this.#applier.discard()
@@ -203,6 +204,20 @@ export class Copy {
     }
   }
 
+  /** No checkpoint lets go of the lock any more. Throws FENCE_FAILED when another writer keeps it for longer than `timeoutMs`, and all goes on as before. */
+  async holdLock(timeoutMs: number): Promise<void> {
+    this.#undisturbed++
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs, false)
+    })
+    const isHeld = await Promise.race([Promise.resolve(this.#checkpointing).then(() => true), late])
+    clearTimeout(timer)
+    if (isHeld) return
+    this.#undisturbed--
+    throw new WalcastError('FENCE_FAILED', { timeoutMs: Math.round(timeoutMs) })
+  }
+
   async close(): Promise<void> {
     this.#stopped = true
     this.#lock.giveUp()
@@ -262,11 +277,11 @@ export class Copy {
     this.#host.onCheckpoint({ complete, pauseMs: clock.nowMs() - startMs })
   }
 
-  /** Moves the lock, with `middle` in the gap, and checks what happened in it. Undefined when a transaction is under way. */
+  /** Moves the lock, with `middle` in the gap, and checks what happened in it. Undefined when a transaction is under way, or somebody waits for the end of the checkpoint. */
   async #gap(middle: Parameters<CopyLock['move']>[0]) {
     const release = this.#host.hold()
     try {
-      if (this.#applier.isOpen || this.#stopped) return undefined
+      if (this.#applier.isOpen || this.#stopped || this.#undisturbed > 0) return undefined
       const results = await this.#lock.move(middle)
       await this.#checkGap()
       return results

@@ -217,6 +217,11 @@ export class Replica {
     this.#subscription.follow(leader)
   }
 
+  /** Before `handOver`; see Copy. */
+  async holdLock(timeoutMs: number): Promise<void> {
+    await this.#copy?.holdLock(timeoutMs)
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
@@ -350,27 +355,19 @@ export class Replica {
     // What feeds this node may be a replica itself; requests go to the leader.
     observer.onConnected(source === node ? '' : sourceAddress)
     this.ping()
-    log.info(
-      {
-        leader: welcome.node,
-        mode: welcome.mode,
-        reason: welcome.reason || undefined,
-        epoch: welcome.epoch,
-        txid: welcome.txid,
-      },
-      'connected to the leader',
-    )
-    if (welcome.mode === 'sync') {
+    const { mode, reason, epoch, txid } = welcome
+    log.info({ leader: node, mode, reason: reason || undefined, epoch, txid }, 'connected to the leader')
+    if (mode === 'sync') {
       this.#trust.onCompared(welcome.contains)
-      return this.#beginSync(welcome.reason)
+      return this.#beginSync(reason)
     }
     this.#copy?.applier.discard()
-    if (this.#copy && welcome.epoch !== this.position.epoch) this.#enterEpoch(this.#copy, welcome.epoch)
+    if (this.#copy && epoch !== this.position.epoch) this.#enterEpoch(this.#copy, epoch)
     this.#trust.onLevel()
     this.#state = 'streaming'
     this.#divergence.onLevel(welcome.checksum)
-    identity.onLevel(welcome.epoch, source)
-    if (welcome.source === welcome.node) this.lag.onLeaderAt(welcome.txid)
+    identity.onLevel(epoch, source)
+    if (source === node) this.lag.onLeaderAt(txid)
   }
 
   /** The leader has this very state in its own epoch. */
