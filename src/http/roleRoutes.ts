@@ -1,4 +1,4 @@
-/** The operator's actions on roles, and those by which nodes hand leadership to each other. */
+/** The operator's actions on the roles and the list of the nodes, and those by which nodes hand leadership to each other. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Position } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
@@ -16,6 +16,7 @@ import {
 } from './leadershipAnswers.ts'
 
 export const TAKE_OVER_PATH = '/_walcast/take-over'
+export const REPLICAS_PATH = '/_walcast/replicas'
 /** What a node may ask of another, with a token in place of the secret. */
 export const NODE_PATHS: ReadonlySet<string> = new Set([DEMOTE_PATH, SWITCHOVER_PATH, TAKE_OVER_PATH])
 
@@ -46,6 +47,8 @@ export interface RoleActions {
   /** The leader, fenced, has this node lead. Throws NOT_FIT, and then this node does not lead. */
   takeOver(how: TakeOver, by: string): Promise<NodePlace & Position>
   fitness(): Promise<FitnessAnswer>
+  /** Takes a replica that is away off the list; durable when it resolves, if the disk allows. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */
+  forget(node: string): Promise<void>
 }
 
 const MAX_BY_CHARS = 200
@@ -83,6 +86,12 @@ export function addRoleRoutes(app: FastifyInstance, roles: () => RoleActions | u
     return started().takeOver({ epoch, txid, checksum, from, to, until }, by)
   })
   app.get(FITNESS_PATH, async () => started().fitness())
+  app.delete(REPLICAS_PATH, async (request) => {
+    const node = textOf(givenBy(request), 'node')
+    if (!node) throw new WalcastError('BAD_REQUEST', { detail: 'node is not the id of a replica' })
+    await started().forget(node)
+    return { forgotten: node }
+  })
 }
 
 type Given = Readonly<Record<string, unknown>>

@@ -120,7 +120,7 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
     auditLog = audit
     const hooks = roleHooksOf(setup, path)
     roleHooks = hooks
-    const view = new LateView(nodeFile, setup, clock, (limit) => audit.recent(limit))
+    const view = new LateView(nodeFile, setup, clock, audit, path)
     const waits = new Waits(options.maxWaits, (target) => view.reach(target))
     const metrics = new Metrics(setup.processMetrics ?? false)
     const auth = new Authenticator(secret, clock)

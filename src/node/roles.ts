@@ -8,6 +8,7 @@
  */
 import type { Position } from '../../proto/position.ts'
 import { wasNotSent } from '../cluster/peerCalls.ts'
+import type { PeersFile } from '../cluster/peersFile.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
 import type {
   DemoteAnswer,
@@ -32,6 +33,7 @@ import { RoleWatch } from './roleWatch.ts'
 export interface RolesParts
   extends Omit<EngineParts, 'mayLead' | 'onHigherEpoch' | 'onLeaderMoved' | 'onRelayed' | 'onLeaderLost'> {
   readonly view: LateView
+  readonly peersFile: PeersFile
   readonly journal: RoleJournal
 }
 
@@ -219,6 +221,12 @@ export class Roles implements RoleActions {
     const leaderTxid = txid + lag.txidLag
     const about = { ...this.#place, role, epoch, txid, leaderTxid, lagMs: lag.lagMs, leader }
     return { ...about, fit: reasons.length === 0, reasons, lost, members: known }
+  }
+
+  async forget(node: string): Promise<void> {
+    const { peersFile, members } = this.#parts
+    await peersFile.forget(node)
+    members.forget(node)
   }
 
   get #record() {
