@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Position } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
+import { parseHostPort } from '../hostPort.ts'
 import { headerOf } from './headers.ts'
 import {
   DEMOTE_PATH,
@@ -120,8 +121,7 @@ function addressIn(given: Given, name: string): string | undefined {
   const text = textOf(given, name)
   if (text === undefined) return undefined
   // It goes into the role file: one that is none would keep the node from starting.
-  if (!/^(?:\[[0-9a-fA-F:]+\]|[^:/?#@[\]\s]+):\d{1,5}$/.test(text) || !URL.canParse(`http://${text}`))
-    throw new WalcastError('BAD_REQUEST', { detail: `${name} is not HOST:PORT` })
+  if (!parseHostPort(text)) throw new WalcastError('BAD_REQUEST', { detail: `${name} is not HOST:PORT` })
   return text
 }
 
