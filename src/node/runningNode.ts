@@ -4,6 +4,7 @@ import type { Members } from '../cluster/members.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
 import type { RoleHooks } from '../cluster/roleHooks.ts'
 import type { WalcastError } from '../errors.ts'
+import type { RoleActions } from '../http/roleRoutes.ts'
 import type { Server } from '../http/server.ts'
 import type { NodeView } from '../http/view.ts'
 import type { Waits } from '../http/waits.ts'
@@ -46,8 +47,8 @@ export class RunningNode {
     return this.#parts.traffic
   }
 
-  get roles(): Roles {
-    return this.#parts.roles
+  get roles(): RoleActions {
+    return this.#parts.roles.requests
   }
 
   /** Readiness fails first, then requests under way are answered, then everything is closed. */
