@@ -1,5 +1,6 @@
 /**
- * `FILE-walcast/audit.jsonl`: every change of role with who asked for it and what became of it, one JSON object a line.
+ * `FILE-walcast/audit.jsonl`: every change of role and every replica taken off the list, with who asked for it and what
+ * became of it, one JSON object a line.
  * Only ever appended to. A full file is renamed to audit.1.jsonl, that one to audit.2.jsonl and so on; the fifth is
  * deleted, so that the log takes 40 MiB at most. For people: no decision of a node rests on it, and a disk that
  * does not take it holds no change of role up.

@@ -12,12 +12,12 @@ import {
   type NodePlace,
   PROMOTE_PATH,
   type PromoteAnswer,
+  REPLICAS_PATH,
   SWITCHOVER_PATH,
   type SwitchoverAnswer,
 } from './leadershipAnswers.ts'
 
 export const TAKE_OVER_PATH = '/_walcast/take-over'
-export const REPLICAS_PATH = '/_walcast/replicas'
 /** What a node may ask of another, with a token in place of the secret. */
 export const NODE_PATHS: ReadonlySet<string> = new Set([DEMOTE_PATH, SWITCHOVER_PATH, TAKE_OVER_PATH])
 
@@ -49,7 +49,7 @@ export interface RoleActions {
   takeOver(how: TakeOver, by: string): Promise<NodePlace & Position>
   fitness(): Promise<FitnessAnswer>
   /** Takes a replica that is away off the list; durable when it resolves, if the disk allows. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */
-  forget(node: string): Promise<void>
+  forget(node: string, by: string): Promise<void>
 }
 
 const MAX_BY_CHARS = 200
@@ -88,9 +88,10 @@ export function addRoleRoutes(app: FastifyInstance, roles: () => RoleActions | u
   })
   app.get(FITNESS_PATH, async () => started().fitness())
   app.delete(REPLICAS_PATH, async (request) => {
-    const node = textOf(givenBy(request), 'node')
+    const given = givenBy(request)
+    const node = textOf(given, 'node')
     if (!node) throw new WalcastError('BAD_REQUEST', { detail: 'node is not the id of a replica' })
-    await started().forget(node)
+    await started().forget(node, whoAsked(request, given))
     return { forgotten: node }
   })
 }

@@ -120,10 +120,13 @@ export class RoleRequests implements RoleActions {
     return { ...about, fit: reasons.length === 0, reasons, lost, members: known }
   }
 
-  async forget(node: string): Promise<void> {
-    const { peersFile, members } = this.#parts
-    await peersFile.forget(node)
-    members.forget(node)
+  forget(node: string, by: string): Promise<void> {
+    const { peersFile, members, journal } = this.#parts
+    const forget = async () => {
+      await peersFile.forget(node)
+      members.forget(node)
+    }
+    return journal.audited('forget', by, forget, node)
   }
 
   get #record() {
