@@ -57,7 +57,7 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
   try {
     const ground = await layGround(setup, path, folder, started)
     const { view, waits, thread, audit, metrics, events } = ground
-    const hooks = roleHooksOf(setup, path)
+    const hooks = roleHooksOf(setup, path, metrics.notices())
     started.hooks = hooks
     const traffic = newTraffic(ground)
     started.traffic = traffic
@@ -108,11 +108,11 @@ async function layGround(
   const thread = new SqliteThread()
   started.thread = thread
   const nodeFile = await folder.open(thread, ops)
-  const audit = new AuditLog(stateFolder, ops, log)
+  const metrics = new Metrics(setup.processMetrics ?? false)
+  const audit = new AuditLog(stateFolder, ops, log, { onDropped: metrics.notices().onAuditDropped })
   started.audit = audit
   const view = new LateView(nodeFile, setup, clock, audit, path)
   const waits = new Waits(options.maxWaits, (target) => view.reach(target))
-  const metrics = new Metrics(setup.processMetrics ?? false)
   const auth = new Authenticator(setup.secret, clock)
   const listeners = { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS }
   const events = new Events(listeners, view)
