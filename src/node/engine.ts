@@ -48,7 +48,7 @@ export interface Engine {
   stop(): Promise<void>
 }
 
-/** A node that has been in a higher epoch than this leader. */
+/** A node that has been in a higher epoch than this one. */
 export interface HigherEpoch {
   readonly node: string
   readonly epoch: number

@@ -48,7 +48,7 @@ export class RoleWatch {
   readonly #host: RoleWatchHost
   readonly #lookout: Lookout
   #lostMs = 0
-  /** The latest epoch of a client's that the others were asked about, and when. */
+  /** The latest epoch that the others were asked about since somebody had seen it, and when. */
   #askedEpoch = 0
   #askedEpochMs = Number.NEGATIVE_INFINITY
   #asking: Promise<void> = Promise.resolve()
@@ -118,12 +118,13 @@ export class RoleWatch {
     if (!this.#host.isChanging()) void this.#lookout.look()
   }
 
-  /** A node that is there has been in a higher epoch than this leader. */
+  /** A node that is there has been in a higher epoch than this one: a leader looks into it, a replica whether another node leads than what feeds it. */
   onHigherEpoch({ node, epoch, term, address }: HigherEpoch): void {
     const { setup, admission, inBackground, stepDown, isChanging, record, members } = this.#host
     const engine = this.#host.engine()
-    if (engine?.role !== 'leader' || isChanging()) return
+    if (!engine || isChanging()) return
     if (epoch <= record().epoch && (term ?? 0) <= record().term) return
+    if (engine.role === 'replica') return void this.onLaterPosition(epoch)
     inBackground('looking into a higher epoch', async () => {
       admission.hold('another node may lead')
       const place = address || members.addressOf(node)
@@ -136,7 +137,7 @@ export class RoleWatch {
     })
   }
 
-  /** A client has seen a later epoch than this leader's: nothing is answered before the others were asked. Asked once an epoch, for a while. */
+  /** Somebody has seen a later epoch than this node's: nothing is answered to a client before the others were asked. Asked once an epoch, for a while. */
   async onLaterPosition(epoch: number): Promise<void> {
     const nowMs = performance.now()
     const restMs = epoch <= this.#askedEpoch ? ASK_AGAIN_MS : ASK_MORE_MS
@@ -225,8 +226,11 @@ export class RoleWatch {
   }
 
   #onLeaderFound(engine: ReplicaEngine, answers: readonly PeerAnswer[]): void {
-    const best = leaderAmong(answers, this.#host.record())
-    if (!best || engine.replica.status.connected || best.asked === engine.replica.leaderAddress) return
+    const record = this.#host.record()
+    const best = leaderAmong(answers, record)
+    if (!best || best.asked === engine.replica.leaderAddress) return
+    // What feeds this node goes on to, unless it is from before the leader that was found.
+    if (engine.replica.status.connected && !isBehind(record, best)) return
     this.#host.inBackground('following', () => this.#host.followAt(best.asked))
   }
 
