@@ -1,11 +1,11 @@
 /** A leader that hears no replica closes, and opens again whatever became of the closing. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { WalcastError } from '../src/errors.ts'
 import { AloneFence, type AloneLeader } from '../src/node/aloneFence.ts'
-import { until } from './support/until.ts'
 
 const AFTER_MS = 1000
+const STEP_MS = 50
 
 /** `isStubborn`: a transaction keeps the fence from being taken. */
 class FakeLeader implements AloneLeader {
@@ -30,7 +30,9 @@ class FakeLeader implements AloneLeader {
   }
 }
 
-function start(leader: FakeLeader) {
+/** `pass` lets time go by, with everything that it brings. */
+function start(t: TestContext, leader: FakeLeader) {
+  t.mock.timers.enable({ apis: ['setInterval'] })
   const world = { nowMs: 10_000, heardMs: 0 }
   const fence = new AloneFence(AFTER_MS, {
     clock: { nowMs: () => world.nowMs },
@@ -38,32 +40,44 @@ function start(leader: FakeLeader) {
     fence: () => leader,
     inBackground: (_what, change) => void change().catch(() => {}),
   })
-  return { fence, world }
+  t.after(() => fence.stop())
+  const pass = (ms: number) => {
+    for (let left = ms; left > 0; left -= STEP_MS) {
+      world.nowMs += STEP_MS
+      t.mock.timers.tick(STEP_MS)
+    }
+  }
+  return { fence, world, pass }
 }
 
-test('it closes after the time, and opens when a replica is heard of', async () => {
+test('it closes after the time, and opens when a replica is heard of', (t) => {
   const leader = new FakeLeader()
-  const { fence, world } = start(leader)
-  await new Promise((resolve) => setTimeout(resolve, 600))
+  const { world, pass } = start(t, leader)
+  pass(AFTER_MS)
   assert.equal(leader.closings, 0, 'it is given the time')
-  world.nowMs += AFTER_MS + 1
-  await until('it is closed', () => leader.isFenced)
+  pass(AFTER_MS)
+  assert.deepEqual([leader.isFenced, leader.closings], [true, 1])
   world.heardMs = world.nowMs
-  await until('it is open', () => !leader.isClosed)
-  assert.deepEqual([leader.closings, leader.openings], [1, 1])
-  fence.stop()
+  pass(AFTER_MS)
+  assert.deepEqual([leader.isClosed, leader.closings, leader.openings], [false, 1, 1])
 })
 
-test('one whose fence could not be taken tries again, and opens too when a replica is heard of meanwhile', async () => {
+test('one whose fence could not be taken tries again, and opens too when a replica is heard of meanwhile', (t) => {
   const leader = new FakeLeader()
   leader.isStubborn = true
-  const { fence, world } = start(leader)
-  await new Promise((resolve) => setTimeout(resolve, 300))
-  world.nowMs += AFTER_MS + 1
-  await until('it has tried twice', () => leader.closings >= 2)
+  const { world, pass } = start(t, leader)
+  pass(3 * AFTER_MS)
+  assert.ok(leader.closings >= 2)
+  assert.deepEqual([leader.isClosed, leader.isFenced], [true, false])
   world.heardMs = world.nowMs
-  await until('it is open', () => !leader.isClosed)
-  assert.equal(leader.isFenced, false)
-  assert.equal(leader.openings, 1)
+  pass(AFTER_MS)
+  assert.deepEqual([leader.isClosed, leader.isFenced, leader.openings], [false, false, 1])
+})
+
+test('after it was stopped nothing is closed any more', (t) => {
+  const leader = new FakeLeader()
+  const { fence, pass } = start(t, leader)
   fence.stop()
+  pass(10 * AFTER_MS)
+  assert.equal(leader.closings, 0)
 })

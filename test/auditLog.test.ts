@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Fastify from 'fastify'
-import { pino } from 'pino'
-import { AuditLog } from '../src/cluster/auditLog.ts'
+import { type Logger, pino } from 'pino'
+import { AuditLog, type AuditLogOptions } from '../src/cluster/auditLog.ts'
 import { asWalcastError } from '../src/errors.ts'
 import { createFileOps, type FileOp, type FileOps, systemFileOps } from '../src/fileOps.ts'
 import { type AuditEntry, type AuditSource, addAuditRoutes } from '../src/http/auditRoutes.ts'
+import { Metrics } from '../src/http/metrics.ts'
 
 function folderOf(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-audit-'))
@@ -38,8 +39,15 @@ function logged() {
   return { log, messages }
 }
 
-function openIn(folder: string, { ops = systemFileOps, maxBytes = 8_388_608, log = logged().log } = {}) {
-  return new AuditLog(folder, ops as FileOps, log, maxBytes)
+function openIn(
+  folder: string,
+  {
+    ops = systemFileOps,
+    log = logged().log,
+    ...options
+  }: AuditLogOptions & { readonly ops?: FileOps; readonly log?: Logger } = {},
+) {
+  return new AuditLog(folder, ops, log, options)
 }
 
 const linesIn = (folder: string, name = 'audit.jsonl') =>
@@ -146,7 +154,8 @@ test('a disk that takes nothing is named once, and the log goes on when it does'
     if (isFull && op === 'audit.append') throw Object.assign(new Error('no space'), { code: 'ENOSPC' })
   })
   const { log, messages } = logged()
-  const audit = openIn(folder, { ops, log })
+  const metrics = new Metrics(false)
+  const audit = openIn(folder, { ops, log, onDropped: metrics.notices().onAuditDropped })
   await audit.append(entry(1))
   await audit.append(entry(2))
   assert.deepEqual(messages, ['cannot write the audit log'])
@@ -155,6 +164,7 @@ test('a disk that takes nothing is named once, and the log goes on when it does'
   await audit.append(entry(3))
   assert.deepEqual(messages, ['cannot write the audit log', 'the audit log is written again'])
   assert.deepEqual(txids(openIn(folder).recent(5)), [3])
+  assert.match(await metrics.registry.metrics(), /^walcast_audit_entries_dropped_total 2$/m)
 })
 
 test('a disk that hangs holds no more than its share of entries', async (t) => {
@@ -171,12 +181,15 @@ test('a disk that hangs holds no more than its share of entries', async (t) => {
     },
   }
   const { log, messages } = logged()
-  const audit = openIn(folder, { ops, log })
+  let dropped = 0
+  const onDropped = () => void dropped++
+  const audit = openIn(folder, { ops, log, onDropped })
   for (let txid = 1; txid <= 400; txid++) void audit.append(entry(txid))
   assert.deepEqual(messages, ['cannot write the audit log'])
   release()
   await audit.settled()
   assert.equal(linesIn(folder).length, 256)
+  assert.equal(dropped, 144)
 })
 
 test('a folder that is not there costs the log and no more', async () => {

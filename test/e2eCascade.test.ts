@@ -1,6 +1,8 @@
 /** Replicas that feed replicas: what the last one holds, what the leader is told, and every way in which the one in between fails. */
 import assert from 'node:assert/strict'
+import { fakeNode } from './support/fakeNode.ts'
 import { type Lab, labTest, requireSame, waitLevel } from './support/lab.ts'
+import { RawClient } from './support/rawClient.ts'
 import { TcpProxy } from './support/tcpProxy.ts'
 import type { TestNode } from './support/testNode.ts'
 import { until } from './support/until.ts'
@@ -161,3 +163,30 @@ labTest('a leaf knows its leader, also when the replica between started without 
   await requireSame(lab, leader, back)
   await requireSame(lab, leader, leaf)
 })
+
+labTest(
+  'a relay that hears of a higher epoch from below looks, and leaves the leader that is over',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    const leader = await lab.leader(db)
+    const { cluster, txid } = await leader.status()
+    let role = 'replica'
+    const later = await fakeNode({ after: (end) => lab.atEnd(end) }, () => {
+      const about = { node: 'later', cluster, role, ready: true, epoch: 2, term: 2, txid }
+      return { body: { ...about, address: later.address, timeMs: Date.now() } }
+    })
+    const relay = await lab.replica(lab.path('relay.db'), leader, { flags: ['--peers', later.address] })
+    await relay.ready()
+    role = 'leader'
+    const leaf = await RawClient.open(relay)
+    leaf.hello({ cluster, epoch: 2, term: 2, node: 'leaf' })
+    await leaf.closed
+    const last = leaf.messages.at(-1)
+    assert.ok(last?.type === 'error' && last.body.code === 'STALE_LEADER')
+    await until('it follows the later one', async () => {
+      const { address } = JSON.parse((await relay.get('/leader')).text)
+      return address === later.address
+    })
+  },
+)

@@ -155,6 +155,16 @@ labTest('a replica that is away is missed, also after a restart, until it is for
 
   assert.deepEqual(await forget(node), { code: 0, out: `forgot ${node}`, err: '' })
   assert.deepEqual((await leader.status()).replicas, [])
+  const forgotten = (await leader.status()).audit?.filter(({ action }) => action === 'forget') ?? []
+  assert.deepEqual(
+    forgotten.map(({ outcome, detail }) => [outcome, detail]),
+    [
+      ['refused', `replica ${node} is connected`],
+      ['refused', 'no replica nobody is remembered here'],
+      ['done', node],
+    ],
+  )
+  for (const { by } of forgotten) assert.match(by, /^\S+@\S+ \(127\.0\.0\.1\)$/)
   assert.ok(!readFileSync(`${db}-walcast/peers.json`, 'utf8').includes(node))
   await well(leader)
   await (await lab.restart(replica)).ready()

@@ -12,6 +12,26 @@ function refuses(kind: OptionKind, texts: readonly string[]): void {
   for (const text of texts) assert.throws(() => parse(kind, text), { key: 'USAGE' }, `${kind}: ${text}`)
 }
 
+test('an address is one that a request can be sent to', () => {
+  for (const address of ['10.0.0.1:8470', 'node-a.example:80', '[::1]:65535', 'localhost:0'])
+    assert.equal(parse('address', address), address)
+  assert.deepEqual(parse('addresses', 'a:1, [fe80::1]:2'), ['a:1', '[fe80::1]:2'])
+  refuses('address', [
+    '',
+    'a',
+    ':1',
+    'a:',
+    'a:65536',
+    'a:x',
+    '::1:80',
+    '[::1]',
+    '[x]:1',
+    'a b:1',
+    '10.0.0.999:1',
+  ])
+  refuses('address', ['http://a:1', 'user@a:1', 'a/b:1', 'a?b:1', 'a#b:1', 'a:1/', 'a:1\n'])
+})
+
 test('a URL is one of a web server, without secrets', () => {
   for (const url of ['http://127.0.0.1:3000', 'https://shop.example/base', 'http://[::1]:1/'])
     assert.equal(parse('url', url), url)

@@ -44,6 +44,7 @@ async function startRelay() {
     lineage: () => [],
     term: () => 0,
     members: () => [],
+    onHigherEpoch() {},
     leaderMs: () => 1000,
     leaderAt: () => ({ txid: at.txid + 7, staleMs: 3 }),
     walBytes: () => 0,

@@ -12,6 +12,7 @@ import { pino } from 'pino'
 import { HookQueue } from '../src/cluster/hookQueue.ts'
 import { type RoleChange, type RoleHookOptions, RoleHooks } from '../src/cluster/roleHooks.ts'
 import { signatureOf } from '../src/cluster/webhook.ts'
+import { Metrics } from '../src/http/metrics.ts'
 import { nodeUrl } from '../src/node/nodeUrl.ts'
 import { parseValue } from '../src/node/optionValues.ts'
 import { until } from './support/until.ts'
@@ -187,9 +188,11 @@ test('what a command leaves behind on purpose goes on and holds nothing up', {
 test('a stop waits, and then breaks off what runs and drops what waits', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
+  const metrics = new Metrics(false)
   const { hooks, lines, folder } = setUp(t, {
     command: 'echo $WALCAST_TXID >> "$FOLDER/list"; exec sleep 300',
     stopGraceMs: 50,
+    onDropped: metrics.notices().onHookDropped,
   })
   for (const txid of [1, 2, 3]) hooks.notify(change(txid))
   await until('the first one runs', () => existsSync(join(folder, 'list')))
@@ -202,6 +205,7 @@ test('a stop waits, and then breaks off what runs and drops what waits', {
   assert.match(lines[2].failure ?? '', /the node stops/)
   hooks.notify(change(4))
   assert.match(lines[3].msg, /not run/)
+  assert.match(await metrics.registry.metrics(), /^walcast_hook_notices_dropped_total\{hook="command"\} 3$/m)
 })
 
 test('a command that cannot be run is a failure and no exception', { timeout: TIMEOUT_MS }, async (t) => {
@@ -341,12 +345,16 @@ test('an address that never answers holds neither the node nor the command up', 
   timeout: TIMEOUT_MS,
 }, async (t) => {
   const { url, got } = await receiver(t, () => {})
-  const { hooks, lines } = setUp(t, { webhook: url, command: 'echo ran', stopGraceMs: 500 })
+  const dropped: string[] = []
+  const onDropped = (hook: string) => void dropped.push(hook)
+  const { hooks, lines } = setUp(t, { webhook: url, command: 'echo ran', stopGraceMs: 500, onDropped })
   hooks.notify(change(1))
   await until('the POST has arrived', () => got.length === 1)
   await until('the command has run', () => lines.length === 1)
   await hooks.stop()
   assert.match(lines[1].failure ?? '', /the node stops/)
+  hooks.notify(change(2))
+  assert.deepEqual(dropped, ['command', 'webhook'])
 })
 
 test('the URL of a webhook may have a query and no user; it is not repeated', () => {

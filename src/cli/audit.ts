@@ -1,4 +1,4 @@
-/** `walcast audit`: who changed a node's role, when and why. */
+/** `walcast audit`: who changed a node's role or its list of replicas, when and why. */
 import { WalcastError } from '../errors.ts'
 import { AUDIT_PATH, type AuditAnswer, type AuditEntry, MAX_AUDIT_ENTRIES } from '../http/auditRoutes.ts'
 import { parseNumber } from '../node/optionValues.ts'
@@ -8,7 +8,7 @@ import { getJson } from './nodeClient.ts'
 
 const HELP = `walcast audit [--node URL] [--limit N] [--json]
 
-Says who changed a node's role, when, and what became of it; the newest last. All of it is in FILE-walcast/audit.jsonl.
+Says who changed a node's role or its list of replicas, when, and what became of it; the newest last. All of it is in FILE-walcast/audit.jsonl.
 
   --node URL   a node's private side [WALCAST_NODE, else 127.0.0.1:8470]
   --limit N    how many entries, up to 200 [20]

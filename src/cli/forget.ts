@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util'
 import { messageOf, WalcastError } from '../errors.ts'
+import { REPLICAS_PATH } from '../http/leadershipAnswers.ts'
+import { NODE_FLAGS, nodeOf, operator } from './commandArguments.ts'
 import { deleteJson } from './nodeClient.ts'
 
 const HELP = `walcast forget NODE [--node URL]
@@ -19,8 +21,8 @@ export async function runForget(args: readonly string[]): Promise<number> {
   const [replica, ...more] = positionals
   if (!replica || more.length > 0)
     throw new WalcastError('USAGE', { detail: 'forget takes the id of one replica' })
-  const node = values.node ?? process.env['WALCAST_NODE'] ?? '127.0.0.1:8470'
-  await deleteJson(node, `/_walcast/replicas?node=${encodeURIComponent(replica)}`, process.env)
+  const query = new URLSearchParams({ node: replica, by: operator() })
+  await deleteJson(nodeOf(values.node), `${REPLICAS_PATH}?${query}`, process.env)
   process.stdout.write(`forgot ${replica}\n`)
   return 0
 }
@@ -30,7 +32,7 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { help: { type: 'boolean' }, node: { type: 'string' } },
+      options: { help: NODE_FLAGS.help, node: NODE_FLAGS.node },
     })
   } catch (error) {
     throw new WalcastError('USAGE', { detail: messageOf(error).split('. ')[0] }, error)

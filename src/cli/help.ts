@@ -1,4 +1,4 @@
-import type { StartAs } from '../node/node.ts'
+import type { StartAs } from '../node/nodeFolder.ts'
 import { environmentName, isRequired, optionsOf } from './nodeArguments.ts'
 
 export const MAIN_HELP = `walcast: live replication of one SQLite database

@@ -1,5 +1,6 @@
 /** Asks nodes to change their role, and how fit they are to. */
 import { WalcastError } from '../errors.ts'
+import { parseHostPort } from '../hostPort.ts'
 import {
   FITNESS_PATH,
   type FitnessAnswer,
@@ -14,7 +15,6 @@ export const ROLE_CHANGE_MS = 120_000
 /** What a switchover may take when it is not said. */
 const SWITCHOVER_MS = 60_000
 const LOOK_MS = 10_000
-const ADDRESS = /^(?:\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}$/
 
 export function fitnessOf(node: string): Promise<FitnessAnswer> {
   return getJson<FitnessAnswer>(node, FITNESS_PATH, process.env)
@@ -61,5 +61,5 @@ async function askChange(node: string, path: string, body: object, timeoutMs: nu
 }
 
 function addressIn(text: unknown): string | undefined {
-  return typeof text === 'string' && ADDRESS.test(text) ? text : undefined
+  return typeof text === 'string' && parseHostPort(text) ? text : undefined
 }

@@ -1,7 +1,9 @@
 /** Runs a node in the foreground until a signal or a failure ends it. */
 import { WalcastError } from '../errors.ts'
 import { readSecret } from '../http/auth.ts'
-import { type RunningNode, type StartAs, startNode } from '../node/node.ts'
+import { startNode } from '../node/node.ts'
+import type { StartAs } from '../node/nodeFolder.ts'
+import type { RunningNode } from '../node/runningNode.ts'
 import { version } from '../version.ts'
 import { nodeHelp } from './help.ts'
 import { createLog } from './log.ts'

@@ -1,5 +1,6 @@
 /**
- * `FILE-walcast/audit.jsonl`: every change of role with who asked for it and what became of it, one JSON object a line.
+ * `FILE-walcast/audit.jsonl`: every change of role and every replica taken off the list, with who asked for it and what
+ * became of it, one JSON object a line.
  * Only ever appended to. A full file is renamed to audit.1.jsonl, that one to audit.2.jsonl and so on; the fifth is
  * deleted, so that the log takes 40 MiB at most. For people: no decision of a node rests on it, and a disk that
  * does not take it holds no change of role up.
@@ -21,23 +22,33 @@ const TAIL_BYTES = 256 * 1024
 const MAX_WAITING = 256
 const LINE_END = 0x0a
 
+export interface AuditLogOptions {
+  /** Size at which a file is full. */
+  readonly maxBytes?: number
+  /** An entry is not in the log. */
+  readonly onDropped?: () => void
+}
+
 export class AuditLog implements AuditSource {
   readonly #folder: string
   readonly #ops: FileOps
   readonly #log: Logger
   readonly #maxBytes: number
+  readonly #onDropped: () => void
   /** The newest last; also those that the disk did not take. */
   #entries: AuditEntry[]
   #writing: Promise<void> = Promise.resolve()
   #waiting = 0
   #hasFailed = false
 
-  /** Reads the end of what is there. `maxBytes`: size at which a file is full. Never throws: what cannot be read is logged and left alone. */
-  constructor(folder: string, ops: FileOps, log: Logger, maxBytes = AUDIT_FILE_BYTES) {
+  /** Reads the end of what is there. Never throws: what cannot be read is logged and left alone. */
+  constructor(folder: string, ops: FileOps, log: Logger, options: AuditLogOptions = {}) {
+    const { maxBytes = AUDIT_FILE_BYTES, onDropped = () => {} } = options
     this.#folder = folder
     this.#ops = ops
     this.#log = log
     this.#maxBytes = maxBytes
+    this.#onDropped = onDropped
     this.#entries = this.#read()
   }
 
@@ -111,7 +122,9 @@ export class AuditLog implements AuditSource {
     for (let to = gap; to > 0; to--) this.#ops.rename('audit.rename', this.#path(to - 1), this.#path(to))
   }
 
+  /** Of one entry. */
   #onFailed(error: unknown): void {
+    this.#onDropped()
     if (!this.#hasFailed)
       this.#log.warn({ path: this.#path(), error: messageOf(error) }, 'cannot write the audit log')
     this.#hasFailed = true

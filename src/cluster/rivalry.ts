@@ -1,4 +1,5 @@
-/** Which of two nodes that both take themselves for the leader gives way. */
+/** Which of two nodes that both take themselves for the leader gives way, and what follows from the answers of all. */
+import type { PeerAnswer } from './peerCalls.ts'
 
 export interface Claim {
   readonly node: string
@@ -22,4 +23,21 @@ export function isBehind(mine: Omit<Claim, 'node'>, theirs: Omit<Claim, 'node'>)
 export function givesWay(mine: Claim, theirs: Claim): boolean {
   if (mine.term !== theirs.term || mine.epoch !== theirs.epoch) return isBehind(mine, theirs)
   return mine.node < theirs.node
+}
+
+/** Who leads in the place of the node with this claim, or has followed somebody who did. */
+export function rivalAmong(answers: readonly PeerAnswer[], mine: Claim): PeerAnswer | undefined {
+  const leaders = answers.filter(({ role }) => role === 'leader').sort((a, b) => (isBehind(a, b) ? 1 : -1))
+  return leaders.find((each) => givesWay(mine, each)) ?? answers.find((each) => isBehind(mine, each))
+}
+
+/** Whom a node with this claim, which has no leader, is to follow. */
+export function leaderAmong(answers: readonly PeerAnswer[], mine: Claim): PeerAnswer | undefined {
+  const leaders = answers.filter((each) => each.role === 'leader' && each.ready && !isBehind(each, mine))
+  return leaders.sort((a, b) => (givesWay(a, b) ? 1 : -1))[0]
+}
+
+/** Where the leader is that an answer speaks of: who gave it, or whom that one follows. */
+export function leaderFor({ role, asked, address }: PeerAnswer): string | undefined {
+  return role === 'leader' ? asked : address || undefined
 }

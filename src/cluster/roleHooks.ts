@@ -32,6 +32,8 @@ export interface RoleHookOptions {
   /** Where the command may ask this node. */
   readonly nodeUrl: string
   readonly log: Logger
+  /** A change was left out of what this hook is told. */
+  readonly onDropped?: (hook: 'command' | 'webhook') => void
   /** Without the secret, which is taken out. */
   readonly environment: NodeJS.ProcessEnv
   readonly retry?: WebhookRetry
@@ -73,14 +75,16 @@ export class RoleHooks {
 }
 
 function commandQueue(options: RoleHookOptions, command: string): HookQueue<RoleChange> {
-  const { log, timeoutMs } = options
+  const { log, timeoutMs, onDropped } = options
   return new HookQueue<RoleChange>({
     maxWaiting: MAX_WAITING,
-    onDropped: ({ role, epoch }) =>
+    onDropped({ role, epoch }) {
+      onDropped?.('command')
       log.warn(
         { role, epoch },
         'the command is not run for a change of role: too many wait, or the node stops',
-      ),
+      )
+    },
     async run(change, signal) {
       const { role, epoch } = change
       const { code, output, ...rest } = await runHookCommand(command, hookEnvironment(options, change), {
@@ -95,15 +99,17 @@ function commandQueue(options: RoleHookOptions, command: string): HookQueue<Role
 }
 
 function webhookQueue(options: RoleHookOptions, url: string): HookQueue<RoleChange> {
-  const { log, secret, timeoutMs, retry = WEBHOOK_RETRY } = options
+  const { log, secret, timeoutMs, onDropped, retry = WEBHOOK_RETRY } = options
   const { origin } = new URL(url)
   return new HookQueue<RoleChange>({
     maxWaiting: MAX_WAITING,
-    onDropped: ({ role, epoch }) =>
+    onDropped({ role, epoch }) {
+      onDropped?.('webhook')
       log.warn(
         { role, epoch, origin },
         'the webhook is not told of a change of role: too many wait, or the node stops',
-      ),
+      )
+    },
     async run(change, signal) {
       const { role, epoch } = change
       const { delivered, ...rest } = await deliver({ url, secret, timeoutMs, retry }, change, signal)

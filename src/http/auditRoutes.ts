@@ -1,4 +1,4 @@
-/** `GET /_walcast/audit`: who changed a node's role, when and why, as far as the node remembers. */
+/** `GET /_walcast/audit`: who changed a node's role or its list of replicas, when and why, as far as the node remembers. */
 import type { FastifyInstance } from 'fastify'
 import { WalcastError } from '../errors.ts'
 import type { NodeRole } from './view.ts'
@@ -8,7 +8,15 @@ export const AUDIT_PATH = '/_walcast/audit'
 export const MAX_AUDIT_ENTRIES = 200
 const DEFAULT_ENTRIES = 50
 
-export const AUDIT_ACTIONS = ['promote', 'demote', 'switchover', 'rehearse', 'role', 'start'] as const
+export const AUDIT_ACTIONS = [
+  'promote',
+  'demote',
+  'switchover',
+  'rehearse',
+  'forget',
+  'role',
+  'start',
+] as const
 export const AUDIT_OUTCOMES = ['done', 'refused', 'failed'] as const
 
 export interface AuditEntry {

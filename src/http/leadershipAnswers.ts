@@ -1,10 +1,11 @@
-/** What a node is asked and answers when an operator moves leadership. */
+/** What a node is asked and answers when an operator moves leadership, or takes a replica off its list. */
 import type { NodeRole } from './view.ts'
 
 export const PROMOTE_PATH = '/_walcast/promote'
 export const DEMOTE_PATH = '/_walcast/demote'
 export const SWITCHOVER_PATH = '/_walcast/switchover'
 export const FITNESS_PATH = '/_walcast/fitness'
+export const REPLICAS_PATH = '/_walcast/replicas'
 
 export interface NodePlace {
   readonly node: string

@@ -39,6 +39,14 @@ export interface ScrubMetrics {
   onRepaired(pages: number): void
 }
 
+/** Hears of what an operator was to be told and was not. */
+export interface NoticeMetrics {
+  /** A change of role was left out of what a hook is told. */
+  onHookDropped(hook: 'command' | 'webhook'): void
+  /** An entry did not get into the audit log. */
+  onAuditDropped(): void
+}
+
 /** What of the application's requests is waiting or kept. */
 export interface TrafficSizes {
   readonly proxied: number
@@ -282,6 +290,19 @@ export class Metrics {
   /** To be called with each new role of the node. */
   onRole(role: string): void {
     this.#labelled('role_changes_total', 'Changes of role, by the new one', 'role').inc({ role })
+  }
+
+  notices(): NoticeMetrics {
+    const hooks = this.#labelled(
+      'hook_notices_dropped_total',
+      'Changes of role that a hook was not told of: too many waited, or the node stopped',
+      'hook',
+    )
+    const audit = this.#counter(
+      'audit_entries_dropped_total',
+      'Entries that the audit log lacks: the disk did not take them',
+    )
+    return { onHookDropped: (hook) => hooks.inc({ hook }), onAuditDropped: () => audit.inc() }
   }
 
   scrub(): ScrubMetrics {

@@ -1,7 +1,8 @@
-/** The operator's actions on roles, and those by which nodes hand leadership to each other. */
+/** The operator's actions on the roles and the list of the nodes, and those by which nodes hand leadership to each other. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Position } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
+import { parseHostPort } from '../hostPort.ts'
 import { headerOf } from './headers.ts'
 import {
   DEMOTE_PATH,
@@ -11,6 +12,7 @@ import {
   type NodePlace,
   PROMOTE_PATH,
   type PromoteAnswer,
+  REPLICAS_PATH,
   SWITCHOVER_PATH,
   type SwitchoverAnswer,
 } from './leadershipAnswers.ts'
@@ -46,6 +48,8 @@ export interface RoleActions {
   /** The leader, fenced, has this node lead. Throws NOT_FIT or FENCE_FAILED, and then this node does not lead. */
   takeOver(how: TakeOver, by: string): Promise<NodePlace & Position>
   fitness(): Promise<FitnessAnswer>
+  /** Takes a replica that is away off the list; durable when it resolves, if the disk allows. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */
+  forget(node: string, by: string): Promise<void>
 }
 
 const MAX_BY_CHARS = 200
@@ -83,6 +87,13 @@ export function addRoleRoutes(app: FastifyInstance, roles: () => RoleActions | u
     return started().takeOver({ epoch, txid, checksum, from, to, until }, by)
   })
   app.get(FITNESS_PATH, async () => started().fitness())
+  app.delete(REPLICAS_PATH, async (request) => {
+    const given = givenBy(request)
+    const node = textOf(given, 'node')
+    if (!node) throw new WalcastError('BAD_REQUEST', { detail: 'node is not the id of a replica' })
+    await started().forget(node, whoAsked(request, given))
+    return { forgotten: node }
+  })
 }
 
 type Given = Readonly<Record<string, unknown>>
@@ -111,8 +122,7 @@ function addressIn(given: Given, name: string): string | undefined {
   const text = textOf(given, name)
   if (text === undefined) return undefined
   // It goes into the role file: one that is none would keep the node from starting.
-  if (!/^(?:\[[0-9a-fA-F:]+\]|[^:/?#@[\]\s]+):\d{1,5}$/.test(text) || !URL.canParse(`http://${text}`))
-    throw new WalcastError('BAD_REQUEST', { detail: `${name} is not HOST:PORT` })
+  if (!parseHostPort(text)) throw new WalcastError('BAD_REQUEST', { detail: `${name} is not HOST:PORT` })
   return text
 }
 

@@ -192,12 +192,6 @@ export class Server {
     this.#app.get('/_walcast/status', async () => view.status())
     this.#app.get('/_walcast/lag', async () => view.lag())
     this.#app.get('/_walcast/wait', (request) => this.#wait(request))
-    this.#app.delete('/_walcast/replicas', async (request) => {
-      const { node } = request.query as Record<string, string | undefined>
-      if (!node) throw new WalcastError('BAD_REQUEST', { detail: 'node is not the id of a replica' })
-      await view.forget(node)
-      return { forgotten: node }
-    })
     addCheckRoutes(this.#app, () => this.#options.checks())
     addAuditRoutes(this.#app, () => this.#options.audit())
     addRoleRoutes(this.#app, () => this.#options.roles())

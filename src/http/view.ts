@@ -120,8 +120,6 @@ export interface NodeView {
   freshen(): void
   /** Why replicas cannot be fed by this node now, or undefined when they can. */
   refuseReplicas(): WalcastError | undefined
-  /** Takes a replica that is away off the list; durable when it resolves, if the disk allows. Throws REPLICA_UNKNOWN, REPLICA_CONNECTED or STARTING. */
-  forget(node: string): Promise<void>
   /** Takes over a replica's upgraded connection. */
   accept(socket: WebSocket, remoteAddress: string): void
 }

@@ -33,6 +33,8 @@ export interface RelayHost {
   lineage(): Lineage
   term(): number
   members(): ReturnType<FeedHost['members']>
+  /** A replica that is to be fed here has been in a higher epoch: what feeds this node may lead no more. */
+  onHigherEpoch: FeedHost['onHigherEpoch']
   /** The leader's clock. */
   leaderMs(): number
   /** Where the leader stood, and how long ago. */
@@ -85,7 +87,7 @@ export class Relay {
       lineage: () => host.lineage(),
       term: () => host.term(),
       members: () => host.members(),
-      onHigherEpoch: () => {},
+      onHigherEpoch: (hello) => host.onHigherEpoch(hello),
       refuse: (position) => this.#refuse(position),
       onPing: () => this.#ping(),
       look() {},

@@ -4,12 +4,11 @@ import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../clock.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
-import type { PeersFile } from '../cluster/peersFile.ts'
 import type { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 import type { NodeChecks } from '../http/checks.ts'
 import type { Metrics } from '../http/metrics.ts'
-import type { NodeView } from '../http/view.ts'
+import type { NodeStatus, NodeView } from '../http/view.ts'
 import type { ReplicaList } from '../leader/replicaList.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { NodeOptions } from './options.ts'
@@ -28,9 +27,19 @@ export interface NodeSetup {
   readonly onChange?: () => void
 }
 
+/** What the engine of a role tells of itself; the rest of the status is the node's, whatever its role. */
+export type EngineStatus = Omit<
+  NodeStatus,
+  'node' | 'cluster' | 'db' | 'role' | 'members' | 'roleSince' | 'audit' | 'version' | 'uptimeSeconds'
+>
+
+export interface EngineView extends Omit<NodeView, 'status'> {
+  status(): EngineStatus
+}
+
 /** The engine of a role, as the node sees it. */
 export interface Engine {
-  readonly view: NodeView
+  readonly view: EngineView
   readonly checks: NodeChecks
   /** Others send no more requests from now on; commits still reach them. */
   announceStop(): void
@@ -39,7 +48,7 @@ export interface Engine {
   stop(): Promise<void>
 }
 
-/** A node that has been in a higher epoch than this leader. */
+/** A node that has been in a higher epoch than this one. */
 export interface HigherEpoch {
   readonly node: string
   readonly epoch: number
@@ -60,7 +69,6 @@ export interface EngineParts {
   readonly members: Members
   /** The replicas that this node feeds, whatever its role. */
   readonly replicas: ReplicaList
-  readonly peersFile: PeersFile
   readonly thread: SqliteThread
   readonly metrics: Metrics
   readonly traffic: Traffic

@@ -3,7 +3,7 @@ import type { Position } from '../../proto/position.ts'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
-import type { AuditEntry } from '../http/auditRoutes.ts'
+import type { AuditSource } from '../http/auditRoutes.ts'
 import {
   type LagReport,
   NO_QUEUES,
@@ -15,29 +15,42 @@ import {
 import type { Reach, WaitTarget } from '../http/waits.ts'
 import type { AckOutcome, AckWanted } from '../leader/acknowledgements.ts'
 import { LagTracker } from '../replica/lag.ts'
-import type { Engine, NodeSetup } from './engine.ts'
+import type { Engine, EngineStatus, NodeSetup } from './engine.ts'
 
 /** Of the audit log, in the status. */
 const AUDIT_ENTRIES = 10
 
-/** The view of a node whose engine may still be opening its database: alive, and not ready. */
+/** Of a node whose engine is opening its database. */
+const STARTING: Omit<EngineStatus, 'epoch' | 'leader'> = {
+  state: 'starting',
+  txid: 0,
+  checksum: '',
+  pageSize: 0,
+  pages: 0,
+  walBytes: 0,
+  replicas: [],
+  lag: { lagMs: 0, txidLag: 0, connected: false },
+  causes: [],
+}
+
+/** The view of a node, alive and not ready while its engine opens the database. */
 export class LateView implements NodeView {
   readonly #nodeFile: NodeFile
   readonly #setup: NodeSetup
   readonly #clock: Clock
-  readonly #recent: (limit: number) => readonly AuditEntry[]
+  readonly #audit: AuditSource
+  /** Of the database file. */
+  readonly #path: string
+  readonly #startedMs: number
   engine: Engine | undefined
 
-  constructor(
-    nodeFile: NodeFile,
-    setup: NodeSetup,
-    clock: Clock,
-    recent: (limit: number) => readonly AuditEntry[],
-  ) {
-    this.#recent = recent
+  constructor(nodeFile: NodeFile, setup: NodeSetup, clock: Clock, audit: AuditSource, path: string) {
     this.#nodeFile = nodeFile
     this.#setup = setup
     this.#clock = clock
+    this.#audit = audit
+    this.#path = path
+    this.#startedMs = clock.nowMs()
   }
 
   role(): NodeRole {
@@ -76,14 +89,20 @@ export class LateView implements NodeView {
 
   /** What the engine says, and what the node knows whatever its role. */
   status(): NodeStatus {
-    const status = this.engine?.view.status() ?? this.#startingStatus()
-    const { role, promoted, demoted, members } = this.#nodeFile.record
+    const { node, cluster, role, epoch, promoted, demoted, members } = this.#nodeFile.record
+    const { options, version } = this.#setup
     const since = role === 'leader' ? promoted : demoted
     return {
-      ...status,
+      node,
+      cluster,
+      db: this.#path,
+      role: this.role(),
+      ...(this.engine?.view.status() ?? { ...STARTING, epoch, leader: options.leader ?? '' }),
+      version,
+      uptimeSeconds: Math.round((this.#clock.nowMs() - this.#startedMs) / 1000),
       members,
       ...(since ? { roleSince: since.at } : {}),
-      audit: this.#recent(AUDIT_ENTRIES),
+      audit: this.#audit.recent(AUDIT_ENTRIES),
     }
   }
 
@@ -113,36 +132,8 @@ export class LateView implements NodeView {
     return this.engine ? this.engine.view.refuseReplicas() : new WalcastError('STARTING')
   }
 
-  async forget(node: string): Promise<void> {
-    if (!this.engine) throw new WalcastError('STARTING')
-    return this.engine.view.forget(node)
-  }
-
   accept(socket: WebSocket, remoteAddress: string): void {
     if (this.engine) this.engine.view.accept(socket, remoteAddress)
     else socket.terminate()
-  }
-
-  #startingStatus(): NodeStatus {
-    const { node, cluster, role, epoch } = this.#nodeFile.record
-    return {
-      node,
-      cluster,
-      db: this.#setup.options.db,
-      role,
-      state: 'starting',
-      epoch,
-      txid: 0,
-      checksum: '',
-      pageSize: 0,
-      pages: 0,
-      walBytes: 0,
-      leader: this.#setup.options.leader ?? '',
-      replicas: [],
-      lag: { lagMs: 0, txidLag: 0, connected: false },
-      causes: [],
-      version: this.#setup.version,
-      uptimeSeconds: 0,
-    }
   }
 }

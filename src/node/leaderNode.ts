@@ -2,7 +2,7 @@
 import { withBegin } from '../../proto/lineage.ts'
 import { WalcastError } from '../errors.ts'
 import type { Cause } from '../http/cause.ts'
-import { type LagReport, NO_QUEUES, type NodeStatus, type NodeView } from '../http/view.ts'
+import { type LagReport, NO_QUEUES } from '../http/view.ts'
 import { reachFrom } from '../http/waits.ts'
 import { Leader } from '../leader/leader.ts'
 import type { LeaderOptions } from '../leader/leaderOptions.ts'
@@ -10,14 +10,13 @@ import { KeptFolder } from '../replica/keptFolder.ts'
 import { LagTracker } from '../replica/lag.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
-import { CauseWatch } from './causeWatch.ts'
-import { DATABASE_NAME, type Engine, type EngineParts } from './engine.ts'
+import { DATABASE_NAME, type Engine, type EngineParts, type EngineStatus, type EngineView } from './engine.ts'
 import { feedLimits } from './feedLimits.ts'
 import { readersOf } from './feedWatch.ts'
 import { keptStatus } from './keptStatus.ts'
 import { LeaderWatch } from './leaderWatch.ts'
-import { NodeScrub } from './nodeScrub.ts'
 import type { NodeOptions } from './options.ts'
+import { Upkeep } from './upkeep.ts'
 
 /** The WAL may pass the hard limit for a moment; at so many times that it does not go on as usual. */
 const USUAL_WALS = 2
@@ -33,12 +32,11 @@ export interface LeaderEngine extends Engine {
 export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Promise<LeaderEngine> {
   const { setup, nodeFile, clock, metrics, path } = parts
   const { options, log, version } = setup
-  const startedMs = clock.nowMs()
   const record = nodeFile.record
   const observer = metrics.leader()
   const list = parts.replicas
   const watch = new LeaderWatch(list, readersOf(path))
-  let scrub: NodeScrub | undefined
+  let upkeep: Upkeep | undefined
   const leaderOptions: LeaderOptions = {
     db: DATABASE_NAME,
     path,
@@ -81,7 +79,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
       ...metrics.feed(),
       onBatch(batch) {
         observer.onBatch(batch)
-        if (batch.last) scrub?.onMoved()
+        if (batch.last) upkeep?.scrub.onMoved()
         parts.onMoved()
       },
       onPass(pass) {
@@ -97,76 +95,54 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
   const leader: Leader = held
     ? await Leader.takeOver(leaderOptions, parts.thread, held)
     : await Leader.open(leaderOptions, parts.thread)
-  const causes = new CauseWatch((nowMs) => lookAt(leader, watch, options, nowMs), clock, log)
-  const scrubbing = new NodeScrub(parts, {
+  const care = new Upkeep(parts, (nowMs) => explain(leader, watch, options, nowMs), {
     pages: () => leader.scrubbed,
     position: () => leader.position,
     look: () => leader.look(),
+    role: () => view.role(),
     status: () => view.status(),
     isTrusted: () => true,
   })
-  scrub = scrubbing
-  const view: NodeView = {
-    ...viewOf(leader, scrubbing, parts, () => causes.causes, startedMs),
-    async forget(node) {
-      await parts.peersFile.forget(node)
-      parts.members.forget(node)
-    },
-  }
-  /** Ends what stands beside the engine, and then the engine in one way or another. */
-  const endWith = async <T>(end: () => Promise<T>): Promise<T> => {
-    causes.stop()
-    await scrubbing.stop()
-    return end()
-  }
+  upkeep = care
+  const view = viewOf(leader, care, parts)
   return {
     role: 'leader',
     leader,
     view,
-    checks: scrubbing,
+    checks: care.scrub,
     announceStop: () => leader.announceStop(),
     tellMember: (member) => leader.tellMember(member),
-    stop: () => endWith(() => leader.stop()),
-    retire: (next) => endWith(() => leader.handOver(next)),
+    stop: () => care.endWith(() => leader.stop()),
+    retire: (next) => care.endWith(() => leader.handOver(next)),
   }
 }
 
-function lookAt(leader: Leader, watch: LeaderWatch, { hardWalFrames }: NodeOptions, nowMs: number): Cause[] {
+function explain(leader: Leader, watch: LeaderWatch, { hardWalFrames }: NodeOptions, nowMs: number): Cause[] {
   const { status } = leader
   return watch.look(status, USUAL_WALS * hardWalFrames * frameBytes(status.pageSize), nowMs)
 }
 
-function viewOf(
-  leader: Leader,
-  scrub: NodeScrub,
-  parts: EngineParts,
-  causes: () => readonly Cause[],
-  startedMs: number,
-): Omit<NodeView, 'forget'> {
+function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView {
   const { setup, nodeFile, clock } = parts
-  const { options, version } = setup
+  const { options } = setup
+  const address = options.advertise ?? options.listen
   // A leader is behind nobody: its report is the same empty one each time.
   const level = new LagTracker(clock).report()
   // Kept while it followed: it leads by now, and the rows are still to be looked at.
   const folder = new KeptFolder(parts.stateFolder, parts.ops, options.maxDiverged, setup.log)
   return {
     role: () => 'leader',
-    leaderAddress: () => options.advertise ?? options.listen,
+    leaderAddress: () => address,
     position: () => leader.position,
     canRead: () => true,
     settle: () => leader.settle(),
     acknowledge: (position, wanted, timeoutMs) => leader.acknowledgements.wait(position, wanted, timeoutMs),
     staleMs: () => 0,
     freshen() {},
-    status(): NodeStatus {
-      const { node, cluster } = nodeFile.record
+    status(): EngineStatus {
       const { epoch, txid, checksum, pageSize, pages, walBytes, capturing, replicas } = leader.status
       folder.look()
       return {
-        node,
-        cluster,
-        db: parts.path,
-        role: 'leader',
         state: capturing ? 'capturing' : 'stopped',
         epoch,
         txid,
@@ -174,14 +150,11 @@ function viewOf(
         pageSize,
         pages,
         walBytes,
-        leader: options.advertise ?? options.listen,
+        leader: address,
         replicas,
         lag: { lagMs: 0, txidLag: 0, connected: true },
-        causes: causes(),
-        scrub: scrub.report,
+        ...upkeep.status,
         ...keptStatus(folder.kept),
-        version,
-        uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
       }
     },
     lag(): LagReport {
@@ -189,7 +162,7 @@ function viewOf(
       return {
         ...level,
         role: 'leader',
-        causes: causes(),
+        causes: upkeep.causes,
         connected: true,
         txid,
         leaderTxid: txid,

@@ -1,9 +1,14 @@
 import { RoleHooks } from '../cluster/roleHooks.ts'
+import type { NoticeMetrics } from '../http/metrics.ts'
 import type { NodeSetup } from './engine.ts'
 import { nodeUrl } from './nodeUrl.ts'
 
 /** What the operator wants to be told of the changes of a node's role; nothing when no option says so. `db`: path of the database file. */
-export function roleHooksOf({ options, secret, log }: NodeSetup, db: string): RoleHooks {
+export function roleHooksOf(
+  { options, secret, log }: NodeSetup,
+  db: string,
+  { onHookDropped: onDropped }: NoticeMetrics,
+): RoleHooks {
   return new RoleHooks({
     command: options.onRoleChange,
     webhook: options.webhook,
@@ -12,6 +17,7 @@ export function roleHooksOf({ options, secret, log }: NodeSetup, db: string): Ro
     db,
     nodeUrl: nodeUrl(options.listen),
     log,
+    onDropped,
     environment: process.env,
   })
 }

@@ -3,13 +3,13 @@ import type { Position } from '../../proto/position.ts'
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { NodeChecks, PositionsAnswer, ScrubAnswer } from '../http/checks.ts'
-import type { NodeStatus, ScrubReport } from '../http/view.ts'
+import type { NodeRole, ScrubReport } from '../http/view.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { PositionRing } from '../sqlite/positionRing.ts'
 import { MAX_TOLD, Scrubber, type ScrubObserver } from '../sqlite/scrubber.ts'
 import type { RottenPage } from '../sqlite/scrubPass.ts'
 import { checksumHex } from '../xxh64.ts'
-import type { EngineParts } from './engine.ts'
+import type { EngineParts, EngineStatus } from './engine.ts'
 
 /** What of an engine is scrubbed. */
 export interface ScrubbedEngine {
@@ -17,7 +17,8 @@ export interface ScrubbedEngine {
   pages(): CheckedPages | undefined
   position(): Position
   look(): void
-  status(): NodeStatus
+  role(): NodeRole
+  status(): EngineStatus
   isTrusted(): boolean
   /** Undefined when the node has nobody to take right images from. */
   readonly repair?: {
@@ -88,12 +89,10 @@ export class NodeScrub implements NodeChecks {
   async scrub(): Promise<ScrubAnswer> {
     const startMs = this.#clock.nowMs()
     const { pagesRead, isDirect, isWhole, rotten } = await this.#scrubber.now()
-    const { node, cluster, role, epoch, txid, checksum, pages, pageSize } = this.#status
+    const { epoch, txid, checksum, pages, pageSize } = this.#engine.status()
     const numbers = rotten.map(({ page }) => page)
     return {
-      node,
-      cluster,
-      role,
+      ...this.#about,
       epoch,
       txid,
       checksum,
@@ -110,21 +109,22 @@ export class NodeScrub implements NodeChecks {
   }
 
   positions(): PositionsAnswer {
-    const { node, cluster, role, state, pageSize } = this.#status
-    return { node, cluster, role, state, pageSize, positions: this.#positions() }
+    const { state, pageSize } = this.#engine.status()
+    return { ...this.#about, state, pageSize, positions: this.#positions() }
   }
 
   stop(): Promise<void> {
     return this.#scrubber.stop()
   }
 
-  get #status(): NodeStatus {
-    return this.#engine.status()
+  get #about() {
+    const { node, cluster } = this.#parts.nodeFile.record
+    return { node, cluster, role: this.#engine.role() }
   }
 
   #positions(): PositionsAnswer['positions'] {
     if (!this.#engine.isTrusted()) return []
-    const { epoch, txid, checksum } = this.#status
+    const { epoch, txid, checksum } = this.#engine.status()
     const recent = this.#ring
       .list()
       .map((position) => ({ ...position, checksum: checksumHex(position.checksum) }))

@@ -1,5 +1,6 @@
 /** Texts of flags, environment and file turned into values with units. */
 import { WalcastError } from '../errors.ts'
+import { parseHostPort } from '../hostPort.ts'
 import { ACK_LEVELS, parseAckLevel } from '../http/ackLevel.ts'
 import type { OptionKind } from './optionSpec.ts'
 
@@ -74,7 +75,7 @@ export function parseValue(
 }
 
 function parseAddress(flag: string, text: string): string {
-  if (!/^(?:\[[0-9a-fA-F:]+\]|[^:[\]]+):\d{1,5}$/.test(text)) throw usage(flag, text, 'HOST:PORT')
+  if (!parseHostPort(text)) throw usage(flag, text, 'HOST:PORT')
   return text
 }
 

@@ -7,20 +7,17 @@ import type { Body } from '../../proto/messages.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
-import type { Cause } from '../http/cause.ts'
-import type { NodeStatus, NodeView } from '../http/view.ts'
 import { reachFrom } from '../http/waits.ts'
 import type { Relay } from '../leader/relay.ts'
 import { Replica } from '../replica/replica.ts'
 import type { ReplicaOptions } from '../replica/replicaOptions.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
-import { CauseWatch } from './causeWatch.ts'
-import { DATABASE_NAME, type Engine, type EngineParts } from './engine.ts'
+import { DATABASE_NAME, type Engine, type EngineParts, type EngineStatus, type EngineView } from './engine.ts'
 import { readersOf } from './feedWatch.ts'
 import { keptStatus } from './keptStatus.ts'
-import { NodeScrub } from './nodeScrub.ts'
 import { newRelay } from './replicaRelay.ts'
 import { type ReplicaLook, ReplicaWatch } from './replicaWatch.ts'
+import { Upkeep } from './upkeep.ts'
 
 /** The copy's WAL grows on while it is checkpointed; at so many times the size that starts that, it does not go on as usual. */
 const USUAL_WALS = 2
@@ -46,12 +43,11 @@ export async function buildReplica(
 ): Promise<ReplicaEngine> {
   const { setup, nodeFile, clock, metrics, path } = parts
   const { options, secret } = setup
-  const startedMs = clock.nowMs()
   const { node } = nodeFile.record
   const observer = metrics.replica()
   const list = parts.replicas
   const watch = new ReplicaWatch(list, readersOf(path))
-  let scrub: NodeScrub | undefined
+  let upkeep: Upkeep | undefined
   const replicaOptions: ReplicaOptions = {
     db: DATABASE_NAME,
     path,
@@ -129,12 +125,12 @@ export async function buildReplica(
       onApplied(batch) {
         observer.onApplied(batch)
         watch.onApplied(batch)
-        scrub?.onMoved()
+        upkeep?.scrub.onMoved()
         parts.onMoved()
       },
       onSynced() {
         observer.onSynced()
-        scrub?.onSynced()
+        upkeep?.scrub.onSynced()
         parts.onMoved()
       },
       onFatal: (error) => parts.onFatal(error),
@@ -146,39 +142,27 @@ export async function buildReplica(
   parts.traffic.offsetMs = () => replica.lag.offset.offsetMs
   const relay = newRelay(replica, parts, list)
   replica.downstream = relay
-  const causes = new CauseWatch(
-    (nowMs) => watch.look(lookAt(replica, options.replicaWalBytes), nowMs),
-    clock,
-    setup.log,
-  )
-  const scrubbing = new NodeScrub(parts, {
+  const explain = (nowMs: number) => watch.look(lookAt(replica, options.replicaWalBytes), nowMs)
+  const care = new Upkeep(parts, explain, {
     pages: () => replica.scrubbed,
     position: () => replica.position,
     look() {},
+    role: () => view.role(),
     status: () => view.status(),
     isTrusted: () => replica.status.isTrusted,
     repair: { pages: (rotten) => replica.repair(rotten), all: () => replica.distrust() },
   })
-  scrub = scrubbing
-  const view: NodeView = {
-    ...viewOf(replica, relay, scrubbing, parts, () => causes.causes, startedMs),
-    async forget(node) {
-      await parts.peersFile.forget(node)
-      parts.members.forget(node)
-    },
-  }
-  /** Ends what stands beside the engine, and then the engine in one way or another. */
-  const endWith = async <T>(end: () => Promise<T>): Promise<T> => {
-    causes.stop()
+  upkeep = care
+  const view = viewOf(replica, relay, care, parts)
+  const endWith = <T>(end: () => Promise<T>): Promise<T> => {
     relay.stop()
-    await scrubbing.stop()
-    return end()
+    return care.endWith(end)
   }
   return {
     role: 'replica',
     replica,
     view,
-    checks: scrubbing,
+    checks: care.scrub,
     announceStop: () => relay.announceStop(),
     tellMember: (member) => relay.tellMember(member),
     stop: () => endWith(() => replica.stop()),
@@ -237,13 +221,10 @@ function lookAt(replica: Replica, checkpointBytes: number): ReplicaLook {
 function viewOf(
   replica: Replica,
   relay: Relay,
-  scrub: NodeScrub,
-  parts: EngineParts,
-  causes: () => readonly Cause[],
-  startedMs: number,
-): Omit<NodeView, 'forget'> {
-  const { setup, nodeFile, clock } = parts
-  const { options, version } = setup
+  upkeep: Upkeep,
+  { setup, nodeFile }: EngineParts,
+): EngineView {
+  const { options } = setup
   const role = nodeFile.record.standby ? 'standby' : 'replica'
   const leader = () => replica.leaderAddress ?? ''
   return {
@@ -257,15 +238,10 @@ function viewOf(
     },
     staleMs: () => replica.lag.staleMs(),
     freshen: () => replica.ping(),
-    status(): NodeStatus {
-      const { node, cluster } = nodeFile.record
+    status(): EngineStatus {
       const { state, epoch, txid, checksum, pageSize, pages, walBytes, sync, lastError } = replica.status
       const { lagMs, txidLag, connected } = replica.lag.summary()
       return {
-        node,
-        cluster,
-        db: parts.path,
-        role,
         state,
         epoch,
         txid,
@@ -277,16 +253,13 @@ function viewOf(
         follows: replica.status.follows || leader(),
         replicas: relay.replicas,
         lag: { lagMs, txidLag, connected },
-        causes: causes(),
-        scrub: scrub.report,
+        ...upkeep.status,
         ...(sync ? { sync } : {}),
         ...keptStatus(replica.status.kept),
         ...(lastError ? { lastError: { code: lastError.code, message: lastError.message } } : {}),
-        version,
-        uptimeSeconds: Math.round((clock.nowMs() - startedMs) / 1000),
       }
     },
-    lag: () => ({ role, causes: causes(), ...replica.lag.report() }),
+    lag: () => ({ role, causes: upkeep.causes, ...replica.lag.report() }),
     queues: () => ({
       historyBytes: relay.historyBytes,
       bufferedBytes: relay.bufferedBytes,

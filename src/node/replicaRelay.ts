@@ -19,6 +19,8 @@ export function newRelay(replica: Replica, parts: EngineParts, replicas: Replica
       lineage: () => nodeFile.record.lineage,
       term: () => nodeFile.record.term,
       members: () => parts.members.list(),
+      onHigherEpoch: ({ node: from, epoch, term, advertise }) =>
+        parts.onHigherEpoch({ node: from, epoch, term, address: advertise }),
       leaderMs: () => clock.nowMs() + replica.lag.offset.offsetMs,
       leaderAt: () => ({
         txid: replica.lag.summary().leaderTxid,

@@ -30,12 +30,17 @@ export class RoleJournal {
     this.#parts = parts
   }
 
-  /** Runs what was asked for, and writes down that it was and how it ended. */
-  async audited<T>(action: AuditEntry['action'], by: string, run: () => Promise<T>): Promise<T> {
+  /** Runs what was asked for, and writes down that it was and how it ended. `detail`: of what is done when it is. */
+  async audited<T>(
+    action: AuditEntry['action'],
+    by: string,
+    run: () => Promise<T>,
+    detail?: string,
+  ): Promise<T> {
     const what = REHEARSAL.test(by) ? 'rehearse' : action
     try {
       const result = await run()
-      this.#write(what, 'done', by)
+      this.#write(what, 'done', by, detail)
       return result
     } catch (error) {
       // What was refused was not begun.

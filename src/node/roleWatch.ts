@@ -6,7 +6,7 @@ import { Lookout } from '../cluster/lookout.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
 import { askPeer, type PeerAnswer } from '../cluster/peerCalls.ts'
-import { givesWay, isBehind } from '../cluster/rivalry.ts'
+import { isBehind, leaderAmong, leaderFor, rivalAmong } from '../cluster/rivalry.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { NodePlace } from '../http/leadershipAnswers.ts'
 import type { WriteAdmission } from '../http/writeAdmission.ts'
@@ -48,7 +48,7 @@ export class RoleWatch {
   readonly #host: RoleWatchHost
   readonly #lookout: Lookout
   #lostMs = 0
-  /** The latest epoch of a client's that the others were asked about, and when. */
+  /** The latest epoch that the others were asked about since somebody had seen it, and when. */
   #askedEpoch = 0
   #askedEpochMs = Number.NEGATIVE_INFINITY
   #asking: Promise<void> = Promise.resolve()
@@ -99,9 +99,9 @@ export class RoleWatch {
   /** Asks everybody before a starting leader lets anybody write. Throws HIGHER_EPOCH, with the rival for `onRival`. */
   async requireNoRival(onRival: (leader: string) => void): Promise<void> {
     const { answers } = await this.askEverybody()
-    const rival = this.#rivalAmong(answers)
+    const rival = rivalAmong(answers, this.#host.record())
     if (!rival) return
-    onRival(placeOf(rival) ?? '')
+    onRival(leaderFor(rival) ?? '')
     const { node, epoch } = rival
     throw new WalcastError('HIGHER_EPOCH', { node, theirs: epoch, mine: this.#host.record().epoch })
   }
@@ -118,12 +118,13 @@ export class RoleWatch {
     if (!this.#host.isChanging()) void this.#lookout.look()
   }
 
-  /** A node that is there has been in a higher epoch than this leader. */
+  /** A node that is there has been in a higher epoch than this one: a leader looks into it, a replica whether another node leads than what feeds it. */
   onHigherEpoch({ node, epoch, term, address }: HigherEpoch): void {
     const { setup, admission, inBackground, stepDown, isChanging, record, members } = this.#host
     const engine = this.#host.engine()
-    if (engine?.role !== 'leader' || isChanging()) return
+    if (!engine || isChanging()) return
     if (epoch <= record().epoch && (term ?? 0) <= record().term) return
+    if (engine.role === 'replica') return void this.onLaterPosition(epoch)
     inBackground('looking into a higher epoch', async () => {
       admission.hold('another node may lead')
       const place = address || members.addressOf(node)
@@ -131,12 +132,12 @@ export class RoleWatch {
       const told = theirs ?? { epoch, term: term ?? epoch }
       if (isBehind(told, record())) await this.#raiseAbove(engine, [told])
       else if (isBehind(record(), told))
-        await stepDown(engine, `node ${node} has been in epoch ${epoch}`, theirs && placeOf(theirs))
+        await stepDown(engine, `node ${node} has been in epoch ${epoch}`, theirs && leaderFor(theirs))
       else admission.open()
     })
   }
 
-  /** A client has seen a later epoch than this leader's: nothing is answered before the others were asked. Asked once an epoch, for a while. */
+  /** Somebody has seen a later epoch than this node's: nothing is answered to a client before the others were asked. Asked once an epoch, for a while. */
   async onLaterPosition(epoch: number): Promise<void> {
     const nowMs = performance.now()
     const restMs = epoch <= this.#askedEpoch ? ASK_AGAIN_MS : ASK_MORE_MS
@@ -189,7 +190,7 @@ export class RoleWatch {
 
   #onRivals(engine: LeaderEngine, answers: readonly PeerAnswer[]): void {
     const { log } = this.#host.setup
-    const rival = this.#rivalAmong(answers)
+    const rival = rivalAmong(answers, this.#host.record())
     if (rival) return this.#giveWay(engine, rival)
     const { epoch: mine } = this.#host.record()
     if (answers.some(({ role, epoch }) => epoch > mine || (role === 'leader' && epoch === mine)))
@@ -201,13 +202,6 @@ export class RoleWatch {
         log.warn({ node, address: asked, error: messageOf(error) }, 'it was not to be told')
       })
     }
-  }
-
-  /** Who leads in this node's place, or has followed somebody who did. */
-  #rivalAmong(answers: readonly PeerAnswer[]): PeerAnswer | undefined {
-    const record = this.#host.record()
-    const leaders = answers.filter(({ role }) => role === 'leader').sort((a, b) => (isBehind(a, b) ? 1 : -1))
-    return leaders.find((each) => givesWay(record, each)) ?? answers.find((each) => isBehind(record, each))
   }
 
   /** Others know nothing of the last promotion and have begun later epochs by themselves: this one's must be above them to be followed. */
@@ -227,15 +221,16 @@ export class RoleWatch {
     log.error({ node, address: asked, theirs: epoch, mine }, 'two nodes lead: this one gives way')
     const why = epoch === mine ? `leads in epoch ${epoch} too and has the higher id` : `is in epoch ${epoch}`
     this.#host.inBackground('giving way', () =>
-      this.#host.stepDown(engine, `node ${node} ${why}`, placeOf(rival)),
+      this.#host.stepDown(engine, `node ${node} ${why}`, leaderFor(rival)),
     )
   }
 
   #onLeaderFound(engine: ReplicaEngine, answers: readonly PeerAnswer[]): void {
-    const best = answers
-      .filter((each) => each.role === 'leader' && each.ready && !isBehind(each, this.#host.record()))
-      .sort((a, b) => (givesWay(a, b) ? 1 : -1))[0]
-    if (!best || engine.replica.status.connected || best.asked === engine.replica.leaderAddress) return
+    const record = this.#host.record()
+    const best = leaderAmong(answers, record)
+    if (!best || best.asked === engine.replica.leaderAddress) return
+    // What feeds this node goes on to, unless it is from before the leader that was found.
+    if (engine.replica.status.connected && !isBehind(record, best)) return
     this.#host.inBackground('following', () => this.#host.followAt(best.asked))
   }
 
@@ -257,14 +252,9 @@ export class RoleWatch {
     if (engine?.role !== 'leader') return
     inBackground('asking who leads', async () => {
       const { answers } = await this.askEverybody()
-      const rival = this.#rivalAmong(answers)
-      if (rival) await stepDown(engine, `node ${rival.node} is in epoch ${rival.epoch}`, placeOf(rival))
+      const rival = rivalAmong(answers, this.#host.record())
+      if (rival) await stepDown(engine, `node ${rival.node} is in epoch ${rival.epoch}`, leaderFor(rival))
       else if (!engine.leader.isFenced) admission.open()
     })
   }
-}
-
-/** Where the leader is that a rival speaks for: itself, or whom it follows. */
-function placeOf({ role, asked, address }: PeerAnswer): string | undefined {
-  return role === 'leader' ? asked : address || undefined
 }

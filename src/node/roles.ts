@@ -5,126 +5,88 @@
  *   leader ── demote, switchover, a higher epoch: write lock taken ─> drained ─> role file ─> follows ──> replica
  *
  * The write lock is held from before the role file says that this node leads no more, and until after it says that it leads.
+ * Here it is put together who may ask for that: operators and other nodes (RoleRequests), and what the node finds out itself
+ * (RoleWatch, AloneFence).
  */
-import type { Position } from '../../proto/position.ts'
-import { wasNotSent } from '../cluster/peerCalls.ts'
-import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
-import type {
-  DemoteAnswer,
-  FitnessAnswer,
-  NodePlace,
-  PromoteAnswer,
-  SwitchoverAnswer,
-} from '../http/leadershipAnswers.ts'
-import type { RoleActions, TakeOver } from '../http/roleRoutes.ts'
-import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
-import { AloneFence, type AloneLeader, aloneLeader } from './aloneFence.ts'
-import type { EngineParts } from './engine.ts'
-import { Handover } from './handover.ts'
-import type { LateView } from './lateView.ts'
-import { buildLeader, type LeaderEngine } from './leaderNode.ts'
+import type { PeersFile } from '../cluster/peersFile.ts'
+import { keyOf, messageOf } from '../errors.ts'
+import type { NodePlace } from '../http/leadershipAnswers.ts'
+import { AloneFence } from './aloneFence.ts'
+import { CurrentEngine, type CurrentEngineParts } from './currentEngine.ts'
+import { GivingWay } from './givingWay.ts'
+import { buildLeader } from './leaderNode.ts'
+import { OneChangeAtATime } from './oneChangeAtATime.ts'
 import { PeerOrders } from './peerOrders.ts'
-import { type PromoteHow, Promotion, TOO_LATE } from './promotion.ts'
-import { buildReplica, type ReplicaEngine } from './replicaNode.ts'
+import { Promotion } from './promotion.ts'
+import { buildReplica } from './replicaNode.ts'
 import type { RoleJournal } from './roleJournal.ts'
+import { RoleRequests } from './roleRequests.ts'
 import { RoleWatch } from './roleWatch.ts'
 
 export interface RolesParts
-  extends Omit<EngineParts, 'mayLead' | 'onHigherEpoch' | 'onLeaderMoved' | 'onRelayed' | 'onLeaderLost'> {
-  readonly view: LateView
+  extends Omit<
+    CurrentEngineParts,
+    'mayLead' | 'onHigherEpoch' | 'onLeaderMoved' | 'onRelayed' | 'onLeaderLost'
+  > {
+  readonly peersFile: PeersFile
   readonly journal: RoleJournal
 }
 
-/** What speaks of a node's own state, and is certain: it has not come to lead. */
-const NOT_TAKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'NOT_FIT',
-  'FENCE_FAILED',
-  'ROLE_CHANGING',
-  'STARTING',
-])
-/** One attempt to take the fence from a transaction that does not end. */
-const FENCE_TRY_MS = 1000
-
-export class Roles implements RoleActions {
+export class Roles {
   readonly #parts: RolesParts
-  readonly #engineParts: EngineParts
-  readonly #orders: PeerOrders
+  readonly #engineParts: CurrentEngineParts
+  readonly #changes: OneChangeAtATime
+  readonly #current: CurrentEngine
   readonly #watch: RoleWatch
-  readonly #promotion: Promotion
   readonly #aloneFence: AloneFence | undefined
-  #engine: LeaderEngine | ReplicaEngine | undefined
-  /** What is under way, for people. */
-  #changing: string | undefined
-  #change: Promise<unknown> = Promise.resolve()
-  #alone: AloneLeader | undefined
-  #isRunning = false
-  #stopped = false
+  readonly requests: RoleRequests
+  /** HOST:PORT of the leader that was found when this node was about to lead. */
+  #rivalAtStart = ''
 
   constructor(parts: RolesParts) {
     this.#parts = parts
-    const { traffic, setup, clock, members, replicas } = parts
-    this.#orders = new PeerOrders({ setup, clock, record: () => this.#record, address: () => this.address })
-    const inBackground = (what: string, change: () => Promise<void>) => this.#inBackground(what, change)
-    this.#watch = new RoleWatch({
+    const { traffic, setup, clock, journal } = parts
+    const changes = new OneChangeAtATime(setup.log, () => this.#watch.onChanged())
+    this.#changes = changes
+    this.#engineParts = this.#newEngineParts()
+    const current = new CurrentEngine(this.#engineParts)
+    this.#current = current
+    const orders = new PeerOrders({
       setup,
-      members,
-      replicas,
-      admission: traffic.admission,
+      clock,
       record: () => this.#record,
-      address: () => this.address,
-      engine: () => this.#engine,
-      isChanging: () => this.#changing !== undefined || this.#stopped,
-      inBackground,
-      untilChanged: () => this.#change,
-      stepDown: (engine, reason, leader) => this.#stepDown(engine, reason, leader),
-      raise: (engine, epoch, reason) => this.#raise(engine, epoch, reason),
-      followAt: (leader) => this.#followAt(leader),
-      tellToFollow: (address) => this.#orders.follow(address),
+      address: () => this.#own.address,
     })
-    this.#engineParts = {
+    const promotion = this.#newPromotion(orders)
+    const isEnded = () => changes.isEnded
+    const givingWay = new GivingWay({ setup, traffic, journal, current, promotion, isEnded })
+    const watch = this.#newWatch(givingWay, orders)
+    this.#watch = watch
+    this.#aloneFence = this.#newAloneFence()
+    this.requests = new RoleRequests({
       ...parts,
-      mayLead: () => this.#watch.requireNoRival((leader) => this.#onRivalAtStart(leader)),
-      onHigherEpoch: (by) => this.#watch.onHigherEpoch(by),
-      onLeaderMoved: ({ address, epoch }) => this.#onLeaderMoved(address, epoch),
-      onRelayed: (relay, leader) => this.#onRelayed(relay, leader),
-      onLeaderLost: () => this.#isRunning && this.#watch.onLeaderLost(),
-    }
-    this.#promotion = new Promotion({
-      parts: this.#engineParts,
-      own: () => this.#place,
-      askEverybody: () => this.#watch.askEverybody(),
-      enter: (engine) => this.#enter(engine),
-      follow: (held, leader) => this.#follow(held, leader),
-      orFatal: (step) => this.#orFatal(step),
-      tellToFollow: (address) => this.#orders.follow(address),
-      said: (reason, by) => parts.journal.changed(reason, by),
+      changes,
+      current,
+      promotion,
+      givingWay,
+      orders,
+      watch,
+      own: () => this.#own,
+      followAt: (leader) => this.#followAt(leader),
     })
-    const { fenceWhenAloneMs } = setup.options
-    if (fenceWhenAloneMs !== undefined)
-      this.#aloneFence = new AloneFence(fenceWhenAloneMs, {
-        clock,
-        lastHeardMs: () => replicas.lastHeardMs,
-        fence: () => (this.#changing ? undefined : this.#alone),
-        inBackground,
-      })
-    traffic.checkLeading = () => this.#watch.checkAlive()
+    traffic.checkLeading = () => watch.checkAlive()
     traffic.onHigherEpoch = (node, epoch) =>
-      this.#watch.onHigherEpoch({ node, epoch, term: undefined, address: '' })
-    traffic.onLaterPosition = (epoch) => this.#watch.onLaterPosition(epoch)
+      watch.onHigherEpoch({ node, epoch, term: undefined, address: '' })
+    traffic.onLaterPosition = (epoch) => watch.onLaterPosition(epoch)
   }
 
-  get engine(): LeaderEngine | ReplicaEngine | undefined {
-    return this.#engine
+  get engine(): CurrentEngine['engine'] {
+    return this.#current.engine
   }
 
   /** Whether roles may be changed now. */
   get isRunning(): boolean {
-    return this.#isRunning && !this.#stopped
-  }
-
-  get address(): string {
-    const { advertise, listen } = this.#parts.setup.options
-    return advertise ?? listen
+    return this.#changes.isOpen
   }
 
   /** In the role of the role file, unless another node leads by now. */
@@ -137,281 +99,125 @@ export class Roles implements RoleActions {
       const leader = nodeFile.record.leader || undefined
       if (wasLeader || leader !== setup.options.leader) traffic.onFollowing(leader)
       if (!leader) setup.log.warn('no leader is known: serving reads until a node is promoted')
-      this.#enter(await buildReplica(this.#engineParts, leader))
+      this.#current.enter(await buildReplica(this.#engineParts, leader))
     }
-    this.#isRunning = true
+    this.#changes.open()
     this.#parts.journal.started(was)
     this.#watch.start()
   }
 
   announceStop(): void {
-    this.#stopped = true
-    this.#engine?.announceStop()
+    this.#changes.end()
+    this.engine?.announceStop()
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#changes.end()
     this.#aloneFence?.stop()
     await this.#watch.stop()
-    await this.#change
-    await this.#engine?.stop()
-  }
-
-  promote(how: PromoteHow, by: string): Promise<PromoteAnswer> {
-    const promote = () =>
-      this.#exclusively('a promotion', () => this.#promotion.promote(this.#following(), how, by))
-    return how.dryRun ? promote() : this.#parts.journal.audited('promote', by, promote)
-  }
-
-  async demote(
-    how: { readonly leader: string | undefined; readonly epoch: number | undefined },
-    by: string,
-  ): Promise<DemoteAnswer> {
-    const beganMs = performance.now()
-    await this.#parts.journal.audited('demote', by, () =>
-      this.#exclusively('a demotion', () => this.#demote(how, by)),
-    )
-    const { node, role, leader } = this.#record
-    const { epoch, txid } = this.#parts.view.position()
-    return { node, role, epoch, txid, leader, tookMs: performance.now() - beganMs }
-  }
-
-  async switchover(
-    how: { readonly to: string | undefined; readonly timeoutMs: number | undefined },
-    by: string,
-  ): Promise<SwitchoverAnswer> {
-    if (this.#engine?.role === 'replica')
-      return this.#orders.switchover(this.#parts.view.leaderAddress(), how, by)
-    const timeoutMs = how.timeoutMs ?? this.#parts.setup.options.switchoverTimeoutMs
-    return this.#parts.journal.audited('switchover', by, () =>
-      this.#exclusively('a switchover', () =>
-        this.#handover(this.#leading(), by).switchover(how.to, timeoutMs, by),
-      ),
-    )
-  }
-
-  takeOver(how: TakeOver, by: string): Promise<NodePlace & Position> {
-    return this.#exclusively('a switchover', async () => {
-      const engine = this.#following()
-      if (how.to !== this.#record.node)
-        throw new WalcastError('NOT_FIT', { detail: `node ${how.to} was meant, not this one` })
-      const { epoch, txid, checksum, isTrusted, state } = engine.replica.status
-      const isSame = epoch === how.epoch && txid === how.txid && checksum === how.checksum
-      if (!isSame || !isTrusted || state === 'syncing')
-        throw new WalcastError('NOT_FIT', {
-          detail: `it is at ${epoch}-${txid} (${state}), not in the state ${how.epoch}-${how.txid}`,
-        })
-      if (this.#parts.clock.nowMs() > how.until) throw new WalcastError('NOT_FIT', { detail: TOO_LATE })
-      const next = Math.max(epoch, this.#record.epoch) + 1
-      await this.#promotion.lead(engine, next, `switchover from ${how.from}, by ${by}`, by, how)
-      return { ...this.#place, epoch: next, txid }
-    })
-  }
-
-  async fitness(): Promise<FitnessAnswer> {
-    const { answers } = await this.#watch.askEverybody()
-    const { view, members } = this.#parts
-    const { role, epoch, txid, leader, lag } = view.status()
-    const engine = this.#engine
-    const verdict =
-      engine?.role === 'replica' ? this.#promotion.judge(engine, answers) : { reasons: [], lost: null }
-    const known = members.list().map((member) => {
-      const answer = answers.find((each) => each.node === member.node)
-      if (!answer) return { ...member, reached: false }
-      return { ...member, reached: true, role: answer.role, epoch: answer.epoch, txid: answer.txid }
-    })
-    const { reasons, lost } = verdict
-    const leaderTxid = txid + lag.txidLag
-    const about = { ...this.#place, role, epoch, txid, leaderTxid, lagMs: lag.lagMs, leader }
-    return { ...about, fit: reasons.length === 0, reasons, lost, members: known }
+    await this.#changes.settled()
+    await this.engine?.stop()
   }
 
   get #record() {
     return this.#parts.nodeFile.record
   }
 
-  get #log() {
-    return this.#parts.setup.log
+  get #own(): NodePlace {
+    const { advertise, listen } = this.#parts.setup.options
+    return { node: this.#record.node, address: advertise ?? listen }
   }
 
-  get #place(): NodePlace {
-    return { node: this.#record.node, address: this.address }
+  #newEngineParts(): CurrentEngineParts {
+    return {
+      ...this.#parts,
+      mayLead: () =>
+        this.#watch.requireNoRival((leader) => {
+          this.#rivalAtStart = leader
+        }),
+      onHigherEpoch: (by) => this.#watch.onHigherEpoch(by),
+      onLeaderMoved: ({ address, epoch }) => this.#onLeaderMoved(address, epoch),
+      onRelayed: (relay, leader) => this.#onRelayed(relay, leader),
+      onLeaderLost: () => {
+        if (this.isRunning) this.#watch.onLeaderLost()
+      },
+    }
   }
 
-  /** One change at a time. Throws ROLE_CHANGING. */
-  async #exclusively<T>(what: string, change: () => Promise<T>): Promise<T> {
-    if (!this.isRunning) throw new WalcastError(this.#stopped ? 'STOPPING' : 'STARTING')
-    if (this.#changing) throw new WalcastError('ROLE_CHANGING', { detail: this.#changing })
-    this.#changing = what
-    // What throws before it begins ends the change, too.
-    const running = (async () => change())().finally(() => {
-      this.#changing = undefined
-      this.#watch.onChanged()
+  #newPromotion(orders: PeerOrders): Promotion {
+    return new Promotion({
+      parts: this.#engineParts,
+      own: () => this.#own,
+      askEverybody: () => this.#watch.askEverybody(),
+      enter: (engine) => this.#current.enter(engine),
+      follow: (held, leader) => this.#current.follow(held, leader),
+      orFatal: (step) => this.#current.orFatal(step),
+      tellToFollow: (address) => orders.follow(address),
+      said: (reason, by) => this.#parts.journal.changed(reason, by),
     })
-    this.#change = running.catch(() => {})
-    return running
   }
 
-  #inBackground(what: string, change: () => Promise<void>): void {
-    this.#exclusively(what, change).catch((error) => {
-      if (!this.#stopped) this.#log.error({ error: messageOf(error) }, `${what} failed`)
+  #newWatch(givingWay: GivingWay, orders: PeerOrders): RoleWatch {
+    const { setup, members, replicas, traffic } = this.#parts
+    return new RoleWatch({
+      setup,
+      members,
+      replicas,
+      admission: traffic.admission,
+      record: () => this.#record,
+      address: () => this.#own.address,
+      engine: () => this.engine,
+      isChanging: () => this.#changes.isUnderWay || this.#changes.isEnded,
+      inBackground: (what, change) => this.#changes.inBackground(what, change),
+      untilChanged: () => this.#changes.settled(),
+      stepDown: (engine, reason, leader) => givingWay.stepDown(engine, reason, leader),
+      raise: (engine, epoch, reason) => givingWay.raise(engine, epoch, reason),
+      followAt: (leader) => this.#followAt(leader),
+      tellToFollow: (address) => orders.follow(address),
     })
   }
 
-  #following(): ReplicaEngine {
-    if (this.#engine?.role === 'leader')
-      throw new WalcastError('ALREADY_LEADER', { epoch: this.#record.epoch })
-    if (!this.#engine) throw new WalcastError('STARTING')
-    return this.#engine
-  }
-
-  #leading(): LeaderEngine {
-    if (this.#engine?.role === 'leader') return this.#engine
-    throw new WalcastError('NOT_LEADER', { address: this.address, role: this.#record.role })
-  }
-
-  #enter(engine: LeaderEngine | ReplicaEngine): void {
-    const { view, members, traffic, onMoved } = this.#parts
-    this.#engine = engine
-    this.#alone =
-      engine.role === 'leader' ? aloneLeader(engine.leader, traffic.admission, this.#log) : undefined
-    view.engine = engine
-    members.onChanged = (change) => engine.tellMember(change)
-    onMoved()
+  #newAloneFence(): AloneFence | undefined {
+    const { setup, clock, replicas } = this.#parts
+    const { fenceWhenAloneMs } = setup.options
+    if (fenceWhenAloneMs === undefined) return undefined
+    return new AloneFence(fenceWhenAloneMs, {
+      clock,
+      lastHeardMs: () => replicas.lastHeardMs,
+      fence: () => (this.#changes.isUnderWay ? undefined : this.#current.alone),
+      inBackground: (what, change) => this.#changes.inBackground(what, change),
+    })
   }
 
   /** False when another node leads, or has led since: this one follows it. */
   async #startLeading(): Promise<boolean> {
     try {
-      this.#enter(await buildLeader(this.#engineParts))
+      this.#current.enter(await buildLeader(this.#engineParts))
       return true
     } catch (error) {
       if (keyOf(error) !== 'HIGHER_EPOCH') throw error
-      this.#log.error(
-        { error: messageOf(error) },
-        'this node leads no more: what only it holds is kept aside',
-      )
-      await this.#recordFollowing(this.#rivalAtStart)
+      const { log } = this.#parts.setup
+      log.error({ error: messageOf(error) }, 'this node leads no more: what only it holds is kept aside')
+      await this.#current.recordFollowing(this.#rivalAtStart)
       return false
     }
   }
 
-  #rivalAtStart = ''
-
-  #onRivalAtStart(leader: string): void {
-    this.#rivalAtStart = leader
-  }
-
-  /** A failure that leaves the node between two roles: only a new start helps. */
-  async #orFatal<T>(step: Promise<T>): Promise<T> {
-    try {
-      return await step
-    } catch (error) {
-      const detail = messageOf(error)
-      const known = error instanceof WalcastError ? error : new WalcastError('INTERNAL', { detail }, error)
-      this.#parts.onFatal(known)
-      throw new WalcastError('INTERNAL', { detail }, known)
-    }
-  }
-
-  #handover(leading: LeaderEngine, by: string): Handover {
-    const { traffic, setup, members, replicas, nodeFile, journal } = this.#parts
-    return new Handover({
-      leading,
-      replicas,
-      traffic,
-      log: this.#log,
-      timeoutMs: setup.options.switchoverTimeoutMs,
-      own: () => this.#place,
-      identity: this.#orders.identity,
-      addressOf: (node) => members.addressOf(node),
-      mustAsk: () => this.#watch.mustAsk,
-      isRefusal: (error) => NOT_TAKEN.has(keyOf(error) ?? 'INTERNAL') || wasNotSent(error),
-      recordFollowing: (leader) => this.#recordFollowing(leader),
-      recordLeading: () => nodeFile.update({ role: 'leader', leader: '' }),
-      follow: (held, leader) => this.#follow(held, leader),
-      orFatal: (step) => this.#orFatal(step),
-      said: (reason) => journal.changed(reason, by),
-    })
-  }
-
-  #recordFollowing(leader: string): Promise<void> {
-    const { nodeFile, clock, view } = this.#parts
-    const { standby, epoch } = nodeFile.record
-    const { txid } = view.position()
-    const demoted = { at: new Date(clock.nowMs()).toISOString(), epoch, txid }
-    return nodeFile.update({ role: standby ? 'standby' : 'replica', leader, demoted })
-  }
-
-  /** Goes on as a replica, with a database whose write lock is held or with what is there. Resolves before the leader is reached. */
-  async #follow(held: HeldDatabase | undefined, leader: string | undefined): Promise<ReplicaEngine> {
-    this.#parts.replicas.clear()
-    const engine = await this.#orFatal(buildReplica(this.#engineParts, leader, held))
-    this.#enter(engine)
-    this.#parts.traffic.onFollowing(leader)
-    return engine
-  }
-
-  async #demote(
-    { leader, epoch }: { readonly leader: string | undefined; readonly epoch: number | undefined },
-    by: string,
-  ): Promise<void> {
-    const mine = this.#record.epoch
-    if (this.#engine?.role === 'replica' && leader !== undefined) {
-      if (epoch !== undefined && epoch < mine) throw new WalcastError('STALE_LEADER', { mine, theirs: epoch })
-      return this.#followAt(leader)
-    }
-    const leading = this.#leading()
-    if (epoch === undefined) return this.#handover(leading, by).demote(leader, `demoted by ${by}`)
-    if (epoch <= mine) throw new WalcastError('STALE_LEADER', { mine, theirs: epoch })
-    await this.#stepDown(leading, `demoted by ${by}`, leader)
-  }
-
-  /** Another node leads: nobody writes here from now on, as soon as a transaction that is under way has ended. */
-  async #stepDown(leading: LeaderEngine, reason: string, leader: string | undefined): Promise<void> {
-    this.#log.error({ reason, leader }, 'this node leads no more: another one does, in a higher epoch')
-    this.#parts.traffic.admission.hold('another node leads')
-    await this.#fence(leading)
-    await this.#orFatal(leading.leader.drain())
-    await this.#orFatal(this.#recordFollowing(leader ?? ''))
-    const held = await this.#orFatal(leading.retire(undefined))
-    await this.#follow(held, leader)
-    this.#parts.journal.changed(reason, 'the node itself')
-  }
-
-  /** Leads on in a higher epoch, which begins with the very state that is there. */
-  async #raise(leading: LeaderEngine, epoch: number, reason: string): Promise<void> {
-    this.#log.warn({ epoch, reason }, 'the epoch is raised')
-    this.#parts.traffic.admission.hold('the epoch is being raised')
-    await this.#fence(leading)
-    await this.#orFatal(leading.leader.drain())
-    await this.#promotion.raise(await this.#orFatal(leading.retire(undefined)), epoch, reason)
-  }
-
-  async #fence({ leader }: LeaderEngine): Promise<void> {
-    for (;;) {
-      try {
-        return await leader.takeFence(FENCE_TRY_MS)
-      } catch (error) {
-        if (keyOf(error) !== 'FENCE_FAILED' || this.#stopped) throw error
-        this.#log.warn('a transaction of the application keeps this node from following; waiting for its end')
-      }
-    }
-  }
-
   async #followAt(leader: string): Promise<void> {
-    if (this.#engine?.role !== 'replica' || leader === this.address) return
-    if (leader === this.#engine.replica.leaderAddress && this.#engine.replica.status.connected) return
-    this.#log.info({ leader }, 'following this leader')
-    this.#engine.replica.follow(leader)
+    const { engine } = this
+    if (engine?.role !== 'replica' || leader === this.#own.address) return
+    if (leader === engine.replica.leaderAddress && engine.replica.status.connected) return
+    this.#parts.setup.log.info({ leader }, 'following this leader')
+    engine.replica.follow(leader)
     await this.#parts.nodeFile.update({ leader })
   }
 
   /** Also when something else is under way: the one that said so is no leader any more. */
   #onLeaderMoved(address: string, epoch: number): void {
     if (epoch < this.#record.epoch) return
-    if (!this.#changing) return this.#inBackground('following', () => this.#followAt(address))
-    void this.#change.then(() => setImmediate(() => this.#onLeaderMoved(address, epoch)))
+    if (!this.#changes.isUnderWay)
+      return this.#changes.inBackground('following', () => this.#followAt(address))
+    void this.#changes.settled().then(() => setImmediate(() => this.#onLeaderMoved(address, epoch)))
   }
 
   /** Fed by a replica that was its leader, or that nobody chose: the leader itself is better. */

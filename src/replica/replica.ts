@@ -1,12 +1,6 @@
-/**
- * The engine of a replica.
- *
- *   connecting ── welcome(resume) ───────────────────────────────────────────> streaming
- *       │     └── welcome(sync) ──> syncing: groups, differ, have, pages, synced ──┘ │
- *       └<──────────── any failure, after a delay ───────────────────────────────────┘
- */
+/** The engine of a replica: its copy, the conversation with whoever feeds it, and what of both is told. */
 import { durationOf } from '../../proto/fields.ts'
-import type { Body, Message } from '../../proto/messages.ts'
+import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import { makeFolder } from '../fileOps.ts'
 import { requireSafeHost } from '../sqlite/databaseFiles.ts'
@@ -16,59 +10,48 @@ import type { RottenPage } from '../sqlite/scrubPass.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { Acknowledger } from './acknowledger.ts'
 import type { ReplicaPosition } from './applier.ts'
+import { Conversation } from './conversation.ts'
 import type { Copy } from './copy.ts'
 import { CopySlot, type CopySlotHost } from './copySlot.ts'
 import { CopyTrust } from './copyTrust.ts'
 import { Divergence } from './divergence.ts'
 import { LagTracker } from './lag.ts'
-import { errorOf, FATAL_AT_FIRST, REFUSED } from './leaderErrors.ts'
 import { Meeting } from './meeting.ts'
 import type { Downstream, ReplicaOptions } from './replicaOptions.ts'
 import { Resync } from './resync.ts'
 import { Streamed } from './streamed.ts'
 import { Subscription } from './subscription.ts'
 
-export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
-
-/** A connection that streams after this long is in order. */
-const SETTLED_MS = 1000
-
 export class Replica {
   readonly #options: ReplicaOptions
-  readonly #thread: SqliteThread
   readonly #subscription: Subscription
   readonly lag: LagTracker
   readonly #slot: CopySlot
   readonly #divergence: Divergence
   readonly #resync: Resync
   readonly #acks: Acknowledger
-  #state: ReplicaState = 'connecting'
   readonly #meeting: Meeting
   readonly #streamed: Streamed
   readonly #trust = new CopyTrust()
-  /** It had a database of this cluster before it came to follow: what speaks against its first leader is not fatal. */
-  readonly #hasLed: boolean
-  #lastError: WalcastError | undefined
+  readonly #conversation: Conversation
   #pingTimer: NodeJS.Timeout | undefined
   #idleTimer: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
 
   private constructor(options: ReplicaOptions, thread: SqliteThread, held: HeldDatabase | undefined) {
     this.#options = options
-    this.#thread = thread
     this.lag = new LagTracker(options.clock)
-    this.#hasLed = held !== undefined
     this.#meeting = new Meeting(options)
     const positions = held?.positions ?? new PositionLog(`${options.stateFolder}/positions`, options.ops)
     this.#slot = new CopySlot({ ...options, thread, positions }, this.#copyHost())
     this.#subscription = new Subscription(options.subscription, {
       clock: options.clock,
       upgradeHeaders: () => options.upgradeHeaders(this.lag.offset.offsetMs),
-      onOpen: () => this.#sayHello(),
-      onMessage: (message, receivedMs, bytes) => this.#onMessage(message, receivedMs, bytes),
+      onOpen: () => this.#conversation.sayHello(),
+      onMessage: (message, receivedMs, bytes) => this.#conversation.onMessage(message, receivedMs, bytes),
       onHeard: (nowMs) => this.lag.onHeard(nowMs),
       onLeaderClock: (leaderMs, sentMs, receivedMs) => this.lag.offset.add(sentMs, leaderMs, receivedMs),
-      onClosed: (error) => this.#onClosed(error),
+      onClosed: (error) => this.#conversation.onClosed(error),
     })
     this.#divergence = new Divergence({ ...options, node: options.identity.node })
     this.#resync = new Resync({
@@ -80,14 +63,30 @@ export class Replica {
     })
     this.#acks = new Acknowledger({
       copy: () => this.#slot.copy,
-      isLevel: () => this.#state === 'streaming' && this.#trust.isGood,
+      isLevel: () => this.#conversation.state === 'streaming' && this.#trust.isGood,
       lagMs: () => durationOf(this.lag.recentLagMs),
       send: (ack) => this.#subscription.send('ack', { db: options.db, ...ack }),
       onSyncFailed: (detail) => options.log.error({ error: detail }, 'the copy could not be synced'),
     })
     const { clock, observer } = options
     const [slot, lag, acks] = [this.#slot, this.lag, this.#acks]
-    this.#streamed = new Streamed({ slot, lag, acks, clock, observer })
+    const streamed = new Streamed({ slot, lag, acks, clock, observer })
+    this.#streamed = streamed
+    this.#conversation = new Conversation({
+      options,
+      thread,
+      subscription: this.#subscription,
+      slot,
+      lag,
+      acks,
+      trust: this.#trust,
+      meeting: this.#meeting,
+      streamed,
+      resync: this.#resync,
+      divergence: this.#divergence,
+      hasLed: held !== undefined,
+      ping: () => this.ping(),
+    })
   }
 
   /** Opens what is there and begins to connect. Throws the catalogue's start-up errors and has touched nothing then. `thread` stays the caller's. */
@@ -133,7 +132,7 @@ export class Replica {
   get status() {
     const applier = this.#copy?.applier
     return {
-      state: this.#state,
+      state: this.#conversation.state,
       epoch: applier?.position.epoch ?? 0,
       txid: applier?.position.txid ?? 0,
       checksum: applier?.checksum ?? '',
@@ -146,9 +145,9 @@ export class Replica {
       isTrusted: this.#trust.isGood,
       leaderNode: this.#meeting.leader.source,
       follows: this.#meeting.leader.node,
-      connected: this.#subscription.isOpen && this.#state !== 'connecting',
-      sync: this.#state === 'syncing' ? this.#resync.progress : undefined,
-      lastError: this.#lastError,
+      connected: this.#subscription.isOpen && this.#conversation.state !== 'connecting',
+      sync: this.#conversation.state === 'syncing' ? this.#resync.progress : undefined,
+      lastError: this.#conversation.lastError,
       kept: this.#divergence.kept,
     }
   }
@@ -156,13 +155,13 @@ export class Replica {
   /** What is on disk is compared with these; undefined while more is under way than their state. */
   get scrubbed(): Copy['pages'] | undefined {
     const copy = this.#copy
-    return copy && !copy.applier.isOpen && this.#state !== 'syncing' ? copy.pages : undefined
+    return copy && !copy.applier.isOpen && this.#conversation.state !== 'syncing' ? copy.pages : undefined
   }
 
   /** Has pages that are not what was written brought by a comparison with the leader. False when that cannot begin now. */
   repair(rotten: readonly RottenPage[]): boolean {
     // Without a leader readers would lose the whole copy for the sake of some pages.
-    if (this.#state !== 'streaming' || !this.scrubbed || !this.#copy?.admit(rotten)) return false
+    if (this.#conversation.state !== 'streaming' || !this.scrubbed || !this.#copy?.admit(rotten)) return false
     this.#trust.onRotten()
     this.#streamed.downstream?.onUnsettled()
     const { path } = this.#options
@@ -181,7 +180,12 @@ export class Replica {
   get feedable() {
     const copy = this.#copy
     // Whoever is fed is told where the leader is: not before that is known.
-    if (!copy || !this.#trust.isGood || this.#state === 'syncing' || this.#meeting.leader.source === '')
+    if (
+      !copy ||
+      !this.#trust.isGood ||
+      this.#conversation.state === 'syncing' ||
+      this.#meeting.leader.source === ''
+    )
       return undefined
     const { position, checksum, pages, isOpen } = copy.applier
     return { ...position, checksum, pages, isOpen, source: copy.pages, pageSize: copy.pageSize }
@@ -199,7 +203,8 @@ export class Replica {
 
   /** Tells the leader of a replica that this one feeds. */
   reportBelow(below: Omit<Body<'below'>, 'db'>): void {
-    if (this.#state === 'streaming') this.#subscription.send('below', { db: this.#options.db, ...below })
+    if (this.#conversation.state === 'streaming')
+      this.#subscription.send('below', { db: this.#options.db, ...below })
   }
 
   /** Asks the leader for its clock and position. */
@@ -239,12 +244,12 @@ export class Replica {
         { bytes: leftBytes },
         'not all that was received could be applied in time: it is given up',
       )
-    this.#state = 'stopped'
+    this.#conversation.stop()
     return this.#slot.handOver()
   }
 
   async #stop(): Promise<void> {
-    this.#state = 'stopped'
+    this.#conversation.stop()
     this.#stopTimers()
     await this.#subscription.stop()
     await this.#slot.close()
@@ -278,168 +283,9 @@ export class Replica {
     }
   }
 
-  #sayHello(): void {
-    if (this.#state !== 'stopped') this.#state = 'connecting'
-    this.#copy?.applier.discardBatch()
-    const lagMs = durationOf(this.lag.lagMs())
-    this.#subscription.send('hello', this.#meeting.hello(this.#copy, !this.#trust.isDoubtful, lagMs))
-  }
-
-  #onMessage(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void> {
-    const { db } = this.#options
-    if (message.type !== 'error' && message.body.db !== db)
-      throw new WalcastError('UNKNOWN_DATABASE', { db: message.body.db })
-    try {
-      return this.#handle(message, receivedMs, bytes)
-    } finally {
-      // Counted afterwards: readers wait for a batch, not for a counter.
-      this.#options.observer.onReceived(message.payload.length)
-    }
-  }
-
-  #handle(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void> {
-    switch (message.type) {
-      case 'batch':
-        this.#expect('streaming', 'a batch')
-        if (!this.#thread.isAlive) throw new WalcastError('STOPPING')
-        return this.#streamed.onBatch(message.body, message.payload, receivedMs, bytes)
-      case 'heartbeat':
-        return this.#onHeartbeat(message.body)
-      case 'pong':
-        return this.lag.offset.add(message.body.pingMs, message.body.timeMs, receivedMs)
-      case 'welcome':
-        return this.#onWelcome(message.body)
-      case 'resync':
-        this.#expect('streaming', 'a resync')
-        this.#meeting.onResync(message.body.pages)
-        return this.#beginSync(message.body.reason)
-      case 'differ':
-        this.#expect('syncing', 'differ')
-        return this.#resync.onDiffer(message.body, message.payload)
-      case 'pages':
-        this.#expect('syncing', 'pages')
-        return this.#resync.onPages(message.body, message.payload)
-      case 'synced':
-        this.#expect('syncing', 'synced')
-        return this.#onSynced(message.body, message.payload)
-      case 'stopping':
-        this.#options.log.info('the leader is stopping')
-        return this.#options.observer.onLeaderStopping()
-      case 'ask':
-        return this.#acks.onAsk(message.body)
-      case 'epoch':
-        return this.#meeting.onEpoch(message.body)
-      case 'member':
-        return this.#options.observer.onMember(message.body)
-      case 'moved':
-        return this.#options.observer.onMoved(message.body)
-      case 'error':
-        throw errorOf(message.body, this.#subscription.leader ?? '')
-      case 'hello':
-      case 'groups':
-      case 'have':
-      case 'below':
-      case 'ack':
-      case 'ping':
-        throw new WalcastError('MESSAGE_BAD', { detail: `a leader does not send ${message.type}` })
-    }
-  }
-
-  async #onWelcome(welcome: Body<'welcome'>): Promise<void> {
-    const { identity, log, clock, observer } = this.#options
-    this.#expect('connecting', 'a welcome')
-    await this.#meeting.adopt(welcome, this.#copy)
-    const { node, source, sourceAddress } = welcome
-    if (this.#meeting.onWelcome(welcome, clock.nowMs())) this.#streamed.downstream?.onUnsettled()
-    this.lag.onConnected(welcome.heartbeatMs)
-    // What feeds this node may be a replica itself; requests go to the leader.
-    observer.onConnected(source === node ? '' : sourceAddress)
-    this.ping()
-    const { mode, reason, epoch, txid } = welcome
-    log.info({ leader: node, mode, reason: reason || undefined, epoch, txid }, 'connected to the leader')
-    if (mode === 'sync') {
-      this.#trust.onCompared(welcome.contains)
-      return this.#beginSync(reason)
-    }
-    this.#copy?.applier.discard()
-    if (this.#copy && epoch !== this.position.epoch) this.#enterEpoch(this.#copy, epoch)
-    this.#trust.onLevel()
-    this.#state = 'streaming'
-    this.#divergence.onLevel(welcome.checksum)
-    identity.onLevel(epoch, source)
-    if (source === node) this.lag.onLeaderAt(txid)
-  }
-
-  /** The leader has this very state in its own epoch. */
-  #enterEpoch(copy: Copy, epoch: number): void {
-    this.#streamed.downstream?.onUnsettled()
-    copy.applier.enterEpoch(epoch)
-    this.#options.observer.onLeaderAt()
-  }
-
-  /** Tells the leader which pages are here, so that it sends the others. */
-  #beginSync(reason: string): Promise<void> {
-    this.#state = 'syncing'
-    this.#streamed.downstream?.onUnsettled()
-    return this.#resync.begin({
-      reason,
-      leader: this.#meeting.leader,
-      isDoubtful: this.#trust.isDoubtful,
-      divergence: this.#trust.divergence,
-    })
-  }
-
-  async #onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
-    await this.#resync.onSynced(synced, payload)
-    this.#trust.onLevel()
-    this.#state = 'streaming'
-    this.#divergence.onLevel(synced.checksum)
-    this.#options.identity.onLevel(synced.epoch, this.#meeting.leader.source)
-    this.lag.onAt(synced.txid)
-    this.#copy?.onApplied()
-    this.#options.observer.onSynced()
-    this.#acks.onSynced()
-  }
-
-  #expect(state: ReplicaState, what: string): void {
-    if (this.#state !== state)
-      throw new WalcastError('MESSAGE_BAD', { detail: `${what} came while ${this.#state}` })
-  }
-
-  /** A connection that fails soon, on a full disk for example, backs off, and its error stays to be seen. */
-  #onHeartbeat(heartbeat: Body<'heartbeat'>): void {
-    const settledMs = this.#options.clock.nowMs() - (this.#meeting.welcomedMs ?? 0)
-    if (this.#state === 'streaming' && settledMs > SETTLED_MS) {
-      this.#subscription.settled()
-      this.#lastError = undefined
-    }
-    this.#streamed.onHeartbeat(heartbeat)
-  }
-
   #onTick(): void {
     const { clock, idleMs, path, observer } = this.#options
     if (this.#copy && !this.#copy.isThere) return observer.onFatal(new WalcastError('DB_REPLACED', { path }))
     if (clock.nowMs() - this.#streamed.lastBatchMs > idleMs) this.#copy?.onIdle()
-  }
-
-  #onClosed(error: WalcastError): void {
-    const { observer, log } = this.#options
-    this.#streamed.downstream?.onDisconnected()
-    this.lag.onDisconnected()
-    this.#acks.reset()
-    if (this.#state === 'stopped') return
-    // A state that does not verify is never resumed from: the pages are compared next time.
-    if (error.key === 'STATE_MISMATCH') {
-      this.#trust.onMismatch()
-      this.#slot.abandonFirst()
-    }
-    if (REFUSED.has(error.key)) observer.onRefused(error.key)
-    if (!this.#hasLed && this.#meeting.welcomedMs === undefined && FATAL_AT_FIRST.has(error.key))
-      return observer.onFatal(error)
-    if (this.#state !== 'connecting' || this.#lastError?.code !== error.code)
-      log.warn({ error: error.line }, 'not connected to the leader; trying again')
-    this.#state = 'connecting'
-    this.#lastError = error
-    observer.onDisconnected(error.key)
   }
 }

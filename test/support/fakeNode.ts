@@ -2,7 +2,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { TestContext } from 'node:test'
 
 export interface FakeRequest {
   readonly method: string
@@ -24,7 +23,7 @@ export interface FakeNode {
 
 /** Listens until the test ends. */
 export async function fakeNode(
-  t: TestContext,
+  t: { after(end: () => void): void },
   answer: (request: FakeRequest) => FakeAnswer,
 ): Promise<FakeNode> {
   const requests: FakeRequest[] = []

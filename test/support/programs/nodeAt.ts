@@ -5,7 +5,8 @@
 import { createLog } from '../../../src/cli/log.ts'
 import { nodeOptions } from '../../../src/cli/nodeArguments.ts'
 import { createFileOps } from '../../../src/fileOps.ts'
-import { type StartAs, startNode } from '../../../src/node/node.ts'
+import { startNode } from '../../../src/node/node.ts'
+import type { StartAs } from '../../../src/node/nodeFolder.ts'
 import { optionsOf, say } from './options.ts'
 
 const { args, op, count } = optionsOf<{ args: readonly string[]; op: string; count: number }>()

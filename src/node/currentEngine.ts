@@ -1,0 +1,91 @@
+/** The engine of the present role, and what every passage to the next one does in the same way. */
+import { messageOf, WalcastError } from '../errors.ts'
+import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
+import { type AloneLeader, aloneLeader } from './aloneFence.ts'
+import type { EngineParts } from './engine.ts'
+import type { LateView } from './lateView.ts'
+import type { LeaderEngine } from './leaderNode.ts'
+import { buildReplica, type ReplicaEngine } from './replicaNode.ts'
+
+export interface CurrentEngineParts extends EngineParts {
+  readonly view: LateView
+}
+
+export class CurrentEngine {
+  readonly #parts: CurrentEngineParts
+  #engine: LeaderEngine | ReplicaEngine | undefined
+  #alone: AloneLeader | undefined
+
+  constructor(parts: CurrentEngineParts) {
+    this.#parts = parts
+  }
+
+  /** Undefined while the node starts. */
+  get engine(): LeaderEngine | ReplicaEngine | undefined {
+    return this.#engine
+  }
+
+  /** What closes this node while it leads and hears nobody; undefined while it follows. */
+  get alone(): AloneLeader | undefined {
+    return this.#alone
+  }
+
+  /** Throws ALREADY_LEADER or STARTING. */
+  following(): ReplicaEngine {
+    if (this.#engine?.role === 'leader')
+      throw new WalcastError('ALREADY_LEADER', { epoch: this.#parts.nodeFile.record.epoch })
+    if (!this.#engine) throw new WalcastError('STARTING')
+    return this.#engine
+  }
+
+  /** Throws NOT_LEADER. */
+  leading(): LeaderEngine {
+    if (this.#engine?.role === 'leader') return this.#engine
+    const { advertise, listen } = this.#parts.setup.options
+    throw new WalcastError('NOT_LEADER', {
+      address: advertise ?? listen,
+      role: this.#parts.nodeFile.record.role,
+    })
+  }
+
+  /** From now on this engine is the node's. */
+  enter(engine: LeaderEngine | ReplicaEngine): void {
+    const { setup, view, members, traffic, onMoved } = this.#parts
+    this.#engine = engine
+    this.#alone =
+      engine.role === 'leader' ? aloneLeader(engine.leader, traffic.admission, setup.log) : undefined
+    view.engine = engine
+    members.onChanged = (change) => engine.tellMember(change)
+    onMoved()
+  }
+
+  /** In the role file: this node leads no more. */
+  recordFollowing(leader: string): Promise<void> {
+    const { nodeFile, clock, view } = this.#parts
+    const { standby, epoch } = nodeFile.record
+    const { txid } = view.position()
+    const demoted = { at: new Date(clock.nowMs()).toISOString(), epoch, txid }
+    return nodeFile.update({ role: standby ? 'standby' : 'replica', leader, demoted })
+  }
+
+  /** Goes on as a replica, with a database whose write lock is held or with what is there. Resolves before the leader is reached. */
+  async follow(held: HeldDatabase | undefined, leader: string | undefined): Promise<ReplicaEngine> {
+    this.#parts.replicas.clear()
+    const engine = await this.orFatal(buildReplica(this.#parts, leader, held))
+    this.enter(engine)
+    this.#parts.traffic.onFollowing(leader)
+    return engine
+  }
+
+  /** A failure that leaves the node between two roles: only a new start helps. */
+  async orFatal<T>(step: Promise<T>): Promise<T> {
+    try {
+      return await step
+    } catch (error) {
+      const detail = messageOf(error)
+      const known = error instanceof WalcastError ? error : new WalcastError('INTERNAL', { detail }, error)
+      this.#parts.onFatal(known)
+      throw new WalcastError('INTERNAL', { detail }, known)
+    }
+  }
+}

@@ -1,0 +1,64 @@
+/** How a leader ceases to lead, or leads on in a higher epoch, because of what another node has done: nobody is asked. */
+import { keyOf } from '../errors.ts'
+import type { CurrentEngine } from './currentEngine.ts'
+import type { EngineParts } from './engine.ts'
+import type { LeaderEngine } from './leaderNode.ts'
+import type { Promotion } from './promotion.ts'
+import type { RoleJournal } from './roleJournal.ts'
+
+export interface GivingWayParts {
+  readonly setup: EngineParts['setup']
+  readonly traffic: EngineParts['traffic']
+  readonly journal: RoleJournal
+  readonly current: CurrentEngine
+  readonly promotion: Promotion
+  /** Whether the node ends: a transaction that does not is not waited for any longer. */
+  isEnded(): boolean
+}
+
+/** One attempt to take the fence from a transaction that does not end. */
+const FENCE_TRY_MS = 1000
+
+export class GivingWay {
+  readonly #parts: GivingWayParts
+
+  constructor(parts: GivingWayParts) {
+    this.#parts = parts
+  }
+
+  /** Another node leads: nobody writes here from now on, as soon as a transaction that is under way has ended. */
+  async stepDown(leading: LeaderEngine, reason: string, leader: string | undefined): Promise<void> {
+    const { setup, traffic, journal, current } = this.#parts
+    setup.log.error({ reason, leader }, 'this node leads no more: another one does, in a higher epoch')
+    traffic.admission.hold('another node leads')
+    await this.#fence(leading)
+    await current.orFatal(leading.leader.drain())
+    await current.orFatal(current.recordFollowing(leader ?? ''))
+    const held = await current.orFatal(leading.retire(undefined))
+    await current.follow(held, leader)
+    journal.changed(reason, 'the node itself')
+  }
+
+  /** Leads on in a higher epoch, which begins with the very state that is there. */
+  async raise(leading: LeaderEngine, epoch: number, reason: string): Promise<void> {
+    const { setup, traffic, current, promotion } = this.#parts
+    setup.log.warn({ epoch, reason }, 'the epoch is raised')
+    traffic.admission.hold('the epoch is being raised')
+    await this.#fence(leading)
+    await current.orFatal(leading.leader.drain())
+    await promotion.raise(await current.orFatal(leading.retire(undefined)), epoch, reason)
+  }
+
+  async #fence({ leader }: LeaderEngine): Promise<void> {
+    for (;;) {
+      try {
+        return await leader.takeFence(FENCE_TRY_MS)
+      } catch (error) {
+        if (keyOf(error) !== 'FENCE_FAILED' || this.#parts.isEnded()) throw error
+        this.#parts.setup.log.warn(
+          'a transaction of the application keeps this node from following; waiting for its end',
+        )
+      }
+    }
+  }
+}

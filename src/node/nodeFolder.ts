@@ -1,0 +1,109 @@
+/** The folder of a node beside its database: the lock that keeps a second node out, and the role file as a start finds and leaves it. */
+import { statSync } from 'node:fs'
+import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
+import { WalcastError } from '../errors.ts'
+import { type FileOps, makeFolder } from '../fileOps.ts'
+import { inspectDatabase } from '../sqlite/databaseFiles.ts'
+import { exec, isBusy, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
+import type { NodeSetup } from './engine.ts'
+
+/** As what a node is started: in one role, or in the one that its role file says. */
+export type StartAs = 'leader' | 'replica' | 'node'
+
+/** Held until the process ends. */
+export const LOCK_CONNECTION = 'node-lock'
+
+export class NodeFolder {
+  readonly path: string
+  readonly #db: string
+  readonly #setup: NodeSetup
+  readonly #as: StartAs
+  readonly #found: NodeRecord | undefined
+  readonly #first: NodeRecord
+
+  /** Fails fast, before anything is made, when the file at `db` cannot be for the role that the node would have. */
+  constructor(db: string, setup: NodeSetup, as: StartAs) {
+    this.path = `${db}-walcast`
+    this.#db = db
+    this.#setup = setup
+    this.#as = as
+    this.#found = NodeFile.peek(this.path)
+    this.#first = firstRecord(setup, as)
+    refuseForeign(db, this.#first.role, this.#found)
+  }
+
+  /** Throws ALREADY_RUNNING or WRITE_FAILED. */
+  async open(thread: SqliteThread, ops: FileOps): Promise<NodeFile> {
+    makeFolder(this.path)
+    await takeNodeLock(thread, this.#db, this.path)
+    const nodeFile = await NodeFile.open(this.path, ops, this.#first)
+    if (this.#found) await nodeFile.update(givenNow(this.#setup, this.#as, this.#found))
+    sayRole(this.#setup, this.#as, nodeFile.record)
+    return nodeFile
+  }
+}
+
+function refuseForeign(path: string, first: NodeRecord['role'], known: NodeRecord | undefined): void {
+  const role = known?.role ?? first
+  if (role === 'leader') inspectDatabase(path)
+  else if (!known && statSync(path, { throwIfNoEntry: false })) throw new WalcastError('NOT_A_COPY', { path })
+  else if (!known && statSync(`${path}-wal`, { throwIfNoEntry: false }))
+    throw new WalcastError('STRAY_WAL', { path: `${path}-wal` })
+}
+
+/** An exclusive SQLite lock on a file of the node's own: it goes with the process, however that ends. */
+async function takeNodeLock(thread: SqliteThread, path: string, stateFolder: string): Promise<void> {
+  const [opened, locked] = await thread.attempt(
+    open(LOCK_CONNECTION, `${stateFolder}/lock`, 0, true),
+    exec(LOCK_CONNECTION, 'BEGIN EXCLUSIVE'),
+  )
+  if (opened.ok && locked.ok) return
+  const failed = opened.ok ? locked : opened
+  if (isBusy(failed)) throw new WalcastError('ALREADY_RUNNING', { path })
+  throw new WalcastError('WRITE_FAILED', { path: stateFolder, detail: failed.ok ? '' : failed.detail })
+}
+
+/** Of a node that is started for the first time. */
+function firstRecord({ options }: NodeSetup, as: StartAs): NodeRecord {
+  const leads = as === 'leader' || (as === 'node' && options.leader === undefined)
+  const { standby } = options
+  return {
+    format: 1,
+    node: options.name ?? newId('node'),
+    cluster: leads ? newId('cluster') : '',
+    role: leads ? 'leader' : standby ? 'standby' : 'replica',
+    epoch: 0,
+    term: 0,
+    txidCeiling: 0,
+    standby,
+    leader: options.leader ?? '',
+    givenLeader: options.leader ?? '',
+    lineage: [],
+    stateOf: { epoch: 0, leader: '' },
+    members: [],
+  }
+}
+
+/** What of the options changes the role file. A leader's address that is given anew counts; one that is given again does not undo a change of role. */
+function givenNow({ options }: NodeSetup, as: StartAs, known: NodeRecord): Partial<NodeRecord> {
+  const { name, leader } = options
+  // As a replica a node is what it is started as; otherwise it stays what it was.
+  const standby = options.standby || ((as !== 'replica' || known.role === 'leader') && known.standby)
+  const isNewLeader = leader !== undefined && leader !== known.givenLeader
+  return {
+    ...(name ? { node: name } : {}),
+    ...(isNewLeader ? { givenLeader: leader, leader: known.role === 'leader' ? '' : leader } : {}),
+    standby,
+    role: known.role === 'leader' ? 'leader' : standby ? 'standby' : 'replica',
+  }
+}
+
+function sayRole({ log }: NodeSetup, as: StartAs, { role, leader }: NodeRecord): void {
+  const isAsked = as === 'node' || (as === 'leader') === (role === 'leader')
+  if (isAsked) return
+  const follows = role === 'leader' ? undefined : leader || 'nobody yet'
+  log.warn(
+    { role, follows, startedAs: as },
+    `this node is a ${role} since its role changed: the role file counts`,
+  )
+}

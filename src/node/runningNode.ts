@@ -1,0 +1,91 @@
+/** A node that has been started, until it stops. */
+import type { AuditLog } from '../cluster/auditLog.ts'
+import type { Members } from '../cluster/members.ts'
+import type { PeersFile } from '../cluster/peersFile.ts'
+import type { RoleHooks } from '../cluster/roleHooks.ts'
+import type { WalcastError } from '../errors.ts'
+import type { RoleActions } from '../http/roleRoutes.ts'
+import type { Server } from '../http/server.ts'
+import type { NodeView } from '../http/view.ts'
+import type { Waits } from '../http/waits.ts'
+import type { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { LOCK_CONNECTION } from './nodeFolder.ts'
+import type { Roles } from './roles.ts'
+import type { Traffic } from './traffic.ts'
+
+/** What is to be ended. */
+export interface NodeParts {
+  readonly roles: Roles
+  readonly server: Server
+  readonly traffic: Traffic
+  readonly thread: SqliteThread
+  readonly waits: Waits
+  readonly members: Members
+  readonly peersFile: PeersFile
+  readonly audit: AuditLog
+  readonly hooks: RoleHooks
+}
+
+export class RunningNode {
+  readonly #parts: NodeParts
+  readonly view: NodeView
+  /** Resolves with the reason when the node cannot go on; it is to be stopped then. */
+  readonly failed: Promise<WalcastError>
+  #stopping: Promise<void> | undefined
+
+  constructor(parts: NodeParts, view: NodeView, failed: Promise<WalcastError>) {
+    this.#parts = parts
+    this.view = view
+    this.failed = failed
+  }
+
+  get waits(): Waits {
+    return this.#parts.waits
+  }
+
+  get traffic(): Traffic {
+    return this.#parts.traffic
+  }
+
+  get roles(): RoleActions {
+    return this.#parts.roles.requests
+  }
+
+  /** Readiness fails first, then requests under way are answered, then everything is closed. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    const { roles, server, traffic } = this.#parts
+    server.announceStop()
+    try {
+      roles.announceStop()
+      await traffic.drain()
+    } finally {
+      await endAll(this.#parts)
+    }
+  }
+}
+
+/** Also of a node that was started in part. */
+export async function endAll({
+  roles,
+  traffic,
+  server,
+  members,
+  peersFile,
+  hooks,
+  audit,
+  thread,
+}: Partial<NodeParts>): Promise<void> {
+  try {
+    await roles?.stop()
+  } finally {
+    await traffic?.close()
+    await server?.close()
+    await Promise.all([members?.stop(), peersFile?.stop(), hooks?.stop(), audit?.settled()])
+    await thread?.stop([LOCK_CONNECTION])
+  }
+}

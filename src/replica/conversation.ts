@@ -1,0 +1,248 @@
+/**
+ * What a replica and whoever feeds it say to each other, one connection after another.
+ *
+ *   connecting ── welcome(resume) ───────────────────────────────────────────> streaming
+ *       │     └── welcome(sync) ──> syncing: groups, differ, have, pages, synced ──┘ │
+ *       └<──────────── any failure, after a delay ───────────────────────────────────┘
+ */
+import { durationOf } from '../../proto/fields.ts'
+import type { Body, Message } from '../../proto/messages.ts'
+import { WalcastError } from '../errors.ts'
+import type { SqliteThread } from '../sqlite/sqliteThread.ts'
+import type { Acknowledger } from './acknowledger.ts'
+import type { Copy } from './copy.ts'
+import type { CopySlot } from './copySlot.ts'
+import type { CopyTrust } from './copyTrust.ts'
+import type { Divergence } from './divergence.ts'
+import type { LagTracker } from './lag.ts'
+import { errorOf, FATAL_AT_FIRST, REFUSED } from './leaderErrors.ts'
+import type { Meeting } from './meeting.ts'
+import type { ReplicaOptions } from './replicaOptions.ts'
+import type { Resync } from './resync.ts'
+import type { Streamed } from './streamed.ts'
+import type { Subscription } from './subscription.ts'
+
+export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
+
+export interface ConversationParts {
+  readonly options: Pick<ReplicaOptions, 'db' | 'identity' | 'log' | 'clock' | 'observer'>
+  readonly thread: SqliteThread
+  readonly subscription: Subscription
+  readonly slot: CopySlot
+  readonly lag: LagTracker
+  readonly acks: Acknowledger
+  readonly trust: CopyTrust
+  readonly meeting: Meeting
+  readonly streamed: Streamed
+  readonly resync: Resync
+  readonly divergence: Divergence
+  /** It had a database of this cluster before it came to follow: what speaks against its first leader is not fatal. */
+  readonly hasLed: boolean
+  /** Asks the leader for its clock and position. */
+  ping(): void
+}
+
+/** A connection that streams after this long is in order. */
+const SETTLED_MS = 1000
+
+export class Conversation {
+  readonly #parts: ConversationParts
+  #state: ReplicaState = 'connecting'
+  #lastError: WalcastError | undefined
+
+  constructor(parts: ConversationParts) {
+    this.#parts = parts
+  }
+
+  get state(): ReplicaState {
+    return this.#state
+  }
+
+  /** Why the last connection ended; undefined once one is in order. */
+  get lastError(): WalcastError | undefined {
+    return this.#lastError
+  }
+
+  /** The replica ends: what is still said changes nothing. */
+  stop(): void {
+    this.#state = 'stopped'
+  }
+
+  /** A connection is open. */
+  sayHello(): void {
+    if (this.#state !== 'stopped') this.#state = 'connecting'
+    this.#copy?.applier.discardBatch()
+    const lagMs = durationOf(this.#parts.lag.lagMs())
+    this.#parts.subscription.send(
+      'hello',
+      this.#parts.meeting.hello(this.#copy, !this.#parts.trust.isDoubtful, lagMs),
+    )
+  }
+
+  /** Throws what ends the connection. */
+  onMessage(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void> {
+    const { db } = this.#parts.options
+    if (message.type !== 'error' && message.body.db !== db)
+      throw new WalcastError('UNKNOWN_DATABASE', { db: message.body.db })
+    try {
+      return this.#handle(message, receivedMs, bytes)
+    } finally {
+      // Counted afterwards: readers wait for a batch, not for a counter.
+      this.#parts.options.observer.onReceived(message.payload.length)
+    }
+  }
+
+  #handle(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void> {
+    switch (message.type) {
+      case 'batch':
+        this.#expect('streaming', 'a batch')
+        if (!this.#parts.thread.isAlive) throw new WalcastError('STOPPING')
+        return this.#parts.streamed.onBatch(message.body, message.payload, receivedMs, bytes)
+      case 'heartbeat':
+        return this.#onHeartbeat(message.body)
+      case 'pong':
+        return this.#parts.lag.offset.add(message.body.pingMs, message.body.timeMs, receivedMs)
+      case 'welcome':
+        return this.#onWelcome(message.body)
+      case 'resync':
+        this.#expect('streaming', 'a resync')
+        this.#parts.meeting.onResync(message.body.pages)
+        return this.#beginSync(message.body.reason)
+      case 'differ':
+        this.#expect('syncing', 'differ')
+        return this.#parts.resync.onDiffer(message.body, message.payload)
+      case 'pages':
+        this.#expect('syncing', 'pages')
+        return this.#parts.resync.onPages(message.body, message.payload)
+      case 'synced':
+        this.#expect('syncing', 'synced')
+        return this.#onSynced(message.body, message.payload)
+      case 'stopping':
+        this.#parts.options.log.info('the leader is stopping')
+        return this.#parts.options.observer.onLeaderStopping()
+      case 'ask':
+        return this.#parts.acks.onAsk(message.body)
+      case 'epoch':
+        return this.#parts.meeting.onEpoch(message.body)
+      case 'member':
+        return this.#parts.options.observer.onMember(message.body)
+      case 'moved':
+        return this.#parts.options.observer.onMoved(message.body)
+      case 'error':
+        throw errorOf(message.body, this.#parts.subscription.leader ?? '')
+      case 'hello':
+      case 'groups':
+      case 'have':
+      case 'below':
+      case 'ack':
+      case 'ping':
+        throw new WalcastError('MESSAGE_BAD', { detail: `a leader does not send ${message.type}` })
+    }
+  }
+
+  async #onWelcome(welcome: Body<'welcome'>): Promise<void> {
+    const { identity, log, clock, observer } = this.#parts.options
+    this.#expect('connecting', 'a welcome')
+    await this.#parts.meeting.adopt(welcome, this.#copy)
+    const { node, source, sourceAddress } = welcome
+    if (this.#parts.meeting.onWelcome(welcome, clock.nowMs())) this.#parts.streamed.downstream?.onUnsettled()
+    this.#parts.lag.onConnected(welcome.heartbeatMs)
+    // What feeds this node may be a replica itself; requests go to the leader.
+    observer.onConnected(source === node ? '' : sourceAddress)
+    this.#parts.ping()
+    log.info(
+      {
+        leader: welcome.node,
+        mode: welcome.mode,
+        reason: welcome.reason || undefined,
+        epoch: welcome.epoch,
+        txid: welcome.txid,
+      },
+      'connected to the leader',
+    )
+    if (welcome.mode === 'sync') {
+      this.#parts.trust.onCompared(welcome.contains)
+      return this.#beginSync(welcome.reason)
+    }
+    const copy = this.#copy
+    copy?.applier.discard()
+    if (copy && welcome.epoch !== copy.applier.position.epoch) this.#enterEpoch(copy, welcome.epoch)
+    this.#parts.trust.onLevel()
+    this.#state = 'streaming'
+    this.#parts.divergence.onLevel(welcome.checksum)
+    identity.onLevel(welcome.epoch, source)
+    if (welcome.source === welcome.node) this.#parts.lag.onLeaderAt(welcome.txid)
+  }
+
+  /** The leader has this very state in its own epoch. */
+  #enterEpoch(copy: Copy, epoch: number): void {
+    this.#parts.streamed.downstream?.onUnsettled()
+    copy.applier.enterEpoch(epoch)
+    this.#parts.options.observer.onLeaderAt()
+  }
+
+  /** Tells the leader which pages are here, so that it sends the others. */
+  #beginSync(reason: string): Promise<void> {
+    this.#state = 'syncing'
+    this.#parts.streamed.downstream?.onUnsettled()
+    return this.#parts.resync.begin({
+      reason,
+      leader: this.#parts.meeting.leader,
+      isDoubtful: this.#parts.trust.isDoubtful,
+      divergence: this.#parts.trust.divergence,
+    })
+  }
+
+  async #onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
+    await this.#parts.resync.onSynced(synced, payload)
+    this.#parts.trust.onLevel()
+    this.#state = 'streaming'
+    this.#parts.divergence.onLevel(synced.checksum)
+    this.#parts.options.identity.onLevel(synced.epoch, this.#parts.meeting.leader.source)
+    this.#parts.lag.onAt(synced.txid)
+    this.#copy?.onApplied()
+    this.#parts.options.observer.onSynced()
+    this.#parts.acks.onSynced()
+  }
+
+  #expect(state: ReplicaState, what: string): void {
+    if (this.#state !== state)
+      throw new WalcastError('MESSAGE_BAD', { detail: `${what} came while ${this.#state}` })
+  }
+
+  /** A connection that fails soon, on a full disk for example, backs off, and its error stays to be seen. */
+  #onHeartbeat(heartbeat: Body<'heartbeat'>): void {
+    const settledMs = this.#parts.options.clock.nowMs() - (this.#parts.meeting.welcomedMs ?? 0)
+    if (this.#state === 'streaming' && settledMs > SETTLED_MS) {
+      this.#parts.subscription.settled()
+      this.#lastError = undefined
+    }
+    this.#parts.streamed.onHeartbeat(heartbeat)
+  }
+
+  /** The connection ended, or could not be made. */
+  onClosed(error: WalcastError): void {
+    const { observer, log } = this.#parts.options
+    this.#parts.streamed.downstream?.onDisconnected()
+    this.#parts.lag.onDisconnected()
+    this.#parts.acks.reset()
+    if (this.#state === 'stopped') return
+    // A state that does not verify is never resumed from: the pages are compared next time.
+    if (error.key === 'STATE_MISMATCH') {
+      this.#parts.trust.onMismatch()
+      this.#parts.slot.abandonFirst()
+    }
+    if (REFUSED.has(error.key)) observer.onRefused(error.key)
+    if (!this.#parts.hasLed && this.#parts.meeting.welcomedMs === undefined && FATAL_AT_FIRST.has(error.key))
+      return observer.onFatal(error)
+    if (this.#state !== 'connecting' || this.#lastError?.code !== error.code)
+      log.warn({ error: error.line }, 'not connected to the leader; trying again')
+    this.#state = 'connecting'
+    this.#lastError = error
+    observer.onDisconnected(error.key)
+  }
+
+  get #copy(): Copy | undefined {
+    return this.#parts.slot.copy
+  }
+}
