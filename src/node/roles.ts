@@ -150,6 +150,7 @@ export class Roles implements RoleActions {
     await this.#watch.stop()
     await this.#change
     await this.#engine?.stop()
+    this.#parts.nodeFile.stop()
   }
 
   promote(how: PromoteHow, by: string): Promise<PromoteAnswer> {
@@ -330,12 +331,12 @@ export class Roles implements RoleActions {
     })
   }
 
-  #recordFollowing(leader: string): Promise<void> {
+  #recordFollowing(leader: string, how: 'update' | 'insist' = 'update'): Promise<void> {
     const { nodeFile, clock, view } = this.#parts
     const { standby, epoch } = nodeFile.record
     const { txid } = view.position()
     const demoted = { at: new Date(clock.nowMs()).toISOString(), epoch, txid }
-    return nodeFile.update({ role: standby ? 'standby' : 'replica', leader, demoted })
+    return nodeFile[how]({ role: standby ? 'standby' : 'replica', leader, demoted })
   }
 
   /** Goes on as a replica, with a database whose write lock is held or with what is there. Resolves before the leader is reached. */
@@ -368,7 +369,10 @@ export class Roles implements RoleActions {
     this.#parts.traffic.admission.hold('another node leads')
     await this.#fence(leading)
     await this.#orFatal(leading.leader.drain())
-    await this.#orFatal(this.#recordFollowing(leader ?? ''))
+    // Whatever the disk says: the other one leads. A full one is why somebody was promoted, perhaps.
+    await this.#recordFollowing(leader ?? '', 'insist').catch((error) =>
+      this.#log.error({ error: messageOf(error) }, 'the role file still says that this node leads'),
+    )
     const held = await this.#orFatal(leading.retire(undefined))
     await this.#follow(held, leader)
     this.#parts.journal.changed(reason, 'the node itself')
