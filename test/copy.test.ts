@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { pino } from 'pino'
@@ -15,9 +15,9 @@ import { PositionLog } from '../src/sqlite/positionLog.ts'
 import { SqliteThread } from '../src/sqlite/sqliteThread.ts'
 import { until } from './support/until.ts'
 
-test('no checkpoint begins while the copy is worked on, and a close waits for neither more nor less', async (t) => {
+/** A copy beside which another connection is open, and how many checkpoints it has made. */
+async function openCopy(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-copy-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
   const path = join(folder, 'copy.db')
   mkdirSync(join(folder, 'state'))
   const other = new Database(path, { timeout: 0 })
@@ -25,7 +25,9 @@ test('no checkpoint begins while the copy is worked on, and a close waits for ne
   other.exec('CREATE TABLE t (x); INSERT INTO t VALUES (1)')
   const thread = new SqliteThread()
   const positions = new PositionLog(join(folder, 'state', 'positions'), systemFileOps)
-  let checkpoints = 0
+  const nothing = { checksum: 0n, salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, pages: 0 }
+  positions.append({ epoch: 1, txid: 5, ...nothing })
+  const seen = { checkpoints: 0 }
   const copy = await Copy.open(
     {
       path,
@@ -40,7 +42,7 @@ test('no checkpoint begins while the copy is worked on, and a close waits for ne
     {
       hold: () => () => {},
       onCheckpoint: () => {
-        checkpoints++
+        seen.checkpoints++
       },
       onDurable() {},
       onStray: (error) => assert.fail(error.line),
@@ -48,6 +50,17 @@ test('no checkpoint begins while the copy is worked on, and a close waits for ne
     },
     positions.known,
   )
+  t.after(async () => {
+    positions.close(true)
+    await thread.stop([])
+    other.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return { copy, thread, other, seen }
+}
+
+test('no checkpoint begins while the copy is worked on, and a close waits for neither more nor less', async (t) => {
+  const { copy, other, seen } = await openCopy(t)
   const write = () => other.exec('INSERT INTO t VALUES (2)')
   await copy.undisturbed(async () => {
     copy.onIdle()
@@ -56,15 +69,31 @@ test('no checkpoint begins while the copy is worked on, and a close waits for ne
       assert.throws(write, /locked/)
     }
   })
-  assert.equal(checkpoints, 0)
+  assert.equal(seen.checkpoints, 0)
   copy.onIdle()
-  await until('a checkpoint afterwards', () => checkpoints > 0)
+  await until('a checkpoint afterwards', () => seen.checkpoints > 0)
   await copy.close()
   await assert.rejects(
     copy.undisturbed(async () => {}),
     (error) => keyOf(error) === 'STOPPING',
   )
-  positions.close(true)
-  await thread.stop([])
-  other.close()
+})
+
+test('a sync that fails beside a checkpoint is not forgotten: the copy is durable no more', async (t) => {
+  const { copy, thread, seen } = await openCopy(t)
+  const attempt = thread.attempt.bind(thread)
+  // As the kernel tells of it: once, and of these descriptors only.
+  thread.attempt = async (...steps) => {
+    const results = await attempt(...steps)
+    return results.map((result, i) =>
+      steps[i].kind === 'sync' ? { ok: false, code: 'EIO', detail: 'EIO: i/o error, fdatasync' } : result,
+    )
+  }
+  copy.applier.enterEpoch(2)
+  await copy.durability.reach()
+  copy.onIdle()
+  await until('a checkpoint', () => seen.checkpoints > 0)
+  copy.applier.enterEpoch(3)
+  await assert.rejects(copy.durability.reach(), /EIO/)
+  await copy.close()
 })
