@@ -96,36 +96,39 @@ export class NodeFile {
    * WRITE_FAILED, and then the file is as it was; ROLE_UNSURE when that is not certain, until a later attempt has written it.
    */
   update(change: Partial<NodeRecord>): Promise<void> {
-    const save = async () => {
-      const [before, next] = [this.#record, { ...this.#record, ...change }]
-      try {
-        await this.#write(next)
-      } catch (error) {
-        if (await this.#takeBack(before, next)) throw error
-        this.#mend()
-        throw new WalcastError('ROLE_UNSURE', { path: this.path, detail: messageOf(error) }, error)
-      }
-      this.#record = next
-    }
-    this.#saving = this.#saving.then(save, save)
-    return this.#saving
+    return this.#save(change, async (before, next, error) => {
+      if (await this.#takeBack(before, next)) throw error
+      this.#mend()
+      throw new WalcastError('ROLE_UNSURE', { path: this.path, detail: messageOf(error) }, error)
+    })
   }
 
-  /** For a change that is so whether or not the disk takes it: known to `record` in any case, and written as soon as that goes. Throws as `update` does. */
-  async insist(change: Partial<NodeRecord>): Promise<void> {
-    try {
-      await this.update(change)
-    } catch (error) {
-      this.#record = { ...this.#record, ...change }
+  /** For a change that is so whether or not the disk takes it: known to `record` in any case, and written as soon as that goes. Throws what keeps it from being durable now. */
+  insist(change: Partial<NodeRecord>): Promise<void> {
+    return this.#save(change, async (_before, next, error) => {
+      this.#record = next
       this.#mend()
       throw error
-    }
+    })
   }
 
   /** Nothing is written any more by itself. */
   stop(): void {
     this.#isStopped = true
     clearTimeout(this.#mending)
+  }
+
+  #save(
+    change: Partial<NodeRecord>,
+    onFailed: (before: NodeRecord, next: NodeRecord, error: unknown) => Promise<never>,
+  ): Promise<void> {
+    const save = async () => {
+      const [before, next] = [this.#record, { ...this.#record, ...change }]
+      await this.#write(next).catch((error) => onFailed(before, next, error))
+      this.#record = next
+    }
+    this.#saving = this.#saving.then(save, save)
+    return this.#saving
   }
 
   #write(record: NodeRecord): Promise<void> {
