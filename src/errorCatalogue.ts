@@ -315,6 +315,16 @@ export const CATALOGUE = {
     'node {to} was told to take over and did not answer: {detail}',
     'this node serves reads and follows it once it leads; promote a node if none does',
   ),
+  LEADERLESS: entry(
+    503,
+    'nobody leads: {to} did not take over ({refusal}), and this node could not write down that it leads on: {detail}',
+    'nothing is lost; mend the disk, then promote either node',
+  ),
+  ROLE_UNSURE: entry(
+    500,
+    '{path} may say another role than this node has: {detail}',
+    'mend the disk: it is written again until that goes; a start before that may find the other role',
+  ),
   FENCE_FAILED: entry(
     503,
     'the write lock could not be had within {timeoutMs} ms',

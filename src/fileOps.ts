@@ -40,8 +40,10 @@ export type FileOp =
   | 'audit.rename'
   | 'state.write'
   | 'state.rename'
+  | 'state.folder'
   | 'role.write'
   | 'role.rename'
+  | 'role.folder'
 
 export interface FileOps {
   /** Writes all of `bytes` at `position` or throws DISK_FULL or WRITE_FAILED. */
@@ -50,7 +52,7 @@ export interface FileOps {
   writeAside(op: FileOp, fd: number, bytes: Uint8Array, position: number, path: string): Promise<void>
   /** Makes what was written to these descriptors durable without holding up the thread. Throws DISK_FULL or WRITE_FAILED. */
   syncAside(op: FileOp, fds: readonly number[], path: string): Promise<void>
-  /** Replaces `path` by `content`: written beside it, synced, renamed, folder synced. `kind` names the two steps. */
+  /** Replaces `path` by `content`: written beside it, synced, renamed, folder synced. `kind` names the three steps. */
   replace(path: string, content: string, kind?: 'state' | 'role'): Promise<void>
   /** Gives what was made aside the name `to`, which must not exist yet, and syncs the folder of both. */
   rename(op: FileOp, from: string, to: string): void
@@ -131,6 +133,7 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
         }
         before(`${kind}.rename`)
         await rename(temporary, path)
+        before(`${kind}.folder`)
         await syncFolderAside(dirname(path))
       } catch (error) {
         throw writeError(path, error)

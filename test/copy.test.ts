@@ -87,6 +87,29 @@ test('no checkpoint begins while the copy is worked on, and a close waits for ne
   options.positions.close(true)
 })
 
+test('a sync that fails beside a checkpoint is not forgotten: the copy is durable no more', async (t) => {
+  const { options, host, checkpoints } = startWorld(t)
+  const { thread, positions } = options
+  positions.append({ epoch: 1, txid: 5, checksum: 0n, salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, pages: 0 })
+  const copy = await Copy.open(options, host, positions.known)
+  const attempt = thread.attempt.bind(thread)
+  // As the kernel tells of it: once, and of these descriptors only.
+  thread.attempt = async (...steps) => {
+    const results = await attempt(...steps)
+    return results.map((result, i) =>
+      steps[i].kind === 'sync' ? { ok: false, code: 'EIO', detail: 'EIO: i/o error, fdatasync' } : result,
+    )
+  }
+  copy.applier.enterEpoch(2)
+  await copy.durability.reach()
+  copy.onIdle()
+  await until('a checkpoint', () => checkpoints.count > 0)
+  copy.applier.enterEpoch(3)
+  await assert.rejects(copy.durability.reach(), /EIO/)
+  await copy.close()
+  positions.close(true)
+})
+
 test('a writer that got the lock is not waited for without bound, and what it wrote is known in the next role', async (t) => {
   const { options, host, other, strays } = startWorld(t)
   const { positions } = options

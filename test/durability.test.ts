@@ -53,6 +53,22 @@ test('one sync at a time; the next covers all who came meanwhile, and what was w
   await durability.settled()
 })
 
+test('a failed sync counts for the same files in another role, and for one that runs meanwhile', async () => {
+  const files = {}
+  let end = () => {}
+  const running = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const host = { position: () => ({ epoch: 2, txid: 10 }), sync: () => running }
+  const [durability, later] = [new Durability(host, files), new Durability(host, files)]
+  const reached = durability.reach()
+  later.onSyncFailed(new Error('EIO'))
+  end()
+  await assert.rejects(reached, /EIO/)
+  assert.equal(durability.txid(2), 0)
+  await assert.rejects(new Durability(host, files).reach(), /EIO/)
+})
+
 test('after a failed sync nothing is durable any more, though the next would succeed', async () => {
   const { durability, syncs, move } = setUp()
   const failing = durability.reach()

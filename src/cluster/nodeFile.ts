@@ -50,6 +50,8 @@ export interface NodeRecord {
 }
 
 export const MAX_MEMBERS = 256
+/** Between two attempts to write what the disk did not take. */
+const MEND_MS = 1000
 const ROLES: readonly string[] = ['leader', 'replica', 'standby']
 
 /** A new random id of 12 hex digits with a readable prefix. */
@@ -62,6 +64,8 @@ export class NodeFile {
   readonly #ops: FileOps
   #record: NodeRecord
   #saving: Promise<void> = Promise.resolve()
+  #mending: NodeJS.Timeout | undefined
+  #isStopped = false
 
   private constructor(path: string, ops: FileOps, record: NodeRecord) {
     this.path = path
@@ -89,17 +93,38 @@ export class NodeFile {
 
   /**
    * Durable, and known to `record`, when it resolves. Changes are written in the order they were asked for. Throws DISK_FULL or
-   * WRITE_FAILED, and then the file is as it was, as far as the disk allows.
+   * WRITE_FAILED, and then the file is as it was; ROLE_UNSURE when that is not certain, until a later attempt has written it.
    */
   update(change: Partial<NodeRecord>): Promise<void> {
+    return this.#save(change, async (before, next, error) => {
+      if (await this.#takeBack(before, next)) throw error
+      this.#mend()
+      throw new WalcastError('ROLE_UNSURE', { path: this.path, detail: messageOf(error) }, error)
+    })
+  }
+
+  /** For a change that is so whether or not the disk takes it: known to `record` in any case, and written as soon as that goes. Throws what keeps it from being durable now. */
+  insist(change: Partial<NodeRecord>): Promise<void> {
+    return this.#save(change, async (_before, next, error) => {
+      this.#record = next
+      this.#mend()
+      throw error
+    })
+  }
+
+  /** Nothing is written any more by itself. */
+  stop(): void {
+    this.#isStopped = true
+    clearTimeout(this.#mending)
+  }
+
+  #save(
+    change: Partial<NodeRecord>,
+    onFailed: (before: NodeRecord, next: NodeRecord, error: unknown) => Promise<never>,
+  ): Promise<void> {
     const save = async () => {
       const [before, next] = [this.#record, { ...this.#record, ...change }]
-      try {
-        await this.#write(next)
-      } catch (error) {
-        await this.#takeBack(before, next)
-        throw error
-      }
+      await this.#write(next).catch((error) => onFailed(before, next, error))
       this.#record = next
     }
     this.#saving = this.#saving.then(save, save)
@@ -110,13 +135,23 @@ export class NodeFile {
     return this.#ops.replace(this.path, format(record), 'role')
   }
 
-  /** What failed after the rename is there all the same: a start from it must not find a role that this node was told it has not. */
-  async #takeBack(before: NodeRecord, next: NodeRecord): Promise<void> {
+  /** What failed after the rename is there all the same: a start from it must not find a role that this node was told it has not. Whether it is certain that it does not. */
+  async #takeBack(before: NodeRecord, next: NodeRecord): Promise<boolean> {
     try {
       if (readFileSync(this.path, 'utf8') === format(next)) await this.#write(before)
+      return true
     } catch {
       // The first failure is the one to tell of.
+      return false
     }
+  }
+
+  #mend(): void {
+    if (this.#isStopped) return
+    this.#mending ??= setTimeout(() => {
+      this.#mending = undefined
+      this.update({}).catch(() => this.#mend())
+    }, MEND_MS).unref()
   }
 }
 

@@ -6,6 +6,7 @@ import { asWalcastError, listenError, WalcastError } from '../errors.ts'
 import { type OwnAnswer, readinessAnswer, sendFailure, sendJson, standbyAnswer } from './answer.ts'
 import { Client, targetOf, tellClose } from './client.ts'
 import type { Consistency } from './consistency.ts'
+import type { Gate } from './gate.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { isEventStream } from './relayedAnswer.ts'
@@ -35,8 +36,13 @@ export interface PublicSideOptions {
   upstream(): string | undefined
   /** Where clients find the leader. */
   primaryUrl(): string
-  /** An upgrade that goes to the leader, with a client's headers. */
-  leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget
+  /** An upgrade that goes to the leader, with a client's headers; undefined while none is known. */
+  leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget | undefined
+  /** Where upgrades wait for the leader, for so long. */
+  readonly gate: Gate
+  readonly holdMs: number
+  /** What one gets that waited for all of that time. */
+  leaderAway(): WalcastError
   onRequest(route: Route): void
   /** Answered by an error of this node's. */
   onRefused(error: WalcastError): void
@@ -174,24 +180,47 @@ export class PublicSide {
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     if (!isRelayed(request)) return takeAsRequest(this.#server, request, socket, head)
     socket.on('error', () => socket.destroy())
-    try {
-      const target = this.#upgradeTarget(request)
-      this.#upgraded.add(socket)
-      socket.once('close', () => this.#upgraded.delete(socket))
-      relayUpgrade(request, socket, head, target)
-    } catch (error) {
+    this.#relay(request, socket, head).catch((error) => {
       const known = asWalcastError(error)
       this.#options.onRefused(known)
       refuseUpgrade(socket, known)
+    })
+  }
+
+  /** Throws why it is refused. */
+  async #relay(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const { view, leaderUpgrade, gate, holdMs } = this.#options
+    const path = targetOf(request)
+    const route = this.#requireRoute(request, path)
+    const headers = fromClient(request)
+    const client = new Upgrading(socket)
+    this.#upgraded.add(socket)
+    socket.once('close', () => this.#upgraded.delete(socket))
+    if (route !== 'forward') return void (await relayUpgrade(request, socket, head, this.#own(path, headers)))
+    for (const endMs = performance.now() + holdMs; ; ) {
+      await this.#untilTaken(client, endMs)
+      if (client.isGone) return
+      const target = view.role() === 'leader' ? this.#own(path, headers) : leaderUpgrade(path, headers)
+      const notTaken = target ? await relayUpgrade(request, socket, head, target) : 'no leader is known'
+      if (notTaken === undefined) return
+      if (view.role() !== 'leader') gate.close(notTaken)
     }
   }
 
-  /** Where an upgrade goes. Throws why it is refused. */
-  #upgradeTarget(request: IncomingMessage): UpgradeTarget {
-    const { routes, view, maxRequests, onRequest, leaderUpgrade, primaryUrl } = this.#options
+  /** Waits until the leader, this node or another one, takes what would be a write. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
+  async #untilTaken(client: Upgrading, endMs: number): Promise<void> {
+    const { view, admission, gate, leaderAway } = this.#options
+    while (view.role() === 'leader' && admission.refuse() && !client.isGone) await admission.admit(client)
+    if (view.role() === 'leader' || client.isGone) return
+    const isOpen = await gate.wait(endMs - performance.now(), client.gone)
+    if (!isOpen && !client.isGone) throw leaderAway()
+  }
+
+  /** Throws why an upgrade is refused. */
+  #requireRoute(request: IncomingMessage, path: string): Route {
+    const { routes, view, maxRequests, onRequest, primaryUrl } = this.#options
     const ambiguity = ambiguityOf(request)
     if (ambiguity) throw ambiguity
-    const path = targetOf(request)
     const route = routes.routeOf('GET', path)
     onRequest(route)
     if (route === 'own') throw new WalcastError('NOT_FOUND', { path })
@@ -199,16 +228,36 @@ export class PublicSide {
     if (!this.#isOpen) throw new WalcastError('STARTING')
     if (this.underWay >= maxRequests) throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
     if (view.role() === 'standby') throw new WalcastError('STANDBY', { leader: primaryUrl() })
-    const headers = fromClient(request)
-    if (route === 'forward' && view.role() !== 'leader') return leaderUpgrade(path, headers)
+    return route
+  }
+
+  /** The application of this node. Throws NO_APPLICATION. */
+  #own(path: string, headers: FlatHeaders): UpgradeTarget {
     const origin = this.#options.upstream()
     if (origin === undefined) throw new WalcastError('NO_APPLICATION')
-    return { origin, path, headers, node: view.status().node }
+    return { origin, path, headers, node: this.#options.view.status().node }
   }
 
   #cutAll(): void {
     this.#server.closeAllConnections()
     for (const socket of this.#upgraded) socket.destroy()
+  }
+}
+
+/** A client that waits for its upgrade. */
+class Upgrading {
+  readonly #gone = new AbortController()
+
+  constructor(socket: Socket) {
+    socket.once('close', () => this.#gone.abort())
+  }
+
+  get gone(): AbortSignal {
+    return this.#gone.signal
+  }
+
+  get isGone(): boolean {
+    return this.gone.aborted
   }
 }
 

@@ -12,7 +12,7 @@ import { type AuditSource, addAuditRoutes } from './auditRoutes.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
 import { addCheckRoutes, type NodeChecks } from './checks.ts'
 import type { Events } from './events.ts'
-import { fromNode, headerOf } from './headers.ts'
+import { fromNode, headerOf, NOT_EXECUTED_HEADER } from './headers.ts'
 import { Intake } from './intake.ts'
 import type { Metrics } from './metrics.ts'
 import { addRoleRoutes, NODE_PATHS, type RoleActions } from './roleRoutes.ts'
@@ -260,7 +260,7 @@ export class Server {
   #upgradeApplication(request: IncomingMessage, socket: Socket, head: Buffer): void {
     const { intake, upstream, view } = this.#options
     const refused = intake.refuse(request)
-    if (refused) return refuseUpgrade(socket, refused)
+    if (refused) return refuseUpgrade(socket, refused, {}, { [NOT_EXECUTED_HEADER]: refused.key })
     if (request.method !== 'GET')
       return refuseUpgrade(
         socket,
@@ -275,7 +275,12 @@ export class Server {
     socket.once('close', () => this.#upgraded.delete(socket))
     const { node } = view.status()
     const headers = fromNode(request)
-    relayUpgrade(request, socket, head, { origin: upstream() ?? '', path: request.url ?? '/', headers, node })
+    void relayUpgrade(request, socket, head, {
+      origin: upstream() ?? '',
+      path: request.url ?? '/',
+      headers,
+      node,
+    })
   }
 
   #refuseUpgrade(request: IncomingMessage): WalcastError | undefined {

@@ -4,7 +4,7 @@ import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { messageOf, WalcastError } from '../errors.ts'
 import { errorBody, retryAfterOf } from './answer.ts'
-import { type FlatHeaders, hasPassed, VIA_HEADER } from './headers.ts'
+import { type FlatHeaders, hasPassed, headerOf, NOT_EXECUTED_HEADER, VIA_HEADER } from './headers.ts'
 
 /** An upgrade is answered at once or not at all: no application computes on it. */
 const ANSWER_TIMEOUT_MS = 30_000
@@ -15,8 +15,8 @@ export interface UpgradeTarget {
   readonly headers: FlatHeaders
   /** This node, when the application is the target: so that none comes round. */
   readonly node?: string
-  /** What is wrong when the target cannot be reached; APP_UNREACHABLE when not given. */
-  unreachable?(detail: string): WalcastError
+  /** The target is a node, which may lead no more or be away: the client is not answered then, so that the upgrade can go elsewhere. */
+  readonly isNode?: boolean
 }
 
 /**
@@ -38,18 +38,33 @@ export function takeAsRequest(server: Server, request: IncomingMessage, socket: 
   server.emit('connection', socket)
 }
 
-/** Connects the client's socket with `origin`. Answers with what the other side answers when that is no upgrade. */
+/**
+ * Connects the client's socket with `origin`. Answers with what the other side answers when that is no upgrade. Resolves once it is
+ * answered, or with why a node did not take it: nothing has come of it then.
+ */
 export function relayUpgrade(
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
   target: UpgradeTarget,
-): void {
+): Promise<string | undefined> {
   const { node } = target
-  if (node !== undefined && hasPassed(request, node))
-    return refuseUpgrade(socket, new WalcastError('FORWARD_LOOP', { node }))
+  if (node === undefined || !hasPassed(request, node))
+    return new Promise((resolve) => send(request, socket, head, target, resolve))
+  refuseUpgrade(socket, new WalcastError('FORWARD_LOOP', { node }))
+  return Promise.resolve(undefined)
+}
+
+function send(
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  target: UpgradeTarget,
+  done: (notTaken?: string) => void,
+): void {
+  const { node, isNode } = target
   const url = new URL(target.origin)
-  const send = url.protocol === 'https:' ? httpsRequest : httpRequest
+  const open = url.protocol === 'https:' ? httpsRequest : httpRequest
   const headers = [
     ...target.headers,
     ...(node === undefined ? [] : [VIA_HEADER, node]),
@@ -58,7 +73,7 @@ export function relayUpgrade(
     'upgrade',
     request.headers.upgrade ?? 'websocket',
   ]
-  const outgoing = send({
+  const outgoing = open({
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port,
     path: target.path,
@@ -71,30 +86,60 @@ export function relayUpgrade(
   const give = (error: WalcastError) => {
     outgoing.destroy()
     refuseUpgrade(socket, error)
+    done()
   }
-  socket.on('error', () => outgoing.destroy())
-  socket.on('close', () => outgoing.destroy())
+  const onGone = () => {
+    outgoing.destroy()
+    done()
+  }
+  socket.on('error', onGone)
+  socket.on('close', onGone)
+  /** It may be sent again: this attempt has no part in it any more. */
+  const leave = (why: string) => {
+    socket.off('error', onGone)
+    socket.off('close', onGone)
+    outgoing.destroy()
+    done(why)
+  }
   outgoing.on('timeout', () =>
     give(new WalcastError('APP_SILENT', { url: target.origin, detail: 'no answer to an upgrade' })),
   )
-  const unreachable = (detail: string) =>
-    target.unreachable?.(detail) ?? new WalcastError('APP_UNREACHABLE', { url: target.origin, detail })
-  outgoing.on('error', (error) => give(unreachable(messageOf(error))))
+  outgoing.on('error', (error) => {
+    const detail = messageOf(error)
+    // A connection that could not be made has carried nothing.
+    if (isNode && 'syscall' in error && error.syscall === 'connect') leave(detail)
+    else give(unreachable(target, detail))
+  })
   outgoing.on('response', (answer) => {
+    const notExecuted = isNode ? headerOf(answer, NOT_EXECUTED_HEADER) : undefined
+    if (notExecuted !== undefined && notExecuted !== 'FORWARD_REFUSED')
+      return leave(`it answered ${notExecuted}`)
+    done()
     socket.write(headText(answer, 'close'))
     answer.pipe(socket)
     // Cut off as it was here: nothing but the close tells the client where it ends.
     answer.on('close', () => (answer.complete ? socket.end() : socket.destroy()))
   })
   outgoing.on('upgrade', (answer, other, otherHead) => {
+    done()
     socket.write(headText(answer, 'Upgrade'))
     join(socket, other, head, otherHead)
   })
   outgoing.end()
 }
 
+function unreachable({ origin, isNode }: UpgradeTarget, detail: string): WalcastError {
+  if (!isNode) return new WalcastError('APP_UNREACHABLE', { url: origin, detail })
+  return new WalcastError('LEADER_UNREACHABLE', { address: new URL(origin).host, detail })
+}
+
 /** Answers an upgrade with an error of the catalogue and closes. `added` goes into its body. */
-export function refuseUpgrade(socket: Duplex, error: WalcastError, added: object = {}): void {
+export function refuseUpgrade(
+  socket: Duplex,
+  error: WalcastError,
+  added: object = {},
+  headers: Readonly<Record<string, string>> = {},
+): void {
   if (socket.destroyed || !socket.writable) return void socket.destroy()
   const body = JSON.stringify({ ...errorBody(error), ...added })
   const head = {
@@ -102,6 +147,7 @@ export function refuseUpgrade(socket: Duplex, error: WalcastError, added: object
     'content-type': 'application/json',
     'content-length': String(Buffer.byteLength(body)),
     ...retryAfterOf(error),
+    ...headers,
   }
   const lines = Object.entries(head).map(([name, value]) => `${name}: ${value}`)
   socket.once('finish', () => socket.destroy())

@@ -80,7 +80,7 @@ export class WriteAdmission {
   }
 
   /** Waits until writes are taken. False when this node leads no more, or the client has gone. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
-  async admit(client: Client): Promise<boolean> {
+  async admit(client: Pick<Client, 'gone' | 'isGone'>): Promise<boolean> {
     const endMs = performance.now() + this.#options.holdMs
     for (let isFirst = true; this.refuse() !== undefined; isFirst = false) {
       if (this.#refusal) throw this.#refusal

@@ -40,6 +40,8 @@ import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { type LedDatabase, ledFrom } from './ledDatabase.ts'
 import { rebuildBatches, type StartPoint } from './startPoint.ts'
 
+const OWN_CONNECTIONS = [...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS]
+
 export class Leader {
   readonly #options: LeaderOptions
   readonly #thread: SqliteThread
@@ -95,16 +97,21 @@ export class Leader {
 
   /**
    * Goes on with a database whose write lock this process holds, in the epoch of the node file. Others may write once
-   * `admitWriters` has resolved. `thread` stays the caller's.
+   * `admitWriters` has resolved. What throws leaves it to the caller as it was. `thread` stays the caller's.
    */
   static async takeOver(options: LeaderOptions, thread: SqliteThread, held: HeldDatabase): Promise<Leader> {
     const leader = new Leader(options, thread)
     leader.#files = held.files
     leader.#positions = held.positions
     leader.#fence = new Fence(thread, options.path, true)
-    await leader.#guardWal()
-    leader.#scanned = ledFrom(held, segmentBytes(held.files.pageSize, options.batchBytes))
-    leader.#startCapture({ epoch: options.identity.epoch(), txid: held.position.txid })
+    try {
+      await leader.#guardWal()
+      leader.#scanned = ledFrom(held, segmentBytes(held.files.pageSize, options.batchBytes))
+      leader.#startCapture({ epoch: options.identity.epoch(), txid: held.position.txid })
+    } catch (error) {
+      await thread.attempt(...OWN_CONNECTIONS.map(close))
+      throw error
+    }
     leader.#timer = setInterval(() => leader.#tick(), options.heartbeatMs)
     options.observer.onEpoch(options.identity.epoch())
     return leader
@@ -171,7 +178,7 @@ export class Leader {
     this.acknowledgements.stop()
     this.#capture.recordPosition()
     this.#feed.moveTo(next)
-    await this.#thread.run(...[...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS].map(close))
+    await this.#thread.run(...OWN_CONNECTIONS.map(close))
     const { walIndex, sums, frames } = this.#scanned
     const { epoch, txid } = this.#capture
     return {
@@ -251,7 +258,7 @@ export class Leader {
     this.#feed.stop()
     this.acknowledgements.stop()
     this.#run.end()
-    await this.#thread.attempt(...[...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS, 'keeper'].map(close))
+    await this.#thread.attempt(...[...OWN_CONNECTIONS, 'keeper'].map(close))
     // So that a clean stop means what it says: what was shipped is durable here too.
     fdatasyncSync(this.#files.walFd)
     this.#positions.close(true)

@@ -60,12 +60,12 @@ export class CurrentEngine {
   }
 
   /** In the role file: this node leads no more. */
-  recordFollowing(leader: string): Promise<void> {
+  recordFollowing(leader: string, how: 'update' | 'insist' = 'update'): Promise<void> {
     const { nodeFile, clock, view } = this.#parts
     const { standby, epoch } = nodeFile.record
     const { txid } = view.position()
     const demoted = { at: new Date(clock.nowMs()).toISOString(), epoch, txid }
-    return nodeFile.update({ role: standby ? 'standby' : 'replica', leader, demoted })
+    return nodeFile[how]({ role: standby ? 'standby' : 'replica', leader, demoted })
   }
 
   /** Goes on as a replica, with a database whose write lock is held or with what is there. Resolves before the leader is reached. */

@@ -1,5 +1,5 @@
 /** How a leader ceases to lead, or leads on in a higher epoch, because of what another node has done: nobody is asked. */
-import { keyOf } from '../errors.ts'
+import { keyOf, messageOf } from '../errors.ts'
 import type { CurrentEngine } from './currentEngine.ts'
 import type { EngineParts } from './engine.ts'
 import type { LeaderEngine } from './leaderNode.ts'
@@ -33,7 +33,12 @@ export class GivingWay {
     traffic.admission.hold('another node leads')
     await this.#fence(leading)
     await current.orFatal(leading.leader.drain())
-    await current.orFatal(current.recordFollowing(leader ?? ''))
+    // Whatever the disk says: the other one leads. A full one is why somebody was promoted, perhaps.
+    await current
+      .recordFollowing(leader ?? '', 'insist')
+      .catch((error) =>
+        setup.log.error({ error: messageOf(error) }, 'the role file still says that this node leads'),
+      )
     const held = await current.orFatal(leading.retire(undefined))
     await current.follow(held, leader)
     journal.changed(reason, 'the node itself')

@@ -75,7 +75,7 @@ export class Handover {
     said(reason)
   }
 
-  /** Throws NO_TARGET, SWITCHOVER_FAILED (and leads on) or SWITCHOVER_UNKNOWN. */
+  /** Throws NO_TARGET, SWITCHOVER_FAILED (and leads on), LEADERLESS or SWITCHOVER_UNKNOWN. */
   async switchover(to: string | undefined, timeoutMs: number, by: string): Promise<SwitchoverAnswer> {
     const { leading, traffic, own } = this.#parts
     const began = performance.now()
@@ -164,7 +164,7 @@ export class Handover {
     return drained
   }
 
-  /** Throws SWITCHOVER_FAILED when the target says that it does not lead, SWITCHOVER_UNKNOWN when it says nothing. */
+  /** Throws SWITCHOVER_FAILED or LEADERLESS when the target says that it does not lead, SWITCHOVER_UNKNOWN when it says nothing. */
   async #giveTo(
     target: NodePlace,
     drained: Drained,
@@ -180,7 +180,7 @@ export class Handover {
       return { epoch: Number(answer['epoch']), txid: Number(answer['txid']) }
     } catch (error) {
       if (isRefusal(error)) {
-        await this.#parts.orFatal(recordLeading())
+        await recordLeading().catch((failure) => this.#giveUp(target, error, failure))
         await this.#carryOn()
         throw new WalcastError('SWITCHOVER_FAILED', { to: target.node, detail: messageOf(error) }, error)
       }
@@ -191,6 +191,14 @@ export class Handover {
       await follow(await this.#parts.orFatal(leading.retire(undefined)), target.address)
       throw new WalcastError('SWITCHOVER_UNKNOWN', { to: target.node, detail: messageOf(error) }, error)
     }
+  }
+
+  /** The role file goes on saying that this node follows: so it does. Throws LEADERLESS. */
+  async #giveUp(target: NodePlace, refusal: unknown, failure: unknown): Promise<never> {
+    const { leading, follow, orFatal } = this.#parts
+    await follow(await orFatal(leading.retire(undefined)), target.address)
+    const about = { to: target.node, refusal: messageOf(refusal), detail: messageOf(failure) }
+    throw new WalcastError('LEADERLESS', about, failure)
   }
 
   async #followNow(target: NodePlace, epoch: number, endMs: number): Promise<void> {

@@ -2,6 +2,7 @@
 import { type EpochBegin, withBegin } from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
 import { judge } from '../cluster/fitness.ts'
+import type { NodeRecord } from '../cluster/nodeFile.ts'
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
 import { isBehind } from '../cluster/rivalry.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
@@ -95,7 +96,7 @@ export class Promotion {
 
   /**
    * `expected`: where the copy must stand when nothing more comes. Throws FENCE_FAILED or NOT_FIT, and then this node follows as
-   * before, or cannot go on: its copy could not be given up.
+   * before, or cannot go on: its copy could not be given up; ROLE_UNSURE, and then it follows, but may lead after its next start.
    */
   async lead(
     engine: ReplicaEngine,
@@ -118,11 +119,19 @@ export class Promotion {
       await follow(held, leader)
       throw new WalcastError('NOT_FIT', { detail: refused ?? 'it has no whole copy of the database' })
     }
-    await this.#record(held, epoch, epoch, wasTrusted).catch(async (error) => {
-      await follow(held, leader)
-      throw new WalcastError('NOT_FIT', { detail: messageOf(error) }, error)
-    })
-    await this.#leadFrom(held)
+    const { nodeFile } = parts
+    const before = nodeFile.record
+    const built = await this.#record(held, epoch, epoch, wasTrusted)
+      .then(() => buildLeader(parts, held))
+      .catch(async (error) => {
+        // Under the write lock nobody can have written here: that it leads can be taken back.
+        if (nodeFile.record.role === 'leader') await orFatal(nodeFile.update(standOf(before)))
+        await follow(held, leader)
+        // Whether its next start finds a leader is not certain then, and whoever asked must not take it for a refusal.
+        if (keyOf(error) === 'ROLE_UNSURE') throw error
+        throw new WalcastError('NOT_FIT', { detail: messageOf(error) }, error)
+      })
+    await this.#lead(built)
     said(reason, by)
   }
 
@@ -134,17 +143,16 @@ export class Promotion {
 
   /** Leads on with a database that was given up for it, fenced and drained, in a higher epoch that begins with its very state. */
   async raise(held: HeldDatabase, epoch: number, reason: string): Promise<void> {
-    const { parts, said } = this.#host
+    const { parts, orFatal, said } = this.#host
     await this.#record(held, epoch, parts.nodeFile.record.term, true).catch((error) => {
       parts.setup.log.error({ error: messageOf(error) }, 'the epoch could not be raised')
     })
-    await this.#leadFrom(held)
+    await this.#lead(await orFatal(buildLeader(parts, held)))
     said(reason, 'the node itself')
   }
 
-  async #leadFrom(held: HeldDatabase): Promise<void> {
+  async #lead(leading: LeaderEngine): Promise<void> {
     const { parts, enter, orFatal } = this.#host
-    const leading = await orFatal(buildLeader(parts, held))
     enter(leading)
     await orFatal(leading.leader.admitWriters())
     parts.traffic.onLeading()
@@ -198,6 +206,12 @@ export class Promotion {
       )
     })
   }
+}
+
+/** What coming to lead changes of a role file. */
+function standOf(record: NodeRecord): Partial<NodeRecord> {
+  const { role, epoch, term, leader, lineage, stateOf, promoted } = record
+  return { role, epoch, term, leader, lineage, stateOf, ...(promoted ? { promoted } : {}) }
 }
 
 function refusalOf(

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { request } from 'undici'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
-import { WalcastError } from '../errors.ts'
+import type { WalcastError } from '../errors.ts'
 import { AckWaits, requireAckLevel } from '../http/ackWaits.ts'
 import { AnswerMemory } from '../http/answerMemory.ts'
 import { Application } from '../http/application.ts'
@@ -313,6 +313,9 @@ export class Traffic implements NodeTraffic {
       upstream: () => this.upstream,
       primaryUrl: () => this.primaryUrl,
       leaderUpgrade: (path, headers) => this.#leaderUpgrade(path, headers),
+      gate: this.#gate,
+      holdMs: options.holdMs,
+      leaderAway: () => this.#forwarder.leaderAway(),
       onRequest: (route) => metrics.onProxied(route),
       onRefused: (error) => metrics.onProxyRefused(error.key),
       onFailure: (error) => this.onFailure(error),
@@ -326,14 +329,11 @@ export class Traffic implements NodeTraffic {
     this.#primaryUrl = undefined
   }
 
-  #leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget {
-    const address = this.#leader ?? ''
-    return {
-      origin: `http://${address}`,
-      path,
-      headers: [...toNode(headers, address), REPLICA_AUTH_HEADER, this.#sign('GET', path)],
-      unreachable: (detail) => new WalcastError('LEADER_UNREACHABLE', { address, detail }),
-    }
+  #leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget | undefined {
+    const leader = this.#leader
+    if (!leader) return undefined
+    const signed = [...toNode(headers, leader), REPLICA_AUTH_HEADER, this.#sign('GET', path)]
+    return { origin: `http://${leader}`, path, headers: signed, isNode: true }
   }
 
   #sign(method: string, path: string): string {

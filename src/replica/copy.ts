@@ -95,7 +95,8 @@ export class Copy {
     )
     this.#applier = new Applier(this.#writer, scanned.sums, options.positions, files.pageSize, found.position)
     this.isAsRecorded = found.isRecorded
-    this.durability = new Durability({ position: () => this.#applier.position, sync: () => this.#sync() })
+    const own = { position: () => this.#applier.position, sync: () => this.#sync() }
+    this.durability = new Durability(own, files)
   }
 
   /** Opens the copy, takes its write lock and settles where it stands: the stored positions are claims, the state checksum decides. */
@@ -266,7 +267,8 @@ export class Copy {
     let backfilled = 0
     for (let round = 0; round < ROUNDS; round++) {
       if (!(await this.#gap([]))) return
-      const [passive] = await thread.attempt(PASSIVE, sync(walFd, database.fd))
+      const [passive, synced] = await thread.attempt(PASSIVE, sync(walFd, database.fd))
+      if (synced && !synced.ok) this.durability.onSyncFailed(new Error(synced.detail))
       backfilled = checkpointCounts(passive).backfilled
       if (backfilled <= 0 || this.#writer.mxFrame - backfilled <= FEW_FRAMES) break
     }

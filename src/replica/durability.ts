@@ -6,6 +6,7 @@
  * connections run with synchronous=NORMAL, under which both are done). The database file is synced along, because a checkpointer of somebody else's may
  * run with synchronous=OFF.
  */
+import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import type { ReplicaPosition } from './applier.ts'
 
 export interface DurabilityHost {
@@ -15,16 +16,21 @@ export interface DurabilityHost {
   sync(): Promise<void>
 }
 
+/** Set for good when a sync of these files has failed. */
+export type SyncedFiles = Pick<DatabaseFiles, 'syncFailure'>
+
 export class Durability {
   readonly #host: DurabilityHost
   #durable: ReplicaPosition = { epoch: 0, txid: 0 }
   #running: Promise<void> | undefined
   /** Begins when the one under way has ended, and covers all who came meanwhile. */
   #next: Promise<void> | undefined
-  #failure: unknown
+  readonly #files: SyncedFiles
 
-  constructor(host: DurabilityHost) {
+  /** `files`: what is synced; a failure is kept with them, whatever role they serve. */
+  constructor(host: DurabilityHost, files: SyncedFiles = {}) {
     this.#host = host
+    this.#files = files
   }
 
   /** The txid up to which the copy is durable in `epoch`; 0 when nothing is known. */
@@ -49,6 +55,11 @@ export class Durability {
     return this.#next
   }
 
+  /** A sync of the same descriptors failed elsewhere. The kernel tells of that once: the next would succeed. */
+  onSyncFailed(error: unknown): void {
+    this.#files.syncFailure ??= error
+  }
+
   /** Resolves when no sync is under way: the descriptors may be closed then, if nobody asks any more. */
   async settled(): Promise<void> {
     while (this.#running ?? this.#next) await (this.#next ?? this.#running)?.catch(() => {})
@@ -63,14 +74,20 @@ export class Durability {
   }
 
   async #sync(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure
+    this.#requireSound()
     const position = this.#host.position()
     try {
       await this.#host.sync()
     } catch (error) {
-      this.#failure = error
+      this.onSyncFailed(error)
       throw error
     }
+    // Of two at once only one is told of a failure.
+    this.#requireSound()
     this.#durable = position
+  }
+
+  #requireSound(): void {
+    if (this.#files.syncFailure !== undefined) throw this.#files.syncFailure
   }
 }

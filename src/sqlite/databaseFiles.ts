@@ -18,6 +18,8 @@ export interface DatabaseFiles {
   readonly shm: PinnedFile
   /** The WAL carries no locks: an ordinary descriptor, closed by its owner. */
   readonly walFd: number
+  /** Why what was written through these descriptors may never reach the disk; undefined while every sync has succeeded. */
+  syncFailure?: unknown
 }
 
 /** The path without symbolic links, so that every node means the same file; the file itself need not exist yet. */

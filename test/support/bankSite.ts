@@ -37,6 +37,22 @@ export interface Dying {
   end(): Promise<boolean>
 }
 
+/** Which file operations fail from now on. */
+export interface Fault {
+  readonly ops: readonly string[]
+  /** Such as ENOSPC. */
+  readonly code: string
+  /** Of the operations from now on, counted from 1; the first one when not given. */
+  readonly first?: number
+  readonly times: number
+}
+
+export interface Failing {
+  fail(fault: Fault): Promise<void>
+  /** Gives how many operations have failed since `fail`. */
+  mend(): Promise<number>
+}
+
 export class BankSite implements Door {
   readonly name: string
   readonly db: string
@@ -159,6 +175,27 @@ export class BankSite implements Door {
         return child.out.some((line) => line.includes('"dying"'))
       },
     }
+  }
+
+  /** Runs it in a process whose disk can be made to fail. */
+  async restartFailing(): Promise<Failing> {
+    await this.#node.stop()
+    const { role, options } = this.#node
+    const child = this.#lab.program(
+      'nodeFailing',
+      { args: nodeArguments(role, options) },
+      options.environment,
+    )
+    await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
+    this.#node = this.#lab.nodeOf(role, options, child)
+    await this.#node.ready()
+    const tell = async (fault: object): Promise<number> => {
+      const from = child.out.length
+      child.write(JSON.stringify(fault))
+      const { text } = await child.line((line) => line.includes('"failed"'), from)
+      return JSON.parse(text).failed
+    }
+    return { fail: async (fault) => void (await tell(fault)), mend: () => tell({}) }
   }
 
   /** No other node gets through to this one, until `mend`. */

@@ -161,6 +161,8 @@ export interface TrafficOptions {
   readonly leaderFlags?: readonly string[]
   readonly replicaFlags?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
+  /** The leader takes the options of a replica, too. */
+  readonly asNode?: boolean
   /** HOST:PORT where the replica finds the leader, given that of the leader. */
   readonly through?: (leader: TestNode) => Promise<string>
 }
@@ -180,7 +182,8 @@ export async function startTraffic(lab: Lab, options: TrafficOptions = {}): Prom
     const proxy = flags.includes('--proxy') ? [] : ['--proxy', `127.0.0.1:${port}`]
     return [...proxy, ...upstream, ...flags]
   }
-  const leader = await lab.leader(db, { environment, flags: flagsOf(atLeader, leaderApp, leaderFlags) })
+  const first = { environment, flags: flagsOf(atLeader, leaderApp, leaderFlags) }
+  const leader = options.asNode ? await lab.node(db, first) : await lab.leader(db, first)
   const flags = ['--reconnect-max', '100ms', ...flagsOf(atReplica, replicaApp, replicaFlags)]
   const address = (await through?.(leader)) ?? leader.address
   const replica = await lab.replica(lab.path('replica.db'), address, { environment, flags })
