@@ -12,15 +12,14 @@ import { makeDatabase, Writer } from './support/workload.ts'
 /** Both level, and a copy of the leader's file from before its last two commits. */
 async function startPair(
   lab: Lab,
-  prefix = '',
   flags: readonly string[] = [],
 ): Promise<{ leader: TestNode; replica: TestNode; backup: string }> {
-  const db = lab.path(`${prefix}leader.db`)
-  const backup = lab.path(`${prefix}backup.db`)
+  const db = lab.path('leader.db')
+  const backup = lab.path('backup.db')
   await makeDatabase(lab, db, { rows: 500 })
   cpSync(db, backup)
   const leader = await lab.leader(db)
-  const replica = await (await lab.replica(lab.path(`${prefix}replica.db`), leader, { flags })).ready()
+  const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags })).ready()
   await lab.exec(
     db,
     "INSERT INTO log (who, body) VALUES ('lost', x'0102')",
@@ -95,7 +94,7 @@ labTest(
   'a promotion does not wait for a program that writes to the copy, and what that wrote is kept',
   async (lab) => {
     const flags = ['--idle', '20ms', '--replica-wal', '16KiB', '--reconnect-max', '100ms']
-    const { leader, replica } = await startPair(lab, '', [...flags, '--switchover-timeout', '500ms'])
+    const { leader, replica } = await startPair(lab, [...flags, '--switchover-timeout', '500ms'])
     const writer = new Writer(lab, 'node', { path: leader.db, name: 'w', seed: 44, pauseMs: 3 })
     const strayer = lab.program('strayer', { path: replica.db, times: 1, seconds: 20, hold: true })
     await strayer.line((line) => line.includes('holds'), 0, 30_000)
@@ -163,26 +162,28 @@ const STEPS: readonly (readonly [FileOp, number])[] = [
   ['state.rename', 3],
 ]
 
-labTest('a replica that dies while it keeps what it has loses none of it', async (lab) => {
+labTest('a replica that dies while it keeps what it has loses none of it', async (lab, t) => {
+  const { leader, replica, backup } = await startPair(lab)
+  await replica.stop()
+  await restore(leader, backup)
+  const restored = await lab.restart(leader)
+  const { port } = replica.options
   for (const [op, count] of STEPS) {
-    const folder = `${op}-${count}`
-    const { leader, replica, backup } = await startPair(lab, `${folder}-`)
-    await replica.stop()
-    await restore(leader, backup)
-    const restored = await lab.restart(leader)
-    const { port } = replica.options
-    const args = nodeArguments('replica', { db: replica.db, port, leader: restored.address })
+    t.diagnostic(`${op} ${count}`)
+    const db = lab.path(`${op}-${count}.db`)
+    for (const suffix of ['', '-walcast'])
+      cpSync(`${replica.db}${suffix}`, `${db}${suffix}`, { recursive: true })
+    const args = nodeArguments('replica', { db, port, leader: restored.address })
     const child = lab.program('replicaAt', { args, op, count })
     child.expectEnd()
-    assert.equal((await child.ended).signal, 'SIGKILL', `${folder}: ${child.tail()}`)
-    const back = await lab.restart(replica)
+    assert.equal((await child.ended).signal, 'SIGKILL', child.tail())
+    const back = await lab.replica(db, restored, { port })
     await requireSame(lab, restored, back)
     const kept = await compared(back)
-    assert.deepEqual(kept.rows, { removed: 1, changed: 1, added: 0 }, folder)
-    assert.equal(readdirSync(`${replica.db}-walcast/diverged`).length, 1, `${folder}: kept once`)
+    assert.deepEqual(kept.rows, { removed: 1, changed: 1, added: 0 })
+    assert.equal(readdirSync(`${db}-walcast/diverged`).length, 1, 'kept once')
     assert.ok(existsSync(`${keptPath(back, kept)}/rows.jsonl`))
     await back.stop()
-    await restored.stop()
   }
 })
 

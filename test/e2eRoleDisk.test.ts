@@ -98,7 +98,7 @@ labTest('changes of role while a disk fails', async (lab, t) => {
   await each('the target cannot begin to lead', async (from, to) => {
     for (const change of [() => from.switchover(to), () => to.promote({ force: true })]) {
       const code = await doneWith(pair, [[to, POSITIONS]], change)
-      assert.match(code, /^(SWITCHOVER_FAILED|NOT_FIT)$/)
+      assert.match(code, /^(SWITCHOVER_FAILED|WRITE_FAILED)$/)
       assert.deepEqual(await rolesOf([from, to]), ['leader', 'replica'])
       assert.deepEqual(filesOf([from, to]), ['leader', 'replica'])
       await mend(pair, to)

@@ -5,7 +5,7 @@ import { judge } from '../cluster/fitness.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
 import { isBehind } from '../cluster/rivalry.ts'
-import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { NodePlace, PromoteAnswer } from '../http/leadershipAnswers.ts'
 import { TXID_RESERVE } from '../leader/beginning.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
@@ -36,6 +36,7 @@ export interface Expected extends Position {
   readonly until: number
 }
 
+const OF_THE_DISK: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ROLE_UNSURE', 'DISK_FULL', 'WRITE_FAILED'])
 export const TOO_LATE = 'it was asked so long ago that another node may lead by now'
 
 export class Promotion {
@@ -45,7 +46,7 @@ export class Promotion {
     this.#host = host
   }
 
-  /** Throws LEADER_LIVES, NOT_FIT or FENCE_FAILED. */
+  /** Throws LEADER_LIVES, NOT_FIT and what `lead` throws. */
   async promote(engine: ReplicaEngine, how: PromoteHow, by: string): Promise<PromoteAnswer> {
     const beganMs = performance.now()
     const { own, askEverybody, parts } = this.#host
@@ -95,8 +96,9 @@ export class Promotion {
   }
 
   /**
-   * `expected`: where the copy must stand when nothing more comes. Throws FENCE_FAILED or NOT_FIT, and then this node follows as
-   * before, or cannot go on: its copy could not be given up; ROLE_UNSURE, and then it follows, but may lead after its next start.
+   * `expected`: where the copy must stand when nothing more comes. Throws FENCE_FAILED, DISK_FULL, WRITE_FAILED or NOT_FIT, and then
+   * this node follows as before, or cannot go on: its copy could not be given up; ROLE_UNSURE, and then it follows, but may lead
+   * after its next start.
    */
   async lead(
     engine: ReplicaEngine,
@@ -127,8 +129,8 @@ export class Promotion {
         // Under the write lock nobody can have written here: that it leads can be taken back.
         if (nodeFile.record.role === 'leader') await orFatal(nodeFile.update(standOf(before)))
         await follow(held, leader)
-        // Whether its next start finds a leader is not certain then, and whoever asked must not take it for a refusal.
-        if (keyOf(error) === 'ROLE_UNSURE') throw error
+        // After ROLE_UNSURE it is not certain that its next start finds a replica: whoever asked must not take that for a refusal.
+        if (OF_THE_DISK.has(keyOf(error) ?? 'INTERNAL')) throw error
         throw new WalcastError('NOT_FIT', { detail: messageOf(error) }, error)
       })
     await this.#lead(built)

@@ -54,6 +54,8 @@ interface SwitchoverHow {
 const NOT_TAKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'NOT_FIT',
   'FENCE_FAILED',
+  'DISK_FULL',
+  'WRITE_FAILED',
   'ROLE_CHANGING',
   'STARTING',
 ])
