@@ -304,6 +304,11 @@ export const CATALOGUE = {
     'this node is not fit to lead: {detail}',
     'promote the node that is furthest; --force promotes this one all the same and tells what is lost',
   ),
+  TAKE_OVER_FAILED: entry(
+    503,
+    'this node did not come to lead: {detail}',
+    'it follows as before; ask it again, or promote another node',
+  ),
   ROLE_CHANGING: entry(409, 'a change of role is under way: {detail}', 'look at the status in a moment'),
   SWITCHOVER_FAILED: entry(
     503,

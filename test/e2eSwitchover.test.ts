@@ -160,7 +160,7 @@ labTest(
       method: 'POST',
       headers: { 'x-replica-auth': token },
     })
-    assert.deepEqual([answer.status, Object(await answer.json()).code], [409, 'WALCAST_NOT_FIT'])
+    assert.deepEqual([answer.status, Object(await answer.json()).code], [503, 'WALCAST_TAKE_OVER_FAILED'])
     await change
     assert.notEqual(await third.role(), 'leader')
   },

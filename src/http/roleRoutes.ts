@@ -33,19 +33,22 @@ export interface TakeOver extends Position {
 }
 
 export interface RoleActions {
-  /** Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT, FENCE_FAILED or ROLE_CHANGING. */
+  /**
+   * Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT, FENCE_FAILED, DISK_FULL, WRITE_FAILED, TAKE_OVER_FAILED or ROLE_CHANGING, and then this
+   * node follows as before; ROLE_UNSURE, and then it follows, but may lead after its next start.
+   */
   promote(how: { readonly force: boolean; readonly dryRun: boolean }, by: string): Promise<PromoteAnswer>
-  /** `told`: by a node that leads in this epoch. Throws NOT_LEADER, FENCE_FAILED or ROLE_CHANGING. */
+  /** `epoch`: in which the node leads that says so; undefined when an operator asks. Throws NOT_LEADER, STALE_LEADER, FENCE_FAILED, DISK_FULL, WRITE_FAILED, ROLE_UNSURE or ROLE_CHANGING, and then this node leads on. */
   demote(
     how: { readonly leader: string | undefined; readonly epoch: number | undefined },
     by: string,
   ): Promise<DemoteAnswer>
-  /** Throws NOT_LEADER, NO_TARGET, ROLE_CHANGING, SWITCHOVER_FAILED or SWITCHOVER_UNKNOWN. */
+  /** Throws NO_LEADER, NO_TARGET, ROLE_CHANGING or SWITCHOVER_FAILED, and then the leader leads on; SWITCHOVER_UNKNOWN or LEADERLESS, and then it follows. */
   switchover(
     how: { readonly to: string | undefined; readonly timeoutMs: number | undefined },
     by: string,
   ): Promise<SwitchoverAnswer>
-  /** The leader, fenced, has this node lead. Throws NOT_FIT or FENCE_FAILED, and then this node does not lead. */
+  /** The leader, fenced, has this node lead. Throws TAKE_OVER_FAILED, FENCE_FAILED, DISK_FULL or WRITE_FAILED, and then this node does not lead; ROLE_UNSURE, and then it follows, but may lead after its next start. */
   takeOver(how: TakeOver, by: string): Promise<NodePlace & Position>
   fitness(): Promise<FitnessAnswer>
   /** Takes a replica that is away off the list; durable when it resolves, if the disk allows. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */
@@ -54,7 +57,7 @@ export interface RoleActions {
 
 const MAX_BY_CHARS = 200
 
-/** `roles` is undefined while the node starts. */
+/** `roles` is undefined until the node has come up in its first role. */
 export function addRoleRoutes(app: FastifyInstance, roles: () => RoleActions | undefined): void {
   const started = () => {
     const there = roles()

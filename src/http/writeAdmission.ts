@@ -19,6 +19,15 @@ export interface WriteAdmissionHost {
   check(): void
 }
 
+/** Why writes wait: each reason ends by itself, whatever becomes of the others. */
+export type HoldFor =
+  /** A change of role is under way. */
+  | 'change'
+  /** Another node may lead, which is being looked into. */
+  | 'rival'
+  /** This node stood still, and asks the others whether it still leads. */
+  | 'frozen'
+
 const PROBE_MS = 60_000
 
 export class WriteAdmission {
@@ -26,6 +35,8 @@ export class WriteAdmission {
   readonly #host: WriteAdmissionHost
   readonly #gate: Gate
   #refusal: WalcastError | undefined
+  /** For people. */
+  readonly #holds = new Map<HoldFor, string>()
   #underWay = 0
   #heldTotal = 0
   readonly #quiet = new Set<() => void>()
@@ -56,23 +67,31 @@ export class WriteAdmission {
   refuse(): WalcastError | undefined {
     this.#host.check()
     if (this.#refusal) return this.#refusal
-    return this.#gate.isOpen ? undefined : new WalcastError('SWITCHING')
+    return this.#holds.size === 0 ? undefined : new WalcastError('SWITCHING')
   }
 
-  /** Writes that come from now on wait. `reason` is for people. */
-  hold(reason: string): void {
-    this.#gate.close(reason)
+  /** Writes that come from now on wait until this is released. `reason` is for people. */
+  hold(what: HoldFor, reason: string): void {
+    this.#holds.set(what, reason)
+    this.#settle()
   }
 
-  /** Writes that come from now on are refused with this error. */
-  refuseWith(error: WalcastError): void {
+  /** Writes are taken unless something else keeps them. */
+  release(what: HoldFor): void {
+    this.#holds.delete(what)
+    this.#settle()
+  }
+
+  /** Writes that come from now on, and those that wait, are refused with this error; undefined: no more. */
+  refuseWith(error: WalcastError | undefined): void {
     this.#refusal = error
-    this.#gate.open()
+    this.#settle()
   }
 
-  open(): void {
-    this.#refusal = undefined
-    this.#gate.open()
+  /** This node leads no more: whoever waits goes elsewhere, and nothing of what kept writes is so any more. */
+  clear(): void {
+    this.#holds.clear()
+    this.refuseWith(undefined)
   }
 
   stop(): void {
@@ -116,6 +135,12 @@ export class WriteAdmission {
     clearTimeout(timer)
     this.#quiet.delete(wake)
     return this.#underWay === 0
+  }
+
+  #settle(): void {
+    const reason = [...this.#holds.values()].at(-1)
+    if (this.#refusal || reason === undefined) this.#gate.open()
+    else this.#gate.close(reason)
   }
 
   #away(): WalcastError {

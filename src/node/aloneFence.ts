@@ -82,7 +82,7 @@ export function aloneLeader(leader: Leader, admission: WriteAdmission, log: Logg
     async open() {
       log.warn('a replica is heard of again: writes are let in')
       await leader.admitWriters()
-      admission.open()
+      admission.refuseWith(undefined)
       isClosed = false
     },
   }

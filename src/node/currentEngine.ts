@@ -59,6 +59,12 @@ export class CurrentEngine {
     onMoved()
   }
 
+  /** After the fence was taken for a change of role that came to nothing: leads on as before, which may be fenced because it is alone. */
+  async carryOn({ leader }: LeaderEngine): Promise<void> {
+    if (!this.#alone?.isClosed) await leader.admitWriters()
+    this.#parts.traffic.admission.release('change')
+  }
+
   /** In the role file: this node leads no more. */
   recordFollowing(leader: string, how: 'update' | 'insist' = 'update'): Promise<void> {
     const { nodeFile, clock, view } = this.#parts

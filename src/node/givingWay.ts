@@ -9,6 +9,7 @@ import type { RoleJournal } from './roleJournal.ts'
 export interface GivingWayParts {
   readonly setup: EngineParts['setup']
   readonly traffic: EngineParts['traffic']
+  readonly nodeFile: EngineParts['nodeFile']
   readonly journal: RoleJournal
   readonly current: CurrentEngine
   readonly promotion: Promotion
@@ -30,7 +31,7 @@ export class GivingWay {
   async stepDown(leading: LeaderEngine, reason: string, leader: string | undefined): Promise<void> {
     const { setup, traffic, journal, current } = this.#parts
     setup.log.error({ reason, leader }, 'this node leads no more: another one does, in a higher epoch')
-    traffic.admission.hold('another node leads')
+    traffic.admission.hold('change', 'another node leads')
     await this.#fence(leading)
     await current.orFatal(leading.leader.drain())
     // Whatever the disk says: the other one leads. A full one is why somebody was promoted, perhaps.
@@ -46,12 +47,23 @@ export class GivingWay {
 
   /** Leads on in a higher epoch, which begins with the very state that is there. */
   async raise(leading: LeaderEngine, epoch: number, reason: string): Promise<void> {
-    const { setup, traffic, current, promotion } = this.#parts
+    const { setup, traffic, journal, current, promotion, nodeFile } = this.#parts
     setup.log.warn({ epoch, reason }, 'the epoch is raised')
-    traffic.admission.hold('the epoch is being raised')
+    traffic.admission.hold('change', 'the epoch is being raised')
     await this.#fence(leading)
-    await current.orFatal(leading.leader.drain())
-    await promotion.raise(await current.orFatal(leading.retire(undefined)), epoch, reason)
+    const end = await current.orFatal(leading.leader.drain())
+    try {
+      await promotion.record(end, epoch, nodeFile.record.term, true)
+    } catch (error) {
+      // The replicas stay connected; it is tried again when the others are looked at the next time.
+      setup.log.error(
+        { error: messageOf(error) },
+        'the epoch could not be raised: this node leads on in the one before',
+      )
+      return current.carryOn(leading)
+    }
+    await promotion.leadFrom(await current.orFatal(leading.retire(undefined)))
+    journal.changed(reason, 'the node itself')
   }
 
   async #fence({ leader }: LeaderEngine): Promise<void> {

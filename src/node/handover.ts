@@ -27,13 +27,13 @@ export interface HandoverParts {
   readonly identity: PeerIdentity
   own(): NodePlace
   addressOf(node: string): string | undefined
-  /** Whether this node stood still meanwhile: others may lead, and writes go on waiting until they were asked. */
-  mustAsk(): boolean
   /** Whether it is certain that the other node has not come to lead: it says so, or was not reached. */
   isRefusal(error: unknown): boolean
   recordFollowing(leader: string): Promise<void>
   recordLeading(): Promise<void>
   follow(held: HeldDatabase, leader: string | undefined): Promise<ReplicaEngine>
+  /** Leads on as before. */
+  carryOn(): Promise<void>
   /** A failure of this step leaves the node between two roles. */
   orFatal<T>(step: Promise<T>): Promise<T>
   said(reason: string): void
@@ -54,7 +54,7 @@ export class Handover {
   /** Ceases to lead, for the node at `leader` or for whoever is promoted. Throws FENCE_FAILED, and then leads on. */
   async demote(leader: string | undefined, reason: string): Promise<void> {
     const { leading, traffic, timeoutMs, recordFollowing, follow, said, log } = this.#parts
-    traffic.admission.hold('this node is being demoted')
+    traffic.admission.hold('change', 'this node is being demoted')
     try {
       await leading.leader.endCheckpoints()
       await traffic.admission.quiet(timeoutMs)
@@ -67,7 +67,7 @@ export class Handover {
       if (!isLevel) log.warn('not every replica has confirmed all that was committed here')
       await recordFollowing(leader ?? '')
     } catch (error) {
-      await this.#carryOn()
+      await this.#parts.carryOn()
       throw error
     }
     const held = await this.#parts.orFatal(leading.retire(undefined))
@@ -89,7 +89,7 @@ export class Handover {
     if (aheadMs === undefined)
       throw new WalcastError('NO_TARGET', { detail: `${target.node} does not answer at ${target.address}` })
     await leading.leader.endCheckpoints()
-    traffic.admission.hold('the leader is handing over')
+    traffic.admission.hold('change', 'the leader is handing over')
     const pausedMs = performance.now()
     stages.begin()
     let drained: Drained
@@ -98,7 +98,7 @@ export class Handover {
       await this.#parts.recordFollowing(target.address)
       stages.end('recordMs')
     } catch (error) {
-      await this.#carryOn()
+      await this.#parts.carryOn()
       if (keyOf(error) === 'NO_TARGET') throw error
       throw new WalcastError('SWITCHOVER_FAILED', { to: target.node, detail: messageOf(error) }, error)
     }
@@ -171,7 +171,7 @@ export class Handover {
     by: string,
     aheadMs: number,
   ): Promise<{ readonly epoch: number; readonly txid: number }> {
-    const { identity, timeoutMs, own, isRefusal, recordLeading, leading, follow, log } = this.#parts
+    const { identity, timeoutMs, own, isRefusal, recordLeading, leading, follow, said, log } = this.#parts
     try {
       // One that is frozen may get to it long after this node has given it up, and somebody else has been promoted.
       const until = Math.floor(identity.nowMs() + aheadMs + timeoutMs)
@@ -181,7 +181,7 @@ export class Handover {
     } catch (error) {
       if (isRefusal(error)) {
         await recordLeading().catch((failure) => this.#giveUp(target, error, failure))
-        await this.#carryOn()
+        await this.#parts.carryOn()
         throw new WalcastError('SWITCHOVER_FAILED', { to: target.node, detail: messageOf(error) }, error)
       }
       log.error(
@@ -189,14 +189,18 @@ export class Handover {
         'whether the other node leads is not known: following it',
       )
       await follow(await this.#parts.orFatal(leading.retire(undefined)), target.address)
+      said(`switchover to ${target.node}, of which it is not known whether it leads`)
       throw new WalcastError('SWITCHOVER_UNKNOWN', { to: target.node, detail: messageOf(error) }, error)
     }
   }
 
   /** The role file goes on saying that this node follows: so it does. Throws LEADERLESS. */
   async #giveUp(target: NodePlace, refusal: unknown, failure: unknown): Promise<never> {
-    const { leading, follow, orFatal } = this.#parts
+    const { leading, follow, orFatal, said } = this.#parts
     await follow(await orFatal(leading.retire(undefined)), target.address)
+    said(
+      `nobody leads: ${target.node} did not take over, and that this node leads on could not be written down`,
+    )
     const about = { to: target.node, refusal: messageOf(refusal), detail: messageOf(failure) }
     throw new WalcastError('LEADERLESS', about, failure)
   }
@@ -209,13 +213,6 @@ export class Handover {
     const isStreaming = () => replica.status.state === 'streaming'
     if (!(await this.#until(isStreaming, Math.max(LOOK_MS, endMs - performance.now()))))
       log.warn({ to: target }, 'the new leader is not followed yet')
-  }
-
-  /** Leads on as before. */
-  async #carryOn(): Promise<void> {
-    const { leading, traffic, mustAsk } = this.#parts
-    await leading.leader.admitWriters()
-    if (!mustAsk()) traffic.admission.open()
   }
 
   async #until(check: () => boolean, timeoutMs: number): Promise<boolean> {

@@ -180,18 +180,18 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     return this
   }
 
-  /** Has this node lead. Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT, FENCE_FAILED or ROLE_CHANGING. */
+  /** Has this node lead. Throws what RoleActions.promote throws, and then it follows as before. */
   promote({ force = false, dryRun = false } = {}): Promise<PromoteAnswer> {
     return this.#node.roles.promote({ force, dryRun }, BY)
   }
 
-  /** Has this node lead no more: it follows the one at `leader` (HOST:PORT), or whoever is promoted. Throws USAGE, NOT_LEADER, FENCE_FAILED or ROLE_CHANGING. */
+  /** Has this node lead no more: it follows the one at `leader` (HOST:PORT), or whoever is promoted. Throws USAGE and what RoleActions.demote throws, and then it leads on. */
   async demote({ leader }: { readonly leader?: string } = {}): Promise<DemoteAnswer> {
     if (leader !== undefined) addressOf(leader)
     return this.#node.roles.demote({ leader, epoch: undefined }, BY)
   }
 
-  /** Has the leader hand over to another node (id or HOST:PORT), without losing a transaction. Throws NO_TARGET, ROLE_CHANGING, SWITCHOVER_FAILED or SWITCHOVER_UNKNOWN. */
+  /** Has the leader hand over to another node (id or HOST:PORT), without losing a transaction. Throws what RoleActions.switchover throws: only after SWITCHOVER_UNKNOWN and LEADERLESS the leader does not lead on. */
   switchover({
     to,
     timeoutMs,

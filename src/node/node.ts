@@ -142,7 +142,7 @@ function newServer(
     intake: traffic.intake,
     admission: traffic.admission,
     audit: () => audit,
-    roles: () => (started.roles?.isRunning ? started.roles.requests : undefined),
+    roles: () => (started.roles?.hasStarted ? started.roles.requests : undefined),
     epoch: () => nodeFile.record.epoch,
     term: () => nodeFile.record.term,
     checks: () => started.roles?.engine?.checks,

@@ -22,6 +22,11 @@ export class OneChangeAtATime {
     return this.#isOpen && !this.#isEnded
   }
 
+  /** Whether the node has had its first role. */
+  get hasOpened(): boolean {
+    return this.#isOpen
+  }
+
   get isEnded(): boolean {
     return this.#isEnded
   }

@@ -96,8 +96,8 @@ export class Promotion {
   }
 
   /**
-   * `expected`: where the copy must stand when nothing more comes. Throws FENCE_FAILED, DISK_FULL, WRITE_FAILED or NOT_FIT, and then
-   * this node follows as before, or cannot go on: its copy could not be given up; ROLE_UNSURE, and then it follows, but may lead
+   * `expected`: where the copy must stand when nothing more comes. Throws FENCE_FAILED, DISK_FULL, WRITE_FAILED or TAKE_OVER_FAILED,
+   * and then this node follows as before, or cannot go on: its copy could not be given up; ROLE_UNSURE, and then it follows, but may lead
    * after its next start.
    */
   async lead(
@@ -113,28 +113,41 @@ export class Promotion {
     await engine.replica.holdLock(this.#lockMs(expected))
     // The role file says nothing of it yet: whoever asked may count on it that this node does not lead.
     const held = await orFatal(engine.retire()).catch((error) => {
-      throw new WalcastError('NOT_FIT', { detail: messageOf(error) }, error)
+      throw new WalcastError('TAKE_OVER_FAILED', { detail: messageOf(error) }, error)
     })
     const wasWritten = wasTrusted && !engine.replica.status.isTrusted
     const refused = held && refusalOf(held, expected, wasWritten, parts.clock.nowMs())
     if (!held || refused) {
       await follow(held, leader)
-      throw new WalcastError('NOT_FIT', { detail: refused ?? 'it has no whole copy of the database' })
+      throw new WalcastError('TAKE_OVER_FAILED', {
+        detail: refused ?? 'it has no whole copy of the database',
+      })
     }
-    const { nodeFile } = parts
-    const before = nodeFile.record
-    const built = await this.#record(held, epoch, epoch, wasTrusted)
+    const before = parts.nodeFile.record
+    const built = await this.record(held.position, epoch, epoch, wasTrusted)
       .then(() => buildLeader(parts, held))
       .catch(async (error) => {
-        // Under the write lock nobody can have written here: that it leads can be taken back.
-        if (nodeFile.record.role === 'leader') await orFatal(nodeFile.update(standOf(before)))
+        const failure = await this.#takeBack(before, error)
         await follow(held, leader)
-        // After ROLE_UNSURE it is not certain that its next start finds a replica: whoever asked must not take that for a refusal.
-        if (OF_THE_DISK.has(keyOf(error) ?? 'INTERNAL')) throw error
-        throw new WalcastError('NOT_FIT', { detail: messageOf(error) }, error)
+        throw failure
       })
     await this.#lead(built)
     said(reason, by)
+  }
+
+  /**
+   * Under the write lock nobody can have written here: that it leads can be taken back. Gives what to tell: with ROLE_UNSURE it
+   * is not certain that its next start finds a replica, and whoever asked must not take that for a refusal.
+   */
+  async #takeBack(before: NodeRecord, error: unknown): Promise<unknown> {
+    const { nodeFile } = this.#host.parts
+    try {
+      if (nodeFile.record.role === 'leader') await nodeFile.insist(standOf(before))
+    } catch (failure) {
+      return new WalcastError('ROLE_UNSURE', { path: nodeFile.path, detail: messageOf(failure) }, failure)
+    }
+    if (OF_THE_DISK.has(keyOf(error) ?? 'INTERNAL')) return error
+    return new WalcastError('TAKE_OVER_FAILED', { detail: messageOf(error) }, error)
   }
 
   /** How long a writer that has the copy's lock is waited for. Whoever asked is to hear of it while that still counts as a refusal. */
@@ -143,14 +156,10 @@ export class Promotion {
     return expected ? Math.max(0, expected.until - clock.nowMs()) / 2 : setup.options.switchoverTimeoutMs
   }
 
-  /** Leads on with a database that was given up for it, fenced and drained, in a higher epoch that begins with its very state. */
-  async raise(held: HeldDatabase, epoch: number, reason: string): Promise<void> {
-    const { parts, orFatal, said } = this.#host
-    await this.#record(held, epoch, parts.nodeFile.record.term, true).catch((error) => {
-      parts.setup.log.error({ error: messageOf(error) }, 'the epoch could not be raised')
-    })
+  /** Leads with a database that was given up for it, fenced and drained, as the role file says by now. */
+  async leadFrom(held: HeldDatabase): Promise<void> {
+    const { parts, orFatal } = this.#host
     await this.#lead(await orFatal(buildLeader(parts, held)))
-    said(reason, 'the node itself')
   }
 
   async #lead(leading: LeaderEngine): Promise<void> {
@@ -162,12 +171,8 @@ export class Promotion {
     parts.replicas.expect(parts.members.list())
   }
 
-  #record(
-    { position: { epoch: after, txid } }: HeldDatabase,
-    epoch: number,
-    term: number,
-    exact: boolean,
-  ): Promise<void> {
+  /** In the role file: this node leads in `epoch`, which begins with the state at a position of the one before. `exact`: that state is known to be the cluster's. */
+  record({ epoch: after, txid }: Position, epoch: number, term: number, exact: boolean): Promise<void> {
     const { nodeFile, clock } = this.#host.parts
     const { node, lineage, txidCeiling } = nodeFile.record
     const begin: EpochBegin = { epoch, txid, after, leader: node, exact }

@@ -56,8 +56,10 @@ const NOT_TAKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'FENCE_FAILED',
   'DISK_FULL',
   'WRITE_FAILED',
+  'TAKE_OVER_FAILED',
   'ROLE_CHANGING',
   'STARTING',
+  'STOPPING',
 ])
 
 export class RoleRequests implements RoleActions {
@@ -95,14 +97,14 @@ export class RoleRequests implements RoleActions {
     return changes.run('a switchover', async () => {
       const engine = current.following()
       if (how.to !== this.#record.node)
-        throw new WalcastError('NOT_FIT', { detail: `node ${how.to} was meant, not this one` })
+        throw new WalcastError('TAKE_OVER_FAILED', { detail: `node ${how.to} was meant, not this one` })
       const { epoch, txid, checksum, isTrusted, state } = engine.replica.status
       const isSame = epoch === how.epoch && txid === how.txid && checksum === how.checksum
       if (!isSame || !isTrusted || state === 'syncing')
-        throw new WalcastError('NOT_FIT', {
+        throw new WalcastError('TAKE_OVER_FAILED', {
           detail: `it is at ${epoch}-${txid} (${state}), not in the state ${how.epoch}-${how.txid}`,
         })
-      if (clock.nowMs() > how.until) throw new WalcastError('NOT_FIT', { detail: TOO_LATE })
+      if (clock.nowMs() > how.until) throw new WalcastError('TAKE_OVER_FAILED', { detail: TOO_LATE })
       const next = Math.max(epoch, this.#record.epoch) + 1
       await promotion.lead(engine, next, `switchover from ${how.from}, by ${by}`, by, how)
       return { ...own(), epoch: next, txid }
@@ -154,7 +156,7 @@ export class RoleRequests implements RoleActions {
   }
 
   #handover(leading: LeaderEngine, by: string): Handover {
-    const { traffic, setup, members, replicas, nodeFile, journal, current, orders, watch, own } = this.#parts
+    const { traffic, setup, members, replicas, nodeFile, journal, current, orders, own } = this.#parts
     return new Handover({
       leading,
       replicas,
@@ -164,7 +166,7 @@ export class RoleRequests implements RoleActions {
       own,
       identity: orders.identity,
       addressOf: (node) => members.addressOf(node),
-      mustAsk: () => watch.mustAsk,
+      carryOn: () => current.carryOn(leading),
       isRefusal: (error) => NOT_TAKEN.has(keyOf(error) ?? 'INTERNAL') || wasNotSent(error),
       recordFollowing: (leader) => current.recordFollowing(leader),
       recordLeading: () => nodeFile.update({ role: 'leader', leader: '' }),

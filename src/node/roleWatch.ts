@@ -84,11 +84,6 @@ export class RoleWatch {
     this.#lookout.checkAlive()
   }
 
-  /** Whether nobody may write before the others have been asked who leads, which they are when the change of role is over. */
-  get mustAsk(): boolean {
-    return this.#hasStoodStill
-  }
-
   /** A change of role is over. */
   onChanged(): void {
     if (!this.#hasStoodStill) return
@@ -126,14 +121,14 @@ export class RoleWatch {
     if (epoch <= record().epoch && (term ?? 0) <= record().term) return
     if (engine.role === 'replica') return void this.onLaterPosition(epoch)
     inBackground('looking into a higher epoch', async () => {
-      admission.hold('another node may lead')
+      admission.hold('rival', 'another node may lead')
       const place = address || members.addressOf(node)
       const theirs = place ? await askPeer(place, setup.options.peerTimeoutMs) : undefined
       const told = theirs ?? { epoch, term: term ?? epoch }
       if (isBehind(told, record())) await this.#raiseAbove(engine, [told])
       else if (isBehind(record(), told))
         await stepDown(engine, `node ${node} has been in epoch ${epoch}`, theirs && leaderFor(theirs))
-      else admission.open()
+      admission.release('rival')
     })
   }
 
@@ -236,25 +231,27 @@ export class RoleWatch {
 
   /** Much may have happened meanwhile: no write is let in before the others were asked. */
   #onFrozen(forMs: number): void {
-    if (this.#host.engine()?.role !== 'leader') return
+    const isChanging = this.#host.isChanging()
+    // A replica may come to lead by the change that is under way.
+    if (this.#host.engine()?.role !== 'leader' && !isChanging) return
     this.#host.setup.log.warn(
       { seconds: Math.round(forMs / 1000) },
       'this node stood still: asking who leads',
     )
-    this.#host.admission.hold('this node stood still and asks the others whether it still leads')
-    if (this.#host.isChanging()) this.#hasStoodStill = true
+    this.#host.admission.hold('frozen', 'this node stood still and asks the others whether it still leads')
+    if (isChanging) this.#hasStoodStill = true
     else this.#askWhetherLeading()
   }
 
   #askWhetherLeading(): void {
     const { admission, inBackground, stepDown } = this.#host
     const engine = this.#host.engine()
-    if (engine?.role !== 'leader') return
+    if (engine?.role !== 'leader') return admission.release('frozen')
     inBackground('asking who leads', async () => {
       const { answers } = await this.askEverybody()
       const rival = rivalAmong(answers, this.#host.record())
       if (rival) await stepDown(engine, `node ${rival.node} is in epoch ${rival.epoch}`, leaderFor(rival))
-      else if (!engine.leader.isFenced) admission.open()
+      else admission.release('frozen')
     })
   }
 }

@@ -45,7 +45,7 @@ export class Roles {
 
   constructor(parts: RolesParts) {
     this.#parts = parts
-    const { traffic, setup, clock, journal } = parts
+    const { traffic, setup, clock, journal, nodeFile } = parts
     const changes = new OneChangeAtATime(setup.log, () => this.#watch.onChanged())
     this.#changes = changes
     this.#engineParts = this.#newEngineParts()
@@ -59,7 +59,7 @@ export class Roles {
     })
     const promotion = this.#newPromotion(orders)
     const isEnded = () => changes.isEnded
-    const givingWay = new GivingWay({ setup, traffic, journal, current, promotion, isEnded })
+    const givingWay = new GivingWay({ setup, traffic, nodeFile, journal, current, promotion, isEnded })
     const watch = this.#newWatch(givingWay, orders)
     this.#watch = watch
     this.#aloneFence = this.#newAloneFence()
@@ -87,6 +87,11 @@ export class Roles {
   /** Whether roles may be changed now. */
   get isRunning(): boolean {
     return this.#changes.isOpen
+  }
+
+  /** Whether the node has come up in its first role: from then on requests say themselves why they are not done. */
+  get hasStarted(): boolean {
+    return this.#changes.hasOpened
   }
 
   /** In the role of the role file, unless another node leads by now. */

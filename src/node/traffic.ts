@@ -209,7 +209,7 @@ export class Traffic implements NodeTraffic {
   onLeading(): void {
     this.#setLeader(undefined)
     this.answers.restart()
-    this.admission.open()
+    this.admission.release('change')
     this.#gate.open()
   }
 
@@ -218,7 +218,7 @@ export class Traffic implements NodeTraffic {
     this.#setLeader(leader)
     this.#forwarder.pointTo(leader ?? '')
     this.#gate.close(leader ? 'it has just come to lead' : 'none is known')
-    this.admission.open()
+    this.admission.clear()
   }
 
   /** The connection to the leader ended: it may be away, which a probe will tell. */

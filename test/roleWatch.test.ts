@@ -1,0 +1,60 @@
+/** What a node does that has stood still while its role was being changed. */
+import assert from 'node:assert/strict'
+import { mock, test } from 'node:test'
+import { pino } from 'pino'
+import { keyOf } from '../src/errors.ts'
+import { WriteAdmission } from '../src/http/writeAdmission.ts'
+import { RoleWatch, type RoleWatchHost } from '../src/node/roleWatch.ts'
+
+function setUp() {
+  const node = { role: 'replica', isChanging: true }
+  const admission = new WriteAdmission(
+    { maxHeld: 10, holdMs: 10_000, address: 'a:1' },
+    { isLeading: () => node.role === 'leader', check() {} },
+  )
+  const changes: Promise<void>[] = []
+  const watch = new RoleWatch({
+    setup: {
+      options: { peerLookMs: 2000, peerTimeoutMs: 100, frozenMs: 2000 },
+      log: pino({ level: 'silent' }),
+    },
+    members: { addresses: () => [], list: () => [] },
+    admission,
+    record: () => ({ cluster: 'c', node: 'n', epoch: 2, term: 2 }),
+    address: () => 'a:1',
+    engine: () => ({ role: node.role, replica: {} }),
+    isChanging: () => node.isChanging,
+    inBackground: (_what: string, change: () => Promise<void>) => changes.push(change()),
+  } as unknown as RoleWatchHost)
+  return { node, admission, watch, changes }
+}
+
+test('a node that stood still in a change by which it comes to lead lets nobody write before it has asked', async (t) => {
+  mock.timers.enable({ apis: ['Date'] })
+  t.after(() => mock.timers.reset())
+  const { node, admission, watch, changes } = setUp()
+  mock.timers.setTime(60_000)
+  watch.checkAlive()
+  node.role = 'leader'
+  admission.release('change')
+  assert.equal(keyOf(admission.refuse()), 'SWITCHING')
+  node.isChanging = false
+  watch.onChanged()
+  assert.equal(keyOf(admission.refuse()), 'SWITCHING', 'it is asking')
+  await Promise.all(changes)
+  assert.equal(admission.refuse(), undefined)
+})
+
+test('one that follows in the end, or that changes nothing, keeps nothing held', () => {
+  mock.timers.enable({ apis: ['Date'] })
+  const { node, admission, watch } = setUp()
+  mock.timers.setTime(60_000)
+  watch.checkAlive()
+  node.isChanging = false
+  watch.onChanged()
+  assert.equal(admission.refuse(), undefined)
+  mock.timers.setTime(120_000)
+  watch.checkAlive()
+  assert.equal(admission.refuse(), undefined)
+  mock.timers.reset()
+})
