@@ -21,6 +21,8 @@ const READ_ONLY: Fault = { ops: ROLE, code: 'EROFS', times: ALWAYS }
 const UNSURE: Fault = { ops: ROLE, code: 'EIO', first: 3, times: ALWAYS }
 /** It is written once, and never again. */
 const SECOND: Fault = { ops: ROLE, code: 'EIO', first: ROLE.length + 1, times: ALWAYS }
+/** The role file is written; then neither the first position can be, nor the role file any more. */
+const TAKEN: Fault = { ops: [...ROLE, 'position.append'], code: 'EIO', first: ROLE.length + 1, times: ALWAYS }
 const POSITIONS: Fault = { ops: ['position.append'], code: 'EIO', times: ALWAYS }
 
 interface Pair {
@@ -105,6 +107,16 @@ labTest('changes of role while a disk fails', async (lab, t) => {
       await cluster.settled()
     }
     await from.switchover(to)
+  })
+
+  await each('the target cannot begin to lead, nor write that it does not', async (from, to) => {
+    assert.equal(await doneWith(pair, [[to, TAKEN]], () => from.switchover(to)), 'SWITCHOVER_UNKNOWN')
+    assert.deepEqual(await rolesOf([from, to]), ['replica', 'replica'])
+    assert.deepEqual(filesOf([from, to]), ['replica', 'leader'])
+    await mend(pair, to)
+    await waitFiles([from, to], ['replica', 'replica'])
+    assert.ok((await from.audit()).some(({ action, role }) => action === 'role' && role === 'replica'))
+    await from.promote()
   })
 
   const client = cluster.client({ sessions: 4, isKeyed: true })
