@@ -86,6 +86,16 @@ test('what cannot be taken back for certain is told of, and taken back as soon a
   await until('it is written again', () => written()?.role === 'replica')
 })
 
+test('a change of anything but the role makes nobody unsure of the role', async (t) => {
+  const { file, disk, written } = await onBadDisk(t)
+  Object.assign(disk, { isBad: true, isNamed: true })
+  await assert.rejects(
+    file.update({ txidCeiling: 7 }),
+    (error) => keyOf(error) !== 'ROLE_UNSURE' && /the disk is bad/.test(String(error)),
+  )
+  assert.deepEqual([file.record.txidCeiling, written()?.txidCeiling], [0, 7])
+})
+
 test('what is insisted on is known whatever the disk says, also to changes that waited, and written once it can be', async (t) => {
   const { file, disk, written } = await onBadDisk(t)
   disk.isBad = true

@@ -93,12 +93,14 @@ export class NodeFile {
 
   /**
    * Durable, and known to `record`, when it resolves. Changes are written in the order they were asked for. Throws DISK_FULL or
-   * WRITE_FAILED, and then the file is as it was; ROLE_UNSURE when that is not certain, until a later attempt has written it.
+   * WRITE_FAILED, and then the file is as it was, or for anything but the role may not be; ROLE_UNSURE when it is not certain that the
+   * role is as it was. What is not certain is written again until that goes.
    */
   update(change: Partial<NodeRecord>): Promise<void> {
     return this.#save(change, async (before, next, error) => {
       if (await this.#takeBack(before, next)) throw error
       this.#mend()
+      if (next.role === before.role) throw error
       throw new WalcastError('ROLE_UNSURE', { path: this.path, detail: messageOf(error) }, error)
     })
   }
