@@ -67,8 +67,8 @@ async function onBadDisk(t: TestContext) {
     },
   }
   const file = await NodeFile.open(folder, ops, FIRST)
-  t.after(() => {
-    file.stop()
+  t.after(async () => {
+    await file.stop()
     rmSync(folder, { recursive: true })
   })
   return { file, disk, written: () => NodeFile.peek(folder) }
@@ -94,6 +94,9 @@ test('a change of anything but the role makes nobody unsure of the role', async 
     (error) => keyOf(error) !== 'ROLE_UNSURE' && /the disk is bad/.test(String(error)),
   )
   assert.deepEqual([file.record.txidCeiling, written()?.txidCeiling], [0, 7])
+  disk.isBad = false
+  await file.stop()
+  assert.equal(written()?.txidCeiling, 0, 'a stop tries once more')
 })
 
 test('what is insisted on is known whatever the disk says, also to changes that waited, and written once it can be', async (t) => {

@@ -117,7 +117,6 @@ export class Roles {
     await this.#watch.stop()
     await this.#changes.settled()
     await this.engine?.stop()
-    this.#parts.nodeFile.stop()
   }
 
   get #record() {
