@@ -46,7 +46,8 @@ export interface NodeRecord {
   /** Those whom it asks who leads; at most MAX_MEMBERS. */
   readonly members: readonly Member[]
   readonly promoted?: RoleChangeMark
-  readonly demoted?: RoleChangeMark
+  /** Without a txid when it ceased to lead before it had opened its database. */
+  readonly demoted?: Omit<RoleChangeMark, 'txid'> & Partial<RoleChangeMark>
 }
 
 export const MAX_MEMBERS = 256
