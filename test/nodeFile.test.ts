@@ -67,8 +67,8 @@ async function onBadDisk(t: TestContext) {
     },
   }
   const file = await NodeFile.open(folder, ops, FIRST)
-  t.after(() => {
-    file.stop()
+  t.after(async () => {
+    await file.stop()
     rmSync(folder, { recursive: true })
   })
   return { file, disk, written: () => NodeFile.peek(folder) }
@@ -84,6 +84,19 @@ test('what cannot be taken back for certain is told of, and taken back as soon a
   assert.deepEqual([file.record.role, written()?.role], ['replica', 'leader'])
   disk.isBad = false
   await until('it is written again', () => written()?.role === 'replica')
+})
+
+test('a change of anything but the role makes nobody unsure of the role', async (t) => {
+  const { file, disk, written } = await onBadDisk(t)
+  Object.assign(disk, { isBad: true, isNamed: true })
+  await assert.rejects(
+    file.update({ txidCeiling: 7 }),
+    (error) => keyOf(error) !== 'ROLE_UNSURE' && /the disk is bad/.test(String(error)),
+  )
+  assert.deepEqual([file.record.txidCeiling, written()?.txidCeiling], [0, 7])
+  disk.isBad = false
+  await file.stop()
+  assert.equal(written()?.txidCeiling, 0, 'a stop tries once more')
 })
 
 test('what is insisted on is known whatever the disk says, also to changes that waited, and written once it can be', async (t) => {

@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { type EpochBegin, type Lineage, MAX_LINEAGE } from '../../proto/lineage.ts'
-import { messageOf, WalcastError } from '../errors.ts'
-import type { FileOps } from '../fileOps.ts'
+import { messageOf, WalcastError, writeError } from '../errors.ts'
+import { type FileOps, syncFolderAside } from '../fileOps.ts'
 
 export type Role = 'leader' | 'replica' | 'standby'
 
@@ -46,7 +46,8 @@ export interface NodeRecord {
   /** Those whom it asks who leads; at most MAX_MEMBERS. */
   readonly members: readonly Member[]
   readonly promoted?: RoleChangeMark
-  readonly demoted?: RoleChangeMark
+  /** Without a txid when it ceased to lead before it had opened its database. */
+  readonly demoted?: Omit<RoleChangeMark, 'txid'> & Partial<RoleChangeMark>
 }
 
 export const MAX_MEMBERS = 256
@@ -79,11 +80,24 @@ export class NodeFile {
     return existsSync(path) ? parse(path) : undefined
   }
 
-  /** Opens the record, or writes a first one. */
+  /** Opens the record, durable as it is read, or writes a first one. Throws NODE_FILE_BROKEN, DISK_FULL or WRITE_FAILED. */
   static async open(folder: string, ops: FileOps, first: NodeRecord): Promise<NodeFile> {
     const known = NodeFile.peek(folder)
     const file = new NodeFile(pathIn(folder), ops, known ?? first)
-    if (!known) await file.update({})
+    if (known) {
+      // A node that died just after it had renamed it: what is acted on must not be another one after a loss of power.
+      await syncFolderAside(folder).catch((error) => {
+        throw writeError(file.path, error)
+      })
+      return file
+    }
+    try {
+      await file.update({})
+    } catch (error) {
+      // There is to be no node: nothing is mended after that.
+      file.#endMending()
+      throw error
+    }
     return file
   }
 
@@ -93,12 +107,14 @@ export class NodeFile {
 
   /**
    * Durable, and known to `record`, when it resolves. Changes are written in the order they were asked for. Throws DISK_FULL or
-   * WRITE_FAILED, and then the file is as it was; ROLE_UNSURE when that is not certain, until a later attempt has written it.
+   * WRITE_FAILED, and then the file is as it was, or for anything but the role may not be; ROLE_UNSURE when it is not certain that the
+   * role is as it was. What is not certain is written again until that goes.
    */
   update(change: Partial<NodeRecord>): Promise<void> {
     return this.#save(change, async (before, next, error) => {
       if (await this.#takeBack(before, next)) throw error
       this.#mend()
+      if (next.role === before.role) throw error
       throw new WalcastError('ROLE_UNSURE', { path: this.path, detail: messageOf(error) }, error)
     })
   }
@@ -112,10 +128,17 @@ export class NodeFile {
     })
   }
 
-  /** Nothing is written any more by itself. */
-  stop(): void {
+  /** Nothing is written any more by itself: what the disk did not take is tried once more. Never throws. */
+  async stop(): Promise<void> {
+    const isMending = this.#mending !== undefined
+    this.#endMending()
+    await (isMending ? this.update({}) : this.#saving).catch(() => {})
+  }
+
+  #endMending(): void {
     this.#isStopped = true
     clearTimeout(this.#mending)
+    this.#mending = undefined
   }
 
   #save(

@@ -69,8 +69,8 @@ export class CurrentEngine {
   recordFollowing(leader: string, how: 'update' | 'insist' = 'update'): Promise<void> {
     const { nodeFile, clock, view } = this.#parts
     const { standby, epoch } = nodeFile.record
-    const { txid } = view.position()
-    const demoted = { at: new Date(clock.nowMs()).toISOString(), epoch, txid }
+    const at = new Date(clock.nowMs()).toISOString()
+    const demoted = this.#engine ? { at, epoch, txid: view.position().txid } : { at, epoch }
     return nodeFile[how]({ role: standby ? 'standby' : 'replica', leader, demoted })
   }
 

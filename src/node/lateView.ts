@@ -89,15 +89,15 @@ export class LateView implements NodeView {
 
   /** What the engine says, and what the node knows whatever its role. */
   status(): NodeStatus {
-    const { node, cluster, role, epoch, promoted, demoted, members } = this.#nodeFile.record
-    const { options, version } = this.#setup
+    const { node, cluster, role, epoch, leader, promoted, demoted, members } = this.#nodeFile.record
+    const { version } = this.#setup
     const since = role === 'leader' ? promoted : demoted
     return {
       node,
       cluster,
       db: this.#path,
       role: this.role(),
-      ...(this.engine?.view.status() ?? { ...STARTING, epoch, leader: options.leader ?? '' }),
+      ...(this.engine?.view.status() ?? { ...STARTING, epoch, leader }),
       version,
       uptimeSeconds: Math.round((this.#clock.nowMs() - this.#startedMs) / 1000),
       members,

@@ -4,7 +4,7 @@ import { AuditLog } from '../cluster/auditLog.ts'
 import { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { PeersFile, readPeers } from '../cluster/peersFile.ts'
-import { WalcastError } from '../errors.ts'
+import { messageOf, WalcastError } from '../errors.ts'
 import { type FileOps, systemFileOps } from '../fileOps.ts'
 import { Authenticator } from '../http/auth.ts'
 import { Events } from '../http/events.ts'
@@ -56,7 +56,7 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
   const started: Started = {}
   try {
     const ground = await layGround(setup, path, folder, started)
-    const { view, waits, thread, audit, metrics, events } = ground
+    const { view, waits, thread, nodeFile, audit, metrics, events } = ground
     const hooks = roleHooksOf(setup, path, metrics.notices())
     started.hooks = hooks
     const traffic = newTraffic(ground)
@@ -74,7 +74,7 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
       ...ground,
       log: setup.log,
       hooks,
-      record: () => ground.nodeFile.record,
+      record: () => nodeFile.record,
     })
     const onMoved = () => {
       waits.onMoved()
@@ -88,10 +88,12 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
     metrics.observe(view, waits)
     metrics.observeTraffic(traffic, events)
     traffic.open()
-    const parts = { roles, server, traffic, thread, waits, members, peersFile, audit, hooks }
+    const parts = { roles, server, traffic, thread, waits, nodeFile, members, peersFile, audit, hooks }
     return new RunningNode(parts, view, failed)
   } catch (error) {
-    await endAll(started)
+    await endAll(started).catch((failure) =>
+      setup.log.error({ error: messageOf(failure) }, 'what was started could not be ended in order'),
+    )
     throw error
   }
 }
@@ -108,6 +110,7 @@ async function layGround(
   const thread = new SqliteThread()
   started.thread = thread
   const nodeFile = await folder.open(thread, ops)
+  started.nodeFile = nodeFile
   const metrics = new Metrics(setup.processMetrics ?? false)
   const audit = new AuditLog(stateFolder, ops, log, { onDropped: metrics.notices().onAuditDropped })
   started.audit = audit

@@ -18,7 +18,6 @@ export class NodeFolder {
   readonly #db: string
   readonly #setup: NodeSetup
   readonly #as: StartAs
-  readonly #found: NodeRecord | undefined
   readonly #first: NodeRecord
 
   /** Fails fast, before anything is made, when the file at `db` cannot be for the role that the node would have. */
@@ -27,17 +26,26 @@ export class NodeFolder {
     this.#db = db
     this.#setup = setup
     this.#as = as
-    this.#found = NodeFile.peek(this.path)
     this.#first = firstRecord(setup, as)
-    refuseForeign(db, this.#first.role, this.#found)
+    refuseForeign(db, this.#first.role, NodeFile.peek(this.path))
   }
 
-  /** Throws ALREADY_RUNNING or WRITE_FAILED. */
+  /**
+   * Nothing that was seen before it has the lock counts: another node of this folder may have ended only now. Throws ALREADY_RUNNING,
+   * DISK_FULL or WRITE_FAILED, and what the constructor throws.
+   */
   async open(thread: SqliteThread, ops: FileOps): Promise<NodeFile> {
     makeFolder(this.path)
     await takeNodeLock(thread, this.#db, this.path)
+    refuseForeign(this.#db, this.#first.role, NodeFile.peek(this.path))
     const nodeFile = await NodeFile.open(this.path, ops, this.#first)
-    if (this.#found) await nodeFile.update(givenNow(this.#setup, this.#as, this.#found))
+    const change = givenNow(this.#setup, this.#as, nodeFile.record)
+    // As the node that it was one starts on a full disk too.
+    if (isChange(change, nodeFile.record))
+      await nodeFile.update(change).catch(async (error) => {
+        await nodeFile.stop()
+        throw error
+      })
     sayRole(this.#setup, this.#as, nodeFile.record)
     return nodeFile
   }
@@ -96,6 +104,10 @@ function givenNow({ options }: NodeSetup, as: StartAs, known: NodeRecord): Parti
     standby,
     role: known.role === 'leader' ? 'leader' : standby ? 'standby' : 'replica',
   }
+}
+
+function isChange(change: Partial<NodeRecord>, known: NodeRecord): boolean {
+  return Object.entries(change).some(([key, value]) => known[key as keyof NodeRecord] !== value)
 }
 
 function sayRole({ log }: NodeSetup, as: StartAs, { role, leader }: NodeRecord): void {

@@ -5,7 +5,7 @@
 import { Lookout } from '../cluster/lookout.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
-import { askPeer, type PeerAnswer } from '../cluster/peerCalls.ts'
+import type { PeerAnswer } from '../cluster/peerCalls.ts'
 import { isBehind, leaderAmong, leaderFor, rivalAmong } from '../cluster/rivalry.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { NodePlace } from '../http/leadershipAnswers.ts'
@@ -115,15 +115,16 @@ export class RoleWatch {
 
   /** A node that is there has been in a higher epoch than this one: a leader looks into it, a replica whether another node leads than what feeds it. */
   onHigherEpoch({ node, epoch, term, address }: HigherEpoch): void {
-    const { setup, admission, inBackground, stepDown, isChanging, record, members } = this.#host
+    const { admission, inBackground, stepDown, isChanging, record, members } = this.#host
     const engine = this.#host.engine()
     if (!engine || isChanging()) return
     if (epoch <= record().epoch && (term ?? 0) <= record().term) return
     if (engine.role === 'replica') return void this.onLaterPosition(epoch)
     inBackground('looking into a higher epoch', async () => {
       admission.hold('rival', 'another node may lead')
-      const place = address || members.addressOf(node)
-      const theirs = place ? await askPeer(place, setup.options.peerTimeoutMs) : undefined
+      const places = [address, members.addressOf(node) ?? ''].filter(Boolean)
+      // Somebody else may answer there by now, this node itself too: nothing is known of the one that said so then, and its word counts.
+      const theirs = (await this.#lookout.ask(places)).find((each) => each.node === node)
       const told = theirs ?? { epoch, term: term ?? epoch }
       if (isBehind(told, record())) await this.#raiseAbove(engine, [told])
       else if (isBehind(record(), told))

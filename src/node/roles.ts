@@ -122,7 +122,6 @@ export class Roles {
     await this.#watch.stop()
     await this.#changes.settled()
     await this.engine?.stop()
-    this.#parts.nodeFile.stop()
   }
 
   get #record() {
@@ -204,7 +203,12 @@ export class Roles {
       if (keyOf(error) !== 'HIGHER_EPOCH') throw error
       const { log } = this.#parts.setup
       log.error({ error: messageOf(error) }, 'this node leads no more: what only it holds is kept aside')
-      await this.#current.recordFollowing(this.#rivalAtStart)
+      // Whatever the disk says: the other one leads.
+      await this.#current
+        .recordFollowing(this.#rivalAtStart, 'insist')
+        .catch((failure) =>
+          log.error({ error: messageOf(failure) }, 'the role file still says that this node leads'),
+        )
       return false
     }
   }

@@ -1,6 +1,7 @@
 /** A node that has been started, until it stops. */
 import type { AuditLog } from '../cluster/auditLog.ts'
 import type { Members } from '../cluster/members.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
 import type { RoleHooks } from '../cluster/roleHooks.ts'
 import type { WalcastError } from '../errors.ts'
@@ -20,6 +21,7 @@ export interface NodeParts {
   readonly traffic: Traffic
   readonly thread: SqliteThread
   readonly waits: Waits
+  readonly nodeFile: NodeFile
   readonly members: Members
   readonly peersFile: PeersFile
   readonly audit: AuditLog
@@ -69,23 +71,32 @@ export class RunningNode {
   }
 }
 
-/** Also of a node that was started in part. */
+/** Also of a node that was started in part. Each part is ended whatever becomes of the others; throws the first failure. */
 export async function endAll({
   roles,
   traffic,
   server,
+  nodeFile,
   members,
   peersFile,
   hooks,
   audit,
   thread,
 }: Partial<NodeParts>): Promise<void> {
-  try {
-    await roles?.stop()
-  } finally {
-    await traffic?.close()
-    await server?.close()
-    await Promise.all([members?.stop(), peersFile?.stop(), hooks?.stop(), audit?.settled()])
-    await thread?.stop([LOCK_CONNECTION])
-  }
+  const failures: unknown[] = []
+  for (const end of [
+    () => roles?.stop(),
+    () => traffic?.close(),
+    () => server?.close(),
+    () => Promise.all([members?.stop(), peersFile?.stop(), hooks?.stop(), audit?.settled()]),
+    // Before the lock goes: the next node of this folder has its own record.
+    () => nodeFile?.stop(),
+    () => thread?.stop([LOCK_CONNECTION]),
+  ])
+    try {
+      await end()
+    } catch (error) {
+      failures.push(error)
+    }
+  if (failures.length > 0) throw failures[0]
 }
