@@ -110,6 +110,37 @@ test('a sync that fails beside a checkpoint is not forgotten: the copy is durabl
   positions.close(true)
 })
 
+test('a copy is handed over after the sync under way, and what it does not sync any more is no failure in the next role', async (t) => {
+  const { options, host } = startWorld(t)
+  const { thread, positions } = options
+  positions.append({ epoch: 1, txid: 5, checksum: 0n, salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, pages: 0 })
+  let endSync = () => {}
+  const syncing = new Promise<void>((resolve) => {
+    endSync = resolve
+  })
+  const slow = { ...systemFileOps, syncAside: () => syncing }
+  const copy = await Copy.open({ ...options, ops: slow }, host, positions.known)
+  const order: string[] = []
+  const synced = copy.durability.reach().then(() => order.push('synced'))
+  const run = thread.run.bind(thread)
+  thread.run = async (...steps) => {
+    const value = await run(...steps)
+    setImmediate(endSync)
+    return value
+  }
+  const held = await copy.handOver()
+  order.push('handed over')
+  await synced
+  assert.deepEqual(order, ['synced', 'handed over'])
+  copy.applier.enterEpoch(2)
+  await assert.rejects(copy.durability.reach(), (error) => keyOf(error) === 'STOPPING')
+  const next = await Copy.takeOver(options, host, held)
+  await next.durability.reach()
+  assert.equal(next.durability.txid(1), 5)
+  await next.close()
+  positions.close(true)
+})
+
 test('a writer that got the lock is not waited for without bound, and what it wrote is known in the next role', async (t) => {
   const { options, host, other, strays } = startWorld(t)
   const { positions } = options

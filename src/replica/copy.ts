@@ -144,6 +144,8 @@ export class Copy {
     this.#lock.requireHeld()
     this.#applier.discard()
     await this.#options.thread.run(close('checkpoint'))
+    // The next owner closes the descriptors, and must know what became of a sync of them.
+    await this.durability.settled()
     const { sums, position } = this.#applier
     const { positions } = this.#options
     return {

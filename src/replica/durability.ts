@@ -6,13 +6,14 @@
  * connections run with synchronous=NORMAL, under which both are done). The database file is synced along, because a checkpointer of somebody else's may
  * run with synchronous=OFF.
  */
+import { keyOf } from '../errors.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import type { ReplicaPosition } from './applier.ts'
 
 export interface DurabilityHost {
   /** What readers see: its frames are written when it changes. */
   position(): ReplicaPosition
-  /** Makes everything written until the call durable. Must not hold up the thread. */
+  /** Makes everything written until the call durable. Must not hold up the thread. Throws STOPPING when it was not tried: that says nothing of the files. */
   sync(): Promise<void>
 }
 
@@ -79,7 +80,7 @@ export class Durability {
     try {
       await this.#host.sync()
     } catch (error) {
-      this.onSyncFailed(error)
+      if (keyOf(error) !== 'STOPPING') this.onSyncFailed(error)
       throw error
     }
     // Of two at once only one is told of a failure.

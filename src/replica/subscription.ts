@@ -76,6 +76,8 @@ export class Subscription {
   #silence: NodeJS.Timeout | undefined
   #error: WalcastError | undefined
   #stopped = false
+  /** What came is handled, and nothing more is taken. */
+  #isFinishing = false
   #connectionId = 0
   #leader: string | undefined
   /** Its connection has ended, and what came before that is still being handled. */
@@ -130,6 +132,7 @@ export class Subscription {
 
   /** Takes nothing more, handles what came, at most for `timeoutMs`, and stops. Gives the bytes that were not handled. */
   async finish(timeoutMs: number): Promise<number> {
+    this.#isFinishing = true
     this.#socket?.pause()
     let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
@@ -210,7 +213,7 @@ export class Subscription {
 
   #connect(): void {
     const leader = this.#leader
-    if (leader === undefined) return
+    if (leader === undefined || this.#isFinishing) return
     const { handshakeTimeoutMs: handshakeTimeout } = this.#options
     const protocols = PROTOCOL_VERSIONS.map((version) => `${SUBPROTOCOL_PREFIX}${version}`)
     this.#error = undefined
@@ -225,7 +228,11 @@ export class Subscription {
     }
     const socket = new WebSocket(`ws://${leader}${STREAM_PATH}`, protocols, options)
     this.#socket = socket
-    socket.on('open', () => this.#host.onOpen())
+    socket.on('open', () => {
+      // One that is not open yet cannot be paused.
+      if (this.#isFinishing) socket.terminate()
+      else this.#host.onOpen()
+    })
     socket.on('message', (data) => this.#receive(socket, data as Buffer))
     socket.on('unexpected-response', (_request, response) => this.#refused(socket, response, leader))
     socket.on('error', (error) => {
@@ -303,7 +310,8 @@ export class Subscription {
       this.#handle(next)
     }
     if (!this.#busy && this.#holds === 0) this.#settled()
-    if (this.#socket?.isPaused && this.#queuedBytes <= this.#options.maxQueuedBytes / 2) this.#socket.resume()
+    const hasRoom = this.#queuedBytes <= this.#options.maxQueuedBytes / 2
+    if (hasRoom && !this.#isFinishing && this.#socket?.isPaused) this.#socket.resume()
   }
 
   /** Everything that came is handled. */
