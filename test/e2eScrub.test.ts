@@ -71,6 +71,11 @@ async function verify(lab: Lab, nodes: readonly string[], ...more: readonly stri
   return { code, out: child.out.join('\n'), err: child.err.join('\n') }
 }
 
+async function hasWorked(node: TestNode): Promise<boolean> {
+  const passes = await node.metric('walcast_scrub_passes_total')
+  return passes > 3 && (await node.metric('walcast_checkpoints_total')) > 3
+}
+
 labTest('passes all along beside writers at full speed and checkpoints: no alarm', async (lab) => {
   const often = [...OFTEN.slice(0, 2), '--scrub-every', '50ms']
   const { leader, replica } = await start(lab, often, 'a', ['--soft-wal', '200', '--hard-wal', '300'])
@@ -78,11 +83,10 @@ labTest('passes all along beside writers at full speed and checkpoints: no alarm
     new Writer(lab, 'node', { path: leader.db, name: 'a', seed: 1, pauseMs: 0, autocheckpoint: 100 }),
     new Writer(lab, 'python', { path: leader.db, name: 'b', seed: 2, pauseMs: 0 }),
   ]
-  await delay(6000)
+  for (const writer of writers) await writer.advance(200)
+  for (const node of [leader, replica]) await until('passes beside checkpoints', () => hasWorked(node))
   for (const writer of writers) await writer.stop()
   for (const node of [leader, replica]) {
-    assert.ok((await node.metric('walcast_scrub_passes_total')) > 3)
-    assert.ok((await node.metric('walcast_checkpoints_total')) > 3)
     assert.equal(await node.metric('walcast_scrub_mismatches_total'), 0)
     assert.equal(await node.metric('walcast_scrub_unexplained'), 0)
     assert.deepEqual(node.logged(FOUND), [])
@@ -163,7 +167,7 @@ labTest(
     const { leader, replica } = await start(lab, NEVER)
     const nodes = [leader.address, replica.url]
     const writer = new Writer(lab, 'node', { path: leader.db, name: 'a', seed: 5, pauseMs: 0 })
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 2; i++) {
       const { code, out, err } = await verify(lab, nodes)
       assert.equal(code, 0, out)
       assert.match(out, /the same state at \d+-\d+: [0-9a-f]{16}/)
