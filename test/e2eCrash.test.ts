@@ -184,7 +184,7 @@ const STEPS: readonly (readonly [FileOp, number | undefined])[] = [
 labTest(
   'a replica that dies at any step of the apply comes back whole',
   async (lab) => {
-    const crash = await startForCrash(lab)
+    const crash = await startForCrash(lab, 1000)
     await (await lab.replica(crash.path, crash.leader, { port: crash.port }))
       .ready()
       .then((node) => node.stop())
@@ -219,7 +219,7 @@ async function dies(lab: Lab, { writing, path }: Crash, op: FileOp, child: Child
 }
 
 labTest('a replica that dies in its first copy takes it up again', async (lab) => {
-  const { leader, path, port } = await startForCrash(lab)
+  const { leader, path, port } = await startForCrash(lab, 3000)
   for (const [op, count] of [
     ['copy.write', 1],
     ['copy.write', 3],
@@ -245,9 +245,9 @@ interface Crash {
   readonly port: number
 }
 
-async function startForCrash(lab: Lab): Promise<Crash> {
+async function startForCrash(lab: Lab, rows: number): Promise<Crash> {
   const db = lab.path('leader.db')
-  await makeDatabase(lab, db, { pageSize: 1024, rows: 3000 })
+  await makeDatabase(lab, db, { pageSize: 1024, rows })
   const leader = await lab.leader(db)
   return { leader, writing: lab.modernSql(db), path: lab.path('replica.db'), port: await freePort() }
 }
@@ -271,7 +271,7 @@ async function workUntilEnd(
     await writing.rows(
       numbers(
         20,
-        'UPDATE mixed SET body = randomblob(700) WHERE id IN (SELECT abs(random()) % 3000 FROM numbers)',
+        'UPDATE mixed SET body = randomblob(700) WHERE id IN (SELECT abs(random()) % 1000 FROM numbers)',
       ),
     )
     if (i % 20 === 19) await writing.rows('UPDATE mixed SET body = randomblob(600)')
