@@ -125,7 +125,7 @@ labTest('kill -9 of the leader: what was acknowledged by one is on a replica', a
     }
   }
   const clients = Array.from({ length: 16 }, (_, i) => client(`c${i}`))
-  await until('enough are acknowledged', () => acked.length >= 300, 60_000)
+  await until('enough are acknowledged', () => acked.length >= 150, 60_000)
   const ended = leader.node.stop('SIGKILL')
   isOver = true
   await Promise.all([ended, ...clients])
@@ -133,7 +133,7 @@ labTest('kill -9 of the leader: what was acknowledged by one is on a replica', a
   const files = await Promise.all(replicas.map((replica) => bodiesIn(lab, replica)))
   const lost = acked.filter((body) => !files.some((bodies) => bodies.has(body)))
   assert.deepEqual(lost, [])
-  assert.ok(acked.length >= 300 && answered >= acked.length)
+  assert.ok(acked.length >= 150 && answered >= acked.length)
 })
 
 labTest('all: one that is frozen is waited for, and not counted', async (lab) => {
@@ -198,7 +198,7 @@ labTest('durable survives checkpoints and a new connection of the replica', asyn
     replicaFlags: ['--replica-wal', '64KiB', '--idle', '50ms'],
   })
   const { leader, replicas, links } = cluster
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 4; round++) {
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, i) => postNote(leader.url, `${round}-${i} ${'x'.repeat(2000)}`)),
     )
@@ -206,7 +206,7 @@ labTest('durable survives checkpoints and a new connection of the replica', asyn
     if (round % 2 === 1) links[0].cutAll()
   }
   assert.ok((await replicas[0].node.metric('walcast_checkpoints_total')) > 0)
-  assert.equal((await bodiesIn(lab, replicas[0])).size, 160)
+  assert.equal((await bodiesIn(lab, replicas[0])).size, 80)
 })
 
 async function startPlainLeader(lab: Lab): Promise<{ readonly leader: string; readonly app: string }> {

@@ -6,7 +6,7 @@ import { failuresIn, faultsIn } from './support/historyCheck.ts'
 import { labTest } from './support/lab.ts'
 
 /** About three seconds of eight sessions. */
-const REQUESTS = 900
+const REQUESTS = 600
 
 async function requireClean(cluster: BankCluster, record: readonly Exchange[]): Promise<void> {
   const [leader] = cluster.sites

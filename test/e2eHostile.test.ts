@@ -4,9 +4,9 @@ import { hostileRun } from './support/hostile.ts'
 import { labTest } from './support/lab.ts'
 
 for (const { pageSize, commits } of [
-  { pageSize: 512, commits: 150 },
-  { pageSize: 4096, commits: 150 },
-  { pageSize: 65536, commits: 60 },
+  { pageSize: 512, commits: 100 },
+  { pageSize: 4096, commits: 100 },
+  { pageSize: 65536, commits: 50 },
 ]) {
   labTest(`hostile checkpoints, writers and readers, pages of ${pageSize} bytes`, async (lab) => {
     // Low limits move the guard often, so that the hostile checkpoints get their turn to empty the WAL.
@@ -28,7 +28,7 @@ labTest(
   async (lab) => {
     const { leader, replica } = await hostileRun(lab, {
       shape: { pageSize: 1024 },
-      commits: 150,
+      commits: 100,
       seed: 77,
       leaderFlags: ['--soft-wal', '64', '--hard-wal', '256'],
       replicaFlags: ['--replica-wal', '64KiB', '--idle', '50ms'],

@@ -79,7 +79,28 @@ labTest('roles, readiness, status and metrics', async (lab) => {
     for (const name of names) assert.match(text, new RegExp(`^walcast_${name}\\b`, 'm'))
   }
   assert.equal(await replica.metric('walcast_apply_batches_total'), 1)
+  await requireCommandLine(lab, leader, replica)
 })
+
+/** What `status` and `lag` print. */
+async function requireCommandLine(lab: Lab, leader: TestNode, replica: TestNode): Promise<void> {
+  for (const [command, node, words] of [
+    ['status', leader, ['leader', 'capturing']],
+    ['status', replica, ['replica', 'streaming']],
+    ['lag', replica, ['connected']],
+  ] as const) {
+    const text = lab.cli([command, '--node', node.address])
+    assert.equal((await text.ended).code, 0)
+    for (const word of words) assert.ok(text.out.join('\n').includes(word), text.tail())
+    const json = lab.cli([command, '--node', node.url, '--json'])
+    assert.equal((await json.ended).code, 0)
+    assert.equal(json.out.length, 1)
+    JSON.parse(json.out[0])
+  }
+  const none = lab.cli(['status', '--node', `127.0.0.1:${await freePort()}`])
+  assert.equal((await none.ended).code, 1)
+  assert.match(none.err[0], /^WALCAST_NODE_UNREACHABLE: /)
+}
 
 labTest('waiting for a position', async (lab) => {
   const { db, leader, replica } = await startPair(lab)
@@ -117,18 +138,6 @@ labTest('waiting for a position', async (lab) => {
     assert.equal(await wait(again, `position=${epoch}-${txid + 1000}&timeoutMs=50`), 409, 'left behind')
     assert.equal(await wait(replica, `position=${epoch}-${txid + 1000}&timeoutMs=50`), 409)
   }
-})
-
-labTest('a stop ends waits at once', async (lab) => {
-  const { leader, replica } = await startPair(lab)
-  const { txid } = await leader.status()
-  const waits = [leader, replica].map((node) => node.get(`/_walcast/wait?txid=${txid + 5}&timeoutMs=60000`))
-  for (const node of [leader, replica])
-    await until('it waits', async () => (await node.get('/livez')).status === 200)
-  assert.equal((await replica.stop()).code, 0)
-  assert.equal((await leader.stop('SIGINT')).code, 0)
-  for (const result of await Promise.allSettled(waits))
-    if (result.status === 'fulfilled') assert.equal(result.value.status, 503)
 })
 
 labTest('with a secret every path but health, role and metrics answers 401', async (lab) => {
@@ -291,41 +300,27 @@ labTest('lag: 0 when level and idle, growing with the clock while the leader sta
   await until('level again', async () => (await replica.lag()).lagMs === 0)
 })
 
-labTest('SIGTERM exits 0, also with clients that hang on; a second one forces', async (lab) => {
+labTest('SIGTERM exits 0, also with clients that hang on or wait; a second one forces', async (lab) => {
   const { leader, replica } = await startPair(lab)
+  const { txid } = await leader.status()
+  const waits = [leader, replica].map((node) => node.get(`/_walcast/wait?txid=${txid + 5}&timeoutMs=60000`))
+  for (const node of [leader, replica])
+    await until('it waits', async () => (await node.get('/livez')).status === 200)
   const hanging = connect(leader.options.port, '127.0.0.1')
   lab.atEnd(() => void hanging.destroy())
   hanging.on('error', () => {})
   hanging.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
   await within('an answer', new Promise((resolve) => hanging.once('data', resolve)))
   assert.equal((await replica.stop()).code, 0)
-  assert.equal((await leader.stop()).code, 0)
+  assert.equal((await leader.stop('SIGINT')).code, 0)
+  for (const result of await Promise.allSettled(waits))
+    if (result.status === 'fulfilled') assert.equal(result.value.status, 503)
   const again = await lab.restart(leader)
   assert.equal((await again.get('/livez')).status, 200)
   again.child.kill('SIGTERM')
   again.child.kill('SIGTERM')
   const end = await again.child.ended
   assert.ok([0, 1].includes(end.code ?? -1), JSON.stringify(end))
-})
-
-labTest('status and lag of the command line', async (lab) => {
-  const { leader, replica } = await startPair(lab)
-  for (const [command, node, words] of [
-    ['status', leader, ['leader', 'capturing']],
-    ['status', replica, ['replica', 'streaming']],
-    ['lag', replica, ['connected']],
-  ] as const) {
-    const text = lab.cli([command, '--node', node.address])
-    assert.equal((await text.ended).code, 0)
-    for (const word of words) assert.ok(text.out.join('\n').includes(word), text.tail())
-    const json = lab.cli([command, '--node', node.url, '--json'])
-    assert.equal((await json.ended).code, 0)
-    assert.equal(json.out.length, 1)
-    JSON.parse(json.out[0])
-  }
-  const none = lab.cli(['status', '--node', `127.0.0.1:${await freePort()}`])
-  assert.equal((await none.ended).code, 1)
-  assert.match(none.err[0], /^WALCAST_NODE_UNREACHABLE: /)
 })
 
 labTest('without a secret, web pages of other sites read nothing', async (lab) => {

@@ -14,8 +14,10 @@ import {
 import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { freePort } from '../src/cli/freePorts.ts'
+import { nodeOptions } from '../src/cli/nodeArguments.ts'
 import { WalcastError } from '../src/errors.ts'
 import { requireSafeLibrary } from '../src/sqlite/libraryVersion.ts'
+import type { Child } from './support/child.ts'
 import { type Lab, labTest, nodeArguments, requireSame } from './support/lab.ts'
 import { until, within } from './support/until.ts'
 import { makeDatabase, numbers, Reader, Writer } from './support/workload.ts'
@@ -139,14 +141,9 @@ labTest('a replica pointed at a foreign database touches nothing', async (lab) =
   for (const [name, content] of before)
     assert.ok(readFileSync(lab.path(name)).equals(content), `${name} is untouched`)
   assert.deepEqual(readdirSync(lab.folder).sort(), names, 'nothing was made')
-})
 
-labTest('a foreign database put where a first copy was cut is not taken for that copy', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  const leader = await lab.leader(db)
-  const target = lab.path('copy.db')
-  mkdirSync(`${target}-walcast`)
+  // Nor is one that was put where a first copy was cut taken for that copy.
+  mkdirSync(`${foreign}-walcast`)
   const record = {
     format: 1,
     node: 'cut',
@@ -155,11 +152,9 @@ labTest('a foreign database put where a first copy was cut is not taken for that
     epoch: 1,
     txidCeiling: 0,
   }
-  writeFileSync(`${target}-walcast/node.json`, JSON.stringify(record))
-  await makeDatabase(lab, target, { rows: 50 })
-  const before = readFileSync(target)
-  await refused(lab, await replicaArguments(target, leader.address), 'NOT_A_COPY')
-  assert.ok(readFileSync(target).equals(before), 'it is untouched')
+  writeFileSync(`${foreign}-walcast/node.json`, JSON.stringify(record))
+  await refused(lab, await replicaArguments(foreign, leader.address), 'NOT_A_COPY')
+  assert.ok(readFileSync(foreign).equals(before.get('foreign.db') ?? Buffer.alloc(0)), 'it is untouched')
 })
 
 labTest('wrong cluster', async (lab) => {
@@ -245,8 +240,7 @@ labTest('a leader of another protocol version, and something that is no leader',
 })
 
 labTest('usage errors exit with 2 and name every problem', async (lab) => {
-  const usage = (args: readonly string[], environment: Record<string, string> = {}) =>
-    refused(lab, args, 'USAGE', { exit: 2, environment })
+  const usage = (args: readonly string[]) => refused(lab, args, 'USAGE', { exit: 2 })
   assert.match(await usage(['leader']), /--db FILE/)
   const all = await usage([
     'replica',
@@ -259,13 +253,16 @@ labTest('usage errors exit with 2 and name every problem', async (lab) => {
   ])
   for (const flag of ['--db', '--leader', '--listen', '--max-staleness', '--max-waits'])
     assert.ok(all.includes(flag), flag)
-  assert.match(await usage(['leader', '--db', 'x', '--no-such-flag']), /no-such-flag/)
-  assert.match(
-    await usage(['leader', '--db', 'x', '--leader', '127.0.0.1:1']),
-    /--leader is not an option of a leader/,
-  )
   assert.match(await usage(['nonsense']), /nonsense/)
-  assert.match(await usage(['leader', '--db', 'x'], { WALCAST_HISTORY: 'huge' }), /--history/)
+  // What the others lack is the process, which ends as it does here.
+  const problem = (args: readonly string[], environment: NodeJS.ProcessEnv, text: RegExp) =>
+    assert.throws(
+      () => nodeOptions('leader', args, environment),
+      (error) => error instanceof WalcastError && error.key === 'USAGE' && text.test(error.line),
+    )
+  problem(['--db', 'x', '--no-such-flag'], {}, /no-such-flag/)
+  problem(['--db', 'x', '--leader', '127.0.0.1:1'], {}, /--leader is not an option of a leader/)
+  problem(['--db', 'x'], { WALCAST_HISTORY: 'huge' }, /--history/)
   const bare = lab.cli([])
   assert.equal((await bare.ended).code, 2)
   assert.deepEqual(bare.out, [], 'standard output is for data')
@@ -308,15 +305,17 @@ for (const how of ['replaced', 'deleted'] as const) {
   labTest(`the leader stops when its file is ${how}`, async (lab) => {
     const db = lab.path('leader.db')
     await makeDatabase(lab, db)
-    await makeDatabase(lab, lab.path('new.db'))
+    if (how === 'replaced') await makeDatabase(lab, lab.path('new.db'))
     const leader = await lab.leader(db)
-    const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
+    const replica =
+      how === 'replaced' ? await (await lab.replica(lab.path('replica.db'), leader)).ready() : undefined
     leader.child.expectEnd()
     if (how === 'replaced') renameSync(lab.path('new.db'), db)
     else rmSync(db)
     const { code } = await within('the leader ends', leader.child.ended)
     assert.equal(code, 1)
     assert.equal(leader.child.err.filter((line) => line.startsWith('WALCAST_DB_REPLACED: ')).length, 1)
+    if (!replica) return
     assert.equal((await replica.get('/livez')).status, 200)
     assert.equal((await replica.get('/readyz')).status, 200, 'the copy is still there to be read')
   })
@@ -326,34 +325,38 @@ labTest('the disk is full while the replica applies: it goes on when there is ro
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const leader = await lab.leader(db)
+  const path = lab.path('replica.db')
+  const port = await freePort()
+  const flags = ['--reconnect-max', '100ms', '--replica-wal', '64KiB']
+  const args = nodeArguments('replica', { db: path, port, leader: leader.address, flags })
+  const child = lab.program('nodeFailing', { args })
+  const replica = await lab.nodeOf('replica', { db: path, port }, child).ready()
+  await requireSame(lab, leader, replica)
+  const reader = new Reader(lab, { path })
   for (const op of ['wal.append', 'position.append', 'index.publish', 'wal.header'] as const) {
-    const path = lab.path(`replica-${op}.db`)
-    const full = lab.path(`full-${op}`)
-    const args = await replicaArguments(path, leader.address, [
-      '--reconnect-max',
-      '100ms',
-      '--replica-wal',
-      '64KiB',
-    ])
-    const port = Number(args[args.indexOf('--listen') + 1].split(':')[1])
-    const child = lab.program('replicaAt', { args, op, fullWhile: full })
-    const replica = lab.nodeOf('replica', { db: path, port }, child)
-    await until('it runs', async () => (await replica.get('/readyz')).status === 200)
-    await requireSame(lab, leader, replica)
-    const reader = new Reader(lab, { path })
     const writer = new Writer(lab, 'node', { path: db, name: `w_${op.replace('.', '_')}`, seed: 61 })
     await writer.advance(20)
-    writeFileSync(full, '')
+    // Told again, it answers how many have failed since.
+    const isFull = { ops: [op], code: 'ENOSPC', times: Number.MAX_SAFE_INTEGER }
+    await until(`${op} fails`, async () => (await tell(child, isFull)) > 0)
     await until('it says so', async () => (await replica.status()).lastError?.code === 'WALCAST_DISK_FULL')
     await writer.advance(20)
     reader.check()
-    rmSync(full)
+    await tell(child, {})
     await writer.stop()
     await requireSame(lab, leader, replica)
-    await reader.stop()
-    await child.stop()
   }
+  await reader.stop()
+  await child.stop()
 })
+
+/** Gives how many operations have failed since it was told last. */
+async function tell(child: Child, fault: object): Promise<number> {
+  const from = child.out.length
+  child.write(JSON.stringify(fault))
+  const { text } = await child.line((line) => line.includes('"failed"'), from)
+  return JSON.parse(text).failed
+}
 
 labTest('a file system that fills up for real', async (lab, t) => {
   const folder = lab.path('small')

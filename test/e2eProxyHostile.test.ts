@@ -9,8 +9,10 @@ import {
   ask,
   codeOf,
   echoIn,
+  type Part,
   RawHttp,
   requireQuiet,
+  runParts,
   SECRET,
   startTraffic,
   telling,
@@ -20,8 +22,10 @@ import { until, within } from './support/until.ts'
 
 const CLOSE = 'Connection: close\r\n\r\n'
 
-labTest('requests that could be read in two ways are refused, and nothing is smuggled', async (lab) => {
-  const traffic = await startTraffic(lab)
+const parts: Part[] = []
+const part = (name: string, run: Part['run']) => void parts.push({ name, run })
+
+part('requests that could be read in two ways are refused, and nothing is smuggled', async (traffic, lab) => {
   const { atLeader, atReplica, leaderApp, replicaApp } = traffic
   const total = async () => (await leaderApp.state()).total + (await replicaApp.state()).total
   const inner = 'GET /inner HTTP/1.1\r\nHost: a\r\n\r\n'
@@ -84,8 +88,7 @@ labTest('requests that could be read in two ways are refused, and nothing is smu
   await requireQuiet(traffic)
 })
 
-labTest('headers between nodes are neither taken from clients nor from applications', async (lab) => {
-  const traffic = await startTraffic(lab)
+part('headers between nodes are neither taken from clients nor from applications', async (traffic, lab) => {
   const { atLeader, atReplica } = traffic
   const nodeOnly = [
     'X-Replica-Auth',
@@ -240,8 +243,7 @@ labTest('paths of walcast never reach an application, and show nothing of it in 
   await replica.stop()
 })
 
-labTest('upgrades: to the application here, or to the leader’s', async (lab) => {
-  const traffic = await startTraffic(lab, { replicaFlags: ['--forward', '/ws'] })
+part('upgrades: to the application here, or to the leader’s', async (traffic, lab) => {
   const { atLeader, atReplica, leaderApp, replicaApp } = traffic
   for (const [port, path, app] of [
     [atReplica, '/chat?x=%ff', 'replica'],
@@ -343,10 +345,9 @@ async function startLoop(lab: Lab, [atLeader, atReplica]: readonly number[]) {
   return startTraffic(lab, { leaderFlags, replicaFlags })
 }
 
-labTest(
+part(
   'connections cut by the application: a read is asked again, a write is executed at most once',
-  async (lab) => {
-    const traffic = await startTraffic(lab)
+  async (traffic) => {
     const { atLeader, atReplica, leaderApp, replicaApp } = traffic
     for (const [port, app] of [
       [atReplica, replicaApp],
@@ -412,3 +413,9 @@ labTest('bounds: requests under way, requests held, keys', async (lab) => {
   )
   await requireQuiet({ ...traffic, leader: again })
 })
+
+labTest(
+  'both proxies',
+  async (lab, t) => runParts(lab, t, await startTraffic(lab, { replicaFlags: ['--forward', '/ws'] }), parts),
+  240_000,
+)

@@ -11,8 +11,10 @@ import {
   codeOf,
   echoIn,
   type Got,
+  type Part,
   RawHttp,
   requireQuiet,
+  runParts,
   startTraffic,
   telling,
   valuesOf,
@@ -34,8 +36,10 @@ function madeBy({ rawHeaders }: Got): string[] {
   return lines.sort()
 }
 
-labTest('answers are the application’s: status, reason, headers, body', async (lab) => {
-  const traffic = await startTraffic(lab)
+const parts: Part[] = []
+const part = (name: string, run: Part['run']) => void parts.push({ name, run })
+
+part('answers are the application’s: status, reason, headers, body', async (traffic) => {
   const { atLeader, atReplica, leaderApp } = traffic
   const specs: [string, AnswerSpec][] = [
     [
@@ -92,8 +96,7 @@ labTest('answers are the application’s: status, reason, headers, body', async 
   await requireQuiet(traffic)
 })
 
-labTest('requests reach the application as they were sent', async (lab) => {
-  const traffic = await startTraffic(lab)
+part('requests reach the application as they were sent', async (traffic, lab) => {
   const { atLeader, atReplica } = traffic
   const targets = [
     '/%ff',
@@ -183,10 +186,9 @@ labTest('requests reach the application as they were sent', async (lab) => {
   await requireQuiet(traffic)
 })
 
-labTest(
+part(
   'a stream is passed on as it comes; slow, leaving and cut-off ones leave nothing behind',
-  async (lab) => {
-    const traffic = await startTraffic(lab)
+  async (traffic, lab) => {
     const { atLeader, atReplica, leaderApp, replicaApp, leader, replica } = traffic
     const events = ['content-type', 'text/event-stream']
     for (const [port, method, app] of [
@@ -298,8 +300,7 @@ labTest('100 MB each way pass in bounded memory, also to a client that reads slo
   await requireQuiet(traffic)
 })
 
-labTest('an application that answers before it has read the body', async (lab) => {
-  const traffic = await startTraffic(lab)
+part('an application that answers before it has read the body', async (traffic, lab) => {
   const { atLeader, atReplica, leaderApp, leader, replica } = traffic
   for (const [port, method] of [
     [atReplica, 'GET'],
@@ -368,3 +369,5 @@ labTest('pipelined requests of a client that leaves are not counted for ever', a
   }
   await requireQuiet(traffic)
 })
+
+labTest('both proxies', async (lab, t) => runParts(lab, t, await startTraffic(lab), parts), 240_000)

@@ -58,7 +58,7 @@ labTest(
     const cluster = await startNotes(lab, { replicaFlags: ['--hold', '60s'] })
     const load = new Load(cluster.replicas, 6)
     let leader = cluster.leader.node
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 2; i++) {
       await until('the load moves', () => load.written.length > (i + 1) * 60)
       const ended = await leader.stop()
       assert.equal(ended.code, 0)
@@ -90,7 +90,7 @@ labTest(
     const cluster = await startNotes(lab)
     const load = new Load(cluster.replicas, 6)
     let leader = cluster.leader.node
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 2; i++) {
       await until('the load moves', () => load.written.length > (i + 1) * 60)
       await leader.stop('SIGKILL')
       leader = await lab.restart(leader)

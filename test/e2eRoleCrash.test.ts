@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { type BankCluster, startBank } from './support/bankCluster.ts'
 import { leaderOrPromoted } from './support/bankOperator.ts'
+import type { BankSite, Dying } from './support/bankSite.ts'
 import { faultsIn } from './support/historyCheck.ts'
-import { labTest } from './support/lab.ts'
+import { type Lab, labTest } from './support/lab.ts'
 
 /** Steps of writing the role file; a second time in one change, where there is one. */
 const STEPS = [
@@ -13,60 +14,73 @@ const STEPS = [
   { op: 'role.rename', count: 2 },
 ] as const
 
-/** One switchover in which `victim` dies; both are well in the end. */
-async function crashIn(
-  cluster: BankCluster,
-  which: 'from' | 'to',
-  step: (typeof STEPS)[number],
-): Promise<boolean> {
-  const from = await cluster.settled()
-  const to = cluster.sites.find((site) => site !== from)
-  assert.ok(to)
-  const victim = which === 'from' ? from : to
-  const dying = await victim.restartDying(step.op, step.count)
-  await cluster.settled()
-  await dying.arm()
-  await from.switchover(to, 3000).catch(() => {})
-  // Not every change has a second step of the kind: then it dies after all of them.
-  const hasDied = await dying.end()
-  await victim.restart()
-  await leaderOrPromoted(cluster.sites)
-  await cluster.settled()
-  return hasDied
+/** Both nodes, each in a process that can be made to die. */
+async function startMortal(lab: Lab) {
+  const cluster = await startBank(lab, { nodes: 2 })
+  const dying = new Map<BankSite, Dying>()
+  for (const site of cluster.sites) {
+    dying.set(site, await site.restartDying())
+    await cluster.settled()
+  }
+  return { cluster, dying }
 }
 
-for (const which of ['from', 'to'] as const)
-  labTest(`a switchover in which the node ${which} dies at each step of writing its role`, async (lab, t) => {
-    const cluster = await startBank(lab, { nodes: 2 })
+/** Makes it die of `step` in what `act` asks of it, and starts it again. Not every change has a second step of the kind: then it dies after all of them. */
+async function dieIn(
+  dying: Map<BankSite, Dying>,
+  victim: BankSite,
+  step: (typeof STEPS)[number],
+  act: () => Promise<unknown>,
+): Promise<boolean> {
+  await dying.get(victim)?.arm(step.op, step.count)
+  await act().catch(() => {})
+  const hasDied = await dying.get(victim)?.end()
+  dying.set(victim, await victim.restartDying())
+  return hasDied === true
+}
+
+labTest(
+  'a switchover in which either node dies at each step of writing its role',
+  async (lab, t) => {
+    const { cluster, dying } = await startMortal(lab)
     const client = cluster.client({ sessions: 4, isKeyed: true })
-    for (const step of STEPS) {
-      const hasDied = await crashIn(cluster, which, step)
-      if (step.count === 1) assert.ok(hasDied, `${step.op} is a step of the node ${which}`)
-      t.diagnostic(`${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`)
-      await client.writesEverywhere()
+    for (const which of ['from', 'to'] as const) {
+      for (const step of STEPS) {
+        const { leader: from, other: to } = await pairOf(cluster)
+        const victim = which === 'from' ? from : to
+        const hasDied = await dieIn(dying, victim, step, () => from.switchover(to, 3000))
+        if (step.count === 1) assert.ok(hasDied, `${step.op} is a step of the node ${which}`)
+        t.diagnostic(`${which}: ${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`)
+        await leaderOrPromoted(cluster.sites)
+        await cluster.settled()
+        await client.writesEverywhere()
+      }
     }
     const record = await client.stop()
     const leader = await cluster.settled()
     assert.deepEqual(faultsIn(await cluster.judge(record, leader)), [])
     await cluster.requireSame(leader)
-  })
+  },
+  240_000,
+)
 
 labTest('a promotion in which the new leader dies at each step of writing its role', async (lab, t) => {
-  const cluster = await startBank(lab, { nodes: 2 })
+  const { cluster, dying } = await startMortal(lab)
   for (const step of STEPS) {
-    const old = await cluster.settled()
-    const heir = cluster.sites.find((site) => site !== old)
-    assert.ok(heir)
+    const { leader: old, other: heir } = await pairOf(cluster)
     await cluster.requireSame(old)
-    const dying = await heir.restartDying(step.op, step.count)
-    await cluster.settled()
     await old.node.stop('SIGKILL')
-    await dying.arm()
-    await heir.promote().catch(() => {})
-    t.diagnostic(`${step.op} ${step.count}: ${(await dying.end()) ? 'died in it' : 'died after it'}`)
-    await heir.restart()
-    await old.restart()
+    const hasDied = await dieIn(dying, heir, step, () => heir.promote())
+    t.diagnostic(`${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`)
+    dying.set(old, await old.restartDying())
     await leaderOrPromoted(cluster.sites)
     await cluster.requireSame(await cluster.settled())
   }
 })
+
+async function pairOf(cluster: BankCluster): Promise<{ leader: BankSite; other: BankSite }> {
+  const leader = await cluster.settled()
+  const other = cluster.sites.find((site) => site !== leader)
+  assert.ok(other)
+  return { leader, other }
+}

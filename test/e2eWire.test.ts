@@ -52,7 +52,7 @@ labTest('one bit flipped in a frame on the wire is refused, counted and never se
   const { db, leader, replica, proxy } = await startTcp(lab)
   const reader = new Reader(lab, { path: replica.db })
   const writing = lab.sql(db)
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < 3; round++) {
     let flipped = false
     proxy.tamper = (bytes, toReplica) => {
       if (!toReplica || flipped || bytes.length < 4000) return bytes
@@ -78,7 +78,7 @@ labTest('connections cut at random bytes under load', async (lab) => {
   const reader = new Reader(lab, { path: replica.db })
   const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 51 })
   const random = randomOf(7)
-  for (let round = 0; round < 12; round++) {
+  for (let round = 0; round < 8; round++) {
     let left = Math.floor(random() * 60_000)
     proxy.tamper = (bytes, toReplica) => {
       if (!toReplica) return bytes
@@ -140,7 +140,7 @@ for (const what of ['state checksum', 'page image', 'size'] as const) {
       const { db, leader, replica, proxy } = await startMiddle(lab)
       const reader = new Reader(lab, { path: replica.db })
       const writing = lab.sql(db)
-      for (let count = 1; count <= 3; count++) {
+      for (let count = 1; count <= 2; count++) {
         let isChanged = false
         proxy.change = (message, bytes) => {
           if (message.type !== 'batch' || isChanged) return bytes

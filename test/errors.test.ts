@@ -15,6 +15,7 @@ import {
   WalcastError,
   writeError,
 } from '../src/errors.ts'
+import { ERRORS_PAGE, errorsPage } from './support/errorsPage.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const KEYS = Object.keys(CATALOGUE) as ErrorCode[]
@@ -190,6 +191,10 @@ test('a document that lists the codes lists all of them, with their statuses', (
     for (const [, key, status] of rows)
       assert.equal(Number(status), isErrorCode(key) ? CATALOGUE[key].status : 0, `${path}: ${key}`)
   }
+})
+
+test('docs/errors.md is what scripts/errors makes of the catalogue', () => {
+  assert.equal(readFileSync(ERRORS_PAGE, 'utf8'), errorsPage(), 'run scripts/errors')
 })
 
 test('PROTOCOL.md lists keys of the catalogue, and those that the wire code uses', () => {

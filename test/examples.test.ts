@@ -13,7 +13,7 @@ import { until } from './support/until.ts'
 
 const NAMES = ['leader', 'replica-1', 'replica-2']
 /** Of each replica. */
-const ROUNDS = 200
+const ROUNDS = 100
 const BUILD_MS = 180_000
 
 interface Started {
@@ -65,7 +65,7 @@ async function requireCleanEnd({ run, folder }: Started, count: number): Promise
   assert.deepEqual(processesOf(folder), [])
 }
 
-/** A form sent to each replica in turn, and the page that comes next from the same replica: several hundred times. */
+/** A form sent to each replica in turn, and the page that comes next from the same replica: some two hundred times. */
 async function requireOwnWrites(
   browsers: readonly Browser[],
   path: string,

@@ -31,8 +31,8 @@ interface Places {
 }
 
 export interface Dying {
-  /** Resolves when operations are counted. */
-  arm(): Promise<void>
+  /** From now on it ends itself with SIGKILL at the `count`-th file operation `op`. */
+  arm(op: string, count: number): Promise<void>
   /** Ends it now if it lives. Gives whether it had died of the operation. */
   end(): Promise<boolean>
 }
@@ -155,19 +155,17 @@ export class BankSite implements Door {
     this.#node = await this.#lab.restart(this.#node, options, command)
   }
 
-  /** Runs it in a process that ends itself with SIGKILL at the `count`-th file operation `op` after `arm`. */
-  async restartDying(op: string, count: number): Promise<Dying> {
+  /** Runs it in a process that can be made to die of a file operation. Whatever it is to follow may be away. */
+  async restartDying(): Promise<Dying> {
     await this.#node.stop()
     const { role, options } = this.#node
-    const args = nodeArguments(role, options)
-    const child = this.#lab.program('nodeAt', { args, op, count }, options.environment)
+    const child = this.#lab.program('nodeAt', { args: nodeArguments(role, options) }, options.environment)
     child.expectEnd()
     await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
     this.#node = this.#lab.nodeOf(role, options, child)
-    await this.#node.ready()
     return {
-      arm: async () => {
-        child.write('arm')
+      arm: async (op, count) => {
+        child.write(JSON.stringify({ op, count }))
         await child.line((line) => line.includes('armed'))
       },
       end: async () => {

@@ -42,15 +42,17 @@ export async function hostileRun(
     new Writer(lab, 'python', { path: db, name: 'b', seed: seed + 3 }),
     new Writer(lab, 'node', { path: db, name: 'c', seed: seed + 4, pauseMs: 5, autocheckpoint }),
   ]
-  await Promise.all(writers.map((writer) => writer.advance(commits, 120_000)))
+  await Promise.all([
+    ...writers.map((writer) => writer.advance(commits, 120_000)),
+    // Its turn comes by chance: without it nothing was tested.
+    checkpointers[0].line((line) => line.includes('emptied'), 0, 120_000),
+  ])
   for (const reader of readers) reader.check()
   await Promise.all(writers.map((writer) => writer.stop()))
   for (const child of checkpointers) {
     child.expectEnd()
     child.write('stop')
-    const { text } = await child.line((line) => line.includes('counts'))
-    if (child === checkpointers[0])
-      assert.match(text, /(TRUNCATE|RESTART) whole/, 'the hostile checkpointer did have the WAL begun anew')
+    await child.line((line) => line.includes('counts'))
     await child.ended
   }
   await requireSame(lab, leader, replica)

@@ -51,7 +51,7 @@ export class RecordingClient {
   constructor(options: ClientOptions) {
     const settings: Settings = {
       sessions: 8,
-      perSecond: 40,
+      perSecond: 25,
       seed: 1,
       tag: 'c',
       accounts: 10,

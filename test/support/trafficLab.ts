@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import type { TestContext } from 'node:test'
 import { freePort } from '../../src/cli/freePorts.ts'
 import type { Lab } from './lab.ts'
 import type { AnswerSpec, AppState, Echo } from './programs/echoApp.ts'
@@ -111,6 +112,33 @@ export class RawHttp {
   async whole(): Promise<string> {
     await until('the connection is closed', () => this.socket.closed)
     return this.text
+  }
+}
+
+/** A test that shares its nodes and applications with others: it leaves them as it found them. */
+export interface Part {
+  readonly name: string
+  readonly run: (traffic: Traffic, lab: Lab) => Promise<void>
+}
+
+/** One after the other; those after one that fails are not run. */
+export async function runParts(
+  lab: Lab,
+  t: TestContext,
+  traffic: Traffic,
+  parts: readonly Part[],
+): Promise<void> {
+  for (const { name, run } of parts) {
+    let failure: unknown
+    await t.test(name, async () => {
+      try {
+        await run(traffic, lab)
+      } catch (error) {
+        failure = error
+        throw error
+      }
+    })
+    if (failure) throw failure
   }
 }
 

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-const POLL_MS = 10
+/** Asked often at first; what takes long is asked less often, since each question of a node takes from what it waits for. */
+const POLL_MS = 5
+const POLL_MAX_MS = 40
 
 /** Asks `ask` again and again until it gives something other than undefined or false. Throws with `what` after `timeoutMs`. */
 export async function until<T>(
@@ -10,7 +12,7 @@ export async function until<T>(
 ): Promise<Exclude<T, undefined | false>> {
   const endMs = performance.now() + timeoutMs
   let last: unknown
-  for (;;) {
+  for (let pauseMs = POLL_MS; ; pauseMs = Math.min(pauseMs * 1.3, POLL_MAX_MS)) {
     try {
       const got = await ask()
       if (got !== undefined && got !== false) return got as Exclude<T, undefined | false>
@@ -22,7 +24,7 @@ export async function until<T>(
       const detail = last instanceof Error ? `: ${last.message}` : ''
       throw new Error(`not within ${timeoutMs} ms: ${what}${detail}`)
     }
-    await delay(POLL_MS)
+    await delay(pauseMs)
   }
 }
 

@@ -66,8 +66,8 @@ export async function runRound(lab: Lab, random: Random): Promise<string> {
   }
   const world: World = { lab, random, db, proxy, leader, replicas, writers: [], told: new Map() }
   const readers = replicas.flatMap((replica, i) => [
-    new Reader(lab, { path: replica.db, seed: i, holdMs: 300, readOnly: true }),
-    new Reader(lab, { path: replica.db, seed: i + 9, reopen: 0.3, mmap: i === 0 }),
+    new Reader(lab, { path: replica.db, seed: i, pauseMs: 1, holdMs: 300, readOnly: true }),
+    new Reader(lab, { path: replica.db, seed: i + 9, pauseMs: 1, reopen: 0.3, mmap: i === 0 }),
   ])
   const checkpointers = [db, ...replicas.map((replica) => replica.db)].map((path) =>
     lab.program('checkpointer', {

@@ -1,4 +1,4 @@
-/** Runs checkpoints of all modes in a loop, beside whatever else goes on. */
+/** Runs checkpoints of all modes in a loop, beside whatever else goes on. Says `emptied` the first time that one has the WAL begun anew. */
 import { setTimeout as delay } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { optionsOf, say, stopSign } from './options.ts'
@@ -13,6 +13,7 @@ const sign = stopSign()
 const db = new Database(path, { timeout: timeoutMs })
 const counts: Record<string, number> = {}
 let done = 0
+let isEmptied = false
 for (let i = 0; !sign.stopped; i++) {
   const mode = modes[i % modes.length]
   try {
@@ -23,6 +24,10 @@ for (let i = 0; !sign.stopped; i++) {
     }[]
     const whole = row.busy === 0 && row.log === row.checkpointed
     const key = `${mode} ${whole ? 'whole' : 'part'}`
+    if (whole && /RESTART|TRUNCATE/.test(mode) && !isEmptied) {
+      isEmptied = true
+      say({ emptied: mode })
+    }
     counts[key] = (counts[key] ?? 0) + 1
   } catch (error) {
     if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY')) throw error

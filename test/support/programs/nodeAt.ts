@@ -1,22 +1,24 @@
 /**
- * A node in this process that ends itself with SIGKILL just before the n-th file operation `op`, counted from the line `arm` on
- * standard input. Otherwise as the command line with the same arguments.
+ * A node in this process that ends itself with SIGKILL when it is told to. Otherwise as the command line with the same arguments.
+ * A line `{"op", "count"}` on standard input: just before the `count`-th file operation `op` from then on.
  */
+import { createInterface } from 'node:readline'
 import { createFileOps } from '../../../src/fileOps.ts'
 import { optionsOf, say } from './options.ts'
 import { runNodeWith } from './runNodeWith.ts'
 
-const { args, op, count } = optionsOf<{ args: readonly string[]; op: string; count: number }>()
-let isArmed = false
+const { args } = optionsOf<{ args: readonly string[] }>()
+let fatal: { readonly op: string; readonly count: number } | undefined
 let seen = 0
 
 const ops = createFileOps((step) => {
-  if (!isArmed || step !== op || ++seen !== count) return
-  say({ dying: op })
+  if (step !== fatal?.op || ++seen !== fatal.count) return
+  say({ dying: step })
   process.kill(process.pid, 'SIGKILL')
 })
-process.stdin.once('data', () => {
-  isArmed = true
-  say({ armed: op })
+createInterface({ input: process.stdin }).on('line', (line) => {
+  fatal = JSON.parse(line)
+  seen = 0
+  say({ armed: line })
 })
 await runNodeWith(ops, args)

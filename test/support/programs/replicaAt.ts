@@ -1,16 +1,17 @@
 /**
- * A replica in this process that ends itself with SIGKILL just before the n-th step of one kind (`op`), or whose writes of
- * that kind fail with ENOSPC while a file `fullWhile` exists. Otherwise as `walcast replica`.
+ * A replica in this process that ends itself with SIGKILL just before the n-th step of one kind (`op`) since its start, or since
+ * a file `from` is there; or whose writes of that kind fail with ENOSPC while a file `fullWhile` exists. Otherwise as `walcast replica`.
  */
 import { existsSync } from 'node:fs'
 import { createFileOps, type FileOp } from '../../../src/fileOps.ts'
 import { optionsOf } from './options.ts'
 import { runNodeWith } from './runNodeWith.ts'
 
-const { args, op, count, fullWhile } = optionsOf<{
+const { args, op, count, from, fullWhile } = optionsOf<{
   args: readonly string[]
   op: FileOp
   count?: number
+  from?: string
   fullWhile?: string
 }>()
 let seen = 0
@@ -19,6 +20,7 @@ const ops = createFileOps((step) => {
   if (step !== op) return
   if (fullWhile !== undefined && existsSync(fullWhile))
     throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+  if (from !== undefined && !existsSync(from)) return
   if (count !== undefined && ++seen === count) process.kill(process.pid, 'SIGKILL')
 })
 await runNodeWith(ops, args)

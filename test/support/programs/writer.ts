@@ -113,7 +113,7 @@ while (!sign.stopped) {
     say(counts)
   }
   if (options.pauseMs === 0) await turn()
-  else await delay(options.pauseMs ?? 1)
+  else await delay(options.pauseMs ?? 3)
 }
 db.close()
 say({ done: counts })

@@ -78,7 +78,7 @@ while True:
     if time.monotonic() - printed > 0.05:
         printed = time.monotonic()
         print(json.dumps({'at': highest}), flush=True)
-    if select.select([sys.stdin], [], [], options.get('pauseMs', 1) / 1000)[0]:
+    if select.select([sys.stdin], [], [], options.get('pauseMs', 5) / 1000)[0]:
         break
 done = {'passes': passes, 'reopened': reopened, 'checks': checks, 'newest': highest}
 print(json.dumps({'done': done}), flush=True)

@@ -12,7 +12,7 @@ import time
 options = json.loads(sys.argv[1])
 rng = random.Random(options['seed'])
 name = options['name']
-pause = options.get('pauseMs', 1) / 1000
+pause = options.get('pauseMs', 3) / 1000
 db = sqlite3.connect(options['path'], timeout=5, isolation_level=None)
 db.execute(f"PRAGMA wal_autocheckpoint={options.get('autocheckpoint', 0)}")
 db.execute('PRAGMA synchronous=NORMAL')
