@@ -349,7 +349,7 @@ export const CATALOGUE = {
   NO_LEADER: entry(
     503,
     'no leader is known to this node',
-    'promote a node, or name the leader with --leader or --peers',
+    'nothing was executed; promote a node with walcast promote, or name the leader with --leader or --peers',
   ),
   LEADER_ALONE: entry(
     503,

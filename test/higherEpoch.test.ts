@@ -31,7 +31,7 @@ async function told(address: string, known?: string): Promise<string> {
       options: { peerLookMs: 1000, peerTimeoutMs: 2000, frozenMs: 1000 },
     },
     members: { addressOf: (node: string) => (node === TOLD.node ? known : undefined) },
-    admission: { hold() {}, open: () => (did = 'leads on') },
+    admission: { hold() {}, release() {} },
     record: () => MINE,
     address: () => '127.0.0.1:1',
     engine: () => ({ role: 'leader' }),

@@ -21,6 +21,8 @@ labTest('a process ends by itself after close, and after every start that fails'
     takenReplica: 'WALCAST_PORT_TAKEN',
     secret: 'WALCAST_SECRET_UNREADABLE',
     open: 'WALCAST_OPEN_WITHOUT_SECRET',
+    everywhere: 'WALCAST_USAGE',
+    nowhere: 'WALCAST_USAGE',
     noCopy: 'WALCAST_NOT_A_COPY',
     self: 'WALCAST_SELF_LEADER',
     foreign: 'WALCAST_FOREIGN_HANDLE',

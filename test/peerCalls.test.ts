@@ -1,14 +1,16 @@
 /** What is known of a node that was told something and did not answer. */
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { tellPeer, wasNotSent } from '../src/cluster/peerCalls.ts'
 import { WalcastError } from '../src/errors.ts'
 
 const IDENTITY = { secret: undefined, node: () => 'node-a', epoch: () => 1, nowMs: () => Date.now() }
 
-async function failureAt(port: number): Promise<unknown> {
-  const told = tellPeer(IDENTITY, `127.0.0.1:${port}`, '/_walcast/take-over', { epoch: 1 }, 2000)
+async function failureAt(port: number, timeoutMs = 2000): Promise<unknown> {
+  const told = tellPeer(IDENTITY, `127.0.0.1:${port}`, '/_walcast/take-over', { epoch: 1 }, timeoutMs)
   return told.then(
     () => assert.fail('it answered'),
     (error: unknown) => error,
@@ -28,4 +30,26 @@ test('what could not be connected to was told nothing; one that broke off may ha
   assert.ok(refused instanceof WalcastError && refused.key === 'NODE_UNREACHABLE')
   assert.equal(wasNotSent(refused), true)
   assert.equal(wasNotSent(new WalcastError('NOT_FIT', { detail: '' })), false)
+})
+
+/** Takes no connection: its queue holds one, and what comes then is left without an answer. */
+const FULL_LISTENER = `
+import socket, sys
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+listener.listen(0)
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+`
+
+test('a node whose machine does not answer was told nothing', async (t) => {
+  const child = spawn('python3', ['-c', FULL_LISTENER], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const port = Number(await once(child.stdout, 'data'))
+  const waiting = connect(port, '127.0.0.1')
+  await once(waiting, 'connect')
+  t.after(() => {
+    waiting.destroy()
+    child.stdin.end()
+  })
+  assert.equal(wasNotSent(await failureAt(port, 400)), true)
 })

@@ -1,5 +1,5 @@
 /** What nodes ask and tell each other over HTTP, apart from the stream. */
-import { request } from 'undici'
+import { Agent, request } from 'undici'
 import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 
@@ -32,6 +32,8 @@ export interface PeerIdentity {
 const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
 const MAX_ANSWER_BYTES = 64 * 1024
 const NO_CONNECTION: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'UND_ERR_CONNECT_TIMEOUT'])
+/** The longest that a connection may take, ms. */
+const MAX_CONNECT_MS = 10_000
 /** Nodes asked at once. */
 const AT_ONCE = 16
 
@@ -123,18 +125,21 @@ async function call(
   timeoutMs: number,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly status: number; readonly value: Record<string, unknown> }> {
-  const { statusCode, body } = await request(url, {
-    method,
-    headers,
-    signal: AbortSignal.timeout(timeoutMs),
-    reset: true,
-  })
-  let text = ''
-  for await (const chunk of body) {
-    text += chunk
-    if (text.length > MAX_ANSWER_BYTES) throw new Error('its answer is too long')
+  // Before the call itself ends: that it was not connected is to be known for certain.
+  const timeout = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
+  const dispatcher = new Agent({ connect: { timeout }, connections: 1 })
+  try {
+    const signal = AbortSignal.timeout(timeoutMs)
+    const { statusCode, body } = await request(url, { method, headers, signal, reset: true, dispatcher })
+    let text = ''
+    for await (const chunk of body) {
+      text += chunk
+      if (text.length > MAX_ANSWER_BYTES) throw new Error('its answer is too long')
+    }
+    return { status: statusCode, value: Object(JSON.parse(text)) }
+  } finally {
+    await dispatcher.destroy()
   }
-  return { status: statusCode, value: Object(JSON.parse(text)) }
 }
 
 function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer | undefined {

@@ -70,6 +70,7 @@ export function readinessAnswer(view: NodeView, isStopping: boolean): OwnAnswer 
 export function retryAfterOf(error: unknown): Record<string, string> {
   switch (keyOf(error)) {
     case 'LEADER_AWAY':
+    case 'NO_LEADER':
     case 'TOO_MANY_HELD':
     case 'TOO_MANY_REQUESTS':
     case 'NOT_EXECUTED':

@@ -132,6 +132,7 @@ export class Forwarder {
 
   /** What a request gets that waited as long as `--hold` allows. */
   leaderAway(): WalcastError {
+    if (this.#leader === '') return new WalcastError('NO_LEADER')
     const { holdMs } = this.#options
     const detail = this.#host.gate.reason
     return new WalcastError('LEADER_AWAY', { address: this.#leader, seconds: holdMs / 1000, detail })

@@ -210,7 +210,8 @@ export class PublicSide {
   /** Waits until the leader, this node or another one, takes what would be a write. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
   async #untilTaken(client: Upgrading, endMs: number): Promise<void> {
     const { view, admission, gate, leaderAway } = this.#options
-    while (view.role() === 'leader' && admission.refuse() && !client.isGone) await admission.admit(client)
+    while (view.role() === 'leader' && admission.refuse() && !client.isGone)
+      await admission.admit(client, endMs)
     if (view.role() === 'leader' || client.isGone) return
     const isOpen = await gate.wait(endMs - performance.now(), client.gone)
     if (!isOpen && !client.isGone) throw leaderAway()

@@ -102,7 +102,11 @@ function send(
     done(why)
   }
   outgoing.on('timeout', () =>
-    give(new WalcastError('APP_SILENT', { url: target.origin, detail: 'no answer to an upgrade' })),
+    give(
+      isNode
+        ? unreachable(target, 'it did not answer an upgrade')
+        : new WalcastError('APP_SILENT', { url: target.origin, detail: 'no answer to an upgrade' }),
+    ),
   )
   outgoing.on('error', (error) => {
     const detail = messageOf(error)

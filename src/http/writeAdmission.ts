@@ -98,9 +98,11 @@ export class WriteAdmission {
     this.#gate.stop()
   }
 
-  /** Waits until writes are taken. False when this node leads no more, or the client has gone. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
-  async admit(client: Pick<Client, 'gone' | 'isGone'>): Promise<boolean> {
-    const endMs = performance.now() + this.#options.holdMs
+  /** Waits until writes are taken. False when this node leads no more, or the client has gone. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. `endMs`: until when, of one that has waited before. */
+  async admit(
+    client: Pick<Client, 'gone' | 'isGone'>,
+    endMs = performance.now() + this.#options.holdMs,
+  ): Promise<boolean> {
     for (let isFirst = true; this.refuse() !== undefined; isFirst = false) {
       if (this.#refusal) throw this.#refusal
       if (isFirst) this.#heldTotal++

@@ -6,6 +6,7 @@ import type { NodeFile } from '../cluster/nodeFile.ts'
 import { PeersFile, readPeers } from '../cluster/peersFile.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { type FileOps, systemFileOps } from '../fileOps.ts'
+import { isEverywhere } from '../hostPort.ts'
 import { Authenticator } from '../http/auth.ts'
 import { Events } from '../http/events.ts'
 import { Metrics } from '../http/metrics.ts'
@@ -167,10 +168,14 @@ function knownNodes({ setup, clock, ops, stateFolder, nodeFile }: Ground) {
   return { members, replicas, peersFile: new PeersFile(stateFolder, ops, log, replicas) }
 }
 
-/** Throws USAGE or SELF_LEADER. */
-function requireSoundOptions({ leader, listen }: NodeOptions, as: StartAs): void {
-  if (as === 'replica' && !leader)
-    throw new WalcastError('USAGE', { detail: 'a replica needs --leader HOST:PORT' })
+/** Throws USAGE, naming every problem at once, or SELF_LEADER. */
+function requireSoundOptions({ leader, listen, advertise }: NodeOptions, as: StartAs): void {
+  const problems = as === 'replica' && !leader ? ['a replica needs --leader HOST:PORT'] : []
+  if (isEverywhere(addressOf(advertise ?? listen)))
+    problems.push(
+      `other nodes cannot reach this one at ${advertise ?? listen}: give --advertise HOST:PORT, an address of this machine`,
+    )
+  if (problems.length > 0) throw new WalcastError('USAGE', { detail: problems.join('; ') })
   if (leader === undefined) return
   addressOf(leader)
   if (leader === listen) throw new WalcastError('SELF_LEADER')

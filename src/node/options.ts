@@ -108,7 +108,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'advertise',
     kind: 'address',
     value: 'HOST:PORT',
-    help: 'address at which other nodes reach this one (default: --listen)',
+    help: 'address at which other nodes reach this one (default: --listen; needed with 0.0.0.0 and [::])',
     roles: BOTH,
     common: true,
   },

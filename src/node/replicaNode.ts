@@ -61,7 +61,7 @@ export async function buildReplica(
       ledBy: (epoch) => ledBy(nodeFile, epoch),
       onLevel: (epoch, leader) => keepLeader(nodeFile, epoch, leader, setup.log),
       term: () => nodeFile.record.term,
-      adopt: (welcome, told) => adopt(nodeFile, replica.leaderAddress ?? '', welcome, told),
+      adopt: (welcome, told, address) => adopt(nodeFile, address, welcome, told),
     },
     log: setup.log,
     clock,
@@ -94,10 +94,9 @@ export async function buildReplica(
         : {},
     observer: {
       ...observer,
-      onConnected(leaderAddress) {
-        observer.onConnected(leaderAddress)
-        const { leaderAddress: followed = '', status } = replica
-        parts.members.learn(status.leaderNode, leaderAddress || followed)
+      onConnected(leaderAddress, followed) {
+        observer.onConnected(leaderAddress, followed)
+        parts.members.learn(replica.status.leaderNode, leaderAddress || followed)
         parts.traffic.onLeaderThere(leaderAddress || followed)
         if (leaderAddress !== '') parts.onRelayed(followed, leaderAddress)
         parts.onMoved()

@@ -49,6 +49,8 @@ export class Conversation {
   readonly #parts: ConversationParts
   #state: ReplicaState = 'connecting'
   #lastError: WalcastError | undefined
+  /** HOST:PORT that the present connection goes to: whom to follow may be another one by now. */
+  #address = ''
 
   constructor(parts: ConversationParts) {
     this.#parts = parts
@@ -71,6 +73,7 @@ export class Conversation {
   /** A connection is open. */
   sayHello(): void {
     if (this.#state !== 'stopped') this.#state = 'connecting'
+    this.#address = this.#parts.subscription.leader ?? ''
     this.#copy?.applier.discardBatch()
     const lagMs = durationOf(this.#parts.lag.lagMs())
     this.#parts.subscription.send(
@@ -143,12 +146,16 @@ export class Conversation {
   async #onWelcome(welcome: Body<'welcome'>): Promise<void> {
     const { identity, log, clock, observer } = this.#parts.options
     this.#expect('connecting', 'a welcome')
-    await this.#parts.meeting.adopt(welcome, this.#copy)
+    const address = this.#address
+    const { connectionId } = this.#parts.subscription
+    this.#requireStill(address, connectionId)
+    await this.#parts.meeting.adopt(welcome, this.#copy, address)
+    this.#requireStill(address, connectionId)
     const { node, source, sourceAddress } = welcome
     if (this.#parts.meeting.onWelcome(welcome, clock.nowMs())) this.#parts.streamed.downstream?.onUnsettled()
     this.#parts.lag.onConnected(welcome.heartbeatMs)
     // What feeds this node may be a replica itself; requests go to the leader.
-    observer.onConnected(source === node ? '' : sourceAddress)
+    observer.onConnected(source === node ? '' : sourceAddress, address)
     this.#parts.ping()
     log.info(
       {
@@ -172,6 +179,13 @@ export class Conversation {
     this.#parts.divergence.onLevel(welcome.checksum)
     identity.onLevel(welcome.epoch, source)
     if (welcome.source === welcome.node) this.#parts.lag.onLeaderAt(welcome.txid)
+  }
+
+  /** A welcome counts only while its connection is there and the one to follow: nothing of it may be taken for the next leader's. */
+  #requireStill(address: string, connectionId: number): void {
+    const { subscription } = this.#parts
+    if (subscription.leader === address && subscription.connectionId === connectionId) return
+    throw new WalcastError('LEADER_UNREACHABLE', { address, detail: 'the connection ended with its welcome' })
   }
 
   /** The leader has this very state in its own epoch. */

@@ -67,8 +67,8 @@ export class Meeting {
     this.#told = withBegin(this.#told, { epoch, txid, after, leader, exact })
   }
 
-  /** Durable before anything of that epoch is taken: this node must never lead in it itself. Throws what `requireFitting` throws. */
-  async adopt(welcome: Body<'welcome'>, copy: Copy | undefined): Promise<void> {
+  /** `address`: where the connection goes. Durable before anything of that epoch is taken: this node must never lead in it itself. Throws what `requireFitting` throws. */
+  async adopt(welcome: Body<'welcome'>, copy: Copy | undefined, address: string): Promise<void> {
     const { identity } = this.#options
     requireFitting(welcome, {
       node: identity.node,
@@ -76,7 +76,7 @@ export class Meeting {
       epoch: Math.max(identity.epoch(), copy?.applier.position.epoch ?? 0),
       pageSize: copy?.pageSize,
     })
-    await identity.adopt(welcome, this.#told)
+    await identity.adopt(welcome, this.#told, address)
   }
 
   /** Whether the leader is another one than before, or elsewhere. */

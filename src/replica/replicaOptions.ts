@@ -43,14 +43,18 @@ export interface ReplicaIdentity {
   term(): number
   /** The highest that this node has led or followed in. */
   epoch(): number
-  /** Whom it follows and in which epoch, and epochs of which the leader told how they began. Durable when it resolves; quick when nothing of it is new. */
-  adopt(welcome: Pick<Body<'welcome'>, 'cluster' | 'epoch' | 'term'>, told: Lineage): Promise<void>
+  /** Whom it follows and in which epoch, and epochs of which the leader told how they began. `address`: HOST:PORT of the connection that it came by. Durable when it resolves; quick when nothing of it is new. */
+  adopt(
+    welcome: Pick<Body<'welcome'>, 'cluster' | 'epoch' | 'term'>,
+    told: Lineage,
+    address: string,
+  ): Promise<void>
 }
 
 /** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
 export interface ReplicaObserver {
-  /** `leaderAddress`: where requests for the leader go, '' when it is the node that this one is connected to. */
-  onConnected(leaderAddress: string): void
+  /** `leaderAddress`: where requests for the leader go, '' when it is the node that this one is connected to, which is at `address`. */
+  onConnected(leaderAddress: string, address: string): void
   /** The leader told where it stands. */
   onLeaderAt(): void
   /** The leader takes no more requests. */
