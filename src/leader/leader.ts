@@ -40,6 +40,8 @@ import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { type LedDatabase, ledFrom } from './ledDatabase.ts'
 import { rebuildBatches, type StartPoint } from './startPoint.ts'
 
+/** How often a drain goes on from a new beginning. */
+const DRAINS = 3
 const OWN_CONNECTIONS = [...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS]
 
 export class Leader {
@@ -151,12 +153,22 @@ export class Leader {
     this.#checkpointer = this.#checkpointer.reopen()
   }
 
-  /** Captures everything that is committed. With the fence taken nothing follows. Throws what capture throws. */
+  /** Captures everything that is committed, from a new beginning if it has lost its place. With the fence taken nothing follows. Throws what capture throws. */
   async drain(): Promise<{ readonly epoch: number; readonly txid: number; readonly checksum: string }> {
-    if (!this.#run.isOn) throw new WalcastError('STARTING')
-    await this.#run.readToEnd(true)
-    const { epoch, txid, checksum } = this.#capture
-    return { epoch, txid, checksum }
+    for (let again = DRAINS; ; again--) {
+      await this.#restarting
+      if (!this.#run.isOn) throw new WalcastError('STARTING')
+      try {
+        await this.#run.readToEnd(true)
+      } catch (error) {
+        if (!this.#restarting || again === 0) throw error
+        continue
+      }
+      // What began anew has a checkpointer of its own.
+      if (this.#fence.isTaken) await this.#checkpointer.stop()
+      const { epoch, txid, checksum } = this.#capture
+      return { epoch, txid, checksum }
+    }
   }
 
   /** A node of the cluster came, moved or was forgotten. */

@@ -2,7 +2,7 @@
 
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
-import { WalcastError } from '../errors.ts'
+import { keyOf, WalcastError } from '../errors.ts'
 import type { WriteAdmission } from '../http/writeAdmission.ts'
 import type { Leader } from '../leader/leader.ts'
 
@@ -19,14 +19,14 @@ export interface AloneLeader {
   readonly isFenced: boolean
   /** From the beginning of `close` to the end of `open`, also when the fence could not be taken: something is shut then. */
   readonly isClosed: boolean
-  /** Nobody writes from now on. Throws FENCE_FAILED while a transaction does not end; requests are refused then already. */
+  /** Nobody writes from now on, or from when a transaction that is under way has ended, for which it is to be called again; requests are refused at once. */
   close(error: WalcastError): Promise<void>
   open(): Promise<void>
 }
 
 const LOOK_MS = 250
-/** One attempt to take the fence from a transaction that does not end. */
-const FENCE_TRY_MS = 1000
+/** One attempt to take the fence from a transaction that does not end: meanwhile no other change of role can be. */
+const FENCE_TRY_MS = 50
 
 export class AloneFence {
   readonly #afterMs: number
@@ -75,9 +75,13 @@ export function aloneLeader(leader: Leader, admission: WriteAdmission, log: Logg
     },
     async close(error) {
       if (!isClosed) log.error({ error: error.line }, 'no replica is heard of: nobody may write')
+      const isFirst = !isClosed
       isClosed = true
       admission.refuseWith(error)
-      await leader.takeFence(FENCE_TRY_MS)
+      await leader.takeFence(FENCE_TRY_MS).catch((failure) => {
+        if (keyOf(failure) !== 'FENCE_FAILED') throw failure
+        if (isFirst) log.warn('a transaction of the application is waited for; nobody else gets in')
+      })
     },
     async open() {
       log.warn('a replica is heard of again: writes are let in')
