@@ -40,6 +40,8 @@ import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { type LedDatabase, ledFrom } from './ledDatabase.ts'
 import { rebuildBatches, type StartPoint } from './startPoint.ts'
 
+/** With the fence taken the second finds all; without, writers may go on. */
+const DRAIN_ROUNDS = 4
 const OWN_CONNECTIONS = [...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS]
 
 export class Leader {
@@ -151,12 +153,23 @@ export class Leader {
     this.#checkpointer = this.#checkpointer.reopen()
   }
 
-  /** Captures everything that is committed. With the fence taken nothing follows. Throws what capture throws. */
+  /**
+   * Captures everything that is committed. When capture loses its place, it is drained again after it has begun anew: with the
+   * fence taken nothing follows. Checkpoints end. Throws what capture throws, STARTING when it does not go on.
+   */
   async drain(): Promise<{ readonly epoch: number; readonly txid: number; readonly checksum: string }> {
-    if (!this.#run.isOn) throw new WalcastError('STARTING')
-    await this.#run.readToEnd(true)
-    const { epoch, txid, checksum } = this.#capture
-    return { epoch, txid, checksum }
+    for (let round = 1; ; round++) {
+      await this.#restarting
+      await this.#checkpointer.stop()
+      try {
+        if (!this.#run.isOn) throw new WalcastError('STARTING')
+        await this.#run.readToEnd(true)
+        const { epoch, txid, checksum } = this.#capture
+        return { epoch, txid, checksum }
+      } catch (error) {
+        if (!this.#restarting || round === DRAIN_ROUNDS) throw error
+      }
+    }
   }
 
   /** A node of the cluster came, moved or was forgotten. */
@@ -282,7 +295,7 @@ export class Leader {
     const { db, batchBytes, historyBytes, clock } = this.#options
     const [files, positions, guard] = [this.#files, this.#positions, this.#guard]
     const { scanned, start } = await findStart(
-      { options: this.#options, thread: this.#thread, files, positions, guard },
+      { options: this.#options, thread: this.#thread, files, positions, guard, fence: this.#fence },
       forced,
     )
     this.#scanned = scanned
