@@ -40,6 +40,7 @@ export interface BeginningParts {
   readonly files: DatabaseFiles
   readonly positions: PositionLog
   readonly guard: ReadGuard
+  readonly fence: Pick<Fence, 'isTaken'>
 }
 
 /**
@@ -60,7 +61,7 @@ export async function findStart(
   return { scanned, start }
 }
 
-async function scan({ options, thread, files, guard }: BeginningParts): Promise<{
+async function scan({ options, thread, files, guard, fence }: BeginningParts): Promise<{
   readonly scanned: ScannedDatabase
   /** Why the WAL could not be believed; undefined when it verified. */
   readonly mended: string | undefined
@@ -74,7 +75,7 @@ async function scan({ options, thread, files, guard }: BeginningParts): Promise<
       { error: messageOf(error) },
       'published frames do not verify; backfilling them as readers see them',
     )
-    const scanned = await scanPastBrokenWal(thread, files, guard, bytes)
+    const scanned = await scanPastBrokenWal(thread, files, guard, fence, bytes)
     return { scanned, mended: messageOf(error) }
   }
 }

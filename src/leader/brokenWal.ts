@@ -16,8 +16,10 @@ import {
   isComplete,
   open,
   type SqliteThread,
+  stepError,
 } from '../sqlite/sqliteThread.ts'
 import { WalIndexReader } from '../sqlite/walIndexReader.ts'
+import type { Fence } from './fence.ts'
 
 const FENCE = 'mend-fence'
 const CHECKPOINT = 'mend-checkpoint'
@@ -25,18 +27,21 @@ const ATTEMPTS = 50
 const FENCE_MS = 2000
 const CHECKPOINT_MS = 200
 
-/** Throws WAL_BROKEN when a reader that lingers keeps the backfill from finishing. */
+/** `fence`: the leader's own, which may be taken already. Throws WAL_BROKEN when a reader that lingers keeps the backfill from finishing. */
 export async function scanPastBrokenWal(
   thread: SqliteThread,
   files: DatabaseFiles,
   guard: ReadGuard,
+  fence: Pick<Fence, 'isTaken'>,
   segmentBytes: number,
 ): Promise<ScannedDatabase> {
   await thread.run(open(FENCE, files.path, 0), open(CHECKPOINT, files.path, 0))
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const header = await backfillFenced(thread, files, guard)
-      if (header && guard.slot === 0) return await scanBackfilled(files, header, segmentBytes)
+      const header = await backfill(thread, files, guard, fence)
+      // Under the leader's own fence nothing is written, whatever the guard stands on.
+      if (header && (fence.isTaken || guard.slot === 0))
+        return await scanBackfilled(files, header, segmentBytes)
     }
     throw new WalcastError('WAL_BROKEN', {
       detail: 'published frames do not verify, and a reader keeps them from being backfilled',
@@ -47,12 +52,29 @@ export async function scanPastBrokenWal(
 }
 
 /** The published header whose frames are all in the file now; undefined when not all could be backfilled. */
-async function backfillFenced(thread: SqliteThread, files: DatabaseFiles, guard: ReadGuard) {
-  await thread.run(insist(FENCE, 'BEGIN IMMEDIATE', FENCE_MS))
-  const header = new WalIndexReader(files.shm.fd).read()
-  const [passive] = await guard.moveFenced([checkpoint(CHECKPOINT, 'PASSIVE', CHECKPOINT_MS)])
+async function backfill(
+  thread: SqliteThread,
+  files: DatabaseFiles,
+  guard: ReadGuard,
+  fence: Pick<Fence, 'isTaken'>,
+) {
+  if (fence.isTaken) return backfillFenced(files, guard)
+  const step = insist(FENCE, 'BEGIN IMMEDIATE', FENCE_MS)
+  const [taken] = await thread.attempt(step)
+  if (!taken.ok) {
+    // Taken by the leader meanwhile.
+    if (fence.isTaken) return undefined
+    throw stepError(step, taken)
+  }
+  const header = await backfillFenced(files, guard)
   await thread.attempt(exec(FENCE, 'COMMIT'))
   guard.lookUp()
+  return header
+}
+
+async function backfillFenced(files: DatabaseFiles, guard: ReadGuard) {
+  const header = new WalIndexReader(files.shm.fd).read()
+  const [passive] = await guard.moveFenced([checkpoint(CHECKPOINT, 'PASSIVE', CHECKPOINT_MS)])
   const counts = checkpointCounts(passive)
   return isComplete(counts) && counts.walFrames === header?.mxFrame ? header : undefined
 }

@@ -40,8 +40,8 @@ import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { type LedDatabase, ledFrom } from './ledDatabase.ts'
 import { rebuildBatches, type StartPoint } from './startPoint.ts'
 
-/** How often a drain goes on from a new beginning. */
-const DRAINS = 3
+/** With the fence taken the second finds all; without, writers may go on. */
+const DRAIN_ROUNDS = 4
 const OWN_CONNECTIONS = [...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS]
 
 export class Leader {
@@ -153,21 +153,22 @@ export class Leader {
     this.#checkpointer = this.#checkpointer.reopen()
   }
 
-  /** Captures everything that is committed, from a new beginning if it has lost its place. With the fence taken nothing follows. Throws what capture throws. */
+  /**
+   * Captures everything that is committed. When capture loses its place, it is drained again after it has begun anew: with the
+   * fence taken nothing follows. Checkpoints end. Throws what capture throws, STARTING when it does not go on.
+   */
   async drain(): Promise<{ readonly epoch: number; readonly txid: number; readonly checksum: string }> {
-    for (let again = DRAINS; ; again--) {
+    for (let round = 1; ; round++) {
       await this.#restarting
-      if (!this.#run.isOn) throw new WalcastError('STARTING')
+      await this.#checkpointer.stop()
       try {
+        if (!this.#run.isOn) throw new WalcastError('STARTING')
         await this.#run.readToEnd(true)
+        const { epoch, txid, checksum } = this.#capture
+        return { epoch, txid, checksum }
       } catch (error) {
-        if (!this.#restarting || again === 0) throw error
-        continue
+        if (!this.#restarting || round === DRAIN_ROUNDS) throw error
       }
-      // What began anew has a checkpointer of its own.
-      if (this.#fence.isTaken) await this.#checkpointer.stop()
-      const { epoch, txid, checksum } = this.#capture
-      return { epoch, txid, checksum }
     }
   }
 
@@ -294,7 +295,7 @@ export class Leader {
     const { db, batchBytes, historyBytes, clock } = this.#options
     const [files, positions, guard] = [this.#files, this.#positions, this.#guard]
     const { scanned, start } = await findStart(
-      { options: this.#options, thread: this.#thread, files, positions, guard },
+      { options: this.#options, thread: this.#thread, files, positions, guard, fence: this.#fence },
       forced,
     )
     this.#scanned = scanned
