@@ -49,7 +49,7 @@ function run(step: Step): unknown {
 }
 
 /** A writer at full speed leaves gaps of microseconds between its commits: they are met by trying all the time. Whoever has kept the lock this long has one long transaction, most likely. */
-const FIRST_SPIN_MS = 20
+const FIRST_SPIN_MS = 250
 const SPIN_MS = 1
 const SLEEP_MS = 5
 /** Slept on. */
