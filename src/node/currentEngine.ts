@@ -1,6 +1,7 @@
 /** The engine of the present role, and what every passage to the next one does in the same way. */
 import { messageOf, WalcastError } from '../errors.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
+import { ownAddress } from './address.ts'
 import { type AloneLeader, aloneLeader } from './aloneFence.ts'
 import type { EngineParts } from './engine.ts'
 import type { LateView } from './lateView.ts'
@@ -41,11 +42,8 @@ export class CurrentEngine {
   /** Throws NOT_LEADER. */
   leading(): LeaderEngine {
     if (this.#engine?.role === 'leader') return this.#engine
-    const { advertise, listen } = this.#parts.setup.options
-    throw new WalcastError('NOT_LEADER', {
-      address: advertise ?? listen,
-      role: this.#parts.nodeFile.record.role,
-    })
+    const { setup, nodeFile } = this.#parts
+    throw new WalcastError('NOT_LEADER', { address: ownAddress(setup.options), role: nodeFile.record.role })
   }
 
   /** From now on this engine is the node's. */

@@ -10,6 +10,7 @@ import { KeptFolder } from '../replica/keptFolder.ts'
 import { LagTracker } from '../replica/lag.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
+import { ownAddress } from './address.ts'
 import { DATABASE_NAME, type Engine, type EngineParts, type EngineStatus, type EngineView } from './engine.ts'
 import { feedLimits } from './feedLimits.ts'
 import { readersOf } from './feedWatch.ts'
@@ -42,7 +43,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
     path,
     stateFolder: parts.stateFolder,
     version,
-    address: options.advertise ?? options.listen,
+    address: ownAddress(options),
     identity: {
       node: record.node,
       cluster: record.cluster,
@@ -125,7 +126,7 @@ function explain(leader: Leader, watch: LeaderWatch, { hardWalFrames }: NodeOpti
 function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView {
   const { setup, nodeFile, clock } = parts
   const { options } = setup
-  const address = options.advertise ?? options.listen
+  const address = ownAddress(options)
   // A leader is behind nobody: its report is the same empty one each time.
   const level = new LagTracker(clock).report()
   // Kept while it followed: it leads by now, and the rows are still to be looked at.

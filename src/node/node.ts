@@ -15,7 +15,7 @@ import { Waits } from '../http/waits.ts'
 import { ReplicaList } from '../leader/replicaList.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
-import { addressOf } from './address.ts'
+import { addressOf, ownAddress } from './address.ts'
 import type { NodeSetup } from './engine.ts'
 import { LateView } from './lateView.ts'
 import { NodeFolder, type StartAs } from './nodeFolder.ts'
@@ -169,11 +169,13 @@ function knownNodes({ setup, clock, ops, stateFolder, nodeFile }: Ground) {
 }
 
 /** Throws USAGE, naming every problem at once, or SELF_LEADER. */
-function requireSoundOptions({ leader, listen, advertise }: NodeOptions, as: StartAs): void {
+function requireSoundOptions(options: NodeOptions, as: StartAs): void {
+  const { leader, listen } = options
   const problems = as === 'replica' && !leader ? ['a replica needs --leader HOST:PORT'] : []
-  if (isEverywhere(addressOf(advertise ?? listen)))
+  const own = ownAddress(options)
+  if (isEverywhere(addressOf(own)))
     problems.push(
-      `other nodes cannot reach this one at ${advertise ?? listen}: give --advertise HOST:PORT, an address of this machine`,
+      `other nodes cannot reach this one at ${own}: give --advertise HOST:PORT, an address of this machine`,
     )
   if (problems.length > 0) throw new WalcastError('USAGE', { detail: problems.join('; ') })
   if (leader === undefined) return

@@ -12,6 +12,7 @@ import type { Relay } from '../leader/relay.ts'
 import { Replica } from '../replica/replica.ts'
 import type { ReplicaOptions } from '../replica/replicaOptions.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
+import { ownAddress } from './address.ts'
 import { DATABASE_NAME, type Engine, type EngineParts, type EngineStatus, type EngineView } from './engine.ts'
 import { readersOf } from './feedWatch.ts'
 import { keptStatus } from './keptStatus.ts'
@@ -53,7 +54,7 @@ export async function buildReplica(
     path,
     stateFolder: parts.stateFolder,
     version: setup.version,
-    advertise: options.advertise ?? options.listen,
+    advertise: ownAddress(options),
     identity: {
       node,
       cluster: () => nodeFile.record.cluster,
@@ -233,7 +234,7 @@ function viewOf(
     canRead: () => replica.canRead,
     settle: async () => replica.position,
     async acknowledge() {
-      throw new WalcastError('NOT_LEADER', { address: options.advertise ?? options.listen, role })
+      throw new WalcastError('NOT_LEADER', { address: ownAddress(options), role })
     },
     staleMs: () => replica.lag.staleMs(),
     freshen: () => replica.ping(),

@@ -11,6 +11,7 @@
 import type { PeersFile } from '../cluster/peersFile.ts'
 import { keyOf, messageOf } from '../errors.ts'
 import type { NodePlace } from '../http/leadershipAnswers.ts'
+import { ownAddress } from './address.ts'
 import { AloneFence } from './aloneFence.ts'
 import { CurrentEngine, type CurrentEngineParts } from './currentEngine.ts'
 import { GivingWay } from './givingWay.ts'
@@ -129,8 +130,7 @@ export class Roles {
   }
 
   get #own(): NodePlace {
-    const { advertise, listen } = this.#parts.setup.options
-    return { node: this.#record.node, address: advertise ?? listen }
+    return { node: this.#record.node, address: ownAddress(this.#parts.setup.options) }
   }
 
   #newEngineParts(): CurrentEngineParts {

@@ -26,7 +26,7 @@ import type { UpgradeTarget } from '../http/upgradeRelay.ts'
 import type { NodeView } from '../http/view.ts'
 import type { Waits } from '../http/waits.ts'
 import { WriteAdmission } from '../http/writeAdmission.ts'
-import { addressOf } from './address.ts'
+import { addressOf, ownAddress } from './address.ts'
 import type { NodeOptions } from './options.ts'
 
 export interface TrafficParts {
@@ -93,7 +93,7 @@ export class Traffic implements NodeTraffic {
       {
         maxHeld: options.maxHeld,
         holdMs: options.holdMs,
-        address: options.advertise ?? options.listen,
+        address: ownAddress(options),
       },
       { isLeading, check: () => this.checkLeading() },
     )
@@ -124,7 +124,7 @@ export class Traffic implements NodeTraffic {
       epoch: () => nodeFile.record.epoch,
       onHigherEpoch: (node, epoch) => this.onHigherEpoch(node, epoch),
       maxRequests: options.maxRequests,
-      address: options.advertise ?? options.listen,
+      address: ownAddress(options),
       leader: () => this.#leader,
       onRequest: (refused) => metrics.onIntake(refused),
       onFailure: (error) => log.error({ error: error.line }, 'a forwarded request failed'),
