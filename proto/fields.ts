@@ -1,5 +1,6 @@
 /** Field types of message bodies. Each checks a decoded value; what it does not accept makes the message bad. */
 import { MAX_DURATION_MS, MAX_NAME_CHARS, MAX_PAGE_NUMBER, MAX_TEXT_CHARS, MAX_TIME_MS } from './limits.ts'
+import { isIncarnation, parseTrail } from './lineage.ts'
 
 export interface Field<T> {
   readonly accepts: (value: unknown) => value is T
@@ -64,6 +65,16 @@ export const pageSize = field(
 export const checksum = field(
   '16 hex digits or nothing',
   (value): value is string => typeof value === 'string' && (value === '' || /^[0-9a-f]{16}$/.test(value)),
+)
+/** Id of an incarnation of the leader. */
+export const incarnation = field(
+  '16 hex digits',
+  (value): value is string => typeof value === 'string' && isIncarnation(value),
+)
+/** Points of a history, the newest first, as `formatTrail` gives them. */
+export const trail = field(
+  'points of a history',
+  (value): value is string => typeof value === 'string' && parseTrail(value) !== undefined,
 )
 export { oneOf }
 

@@ -1,53 +1,165 @@
-/** Which epochs followed from which, so that a position of an older epoch can be told to be part of a history or not. */
+/**
+ * Which incarnations of the leader followed from which, so that a position can be told to be part of a history or not.
+ *
+ * A node that begins to lead in a process draws a random id, its incarnation. Epochs and txids are numbers, and a restored
+ * backup brings them back; an incarnation is drawn once. What two histories share ends where they were given to two of them.
+ */
 import type { Position } from './position.ts'
 
-/** `epoch` began with the state that epoch `after` had at `txid`: all that it had by then is part of it. */
-export interface EpochBegin {
+/** How an incarnation began. */
+export interface Incarnation {
+  /** 16 hex digits. */
+  readonly id: string
   readonly epoch: number
+  /** The incarnation that it follows from; '' when that is not known. */
+  readonly after: string
+  readonly afterEpoch: number
+  /** The state of `after` at this txid, and all that it had by then, is part of this one. */
   readonly txid: number
-  readonly after: number
-  /** Id of the node that leads in `epoch`: two nodes that are promoted at the same moment begin the same one. */
+  /** Id of the node that leads in it. */
   readonly leader: string
   /** Whether that is proven. False: it is taken to be so, of a database that was written while no node ran. */
   readonly exact: boolean
 }
 
-/** The newest last. An epoch that began otherwise is not in it: nothing is known of what it has of the ones before. */
-export type Lineage = readonly EpochBegin[]
+/** In the order in which they became known, the newest last. */
+export type Lineage = readonly Incarnation[]
 
-/** Entries that are kept at most: positions from before the oldest count as unknown. */
-export const MAX_LINEAGE = 64
-
-/** With one more, in order, each epoch once, the oldest left out past MAX_LINEAGE. */
-export function withBegin(lineage: Lineage, begin: EpochBegin): Lineage {
-  if (begin.after >= begin.epoch) return lineage
-  const others = lineage.filter(({ epoch }) => epoch !== begin.epoch)
-  return [...others, begin].sort((a, b) => a.epoch - b.epoch).slice(-MAX_LINEAGE)
+/** Where a history stands: the last commit of an incarnation that is part of it. */
+export interface HistoryPoint {
+  /** '' when it is not known. */
+  readonly incarnation: string
+  readonly txid: number
 }
 
-/** A position, and the node that led when it was made; '' or undefined when that is not known. */
-export interface LedPosition extends Position {
-  readonly leader?: string
+/** The same, with its epoch: where a node stands. */
+export interface Standing extends HistoryPoint, Position {}
+
+/** Of a node without a database. */
+export const NOWHERE: Standing = { epoch: 0, incarnation: '', txid: 0 }
+
+/** Entries that are kept at most: positions of incarnations before the oldest count as unknown. */
+export const MAX_LINEAGE = 256
+/** Points of a history that are sent at most. */
+const MAX_TRAIL = 24
+
+const ID = /^[0-9a-f]{16}$/
+
+/** Whether `text` may be the id of an incarnation. */
+export function isIncarnation(text: string): boolean {
+  return ID.test(text)
 }
 
-/** Whether a node that stands at `now` has the state of `position` in its history; `isProof`: and that is proven. Takes no more steps than there are entries. */
-export function contains(
-  now: LedPosition,
-  lineage: Lineage,
-  position: LedPosition,
-  isProof = false,
-): boolean {
-  let { epoch, txid, leader } = now
-  for (let at = lineage.length - 1; epoch > position.epoch; at--) {
-    while (at >= 0 && lineage[at].epoch > epoch) at--
-    if (at < 0 || lineage[at].epoch !== epoch || (isProof && !lineage[at].exact)) return false
-    txid = Math.min(txid, lineage[at].txid)
-    epoch = lineage[at].after
-    leader = lineage.find((begin) => begin.epoch === epoch)?.leader
+/** With one more, each incarnation once, the oldest left out past MAX_LINEAGE. */
+export function withIncarnation(lineage: Lineage, begun: Incarnation): Lineage {
+  if (begun.after === begun.id) return lineage
+  const at = lineage.findIndex(({ id }) => id === begun.id)
+  return at < 0 ? [...lineage, begun].slice(-MAX_LINEAGE) : lineage.with(at, begun)
+}
+
+/**
+ * Without the newest ones in which `leader` committed nothing before it stood at `txid`: no position is told of them, since
+ * it is the position of the incarnation before. So restarts without commits leave nothing.
+ */
+export function withoutIdle(lineage: Lineage, leader: string, txid: number): Lineage {
+  let end = lineage.length
+  while (end > 0 && isIdle(lineage[end - 1], leader, txid)) end--
+  return lineage.slice(0, end)
+}
+
+function isIdle(begun: Incarnation, leader: string, txid: number): boolean {
+  return begun.leader === leader && begun.exact && begun.after !== '' && begun.txid >= txid
+}
+
+/** A point of a history on the way back from its present end. */
+export interface TrailPoint extends Standing {
+  /** Whether every step from the present end to here is proven. */
+  readonly isProven: boolean
+}
+
+/**
+ * The history of a node that stands at `now`, the newest point first. An incarnation that had committed nothing by then is
+ * left out: its state is that of the one before. Takes no more steps than there are entries.
+ */
+export function* trailOf(now: Standing, lineage: Lineage): Generator<TrailPoint> {
+  let { incarnation, epoch, txid } = now
+  let isProven = true
+  for (let steps = 0; steps <= lineage.length; steps++) {
+    if (incarnation === '') return
+    const at = incarnation
+    const begun = lineage.find(({ id }) => id === at)
+    const isIdleHere = begun !== undefined && begun.after !== '' && txid <= begun.txid
+    if (!isIdleHere) yield { incarnation, epoch, txid, isProven }
+    if (!begun) return
+    txid = Math.min(txid, begun.txid)
+    incarnation = begun.after
+    epoch = begun.afterEpoch
+    isProven &&= begun.exact
   }
-  return epoch === position.epoch && position.txid <= txid && isSameLeader(leader, position.leader)
 }
 
-function isSameLeader(a: string | undefined, b: string | undefined): boolean {
-  return !a || !b || a === b
+/** `proven`: it is part of the history. `likely`: it is taken to be, of a database that was written while no node ran. `unknown`: it may hold what the history lacks. */
+export type Containment = 'proven' | 'likely' | 'unknown'
+
+/** Whether a node that stands at `now` has the state at `point` in its history. */
+export function containment(now: Standing, lineage: Lineage, point: HistoryPoint): Containment {
+  if (point.incarnation === '') return 'unknown'
+  const [meant] = trailOf({ ...point, epoch: 0 }, lineage)
+  for (const { incarnation, txid, isProven } of trailOf(now, lineage)) {
+    if (incarnation !== meant.incarnation) continue
+    if (meant.txid > txid) return 'unknown'
+    return isProven ? 'proven' : 'likely'
+  }
+  return 'unknown'
+}
+
+/** Where the history that stands at `now` and one whose trail is `theirs` parted; undefined when nothing common is known. */
+export function partingPoint(
+  now: Standing,
+  lineage: Lineage,
+  theirs: readonly HistoryPoint[],
+): TrailPoint | undefined {
+  const mine = new Map([...trailOf(now, lineage)].map((point) => [point.incarnation, point]))
+  for (const { incarnation, txid } of theirs) {
+    const point = mine.get(incarnation)
+    if (point) return { ...point, txid: Math.min(point.txid, txid) }
+  }
+  return undefined
+}
+
+/**
+ * Whether a node that stands at `now` has the position in its history, as far as numbers tell: a client brings no more.
+ * Of an epoch the newest incarnation counts.
+ */
+export function containsPosition(now: Standing, lineage: Lineage, { epoch, txid }: Position): boolean {
+  if (epoch === now.epoch) return txid <= now.txid
+  for (const point of trailOf(now, lineage)) {
+    if (point.epoch < epoch) return false
+    if (point.epoch === epoch) return txid <= point.txid
+  }
+  return false
+}
+
+/** A trail as it is sent: `ID@TXID` of its points, the newest first, joined by spaces; of many the newest. */
+export function formatTrail(trail: Iterable<HistoryPoint>): string {
+  const points: string[] = []
+  for (const { incarnation, txid } of trail) {
+    points.push(`${incarnation}@${txid}`)
+    if (points.length === MAX_TRAIL) break
+  }
+  return points.join(' ')
+}
+
+/** What `formatTrail` gives, of another node: undefined when it is anything else. */
+export function parseTrail(text: string): readonly HistoryPoint[] | undefined {
+  if (text === '') return []
+  const parts = text.split(' ', MAX_TRAIL + 1)
+  if (parts.length > MAX_TRAIL) return undefined
+  const points: HistoryPoint[] = []
+  for (const part of parts) {
+    const match = /^([0-9a-f]{16})@(\d{1,15})$/.exec(part)
+    if (!match) return undefined
+    points.push({ incarnation: match[1], txid: Number(match[2]) })
+  }
+  return points
 }

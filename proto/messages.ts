@@ -6,12 +6,14 @@ import {
   duration,
   type Fields,
   flag,
+  incarnation,
   name,
   oneOf,
   pageNumber,
   pageSize,
   prose,
   time,
+  trail,
 } from './fields.ts'
 
 /** What the payload of a message holds. */
@@ -34,9 +36,12 @@ export const MESSAGES = {
       db: name,
       node: name,
       cluster: name,
+      instance: name,
       epoch: count,
-      term: count,
       txid: count,
+      history: trail,
+      highestEpoch: count,
+      term: count,
       leader: name,
       checksum,
       pageSize,
@@ -54,7 +59,9 @@ export const MESSAGES = {
       db: name,
       node: name,
       cluster: name,
+      instance: name,
       epoch: count,
+      incarnation,
       term: count,
       txid: count,
       checksum,
@@ -63,7 +70,7 @@ export const MESSAGES = {
       version: name,
       mode: oneOf('resume', 'sync'),
       reason: prose,
-      contains: flag,
+      contains: oneOf('proven', 'likely', 'unknown'),
       source: name,
       sourceAddress: name,
       heartbeatMs: duration,
@@ -121,7 +128,16 @@ export const MESSAGES = {
   synced: define({
     code: 6,
     payload: 'pages',
-    fields: { db: name, epoch: count, txid: count, checksum, pageSize, pages: count, dbPages: pageNumber },
+    fields: {
+      db: name,
+      epoch: count,
+      incarnation,
+      txid: count,
+      checksum,
+      pageSize,
+      pages: count,
+      dbPages: pageNumber,
+    },
   }),
   /** Leader to replica: why batches cannot go on; the replica answers with `have`. */
   resync: define({
@@ -159,11 +175,35 @@ export const MESSAGES = {
   }),
   /** Leader to replica: acknowledge at once when this much is applied, or durable. */
   ask: define({ code: 17, payload: 'none', fields: { db: name, txid: count, durable: flag } }),
-  /** Leader to replica, before its welcome: an epoch began with exactly the state that another had at a txid. */
-  epoch: define({
+  /** Leader to replica, before its welcome: how an incarnation of the leader began. */
+  incarnation: define({
     code: 18,
     payload: 'none',
-    fields: { db: name, epoch: count, txid: count, after: count, leader: name, exact: flag },
+    fields: {
+      db: name,
+      id: incarnation,
+      epoch: count,
+      after: name,
+      afterEpoch: count,
+      txid: count,
+      leader: name,
+      exact: flag,
+    },
+  }),
+  /** Replica to leader: where a replica that it feeds has been, of which it does not know. */
+  seen: define({
+    code: 21,
+    payload: 'none',
+    fields: {
+      db: name,
+      node: name,
+      epoch: count,
+      txid: count,
+      history: trail,
+      highestEpoch: count,
+      term: count,
+      leader: name,
+    },
   }),
   /** Leader to replica: another node of the cluster, to be asked who leads when the leader is gone. */
   member: define({ code: 19, payload: 'none', fields: { db: name, node: name, address: name, gone: flag } }),

@@ -158,6 +158,16 @@ export const CATALOGUE = {
     'the leader refused this node: {detail}',
     'set the same WALCAST_SECRET (or WALCAST_SECRET_FILE) on both nodes',
   ),
+  NODE_ID_TAKEN: entry(
+    409,
+    'another process has the id {node} of this node: it was met at {address}',
+    'stop the one that is a copy of the other; to keep both, give the copy an id of its own: walcast new-identity --db FILE',
+  ),
+  NO_IDENTITY: entry(
+    404,
+    'there is no node at {path}',
+    'name the database file of a copied node with --db; its folder FILE-walcast must lie beside it',
+  ),
   SELF_LEADER: entry(409, 'this node is pointed at itself', 'give --leader the address of another node'),
   STALE_LEADER: entry(
     409,

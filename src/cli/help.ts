@@ -11,6 +11,8 @@ Nodes
   node        in the role that its role file says, which a switchover or promotion changes
   run         a node and the application as its child, restarted or told at each change of role
 
+  new-identity  give the node of a copied folder an id of its own
+
 Leading
   switchover  hand leadership over without losing a write
   rehearse    hand it over and back, and measure

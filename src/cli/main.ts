@@ -19,6 +19,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       return (await import('./diff.ts')).runDiff(args)
     case 'forget':
       return (await import('./forget.ts')).runForget(args)
+    case 'new-identity':
+      return (await import('./newIdentity.ts')).runNewIdentity(args)
     case 'promote':
       return (await import('./promote.ts')).runPromote(args)
     case 'demote':

@@ -43,6 +43,11 @@ function format(status: SeenStatus): string {
   ]
   if (status.role !== 'leader')
     pairs.push(['lag', lag.connected ? formatMs(lag.lagMs) : `not connected, ${formatMs(lag.lagMs)} behind`])
+  if (status.putBack)
+    pairs.push([
+      'put back',
+      `${status.putBack.at}: ${status.putBack.reason}; goes on from ${status.putBack.position}`,
+    ])
   if (sync) pairs.push(['copying', `${sync.total - sync.remaining} of ${sync.total} pages`])
   if (status.follows && status.follows !== status.leader) pairs.push(['follows', status.follows])
   for (const member of status.members ?? [])

@@ -18,6 +18,10 @@ export interface LookoutHost {
   readonly node: () => string
   /** Whom to ask now; empty when there is nothing to find out. */
   whomToAsk(): readonly string[]
+  /** Random id of this process. */
+  readonly instance: string
+  /** Another process with this node's id answered. */
+  onTwin(twin: PeerAnswer): void
   /** Those of this cluster that answered, this node itself left out. */
   onAnswers(answers: readonly PeerAnswer[]): void
   /** This process has stood still for so long. */
@@ -64,11 +68,14 @@ export class Lookout {
     return this.#looking
   }
 
-  /** Those of this cluster that answer, this node itself left out. */
+  /** Those of this cluster that answer, this node itself left out: another process with its id is told of. */
   async ask(addresses: readonly string[]): Promise<PeerAnswer[]> {
     const answers = await askPeers(addresses, this.#options.timeoutMs)
     const [cluster, node] = [this.#host.cluster(), this.#host.node()]
-    return answers.filter((answer) => answer.node !== node && (cluster === '' || answer.cluster === cluster))
+    const ofCluster = answers.filter((answer) => cluster === '' || answer.cluster === cluster)
+    for (const answer of ofCluster)
+      if (answer.node === node && answer.instance !== this.#host.instance) this.#host.onTwin(answer)
+    return ofCluster.filter((answer) => answer.node !== node)
   }
 
   async stop(): Promise<void> {

@@ -1,7 +1,7 @@
 /** The role file `FILE-walcast/node.json`: who this node is. The one truth about its role, outside the database on purpose. */
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { type EpochBegin, type Lineage, MAX_LINEAGE } from '../../proto/lineage.ts'
+import { type Incarnation, isIncarnation, type Lineage, MAX_LINEAGE } from '../../proto/lineage.ts'
 import { messageOf, WalcastError, writeError } from '../errors.ts'
 import { type FileOps, syncFolderAside } from '../fileOps.ts'
 
@@ -22,8 +22,19 @@ export interface RoleChangeMark {
   readonly txid: number
 }
 
+/** When this node's state was last found to have been put back to an earlier one. */
+export interface PutBackMark {
+  /** ISO time in this node's clock. */
+  readonly at: string
+  /** Where the epoch began that lies above what was lost. */
+  readonly epoch: number
+  readonly txid: number
+  /** How it was found out. */
+  readonly reason: string
+}
+
 export interface NodeRecord {
-  readonly format: 1
+  readonly format: 2
   readonly node: string
   /** '' on a replica before its first copy. */
   readonly cluster: string
@@ -41,18 +52,21 @@ export interface NodeRecord {
   /** What --leader last said: given again, it does not undo a change of role. */
   readonly givenLeader: string
   readonly lineage: Lineage
-  /** Who led when the database got its state: known only of positions in this epoch. */
-  readonly stateOf: { readonly epoch: number; readonly leader: string }
+  /** In which this node leads or last led; '' before the first. */
+  readonly incarnation: string
   /** Those whom it asks who leads; at most MAX_MEMBERS. */
   readonly members: readonly Member[]
   readonly promoted?: RoleChangeMark
   /** Without a txid when it ceased to lead before it had opened its database. */
   readonly demoted?: Omit<RoleChangeMark, 'txid'> & Partial<RoleChangeMark>
+  readonly putBack?: PutBackMark
 }
 
 export const MAX_MEMBERS = 256
 /** Between two attempts to write what the disk did not take. */
 const MEND_MS = 1000
+/** Of the file. */
+const FORMAT = 2
 const ROLES: readonly string[] = ['leader', 'replica', 'standby']
 
 /** A new random id of 12 hex digits with a readable prefix. */
@@ -195,7 +209,7 @@ function parse(path: string): NodeRecord {
   }
   const { node, cluster, role, epoch, txidCeiling } = value
   const isWhole =
-    value.format === 1 &&
+    value.format === FORMAT &&
     typeof node === 'string' &&
     typeof cluster === 'string' &&
     ROLES.includes(String(role)) &&
@@ -204,19 +218,18 @@ function parse(path: string): NodeRecord {
   if (!isWhole)
     throw new WalcastError('NODE_FILE_BROKEN', { path, detail: 'a field is missing or of the wrong kind' })
   const { standby = role === 'standby', leader = '', givenLeader = '', lineage = [], members = [] } = value
-  const { stateOf = { epoch: 0, leader: '' }, term = 0 } = value
+  const { incarnation = '', term = 0 } = value
   const isSound =
     typeof standby === 'boolean' &&
     typeof leader === 'string' &&
     typeof givenLeader === 'string' &&
     Number.isSafeInteger(term) &&
-    Number.isSafeInteger(Object(stateOf).epoch) &&
-    typeof Object(stateOf).leader === 'string' &&
-    isListOf(lineage, MAX_LINEAGE, isBegin) &&
+    (incarnation === '' || isIncarnation(String(incarnation))) &&
+    isListOf(lineage, MAX_LINEAGE, isBegun) &&
     isListOf(members, MAX_MEMBERS, isMember)
   if (!isSound)
     throw new WalcastError('NODE_FILE_BROKEN', { path, detail: 'a field is of the wrong kind or too long' })
-  return { ...(value as NodeRecord), standby, leader, givenLeader, lineage, stateOf, term, members }
+  return { ...(value as NodeRecord), standby, leader, givenLeader, lineage, incarnation, term, members }
 }
 
 function isListOf<T>(
@@ -227,10 +240,11 @@ function isListOf<T>(
   return Array.isArray(value) && value.length <= most && value.every(isOne)
 }
 
-function isBegin(value: unknown): value is EpochBegin {
-  const { epoch, txid, after, leader, exact } = Object(value)
+function isBegun(value: unknown): value is Incarnation {
+  const { id, epoch, after, afterEpoch, txid, leader, exact } = Object(value)
   const isSound = typeof exact === 'boolean' && typeof leader === 'string'
-  return [epoch, txid, after].every(Number.isSafeInteger) && after < epoch && isSound
+  const isLinked = isIncarnation(String(id)) && (after === '' || isIncarnation(String(after)))
+  return [epoch, afterEpoch, txid].every(Number.isSafeInteger) && isLinked && isSound
 }
 
 function isMember(value: unknown): value is Member {

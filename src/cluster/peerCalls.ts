@@ -1,5 +1,6 @@
 /** What nodes ask and tell each other over HTTP, apart from the stream. */
 import { Agent, request } from 'undici'
+import { parseTrail } from '../../proto/lineage.ts'
 import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 
@@ -8,6 +9,10 @@ export interface PeerAnswer {
   /** Where it was asked. */
   readonly asked: string
   readonly node: string
+  /** Random id of its process; '' of a version that has none. */
+  readonly instance: string
+  /** How long it has been up, ms. */
+  readonly upMs: number
   readonly cluster: string
   readonly role: 'leader' | 'replica' | 'standby'
   readonly ready: boolean
@@ -15,6 +20,12 @@ export interface PeerAnswer {
   /** The last epoch that it knows to have begun with a promotion. */
   readonly term: number
   readonly txid: number
+  /** Epoch of its position: that of its role file may be higher. */
+  readonly positionEpoch: number
+  /** Its history, as `formatTrail` gives it; '' when none is known. */
+  readonly history: string
+  /** Id of the node that led in the highest epoch that it knows of; '' when it knows none. */
+  readonly lastLeader: string
   /** HOST:PORT of its leader: its own when it leads, '' when it knows none. */
   readonly address: string
   /** Its clock. */
@@ -144,20 +155,24 @@ async function call(
 
 function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer | undefined {
   const { node, cluster, role, ready, epoch, term, txid, address, timeMs } = value
+  const { instance = '', upMs = 0, positionEpoch = 0, history = '', lastLeader = '' } = value
   const isWhole =
     typeof node === 'string' &&
     node !== '' &&
+    typeof instance === 'string' &&
+    typeof upMs === 'number' &&
     typeof cluster === 'string' &&
     ROLES.includes(role) &&
     typeof ready === 'boolean' &&
-    Number.isSafeInteger(epoch) &&
-    Number.isSafeInteger(term) &&
-    Number.isSafeInteger(txid) &&
+    [epoch, term, txid, positionEpoch].every(Number.isSafeInteger) &&
+    typeof history === 'string' &&
+    parseTrail(history) !== undefined &&
+    typeof lastLeader === 'string' &&
     typeof address === 'string' &&
     typeof timeMs === 'number'
-  return isWhole
-    ? ({ asked, node, cluster, role, ready, epoch, term, txid, address, timeMs } as PeerAnswer)
-    : undefined
+  if (!isWhole) return undefined
+  const place = { asked, node, instance, upMs, cluster, role, ready, address, timeMs }
+  return { ...place, epoch, term, txid, positionEpoch, history, lastLeader } as PeerAnswer
 }
 
 function answeredError(

@@ -1,6 +1,5 @@
 /** The cookie that carries a position from one answer to the next request: `CLUSTER.EPOCH-TXID`. */
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
-import { reachFrom } from './waits.ts'
 
 /** Longer Cookie headers are not searched: Node's own limit for all headers is 16 KiB. */
 const MAX_HEADER_CHARS = 16_384
@@ -47,7 +46,9 @@ export class PositionCookie {
     if (isShared(answer.cacheControl)) return undefined
     const old = this.read(carried)
     if (old?.epoch === position.epoch && old.txid === position.txid) return undefined
-    if (old && answer.isStale && reachFrom(position, old, false) === 'ahead') return undefined
+    const isAhead =
+      old && (old.epoch > position.epoch || (old.epoch === position.epoch && old.txid > position.txid))
+    if (isAhead && answer.isStale) return undefined
     return this.write(position)
   }
 

@@ -18,8 +18,15 @@ import {
 } from './leadershipAnswers.ts'
 
 export const TAKE_OVER_PATH = '/_walcast/take-over'
+/** Tells a node that another process has its id. */
+export const TWIN_PATH = '/_walcast/twin'
 /** What a node may ask of another, with a token in place of the secret. */
-export const NODE_PATHS: ReadonlySet<string> = new Set([DEMOTE_PATH, SWITCHOVER_PATH, TAKE_OVER_PATH])
+export const NODE_PATHS: ReadonlySet<string> = new Set([
+  DEMOTE_PATH,
+  SWITCHOVER_PATH,
+  TAKE_OVER_PATH,
+  TWIN_PATH,
+])
 
 export interface TakeOver extends Position {
   /** Of the state at that position. */
@@ -50,6 +57,8 @@ export interface RoleActions {
   ): Promise<SwitchoverAnswer>
   /** The leader, fenced, has this node lead. Throws TAKE_OVER_FAILED, FENCE_FAILED, DISK_FULL or WRITE_FAILED, and then this node does not lead; ROLE_UNSURE, and then it follows, but may lead after its next start. */
   takeOver(how: TakeOver, by: string): Promise<NodePlace & Position>
+  /** A process at `address` says that it has this node's id: it is asked, and the one that came second ends. */
+  twin(address: string): Promise<void>
   fitness(): Promise<FitnessAnswer>
   /** Takes a replica that is away off the list; durable when it resolves, if the disk allows. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */
   forget(node: string, by: string): Promise<void>
@@ -88,6 +97,12 @@ export function addRoleRoutes(app: FastifyInstance, roles: () => RoleActions | u
         detail: 'epoch, txid, checksum, from, to and until are needed',
       })
     return started().takeOver({ epoch, txid, checksum, from, to, until }, by)
+  })
+  post(TWIN_PATH, async (given) => {
+    const address = addressIn(given, 'address')
+    if (address === undefined) throw new WalcastError('BAD_REQUEST', { detail: 'address is needed' })
+    await started().twin(address)
+    return {}
   })
   app.get(FITNESS_PATH, async () => started().fitness())
   app.delete(REPLICAS_PATH, async (request) => {

@@ -40,6 +40,10 @@ export interface ServerOptions {
   epoch(): number
   /** The last epoch that this node knows to have begun with a promotion. */
   term(): number
+  /** Id of the node that led in the highest epoch that this node knows of; '' when it knows none. */
+  lastLeader(): string
+  /** Which process this node is, and how long it has been up. */
+  readonly instance: { readonly id: string; readonly upMs: number }
   /** Undefined while the node starts. */
   checks(): NodeChecks | undefined
   readonly maxWaitMs: number
@@ -209,8 +213,8 @@ export class Server {
    * `ready` to tell the position of what they forward.
    */
   #answerRole(reply: FastifyReply, yes: boolean): FastifyReply {
-    const { view, intake, admission } = this.#options
-    const { role, leader, node, cluster, txid } = view.status()
+    const { view, intake, admission, instance } = this.#options
+    const { role, leader, node, cluster, epoch: positionEpoch, txid } = view.status()
     const isPaused = role === 'leader' && admission.refuse() !== undefined
     const ready = view.refuseReplicas() === undefined && !isPaused
     const publicUrl = this.#options.publicUrl()
@@ -219,11 +223,16 @@ export class Server {
       leader,
       ready,
       node,
+      instance: instance.id,
+      upMs: instance.upMs,
       cluster,
       // Of the role file: the database's own may not be known yet.
       epoch: this.#options.epoch(),
       term: this.#options.term(),
       txid,
+      positionEpoch,
+      history: view.history(),
+      lastLeader: this.#options.lastLeader(),
       address: view.leaderAddress(),
       timeMs: this.#options.nowMs(),
       ...(publicUrl ? { publicUrl } : {}),

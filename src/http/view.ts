@@ -74,6 +74,8 @@ export interface NodeStatus {
   readonly scrub?: ScrubReport
   /** Other nodes of the cluster that this one has met or heard of. */
   readonly members?: readonly NodePlace[]
+  /** When this leader's state was last found to have been put back to an earlier one; not when it never was. */
+  readonly putBack?: { readonly at: string; readonly position: string; readonly reason: string }
   /** ISO time of the last change of role; not before the first. */
   readonly roleSince?: string
   /** What was last asked of the node's role, and became of it; newest last. */
@@ -101,6 +103,8 @@ export interface NodeView {
   leaderAddress(): string
   /** Where this node stands. Cheap. */
   position(): Position
+  /** The trail of its history, as nodes tell it each other; '' when none is known. */
+  history(): string
   status(): NodeStatus
   lag(): LagReport
   queues(): QueueSizes

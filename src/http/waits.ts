@@ -1,5 +1,5 @@
-import { contains, type Lineage } from '../../proto/lineage.ts'
-import { formatPosition, type Position } from '../../proto/position.ts'
+import { containsPosition, type Lineage, type Standing } from '../../proto/lineage.ts'
+import { formatPosition } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
 
 /** A position, or a txid of whatever epoch. */
@@ -87,14 +87,14 @@ function nameOf({ epoch, txid }: WaitTarget): string {
 
 /** Where `target` lies for a node that stands at `now`. What a failover left behind never comes. */
 export function reachFrom(
-  now: Position,
+  now: Standing,
   target: WaitTarget,
   isLeader: boolean,
   lineage: Lineage = [],
 ): Reach {
   const { epoch, txid } = target
   if (epoch === undefined) return txid <= now.txid ? 'reached' : 'ahead'
-  if (contains(now, lineage, { epoch, txid })) return 'reached'
+  if (containsPosition(now, lineage, { epoch, txid })) return 'reached'
   if (epoch === now.epoch) return 'ahead'
   return epoch > now.epoch && !isLeader ? 'ahead' : 'unknown'
 }

@@ -8,7 +8,9 @@ import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { segmentBytes } from './batch.ts'
 import { scanPastBrokenWal } from './brokenWal.ts'
 import type { Fence } from './fence.ts'
+import { newIncarnation } from './incarnation.ts'
 import type { LeaderOptions } from './leaderOptions.ts'
+import type { SeenHistory } from './seenHistory.ts'
 import { chooseStart, type StartPoint } from './startPoint.ts'
 
 /** Txids given out before the node file is written again. */
@@ -17,18 +19,21 @@ export const TXID_RESERVE = 1_000_000
 /** How long a starting leader insists on the fence while it asks the other nodes. */
 const START_FENCE_MS = 500
 
-/** Nobody writes while it is found out whether another node leads. Throws HIGHER_EPOCH. */
+/**
+ * Nobody writes while it is found out whether another node leads. Gives what the others have seen of this node's own history.
+ * Throws HIGHER_EPOCH.
+ */
 export async function askBeforeLeading(
   fence: Fence,
   { mayLead, log }: Pick<LeaderOptions, 'mayLead' | 'log'>,
-): Promise<void> {
-  if (!mayLead) return
+): Promise<readonly SeenHistory[]> {
+  if (!mayLead) return []
   await fence.take(START_FENCE_MS).catch((error) => {
     if (keyOf(error) !== 'FENCE_FAILED') throw error
     log.warn('the database is being written while this node asks the others whether one of them leads')
   })
   try {
-    await mayLead()
+    return await mayLead()
   } finally {
     await fence.release()
   }
@@ -43,21 +48,34 @@ export interface BeginningParts {
   readonly fence: Pick<Fence, 'isTaken'>
 }
 
+/** What a start goes by beside what it finds. */
+export interface BeginningCause {
+  /** Why a new epoch begins whatever is found; undefined at the start of a node. */
+  readonly forced: string | undefined
+  readonly seen: readonly SeenHistory[]
+}
+
 /**
- * Scans the database and decides epoch and txid, which are durable when it resolves: nothing of an epoch is sent before that.
- * `forced` begins a new epoch whatever is found.
+ * Scans the database and decides epoch and txid. They are durable when it resolves, together with the incarnation that begins:
+ * nothing of it is sent before that.
  */
 export async function findStart(
   parts: BeginningParts,
-  forced: string | undefined,
+  { forced, seen }: BeginningCause,
 ): Promise<{ readonly scanned: ScannedDatabase; readonly start: StartPoint }> {
   const { identity, log } = parts.options
   const { scanned, mended } = await scan(parts)
-  const start = choose(parts, scanned, forced ?? mended)
-  if (start.newEpoch)
-    log.info({ epoch: start.epoch, txid: start.txid, reason: start.newEpoch }, 'a new epoch begins')
-  if (start.newEpoch || identity.txidCeiling() < start.txid + TXID_RESERVE / 2)
-    await identity.save(start.epoch, start.txid + TXID_RESERVE, start.begin)
+  const start = choose(parts, scanned, forced ?? mended, seen)
+  const { epoch, txid, newEpoch, isPutBack, begun } = start
+  if (isPutBack)
+    log.error(
+      { epoch, txid, reason: newEpoch },
+      'the state of this leader was put back to an earlier one: a new epoch begins above all that other nodes have seen',
+    )
+  else if (newEpoch) log.info({ epoch, txid, reason: newEpoch }, 'a new epoch begins')
+  const term = Math.max(identity.term(), ...(newEpoch ? seen.map((each) => each.term) : []))
+  const putBack = isPutBack && newEpoch ? newEpoch : undefined
+  await identity.save({ epoch, term, txid, txidCeiling: txid + TXID_RESERVE, begun, putBack })
   return { scanned, start }
 }
 
@@ -84,12 +102,30 @@ function choose(
   { options, positions }: BeginningParts,
   scanned: ScannedDatabase,
   forced: string | undefined,
+  seen: readonly SeenHistory[],
 ): StartPoint {
   const { identity } = options
-  const epoch = identity.epoch()
   const { known: records, trusted } = positions
-  const [txidCeiling, lineage] = [identity.txidCeiling(), identity.lineage()]
-  const start = chooseStart(scanned, { records, trusted, epoch, txidCeiling, lineage, node: identity.node })
+  const before = {
+    records,
+    trusted,
+    epoch: identity.epoch(),
+    incarnation: identity.incarnation(),
+    firstTxid: identity.firstTxid(),
+    txidCeiling: identity.txidCeiling(),
+    lineage: identity.lineage(),
+    node: identity.node,
+    seen,
+  }
+  const start = chooseStart(scanned, before, newIncarnation())
   if (!forced || start.newEpoch) return start
-  return { epoch: epoch + 1, txid: start.txid + 1, newEpoch: forced, begin: undefined, verified: [] }
+  const [epoch, txid] = [start.epoch + 1, start.txid + 1]
+  return {
+    ...start,
+    epoch,
+    txid,
+    newEpoch: forced,
+    begun: { ...start.begun, epoch, exact: false },
+    verified: [],
+  }
 }

@@ -18,6 +18,7 @@ import { encodeBatch } from './batch.ts'
 export interface CaptureState {
   readonly db: string
   readonly epoch: number
+  readonly incarnation: string
   readonly pageSize: number
   readonly walIndex: WalIndexReader
   readonly reader: WalReader
@@ -82,6 +83,10 @@ export class Capture {
 
   get epoch(): number {
     return this.#state.epoch
+  }
+
+  get incarnation(): string {
+    return this.#state.incarnation
   }
 
   /** Between two chunks of one transaction: pages and sums are ahead of `txid`. */
@@ -237,13 +242,14 @@ export class Capture {
 
   /** Writes down where capture stands. */
   recordPosition(): void {
-    const { reader, sums, epoch } = this.#state
+    const { reader, sums, epoch, incarnation } = this.#state
     const place = reader.place
     const { salt1, salt2 } = place?.header ?? { salt1: 0, salt2: 0 }
     const { s0, s1 } = place?.checksum ?? { s0: 0, s1: 0 }
     this.#host.record({
       epoch,
       txid: this.#txid,
+      incarnation,
       checksum: sums.state,
       salt1,
       salt2,

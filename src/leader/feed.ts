@@ -1,7 +1,6 @@
 /** Feeds replicas, on a leader and on a replica that has replicas of its own: recent batches, the sessions they go to, and page images. */
 import type { Logger } from 'pino'
 import type { WebSocket } from 'ws'
-import { contains } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../clock.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
@@ -18,6 +17,8 @@ export interface FeedOptions {
   readonly db: string
   readonly version: string
   readonly node: string
+  /** Random id of this process. */
+  readonly instance: string
   readonly session: SessionOptions
   readonly historyBytes: number
   readonly maxReplicas: number
@@ -44,6 +45,8 @@ export interface FeedHost
     | 'lineage'
     | 'term'
     | 'members'
+    | 'containment'
+    | 'onUnknownHistory'
     | 'onHigherEpoch'
     | 'refuse'
     | 'leaderMs'
@@ -152,12 +155,13 @@ export class Feed {
   }
 
   #sessionHost(): Parameters<Sessions['accept']>[2] {
-    const { db, node, version, heartbeatMs, clock, log } = this.#options
+    const { db, node, instance, version, heartbeatMs, clock, log } = this.#options
     const host = this.#host
     const { epoch } = host.position()
     return {
       db,
       node,
+      instance,
       version,
       epoch,
       pageSize: host.pageSize(),
@@ -169,8 +173,8 @@ export class Feed {
       leaderMs: () => host.leaderMs(),
       position: () => host.position(),
       heartbeat: () => host.heartbeat(),
-      contains: (hello) =>
-        contains({ ...host.position(), leader: host.source().node }, host.lineage(), hello, true),
+      containment: (state) => host.containment(state),
+      onUnknownHistory: (seen, leader) => host.onUnknownHistory(seen, leader),
       lineage: () => host.lineage(),
       term: () => host.term(),
       members: () => host.members(),

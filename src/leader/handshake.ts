@@ -1,12 +1,22 @@
 /** How a leader and a replica that says hello come to a place in history from which the replica goes on. */
-import type { LedPosition, Lineage } from '../../proto/lineage.ts'
+import { type Containment, type HistoryPoint, type Lineage, parseTrail } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { History } from './history.ts'
+import type { SeenHistory } from './seenHistory.ts'
+
+/** A state that another node says it has. */
+export interface ClaimedState {
+  readonly point: HistoryPoint
+  /** '' when it does not trust its own. */
+  readonly checksum: string
+}
 
 export interface HandshakeHost {
   readonly db: string
   readonly node: string
+  /** Random id of this process. */
+  readonly instance: string
   readonly version: string
   readonly epoch: number
   readonly pageSize: number
@@ -17,41 +27,84 @@ export interface HandshakeHost {
   source(): { readonly node: string; readonly address: string }
   position(): {
     readonly epoch: number
+    readonly incarnation: string
     readonly txid: number
     readonly checksum: string
     readonly pages: number
     readonly isOpen: boolean
   }
-  /** Whether this node's database came from that position, so that nothing of it is missing here. */
-  contains(position: LedPosition): boolean
+  /** Whether this node's database came from that state, so that nothing of it is missing here. */
+  containment(state: ClaimedState): Containment
   /** The last epoch that began with a promotion. */
   term(): number
-  /** Epochs of which it is known how they began. */
+  /** Incarnations of which it is known how they began. */
   lineage(): Lineage
   /** The other nodes of the cluster, as far as they are known. */
   members(): readonly { readonly node: string; readonly address: string }[]
   /** A replica has been in a higher epoch than this node: another node leads, or has led since. */
-  onHigherEpoch(hello: Pick<Body<'hello'>, 'node' | 'epoch' | 'term' | 'advertise'>): void
+  onHigherEpoch(hello: Pick<Body<'hello'>, 'node' | 'term' | 'advertise'> & { readonly epoch: number }): void
+  /**
+   * A node has what is not part of this history; `leader` led in the highest epoch that it knows. True when this node leads, and has to
+   * begin an epoch above that first.
+   */
+  onUnknownHistory(seen: SeenHistory, leader: string): boolean
+  /** Where a connected replica is that has this id and is another process; undefined when there is none, or it has fallen silent. */
+  holderOf(hello: Pick<Body<'hello'>, 'node' | 'instance'>): string | undefined
   /** Why a replica at this position cannot be fed now. */
   refuse(position: { readonly epoch: number; readonly txid: number }): WalcastError | undefined
 }
 
-/** Throws what speaks against feeding whoever says this: WRONG_CLUSTER, STALE_LEADER, SELF_LEADER, WRONG_PAGE_SIZE or what the host says. */
+/** What a replica says of its state. */
+export function claimOf({
+  history,
+  txid,
+  checksum,
+}: Pick<Body<'hello'>, 'history' | 'txid' | 'checksum'>): ClaimedState {
+  const [point = { incarnation: '', txid }] = parseTrail(history) ?? []
+  return { point, checksum }
+}
+
+/** What a node tells of the history that it has seen. */
+export function seenOf({
+  node,
+  epoch,
+  txid,
+  history,
+  highestEpoch,
+  term,
+}: Omit<Body<'seen'>, 'db'>): SeenHistory {
+  return { node, epoch, txid, trail: parseTrail(history) ?? [], highestEpoch, term }
+}
+
+/** Throws what speaks against feeding whoever says this: WRONG_CLUSTER, SELF_LEADER, NODE_ID_TAKEN, STARTING, STALE_LEADER, WRONG_PAGE_SIZE or what the host says. */
 export function requireFeedable(hello: Body<'hello'>, host: HandshakeHost): void {
   if (hello.node === '') throw new WalcastError('MESSAGE_BAD', { detail: 'hello without a node' })
   const cluster = host.cluster()
   if (hello.cluster !== '' && hello.cluster !== cluster)
     throw new WalcastError('WRONG_CLUSTER', { mine: hello.cluster, theirs: cluster })
-  if (hello.epoch > host.epoch || hello.term > host.term()) {
-    host.onHigherEpoch(hello)
-    throw new WalcastError('STALE_LEADER', { mine: hello.epoch, theirs: host.epoch })
+  if (hello.node === host.node) {
+    if (hello.instance === host.instance) throw new WalcastError('SELF_LEADER')
+    throw new WalcastError('NODE_ID_TAKEN', { node: host.node, address: host.source().address })
   }
-  if (hello.node === host.node) throw new WalcastError('SELF_LEADER')
+  if (isUnknown(hello, host) && host.onUnknownHistory(seenOf(hello), hello.leader))
+    throw new WalcastError('STARTING')
+  if (hello.highestEpoch > host.epoch || hello.term > host.term()) {
+    host.onHigherEpoch({ ...hello, epoch: hello.highestEpoch })
+    throw new WalcastError('STALE_LEADER', { mine: hello.highestEpoch, theirs: host.epoch })
+  }
   if (hello.pageSize !== 0 && hello.pageSize !== host.pageSize) {
     throw new WalcastError('WRONG_PAGE_SIZE', { mine: hello.pageSize, theirs: host.pageSize })
   }
+  const holder = host.holderOf(hello)
+  if (holder !== undefined) throw new WalcastError('NODE_ID_TAKEN', { node: hello.node, address: holder })
   const refused = host.refuse(hello)
   if (refused) throw refused
+}
+
+function isUnknown(hello: Body<'hello'>, host: HandshakeHost): boolean {
+  return (
+    hello.highestEpoch > host.epoch || (hello.pages > 0 && host.containment(claimOf(hello)) === 'unknown')
+  )
 }
 
 /**
@@ -73,14 +126,16 @@ export function welcomeFor(
   host: HandshakeHost,
   sequence: number | undefined,
 ): Body<'welcome'> {
-  const { db, node, version, epoch, pageSize, heartbeatMs } = host
-  const { txid, checksum, pages } = host.position()
+  const { db, node, instance, version, epoch, pageSize, heartbeatMs } = host
+  const { txid, incarnation, checksum, pages } = host.position()
   const source = host.source()
   return {
     db,
     node,
     cluster: host.cluster(),
+    instance,
     epoch,
+    incarnation,
     term: host.term(),
     txid,
     checksum,
@@ -89,7 +144,7 @@ export function welcomeFor(
     version,
     mode: sequence === undefined ? 'sync' : 'resume',
     reason: sequence === undefined ? whySync(hello) : '',
-    contains: host.contains(hello),
+    contains: hello.pages === 0 ? 'proven' : host.containment(claimOf(hello)),
     source: source.node,
     sourceAddress: source.address,
     heartbeatMs,

@@ -6,7 +6,7 @@
  */
 import { closeSync, fdatasyncSync } from 'node:fs'
 import type { WebSocket } from 'ws'
-import { contains } from '../../proto/lineage.ts'
+import { type Containment, containment, containsPosition, type Standing } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import type { Position } from '../../proto/position.ts'
 import { asWalcastError, keyOf, messageOf, WalcastError } from '../errors.ts'
@@ -19,13 +19,14 @@ import {
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
-import { PositionLog } from '../sqlite/positionLog.ts'
+import { PositionLog, type PositionRecord } from '../sqlite/positionLog.ts'
 import { ReadGuard } from '../sqlite/readGuard.ts'
 import { close, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
+import { checksumHex } from '../xxh64.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { segmentBytes } from './batch.ts'
-import { askBeforeLeading, findStart, TXID_RESERVE } from './beginning.ts'
+import { askBeforeLeading, type BeginningCause, findStart, TXID_RESERVE } from './beginning.ts'
 import { Capture, type CapturedBatch } from './capture.ts'
 import { CaptureRun } from './captureRun.ts'
 import {
@@ -36,8 +37,10 @@ import {
 } from './checkpointer.ts'
 import { Feed, type FeedHost } from './feed.ts'
 import { Fence } from './fence.ts'
+import type { ClaimedState } from './handshake.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { type LedDatabase, ledFrom } from './ledDatabase.ts'
+import { isPutBack, type SeenHistory } from './seenHistory.ts'
 import { rebuildBatches, type StartPoint } from './startPoint.ts'
 
 /** With the fence taken the second finds all; without, writers may go on. */
@@ -73,8 +76,8 @@ export class Leader {
       contains: (position) => this.#contains(position),
       known: () => options.replicas.direct(),
     })
-    const { node } = options.identity
-    this.#feed = new Feed({ ...options, node, acks: this.acknowledgements }, this.#feedHost())
+    const { node, instance } = options.identity
+    this.#feed = new Feed({ ...options, node, instance, acks: this.acknowledgements }, this.#feedHost())
   }
 
   /** Opens the database, settles where it stands and begins to capture. Throws the catalogue's start-up errors. `thread` stays the caller's. */
@@ -85,14 +88,14 @@ export class Leader {
       options.log.info({ path: options.path, from: mode }, 'switched the database to WAL mode'),
     )
     leader.#fence = new Fence(thread, options.path)
-    await askBeforeLeading(leader.#fence, options).catch((error) => {
+    const seen = await askBeforeLeading(leader.#fence, options).catch((error) => {
       closeSync(leader.#files.walFd)
       throw error
     })
     await requireSoundSchema(thread, options.path)
     leader.#positions = new PositionLog(`${options.stateFolder}/positions`, options.ops)
     await leader.#guardWal()
-    await leader.#begin()
+    await leader.#begin({ forced: undefined, seen })
     leader.#timer = setInterval(() => leader.#tick(), options.heartbeatMs)
     return leader
   }
@@ -110,6 +113,8 @@ export class Leader {
       await leader.#guardWal()
       leader.#scanned = ledFrom(held, segmentBytes(held.files.pageSize, options.batchBytes))
       leader.#startCapture({ epoch: options.identity.epoch(), txid: held.position.txid })
+      // A raised epoch may begin at a txid above those that are on record.
+      if (held.positions.known.at(-1)?.txid !== held.position.txid) leader.#capture.recordPosition()
     } catch (error) {
       await thread.attempt(...OWN_CONNECTIONS.map(close))
       throw error
@@ -193,14 +198,13 @@ export class Leader {
     this.#feed.moveTo(next)
     await this.#thread.run(...OWN_CONNECTIONS.map(close))
     const { walIndex, sums, frames } = this.#scanned
-    const { epoch, txid } = this.#capture
     return {
       files: this.#files,
       walIndex,
       sums,
       frames,
       positions: this.#positions,
-      position: { epoch, txid },
+      position: this.standing,
     }
   }
 
@@ -225,6 +229,11 @@ export class Leader {
 
   get position(): { readonly epoch: number; readonly txid: number } {
     return this.#capture
+  }
+
+  get standing(): Standing {
+    const { epoch, incarnation, txid } = this.#capture
+    return { epoch, incarnation, txid }
   }
 
   /** What is on disk is compared with these; undefined while capture begins anew. */
@@ -291,12 +300,12 @@ export class Leader {
   }
 
   /** Scans the database and goes on from what is found. `forced` begins a new epoch whatever is found. */
-  async #begin(forced?: string): Promise<void> {
+  async #begin(cause: BeginningCause): Promise<void> {
     const { db, batchBytes, historyBytes, clock } = this.#options
     const [files, positions, guard] = [this.#files, this.#positions, this.#guard]
     const { scanned, start } = await findStart(
       { options: this.#options, thread: this.#thread, files, positions, guard, fence: this.#fence },
-      forced,
+      cause,
     )
     this.#scanned = scanned
     if (!start.newEpoch) {
@@ -304,15 +313,27 @@ export class Leader {
       for (const each of rebuildBatches(files, scanned, start, limits)) this.#feed.remember(each)
     }
     this.#startCapture(start)
+    // Another start must not take the position before for one of an epoch that never was.
+    if (start.newEpoch) this.#capture.recordPosition()
     this.#options.observer.onEpoch(start.epoch)
   }
 
   #startCapture(start: Pick<StartPoint, 'epoch' | 'txid'>): void {
-    const { db, clock } = this.#options
+    const { db, clock, identity } = this.#options
     const { walIndex, reader, sums, frames } = this.#scanned
     const { pageSize } = this.#files
     const capture = new Capture(
-      { db, epoch: start.epoch, pageSize, walIndex, reader, sums, frames, txid: start.txid },
+      {
+        db,
+        epoch: start.epoch,
+        incarnation: identity.incarnation(),
+        pageSize,
+        walIndex,
+        reader,
+        sums,
+        frames,
+        txid: start.txid,
+      },
       {
         clock,
         guardSlot: () => this.#guard.slot,
@@ -357,7 +378,7 @@ export class Leader {
     try {
       await this.#checkpointer.stop()
       await this.#guard.renew()
-      await this.#begin(messageOf(cause))
+      await this.#begin({ forced: messageOf(cause), seen: [] })
       this.#checkpointer = this.#checkpointer.reopen()
     } catch (error) {
       this.#options.observer.onFatal(asWalcastError(error))
@@ -370,12 +391,12 @@ export class Leader {
       return this.#onCaptureFailed(new WalcastError('DB_REPLACED', { path: this.#files.path }))
     if (!this.#run.isOn) return
     const { identity, log } = this.#options
-    const { epoch, txid } = this.#capture
+    const { txid } = this.#capture
     this.#feed.heartbeat()
     if (this.#ticks % 2 === 0) this.#checkpointer.onIdle()
     if (identity.txidCeiling() < txid + TXID_RESERVE / 2) {
       identity
-        .save(epoch, txid + TXID_RESERVE)
+        .raiseCeiling(txid + TXID_RESERVE)
         .catch((error) => log.error({ error: messageOf(error) }, 'cannot write the node file'))
     }
   }
@@ -419,6 +440,8 @@ export class Leader {
       lineage: () => identity.lineage(),
       term: () => identity.term(),
       members: () => identity.members(),
+      containment: (hello) => this.#containment(hello),
+      onUnknownHistory: (seen, leader) => this.#onUnknownHistory(seen, leader),
       onHigherEpoch: (hello) => observer.onHigherEpoch(hello),
       refuse: () => undefined,
       onPing() {},
@@ -434,13 +457,33 @@ export class Leader {
   }
 
   #contains(position: Position): boolean {
-    const { node, lineage } = this.#options.identity
-    const { epoch, txid } = this.#capture
-    return contains({ epoch, txid, leader: node }, lineage(), position)
+    return containsPosition(this.standing, this.#options.identity.lineage(), position)
+  }
+
+  /** By the history, or by the content: a state on record that is part of the history. */
+  #containment({ point, checksum }: ClaimedState): Containment {
+    const lineage = this.#options.identity.lineage()
+    const byHistory = containment(this.standing, lineage, point)
+    if (byHistory === 'proven' || checksum === '') return byHistory
+    if (checksum === this.#capture.checksum && !this.#capture.isOpen) return 'proven'
+    const isProven = (record: PositionRecord) =>
+      checksumHex(record.checksum) === checksum && containment(this.standing, lineage, record) === 'proven'
+    return this.#positions.known.some(isProven) ? 'proven' : byHistory
+  }
+
+  /**
+   * Another node has what is no part of this history. When this node led in it, the state of this leader was put back. That matters
+   * while numbers may mean two things, or lie above those that are given out here: the epoch is to be raised then.
+   */
+  #onUnknownHistory(seen: SeenHistory, leader: string): boolean {
+    const { identity, observer } = this.#options
+    if (leader !== identity.node || !isPutBack(this.standing, identity.lineage(), seen)) return false
+    observer.onPutBack(seen)
+    return true
   }
 
   #position() {
-    const { epoch, txid, checksum, isOpen } = this.#capture
-    return { epoch, txid, checksum, isOpen, pages: this.#scanned.sums.pages }
+    const { checksum, isOpen } = this.#capture
+    return { ...this.standing, checksum, isOpen, pages: this.#scanned.sums.pages }
   }
 }

@@ -1,12 +1,13 @@
 /** What a leader is built with, and what it tells. */
 import type { Logger } from 'pino'
-import type { EpochBegin, Lineage } from '../../proto/lineage.ts'
+import type { Incarnation, Lineage } from '../../proto/lineage.ts'
 import type { Clock } from '../clock.ts'
 import type { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 import type { CapturedBatch } from './capture.ts'
 import type { CheckpointLimits, CheckpointPass } from './checkpointer.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
+import type { SeenHistory } from './seenHistory.ts'
 import type { SessionOptions } from './session.ts'
 import type { WakeOptions } from './wake.ts'
 
@@ -36,23 +37,42 @@ export interface LeaderOptions {
   /** Writes that may wait for replicas to acknowledge them. */
   readonly maxAckWaits: number
   readonly observer: LeaderObserver
-  /** Asks the other nodes before anybody may write, when the node starts. Throws HIGHER_EPOCH. */
-  readonly mayLead?: () => Promise<void>
+  /** Asks the other nodes before anybody may write, when the node starts; gives what they have seen of this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN. */
+  readonly mayLead?: () => Promise<readonly SeenHistory[]>
 }
 
 /** What the node file knows, and how it is changed. */
 export interface LeaderIdentity {
   readonly node: string
   readonly cluster: string
+  /** Random id of this process. */
+  readonly instance: string
   epoch(): number
+  /** In which this node leads, or last led. */
+  incarnation(): string
+  /** Where the epoch began, when it was raised above what this node had lost; undefined of any other. */
+  firstTxid(): number | undefined
   txidCeiling(): number
   lineage(): Lineage
   /** The last epoch that began with a promotion. */
   term(): number
   /** The other nodes of the cluster, as far as they are known. */
   members(): readonly { readonly node: string; readonly address: string }[]
-  /** `begin`: how a new epoch follows from an older one. Durable when it resolves. */
-  save(epoch: number, txidCeiling: number, begin?: EpochBegin): Promise<void>
+  /** This node leads in the incarnation that `begun` tells of. Durable when it resolves. */
+  save(begun: LeadershipBegun): Promise<void>
+  /** No txid above this is given out. Durable when it resolves. */
+  raiseCeiling(txidCeiling: number): Promise<void>
+}
+
+export interface LeadershipBegun {
+  readonly epoch: number
+  readonly term: number
+  /** Where it begins. */
+  readonly txid: number
+  readonly txidCeiling: number
+  readonly begun: Incarnation
+  /** Why the state is known to have been put back to an earlier one; undefined when it was not. */
+  readonly putBack: string | undefined
 }
 
 /** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
@@ -62,6 +82,8 @@ export interface LeaderObserver {
   onSent(bytes: number): void
   onBadMessage(key: string): void
   onEpoch(epoch: number): void
+  /** A node has what this leader lacks of its own history: the state of this leader was put back. */
+  onPutBack(seen: SeenHistory): void
   /** A node has been in a higher epoch than this one. */
   onHigherEpoch(by: {
     readonly node: string

@@ -20,6 +20,7 @@ export interface PageServerHost extends CheckedPages {
   /** The captured position. */
   position(): {
     readonly epoch: number
+    readonly incarnation: string
     readonly txid: number
     readonly checksum: string
     readonly isOpen: boolean
@@ -209,7 +210,7 @@ export class PageServer {
   /** Reads what is left without letting anything else run between, so that all of it is of one position. */
   #tryFinish(): boolean {
     const { db, files, sums } = this.#host
-    const { epoch, txid, checksum, isOpen } = this.#host.position()
+    const { epoch, incarnation, txid, checksum, isOpen } = this.#host.position()
     if (isOpen) return false
     const { pageSize } = files
     const pages = this.#wanted.take(1, MAX_PAGES).filter((page) => page <= sums.pages)
@@ -222,7 +223,8 @@ export class PageServer {
       for (const page of pages) this.#wanted.add(page)
       return false
     }
-    const body = { db, epoch, txid, checksum, pageSize, pages: pages.length, dbPages: sums.pages }
+    const dbPages = sums.pages
+    const body = { db, epoch, incarnation, txid, checksum, pageSize, pages: pages.length, dbPages }
     const all = pages.map((_, i) => i)
     const message = encode('synced', body, pagesPayloadBytes(pages.length, pageSize), (payload) =>
       fillPages(payload, all, pages, images, pageSize),

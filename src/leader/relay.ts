@@ -5,12 +5,14 @@
 import type { WebSocket } from 'ws'
 import { payloadPageNumber } from '../../proto/codec.ts'
 import { durationOf } from '../../proto/fields.ts'
-import type { Lineage } from '../../proto/lineage.ts'
+import { type Containment, containment, type Lineage } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { Feed, type FeedHost, type FeedOptions } from './feed.ts'
+import type { ClaimedState } from './handshake.ts'
 import type { ReplicaStatus } from './replicaList.ts'
+import type { SeenHistory } from './seenHistory.ts'
 import { allocateKept } from './slab.ts'
 
 /** The replica that feeds. */
@@ -20,6 +22,7 @@ export interface RelayHost {
   feedable():
     | {
         readonly epoch: number
+        readonly incarnation: string
         readonly txid: number
         readonly checksum: string
         readonly pages: number
@@ -42,6 +45,8 @@ export interface RelayHost {
   walBytes(): number
   /** Asks the leader where it stands. */
   ping(): void
+  /** Tells the leader what a replica has of the leader's history that this node does not know. */
+  reportSeen(seen: SeenHistory, leader: string): void
   /** Tells the leader of a replica that is fed here. */
   report(below: Omit<Body<'below'>, 'db'>): void
   onSent(bytes: number): void
@@ -87,6 +92,8 @@ export class Relay {
       lineage: () => host.lineage(),
       term: () => host.term(),
       members: () => host.members(),
+      containment: (state) => this.#containment(state),
+      onUnknownHistory: (seen, leader) => this.#onUnknownHistory(seen, leader),
       onHigherEpoch: (hello) => host.onHigherEpoch(hello),
       refuse: (position) => this.#refuse(position),
       onPing: () => this.#ping(),
@@ -210,6 +217,18 @@ export class Relay {
     const walBytes = this.#host.walBytes()
     const { epoch } = this.#state()
     return { db: this.#options.db, epoch, txid, walBytes, timeMs: this.#host.leaderMs(), staleMs }
+  }
+
+  #containment({ point, checksum }: ClaimedState): Containment {
+    const mine = this.#state()
+    if (checksum !== '' && checksum === mine.checksum && !mine.isOpen) return 'proven'
+    return containment(mine, this.#host.lineage(), point)
+  }
+
+  /** Only the leader can tell whether its state was put back: the replica is fed meanwhile, and keeps what it has. */
+  #onUnknownHistory(seen: SeenHistory, leader: string): boolean {
+    if (leader === this.#host.source().node) this.#host.reportSeen(seen, leader)
+    return false
   }
 
   /** A replica that is ahead of this one must not be taken back. */

@@ -76,6 +76,17 @@ export class ReplicaList {
     this.onChanged()
   }
 
+  /**
+   * Where the connected replica `node` is, when it is another process than `instance` and was heard of within `silentMs`: a connection
+   * of one that has crashed or lost its network is not held against the next.
+   */
+  holderOf(node: string, instance: string, silentMs: number): string | undefined {
+    const session = this.#sessions.get(node)
+    if (!session || session.state === 'closed' || session.instance === instance) return undefined
+    if (this.#clock.nowMs() - session.lastSeenMs > silentMs) return undefined
+    return session.advertise || session.remoteAddress
+  }
+
   /** A message came; where it stands is read from the session. */
   seen(session: Session): void {
     if (!this.#sessions.has(session.node)) this.connected(session)

@@ -14,7 +14,7 @@ import { refusedFrame } from '../../proto/socketErrors.ts'
 import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
 import type { CapturedBatch } from './capture.ts'
 import { Comparing } from './comparing.ts'
-import { type HandshakeHost, placeOf, requireFeedable, welcomeFor } from './handshake.ts'
+import { type HandshakeHost, placeOf, requireFeedable, seenOf, welcomeFor } from './handshake.ts'
 import type { History } from './history.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
 import type { PageServer } from './pageServer.ts'
@@ -60,6 +60,8 @@ export class Session {
   /** It asked where the leader stands, and what it was told may be older than its question. */
   isWaiting = false
   node = ''
+  /** Random id of the replica's process. */
+  instance = ''
   advertise = ''
   epoch = 0
   txid = 0
@@ -233,6 +235,8 @@ export class Session {
         return this.#onHave(message.body, message.payload)
       case 'below':
         return this.#onBelow(message.body)
+      case 'seen':
+        return void this.#host.onUnknownHistory(seenOf(message.body), message.body.leader)
       case 'ack':
         return this.#onAck(message.body)
       case 'ping':
@@ -254,7 +258,7 @@ export class Session {
       case 'pong':
       case 'stopping':
       case 'ask':
-      case 'epoch':
+      case 'incarnation':
       case 'member':
       case 'moved':
         throw new WalcastError('MESSAGE_BAD', { detail: `a replica does not send ${message.type}` })
@@ -277,6 +281,7 @@ export class Session {
     requireFeedable(hello, host)
     clearTimeout(this.#helloTimer)
     this.node = hello.node
+    this.instance = hello.instance
     this.advertise = hello.advertise
     this.epoch = hello.epoch
     this.txid = hello.txid
@@ -288,11 +293,12 @@ export class Session {
     this.#stream(sequence)
   }
 
-  /** The epochs go before: a replica keeps them together with the epoch that it is welcomed into. */
+  /** The incarnations go before: a replica keeps them together with the epoch that it is welcomed into. */
   #welcome(hello: Body<'hello'>, sequence: number | undefined): void {
     const host = this.#host
     const { db } = host
-    for (const begin of host.lineage()) if (begin.epoch > hello.epoch) this.send('epoch', { db, ...begin })
+    for (const begun of host.lineage())
+      if (begun.epoch >= hello.epoch) this.send('incarnation', { db, ...begun })
     this.send('welcome', welcomeFor(hello, host, sequence))
     for (const member of host.members())
       if (member.node !== hello.node) this.send('member', { db, ...member, gone: false })

@@ -6,10 +6,14 @@ import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
 import { Session, type SessionHost, type SessionOptions } from './session.ts'
 
 /** What sessions need of the leader beyond what they settle among themselves. */
-export interface SessionsHost extends Omit<SessionHost, 'onHello' | 'onAck' | 'onBelow' | 'onClosed'> {
+export interface SessionsHost
+  extends Omit<SessionHost, 'holderOf' | 'onHello' | 'onAck' | 'onBelow' | 'onClosed'> {
   onConnected(session: Session): void
   onDisconnected(session: Session, error: unknown): void
 }
+
+/** A replica that answers no heartbeat for so many of them does not hold its id against another process. */
+const HOLDER_BEATS = 3
 
 /** Hears of connections and of what they acknowledge. */
 export type AckListener = Pick<Acknowledgements, 'onConnected' | 'onAck' | 'onClosed'>
@@ -111,6 +115,8 @@ export class Sessions {
   #sessionHost(host: SessionsHost): SessionHost {
     return {
       ...host,
+      holderOf: ({ node, instance }) =>
+        this.#replicas.holderOf(node, instance, HOLDER_BEATS * host.heartbeatMs),
       onHello: (session) => {
         this.#replicas.connected(session)
         this.#acks?.onConnected(session)

@@ -1,22 +1,34 @@
 /**
- * Where a leader goes on. It keeps epoch and txid only when the database is provably the one it left:
- * the stored position verifies against the WAL, or nothing of the content changed. Everything else begins a new epoch.
+ * Where a leader goes on. It keeps epoch and txid only when the database is provably the one it left: the newest stored
+ * position verifies against the WAL, or nothing of the content changed. Everything else begins a new epoch, and so does a
+ * database that lacks what other nodes have of this node's history: it was put back to an earlier state.
  */
-import type { EpochBegin, Lineage } from '../../proto/lineage.ts'
+import {
+  containment,
+  type Incarnation,
+  type Lineage,
+  NOWHERE,
+  partingPoint,
+  type Standing,
+  trailOf,
+} from '../../proto/lineage.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import type { ScannedDatabase } from '../sqlite/databaseScan.ts'
 import type { PositionRecord } from '../sqlite/positionLog.ts'
 import { type WalPlace, WalReader } from '../sqlite/walReader.ts'
 import { checksumHex } from '../xxh64.ts'
 import { encodeBatch, segmentBytes } from './batch.ts'
+import type { SeenHistory } from './seenHistory.ts'
 
 export interface StartPoint {
   readonly epoch: number
   readonly txid: number
   /** Why a new epoch begins, undefined when the old one goes on. */
   readonly newEpoch: string | undefined
-  /** How the new epoch follows from an older one, where that is known. */
-  readonly begin: EpochBegin | undefined
+  /** Whether that is because the database is in an earlier state than it has been in. */
+  readonly isPutBack: boolean
+  /** How the incarnation that begins follows from the one before. */
+  readonly begun: Incarnation
   /** Records of this WAL generation that verify, oldest first: the batches between them can be made again. */
   readonly verified: readonly PositionRecord[]
 }
@@ -28,60 +40,175 @@ export interface Remembered {
   readonly trusted: boolean
   /** The epoch of the node file. */
   readonly epoch: number
+  /** In which this node last led, by the node file. */
+  readonly incarnation: string
+  /** Where that epoch began, when it was raised above what the node had lost; undefined of any other. */
+  readonly firstTxid: number | undefined
   /** No txid above this was ever given out. */
   readonly txidCeiling: number
   readonly lineage: Lineage
   /** Id of this node. */
   readonly node: string
+  /** What other nodes have seen of this node's own history. */
+  readonly seen: readonly SeenHistory[]
 }
 
-/** Decides epoch and txid for the state found. Pure. */
-export function chooseStart(
-  found: Pick<ScannedDatabase, 'header' | 'commits' | 'checksums' | 'sums' | 'baseState'>,
-  before: Remembered,
-): StartPoint {
+/** The content of the database as it is found. */
+export type FoundContent = Pick<ScannedDatabase, 'header' | 'commits' | 'checksums' | 'sums' | 'baseState'>
+
+/** Decides epoch and txid for the content found. `incarnation`: the id drawn for this start. Pure. */
+export function chooseStart(found: FoundContent, before: Remembered, incarnation: string): StartPoint {
+  const place = findPlace(found, before)
+  const { follows } = place
+  const lost = before.seen.filter(
+    ({ trail }) =>
+      trail.length > 0 && follows && containment(follows, before.lineage, trail[0]) === 'unknown',
+  )
+  return lost.length > 0 ? startAbove(place, before, incarnation, lost) : startAt(place, before, incarnation)
+}
+
+/** Where the content comes from. */
+interface Place {
+  /** The last position that it is known or taken to follow from. */
+  readonly follows: Standing | undefined
+  /** Whether that is proven. */
+  readonly isProven: boolean
+  readonly txid: number
+  readonly newEpoch: string | undefined
+  readonly isPutBack: boolean
+  readonly verified: readonly PositionRecord[]
+}
+
+function findPlace(found: FoundContent, before: Remembered): Place {
   const records = inEpoch(before)
   const last = records.at(-1)
-  const begin = (txid: number, reason: string, after?: number): StartPoint => {
-    const epoch = Math.max(before.epoch, last?.epoch ?? 0) + 1
-    const follows =
-      after === undefined
-        ? undefined
-        : { epoch, txid: after, after: epoch - 1, leader: before.node, exact: false }
-    return { epoch, txid, newEpoch: reason, begin: follows, verified: [] }
+  const isLastKnown = last !== undefined && before.trusted && last.epoch === before.epoch
+  const proven = records.findLast((record) => isStateOf(record, found) || isBefore(record, found))
+  if (isLastKnown && proven === last) return goesOn(last, records, found, before.lineage)
+  const follows = proven ?? (isLastKnown ? last : undefined)
+  return {
+    follows: follows && settled(follows, before.lineage),
+    isProven: proven !== undefined,
+    txid: (isLastKnown ? last.txid : Math.max(last?.txid ?? 0, before.txidCeiling)) + 1,
+    newEpoch: whyNew(last, proven, before),
+    isPutBack: isLastKnown && proven !== undefined,
+    verified: [],
   }
-  if (!last) return begin(before.txidCeiling + 1, before.epoch === 0 ? 'first start' : 'no stored position')
-  if (last.epoch !== before.epoch)
-    return begin(Math.max(last.txid, before.txidCeiling) + 1, 'the stored position is of another epoch')
-  if (!before.trusted) return begin(before.txidCeiling + 1, 'the machine went down without a clean stop')
-  const verified = records.filter((record) => record.epoch === last.epoch && isInWal(found, record))
-  if (verified.at(-1) === last) {
-    const txid = last.txid + found.commits.filter((frame) => frame > last.frame).length
-    return { epoch: last.epoch, txid, newEpoch: undefined, begin: undefined, verified }
-  }
-  if (last.checksum === found.sums.state && last.pages === found.sums.pages) {
-    return { epoch: last.epoch, txid: last.txid, newEpoch: undefined, begin: undefined, verified: [] }
-  }
-  if (last.checksum === found.baseState) {
-    // The WAL was started over, and every commit since lies in it.
-    const base = { ...last, frame: 0 }
-    return {
-      epoch: last.epoch,
-      txid: last.txid + found.commits.length,
-      newEpoch: undefined,
-      begin: undefined,
-      verified: [base],
-    }
-  }
-  return begin(last.txid + 1, 'the database was written while no leader ran', last.txid)
 }
 
-/** A node that crashed right after it was promoted has recorded its place in the epoch before only. */
-function inEpoch({ records, epoch, lineage }: Remembered): readonly PositionRecord[] {
+/** The database as it was left, and what was committed to it since. */
+function goesOn(
+  last: PositionRecord,
+  records: readonly PositionRecord[],
+  found: FoundContent,
+  lineage: Lineage,
+): Place {
+  const place = { follows: settled(last, lineage), isProven: true, newEpoch: undefined, isPutBack: false }
+  if (isInWal(found, last)) {
+    const since = found.commits.filter((frame) => frame > last.frame).length
+    const verified = records.filter((record) => record.epoch === last.epoch && isInWal(found, record))
+    return { ...place, txid: last.txid + since, verified }
+  }
+  if (isStateOf(last, found)) return { ...place, txid: last.txid, verified: [] }
+  // The WAL was started over, and every commit since lies in it.
+  const base = { ...last, frame: 0 }
+  return { ...place, txid: last.txid + found.commits.length, verified: [base] }
+}
+
+function whyNew(
+  last: PositionRecord | undefined,
+  proven: PositionRecord | undefined,
+  { epoch, trusted }: Remembered,
+): string {
+  if (!last) return epoch === 0 ? 'first start' : 'no stored position'
+  if (last.epoch !== epoch) return 'the stored position is of another epoch'
+  if (!trusted) return 'the machine went down without a clean stop'
+  if (!proven) return 'the database was written while no leader ran'
+  return `the database was put back to what it was at ${proven.epoch}-${proven.txid}`
+}
+
+/** Whether the content is the state of the record. */
+function isStateOf(record: PositionRecord, { sums }: FoundContent): boolean {
+  return record.checksum === sums.state && record.pages === sums.pages
+}
+
+/** Whether the content came from the state of the record by what lies in the WAL. */
+function isBefore(record: PositionRecord, found: FoundContent): boolean {
+  return isInWal(found, record) || record.checksum === found.baseState
+}
+
+/** The incarnation that committed it, not one that only took it over. */
+function settled({ incarnation, epoch, txid }: PositionRecord, lineage: Lineage): Standing {
+  const [point] = trailOf({ incarnation, epoch, txid }, lineage)
+  return point ?? { incarnation, epoch, txid }
+}
+
+function startAt(
+  { follows, isProven, txid, newEpoch, isPutBack, verified }: Place,
+  before: Remembered,
+  incarnation: string,
+): StartPoint {
+  const highest = Math.max(before.epoch, before.records.at(-1)?.epoch ?? 0)
+  const epoch = newEpoch === undefined ? before.epoch : highest + 1
+  const begun = begin(incarnation, epoch, before.node, follows, isProven)
+  return { epoch, txid, newEpoch, isPutBack, begun, verified }
+}
+
+/** Above all that other nodes have seen, from where the histories parted: what was numbered since may mean either. */
+function startAbove(
+  place: Place,
+  before: Remembered,
+  incarnation: string,
+  lost: readonly SeenHistory[],
+): StartPoint {
+  const { epoch, node, lineage } = before
+  const { follows, isProven } = parting(place, lineage, lost)
+  const [{ node: by }] = lost
+  const above =
+    Math.max(epoch, before.records.at(-1)?.epoch ?? 0, ...lost.map((each) => each.highestEpoch)) + 1
+  const txid = Math.max(place.txid, ...lost.map((each) => each.txid + 1))
+  return {
+    epoch: above,
+    txid,
+    newEpoch: place.newEpoch ?? `node ${by} has commits that this database lacks: it was put back`,
+    isPutBack: true,
+    begun: begin(incarnation, above, node, follows, isProven),
+    verified: [],
+  }
+}
+
+function parting(
+  { follows, isProven }: Place,
+  lineage: Lineage,
+  lost: readonly SeenHistory[],
+): Pick<Place, 'follows' | 'isProven'> {
+  if (!follows) return { follows, isProven }
+  const at = lost.flatMap(({ trail }) => partingPoint(follows, lineage, trail) ?? [])
+  // Along one history txids never go back: the lowest is the earliest.
+  const [earliest] = at.sort((a, b) => a.txid - b.txid)
+  return earliest ? { follows: earliest, isProven: isProven && earliest.isProven } : { follows, isProven }
+}
+
+function begin(
+  id: string,
+  epoch: number,
+  leader: string,
+  follows: Standing | undefined,
+  exact: boolean,
+): Incarnation {
+  const { incarnation, epoch: afterEpoch, txid } = follows ?? NOWHERE
+  return { id, epoch, after: incarnation, afterEpoch, txid, leader, exact: exact && incarnation !== '' }
+}
+
+/** A node that crashed right after it was promoted, or had raised its epoch, has recorded its place in the incarnation before only. */
+function inEpoch({ records, epoch, incarnation, firstTxid, lineage }: Remembered): readonly PositionRecord[] {
   const last = records.at(-1)
-  const began = lineage.find((begin) => begin.epoch === epoch && begin.exact)
-  if (!last || !began || began.after !== last.epoch || began.txid !== last.txid) return records
-  return [...records.slice(0, -1), { ...last, epoch }]
+  const begun = lineage.find(({ id }) => id === incarnation)
+  if (!last || !begun || begun.epoch !== epoch || last.epoch >= epoch) return records
+  const { incarnation: after, txid } = settled(last, lineage)
+  const isNext = begun.exact && begun.after === after && begun.txid === txid
+  if (!isNext && firstTxid === undefined) return records
+  return [...records.slice(0, -1), { ...last, epoch, incarnation, txid: firstTxid ?? last.txid }]
 }
 
 function isInWal(found: Pick<ScannedDatabase, 'header' | 'checksums'>, record: PositionRecord): boolean {

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino'
 import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../clock.ts'
+import type { Instance } from '../cluster/instance.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { WalcastError } from '../errors.ts'
@@ -10,6 +11,7 @@ import type { NodeChecks } from '../http/checks.ts'
 import type { Metrics } from '../http/metrics.ts'
 import type { NodeStatus, NodeView } from '../http/view.ts'
 import type { ReplicaList } from '../leader/replicaList.ts'
+import type { SeenHistory } from '../leader/seenHistory.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { NodeOptions } from './options.ts'
 import type { Traffic } from './traffic.ts'
@@ -70,12 +72,16 @@ export interface EngineParts {
   /** The replicas that this node feeds, whatever its role. */
   readonly replicas: ReplicaList
   readonly thread: SqliteThread
+  /** Which process this node is: another one with the same node id is another instance. */
+  readonly instance: Instance
   readonly metrics: Metrics
   readonly traffic: Traffic
   /** The node's position moved, or what it knows of the leader's. */
   onMoved(): void
-  /** Asks the other nodes before a starting leader lets anybody write. Throws HIGHER_EPOCH. */
-  mayLead(): Promise<void>
+  /** Asks the other nodes before a starting leader lets anybody write; gives what they have seen of this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN. */
+  mayLead(): Promise<readonly SeenHistory[]>
+  /** A node has what this leader lacks of its own history. */
+  onPutBack(seen: SeenHistory): void
   onHigherEpoch(by: HigherEpoch): void
   /** The leader that was followed says that another one leads. */
   onLeaderMoved(to: Omit<Body<'moved'>, 'db'>): void

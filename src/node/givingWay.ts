@@ -1,9 +1,12 @@
 /** How a leader ceases to lead, or leads on in a higher epoch, because of what another node has done: nobody is asked. */
+import { partingPoint } from '../../proto/lineage.ts'
+import { formatPosition } from '../../proto/position.ts'
 import { keyOf, messageOf } from '../errors.ts'
+import { isPutBack, type SeenHistory } from '../leader/seenHistory.ts'
 import type { CurrentEngine } from './currentEngine.ts'
 import type { EngineParts } from './engine.ts'
 import type { LeaderEngine } from './leaderNode.ts'
-import type { Promotion } from './promotion.ts'
+import type { LeadershipBegins, Promotion } from './promotion.ts'
 import type { RoleJournal } from './roleJournal.ts'
 
 export interface GivingWayParts {
@@ -47,13 +50,44 @@ export class GivingWay {
 
   /** Leads on in a higher epoch, which begins with the very state that is there. */
   async raise(leading: LeaderEngine, epoch: number, reason: string): Promise<void> {
+    await this.#leadOn(leading, reason, () => {
+      const { term } = this.#parts.nodeFile.record
+      return { epoch, term, exact: true }
+    })
+  }
+
+  /**
+   * The same above what another node has seen of this node's own history, which this leader lacks: its state was put back. What was
+   * numbered since the histories parted may mean two things, and counts as unknown from then on.
+   */
+  async raiseAboveLost(leading: LeaderEngine, seen: SeenHistory): Promise<void> {
+    const { nodeFile } = this.#parts
+    const { epoch, txid } = seen
+    const reason = `node ${seen.node} has been at ${formatPosition(seen)}, which this leader lacks: its state was put back`
+    // Told by several nodes: the first raise is above the others, too.
+    if (!isPutBack(leading.leader.standing, nodeFile.record.lineage, seen)) return
+    await this.#leadOn(leading, reason, () => {
+      const { standing } = leading.leader
+      const { lineage, epoch: mine, term } = nodeFile.record
+      const parting = partingPoint(standing, lineage, seen.trail)
+      return {
+        epoch: Math.max(mine, epoch, seen.highestEpoch) + 1,
+        term: Math.max(term, seen.term),
+        exact: parting?.isProven ?? true,
+        putBack: { parting, txid: Math.max(standing.txid, txid) + 1, reason },
+      }
+    })
+  }
+
+  async #leadOn(leading: LeaderEngine, reason: string, beginning: () => LeadershipBegins): Promise<void> {
     const { setup, traffic, journal, current, promotion, nodeFile } = this.#parts
-    setup.log.warn({ epoch, reason }, 'the epoch is raised')
+    setup.log.warn({ reason }, 'the epoch is raised')
     traffic.admission.hold('change', 'the epoch is being raised')
     await this.#fence(leading)
-    const end = await current.orFatal(leading.leader.drain())
+    await current.orFatal(leading.leader.drain())
+    const begins = beginning()
     try {
-      await promotion.record(end, epoch, nodeFile.record.term, true)
+      await promotion.record(leading.leader.standing, begins)
     } catch (error) {
       // The replicas stay connected; it is tried again when the others are looked at the next time.
       setup.log.error(
@@ -62,7 +96,10 @@ export class GivingWay {
       )
       return current.carryOn(leading)
     }
-    await promotion.leadFrom(await current.orFatal(leading.retire(undefined)))
+    const held = await current.orFatal(leading.retire(undefined))
+    const txid = begins.putBack?.txid ?? held.position.txid
+    const { epoch, incarnation } = nodeFile.record
+    await promotion.leadFrom({ ...held, position: { epoch, incarnation, txid } })
     journal.changed(reason, 'the node itself')
   }
 

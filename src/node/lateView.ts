@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws'
-import type { Position } from '../../proto/position.ts'
+import { formatPosition, type Position } from '../../proto/position.ts'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
@@ -65,6 +65,10 @@ export class LateView implements NodeView {
     return this.engine?.view.position() ?? { epoch: 0, txid: 0 }
   }
 
+  history(): string {
+    return this.engine?.view.history() ?? ''
+  }
+
   canRead(): boolean {
     return this.engine?.view.canRead() ?? false
   }
@@ -89,7 +93,7 @@ export class LateView implements NodeView {
 
   /** What the engine says, and what the node knows whatever its role. */
   status(): NodeStatus {
-    const { node, cluster, role, epoch, leader, promoted, demoted, members } = this.#nodeFile.record
+    const { node, cluster, role, epoch, leader, promoted, demoted, members, putBack } = this.#nodeFile.record
     const { version } = this.#setup
     const since = role === 'leader' ? promoted : demoted
     return {
@@ -102,6 +106,9 @@ export class LateView implements NodeView {
       uptimeSeconds: Math.round((this.#clock.nowMs() - this.#startedMs) / 1000),
       members,
       ...(since ? { roleSince: since.at } : {}),
+      ...(putBack
+        ? { putBack: { at: putBack.at, position: formatPosition(putBack), reason: putBack.reason } }
+        : {}),
       audit: this.#audit.recent(AUDIT_ENTRIES),
     }
   }

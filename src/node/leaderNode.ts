@@ -1,11 +1,12 @@
 /** A node that leads. */
-import { withBegin } from '../../proto/lineage.ts'
+import { formatTrail, trailOf, withIncarnation, withoutIdle } from '../../proto/lineage.ts'
+import type { NodeRecord } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import type { Cause } from '../http/cause.ts'
 import { type LagReport, NO_QUEUES } from '../http/view.ts'
 import { reachFrom } from '../http/waits.ts'
 import { Leader } from '../leader/leader.ts'
-import type { LeaderOptions } from '../leader/leaderOptions.ts'
+import type { LeaderOptions, LeadershipBegun } from '../leader/leaderOptions.ts'
 import { KeptFolder } from '../replica/keptFolder.ts'
 import { LagTracker } from '../replica/lag.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
@@ -47,19 +48,19 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
     identity: {
       node: record.node,
       cluster: record.cluster,
+      instance: parts.instance.id,
+      incarnation: () => nodeFile.record.incarnation,
+      firstTxid: () => {
+        const { epoch, putBack } = nodeFile.record
+        return putBack?.epoch === epoch ? putBack.txid : undefined
+      },
       epoch: () => nodeFile.record.epoch,
       txidCeiling: () => nodeFile.record.txidCeiling,
       lineage: () => nodeFile.record.lineage,
       term: () => nodeFile.record.term,
       members: () => parts.members.list(),
-      save: (epoch, txidCeiling, begin) => {
-        const { lineage } = nodeFile.record
-        return nodeFile.update({
-          epoch,
-          txidCeiling,
-          ...(begin ? { lineage: withBegin(lineage, begin) } : {}),
-        })
-      },
+      save: (begun) => nodeFile.update(beginningOf(nodeFile.record, begun, clock.nowMs())),
+      raiseCeiling: (txidCeiling) => nodeFile.update({ txidCeiling }),
     },
     mayLead: () => parts.mayLead(),
     log,
@@ -88,6 +89,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
         watch.onPass(pass, clock.nowMs())
       },
       onEpoch: () => parts.onMoved(),
+      onPutBack: (seen) => parts.onPutBack(seen),
       onHigherEpoch: ({ node, epoch, term, advertise }) =>
         parts.onHigherEpoch({ node, epoch, term, address: advertise }),
       onFatal: (error) => parts.onFatal(error),
@@ -118,6 +120,24 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
   }
 }
 
+/** What the beginning of an incarnation changes of a role file. */
+function beginningOf(
+  { lineage, node, putBack: before }: NodeRecord,
+  { epoch, term, txid, txidCeiling, begun, putBack }: LeadershipBegun,
+  nowMs: number,
+): Partial<NodeRecord> {
+  const at = new Date(nowMs).toISOString()
+  const mark = putBack === undefined ? before : { at, epoch, txid, reason: putBack }
+  return {
+    epoch,
+    term,
+    txidCeiling,
+    incarnation: begun.id,
+    lineage: withIncarnation(withoutIdle(lineage, node, begun.txid), begun),
+    ...(mark ? { putBack: mark } : {}),
+  }
+}
+
 function explain(leader: Leader, watch: LeaderWatch, { hardWalFrames }: NodeOptions, nowMs: number): Cause[] {
   const { status } = leader
   return watch.look(status, USUAL_WALS * hardWalFrames * frameBytes(status.pageSize), nowMs)
@@ -135,6 +155,7 @@ function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView 
     role: () => 'leader',
     leaderAddress: () => address,
     position: () => leader.position,
+    history: () => formatTrail(trailOf(leader.standing, nodeFile.record.lineage)),
     canRead: () => true,
     settle: () => leader.settle(),
     acknowledge: (position, wanted, timeoutMs) => leader.acknowledgements.wait(position, wanted, timeoutMs),
@@ -176,7 +197,7 @@ function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView 
       bufferedBytes: leader.bufferedBytes,
     }),
     notReady: () => (leader.status.capturing ? [] : ['not capturing']),
-    reach: (target) => reachFrom(leader.position, target, true, nodeFile.record.lineage),
+    reach: (target) => reachFrom(leader.standing, target, true, nodeFile.record.lineage),
     refuseReplicas: () => (leader.status.capturing ? undefined : new WalcastError('STARTING')),
     accept: (socket, address) => leader.accept(socket, address),
   }

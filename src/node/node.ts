@@ -1,6 +1,7 @@
 /** Starts one node: its folder and lock, its HTTP sides, and the roles that it has one after another. */
 import { type Clock, systemClock } from '../clock.ts'
 import { AuditLog } from '../cluster/auditLog.ts'
+import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { PeersFile, readPeers } from '../cluster/peersFile.ts'
@@ -21,6 +22,7 @@ import { LateView } from './lateView.ts'
 import { NodeFolder, type StartAs } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import type { NodeOptions } from './options.ts'
+import { lastLeader } from './replicaNode.ts'
 import { RoleJournal } from './roleJournal.ts'
 import { Roles } from './roles.ts'
 import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
@@ -38,6 +40,8 @@ interface Ground {
   readonly stateFolder: string
   readonly nodeFile: NodeFile
   readonly thread: SqliteThread
+  /** Which process this node is. */
+  readonly instance: Instance
   readonly audit: AuditLog
   readonly view: LateView
   readonly waits: Waits
@@ -111,6 +115,7 @@ async function layGround(
   const thread = new SqliteThread()
   started.thread = thread
   const nodeFile = await folder.open(thread, ops)
+  const instance = new Instance(() => performance.now())
   started.nodeFile = nodeFile
   const metrics = new Metrics(setup.processMetrics ?? false)
   const audit = new AuditLog(stateFolder, ops, log, { onDropped: metrics.notices().onAuditDropped })
@@ -120,7 +125,22 @@ async function layGround(
   const auth = new Authenticator(setup.secret, clock)
   const listeners = { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS }
   const events = new Events(listeners, view)
-  return { setup, clock, ops, path, stateFolder, nodeFile, thread, audit, view, waits, metrics, events, auth }
+  return {
+    setup,
+    clock,
+    ops,
+    path,
+    stateFolder,
+    nodeFile,
+    thread,
+    instance,
+    audit,
+    view,
+    waits,
+    metrics,
+    events,
+    auth,
+  }
 }
 
 function newTraffic({ setup, clock, nodeFile, auth, view, waits, metrics }: Ground): Traffic {
@@ -130,7 +150,7 @@ function newTraffic({ setup, clock, nodeFile, auth, view, waits, metrics }: Grou
 
 /** Answers before there are roles: that the node starts. */
 function newServer(
-  { setup, clock, nodeFile, audit, auth, metrics, waits, view, events }: Ground,
+  { setup, clock, nodeFile, instance, audit, auth, metrics, waits, view, events }: Ground,
   traffic: Traffic,
   started: Started,
 ): Server {
@@ -149,6 +169,8 @@ function newServer(
     roles: () => (started.roles?.hasStarted ? started.roles.requests : undefined),
     epoch: () => nodeFile.record.epoch,
     term: () => nodeFile.record.term,
+    lastLeader: () => lastLeader(nodeFile.record),
+    instance,
     checks: () => started.roles?.engine?.checks,
     maxWaitMs: options.maxWaitMs,
     requestTimeoutMs: options.requestTimeoutMs,

@@ -60,7 +60,7 @@ function refuseForeign(path: string, first: NodeRecord['role'], known: NodeRecor
 }
 
 /** An exclusive SQLite lock on a file of the node's own: it goes with the process, however that ends. */
-async function takeNodeLock(thread: SqliteThread, path: string, stateFolder: string): Promise<void> {
+export async function takeNodeLock(thread: SqliteThread, path: string, stateFolder: string): Promise<void> {
   const [opened, locked] = await thread.attempt(
     open(LOCK_CONNECTION, `${stateFolder}/lock`, 0, true),
     exec(LOCK_CONNECTION, 'BEGIN EXCLUSIVE'),
@@ -76,7 +76,7 @@ function firstRecord({ options }: NodeSetup, as: StartAs): NodeRecord {
   const leads = as === 'leader' || (as === 'node' && options.leader === undefined)
   const { standby } = options
   return {
-    format: 1,
+    format: 2,
     node: options.name ?? newId('node'),
     cluster: leads ? newId('cluster') : '',
     role: leads ? 'leader' : standby ? 'standby' : 'replica',
@@ -87,7 +87,7 @@ function firstRecord({ options }: NodeSetup, as: StartAs): NodeRecord {
     leader: options.leader ?? '',
     givenLeader: options.leader ?? '',
     lineage: [],
-    stateOf: { epoch: 0, leader: '' },
+    incarnation: '',
     members: [],
   }
 }

@@ -2,8 +2,9 @@
 
 import type { Clock } from '../clock.ts'
 import { type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
-import { WalcastError } from '../errors.ts'
+import { messageOf, WalcastError } from '../errors.ts'
 import { DEMOTE_PATH, SWITCHOVER_PATH, type SwitchoverAnswer } from '../http/leadershipAnswers.ts'
+import { TWIN_PATH } from '../http/roleRoutes.ts'
 import type { EngineParts } from './engine.ts'
 
 export interface PeerOrdersParts {
@@ -36,6 +37,20 @@ export class PeerOrders {
     const own = this.#parts.address()
     const parameters = { leader: own, epoch, by: `node ${node} (${own})` }
     return tellPeer(this.identity, address, DEMOTE_PATH, parameters, setup.options.peerTimeoutMs)
+  }
+
+  /** The process there has this node's id, and came later. It finds out by asking this one. Never rejects. */
+  async twin(address: string): Promise<void> {
+    const { setup } = this.#parts
+    const parameters = { address: this.#parts.address() }
+    await tellPeer(this.identity, address, TWIN_PATH, parameters, setup.options.peerTimeoutMs).catch(
+      (error) => {
+        setup.log.warn(
+          { address, error: messageOf(error) },
+          'a process with the id of this node could not be told',
+        )
+      },
+    )
   }
 
   /** The leader there hands over. Throws NO_LEADER for '', and what `tellPeer` throws. */

@@ -1,5 +1,5 @@
 /** Makes a leader of this node. From the role file on it leads, whatever happens to the process. */
-import { type EpochBegin, withBegin } from '../../proto/lineage.ts'
+import { type Incarnation, type Standing, trailOf, withIncarnation } from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
 import { judge } from '../cluster/fitness.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
@@ -8,6 +8,7 @@ import { isBehind } from '../cluster/rivalry.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { NodePlace, PromoteAnswer } from '../http/leadershipAnswers.ts'
 import { TXID_RESERVE } from '../leader/beginning.ts'
+import { newIncarnation } from '../leader/incarnation.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { EngineParts } from './engine.ts'
 import { buildLeader, type LeaderEngine } from './leaderNode.ts'
@@ -34,6 +35,21 @@ export interface PromoteHow {
 export interface Expected extends Position {
   /** By this node's clock, ms. */
   readonly until: number
+}
+
+/** What begins when this node leads, or leads on in a higher epoch. */
+export interface LeadershipBegins {
+  readonly epoch: number
+  /** The same as `epoch` when this is a promotion. */
+  readonly term: number
+  /** Whether the state that it begins with is known to be the cluster's. */
+  readonly exact: boolean
+  /** The state of this leader was put back: where its history parted from what others have, and the first txid above theirs. */
+  readonly putBack?: {
+    readonly parting: Standing | undefined
+    readonly txid: number
+    readonly reason: string
+  }
 }
 
 const OF_THE_DISK: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ROLE_UNSURE', 'DISK_FULL', 'WRITE_FAILED'])
@@ -124,7 +140,7 @@ export class Promotion {
       })
     }
     const before = parts.nodeFile.record
-    const built = await this.record(held.position, epoch, epoch, wasTrusted)
+    const built = await this.record(held.position, { epoch, term: epoch, exact: wasTrusted })
       .then(() => buildLeader(parts, held))
       .catch(async (error) => {
         const failure = await this.#takeBack(before, error)
@@ -171,20 +187,35 @@ export class Promotion {
     parts.replicas.expect(parts.members.list())
   }
 
-  /** In the role file: this node leads in `epoch`, which begins with the state at a position of the one before. `exact`: that state is known to be the cluster's. */
-  record({ epoch: after, txid }: Position, epoch: number, term: number, exact: boolean): Promise<void> {
+  /** In the role file: this node leads in an epoch that begins with the state at `place`. */
+  record(place: Standing, { epoch, term, exact, putBack }: LeadershipBegins): Promise<void> {
     const { nodeFile, clock } = this.#host.parts
-    const { node, lineage, txidCeiling } = nodeFile.record
-    const begin: EpochBegin = { epoch, txid, after, leader: node, exact }
+    const { record } = nodeFile
+    const { node, lineage, txidCeiling } = record
+    const [follows = place] = trailOf(place, lineage)
+    const { incarnation: after, epoch: afterEpoch, txid } = putBack?.parting ?? follows
+    const id = newIncarnation()
+    const begun: Incarnation = {
+      id,
+      epoch,
+      after,
+      afterEpoch,
+      txid,
+      leader: node,
+      exact: exact && after !== '',
+    }
+    const first = putBack?.txid ?? place.txid
+    const at = new Date(clock.nowMs()).toISOString()
     return nodeFile.update({
       role: 'leader',
       epoch,
       term,
-      txidCeiling: Math.max(txidCeiling, txid + TXID_RESERVE),
+      txidCeiling: Math.max(txidCeiling, first + TXID_RESERVE),
       leader: '',
-      lineage: withBegin(lineage, begin),
-      stateOf: { epoch, leader: node },
-      ...(term === epoch ? { promoted: { at: new Date(clock.nowMs()).toISOString(), epoch, txid } } : {}),
+      incarnation: id,
+      lineage: withIncarnation(lineage, begun),
+      ...(term === epoch ? { promoted: { at, epoch, txid: first } } : {}),
+      ...(putBack ? { putBack: { at, epoch, txid: first, reason: putBack.reason } } : {}),
     })
   }
 
@@ -217,8 +248,8 @@ export class Promotion {
 
 /** What coming to lead changes of a role file. */
 function standOf(record: NodeRecord): Partial<NodeRecord> {
-  const { role, epoch, term, leader, lineage, stateOf, promoted } = record
-  return { role, epoch, term, leader, lineage, stateOf, ...(promoted ? { promoted } : {}) }
+  const { role, epoch, term, leader, incarnation, lineage, promoted } = record
+  return { role, epoch, term, leader, incarnation, lineage, ...(promoted ? { promoted } : {}) }
 }
 
 function refusalOf(

@@ -1,11 +1,10 @@
 /** A node that follows. */
 
-import type { Logger } from 'pino'
 import { STREAM_PATH } from '../../proto/limits.ts'
-import { type Lineage, withBegin } from '../../proto/lineage.ts'
+import { formatTrail, type Lineage, trailOf, withIncarnation } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
-import type { NodeFile } from '../cluster/nodeFile.ts'
-import { messageOf, WalcastError } from '../errors.ts'
+import type { NodeFile, NodeRecord } from '../cluster/nodeFile.ts'
+import { WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import { reachFrom } from '../http/waits.ts'
 import type { Relay } from '../leader/relay.ts'
@@ -59,8 +58,9 @@ export async function buildReplica(
       node,
       cluster: () => nodeFile.record.cluster,
       epoch: () => nodeFile.record.epoch,
-      ledBy: (epoch) => ledBy(nodeFile, epoch),
-      onLevel: (epoch, leader) => keepLeader(nodeFile, epoch, leader, setup.log),
+      instance: parts.instance.id,
+      lineage: () => nodeFile.record.lineage,
+      lastLeader: () => lastLeader(nodeFile.record),
       term: () => nodeFile.record.term,
       adopt: (welcome, told, address) => adopt(nodeFile, address, welcome, told),
     },
@@ -170,17 +170,9 @@ export async function buildReplica(
   }
 }
 
-function ledBy({ record }: NodeFile, epoch: number): string {
-  if (record.stateOf.epoch === epoch) return record.stateOf.leader
-  return record.lineage.find((begin) => begin.epoch === epoch)?.leader ?? ''
-}
-
-function keepLeader(nodeFile: NodeFile, epoch: number, leader: string, log: Logger): void {
-  const { stateOf } = nodeFile.record
-  if (stateOf.epoch === epoch && stateOf.leader === leader) return
-  nodeFile.update({ stateOf: { epoch, leader } }).catch((error) => {
-    log.warn({ error: messageOf(error) }, 'whose state this copy has could not be written down')
-  })
+/** Who leads, or led, in the highest epoch that is known of. */
+export function lastLeader({ lineage, epoch }: NodeRecord): string {
+  return lineage.findLast((begun) => begun.epoch === epoch)?.leader ?? ''
 }
 
 /** Written only when something of it is new: a node follows the same leader nearly always. */
@@ -191,7 +183,7 @@ async function adopt(
   told: Lineage,
 ): Promise<void> {
   const { record } = nodeFile
-  const lineage = told.reduce(withBegin, record.lineage)
+  const lineage = told.reduce(withIncarnation, record.lineage)
   const isKnown =
     record.cluster === cluster &&
     record.epoch === epoch &&
@@ -231,6 +223,7 @@ function viewOf(
     role: () => role,
     leaderAddress: () => (replica.status.connected && replica.source.address) || leader(),
     position: () => replica.position,
+    history: () => formatTrail(trailOf(replica.position, nodeFile.record.lineage)),
     canRead: () => replica.canRead,
     settle: async () => replica.position,
     async acknowledge() {

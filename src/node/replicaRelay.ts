@@ -1,5 +1,6 @@
 /** The part of a replica that feeds replicas of its own. */
 import { durationOf } from '../../proto/fields.ts'
+import { formatTrail } from '../../proto/lineage.ts'
 import { Relay } from '../leader/relay.ts'
 import type { ReplicaList } from '../leader/replicaList.ts'
 import type { Replica } from '../replica/replica.ts'
@@ -11,7 +12,16 @@ export function newRelay(replica: Replica, parts: EngineParts, replicas: Replica
   const { options, log, version } = setup
   const { node } = nodeFile.record
   return new Relay(
-    { db: DATABASE_NAME, version, node, clock, log, ...feedLimits(options), replicas },
+    {
+      db: DATABASE_NAME,
+      version,
+      node,
+      instance: parts.instance.id,
+      clock,
+      log,
+      ...feedLimits(options),
+      replicas,
+    },
     {
       cluster: () => nodeFile.record.cluster,
       feedable: () => replica.feedable,
@@ -28,6 +38,8 @@ export function newRelay(replica: Replica, parts: EngineParts, replicas: Replica
       }),
       walBytes: () => replica.status.walBytes,
       ping: () => replica.ping(),
+      reportSeen: ({ trail, ...seen }, leader) =>
+        replica.reportSeen({ ...seen, history: formatTrail(trail), leader }),
       report: (below) => replica.reportBelow(below),
       ...metrics.feed(),
     },

@@ -111,6 +111,10 @@ export class RoleRequests implements RoleActions {
     })
   }
 
+  twin(address: string): Promise<void> {
+    return this.#parts.watch.lookAtTwin(address)
+  }
+
   async fitness(): Promise<FitnessAnswer> {
     const { view, members, watch, current, promotion, own } = this.#parts
     const { answers } = await watch.askEverybody()

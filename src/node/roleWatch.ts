@@ -2,6 +2,8 @@
  * Looks after who leads, beside the changes that somebody asks for: a leader gives way to a higher epoch, one that stood still
  * asks before it takes the next write, and a node without a leader finds the one that is there.
  */
+import { parseTrail } from '../../proto/lineage.ts'
+import type { Instance } from '../cluster/instance.ts'
 import { Lookout } from '../cluster/lookout.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
@@ -11,6 +13,7 @@ import { messageOf, WalcastError } from '../errors.ts'
 import type { NodePlace } from '../http/leadershipAnswers.ts'
 import type { WriteAdmission } from '../http/writeAdmission.ts'
 import type { ReplicaList } from '../leader/replicaList.ts'
+import { isPutBack, type SeenHistory } from '../leader/seenHistory.ts'
 import type { HigherEpoch, NodeSetup } from './engine.ts'
 import type { LeaderEngine } from './leaderNode.ts'
 import type { ReplicaEngine } from './replicaNode.ts'
@@ -20,6 +23,7 @@ export interface RoleWatchHost {
   readonly members: Members
   readonly replicas: ReplicaList
   readonly admission: WriteAdmission
+  readonly instance: Instance
   record(): NodeRecord
   /** HOST:PORT of this node. */
   address(): string
@@ -33,6 +37,12 @@ export interface RoleWatchHost {
   stepDown(engine: LeaderEngine, reason: string, leader: string | undefined): Promise<void>
   /** Goes on leading in this epoch, which begins with the very state that is there. */
   raise(engine: LeaderEngine, epoch: number, reason: string): Promise<void>
+  /** Goes on leading above what another node has of this node's own history, and this node has not. */
+  raiseAboveLost(engine: LeaderEngine, seen: SeenHistory): Promise<void>
+  /** This process has the id of another one that came before it, and does not serve. */
+  yieldId(error: WalcastError): void
+  /** Tells the process at this address that it has the id of this one. Never rejects. */
+  tellTwin(address: string): Promise<void>
   followAt(leader: string): Promise<void>
   /** Tells the node at this address that this one leads. */
   tellToFollow(address: string): Promise<unknown>
@@ -52,6 +62,8 @@ export class RoleWatch {
   #askedEpoch = 0
   #askedEpochMs = Number.NEGATIVE_INFINITY
   #asking: Promise<void> = Promise.resolve()
+  /** Why this process must not serve; undefined while nothing is known against it. */
+  #taken: WalcastError | undefined
   /** It stood still during a change of role: what is to be asked is asked after that. */
   #hasStoodStill = false
 
@@ -64,6 +76,8 @@ export class RoleWatch {
         wallMs: () => Date.now(),
         cluster: () => host.record().cluster,
         node: () => host.record().node,
+        instance: host.instance.id,
+        onTwin: (twin) => this.onTwin(twin),
         whomToAsk: () => this.#whomToAsk(),
         onAnswers: (answers) => this.#onAnswers(answers),
         onFrozen: (forMs) => this.#onFrozen(forMs),
@@ -91,11 +105,16 @@ export class RoleWatch {
     this.#askWhetherLeading()
   }
 
-  /** Asks everybody before a starting leader lets anybody write. Throws HIGHER_EPOCH, with the rival for `onRival`. */
-  async requireNoRival(onRival: (leader: string) => void): Promise<void> {
+  /**
+   * Asks everybody before a starting leader lets anybody write. Gives what they have seen of this node's own history. Throws
+   * NODE_ID_TAKEN, or HIGHER_EPOCH with the rival for `onRival`.
+   */
+  async requireNoRival(onRival: (leader: string) => void): Promise<readonly SeenHistory[]> {
     const { answers } = await this.askEverybody()
-    const rival = rivalAmong(answers, this.#host.record())
-    if (!rival) return
+    if (this.#taken) throw this.#taken
+    const { own, others } = this.#sorted(answers)
+    const rival = rivalAmong(others, this.#host.record())
+    if (!rival) return own
     onRival(leaderFor(rival) ?? '')
     const { node, epoch } = rival
     throw new WalcastError('HIGHER_EPOCH', { node, theirs: epoch, mine: this.#host.record().epoch })
@@ -105,6 +124,31 @@ export class RoleWatch {
     const answers = await this.#lookout.ask(this.#addressesOfAll())
     const heard = new Set(answers.map(({ node }) => node))
     return { answers, unheard: this.#host.members.list().filter(({ node }) => !heard.has(node)) }
+  }
+
+  /** Another process has this node's id: the one that came second does not serve. */
+  onTwin(twin: PeerAnswer): void {
+    const { instance, setup, record, yieldId, tellTwin } = this.#host
+    const { asked: address, instance: theirs, upMs } = twin
+    const error = new WalcastError('NODE_ID_TAKEN', { node: record().node, address })
+    if (instance.yieldsTo(twin)) {
+      this.#taken = error
+      return yieldId(error)
+    }
+    setup.log.error({ address, instance: theirs, upMs }, `${error.line}; that process is told to end`)
+    void tellTwin(address)
+  }
+
+  /** A process at this address says that it has this node's id. It is asked: its word alone counts for nothing. */
+  async lookAtTwin(address: string): Promise<void> {
+    await this.#lookout.ask([address])
+  }
+
+  /** What replicas have of this node's own history, and the answers of all others. */
+  #sorted(answers: readonly PeerAnswer[]): { readonly own: SeenHistory[]; readonly others: PeerAnswer[] } {
+    const { node } = this.#host.record()
+    const isOwn = ({ role, lastLeader }: PeerAnswer) => role !== 'leader' && lastLeader === node
+    return { own: answers.filter(isOwn).map(seenBy), others: answers.filter((each) => !isOwn(each)) }
   }
 
   /** The connection to the leader ended. */
@@ -173,7 +217,8 @@ export class RoleWatch {
     const { members, address } = this.#host
     const engine = this.#host.engine()
     const followed = engine?.role === 'replica' ? engine.replica.leaderAddress : undefined
-    const all = [...members.addresses(), ...(followed ? [followed] : [])]
+    const { leader: given } = this.#host.setup.options
+    const all = [...(given ? [given] : []), ...members.addresses(), ...(followed ? [followed] : [])]
     return [...new Set(all)].filter((each) => each !== address())
   }
 
@@ -184,8 +229,19 @@ export class RoleWatch {
     else this.#onLeaderFound(engine, answers)
   }
 
-  #onRivals(engine: LeaderEngine, answers: readonly PeerAnswer[]): void {
+  /** A node has what this leader lacks of its own history. */
+  onPutBack(seen: SeenHistory): void {
+    const engine = this.#host.engine()
+    if (engine?.role !== 'leader' || this.#host.isChanging()) return
+    this.#host.inBackground('raising the epoch', () => this.#host.raiseAboveLost(engine, seen))
+  }
+
+  #onRivals(engine: LeaderEngine, all: readonly PeerAnswer[]): void {
     const { log } = this.#host.setup
+    const { own, others: answers } = this.#sorted(all)
+    const { lineage } = this.#host.record()
+    const lost = own.find((seen) => isPutBack(engine.leader.standing, lineage, seen))
+    if (lost) return this.onPutBack(lost)
     const rival = rivalAmong(answers, this.#host.record())
     if (rival) return this.#giveWay(engine, rival)
     const { epoch: mine } = this.#host.record()
@@ -250,9 +306,15 @@ export class RoleWatch {
     if (engine?.role !== 'leader') return admission.release('frozen')
     inBackground('asking who leads', async () => {
       const { answers } = await this.askEverybody()
-      const rival = rivalAmong(answers, this.#host.record())
+      const { own, others } = this.#sorted(answers)
+      const rival = rivalAmong(others, this.#host.record())
+      for (const seen of rival ? [] : own) await this.#host.raiseAboveLost(engine, seen)
       if (rival) await stepDown(engine, `node ${rival.node} is in epoch ${rival.epoch}`, leaderFor(rival))
       else admission.release('frozen')
     })
   }
+}
+
+function seenBy({ node, positionEpoch, txid, history, epoch, term }: PeerAnswer): SeenHistory {
+  return { node, epoch: positionEpoch, txid, trail: parseTrail(history) ?? [], highestEpoch: epoch, term }
 }

@@ -27,7 +27,7 @@ import { RoleWatch } from './roleWatch.ts'
 export interface RolesParts
   extends Omit<
     CurrentEngineParts,
-    'mayLead' | 'onHigherEpoch' | 'onLeaderMoved' | 'onRelayed' | 'onLeaderLost'
+    'mayLead' | 'onPutBack' | 'onHigherEpoch' | 'onLeaderMoved' | 'onRelayed' | 'onLeaderLost'
   > {
   readonly peersFile: PeersFile
   readonly journal: RoleJournal
@@ -140,6 +140,7 @@ export class Roles {
         this.#watch.requireNoRival((leader) => {
           this.#rivalAtStart = leader
         }),
+      onPutBack: (seen) => this.#watch.onPutBack(seen),
       onHigherEpoch: (by) => this.#watch.onHigherEpoch(by),
       onLeaderMoved: ({ address, epoch }) => this.#onLeaderMoved(address, epoch),
       onRelayed: (relay, leader) => this.#onRelayed(relay, leader),
@@ -163,12 +164,13 @@ export class Roles {
   }
 
   #newWatch(givingWay: GivingWay, orders: PeerOrders): RoleWatch {
-    const { setup, members, replicas, traffic } = this.#parts
+    const { setup, members, replicas, traffic, instance } = this.#parts
     return new RoleWatch({
       setup,
       members,
       replicas,
       admission: traffic.admission,
+      instance,
       record: () => this.#record,
       address: () => this.#own.address,
       engine: () => this.engine,
@@ -177,6 +179,9 @@ export class Roles {
       untilChanged: () => this.#changes.settled(),
       stepDown: (engine, reason, leader) => givingWay.stepDown(engine, reason, leader),
       raise: (engine, epoch, reason) => givingWay.raise(engine, epoch, reason),
+      raiseAboveLost: (engine, seen) => givingWay.raiseAboveLost(engine, seen),
+      yieldId: (error) => this.#parts.onFatal(error),
+      tellTwin: (address) => orders.twin(address),
       followAt: (leader) => this.#followAt(leader),
       tellToFollow: (address) => orders.follow(address),
     })

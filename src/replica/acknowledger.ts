@@ -51,11 +51,13 @@ export class Acknowledger {
     const copy = this.#host.copy()
     if (!copy) return
     const { position, checksum } = copy.applier
+    const { epoch, txid } = position
     const isLevel = this.#host.isLevel()
     this.#host.send({
-      ...position,
+      epoch,
+      txid,
       checksum: isLevel ? checksum : '',
-      durableTxid: isLevel ? copy.durability.txid(position.epoch) : 0,
+      durableTxid: isLevel ? copy.durability.txid(epoch) : 0,
       lagMs: this.#host.lagMs(),
     })
   }

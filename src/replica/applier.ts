@@ -5,6 +5,7 @@
  * way (`isOpen`) whose frames lie unpublished behind it.
  */
 import { payloadPage, payloadPageNumber } from '../../proto/codec.ts'
+import type { Standing } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
@@ -12,17 +13,12 @@ import type { PositionLog } from '../sqlite/positionLog.ts'
 import type { PageImages, WalWriter } from '../sqlite/walWriter.ts'
 import { checksumHex } from '../xxh64.ts'
 
-export interface ReplicaPosition {
-  readonly epoch: number
-  readonly txid: number
-}
-
 export class Applier {
   readonly #writer: WalWriter
   readonly #sums: PageSums
   readonly #positions: PositionLog
   readonly #pageSize: number
-  #position: ReplicaPosition
+  #position: Standing
   #chunk = 0
   #isSyncing = false
 
@@ -31,7 +27,7 @@ export class Applier {
     sums: PageSums,
     positions: PositionLog,
     pageSize: number,
-    position: ReplicaPosition,
+    position: Standing,
   ) {
     this.#writer = writer
     this.#sums = sums
@@ -40,7 +36,7 @@ export class Applier {
     this.#position = position
   }
 
-  get position(): ReplicaPosition {
+  get position(): Standing {
     return this.#position
   }
 
@@ -65,7 +61,7 @@ export class Applier {
 
   /** Applies a batch or a chunk of one. True when it was the last and is now visible. Throws STATE_MISMATCH or a write error; nothing of the batch is visible then. */
   applyBatch(batch: Body<'batch'>, payload: Buffer): boolean {
-    const { epoch, txid } = this.#position
+    const { epoch, incarnation, txid } = this.#position
     if (
       batch.epoch !== epoch ||
       batch.fromTxid !== txid ||
@@ -82,18 +78,17 @@ export class Applier {
       this.#addPages(batch, payload, batch.last)
       this.#chunk++
       if (!batch.last) return false
-      this.#finish(batch, batch)
+      this.#finish({ epoch, incarnation, txid: batch.txid }, batch.dbPages)
       return true
     })
   }
 
-  /** The state that is here is the first of another epoch, or was met again in one. */
-  enterEpoch(epoch: number): void {
-    if (epoch === this.#position.epoch) return
-    const { txid } = this.#position
+  /** The state that is here is the first of another incarnation of the leader, or was met again in one. */
+  enter({ epoch, incarnation }: Pick<Standing, 'epoch' | 'incarnation'>): void {
+    const position = { epoch, incarnation, txid: this.#position.txid }
     const { state: checksum, pages } = this.#sums.settled
-    this.#positions.append({ epoch, txid, checksum, ...this.#writer.tail, pages })
-    this.#position = { epoch, txid }
+    this.#positions.append({ ...position, checksum, ...this.#writer.tail, pages })
+    this.#position = position
   }
 
   /** Takes page images on the way to a common state; invisible until `finishSync`. When it throws, what came before stays. */
@@ -113,7 +108,8 @@ export class Applier {
   finishSync(synced: Body<'synced'>, payload: Buffer): void {
     this.#guarded(() => {
       this.#addPages(synced, payload, true)
-      this.#finish(synced, synced)
+      const { epoch, incarnation, txid } = synced
+      this.#finish({ epoch, incarnation, txid }, synced.dbPages)
     })
   }
 
@@ -186,12 +182,11 @@ export class Applier {
     requireState(this.#sums, Math.min(before, dbPages) + 1, expected, 'the batch')
   }
 
-  #finish(position: ReplicaPosition, { dbPages }: { readonly dbPages: number }): void {
-    const { epoch, txid } = position
-    this.#positions.append({ epoch, txid, checksum: this.#sums.state, ...this.#writer.tail, pages: dbPages })
+  #finish(position: Standing, dbPages: number): void {
+    this.#positions.append({ ...position, checksum: this.#sums.state, ...this.#writer.tail, pages: dbPages })
     if (this.#writer.hasPending) this.#writer.publish(dbPages)
     this.#sums.settle()
-    this.#position = { epoch, txid }
+    this.#position = position
     this.#chunk = 0
     this.#isSyncing = false
   }

@@ -25,7 +25,7 @@ import type { Subscription } from './subscription.ts'
 export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
 
 export interface ConversationParts {
-  readonly options: Pick<ReplicaOptions, 'db' | 'identity' | 'log' | 'clock' | 'observer'>
+  readonly options: Pick<ReplicaOptions, 'db' | 'log' | 'clock' | 'observer'>
   readonly thread: SqliteThread
   readonly subscription: Subscription
   readonly slot: CopySlot
@@ -42,6 +42,8 @@ export interface ConversationParts {
   ping(): void
 }
 
+/** Whoever has crashed is missed by its leader for some seconds, and its next process is refused as if it were another one's twin. */
+const ID_TAKEN_MS = 10_000
 /** A connection that streams after this long is in order. */
 const SETTLED_MS = 1000
 
@@ -49,6 +51,8 @@ export class Conversation {
   readonly #parts: ConversationParts
   #state: ReplicaState = 'connecting'
   #lastError: WalcastError | undefined
+  /** Since when it is told that another process has its id; undefined while it is not. */
+  #takenSinceMs: number | undefined
   /** HOST:PORT that the present connection goes to: whom to follow may be another one by now. */
   #address = ''
 
@@ -125,8 +129,8 @@ export class Conversation {
         return this.#parts.options.observer.onLeaderStopping()
       case 'ask':
         return this.#parts.acks.onAsk(message.body)
-      case 'epoch':
-        return this.#parts.meeting.onEpoch(message.body)
+      case 'incarnation':
+        return this.#parts.meeting.onIncarnation(message.body)
       case 'member':
         return this.#parts.options.observer.onMember(message.body)
       case 'moved':
@@ -137,6 +141,7 @@ export class Conversation {
       case 'groups':
       case 'have':
       case 'below':
+      case 'seen':
       case 'ack':
       case 'ping':
         throw new WalcastError('MESSAGE_BAD', { detail: `a leader does not send ${message.type}` })
@@ -144,7 +149,7 @@ export class Conversation {
   }
 
   async #onWelcome(welcome: Body<'welcome'>): Promise<void> {
-    const { identity, log, clock, observer } = this.#parts.options
+    const { log, clock, observer } = this.#parts.options
     this.#expect('connecting', 'a welcome')
     const address = this.#address
     const { connectionId } = this.#parts.subscription
@@ -152,6 +157,7 @@ export class Conversation {
     await this.#parts.meeting.adopt(welcome, this.#copy, address)
     this.#requireStill(address, connectionId)
     const { node, source, sourceAddress } = welcome
+    this.#takenSinceMs = undefined
     if (this.#parts.meeting.onWelcome(welcome, clock.nowMs())) this.#parts.streamed.downstream?.onUnsettled()
     this.#parts.lag.onConnected(welcome.heartbeatMs)
     // What feeds this node may be a replica itself; requests go to the leader.
@@ -173,11 +179,10 @@ export class Conversation {
     }
     const copy = this.#copy
     copy?.applier.discard()
-    if (copy && welcome.epoch !== copy.applier.position.epoch) this.#enterEpoch(copy, welcome.epoch)
+    if (copy && welcome.incarnation !== copy.applier.position.incarnation) this.#enter(copy, welcome)
     this.#parts.trust.onLevel()
     this.#state = 'streaming'
     this.#parts.divergence.onLevel(welcome.checksum)
-    identity.onLevel(welcome.epoch, source)
     if (welcome.source === welcome.node) this.#parts.lag.onLeaderAt(welcome.txid)
   }
 
@@ -188,10 +193,10 @@ export class Conversation {
     throw new WalcastError('LEADER_UNREACHABLE', { address, detail: 'the connection ended with its welcome' })
   }
 
-  /** The leader has this very state in its own epoch. */
-  #enterEpoch(copy: Copy, epoch: number): void {
+  /** The leader has this very state in its own incarnation. */
+  #enter(copy: Copy, welcome: Body<'welcome'>): void {
     this.#parts.streamed.downstream?.onUnsettled()
-    copy.applier.enterEpoch(epoch)
+    copy.applier.enter(welcome)
     this.#parts.options.observer.onLeaderAt()
   }
 
@@ -212,7 +217,6 @@ export class Conversation {
     this.#parts.trust.onLevel()
     this.#state = 'streaming'
     this.#parts.divergence.onLevel(synced.checksum)
-    this.#parts.options.identity.onLevel(synced.epoch, this.#parts.meeting.leader.source)
     this.#parts.lag.onAt(synced.txid)
     this.#copy?.onApplied()
     this.#parts.options.observer.onSynced()
@@ -247,6 +251,7 @@ export class Conversation {
       this.#parts.slot.abandonFirst()
     }
     if (REFUSED.has(error.key)) observer.onRefused(error.key)
+    if (this.#isTaken(error)) return observer.onFatal(error)
     if (!this.#parts.hasLed && this.#parts.meeting.welcomedMs === undefined && FATAL_AT_FIRST.has(error.key))
       return observer.onFatal(error)
     if (this.#state !== 'connecting' || this.#lastError?.code !== error.code)
@@ -254,6 +259,14 @@ export class Conversation {
     this.#state = 'connecting'
     this.#lastError = error
     observer.onDisconnected(error.key)
+  }
+
+  /** Whether another process has had this node's id for too long to be one that has crashed. */
+  #isTaken({ key }: WalcastError): boolean {
+    if (key !== 'NODE_ID_TAKEN') return false
+    const nowMs = this.#parts.options.clock.nowMs()
+    this.#takenSinceMs ??= nowMs
+    return nowMs - this.#takenSinceMs >= ID_TAKEN_MS
   }
 
   get #copy(): Copy | undefined {

@@ -2,6 +2,7 @@
 import { closeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
+import { NOWHERE, type Standing } from '../../proto/lineage.ts'
 import type { Clock } from '../clock.ts'
 import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import { type FileOps, syncFolderAside } from '../fileOps.ts'
@@ -17,7 +18,7 @@ import { checkpoint, checkpointCounts, close, open, type SqliteThread, sync } fr
 import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { WalWriter } from '../sqlite/walWriter.ts'
-import { Applier, type ReplicaPosition } from './applier.ts'
+import { Applier } from './applier.ts'
 import { CopyLock } from './copyLock.ts'
 import { Durability } from './durability.ts'
 
@@ -364,13 +365,13 @@ async function scanCopy(files: DatabaseFiles, lock: CopyLock): Promise<ScannedDa
 type CopyState = Pick<ScannedDatabase, 'walIndex' | 'header' | 'sums' | 'frames'>
 
 interface Settled {
-  readonly position: ReplicaPosition
+  readonly position: Standing
   readonly isRecorded: boolean
 }
 
 /** The newest recorded position that the content has; the newest record's, with the checksum telling that it is not so, when none has. */
 function settle(sums: PageSums, recorded: readonly PositionRecord[]): Settled {
   const found = recorded.findLast((record) => record.checksum === sums.state && record.pages === sums.pages)
-  const { epoch, txid } = found ?? recorded.at(-1) ?? { epoch: 0, txid: 0 }
-  return { position: { epoch, txid }, isRecorded: found !== undefined }
+  const { epoch, incarnation, txid } = found ?? recorded.at(-1) ?? NOWHERE
+  return { position: { epoch, incarnation, txid }, isRecorded: found !== undefined }
 }

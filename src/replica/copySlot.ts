@@ -93,8 +93,9 @@ export class CopySlot {
     if (this.#copy) return this.#copy.applier.finishSync(synced, payload)
     const { path, positions } = this.#options
     await this.#firstCopy.publish(synced, payload, path, (checksum) => {
-      const { epoch, txid, dbPages: pages } = synced
-      positions.append({ epoch, txid, checksum, salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, pages })
+      const { epoch, incarnation, txid, dbPages: pages } = synced
+      const nowhere = { salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0 }
+      positions.append({ epoch, incarnation, txid, checksum, ...nowhere, pages })
       positions.sync()
     })
     await this.#open()

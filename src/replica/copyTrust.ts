@@ -1,3 +1,5 @@
+import type { Containment } from '../../proto/lineage.ts'
+
 /** What is known against the copy: why it is not read from, what is not believed about it, and whether it may hold what nobody else has. */
 export class CopyTrust {
   #isDoubtful = false
@@ -41,8 +43,8 @@ export class CopyTrust {
   }
 
   /** The pages are to be compared with those of a leader whose database came from this copy's position, or did not. */
-  onCompared(contains: boolean): void {
-    if (!contains) this.#divergence ??= 'it may hold commits that the leader lacks'
+  onCompared(contains: Containment): void {
+    if (contains !== 'proven') this.#divergence ??= 'it may hold commits that the leader lacks'
   }
 
   /** It is the leader's state. */

@@ -6,13 +6,13 @@
  * connections run with synchronous=NORMAL, under which both are done). The database file is synced along, because a checkpointer of somebody else's may
  * run with synchronous=OFF.
  */
+import type { Position } from '../../proto/position.ts'
 import { keyOf } from '../errors.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
-import type { ReplicaPosition } from './applier.ts'
 
 export interface DurabilityHost {
   /** What readers see: its frames are written when it changes. */
-  position(): ReplicaPosition
+  position(): Position
   /** Makes everything written until the call durable. Must not hold up the thread. Throws STOPPING when it was not tried: that says nothing of the files. */
   sync(): Promise<void>
 }
@@ -22,7 +22,7 @@ export type SyncedFiles = Pick<DatabaseFiles, 'syncFailure'>
 
 export class Durability {
   readonly #host: DurabilityHost
-  #durable: ReplicaPosition = { epoch: 0, txid: 0 }
+  #durable: Position = { epoch: 0, txid: 0 }
   #running: Promise<void> | undefined
   /** Begins when the one under way has ended, and covers all who came meanwhile. */
   #next: Promise<void> | undefined

@@ -1,8 +1,8 @@
 /**
- * How a replica meets whoever feeds it: it says where it stands, hears how the epochs since then began, and is welcomed.
+ * How a replica meets whoever feeds it: it says where it stands, hears how the leader's incarnations began, and is welcomed.
  * What it is told of the leader stays known until the next welcome.
  */
-import { type Lineage, withBegin } from '../../proto/lineage.ts'
+import { formatTrail, type Lineage, NOWHERE, trailOf, withIncarnation } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import type { Copy } from './copy.ts'
 import type { ReplicaOptions } from './replicaOptions.ts'
@@ -23,7 +23,7 @@ type MeetingOptions = Pick<ReplicaOptions, 'db' | 'identity' | 'version' | 'adve
 export class Meeting {
   readonly #options: MeetingOptions
   #leader: MetLeader = { node: '', source: '', sourceAddress: '', pages: 0, pageSize: 0 }
-  /** Epochs that the leader told of in this connection. */
+  /** Incarnations that the leader told of in this connection. */
   #told: Lineage = []
   #welcomedMs: number | undefined
 
@@ -45,15 +45,19 @@ export class Meeting {
     this.#told = []
     const { db, identity, version, advertise } = this.#options
     const applier = copy?.applier
-    const { epoch, txid } = applier?.position ?? { epoch: 0, txid: 0 }
+    const position = applier?.position ?? NOWHERE
+    const { epoch, txid } = position
     return {
       db,
       node: identity.node,
       cluster: identity.cluster(),
+      instance: identity.instance,
       epoch,
-      term: identity.term(),
       txid,
-      leader: identity.ledBy(epoch),
+      history: formatTrail(trailOf(position, identity.lineage())),
+      highestEpoch: Math.max(epoch, identity.epoch()),
+      term: identity.term(),
+      leader: identity.lastLeader(),
       checksum: applier && isBelievable ? applier.checksum : '',
       pageSize: copy?.pageSize ?? 0,
       pages: applier?.pages ?? 0,
@@ -63,8 +67,8 @@ export class Meeting {
     }
   }
 
-  onEpoch({ epoch, txid, after, leader, exact }: Body<'epoch'>): void {
-    this.#told = withBegin(this.#told, { epoch, txid, after, leader, exact })
+  onIncarnation({ db: _db, ...begun }: Body<'incarnation'>): void {
+    this.#told = withIncarnation(this.#told, begun)
   }
 
   /** `address`: where the connection goes. Durable before anything of that epoch is taken: this node must never lead in it itself. Throws what `requireFitting` throws. */
@@ -72,6 +76,7 @@ export class Meeting {
     const { identity } = this.#options
     requireFitting(welcome, {
       node: identity.node,
+      instance: identity.instance,
       cluster: identity.cluster(),
       epoch: Math.max(identity.epoch(), copy?.applier.position.epoch ?? 0),
       pageSize: copy?.pageSize,

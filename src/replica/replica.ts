@@ -1,5 +1,6 @@
 /** The engine of a replica: its copy, the conversation with whoever feeds it, and what of both is told. */
 import { durationOf } from '../../proto/fields.ts'
+import { NOWHERE, type Standing } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import { makeFolder } from '../fileOps.ts'
@@ -9,7 +10,6 @@ import { PositionLog } from '../sqlite/positionLog.ts'
 import type { RottenPage } from '../sqlite/scrubPass.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { Acknowledger } from './acknowledger.ts'
-import type { ReplicaPosition } from './applier.ts'
 import { Conversation } from './conversation.ts'
 import type { Copy } from './copy.ts'
 import { CopySlot, type CopySlotHost } from './copySlot.ts'
@@ -120,8 +120,8 @@ export class Replica {
     return this.#slot.copy
   }
 
-  get position(): ReplicaPosition {
-    return this.#copy?.applier.position ?? { epoch: 0, txid: 0 }
+  get position(): Standing {
+    return this.#copy?.applier.position ?? NOWHERE
   }
 
   /** Whether the copy is whole and not known to differ from the leader's. Cheap. */
@@ -133,8 +133,7 @@ export class Replica {
     const applier = this.#copy?.applier
     return {
       state: this.#conversation.state,
-      epoch: applier?.position.epoch ?? 0,
-      txid: applier?.position.txid ?? 0,
+      ...this.position,
       checksum: applier?.checksum ?? '',
       pageSize: this.#copy?.pageSize ?? 0,
       pages: applier?.pages ?? 0,
@@ -205,6 +204,12 @@ export class Replica {
   reportBelow(below: Omit<Body<'below'>, 'db'>): void {
     if (this.#conversation.state === 'streaming')
       this.#subscription.send('below', { db: this.#options.db, ...below })
+  }
+
+  /** Tells the leader what a replica that this one feeds has seen. */
+  reportSeen(seen: Omit<Body<'seen'>, 'db'>): void {
+    if (this.#conversation.state === 'streaming')
+      this.#subscription.send('seen', { db: this.#options.db, ...seen })
   }
 
   /** Asks the leader for its clock and position. */

@@ -33,17 +33,19 @@ export interface ReplicaOptions {
 
 export interface ReplicaIdentity {
   readonly node: string
+  /** Random id of this process. */
+  readonly instance: string
   /** '' before the first copy. */
   cluster(): string
-  /** Id of the node that led when the copy's state was made, if that was in `epoch`; '' when it is not known. */
-  ledBy(epoch: number): string
-  /** From now on the copy holds states that this node made as the leader. Never throws; what is not written down in time is taken for unknown. */
-  onLevel(epoch: number, leader: string): void
+  /** Incarnations of the leader that this node knows of. */
+  lineage(): Lineage
+  /** Id of the node that led in the highest epoch that this node knows of; '' when it knows none. */
+  lastLeader(): string
   /** The last epoch that this node knows to have begun with a promotion. */
   term(): number
   /** The highest that this node has led or followed in. */
   epoch(): number
-  /** Whom it follows and in which epoch, and epochs of which the leader told how they began. `address`: HOST:PORT of the connection that it came by. Durable when it resolves; quick when nothing of it is new. */
+  /** Whom it follows and in which epoch, and incarnations of which the leader told how they began. `address`: HOST:PORT of the connection that it came by. Durable when it resolves; quick when nothing of it is new. */
   adopt(
     welcome: Pick<Body<'welcome'>, 'cluster' | 'epoch' | 'term'>,
     told: Lineage,

@@ -4,6 +4,8 @@ import { WalcastError } from '../errors.ts'
 
 export interface Follower {
   readonly node: string
+  /** Random id of its process. */
+  readonly instance: string
   /** '' before the first copy. */
   readonly cluster: string
   /** The highest epoch that it has followed or led in. */
@@ -12,11 +14,14 @@ export interface Follower {
   readonly pageSize: number | undefined
 }
 
-/** Throws WRONG_CLUSTER, SELF_LEADER, WRONG_PAGE_SIZE or STALE_LEADER. */
-export function requireFitting(welcome: Body<'welcome'>, { node, cluster, epoch, pageSize }: Follower): void {
+/** Throws WRONG_CLUSTER, SELF_LEADER, NODE_ID_TAKEN, WRONG_PAGE_SIZE or STALE_LEADER. */
+export function requireFitting(welcome: Body<'welcome'>, follower: Follower): void {
+  const { node, instance, cluster, epoch, pageSize } = follower
   if (cluster !== '' && cluster !== welcome.cluster)
     throw new WalcastError('WRONG_CLUSTER', { mine: cluster, theirs: welcome.cluster })
-  if (welcome.node === node) throw new WalcastError('SELF_LEADER')
+  if (welcome.node === node && welcome.instance === instance) throw new WalcastError('SELF_LEADER')
+  if (welcome.node === node)
+    throw new WalcastError('NODE_ID_TAKEN', { node, address: 'the node that it follows' })
   if (pageSize !== undefined && pageSize !== welcome.pageSize)
     throw new WalcastError('WRONG_PAGE_SIZE', { mine: pageSize, theirs: welcome.pageSize })
   if (welcome.epoch < epoch) throw new WalcastError('STALE_LEADER', { mine: epoch, theirs: welcome.epoch })

@@ -19,5 +19,5 @@ export interface HeldDatabase {
   /** Frames of this WAL generation up to its published end. */
   readonly frames: FrameMap
   readonly positions: PositionLog
-  readonly position: { readonly epoch: number; readonly txid: number }
+  readonly position: { readonly epoch: number; readonly incarnation: string; readonly txid: number }
 }

@@ -2,9 +2,10 @@
  * Where a node stood after each of its last batches: a ring of fixed records, one positioned write a batch, never
  * synced on the hot path. What it says is a claim: the WAL or the state checksum settles it at the next start.
  *
- * Layout (little-endian): a 64-byte header, then CAPACITY records of 64 bytes; record n (from 0) of the file's life
+ * Layout (little-endian): a 72-byte header, then CAPACITY records of 72 bytes; record n (from 0) of the file's life
  * lies in slot n mod CAPACITY. Header: magic 8, boot id 16, clean stop 1, zeros. Record: sequence 8, epoch 8, txid 8,
- * state checksum 8, salt-1 4, salt-2 4, frame 4, WAL checksum 4 + 4, pages 4, XXH64 of the 56 bytes before it 8.
+ * state checksum 8, salt-1 4, salt-2 4, frame 4, WAL checksum 4 + 4, pages 4, incarnation 8, XXH64 of the 64 bytes
+ * before it 8. The incarnation is big-endian, as it is written.
  */
 import { closeSync, constants, fdatasyncSync, openSync, readFileSync, readSync } from 'node:fs'
 import type { FileOps } from '../fileOps.ts'
@@ -13,6 +14,8 @@ import { xxh64 } from '../xxh64.ts'
 export interface PositionRecord {
   readonly epoch: number
   readonly txid: number
+  /** Of the leader that committed it: 16 hex digits. */
+  readonly incarnation: string
   /** State checksum after `txid`. */
   readonly checksum: bigint
   readonly salt1: number
@@ -26,8 +29,10 @@ export interface PositionRecord {
   readonly pages: number
 }
 
-const MAGIC = 'WCPOS001'
-const RECORD_BYTES = 64
+const MAGIC = 'WCPOS002'
+const RECORD_BYTES = 72
+/** Of a record, before its checksum. */
+const CHECKED_BYTES = 64
 const CAPACITY = 1024
 
 /** Identifies the running boot of this machine: after another boot, writes that were never synced may be gone. */
@@ -87,7 +92,8 @@ export class PositionLog {
     record.writeUInt32LE(position.s0, 44)
     record.writeUInt32LE(position.s1, 48)
     record.writeUInt32LE(position.pages, 52)
-    record.writeBigUInt64LE(xxh64(record.subarray(0, 56), 0n), 56)
+    record.write(position.incarnation, 56, 8, 'hex')
+    record.writeBigUInt64LE(xxh64(record.subarray(0, CHECKED_BYTES), 0n), CHECKED_BYTES)
     this.#ops.write(
       'position.append',
       this.#fd,
@@ -137,7 +143,7 @@ export class PositionLog {
     const found: { sequence: number; position: PositionRecord }[] = []
     for (let slot = 1; slot <= CAPACITY; slot++) {
       const record = content.subarray(slot * RECORD_BYTES, (slot + 1) * RECORD_BYTES)
-      if (record.readBigUInt64LE(56) !== xxh64(record.subarray(0, 56), 0n)) continue
+      if (record.readBigUInt64LE(CHECKED_BYTES) !== xxh64(record.subarray(0, CHECKED_BYTES), 0n)) continue
       found.push({ sequence: Number(record.readBigUInt64LE(0)), position: parseRecord(record) })
     }
     found.sort((a, b) => a.sequence - b.sequence)
@@ -155,6 +161,7 @@ function parseRecord(record: Buffer): PositionRecord {
   return {
     epoch: Number(record.readBigUInt64LE(8)),
     txid: Number(record.readBigUInt64LE(16)),
+    incarnation: record.toString('hex', 56, 64),
     checksum: record.readBigUInt64LE(24),
     salt1: record.readUInt32LE(32),
     salt2: record.readUInt32LE(36),

@@ -1,0 +1,39 @@
+/** `walcast new-identity`: gives the node of a copied folder an id of its own. */
+import { WalcastError } from '../errors.ts'
+import { giveNewIdentity } from '../node/newIdentity.ts'
+import { parseValue } from '../node/optionValues.ts'
+import { parseFlags } from './commandArguments.ts'
+
+const HELP = `walcast new-identity --db FILE [--name ID] [--json]
+
+Gives the node of FILE an id of its own, when FILE and FILE-walcast are a copy of another node's: two processes with one id
+do not serve both. No node may run on FILE. Afterwards it is a replica of the same cluster: start it with --leader. What FILE
+has that its leader lacks is kept in FILE-walcast/diverged/ before it is overwritten.
+
+  --db FILE    the database file of the copy [WALCAST_DB]
+  --name ID    the new id [a random one]
+  --json       the answer as JSON
+`
+
+const FLAGS = {
+  help: { type: 'boolean' },
+  json: { type: 'boolean' },
+  db: { type: 'string' },
+  name: { type: 'string' },
+} as const
+
+export async function runNewIdentity(args: readonly string[]): Promise<number> {
+  const { help, json, name, db = process.env['WALCAST_DB'] } = parseFlags(args, FLAGS)
+  if (help) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  if (!db) throw new WalcastError('USAGE', { detail: '--db FILE is needed' })
+  const given = name === undefined ? undefined : String(parseValue('name', 'text', name))
+  const made = await giveNewIdentity(db, given)
+  const text = `${made.db} is node ${made.node} now (it was ${made.was}), and a ${made.role}
+start it: walcast replica --db ${made.db} --leader HOST:PORT --listen HOST:PORT
+`
+  process.stdout.write(json ? `${JSON.stringify(made)}\n` : text)
+  return 0
+}

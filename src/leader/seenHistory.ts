@@ -1,0 +1,41 @@
+/** What another node has seen of this leader's own history, as it says itself. */
+import {
+  containment,
+  type HistoryPoint,
+  type Lineage,
+  MAX_LINEAGE,
+  partingPoint,
+  type Standing,
+} from '../../proto/lineage.ts'
+
+export interface SeenHistory {
+  /** Id of the node that says so. */
+  readonly node: string
+  /** Epoch of its position. */
+  readonly epoch: number
+  readonly txid: number
+  /** Its history, the newest point first; empty when nothing is known of it. */
+  readonly trail: readonly HistoryPoint[]
+  /** The highest epoch that it knows of. */
+  readonly highestEpoch: number
+  /** The last epoch of which it knows that it began with a promotion. */
+  readonly term: number
+}
+
+/** Numbers further above those of this node are not believed: nobody has made so many. */
+const MAX_EPOCHS_AHEAD = 1_000_000
+const MAX_TXIDS_AHEAD = 2 ** 40
+
+/**
+ * Whether a leader that stands at `now` must begin an epoch above what a node has seen of the leader's own history: the leader
+ * lacks some of it, and its numbers may be given out a second time, or have been. Pure.
+ */
+export function isPutBack(now: Standing, lineage: Lineage, seen: SeenHistory): boolean {
+  const { epoch, txid, trail, highestEpoch } = seen
+  if (highestEpoch - now.epoch > MAX_EPOCHS_AHEAD || txid - now.txid > MAX_TXIDS_AHEAD) return false
+  if (highestEpoch > now.epoch) return true
+  const isLacking = trail.length > 0 && containment(now, lineage, trail[0]) === 'unknown'
+  if (!isLacking || (epoch < now.epoch && txid <= now.txid)) return false
+  // Of so many incarnations that the oldest were left out nothing follows.
+  return lineage.length < MAX_LINEAGE || partingPoint(now, lineage, trail) !== undefined
+}
