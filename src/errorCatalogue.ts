@@ -161,7 +161,7 @@ export const CATALOGUE = {
   NODE_ID_TAKEN: entry(
     409,
     'another process has the id {node} of this node: it was met at {address}',
-    'stop the one that is a copy of the other; to keep both, give the copy an id of its own: walcast new-identity --db FILE',
+    'stop one of the two; a copy gets an id of its own by walcast new-identity --db FILE, or by another --name',
   ),
   NO_IDENTITY: entry(
     404,

@@ -7,6 +7,7 @@ import {
   partingPoint,
   type Standing,
 } from '../../proto/lineage.ts'
+import { formatPosition } from '../../proto/position.ts'
 
 export interface SeenHistory {
   /** Id of the node that says so. */
@@ -20,6 +21,11 @@ export interface SeenHistory {
   readonly highestEpoch: number
   /** The last epoch of which it knows that it began with a promotion. */
   readonly term: number
+}
+
+/** Why a leader begins an epoch above what another node has seen, for people. */
+export function lackingText(seen: SeenHistory): string {
+  return `node ${seen.node} has been at ${formatPosition(seen)}, which this leader lacks: its state was put back`
 }
 
 /** Numbers further above those of this node are not believed: nobody has made so many. */

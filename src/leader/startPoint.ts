@@ -18,7 +18,7 @@ import type { PositionRecord } from '../sqlite/positionLog.ts'
 import { type WalPlace, WalReader } from '../sqlite/walReader.ts'
 import { checksumHex } from '../xxh64.ts'
 import { encodeBatch, segmentBytes } from './batch.ts'
-import type { SeenHistory } from './seenHistory.ts'
+import { lackingText, type SeenHistory } from './seenHistory.ts'
 
 export interface StartPoint {
   readonly epoch: number
@@ -163,14 +163,14 @@ function startAbove(
 ): StartPoint {
   const { epoch, node, lineage } = before
   const { follows, isProven } = parting(place, lineage, lost)
-  const [{ node: by }] = lost
+  const [other] = lost
   const above =
     Math.max(epoch, before.records.at(-1)?.epoch ?? 0, ...lost.map((each) => each.highestEpoch)) + 1
   const txid = Math.max(place.txid, ...lost.map((each) => each.txid + 1))
   return {
     epoch: above,
     txid,
-    newEpoch: place.newEpoch ?? `node ${by} has commits that this database lacks: it was put back`,
+    newEpoch: lackingText(other),
     isPutBack: true,
     begun: begin(incarnation, above, node, follows, isProven),
     verified: [],

@@ -1,8 +1,7 @@
 /** How a leader ceases to lead, or leads on in a higher epoch, because of what another node has done: nobody is asked. */
 import { partingPoint } from '../../proto/lineage.ts'
-import { formatPosition } from '../../proto/position.ts'
 import { keyOf, messageOf } from '../errors.ts'
-import { isPutBack, type SeenHistory } from '../leader/seenHistory.ts'
+import { isPutBack, lackingText, type SeenHistory } from '../leader/seenHistory.ts'
 import type { CurrentEngine } from './currentEngine.ts'
 import type { EngineParts } from './engine.ts'
 import type { LeaderEngine } from './leaderNode.ts'
@@ -63,7 +62,7 @@ export class GivingWay {
   async raiseAboveLost(leading: LeaderEngine, seen: SeenHistory): Promise<void> {
     const { nodeFile } = this.#parts
     const { epoch, txid } = seen
-    const reason = `node ${seen.node} has been at ${formatPosition(seen)}, which this leader lacks: its state was put back`
+    const reason = lackingText(seen)
     // Told by several nodes: the first raise is above the others, too.
     if (!isPutBack(leading.leader.standing, nodeFile.record.lineage, seen)) return
     await this.#leadOn(leading, reason, () => {

@@ -39,15 +39,15 @@ export class PeerOrders {
     return tellPeer(this.identity, address, DEMOTE_PATH, parameters, setup.options.peerTimeoutMs)
   }
 
-  /** The process there has this node's id, and came later. It finds out by asking this one. Never rejects. */
-  async twin(address: string): Promise<void> {
+  /** The process at `address` has the id of the one at `of`, and came later. It finds out by asking that one. Never rejects. */
+  async twin(address: string, of: string): Promise<void> {
     const { setup } = this.#parts
-    const parameters = { address: this.#parts.address() }
+    const parameters = { address: of }
     await tellPeer(this.identity, address, TWIN_PATH, parameters, setup.options.peerTimeoutMs).catch(
       (error) => {
         setup.log.warn(
           { address, error: messageOf(error) },
-          'a process with the id of this node could not be told',
+          'a process with the id of another one could not be told',
         )
       },
     )

@@ -41,8 +41,8 @@ export interface RoleWatchHost {
   raiseAboveLost(engine: LeaderEngine, seen: SeenHistory): Promise<void>
   /** This process has the id of another one that came before it, and does not serve. */
   yieldId(error: WalcastError): void
-  /** Tells the process at this address that it has the id of this one. Never rejects. */
-  tellTwin(address: string): Promise<void>
+  /** Tells the process at `address` that it has the id of the one at `of`, which came before it. Never rejects. */
+  tellTwin(address: string, of: string): Promise<void>
   followAt(leader: string): Promise<void>
   /** Tells the node at this address that this one leads. */
   tellToFollow(address: string): Promise<unknown>
@@ -122,6 +122,7 @@ export class RoleWatch {
 
   async askEverybody(): Promise<{ readonly answers: PeerAnswer[]; readonly unheard: NodePlace[] }> {
     const answers = await this.#lookout.ask(this.#addressesOfAll())
+    this.#tellTwinsApart(answers)
     const heard = new Set(answers.map(({ node }) => node))
     return { answers, unheard: this.#host.members.list().filter(({ node }) => !heard.has(node)) }
   }
@@ -136,7 +137,7 @@ export class RoleWatch {
       return yieldId(error)
     }
     setup.log.error({ address, instance: theirs, upMs }, `${error.line}; that process is told to end`)
-    void tellTwin(address)
+    void tellTwin(address, this.#host.address())
   }
 
   /** A process at this address says that it has this node's id. It is asked: its word alone counts for nothing. */
@@ -192,7 +193,7 @@ export class RoleWatch {
   /** Never throws. */
   async #lookAtOnce(): Promise<void> {
     const { answers } = await this.askEverybody()
-    this.#onAnswers(answers)
+    this.#act(answers)
     await this.#host.untilChanged()
   }
 
@@ -222,7 +223,21 @@ export class RoleWatch {
     return [...new Set(all)].filter((each) => each !== address())
   }
 
+  /** Two processes that both know of neither may be known here: the later one is told of the other. */
+  #tellTwinsApart(answers: readonly PeerAnswer[]): void {
+    const longest = [...answers].sort((a, b) => b.upMs - a.upMs)
+    for (const [i, { node, instance, asked }] of longest.entries()) {
+      const before = longest.slice(0, i).find((each) => each.node === node && each.instance !== instance)
+      if (before && instance !== '') void this.#host.tellTwin(asked, before.asked)
+    }
+  }
+
   #onAnswers(answers: readonly PeerAnswer[]): void {
+    this.#tellTwinsApart(answers)
+    this.#act(answers)
+  }
+
+  #act(answers: readonly PeerAnswer[]): void {
     const engine = this.#host.engine()
     if (this.#host.isChanging() || !engine) return
     if (engine.role === 'leader') this.#onRivals(engine, answers)

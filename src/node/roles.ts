@@ -181,7 +181,7 @@ export class Roles {
       raise: (engine, epoch, reason) => givingWay.raise(engine, epoch, reason),
       raiseAboveLost: (engine, seen) => givingWay.raiseAboveLost(engine, seen),
       yieldId: (error) => this.#parts.onFatal(error),
-      tellTwin: (address) => orders.twin(address),
+      tellTwin: (address, of) => orders.twin(address, of),
       followAt: (leader) => this.#followAt(leader),
       tellToFollow: (address) => orders.follow(address),
     })

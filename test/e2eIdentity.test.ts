@@ -1,0 +1,315 @@
+/** Copied files give no identity: a leader whose state was put back, and folders that were cloned. */
+import assert from 'node:assert/strict'
+import { cpSync, rmSync } from 'node:fs'
+import { freePort } from '../src/cli/freePorts.ts'
+import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from './support/lab.ts'
+import type { TestNode } from './support/testNode.ts'
+import { until } from './support/until.ts'
+
+const SUFFIXES = ['', '-wal', '-shm', '-walcast'] as const
+const LOST = 50
+const OTHER = 60
+
+/** Copies the database and the node's folder, or what of them is named. */
+function copyAll(from: string, to: string, suffixes: readonly string[] = SUFFIXES): void {
+  for (const suffix of suffixes) {
+    rmSync(`${to}${suffix}`, { recursive: true, force: true })
+    cpSync(`${from}${suffix}`, `${to}${suffix}`, { recursive: true, force: true, errorOnExist: false })
+  }
+}
+
+/** The files that are there, so that the copy has no others. */
+function putBack(from: string, to: string): void {
+  for (const suffix of SUFFIXES) rmSync(`${to}${suffix}`, { recursive: true, force: true })
+  cpSync(from, to)
+  cpSync(`${from}-walcast`, `${to}-walcast`, { recursive: true })
+}
+
+/** `count` commits of one row each. */
+function inserts(who: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `INSERT INTO t (who, n) VALUES ('${who}', ${i})`)
+}
+
+async function makeTable(lab: Lab, db: string): Promise<void> {
+  await lab.exec(db, 'PRAGMA journal_mode=WAL', 'CREATE TABLE t (id INTEGER PRIMARY KEY, who TEXT, n INT)')
+}
+
+async function positionOf(node: TestNode): Promise<string> {
+  const { epoch, txid } = await node.status()
+  return `${epoch}-${txid}`
+}
+
+async function waitStatus(node: TestNode, position: string): Promise<number> {
+  return (await node.get(`/_walcast/wait?position=${position}&timeoutMs=2000`)).status
+}
+
+/** What the leader lacks is kept at the replica, the lost position is unknown to both, and the leader says why. */
+async function requireKept(
+  lab: Lab,
+  leader: TestNode,
+  replicas: readonly TestNode[],
+  lost: string,
+): Promise<void> {
+  const [, lostTxid] = lost.split('-').map(Number)
+  for (const replica of replicas) {
+    await requireSame(lab, leader, replica)
+    const kept = await until('the lost rows are kept', async () => {
+      const { diverged = [] } = await replica.status()
+      return diverged.find(({ state, position }) => state === 'compared' && position === lost)
+    })
+    assert.equal((kept.rows?.removed ?? 0) + (kept.rows?.changed ?? 0), LOST, JSON.stringify(kept))
+    assert.equal(await waitStatus(replica, lost), 409, `${replica.child.name} waits for ${lost}`)
+  }
+  assert.equal(await waitStatus(leader, lost), 409, `the leader waits for ${lost}`)
+  const { epoch, txid, putBack: mark } = await leader.status()
+  assert.ok(epoch > Number(lost.split('-')[0]), `epoch ${epoch}`)
+  assert.ok(txid > lostTxid, `txid ${txid}`)
+  assert.match(mark?.reason ?? '', /put back/)
+  assert.ok(leader.logged('put back').length > 0)
+}
+
+labTest(
+  'a leader put back to an earlier copy begins an epoch above what its replica has, which keeps it',
+  async (lab) => {
+    const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
+    await makeTable(lab, db)
+    const first = await lab.leader(db)
+    const replica = await (await lab.replica(lab.path('b.db'), first)).ready()
+    await waitLevel(first, replica)
+    await first.stop()
+    copyAll(db, backup, ['', '-walcast'])
+    const second = await lab.restart(first)
+    await lab.exec(db, ...inserts('lost', LOST))
+    await waitLevel(second, replica)
+    const lost = await positionOf(replica)
+    await second.stop()
+    putBack(backup, db)
+    await lab.exec(db, ...inserts('other', OTHER))
+    const restored = await lab.restart(first)
+    await requireKept(lab, restored, [replica], lost)
+    // Once found out, it is over.
+    const { epoch } = await restored.status()
+    await restored.stop()
+    const again = await lab.restart(first)
+    await requireSame(lab, again, replica)
+    assert.equal((await again.status()).epoch, epoch)
+  },
+)
+
+labTest(
+  'the same when the replica is away until the restored leader has given out its txids again',
+  async (lab) => {
+    const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
+    await makeTable(lab, db)
+    const first = await lab.leader(db)
+    await first.stop()
+    copyAll(db, backup, ['', '-walcast'])
+    const second = await lab.restart(first)
+    const replica = await (await lab.replica(lab.path('b.db'), second)).ready()
+    await lab.exec(db, ...inserts('lost', LOST))
+    await waitLevel(second, replica)
+    const lost = await positionOf(replica)
+    await replica.stop()
+    await second.stop()
+    putBack(backup, db)
+    const restored = await lab.restart(first)
+    await lab.exec(db, ...inserts('other', OTHER))
+    await until('it counts on', async () => (await restored.status()).txid > OTHER)
+    assert.equal((await restored.status()).epoch, 1, 'nobody has told it yet')
+    const back = await lab.restart(replica)
+    await requireKept(lab, restored, [back], lost)
+  },
+)
+
+labTest('the same when everything was copied while the node ran', async (lab) => {
+  const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
+  await makeTable(lab, db)
+  const leader = await lab.leader(db)
+  const replica = await (await lab.replica(lab.path('b.db'), leader)).ready()
+  await lab.exec(db, ...inserts('common', 3))
+  await waitLevel(leader, replica)
+  copyAll(db, backup, ['', '-wal', '-walcast'])
+  await lab.exec(db, ...inserts('lost', LOST))
+  await waitLevel(leader, replica)
+  const lost = await positionOf(replica)
+  await leader.stop('SIGKILL')
+  for (const suffix of SUFFIXES) rmSync(`${db}${suffix}`, { recursive: true, force: true })
+  copyAll(backup, db, ['', '-wal', '-walcast'])
+  await lab.exec(db, ...inserts('other', OTHER))
+  const restored = await lab.restart(leader)
+  await requireKept(lab, restored, [replica], lost)
+})
+
+labTest('the same at a relay and at the replica that it feeds', async (lab) => {
+  const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
+  await makeTable(lab, db)
+  const first = await lab.leader(db)
+  const relay = await (await lab.replica(lab.path('b.db'), first)).ready()
+  const leaf = await (await lab.replica(lab.path('c.db'), relay)).ready()
+  await waitLevel(first, leaf)
+  await first.stop()
+  copyAll(db, backup, ['', '-walcast'])
+  const second = await lab.restart(first)
+  await lab.exec(db, ...inserts('lost', LOST))
+  await Promise.all([waitLevel(second, relay), waitLevel(second, leaf)])
+  const lost = await positionOf(leaf)
+  await second.stop()
+  putBack(backup, db)
+  await lab.exec(db, ...inserts('other', OTHER))
+  const restored = await lab.restart(first)
+  await requireKept(lab, restored, [relay, leaf], lost)
+})
+
+labTest('a leaf alone has what its leader lost: the leader hears of it through the relay', async (lab) => {
+  const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
+  await makeTable(lab, db)
+  const first = await lab.leader(db)
+  await first.stop()
+  copyAll(db, backup, ['', '-walcast'])
+  const second = await lab.restart(first)
+  const leaf = await (await lab.replica(lab.path('c.db'), second)).ready()
+  await lab.exec(db, ...inserts('lost', LOST))
+  await waitLevel(second, leaf)
+  const lost = await positionOf(leaf)
+  await leaf.stop()
+  await second.stop()
+  putBack(backup, db)
+  const restored = await lab.restart(first)
+  await lab.exec(db, ...inserts('other', OTHER))
+  const relay = await (await lab.replica(lab.path('b.db'), restored)).ready()
+  await waitLevel(restored, relay)
+  const back = await lab.restart(leaf, { leader: relay.address })
+  await requireKept(lab, restored, [back], lost)
+  await requireSame(lab, restored, relay)
+})
+
+/** A process that is to end by itself, because another one has its id. */
+async function requireTaken(node: { readonly child: TestNode['child'] }): Promise<void> {
+  node.child.expectEnd()
+  const { code } = await node.child.ended
+  assert.equal(code, 1, node.child.tail())
+  const [line] = node.child.err.filter((each) => each.startsWith('WALCAST_NODE_ID_TAKEN'))
+  assert.match(line ?? '', /another process has the id .*walcast new-identity --db FILE/)
+}
+
+labTest(
+  'a cloned folder makes no second leader, and becomes a replica with an id of its own',
+  async (lab) => {
+    const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
+    await makeTable(lab, db)
+    const leader = await lab.leader(db)
+    await lab.exec(db, ...inserts('common', 5))
+    copyAll(db, clone, ['', '-wal', '-walcast'])
+    await lab.exec(clone, ...inserts('clone', 3))
+    const second = lab.cli(
+      nodeArguments('replica', { db: clone, port: await freePort(), leader: leader.address }),
+    )
+    await requireTaken({ child: second })
+    assert.equal((await leader.get('/leader')).status, 200)
+    const { node, epoch } = await leader.status()
+    const made = lab.cli(['new-identity', '--db', clone])
+    assert.equal((await made.ended).code, 0, made.tail())
+    assert.match(made.out.join('\n'), new RegExp(`it was ${node}\\), and a replica`))
+    const replica = await (await lab.replica(clone, leader)).ready()
+    await requireSame(lab, leader, replica)
+    const status = await leader.status()
+    assert.equal(status.epoch, epoch)
+    assert.equal(status.replicas.length, 1)
+    assert.notEqual(status.replicas[0].node, node)
+    const kept = await until('what the clone alone had is kept', async () =>
+      (await replica.status()).diverged?.find(({ state }) => state === 'compared'),
+    )
+    assert.equal((kept.rows?.removed ?? 0) + (kept.rows?.changed ?? 0), 3)
+  },
+)
+
+labTest('of two clones that know only each other the one that came second ends', async (lab) => {
+  const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
+  await makeTable(lab, db)
+  const first = await lab.leader(db)
+  await first.stop()
+  copyAll(db, clone, ['', '-walcast'])
+  const [portA, portB] = [first.options.port, await freePort()]
+  const original = await lab.restart(first, { flags: ['--peers', `127.0.0.1:${portB}`] })
+  await cameFirst(original)
+  const peers = ['--peers', `127.0.0.1:${portA}`]
+  const second = lab.cli(nodeArguments('leader', { db: clone, port: portB, flags: peers }))
+  await requireTaken({ child: second })
+  assert.equal((await original.get('/leader')).status, 200)
+})
+
+labTest('an original that comes back beside its leading clone ends, told by the clone', async (lab) => {
+  const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
+  await makeTable(lab, db)
+  const original = await lab.leader(db)
+  await original.stop()
+  copyAll(db, clone, ['', '-walcast'])
+  const flags = ['--peer-look', '200ms']
+  const leading = await lab.replica(clone, original, { flags })
+  assert.equal((await leading.get('/leader')).status, 200)
+  await cameFirst(leading)
+  await requireTaken(await lab.restart(original))
+  assert.equal((await leading.get('/leader')).status, 200)
+})
+
+labTest('rows that a replica got of a clone are kept when it is moved to the original', async (lab) => {
+  const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
+  await makeTable(lab, db)
+  const original = await lab.leader(db)
+  await lab.exec(db, ...inserts('common', 5))
+  copyAll(db, clone, ['', '-wal', '-walcast'])
+  await cameFirst(original)
+  const leading = await lab.leader(clone)
+  const replica = await (await lab.replica(lab.path('b.db'), leading)).ready()
+  await lab.exec(clone, ...inserts('clone', 20))
+  await lab.exec(db, ...inserts('original', 30))
+  await waitLevel(leading, replica)
+  await replica.stop()
+  const moved = await lab.restart(replica, { leader: original.address })
+  // Whoever asks both tells the one that came second.
+  await requireTaken(leading)
+  await requireSame(lab, original, moved)
+  const kept = await until('the rows of the clone are kept', async () =>
+    (await moved.status()).diverged?.find(({ state }) => state === 'compared'),
+  )
+  assert.equal((kept.rows?.removed ?? 0) + (kept.rows?.changed ?? 0), 20)
+})
+
+labTest('two replicas of one id: the second does not serve, and counts for nothing', async (lab) => {
+  const [db, copy, clone] = [lab.path('a.db'), lab.path('b.db'), lab.path('clone.db')]
+  await makeTable(lab, db)
+  const leader = await lab.leader(db)
+  const first = await (await lab.replica(copy, leader)).ready()
+  await waitLevel(leader, first)
+  await first.stop()
+  copyAll(copy, clone, ['', '-walcast'])
+  const again = await (await lab.restart(first)).ready()
+  const second = await lab.replica(clone, leader, { flags: ['--reconnect-max', '200ms'] })
+  await until(
+    'it is refused',
+    async () => (await second.status()).lastError?.code === 'WALCAST_NODE_ID_TAKEN',
+  )
+  assert.equal((await second.get('/readyz')).status, 503)
+  const { replicas } = await leader.status()
+  assert.deepEqual(
+    replicas.map(({ connected, address }) => [connected, address]),
+    [[true, again.address]],
+  )
+  await requireTaken(second)
+  assert.equal((await again.status()).state, 'streaming')
+})
+
+labTest('a replica that fell silent does not hold its id against its next process', async (lab) => {
+  const [db, copy, clone] = [lab.path('a.db'), lab.path('b.db'), lab.path('clone.db')]
+  await makeTable(lab, db)
+  const leader = await lab.leader(db)
+  const first = await (await lab.replica(copy, leader)).ready()
+  await waitLevel(leader, first)
+  copyAll(copy, clone, ['', '-wal', '-walcast'])
+  first.kill('SIGSTOP')
+  const next = await lab.replica(clone, leader, { flags: ['--reconnect-max', '200ms'] })
+  await next.ready()
+  await requireSame(lab, leader, next)
+  first.kill('SIGCONT')
+  await requireTaken(first)
+})
