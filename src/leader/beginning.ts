@@ -75,8 +75,27 @@ export async function findStart(
   else if (newEpoch) log.info({ epoch, txid, reason: newEpoch }, 'a new epoch begins')
   const term = Math.max(identity.term(), ...(newEpoch ? seen.map((each) => each.term) : []))
   const putBack = isPutBack && newEpoch ? newEpoch : undefined
-  await identity.save({ epoch, term, txid, txidCeiling: txid + TXID_RESERVE, begun, putBack })
+  await identity
+    .save({ epoch, term, txid, txidCeiling: txid + TXID_RESERVE, begun, putBack })
+    .catch((error) => {
+      if (!mayGoOnUnwritten(start, identity)) throw error
+      log.warn(
+        { error: messageOf(error) },
+        'the start could not be written down: this node goes on as the one that it was',
+      )
+    })
   return { scanned, start }
+}
+
+/**
+ * A full disk must not keep a leader from serving what is there. Its database is the one that it left, so it may go on in the incarnation
+ * before, of which nothing was given out that is not here; txids stay below the ceiling that is written.
+ */
+function mayGoOnUnwritten(
+  { newEpoch, txid }: StartPoint,
+  identity: BeginningParts['options']['identity'],
+): boolean {
+  return newEpoch === undefined && identity.incarnation() !== '' && txid < identity.txidCeiling()
 }
 
 async function scan({ options, thread, files, guard, fence }: BeginningParts): Promise<{

@@ -3,7 +3,6 @@
  * asks before it takes the next write, and a node without a leader finds the one that is there.
  */
 import { parseTrail } from '../../proto/lineage.ts'
-import type { Instance } from '../cluster/instance.ts'
 import { Lookout } from '../cluster/lookout.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
@@ -17,13 +16,16 @@ import { isPutBack, type SeenHistory } from '../leader/seenHistory.ts'
 import type { HigherEpoch, NodeSetup } from './engine.ts'
 import type { LeaderEngine } from './leaderNode.ts'
 import type { ReplicaEngine } from './replicaNode.ts'
+import type { TwinWatch } from './twinWatch.ts'
 
 export interface RoleWatchHost {
   readonly setup: NodeSetup
   readonly members: Members
   readonly replicas: ReplicaList
   readonly admission: WriteAdmission
-  readonly instance: Instance
+  /** Random id of this process. */
+  readonly instance: string
+  readonly twins: TwinWatch
   record(): NodeRecord
   /** HOST:PORT of this node. */
   address(): string
@@ -39,10 +41,6 @@ export interface RoleWatchHost {
   raise(engine: LeaderEngine, epoch: number, reason: string): Promise<void>
   /** Goes on leading above what another node has of this node's own history, and this node has not. */
   raiseAboveLost(engine: LeaderEngine, seen: SeenHistory): Promise<void>
-  /** This process has the id of another one that came before it, and does not serve. */
-  yieldId(error: WalcastError): void
-  /** Tells the process at `address` that it has the id of the one at `of`, which came before it. Never rejects. */
-  tellTwin(address: string, of: string): Promise<void>
   followAt(leader: string): Promise<void>
   /** Tells the node at this address that this one leads. */
   tellToFollow(address: string): Promise<unknown>
@@ -62,8 +60,6 @@ export class RoleWatch {
   #askedEpoch = 0
   #askedEpochMs = Number.NEGATIVE_INFINITY
   #asking: Promise<void> = Promise.resolve()
-  /** Why this process must not serve; undefined while nothing is known against it. */
-  #taken: WalcastError | undefined
   /** It stood still during a change of role: what is to be asked is asked after that. */
   #hasStoodStill = false
 
@@ -76,8 +72,8 @@ export class RoleWatch {
         wallMs: () => Date.now(),
         cluster: () => host.record().cluster,
         node: () => host.record().node,
-        instance: host.instance.id,
-        onTwin: (twin) => this.onTwin(twin),
+        instance: host.instance,
+        onTwin: (twin) => host.twins.onTwin(twin),
         whomToAsk: () => this.#whomToAsk(),
         onAnswers: (answers) => this.#onAnswers(answers),
         onFrozen: (forMs) => this.#onFrozen(forMs),
@@ -111,7 +107,7 @@ export class RoleWatch {
    */
   async requireNoRival(onRival: (leader: string) => void): Promise<readonly SeenHistory[]> {
     const { answers } = await this.askEverybody()
-    if (this.#taken) throw this.#taken
+    this.#host.twins.requireOwn()
     const { own, others } = this.#sorted(answers)
     const rival = rivalAmong(others, this.#host.record())
     if (!rival) return own
@@ -122,22 +118,9 @@ export class RoleWatch {
 
   async askEverybody(): Promise<{ readonly answers: PeerAnswer[]; readonly unheard: NodePlace[] }> {
     const answers = await this.#lookout.ask(this.#addressesOfAll())
-    this.#tellTwinsApart(answers)
+    this.#host.twins.tellApart(answers)
     const heard = new Set(answers.map(({ node }) => node))
     return { answers, unheard: this.#host.members.list().filter(({ node }) => !heard.has(node)) }
-  }
-
-  /** Another process has this node's id: the one that came second does not serve. */
-  onTwin(twin: PeerAnswer): void {
-    const { instance, setup, record, yieldId, tellTwin } = this.#host
-    const { asked: address, instance: theirs, upMs } = twin
-    const error = new WalcastError('NODE_ID_TAKEN', { node: record().node, address })
-    if (instance.yieldsTo(twin)) {
-      this.#taken = error
-      return yieldId(error)
-    }
-    setup.log.error({ address, instance: theirs, upMs }, `${error.line}; that process is told to end`)
-    void tellTwin(address, this.#host.address())
   }
 
   /** A process at this address says that it has this node's id. It is asked: its word alone counts for nothing. */
@@ -223,17 +206,8 @@ export class RoleWatch {
     return [...new Set(all)].filter((each) => each !== address())
   }
 
-  /** Two processes that both know of neither may be known here: the later one is told of the other. */
-  #tellTwinsApart(answers: readonly PeerAnswer[]): void {
-    const longest = [...answers].sort((a, b) => b.upMs - a.upMs)
-    for (const [i, { node, instance, asked }] of longest.entries()) {
-      const before = longest.slice(0, i).find((each) => each.node === node && each.instance !== instance)
-      if (before && instance !== '') void this.#host.tellTwin(asked, before.asked)
-    }
-  }
-
   #onAnswers(answers: readonly PeerAnswer[]): void {
-    this.#tellTwinsApart(answers)
+    this.#host.twins.tellApart(answers)
     this.#act(answers)
   }
 

@@ -23,6 +23,7 @@ import { buildReplica } from './replicaNode.ts'
 import type { RoleJournal } from './roleJournal.ts'
 import { RoleRequests } from './roleRequests.ts'
 import { RoleWatch } from './roleWatch.ts'
+import { TwinWatch } from './twinWatch.ts'
 
 export interface RolesParts
   extends Omit<
@@ -164,13 +165,21 @@ export class Roles {
   }
 
   #newWatch(givingWay: GivingWay, orders: PeerOrders): RoleWatch {
-    const { setup, members, replicas, traffic, instance } = this.#parts
+    const { setup, members, replicas, traffic, instance, onFatal } = this.#parts
     return new RoleWatch({
       setup,
       members,
       replicas,
       admission: traffic.admission,
-      instance,
+      instance: instance.id,
+      twins: new TwinWatch({
+        log: setup.log,
+        instance,
+        node: () => this.#record.node,
+        address: () => this.#own.address,
+        yieldId: (error) => onFatal(error),
+        tellTwin: (address, of) => orders.twin(address, of),
+      }),
       record: () => this.#record,
       address: () => this.#own.address,
       engine: () => this.engine,
@@ -180,8 +189,6 @@ export class Roles {
       stepDown: (engine, reason, leader) => givingWay.stepDown(engine, reason, leader),
       raise: (engine, epoch, reason) => givingWay.raise(engine, epoch, reason),
       raiseAboveLost: (engine, seen) => givingWay.raiseAboveLost(engine, seen),
-      yieldId: (error) => this.#parts.onFatal(error),
-      tellTwin: (address, of) => orders.twin(address, of),
       followAt: (leader) => this.#followAt(leader),
       tellToFollow: (address) => orders.follow(address),
     })

@@ -1,16 +1,23 @@
 /**
  * A node in this process whose disk fails when it is told to. Otherwise as the command line with the same arguments. Lines on standard input:
  * `{"ops", "code", "first", "times"}` lets `times` operations of these names, from the `first` one from now on, fail with that system error; `{}` ends
- * that. Each line is answered by how many have failed since the last.
+ * that. `fault` among the options is such a fault from the start on. Each line is answered by how many have failed since the last.
  */
 import { createInterface } from 'node:readline'
 import { createFileOps } from '../../../src/fileOps.ts'
 import { optionsOf, say } from './options.ts'
 import { runNodeWith } from './runNodeWith.ts'
 
-const { args } = optionsOf<{ args: readonly string[] }>()
-const sound = { ops: [] as readonly string[], code: '', first: 1, times: 0 }
-let fault = sound
+interface Fault {
+  readonly ops: readonly string[]
+  readonly code: string
+  readonly first: number
+  readonly times: number
+}
+
+const { args, fault: given } = optionsOf<{ args: readonly string[]; fault?: Partial<Fault> }>()
+const sound: Fault = { ops: [], code: '', first: 1, times: 0 }
+let fault: Fault = { ...sound, ...given }
 let seen = 0
 let failed = 0
 
