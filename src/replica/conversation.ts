@@ -168,7 +168,7 @@ export class Conversation {
       'connected to the leader',
     )
     if (welcome.mode === 'sync') {
-      this.#parts.trust.onCompared(welcome.contains)
+      this.#parts.trust.onCompared(welcome.contains ? 'proven' : 'unknown')
       return this.#beginSync(welcome.reason)
     }
     const copy = this.#copy
