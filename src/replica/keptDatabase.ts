@@ -41,7 +41,7 @@ function fill(path: string, live: string, records: KeptRecords, schema: readonly
     db.pragma('journal_mode = WAL')
     db.transaction(() => removeEqual(db, path, live))()
     db.pragma('journal_mode = DELETE')
-    compact(db)
+    db.exec('PRAGMA incremental_vacuum')
     return loader.refused
   } finally {
     db.close()
@@ -71,15 +71,6 @@ function conditionOf(key: EqualRow['key']): string {
   return key
     .map(({ name, isText }) => `${quoteName(name)} = ${isText ? 'CAST(? AS TEXT)' : '?'}`)
     .join(' AND ')
-}
-
-/** Gives back the room of the rows that were taken out. What stands against it (a schema of an earlier SQLite) costs room only. */
-function compact(db: Database.Database): void {
-  try {
-    db.exec('VACUUM')
-  } catch (error) {
-    if (!(error instanceof Database.SqliteError)) throw error
-  }
 }
 
 function publish(partial: string, to: string): void {

@@ -7,10 +7,9 @@ import { type DatabaseHeader, parseHeader } from '../sqlite/databaseHeader.ts'
 import { readFreelist } from '../sqlite/freelist.ts'
 import { PageSet } from '../sqlite/pageSet.ts'
 import { RowPageSearch } from '../sqlite/rowPages.ts'
-import type { Copy } from './copy.ts'
 import { KeptFile } from './keptFile.ts'
 import { PageListWriter } from './keptPages.ts'
-import { type LastPages, Overwriting } from './overwriting.ts'
+import { type LastPages, Overwriting, type ResyncedCopy } from './overwriting.ts'
 import { StateCheck } from './stateCheck.ts'
 
 const CHUNK_BYTES = 1024 * 1024
@@ -18,7 +17,7 @@ const CHUNK_BYTES = 1024 * 1024
 const PAGES_AT_ONCE = 8192
 
 export interface ImageParts {
-  readonly copy: Copy
+  readonly copy: ResyncedCopy
   readonly last: LastPages
   readonly ops: FileOps
   readonly signal: AbortSignal

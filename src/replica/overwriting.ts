@@ -3,10 +3,18 @@ import { setImmediate as immediate } from 'node:timers/promises'
 import { payloadPage, payloadPageNumber } from '../../proto/codec.ts'
 import type { ReadPage } from '../sqlite/btreeWalk.ts'
 import { FrameMap } from '../sqlite/frameMap.ts'
+import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { PageReader } from '../sqlite/pageReader.ts'
 import { PageSet } from '../sqlite/pageSet.ts'
 import { lockPage } from '../sqlite/walFormat.ts'
-import type { Copy } from './copy.ts'
+import type { Applier } from './applier.ts'
+
+/** A copy of which a resync has brought pages that are not visible yet. */
+export interface ResyncedCopy {
+  readonly pageSize: number
+  readonly pages: Pick<CheckedPages, 'files' | 'frames'>
+  readonly applier: Pick<Applier, 'pages' | 'sums' | 'pendingPages' | 'publishedFrames'>
+}
 
 /** The last message of a resync: `pages` images in `payload`, and the size that the database will have. */
 export interface LastPages {
@@ -20,7 +28,7 @@ const PAGES_AT_ONCE = 8192
 
 /** Valid until the resync is published. Memory: some bytes for each page that has come, a few bits for each page of the database. */
 export class Overwriting {
-  readonly #copy: Copy
+  readonly #copy: ResyncedCopy
   readonly #last: LastPages
   readonly #reader: PageReader
   /** Frames of the images that have come and are not visible. */
@@ -31,7 +39,7 @@ export class Overwriting {
   /** Pages of the old state that will be otherwise, or cut off. */
   readonly pages: PageSet
 
-  private constructor(copy: Copy, last: LastPages) {
+  private constructor(copy: ResyncedCopy, last: LastPages) {
     this.#copy = copy
     this.#last = last
     this.#reader = new PageReader(copy.pages)
@@ -39,7 +47,7 @@ export class Overwriting {
   }
 
   /** The caller keeps the copy undisturbed. */
-  static async of(copy: Copy, last: LastPages): Promise<Overwriting> {
+  static async of(copy: ResyncedCopy, last: LastPages): Promise<Overwriting> {
     const overwriting = new Overwriting(copy, last)
     await overwriting.#collect()
     return overwriting

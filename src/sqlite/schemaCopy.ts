@@ -7,7 +7,7 @@
  */
 import Database from 'better-sqlite3'
 import type { TextEncoding } from './databasePair.ts'
-import { foldName, quoteName } from './sqlText.ts'
+import { foldName } from './sqlText.ts'
 
 /** A row of sqlite_schema; `root` is 0 where there is no b-tree. */
 export interface SchemaEntry {
@@ -26,33 +26,44 @@ const SEQUENCE = 'sqlite_sequence'
 /** The tables and indexes of `entries`, empty, in the new file `path`. Throws what SQLite does. */
 export function createSchema(path: string, entries: readonly SchemaEntry[], encoding: TextEncoding): void {
   const stored = entries.filter((entry) => entry.root > 0 && isCopied(entry))
+  const keyed = namesWithoutRowid(stored)
+  const isIndex = ({ type, name }: SchemaEntry) => type === 'index' || keyed.has(name)
   withDatabase(path, (db) => {
     db.pragma(`page_size = ${PAGE_BYTES}`)
     db.pragma(`encoding = '${encoding}'`)
-    const tables = allocate(db, 'table', stored.filter(({ type }) => type === 'table').length)
-    const indexes = allocate(db, 'index', stored.filter(({ type }) => type === 'index').length)
-    db.exec('DELETE FROM sqlite_schema')
-    for (const entry of stored)
-      insert(db, entry, (entry.type === 'index' ? indexes.pop() : tables.pop()) ?? 0)
+    // Room can be given back without VACUUM, which would number the rows of some tables anew.
+    db.pragma('auto_vacuum = INCREMENTAL')
+    inOneGo(db, () => {
+      const indexes = stored.filter(isIndex).length
+      const roots = allocate(db, stored.length - indexes, indexes)
+      for (const entry of stored) insert(db, entry, roots[isIndex(entry) ? 'index' : 'table'].pop() ?? 0)
+    })
   })
-  withDatabase(path, (db) => {
-    // These are kept as an index is: https://sqlite.org/fileformat2.html#representation_of_without_rowid_tables.
-    const names = db
+}
+
+/** The tables that are kept as an index is: https://sqlite.org/fileformat2.html#representation_of_without_rowid_tables. */
+function namesWithoutRowid(entries: readonly SchemaEntry[]): ReadonlySet<string> {
+  let names: string[] = []
+  withDatabase(':memory:', (db) => {
+    const { table } = allocate(db, 1, 0)
+    for (const entry of entries) if (entry.type === 'table') insert(db, entry, table[0])
+    // Reads the schema again.
+    db.pragma('writable_schema = RESET')
+    names = db
       .prepare<[], string>("SELECT name FROM pragma_table_list WHERE schema = 'main' AND wr = 1")
       .pluck()
       .all()
-    const roots = allocate(db, 'index', names.length)
-    db.prepare('DELETE FROM sqlite_schema WHERE name GLOB ?').run(`${SPARE}*`)
-    const move = db.prepare("UPDATE sqlite_schema SET rootpage = ? WHERE type = 'table' AND name = ?")
-    for (const name of names) move.run(roots.pop(), name)
   })
+  return new Set(names)
 }
 
 /** Adds what has no b-tree: views, triggers, virtual tables. Nothing is written to the database afterwards. */
 export function completeSchema(path: string, entries: readonly SchemaEntry[]): void {
-  withDatabase(path, (db) => {
-    for (const entry of entries) if (entry.root === 0 && isCopied(entry)) insert(db, entry, 0)
-  })
+  withDatabase(path, (db) =>
+    inOneGo(db, () => {
+      for (const entry of entries) if (entry.root === 0 && isCopied(entry)) insert(db, entry, 0)
+    }),
+  )
 }
 
 function isCopied({ name, table, type }: SchemaEntry): boolean {
@@ -69,27 +80,30 @@ function withDatabase(path: string, write: (db: Database.Database) => void): voi
     db.pragma('synchronous = OFF')
     db.pragma('journal_mode = MEMORY')
     db.pragma('writable_schema = ON')
-    db.transaction(() => write(db)).immediate()
+    write(db)
   } finally {
     db.close()
   }
 }
 
-const SPARE = 'walcast spare '
+function inOneGo(db: Database.Database, write: () => void): void {
+  db.transaction(write).immediate()
+}
 
-/** Root pages of so many new empty b-trees. The schema has to forget them by their names. */
-function allocate(db: Database.Database, type: 'table' | 'index', count: number): number[] {
-  if (count === 0) return []
-  const owner = quoteName(`${SPARE}${type}`)
-  db.exec(`CREATE TABLE ${owner} (x)`)
-  for (let i = 0; i < count; i++) {
-    const name = quoteName(`${SPARE}${type} ${i}`)
-    db.exec(type === 'table' ? `CREATE TABLE ${name} (x)` : `CREATE INDEX ${name} ON ${owner} (x)`)
-  }
-  return db
-    .prepare<[string, string], number>('SELECT rootpage FROM sqlite_schema WHERE type = ? AND name GLOB ?')
-    .pluck()
-    .all(type, `${SPARE}${type} *`)
+/** Root pages of so many new empty b-trees; the schema is empty afterwards. */
+function allocate(
+  db: Database.Database,
+  tables: number,
+  indexes: number,
+): { readonly table: number[]; readonly index: number[] } {
+  // An index needs a table; with none to be made its page is left unused.
+  for (let i = 0; i < Math.max(tables, indexes > 0 ? 1 : 0); i++) db.exec(`CREATE TABLE t${i} (x)`)
+  for (let i = 0; i < indexes; i++) db.exec(`CREATE INDEX i${i} ON t0 (x)`)
+  const rootsOf = (type: string) =>
+    db.prepare<[string], number>('SELECT rootpage FROM sqlite_schema WHERE type = ?').pluck().all(type)
+  const roots = { table: rootsOf('table').slice(0, tables), index: rootsOf('index') }
+  db.exec('DELETE FROM sqlite_schema')
+  return roots
 }
 
 function insert(db: Database.Database, { type, name, table, sql }: SchemaEntry, root: number): void {
