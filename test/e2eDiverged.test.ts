@@ -1,6 +1,6 @@
 /** What a node had to give up is kept: nothing is overwritten before a copy is whole, and the rows are found again. */
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import type { FileOp } from '../src/fileOps.ts'
 import type { DivergedStatus } from '../src/http/view.ts'
 import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from './support/lab.ts'
@@ -13,10 +13,11 @@ import { makeDatabase, Writer } from './support/workload.ts'
 async function startPair(
   lab: Lab,
   flags: readonly string[] = [],
+  rows = 500,
 ): Promise<{ leader: TestNode; replica: TestNode; backup: string }> {
   const db = lab.path('leader.db')
   const backup = lab.path('backup.db')
-  await makeDatabase(lab, db, { rows: 500 })
+  await makeDatabase(lab, db, { rows })
   cpSync(db, backup)
   const leader = await lab.leader(db)
   const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags })).ready()
@@ -131,6 +132,69 @@ labTest('what was kept is removed when nothing of it is missing at the leader', 
   assert.deepEqual(readdirSync(`${replica.db}-walcast/diverged`), [])
   assert.equal((await replica.status()).diverged, undefined)
 })
+
+/** Bytes of all files in a folder and below. */
+function folderBytes(path: string): number {
+  if (!existsSync(path)) return 0
+  return readdirSync(path, { recursive: true, encoding: 'utf8' })
+    .map((name) => statSync(`${path}/${name}`, { throwIfNoEntry: false }))
+    .reduce((sum, found) => sum + (found?.isFile() ? found.size : 0), 0)
+}
+
+labTest('what is kept costs what differs, at no time more', async (lab) => {
+  const { leader, replica, backup } = await startPair(lab, [], 11_000)
+  await lab.exec(leader.db, 'UPDATE accounts SET balance = balance + 2')
+  await waitLevel(leader, replica)
+  await restore(leader, backup)
+  const folder = `${replica.db}-walcast/diverged`
+  let mostBytes = 0
+  const looking = setInterval(() => {
+    mostBytes = Math.max(mostBytes, folderBytes(folder))
+  }, 1)
+  lab.atEnd(() => clearInterval(looking))
+  const restored = await lab.restart(leader)
+  await requireSame(lab, restored, replica)
+  const kept = await compared(replica)
+  assert.deepEqual(kept.rows, { removed: 1, changed: 100, added: 0 })
+  mostBytes = Math.max(mostBytes, folderBytes(folder))
+  const { size } = statSync(backup)
+  assert.ok(size > 20e6, `${size} bytes`)
+  assert.ok(mostBytes > 4096 && mostBytes < size / 100, `${mostBytes} of ${size} bytes`)
+})
+
+labTest(
+  'rows of a table that was emptied come back, its schema and virtual tables notwithstanding',
+  async (lab) => {
+    const { leader, replica, backup } = await startPair(lab)
+    await lab.exec(
+      leader.db,
+      'CREATE TABLE words (word TEXT, lang TEXT, n INT, PRIMARY KEY (lang, word)) WITHOUT ROWID',
+      "INSERT INTO words VALUES ('eins', 'de', 1), ('one', 'en', 1)",
+      'CREATE VIRTUAL TABLE texts USING fts5 (body)',
+      "INSERT INTO texts VALUES ('one two three')",
+    )
+    await waitLevel(leader, replica)
+    await leader.stop()
+    for (const suffix of ['', '-wal', '-shm']) rmSync(`${leader.db}${suffix}`, { force: true })
+    cpSync(backup, leader.db)
+    await lab.exec(leader.db, 'DELETE FROM mixed')
+    const restored = await lab.restart(leader)
+    await requireSame(lab, restored, replica)
+    const kept = await compared(replica)
+    const rows = readFileSync(`${keptPath(replica, kept)}/rows.jsonl`, 'utf8')
+    const listed = (table: string) =>
+      rows.split('\n').filter((line) => line.startsWith(`{"table":"${table}"`))
+    assert.equal(listed('mixed').length, 500)
+    assert.equal(listed('words').length, 2)
+    assert.ok(listed('texts_content').length === 1)
+    const database = `${keptPath(replica, kept)}/database.db`
+    const diff = lab.cli(['diff', database, restored.db, '--sql', '--table', 'mixed', '--table', 'words'])
+    assert.equal((await diff.ended).code, 0, diff.tail())
+    await lab.exec(restored.db, ...statementsOf(diff.out.join('\n')))
+    const back = await lab.sql(restored.db).rows('SELECT count(*), (SELECT count(*) FROM words) FROM mixed')
+    assert.deepEqual(back, [[500, 2]])
+  },
+)
 
 labTest('at the bound the oldest goes, and replication goes on', async (lab) => {
   const { leader, replica, backup } = await startPair(lab)
