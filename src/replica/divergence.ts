@@ -10,12 +10,12 @@ import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
 import { keyOf, messageOf } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
-import type { Copy } from './copy.ts'
+import type { Applier } from './applier.ts'
 import { type KeptBounds, type KeptKind, overBounds } from './keptBounds.ts'
 import { type Kept, type KeptDivergence, KeptFolder } from './keptFolder.ts'
 import { writeImages } from './keptImages.ts'
 import { compareRows, type RowComparison } from './keptRows.ts'
-import type { LastPages } from './overwriting.ts'
+import type { LastPages, ResyncedCopy } from './overwriting.ts'
 
 export interface DivergenceOptions extends KeptBounds {
   readonly path: string
@@ -30,6 +30,9 @@ export interface DivergenceOptions extends KeptBounds {
 
 /** Why a bundle is made. */
 export type KeptCause = Pick<KeptDivergence, 'leader' | 'reason' | 'kind'>
+
+/** What is kept of a copy, and where it stands. */
+export type DivergedCopy = ResyncedCopy & { readonly applier: Pick<Applier, 'position' | 'checksum'> }
 
 export class Divergence {
   readonly #options: DivergenceOptions
@@ -52,7 +55,7 @@ export class Divergence {
    * Keeps what of the published state `last` and the pages before it are about to overwrite. The caller keeps the copy undisturbed
    * until they are published. Throws DIVERGED_UNKEPT, and nothing may be overwritten then, or STOPPING.
    */
-  async keep(copy: Copy, last: LastPages, cause: KeptCause): Promise<void> {
+  async keep(copy: DivergedCopy, last: LastPages, cause: KeptCause): Promise<void> {
     const { log, maxDiverged, path } = this.#options
     const { position, checksum, pages } = copy.applier
     const { reason, kind } = cause
@@ -75,7 +78,7 @@ export class Divergence {
   }
 
   /** On a full disk routine bundles make room, the oldest first. */
-  async #add(copy: Copy, last: LastPages, cause: KeptCause): Promise<Kept> {
+  async #add(copy: DivergedCopy, last: LastPages, cause: KeptCause): Promise<Kept> {
     for (;;) {
       try {
         return await this.#write(copy, last, cause)
@@ -88,7 +91,7 @@ export class Divergence {
     }
   }
 
-  #write(copy: Copy, last: LastPages, cause: KeptCause): Promise<Kept> {
+  #write(copy: DivergedCopy, last: LastPages, cause: KeptCause): Promise<Kept> {
     const { node, clock, ops } = this.#options
     const { position, pages, checksum } = copy.applier
     const at = { at: new Date(clock.nowMs()).toISOString(), ...position }
