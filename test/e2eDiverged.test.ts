@@ -1,6 +1,6 @@
 /** What a node had to give up is kept: nothing is overwritten before a copy is whole, and the rows are found again. */
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import type { FileOp } from '../src/fileOps.ts'
 import type { DivergedStatus } from '../src/http/view.ts'
 import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from './support/lab.ts'
@@ -215,6 +215,31 @@ labTest('at the bound the oldest goes, and replication goes on', async (lab) => 
   assert.equal(said.length, 1)
   assert.ok(said[0].includes(first.name) && said[0].includes('"level":50'), said[0])
   assert.equal(await back.metric('walcast_diverged_dropped_total', 'kind="diverged"'), 1)
+})
+
+labTest('on a full disk nothing is overwritten until there is room', async (lab) => {
+  const { leader, replica, backup } = await startPair(lab)
+  const { checksum } = await replica.status()
+  await replica.stop()
+  await restore(leader, backup)
+  const restored = await lab.restart(leader)
+  const full = lab.path('full')
+  writeFileSync(full, '')
+  const { db, options } = replica
+  const args = nodeArguments('replica', {
+    ...options,
+    leader: restored.address,
+    flags: ['--reconnect-max', '100ms'],
+  })
+  const child = lab.program('replicaAt', { args, op: 'kept.write', fullWhile: full })
+  await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
+  const back = lab.nodeOf('replica', options, child)
+  await until('it says why', async () => (await back.status()).lastError?.code === 'WALCAST_DIVERGED_UNKEPT')
+  assert.equal((await back.status()).checksum, checksum)
+  assert.deepEqual(readdirSync(`${db}-walcast/diverged`), [])
+  rmSync(full)
+  await requireSame(lab, restored, back)
+  assert.deepEqual((await compared(back)).rows, { removed: 1, changed: 1, added: 0 })
 })
 
 const STEPS: readonly (readonly [FileOp, number])[] = [
