@@ -309,6 +309,25 @@ test('a row of which only an overflow page was written is kept, and no more than
   assert.ok(statSync(join(made.bundle.folder, 'pages.bin')).size < 40 * 4096)
 })
 
+test('rows of many pages cost nothing when only their neighbours have changed', async () => {
+  for (const late of [
+    'UPDATE longer SET a = 1 WHERE id = 2',
+    'DELETE FROM longer WHERE id = 2',
+    'DELETE FROM longer',
+  ]) {
+    const made = await states(
+      PLAIN,
+      (db) => db.exec(`${SCHEMA}; ${numbered('longer', 4, 'n, iif(n = 2, n, randomblob(300000 + n))')}`),
+      (db) => db.exec(late),
+    )
+    assert.equal(made.bundle.isComplete, true)
+    assert.deepEqual(keptRows(made, TABLES), lostRows(made, TABLES))
+    const { size } = statSync(join(made.bundle.folder, 'pages.bin'))
+    if (late.includes('WHERE')) assert.ok(size < 40_000, `${size} bytes after ${late}`)
+    else assert.ok(size > 900_000)
+  }
+})
+
 test('a row of many pages is kept whole', async () => {
   const made = await states(
     { ...PLAIN, pageSize: 512 },

@@ -6,7 +6,9 @@
  *   NAME/pages.txt     pages in ascending order, a line `N` or `N-M` for each run. ` unchanged` behind it: the leader has them as they
  *                      are, or has freed them; the rows need them (overflow pages, the schema, rows that were deleted)
  *   NAME/pages.bin     their images as the copy had them, one behind the other in the order of pages.txt
- *   NAME/trees.txt     the pages among these that hold rows, a line `PAGE ROOT` each: the root page of the table, 1 for the schema
+ *   NAME/trees.txt     the pages among these that hold rows, a line `PAGE ROOT` each: the root page of the table, 1 for the schema.
+ *                      ` I,J` behind it: rows, by their place on the page from 0, that the leader has just so and that were left out,
+ *                      since overflow pages would have to be kept for them
  *
  * Afterwards `keptRowsProgram.ts` decodes these rows and adds:
  *

@@ -59,7 +59,8 @@ async function searchOf(
   const isSoundAfter = !headerAfter || (await readFreelist(headerAfter, pagesAfter, overwriting.after, freed))
   const wanted = await union(held, freed, (page) => page <= pagesBefore && !free.has(page))
   const database = { pages: pagesBefore, usable: header.usable, header, readPage, free }
-  const search = new RowPageSearch(database, wanted, held)
+  const isInUse = (page: number) => page <= pagesAfter && isSoundAfter && !freed.has(page)
+  const search = new RowPageSearch(database, wanted, held, { readPage: overwriting.after, isInUse })
   if (!isSound || !isSoundAfter || !headerAfter) search.onDamage()
   return search
 }
@@ -92,9 +93,9 @@ async function union(
 }
 
 async function writeTrees(file: KeptFile, search: RowPageSearch, { signal }: ImageParts): Promise<void> {
-  for await (const { page, root } of search.rowPages()) {
+  for await (const { page, root, same } of search.rowPages()) {
     if (signal.aborted) throw new WalcastError('STOPPING')
-    await file.line(`${page} ${root}`)
+    await file.line(`${page} ${root}${same.length > 0 ? ` ${same.join(',')}` : ''}`)
   }
 }
 

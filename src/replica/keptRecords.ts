@@ -60,9 +60,11 @@ export class KeptRecords {
     const { header } = this
     if (!header) return
     for (const line of this.#trees) {
-      const [page, root] = line.split(' ').map(Number)
+      const [page, root] = line.split(' ', 2).map(Number)
+      const same = new Set(line.split(' ')[2]?.split(',').map(Number))
       const content = this.#guarded(() => this.#parse(page, header.usable))
       for (let i = 0; content && i < content.cells; i++) {
+        if (same.has(i)) continue
         const row = this.#guarded(() => this.#row(content, i, root))
         if (row) yield row
       }

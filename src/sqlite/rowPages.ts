@@ -9,8 +9,8 @@
  * Damage is never thrown: it makes the result incomplete. Memory: a few bits for each page of the database.
  */
 import { setImmediate as immediate } from 'node:timers/promises'
-import { type BtreePage, type Cell, cellAt, DamagedPage } from './btreePage.ts'
-import { BtreeWalk, type WalkedDatabase } from './btreeWalk.ts'
+import { type BtreePage, type Cell, cellAt, DamagedPage, parsePage } from './btreePage.ts'
+import { BtreeWalk, type ReadPage, type WalkedDatabase } from './btreeWalk.ts'
 import { type DatabaseHeader, isPointerMap } from './databaseHeader.ts'
 import { PageSet } from './pageSet.ts'
 import { decodeRecord } from './storedRecord.ts'
@@ -19,6 +19,15 @@ import { decodeRecord } from './storedRecord.ts'
 export interface RowPage {
   readonly page: number
   readonly root: number
+  /** Places of rows, from 0, that the state after has just so and whose overflow pages are not needed. */
+  readonly same: readonly number[]
+}
+
+/** The state that comes after. */
+export interface NextState {
+  readonly readPage: ReadPage
+  /** Whether a page is there and not free. */
+  isInUse(page: number): boolean
 }
 
 export interface SearchedDatabase extends WalkedDatabase {
@@ -26,6 +35,9 @@ export interface SearchedDatabase extends WalkedDatabase {
   /** Pages of its freelist: they hold no rows. */
   readonly free: PageSet
 }
+
+/** `place`: of the cell on its page, from 0. */
+type PlacedCell = Cell & { readonly place: number }
 
 interface Tree {
   readonly root: number
@@ -43,6 +55,7 @@ export class RowPageSearch {
   readonly #database: SearchedDatabase
   readonly #wanted: PageSet
   readonly #held: PageSet
+  readonly #next: NextState
   /** Pages that the rows need and that are not held anyway. */
   readonly extra = new PageSet(0)
   /** Wanted pages whose use is known. */
@@ -54,10 +67,11 @@ export class RowPageSearch {
   #isDamaged = false
 
   /** `held`: those of the wanted pages whose images are held whatever is on them. */
-  constructor(database: SearchedDatabase, wanted: PageSet, held: PageSet) {
+  constructor(database: SearchedDatabase, wanted: PageSet, held: PageSet, next: NextState) {
     this.#database = database
     this.#wanted = wanted
     this.#held = held
+    this.#next = next
     this.#known = new PageSet(database.pages)
     this.#taken = new PageSet(database.pages)
     this.#walk = new BtreeWalk(database, new PageSet(database.pages))
@@ -83,8 +97,12 @@ export class RowPageSearch {
       this.#account(page)
       const content = await this.#walk.parse(page)
       if (!content?.isLeaf) continue
-      yield this.#take(page, SCHEMA_ROOT)
-      await this.#followAll(content, true, (record) => addTree(trees, record))
+      yield this.#take(page, SCHEMA_ROOT, [])
+      for (const cell of this.#cellsOf(content)) {
+        const parts = [cell.local]
+        if (cell.overflow > 0) await this.#follow(cell, true, parts)
+        this.#guarded(() => addTree(trees, Buffer.concat(parts)))
+      }
     }
     await this.#accountFree()
     for (const tree of trees) {
@@ -105,8 +123,8 @@ export class RowPageSearch {
         this.#isDamaged = true
         continue
       }
-      if (isTable) yield this.#take(page, root)
-      await this.#followAll(read, isTable)
+      const same = await this.#followAll(page, read, isTable)
+      if (isTable) yield this.#take(page, root, same)
     }
   }
 
@@ -120,18 +138,18 @@ export class RowPageSearch {
         if (content?.kind === 'table' || this.#taken.has(page)) continue
         const read = content ?? (await walk.parse(page))
         if (!read || !(await this.#isOwner(read))) continue
-        if (isTable) yield this.#take(page, root)
         const again = await walk.parse(page)
-        if (again) await this.#followAll(again, isTable)
+        const same = again ? await this.#followAll(page, again, isTable) : []
+        if (isTable) yield this.#take(page, root, same)
       }
     }
     this.#isDamaged ||= this.#left > 0
   }
 
-  #take(page: number, root: number): RowPage {
+  #take(page: number, root: number, same: readonly number[]): RowPage {
     this.#taken.add(page)
     this.#need(page)
-    return { page, root }
+    return { page, root, same }
   }
 
   #need(page: number): void {
@@ -154,16 +172,32 @@ export class RowPageSearch {
     }
   }
 
-  /** Accounts for the overflow pages of all records of a page, and takes those that are needed when `isKept`. */
-  async #followAll(content: BtreePage, isKept: boolean, look?: (record: Buffer) => void): Promise<void> {
-    // The image is valid until the next page is read.
-    const cells = this.#cellsOf(content).map((cell) =>
-      look || cell.overflow > 0 ? { ...cell, local: Buffer.from(cell.local) } : cell,
-    )
+  /** Accounts for the overflow pages of all records of a page, and takes those that are needed when `isKept`. Gives RowPage's `same`. */
+  async #followAll(page: number, content: BtreePage, isKept: boolean): Promise<number[]> {
+    const cells = this.#cellsOf(content)
+    const after = isKept && cells.some(({ overflow }) => overflow > 0) ? await this.#after(page, content) : []
+    const same: number[] = []
     for (const cell of cells) {
-      const parts = look ? [cell.local] : undefined
-      if (cell.overflow > 0) await this.#follow(cell, isKept, parts)
-      if (look && parts) this.#guarded(() => look(Buffer.concat(parts)))
+      if (cell.overflow === 0) continue
+      const isSame = after.some((other) => isEqual(cell, other)) && !(await this.#isChanged(cell, false))
+      if (isSame) same.push(cell.place)
+      else await this.#follow(cell, isKept, undefined)
+    }
+    return same
+  }
+
+  /** The records with overflow pages that the page has in the state after. A free page may still look like one of a b-tree. */
+  async #after(page: number, { kind, usable }: BtreePage): Promise<Cell[]> {
+    if (!this.#held.has(page) || !this.#next.isInUse(page)) return []
+    const image = await this.#next.readPage(page)
+    try {
+      const content = parsePage(page, image, usable)
+      if (content.kind !== kind || (kind === 'table' && !content.isLeaf)) return []
+      return this.#cellsOf(content).filter(({ overflow }) => overflow > 0)
+    } catch (error) {
+      // It is no such page any more.
+      if (error instanceof DamagedPage) return []
+      throw error
     }
   }
 
@@ -183,10 +217,15 @@ export class RowPageSearch {
   }
 
   async #isOwner(content: BtreePage): Promise<boolean> {
-    const cells = this.#cellsOf(content).filter(({ overflow }) => overflow > 0)
-    for (const cell of cells)
-      for await (const { page } of this.#chain(cell))
-        if (this.#wanted.has(page) && !this.#known.has(page)) return true
+    for (const cell of this.#cellsOf(content)) if (await this.#isChanged(cell, true)) return true
+    return false
+  }
+
+  /** Whether one of the record's overflow pages is wanted, or, with `isLeft`, wanted and not accounted for. */
+  async #isChanged(cell: Cell, isLeft: boolean): Promise<boolean> {
+    if (cell.overflow === 0) return false
+    for await (const { page } of this.#chain(cell))
+      if (this.#wanted.has(page) && !(isLeft && this.#known.has(page))) return true
     return false
   }
 
@@ -207,9 +246,14 @@ export class RowPageSearch {
     }
   }
 
-  #cellsOf(content: BtreePage): Cell[] {
-    const cells: Cell[] = []
-    for (let i = 0; i < content.cells; i++) this.#guarded(() => cells.push(cellAt(content, i)))
+  /** In memory of their own: the image is valid until another page is read. */
+  #cellsOf(content: BtreePage): PlacedCell[] {
+    const cells: PlacedCell[] = []
+    for (let place = 0; place < content.cells; place++)
+      this.#guarded(() => {
+        const cell = cellAt(content, place)
+        cells.push({ ...cell, local: Buffer.from(cell.local), place })
+      })
     return cells
   }
 
@@ -221,6 +265,16 @@ export class RowPageSearch {
       this.#isDamaged = true
     }
   }
+}
+
+/** The same row, in the same overflow pages. */
+function isEqual(a: Cell, b: Cell): boolean {
+  return (
+    a.overflow === b.overflow &&
+    a.rowid === b.rowid &&
+    a.payloadBytes === b.payloadBytes &&
+    a.local.equals(b.local)
+  )
 }
 
 /** `record` is a row of sqlite_schema: type, name, tbl_name, rootpage, sql. */
