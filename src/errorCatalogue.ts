@@ -99,7 +99,7 @@ export const CATALOGUE = {
   DIVERGED_UNKEPT: entry(
     507,
     'this copy may hold commits that its leader lacks, and they cannot be kept in {path}: {detail}',
-    'make room, or move away what is kept there; until then the copy stays as it is and does not follow',
+    'make room on that disk; until then the copy stays as it is and does not follow, and it goes on by itself',
   ),
   STRAY_WRITE: entry(
     500,

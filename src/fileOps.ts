@@ -35,6 +35,7 @@ export type FileOp =
   | 'copy.publish'
   | 'copy.sync'
   | 'kept.write'
+  | 'kept.sync'
   | 'kept.rename'
   | 'audit.append'
   | 'audit.rename'

@@ -1,6 +1,15 @@
 /** What is kept aside, when the folder of it is not as it should be. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -9,11 +18,13 @@ import type { Logger } from 'pino'
 import { systemClock } from '../src/clock.ts'
 import { keyOf } from '../src/errors.ts'
 import { type FileOps, systemFileOps } from '../src/fileOps.ts'
-import { Divergence } from '../src/replica/divergence.ts'
-import { type KeptDivergence, KeptFolder } from '../src/replica/keptFolder.ts'
+import { Divergence, type DivergenceOptions } from '../src/replica/divergence.ts'
+import type { KeptDivergence } from '../src/replica/keptFolder.ts'
+import { resyncOf } from './support/keptBundle.ts'
 import { until } from './support/until.ts'
 
-const ABOUT: KeptDivergence = {
+/** As an earlier version wrote it, with the whole database beside it. */
+const ABOUT: Omit<KeptDivergence, 'kind'> = {
   format: 1,
   at: '2026-11-22T12:00:00.000Z',
   node: 'node-a',
@@ -50,17 +61,21 @@ function setUp(t: TestContext, names: readonly string[]) {
   const say = (fields: { readonly kept?: string }, text: string) =>
     void lines.push(`${fields.kept?.replace(/^.*\//, '') ?? ''} ${text}`)
   const log = { info: say, warn: say, error: say } as unknown as Logger
-  const divergence = (ops: FileOps) =>
+  const dropped: string[] = []
+  const divergence = (ops: FileOps, bounds: Partial<DivergenceOptions> = {}) =>
     new Divergence({
       path,
       stateFolder: join(folder, 'state'),
       node: 'node-a',
       maxDiverged: 8,
+      maxDivergedBytes: 1e9,
+      onDropped: (kind) => void dropped.push(kind),
+      ...bounds,
       ops,
       clock: systemClock,
       log,
     })
-  return { kept, lines, log, divergence, stateFolder: join(folder, 'state') }
+  return { folder, path, kept, lines, dropped, divergence }
 }
 
 test('one whose state cannot be written is not compared again and again, and holds up no other', async (t) => {
@@ -98,8 +113,8 @@ test('one that somebody takes away is forgotten; a stop ends a comparison', asyn
   assert.deepEqual(lines, [])
 })
 
-test('a damaged description is told of, stops nothing, and takes up a place', (t) => {
-  const { kept, lines, log, divergence, stateFolder } = setUp(t, ['a', 'b'])
+test('a damaged description is told of and stops nothing', (t) => {
+  const { kept, lines, divergence } = setUp(t, ['a', 'b'])
   writeFileSync(join(kept, 'a', 'about.json'), '{ cut')
   mkdirSync(join(kept, 'c.partial'))
   assert.deepEqual(
@@ -108,9 +123,84 @@ test('a damaged description is told of, stops nothing, and takes up a place', (t
   )
   assert.equal(lines.length, 1)
   assert.ok(!existsSync(join(kept, 'c.partial')), 'what a crash left unfinished is gone')
-  const full = new KeptFolder(stateFolder, systemFileOps, 2, log)
-  assert.throws(
-    () => full.requireRoom(1),
+})
+
+/** Two states of a database, `t` with a row that the leader, whose state is at `path`, has otherwise. */
+function makeStates(folder: string, path: string) {
+  const before = join(folder, 'before.db')
+  copyFileSync(path, before)
+  const db = new Database(path)
+  db.exec("UPDATE t SET body = 'two'; INSERT INTO t (body) VALUES ('more')")
+  db.close()
+  return resyncOf(before, path, join(folder, 'copy'))
+}
+
+const DIVERGED = { leader: 'node-b', reason: 'a test', kind: 'diverged' } as const
+const ROUTINE = { ...DIVERGED, kind: 'routine' } as const
+
+test('a routine bundle loses its images when its rows say all, another one keeps them', async (t) => {
+  for (const [cause, files] of [
+    [ROUTINE, ['about.json', 'database.db', 'rows.jsonl']],
+    [DIVERGED, ['about.json', 'database.db', 'pages.bin', 'pages.txt', 'rows.jsonl', 'trees.txt']],
+  ] as const) {
+    const { folder, path, kept, divergence } = setUp(t, [])
+    const { copy, last, close } = makeStates(folder, path)
+    const kepts = divergence(systemFileOps)
+    await kepts.keep(copy, last, cause)
+    // As after a crash before anything was published.
+    await kepts.keep(copy, last, cause)
+    assert.equal(kepts.kept.length, 1, 'one bundle for each state')
+    close()
+    kepts.onLevel('00000000000000bb')
+    await until('it is compared', () => kepts.kept[0]?.about.state === 'compared')
+    const [name] = readdirSync(kept)
+    assert.deepEqual(readdirSync(join(kept, name)).sort(), files)
+    const { about } = kepts.kept[0]
+    assert.deepEqual([about.isComplete, about.rows], [true, { removed: 0, changed: 1, added: 0 }])
+    assert.match(readFileSync(join(kept, name, 'rows.jsonl'), 'utf8'), /"before":{"id":1,"body":"one"}/)
+  }
+})
+
+test('a bundle of an earlier version counts as diverged, and goes when there are too many', async (t) => {
+  const { folder, path, kept, lines, dropped, divergence } = setUp(t, ['a', 'b'])
+  const { copy, last, close } = makeStates(folder, path)
+  const kepts = divergence(systemFileOps, { maxDiverged: 2 })
+  await kepts.keep(copy, last, DIVERGED)
+  close()
+  assert.deepEqual(dropped, ['diverged'])
+  assert.deepEqual(readdirSync(kept).sort()[1], 'b')
+  assert.equal(lines.filter((line) => line.startsWith('a commits that were kept aside')).length, 1)
+  const small = divergence(systemFileOps, { maxDivergedBytes: 1 })
+  const again = makeStates(folder, path)
+  await small.keep(again.copy, again.last, DIVERGED)
+  again.close()
+  assert.equal(small.kept.length, 1)
+  assert.ok(lines.some((line) => line.includes('alone over --max-diverged-bytes')))
+})
+
+test('on a full disk routine bundles make room, and without them nothing is overwritten', async (t) => {
+  const { folder, path, kept, dropped, divergence } = setUp(t, ['a', 'b', 'c'])
+  for (const name of ['b', 'c'])
+    writeFileSync(join(kept, name, 'about.json'), JSON.stringify({ ...ABOUT, kind: 'routine' }))
+  const { copy, last, close } = makeStates(folder, path)
+  const full = (bundles: number): FileOps => ({
+    ...systemFileOps,
+    writeAside: (...args) =>
+      readdirSync(kept).length > bundles + 1
+        ? Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' }))
+        : systemFileOps.writeAside(...args),
+  })
+  await divergence(full(2)).keep(copy, last, DIVERGED)
+  assert.deepEqual(
+    [dropped, existsSync(join(kept, 'b')), existsSync(join(kept, 'c'))],
+    [['routine'], false, true],
+  )
+  rmSync(join(kept, readdirSync(kept)[0]), { recursive: true })
+  await assert.rejects(
+    divergence(full(0)).keep(copy, last, DIVERGED),
     (error) => keyOf(error) === 'DIVERGED_UNKEPT',
   )
+  assert.deepEqual(readdirSync(kept), ['a'])
+  assert.deepEqual(dropped, ['routine', 'routine'])
+  close()
 })

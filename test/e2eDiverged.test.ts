@@ -1,6 +1,6 @@
 /** What a node had to give up is kept: nothing is overwritten before a copy is whole, and the rows are found again. */
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import type { FileOp } from '../src/fileOps.ts'
 import type { DivergedStatus } from '../src/http/view.ts'
 import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from './support/lab.ts'
@@ -13,10 +13,11 @@ import { makeDatabase, Writer } from './support/workload.ts'
 async function startPair(
   lab: Lab,
   flags: readonly string[] = [],
+  rows = 500,
 ): Promise<{ leader: TestNode; replica: TestNode; backup: string }> {
   const db = lab.path('leader.db')
   const backup = lab.path('backup.db')
-  await makeDatabase(lab, db, { rows: 500 })
+  await makeDatabase(lab, db, { rows })
   cpSync(db, backup)
   const leader = await lab.leader(db)
   const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags })).ready()
@@ -68,7 +69,7 @@ labTest('commits that a restored backup lacks are kept and found again', async (
   const [[sum]] = await lab
     .sql(`${folder}/database.db`, { readOnly: true })
     .rows('SELECT sum(balance) FROM accounts')
-  assert.equal(sum, 100_001)
+  assert.equal(sum, 1001, 'of the rows that the leader has otherwise, and no others')
   // The statements that bring the lost rows back, run at the leader.
   const diff = lab.cli(['diff', `${folder}/database.db`, restored.db, '--sql'])
   assert.equal((await diff.ended).code, 0, diff.tail())
@@ -132,7 +133,70 @@ labTest('what was kept is removed when nothing of it is missing at the leader', 
   assert.equal((await replica.status()).diverged, undefined)
 })
 
-labTest('without room to keep it nothing is overwritten', async (lab) => {
+/** Bytes of all files in a folder and below. */
+function folderBytes(path: string): number {
+  if (!existsSync(path)) return 0
+  return readdirSync(path, { recursive: true, encoding: 'utf8' })
+    .map((name) => statSync(`${path}/${name}`, { throwIfNoEntry: false }))
+    .reduce((sum, found) => sum + (found?.isFile() ? found.size : 0), 0)
+}
+
+labTest('what is kept costs what differs, at no time more', async (lab) => {
+  const { leader, replica, backup } = await startPair(lab, [], 11_000)
+  await lab.exec(leader.db, 'UPDATE accounts SET balance = balance + 2')
+  await waitLevel(leader, replica)
+  await restore(leader, backup)
+  const folder = `${replica.db}-walcast/diverged`
+  let mostBytes = 0
+  const looking = setInterval(() => {
+    mostBytes = Math.max(mostBytes, folderBytes(folder))
+  }, 1)
+  lab.atEnd(() => clearInterval(looking))
+  const restored = await lab.restart(leader)
+  await requireSame(lab, restored, replica)
+  const kept = await compared(replica)
+  assert.deepEqual(kept.rows, { removed: 1, changed: 100, added: 0 })
+  mostBytes = Math.max(mostBytes, folderBytes(folder))
+  const { size } = statSync(backup)
+  assert.ok(size > 20e6, `${size} bytes`)
+  assert.ok(mostBytes > 4096 && mostBytes < size / 100, `${mostBytes} of ${size} bytes`)
+})
+
+labTest(
+  'rows of a table that was emptied come back, its schema and virtual tables notwithstanding',
+  async (lab) => {
+    const { leader, replica, backup } = await startPair(lab)
+    await lab.exec(
+      leader.db,
+      'CREATE TABLE words (word TEXT, lang TEXT, n INT, PRIMARY KEY (lang, word)) WITHOUT ROWID',
+      "INSERT INTO words VALUES ('eins', 'de', 1), ('one', 'en', 1)",
+      'CREATE VIRTUAL TABLE texts USING fts5 (body)',
+      "INSERT INTO texts VALUES ('one two three')",
+    )
+    await waitLevel(leader, replica)
+    await leader.stop()
+    for (const suffix of ['', '-wal', '-shm']) rmSync(`${leader.db}${suffix}`, { force: true })
+    cpSync(backup, leader.db)
+    await lab.exec(leader.db, 'DELETE FROM mixed')
+    const restored = await lab.restart(leader)
+    await requireSame(lab, restored, replica)
+    const kept = await compared(replica)
+    const rows = readFileSync(`${keptPath(replica, kept)}/rows.jsonl`, 'utf8')
+    const listed = (table: string) =>
+      rows.split('\n').filter((line) => line.startsWith(`{"table":"${table}"`))
+    assert.equal(listed('mixed').length, 500)
+    assert.equal(listed('words').length, 2)
+    assert.ok(listed('texts_content').length === 1)
+    const database = `${keptPath(replica, kept)}/database.db`
+    const diff = lab.cli(['diff', database, restored.db, '--sql', '--table', 'mixed', '--table', 'words'])
+    assert.equal((await diff.ended).code, 0, diff.tail())
+    await lab.exec(restored.db, ...statementsOf(diff.out.join('\n')))
+    const back = await lab.sql(restored.db).rows('SELECT count(*), (SELECT count(*) FROM words) FROM mixed')
+    assert.deepEqual(back, [[500, 2]])
+  },
+)
+
+labTest('at the bound the oldest goes, and replication goes on', async (lab) => {
   const { leader, replica, backup } = await startPair(lab)
   await replica.stop()
   const limited = { flags: ['--max-diverged', '1', '--reconnect-max', '100ms'] }
@@ -140,26 +204,57 @@ labTest('without room to keep it nothing is overwritten', async (lab) => {
   const back = await lab.restart(replica, limited)
   await requireSame(lab, leader, back)
   const first = await compared(back)
-  const { checksum } = await back.status()
+  assert.equal(first.kind, 'diverged')
   await restore(leader, backup)
   const restored = await lab.restart(leader)
+  await requireSame(lab, restored, back)
+  const second = await compared(back)
+  assert.notEqual(second.name, first.name)
+  assert.deepEqual(readdirSync(`${back.db}-walcast/diverged`), [second.name])
+  const said = back.logged('have been thrown away')
+  assert.equal(said.length, 1)
+  assert.ok(said[0].includes(first.name) && said[0].includes('"level":50'), said[0])
+  assert.equal(await back.metric('walcast_diverged_dropped_total', 'kind="diverged"'), 1)
+})
+
+labTest('on a full disk nothing is overwritten until there is room', async (lab) => {
+  const { leader, replica, backup } = await startPair(lab)
+  const { checksum } = await replica.status()
+  await replica.stop()
+  await restore(leader, backup)
+  const restored = await lab.restart(leader)
+  const full = lab.path('full')
+  writeFileSync(full, '')
+  const { db, options } = replica
+  const args = nodeArguments('replica', {
+    ...options,
+    leader: restored.address,
+    flags: ['--reconnect-max', '100ms'],
+  })
+  const child = lab.program('replicaAt', { args, op: 'kept.write', fullWhile: full })
+  await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
+  const back = lab.nodeOf('replica', options, child)
   await until('it says why', async () => (await back.status()).lastError?.code === 'WALCAST_DIVERGED_UNKEPT')
   assert.equal((await back.status()).checksum, checksum)
-  rmSync(keptPath(back, first), { recursive: true })
+  assert.deepEqual(readdirSync(`${db}-walcast/diverged`), [])
+  rmSync(full)
   await requireSame(lab, restored, back)
-  assert.notEqual((await compared(back)).name, first.name)
+  assert.deepEqual((await compared(back)).rows, { removed: 1, changed: 1, added: 0 })
 })
 
 const STEPS: readonly (readonly [FileOp, number])[] = [
   ['kept.write', 1],
+  ['kept.sync', 1],
   ['kept.write', 2],
+  ['kept.write', 3],
+  ['kept.sync', 3],
   ['state.write', 1],
   ['state.rename', 1],
+  ['state.folder', 1],
   ['kept.rename', 1],
-  ['state.write', 2],
   ['wal.append', 1],
   ['index.publish', 1],
-  ['state.rename', 3],
+  ['state.rename', 2],
 ]
 
 labTest('a replica that dies while it keeps what it has loses none of it', async (lab, t) => {

@@ -15,7 +15,7 @@ that SQLite keeps for itself (sqlite_...) are left out, virtual tables are named
 
   --json         JSON lines: differences of schema, every row that differs with its values, a summary
   --sql          SQL that, run against AFTER, gives it back the rows of BEFORE (schema only as comments)
-  --deletes      with --sql: delete the rows that only AFTER has
+  --deletes      with --sql: delete the rows that only AFTER has, which are not looked for otherwise
   --table NAME   only this table; may be given again
   --key KEY      only rows with this key, several columns joined by commas, a blob in hexadecimal; may be given again
   --limit N      rows of each table to show; the others are counted [20; all with --json and --sql]
@@ -96,8 +96,13 @@ function formatOf({ json, sql, deletes }: Values): Format {
   return json ? 'json' : sql ? 'sql' : 'text'
 }
 
-function optionsOf({ table = [], key = [], limit }: Values, format: Format): DiffOptions {
+function optionsOf({ table = [], key = [], limit, deletes }: Values, format: Format): DiffOptions {
   if (limit !== undefined && !/^\d{1,9}$/.test(limit)) throw usage(`--limit ${limit} is no number of rows`)
   const rows = limit === undefined ? (format === 'text' ? TEXT_LIMIT : Infinity) : Number(limit)
-  return { tables: table, keys: key, limit: rows, ...(format === 'sql' && { order: STATEMENT_ORDER }) }
+  return {
+    tables: table,
+    keys: key,
+    limit: rows,
+    ...(format === 'sql' && { order: STATEMENT_ORDER, isOneSided: !deletes }),
+  }
 }

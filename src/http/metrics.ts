@@ -107,7 +107,7 @@ export class Metrics {
     )
     gauge(
       'diverged_kept',
-      'Databases kept aside because the leader lacked commits of theirs',
+      'Bundles of rows kept aside because the leader may lack them',
       () => view.status().diverged?.length ?? 0,
     )
     gauge(
@@ -266,6 +266,11 @@ export class Metrics {
       'stray_writes_total',
       'Times something else was found to have written to the copy',
     )
+    const dropped = this.#labelled(
+      'diverged_dropped_total',
+      'Bundles kept aside that were thrown away because there were too many or they were too large',
+      'kind',
+    )
     return {
       onConnected: () => connects.inc(),
       onReceived: (bytes) => received.inc(bytes),
@@ -284,6 +289,7 @@ export class Metrics {
       onRefused: (error) => refused.inc({ error }),
       onSynced: () => syncs.inc(),
       onStray: () => strays.inc(),
+      onKeptDropped: (kind) => dropped.inc({ kind }),
     }
   }
 

@@ -37,13 +37,15 @@ export type NodeRole = 'leader' | 'replica' | 'standby'
 export interface DivergedStatus {
   /** Name of its folder in `FILE-walcast/diverged/`. */
   readonly name: string
+  /** `routine`: the leader very likely had all of it; `diverged`: it may lack commits. */
+  readonly kind: 'routine' | 'diverged'
   /** ISO time. */
   readonly at: string
-  /** Where the database stood: `epoch-txid`. */
+  /** Where the copy stood: `epoch-txid`. */
   readonly position: string
   readonly reason: string
   readonly state: string
-  /** Rows that only it has, that it has otherwise, and that it lacks; once they were compared. */
+  /** Rows that the leader lacks and that it has otherwise, once they were compared; `added` is always 0. */
   readonly rows?: { readonly removed: number; readonly changed: number; readonly added: number }
 }
 
@@ -69,7 +71,7 @@ export interface NodeStatus {
   readonly causes: readonly Cause[]
   /** Progress of a copy or comparison in pages, while one runs. */
   readonly sync?: { readonly remaining: number; readonly total: number }
-  /** Databases kept aside because the leader lacked commits of theirs, the oldest first. */
+  /** What was kept aside because the leader may lack it, the oldest first. */
   readonly diverged?: readonly DivergedStatus[]
   readonly scrub?: ScrubReport
   /** Other nodes of the cluster that this one has met or heard of. */

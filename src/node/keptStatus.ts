@@ -1,13 +1,13 @@
-/** What status tells of the databases that a node has kept aside, whatever its role is by now. */
+/** What status tells of what a node has kept aside, whatever its role is by now. */
 import { formatPosition } from '../../proto/position.ts'
 import type { NodeStatus } from '../http/view.ts'
 import type { Kept } from '../replica/keptFolder.ts'
 
 export function keptStatus(kept: readonly Kept[]): Pick<NodeStatus, 'diverged'> {
   if (kept.length === 0) return {}
-  const diverged = kept.map(({ name, about: { at, epoch, txid, reason, state, rows } }) => {
+  const diverged = kept.map(({ name, about: { kind, at, epoch, txid, reason, state, rows } }) => {
     const position = formatPosition({ epoch, txid })
-    return { name, at, position, reason, state, ...(rows ? { rows } : {}) }
+    return { name, kind, at, position, reason, state, ...(rows ? { rows } : {}) }
   })
   return { diverged }
 }

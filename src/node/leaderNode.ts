@@ -145,12 +145,11 @@ function explain(leader: Leader, watch: LeaderWatch, { hardWalFrames }: NodeOpti
 
 function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView {
   const { setup, nodeFile, clock } = parts
-  const { options } = setup
-  const address = ownAddress(options)
+  const address = ownAddress(setup.options)
   // A leader is behind nobody: its report is the same empty one each time.
   const level = new LagTracker(clock).report()
   // Kept while it followed: it leads by now, and the rows are still to be looked at.
-  const folder = new KeptFolder(parts.stateFolder, parts.ops, options.maxDiverged, setup.log)
+  const folder = new KeptFolder(parts.stateFolder, parts.ops, setup.log)
   return {
     role: () => 'leader',
     leaderAddress: () => address,

@@ -32,6 +32,7 @@ export interface NodeOptions extends RoleOptions {
   readonly lockTimeoutMs: number
   readonly reconnectMaxMs: number
   readonly maxDiverged: number
+  readonly maxDivergedBytes: number
   readonly drainMs: number
   readonly scrubRate: number
   readonly scrubEveryMs: number
@@ -271,8 +272,17 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-diverged',
     kind: 'number',
     value: 'N',
-    help: 'databases kept aside because the leader lacked commits of theirs; with as many the node does not follow, 0 keeps none',
+    help: 'bundles of rows kept aside because the leader may lack them; the oldest go when there are more, 0 keeps none',
     default: '16',
+    roles: REPLICA,
+  },
+  {
+    key: 'maxDivergedBytes',
+    flag: 'max-diverged-bytes',
+    kind: 'bytes',
+    value: 'SIZE',
+    help: 'size of all such bundles; the oldest go when they are larger, the newest stays whatever its size',
+    default: '1GiB',
     roles: REPLICA,
   },
   {

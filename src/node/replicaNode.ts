@@ -79,6 +79,7 @@ export async function buildReplica(
     walBytes: options.replicaWalBytes,
     lockTimeoutMs: options.lockTimeoutMs,
     maxDiverged: options.maxDiverged,
+    maxDivergedBytes: options.maxDivergedBytes,
     idleMs: options.idleMs,
     pingMs: 2000,
     upgradeHeaders: (offsetMs) =>

@@ -124,6 +124,11 @@ export class Applier {
     return this.#writer.pendingPages
   }
 
+  /** Frames that readers may see; those of `pendingPages` lie behind them, in order. */
+  get publishedFrames(): number {
+    return this.#writer.mxFrame
+  }
+
   /** Forgets a batch that came in part; pages on the way to a common state stay. */
   discardBatch(): void {
     if (this.#chunk > 0) this.discard()

@@ -1,10 +1,17 @@
 import type { Containment } from '../../proto/lineage.ts'
+import type { KeptKind } from './keptBounds.ts'
+
+/** Why the copy may hold commits that its leader lacks, and whether that is likely. */
+export interface SuspectedDivergence {
+  readonly reason: string
+  readonly kind: KeptKind
+}
 
 /** What is known against the copy: why it is not read from, what is not believed about it, and whether it may hold what nobody else has. */
 export class CopyTrust {
   #isDoubtful = false
   #isWrong = false
-  #divergence: string | undefined
+  #divergence: SuspectedDivergence | undefined
 
   /** Whether its content is not known to differ from the leader's. */
   get isGood(): boolean {
@@ -17,19 +24,19 @@ export class CopyTrust {
   }
 
   /** Why it may hold commits that the leader lacks; undefined when it holds none. */
-  get divergence(): string | undefined {
+  get divergence(): SuspectedDivergence | undefined {
     return this.#divergence
   }
 
   /** It was opened; `isAsRecorded` when it was found as it was left. */
   onOpened(isAsRecorded: boolean): void {
-    if (!isAsRecorded) this.#divergence ??= 'it was not found as it was left'
+    if (!isAsRecorded) this.#suspect('it was not found as it was left', 'diverged')
   }
 
   /** Something else wrote to it, and it was read again. */
   onStray(): void {
     this.#isWrong = true
-    this.#divergence ??= 'something else wrote to it'
+    this.#suspect('something else wrote to it', 'diverged')
   }
 
   /** A state did not verify. */
@@ -42,9 +49,11 @@ export class CopyTrust {
     this.#isWrong = true
   }
 
-  /** The pages are to be compared with those of a leader whose database came from this copy's position, or did not. */
-  onCompared(contains: Containment): void {
-    if (contains !== 'proven') this.#divergence ??= 'it may hold commits that the leader lacks'
+  /** The pages are to be compared with those of a leader. */
+  onCompared(containment: Containment): void {
+    if (containment === 'unknown') this.#suspect('it may hold commits that the leader lacks', 'diverged')
+    if (containment === 'likely')
+      this.#suspect('its leader very likely came from this state, unproven', 'routine')
   }
 
   /** It is the leader's state. */
@@ -52,5 +61,11 @@ export class CopyTrust {
     this.#isDoubtful = false
     this.#isWrong = false
     this.#divergence = undefined
+  }
+
+  /** The first reason stays, unless it was a routine matter and this is none. */
+  #suspect(reason: string, kind: KeptKind): void {
+    if (!this.#divergence || (this.#divergence.kind === 'routine' && kind === 'diverged'))
+      this.#divergence = { reason, kind }
   }
 }

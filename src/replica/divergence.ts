@@ -1,42 +1,42 @@
 /**
  * Keeps what this copy has and its leader has not, before a resync overwrites it.
  *
- *   keep (copy written whole) ──> resync: pages told, state visible ──> rows compared beside the stream
+ *   resync: pages come ──> bundle written whole ──> state visible ──> rows compared beside the stream
  *
- * A crash before the copy is whole leaves the database as it was; one after it finds the copy by its state checksum and does
- * not make a second; rows that were not compared are compared later.
+ * A crash before the bundle is whole leaves the database as it was; one after it and before the state is visible has the next resync
+ * write another in its place. Rows that were not compared are compared later. No bound ends replication: older bundles go.
  */
-import { setImmediate as immediate } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
+import { keyOf, messageOf } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
-import { copyDatabase } from '../sqlite/databaseCopy.ts'
-import { PageSet } from '../sqlite/pageSet.ts'
-import { checksumHex } from '../xxh64.ts'
-import type { Copy } from './copy.ts'
-import { type Kept, KeptFolder } from './keptFolder.ts'
+import type { Applier } from './applier.ts'
+import { type KeptBounds, type KeptKind, overBounds } from './keptBounds.ts'
+import { type Kept, type KeptDivergence, KeptFolder } from './keptFolder.ts'
+import { writeImages } from './keptImages.ts'
 import { compareRows, type RowComparison } from './keptRows.ts'
+import type { LastPages, ResyncedCopy } from './overwriting.ts'
 
-export interface DivergenceOptions {
+export interface DivergenceOptions extends KeptBounds {
   readonly path: string
   readonly stateFolder: string
   readonly node: string
-  /** Divergences kept at most; 0 keeps none. */
-  readonly maxDiverged: number
   readonly ops: FileOps
   readonly clock: Clock
   readonly log: Logger
+  /** A bundle was thrown away for the sake of a bound. */
+  onDropped(kind: KeptKind): void
 }
 
-/** Pages looked at without letting anything else run. */
-const PAGES_AT_ONCE = 8192
+/** Why a bundle is made. */
+export type KeptCause = Pick<KeptDivergence, 'leader' | 'reason' | 'kind'>
+
+/** What is kept of a copy, and where it stands. */
+export type DivergedCopy = ResyncedCopy & { readonly applier: Pick<Applier, 'position' | 'checksum'> }
 
 export class Divergence {
   readonly #options: DivergenceOptions
   readonly #folder: KeptFolder
-  /** Kept for the resync that is under way. */
-  #current: Kept | undefined
   #comparing: RowComparison | undefined
   /** Names of those that this process has compared or failed to: none is tried again and again. */
   readonly #tried = new Set<string>()
@@ -44,77 +44,95 @@ export class Divergence {
 
   constructor(options: DivergenceOptions) {
     this.#options = options
-    this.#folder = new KeptFolder(options.stateFolder, options.ops, options.maxDiverged, options.log)
+    this.#folder = new KeptFolder(options.stateFolder, options.ops, options.log)
   }
 
   get kept(): readonly Kept[] {
     return this.#folder.kept
   }
 
-  /** Keeps the copy as it stands, unless that has been done. Throws DIVERGED_UNKEPT, and nothing may be overwritten then, or STOPPING. */
-  async keep(copy: Copy, leader: string, reason: string): Promise<void> {
+  /**
+   * Keeps what of the published state `last` and the pages before it are about to overwrite. The caller keeps the copy undisturbed
+   * until they are published. Throws DIVERGED_UNKEPT, and nothing may be overwritten then, or STOPPING.
+   */
+  async keep(copy: DivergedCopy, last: LastPages, cause: KeptCause): Promise<void> {
     const { log, maxDiverged, path } = this.#options
     const { position, checksum, pages } = copy.applier
+    const { reason, kind } = cause
     if (maxDiverged === 0) {
       log.warn({ reason, ...position }, 'commits that the leader lacks are given up: --max-diverged is 0')
       return
     }
     this.#folder.look()
-    this.#current = this.#folder.kept.find(
-      ({ about }) => about.checksum === checksum && about.pages === pages,
+    // Another leader may have other pages: a bundle that a crash has left of this very state need not have all of them.
+    const replaced = this.#folder.kept.filter(
+      ({ about }) => about.state === 'kept' && about.checksum === checksum && about.pages === pages,
     )
-    if (this.#current) return
-    this.#folder.requireRoom(pages * copy.pageSize)
-    this.#current = await copy.undisturbed(() => this.#keepNow(copy, leader, reason))
-    log.warn(
-      { kept: `${this.#folder.path}/${this.#current.name}`, database: path, ...position, reason },
-      'this copy may hold commits that its leader lacks: kept aside before it is overwritten',
-    )
+    const kept = await this.#add(copy, last, cause)
+    for (const each of replaced) this.#folder.remove(each)
+    this.#keepBounds(kept)
+    const where = { kept: `${this.#folder.path}/${kept.name}`, database: path, ...position, reason }
+    if (kind === 'routine') log.info(where, 'what this copy has otherwise is kept aside until it is compared')
+    else
+      log.warn(where, 'this copy may hold commits that its leader lacks: kept aside before it is overwritten')
   }
 
-  #keepNow(copy: Copy, leader: string, reason: string): Promise<Kept> {
+  /** On a full disk routine bundles make room, the oldest first. */
+  async #add(copy: DivergedCopy, last: LastPages, cause: KeptCause): Promise<Kept> {
+    for (;;) {
+      try {
+        return await this.#write(copy, last, cause)
+      } catch (error) {
+        const isFull = error instanceof Error && keyOf(error.cause) === 'DISK_FULL'
+        const routine = this.kept.find(({ about }) => about.kind === 'routine')
+        if (!isFull || !routine) throw error
+        this.#drop(routine, 'the disk is full')
+      }
+    }
+  }
+
+  #write(copy: DivergedCopy, last: LastPages, cause: KeptCause): Promise<Kept> {
     const { node, clock, ops } = this.#options
-    const { position, pages } = copy.applier
+    const { position, pages, checksum } = copy.applier
     const at = { at: new Date(clock.nowMs()).toISOString(), ...position }
     return this.#folder.add(at, async (folder) => {
-      // Told by what was written: the copy itself may not be what it is taken for.
-      const state = await copyDatabase(
-        { ...copy.pages, pages },
-        `${folder}/database.db`,
-        ops,
-        this.#end.signal,
-      )
-      const checksum = checksumHex(state)
-      return {
-        format: 1,
-        ...at,
-        node,
-        checksum,
-        pageSize: copy.pageSize,
-        pages,
-        leader,
-        reason,
-        state: 'kept',
-      }
+      const isComplete = await writeImages(folder, { copy, last, ops, signal: this.#end.signal })
+      const { pageSize } = copy
+      const found = isComplete ? {} : { isComplete }
+      return { format: 1, ...cause, ...at, node, checksum, pageSize, pages, state: 'kept', ...found }
     })
   }
 
-  /** The pages that are about to be overwritten, in the order in which they came, before they are. */
-  async onOverwriting(...lists: readonly (readonly number[])[]): Promise<void> {
-    if (!this.#current) return
-    const pages = new PageSet(0)
-    for (const list of lists) {
-      for (let at = 0; at < list.length; at += PAGES_AT_ONCE) {
-        for (const page of list.slice(at, at + PAGES_AT_ONCE)) pages.add(page)
-        await immediate()
-      }
+  /** `incoming` has just been made. */
+  #keepBounds(incoming?: Kept): void {
+    const { log, maxDivergedBytes, maxDiverged } = this.#options
+    const weighed = this.kept.map((kept) => ({
+      ...kept,
+      kind: kept.about.kind,
+      bytes: this.#folder.bytes(kept),
+    }))
+    for (const kept of overBounds(weighed, this.#options, incoming?.name)) {
+      const bound = weighed.length > maxDiverged ? '--max-diverged' : '--max-diverged-bytes'
+      this.#drop(kept, `${bound} allows no more`)
     }
-    await this.#options.ops.replace(this.#folder.file(this.#current, 'pages.txt'), await rangesOf(pages))
+    const bytes = weighed.find(({ name }) => name === incoming?.name)?.bytes ?? 0
+    if (bytes > maxDivergedBytes)
+      log.error({ kept: incoming?.name, bytes }, 'what is kept aside is alone over --max-diverged-bytes')
+  }
+
+  /** Never silently: what goes may be the last of it. */
+  #drop(kept: Kept, why: string): void {
+    const { log, onDropped } = this.#options
+    const { kind, at, reason, epoch, txid, rows } = kept.about
+    this.#folder.remove(kept)
+    onDropped(kind)
+    const what = { kept: `${this.#folder.path}/${kept.name}`, at, epoch, txid, kind, reason, rows, why }
+    if (kind === 'routine') log.warn(what, 'a routine bundle that was kept aside has been thrown away')
+    else log.error(what, 'commits that were kept aside and that the leader may lack have been thrown away')
   }
 
   /** The copy is the leader's state: what is kept and was not compared yet is compared with it, one after another. */
   onLevel(checksum: string): void {
-    this.#current = undefined
     if (this.#comparing || this.#end.signal.aborted) return
     this.#folder.look()
     const next = this.#folder.kept.find(
@@ -135,8 +153,9 @@ export class Divergence {
     const { log, path } = this.#options
     const folder = `${this.#folder.path}/${kept.name}`
     try {
-      this.#comparing = compareRows(`${folder}/database.db`, path, `${folder}/rows.jsonl`)
-      const { rows, isComplete } = await this.#comparing.result
+      this.#comparing = compareRows(folder, path)
+      const { rows, ...result } = await this.#comparing.result
+      const isComplete = result.isComplete && kept.about.isComplete !== false
       await this.#folder.update(kept, { state: 'compared', rows, isComplete })
       if (isComplete && rows.removed === 0 && rows.changed === 0) {
         this.#folder.remove(kept)
@@ -144,11 +163,13 @@ export class Divergence {
           { kept: folder, ...rows },
           'nothing of what was kept aside is missing at the leader: removed',
         )
-      } else
+      } else {
         log.warn(
-          { kept: folder, ...rows },
+          { kept: folder, ...rows, isComplete },
           'rows that the leader lacks or has otherwise are listed in rows.jsonl',
         )
+        this.#keepBounds()
+      }
     } catch (error) {
       if (!this.#end.signal.aborted) await this.#onUncompared(kept, messageOf(error))
     } finally {
@@ -165,25 +186,4 @@ export class Divergence {
       log.error({ error: messageOf(error) }, 'the state of what was kept aside could not be written')
     }
   }
-}
-
-/** A line for each run of neighbouring pages. */
-async function rangesOf(pages: PageSet): Promise<string> {
-  let text = ''
-  let [first, last] = [0, 0]
-  const end = () => {
-    if (first > 0) text += first === last ? `${first}\n` : `${first}-${last}\n`
-  }
-  for (let part = pages.take(1, PAGES_AT_ONCE); part.length > 0; part = pages.take(last + 1, PAGES_AT_ONCE)) {
-    for (const page of part) {
-      if (page !== last + 1 || first === 0) {
-        end()
-        first = page
-      }
-      last = page
-    }
-    await immediate()
-  }
-  end()
-  return text
 }

@@ -1,31 +1,46 @@
 /**
- * What a node had to give up: `FILE-walcast/diverged/`, one folder each, written whole and synced before it has its name.
+ * What a node had to give up: `FILE-walcast/diverged/`, one bundle each. Before the resync publishes, a bundle has:
  *
- *   NAME.partial/   being written; begun anew after a crash
- *   NAME/database.db   the database as it stood, any SQLite opens it
- *   NAME/about.json    when, where it stood, why
- *   NAME/pages.txt     the pages that the leader had otherwise, a line `N` or `N-M` each: their images are in database.db
- *   NAME/rows.jsonl    the rows that differ, as `walcast diff --json` tells them: before is kept, after is the leader's
+ *   NAME.partial/      being written; begun anew after a crash. It has its name when all of it is durable.
+ *   NAME/about.json    when, where the copy stood, why
+ *   NAME/pages.txt     pages in ascending order, a line `N` or `N-M` for each run. ` unchanged` behind it: the leader has them as they
+ *                      are, or has freed them; the rows need them (overflow pages, the schema, rows that were deleted)
+ *   NAME/pages.bin     their images as the copy had them, one behind the other in the order of pages.txt
+ *   NAME/trees.txt     the pages among these that hold rows, a line `PAGE ROOT` each: the root page of the table, 1 for the schema.
+ *                      ` I,J` behind it: rows, by their place on the page from 0, that the leader has just so and that were left out,
+ *                      since overflow pages would have to be kept for them
+ *
+ * Afterwards `keptRowsProgram.ts` decodes these rows and adds:
+ *
+ *   NAME/database.db   the schema of the copy, and of the rows on these pages those that the leader has not or has otherwise. Any
+ *                      SQLite opens it. Tables named `sqlite_...` are empty.
+ *   NAME/rows.jsonl    these rows, as `walcast diff --json` tells them: before is kept, after is the leader's
+ *
+ * A routine bundle whose list is complete loses its page images then. A bundle without `kind` is of an earlier version: its database.db
+ * is the whole copy, and it has no page images.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import type { Logger } from 'pino'
-import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import { keyOf, messageOf, WalcastError, writeError } from '../errors.ts'
 import { type FileOps, makeFolder, syncFolder } from '../fileOps.ts'
+import type { KeptKind } from './keptBounds.ts'
 
 export interface KeptRows {
   readonly removed: number
   readonly changed: number
+  /** Always 0: rows that only the leader has are not looked for. */
   readonly added: number
 }
 
 export interface KeptDivergence {
   readonly format: 1
+  readonly kind: KeptKind
   /** ISO time. */
   readonly at: string
   readonly node: string
   readonly epoch: number
   readonly txid: number
-  /** State checksum of what is kept, 16 hex digits. */
+  /** State checksum of the copy as it stood, 16 hex digits. */
   readonly checksum: string
   readonly pageSize: number
   readonly pages: number
@@ -35,7 +50,7 @@ export interface KeptDivergence {
   /** `kept`: the rows are still to be compared. */
   readonly state: 'kept' | 'compared' | 'not compared'
   readonly rows?: KeptRows
-  /** False when rows.jsonl does not tell all that differs: tables that cannot be compared, other schemas, or too many rows. */
+  /** False when rows.jsonl does not tell all that differs: damaged pages, tables that cannot be compared, other schemas, or too many rows. */
   readonly isComplete?: boolean
   /** Why the rows could not be compared. */
   readonly detail?: string
@@ -49,22 +64,21 @@ export interface Kept {
   readonly about: KeptDivergence
 }
 
-/** Room that must be left on the disk beside a copy. */
-const SPARE_BYTES = 64 * 1024 * 1024
+/** What is no longer needed once the rows say all. */
+const IMAGES = ['pages.bin', 'pages.txt', 'trees.txt']
 const PARTIAL = '.partial'
 
 export class KeptFolder {
   readonly path: string
   readonly #ops: FileOps
-  readonly #limit: number
   #kept: readonly Kept[]
 
   /** What a crash left unfinished is removed: the database that it was of is still as it was. */
-  constructor(stateFolder: string, ops: FileOps, limit: number, log: Logger) {
+  constructor(stateFolder: string, ops: FileOps, log: Logger) {
     this.path = `${stateFolder}/diverged`
     this.#ops = ops
-    this.#limit = limit
     this.#kept = existsSync(this.path) ? readAll(this.path, log) : []
+    for (const kept of this.#kept) this.#removeImages(kept)
   }
 
   /** The oldest first; as they were at the last look, or the last change of ours. */
@@ -81,23 +95,21 @@ export class KeptFolder {
     return `${this.path}/${kept.name}/${name}`
   }
 
-  /** Throws DIVERGED_UNKEPT when there is no place for one more of `bytes` bytes. */
-  requireRoom(bytes: number): void {
-    this.look()
-    makeFolder(this.path)
-    const folders = readdirSync(this.path).length
-    if (folders >= this.#limit)
-      throw this.#unkept(`${folders} are kept already, as many as --max-diverged allows`)
-    const { bavail, bsize } = statfsSync(this.path)
-    if (bavail * bsize < bytes + SPARE_BYTES)
-      throw this.#unkept(`it has ${bytes} bytes, the disk has ${bavail * bsize} left`)
+  /** Bytes of a bundle's files, 0 when it is gone. */
+  bytes({ name }: Pick<Kept, 'name'>): number {
+    const folder = `${this.path}/${name}`
+    if (!existsSync(folder)) return 0
+    return readdirSync(folder)
+      .map((file) => statSync(`${folder}/${file}`, { throwIfNoEntry: false })?.size ?? 0)
+      .reduce((sum, bytes) => sum + bytes, 0)
   }
 
-  /** Makes one more: `write` fills the folder with all but `about.json`, and tells what goes in there. Durable when it resolves. Throws DIVERGED_UNKEPT or STOPPING. */
+  /** Makes one more: `write` fills the folder with all but `about.json`, and tells what goes in there. Durable when it resolves. Throws STOPPING, or DIVERGED_UNKEPT with the failure as its cause. */
   async add(at: KeptAt, write: (folder: string) => Promise<KeptDivergence>): Promise<Kept> {
     const name = this.#newName(at)
     const partial = `${this.path}/${name}${PARTIAL}`
     try {
+      makeFolder(this.path)
       rmSync(partial, { recursive: true, force: true })
       mkdirSync(partial, { mode: 0o700 })
       const about = await write(partial)
@@ -110,7 +122,8 @@ export class KeptFolder {
     } catch (error) {
       rmSync(partial, { recursive: true, force: true })
       if (keyOf(error) === 'STOPPING') throw error
-      throw this.#unkept(messageOf(error), error)
+      const failure = writeError(partial, error)
+      throw new WalcastError('DIVERGED_UNKEPT', { path: this.path, detail: failure.message }, failure)
     }
   }
 
@@ -120,7 +133,9 @@ export class KeptFolder {
     if (!known) return
     const about = { ...known.about, ...change }
     await this.#ops.replace(this.file(known, 'about.json'), `${JSON.stringify(about, null, 2)}\n`)
-    this.#kept = this.#kept.map((each) => (each === known ? { name, about } : each))
+    const changed = { name, about }
+    this.#kept = this.#kept.map((each) => (each === known ? changed : each))
+    this.#removeImages(changed)
   }
 
   remove({ name }: Pick<Kept, 'name'>): void {
@@ -136,8 +151,10 @@ export class KeptFolder {
     }
   }
 
-  #unkept(detail: string, cause?: unknown): WalcastError {
-    return new WalcastError('DIVERGED_UNKEPT', { path: this.path, detail }, cause)
+  /** The rows say all of a routine bundle whose list is complete. */
+  #removeImages({ name, about: { kind, state, isComplete } }: Kept): void {
+    if (kind !== 'routine' || state !== 'compared' || !isComplete) return
+    for (const file of IMAGES) rmSync(`${this.path}/${name}/${file}`, { force: true })
   }
 }
 
@@ -151,12 +168,13 @@ function readAll(folder: string, log: Logger): Kept[] {
   })
 }
 
-/** Undefined for a folder that is none of ours, or damaged: it stays, takes up one of the places, and is left out. */
+/** Undefined for a folder that is none of ours, or damaged: it stays, and is left out. */
 function readAbout(path: string, log: Logger): KeptDivergence | undefined {
   if (!existsSync(path)) return undefined
   try {
     const about: KeptDivergence = Object(JSON.parse(readFileSync(path, 'utf8')))
-    if (about.format === 1 && typeof about.checksum === 'string') return about
+    if (about.format === 1 && typeof about.checksum === 'string')
+      return { ...about, kind: about.kind === 'routine' ? 'routine' : 'diverged' }
     log.warn({ path }, 'this is no description of what was kept aside: left out of the status')
   } catch (error) {
     log.warn(

@@ -1,4 +1,4 @@
-/** Compares a kept database with the live one, row by row, in a process of its own: it can be ended at any time, and its locks go with it. */
+/** Compares what was kept aside with the live database, row by row, in a process of its own: it can be ended at any time, and its locks go with it. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { WalcastError } from '../errors.ts'
@@ -6,7 +6,7 @@ import type { KeptRows } from './keptFolder.ts'
 
 export interface RowResult {
   readonly rows: KeptRows
-  /** Whether the list tells everything that differs: no table was skipped, no schema differs, and it has room for all rows. */
+  /** Whether the list tells everything that differs: no table was skipped, no schema differs, no page is damaged, and it has room for all rows. */
   readonly isComplete: boolean
 }
 
@@ -18,12 +18,12 @@ export interface RowComparison {
 
 const PROGRAM = fileURLToPath(new URL('./keptRowsProgram.js', import.meta.url))
 
-/** Lists in the new file `to` what differs from the database `before` to the database `after`. */
-export function compareRows(before: string, after: string, to: string): RowComparison {
+/** Makes `database.db` and `rows.jsonl` in the bundle `folder` (see keptFolder.ts): what the database `live` lacks or has otherwise. */
+export function compareRows(folder: string, live: string): RowComparison {
   const stopped = new AbortController()
   const result = new Promise<RowResult>((resolve, reject) => {
     const options = { signal: stopped.signal, killSignal: 'SIGKILL' } as const
-    execFile(process.execPath, [PROGRAM, before, after, to], options, (error, output, said) => {
+    execFile(process.execPath, [PROGRAM, folder, live], options, (error, output, said) => {
       const detail = said.trim().split('\n')[0] || error?.message || ''
       if (error) return reject(new WalcastError('INTERNAL', { detail }, error))
       try {

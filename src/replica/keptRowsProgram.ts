@@ -1,13 +1,30 @@
-/** The process that `keptRows.ts` runs: arguments BEFORE AFTER TO, the result as JSON on standard output, a failure as one line on standard error. */
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs'
+/**
+ * The process that `keptRows.ts` runs: arguments FOLDER LIVE, the result as JSON on standard output, a failure as one line on
+ * standard error. What it makes has its name when it is whole; a bundle that a crash has left half compared is compared anew.
+ */
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { asWalcastError } from '../errors.ts'
 import { type Difference, diffDatabases } from '../sqlite/rowDiff.ts'
 import { jsonOf } from '../sqlite/rowJson.ts'
+import { makeKeptDatabase } from './keptDatabase.ts'
+import type { KeptDivergence } from './keptFolder.ts'
 import type { RowResult } from './keptRows.ts'
 
 const FLUSH_CHARS = 1024 * 1024
 /** Of the list; rows beyond are counted and not told. */
 const MAX_LIST_BYTES = 256 * 1024 * 1024
+
+/** The work is in proportion to the rows that are kept: those of the live database are looked up. */
+function compare(folder: string, live: string): RowResult {
+  const database = `${folder}/database.db`
+  const about: KeptDivergence = JSON.parse(readFileSync(`${folder}/about.json`, 'utf8'))
+  // Without images it is of an earlier version, and whole.
+  const isDecoded =
+    !existsSync(`${folder}/pages.bin`) || makeKeptDatabase(folder, about.pageSize, database, live)
+  if (!existsSync(database)) return { rows: { removed: 0, changed: 0, added: 0 }, isComplete: false }
+  const { rows, isComplete } = list(database, live, `${folder}/rows.jsonl`)
+  return { rows, isComplete: isComplete && isDecoded }
+}
 
 function list(before: string, after: string, to: string): RowResult {
   const partial = `${to}.partial`
@@ -16,7 +33,7 @@ function list(before: string, after: string, to: string): RowResult {
   let text = ''
   let bytes = 0
   let isCut = false
-  for (const difference of diffDatabases(before, after)) {
+  for (const difference of diffDatabases(before, after, { isOneSided: true })) {
     isCut ||= bytes > MAX_LIST_BYTES
     const line = isCut && difference.type === 'row' ? undefined : jsonOf(difference)
     if (line !== undefined) text += `${JSON.stringify(line)}\n`
@@ -44,14 +61,15 @@ function resultOf(summary: Extract<Difference, { type: 'summary' }>, isCut: bool
   for (const { counts } of summary.tables) {
     rows.removed += counts.removed
     rows.changed += counts.changed
-    rows.added += counts.added
   }
-  return { rows, isComplete: !isCut && summary.skipped.length === 0 && summary.schemaDifferences === 0 }
+  // A virtual table has no rows but those of its shadow tables.
+  const skipped = summary.skipped.filter(({ hasRows }) => hasRows)
+  return { rows, isComplete: !isCut && skipped.length === 0 && summary.schemaDifferences === 0 }
 }
 
 try {
-  const [before, after, to] = process.argv.slice(2)
-  process.stdout.write(JSON.stringify(list(before, after, to)))
+  const [folder, live] = process.argv.slice(2)
+  process.stdout.write(JSON.stringify(compare(folder, live)))
 } catch (error) {
   process.stderr.write(`${asWalcastError(error).line}\n`)
   process.exitCode = 1

@@ -53,7 +53,11 @@ export class Replica {
       onLeaderClock: (leaderMs, sentMs, receivedMs) => this.lag.offset.add(sentMs, leaderMs, receivedMs),
       onClosed: (error) => this.#conversation.onClosed(error),
     })
-    this.#divergence = new Divergence({ ...options, node: options.identity.node })
+    this.#divergence = new Divergence({
+      ...options,
+      node: options.identity.node,
+      onDropped: (kind) => options.observer.onKeptDropped(kind),
+    })
     this.#resync = new Resync({
       db: options.db,
       slot: this.#slot,

@@ -5,6 +5,7 @@ import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../clock.ts'
 import type { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
+import type { KeptKind } from './keptBounds.ts'
 import type { SubscriptionOptions } from './subscription.ts'
 
 export interface ReplicaOptions {
@@ -21,8 +22,9 @@ export interface ReplicaOptions {
   /** WAL bytes of the copy that start a checkpoint. */
   readonly walBytes: number
   readonly lockTimeoutMs: number
-  /** Divergences kept at most; 0 keeps none. */
+  /** See KeptBounds. */
   readonly maxDiverged: number
+  readonly maxDivergedBytes: number
   /** Quiet time after which the copy's WAL is emptied. */
   readonly idleMs: number
   readonly pingMs: number
@@ -75,6 +77,8 @@ export interface ReplicaObserver {
   onRefused(key: string): void
   onSynced(): void
   onStray(): void
+  /** A bundle kept aside was thrown away for the sake of a bound. */
+  onKeptDropped(kind: KeptKind): void
   /** Another node of the cluster, or one that was forgotten. */
   onMember(member: Omit<Body<'member'>, 'db'>): void
   /** Another node leads. */

@@ -1,10 +1,11 @@
 /** Brings the copy to the leader's state by comparing pages: what differs arrives and becomes visible as one commit. */
 import type { Logger } from 'pino'
-import { payloadPageNumber } from '../../proto/codec.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import { Comparison } from './comparison.ts'
+import type { Copy } from './copy.ts'
 import type { CopySlot } from './copySlot.ts'
+import type { SuspectedDivergence } from './copyTrust.ts'
 import type { Divergence } from './divergence.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -20,7 +21,7 @@ export interface ResyncCause {
   /** What is in memory about the copy is not to be believed: it is read again. */
   readonly isDoubtful: boolean
   /** Why the copy may hold commits that the leader lacks; undefined when it holds none. */
-  readonly divergence: string | undefined
+  readonly divergence: SuspectedDivergence | undefined
 }
 
 export class Resync {
@@ -30,6 +31,7 @@ export class Resync {
   readonly #divergence: Divergence
   readonly #log: Logger
   #comparison: Comparison | undefined
+  #cause: ResyncCause | undefined
   #progress: ResyncProgress = { remaining: 0, total: 0 }
 
   constructor(parts: {
@@ -50,16 +52,15 @@ export class Resync {
     return this.#progress
   }
 
-  /** Tells the leader what is here; what it lacks is kept aside before. Throws DIVERGED_UNKEPT. */
+  /** Tells the leader what is here. */
   async begin(cause: ResyncCause): Promise<void> {
-    const { reason, leader, isDoubtful, divergence } = cause
+    const { reason, leader, isDoubtful } = cause
+    this.#cause = cause
     this.#progress = { remaining: leader.pages, total: leader.pages }
     this.#log.info({ reason, pages: leader.pages }, 'comparing pages with the leader')
     const known = this.#slot.copy
     if (isDoubtful) await known?.undisturbed(() => known.reread())
     const sums = await this.#slot.prepare(leader.pageSize)
-    const { copy } = this.#slot
-    if (copy && divergence) await this.#divergence.keep(copy, leader.node, `${divergence}; ${reason}`)
     this.#comparison = new Comparison(this.#db, sums, this.#subscription)
     await this.#comparison.sendGroups()
   }
@@ -74,18 +75,22 @@ export class Resync {
     return this.#slot.addPages(pages, payload)
   }
 
-  /** The copy is the leader's state at `synced` when it resolves. Throws STATE_MISMATCH. */
+  /** The copy is the leader's state at `synced` when it resolves. Throws STATE_MISMATCH or DIVERGED_UNKEPT. */
   async onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
     const { copy } = this.#slot
-    if (copy) await copy.undisturbed(() => this.#finish(synced, payload, copy.applier.pendingPages))
+    if (copy) await copy.undisturbed(() => this.#finish(copy, synced, payload))
     else await this.#slot.finish(synced, payload)
     const { epoch, txid, dbPages: pages } = synced
     this.#log.info({ epoch, txid, pages }, 'the copy is whole and verified')
   }
 
-  async #finish(synced: Body<'synced'>, payload: Buffer, pending: readonly number[]): Promise<void> {
-    const last = Array.from({ length: synced.pages }, (_, i) => payloadPageNumber(payload, i))
-    await this.#divergence.onOverwriting(pending, last)
+  /** What the leader may lack is kept aside before it is overwritten. */
+  async #finish(copy: Copy, synced: Body<'synced'>, payload: Buffer): Promise<void> {
+    const { divergence, leader, reason } = this.#cause ?? {}
+    if (divergence && leader) {
+      const why = { leader: leader.node, kind: divergence.kind, reason: `${divergence.reason}; ${reason}` }
+      await this.#divergence.keep(copy, { ...synced, payload }, why)
+    }
     await this.#slot.finish(synced, payload)
   }
 }

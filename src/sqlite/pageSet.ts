@@ -20,6 +20,28 @@ export class PageSet {
     this.#size++
   }
 
+  has(page: number): boolean {
+    const word = page >>> 5
+    return word < this.#bits.length && (this.#bits[word] & (1 << (page & 31))) !== 0
+  }
+
+  /** Up to `most` pages from page `from` on, in order. */
+  list(from: number, most: number): number[] {
+    const listed: number[] = []
+    for (let page = from; page < this.#bits.length * 32 && listed.length < most; page++) {
+      const word = this.#bits[page >>> 5]
+      if (word === 0) page += 31 - (page & 31)
+      else if (word & (1 << (page & 31))) listed.push(page)
+    }
+    return listed
+  }
+
+  /** All pages in order, up to `most` at a time. */
+  *parts(most: number): Generator<readonly number[], void, void> {
+    for (let part = this.list(1, most); part.length > 0; part = this.list(part[part.length - 1] + 1, most))
+      yield part
+  }
+
   /** Adds the pages from `first` to `last`, a word at a time. */
   addRange(first: number, last: number): void {
     if (last < first) return
@@ -51,15 +73,7 @@ export class PageSet {
 
   /** Removes and gives up to `most` pages from page `from` on, in order. */
   take(from: number, most: number): number[] {
-    const taken: number[] = []
-    for (let page = from; page < this.#bits.length * 32 && taken.length < most; page++) {
-      const word = this.#bits[page >>> 5]
-      if (word === 0) {
-        page += 31 - (page & 31)
-        continue
-      }
-      if (word & (1 << (page & 31))) taken.push(page)
-    }
+    const taken = this.list(from, most)
     for (const page of taken) this.delete(page)
     return taken
   }

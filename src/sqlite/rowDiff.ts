@@ -20,6 +20,8 @@ export interface DiffOptions {
   readonly limit?: number
   /** The order of the kinds within a table. */
   readonly order?: readonly RowKind[]
+  /** Rows that only the second database has are not looked for: the work is in proportion to the first database. */
+  readonly isOneSided?: boolean
 }
 
 export type Counts = Readonly<Record<RowKind, number>>
@@ -100,7 +102,7 @@ function* compare(comparison: Comparison): Generator<Difference, void, void> {
   const isChosen = choice(options.tables ?? [])
   const differences = compareSchemas(before, after).filter(({ table }) => isChosen(table))
   for (const difference of differences) yield { type: 'schema', difference }
-  const matches = matchAll(pair, isChosen)
+  const matches = matchAll(pair, isChosen, options)
   requireAll(options.tables ?? [], matches)
   const tables: ComparedTable[] = []
   const skipped: SkippedTable[] = []
@@ -120,11 +122,15 @@ function choice(tables: readonly string[]): (name: string) => boolean {
   return (name) => chosen.size === 0 || chosen.has(foldName(name))
 }
 
-function matchAll({ db }: DatabasePair, isChosen: (name: string) => boolean): (TableMatch | SkippedTable)[] {
+function matchAll(
+  { db }: DatabasePair,
+  isChosen: (name: string) => boolean,
+  options: DiffOptions,
+): (TableMatch | SkippedTable)[] {
   const before = readShapes(db, BEFORE)
   const after = readShapes(db, AFTER)
   const names = [...new Set([...before.keys(), ...after.keys()])].filter(isChosen).sort()
-  return names.map((name) => matchTables(db, before.get(name), after.get(name)))
+  return names.map((name) => matchTables(db, before.get(name), after.get(name), options))
 }
 
 function requireAll(tables: readonly string[], matches: readonly (TableMatch | SkippedTable)[]): void {
@@ -143,6 +149,7 @@ function* compareTable(comparison: Comparison, match: TableMatch): Generator<Dif
   const counts = { removed: 0, added: 0, changed: 0 }
   let left = options.limit ?? Infinity
   for (const kind of options.order ?? (['removed', 'changed', 'added'] as const)) {
+    if (kind === 'added' && options.isOneSided) continue
     for (const raw of rawRows(comparison, match, kind)) {
       counts[kind]++
       if (left-- > 0) yield rowOf(comparison, match, kind, raw)

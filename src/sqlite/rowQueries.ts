@@ -46,9 +46,20 @@ function changedQuery(match: TableMatch, byKey: boolean): string | undefined {
   const conditions = [differs]
   // Two keys may be the same to the key's collation and read differently: either names the row.
   if (byKey) conditions.push(`(${keyCondition(match, 'a')} OR ${keyCondition(match, 'b')})`)
-  // CROSS JOIN keeps the order of the loops: a scan of the first, look-ups in the second.
-  const from = `${scan(BEFORE, before)} CROSS JOIN ${AFTER}.${quoteName(after)} AS b ON ${sameKey(match)}`
-  return `SELECT ${values(match, 'a')}, ${values(match, 'b')} FROM ${from}${where(conditions)}`
+  return `SELECT ${values(match, 'a')}, ${values(match, 'b')} FROM ${joined(match, before, after)}${where(conditions)}`
+}
+
+/** The fields `names` of each row of the first table that is in the second as it is. Both have the table. */
+export function equalQuery(match: TableMatch, names: readonly string[]): string {
+  const { names: tables, fields } = match
+  const list = names.map((name) => rawExpression(`a.${quoteName(name)}`)).join(', ')
+  const from = joined(match, tables[BEFORE] ?? '', tables[AFTER] ?? '')
+  return `SELECT ${list} FROM ${from} WHERE NOT (${anyOf(fields.map(differing))})`
+}
+
+/** CROSS JOIN keeps the order of the loops: a scan of the first, look-ups in the second. */
+function joined(match: TableMatch, before: string, after: string): string {
+  return `${scan(BEFORE, before)} CROSS JOIN ${AFTER}.${quoteName(after)} AS b ON ${sameKey(match)}`
 }
 
 /** In the order of the table itself; an index could have a collation that only the application knows. */

@@ -29,6 +29,13 @@ export interface TableMatch {
 export interface SkippedTable {
   readonly table: string
   readonly reason: string
+  /** Whether the first database has rows of it that should have been compared; only in a comparison that is one-sided. */
+  readonly hasRows?: boolean
+}
+
+export interface MatchOptions {
+  /** Only the rows of the first database are looked at, and the second is not searched: its rows whose key has a NULL equal none. */
+  readonly isOneSided?: boolean
 }
 
 /** One of both is undefined when the table is missing on that side. */
@@ -36,12 +43,18 @@ export function matchTables(
   db: Database.Database,
   before: TableShape | undefined,
   after: TableShape | undefined,
+  options: MatchOptions = {},
 ): TableMatch | SkippedTable {
   const shapes = [before, after].filter((shape) => shape !== undefined)
   const [first] = shapes
-  const skipped = (reason: string): SkippedTable => ({ table: first.name, reason })
+  const hasRows = () => before !== undefined && before.kind !== 'virtual' && isFilled(db, before)
+  const skipped = (reason: string): SkippedTable => ({
+    table: first.name,
+    reason,
+    ...(options.isOneSided ? { hasRows: hasRows() } : {}),
+  })
   if (shapes.some(({ kind }) => kind === 'virtual')) return skipped('it is a virtual table')
-  const found = findKey(db, before, after, shapes)
+  const found = findKey(db, before, after, options)
   if (typeof found === 'string') return skipped(found)
   const rowid = found.matchedBy === 'rowid' ? found.key.map(({ name }) => name) : []
   const fields = [...rowid, ...first.columns.filter((name) => shapes.every((shape) => has(shape, name)))]
@@ -68,9 +81,10 @@ function findKey(
   db: Database.Database,
   before: TableShape | undefined,
   after: TableShape | undefined,
-  shapes: readonly TableShape[],
+  options: MatchOptions,
 ): Pick<TableMatch, 'key' | 'matchedBy'> | string {
-  const objection = objectionToKey(db, before, after)
+  const shapes = [before, after].filter((shape) => shape !== undefined)
+  const objection = objectionToKey(db, before, after, options)
   if (objection === undefined) return { key: sharedKey(shapes), matchedBy: 'primary key' }
   if (shapes.some(({ withoutRowid }) => withoutRowid)) return `${objection} and no rowid`
   const name = shapes[0].rowidNames.find((alias) => shapes.every((shape) => shape.rowidNames.includes(alias)))
@@ -89,13 +103,15 @@ function objectionToKey(
   db: Database.Database,
   before: TableShape | undefined,
   after: TableShape | undefined,
+  { isOneSided }: MatchOptions,
 ): string | undefined {
   const shapes = [before, after].filter((shape) => shape !== undefined)
   if (shapes.some(({ primaryKey }) => primaryKey.length === 0)) return 'it has no primary key'
   if (before && after && signature(before) !== signature(after)) return 'it has no primary key in common'
   if (shapes[0].primaryKey.some(({ collation }) => !BUILT_IN.has(collation)))
     return 'it has no primary key of a built-in collation'
-  const holdsNull = (before && hasNullKey(db, BEFORE, before)) || (after && hasNullKey(db, AFTER, after))
+  const holdsNull =
+    (before && hasNullKey(db, BEFORE, before)) || (!isOneSided && after && hasNullKey(db, AFTER, after))
   return holdsNull ? 'it has no primary key free of NULL' : undefined
 }
 
@@ -110,5 +126,10 @@ function hasNullKey(db: Database.Database, side: Side, { name, primaryKey }: Tab
   if (nullable.length === 0) return false
   const condition = nullable.map((column) => `${quoteName(column.name)} IS NULL`).join(' OR ')
   const sql = `SELECT EXISTS (SELECT 1 FROM ${side}.${quoteName(name)} WHERE ${condition})`
+  return db.prepare<[], number>(sql).pluck().get() === 1
+}
+
+function isFilled(db: Database.Database, { name }: TableShape): boolean {
+  const sql = `SELECT EXISTS (SELECT 1 FROM ${BEFORE}.${quoteName(name)} NOT INDEXED)`
   return db.prepare<[], number>(sql).pluck().get() === 1
 }

@@ -1,0 +1,43 @@
+/** What the first 100 bytes of a database say of its pages: https://sqlite.org/fileformat2.html#the_database_header. Pure. */
+import { DamagedPage } from './btreePage.ts'
+import type { TextEncoding } from './databasePair.ts'
+import { lockPage } from './walFormat.ts'
+
+export interface DatabaseHeader {
+  readonly pageSize: number
+  /** Bytes of each page that SQLite uses. */
+  readonly usable: number
+  readonly encoding: TextEncoding
+  /** First trunk page of the freelist, 0 when it is empty. */
+  readonly freelist: number
+  /** Whether there are pointer-map pages. */
+  readonly isAutoVacuum: boolean
+}
+
+const ENCODINGS: readonly TextEncoding[] = ['UTF-8', 'UTF-8', 'UTF-16le', 'UTF-16be']
+/** Below this no page has room for four cells. */
+const LEAST_USABLE = 480
+
+/** Throws DamagedPage. */
+export function parseHeader(firstPage: Buffer): DatabaseHeader {
+  const size = firstPage.readUInt16BE(16)
+  const pageSize = size === 1 ? 65536 : size
+  const usable = pageSize - firstPage[20]
+  const encoding = ENCODINGS[firstPage.readUInt32BE(56)]
+  if (pageSize !== firstPage.length || usable < LEAST_USABLE || !encoding)
+    throw new DamagedPage('the database header is damaged')
+  return {
+    pageSize,
+    usable,
+    encoding,
+    freelist: firstPage.readUInt32BE(32),
+    isAutoVacuum: firstPage.readUInt32BE(52) !== 0,
+  }
+}
+
+/** Whether a page of a database with auto-vacuum is a pointer map: https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages. */
+export function isPointerMap(page: number, { usable, pageSize }: DatabaseHeader): boolean {
+  const stride = Math.floor(usable / 5) + 1
+  const map = page - ((page - 2) % stride)
+  return page >= 2 && page === (map === lockPage(pageSize) ? map + 1 : map)
+}

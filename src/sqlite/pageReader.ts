@@ -1,0 +1,56 @@
+/** Reads pages of a database as it stands at one position: its file, overlaid with the newest frames of its WAL. */
+import type { CheckedPages } from './pageCheck.ts'
+import { readZeroFilled } from './pageScan.ts'
+import { FRAME_HEADER_BYTES, frameOffset } from './walFormat.ts'
+
+/**
+ * The caller sees to it that nothing moves beneath: no writer, and no checkpoint that empties the WAL. Memory: one page. Throws
+ * what read(2) does.
+ */
+export class PageReader {
+  readonly #source: Pick<CheckedPages, 'files' | 'frames'>
+  readonly #image: Buffer
+
+  constructor(source: Pick<CheckedPages, 'files' | 'frames'>) {
+    this.#source = source
+    this.#image = Buffer.allocUnsafeSlow(source.files.pageSize)
+  }
+
+  /** The image of a page, valid until the next call; zeros past the end of the file. */
+  readonly read = async (page: number): Promise<Buffer> => {
+    await this.#readRun(page, 1, this.#image)
+    return this.#image
+  }
+
+  /** The image that frame `frame` of the WAL holds, valid until the next call. */
+  async readFrame(frame: number): Promise<Buffer> {
+    await this.#readFrame(frame, this.#image)
+    return this.#image
+  }
+
+  /** Reads the images of `pages`, which ascend, one behind the other into `into`: neighbours at once. */
+  async readAll(pages: readonly number[], into: Buffer): Promise<void> {
+    const { frames, files } = this.#source
+    const isInFile = (at: number) => frames.get(pages[at]) === 0
+    for (let at = 0; at < pages.length; ) {
+      let end = at + 1
+      if (isInFile(at))
+        while (end < pages.length && pages[end] === pages[at] + (end - at) && isInFile(end)) end++
+      await this.#readRun(pages[at], end - at, into.subarray(at * files.pageSize))
+      at = end
+    }
+  }
+
+  async #readRun(first: number, count: number, into: Buffer): Promise<void> {
+    const { files, frames } = this.#source
+    const frame = frames.get(first)
+    if (frame > 0) return this.#readFrame(frame, into)
+    const { pageSize, database } = files
+    await readZeroFilled(database.fd, into, count * pageSize, (first - 1) * pageSize)
+  }
+
+  async #readFrame(frame: number, into: Buffer): Promise<void> {
+    const { pageSize, walFd } = this.#source.files
+    await readZeroFilled(walFd, into, pageSize, frameOffset(frame, pageSize) + FRAME_HEADER_BYTES)
+  }
+}
