@@ -75,7 +75,8 @@ export async function findStart(
   else if (newEpoch) log.info({ epoch, txid, reason: newEpoch }, 'a new epoch begins')
   const term = Math.max(identity.term(), ...(newEpoch ? seen.map((each) => each.term) : []))
   const putBack = isPutBack && newEpoch ? newEpoch : undefined
-  await identity.save({ epoch, term, txid, txidCeiling: txid + TXID_RESERVE, begun, putBack })
+  const stored = parts.positions.known.at(-1)?.incarnation ?? ''
+  await identity.save({ epoch, term, txid, txidCeiling: txid + TXID_RESERVE, begun, stored, putBack })
   return { scanned, start }
 }
 
