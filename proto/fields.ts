@@ -71,6 +71,11 @@ export const incarnation = field(
   '16 hex digits',
   (value): value is string => typeof value === 'string' && isIncarnation(value),
 )
+/** Id of the incarnation before another one. A node keeps it in its role file, which takes nothing else. */
+export const incarnationBefore = field(
+  '16 hex digits or nothing',
+  (value): value is string => typeof value === 'string' && (value === '' || isIncarnation(value)),
+)
 /** Points of a history, the newest first, as `formatTrail` gives them. */
 export const trail = field(
   'points of a history',

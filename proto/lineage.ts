@@ -59,12 +59,13 @@ export function withIncarnation(lineage: Lineage, begun: Incarnation): Lineage {
 
 /**
  * Without the newest ones in which `leader` committed nothing before it stood at `txid`: no position is told of them, since
- * it is the position of the incarnation before. So restarts without commits leave nothing.
+ * it is the position of the incarnation before. So restarts without commits leave nothing. `kept` stays: the newest stored
+ * position names it, and a crash may leave that the newest.
  */
-export function withoutIdle(lineage: Lineage, leader: string, txid: number): Lineage {
+export function withoutIdle(lineage: Lineage, leader: string, txid: number, kept: string): Lineage {
   let end = lineage.length
   while (end > 0 && isIdle(lineage[end - 1], leader, txid)) end--
-  return lineage.slice(0, end)
+  return lineage.filter(({ id }, i) => i < end || id === kept)
 }
 
 function isIdle(begun: Incarnation, leader: string, txid: number): boolean {
@@ -79,7 +80,7 @@ export interface TrailPoint extends Standing {
 
 /**
  * The history of a node that stands at `now`, the newest point first. An incarnation that had committed nothing by then is
- * left out: its state is that of the one before. Takes no more steps than there are entries.
+ * left out: its state is that of the one before, if that is proven. Takes no more steps than there are entries.
  */
 export function* trailOf(now: Standing, lineage: Lineage): Generator<TrailPoint> {
   let { incarnation, epoch, txid } = now
@@ -88,7 +89,7 @@ export function* trailOf(now: Standing, lineage: Lineage): Generator<TrailPoint>
     if (incarnation === '') return
     const at = incarnation
     const begun = lineage.find(({ id }) => id === at)
-    const isIdleHere = begun !== undefined && begun.after !== '' && txid <= begun.txid
+    const isIdleHere = begun?.exact && begun.after !== '' && txid <= begun.txid
     if (!isIdleHere) yield { incarnation, epoch, txid, isProven }
     if (!begun) return
     txid = Math.min(txid, begun.txid)
@@ -103,8 +104,9 @@ export type Containment = 'proven' | 'likely' | 'unknown'
 
 /** Whether a node that stands at `now` has the state at `point` in its history. */
 export function containment(now: Standing, lineage: Lineage, point: HistoryPoint): Containment {
-  if (point.incarnation === '') return 'unknown'
-  const [meant] = trailOf({ ...point, epoch: 0 }, lineage)
+  // None without an incarnation, and none where lineage goes in a circle.
+  const [meant] = [...trailOf({ ...point, epoch: 0 }, lineage), undefined]
+  if (!meant) return 'unknown'
   for (const { incarnation, txid, isProven } of trailOf(now, lineage)) {
     if (incarnation !== meant.incarnation) continue
     if (meant.txid > txid) return 'unknown'
@@ -134,10 +136,17 @@ export function partingPoint(
 export function containsPosition(now: Standing, lineage: Lineage, { epoch, txid }: Position): boolean {
   if (epoch === now.epoch) return txid <= now.txid
   for (const point of trailOf(now, lineage)) {
-    if (point.epoch < epoch) return false
+    if (point.epoch < epoch) break
     if (point.epoch === epoch) return txid <= point.txid
   }
-  return false
+  // Nothing was committed in it: its positions are those of the incarnation before.
+  return lineage.some(
+    (begun) =>
+      begun.epoch === epoch &&
+      begun.exact &&
+      txid <= begun.txid &&
+      containment(now, lineage, { incarnation: begun.after, txid }) !== 'unknown',
+  )
 }
 
 /** A trail as it is sent: `ID@TXID` of its points, the newest first, joined by spaces; of many the newest. */

@@ -10,7 +10,7 @@ import { reachFrom, Waits } from '../src/http/waits.ts'
 import { within } from './support/until.ts'
 
 function setUp(maxWaits = 10) {
-  const now = { epoch: 2, txid: 10, staleMs: 5, canRead: true, freshened: 0 }
+  const now = { epoch: 2, incarnation: '00000000000000a2', txid: 10, staleMs: 5, canRead: true, freshened: 0 }
   const reach: NodeView['reach'] = (target) => reachFrom(now, target, false)
   const waits = new Waits(maxWaits, reach)
   const view = {

@@ -15,6 +15,9 @@ import { PositionLog } from '../src/sqlite/positionLog.ts'
 import { SqliteThread } from '../src/sqlite/sqliteThread.ts'
 import { span, until } from './support/until.ts'
 
+/** The end of an empty WAL, in the first epoch. */
+const PLACE = { epoch: 1, incarnation: '0'.repeat(16), salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0 }
+
 interface World {
   readonly options: CopyOptions
   readonly host: CopyHost
@@ -90,7 +93,7 @@ test('no checkpoint begins while the copy is worked on, and a close waits for ne
 test('a sync that fails beside a checkpoint is not forgotten: the copy is durable no more', async (t) => {
   const { options, host, checkpoints } = startWorld(t)
   const { thread, positions } = options
-  positions.append({ epoch: 1, txid: 5, checksum: 0n, salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, pages: 0 })
+  positions.append({ ...PLACE, txid: 5, checksum: 0n, pages: 0 })
   const copy = await Copy.open(options, host, positions.known)
   const attempt = thread.attempt.bind(thread)
   // As the kernel tells of it: once, and of these descriptors only.
@@ -100,11 +103,11 @@ test('a sync that fails beside a checkpoint is not forgotten: the copy is durabl
       steps[i].kind === 'sync' ? { ok: false, code: 'EIO', detail: 'EIO: i/o error, fdatasync' } : result,
     )
   }
-  copy.applier.enterEpoch(2)
+  copy.applier.enter({ epoch: 2, incarnation: 'a'.repeat(16) })
   await copy.durability.reach()
   copy.onIdle()
   await until('a checkpoint', () => checkpoints.count > 0)
-  copy.applier.enterEpoch(3)
+  copy.applier.enter({ epoch: 3, incarnation: 'b'.repeat(16) })
   await assert.rejects(copy.durability.reach(), /EIO/)
   await copy.close()
   positions.close(true)
@@ -113,7 +116,7 @@ test('a sync that fails beside a checkpoint is not forgotten: the copy is durabl
 test('a copy is handed over after the sync under way, and what it does not sync any more is no failure in the next role', async (t) => {
   const { options, host } = startWorld(t)
   const { thread, positions } = options
-  positions.append({ epoch: 1, txid: 5, checksum: 0n, salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, pages: 0 })
+  positions.append({ ...PLACE, txid: 5, checksum: 0n, pages: 0 })
   let endSync = () => {}
   const syncing = new Promise<void>((resolve) => {
     endSync = resolve
@@ -132,7 +135,7 @@ test('a copy is handed over after the sync under way, and what it does not sync 
   order.push('handed over')
   await synced
   assert.deepEqual(order, ['synced', 'handed over'])
-  copy.applier.enterEpoch(2)
+  copy.applier.enter({ epoch: 2, incarnation: 'a'.repeat(16) })
   await assert.rejects(copy.durability.reach(), (error) => keyOf(error) === 'STOPPING')
   const next = await Copy.takeOver(options, host, held)
   await next.durability.reach()
@@ -146,7 +149,7 @@ test('a writer that got the lock is not waited for without bound, and what it wr
   const { positions } = options
   const first = await Copy.open(options, host, positions.known)
   const { state: checksum, pages } = first.applier.sums
-  positions.append({ epoch: 1, txid: 1, checksum, salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, pages })
+  positions.append({ ...PLACE, txid: 1, checksum, pages })
   const copy = await Copy.takeOver(options, host, await first.handOver())
   assert.ok(copy.isAsRecorded, 'nothing but walcast wrote to it')
   await writeInGap(t, copy, other)

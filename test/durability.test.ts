@@ -7,7 +7,8 @@ import { Durability } from '../src/replica/durability.ts'
 import { until } from './support/until.ts'
 
 function setUp() {
-  const copy = { position: { epoch: 2, txid: 10 }, checksum: '00000000000000aa' }
+  const incarnation = 'a'.repeat(16)
+  const copy = { position: { epoch: 2, incarnation, txid: 10 }, checksum: '00000000000000aa' }
   const syncs: { readonly end: (error?: Error) => void }[] = []
   const durability = new Durability({
     position: () => copy.position,
@@ -26,7 +27,7 @@ function setUp() {
     onSyncFailed: (detail) => failures.push(detail),
   })
   const move = (txid: number, epoch = 2) => {
-    copy.position = { epoch, txid }
+    copy.position = { epoch, incarnation, txid }
   }
   return { durability, acknowledger, syncs, sent, failures, level, move }
 }

@@ -180,7 +180,7 @@ labTest(
     await relay.ready()
     role = 'leader'
     const leaf = await RawClient.open(relay)
-    leaf.hello({ cluster, epoch: 2, term: 2, node: 'leaf' })
+    leaf.hello({ cluster, epoch: 2, highestEpoch: 2, term: 2, node: 'leaf' })
     await leaf.closed
     const last = leaf.messages.at(-1)
     assert.ok(last?.type === 'error' && last.body.code === 'STALE_LEADER')

@@ -183,29 +183,26 @@ labTest('a leaf alone has what its leader lost: the leader hears of it through t
   await requireSame(lab, restored, relay)
 })
 
-labTest(
-  'a leader whose disk is full starts all the same, and goes on',
-  async (lab) => {
-    const db = lab.path('a.db')
-    await makeTable(lab, db)
-    const leader = await lab.leader(db)
-    const replica = await (await lab.replica(lab.path('b.db'), leader)).ready()
-    await lab.exec(db, ...inserts('common', 5))
-    await waitLevel(leader, replica)
-    await leader.stop()
-    const fault = { ops: ['role.write', 'role.rename'], code: 'ENOSPC', times: 1000 }
-    const args = nodeArguments('leader', leader.options)
-    const child = lab.program('nodeFailing', { args, fault })
-    await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
-    const full = lab.nodeOf('leader', leader.options, child)
-    assert.equal(full.logged('the start could not be written down').length, 1)
-    await requireSame(lab, full, replica)
-    await full.stop()
-    const again = await lab.restart(leader)
-    await requireSame(lab, again, replica)
-    assert.equal((await replica.status()).diverged, undefined)
-  },
-)
+labTest('a leader whose disk is full starts all the same, and goes on', async (lab) => {
+  const db = lab.path('a.db')
+  await makeTable(lab, db)
+  const leader = await lab.leader(db)
+  const replica = await (await lab.replica(lab.path('b.db'), leader)).ready()
+  await lab.exec(db, ...inserts('common', 5))
+  await waitLevel(leader, replica)
+  await leader.stop()
+  const fault = { ops: ['role.write', 'role.rename'], code: 'ENOSPC', times: 1000 }
+  const args = nodeArguments('leader', leader.options)
+  const child = lab.program('nodeFailing', { args, fault })
+  await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
+  const full = lab.nodeOf('leader', leader.options, child)
+  assert.equal(full.logged('the start could not be written down').length, 1)
+  await requireSame(lab, full, replica)
+  await full.stop()
+  const again = await lab.restart(leader)
+  await requireSame(lab, again, replica)
+  assert.equal((await replica.status()).diverged, undefined)
+})
 
 /** A process that is to end by itself, because another one has its id. */
 async function requireTaken(node: { readonly child: TestNode['child'] }): Promise<void> {

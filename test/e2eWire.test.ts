@@ -284,6 +284,7 @@ function flipped(bytes: Buffer, at: number): Buffer {
 const SYNCED: Body<'synced'> = {
   db: 'main',
   epoch: 1,
+  incarnation: '0123456789abcdef',
   txid: 9,
   checksum: '0000000000000000',
   pageSize: 4096,

@@ -4,9 +4,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
+import { Instance } from '../src/cluster/instance.ts'
 import { RoleWatch, type RoleWatchHost } from '../src/node/roleWatch.ts'
 
 const MINE = { node: 'node-m', cluster: 'cluster-a', epoch: 3, term: 3 }
+const INSTANCE = new Instance(() => 0)
 const TOLD = { node: 'node-b', epoch: 5, term: 5 }
 
 /** A node that answers so when it is asked who leads. Gives its address. */
@@ -32,6 +34,8 @@ async function told(address: string, known?: string): Promise<string> {
     },
     members: { addressOf: (node: string) => (node === TOLD.node ? known : undefined) },
     admission: { hold() {}, release() {} },
+    instance: INSTANCE,
+    tellTwin: async () => {},
     record: () => MINE,
     address: () => '127.0.0.1:1',
     engine: () => ({ role: 'leader' }),
@@ -58,7 +62,8 @@ test('whoever else answers at its address says nothing of that epoch: it counts 
   for (const answer of [
     { node: 'node-z', cluster: 'cluster-z', epoch: 900, term: 900 },
     { node: 'node-c', cluster: MINE.cluster, epoch: 2, term: 2 },
-    MINE,
+    { ...MINE, instance: INSTANCE.id },
+    { ...MINE, instance: 'another-process' },
   ])
     assert.equal(await told(await answering(t, answer)), 'follows undefined')
 })

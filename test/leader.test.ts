@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
 import { pino } from 'pino'
+import { type Lineage, withIncarnation } from '../proto/lineage.ts'
 import { systemClock } from '../src/clock.ts'
 import { systemFileOps } from '../src/fileOps.ts'
 import { Leader } from '../src/leader/leader.ts'
@@ -19,7 +20,8 @@ import { frameBytes } from '../src/sqlite/walFormat.ts'
 const PAGE_SIZE = 4096
 
 function optionsFor(path: string, stateFolder: string): LeaderOptions {
-  const saved = { epoch: 0, txidCeiling: 0 }
+  const saved = { epoch: 0, txidCeiling: 0, incarnation: '' }
+  let lineage: Lineage = []
   return {
     db: 'd',
     path,
@@ -29,12 +31,19 @@ function optionsFor(path: string, stateFolder: string): LeaderOptions {
     identity: {
       node: 'n',
       cluster: 'c',
+      instance: '0123456789abcdef',
       epoch: () => saved.epoch,
+      incarnation: () => saved.incarnation,
+      firstTxid: () => undefined,
       txidCeiling: () => saved.txidCeiling,
-      lineage: () => [],
+      lineage: () => lineage,
       term: () => 0,
       members: () => [],
-      save: async (epoch, txidCeiling) => void Object.assign(saved, { epoch, txidCeiling }),
+      save: async ({ epoch, txidCeiling, begun }) => {
+        Object.assign(saved, { epoch, txidCeiling, incarnation: begun.id })
+        lineage = withIncarnation(lineage, begun)
+      },
+      raiseCeiling: async (txidCeiling) => void Object.assign(saved, { txidCeiling }),
     },
     log: pino({ level: 'silent' }),
     clock: systemClock,
@@ -54,6 +63,7 @@ function optionsFor(path: string, stateFolder: string): LeaderOptions {
       onSent() {},
       onBadMessage() {},
       onEpoch() {},
+      onPutBack() {},
       onHigherEpoch() {},
       onFatal: (error) => assert.fail(error.line),
     },
@@ -113,12 +123,15 @@ test('a leader that meets lost commits as it drains begins anew and drains that'
 test('a leader that begins anew is drained when it has, and handed over', async (t) => {
   const { app, thread, leader } = await startWorld(t)
   await loseCommits(app, thread)
+  const { incarnation: first } = leader.standing
   leader.look()
   assert.equal(leader.status.capturing, false)
   await leader.takeFence(5000)
   const { epoch, txid } = await leader.drain()
+  const { incarnation } = leader.standing
+  assert.notEqual(incarnation, first)
   const held = await leader.handOver(undefined)
-  assert.deepEqual(held.position, { epoch, txid })
+  assert.deepEqual(held.position, { epoch, incarnation, txid })
 })
 
 test('frames that do not verify are backfilled under the fence that is there', async (t) => {

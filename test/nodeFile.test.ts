@@ -10,7 +10,7 @@ import { type FileOps, systemFileOps } from '../src/fileOps.ts'
 import { until } from './support/until.ts'
 
 const FIRST: NodeRecord = {
-  format: 1,
+  format: 2,
   node: 'node-a',
   cluster: 'cluster-a',
   role: 'replica',
@@ -21,7 +21,7 @@ const FIRST: NodeRecord = {
   leader: '10.0.0.1:8470',
   givenLeader: '',
   lineage: [],
-  stateOf: { epoch: 0, leader: '' },
+  incarnation: '',
   members: [],
 }
 

@@ -16,7 +16,7 @@ import { endAll, type NodeParts } from '../src/node/runningNode.ts'
 import { SqliteThread } from '../src/sqlite/sqliteThread.ts'
 
 const RECORD: NodeRecord = {
-  format: 1,
+  format: 2,
   node: 'node-a',
   cluster: 'cluster-a',
   role: 'replica',
@@ -27,7 +27,7 @@ const RECORD: NodeRecord = {
   leader: '10.0.0.1:8470',
   givenLeader: '10.0.0.1:8470',
   lineage: [],
-  stateOf: { epoch: 0, leader: '' },
+  incarnation: '',
   members: [],
 }
 const FULL: FileOps = {

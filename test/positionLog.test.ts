@@ -13,7 +13,7 @@ const folder = temporaryFolder()
 after(() => folder.remove())
 
 const CAPACITY = 1024
-const RECORD_BYTES = 64
+const RECORD_BYTES = 72
 const THIS_BOOT = '00112233445566778899aabbccddeeff'
 const NEXT_BOOT = 'ffeeddccbbaa99887766554433221100'
 
@@ -23,6 +23,7 @@ const open = (path: string, boot = THIS_BOOT) => new PositionLog(path, systemFil
 const record = (txid: number): PositionRecord => ({
   epoch: 3,
   txid,
+  incarnation: `${'fe'.repeat(4)}${txid.toString(16).padStart(8, '0')}`,
   checksum: BigInt(txid) * 0x1_0000_0001n,
   salt1: 0xfffffffe,
   salt2: 7,
@@ -39,6 +40,7 @@ const recordArbitrary: fc.Arbitrary<PositionRecord> = fc.record(
   {
     epoch: fc.maxSafeNat(),
     txid: fc.maxSafeNat(),
+    incarnation: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((id) => id.toString(16).padStart(16, '0')),
     checksum: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
     salt1: word,
     salt2: word,
@@ -147,8 +149,8 @@ test('an empty, short or foreign file holds nothing and is not trusted', () => {
   for (const content of [
     Buffer.alloc(0),
     Buffer.alloc(10),
-    Buffer.alloc(64 * 1025),
-    Buffer.alloc(64 * 1025, 0xff),
+    Buffer.alloc(RECORD_BYTES * 1025),
+    Buffer.alloc(RECORD_BYTES * 1025, 0xff),
     Buffer.from('SQLite format 3\0'),
   ]) {
     const path = newPath()

@@ -227,6 +227,8 @@ test('batches of databases with names of every length, one after the other', () 
   }
 })
 
+const hexId = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((id) => id.toString(16).padStart(16, '0'))
+
 const arbitraryOf = new Map<fields.Field<unknown>, fc.Arbitrary<unknown>>([
   [
     fields.name,
@@ -250,13 +252,16 @@ const arbitraryOf = new Map<fields.Field<unknown>, fc.Arbitrary<unknown>>([
     fc.double({ noNaN: true, min: 0, max: limits.MAX_DURATION_MS }).map((value) => value + 0),
   ],
   [fields.pageSize, fc.constantFrom(0, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)],
+  [fields.checksum, fc.oneof(fc.constant(''), hexId)],
+  [fields.incarnation, hexId],
+  [fields.incarnationBefore, fc.oneof(fc.constant(''), hexId)],
   [
-    fields.checksum,
-    fc.oneof(
-      fc.constant(''),
-      fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((sum) => sum.toString(16).padStart(16, '0')),
-    ),
+    fields.trail,
+    fc
+      .array(fc.tuple(hexId, fc.nat(999_999_999_999_999)), { maxLength: 24 })
+      .map((points) => points.map(([id, txid]) => `${id}@${txid}`).join(' ')),
   ],
+  [MESSAGES.welcome.fields.contains, fc.constantFrom('proven', 'likely', 'unknown')],
 ])
 
 function bodyArbitrary(type: MessageType): fc.Arbitrary<Record<string, unknown>> {
@@ -455,6 +460,35 @@ const WRONG = new Map<fields.Field<unknown>, readonly unknown[]>([
   [
     fields.checksum,
     [0, '0', '0123456789ABCDEF', '0123456789abcdeg', '00123456789abcdef', ' 123456789abcdef', null],
+  ],
+  [
+    fields.incarnation,
+    [0, '', '0', '0123456789ABCDEF', '0123456789abcdeg', '00123456789abcdef', '0123456789abcdef\n', null],
+  ],
+  [
+    fields.incarnationBefore,
+    [0, '0', 'none', '0123456789ABCDEF', '00123456789abcdef', ' 123456789abcdef', null],
+  ],
+  [
+    fields.trail,
+    [
+      0,
+      null,
+      true,
+      ['0123456789abcdef@1'],
+      ' ',
+      '0123456789abcdef',
+      '0123456789abcdef@',
+      '@1',
+      '0123456789ABCDEF@1',
+      '0123456789abcdef@-1',
+      '0123456789abcdef@1.5',
+      `0123456789abcdef@${'9'.repeat(16)}`,
+      '0123456789abcdef@1 ',
+      '0123456789abcdef@1  0123456789abcdef@0',
+      '0123456789abcdef@1\n',
+      Array(25).fill('0123456789abcdef@1').join(' '),
+    ],
   ],
 ])
 

@@ -16,6 +16,7 @@ import { RawClient } from './support/rawClient.ts'
 import { until } from './support/until.ts'
 
 const PAGE_BYTES = 512
+const INCARNATION = '00000000000000a1'
 const ends: (() => void)[] = []
 after(() => {
   for (const end of ends) end()
@@ -32,6 +33,7 @@ async function startRelay() {
       at.isFit
         ? {
             epoch: 1,
+            incarnation: INCARNATION,
             txid: at.txid,
             checksum: checksumHex(BigInt(at.txid)),
             pages: 4,
@@ -49,6 +51,7 @@ async function startRelay() {
     leaderAt: () => ({ txid: at.txid + 7, staleMs: 3 }),
     walBytes: () => 0,
     ping() {},
+    reportSeen() {},
     report() {},
     onSent() {},
     onBadMessage() {},
@@ -59,6 +62,7 @@ async function startRelay() {
       db: 'main',
       version: 'test',
       node: 'between',
+      instance: '00000000000000b1',
       session: limits,
       historyBytes: 1e6,
       maxReplicas: 4,
@@ -105,7 +109,15 @@ async function startRelay() {
   const follow = async (txid: number): Promise<RawClient> => {
     const client = await RawClient.open({ address })
     const checksum = checksumHex(BigInt(txid))
-    client.hello({ cluster: 'c', epoch: 1, txid, checksum, pageSize: PAGE_BYTES, pages: 4 })
+    client.hello({
+      cluster: 'c',
+      epoch: 1,
+      txid,
+      history: `${INCARNATION}@${txid}`,
+      checksum,
+      pageSize: PAGE_BYTES,
+      pages: 4,
+    })
     await until('an answer', () => client.messages.length > 0)
     return client
   }
@@ -125,7 +137,8 @@ test('batches are passed on as they came, to those who stand where one begins', 
   await until('both came', () => chunksOf(first).length === 2)
   assert.deepEqual(chunksOf(first), ['5-6.0', '6-9.0'])
   const welcome = first.messages[0]
-  assert.ok(welcome.type === 'welcome' && welcome.body.mode === 'resume' && welcome.body.contains)
+  assert.ok(welcome.type === 'welcome' && welcome.body.mode === 'resume')
+  assert.equal(welcome.body.contains, 'proven')
   assert.deepEqual(
     [welcome.body.node, welcome.body.source, welcome.body.sourceAddress],
     ['between', 'top', '10.0.0.1:1'],

@@ -106,7 +106,13 @@ async function connect(
     },
     sums: leader.sums,
     frames: new FrameMap(),
-    position: () => ({ epoch: 1, txid, checksum: checksumHex(leader.sums.state), isOpen: false }),
+    position: () => ({
+      epoch: 1,
+      incarnation: '0123456789abcdef',
+      txid,
+      checksum: checksumHex(leader.sums.state),
+      isOpen: false,
+    }),
     isConnected: () => true,
     look() {},
     async send(message, onTaken) {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { pino } from 'pino'
+import { Instance } from '../src/cluster/instance.ts'
 import { keyOf } from '../src/errors.ts'
 import { WriteAdmission } from '../src/http/writeAdmission.ts'
 import { RoleWatch, type RoleWatchHost } from '../src/node/roleWatch.ts'
@@ -20,6 +21,7 @@ function setUp() {
     },
     members: { addresses: () => [], list: () => [] },
     admission,
+    instance: new Instance(() => 0),
     record: () => ({ cluster: 'c', node: 'n', epoch: 2, term: 2 }),
     address: () => 'a:1',
     engine: () => ({ role: node.role, replica: {} }),

@@ -5,8 +5,15 @@ import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { decode, payloadPage, payloadPageNumber } from '../proto/codec.ts'
 import { MAX_PAGES, MAX_PAYLOAD_BYTES } from '../proto/limits.ts'
+import type { Incarnation } from '../proto/lineage.ts'
 import { encodeBatch, segmentBytes } from '../src/leader/batch.ts'
-import { chooseStart, type Remembered, rebuildBatches, type StartPoint } from '../src/leader/startPoint.ts'
+import {
+  chooseStart as choose,
+  type FoundContent,
+  type Remembered,
+  rebuildBatches,
+  type StartPoint,
+} from '../src/leader/startPoint.ts'
 import { openFiles } from '../src/sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../src/sqlite/databaseScan.ts'
 import { PageSums, pageSum } from '../src/sqlite/pageSums.ts'
@@ -19,7 +26,25 @@ import { PAGE_SIZES, SourceDatabase, temporaryFolder } from './support/sourceDat
 const folder = temporaryFolder()
 after(() => folder.remove())
 
-type Found = Parameters<typeof chooseStart>[0]
+/** Of the last leader, of the one before it, and of the one that starts. */
+const LED = '00000000000000a4'
+const BEFORE = '00000000000000a3'
+const STARTS = '00000000000000ff'
+
+type Found = FoundContent
+
+const chooseStart = (content: Found, remembered: Remembered) => choose(content, remembered, STARTS)
+
+/** The last leader's incarnation: it committed all from its first txid on, and nothing is known of what was before. */
+const LEADS: Incarnation = {
+  id: LED,
+  epoch: 4,
+  after: '',
+  afterEpoch: 0,
+  txid: 0,
+  leader: 'me',
+  exact: false,
+}
 
 /** A database of 10 pages whose WAL has commits at frames 3, 5 and 9. */
 function found(): Found {
@@ -48,6 +73,7 @@ function found(): Found {
 const inWal = (txid: number, frame: number, epoch = 4): PositionRecord => ({
   epoch,
   txid,
+  incarnation: LED,
   checksum: BigInt(txid),
   salt1: 11,
   salt2: 12,
@@ -60,10 +86,24 @@ const before = (records: readonly PositionRecord[], changes: Partial<Remembered>
   records,
   trusted: true,
   epoch: 4,
+  incarnation: LED,
+  firstTxid: undefined,
   txidCeiling: 5000,
-  lineage: [],
+  lineage: [LEADS],
   node: 'me',
+  seen: [],
   ...changes,
+})
+
+/** The incarnation that starts goes on, in the same epoch, with the state that the last leader had at `txid`. */
+const goesOn = (txid: number): Incarnation => ({
+  id: STARTS,
+  epoch: 4,
+  after: LED,
+  afterEpoch: 4,
+  txid,
+  leader: 'me',
+  exact: true,
 })
 
 test('without any record the first epoch begins at txid 1', () => {
@@ -71,7 +111,8 @@ test('without any record the first epoch begins at txid 1', () => {
     epoch: 1,
     txid: 1,
     newEpoch: 'first start',
-    begin: undefined,
+    isPutBack: false,
+    begun: { id: STARTS, epoch: 1, after: '', afterEpoch: 0, txid: 0, leader: 'me', exact: false },
     verified: [],
   })
 })
@@ -106,7 +147,8 @@ test('a position at the end of the WAL goes on where it was', () => {
     epoch: 4,
     txid: 100,
     newEpoch: undefined,
-    begin: undefined,
+    isPutBack: false,
+    begun: goesOn(100),
     verified: records,
   })
 })
@@ -135,9 +177,12 @@ test('a position that fails in the WAL by one field begins a new epoch at the ne
     { frame: 10 },
     { frame: 0 },
   ]) {
-    const start = chooseStart(found(), before([inWal(99, 5), { ...good, ...change }]))
+    const start = chooseStart(found(), before([{ ...good, ...change }]))
     assert.deepEqual([start.epoch, start.txid, start.verified], [5, 101, []], JSON.stringify(change))
     assert.match(start.newEpoch ?? '', /no leader ran/)
+    const back = chooseStart(found(), before([inWal(99, 5), { ...good, ...change }]))
+    assert.deepEqual([back.epoch, back.txid, back.verified], [5, 101, []], JSON.stringify(change))
+    assert.match(back.newEpoch ?? '', /put back to what it was at 4-99/)
   }
 })
 
@@ -150,7 +195,8 @@ test('a WAL that was removed by a last close does not end the epoch when the con
     epoch: 4,
     txid: 100,
     newEpoch: undefined,
-    begin: undefined,
+    isPutBack: false,
+    begun: goesOn(100),
     verified: [],
   })
   assert.equal(chooseStart(bare, before([{ ...same, checksum: 1n }])).epoch, 5)
@@ -170,7 +216,8 @@ test('a WAL that was started over goes on when the file below it is the state th
     epoch: 4,
     txid: 103,
     newEpoch: undefined,
-    begin: undefined,
+    isPutBack: false,
+    begun: goesOn(100),
     verified: [{ ...left, frame: 0 }],
   })
   assert.equal(chooseStart({ ...there, baseState: left.checksum + 1n }, before([left])).epoch, 5)
@@ -287,6 +334,7 @@ async function databaseWithHistory(name: string) {
     return {
       epoch: 2,
       txid: i + 1,
+      incarnation: LED,
       checksum: sumsOf(images[i + 1]).state,
       salt1,
       salt2,
@@ -322,14 +370,7 @@ test('batches made again from the WAL lead from each verified record to the end,
   const { source, files, scanned, images, records } = await databaseWithHistory('rebuilt.db')
   assert.equal(sumsOf(source.image()).state, scanned.sums.state)
   for (const chosen of [records, [records[1], records[3]], [records[0]], [records[2], records[4]]]) {
-    const start = chooseStart(scanned, {
-      records: chosen,
-      trusted: true,
-      epoch: 2,
-      txidCeiling: 100,
-      lineage: [],
-      node: 'me',
-    })
+    const start = chooseStart(scanned, before(chosen, { epoch: 2 }))
     assert.equal(start.txid, records.length)
     assert.deepEqual(start.verified, chosen)
     for (const batchBytes of [1, 5000, 1_000_000]) {
@@ -375,14 +416,7 @@ test('a WAL that another connection started over is made again from its first fr
   source.insert(3, 100)
   const last = records.slice(-1)
   const scanned = await scanDatabase(files, 100_000)
-  const start = chooseStart(scanned, {
-    records: last,
-    trusted: true,
-    epoch: 2,
-    txidCeiling: 100,
-    lineage: [],
-    node: 'me',
-  })
+  const start = chooseStart(scanned, before(last, { epoch: 2 }))
   assert.deepEqual([start.epoch, start.txid, start.newEpoch], [2, last[0].txid + 2, undefined])
   const [only, ...more] = rebuilt(files, scanned, start, 1_000_000)
   assert.deepEqual(more, [])
@@ -398,28 +432,14 @@ test('a WAL that another connection started over is made again from its first fr
   assert.equal(body.checksum, checksumHex(scanned.sums.state))
 
   source.db.pragma('wal_checkpoint(PASSIVE)')
-  const checkpointed = chooseStart(await scanDatabase(files, 100_000), {
-    records: last,
-    trusted: true,
-    epoch: 2,
-    txidCeiling: 100,
-    lineage: [],
-    node: 'me',
-  })
+  const checkpointed = chooseStart(await scanDatabase(files, 100_000), before(last, { epoch: 2 }))
   assert.equal(checkpointed.epoch, 3, 'the file is no longer what the WAL began on')
   source.close()
 })
 
 test('no more is made again than the limit allows, and the end of it is whole', async () => {
   const { source, files, scanned, records } = await databaseWithHistory('limited.db')
-  const start = chooseStart(scanned, {
-    records,
-    trusted: true,
-    epoch: 2,
-    txidCeiling: 100,
-    lineage: [],
-    node: 'me',
-  })
+  const start = chooseStart(scanned, before(records, { epoch: 2 }))
   const frames = records[4].frame - records[3].frame
   const few = rebuilt(files, scanned, start, 1_000_000, frames * 1024)
   assert.deepEqual(
@@ -430,27 +450,23 @@ test('no more is made again than the limit allows, and the end of it is whole', 
   source.close()
 })
 
-const promotedTo = (epoch: number, txid: number, after: number) => ({
-  epoch,
-  txid,
-  after,
-  leader: 'me',
-  exact: true,
-})
+/** The role file of a node that was promoted says so; its first position is not on record yet. */
+const promoted = (changes: Partial<Incarnation> = {}): Partial<Remembered> => {
+  const begun = { ...LEADS, epoch: 5, after: BEFORE, afterEpoch: 4, txid: 100, exact: true, ...changes }
+  return { epoch: 5, lineage: [begun] }
+}
+const committedBefore = (record: PositionRecord): PositionRecord => ({ ...record, incarnation: BEFORE })
 
 test('a node that crashed between its role file and its first position leads on in the epoch of its promotion', () => {
-  const records = [inWal(99, 5), inWal(100, 9)]
-  const start = chooseStart(found(), before(records, { epoch: 5, lineage: [promotedTo(5, 100, 4)] }))
+  const records = [inWal(99, 5), inWal(100, 9)].map(committedBefore)
+  const start = chooseStart(found(), before(records, promoted()))
   assert.deepEqual([start.epoch, start.txid, start.newEpoch], [5, 100, undefined])
+  assert.deepEqual(start.begun, { ...goesOn(100), epoch: 5, after: BEFORE })
 })
 
 test('a promotion from another position explains no stored one', () => {
-  for (const begin of [
-    promotedTo(5, 99, 4),
-    promotedTo(5, 100, 3),
-    { ...promotedTo(5, 100, 4), exact: false },
-  ]) {
-    const start = chooseStart(found(), before([inWal(100, 9)], { epoch: 5, lineage: [begin] }))
+  for (const change of [{ txid: 99 }, { after: '00000000000000b3' }, { exact: false }]) {
+    const start = chooseStart(found(), before([committedBefore(inWal(100, 9))], promoted(change)))
     assert.equal(start.epoch, 6)
     assert.ok(start.newEpoch)
   }
@@ -458,6 +474,7 @@ test('a promotion from another position explains no stored one', () => {
 
 test('a database that was written while no leader ran follows from what it was, without proof', () => {
   const start = chooseStart(found(), before([{ ...inWal(100, 9), s0: 1 }]))
-  assert.deepEqual(start.begin, { epoch: 5, txid: 100, after: 4, leader: 'me', exact: false })
+  assert.deepEqual(start.begun, { ...goesOn(100), epoch: 5, exact: false })
   assert.equal(start.txid, 101)
+  assert.equal(start.isPutBack, false)
 })

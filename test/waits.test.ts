@@ -1,13 +1,24 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { NOWHERE } from '../proto/lineage.ts'
 import { reachFrom, Waits } from '../src/http/waits.ts'
 
-const NOW = { epoch: 4, txid: 100 }
+const NOW = { epoch: 4, incarnation: '00000000000000a4', txid: 100 }
 
 test('a position is reached, to come, or never will be', () => {
   assert.equal(reachFrom(NOW, { epoch: 4, txid: 100 }, true), 'reached')
   assert.equal(reachFrom(NOW, { epoch: 4, txid: 101 }, true), 'ahead')
-  const lineage = [{ epoch: 4, txid: 99, after: 3, leader: 'a', exact: true }]
+  const lineage = [
+    {
+      id: NOW.incarnation,
+      epoch: 4,
+      after: '00000000000000a3',
+      afterEpoch: 3,
+      txid: 99,
+      leader: 'a',
+      exact: true,
+    },
+  ]
   assert.equal(reachFrom(NOW, { epoch: 3, txid: 99 }, true, lineage), 'reached')
   assert.equal(reachFrom(NOW, { epoch: 3, txid: 100 }, true, lineage), 'unknown', 'a failover left it behind')
   assert.equal(reachFrom(NOW, { epoch: 3, txid: 99 }, true), 'unknown', 'nothing is known of that epoch')
@@ -20,7 +31,7 @@ test('a position is reached, to come, or never will be', () => {
 })
 
 test('a txid alone is of whatever epoch: it is reached or to come', () => {
-  assert.equal(reachFrom({ epoch: 0, txid: 0 }, { epoch: undefined, txid: 1 }, false), 'ahead')
+  assert.equal(reachFrom(NOWHERE, { epoch: undefined, txid: 1 }, false), 'ahead')
   assert.equal(reachFrom(NOW, { epoch: undefined, txid: 101 }, true), 'ahead')
   assert.equal(reachFrom(NOW, { epoch: undefined, txid: 100 }, true), 'reached')
 })

@@ -75,8 +75,9 @@ export async function findStart(
   else if (newEpoch) log.info({ epoch, txid, reason: newEpoch }, 'a new epoch begins')
   const term = Math.max(identity.term(), ...(newEpoch ? seen.map((each) => each.term) : []))
   const putBack = isPutBack && newEpoch ? newEpoch : undefined
+  const stored = parts.positions.known.at(-1)?.incarnation ?? ''
   await identity
-    .save({ epoch, term, txid, txidCeiling: txid + TXID_RESERVE, begun, putBack })
+    .save({ epoch, term, txid, txidCeiling: txid + TXID_RESERVE, begun, stored, putBack })
     .catch((error) => {
       if (!mayGoOnUnwritten(start, identity)) throw error
       log.warn(

@@ -71,6 +71,8 @@ export interface LeadershipBegun {
   readonly txid: number
   readonly txidCeiling: number
   readonly begun: Incarnation
+  /** The incarnation of the newest stored position; '' when there is none. A start that follows may have to go by it. */
+  readonly stored: string
   /** Why the state is known to have been put back to an earlier one; undefined when it was not. */
   readonly putBack: string | undefined
 }

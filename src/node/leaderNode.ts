@@ -123,7 +123,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
 /** What the beginning of an incarnation changes of a role file. */
 function beginningOf(
   { lineage, node, putBack: before }: NodeRecord,
-  { epoch, term, txid, txidCeiling, begun, putBack }: LeadershipBegun,
+  { epoch, term, txid, txidCeiling, begun, stored, putBack }: LeadershipBegun,
   nowMs: number,
 ): Partial<NodeRecord> {
   const at = new Date(nowMs).toISOString()
@@ -133,7 +133,7 @@ function beginningOf(
     term,
     txidCeiling,
     incarnation: begun.id,
-    lineage: withIncarnation(withoutIdle(lineage, node, begun.txid), begun),
+    lineage: withIncarnation(withoutIdle(lineage, node, begun.txid, stored), begun),
     ...(mark ? { putBack: mark } : {}),
   }
 }
