@@ -150,6 +150,28 @@ test('one that moves from here to another replica is listed once, where it is', 
   assert.deepEqual(shown(), ['relay true', 'other true', 'c true other'])
 })
 
+test('a connected replica holds its id against other processes for as long as it is heard of', () => {
+  const { clock, list, session } = setUp()
+  const holds = (node: string, instance: string) => list.holderOf(node, instance, 3000)
+  assert.equal(holds('b', 'two'), undefined, 'nobody has it')
+  const first = Object.assign(session('b'), { instance: 'one' })
+  list.connected(first)
+  assert.equal(holds('b', 'two'), 'b:1')
+  assert.equal(holds('b', 'one'), undefined, 'it is the same process, on another connection')
+  assert.equal(holds('c', 'two'), undefined, 'of another node')
+  clock.ms += 3000
+  assert.equal(holds('b', 'two'), 'b:1')
+  clock.ms += 1
+  assert.equal(holds('b', 'two'), undefined, 'it has fallen silent')
+  Object.assign(first, { lastSeenMs: clock.ms, advertise: '', remoteAddress: '10.0.0.9' })
+  assert.equal(holds('b', 'two'), '10.0.0.9')
+  Object.assign(first, { state: 'closed' })
+  assert.equal(holds('b', 'two'), undefined, 'its connection is closed')
+  Object.assign(first, { state: 'streaming' })
+  list.disconnected(first)
+  assert.equal(holds('b', 'two'), undefined, 'it went away')
+})
+
 function newFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-peers-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))

@@ -5,8 +5,16 @@ import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { decode, payloadPage, payloadPageNumber } from '../proto/codec.ts'
 import { MAX_PAGES, MAX_PAYLOAD_BYTES } from '../proto/limits.ts'
-import type { Incarnation } from '../proto/lineage.ts'
+import {
+  type Incarnation,
+  parseTrail,
+  type Standing,
+  trailOf,
+  withIncarnation,
+  withoutIdle,
+} from '../proto/lineage.ts'
 import { encodeBatch, segmentBytes } from '../src/leader/batch.ts'
+import type { SeenHistory } from '../src/leader/seenHistory.ts'
 import {
   chooseStart as choose,
   type FoundContent,
@@ -477,4 +485,400 @@ test('a database that was written while no leader ran follows from what it was, 
   assert.deepEqual(start.begun, { ...goesOn(100), epoch: 5, exact: false })
   assert.equal(start.txid, 101)
   assert.equal(start.isPutBack, false)
+})
+
+const seenBy = (trail: string, change: Partial<SeenHistory> = {}): SeenHistory => {
+  const points = parseTrail(trail) ?? []
+  const txid = points.at(0)?.txid ?? 0
+  return { node: 'peer', epoch: 4, txid, trail: points, highestEpoch: 4, term: 0, ...change }
+}
+/** A database whose WAL is gone, with this state. */
+function bare(state: bigint): Found {
+  const sums = new PageSums(4096)
+  sums.set(1, state)
+  sums.settle()
+  const header = { ...found().header, mxFrame: 0, salt1: 1, salt2: 2 }
+  return { header, commits: [], checksums: new Map(), sums, baseState: undefined }
+}
+const stored = (txid: number, change: Partial<PositionRecord> = {}): PositionRecord => ({
+  ...inWal(txid, 0),
+  pages: 1,
+  ...change,
+})
+
+test('a database in the state of an earlier record was put back: a new epoch follows from that record, above the newest', () => {
+  const records = [stored(98), stored(99), stored(100)]
+  for (const content of [bare(98n), { ...bare(7n), baseState: 98n }]) {
+    const start = chooseStart(content, before(records))
+    assert.deepEqual([start.epoch, start.txid, start.isPutBack], [5, 101, true])
+    assert.match(start.newEpoch ?? '', /put back to what it was at 4-98/)
+    assert.deepEqual(start.begun, { ...goesOn(98), epoch: 5 })
+    assert.deepEqual(start.verified, [])
+  }
+})
+
+test('a state that was met twice is the newer one', () => {
+  const records = [stored(98), stored(99, { checksum: 98n }), stored(100)]
+  assert.equal(chooseStart(bare(98n), before(records)).begun.txid, 99)
+})
+
+test('after a loss of power, a record that proves the content is what the new epoch follows from', () => {
+  const records = [stored(98), stored(99), stored(100)]
+  const start = chooseStart(bare(99n), before(records, { trusted: false }))
+  assert.deepEqual([start.epoch, start.txid, start.isPutBack], [5, 5001, false])
+  assert.match(start.newEpoch ?? '', /clean stop/)
+  assert.deepEqual(start.begun, { ...goesOn(99), epoch: 5 })
+  const unproven = chooseStart(bare(7n), before(records, { trusted: false }))
+  assert.deepEqual([unproven.epoch, unproven.txid], [5, 5001])
+  assert.deepEqual([unproven.begun.after, unproven.begun.exact], ['', false])
+})
+
+test('what other nodes have of this history, and no more, changes nothing', () => {
+  for (const trail of [`${LED}@100`, `${LED}@3`, '']) {
+    const start = chooseStart(bare(100n), before([stored(100)], { seen: [seenBy(trail)] }))
+    assert.deepEqual([start.epoch, start.txid, start.newEpoch], [4, 100, undefined], trail)
+  }
+})
+
+test('a database that lacks what others have of its history begins above all of them, from where the histories parted', () => {
+  const seen = [
+    seenBy(`${LED}@150`, { highestEpoch: 7 }),
+    seenBy(`00000000000000e1@90 ${LED}@80`, { epoch: 4 }),
+    seenBy(`00000000000000e2@170 ${LED}@95`, { epoch: 6, highestEpoch: 6 }),
+  ]
+  const start = chooseStart(bare(100n), before([stored(100)], { seen }))
+  assert.deepEqual([start.epoch, start.txid, start.isPutBack], [8, 171, true])
+  assert.match(start.newEpoch ?? '', /node peer has commits that this database lacks/)
+  assert.deepEqual(start.begun, { ...goesOn(80), epoch: 8 })
+  assert.deepEqual(start.verified, [])
+})
+
+test('a history that parted before what is only taken to be so follows without proof', () => {
+  const lineage = [
+    { ...LEADS, id: BEFORE, epoch: 3 },
+    { ...LEADS, after: BEFORE, afterEpoch: 3, txid: 60 },
+  ]
+  const seen = [seenBy(`00000000000000e1@90 ${BEFORE}@50`)]
+  const start = chooseStart(bare(100n), before([stored(100)], { lineage, seen }))
+  assert.deepEqual(
+    [start.begun.after, start.begun.afterEpoch, start.begun.txid, start.begun.exact],
+    [BEFORE, 3, 50, false],
+  )
+})
+
+test('with its own records gone, a node begins above what others have when its role file was put back', () => {
+  const starts = (seen: SeenHistory) => chooseStart(bare(100n), before([], { seen: [seen] }))
+  const above = starts(seenBy(`${LED}@6000`))
+  assert.deepEqual([above.epoch, above.txid, above.isPutBack], [5, 6001, true])
+  const later = starts(seenBy(`${LED}@100`, { highestEpoch: 9 }))
+  assert.deepEqual([later.epoch, later.txid, later.isPutBack], [10, 5001, true])
+  const usual = starts(seenBy(`${LED}@100`))
+  assert.deepEqual([usual.epoch, usual.txid, usual.isPutBack], [5, 5001, false])
+})
+
+test('numbers that nobody can have made are not believed, and the ones that follow can be written down', () => {
+  for (const seen of [
+    seenBy(`00000000000000e1@90`, { highestEpoch: Number.MAX_SAFE_INTEGER }),
+    seenBy(`00000000000000e1@90`, { txid: Number.MAX_SAFE_INTEGER }),
+  ]) {
+    const start = chooseStart(bare(100n), before([stored(100)], { seen: [seen] }))
+    assert.deepEqual([start.epoch, start.txid, start.newEpoch], [4, 100, undefined])
+  }
+})
+
+test('a node that crashed before the first position above what it had lost goes on there', () => {
+  const raised = { ...LEADS, epoch: 9, after: BEFORE, afterEpoch: 4, txid: 80, exact: true }
+  const remembered = { epoch: 9, firstTxid: 171, txidCeiling: 5171, lineage: [raised] }
+  const last = stored(100, { incarnation: BEFORE })
+  const start = chooseStart(bare(100n), before([last], remembered))
+  assert.deepEqual([start.epoch, start.txid, start.newEpoch], [9, 171, undefined])
+  assert.deepEqual(start.begun, { ...goesOn(171), epoch: 9, afterEpoch: 9 })
+  const written = chooseStart(bare(7n), before([last], remembered))
+  assert.deepEqual([written.epoch, written.txid, written.begun.exact], [10, 172, false])
+  const later = [stored(200, { epoch: 9 }), stored(201, { epoch: 9 })]
+  const goneOn = chooseStart(bare(201n), before(later, remembered))
+  assert.deepEqual([goneOn.epoch, goneOn.txid, goneOn.newEpoch], [9, 201, undefined])
+})
+
+/** A position that was given out, and the content that the database had there. */
+interface Given {
+  readonly epoch: number
+  readonly txid: number
+  readonly content: bigint
+}
+
+/** The database file and its WAL. */
+interface Disk {
+  readonly content: bigint
+  readonly salt: number
+  readonly base: bigint
+  /** What each commit of this WAL left, in order. */
+  readonly frames: readonly bigint[]
+}
+
+/** The node's folder beside it. `path`: what its stored positions stand for. */
+interface Folder
+  extends Pick<Remembered, 'records' | 'epoch' | 'incarnation' | 'firstTxid' | 'txidCeiling' | 'lineage'> {
+  readonly path: readonly Given[]
+  /** Whether a position has been stored since the machine went down last. */
+  readonly trusted: boolean
+}
+
+interface Node {
+  readonly disk: Disk
+  readonly folder: Folder
+}
+
+/** Another node: what it has seen of this one. */
+interface Peer {
+  readonly seen: SeenHistory
+  readonly path: readonly Given[]
+}
+
+type Event =
+  | {
+      readonly kind: 'commit' | 'foreign' | 'empty WAL' | 'back up' | 'follow' | 'hear'
+      readonly which: number
+    }
+  | {
+      readonly kind: 'restore'
+      readonly which: number
+      readonly what: 'all' | 'database' | 'folder' | 'role file'
+    }
+  | {
+      readonly kind: 'start'
+      readonly which: number
+      /** Whether the machine has not gone down. */
+      readonly trusted: boolean
+      /** Ends right after the role file was written. */
+      readonly isCut: boolean
+      readonly answers: readonly boolean[]
+    }
+
+const PEERS = 3
+const which = fc.nat(7)
+const events = fc.array(
+  fc.oneof(
+    { weight: 5, arbitrary: fc.record({ kind: fc.constant('commit'), which }) },
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        kind: fc.constantFrom('foreign', 'empty WAL', 'back up', 'back up', 'follow', 'follow', 'hear'),
+        which,
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant('restore'),
+        which,
+        what: fc.constantFrom('all', 'database', 'folder', 'role file'),
+      }),
+    },
+    {
+      weight: 5,
+      arbitrary: fc.record({
+        kind: fc.constant('start'),
+        which,
+        trusted: fc.boolean(),
+        isCut: fc.boolean(),
+        answers: fc.array(fc.boolean(), { minLength: PEERS, maxLength: PEERS }),
+      }),
+    },
+  ) as fc.Arbitrary<Event>,
+  { minLength: 1, maxLength: 40, size: 'max' },
+)
+
+/** A leader, the copies that are made of its folder, and the nodes that follow it. */
+class World {
+  node: Node
+  readonly peers: (Peer | undefined)[] = Array(PEERS).fill(undefined)
+  readonly #backups: Node[] = []
+  #isLed = false
+  #drawn = 0n
+
+  constructor() {
+    const content = this.#draw()
+    this.node = {
+      disk: { content, salt: 1, base: content, frames: [] },
+      folder: {
+        records: [],
+        epoch: 0,
+        incarnation: '',
+        firstTxid: undefined,
+        txidCeiling: 0,
+        lineage: [],
+        path: [],
+        trusted: true,
+      },
+    }
+    this.take({ kind: 'start', which: 0, trusted: true, isCut: false, answers: [] })
+    this.#backups.push(this.node)
+  }
+
+  take(event: Event): void {
+    const { disk, folder } = this.node
+    switch (event.kind) {
+      case 'commit':
+        if (this.#isLed) this.#commit()
+        return
+      case 'foreign':
+        this.#isLed = false
+        this.node = { folder, disk: this.#written(disk) }
+        return
+      case 'empty WAL':
+        this.node = { folder, disk: { ...disk, base: disk.content, salt: Number(this.#draw()), frames: [] } }
+        return
+      case 'back up':
+        this.#backups.push(this.node)
+        return
+      case 'restore': {
+        this.#isLed = false
+        const from = this.#backups[event.which % this.#backups.length]
+        const isDisk = event.what === 'all' || event.what === 'database'
+        const { records, path, trusted } = folder
+        // A role file that is newer than the positions beside it may name a state that none of them is.
+        if (event.what === 'role file' && from.folder.epoch > (records.at(-1)?.epoch ?? 0)) return
+        const restored = {
+          all: from.folder,
+          database: folder,
+          folder: from.folder,
+          'role file': { ...from.folder, records, path, trusted },
+        }[event.what]
+        this.node = { disk: isDisk ? from.disk : disk, folder: restored }
+        return
+      }
+      case 'follow':
+        if (this.#isLed) this.peers[event.which % PEERS] = this.#followed()
+        return
+      case 'hear': {
+        const peer = this.peers[event.which % PEERS]
+        if (!this.#isLed || !peer) return
+        const highestEpoch = Math.max(peer.seen.highestEpoch, folder.epoch)
+        this.peers[event.which % PEERS] = { ...peer, seen: { ...peer.seen, highestEpoch } }
+        return
+      }
+      case 'start':
+        return this.#start(event)
+    }
+  }
+
+  /** No two contents are the same. */
+  #draw(): bigint {
+    return ++this.#drawn
+  }
+
+  #written(disk: Disk): Disk {
+    const content = this.#draw()
+    return { ...disk, content, frames: [...disk.frames, content] }
+  }
+
+  get #standing(): Standing {
+    const { epoch, incarnation } = this.node.folder
+    return { epoch, incarnation, txid: this.node.folder.path.at(-1)?.txid ?? 0 }
+  }
+
+  #commit(): void {
+    const { epoch, txid } = this.#standing
+    const { disk, folder } = this.node
+    const txidCeiling = Math.max(folder.txidCeiling, txid + 3)
+    this.node = { disk: this.#written(disk), folder: { ...folder, txidCeiling } }
+    this.#give({ epoch, txid: txid + 1 })
+    this.#record()
+  }
+
+  #give(position: { epoch: number; txid: number }): void {
+    const { disk, folder } = this.node
+    const path = [...folder.path, { ...position, content: disk.content }]
+    this.node = { disk, folder: { ...folder, path } }
+  }
+
+  #record(): void {
+    const { disk, folder } = this.node
+    const { content: checksum, salt, frames } = disk
+    const walPlace = { salt1: salt, salt2: salt, frame: frames.length, s0: Number(checksum), s1: 0 }
+    const record = { ...this.#standing, checksum, pages: 1, ...walPlace }
+    this.node = { disk, folder: { ...folder, records: [...folder.records, record], trusted: true } }
+  }
+
+  #found(): Found {
+    const { content, salt, base, frames } = this.node.disk
+    const { header } = bare(content)
+    return {
+      ...bare(content),
+      header: { ...header, salt1: salt, salt2: salt, mxFrame: frames.length },
+      commits: frames.map((_, i) => i + 1),
+      checksums: new Map(frames.map((state, i) => [i + 1, { s0: Number(state), s1: 0 }])),
+      baseState: frames.length > 0 ? base : undefined,
+    }
+  }
+
+  #followed(): Peer {
+    const { folder } = this.node
+    const standing = this.#standing
+    const trail = [...trailOf(standing, folder.lineage)]
+    const { epoch, txid } = standing
+    return {
+      seen: { node: 'peer', epoch, txid, trail, highestEpoch: folder.epoch, term: 0 },
+      path: folder.path,
+    }
+  }
+
+  #start({ trusted, isCut, answers }: Event & { readonly kind: 'start' }): void {
+    const heard = this.peers.filter((peer, i) => peer !== undefined && answers[i]) as Peer[]
+    const { disk } = this.node
+    const folder = { ...this.node.folder, trusted: this.node.folder.trusted && trusted }
+    const id = `f${this.#draw().toString(16).padStart(15, '0')}`
+    const remembered = { ...folder, node: 'me', seen: heard.map(({ seen }) => seen) }
+    const start = choose(this.#found(), remembered, id)
+    this.#verify(start, heard)
+    const last = folder.records.at(-1)?.incarnation ?? ''
+    const { epoch, txid, begun, isPutBack } = start
+    const lineage = withIncarnation(withoutIdle(folder.lineage, 'me', begun.txid, last), begun)
+    const firstTxid = isPutBack ? txid : start.newEpoch ? undefined : folder.firstTxid
+    const txidCeiling = Math.max(folder.txidCeiling, txid + 3)
+    const saved = { ...folder, epoch, incarnation: id, firstTxid, txidCeiling, lineage }
+    this.node = { disk, folder: saved }
+    this.#isLed = !isCut
+    if (isCut) return
+    const isKnown = (given: Given) =>
+      !start.newEpoch || (given.epoch <= begun.afterEpoch && given.txid <= begun.txid)
+    this.node = { disk, folder: { ...saved, path: folder.path.filter(isKnown) } }
+    this.#give({ epoch, txid })
+    if (start.newEpoch || folder.records.at(-1)?.txid !== txid) this.#record()
+  }
+
+  /** No position that is given out from now on is one that somebody has with another content. */
+  #verify({ epoch, txid, newEpoch }: StartPoint, heard: readonly Peer[]): void {
+    const { disk, folder } = this.node
+    const isHere = (given: Given) =>
+      given.epoch === epoch && given.txid === txid
+        ? given.content === disk.content
+        : folder.path.some(
+            (mine) =>
+              mine.epoch === given.epoch && mine.txid === given.txid && mine.content === given.content,
+          )
+    for (const { seen, path } of heard) {
+      assert.ok(txid >= seen.txid, `${epoch}-${txid} is below ${seen.txid}, which was seen`)
+      assert.ok(epoch >= seen.highestEpoch, `epoch ${epoch}, and ${seen.highestEpoch} was heard of`)
+      if (newEpoch) assert.ok(epoch > seen.highestEpoch)
+      for (const given of path)
+        if (given.epoch >= epoch)
+          assert.ok(isHere(given), `${given.epoch}-${given.txid} was seen with another content`)
+    }
+    const last = folder.records.at(-1)
+    if (newEpoch) assert.ok(epoch > folder.epoch && epoch > (last?.epoch ?? 0))
+    else assert.ok(last && txid >= last.txid && epoch === folder.epoch)
+  }
+}
+
+test('whatever is put back, written or lost, no position is given out that another node has with another content', () => {
+  fc.assert(
+    fc.property(events, (taken) => {
+      const world = new World()
+      for (const event of taken) world.take(event)
+      world.take({ kind: 'start', which: 0, trusted: true, isCut: false, answers: [true, true, true] })
+    }),
+    { numRuns: 3000 },
+  )
 })

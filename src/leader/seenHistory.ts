@@ -7,7 +7,7 @@ import {
   partingPoint,
   type Standing,
 } from '../../proto/lineage.ts'
-import { formatPosition } from '../../proto/position.ts'
+import { formatPosition, type Position } from '../../proto/position.ts'
 
 export interface SeenHistory {
   /** Id of the node that says so. */
@@ -32,13 +32,18 @@ export function lackingText(seen: SeenHistory): string {
 const MAX_EPOCHS_AHEAD = 1_000_000
 const MAX_TXIDS_AHEAD = 2 ** 40
 
+/** Whether a node whose own position is `now` believes the numbers at all. */
+export function isBelievable(now: Position, { highestEpoch, txid }: SeenHistory): boolean {
+  return highestEpoch - now.epoch <= MAX_EPOCHS_AHEAD && txid - now.txid <= MAX_TXIDS_AHEAD
+}
+
 /**
  * Whether a leader that stands at `now` must begin an epoch above what a node has seen of the leader's own history: the leader
  * lacks some of it, and its numbers may be given out a second time, or have been. Pure.
  */
 export function isPutBack(now: Standing, lineage: Lineage, seen: SeenHistory): boolean {
   const { epoch, txid, trail, highestEpoch } = seen
-  if (highestEpoch - now.epoch > MAX_EPOCHS_AHEAD || txid - now.txid > MAX_TXIDS_AHEAD) return false
+  if (!isBelievable(now, seen)) return false
   if (highestEpoch > now.epoch) return true
   const isLacking = trail.length > 0 && containment(now, lineage, trail[0]) === 'unknown'
   if (!isLacking || (epoch < now.epoch && txid <= now.txid)) return false

@@ -18,7 +18,7 @@ import type { PositionRecord } from '../sqlite/positionLog.ts'
 import { type WalPlace, WalReader } from '../sqlite/walReader.ts'
 import { checksumHex } from '../xxh64.ts'
 import { encodeBatch, segmentBytes } from './batch.ts'
-import { lackingText, type SeenHistory } from './seenHistory.ts'
+import { isBelievable, lackingText, type SeenHistory } from './seenHistory.ts'
 
 export interface StartPoint {
   readonly epoch: number
@@ -59,12 +59,20 @@ export type FoundContent = Pick<ScannedDatabase, 'header' | 'commits' | 'checksu
 /** Decides epoch and txid for the content found. `incarnation`: the id drawn for this start. Pure. */
 export function chooseStart(found: FoundContent, before: Remembered, incarnation: string): StartPoint {
   const place = findPlace(found, before)
-  const { follows } = place
-  const lost = before.seen.filter(
-    ({ trail }) =>
-      trail.length > 0 && follows && containment(follows, before.lineage, trail[0]) === 'unknown',
-  )
+  const lost = before.seen.filter((seen) => isLost(seen, place, before))
   return lost.length > 0 ? startAbove(place, before, incarnation, lost) : startAt(place, before, incarnation)
+}
+
+/**
+ * Whether a node has had what this database lacks. When it is not known what the content follows from, the numbers tell: this
+ * node's own are above all that it has ever given out, unless its folder was put back.
+ */
+function isLost(seen: SeenHistory, { follows, txid }: Place, { epoch, lineage }: Remembered): boolean {
+  if (!isBelievable({ epoch, txid }, seen)) return false
+  if (seen.highestEpoch > epoch) return true
+  const [newest] = [...seen.trail, undefined]
+  if (!newest) return false
+  return follows ? containment(follows, lineage, newest) === 'unknown' : seen.txid >= txid
 }
 
 /** Where the content comes from. */
@@ -207,8 +215,9 @@ function inEpoch({ records, epoch, incarnation, firstTxid, lineage }: Remembered
   if (!last || !begun || begun.epoch !== epoch || last.epoch >= epoch) return records
   const { incarnation: after, txid } = settled(last, lineage)
   const isNext = begun.exact && begun.after === after && begun.txid === txid
-  if (!isNext && firstTxid === undefined) return records
-  return [...records.slice(0, -1), { ...last, epoch, incarnation, txid: firstTxid ?? last.txid }]
+  const isRaised = firstTxid !== undefined && firstTxid >= last.txid
+  if (!isNext && !isRaised) return records
+  return [...records.slice(0, -1), { ...last, epoch, incarnation, txid: isRaised ? firstTxid : last.txid }]
 }
 
 function isInWal(found: Pick<ScannedDatabase, 'header' | 'checksums'>, record: PositionRecord): boolean {

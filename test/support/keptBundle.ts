@@ -95,7 +95,7 @@ export function resyncOf(before: string, after: string, stem: string, options: B
         sums,
         pendingPages: pending,
         publishedFrames: 0,
-        position: { epoch: 1, txid: 7 },
+        position: { epoch: 1, incarnation: '0123456789abcdef', txid: 7 },
         checksum: checksumHex(sums.settled.state),
       },
     },
