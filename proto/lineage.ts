@@ -58,9 +58,10 @@ export function withIncarnation(lineage: Lineage, begun: Incarnation): Lineage {
 }
 
 /**
- * Without the newest ones in which `leader` committed nothing before it stood at `txid`: no position is told of them, since
- * it is the position of the incarnation before. So restarts without commits leave nothing. `kept` stays: the newest stored
- * position names it, and a crash may leave that the newest.
+ * Without the newest ones in which `leader` committed nothing before it stood at `txid`: no position
+ * is told of them, since it is the position of the incarnation before. So restarts without commits
+ * leave nothing. `kept` stays: the newest stored position names it, and after a crash the next start
+ * goes by that position.
  */
 export function withoutIdle(lineage: Lineage, leader: string, txid: number, kept: string): Lineage {
   let end = lineage.length

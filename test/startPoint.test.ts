@@ -595,6 +595,8 @@ test('a node that crashed before the first position above what it had lost goes 
   assert.deepEqual(start.begun, { ...goesOn(171), epoch: 9, afterEpoch: 9 })
   const written = chooseStart(bare(7n), before([last], remembered))
   assert.deepEqual([written.epoch, written.txid, written.begun.exact], [10, 172, false])
+  const further = chooseStart(bare(200n), before([stored(200, { incarnation: BEFORE })], remembered))
+  assert.deepEqual([further.epoch, further.txid], [10, 5172], 'a role file of another time explains nothing')
   const later = [stored(200, { epoch: 9 }), stored(201, { epoch: 9 })]
   const goneOn = chooseStart(bare(201n), before(later, remembered))
   assert.deepEqual([goneOn.epoch, goneOn.txid, goneOn.newEpoch], [9, 201, undefined])

@@ -313,9 +313,8 @@ export class Leader {
       for (const each of rebuildBatches(files, scanned, start, limits)) this.#feed.remember(each)
     }
     this.#startCapture(start)
-    // Another start must not take the position before for one of an epoch that never was, nor what lies in the WAL by now for nothing.
-    const isStored = this.#positions.known.at(-1)?.txid === start.txid
-    if (start.newEpoch || !isStored) this.#capture.recordPosition()
+    // The next start must find this epoch on record, and the commits that this one found in the WAL.
+    if (start.newEpoch || positions.known.at(-1)?.txid !== start.txid) this.#capture.recordPosition()
     this.#options.observer.onEpoch(start.epoch)
   }
 

@@ -64,10 +64,12 @@ export function chooseStart(found: FoundContent, before: Remembered, incarnation
 }
 
 /**
- * Whether a node has had what this database lacks. When it is not known what the content follows from, the numbers tell: this
- * node's own are above all that it has ever given out, unless its folder was put back.
+ * Whether a node has had what this database lacks. When it is not known what the content follows
+ * from, the numbers tell: `place.txid` is above all that this node has given out, unless its folder
+ * was put back.
  */
-function isLost(seen: SeenHistory, { follows, txid }: Place, { epoch, lineage }: Remembered): boolean {
+function isLost(seen: SeenHistory, place: Place, { epoch, lineage }: Remembered): boolean {
+  const { follows, txid } = place
   if (!isBelievable({ epoch, txid }, seen)) return false
   if (seen.highestEpoch > epoch) return true
   const [newest] = [...seen.trail, undefined]
