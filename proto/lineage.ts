@@ -57,6 +57,12 @@ export function withIncarnation(lineage: Lineage, begun: Incarnation): Lineage {
   return at < 0 ? [...lineage, begun].slice(-MAX_LINEAGE) : lineage.with(at, begun)
 }
 
+/** What a node knew, and then what it was told, of which nothing is left out. At most MAX_LINEAGE. */
+export function joined(known: Lineage, told: Lineage): Lineage {
+  const ids = new Set(told.map(({ id }) => id))
+  return [...known.filter(({ id }) => !ids.has(id)), ...told].slice(-MAX_LINEAGE)
+}
+
 /**
  * Without the newest ones in which `leader` committed nothing before it stood at `txid`: no position
  * is told of them, since it is the position of the incarnation before. So restarts without commits

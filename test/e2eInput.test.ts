@@ -145,7 +145,7 @@ labTest('a replica pointed at a foreign database touches nothing', async (lab) =
   // Nor is one that was put where a first copy was cut taken for that copy.
   mkdirSync(`${foreign}-walcast`)
   const record = {
-    format: 1,
+    format: 2,
     node: 'cut',
     cluster: (await leader.status()).cluster,
     role: 'replica',

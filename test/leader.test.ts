@@ -34,7 +34,7 @@ function optionsFor(path: string, stateFolder: string): LeaderOptions {
       instance: '0123456789abcdef',
       epoch: () => saved.epoch,
       incarnation: () => saved.incarnation,
-      firstTxid: () => undefined,
+      raised: () => undefined,
       txidCeiling: () => saved.txidCeiling,
       lineage: () => lineage,
       term: () => 0,

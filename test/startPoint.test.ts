@@ -95,7 +95,7 @@ const before = (records: readonly PositionRecord[], changes: Partial<Remembered>
   trusted: true,
   epoch: 4,
   incarnation: LED,
-  firstTxid: undefined,
+  raised: undefined,
   txidCeiling: 5000,
   lineage: [LEADS],
   node: 'me',
@@ -548,7 +548,7 @@ test('a database that lacks what others have of its history begins above all of 
   ]
   const start = chooseStart(bare(100n), before([stored(100)], { seen }))
   assert.deepEqual([start.epoch, start.txid, start.isPutBack], [8, 171, true])
-  assert.match(start.newEpoch ?? '', /node peer has commits that this database lacks/)
+  assert.match(start.newEpoch ?? '', /node peer has been at 4-150, which this leader lacks/)
   assert.deepEqual(start.begun, { ...goesOn(80), epoch: 8 })
   assert.deepEqual(start.verified, [])
 })
@@ -588,7 +588,8 @@ test('numbers that nobody can have made are not believed, and the ones that foll
 
 test('a node that crashed before the first position above what it had lost goes on there', () => {
   const raised = { ...LEADS, epoch: 9, after: BEFORE, afterEpoch: 4, txid: 80, exact: true }
-  const remembered = { epoch: 9, firstTxid: 171, txidCeiling: 5171, lineage: [raised] }
+  const from = { incarnation: BEFORE, txid: 100 }
+  const remembered = { epoch: 9, raised: { from, txid: 171 }, txidCeiling: 5171, lineage: [raised] }
   const last = stored(100, { incarnation: BEFORE })
   const start = chooseStart(bare(100n), before([last], remembered))
   assert.deepEqual([start.epoch, start.txid, start.newEpoch], [9, 171, undefined])
@@ -620,7 +621,7 @@ interface Disk {
 
 /** The node's folder beside it. `path`: what its stored positions stand for. */
 interface Folder
-  extends Pick<Remembered, 'records' | 'epoch' | 'incarnation' | 'firstTxid' | 'txidCeiling' | 'lineage'> {
+  extends Pick<Remembered, 'records' | 'epoch' | 'incarnation' | 'raised' | 'txidCeiling' | 'lineage'> {
   readonly path: readonly Given[]
   /** Whether a position has been stored since the machine went down last. */
   readonly trusted: boolean
@@ -707,7 +708,7 @@ class World {
         records: [],
         epoch: 0,
         incarnation: '',
-        firstTxid: undefined,
+        raised: undefined,
         txidCeiling: 0,
         lineage: [],
         path: [],
@@ -739,8 +740,6 @@ class World {
         const from = this.#backups[event.which % this.#backups.length]
         const isDisk = event.what === 'all' || event.what === 'database'
         const { records, path, trusted } = folder
-        // A role file that is newer than the positions beside it may name a state that none of them is.
-        if (event.what === 'role file' && from.folder.epoch > (records.at(-1)?.epoch ?? 0)) return
         const restored = {
           all: from.folder,
           database: folder,
@@ -837,9 +836,10 @@ class World {
     const last = folder.records.at(-1)?.incarnation ?? ''
     const { epoch, txid, begun, isPutBack } = start
     const lineage = withIncarnation(withoutIdle(folder.lineage, 'me', begun.txid, last), begun)
-    const firstTxid = isPutBack ? txid : start.newEpoch ? undefined : folder.firstTxid
+    const from = { incarnation: last, txid: folder.records.at(-1)?.txid ?? 0 }
+    const raised = isPutBack ? { from, txid } : start.newEpoch ? undefined : folder.raised
     const txidCeiling = Math.max(folder.txidCeiling, txid + 3)
-    const saved = { ...folder, epoch, incarnation: id, firstTxid, txidCeiling, lineage }
+    const saved = { ...folder, epoch, incarnation: id, raised, txidCeiling, lineage }
     this.node = { disk, folder: saved }
     this.#isLed = !isCut
     if (isCut) return

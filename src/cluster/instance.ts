@@ -12,7 +12,7 @@ export interface Twin {
   readonly upMs: number
 }
 
-/** Of two that came up within this time the ids decide: the time of a call lies between their answers. */
+/** Of two that came up within this time the ids decide: the time of a call lies between what they tell each other. */
 const TOGETHER_MS = 1000
 
 export class Instance {
@@ -31,7 +31,10 @@ export class Instance {
     return this.#monotonicMs() - this.#beganMs
   }
 
-  /** Whether this process is the one that does not serve. Exactly one of two does not, unless they came up within a second and a call takes as long. */
+  /**
+   * Whether this process is the one that does not serve. Exactly one of two is, unless their uptimes differ by a second to within the time
+   * of a call: then it may be both or neither.
+   */
   yieldsTo({ instance, upMs }: Twin): boolean {
     const longerMs = upMs - this.upMs
     return Math.abs(longerMs) < TOGETHER_MS ? this.id < instance : longerMs > 0

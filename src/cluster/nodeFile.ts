@@ -1,7 +1,13 @@
 /** The role file `FILE-walcast/node.json`: who this node is. The one truth about its role, outside the database on purpose. */
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { type Incarnation, isIncarnation, type Lineage, MAX_LINEAGE } from '../../proto/lineage.ts'
+import {
+  type HistoryPoint,
+  type Incarnation,
+  isIncarnation,
+  type Lineage,
+  MAX_LINEAGE,
+} from '../../proto/lineage.ts'
 import { messageOf, WalcastError, writeError } from '../errors.ts'
 import { type FileOps, syncFolderAside } from '../fileOps.ts'
 
@@ -29,6 +35,8 @@ export interface PutBackMark {
   /** Where the epoch began that lies above what was lost. */
   readonly epoch: number
   readonly txid: number
+  /** Where the state stood before that epoch began. */
+  readonly from: HistoryPoint
   /** How it was found out. */
   readonly reason: string
 }
@@ -208,6 +216,11 @@ function parse(path: string): NodeRecord {
     throw new WalcastError('NODE_FILE_BROKEN', { path, detail: messageOf(error) }, error)
   }
   const { node, cluster, role, epoch, txidCeiling } = value
+  if (value.format !== undefined && value.format !== FORMAT)
+    throw new WalcastError('NODE_FILE_BROKEN', {
+      path,
+      detail: `it has format ${JSON.stringify(value.format)}, and this version reads format ${FORMAT}`,
+    })
   const isWhole =
     value.format === FORMAT &&
     typeof node === 'string' &&

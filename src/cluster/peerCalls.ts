@@ -160,11 +160,11 @@ function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer 
     typeof node === 'string' &&
     node !== '' &&
     typeof instance === 'string' &&
-    typeof upMs === 'number' &&
+    isDuration(upMs) &&
     typeof cluster === 'string' &&
     ROLES.includes(role) &&
     typeof ready === 'boolean' &&
-    [epoch, term, txid, positionEpoch].every(Number.isSafeInteger) &&
+    [epoch, term, txid, positionEpoch].every(isCount) &&
     typeof history === 'string' &&
     parseTrail(history) !== undefined &&
     typeof lastLeader === 'string' &&
@@ -173,6 +173,14 @@ function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer 
   if (!isWhole) return undefined
   const place = { asked, node, instance, upMs, cluster, role, ready, address, timeMs }
   return { ...place, epoch, term, txid, positionEpoch, history, lastLeader } as PeerAnswer
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0
+}
+
+function isDuration(value: unknown): boolean {
+  return Number.isFinite(value) && Number(value) >= 0
 }
 
 function answeredError(

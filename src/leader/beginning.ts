@@ -74,8 +74,10 @@ export async function findStart(
     )
   else if (newEpoch) log.info({ epoch, txid, reason: newEpoch }, 'a new epoch begins')
   const term = Math.max(identity.term(), ...(newEpoch ? seen.map((each) => each.term) : []))
-  const putBack = isPutBack && newEpoch ? newEpoch : undefined
-  const stored = parts.positions.known.at(-1)?.incarnation ?? ''
+  const last = parts.positions.known.at(-1)
+  const stored = last?.incarnation ?? ''
+  const from = { incarnation: stored, txid: last?.txid ?? 0 }
+  const putBack = isPutBack && newEpoch ? { reason: newEpoch, from } : undefined
   await identity
     .save({ epoch, term, txid, txidCeiling: txid + TXID_RESERVE, begun, stored, putBack })
     .catch((error) => {
@@ -131,7 +133,7 @@ function choose(
     trusted,
     epoch: identity.epoch(),
     incarnation: identity.incarnation(),
-    firstTxid: identity.firstTxid(),
+    raised: identity.raised(),
     txidCeiling: identity.txidCeiling(),
     lineage: identity.lineage(),
     node: identity.node,

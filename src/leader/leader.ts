@@ -6,9 +6,8 @@
  */
 import { closeSync, fdatasyncSync } from 'node:fs'
 import type { WebSocket } from 'ws'
-import { type Containment, containment, containsPosition, type Standing } from '../../proto/lineage.ts'
+import type { Standing } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
-import type { Position } from '../../proto/position.ts'
 import { asWalcastError, keyOf, messageOf, WalcastError } from '../errors.ts'
 import {
   adoptDatabase,
@@ -19,11 +18,10 @@ import {
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
-import { PositionLog, type PositionRecord } from '../sqlite/positionLog.ts'
+import { PositionLog } from '../sqlite/positionLog.ts'
 import { ReadGuard } from '../sqlite/readGuard.ts'
 import { close, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
-import { checksumHex } from '../xxh64.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { segmentBytes } from './batch.ts'
 import { askBeforeLeading, type BeginningCause, findStart, TXID_RESERVE } from './beginning.ts'
@@ -37,10 +35,9 @@ import {
 } from './checkpointer.ts'
 import { Feed, type FeedHost } from './feed.ts'
 import { Fence } from './fence.ts'
-import type { ClaimedState } from './handshake.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { type LedDatabase, ledFrom } from './ledDatabase.ts'
-import { isPutBack, type SeenHistory } from './seenHistory.ts'
+import { LedHistory } from './ledHistory.ts'
 import { rebuildBatches, type StartPoint } from './startPoint.ts'
 
 /** With the fence taken the second finds all; without, writers may go on. */
@@ -51,6 +48,7 @@ export class Leader {
   readonly #options: LeaderOptions
   readonly #thread: SqliteThread
   readonly #feed: Feed
+  readonly #history: LedHistory
   /** What replicas hold, and who waits for that. */
   readonly acknowledgements: Acknowledgements
   #files!: DatabaseFiles
@@ -73,8 +71,13 @@ export class Leader {
     this.acknowledgements = new Acknowledgements(options.maxAckWaits, {
       db: options.db,
       epoch: () => this.#capture.epoch,
-      contains: (position) => this.#contains(position),
+      contains: (position) => this.#history.contains(position),
       known: () => options.replicas.direct(),
+    })
+    this.#history = new LedHistory(options.identity, {
+      standing: () => this.standing,
+      checksum: () => (this.#capture.isOpen ? '' : this.#capture.checksum),
+      records: () => this.#positions.known,
     })
     const { node, instance } = options.identity
     this.#feed = new Feed({ ...options, node, instance, acks: this.acknowledgements }, this.#feedHost())
@@ -440,8 +443,12 @@ export class Leader {
       lineage: () => identity.lineage(),
       term: () => identity.term(),
       members: () => identity.members(),
-      containment: (hello) => this.#containment(hello),
-      onUnknownHistory: (seen, leader) => this.#onUnknownHistory(seen, leader),
+      containment: (state) => this.#history.containment(state),
+      onUnknownHistory: (seen, leader) => {
+        const isPutBack = this.#history.lacks(seen, leader)
+        if (isPutBack) observer.onPutBack(seen)
+        return isPutBack
+      },
       onHigherEpoch: (hello) => observer.onHigherEpoch(hello),
       refuse: () => undefined,
       onPing() {},
@@ -454,32 +461,6 @@ export class Leader {
   #pages(): CheckedPages {
     const { sums, frames } = this.#scanned
     return { files: this.#files, sums, frames }
-  }
-
-  #contains(position: Position): boolean {
-    return containsPosition(this.standing, this.#options.identity.lineage(), position)
-  }
-
-  /** By the history, or by the content: a state on record that is part of the history. */
-  #containment({ point, checksum }: ClaimedState): Containment {
-    const lineage = this.#options.identity.lineage()
-    const byHistory = containment(this.standing, lineage, point)
-    if (byHistory === 'proven' || checksum === '') return byHistory
-    if (checksum === this.#capture.checksum && !this.#capture.isOpen) return 'proven'
-    const isProven = (record: PositionRecord) =>
-      checksumHex(record.checksum) === checksum && containment(this.standing, lineage, record) === 'proven'
-    return this.#positions.known.some(isProven) ? 'proven' : byHistory
-  }
-
-  /**
-   * Another node has what is no part of this history. When this node led in it, the state of this leader was put back. That matters
-   * while numbers may mean two things, or lie above those that are given out here: the epoch is to be raised then.
-   */
-  #onUnknownHistory(seen: SeenHistory, leader: string): boolean {
-    const { identity, observer } = this.#options
-    if (leader !== identity.node || !isPutBack(this.standing, identity.lineage(), seen)) return false
-    observer.onPutBack(seen)
-    return true
   }
 
   #position() {

@@ -1,6 +1,6 @@
 /** What a leader is built with, and what it tells. */
 import type { Logger } from 'pino'
-import type { Incarnation, Lineage } from '../../proto/lineage.ts'
+import type { HistoryPoint, Incarnation, Lineage } from '../../proto/lineage.ts'
 import type { Clock } from '../clock.ts'
 import type { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
@@ -9,6 +9,7 @@ import type { CheckpointLimits, CheckpointPass } from './checkpointer.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
 import type { SeenHistory } from './seenHistory.ts'
 import type { SessionOptions } from './session.ts'
+import type { RaisedEpoch } from './startPoint.ts'
 import type { WakeOptions } from './wake.ts'
 
 export interface LeaderOptions {
@@ -50,8 +51,8 @@ export interface LeaderIdentity {
   epoch(): number
   /** In which this node leads, or last led. */
   incarnation(): string
-  /** Where the epoch began, when it was raised above what this node had lost; undefined of any other. */
-  firstTxid(): number | undefined
+  /** How the epoch began, when it was raised above what this node had lost; undefined of any other. */
+  raised(): RaisedEpoch | undefined
   txidCeiling(): number
   lineage(): Lineage
   /** The last epoch that began with a promotion. */
@@ -73,8 +74,8 @@ export interface LeadershipBegun {
   readonly begun: Incarnation
   /** The incarnation of the newest stored position; '' when there is none. A start that follows may have to go by it. */
   readonly stored: string
-  /** Why the state is known to have been put back to an earlier one; undefined when it was not. */
-  readonly putBack: string | undefined
+  /** How the state is known to have been put back to an earlier one; undefined when it was not. */
+  readonly putBack: { readonly reason: string; readonly from: HistoryPoint } | undefined
 }
 
 /** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */

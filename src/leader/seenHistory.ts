@@ -37,16 +37,23 @@ export function isBelievable(now: Position, { highestEpoch, txid }: SeenHistory)
   return highestEpoch - now.epoch <= MAX_EPOCHS_AHEAD && txid - now.txid <= MAX_TXIDS_AHEAD
 }
 
+/** Whether the history that stands at `now` lacks what the node has. */
+export function isLacking(now: Standing, lineage: Lineage, { trail }: SeenHistory): boolean {
+  return trail.length > 0 && containment(now, lineage, trail[0]) === 'unknown'
+}
+
+/** Whether something follows from what is lacking: not of so many incarnations that the oldest were left out. */
+export function isTold(now: Standing, lineage: Lineage, { trail }: SeenHistory): boolean {
+  return lineage.length < MAX_LINEAGE || partingPoint(now, lineage, trail) !== undefined
+}
+
 /**
  * Whether a leader that stands at `now` must begin an epoch above what a node has seen of the leader's own history: the leader
  * lacks some of it, and its numbers may be given out a second time, or have been. Pure.
  */
 export function isPutBack(now: Standing, lineage: Lineage, seen: SeenHistory): boolean {
-  const { epoch, txid, trail, highestEpoch } = seen
   if (!isBelievable(now, seen)) return false
-  if (highestEpoch > now.epoch) return true
-  const isLacking = trail.length > 0 && containment(now, lineage, trail[0]) === 'unknown'
-  if (!isLacking || (epoch < now.epoch && txid <= now.txid)) return false
-  // Of so many incarnations that the oldest were left out nothing follows.
-  return lineage.length < MAX_LINEAGE || partingPoint(now, lineage, trail) !== undefined
+  if (seen.highestEpoch > now.epoch) return true
+  const isAbove = seen.epoch >= now.epoch || seen.txid > now.txid
+  return isAbove && isLacking(now, lineage, seen) && isTold(now, lineage, seen)
 }

@@ -297,8 +297,7 @@ export class Session {
   #welcome(hello: Body<'hello'>, sequence: number | undefined): void {
     const host = this.#host
     const { db } = host
-    for (const begun of host.lineage())
-      if (begun.epoch >= hello.epoch) this.send('incarnation', { db, ...begun })
+    for (const begun of host.lineage()) this.send('incarnation', { db, ...begun })
     this.send('welcome', welcomeFor(hello, host, sequence))
     for (const member of host.members())
       if (member.node !== hello.node) this.send('member', { db, ...member, gone: false })

@@ -4,7 +4,7 @@
  * database that lacks what other nodes have of this node's history: it was put back to an earlier state.
  */
 import {
-  containment,
+  type HistoryPoint,
   type Incarnation,
   type Lineage,
   NOWHERE,
@@ -18,7 +18,7 @@ import type { PositionRecord } from '../sqlite/positionLog.ts'
 import { type WalPlace, WalReader } from '../sqlite/walReader.ts'
 import { checksumHex } from '../xxh64.ts'
 import { encodeBatch, segmentBytes } from './batch.ts'
-import { isBelievable, lackingText, type SeenHistory } from './seenHistory.ts'
+import { isBelievable, isLacking, isTold, lackingText, type SeenHistory } from './seenHistory.ts'
 
 export interface StartPoint {
   readonly epoch: number
@@ -33,6 +33,13 @@ export interface StartPoint {
   readonly verified: readonly PositionRecord[]
 }
 
+/** An epoch above what other nodes had seen: its first position is another one of the state that was there. */
+export interface RaisedEpoch {
+  /** Where the state stood before. */
+  readonly from: HistoryPoint
+  readonly txid: number
+}
+
 /** What is known from before. */
 export interface Remembered {
   readonly records: readonly PositionRecord[]
@@ -42,8 +49,8 @@ export interface Remembered {
   readonly epoch: number
   /** In which this node last led, by the node file. */
   readonly incarnation: string
-  /** Where that epoch began, when it was raised above what the node had lost; undefined of any other. */
-  readonly firstTxid: number | undefined
+  /** How that epoch began, when it was raised above what the node had lost; undefined of any other. */
+  readonly raised: RaisedEpoch | undefined
   /** No txid above this was ever given out. */
   readonly txidCeiling: number
   readonly lineage: Lineage
@@ -52,6 +59,9 @@ export interface Remembered {
   /** What other nodes have seen of this node's own history. */
   readonly seen: readonly SeenHistory[]
 }
+
+/** Nothing is known of what came before. */
+const UNKNOWN = { ...NOWHERE, isProven: false }
 
 /** The content of the database as it is found. */
 export type FoundContent = Pick<ScannedDatabase, 'header' | 'commits' | 'checksums' | 'sums' | 'baseState'>
@@ -63,18 +73,15 @@ export function chooseStart(found: FoundContent, before: Remembered, incarnation
   return lost.length > 0 ? startAbove(place, before, incarnation, lost) : startAt(place, before, incarnation)
 }
 
-/**
- * Whether a node has had what this database lacks. When it is not known what the content follows
- * from, the numbers tell: `place.txid` is above all that this node has given out, unless its folder
- * was put back.
- */
+/** Whether a node has had what this database lacks, and its numbers may be given out a second time, or have been. */
 function isLost(seen: SeenHistory, place: Place, { epoch, lineage }: Remembered): boolean {
   const { follows, txid } = place
   if (!isBelievable({ epoch, txid }, seen)) return false
   if (seen.highestEpoch > epoch) return true
-  const [newest] = [...seen.trail, undefined]
-  if (!newest) return false
-  return follows ? containment(follows, lineage, newest) === 'unknown' : seen.txid >= txid
+  // When it is not known what the content follows from, the numbers tell: those of this start are above all that this node has given out.
+  if (!follows) return seen.trail.length > 0 && seen.txid >= txid
+  const isAbove = seen.epoch >= epoch || seen.txid >= txid
+  return isAbove && isLacking(follows, lineage, seen) && isTold(follows, lineage, seen)
 }
 
 /** Where the content comes from. */
@@ -187,16 +194,18 @@ function startAbove(
   }
 }
 
+/** Where the history ends that no other node has in another way. What is common to none is not known. */
 function parting(
   { follows, isProven }: Place,
   lineage: Lineage,
   lost: readonly SeenHistory[],
 ): Pick<Place, 'follows' | 'isProven'> {
   if (!follows) return { follows, isProven }
-  const at = lost.flatMap(({ trail }) => partingPoint(follows, lineage, trail) ?? [])
+  const lacking = lost.filter((seen) => isLacking(follows, lineage, seen))
+  const points = lacking.map(({ trail }) => partingPoint(follows, lineage, trail) ?? UNKNOWN)
   // Along one history txids never go back: the lowest is the earliest.
-  const [earliest] = at.sort((a, b) => a.txid - b.txid)
-  return earliest ? { follows: earliest, isProven: isProven && earliest.isProven } : { follows, isProven }
+  const [earliest = { ...follows, isProven: true }] = points.sort((a, b) => a.txid - b.txid)
+  return { follows: earliest, isProven: isProven && earliest.isProven }
 }
 
 function begin(
@@ -211,15 +220,17 @@ function begin(
 }
 
 /** A node that crashed right after it was promoted, or had raised its epoch, has recorded its place in the incarnation before only. */
-function inEpoch({ records, epoch, incarnation, firstTxid, lineage }: Remembered): readonly PositionRecord[] {
+function inEpoch({ records, epoch, incarnation, raised, lineage }: Remembered): readonly PositionRecord[] {
   const last = records.at(-1)
   const begun = lineage.find(({ id }) => id === incarnation)
   if (!last || !begun || begun.epoch !== epoch || last.epoch >= epoch) return records
-  const { incarnation: after, txid } = settled(last, lineage)
-  const isNext = begun.exact && begun.after === after && begun.txid === txid
-  const isRaised = firstTxid !== undefined && firstTxid >= last.txid
-  if (!isNext && !isRaised) return records
-  return [...records.slice(0, -1), { ...last, epoch, incarnation, txid: isRaised ? firstTxid : last.txid }]
+  const before = settled(last, lineage)
+  const isAt = (after: string, txid: number) =>
+    [last, before].some((each) => each.incarnation === after && each.txid === txid)
+  if (raised && isAt(raised.from.incarnation, raised.from.txid))
+    return [...records.slice(0, -1), { ...last, epoch, incarnation, txid: raised.txid }]
+  if (!begun.exact || !isAt(begun.after, begun.txid)) return records
+  return [...records.slice(0, -1), { ...last, epoch, incarnation }]
 }
 
 function isInWal(found: Pick<ScannedDatabase, 'header' | 'checksums'>, record: PositionRecord): boolean {

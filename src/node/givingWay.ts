@@ -1,7 +1,7 @@
 /** How a leader ceases to lead, or leads on in a higher epoch, because of what another node has done: nobody is asked. */
-import { partingPoint } from '../../proto/lineage.ts'
+import { NOWHERE, partingPoint } from '../../proto/lineage.ts'
 import { keyOf, messageOf } from '../errors.ts'
-import { isPutBack, lackingText, type SeenHistory } from '../leader/seenHistory.ts'
+import { isLacking, isPutBack, lackingText, type SeenHistory } from '../leader/seenHistory.ts'
 import type { CurrentEngine } from './currentEngine.ts'
 import type { EngineParts } from './engine.ts'
 import type { LeaderEngine } from './leaderNode.ts'
@@ -68,7 +68,10 @@ export class GivingWay {
     await this.#leadOn(leading, reason, () => {
       const { standing } = leading.leader
       const { lineage, epoch: mine, term } = nodeFile.record
-      const parting = partingPoint(standing, lineage, seen.trail)
+      // One that knows of a higher epoch only lacks nothing, and is lacking nothing here. What is common to none is not known.
+      const parting = isLacking(standing, lineage, seen)
+        ? (partingPoint(standing, lineage, seen.trail) ?? { ...NOWHERE, isProven: false })
+        : undefined
       return {
         epoch: Math.max(mine, epoch, seen.highestEpoch) + 1,
         term: Math.max(term, seen.term),

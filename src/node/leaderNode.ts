@@ -50,9 +50,9 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
       cluster: record.cluster,
       instance: parts.instance.id,
       incarnation: () => nodeFile.record.incarnation,
-      firstTxid: () => {
+      raised: () => {
         const { epoch, putBack } = nodeFile.record
-        return putBack?.epoch === epoch ? putBack.txid : undefined
+        return putBack?.epoch === epoch ? putBack : undefined
       },
       epoch: () => nodeFile.record.epoch,
       txidCeiling: () => nodeFile.record.txidCeiling,
@@ -127,7 +127,7 @@ function beginningOf(
   nowMs: number,
 ): Partial<NodeRecord> {
   const at = new Date(nowMs).toISOString()
-  const mark = putBack === undefined ? before : { at, epoch, txid, reason: putBack }
+  const mark = putBack === undefined ? before : { at, epoch, txid, ...putBack }
   return {
     epoch,
     term,

@@ -215,7 +215,17 @@ export class Promotion {
       incarnation: id,
       lineage: withIncarnation(lineage, begun),
       ...(term === epoch ? { promoted: { at, epoch, txid: first } } : {}),
-      ...(putBack ? { putBack: { at, epoch, txid: first, reason: putBack.reason } } : {}),
+      ...(putBack
+        ? {
+            putBack: {
+              at,
+              epoch,
+              txid: first,
+              from: { incarnation: place.incarnation, txid: place.txid },
+              reason: putBack.reason,
+            },
+          }
+        : {}),
     })
   }
 

@@ -1,7 +1,7 @@
 /** A node that follows. */
 
 import { STREAM_PATH } from '../../proto/limits.ts'
-import { formatTrail, type Lineage, trailOf, withIncarnation } from '../../proto/lineage.ts'
+import { formatTrail, joined, type Lineage, trailOf } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import type { NodeFile, NodeRecord } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
@@ -184,7 +184,7 @@ async function adopt(
   told: Lineage,
 ): Promise<void> {
   const { record } = nodeFile
-  const lineage = told.reduce(withIncarnation, record.lineage)
+  const lineage = joined(record.lineage, told)
   const isKnown =
     record.cluster === cluster &&
     record.epoch === epoch &&

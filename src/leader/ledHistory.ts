@@ -1,0 +1,52 @@
+/** What a leader's history holds, and what of its own history it lacks. */
+import { type Containment, containment, containsPosition, type Standing } from '../../proto/lineage.ts'
+import type { Position } from '../../proto/position.ts'
+import type { PositionRecord } from '../sqlite/positionLog.ts'
+import { checksumHex } from '../xxh64.ts'
+import type { ClaimedState } from './handshake.ts'
+import type { LeaderIdentity } from './leaderOptions.ts'
+import { isPutBack, type SeenHistory } from './seenHistory.ts'
+
+export interface LedHistoryHost {
+  standing(): Standing
+  /** State checksum there, as hex; '' within a transaction. */
+  checksum(): string
+  /** The positions on record, oldest first. */
+  records(): readonly PositionRecord[]
+}
+
+export class LedHistory {
+  readonly #identity: Pick<LeaderIdentity, 'node' | 'lineage'>
+  readonly #host: LedHistoryHost
+
+  constructor(identity: Pick<LeaderIdentity, 'node' | 'lineage'>, host: LedHistoryHost) {
+    this.#identity = identity
+    this.#host = host
+  }
+
+  /** As far as numbers tell: a client brings no more. */
+  contains(position: Position): boolean {
+    return containsPosition(this.#host.standing(), this.#identity.lineage(), position)
+  }
+
+  /** By the history, or by the content: a state on record that is part of the history. */
+  containment({ point, checksum }: ClaimedState): Containment {
+    const lineage = this.#identity.lineage()
+    const standing = this.#host.standing()
+    const byHistory = containment(standing, lineage, point)
+    if (byHistory === 'proven' || checksum === '') return byHistory
+    if (checksum === this.#host.checksum()) return 'proven'
+    const isProven = (record: PositionRecord) =>
+      checksumHex(record.checksum) === checksum && containment(standing, lineage, record) === 'proven'
+    return this.#host.records().some(isProven) ? 'proven' : byHistory
+  }
+
+  /**
+   * Whether the node has seen what this leader lacks of its own history, and its numbers may mean two things or lie above those
+   * that are given out here: the epoch is to be raised then. `leader` led in the highest epoch that the node knows.
+   */
+  lacks(seen: SeenHistory, leader: string): boolean {
+    const { node, lineage } = this.#identity
+    return leader === node && isPutBack(this.#host.standing(), lineage(), seen)
+  }
+}
