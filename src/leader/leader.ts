@@ -33,8 +33,9 @@ import {
   type CheckpointerHost,
   type CheckpointPass,
 } from './checkpointer.ts'
-import { Feed, type FeedHost } from './feed.ts'
+import { Feed } from './feed.ts'
 import { Fence } from './fence.ts'
+import { type FeedingEngine, feedHostOf } from './leaderFeed.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { type LedDatabase, ledFrom } from './ledDatabase.ts'
 import { LedHistory } from './ledHistory.ts'
@@ -80,7 +81,10 @@ export class Leader {
       records: () => this.#positions.known,
     })
     const { node, instance } = options.identity
-    this.#feed = new Feed({ ...options, node, instance, acks: this.acknowledgements }, this.#feedHost())
+    this.#feed = new Feed(
+      { ...options, node, instance, acks: this.acknowledgements },
+      feedHostOf(options, this.#history, this.#feedingEngine()),
+    )
   }
 
   /** Opens the database, settles where it stands and begins to capture. Throws the catalogue's start-up errors. `thread` stays the caller's. */
@@ -429,32 +433,14 @@ export class Leader {
     }
   }
 
-  #feedHost(): FeedHost {
-    const { identity, clock, observer, address } = this.#options
+  #feedingEngine(): FeedingEngine {
     return {
-      cluster: () => identity.cluster,
-      source: () => ({ node: identity.node, address }),
       pageSize: () => this.#files.pageSize,
-      leaderMs: () => clock.nowMs(),
       position: () => this.#position(),
       pages: () => this.#pages(),
       heartbeat: () => this.#heartbeat(),
       look: () => this.look(),
-      lineage: () => identity.lineage(),
-      term: () => identity.term(),
-      members: () => identity.members(),
-      containment: (state) => this.#history.containment(state),
-      onUnknownHistory: (seen, leader) => {
-        const isPutBack = this.#history.lacks(seen, leader)
-        if (isPutBack) observer.onPutBack(seen)
-        return isPutBack
-      },
-      onHigherEpoch: (hello) => observer.onHigherEpoch(hello),
-      refuse: () => undefined,
-      onPing() {},
       onRoom: () => this.#run.lookOn(),
-      onBadMessage: (key) => observer.onBadMessage(key),
-      onSent: (bytes) => observer.onSent(bytes),
     }
   }
 

@@ -68,7 +68,9 @@ export class Divergence {
     const replaced = this.#folder.kept.filter(
       ({ about }) => about.state === 'kept' && about.checksum === checksum && about.pages === pages,
     )
-    const kept = await this.#add(copy, last, cause)
+    // What was no routine matter before the crash is none now.
+    const isDiverged = replaced.some(({ about }) => about.kind === 'diverged')
+    const kept = await this.#add(copy, last, isDiverged ? { ...cause, kind: 'diverged' } : cause)
     for (const each of replaced) this.#folder.remove(each)
     this.#keepBounds(kept)
     const where = { kept: `${this.#folder.path}/${kept.name}`, database: path, ...position, reason }

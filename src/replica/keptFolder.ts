@@ -20,6 +20,7 @@
  * is the whole copy, and it has no page images.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { keyOf, messageOf, WalcastError, writeError } from '../errors.ts'
 import { type FileOps, makeFolder, syncFolder } from '../fileOps.ts'
@@ -91,10 +92,6 @@ export class KeptFolder {
     this.#kept = this.#kept.filter(({ name }) => existsSync(`${this.path}/${name}`))
   }
 
-  file(kept: Pick<Kept, 'name'>, name: string): string {
-    return `${this.path}/${kept.name}/${name}`
-  }
-
   /** Bytes of a bundle's files, 0 when it is gone. */
   bytes({ name }: Pick<Kept, 'name'>): number {
     const folder = `${this.path}/${name}`
@@ -109,7 +106,7 @@ export class KeptFolder {
     const name = this.#newName(at)
     const partial = `${this.path}/${name}${PARTIAL}`
     try {
-      makeFolder(this.path)
+      this.#make()
       rmSync(partial, { recursive: true, force: true })
       mkdirSync(partial, { mode: 0o700 })
       const about = await write(partial)
@@ -132,7 +129,7 @@ export class KeptFolder {
     const known = this.#kept.find((each) => each.name === name)
     if (!known) return
     const about = { ...known.about, ...change }
-    await this.#ops.replace(this.file(known, 'about.json'), `${JSON.stringify(about, null, 2)}\n`)
+    await this.#ops.replace(`${this.path}/${name}/about.json`, `${JSON.stringify(about, null, 2)}\n`)
     const changed = { name, about }
     this.#kept = this.#kept.map((each) => (each === known ? changed : each))
     this.#removeImages(changed)
@@ -141,6 +138,13 @@ export class KeptFolder {
   remove({ name }: Pick<Kept, 'name'>): void {
     rmSync(`${this.path}/${name}`, { recursive: true, force: true })
     this.#kept = this.#kept.filter((each) => each.name !== name)
+  }
+
+  /** Its own name is durable before the first bundle's. */
+  #make(): void {
+    if (existsSync(this.path)) return
+    makeFolder(this.path)
+    syncFolder(dirname(this.path))
   }
 
   #newName({ at, epoch, txid }: KeptAt): string {

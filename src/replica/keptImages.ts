@@ -41,7 +41,7 @@ export async function writeImages(folder: string, parts: ImageParts): Promise<bo
     writePages(file, kept, overwriting, check, parts),
   )
   await KeptFile.write(`${folder}/pages.txt`, ops, (file) => writeList(file, kept, overwriting.pages))
-  return search?.isComplete === true && check.isSound
+  return (search?.isComplete ?? false) && check.isSound
 }
 
 /** Undefined when the header of the database is damaged. */

@@ -19,7 +19,7 @@ import { decodeRecord } from './storedRecord.ts'
 export interface RowPage {
   readonly page: number
   readonly root: number
-  /** Places of rows, from 0, that the state after has just so and whose overflow pages are not needed. */
+  /** Places, from 0, of rows that the state after has just so: their overflow pages are not needed. */
   readonly same: readonly number[]
 }
 
@@ -114,6 +114,7 @@ export class RowPageSearch {
 
   async *#wantedOf({ root, isTable }: Tree): AsyncGenerator<RowPage> {
     for await (const { page, content } of this.#walk.pagesOf(root)) {
+      if (this.#left === 0) return
       if (!this.#wanted.has(page)) continue
       this.#account(page)
       // Rows lie on the leaves of a table, and on all pages of one WITHOUT ROWID.
