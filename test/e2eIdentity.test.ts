@@ -1,10 +1,12 @@
 /** Copied files give no identity: a leader whose state was put back, and folders that were cloned. */
 import assert from 'node:assert/strict'
-import { cpSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { freePort } from '../src/cli/freePorts.ts'
 import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from './support/lab.ts'
 import type { TestNode } from './support/testNode.ts'
 import { until } from './support/until.ts'
+import { makeDatabase } from './support/workload.ts'
 
 const SUFFIXES = ['', '-wal', '-shm', '-walcast'] as const
 const LOST = 50
@@ -343,3 +345,50 @@ labTest('a replica that fell silent does not hold its id against its next proces
   first.kill('SIGCONT')
   await requireTaken(first)
 })
+
+const RESTARTS = 40
+const COMMITS_BETWEEN = 1500
+/** Of the database: what replicas keep aside of so many restarts. */
+const KEPT_SHARE = 0.05
+
+labTest(
+  'forty restarts of a leader under a writing application keep next to nothing aside',
+  async (lab, t) => {
+    const db = lab.path('a.db')
+    await makeDatabase(lab, db, { rows: 12_000 })
+    let leader = await lab.leader(db)
+    const replicas = [
+      await (await lab.replica(lab.path('b.db'), leader)).ready(),
+      await (await lab.replica(lab.path('c.db'), leader)).ready(),
+    ]
+    for (let i = 0; i < RESTARTS; i++) {
+      await leader.stop(i % 2 === 0 ? 'SIGTERM' : 'SIGKILL')
+      const application = lab.program('burst', { path: db, commits: COMMITS_BETWEEN, seed: i })
+      application.expectEnd()
+      // Half of them go on while the node starts.
+      if (i % 4 < 2) await application.ended
+      leader = await lab.restart(leader)
+      assert.equal((await application.ended).code, 0, application.tail())
+      await Promise.all(replicas.map((replica) => waitLevel(leader, replica)))
+    }
+    for (const replica of replicas) {
+      await requireSame(lab, leader, replica)
+      const { diverged = [] } = await until('everything is compared', async () => {
+        const status = await replica.status()
+        return (status.diverged ?? []).every(({ state }) => state === 'compared') ? status : undefined
+      })
+      const keptBytes = folderBytes(`${replica.db}-walcast/diverged`)
+      const share = keptBytes / statSync(replica.db).size
+      t.diagnostic(`${diverged.length} kept, ${keptBytes} bytes, ${(100 * share).toFixed(2)} %`)
+      assert.ok(share < KEPT_SHARE, `${keptBytes} bytes are kept`)
+      assert.ok(diverged.every(({ kind }) => kind === 'routine'))
+    }
+  },
+  300_000,
+)
+
+function folderBytes(folder: string): number {
+  if (!existsSync(folder)) return 0
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  return names.reduce((bytes, name) => bytes + statSync(join(folder, name)).size, 0)
+}

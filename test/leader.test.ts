@@ -123,12 +123,12 @@ test('a leader that meets lost commits as it drains begins anew and drains that'
 test('a leader that begins anew is drained when it has, and handed over', async (t) => {
   const { app, thread, leader } = await startWorld(t)
   await loseCommits(app, thread)
-  const { incarnation: first } = leader.standing
+  const { incarnation: first } = leader.position
   leader.look()
   assert.equal(leader.status.capturing, false)
   await leader.takeFence(5000)
   const { epoch, txid } = await leader.drain()
-  const { incarnation } = leader.standing
+  const { incarnation } = leader.position
   assert.notEqual(incarnation, first)
   const held = await leader.handOver(undefined)
   assert.deepEqual(held.position, { epoch, incarnation, txid })

@@ -33,9 +33,9 @@ import {
   type CheckpointerHost,
   type CheckpointPass,
 } from './checkpointer.ts'
-import { Feed } from './feed.ts'
+import type { Feed } from './feed.ts'
 import { Fence } from './fence.ts'
-import { type FeedingEngine, feedHostOf } from './leaderFeed.ts'
+import { type FeedingEngine, feedOf } from './leaderFeed.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { type LedDatabase, ledFrom } from './ledDatabase.ts'
 import { LedHistory } from './ledHistory.ts'
@@ -76,15 +76,11 @@ export class Leader {
       known: () => options.replicas.direct(),
     })
     this.#history = new LedHistory(options.identity, {
-      standing: () => this.standing,
+      standing: () => this.position,
       checksum: () => (this.#capture.isOpen ? '' : this.#capture.checksum),
       records: () => this.#positions.known,
     })
-    const { node, instance } = options.identity
-    this.#feed = new Feed(
-      { ...options, node, instance, acks: this.acknowledgements },
-      feedHostOf(options, this.#history, this.#feedingEngine()),
-    )
+    this.#feed = feedOf(options, this.#history, this.#feedingEngine(), this.acknowledgements)
   }
 
   /** Opens the database, settles where it stands and begins to capture. Throws the catalogue's start-up errors. `thread` stays the caller's. */
@@ -205,13 +201,14 @@ export class Leader {
     this.#feed.moveTo(next)
     await this.#thread.run(...OWN_CONNECTIONS.map(close))
     const { walIndex, sums, frames } = this.#scanned
+    const { epoch, incarnation, txid } = this.#capture
     return {
       files: this.#files,
       walIndex,
       sums,
       frames,
       positions: this.#positions,
-      position: this.standing,
+      position: { epoch, incarnation, txid },
     }
   }
 
@@ -234,13 +231,9 @@ export class Leader {
     }
   }
 
-  get position(): { readonly epoch: number; readonly txid: number } {
+  /** Live: it moves on with each batch. */
+  get position(): Standing {
     return this.#capture
-  }
-
-  get standing(): Standing {
-    const { epoch, incarnation, txid } = this.#capture
-    return { epoch, incarnation, txid }
   }
 
   /** What is on disk is compared with these; undefined while capture begins anew. */
@@ -450,7 +443,7 @@ export class Leader {
   }
 
   #position() {
-    const { checksum, isOpen } = this.#capture
-    return { ...this.standing, checksum, isOpen, pages: this.#scanned.sums.pages }
+    const { epoch, incarnation, txid, checksum, isOpen } = this.#capture
+    return { epoch, incarnation, txid, checksum, isOpen, pages: this.#scanned.sums.pages }
   }
 }

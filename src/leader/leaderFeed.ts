@@ -1,7 +1,8 @@
 /** What a leader is to those that it feeds: what follows from its options, beside what its engine tells. */
-import type { FeedHost } from './feed.ts'
+import { Feed, type FeedHost } from './feed.ts'
 import type { LeaderOptions } from './leaderOptions.ts'
 import type { LedHistory } from './ledHistory.ts'
+import type { AckListener } from './sessions.ts'
 
 /** What only the engine knows. */
 export type FeedingEngine = Pick<
@@ -9,7 +10,18 @@ export type FeedingEngine = Pick<
   'pageSize' | 'position' | 'pages' | 'heartbeat' | 'look' | 'onRoom'
 >
 
-export function feedHostOf(
+/** `acks`: hears what replicas acknowledge. */
+export function feedOf(
+  options: LeaderOptions,
+  history: LedHistory,
+  engine: FeedingEngine,
+  acks: AckListener,
+): Feed {
+  const { node, instance } = options.identity
+  return new Feed({ ...options, node, instance, acks }, hostOf(options, history, engine))
+}
+
+function hostOf(
   { identity, clock, observer, address }: LeaderOptions,
   history: LedHistory,
   engine: FeedingEngine,

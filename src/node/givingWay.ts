@@ -64,9 +64,9 @@ export class GivingWay {
     const { epoch, txid } = seen
     const reason = lackingText(seen)
     // Told by several nodes: the first raise is above the others, too.
-    if (!isPutBack(leading.leader.standing, nodeFile.record.lineage, seen)) return
+    if (!isPutBack(leading.leader.position, nodeFile.record.lineage, seen)) return
     await this.#leadOn(leading, reason, () => {
-      const { standing } = leading.leader
+      const standing = leading.leader.position
       const { lineage, epoch: mine, term } = nodeFile.record
       // One that knows of a higher epoch only lacks nothing, and is lacking nothing here. What is common to none is not known.
       const parting = isLacking(standing, lineage, seen)
@@ -89,7 +89,7 @@ export class GivingWay {
     await current.orFatal(leading.leader.drain())
     const begins = beginning()
     try {
-      await promotion.record(leading.leader.standing, begins)
+      await promotion.record(leading.leader.position, begins)
     } catch (error) {
       // The replicas stay connected; it is tried again when the others are looked at the next time.
       setup.log.error(

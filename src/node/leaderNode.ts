@@ -154,7 +154,7 @@ function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView 
     role: () => 'leader',
     leaderAddress: () => address,
     position: () => leader.position,
-    history: () => formatTrail(trailOf(leader.standing, nodeFile.record.lineage)),
+    history: () => formatTrail(trailOf(leader.position, nodeFile.record.lineage)),
     canRead: () => true,
     settle: () => leader.settle(),
     acknowledge: (position, wanted, timeoutMs) => leader.acknowledgements.wait(position, wanted, timeoutMs),
@@ -196,7 +196,7 @@ function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView 
       bufferedBytes: leader.bufferedBytes,
     }),
     notReady: () => (leader.status.capturing ? [] : ['not capturing']),
-    reach: (target) => reachFrom(leader.standing, target, true, nodeFile.record.lineage),
+    reach: (target) => reachFrom(leader.position, target, true, nodeFile.record.lineage),
     refuseReplicas: () => (leader.status.capturing ? undefined : new WalcastError('STARTING')),
     accept: (socket, address) => leader.accept(socket, address),
   }

@@ -229,7 +229,7 @@ export class RoleWatch {
     const { log } = this.#host.setup
     const { own, others: answers } = this.#sorted(all)
     const { lineage } = this.#host.record()
-    const lost = own.find((seen) => isPutBack(engine.leader.standing, lineage, seen))
+    const lost = own.find((seen) => isPutBack(engine.leader.position, lineage, seen))
     if (lost) return this.onPutBack(lost)
     const rival = rivalAmong(answers, this.#host.record())
     if (rival) return this.#giveWay(engine, rival)
