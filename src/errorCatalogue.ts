@@ -161,7 +161,12 @@ export const CATALOGUE = {
   NODE_ID_TAKEN: entry(
     409,
     'another process has the id {node} of this node: it was met at {address}',
-    'stop one of the two; a copy gets an id of its own by walcast new-identity --db FILE, or by another --name',
+    'stop one of the two; a copy of another node gets an id of its own by walcast new-identity --db FILE',
+  ),
+  NODE_NAMED: entry(
+    409,
+    'this node has led as {node}, and cannot be named {name}',
+    'leave --name out; a copy of another node gets an id of its own by walcast new-identity --db FILE',
   ),
   NO_IDENTITY: entry(
     404,

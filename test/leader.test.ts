@@ -35,6 +35,7 @@ function optionsFor(path: string, stateFolder: string): LeaderOptions {
       epoch: () => saved.epoch,
       incarnation: () => saved.incarnation,
       raised: () => undefined,
+      insist: async () => {},
       txidCeiling: () => saved.txidCeiling,
       lineage: () => lineage,
       term: () => 0,

@@ -51,7 +51,7 @@ async function startRelay() {
     leaderAt: () => ({ txid: at.txid + 7, staleMs: 3 }),
     walBytes: () => 0,
     ping() {},
-    reportSeen() {},
+    reportSeen: () => true,
     report() {},
     onSent() {},
     onBadMessage() {},

@@ -26,6 +26,7 @@ function setUp() {
     record: () => ({ cluster: 'c', node: 'n', epoch: 2, term: 2 }),
     address: () => 'a:1',
     engine: () => ({ role: node.role, replica: {} }),
+    raiseAboveLost: async () => {},
     isChanging: () => node.isChanging,
     inBackground: (_what: string, change: () => Promise<void>) => changes.push(change()),
   } as unknown as RoleWatchHost)

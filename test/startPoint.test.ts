@@ -14,12 +14,12 @@ import {
   withoutIdle,
 } from '../proto/lineage.ts'
 import { encodeBatch, segmentBytes } from '../src/leader/batch.ts'
+import { rebuildBatches } from '../src/leader/rebuiltBatches.ts'
 import type { SeenHistory } from '../src/leader/seenHistory.ts'
 import {
   chooseStart as choose,
   type FoundContent,
   type Remembered,
-  rebuildBatches,
   type StartPoint,
 } from '../src/leader/startPoint.ts'
 import { openFiles } from '../src/sqlite/databaseFiles.ts'
@@ -117,6 +117,7 @@ const goesOn = (txid: number): Incarnation => ({
 test('without any record the first epoch begins at txid 1', () => {
   assert.deepEqual(chooseStart(found(), before([], { epoch: 0, txidCeiling: 0, trusted: false })), {
     epoch: 1,
+    term: 0,
     txid: 1,
     newEpoch: 'first start',
     isPutBack: false,
@@ -153,6 +154,7 @@ test('a position at the end of the WAL goes on where it was', () => {
   const records = [inWal(98, 3), inWal(99, 5), inWal(100, 9)]
   assert.deepEqual(chooseStart(found(), before(records)), {
     epoch: 4,
+    term: 0,
     txid: 100,
     newEpoch: undefined,
     isPutBack: false,
@@ -201,6 +203,7 @@ test('a WAL that was removed by a last close does not end the epoch when the con
   const same = { ...inWal(100, 9), checksum: there.sums.state }
   assert.deepEqual(chooseStart(bare, before([same])), {
     epoch: 4,
+    term: 0,
     txid: 100,
     newEpoch: undefined,
     isPutBack: false,
@@ -222,6 +225,7 @@ test('a WAL that was started over goes on when the file below it is the state th
   const there = { ...found(), baseState: left.checksum }
   assert.deepEqual(chooseStart(there, before([inWal(99, 5), left])), {
     epoch: 4,
+    term: 0,
     txid: 103,
     newEpoch: undefined,
     isPutBack: false,
@@ -548,7 +552,7 @@ test('a database that lacks what others have of its history begins above all of 
   ]
   const start = chooseStart(bare(100n), before([stored(100)], { seen }))
   assert.deepEqual([start.epoch, start.txid, start.isPutBack], [8, 171, true])
-  assert.match(start.newEpoch ?? '', /node peer has been at 4-150, which this leader lacks/)
+  assert.match(start.newEpoch ?? '', /node peer has 4-150 of this leader's history, which is missing here/)
   assert.deepEqual(start.begun, { ...goesOn(80), epoch: 8 })
   assert.deepEqual(start.verified, [])
 })
@@ -580,6 +584,8 @@ test('numbers that nobody can have made are not believed, and the ones that foll
   for (const seen of [
     seenBy(`00000000000000e1@90`, { highestEpoch: Number.MAX_SAFE_INTEGER }),
     seenBy(`00000000000000e1@90`, { txid: Number.MAX_SAFE_INTEGER }),
+    seenBy(`00000000000000e1@90`, { epoch: Number.MAX_SAFE_INTEGER }),
+    seenBy(`00000000000000e1@90`, { term: Number.MAX_SAFE_INTEGER }),
   ]) {
     const start = chooseStart(bare(100n), before([stored(100)], { seen: [seen] }))
     assert.deepEqual([start.epoch, start.txid, start.newEpoch], [4, 100, undefined])

@@ -64,10 +64,10 @@ export interface NodeRecord {
   readonly incarnation: string
   /** Those whom it asks who leads; at most MAX_MEMBERS. */
   readonly members: readonly Member[]
-  readonly promoted?: RoleChangeMark
+  readonly promoted?: RoleChangeMark | undefined
   /** Without a txid when it ceased to lead before it had opened its database. */
-  readonly demoted?: Omit<RoleChangeMark, 'txid'> & Partial<RoleChangeMark>
-  readonly putBack?: PutBackMark
+  readonly demoted?: (Omit<RoleChangeMark, 'txid'> & Partial<RoleChangeMark>) | undefined
+  readonly putBack?: PutBackMark | undefined
 }
 
 export const MAX_MEMBERS = 256

@@ -9,7 +9,7 @@ import { segmentBytes } from './batch.ts'
 import { scanPastBrokenWal } from './brokenWal.ts'
 import type { Fence } from './fence.ts'
 import { newIncarnation } from './incarnation.ts'
-import type { LeaderOptions } from './leaderOptions.ts'
+import type { LeaderOptions, LeadershipBegun } from './leaderOptions.ts'
 import type { SeenHistory } from './seenHistory.ts'
 import { chooseStart, type StartPoint } from './startPoint.ts'
 
@@ -73,32 +73,40 @@ export async function findStart(
       'the state of this leader was put back to an earlier one: a new epoch begins above all that other nodes have seen',
     )
   else if (newEpoch) log.info({ epoch, txid, reason: newEpoch }, 'a new epoch begins')
-  const term = Math.max(identity.term(), ...(newEpoch ? seen.map((each) => each.term) : []))
+  const term = Math.max(identity.term(), start.term)
   const last = parts.positions.known.at(-1)
   const stored = last?.incarnation ?? ''
   const from = { incarnation: stored, txid: last?.txid ?? 0 }
   const putBack = isPutBack && newEpoch ? { reason: newEpoch, from } : undefined
-  await identity
-    .save({ epoch, term, txid, txidCeiling: txid + TXID_RESERVE, begun, stored, putBack })
-    .catch((error) => {
-      if (!mayGoOnUnwritten(start, identity)) throw error
-      log.warn(
-        { error: messageOf(error) },
-        'the start could not be written down: this node goes on as the one that it was',
-      )
-    })
+  await writeDown(parts, start, {
+    epoch,
+    term,
+    txid,
+    txidCeiling: txid + TXID_RESERVE,
+    begun,
+    stored,
+    putBack,
+  })
   return { scanned, start }
 }
 
 /**
- * A full disk must not keep a leader from serving what is there. Its database is the one that it left, so it may go on in the incarnation
- * before, of which nothing was given out that is not here; txids stay below the ceiling that is written.
+ * A full disk must not keep a leader from serving a database that is as it left it. Should it crash before the disk takes the
+ * new incarnation, it will find that others have what it does not know, and begin an epoch above that.
  */
-function mayGoOnUnwritten(
-  { newEpoch, txid }: StartPoint,
-  identity: BeginningParts['options']['identity'],
-): boolean {
-  return newEpoch === undefined && identity.incarnation() !== '' && txid < identity.txidCeiling()
+async function writeDown(
+  { options: { identity, log } }: BeginningParts,
+  { newEpoch }: StartPoint,
+  begun: LeadershipBegun,
+): Promise<void> {
+  await identity.save(begun).catch(async (error) => {
+    if (newEpoch !== undefined) throw error
+    log.warn(
+      { error: messageOf(error) },
+      'the start could not be written down; trying again until the disk takes it',
+    )
+    await identity.insist(begun).catch(() => {})
+  })
 }
 
 async function scan({ options, thread, files, guard, fence }: BeginningParts): Promise<{

@@ -39,7 +39,8 @@ import { type FeedingEngine, feedOf } from './leaderFeed.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { type LedDatabase, ledFrom } from './ledDatabase.ts'
 import { LedHistory } from './ledHistory.ts'
-import { rebuildBatches, type StartPoint } from './startPoint.ts'
+import { rebuildBatches } from './rebuiltBatches.ts'
+import type { StartPoint } from './startPoint.ts'
 
 /** With the fence taken the second finds all; without, writers may go on. */
 const DRAIN_ROUNDS = 4
@@ -78,7 +79,7 @@ export class Leader {
     this.#history = new LedHistory(options.identity, {
       standing: () => this.position,
       checksum: () => (this.#capture.isOpen ? '' : this.#capture.checksum),
-      records: () => this.#positions.known,
+      records: () => this.#positions.read(),
     })
     this.#feed = feedOf(options, this.#history, this.#feedingEngine(), this.acknowledgements)
   }
@@ -116,8 +117,6 @@ export class Leader {
       await leader.#guardWal()
       leader.#scanned = ledFrom(held, segmentBytes(held.files.pageSize, options.batchBytes))
       leader.#startCapture({ epoch: options.identity.epoch(), txid: held.position.txid })
-      // A raised epoch may begin at a txid above those that are on record.
-      if (held.positions.known.at(-1)?.txid !== held.position.txid) leader.#capture.recordPosition()
     } catch (error) {
       await thread.attempt(...OWN_CONNECTIONS.map(close))
       throw error
@@ -313,8 +312,6 @@ export class Leader {
       for (const each of rebuildBatches(files, scanned, start, limits)) this.#feed.remember(each)
     }
     this.#startCapture(start)
-    // The next start must find this epoch on record, and the commits that this one found in the WAL.
-    if (start.newEpoch || positions.known.at(-1)?.txid !== start.txid) this.#capture.recordPosition()
     this.#options.observer.onEpoch(start.epoch)
   }
 

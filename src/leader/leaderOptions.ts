@@ -61,6 +61,8 @@ export interface LeaderIdentity {
   members(): readonly { readonly node: string; readonly address: string }[]
   /** This node leads in the incarnation that `begun` tells of. Durable when it resolves. */
   save(begun: LeadershipBegun): Promise<void>
+  /** The same whether or not the disk takes it: known in any case, and written as soon as that goes. Throws what keeps it from being durable now. */
+  insist(begun: LeadershipBegun): Promise<void>
   /** No txid above this is given out. Durable when it resolves. */
   raiseCeiling(txidCeiling: number): Promise<void>
 }

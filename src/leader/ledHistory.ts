@@ -29,16 +29,23 @@ export class LedHistory {
     return containsPosition(this.#host.standing(), this.#identity.lineage(), position)
   }
 
-  /** By the history, or by the content: a state on record that is part of the history. */
+  /**
+   * By the history, and by the content where a checksum is claimed: a position that is on record with another one is none of this history,
+   * whatever its numbers say, and a state on record that is part of the history proves itself.
+   */
   containment({ point, checksum }: ClaimedState): Containment {
     const lineage = this.#identity.lineage()
     const standing = this.#host.standing()
     const byHistory = containment(standing, lineage, point)
-    if (byHistory === 'proven' || checksum === '') return byHistory
+    if (checksum === '') return byHistory
     if (checksum === this.#host.checksum()) return 'proven'
+    const records = this.#host.records()
     const isProven = (record: PositionRecord) =>
       checksumHex(record.checksum) === checksum && containment(standing, lineage, record) === 'proven'
-    return this.#host.records().some(isProven) ? 'proven' : byHistory
+    if (records.some(isProven)) return 'proven'
+    const isContrary = ({ incarnation, txid }: PositionRecord) =>
+      incarnation === point.incarnation && txid === point.txid
+    return records.some(isContrary) ? 'unknown' : byHistory
   }
 
   /**

@@ -45,8 +45,8 @@ export interface RelayHost {
   walBytes(): number
   /** Asks the leader where it stands. */
   ping(): void
-  /** Tells the leader what a replica has of the leader's history that this node does not know. */
-  reportSeen(seen: SeenHistory, leader: string): void
+  /** Tells the leader what a replica has of the leader's history that this node does not know. False when the leader cannot be told now. */
+  reportSeen(seen: SeenHistory, leader: string): boolean
   /** Tells the leader of a replica that is fed here. */
   report(below: Omit<Body<'below'>, 'db'>): void
   onSent(bytes: number): void
@@ -225,10 +225,12 @@ export class Relay {
     return containment(mine, this.#host.lineage(), point)
   }
 
-  /** Only the leader can tell whether its state was put back: the replica is fed meanwhile, and keeps what it has. */
+  /**
+   * Only the leader can tell whether its state was put back: the replica is fed meanwhile, and keeps what it has. Not while the leader
+   * cannot be told: it would never hear of what the replica had.
+   */
   #onUnknownHistory(seen: SeenHistory, leader: string): boolean {
-    if (leader === this.#host.source().node) this.#host.reportSeen(seen, leader)
-    return false
+    return leader === this.#host.source().node && !this.#host.reportSeen(seen, leader)
   }
 
   /** A replica that is ahead of this one must not be taken back. */

@@ -4,6 +4,7 @@ import {
   type HistoryPoint,
   type Lineage,
   MAX_LINEAGE,
+  NOWHERE,
   partingPoint,
   type Standing,
 } from '../../proto/lineage.ts'
@@ -25,7 +26,8 @@ export interface SeenHistory {
 
 /** Why a leader begins an epoch above what another node has seen, for people. */
 export function lackingText(seen: SeenHistory): string {
-  return `node ${seen.node} has been at ${formatPosition(seen)}, which this leader lacks: its state was put back`
+  const what = `${formatPosition(seen)} of this leader's history, which is missing here`
+  return `node ${seen.node} has ${what}: this leader's files were put back, or a copy of it has led`
 }
 
 /** Numbers further above those of this node are not believed: nobody has made so many. */
@@ -33,8 +35,9 @@ const MAX_EPOCHS_AHEAD = 1_000_000
 const MAX_TXIDS_AHEAD = 2 ** 40
 
 /** Whether a node whose own position is `now` believes the numbers at all. */
-export function isBelievable(now: Position, { highestEpoch, txid }: SeenHistory): boolean {
-  return highestEpoch - now.epoch <= MAX_EPOCHS_AHEAD && txid - now.txid <= MAX_TXIDS_AHEAD
+export function isBelievable(now: Position, { epoch, txid, highestEpoch, term }: SeenHistory): boolean {
+  const isSound = epoch <= highestEpoch && term <= highestEpoch
+  return isSound && highestEpoch - now.epoch <= MAX_EPOCHS_AHEAD && txid - now.txid <= MAX_TXIDS_AHEAD
 }
 
 /** Whether the history that stands at `now` lacks what the node has. */
@@ -57,3 +60,33 @@ export function isPutBack(now: Standing, lineage: Lineage, seen: SeenHistory): b
   const isAbove = seen.epoch >= now.epoch || seen.txid > now.txid
   return isAbove && isLacking(now, lineage, seen) && isTold(now, lineage, seen)
 }
+
+/** Where a leader goes on that lacks what other nodes have. */
+export interface AboveLost {
+  readonly epoch: number
+  readonly term: number
+  readonly txid: number
+  /** Where the histories parted: what was numbered since may mean either. Of no incarnation when nothing common is known. */
+  readonly follows: Standing
+  readonly isProven: boolean
+}
+
+/**
+ * Above all that is lost, from the earliest point at which the history that stands at `now` and one of theirs parted. Pure.
+ * `lost` has at least one.
+ */
+export function aboveLost(now: Standing, lineage: Lineage, lost: readonly SeenHistory[]): AboveLost {
+  const lacking = lost.filter((seen) => isLacking(now, lineage, seen))
+  const points = lacking.map(({ trail }) => partingPoint(now, lineage, trail) ?? UNKNOWN)
+  // Along one history txids never go back: the lowest is the earliest.
+  const [{ isProven, ...follows } = { ...now, isProven: true }] = points.sort((a, b) => a.txid - b.txid)
+  return {
+    epoch: Math.max(now.epoch, ...lost.map((seen) => seen.highestEpoch)) + 1,
+    term: Math.max(...lost.map((seen) => seen.term)),
+    txid: Math.max(now.txid, ...lost.map((seen) => seen.txid)) + 1,
+    follows,
+    isProven,
+  }
+}
+
+const UNKNOWN = { ...NOWHERE, isProven: false }

@@ -12,8 +12,8 @@ export interface SessionsHost
   onDisconnected(session: Session, error: unknown): void
 }
 
-/** A replica that answers no heartbeat for so many of them does not hold its id against another process. */
-const HOLDER_BEATS = 3
+/** A replica asks for the clock every 2 s: one that is silent for so long does not hold its id against another process. */
+const HOLDER_MS = 6000
 
 /** Hears of connections and of what they acknowledge. */
 export type AckListener = Pick<Acknowledgements, 'onConnected' | 'onAck' | 'onClosed'>
@@ -115,8 +115,7 @@ export class Sessions {
   #sessionHost(host: SessionsHost): SessionHost {
     return {
       ...host,
-      holderOf: ({ node, instance }) =>
-        this.#replicas.holderOf(node, instance, HOLDER_BEATS * host.heartbeatMs),
+      holderOf: ({ node, instance }) => this.#replicas.holderOf(node, instance, HOLDER_MS),
       onHello: (session) => {
         this.#replicas.connected(session)
         this.#acks?.onConnected(session)

@@ -8,20 +8,18 @@ import {
   type Incarnation,
   type Lineage,
   NOWHERE,
-  partingPoint,
   type Standing,
   trailOf,
 } from '../../proto/lineage.ts'
-import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import type { ScannedDatabase } from '../sqlite/databaseScan.ts'
 import type { PositionRecord } from '../sqlite/positionLog.ts'
-import { type WalPlace, WalReader } from '../sqlite/walReader.ts'
-import { checksumHex } from '../xxh64.ts'
-import { encodeBatch, segmentBytes } from './batch.ts'
-import { isBelievable, isLacking, isTold, lackingText, type SeenHistory } from './seenHistory.ts'
+import { incarnationAfter } from './incarnation.ts'
+import { aboveLost, isBelievable, isLacking, isTold, lackingText, type SeenHistory } from './seenHistory.ts'
 
 export interface StartPoint {
   readonly epoch: number
+  /** The last epoch of which other nodes that have more know that it began with a promotion; 0 when there are none. */
+  readonly term: number
   readonly txid: number
   /** Why a new epoch begins, undefined when the old one goes on. */
   readonly newEpoch: string | undefined
@@ -59,9 +57,6 @@ export interface Remembered {
   /** What other nodes have seen of this node's own history. */
   readonly seen: readonly SeenHistory[]
 }
-
-/** Nothing is known of what came before. */
-const UNKNOWN = { ...NOWHERE, isProven: false }
 
 /** The content of the database as it is found. */
 export type FoundContent = Pick<ScannedDatabase, 'header' | 'commits' | 'checksums' | 'sums' | 'baseState'>
@@ -167,56 +162,41 @@ function startAt(
 ): StartPoint {
   const highest = Math.max(before.epoch, before.records.at(-1)?.epoch ?? 0)
   const epoch = newEpoch === undefined ? before.epoch : highest + 1
-  const begun = begin(incarnation, epoch, before.node, follows, isProven)
-  return { epoch, txid, newEpoch, isPutBack, begun, verified }
+  const begun = incarnationAfter(follows ?? NOWHERE, {
+    id: incarnation,
+    epoch,
+    leader: before.node,
+    exact: isProven,
+  })
+  return { epoch, term: 0, txid, newEpoch, isPutBack, begun, verified }
 }
 
-/** Above all that other nodes have seen, from where the histories parted: what was numbered since may mean either. */
 function startAbove(
   place: Place,
   before: Remembered,
   incarnation: string,
   lost: readonly SeenHistory[],
 ): StartPoint {
-  const { epoch, node, lineage } = before
-  const { follows, isProven } = parting(place, lineage, lost)
+  const { node, lineage } = before
+  const { follows = NOWHERE } = place
+  const highest = Math.max(before.epoch, before.records.at(-1)?.epoch ?? 0)
+  const above = aboveLost(follows, lineage, lost)
+  const epoch = Math.max(highest + 1, above.epoch)
   const [other] = lost
-  const above =
-    Math.max(epoch, before.records.at(-1)?.epoch ?? 0, ...lost.map((each) => each.highestEpoch)) + 1
-  const txid = Math.max(place.txid, ...lost.map((each) => each.txid + 1))
   return {
-    epoch: above,
-    txid,
+    epoch,
+    term: above.term,
+    txid: Math.max(place.txid, above.txid),
     newEpoch: lackingText(other),
     isPutBack: true,
-    begun: begin(incarnation, above, node, follows, isProven),
+    begun: incarnationAfter(above.follows, {
+      id: incarnation,
+      epoch,
+      leader: node,
+      exact: place.isProven && above.isProven,
+    }),
     verified: [],
   }
-}
-
-/** Where the history ends that no other node has in another way. What is common to none is not known. */
-function parting(
-  { follows, isProven }: Place,
-  lineage: Lineage,
-  lost: readonly SeenHistory[],
-): Pick<Place, 'follows' | 'isProven'> {
-  if (!follows) return { follows, isProven }
-  const lacking = lost.filter((seen) => isLacking(follows, lineage, seen))
-  const points = lacking.map(({ trail }) => partingPoint(follows, lineage, trail) ?? UNKNOWN)
-  // Along one history txids never go back: the lowest is the earliest.
-  const [earliest = { ...follows, isProven: true }] = points.sort((a, b) => a.txid - b.txid)
-  return { follows: earliest, isProven: isProven && earliest.isProven }
-}
-
-function begin(
-  id: string,
-  epoch: number,
-  leader: string,
-  follows: Standing | undefined,
-  exact: boolean,
-): Incarnation {
-  const { incarnation, epoch: afterEpoch, txid } = follows ?? NOWHERE
-  return { id, epoch, after: incarnation, afterEpoch, txid, leader, exact: exact && incarnation !== '' }
 }
 
 /** A node that crashed right after it was promoted, or had raised its epoch, has recorded its place in the incarnation before only. */
@@ -238,78 +218,4 @@ function isInWal(found: Pick<ScannedDatabase, 'header' | 'checksums'>, record: P
   if (record.frame === 0 || record.salt1 !== header.salt1 || record.salt2 !== header.salt2) return false
   const sum = checksums.get(record.frame)
   return sum !== undefined && sum.s0 === record.s0 && sum.s1 === record.s1
-}
-
-export interface RebuiltMessage {
-  readonly from: { readonly txid: number; readonly checksum: string }
-  readonly txid: number
-  readonly message: Buffer
-  readonly last: boolean
-}
-
-/**
- * Makes again, from the WAL, the batches between the verified records and from the newest one to the present end,
- * so that a replica that was level when the leader stopped goes on without a resync. Oldest first, of the last `limitBytes`.
- */
-export function* rebuildBatches(
-  files: DatabaseFiles,
-  scanned: ScannedDatabase,
-  start: StartPoint,
-  options: {
-    readonly db: string
-    readonly batchBytes: number
-    readonly limitBytes: number
-    readonly nowMs: number
-  },
-): Generator<RebuiltMessage> {
-  const header = scanned.reader.header
-  if (!header) return
-  const { pageSize } = files
-  const end = { txid: start.txid, frame: scanned.reader.frame, checksum: scanned.sums.state }
-  const points = [...start.verified, end].filter((point, i, all) => i === 0 || point.frame > all[i - 1].frame)
-  const firstFrame = end.frame - Math.floor(options.limitBytes / pageSize)
-  const reader = new WalReader(files.walFd, pageSize, segmentBytes(pageSize, options.batchBytes))
-  for (let i = 1; i < points.length; i++) {
-    const [from, to] = [points[i - 1], points[i]]
-    if (from.frame < firstFrame) continue
-    const sum = from.frame === 0 ? header : scanned.checksums.get(from.frame)
-    if (!sum) continue
-    reader.resume({ header, frame: from.frame, checksum: { s0: sum.s0, s1: sum.s1 } } satisfies WalPlace)
-    yield* encodeRange(reader, from, to, { ...options, epoch: start.epoch, pageSize })
-  }
-}
-
-interface Point {
-  readonly txid: number
-  readonly frame: number
-  readonly checksum: bigint
-}
-
-function* encodeRange(
-  reader: WalReader,
-  from: Point,
-  to: Point,
-  options: { readonly db: string; readonly epoch: number; readonly pageSize: number; readonly nowMs: number },
-): Generator<RebuiltMessage> {
-  const { db, epoch, pageSize, nowMs } = options
-  for (let chunk = 0; reader.frame < to.frame; chunk++) {
-    const segment = reader.read(to.frame)
-    const last = segment.firstFrame + segment.count - 1 === to.frame
-    const dbPages = last ? segment.commitPages[segment.count - 1] : 0
-    const checksum = last ? checksumHex(to.checksum) : ''
-    const newest = new Map<number, number>()
-    for (let i = 0; i < segment.count; i++) newest.set(segment.pageNumbers[i], i)
-    const taken = [...newest]
-      .filter(([page]) => !last || page <= dbPages)
-      .map(([, i]) => i)
-      .sort((a, b) => a - b)
-    const times = { noticeMs: nowMs, noticedMs: nowMs, sentMs: nowMs }
-    const message = encodeBatch(
-      { db, epoch, fromTxid: from.txid, txid: to.txid, chunk, last, pageSize, dbPages, checksum, ...times },
-      segment,
-      taken,
-    )
-    reader.consume(segment.count)
-    yield { from: { txid: from.txid, checksum: checksumHex(from.checksum) }, txid: to.txid, message, last }
-  }
 }

@@ -1,7 +1,6 @@
 /** How a leader ceases to lead, or leads on in a higher epoch, because of what another node has done: nobody is asked. */
-import { NOWHERE, partingPoint } from '../../proto/lineage.ts'
 import { keyOf, messageOf } from '../errors.ts'
-import { isLacking, isPutBack, lackingText, type SeenHistory } from '../leader/seenHistory.ts'
+import { aboveLost, isPutBack, lackingText, type SeenHistory } from '../leader/seenHistory.ts'
 import type { CurrentEngine } from './currentEngine.ts'
 import type { EngineParts } from './engine.ts'
 import type { LeaderEngine } from './leaderNode.ts'
@@ -56,27 +55,25 @@ export class GivingWay {
   }
 
   /**
-   * The same above what another node has seen of this node's own history, which this leader lacks: its state was put back. What was
-   * numbered since the histories parted may mean two things, and counts as unknown from then on.
+   * The same above what other nodes have seen of this node's own history, which this leader lacks: its state was put back. What was
+   * numbered since the histories parted may mean two things, and counts as unknown from then on. Nothing happens when it lacks nothing.
    */
-  async raiseAboveLost(leading: LeaderEngine, seen: SeenHistory): Promise<void> {
-    const { nodeFile } = this.#parts
-    const { epoch, txid } = seen
-    const reason = lackingText(seen)
-    // Told by several nodes: the first raise is above the others, too.
-    if (!isPutBack(leading.leader.position, nodeFile.record.lineage, seen)) return
+  async raiseAboveLost(seen: readonly SeenHistory[]): Promise<void> {
+    const { nodeFile, current } = this.#parts
+    const leading = current.leading()
+    const { lineage } = nodeFile.record
+    const lost = seen.filter((each) => isPutBack(leading.leader.position, lineage, each))
+    if (lost.length === 0) return
+    const reason = lackingText(lost[0])
     await this.#leadOn(leading, reason, () => {
-      const standing = leading.leader.position
-      const { lineage, epoch: mine, term } = nodeFile.record
-      // One that knows of a higher epoch only lacks nothing, and is lacking nothing here. What is common to none is not known.
-      const parting = isLacking(standing, lineage, seen)
-        ? (partingPoint(standing, lineage, seen.trail) ?? { ...NOWHERE, isProven: false })
-        : undefined
+      const { position } = leading.leader
+      const { epoch, term } = nodeFile.record
+      const above = aboveLost(position, lineage, lost)
       return {
-        epoch: Math.max(mine, epoch, seen.highestEpoch) + 1,
-        term: Math.max(term, seen.term),
-        exact: parting?.isProven ?? true,
-        putBack: { parting, txid: Math.max(standing.txid, txid) + 1, reason },
+        epoch: Math.max(epoch + 1, above.epoch),
+        term: Math.max(term, above.term),
+        exact: above.isProven,
+        putBack: { follows: above.follows, txid: above.txid, reason },
       }
     })
   }

@@ -60,6 +60,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
       term: () => nodeFile.record.term,
       members: () => parts.members.list(),
       save: (begun) => nodeFile.update(beginningOf(nodeFile.record, begun, clock.nowMs())),
+      insist: (begun) => nodeFile.insist(beginningOf(nodeFile.record, begun, clock.nowMs())),
       raiseCeiling: (txidCeiling) => nodeFile.update({ txidCeiling }),
     },
     mayLead: () => parts.mayLead(),

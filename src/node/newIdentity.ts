@@ -15,9 +15,17 @@ export interface NewIdentity {
   readonly role: NodeRecord['role']
 }
 
+/** Of another node's time as a leader nothing is this one's. */
+const NEVER_LED: Partial<NodeRecord> = {
+  incarnation: '',
+  promoted: undefined,
+  demoted: undefined,
+  putBack: undefined,
+}
+
 /**
  * Only while no node is in charge of the database. What the copy has beyond its leader is kept aside when it first follows one.
- * `name`: the new id; a random one when undefined. Throws NO_IDENTITY, ALREADY_RUNNING, NODE_FILE_BROKEN, DISK_FULL or WRITE_FAILED.
+ * `name`: the new id; a random one when undefined. Throws USAGE when it is the id already, NO_IDENTITY, ALREADY_RUNNING, NODE_FILE_BROKEN, DISK_FULL or WRITE_FAILED.
  */
 export async function giveNewIdentity(
   db: string,
@@ -35,7 +43,8 @@ export async function giveNewIdentity(
     const { node: was, standby } = file.record
     const node = name ?? newId('node')
     const role = standby ? 'standby' : 'replica'
-    await file.update({ node, role, leader: '', givenLeader: '' })
+    if (node === was) throw new WalcastError('USAGE', { detail: `its id is ${node} already` })
+    await file.update({ ...NEVER_LED, node, role, leader: '', givenLeader: '' })
     await file.stop()
     return { db: path, was, node, role }
   } finally {

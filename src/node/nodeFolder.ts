@@ -32,7 +32,7 @@ export class NodeFolder {
 
   /**
    * Nothing that was seen before it has the lock counts: another node of this folder may have ended only now. Throws ALREADY_RUNNING,
-   * DISK_FULL or WRITE_FAILED, and what the constructor throws.
+   * NODE_NAMED, DISK_FULL or WRITE_FAILED, and what the constructor throws.
    */
   async open(thread: SqliteThread, ops: FileOps): Promise<NodeFile> {
     makeFolder(this.path)
@@ -40,6 +40,7 @@ export class NodeFolder {
     refuseForeign(this.#db, this.#first.role, NodeFile.peek(this.path))
     const nodeFile = await NodeFile.open(this.path, ops, this.#first)
     const change = givenNow(this.#setup, this.#as, nodeFile.record)
+    requireOwnName(change, nodeFile.record)
     // As the node that it was one starts on a full disk too.
     if (isChange(change, nodeFile.record))
       await nodeFile.update(change).catch(async (error) => {
@@ -104,6 +105,12 @@ function givenNow({ options }: NodeSetup, as: StartAs, known: NodeRecord): Parti
     standby,
     role: known.role === 'leader' ? 'leader' : standby ? 'standby' : 'replica',
   }
+}
+
+/** Histories name who led in them: a node that has led keeps its id. */
+function requireOwnName({ node: name }: Partial<NodeRecord>, { node, incarnation }: NodeRecord): void {
+  if (name !== undefined && name !== node && incarnation !== '')
+    throw new WalcastError('NODE_NAMED', { node, name })
 }
 
 function isChange(change: Partial<NodeRecord>, known: NodeRecord): boolean {

@@ -1,5 +1,5 @@
 /** Makes a leader of this node. From the role file on it leads, whatever happens to the process. */
-import { type Incarnation, type Standing, trailOf, withIncarnation } from '../../proto/lineage.ts'
+import { type Standing, trailOf, withIncarnation } from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
 import { judge } from '../cluster/fitness.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
@@ -8,7 +8,7 @@ import { isBehind } from '../cluster/rivalry.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { NodePlace, PromoteAnswer } from '../http/leadershipAnswers.ts'
 import { TXID_RESERVE } from '../leader/beginning.ts'
-import { newIncarnation } from '../leader/incarnation.ts'
+import { incarnationAfter, newIncarnation } from '../leader/incarnation.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { EngineParts } from './engine.ts'
 import { buildLeader, type LeaderEngine } from './leaderNode.ts'
@@ -45,11 +45,7 @@ export interface LeadershipBegins {
   /** Whether the state that it begins with is known to be the cluster's. */
   readonly exact: boolean
   /** The state of this leader was put back: where its history parted from what others have, and the first txid above theirs. */
-  readonly putBack?: {
-    readonly parting: Standing | undefined
-    readonly txid: number
-    readonly reason: string
-  }
+  readonly putBack?: { readonly follows: Standing; readonly txid: number; readonly reason: string }
 }
 
 const OF_THE_DISK: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ROLE_UNSURE', 'DISK_FULL', 'WRITE_FAILED'])
@@ -192,18 +188,9 @@ export class Promotion {
     const { nodeFile, clock } = this.#host.parts
     const { record } = nodeFile
     const { node, lineage, txidCeiling } = record
-    const [follows = place] = trailOf(place, lineage)
-    const { incarnation: after, epoch: afterEpoch, txid } = putBack?.parting ?? follows
+    const [settled = place] = trailOf(place, lineage)
     const id = newIncarnation()
-    const begun: Incarnation = {
-      id,
-      epoch,
-      after,
-      afterEpoch,
-      txid,
-      leader: node,
-      exact: exact && after !== '',
-    }
+    const begun = incarnationAfter(putBack?.follows ?? settled, { id, epoch, leader: node, exact })
     const first = putBack?.txid ?? place.txid
     const at = new Date(clock.nowMs()).toISOString()
     return nodeFile.update({

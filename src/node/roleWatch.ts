@@ -40,7 +40,7 @@ export interface RoleWatchHost {
   /** Goes on leading in this epoch, which begins with the very state that is there. */
   raise(engine: LeaderEngine, epoch: number, reason: string): Promise<void>
   /** Goes on leading above what another node has of this node's own history, and this node has not. */
-  raiseAboveLost(engine: LeaderEngine, seen: SeenHistory): Promise<void>
+  raiseAboveLost(seen: readonly SeenHistory[]): Promise<void>
   followAt(leader: string): Promise<void>
   /** Tells the node at this address that this one leads. */
   tellToFollow(address: string): Promise<unknown>
@@ -218,21 +218,20 @@ export class RoleWatch {
     else this.#onLeaderFound(engine, answers)
   }
 
-  /** A node has what this leader lacks of its own history. */
-  onPutBack(seen: SeenHistory): void {
+  /** Nodes have what this leader lacks of its own history. */
+  onPutBack(seen: readonly SeenHistory[]): void {
     const engine = this.#host.engine()
     if (engine?.role !== 'leader' || this.#host.isChanging()) return
-    this.#host.inBackground('raising the epoch', () => this.#host.raiseAboveLost(engine, seen))
+    this.#host.inBackground('raising the epoch', () => this.#host.raiseAboveLost(seen))
   }
 
   #onRivals(engine: LeaderEngine, all: readonly PeerAnswer[]): void {
     const { log } = this.#host.setup
     const { own, others: answers } = this.#sorted(all)
-    const { lineage } = this.#host.record()
-    const lost = own.find((seen) => isPutBack(engine.leader.position, lineage, seen))
-    if (lost) return this.onPutBack(lost)
     const rival = rivalAmong(answers, this.#host.record())
     if (rival) return this.#giveWay(engine, rival)
+    const { lineage } = this.#host.record()
+    if (own.some((seen) => isPutBack(engine.leader.position, lineage, seen))) return this.onPutBack(own)
     const { epoch: mine } = this.#host.record()
     if (answers.some(({ role, epoch }) => epoch > mine || (role === 'leader' && epoch === mine)))
       return this.#host.inBackground('raising the epoch', () => this.#raiseAbove(engine, answers))
@@ -297,9 +296,9 @@ export class RoleWatch {
       const { answers } = await this.askEverybody()
       const { own, others } = this.#sorted(answers)
       const rival = rivalAmong(others, this.#host.record())
-      for (const seen of rival ? [] : own) await this.#host.raiseAboveLost(engine, seen)
-      if (rival) await stepDown(engine, `node ${rival.node} is in epoch ${rival.epoch}`, leaderFor(rival))
-      else admission.release('frozen')
+      if (rival) return stepDown(engine, `node ${rival.node} is in epoch ${rival.epoch}`, leaderFor(rival))
+      await this.#host.raiseAboveLost(own)
+      admission.release('frozen')
     })
   }
 }

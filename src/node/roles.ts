@@ -141,7 +141,7 @@ export class Roles {
         this.#watch.requireNoRival((leader) => {
           this.#rivalAtStart = leader
         }),
-      onPutBack: (seen) => this.#watch.onPutBack(seen),
+      onPutBack: (seen) => this.#watch.onPutBack([seen]),
       onHigherEpoch: (by) => this.#watch.onHigherEpoch(by),
       onLeaderMoved: ({ address, epoch }) => this.#onLeaderMoved(address, epoch),
       onRelayed: (relay, leader) => this.#onRelayed(relay, leader),
@@ -188,7 +188,7 @@ export class Roles {
       untilChanged: () => this.#changes.settled(),
       stepDown: (engine, reason, leader) => givingWay.stepDown(engine, reason, leader),
       raise: (engine, epoch, reason) => givingWay.raise(engine, epoch, reason),
-      raiseAboveLost: (engine, seen) => givingWay.raiseAboveLost(engine, seen),
+      raiseAboveLost: (seen) => givingWay.raiseAboveLost(seen),
       followAt: (leader) => this.#followAt(leader),
       tellToFollow: (address) => orders.follow(address),
     })

@@ -82,7 +82,7 @@ export class Conversation {
     const lagMs = durationOf(this.#parts.lag.lagMs())
     this.#parts.subscription.send(
       'hello',
-      this.#parts.meeting.hello(this.#copy, !this.#parts.trust.isDoubtful, lagMs),
+      this.#parts.meeting.hello(this.#copy, this.#parts.trust.isGood, lagMs),
     )
   }
 
@@ -263,7 +263,10 @@ export class Conversation {
 
   /** Whether another process has had this node's id for too long to be one that has crashed. */
   #isTaken({ key }: WalcastError): boolean {
-    if (key !== 'NODE_ID_TAKEN') return false
+    if (key !== 'NODE_ID_TAKEN') {
+      this.#takenSinceMs = undefined
+      return false
+    }
     const nowMs = this.#parts.options.clock.nowMs()
     this.#takenSinceMs ??= nowMs
     return nowMs - this.#takenSinceMs >= ID_TAKEN_MS

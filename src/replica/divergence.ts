@@ -105,6 +105,18 @@ export class Divergence {
     })
   }
 
+  /** Once more than a bound allows was compared, the rest makes room. Never throws. */
+  #tidy(): void {
+    try {
+      this.#keepBounds()
+    } catch (error) {
+      this.#options.log.error(
+        { error: messageOf(error) },
+        'what is kept aside could not be brought within its bounds',
+      )
+    }
+  }
+
   /** `incoming` has just been made. */
   #keepBounds(incoming?: Kept): void {
     const { log, maxDivergedBytes, maxDiverged } = this.#options
@@ -142,7 +154,10 @@ export class Divergence {
     )
     if (!next) return
     this.#tried.add(next.name)
-    void this.#compare(next).finally(() => this.onLevel(checksum))
+    void this.#compare(next).finally(() => {
+      this.#tidy()
+      this.onLevel(checksum)
+    })
   }
 
   stop(): void {
@@ -170,7 +185,6 @@ export class Divergence {
           { kept: folder, ...rows, isComplete },
           'rows that the leader lacks or has otherwise are listed in rows.jsonl',
         )
-        this.#keepBounds()
       }
     } catch (error) {
       if (!this.#end.signal.aborted) await this.#onUncompared(kept, messageOf(error))

@@ -210,10 +210,11 @@ export class Replica {
       this.#subscription.send('below', { db: this.#options.db, ...below })
   }
 
-  /** Tells the leader what a replica that this one feeds has seen. */
-  reportSeen(seen: Omit<Body<'seen'>, 'db'>): void {
-    if (this.#conversation.state === 'streaming')
-      this.#subscription.send('seen', { db: this.#options.db, ...seen })
+  /** Tells the leader what a replica that this one feeds has seen. False when it cannot be told now. */
+  reportSeen(seen: Omit<Body<'seen'>, 'db'>): boolean {
+    if (this.#conversation.state !== 'streaming') return false
+    this.#subscription.send('seen', { db: this.#options.db, ...seen })
+    return true
   }
 
   /** Asks the leader for its clock and position. */

@@ -59,12 +59,18 @@ export class PositionLog {
     this.#ops = ops
     this.#boot = boot
     this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
-    const content = Buffer.alloc(RECORD_BYTES * (1 + CAPACITY))
-    const got = readSync(this.#fd, content, 0, content.length, 0)
+    const { content, got } = readWhole(this.#fd)
     // Room for all records is taken now, so that a full disk cannot stop a record later.
     if (got < content.length) ops.write('position.append', this.#fd, content.subarray(got), got, path)
     this.trusted = isTrusted(content, boot)
-    this.#records = this.#parse(content)
+    const found = parse(content)
+    this.#sequence = (found.at(-1)?.sequence ?? -1) + 1
+    this.#records = found.map(({ position }) => position)
+  }
+
+  /** The records as the file has them now, oldest first: up to CAPACITY. Reads 72 KiB. */
+  read(): readonly PositionRecord[] {
+    return parse(readWhole(this.#fd).content).map(({ position }) => position)
   }
 
   /** The records found when the log was opened, oldest first. */
@@ -138,18 +144,21 @@ export class PositionLog {
     this.#ops.write('position.append', this.#fd, header, 0, this.path)
     fdatasyncSync(this.#fd)
   }
+}
 
-  #parse(content: Buffer): PositionRecord[] {
-    const found: { sequence: number; position: PositionRecord }[] = []
-    for (let slot = 1; slot <= CAPACITY; slot++) {
-      const record = content.subarray(slot * RECORD_BYTES, (slot + 1) * RECORD_BYTES)
-      if (record.readBigUInt64LE(CHECKED_BYTES) !== xxh64(record.subarray(0, CHECKED_BYTES), 0n)) continue
-      found.push({ sequence: Number(record.readBigUInt64LE(0)), position: parseRecord(record) })
-    }
-    found.sort((a, b) => a.sequence - b.sequence)
-    this.#sequence = found.length === 0 ? 0 : found[found.length - 1].sequence + 1
-    return found.map((each) => each.position)
+function readWhole(fd: number): { readonly content: Buffer; readonly got: number } {
+  const content = Buffer.alloc(RECORD_BYTES * (1 + CAPACITY))
+  return { content, got: readSync(fd, content, 0, content.length, 0) }
+}
+
+function parse(content: Buffer): { readonly sequence: number; readonly position: PositionRecord }[] {
+  const found: { readonly sequence: number; readonly position: PositionRecord }[] = []
+  for (let slot = 1; slot <= CAPACITY; slot++) {
+    const record = content.subarray(slot * RECORD_BYTES, (slot + 1) * RECORD_BYTES)
+    if (record.readBigUInt64LE(CHECKED_BYTES) !== xxh64(record.subarray(0, CHECKED_BYTES), 0n)) continue
+    found.push({ sequence: Number(record.readBigUInt64LE(0)), position: parseRecord(record) })
   }
+  return found.sort((a, b) => a.sequence - b.sequence)
 }
 
 function isTrusted(content: Buffer, boot: string): boolean {

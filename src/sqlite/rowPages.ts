@@ -48,6 +48,8 @@ interface Tree {
 export const SCHEMA_ROOT = 1
 /** Of a record of the schema, whose statement may be long; only its first columns are looked at. */
 const MAX_SCHEMA_BYTES = 1024 * 1024
+/** Pages of trees that are searched for rows of which only an overflow page changed: nothing is applied meanwhile. */
+const MAX_SEARCHED_PAGES = 65_536
 /** Pages looked through without letting anything else run. */
 const PAGES_AT_ONCE = 8192
 
@@ -133,9 +135,11 @@ export class RowPageSearch {
   async *#owners(trees: readonly Tree[]): AsyncGenerator<RowPage> {
     if (this.#left === 0) return
     const walk = new BtreeWalk(this.#database, new PageSet(this.#database.pages))
+    let searched = 0
     for (const { root, isTable } of trees) {
       for await (const { page, content } of walk.pagesOf(root)) {
         if (this.#left === 0) return
+        if (++searched > MAX_SEARCHED_PAGES) break
         if (content?.kind === 'table' || this.#taken.has(page)) continue
         const read = content ?? (await walk.parse(page))
         if (!read || !(await this.#isOwner(read))) continue
