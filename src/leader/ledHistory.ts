@@ -43,8 +43,10 @@ export class LedHistory {
     const isProven = (record: PositionRecord) =>
       checksumHex(record.checksum) === checksum && containment(standing, lineage, record) === 'proven'
     if (records.some(isProven)) return 'proven'
-    const isContrary = ({ incarnation, txid }: PositionRecord) =>
-      incarnation === point.incarnation && txid === point.txid
+    const isContrary = (record: PositionRecord) =>
+      record.incarnation === point.incarnation &&
+      record.txid === point.txid &&
+      checksumHex(record.checksum) !== checksum
     return records.some(isContrary) ? 'unknown' : byHistory
   }
 
