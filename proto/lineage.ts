@@ -2,7 +2,7 @@
  * Which incarnations of the leader followed from which, so that a position can be told to be part of a history or not.
  *
  * A node that begins to lead in a process draws a random id, its incarnation. Epochs and txids are numbers, and a restored
- * backup brings them back; an incarnation is drawn once. What two histories share ends where they were given to two of them.
+ * backup brings them back; an incarnation is drawn once. Two histories share what they had before their ids differ.
  */
 import type { Position } from './position.ts'
 

@@ -70,3 +70,20 @@ test('a call that takes as long as the bound leaves no two that serve when they 
     ),
   )
 })
+
+test('at the edge of the time within which ids decide, at least one of two that are told of each other yields, and never both', () => {
+  fc.assert(
+    fc.property(
+      fc.double({ min: 900, max: 1100, noNaN: true }),
+      fc.double({ min: 0, max: 100, noNaN: true }),
+      (laterMs, callMs) => {
+        const { first, second, clock } = twins(0, laterMs)
+        const seen = (other: Instance) => ({ instance: other.id, upMs: other.upMs })
+        const [ofFirst, ofSecond] = [seen(first), seen(second)]
+        clock.ms += callMs
+        assert.equal(second.yieldsTo(ofFirst, true), true)
+        assert.equal(first.yieldsTo(ofSecond, true), false)
+      },
+    ),
+  )
+})

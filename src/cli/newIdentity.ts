@@ -7,7 +7,7 @@ import { parseFlags } from './commandArguments.ts'
 const HELP = `walcast new-identity --db FILE [--name ID] [--json]
 
 Gives the node of FILE an id of its own, when FILE and FILE-walcast are a copy of another node's: two processes with one id
-do not serve both. No node may run on FILE. Afterwards it is a replica of the same cluster: start it with --leader. What FILE
+cannot both serve. No node may run on FILE. Afterwards it is a replica of the same cluster: start it with --leader. What FILE
 has that its leader lacks is kept in FILE-walcast/diverged/ before it is overwritten.
 
   --db FILE    the database file of the copy [WALCAST_DB]

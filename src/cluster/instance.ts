@@ -32,11 +32,12 @@ export class Instance {
   }
 
   /**
-   * Whether this process is the one that does not serve. Exactly one of two is, unless their uptimes differ by a second to within the time
-   * of a call: then it may be both or neither.
+   * Whether this process is the one that does not serve. At the edge of the time within which ids decide, both may take themselves for
+   * the first: each is told of the other then (`isTold`), and the times alone decide.
    */
-  yieldsTo({ instance, upMs }: Twin): boolean {
+  yieldsTo({ instance, upMs }: Twin, isTold = false): boolean {
     const longerMs = upMs - this.upMs
-    return Math.abs(longerMs) < TOGETHER_MS ? this.id < instance : longerMs > 0
+    const isTogether = Math.abs(longerMs) < (isTold ? TOGETHER_MS / 2 : TOGETHER_MS)
+    return isTogether ? this.id < instance : longerMs > 0
   }
 }

@@ -68,13 +68,16 @@ export class Lookout {
     return this.#looking
   }
 
-  /** Those of this cluster that answer, this node itself left out: another process with its id is told of. */
-  async ask(addresses: readonly string[]): Promise<PeerAnswer[]> {
+  /** Those of this cluster that answer, this node itself left out. `onTwin` hears of another process with its id. */
+  async ask(
+    addresses: readonly string[],
+    onTwin: LookoutHost['onTwin'] = this.#host.onTwin,
+  ): Promise<PeerAnswer[]> {
     const answers = await askPeers(addresses, this.#options.timeoutMs)
     const [cluster, node] = [this.#host.cluster(), this.#host.node()]
     const ofCluster = answers.filter((answer) => cluster === '' || answer.cluster === cluster)
     for (const answer of ofCluster)
-      if (answer.node === node && answer.instance !== this.#host.instance) this.#host.onTwin(answer)
+      if (answer.node === node && answer.instance !== this.#host.instance) onTwin(answer)
     return ofCluster.filter((answer) => answer.node !== node)
   }
 

@@ -125,7 +125,7 @@ export class RoleWatch {
 
   /** A process at this address says that it has this node's id. It is asked: its word alone counts for nothing. */
   async lookAtTwin(address: string): Promise<void> {
-    await this.#lookout.ask([address])
+    await this.#lookout.ask([address], (twin) => this.#host.twins.onTwin(twin, true))
   }
 
   /** What replicas have of this node's own history, and the answers of all others. */

@@ -1,6 +1,6 @@
 /**
- * Looks out for other processes with a node's id: a copied folder brings the id along. The process that came second does not
- * serve. Whoever meets two of them tells that one, which asks the other itself: nobody's word alone ends a process.
+ * Looks out for other processes with a node's id: a copied folder brings the id along. The younger process does not serve.
+ * Whoever meets two of them tells that one, which asks the other itself before it ends.
  */
 import type { Logger } from 'pino'
 import type { Instance } from '../cluster/instance.ts'
@@ -15,7 +15,7 @@ export interface TwinWatchHost {
   node(): string
   /** HOST:PORT of this node. */
   address(): string
-  /** This process came second, and is to end. */
+  /** This process is the younger one, and is to end. */
   yieldId(error: WalcastError): void
   /** Tells the process at `address` that it has the id of the one at `of`, which came before it. Never rejects. */
   tellTwin(address: string, of: string): Promise<void>
@@ -34,11 +34,11 @@ export class TwinWatch {
     if (this.#taken) throw this.#taken
   }
 
-  /** Another process with this node's id answered. */
-  onTwin(twin: PeerAnswer): void {
+  /** Another process with this node's id answered. `isTold`: it takes itself for the one that came first, or another node does. */
+  onTwin(twin: PeerAnswer, isTold = false): void {
     const { instance, log, node, address, yieldId, tellTwin } = this.#host
     const error = new WalcastError('NODE_ID_TAKEN', { node: node(), address: twin.asked })
-    if (instance.yieldsTo(twin)) {
+    if (instance.yieldsTo(twin, isTold)) {
       this.#taken = error
       return yieldId(error)
     }

@@ -74,7 +74,8 @@ export class Divergence {
     for (const each of replaced) this.#folder.remove(each)
     this.#keepBounds(kept)
     const where = { kept: `${this.#folder.path}/${kept.name}`, database: path, ...position, reason }
-    if (kind === 'routine') log.info(where, 'what this copy has otherwise is kept aside until it is compared')
+    if (kind === 'routine')
+      log.info(where, 'rows that may differ in this copy are kept aside until they are compared')
     else
       log.warn(where, 'this copy may hold commits that its leader lacks: kept aside before it is overwritten')
   }
