@@ -1,6 +1,16 @@
 /** Copied files give no identity: a leader whose state was put back, and folders that were cloned. */
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../src/cli/freePorts.ts'
 import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from './support/lab.ts'
@@ -70,55 +80,126 @@ async function requireKept(
   assert.ok(leader.logged('put back').length > 0)
 }
 
+/** Commits what is going to be lost, and gives the last position of it, where all are. */
+async function lose(lab: Lab, leader: TestNode, replicas: readonly TestNode[]): Promise<string> {
+  await lab.exec(leader.db, ...inserts('lost', LOST))
+  await Promise.all(replicas.map((replica) => waitLevel(leader, replica)))
+  return positionOf(leader)
+}
+
+interface Copied {
+  readonly leader: TestNode
+  readonly replicas: readonly TestNode[]
+  readonly backup: string
+  /** The last position of what the copy lacks. */
+  readonly lost: string
+}
+
+/** A leader that was copied while it was stopped, and its replicas: known when the copy was made, or not. */
+async function startCopied(
+  lab: Lab,
+  follow: (leader: TestNode) => Promise<readonly TestNode[]>,
+  areKnown: boolean,
+): Promise<Copied> {
+  const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
+  await makeTable(lab, db)
+  const first = await lab.leader(db)
+  const known = areKnown ? await follow(first) : []
+  await Promise.all(known.map((replica) => waitLevel(first, replica)))
+  await first.stop()
+  copyAll(db, backup, ['', '-walcast'])
+  const leader = await lab.restart(first)
+  const replicas = areKnown ? known : await follow(leader)
+  return { leader, replicas, backup, lost: await lose(lab, leader, replicas) }
+}
+
+/** One replica that follows the leader itself. */
+async function followAlone(lab: Lab, leader: TestNode): Promise<readonly TestNode[]> {
+  return [await (await lab.replica(lab.path('b.db'), leader)).ready()]
+}
+
 labTest(
   'a leader put back to an earlier copy begins an epoch above what its replica has, which keeps it',
   async (lab) => {
-    const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
-    await makeTable(lab, db)
-    const first = await lab.leader(db)
-    const replica = await (await lab.replica(lab.path('b.db'), first)).ready()
-    await waitLevel(first, replica)
-    await first.stop()
-    copyAll(db, backup, ['', '-walcast'])
-    const second = await lab.restart(first)
-    await lab.exec(db, ...inserts('lost', LOST))
-    await waitLevel(second, replica)
-    const lost = await positionOf(replica)
-    await second.stop()
-    putBack(backup, db)
-    await lab.exec(db, ...inserts('other', OTHER))
-    const restored = await lab.restart(first)
-    await requireKept(lab, restored, [replica], lost)
+    const { leader, replicas, backup, lost } = await startCopied(lab, (to) => followAlone(lab, to), true)
+    await leader.stop()
+    putBack(backup, leader.db)
+    await lab.exec(leader.db, ...inserts('other', OTHER))
+    const restored = await lab.restart(leader)
+    await requireKept(lab, restored, replicas, lost)
     // Once found out, it is over.
     const { epoch } = await restored.status()
     await restored.stop()
-    const again = await lab.restart(first)
-    await requireSame(lab, again, replica)
+    const again = await lab.restart(leader)
+    await requireSame(lab, again, replicas[0])
     assert.equal((await again.status()).epoch, epoch)
   },
 )
 
+/** How the database alone comes back, by the name of what an operator does. */
+const WAYS: readonly (readonly [string, (lab: Lab, backup: string, db: string) => void | Promise<void>])[] = [
+  ['cp over it', (_lab, backup, db) => writeFileSync(db, readFileSync(backup))],
+  ['another file renamed over it', (_lab, backup, db) => renameSync(backup, db)],
+  [
+    'a hard link',
+    (_lab, backup, db) => {
+      rmSync(db)
+      linkSync(backup, db)
+    },
+  ],
+  ["a copy that VACUUM INTO made", (lab, backup, db) => lab.exec(backup, `VACUUM INTO '${db}.new'`)],
+]
+
+for (const [way, bringBack] of WAYS)
+  labTest(
+    `a database alone that comes back by ${way} is found out, and what it lacks is kept`,
+    async (lab) => {
+      const { leader, replicas, backup, lost } = await startCopied(lab, (to) => followAlone(lab, to), true)
+      await leader.stop()
+      const { db } = leader
+      for (const suffix of ['-wal', '-shm']) rmSync(`${db}${suffix}`, { force: true })
+      await bringBack(lab, backup, db)
+      if (existsSync(`${db}.new`)) renameSync(`${db}.new`, db)
+      const restored = await lab.restart(leader)
+      await requireSame(lab, restored, replicas[0])
+      const kept = await until('the lost rows are kept', async () => {
+        const { diverged = [] } = await replicas[0].status()
+        return diverged.find(({ state, position }) => state === 'compared' && position === lost)
+      })
+      assert.equal(kept.rows?.removed, LOST)
+      assert.ok((await restored.status()).epoch > 1)
+    },
+  )
+
+labTest('a node folder alone that comes back gives out no position a second time', async (lab) => {
+  const { leader, replicas, backup, lost } = await startCopied(lab, (to) => followAlone(lab, to), true)
+  await leader.stop()
+  rmSync(`${leader.db}-walcast`, { recursive: true })
+  cpSync(`${backup}-walcast`, `${leader.db}-walcast`, { recursive: true })
+  const restored = await lab.restart(leader)
+  await requireSame(lab, restored, replicas[0])
+  await lab.exec(leader.db, ...inserts('other', OTHER))
+  await requireSame(lab, restored, replicas[0])
+  const [epoch, txid] = lost.split('-').map(Number)
+  const status = await restored.status()
+  assert.ok(status.epoch > epoch || status.txid >= txid + OTHER, `${status.epoch}-${status.txid}`)
+  const rows = await lab.sql(replicas[0].db, { readOnly: true }).rows('SELECT count(*) FROM t')
+  assert.deepEqual(rows, [[LOST + OTHER]])
+})
+
 labTest(
   'the same when the replica is away until the restored leader has given out its txids again',
   async (lab) => {
-    const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
-    await makeTable(lab, db)
-    const first = await lab.leader(db)
-    await first.stop()
-    copyAll(db, backup, ['', '-walcast'])
-    const second = await lab.restart(first)
-    const replica = await (await lab.replica(lab.path('b.db'), second)).ready()
-    await lab.exec(db, ...inserts('lost', LOST))
-    await waitLevel(second, replica)
-    const lost = await positionOf(replica)
-    await replica.stop()
-    await second.stop()
-    putBack(backup, db)
-    const restored = await lab.restart(first)
-    await lab.exec(db, ...inserts('other', OTHER))
+    const copied = await startCopied(lab, (leader) => followAlone(lab, leader), false)
+    const { leader, replicas, backup, lost } = copied
+    await replicas[0].stop()
+    await leader.stop()
+    putBack(backup, leader.db)
+    const restored = await lab.restart(leader)
+    await lab.exec(leader.db, ...inserts('other', OTHER))
     await until('it counts on', async () => (await restored.status()).txid > OTHER)
     assert.equal((await restored.status()).epoch, 1, 'nobody has told it yet')
-    const back = await lab.restart(replica)
+    const back = await lab.restart(replicas[0])
     await requireKept(lab, restored, [back], lost)
   },
 )
@@ -127,60 +208,43 @@ labTest('the same when everything was copied while the node ran', async (lab) =>
   const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
   await makeTable(lab, db)
   const leader = await lab.leader(db)
-  const replica = await (await lab.replica(lab.path('b.db'), leader)).ready()
+  const replicas = await followAlone(lab, leader)
   await lab.exec(db, ...inserts('common', 3))
-  await waitLevel(leader, replica)
+  await waitLevel(leader, replicas[0])
   copyAll(db, backup, ['', '-wal', '-walcast'])
-  await lab.exec(db, ...inserts('lost', LOST))
-  await waitLevel(leader, replica)
-  const lost = await positionOf(replica)
+  const lost = await lose(lab, leader, replicas)
   await leader.stop('SIGKILL')
   for (const suffix of SUFFIXES) rmSync(`${db}${suffix}`, { recursive: true, force: true })
   copyAll(backup, db, ['', '-wal', '-walcast'])
   await lab.exec(db, ...inserts('other', OTHER))
   const restored = await lab.restart(leader)
-  await requireKept(lab, restored, [replica], lost)
+  await requireKept(lab, restored, replicas, lost)
 })
 
 labTest('the same at a relay and at the replica that it feeds', async (lab) => {
-  const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
-  await makeTable(lab, db)
-  const first = await lab.leader(db)
-  const relay = await (await lab.replica(lab.path('b.db'), first)).ready()
-  const leaf = await (await lab.replica(lab.path('c.db'), relay)).ready()
-  await waitLevel(first, leaf)
-  await first.stop()
-  copyAll(db, backup, ['', '-walcast'])
-  const second = await lab.restart(first)
-  await lab.exec(db, ...inserts('lost', LOST))
-  await Promise.all([waitLevel(second, relay), waitLevel(second, leaf)])
-  const lost = await positionOf(leaf)
-  await second.stop()
-  putBack(backup, db)
-  await lab.exec(db, ...inserts('other', OTHER))
-  const restored = await lab.restart(first)
-  await requireKept(lab, restored, [relay, leaf], lost)
+  const follow = async (leader: TestNode) => {
+    const [relay] = await followAlone(lab, leader)
+    return [relay, await (await lab.replica(lab.path('c.db'), relay)).ready()]
+  }
+  const { leader, replicas, backup, lost } = await startCopied(lab, follow, true)
+  await leader.stop()
+  putBack(backup, leader.db)
+  await lab.exec(leader.db, ...inserts('other', OTHER))
+  const restored = await lab.restart(leader)
+  await requireKept(lab, restored, replicas, lost)
 })
 
 labTest('a leaf alone has what its leader lost: the leader hears of it through the relay', async (lab) => {
-  const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
-  await makeTable(lab, db)
-  const first = await lab.leader(db)
-  await first.stop()
-  copyAll(db, backup, ['', '-walcast'])
-  const second = await lab.restart(first)
-  const leaf = await (await lab.replica(lab.path('c.db'), second)).ready()
-  await lab.exec(db, ...inserts('lost', LOST))
-  await waitLevel(second, leaf)
-  const lost = await positionOf(leaf)
-  await leaf.stop()
-  await second.stop()
-  putBack(backup, db)
-  const restored = await lab.restart(first)
-  await lab.exec(db, ...inserts('other', OTHER))
-  const relay = await (await lab.replica(lab.path('b.db'), restored)).ready()
+  const follow = async (leader: TestNode) => [await (await lab.replica(lab.path('c.db'), leader)).ready()]
+  const { leader, replicas, backup, lost } = await startCopied(lab, follow, false)
+  await replicas[0].stop()
+  await leader.stop()
+  putBack(backup, leader.db)
+  const restored = await lab.restart(leader)
+  await lab.exec(leader.db, ...inserts('other', OTHER))
+  const [relay] = await followAlone(lab, restored)
   await waitLevel(restored, relay)
-  const back = await lab.restart(leaf, { leader: relay.address })
+  const back = await lab.restart(replicas[0], { leader: relay.address })
   await requireKept(lab, restored, [back], lost)
   await requireSame(lab, restored, relay)
 })
