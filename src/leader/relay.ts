@@ -230,7 +230,9 @@ export class Relay {
    * cannot be told: it would never hear of what the replica had.
    */
   #onUnknownHistory(seen: SeenHistory, leader: string): boolean {
-    return leader === this.#host.source().node && !this.#host.reportSeen(seen, leader)
+    if (leader !== this.#host.source().node || this.#host.reportSeen(seen, leader)) return false
+    // One that is only ahead is told so.
+    return this.#refuse(seen) === undefined
   }
 
   /** A replica that is ahead of this one must not be taken back. */
