@@ -28,3 +28,6 @@ export const MAX_PAGE_NUMBER = 4294967294
 export const MAX_TIME_MS = 8.64e15
 /** Longest duration; stands for "never" too. */
 export const MAX_DURATION_MS = 1e12
+
+/** Epochs and txids that other nodes tell above this are not believed: one above must still be a whole number that can be written down. */
+export const MAX_COUNTED = 2 ** 48

@@ -26,7 +26,11 @@ const OTHER = 60
 function copyAll(from: string, to: string, suffixes: readonly string[] = SUFFIXES): void {
   for (const suffix of suffixes) {
     rmSync(`${to}${suffix}`, { recursive: true, force: true })
-    cpSync(`${from}${suffix}`, `${to}${suffix}`, { recursive: true, force: true, errorOnExist: false })
+    // A file that is being written is there for a moment only.
+    cpSync(`${from}${suffix}`, `${to}${suffix}`, {
+      recursive: true,
+      filter: (path) => !path.endsWith('.new'),
+    })
   }
 }
 
@@ -82,7 +86,9 @@ async function requireKept(
 
 /** Commits what is going to be lost, and gives the last position of it, where all are. */
 async function lose(lab: Lab, leader: TestNode, replicas: readonly TestNode[]): Promise<string> {
+  const { txid } = await leader.status()
   await lab.exec(leader.db, ...inserts('lost', LOST))
+  await until('all of it is captured', async () => (await leader.status()).txid === txid + LOST)
   await Promise.all(replicas.map((replica) => waitLevel(leader, replica)))
   return positionOf(leader)
 }
@@ -147,7 +153,7 @@ const WAYS: readonly (readonly [string, (lab: Lab, backup: string, db: string) =
       linkSync(backup, db)
     },
   ],
-  ["a copy that VACUUM INTO made", (lab, backup, db) => lab.exec(backup, `VACUUM INTO '${db}.new'`)],
+  ['a copy that VACUUM INTO made', (lab, backup, db) => lab.exec(backup, `VACUUM INTO '${db}.new'`)],
 ]
 
 for (const [way, bringBack] of WAYS)

@@ -17,7 +17,7 @@ function recordOf(incarnation: string, txid: number, checksum: bigint): Position
 function historyOf(exact: boolean): LedHistory {
   const begun: Incarnation = { id: NOW, epoch: 2, after: OLD, afterEpoch: 1, txid: 20, leader: 'me', exact }
   return new LedHistory(
-    { node: 'me', lineage: () => [begun] },
+    { node: 'me', lineage: () => [begun], term: () => 2 },
     {
       standing: () => ({ epoch: 2, incarnation: NOW, txid: 30 }),
       checksum: () => checksumHex(30n),

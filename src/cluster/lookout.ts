@@ -16,6 +16,8 @@ export interface LookoutHost {
   wallMs(): number
   readonly cluster: () => string
   readonly node: () => string
+  /** HOST:PORT of this node. */
+  readonly address: () => string
   /** Whom to ask now; empty when there is nothing to find out. */
   whomToAsk(): readonly string[]
   /** Random id of this process. */
@@ -73,12 +75,23 @@ export class Lookout {
     addresses: readonly string[],
     onTwin: LookoutHost['onTwin'] = this.#host.onTwin,
   ): Promise<PeerAnswer[]> {
-    const answers = await askPeers(addresses, this.#options.timeoutMs)
     const [cluster, node] = [this.#host.cluster(), this.#host.node()]
-    const ofCluster = answers.filter((answer) => cluster === '' || answer.cluster === cluster)
+    const isOfCluster = (answer: PeerAnswer) => cluster === '' || answer.cluster === cluster
+    const direct = (await askPeers(addresses, this.#options.timeoutMs)).filter(isOfCluster)
+    const elsewhere = await askPeers(this.#ownElsewhere(direct, addresses), this.#options.timeoutMs)
+    const ofCluster = [...direct, ...elsewhere.filter(isOfCluster)]
     for (const answer of ofCluster)
       if (answer.node === node && answer.instance !== this.#host.instance) onTwin(answer)
     return ofCluster.filter((answer) => answer.node !== node)
+  }
+
+  /** Where a replica says that this node leads, and it does not: a process with its id may be there. */
+  #ownElsewhere(answers: readonly PeerAnswer[], asked: readonly string[]): string[] {
+    const [node, own] = [this.#host.node(), this.#host.address()]
+    const places = answers.filter((each) => each.role !== 'leader' && each.lastLeader === node)
+    return places
+      .map(({ address }) => address)
+      .filter((each) => each !== '' && each !== own && !asked.includes(each))
   }
 
   async stop(): Promise<void> {

@@ -1,5 +1,6 @@
 /** What nodes ask and tell each other over HTTP, apart from the stream. */
 import { Agent, request } from 'undici'
+import { MAX_COUNTED } from '../../proto/limits.ts'
 import { parseTrail } from '../../proto/lineage.ts'
 import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
@@ -176,7 +177,7 @@ function parseAnswer(asked: string, value: Record<string, unknown>): PeerAnswer 
 }
 
 function isCount(value: unknown): boolean {
-  return Number.isSafeInteger(value) && Number(value) >= 0
+  return Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= MAX_COUNTED
 }
 
 function isDuration(value: unknown): boolean {

@@ -1,4 +1,5 @@
 /** How a leader and a replica that says hello come to a place in history from which the replica goes on. */
+import { MAX_COUNTED } from '../../proto/limits.ts'
 import { type Containment, type HistoryPoint, type Lineage, parseTrail } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
@@ -79,6 +80,7 @@ export function seenOf({
 /** Throws what speaks against feeding whoever says this: WRONG_CLUSTER, SELF_LEADER, NODE_ID_TAKEN, STARTING, STALE_LEADER, WRONG_PAGE_SIZE or what the host says. */
 export function requireFeedable(hello: Body<'hello'>, host: HandshakeHost): void {
   if (hello.node === '') throw new WalcastError('MESSAGE_BAD', { detail: 'hello without a node' })
+  requireBelievable(hello)
   const cluster = host.cluster()
   if (hello.cluster !== '' && hello.cluster !== cluster)
     throw new WalcastError('WRONG_CLUSTER', { mine: hello.cluster, theirs: cluster })
@@ -101,9 +103,18 @@ export function requireFeedable(hello: Body<'hello'>, host: HandshakeHost): void
   if (refused) throw refused
 }
 
+function requireBelievable({ epoch, highestEpoch, term, txid }: Body<'hello'>): void {
+  if (Math.max(epoch, highestEpoch, term, txid) > MAX_COUNTED)
+    throw new WalcastError('MESSAGE_BAD', {
+      detail: 'hello of an epoch or txid that nobody can have reached',
+    })
+}
+
+/** By its history alone: numbers that lie above those of this node are above them whatever the content is. */
 function isUnknown(hello: Body<'hello'>, host: HandshakeHost): boolean {
   return (
-    hello.highestEpoch > host.epoch || (hello.pages > 0 && host.containment(claimOf(hello)) === 'unknown')
+    hello.highestEpoch > host.epoch ||
+    (hello.pages > 0 && host.containment({ ...claimOf(hello), checksum: '' }) === 'unknown')
   )
 }
 

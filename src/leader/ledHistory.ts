@@ -16,10 +16,10 @@ export interface LedHistoryHost {
 }
 
 export class LedHistory {
-  readonly #identity: Pick<LeaderIdentity, 'node' | 'lineage'>
+  readonly #identity: Pick<LeaderIdentity, 'node' | 'lineage' | 'term'>
   readonly #host: LedHistoryHost
 
-  constructor(identity: Pick<LeaderIdentity, 'node' | 'lineage'>, host: LedHistoryHost) {
+  constructor(identity: Pick<LeaderIdentity, 'node' | 'lineage' | 'term'>, host: LedHistoryHost) {
     this.#identity = identity
     this.#host = host
   }
@@ -51,11 +51,13 @@ export class LedHistory {
   }
 
   /**
-   * Whether the node has seen what this leader lacks of its own history, and its numbers may mean two things or lie above those
-   * that are given out here: the epoch is to be raised then. `leader` led in the highest epoch that the node knows.
+   * Whether the epoch is to be raised above what the node has seen, since numbers may mean two things. Either this node led there, and
+   * lacks it now. Or two nodes have begun the same epoch. `leader` led in the highest epoch that the node knows.
    */
   lacks(seen: SeenHistory, leader: string): boolean {
-    const { node, lineage } = this.#identity
-    return leader === node && isPutBack(this.#host.standing(), lineage(), seen)
+    const { node, lineage, term } = this.#identity
+    const standing = this.#host.standing()
+    const isSameEpoch = seen.highestEpoch === standing.epoch && seen.term === term()
+    return (leader === node || isSameEpoch) && isPutBack(standing, lineage(), seen)
   }
 }

@@ -26,8 +26,8 @@ export interface SeenHistory {
 
 /** Why a leader begins an epoch above what another node has seen, for people. */
 export function lackingText(seen: SeenHistory): string {
-  const what = `${formatPosition(seen)} of this leader's history, which is missing here`
-  return `node ${seen.node} has ${what}: this leader's files were put back, or a copy of it has led`
+  const what = `has been at ${formatPosition(seen)} or knows of epoch ${seen.highestEpoch}, which this leader does not`
+  return `node ${seen.node} ${what}: its files were put back, or another process led in the same epoch`
 }
 
 /** Numbers further above those of this node are not believed: nobody has made so many. */
@@ -45,9 +45,13 @@ export function isLacking(now: Standing, lineage: Lineage, { trail }: SeenHistor
   return trail.length > 0 && containment(now, lineage, trail[0]) === 'unknown'
 }
 
-/** Whether something follows from what is lacking: not of so many incarnations that the oldest were left out. */
-export function isTold(now: Standing, lineage: Lineage, { trail }: SeenHistory): boolean {
-  return lineage.length < MAX_LINEAGE || partingPoint(now, lineage, trail) !== undefined
+/**
+ * Whether something follows from what is lacking: not of positions so old that the incarnations of their time were left out of the
+ * lineage.
+ */
+export function isTold(now: Standing, lineage: Lineage, { trail, txid }: SeenHistory): boolean {
+  const isWhole = lineage.length < MAX_LINEAGE || txid > lineage[0].txid
+  return isWhole || partingPoint(now, lineage, trail) !== undefined
 }
 
 /**

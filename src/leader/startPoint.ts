@@ -94,7 +94,8 @@ interface Place {
 function findPlace(found: FoundContent, before: Remembered): Place {
   const records = inEpoch(before)
   const last = records.at(-1)
-  const isLastKnown = last !== undefined && before.trusted && last.epoch === before.epoch
+  const isLastKnown =
+    last !== undefined && before.trusted && last.epoch === before.epoch && isOfThen(last, before)
   const proven = records.findLast((record) => isStateOf(record, found) || isBefore(record, found))
   if (isLastKnown && proven === last) return goesOn(last, records, found, before.lineage)
   const follows = proven ?? (isLastKnown ? last : undefined)
@@ -127,14 +128,24 @@ function goesOn(
   return { ...place, txid: last.txid + found.commits.length, verified: [base] }
 }
 
+/** Whether the positions and the role file are of one time: the newest position is of the incarnation that led last, or of what that began with. */
+function isOfThen(last: PositionRecord, { incarnation, lineage }: Remembered): boolean {
+  const begun = lineage.find(({ id }) => id === incarnation)
+  if (!begun || last.incarnation === incarnation) return true
+  const { incarnation: after, txid } = settled(last, lineage)
+  return begun.after === after && begun.txid === txid
+}
+
 function whyNew(
   last: PositionRecord | undefined,
   proven: PositionRecord | undefined,
-  { epoch, trusted }: Remembered,
+  before: Remembered,
 ): string {
+  const { epoch, trusted } = before
   if (!last) return epoch === 0 ? 'first start' : 'no stored position'
   if (last.epoch !== epoch) return 'the stored position is of another epoch'
   if (!trusted) return 'the machine went down without a clean stop'
+  if (!isOfThen(last, before)) return 'the stored positions are of another time than the role file'
   if (!proven) return 'the database was written while no leader ran'
   return `the database was put back to what it was at ${proven.epoch}-${proven.txid}`
 }

@@ -21,8 +21,12 @@ export interface GivingWayParts {
 /** One attempt to take the fence from a transaction that does not end. */
 const FENCE_TRY_MS = 1000
 
+/** After the disk did not take it: each attempt holds writes up. */
+const RAISE_AGAIN_MS = 5000
+
 export class GivingWay {
   readonly #parts: GivingWayParts
+  #raiseAgainMs = 0
 
   constructor(parts: GivingWayParts) {
     this.#parts = parts
@@ -63,7 +67,7 @@ export class GivingWay {
     const leading = current.leading()
     const { lineage } = nodeFile.record
     const lost = seen.filter((each) => isPutBack(leading.leader.position, lineage, each))
-    if (lost.length === 0) return
+    if (lost.length === 0 || performance.now() < this.#raiseAgainMs) return
     const reason = lackingText(lost[0])
     await this.#leadOn(leading, reason, () => {
       const { position } = leading.leader
@@ -93,6 +97,7 @@ export class GivingWay {
         { error: messageOf(error) },
         'the epoch could not be raised: this node leads on in the one before',
       )
+      this.#raiseAgainMs = performance.now() + RAISE_AGAIN_MS
       return current.carryOn(leading)
     }
     const held = await current.orFatal(leading.retire(undefined))

@@ -14,7 +14,7 @@ import { Metrics } from '../http/metrics.ts'
 import { Server } from '../http/server.ts'
 import { Waits } from '../http/waits.ts'
 import { ReplicaList } from '../leader/replicaList.ts'
-import { resolveDatabase } from '../sqlite/databaseFiles.ts'
+import { linkCount, resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { addressOf, ownAddress } from './address.ts'
 import type { NodeSetup } from './engine.ts'
@@ -116,6 +116,11 @@ async function layGround(
   started.thread = thread
   const nodeFile = await folder.open(thread, ops)
   const instance = new Instance(() => performance.now())
+  if (linkCount(path) > 1)
+    log.warn(
+      { path },
+      'this file has another name (a hard link): a program that opens it by that name corrupts it; remove the other name',
+    )
   started.nodeFile = nodeFile
   const metrics = new Metrics(setup.processMetrics ?? false)
   const audit = new AuditLog(stateFolder, ops, log, { onDropped: metrics.notices().onAuditDropped })

@@ -72,6 +72,7 @@ export class RoleWatch {
         wallMs: () => Date.now(),
         cluster: () => host.record().cluster,
         node: () => host.record().node,
+        address: () => host.address(),
         instance: host.instance,
         onTwin: (twin) => host.twins.onTwin(twin),
         whomToAsk: () => this.#whomToAsk(),
@@ -128,10 +129,11 @@ export class RoleWatch {
     await this.#lookout.ask([address], (twin) => this.#host.twins.onTwin(twin, true))
   }
 
-  /** What replicas have of this node's own history, and the answers of all others. */
+  /** What replicas have of this node's own history or of another in its epoch, and the answers of all others. */
   #sorted(answers: readonly PeerAnswer[]): { readonly own: SeenHistory[]; readonly others: PeerAnswer[] } {
-    const { node } = this.#host.record()
-    const isOwn = ({ role, lastLeader }: PeerAnswer) => role !== 'leader' && lastLeader === node
+    const mine = this.#host.record()
+    const isOwn = ({ role, lastLeader, epoch, term }: PeerAnswer) =>
+      role !== 'leader' && (lastLeader === mine.node || (epoch === mine.epoch && term === mine.term))
     return { own: answers.filter(isOwn).map(seenBy), others: answers.filter((each) => !isOwn(each)) }
   }
 

@@ -1,4 +1,5 @@
 /** Whether a replica can follow who welcomes it. */
+import { MAX_COUNTED } from '../../proto/limits.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 
@@ -14,9 +15,13 @@ export interface Follower {
   readonly pageSize: number | undefined
 }
 
-/** Throws WRONG_CLUSTER, SELF_LEADER, NODE_ID_TAKEN, WRONG_PAGE_SIZE or STALE_LEADER. */
+/** Throws MESSAGE_BAD, WRONG_CLUSTER, SELF_LEADER, NODE_ID_TAKEN, WRONG_PAGE_SIZE or STALE_LEADER. */
 export function requireFitting(welcome: Body<'welcome'>, follower: Follower): void {
   const { node, instance, cluster, epoch, pageSize } = follower
+  if (Math.max(welcome.epoch, welcome.term, welcome.txid) > MAX_COUNTED)
+    throw new WalcastError('MESSAGE_BAD', {
+      detail: 'welcome to an epoch or txid that nobody can have reached',
+    })
   if (cluster !== '' && cluster !== welcome.cluster)
     throw new WalcastError('WRONG_CLUSTER', { mine: cluster, theirs: welcome.cluster })
   if (welcome.node === node && welcome.instance === instance) throw new WalcastError('SELF_LEADER')

@@ -36,6 +36,11 @@ export function resolveDatabase(path: string): string {
   }
 }
 
+/** Names that the file has: with more than one, SQLite opened by another name uses another WAL (https://sqlite.org/howtocorrupt.html, "Multiple links to the same file"). 0 when there is no file. */
+export function linkCount(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.nlink ?? 0
+}
+
 /** Throws DB_MISSING, DB_UNREADABLE or DB_NOT_SQLITE. An empty file is an empty database. */
 export function inspectDatabase(path: string): PinnedFile {
   const found = statSync(path, { throwIfNoEntry: false })
