@@ -59,8 +59,8 @@ export class Snapshots {
     this.#add({ name, db: to, from, to: { history, txid: txid + UNNUMBERED } })
   }
 
-  /** Of a node that is stopped. */
-  takeStopped(db: string, from: Moment): void {
+  /** Of a node that is stopped. `needed` is not thrown away for it. */
+  takeStopped(db: string, from: Moment, needed: Snapshot): void {
     const name = pick(this.#random, ['copied', 'linked'])
     const to = this.#newPath()
     if (name === 'copied') copyDatabase(db, to)
@@ -69,7 +69,8 @@ export class Snapshots {
       copyDatabase(db, to, ['-wal'])
     }
     copyFolder(db, to)
-    this.#add({ name, db: to, from, to: { history: from.history, txid: Number.MAX_SAFE_INTEGER } })
+    const end = { history: from.history, txid: Number.MAX_SAFE_INTEGER }
+    this.#add({ name, db: to, from, to: end }, needed)
   }
 
   /** One whose database is sound and is not the very file at `db`; undefined when there is none. Those that are torn go. */
@@ -88,9 +89,10 @@ export class Snapshots {
     return this.#lab.path(`${this.#stem}-snapshot${++this.#count}.db`)
   }
 
-  #add(snapshot: Snapshot): void {
+  #add(snapshot: Snapshot, needed?: Snapshot): void {
+    const others = this.#list.filter((each) => each !== needed)
     this.#list.push(snapshot)
-    if (this.#list.length > MAX_SNAPSHOTS) this.#remove(pick(this.#random, this.#list.slice(0, -1)))
+    if (this.#list.length > MAX_SNAPSHOTS) this.#remove(pick(this.#random, others))
   }
 
   #remove(snapshot: Snapshot): void {

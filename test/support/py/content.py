@@ -1,5 +1,6 @@
 """
 Tells every row of a database as `TABLE:FIRST COLUMN:HASH`, and whether the database is sound: see content.ts.
+The column `grp` of the table `mixed` is left out: writers count it up and round, so that a row comes back to what it was.
 Prints {"problem": "...", "rows": [...]}; the problem is '' when there is none.
 """
 import hashlib
@@ -14,7 +15,8 @@ def rows_of(db):
     names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     for name in names:
         if not name.startswith('sqlite_'):
-            for row in db.execute(f'SELECT * FROM "{name}"'):
+            columns = 'id, body' if name == 'mixed' else '*'
+            for row in db.execute(f'SELECT {columns} FROM "{name}"'):
                 digest = hashlib.blake2b(repr(row).encode('utf-8', 'surrogateescape'), digest_size=8).hexdigest()
                 yield f'{name}:{str(row[0])[:40]}:{digest}'
 
