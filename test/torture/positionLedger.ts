@@ -14,7 +14,7 @@ interface Told {
 export class PositionLedger {
   readonly #told = new Map<string, Told[]>()
   readonly #conflicts: string[] = []
-  /** The highest that any node has told. */
+  /** The highest that any replica has told. What only a leader had is gone without a trace when its state is put back. */
   highestTxid = 0
 
   /** Asks a node that runs. */
@@ -22,11 +22,11 @@ export class PositionLedger {
     const { status, text } = await node.get('/_walcast/positions')
     if (status !== 200) return
     const { positions, node: by }: PositionsAnswer = JSON.parse(text)
-    for (const { epoch, txid, checksum } of positions) this.#add(`${epoch}-${txid}`, checksum, by, txid)
+    for (const { epoch, txid, checksum } of positions) this.#add(`${epoch}-${txid}`, checksum, by)
     const now = await node.status()
     const isSettled = now.state === 'streaming' || now.state === 'capturing'
-    if (isSettled && now.checksum !== '')
-      this.#add(`${now.epoch}-${now.txid}`, now.checksum, now.node, now.txid)
+    if (isSettled && now.checksum !== '') this.#add(`${now.epoch}-${now.txid}`, now.checksum, by)
+    if (now.role !== 'leader') this.highestTxid = Math.max(this.highestTxid, now.txid)
   }
 
   /** Throws when a position had two checksums, unless its epoch is one of those that may mean either: from `first` to before `end`. */
@@ -39,8 +39,7 @@ export class PositionLedger {
     assert.deepEqual(wrong.slice(0, 5), [], `${wrong.length} positions have two checksums`)
   }
 
-  #add(position: string, checksum: string, by: string, txid: number): void {
-    this.highestTxid = Math.max(this.highestTxid, txid)
+  #add(position: string, checksum: string, by: string): void {
     const told = this.#told.get(position) ?? []
     if (told.some((each) => each.checksum === checksum)) return
     if (told.length > 0)
