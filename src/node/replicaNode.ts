@@ -260,7 +260,11 @@ function viewOf(
       queuedBytes: replica.status.queuedBytes,
     }),
     notReady: () => reasons(replica, options.maxStalenessMs),
-    reach: (target) => reachFrom(replica.position, target, false, nodeFile.record.lineage),
+    reach(target) {
+      const reach = reachFrom(replica.position, target, false, nodeFile.record.lineage)
+      // A copy that is known not to be what its position says holds nothing for certain.
+      return reach === 'reached' && !replica.canRead ? 'ahead' : reach
+    },
     refuseReplicas: () => relay.refuse(),
     accept: (socket, address) => relay.accept(socket, address),
   }

@@ -28,9 +28,14 @@ export class CopyTrust {
     return this.#divergence
   }
 
-  /** It was opened; `isAsRecorded` when it was found as it was left. */
+  /**
+   * It was opened; `isAsRecorded` when it was found as it was left. Otherwise it was written, or put back to an earlier state, while
+   * no node ran: it need not hold what the newest record says, and nothing is read from it before a leader has been met.
+   */
   onOpened(isAsRecorded: boolean): void {
-    if (!isAsRecorded) this.#suspect('it was not found as it was left', 'diverged')
+    if (isAsRecorded) return
+    this.#isWrong = true
+    this.#suspect('it was not found as it was left', 'diverged')
   }
 
   /** Something else wrote to it, and it was read again. */

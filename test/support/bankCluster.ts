@@ -149,9 +149,13 @@ async function makeBank(lab: Lab, db: string): Promise<void> {
 async function placesOf(lab: Lab, name: string, busyMs: number) {
   const db = lab.path(`${name}.db`)
   const [port, proxyPort, appPort] = [await freePort(), await freePort(), await freePort()]
-  const app = lab.program('bankApp', { path: db, name, port: appPort, busyMs })
+  const startApp = async () => {
+    const app = lab.program('bankApp', { path: db, name, port: appPort, busyMs })
+    await app.line((line) => line.includes('listening'))
+    return app
+  }
+  const app = await startApp()
   const link = await TcpProxy.start(port)
   lab.atEnd(() => link.close())
-  await app.line((line) => line.includes('listening'))
-  return { name, db, port, proxyPort, appPort, app, link }
+  return { name, db, port, proxyPort, appPort, app, startApp, link }
 }

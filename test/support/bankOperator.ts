@@ -6,19 +6,15 @@ import { until } from './until.ts'
 /** In which a node takes over that was told to before something broke. */
 const PATIENCE_MS = 3000
 
-/** Asks until it leads: one try may come too early. */
-export async function promoteFurthest(
-  sites: readonly BankSite[],
-  options: PromoteOptions = {},
-): Promise<BankSite> {
-  const all = await Promise.all(sites.map(async (site) => ({ site, at: await site.node.status() })))
-  all.sort((a, b) => b.at.epoch - a.at.epoch || b.at.txid - a.at.txid)
-  const [{ site }] = all
-  await until(`${site.name} is promoted`, async () => {
+/** Asks until it leads: one try may come too early, and what was on its way to another node may still come there. */
+export function promoteFurthest(sites: readonly BankSite[], options: PromoteOptions = {}): Promise<BankSite> {
+  return until('the furthest is promoted', async () => {
+    const all = await Promise.all(sites.map(async (site) => ({ site, at: await site.node.status() })))
+    all.sort((a, b) => b.at.epoch - a.at.epoch || b.at.txid - a.at.txid)
+    const [{ site }] = all
     if ((await site.role()) !== 'leader') await site.promote(options)
-    return true
+    return site
   })
-  return site
 }
 
 /** The one that leads a moment from now, or else the furthest, promoted. */

@@ -27,6 +27,8 @@ interface Places {
   readonly proxyPort: number
   readonly appPort: number
   readonly app: Child
+  /** Starts the application again after it has ended. */
+  readonly startApp: () => Promise<Child>
   readonly link: TcpProxy
 }
 
@@ -60,18 +62,20 @@ export class BankSite implements Door {
   readonly url: string
   /** Past the node, which an application's own jobs are. */
   readonly appUrl: string
-  readonly app: Child
   /** Before the node's private side; its address is the one that other nodes know. */
   readonly link: TcpProxy
   readonly #lab: Lab
+  readonly #startApp: () => Promise<Child>
   #node: TestNode
+  #app: Child
 
   private constructor(lab: Lab, places: Places, node: TestNode) {
     this.name = places.name
     this.db = places.db
     this.url = `http://127.0.0.1:${places.proxyPort}`
     this.appUrl = `http://127.0.0.1:${places.appPort}`
-    this.app = places.app
+    this.#app = places.app
+    this.#startApp = places.startApp
     this.link = places.link
     this.#lab = lab
     this.#node = node
@@ -99,6 +103,11 @@ export class BankSite implements Door {
   /** The process that runs now, or ran last. */
   get node(): TestNode {
     return this.#node
+  }
+
+  /** The application's process that runs now, or ran last. */
+  get app(): Child {
+    return this.#app
   }
 
   /** HOST:PORT by which other nodes know it. */
@@ -153,6 +162,15 @@ export class BankSite implements Door {
   /** Starts it again where it was, by the command that started it first unless told. */
   async restart(options: StartOptions = {}, command?: NodeCommand): Promise<void> {
     this.#node = await this.#lab.restart(this.#node, options, command)
+  }
+
+  /** Ends node and application, so that nothing has the database open while `change` runs, and starts both again. */
+  async changeFiles(change: () => Promise<void>, signal: NodeJS.Signals): Promise<void> {
+    await this.#node.stop(signal)
+    await this.#app.stop('SIGKILL')
+    await change()
+    this.#app = await this.#startApp()
+    await this.restart()
   }
 
   /** Runs it in a process that can be made to die of a file operation. Whatever it is to follow may be away. */

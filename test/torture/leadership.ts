@@ -11,6 +11,6 @@ await runCampaign(
   runLeadershipRound,
   `scripts/torture leadership [--seconds N] [--seed N] [--keep]
 
-Random changes of leader under load until N seconds are over (default 120). Exit 0 when no round lost, doubled or reordered anything.
+Random changes of leader, states put back and clones under load until N seconds are over (default 120). Exit 0 when no round lost, doubled or reordered anything.
 `,
 )

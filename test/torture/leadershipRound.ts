@@ -1,31 +1,28 @@
 /** One round of torture of leadership: everything in it follows from the random numbers it is given. */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type BankCluster, startBank } from '../support/bankCluster.ts'
+import { startBank } from '../support/bankCluster.ts'
 import { leaderOrPromoted, promoteFurthest } from '../support/bankOperator.ts'
 import type { BankSite } from '../support/bankSite.ts'
 import { faultsIn } from '../support/historyCheck.ts'
 import type { Lab } from '../support/lab.ts'
 import { Refused } from '../support/leadership.ts'
-
-type Random = () => number
-
-interface World {
-  readonly cluster: BankCluster
-  readonly random: Random
-  /** The one that leads when an event begins. */
-  readonly leader: BankSite
-  readonly replicas: readonly BankSite[]
-}
+import {
+  BankCopies,
+  cloneLeader,
+  putBackOldLeader,
+  putBackReplica,
+  type BankWorld as World,
+} from './bankPutBack.ts'
+import { PositionLedger } from './positionLedger.ts'
+import { pick, type Random, spread, type Weighted } from './random.ts'
 
 type Event = (world: World) => Promise<unknown>
 
 const EVENTS_A_ROUND = 8
 const SETTLED_TIMEOUT_MS = 60_000
 
-const pick = <T>(random: Random, values: readonly T[]): T => values[Math.floor(random() * values.length)]
-
-const EVENTS: readonly (readonly [string, number, Event])[] = [
+const EVENTS: Weighted<Event> = [
   ['switchover', 5, switchover],
   ['switchover to a frozen node', 1, switchoverToFrozen],
   ['switchover over a link that is cut', 2, switchoverCut],
@@ -35,10 +32,11 @@ const EVENTS: readonly (readonly [string, number, Event])[] = [
   ['leader cut off', 2, cutOff],
   ['replica killed', 1, async ({ replicas, random }) => restart(pick(random, replicas), 'SIGKILL')],
   ['leader restarted', 1, async ({ leader }) => restart(leader, 'SIGTERM')],
+  ['replica put back', 3, putBackReplica],
+  ['old leader put back', 3, putBackOldLeader],
+  ['leader cloned', 1, cloneLeader],
 ]
-const WEIGHTED = EVENTS.flatMap(([name, weight, event]) =>
-  Array<readonly [string, Event]>(weight).fill([name, event]),
-)
+const WEIGHTED = spread(EVENTS)
 
 /** Throws when a promise was not kept. Tells what happened. */
 export async function runLeadershipRound(lab: Lab, random: Random): Promise<string> {
@@ -49,14 +47,20 @@ export async function runLeadershipRound(lab: Lab, random: Random): Promise<stri
     isKeyed: random() < 0.5,
   })
   const told = new Map<string, number>()
+  const copies = new BankCopies(lab, random)
+  for (const site of cluster.sites) await copies.take(site)
+  const ledger = new PositionLedger()
   for (let i = 0; i < EVENTS_A_ROUND; i++) {
     const leader = await cluster.settled([], SETTLED_TIMEOUT_MS)
     const replicas = cluster.sites.filter((site) => site !== leader)
     await client.writesEverywhere(SETTLED_TIMEOUT_MS)
+    for (const { node } of cluster.sites) await ledger.ask(node)
+    ledger.settle()
+    await copies.take(pick(random, cluster.sites))
     await delay(random() * 300)
     const [name, event] = pick(random, WEIGHTED)
     told.set(name, (told.get(name) ?? 0) + 1)
-    await event({ cluster, random, leader, replicas })
+    await event({ lab, cluster, random, leader, replicas, copies })
   }
   const leader = await cluster.settled([], SETTLED_TIMEOUT_MS)
   const record = await client.stop()
@@ -64,6 +68,8 @@ export async function runLeadershipRound(lab: Lab, random: Random): Promise<stri
   assert.deepEqual(faultsIn(report), [])
   assert.ok(report.lasting > 0, 'no write was acknowledged')
   await cluster.requireSame(leader)
+  for (const { node } of cluster.sites) await ledger.ask(node)
+  ledger.settle()
   const { epoch, txid } = await leader.node.status()
   const events = [...told].map(([name, count]) => `${count} ${name}`).join(', ')
   const failed = record.length - report.done

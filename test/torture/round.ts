@@ -6,10 +6,24 @@ import type { FileOp } from '../../src/fileOps.ts'
 import { type Lab, nodeArguments, requireSame } from '../support/lab.ts'
 import { TcpProxy } from '../support/tcpProxy.ts'
 import type { TestNode } from '../support/testNode.ts'
-import { until, within } from '../support/until.ts'
-import { makeDatabase, numbers, Reader, Writer } from '../support/workload.ts'
-
-type Random = () => number
+import { until } from '../support/until.ts'
+import { makeDatabase, numbers, TOTAL } from '../support/workload.ts'
+import { cloneLeader } from './clones.ts'
+import { PositionLedger } from './positionLedger.ts'
+import { putBackLeader } from './putBack.ts'
+import { pick, type Random, spread, type Weighted } from './random.ts'
+import { Snapshots } from './snapshots.ts'
+import {
+  type Fault,
+  newCheckpointer,
+  newWriter,
+  startReaders,
+  startWriters,
+  stopCheckpointer,
+  stopReaders,
+  stopWriters,
+  type World,
+} from './world.ts'
 
 const OPS: readonly FileOp[] = [
   'wal.header',
@@ -20,22 +34,9 @@ const OPS: readonly FileOp[] = [
   'index.publish',
   'position.append',
 ]
-const MODES = ['PASSIVE', 'RESTART', 'TRUNCATE', 'FULL', 'PASSIVE', 'TRUNCATE']
 const REPLICAS = 2
 const FAULTS = 10
-
-interface World {
-  readonly lab: Lab
-  readonly random: Random
-  readonly db: string
-  readonly proxy: TcpProxy
-  leader: TestNode
-  readonly replicas: TestNode[]
-  readonly writers: Writer[]
-  readonly told: Map<string, number>
-}
-
-const pick = <T>(random: Random, values: readonly T[]): T => values[Math.floor(random() * values.length)]
+const SNAPSHOT_CHANCE = 0.3
 
 /** Throws when anything is not as it must be. Tells which faults there were. */
 export async function runRound(lab: Lab, random: Random): Promise<string> {
@@ -52,8 +53,10 @@ export async function runRound(lab: Lab, random: Random): Promise<string> {
   const proxy = await TcpProxy.start(leader.options.port)
   lab.atEnd(() => proxy.close())
   const replicas: TestNode[] = []
+  const isRelayed = random() < 0.35
   for (let i = 0; i < REPLICAS; i++) {
-    const address = i === 0 ? proxy.address : leader.address
+    const direct = isRelayed ? replicas[0]?.address : leader.address
+    const address = i === 0 ? proxy.address : direct
     const flags = [
       '--reconnect-max',
       '200ms',
@@ -61,46 +64,59 @@ export async function runRound(lab: Lab, random: Random): Promise<string> {
       pick(random, ['32KiB', '256KiB', '4MiB']),
       '--idle',
       pick(random, ['50ms', '1s']),
+      // No bundle is to go before it was looked at.
+      '--max-diverged',
+      '1000',
     ]
     replicas.push(await (await lab.replica(lab.path(`replica${i}.db`), address, { flags })).ready())
   }
-  const world: World = { lab, random, db, proxy, leader, replicas, writers: [], told: new Map() }
-  const readers = replicas.flatMap((replica, i) => [
-    new Reader(lab, { path: replica.db, seed: i, pauseMs: 1, holdMs: 300, readOnly: true }),
-    new Reader(lab, { path: replica.db, seed: i + 9, pauseMs: 1, reopen: 0.3, mmap: i === 0 }),
-  ])
-  const checkpointers = [db, ...replicas.map((replica) => replica.db)].map((path) =>
-    lab.program('checkpointer', {
-      path,
-      timeoutMs: pick(random, [0, 1, 5]),
-      pauseMs: pick(random, [1, 3, 20]),
-      modes: MODES,
-    }),
-  )
-  for (let i = 0; i < 3; i++) world.writers.push(newWriter(world, i))
-
+  const world: World = {
+    lab,
+    random,
+    db,
+    proxy,
+    leader,
+    replicas,
+    writers: [],
+    readers: [],
+    checkpointer: newCheckpointer({ lab, random }, db),
+    told: new Map(),
+    snapshots: new Snapshots(lab, random, 'leader', TOTAL),
+    ledger: new PositionLedger(),
+    history: 0,
+    commits: 0,
+    passes: 0,
+  }
+  const checkpointers = replicas.map((replica) => newCheckpointer(world, replica.db))
+  startReaders(world)
+  startWriters(world)
+  await takeSnapshot(world)
   for (let i = 0; i < FAULTS; i++) {
     await delay(random() * 700)
+    if (random() < SNAPSHOT_CHANCE) await takeSnapshot(world)
     const [name, fault] = pick(random, WEIGHTED)
     world.told.set(name, (world.told.get(name) ?? 0) + 1)
     await fault(world)
-    for (const reader of readers) reader.check()
+    for (const reader of world.readers) reader.check()
   }
 
   proxy.tamper = (bytes) => bytes
-  for (const child of checkpointers) {
-    child.expectEnd()
-    child.write('stop')
-    await within('a checkpointer ends', child.ended)
-  }
-  let commits = 0
-  for (const writer of world.writers) commits += (await writer.stop()).commits
+  for (const child of [world.checkpointer, ...checkpointers]) await stopCheckpointer(child)
+  await stopWriters(world)
   for (const replica of world.replicas) await requireSame(lab, world.leader, replica)
-  let passes = 0
-  for (const reader of readers) passes += (await reader.stop()).passes
+  for (const node of [world.leader, ...world.replicas]) await world.ledger.ask(node)
+  world.ledger.settle()
+  await stopReaders(world)
   const { epoch, txid } = await world.leader.status()
   const faults = [...world.told].map(([name, count]) => `${count} ${name}`).join(', ')
-  return `pages of ${pageSize}, ${commits} commits, ${passes} reads, at ${epoch}-${txid}; ${faults}`
+  return `pages of ${pageSize}, ${world.commits} commits, ${world.passes} reads, at ${epoch}-${txid}; ${faults}`
+}
+
+async function takeSnapshot(world: World): Promise<void> {
+  await world.snapshots.takeRunning(world.db, async () => {
+    const { txid } = await world.leader.status()
+    return { history: world.history, txid }
+  })
 }
 
 function leaderFlags(random: Random): string[] {
@@ -112,17 +128,7 @@ function leaderFlags(random: Random): string[] {
   ].flat()
 }
 
-function newWriter(world: World, i: number): Writer {
-  const { lab, random, db } = world
-  const autocheckpoint = i === 1 ? 0 : pick(random, [0, 50, 1000])
-  const seed = Math.floor(random() * 1e9)
-  const options = { path: db, name: `w${i}x${seed}`, seed, pauseMs: pick(random, [1, 5]), autocheckpoint }
-  return new Writer(lab, i === 1 ? 'python' : 'node', options)
-}
-
-type Fault = (world: World) => Promise<unknown>
-
-const FAULT_LIST: readonly (readonly [string, number, Fault])[] = [
+const FAULTS_BY_WEIGHT: Weighted<Fault> = [
   ['leader killed', 3, async (world) => restartLeader(world, 'SIGKILL')],
   ['leader stopped', 2, async (world) => restartLeader(world, 'SIGTERM')],
   ['replica killed', 3, async (world) => restartReplica(world, 'SIGKILL')],
@@ -140,10 +146,10 @@ const FAULT_LIST: readonly (readonly [string, number, Fault])[] = [
   ['bit flipped', 2, flipOnWire],
   ['VACUUM', 1, vacuum],
   ['large transaction', 1, large],
+  ['leader put back', 6, putBackLeader],
+  ['leader cloned', 2, cloneLeader],
 ]
-const WEIGHTED = FAULT_LIST.flatMap(([name, weight, fault]) =>
-  Array<readonly [string, Fault]>(weight).fill([name, fault]),
-)
+const WEIGHTED = spread(FAULTS_BY_WEIGHT)
 
 async function restartLeader(world: World, signal: NodeJS.Signals): Promise<void> {
   const { txid } = await world.leader.status()

@@ -1,0 +1,43 @@
+/**
+ * What a database holds, row by row, as Python's SQLite reads it. Rows are compared as texts that name their table, their first
+ * column and a hash of all columns, so that what one copy has and another lacks can be told without trusting either's node.
+ */
+import { copyFileSync, existsSync, rmSync } from 'node:fs'
+import type { Lab } from './lab.ts'
+
+export interface Content {
+  /** Why it is not to be used; '' when it is sound. */
+  readonly problem: string
+  readonly rows: ReadonlySet<string>
+}
+
+export interface ContentOptions {
+  /** What the balances of all accounts add up to; without it soundness is not looked at. */
+  readonly total?: number
+  readonly readOnly?: boolean
+}
+
+let copies = 0
+
+/** Of a database that nodes and programs may have open, in one read transaction. */
+export async function contentOf(lab: Lab, path: string, options: ContentOptions = {}): Promise<Content> {
+  const { total = 0, readOnly = true } = options
+  const child = lab.python('content', { path, total, readOnly })
+  child.expectEnd()
+  const { text } = await child.line((line) => line.startsWith('{'), 0, 60_000)
+  await child.ended
+  const { problem, rows }: { problem: string; rows: string[] } = JSON.parse(text)
+  return { problem, rows: new Set(rows) }
+}
+
+/** Of files that are to stay just as they are: a copy of them is read. */
+export async function contentOfFiles(lab: Lab, path: string, total?: number): Promise<Content> {
+  const copy = lab.path(`content${++copies}.db`)
+  for (const suffix of ['', '-wal'])
+    if (existsSync(`${path}${suffix}`)) copyFileSync(`${path}${suffix}`, `${copy}${suffix}`)
+  try {
+    return await contentOf(lab, copy, { ...(total === undefined ? {} : { total }), readOnly: false })
+  } finally {
+    for (const suffix of ['', '-wal', '-shm']) rmSync(`${copy}${suffix}`, { force: true })
+  }
+}
