@@ -38,6 +38,7 @@ export const MESSAGES = {
       node: name,
       cluster: name,
       instance: name,
+      upMs: duration,
       epoch: count,
       txid: count,
       history: trail,

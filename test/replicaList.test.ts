@@ -150,15 +150,17 @@ test('one that moves from here to another replica is listed once, where it is', 
   assert.deepEqual(shown(), ['relay true', 'other true', 'c true other'])
 })
 
-test('a connected replica holds its id against other processes for as long as it is heard of', () => {
+test('a connected replica holds its id against processes that came later, for as long as it is heard of', () => {
   const { clock, list, session } = setUp()
-  const holds = (node: string, instance: string) => list.holderOf(node, instance, 3000)
+  const holds = (node: string, instance: string, upMs = 0) => list.holderOf({ node, instance, upMs }, 3000)
   assert.equal(holds('b', 'two'), undefined, 'nobody has it')
-  const first = Object.assign(session('b'), { instance: 'one' })
+  const first = Object.assign(session('b'), { instance: 'one', upSinceMs: clock.ms - 5000 })
   list.connected(first)
   assert.equal(holds('b', 'two'), 'b:1')
   assert.equal(holds('b', 'one'), undefined, 'it is the same process, on another connection')
   assert.equal(holds('c', 'two'), undefined, 'of another node')
+  assert.equal(holds('b', 'two', 4999), 'b:1', 'which came later')
+  assert.equal(holds('b', 'two', 5001), undefined, 'that one came first, and its connection was lost')
   clock.ms += 3000
   assert.equal(holds('b', 'two'), 'b:1')
   clock.ms += 1

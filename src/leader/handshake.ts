@@ -49,8 +49,8 @@ export interface HandshakeHost {
    * begin an epoch above that first.
    */
   onUnknownHistory(seen: SeenHistory, leader: string): boolean
-  /** Where a connected replica is that has this id and is another process; undefined when there is none, or it has fallen silent. */
-  holderOf(hello: Pick<Body<'hello'>, 'node' | 'instance'>): string | undefined
+  /** Where a connected replica is that has this id and is another process; undefined when there is none, it came later, or it has fallen silent. */
+  holderOf(hello: Pick<Body<'hello'>, 'node' | 'instance' | 'upMs'>): string | undefined
   /** Why a replica at this position cannot be fed now. */
   refuse(position: { readonly epoch: number; readonly txid: number }): WalcastError | undefined
 }

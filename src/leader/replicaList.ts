@@ -77,13 +77,17 @@ export class ReplicaList {
   }
 
   /**
-   * Where the connected replica `node` is, when it is another process than `instance` and was heard of within `silentMs`: a connection
-   * of one that has crashed or lost its network is not held against the next.
+   * Where the connected replica `node` is, when it is another process than `instance`, has been up for longer and was heard of within
+   * `silentMs`: a connection of one that has crashed or lost its network is not held against the next.
    */
-  holderOf(node: string, instance: string, silentMs: number): string | undefined {
+  holderOf(
+    { node, instance, upMs }: { readonly node: string; readonly instance: string; readonly upMs: number },
+    silentMs: number,
+  ): string | undefined {
+    const nowMs = this.#clock.nowMs()
     const session = this.#sessions.get(node)
     if (!session || session.state === 'closed' || session.instance === instance) return undefined
-    if (this.#clock.nowMs() - session.lastSeenMs > silentMs) return undefined
+    if (nowMs - session.lastSeenMs > silentMs || nowMs - upMs < session.upSinceMs) return undefined
     return session.advertise || session.remoteAddress
   }
 

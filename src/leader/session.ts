@@ -62,6 +62,8 @@ export class Session {
   node = ''
   /** Random id of the replica's process. */
   instance = ''
+  /** When that came up, by this node's clock, ms. */
+  upSinceMs = 0
   advertise = ''
   epoch = 0
   txid = 0
@@ -282,6 +284,7 @@ export class Session {
     clearTimeout(this.#helloTimer)
     this.node = hello.node
     this.instance = hello.instance
+    this.upSinceMs = this.#host.nowMs() - hello.upMs
     this.advertise = hello.advertise
     this.epoch = hello.epoch
     this.txid = hello.txid

@@ -115,7 +115,7 @@ export class Sessions {
   #sessionHost(host: SessionsHost): SessionHost {
     return {
       ...host,
-      holderOf: ({ node, instance }) => this.#replicas.holderOf(node, instance, HOLDER_MS),
+      holderOf: (hello) => this.#replicas.holderOf(hello, HOLDER_MS),
       onHello: (session) => {
         this.#replicas.connected(session)
         this.#acks?.onConnected(session)

@@ -59,6 +59,7 @@ export async function buildReplica(
       cluster: () => nodeFile.record.cluster,
       epoch: () => nodeFile.record.epoch,
       instance: parts.instance.id,
+      upMs: () => parts.instance.upMs,
       lineage: () => nodeFile.record.lineage,
       lastLeader: () => lastLeader(nodeFile.record),
       term: () => nodeFile.record.term,

@@ -2,6 +2,7 @@
  * How a replica meets whoever feeds it: it says where it stands, hears how the leader's incarnations began, and is welcomed.
  * What it is told of the leader stays known until the next welcome.
  */
+import { durationOf } from '../../proto/fields.ts'
 import { formatTrail, type Lineage, NOWHERE, trailOf, withIncarnation } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import type { Copy } from './copy.ts'
@@ -52,6 +53,7 @@ export class Meeting {
       node: identity.node,
       cluster: identity.cluster(),
       instance: identity.instance,
+      upMs: durationOf(identity.upMs()),
       epoch,
       txid,
       history: formatTrail(trailOf(position, identity.lineage())),

@@ -37,6 +37,8 @@ export interface ReplicaIdentity {
   readonly node: string
   /** Random id of this process. */
   readonly instance: string
+  /** How long this process has been up, ms. */
+  upMs(): number
   /** '' before the first copy. */
   cluster(): string
   /** Incarnations of the leader that this node knows of. */

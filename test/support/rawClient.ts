@@ -51,6 +51,7 @@ export const HELLO: Body<'hello'> = {
   node: 'raw-client',
   cluster: '',
   instance: '00000000cafe0000',
+  upMs: 0,
   epoch: 0,
   txid: 0,
   history: '',
