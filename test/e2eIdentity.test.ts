@@ -412,8 +412,10 @@ labTest('a replica that fell silent does not hold its id against its next proces
   const next = await lab.replica(clone, leader, { flags: ['--reconnect-max', '200ms'] })
   await next.ready()
   await requireSame(lab, leader, next)
+  // It is there again, and has been up for longer: the younger process ends.
   first.kill('SIGCONT')
-  await requireTaken(first)
+  await requireTaken(next)
+  await requireSame(lab, leader, first)
 })
 
 const RESTARTS = 40
