@@ -166,6 +166,11 @@ export function formatTrail(trail: Iterable<HistoryPoint>): string {
   return points.join(' ')
 }
 
+/** The history of a node that stands at `now`, as it is sent; '' when nothing is known of it. */
+export function historyOf(now: Standing, lineage: Lineage): string {
+  return formatTrail(trailOf(now, lineage))
+}
+
 /** What `formatTrail` gives, of another node: undefined when it is anything else. */
 export function parseTrail(text: string): readonly HistoryPoint[] | undefined {
   if (text === '') return []

@@ -8,6 +8,11 @@ export function formatPosition(position: Position): string {
   return `${position.epoch}-${position.txid}`
 }
 
+/** Whether `a` is further than `b`, as far as numbers tell. */
+export function isFurther(a: Position, b: Position): boolean {
+  return a.epoch > b.epoch || (a.epoch === b.epoch && a.txid > b.txid)
+}
+
 /** Undefined when `text` is not a position. */
 export function parsePosition(text: string): Position | undefined {
   const match = /^(\d{1,15})-(\d{1,15})$/.exec(text)

@@ -1,5 +1,5 @@
 /** Whether a replica may be promoted, and what would be lost. */
-import { formatPosition, type Position } from '../../proto/position.ts'
+import { formatPosition, isFurther, type Position } from '../../proto/position.ts'
 
 export interface Candidate {
   readonly hasCopy: boolean
@@ -52,7 +52,7 @@ export function judge(candidate: Candidate, peers: readonly Peer[]): Fitness {
 /** The freshness floor: what the leader told of, and what any node that answered has. */
 function missingHere(position: Position, leaderTxid: number, peers: readonly Peer[]): Loss | undefined {
   const further = peers
-    .filter(({ epoch, txid }) => epoch > position.epoch || (epoch === position.epoch && txid > position.txid))
+    .filter((peer) => isFurther(peer, position))
     .sort((a, b) => b.epoch - a.epoch || b.txid - a.txid)[0]
   if (further && (further.epoch > position.epoch || further.txid >= leaderTxid))
     return {

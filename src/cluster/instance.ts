@@ -1,6 +1,6 @@
 /**
  * Which process this node is. Ids in files come with every copy of them, so two processes may have one node id; each draws a
- * random id of its own. Of two, the one that came second does not serve.
+ * random id of its own. Of two, the younger does not serve.
  */
 import { randomBytes } from 'node:crypto'
 

@@ -32,7 +32,7 @@ export interface RoleChangeMark {
 export interface PutBackMark {
   /** ISO time in this node's clock. */
   readonly at: string
-  /** Where the epoch began that lies above what was lost. */
+  /** The position that begins the epoch above the lost commits. */
   readonly epoch: number
   readonly txid: number
   /** Where the state stood before that epoch began. */

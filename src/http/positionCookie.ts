@@ -1,5 +1,5 @@
 /** The cookie that carries a position from one answer to the next request: `CLUSTER.EPOCH-TXID`. */
-import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
+import { formatPosition, isFurther, type Position, parsePosition } from '../../proto/position.ts'
 
 /** Longer Cookie headers are not searched: Node's own limit for all headers is 16 KiB. */
 const MAX_HEADER_CHARS = 16_384
@@ -46,9 +46,7 @@ export class PositionCookie {
     if (isShared(answer.cacheControl)) return undefined
     const old = this.read(carried)
     if (old?.epoch === position.epoch && old.txid === position.txid) return undefined
-    const isAhead =
-      old && (old.epoch > position.epoch || (old.epoch === position.epoch && old.txid > position.txid))
-    if (isAhead && answer.isStale) return undefined
+    if (old && answer.isStale && isFurther(old, position)) return undefined
     return this.write(position)
   }
 

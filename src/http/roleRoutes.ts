@@ -57,7 +57,7 @@ export interface RoleActions {
   ): Promise<SwitchoverAnswer>
   /** The leader, fenced, has this node lead. Throws TAKE_OVER_FAILED, FENCE_FAILED, DISK_FULL or WRITE_FAILED, and then this node does not lead; ROLE_UNSURE, and then it follows, but may lead after its next start. */
   takeOver(how: TakeOver, by: string): Promise<NodePlace & Position>
-  /** A process at `address` says that it has this node's id: it is asked, and the one that came second ends. */
+  /** A process at `address` says that it has this node's id. This node asks it, and the younger of the two ends. */
   twin(address: string): Promise<void>
   fitness(): Promise<FitnessAnswer>
   /** Takes a replica that is away off the list; durable when it resolves, if the disk allows. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */

@@ -45,7 +45,7 @@ export interface DivergedStatus {
   readonly position: string
   readonly reason: string
   readonly state: string
-  /** Rows that the leader lacks and that it has otherwise, once they were compared; `added` is always 0. */
+  /** Rows missing from the leader and rows that differ there, once compared; `added` is always 0. */
   readonly rows?: { readonly removed: number; readonly changed: number; readonly added: number }
 }
 

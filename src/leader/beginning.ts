@@ -20,7 +20,7 @@ export const TXID_RESERVE = 1_000_000
 const START_FENCE_MS = 500
 
 /**
- * Nobody writes while it is found out whether another node leads. Gives what the others have seen of this node's own history.
+ * Asks the other nodes whether one of them leads, and keeps writers out meanwhile. Gives what they have seen of this node's own history.
  * Throws HIGHER_EPOCH.
  */
 export async function askBeforeLeading(

@@ -56,7 +56,7 @@ export interface HandshakeHost {
 }
 
 /** What a replica says of its state. */
-export function claimOf({
+function claimOf({
   history,
   txid,
   checksum,
@@ -65,7 +65,7 @@ export function claimOf({
   return { point, checksum }
 }
 
-/** What a node tells of the history that it has seen. */
+/** The history that a node says it has seen. */
 export function seenOf({
   node,
   epoch,
@@ -140,6 +140,8 @@ export function welcomeFor(
   const { db, node, instance, version, epoch, pageSize, heartbeatMs } = host
   const { txid, incarnation, checksum, pages } = host.position()
   const source = host.source()
+  // One that resumes has a state of this node's own.
+  const isOwnState = sequence !== undefined
   return {
     db,
     node,
@@ -153,9 +155,9 @@ export function welcomeFor(
     pageSize,
     pages,
     version,
-    mode: sequence === undefined ? 'sync' : 'resume',
-    reason: sequence === undefined ? whySync(hello) : '',
-    contains: hello.pages === 0 ? 'proven' : host.containment(claimOf(hello)),
+    mode: isOwnState ? 'resume' : 'sync',
+    reason: isOwnState ? '' : whySync(hello),
+    contains: isOwnState || hello.pages === 0 ? 'proven' : host.containment(claimOf(hello)),
     source: source.node,
     sourceAddress: source.address,
     heartbeatMs,

@@ -1,4 +1,4 @@
-/** What a leader is to those that it feeds: what follows from its options, beside what its engine tells. */
+/** Puts the feed of a leader together, from its options, its history and its engine. */
 import { Feed, type FeedHost } from './feed.ts'
 import type { LeaderOptions } from './leaderOptions.ts'
 import type { LedHistory } from './ledHistory.ts'

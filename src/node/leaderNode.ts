@@ -1,5 +1,5 @@
 /** A node that leads. */
-import { formatTrail, trailOf, withIncarnation, withoutIdle } from '../../proto/lineage.ts'
+import { historyOf, withIncarnation, withoutIdle } from '../../proto/lineage.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import type { Cause } from '../http/cause.ts'
@@ -155,7 +155,7 @@ function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView 
     role: () => 'leader',
     leaderAddress: () => address,
     position: () => leader.position,
-    history: () => formatTrail(trailOf(leader.position, nodeFile.record.lineage)),
+    history: () => historyOf(leader.position, nodeFile.record.lineage),
     canRead: () => true,
     settle: () => leader.settle(),
     acknowledge: (position, wanted, timeoutMs) => leader.acknowledgements.wait(position, wanted, timeoutMs),

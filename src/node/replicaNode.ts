@@ -1,7 +1,7 @@
 /** A node that follows. */
 
 import { STREAM_PATH } from '../../proto/limits.ts'
-import { formatTrail, joined, type Lineage, trailOf } from '../../proto/lineage.ts'
+import { historyOf, joined, type Lineage } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import type { NodeFile, NodeRecord } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
@@ -225,7 +225,7 @@ function viewOf(
     role: () => role,
     leaderAddress: () => (replica.status.connected && replica.source.address) || leader(),
     position: () => replica.position,
-    history: () => formatTrail(trailOf(replica.position, nodeFile.record.lineage)),
+    history: () => historyOf(replica.position, nodeFile.record.lineage),
     canRead: () => replica.canRead,
     settle: async () => replica.position,
     async acknowledge() {

@@ -3,7 +3,7 @@
  * What it is told of the leader stays known until the next welcome.
  */
 import { durationOf } from '../../proto/fields.ts'
-import { formatTrail, type Lineage, NOWHERE, trailOf, withIncarnation } from '../../proto/lineage.ts'
+import { historyOf, type Lineage, NOWHERE, withIncarnation } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import type { Copy } from './copy.ts'
 import type { ReplicaOptions } from './replicaOptions.ts'
@@ -56,7 +56,7 @@ export class Meeting {
       upMs: durationOf(identity.upMs()),
       epoch,
       txid,
-      history: formatTrail(trailOf(position, identity.lineage())),
+      history: historyOf(position, identity.lineage()),
       highestEpoch: Math.max(epoch, identity.epoch()),
       term: identity.term(),
       leader: identity.lastLeader(),
