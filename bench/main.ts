@@ -20,6 +20,7 @@ import { apply } from './suites/apply.ts'
 import { catchup } from './suites/catchup.ts'
 import { fanout } from './suites/fanout.ts'
 import { floor } from './suites/floor.ts'
+import { guest } from './suites/guest.ts'
 import { http } from './suites/http.ts'
 import { idle } from './suites/idle.ts'
 import { lag } from './suites/lag.ts'
@@ -45,6 +46,7 @@ const SUITES: Readonly<Record<SuiteName, Suite>> = {
   fanout,
   large,
   switchover,
+  guest,
 }
 /** CPU taken by others from which on a warning is given. */
 const BUSY_PERCENT = 10

@@ -15,6 +15,7 @@ export const SUITE_NAMES = [
   'fanout',
   'large',
   'switchover',
+  'guest',
 ] as const
 export type SuiteName = (typeof SUITE_NAMES)[number]
 
@@ -53,9 +54,10 @@ const OPTIONS = {
     standard: '200',
   },
   rates: {
-    suites: ['lag', 'throughput', 'readers', 'network', 'http', 'fanout', 'switchover'],
+    suites: ['lag', 'throughput', 'readers', 'network', 'http', 'fanout', 'switchover', 'guest'],
     help: "commits a second, comma-separated; 'full' for as many as possible",
     standard: {
+      guest: '200,1000,2000,full',
       throughput: 'full,5000',
       readers: '200,1000,5000',
       network: '200',
@@ -71,7 +73,7 @@ const OPTIONS = {
     standard: { lag: '1,100', network: '1,100', other: '1' },
   },
   replicas: {
-    suites: ['lag', 'throughput', 'idle', 'fanout'],
+    suites: ['lag', 'throughput', 'idle', 'fanout', 'guest'],
     help: 'replicas running, comma-separated',
     standard: { lag: '1,2', fanout: '1,10,100', other: '1' },
   },
@@ -92,7 +94,7 @@ const OPTIONS = {
     standard: '1,16',
   },
   seconds: {
-    suites: ['lag', 'throughput', 'idle', 'floor', 'readers', 'network', 'http', 'fanout'],
+    suites: ['lag', 'throughput', 'idle', 'floor', 'readers', 'network', 'http', 'fanout', 'guest'],
     help: 'length of one measurement',
     standard: { lag: '5', throughput: '5', floor: '3', readers: '3', network: '6', http: '3', other: '10' },
   },
@@ -374,7 +376,7 @@ function count(name: string, text: string): number {
 
 /** Commits a second; Infinity for as many as possible, where a suite can do that. */
 function parseRate(suite: SuiteName, text: string): number {
-  if (text === 'full' && suite === 'throughput') return Infinity
+  if (text === 'full' && (suite === 'throughput' || suite === 'guest')) return Infinity
   if (text === 'full') throw new UsageError(`--rates: ${suite} wants numbers`)
   return aboveZero('rates', text)
 }

@@ -9,7 +9,7 @@ import type { ReadLock } from '../src/sqlite/lockTable.ts'
 import { LongReaders } from '../src/sqlite/longReaders.ts'
 
 const USUAL = 1000
-const PASS = { complete: true, backfilledFrames: 1, durationMs: 5, pauseMs: 0 }
+const PASS = { complete: true, backfilledFrames: 1, durationMs: 5, pauseMs: 0, yielded: false }
 
 function setUp() {
   const world = {
@@ -60,7 +60,9 @@ test('a leader whose WAL is stuck without a reader, and with one', () => {
   const watch = new LeaderWatch(list, readers)
   const look = () => {
     world.nowMs += 1000
-    return watch.look({ walBytes: 2000, txid: 5 }, USUAL, world.nowMs).map(({ code }) => code)
+    return watch
+      .look({ walBytes: 2000, txid: 5 }, { usual: USUAL, most: USUAL }, world.nowMs)
+      .map(({ code }) => code)
   }
   const looks = (count: number) => Array.from({ length: count }, look).at(-1)
   assert.deepEqual(looks(8), [], 'checkpoints empty it')
@@ -76,7 +78,8 @@ test('a leader whose WAL is stuck without a reader, and with one', () => {
 test('slow checkpoints count in a row, and not for long after', () => {
   const { world, readers, list } = setUp()
   const watch = new LeaderWatch(list, readers)
-  const codes = () => watch.look({ walBytes: 1, txid: 5 }, USUAL, world.nowMs).map(({ code }) => code)
+  const codes = () =>
+    watch.look({ walBytes: 1, txid: 5 }, { usual: USUAL, most: USUAL }, world.nowMs).map(({ code }) => code)
   const slow = { ...PASS, durationMs: 900 }
   for (const pass of [slow, slow, PASS, slow, slow]) watch.onPass(pass, world.nowMs)
   assert.deepEqual(codes(), [])
@@ -95,7 +98,7 @@ test('a link is slow while its replica stays behind, not before its first copy a
     for (let i = 0; i < 6; i++) {
       world.nowMs += 1000
       world.links = [{ ...link, takenBytes: i * 700, ...given }]
-      const causes = watch.look({ walBytes: 1, txid: 5 }, USUAL, world.nowMs)
+      const causes = watch.look({ walBytes: 1, txid: 5 }, { usual: USUAL, most: USUAL }, world.nowMs)
       found = causes.map(({ code, takenBytesPerSecond }) => `${code} ${takenBytesPerSecond}`)
     }
     return found

@@ -49,7 +49,7 @@ function optionsFor(path: string, stateFolder: string): LeaderOptions {
     log: pino({ level: 'silent' }),
     clock: systemClock,
     ops: systemFileOps,
-    checkpoint: { softWalFrames: 10_000, hardWalFrames: 20_000, fenceTimeoutMs: 100 },
+    checkpoint: { softWalFrames: 10_000, hardWalFrames: 20_000, maxWalBytes: 1e9, fenceTimeoutMs: 100 },
     wake: { pollAbovePerSecond: 1000, pollMs: 5, idleMs: 60_000 },
     session: { maxBufferedBytes: 1024 * 1024, stallMs: 1000, helloTimeoutMs: 1000 },
     historyBytes: 1024 * 1024,

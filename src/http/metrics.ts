@@ -80,6 +80,7 @@ export class Metrics {
     gauge('txid', 'Last transaction captured (leader) or applied (replica)', () => view.status().txid)
     gauge('database_pages', 'Size of the database in pages', () => view.status().pages)
     gauge('wal_bytes', 'Published bytes of the WAL', () => view.status().walBytes)
+    gauge('wal_file_bytes', 'Size of the WAL file', () => view.status().walFileBytes)
     gauge('is_leader', '1 on a leader', () => (view.status().role === 'leader' ? 1 : 0))
     gauge('ready', '1 when the node can serve', () => (view.notReady().length === 0 ? 1 : 0))
     gauge(
@@ -218,6 +219,10 @@ export class Metrics {
       'How long writers were stopped for a checkpoint',
     )
     const duration = this.#histogram('checkpoint_seconds', 'Duration of checkpoints')
+    const yields = this.#counter(
+      'checkpoint_yields_total',
+      'Times the write lock was let go of at once because another process was reading',
+    )
     return {
       onBatch(batch) {
         capture.observe(Math.max(0, systemClock.nowMs() - batch.noticeMs) / 1000)
@@ -232,6 +237,7 @@ export class Metrics {
         backfilled.inc(pass.backfilledFrames)
         duration.observe(pass.durationMs / 1000)
         if (pass.pauseMs > 0) pause.observe(pass.pauseMs / 1000)
+        if (pass.yielded) yields.inc()
       },
     }
   }

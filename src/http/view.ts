@@ -60,7 +60,10 @@ export interface NodeStatus {
   readonly checksum: string
   readonly pageSize: number
   readonly pages: number
+  /** Published frames of the WAL. */
   readonly walBytes: number
+  /** Size of the WAL file. */
+  readonly walFileBytes: number
   /** Id or address of the leader. */
   readonly leader: string
   /** Id or address of the node that feeds this one: the leader, or another replica. Not on a leader. */

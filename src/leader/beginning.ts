@@ -2,6 +2,7 @@
 import { keyOf, messageOf } from '../errors.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
+import { isOpenElsewhere } from '../sqlite/lockTable.ts'
 import type { PositionLog } from '../sqlite/positionLog.ts'
 import type { ReadGuard } from '../sqlite/readGuard.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
@@ -20,14 +21,18 @@ export const TXID_RESERVE = 1_000_000
 const START_FENCE_MS = 500
 
 /**
- * Asks the other nodes whether one of them leads, and keeps writers out meanwhile. Gives what they have seen of this node's own history.
- * Throws HIGHER_EPOCH.
+ * Asks the other nodes whether one of them leads. Gives what they have seen of this node's own history. Throws HIGHER_EPOCH.
+ *
+ * Writers are kept out meanwhile, but not an application that is at work: it has written until now, and each of its transactions
+ * that has read and is about to write would fail.
  */
 export async function askBeforeLeading(
   fence: Fence,
+  files: DatabaseFiles,
   { mayLead, log }: Pick<LeaderOptions, 'mayLead' | 'log'>,
 ): Promise<readonly SeenHistory[]> {
   if (!mayLead) return []
+  if (isOpenElsewhere(files.database, process.pid)) return mayLead()
   await fence.take(START_FENCE_MS).catch((error) => {
     if (keyOf(error) !== 'FENCE_FAILED') throw error
     log.warn('the database is being written while this node asks the others whether one of them leads')

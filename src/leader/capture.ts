@@ -43,8 +43,10 @@ export interface CapturedBatch {
 
 export interface CaptureHost {
   readonly clock: Clock
-  /** The READ_LOCK of the guard, undefined when unknown. */
-  guardSlot(): number | undefined
+  /** Whether the read guard lets the WAL be reset: not while it sits on a mark. */
+  mayReset(): boolean
+  /** All frames up to `frame` of the generation with this first salt are captured. */
+  onFrame(salt1: number, frame: number): void
   /** Whether more of a transaction larger than a message may be read now. */
   mayReadAhead(): boolean
   /** Called before the batch is handed on, so that the position is known at least as far as anybody was told. */
@@ -122,15 +124,13 @@ export class Capture {
       if (this.isOpen && !force && !this.#host.mayReadAhead()) break
       this.#takeSegment(header, noticeMs)
     }
+    this.#host.onFrame(header.salt1, reader.frame)
     return reader.frame - before
   }
 
   /** Begins with frame 1 of a new generation, if it has any. */
   #enterGeneration(header: WalIndexHeader): boolean {
-    const { guardSlot } = this.#host
-    const slot = guardSlot()
-    if (slot !== undefined && slot !== 0)
-      throw unknownChange(`the WAL was reset under the read guard on READ_LOCK(${slot})`)
+    if (!this.#host.mayReset()) throw unknownChange('the WAL was reset under the read guard')
     if (this.isOpen) throw unknownChange('the WAL was reset within a transaction')
     this.#publishedFrames = header.mxFrame
     if (header.mxFrame === 0) {

@@ -1,30 +1,33 @@
 /**
- * Keeps the leader's WAL small. Past the soft limit: move the guard hand over hand and backfill PASSIVE; nobody is
- * stopped. Past the hard limit, reached only when writers never pause: take the write fence for the few frames that
- * are left, finish the backfill, move the guard to READ_LOCK(0) so that the next writer resets the WAL, let go.
+ * Keeps the leader's WAL small, out of the application's way. Past the soft limit: pass after pass that backfills and moves the
+ * guard to READ_LOCK(0), which succeeds when the writers leave a gap as long as two syncs; nobody is stopped. Writers that leave
+ * none are fenced out for the last backfill: past the hard limit when they write very fast and no other process reads, past the
+ * largest size in any case.
  *
- * Every checkpoint here is PASSIVE with a busy time-out of 0. RESTART and TRUNCATE are never used: they could catch a
- * foreign reader that lingers.
+ * A fence fails every transaction that has read and is about to write: SQLite calls no busy handler then
+ * (https://sqlite.org/c3ref/busy_handler.html). So it is the last resort.
+ *
+ * Every checkpoint here is PASSIVE with a busy time-out of 0, but for the TRUNCATE that cuts the file while nobody reads.
  */
 import type { Clock } from '../clock.ts'
 import { keyOf } from '../errors.ts'
+import { type DatabaseFiles, walFileBytes } from '../sqlite/databaseFiles.ts'
+import { isReadByOthers, locksOf } from '../sqlite/lockTable.ts'
 import type { ReadGuard } from '../sqlite/readGuard.ts'
-import {
-  type CheckpointCounts,
-  checkpoint,
-  checkpointCounts,
-  exec,
-  insist,
-  isComplete,
-  open,
-  type SqliteThread,
-} from '../sqlite/sqliteThread.ts'
+import type { ResetPass, ResetPassRequest } from '../sqlite/resetPass.ts'
+import { type CaptureRequest, checkpoint, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
+import { frameBytes } from '../sqlite/walFormat.ts'
+import { WalIndexReader } from '../sqlite/walIndexReader.ts'
+import { FrameRate } from './frameRate.ts'
+import { QuietWatch } from './quietWatch.ts'
 
 export interface CheckpointLimits {
   /** Frames in the WAL that start a backfill. */
   readonly softWalFrames: number
-  /** Frames in the WAL at which writers are stopped for a moment. */
+  /** Frames in the WAL at which very fast writers are stopped for a moment, if no other process reads. */
   readonly hardWalFrames: number
+  /** Size of the WAL at which writers are stopped for a moment in any case. */
+  readonly maxWalBytes: number
   /** How long to insist on the fence before trying again later. */
   readonly fenceTimeoutMs: number
 }
@@ -41,111 +44,145 @@ export interface CheckpointerHost {
   onFailure(error: unknown): void
 }
 
+export interface CheckpointerParts {
+  readonly thread: SqliteThread
+  readonly guard: ReadGuard
+  readonly files: DatabaseFiles
+  readonly host: CheckpointerHost
+}
+
 export interface CheckpointPass {
   readonly complete: boolean
   readonly backfilledFrames: number
   readonly durationMs: number
   /** How long writers were stopped, 0 without a fence. */
   readonly pauseMs: number
+  /** A fence was let go of at once, because another process was reading. */
+  readonly yielded: boolean
 }
 
-/** Tries to finish a backfill between the commits of writers that pause now and then, before it is left to the next pass. */
+/** Backfills of one pass: between the commits of writers that pause now and then, one of them meets a gap. */
 const ROUNDS = 4
-/** More than this left after a backfill means that writers do not pause. */
-const FEW_FRAMES = 16
-/** Growth after a pass that could not finish, before the next one past the hard limit. */
-const MIN_GROWN_FRAMES = 64
-/** Passes in a row that a reader may block before it counts as one that lingers. */
+/** After a pass that did not finish, this many times its duration belongs to the writers. */
+const REST = 3
+/** Writers faster than this leave no gap, and their own checkpoints cost them more than a fence does. */
+const FAST_FRAMES_PER_SECOND = 16_000
+/** For so long after somebody was found reading nobody is fenced out below the largest size. */
+const POLITE_MS = 10_000
+/** Passes in a row that a reader may keep from getting on at all before it counts as one that lingers. */
 const PATIENCE = 3
 /** While a foreign reader lingers, the growth wanted before the next pass doubles up to 2^this soft limits. */
 const MAX_BLOCKED_SHIFT = 5
 const BLOCKED_IDLE_ROUNDS = 10
-const PASSIVE = checkpoint('checkpoint', 'PASSIVE')
-/** Under the fence an application's own checkpoint, begun before, is waited out: it ends by itself. */
-const FENCED_PASSIVE = checkpoint('checkpoint', 'PASSIVE', 20)
-export const CHECKPOINT_CONNECTIONS = ['checkpoint', 'fence'] as const
+/** A file larger than so many hard limits is cut once nothing is written any more. */
+const CUT_ABOVE_LIMITS = 4
+/** Quiet calls of `onIdle` in a row before that. */
+const CUT_AFTER_ROUNDS = 2
+const CONNECTIONS = { checkpoint: 'checkpoint', fence: 'fence' } as const
+const TRUNCATE = checkpoint(CONNECTIONS.checkpoint, 'TRUNCATE')
+export const CHECKPOINT_CONNECTIONS = Object.values(CONNECTIONS)
 
 export class Checkpointer {
-  readonly #thread: SqliteThread
+  readonly #parts: CheckpointerParts
   readonly #guard: ReadGuard
   readonly #limits: CheckpointLimits
   readonly #host: CheckpointerHost
+  readonly #walIndex: WalIndexReader
+  readonly #rate: FrameRate
+  readonly #quiet: QuietWatch
   #running: Promise<void> | undefined
   #stopped = false
-  /** Frames in the WAL after the last pass: the next one waits until it has grown. */
+  /** Frames in the WAL after the last pass. */
   #framesAfterPass = 0
+  /** The next pass does not begin before that. */
+  #restUntilMs = 0
+  #politeUntilMs = 0
   /** nBackfill after the last pass. */
   #backfilled = 0
-  /** Passes in a row that a reader of another process kept from finishing: no fence can help then. */
+  /** Passes in a row that a reader of another process kept from getting on: no fence can help then. */
   #blockedPasses = 0
   #idleRounds = 0
+  #quietRounds = 0
   /** Frames in the WAL when `onIdle` was last called. */
   #framesAtIdle = 0
   #isTidy = true
 
-  private constructor(
-    thread: SqliteThread,
-    guard: ReadGuard,
-    limits: CheckpointLimits,
-    host: CheckpointerHost,
-  ) {
-    this.#thread = thread
+  private constructor(parts: CheckpointerParts, limits: CheckpointLimits) {
+    const { guard, host, files } = parts
+    this.#parts = parts
     this.#guard = guard
     this.#limits = limits
     this.#host = host
+    this.#walIndex = new WalIndexReader(files.shm.fd)
+    this.#rate = new FrameRate(host.clock)
+    this.#quiet = new QuietWatch({
+      walFrames: () => host.walFrames(),
+      standsInTheWay: () => this.#guardStandsInTheWay(),
+      isDone: () => guard.slot === 0 && this.#walIndex.backfilledFrames() >= host.walFrames(),
+      onQuiet: () => this.#start(() => guard.move(() => host.readToEnd(false))),
+    })
   }
 
-  static async open(
-    thread: SqliteThread,
-    guard: ReadGuard,
-    path: string,
-    limits: CheckpointLimits,
-    host: CheckpointerHost,
-  ): Promise<Checkpointer> {
-    await thread.run(open('checkpoint', path, 0), open('fence', path, 0))
-    return new Checkpointer(thread, guard, limits, host)
+  static async open(parts: CheckpointerParts, limits: CheckpointLimits): Promise<Checkpointer> {
+    await parts.thread.run(...CHECKPOINT_CONNECTIONS.map((name) => open(name, parts.files.path, 0)))
+    return new Checkpointer(parts, limits)
   }
 
   /** To be called after each look that found frames. */
   onCaptured(): void {
     this.#isTidy = false
     const frames = this.#host.walFrames()
+    this.#rate.onFrames(frames)
+    this.#quiet.onFrames()
     if (frames < this.#framesAfterPass) this.#framesAfterPass = 0
-    const grown = frames - this.#framesAfterPass
-    const { softWalFrames, hardWalFrames } = this.#limits
-    const wanted = softWalFrames << Math.min(Math.max(0, this.#blockedPasses - PATIENCE), MAX_BLOCKED_SHIFT)
-    const isPastHard = this.#blockedPasses <= PATIENCE && frames >= hardWalFrames && grown >= MIN_GROWN_FRAMES
-    if (grown >= wanted || isPastHard) this.#start()
+    if (this.#isPassDue(frames)) this.#startPass()
   }
 
-  /** To be called now and then: backfills what a quiet database still has in its WAL. */
+  /** To be called now and then: backfills what a quiet database still has in its WAL, and cuts a file that is much larger than needed. */
   onIdle(): void {
     const frames = this.#host.walFrames()
     const isQuiet = frames === this.#framesAtIdle
     this.#framesAtIdle = frames
-    if (this.#isTidy || !isQuiet) return
-    if (this.#blockedPasses <= PATIENCE || ++this.#idleRounds % BLOCKED_IDLE_ROUNDS === 0) this.#start()
+    this.#quietRounds = isQuiet ? this.#quietRounds + 1 : 0
+    if (!isQuiet) return
+    if (this.#isTidy) return this.#cutIfLarge()
+    if (this.#blockedPasses <= PATIENCE || ++this.#idleRounds % BLOCKED_IDLE_ROUNDS === 0) this.#startPass()
   }
 
   /** A fresh one over the same connections, for a new epoch. */
   reopen(): Checkpointer {
-    return new Checkpointer(this.#thread, this.#guard, this.#limits, this.#host)
+    return new Checkpointer(this.#parts, this.#limits)
   }
 
   /** Ends after the pass that is running. */
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#quiet.stop()
     await this.#running
   }
 
-  #start(): void {
-    if (this.#running || this.#stopped || !this.#host.isBetweenTransactions()) return
-    this.#running = this.#pass()
+  #isPassDue(frames: number): boolean {
+    const { softWalFrames } = this.#limits
+    if (frames < softWalFrames || this.#running) return false
+    if (this.#blockedPasses <= PATIENCE)
+      return this.#isPastBound(frames) || this.#host.clock.nowMs() >= this.#restUntilMs
+    const shift = Math.min(this.#blockedPasses - PATIENCE, MAX_BLOCKED_SHIFT)
+    return frames - this.#framesAfterPass >= softWalFrames << shift
+  }
+
+  #startPass(): void {
+    if (this.#host.isBetweenTransactions()) this.#start(() => this.#pass())
+  }
+
+  /** One thing at a time moves the guard. */
+  #start(work: () => Promise<unknown>): void {
+    if (this.#running || this.#stopped) return
+    this.#running = work()
       .catch((error) => {
         this.#isTidy = false
         if (keyOf(error) !== 'SQLITE_BUSY') this.#host.onFailure(error)
       })
-      .finally(() => {
+      .then(() => {
         this.#running = undefined
       })
   }
@@ -154,53 +191,66 @@ export class Checkpointer {
     const { clock } = this.#host
     const startMs = clock.nowMs()
     this.#isTidy = true
-    let backfilled = 0
-    let pauseMs = 0
-    let isBlocked = false
-    for (let round = 0; round < ROUNDS && !this.#stopped; round++) {
-      const captured = this.#host.walFrames()
-      const counts = await this.#backfill()
-      backfilled = Math.max(backfilled, counts.backfilled)
-      isBlocked = counts.backfilled >= 0 && counts.backfilled < captured
-      if (isComplete(counts)) await this.#guard.move(() => this.#host.readToEnd(false))
-      if (this.#guard.slot === 0 || this.#host.walFrames() - counts.backfilled > FEW_FRAMES) break
-    }
-    const needsFence = this.#guard.slot !== 0 && this.#host.walFrames() >= this.#limits.hardWalFrames
-    if (needsFence && !isBlocked) pauseMs = await this.#fencedPass()
-    this.#blockedPasses = isBlocked ? this.#blockedPasses + 1 : 0
-    const complete = this.#guard.slot === 0
+    const request = { rounds: ROUNDS, fence: this.#fence(startMs), fenceMs: this.#limits.fenceTimeoutMs }
+    const pass = await this.#guard.resetPass(CONNECTIONS, request, (wanted) => this.#capture(wanted))
+    const endMs = clock.nowMs()
+    const complete = pass.isComplete && this.#guard.slot === 0
     if (!complete) this.#isTidy = false
+    if (pass.yielded) this.#politeUntilMs = endMs + POLITE_MS
+    const backfilledFrames = this.#newlyBackfilled(pass)
+    // One reader after the other may be in the way of each pass; one that lingers lets none get on.
+    this.#blockedPasses = pass.isBlocked && backfilledFrames === 0 ? this.#blockedPasses + 1 : 0
     this.#framesAfterPass = this.#host.walFrames()
-    const backfilledFrames = backfilled >= this.#backfilled ? backfilled - this.#backfilled : backfilled
+    this.#restUntilMs = complete ? 0 : endMs + REST * (endMs - startMs)
+    this.#host.onPass({
+      complete,
+      backfilledFrames,
+      durationMs: endMs - startMs,
+      pauseMs: pass.fencedMs,
+      yielded: pass.yielded,
+    })
+  }
+
+  #fence(nowMs: number): ResetPassRequest['fence'] {
+    const frames = this.#host.walFrames()
+    const { hardWalFrames } = this.#limits
+    if (this.#blockedPasses > PATIENCE) return 'never'
+    if (this.#isPastBound(frames)) return 'always'
+    const isFast = this.#rate.perSecond() >= FAST_FRAMES_PER_SECOND
+    return frames >= hardWalFrames && isFast && nowMs >= this.#politeUntilMs ? 'unless-read' : 'never'
+  }
+
+  #isPastBound(frames: number): boolean {
+    return frames * frameBytes(this.#parts.files.pageSize) >= this.#limits.maxWalBytes
+  }
+
+  /** What fails is reported by capture itself; the guard then stays where it is. */
+  #capture({ isFenced }: CaptureRequest): void {
+    this.#host.readToEnd(isFenced).catch(() => {})
+  }
+
+  #newlyBackfilled({ counts: { backfilled } }: ResetPass): number {
+    if (backfilled < 0) return 0
+    const before = backfilled >= this.#backfilled ? this.#backfilled : 0
     this.#backfilled = backfilled
-    this.#host.onPass({ complete, backfilledFrames, durationMs: clock.nowMs() - startMs, pauseMs })
+    return backfilled - before
   }
 
-  async #backfill(): Promise<CheckpointCounts> {
-    await this.#guard.move(() => this.#host.readToEnd(false))
-    const [result] = await this.#thread.attempt(PASSIVE)
-    return checkpointCounts(result)
+  /** Whether moving the guard lets a checkpoint of somebody else get on. */
+  #guardStandsInTheWay(): boolean {
+    const frames = this.#host.walFrames()
+    const backfilled = this.#walIndex.backfilledFrames()
+    const { slot } = this.#guard
+    if (slot === undefined) return true
+    return slot === 0 ? backfilled < frames : backfilled >= frames || this.#guard.mark(slot) < frames
   }
 
-  /** Stops all writers while the last frames are backfilled. Gives for how long, 0 when the fence could not be had. */
-  async #fencedPass(): Promise<number> {
-    const { clock } = this.#host
-    const [taken] = await this.#thread.attempt(
-      insist('fence', 'BEGIN IMMEDIATE', this.#limits.fenceTimeoutMs),
-    )
-    if (!taken.ok) return 0
-    const fencedMs = clock.nowMs()
-    try {
-      await this.#host.readToEnd(true)
-      const moved = this.#guard.moveFenced([FENCED_PASSIVE])
-      const released = this.#thread.attempt(exec('fence', 'COMMIT'))
-      await moved
-      await released
-      this.#guard.lookUp()
-      return clock.nowMs() - fencedMs
-    } catch (error) {
-      await this.#thread.attempt(exec('fence', 'COMMIT'))
-      throw error
-    }
+  /** A checkpoint of ours that holds the write lock for as long as the file system takes to cut the file. */
+  #cutIfLarge(): void {
+    if (this.#quietRounds < CUT_AFTER_ROUNDS || this.#guard.slot !== 0) return
+    const { files, thread } = this.#parts
+    const tooLarge = CUT_ABOVE_LIMITS * this.#limits.hardWalFrames * frameBytes(files.pageSize)
+    if (walFileBytes(files) <= tooLarge || isReadByOthers(locksOf(files.shm), process.pid)) return
+    this.#start(() => thread.attempt(TRUNCATE))
   }
 }

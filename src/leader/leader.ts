@@ -14,6 +14,7 @@ import {
   type DatabaseFiles,
   requireSafeHost,
   requireSoundSchema,
+  walFileBytes,
 } from '../sqlite/databaseFiles.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
@@ -92,7 +93,7 @@ export class Leader {
       options.log.info({ path: options.path, from: mode }, 'switched the database to WAL mode'),
     )
     leader.#fence = new Fence(thread, options.path)
-    const seen = await askBeforeLeading(leader.#fence, options).catch((error) => {
+    const seen = await askBeforeLeading(leader.#fence, leader.#files, options).catch((error) => {
       closeSync(leader.#files.walFd)
       throw error
     })
@@ -127,10 +128,10 @@ export class Leader {
   }
 
   async #guardWal(): Promise<void> {
-    const { path, checkpoint } = this.#options
-    this.#guard = await ReadGuard.begin(this.#thread, path, this.#files.shm)
-    const host = this.#checkpointerHost()
-    this.#checkpointer = await Checkpointer.open(this.#thread, this.#guard, path, checkpoint, host)
+    const [thread, files, host] = [this.#thread, this.#files, this.#checkpointerHost()]
+    this.#guard = await ReadGuard.begin(thread, files.path, files.shm)
+    const guard = this.#guard
+    this.#checkpointer = await Checkpointer.open({ thread, guard, files, host }, this.#options.checkpoint)
   }
 
   /** Whether no connection of any process can write. */
@@ -224,6 +225,7 @@ export class Leader {
       pageSize,
       pages: this.#scanned.sums.pages,
       walBytes: this.#capture.walFrames * frameBytes(pageSize),
+      walFileBytes: walFileBytes(this.#files),
       historyBytes: this.#feed.historyBytes,
       capturing: this.#run.isOn,
       replicas: this.#feed.replicas(),
@@ -333,7 +335,8 @@ export class Leader {
       },
       {
         clock,
-        guardSlot: () => this.#guard.slot,
+        mayReset: () => this.#guard.mayReset,
+        onFrame: (salt1, frame) => this.#guard.captured.set(salt1, frame),
         mayReadAhead: () => this.#feed.mayReadAhead(),
         record: (position) => this.#positions.append(position),
         publish: (batch) => this.#publish(batch),

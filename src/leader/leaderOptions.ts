@@ -106,6 +106,7 @@ export interface LeaderStatus {
   readonly pageSize: number
   readonly pages: number
   readonly walBytes: number
+  readonly walFileBytes: number
   readonly historyBytes: number
   readonly capturing: boolean
   readonly replicas: readonly ReplicaStatus[]

@@ -28,6 +28,7 @@ const STARTING: Omit<EngineStatus, 'epoch' | 'leader'> = {
   pageSize: 0,
   pages: 0,
   walBytes: 0,
+  walFileBytes: 0,
   replicas: [],
   lag: { lagMs: 0, txidLag: 0, connected: false },
   causes: [],

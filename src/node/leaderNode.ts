@@ -70,6 +70,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
     checkpoint: {
       softWalFrames: options.softWalFrames,
       hardWalFrames: options.hardWalFrames,
+      maxWalBytes: options.maxWalBytes,
       fenceTimeoutMs: options.fenceTimeoutMs,
     },
     wake: { pollAbovePerSecond: options.pollAbovePerSecond, pollMs: options.pollMs, idleMs: 500 },
@@ -139,9 +140,10 @@ function beginningOf(
   }
 }
 
-function explain(leader: Leader, watch: LeaderWatch, { hardWalFrames }: NodeOptions, nowMs: number): Cause[] {
+function explain(leader: Leader, watch: LeaderWatch, options: NodeOptions, nowMs: number): Cause[] {
   const { status } = leader
-  return watch.look(status, USUAL_WALS * hardWalFrames * frameBytes(status.pageSize), nowMs)
+  const usual = USUAL_WALS * options.hardWalFrames * frameBytes(status.pageSize)
+  return watch.look(status, { usual, most: USUAL_WALS * options.maxWalBytes }, nowMs)
 }
 
 function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView {
@@ -162,7 +164,8 @@ function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView 
     staleMs: () => 0,
     freshen() {},
     status(): EngineStatus {
-      const { epoch, txid, checksum, pageSize, pages, walBytes, capturing, replicas } = leader.status
+      const { epoch, txid, checksum, pageSize, pages, walBytes, walFileBytes, capturing, replicas } =
+        leader.status
       folder.look()
       return {
         state: capturing ? 'capturing' : 'stopped',
@@ -172,6 +175,7 @@ function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView 
         pageSize,
         pages,
         walBytes,
+        walFileBytes,
         leader: address,
         replicas,
         lag: { lagMs: 0, txidLag: 0, connected: true },

@@ -36,21 +36,21 @@ export class LeaderWatch {
     this.#wal.onCheckpoint(pass.complete)
   }
 
-  /** `usualWalBytes`: a size that the WAL stays below while nothing is wrong. */
+  /** Beyond `usual` bytes a WAL is looked at for readers that hold it; beyond `most` writers would have been stopped to empty it. */
   look(
     { walBytes, txid }: Pick<LeaderStatus, 'walBytes' | 'txid'>,
-    usualWalBytes: number,
+    { usual, most }: { readonly usual: number; readonly most: number },
     nowMs: number,
   ): Cause[] {
     const isRecent = nowMs - this.#passMs < PASS_VALID_MS
     const { durationMs: passMs, pauseMs } = this.#pass
     return leaderCauses({
-      ...this.#wal.look(walBytes, usualWalBytes, nowMs),
+      ...this.#wal.look(walBytes, usual, nowMs),
       ...this.#links.look(txid, nowMs),
       slowPasses: isRecent ? this.#slowPasses : 0,
       passMs,
       pauseMs,
-      stuckMs: this.#stuck.look(this.#wal.isStuck, nowMs),
+      stuckMs: this.#stuck.look(this.#wal.isStuck && walBytes > most, nowMs),
     })
   }
 }

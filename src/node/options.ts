@@ -15,6 +15,7 @@ export interface NodeOptions extends RoleOptions {
   readonly maxStalenessMs: number
   readonly softWalFrames: number
   readonly hardWalFrames: number
+  readonly maxWalBytes: number
   readonly fenceTimeoutMs: number
   readonly historyBytes: number
   readonly batchBytes: number
@@ -146,8 +147,17 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'hard-wal',
     kind: 'number',
     value: 'FRAMES',
-    help: 'frames in the WAL at which writers are stopped for the moment that the last backfill takes',
+    help: 'frames in the WAL at which very fast writers are stopped for the moment that the last backfill takes, if nobody reads',
     default: '850',
+    roles: LEADER,
+  },
+  {
+    key: 'maxWalBytes',
+    flag: 'max-wal',
+    kind: 'bytes',
+    value: 'SIZE',
+    help: 'size of the WAL at which writers are stopped for that moment in any case',
+    default: '64MiB',
     roles: LEADER,
   },
   {

@@ -234,7 +234,7 @@ function viewOf(
     staleMs: () => replica.lag.staleMs(),
     freshen: () => replica.ping(),
     status(): EngineStatus {
-      const { state, epoch, txid, checksum, pageSize, pages, walBytes, sync, lastError } = replica.status
+      const { state, epoch, txid, checksum, pageSize, pages, sync, lastError } = replica.status
       const { lagMs, txidLag, connected } = replica.lag.summary()
       return {
         state,
@@ -243,7 +243,8 @@ function viewOf(
         checksum,
         pageSize,
         pages,
-        walBytes,
+        walBytes: replica.status.walBytes,
+        walFileBytes: replica.status.walFileBytes,
         leader: replica.status.leaderNode || leader(),
         follows: replica.status.follows || leader(),
         replicas: relay.replicas,

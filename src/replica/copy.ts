@@ -6,7 +6,7 @@ import { NOWHERE, type Standing } from '../../proto/lineage.ts'
 import type { Clock } from '../clock.ts'
 import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import { type FileOps, syncFolderAside } from '../fileOps.ts'
-import { adoptDatabase, type DatabaseFiles } from '../sqlite/databaseFiles.ts'
+import { adoptDatabase, type DatabaseFiles, walFileBytes } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
 import { type HeldDatabase, WRITE_LOCK_CONNECTION } from '../sqlite/heldDatabase.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
@@ -169,6 +169,10 @@ export class Copy {
 
   get walBytes(): number {
     return this.#writer.mxFrame * frameBytes(this.#files.pageSize)
+  }
+
+  get walFileBytes(): number {
+    return walFileBytes(this.#files)
   }
 
   /** Where page images are read from. */

@@ -142,6 +142,7 @@ export class Replica {
       pageSize: this.#copy?.pageSize ?? 0,
       pages: applier?.pages ?? 0,
       walBytes: this.#copy?.walBytes ?? 0,
+      walFileBytes: this.#copy?.walFileBytes ?? 0,
       queuedBytes: this.#subscription.queuedBytes,
       hasCopy: this.#copy !== undefined,
       /** False from the moment its content is known to differ until it has been repaired. */

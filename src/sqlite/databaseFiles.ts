@@ -1,5 +1,5 @@
 /** Finding and opening a database, with one clear error for each way it can be unfit. */
-import { constants, existsSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
+import { constants, existsSync, fstatSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
 import { requireSafeLibrary } from './libraryVersion.ts'
@@ -20,6 +20,11 @@ export interface DatabaseFiles {
   readonly walFd: number
   /** Why what was written through these descriptors may never reach the disk; undefined while every sync has succeeded. */
   syncFailure?: unknown
+}
+
+/** Size of the WAL file, which may be far more than the WAL holds: starting it over does not cut it. */
+export function walFileBytes({ walFd }: Pick<DatabaseFiles, 'walFd'>): number {
+  return fstatSync(walFd).size
 }
 
 /** The path without symbolic links, so that every node means the same file; the file itself need not exist yet. */

@@ -68,6 +68,23 @@ export function readLocksHeld(shm: PinnedFile): number[] | undefined {
   return held
 }
 
+/** Whether a connection of another process than `ownPid` has this database open in WAL mode: it then holds a shared lock on the file all the time. False when that is unknown. */
+export function isOpenElsewhere(database: Pick<PinnedFile, 'dev' | 'ino'>, ownPid: number): boolean {
+  return locksOf(database)?.some(({ pid }) => pid !== ownPid) ?? false
+}
+
+/** Frame up to which readers on READ_LOCK(`slot`) read: aReadMark[slot]. 0 when it cannot be read. */
+export function readMark(shm: Pick<PinnedFile, 'fd'>, slot: number): number {
+  const bytes = Buffer.alloc(4)
+  return readSync(shm.fd, bytes, 0, 4, READ_MARK_OFFSET + 4 * slot) < 4 ? 0 : bytes.readUInt32LE(0)
+}
+
+/** Whether a process other than `ownPid` holds a READ_LOCK among the locks of a wal-index; false when they are unknown. */
+export function isReadByOthers(locks: readonly HeldLock[] | undefined, ownPid: number): boolean {
+  const [first, last] = [READ_LOCK_BASE, READ_LOCK_BASE + READ_LOCKS - 1]
+  return locks?.some((lock) => lock.pid !== ownPid && lock.last >= first && lock.first <= last) ?? false
+}
+
 /** A READ_LOCK in the hands of a process. */
 export interface ReadLock {
   readonly pid: number

@@ -1,7 +1,17 @@
 import { WalcastError } from '../errors.ts'
-import { readLocksHeld } from './lockTable.ts'
+import { CapturedFrame } from './capturedFrame.ts'
+import { readLocksHeld, readMark } from './lockTable.ts'
 import type { PinnedFile } from './pinnedFiles.ts'
-import { exec, open, rows, type SqliteThread, type Step, type StepResult } from './sqliteThread.ts'
+import type { ResetPass, ResetPassRequest } from './resetPass.ts'
+import {
+  type CaptureRequest,
+  exec,
+  open,
+  rows,
+  type SqliteThread,
+  type Step,
+  type StepResult,
+} from './sqliteThread.ts'
 
 const NAMES = ['guard-a', 'guard-b'] as const
 
@@ -18,6 +28,9 @@ export class ReadGuard {
   readonly #shm: PinnedFile
   #current: 0 | 1 = 0
   #slot: number | undefined
+  #isMoving = false
+  /** How far capture has come: told by it, and read by the thread that moves the guard. */
+  readonly captured = new CapturedFrame()
 
   private constructor(thread: SqliteThread, shm: PinnedFile) {
     this.#thread = thread
@@ -38,6 +51,42 @@ export class ReadGuard {
   /** The READ_LOCK it sits on; undefined when that is unknown, as it is while the guard moves. */
   get slot(): number | undefined {
     return this.#slot
+  }
+
+  /** Whether the WAL may be reset at all: not while the guard sits on a mark. */
+  get mayReset(): boolean {
+    return this.#isMoving ? this.captured.mayReset : this.#slot === undefined || this.#slot === 0
+  }
+
+  /**
+   * Backfills and moves to READ_LOCK(0), so that the next writer starts the WAL over, if the writers leave a gap for that or
+   * are fenced out. `capture` is called when the guard waits for what was published to be captured.
+   */
+  async resetPass(
+    connections: { readonly checkpoint: string; readonly fence: string },
+    request: Omit<ResetPassRequest, 'current'>,
+    capture: (request: CaptureRequest) => void,
+  ): Promise<ResetPass> {
+    this.captured.mayReset = this.mayReset
+    this.#isMoving = true
+    this.#slot = undefined
+    try {
+      const pass = await this.#thread.resetPass(
+        {
+          kind: 'reset-pass',
+          connections: { ...connections, guards: NAMES },
+          shm: { fd: this.#shm.fd, dev: this.#shm.dev, ino: this.#shm.ino },
+          captured: this.captured.shared,
+          request: { ...request, current: this.#current },
+        },
+        capture,
+      )
+      this.#current = pass.current
+      this.lookUp()
+      return pass
+    } finally {
+      this.#isMoving = false
+    }
   }
 
   /** Begins anew, whatever state a failure has left it in. Nothing is protected meanwhile: what is captured next is a fresh scan. */
@@ -80,6 +129,11 @@ export class ReadGuard {
       })
     }
     return results.slice(1, 1 + middle.length)
+  }
+
+  /** Frame up to which transactions on READ_LOCK(`slot`) read. */
+  mark(slot: number): number {
+    return readMark(this.#shm, slot)
   }
 
   /** Looks up the READ_LOCK again, when no other transaction of this process is open on the database. */

@@ -1,5 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { WalcastError } from '../errors.ts'
+import type { PinnedFile } from './pinnedFiles.ts'
+import type { ResetPass, ResetPassRequest } from './resetPass.ts'
 
 /** One step of a job. Steps of one job run back to back, without a round trip between them. */
 export type Step =
@@ -21,6 +23,23 @@ export type Step =
       readonly mode: 'PASSIVE' | 'TRUNCATE'
       readonly forMs: number
     }
+  | ResetPassStep
+
+/** Its value is a `ResetPass`. */
+export interface ResetPassStep {
+  readonly kind: 'reset-pass'
+  readonly connections: ResetPassConnections
+  readonly shm: Pick<PinnedFile, 'fd' | 'dev' | 'ino'>
+  /** A `CapturedFrame`. */
+  readonly captured: SharedArrayBuffer
+  readonly request: ResetPassRequest
+}
+
+export interface ResetPassConnections {
+  readonly guards: readonly [string, string]
+  readonly checkpoint: string
+  readonly fence: string
+}
 
 export type StepResult =
   | { readonly ok: true; readonly value: unknown }
@@ -58,8 +77,18 @@ export const open = (connection: string, path: string, timeoutMs = 0, create = f
 })
 export const close = (connection: string): Step => ({ kind: 'close', connection })
 
+/** What the thread asks for in the middle of a job. */
+export interface CaptureRequest {
+  readonly isFenced: boolean
+}
+
+export type ThreadMessage =
+  | { readonly id: number; readonly results: StepResult[] }
+  | { readonly id: number; readonly wanted: CaptureRequest }
+
 interface Pending {
   readonly steps: readonly Step[]
+  readonly onWanted: (request: CaptureRequest) => void
   readonly resolve: (results: StepResult[]) => void
   readonly reject: (error: Error) => void
 }
@@ -76,10 +105,11 @@ export class SqliteThread {
 
   constructor() {
     this.#worker = new Worker(new URL('./sqliteWorker.js', import.meta.url))
-    this.#worker.on('message', (answer: { id: number; results: StepResult[] }) => {
-      const pending = this.#pending.get(answer.id)
-      this.#pending.delete(answer.id)
-      pending?.resolve(answer.results)
+    this.#worker.on('message', (message: ThreadMessage) => {
+      const pending = this.#pending.get(message.id)
+      if ('wanted' in message) return pending?.onWanted(message.wanted)
+      this.#pending.delete(message.id)
+      pending?.resolve(message.results)
     })
     this.#worker.on('error', (error) =>
       this.#fail(new WalcastError('INTERNAL', { detail: 'the SQLite thread died' }, error)),
@@ -105,6 +135,13 @@ export class SqliteThread {
     return last.value
   }
 
+  /** Runs one reset pass. `capture` is called when it waits for what was published to be captured. Throws as `run` does. */
+  async resetPass(step: ResetPassStep, capture: (request: CaptureRequest) => void): Promise<ResetPass> {
+    const [result] = await this.#post([step], true, capture)
+    if (!result.ok) throw stepError(step, result)
+    return result.value as ResetPass
+  }
+
   /** Closes every connection and ends the thread. */
   async stop(connections: readonly string[]): Promise<void> {
     this.#isStopping = true
@@ -112,11 +149,15 @@ export class SqliteThread {
     await this.#worker.terminate()
   }
 
-  #post(steps: readonly Step[], stopAtError: boolean): Promise<StepResult[]> {
+  #post(
+    steps: readonly Step[],
+    stopAtError: boolean,
+    onWanted: Pending['onWanted'] = () => {},
+  ): Promise<StepResult[]> {
     if (this.#dead) return Promise.reject(this.#dead)
     const id = this.#nextId++
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { steps, resolve, reject })
+      this.#pending.set(id, { steps, onWanted, resolve, reject })
       this.#worker.postMessage({ id, steps, stopAtError })
     })
   }

@@ -6,7 +6,18 @@ import { fdatasyncSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import { messageOf, systemCode } from '../errors.ts'
-import type { CheckpointCounts, Step, StepResult } from './sqliteThread.ts'
+import { CapturedFrame } from './capturedFrame.ts'
+import { isReadByOthers, locksOf } from './lockTable.ts'
+import { type GuardNumber, type ResetPass, type ResetPassParts, runResetPass } from './resetPass.ts'
+import type {
+  CaptureRequest,
+  CheckpointCounts,
+  ResetPassStep,
+  Step,
+  StepResult,
+  ThreadMessage,
+} from './sqliteThread.ts'
+import { WalIndexReader } from './walIndexReader.ts'
 
 const connections = new Map<string, Database.Database>()
 
@@ -26,7 +37,7 @@ function open(step: Extract<Step, { kind: 'open' }>): void {
   db.pragma('synchronous = NORMAL')
 }
 
-function run(step: Step): unknown {
+function run(step: Step, want: (request: CaptureRequest) => void): unknown {
   switch (step.kind) {
     case 'open':
       return open(step)
@@ -42,6 +53,8 @@ function run(step: Step): unknown {
       return runCheckpoint(step)
     case 'insist':
       return insist(step)
+    case 'reset-pass':
+      return resetPass(step, want)
     case 'close':
       connections.get(step.connection)?.close()
       return void connections.delete(step.connection)
@@ -72,6 +85,51 @@ function insist(step: Extract<Step, { kind: 'insist' }>): void {
   }
 }
 
+function resetPass(
+  { connections, shm, captured, request }: ResetPassStep,
+  want: (request: CaptureRequest) => void,
+): ResetPass {
+  const walIndex = new WalIndexReader(shm.fd)
+  const guard = (number: GuardNumber) => connection(connections.guards[number])
+  const parts: ResetPassParts = {
+    begin: (number) => isFree(() => beginReading(guard(number))),
+    end: (number) => void guard(number).exec('COMMIT'),
+    backfill: (forMs) =>
+      runCheckpoint({ kind: 'checkpoint', connection: connections.checkpoint, mode: 'PASSIVE', forMs }),
+    takeFence: (forMs) =>
+      isFree(() => insist({ kind: 'insist', connection: connections.fence, sql: 'BEGIN IMMEDIATE', forMs })),
+    releaseFence: () => void connection(connections.fence).exec('COMMIT'),
+    isRead: () => isReadByOthers(locksOf(shm), process.pid),
+    published: () => walIndex.read(),
+    backfilledFrames: () => walIndex.backfilledFrames(),
+    captured: new CapturedFrame(captured),
+    askForCapture: (isFenced) => want({ isFenced }),
+    nowMs: () => performance.now(),
+  }
+  return runResetPass(parts, request)
+}
+
+/** Whether `take` got what it wanted. Throws whatever is not a lock in another hand. */
+function isFree(take: () => void): boolean {
+  try {
+    take()
+    return true
+  } catch (error) {
+    if (systemCode(error).startsWith('SQLITE_BUSY')) return false
+    throw error
+  }
+}
+
+function beginReading(db: Database.Database): void {
+  db.exec('BEGIN')
+  try {
+    db.prepare('PRAGMA user_version').get()
+  } catch (error) {
+    db.exec('ROLLBACK')
+    throw error
+  }
+}
+
 function runCheckpoint(step: Extract<Step, { kind: 'checkpoint' }>): CheckpointCounts {
   const statement = connection(step.connection).prepare(`PRAGMA wal_checkpoint(${step.mode})`)
   const untilMs = performance.now() + step.forMs
@@ -83,24 +141,34 @@ function runCheckpoint(step: Extract<Step, { kind: 'checkpoint' }>): CheckpointC
   }
 }
 
-function attempt(step: Step): StepResult {
+function attempt(step: Step, want: (request: CaptureRequest) => void): StepResult {
   try {
-    return { ok: true, value: run(step) }
+    return { ok: true, value: run(step, want) }
   } catch (error) {
     return { ok: false, code: systemCode(error), detail: messageOf(error) }
   }
 }
 
-function runAll(steps: readonly Step[], stopAtError: boolean): StepResult[] {
+function runAll(
+  steps: readonly Step[],
+  stopAtError: boolean,
+  want: (request: CaptureRequest) => void,
+): StepResult[] {
   const results: StepResult[] = []
   for (const step of steps) {
-    const result = attempt(step)
+    const result = attempt(step, want)
     results.push(result)
     if (!result.ok && stopAtError) break
   }
   return results
 }
 
-parentPort?.on('message', (job: { id: number; steps: readonly Step[]; stopAtError: boolean }) => {
-  parentPort?.postMessage({ id: job.id, results: runAll(job.steps, job.stopAtError) })
-})
+const tell = (message: ThreadMessage) => parentPort?.postMessage(message)
+
+parentPort?.on(
+  'message',
+  ({ id, steps, stopAtError }: { id: number; steps: readonly Step[]; stopAtError: boolean }) => {
+    const results = runAll(steps, stopAtError, (wanted) => tell({ id, wanted }))
+    tell({ id, results })
+  },
+)

@@ -1,0 +1,59 @@
+/**
+ * How far a WAL has been captured, shared between the thread that captures and the one that holds the read guard: the guard
+ * lets go of frames only when they are captured, and asks without a round trip.
+ */
+
+/** Salt 1 in the upper half tells the generation: a frame number alone would be taken for one of the next. */
+const WORDS = 2
+const CAPTURED = 0
+const MAY_RESET = 1
+
+export class CapturedFrame {
+  readonly shared: SharedArrayBuffer
+  readonly #words: BigInt64Array
+
+  /** `shared`: of the other thread. */
+  constructor(shared = new SharedArrayBuffer(8 * WORDS)) {
+    this.shared = shared
+    this.#words = new BigInt64Array(shared)
+  }
+
+  /** All frames up to `frame` of the generation with this first salt are captured. */
+  set(salt1: number, frame: number): void {
+    const word = wordOf(salt1, frame)
+    if (Atomics.exchange(this.#words, CAPTURED, word) !== word) Atomics.notify(this.#words, CAPTURED)
+  }
+
+  /** Whether all frames up to `frame` of the generation are captured. */
+  includes(salt1: number, frame: number): boolean {
+    return frame === 0 || covers(Atomics.load(this.#words, CAPTURED), salt1, frame)
+  }
+
+  /** Blocks the thread until they are, for `timeoutMs` at most. Whether they are. */
+  wait(salt1: number, frame: number, timeoutMs: number): boolean {
+    const untilMs = performance.now() + timeoutMs
+    for (;;) {
+      const word = Atomics.load(this.#words, CAPTURED)
+      if (frame === 0 || covers(word, salt1, frame)) return true
+      const leftMs = untilMs - performance.now()
+      if (leftMs <= 0) return false
+      Atomics.wait(this.#words, CAPTURED, word, leftMs)
+    }
+  }
+
+  /** Whether a reset of the WAL is possible at all: false while the guard is known to sit on a mark. */
+  get mayReset(): boolean {
+    return Atomics.load(this.#words, MAY_RESET) !== 0n
+  }
+
+  set mayReset(value: boolean) {
+    Atomics.store(this.#words, MAY_RESET, value ? 1n : 0n)
+  }
+}
+
+const wordOf = (salt1: number, frame: number) => BigInt.asIntN(64, (BigInt(salt1) << 32n) | BigInt(frame))
+
+function covers(word: bigint, salt1: number, frame: number): boolean {
+  const unsigned = BigInt.asUintN(64, word)
+  return Number(unsigned >> 32n) === salt1 && Number(unsigned & 0xffffffffn) >= frame
+}

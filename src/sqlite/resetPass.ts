@@ -1,0 +1,166 @@
+/**
+ * Brings a WAL to where the next writer starts it over: everything backfilled, and the read guard on READ_LOCK(0). Runs on the
+ * SQLite thread in one go, because between the end of a backfill and the guard's new begin no commit may come: each round trip
+ * between threads would ask for a longer gap between two commits.
+ *
+ * The guard moves hand over hand: the new transaction begins, what is published then is captured, only then the old one ends.
+ * A move that capture does not follow in time is taken back.
+ */
+import type { CapturedFrame } from './capturedFrame.ts'
+import type { CheckpointCounts } from './sqliteThread.ts'
+
+export type GuardNumber = 0 | 1
+
+/** SQLite, the wal-index and the thread that captures, as a pass uses them. */
+export interface ResetPassParts {
+  /** False when it could not, and nothing was begun. */
+  begin(guard: GuardNumber): boolean
+  end(guard: GuardNumber): void
+  /** PASSIVE; while another checkpointer is at work, again and again for `forMs` at most. */
+  backfill(forMs: number): CheckpointCounts
+  /** Takes SQLite's write lock. False when it is not to be had. */
+  takeFence(forMs: number): boolean
+  releaseFence(): void
+  /** Whether a transaction of another process is under way; false when that cannot be told. */
+  isRead(): boolean
+  /** Undefined while it cannot be read. */
+  published(): { readonly salt1: number; readonly mxFrame: number } | undefined
+  backfilledFrames(): number
+  readonly captured: CapturedFrame
+  /** Asks the other thread to capture everything that is published. */
+  askForCapture(isFenced: boolean): void
+  nowMs(): number
+}
+
+export interface ResetPassRequest {
+  /** The guard that is open. */
+  readonly current: GuardNumber
+  /** Backfills without a fence, before one is taken or the pass ends. */
+  readonly rounds: number
+  /** When to stop all writers for the last backfill: never, unless another process reads, or in any case. */
+  readonly fence: 'never' | 'unless-read' | 'always'
+  /** How long to insist on the write lock. */
+  readonly fenceMs: number
+}
+
+export interface ResetPass {
+  /** The guard that is open now. */
+  readonly current: GuardNumber
+  /** Of the last backfill. */
+  readonly counts: CheckpointCounts
+  /** Everything was backfilled when the guard last began: it sits on READ_LOCK(0), most likely. */
+  readonly isComplete: boolean
+  /** A reader of another process kept the last backfill from its end. */
+  readonly isBlocked: boolean
+  /** How long the write lock was held. */
+  readonly fencedMs: number
+  /** The fence was let go of at once, because another process was reading. */
+  readonly yielded: boolean
+}
+
+/** More than this left after a backfill means that writers do not pause. */
+const FEW_FRAMES = 64
+/** How long capture may take to follow a move: nobody waits for it. */
+const CAPTURE_MS = 20
+/** ... and under the fence, where writers do. */
+const FENCED_CAPTURE_MS = 10
+/** How long writers are stopped at most, but for a backfill that takes longer. */
+const FENCED_MS = 10
+/** An application's own checkpoint, begun before, is waited out: it ends by itself. */
+const OTHER_CHECKPOINT_MS = 2
+const FENCED_CHECKPOINT_MS = 10
+
+const NOTHING: CheckpointCounts = { busy: true, walFrames: -1, backfilled: -1 }
+
+export function runResetPass(parts: ResetPassParts, request: ResetPassRequest): ResetPass {
+  return new Pass(parts, request).run()
+}
+
+class Pass {
+  readonly #parts: ResetPassParts
+  readonly #request: ResetPassRequest
+  #current: GuardNumber
+  #counts = NOTHING
+  #isComplete = false
+  #isBlocked = false
+  #fencedMs = 0
+  #yielded = false
+
+  constructor(parts: ResetPassParts, request: ResetPassRequest) {
+    this.#parts = parts
+    this.#request = request
+    this.#current = request.current
+  }
+
+  run(): ResetPass {
+    const { rounds, fence } = this.#request
+    for (let round = 0; round < rounds && !this.#isComplete; round++) {
+      const left = this.#round(false)
+      if (left > FEW_FRAMES && round > 0) break
+    }
+    if (fence !== 'never' && !this.#isComplete) this.#fenced()
+    return {
+      current: this.#current,
+      counts: this.#counts,
+      isComplete: this.#isComplete,
+      isBlocked: this.#isBlocked,
+      fencedMs: this.#fencedMs,
+      yielded: this.#yielded,
+    }
+  }
+
+  #fenced(): void {
+    const { fence, fenceMs } = this.#request
+    const { nowMs } = this.#parts
+    if (!this.#parts.takeFence(fenceMs)) return
+    const beganMs = nowMs()
+    try {
+      this.#yielded = fence === 'unless-read' && this.#parts.isRead()
+      const untilMs = beganMs + FENCED_MS
+      // Transactions that were reading when the fence came end soon: they cannot write.
+      while (!this.#yielded && !this.#isComplete && nowMs() < untilMs) this.#round(true)
+    } finally {
+      this.#parts.releaseFence()
+      this.#fencedMs = nowMs() - beganMs
+    }
+  }
+
+  /** Gives the frames that are left to backfill. */
+  #round(isFenced: boolean): number {
+    const mark = this.#move(isFenced)
+    if (mark === undefined) return Number.POSITIVE_INFINITY
+    this.#counts = this.#parts.backfill(isFenced ? FENCED_CHECKPOINT_MS : OTHER_CHECKPOINT_MS)
+    const { walFrames, backfilled } = this.#counts
+    this.#isBlocked = walFrames >= 0 && backfilled < mark
+    if (walFrames < 0 || backfilled < walFrames) return walFrames - backfilled
+    const end = this.#move(isFenced)
+    this.#isComplete = end === walFrames
+    return end === undefined ? 0 : end - walFrames
+  }
+
+  /** Gives the published end that was captured, undefined when the guard stays where it was. */
+  #move(isFenced: boolean): number | undefined {
+    const { captured } = this.#parts
+    const next = this.#current === 0 ? 1 : 0
+    if (!this.#parts.begin(next)) return undefined
+    const end = this.#parts.published()
+    if (!end || !this.#isCaptured(end, isFenced)) {
+      this.#parts.end(next)
+      return undefined
+    }
+    // Frames that are not backfilled when it has begun were not when it began: then it sits on a mark, and no reset is possible.
+    const isOnMark = this.#parts.backfilledFrames() < end.mxFrame
+    if (!isOnMark) captured.mayReset = true
+    this.#parts.end(this.#current)
+    if (isOnMark) captured.mayReset = false
+    this.#current = next
+    return end.mxFrame
+  }
+
+  #isCaptured({ salt1, mxFrame }: { salt1: number; mxFrame: number }, isFenced: boolean): boolean {
+    const { captured } = this.#parts
+    if (captured.includes(salt1, mxFrame)) return true
+    this.#parts.askForCapture(isFenced)
+    return captured.wait(salt1, mxFrame, isFenced ? FENCED_CAPTURE_MS : CAPTURE_MS)
+  }
+}

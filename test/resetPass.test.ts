@@ -1,0 +1,148 @@
+/** The pass that lets the next writer start the WAL over, beside connections of other processes. */
+import assert from 'node:assert/strict'
+import { closeSync } from 'node:fs'
+import { adoptDatabase, type DatabaseFiles } from '../src/sqlite/databaseFiles.ts'
+import { isReadByOthers, locksOf } from '../src/sqlite/lockTable.ts'
+import { ReadGuard } from '../src/sqlite/readGuard.ts'
+import type { ResetPass, ResetPassRequest } from '../src/sqlite/resetPass.ts'
+import { open, SqliteThread } from '../src/sqlite/sqliteThread.ts'
+import { WalIndexReader } from '../src/sqlite/walIndexReader.ts'
+import { type Lab, labTest } from './support/lab.ts'
+import type { SqlSession } from './support/sqlSession.ts'
+
+const CONNECTIONS = { checkpoint: 'checkpoint', fence: 'fence' }
+const SOFT = { rounds: 4, fence: 'never', fenceMs: 100 } as const
+
+interface World {
+  readonly files: DatabaseFiles
+  readonly guard: ReadGuard
+  readonly walIndex: WalIndexReader
+  /** Of the application. */
+  readonly writer: SqlSession
+  readonly reader: SqlSession
+  asked: number
+  captures: boolean
+  pass(request?: Omit<ResetPassRequest, 'current'>): Promise<ResetPass>
+  salt(): number
+  write(): Promise<void>
+}
+
+async function setUp(lab: Lab): Promise<World> {
+  const path = lab.path('a.db')
+  await lab.exec(path, 'PRAGMA journal_mode = WAL', 'CREATE TABLE t(id INTEGER PRIMARY KEY, v)')
+  const writer = lab.sql(path)
+  const reader = lab.sql(path)
+  await writer.rows('PRAGMA wal_autocheckpoint = 0')
+  await writer.rows('INSERT INTO t(v) VALUES (1)')
+  const thread = new SqliteThread()
+  const files = await adoptDatabase(thread, path, () => {})
+  const guard = await ReadGuard.begin(thread, path, files.shm)
+  await thread.run(...Object.values(CONNECTIONS).map((name) => open(name, path)))
+  lab.atEnd(async () => {
+    await thread.stop([...ReadGuard.connections, ...Object.values(CONNECTIONS), 'keeper'])
+    closeSync(files.walFd)
+  })
+  const walIndex = new WalIndexReader(files.shm.fd)
+  const capture = () => {
+    const header = walIndex.read()
+    if (header) guard.captured.set(header.salt1, header.mxFrame)
+  }
+  const world: World = {
+    files,
+    guard,
+    walIndex,
+    writer,
+    reader,
+    asked: 0,
+    captures: true,
+    pass: (request = SOFT) =>
+      guard.resetPass(CONNECTIONS, request, () => {
+        world.asked++
+        if (world.captures) capture()
+      }),
+    salt: () => walIndex.read()?.salt1 ?? -1,
+    async write() {
+      await writer.rows('INSERT INTO t(v) VALUES (1)')
+    },
+  }
+  return world
+}
+
+labTest('after a pass in a pause of the writers the next one starts the WAL over', async (lab) => {
+  const world = await setUp(lab)
+  const before = world.salt()
+  const pass = await world.pass()
+  assert.equal(pass.isComplete, true)
+  assert.equal(pass.fencedMs, 0)
+  assert.ok(world.asked > 0, 'capture was asked to follow')
+  assert.equal(world.guard.slot, 0)
+  await world.write()
+  assert.notEqual(world.salt(), before)
+})
+
+labTest('the guard does not let go of frames that nobody has captured', async (lab) => {
+  const world = await setUp(lab)
+  const before = world.salt()
+  world.captures = false
+  for (const fence of ['never', 'always'] as const) {
+    const pass = await world.pass({ rounds: 2, fence, fenceMs: 100 })
+    assert.equal(pass.isComplete, false)
+    assert.equal(world.guard.mayReset, false)
+    await world.write()
+    assert.equal(world.salt(), before, `the WAL was started over (fence ${fence})`)
+  }
+  world.captures = true
+  assert.equal((await world.pass()).isComplete, true)
+  await world.write()
+  assert.notEqual(world.salt(), before)
+})
+
+labTest('capture of another generation is no capture of this one', async (lab) => {
+  const world = await setUp(lab)
+  world.captures = false
+  world.guard.captured.set(world.salt() + 1, 0xffff_ffff)
+  assert.equal((await world.pass()).isComplete, false)
+  world.guard.captured.set(world.salt(), 0xffff_ffff)
+  assert.equal((await world.pass()).isComplete, true)
+})
+
+labTest('a reader that lingers is told of, and nothing is lost to it', async (lab) => {
+  const world = await setUp(lab)
+  await world.reader.rows('BEGIN')
+  await world.reader.rows('SELECT count(*) FROM t')
+  await world.write()
+  const pass = await world.pass()
+  assert.equal(pass.isBlocked, true)
+  assert.equal(pass.isComplete, false)
+  assert.deepEqual(await world.reader.rows('SELECT count(*) FROM t'), [[1]])
+  await world.reader.rows('COMMIT')
+  assert.equal((await world.pass()).isComplete, true)
+})
+
+labTest('a fence is let go of at once when somebody reads, unless it must be', async (lab) => {
+  const world = await setUp(lab)
+  assert.equal(isReadByOthers(locksOf(world.files.shm), process.pid), false)
+  await world.reader.rows('BEGIN')
+  await world.reader.rows('SELECT count(*) FROM t')
+  assert.equal(isReadByOthers(locksOf(world.files.shm), process.pid), true)
+  // No round before it: the fence decides alone.
+  const polite = await world.pass({ rounds: 0, fence: 'unless-read', fenceMs: 100 })
+  assert.equal(polite.yielded, true)
+  assert.equal(polite.isComplete, false)
+  const forced = await world.pass({ rounds: 0, fence: 'always', fenceMs: 100 })
+  assert.equal(forced.yielded, false)
+  assert.equal(forced.isComplete, true, 'the reader reads the newest state')
+  await world.reader.rows('INSERT INTO t(v) VALUES (2)')
+  await world.reader.rows('COMMIT')
+})
+
+labTest('a fence that cannot be had changes nothing', async (lab) => {
+  const world = await setUp(lab)
+  await world.writer.rows('BEGIN IMMEDIATE')
+  const pass = await world.pass({ rounds: 0, fence: 'always', fenceMs: 5 })
+  assert.equal(pass.fencedMs, 0)
+  assert.equal(pass.isComplete, false)
+  await world.writer.rows('INSERT INTO t(v) VALUES (2)')
+  await world.writer.rows('COMMIT')
+  assert.equal((await world.pass()).isComplete, true)
+})
