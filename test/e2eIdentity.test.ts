@@ -13,26 +13,14 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../src/cli/freePorts.ts'
+import { cameFirst, copyAll, requireTaken, SUFFIXES } from './support/clones.ts'
 import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from './support/lab.ts'
 import type { TestNode } from './support/testNode.ts'
 import { until } from './support/until.ts'
 import { makeDatabase } from './support/workload.ts'
 
-const SUFFIXES = ['', '-wal', '-shm', '-walcast'] as const
 const LOST = 50
 const OTHER = 60
-
-/** Copies the database and the node's folder, or what of them is named. */
-function copyAll(from: string, to: string, suffixes: readonly string[] = SUFFIXES): void {
-  for (const suffix of suffixes) {
-    rmSync(`${to}${suffix}`, { recursive: true, force: true })
-    // A file that is being written is there for a moment only.
-    cpSync(`${from}${suffix}`, `${to}${suffix}`, {
-      recursive: true,
-      filter: (path) => !path.endsWith('.new'),
-    })
-  }
-}
 
 /** The files that are there, so that the copy has no others. */
 function putBack(from: string, to: string): void {
@@ -275,23 +263,6 @@ labTest('a leader whose disk is full starts all the same, and goes on', async (l
   await requireSame(lab, again, replica)
   assert.equal((await replica.status()).diverged, undefined)
 })
-
-/** A process that is to end by itself, because another one has its id. */
-async function requireTaken(node: { readonly child: TestNode['child'] }): Promise<void> {
-  node.child.expectEnd()
-  const { code } = await node.child.ended
-  assert.equal(code, 1, node.child.tail())
-  const [line] = node.child.err.filter((each) => each.startsWith('WALCAST_NODE_ID_TAKEN'))
-  assert.match(line ?? '', /another process has the id .*walcast new-identity --db FILE/)
-}
-
-/** Of processes that came up within a second their random ids decide: this one is to count as the first. */
-async function cameFirst(node: TestNode): Promise<void> {
-  await until('it has been up for a while', async () => {
-    const { upMs } = JSON.parse((await node.get('/leader')).text)
-    return upMs > 1500
-  })
-}
 
 labTest(
   'a cloned folder makes no second leader, and becomes a replica with an id of its own',
