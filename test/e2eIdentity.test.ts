@@ -270,6 +270,9 @@ labTest(
     const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
     await makeTable(lab, db)
     const leader = await lab.leader(db)
+    const met = await (await lab.replica(lab.path('met.db'), leader)).ready()
+    await met.stop()
+    await until('the leader has noted whom it met', () => existsSync(`${db}-walcast/peers.json`))
     await cameFirst(leader)
     await lab.exec(db, ...inserts('common', 5))
     copyAll(db, clone, ['', '-wal', '-walcast'])
@@ -287,8 +290,11 @@ labTest(
     await requireSame(lab, leader, replica)
     const status = await leader.status()
     assert.equal(status.epoch, epoch)
-    assert.equal(status.replicas.length, 1)
-    assert.notEqual(status.replicas[0].node, node)
+    const connected = status.replicas.filter((each) => each.connected)
+    assert.equal(connected.length, 1)
+    assert.notEqual(connected[0].node, node)
+    const { replicas, causes } = await replica.status()
+    assert.deepEqual([replicas, causes], [[], []], 'whom the original has met is not missed at the copy')
     const kept = await until('what the clone alone had is kept', async () =>
       (await replica.status()).diverged?.find(({ state }) => state === 'compared'),
     )
