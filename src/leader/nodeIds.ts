@@ -39,16 +39,21 @@ export class NodeIds {
   onBelow(session: Session, told: Body<'below'>, host: IdHost): void {
     if (!told.connected) return
     const nowMs = host.nowMs()
-    const here = this.#here(told.node, host, nowMs)
-    if (here) this.#processes.heard(here, nowMs)
     const { node, instance, address } = told
     const upSinceMs = nowMs - told.upMs
     const heardMs = nowMs - told.silentMs
-    const twins = this.#processes.heard({ node, instance, upSinceMs, heardMs, address, via: session }, nowMs)
-    if (!twins) return
+    const here = this.#here(node, host, nowMs)
+    // Either of the two may be the one by which the time is over.
+    const found = [...(here ? [here] : []), { node, instance, upSinceMs, heardMs, address, via: session }]
+      .map((each) => this.#processes.heard(each, nowMs))
+      .find((each) => each !== undefined)
+    if (found) this.#separate(found, host)
+  }
+
+  #separate(twins: Twins<Session>, host: IdHost): void {
     host.onTwins(twins)
     const { first, later } = twins
-    this.end({ node, instance: later.instance, address: first.address }, host)
+    this.end({ node: later.node, instance: later.instance, address: first.address }, host)
   }
 
   /** The process `instance` is to end, because the one at `address` keeps the id. It is told here, or by whoever feeds it. */
