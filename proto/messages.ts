@@ -166,6 +166,8 @@ export const MESSAGES = {
     fields: {
       db: name,
       node: name,
+      instance: name,
+      upMs: duration,
       via: name,
       address: name,
       epoch: count,
@@ -211,6 +213,12 @@ export const MESSAGES = {
   member: define({ code: 19, payload: 'none', fields: { db: name, node: name, address: name, gone: flag } }),
   /** Leader to replica, before it closes: another node leads from now on. */
   moved: define({ code: 20, payload: 'none', fields: { db: name, epoch: count, node: name, address: name } }),
+  /** Leader to replica: a process that it feeds, directly or through others, has the id of one that came first. */
+  twin: define({
+    code: 22,
+    payload: 'none',
+    fields: { db: name, node: name, instance: name, address: name },
+  }),
   /** Replica to leader: asks for the leader's clock. */
   ping: define({ code: 10, payload: 'none', fields: { db: name, timeMs: time } }),
   pong: define({ code: 11, payload: 'none', fields: { db: name, pingMs: time, timeMs: time } }),

@@ -13,26 +13,14 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../src/cli/freePorts.ts'
+import { cameFirst, copyAll, requireTaken, SUFFIXES } from './support/clones.ts'
 import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from './support/lab.ts'
 import type { TestNode } from './support/testNode.ts'
 import { until } from './support/until.ts'
 import { makeDatabase } from './support/workload.ts'
 
-const SUFFIXES = ['', '-wal', '-shm', '-walcast'] as const
 const LOST = 50
 const OTHER = 60
-
-/** Copies the database and the node's folder, or what of them is named. */
-function copyAll(from: string, to: string, suffixes: readonly string[] = SUFFIXES): void {
-  for (const suffix of suffixes) {
-    rmSync(`${to}${suffix}`, { recursive: true, force: true })
-    // A file that is being written is there for a moment only.
-    cpSync(`${from}${suffix}`, `${to}${suffix}`, {
-      recursive: true,
-      filter: (path) => !path.endsWith('.new'),
-    })
-  }
-}
 
 /** The files that are there, so that the copy has no others. */
 function putBack(from: string, to: string): void {
@@ -276,29 +264,15 @@ labTest('a leader whose disk is full starts all the same, and goes on', async (l
   assert.equal((await replica.status()).diverged, undefined)
 })
 
-/** A process that is to end by itself, because another one has its id. */
-async function requireTaken(node: { readonly child: TestNode['child'] }): Promise<void> {
-  node.child.expectEnd()
-  const { code } = await node.child.ended
-  assert.equal(code, 1, node.child.tail())
-  const [line] = node.child.err.filter((each) => each.startsWith('WALCAST_NODE_ID_TAKEN'))
-  assert.match(line ?? '', /another process has the id .*walcast new-identity --db FILE/)
-}
-
-/** Of processes that came up within a second their random ids decide: this one is to count as the first. */
-async function cameFirst(node: TestNode): Promise<void> {
-  await until('it has been up for a while', async () => {
-    const { upMs } = JSON.parse((await node.get('/leader')).text)
-    return upMs > 1500
-  })
-}
-
 labTest(
   'a cloned folder makes no second leader, and becomes a replica with an id of its own',
   async (lab) => {
     const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
     await makeTable(lab, db)
     const leader = await lab.leader(db)
+    const met = await (await lab.replica(lab.path('met.db'), leader)).ready()
+    await met.stop()
+    await until('the leader has noted whom it met', () => existsSync(`${db}-walcast/peers.json`))
     await cameFirst(leader)
     await lab.exec(db, ...inserts('common', 5))
     copyAll(db, clone, ['', '-wal', '-walcast'])
@@ -316,8 +290,11 @@ labTest(
     await requireSame(lab, leader, replica)
     const status = await leader.status()
     assert.equal(status.epoch, epoch)
-    assert.equal(status.replicas.length, 1)
-    assert.notEqual(status.replicas[0].node, node)
+    const connected = status.replicas.filter((each) => each.connected)
+    assert.equal(connected.length, 1)
+    assert.notEqual(connected[0].node, node)
+    const { replicas, causes } = await replica.status()
+    assert.deepEqual([replicas, causes], [[], []], 'whom the original has met is not missed at the copy')
     const kept = await until('what the clone alone had is kept', async () =>
       (await replica.status()).diverged?.find(({ state }) => state === 'compared'),
     )

@@ -226,6 +226,7 @@ labTest('strangers that send garbage to the leader are cut off and counted', asy
     ],
     ['one below that was silent for ever', below({ silentMs: 1e300 })],
     ['one below without a name', below({ node: '' })],
+    ['one below in a process whose name steers a terminal', below({ instance: '\u001b[2J' })],
     ['a name that steers a terminal', (client) => client.hello({ node: '\u001b[31mred' })],
     [
       'have without being asked',
@@ -254,6 +255,8 @@ function below(change: Partial<Body<'below'>>): (client: RawClient) => void {
   const told: Body<'below'> = {
     db: 'main',
     node: 'leaf',
+    instance: '00000000cafe0001',
+    upMs: 1,
     via: HELLO.node,
     address: '',
     epoch: 1,

@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
+import { systemClock } from '../src/clock.ts'
 import { Instance } from '../src/cluster/instance.ts'
 import { RoleWatch, type RoleWatchHost } from '../src/node/roleWatch.ts'
 
@@ -35,6 +36,7 @@ async function told(address: string, known?: string): Promise<string> {
     members: { addressOf: (node: string) => (node === TOLD.node ? known : undefined) },
     admission: { hold() {}, release() {} },
     instance: INSTANCE.id,
+    clock: systemClock,
     twins: { onTwin() {}, tellApart() {}, requireOwn() {} },
     record: () => MINE,
     address: () => '127.0.0.1:1',

@@ -12,7 +12,7 @@ import { ReplicaList } from '../src/leader/replicaList.ts'
 import { FrameMap } from '../src/sqlite/frameMap.ts'
 import { PageSums } from '../src/sqlite/pageSums.ts'
 import { checksumHex } from '../src/xxh64.ts'
-import { RawClient } from './support/rawClient.ts'
+import { HELLO, RawClient } from './support/rawClient.ts'
 import { until } from './support/until.ts'
 
 const PAGE_BYTES = 512
@@ -25,6 +25,7 @@ after(() => {
 /** A relay before a copy that stands where it is told to. */
 async function startRelay() {
   const at = { txid: 5, isOpen: false, isFit: true }
+  const reports: Parameters<RelayHost['report']>[0][] = []
   const unused = { path: '', fd: -1, dev: 0n, ino: 0n }
   const files = { path: '', walPath: '', pageSize: PAGE_BYTES, database: unused, shm: unused, walFd: -1 }
   const host: RelayHost = {
@@ -52,7 +53,7 @@ async function startRelay() {
     walBytes: () => 0,
     ping() {},
     reportSeen: () => true,
-    report() {},
+    report: (below) => void reports.push(below),
     onSent() {},
     onBadMessage() {},
   }
@@ -106,7 +107,7 @@ async function startRelay() {
     at.isOpen = !last
     relay.onBatch(body, message.subarray(message.length - pagesPayloadBytes(1, PAGE_BYTES)), message)
   }
-  const follow = async (txid: number): Promise<RawClient> => {
+  const follow = async (txid: number, given: Partial<Body<'hello'>> = {}): Promise<RawClient> => {
     const client = await RawClient.open({ address })
     const checksum = checksumHex(BigInt(txid))
     client.hello({
@@ -117,11 +118,12 @@ async function startRelay() {
       checksum,
       pageSize: PAGE_BYTES,
       pages: 4,
+      ...given,
     })
     await until('an answer', () => client.messages.length > 0)
     return client
   }
-  return { relay, at, arrive, follow }
+  return { relay, at, reports, arrive, follow }
 }
 
 const chunksOf = (client: RawClient) =>
@@ -178,4 +180,57 @@ test('one that is ahead is told to wait; while the copy is not fit nobody is fed
   const last = level.messages.at(-1)
   assert.ok(last?.type === 'error' && last.body.code === 'STARTING')
   assert.equal(relay.refuse()?.key, 'STARTING')
+})
+
+const FIRST = '00000000000000c1'
+const LATER = '00000000000000c2'
+
+test('a process that has the id of one that came first is closed and refused, and no other process is', async () => {
+  const { relay, follow } = await startRelay()
+  const later = await follow(5, { instance: LATER })
+  const twin = { db: 'main', node: HELLO.node, address: '10.0.0.9:1' }
+  relay.onTwin({ ...twin, instance: FIRST })
+  relay.onTwin({ ...twin, instance: LATER })
+  const again = await follow(5, { instance: LATER })
+  for (const client of [later, again]) {
+    await client.closed
+    const last = client.messages.at(-1)
+    assert.ok(last?.type === 'error' && last.body.code === 'NODE_ID_TAKEN')
+    assert.match(last.body.message, /10\.0\.0\.9:1/)
+  }
+  const next = await follow(5, { instance: '00000000000000c3' })
+  assert.equal(next.messages[0].type, 'welcome')
+})
+
+test('that a process below is to end is passed on to the replica that told of it', async () => {
+  const { relay, follow } = await startRelay()
+  const [next, other] = [await follow(5, { node: 'next' }), await follow(5, { node: 'other' })]
+  const below: Body<'below'> = {
+    db: 'main',
+    node: 'leaf',
+    instance: LATER,
+    upMs: 1,
+    via: 'next',
+    address: '',
+    epoch: 1,
+    txid: 5,
+    lagMs: 0,
+    connected: true,
+    silentMs: 0,
+  }
+  next.send(encode('below', below))
+  await until('it is listed', () => relay.replicas.some(({ node }) => node === 'leaf'))
+  const twin = { db: 'main', node: 'leaf', instance: LATER, address: '10.0.0.9:1' }
+  relay.onTwin(twin)
+  await until('it is passed on', () => next.messages.some(({ type }) => type === 'twin'))
+  assert.deepEqual({ ...next.messages.find(({ type }) => type === 'twin')?.body }, twin)
+  assert.ok(!other.messages.some(({ type }) => type === 'twin'))
+})
+
+test('the leader is told which process a replica is, and for how long that has been up', async () => {
+  const { reports, follow } = await startRelay()
+  await follow(5, { instance: FIRST, upMs: 70_000 })
+  const [told] = await until('a report', () => (reports.length > 0 ? reports : undefined))
+  assert.equal(told.instance, FIRST)
+  assert.ok(told.upMs >= 70_000 && told.upMs < 140_000, `${told.upMs} ms`)
 })

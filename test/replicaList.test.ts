@@ -34,6 +34,8 @@ function setUp(peers: readonly Peer[] = []) {
   const told = (node: string, connected: boolean, given: Partial<Body<'below'>> = {}): Body<'below'> => ({
     db: 'main',
     node,
+    instance: `of ${node}`,
+    upMs: 0,
     via: 'relay',
     address: `${node}:1`,
     epoch: 1,
@@ -174,6 +176,23 @@ test('a connected replica holds its id against processes that came later, for as
   assert.equal(holds('b', 'two'), undefined, 'it went away')
 })
 
+test('the process of a connected replica is known wherever it is fed, and that of one that is away is not', () => {
+  const { clock, list, session, told } = setUp()
+  const nobody = { instance: '', upMs: 0 }
+  assert.deepEqual(list.processOf('b'), nobody)
+  const b = Object.assign(session('b'), { instance: 'one', upSinceMs: clock.ms - 5000 })
+  list.connected(b)
+  clock.ms += 500
+  assert.deepEqual(list.processOf('b'), { instance: 'one', upMs: 5500 })
+  list.disconnected(b)
+  assert.deepEqual(list.processOf('b'), nobody)
+  const relay = session('relay')
+  list.connected(relay)
+  list.below(relay, told('b', true, { instance: 'two', upMs: 70 }))
+  clock.ms += 30
+  assert.deepEqual(list.processOf('b'), { instance: 'two', upMs: 100 })
+})
+
 function newFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-peers-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -229,7 +248,17 @@ test('when as many are listed as can be, one that is away makes room', () => {
   const { list, session } = setUp()
   const relay = session('relay')
   list.connected(relay)
-  const told = { db: 'main', via: 'relay', address: '', epoch: 1, txid: 1, lagMs: 0, silentMs: 0 }
+  const told = {
+    db: 'main',
+    instance: 'i',
+    upMs: 0,
+    via: 'relay',
+    address: '',
+    epoch: 1,
+    txid: 1,
+    lagMs: 0,
+    silentMs: 0,
+  }
   for (let i = 0; i < 4096; i++) list.below(relay, { ...told, node: `n${i}`, connected: true })
   list.below(relay, { ...told, node: 'late', connected: true })
   assert.ok(!list.list().some(({ node }) => node === 'late'), 'all others are there')

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { pino } from 'pino'
+import { systemClock } from '../src/clock.ts'
 import { Instance } from '../src/cluster/instance.ts'
 import { keyOf } from '../src/errors.ts'
 import { WriteAdmission } from '../src/http/writeAdmission.ts'
@@ -19,6 +20,7 @@ function setUp() {
       options: { peerLookMs: 2000, peerTimeoutMs: 100, frozenMs: 2000 },
       log: pino({ level: 'silent' }),
     },
+    clock: systemClock,
     members: { addresses: () => [], list: () => [] },
     admission,
     instance: new Instance(() => 0).id,

@@ -552,7 +552,10 @@ test('a database that lacks what others have of its history begins above all of 
   ]
   const start = chooseStart(bare(100n), before([stored(100)], { seen }))
   assert.deepEqual([start.epoch, start.txid, start.isPutBack], [8, 171, true])
-  assert.match(start.newEpoch ?? '', /node peer has been at 4-150 .*which this leader does not/)
+  assert.match(
+    start.newEpoch ?? '',
+    /node peer has 4-150 of this leader's history and knows of its epoch 7, which is missing here/,
+  )
   assert.deepEqual(start.begun, { ...goesOn(80), epoch: 8 })
   assert.deepEqual(start.verified, [])
 })

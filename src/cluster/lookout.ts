@@ -14,6 +14,8 @@ export interface LookoutOptions {
 export interface LookoutHost {
   /** The time of day in ms: it goes on while the machine is paused, when monotonic clocks stand. */
   wallMs(): number
+  /** A time in ms that nothing sets back. */
+  monotonicMs(): number
   readonly cluster: () => string
   readonly node: () => string
   /** HOST:PORT of this node. */
@@ -38,13 +40,14 @@ export class Lookout {
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
   #lookedMs = 0
-  #lastMonotonicMs = performance.now()
+  #lastMonotonicMs: number
   #lastWallMs: number
   #stopped = false
 
   constructor(options: LookoutOptions, host: LookoutHost) {
     this.#options = options
     this.#host = host
+    this.#lastMonotonicMs = host.monotonicMs()
     this.#lastWallMs = host.wallMs()
   }
 
@@ -54,7 +57,7 @@ export class Lookout {
 
   /** To be called often, and before anything that only a leader may do. Cheap. */
   checkAlive(): void {
-    const [monotonicMs, wallMs] = [performance.now(), this.#host.wallMs()]
+    const [monotonicMs, wallMs] = [this.#host.monotonicMs(), this.#host.wallMs()]
     // A paused machine may stop either clock; one that is set is asked in vain, and that costs nothing.
     const pauseMs = Math.max(monotonicMs - this.#lastMonotonicMs, Math.abs(wallMs - this.#lastWallMs))
     this.#lastMonotonicMs = monotonicMs
@@ -102,7 +105,7 @@ export class Lookout {
 
   #tick(): void {
     this.checkAlive()
-    const nowMs = performance.now()
+    const nowMs = this.#host.monotonicMs()
     if (nowMs - this.#lookedMs < this.#options.lookMs) return
     this.#lookedMs = nowMs
     void this.look()

@@ -41,6 +41,15 @@ export interface PutBackMark {
   readonly reason: string
 }
 
+/** Of an epoch that begins at this position, because the state was put back. */
+export function putBackMark(
+  at: string,
+  { epoch, txid }: { readonly epoch: number; readonly txid: number },
+  { from: { incarnation, txid: fromTxid }, reason }: Pick<PutBackMark, 'from' | 'reason'>,
+): PutBackMark {
+  return { at, epoch, txid, from: { incarnation, txid: fromTxid }, reason }
+}
+
 export interface NodeRecord {
   readonly format: 2
   readonly node: string

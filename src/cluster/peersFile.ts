@@ -2,7 +2,7 @@
  * `FILE-walcast/peers.json`: the replicas that a node has met, so that one that is away is still missed after a restart.
  * For people and status only: nothing that is fed depends on it, so a broken or missing file costs the list and no more.
  */
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, rmSync, statSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { messageOf, systemCode } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
@@ -64,6 +64,11 @@ function parsePeer(node: string, fields: Partial<Record<keyof Peer, unknown>>): 
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0
+}
+
+/** The node of this folder is another one from now on: whom the former one fed is not missed. Only while no node runs. */
+export function forgetPeers(folder: string): void {
+  rmSync(pathIn(folder), { force: true })
 }
 
 function formatPeers(peers: readonly Peer[]): string {

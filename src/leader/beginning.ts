@@ -75,7 +75,7 @@ export async function findStart(
   if (isPutBack)
     log.error(
       { epoch, txid, reason: newEpoch },
-      'the state of this leader was put back to an earlier one: a new epoch begins above all that other nodes have seen',
+      'the state of this leader was put back to an earlier one: a new epoch begins above all that other nodes have seen, and replicas keep aside what is missing here',
     )
   else if (newEpoch) log.info({ epoch, txid, reason: newEpoch }, 'a new epoch begins')
   const term = Math.max(identity.term(), start.term)

@@ -141,6 +141,17 @@ export class Feed {
     this.#sessions.tell('member', { db: this.#options.db, ...member })
   }
 
+  /** A process that is fed here, or below, has the id of one that came first: it is told to end. */
+  endTwin(twin: Omit<Body<'twin'>, 'db'>): void {
+    const { db, clock } = this.#options
+    this.#sessions.endTwin(twin, { db, nowMs: () => clock.nowMs() })
+  }
+
+  /** The process of a connected replica, wherever it is fed. */
+  processOf(node: string): ReturnType<ReplicaList['processOf']> {
+    return this.#options.replicas.processOf(node)
+  }
+
   /** Another node leads: sends the replicas there, and stops. */
   moveTo(leader: Omit<Body<'moved'>, 'db'> | undefined): void {
     const { db, node } = this.#options
@@ -188,6 +199,11 @@ export class Feed {
         if (replica) log.info({ replica, reason: error ? messageOf(error) : 'closed' }, 'a replica went away')
         host.onRoom()
       },
+      onTwins: ({ first, later }) =>
+        log.error(
+          { replica: first.node, address: later.address, first: first.address },
+          'two processes have the id of this replica: the one that came later is told to end; a copy of another node gets an id of its own by walcast new-identity',
+        ),
       onDrained: () => host.onRoom(),
       onBadMessage: (error) => host.onBadMessage(keyOf(error) ?? 'INTERNAL'),
       onSent: (bytes) => host.onSent(bytes),

@@ -163,6 +163,11 @@ export class Relay {
     this.#isUsed = false
   }
 
+  /** The leader found that a process that is fed here, or below, has the id of one that came first. */
+  onTwin(twin: Body<'twin'>): void {
+    this.#feed.endTwin(twin)
+  }
+
   announceStop(): void {
     this.#feed.announceStop()
   }
@@ -253,10 +258,13 @@ export class Relay {
       if (connected) this.#connected.add(below.node)
       else this.#connected.delete(below.node)
       const silentMs = durationOf(nowMs - Date.parse(lastSeen))
+      const { instance, upMs } = this.#feed.processOf(below.node)
       this.#host.report({
         node: below.node,
         via: via ?? node,
         address,
+        instance,
+        upMs: durationOf(upMs),
         epoch,
         txid,
         lagMs: durationOf(lagMs),

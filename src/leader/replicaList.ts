@@ -91,6 +91,21 @@ export class ReplicaList {
     return session.advertise || session.remoteAddress
   }
 
+  /** The connection to a replica that is fed here. */
+  sessionOf(node: string): Session | undefined {
+    return this.#sessions.get(node)
+  }
+
+  /** The process of a connected replica, wherever it is fed: its random id and how long it has been up, ms. '' and 0 of one that is away. */
+  processOf(node: string): { readonly instance: string; readonly upMs: number } {
+    const nowMs = this.#clock.nowMs()
+    const session = this.#sessions.get(node)
+    if (session) return { instance: session.instance, upMs: nowMs - session.upSinceMs }
+    const below = this.#below.get(node)
+    if (!below || this.#gone.has(node)) return { instance: '', upMs: 0 }
+    return { instance: below.told.instance, upMs: below.told.upMs + nowMs - below.atMs }
+  }
+
   /** A message came; where it stands is read from the session. */
   seen(session: Session): void {
     if (!this.#sessions.has(session.node)) this.connected(session)

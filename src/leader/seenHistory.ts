@@ -26,8 +26,9 @@ export interface SeenHistory {
 
 /** Why a leader begins an epoch above what another node has seen, for people. */
 export function lackingText(seen: SeenHistory): string {
-  const what = `has been at ${formatPosition(seen)} or knows of epoch ${seen.highestEpoch}, which this leader does not`
-  return `node ${seen.node} ${what}: its files were put back, or another process led in the same epoch`
+  const later = seen.highestEpoch > seen.epoch ? ` and knows of its epoch ${seen.highestEpoch}` : ''
+  const what = `has ${formatPosition(seen)} of this leader's history${later}, which is missing here`
+  return `node ${seen.node} ${what}: this leader's files were put back, or a copy of it has led`
 }
 
 /** Numbers further above those of this node are not believed: nobody has made so many. */

@@ -140,7 +140,7 @@ export class Session {
   }
 
   /** A message of its own accord, to whoever was welcomed. */
-  tell<T extends 'member' | 'moved'>(type: T, body: Body<T>): void {
+  tell<T extends 'member' | 'moved' | 'twin'>(type: T, body: Body<T>): void {
     if (this.#state !== 'hello' && this.#state !== 'closing' && this.#state !== 'closed')
       this.send(type, body)
   }
@@ -263,6 +263,7 @@ export class Session {
       case 'incarnation':
       case 'member':
       case 'moved':
+      case 'twin':
         throw new WalcastError('MESSAGE_BAD', { detail: `a replica does not send ${message.type}` })
     }
   }
@@ -384,10 +385,10 @@ export class Session {
     }
   }
 
-  /** Not of this node or of the one that tells: nodes that follow each other in a ring would list themselves. */
+  /** Not of the one that tells. */
   #onBelow(below: Body<'below'>): void {
     if (below.node === '') throw new WalcastError('MESSAGE_BAD', { detail: 'below without a node' })
-    if (below.node !== this.#host.node && below.node !== this.node) this.#host.onBelow(this, below)
+    if (below.node !== this.node) this.#host.onBelow(this, below)
   }
 
   #onAck(ack: Body<'ack'>): void {

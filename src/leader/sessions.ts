@@ -1,7 +1,9 @@
 /** The connections of all replicas: accepted up to a limit, fed with each batch, waited for within a huge transaction. */
 import type { WebSocket } from 'ws'
+import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
+import { type IdHost, NodeIds } from './nodeIds.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
 import { Session, type SessionHost, type SessionOptions } from './session.ts'
 
@@ -10,10 +12,9 @@ export interface SessionsHost
   extends Omit<SessionHost, 'holderOf' | 'onHello' | 'onAck' | 'onBelow' | 'onClosed'> {
   onConnected(session: Session): void
   onDisconnected(session: Session, error: unknown): void
+  /** Two processes with one node id were found; the later one is told to end. */
+  onTwins: IdHost['onTwins']
 }
-
-/** A replica asks for the clock every 2 s: one that is silent for so long does not hold its id against another process. */
-const HOLDER_MS = 6000
 
 /** Hears of connections and of what they acknowledge. */
 export type AckListener = Pick<Acknowledgements, 'onConnected' | 'onAck' | 'onClosed'>
@@ -24,6 +25,7 @@ export class Sessions {
   readonly #all = new Set<Session>()
   readonly #replicas: ReplicaList
   readonly #acks: AckListener | undefined
+  readonly #ids: NodeIds
 
   /** `acks`: where somebody may wait for acknowledgements. */
   constructor(options: SessionOptions, limit: number, replicas: ReplicaList, acks?: AckListener) {
@@ -31,6 +33,7 @@ export class Sessions {
     this.#limit = limit
     this.#replicas = replicas
     this.#acks = acks
+    this.#ids = new NodeIds(replicas)
   }
 
   /** Replicas connected and remembered. */
@@ -97,6 +100,11 @@ export class Sessions {
     for (const session of this.#all) session.tell(...message)
   }
 
+  /** A process that is fed here, or below, has the id of one that came first: it is told to end. */
+  endTwin(twin: Omit<Body<'twin'>, 'db'>, host: Pick<IdHost, 'db' | 'nowMs'>): void {
+    this.#ids.end(twin, host)
+  }
+
   /** Tells every replica that the leader is about to stop, so that they send it no more requests. */
   announceStop(db: string): void {
     for (const session of this.#all) session.announceStop({ db, reason: 'stopping' })
@@ -115,7 +123,7 @@ export class Sessions {
   #sessionHost(host: SessionsHost): SessionHost {
     return {
       ...host,
-      holderOf: (hello) => this.#replicas.holderOf(hello, HOLDER_MS),
+      holderOf: (hello) => this.#ids.holderOf(hello, host),
       onHello: (session) => {
         this.#replicas.connected(session)
         this.#acks?.onConnected(session)
@@ -125,7 +133,11 @@ export class Sessions {
         this.#replicas.seen(session)
         this.#acks?.onAck(session)
       },
-      onBelow: (session, below) => this.#replicas.below(session, below),
+      onBelow: (session, below) => {
+        // Nodes that follow each other in a ring would list themselves.
+        if (below.node !== host.node) this.#replicas.below(session, below)
+        this.#ids.onBelow(session, below, host)
+      },
       onClosed: (session, error) => {
         this.#all.delete(session)
         this.#replicas.disconnected(session)

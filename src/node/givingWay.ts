@@ -9,6 +9,7 @@ import type { RoleJournal } from './roleJournal.ts'
 
 export interface GivingWayParts {
   readonly setup: EngineParts['setup']
+  readonly clock: EngineParts['clock']
   readonly traffic: EngineParts['traffic']
   readonly nodeFile: EngineParts['nodeFile']
   readonly journal: RoleJournal
@@ -63,11 +64,11 @@ export class GivingWay {
    * numbered since the histories parted may mean two things, and counts as unknown from then on. Nothing happens when it lacks nothing.
    */
   async raiseAboveLost(seen: readonly SeenHistory[]): Promise<void> {
-    const { nodeFile, current } = this.#parts
+    const { nodeFile, current, clock } = this.#parts
     const leading = current.leading()
     const { lineage } = nodeFile.record
     const lost = seen.filter((each) => isPutBack(leading.leader.position, lineage, each))
-    if (lost.length === 0 || performance.now() < this.#raiseAgainMs) return
+    if (lost.length === 0 || clock.nowMs() < this.#raiseAgainMs) return
     const reason = lackingText(lost[0])
     await this.#leadOn(leading, reason, () => {
       const { position } = leading.leader
@@ -83,7 +84,7 @@ export class GivingWay {
   }
 
   async #leadOn(leading: LeaderEngine, reason: string, beginning: () => LeadershipBegins): Promise<void> {
-    const { setup, traffic, journal, current, promotion, nodeFile } = this.#parts
+    const { setup, clock, traffic, journal, current, promotion, nodeFile } = this.#parts
     setup.log.warn({ reason }, 'the epoch is raised')
     traffic.admission.hold('change', 'the epoch is being raised')
     await this.#fence(leading)
@@ -97,7 +98,7 @@ export class GivingWay {
         { error: messageOf(error) },
         'the epoch could not be raised: this node leads on in the one before',
       )
-      this.#raiseAgainMs = performance.now() + RAISE_AGAIN_MS
+      this.#raiseAgainMs = clock.nowMs() + RAISE_AGAIN_MS
       return current.carryOn(leading)
     }
     const held = await current.orFatal(leading.retire(undefined))

@@ -1,6 +1,6 @@
 /** A node that leads. */
 import { historyOf, withIncarnation, withoutIdle } from '../../proto/lineage.ts'
-import type { NodeRecord } from '../cluster/nodeFile.ts'
+import { type NodeRecord, putBackMark } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import type { Cause } from '../http/cause.ts'
 import { type LagReport, NO_QUEUES } from '../http/view.ts'
@@ -124,19 +124,18 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
 
 /** What the beginning of an incarnation changes of a role file. */
 function beginningOf(
-  { lineage, node, putBack: before }: NodeRecord,
+  { lineage, node }: NodeRecord,
   { epoch, term, txid, txidCeiling, begun, stored, putBack }: LeadershipBegun,
   nowMs: number,
 ): Partial<NodeRecord> {
   const at = new Date(nowMs).toISOString()
-  const mark = putBack === undefined ? before : { at, epoch, txid, ...putBack }
   return {
     epoch,
     term,
     txidCeiling,
     incarnation: begun.id,
     lineage: withIncarnation(withoutIdle(lineage, node, begun.txid, stored), begun),
-    ...(mark ? { putBack: mark } : {}),
+    ...(putBack ? { putBack: putBackMark(at, { epoch, txid }, putBack) } : {}),
   }
 }
 

@@ -1,5 +1,6 @@
 /** Gives the node of a copied folder an id of its own: from then on it is another node of the same cluster, which follows. */
 import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
+import { forgetPeers } from '../cluster/peersFile.ts'
 import { WalcastError } from '../errors.ts'
 import { type FileOps, systemFileOps } from '../fileOps.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
@@ -46,6 +47,7 @@ export async function giveNewIdentity(
     if (node === was) throw new WalcastError('USAGE', { detail: `its id is ${node} already` })
     await file.update({ ...NEVER_LED, node, role, leader: '', givenLeader: '' })
     await file.stop()
+    forgetPeers(folder)
     return { db: path, was, node, role }
   } finally {
     await thread.stop([LOCK_CONNECTION])

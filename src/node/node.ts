@@ -115,7 +115,7 @@ async function layGround(
   const thread = new SqliteThread()
   started.thread = thread
   const nodeFile = await folder.open(thread, ops)
-  const instance = new Instance(() => performance.now())
+  const instance = new Instance(() => clock.nowMs())
   if (linkCount(path) > 1)
     log.warn(
       { path },

@@ -2,7 +2,7 @@
 import { type Standing, trailOf, withIncarnation } from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
 import { judge } from '../cluster/fitness.ts'
-import type { NodeRecord } from '../cluster/nodeFile.ts'
+import { type NodeRecord, putBackMark } from '../cluster/nodeFile.ts'
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
 import { isBehind } from '../cluster/rivalry.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
@@ -60,14 +60,14 @@ export class Promotion {
 
   /** Throws LEADER_LIVES, NOT_FIT and what `lead` throws. */
   async promote(engine: ReplicaEngine, how: PromoteHow, by: string): Promise<PromoteAnswer> {
-    const beganMs = performance.now()
     const { own, askEverybody, parts } = this.#host
+    const beganMs = parts.clock.nowMs()
     const { answers, unheard } = await askEverybody()
     const { reasons, lost } = this.#requireFit(engine, answers, how)
     const { epoch, txid } = engine.replica.position
     const { record } = parts.nodeFile
     const about = { ...own(), dryRun: how.dryRun, reasons, lost, unheard, from: { epoch, txid } }
-    const tookMs = () => performance.now() - beganMs
+    const tookMs = () => parts.clock.nowMs() - beganMs
     if (how.dryRun)
       return { ...about, role: engine.view.role(), epoch, txid, oldLeader: null, tookMs: tookMs() }
     if (reasons.length > 0) parts.setup.log.warn({ by, reasons, lost }, 'promoted by force')
@@ -203,15 +203,7 @@ export class Promotion {
       lineage: withIncarnation(lineage, begun),
       ...(term === epoch ? { promoted: { at, epoch, txid: first } } : {}),
       ...(putBack
-        ? {
-            putBack: {
-              at,
-              epoch,
-              txid: first,
-              from: { incarnation: place.incarnation, txid: place.txid },
-              reason: putBack.reason,
-            },
-          }
+        ? { putBack: putBackMark(at, { epoch, txid: first }, { from: place, reason: putBack.reason }) }
         : {}),
     })
   }

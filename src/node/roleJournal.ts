@@ -67,7 +67,9 @@ export class RoleJournal {
     metrics.onRole(role)
     log.warn(
       { role, was, epoch, txid, leader: leader || undefined, reason, by },
-      'the role of this node changed',
+      role === 'leader' && was === 'leader'
+        ? 'this node leads on in a higher epoch'
+        : 'the role of this node changed',
     )
     this.#write('role', 'done', by, reason)
     const at = new Date(clock.nowMs()).toISOString()

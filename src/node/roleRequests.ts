@@ -76,12 +76,12 @@ export class RoleRequests implements RoleActions {
   }
 
   async demote(how: DemoteHow, by: string): Promise<DemoteAnswer> {
-    const { changes, journal, view } = this.#parts
-    const beganMs = performance.now()
+    const { changes, clock, journal, view } = this.#parts
+    const beganMs = clock.nowMs()
     await journal.audited('demote', by, () => changes.run('a demotion', () => this.#demote(how, by)))
     const { node, role, leader } = this.#record
     const { epoch, txid } = view.position()
-    return { node, role, epoch, txid, leader, tookMs: performance.now() - beganMs }
+    return { node, role, epoch, txid, leader, tookMs: clock.nowMs() - beganMs }
   }
 
   async switchover(how: SwitchoverHow, by: string): Promise<SwitchoverAnswer> {

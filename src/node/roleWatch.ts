@@ -3,6 +3,7 @@
  * asks before it takes the next write, and a node without a leader finds the one that is there.
  */
 import { parseTrail } from '../../proto/lineage.ts'
+import type { Clock } from '../clock.ts'
 import { Lookout } from '../cluster/lookout.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
@@ -20,6 +21,7 @@ import type { TwinWatch } from './twinWatch.ts'
 
 export interface RoleWatchHost {
   readonly setup: NodeSetup
+  readonly clock: Clock
   readonly members: Members
   readonly replicas: ReplicaList
   readonly admission: WriteAdmission
@@ -70,6 +72,7 @@ export class RoleWatch {
       { lookMs, timeoutMs, frozenMs },
       {
         wallMs: () => Date.now(),
+        monotonicMs: () => host.clock.nowMs(),
         cluster: () => host.record().cluster,
         node: () => host.record().node,
         address: () => host.address(),
@@ -139,7 +142,7 @@ export class RoleWatch {
 
   /** The connection to the leader ended. */
   onLeaderLost(): void {
-    this.#lostMs = performance.now()
+    this.#lostMs = this.#host.clock.nowMs()
     if (!this.#host.isChanging()) void this.#lookout.look()
   }
 
@@ -165,7 +168,7 @@ export class RoleWatch {
 
   /** Somebody has seen a later epoch than this node's: nothing is answered to a client before the others were asked. Asked once an epoch, for a while. */
   async onLaterPosition(epoch: number): Promise<void> {
-    const nowMs = performance.now()
+    const nowMs = this.#host.clock.nowMs()
     const restMs = epoch <= this.#askedEpoch ? ASK_AGAIN_MS : ASK_MORE_MS
     const isAsked = nowMs - this.#askedEpochMs < restMs
     if (isAsked) return this.#asking
@@ -196,7 +199,7 @@ export class RoleWatch {
     const { connected, follows, leaderNode } = engine.replica.status
     if (connected) return []
     const wasRelayed = follows !== leaderNode
-    return wasRelayed && performance.now() - this.#lostMs < RELAY_PATIENCE_MS ? [] : all
+    return wasRelayed && this.#host.clock.nowMs() - this.#lostMs < RELAY_PATIENCE_MS ? [] : all
   }
 
   #addressesOfAll(): string[] {

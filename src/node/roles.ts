@@ -61,7 +61,16 @@ export class Roles {
     })
     const promotion = this.#newPromotion(orders)
     const isEnded = () => changes.isEnded
-    const givingWay = new GivingWay({ setup, traffic, nodeFile, journal, current, promotion, isEnded })
+    const givingWay = new GivingWay({
+      setup,
+      clock,
+      traffic,
+      nodeFile,
+      journal,
+      current,
+      promotion,
+      isEnded,
+    })
     const watch = this.#newWatch(givingWay, orders)
     this.#watch = watch
     this.#aloneFence = this.#newAloneFence()
@@ -165,9 +174,10 @@ export class Roles {
   }
 
   #newWatch(givingWay: GivingWay, orders: PeerOrders): RoleWatch {
-    const { setup, members, replicas, traffic, instance, onFatal } = this.#parts
+    const { setup, clock, members, replicas, traffic, instance, onFatal } = this.#parts
     return new RoleWatch({
       setup,
+      clock,
       members,
       replicas,
       admission: traffic.admission,

@@ -135,6 +135,8 @@ export class Conversation {
         return this.#parts.options.observer.onMember(message.body)
       case 'moved':
         return this.#parts.options.observer.onMoved(message.body)
+      case 'twin':
+        return this.#parts.streamed.downstream?.onTwin(message.body)
       case 'error':
         throw errorOf(message.body, this.#parts.subscription.leader ?? '')
       case 'hello':

@@ -1,5 +1,4 @@
 /** Writes the pages of a bundle (see keptFolder.ts): which hold rows of which table, and their images. */
-import { setImmediate as immediate } from 'node:timers/promises'
 import { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 import { DamagedPage } from '../sqlite/btreePage.ts'
@@ -13,8 +12,6 @@ import { type LastPages, Overwriting, type ResyncedCopy } from './overwriting.ts
 import { StateCheck } from './stateCheck.ts'
 
 const CHUNK_BYTES = 1024 * 1024
-/** Pages looked at without letting anything else run. */
-const PAGES_AT_ONCE = 8192
 
 export interface ImageParts {
   readonly copy: ResyncedCopy
@@ -81,14 +78,9 @@ async function union(
   isMeant: (page: number) => boolean = () => true,
 ): Promise<PageSet> {
   const all = new PageSet(0)
-  for (const [set, isAdded] of [
-    [a, () => true],
-    [b, isMeant],
-  ] as const)
-    for (const part of set?.parts(PAGES_AT_ONCE) ?? []) {
-      for (const page of part) if (isAdded(page)) all.add(page)
-      await immediate()
-    }
+  for await (const part of a.turns()) for (const page of part) all.add(page)
+  if (!b) return all
+  for await (const part of b.turns()) for (const page of part) if (isMeant(page)) all.add(page)
   return all
 }
 
@@ -118,9 +110,7 @@ async function writePages(
 
 async function writeList(file: KeptFile, kept: PageSet, overwritten: PageSet): Promise<void> {
   const list = new PageListWriter(file)
-  for (const pages of kept.parts(PAGES_AT_ONCE)) {
+  for await (const pages of kept.turns())
     for (const page of pages) await list.add(page, overwritten.has(page))
-    await immediate()
-  }
   await list.end()
 }

@@ -5,7 +5,7 @@ import type { ReadPage } from '../sqlite/btreeWalk.ts'
 import { FrameMap } from '../sqlite/frameMap.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { PageReader } from '../sqlite/pageReader.ts'
-import { PageSet } from '../sqlite/pageSet.ts'
+import { PAGES_AT_ONCE, PageSet } from '../sqlite/pageSet.ts'
 import { lockPage } from '../sqlite/walFormat.ts'
 import type { Applier } from './applier.ts'
 
@@ -22,9 +22,6 @@ export interface LastPages {
   readonly dbPages: number
   readonly payload: Buffer
 }
-
-/** Pages looked at without letting anything else run. */
-const PAGES_AT_ONCE = 8192
 
 /** Valid until the resync is published. Memory: some bytes for each page that has come, a few bits for each page of the database. */
 export class Overwriting {

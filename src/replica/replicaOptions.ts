@@ -96,6 +96,8 @@ export interface Downstream {
   onHeartbeat(): void
   /** The connection ended: what came of a batch in part is forgotten. */
   onDisconnected(): void
+  /** A process below has the id of one that came first, and is to end. */
+  onTwin(twin: Body<'twin'>): void
   /** What was taken in and is not visible may be forgotten, and the next state need not follow from this one. */
   onUnsettled(): void
 }

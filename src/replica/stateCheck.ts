@@ -1,10 +1,6 @@
 /** Whether page images of the published state are what was written, told by the page checksums of a copy that is being resynced. */
-import { setImmediate as immediate } from 'node:timers/promises'
 import type { PageSet } from '../sqlite/pageSet.ts'
 import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
-
-/** Pages looked at without letting anything else run. */
-const PAGES_AT_ONCE = 8192
 
 /**
  * Pages that have come have their new checksum in memory. Their old ones are checked together: the state checksum at the
@@ -24,10 +20,7 @@ export class StateCheck {
 
   static async of(sums: PageSums, pending: PageSet): Promise<StateCheck> {
     const check = new StateCheck(sums, pending)
-    for (const part of pending.parts(PAGES_AT_ONCE)) {
-      for (const page of part) check.#expected ^= sums.get(page)
-      await immediate()
-    }
+    for await (const part of pending.turns()) for (const page of part) check.#expected ^= sums.get(page)
     return check
   }
 

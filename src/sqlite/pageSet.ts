@@ -1,3 +1,8 @@
+import { setImmediate as immediate } from 'node:timers/promises'
+
+/** Pages looked at without letting anything else run. */
+export const PAGES_AT_ONCE = 8192
+
 /** A set of page numbers: one bit a page, so that its size is bounded by the database's. */
 export class PageSet {
   #bits: Uint32Array
@@ -40,6 +45,14 @@ export class PageSet {
   *parts(most: number): Generator<readonly number[], void, void> {
     for (let part = this.list(1, most); part.length > 0; part = this.list(part[part.length - 1] + 1, most))
       yield part
+  }
+
+  /** All pages in order, some thousands at a time; after each part whatever else waits runs. */
+  async *turns(): AsyncGenerator<readonly number[], void, void> {
+    for (const part of this.parts(PAGES_AT_ONCE)) {
+      yield part
+      await immediate()
+    }
   }
 
   /** Adds the pages from `first` to `last`, a word at a time. */

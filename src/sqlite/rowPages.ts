@@ -8,7 +8,6 @@
  *
  * Damage is never thrown: it makes the result incomplete. Memory: a few bits for each page of the database.
  */
-import { setImmediate as immediate } from 'node:timers/promises'
 import { type BtreePage, type Cell, cellAt, DamagedPage, parsePage } from './btreePage.ts'
 import { BtreeWalk, type ReadPage, type WalkedDatabase } from './btreeWalk.ts'
 import { type DatabaseHeader, isPointerMap } from './databaseHeader.ts'
@@ -50,8 +49,6 @@ export const SCHEMA_ROOT = 1
 const MAX_SCHEMA_BYTES = 1024 * 1024
 /** Pages of trees that are searched for rows of which only an overflow page changed: nothing is applied meanwhile. */
 const MAX_SEARCHED_PAGES = 65_536
-/** Pages looked through without letting anything else run. */
-const PAGES_AT_ONCE = 8192
 
 export class RowPageSearch {
   readonly #database: SearchedDatabase
@@ -170,11 +167,9 @@ export class RowPageSearch {
   /** Free pages and pointer maps are no part of any tree. */
   async #accountFree(): Promise<void> {
     const { free, header } = this.#database
-    for (const part of this.#wanted.parts(PAGES_AT_ONCE)) {
+    for await (const part of this.#wanted.turns())
       for (const page of part)
         if (free.has(page) || (header.isAutoVacuum && isPointerMap(page, header))) this.#account(page)
-      await immediate()
-    }
   }
 
   /** Accounts for the overflow pages of all records of a page, and takes those that are needed when `isKept`. Gives RowPage's `same`. */

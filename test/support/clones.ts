@@ -1,0 +1,36 @@
+/** Copies of a node's files, and what becomes of the processes that run on them. */
+import assert from 'node:assert/strict'
+import { cpSync, rmSync } from 'node:fs'
+import type { TestNode } from './testNode.ts'
+import { until } from './until.ts'
+
+export const SUFFIXES = ['', '-wal', '-shm', '-walcast'] as const
+
+/** Copies the database and the node's folder, or what of them is named. */
+export function copyAll(from: string, to: string, suffixes: readonly string[] = SUFFIXES): void {
+  for (const suffix of suffixes) {
+    rmSync(`${to}${suffix}`, { recursive: true, force: true })
+    // A file that is being written is there for a moment only.
+    cpSync(`${from}${suffix}`, `${to}${suffix}`, {
+      recursive: true,
+      filter: (path) => !path.endsWith('.new'),
+    })
+  }
+}
+
+/** A process that is to end by itself, because another one has its id. */
+export async function requireTaken(node: { readonly child: TestNode['child'] }): Promise<void> {
+  node.child.expectEnd()
+  const { code } = await node.child.ended
+  assert.equal(code, 1, node.child.tail())
+  const [line] = node.child.err.filter((each) => each.startsWith('WALCAST_NODE_ID_TAKEN'))
+  assert.match(line ?? '', /another process has the id .*walcast new-identity --db FILE/)
+}
+
+/** Of processes that came up within a second their random ids decide: this one is to count as the first. */
+export async function cameFirst(node: TestNode): Promise<void> {
+  await until('it has been up for a while', async () => {
+    const { upMs } = JSON.parse((await node.get('/leader')).text)
+    return upMs > 1500
+  })
+}
