@@ -50,6 +50,8 @@ export interface WriterOptions {
   readonly seed: number
   readonly pauseMs?: number
   readonly autocheckpoint?: number
+  /** Reads before it writes: its transactions are refused whenever somebody holds the write lock. */
+  readonly isDeferred?: boolean
 }
 
 export interface WriterCounts {

@@ -11,10 +11,11 @@ const options = optionsOf<{
   seed: number
   pauseMs?: number
   autocheckpoint?: number
+  isDeferred?: boolean
 }>()
 const sign = stopSign()
 const random = randomOf(options.seed)
-const db = new Database(options.path, { timeout: 5000 })
+const db = new Database(options.path, { timeout: options.isDeferred ? 15_000 : 5000 })
 db.pragma(`wal_autocheckpoint = ${options.autocheckpoint ?? 0}`)
 db.pragma('synchronous = NORMAL')
 const pageSize = Number(db.pragma('page_size', { simple: true }))
@@ -93,7 +94,8 @@ const actions = weights.flatMap(([action, weight]) => Array<() => void>(weight).
 function step(): void {
   const action = actions[whole(0, actions.length - 1)]
   try {
-    db.exec('BEGIN IMMEDIATE')
+    db.exec(options.isDeferred ? 'BEGIN' : 'BEGIN IMMEDIATE')
+    if (options.isDeferred) db.exec('SELECT max(id) FROM log')
     action()
     const isRollback = action === spilled && random() < 0.75
     db.exec(isRollback ? 'ROLLBACK' : 'COMMIT')

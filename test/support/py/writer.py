@@ -13,7 +13,8 @@ options = json.loads(sys.argv[1])
 rng = random.Random(options['seed'])
 name = options['name']
 pause = options.get('pauseMs', 3) / 1000
-db = sqlite3.connect(options['path'], timeout=5, isolation_level=None)
+deferred = options.get('isDeferred', False)
+db = sqlite3.connect(options['path'], timeout=15 if deferred else 5, isolation_level=None)
 db.execute(f"PRAGMA wal_autocheckpoint={options.get('autocheckpoint', 0)}")
 db.execute('PRAGMA synchronous=NORMAL')
 size = db.execute('PRAGMA page_size').fetchone()[0]
@@ -81,7 +82,9 @@ printed = time.monotonic()
 while True:
     action = rng.choice(actions)
     try:
-        db.execute('BEGIN IMMEDIATE')
+        db.execute('BEGIN' if deferred else 'BEGIN IMMEDIATE')
+        if deferred:
+            db.execute('SELECT max(id) FROM log').fetchall()
         action()
         if action is spilled and rng.random() < 0.75:
             db.execute('ROLLBACK')
