@@ -163,9 +163,9 @@ export class Checkpointer {
 
   #isPassDue(frames: number): boolean {
     const { softWalFrames } = this.#limits
-    if (frames < softWalFrames || this.#running) return false
-    if (this.#blockedPasses <= PATIENCE)
-      return this.#isPastBound(frames) || this.#host.clock.nowMs() >= this.#restUntilMs
+    const isPastBound = this.#isPastBound(frames)
+    if (this.#running || (frames < softWalFrames && !isPastBound)) return false
+    if (this.#blockedPasses <= PATIENCE) return isPastBound || this.#host.clock.nowMs() >= this.#restUntilMs
     const shift = Math.min(this.#blockedPasses - PATIENCE, MAX_BLOCKED_SHIFT)
     return frames - this.#framesAfterPass >= softWalFrames << shift
   }
