@@ -61,7 +61,7 @@ function endProcesses(folder: string): void {
 async function requireCleanEnd({ run, folder }: Started, count: number): Promise<void> {
   // The command itself and those that it started.
   assert.equal(processesOf(folder).length, 1 + count)
-  assert.deepEqual(await run.stop('SIGTERM', 60_000), { code: 0, signal: null })
+  assert.deepEqual(await run.stop('SIGTERM'), { code: 0, signal: null })
   assert.deepEqual(processesOf(folder), [])
 }
 

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { hostname, userInfo } from 'node:os'
 import { type TestContext, test } from 'node:test'
+import { endingWithParent } from './support/endsWithParent.ts'
 import { type FakeAnswer, type FakeNode, type FakeRequest, fakeNode, refusal } from './support/fakeNode.ts'
 import { CLI } from './support/paths.ts'
 
@@ -17,7 +18,8 @@ interface Ran {
 }
 
 async function walcast(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ran> {
-  const child = spawn(process.execPath, [CLI, ...args], {
+  const [file, bound] = endingWithParent(process.execPath, [CLI, ...args])
+  const child = spawn(file, bound, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], ...environment },
   })
