@@ -97,7 +97,7 @@ labTest(
     const flags = ['--idle', '20ms', '--replica-wal', '16KiB', '--reconnect-max', '100ms']
     const { leader, replica } = await startPair(lab, [...flags, '--switchover-timeout', '500ms'])
     const writer = new Writer(lab, 'node', { path: leader.db, name: 'w', seed: 44, pauseMs: 3 })
-    const strayer = lab.program('strayer', { path: replica.db, times: 1, seconds: 20, hold: true })
+    const strayer = lab.program('strayer', { path: replica.db, times: 1, hold: true })
     await strayer.line((line) => line.includes('holds'))
     await writer.stop()
     await leader.stop('SIGKILL')

@@ -48,8 +48,8 @@ function upstreamTo(context: TestContext, port: number, options: Partial<Upstrea
   const upstream = new Upstream({
     origin: `http://127.0.0.1:${port}`,
     maxConnections: 4,
-    connectTimeoutMs: 1000,
-    answerTimeoutMs: 5000,
+    connectTimeoutMs: 30_000,
+    answerTimeoutMs: 60_000,
     idleMs: 1000,
     ...options,
   })
