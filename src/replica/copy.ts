@@ -233,7 +233,8 @@ export class Copy {
     throw new WalcastError('FENCE_FAILED', { timeoutMs: Math.round(timeoutMs) })
   }
 
-  async close(): Promise<void> {
+  /** Gives whether all that was written to it is on the disk. */
+  async close(): Promise<boolean> {
     this.#stopped = true
     this.#lock.giveUp()
     await this.#checkpointing
@@ -242,10 +243,15 @@ export class Copy {
     if (this.#applier.isSyncing)
       await thread.attempt(openReadOnly(LAST, path), rows(LAST, 'PRAGMA user_version'))
     this.#applier.discard()
+    // No connection does so when one of another process is open, or when the WAL is to stay.
+    const { walFd, database } = this.#files
+    const [synced] = await thread.attempt(sync(walFd, database.fd))
+    if (!synced.ok) this.durability.onSyncFailed(new Error(synced.detail))
     await this.#lock.release()
     await thread.attempt(close('checkpoint'), close('keeper'), close(LAST))
     await this.durability.settled()
-    closeSync(this.#files.walFd)
+    closeSync(walFd)
+    return this.#files.syncFailure === undefined
   }
 
   /** The WAL with what is visible, the file, and the record of the position, by which the next start knows the content. */
