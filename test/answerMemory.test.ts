@@ -144,7 +144,7 @@ async function keyedServer(context: TestContext, listener: RequestListener) {
     url: `http://127.0.0.1:${appPort}`,
     node: 'n',
     maxConnections: 10,
-    answerTimeoutMs: 5000,
+    answerTimeoutMs: 60_000,
   })
   const cookie = new PositionCookie('p', () => 'c')
   const clock = { nowMs: () => Date.now() }

@@ -1,11 +1,13 @@
 /** `walcast bench`: the harness as a child, with its output, its exit code and the signals that reach it. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { endingWithParent } from './support/endsWithParent.ts'
 import { CLI } from './support/paths.ts'
+import { processesIn } from './support/processesIn.ts'
 import { until } from './support/until.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'walcast-bench-test-'))
@@ -20,9 +22,8 @@ interface Ended {
 /** Runs it to its end; when `whenToStop` is done it is asked to stop. */
 function bench(args: readonly string[], whenToStop?: () => Promise<unknown>): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [CLI, 'bench', ...args], {
-      env: { ...process.env, TMPDIR: folder },
-    })
+    const [file, bound] = endingWithParent(process.execPath, [CLI, 'bench', ...args], 'TERM')
+    const child = spawn(file, bound, { env: { ...process.env, TMPDIR: folder } })
     whenToStop?.().then(
       () => child.kill('SIGTERM'),
       (error) => {
@@ -67,26 +68,13 @@ test('a report of a folder without results is made, of no folder it is not', asy
   assert.match(stderr, /^report: there is no folder .*\n$/)
 })
 
-/** Command lines of processes that have to do with the temporary folder. */
-function running(): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')
-      } catch {
-        // It has ended meanwhile.
-        return ''
-      }
-    })
-    .filter((line) => line.includes(`${folder}/walcast-bench-`))
-}
+const running = () => processesIn(folder).filter((line) => line.includes('/walcast-bench-'))
 
 const ONE_CASE = ['--rates', '50', '--rounds', '1', '--pages', '1', '--replicas', '1', '--readers', 'idle']
 
 test('a signal stops the harness, its nodes and its programs, and nothing stays', async () => {
   const { code, stdout } = await bench(['lag', ...ONE_CASE, '--out', join(folder, 'out')], () =>
-    until('a writer runs', () => running().some((line) => line.includes('pacedWriter')), 60_000),
+    until('a writer runs', () => running().some((line) => line.includes('pacedWriter'))),
   )
   assert.deepEqual([code, stdout], [1, ''])
   assert.deepEqual(running(), [])

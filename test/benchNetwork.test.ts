@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { parseOptions } from '../bench/options.ts'
 import { Processes } from '../bench/processes.ts'
 import { casesOf } from '../bench/suites/network.ts'
+import { PATIENCE_MS } from './support/until.ts'
 
 const RELAY = fileURLToPath(new URL('../bench/programs/relay.js', import.meta.url))
 const DELAY_MS = 30
@@ -26,7 +27,7 @@ test('a relay passes everything on in order, late by its delay in both direction
     const to = `127.0.0.1:${address.port}`
     const args = [RELAY, '--listen', path, '--connect', to, '--delay-ms', String(DELAY_MS)]
     const relay = processes.start({ name: 'relay', file: process.execPath, args })
-    await relay.ready(10_000)
+    await relay.ready(PATIENCE_MS)
     relay.go()
     const socket = connect({ path })
     const fromMs = performance.now()

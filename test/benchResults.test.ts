@@ -13,6 +13,7 @@ import { keepable } from '../bench/result.ts'
 import { casesOf } from '../bench/suites/lag.ts'
 import { makeDatabase, verifySame } from '../bench/systems/content.ts'
 import { findPeers } from '../bench/systems/systems.ts'
+import { PATIENCE_MS } from './support/until.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'walcast-test-'))
@@ -166,7 +167,7 @@ test('CPU time counts children, also those that have ended', async () => {
     child.once("spawn", () => console.log("ready"))
     process.on("SIGTERM", () => child.kill())`
   const child = processes.start({ name: 'parent', file: process.execPath, args: ['-e', script] })
-  await child.ready(20_000)
+  await child.ready(PATIENCE_MS)
   assert.ok(cpuMsOf(child.pid) >= 250, `${cpuMsOf(child.pid)} ms`)
   await child.stop()
 })

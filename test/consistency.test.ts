@@ -9,6 +9,9 @@ import type { NodeView } from '../src/http/view.ts'
 import { reachFrom, Waits } from '../src/http/waits.ts'
 import { within } from './support/until.ts'
 
+/** Less than the waits here may take: what comes sooner did not end with their time. */
+const LESS_MS = 30_000
+
 function setUp(maxWaits = 10) {
   const now = { epoch: 2, incarnation: '00000000000000a2', txid: 10, staleMs: 5, canRead: true, freshened: 0 }
   const reach: NodeView['reach'] = (target) => reachFrom(now, target, false)
@@ -75,11 +78,11 @@ test('a wait ends when the position comes, when it never will, and with its time
   const wait = consistency.wait(wanted, 60_000)
   now.txid = 11
   waits.onMoved()
-  assert.equal(await within('the position', wait, 1000), undefined)
+  assert.equal(await within('the position', wait, LESS_MS), undefined)
   const lost = consistency.wait({ positions: [{ epoch: 2, txid: 99 }], maxStalenessMs: undefined }, 60_000)
   now.epoch = 3
   waits.onMoved()
-  assert.equal(await within('the end', lost, 1000), undefined)
+  assert.equal(await within('the end', lost, LESS_MS), undefined)
   const late = { positions: [{ epoch: 3, txid: 99 }], maxStalenessMs: undefined }
   assert.equal(await consistency.wait(late, 5), '3-99')
   assert.equal(await consistency.wait(late, 0), '3-99')
@@ -93,7 +96,7 @@ test('a wait for fresh data asks the leader, a few times at most', async () => {
   assert.equal(now.freshened, 1)
   now.staleMs = 100
   waits.onMoved()
-  assert.equal(await within('fresh data', wait, 1000), undefined)
+  assert.equal(await within('fresh data', wait, LESS_MS), undefined)
   now.staleMs = 900.2
   now.freshened = 0
   assert.equal(await consistency.wait({ positions: [], maxStalenessMs: 100 }, 120), '901ms')
@@ -103,10 +106,9 @@ test('a wait for fresh data asks the leader, a few times at most', async () => {
 test('when too many wait already, a read is told at once, and the event loop is not held', async () => {
   const { consistency, now } = setUp(0)
   now.staleMs = 900
-  const beganMs = performance.now()
-  assert.equal(await consistency.wait({ positions: [], maxStalenessMs: 100 }, 300), '900ms')
+  const told = consistency.wait({ positions: [], maxStalenessMs: 100 }, 60_000)
+  assert.equal(await within('the answer', told, LESS_MS), '900ms')
   assert.ok(now.freshened <= 1, `asked the leader ${now.freshened} times`)
-  assert.ok(performance.now() - beganMs < 200)
   assert.equal(
     await consistency.wait({ positions: [{ epoch: 2, txid: 11 }], maxStalenessMs: undefined }, 300),
     '2-11',
@@ -132,7 +134,7 @@ test('a copy that cannot be read yet is waited for', async () => {
   const wait = consistency.wait({ positions: [], maxStalenessMs: undefined }, 60_000)
   now.canRead = true
   waits.onMoved()
-  assert.equal(await within('the copy', wait, 1000), undefined)
+  assert.equal(await within('the copy', wait, LESS_MS), undefined)
   now.canRead = false
   assert.equal(await consistency.wait({ positions: [], maxStalenessMs: undefined }, 5), 'copy')
 })

@@ -113,6 +113,26 @@ test('a sync that fails beside a checkpoint is not forgotten: the copy is durabl
   positions.close(true)
 })
 
+test('a copy that is closed is synced first, whoever else has it open, and says when that failed', async (t) => {
+  for (const isBroken of [false, true]) {
+    const { options, host } = startWorld(t)
+    const { thread, positions } = options
+    const copy = await Copy.open(options, host, positions.known)
+    const attempt = thread.attempt.bind(thread)
+    const kinds: string[] = []
+    thread.attempt = async (...steps) => {
+      kinds.push(...steps.map(({ kind }) => kind))
+      const results = await attempt(...steps)
+      return results.map((result, i) =>
+        isBroken && steps[i].kind === 'sync' ? { ok: false, code: 'EIO', detail: 'EIO' } : result,
+      )
+    }
+    assert.equal(await copy.close(), !isBroken)
+    assert.ok(kinds.indexOf('sync') >= 0 && kinds.indexOf('sync') < kinds.indexOf('close'), kinds.join(' '))
+    positions.close(!isBroken)
+  }
+})
+
 test('a copy is handed over after the sync under way, and what it does not sync any more is no failure in the next role', async (t) => {
   const { options, host } = startWorld(t)
   const { thread, positions } = options

@@ -4,11 +4,13 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { countsIn, Tally } from '../src/cli/demoMetrics.ts'
 import type { DemoResult } from '../src/cli/demoResult.ts'
+import { endingWithParent } from './support/endsWithParent.ts'
+import { CLI } from './support/paths.ts'
+import { processesIn } from './support/processesIn.ts'
+import { until } from './support/until.ts'
 
-const MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url))
 /** Temporary folders of the demos in this file, so that what they leave behind can be seen. */
 const folder = mkdtempSync(join(tmpdir(), 'walcast-demo-test-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -19,12 +21,18 @@ interface Ended {
   readonly stderr: string
 }
 
-/** Runs the demo to its end; `onStart` gets its process id. */
-function demo(args: readonly string[], onStart: (pid: number) => void = () => {}): Promise<Ended> {
+/** Runs the demo to its end; it is interrupted when `whenToStop` is done. */
+function demo(args: readonly string[], whenToStop?: () => Promise<unknown>): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, 'demo', ...args], {
-      env: { ...process.env, TMPDIR: folder },
-    })
+    const [file, bound] = endingWithParent(process.execPath, [CLI, 'demo', ...args], 'TERM')
+    const child = spawn(file, bound, { env: { ...process.env, TMPDIR: folder } })
+    whenToStop?.().then(
+      () => child.kill('SIGINT'),
+      (error) => {
+        child.kill('SIGTERM')
+        reject(error)
+      },
+    )
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -35,7 +43,6 @@ function demo(args: readonly string[], onStart: (pid: number) => void = () => {}
     })
     child.once('error', reject)
     child.once('close', (code) => resolve({ code, stdout, stderr }))
-    onStart(child.pid ?? 0)
   })
 }
 
@@ -93,12 +100,13 @@ function checkProof({ leader, proof }: DemoResult): void {
 }
 
 test('an interrupted demo stops its processes and leaves nothing behind', async () => {
-  const { code, stdout, stderr } = await demo(['--seconds', '60', '--json'], (pid) => {
-    setTimeout(() => process.kill(pid, 'SIGINT'), 2500)
-  })
+  const { code, stdout, stderr } = await demo(['--seconds', '3600', '--json'], () =>
+    until('its writer runs', () => processesIn(folder).some((line) => line.includes('demoWriter'))),
+  )
   assert.equal(code, 1)
   assert.match(stderr, /^interrupted; every process was stopped\n$/)
   assert.equal((JSON.parse(stdout) as { readonly ok: boolean }).ok, false)
+  assert.deepEqual(processesIn(folder), [])
   assert.deepEqual(readdirSync(folder), [])
 })
 

@@ -16,8 +16,8 @@ async function causesOf(node: TestNode, code: CauseCode): Promise<readonly Cause
 }
 
 /** Waits for a cause, and gives it. */
-function told(node: TestNode, code: CauseCode, timeoutMs = 20_000): Promise<Cause> {
-  return until(`${node.child.name} tells of ${code}`, async () => (await causesOf(node, code))[0], timeoutMs)
+function told(node: TestNode, code: CauseCode): Promise<Cause> {
+  return until(`${node.child.name} tells of ${code}`, async () => (await causesOf(node, code))[0])
 }
 
 async function well(node: TestNode): Promise<void> {
@@ -95,18 +95,14 @@ labTest('a slow link is told on both ends', async (lab) => {
   await well(replica)
   proxy.bytesPerSecond = 500_000
   const found = new Map<TestNode, Cause>()
-  await until(
-    'both tell of it',
-    async () => {
-      await change()
-      for (const node of [leader, replica]) {
-        const [cause] = await causesOf(node, 'slow-link')
-        if (cause) found.set(node, cause)
-      }
-      return found.size === 2
-    },
-    30_000,
-  )
+  await until('both tell of it', async () => {
+    await change()
+    for (const node of [leader, replica]) {
+      const [cause] = await causesOf(node, 'slow-link')
+      if (cause) found.set(node, cause)
+    }
+    return found.size === 2
+  })
   const there = found.get(leader)
   assert.equal(there?.['node'], (await replica.status()).node)
   assert.ok(Number(there?.['lagMs']) >= 1000)

@@ -97,8 +97,8 @@ labTest(
     const flags = ['--idle', '20ms', '--replica-wal', '16KiB', '--reconnect-max', '100ms']
     const { leader, replica } = await startPair(lab, [...flags, '--switchover-timeout', '500ms'])
     const writer = new Writer(lab, 'node', { path: leader.db, name: 'w', seed: 44, pauseMs: 3 })
-    const strayer = lab.program('strayer', { path: replica.db, times: 1, seconds: 20, hold: true })
-    await strayer.line((line) => line.includes('holds'), 0, 30_000)
+    const strayer = lab.program('strayer', { path: replica.db, times: 1, hold: true })
+    await strayer.line((line) => line.includes('holds'))
     await writer.stop()
     await leader.stop('SIGKILL')
     const isRefused = (code: string) => (error: unknown) => error instanceof Refused && error.code === code
@@ -232,7 +232,7 @@ labTest('on a full disk nothing is overwritten until there is room', async (lab)
     flags: ['--reconnect-max', '100ms'],
   })
   const child = lab.program('replicaAt', { args, op: 'kept.write', fullWhile: full })
-  await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
+  await child.errorLine((line) => line.includes('"msg":"running"'))
   const back = lab.nodeOf('replica', options, child)
   await until('it says why', async () => (await back.status()).lastError?.code === 'WALCAST_DIVERGED_UNKEPT')
   assert.equal((await back.status()).checksum, checksum)

@@ -7,7 +7,7 @@ import type { Exchange, Losses } from './support/history.ts'
 import { faultsIn } from './support/historyCheck.ts'
 import { labTest, waitLevel } from './support/lab.ts'
 import { Refused } from './support/leadership.ts'
-import { until } from './support/until.ts'
+import { PATIENCE_MS, until } from './support/until.ts'
 
 const ACK_ONE = { 'walcast-ack': 'one' }
 
@@ -268,7 +268,7 @@ labTest('a leader asks the others before it answers a client that has seen a lat
   second.mend()
   assert.equal(await first.role(), 'leader')
   const headers = { 'walcast-position': `${promoted.epoch}-${promoted.txid}` }
-  const answer = await fetch(`${first.url}/accounts`, { headers, signal: AbortSignal.timeout(20_000) })
+  const answer = await fetch(`${first.url}/accounts`, { headers, signal: AbortSignal.timeout(PATIENCE_MS) })
   await answer.arrayBuffer()
   assert.equal(await first.role(), 'replica')
   assert.match(String(answer.headers.get('walcast-position')), new RegExp(`^${promoted.epoch}-`))
@@ -276,7 +276,7 @@ labTest('a leader asks the others before it answers a client that has seen a lat
   const future = { 'walcast-position': '9999-1' }
   const later = await fetch(`${second.url}/accounts`, {
     headers: future,
-    signal: AbortSignal.timeout(20_000),
+    signal: AbortSignal.timeout(PATIENCE_MS),
   })
   assert.deepEqual([later.status, await second.role()], [200, 'leader'])
   await later.arrayBuffer()

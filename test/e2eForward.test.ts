@@ -93,7 +93,6 @@ labTest(
       await requireSame(lab, cluster.leader.node, node)
     }
   },
-  180_000,
 )
 
 labTest(

@@ -221,8 +221,10 @@ labTest('readiness of a replica: before its leader, without it, and while it res
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const port = await freePort()
-  const flags = ['--reconnect-max', '100ms', '--max-staleness', '3s']
-  const replica = await lab.replica(lab.path('replica.db'), `127.0.0.1:${port}`, { flags })
+  const flagsOf = (staleness: string) => ['--reconnect-max', '100ms', '--max-staleness', staleness]
+  // A leader's restart takes long on a machine that others keep busy.
+  const patient = { flags: flagsOf('120s') }
+  let replica = await lab.replica(lab.path('replica.db'), `127.0.0.1:${port}`, patient)
   const early = await replica.get('/readyz')
   assert.equal(early.status, 503)
   assert.ok(JSON.parse(early.text).reasons.length > 0)
@@ -233,6 +235,8 @@ labTest('readiness of a replica: before its leader, without it, and while it res
   assert.equal((await replica.get('/readyz')).status, 200, 'right after the leader died')
   leader = await lab.restart(leader)
   assert.equal((await replica.get('/readyz')).status, 200, 'while the leader restarts')
+  await replica.stop()
+  replica = await (await lab.restart(replica, { flags: flagsOf('1s') })).ready()
   await waitLevel(leader, replica)
   await leader.stop()
   const answer = await until('stale', async () => {
@@ -272,21 +276,20 @@ labTest('lag: 0 when level and idle, growing with the clock while the leader sta
 
   const stoppedMs = performance.now()
   leader.kill('SIGSTOP')
-  const seen: { readonly lag: LagReport; readonly atMs: number }[] = []
+  const seen: { readonly lag: LagReport; readonly askedMs: number; readonly toldMs: number }[] = []
   await until('it grows', async () => {
+    const askedMs = performance.now() - stoppedMs
     const lag = await replica.lag()
-    seen.push({ lag, atMs: performance.now() })
+    seen.push({ lag, askedMs, toldMs: performance.now() - stoppedMs })
     return lag.lagMs > 2500
   })
   const growing = seen.filter(({ lag }) => lag.lagMs > 0)
   for (let i = 1; i < growing.length; i++) assert.ok(growing[i].lag.lagMs >= growing[i - 1].lag.lagMs)
-  for (const { lag, atMs } of growing) {
-    const silentMs = atMs - stoppedMs
+  for (const { lag, askedMs, toldMs } of growing)
     assert.ok(
-      lag.lagMs > silentMs - 1000 && lag.lagMs < silentMs + 1000,
-      `${lag.lagMs} after ${silentMs} of silence`,
+      lag.lagMs > askedMs - 1000 && lag.lagMs < toldMs + 1000,
+      `${lag.lagMs} after ${askedMs} to ${toldMs} of silence`,
     )
-  }
   assert.equal((await replica.get('/readyz')).status, 200)
   leader.kill('SIGCONT')
   await until('level again', async () => (await replica.lag()).lagMs === 0)

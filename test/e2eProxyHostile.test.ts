@@ -414,8 +414,6 @@ labTest('bounds: requests under way, requests held, keys', async (lab) => {
   await requireQuiet({ ...traffic, leader: again })
 })
 
-labTest(
-  'both proxies',
-  async (lab, t) => runParts(lab, t, await startTraffic(lab, { replicaFlags: ['--forward', '/ws'] }), parts),
-  240_000,
+labTest('both proxies', async (lab, t) =>
+  runParts(lab, t, await startTraffic(lab, { replicaFlags: ['--forward', '/ws'] }), parts),
 )

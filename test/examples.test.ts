@@ -14,7 +14,9 @@ import { until } from './support/until.ts'
 const NAMES = ['leader', 'replica-1', 'replica-2']
 /** Of each replica. */
 const ROUNDS = 100
-const BUILD_MS = 180_000
+const BUILD_MS = 600_000
+/** How long SQLite would wait for a lock in the example. */
+const BUSY_MS = 5000
 
 interface Started {
   readonly run: Child
@@ -61,7 +63,7 @@ function endProcesses(folder: string): void {
 async function requireCleanEnd({ run, folder }: Started, count: number): Promise<void> {
   // The command itself and those that it started.
   assert.equal(processesOf(folder).length, 1 + count)
-  assert.deepEqual(await run.stop('SIGTERM', 60_000), { code: 0, signal: null })
+  assert.deepEqual(await run.stop('SIGTERM'), { code: 0, signal: null })
   assert.deepEqual(processesOf(folder), [])
 }
 
@@ -208,7 +210,7 @@ labTest(
       code: 'SQLITE_READONLY',
     })
     assert.throws(() => replica.inventory.markStale(new Date(), 'second'), /SQLITE_|readonly/)
-    assert.ok(performance.now() - beganMs < 1000, 'at once')
+    assert.ok(performance.now() - beganMs < BUSY_MS, 'at once')
 
     await leader.stop()
     assert.equal((await browser.get('/')).status, 200, 'a replica goes on alone')

@@ -43,7 +43,7 @@ async function setUp(context: TestContext, answers: readonly string[]) {
       holdMs: 2000,
       writeWaitMs: 50,
       maxConnections: 10,
-      answerTimeoutMs: 5000,
+      answerTimeoutMs: 60_000,
     },
     {
       isLeading: () => node.isLeading,

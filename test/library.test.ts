@@ -4,13 +4,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { openReplica, parsePosition, WalcastError } from '../src/node/library.ts'
 import { countOf, embeddedLeader, embeddedPair, freeAddress, newDatabase } from './support/embedded.ts'
 import { labTest } from './support/lab.ts'
-import { until, within } from './support/until.ts'
+import { PATIENCE_MS, until, within } from './support/until.ts'
 
 labTest('a process ends by itself after close, and after every start that fails', async (lab) => {
   const addresses = [await freeAddress(), await freeAddress()]
   const child = lab.program('embeddedCycle', { folder: lab.folder, addresses })
   child.expectEnd()
-  const { code } = await within('it ends', child.ended, 60_000)
+  const { code } = await within('it ends', child.ended)
   assert.equal(code, 0, child.tail())
   assert.deepEqual(child.err, [])
   const [first, ...rest] = child.out.map((line) => JSON.parse(line))
@@ -68,7 +68,7 @@ labTest('listeners that throw stop nothing', async (lab) => {
   const addresses = [await freeAddress(), await freeAddress()]
   const child = lab.program('embeddedListeners', { folder: lab.folder, addresses })
   child.expectEnd()
-  await within('it ends', child.ended, 40_000)
+  await within('it ends', child.ended)
   const { rows, uncaught, failed, states } = JSON.parse(child.out[0])
   assert.deepEqual([rows, failed, states], [5, 0, ['capturing', 'streaming']])
   assert.ok(uncaught >= 5)
@@ -140,7 +140,7 @@ labTest('a replica opens before its leader is there, and says when it is ready',
   lab.atEnd(() => replica.close())
   await assert.rejects(replica.ready({ timeoutMs: 50 }), { code: 'WALCAST_WAIT_TIMEOUT' })
   assert.throws(() => replica.open(), /unable to open|no such|directory does not exist/)
-  const ready = replica.ready({ timeoutMs: 20_000 })
+  const ready = replica.ready({ timeoutMs: PATIENCE_MS })
   const { db } = await embeddedLeader(lab, { listen: a })
   db.exec('INSERT INTO t (b) VALUES (1)')
   assert.equal(await ready, replica)
@@ -167,8 +167,8 @@ labTest('secrets: nodes with another one are kept out, and it is in no status', 
   const bad = await open('bad.db', `${secret}x`)
   const failures: string[] = []
   bad.on('failed', ({ code }) => failures.push(code))
-  await good.ready({ timeoutMs: 20_000 })
-  await assert.rejects(bad.ready({ timeoutMs: 20_000 }), { code: 'WALCAST_WRONG_SECRET' })
+  await good.ready({ timeoutMs: PATIENCE_MS })
+  await assert.rejects(bad.ready({ timeoutMs: PATIENCE_MS }), { code: 'WALCAST_WRONG_SECRET' })
   await assert.rejects(bad.ready(), { code: 'WALCAST_WRONG_SECRET' }, 'also when asked later')
   await until('it is told', () => failures.length > 0)
   assert.deepEqual([failures, bad.failure?.code], [['WALCAST_WRONG_SECRET'], 'WALCAST_WRONG_SECRET'])

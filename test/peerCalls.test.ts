@@ -42,8 +42,11 @@ print(listener.getsockname()[1], flush=True)
 sys.stdin.read()
 `
 
+import { endingWithParent } from './support/endsWithParent.ts'
+
 test('a node whose machine does not answer was told nothing', async (t) => {
-  const child = spawn('python3', ['-c', FULL_LISTENER], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const [file, bound] = endingWithParent('python3', ['-c', FULL_LISTENER])
+  const child = spawn(file, bound, { stdio: ['pipe', 'pipe', 'inherit'] })
   const port = Number(await once(child.stdout, 'data'))
   const waiting = connect(port, '127.0.0.1')
   await once(waiting, 'connect')

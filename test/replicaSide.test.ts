@@ -65,7 +65,7 @@ test('past --read-wait a read is forwarded, served with a mark or refused', asyn
 test('a read that is to be forwarded while the leader is away is held once, and forwarded when it is back', async (context) => {
   const { side, gate } = setUp(context, 'forward')
   gate.close('it is gone')
-  await within('it is held no longer', assert.rejects(side.settle(WANTED), { key: 'LEADER_AWAY' }), 5000)
+  await within('it is held no longer', assert.rejects(side.settle(WANTED), { key: 'LEADER_AWAY' }))
   const held = side.settle(WANTED)
   gate.open()
   assert.equal(await held, 'forward')

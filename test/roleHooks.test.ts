@@ -17,7 +17,8 @@ import { nodeUrl } from '../src/node/nodeUrl.ts'
 import { parseValue } from '../src/node/optionValues.ts'
 import { until } from './support/until.ts'
 
-const TIMEOUT_MS = 60_000
+/** Against hanging: a machine that others keep busy takes its time. */
+const TIMEOUT_MS = 600_000
 
 function change(txid: number, more: Partial<RoleChange> = {}): RoleChange {
   return {

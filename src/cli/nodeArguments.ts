@@ -5,7 +5,7 @@ import { parse as parseToml } from 'smol-toml'
 import { messageOf, WalcastError } from '../errors.ts'
 import { defaultOptions } from '../node/defaults.ts'
 import type { StartAs } from '../node/nodeFolder.ts'
-import type { OptionSpec } from '../node/optionSpec.ts'
+import { type OptionSpec, tunes } from '../node/optionSpec.ts'
 import { NODE_OPTIONS, type NodeOptions } from '../node/options.ts'
 import { parseValue } from '../node/optionValues.ts'
 
@@ -28,7 +28,10 @@ export function isRequired({ required, key }: OptionSpec, role: StartAs): boolea
   return required === true && (role === 'replica' || key !== 'leader')
 }
 
-/** Throws USAGE, naming every problem at once, or CONFIG_BAD. */
+/**
+ * What tunes the other role is taken from environment and file, too: this node may come to have that role while it runs.
+ * Throws USAGE, naming every problem at once, or CONFIG_BAD.
+ */
 export function nodeOptions(
   role: StartAs,
   args: readonly string[],
@@ -37,7 +40,7 @@ export function nodeOptions(
   const flags = parseFlags(args)
   const configPath = flags['config'] ?? environment['WALCAST_CONFIG']
   const file = typeof configPath === 'string' ? readConfig(configPath) : {}
-  const specs = optionsOf(role)
+  const specs = NODE_OPTIONS.filter((spec) => isOf(spec, role) || tunes(spec))
   const problems: string[] = unknownFlags(role, flags)
   const options: Record<string, unknown> = defaultOptions()
   for (const spec of specs) {

@@ -1,12 +1,12 @@
 /** Options that a program gives, held to the same rules as those of the command line. */
 import { messageOf, WalcastError } from '../errors.ts'
-import type { OptionSpec } from './optionSpec.ts'
+import { type OptionSpec, tunes } from './optionSpec.ts'
 import { NODE_OPTIONS, type NodeOptions } from './options.ts'
 import { MAX_DURATION_MS, parseValue } from './optionValues.ts'
 
 /**
- * What is given and not undefined. One program often opens both roles with the same options: those that only tune the other
- * role are left out. Throws USAGE, naming every problem at once.
+ * What is given and not undefined. What tunes the other role is taken, too: the node may come to have that role while it runs.
+ * Throws USAGE, naming every problem at once.
  */
 export function embeddedOptions(
   role: 'leader' | 'replica' | 'node',
@@ -19,12 +19,11 @@ export function embeddedOptions(
     const spec = NODE_OPTIONS.find((known) => known.key === key)
     const isOfRole = role === 'node' || spec?.roles.includes(role)
     if (!spec) problems.push(`${key} is not an option`)
-    else if (!isOfRole && spec.default === undefined && value !== false)
-      problems.push(`${key} is not an option of a ${role}`)
-    else
+    else if (!isOfRole && !tunes(spec)) {
+      if (value !== false) problems.push(`${key} is not an option of a ${role}`)
+    } else
       try {
-        const checked = checkedValue(spec, value)
-        if (isOfRole) options[key] = checked
+        options[key] = checkedValue(spec, value)
       } catch (error) {
         problems.push(messageOf(error))
       }

@@ -35,3 +35,8 @@ export interface OptionSpec {
 export const BOTH = ['leader', 'replica'] as const
 export const LEADER = ['leader'] as const
 export const REPLICA = ['replica'] as const
+
+/** Whether it only tunes a role. What has no default makes the node what it is. */
+export function tunes(spec: Pick<OptionSpec, 'default'>): boolean {
+  return spec.default !== undefined
+}

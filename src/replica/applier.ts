@@ -59,6 +59,11 @@ export class Applier {
     return this.#chunk > 0 || this.#isSyncing
   }
 
+  /** Pages on the way to a common state have come. */
+  get isSyncing(): boolean {
+    return this.#isSyncing
+  }
+
   /** Applies a batch or a chunk of one. True when it was the last and is now visible. Throws STATE_MISMATCH or a write error; nothing of the batch is visible then. */
   applyBatch(batch: Body<'batch'>, payload: Buffer): boolean {
     const { epoch, incarnation, txid } = this.#position

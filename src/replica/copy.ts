@@ -14,7 +14,16 @@ import type { PageSums } from '../sqlite/pageSums.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import type { PositionLog, PositionRecord } from '../sqlite/positionLog.ts'
 import type { RottenPage } from '../sqlite/scrubPass.ts'
-import { checkpoint, checkpointCounts, close, open, type SqliteThread, sync } from '../sqlite/sqliteThread.ts'
+import {
+  checkpoint,
+  checkpointCounts,
+  close,
+  open,
+  openReadOnly,
+  rows,
+  type SqliteThread,
+  sync,
+} from '../sqlite/sqliteThread.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { WalWriter } from '../sqlite/walWriter.ts'
@@ -51,6 +60,8 @@ const IDLE_ROUNDS = 10
 const ROUNDS = 3
 const FEW_FRAMES = 256
 const SEGMENT_BYTES = 1024 * 1024
+/** The connection that closes last when the WAL is to stay. */
+const LAST = 'last'
 const PASSIVE = checkpoint('checkpoint', 'PASSIVE')
 const TRUNCATE = checkpoint('checkpoint', 'TRUNCATE')
 
@@ -226,15 +237,25 @@ export class Copy {
     throw new WalcastError('FENCE_FAILED', { timeoutMs: Math.round(timeoutMs) })
   }
 
-  async close(): Promise<void> {
+  /** Gives whether all that was written to it is on the disk. */
+  async close(): Promise<boolean> {
     this.#stopped = true
     this.#lock.giveUp()
     await this.#checkpointing
+    const { thread, path } = this.#options
+    // What a resync has brought lies in the WAL: the next start takes it up.
+    if (this.#applier.isSyncing)
+      await thread.attempt(openReadOnly(LAST, path), rows(LAST, 'PRAGMA user_version'))
     this.#applier.discard()
+    // No connection does so when one of another process is open, or when the WAL is to stay.
+    const { walFd, database } = this.#files
+    const [synced] = await thread.attempt(sync(walFd, database.fd))
+    if (!synced.ok) this.durability.onSyncFailed(new Error(synced.detail))
     await this.#lock.release()
-    await this.#options.thread.attempt(close('checkpoint'), close('keeper'))
+    await thread.attempt(close('checkpoint'), close('keeper'), close(LAST))
     await this.durability.settled()
-    closeSync(this.#files.walFd)
+    closeSync(walFd)
+    return this.#files.syncFailure === undefined
   }
 
   /** The WAL with what is visible, the file, and the record of the position, by which the next start knows the content. */

@@ -108,8 +108,8 @@ export class CopySlot {
 
   async close(): Promise<void> {
     await this.#firstCopy.close()
-    await this.#copy?.close()
-    this.#options.positions.close(true)
+    const isSynced = (await this.#copy?.close()) ?? true
+    this.#options.positions.close(isSynced)
   }
 
   async #open(): Promise<void> {

@@ -11,6 +11,7 @@ export type Step =
       readonly path: string
       readonly timeoutMs: number
       readonly create: boolean
+      readonly readOnly: boolean
     }
   | { readonly kind: 'exec'; readonly connection: string; readonly sql: string }
   | { readonly kind: 'rows'; readonly connection: string; readonly sql: string }
@@ -74,6 +75,16 @@ export const open = (connection: string, path: string, timeoutMs = 0, create = f
   path,
   timeoutMs,
   create,
+  readOnly: false,
+})
+/** Opens a connection that may not write: when it is the last to close, the WAL stays. It must read once to count as open (https://sqlite.org/wal.html, "The WAL File"). */
+export const openReadOnly = (connection: string, path: string): Step => ({
+  kind: 'open',
+  connection,
+  path,
+  timeoutMs: 0,
+  create: false,
+  readOnly: true,
 })
 export const close = (connection: string): Step => ({ kind: 'close', connection })
 

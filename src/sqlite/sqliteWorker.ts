@@ -28,7 +28,8 @@ function connection(name: string): Database.Database {
 }
 
 function open(step: Extract<Step, { kind: 'open' }>): void {
-  const db = new Database(step.path, { fileMustExist: !step.create, timeout: step.timeoutMs })
+  const { path, timeoutMs: timeout, create, readOnly: readonly } = step
+  const db = new Database(path, { fileMustExist: !create, timeout, readonly })
   const before = connections.get(step.connection)
   connections.set(step.connection, db)
   // Not the other way round: a last close would remove the WAL.

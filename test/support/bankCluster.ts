@@ -8,7 +8,7 @@ import { checkHistory, type HistoryReport } from './historyCheck.ts'
 import { type Lab, requireSame } from './lab.ts'
 import { type ClientOptions, type Door, RecordingClient } from './recordingClient.ts'
 import { TcpProxy } from './tcpProxy.ts'
-import { until } from './until.ts'
+import { PATIENCE_MS, type Saw, until } from './until.ts'
 
 export const ACCOUNTS = 10
 export const BALANCE = 1000
@@ -60,21 +60,17 @@ export class BankCluster {
   }
 
   /** Waits until exactly one node leads and all others that are not `away` stream from it, level in epoch. */
-  async settled(away: readonly BankSite[] = [], timeoutMs = 30_000): Promise<BankSite> {
-    return until(
-      'one leads, the others follow',
-      async () => {
-        const leaders = await this.withRole('leader')
-        if (leaders.length !== 1) return undefined
-        const { epoch } = await leaders[0].node.status()
-        const others = this.sites.filter((site) => site !== leaders[0] && !away.includes(site))
-        const all = await Promise.all(others.map(({ node }) => node.status()))
-        return all.every((each) => each.state === 'streaming' && each.epoch === epoch)
-          ? leaders[0]
-          : undefined
-      },
-      timeoutMs,
-    )
+  async settled(away: readonly BankSite[] = [], patienceMs = PATIENCE_MS): Promise<BankSite> {
+    const ask = async (saw: Saw) => {
+      const leaders = await this.withRole('leader')
+      if (leaders.length !== 1) return undefined
+      const { epoch } = await leaders[0].node.status()
+      const others = this.sites.filter((site) => site !== leaders[0] && !away.includes(site))
+      const all = await Promise.all(others.map(({ node }) => node.status()))
+      saw(all.map((each) => `${each.state} ${each.epoch}-${each.txid}`).join(', '))
+      return all.every((each) => each.state === 'streaming' && each.epoch === epoch) ? leaders[0] : undefined
+    }
+    return until('one leads, the others follow', ask, patienceMs)
   }
 
   /** Proves that every node but those away holds what the leader holds. */

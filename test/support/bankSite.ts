@@ -18,7 +18,7 @@ import {
 import type { Door } from './recordingClient.ts'
 import type { TcpProxy } from './tcpProxy.ts'
 import type { NodeCommand, TestNode } from './testNode.ts'
-import { until } from './until.ts'
+import { PATIENCE_MS, type Saw, until } from './until.ts'
 
 interface Places {
   readonly name: string
@@ -121,18 +121,18 @@ export class BankSite implements Door {
     return JSON.parse(text).role
   }
 
-  async waitRole(role: NodeRole, timeoutMs = 30_000): Promise<void> {
-    const what = `${this.name} is a ${role}`
-    await until(what, async () => (await this.role()) === role, timeoutMs)
+  async waitRole(role: NodeRole): Promise<void> {
+    await until(`${this.name} is a ${role}`, async () => (await this.role()) === role)
   }
 
   /** Waits until it applies what a leader of this epoch or a later one sends. */
-  async waitStreaming(epoch: number, timeoutMs = 30_000): Promise<void> {
-    const isThere = async () => {
+  async waitStreaming(epoch: number): Promise<void> {
+    const isThere = async (saw: Saw) => {
       const status = await this.#node.status()
+      saw(`${status.role} ${status.state} ${status.epoch}-${status.txid}`)
       return status.role !== 'leader' && status.state === 'streaming' && status.epoch >= epoch
     }
-    await until(`${this.name} streams in epoch ${epoch}`, isThere, timeoutMs)
+    await until(`${this.name} streams in epoch ${epoch}`, isThere)
   }
 
   promote(options: PromoteOptions = {}): Promise<Promoted> {
@@ -179,7 +179,7 @@ export class BankSite implements Door {
     const { role, options } = this.#node
     const child = this.#lab.program('nodeAt', { args: nodeArguments(role, options) }, options.environment)
     child.expectEnd()
-    await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
+    await child.errorLine((line) => line.includes('"msg":"running"'))
     this.#node = this.#lab.nodeOf(role, options, child)
     return {
       arm: async (op, count) => {
@@ -202,7 +202,7 @@ export class BankSite implements Door {
       { args: nodeArguments(role, options) },
       options.environment,
     )
-    await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
+    await child.errorLine((line) => line.includes('"msg":"running"'))
     this.#node = this.#lab.nodeOf(role, options, child)
     await this.#node.ready()
     const tell = async (fault: object): Promise<number> => {
@@ -248,7 +248,7 @@ export class BankSite implements Door {
 
   /** How often the application opened the database since it started: once, whatever its node was meanwhile. */
   async timesOpened(): Promise<number> {
-    const answer = await fetch(`${this.appUrl}/about`, { signal: AbortSignal.timeout(5000) })
+    const answer = await fetch(`${this.appUrl}/about`, { signal: AbortSignal.timeout(PATIENCE_MS) })
     return Object(await answer.json()).opened
   }
 
@@ -257,7 +257,7 @@ export class BankSite implements Door {
     const answer = await fetch(`${this.appUrl}/transfer`, {
       method: 'POST',
       body: JSON.stringify({ id, from: 1, to: 2, amount: 1 }),
-      signal: AbortSignal.timeout(20_000),
+      signal: AbortSignal.timeout(PATIENCE_MS),
     })
     await answer.arrayBuffer()
     return answer.status

@@ -1,4 +1,5 @@
 /** Sends requests as a browser does that knows no JavaScript: keeps cookies, sends forms, follows no redirect by itself. */
+import { PATIENCE_MS } from './until.ts'
 
 export interface Page {
   readonly status: number
@@ -31,7 +32,7 @@ export class Browser {
   async #send(path: string, given: RequestInit): Promise<Page> {
     const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     const headers = { ...(given.headers as Record<string, string>), ...(cookie ? { cookie } : {}) }
-    const signal = AbortSignal.timeout(30_000)
+    const signal = AbortSignal.timeout(PATIENCE_MS)
     const response = await fetch(new URL(path, this.#origin), {
       ...given,
       headers,

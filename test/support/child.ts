@@ -1,7 +1,10 @@
 /** One child process of a test: its lines, its end, and signals by its own id. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { within } from './until.ts'
+import { endingWithParent, endWithRunner } from './endsWithParent.ts'
+import { PATIENCE_MS, within } from './until.ts'
+
+endWithRunner()
 
 export interface Ended {
   readonly code: number | null
@@ -27,7 +30,8 @@ export class Child {
     environment: NodeJS.ProcessEnv = process.env,
   ) {
     this.name = name
-    this.#process = spawn(file, [...args], { stdio: ['pipe', 'pipe', 'pipe'], env: environment })
+    const [bound, boundArgs] = endingWithParent(file, args)
+    this.#process = spawn(bound, boundArgs, { stdio: ['pipe', 'pipe', 'pipe'], env: environment })
     this.#process.stdin?.on('error', () => {})
     this.#collect(this.#process.stdout, this.out)
     this.#collect(this.#process.stderr, this.err)
@@ -72,27 +76,30 @@ export class Child {
   }
 
   /** Sends a signal and waits for the end. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM', timeoutMs = 20_000): Promise<Ended> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Ended> {
     this.kill(signal)
-    return within(`${this.name} ends after ${signal}`, this.ended, timeoutMs)
+    return within(`${this.name} ends after ${signal}`, this.ended)
   }
 
-  /** Waits for a line of standard output from `from` on that `match` accepts; gives its index and text. */
+  /**
+   * Waits for a line of standard output from `from` on that `match` accepts; gives its index and text. Throws when the
+   * process ends without it, or says nothing at all for `patienceMs`.
+   */
   line(
     match: (line: string) => boolean,
     from = 0,
-    timeoutMs = 20_000,
+    patienceMs = PATIENCE_MS,
   ): Promise<{ at: number; text: string }> {
-    return this.#lineOf(this.out, match, from, timeoutMs)
+    return this.#lineOf(this.out, match, from, patienceMs)
   }
 
   /** The same of standard error. */
   errorLine(
     match: (line: string) => boolean,
     from = 0,
-    timeoutMs = 20_000,
+    patienceMs = PATIENCE_MS,
   ): Promise<{ at: number; text: string }> {
-    return this.#lineOf(this.err, match, from, timeoutMs)
+    return this.#lineOf(this.err, match, from, patienceMs)
   }
 
   /** The last lines of both outputs, for the message of a failed test. */
@@ -106,28 +113,27 @@ export class Child {
     lines: readonly string[],
     match: (line: string) => boolean,
     from: number,
-    timeoutMs: number,
+    patienceMs: number,
   ): Promise<{ at: number; text: string }> {
-    let next = from
-    const find = () => {
-      for (; next < lines.length; next++) if (match(lines[next])) return next
-      return -1
+    for (let next = from; ; ) {
+      for (; next < lines.length; next++) if (match(lines[next])) return { at: next, text: lines[next] }
+      if (this.#end) throw new Error(`${this.name} ended without the line\n${this.tail()}`)
+      await this.#moves(patienceMs)
     }
-    const search = async () => {
-      for (;;) {
-        const at = find()
-        if (at >= 0) return { at, text: lines[at] }
-        if (this.#end) throw new Error(`${this.name} ended without the line\n${this.tail()}`)
-        await new Promise<void>((resolve) => {
-          const wake = () => {
-            this.#waiters.delete(wake)
-            resolve()
-          }
-          this.#waiters.add(wake)
-        })
-      }
+  }
+
+  /** Waits for the next line of either output, or the end. */
+  async #moves(patienceMs: number): Promise<void> {
+    let wake = () => {}
+    const moved = new Promise<void>((resolve) => {
+      wake = resolve
+    })
+    this.#waiters.add(wake)
+    try {
+      await within(`a line of ${this.name}`, moved, patienceMs)
+    } finally {
+      this.#waiters.delete(wake)
     }
-    return within(`a line of ${this.name}`, search(), timeoutMs)
   }
 
   #collect(stream: NodeJS.ReadableStream | null, lines: string[]): void {

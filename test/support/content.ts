@@ -24,7 +24,7 @@ export async function contentOf(lab: Lab, path: string, options: ContentOptions 
   const { total = 0, readOnly = true } = options
   const child = lab.python('content', { path, total, readOnly })
   child.expectEnd()
-  const { text } = await child.line((line) => line.startsWith('{'), 0, 60_000)
+  const { text } = await child.line((line) => line.startsWith('{'))
   await child.ended
   const { problem, rows }: { problem: string; rows: string[] } = JSON.parse(text)
   return { problem, rows: new Set(rows) }

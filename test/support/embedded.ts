@@ -11,6 +11,7 @@ import {
   type WalcastNode,
 } from '../../src/node/library.ts'
 import type { Lab } from './lab.ts'
+import { PATIENCE_MS } from './until.ts'
 
 export interface Embedded {
   readonly node: WalcastNode
@@ -45,7 +46,7 @@ export async function embeddedReplica(
 ): Promise<Embedded> {
   const node = await openReplica({ db: lab.path('b.db'), leader, listen: await freeAddress(), ...options })
   lab.atEnd(() => node.close())
-  await node.ready({ timeoutMs: 20_000 })
+  await node.ready({ timeoutMs: PATIENCE_MS })
   return { node, db: node.open() }
 }
 
@@ -107,7 +108,7 @@ export interface Got {
 }
 
 export async function ask(url: string, init: RequestInit = {}): Promise<Got> {
-  const answer = await fetch(url, { signal: AbortSignal.timeout(15_000), ...init })
+  const answer = await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS), ...init })
   return { status: answer.status, text: await answer.text(), headers: answer.headers }
 }
 

@@ -11,22 +11,23 @@ import { Child } from './child.ts'
 import { CLI, PROGRAMS, PYTHON, PYTHON_PROGRAMS } from './paths.ts'
 import { SqlSession } from './sqlSession.ts'
 import { type NodeCommand, type NodeOptions, TestNode } from './testNode.ts'
-import { until } from './until.ts'
+import { PATIENCE_MS, type Saw, until } from './until.ts'
 
 export type StartOptions = Partial<NodeOptions>
 
+/** What hangs is found by the waits of a test; this is for what moves without ever ending. */
+const ENDLESS_MS = 15 * 60_000
+/** How long connections of tests wait for SQLite's locks, unless told. */
+const BUSY_MS = 30_000
+
 /** A test whose lab is cleaned up, and whose processes' last lines are shown when it fails. */
-export function labTest(
-  name: string,
-  run: (lab: Lab, t: TestContext) => Promise<void>,
-  timeoutMs = 120_000,
-): void {
-  test(name, { timeout: timeoutMs + 30_000 }, async (t) => {
+export function labTest(name: string, run: (lab: Lab, t: TestContext) => Promise<void>): void {
+  test(name, { timeout: ENDLESS_MS + PATIENCE_MS }, async (t) => {
     const lab = new Lab()
     let overdue: NodeJS.Timeout | undefined
     try {
       const late = new Promise<never>((_resolve, reject) => {
-        overdue = setTimeout(() => reject(new Error(`the test took over ${timeoutMs} ms`)), timeoutMs)
+        overdue = setTimeout(() => reject(new Error(`the test took over ${ENDLESS_MS} ms`)), ENDLESS_MS)
       })
       await Promise.race([run(lab, t), late])
       lab.requireAlive()
@@ -94,12 +95,12 @@ export class Lab {
 
   /** A connection of Python's SQLite in a process of its own. */
   sql(path: string, options: { readonly timeoutMs?: number; readonly readOnly?: boolean } = {}): SqlSession {
-    return new SqlSession(this.python('sql', { path, timeoutMs: 5000, readOnly: false, ...options }))
+    return new SqlSession(this.python('sql', { path, timeoutMs: BUSY_MS, readOnly: false, ...options }))
   }
 
   /** A connection of better-sqlite3 in a process of its own. */
   modernSql(path: string, options: { readonly timeoutMs?: number } = {}): SqlSession {
-    return new SqlSession(this.program('sql', { path, timeoutMs: 5000, ...options }))
+    return new SqlSession(this.program('sql', { path, timeoutMs: BUSY_MS, ...options }))
   }
 
   /** Runs statements in a process that ends then. */
@@ -158,7 +159,7 @@ export class Lab {
   async #start(role: NodeCommand, given: StartOptions & { readonly db: string }): Promise<TestNode> {
     const options: NodeOptions = { port: await freePort(), ...given }
     const child = this.cli(nodeArguments(role, options), options.environment)
-    await child.errorLine((line) => line.includes('"msg":"running"'), 0, 60_000)
+    await child.errorLine((line) => line.includes('"msg":"running"'))
     return this.nodeOf(role, options, child)
   }
 
@@ -185,36 +186,27 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
 }
 
 /** Waits until the replica stands where the leader stands: epoch, txid and state checksum. */
-export async function waitLevel(leader: TestNode, replica: TestNode, timeoutMs = 40_000): Promise<string> {
-  let seen = ''
-  const level = async () => {
+export function waitLevel(leader: TestNode, replica: TestNode): Promise<string> {
+  return until('the replica is level', async (saw: Saw) => {
     const [theirs, ours] = await Promise.all([leader.status(), replica.status()])
     const [a, b] = [theirs, ours].map(({ epoch, txid, checksum }) => `${epoch}-${txid} ${checksum}`)
-    seen = `leader ${a} (${theirs.state}), replica ${b} (${ours.state})`
+    saw(
+      `leader ${a} (${theirs.state}), replica ${b} (${ours.state}, ${ours.sync?.remaining ?? 0} pages to come)`,
+    )
     return a === b && ours.state === 'streaming' ? a : undefined
-  }
-  try {
-    return await until('replica level', level, timeoutMs)
-  } catch {
-    throw new Error(`not level within ${timeoutMs} ms: ${seen}`)
-  }
+  })
 }
 
 /** Waits until level and then proves that both files hold the same, as any SQLite reads them. */
-export async function requireSame(
-  lab: Lab,
-  leader: TestNode,
-  replica: TestNode,
-  timeoutMs = 40_000,
-): Promise<void> {
+export async function requireSame(lab: Lab, leader: TestNode, replica: TestNode): Promise<void> {
   // A commit that has just returned may still be on its way into the leader's position.
   let last = ''
   let times = 0
   for (let attempt = 0; attempt < 20 && times < 4; attempt++) {
-    const before = await waitLevel(leader, replica, timeoutMs)
+    const before = await waitLevel(leader, replica)
     const difference = await compareFiles(lab, leader.db, replica.db)
     if (difference === '') return
-    const after = await waitLevel(leader, replica, timeoutMs)
+    const after = await waitLevel(leader, replica)
     times = after === before ? times + 1 : 0
     last = `the files differ at ${before}: ${difference}`
   }
@@ -225,7 +217,7 @@ export async function requireSame(
 export async function compareFiles(lab: Lab, a: string, b: string): Promise<string> {
   if (!existsSync(a) || !existsSync(b)) return 'a file is missing'
   const child = lab.python('compare', { a, b })
-  const { text } = await child.line((line) => line.startsWith('{'), 0, 60_000)
+  const { text } = await child.line((line) => line.startsWith('{'))
   await child.ended
   return JSON.parse(text).difference
 }

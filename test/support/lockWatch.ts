@@ -1,9 +1,11 @@
-/** Watches /proc/locks (proc(5)) for the locks that a node must never lose. */
-import { readFileSync, statSync } from 'node:fs'
+/**
+ * Watches the locks that a node must never lose, as its open files tell of them (proc(5), fdinfo). What one file tells is
+ * of one moment; `/proc/locks` is read in pieces, and leaves out locks while others come and go in between.
+ */
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import type { Lab } from './lab.ts'
 
 interface Lock {
-  readonly pid: number
   readonly exclusive: boolean
   readonly first: number
   readonly last: number
@@ -14,43 +16,65 @@ const SHARED_FIRST = 0x40000002
 const WRITE_LOCK = 120
 const READ_LOCKS = [123, 124, 125, 126, 127]
 
-/** POSIX locks on `path` of any process. Only stat(2) is called on it. */
-function locksOn(path: string): Lock[] {
-  const { dev, ino } = statSync(path, { bigint: true })
-  const hex = (value: bigint) => value.toString(16).padStart(2, '0')
-  const major = (dev >> 8n) & 0xfffn
-  const minor = (dev & 0xffn) | ((dev >> 12n) & 0xfff00n)
-  const name = `${hex(major)}:${hex(minor)}:${ino}`
-  const locks: Lock[] = []
-  for (const line of readFileSync('/proc/locks', 'latin1').split('\n')) {
-    const fields = line.trim().split(/\s+/)
-    if (fields[1] !== 'POSIX' || fields[5] !== name) continue
-    locks.push({
-      pid: Number(fields[4]),
-      exclusive: fields[3] === 'WRITE',
-      first: Number(fields[6]),
-      last: fields[7] === 'EOF' ? Number.POSITIVE_INFINITY : Number(fields[7]),
-    })
+/** Descriptors by process and path: those of `-shm` stay, those of the database come and go with connections. */
+const known = new Map<string, readonly string[]>()
+
+function descriptorsOf(path: string, pid: number): readonly string[] {
+  const folder = `/proc/${pid}/fd`
+  const real = realpathSync(path)
+  return readdirSync(folder).filter((fd) => {
+    try {
+      return readlinkSync(`${folder}/${fd}`) === real
+    } catch {
+      // It was closed meanwhile.
+      return false
+    }
+  })
+}
+
+function locksOf(fd: string, pid: number): Lock[] {
+  let info = ''
+  try {
+    info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1')
+  } catch {
+    return []
   }
-  return locks
+  return [...info.matchAll(/^lock:\t\d+: POSIX +\w+ +(READ|WRITE) .* (\d+) (\d+|EOF)$/gm)].map(
+    ([, kind, first, last]) => ({
+      exclusive: kind === 'WRITE',
+      first: Number(first),
+      last: last === 'EOF' ? Number.POSITIVE_INFINITY : Number(last),
+    }),
+  )
+}
+
+/** Whether `pid` holds such a POSIX lock on `path`. */
+function holds(path: string, pid: number, isIt: (lock: Lock) => boolean): boolean {
+  const key = `${pid} ${path}`
+  for (;;) {
+    const before = known.get(key) ?? []
+    if (before.some((fd) => locksOf(fd, pid).some(isIt))) return true
+    // Held through a file that was not open at the last look, perhaps.
+    const now = descriptorsOf(path, pid)
+    known.set(key, now)
+    if (now.join() === before.join()) return false
+  }
 }
 
 const covers = (lock: Lock, byte: number) => lock.first <= byte && lock.last >= byte
 
 /** Whether `pid` holds SQLite's write lock on the database at `path`. */
 export function holdsWriteLock(path: string, pid: number): boolean {
-  return locksOn(`${path}-shm`).some((lock) => lock.pid === pid && lock.exclusive && covers(lock, WRITE_LOCK))
+  return holds(`${path}-shm`, pid, (lock) => lock.exclusive && covers(lock, WRITE_LOCK))
 }
 
 export function holdsReadLock(path: string, pid: number): boolean {
-  return locksOn(`${path}-shm`).some(
-    (lock) => lock.pid === pid && READ_LOCKS.some((byte) => covers(lock, byte)),
-  )
+  return holds(`${path}-shm`, pid, (lock) => READ_LOCKS.some((byte) => covers(lock, byte)))
 }
 
 /** The lock that every open connection in WAL mode keeps on the database file itself. */
 export function holdsSharedLock(path: string, pid: number): boolean {
-  return locksOn(path).some((lock) => lock.pid === pid && covers(lock, SHARED_FIRST))
+  return holds(path, pid, (lock) => covers(lock, SHARED_FIRST))
 }
 
 export interface LockWatch {
@@ -60,8 +84,8 @@ export interface LockWatch {
   readonly longestAbsentMs: number
 }
 
-/** Looks every few milliseconds whether `holds` until `stop` is called. */
-export function watchLock(lab: Lab, holds: () => boolean): { stop(): LockWatch } {
+/** Looks every few milliseconds whether `isHeld` until `stop` is called. */
+export function watchLock(lab: Lab, isHeld: () => boolean): { stop(): LockWatch } {
   let looks = 0
   let absent = 0
   let longestAbsentMs = 0
@@ -69,7 +93,7 @@ export function watchLock(lab: Lab, holds: () => boolean): { stop(): LockWatch }
   const look = () => {
     looks++
     const nowMs = performance.now()
-    if (holds()) {
+    if (isHeld()) {
       sinceMs = undefined
       return
     }

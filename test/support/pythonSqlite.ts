@@ -3,6 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { endingWithParent } from './endsWithParent.ts'
 
 const SCRIPT = fileURLToPath(new URL('../../../test/support/sqlite_server.py', import.meta.url))
 
@@ -23,7 +24,8 @@ export class PythonSqlite {
   #complaints = ''
 
   constructor() {
-    this.#process = spawn('python3', [SCRIPT], { stdio: ['pipe', 'pipe', 'pipe'] })
+    const [file, args] = endingWithParent('python3', [SCRIPT])
+    this.#process = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] })
     this.#process.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#complaints = (this.#complaints + text).slice(-4000)
     })

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Client } from 'undici'
 import type { Exchange, Kind, Transfer } from './history.ts'
 import { outcomeOf } from './history.ts'
-import { randomOf, until, within } from './until.ts'
+import { PATIENCE_MS, randomOf, until, within } from './until.ts'
 
 /** Where clients find a node: the URL of its proxy. */
 export interface Door {
@@ -73,34 +73,41 @@ export class RecordingClient {
   }
 
   /** Waits until so many more requests than now were answered with success. */
-  async advance(count: number, timeoutMs = 60_000): Promise<void> {
+  async advance(count: number): Promise<void> {
     const wanted = this.done + count
-    await until(`${count} more answers`, () => this.done >= wanted, timeoutMs)
+    await until(`${count} more answers`, (saw) => {
+      saw(`${this.done} of ${wanted}`)
+      return this.done >= wanted
+    })
   }
 
   /** Waits until every session has had an answer of success to a write that it began after now. */
-  async writesEverywhere(timeoutMs = 60_000): Promise<void> {
+  async writesEverywhere(patienceMs = PATIENCE_MS): Promise<void> {
     const fromMs = performance.now()
     const from = this.record.length
     const isFresh = (each: Exchange) =>
       each.startMs >= fromMs && outcomeOf(each) === 'done' && ['transfer', 'set'].includes(each.kind)
+    const served = () =>
+      new Set(
+        this.record
+          .slice(from)
+          .filter(isFresh)
+          .map(({ session }) => session),
+      ).size
     await until(
       'a write of every session is done',
-      () =>
-        new Set(
-          this.record
-            .slice(from)
-            .filter(isFresh)
-            .map(({ session }) => session),
-        ).size === this.#sessions.length,
-      timeoutMs,
+      (saw) => {
+        saw(`${served()} of ${this.#sessions.length}`)
+        return served() === this.#sessions.length
+      },
+      patienceMs,
     )
   }
 
   /** Lets the requests under way end. Gives the record, each session's in its order. */
   async stop(): Promise<readonly Exchange[]> {
     this.#isStopped = true
-    await within('the clients end', this.#running, 60_000)
+    await within('the clients end', this.#running)
     await Promise.all(this.#sessions.map((session) => session.close()))
     return this.record
   }

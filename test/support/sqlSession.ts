@@ -17,8 +17,8 @@ export class SqlSession {
   }
 
   /** Rows of a statement. Throws with SQLite's message when it fails. */
-  async rows(sql: string, timeoutMs = 60_000): Promise<readonly Row[]> {
-    const { rows, error } = await this.attempt(sql, timeoutMs)
+  async rows(sql: string): Promise<readonly Row[]> {
+    const { rows, error } = await this.attempt(sql)
     if (error !== undefined) throw new Error(`${sql}: ${error}`)
     return rows ?? []
   }
@@ -28,10 +28,10 @@ export class SqlSession {
     return (await this.rows(sql))[0]?.[0]
   }
 
-  async attempt(sql: string, timeoutMs = 60_000): Promise<SqlAnswer> {
+  async attempt(sql: string): Promise<SqlAnswer> {
     const from = this.#next
     this.child.write(JSON.stringify(sql))
-    const { at, text } = await this.child.line(() => true, from, timeoutMs)
+    const { at, text } = await this.child.line(() => true, from)
     this.#next = at + 1
     return JSON.parse(text)
   }

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import type { LagReport, NodeStatus } from '../../src/http/view.ts'
 import type { Child, Ended } from './child.ts'
-import { until } from './until.ts'
+import { PATIENCE_MS, until } from './until.ts'
 
 /** The command that starts a node; `node` goes on in the role it had. */
 export type NodeCommand = 'leader' | 'replica' | 'node'
@@ -55,14 +55,14 @@ export class TestNode {
   async get(
     path: string,
     headers: Record<string, string> = this.#headers(),
-    timeoutMs = 70_000,
+    timeoutMs = PATIENCE_MS,
   ): Promise<Answer> {
     const response = await fetch(`${this.url}${path}`, { headers, signal: AbortSignal.timeout(timeoutMs) })
     return { status: response.status, text: await response.text(), headers: response.headers }
   }
 
   /** POSTs a JSON body, as an operator does. */
-  async post(path: string, value: object = {}, timeoutMs = 70_000): Promise<Answer> {
+  async post(path: string, value: object = {}, timeoutMs = PATIENCE_MS): Promise<Answer> {
     const response = await fetch(`${this.url}${path}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...this.#headers() },
@@ -92,12 +92,12 @@ export class TestNode {
   }
 
   /** Waits until /readyz answers 200. */
-  async ready(timeoutMs = 30_000): Promise<this> {
-    await until(
-      `${this.child.name} is ready`,
-      async () => (await this.get('/readyz')).status === 200,
-      timeoutMs,
-    )
+  async ready(): Promise<this> {
+    await until(`${this.child.name} is ready`, async (saw) => {
+      const { status, text } = await this.get('/readyz')
+      saw(text)
+      return status === 200
+    })
     return this
   }
 

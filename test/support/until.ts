@@ -3,36 +3,54 @@ import { setTimeout as delay } from 'node:timers/promises'
 /** Asked often at first; what takes long is asked less often, since each question of a node takes from what it waits for. */
 const POLL_MS = 5
 const POLL_MAX_MS = 40
+/**
+ * A wait fails when nothing has moved for so long: it hangs. It is no bound for how long things take, since a machine
+ * that others keep busy takes many times what an idle one does.
+ */
+export const PATIENCE_MS = 120_000
 
-/** Asks `ask` again and again until it gives something other than undefined or false. Throws with `what` after `timeoutMs`. */
+/** Told what was seen on the way: each change begins the patience anew. */
+export type Saw = (state: string) => void
+
+/**
+ * Asks `ask` again and again until it gives something other than undefined or false. Throws with `what`, and with what
+ * was seen last, when nothing that `ask` saw has changed for `patienceMs`.
+ */
 export async function until<T>(
   what: string,
-  ask: () => T | Promise<T>,
-  timeoutMs = 20_000,
+  ask: (saw: Saw) => T | Promise<T>,
+  patienceMs = PATIENCE_MS,
 ): Promise<Exclude<T, undefined | false>> {
-  const endMs = performance.now() + timeoutMs
-  let last: unknown
+  let movedMs = performance.now()
+  let seen = ''
+  const saw = (state: string) => {
+    if (state === seen) return
+    seen = state
+    movedMs = performance.now()
+  }
   for (let pauseMs = POLL_MS; ; pauseMs = Math.min(pauseMs * 1.3, POLL_MAX_MS)) {
+    const askedMs = performance.now()
+    let failure = ''
     try {
-      const got = await ask()
+      const got = await ask(saw)
       if (got !== undefined && got !== false) return got as Exclude<T, undefined | false>
-      last = got
     } catch (error) {
-      last = error
+      failure = error instanceof Error ? error.message : String(error)
     }
-    if (performance.now() > endMs) {
-      const detail = last instanceof Error ? `: ${last.message}` : ''
-      throw new Error(`not within ${timeoutMs} ms: ${what}${detail}`)
+    // Asked once more after the time is over: the process that asks may have stood still itself.
+    if (askedMs - movedMs > patienceMs) {
+      const detail = [seen, failure].filter((text) => text !== '').map((text) => `: ${text}`)
+      throw new Error(`nothing moved for ${patienceMs} ms: ${what}${detail.join('')}`)
     }
     await delay(pauseMs)
   }
 }
 
-/** `promise`, or a failure that says `what` after `timeoutMs`. */
-export async function within<T>(what: string, promise: Promise<T>, timeoutMs = 20_000): Promise<T> {
+/** `promise`, or a failure that says `what` after `patienceMs`. */
+export async function within<T>(what: string, promise: Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${timeoutMs} ms: ${what}`)), timeoutMs)
+    timer = setTimeout(() => reject(new Error(`not within ${patienceMs} ms: ${what}`)), patienceMs)
   })
   try {
     return await Promise.race([promise, late])

@@ -74,12 +74,11 @@ export class Writer {
   }
 
   /** Waits until it has done so many commits more than now. */
-  async advance(commits: number, timeoutMs = 30_000): Promise<void> {
+  async advance(commits: number): Promise<void> {
     const from = this.commits
     await this.child.line(
       (line) => (JSON.parse(line).commits ?? 0) >= from + commits,
       Math.max(0, this.child.out.length - 1),
-      timeoutMs,
     )
   }
 
@@ -119,8 +118,8 @@ export class Reader {
   }
 
   /** Waits until it has seen log row `id`. */
-  async sees(id: number, timeoutMs = 30_000): Promise<void> {
-    await this.child.line((line) => line.includes('"failure"') || JSON.parse(line).at >= id, 0, timeoutMs)
+  async sees(id: number): Promise<void> {
+    await this.child.line((line) => line.includes('"failure"') || JSON.parse(line).at >= id)
     this.check()
   }
 

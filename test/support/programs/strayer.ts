@@ -1,22 +1,21 @@
 /**
- * Tries to write, without ever waiting, until it got in `times` times or the time is over: it finds every gap of the lock.
+ * Tries to write, without ever waiting, until it got in `times` times or the patience is over: it finds every gap of the lock.
  * With `hold` it says so once it is in, and commits when it is told to go on.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import Database from 'better-sqlite3'
-import { span } from '../until.ts'
+import { PATIENCE_MS, span } from '../until.ts'
 import { optionsOf, say, stopSign } from './options.ts'
 
-const { path, times, seconds, hold } = optionsOf<{
+const { path, times, hold } = optionsOf<{
   path: string
   times: number
-  seconds: number
   hold?: boolean
 }>()
 const db = new Database(path, { timeout: 0 })
 db.pragma('wal_autocheckpoint = 0')
 const write = db.prepare('UPDATE accounts SET balance = balance + 1 WHERE id = 1')
-const time = span(seconds * 1000)
+const time = span(PATIENCE_MS)
 let got = 0
 let tries = 0
 
