@@ -159,7 +159,7 @@ labTest(
       assert.equal((await post(port, path, 'abc', ['cookie', 'session=2'])).status, 201)
       assert.equal(await leaderApp.count('POST', path), 3)
       assert.equal(
-        (await post(port, path, 'abc', ['walcast-first-sent', '5', 'authorization', 'Basic eB=='])).status,
+        (await post(port, path, 'abc', ['walcast-first-attempt', '5', 'authorization', 'Basic eB=='])).status,
         201,
       )
 
