@@ -45,6 +45,7 @@ const step = fc.oneof(
   fc.record({ what: fc.constant('cancel' as const), key: fc.nat(9) }),
   fc.record({ what: fc.constant('pass' as const), ms: fc.nat(700) }),
   fc.record({ what: fc.constant('lead' as const) }),
+  fc.record({ what: fc.constant('elsewhere' as const), key: fc.nat(9) }),
 )
 
 /** A request on its way takes at most TRANSIT_MS; the sender's clock has nothing to do with the leader's. */
@@ -78,6 +79,11 @@ test('whatever happens, bounds hold and what was sent before is never executed a
                 const code = keyOf(error)
                 assert.ok(code === 'OUTCOME_UNKNOWN' || code === 'TOO_MANY_REQUESTS', String(error))
               }
+            } else if (given.what === 'elsewhere') {
+              // Another node, in an incarnation of its own.
+              if (firstSent.has(key)) continue
+              firstSent.set(key, { incarnation: 'other', sentMs: clock.now + aheadMs })
+              executed.add(key)
             } else if (given.what === 'answer') memory.end(key, { answer: answerOf(given.bytes) })
             else if (given.what === 'lose') memory.end(key, { lost: 'cut' })
             else if (memory.find(key, undefined) && executed.has(key)) {
