@@ -184,6 +184,11 @@ export const CATALOGUE = {
     'the request was signed in epoch {theirs}, this leader is in epoch {mine}',
     'nothing was executed; a node signs it again by itself once it has heard of this leader',
   ),
+  OTHER_INCARNATION: entry(
+    503,
+    'the request is meant for the incarnation {theirs} of the leader, which is in {mine}',
+    'nothing was executed; a node sends it again by itself once it has heard of this incarnation',
+  ),
   SOURCE_BEHIND: entry(
     503,
     'the replica that feeds this one is at {theirs}, this copy at {mine} already',

@@ -25,83 +25,127 @@ const answerOf = (bytes: number): StoredAnswer => ({
   body: Buffer.alloc(bytes),
 })
 
-const LIMITS = { maxAnswers: 5, maxBytes: 100, keepMs: 1000, clockMarginMs: 0 }
+const TRANSIT_MS = 20
+const LIMITS = { maxAnswers: 5, maxBytes: 100, keepMs: 1000, transitMs: TRANSIT_MS }
 
 function setUp() {
   const clock = { now: 1_000_000, nowMs: () => clock.now }
-  return { clock, memory: new AnswerMemory(LIMITS, clock) }
+  const led = { id: 'x', lasting: new Set<string>() }
+  const memory = new AnswerMemory(LIMITS, clock, {
+    incarnation: () => led.id,
+    contains: ({ incarnation, txid }) => led.lasting.has(`${incarnation}@${txid}`),
+  })
+  return { clock, led, memory }
 }
 
 const step = fc.oneof(
-  fc.record({ what: fc.constant('send' as const), key: fc.nat(9) }),
+  { weight: 4, arbitrary: fc.record({ what: fc.constant('send' as const), key: fc.nat(9) }) },
   fc.record({ what: fc.constant('answer' as const), key: fc.nat(9), bytes: fc.nat(150) }),
   fc.record({ what: fc.constant('lose' as const), key: fc.nat(9) }),
   fc.record({ what: fc.constant('cancel' as const), key: fc.nat(9) }),
   fc.record({ what: fc.constant('pass' as const), ms: fc.nat(700) }),
+  fc.record({ what: fc.constant('lead' as const) }),
+  fc.record({ what: fc.constant('elsewhere' as const), key: fc.nat(9) }),
 )
 
+/** A request on its way takes at most TRANSIT_MS; the sender's clock has nothing to do with the leader's. */
 test('whatever happens, bounds hold and what was sent before is never executed again', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-      const { clock, memory } = setUp()
-      const firstSent = new Map<string, number>()
-      const executed = new Set<string>()
-      for (const given of steps) {
-        if (given.what === 'pass') clock.now += given.ms
-        else {
-          const key = String(given.key)
-          if (given.what === 'send') {
-            const sentMs = firstSent.get(key)
-            if (sentMs === undefined) firstSent.set(key, clock.now)
-            try {
-              if (memory.find(key, sentMs) === undefined) {
-                memory.begin(key)
-                assert.equal(executed.has(key), false, `${key} was executed before`)
-                executed.add(key)
+    fc.property(
+      fc.array(fc.tuple(step, fc.nat(TRANSIT_MS)), { maxLength: 80 }),
+      fc.integer({ min: -600_000, max: 600_000 }),
+      (steps, aheadMs) => {
+        const { clock, led, memory } = setUp()
+        const firstSent = new Map<string, { readonly incarnation: string; readonly sentMs: number }>()
+        const executed = new Set<string>()
+        for (const [given, onItsWayMs] of steps) {
+          if (given.what === 'pass') clock.now += given.ms
+          else if (given.what === 'lead') led.id += 'x'
+          else {
+            const key = String(given.key)
+            if (given.what === 'send') {
+              const sentMs = clock.now + aheadMs
+              clock.now += onItsWayMs
+              const first = firstSent.get(key)
+              if (!first) firstSent.set(key, { incarnation: led.id, sentMs })
+              const before = first && { incarnation: first.incarnation, agoMs: sentMs - first.sentMs }
+              try {
+                if (memory.find(key, before) === undefined) {
+                  memory.begin(key)
+                  assert.equal(executed.has(key), false, `${key} was executed before`)
+                  executed.add(key)
+                }
+              } catch (error) {
+                const code = keyOf(error)
+                assert.ok(code === 'OUTCOME_UNKNOWN' || code === 'TOO_MANY_REQUESTS', String(error))
               }
-            } catch (error) {
-              const code = keyOf(error)
-              assert.ok(code === 'OUTCOME_UNKNOWN' || code === 'TOO_MANY_REQUESTS', String(error))
+            } else if (given.what === 'elsewhere') {
+              // Another node, in an incarnation of its own.
+              if (firstSent.has(key)) continue
+              firstSent.set(key, { incarnation: 'other', sentMs: clock.now + aheadMs })
+              executed.add(key)
+            } else if (given.what === 'answer') memory.end(key, { answer: answerOf(given.bytes) })
+            else if (given.what === 'lose') memory.end(key, { lost: 'cut' })
+            else if (memory.find(key, undefined) && executed.has(key)) {
+              const before = memory.size
+              memory.cancel(key, 'not executed')
+              if (memory.size < before) executed.delete(key)
             }
-          } else if (given.what === 'answer') memory.end(key, { answer: answerOf(given.bytes) })
-          else if (given.what === 'lose') memory.end(key, { lost: 'cut' })
-          else if (memory.find(key, undefined) && executed.has(key)) {
-            const before = memory.size
-            memory.cancel(key, 'not executed')
-            if (memory.size < before) executed.delete(key)
           }
+          assert.ok(memory.size <= LIMITS.maxAnswers && memory.bytes >= 0 && memory.bytes <= LIMITS.maxBytes)
         }
-        assert.ok(memory.size <= LIMITS.maxAnswers && memory.bytes >= 0 && memory.bytes <= LIMITS.maxBytes)
-      }
-    }),
+      },
+    ),
     { numRuns: 2000 },
   )
 })
 
 test('an answer is given until it is too old, and then what came of it is not known', async () => {
   const { clock, memory } = setUp()
-  clock.now += 10
-  const sentMs = clock.now
+  const agoMs = () => clock.now - 1_000_000
   const first = memory.begin('a')
-  assert.equal(memory.find('a', sentMs), first)
+  assert.equal(memory.find('a', { incarnation: 'x', agoMs: agoMs() }), first)
   memory.end('a', { answer: answerOf(3) })
   memory.end('a', { lost: 'late' })
   memory.cancel('a', 'late')
   assert.deepEqual(await first.ending, { answer: answerOf(3) })
   clock.now += 999
-  assert.equal(memory.find('a', sentMs), first)
+  assert.equal(memory.find('a', { incarnation: 'x', agoMs: agoMs() }), first)
   assert.equal(memory.bytes, 3)
   clock.now += 1
-  assert.throws(() => memory.find('a', sentMs), { key: 'OUTCOME_UNKNOWN' })
+  assert.throws(() => memory.find('a', { incarnation: 'x', agoMs: agoMs() }), { key: 'OUTCOME_UNKNOWN' })
   assert.deepEqual([memory.size, memory.bytes], [0, 0])
   assert.equal(memory.find('a', undefined), undefined, 'a request that was never sent is a new one')
-  assert.equal(memory.find('b', sentMs + 1), undefined)
+  const reachMs = agoMs() - TRANSIT_MS
+  assert.throws(() => memory.find('b', { incarnation: 'x', agoMs: reachMs }), { key: 'OUTCOME_UNKNOWN' })
+  assert.equal(memory.find('b', { incarnation: 'x', agoMs: reachMs - 1 }), undefined)
 })
 
-test('what was sent before this process began may have been executed by the one before', () => {
-  const { clock, memory } = setUp()
-  assert.throws(() => memory.find('a', clock.now), { key: 'OUTCOME_UNKNOWN' })
-  assert.equal(memory.find('a', clock.now + 1), undefined)
+test('what was sent to another incarnation may have been executed in it', () => {
+  const { led, memory } = setUp()
+  const long = { incarnation: 'x', agoMs: 5_000_000 }
+  assert.equal(memory.find('a', long), undefined, 'nothing was forgotten, however long ago it was sent')
+  led.id = 'y'
+  for (const first of [long, { incarnation: 'x', agoMs: 0 }, { incarnation: '', agoMs: 0 }])
+    assert.throws(() => memory.find('a', first), { key: 'OUTCOME_UNKNOWN' })
+  const known = memory.begin('a')
+  assert.equal(memory.find('a', long), known)
+})
+
+test('an answer of an earlier incarnation holds only where what it wrote is part of the history', () => {
+  const { led, memory } = setUp()
+  const [early, late, untold] = ['early', 'late', 'untold'].map((key) => memory.begin(key))
+  for (const key of ['early', 'late', 'untold']) memory.end(key, { answer: answerOf(1) })
+  memory.settle('early', 7)
+  memory.settle('early', 9)
+  memory.settle('late', 9)
+  const held = () => [early, late, untold].map((each) => memory.holds(each))
+  assert.deepEqual(held(), [true, true, true])
+  // Another node has led from 7 on, and this one after it.
+  led.id = 'y'
+  led.lasting.add('x@7')
+  memory.settle('untold', 7)
+  assert.deepEqual(held(), [true, false, false])
 })
 
 test('those under way are never forgotten; the oldest that is over is', async () => {
@@ -118,13 +162,14 @@ test('those under way are never forgotten; the oldest that is over is', async ()
 })
 
 test('a cancelled key is free, and who waited for it is told', async () => {
-  const { clock, memory } = setUp()
-  clock.now += 1
+  const { memory } = setUp()
   const execution = memory.begin('a')
   memory.cancel('a', 'not executed')
   assert.deepEqual(await execution.ending, { lost: 'not executed' })
-  assert.equal(memory.find('a', clock.now), undefined)
+  assert.equal(memory.find('a', { incarnation: 'x', agoMs: 1 }), undefined)
 })
+
+const INCARNATION = '0123456789abcdef'
 
 /** A leader's proxy that executes requests with a key by an application that `listener` is. */
 async function keyedServer(context: TestContext, listener: RequestListener) {
@@ -148,8 +193,10 @@ async function keyedServer(context: TestContext, listener: RequestListener) {
   })
   const cookie = new PositionCookie('p', () => 'c')
   const clock = { nowMs: () => Date.now() }
+  const led = { id: INCARNATION, isLasting: true }
+  const limits = { maxAnswers: 100, maxBytes: 10_000_000, keepMs: 60_000, transitMs: 0 }
   const keyed = new KeyedRequests(
-    new AnswerMemory({ maxAnswers: 100, maxBytes: 10_000_000, keepMs: 60_000, clockMarginMs: 0 }, clock),
+    new AnswerMemory(limits, clock, { incarnation: () => led.id, contains: () => led.isLasting }),
     cookie,
     60_000,
   )
@@ -166,6 +213,7 @@ async function keyedServer(context: TestContext, listener: RequestListener) {
           true,
         ),
       )
+      keyed.settle(key, 1)
       deliver(client, answer, { position: undefined, isWrite: true }, undefined)
     } catch (error) {
       sendFailure(response, error, () => {})
@@ -214,7 +262,7 @@ async function keyedServer(context: TestContext, listener: RequestListener) {
       }),
       10_000,
     )
-  return { executed, uncaught, send }
+  return { executed, uncaught, send, led }
 }
 
 const readAll = (then: (all: Buffer) => void): RequestListener => {
@@ -342,4 +390,42 @@ test('a client that leaves does not end what it began', async (context) => {
   assert.ok(isOver)
   assert.equal(executed.length, 1)
   assert.deepEqual(uncaught, [])
+})
+
+test('what another node sends again is executed only by the leadership that it was sent to', async (context) => {
+  const { executed, send, led } = await keyedServer(context, (_incoming, response) => void response.end('ok'))
+  const again = (key: string, first: string) =>
+    send(Buffer.from('abc'), { 'idempotency-key': key, 'walcast-first-attempt': first }).then(
+      ({ status }) => status,
+    )
+  assert.equal(await again('a', `${INCARNATION}; agoMs=5000`), 200)
+  assert.equal(await again('a', `${INCARNATION}; agoMs=6000`), 200)
+  led.id = 'f'.repeat(16)
+  assert.equal(await again('a', `${INCARNATION}; agoMs=7000`), 200, 'it is remembered, and lasts')
+  assert.equal(await again('b', `${INCARNATION}; agoMs=1`), 502)
+  assert.equal(executed.length, 1)
+  for (const text of [
+    '',
+    '5',
+    INCARNATION,
+    `${led.id}; agoMs=`,
+    `${led.id}; agoMs=-1`,
+    `; agoMs=1`,
+    `${led.id}; agoMs=1; agoMs=2`,
+  ])
+    assert.equal(await again('c', text), 502, `${JSON.stringify(text)} tells nothing of the first attempt`)
+  assert.equal(executed.length, 1)
+  assert.equal(await again('c', `${led.id}; agoMs=1`), 200)
+  assert.equal(executed.length, 2)
+})
+
+test('an answer of an earlier leadership is given again only as long as what it wrote lasts', async (context) => {
+  const { executed, send, led } = await keyedServer(context, (_incoming, response) => void response.end('ok'))
+  const body = Buffer.from('abc')
+  assert.equal((await send(body)).status, 200)
+  led.id = 'f'.repeat(16)
+  assert.equal((await send(body)).text, 'ok')
+  led.isLasting = false
+  assert.equal((await send(body)).status, 502)
+  assert.equal(executed.length, 1, 'it is not executed again either: it may stand')
 })

@@ -10,7 +10,6 @@ import { until } from './support/until.ts'
 const BENCH_PROGRAMS = fileURLToPath(new URL('../bench/programs', import.meta.url))
 /** No guard moves by a heartbeat during a test. */
 const NO_HEARTBEAT = ['--heartbeat', '1h']
-const TIMEOUT_MS = 240_000
 
 async function makeDatabase(lab: Lab): Promise<string> {
   const db = lab.path('app.db')
@@ -35,7 +34,7 @@ async function startGuest(lab: Lab, db: string, rate: number, seconds: number, b
 }
 
 async function written(child: Child): Promise<Written> {
-  const { text } = await child.line((line) => line.startsWith('{'), 0, TIMEOUT_MS)
+  const { text } = await child.line((line) => line.startsWith('{'), 0, 240_000)
   return JSON.parse(text)
 }
 
@@ -46,64 +45,52 @@ async function metric(node: TestNode, name: string): Promise<number> {
   return Number(line.slice(name.length + 1))
 }
 
-labTest(
-  'transactions that read before they write are not refused, and the WAL stays small',
-  async (lab) => {
-    const db = await makeDatabase(lab)
+labTest('transactions that read before they write are not refused, and the WAL stays small', async (lab) => {
+  const db = await makeDatabase(lab)
+  const leader = await (await lab.leader(db)).ready()
+  for (const [rate, bytes] of [
+    [1000, 300],
+    [100, 100_000],
+  ]) {
+    const guest = await startGuest(lab, db, rate, 4, bytes)
+    assert.equal((await written(guest)).refused, 0, `${rate}/s of ${bytes} bytes`)
+  }
+  assert.equal(await metric(leader, 'walcast_checkpoint_pause_seconds_count'), 0, 'writers were stopped')
+  assert.ok((await metric(leader, 'walcast_checkpoint_frames_total')) > 1000)
+})
+
+labTest('a node that starts beside an application at work has no transaction refused', async (lab) => {
+  const db = await makeDatabase(lab)
+  const guest = await startGuest(lab, db, 100, 20)
+  let starts = 0
+  while (!guest.out.some((line) => line.startsWith('{')) && starts < 50) {
     const leader = await (await lab.leader(db)).ready()
-    for (const [rate, bytes] of [
-      [1000, 300],
-      [100, 100_000],
-    ]) {
-      const guest = await startGuest(lab, db, rate, 4, bytes)
-      assert.equal((await written(guest)).refused, 0, `${rate}/s of ${bytes} bytes`)
-    }
-    assert.equal(await metric(leader, 'walcast_checkpoint_pause_seconds_count'), 0, 'writers were stopped')
-    assert.ok((await metric(leader, 'walcast_checkpoint_frames_total')) > 1000)
-  },
-  TIMEOUT_MS,
-)
+    await leader.stop(starts++ % 2 === 0 ? 'SIGTERM' : 'SIGKILL')
+  }
+  const { refused, commits } = await written(guest)
+  assert.equal(refused, 0, `of ${commits + refused} in ${starts} starts`)
+  assert.ok(starts > 1)
+})
 
-labTest(
-  'a node that starts beside an application at work has no transaction refused',
-  async (lab) => {
-    const db = await makeDatabase(lab)
-    const guest = await startGuest(lab, db, 100, 20)
-    let starts = 0
-    while (!guest.out.some((line) => line.startsWith('{')) && starts < 50) {
-      const leader = await (await lab.leader(db)).ready()
-      await leader.stop(starts++ % 2 === 0 ? 'SIGTERM' : 'SIGKILL')
+labTest("an application's own checkpoints end though no heartbeat comes", async (lab) => {
+  const db = await makeDatabase(lab)
+  const leader = await (await lab.leader(db, { flags: NO_HEARTBEAT })).ready()
+  const writer = lab.sql(db)
+  const checkpointer = lab.sql(db, { timeoutMs: 60_000 })
+  for (let i = 0; i < 6; i++)
+    for (const mode of ['FULL', 'RESTART', 'TRUNCATE']) {
+      for (let j = 0; j <= i; j++) await writer.rows('INSERT INTO t(v) VALUES (1)')
+      const [[busy, frames, backfilled]] = await checkpointer.rows(`PRAGMA wal_checkpoint(${mode})`)
+      assert.deepEqual([busy, backfilled], [0, frames], `${mode}, round ${i}`)
     }
-    const { refused, commits } = await written(guest)
-    assert.equal(refused, 0, `of ${commits + refused} in ${starts} starts`)
-    assert.ok(starts > 1)
-  },
-  TIMEOUT_MS,
-)
-
-labTest(
-  "an application's own checkpoints end though no heartbeat comes",
-  async (lab) => {
-    const db = await makeDatabase(lab)
-    const leader = await (await lab.leader(db, { flags: NO_HEARTBEAT })).ready()
-    const writer = lab.sql(db)
-    const checkpointer = lab.sql(db, { timeoutMs: 60_000 })
-    for (let i = 0; i < 6; i++)
-      for (const mode of ['FULL', 'RESTART', 'TRUNCATE']) {
-        for (let j = 0; j <= i; j++) await writer.rows('INSERT INTO t(v) VALUES (1)')
-        const [[busy, frames, backfilled]] = await checkpointer.rows(`PRAGMA wal_checkpoint(${mode})`)
-        assert.deepEqual([busy, backfilled], [0, frames], `${mode}, round ${i}`)
-      }
-    const guest = await startGuest(lab, db, 200, 3)
-    for (let i = 0; i < 5; i++) {
-      const [[busy]] = await checkpointer.rows('PRAGMA wal_checkpoint(TRUNCATE)')
-      assert.equal(busy, 0, 'beside a writer')
-    }
-    await written(guest)
-    assert.equal((await leader.status()).epoch, 1)
-  },
-  TIMEOUT_MS,
-)
+  const guest = await startGuest(lab, db, 200, 3)
+  for (let i = 0; i < 5; i++) {
+    const [[busy]] = await checkpointer.rows('PRAGMA wal_checkpoint(TRUNCATE)')
+    assert.equal(busy, 0, 'beside a writer')
+  }
+  await written(guest)
+  assert.equal((await leader.status()).epoch, 1)
+})
 
 labTest('the file of the WAL is cut in a quiet moment after a large transaction', async (lab) => {
   const db = await makeDatabase(lab)

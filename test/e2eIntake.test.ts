@@ -78,6 +78,21 @@ labTest('the intake takes what a node signed, once, for that request, and nothin
   }
   assert.equal((await leaderApp.state()).total, before + 2, 'nothing else reached it')
 
+  const { incarnation } = JSON.parse((await leader.get('/leader')).text)
+  assert.match(incarnation, /^[0-9a-f]{16}$/)
+  for (const [meant, status] of [
+    ['', 503],
+    ['0'.repeat(16), 503],
+    [incarnation, 200],
+  ]) {
+    const headers = ['x-replica-auth', sign(), 'walcast-incarnation', meant]
+    const got = await ask(port, { method: 'POST', path: '/w?a=1', headers })
+    assert.equal(got.status, status, `meant for ${meant}`)
+    const refused = status === 503 ? ['OTHER_INCARNATION'] : []
+    assert.deepEqual(valuesOf(got, 'walcast-not-executed'), refused)
+  }
+  assert.equal((await leaderApp.state()).total, before + 3, 'one of these was executed')
+
   const misdirected = await send(sign(), replica.options.port)
   assert.deepEqual([misdirected.status, codeOf(misdirected)], [421, 'NOT_LEADER'])
   assert.ok(
@@ -99,7 +114,7 @@ labTest('the intake takes what a node signed, once, for that request, and nothin
     )
     assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `))
   }
-  assert.equal((await leaderApp.state()).total, before + 2)
+  assert.equal((await leaderApp.state()).total, before + 3)
 })
 
 labTest(
@@ -159,7 +174,7 @@ labTest(
       assert.equal((await post(port, path, 'abc', ['cookie', 'session=2'])).status, 201)
       assert.equal(await leaderApp.count('POST', path), 3)
       assert.equal(
-        (await post(port, path, 'abc', ['walcast-first-sent', '5', 'authorization', 'Basic eB=='])).status,
+        (await post(port, path, 'abc', ['walcast-first-attempt', '5', 'authorization', 'Basic eB=='])).status,
         201,
       )
 

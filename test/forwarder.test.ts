@@ -12,6 +12,9 @@ import { PositionCookie } from '../src/http/positionCookie.ts'
 import { Waits } from '../src/http/waits.ts'
 import { within } from './support/until.ts'
 
+const FIRST = '00000000000000a1'
+const SECOND = '00000000000000a2'
+
 /** A replica's proxy before a leader that gives each connection `answers[i]` after the request: '' cuts it. */
 async function setUp(context: TestContext, answers: readonly string[]) {
   const seen: string[] = []
@@ -35,8 +38,17 @@ async function setUp(context: TestContext, answers: readonly string[]) {
     })
   })
   await new Promise<void>((resolve) => leader.listen(0, '127.0.0.1', resolve))
-  const gate = new Gate({ maxHeld: 10, probeMs: 5 }, async () => node.canProbe)
-  const node = { isLeading: false, canProbe: true, onRequest: () => {} }
+  const gate = new Gate({ maxHeld: 10, probeMs: 5 }, async () => {
+    node.onProbe()
+    return node.canProbe
+  })
+  const node = {
+    isLeading: false,
+    canProbe: true,
+    incarnation: FIRST,
+    onRequest: () => {},
+    onProbe: () => {},
+  }
   const forwarder = new Forwarder(
     {
       leader: `127.0.0.1:${(leader.address() as AddressInfo).port}`,
@@ -50,7 +62,7 @@ async function setUp(context: TestContext, answers: readonly string[]) {
       gate,
       waits: new Waits(10, () => 'reached'),
       cookie: new PositionCookie('p', () => 'c'),
-      leaderNowMs: () => 1_000_000.5,
+      leaderIncarnation: () => node.incarnation,
       sign: () => 'token',
       onForwarded() {},
       onHeld() {},
@@ -96,22 +108,32 @@ async function setUp(context: TestContext, answers: readonly string[]) {
 const OK = 'HTTP/1.1 200 OK\r\nwalcast-position: 1-2\r\ncontent-length: 2\r\n\r\nok'
 const REFUSED = 'HTTP/1.1 421 No\r\nwalcast-not-executed: NOT_LEADER\r\ncontent-length: 0\r\n\r\n'
 
+const OTHER = 'HTTP/1.1 503 No\r\nwalcast-not-executed: OTHER_INCARNATION\r\ncontent-length: 0\r\n\r\n'
+
+const meantFor = (text: string) => /\r\nwalcast-incarnation: (\w*)\r\n/.exec(text)?.[1]
+const firstOf = (text: string) =>
+  /\r\nwalcast-first-attempt: (?<incarnation>\w+); agoMs=(?<agoMs>\d+)\r\n/.exec(text)?.groups
+
 test('without a key it is sent once', async (context) => {
   const { seen, send } = await setUp(context, ['', OK])
   assert.equal((await send('POST', {})).status, 502)
   assert.equal(seen.length, 1)
 })
 
-test('with a key it is sent again, with the time at which it was sent first', async (context) => {
+test('with a key it is sent again, with how long ago it was sent first, and to whom', async (context) => {
   const { seen, send, bodies } = await setUp(context, ['', '', OK])
   assert.deepEqual(await send('POST', { 'idempotency-key': 'k' }), { status: 200, text: 'ok' })
   assert.equal(seen.length, 3)
   for (const text of seen) assert.match(text, /idempotency-key: k\r\n/)
-  // The leader's clock stands still here: the first attempt lies further back each time.
-  const [none, ...sent] = seen.map((text) => /walcast-first-sent: (\d+)/.exec(text)?.[1])
+  for (const text of seen) assert.equal(meantFor(text), FIRST)
+  const [none, ...sent] = seen.map(firstOf)
   assert.equal(none, undefined)
-  const [second, third] = sent.map(Number)
-  assert.ok(third <= second && second <= 1_000_000 && third > 900_000, `${second}, ${third}`)
+  const [second, third] = sent.map((first) => Number(first?.['agoMs']))
+  assert.ok(second > 0 && second <= third && third < 100_000, `${second}, ${third}`)
+  assert.deepEqual(
+    sent.map((first) => first?.['incarnation']),
+    [FIRST, FIRST],
+  )
   assert.ok(seen.every((text) => /abc/.test(text)))
   assert.equal(bodies.keptBytes, 0)
 })
@@ -169,4 +191,64 @@ test('what another leader may have executed is not executed here', async (contex
   }
   assert.equal((await send('POST', { 'idempotency-key': 'k' })).status, 502)
   assert.equal(seen.length, 1)
+})
+
+test('what is sent again to another leadership still names the one that it was sent to first', async (context) => {
+  const { seen, send, node } = await setUp(context, ['', OTHER, '', OK])
+  node.onRequest = () => {
+    // Told by the next probe, which the refusal brings about.
+    node.onProbe = () => {
+      node.incarnation = SECOND
+    }
+  }
+  assert.equal((await send('POST', { 'idempotency-key': 'k' })).status, 200)
+  assert.deepEqual(seen.map(meantFor), [FIRST, FIRST, SECOND, SECOND])
+  assert.deepEqual(
+    seen.map((text) => firstOf(text)?.['incarnation']),
+    [undefined, FIRST, FIRST, FIRST],
+  )
+})
+
+test('an attempt that was refused is none: the next one is the first', async (context) => {
+  const { seen, send, node } = await setUp(context, [OTHER, '', OK])
+  node.onProbe = () => {
+    node.incarnation = SECOND
+  }
+  assert.equal((await send('POST', { 'idempotency-key': 'k' })).status, 200)
+  assert.deepEqual(seen.map(meantFor), [FIRST, SECOND, SECOND])
+  assert.deepEqual(
+    seen.map((text) => firstOf(text)?.['incarnation']),
+    [undefined, undefined, SECOND],
+  )
+})
+
+test('nothing is sent to a leader whose incarnation is not known, and the request is held', async (context) => {
+  const { seen, send, node } = await setUp(context, [OK])
+  let probes = 0
+  node.incarnation = ''
+  node.onProbe = () => {
+    if (++probes === 3) node.incarnation = FIRST
+  }
+  assert.equal((await send('POST', {})).status, 200)
+  assert.deepEqual(seen.map(meantFor), [FIRST])
+})
+
+test('one that never tells in which incarnation it leads is away, after as long as --hold allows', async (context) => {
+  const { seen, send, node } = await setUp(context, [])
+  node.incarnation = ''
+  const { status, text } = await send('POST', {})
+  assert.equal(status, 503)
+  assert.match(text, /WALCAST_LEADER_AWAY.*incarnation/)
+  assert.equal(seen.length, 0)
+})
+
+test('a refusal that news of the leader have overtaken closes nothing', async (context) => {
+  const { seen, send, node, gate } = await setUp(context, [OTHER, OK])
+  node.canProbe = false
+  node.onRequest = () => {
+    node.incarnation = SECOND
+  }
+  assert.equal((await send('POST', {})).status, 200)
+  assert.deepEqual(seen.map(meantFor), [FIRST, SECOND])
+  assert.equal(gate.isOpen, true)
 })

@@ -4,15 +4,22 @@ import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { fromClient, fromNode, ofAnswer } from '../src/http/headers.ts'
+import {
+  firstAttemptOf,
+  formatFirstAttempt,
+  fromClient,
+  fromNode,
+  ofAnswer,
+  toNode,
+} from '../src/http/headers.ts'
 
 const ONE_HOP = [
   ...['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization'],
   ...['te', 'transfer-encoding', 'upgrade', 'http2-settings', 'expect'],
 ]
 const BETWEEN_NODES = [
-  ...['x-replica-auth', 'walcast-replay', 'walcast-not-executed', 'walcast-first-sent'],
-  ...['walcast-stale', 'walcast-anything'],
+  ...['x-replica-auth', 'walcast-replay', 'walcast-not-executed', 'walcast-incarnation'],
+  ...['walcast-first-attempt', 'walcast-stale', 'walcast-anything'],
 ]
 const MAY_ASK = ['walcast-position', 'walcast-max-staleness']
 /** Those that frame, address or identify a request: no Connection header takes them off. */
@@ -152,6 +159,20 @@ test('the client is told to the application, after those who passed it on before
     ['1.2.3.4'],
     'a node adds nothing to what a node made',
   )
+})
+
+test('an attempt names the leadership that is meant, whatever the client sent; a second one says when the first was sent', () => {
+  const id = '0123456789abcdef'
+  const headers = toNode(fromClient(requestOf([['Walcast-Incarnation', 'f'.repeat(16)]])), '10.0.0.1:1', id)
+  assert.deepEqual(valuesOf(headers, 'walcast-incarnation'), [id])
+  const parsed = (text: string) => firstAttemptOf(requestOf([['Walcast-First-Attempt', text]]))
+  assert.equal(firstAttemptOf(requestOf([])), undefined)
+  assert.deepEqual(parsed(formatFirstAttempt({ incarnation: id, agoMs: 1234.5 })), {
+    incarnation: id,
+    agoMs: 1235,
+  })
+  for (const text of ['', 'x', id, `${id}; agoMs=1.5`, `${id}; agoMs=${'9'.repeat(16)}`, `${id}0; agoMs=1`])
+    assert.deepEqual(parsed(text), { incarnation: '', agoMs: Number.POSITIVE_INFINITY }, text)
 })
 
 test('a host cannot break out of its quotes', () => {

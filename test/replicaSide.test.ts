@@ -26,7 +26,7 @@ function setUp(context: TestContext, onStale: OnStale) {
       gate,
       waits,
       cookie,
-      leaderNowMs: () => 0,
+      leaderIncarnation: () => '0123456789abcdef',
       sign: () => '',
       onForwarded() {},
       onHeld() {},

@@ -1,18 +1,31 @@
 /**
  * What was answered to requests with an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the same request
- * again gets the same answer and is not executed again. In memory, bounded in number, bytes and time; what was forgotten
- * or happened before this process began is never taken for new.
+ * again gets the same answer and is not executed again. In memory, bounded in number, bytes and time.
+ *
+ * It is the memory of one process, and so of the incarnations in which that led. A request that was sent before and is not
+ * remembered is taken for new only if it was sent to the present incarnation, and not so long ago that its answer may have been
+ * forgotten. Neither is told by comparing clocks. What an earlier incarnation answered is given again only where what it wrote is
+ * known to have lasted.
  */
+import type { HistoryPoint } from '../../proto/lineage.ts'
 import type { Clock } from '../clock.ts'
 import { WalcastError } from '../errors.ts'
-import type { HeaderValue } from './headers.ts'
+import type { FirstAttempt, HeaderValue } from './headers.ts'
 
 export interface AnswerMemoryOptions {
   readonly maxAnswers: number
   readonly maxBytes: number
   readonly keepMs: number
-  /** How wrong another node's idea of this node's clock may be. */
-  readonly clockMarginMs: number
+  /** How long a request may be on its way from another node: it does not know how long ago it was sent when it is read. */
+  readonly transitMs: number
+}
+
+/** What this node leads. */
+export interface Leadership {
+  /** '' while it does not lead. */
+  incarnation(): string
+  /** Whether that state is proven to be part of what this node has. */
+  contains(point: HistoryPoint): boolean
 }
 
 export interface StoredAnswer {
@@ -26,12 +39,17 @@ export interface StoredAnswer {
 export type Ending = { readonly answer: StoredAnswer } | { readonly lost: string }
 
 export interface Execution {
+  /** In which it was begun. */
+  readonly incarnation: string
+  /** In that incarnation, a txid that contains what it wrote; undefined until it is known. */
+  readonly txid: number | undefined
   /** SHA-256 of the request's body, once all of it was seen. */
   bodyHash: string | undefined
   readonly ending: Promise<Ending>
 }
 
 interface Entry extends Execution {
+  txid: number | undefined
   readonly startedMs: number
   bytes: number
   isOver: boolean
@@ -41,21 +59,18 @@ interface Entry extends Execution {
 export class AnswerMemory {
   readonly #options: AnswerMemoryOptions
   readonly #clock: Clock
+  readonly #leadership: Leadership
   /** Oldest first. */
   readonly #entries = new Map<string, Entry>()
   #bytes = 0
   /** Nothing that began until then is known for certain. */
-  #forgottenMs: number
+  #forgottenMs = Number.NEGATIVE_INFINITY
 
-  constructor(options: AnswerMemoryOptions, clock: Clock) {
+  /** `clock`: of this node alone, and never set back. */
+  constructor(options: AnswerMemoryOptions, clock: Clock, leadership: Leadership) {
     this.#options = options
     this.#clock = clock
-    this.#forgottenMs = clock.nowMs()
-  }
-
-  /** Another node has led until now: what was executed before is not known here. */
-  restart(): void {
-    this.#forgottenMs = this.#clock.nowMs()
+    this.#leadership = leadership
   }
 
   get size(): number {
@@ -67,17 +82,32 @@ export class AnswerMemory {
   }
 
   /**
-   * The execution under this key, or undefined when it is to be executed now: `begin` it. `firstSentMs`: when it was sent for
-   * the first time, in this clock, if it was sent before. Throws OUTCOME_UNKNOWN when that may have been executed and forgotten.
+   * The execution under this key, or undefined when it is to be executed now: `begin` it. `first`: the first attempt, if it may
+   * have been executed. Throws OUTCOME_UNKNOWN when this node cannot know that it was not.
    */
-  find(key: string, firstSentMs: number | undefined): Execution | undefined {
+  find(key: string, first: FirstAttempt | undefined): Execution | undefined {
     this.#forgetOld()
     const entry = this.#entries.get(key)
-    if (!entry && firstSentMs !== undefined && firstSentMs <= this.#forgottenMs + this.#options.clockMarginMs)
-      throw new WalcastError('OUTCOME_UNKNOWN', {
-        detail: 'what the leader answered then is no longer known to it',
-      })
-    return entry
+    if (entry || first === undefined) return entry
+    if (first.incarnation !== this.#leadership.incarnation())
+      throw new WalcastError('OUTCOME_UNKNOWN', { detail: 'another leadership may have executed it' })
+    const sinceMs = this.#clock.nowMs() - first.agoMs - this.#options.transitMs
+    if (sinceMs > this.#forgottenMs) return undefined
+    throw new WalcastError('OUTCOME_UNKNOWN', {
+      detail: 'what the leader answered then is no longer known to it',
+    })
+  }
+
+  /** Whether what was answered still holds: it is of the present incarnation, or what it wrote is part of what this node leads now. */
+  holds({ incarnation, txid }: Execution): boolean {
+    if (incarnation === this.#leadership.incarnation()) return true
+    return txid !== undefined && this.#leadership.contains({ incarnation, txid })
+  }
+
+  /** What was executed under this key is part of the state at `txid`, if this node leads on as it did. */
+  settle(key: string, txid: number): void {
+    const entry = this.#entries.get(key)
+    if (entry?.incarnation === this.#leadership.incarnation()) entry.txid ??= txid
   }
 
   /** Throws TOO_MANY_REQUESTS when as many are under way as may be remembered. */
@@ -89,8 +119,16 @@ export class AnswerMemory {
     const ending = new Promise<Ending>((resolve) => {
       end = resolve
     })
-    const startedMs = this.#clock.nowMs()
-    const entry: Entry = { startedMs, bytes: 0, isOver: false, bodyHash: undefined, ending, end }
+    const entry: Entry = {
+      incarnation: this.#leadership.incarnation(),
+      startedMs: this.#clock.nowMs(),
+      txid: undefined,
+      bytes: 0,
+      isOver: false,
+      bodyHash: undefined,
+      ending,
+      end,
+    }
     this.#entries.set(key, entry)
     return entry
   }

@@ -1,5 +1,6 @@
 /**
- * Sends requests on to the leader, from a replica. Each is executed at most once:
+ * Sends requests on to the leader, from a replica. Each is executed at most once. Each attempt names the incarnation of the
+ * leader for which it is meant, and no other executes it:
  *
  *   hold ──> sent ──> answered ──> applied here (or time-out) ──> given to the client
  *    │ ^       ├── not a byte left, or the leader says "not executed" ──> hold
@@ -17,7 +18,9 @@ import { deliver } from './delivery.ts'
 import type { Gate } from './gate.ts'
 import {
   ACKED_HEADER,
-  FIRST_SENT_HEADER,
+  FIRST_ATTEMPT_HEADER,
+  type FirstAttempt,
+  formatFirstAttempt,
   fromClient,
   headerOf,
   NOT_EXECUTED_HEADER,
@@ -48,8 +51,8 @@ export interface ForwarderHost {
   readonly gate: Gate
   readonly waits: Waits
   readonly cookie: PositionCookie
-  /** This node's clock as the leader's, ms. */
-  leaderNowMs(): number
+  /** In which the leader leads, as far as this node has heard; '' while that is not known. */
+  leaderIncarnation(): string
   /** The token for a request that is sent now. */
   sign(method: string, target: string): string
   onForwarded(): void
@@ -143,8 +146,8 @@ export class Forwarder {
     const endMs = performance.now() + this.#options.holdMs
     // As the leader sees it: what it does not remember would be executed twice.
     const hasKey = !isRead(client.method) && !!headerOf(client.request, 'idempotency-key')
-    /** When the first attempt that may have been executed was sent, by this process's own time: leaders' clocks differ. */
-    let firstSent: number | undefined
+    /** The first attempt that may have been executed. */
+    let first: { readonly incarnation: string; readonly sentMs: number } | undefined
     /** What became of an attempt that may have been executed: from then on nothing can say that none was. */
     let lost: string | undefined
     const nothingDone = (error: WalcastError) =>
@@ -160,21 +163,24 @@ export class Forwarder {
         return 'lead'
       }
       const leader = this.#leader
-      const sent = performance.now()
-      const agoMs = firstSent === undefined ? undefined : sent - firstSent
-      const attempt = await this.#attempt(client, body, agoMs)
+      const incarnation = this.#host.leaderIncarnation()
+      const sentMs = performance.now()
+      const before = first && { incarnation: first.incarnation, agoMs: sentMs - first.sentMs }
+      const attempt = await this.#attempt(client, body, incarnation, before)
       if (client.isGone) return undefined
       if ('answer' in attempt) return attempt.answer
       const canRepeat = body?.canReplay ?? true
       if ('unknown' in attempt) {
         if (!hasKey || !canRepeat || performance.now() >= endMs) throw this.#unknown(attempt.unknown)
-        firstSent ??= sent
+        first ??= { incarnation, sentMs }
         lost ??= attempt.unknown
         await delay(RETRY_MS)
       } else if (!canRepeat || (attempt.isRefusal && ++refusals >= MAX_REFUSALS)) {
         throw nothingDone(new WalcastError('NOT_EXECUTED', { detail: attempt.notExecuted }))
-      } else if (leader === this.#leader && !this.#host.isLeading())
-        this.#host.gate.close(attempt.notExecuted)
+      } else if (leader === this.#leader && !this.#host.isLeading()) {
+        // A refusal that was overtaken by news of the leader says nothing of what it takes now.
+        if (incarnation === this.#host.leaderIncarnation()) this.#host.gate.close(attempt.notExecuted)
+      }
     }
   }
 
@@ -190,14 +196,16 @@ export class Forwarder {
   async #attempt(
     client: Client,
     body: ReplayableBody | undefined,
-    firstSentAgoMs: number | undefined,
+    incarnation: string,
+    before: FirstAttempt | undefined,
   ): Promise<Attempt> {
     if (!this.#upstream) return { notExecuted: 'no leader is known', isRefusal: false }
+    // Not sent: whichever leader executed it, a second attempt could not say so.
+    if (incarnation === '') return { notExecuted: 'its incarnation is not known yet', isRefusal: false }
     const { method, target } = client
-    const headers = toNode(fromClient(client.request), this.#leader)
+    const headers = toNode(fromClient(client.request), this.#leader, incarnation)
     headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
-    if (firstSentAgoMs !== undefined)
-      headers.push(FIRST_SENT_HEADER, String(Math.floor(this.#host.leaderNowMs() - firstSentAgoMs)))
+    if (before) headers.push(FIRST_ATTEMPT_HEADER, formatFirstAttempt(before))
     const exchange = this.#upstream.send({ method, path: target, headers, body: body?.stream() ?? null })
     client.follow(exchange)
     try {

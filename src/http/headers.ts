@@ -19,8 +19,10 @@ export const NOT_REPLICATED_HEADER = 'walcast-not-replicated'
 export const REPLAY_HEADER = 'walcast-replay'
 /** On an answer of a leader: nothing was executed, the request may be sent again. */
 export const NOT_EXECUTED_HEADER = 'walcast-not-executed'
-/** On a request that is sent again: when it was sent first, ms in the leader's clock. */
-export const FIRST_SENT_HEADER = 'walcast-first-sent'
+/** On a request that is forwarded: the leader's incarnation for which it is meant. A leader in another one refuses it. */
+export const INCARNATION_HEADER = 'walcast-incarnation'
+/** On a request that may have been executed and is sent again: see FirstAttempt. */
+export const FIRST_ATTEMPT_HEADER = 'walcast-first-attempt'
 /** On a request to the application: the node that passed it on, so that none comes round. */
 export const VIA_HEADER = 'walcast-via'
 /** Between nodes: the name under which the client asked. */
@@ -98,12 +100,36 @@ export function fromClient(request: IncomingMessage): FlatHeaders {
   return passed
 }
 
-/** To another node, which answers only to its own name if it has no secret: the client's name for the application goes along. */
-export function toNode(headers: FlatHeaders, address: string): FlatHeaders {
+/**
+ * To the leader, in the `incarnation` that is meant. A node answers only to its own name if it has no secret: the client's name
+ * for the application goes along.
+ */
+export function toNode(headers: FlatHeaders, address: string, incarnation: string): FlatHeaders {
   const renamed = headers.map((text, i) =>
     i % 2 === 0 && text.toLowerCase() === 'host' ? HOST_HEADER : text,
   )
-  return [...renamed, 'host', address]
+  return [...renamed, 'host', address, INCARNATION_HEADER, incarnation]
+}
+
+/** The first attempt at a request that may have been executed. */
+export interface FirstAttempt {
+  /** The leader's, for which it was meant: no other has executed it. */
+  readonly incarnation: string
+  /** When it was sent, before the present attempt. A duration: no two clocks are compared. */
+  readonly agoMs: number
+}
+
+export function formatFirstAttempt({ incarnation, agoMs }: FirstAttempt): string {
+  return `${incarnation}; agoMs=${Math.ceil(agoMs)}`
+}
+
+/** Undefined when the request is sent for the first time. What cannot be read is taken for an attempt of which nothing is known. */
+export function firstAttemptOf(request: IncomingMessage): FirstAttempt | undefined {
+  const text = headerOf(request, FIRST_ATTEMPT_HEADER)
+  if (text === undefined) return undefined
+  const match = /^([0-9a-f]{16}); agoMs=(\d{1,15})$/.exec(text)
+  if (!match) return { incarnation: '', agoMs: Number.POSITIVE_INFINITY }
+  return { incarnation: match[1], agoMs: Number(match[2]) }
 }
 
 /** Of a request that another node forwarded: as that node made it, for the application. */

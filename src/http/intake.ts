@@ -8,7 +8,7 @@ import { WalcastError } from '../errors.ts'
 import { errorBody, retryAfterOf, sendFailure, sendJson } from './answer.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from './auth.ts'
 import { Client, tellClose } from './client.ts'
-import { fromNode, headerOf, NOT_EXECUTED_HEADER } from './headers.ts'
+import { fromNode, headerOf, INCARNATION_HEADER, NOT_EXECUTED_HEADER } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { isEventStream } from './relayedAnswer.ts'
 import { isReserved } from './routes.ts'
@@ -89,6 +89,8 @@ export class Intake {
     // Its position could not be told: as replicas are refused, so are requests.
     const unready = view.refuseReplicas() ?? admission.refuse()
     if (unready) return unready
+    const ofOtherIncarnation = this.#refuseOtherIncarnation(headerOf(request, INCARNATION_HEADER))
+    if (ofOtherIncarnation) return ofOtherIncarnation
     if (!side.canExecute) return new WalcastError('NO_APPLICATION')
     if (this.#underWay.size >= maxRequests)
       return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
@@ -107,6 +109,13 @@ export class Intake {
     if (sender.epoch < mine) return new WalcastError('EARLIER_EPOCH', { mine, theirs: sender.epoch })
     onHigherEpoch(sender.node, sender.epoch)
     return new WalcastError('STALE_LEADER', { mine: sender.epoch, theirs: mine })
+  }
+
+  /** What is meant for one incarnation is executed by no other. Programs that send nothing twice need not name one. */
+  #refuseOtherIncarnation(meant: string | undefined): WalcastError | undefined {
+    const mine = this.#options.view.incarnation()
+    if (meant === undefined || meant === mine) return undefined
+    return new WalcastError('OTHER_INCARNATION', { mine, theirs: meant })
   }
 
   get isStopping(): boolean {

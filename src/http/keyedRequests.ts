@@ -2,9 +2,9 @@
 import { createHash, type Hash } from 'node:crypto'
 import { finished } from 'node:stream/promises'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
-import type { AnswerMemory, Ending, StoredAnswer } from './answerMemory.ts'
+import type { AnswerMemory, Execution, StoredAnswer } from './answerMemory.ts'
 import type { Client } from './client.ts'
-import { FIRST_SENT_HEADER, headerOf, ofAnswer } from './headers.ts'
+import { firstAttemptOf, headerOf, ofAnswer } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
 
@@ -13,6 +13,7 @@ const MAX_KEY_CHARS = 255
 /** A larger answer is passed on and not kept. */
 const MAX_ANSWER_BYTES = 1024 * 1024
 const NOT_KEPT = 'it was executed, and its answer was a stream or too large to be kept'
+const OF_EARLIER = 'it was executed, and another node has led since, which may have lost what it wrote'
 
 export class KeyedRequests {
   readonly #memory: AnswerMemory
@@ -41,7 +42,7 @@ export class KeyedRequests {
 
   /**
    * Executes or remembers. `execute` sends the request on, with every byte of its body given to the hash, and resolves
-   * at the head of the answer. Only a node (`isForwarded`) says when it was sent first. Throws KEY_REUSED, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, and what `execute` throws.
+   * at the head of the answer. Only a node (`isForwarded`) says that it was sent before. Throws KEY_REUSED, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, and what `execute` throws.
    */
   async run(
     client: Client,
@@ -49,9 +50,7 @@ export class KeyedRequests {
     isForwarded: boolean,
     execute: (hash: Hash) => Promise<Answer>,
   ): Promise<StoredAnswer | Answer> {
-    const given = isForwarded ? headerOf(client.request, FIRST_SENT_HEADER) : undefined
-    const firstSentMs = Number(given ?? Number.NaN)
-    const known = this.#memory.find(key, Number.isFinite(firstSentMs) ? firstSentMs : undefined)
+    const known = this.#memory.find(key, isForwarded ? firstAttemptOf(client.request) : undefined)
     if (known) return this.#remembered(client, known)
     const execution = this.#memory.begin(key)
     const hash = createHash('sha256')
@@ -74,7 +73,13 @@ export class KeyedRequests {
     }
   }
 
-  async #remembered(client: Client, known: { bodyHash: string | undefined; ending: Promise<Ending> }) {
+  /** What was executed under this key is part of the state at `txid`. */
+  settle(key: string, txid: number): void {
+    this.#memory.settle(key, txid)
+  }
+
+  async #remembered(client: Client, known: Execution): Promise<StoredAnswer> {
+    const held = this.#memory.holds(known)
     // What was sent to another leader before has passed: its hash is not to be had.
     const hasPassed = client.hasBody && client.request.readableDidRead
     const hash = createHash('sha256')
@@ -84,8 +89,10 @@ export class KeyedRequests {
     const ending = await known.ending
     if (!hasPassed && known.bodyHash !== undefined && hash.digest('hex') !== known.bodyHash)
       throw new WalcastError('KEY_REUSED')
-    if ('answer' in ending) return ending.answer
-    throw new WalcastError('OUTCOME_UNKNOWN', { detail: ending.lost })
+    if ('lost' in ending) throw new WalcastError('OUTCOME_UNKNOWN', { detail: ending.lost })
+    // One that was still under way when its leadership ended: what it wrote is known by now.
+    if (!held && !this.#memory.holds(known)) throw new WalcastError('OUTCOME_UNKNOWN', { detail: OF_EARLIER })
+    return ending.answer
   }
 
   /** Nothing was executed when the application could not be reached; of anything else nobody knows. */

@@ -70,6 +70,7 @@ export class LeaderSide {
     }
     const answer = key === undefined ? await ask() : await keyed.run(client, key, forNode, ask)
     const position = await this.#positionAfter()
+    if (key !== undefined && position) keyed.settle(key, position.txid)
     ended()
     const stale = position ? undefined : 'unknown'
     // Also for an answer that was kept: what held then need not hold now.

@@ -231,6 +231,7 @@ export class Server {
       term: this.#options.term(),
       txid,
       positionEpoch,
+      incarnation: view.incarnation(),
       history: view.history(),
       lastLeader: this.#options.lastLeader(),
       address: view.leaderAddress(),

@@ -1,5 +1,6 @@
 /** What the HTTP side needs to know of a node, whatever its role. */
 import type { WebSocket } from 'ws'
+import type { HistoryPoint } from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
 import type { WalcastError } from '../errors.ts'
 import type { AckOutcome, AckWanted } from '../leader/acknowledgements.ts'
@@ -108,8 +109,12 @@ export interface NodeView {
   leaderAddress(): string
   /** Where this node stands. Cheap. */
   position(): Position
+  /** In which this node leads; '' while it does not. Cheap. */
+  incarnation(): string
   /** The trail of its history, as nodes tell it each other; '' when none is known. */
   history(): string
+  /** Whether the state at `point` is proven to be part of this node's history. */
+  contains(point: HistoryPoint): boolean
   status(): NodeStatus
   lag(): LagReport
   queues(): QueueSizes

@@ -1,4 +1,5 @@
 import type { WebSocket } from 'ws'
+import type { HistoryPoint } from '../../proto/lineage.ts'
 import { formatPosition, type Position } from '../../proto/position.ts'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -68,6 +69,14 @@ export class LateView implements NodeView {
 
   history(): string {
     return this.engine?.view.history() ?? ''
+  }
+
+  incarnation(): string {
+    return this.engine?.view.incarnation() ?? ''
+  }
+
+  contains(point: HistoryPoint): boolean {
+    return this.engine?.view.contains(point) ?? false
   }
 
   canRead(): boolean {

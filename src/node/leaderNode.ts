@@ -1,5 +1,5 @@
 /** A node that leads. */
-import { historyOf, withIncarnation, withoutIdle } from '../../proto/lineage.ts'
+import { containment, historyOf, withIncarnation, withoutIdle } from '../../proto/lineage.ts'
 import { type NodeRecord, putBackMark } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import type { Cause } from '../http/cause.ts'
@@ -156,7 +156,9 @@ function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView 
     role: () => 'leader',
     leaderAddress: () => address,
     position: () => leader.position,
+    incarnation: () => leader.position.incarnation,
     history: () => historyOf(leader.position, nodeFile.record.lineage),
+    contains: (point) => containment(leader.position, nodeFile.record.lineage, point) === 'proven',
     canRead: () => true,
     settle: () => leader.settle(),
     acknowledge: (position, wanted, timeoutMs) => leader.acknowledgements.wait(position, wanted, timeoutMs),

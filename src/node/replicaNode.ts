@@ -1,7 +1,7 @@
 /** A node that follows. */
 
 import { STREAM_PATH } from '../../proto/limits.ts'
-import { historyOf, joined, type Lineage } from '../../proto/lineage.ts'
+import { containment, historyOf, joined, type Lineage } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import type { NodeFile, NodeRecord } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
@@ -100,7 +100,7 @@ export async function buildReplica(
       onConnected(leaderAddress, followed) {
         observer.onConnected(leaderAddress, followed)
         parts.members.learn(replica.status.leaderNode, leaderAddress || followed)
-        parts.traffic.onLeaderThere(leaderAddress || followed)
+        parts.traffic.onLeaderThere(leaderAddress || followed, replica.source.incarnation)
         if (leaderAddress !== '') parts.onRelayed(followed, leaderAddress)
         parts.onMoved()
       },
@@ -225,7 +225,9 @@ function viewOf(
     role: () => role,
     leaderAddress: () => (replica.status.connected && replica.source.address) || leader(),
     position: () => replica.position,
+    incarnation: () => '',
     history: () => historyOf(replica.position, nodeFile.record.lineage),
+    contains: (point) => containment(replica.position, nodeFile.record.lineage, point) === 'proven',
     canRead: () => replica.canRead,
     settle: async () => replica.position,
     async acknowledge() {

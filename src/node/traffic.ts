@@ -1,6 +1,7 @@
 /** The requests of a node's application: proxy, intake, forwarding, and what they share. */
 import type { Logger } from 'pino'
 import { request } from 'undici'
+import { isIncarnation } from '../../proto/lineage.ts'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { WalcastError } from '../errors.ts'
@@ -43,7 +44,8 @@ export interface TrafficParts {
 
 /** Of the time that a stop may take, for requests under way; the rest is for the engine. */
 const DRAIN_SHARE = 0.7
-const CLOCK_MARGIN_MS = 2000
+/** How long a forwarded request may be on its way. */
+const TRANSIT_MS = 2000
 const PROBE_MS = 100
 const PROBE_TIMEOUT_MS = 1000
 
@@ -69,6 +71,8 @@ export class Traffic implements NodeTraffic {
   #primaryUrl: string | undefined
   /** The leader's epoch as it last told: it may have taken requests for a while when this node comes to follow it. */
   #leaderEpoch = 0
+  /** In which the leader leads, as it last told; '' until it has. */
+  #leaderIncarnation = ''
   /** The leader's clock minus this node's. */
   offsetMs: () => number = () => 0
   /** Looks whether this node can still be sure that it leads. Cheap: asked for each write. */
@@ -86,7 +90,8 @@ export class Traffic implements NodeTraffic {
     this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster)
     this.consistency = new Consistency(this.cookie, view, waits)
     const { maxAnswers, answersBytes: maxBytes, answersMs: keepMs } = options
-    this.answers = new AnswerMemory({ maxAnswers, maxBytes, keepMs, clockMarginMs: CLOCK_MARGIN_MS }, clock)
+    const limits = { maxAnswers, maxBytes, keepMs, transitMs: TRANSIT_MS }
+    this.answers = new AnswerMemory(limits, clock, view)
     this.#gate = new Gate({ maxHeld: options.maxHeld, probeMs: PROBE_MS }, () => this.#probe())
     const isLeading = () => view.role() === 'leader'
     this.admission = new WriteAdmission(
@@ -197,9 +202,10 @@ export class Traffic implements NodeTraffic {
     this.#proxy?.open()
   }
 
-  /** The leader, or a replica that follows the one at `leaderAddress`, welcomed this node. */
-  onLeaderThere(leaderAddress: string): void {
+  /** The leader, or a replica that follows the one at `leaderAddress`, welcomed this node. `incarnation` of the leader: '' when it did not tell. */
+  onLeaderThere(leaderAddress: string, incarnation: string): void {
     this.#setLeader(leaderAddress)
+    if (incarnation !== '') this.#leaderIncarnation = incarnation
     this.#forwarder.pointTo(leaderAddress)
     this.#gate.open()
     void this.#probe()
@@ -208,7 +214,6 @@ export class Traffic implements NodeTraffic {
   /** This node leads from now on: what was held for another leader is executed here. */
   onLeading(): void {
     this.#setLeader(undefined)
-    this.answers.restart()
     this.admission.release('change')
     this.#gate.open()
   }
@@ -255,7 +260,7 @@ export class Traffic implements NodeTraffic {
   }
 
   #newForwarder(leader: string): Forwarder {
-    const { options, waits, metrics, clock } = this.#parts
+    const { options, waits, metrics } = this.#parts
     return new Forwarder(
       {
         leader,
@@ -269,7 +274,7 @@ export class Traffic implements NodeTraffic {
         gate: this.#gate,
         waits,
         cookie: this.cookie,
-        leaderNowMs: () => clock.nowMs() + this.offsetMs(),
+        leaderIncarnation: () => this.#leaderIncarnation,
         sign: (method, path) => this.#sign(method, path),
         onForwarded: () => metrics.onForwarded(),
         onHeld: () => metrics.onHeld(),
@@ -326,13 +331,15 @@ export class Traffic implements NodeTraffic {
     if (leader === this.#leader) return
     this.#leader = leader
     this.#leaderEpoch = 0
+    this.#leaderIncarnation = ''
     this.#primaryUrl = undefined
   }
 
   #leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget | undefined {
     const leader = this.#leader
     if (!leader) return undefined
-    const signed = [...toNode(headers, leader), REPLICA_AUTH_HEADER, this.#sign('GET', path)]
+    const meant = toNode(headers, leader, this.#leaderIncarnation)
+    const signed = [...meant, REPLICA_AUTH_HEADER, this.#sign('GET', path)]
     return { origin: `http://${leader}`, path, headers: signed, isNode: true }
   }
 
@@ -343,7 +350,7 @@ export class Traffic implements NodeTraffic {
     return signRequest(secret ?? '', { method, path, node, epoch, nowMs: clock.nowMs() + this.offsetMs() })
   }
 
-  /** Whether the leader takes requests now. Learns its epoch, and where clients find it. */
+  /** Whether the leader takes requests now. Learns its epoch and incarnation, and where clients find it. */
   async #probe(): Promise<boolean> {
     const leader = this.#leader
     if (!leader) return false
@@ -352,9 +359,10 @@ export class Traffic implements NodeTraffic {
         signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
         reset: true,
       })
-      const { publicUrl, ready, epoch } = Object(await body.json())
+      const { publicUrl, ready, epoch, incarnation } = Object(await body.json())
       if (leader !== this.#leader) return false
       if (Number.isSafeInteger(epoch)) this.#leaderEpoch = epoch
+      if (isIncarnation(String(incarnation))) this.#leaderIncarnation = String(incarnation)
       if (typeof publicUrl === 'string') this.#primaryUrl = publicUrl
       return statusCode === 200 && ready === true
     } catch {

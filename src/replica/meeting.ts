@@ -15,6 +15,8 @@ export interface MetLeader {
   /** The leader, however many replicas lie between; '' before the first welcome. */
   readonly source: string
   readonly sourceAddress: string
+  /** In which it leads; '' when another node feeds this one, which may not have heard of the newest. */
+  readonly incarnation: string
   readonly pages: number
   readonly pageSize: number
 }
@@ -23,7 +25,7 @@ type MeetingOptions = Pick<ReplicaOptions, 'db' | 'identity' | 'version' | 'adve
 
 export class Meeting {
   readonly #options: MeetingOptions
-  #leader: MetLeader = { node: '', source: '', sourceAddress: '', pages: 0, pageSize: 0 }
+  #leader: MetLeader = { node: '', source: '', sourceAddress: '', incarnation: '', pages: 0, pageSize: 0 }
   /** Incarnations that the leader told of in this connection. */
   #told: Lineage = []
   #welcomedMs: number | undefined
@@ -87,9 +89,11 @@ export class Meeting {
   }
 
   /** Whether the leader is another one than before, or elsewhere. */
-  onWelcome({ node, source, sourceAddress, pages, pageSize }: Body<'welcome'>, nowMs: number): boolean {
+  onWelcome(welcome: Body<'welcome'>, nowMs: number): boolean {
+    const { node, source, sourceAddress, pages, pageSize } = welcome
     const before = this.#leader
-    this.#leader = { node, source, sourceAddress, pages, pageSize }
+    const incarnation = source === node ? welcome.incarnation : ''
+    this.#leader = { node, source, sourceAddress, incarnation, pages, pageSize }
     this.#welcomedMs = nowMs
     return before.source !== source || before.sourceAddress !== sourceAddress
   }

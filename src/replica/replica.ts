@@ -196,8 +196,9 @@ export class Replica {
   }
 
   /** The leader, however many replicas lie between. */
-  get source(): { readonly node: string; readonly address: string } {
-    return { node: this.#meeting.leader.source, address: this.#meeting.leader.sourceAddress }
+  get source(): { readonly node: string; readonly address: string; readonly incarnation: string } {
+    const { source: node, sourceAddress: address, incarnation } = this.#meeting.leader
+    return { node, address, incarnation }
   }
 
   /** Hears what arrives from now on. */
