@@ -61,6 +61,7 @@ function optionsFor(path: string, stateFolder: string): LeaderOptions {
     observer: {
       onBatch() {},
       onPass() {},
+      onUnverified() {},
       onSent() {},
       onBadMessage() {},
       onEpoch() {},

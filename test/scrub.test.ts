@@ -44,7 +44,14 @@ class Captured {
     const scanned = await scanDatabase(files, 1024 * 1024)
     const capture = new Capture(
       { db: 'main', epoch: 1, incarnation: '0123456789abcdef', txid: 1, pageSize, ...scanned },
-      { clock: systemClock, guardSlot: () => 0, mayReadAhead: () => true, record() {}, publish() {} },
+      {
+        clock: systemClock,
+        guardSlot: () => 0,
+        mayReadAhead: () => true,
+        record() {},
+        publish() {},
+        onUnverified() {},
+      },
     )
     return new Captured(source, files, { files, sums: scanned.sums, frames: scanned.frames }, capture)
   }

@@ -3,8 +3,8 @@
  * stopped. Past the hard limit, reached only when writers never pause: take the write fence for the few frames that
  * are left, finish the backfill, move the guard to READ_LOCK(0) so that the next writer resets the WAL, let go.
  *
- * Every checkpoint here is PASSIVE with a busy time-out of 0. RESTART and TRUNCATE are never used: they could catch a
- * foreign reader that lingers.
+ * Every checkpoint here is PASSIVE with a busy time-out of 0, but the one that starts a WAL over which a recovery would
+ * not read whole. RESTART and TRUNCATE are not used otherwise: they could catch a foreign reader that lingers.
  */
 import type { Clock } from '../clock.ts'
 import { keyOf } from '../errors.ts'
@@ -63,6 +63,8 @@ const BLOCKED_IDLE_ROUNDS = 10
 const PASSIVE = checkpoint('checkpoint', 'PASSIVE')
 /** Under the fence an application's own checkpoint, begun before, is waited out: it ends by itself. */
 const FENCED_PASSIVE = checkpoint('checkpoint', 'PASSIVE', 20)
+/** With a busy time-out of 0: a reader that lingers keeps it from truncating, and is not waited for. */
+const START_OVER = checkpoint('checkpoint', 'TRUNCATE')
 export const CHECKPOINT_CONNECTIONS = ['checkpoint', 'fence'] as const
 
 export class Checkpointer {
@@ -82,6 +84,9 @@ export class Checkpointer {
   /** Frames in the WAL when `onIdle` was last called. */
   #framesAtIdle = 0
   #isTidy = true
+  /** How often `mend` was asked for, and how often of these it has been done. */
+  #mends = 0
+  #mended = 0
 
   private constructor(
     thread: SqliteThread,
@@ -115,7 +120,19 @@ export class Checkpointer {
     const { softWalFrames, hardWalFrames } = this.#limits
     const wanted = softWalFrames << Math.min(Math.max(0, this.#blockedPasses - PATIENCE), MAX_BLOCKED_SHIFT)
     const isPastHard = this.#blockedPasses <= PATIENCE && frames >= hardWalFrames && grown >= MIN_GROWN_FRAMES
-    if (grown >= wanted || isPastHard) this.#start()
+    const isMending = this.#mustMend && this.#blockedPasses === 0
+    if (grown >= wanted || isPastHard || isMending) this.#start()
+  }
+
+  /** The WAL has frames that a recovery would not find: backfills them, under the fence if need be, and starts the WAL over. */
+  mend(): void {
+    this.#mends++
+    this.#isTidy = false
+    this.#start()
+  }
+
+  get #mustMend(): boolean {
+    return this.#mended < this.#mends
   }
 
   /** To be called now and then: backfills what a quiet database still has in its WAL. */
@@ -129,7 +146,9 @@ export class Checkpointer {
 
   /** A fresh one over the same connections, for a new epoch. */
   reopen(): Checkpointer {
-    return new Checkpointer(this.#thread, this.#guard, this.#limits, this.#host)
+    const next = new Checkpointer(this.#thread, this.#guard, this.#limits, this.#host)
+    next.#mends = this.#mends - this.#mended
+    return next
   }
 
   /** Ends after the pass that is running. */
@@ -153,6 +172,7 @@ export class Checkpointer {
   async #pass(): Promise<void> {
     const { clock } = this.#host
     const startMs = clock.nowMs()
+    const mends = this.#mends
     this.#isTidy = true
     let backfilled = 0
     let pauseMs = 0
@@ -165,15 +185,26 @@ export class Checkpointer {
       if (isComplete(counts)) await this.#guard.move(() => this.#host.readToEnd(false))
       if (this.#guard.slot === 0 || this.#host.walFrames() - counts.backfilled > FEW_FRAMES) break
     }
-    const needsFence = this.#guard.slot !== 0 && this.#host.walFrames() >= this.#limits.hardWalFrames
+    const isUrgent = this.#mustMend || this.#host.walFrames() >= this.#limits.hardWalFrames
+    const needsFence = this.#guard.slot !== 0 && isUrgent
     if (needsFence && !isBlocked) pauseMs = await this.#fencedPass()
     this.#blockedPasses = isBlocked ? this.#blockedPasses + 1 : 0
     const complete = this.#guard.slot === 0
-    if (!complete) this.#isTidy = false
+    if (complete && this.#mustMend) await this.#startOver(mends)
+    if (!complete || this.#mustMend) this.#isTidy = false
     this.#framesAfterPass = this.#host.walFrames()
     const backfilledFrames = backfilled >= this.#backfilled ? backfilled - this.#backfilled : backfilled
     this.#backfilled = backfilled
     this.#host.onPass({ complete, backfilledFrames, durationMs: clock.nowMs() - startMs, pauseMs })
+  }
+
+  /**
+   * Until the WAL starts over, a recovery would lay the frames that it finds over the file, which is newer. The guard on
+   * READ_LOCK(0) keeps all that is committed meanwhile from being backfilled, so nothing is truncated that was not captured.
+   */
+  async #startOver(mends: number): Promise<void> {
+    await this.#thread.attempt(START_OVER)
+    this.#mended = mends
   }
 
   async #backfill(): Promise<CheckpointCounts> {

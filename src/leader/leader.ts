@@ -25,7 +25,7 @@ import { frameBytes } from '../sqlite/walFormat.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { segmentBytes } from './batch.ts'
 import { askBeforeLeading, type BeginningCause, findStart, TXID_RESERVE } from './beginning.ts'
-import { Capture, type CapturedBatch } from './capture.ts'
+import { Capture } from './capture.ts'
 import { CaptureRun } from './captureRun.ts'
 import {
   CHECKPOINT_CONNECTIONS,
@@ -302,7 +302,7 @@ export class Leader {
   async #begin(cause: BeginningCause): Promise<void> {
     const { db, batchBytes, historyBytes, clock } = this.#options
     const [files, positions, guard] = [this.#files, this.#positions, this.#guard]
-    const { scanned, start } = await findStart(
+    const { scanned, start, isBackfilled } = await findStart(
       { options: this.#options, thread: this.#thread, files, positions, guard, fence: this.#fence },
       cause,
     )
@@ -312,6 +312,7 @@ export class Leader {
       for (const each of rebuildBatches(files, scanned, start, limits)) this.#feed.remember(each)
     }
     this.#startCapture(start)
+    if (isBackfilled) this.#checkpointer.mend()
     this.#options.observer.onEpoch(start.epoch)
   }
 
@@ -336,7 +337,14 @@ export class Leader {
         guardSlot: () => this.#guard.slot,
         mayReadAhead: () => this.#feed.mayReadAhead(),
         record: (position) => this.#positions.append(position),
-        publish: (batch) => this.#publish(batch),
+        publish: (batch) => {
+          this.#feed.publish(batch)
+          this.#options.observer.onBatch(batch)
+        },
+        onUnverified: (frames) => {
+          this.#options.observer.onUnverified(frames)
+          this.#checkpointer.mend()
+        },
       },
     )
     const wake = { walPath: this.#files.walPath, options: this.#options.wake }
@@ -347,11 +355,6 @@ export class Leader {
       onFailed: (error) => this.#onCaptureFailed(error),
     })
     if (!this.#stopped) this.#run.start()
-  }
-
-  #publish(batch: CapturedBatch): void {
-    this.#feed.publish(batch)
-    this.#options.observer.onBatch(batch)
   }
 
   #onCaptureFailed(error: unknown): void {

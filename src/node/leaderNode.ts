@@ -89,6 +89,13 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
         observer.onPass(pass)
         watch.onPass(pass, clock.nowMs())
       },
+      onUnverified(frames) {
+        observer.onUnverified(frames)
+        log.warn(
+          { frames },
+          'an application whose SQLite is older than 3.41 committed frames without checksums; starting the WAL over, since a crash would lose them',
+        )
+      },
       onEpoch: () => parts.onMoved(),
       onPutBack: (seen) => parts.onPutBack(seen),
       onHigherEpoch: ({ node, epoch, term, advertise }) =>
