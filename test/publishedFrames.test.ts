@@ -7,7 +7,7 @@ import Database from 'better-sqlite3'
 import { systemClock } from '../src/clock.ts'
 import { Capture, type CapturedBatch } from '../src/leader/capture.ts'
 import { type DatabaseFiles, inspectDatabase, openFiles } from '../src/sqlite/databaseFiles.ts'
-import { scanDatabase } from '../src/sqlite/databaseScan.ts'
+import { scanBackfilled, scanDatabase } from '../src/sqlite/databaseScan.ts'
 import { pageSum } from '../src/sqlite/pageSums.ts'
 import { FRAME_HEADER_BYTES, frameBytes, frameOffset } from '../src/sqlite/walFormat.ts'
 import { WalIndexReader } from '../src/sqlite/walIndexReader.ts'
@@ -207,3 +207,20 @@ for (const [what, at] of [
     old.flip(captured, at)
     requireDoubt(old)
   })
+
+test('a WAL that starts over while the backfilled database is scanned is read from its beginning', async () => {
+  const old = new Old()
+  await python.open(old.name, old.path)
+  await old.run('PRAGMA journal_mode=wal', 'PRAGMA wal_autocheckpoint=0', 'CREATE TABLE t (v)')
+  const files = openFiles(inspectDatabase(old.path), 4096)
+  const header = new WalIndexReader(files.shm.fd).read() ?? assert.fail('there is no wal-index')
+  const same = await scanBackfilled(files, header, 65536)
+  assert.ok(same.reader.isGeneration(header.salt1, header.salt2))
+  assert.equal(same.reader.frame, header.mxFrame)
+  await old.run('PRAGMA wal_checkpoint(TRUNCATE)', 'INSERT INTO t VALUES (1)')
+  const later = await scanBackfilled(files, header, 65536)
+  const now = later.walIndex.read() ?? assert.fail('there is no wal-index')
+  assert.notEqual(now.salt1, header.salt1)
+  assert.ok(!later.reader.isGeneration(now.salt1, now.salt2), 'capture begins it')
+  assert.equal(later.reader.frame, 0)
+})

@@ -84,8 +84,9 @@ export class Checkpointer {
   /** Frames in the WAL when `onIdle` was last called. */
   #framesAtIdle = 0
   #isTidy = true
-  /** How often `mend` was asked for, and how often of these it has been done. */
+  /** How often `mend` was asked for, up to which of these it was tried to the end, and up to which it is done. */
   #mends = 0
+  #triedMends = 0
   #mended = 0
 
   private constructor(
@@ -120,7 +121,7 @@ export class Checkpointer {
     const { softWalFrames, hardWalFrames } = this.#limits
     const wanted = softWalFrames << Math.min(Math.max(0, this.#blockedPasses - PATIENCE), MAX_BLOCKED_SHIFT)
     const isPastHard = this.#blockedPasses <= PATIENCE && frames >= hardWalFrames && grown >= MIN_GROWN_FRAMES
-    const isMending = this.#mustMend && this.#blockedPasses === 0
+    const isMending = this.#triedMends < this.#mends && this.#blockedPasses === 0
     if (grown >= wanted || isPastHard || isMending) this.#start()
   }
 
@@ -199,12 +200,14 @@ export class Checkpointer {
   }
 
   /**
-   * Until the WAL starts over, a recovery would lay the frames that it finds over the file, which is newer. The guard on
-   * READ_LOCK(0) keeps all that is committed meanwhile from being backfilled, so nothing is truncated that was not captured.
+   * Until the WAL starts over, a recovery would lay the frames that it finds over the file, which is newer: a malformed
+   * database. The guard on READ_LOCK(0) keeps all that is committed meanwhile from being backfilled, so nothing is
+   * truncated that was not captured. While a reader lingers it is tried again when the database is quiet.
    */
   async #startOver(mends: number): Promise<void> {
-    await this.#thread.attempt(START_OVER)
-    this.#mended = mends
+    const [result] = await this.#thread.attempt(START_OVER)
+    this.#triedMends = mends
+    if (!checkpointCounts(result).busy) this.#mended = mends
   }
 
   async #backfill(): Promise<CheckpointCounts> {
