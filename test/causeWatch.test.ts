@@ -92,7 +92,7 @@ test('slow checkpoints count in a row, and not for long after', () => {
 test('a link is slow while its replica stays behind, not before its first copy and not for an old lag', () => {
   const { world, readers, list } = setUp()
   const watch = new LeaderWatch(list, readers)
-  const link = { node: 'b', txid: 4, bufferedBytes: 10, takenBytes: 0, lagMs: 5000 }
+  const link = { node: 'b', txid: 4, bufferedBytes: 10, takenBytes: 0, silentMs: 100, lagMs: 5000 }
   const looks = (given: Partial<Link>) => {
     let found: readonly string[] = []
     for (let i = 0; i < 6; i++) {
@@ -107,6 +107,8 @@ test('a link is slow while its replica stays behind, not before its first copy a
   assert.deepEqual(looks({ txid: 5 }), [])
   assert.deepEqual(looks({ txid: 0 }), [])
   assert.deepEqual(looks({ lagMs: 20 }), [])
+  assert.deepEqual(looks({ silentMs: 4000 }), ['link-down undefined'])
+  assert.deepEqual(looks({ silentMs: 4000, txid: 0 }), [])
 })
 
 const LOOK: ReplicaLook = {
@@ -114,6 +116,7 @@ const LOOK: ReplicaLook = {
   isRelayed: false,
   txid: 5,
   connected: true,
+  silentMs: 100,
   lastError: '',
   isFirstCopy: false,
   walBytes: 1,
@@ -140,6 +143,7 @@ test('a replica: late batches, time spent applying, and a connection that is los
   assert.deepEqual(looks({}, { applyMs: 1, lagMs: 4000 }), ['slow-link'], 'level after each batch, and late')
   assert.deepEqual(looks({}, { applyMs: 2200, lagMs: 4000 }), ['apply-bound'])
   assert.deepEqual(looks({}), [], 'what was late then is over')
-  assert.deepEqual(looks({ connected: false, lagMs: 9000 }), ['leader-away'])
+  assert.deepEqual(looks({ silentMs: 5000, lagMs: 9000 }), ['link-down'])
+  assert.deepEqual(looks({ connected: false, silentMs: 9000, lagMs: 9000 }), ['leader-away'])
   assert.deepEqual(looks({ lagMs: 9000, queuedBytes: 1 }), ['apply-bound'])
 })

@@ -5,7 +5,7 @@ import { CAUSE_CODES, type Cause } from '../src/http/cause.ts'
 import type { LinkMeasures } from '../src/node/feedCauses.ts'
 import { type LeaderMeasures, leaderCauses } from '../src/node/leaderCauses.ts'
 import { type ReplicaMeasures, replicaCauses } from '../src/node/replicaCauses.ts'
-import { Rate, Streak } from '../src/node/streak.ts'
+import { Rate, Silence, Streak } from '../src/node/streak.ts'
 
 const MIB = 1024 * 1024
 
@@ -30,6 +30,7 @@ const LEVEL: ReplicaMeasures = {
   connected: true,
   disconnectedMs: 0,
   lastError: '',
+  downMs: 0,
   isFirstCopy: false,
   lagMs: 0,
   behindMs: 0,
@@ -46,6 +47,7 @@ const LINK: LinkMeasures = {
   bufferedBytes: 2 * MIB,
   behindMs: 4000,
   takenPerSecond: 300_000,
+  downMs: 0,
   lagMs: 5000,
 }
 const AWAY = { node: 'b', epoch: 2, txid: 17, lastSeen: '2026-01-01T00:00:00.000Z', awayMs: 60_000 }
@@ -57,6 +59,12 @@ const LEADER_CASES: readonly [string, Partial<LeaderMeasures>, readonly string[]
   ['a reader', { readers: [READER] }, ['long-reader']],
   ['two readers', { readers: [READER, { ...READER, pid: 43 }] }, ['long-reader', 'long-reader']],
   ['a link that takes little', { links: [LINK] }, ['slow-link']],
+  ['a link that is down', { links: [{ ...LINK, takenPerSecond: 0, downMs: 5000 }] }, ['link-down']],
+  [
+    'a link that is down, and nothing to send',
+    { links: [{ ...LINK, behindMs: 0, downMs: 5000 }] },
+    ['link-down'],
+  ],
   ['a replica behind for a moment', { links: [{ ...LINK, behindMs: 2000 }] }, []],
   ['bytes that wait, and no lag', { links: [{ ...LINK, behindMs: 0 }] }, []],
   ['a replica that is away', { away: [AWAY] }, ['replica-away']],
@@ -90,6 +98,8 @@ const REPLICA_CASES: readonly [string, Partial<ReplicaMeasures>, readonly string
   ['always applying and level', { applyShare: 0.95 }, []],
   ['a first copy', { ...BEHIND, isFirstCopy: true }, []],
   ['not connected', { connected: false, disconnectedMs: 4000, ...BEHIND }, ['leader-away']],
+  ['a link that is down', { downMs: 5000, ...BEHIND }, ['link-down']],
+  ['a link that is down, at a relay', { downMs: 5000, isRelayed: true, sourceStaleMs: 8000 }, ['link-down']],
   ['not connected for a moment', { connected: false, disconnectedMs: 1000, ...BEHIND }, []],
   ['a full disk, whatever else', { lastError: 'WALCAST_DISK_FULL', ...BEHIND }, ['replica-disk']],
   ['a relay that is behind', { isRelayed: true, sourceStaleMs: 8000, ...BEHIND }, ['source-behind']],
@@ -117,11 +127,15 @@ test('the details are in the text, and the text is one line', () => {
     ...replicaCauses({ ...LEVEL, isRelayed: true, sourceStaleMs: 8000 }),
     ...replicaCauses({ ...LEVEL, isRelayed: true, sourceStaleMs: 1e12 }),
     ...replicaCauses({ ...LEVEL, connected: false, disconnectedMs: 9000, lastError: 'WALCAST_DISK_FULL' }),
+    ...replicaCauses({ ...LEVEL, downMs: 5000 }),
+    ...leaderCauses({ ...WELL, links: [{ ...LINK, downMs: 5000 }] }),
+    ...leaderCauses({ ...WELL, away: [{ ...AWAY, epoch: null, txid: null }] }),
   ]
   assert.deepEqual(new Set(codes(all)), new Set(CAUSE_CODES))
   const texts = all.map(({ text }) => text)
   for (const text of texts) assert.doesNotMatch(text, /[\n\r]|undefined|NaN|Infinity/)
-  const [reader, link, away, stuck, slow, leaderAway, apply, source, never, disk] = texts
+  const [reader, link, away, stuck, slow, leaderAway, apply, source, never, disk, down, down2, unknown] =
+    texts
   assert.match(reader, /^process 42 \(python3\) .* at least 12 s: the WAL \(1\.0 MiB\)/)
   assert.match(link, /^replica b has been behind for 4 s: .* takes only 293\.0 KiB\/s, 2\.0 MiB wait/)
   assert.match(away, /^replica b has been away for 60 s, last seen at 2-17; .*walcast forget b$/)
@@ -131,6 +145,9 @@ test('the details are in the text, and the text is one line', () => {
   assert.match(disk, /^this node cannot write what it receives \(WALCAST_DISK_FULL\); make room/)
   assert.match(apply, /3\.0 MiB are received and not applied, 2\.0 MiB\/s get applied/)
   assert.match(source, /^the replica node-a.* 8 s ago/)
+  assert.match(down, /^nothing has come from node-a for 5 s, though the connection is open/)
+  assert.match(down2, /^nothing has come from replica b for 5 s, though its connection is open/)
+  assert.match(unknown, /^replica b has been away for 60 s, its position is not known; /)
   assert.match(never, /has not heard of the leader yet/)
   assert.deepEqual(all[0], {
     code: 'long-reader',
@@ -153,6 +170,15 @@ test('a streak is broken by one look at which it is not so', () => {
   const streak = new Streak()
   const seen = [true, true, true, false, true, true].map((isSo, i) => streak.look(isSo, i * 1000))
   assert.deepEqual(seen, [0, 1000, 2000, 0, 0, 1000])
+})
+
+test('silence is told of from twice the usual on, and a link that was as silent before is not down', () => {
+  const silence = new Silence()
+  const looks = (...all: number[]) => all.map((ms) => silence.look(ms))
+  assert.deepEqual(looks(900, 1900, 2900, 3900, 4900), [0, 0, 0, 3900, 4900])
+  assert.deepEqual(looks(200, 1200, 2200, 3200, 4200, 5200), [0, 0, 0, 0, 0, 0], 'it takes so long')
+  assert.deepEqual(looks(...Array.from({ length: 100 }, () => 500)).at(-1), 0)
+  assert.deepEqual(looks(1500, 2500, 3500), [0, 0, 3500], 'what was long ago is forgotten')
 })
 
 test('a rate is taken over the last looks, and begins anew with the counter', () => {

@@ -26,7 +26,7 @@ function diff(...args: string[]) {
 
 test('text for people', () => {
   assert.deepEqual(diff(before, behind), {
-    code: 0,
+    code: 1,
     stdout: `index i: the schema differs
   - CREATE INDEX i ON orders (note)
   + none
@@ -63,7 +63,7 @@ test('long values are shortened', () => {
 
 test('JSON lines say every value without loss', () => {
   const { code, stdout } = diff(before, behind, '--json')
-  assert.equal(code, 0)
+  assert.equal(code, 1)
   const lines = stdout
     .trimEnd()
     .split('\n')
@@ -137,7 +137,7 @@ test('a reader that goes away ends it in peace', async () => {
   await once(child.stdout, 'data')
   child.stdout.destroy()
   const [code] = await once(child, 'close')
-  assert.deepEqual([code, stderr], [0, ''])
+  assert.deepEqual([code, stderr], [1, ''])
 })
 
 test('SQL brings the rows back', () => {
@@ -146,23 +146,46 @@ test('SQL brings the rows back', () => {
     'CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (2, 3), (4, 4)',
   )
   const { code, stdout, stderr } = diff(first, second, '--sql')
-  assert.deepEqual([code, stderr], [0, '2 rows differ in 1 table\n'])
+  assert.deepEqual([code, stderr], [1, '2 rows differ in 1 table\n'])
+  const [head, body] = stdout.split('BEGIN;\n')
+  assert.match(head, /^-- Run this at the leader, on the leader's own database file/)
+  assert.match(head, /^-- Check before: "walcast status" says role leader there/m)
+  assert.match(head, /^-- Run it with a shell that stops at the first error \(sqlite3 -bail\)/m)
   assert.equal(
-    stdout,
-    `-- Run this with a shell that stops at the first error (sqlite3 -bail).
--- Where foreign keys are enforced, their ON DELETE and ON UPDATE actions act too.
-BEGIN;
-PRAGMA defer_foreign_keys=ON;
+    body,
+    `PRAGMA defer_foreign_keys=ON;
 -- table t, rows matched by primary key
-UPDATE "t" SET "v" = 2 WHERE "id" = 2;
+-- conflict in "t": "id" = 2
+--   before: "id" = 2, "v" = 2
+--   after:  "id" = 2, "v" = 3
 INSERT INTO "t" ("id", "v") VALUES (1, 1);
+-- rows left alone, both have them with other values (--updates): 1
 COMMIT;
 `,
   )
-  const one = diff(first, second, '--sql', '--deletes', '--key', '4').stdout
-  assert.deepEqual(one.match(/^(INSERT|UPDATE|DELETE).*/gm), ['DELETE FROM "t" WHERE "id" = 4;'])
-  run(second, diff(first, second, '--sql', '--deletes').stdout)
+  const statements = (...args: string[]) =>
+    diff(first, second, '--sql', ...args).stdout.match(/^(INSERT|UPDATE|DELETE).*/gm)
+  assert.deepEqual(statements('--updates'), [
+    'UPDATE "t" SET "v" = 2 WHERE "id" = 2;',
+    'INSERT INTO "t" ("id", "v") VALUES (1, 1);',
+  ])
+  assert.deepEqual(statements('--deletes', '--key', '4'), ['DELETE FROM "t" WHERE "id" = 4;'])
+  run(second, diff(first, second, '--sql', '--deletes', '--updates').stdout)
   assert.deepEqual(diff(first, second), { code: 0, stdout: '', stderr: 'no rows differ\n' })
+})
+
+test('the exit code tells whether they differ', () => {
+  assert.equal(diff(before, before).code, 0)
+  const schema = folder.pair('CREATE TABLE t (v)', 'CREATE TABLE t (v); CREATE INDEX i ON t (v)')
+  assert.equal(diff(...schema).code, 1)
+  const rows = folder.pair('CREATE TABLE t (v); INSERT INTO t VALUES (1)', 'CREATE TABLE t (v)')
+  for (const flags of [[], ['--json'], ['--sql'], ['--limit', '0']]) {
+    assert.equal(diff(...rows, ...flags).code, 1, flags.join(' '))
+    assert.equal(diff(...rows, ...flags, '--exit-zero').code, 0, flags.join(' '))
+  }
+  const [one, two] = rows
+  assert.equal(diff(two, one, '--sql').code, 0, 'rows that only AFTER has are not looked for')
+  assert.equal(diff(two, one, '--sql', '--deletes').code, 1)
 })
 
 test('help is for standard output and in the list of commands', () => {
@@ -173,13 +196,14 @@ test('help is for standard output and in the list of commands', () => {
   assert.match(all, /^Comparing\n {2}diff /m)
 })
 
-test('wrong use is one line and exit code 2, a failure one line and 1', () => {
+test('wrong use is one line and exit code 2, a failure one line and 3', () => {
   for (const args of [
     [],
     [before],
     [before, behind, behind],
     [before, behind, '--json', '--sql'],
     [before, behind, '--deletes'],
+    [before, behind, '--updates'],
     [before, behind, '--limit', 'x'],
     [before, behind, '--no-such-option'],
   ]) {
@@ -192,8 +216,8 @@ test('wrong use is one line and exit code 2, a failure one line and 1', () => {
     [[folder.path, before], /^WALCAST_DB_NOT_SQLITE: /],
     [[before, behind, '--table', 'none'], /^WALCAST_BAD_REQUEST: neither database has a table "none"/],
   ] as const) {
-    const { code, stdout, stderr } = diff(...args)
-    assert.deepEqual([code, stdout, stderr.split('\n').length], [1, '', 2], args.join(' '))
+    const { code, stdout, stderr } = diff(...args, '--exit-zero')
+    assert.deepEqual([code, stdout, stderr.split('\n').length], [3, '', 2], args.join(' '))
     assert.match(stderr, start)
   }
 })

@@ -114,6 +114,38 @@ labTest('a slow link is told on both ends', async (lab) => {
   await well(replica)
 })
 
+labTest('a link that is down is told as that on both ends, under writes too', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const leader = await lab.leader(db)
+  const proxy = await TcpProxy.start(leader.options.port)
+  lab.atEnd(() => proxy.close())
+  const replica = await (await lab.replica(lab.path('replica.db'), proxy.address)).ready()
+  const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 7, pauseMs: 5 })
+  await until('it writes', async () => (await replica.status()).txid > 20)
+  // What is sent is taken, and arrives nowhere.
+  proxy.tamper = () => Buffer.alloc(0)
+  const seen = new Set<string>()
+  await until(
+    'both tell of it',
+    async () => {
+      const found = await Promise.all([leader, replica].map(async (node) => (await node.status()).causes))
+      for (const { code } of found.flat()) seen.add(code)
+      return found.every((causes) => causes.some(({ code }) => code === 'link-down'))
+    },
+    30_000,
+  )
+  assert.deepEqual([...seen], ['link-down'])
+  const [there] = await causesOf(leader, 'link-down')
+  assert.equal(there?.['node'], (await replica.status()).node)
+  proxy.tamper = (bytes) => bytes
+  proxy.cutAll()
+  await writer.stop()
+  await requireSame(lab, leader, replica)
+  await well(leader)
+  await well(replica)
+})
+
 labTest('a replica that is away is missed, also after a restart, until it is forgotten', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)

@@ -1,7 +1,8 @@
 /** Databases and transactions of unusual shape. */
 import assert from 'node:assert/strict'
-import { existsSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, writeFileSync } from 'node:fs'
 import { type Lab, labTest, requireSame, waitLevel } from './support/lab.ts'
+import type { SqlSession } from './support/sqlSession.ts'
 import { until } from './support/until.ts'
 import { makeDatabase, numbers, Reader, type Shape, Writer } from './support/workload.ts'
 
@@ -114,27 +115,77 @@ for (const kind of ['an empty file', 'a database without tables']) {
   })
 }
 
+/** Spilled, rolled back to a savepoint, and shorter then than before. */
+async function commitBadly(writing: SqlSession): Promise<void> {
+  const insert = 'INSERT INTO mixed (grp, body) SELECT n, randomblob(700) FROM numbers'
+  await writing.rows('BEGIN IMMEDIATE')
+  await writing.rows("INSERT INTO log (who, body) VALUES ('a', randomblob(100))")
+  await writing.rows("UPDATE meta SET value = (SELECT max(id) FROM log) WHERE key = 'last'")
+  await writing.rows('SAVEPOINT s')
+  await writing.rows(numbers(40, insert))
+  await writing.rows('ROLLBACK TO s')
+  await writing.rows(numbers(3, insert))
+  await writing.rows('COMMIT')
+}
+
 labTest(
-  'one commit of an old SQLite without salts and checksums costs an epoch, not the node',
+  'commits of an old SQLite without salts and checksums go on in the same epoch, and a crash does not lose them',
   async (lab) => {
     const { db, leader, replica } = await startPair(lab, { shape: { pageSize: 512 } })
     const reader = new Reader(lab, { path: replica.db })
     const writing = lab.sql(db)
     await writing.rows('PRAGMA cache_size=5')
-    for (let round = 0; round < 5; round++) {
-      await writing.rows('BEGIN IMMEDIATE')
-      await writing.rows("INSERT INTO log (who, body) VALUES ('a', randomblob(100))")
-      await writing.rows("UPDATE meta SET value = (SELECT max(id) FROM log) WHERE key = 'last'")
-      await writing.rows('SAVEPOINT s')
-      await writing.rows(numbers(40, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(700) FROM numbers'))
-      await writing.rows('ROLLBACK TO s')
-      await writing.rows(numbers(3, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(700) FROM numbers'))
-      await writing.rows('COMMIT')
+    const commit = async () => {
+      await commitBadly(writing)
+      await waitLevel(leader, replica)
     }
+    const unverified = () => leader.metric('walcast_capture_unverified_frames_total')
+    for (let round = 0; round < 5; round++) await commit()
     await requireSame(lab, leader, replica)
+    for (let seen = await unverified(), round = 0; ; round++) {
+      assert.ok(round < 50, 'this SQLite does not publish frames without checksums')
+      await commit()
+      const now = await unverified()
+      if (now > seen) break
+      seen = now
+    }
+    await until('the WAL has started over', () => leader.walBytes === 0)
+    assert.equal((await leader.status()).epoch, 1)
+    assert.deepEqual(leader.logged('lost its place'), [])
+    const rows = "SELECT max(id), (SELECT value FROM meta WHERE key = 'last') FROM log"
+    const committed = await writing.rows(rows)
+    await requireSame(lab, leader, replica)
+    // The files as a power failure leaves them: the wal-index is gone.
+    await leader.stop('SIGKILL')
+    const left = lab.path('left.db')
+    for (const suffix of ['', '-wal']) cpSync(`${db}${suffix}`, `${left}${suffix}`)
+    const recovered = lab.sql(left)
+    assert.deepEqual(await recovered.rows(rows), committed)
+    assert.deepEqual(await recovered.rows('PRAGMA integrity_check'), [['ok']])
     await reader.stop()
   },
 )
+
+labTest('a WAL with frames without checksums starts over once a reader lets it', async (lab) => {
+  const { db, leader, replica } = await startPair(lab, { shape: { pageSize: 512 } })
+  const writing = lab.sql(db)
+  await writing.rows('PRAGMA cache_size=5')
+  const reading = lab.sql(db)
+  await reading.rows('BEGIN')
+  await reading.rows('SELECT count(*) FROM log')
+  for (let round = 0; (await leader.metric('walcast_capture_unverified_frames_total')) === 0; round++) {
+    assert.ok(round < 50, 'this SQLite does not publish frames without checksums')
+    await commitBadly(writing)
+    await waitLevel(leader, replica)
+  }
+  const before = await leader.metric('walcast_checkpoints_total')
+  await until('it was tried', async () => (await leader.metric('walcast_checkpoints_total')) > before)
+  assert.ok(leader.walBytes > 0)
+  await reading.rows('COMMIT')
+  await until('the WAL has started over', () => leader.walBytes === 0, 60_000)
+  assert.equal((await leader.status()).epoch, 1)
+  await requireSame(lab, leader, replica)
+})
 
 labTest('many writers that open and close the database all the time', async (lab) => {
   const { db, leader, replica } = await startPair(lab, { shape: { pageSize: 1024 } })

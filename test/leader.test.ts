@@ -56,11 +56,12 @@ function optionsFor(path: string, stateFolder: string): LeaderOptions {
     batchBytes: 1024 * 1024,
     maxReplicas: 1,
     heartbeatMs: 60_000,
-    replicas: new ReplicaList(systemClock),
+    replicas: new ReplicaList(systemClock, 'leader'),
     maxAckWaits: 1,
     observer: {
       onBatch() {},
       onPass() {},
+      onUnverified() {},
       onSent() {},
       onBadMessage() {},
       onEpoch() {},

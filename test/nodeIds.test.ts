@@ -12,7 +12,7 @@ const START_MS = 1_700_000_000_000
 
 function setUp() {
   const clock = { ms: START_MS, nowMs: () => clock.ms }
-  const replicas = new ReplicaList(clock)
+  const replicas = new ReplicaList(clock, 'top')
   const ended: string[] = []
   const found: string[] = []
   const host: IdHost = {

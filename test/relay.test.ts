@@ -67,7 +67,7 @@ async function startRelay() {
       session: limits,
       historyBytes: 1e6,
       maxReplicas: 4,
-      replicas: new ReplicaList(systemClock),
+      replicas: new ReplicaList(systemClock, 'relay'),
       heartbeatMs: 60_000,
       clock: systemClock,
       log: pino({ level: 'silent' }),

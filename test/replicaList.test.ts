@@ -16,7 +16,7 @@ const START_MS = Date.parse('2026-01-01T00:00:00Z')
 
 function setUp(peers: readonly Peer[] = []) {
   const clock = { ms: START_MS, nowMs: () => clock.ms }
-  const list = new ReplicaList(clock, peers)
+  const list = new ReplicaList(clock, 'own', peers)
   const session = (node: string, txid = 5) =>
     ({
       node,
@@ -150,6 +150,53 @@ test('one that moves from here to another replica is listed once, where it is', 
   list.below(other, told('c', true, { via: 'other' }))
   list.below(relay, told('c', false, { silentMs: 61_000 }))
   assert.deepEqual(shown(), ['relay true', 'other true', 'c true other'])
+})
+
+test('this node is never on its own list, nor is the leader that it follows', () => {
+  const { list, session, told, shown } = setUp([peer('own'), peer('old'), peer('c')])
+  assert.deepEqual(shown(), ['old false', 'c false'])
+  const relay = session('relay')
+  list.connected(relay)
+  list.below(relay, told('own', true))
+  list.below(relay, told('old', true))
+  list.follows('old')
+  list.below(relay, told('old', false))
+  assert.deepEqual(shown(), ['relay true', 'c false'])
+  assert.deepEqual([...list.direct()], ['relay', 'c'])
+  // The old leader follows this one by now.
+  list.expect([{ node: 'own', address: '' }])
+  list.connected(session('old'))
+  assert.deepEqual(shown(), ['relay true', 'old true', 'c false'])
+})
+
+test('one that was fed here and leads by now is not missed', () => {
+  const { list, session, shown } = setUp()
+  const b = session('b')
+  list.connected(b)
+  list.follows('b')
+  list.disconnected(b)
+  assert.deepEqual(shown(), [])
+})
+
+test('one that is to come is listed where it was known to stand, or without a position', async (t) => {
+  const { clock, list } = setUp()
+  const position = { epoch: 3, txid: 17 }
+  list.expect([
+    { node: 'old', address: 'old:1', position, seenMs: clock.ms - 5000 },
+    { node: 'c', address: 'c:1' },
+  ])
+  const told = list.list().map(({ node, epoch, txid, lagMs }) => [node, epoch, txid, lagMs])
+  assert.deepEqual(told, [
+    ['old', 3, 17, 5000],
+    ['c', null, null, 0],
+  ])
+  const folder = newFolder(t)
+  const { log, lines } = newLog()
+  const file = new PeersFile(folder, systemFileOps, log, list)
+  await file.save()
+  await file.stop()
+  assert.deepEqual(readPeers(folder, log), list.peers())
+  assert.deepEqual(lines, [])
 })
 
 test('a connected replica holds its id against processes that came later, for as long as it is heard of', () => {

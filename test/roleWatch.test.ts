@@ -9,7 +9,7 @@ import { WriteAdmission } from '../src/http/writeAdmission.ts'
 import { RoleWatch, type RoleWatchHost } from '../src/node/roleWatch.ts'
 
 function setUp() {
-  const node = { role: 'replica', isChanging: true }
+  const node = { role: 'replica', isChanging: true, isStarting: false }
   const admission = new WriteAdmission(
     { maxHeld: 10, holdMs: 10_000, address: 'a:1' },
     { isLeading: () => node.role === 'leader', check() {} },
@@ -30,6 +30,8 @@ function setUp() {
     engine: () => ({ role: node.role, replica: {} }),
     raiseAboveLost: async () => {},
     isChanging: () => node.isChanging,
+    isStarting: () => node.isStarting,
+
     inBackground: (_what: string, change: () => Promise<void>) => changes.push(change()),
   } as unknown as RoleWatchHost)
   return { node, admission, watch, changes }
@@ -49,6 +51,25 @@ test('a node that stood still in a change by which it comes to lead lets nobody 
   assert.equal(keyOf(admission.refuse()), 'SWITCHING', 'it is asking')
   await Promise.all(changes)
   assert.equal(admission.refuse(), undefined)
+})
+
+test('a node that stood still while it started asks before it lets anybody write', async (t) => {
+  mock.timers.enable({ apis: ['Date', 'setInterval'] })
+  t.after(() => mock.timers.reset())
+  const { node, admission, watch, changes } = setUp()
+  Object.assign(node, { isChanging: false, isStarting: true })
+  mock.timers.setTime(60_000)
+  watch.start()
+  watch.checkAlive()
+  assert.equal(admission.refuse(), undefined, 'what was before its start does not count')
+  mock.timers.setTime(70_000)
+  watch.checkAlive()
+  Object.assign(node, { role: 'leader', isStarting: false })
+  watch.onChanged()
+  assert.equal(keyOf(admission.refuse()), 'SWITCHING', 'it is asking')
+  await Promise.all(changes)
+  assert.equal(admission.refuse(), undefined)
+  await watch.stop()
 })
 
 test('one that follows in the end, or that changes nothing, keeps nothing held', () => {

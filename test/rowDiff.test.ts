@@ -53,7 +53,8 @@ function told(pair: Pair, options?: DiffOptions): string[] {
 }
 
 function scriptOf(pair: Pair, deletes: boolean, options: DiffOptions = {}): string {
-  return [...sqlScript(diffDatabases(...pair, { ...options, order: STATEMENT_ORDER }), { deletes })].join('')
+  const found = diffDatabases(...pair, { ...options, order: STATEMENT_ORDER })
+  return [...sqlScript(found, { deletes, updates: true })].join('')
 }
 
 function summaryOf(pair: Pair, options?: DiffOptions) {
@@ -465,7 +466,7 @@ test('a table of one side is a difference of the schema, and its rows are told',
     ],
   )
   const kept = scriptOf(pair, false)
-  assert.match(kept, /^-- rows left alone, its name is taken by something else: 1$/m)
+  assert.match(kept, /^-- rows left alone, its name is taken by something else, or .*: 1$/m)
   assert.match(kept, /^-- rows left alone, only the table after has them \(--deletes\): 1$/m)
   assert.doesNotMatch(kept, /^(DELETE|CREATE (INDEX|VIEW))/m)
   run(pair[1], scriptOf(pair, true))

@@ -51,6 +51,7 @@ class Captured {
         mayReadAhead: () => true,
         record() {},
         publish() {},
+        onUnverified() {},
       },
     )
     return new Captured(source, files, { files, sums: scanned.sums, frames: scanned.frames }, capture)

@@ -1,11 +1,12 @@
 /** `walcast diff`: two database files compared row by row. */
 import { parseArgs } from 'node:util'
-import { messageOf, WalcastError } from '../errors.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import { type Difference, type DiffOptions, diffDatabases } from '../sqlite/rowDiff.ts'
 import { jsonLines } from '../sqlite/rowJson.ts'
 import { STATEMENT_ORDER, sqlScript } from '../sqlite/rowStatements.ts'
 import { DataOutput } from './dataOutput.ts'
 import { closingLine, textReport } from './diffText.ts'
+import { reportFailure } from './failureReport.ts'
 
 const HELP = `walcast diff BEFORE AFTER [--json | --sql] [options]
 
@@ -14,18 +15,27 @@ meanwhile. Rows are matched by primary key, else by rowid; values differ when th
 that SQLite keeps for itself (sqlite_...) are left out, virtual tables are named and skipped.
 
   --json         JSON lines: differences of schema, every row that differs with its values, a summary
-  --sql          SQL that, run against AFTER, gives it back the rows of BEFORE (schema only as comments)
+  --sql          SQL that, run against AFTER, inserts the rows of BEFORE that it lacks; rows that both have
+                 with other values, and the schema, only as comments
+  --updates      with --sql: overwrite rows that both have with the values of BEFORE. After a split these may be
+                 two rows that got the same key: read the comments first
   --deletes      with --sql: delete the rows that only AFTER has, which are not looked for otherwise
   --table NAME   only this table; may be given again
   --key KEY      only rows with this key, several columns joined by commas, a blob in hexadecimal; may be given again
   --limit N      rows of each table to show; the others are counted [20; all with --json and --sql]
+  --exit-zero    exit code 0 also when they differ
 
-SQL that runs row by row cannot exchange values of a UNIQUE column between rows: it stops there.
-Standard output has the differences, standard error one line that sums them up. Exit codes: 0 compared,
-whether they differ or not; 1 failure, 2 usage.
+Run the SQL at the leader, on its own database file: a copy takes no writes. SQL that runs row by row cannot
+exchange values of a UNIQUE column between rows: it stops there.
+Standard output has the differences, standard error one line that sums them up. Exit codes, as those of diff(1):
+0 nothing that was looked for differs, 1 rows or schema differ, 2 usage, 3 failure.
 `
 
 const TEXT_LIMIT = 20
+
+/** 1 says that the databases differ, so a failure needs another code than in the other commands. */
+const DIFFER = 1
+const FAILURE = 3
 
 export async function runDiff(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse(args)
@@ -35,25 +45,52 @@ export async function runDiff(args: readonly string[]): Promise<number> {
   }
   const paths = pathsOf(positionals)
   const format = formatOf(values)
+  try {
+    const differs = await printDifferences(paths, format, values)
+    return differs && !values['exit-zero'] ? DIFFER : 0
+  } catch (error) {
+    if (keyOf(error) === 'USAGE') throw error
+    reportFailure(error)
+    return FAILURE
+  }
+}
+
+/** Whether there are any: up to where the reader of the output went away. */
+async function printDifferences(
+  paths: readonly [string, string],
+  format: Format,
+  values: Values,
+): Promise<boolean> {
   const options = optionsOf(values, format)
   const output = new DataOutput(process.stdout)
   let last: Difference | undefined
+  let differs = false
   const differences = function* (): Generator<Difference, void, void> {
-    for (last of diffDatabases(...paths, options)) yield last
+    for (last of diffDatabases(...paths, options)) {
+      differs ||= isDifference(last)
+      yield last
+    }
   }
+  const { deletes = false, updates = false } = values
   const pieces = {
     text: () => textReport(differences()),
     json: () => jsonLines(differences()),
-    sql: () => sqlScript(differences(), { deletes: values.deletes === true }),
+    sql: () => sqlScript(differences(), { deletes, updates }),
   }[format]
   try {
-    for (const piece of pieces()) if (!(await output.write(piece))) return 0
+    for (const piece of pieces()) if (!(await output.write(piece))) return differs
   } finally {
     // What was found before a failure is worth as much.
     await output.end()
   }
   if (last?.type === 'summary') process.stderr.write(`${closingLine(last)}\n`)
-  return 0
+  return differs
+}
+
+/** Rows over the limit are no differences of their own: their table's counts tell them. */
+function isDifference(difference: Difference): boolean {
+  if (difference.type === 'counts') return Object.values(difference.counts).some((count) => count > 0)
+  return difference.type === 'schema' || difference.type === 'row'
 }
 
 type Format = 'text' | 'json' | 'sql'
@@ -68,6 +105,8 @@ function parse(args: readonly string[]) {
         json: { type: 'boolean' },
         sql: { type: 'boolean' },
         deletes: { type: 'boolean' },
+        updates: { type: 'boolean' },
+        'exit-zero': { type: 'boolean' },
         table: { type: 'string', multiple: true },
         key: { type: 'string', multiple: true },
         limit: { type: 'string' },
@@ -90,9 +129,10 @@ function pathsOf(positionals: readonly string[]): [string, string] {
   return [before, after]
 }
 
-function formatOf({ json, sql, deletes }: Values): Format {
+function formatOf({ json, sql, deletes, updates }: Values): Format {
   if (json && sql) throw usage('--json and --sql exclude each other')
   if (deletes && !sql) throw usage('--deletes goes with --sql')
+  if (updates && !sql) throw usage('--updates goes with --sql')
   return json ? 'json' : sql ? 'sql' : 'text'
 }
 

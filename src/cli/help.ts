@@ -26,7 +26,7 @@ Looking
   forget      take a replica that is away off a node's list
 
 Comparing
-  diff        two database files row by row, as text, JSON or SQL that undoes the difference
+  diff        two database files row by row, as text, JSON or SQL that inserts missing rows
 
 Checking
   verify      whether nodes hold the same, read from their disks, while writes go on
@@ -38,7 +38,7 @@ Trying out
   walcast COMMAND --help    what a command takes
   walcast --version
 
-Exit codes: 0 ok, 1 failure, 2 usage.
+Exit codes: 0 ok, 1 failure, 2 usage. Of diff: 0 same, 1 different, 2 usage, 3 failure.
 `
 
 const INTRO: Readonly<Record<StartAs, string>> = {

@@ -1,6 +1,7 @@
 /** The command line. Each command is loaded when it is asked for. Standard output is for data; a failure is one line on standard error. Exit codes: 0, 1, 2 (usage). */
-import { asWalcastError, WalcastError } from '../errors.ts'
+import { keyOf, WalcastError } from '../errors.ts'
 import { version } from '../version.ts'
+import { reportFailure } from './failureReport.ts'
 import { MAIN_HELP } from './help.ts'
 
 async function run(command: string | undefined, args: readonly string[]): Promise<number> {
@@ -53,10 +54,8 @@ async function run(command: string | undefined, args: readonly string[]): Promis
 }
 
 function report(error: unknown): number {
-  const known = asWalcastError(error)
-  process.stderr.write(`${known.line}\n`)
-  if (process.env['WALCAST_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`)
-  return known.key === 'USAGE' ? 2 : 1
+  reportFailure(error)
+  return keyOf(error) === 'USAGE' ? 2 : 1
 }
 
 const [command, ...args] = process.argv.slice(2)

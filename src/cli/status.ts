@@ -82,7 +82,7 @@ function replicas(status: NodeStatus): string {
   const rows = status.replicas.map((replica) => [
     replica.node,
     replica.address,
-    String(replica.txid),
+    replica.txid === null ? 'unknown' : String(replica.txid),
     formatMs(replica.lagMs),
     `${replica.connected ? replica.state : 'away'}${replica.via ? ` via ${replica.via}` : ''}`,
     replica.lastSeen,

@@ -51,7 +51,10 @@ export class Lookout {
     this.#lastWallMs = host.wallMs()
   }
 
+  /** What went before does not count. */
   start(): void {
+    this.#lastMonotonicMs = performance.now()
+    this.#lastWallMs = this.#host.wallMs()
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
   }
 

@@ -53,13 +53,18 @@ function parsePeer(node: string, fields: Partial<Record<keyof Peer, unknown>>): 
     node !== '' &&
     typeof address === 'string' &&
     (via === undefined || typeof via === 'string') &&
-    isCount(epoch) &&
-    isCount(txid) &&
+    isPlace(epoch) &&
+    isPlace(txid) &&
     isCount(lagMs) &&
     typeof lastSeen === 'string' &&
     Number.isFinite(Date.parse(lastSeen))
   if (!isWhole) return undefined
   return { node, address, epoch, txid, lagMs, lastSeen, ...(via === undefined ? {} : { via }) }
+}
+
+/** Null of one that has never told where it stands. */
+function isPlace(value: unknown): value is number | null {
+  return value === null || isCount(value)
 }
 
 function isCount(value: unknown): value is number {

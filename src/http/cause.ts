@@ -3,6 +3,7 @@
 export const CAUSE_CODES = [
   'long-reader',
   'slow-link',
+  'link-down',
   'apply-bound',
   'leader-disk',
   'replica-disk',

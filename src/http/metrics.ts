@@ -12,7 +12,7 @@ import type { Waits } from './waits.ts'
 
 const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]
 
-export type LeaderMetrics = Pick<LeaderObserver, 'onBatch' | 'onPass'>
+export type LeaderMetrics = Pick<LeaderObserver, 'onBatch' | 'onPass' | 'onUnverified'>
 export type FeedMetrics = Pick<LeaderObserver, 'onSent' | 'onBadMessage'>
 export type ReplicaMetrics = Omit<
   ReplicaObserver,
@@ -202,6 +202,10 @@ export class Metrics {
   leader(): LeaderMetrics {
     const captured = this.#counter('capture_transactions_total', 'Transactions captured')
     const frames = this.#counter('capture_frames_total', 'WAL frames read and verified')
+    const unverified = this.#counter(
+      'capture_unverified_frames_total',
+      'WAL frames that an old SQLite published without checksums, read as the wal-index publishes them',
+    )
     const pages = this.#counter(
       'capture_pages_total',
       'Page images sent on: the newest of each page in a batch',
@@ -232,6 +236,7 @@ export class Metrics {
         batches.inc()
         batchBytes.inc(batch.message.length)
       },
+      onUnverified: (count) => unverified.inc(count),
       onPass(pass) {
         passes.inc()
         backfilled.inc(pass.backfilledFrames)

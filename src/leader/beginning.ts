@@ -60,6 +60,13 @@ export interface BeginningCause {
   readonly seen: readonly SeenHistory[]
 }
 
+export interface FoundStart {
+  readonly scanned: ScannedDatabase
+  readonly start: StartPoint
+  /** The WAL does not verify and was backfilled: it is to start over. */
+  readonly isBackfilled: boolean
+}
+
 /**
  * Scans the database and decides epoch and txid. They are durable when it resolves, together with the incarnation that begins:
  * nothing of it is sent before that.
@@ -67,7 +74,7 @@ export interface BeginningCause {
 export async function findStart(
   parts: BeginningParts,
   { forced, seen }: BeginningCause,
-): Promise<{ readonly scanned: ScannedDatabase; readonly start: StartPoint }> {
+): Promise<FoundStart> {
   const { identity, log } = parts.options
   const { scanned, mended } = await scan(parts)
   const start = choose(parts, scanned, forced ?? mended, seen)
@@ -92,7 +99,7 @@ export async function findStart(
     stored,
     putBack,
   })
-  return { scanned, start }
+  return { scanned, start, isBackfilled: mended !== undefined }
 }
 
 /**

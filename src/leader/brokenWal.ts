@@ -1,7 +1,7 @@
 /**
- * A way on when published frames do not verify. SQLite before 3.41 can publish frames without salts and checksums (a
- * rollback to a savepoint after a spill); readers find them through the wal-index, only a recovery would lose them. So
- * they are backfilled, as every reader sees them, under the write fence; then the file alone is the state.
+ * A way on when published frames do not verify and cannot be captured as readers see them (publishedFrames.ts): at the start
+ * of a leader, and whenever it is not certain that they follow what was captured. Readers find them through the wal-index,
+ * only a recovery would lose them. So they are backfilled under the write fence; then the file alone is the state.
  */
 import { WalcastError } from '../errors.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'

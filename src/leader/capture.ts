@@ -5,7 +5,7 @@
  * generation, `sums` holds that state's page checksums, and every batch up to it has been handed on exactly once.
  */
 import type { Clock } from '../clock.ts'
-import { WalcastError } from '../errors.ts'
+import { keyOf, WalcastError } from '../errors.ts'
 import type { FrameMap } from '../sqlite/frameMap.ts'
 import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
 import type { PositionRecord } from '../sqlite/positionLog.ts'
@@ -14,6 +14,7 @@ import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import type { WalReader, WalSegment } from '../sqlite/walReader.ts'
 import { checksumHex } from '../xxh64.ts'
 import { encodeBatch } from './batch.ts'
+import { PublishedFrames } from './publishedFrames.ts'
 
 export interface CaptureState {
   readonly db: string
@@ -52,6 +53,8 @@ export interface CaptureHost {
   /** Called before the batch is handed on, so that the position is known at least as far as anybody was told. */
   record(position: PositionRecord): void
   publish(batch: CapturedBatch): void
+  /** Frames were captured that a recovery would not find: they are to be backfilled. */
+  onUnverified(frames: number): void
 }
 
 export class Capture {
@@ -59,6 +62,7 @@ export class Capture {
   readonly #host: CaptureHost
   #txid: number
   #checksum: string
+  readonly #unverified: PublishedFrames
   /** Chunks already handed on of a transaction that is not whole yet. */
   #openChunks = 0
   #publishedFrames = 0
@@ -68,6 +72,7 @@ export class Capture {
   constructor(state: CaptureState, host: CaptureHost) {
     this.#state = state
     this.#host = host
+    this.#unverified = new PublishedFrames(state)
     this.#txid = state.txid
     this.#checksum = checksumHex(state.sums.state)
     this.#pages = state.sums.pages
@@ -133,6 +138,7 @@ export class Capture {
     if (!this.#host.mayReset()) throw unknownChange('the WAL was reset under the read guard')
     if (this.isOpen) throw unknownChange('the WAL was reset within a transaction')
     this.#publishedFrames = header.mxFrame
+    this.#unverified.clear()
     if (header.mxFrame === 0) {
       this.#state.frames.clear()
       return false
@@ -144,14 +150,56 @@ export class Capture {
 
   #takeSegment(header: WalIndexHeader, noticeMs: number): void {
     const { reader } = this.#state
-    const segment = reader.read(header.mxFrame)
+    const segment = this.#readVerified(header, noticeMs)
+    if (!segment) return
+    this.#takeIn(segment, header, noticeMs, (count) => reader.consume(count))
+    if (reader.frame === header.mxFrame) this.#checkEnd(header)
+  }
+
+  /** Undefined when everything published was taken otherwise, because it does not verify. */
+  #readVerified(header: WalIndexHeader, noticeMs: number): WalSegment | undefined {
+    try {
+      return this.#state.reader.read(header.mxFrame)
+    } catch (error) {
+      if (keyOf(error) !== 'WAL_BROKEN' || !this.#unverified.mayTake(header)) throw error
+      this.#takePublished(header, noticeMs, error)
+      return undefined
+    }
+  }
+
+  /** Everything that is published, as readers see it. Throws `broken` when that is not certain. */
+  #takePublished(header: WalIndexHeader, noticeMs: number, broken: unknown): void {
+    const { reader } = this.#state
+    const before = reader.frame
+    while (reader.frame < header.mxFrame) {
+      const segment = this.#unverified.read(header)
+      if (!segment) throw broken
+      this.#takeIn(segment, header, noticeMs, (count) => {
+        reader.consume(count)
+        const { place } = reader
+        // The next transaction goes on from the checksum that is published, whatever the frames say.
+        if (place?.frame === header.mxFrame) reader.resume({ ...place, checksum: header.frameChecksum })
+      })
+    }
+    this.#host.onUnverified(header.mxFrame - before)
+  }
+
+  /** Hands on the transactions of a segment, or a chunk of one that goes on. */
+  #takeIn(
+    segment: WalSegment,
+    header: WalIndexHeader,
+    noticeMs: number,
+    consume: (count: number) => void,
+  ): void {
     const reachesEnd = segment.firstFrame + segment.count - 1 === header.mxFrame
     const commit = this.isOpen ? firstCommit(segment) : lastCommit(segment)
     if (commit < 0 && reachesEnd)
       throw new WalcastError('WAL_BROKEN', { detail: 'its published end is no commit' })
     const count = commit < 0 ? segment.count : commit + 1
-    this.#handOn(segment, count, commit, noticeMs, () => reader.consume(count))
-    if (reader.frame === header.mxFrame) this.#checkEnd(header)
+    this.#handOn(segment, count, commit, noticeMs, () => {
+      this.#unverified.onTaken(segment, count)
+      consume(count)
+    })
   }
 
   #checkEnd(header: WalIndexHeader): void {

@@ -7,7 +7,8 @@
  * A fence fails every transaction that has read and is about to write: SQLite calls no busy handler then
  * (https://sqlite.org/c3ref/busy_handler.html). So it is the last resort.
  *
- * Every checkpoint here is PASSIVE with a busy time-out of 0, but for the TRUNCATE that cuts the file while nobody reads.
+ * Every checkpoint here is PASSIVE with a busy time-out of 0, but for the TRUNCATE that cuts the file while nobody reads, or starts
+ * a WAL over which a recovery would not read whole: otherwise it could catch a foreign reader that lingers.
  */
 import type { Clock } from '../clock.ts'
 import { keyOf } from '../errors.ts'
@@ -15,7 +16,13 @@ import { type DatabaseFiles, walFileBytes } from '../sqlite/databaseFiles.ts'
 import { isReadByOthers, locksOf } from '../sqlite/lockTable.ts'
 import type { ReadGuard } from '../sqlite/readGuard.ts'
 import type { ResetPass, ResetPassRequest } from '../sqlite/resetPass.ts'
-import { type CaptureRequest, checkpoint, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
+import {
+  type CaptureRequest,
+  checkpoint,
+  checkpointCounts,
+  open,
+  type SqliteThread,
+} from '../sqlite/sqliteThread.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { FrameRate } from './frameRate.ts'
@@ -79,6 +86,7 @@ const CUT_ABOVE_LIMITS = 4
 /** Quiet calls of `onIdle` in a row before that. */
 const CUT_AFTER_ROUNDS = 2
 const CONNECTIONS = { checkpoint: 'checkpoint', fence: 'fence' } as const
+/** With a busy time-out of 0: a reader that lingers keeps it from truncating, and is not waited for. */
 const TRUNCATE = checkpoint(CONNECTIONS.checkpoint, 'TRUNCATE')
 export const CHECKPOINT_CONNECTIONS = Object.values(CONNECTIONS)
 
@@ -106,6 +114,10 @@ export class Checkpointer {
   /** Frames in the WAL when `onIdle` was last called. */
   #framesAtIdle = 0
   #isTidy = true
+  /** How often `mend` was asked for, up to which of these it was tried to the end, and up to which it is done. */
+  #mends = 0
+  #triedMends = 0
+  #mended = 0
 
   private constructor(parts: CheckpointerParts, limits: CheckpointLimits) {
     const { guard, host, files } = parts
@@ -135,7 +147,19 @@ export class Checkpointer {
     this.#rate.onFrames(frames)
     this.#quiet.onFrames()
     if (frames < this.#framesAfterPass) this.#framesAfterPass = 0
-    if (this.#isPassDue(frames)) this.#startPass()
+    const isMending = this.#triedMends < this.#mends && this.#blockedPasses === 0
+    if (isMending || this.#isPassDue(frames)) this.#startPass()
+  }
+
+  /** The WAL has frames that a recovery would not find: backfills them, under the fence if need be, and starts the WAL over. */
+  mend(): void {
+    this.#mends++
+    this.#isTidy = false
+    this.#startPass()
+  }
+
+  get #mustMend(): boolean {
+    return this.#mended < this.#mends
   }
 
   /** To be called now and then: backfills what a quiet database still has in its WAL, and cuts a file that is much larger than needed. */
@@ -151,7 +175,9 @@ export class Checkpointer {
 
   /** A fresh one over the same connections, for a new epoch. */
   reopen(): Checkpointer {
-    return new Checkpointer(this.#parts, this.#limits)
+    const next = new Checkpointer(this.#parts, this.#limits)
+    next.#mends = this.#mends - this.#mended
+    return next
   }
 
   /** Ends after the pass that is running. */
@@ -190,12 +216,14 @@ export class Checkpointer {
   async #pass(): Promise<void> {
     const { clock } = this.#host
     const startMs = clock.nowMs()
+    const mends = this.#mends
     this.#isTidy = true
     const request = { rounds: ROUNDS, fence: this.#fence(startMs), fenceMs: this.#limits.fenceTimeoutMs }
     const pass = await this.#guard.resetPass(CONNECTIONS, request, (wanted) => this.#capture(wanted))
     const endMs = clock.nowMs()
     const complete = pass.isComplete && this.#guard.slot === 0
-    if (!complete) this.#isTidy = false
+    if (complete && this.#mustMend) await this.#startOver(mends)
+    if (!complete || this.#mustMend) this.#isTidy = false
     if (pass.yielded) this.#politeUntilMs = endMs + POLITE_MS
     const backfilledFrames = this.#newlyBackfilled(pass)
     // One reader after the other may be in the way of each pass; one that lingers lets none get on.
@@ -215,7 +243,7 @@ export class Checkpointer {
     const frames = this.#host.walFrames()
     const { hardWalFrames } = this.#limits
     if (this.#blockedPasses > PATIENCE) return 'never'
-    if (this.#isPastBound(frames)) return 'always'
+    if (this.#mustMend || this.#isPastBound(frames)) return 'always'
     const isFast = this.#rate.perSecond() >= FAST_FRAMES_PER_SECOND
     return frames >= hardWalFrames && isFast && nowMs >= this.#politeUntilMs ? 'unless-read' : 'never'
   }
@@ -243,6 +271,17 @@ export class Checkpointer {
     const { slot } = this.#guard
     if (slot === undefined) return true
     return slot === 0 ? backfilled < frames : backfilled >= frames || this.#guard.mark(slot) < frames
+  }
+
+  /**
+   * Until the WAL starts over, a recovery would lay the frames that it finds over the file, which is newer: a malformed
+   * database. The guard on READ_LOCK(0) keeps all that is committed meanwhile from being backfilled, so nothing is
+   * truncated that was not captured. While a reader lingers it is tried again when the database is quiet.
+   */
+  async #startOver(mends: number): Promise<void> {
+    const [result] = await this.#parts.thread.attempt(TRUNCATE)
+    this.#triedMends = mends
+    if (!checkpointCounts(result).busy) this.#mended = mends
   }
 
   /** A checkpoint of ours that holds the write lock for as long as the file system takes to cut the file. */

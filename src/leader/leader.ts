@@ -26,7 +26,7 @@ import { frameBytes } from '../sqlite/walFormat.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { segmentBytes } from './batch.ts'
 import { askBeforeLeading, type BeginningCause, findStart, TXID_RESERVE } from './beginning.ts'
-import { Capture, type CapturedBatch } from './capture.ts'
+import { Capture } from './capture.ts'
 import { CaptureRun } from './captureRun.ts'
 import {
   CHECKPOINT_CONNECTIONS,
@@ -304,7 +304,7 @@ export class Leader {
   async #begin(cause: BeginningCause): Promise<void> {
     const { db, batchBytes, historyBytes, clock } = this.#options
     const [files, positions, guard] = [this.#files, this.#positions, this.#guard]
-    const { scanned, start } = await findStart(
+    const { scanned, start, isBackfilled } = await findStart(
       { options: this.#options, thread: this.#thread, files, positions, guard, fence: this.#fence },
       cause,
     )
@@ -314,47 +314,40 @@ export class Leader {
       for (const each of rebuildBatches(files, scanned, start, limits)) this.#feed.remember(each)
     }
     this.#startCapture(start)
+    if (isBackfilled) this.#checkpointer.mend()
     this.#options.observer.onEpoch(start.epoch)
   }
 
   #startCapture(start: Pick<StartPoint, 'epoch' | 'txid'>): void {
     const { db, clock, identity } = this.#options
-    const { walIndex, reader, sums, frames } = this.#scanned
     const { pageSize } = this.#files
+    const incarnation = identity.incarnation()
     const capture = new Capture(
-      {
-        db,
-        epoch: start.epoch,
-        incarnation: identity.incarnation(),
-        pageSize,
-        walIndex,
-        reader,
-        sums,
-        frames,
-        txid: start.txid,
-      },
+      { ...this.#scanned, db, epoch: start.epoch, incarnation, pageSize, txid: start.txid },
       {
         clock,
         mayReset: () => this.#guard.mayReset,
         onFrame: (salt1, frame) => this.#guard.captured.set(salt1, frame),
         mayReadAhead: () => this.#feed.mayReadAhead(),
         record: (position) => this.#positions.append(position),
-        publish: (batch) => this.#publish(batch),
+        publish: (batch) => {
+          this.#feed.publish(batch)
+          this.#options.observer.onBatch(batch)
+        },
+        onUnverified: (frames) => {
+          this.#options.observer.onUnverified(frames)
+          this.#checkpointer.mend()
+        },
       },
     )
     const wake = { walPath: this.#files.walPath, options: this.#options.wake }
-    this.#run = new CaptureRun(capture, reader, wake, {
+    this.#run = new CaptureRun(capture, this.#scanned.reader, wake, {
       clock,
       isAlive: () => this.#thread.isAlive,
       onCaptured: () => this.#checkpointer.onCaptured(),
       onFailed: (error) => this.#onCaptureFailed(error),
     })
     if (!this.#stopped) this.#run.start()
-  }
-
-  #publish(batch: CapturedBatch): void {
-    this.#feed.publish(batch)
-    this.#options.observer.onBatch(batch)
   }
 
   #onCaptureFailed(error: unknown): void {

@@ -84,6 +84,8 @@ export interface LeadershipBegun {
 export interface LeaderObserver {
   onBatch(batch: CapturedBatch): void
   onPass(pass: CheckpointPass): void
+  /** Frames without checksums were captured, as readers see them. */
+  onUnverified(frames: number): void
   onSent(bytes: number): void
   onBadMessage(key: string): void
   onEpoch(epoch: number): void

@@ -253,6 +253,8 @@ export class Relay {
     const nowMs = this.#options.clock.nowMs()
     const tellsAll = this.#reports++ % AWAY_REPORTS === 0
     for (const { address, epoch, txid, lagMs, connected, lastSeen, via, ...below } of this.#feed.replicas()) {
+      // The leader knows itself of one that has never told anything.
+      if (epoch === null || txid === null) continue
       // One that has gone is told of at once.
       if (!connected && !tellsAll && !this.#connected.has(below.node)) continue
       if (connected) this.#connected.add(below.node)

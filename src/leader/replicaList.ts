@@ -6,11 +6,12 @@ import type { Session } from './session.ts'
 export interface ReplicaStatus {
   readonly node: string
   readonly address: string
-  readonly epoch: number
-  readonly txid: number
+  /** Where it stands or last stood: both are null of one that has never told. */
+  readonly epoch: number | null
+  readonly txid: number | null
   readonly lagMs: number
   readonly connected: boolean
-  /** ISO time of its last message. */
+  /** ISO time of its last message; of one that has never told anything here, since when it is missed. */
   readonly lastSeen: string
   readonly state: string
   /** The replica that feeds it, when it is not this node itself. */
@@ -29,7 +30,17 @@ export interface Link {
   readonly bufferedBytes: number
   /** Taken by the network since the connection began. */
   readonly takenBytes: number
+  /** Since anything came from it. */
+  readonly silentMs: number
   readonly lagMs: number
+}
+
+/** A node that is to follow this one by now. Where it stood, and when it was heard of, as far as that is known. */
+export interface ExpectedReplica {
+  readonly node: string
+  readonly address: string
+  readonly position?: { readonly epoch: number; readonly txid: number } | undefined
+  readonly seenMs?: number | undefined
 }
 
 interface Below {
@@ -50,6 +61,10 @@ const BELOW_MS = 10_000
 /** The replicas that this node has met, the ones that went away included, by node id. */
 export class ReplicaList {
   readonly #clock: Clock
+  /** Id of the node that has the list. */
+  readonly #own: string
+  /** Id of the leader that this node follows, directly or not; '' when it leads or knows none. */
+  #leader = ''
   readonly #sessions = new Map<string, Session>()
   /** The one that went away first comes first. */
   readonly #gone = new Map<string, { readonly peer: Peer; readonly sinceMs: number }>()
@@ -59,10 +74,12 @@ export class ReplicaList {
   /** One connected, here or to a replica; `address` is where others reach it, '' when it has not said. */
   onMet: (node: string, address: string) => void = () => {}
 
-  /** `peers` are those remembered from an earlier run; the last heard of are kept. */
-  constructor(clock: Clock, peers: readonly Peer[] = []) {
+  /** `own` is this node's id; `peers` are those remembered from an earlier run; the last heard of are kept. */
+  constructor(clock: Clock, own: string, peers: readonly Peer[] = []) {
     this.#clock = clock
-    const known = peers.map((peer) => ({ peer, sinceMs: Date.parse(peer.lastSeen) }))
+    this.#own = own
+    const others = peers.filter(({ node }) => node !== own)
+    const known = others.map((peer) => ({ peer, sinceMs: Date.parse(peer.lastSeen) }))
     known.sort((a, b) => a.sinceMs - b.sinceMs)
     for (const each of known.slice(-MAX_REMEMBERED)) this.#gone.set(each.peer.node, each)
   }
@@ -70,6 +87,7 @@ export class ReplicaList {
   connected(session: Session): void {
     const older = this.#sessions.get(session.node)
     if (older && older !== session) older.terminate()
+    if (session.node === this.#leader) this.#leader = ''
     this.#sessions.set(session.node, session)
     this.#gone.delete(session.node)
     this.onMet(session.node, session.advertise)
@@ -113,6 +131,8 @@ export class ReplicaList {
 
   /** A replica tells of one that it feeds, or that is fed by one of those. What is newer counts: it may have moved. */
   below(session: Session, told: Body<'below'>): void {
+    // Who tells of it may not have heard yet that it leads.
+    if (told.node === this.#own || told.node === this.#leader) return
     const nowMs = this.#clock.nowMs()
     const known = this.#below.get(told.node)
     if (!told.connected && !this.#isNews(session, told, nowMs)) return
@@ -150,6 +170,7 @@ export class ReplicaList {
       if (below.session === session) this.#below.set(node, { ...below, session: undefined })
     if (this.#sessions.get(session.node) !== session) return
     this.#sessions.delete(session.node)
+    if (session.node === this.#leader) return this.onChanged()
     this.#gone.set(session.node, {
       peer: peerOf(statusOf(session, session.lastSeenMs), session.lastSeenMs),
       sinceMs: session.lastSeenMs,
@@ -161,15 +182,26 @@ export class ReplicaList {
     this.onChanged()
   }
 
-  /** Nodes of the cluster that are to come: listed as away until they do. */
-  expect(nodes: readonly { readonly node: string; readonly address: string }[]): void {
-    const sinceMs = this.#clock.nowMs()
-    const lastSeen = new Date(sinceMs).toISOString()
-    for (const { node, address } of nodes) {
-      if (this.#sessions.has(node) || this.#gone.has(node) || this.#below.has(node)) continue
-      this.#gone.set(node, { peer: { node, address, epoch: 0, txid: 0, lagMs: 0, lastSeen }, sinceMs })
+  /** This node leads by now: `nodes` are to come, and are listed as away until they do. */
+  expect(nodes: readonly ExpectedReplica[]): void {
+    this.#leader = ''
+    const nowMs = this.#clock.nowMs()
+    for (const { node, address, position, seenMs: sinceMs = nowMs } of nodes) {
+      const isListed = this.#sessions.has(node) || this.#gone.has(node) || this.#below.has(node)
+      if (node === this.#own || isListed) continue
+      const { epoch, txid } = position ?? { epoch: null, txid: null }
+      const lastSeen = new Date(sinceMs).toISOString()
+      this.#gone.set(node, { peer: { node, address, epoch, txid, lagMs: 0, lastSeen }, sinceMs })
     }
     this.onChanged()
+  }
+
+  /** This node follows the leader `node`, which is nobody's replica from now on. */
+  follows(node: string): void {
+    if (node === this.#leader) return
+    this.#leader = node
+    const wasGone = this.#gone.delete(node)
+    if (this.#below.delete(node) || wasGone) this.onChanged()
   }
 
   /** All are somebody else's to miss: this node leads no more. Those whose connections are being closed are not listed as away. */
@@ -232,6 +264,7 @@ export class ReplicaList {
         txid,
         bufferedBytes,
         takenBytes,
+        silentMs: nowMs - session.lastSeenMs,
         lagMs: statusOf(session, nowMs).lagMs,
       }
     })

@@ -25,13 +25,16 @@ export interface LinkMeasures {
   /** For how long the replica has been behind at each look. */
   readonly behindMs: number
   readonly takenPerSecond: number
+  /** For how long nothing has come from it, when that is longer than a link takes that works; else 0. */
+  readonly downMs: number
   readonly lagMs: number
 }
 
 export interface AwayMeasures {
   readonly node: string
-  readonly epoch: number
-  readonly txid: number
+  /** Null of one that has never told where it stands. */
+  readonly epoch: number | null
+  readonly txid: number | null
   /** ISO time. */
   readonly lastSeen: string
   readonly awayMs: number
@@ -44,11 +47,13 @@ export interface FeedMeasures extends WalMeasures {
 }
 
 export function feedCauses(measured: FeedMeasures): Cause[] {
-  const links = measured.links.filter(({ behindMs }) => behindMs >= LASTING_MS)
+  const down = measured.links.filter(({ downMs }) => downMs >= LASTING_MS)
+  const slow = measured.links.filter((link) => link.behindMs >= LASTING_MS && !down.includes(link))
   const away = measured.away.filter(({ awayMs }) => awayMs >= LASTING_MS)
   return [
     ...few(measured.readers, (reader) => longReader(reader, measured.walBytes)),
-    ...few(links, slowLink),
+    ...few(down, linkDown),
+    ...few(slow, slowLink),
     ...few(away, replicaAway),
   ]
 }
@@ -74,6 +79,19 @@ function longReader({ pid, process, heldMs }: LongReader, walBytes: number): Cau
   }
 }
 
+function linkDown({ node, bufferedBytes, downMs, lagMs }: LinkMeasures): Cause {
+  return {
+    code: 'link-down',
+    text:
+      `nothing has come from replica ${node} for ${ageText(downMs)}, though its connection is open: the network to it ` +
+      'is down, or its process stands still; look at both',
+    node,
+    silentSeconds: Math.floor(downMs / 1000),
+    bufferedBytes,
+    lagMs: Math.round(lagMs),
+  }
+}
+
 /** What the replica does not apply fills the link as well: from here the two look the same. */
 function slowLink({ node, bufferedBytes, behindMs, takenPerSecond, lagMs }: LinkMeasures): Cause {
   return {
@@ -92,14 +110,15 @@ function slowLink({ node, bufferedBytes, behindMs, takenPerSecond, lagMs }: Link
 
 function replicaAway({ node, epoch, txid, lastSeen, awayMs, via }: AwayMeasures): Cause {
   const where = via === undefined ? '' : ` (fed by ${via})`
+  const isKnown = epoch !== null && txid !== null
+  const position = isKnown ? `last seen at ${epoch}-${txid}` : 'its position is not known'
   return {
     code: 'replica-away',
     text:
-      `replica ${node}${where} has been away for ${ageText(awayMs)}, last seen at ${epoch}-${txid}; start it, or ` +
+      `replica ${node}${where} has been away for ${ageText(awayMs)}, ${position}; start it, or ` +
       `take it off the list with walcast forget ${node}`,
     node,
-    epoch,
-    txid,
+    ...(isKnown ? { epoch, txid } : {}),
     lastSeen,
     awaySeconds: Math.floor(awayMs / 1000),
     ...(via === undefined ? {} : { via }),

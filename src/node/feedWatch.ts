@@ -10,7 +10,7 @@ import {
   type LinkMeasures,
   LONG_READER_MS,
 } from './feedCauses.ts'
-import { Rate, Streak } from './streak.ts'
+import { Rate, Silence, Streak } from './streak.ts'
 
 /** A WAL that has not grown for so long, and was emptied as far as that goes, is at rest. */
 const AT_REST_MS = 10_000
@@ -67,10 +67,16 @@ export class WalWatch {
   }
 }
 
+interface KnownLink {
+  readonly behind: Streak
+  readonly taken: Rate
+  readonly silence: Silence
+}
+
 /** What the replicas that are fed here take, and which are away. */
 export class LinkWatch {
   readonly #list: ReplicaList
-  #known = new Map<string, { readonly behind: Streak; readonly taken: Rate }>()
+  #known = new Map<string, KnownLink>()
 
   constructor(list: ReplicaList) {
     this.#list = list
@@ -81,7 +87,7 @@ export class LinkWatch {
     const before = this.#known
     this.#known = new Map()
     const links = this.#list.links().map((link) => {
-      const known = before.get(link.node) ?? { behind: new Streak(), taken: new Rate() }
+      const known = before.get(link.node) ?? newLink()
       this.#known.set(link.node, known)
       return measureLink(link, txid, known, nowMs)
     })
@@ -105,11 +111,17 @@ export class LinkWatch {
 function measureLink(
   link: Link,
   ownTxid: number,
-  { behind, taken }: { readonly behind: Streak; readonly taken: Rate },
+  { behind, taken, silence }: KnownLink,
   nowMs: number,
 ): LinkMeasures {
   const { node, txid, bufferedBytes, takenBytes, lagMs } = link
-  const isBehind = txid > 0 && txid < ownTxid && lagMs >= LAG_MS
+  const hasCopy = txid > 0
+  const isBehind = hasCopy && txid < ownTxid && lagMs >= LAG_MS
   const takenPerSecond = taken.look(takenBytes, nowMs)
-  return { node, bufferedBytes, behindMs: behind.look(isBehind, nowMs), takenPerSecond, lagMs }
+  const downMs = silence.look(hasCopy ? link.silentMs : 0)
+  return { node, bufferedBytes, behindMs: behind.look(isBehind, nowMs), takenPerSecond, downMs, lagMs }
+}
+
+function newLink(): KnownLink {
+  return { behind: new Streak(), taken: new Rate(), silence: new Silence() }
 }

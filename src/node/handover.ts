@@ -61,7 +61,7 @@ export class Handover {
       await leading.leader.takeFence(timeoutMs)
       const { txid } = await leading.leader.drain()
       const isLevel = await this.#until(
-        () => this.#parts.replicas.list().every((each) => !each.connected || each.txid >= txid),
+        () => this.#parts.replicas.list().every((each) => !each.connected || (each.txid ?? 0) >= txid),
         timeoutMs,
       )
       if (!isLevel) log.warn('not every replica has confirmed all that was committed here')

@@ -39,6 +39,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
   const list = parts.replicas
   const watch = new LeaderWatch(list, readersOf(path))
   let upkeep: Upkeep | undefined
+  let hasWarned = false
   const leaderOptions: LeaderOptions = {
     db: DATABASE_NAME,
     path,
@@ -89,6 +90,15 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
       onPass(pass) {
         observer.onPass(pass)
         watch.onPass(pass, clock.nowMs())
+      },
+      onUnverified(frames) {
+        observer.onUnverified(frames)
+        // Such an application does it again and again.
+        log[hasWarned ? 'debug' : 'warn'](
+          { frames },
+          'an application whose SQLite is older than 3.41 committed frames without checksums; starting the WAL over, since a crash would lose them',
+        )
+        hasWarned = true
       },
       onEpoch: () => parts.onMoved(),
       onPutBack: (seen) => parts.onPutBack(seen),

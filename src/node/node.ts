@@ -190,7 +190,7 @@ function newServer(
 function knownNodes({ setup, clock, ops, stateFolder, nodeFile }: Ground) {
   const { options, log } = setup
   const members = new Members(nodeFile, log, options.peers)
-  const replicas = new ReplicaList(clock, readPeers(stateFolder, log))
+  const replicas = new ReplicaList(clock, nodeFile.record.node, readPeers(stateFolder, log))
   replicas.onMet = (node, address) => members.learn(node, address)
   return { members, replicas, peersFile: new PeersFile(stateFolder, ops, log, replicas) }
 }

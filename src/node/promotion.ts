@@ -9,6 +9,7 @@ import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { NodePlace, PromoteAnswer } from '../http/leadershipAnswers.ts'
 import { TXID_RESERVE } from '../leader/beginning.ts'
 import { incarnationAfter, newIncarnation } from '../leader/incarnation.ts'
+import type { ExpectedReplica } from '../leader/replicaList.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { EngineParts } from './engine.ts'
 import { buildLeader, type LeaderEngine } from './leaderNode.ts'
@@ -48,6 +49,9 @@ export interface LeadershipBegins {
   readonly putBack?: { readonly follows: Standing; readonly txid: number; readonly reason: string }
 }
 
+/** By node id. */
+type LastPlaces = ReadonlyMap<string, Pick<ExpectedReplica, 'position' | 'seenMs'>>
+
 const OF_THE_DISK: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ROLE_UNSURE', 'DISK_FULL', 'WRITE_FAILED'])
 export const TOO_LATE = 'it was asked so long ago that another node may lead by now'
 
@@ -73,7 +77,7 @@ export class Promotion {
     if (reasons.length > 0) parts.setup.log.warn({ by, reasons, lost }, 'promoted by force')
     const highest = Math.max(epoch, record.epoch, ...answers.map((answer) => answer.epoch))
     const old = engine.replica.leaderAddress
-    await this.lead(engine, highest + 1, `promoted by ${by}`, by)
+    await this.lead(engine, highest + 1, `promoted by ${by}`, by, undefined, answers)
     const oldLeader = await this.#tellOldLeader(old, [...answers, ...unheard])
     for (const { asked } of answers) if (asked !== old) this.#tellInBackground(asked)
     const now = parts.nodeFile.record.promoted ?? { epoch: highest + 1, txid }
@@ -108,7 +112,7 @@ export class Promotion {
   }
 
   /**
-   * `expected`: where the copy must stand when nothing more comes. Throws FENCE_FAILED, DISK_FULL, WRITE_FAILED or TAKE_OVER_FAILED,
+   * `expected`: where the copy must stand when nothing more comes; `answers`: what the others said of themselves. Throws FENCE_FAILED, DISK_FULL, WRITE_FAILED or TAKE_OVER_FAILED,
    * and then this node follows as before, or cannot go on: its copy could not be given up; ROLE_UNSURE, and then it follows, but may lead
    * after its next start.
    */
@@ -118,9 +122,11 @@ export class Promotion {
     reason: string,
     by: string,
     expected?: Expected,
+    answers: readonly PeerAnswer[] = [],
   ): Promise<void> {
     const { parts, follow, orFatal, said } = this.#host
     const leader = engine.replica.leaderAddress
+    const places = lastPlaces(engine, answers, parts.clock.nowMs())
     const wasTrusted = engine.replica.status.isTrusted
     await engine.replica.holdLock(this.#lockMs(expected))
     // The role file says nothing of it yet: whoever asked may count on it that this node does not lead.
@@ -143,7 +149,7 @@ export class Promotion {
         await follow(held, leader)
         throw failure
       })
-    await this.#lead(built)
+    await this.#lead(built, places)
     said(reason, by)
   }
 
@@ -171,16 +177,16 @@ export class Promotion {
   /** Leads with a database that was given up for it, fenced and drained, as the role file says by now. */
   async leadFrom(held: HeldDatabase): Promise<void> {
     const { parts, orFatal } = this.#host
-    await this.#lead(await orFatal(buildLeader(parts, held)))
+    await this.#lead(await orFatal(buildLeader(parts, held)), new Map())
   }
 
-  async #lead(leading: LeaderEngine): Promise<void> {
+  async #lead(leading: LeaderEngine, places: LastPlaces): Promise<void> {
     const { parts, enter, orFatal } = this.#host
     enter(leading)
     await orFatal(leading.leader.admitWriters())
     parts.traffic.onLeading()
     // Those who were there are missed until they come.
-    parts.replicas.expect(parts.members.list())
+    parts.replicas.expect(parts.members.list().map((member) => ({ ...member, ...places.get(member.node) })))
   }
 
   /** In the role file: this node leads in an epoch that begins with the state at `place`. */
@@ -233,6 +239,25 @@ export class Promotion {
       )
     })
   }
+}
+
+/** Where the others stood when they were last heard of: the old leader as it told with its heartbeats. */
+function lastPlaces(
+  { replica, view }: ReplicaEngine,
+  answers: readonly PeerAnswer[],
+  nowMs: number,
+): LastPlaces {
+  const places = new Map<string, Pick<ExpectedReplica, 'position' | 'seenMs'>>()
+  const { leaderTxid } = replica.lag.summary()
+  const staleMs = view.staleMs()
+  if (leaderTxid > 0)
+    places.set(replica.status.leaderNode, {
+      position: { epoch: replica.position.epoch, txid: leaderTxid },
+      seenMs: Number.isFinite(staleMs) ? nowMs - staleMs : undefined,
+    })
+  for (const { node, positionEpoch: epoch, txid } of answers)
+    if (txid > 0) places.set(node, { position: { epoch, txid } })
+  return places
 }
 
 /** What coming to lead changes of a role file. */

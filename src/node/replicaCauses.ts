@@ -23,6 +23,8 @@ export interface ReplicaMeasures extends FeedMeasures {
   /** For how long it has not been connected. */
   readonly disconnectedMs: number
   readonly lastError: string
+  /** For how long nothing has come over a connection that is open, when that is longer than one takes that works; else 0. */
+  readonly downMs: number
   /** There is nothing to be behind yet: status tells of the copy by itself. */
   readonly isFirstCopy: boolean
   readonly lagMs: number
@@ -48,6 +50,7 @@ function lagCauses(measured: ReplicaMeasures): Cause[] {
   if (CANNOT_WRITE.has(measured.lastError)) return [replicaDisk(measured)]
   const { connected, disconnectedMs, isRelayed, sourceStaleMs, isFirstCopy, lagMs, behindMs } = measured
   if (!connected) return disconnectedMs >= LASTING_MS ? [leaderAway(measured)] : []
+  if (measured.downMs >= LASTING_MS) return [linkDown(measured)]
   if (isRelayed && sourceStaleMs >= LASTING_MS) return [sourceBehind(measured)]
   if (isFirstCopy || lagMs < LAG_MS || behindMs < LASTING_MS) return []
   return [isApplyBound(measured) ? applyBound(measured) : slowLink(measured)]
@@ -75,6 +78,18 @@ function leaderAway({ follows, disconnectedMs, lastError }: ReplicaMeasures): Ca
     follows,
     awaySeconds: Math.floor(disconnectedMs / 1000),
     lastError,
+  }
+}
+
+function linkDown({ follows, downMs, lagMs }: ReplicaMeasures): Cause {
+  return {
+    code: 'link-down',
+    text:
+      `nothing has come from ${follows} for ${ageText(downMs)}, though the connection is open: the network to it is ` +
+      'down, or its process stands still; look at both; this node connects again by itself',
+    node: follows,
+    silentSeconds: Math.floor(downMs / 1000),
+    lagMs: Math.round(lagMs),
   }
 }
 

@@ -100,6 +100,7 @@ export async function buildReplica(
       onConnected(leaderAddress, followed) {
         observer.onConnected(leaderAddress, followed)
         parts.members.learn(replica.status.leaderNode, leaderAddress || followed)
+        parts.replicas.follows(replica.status.leaderNode)
         parts.traffic.onLeaderThere(leaderAddress || followed, replica.source.incarnation)
         if (leaderAddress !== '') parts.onRelayed(followed, leaderAddress)
         parts.onMoved()
@@ -196,12 +197,14 @@ async function adopt(
 }
 
 function lookAt(replica: Replica, checkpointBytes: number): ReplicaLook {
-  const { follows, leaderNode, txid, connected, lastError, hasCopy, walBytes, queuedBytes } = replica.status
+  const { follows, leaderNode, txid, connected, silentMs, lastError, hasCopy, walBytes, queuedBytes } =
+    replica.status
   return {
     follows: follows || (replica.leaderAddress ?? ''),
     isRelayed: follows !== leaderNode,
     txid,
     connected,
+    silentMs,
     lastError: lastError?.code ?? '',
     isFirstCopy: !hasCopy,
     walBytes,

@@ -6,7 +6,7 @@ import type { LongReaders } from '../sqlite/longReaders.ts'
 import { LAG_MS } from './feedCauses.ts'
 import { LinkWatch, WalWatch } from './feedWatch.ts'
 import { replicaCauses } from './replicaCauses.ts'
-import { Rate, Streak } from './streak.ts'
+import { Rate, Silence, Streak } from './streak.ts'
 
 /** A batch of longer ago does not tell how far behind the replica is now. A slow link may take that long for the next one. */
 const BATCH_VALID_MS = 4000
@@ -17,6 +17,8 @@ export interface ReplicaLook {
   readonly isRelayed: boolean
   readonly txid: number
   readonly connected: boolean
+  /** Since anything came over the connection; 0 while more has come than is handled. */
+  readonly silentMs: number
   readonly lastError: string
   readonly isFirstCopy: boolean
   readonly walBytes: number
@@ -33,6 +35,7 @@ export class ReplicaWatch {
   readonly #disconnected = new Streak()
   readonly #behind = new Streak()
   readonly #queued = new Streak()
+  readonly #silence = new Silence()
   readonly #applied = new Rate()
   readonly #applying = new Rate()
   #handledBytes = 0
@@ -67,7 +70,7 @@ export class ReplicaWatch {
   }
 
   look(now: ReplicaLook, nowMs: number): Cause[] {
-    const { connected, isFirstCopy, queuedBytes } = now
+    const { connected, isFirstCopy, queuedBytes, silentMs } = now
     const lagMs = Math.max(now.lagMs, this.#recentBatchLagMs(nowMs))
     const isBehind = connected && !isFirstCopy && lagMs >= LAG_MS
     return replicaCauses({
@@ -76,6 +79,7 @@ export class ReplicaWatch {
       ...this.#links.look(now.txid, nowMs),
       lagMs,
       disconnectedMs: this.#disconnected.look(!connected, nowMs),
+      downMs: this.#silence.look(connected && !isFirstCopy ? silentMs : 0),
       behindMs: this.#behind.look(isBehind, nowMs),
       queuedMs: this.#queued.look(queuedBytes > 0, nowMs),
       appliedPerSecond: this.#applied.look(this.#handledBytes, nowMs),

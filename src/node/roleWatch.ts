@@ -34,6 +34,8 @@ export interface RoleWatchHost {
   engine(): LeaderEngine | ReplicaEngine | undefined
   /** Whether a change of role is under way, or none can be. */
   isChanging(): boolean
+  /** Whether the node has not had its first role yet. */
+  isStarting(): boolean
   /** Resolves when no change of role is under way. Never rejects. */
   untilChanged(): Promise<unknown>
   /** Has the node change its role, one change at a time; a failure is logged. */
@@ -62,7 +64,7 @@ export class RoleWatch {
   #askedEpoch = 0
   #askedEpochMs = Number.NEGATIVE_INFINITY
   #asking: Promise<void> = Promise.resolve()
-  /** It stood still during a change of role: what is to be asked is asked after that. */
+  /** It stood still during a change of role, or its start: what is to be asked is asked after that. */
   #hasStoodStill = false
 
   constructor(host: RoleWatchHost) {
@@ -85,6 +87,7 @@ export class RoleWatch {
     )
   }
 
+  /** To be called before the others are asked for the first time: a node may stand still while it starts. */
   start(): void {
     this.#lookout.start()
   }
@@ -98,7 +101,7 @@ export class RoleWatch {
     this.#lookout.checkAlive()
   }
 
-  /** A change of role is over. */
+  /** A change of role is over, or the start. */
   onChanged(): void {
     if (!this.#hasStoodStill) return
     this.#hasStoodStill = false
@@ -281,7 +284,7 @@ export class RoleWatch {
 
   /** Much may have happened meanwhile: no write is let in before the others were asked. */
   #onFrozen(forMs: number): void {
-    const isChanging = this.#host.isChanging()
+    const isChanging = this.#host.isChanging() || this.#host.isStarting()
     // A replica may come to lead by the change that is under way.
     if (this.#host.engine()?.role !== 'leader' && !isChanging) return
     this.#host.setup.log.warn(

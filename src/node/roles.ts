@@ -110,6 +110,7 @@ export class Roles {
     const { nodeFile, traffic, setup } = this.#parts
     const { role: was } = nodeFile.record
     const wasLeader = was === 'leader'
+    this.#watch.start()
     if (wasLeader && (await this.#startLeading())) traffic.onLeading()
     else {
       const leader = nodeFile.record.leader || undefined
@@ -119,7 +120,7 @@ export class Roles {
     }
     this.#changes.open()
     this.#parts.journal.started(was)
-    this.#watch.start()
+    this.#watch.onChanged()
   }
 
   announceStop(): void {
@@ -194,6 +195,7 @@ export class Roles {
       address: () => this.#own.address,
       engine: () => this.engine,
       isChanging: () => this.#changes.isUnderWay || this.#changes.isEnded,
+      isStarting: () => !this.#changes.hasOpened,
       inBackground: (what, change) => this.#changes.inBackground(what, change),
       untilChanged: () => this.#changes.settled(),
       stepDown: (engine, reason, leader) => givingWay.stepDown(engine, reason, leader),
@@ -225,6 +227,7 @@ export class Roles {
       if (keyOf(error) !== 'HIGHER_EPOCH') throw error
       const { log } = this.#parts.setup
       log.error({ error: messageOf(error) }, 'this node leads no more: what only it holds is kept aside')
+      this.#parts.replicas.clear()
       // Whatever the disk says: the other one leads.
       await this.#current
         .recordFollowing(this.#rivalAtStart, 'insist')

@@ -12,6 +12,28 @@ export class Streak {
   }
 }
 
+/** A silence of less is usual on every link: the ends talk to each other once a second. */
+const USUAL_SILENCE_MS = 1500
+/** What is left of an old silence after one look. */
+const FADING = 0.97
+
+/**
+ * Tells a link that is down from a slow one, on which a large message is under way for long: what was silent for so
+ * long before, and spoke again, is not down.
+ */
+export class Silence {
+  #lastMs = 0
+  #usualMs = USUAL_SILENCE_MS
+
+  /** Takes in one look. Gives how long it has been silent when that is at least twice as long as usual, else 0. */
+  look(silentMs: number): number {
+    const hasSpoken = silentMs < this.#lastMs
+    this.#usualMs = Math.max(USUAL_SILENCE_MS, FADING * this.#usualMs, hasSpoken ? this.#lastMs : 0)
+    this.#lastMs = silentMs
+    return silentMs >= 2 * this.#usualMs ? silentMs : 0
+  }
+}
+
 /** Looks that a rate is taken over. */
 const LOOKS = 6
 

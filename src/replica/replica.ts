@@ -150,6 +150,7 @@ export class Replica {
       leaderNode: this.#meeting.leader.source,
       follows: this.#meeting.leader.node,
       connected: this.#subscription.isOpen && this.#conversation.state !== 'connecting',
+      silentMs: this.#subscription.silentMs,
       sync: this.#conversation.state === 'syncing' ? this.#resync.progress : undefined,
       lastError: this.#conversation.lastError,
       kept: this.#divergence.kept,

@@ -108,6 +108,12 @@ export class Subscription {
     return this.#queuedBytes
   }
 
+  /** Since anything came; 0 while not everything that came is handled, and nothing more may be taken. */
+  get silentMs(): number {
+    const isHandling = this.#busy || this.#holds > 0 || this.#queue.length > 0
+    return !this.#socket || isHandling ? 0 : this.#host.clock.nowMs() - this.#lastHeardMs
+  }
+
   start(): void {
     this.#connect()
     this.#silence = setInterval(() => this.#checkSilence(), Math.max(100, this.#options.silenceMs / 4))
@@ -244,8 +250,7 @@ export class Subscription {
   }
 
   #checkSilence(): void {
-    if (!this.#socket || this.#busy || this.#holds > 0 || this.#queue.length > 0) return
-    const silentMs = this.#host.clock.nowMs() - this.#lastHeardMs
+    const { silentMs } = this
     if (silentMs > this.#options.silenceMs)
       this.fail(new WalcastError('STALLED', { seconds: Math.round(silentMs / 1000) }))
   }

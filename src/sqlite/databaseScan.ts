@@ -83,7 +83,9 @@ export async function scanBackfilled(
   const walIndex = new WalIndexReader(files.shm.fd)
   const reader = new WalReader(files.walFd, files.pageSize, segmentBytes)
   const walHeader = readWalHeader(files.walFd)
-  if (walHeader) reader.resume({ header: walHeader, frame: header.mxFrame, checksum: header.frameChecksum })
+  // A writer may have started the WAL over since: then all of the new one follows the file.
+  if (walHeader?.salt1 === header.salt1 && walHeader.salt2 === header.salt2)
+    reader.resume({ header: walHeader, frame: header.mxFrame, checksum: header.frameChecksum })
   const frames = new FrameMap()
   const { sums } = await scanSums(files, header, frames)
   return { walIndex, reader, frames, sums, header, baseState: undefined, commits: [], checksums: new Map() }

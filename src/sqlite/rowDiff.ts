@@ -1,5 +1,6 @@
 /** Compares two databases row by row. Memory is bounded by one row and the schema, not by the size of the tables. */
 import { WalcastError } from '../errors.ts'
+import { createStatement } from './createStatement.ts'
 import { AFTER, BEFORE, DatabasePair, type TextEncoding } from './databasePair.ts'
 import { type RowKind, rowQuery } from './rowQueries.ts'
 import { type Decode, decoderOf, type RawValue, type SqlValue } from './rowValues.ts'
@@ -47,10 +48,12 @@ export type Difference =
   | {
       readonly type: 'table'
       readonly match: TableMatch
-      /** The CREATE statement of a table that only the first database has, if its name is free in the second. */
+      /** The CREATE statement of a table that only the first database has, if the second can have it too. */
       readonly create: string | undefined
       /** Triggers that the table has in the second database. */
       readonly triggers: readonly string[]
+      /** The table says itself what becomes of rows in conflict: ON CONFLICT REPLACE deletes others. */
+      readonly resolvesConflicts: boolean
     }
   | RowDifference
   /** After the rows of a table. */
@@ -145,7 +148,9 @@ function* compareTable(comparison: Comparison, match: TableMatch): Generator<Dif
   const triggers = [...comparison.after.values()]
     .filter(({ type, table }) => type === 'trigger' && foldName(table) === foldName(match.table))
     .map(({ name }) => name)
-  yield { type: 'table', match, create: creation(comparison, match), triggers }
+  const create = creation(comparison, match)
+  const sql = create ?? comparison.after.get(`table ${foldName(match.table)}`)?.sql ?? ''
+  yield { type: 'table', match, create, triggers, resolvesConflicts: /conflict/i.test(sql) }
   const counts = { removed: 0, added: 0, changed: 0 }
   let left = options.limit ?? Infinity
   for (const kind of options.order ?? (['removed', 'changed', 'added'] as const)) {
@@ -163,7 +168,8 @@ function creation({ before, after }: Comparison, { names, isShadow }: TableMatch
   const name = names[BEFORE]
   if (name === undefined || names[AFTER] !== undefined || isShadow) return undefined
   const isTaken = ['index', 'view'].some((type) => after.has(`${type} ${foldName(name)}`))
-  return isTaken ? undefined : before.get(`table ${foldName(name)}`)?.sql
+  const sql = isTaken ? undefined : before.get(`table ${foldName(name)}`)?.sql
+  return sql === undefined ? undefined : createStatement(sql, name)
 }
 
 function rawRows(

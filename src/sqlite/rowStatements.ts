@@ -1,18 +1,31 @@
-/** Differences as SQL that, run against the second database, gives it back the rows of the first. */
+/**
+ * Differences as SQL that, run against the second database, gives it the rows of the first that it lacks.
+ *
+ * A row that both have with other values may be two rows of one key: after a split both sides give out the same keys.
+ * So it is left alone unless asked for, and told in a comment. No statement takes the place of a row unasked.
+ */
 import { AFTER, BEFORE, type TextEncoding } from './databasePair.ts'
 import type { Difference, RowDifference } from './rowDiff.ts'
 import type { RowKind } from './rowQueries.ts'
 import { type SqlValue, sameValue } from './rowValues.ts'
 import type { SchemaDifference } from './schemaDiff.ts'
+import { oneLineLiteral, sqlLiteral } from './sqlLiteral.ts'
 import { comment, quoteName } from './sqlText.ts'
+import type { TableMatch } from './tableMatch.ts'
 
 /** Rows go before others may take what was theirs in a UNIQUE index. */
 export const STATEMENT_ORDER: readonly RowKind[] = ['added', 'changed', 'removed']
 
-const HEAD = `Run this with a shell that stops at the first error (sqlite3 -bail).
+const HEAD = `Run this at the leader, on the leader's own database file: a replica's copy takes no writes, and gets them from there.
+Check before: "walcast status" says role leader there, and AFTER was that very file.
+Check before: each "conflict" below is a key that both files have with other values. Where both sides gave out the
+same key after a split these are two rows: rows inserted here that refer to that key then refer to the row of AFTER.
+Run it with a shell that stops at the first error (sqlite3 -bail): all of it is applied, or nothing.
 Where foreign keys are enforced, their ON DELETE and ON UPDATE actions act too.`
 
 export interface StatementOptions {
+  /** Whether rows that both have with other values are overwritten. */
+  readonly updates: boolean
   /** Whether rows that only the second database has are deleted. */
   readonly deletes: boolean
 }
@@ -31,6 +44,9 @@ class StatementWriter {
   #encoding: TextEncoding = 'UTF-8'
   /** Why the rows of the present table get no statements. */
   #obstacle: string | undefined
+  /** Overrides what the present table says of conflicts. */
+  #policy = ''
+  /** Rows of the present table that have a statement or a comment. */
   #written = 0
   #head = ''
 
@@ -61,6 +77,7 @@ class StatementWriter {
   /** The head waits until the table has something to say. */
   #tableBegin(table: Extract<Difference, { type: 'table' }>): string {
     this.#obstacle = obstacleOf(table)
+    this.#policy = table.resolvesConflicts ? ' OR ABORT' : ''
     this.#head = tableHead(table)
     this.#written = 0
     return table.create === undefined ? '' : `${this.#takeHead()}${table.create};\n`
@@ -69,17 +86,32 @@ class StatementWriter {
   #row(row: RowDifference): string {
     if (this.#obstacle !== undefined || (row.kind === 'added' && !this.#options.deletes)) return ''
     this.#written++
-    return this.#takeHead() + rowStatement(row, this.#encoding)
+    return this.#takeHead() + this.#rowText(row)
+  }
+
+  #rowText(row: RowDifference): string {
+    switch (row.kind) {
+      case 'removed':
+        return insertion(`INSERT${this.#policy}`, row, this.#encoding)
+      case 'added':
+        return deletion(row, this.#encoding)
+      case 'changed':
+        return this.#options.updates
+          ? update(`UPDATE${this.#policy}`, row, this.#encoding)
+          : conflict(row, this.#encoding)
+    }
   }
 
   #tableEnd({ counts }: Extract<Difference, { type: 'counts' }>): string {
     const { added, changed, removed } = counts
-    const { deletes } = this.#options
+    const { deletes, updates } = this.#options
     const wanted = changed + removed + (deletes ? added : 0)
     const notes: string[] = []
     if (this.#obstacle !== undefined) {
       if (wanted > 0) notes.push(`rows left alone, ${this.#obstacle}: ${wanted}`)
     } else if (wanted > this.#written) notes.push(`more rows, over the limit: ${wanted - this.#written}`)
+    if (this.#obstacle === undefined && changed > 0 && !updates)
+      notes.push(`rows left alone, both have them with other values (--updates): ${changed}`)
     if (added > 0 && !deletes)
       notes.push(`rows left alone, only the table after has them (--deletes): ${added}`)
     return notes.length === 0 ? '' : this.#takeHead() + comment(notes.join('\n'))
@@ -106,7 +138,8 @@ function tableHead({ match, triggers }: Extract<Difference, { type: 'table' }>):
 
 function obstacleOf({ match, create }: Extract<Difference, { type: 'table' }>): string | undefined {
   if (match.isShadow) return 'the table belongs to a virtual table'
-  if (match.names[AFTER] === undefined && create === undefined) return 'its name is taken by something else'
+  if (match.names[AFTER] === undefined && create === undefined)
+    return 'its name is taken by something else, or its CREATE statement is none that SQLite takes by itself'
   return undefined
 }
 
@@ -115,51 +148,49 @@ function schemaComment({ type, name, before, after }: SchemaDifference): string 
   return comment(`schema: ${type} ${name} differs\n${side('before', before)}\n${side('after', after)}`)
 }
 
-/** INSERT, UPDATE of the changed columns, or DELETE. */
-function rowStatement(row: RowDifference, encoding: TextEncoding): string {
+/** `verb`: with what becomes of a row in conflict. */
+function insertion(verb: string, { match, before }: RowDifference, encoding: TextEncoding): string {
+  const names = match.fields.map(quoteName).join(', ')
+  const values = (before ?? []).map((value) => sqlLiteral(value, encoding)).join(', ')
+  return `${verb} INTO ${tableName(match)} (${names}) VALUES (${values});\n`
+}
+
+function deletion(row: RowDifference, encoding: TextEncoding): string {
+  return `DELETE FROM ${tableName(row.match)} WHERE ${place(row, encoding)};\n`
+}
+
+/** Of the columns that differ. */
+function update(verb: string, row: RowDifference, encoding: TextEncoding): string {
   const { match, before, after } = row
-  const table = quoteName(match.names[AFTER] ?? match.names[BEFORE] ?? '')
-  const literal = (value: SqlValue) => sqlLiteral(value, encoding)
-  if (!after) {
-    const names = match.fields.map(quoteName).join(', ')
-    return `INSERT INTO ${table} (${names}) VALUES (${(before ?? []).map(literal).join(', ')});\n`
-  }
-  const where = match.keyAt
-    .map((at) => `${quoteName(match.fields[at])} = ${literal(after[at])}`)
-    .join(' AND ')
-  if (!before) return `DELETE FROM ${table} WHERE ${where};\n`
   const changes = match.fields.flatMap((name, at) =>
-    sameValue(before[at], after[at]) ? [] : [`${quoteName(name)} = ${literal(before[at])}`],
+    before && after && !sameValue(before[at], after[at])
+      ? [`${quoteName(name)} = ${sqlLiteral(before[at], encoding)}`]
+      : [],
   )
-  return `UPDATE ${table} SET ${changes.join(', ')} WHERE ${where};\n`
+  return `${verb} ${tableName(match)} SET ${changes.join(', ')} WHERE ${place(row, encoding)};\n`
 }
 
-/** Characters that shells and editors may not leave as they are: controls other than tab and line feed. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const ODD = /[\0-\x08\x0b-\x1f\x7f]/
-
-/** A literal that gives the very value and type back, in a database of that encoding. */
-export function sqlLiteral(value: SqlValue, encoding: TextEncoding): string {
-  if (value === null) return 'NULL'
-  if (typeof value === 'bigint') return String(value)
-  if (typeof value === 'number') return realLiteral(value)
-  if (typeof value === 'string')
-    return ODD.test(value) ? textOfBytes(hexOf(value, encoding)) : `'${value.replaceAll("'", "''")}'`
-  return value.type === 'blob' ? `x'${value.hex}'` : textOfBytes(value.hex)
+/** The WHERE of a row that the second database has. */
+function place({ match, after }: RowDifference, encoding: TextEncoding): string {
+  return match.keyAt
+    .map((at) => `${quoteName(match.fields[at])} = ${sqlLiteral((after ?? [])[at], encoding)}`)
+    .join(' AND ')
 }
 
-function textOfBytes(hex: string): string {
-  return `CAST(x'${hex}' AS TEXT)`
+/** Both states whole: of two rows with one key either may have to be written again under another. */
+function conflict({ match, before, after }: RowDifference, encoding: TextEncoding): string {
+  const pairs = (places: readonly number[], values: readonly SqlValue[] | null) =>
+    places
+      .map((at) => `${quoteName(match.fields[at])} = ${oneLineLiteral((values ?? [])[at], encoding)}`)
+      .join(', ')
+  const all = [...match.fields.keys()]
+  return [
+    comment(`conflict in ${tableName(match)}: ${pairs(match.keyAt, before)}`),
+    comment(`  before: ${pairs(all, before)}`),
+    comment(`  after:  ${pairs(all, after)}`),
+  ].join('')
 }
 
-/** 17 significant digits tell every REAL from its neighbours. */
-function realLiteral(value: number): string {
-  if (Number.isFinite(value)) return value.toExponential(16)
-  return value > 0 ? '9e999' : '-9e999'
-}
-
-function hexOf(text: string, encoding: TextEncoding): string {
-  if (encoding === 'UTF-8') return Buffer.from(text, 'utf8').toString('hex')
-  const bytes = Buffer.from(text, 'utf16le')
-  return (encoding === 'UTF-16le' ? bytes : bytes.swap16()).toString('hex')
+function tableName({ names }: TableMatch): string {
+  return quoteName(names[AFTER] ?? names[BEFORE] ?? '')
 }

@@ -1,6 +1,14 @@
 import { readSync } from 'node:fs'
 import { alignedBuffer } from './walFormat.ts'
-import { INDEX_HEADER_BYTES, parseIndexHeader, type WalIndexHeader } from './walIndexFormat.ts'
+import {
+  frameBeforeBlock,
+  INDEX_BLOCK_BYTES,
+  INDEX_HEADER_BYTES,
+  indexBlockOf,
+  pageNumbersOffset,
+  parseIndexHeader,
+  type WalIndexHeader,
+} from './walIndexFormat.ts'
 
 /** How often a header whose copies differ is read again: a writer is between the two for well under a microsecond. */
 const ATTEMPTS = 20
@@ -48,6 +56,24 @@ export class WalIndexReader {
   backfilledFrames(): number {
     const bytes = Buffer.alloc(4)
     return readSync(this.#fd, bytes, 0, 4, BACKFILL_OFFSET) < 4 ? 0 : bytes.readUInt32LE(0)
+  }
+
+  /** Which page each of `count` frames from `first` on holds, as readers find them; fewer when the file ends before. */
+  pageNumbers(first: number, count: number): Uint32Array {
+    const numbers = new Uint32Array(count)
+    const bytes = Buffer.from(numbers.buffer)
+    let done = 0
+    while (done < count) {
+      const frame = first + done
+      const block = indexBlockOf(frame)
+      const inBlock = Math.min(count - done, frameBeforeBlock(block + 1) - frame + 1)
+      const at =
+        block * INDEX_BLOCK_BYTES + pageNumbersOffset(block) + 4 * (frame - frameBeforeBlock(block) - 1)
+      const got = readSync(this.#fd, bytes, 4 * done, 4 * inBlock, at)
+      if (got < 4 * inBlock) break
+      done += inBlock
+    }
+    return numbers.subarray(0, done)
   }
 
   /** The 48 bytes that the last successful `read` parsed; valid until the next one. */

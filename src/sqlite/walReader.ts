@@ -54,6 +54,8 @@ export class WalReader {
   #header: WalHeader | undefined
   #frame = 0
   #segment: WalSegment | undefined
+  /** The frame at which the last `read` failed. */
+  #failedFrame = 0
 
   constructor(walFd: number, pageSize: number, maxSegmentBytes: number) {
     this.#fd = walFd
@@ -137,6 +139,63 @@ export class WalReader {
     return this.#segment
   }
 
+  /**
+   * Frames after the current one, up to `lastFrame` or the segment's bound, of which not all have salts and checksums:
+   * `pageNumbers` says which pages they hold, as the wal-index publishes it. Those that have a checksum must follow from
+   * the frame before when that has one too. `consume` then goes on from the checksum that the last frame has. Throws WAL_BROKEN.
+   */
+  readPublished(lastFrame: number, pageNumbers: Uint32Array): WalSegment {
+    const header = this.#header
+    if (!header) throw broken('no generation was begun')
+    const count = Math.min(lastFrame - this.#frame, this.#maxFrames, pageNumbers.length)
+    if (count === 0) throw broken('the wal-index ends before its published end')
+    const size = frameBytes(this.#pageSize)
+    readFully(this.#fd, this.#bytes, count * size, frameOffset(this.#frame + 1, this.#pageSize))
+    let before: WalChecksum | undefined = this.#isSigned(this.#frame) ? { ...this.#sum } : undefined
+    for (let i = 0; i < count; i++) {
+      if (this.#bytes.readUInt32BE(i * size) !== pageNumbers[i])
+        throw broken(`frame ${this.#frame + 1 + i} is not of the page that the wal-index says`)
+      before = this.#takeAsIs(header, i, i * size, before)
+    }
+    this.#segment = this.#view(this.#frame + 1, count, size)
+    return this.#segment
+  }
+
+  /** The frame at which the last `read` failed has neither salts nor checksum: all 16 bytes are zero. */
+  get hasFailedUnsigned(): boolean {
+    return this.#failedFrame > this.#frame && isUnsigned(this.headerOf(this.#failedFrame), 0)
+  }
+
+  /** The 24 header bytes of any frame, as the file has them; zeros past its end. Valid until the next call. */
+  headerOf(frame: number): Buffer {
+    this.#probe.fill(0)
+    readSync(this.#fd, this.#probe, 0, FRAME_HEADER_BYTES, frameOffset(frame, this.#pageSize))
+    return this.#probe
+  }
+
+  /** The page image of any frame, as the file has it; zeros past its end. */
+  imageOf(frame: number, into: Buffer): Buffer {
+    into.fill(0)
+    readSync(this.#fd, into, 0, this.#pageSize, frameOffset(frame, this.#pageSize) + FRAME_HEADER_BYTES)
+    return into
+  }
+
+  /** Whether the file still has what `place` was reached through: the cumulative checksum there is the same. */
+  isStillAt({ header, frame, checksum }: WalPlace): boolean {
+    if (frame === 0) {
+      const now = readWalHeader(this.#fd)
+      return (
+        now !== undefined && hasSameSalts(now, header) && now.s0 === checksum.s0 && now.s1 === checksum.s1
+      )
+    }
+    const bytes = this.headerOf(frame)
+    return (
+      hasSalts(bytes, 8, header) &&
+      bytes.readUInt32BE(16) === checksum.s0 &&
+      bytes.readUInt32BE(20) === checksum.s1
+    )
+  }
+
   /** The next frame, published or not; undefined when none lies there that verifies. */
   readNext(): WalSegment | undefined {
     try {
@@ -157,8 +216,34 @@ export class WalReader {
     this.#segment = undefined
   }
 
+  #isSigned(frame: number): boolean {
+    return frame === 0 || !isUnsigned(this.headerOf(frame), 0)
+  }
+
+  /** `before`: the checksum of the frame before, undefined when that has none. Gives its own. */
+  #takeAsIs(
+    header: WalHeader,
+    i: number,
+    at: number,
+    before: WalChecksum | undefined,
+  ): WalChecksum | undefined {
+    const bytes = this.#bytes
+    this.#pageNumbers[i] = bytes.readUInt32BE(at)
+    this.#commitPages[i] = bytes.readUInt32BE(at + 4)
+    const sum = { s0: bytes.readUInt32BE(at + 16), s1: bytes.readUInt32BE(at + 20) }
+    this.#sums[2 * i] = sum.s0
+    this.#sums[2 * i + 1] = sum.s1
+    if (isUnsigned(bytes, at)) return undefined
+    // The sums that are there already are those that it must give.
+    if (before) this.#verify(header, i, at, { ...before })
+    else if (!hasSalts(bytes, at + 8, header))
+      throw broken(`frame ${this.#frame + 1 + i} has the salts of another generation`)
+    return sum
+  }
+
   #verify(header: WalHeader, i: number, at: number, sum: WalChecksum): void {
     const bytes = this.#bytes
+    this.#failedFrame = this.#frame + 1 + i
     if (!hasSalts(bytes, at + 8, header)) {
       throw broken(`frame ${this.#frame + 1 + i} has the salts of another generation`)
     }
@@ -172,6 +257,7 @@ export class WalReader {
     this.#commitPages[i] = bytes.readUInt32BE(at + 4)
     this.#sums[2 * i] = sum.s0
     this.#sums[2 * i + 1] = sum.s1
+    this.#failedFrame = 0
   }
 
   #view(firstFrame: number, count: number, size: number): WalSegment {
@@ -186,6 +272,17 @@ export class WalReader {
       checksumAfter: (i) => ({ s0: sums[2 * i], s1: sums[2 * i + 1] }),
     }
   }
+}
+
+/** No salts, no checksum. */
+function isUnsigned(bytes: Buffer, at: number): boolean {
+  for (let word = at + 8; word < at + FRAME_HEADER_BYTES; word += 4)
+    if (bytes.readUInt32BE(word) !== 0) return false
+  return true
+}
+
+function hasSameSalts(a: WalHeader, b: WalHeader): boolean {
+  return a.salt1 === b.salt1 && a.salt2 === b.salt2
 }
 
 function hasSalts(bytes: Buffer, at: number, header: WalHeader): boolean {

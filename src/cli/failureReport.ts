@@ -1,0 +1,8 @@
+/** The one line on standard error that a command ends with when it fails. */
+import { asWalcastError } from '../errors.ts'
+
+/** With WALCAST_DEBUG set the stack follows. */
+export function reportFailure(error: unknown): void {
+  process.stderr.write(`${asWalcastError(error).line}\n`)
+  if (process.env['WALCAST_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+}
