@@ -4,6 +4,8 @@
  * Invariant: after `look`, `position` is the state of the database at frame `reader.frame` of the reader's
  * generation, `sums` holds that state's page checksums, and every batch up to it has been handed on exactly once.
  */
+import { pagesPayloadBytes } from '../../proto/codec.ts'
+import { HEADER_BYTES, MAX_BODY_BYTES } from '../../proto/limits.ts'
 import type { Clock } from '../clock.ts'
 import { WalcastError } from '../errors.ts'
 import type { FrameMap } from '../sqlite/frameMap.ts'
@@ -14,12 +16,14 @@ import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import type { WalReader, WalSegment } from '../sqlite/walReader.ts'
 import { checksumHex } from '../xxh64.ts'
 import { encodeBatch } from './batch.ts'
+import { CommitCounter } from './commitCounter.ts'
 
 export interface CaptureState {
   readonly db: string
   readonly epoch: number
   readonly incarnation: string
   readonly pageSize: number
+  readonly walFd: number
   readonly walIndex: WalIndexReader
   readonly reader: WalReader
   readonly sums: PageSums
@@ -45,8 +49,8 @@ export interface CaptureHost {
   readonly clock: Clock
   /** The READ_LOCK of the guard, undefined when unknown. */
   guardSlot(): number | undefined
-  /** Whether more of a transaction larger than a message may be read now. */
-  mayReadAhead(): boolean
+  /** Whether more of a transaction larger than a message may be read now: a message of so many bytes at most. */
+  mayReadAhead(bytes: number): boolean
   /** Called before the batch is handed on, so that the position is known at least as far as anybody was told. */
   record(position: PositionRecord): void
   publish(batch: CapturedBatch): void
@@ -55,6 +59,7 @@ export interface CaptureHost {
 export class Capture {
   readonly #state: CaptureState
   readonly #host: CaptureHost
+  readonly #ahead: CommitCounter
   #txid: number
   #checksum: string
   /** Chunks already handed on of a transaction that is not whole yet. */
@@ -66,6 +71,7 @@ export class Capture {
   constructor(state: CaptureState, host: CaptureHost) {
     this.#state = state
     this.#host = host
+    this.#ahead = new CommitCounter(state.walFd, state.pageSize)
     this.#txid = state.txid
     this.#checksum = checksumHex(state.sums.state)
     this.#pages = state.sums.pages
@@ -99,6 +105,12 @@ export class Capture {
     return this.#publishedFrames
   }
 
+  /** Frames that are published now and not captured. */
+  get unreadFrames(): number {
+    const { walIndex, reader } = this.#state
+    return (walIndex.read()?.mxFrame ?? 0) - reader.frame
+  }
+
   /** Whether everything published at the last look was captured. */
   get isAtEnd(): boolean {
     return this.#state.reader.frame >= this.#publishedFrames
@@ -119,10 +131,32 @@ export class Capture {
     this.#publishedFrames = header.mxFrame
     const before = reader.frame
     for (let i = 0; i < maxSegments && reader.frame < header.mxFrame; i++) {
-      if (this.isOpen && !force && !this.#host.mayReadAhead()) break
+      if (this.isOpen && !force && !this.#host.mayReadAhead(this.#messageBytes)) break
       this.#takeSegment(header, noticeMs)
     }
     return reader.frame - before
+  }
+
+  /**
+   * The txid of the last commit that is published now, though capture has not come so far. Undefined when it cannot be told: the
+   * WAL moved meanwhile. Nothing is captured.
+   */
+  async countAhead(): Promise<number | undefined> {
+    const { walIndex, reader } = this.#state
+    const header = walIndex.read()
+    if (!header || !reader.isGeneration(header.salt1, header.salt2)) return undefined
+    return this.#ahead.count({ frame: reader.frame, txid: this.#txid }, header)
+  }
+
+  /** Whether a position that is not captured yet was told by `countAhead`. */
+  hasCounted({ epoch, txid }: { readonly epoch: number; readonly txid: number }): boolean {
+    return epoch === this.epoch && txid <= this.#ahead.txid
+  }
+
+  /** Of the next message at most. */
+  get #messageBytes(): number {
+    const { reader, pageSize } = this.#state
+    return HEADER_BYTES + MAX_BODY_BYTES + pagesPayloadBytes(reader.maxFrames, pageSize)
   }
 
   /** Begins with frame 1 of a new generation, if it has any. */

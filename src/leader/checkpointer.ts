@@ -33,6 +33,8 @@ export interface CheckpointerHost {
   readonly clock: Clock
   /** Frames in the WAL at the last look. */
   walFrames(): number
+  /** Frames that are published and not captured. */
+  unreadFrames(): number
   /** Captures all that is published; `force` does not wait for slow replicas. */
   readToEnd(force: boolean): Promise<void>
   /** False within a transaction that is handed on in chunks. */
@@ -60,6 +62,8 @@ const PATIENCE = 3
 /** While a foreign reader lingers, the growth wanted before the next pass doubles up to 2^this soft limits. */
 const MAX_BLOCKED_SHIFT = 5
 const BLOCKED_IDLE_ROUNDS = 10
+/** So many hard limits that were not read when the fence is had are of a huge transaction. */
+const HUGE_WALS = 4
 const PASSIVE = checkpoint('checkpoint', 'PASSIVE')
 /** Under the fence an application's own checkpoint, begun before, is waited out: it ends by itself. */
 const FENCED_PASSIVE = checkpoint('checkpoint', 'PASSIVE', 20)
@@ -191,6 +195,11 @@ export class Checkpointer {
     if (!taken.ok) return 0
     const fencedMs = clock.nowMs()
     try {
+      // Behind a huge transaction writers would wait for all of it, and replicas would lose what they were sent.
+      if (this.#host.unreadFrames() > HUGE_WALS * this.#limits.hardWalFrames) {
+        await this.#thread.attempt(exec('fence', 'COMMIT'))
+        return 0
+      }
       await this.#host.readToEnd(true)
       const moved = this.#guard.moveFenced([FENCED_PASSIVE])
       const released = this.#thread.attempt(exec('fence', 'COMMIT'))

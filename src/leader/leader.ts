@@ -73,7 +73,7 @@ export class Leader {
     this.acknowledgements = new Acknowledgements(options.maxAckWaits, {
       db: options.db,
       epoch: () => this.#capture.epoch,
-      contains: (position) => this.#history.contains(position),
+      contains: (position) => this.#history.contains(position) || this.#capture.hasCounted(position),
       known: () => options.replicas.direct(),
     })
     this.#history = new LedHistory(options.identity, {
@@ -316,7 +316,7 @@ export class Leader {
   }
 
   #startCapture(start: Pick<StartPoint, 'epoch' | 'txid'>): void {
-    const { db, clock, identity } = this.#options
+    const { db, clock, identity, log } = this.#options
     const { walIndex, reader, sums, frames } = this.#scanned
     const { pageSize } = this.#files
     const capture = new Capture(
@@ -325,6 +325,7 @@ export class Leader {
         epoch: start.epoch,
         incarnation: identity.incarnation(),
         pageSize,
+        walFd: this.#files.walFd,
         walIndex,
         reader,
         sums,
@@ -334,7 +335,7 @@ export class Leader {
       {
         clock,
         guardSlot: () => this.#guard.slot,
-        mayReadAhead: () => this.#feed.mayReadAhead(),
+        mayReadAhead: (bytes) => this.#feed.mayReadAhead(bytes),
         record: (position) => this.#positions.append(position),
         publish: (batch) => this.#publish(batch),
       },
@@ -342,6 +343,7 @@ export class Leader {
     const wake = { walPath: this.#files.walPath, options: this.#options.wake }
     this.#run = new CaptureRun(capture, reader, wake, {
       clock,
+      log,
       isAlive: () => this.#thread.isAlive,
       onCaptured: () => this.#checkpointer.onCaptured(),
       onFailed: (error) => this.#onCaptureFailed(error),
@@ -412,6 +414,7 @@ export class Leader {
     return {
       clock,
       walFrames: () => this.#capture.walFrames,
+      unreadFrames: () => this.#capture.unreadFrames,
       isBetweenTransactions: () => !this.#capture.isOpen,
       readToEnd: (force) => this.#run.readToEnd(force),
       onPass: (pass: CheckpointPass) => observer.onPass(pass),

@@ -2,8 +2,9 @@
 import type { WebSocket } from 'ws'
 import { WalcastError } from '../errors.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
+import type { HistoryPlace } from './history.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
-import { Session, type SessionHost, type SessionOptions } from './session.ts'
+import { Session, type SessionHost, type SessionOptions, SILENT_MS } from './session.ts'
 
 /** What sessions need of the leader beyond what they settle among themselves. */
 export interface SessionsHost
@@ -11,9 +12,6 @@ export interface SessionsHost
   onConnected(session: Session): void
   onDisconnected(session: Session, error: unknown): void
 }
-
-/** A replica asks for the clock every 2 s: one that is silent for so long does not hold its id against another process. */
-const HOLDER_MS = 6000
 
 /** Hears of connections and of what they acknowledge. */
 export type AckListener = Pick<Acknowledgements, 'onConnected' | 'onAck' | 'onClosed'>
@@ -82,14 +80,17 @@ export class Sessions {
     }
   }
 
-  /** A transaction larger than a message is read only as fast as the fastest replica takes it, if any does. */
-  mayReadAhead(): boolean {
-    let anyCatchingUp = false
+  /**
+   * Whether what lies before `place` may be dropped to go on within a transaction larger than history. While no replica has all that
+   * was read, the slowest that is on its way is waited for: what it was sent would be sent in vain. One that has all is held up by nobody.
+   */
+  mayDropBefore(place: HistoryPlace): boolean {
+    let isWaitedFor = false
     for (const session of this.#all) {
       if (session.isLevel) return true
-      anyCatchingUp ||= session.isCatchingUp
+      isWaitedFor ||= session.isOnItsWayTo(place)
     }
-    return !anyCatchingUp
+    return !isWaitedFor
   }
 
   /** To every replica that was welcomed. */
@@ -115,7 +116,7 @@ export class Sessions {
   #sessionHost(host: SessionsHost): SessionHost {
     return {
       ...host,
-      holderOf: (hello) => this.#replicas.holderOf(hello, HOLDER_MS),
+      holderOf: (hello) => this.#replicas.holderOf(hello, SILENT_MS),
       onHello: (session) => {
         this.#replicas.connected(session)
         this.#acks?.onConnected(session)

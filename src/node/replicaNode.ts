@@ -197,6 +197,7 @@ async function adopt(
 
 function lookAt(replica: Replica, checkpointBytes: number): ReplicaLook {
   const { follows, leaderNode, txid, connected, lastError, hasCopy, walBytes, queuedBytes } = replica.status
+  const { isReplacing, pageSize, leaderPageSize } = replica.status
   return {
     follows: follows || (replica.leaderAddress ?? ''),
     isRelayed: follows !== leaderNode,
@@ -204,6 +205,9 @@ function lookAt(replica: Replica, checkpointBytes: number): ReplicaLook {
     connected,
     lastError: lastError?.code ?? '',
     isFirstCopy: !hasCopy,
+    isReplacing,
+    pageSize,
+    leaderPageSize,
     walBytes,
     usualWalBytes: USUAL_WALS * checkpointBytes,
     queuedBytes,

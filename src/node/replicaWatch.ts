@@ -19,6 +19,9 @@ export interface ReplicaLook {
   readonly connected: boolean
   readonly lastError: string
   readonly isFirstCopy: boolean
+  readonly isReplacing: boolean
+  readonly pageSize: number
+  readonly leaderPageSize: number
   readonly walBytes: number
   /** A size that its WAL stays below while nothing is wrong. */
   readonly usualWalBytes: number
