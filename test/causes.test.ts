@@ -121,6 +121,7 @@ test('the details are in the text, and the text is one line', () => {
     ...replicaCauses({ ...LEVEL, isRelayed: true, sourceStaleMs: 8000 }),
     ...replicaCauses({ ...LEVEL, isRelayed: true, sourceStaleMs: 1e12 }),
     ...replicaCauses({ ...LEVEL, connected: false, disconnectedMs: 9000, lastError: 'WALCAST_DISK_FULL' }),
+    ...replicaCauses({ ...LEVEL, isReplacing: true }),
   ]
   assert.deepEqual(new Set(codes(all)), new Set(CAUSE_CODES))
   const texts = all.map(({ text }) => text)

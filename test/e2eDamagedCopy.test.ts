@@ -41,7 +41,7 @@ labTest('a copy that was cut short', async (lab) => {
   let again = replica
   for (const left of [100 * 4096, 100 * 4096 + 17, 4096, 1000, 50, 0]) {
     again = await requireMended(lab, { leader, replica: again }, (copy) => truncateSync(copy, left))
-    if (left >= 100) assert.equal(again.logged('cannot be read as it is').length, 1, `${left} bytes were left`)
+    if (left > 0) assert.equal(again.logged('cannot be read as it is').length, 1, `${left} bytes were left`)
     const sizes = readdirSync(`${replica.db}-walcast/diverged`).map((name) =>
       statSync(`${replica.db}-walcast/diverged/${name}/pages.bin`, { throwIfNoEntry: false }),
     )

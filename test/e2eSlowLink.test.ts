@@ -27,13 +27,13 @@ for (const bytesPerSecond of [1.5 * MIB, 8 * MIB])
     const { txid } = await leader.node.status()
     const rssBefore = leader.node.rssBytes
     await writing.rows(
-      numbers(BYTES / 4000, 'INSERT INTO big (body) SELECT zeroblob(3900) || randomblob(0) FROM numbers'),
+      numbers(BYTES / 4000, 'INSERT INTO big (body) SELECT randomblob(3900) FROM numbers'),
     )
     const at = async () => (await replica.node.status()).txid
 
     // What is written meanwhile has a position, though nothing after the transaction was read yet.
-    const here = await post(leader.url, 'at the leader')
-    const there = await post(replica.url, 'at the replica')
+    const here = await post(`${leader.url}/notes`, 'at the leader')
+    const there = await post(`${replica.url}/notes`, 'at the replica')
     assert.equal(await at(), txid, 'the transaction is still on its way')
     assert.equal(here.headers.get('walcast-stale'), null)
     assert.match(here.headers.get('walcast-position') ?? '', new RegExp(`^\\d+-${txid + 2}$`))

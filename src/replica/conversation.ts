@@ -208,7 +208,7 @@ export class Conversation {
       reason,
       leader: this.#parts.meeting.leader,
       isDoubtful: this.#parts.trust.isDoubtful,
-      divergence: this.#parts.trust.divergence,
+      divergence: () => this.#parts.trust.divergence,
     })
   }
 

@@ -15,7 +15,7 @@ import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import { Copy, type CopyHost, type CopyOptions } from './copy.ts'
 import { FirstCopySlot } from './firstCopySlot.ts'
-import { makeBlank, mend } from './unfitCopy.ts'
+import { clearSchema, makeBlank, mend } from './unfitCopy.ts'
 
 export interface CopySlotOptions extends CopyOptions {
   readonly stateFolder: string
@@ -154,8 +154,17 @@ export class CopySlot {
     if (found === 'empty') {
       this.#record(BLANK, 0n, 0)
       await makeBlank(thread, path, pageSize)
-    } else if (this.#isDamaged) mend(path, pageSize)
-    await this.#open()
+      return this.#open()
+    }
+    if (!this.#isDamaged) return this.#open()
+    mend(path, pageSize)
+    try {
+      await this.#open()
+    } catch (error) {
+      if (!DAMAGED.has(keyOf(error))) throw error
+      clearSchema(path)
+      await this.#open()
+    }
     this.#isDamaged = false
   }
 

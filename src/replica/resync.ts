@@ -20,8 +20,8 @@ export interface ResyncCause {
   readonly leader: { readonly node: string; readonly pages: number; readonly pageSize: number }
   /** What is in memory about the copy is not to be believed: it is read again. */
   readonly isDoubtful: boolean
-  /** Why the copy may hold commits that the leader lacks; undefined when it holds none. */
-  readonly divergence: SuspectedDivergence | undefined
+  /** Why the copy may hold commits that the leader lacks; undefined when it holds none. Asked at the end: a copy may be opened meanwhile. */
+  divergence(): SuspectedDivergence | undefined
 }
 
 export class Resync {
@@ -91,7 +91,8 @@ export class Resync {
 
   /** What the leader may lack is kept aside before it is overwritten or replaced. */
   async #finish(copy: Copy, synced: Body<'synced'>, payload: Buffer): Promise<void> {
-    const { divergence, leader, reason } = this.#cause ?? {}
+    const { leader, reason } = this.#cause ?? {}
+    const divergence = this.#cause?.divergence()
     if (divergence && leader) {
       const why = { leader: leader.node, kind: divergence.kind, reason: `${divergence.reason}; ${reason}` }
       // Between pages of different sizes nothing tells what differs.

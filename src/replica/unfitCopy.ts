@@ -20,6 +20,10 @@ const PAGES_AT = 28
 const SCHEMA_FORMAT_AT = 44
 const ENCODING_AT = 56
 const VALID_FOR_AT = 92
+/** The header of an empty leaf: https://sqlite.org/fileformat2.html#b_tree_pages. */
+const LEAF_BYTES = 8
+const LEAF_TABLE = 13
+const CONTENT_AT = 5
 const CELLS_AT = HEADER_BYTES + 3
 
 /**
@@ -60,6 +64,15 @@ export function mend(path: string, pageSize: number): void {
   ftruncateSync(file.fd, Math.max(bytes, pages * (own ?? pageSize)))
 }
 
+/** A damaged copy that has a sound header loses the entries of its schema, which SQLite reads when it opens a database. */
+export function clearSchema(path: string): void {
+  const file = pinFile(path)
+  const leaf = Buffer.alloc(LEAF_BYTES)
+  leaf[0] = LEAF_TABLE
+  leaf.writeUInt16BE(headerPageSize(file) & 0xffff, CONTENT_AT)
+  writeAll(file, leaf, HEADER_BYTES)
+}
+
 /** Undefined unless the header is one that SQLite takes, of a database in WAL mode. */
 function soundPageSize(header: Buffer): number | undefined {
   const size = header.readUInt16BE(PAGE_SIZE_AT)
@@ -84,6 +97,10 @@ function writeHeader(file: PinnedFile, pageSize: number): void {
   header.writeUInt32BE(4, SCHEMA_FORMAT_AT)
   header.writeUInt32BE(1, ENCODING_AT)
   header.writeUInt32BE(1, VALID_FOR_AT)
-  let done = 0
-  while (done < header.length) done += writeSync(file.fd, header, done, header.length - done, done)
+  writeAll(file, header, 0)
+}
+
+function writeAll(file: PinnedFile, bytes: Buffer, at: number): void {
+  for (let done = 0; done < bytes.length; )
+    done += writeSync(file.fd, bytes, done, bytes.length - done, at + done)
 }
