@@ -66,7 +66,10 @@ labTest('a copy whose WAL was cut short, alone and beside a reader that has it o
     const node = await lab.restart(await stopped(replica))
     const reader = lab.sql(replica.db)
     await reader.rows('SELECT count(*) FROM mixed')
-    await lab.exec(leader.db, numbers(100, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(2000) FROM numbers'))
+    await lab.exec(
+      leader.db,
+      numbers(100, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(2000) FROM numbers'),
+    )
     await requireSame(lab, leader, node)
     node.kill('SIGKILL')
     await node.child.ended

@@ -60,7 +60,7 @@ labTest('a first copy goes into an empty file that a program has open', async (l
   assert.equal(statSync(copy).ino, ino, 'it is the file that was there')
   for (const session of before)
     assert.deepEqual(await session.rows('SELECT count(*) FROM mixed'), [[200]], 'without opening it again')
-  await lab.exec(leader.db, numbers(50, 'INSERT INTO mixed (grp, body) SELECT n, x\'00\' FROM numbers'))
+  await lab.exec(leader.db, numbers(50, "INSERT INTO mixed (grp, body) SELECT n, x'00' FROM numbers"))
   await requireSame(lab, leader, replica)
   for (const session of before) {
     assert.deepEqual(await session.rows('SELECT count(*) FROM mixed'), [[250]])

@@ -10,48 +10,50 @@ const MIB = 1024 * 1024
 const BYTES = 40 * MIB
 
 for (const bytesPerSecond of [1.5 * MIB, 8 * MIB])
-  labTest(`a huge transaction at ${bytesPerSecond / MIB} MiB a second`, async (lab) => {
-    const leaderFlags = ['--history', '4MiB', '--batch', '256KiB', '--max-buffered', '512KiB']
-    const { leader, replicas, links } = await startNotes(lab, { replicas: 1, leaderFlags })
-    const [replica] = replicas
-    const [link] = links
-    const writing = lab.modernSql(leader.node.db)
-    await writing.rows('CREATE TABLE big (id INTEGER PRIMARY KEY, body BLOB)')
-    await requireSame(lab, leader.node, replica.node)
-    let toReplica = 0
-    link.tamper = (bytes, isToReplica) => {
-      if (isToReplica) toReplica += bytes.length
-      return bytes
-    }
-    link.bytesPerSecond = bytesPerSecond
-    const { txid } = await leader.node.status()
-    const rssBefore = leader.node.rssBytes
-    await writing.rows(
-      numbers(BYTES / 4000, 'INSERT INTO big (body) SELECT randomblob(3900) FROM numbers'),
-    )
-    const at = async () => (await replica.node.status()).txid
+  labTest(
+    `a huge transaction at ${bytesPerSecond / MIB} MiB a second`,
+    async (lab) => {
+      const leaderFlags = ['--history', '4MiB', '--batch', '256KiB', '--max-buffered', '512KiB']
+      const { leader, replicas, links } = await startNotes(lab, { replicas: 1, leaderFlags })
+      const [replica] = replicas
+      const [link] = links
+      const writing = lab.modernSql(leader.node.db)
+      await writing.rows('CREATE TABLE big (id INTEGER PRIMARY KEY, body BLOB)')
+      await requireSame(lab, leader.node, replica.node)
+      let toReplica = 0
+      link.tamper = (bytes, isToReplica) => {
+        if (isToReplica) toReplica += bytes.length
+        return bytes
+      }
+      link.bytesPerSecond = bytesPerSecond
+      const { txid } = await leader.node.status()
+      const rssBefore = leader.node.rssBytes
+      await writing.rows(numbers(BYTES / 4000, 'INSERT INTO big (body) SELECT randomblob(3900) FROM numbers'))
+      const at = async () => (await replica.node.status()).txid
 
-    // What is written meanwhile has a position, though nothing after the transaction was read yet.
-    const here = await post(`${leader.url}/notes`, 'at the leader')
-    const there = await post(`${replica.url}/notes`, 'at the replica')
-    assert.equal(await at(), txid, 'the transaction is still on its way')
-    assert.equal(here.headers.get('walcast-stale'), null)
-    assert.match(here.headers.get('walcast-position') ?? '', new RegExp(`^\\d+-${txid + 2}$`))
-    assert.match(there.headers.get('walcast-position') ?? '', new RegExp(`^\\d+-${txid + 3}$`))
-    assert.match(there.headers.get('walcast-stale') ?? '', new RegExp(`^\\d+-${txid + 3}$`))
+      // What is written meanwhile has a position, though nothing after the transaction was read yet.
+      const here = await post(`${leader.url}/notes`, 'at the leader')
+      const there = await post(`${replica.url}/notes`, 'at the replica')
+      assert.equal(await at(), txid, 'the transaction is still on its way')
+      assert.equal(here.headers.get('walcast-stale'), null)
+      assert.match(here.headers.get('walcast-position') ?? '', new RegExp(`^\\d+-${txid + 2}$`))
+      assert.match(there.headers.get('walcast-position') ?? '', new RegExp(`^\\d+-${txid + 3}$`))
+      assert.match(there.headers.get('walcast-stale') ?? '', new RegExp(`^\\d+-${txid + 3}$`))
 
-    let rss = 0
-    await until(
-      'the replica has all of it',
-      async () => {
-        rss = Math.max(rss, leader.node.rssBytes)
-        return (await at()) >= txid + 3
-      },
-      90_000,
-    )
-    link.bytesPerSecond = 0
-    await requireSame(lab, leader.node, replica.node)
-    assert.equal(replica.node.logged('comparing pages').length, 1, 'only for the first copy')
-    assert.ok(toReplica > BYTES && toReplica < 1.25 * BYTES, `${toReplica} bytes were sent`)
-    assert.ok(rss < rssBefore + 48 * MIB, `RSS of the leader went from ${rssBefore} to ${rss}`)
-  }, 180_000)
+      let rss = 0
+      await until(
+        'the replica has all of it',
+        async () => {
+          rss = Math.max(rss, leader.node.rssBytes)
+          return (await at()) >= txid + 3
+        },
+        90_000,
+      )
+      link.bytesPerSecond = 0
+      await requireSame(lab, leader.node, replica.node)
+      assert.equal(replica.node.logged('comparing pages').length, 1, 'only for the first copy')
+      assert.ok(toReplica > BYTES && toReplica < 1.25 * BYTES, `${toReplica} bytes were sent`)
+      assert.ok(rss < rssBefore + 48 * MIB, `RSS of the leader went from ${rssBefore} to ${rss}`)
+    },
+    180_000,
+  )

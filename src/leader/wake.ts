@@ -62,7 +62,13 @@ export class Wake {
   #windowFinds = 0
   #stopped = false
 
-  constructor(walPath: string, options: WakeOptions, clock: Clock, host: WakeHost, watchFile: WatchFile = watch) {
+  constructor(
+    walPath: string,
+    options: WakeOptions,
+    clock: Clock,
+    host: WakeHost,
+    watchFile: WatchFile = watch,
+  ) {
     this.#walPath = walPath
     this.#options = options
     this.#clock = clock

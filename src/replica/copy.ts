@@ -7,6 +7,7 @@ import { NOWHERE, type Standing } from '../../proto/lineage.ts'
 import type { Clock } from '../clock.ts'
 import { asWalcastError, keyOf, messageOf, WalcastError } from '../errors.ts'
 import { type FileOps, syncFolderAside } from '../fileOps.ts'
+import { refillCutWal } from '../sqlite/cutWal.ts'
 import { adoptDatabase, type DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
 import { type HeldDatabase, WRITE_LOCK_CONNECTION } from '../sqlite/heldDatabase.ts'
@@ -16,10 +17,18 @@ import type { PageSums } from '../sqlite/pageSums.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import type { PositionLog, PositionRecord } from '../sqlite/positionLog.ts'
 import type { RottenPage } from '../sqlite/scrubPass.ts'
-import { checkpoint, checkpointCounts, close, exec, open, type SqliteThread, sync } from '../sqlite/sqliteThread.ts'
+import {
+  checkpoint,
+  checkpointCounts,
+  close,
+  exec,
+  open,
+  type SqliteThread,
+  sync,
+} from '../sqlite/sqliteThread.ts'
+import { quoteText } from '../sqlite/sqlText.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
-import { quoteText } from '../sqlite/sqlText.ts'
 import { WalWriter } from '../sqlite/walWriter.ts'
 import { Applier } from './applier.ts'
 import { CopyLock } from './copyLock.ts'
@@ -118,6 +127,12 @@ export class Copy {
   ): Promise<Copy> {
     const { thread, path } = options
     try {
+      const frames = refillCutWal(path)
+      if (frames > 0)
+        options.log.warn(
+          { path, frames },
+          'the WAL of the copy was cut short; it is compared with the leader',
+        )
       const files = await adoptDatabase(thread, path, (mode) =>
         options.log.warn({ path, from: mode }, 'the copy had left WAL mode; switched back'),
       )
@@ -288,7 +303,10 @@ export class Copy {
       this.#writer.append({ count: 1, number: () => 1, page: () => image }, this.#applier.pages)
       this.#writer.publish(this.#applier.pages)
     } catch (error) {
-      log.warn({ error: messageOf(error) }, 'the copy that was replaced can still be written by who has it open')
+      log.warn(
+        { error: messageOf(error) },
+        'the copy that was replaced can still be written by who has it open',
+      )
     }
     await this.#lock.release()
     await thread.attempt(close('checkpoint'), close('keeper'))

@@ -64,7 +64,9 @@ export class Divergence {
    */
   async keep(copy: DivergedCopy, last: LastPages, cause: KeptCause): Promise<void> {
     const { ops } = this.#options
-    await this.#keep(copy, cause, (folder) => writeImages(folder, { copy, last, ops, signal: this.#end.signal }))
+    await this.#keep(copy, cause, (folder) =>
+      writeImages(folder, { copy, last, ops, signal: this.#end.signal }),
+    )
   }
 
   /** The same, all of it: it costs as much as the database, until the rows have been compared. */

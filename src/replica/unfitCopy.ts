@@ -41,7 +41,8 @@ export async function makeBlank(thread: SqliteThread, path: string, pageSize: nu
     await thread.attempt(close('keeper'))
   }
   const found = headerPageSize(inspectDatabase(path))
-  if (found !== pageSize) throw new WalcastError('DB_WAL_REFUSED', { path, detail: `its page size is ${found}` })
+  if (found !== pageSize)
+    throw new WalcastError('DB_WAL_REFUSED', { path, detail: `its page size is ${found}` })
 }
 
 /** Whether the first page of a database of one page has a schema without entries. */
