@@ -3,17 +3,14 @@ import { closeSync, existsSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { NOWHERE, type Standing } from '../../proto/lineage.ts'
 import type { Clock } from '../clock.ts'
-import { asWalcastError, keyOf, messageOf, WalcastError } from '../errors.ts'
+import { asWalcastError, messageOf, WalcastError } from '../errors.ts'
 import { type FileOps, syncFolderAside } from '../fileOps.ts'
 import { refillCutWal } from '../sqlite/cutWal.ts'
 import { adoptDatabase, type DatabaseFiles } from '../sqlite/databaseFiles.ts'
-import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
 import { type HeldDatabase, WRITE_LOCK_CONNECTION } from '../sqlite/heldDatabase.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { PageReader } from '../sqlite/pageReader.ts'
-import type { PageSums } from '../sqlite/pageSums.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import type { PositionLog, PositionRecord } from '../sqlite/positionLog.ts'
 import type { RottenPage } from '../sqlite/scrubPass.ts'
@@ -32,6 +29,7 @@ import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { WalWriter } from '../sqlite/walWriter.ts'
 import { Applier } from './applier.ts'
 import { CopyLock } from './copyLock.ts'
+import { type CopyState, type Settled, scanCopy, settle } from './copyState.ts'
 import { Durability } from './durability.ts'
 import { isBlank } from './unfitCopy.ts'
 
@@ -63,7 +61,6 @@ const IDLE_ROUNDS = 10
 /** Backfills beside the apply before the one that pauses it, while more than FEW_FRAMES are left. */
 const ROUNDS = 3
 const FEW_FRAMES = 256
-const SEGMENT_BYTES = 1024 * 1024
 /** Tries to empty the WAL before another file takes the name of this one. */
 const CEDING_ROUNDS = 20
 const CEDING_PAUSE_MS = 100
@@ -441,33 +438,4 @@ export class Copy {
 function strayWrite(path: string, same: boolean): WalcastError {
   const detail = same ? 'its content is unchanged' : 'its content differs'
   return new WalcastError('STRAY_WRITE', { path, detail })
-}
-
-/**
- * What the copy holds. Published frames that do not verify can only be a stray writer's: they are moved into the file,
- * as readers see them, and the comparison of pages does the rest. Throws WAL_BROKEN while a reader keeps them where they are.
- */
-async function scanCopy(files: DatabaseFiles, lock: CopyLock): Promise<ScannedDatabase> {
-  try {
-    return await scanDatabase(files, SEGMENT_BYTES)
-  } catch (error) {
-    if (keyOf(error) !== 'WAL_BROKEN') throw error
-    await lock.move([TRUNCATE])
-    return scanDatabase(files, SEGMENT_BYTES)
-  }
-}
-
-/** What is known of the copy's pages and WAL. */
-type CopyState = Pick<ScannedDatabase, 'walIndex' | 'header' | 'sums' | 'frames'>
-
-interface Settled {
-  readonly position: Standing
-  readonly isRecorded: boolean
-}
-
-/** The newest recorded position that the content has; the newest record's, with the checksum telling that it is not so, when none has. */
-function settle(sums: PageSums, recorded: readonly PositionRecord[]): Settled {
-  const found = recorded.findLast((record) => record.checksum === sums.state && record.pages === sums.pages)
-  const { epoch, incarnation, txid } = found ?? recorded.at(-1) ?? NOWHERE
-  return { position: { epoch, incarnation, txid }, isRecorded: found !== undefined }
 }
