@@ -56,6 +56,7 @@ labTest('a copy whose header is garbage', async (lab) => {
     Buffer.alloc(100, 0xa5),
     Buffer.alloc(16384, 'garbage '),
     Buffer.from('SQLite format 3\0\x07\x07', 'latin1'),
+    Buffer.alloc(84, 0xff),
   ])
     again = await requireMended(lab, { leader, replica: again }, (copy) => overwrite(copy, bytes))
 })

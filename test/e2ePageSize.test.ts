@@ -1,7 +1,7 @@
 /** The leader's database was vacuumed into another page size: replicas fetch a new copy beside the old one, and put it in its place. */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { labTest, requireSame } from './support/lab.ts'
+import { labTest, nodeArguments, requireSame } from './support/lab.ts'
 import { until } from './support/until.ts'
 import { makeDatabase, Reader, Writer } from './support/workload.ts'
 
@@ -104,4 +104,30 @@ labTest('what only this copy has is kept when the leader comes with another page
   assert.deepEqual(await kept.rows('SELECT count(*) FROM mixed WHERE id = 888888'), [[1]])
   await kept.close()
   assert.ok(statSync(`${folder}/${name}/rows.jsonl`).size > 0)
+})
+
+labTest('a crash while the new copy takes the place of the old one', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  let leader = await lab.leader(db)
+  let replica = await (await lab.replica(lab.path('copy.db'), leader)).ready()
+  await requireSame(lab, leader, replica)
+  for (const [op, pageSize] of [
+    ['copy.supersede', 8192],
+    ['copy.publish', 2048],
+  ] as const) {
+    await replica.stop()
+    await leader.stop()
+    await lab.exec(db, 'PRAGMA journal_mode=DELETE', `PRAGMA page_size=${pageSize}`, 'VACUUM')
+    leader = await lab.restart(leader)
+    const dying = lab.program('nodeAt', {
+      args: nodeArguments('replica', { ...replica.options, leader: leader.address }),
+    })
+    dying.write(JSON.stringify({ op, count: 1 }))
+    await dying.line((line) => line.includes('dying'), 0, 30_000)
+    assert.equal((await dying.ended).signal, 'SIGKILL')
+    replica = await lab.restart(replica)
+    await requireSame(lab, leader, replica)
+    assert.equal((await replica.status()).pageSize, pageSize)
+  }
 })

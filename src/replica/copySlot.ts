@@ -102,6 +102,7 @@ export class CopySlot {
 
   /** Gives up the whole copy to the engine of another role. Undefined, with everything closed, when there is none. */
   async handOver(): Promise<HeldDatabase | undefined> {
+    await this.#firstCopy.close()
     if (this.whole) return this.whole.handOver()
     await this.close()
     return undefined
@@ -157,7 +158,7 @@ export class CopySlot {
       return this.#open()
     }
     if (!this.#isDamaged) return this.#open()
-    mend(path, pageSize)
+    mend(path, pageSize, Math.max(...this.#options.positions.known.map(({ pages }) => pages)))
     try {
       await this.#open()
     } catch (error) {

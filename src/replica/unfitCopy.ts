@@ -52,17 +52,19 @@ export function isBlank(firstPage: Buffer, pages: number): boolean {
 
 /**
  * A damaged copy gets a header that SQLite reads, with pages of `pageSize` bytes when its own does not tell, and the size that the
- * header tells. No connection of this process may have it open.
+ * header tells: `mostPages` is the largest that the copy ever had. No connection of this process may have it open.
  */
-export function mend(path: string, pageSize: number): void {
+export function mend(path: string, pageSize: number, mostPages: number): void {
   const file = pinFile(path)
   const header = Buffer.alloc(HEADER_BYTES)
   readSync(file.fd, header, 0, HEADER_BYTES, 0)
   const own = soundPageSize(header)
-  if (own === undefined) writeHeader(file, pageSize)
+  const pages = header.readUInt32BE(PAGES_AT)
   const bytes = databaseBytes(file)
-  const pages = own === undefined ? 1 : header.readUInt32BE(PAGES_AT)
-  ftruncateSync(file.fd, Math.max(bytes, pages * (own ?? pageSize)))
+  if (own !== undefined && pages <= mostPages) return ftruncateSync(file.fd, Math.max(bytes, pages * own))
+  const size = own ?? pageSize
+  writeHeader(file, size)
+  ftruncateSync(file.fd, Math.max(bytes, size))
 }
 
 /** A damaged copy that has a sound header loses the entries of its schema, which SQLite reads when it opens a database. */
