@@ -15,7 +15,7 @@ const CASES = [
 for (const [sentBytes, bytesPerSecond] of CASES)
   labTest(
     `a huge transaction at ${bytesPerSecond / MIB} MiB a second`,
-    async (lab) => {
+    async (lab, t) => {
       const leaderFlags = ['--history', '4MiB', '--batch', '256KiB', '--max-buffered', '512KiB']
       const { leader, replicas, links } = await startNotes(lab, { replicas: 1, leaderFlags })
       const [replica] = replicas
@@ -57,6 +57,7 @@ for (const [sentBytes, bytesPerSecond] of CASES)
       link.bytesPerSecond = 0
       await requireSame(lab, leader.node, replica.node)
       assert.equal(replica.node.logged('comparing pages').length, 1, 'only for the first copy')
+      t.diagnostic(`${toReplica} bytes for ${sentBytes}; RSS of the leader ${rssBefore} to ${rss}`)
       assert.ok(toReplica > 0.95 * sentBytes && toReplica < 1.25 * sentBytes, `${toReplica} bytes were sent`)
       assert.ok(rss < rssBefore + 72 * MIB, `RSS of the leader went from ${rssBefore} to ${rss}`)
     },
