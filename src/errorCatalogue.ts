@@ -151,7 +151,7 @@ export const CATALOGUE = {
   WRONG_PAGE_SIZE: entry(
     409,
     'this copy has pages of {mine} bytes, the leader {theirs}',
-    'give --db a new path, so that a fresh copy is made',
+    'a new copy is fetched beside this one and takes its place; then programs that have it open must open it again',
   ),
   WRONG_SECRET: entry(
     401,

@@ -3,6 +3,8 @@
  * that a test can fail or kill the process exactly at one of them.
  */
 import {
+  chmodSync,
+  chownSync,
   closeSync,
   existsSync,
   fdatasync,
@@ -11,6 +13,8 @@ import {
   mkdirSync,
   openSync,
   renameSync,
+  rmSync,
+  statSync,
   unlinkSync,
   write,
   writeSync,
@@ -33,6 +37,7 @@ export type FileOp =
   | 'position.append'
   | 'copy.write'
   | 'copy.publish'
+  | 'copy.supersede'
   | 'copy.sync'
   | 'kept.write'
   | 'kept.sync'
@@ -59,6 +64,8 @@ export interface FileOps {
   rename(op: FileOp, from: string, to: string): void
   /** Gives the finished file `from` the name `to`, which must not exist yet, and syncs the folder. */
   publish(from: string, to: string): void
+  /** The same over the database that has the name `to`, whose log and wal-index lose their names before. */
+  supersede(from: string, to: string): void
 }
 
 function writeAll(fd: number, bytes: Uint8Array, position: number): void {
@@ -158,6 +165,29 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
         throw writeError(to, error)
       }
     },
+    supersede(from, to) {
+      try {
+        before('copy.supersede')
+        const { mode, uid, gid } = statSync(to)
+        chmodSync(from, mode)
+        giveOwner(from, uid, gid)
+        for (const suffix of ['-wal', '-shm']) rmSync(`${to}${suffix}`, { force: true })
+        before('copy.publish')
+        renameSync(from, to)
+        syncFolder(dirname(to))
+      } catch (error) {
+        throw writeError(to, error)
+      }
+    },
+  }
+}
+
+/** As far as this user may. */
+function giveOwner(path: string, uid: number, gid: number): void {
+  try {
+    chownSync(path, uid, gid)
+  } catch (error) {
+    if (systemCode(error) !== 'EPERM') throw error
   }
 }
 

@@ -32,6 +32,9 @@ const LEVEL: ReplicaMeasures = {
   lastError: '',
   downMs: 0,
   isFirstCopy: false,
+  isReplacing: false,
+  pageSize: 4096,
+  leaderPageSize: 8192,
   lagMs: 0,
   behindMs: 0,
   queuedBytes: 0,
@@ -97,6 +100,7 @@ const REPLICA_CASES: readonly [string, Partial<ReplicaMeasures>, readonly string
   ['behind and always applying', { ...BEHIND, applyShare: 0.95 }, ['apply-bound']],
   ['always applying and level', { applyShare: 0.95 }, []],
   ['a first copy', { ...BEHIND, isFirstCopy: true }, []],
+  ['a copy with pages of another size', { ...BEHIND, isReplacing: true }, ['page-size']],
   ['not connected', { connected: false, disconnectedMs: 4000, ...BEHIND }, ['leader-away']],
   ['a link that is down', { downMs: 5000, ...BEHIND }, ['link-down']],
   ['a link that is down, at a relay', { downMs: 5000, isRelayed: true, sourceStaleMs: 8000 }, ['link-down']],
@@ -130,6 +134,7 @@ test('the details are in the text, and the text is one line', () => {
     ...replicaCauses({ ...LEVEL, downMs: 5000 }),
     ...leaderCauses({ ...WELL, links: [{ ...LINK, downMs: 5000 }] }),
     ...leaderCauses({ ...WELL, away: [{ ...AWAY, epoch: null, txid: null }] }),
+    ...replicaCauses({ ...LEVEL, isReplacing: true }),
   ]
   assert.deepEqual(new Set(codes(all)), new Set(CAUSE_CODES))
   const texts = all.map(({ text }) => text)

@@ -128,15 +128,13 @@ labTest('a replica pointed at a foreign database touches nothing', async (lab) =
   await makeDatabase(lab, foreign, { rows: 50 })
   const text = lab.path('text.db')
   writeFileSync(text, 'keep me')
-  writeFileSync(lab.path('empty.db'), '')
   writeFileSync(lab.path('lone.db-wal'), 'a WAL without its database')
   const before = new Map(
-    ['foreign.db', 'text.db', 'empty.db', 'lone.db-wal'].map((name) => [name, readFileSync(lab.path(name))]),
+    ['foreign.db', 'text.db', 'lone.db-wal'].map((name) => [name, readFileSync(lab.path(name))]),
   )
   const names = readdirSync(lab.folder).sort()
   await refused(lab, await replicaArguments(foreign, leader.address), 'NOT_A_COPY')
   await refused(lab, await replicaArguments(text, leader.address), 'NOT_A_COPY')
-  await refused(lab, await replicaArguments(lab.path('empty.db'), leader.address), 'NOT_A_COPY')
   await refused(lab, await replicaArguments(lab.path('lone.db'), leader.address), 'STRAY_WAL')
   for (const [name, content] of before)
     assert.ok(readFileSync(lab.path(name)).equals(content), `${name} is untouched`)
@@ -167,24 +165,6 @@ labTest('wrong cluster', async (lab) => {
   await replica.stop()
   await refused(lab, await replicaArguments(replica.db, leaderB.address), 'WRONG_CLUSTER')
   await requireSame(lab, leaderA, await lab.restart(replica))
-})
-
-labTest('wrong page size after the leader was vacuumed into another', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  const leader = await lab.leader(db)
-  const replica = await (await lab.replica(lab.path('copy.db'), leader)).ready()
-  await requireSame(lab, leader, replica)
-  await leader.stop()
-  await lab.exec(db, 'PRAGMA journal_mode=DELETE', 'PRAGMA page_size=8192', 'VACUUM')
-  const again = await lab.restart(leader)
-  assert.equal((await again.status()).pageSize, 8192)
-  await until(
-    'it says so',
-    async () => (await replica.status()).lastError?.code === 'WALCAST_WRONG_PAGE_SIZE',
-  )
-  await replica.stop()
-  await refused(lab, await replicaArguments(replica.db, again.address), 'WRONG_PAGE_SIZE')
 })
 
 labTest('secrets', async (lab) => {

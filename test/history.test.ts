@@ -137,3 +137,35 @@ test('sequences go on after clear, so that no cursor meets another batch', () =>
   assert.equal(history.get(3)?.txid, 10)
   assert.equal(history.get(2), undefined)
 })
+
+test('what a message would have dropped is told before it is added', () => {
+  const sizes = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 6 })
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 60, max: 300 }),
+      fc.array(sizes, { minLength: 1, maxLength: 12 }),
+      fc.integer({ min: 1, max: 60 }),
+      (limitBytes, batches, bytes) => {
+        const history = new History(limitBytes)
+        batches.forEach((each, i) => {
+          add(history, { fromTxid: i, txid: i + 1, sizes: each }, i < batches.length - 1)
+        })
+        const open = history.nextSequence - 1
+        const place = history.placeAfterAdding(bytes)
+        const isThere = (sequence: number, chunk: number) =>
+          history.get(sequence)?.chunks[chunk] !== undefined
+        const before = batches.map((each, sequence) => each.map((_, chunk) => isThere(sequence, chunk)))
+        history.add({ txid: open, checksum: checksumOf(open) }, open + 1, Buffer.alloc(bytes), false)
+        before.forEach((chunks, sequence) => {
+          chunks.forEach((wasThere, chunk) => {
+            const isBefore =
+              place !== undefined &&
+              (sequence < place.sequence || (sequence === place.sequence && chunk < place.chunk))
+            assert.equal(isThere(sequence, chunk), wasThere && !isBefore, `${sequence}, ${chunk}`)
+          })
+        })
+      },
+    ),
+    { numRuns: 400 },
+  )
+})

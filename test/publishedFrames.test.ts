@@ -48,10 +48,19 @@ class Old {
     old.#files = openFiles(inspectDatabase(old.path), PAGE_SIZE)
     const scanned = await scanDatabase(old.#files, segmentFrames * frameBytes(PAGE_SIZE))
     old.#capture = new Capture(
-      { db: 'main', epoch: 1, incarnation: '0123456789abcdef', txid: 1, pageSize: PAGE_SIZE, ...scanned },
+      {
+        db: 'main',
+        epoch: 1,
+        incarnation: '0123456789abcdef',
+        txid: 1,
+        pageSize: PAGE_SIZE,
+        walFd: old.#files.walFd,
+        ...scanned,
+      },
       {
         clock: systemClock,
-        guardSlot: () => 1,
+        mayReset: () => false,
+        onFrame() {},
         mayReadAhead: () => true,
         record() {},
         publish: (batch) => old.batches.push(batch),

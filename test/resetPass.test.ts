@@ -11,7 +11,7 @@ import { type Lab, labTest } from './support/lab.ts'
 import type { SqlSession } from './support/sqlSession.ts'
 
 const CONNECTIONS = { checkpoint: 'checkpoint', fence: 'fence' }
-const SOFT = { rounds: 4, fence: 'never', fenceMs: 100 } as const
+const SOFT = { rounds: 4, fence: 'never', fenceMs: 100, maxMissing: 1000 } as const
 
 interface World {
   readonly files: DatabaseFiles
@@ -85,7 +85,7 @@ labTest('the guard does not let go of frames that nobody has captured', async (l
   const before = world.salt()
   world.captures = false
   for (const fence of ['never', 'always'] as const) {
-    const pass = await world.pass({ rounds: 2, fence, fenceMs: 100 })
+    const pass = await world.pass({ rounds: 2, fence, fenceMs: 100, maxMissing: 1000 })
     assert.equal(pass.isComplete, false)
     assert.equal(world.guard.mayReset, false)
     await world.write()
@@ -126,20 +126,29 @@ labTest('a fence is let go of at once when somebody reads, unless it must be', a
   await world.reader.rows('SELECT count(*) FROM t')
   assert.equal(isReadByOthers(locksOf(world.files.shm), process.pid), true)
   // No round before it: the fence decides alone.
-  const polite = await world.pass({ rounds: 0, fence: 'unless-read', fenceMs: 100 })
+  const polite = await world.pass({ rounds: 0, fence: 'unless-read', fenceMs: 100, maxMissing: 1000 })
   assert.equal(polite.yielded, true)
   assert.equal(polite.isComplete, false)
-  const forced = await world.pass({ rounds: 0, fence: 'always', fenceMs: 100 })
+  const forced = await world.pass({ rounds: 0, fence: 'always', fenceMs: 100, maxMissing: 1000 })
   assert.equal(forced.yielded, false)
   assert.equal(forced.isComplete, true, 'the reader reads the newest state')
   await world.reader.rows('INSERT INTO t(v) VALUES (2)')
   await world.reader.rows('COMMIT')
 })
 
+labTest('nobody is fenced out while capture is far behind', async (lab) => {
+  const world = await setUp(lab)
+  const request = { rounds: 0, fence: 'always', fenceMs: 100 } as const
+  assert.equal((await world.pass({ ...request, maxMissing: 0 })).isComplete, false)
+  assert.equal(world.asked, 0)
+  assert.equal((await world.pass({ ...request, maxMissing: 1 })).isComplete, false, 'three frames')
+  assert.equal((await world.pass({ ...request, maxMissing: 1000 })).isComplete, true)
+})
+
 labTest('a fence that cannot be had changes nothing', async (lab) => {
   const world = await setUp(lab)
   await world.writer.rows('BEGIN IMMEDIATE')
-  const pass = await world.pass({ rounds: 0, fence: 'always', fenceMs: 5 })
+  const pass = await world.pass({ rounds: 0, fence: 'always', fenceMs: 5, maxMissing: 1000 })
   assert.equal(pass.fencedMs, 0)
   assert.equal(pass.isComplete, false)
   await world.writer.rows('INSERT INTO t(v) VALUES (2)')

@@ -43,7 +43,15 @@ class Captured {
     const files = openFiles(inspectDatabase(source.path), pageSize)
     const scanned = await scanDatabase(files, 1024 * 1024)
     const capture = new Capture(
-      { db: 'main', epoch: 1, incarnation: '0123456789abcdef', txid: 1, pageSize, ...scanned },
+      {
+        db: 'main',
+        epoch: 1,
+        incarnation: '0123456789abcdef',
+        txid: 1,
+        pageSize,
+        walFd: files.walFd,
+        ...scanned,
+      },
       {
         clock: systemClock,
         mayReset: () => true,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, watch, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate } from 'node:timers/promises'
 import { systemClock } from '../src/clock.ts'
 import { Wake } from '../src/leader/wake.ts'
 import { until } from './support/until.ts'
@@ -30,6 +30,7 @@ test('looking goes on when timers fall between the looks after a file event', as
       return found.has(afterEvent++)
     },
     isWriteUnderWay: () => false,
+    onUnwatched() {},
   }
   // A clock that stands still: the looks after an event go on until one of them finds something.
   const startMs = systemClock.nowMs()
@@ -54,7 +55,7 @@ test('the event of a commit that is captured already starts no spin', async () =
   const path = join(folder, 'a-wal')
   writeFileSync(path, '')
   let looks = 0
-  const host = { look: () => ++looks < 0, isWriteUnderWay: () => false }
+  const host = { look: () => ++looks < 0, isWriteUnderWay: () => false, onUnwatched() {} }
   const options = { pollAbovePerSecond: 1000, pollMs: 1, idleMs: 60_000 }
   // The clock stands still: a spin would not end.
   const wake = new Wake(path, options, { nowMs: () => 1000 }, host)
@@ -71,6 +72,82 @@ test('the event of a commit that is captured already starts no spin', async () =
     await until('it is idle', () => looks === 8)
     wake.onCaptured()
     assert.ok((await looksAfterEvent()) < 10)
+  } finally {
+    wake.stop()
+    rmSync(folder, { recursive: true })
+  }
+})
+
+/** Without file events to be had. */
+function noEvents(): never {
+  throw Object.assign(new Error('too many open files'), { code: 'EMFILE' })
+}
+
+test('without file events it looks often after a commit, and less and less often when nothing comes', async () => {
+  let looks = 0
+  let isFound = false
+  const failures: unknown[] = []
+  const host = {
+    look: () => ++looks > 0 && isFound,
+    isWriteUnderWay: () => false,
+    onUnwatched: (error: unknown) => void failures.push(error),
+  }
+  const options = { pollAbovePerSecond: 1000, pollMs: 1, idleMs: 60_000 }
+  const wake = new Wake('a-wal', options, systemClock, host, noEvents)
+  const looksWithin = async (ms: number) => {
+    const before = looks
+    const startMs = performance.now()
+    await delay(ms)
+    return ((looks - before) * ms) / (performance.now() - startMs)
+  }
+  try {
+    wake.start()
+    assert.equal(failures.length, 1, 'it says so, once')
+    await delay(600)
+    const idle = await looksWithin(1000)
+    assert.ok(idle < 75, `${idle} looks a second when nothing happens`)
+    await until('it looks on', () => looks > 100)
+    isFound = true
+    const from = looks
+    await until('it looks often again', () => looks > from + 500)
+    isFound = false
+    await delay(600)
+    assert.ok((await looksWithin(1000)) < 75)
+    assert.equal(failures.length, 1)
+  } finally {
+    wake.stop()
+  }
+})
+
+test('file events are taken up again once they are to be had', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'walcast-test-'))
+  const path = join(folder, 'a-wal')
+  writeFileSync(path, '')
+  let nowMs = 1000
+  let attempts = 0
+  let looks = 0
+  const host = { look: () => ++looks < 0, isWriteUnderWay: () => false, onUnwatched() {} }
+  const options = { pollAbovePerSecond: 1000, pollMs: 1, idleMs: 60_000 }
+  const wake = new Wake(path, options, { nowMs: () => nowMs }, host, (file, onEvent) => {
+    if (++attempts === 1) noEvents()
+    return watch(file, onEvent)
+  })
+  try {
+    wake.start()
+    await until('it looks by the clock', () => looks > 40)
+    assert.equal(attempts, 1)
+    nowMs += 60_000
+    await until('it watches', () => attempts === 2)
+    await until('it is idle', async () => {
+      const before = looks
+      await delay(100)
+      return looks === before
+    })
+    const before = looks
+    // The clock stands still: a spin would not end.
+    wake.onCaptured()
+    writeFileSync(path, 'x')
+    await until('an event wakes it', () => looks > before)
   } finally {
     wake.stop()
     rmSync(folder, { recursive: true })

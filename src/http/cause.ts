@@ -10,6 +10,7 @@ export const CAUSE_CODES = [
   'replica-away',
   'leader-away',
   'source-behind',
+  'page-size',
 ] as const
 
 export type CauseCode = (typeof CAUSE_CODES)[number]

@@ -4,6 +4,8 @@
  * Invariant: after `look`, `position` is the state of the database at frame `reader.frame` of the reader's
  * generation, `sums` holds that state's page checksums, and every batch up to it has been handed on exactly once.
  */
+import { pagesPayloadBytes } from '../../proto/codec.ts'
+import { HEADER_BYTES, MAX_BODY_BYTES } from '../../proto/limits.ts'
 import type { Clock } from '../clock.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { FrameMap } from '../sqlite/frameMap.ts'
@@ -14,6 +16,7 @@ import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import type { WalReader, WalSegment } from '../sqlite/walReader.ts'
 import { checksumHex } from '../xxh64.ts'
 import { encodeBatch } from './batch.ts'
+import { CommitCounter } from './commitCounter.ts'
 import { PublishedFrames } from './publishedFrames.ts'
 
 export interface CaptureState {
@@ -21,6 +24,7 @@ export interface CaptureState {
   readonly epoch: number
   readonly incarnation: string
   readonly pageSize: number
+  readonly walFd: number
   readonly walIndex: WalIndexReader
   readonly reader: WalReader
   readonly sums: PageSums
@@ -48,8 +52,8 @@ export interface CaptureHost {
   mayReset(): boolean
   /** All frames up to `frame` of the generation with this first salt are captured. */
   onFrame(salt1: number, frame: number): void
-  /** Whether more of a transaction larger than a message may be read now. */
-  mayReadAhead(): boolean
+  /** Whether more of a transaction larger than a message may be read now: a message of so many bytes at most. */
+  mayReadAhead(bytes: number): boolean
   /** Called before the batch is handed on, so that the position is known at least as far as anybody was told. */
   record(position: PositionRecord): void
   publish(batch: CapturedBatch): void
@@ -60,6 +64,7 @@ export interface CaptureHost {
 export class Capture {
   readonly #state: CaptureState
   readonly #host: CaptureHost
+  readonly #ahead: CommitCounter
   #txid: number
   #checksum: string
   readonly #unverified: PublishedFrames
@@ -73,6 +78,7 @@ export class Capture {
     this.#state = state
     this.#host = host
     this.#unverified = new PublishedFrames(state)
+    this.#ahead = new CommitCounter(state.walFd, state.pageSize)
     this.#txid = state.txid
     this.#checksum = checksumHex(state.sums.state)
     this.#pages = state.sums.pages
@@ -106,6 +112,12 @@ export class Capture {
     return this.#publishedFrames
   }
 
+  /** Frames that are published now and not captured. */
+  get unreadFrames(): number {
+    const { walIndex, reader } = this.#state
+    return (walIndex.read()?.mxFrame ?? 0) - reader.frame
+  }
+
   /** Whether everything published at the last look was captured. */
   get isAtEnd(): boolean {
     return this.#state.reader.frame >= this.#publishedFrames
@@ -126,11 +138,33 @@ export class Capture {
     this.#publishedFrames = header.mxFrame
     const before = reader.frame
     for (let i = 0; i < maxSegments && reader.frame < header.mxFrame; i++) {
-      if (this.isOpen && !force && !this.#host.mayReadAhead()) break
+      if (this.isOpen && !force && !this.#host.mayReadAhead(this.#messageBytes)) break
       this.#takeSegment(header, noticeMs)
     }
     this.#host.onFrame(header.salt1, reader.frame)
     return reader.frame - before
+  }
+
+  /**
+   * The txid of the last commit that is published now, though capture has not come so far. Undefined when it cannot be told: the
+   * WAL moved meanwhile. Nothing is captured.
+   */
+  async countAhead(): Promise<number | undefined> {
+    const { walIndex, reader } = this.#state
+    const header = walIndex.read()
+    if (!header || !reader.isGeneration(header.salt1, header.salt2)) return undefined
+    return this.#ahead.count({ frame: reader.frame, txid: this.#txid }, header)
+  }
+
+  /** Whether a position that is not captured yet was told by `countAhead`. */
+  hasCounted({ epoch, txid }: { readonly epoch: number; readonly txid: number }): boolean {
+    return epoch === this.epoch && txid <= this.#ahead.txid
+  }
+
+  /** Of the next message at most. */
+  get #messageBytes(): number {
+    const { reader, pageSize } = this.#state
+    return HEADER_BYTES + MAX_BODY_BYTES + pagesPayloadBytes(reader.maxFrames, pageSize)
   }
 
   /** Begins with frame 1 of a new generation, if it has any. */

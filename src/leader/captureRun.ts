@@ -2,8 +2,9 @@
  * One run of capture: from where it begins until it loses its place, the database is handed over, or the node stops.
  * A run that has ended never goes on; a leader that lost its place begins another.
  */
+import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
-import { keyOf, WalcastError } from '../errors.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { WalReader } from '../sqlite/walReader.ts'
 import type { Capture } from './capture.ts'
 import { Wake, type WakeOptions } from './wake.ts'
@@ -13,6 +14,7 @@ const SEGMENTS_AT_ONCE = 16
 
 export interface CaptureRunHost {
   readonly clock: Clock
+  readonly log: Logger
   /** Whether SQLite can still be asked. */
   isAlive(): boolean
   /** Something was captured. */
@@ -37,6 +39,11 @@ export class CaptureRun {
     this.#wake = new Wake(wake.walPath, wake.options, host.clock, {
       look: (noticeMs) => this.look(noticeMs),
       isWriteUnderWay: () => reader.isWriteUnderWay(),
+      onUnwatched: (error) =>
+        host.log.warn(
+          { error: messageOf(error) },
+          'no file events of the WAL: the leader looks by the clock, up to 20 ms apart when idle; raise fs.inotify.max_user_instances',
+        ),
     })
     capture.recordPosition()
   }
@@ -80,25 +87,38 @@ export class CaptureRun {
     if (this.capture.isOpen) this.#wake.now()
   }
 
-  /** A position that contains every commit made before the call. Throws STARTING when the run has ended, and what capture throws. */
+  /**
+   * A position that contains every commit made before the call. Behind a huge transaction that waits for a replica commits are
+   * counted, not captured. Throws STARTING when the run has ended, and what capture throws.
+   */
   async settle(): Promise<{ readonly epoch: number; readonly txid: number }> {
     if (!this.#isOn) throw new WalcastError('STARTING')
-    const { txid: before } = this.capture
-    await this.readToEnd(false)
-    const { epoch, txid } = this.capture
+    const { txid: before, epoch } = this.capture
+    const counted = await this.#readOn(false, () => this.capture.countAhead())
+    const { txid } = this.capture
     if (txid > before) {
       this.#wake.onCaptured()
       this.#host.onCaptured()
     }
-    return { epoch, txid }
+    return { epoch, txid: counted ?? txid }
   }
 
   /** Captures all that is published. `force` does not wait for replicas within a huge transaction: history bounds what is kept for them. */
   async readToEnd(force: boolean): Promise<void> {
+    await this.#readOn(force, () => undefined)
+  }
+
+  /** The same, until `whileHeld` gives something: it is called while a huge transaction waits for a replica. */
+  async #readOn<T>(
+    force: boolean,
+    whileHeld: () => Promise<T | undefined> | undefined,
+  ): Promise<T | undefined> {
     try {
       for (;;) {
         const found = this.capture.look(this.#host.clock.nowMs(), SEGMENTS_AT_ONCE, force)
-        if (found !== undefined && this.capture.isAtEnd) return
+        if (found !== undefined && this.capture.isAtEnd) return undefined
+        const instead = found === 0 && this.capture.isOpen ? await whileHeld() : undefined
+        if (instead !== undefined) return instead
         await new Promise((resolve) => setTimeout(resolve, found ? 0 : 1))
         if (!this.#isOn) throw new WalcastError('STOPPING')
       }

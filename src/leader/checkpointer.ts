@@ -81,6 +81,8 @@ const PATIENCE = 3
 /** While a foreign reader lingers, the growth wanted before the next pass doubles up to 2^this soft limits. */
 const MAX_BLOCKED_SHIFT = 5
 const BLOCKED_IDLE_ROUNDS = 10
+/** So many hard limits that were not captured when the fence is had are of a huge transaction. */
+const HUGE_WALS = 4
 /** A file larger than so many hard limits is cut once nothing is written any more. */
 const CUT_ABOVE_LIMITS = 4
 /** Quiet calls of `onIdle` in a row before that. */
@@ -131,7 +133,9 @@ export class Checkpointer {
       walFrames: () => host.walFrames(),
       standsInTheWay: () => this.#guardStandsInTheWay(),
       isDone: () => guard.slot === 0 && this.#walIndex.backfilledFrames() >= host.walFrames(),
-      onQuiet: () => this.#start(() => guard.move(() => host.readToEnd(false))),
+      onQuiet: () => {
+        if (host.isBetweenTransactions()) this.#start(() => guard.move(() => host.readToEnd(false)))
+      },
     })
   }
 
@@ -218,7 +222,9 @@ export class Checkpointer {
     const startMs = clock.nowMs()
     const mends = this.#mends
     this.#isTidy = true
-    const request = { rounds: ROUNDS, fence: this.#fence(startMs), fenceMs: this.#limits.fenceTimeoutMs }
+    const { fenceTimeoutMs: fenceMs, hardWalFrames } = this.#limits
+    const maxMissing = HUGE_WALS * hardWalFrames
+    const request = { rounds: ROUNDS, fence: this.#fence(startMs), fenceMs, maxMissing }
     const pass = await this.#guard.resetPass(CONNECTIONS, request, (wanted) => this.#capture(wanted))
     const endMs = clock.nowMs()
     const complete = pass.isComplete && this.#guard.slot === 0

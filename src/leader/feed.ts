@@ -57,7 +57,7 @@ export interface FeedHost
   pages(): CheckedPages
   /** Takes in what was committed meanwhile. */
   look(): void
-  /** A replica went away, or takes more again. */
+  /** A replica went away, or has taken something. */
   onRoom(): void
   onSent(bytes: number): void
   onBadMessage(key: string): void
@@ -90,8 +90,10 @@ export class Feed {
     return this.#sessions.list()
   }
 
-  mayReadAhead(): boolean {
-    return this.#sessions.mayReadAhead()
+  /** Whether a further message of a huge transaction, of so many bytes at most, may be added now. */
+  mayReadAhead(bytes: number): boolean {
+    const place = this.#history.placeAfterAdding(bytes)
+    return place === undefined || this.#sessions.mayDropBefore(place)
   }
 
   /** Takes over an upgraded connection; `refusal` closes it at once. */
@@ -204,7 +206,7 @@ export class Feed {
           { replica: first.node, address: later.address, first: first.address },
           'two processes have the id of this replica: the one that came later is told to end; a copy of another node gets an id of its own by walcast new-identity',
         ),
-      onDrained: () => host.onRoom(),
+      onTaken: () => host.onRoom(),
       onBadMessage: (error) => host.onBadMessage(keyOf(error) ?? 'INTERNAL'),
       onSent: (bytes) => host.onSent(bytes),
     }

@@ -1,6 +1,12 @@
 /** Recent batches, encoded once for all replicas, kept up to a byte limit. */
 import { compact } from './catchUp.ts'
 
+/** Before a chunk of an entry. */
+export interface HistoryPlace {
+  readonly sequence: number
+  readonly chunk: number
+}
+
 export interface HistoryEntry {
   /** Counts entries of this process's life; a session's cursor. */
   readonly sequence: number
@@ -121,6 +127,21 @@ export class History {
     this.#step = undefined
     this.#entries = []
     this.#bytes = 0
+  }
+
+  /** Everything before this place would be dropped to make room for a message of `bytes`; undefined when there is room. */
+  placeAfterAdding(bytes: number): HistoryPlace | undefined {
+    let overBytes = this.#bytes + bytes - this.#limitBytes
+    if (overBytes <= 0) return undefined
+    for (const entry of this.#entries) {
+      const isOpen = !entry.complete
+      for (let chunk = isOpen ? this.#dropped : 0; chunk < entry.chunks.length; chunk++) {
+        overBytes -= entry.chunks[chunk]?.length ?? 0
+        if (isOpen && overBytes <= 0) return { sequence: entry.sequence, chunk: chunk + 1 }
+      }
+      if (overBytes <= 0) return { sequence: entry.sequence + 1, chunk: 0 }
+    }
+    return { sequence: this.#nextSequence, chunk: 0 }
   }
 
   #evict(): void {

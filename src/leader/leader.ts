@@ -74,7 +74,7 @@ export class Leader {
     this.acknowledgements = new Acknowledgements(options.maxAckWaits, {
       db: options.db,
       epoch: () => this.#capture.epoch,
-      contains: (position) => this.#history.contains(position),
+      contains: (position) => this.#history.contains(position) || this.#capture.hasCounted(position),
       known: () => options.replicas.direct(),
     })
     this.#history = new LedHistory(options.identity, {
@@ -319,16 +319,24 @@ export class Leader {
   }
 
   #startCapture(start: Pick<StartPoint, 'epoch' | 'txid'>): void {
-    const { db, clock, identity } = this.#options
+    const { db, clock, identity, log } = this.#options
     const { pageSize } = this.#files
     const incarnation = identity.incarnation()
     const capture = new Capture(
-      { ...this.#scanned, db, epoch: start.epoch, incarnation, pageSize, txid: start.txid },
+      {
+        ...this.#scanned,
+        db,
+        epoch: start.epoch,
+        incarnation,
+        pageSize,
+        walFd: this.#files.walFd,
+        txid: start.txid,
+      },
       {
         clock,
         mayReset: () => this.#guard.mayReset,
         onFrame: (salt1, frame) => this.#guard.captured.set(salt1, frame),
-        mayReadAhead: () => this.#feed.mayReadAhead(),
+        mayReadAhead: (bytes) => this.#feed.mayReadAhead(bytes),
         record: (position) => this.#positions.append(position),
         publish: (batch) => {
           this.#feed.publish(batch)
@@ -343,6 +351,7 @@ export class Leader {
     const wake = { walPath: this.#files.walPath, options: this.#options.wake }
     this.#run = new CaptureRun(capture, this.#scanned.reader, wake, {
       clock,
+      log,
       isAlive: () => this.#thread.isAlive,
       onCaptured: () => this.#checkpointer.onCaptured(),
       onFailed: (error) => this.#onCaptureFailed(error),

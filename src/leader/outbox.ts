@@ -10,15 +10,11 @@ export interface OutboxLimits {
 }
 
 export interface OutboxHost {
-  nowMs(): number
   onSent(bytes: number): void
   /** There is room again. */
   onRoom(): void
   onStalled(error: WalcastError): void
 }
-
-/** A connection that took nothing for so long is no longer waited for. */
-const PROGRESS_MS = 500
 
 export class Outbox {
   readonly #socket: WebSocket
@@ -26,7 +22,6 @@ export class Outbox {
   readonly #host: OutboxHost
   #waiting: (() => void)[] = []
   #stallTimer: NodeJS.Timeout | undefined
-  #lastProgressMs = 0
   #takenBytes = 0
 
   constructor(socket: WebSocket, limits: OutboxLimits, host: OutboxHost) {
@@ -50,11 +45,6 @@ export class Outbox {
 
   get hasRoom(): boolean {
     return this.#socket.bufferedAmount <= this.#limits.maxBufferedBytes
-  }
-
-  /** Something was taken by the network not long ago. */
-  get isMoving(): boolean {
-    return this.#host.nowMs() - this.#lastProgressMs < PROGRESS_MS
   }
 
   /** `onTaken` is called when the network has taken the message, which may be used again then. */
@@ -82,7 +72,6 @@ export class Outbox {
   }
 
   #onWritten(): void {
-    this.#lastProgressMs = this.#host.nowMs()
     clearTimeout(this.#stallTimer)
     this.#stallTimer = undefined
     if (this.#socket.bufferedAmount > 0) this.#watch()

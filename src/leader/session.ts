@@ -15,7 +15,7 @@ import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
 import type { CapturedBatch } from './capture.ts'
 import { Comparing } from './comparing.ts'
 import { type HandshakeHost, placeOf, requireFeedable, seenOf, welcomeFor } from './handshake.ts'
-import type { History } from './history.ts'
+import type { History, HistoryPlace } from './history.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
 import type { PageServer } from './pageServer.ts'
 
@@ -35,11 +35,15 @@ export interface SessionHost extends HandshakeHost {
   onHello(session: Session): void
   onAck(session: Session): void
   onBelow(session: Session, below: Body<'below'>): void
-  onDrained(): void
+  /** It has taken something. */
+  onTaken(): void
   onClosed(session: Session, error: unknown): void
   onBadMessage(error: unknown): void
   onSent(bytes: number): void
 }
+
+/** A replica asks for the clock every 2 s: one that is silent for so long is not waited for, nor does it hold its id against another process. */
+export const SILENT_MS = 6000
 
 export type SessionState = 'hello' | 'closing' | 'comparing' | 'syncing' | 'streaming' | 'closed'
 
@@ -78,7 +82,6 @@ export class Session {
     this.remoteAddress = remoteAddress
     this.lastSeenMs = host.nowMs()
     this.#outbox = new Outbox(socket, options, {
-      nowMs: () => host.nowMs(),
       onSent: (bytes) => host.onSent(bytes),
       onRoom: () => this.#onRoom(),
       onStalled: (error) => this.#stalled(error),
@@ -105,9 +108,13 @@ export class Session {
     return this.#sequence >= history.nextSequence
   }
 
-  /** Streaming, behind, and taking what it is sent: worth waiting for within a huge transaction. */
-  get isCatchingUp(): boolean {
-    return this.#state === 'streaming' && !this.isLevel && this.#outbox.isMoving
+  /**
+   * Streaming, with something before `place` still to be sent, and alive: worth waiting for within a huge transaction. How fast its
+   * link is does not matter. One that takes nothing at all for too long is cut off.
+   */
+  isOnItsWayTo({ sequence, chunk }: HistoryPlace): boolean {
+    if (this.#state !== 'streaming' || this.#host.nowMs() - this.lastSeenMs > SILENT_MS) return false
+    return this.#sequence < sequence || (this.#sequence === sequence && this.#chunk < chunk)
   }
 
   get bufferedBytes(): number {
@@ -190,7 +197,7 @@ export class Session {
   #onRoom(): void {
     if (this.#state !== 'streaming') return
     this.#feed()
-    if (this.isLevel) this.#host.onDrained()
+    this.#host.onTaken()
   }
 
   #stalled(error: WalcastError): void {

@@ -3,6 +3,7 @@ import type { WebSocket } from 'ws'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
+import type { HistoryPlace } from './history.ts'
 import { type IdHost, NodeIds } from './nodeIds.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
 import { Session, type SessionHost, type SessionOptions } from './session.ts'
@@ -85,14 +86,17 @@ export class Sessions {
     }
   }
 
-  /** A transaction larger than a message is read only as fast as the fastest replica takes it, if any does. */
-  mayReadAhead(): boolean {
-    let anyCatchingUp = false
+  /**
+   * Whether what lies before `place` may be dropped to go on within a transaction larger than history. While no replica has all that
+   * was read, the slowest that is on its way is waited for: what it was sent would be sent in vain. One that has all is held up by nobody.
+   */
+  mayDropBefore(place: HistoryPlace): boolean {
+    let isWaitedFor = false
     for (const session of this.#all) {
       if (session.isLevel) return true
-      anyCatchingUp ||= session.isCatchingUp
+      isWaitedFor ||= session.isOnItsWayTo(place)
     }
-    return !anyCatchingUp
+    return !isWaitedFor
   }
 
   /** To every replica that was welcomed. */

@@ -1,6 +1,7 @@
 /**
  * When to look at the WAL. Idle: file events, with a slow timer beneath. Under load: a short timer and no file watch,
- * so that the writer does not ring a bell for every commit.
+ * so that the writer does not ring a bell for every commit. Without file events (the system's inotify limit): the short
+ * timer after a commit, and looks that become rarer while nothing comes, so that an idle leader costs next to nothing.
  */
 import { type FSWatcher, watch } from 'node:fs'
 import type { Clock } from '../clock.ts'
@@ -19,7 +20,12 @@ export interface WakeHost {
   look(noticeMs: number): boolean
   /** Whether the file holds frames that are not published: the event may have been for a commit still to come. */
   isWriteUnderWay(): boolean
+  /** There are no file events for now. Said once until there are again. */
+  onUnwatched(error: unknown): void
 }
+
+/** Calls `onEvent` at each change of a file. Throws when that cannot be had. */
+export type WatchFile = (path: string, onEvent: () => void) => FSWatcher
 
 /** A commit is in the file before the wal-index publishes it: how long to look again and again after an event. */
 const SPIN_MS = 0.4
@@ -28,12 +34,19 @@ const RETRY_MS = [1, 1, 2, 2, 4, 8, 16] as const
 /** How late the file event of a commit may come. */
 const LATE_EVENT_MS = 1
 const CALM_LOOKS = 30
+/** Without file events each look after so many that found nothing comes by this factor later than the one before... */
+const RARER = 1.1
+/** ... up to this, which is how late an idle leader may notice a commit then. */
+const UNWATCHED_MS = 20
+/** How often file events are tried for again. */
+const REWATCH_MS = 10_000
 
 export class Wake {
   readonly #walPath: string
   readonly #options: WakeOptions
   readonly #clock: Clock
   readonly #host: WakeHost
+  readonly #watch: WatchFile
   #watcher: FSWatcher | undefined
   #timer: NodeJS.Timeout | undefined
   #immediate: NodeJS.Immediate | undefined
@@ -41,17 +54,26 @@ export class Wake {
   #capturedMs = 0
   #retry = 0
   #polling = false
+  /** There are no file events to be had. */
   #mustPoll = false
+  #watchedMs = 0
   #emptyLooks = 0
   #windowStartMs = 0
   #windowFinds = 0
   #stopped = false
 
-  constructor(walPath: string, options: WakeOptions, clock: Clock, host: WakeHost) {
+  constructor(
+    walPath: string,
+    options: WakeOptions,
+    clock: Clock,
+    host: WakeHost,
+    watchFile: WatchFile = watch,
+  ) {
     this.#walPath = walPath
     this.#options = options
     this.#clock = clock
     this.#host = host
+    this.#watch = watchFile
   }
 
   start(): void {
@@ -81,14 +103,26 @@ export class Wake {
   }
 
   #watchFile(): void {
+    this.#watchedMs = this.#clock.nowMs()
     try {
-      this.#watcher = watch(this.#walPath, () => this.#onEvent())
-      this.#watcher.on('error', () => this.#watcher?.close())
-    } catch {
-      // No file events to be had (the system's inotify limit): the timer alone, as under load.
-      this.#polling = true
-      this.#mustPoll = true
+      const watcher = this.#watch(this.#walPath, () => this.#onEvent())
+      this.#watcher = watcher
+      this.#mustPoll = false
+      watcher.on('error', (error) => {
+        watcher.close()
+        if (watcher === this.#watcher) this.#onUnwatched(error)
+      })
+    } catch (error) {
+      this.#onUnwatched(error)
     }
+  }
+
+  /** The timer alone. */
+  #onUnwatched(error: unknown): void {
+    if (this.#stopped) return
+    if (!this.#mustPoll) this.#host.onUnwatched(error)
+    this.#polling = true
+    this.#mustPoll = true
   }
 
   #onEvent(): void {
@@ -116,10 +150,18 @@ export class Wake {
   #onTimer(): void {
     const found = this.#tryLook(this.#clock.nowMs())
     if (this.#stopped) return
-    if (this.#polling) return this.#schedule(this.#options.pollMs)
+    if (this.#polling) return this.#schedule(this.#pollDelayMs())
     if (found) this.#retry = 0
     const delayMs = this.#retry < RETRY_MS.length ? RETRY_MS[this.#retry++] : this.#options.idleMs
     this.#schedule(delayMs)
+  }
+
+  #pollDelayMs(): number {
+    const { pollMs } = this.#options
+    const calmLooks = this.#emptyLooks - CALM_LOOKS
+    if (!this.#mustPoll || calmLooks <= 0) return pollMs
+    if (this.#clock.nowMs() - this.#watchedMs >= REWATCH_MS) this.#stopPolling()
+    return Math.max(pollMs, Math.min(UNWATCHED_MS, pollMs * RARER ** calmLooks))
   }
 
   #tryLook(noticeMs: number): boolean {

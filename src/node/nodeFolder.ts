@@ -1,9 +1,8 @@
 /** The folder of a node beside its database: the lock that keeps a second node out, and the role file as a start finds and leaves it. */
-import { statSync } from 'node:fs'
 import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../fileOps.ts'
-import { inspectDatabase } from '../sqlite/databaseFiles.ts'
+import { foundAt, inspectDatabase } from '../sqlite/databaseFiles.ts'
 import { exec, isBusy, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { NodeSetup } from './engine.ts'
 
@@ -55,9 +54,7 @@ export class NodeFolder {
 function refuseForeign(path: string, first: NodeRecord['role'], known: NodeRecord | undefined): void {
   const role = known?.role ?? first
   if (role === 'leader') inspectDatabase(path)
-  else if (!known && statSync(path, { throwIfNoEntry: false })) throw new WalcastError('NOT_A_COPY', { path })
-  else if (!known && statSync(`${path}-wal`, { throwIfNoEntry: false }))
-    throw new WalcastError('STRAY_WAL', { path: `${path}-wal` })
+  else if (!known && foundAt(path) === 'bytes') throw new WalcastError('NOT_A_COPY', { path })
 }
 
 /** An exclusive SQLite lock on a file of the node's own: it goes with the process, however that ends. */

@@ -27,6 +27,10 @@ export interface ReplicaMeasures extends FeedMeasures {
   readonly downMs: number
   /** There is nothing to be behind yet: status tells of the copy by itself. */
   readonly isFirstCopy: boolean
+  /** A copy with pages of the leader's size is fetched, to take the place of this one. */
+  readonly isReplacing: boolean
+  readonly pageSize: number
+  readonly leaderPageSize: number
   readonly lagMs: number
   /** For how long it has been behind at each look. */
   readonly behindMs: number
@@ -49,6 +53,7 @@ export function replicaCauses(measured: ReplicaMeasures): Cause[] {
 function lagCauses(measured: ReplicaMeasures): Cause[] {
   if (CANNOT_WRITE.has(measured.lastError)) return [replicaDisk(measured)]
   const { connected, disconnectedMs, isRelayed, sourceStaleMs, isFirstCopy, lagMs, behindMs } = measured
+  if (connected && measured.isReplacing) return [otherPageSize(measured)]
   if (!connected) return disconnectedMs >= LASTING_MS ? [leaderAway(measured)] : []
   if (measured.downMs >= LASTING_MS) return [linkDown(measured)]
   if (isRelayed && sourceStaleMs >= LASTING_MS) return [sourceBehind(measured)]
@@ -61,6 +66,17 @@ function replicaDisk({ lastError }: ReplicaMeasures): Cause {
     code: 'replica-disk',
     text: `this node cannot write what it receives (${lastError}); make room on its disk; it keeps trying`,
     lastError,
+  }
+}
+
+function otherPageSize({ pageSize, leaderPageSize }: ReplicaMeasures): Cause {
+  return {
+    code: 'page-size',
+    text:
+      `this copy has pages of ${pageSize} bytes, its leader by now ${leaderPageSize}: a new copy is fetched, and this one ` +
+      'stays as it is; once the new one is in its place, programs that have the file open must open it again',
+    pageSize,
+    leaderPageSize,
   }
 }
 

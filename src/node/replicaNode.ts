@@ -199,6 +199,7 @@ async function adopt(
 function lookAt(replica: Replica, checkpointBytes: number): ReplicaLook {
   const { follows, leaderNode, txid, connected, silentMs, lastError, hasCopy, walBytes, queuedBytes } =
     replica.status
+  const { isReplacing, pageSize, leaderPageSize } = replica.status
   return {
     follows: follows || (replica.leaderAddress ?? ''),
     isRelayed: follows !== leaderNode,
@@ -207,6 +208,9 @@ function lookAt(replica: Replica, checkpointBytes: number): ReplicaLook {
     silentMs,
     lastError: lastError?.code ?? '',
     isFirstCopy: !hasCopy,
+    isReplacing,
+    pageSize,
+    leaderPageSize,
     walBytes,
     usualWalBytes: USUAL_WALS * checkpointBytes,
     queuedBytes,

@@ -21,6 +21,9 @@ export interface ReplicaLook {
   readonly silentMs: number
   readonly lastError: string
   readonly isFirstCopy: boolean
+  readonly isReplacing: boolean
+  readonly pageSize: number
+  readonly leaderPageSize: number
   readonly walBytes: number
   /** A size that its WAL stays below while nothing is wrong. */
   readonly usualWalBytes: number

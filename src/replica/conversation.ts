@@ -82,7 +82,7 @@ export class Conversation {
     const lagMs = durationOf(this.#parts.lag.lagMs())
     this.#parts.subscription.send(
       'hello',
-      this.#parts.meeting.hello(this.#copy, this.#parts.trust.isGood, lagMs),
+      this.#parts.meeting.hello(this.#parts.slot.whole, this.#parts.trust.isGood, lagMs),
     )
   }
 
@@ -156,7 +156,7 @@ export class Conversation {
     const address = this.#address
     const { connectionId } = this.#parts.subscription
     this.#requireStill(address, connectionId)
-    await this.#parts.meeting.adopt(welcome, this.#copy, address)
+    await this.#parts.meeting.adopt(welcome, this.#parts.slot.whole, address)
     this.#requireStill(address, connectionId)
     const { node, source, sourceAddress } = welcome
     this.#takenSinceMs = undefined
@@ -210,12 +210,13 @@ export class Conversation {
       reason,
       leader: this.#parts.meeting.leader,
       isDoubtful: this.#parts.trust.isDoubtful,
-      divergence: this.#parts.trust.divergence,
+      divergence: () => this.#parts.trust.divergence,
     })
   }
 
   async #onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
     await this.#parts.resync.onSynced(synced, payload)
+    this.#parts.meeting.onSynced()
     this.#parts.trust.onLevel()
     this.#state = 'streaming'
     this.#parts.divergence.onLevel(synced.checksum)
@@ -252,6 +253,7 @@ export class Conversation {
       this.#parts.trust.onMismatch()
       this.#parts.slot.abandonFirst()
     }
+    if (error.key === 'WRONG_PAGE_SIZE') this.#parts.meeting.onOtherPageSize()
     if (REFUSED.has(error.key)) observer.onRefused(error.key)
     if (this.#isTaken(error)) return observer.onFatal(error)
     if (!this.#parts.hasLed && this.#parts.meeting.welcomedMs === undefined && FATAL_AT_FIRST.has(error.key))

@@ -1,16 +1,16 @@
 /** A replica's copy while it is open: its files, the write lock, the applier and the checkpoints. */
-import { closeSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { NOWHERE, type Standing } from '../../proto/lineage.ts'
 import type { Clock } from '../clock.ts'
-import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
+import { asWalcastError, messageOf, WalcastError } from '../errors.ts'
 import { type FileOps, syncFolderAside } from '../fileOps.ts'
+import { refillCutWal } from '../sqlite/cutWal.ts'
 import { adoptDatabase, type DatabaseFiles, walFileBytes } from '../sqlite/databaseFiles.ts'
-import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
 import { type HeldDatabase, WRITE_LOCK_CONNECTION } from '../sqlite/heldDatabase.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
-import type { PageSums } from '../sqlite/pageSums.ts'
+import { PageReader } from '../sqlite/pageReader.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import type { PositionLog, PositionRecord } from '../sqlite/positionLog.ts'
 import type { RottenPage } from '../sqlite/scrubPass.ts'
@@ -18,18 +18,23 @@ import {
   checkpoint,
   checkpointCounts,
   close,
+  exec,
   open,
   openReadOnly,
   rows,
   type SqliteThread,
   sync,
 } from '../sqlite/sqliteThread.ts'
+import { quoteText } from '../sqlite/sqlText.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { WalWriter } from '../sqlite/walWriter.ts'
 import { Applier } from './applier.ts'
 import { CopyLock } from './copyLock.ts'
+import { type CopyState, type Settled, scanCopy, settle } from './copyState.ts'
 import { Durability } from './durability.ts'
+import { refuseWrites } from './refusedWrites.ts'
+import { isBlank } from './unfitCopy.ts'
 
 export interface CopyOptions {
   readonly path: string
@@ -59,9 +64,11 @@ const IDLE_ROUNDS = 10
 /** Backfills beside the apply before the one that pauses it, while more than FEW_FRAMES are left. */
 const ROUNDS = 3
 const FEW_FRAMES = 256
-const SEGMENT_BYTES = 1024 * 1024
 /** The connection that closes last when the WAL is to stay. */
 const LAST = 'last'
+/** Tries to empty the WAL before another file takes the name of this one. */
+const CEDING_ROUNDS = 20
+const CEDING_PAUSE_MS = 100
 const PASSIVE = checkpoint('checkpoint', 'PASSIVE')
 const TRUNCATE = checkpoint('checkpoint', 'TRUNCATE')
 
@@ -119,6 +126,12 @@ export class Copy {
   ): Promise<Copy> {
     const { thread, path } = options
     try {
+      const frames = refillCutWal(path)
+      if (frames > 0)
+        options.log.warn(
+          { path, frames },
+          'the WAL of the copy was cut short; it is compared with the leader',
+        )
       const files = await adoptDatabase(thread, path, (mode) =>
         options.log.warn({ path, from: mode }, 'the copy had left WAL mode; switched back'),
       )
@@ -237,6 +250,70 @@ export class Copy {
     throw new WalcastError('FENCE_FAILED', { timeoutMs: Math.round(timeoutMs) })
   }
 
+  /** Made of an empty file, and without content as long as nothing was brought. */
+  get isBlank(): boolean {
+    return this.#applier.position.epoch === 0
+  }
+
+  /** Whether it really has none: a program may have filled the file meanwhile. */
+  async isWithoutContent(): Promise<boolean> {
+    return isBlank(await new PageReader(this.pages).read(1), this.#applier.pages)
+  }
+
+  /** Before `cede`: everything goes into the database file, unless a reader keeps it from that for too long. Throws STRAY_WRITE. */
+  async makeWholeFile(): Promise<void> {
+    const { state } = this.#applier.sums.settled
+    this.#applier.discard()
+    for (let round = 0; round < CEDING_ROUNDS; round++) {
+      await this.#lock.move([TRUNCATE])
+      await this.#checkGap()
+      if (this.#applier.sums.settled.state !== state) throw strayWrite(this.#options.path, false)
+      if (this.#writer.mxFrame === 0) return
+      await delay(CEDING_PAUSE_MS)
+    }
+  }
+
+  /**
+   * The file `from` takes its name. Connections that are open now stay with this copy, its log and its wal-index, all without a
+   * name; SQLite leaves the new ones' alone when they close (databaseIsUnmoved in pager.c).
+   */
+  cede(from: string): void {
+    const { ops, path } = this.#options
+    try {
+      ops.supersede(from, path)
+    } catch (error) {
+      // Without their names its files are of no use to the next start.
+      if (!existsSync(this.#files.walPath)) this.#host.onFatal(asWalcastError(error))
+      throw error
+    }
+    this.#stopped = true
+  }
+
+  /** Writes what is visible into a database of its own at `to`, durably. */
+  async writeTo(to: string): Promise<void> {
+    const { thread, ops } = this.#options
+    await thread.run(exec('keeper', `VACUUM INTO ${quoteText(to)}`))
+    const fd = openSync(to, 'r')
+    await ops.syncAside('kept.sync', [fd], to).finally(() => closeSync(fd))
+  }
+
+  /** What is left of it can be read, and no longer be written: nobody would ever see that. Never throws. */
+  async closeCeded(): Promise<void> {
+    const { thread, log } = this.#options
+    try {
+      await refuseWrites(this.pages, this.#writer, this.#applier.pages)
+    } catch (error) {
+      log.warn(
+        { error: messageOf(error) },
+        'the copy that was replaced can still be written by who has it open',
+      )
+    }
+    await this.#lock.release()
+    await thread.attempt(close('checkpoint'), close('keeper'))
+    // Its WAL stays open, as its other files do: a read of it may be under way.
+    await this.durability.settled()
+  }
+
   /** Gives whether all that was written to it is on the disk. */
   async close(): Promise<boolean> {
     this.#stopped = true
@@ -335,8 +412,7 @@ export class Copy {
     const before = this.#applier.sums.state
     await this.reread()
     const same = this.#applier.sums.state === before
-    const detail = same ? 'its content is unchanged' : 'its content differs'
-    this.#host.onStray(new WalcastError('STRAY_WRITE', { path: this.#options.path, detail }), same)
+    this.#host.onStray(strayWrite(this.#options.path, same), same)
   }
 
   /** Takes it that the copy holds what the disk has of rotten pages, so that a comparison with the leader brings the right images. False while more is under way. */
@@ -372,31 +448,7 @@ export class Copy {
   }
 }
 
-/**
- * What the copy holds. Published frames that do not verify can only be a stray writer's: they are moved into the file,
- * as readers see them, and the comparison of pages does the rest. Throws WAL_BROKEN while a reader keeps them where they are.
- */
-async function scanCopy(files: DatabaseFiles, lock: CopyLock): Promise<ScannedDatabase> {
-  try {
-    return await scanDatabase(files, SEGMENT_BYTES)
-  } catch (error) {
-    if (keyOf(error) !== 'WAL_BROKEN') throw error
-    await lock.move([TRUNCATE])
-    return scanDatabase(files, SEGMENT_BYTES)
-  }
-}
-
-/** What is known of the copy's pages and WAL. */
-type CopyState = Pick<ScannedDatabase, 'walIndex' | 'header' | 'sums' | 'frames'>
-
-interface Settled {
-  readonly position: Standing
-  readonly isRecorded: boolean
-}
-
-/** The newest recorded position that the content has; the newest record's, with the checksum telling that it is not so, when none has. */
-function settle(sums: PageSums, recorded: readonly PositionRecord[]): Settled {
-  const found = recorded.findLast((record) => record.checksum === sums.state && record.pages === sums.pages)
-  const { epoch, incarnation, txid } = found ?? recorded.at(-1) ?? NOWHERE
-  return { position: { epoch, incarnation, txid }, isRecorded: found !== undefined }
+function strayWrite(path: string, same: boolean): WalcastError {
+  const detail = same ? 'its content is unchanged' : 'its content differs'
+  return new WalcastError('STRAY_WRITE', { path, detail })
 }

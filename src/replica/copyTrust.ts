@@ -38,6 +38,11 @@ export class CopyTrust {
     this.#suspect('it was not found as it was left', 'diverged')
   }
 
+  /** It has no content yet. */
+  onBlank(): void {
+    this.#isWrong = true
+  }
+
   /** Something else wrote to it, and it was read again. */
   onStray(): void {
     this.#isWrong = true

@@ -11,6 +11,7 @@ import type { Clock } from '../clock.ts'
 import { keyOf, messageOf } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 import type { Applier } from './applier.ts'
+import type { Copy } from './copy.ts'
 import { type KeptBounds, type KeptKind, overBounds } from './keptBounds.ts'
 import { type Kept, type KeptDivergence, KeptFolder } from './keptFolder.ts'
 import { writeImages } from './keptImages.ts'
@@ -34,6 +35,12 @@ export type KeptCause = Pick<KeptDivergence, 'leader' | 'reason' | 'kind'>
 /** What is kept of a copy, and where it stands. */
 export type DivergedCopy = ResyncedCopy & { readonly applier: Pick<Applier, 'position' | 'checksum'> }
 
+/** One that is kept as it is. */
+export type WholeCopy = DivergedCopy & Pick<Copy, 'writeTo'>
+
+/** Fills the folder of a bundle. False when the rows in it cannot all be told. */
+type KeptWriter = (folder: string) => Promise<boolean>
+
 export class Divergence {
   readonly #options: DivergenceOptions
   readonly #folder: KeptFolder
@@ -56,6 +63,21 @@ export class Divergence {
    * until they are published. Throws DIVERGED_UNKEPT, and nothing may be overwritten then, or STOPPING.
    */
   async keep(copy: DivergedCopy, last: LastPages, cause: KeptCause): Promise<void> {
+    const { ops } = this.#options
+    await this.#keep(copy, cause, (folder) =>
+      writeImages(folder, { copy, last, ops, signal: this.#end.signal }),
+    )
+  }
+
+  /** The same, all of it: it costs as much as the database, until the rows have been compared. */
+  async keepWhole(copy: WholeCopy, cause: KeptCause): Promise<void> {
+    await this.#keep(copy, cause, async (folder) => {
+      await copy.writeTo(`${folder}/database.db`)
+      return true
+    })
+  }
+
+  async #keep(copy: DivergedCopy, cause: KeptCause, write: KeptWriter): Promise<void> {
     const { log, maxDiverged, path } = this.#options
     const { position, checksum, pages } = copy.applier
     const { reason, kind } = cause
@@ -70,7 +92,7 @@ export class Divergence {
     )
     // What was no routine matter before the crash is none now.
     const isDiverged = replaced.some(({ about }) => about.kind === 'diverged')
-    const kept = await this.#add(copy, last, isDiverged ? { ...cause, kind: 'diverged' } : cause)
+    const kept = await this.#add(copy, isDiverged ? { ...cause, kind: 'diverged' } : cause, write)
     for (const each of replaced) this.#folder.remove(each)
     this.#keepBounds(kept)
     const where = { kept: `${this.#folder.path}/${kept.name}`, database: path, ...position, reason }
@@ -81,10 +103,10 @@ export class Divergence {
   }
 
   /** On a full disk routine bundles make room, the oldest first. */
-  async #add(copy: DivergedCopy, last: LastPages, cause: KeptCause): Promise<Kept> {
+  async #add(copy: DivergedCopy, cause: KeptCause, write: KeptWriter): Promise<Kept> {
     for (;;) {
       try {
-        return await this.#write(copy, last, cause)
+        return await this.#write(copy, cause, write)
       } catch (error) {
         const isFull = error instanceof Error && keyOf(error.cause) === 'DISK_FULL'
         const routine = this.kept.find(({ about }) => about.kind === 'routine')
@@ -94,12 +116,12 @@ export class Divergence {
     }
   }
 
-  #write(copy: DivergedCopy, last: LastPages, cause: KeptCause): Promise<Kept> {
-    const { node, clock, ops } = this.#options
+  #write(copy: DivergedCopy, cause: KeptCause, write: KeptWriter): Promise<Kept> {
+    const { node, clock } = this.#options
     const { position, pages, checksum } = copy.applier
     const at = { at: new Date(clock.nowMs()).toISOString(), ...position }
     return this.#folder.add(at, async (folder) => {
-      const isComplete = await writeImages(folder, { copy, last, ops, signal: this.#end.signal })
+      const isComplete = await write(folder)
       const { pageSize } = copy
       const found = isComplete ? {} : { isComplete }
       return { format: 1, ...cause, ...at, node, checksum, pageSize, pages, state: 'kept', ...found }

@@ -46,6 +46,10 @@ export class FirstCopy {
     return new FirstCopy(path, fd, ops, pageSize, sums)
   }
 
+  get pageSize(): number {
+    return this.#pageSize
+  }
+
   /** A write failed: what the sums say is no longer what the file holds. */
   get isBroken(): boolean {
     return this.#isBroken
@@ -81,12 +85,11 @@ export class FirstCopy {
     }
   }
 
-  /** Takes the last pages, verifies the whole and publishes it as `databasePath`. Throws STATE_MISMATCH and keeps the side file then. */
+  /** Takes the last pages, verifies the whole and has it published. Throws STATE_MISMATCH and keeps the side file then. */
   async finish(
     synced: Body<'synced'>,
     payload: Buffer,
-    databasePath: string,
-    record: (checksum: bigint) => void,
+    publish: (from: string, checksum: bigint) => void,
   ): Promise<void> {
     await this.addPages(synced, payload)
     await this.#writing
@@ -97,8 +100,7 @@ export class FirstCopy {
     await fsyncAsync(this.#fd)
     this.#requireOpen()
     await this.close()
-    record(this.sums.state)
-    this.#ops.publish(this.#path, databasePath)
+    publish(this.#path, this.sums.state)
   }
 
   #requireOpen(): void {

@@ -13,8 +13,9 @@ export class FirstCopySlot {
   #copy: FirstCopy | undefined
   #ended: Promise<void> = Promise.resolve()
 
-  constructor(stateFolder: string, ops: FileOps, log: Logger) {
-    this.#path = `${stateFolder}/incoming.db`
+  /** Beside the database: a file gets another name only within one file system, and the node folder may lie on another. */
+  constructor(databasePath: string, ops: FileOps, log: Logger) {
+    this.#path = `${databasePath}-incoming`
     this.#ops = ops
     this.#log = log
   }
@@ -31,21 +32,21 @@ export class FirstCopySlot {
   /** Takes up the one that was cut, or begins. */
   async open(pageSize: number): Promise<void> {
     if (this.#copy?.isBroken) void this.close()
+    if (this.#copy && this.#copy.pageSize !== pageSize) void this.abandon()
     await this.#ended
     this.#copy ??= await FirstCopy.open(this.#path, pageSize, this.#ops)
   }
 
-  /** Verifies the whole and publishes it as `databasePath`; `record` writes down the position first, durably. */
+  /** Verifies the whole and has `publish` give the side file `from`, of this state checksum, its name. */
   async publish(
     synced: Body<'synced'>,
     payload: Buffer,
-    databasePath: string,
-    record: (checksum: bigint) => void,
+    publish: (from: string, checksum: bigint) => void,
   ): Promise<void> {
     const copy = this.#copy
     if (!copy) throw new WalcastError('MESSAGE_BAD', { detail: 'no copy was asked for' })
     try {
-      await copy.finish(synced, payload, databasePath, record)
+      await copy.finish(synced, payload, publish)
     } finally {
       await this.close()
     }

@@ -5,7 +5,6 @@ import { type ErrorCode, isErrorCode, WalcastError } from '../errors.ts'
 /** Errors that a first contact ends with, because waiting does not mend them. */
 export const FATAL_AT_FIRST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'WRONG_CLUSTER',
-  'WRONG_PAGE_SIZE',
   'WRONG_SECRET',
   'PROTOCOL_VERSION',
   'SELF_LEADER',

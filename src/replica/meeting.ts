@@ -29,6 +29,8 @@ export class Meeting {
   /** Incarnations that the leader told of in this connection. */
   #told: Lineage = []
   #welcomedMs: number | undefined
+  /** The leader's pages have another size than those of the copy: none of its pages can be compared. */
+  #isOtherPageSize = false
 
   constructor(options: MeetingOptions) {
     this.#options = options
@@ -62,8 +64,8 @@ export class Meeting {
       highestEpoch: Math.max(epoch, identity.epoch()),
       term: identity.term(),
       leader: identity.lastLeader(),
-      checksum: applier && isBelievable ? applier.checksum : '',
-      pageSize: copy?.pageSize ?? 0,
+      checksum: applier && isBelievable && !this.#isOtherPageSize ? applier.checksum : '',
+      pageSize: (!this.#isOtherPageSize && copy?.pageSize) || 0,
       pages: applier?.pages ?? 0,
       version,
       advertise,
@@ -83,9 +85,19 @@ export class Meeting {
       instance: identity.instance,
       cluster: identity.cluster(),
       epoch: Math.max(identity.epoch(), copy?.applier.position.epoch ?? 0),
-      pageSize: copy?.pageSize,
+      pageSize: this.#isOtherPageSize ? undefined : copy?.pageSize,
     })
     await identity.adopt(welcome, this.#told, address)
+  }
+
+  /** The next hello asks for a copy of its own, whatever the size of the leader's pages is then. */
+  onOtherPageSize(): void {
+    this.#isOtherPageSize = true
+  }
+
+  /** The copy has pages of the leader's size. */
+  onSynced(): void {
+    this.#isOtherPageSize = false
   }
 
   /** Whether the leader is another one than before, or elsewhere. */

@@ -125,26 +125,29 @@ export class Replica {
   }
 
   get position(): Standing {
-    return this.#copy?.applier.position ?? NOWHERE
+    return this.#slot.whole?.applier.position ?? NOWHERE
   }
 
   /** Whether the copy is whole and not known to differ from the leader's. Cheap. */
   get canRead(): boolean {
-    return this.#copy !== undefined && this.#trust.isGood
+    return this.#slot.whole !== undefined && this.#trust.isGood
   }
 
   get status() {
-    const applier = this.#copy?.applier
+    const applier = this.#slot.whole?.applier
     return {
       state: this.#conversation.state,
       ...this.position,
       checksum: applier?.checksum ?? '',
-      pageSize: this.#copy?.pageSize ?? 0,
+      pageSize: this.#slot.whole?.pageSize ?? 0,
       pages: applier?.pages ?? 0,
       walBytes: this.#copy?.walBytes ?? 0,
       walFileBytes: this.#copy?.walFileBytes ?? 0,
       queuedBytes: this.#subscription.queuedBytes,
-      hasCopy: this.#copy !== undefined,
+      hasCopy: this.#slot.whole !== undefined,
+      /** One with pages of another size is fetched, to take its place. */
+      isReplacing: this.#slot.isReplacing,
+      leaderPageSize: this.#meeting.leader.pageSize,
       /** False from the moment its content is known to differ until it has been repaired. */
       isTrusted: this.#trust.isGood,
       leaderNode: this.#meeting.leader.source,
@@ -291,7 +294,8 @@ export class Replica {
       onFatal: (error) => observer.onFatal(error),
       onOpened: (copy) => {
         this.lag.onAt(copy.applier.position.txid)
-        this.#trust.onOpened(copy.isAsRecorded)
+        if (copy.isBlank) this.#trust.onBlank()
+        else this.#trust.onOpened(copy.isAsRecorded)
       },
     }
   }

@@ -20,8 +20,8 @@ export interface ResyncCause {
   readonly leader: { readonly node: string; readonly pages: number; readonly pageSize: number }
   /** What is in memory about the copy is not to be believed: it is read again. */
   readonly isDoubtful: boolean
-  /** Why the copy may hold commits that the leader lacks; undefined when it holds none. */
-  readonly divergence: SuspectedDivergence | undefined
+  /** Why the copy may hold commits that the leader lacks; undefined when it holds none. Asked at the end: a copy may be opened meanwhile. */
+  divergence(): SuspectedDivergence | undefined
 }
 
 export class Resync {
@@ -61,6 +61,11 @@ export class Resync {
     const known = this.#slot.copy
     if (isDoubtful) await known?.undisturbed(() => known.reread())
     const sums = await this.#slot.prepare(leader.pageSize)
+    if (this.#slot.isReplacing)
+      this.#log.warn(
+        { pageSize: known?.pageSize, leaderPageSize: leader.pageSize },
+        'the pages of the leader have another size: a new copy is fetched beside this one, which is served until then',
+      )
     this.#comparison = new Comparison(this.#db, sums, this.#subscription)
     await this.#comparison.sendGroups()
   }
@@ -84,12 +89,15 @@ export class Resync {
     this.#log.info({ epoch, txid, pages }, 'the copy is whole and verified')
   }
 
-  /** What the leader may lack is kept aside before it is overwritten. */
+  /** What the leader may lack is kept aside before it is overwritten or replaced. */
   async #finish(copy: Copy, synced: Body<'synced'>, payload: Buffer): Promise<void> {
-    const { divergence, leader, reason } = this.#cause ?? {}
+    const { leader, reason } = this.#cause ?? {}
+    const divergence = this.#cause?.divergence()
     if (divergence && leader) {
       const why = { leader: leader.node, kind: divergence.kind, reason: `${divergence.reason}; ${reason}` }
-      await this.#divergence.keep(copy, { ...synced, payload }, why)
+      // Between pages of different sizes nothing tells what differs.
+      if (this.#slot.isReplacing) await this.#divergence.keepWhole(copy, why)
+      else await this.#divergence.keep(copy, { ...synced, payload }, why)
     }
     await this.#slot.finish(synced, payload)
   }

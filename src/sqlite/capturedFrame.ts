@@ -29,6 +29,12 @@ export class CapturedFrame {
     return frame === 0 || covers(Atomics.load(this.#words, CAPTURED), salt1, frame)
   }
 
+  /** Frames up to `frame` of the generation that are not captured. */
+  missing(salt1: number, frame: number): number {
+    const { salt1: known, frame: captured } = partsOf(Atomics.load(this.#words, CAPTURED))
+    return known === salt1 ? Math.max(0, frame - captured) : frame
+  }
+
   /** Blocks the thread until they are, for `timeoutMs` at most. Whether they are. */
   wait(salt1: number, frame: number, timeoutMs: number): boolean {
     const untilMs = performance.now() + timeoutMs
@@ -53,7 +59,12 @@ export class CapturedFrame {
 
 const wordOf = (salt1: number, frame: number) => BigInt.asIntN(64, (BigInt(salt1) << 32n) | BigInt(frame))
 
-function covers(word: bigint, salt1: number, frame: number): boolean {
+function partsOf(word: bigint): { readonly salt1: number; readonly frame: number } {
   const unsigned = BigInt.asUintN(64, word)
-  return Number(unsigned >> 32n) === salt1 && Number(unsigned & 0xffffffffn) >= frame
+  return { salt1: Number(unsigned >> 32n), frame: Number(unsigned & 0xffffffffn) }
+}
+
+function covers(word: bigint, salt1: number, frame: number): boolean {
+  const parts = partsOf(word)
+  return parts.salt1 === salt1 && parts.frame >= frame
 }

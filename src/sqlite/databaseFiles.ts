@@ -65,6 +65,20 @@ export function inspectDatabase(path: string): PinnedFile {
   return file
 }
 
+/**
+ * What lies where a first copy is to be. An empty file is an empty database, which a program may have open. Throws STRAY_WAL when a
+ * log lies beside no database or an empty one: SQLite would play it into whatever comes there.
+ */
+export function foundAt(path: string): 'nothing' | 'empty' | 'bytes' {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found && !(found.isFile() && found.size === 0)) return 'bytes'
+  for (const log of [`${path}-wal`, `${path}-journal`]) {
+    const size = statSync(log, { throwIfNoEntry: false })?.size
+    if (size !== undefined && (size > 0 || !found)) throw new WalcastError('STRAY_WAL', { path: log })
+  }
+  return found ? 'empty' : 'nothing'
+}
+
 /** The page size that a database file's header names, 0 for an empty file. */
 export function headerPageSize(file: PinnedFile): number {
   const header = Buffer.alloc(18)

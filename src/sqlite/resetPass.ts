@@ -41,6 +41,8 @@ export interface ResetPassRequest {
   readonly fence: 'never' | 'unless-read' | 'always'
   /** How long to insist on the write lock. */
   readonly fenceMs: number
+  /** More frames that are not captured belong to a huge transaction: writers would wait for all of it behind a fence. */
+  readonly maxMissing: number
 }
 
 export interface ResetPass {
@@ -115,6 +117,7 @@ class Pass {
     if (!this.#parts.takeFence(fenceMs)) return
     const beganMs = nowMs()
     try {
+      if (this.#isFarBehind()) return
       this.#yielded = fence === 'unless-read' && this.#parts.isRead()
       const untilMs = beganMs + FENCED_MS
       // Transactions that were reading when the fence came end soon: they cannot write.
@@ -123,6 +126,11 @@ class Pass {
       this.#parts.releaseFence()
       this.#fencedMs = nowMs() - beganMs
     }
+  }
+
+  #isFarBehind(): boolean {
+    const end = this.#parts.published()
+    return !end || this.#parts.captured.missing(end.salt1, end.mxFrame) > this.#request.maxMissing
   }
 
   /** Gives the frames that are left to backfill. */

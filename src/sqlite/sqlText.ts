@@ -1,5 +1,10 @@
 /** SQL text made from names. */
 
+/** A text in single quotes, whatever it contains. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
 /** An identifier in double quotes, whatever it contains. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`

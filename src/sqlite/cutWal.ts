@@ -1,0 +1,51 @@
+/**
+ * A WAL that was cut short while a program had the database open: the wal-index still publishes the frames that are gone, and SQLite
+ * fails where it needs one of them. They get the images that the database file has, so that SQLite can read and backfill again.
+ * What the content is then must be settled otherwise: this is for a copy, which is compared with its leader.
+ */
+import { closeSync, existsSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { type PinnedFile, pinFile } from './pinnedFiles.ts'
+import { FRAME_HEADER_BYTES, frameBytes, frameOffset, isPageSize, WAL_HEADER_BYTES } from './walFormat.ts'
+import { frameBeforeBlock, INDEX_BLOCK_BYTES, indexBlockOf, pageNumbersOffset } from './walIndexFormat.ts'
+import { WalIndexReader } from './walIndexReader.ts'
+
+/** Gives how many frames were made again: 0 when none is missing. Nothing else may write to the database. */
+export function refillCutWal(path: string): number {
+  if (![path, `${path}-wal`, `${path}-shm`].every((file) => existsSync(file))) return 0
+  const shm = pinFile(`${path}-shm`)
+  const header = new WalIndexReader(shm.fd).read()
+  if (!header || !isPageSize(header.pageSize)) return 0
+  const { mxFrame, pageSize } = header
+  const walFd = openSync(`${path}-wal`, 'r+')
+  try {
+    const whole = Math.floor((fstatSync(walFd).size - WAL_HEADER_BYTES) / frameBytes(pageSize))
+    const first = Math.max(0, whole) + 1
+    const bytes = Buffer.alloc(frameBytes(pageSize))
+    for (let frame = first; frame <= mxFrame; frame++) {
+      readImage(pinFile(path), pageOf(frame, shm), bytes.subarray(FRAME_HEADER_BYTES))
+      writeAll(walFd, bytes, frameOffset(frame, pageSize))
+    }
+    return Math.max(0, mxFrame - first + 1)
+  } finally {
+    closeSync(walFd)
+  }
+}
+
+/** The page of a frame, as the wal-index tells it; 0 when it does not. */
+function pageOf(frame: number, shm: PinnedFile): number {
+  const block = indexBlockOf(frame)
+  const index = frame - frameBeforeBlock(block) - 1
+  const bytes = Buffer.alloc(4)
+  readSync(shm.fd, bytes, 0, 4, block * INDEX_BLOCK_BYTES + pageNumbersOffset(block) + 4 * index)
+  return bytes.readUInt32LE(0)
+}
+
+/** Zeros past the end of the file. */
+function readImage(database: PinnedFile, page: number, image: Buffer): void {
+  const got = page > 0 ? readSync(database.fd, image, 0, image.length, (page - 1) * image.length) : 0
+  image.fill(0, got)
+}
+
+function writeAll(fd: number, bytes: Buffer, at: number): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, at + done)
+}
