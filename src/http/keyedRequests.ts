@@ -13,7 +13,7 @@ const MAX_KEY_CHARS = 255
 /** A larger answer is passed on and not kept. */
 const MAX_ANSWER_BYTES = 1024 * 1024
 const NOT_KEPT = 'it was executed, and its answer was a stream or too large to be kept'
-const OF_EARLIER = 'it was executed, and another node has led since, which may have lost what it wrote'
+const OF_EARLIER = 'it was executed under an earlier leadership, and what it wrote may be lost'
 
 export class KeyedRequests {
   readonly #memory: AnswerMemory
