@@ -97,6 +97,30 @@ test('what is done with a stale read is one of three', () => {
   refuses('onStale', ['', 'Forward', 'toString', 'forward '])
 })
 
+test('a mode is octal, and one that the node itself can work with', () => {
+  for (const [text, mode] of [
+    ['0640', 0o640],
+    ['640', 0o640],
+    ['0600', 0o600],
+    ['666', 0o666],
+  ] as const)
+    assert.equal(parse('fileMode', text), mode)
+  refuses('fileMode', [
+    '',
+    '0',
+    '0400',
+    '0755',
+    '06400',
+    '00640',
+    '642',
+    '416',
+    '0o640',
+    '-640',
+    ' 640',
+    'u=rw',
+  ])
+})
+
 test('sizes and times have units', () => {
   for (const [text, bytes] of [
     ['0', 0],

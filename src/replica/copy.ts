@@ -19,6 +19,7 @@ import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { WalWriter } from '../sqlite/walWriter.ts'
 import { Applier } from './applier.ts'
+import type { CopyAccess } from './copyAccess.ts'
 import { CopyLock } from './copyLock.ts'
 import { Durability } from './durability.ts'
 
@@ -31,6 +32,7 @@ export interface CopyOptions {
   readonly positions: PositionLog
   /** WAL bytes that start a checkpoint. */
   readonly walBytes: number
+  readonly access: CopyAccess
   readonly lockTimeoutMs: number
 }
 
@@ -106,11 +108,13 @@ export class Copy {
     host: CopyHost,
     recorded: readonly PositionRecord[],
   ): Promise<Copy> {
-    const { thread, path } = options
+    const { thread, path, access } = options
     try {
+      access.apply()
       const files = await adoptDatabase(thread, path, (mode) =>
         options.log.warn({ path, from: mode }, 'the copy had left WAL mode; switched back'),
       )
+      access.apply()
       await thread.run(open('checkpoint', path, 0))
       const lock = new CopyLock(thread)
       await lock.take(path, options.lockTimeoutMs)

@@ -91,8 +91,8 @@ export class CopySlot {
   /** Takes the last pages, verifies the whole and makes it visible. Throws STATE_MISMATCH. */
   async finish(synced: Body<'synced'>, payload: Buffer): Promise<void> {
     if (this.#copy) return this.#copy.applier.finishSync(synced, payload)
-    const { path, positions } = this.#options
-    await this.#firstCopy.publish(synced, payload, path, (checksum) => {
+    const { path, positions, access } = this.#options
+    await this.#firstCopy.publish(synced, payload, path, access.firstMode, (checksum) => {
       const { epoch, incarnation, txid, dbPages: pages } = synced
       const nowhere = { salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0 }
       positions.append({ epoch, incarnation, txid, checksum, ...nowhere, pages })

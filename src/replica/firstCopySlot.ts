@@ -35,17 +35,18 @@ export class FirstCopySlot {
     this.#copy ??= await FirstCopy.open(this.#path, pageSize, this.#ops)
   }
 
-  /** Verifies the whole and publishes it as `databasePath`; `record` writes down the position first, durably. */
+  /** Verifies the whole and publishes it as `databasePath` with `mode`; `record` writes down the position first, durably. */
   async publish(
     synced: Body<'synced'>,
     payload: Buffer,
     databasePath: string,
+    mode: number,
     record: (checksum: bigint) => void,
   ): Promise<void> {
     const copy = this.#copy
     if (!copy) throw new WalcastError('MESSAGE_BAD', { detail: 'no copy was asked for' })
     try {
-      await copy.finish(synced, payload, databasePath, record)
+      await copy.finish(synced, payload, databasePath, mode, record)
     } finally {
       await this.close()
     }
