@@ -21,6 +21,7 @@ import { WalWriter } from '../sqlite/walWriter.ts'
 import { Applier } from './applier.ts'
 import type { CopyAccess } from './copyAccess.ts'
 import { CopyLock } from './copyLock.ts'
+import { admitReaders, LAST_CONNECTION, leaveToReaders } from './copyReaders.ts'
 import { Durability } from './durability.ts'
 
 export interface CopyOptions {
@@ -139,7 +140,10 @@ export class Copy {
     const state = { walIndex, header, sums, frames }
     // What something else wrote before leadership was refused, for example, is nowhere recorded.
     const { isRecorded } = settle(sums, held.positions.known)
-    return new Copy(options, host, files, new CopyLock(thread, true), state, { position, isRecorded })
+    const lock = new CopyLock(thread, true)
+    const copy = new Copy(options, host, files, lock, state, { position, isRecorded })
+    if (!walIndex.hasReadMark(header.mxFrame)) await copy.#gap([TRUNCATE])
+    return copy
   }
 
   /** Gives it to the engine of another role, with the write lock, after `holdLock`. Nothing may be applied any more. Throws SQLITE_BUSY when the lock was lost. */
@@ -232,7 +236,9 @@ export class Copy {
     await this.#checkpointing
     this.#applier.discard()
     await this.#lock.release()
-    await this.#options.thread.attempt(close('checkpoint'), close('keeper'))
+    const { thread, path } = this.#options
+    await leaveToReaders(thread, path)
+    await thread.attempt(close('checkpoint'), close('keeper'), close(LAST_CONNECTION))
     await this.durability.settled()
     closeSync(this.#files.walFd)
   }
@@ -356,6 +362,7 @@ export class Copy {
  * as readers see them, and the comparison of pages does the rest. Throws WAL_BROKEN while a reader keeps them where they are.
  */
 async function scanCopy(files: DatabaseFiles, lock: CopyLock): Promise<ScannedDatabase> {
+  await admitReaders(files, lock)
   try {
     return await scanDatabase(files, SEGMENT_BYTES)
   } catch (error) {

@@ -9,6 +9,7 @@ export type Step =
       readonly path: string
       readonly timeoutMs: number
       readonly create: boolean
+      readonly readOnly: boolean
     }
   | { readonly kind: 'exec'; readonly connection: string; readonly sql: string }
   | { readonly kind: 'rows'; readonly connection: string; readonly sql: string }
@@ -55,6 +56,16 @@ export const open = (connection: string, path: string, timeoutMs = 0, create = f
   path,
   timeoutMs,
   create,
+  readOnly: false,
+})
+/** Opens a connection that cannot write, whatever the process may. */
+export const openReadOnly = (connection: string, path: string): Step => ({
+  kind: 'open',
+  connection,
+  path,
+  timeoutMs: 0,
+  create: false,
+  readOnly: true,
 })
 export const close = (connection: string): Step => ({ kind: 'close', connection })
 

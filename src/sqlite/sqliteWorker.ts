@@ -17,7 +17,11 @@ function connection(name: string): Database.Database {
 }
 
 function open(step: Extract<Step, { kind: 'open' }>): void {
-  const db = new Database(step.path, { fileMustExist: !step.create, timeout: step.timeoutMs })
+  const db = new Database(step.path, {
+    fileMustExist: !step.create,
+    readonly: step.readOnly,
+    timeout: step.timeoutMs,
+  })
   const before = connections.get(step.connection)
   connections.set(step.connection, db)
   // Not the other way round: a last close would remove the WAL.

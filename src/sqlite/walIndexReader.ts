@@ -6,6 +6,9 @@ import { INDEX_HEADER_BYTES, parseIndexHeader, type WalIndexHeader } from './wal
 const ATTEMPTS = 20
 const BACKFILL_OFFSET = 96
 const BACKFILL_ATTEMPTED_OFFSET = 128
+/** Of aReadMark[1]; those of 2, 3 and 4 follow. */
+const READ_MARKS_OFFSET = 104
+const READ_MARKS = 4
 
 /**
  * Reads the published state of a WAL from its `-shm` through a pinned descriptor. It takes no lock and cannot
@@ -48,6 +51,17 @@ export class WalIndexReader {
   backfilledFrames(): number {
     const bytes = Buffer.alloc(4)
     return readSync(this.#fd, bytes, 0, 4, BACKFILL_OFFSET) < 4 ? 0 : bytes.readUInt32LE(0)
+  }
+
+  /**
+   * Whether one of aReadMark[1..4] is at a frame up to `mxFrame`. A reader that may not write `-shm` sets none itself and gets
+   * SQLITE_READONLY_CANTINIT without one, once there are frames to read (https://sqlite.org/src/file/src/wal.c,
+   * walTryBeginRead). Those that are not used hold a number above all frames.
+   */
+  hasReadMark(mxFrame: number): boolean {
+    const marks = Buffer.alloc(4 * READ_MARKS)
+    if (readSync(this.#fd, marks, 0, marks.length, READ_MARKS_OFFSET) < marks.length) return false
+    return [0, 1, 2, 3].some((i) => marks.readUInt32LE(4 * i) <= mxFrame)
   }
 
   /** The 48 bytes that the last successful `read` parsed; valid until the next one. */

@@ -1,0 +1,62 @@
+/**
+ * What a copy owes to readers that may read its files and write none of them: a read mark while the node runs, and a
+ * `-wal` and a `-shm` while it does not. SQLite makes both for readers that may write; for the others somebody else must.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
+import {
+  checkpoint,
+  checkpointCounts,
+  isBusy,
+  openReadOnly,
+  rows,
+  type SqliteThread,
+} from '../sqlite/sqliteThread.ts'
+import { WalIndexReader } from '../sqlite/walIndexReader.ts'
+import type { CopyLock } from './copyLock.ts'
+
+/** The connection that is to be closed last. */
+export const LAST_CONNECTION = 'last'
+
+const TRUNCATE = checkpoint('checkpoint', 'TRUNCATE')
+/** The checkpoint of another process may stand in the way of one that sets a mark. */
+const MARK_ATTEMPTS = 10
+/** Readers stand in the way of one that empties the WAL until their transactions end. */
+const EMPTY_ATTEMPTS = 100
+const EMPTY_RETRY_MS = 10
+
+/**
+ * Has SQLite set a read mark where there is none: in a wal-index that was made for an empty WAL. SQLite's own writer would
+ * set one before it appends, ours is no reader. TRUNCATE sets one (walRestartHdr), and so does each reset from then
+ * on. Moves the lock: the caller must compare the wal-index header afterwards, or read it for the first time.
+ */
+export async function admitReaders({ shm }: DatabaseFiles, lock: CopyLock): Promise<void> {
+  const walIndex = new WalIndexReader(shm.fd)
+  for (let attempt = 0; attempt < MARK_ATTEMPTS; attempt++) {
+    const header = walIndex.read()
+    if (!header || walIndex.hasReadMark(header.mxFrame)) return
+    await lock.move([TRUNCATE])
+  }
+}
+
+/**
+ * Before the node closes its connections: empties the WAL and opens one that is to be closed last. It cannot write, so
+ * SQLite lets `-wal` and `-shm` lie, and a reader that may not create them can open the copy while no node runs.
+ */
+export async function leaveToReaders(thread: SqliteThread, path: string): Promise<void> {
+  // With frames in the WAL the last close must do what it always does: the file alone is to hold everything.
+  if (await empty(thread))
+    await thread.attempt(openReadOnly(LAST_CONNECTION, path), rows(LAST_CONNECTION, 'PRAGMA user_version'))
+}
+
+/** Whether the WAL is empty in the end: readers that begin once all is backfilled do not hold it up. */
+async function empty(thread: SqliteThread): Promise<boolean> {
+  for (let attempt = 0; attempt < EMPTY_ATTEMPTS; attempt++) {
+    const [result] = await thread.attempt(TRUNCATE)
+    const { busy, walFrames } = checkpointCounts(result)
+    if (!busy && walFrames === 0) return true
+    if (!result.ok && !isBusy(result)) return false
+    await delay(EMPTY_RETRY_MS)
+  }
+  return false
+}

@@ -1,0 +1,33 @@
+/** As py/opener.py, with better-sqlite3. */
+import { setImmediate as immediate } from 'node:timers/promises'
+import Database from 'better-sqlite3'
+import { become } from './become.ts'
+import { optionsOf, say, stopSign } from './options.ts'
+
+const { path, sql, uid, gid } = optionsOf<{ path: string; sql: string; uid: number; gid: number }>()
+become(uid, gid)
+const sign = stopSign()
+const errors: Record<string, number> = {}
+let opened = 0
+let saidMs = 0
+while (!sign.stopped) {
+  try {
+    const db = new Database(path, { timeout: 5000 })
+    try {
+      db.prepare(sql).all()
+    } finally {
+      db.close()
+    }
+    opened++
+  } catch (error) {
+    const name = error instanceof Database.SqliteError ? error.code : String(error)
+    errors[name] = (errors[name] ?? 0) + 1
+  }
+  if (performance.now() - saidMs > 50) {
+    saidMs = performance.now()
+    say({ opened })
+    await immediate()
+  }
+}
+say({ done: { opened, errors } })
+process.exit(0)
