@@ -3,7 +3,7 @@
  * in every state in which the replica may stand still, and while it works. SQLite of two versions.
  */
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, statSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs'
 import type { Child } from './support/child.ts'
 import { type Lab, labTest, requireSame, type StartOptions, waitLevel } from './support/lab.ts'
 import type { SqlSession } from './support/sqlSession.ts'
@@ -217,16 +217,34 @@ labTest(
   },
 )
 
-labTest('a stray write of another user fails at once, however patient it is', async (lab) => {
-  const { replica, copy } = await cluster(lab, STILL)
-  for (const session of [lab.sql(copy, STRANGER), lab.modernSql(copy, STRANGER)]) {
-    await session.rows('PRAGMA busy_timeout = 600000')
-    const { error = '' } = await session.attempt("INSERT INTO log (who) VALUES ('stray')")
-    assert.match(error, /SQLITE_READONLY/)
-    await session.close()
-  }
-  assert.equal(await replica.metric('walcast_stray_writes_total'), 0)
-})
+labTest(
+  'an application of the group that may read does so, and its stray writes fail at once',
+  async (lab) => {
+    const { source, copy } = await twoFolders(lab)
+    // As docs/application.md has it.
+    chownSync(lab.path('b'), 0, STRANGER.gid)
+    chmodSync(lab.path('b'), 0o2750)
+    chmodSync(source, 0o600)
+    const leader = await lab.leader(source)
+    const replica = await (await lab.replica(copy, leader, { flags: ['--copy-mode', '0640'] })).ready()
+    await waitLevel(leader, replica)
+    for (const suffix of ['', '-wal', '-shm']) {
+      const { mode, gid } = statSync(`${copy}${suffix}`)
+      assert.deepEqual([(mode & 0o777).toString(8), gid], ['640', STRANGER.gid], suffix)
+    }
+    for (const session of [lab.sql(copy, STRANGER), lab.modernSql(copy, STRANGER)]) {
+      assert.deepEqual(await session.rows(NEWEST), [[1, 1]])
+      await session.rows('PRAGMA busy_timeout = 600000')
+      const { error = '' } = await session.attempt("INSERT INTO log (who) VALUES ('stray')")
+      assert.match(error, /SQLITE_READONLY/)
+      await session.close()
+    }
+    const outsider = lab.sql(copy, { uid: STRANGER.uid, gid: STRANGER.gid - 1 })
+    await outsider.child.ended
+  assert.match(outsider.child.err.join('\n'), /unable to open database file/)
+    assert.equal(await replica.metric('walcast_stray_writes_total'), 0)
+  },
+)
 
 async function restarted(lab: Lab, leader: TestNode, replica: TestNode, flags: readonly string[]) {
   await replica.stop()
