@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { comparablePath } from '../src/http/routes.ts'
+import { embeddedOptions } from '../src/node/embeddedOptions.ts'
 import type { OptionKind } from '../src/node/optionSpec.ts'
 import { parseValue } from '../src/node/optionValues.ts'
 
@@ -105,6 +106,9 @@ test('a mode is octal, and one that the node itself can work with', () => {
     ['666', 0o666],
   ] as const)
     assert.equal(parse('fileMode', text), mode)
+  assert.deepEqual(embeddedOptions('replica', { copyMode: 0o640 }), { copyMode: 0o640 })
+  for (const copyMode of [0o750, 640, '0640', -1])
+    assert.throws(() => embeddedOptions('replica', { copyMode }), { key: 'USAGE' })
   refuses('fileMode', [
     '',
     '0',

@@ -21,7 +21,7 @@ import { WalWriter } from '../sqlite/walWriter.ts'
 import { Applier } from './applier.ts'
 import type { CopyAccess } from './copyAccess.ts'
 import { CopyLock } from './copyLock.ts'
-import { admitReaders, LAST_CONNECTION, leaveToReaders } from './copyReaders.ts'
+import { LAST_CONNECTION, leaveToReaders, SET_READ_MARK } from './copyReaders.ts'
 import { Durability } from './durability.ts'
 
 export interface CopyOptions {
@@ -73,6 +73,8 @@ export class Copy {
   #checkpointing: Promise<void> | undefined
   #framesAfterCheckpoint = 0
   #idleRounds = 0
+  /** Whether readers that may not write find a read mark, or one is being set. Once there is one there always is. */
+  #hasReadMark = false
   /** Works under way that no checkpoint may disturb. */
   #undisturbed = 0
   #stopped = false
@@ -122,6 +124,7 @@ export class Copy {
       const scanned = await scanCopy(files, lock)
       const copy = new Copy(options, host, files, lock, scanned, settle(scanned.sums, recorded))
       await copy.#applier.takeUp()
+      await copy.#admitReaders()
       return copy
     } catch (error) {
       await thread.attempt(close(WRITE_LOCK_CONNECTION), close('checkpoint'), close('keeper'))
@@ -142,7 +145,7 @@ export class Copy {
     const { isRecorded } = settle(sums, held.positions.known)
     const lock = new CopyLock(thread, true)
     const copy = new Copy(options, host, files, lock, state, { position, isRecorded })
-    if (!walIndex.hasReadMark(header.mxFrame)) await copy.#gap([TRUNCATE])
+    await copy.#admitReaders()
     return copy
   }
 
@@ -191,6 +194,7 @@ export class Copy {
   /** To be called after each batch that became visible. */
   onApplied(): void {
     const { mxFrame } = this.#writer
+    if (!this.#hasReadMark) void this.#setReadMark()
     if (mxFrame < this.#framesAfterCheckpoint) this.#framesAfterCheckpoint = 0
     if ((mxFrame - this.#framesAfterCheckpoint) * frameBytes(this.#files.pageSize) >= this.#options.walBytes)
       this.#startCheckpoint()
@@ -234,10 +238,11 @@ export class Copy {
     this.#stopped = true
     this.#lock.giveUp()
     await this.#checkpointing
+    const isWithinResync = this.#applier.isOpen
     this.#applier.discard()
     await this.#lock.release()
     const { thread, path } = this.#options
-    await leaveToReaders(thread, path)
+    if (!isWithinResync) await leaveToReaders(thread, path)
     await thread.attempt(close('checkpoint'), close('keeper'), close(LAST_CONNECTION))
     await this.durability.settled()
     closeSync(this.#files.walFd)
@@ -290,6 +295,25 @@ export class Copy {
       backfilled > 0 && (await this.#gap([TRUNCATE])) !== undefined && this.#writer.mxFrame === 0
     this.#framesAfterCheckpoint = this.#writer.mxFrame
     this.#host.onCheckpoint({ complete, pauseMs: clock.nowMs() - startMs })
+  }
+
+  /** Has SQLite set a read mark where there is none (see copyReaders.ts), unless frames that TRUNCATE would take with it wait to become visible. */
+  async #admitReaders(): Promise<void> {
+    this.#lookForReadMark()
+    if (this.#hasReadMark) return
+    await this.#gap([TRUNCATE])
+    this.#lookForReadMark()
+  }
+
+  /** Where TRUNCATE could not: there are frames now, so a reader that may write sets a mark. */
+  async #setReadMark(): Promise<void> {
+    this.#hasReadMark = true
+    await this.#options.thread.attempt(SET_READ_MARK).catch(() => {})
+    this.#lookForReadMark()
+  }
+
+  #lookForReadMark(): void {
+    this.#hasReadMark = this.#walIndex.hasReadMark(this.#writer.mxFrame)
   }
 
   /** Moves the lock, with `middle` in the gap, and checks what happened in it. Undefined when a transaction is under way, or somebody waits for the end of the checkpoint. */
@@ -362,7 +386,6 @@ export class Copy {
  * as readers see them, and the comparison of pages does the rest. Throws WAL_BROKEN while a reader keeps them where they are.
  */
 async function scanCopy(files: DatabaseFiles, lock: CopyLock): Promise<ScannedDatabase> {
-  await admitReaders(files, lock)
   try {
     return await scanDatabase(files, SEGMENT_BYTES)
   } catch (error) {

@@ -3,7 +3,6 @@
  * `-wal` and a `-shm` while it does not. SQLite makes both for readers that may write; for the others somebody else must.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import {
   checkpoint,
   checkpointCounts,
@@ -12,32 +11,22 @@ import {
   rows,
   type SqliteThread,
 } from '../sqlite/sqliteThread.ts'
-import { WalIndexReader } from '../sqlite/walIndexReader.ts'
-import type { CopyLock } from './copyLock.ts'
 
 /** The connection that is to be closed last. */
 export const LAST_CONNECTION = 'last'
 
 const TRUNCATE = checkpoint('checkpoint', 'TRUNCATE')
-/** The checkpoint of another process may stand in the way of one that sets a mark. */
-const MARK_ATTEMPTS = 10
 /** Readers stand in the way of one that empties the WAL until their transactions end. */
 const EMPTY_ATTEMPTS = 100
 const EMPTY_RETRY_MS = 10
 
 /**
- * Has SQLite set a read mark where there is none: in a wal-index that was made for an empty WAL. SQLite's own writer would
- * set one before it appends, ours is no reader. TRUNCATE sets one (walRestartHdr), and so does each reset from then
- * on. Moves the lock: the caller must compare the wal-index header afterwards, or read it for the first time.
+ * Sets a read mark once there are frames that are not backfilled: a reader that may write does that by itself.
+ *
+ * A wal-index that was made for an empty WAL has none. SQLite's own writer would set one before it appends, ours is no
+ * reader. TRUNCATE sets one there (walRestartHdr), and so does every later reset.
  */
-export async function admitReaders({ shm }: DatabaseFiles, lock: CopyLock): Promise<void> {
-  const walIndex = new WalIndexReader(shm.fd)
-  for (let attempt = 0; attempt < MARK_ATTEMPTS; attempt++) {
-    const header = walIndex.read()
-    if (!header || walIndex.hasReadMark(header.mxFrame)) return
-    await lock.move([TRUNCATE])
-  }
-}
+export const SET_READ_MARK = rows('checkpoint', 'PRAGMA user_version')
 
 /**
  * Before the node closes its connections: empties the WAL and opens one that is to be closed last. It cannot write, so

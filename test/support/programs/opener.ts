@@ -9,6 +9,8 @@ become(uid, gid)
 const sign = stopSign()
 const errors: Record<string, number> = {}
 let opened = 0
+let lasting = 0
+let failedMs: number | undefined
 let saidMs = 0
 while (!sign.stopped) {
   try {
@@ -19,9 +21,13 @@ while (!sign.stopped) {
       db.close()
     }
     opened++
+    failedMs = undefined
   } catch (error) {
+    const nowMs = performance.now()
     const name = error instanceof Database.SqliteError ? error.code : String(error)
-    errors[name] = (errors[name] ?? 0) + 1
+    if (failedMs === undefined) errors[name] = (errors[name] ?? 0) + 1
+    else if (nowMs - failedMs > 5000) lasting++
+    if (failedMs === undefined || nowMs - failedMs > 5000) failedMs = nowMs
   }
   if (performance.now() - saidMs > 50) {
     saidMs = performance.now()
@@ -29,5 +35,5 @@ while (!sign.stopped) {
     await immediate()
   }
 }
-say({ done: { opened, errors } })
+say({ done: { opened, errors, lasting } })
 process.exit(0)
