@@ -61,6 +61,8 @@ export const pageSize = field(
     typeof value === 'number' &&
     (value === 0 || (value >= 512 && value <= 65536 && (value & (value - 1)) === 0)),
 )
+/** Permission bits of a file. */
+export const fileMode = whole(0o777)
 /** A state checksum as 16 hex digits, '' for "none yet". */
 export const checksum = field(
   '16 hex digits or nothing',

@@ -10,7 +10,9 @@ import { pino } from 'pino'
 import { systemClock } from '../src/clock.ts'
 import { keyOf, type WalcastError } from '../src/errors.ts'
 import { systemFileOps } from '../src/fileOps.ts'
-import { Copy, type CopyHost, type CopyOptions } from '../src/replica/copy.ts'
+import { Copy } from '../src/replica/copy.ts'
+import { CopyAccess } from '../src/replica/copyAccess.ts'
+import type { CopyHost, CopyOptions } from '../src/replica/copyOptions.ts'
 import { PositionLog } from '../src/sqlite/positionLog.ts'
 import { SqliteThread } from '../src/sqlite/sqliteThread.ts'
 import { span, until } from './support/until.ts'
@@ -41,15 +43,17 @@ function startWorld(t: TestContext): World {
   t.after(() => thread.stop([]))
   const checkpoints = { count: 0 }
   const strays: WalcastError[] = []
+  const log = pino({ level: 'silent' })
   return {
     options: {
       path,
       thread,
       ops: systemFileOps,
       clock: systemClock,
-      log: pino({ level: 'silent' }),
+      log,
       positions: new PositionLog(join(folder, 'state', 'positions'), systemFileOps),
       walBytes: 4096,
+      access: new CopyAccess({ path, leaderMode: () => undefined, log }),
       lockTimeoutMs: 1000,
     },
     host: {

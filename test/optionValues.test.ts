@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { comparablePath } from '../src/http/routes.ts'
+import { embeddedOptions } from '../src/node/embeddedOptions.ts'
 import type { OptionKind } from '../src/node/optionSpec.ts'
 import { parseValue } from '../src/node/optionValues.ts'
 
@@ -95,6 +96,33 @@ test('the name of a cookie is a token', () => {
 test('what is done with a stale read is one of three', () => {
   for (const how of ['forward', 'serve', 'refuse']) assert.equal(parse('onStale', how), how)
   refuses('onStale', ['', 'Forward', 'toString', 'forward '])
+})
+
+test('a mode is octal, and one that the node itself can work with', () => {
+  for (const [text, mode] of [
+    ['0640', 0o640],
+    ['640', 0o640],
+    ['0600', 0o600],
+    ['666', 0o666],
+  ] as const)
+    assert.equal(parse('fileMode', text), mode)
+  assert.deepEqual(embeddedOptions('replica', { copyMode: 0o640 }), { copyMode: 0o640 })
+  for (const copyMode of [0o750, 640, '0640', -1])
+    assert.throws(() => embeddedOptions('replica', { copyMode }), { key: 'USAGE' })
+  refuses('fileMode', [
+    '',
+    '0',
+    '0400',
+    '0755',
+    '06400',
+    '00640',
+    '642',
+    '416',
+    '0o640',
+    '-640',
+    ' 640',
+    'u=rw',
+  ])
 })
 
 test('sizes and times have units', () => {

@@ -30,6 +30,7 @@ async function startRelay() {
   const files = { path: '', walPath: '', pageSize: PAGE_BYTES, database: unused, shm: unused, walFd: -1 }
   const host: RelayHost = {
     cluster: () => 'c',
+    fileMode: () => 0o600,
     feedable: () =>
       at.isFit
         ? {

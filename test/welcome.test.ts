@@ -14,6 +14,7 @@ async function welcomed(during: (subscription: { leader: string; connectionId: n
     options: {
       db: 'main',
       clock: { nowMs: () => 0 },
+      access: { apply() {} },
       observer: {
         onReceived() {},
         onConnected(_: string, address: string) {

@@ -68,6 +68,8 @@ export interface NodeRecord {
   readonly leader: string
   /** What --leader last said: given again, it does not undo a change of role. */
   readonly givenLeader: string
+  /** Permission bits of the database file of the leader, as last told, or as this node last began to lead; a copy is never wider. */
+  readonly leaderMode?: number | undefined
   readonly lineage: Lineage
   /** In which this node leads or last led; '' before the first. */
   readonly incarnation: string
@@ -240,12 +242,13 @@ function parse(path: string): NodeRecord {
   if (!isWhole)
     throw new WalcastError('NODE_FILE_BROKEN', { path, detail: 'a field is missing or of the wrong kind' })
   const { standby = role === 'standby', leader = '', givenLeader = '', lineage = [], members = [] } = value
-  const { incarnation = '', term = 0 } = value
+  const { incarnation = '', term = 0, leaderMode } = value
   const isSound =
     typeof standby === 'boolean' &&
     typeof leader === 'string' &&
     typeof givenLeader === 'string' &&
     Number.isSafeInteger(term) &&
+    (leaderMode === undefined || isMode(leaderMode)) &&
     (incarnation === '' || isIncarnation(String(incarnation))) &&
     isListOf(lineage, MAX_LINEAGE, isBegun) &&
     isListOf(members, MAX_MEMBERS, isMember)
@@ -267,6 +270,10 @@ function isBegun(value: unknown): value is Incarnation {
   const isSound = typeof exact === 'boolean' && typeof leader === 'string'
   const isLinked = isIncarnation(String(id)) && (after === '' || isIncarnation(String(after)))
   return [epoch, afterEpoch, txid].every(Number.isSafeInteger) && isLinked && isSound
+}
+
+function isMode(value: unknown): boolean {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 0o777
 }
 
 function isMember(value: unknown): value is Member {

@@ -39,6 +39,7 @@ export interface FeedHost
   extends Pick<
     SessionHost,
     | 'cluster'
+    | 'fileMode'
     | 'source'
     | 'position'
     | 'heartbeat'
@@ -181,6 +182,7 @@ export class Feed {
       heartbeatMs,
       history: this.#history,
       cluster: () => host.cluster(),
+      fileMode: () => host.fileMode(),
       source: () => host.source(),
       nowMs: () => clock.nowMs(),
       leaderMs: () => host.leaderMs(),

@@ -24,6 +24,8 @@ export interface HandshakeHost {
   readonly heartbeatMs: number
   readonly history: Pick<History, 'find' | 'nextSequence'>
   cluster(): string
+  /** Permission bits of the leader's database file. */
+  fileMode(): number
   /** The node where commits are made, and where it is reached. */
   source(): { readonly node: string; readonly address: string }
   position(): {
@@ -160,6 +162,7 @@ export function welcomeFor(
     contains: isOwnState || hello.pages === 0 ? 'proven' : host.containment(claimOf(hello)),
     source: source.node,
     sourceAddress: source.address,
+    fileMode: host.fileMode(),
     heartbeatMs,
   }
 }

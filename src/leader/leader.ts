@@ -28,12 +28,7 @@ import { segmentBytes } from './batch.ts'
 import { askBeforeLeading, type BeginningCause, findStart, TXID_RESERVE } from './beginning.ts'
 import { Capture } from './capture.ts'
 import { CaptureRun } from './captureRun.ts'
-import {
-  CHECKPOINT_CONNECTIONS,
-  Checkpointer,
-  type CheckpointerHost,
-  type CheckpointPass,
-} from './checkpointer.ts'
+import { CHECKPOINT_CONNECTIONS, Checkpointer, type CheckpointerHost } from './checkpointer.ts'
 import type { Feed } from './feed.ts'
 import { Fence } from './fence.ts'
 import { type FeedingEngine, feedOf } from './leaderFeed.ts'
@@ -224,7 +219,7 @@ export class Leader {
       checksum: this.#capture.checksum,
       pageSize,
       pages: this.#scanned.sums.pages,
-      walBytes: this.#capture.walFrames * frameBytes(pageSize),
+      walBytes: this.#walBytes,
       walFileBytes: walFileBytes(this.#files),
       historyBytes: this.#feed.historyBytes,
       capturing: this.#run.isOn,
@@ -403,13 +398,16 @@ export class Leader {
     }
   }
 
+  get #walBytes(): number {
+    return this.#capture.walFrames * frameBytes(this.#files.pageSize)
+  }
+
   /** With everything that is committed now. */
   #heartbeat(): Body<'heartbeat'> {
     const { db, clock } = this.#options
     this.#run.look(clock.nowMs())
-    const { epoch, txid, walFrames } = this.#capture
-    const walBytes = walFrames * frameBytes(this.#files.pageSize)
-    return { db, epoch, txid, walBytes, timeMs: clock.nowMs(), staleMs: 0 }
+    const { epoch, txid } = this.#capture
+    return { db, epoch, txid, walBytes: this.#walBytes, timeMs: clock.nowMs(), staleMs: 0 }
   }
 
   #checkpointerHost(): CheckpointerHost {
@@ -419,8 +417,8 @@ export class Leader {
       walFrames: () => this.#capture.walFrames,
       isBetweenTransactions: () => !this.#capture.isOpen,
       readToEnd: (force) => this.#run.readToEnd(force),
-      onPass: (pass: CheckpointPass) => observer.onPass(pass),
-      onFailure: (error: unknown) => {
+      onPass: (pass) => observer.onPass(pass),
+      onFailure: (error) => {
         if (this.#stopped || !this.#run.isOn) return
         if (keyOf(error) === 'UNKNOWN_CHANGE') return this.#onCaptureFailed(error)
         log.warn({ error: messageOf(error) }, 'a checkpoint failed; it is tried again')

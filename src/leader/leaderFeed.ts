@@ -1,4 +1,5 @@
 /** Puts the feed of a leader together, from its options, its history and its engine. */
+import { fileMode } from '../sqlite/fileModes.ts'
 import { Feed, type FeedHost } from './feed.ts'
 import type { LeaderOptions } from './leaderOptions.ts'
 import type { LedHistory } from './ledHistory.ts'
@@ -22,13 +23,14 @@ export function feedOf(
 }
 
 function hostOf(
-  { identity, clock, observer, address }: LeaderOptions,
+  { identity, clock, observer, address, path }: LeaderOptions,
   history: LedHistory,
   engine: FeedingEngine,
 ): FeedHost {
   return {
     ...engine,
     cluster: () => identity.cluster,
+    fileMode: () => fileMode(path),
     source: () => ({ node: identity.node, address }),
     leaderMs: () => clock.nowMs(),
     lineage: () => identity.lineage(),

@@ -31,6 +31,8 @@ export interface RelayHost {
         readonly source: CheckedPages
       }
     | undefined
+  /** Permission bits of the leader's database file. */
+  fileMode(): number
   /** The leader. */
   source(): { readonly node: string; readonly address: string }
   lineage(): Lineage
@@ -83,6 +85,7 @@ export class Relay {
     this.#host = host
     this.#feed = new Feed(options, {
       cluster: () => host.cluster(),
+      fileMode: () => host.fileMode(),
       source: () => host.source(),
       leaderMs: () => host.leaderMs(),
       pageSize: () => this.#state().pageSize,

@@ -45,6 +45,9 @@ function checkedValue(spec: OptionSpec, value: unknown): unknown {
     case 'flag':
       if (typeof value === 'boolean') return value
       throw wrong(key, 'true or false', value)
+    case 'fileMode':
+      if (typeof value === 'number') return parseValue(spec.flag, kind, value.toString(8))
+      throw wrong(key, 'permission bits such as 0o640', value)
     case 'prefixes':
     case 'addresses':
       if (!Array.isArray(value) || value.some((each) => typeof each !== 'string'))

@@ -9,6 +9,7 @@ import { Leader } from '../leader/leader.ts'
 import type { LeaderOptions, LeadershipBegun } from '../leader/leaderOptions.ts'
 import { KeptFolder } from '../replica/keptFolder.ts'
 import { LagTracker } from '../replica/lag.ts'
+import { fileMode } from '../sqlite/fileModes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import { ownAddress } from './address.ts'
@@ -60,8 +61,8 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
       lineage: () => nodeFile.record.lineage,
       term: () => nodeFile.record.term,
       members: () => parts.members.list(),
-      save: (begun) => nodeFile.update(beginningOf(nodeFile.record, begun, clock.nowMs())),
-      insist: (begun) => nodeFile.insist(beginningOf(nodeFile.record, begun, clock.nowMs())),
+      save: (begun) => nodeFile.update(beginningOf(parts, begun)),
+      insist: (begun) => nodeFile.insist(beginningOf(parts, begun)),
       raiseCeiling: (txidCeiling) => nodeFile.update({ txidCeiling }),
     },
     mayLead: () => parts.mayLead(),
@@ -134,16 +135,17 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
 
 /** What the beginning of an incarnation changes of a role file. */
 function beginningOf(
-  { lineage, node }: NodeRecord,
+  { nodeFile, clock, path }: EngineParts,
   { epoch, term, txid, txidCeiling, begun, stored, putBack }: LeadershipBegun,
-  nowMs: number,
 ): Partial<NodeRecord> {
-  const at = new Date(nowMs).toISOString()
+  const { lineage, node } = nodeFile.record
+  const at = new Date(clock.nowMs()).toISOString()
   return {
     epoch,
     term,
     txidCeiling,
     incarnation: begun.id,
+    leaderMode: fileMode(path),
     lineage: withIncarnation(withoutIdle(lineage, node, begun.txid, stored), begun),
     ...(putBack ? { putBack: putBackMark(at, { epoch, txid }, putBack) } : {}),
   }

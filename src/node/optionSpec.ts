@@ -18,6 +18,7 @@ export type OptionKind =
   | 'command'
   | 'webhook'
   | 'ackLevel'
+  | 'fileMode'
 
 export interface OptionSpec {
   readonly key: keyof NodeOptions

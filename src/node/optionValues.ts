@@ -62,6 +62,8 @@ export function parseValue(
     case 'ackLevel':
       if (!parseAckLevel(text)) throw usage(flag, text, ACK_LEVELS)
       return text
+    case 'fileMode':
+      return parseFileMode(flag, text)
     case 'path':
       if (text === '') throw usage(flag, text, 'a path')
       return text
@@ -106,6 +108,13 @@ function parsePrefix(flag: string, text: string): string {
   const isPlain = text === '/' || !/\/\.{0,2}\//.test(`${text}/`)
   if (!/^\/[^\s?#%\\]*$/.test(text) || !isPlain) throw usage(flag, text, 'paths such as /admin,/upload')
   return text
+}
+
+/** Permission bits of a database file, in octal as for chmod(1). */
+function parseFileMode(flag: string, text: string): number {
+  if (!/^0?6[046][046]$/.test(text))
+    throw usage(flag, text, 'an octal mode such as 0640: 6, then 0, 4 or 6 for the group and for others')
+  return Number.parseInt(text, 8)
 }
 
 function parseBytes(flag: string, text: string): number {

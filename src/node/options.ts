@@ -31,6 +31,8 @@ export interface NodeOptions extends RoleOptions {
   readonly idleMs: number
   readonly replicaWalBytes: number
   readonly lockTimeoutMs: number
+  /** Permission bits; those of the leader's file when not given. */
+  readonly copyMode?: number
   readonly reconnectMaxMs: number
   readonly maxDiverged: number
   readonly maxDivergedBytes: number
@@ -267,6 +269,15 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     help: 'how long to wait at start for another writer of the copy',
     default: '10s',
     roles: REPLICA,
+  },
+  {
+    key: 'copyMode',
+    flag: 'copy-mode',
+    kind: 'fileMode',
+    value: 'MODE',
+    help: "who may read the copy, as for chmod: 0640 lets the group (default: never more than the leader's file)",
+    roles: REPLICA,
+    common: true,
   },
   {
     key: 'reconnectMaxMs',

@@ -2,14 +2,14 @@
 
 import { STREAM_PATH } from '../../proto/limits.ts'
 import { containment, historyOf, joined, type Lineage } from '../../proto/lineage.ts'
-import type { Body } from '../../proto/messages.ts'
 import type { NodeFile, NodeRecord } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import { reachFrom } from '../http/waits.ts'
 import type { Relay } from '../leader/relay.ts'
+import { CopyAccess } from '../replica/copyAccess.ts'
 import { Replica } from '../replica/replica.ts'
-import type { ReplicaOptions } from '../replica/replicaOptions.ts'
+import type { AdoptedWelcome, ReplicaOptions } from '../replica/replicaOptions.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { ownAddress } from './address.ts'
 import { DATABASE_NAME, type Engine, type EngineParts, type EngineStatus, type EngineView } from './engine.ts'
@@ -78,6 +78,12 @@ export async function buildReplica(
       maxQueuedBytes: options.maxQueuedBytes,
     },
     walBytes: options.replicaWalBytes,
+    access: new CopyAccess({
+      path,
+      copyMode: options.copyMode,
+      leaderMode: () => nodeFile.record.leaderMode,
+      log: setup.log,
+    }),
     lockTimeoutMs: options.lockTimeoutMs,
     maxDiverged: options.maxDiverged,
     maxDivergedBytes: options.maxDivergedBytes,
@@ -182,7 +188,7 @@ export function lastLeader({ lineage, epoch }: NodeRecord): string {
 async function adopt(
   nodeFile: NodeFile,
   leader: string,
-  { cluster, epoch, term }: Pick<Body<'welcome'>, 'cluster' | 'epoch' | 'term'>,
+  { cluster, epoch, term, fileMode: leaderMode }: AdoptedWelcome,
   told: Lineage,
 ): Promise<void> {
   const { record } = nodeFile
@@ -192,8 +198,9 @@ async function adopt(
     record.epoch === epoch &&
     record.term === term &&
     record.leader === leader &&
+    record.leaderMode === leaderMode &&
     JSON.stringify(lineage) === JSON.stringify(record.lineage)
-  if (!isKnown) await nodeFile.update({ cluster, epoch, term, leader, lineage })
+  if (!isKnown) await nodeFile.update({ cluster, epoch, term, leader, leaderMode, lineage })
 }
 
 function lookAt(replica: Replica, checkpointBytes: number): ReplicaLook {

@@ -25,6 +25,8 @@ export function newRelay(replica: Replica, parts: EngineParts, replicas: Replica
     {
       cluster: () => nodeFile.record.cluster,
       feedable: () => replica.feedable,
+      // Not that of this copy, which its operator may have chosen.
+      fileMode: () => nodeFile.record.leaderMode ?? 0o600,
       source: () => replica.source,
       lineage: () => nodeFile.record.lineage,
       term: () => nodeFile.record.term,

@@ -25,7 +25,7 @@ import type { Subscription } from './subscription.ts'
 export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
 
 export interface ConversationParts {
-  readonly options: Pick<ReplicaOptions, 'db' | 'log' | 'clock' | 'observer'>
+  readonly options: Pick<ReplicaOptions, 'db' | 'log' | 'clock' | 'observer' | 'access'>
   readonly thread: SqliteThread
   readonly subscription: Subscription
   readonly slot: CopySlot
@@ -151,13 +151,14 @@ export class Conversation {
   }
 
   async #onWelcome(welcome: Body<'welcome'>): Promise<void> {
-    const { log, clock, observer } = this.#parts.options
+    const { log, clock, observer, access } = this.#parts.options
     this.#expect('connecting', 'a welcome')
     const address = this.#address
     const { connectionId } = this.#parts.subscription
     this.#requireStill(address, connectionId)
     await this.#parts.meeting.adopt(welcome, this.#parts.slot.whole, address)
     this.#requireStill(address, connectionId)
+    access.apply()
     const { node, source, sourceAddress } = welcome
     this.#takenSinceMs = undefined
     if (this.#parts.meeting.onWelcome(welcome, clock.nowMs())) this.#parts.streamed.downstream?.onUnsettled()

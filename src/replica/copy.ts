@@ -2,17 +2,15 @@
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Logger } from 'pino'
-import type { Clock } from '../clock.ts'
 import { asWalcastError, messageOf, WalcastError } from '../errors.ts'
-import { type FileOps, syncFolderAside } from '../fileOps.ts'
+import { syncFolderAside } from '../fileOps.ts'
 import { refillCutWal } from '../sqlite/cutWal.ts'
 import { adoptDatabase, type DatabaseFiles, walFileBytes } from '../sqlite/databaseFiles.ts'
 import { type HeldDatabase, WRITE_LOCK_CONNECTION } from '../sqlite/heldDatabase.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { PageReader } from '../sqlite/pageReader.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
-import type { PositionLog, PositionRecord } from '../sqlite/positionLog.ts'
+import type { PositionRecord } from '../sqlite/positionLog.ts'
 import type { RottenPage } from '../sqlite/scrubPass.ts'
 import {
   checkpoint,
@@ -22,7 +20,6 @@ import {
   open,
   openReadOnly,
   rows,
-  type SqliteThread,
   sync,
 } from '../sqlite/sqliteThread.ts'
 import { quoteText } from '../sqlite/sqlText.ts'
@@ -31,41 +28,18 @@ import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { WalWriter } from '../sqlite/walWriter.ts'
 import { Applier } from './applier.ts'
 import { CopyLock } from './copyLock.ts'
+import type { CopyHost, CopyOptions } from './copyOptions.ts'
+import { LAST_CONNECTION, leaveToReaders, ReadMark } from './copyReaders.ts'
 import { type CopyState, type Settled, scanCopy, settle } from './copyState.ts'
 import { Durability } from './durability.ts'
 import { refuseWrites } from './refusedWrites.ts'
 import { isBlank } from './unfitCopy.ts'
-
-export interface CopyOptions {
-  readonly path: string
-  readonly thread: SqliteThread
-  readonly ops: FileOps
-  readonly clock: Clock
-  readonly log: Logger
-  readonly positions: PositionLog
-  /** WAL bytes that start a checkpoint. */
-  readonly walBytes: number
-  readonly lockTimeoutMs: number
-}
-
-export interface CopyHost {
-  /** Holds back messages until the function it gives is called. Messages that write to the copy are handled in one go, so none is half done then. */
-  hold(): () => void
-  onCheckpoint(checkpoint: { readonly complete: boolean; readonly pauseMs: number }): void
-  /** The copy was synced because somebody waits for that. */
-  onDurable(syncMs: number): void
-  /** Something else wrote, or the lock could not be kept: the copy was looked at again; `same` when its content is what it was. */
-  onStray(error: WalcastError, same: boolean): void
-  onFatal(error: WalcastError): void
-}
 
 /** Quiet rounds between two attempts to empty a WAL that a reader has kept from being emptied: each costs a gap in the lock. */
 const IDLE_ROUNDS = 10
 /** Backfills beside the apply before the one that pauses it, while more than FEW_FRAMES are left. */
 const ROUNDS = 3
 const FEW_FRAMES = 256
-/** The connection that closes last when the WAL is to stay. */
-const LAST = 'last'
 /** Tries to empty the WAL before another file takes the name of this one. */
 const CEDING_ROUNDS = 20
 const CEDING_PAUSE_MS = 100
@@ -88,6 +62,7 @@ export class Copy {
   #checkpointing: Promise<void> | undefined
   #framesAfterCheckpoint = 0
   #idleRounds = 0
+  readonly #readMark: ReadMark
   /** Works under way that no checkpoint may disturb. */
   #undisturbed = 0
   #stopped = false
@@ -105,6 +80,7 @@ export class Copy {
     this.#files = files
     this.#lock = lock
     this.#walIndex = scanned.walIndex
+    this.#readMark = new ReadMark(options.thread, scanned.walIndex)
     this.#writer = new WalWriter(
       files,
       options.ops,
@@ -124,7 +100,7 @@ export class Copy {
     host: CopyHost,
     recorded: readonly PositionRecord[],
   ): Promise<Copy> {
-    const { thread, path } = options
+    const { thread, path, access } = options
     try {
       const frames = refillCutWal(path)
       if (frames > 0)
@@ -132,15 +108,18 @@ export class Copy {
           { path, frames },
           'the WAL of the copy was cut short; it is compared with the leader',
         )
+      access.apply()
       const files = await adoptDatabase(thread, path, (mode) =>
         options.log.warn({ path, from: mode }, 'the copy had left WAL mode; switched back'),
       )
+      access.apply()
       await thread.run(open('checkpoint', path, 0))
       const lock = new CopyLock(thread)
       await lock.take(path, options.lockTimeoutMs)
       const scanned = await scanCopy(files, lock)
       const copy = new Copy(options, host, files, lock, scanned, settle(scanned.sums, recorded))
       await copy.#applier.takeUp()
+      await copy.#admitReaders()
       return copy
     } catch (error) {
       await thread.attempt(close(WRITE_LOCK_CONNECTION), close('checkpoint'), close('keeper'))
@@ -159,7 +138,10 @@ export class Copy {
     const state = { walIndex, header, sums, frames }
     // What something else wrote before leadership was refused, for example, is nowhere recorded.
     const { isRecorded } = settle(sums, held.positions.known)
-    return new Copy(options, host, files, new CopyLock(thread, true), state, { position, isRecorded })
+    const lock = new CopyLock(thread, true)
+    const copy = new Copy(options, host, files, lock, state, { position, isRecorded })
+    await copy.#admitReaders()
+    return copy
   }
 
   /** Gives it to the engine of another role, with the write lock, after `holdLock`. Nothing may be applied any more. Throws SQLITE_BUSY when the lock was lost. */
@@ -211,6 +193,7 @@ export class Copy {
   /** To be called after each batch that became visible. */
   onApplied(): void {
     const { mxFrame } = this.#writer
+    if (!this.#readMark.isThere) void this.#readMark.set(mxFrame)
     if (mxFrame < this.#framesAfterCheckpoint) this.#framesAfterCheckpoint = 0
     if ((mxFrame - this.#framesAfterCheckpoint) * frameBytes(this.#files.pageSize) >= this.#options.walBytes)
       this.#startCheckpoint()
@@ -320,16 +303,18 @@ export class Copy {
     this.#lock.giveUp()
     await this.#checkpointing
     const { thread, path } = this.#options
+    const isWithinResync = this.#applier.isSyncing
     // What a resync has brought lies in the WAL: the next start takes it up.
-    if (this.#applier.isSyncing)
-      await thread.attempt(openReadOnly(LAST, path), rows(LAST, 'PRAGMA user_version'))
+    if (isWithinResync)
+      await thread.attempt(openReadOnly(LAST_CONNECTION, path), rows(LAST_CONNECTION, 'PRAGMA user_version'))
     this.#applier.discard()
     // No connection does so when one of another process is open, or when the WAL is to stay.
     const { walFd, database } = this.#files
     const [synced] = await thread.attempt(sync(walFd, database.fd))
     if (!synced.ok) this.durability.onSyncFailed(new Error(synced.detail))
     await this.#lock.release()
-    await thread.attempt(close('checkpoint'), close('keeper'), close(LAST))
+    if (!isWithinResync) await leaveToReaders(thread, path)
+    await thread.attempt(close('checkpoint'), close('keeper'), close(LAST_CONNECTION))
     await this.durability.settled()
     closeSync(walFd)
     return this.#files.syncFailure === undefined
@@ -382,6 +367,13 @@ export class Copy {
       backfilled > 0 && (await this.#gap([TRUNCATE])) !== undefined && this.#writer.mxFrame === 0
     this.#framesAfterCheckpoint = this.#writer.mxFrame
     this.#host.onCheckpoint({ complete, pauseMs: clock.nowMs() - startMs })
+  }
+
+  /** Has SQLite set a read mark where there is none (see copyReaders.ts), unless frames that TRUNCATE would take with it wait to become visible. */
+  async #admitReaders(): Promise<void> {
+    if (this.#readMark.look(this.#writer.mxFrame)) return
+    await this.#gap([TRUNCATE])
+    this.#readMark.look(this.#writer.mxFrame)
   }
 
   /** Moves the lock, with `middle` in the gap, and checks what happened in it. Undefined when a transaction is under way, or somebody waits for the end of the checkpoint. */

@@ -13,7 +13,8 @@ import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
 import { foundAt } from '../sqlite/databaseFiles.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
-import { Copy, type CopyHost, type CopyOptions } from './copy.ts'
+import { Copy } from './copy.ts'
+import type { CopyHost, CopyOptions } from './copyOptions.ts'
 import { FirstCopySlot } from './firstCopySlot.ts'
 import { clearSchema, makeBlank, mend } from './unfitCopy.ts'
 
@@ -126,12 +127,12 @@ export class CopySlot {
 
   /** Takes the last pages, verifies the whole and makes it visible. Throws STATE_MISMATCH. */
   async finish(synced: Body<'synced'>, payload: Buffer): Promise<void> {
-    const { path, ops } = this.#options
+    const { path, ops, access } = this.#options
     const { epoch, incarnation, txid, dbPages } = synced
     const copy = this.#copy
     if (copy && !this.#firstCopy.current) return copy.applier.finishSync(synced, payload)
     await copy?.makeWholeFile()
-    await this.#firstCopy.publish(synced, payload, (from, checksum) => {
+    await this.#firstCopy.publish(synced, payload, access.firstMode, (from, checksum) => {
       this.#record({ epoch, incarnation, txid }, checksum, dbPages)
       if (!copy) return ops.publish(from, path)
       copy.cede(from)

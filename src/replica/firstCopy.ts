@@ -2,7 +2,16 @@
  * A first copy: pages are written into a side file, and when the whole of it verifies it gets the database's name.
  * One that was cut is taken up again: what is there is compared by page checksums.
  */
-import { closeSync, constants, fstatSync, fsync, ftruncateSync, openSync, unlinkSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsync,
+  ftruncateSync,
+  openSync,
+  unlinkSync,
+} from 'node:fs'
 import { promisify } from 'node:util'
 import { payloadPage, payloadPageNumber } from '../../proto/codec.ts'
 import type { Body } from '../../proto/messages.ts'
@@ -19,6 +28,8 @@ interface PagesMessage {
 }
 
 const fsyncAsync = promisify(fsync)
+/** Mode of the side file until it is whole. */
+const PRIVATE = 0o600
 
 export class FirstCopy {
   readonly #path: string
@@ -40,7 +51,7 @@ export class FirstCopy {
 
   /** SQLite never opens the side file under its name, so its descriptor may be closed before the file is published. */
   static async open(path: string, pageSize: number, ops: FileOps): Promise<FirstCopy> {
-    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644)
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, PRIVATE)
     const pages = Math.floor(fstatSync(fd).size / pageSize)
     const { sums } = await scanPages({ databaseFd: fd, walFd: fd, pageSize, pages, frames: new FrameMap() })
     return new FirstCopy(path, fd, ops, pageSize, sums)
@@ -85,10 +96,11 @@ export class FirstCopy {
     }
   }
 
-  /** Takes the last pages, verifies the whole and has it published. Throws STATE_MISMATCH and keeps the side file then. */
+  /** Takes the last pages, verifies the whole, gives the file `mode` and has it published. Throws STATE_MISMATCH and keeps the side file then. */
   async finish(
     synced: Body<'synced'>,
     payload: Buffer,
+    mode: number,
     publish: (from: string, checksum: bigint) => void,
   ): Promise<void> {
     await this.addPages(synced, payload)
@@ -97,6 +109,8 @@ export class FirstCopy {
     this.sums.settle()
     requireState(this.sums, 1, synced.checksum, 'the first copy')
     ftruncateSync(this.#fd, synced.dbPages * this.#pageSize)
+    // Not left to the umask: it may be chosen wider.
+    fchmodSync(this.#fd, mode)
     await fsyncAsync(this.#fd)
     this.#requireOpen()
     await this.close()

@@ -37,16 +37,17 @@ export class FirstCopySlot {
     this.#copy ??= await FirstCopy.open(this.#path, pageSize, this.#ops)
   }
 
-  /** Verifies the whole and has `publish` give the side file `from`, of this state checksum, its name. */
+  /** Verifies the whole and has `publish` give the side file `from`, of this state checksum and `mode`, its name. */
   async publish(
     synced: Body<'synced'>,
     payload: Buffer,
+    mode: number,
     publish: (from: string, checksum: bigint) => void,
   ): Promise<void> {
     const copy = this.#copy
     if (!copy) throw new WalcastError('MESSAGE_BAD', { detail: 'no copy was asked for' })
     try {
-      await copy.finish(synced, payload, publish)
+      await copy.finish(synced, payload, mode, publish)
     } finally {
       await this.close()
     }

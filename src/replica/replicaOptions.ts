@@ -5,6 +5,7 @@ import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../clock.ts'
 import type { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
+import type { CopyAccess } from './copyAccess.ts'
 import type { KeptKind } from './keptBounds.ts'
 import type { SubscriptionOptions } from './subscription.ts'
 
@@ -21,6 +22,7 @@ export interface ReplicaOptions {
   readonly subscription: SubscriptionOptions
   /** WAL bytes of the copy that start a checkpoint. */
   readonly walBytes: number
+  readonly access: CopyAccess
   readonly lockTimeoutMs: number
   /** See KeptBounds. */
   readonly maxDiverged: number
@@ -50,12 +52,11 @@ export interface ReplicaIdentity {
   /** The highest that this node has led or followed in. */
   epoch(): number
   /** Whom it follows and in which epoch, and incarnations of which the leader told how they began. `address`: HOST:PORT of the connection that it came by. Durable when it resolves; quick when nothing of it is new. */
-  adopt(
-    welcome: Pick<Body<'welcome'>, 'cluster' | 'epoch' | 'term'>,
-    told: Lineage,
-    address: string,
-  ): Promise<void>
+  adopt(welcome: AdoptedWelcome, told: Lineage, address: string): Promise<void>
 }
+
+/** What of a welcome a node keeps in its role file. */
+export type AdoptedWelcome = Pick<Body<'welcome'>, 'cluster' | 'epoch' | 'term' | 'fileMode'>
 
 /** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
 export interface ReplicaObserver {

@@ -14,6 +14,9 @@ import {
 const ATTEMPTS = 20
 const BACKFILL_OFFSET = 96
 const BACKFILL_ATTEMPTED_OFFSET = 128
+/** Of aReadMark[1]; those of 2, 3 and 4 follow. */
+const READ_MARKS_OFFSET = 104
+const READ_MARKS = 4
 
 /**
  * Reads the published state of a WAL from its `-shm` through a pinned descriptor. It takes no lock and cannot
@@ -74,6 +77,17 @@ export class WalIndexReader {
       done += inBlock
     }
     return numbers.subarray(0, done)
+  }
+
+  /**
+   * Whether one of aReadMark[1..4] is at a frame up to `mxFrame`. A reader that may not write `-shm` sets none itself and gets
+   * SQLITE_READONLY_CANTINIT without one, once there are frames to read (https://sqlite.org/src/file/src/wal.c,
+   * walTryBeginRead). Those that are not used hold a number above all frames.
+   */
+  hasReadMark(mxFrame: number): boolean {
+    const marks = Buffer.alloc(4 * READ_MARKS)
+    if (readSync(this.#fd, marks, 0, marks.length, READ_MARKS_OFFSET) < marks.length) return false
+    return [0, 1, 2, 3].some((i) => marks.readUInt32LE(4 * i) <= mxFrame)
   }
 
   /** The 48 bytes that the last successful `read` parsed; valid until the next one. */

@@ -13,6 +13,13 @@ import { SqlSession } from './sqlSession.ts'
 import { type NodeCommand, type NodeOptions, TestNode } from './testNode.ts'
 import { PATIENCE_MS, type Saw, until } from './until.ts'
 
+/** With `uid` and `gid` it runs as that user, in no other group. */
+interface SessionOptions {
+  readonly timeoutMs?: number
+  readonly uid?: number
+  readonly gid?: number
+}
+
 export type StartOptions = Partial<NodeOptions>
 
 /** What hangs is found by the waits of a test; this is for what moves without ever ending. */
@@ -94,12 +101,12 @@ export class Lab {
   }
 
   /** A connection of Python's SQLite in a process of its own. */
-  sql(path: string, options: { readonly timeoutMs?: number; readonly readOnly?: boolean } = {}): SqlSession {
+  sql(path: string, options: SessionOptions & { readonly readOnly?: boolean } = {}): SqlSession {
     return new SqlSession(this.python('sql', { path, timeoutMs: BUSY_MS, readOnly: false, ...options }))
   }
 
   /** A connection of better-sqlite3 in a process of its own. */
-  modernSql(path: string, options: { readonly timeoutMs?: number } = {}): SqlSession {
+  modernSql(path: string, options: SessionOptions = {}): SqlSession {
     return new SqlSession(this.program('sql', { path, timeoutMs: BUSY_MS, ...options }))
   }
 

@@ -1,9 +1,16 @@
 /** One connection of better-sqlite3: statements come as JSON strings, one a line; answers are JSON objects. */
 import { createInterface } from 'node:readline'
 import Database from 'better-sqlite3'
+import { become } from './become.ts'
 import { optionsOf, say } from './options.ts'
 
-const { path, timeoutMs } = optionsOf<{ path: string; timeoutMs: number }>()
+const { path, timeoutMs, uid, gid } = optionsOf<{
+  path: string
+  timeoutMs: number
+  uid?: number
+  gid?: number
+}>()
+if (uid !== undefined && gid !== undefined) become(uid, gid)
 const db = new Database(path, { timeout: timeoutMs })
 
 function run(sql: string): object {

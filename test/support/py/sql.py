@@ -1,9 +1,14 @@
 """One connection of Python's SQLite: statements come as JSON strings, one a line; answers are JSON objects."""
 import json
+import os
 import sqlite3
 import sys
 
 options = json.loads(sys.argv[1])
+if 'uid' in options:
+    os.setgroups([])
+    os.setresgid(options['gid'], options['gid'], options['gid'])
+    os.setresuid(options['uid'], options['uid'], options['uid'])
 uri = f"file:{options['path']}" + ('?mode=ro' if options.get('readOnly') else '')
 db = sqlite3.connect(uri, uri=True, timeout=options.get('timeoutMs', 5000) / 1000, isolation_level=None)
 

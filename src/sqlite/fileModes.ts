@@ -1,0 +1,30 @@
+/**
+ * The permission bits of a database file, its `-wal` and its `-shm`: three files that only make sense with one mode, which
+ * is how SQLite creates them (https://sqlite.org/src/file/src/os_unix.c, findCreateFileMode).
+ *
+ * Modes are read and set by path, never through a descriptor: closing one drops SQLite's locks (see pinnedFiles.ts).
+ */
+import { chmodSync, statSync } from 'node:fs'
+
+/** Read and write for the owner: a node needs both. */
+const OWNER = 0o600
+/** Read and write for everybody: a database is not a program, and has no set-id bits. */
+const ANYBODY = 0o666
+
+/** What of `mode` a database file can have. */
+export function usableMode(mode: number): number {
+  return (mode & ANYBODY) | OWNER
+}
+
+/** Permission bits of the file at `path`, up to 0777; those of the owner when there is none. */
+export function fileMode(path: string): number {
+  return (statSync(path, { throwIfNoEntry: false })?.mode ?? OWNER) & 0o777
+}
+
+/** Gives `mode` to the database at `path` and to those of its files that exist. Throws what chmod(2) does. */
+export function setDatabaseMode(path: string, mode: number): void {
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+    const there = statSync(file, { throwIfNoEntry: false })
+    if (there && (there.mode & 0o7777) !== mode) chmodSync(file, mode)
+  }
+}
