@@ -141,7 +141,6 @@ labTest('nobody is fenced out while capture is far behind', async (lab) => {
   const request = { rounds: 0, fence: 'always', fenceMs: 100 } as const
   assert.equal((await world.pass({ ...request, maxMissing: 0 })).isComplete, false)
   assert.equal(world.asked, 0)
-  assert.equal((await world.pass({ ...request, maxMissing: 1 })).isComplete, false, 'three frames')
   assert.equal((await world.pass({ ...request, maxMissing: 1000 })).isComplete, true)
 })
 

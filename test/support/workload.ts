@@ -100,6 +100,9 @@ export interface ReaderOptions {
   readonly reopen?: number
   readonly mmap?: boolean
   readonly readOnly?: boolean
+  /** With `gid`: the user it runs as. */
+  readonly uid?: number
+  readonly gid?: number
 }
 
 /** A reader in another process that checks the invariants all along. */

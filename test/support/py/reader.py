@@ -4,6 +4,7 @@ changes, the newest log row is the one that `meta` names, ids never go back, a s
 Prints {"at": N} now and then, {"failure": "..."} at the first failure, {"done": {...}} when told to stop.
 """
 import json
+import os
 import random
 import select
 import sqlite3
@@ -11,6 +12,10 @@ import sys
 import time
 
 options = json.loads(sys.argv[1])
+if 'uid' in options:
+    os.setgroups([])
+    os.setresgid(options['gid'], options['gid'], options['gid'])
+    os.setresuid(options['uid'], options['uid'], options['uid'])
 rng = random.Random(options.get('seed', 1))
 hold = options.get('holdMs', 0) / 1000
 reopen = options.get('reopen', 0.0)
