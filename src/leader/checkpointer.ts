@@ -69,7 +69,7 @@ export interface CheckpointPass {
 }
 
 /** Backfills of one pass: between the commits of writers that pause now and then, one of them meets a gap. */
-const ROUNDS = 4
+const ROUNDS = 8
 /** After a pass that did not finish, this many times its duration belongs to the writers. */
 const REST = 3
 /** Writers faster than this leave no gap, and their own checkpoints cost them more than a fence does. */

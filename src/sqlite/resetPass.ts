@@ -3,8 +3,8 @@
  * SQLite thread in one go, because between the end of a backfill and the guard's new begin no commit may come: each round trip
  * between threads would ask for a longer gap between two commits.
  *
- * The guard moves hand over hand: the new transaction begins, what is published then is captured, only then the old one ends.
- * A move that capture does not follow in time is taken back.
+ * The guard moves hand over hand: the new transaction begins, only then the old one ends. Where a reset becomes possible by that,
+ * everything published is captured before; a move that capture does not follow in time is taken back.
  */
 import type { CapturedFrame } from './capturedFrame.ts'
 import type { CheckpointCounts } from './sqliteThread.ts'
@@ -96,9 +96,13 @@ class Pass {
 
   run(): ResetPass {
     const { rounds, fence } = this.#request
+    let left = Number.POSITIVE_INFINITY
     for (let round = 0; round < rounds && !this.#isComplete; round++) {
-      const left = this.#round(false)
-      if (left > FEW_FRAMES && round > 0) break
+      const before = left
+      left = this.#round(false)
+      // Writers do not pause. Before a fence little is to be left, as long as backfills are faster than they.
+      const isHopeless = left > FEW_FRAMES && (fence === 'never' || left > before / 2)
+      if (isHopeless && round > 0) break
     }
     if (fence !== 'never' && !this.#isComplete) this.#fenced()
     return {
@@ -121,6 +125,7 @@ class Pass {
       this.#yielded = fence === 'unless-read' && this.#parts.isRead()
       const untilMs = beganMs + FENCED_MS
       // Transactions that were reading when the fence came end soon: they cannot write.
+      if (!this.#yielded) this.#parts.askForCapture(true)
       while (!this.#yielded && !this.#isComplete && nowMs() < untilMs) this.#round(true)
     } finally {
       this.#parts.releaseFence()
@@ -146,21 +151,22 @@ class Pass {
     return end === undefined ? 0 : end - walFrames
   }
 
-  /** Gives the published end that was captured, undefined when the guard stays where it was. */
+  /** Gives the published end, undefined when the guard stays where it was. */
   #move(isFenced: boolean): number | undefined {
     const { captured } = this.#parts
     const next = this.#current === 0 ? 1 : 0
     if (!this.#parts.begin(next)) return undefined
     const end = this.#parts.published()
-    if (!end || !this.#isCaptured(end, isFenced)) {
+    // What is not backfilled now was not when it began. It sits on a mark, or on READ_LOCK(0) with frames behind it that cannot be
+    // backfilled: in both cases no writer can start the WAL over.
+    const mayReset = !end || this.#parts.backfilledFrames() >= end.mxFrame
+    if (!end || (mayReset && !this.#isCaptured(end, isFenced))) {
       this.#parts.end(next)
       return undefined
     }
-    // Frames that are not backfilled when it has begun were not when it began: then it sits on a mark, and no reset is possible.
-    const isOnMark = this.#parts.backfilledFrames() < end.mxFrame
-    if (!isOnMark) captured.mayReset = true
+    if (mayReset) captured.mayReset = true
     this.#parts.end(this.#current)
-    if (isOnMark) captured.mayReset = false
+    if (!mayReset) captured.mayReset = false
     this.#current = next
     return end.mxFrame
   }
