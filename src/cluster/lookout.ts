@@ -53,7 +53,7 @@ export class Lookout {
 
   /** What went before does not count. */
   start(): void {
-    this.#lastMonotonicMs = performance.now()
+    this.#lastMonotonicMs = this.#host.monotonicMs()
     this.#lastWallMs = this.#host.wallMs()
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
   }

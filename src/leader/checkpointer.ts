@@ -25,7 +25,7 @@ import {
 } from '../sqlite/sqliteThread.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import { WalIndexReader } from '../sqlite/walIndexReader.ts'
-import { FrameRate } from './frameRate.ts'
+import { CommitRate } from './commitRate.ts'
 import { QuietWatch } from './quietWatch.ts'
 
 export interface CheckpointLimits {
@@ -43,6 +43,8 @@ export interface CheckpointerHost {
   readonly clock: Clock
   /** Frames in the WAL at the last look. */
   walFrames(): number
+  /** Of the last commit that was captured. */
+  txid(): number
   /** Captures all that is published; `force` does not wait for slow replicas. */
   readToEnd(force: boolean): Promise<void>
   /** False within a transaction that is handed on in chunks. */
@@ -72,8 +74,8 @@ export interface CheckpointPass {
 const ROUNDS = 8
 /** After a pass that did not finish, this many times its duration belongs to the writers. */
 const REST = 3
-/** Writers faster than this leave no gap, and their own checkpoints cost them more than a fence does. */
-const FAST_FRAMES_PER_SECOND = 16_000
+/** Writers faster than this leave no gap, and a checkpoint of their own at each commit costs them more than a fence does. */
+const FAST_COMMITS_PER_SECOND = 4000
 /** For so long after somebody was found reading nobody is fenced out below the largest size. */
 const POLITE_MS = 10_000
 /** Passes in a row that a reader may keep from getting on at all before it counts as one that lingers. */
@@ -98,7 +100,7 @@ export class Checkpointer {
   readonly #limits: CheckpointLimits
   readonly #host: CheckpointerHost
   readonly #walIndex: WalIndexReader
-  readonly #rate: FrameRate
+  readonly #rate: CommitRate
   readonly #quiet: QuietWatch
   #running: Promise<void> | undefined
   #stopped = false
@@ -128,7 +130,7 @@ export class Checkpointer {
     this.#limits = limits
     this.#host = host
     this.#walIndex = new WalIndexReader(files.shm.fd)
-    this.#rate = new FrameRate(host.clock)
+    this.#rate = new CommitRate(host.clock)
     this.#quiet = new QuietWatch({
       walFrames: () => host.walFrames(),
       standsInTheWay: () => this.#guardStandsInTheWay(),
@@ -148,7 +150,7 @@ export class Checkpointer {
   onCaptured(): void {
     this.#isTidy = false
     const frames = this.#host.walFrames()
-    this.#rate.onFrames(frames)
+    this.#rate.onCommit(this.#host.txid())
     this.#quiet.onFrames()
     if (frames < this.#framesAfterPass) this.#framesAfterPass = 0
     const isMending = this.#triedMends < this.#mends && this.#blockedPasses === 0
@@ -250,7 +252,7 @@ export class Checkpointer {
     const { hardWalFrames } = this.#limits
     if (this.#blockedPasses > PATIENCE) return 'never'
     if (this.#mustMend || this.#isPastBound(frames)) return 'always'
-    const isFast = this.#rate.perSecond() >= FAST_FRAMES_PER_SECOND
+    const isFast = this.#rate.perSecond() >= FAST_COMMITS_PER_SECOND
     return frames >= hardWalFrames && isFast && nowMs >= this.#politeUntilMs ? 'unless-read' : 'never'
   }
 

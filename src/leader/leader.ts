@@ -415,6 +415,7 @@ export class Leader {
     return {
       clock,
       walFrames: () => this.#capture.walFrames,
+      txid: () => this.#capture.txid,
       isBetweenTransactions: () => !this.#capture.isOpen,
       readToEnd: (force) => this.#run.readToEnd(force),
       onPass: (pass) => observer.onPass(pass),

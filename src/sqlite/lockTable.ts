@@ -68,9 +68,17 @@ export function readLocksHeld(shm: PinnedFile): number[] | undefined {
   return held
 }
 
-/** Whether a connection of another process than `ownPid` has this database open in WAL mode: it then holds a shared lock on the file all the time. False when that is unknown. */
+/** `/proc/locks` is read in pieces, and leaves out a lock now and then while others come and go in between. */
+const LOOKS = 10
+
+/**
+ * Whether a connection of another process than `ownPid` has this database open in WAL mode: it then holds a shared lock on the file
+ * all the time. False when that is unknown.
+ */
 export function isOpenElsewhere(database: Pick<PinnedFile, 'dev' | 'ino'>, ownPid: number): boolean {
-  return locksOf(database)?.some(({ pid }) => pid !== ownPid) ?? false
+  for (let look = 0; look < LOOKS; look++)
+    if (locksOf(database)?.some(({ pid }) => pid !== ownPid)) return true
+  return false
 }
 
 /** Frame up to which readers on READ_LOCK(`slot`) read: aReadMark[slot]. 0 when it cannot be read. */

@@ -50,7 +50,7 @@ export interface WriterOptions {
   readonly seed: number
   readonly pauseMs?: number
   readonly autocheckpoint?: number
-  /** Reads before it writes: its transactions are refused whenever somebody holds the write lock. */
+  /** Small transactions that read before they write: they are refused whenever somebody holds the write lock. */
   readonly isDeferred?: boolean
 }
 
@@ -69,8 +69,13 @@ export class Writer {
   }
 
   get commits(): number {
-    const line = this.child.out.findLast((each) => each.includes('commits'))
-    return line ? (JSON.parse(line).commits ?? 0) : 0
+    return this.counts.commits
+  }
+
+  /** So far, as it last told. */
+  get counts(): WriterCounts {
+    const line = this.child.out.findLast((each) => each.startsWith('{"commits'))
+    return line ? JSON.parse(line) : { commits: 0, rollbacks: 0, busy: 0 }
   }
 
   /** Waits until it has done so many commits more than now. */

@@ -89,7 +89,14 @@ const weights: readonly (readonly [() => void, number])[] = [
   [spilled, 2],
   [savepoint, 1],
 ]
-const actions = weights.flatMap(([action, weight]) => Array<() => void>(weight).fill(action))
+/** What a request of a web application writes. */
+function few(): void {
+  for (let i = whole(1, 3); i > 0; i--) add.run(whole(0, 500), blob(300))
+}
+
+const actions = options.isDeferred
+  ? [transfer, transfer, few]
+  : weights.flatMap(([action, weight]) => Array<() => void>(weight).fill(action))
 
 function step(): void {
   const action = actions[whole(0, actions.length - 1)]

@@ -77,7 +77,13 @@ def savepoint():
     transfer()
 
 
-actions = [transfer] * 10 + [insert] * 4 + [delete] * 3 + [update] * 2 + [table] * 2 + [spilled] * 2 + [savepoint]
+def few():
+    rows = [(rng.randint(0, 500), blob(300)) for _ in range(rng.randint(1, 3))]
+    db.executemany('INSERT INTO mixed (grp, body) VALUES (?, ?)', rows)
+
+
+# Deferred: what a request of a web application writes.
+actions = [transfer, transfer, few] if deferred else [transfer] * 10 + [insert] * 4 + [delete] * 3 + [update] * 2 + [table] * 2 + [spilled] * 2 + [savepoint]
 printed = time.monotonic()
 while True:
     action = rng.choice(actions)

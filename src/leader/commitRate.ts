@@ -1,0 +1,39 @@
+import type { Clock } from '../clock.ts'
+
+const WINDOW_MS = 100
+
+/** How many commits a second there are, by whole windows of a tenth of a second. */
+export class CommitRate {
+  readonly #clock: Clock
+  #windowMs = 0
+  /** When the window began; undefined before the first commit: those that went before it are nobody's speed. */
+  #firstTxid: number | undefined
+  #txid = 0
+  #perSecond = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** `txid`: of the last commit. */
+  onCommit(txid: number): void {
+    this.#roll()
+    this.#firstTxid ??= txid
+    this.#txid = txid
+  }
+
+  /** Of the last whole window. */
+  perSecond(): number {
+    this.#roll()
+    return this.#perSecond
+  }
+
+  #roll(): void {
+    const nowMs = this.#clock.nowMs()
+    const elapsedMs = nowMs - this.#windowMs
+    if (elapsedMs >= 0 && elapsedMs < WINDOW_MS) return
+    this.#perSecond = elapsedMs < 0 ? 0 : (1000 * (this.#txid - (this.#firstTxid ?? this.#txid))) / elapsedMs
+    this.#windowMs = nowMs
+    if (this.#firstTxid !== undefined) this.#firstTxid = this.#txid
+  }
+}
