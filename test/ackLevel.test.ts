@@ -37,12 +37,11 @@ test('anything else is no level', () => {
   assert.equal(parseValue('ack', 'ackLevel', '2-durable'), '2-durable')
 })
 
-function waitsOn(acknowledge: (wanted: AckWanted) => Promise<AckOutcome>) {
+function waitsOn(acknowledge: (wanted: AckWanted) => Promise<AckOutcome>, isSure = () => true) {
   const ended: string[] = []
   const view = { acknowledge: (_position: unknown, level: AckWanted) => acknowledge(level) }
-  const waits = new AckWaits({ level: requireAckLevel('one'), timeoutMs: 7 }, view, (level, result) =>
-    ended.push(`${level} ${result}`),
-  )
+  const options = { level: requireAckLevel('one'), timeoutMs: 7 }
+  const waits = new AckWaits(options, view, isSure, (level, result) => ended.push(`${level} ${result}`))
   return { waits, ended }
 }
 
@@ -81,4 +80,15 @@ test('an answer says that a level was reached only when it was', async () => {
   assert.deepEqual(ended, ['n-durable reached', 'n-durable timeout', 'n-durable unknown'])
   assert.deepEqual(refusing.ended, ['n-durable unknown'])
   assert.equal(waits.waiting, 0)
+})
+
+test('a node that is not sure that it leads says of no write that it is acknowledged', async () => {
+  const reached = { reached: true, replicas: 2, end: 'reached' } as const
+  const { waits, ended } = waitsOn(
+    async () => reached,
+    () => false,
+  )
+  const headers = await waits.headersFor({ epoch: 1, txid: 2 }, requireAckLevel('one'))
+  assert.deepEqual(headers, { 'walcast-not-replicated': 'one; replicas=2' })
+  assert.deepEqual(ended, ['one unknown'])
 })

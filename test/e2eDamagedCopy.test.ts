@@ -11,11 +11,11 @@ interface Pair {
   readonly replica: TestNode
 }
 
-async function newPair(lab: Lab, rows = 2000): Promise<Pair> {
+async function newPair(lab: Lab, rows = 2000, flags: readonly string[] = []): Promise<Pair> {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows })
   const leader = await lab.leader(db)
-  const replica = await (await lab.replica(lab.path('copy.db'), leader)).ready()
+  const replica = await (await lab.replica(lab.path('copy.db'), leader, { flags })).ready()
   await requireSame(lab, leader, replica)
   return { leader, replica }
 }
@@ -62,7 +62,8 @@ labTest('a copy whose header is garbage', async (lab) => {
 })
 
 labTest('a copy whose WAL was cut short, alone and beside a reader that has it open', async (lab) => {
-  const { leader, replica } = await newPair(lab)
+  // The WAL stays as it is until it is cut.
+  const { leader, replica } = await newPair(lab, 2000, ['--idle', '1h', '--replica-wal', '1GiB'])
   for (const isRead of [false, true]) {
     const node = await lab.restart(await stopped(replica))
     const reader = lab.sql(replica.db)

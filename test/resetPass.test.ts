@@ -1,10 +1,12 @@
 /** The pass that lets the next writer start the WAL over, beside connections of other processes. */
 import assert from 'node:assert/strict'
 import { closeSync } from 'node:fs'
+import { test } from 'node:test'
+import { CapturedFrame } from '../src/sqlite/capturedFrame.ts'
 import { adoptDatabase, type DatabaseFiles } from '../src/sqlite/databaseFiles.ts'
 import { isReadByOthers, locksOf } from '../src/sqlite/lockTable.ts'
 import { ReadGuard } from '../src/sqlite/readGuard.ts'
-import type { ResetPass, ResetPassRequest } from '../src/sqlite/resetPass.ts'
+import { type ResetPass, type ResetPassRequest, runResetPass } from '../src/sqlite/resetPass.ts'
 import { open, SqliteThread } from '../src/sqlite/sqliteThread.ts'
 import { WalIndexReader } from '../src/sqlite/walIndexReader.ts'
 import { type Lab, labTest } from './support/lab.ts'
@@ -134,6 +136,55 @@ labTest('a fence is let go of at once when somebody reads, unless it must be', a
   assert.equal(forced.isComplete, true, 'the reader reads the newest state')
   await world.reader.rows('INSERT INTO t(v) VALUES (2)')
   await world.reader.rows('COMMIT')
+})
+
+labTest(
+  'a WAL that was started over is entered by capture before the guard leaves READ_LOCK(0)',
+  async (lab) => {
+    const world = await setUp(lab)
+    await world.pass()
+    assert.equal(world.guard.slot, 0)
+    const before = world.salt()
+    world.captures = false
+    await world.write()
+    assert.notEqual(world.salt(), before, 'the WAL was started over, as it may')
+    assert.equal((await world.pass()).isComplete, false)
+    assert.equal(world.guard.mayReset, true, 'capture, which comes late, would take it for a loss')
+    world.captures = true
+    assert.equal((await world.pass()).isComplete, true)
+  },
+)
+
+test('whatever fails in a pass, the guard that is open is known', () => {
+  for (const fails of ['begin', 'backfill', 'takeFence', 'isRead'] as const)
+    for (let at = 1; at <= 3; at++) {
+      const open = new Set<number>([0])
+      let calls = 0
+      const failing = <T>(what: string, value: T): T => {
+        if (what === fails && ++calls === at) throw new Error('disk I/O error')
+        return value
+      }
+      const captured = new CapturedFrame()
+      captured.set(7, 10)
+      const pass = runResetPass(
+        {
+          begin: (guard) => failing('begin', true) && Boolean(open.add(guard)),
+          end: (guard) => void open.delete(guard),
+          backfill: () => failing('backfill', { busy: false, walFrames: 10, backfilled: 5 }),
+          takeFence: () => failing('takeFence', true) && Boolean(open.add(9)),
+          releaseFence: () => void open.delete(9),
+          isRead: () => failing('isRead', false),
+          published: () => ({ salt1: 7, mxFrame: 10 }),
+          backfilledFrames: () => 5,
+          captured,
+          askForCapture() {},
+          nowMs: () => performance.now(),
+        },
+        { current: 0, rounds: 2, fence: 'unless-read', fenceMs: 1, maxMissing: 10 },
+      )
+      assert.deepEqual([...open], [pass.current], `${fails} ${at}`)
+      assert.equal(pass.failure, calls >= at ? 'disk I/O error' : undefined)
+    }
 })
 
 labTest('nobody is fenced out while capture is far behind', async (lab) => {

@@ -24,16 +24,20 @@ const UNKNOWN = { reached: false, replicas: 0, end: 'unknown' } as const
 export class AckWaits {
   readonly #options: AckWaitsOptions
   readonly #view: Pick<NodeView, 'acknowledge'>
+  readonly #isSure: () => boolean
   readonly #onEnd: (level: string, result: AckResult, waitMs: number) => void
   #waiting = 0
 
+  /** `isSure`: whether this node is sure that it leads. */
   constructor(
     options: AckWaitsOptions,
     view: Pick<NodeView, 'acknowledge'>,
+    isSure: () => boolean,
     onEnd: (level: string, result: AckResult, waitMs: number) => void,
   ) {
     this.#options = options
     this.#view = view
+    this.#isSure = isSure
     this.#onEnd = onEnd
   }
 
@@ -67,7 +71,9 @@ export class AckWaits {
     this.#waiting++
     let result: AckResult = 'unknown'
     try {
-      const outcome = position ? await this.#view.acknowledge(position, level, timeoutMs) : UNKNOWN
+      const told = position ? await this.#view.acknowledge(position, level, timeoutMs) : UNKNOWN
+      // A node that stood still may hear what replicas said before another one was promoted without them.
+      const outcome = told.reached && !this.#isSure() ? { ...UNKNOWN, replicas: told.replicas } : told
       result = outcome.end
       return outcome
     } finally {

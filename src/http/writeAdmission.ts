@@ -70,6 +70,12 @@ export class WriteAdmission {
     return this.#holds.size === 0 ? undefined : new WalcastError('SWITCHING')
   }
 
+  /** Whether this node is sure that it leads: it has not stood still, and no other node may lead. */
+  get isSure(): boolean {
+    this.#host.check()
+    return this.#host.isLeading() && !this.#holds.has('frozen') && !this.#holds.has('rival')
+  }
+
   /** Writes that come from now on wait until this is released. `reason` is for people. */
   hold(what: HoldFor, reason: string): void {
     this.#holds.set(what, reason)

@@ -115,12 +115,12 @@ export class CaptureRun {
   ): Promise<T | undefined> {
     try {
       for (;;) {
+        if (!this.#isOn || !this.#host.isAlive()) throw new WalcastError('STOPPING')
         const found = this.capture.look(this.#host.clock.nowMs(), SEGMENTS_AT_ONCE, force)
         if (found !== undefined && this.capture.isAtEnd) return undefined
         const instead = found === 0 && this.capture.isOpen ? await whileHeld() : undefined
         if (instead !== undefined) return instead
         await new Promise((resolve) => setTimeout(resolve, found ? 0 : 1))
-        if (!this.#isOn) throw new WalcastError('STOPPING')
       }
     } catch (error) {
       if (keyOf(error) !== 'STOPPING') this.#host.onFailed(error)

@@ -76,6 +76,8 @@ const ROUNDS = 8
 const REST = 3
 /** Writers faster than this leave no gap, and a checkpoint of their own at each commit costs them more than a fence does. */
 const FAST_COMMITS_PER_SECOND = 4000
+/** After a fence that was of no use, for so long none is tried. */
+const FENCE_REST_MS = 1000
 /** For so long after somebody was found reading nobody is fenced out below the largest size. */
 const POLITE_MS = 10_000
 /** Passes in a row that a reader may keep from getting on at all before it counts as one that lingers. */
@@ -109,6 +111,7 @@ export class Checkpointer {
   /** The next pass does not begin before that. */
   #restUntilMs = 0
   #politeUntilMs = 0
+  #noFenceUntilMs = 0
   /** nBackfill after the last pass. */
   #backfilled = 0
   /** Passes in a row that a reader of another process kept from getting on: no fence can help then. */
@@ -153,7 +156,7 @@ export class Checkpointer {
     this.#rate.onCommit(this.#host.txid())
     this.#quiet.onFrames()
     if (frames < this.#framesAfterPass) this.#framesAfterPass = 0
-    const isMending = this.#triedMends < this.#mends && this.#blockedPasses === 0
+    const isMending = this.#triedMends < this.#mends && this.#blockedPasses === 0 && this.#mayFence
     if (isMending || this.#isPassDue(frames)) this.#startPass()
   }
 
@@ -183,6 +186,7 @@ export class Checkpointer {
   reopen(): Checkpointer {
     const next = new Checkpointer(this.#parts, this.#limits)
     next.#mends = this.#mends - this.#mended
+    next.#isTidy = next.#mends === 0
     return next
   }
 
@@ -216,6 +220,8 @@ export class Checkpointer {
       })
       .then(() => {
         this.#running = undefined
+        // Captured in the midst of it, and told to nobody.
+        if (this.#host.walFrames() > this.#walIndex.backfilledFrames()) this.#isTidy = false
       })
   }
 
@@ -233,6 +239,7 @@ export class Checkpointer {
     if (complete && this.#mustMend) await this.#startOver(mends)
     if (!complete || this.#mustMend) this.#isTidy = false
     if (pass.yielded) this.#politeUntilMs = endMs + POLITE_MS
+    if (pass.fencedMs > 0 && !complete) this.#noFenceUntilMs = endMs + FENCE_REST_MS
     const backfilledFrames = this.#newlyBackfilled(pass)
     // One reader after the other may be in the way of each pass; one that lingers lets none get on.
     this.#blockedPasses = pass.isBlocked && backfilledFrames === 0 ? this.#blockedPasses + 1 : 0
@@ -250,10 +257,14 @@ export class Checkpointer {
   #fence(nowMs: number): ResetPassRequest['fence'] {
     const frames = this.#host.walFrames()
     const { hardWalFrames } = this.#limits
-    if (this.#blockedPasses > PATIENCE) return 'never'
+    if (this.#blockedPasses > PATIENCE || !this.#mayFence) return 'never'
     if (this.#mustMend || this.#isPastBound(frames)) return 'always'
     const isFast = this.#rate.perSecond() >= FAST_COMMITS_PER_SECOND
     return frames >= hardWalFrames && isFast && nowMs >= this.#politeUntilMs ? 'unless-read' : 'never'
+  }
+
+  get #mayFence(): boolean {
+    return this.#host.clock.nowMs() >= this.#noFenceUntilMs
   }
 
   #isPastBound(frames: number): boolean {

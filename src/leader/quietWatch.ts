@@ -19,6 +19,8 @@ const LOOK_MS = 4
 /** After a move the checkpoint that waited is soon through with its backfill, and waits for the guard once more. */
 const SOON_MS = 2
 const SOON_LOOKS = 25
+/** After so many the silence is of nobody's making, or nothing here can end it. */
+const MAX_QUIET_LOOKS = 500
 /** Looks in a row that find nothing new before it counts as silence: a writer may just have been a little late. */
 const QUIET_LOOKS = 3
 
@@ -54,7 +56,7 @@ export class QuietWatch {
     const frames = this.#host.walFrames()
     this.#quietLooks = frames === this.#frames ? this.#quietLooks + 1 : 0
     this.#frames = frames
-    if (this.#quietLooks > 0 && this.#host.isDone()) return
+    if (this.#quietLooks > MAX_QUIET_LOOKS || (this.#quietLooks > 0 && this.#host.isDone())) return
     if (this.#quietLooks >= QUIET_LOOKS && this.#host.standsInTheWay()) {
       this.#soonLooks = SOON_LOOKS
       this.#host.onQuiet()

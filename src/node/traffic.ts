@@ -105,6 +105,7 @@ export class Traffic implements NodeTraffic {
     this.acks = new AckWaits(
       { level: requireAckLevel(options.ack), timeoutMs: options.ackTimeoutMs },
       view,
+      () => this.admission.isSure,
       metrics.onAckWait,
     )
     this.leaderSide = new LeaderSide({

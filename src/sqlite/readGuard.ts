@@ -16,8 +16,8 @@ import {
 const NAMES = ['guard-a', 'guard-b'] as const
 
 /**
- * The leader's long-running read transaction, moved hand over hand: the new one begins, the WAL is read to its
- * published end, only then the old one ends. So no frame can leave the WAL unread.
+ * The leader's long-running read transaction, moved hand over hand: the new one begins, and where a reset becomes possible the
+ * WAL is read to its published end; only then the old one ends. So no frame can leave the WAL unread.
  *
  * Which READ_LOCK a guard got decides what it holds off (https://sqlite.org/src/file/src/wal.c, walTryBeginRead):
  * on 0 nothing is backfilled and the WAL may be reset once; on another no reset happens and frames up to its mark
@@ -83,6 +83,8 @@ export class ReadGuard {
       )
       this.#current = pass.current
       this.lookUp()
+      if (pass.failure !== undefined)
+        throw new WalcastError('SQLITE_FAILED', { sql: 'a checkpoint', detail: pass.failure })
       return pass
     } finally {
       this.#isMoving = false
@@ -150,7 +152,8 @@ export class ReadGuard {
     const results = await this.#thread.attempt(...this.#beginSteps(which))
     const failed = results.find((result) => !result.ok)
     if (!failed || failed.ok) return
-    await this.#thread.attempt(exec(NAMES[which], 'ROLLBACK'))
+    // A transaction that was open before is not to be ended here: it is the guard.
+    if (results[0]?.ok) await this.#thread.attempt(exec(NAMES[which], 'ROLLBACK'))
     throw new WalcastError('SQLITE_BUSY', { detail: `${failed.code} ${failed.detail}` })
   }
 }

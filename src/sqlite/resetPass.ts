@@ -6,6 +6,7 @@
  * The guard moves hand over hand: the new transaction begins, only then the old one ends. Where a reset becomes possible by that,
  * everything published is captured before; a move that capture does not follow in time is taken back.
  */
+import { messageOf } from '../errors.ts'
 import type { CapturedFrame } from './capturedFrame.ts'
 import type { CheckpointCounts } from './sqliteThread.ts'
 
@@ -58,6 +59,8 @@ export interface ResetPass {
   readonly fencedMs: number
   /** The fence was let go of at once, because another process was reading. */
   readonly yielded: boolean
+  /** What SQLite failed with, other than a lock in another hand; the guard is as `current` says. */
+  readonly failure: string | undefined
 }
 
 /** More than this left after a backfill means that writers do not pause. */
@@ -87,6 +90,7 @@ class Pass {
   #isBlocked = false
   #fencedMs = 0
   #yielded = false
+  #failure: string | undefined
 
   constructor(parts: ResetPassParts, request: ResetPassRequest) {
     this.#parts = parts
@@ -95,6 +99,23 @@ class Pass {
   }
 
   run(): ResetPass {
+    try {
+      this.#rounds()
+    } catch (error) {
+      this.#failure = messageOf(error)
+    }
+    return {
+      current: this.#current,
+      counts: this.#counts,
+      isComplete: this.#isComplete,
+      isBlocked: this.#isBlocked,
+      fencedMs: this.#fencedMs,
+      yielded: this.#yielded,
+      failure: this.#failure,
+    }
+  }
+
+  #rounds(): void {
     const { rounds, fence } = this.#request
     let left = Number.POSITIVE_INFINITY
     for (let round = 0; round < rounds && !this.#isComplete; round++) {
@@ -105,14 +126,6 @@ class Pass {
       if (isHopeless && round > 0) break
     }
     if (fence !== 'never' && !this.#isComplete) this.#fenced()
-    return {
-      current: this.#current,
-      counts: this.#counts,
-      isComplete: this.#isComplete,
-      isBlocked: this.#isBlocked,
-      fencedMs: this.#fencedMs,
-      yielded: this.#yielded,
-    }
   }
 
   #fenced(): void {
@@ -156,25 +169,36 @@ class Pass {
     const { captured } = this.#parts
     const next = this.#current === 0 ? 1 : 0
     if (!this.#parts.begin(next)) return undefined
-    const end = this.#parts.published()
-    // What is not backfilled now was not when it began. It sits on a mark, or on READ_LOCK(0) with frames behind it that cannot be
-    // backfilled: in both cases no writer can start the WAL over.
-    const mayReset = !end || this.#parts.backfilledFrames() >= end.mxFrame
-    if (!end || (mayReset && !this.#isCaptured(end, isFenced))) {
+    const place = this.#look()
+    // Capture is to be in this generation at least: the reset that began it was allowed, and is not to be taken for a loss.
+    const frames = place && (place.mayReset ? place.mxFrame : Math.min(1, place.mxFrame))
+    if (!place || frames === undefined || !this.#isCaptured(place.salt1, frames, isFenced)) {
       this.#parts.end(next)
       return undefined
     }
-    if (mayReset) captured.mayReset = true
+    if (place.mayReset) captured.mayReset = true
     this.#parts.end(this.#current)
-    if (!mayReset) captured.mayReset = false
+    if (!place.mayReset) captured.mayReset = false
     this.#current = next
-    return end.mxFrame
+    return place.mxFrame
   }
 
-  #isCaptured({ salt1, mxFrame }: { salt1: number; mxFrame: number }, isFenced: boolean): boolean {
+  /**
+   * What is published, and whether a writer may start the WAL over: what is not backfilled now was not when the guard began. It sits
+   * on a mark then, or on READ_LOCK(0) with frames behind it that cannot be backfilled. Undefined while a generation begins.
+   */
+  #look(): { readonly salt1: number; readonly mxFrame: number; readonly mayReset: boolean } | undefined {
+    const before = this.#parts.published()
+    const backfilled = this.#parts.backfilledFrames()
+    const after = this.#parts.published()
+    if (!before || before.salt1 !== after?.salt1) return undefined
+    return { ...after, mayReset: backfilled >= after.mxFrame }
+  }
+
+  #isCaptured(salt1: number, frames: number, isFenced: boolean): boolean {
     const { captured } = this.#parts
-    if (captured.includes(salt1, mxFrame)) return true
+    if (captured.includes(salt1, frames)) return true
     this.#parts.askForCapture(isFenced)
-    return captured.wait(salt1, mxFrame, isFenced ? FENCED_CAPTURE_MS : CAPTURE_MS)
+    return captured.wait(salt1, frames, isFenced ? FENCED_CAPTURE_MS : CAPTURE_MS)
   }
 }
