@@ -24,8 +24,8 @@ import type { WalPlace, WalReader, WalSegment } from '../sqlite/walReader.ts'
 
 /** Taken in one go, before and after which the wal-index is looked at. */
 const MAX_RUN_BYTES = 64 * 1024 * 1024
-/** Frames since the chain broke that are read again before another run is taken. */
-const MAX_UNPROVEN_FRAMES = 8192
+/** Of frames since the chain broke, which are read again before another run is taken. */
+const MAX_UNPROVEN_BYTES = 32 * 1024 * 1024
 
 export interface PublishedFramesState {
   readonly pageSize: number
@@ -41,9 +41,11 @@ export class PublishedFrames {
   #proven: WalPlace | undefined
   /** Pages of the frames captured after it. */
   #unproven: number[] = []
+  readonly #maxUnproven: number
 
   constructor(state: PublishedFramesState) {
     this.#state = state
+    this.#maxUnproven = Math.floor(MAX_UNPROVEN_BYTES / frameBytes(state.pageSize))
   }
 
   /** Another generation begins. */
@@ -54,7 +56,7 @@ export class PublishedFrames {
 
   /** To be told of all frames that are captured, in order. */
   onTaken({ pageNumbers }: WalSegment, count: number): void {
-    if (!this.#proven || this.#unproven.length > MAX_UNPROVEN_FRAMES) return
+    if (!this.#proven || this.#unproven.length > this.#maxUnproven) return
     for (let i = 0; i < count; i++) this.#unproven.push(pageNumbers[i])
   }
 
@@ -85,7 +87,7 @@ export class PublishedFrames {
 
   #isAsCaptured(proven: WalPlace): boolean {
     const { reader, sums, frames, pageSize } = this.#state
-    if (this.#unproven.length > MAX_UNPROVEN_FRAMES || !reader.isStillAt(proven)) return false
+    if (this.#unproven.length > this.#maxUnproven || !reader.isStillAt(proven)) return false
     const image = Buffer.allocUnsafe(pageSize)
     return this.#unproven.every((page, i) => {
       const frame = proven.frame + 1 + i

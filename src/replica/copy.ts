@@ -16,13 +16,12 @@ import {
   checkpoint,
   checkpointCounts,
   close,
-  exec,
   open,
   openReadOnly,
   rows,
   sync,
 } from '../sqlite/sqliteThread.ts'
-import { quoteText } from '../sqlite/sqlText.ts'
+import { vacuumInto } from '../sqlite/vacuumInto.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { WalWriter } from '../sqlite/walWriter.ts'
@@ -275,7 +274,7 @@ export class Copy {
   /** Writes what is visible into a database of its own at `to`, durably. */
   async writeTo(to: string): Promise<void> {
     const { thread, ops } = this.#options
-    await thread.run(exec('keeper', `VACUUM INTO ${quoteText(to)}`))
+    await vacuumInto(thread, 'keeper', to)
     const fd = openSync(to, 'r')
     await ops.syncAside('kept.sync', [fd], to).finally(() => closeSync(fd))
   }

@@ -13,13 +13,17 @@ import { WalIndexReader } from './walIndexReader.ts'
 export function refillCutWal(path: string): number {
   if (![path, `${path}-wal`, `${path}-shm`].every((file) => existsSync(file))) return 0
   const shm = pinFile(`${path}-shm`)
-  const header = new WalIndexReader(shm.fd).read()
+  const walIndex = new WalIndexReader(shm.fd)
+  const header = walIndex.read()
   if (!header || !isPageSize(header.pageSize)) return 0
   const { mxFrame, pageSize } = header
   const walFd = openSync(`${path}-wal`, 'r+')
   try {
     const whole = Math.floor((fstatSync(walFd).size - WAL_HEADER_BYTES) / frameBytes(pageSize))
     const first = Math.max(0, whole) + 1
+    // A WAL that was emptied just now is not one that was cut.
+    const now = walIndex.read()
+    if (!now || now.mxFrame !== mxFrame || now.salt1 !== header.salt1) return 0
     const bytes = Buffer.alloc(frameBytes(pageSize))
     for (let frame = first; frame <= mxFrame; frame++) {
       readImage(pinFile(path), pageOf(frame, shm), bytes.subarray(FRAME_HEADER_BYTES))
