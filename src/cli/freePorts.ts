@@ -1,8 +1,9 @@
 /**
  * Free ports of the loopback interface. From below the ranges out of which systems give ports to outgoing connections
- * (Linux 32768, others 49152 and up): one that was free a moment ago is then not taken by a client's connection.
+ * (Linux 32768, others 49152 and up): one that was free a moment ago is then not taken by a client's connection. Nor is it given
+ * to another process that asks here: it is reserved by an abstract socket (unix(7)), which ends with the process.
  */
-import { createServer } from 'node:net'
+import { createServer, type ListenOptions, type Server } from 'node:net'
 
 const FIRST = 18_000
 const COUNT = 12_000
@@ -30,10 +31,20 @@ export async function freePortRow(count: number): Promise<number> {
   throw new Error('no free ports in a row')
 }
 
-function isFree(port: number): Promise<boolean> {
+async function isFree(port: number): Promise<boolean> {
+  const reservation = createServer()
+  if (!(await listens(reservation, { path: `\0walcast-port-${port}` }))) return false
+  reservation.unref()
+  const server = createServer()
+  const isFree = await listens(server, { port, host: '127.0.0.1' })
+  if (isFree) await new Promise((resolve) => server.close(resolve))
+  else reservation.close()
+  return isFree
+}
+
+function listens(server: Server, where: ListenOptions): Promise<boolean> {
   return new Promise((resolve) => {
-    const server = createServer()
     server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+    server.listen(where, () => resolve(true))
   })
 }
