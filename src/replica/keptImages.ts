@@ -91,7 +91,6 @@ async function writeTrees(file: KeptFile, search: RowPageSearch, { signal }: Ima
   }
 }
 
-/** Pages of zeros, such as those that a copy was cut by, hold nothing: they are taken out of `kept`. */
 async function writePages(
   file: KeptFile,
   kept: PageSet,
@@ -100,22 +99,12 @@ async function writePages(
   { copy: { pageSize }, signal }: ImageParts,
 ): Promise<void> {
   const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
-  const nothing = Buffer.alloc(pageSize)
   for (const pages of kept.parts(CHUNK_BYTES / pageSize)) {
     if (signal.aborted) throw new WalcastError('STOPPING')
     await overwriting.readAll(pages, chunk)
-    let bytes = 0
-    for (const [i, page] of pages.entries()) {
-      const image = chunk.subarray(i * pageSize, (i + 1) * pageSize)
-      check.look(page, image)
-      if (image.equals(nothing)) {
-        kept.delete(page)
-        continue
-      }
-      image.copy(chunk, bytes)
-      bytes += pageSize
-    }
-    await file.append(chunk.subarray(0, bytes))
+    for (const [i, page] of pages.entries())
+      check.look(page, chunk.subarray(i * pageSize, (i + 1) * pageSize))
+    await file.append(chunk.subarray(0, pages.length * pageSize))
   }
 }
 
