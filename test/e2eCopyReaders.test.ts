@@ -49,6 +49,14 @@ async function commit(session: SqlSession): Promise<number> {
   return Number(await session.value('SELECT max(id) FROM log'))
 }
 
+/** The same, and waits until the replica has it: what the leader has not noticed yet is no commit that a status tells of. */
+async function follow(session: SqlSession, replica: TestNode): Promise<number> {
+  const { txid } = await replica.status()
+  const id = await commit(session)
+  await until('the replica has the commit', async () => (await replica.status()).txid > txid)
+  return id
+}
+
 /** Readers without any write permission: one connection of each SQLite that stays, and new ones at each look. */
 class Strangers {
   readonly #lab: Lab
@@ -129,21 +137,18 @@ labTest('another user reads the copy in every state in which the replica stands 
   await strangers.see(1, 'a first copy, no frame yet')
 
   for (let i = 1; i <= 3; i++) {
-    const id = await commit(writer)
-    await waitLevel(leader, replica)
+    const id = await follow(writer, replica)
     await strangers.see(id, `commit ${i} of the first generation`)
   }
 
   const emptying = await restarted(lab, leader, replica, ['--copy-mode', '0644', '--idle', '20ms'])
-  let id = await commit(writer)
-  await waitLevel(leader, emptying)
+  let id = await follow(writer, emptying)
   await until('the WAL is emptied', () => statSync(`${copy}-wal`).size === 0)
   await strangers.see(id, 'an emptied WAL')
 
   const still = await restarted(lab, leader, emptying, STILL)
   await strangers.see(id, 'a restart')
-  id = await commit(writer)
-  await waitLevel(leader, still)
+  id = await follow(writer, still)
   await strangers.see(id, 'the first commit after a restart')
 
   await still.stop()
@@ -152,8 +157,7 @@ labTest('another user reads the copy in every state in which the replica stands 
   await waitLevel(leader, compared)
   assert.equal(compared.logged('comparing pages with the leader').length, 1)
   await strangers.see(id, 'a resync')
-  id = await commit(writer)
-  await waitLevel(leader, compared)
+  id = await follow(writer, compared)
   await strangers.see(id, 'the first commit after a resync')
 
   await compared.stop()
@@ -165,22 +169,19 @@ labTest('another user reads the copy in every state in which the replica stands 
 labTest('another user opens the copy while no node runs, whether it stopped or was killed', async (lab) => {
   const { leader, replica, source, copy } = await cluster(lab, STILL)
   const writer = lab.sql(source)
-  const id = await commit(writer)
-  await waitLevel(leader, replica)
+  const id = await follow(writer, replica)
   await replica.stop()
   assert.equal(statSync(`${copy}-wal`).size, 0)
   const strangers = new Strangers(lab, copy)
   await strangers.see(id, 'a stopped node')
 
   const again = await (await lab.restart(replica)).ready()
-  const next = await commit(writer)
-  await waitLevel(leader, again)
+  const next = await follow(writer, again)
   await strangers.see(next, 'readers that came before the node')
   await again.stop('SIGKILL')
   await strangers.see(next, 'a killed node')
   const third = await (await lab.restart(replica)).ready()
-  const last = await commit(writer)
-  await waitLevel(leader, third)
+  const last = await follow(writer, third)
   await strangers.see(last, 'a node after a killed one')
   await strangers.close()
   await writer.close()
