@@ -77,7 +77,7 @@ labTest('a replica that starts after the page size changed', async (lab) => {
   const restarted = await lab.restart(replica)
   await requireSame(lab, again, restarted)
   assert.equal((await restarted.status()).pageSize, 1024)
-  assert.equal((await restarted.status()).lastError, undefined)
+  await until('it is all over', async () => (await restarted.status()).lastError === undefined)
 })
 
 labTest('what only this copy has is kept when the leader comes with another page size', async (lab) => {
