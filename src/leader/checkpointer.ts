@@ -201,7 +201,8 @@ export class Checkpointer {
     const { softWalFrames } = this.#limits
     const isPastBound = this.#isPastBound(frames)
     if (this.#running || (frames < softWalFrames && !isPastBound)) return false
-    if (this.#blockedPasses <= PATIENCE) return isPastBound || this.#host.clock.nowMs() >= this.#restUntilMs
+    if (this.#blockedPasses <= PATIENCE)
+      return (isPastBound && this.#mayFence) || this.#host.clock.nowMs() >= this.#restUntilMs
     const shift = Math.min(this.#blockedPasses - PATIENCE, MAX_BLOCKED_SHIFT)
     return frames - this.#framesAfterPass >= softWalFrames << shift
   }
@@ -289,7 +290,7 @@ export class Checkpointer {
     const backfilled = this.#walIndex.backfilledFrames()
     const { slot } = this.#guard
     if (slot === undefined) return true
-    return slot === 0 ? backfilled < frames : backfilled >= frames || this.#guard.mark(slot) < frames
+    return slot === 0 ? backfilled < frames : backfilled >= frames || this.#walIndex.readMark(slot) < frames
   }
 
   /**

@@ -12,15 +12,7 @@ import { PageReader } from '../sqlite/pageReader.ts'
 import { isStillThere } from '../sqlite/pinnedFiles.ts'
 import type { PositionRecord } from '../sqlite/positionLog.ts'
 import type { RottenPage } from '../sqlite/scrubPass.ts'
-import {
-  checkpoint,
-  checkpointCounts,
-  close,
-  open,
-  openReadOnly,
-  rows,
-  sync,
-} from '../sqlite/sqliteThread.ts'
+import { checkpoint, checkpointCounts, close, open, sync } from '../sqlite/sqliteThread.ts'
 import { vacuumInto } from '../sqlite/vacuumInto.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
@@ -28,7 +20,7 @@ import { WalWriter } from '../sqlite/walWriter.ts'
 import { Applier } from './applier.ts'
 import { CopyLock } from './copyLock.ts'
 import type { CopyHost, CopyOptions } from './copyOptions.ts'
-import { LAST_CONNECTION, leaveToReaders, ReadMark } from './copyReaders.ts'
+import { keepWal, LAST_CONNECTION, leaveToReaders, ReadMark } from './copyReaders.ts'
 import { type CopyState, type Settled, scanCopy, settle } from './copyState.ts'
 import { Durability } from './durability.ts'
 import { refuseWrites } from './refusedWrites.ts'
@@ -304,8 +296,7 @@ export class Copy {
     const { thread, path } = this.#options
     const isWithinResync = this.#applier.isSyncing
     // What a resync has brought lies in the WAL: the next start takes it up.
-    if (isWithinResync)
-      await thread.attempt(openReadOnly(LAST_CONNECTION, path), rows(LAST_CONNECTION, 'PRAGMA user_version'))
+    if (isWithinResync) await keepWal(thread, path)
     this.#applier.discard()
     // No connection does so when one of another process is open, or when the WAL is to stay.
     const { walFd, database } = this.#files

@@ -64,8 +64,12 @@ export class ReadMark {
  */
 export async function leaveToReaders(thread: SqliteThread, path: string): Promise<void> {
   // With frames in the WAL the last close must do what it always does: the file alone is to hold everything.
-  if (await empty(thread))
-    await thread.attempt(openReadOnly(LAST_CONNECTION, path), rows(LAST_CONNECTION, 'PRAGMA user_version'))
+  if (await empty(thread)) await keepWal(thread, path)
+}
+
+/** Opens the connection that is to be closed last: it may not write, so SQLite lets the WAL stay as it is. */
+export async function keepWal(thread: SqliteThread, path: string): Promise<void> {
+  await thread.attempt(openReadOnly(LAST_CONNECTION, path), rows(LAST_CONNECTION, 'PRAGMA user_version'))
 }
 
 /** Whether the WAL is empty in the end: readers that begin once all is backfilled do not hold it up. */

@@ -81,12 +81,6 @@ export function isOpenElsewhere(database: Pick<PinnedFile, 'dev' | 'ino'>, ownPi
   return false
 }
 
-/** Frame up to which readers on READ_LOCK(`slot`) read: aReadMark[slot]. 0 when it cannot be read. */
-export function readMark(shm: Pick<PinnedFile, 'fd'>, slot: number): number {
-  const bytes = Buffer.alloc(4)
-  return readSync(shm.fd, bytes, 0, 4, READ_MARK_OFFSET + 4 * slot) < 4 ? 0 : bytes.readUInt32LE(0)
-}
-
 /** Whether a process other than `ownPid` holds a READ_LOCK among the locks of a wal-index; false when they are unknown. */
 export function isReadByOthers(locks: readonly HeldLock[] | undefined, ownPid: number): boolean {
   const [first, last] = [READ_LOCK_BASE, READ_LOCK_BASE + READ_LOCKS - 1]

@@ -1,6 +1,6 @@
 import { WalcastError } from '../errors.ts'
 import { CapturedFrame } from './capturedFrame.ts'
-import { readLocksHeld, readMark } from './lockTable.ts'
+import { readLocksHeld } from './lockTable.ts'
 import type { PinnedFile } from './pinnedFiles.ts'
 import type { ResetPass, ResetPassRequest } from './resetPass.ts'
 import {
@@ -131,11 +131,6 @@ export class ReadGuard {
       })
     }
     return results.slice(1, 1 + middle.length)
-  }
-
-  /** Frame up to which transactions on READ_LOCK(`slot`) read. */
-  mark(slot: number): number {
-    return readMark(this.#shm, slot)
   }
 
   /** Looks up the READ_LOCK again, when no other transaction of this process is open on the database. */

@@ -171,8 +171,8 @@ class Pass {
     if (!this.#parts.begin(next)) return undefined
     const place = this.#look()
     // Capture is to be in this generation at least: the reset that began it was allowed, and is not to be taken for a loss.
-    const frames = place && (place.mayReset ? place.mxFrame : Math.min(1, place.mxFrame))
-    if (!place || frames === undefined || !this.#isCaptured(place.salt1, frames, isFenced)) {
+    const frames = place?.mayReset ? place.mxFrame : Math.min(1, place?.mxFrame ?? 0)
+    if (!place || !this.#isCaptured(place.salt1, frames, isFenced)) {
       this.#parts.end(next)
       return undefined
     }

@@ -79,6 +79,12 @@ export class WalIndexReader {
     return numbers.subarray(0, done)
   }
 
+  /** Frame up to which readers on READ_LOCK(`slot`), 1 to 4, read: aReadMark[slot]. 0 when it cannot be read. */
+  readMark(slot: number): number {
+    const bytes = Buffer.alloc(4)
+    return readSync(this.#fd, bytes, 0, 4, READ_MARKS_OFFSET + 4 * (slot - 1)) < 4 ? 0 : bytes.readUInt32LE(0)
+  }
+
   /**
    * Whether one of aReadMark[1..4] is at a frame up to `mxFrame`. A reader that may not write `-shm` sets none itself and gets
    * SQLITE_READONLY_CANTINIT without one, once there are frames to read (https://sqlite.org/src/file/src/wal.c,
