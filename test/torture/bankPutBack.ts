@@ -14,7 +14,6 @@ import { pick, type Random } from './random.ts'
 import { Snapshots } from './snapshots.ts'
 
 const TOTAL = ACCOUNTS * BALANCE
-const LEVEL_TIMEOUT_MS = 60_000
 
 /** Copies of each node's files, made as the round went on. */
 export class BankCopies {
@@ -93,5 +92,5 @@ async function isAsFar(node: TestNode, leader: TestNode): Promise<void> {
     const { epoch, txid, state } = await node.status()
     return state === 'streaming' && epoch >= there.epoch && txid >= there.txid
   }
-  await until(`${node.child.name} is at ${there.epoch}-${there.txid}`, isThere, LEVEL_TIMEOUT_MS)
+  await until(`${node.child.name} is at ${there.epoch}-${there.txid}`, isThere)
 }

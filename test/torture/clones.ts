@@ -16,7 +16,6 @@ import { startWriters, stopWriters, type World } from './world.ts'
 
 /** Of processes that came up within a second chance decides which one is to end. */
 const FIRST_MS = 1500
-const END_TIMEOUT_MS = 30_000
 let clones = 0
 
 export interface CloneParts {
@@ -76,7 +75,7 @@ async function requireTaken(
   const args = nodeArguments('replica', { db: clone.db, port: await freePort(), leader: clone.address })
   const child = lab.cli(args, clone.environment)
   child.expectEnd()
-  const { code } = await within('the clone ends by itself', child.ended, END_TIMEOUT_MS)
+  const { code } = await within('the clone ends by itself', child.ended)
   assert.equal(code, 1, child.tail())
   assert.ok(
     child.err.some((line) => line.startsWith('WALCAST_NODE_ID_TAKEN')),

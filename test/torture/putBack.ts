@@ -90,14 +90,11 @@ export async function putBackLeader(world: World): Promise<void> {
 /** It has all that the leader has now. */
 async function reached(leader: TestNode, replica: TestNode): Promise<void> {
   const there = await leader.status()
-  await until(
-    `${replica.child.name} is at ${there.epoch}-${there.txid}`,
-    async () => {
-      const { epoch, txid, state } = await replica.status()
-      return state === 'streaming' && epoch === there.epoch && txid >= there.txid
-    },
-    40_000,
-  )
+  await until(`${replica.child.name} is at ${there.epoch}-${there.txid}`, async (saw) => {
+    const { epoch, txid, state } = await replica.status()
+    saw(`${state} ${epoch}-${txid}`)
+    return state === 'streaming' && epoch === there.epoch && txid >= there.txid
+  })
 }
 
 async function stopHolding({ lab, random, replicas }: World, i: number): Promise<Held> {
