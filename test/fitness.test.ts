@@ -11,6 +11,7 @@ const FIT: Candidate = {
   isTrusted: true,
   position: { epoch: 3, txid: 100 },
   leaderTxid: 100,
+  stoodAt: undefined,
 }
 const peer = (epoch: number, txid: number): Peer => ({
   node: 'b',
@@ -42,6 +43,12 @@ test('a node that has more speaks against it, and the furthest one is named', ()
   const { reasons, lost } = judge(FIT, [peer(3, 104), { ...peer(3, 109), node: 'c' }])
   assert.equal(lost?.transactions, 9)
   assert.match(reasons.join(), /node c .* 3-109/)
+})
+
+test('where the copy once stood speaks against it, with the number; once that is reached no more', () => {
+  const behind = judge({ ...FIT, stoodAt: { epoch: 3, txid: 130 } }, [])
+  assert.deepEqual([behind.reasons.length, behind.lost?.transactions], [1, 30])
+  assert.equal(judge({ ...FIT, stoodAt: { epoch: 2, txid: 130 } }, []).lost, null)
 })
 
 test('of a higher epoch nobody can tell how much is lost', () => {

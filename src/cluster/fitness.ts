@@ -10,6 +10,8 @@ export interface Candidate {
   readonly position: Position
   /** The last txid of its epoch that the leader told it of. */
   readonly leaderTxid: number
+  /** Where its copy once stood, if that is further than its position. */
+  readonly stoodAt: Position | undefined
 }
 
 /** What another node of the cluster answered. */
@@ -37,20 +39,20 @@ export interface Fitness {
 
 /** Pure. `peers` are those that answered; the node itself is not among them. */
 export function judge(candidate: Candidate, peers: readonly Peer[]): Fitness {
-  const { hasCopy, isSyncing, isTrusted, position, leaderTxid } = candidate
+  const { hasCopy, isSyncing, isTrusted } = candidate
   if (!hasCopy) return { isPossible: false, reasons: ['it has no whole copy of the database'], lost: null }
   const reasons: string[] = []
   if (isSyncing) reasons.push('it is being brought to the state of its leader')
   if (!isTrusted) reasons.push("its content is known to differ from its leader's")
-  const missing = missingHere(position, leaderTxid, peers)
+  const missing = missingHere(candidate, peers)
   if (missing) reasons.push(missing.detail)
   const isUnsure = isSyncing || !isTrusted
   const lost = missing ?? (isUnsure ? { transactions: null, detail: reasons.join('; ') } : null)
   return { isPossible: true, reasons, lost: isUnsure && lost ? { ...lost, transactions: null } : lost }
 }
 
-/** The freshness floor: what the leader told of, and what any node that answered has. */
-function missingHere(position: Position, leaderTxid: number, peers: readonly Peer[]): Loss | undefined {
+/** The freshness floor: what the leader told of, what any node that answered has, and what this one once had. */
+function missingHere({ position, leaderTxid, stoodAt }: Candidate, peers: readonly Peer[]): Loss | undefined {
   const further = peers
     .filter((peer) => isFurther(peer, position))
     .sort((a, b) => b.epoch - a.epoch || b.txid - a.txid)[0]
@@ -63,6 +65,11 @@ function missingHere(position: Position, leaderTxid: number, peers: readonly Pee
     return {
       transactions: leaderTxid - position.txid,
       detail: `the leader told of ${formatPosition({ epoch: position.epoch, txid: leaderTxid })}, this node is at ${formatPosition(position)}`,
+    }
+  if (stoodAt && isFurther(stoodAt, position))
+    return {
+      transactions: stoodAt.epoch === position.epoch ? stoodAt.txid - position.txid : null,
+      detail: `this copy once stood at ${formatPosition(stoodAt)} and is at ${formatPosition(position)}: it was put back, or lost what was not synced`,
     }
   return undefined
 }

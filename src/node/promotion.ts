@@ -87,12 +87,13 @@ export class Promotion {
   /** What speaks against it, and what would be lost. */
   judge(engine: ReplicaEngine, answers: readonly PeerAnswer[]) {
     const { hasCopy, isTrusted, state } = engine.replica.status
-    const { position } = engine.replica
+    const { position, stoodAt } = engine.replica
     const leaderTxid = engine.replica.lag.summary().leaderTxid
     // Whoever does not know of the last promotion may have epochs of its own, which nothing here follows from.
     const heard = answers.filter(({ term }) => term >= this.#host.parts.nodeFile.record.term)
     const peers = heard.map((each) => ({ ...each, address: each.asked }))
-    return judge({ hasCopy, isSyncing: state === 'syncing', isTrusted, position, leaderTxid }, peers)
+    const isSyncing = state === 'syncing'
+    return judge({ hasCopy, isSyncing, isTrusted, position, leaderTxid, stoodAt }, peers)
   }
 
   #requireFit(engine: ReplicaEngine, answers: readonly PeerAnswer[], { force, dryRun }: PromoteHow) {

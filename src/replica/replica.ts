@@ -2,6 +2,7 @@
 import { durationOf } from '../../proto/fields.ts'
 import { NOWHERE, type Standing } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
+import { isFurther, type Position } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
 import { makeFolder } from '../fileOps.ts'
 import { requireSafeHost } from '../sqlite/databaseFiles.ts'
@@ -33,6 +34,8 @@ export class Replica {
   readonly #meeting: Meeting
   readonly #streamed: Streamed
   readonly #trust = new CopyTrust()
+  /** The furthest position that the folder has on record from before this process. */
+  readonly #stoodAt: Position | undefined
   readonly #conversation: Conversation
   #pingTimer: NodeJS.Timeout | undefined
   #idleTimer: NodeJS.Timeout | undefined
@@ -43,6 +46,7 @@ export class Replica {
     this.lag = new LagTracker(options.clock)
     this.#meeting = new Meeting(options)
     const positions = held?.positions ?? new PositionLog(`${options.stateFolder}/positions`, options.ops)
+    this.#stoodAt = positions.found.reduce<Position | undefined>(furthest, undefined)
     this.#slot = new CopySlot({ ...options, thread, positions }, this.#copyHost())
     this.#subscription = new Subscription(options.subscription, {
       clock: options.clock,
@@ -126,6 +130,11 @@ export class Replica {
 
   get position(): Standing {
     return this.#slot.whole?.applier.position ?? NOWHERE
+  }
+
+  /** Where this copy once stood, if that is further than now: it was put back since, or the machine lost what was not synced. */
+  get stoodAt(): Position | undefined {
+    return this.#stoodAt && isFurther(this.#stoodAt, this.position) ? this.#stoodAt : undefined
   }
 
   /** Whether the copy is whole and not known to differ from the leader's. Cheap. */
@@ -305,4 +314,8 @@ export class Replica {
     if (this.#copy && !this.#copy.isThere) return observer.onFatal(new WalcastError('DB_REPLACED', { path }))
     if (clock.nowMs() - this.#streamed.lastBatchMs > idleMs) this.#copy?.onIdle()
   }
+}
+
+function furthest(known: Position | undefined, { epoch, txid }: Position): Position {
+  return known && !isFurther({ epoch, txid }, known) ? known : { epoch, txid }
 }
