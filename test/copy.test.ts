@@ -13,12 +13,22 @@ import { systemFileOps } from '../src/fileOps.ts'
 import { Copy } from '../src/replica/copy.ts'
 import { CopyAccess } from '../src/replica/copyAccess.ts'
 import type { CopyHost, CopyOptions } from '../src/replica/copyOptions.ts'
+import { NO_COUNTERS } from '../src/sqlite/databaseHeader.ts'
 import { PositionLog } from '../src/sqlite/positionLog.ts'
 import { SqliteThread } from '../src/sqlite/sqliteThread.ts'
 import { span, until } from './support/until.ts'
 
 /** The end of an empty WAL, in the first epoch. */
-const PLACE = { epoch: 1, incarnation: '0'.repeat(16), salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0 }
+const PLACE = {
+  epoch: 1,
+  incarnation: '0'.repeat(16),
+  salt1: 0,
+  salt2: 0,
+  frame: 0,
+  s0: 0,
+  s1: 0,
+  ...NO_COUNTERS,
+}
 
 interface World {
   readonly options: CopyOptions

@@ -12,8 +12,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { freePort } from '../src/cli/freePorts.ts'
-import { cameFirst, copyAll, requireTaken, SUFFIXES } from './support/clones.ts'
+import { cameFirst, copyAll, putBack, requireTaken, SUFFIXES } from './support/clones.ts'
 import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from './support/lab.ts'
 import type { TestNode } from './support/testNode.ts'
 import { until } from './support/until.ts'
@@ -22,13 +23,6 @@ import { makeDatabase } from './support/workload.ts'
 const LOST = 50
 const OTHER = 60
 
-/** The files that are there, so that the copy has no others. */
-function putBack(from: string, to: string): void {
-  for (const suffix of SUFFIXES) rmSync(`${to}${suffix}`, { recursive: true, force: true })
-  cpSync(from, to)
-  cpSync(`${from}-walcast`, `${to}-walcast`, { recursive: true })
-}
-
 /** `count` commits of one row each. */
 function inserts(who: string, count: number): string[] {
   return Array.from({ length: count }, (_, i) => `INSERT INTO t (who, n) VALUES ('${who}', ${i})`)
@@ -36,6 +30,7 @@ function inserts(who: string, count: number): string[] {
 
 async function makeTable(lab: Lab, db: string): Promise<void> {
   await lab.exec(db, 'PRAGMA journal_mode=WAL', 'CREATE TABLE t (id INTEGER PRIMARY KEY, who TEXT, n INT)')
+  await lab.exec(db, 'CREATE TABLE other (n INT)')
 }
 
 async function positionOf(node: TestNode): Promise<string> {
@@ -141,6 +136,14 @@ const WAYS: readonly (readonly [string, (lab: Lab, backup: string, db: string) =
       linkSync(backup, db)
     },
   ],
+  [
+    "a copy that SQLite's backup made",
+    async (_lab, backup, db) => {
+      const source = new Database(backup, { readonly: true })
+      await source.backup(`${db}.new`)
+      source.close()
+    },
+  ],
   ['a copy that VACUUM INTO made', (lab, backup, db) => lab.exec(backup, `VACUUM INTO '${db}.new'`)],
 ]
 
@@ -162,6 +165,8 @@ for (const [way, bringBack] of WAYS)
       })
       assert.equal(kept.rows?.removed, LOST)
       assert.ok((await restored.status()).epoch > 1)
+      assert.match((await restored.status()).putBack?.reason ?? '', /put back/)
+      for (const node of [restored, replicas[0]]) assert.equal(await waitStatus(node, lost), 409)
     },
   )
 

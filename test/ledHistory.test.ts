@@ -7,7 +7,7 @@ import type { PositionRecord } from '../src/sqlite/positionLog.ts'
 import { checksumHex } from '../src/xxh64.ts'
 
 const [OLD, NOW, OTHER] = ['00000000000000a1', '00000000000000a2', '00000000000000ff']
-const place = { salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, pages: 1 }
+const place = { salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, pages: 1, changeCounter: 0, schemaCookie: 0 }
 
 function recordOf(incarnation: string, txid: number, checksum: bigint): PositionRecord {
   return { epoch: incarnation === NOW ? 2 : 1, incarnation, txid, checksum, ...place }

@@ -13,7 +13,7 @@ const folder = temporaryFolder()
 after(() => folder.remove())
 
 const CAPACITY = 1024
-const RECORD_BYTES = 72
+const RECORD_BYTES = 80
 const THIS_BOOT = '00112233445566778899aabbccddeeff'
 const NEXT_BOOT = 'ffeeddccbbaa99887766554433221100'
 
@@ -31,6 +31,8 @@ const record = (txid: number): PositionRecord => ({
   s0: 0x80000001,
   s1: txid,
   pages: 4294967294,
+  changeCounter: 4294967295,
+  schemaCookie: txid,
 })
 const records = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, i) => record(from + i))
@@ -48,6 +50,8 @@ const recordArbitrary: fc.Arbitrary<PositionRecord> = fc.record(
     s0: word,
     s1: word,
     pages: word,
+    changeCounter: word,
+    schemaCookie: word,
   },
   { noNullPrototype: true },
 )

@@ -54,6 +54,8 @@ const LEADS: Incarnation = {
   exact: false,
 }
 
+const COUNTERS = { changeCounter: 7, schemaCookie: 3 }
+
 /** A database of 10 pages whose WAL has commits at frames 3, 5 and 9. */
 function found(): Found {
   const sums = new PageSums(4096)
@@ -75,6 +77,7 @@ function found(): Found {
     checksums: new Map(commits.map((frame) => [frame, { s0: frame * 10, s1: frame * 10 + 1 }])),
     sums,
     baseState: undefined,
+    counters: COUNTERS,
   }
 }
 
@@ -89,6 +92,7 @@ const inWal = (txid: number, frame: number, epoch = 4): PositionRecord => ({
   s0: frame * 10,
   s1: frame * 10 + 1,
   pages: 10,
+  ...COUNTERS,
 })
 const before = (records: readonly PositionRecord[], changes: Partial<Remembered> = {}): Remembered => ({
   records,
@@ -199,7 +203,7 @@ test('a position that fails in the WAL by one field begins a new epoch at the ne
 test('a WAL that was removed by a last close does not end the epoch when the content is unchanged', () => {
   const there = found()
   const header = { ...there.header, mxFrame: 0, salt1: 1, salt2: 2 }
-  const bare: Found = { header, commits: [], checksums: new Map(), sums: there.sums, baseState: undefined }
+  const bare: Found = { ...there, header, commits: [], checksums: new Map() }
   const same = { ...inWal(100, 9), checksum: there.sums.state }
   assert.deepEqual(chooseStart(bare, before([same])), {
     epoch: 4,
@@ -354,6 +358,7 @@ async function databaseWithHistory(name: string) {
       s0,
       s1,
       pages: images[i + 1].length / 1024,
+      ...COUNTERS,
     }
   })
   assert.equal(records.length, images.length - 1)
@@ -491,6 +496,21 @@ test('a database that was written while no leader ran follows from what it was, 
   assert.equal(start.isPutBack, false)
 })
 
+test('a database whose counters went back was put back, and nothing is taken to follow', () => {
+  for (const counters of [
+    { changeCounter: 6, schemaCookie: 3 },
+    { changeCounter: 9, schemaCookie: 2 },
+  ]) {
+    const start = chooseStart({ ...found(), counters }, before([{ ...inWal(100, 9), s0: 1 }]))
+    assert.deepEqual([start.epoch, start.txid, start.isPutBack], [5, 101, true])
+    assert.match(start.newEpoch ?? '', /put back to a state before 4-100/)
+    assert.deepEqual([start.begun.after, start.begun.txid, start.begun.exact], ['', 0, false])
+  }
+  // What a replica wrote down says nothing of them.
+  const unknown = { ...inWal(100, 9), s0: 1, changeCounter: 0, schemaCookie: 0 }
+  assert.equal(chooseStart(found(), before([unknown])).isPutBack, false)
+})
+
 const seenBy = (trail: string, change: Partial<SeenHistory> = {}): SeenHistory => {
   const points = parseTrail(trail) ?? []
   const txid = points.at(0)?.txid ?? 0
@@ -502,7 +522,7 @@ function bare(state: bigint): Found {
   sums.set(1, state)
   sums.settle()
   const header = { ...found().header, mxFrame: 0, salt1: 1, salt2: 2 }
-  return { header, commits: [], checksums: new Map(), sums, baseState: undefined }
+  return { ...found(), header, commits: [], checksums: new Map(), sums }
 }
 const stored = (txid: number, change: Partial<PositionRecord> = {}): PositionRecord => ({
   ...inWal(txid, 0),
@@ -701,6 +721,9 @@ const events = fc.array(
   { minLength: 1, maxLength: 40, size: 'max' },
 )
 
+/** Contents are drawn upwards, and not every commit writes the first page. */
+const countersAt = (content: bigint) => ({ changeCounter: Number(content / 3n), schemaCookie: 1 })
+
 /** A leader, the copies that are made of its folder, and the nodes that follow it. */
 class World {
   node: Node
@@ -810,7 +833,7 @@ class World {
     const { disk, folder } = this.node
     const { content: checksum, salt, frames } = disk
     const walPlace = { salt1: salt, salt2: salt, frame: frames.length, s0: Number(checksum), s1: 0 }
-    const record = { ...this.#standing, checksum, pages: 1, ...walPlace }
+    const record = { ...this.#standing, checksum, pages: 1, ...walPlace, ...countersAt(checksum) }
     this.node = { disk, folder: { ...folder, records: [...folder.records, record], trusted: true } }
   }
 
@@ -823,6 +846,7 @@ class World {
       commits: frames.map((_, i) => i + 1),
       checksums: new Map(frames.map((state, i) => [i + 1, { s0: Number(state), s1: 0 }])),
       baseState: frames.length > 0 ? base : undefined,
+      counters: countersAt(content),
     }
   }
 

@@ -8,6 +8,7 @@ import { pagesPayloadBytes } from '../../proto/codec.ts'
 import { HEADER_BYTES, MAX_BODY_BYTES } from '../../proto/limits.ts'
 import type { Clock } from '../clock.ts'
 import { keyOf, WalcastError } from '../errors.ts'
+import { countersOf, type HeaderCounters } from '../sqlite/databaseHeader.ts'
 import type { FrameMap } from '../sqlite/frameMap.ts'
 import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
 import type { PositionRecord } from '../sqlite/positionLog.ts'
@@ -31,6 +32,8 @@ export interface CaptureState {
   /** Frames of the reader's generation up to the reader's frame. */
   readonly frames: FrameMap
   readonly txid: number
+  /** Of the first page at `txid`. */
+  readonly counters: HeaderCounters
 }
 
 export interface CapturedBatch {
@@ -73,6 +76,7 @@ export class Capture {
   #publishedFrames = 0
   /** Size of the database at `txid`. */
   #pages: number
+  #counters: HeaderCounters
 
   constructor(state: CaptureState, host: CaptureHost) {
     this.#state = state
@@ -82,6 +86,7 @@ export class Capture {
     this.#txid = state.txid
     this.#checksum = checksumHex(state.sums.state)
     this.#pages = state.sums.pages
+    this.#counters = state.counters
     this.#publishedFrames = state.reader.frame
   }
 
@@ -311,6 +316,7 @@ export class Capture {
       const page = segment.pageNumbers[i]
       if (page > dbPages || frames.get(page) !== segment.firstFrame + i) continue
       sums.set(page, pageSum(page, segment.page(i)))
+      if (page === 1) this.#counters = countersOf(segment.page(i))
       taken.push(i)
     }
     return taken
@@ -339,6 +345,7 @@ export class Capture {
       s0,
       s1,
       pages: sums.pages,
+      ...this.#counters,
     })
   }
 }

@@ -1,11 +1,11 @@
 /** What a leader knows of its database while it captures. */
 
 import { WalcastError } from '../errors.ts'
-import type { ScannedDatabase } from '../sqlite/databaseScan.ts'
+import { readCounters, type ScannedDatabase } from '../sqlite/databaseScan.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { readWalHeader, WalReader } from '../sqlite/walReader.ts'
 
-export type LedDatabase = Pick<ScannedDatabase, 'walIndex' | 'reader' | 'sums' | 'frames'>
+export type LedDatabase = Pick<ScannedDatabase, 'walIndex' | 'reader' | 'sums' | 'frames' | 'counters'>
 
 /** Of a database that this process has followed until now: its WAL is read on from the published end. Throws WAL_INDEX_UNREADABLE. */
 export function ledFrom({ files, walIndex, sums, frames }: HeldDatabase, segmentBytes: number): LedDatabase {
@@ -16,5 +16,5 @@ export function ledFrom({ files, walIndex, sums, frames }: HeldDatabase, segment
   const header = readWalHeader(files.walFd)
   const { mxFrame: frame, frameChecksum: checksum } = published
   if (header && frame > 0) reader.resume({ header, frame, checksum: { ...checksum } })
-  return { walIndex, reader, sums, frames }
+  return { walIndex, reader, sums, frames, counters: readCounters(files, frames) }
 }

@@ -11,6 +11,7 @@ import {
   type Standing,
   trailOf,
 } from '../../proto/lineage.ts'
+import { isCountedBack } from '../sqlite/databaseHeader.ts'
 import type { ScannedDatabase } from '../sqlite/databaseScan.ts'
 import type { PositionRecord } from '../sqlite/positionLog.ts'
 import { incarnationAfter } from './incarnation.ts'
@@ -59,7 +60,10 @@ export interface Remembered {
 }
 
 /** The content of the database as it is found. */
-export type FoundContent = Pick<ScannedDatabase, 'header' | 'commits' | 'checksums' | 'sums' | 'baseState'>
+export type FoundContent = Pick<
+  ScannedDatabase,
+  'header' | 'commits' | 'checksums' | 'sums' | 'baseState' | 'counters'
+>
 
 /** Decides epoch and txid for the content found. `incarnation`: the id drawn for this start. Pure. */
 export function chooseStart(found: FoundContent, before: Remembered, incarnation: string): StartPoint {
@@ -98,13 +102,16 @@ function findPlace(found: FoundContent, before: Remembered): Place {
     last !== undefined && before.trusted && last.epoch === before.epoch && isOfThen(last, before)
   const proven = records.findLast((record) => isStateOf(record, found) || isBefore(record, found))
   if (isLastKnown && proven === last) return goesOn(last, records, found, before.lineage)
-  const follows = proven ?? (isLastKnown ? last : undefined)
+  const isOlder = isLastKnown && !proven && isCountedBack(found.counters, last)
+  const follows = proven ?? (isLastKnown && !isOlder ? last : undefined)
   return {
     follows: follows && settled(follows, before.lineage),
     isProven: proven !== undefined,
     txid: (isLastKnown ? last.txid : Math.max(last?.txid ?? 0, before.txidCeiling)) + 1,
-    newEpoch: whyNew(last, proven, before),
-    isPutBack: isLastKnown && proven !== undefined,
+    newEpoch: isOlder
+      ? `the database was put back to a state before ${last.epoch}-${last.txid}`
+      : whyNew(last, proven, before),
+    isPutBack: isOlder || (isLastKnown && proven !== undefined),
     verified: [],
   }
 }

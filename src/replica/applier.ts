@@ -8,6 +8,7 @@ import { payloadPage, payloadPageNumber } from '../../proto/codec.ts'
 import type { Standing } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
+import { NO_COUNTERS } from '../sqlite/databaseHeader.ts'
 import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
 import type { PositionLog } from '../sqlite/positionLog.ts'
 import type { PageImages, WalWriter } from '../sqlite/walWriter.ts'
@@ -92,7 +93,7 @@ export class Applier {
   enter({ epoch, incarnation }: Pick<Standing, 'epoch' | 'incarnation'>): void {
     const position = { epoch, incarnation, txid: this.#position.txid }
     const { state: checksum, pages } = this.#sums.settled
-    this.#positions.append({ ...position, checksum, ...this.#writer.tail, pages })
+    this.#record(position, checksum, pages)
     this.#position = position
   }
 
@@ -193,12 +194,17 @@ export class Applier {
   }
 
   #finish(position: Standing, dbPages: number): void {
-    this.#positions.append({ ...position, checksum: this.#sums.state, ...this.#writer.tail, pages: dbPages })
+    this.#record(position, this.#sums.state, dbPages)
     if (this.#writer.hasPending) this.#writer.publish(dbPages)
     this.#sums.settle()
     this.#position = position
     this.#chunk = 0
     this.#isSyncing = false
+  }
+
+  /** Only a leader goes by the counters of the first page. */
+  #record(position: Standing, checksum: bigint, pages: number): void {
+    this.#positions.append({ ...position, checksum, ...this.#writer.tail, pages, ...NO_COUNTERS })
   }
 }
 

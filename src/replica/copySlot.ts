@@ -11,6 +11,7 @@
 import type { Body } from '../../proto/messages.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
 import { foundAt } from '../sqlite/databaseFiles.ts'
+import { NO_COUNTERS } from '../sqlite/databaseHeader.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import { Copy } from './copy.ts'
@@ -31,7 +32,7 @@ export interface CopySlotHost extends CopyHost {
 const DAMAGED: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>(['DB_NOT_SQLITE', 'DB_CORRUPT'])
 /** The position of a blank copy: it says that the file is this node's to fill. */
 const BLANK = { epoch: 0, incarnation: '0'.repeat(16), txid: 0 }
-const NO_FRAME = { salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0 }
+const NO_FRAME = { salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, ...NO_COUNTERS }
 
 export class CopySlot {
   readonly #options: CopySlotOptions

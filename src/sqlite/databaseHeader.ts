@@ -14,6 +14,24 @@ export interface DatabaseHeader {
   readonly isAutoVacuum: boolean
 }
 
+/** What SQLite counts up in the first page and never sets back: https://sqlite.org/fileformat2.html#file_change_counter and #schema_cookie. 0: not known. */
+export interface HeaderCounters {
+  readonly changeCounter: number
+  readonly schemaCookie: number
+}
+
+export const NO_COUNTERS: HeaderCounters = { changeCounter: 0, schemaCookie: 0 }
+
+/** `firstPage`: its first 44 bytes at least. */
+export function countersOf(firstPage: Buffer): HeaderCounters {
+  return { changeCounter: firstPage.readUInt32BE(24), schemaCookie: firstPage.readUInt32BE(40) }
+}
+
+/** Whether one of the counters is below what it was: then the file is none that was written on from there. */
+export function isCountedBack(found: HeaderCounters, before: HeaderCounters): boolean {
+  return found.changeCounter < before.changeCounter || found.schemaCookie < before.schemaCookie
+}
+
 const ENCODINGS: readonly TextEncoding[] = ['UTF-8', 'UTF-8', 'UTF-16le', 'UTF-16be']
 /** Below this no page has room for four cells. */
 const LEAST_USABLE = 480

@@ -1,10 +1,13 @@
 /** What a database holds at start: every page's checksum, and where its WAL ends. */
+import { readSync } from 'node:fs'
 import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import { keyOf, WalcastError } from '../errors.ts'
 import { type DatabaseFiles, databaseBytes } from './databaseFiles.ts'
+import { countersOf, type HeaderCounters } from './databaseHeader.ts'
 import { FrameMap } from './frameMap.ts'
 import { type ScannedPages, scanPages } from './pageScan.ts'
 import type { PageSums } from './pageSums.ts'
+import { FRAME_HEADER_BYTES, frameOffset } from './walFormat.ts'
 import type { WalIndexHeader } from './walIndexFormat.ts'
 import { WalIndexReader } from './walIndexReader.ts'
 import { readWalHeader, WalReader } from './walReader.ts'
@@ -18,6 +21,7 @@ export interface ScannedDatabase {
   readonly header: WalIndexHeader
   /** State checksum of the database as it was before the first frame of this WAL generation; undefined when that is no longer to be told. */
   readonly baseState: bigint | undefined
+  readonly counters: HeaderCounters
   /** Last frame of every transaction in this WAL generation. */
   readonly commits: readonly number[]
   /** The WAL's cumulative checksum after a commit frame. */
@@ -25,6 +29,8 @@ export interface ScannedDatabase {
 }
 
 const SCAN_ATTEMPTS = 8
+/** Where the counters end within the first page. */
+const COUNTERS_END = 44
 
 /**
  * Scans under a read guard or the copy's lock, which must have begun before. Throws WAL_BROKEN when published frames do
@@ -68,7 +74,8 @@ async function scanOnce(files: DatabaseFiles, segmentBytes: number): Promise<Sca
   }
   const { sums, fileState } = await scanSums(files, header, frames)
   const baseState = walIndex.isUntouchedByCheckpoints() ? fileState : undefined
-  return { walIndex, reader, frames, sums, header, baseState, commits, checksums }
+  const counters = readCounters(files, frames)
+  return { walIndex, reader, frames, sums, header, baseState, counters, commits, checksums }
 }
 
 /**
@@ -88,7 +95,30 @@ export async function scanBackfilled(
     reader.resume({ header: walHeader, frame: header.mxFrame, checksum: header.frameChecksum })
   const frames = new FrameMap()
   const { sums } = await scanSums(files, header, frames)
-  return { walIndex, reader, frames, sums, header, baseState: undefined, commits: [], checksums: new Map() }
+  const counters = readCounters(files, frames)
+  return {
+    walIndex,
+    reader,
+    frames,
+    sums,
+    header,
+    baseState: undefined,
+    counters,
+    commits: [],
+    checksums: new Map(),
+  }
+}
+
+/** Of the database as it stands with these frames; zeros when it is empty. */
+export function readCounters(
+  { database, walFd, pageSize }: Pick<DatabaseFiles, 'database' | 'walFd' | 'pageSize'>,
+  frames: FrameMap,
+): HeaderCounters {
+  const start = Buffer.alloc(COUNTERS_END)
+  const frame = frames.get(1)
+  if (frame > 0) readSync(walFd, start, 0, COUNTERS_END, frameOffset(frame, pageSize) + FRAME_HEADER_BYTES)
+  else readSync(database.fd, start, 0, COUNTERS_END, 0)
+  return countersOf(start)
 }
 
 function scanSums(files: DatabaseFiles, header: WalIndexHeader, frames: FrameMap): Promise<ScannedPages> {

@@ -2,16 +2,17 @@
  * Where a node stood after each of its last batches: a ring of fixed records, one positioned write a batch, never
  * synced on the hot path. What it says is a claim: the WAL or the state checksum settles it at the next start.
  *
- * Layout (little-endian): a 72-byte header, then CAPACITY records of 72 bytes; record n (from 0) of the file's life
+ * Layout (little-endian): an 80-byte header, then CAPACITY records of 80 bytes; record n (from 0) of the file's life
  * lies in slot n mod CAPACITY. Header: magic 8, boot id 16, clean stop 1, zeros. Record: sequence 8, epoch 8, txid 8,
- * state checksum 8, salt-1 4, salt-2 4, frame 4, WAL checksum 4 + 4, pages 4, incarnation 8, XXH64 of the 64 bytes
- * before it 8. The incarnation is big-endian, as it is written.
+ * state checksum 8, salt-1 4, salt-2 4, frame 4, WAL checksum 4 + 4, pages 4, incarnation 8, change counter 4, schema
+ * cookie 4, XXH64 of the 72 bytes before it 8. The incarnation is big-endian, as it is written.
  */
 import { closeSync, constants, fdatasyncSync, openSync, readFileSync, readSync } from 'node:fs'
 import type { FileOps } from '../fileOps.ts'
 import { xxh64 } from '../xxh64.ts'
+import type { HeaderCounters } from './databaseHeader.ts'
 
-export interface PositionRecord {
+export interface PositionRecord extends HeaderCounters {
   readonly epoch: number
   readonly txid: number
   /** Of the leader that committed it: 16 hex digits. */
@@ -29,10 +30,10 @@ export interface PositionRecord {
   readonly pages: number
 }
 
-const MAGIC = 'WCPOS002'
-const RECORD_BYTES = 72
+const MAGIC = 'WCPOS003'
+const RECORD_BYTES = 80
 /** Of a record, before its checksum. */
-const CHECKED_BYTES = 64
+const CHECKED_BYTES = 72
 const CAPACITY = 1024
 
 /** Identifies the running boot of this machine: after another boot, writes that were never synced may be gone. */
@@ -68,7 +69,7 @@ export class PositionLog {
     this.#records = found.map(({ position }) => position)
   }
 
-  /** The records as the file has them now, oldest first: up to CAPACITY. Reads 72 KiB. */
+  /** The records as the file has them now, oldest first: up to CAPACITY. Reads 80 KiB. */
   read(): readonly PositionRecord[] {
     return parse(readWhole(this.#fd).content).map(({ position }) => position)
   }
@@ -99,6 +100,8 @@ export class PositionLog {
     record.writeUInt32LE(position.s1, 48)
     record.writeUInt32LE(position.pages, 52)
     record.write(position.incarnation, 56, 8, 'hex')
+    record.writeUInt32LE(position.changeCounter, 64)
+    record.writeUInt32LE(position.schemaCookie, 68)
     record.writeBigUInt64LE(xxh64(record.subarray(0, CHECKED_BYTES), 0n), CHECKED_BYTES)
     this.#ops.write(
       'position.append',
@@ -178,5 +181,7 @@ function parseRecord(record: Buffer): PositionRecord {
     s0: record.readUInt32LE(44),
     s1: record.readUInt32LE(48),
     pages: record.readUInt32LE(52),
+    changeCounter: record.readUInt32LE(64),
+    schemaCookie: record.readUInt32LE(68),
   }
 }

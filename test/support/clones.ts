@@ -34,3 +34,9 @@ export async function cameFirst(node: TestNode): Promise<void> {
     return upMs > 1500
   })
 }
+
+/** Puts a stopped node's files back to what was copied; nothing else of them stays. */
+export function putBack(from: string, to: string): void {
+  for (const suffix of SUFFIXES) rmSync(`${to}${suffix}`, { recursive: true, force: true })
+  copyAll(from, to, ['', '-walcast'])
+}

@@ -186,7 +186,7 @@ async function requirePositions({ leader, ledger }: World, what: string, first: 
 
 /**
  * A database alone that is put back to a state of which the folder has no record looks like one that was written while no node
- * ran: nothing inside it tells. The positions before it then count as reached, so nothing can be asked about them.
+ * ran, unless SQLite's counters went back. The positions before it then count as reached, so nothing can be asked about them.
  */
 function isTakenForWrites(leader: TestNode): boolean {
   return leader.logged('the database was written while no leader ran').length > 0
