@@ -1,14 +1,14 @@
 /**
- * Keeps the leader's WAL small, out of the application's way. Past the soft limit: pass after pass that backfills and moves the
- * guard to READ_LOCK(0), which succeeds when the writers leave a gap as long as two syncs; nobody is stopped. Writers that leave
- * none are fenced out for the last backfill: past the hard limit when they write very fast and no other process reads, past the
- * largest size in any case.
+ * Keeps the leader's WAL small without stopping the application. Above the soft limit each pass backfills and then tries to move
+ * the read guard to READ_LOCK(0), which works whenever the writers leave a gap as long as two syncs. Writers that leave no gap
+ * are fenced out for the last backfill: above the hard limit if they commit very fast and no other process reads, and above the
+ * maximum size in any case.
  *
- * A fence fails every transaction that has read and is about to write: SQLite calls no busy handler then
- * (https://sqlite.org/c3ref/busy_handler.html). So it is the last resort.
+ * The fence is the last resort. It fails every transaction that has read and then tries to write, since SQLite does not call the
+ * busy handler in that case (https://sqlite.org/c3ref/busy_handler.html).
  *
- * Every checkpoint here is PASSIVE with a busy time-out of 0, but for the TRUNCATE that cuts the file while nobody reads, or starts
- * a WAL over which a recovery would not read whole: otherwise it could catch a foreign reader that lingers.
+ * Checkpoints here are PASSIVE with a busy time-out of 0: a stronger mode could wait behind a reader of another process. There are
+ * two exceptions, both TRUNCATE: to shorten the file while nobody reads, and to restart a WAL that a recovery could not read whole.
  */
 import type { Clock } from '../clock.ts'
 import { keyOf } from '../errors.ts'
@@ -31,11 +31,11 @@ import { QuietWatch } from './quietWatch.ts'
 export interface CheckpointLimits {
   /** Frames in the WAL that start a backfill. */
   readonly softWalFrames: number
-  /** Frames in the WAL at which very fast writers are stopped for a moment, if no other process reads. */
+  /** Frames in the WAL at which very fast writers are fenced out, if no other process reads. */
   readonly hardWalFrames: number
-  /** Size of the WAL at which writers are stopped for a moment in any case. */
+  /** Size of the WAL at which writers are fenced out in any case. */
   readonly maxWalBytes: number
-  /** How long to insist on the fence before trying again later. */
+  /** How long to wait for the fence before trying again later. */
   readonly fenceTimeoutMs: number
 }
 
@@ -66,33 +66,33 @@ export interface CheckpointPass {
   readonly durationMs: number
   /** How long writers were stopped, 0 without a fence. */
   readonly pauseMs: number
-  /** A fence was let go of at once, because another process was reading. */
+  /** The fence was released at once, because another process was reading. */
   readonly yielded: boolean
 }
 
-/** Backfills of one pass: between the commits of writers that pause now and then, one of them meets a gap. */
+/** Backfills in one pass: among so many, one meets a gap between the commits of writers that pause now and then. */
 const ROUNDS = 8
-/** After a pass that did not finish, this many times its duration belongs to the writers. */
+/** A pass that did not finish is followed by a pause of this many times its duration, for the writers. */
 const REST = 3
-/** Writers faster than this leave no gap, and a checkpoint of their own at each commit costs them more than a fence does. */
+/** Faster writers leave no gap, and their own futile checkpoint at each commit costs them more than a fence does. */
 const FAST_COMMITS_PER_SECOND = 4000
-/** After a fence that was of no use, for so long none is tried. */
+/** Pause after a fence that did not complete a pass. */
 const FENCE_REST_MS = 1000
-/** For so long after somebody was found reading nobody is fenced out below the largest size. */
+/** How long after another process was seen reading no fence is taken below the maximum size. */
 const POLITE_MS = 10_000
-/** Passes in a row that a reader may keep from getting on at all before it counts as one that lingers. */
+/** Passes in a row without any progress after which a reader counts as a long one. */
 const PATIENCE = 3
-/** While a foreign reader lingers, the growth wanted before the next pass doubles up to 2^this soft limits. */
+/** While a long reader blocks, each pass waits for twice the growth of the one before, up to 2^this soft limits. */
 const MAX_BLOCKED_SHIFT = 5
 const BLOCKED_IDLE_ROUNDS = 10
-/** So many hard limits that were not captured when the fence is had are of a huge transaction. */
+/** More uncaptured frames than this many hard limits, once the fence is taken, belong to a huge transaction. */
 const HUGE_WALS = 4
-/** A file larger than so many hard limits is cut once nothing is written any more. */
+/** A file larger than this many hard limits is cut once writing has stopped. */
 const CUT_ABOVE_LIMITS = 4
 /** Quiet calls of `onIdle` in a row before that. */
 const CUT_AFTER_ROUNDS = 2
 const CONNECTIONS = { checkpoint: 'checkpoint', fence: 'fence' } as const
-/** With a busy time-out of 0: a reader that lingers keeps it from truncating, and is not waited for. */
+/** With a busy time-out of 0: it does not wait for a long reader, it just does not truncate. */
 const TRUNCATE = checkpoint(CONNECTIONS.checkpoint, 'TRUNCATE')
 export const CHECKPOINT_CONNECTIONS = Object.values(CONNECTIONS)
 
@@ -114,14 +114,14 @@ export class Checkpointer {
   #noFenceUntilMs = 0
   /** nBackfill after the last pass. */
   #backfilled = 0
-  /** Passes in a row that a reader of another process kept from getting on: no fence can help then. */
+  /** Passes in a row that a reader of another process kept from making progress. A fence does not help against it. */
   #blockedPasses = 0
   #idleRounds = 0
   #quietRounds = 0
   /** Frames in the WAL when `onIdle` was last called. */
   #framesAtIdle = 0
   #isTidy = true
-  /** How often `mend` was asked for, up to which of these it was tried to the end, and up to which it is done. */
+  /** Number of the last `mend` asked for, of the last one tried to the end, and of the last one done. */
   #mends = 0
   #triedMends = 0
   #mended = 0

@@ -6,7 +6,7 @@ const WINDOW_MS = 100
 export class CommitRate {
   readonly #clock: Clock
   #windowMs = 0
-  /** When the window began; undefined before the first commit: those that went before it are nobody's speed. */
+  /** The txid when the window began; undefined before the first commit, since earlier commits say nothing about speed. */
   #firstTxid: number | undefined
   #txid = 0
   #perSecond = 0

@@ -1,7 +1,7 @@
 /**
- * Notices that a WAL has fallen silent while the read guard still stands in the way of checkpoints. An application's own FULL,
- * RESTART or TRUNCATE checkpoint waits for the guard with the write lock in its hand (https://sqlite.org/c3ref/wal_checkpoint_v2.html),
- * so the silence may be of its making, and every writer waits.
+ * Notices that nothing is written to the WAL while the read guard still blocks checkpoints. A FULL, RESTART or TRUNCATE checkpoint
+ * of the application holds the write lock while it waits for the guard (https://sqlite.org/c3ref/wal_checkpoint_v2.html). So the
+ * writers may be quiet just because they all wait for that checkpoint.
  */
 
 export interface QuietWatchHost {
@@ -16,12 +16,12 @@ export interface QuietWatchHost {
 }
 
 const LOOK_MS = 4
-/** After a move the checkpoint that waited is soon through with its backfill, and waits for the guard once more. */
+/** After a move the checkpoint that waited finishes its backfill soon, and then waits for the guard once more. */
 const SOON_MS = 2
 const SOON_LOOKS = 25
-/** After so many the silence is of nobody's making, or nothing here can end it. */
+/** After so many looks nothing waits, or nothing here can help it. */
 const MAX_QUIET_LOOKS = 500
-/** Looks in a row that find nothing new before it counts as silence: a writer may just have been a little late. */
+/** Looks in a row without new frames that count as quiet: a writer may just be a little late. */
 const QUIET_LOOKS = 3
 
 export class QuietWatch {
