@@ -79,33 +79,37 @@ export class BankCluster {
       if (site !== leader && !away.includes(site)) await requireSame(this.#lab, leader.node, site.node)
   }
 
-  /** What this node's file holds, as Python's SQLite reads it. */
-  async stateOf({ db }: BankSite): Promise<BankState> {
-    const session = this.#lab.sql(db, { readOnly: true })
-    const balances = await session.rows('SELECT id, balance FROM accounts')
-    const transfers = await session.rows('SELECT id, "from", "to", amount FROM transfers')
-    const registers = await session.rows('SELECT key, version, value FROM register')
-    await session.close()
-    return {
-      balances: new Map(balances.map(([id, balance]) => [Number(id), Number(balance)])),
-      transfers: transfers.map(([id, from, to, amount]) => ({
-        id: String(id),
-        from: Number(from),
-        to: Number(to),
-        amount: Number(amount),
-      })),
-      registers: new Map(
-        registers.map(([key, version, value]) => [
-          String(key),
-          { version: Number(version), value: String(value) },
-        ]),
-      ),
-    }
+  stateOf({ db }: BankSite): Promise<BankState> {
+    return stateOf(this.#lab, db)
   }
 
   /** The record against this node's file. */
   async judge(record: readonly Exchange[], site: BankSite, losses: Losses = 'none'): Promise<HistoryReport> {
     return checkHistory(record, await this.stateOf(site), { accounts: ACCOUNTS, balance: BALANCE, losses })
+  }
+}
+
+/** What a bank's file holds, as Python's SQLite reads it. */
+export async function stateOf(lab: Lab, db: string): Promise<BankState> {
+  const session = lab.sql(db, { readOnly: true })
+  const balances = await session.rows('SELECT id, balance FROM accounts')
+  const transfers = await session.rows('SELECT id, "from", "to", amount FROM transfers')
+  const registers = await session.rows('SELECT key, version, value FROM register')
+  await session.close()
+  return {
+    balances: new Map(balances.map(([id, balance]) => [Number(id), Number(balance)])),
+    transfers: transfers.map(([id, from, to, amount]) => ({
+      id: String(id),
+      from: Number(from),
+      to: Number(to),
+      amount: Number(amount),
+    })),
+    registers: new Map(
+      registers.map(([key, version, value]) => [
+        String(key),
+        { version: Number(version), value: String(value) },
+      ]),
+    ),
   }
 }
 
@@ -128,7 +132,7 @@ export async function addReplica(lab: Lab, name: string, leader: BankSite): Prom
   return BankSite.start(lab, places, leader.address, { environment: ENVIRONMENT })
 }
 
-async function makeBank(lab: Lab, db: string): Promise<void> {
+export async function makeBank(lab: Lab, db: string): Promise<void> {
   await lab.exec(
     db,
     'PRAGMA journal_mode=wal',

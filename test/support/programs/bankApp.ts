@@ -7,7 +7,7 @@
  *   GET /accounts                           {balances, sum}, in one read transaction
  *   GET /register/KEY                       {version, value}; version 0 when it was never written
  *   GET /transfers?ids=A,B                  {found}: those of them that are there
- *   GET /about                              {opened}: how often the database was opened
+ *   GET /about                              {opened, pid}: how often the database was opened, and by which process
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import Database from 'better-sqlite3'
@@ -125,7 +125,7 @@ async function write(path: string, request: IncomingMessage, response: ServerRes
 }
 
 function read(url: URL, response: ServerResponse): void {
-  if (url.pathname === '/about') return send(response, 200, { opened })
+  if (url.pathname === '/about') return send(response, 200, { opened, pid: process.pid })
   if (url.pathname === '/accounts') {
     const balances = open().balances()
     return send(response, 200, { balances, sum: balances.reduce((sum, each) => sum + each, 0) })

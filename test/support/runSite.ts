@@ -1,0 +1,94 @@
+/** A node under `walcast run`, with the bank (programs/bankApp.ts) as its application. */
+import { join } from 'node:path'
+import { freePort } from '../../src/cli/freePorts.ts'
+import type { Backend } from './balancers.ts'
+import type { Child } from './child.ts'
+import type { Lab } from './lab.ts'
+import { PROGRAMS } from './paths.ts'
+import { TestNode } from './testNode.ts'
+import { until } from './until.ts'
+
+export interface RunOptions {
+  /** Of the first start, when it is to follow a node. */
+  readonly leader?: string
+  readonly flags?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+}
+
+interface Ports {
+  readonly port: number
+  readonly proxyPort: number
+  readonly appPort: number
+}
+
+export class RunSite implements Backend {
+  readonly name: string
+  readonly db: string
+  readonly #lab: Lab
+  readonly #ports: Ports
+  readonly #options: RunOptions
+  #node: TestNode
+
+  private constructor(lab: Lab, name: string, ports: Ports, options: RunOptions, node: TestNode) {
+    this.#lab = lab
+    this.name = name
+    this.db = node.db
+    this.#ports = ports
+    this.#options = options
+    this.#node = node
+  }
+
+  static async start(lab: Lab, name: string, options: RunOptions): Promise<RunSite> {
+    const ports = { port: await freePort(), proxyPort: await freePort(), appPort: await freePort() }
+    const node = await startRun(lab, name, ports, options)
+    return new RunSite(lab, name, ports, options, node)
+  }
+
+  get port(): number {
+    return this.#ports.port
+  }
+
+  get proxyPort(): number {
+    return this.#ports.proxyPort
+  }
+
+  get node(): TestNode {
+    return this.#node
+  }
+
+  /** Pid of the application as its node's child; undefined while there is none. */
+  async applicationPid(): Promise<number> {
+    return until('the application answers', async () => {
+      const response = await fetch(`http://127.0.0.1:${this.#ports.appPort}/about`)
+      return ((await response.json()) as { readonly pid: number }).pid
+    })
+  }
+
+  /** After its end, in the role of its role file. */
+  async restart(): Promise<void> {
+    this.#node = await startRun(this.#lab, this.name, this.#ports, this.#options)
+  }
+}
+
+async function startRun(
+  lab: Lab,
+  name: string,
+  { port, proxyPort, appPort }: Ports,
+  { leader, flags = [], environment = {} }: RunOptions,
+): Promise<TestNode> {
+  const db = lab.path(`${name}.db`)
+  const own = [
+    ['--db', db],
+    ['--name', name],
+    ['--listen', `127.0.0.1:${port}`],
+    ['--proxy', `127.0.0.1:${proxyPort}`],
+    ['--upstream', `http://127.0.0.1:${appPort}`],
+    ['--restart', 'on-failure'],
+    leader === undefined ? [] : ['--leader', leader],
+  ].flat()
+  const bank = JSON.stringify({ path: db, name, port: appPort, busyMs: 1000 })
+  const program = [process.execPath, join(PROGRAMS, 'bankApp.js'), bank]
+  const child: Child = lab.cli(['run', ...own, ...flags, '--', ...program], environment)
+  await child.errorLine((line) => line.includes('"msg":"running"'))
+  return new TestNode('node', { db, port, environment }, child)
+}
