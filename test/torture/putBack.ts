@@ -117,21 +117,28 @@ async function stopAllAtLeader(world: World): Promise<void> {
   if (!isNodeFirst) await world.leader.stop(signal)
 }
 
-/** What it holds when all that was on its way has come. */
-async function holds({ lab }: World, replica: TestNode, i: number): Promise<Held> {
-  const { epoch, txid } = await quiet(replica)
+/** What it holds when all that was on its way has come, also through the replica that it may follow. */
+async function holds({ lab, replicas }: World, replica: TestNode, i: number): Promise<Held> {
+  const relay = replicas.find(({ address, child }) => address === replica.options.leader && !child.end)
+  const least = relay ? (await quiet(relay)).txid : 0
+  const { epoch, txid } = await quiet(replica, least)
   const content = await contentOf(lab, replica.db)
   const after = await replica.status()
   assert.equal(`${after.epoch}-${after.txid}`, `${epoch}-${txid}`, 'a replica moved without a leader')
   return { replica: i, epoch, txid, content }
 }
 
-/** Waits until it stays where it is. */
-async function quiet(replica: TestNode): Promise<{ readonly epoch: number; readonly txid: number }> {
+/** Waits until it has come as far as `least` and stays where it is. */
+async function quiet(
+  replica: TestNode,
+  least = 0,
+): Promise<{ readonly epoch: number; readonly txid: number }> {
   let seen = ''
   let times = 0
-  return until('a replica stands still', async () => {
+  return until('a replica stands still', async (saw) => {
     const { epoch, txid } = await replica.status()
+    saw(`${epoch}-${txid} of ${least}`)
+    if (txid < least) return undefined
     times = `${epoch}-${txid}` === seen ? times + 1 : 0
     seen = `${epoch}-${txid}`
     return times >= QUIET_POLLS ? { epoch, txid } : undefined
