@@ -3,10 +3,12 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Bodies } from '../src/http/bodies.ts'
 import { Consistency } from '../src/http/consistency.ts'
+import { FailedReads } from '../src/http/failedReads.ts'
 import { Forwarder } from '../src/http/forwarder.ts'
 import { Gate } from '../src/http/gate.ts'
 import { PositionCookie } from '../src/http/positionCookie.ts'
 import { type OnStale, ReplicaSide } from '../src/http/replicaSide.ts'
+import { Routes } from '../src/http/routes.ts'
 import type { NodeView } from '../src/http/view.ts'
 import { Waits } from '../src/http/waits.ts'
 import { within } from './support/until.ts'
@@ -44,6 +46,15 @@ function setUp(context: TestContext, onStale: OnStale) {
     bodies: new Bodies(0, 0),
     gate,
     view,
+    failedReads: new FailedReads(
+      { statuses: [], maxPerSecond: 0 },
+      {
+        routes: new Routes({ forward: [], local: [] }),
+        log: { warn() {} },
+        onFailedRead() {},
+        nowMs: () => 0,
+      },
+    ),
     onStale,
     readWaitMs: 5,
     holdMs: 60,
