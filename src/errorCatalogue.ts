@@ -410,7 +410,11 @@ export const CATALOGUE = {
     'cannot use the configuration file {path}: {detail}',
     'mend the file; see walcast COMMAND --help for the keys',
   ),
-  UNAUTHORIZED: entry(401, 'a valid secret is needed', 'send "Authorization: Bearer SECRET"'),
+  UNAUTHORIZED: entry(
+    401,
+    'a valid secret is needed',
+    'set WALCAST_SECRET or WALCAST_SECRET_FILE for the commands of walcast; programs send "Authorization: Bearer SECRET"',
+  ),
   NOT_FOUND: entry(404, 'nothing at {path}', 'see the documentation for the paths a node serves'),
   BAD_REQUEST: entry(400, '{detail}', 'mend the request'),
   POSITION_UNKNOWN: entry(
@@ -450,8 +454,8 @@ export const CATALOGUE = {
   ),
   NODE_ANSWER: entry(
     502,
-    '{url} answered {status}: {detail}',
-    'check that the URL is that of a walcast node',
+    '{url} answered {detail}',
+    'check that the URL is that of the private side (--listen) of a walcast node',
   ),
   DEMO_FAILED: entry(
     500,

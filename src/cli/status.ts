@@ -2,6 +2,7 @@ import type { AuditEntry } from '../http/auditRoutes.ts'
 import { FAILED_READ_OUTCOMES, type FailedReadsReport } from '../http/failedReads.ts'
 import type { MemberState } from '../http/leadershipAnswers.ts'
 import type { DivergedStatus, NodeStatus, ScrubReport } from '../http/view.ts'
+import { STATUS } from './answerShapes.ts'
 import { auditTable } from './audit.ts'
 import { placeText } from './leadershipText.ts'
 import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'
@@ -25,10 +26,10 @@ type SeenStatus = NodeStatus & {
 const AUDIT_LINES = 3
 
 export function runStatus(args: readonly string[]): Promise<number> {
-  return look<SeenStatus>({ path: '/_walcast/status', help: HELP, format }, args)
+  return look<SeenStatus>({ path: '/_walcast/status', help: HELP, shape: STATUS, format: statusText }, args)
 }
 
-function format(status: SeenStatus): string {
+export function statusText(status: SeenStatus): string {
   const { lag, sync, lastError, roleSince } = status
   const pairs: [string, string][] = [
     ['node', status.node],
