@@ -405,6 +405,11 @@ export const CATALOGUE = {
     'cannot take the secret: {detail}',
     'set either WALCAST_SECRET or WALCAST_SECRET_FILE, at least 16 characters',
   ),
+  SECRET_SHARED: entry(
+    500,
+    'others may read the secret in {path}: its mode is {mode}',
+    'chmod 0600 it (0640 if root owns it); mount the secret of a container with mode 0400 (Docker) or defaultMode 0400 (Kubernetes)',
+  ),
   CONFIG_BAD: entry(
     500,
     'cannot use the configuration file {path}: {detail}',
