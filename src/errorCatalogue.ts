@@ -405,12 +405,21 @@ export const CATALOGUE = {
     'cannot take the secret: {detail}',
     'set either WALCAST_SECRET or WALCAST_SECRET_FILE, at least 16 characters',
   ),
+  SECRET_SHARED: entry(
+    500,
+    'others may read the secret in {path}: its mode is {mode}',
+    'chmod 0600 it (0640 if root owns it); mount the secret of a container with mode 0400 (Docker) or defaultMode 0400 (Kubernetes)',
+  ),
   CONFIG_BAD: entry(
     500,
     'cannot use the configuration file {path}: {detail}',
     'mend the file; see walcast COMMAND --help for the keys',
   ),
-  UNAUTHORIZED: entry(401, 'a valid secret is needed', 'send "Authorization: Bearer SECRET"'),
+  UNAUTHORIZED: entry(
+    401,
+    'a valid secret is needed',
+    'set WALCAST_SECRET or WALCAST_SECRET_FILE for the commands of walcast; programs send "Authorization: Bearer SECRET"',
+  ),
   NOT_FOUND: entry(404, 'nothing at {path}', 'see the documentation for the paths a node serves'),
   BAD_REQUEST: entry(400, '{detail}', 'mend the request'),
   POSITION_UNKNOWN: entry(
@@ -450,8 +459,8 @@ export const CATALOGUE = {
   ),
   NODE_ANSWER: entry(
     502,
-    '{url} answered {status}: {detail}',
-    'check that the URL is that of a walcast node',
+    '{url} answered {detail}',
+    'check that the URL is that of the private side (--listen) of a walcast node',
   ),
   DEMO_FAILED: entry(
     500,

@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { Authenticator, readSecret, signRequest } from '../src/http/auth.ts'
 
@@ -67,6 +71,41 @@ test('a secret file that is empty is an error, not an open door', () => {
   ]) {
     assert.throws(() => readSecret(environment), { key: 'SECRET_UNREADABLE' })
   }
+})
+
+test('a secret file that others may read is refused', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'walcast-secret-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'secret')
+  writeFileSync(path, `${SECRET}\n`)
+  const read = (mode: number) => {
+    chmodSync(path, mode)
+    return () => readSecret({ WALCAST_SECRET_FILE: path })
+  }
+  const ofRoot = process.getuid?.() === 0
+  for (const mode of [0o600, 0o400, 0o700, ...(ofRoot ? [0o640, 0o440] : [])])
+    assert.equal(read(mode)(), SECRET, mode.toString(8))
+  for (const mode of [0o644, 0o444, 0o604, 0o666, 0o660, 0o602, 0o650, ...(ofRoot ? [] : [0o640])])
+    assert.throws(read(mode), { key: 'SECRET_SHARED' }, mode.toString(8))
+  if (ofRoot) {
+    chownSync(path, 65534, 65534)
+    assert.throws(read(0o640), { key: 'SECRET_SHARED' }, 'the group of another user than root')
+    assert.equal(read(0o600)(), SECRET)
+  }
+  const error = `others may read the secret in ${path}: its mode is 0644`
+  assert.throws(read(0o644), { message: error })
+  // A pipe: nobody else can open it.
+  const from = execFileSync('sh', ['-c', `printf '%s' "$SECRET" | "$NODE" --input-type=module -e "$READ"`], {
+    env: {
+      ...process.env,
+      SECRET,
+      NODE: process.execPath,
+      READ: `import { readSecret } from ${JSON.stringify(new URL('../src/http/auth.js', import.meta.url).href)}
+        console.log(readSecret({ WALCAST_SECRET_FILE: '/dev/stdin' }))`,
+    },
+    encoding: 'utf8',
+  })
+  assert.equal(from.trim(), SECRET)
 })
 
 test('a token is good for one use, however many came meanwhile', () => {

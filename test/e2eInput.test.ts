@@ -183,6 +183,9 @@ labTest('secrets', async (lab) => {
   const both = { WALCAST_SECRET: SECRET, WALCAST_SECRET_FILE: lab.path('secret') }
   await refused(lab, await leaderArguments(db), 'SECRET_UNREADABLE', { environment: both })
   writeFileSync(lab.path('secret'), `${SECRET}\n`)
+  chmodSync(lab.path('secret'), 0o644)
+  const shared = { WALCAST_SECRET_FILE: lab.path('secret') }
+  await refused(lab, await leaderArguments(db), 'SECRET_SHARED', { environment: shared })
   chmodSync(lab.path('secret'), 0o600)
   const replica = await lab.replica(copy, leader, {
     environment: { WALCAST_SECRET_FILE: lab.path('secret') },

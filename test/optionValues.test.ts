@@ -54,6 +54,19 @@ test('an origin has no path, and is written in one way', () => {
   refuses('origin', ['http://a/b', 'http://a?x', 'unix:/x', 'a:1'])
 })
 
+test('statuses are those of failures', () => {
+  assert.deepEqual(parse('statuses', '500, 400,500'), [500, 400])
+  assert.deepEqual(parse('statuses', 'none'), [])
+  refuses('statuses', ['', '200', '600', '5xx', '500;400', '500,', 'None', '0500'])
+  assert.deepEqual(embeddedOptions('replica', { replayOn: [503], replayRate: 0 }), {
+    replayOn: [503],
+    replayRate: 0,
+  })
+  assert.deepEqual(embeddedOptions('replica', { replayOn: [] }), { replayOn: [] })
+  for (const replayOn of [[200], '500', ['x']])
+    assert.throws(() => embeddedOptions('replica', { replayOn }), { key: 'USAGE' })
+})
+
 test('prefixes are whole segments that a path is compared with as they are', () => {
   assert.deepEqual(parse('prefixes', ''), [])
   assert.deepEqual(parse('prefixes', '/admin, /upload,/a/b'), ['/admin', '/upload', '/a/b'])

@@ -1,9 +1,18 @@
 /** What is published: its entries, types and side effects, as a project meets them that installs it. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -47,6 +56,25 @@ async function run(file: string, args: readonly string[], cwd: string): Promise<
 const tool = (name: string, args: readonly string[], cwd = ROOT) =>
   run(process.execPath, [join(ROOT, 'node_modules/.bin', name), ...args], cwd)
 
+/** What an installation of the package brings: all that it and its dependencies need, and nothing that only we need. */
+function installedPackages(): string[] {
+  const { dependencies, peerDependencies } = manifestOf(ROOT)
+  const left = [...Object.keys(dependencies), ...Object.keys(peerDependencies)]
+  const found = new Set<string>()
+  for (let name = left.pop(); name !== undefined; name = left.pop()) {
+    const folder = join(ROOT, 'node_modules', name)
+    if (found.has(name) || !existsSync(folder)) continue
+    found.add(name)
+    left.push(...Object.keys(manifestOf(folder).dependencies))
+  }
+  return [...found]
+}
+
+function manifestOf(folder: string): Record<'dependencies' | 'peerDependencies', object> {
+  const none = { dependencies: {}, peerDependencies: {} }
+  return { ...none, ...JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) }
+}
+
 /** A project that has the package beside the packages that it needs. */
 before(async () => {
   const packed = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], ROOT)
@@ -54,9 +82,10 @@ before(async () => {
   tarball = join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? '')
   const modules = join(project, 'node_modules')
   mkdirSync(modules, { recursive: true })
-  for (const name of readdirSync(join(ROOT, 'node_modules')))
-    if (name !== 'walcast' && !name.startsWith('.'))
-      symlinkSync(join(ROOT, 'node_modules', name), join(modules, name))
+  for (const name of installedPackages()) {
+    mkdirSync(dirname(join(modules, name)), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name))
+  }
   mkdirSync(join(modules, 'walcast'))
   const unpacked = await run(
     'tar',

@@ -1,26 +1,47 @@
 /** What a replica does with a read that it cannot answer yet. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import pino from 'pino'
+import { Application } from '../src/http/application.ts'
 import { Bodies } from '../src/http/bodies.ts'
+import { Client } from '../src/http/client.ts'
 import { Consistency } from '../src/http/consistency.ts'
+import { FailedReads } from '../src/http/failedReads.ts'
 import { Forwarder } from '../src/http/forwarder.ts'
 import { Gate } from '../src/http/gate.ts'
 import { PositionCookie } from '../src/http/positionCookie.ts'
 import { type OnStale, ReplicaSide } from '../src/http/replicaSide.ts'
+import { Routes } from '../src/http/routes.ts'
 import type { NodeView } from '../src/http/view.ts'
 import { Waits } from '../src/http/waits.ts'
 import { within } from './support/until.ts'
 
 const WANTED = { positions: [{ epoch: 1, txid: 9 }], maxStalenessMs: undefined }
 
+interface Parts {
+  readonly leader?: string
+  readonly application?: Application
+  readonly holdMs?: number
+  readonly onHeld?: () => void
+}
+
 /** A replica that has a copy and never reaches what is wanted. */
-function setUp(context: TestContext, onStale: OnStale) {
-  const view = { canRead: () => true, reach: () => 'ahead', staleMs: () => 0 } as unknown as NodeView
+function setUp(context: TestContext, onStale: OnStale, parts: Parts = {}) {
+  const { leader = '127.0.0.1:1', application, holdMs = 60, onHeld = () => {} } = parts
+  const view = {
+    canRead: () => true,
+    reach: () => 'ahead',
+    staleMs: () => 0,
+    settle: async () => ({ epoch: 1, txid: 1 }),
+  } as unknown as NodeView
   const waits = new Waits(10, () => 'ahead')
   const cookie = new PositionCookie('p', () => 'c')
   const gate = new Gate({ maxHeld: 10, probeMs: 5 }, async () => false)
   const forwarder = new Forwarder(
-    { leader: '127.0.0.1:1', holdMs: 60, writeWaitMs: 5, maxConnections: 1, answerTimeoutMs: 1000 },
+    { leader, holdMs, writeWaitMs: 5, maxConnections: 1, answerTimeoutMs: 60_000 },
     {
       isLeading: () => false,
       gate,
@@ -29,27 +50,37 @@ function setUp(context: TestContext, onStale: OnStale) {
       leaderIncarnation: () => '0123456789abcdef',
       sign: () => '',
       onForwarded() {},
-      onHeld() {},
+      onHeld,
       onUnknown() {},
       onApplied() {},
     },
   )
   context.after(() => forwarder.close())
   const did: OnStale[] = []
+  const failedReads = new FailedReads(
+    { statuses: [500], maxPerSecond: 10 },
+    {
+      routes: new Routes({ forward: [], local: [] }),
+      log: { warn() {} },
+      onFailedRead() {},
+      nowMs: () => 0,
+    },
+  )
   const side = new ReplicaSide({
-    application: () => undefined,
+    application: () => application,
     forwarder,
     consistency: new Consistency(cookie, view, waits),
     cookie,
     bodies: new Bodies(0, 0),
     gate,
     view,
+    failedReads,
     onStale,
     readWaitMs: 5,
-    holdMs: 60,
+    holdMs,
     onStaleRead: (how) => did.push(how),
   })
-  return { side, gate, did }
+  return { side, gate, did, failedReads }
 }
 
 test('past --read-wait a read is forwarded, served with a mark or refused', async (context) => {
@@ -69,4 +100,45 @@ test('a read that is to be forwarded while the leader is away is held once, and 
   const held = side.settle(WANTED)
   gate.open()
   assert.equal(await held, 'forward')
+})
+
+async function listening(context: TestContext, answer: RequestListener): Promise<string> {
+  const server = createServer(answer).listen(0, '127.0.0.1')
+  context.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  await once(server, 'listening')
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+test('a failed read waits for a leader that is away for a moment, and gets the local answer from then on', async (context) => {
+  let onLocal: () => void = () => {}
+  const local = await listening(context, (_request, response) => {
+    onLocal()
+    response.writeHead(500).end('read only')
+  })
+  const leader = await listening(context, (_request, response) => void response.end('written'))
+  const application = new Application({
+    url: `http://${local}`,
+    node: 'node-r',
+    maxConnections: 2,
+    answerTimeoutMs: 60_000,
+    log: pino({ level: 'silent' }),
+  })
+  context.after(() => application.close())
+  let opens = true
+  const onHeld = () => void (opens && setImmediate(() => gate.open()))
+  const parts = { leader, application, holdMs: 60_000, onHeld }
+  const { side, gate, failedReads } = setUp(context, 'forward', parts)
+  const replica = await listening(context, (request, response) => {
+    side.serve(new Client(request, response)).catch((error) => response.destroy(error))
+  })
+  onLocal = () => gate.close('it hands over')
+  assert.equal(await (await fetch(`http://${replica}/`)).text(), 'written')
+  opens = false
+  const given = await within('the local answer', fetch(`http://${replica}/`))
+  assert.deepEqual([given.status, await given.text(), gate.held], [500, 'read only', 0])
+  const { answered, away } = { answered: 0, away: 0, ...failedReads.report() }
+  assert.deepEqual([answered, away], [1, 1])
 })

@@ -2,6 +2,7 @@
 import { WalcastError } from '../errors.ts'
 import { AUDIT_PATH, type AuditAnswer, type AuditEntry, MAX_AUDIT_ENTRIES } from '../http/auditRoutes.ts'
 import { parseNumber } from '../node/optionValues.ts'
+import { AUDIT } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, parseFlags } from './commandArguments.ts'
 import { table } from './lookCommand.ts'
 import { getJson } from './nodeClient.ts'
@@ -27,7 +28,7 @@ export async function runAudit(args: readonly string[]): Promise<number> {
   if (count < 1 || count > MAX_AUDIT_ENTRIES)
     throw new WalcastError('USAGE', { detail: `--limit wants a number from 1 to ${MAX_AUDIT_ENTRIES}` })
   const path = `${AUDIT_PATH}?limit=${count}`
-  const { entries } = await getJson<AuditAnswer>(nodeOf(node), path, process.env)
+  const { entries } = await getJson<AuditAnswer>(nodeOf(node), path, process.env, AUDIT)
   process.stdout.write(
     json ? entries.map((entry) => `${JSON.stringify(entry)}\n`).join('') : auditTable(entries),
   )

@@ -3,8 +3,11 @@ import { hostname, userInfo } from 'node:os'
 import { parseArgs } from 'node:util'
 import { messageOf, WalcastError } from '../errors.ts'
 import { parseValue } from '../node/optionValues.ts'
+import { plainText } from '../plainText.ts'
+import { nearestName } from './nearestName.ts'
 
 const DEFAULT_NODE = '127.0.0.1:8470'
+const MAX_SHOWN_CHARS = 100
 
 export const NODE_FLAGS = {
   help: { type: 'boolean' },
@@ -17,18 +20,45 @@ type FlagValues<T extends FlagKinds> = {
   readonly [Flag in keyof T]?: (T[Flag]['type'] extends 'boolean' ? boolean : string) | undefined
 }
 
-/** Throws USAGE. */
+/** Flags alone. Throws USAGE. */
 export function parseFlags<T extends FlagKinds>(args: readonly string[], options: T): FlagValues<T> {
+  const { values, positionals } = parseAll(args, options)
+  const [extra] = positionals
+  if (extra === undefined) return values
+  const hint = 'node' in options ? '; a node is named by --node' : ''
+  throw new WalcastError('USAGE', {
+    detail: `there is no place for "${plainText(extra, MAX_SHOWN_CHARS)}"${hint}`,
+  })
+}
+
+/** Flags, and what stands between them. A flag that is given twice is most likely meant for two things. Throws USAGE. */
+export function parseAll<T extends FlagKinds>(
+  args: readonly string[],
+  options: T,
+): { readonly values: FlagValues<T>; readonly positionals: readonly string[] } {
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: false }).values as FlagValues<T>
+    const parsed = parseArgs({ args: [...args], options, allowPositionals: true, tokens: true })
+    const names = parsed.tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
+    const twice = names.find((name, i) => names.indexOf(name) < i)
+    if (twice) throw new WalcastError('USAGE', { detail: `--${twice} is given twice` })
+    return { values: parsed.values as FlagValues<T>, positionals: parsed.positionals }
   } catch (error) {
-    throw new WalcastError('USAGE', { detail: messageOf(error).split('. ')[0] }, error)
+    throw flagError(error, options)
   }
+}
+
+/** Turns what `parseArgs` throws into USAGE, with the flag that may be meant. */
+export function flagError(error: unknown, options: FlagKinds): WalcastError {
+  if (error instanceof WalcastError) return error
+  const [detail] = messageOf(error).split('. ')
+  const flag = /^Unknown option '--([^']+)'/.exec(detail)?.[1]
+  const nearest = flag && nearestName(flag, Object.keys(options))
+  return new WalcastError('USAGE', { detail: nearest ? `${detail} (--${nearest}?)` : detail }, error)
 }
 
 /** The node to ask: from --node, else WALCAST_NODE, else one on this machine. */
 export function nodeOf(flag: string | undefined): string {
-  return flag ?? process.env['WALCAST_NODE'] ?? DEFAULT_NODE
+  return flag ?? (process.env['WALCAST_NODE'] || DEFAULT_NODE)
 }
 
 /** A time such as 30s in milliseconds, or undefined when it is not given. Throws USAGE. */

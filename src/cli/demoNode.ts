@@ -1,11 +1,15 @@
 /** One node of the demo: the walcast command in a process of its own, and what it answers. */
 import { keyOf } from '../errors.ts'
 import type { LagReport, NodeStatus } from '../http/view.ts'
+import { LAG, STATUS } from './answerShapes.ts'
 import type { Child, Children } from './demoChildren.ts'
 import { type Counts, countsIn, Tally } from './demoMetrics.ts'
 import { getJson } from './nodeClient.ts'
+import { fields, flag, type Shape } from './shape.ts'
 
 const METRICS_TIMEOUT_MS = 2000
+/** `GET /readyz`. */
+const READY = fields({ ready: flag })
 
 export interface DemoNodeOptions {
   readonly name: string
@@ -59,16 +63,16 @@ export class DemoNode {
   }
 
   status(): Promise<NodeStatus | undefined> {
-    return this.#ask<NodeStatus>('/_walcast/status')
+    return this.#ask<NodeStatus>('/_walcast/status', STATUS)
   }
 
   lag(): Promise<LagReport | undefined> {
-    return this.#ask<LagReport>('/_walcast/lag')
+    return this.#ask<LagReport>('/_walcast/lag', LAG)
   }
 
   /** True once the node says that it can serve. */
   async isReady(): Promise<boolean> {
-    const ready = (await this.#ask<{ readonly ready: boolean }>('/readyz'))?.ready === true
+    const ready = (await this.#ask<{ readonly ready: boolean }>('/readyz', READY))?.ready === true
     if (ready) this.note = ''
     return ready
   }
@@ -90,9 +94,9 @@ export class DemoNode {
   }
 
   /** Undefined while the node is away or still starting. */
-  async #ask<T>(path: string): Promise<T | undefined> {
+  async #ask<T>(path: string, shape: Shape): Promise<T | undefined> {
     try {
-      return await getJson<T>(this.address, path, this.#options.environment)
+      return await getJson<T>(this.address, path, this.#options.environment, shape)
     } catch (error) {
       if (keyOf(error) === 'NODE_UNREACHABLE' || keyOf(error) === 'NODE_ANSWER') return undefined
       throw error

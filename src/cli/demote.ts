@@ -1,6 +1,7 @@
 /** `walcast demote`: has a leader become a replica. */
 import { DEMOTE_PATH, type DemoteAnswer } from '../http/leadershipAnswers.ts'
 import { parseValue } from '../node/optionValues.ts'
+import { DEMOTED } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { postChange } from './leadershipClient.ts'
 import { formatMs, lines } from './lookCommand.ts'
@@ -24,12 +25,13 @@ export async function runDemote(args: readonly string[]): Promise<number> {
     return 0
   }
   const follow = leader === undefined ? {} : { leader: parseValue('leader', 'address', leader) }
-  const answer = await postChange<DemoteAnswer>(nodeOf(node), DEMOTE_PATH, { by: operator(), ...follow })
-  process.stdout.write(json ? `${JSON.stringify(answer)}\n` : format(answer))
+  const asked = { by: operator(), ...follow }
+  const answer = await postChange<DemoteAnswer>(nodeOf(node), DEMOTE_PATH, asked, DEMOTED)
+  process.stdout.write(json ? `${JSON.stringify(answer)}\n` : demotedText(answer))
   return 0
 }
 
-function format({ node, role, epoch, txid, leader, tookMs }: DemoteAnswer): string {
+export function demotedText({ node, role, epoch, txid, leader, tookMs }: DemoteAnswer): string {
   return lines([
     [role, node],
     ['position', `${epoch}-${txid}`],

@@ -1,7 +1,7 @@
-import { parseArgs } from 'node:util'
-import { messageOf, WalcastError } from '../errors.ts'
+import { WalcastError } from '../errors.ts'
 import { REPLICAS_PATH } from '../http/leadershipAnswers.ts'
-import { NODE_FLAGS, nodeOf, operator } from './commandArguments.ts'
+import { FORGOTTEN } from './answerShapes.ts'
+import { NODE_FLAGS, nodeOf, operator, parseAll } from './commandArguments.ts'
 import { deleteJson } from './nodeClient.ts'
 
 const HELP = `walcast forget NODE [--node URL]
@@ -13,7 +13,7 @@ connects again.
 `
 
 export async function runForget(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parse(args)
+  const { values, positionals } = parseAll(args, { help: NODE_FLAGS.help, node: NODE_FLAGS.node })
   if (values.help) {
     process.stdout.write(HELP)
     return 0
@@ -22,19 +22,7 @@ export async function runForget(args: readonly string[]): Promise<number> {
   if (!replica || more.length > 0)
     throw new WalcastError('USAGE', { detail: 'forget takes the id of one replica' })
   const query = new URLSearchParams({ node: replica, by: operator() })
-  await deleteJson(nodeOf(values.node), `${REPLICAS_PATH}?${query}`, process.env)
+  await deleteJson(nodeOf(values.node), `${REPLICAS_PATH}?${query}`, process.env, FORGOTTEN)
   process.stdout.write(`forgot ${replica}\n`)
   return 0
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: { help: NODE_FLAGS.help, node: NODE_FLAGS.node },
-    })
-  } catch (error) {
-    throw new WalcastError('USAGE', { detail: messageOf(error).split('. ')[0] }, error)
-  }
 }

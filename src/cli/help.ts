@@ -64,7 +64,8 @@ const OUTRO = `
 
 Each flag has an environment variable (--db: WALCAST_DB); a flag beats the environment, the environment
 beats the file. The cluster secret comes from WALCAST_SECRET or WALCAST_SECRET_FILE, never from a flag;
-without one a node listens on loopback only. Logs go to standard error.
+without one a node listens on loopback only. Only its owner may read that file (mode 0600; 0640 if root owns
+it). Logs go to standard error, as much as WALCAST_LOG_LEVEL says (debug, info, warn, error, silent).
 `
 
 /** Help of a node command; `all` shows the options that seldom need touching too. */

@@ -1,5 +1,6 @@
 import type { LagReport } from '../http/view.ts'
 import { STAGES } from '../replica/lag.ts'
+import { LAG } from './answerShapes.ts'
 import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'
 
 const HELP = `walcast lag [--node URL] [--json]
@@ -11,10 +12,10 @@ Says how far a replica is behind its leader, now and over the last minute, by st
 `
 
 export function runLag(args: readonly string[]): Promise<number> {
-  return look<LagReport>({ path: '/_walcast/lag', help: HELP, format }, args)
+  return look<LagReport>({ path: '/_walcast/lag', help: HELP, shape: LAG, format: lagText }, args)
 }
 
-function format(lag: LagReport): string {
+export function lagText(lag: LagReport): string {
   const now = lines([
     ['role', lag.role],
     ['connected', lag.connected ? 'yes' : 'no'],

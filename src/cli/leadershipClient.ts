@@ -8,7 +8,9 @@ import {
   type SwitchoverAnswer,
   type SwitchoverRequest,
 } from '../http/leadershipAnswers.ts'
+import { FITNESS, LEADER, SWITCHED } from './answerShapes.ts'
 import { type Answer, askNode, bodyOf, getJson } from './nodeClient.ts'
+import { type Shape, WHOLE } from './shape.ts'
 
 /** Longer than a node takes for any change of role by itself. */
 export const ROLE_CHANGE_MS = 120_000
@@ -17,7 +19,7 @@ const SWITCHOVER_MS = 60_000
 const LOOK_MS = 10_000
 
 export function fitnessOf(node: string): Promise<FitnessAnswer> {
-  return getJson<FitnessAnswer>(node, FITNESS_PATH, process.env)
+  return getJson<FitnessAnswer>(node, FITNESS_PATH, process.env, FITNESS)
 }
 
 /** Where the leader that a node knows of is reached, or undefined when it knows none. */
@@ -30,21 +32,20 @@ export async function leaderAddressOf(node: string): Promise<string | undefined>
     environment: process.env,
     timeoutMs: LOOK_MS,
   })
-  const { address } = body as { readonly address?: unknown }
-  return addressIn(address)
+  return LEADER(body, WHOLE) === undefined ? addressIn(body['address']) : undefined
 }
 
 /** POSTs a change of role. Throws what the node answered, and NODE_UNREACHABLE that says that the outcome is not known. */
-export async function postChange<T>(node: string, path: string, body: object): Promise<T> {
-  return bodyOf<T>(await askChange(node, path, body, ROLE_CHANGE_MS))
+export async function postChange<T>(node: string, path: string, body: object, shape: Shape): Promise<T> {
+  return bodyOf<T>(await askChange(node, path, body, ROLE_CHANGE_MS), shape)
 }
 
 /** The same of a switchover. When the node asked is no leader and names one, that is asked, once. */
 export async function postSwitchover(node: string, request: SwitchoverRequest): Promise<SwitchoverAnswer> {
   const timeoutMs = ROLE_CHANGE_MS + (request.timeoutMs ?? SWITCHOVER_MS)
   const first = await askChange(node, SWITCHOVER_PATH, request, timeoutMs)
-  const leader = first.body.code === 'WALCAST_NOT_LEADER' ? addressIn(first.body.leader) : undefined
-  return bodyOf(leader ? await askChange(leader, SWITCHOVER_PATH, request, timeoutMs) : first)
+  const leader = first.body['code'] === 'WALCAST_NOT_LEADER' ? addressIn(first.body['leader']) : undefined
+  return bodyOf(leader ? await askChange(leader, SWITCHOVER_PATH, request, timeoutMs) : first, SWITCHED)
 }
 
 async function askChange(node: string, path: string, body: object, timeoutMs: number): Promise<Answer> {

@@ -1,10 +1,13 @@
 import pino, { type Logger } from 'pino'
+import { WalcastError } from '../errors.ts'
 
-/** Logs to standard error: JSON, or one readable line each on a terminal. WALCAST_LOG_LEVEL sets the level. */
+const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
+
+/** Logs to standard error: JSON, or one readable line each on a terminal. WALCAST_LOG_LEVEL sets the level. Throws USAGE. */
 export async function createLog(environment: NodeJS.ProcessEnv): Promise<Logger> {
   const options = {
     name: 'walcast',
-    level: environment['WALCAST_LOG_LEVEL'] ?? 'info',
+    level: levelOf(environment['WALCAST_LOG_LEVEL'] || 'info'),
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
   }
@@ -20,4 +23,11 @@ export async function createLog(environment: NodeJS.ProcessEnv): Promise<Logger>
     colorize: !environment['NO_COLOR'],
   })
   return pino({ ...options, redact }, stream)
+}
+
+function levelOf(given: string): string {
+  if (LEVELS.includes(given)) return given
+  throw new WalcastError('USAGE', {
+    detail: `WALCAST_LOG_LEVEL wants one of ${LEVELS.join(', ')}, not "${given}"`,
+  })
 }

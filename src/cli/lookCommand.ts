@@ -1,39 +1,26 @@
 /** What `status` and `lag` share: --node URL, --json, --help. */
-import { parseArgs } from 'node:util'
-import { messageOf, WalcastError } from '../errors.ts'
 import { sizeText } from '../node/causeText.ts'
+import { NODE_FLAGS, nodeOf, parseFlags } from './commandArguments.ts'
 import { getJson } from './nodeClient.ts'
+import type { Shape } from './shape.ts'
 
 export interface LookCommand<T> {
   readonly path: string
   readonly help: string
+  /** Of the answer. */
+  readonly shape: Shape
   format(answer: T): string
 }
 
 export async function look<T>(command: LookCommand<T>, args: readonly string[]): Promise<number> {
-  const { help, json, node } = parse(args)
+  const { help, json, node } = parseFlags(args, NODE_FLAGS)
   if (help) {
     process.stdout.write(command.help)
     return 0
   }
-  const answer = await getJson<T>(
-    node ?? process.env['WALCAST_NODE'] ?? '127.0.0.1:8470',
-    command.path,
-    process.env,
-  )
+  const answer = await getJson<T>(nodeOf(node), command.path, process.env, command.shape)
   process.stdout.write(json ? `${JSON.stringify(answer)}\n` : command.format(answer))
   return 0
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: { help: { type: 'boolean' }, json: { type: 'boolean' }, node: { type: 'string' } },
-    }).values
-  } catch (error) {
-    throw new WalcastError('USAGE', { detail: messageOf(error).split('. ')[0] }, error)
-  }
 }
 
 /** Aligned `label value` lines. */

@@ -1,8 +1,15 @@
 /** The command line. Each command is loaded when it is asked for. Standard output is for data; a failure is one line on standard error. Exit codes: 0, 1, 2 (usage). */
 import { keyOf, WalcastError } from '../errors.ts'
+import { plainText } from '../plainText.ts'
 import { version } from '../version.ts'
 import { reportFailure } from './failureReport.ts'
 import { MAIN_HELP } from './help.ts'
+import { nearestName } from './nearestName.ts'
+
+const COMMANDS = [
+  ...['leader', 'replica', 'node', 'run', 'new-identity', 'switchover', 'rehearse', 'promote', 'demote'],
+  ...['status', 'lag', 'audit', 'forget', 'diff', 'verify', 'demo', 'bench', '--help', '--version'],
+]
 
 async function run(command: string | undefined, args: readonly string[]): Promise<number> {
   switch (command) {
@@ -49,8 +56,15 @@ async function run(command: string | undefined, args: readonly string[]): Promis
       process.stderr.write(MAIN_HELP)
       return 2
     default:
-      throw new WalcastError('USAGE', { detail: `there is no command "${command}"` })
+      throw unknownCommand(command)
   }
+}
+
+function unknownCommand(command: string): WalcastError {
+  const nearest = nearestName(command, COMMANDS)
+  return new WalcastError('USAGE', {
+    detail: `there is no command "${plainText(command, 100)}"${nearest ? ` (${nearest}?)` : ''}`,
+  })
 }
 
 function report(error: unknown): number {

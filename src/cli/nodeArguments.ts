@@ -8,6 +8,7 @@ import type { StartAs } from '../node/nodeFolder.ts'
 import { type OptionSpec, tunes } from '../node/optionSpec.ts'
 import { NODE_OPTIONS, type NodeOptions } from '../node/options.ts'
 import { parseValue } from '../node/optionValues.ts'
+import { flagError } from './commandArguments.ts'
 
 /** The name of an option's environment variable. */
 export function environmentName(spec: Pick<OptionSpec, 'flag'>): string {
@@ -67,7 +68,7 @@ function parseFlags(args: readonly string[]): Flags {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: false }).values as Flags
   } catch (error) {
-    throw new WalcastError('USAGE', { detail: messageOf(error).split('. ')[0] }, error)
+    throw flagError(error, options)
   }
 }
 

@@ -1,15 +1,28 @@
-/** Asks a running node over its private side. */
-import { request } from 'undici'
-import { isErrorCode, messageOf, WalcastError } from '../errors.ts'
+/**
+ * Asks a running node over its private side. Whatever answers there may be something else: an answer is read up to a bound and a
+ * time, has to be JSON, and is checked against its shape before it is used. What it says is not trusted with the terminal.
+ */
+import { type Dispatcher, errors, request } from 'undici'
+import { isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { readSecret } from '../http/auth.ts'
+import { plainText } from '../plainText.ts'
+import { askedUrl } from './askedUrl.ts'
+import { type Shape, WHOLE } from './shape.ts'
 
 const TIMEOUT_MS = 10_000
+/** More than any node answers: the longest list, 1025 positions, takes some 100 KB. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024
+/** What is shown of an answer that is none of a node. */
+const SHOWN_CHARS = 80
+const MAX_MESSAGE_CHARS = 500
 
 export interface Answer {
   readonly url: string
   readonly status: number
-  /** `leader`: where the leader is reached, in the answer of a node that is none. */
-  readonly body: { readonly code?: string; readonly message?: string; readonly leader?: string }
+  /** A JSON object, of which nothing is known. */
+  readonly body: Readonly<Record<string, unknown>>
+  /** How the body begins, for people. */
+  readonly beginning: string
 }
 
 export interface Question {
@@ -23,88 +36,186 @@ export interface Question {
   readonly body?: object
 }
 
-/** GETs a JSON answer. Throws NODE_UNREACHABLE, NODE_ANSWER or UNAUTHORIZED. */
-export async function getJson<T>(node: string, path: string, environment: NodeJS.ProcessEnv): Promise<T> {
-  return requireOk<T>(await ask({ method: 'GET', node, path, environment, timeoutMs: TIMEOUT_MS }))
+/** GETs a JSON answer of this shape. Throws the same as `askNode` and `bodyOf`. */
+export async function getJson<T>(
+  node: string,
+  path: string,
+  environment: NodeJS.ProcessEnv,
+  shape: Shape,
+): Promise<T> {
+  return bodyOf<T>(await askNode({ method: 'GET', node, path, environment, timeoutMs: TIMEOUT_MS }), shape)
 }
 
-/** The same with POST, for what takes its time. Throws the error of the catalogue that the node answers with, too. */
+/** The same with POST, for what takes its time. */
 export async function postJson<T>(
   node: string,
   path: string,
   environment: NodeJS.ProcessEnv,
+  shape: Shape,
   timeoutMs: number,
 ): Promise<T> {
-  const answer = await ask({ method: 'POST', node, path, environment, timeoutMs })
-  requireNoError(answer)
-  return requireOk<T>(answer)
+  return bodyOf<T>(await askNode({ method: 'POST', node, path, environment, timeoutMs }), shape)
 }
 
-/** DELETEs. Throws the same, and the error of the catalogue that the node answers with. */
-export async function deleteJson(node: string, path: string, environment: NodeJS.ProcessEnv): Promise<void> {
-  const answer = await ask({ method: 'DELETE', node, path, environment, timeoutMs: TIMEOUT_MS })
-  requireNoError(answer)
-  requireOk(answer)
-}
-
-/** What a node answered, whatever its status but 401. Throws NODE_UNREACHABLE, UNAUTHORIZED or USAGE. */
-export function askNode(question: Question): Promise<Answer> {
-  return ask(question)
+/** DELETEs. Throws the same. */
+export async function deleteJson(
+  node: string,
+  path: string,
+  environment: NodeJS.ProcessEnv,
+  shape: Shape,
+): Promise<void> {
+  bodyOf(await askNode({ method: 'DELETE', node, path, environment, timeoutMs: TIMEOUT_MS }), shape)
 }
 
 /** The JSON of a good answer. Throws the error of the catalogue that the node answered with, or NODE_ANSWER. */
-export function bodyOf<T>(answer: Answer): T {
-  requireNoError(answer)
-  return requireOk<T>(answer)
+export function bodyOf<T>(answer: Answer, shape: Shape): T {
+  const { url, status, body, beginning } = answer
+  if (status < 200 || status >= 300) throw refusalIn(answer)
+  const wrong = shape(body, WHOLE)
+  if (wrong === undefined) return body as T
+  throw new WalcastError('NODE_ANSWER', {
+    url,
+    detail: `${status} and JSON that is no answer of a node (${wrong}): ${beginning}`,
+  })
 }
 
-/** Throws the error of the catalogue that the node answered with, if any. */
-function requireNoError({ status, body }: Answer): void {
-  const key = String(body.code ?? '').replace(/^WALCAST_/, '')
-  if (!isOk(status) && isErrorCode(key)) throw new WalcastError(key, { message: String(body.message ?? '') })
-}
-
-function requireOk<T>({ url, status, body }: Answer): T {
-  if (!isOk(status)) throw new WalcastError('NODE_ANSWER', { url, status, detail: body.message ?? '' })
-  return body as T
-}
-
-function isOk(status: number): boolean {
-  return status >= 200 && status < 300
-}
-
-async function ask({ method, node, path, environment, timeoutMs, body: sent }: Question): Promise<Answer> {
-  const url = urlOf(node, path)
+/** What a node answered, whatever its status but 401. Throws NODE_UNREACHABLE, NODE_ANSWER, UNAUTHORIZED or USAGE. */
+export async function askNode(question: Question): Promise<Answer> {
+  const { node, path, environment, timeoutMs } = question
+  const url = askedUrl(node, path)
   const secret = readSecret(environment)
-  const headers: Record<string, string> = secret ? { authorization: `Bearer ${secret}` } : {}
-  if (sent) headers['content-type'] = 'application/json'
-  let status: number
-  let body: Answer['body']
+  let head: Dispatcher.ResponseData | undefined
+  let bytes: Buffer
   try {
-    // Bounded by the signal alone: fetch would give up after five minutes without headers.
-    const answer = await request(url, {
-      method,
-      headers,
-      body: sent ? JSON.stringify(sent) : null,
-      signal: AbortSignal.timeout(timeoutMs),
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      reset: true,
-    })
-    status = answer.statusCode
-    body = Object(await answer.body.json())
+    head = await send(url, secret, question)
+    bytes = await readAll(head.body)
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    throw new WalcastError('NODE_UNREACHABLE', { url: url.href, detail: messageOf(cause) }, error)
+    throw failureOf(url, head, error, timeoutMs)
   }
-  if (status === 401)
-    throw new WalcastError('UNAUTHORIZED', { message: `${url.href} wants the cluster secret` })
-  return { url: url.href, status, body }
+  const body = jsonIn(bytes)
+  const beginning = beginningOf(bytes)
+  if (!body) throw strangeAnswer(url, head, beginning)
+  if (head.statusCode === 401 && isOfWalcast(body)) throw unauthorized(url, secret)
+  return { url: url.href, status: head.statusCode, body, beginning }
 }
 
-/** Throws USAGE for what is no address. */
-function urlOf(node: string, path: string): URL {
-  const base = /^https?:\/\//.test(node) ? node : `http://${node}`
-  if (!URL.canParse(base)) throw new WalcastError('USAGE', { detail: `"${node}" is no URL` })
-  return new URL(path, base)
+function send(
+  url: URL,
+  secret: string | undefined,
+  { method, timeoutMs, body }: Question,
+): Promise<Dispatcher.ResponseData> {
+  const headers: Record<string, string> = secret ? { authorization: `Bearer ${secret}` } : {}
+  if (body) headers['content-type'] = 'application/json'
+  // Bounded by the signal alone: fetch would give up after five minutes without headers.
+  return request(url, {
+    method,
+    headers,
+    body: body ? JSON.stringify(body) : null,
+    signal: AbortSignal.timeout(timeoutMs),
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    reset: true,
+  })
+}
+
+/** What OpenSSL says of an answer in plain text. */
+const NO_TLS: ReadonlySet<string> = new Set([
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+  'ERR_SSL_PACKET_LENGTH_TOO_LONG',
+])
+
+class AnswerTooLong extends Error {}
+
+/** Leaving the loop early closes the connection. */
+async function readAll(body: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of body) {
+    length += chunk.length
+    if (length > MAX_ANSWER_BYTES) throw new AnswerTooLong()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function jsonIn(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'))
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+    return isObject ? (value as Readonly<Record<string, unknown>>) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Why no whole answer came. */
+function failureOf(
+  url: URL,
+  head: Dispatcher.ResponseData | undefined,
+  error: unknown,
+  timeoutMs: number,
+): WalcastError {
+  const isLate = error instanceof Error && error.name === 'TimeoutError'
+  const late = `within ${timeoutMs / 1000} s`
+  if (head && error instanceof AnswerTooLong)
+    return strangeAnswer(url, head, `more than ${MAX_ANSWER_BYTES / 1024 ** 2} MiB`, error)
+  if (head && isLate) return strangeAnswer(url, head, `a body that did not end ${late}`, error)
+  if (error instanceof errors.InvalidArgumentError)
+    return new WalcastError('SECRET_UNREADABLE', { detail: 'no HTTP header can carry it' }, error)
+  if (error instanceof errors.HTTPParserError)
+    return new WalcastError('NODE_ANSWER', { url: url.href, detail: 'in something else than HTTP' }, error)
+  const detail = isLate ? `no answer ${late}` : connectionText(url, error)
+  return new WalcastError('NODE_UNREACHABLE', { url: url.href, detail }, error)
+}
+
+function connectionText({ protocol }: URL, error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const code = systemCode(cause)
+  if (NO_TLS.has(code)) return 'what answers there speaks no TLS: write http://'
+  if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET')
+    return `the connection was closed without an answer${protocol === 'http:' ? ' (where TLS is spoken, write https://)' : ''}`
+  // A name with several addresses: one failure for each.
+  if (cause instanceof AggregateError && cause.message === '') return cause.errors.map(messageOf).join(', ')
+  return messageOf(cause)
+}
+
+/** Something answers there that is no node. */
+function strangeAnswer(
+  url: URL,
+  { statusCode, headers }: Dispatcher.ResponseData,
+  what: string,
+  cause?: unknown,
+): WalcastError {
+  const type = plainText(String(headers['content-type'] ?? 'no content type'), SHOWN_CHARS)
+  const location = headers['location']
+  const to = location === undefined ? '' : ` and sends on to ${plainText(String(location), 2 * SHOWN_CHARS)}`
+  return new WalcastError(
+    'NODE_ANSWER',
+    { url: url.href, detail: `${statusCode} (${type})${to}: ${what}` },
+    cause,
+  )
+}
+
+/** What a node answers that refuses; what something else answers that does. */
+function refusalIn({ url, status, body, beginning }: Answer): WalcastError {
+  const message = plainText(String(body['message'] ?? ''), MAX_MESSAGE_CHARS)
+  const key = String(body['code'] ?? '').replace(/^WALCAST_/, '')
+  // The public side of a node has none of the paths that commands ask for.
+  if (isErrorCode(key) && key !== 'NOT_FOUND') return new WalcastError(key, { message })
+  return new WalcastError('NODE_ANSWER', { url, detail: `${status}: ${message || beginning}` })
+}
+
+function isOfWalcast({ code }: Answer['body']): boolean {
+  return typeof code === 'string' && code.startsWith('WALCAST_')
+}
+
+function unauthorized(url: URL, secret: string | undefined): WalcastError {
+  const what = secret === undefined ? 'wants the cluster secret' : 'has another secret than was given'
+  return new WalcastError('UNAUTHORIZED', { message: `${url.href} ${what}` })
+}
+
+function beginningOf(bytes: Buffer): string {
+  if (bytes.length === 0) return 'nothing more'
+  const text = plainText(bytes.toString('utf8', 0, 4 * SHOWN_CHARS), SHOWN_CHARS)
+  return `"${text}"${bytes.length > SHOWN_CHARS ? '...' : ''}`
 }

@@ -1,5 +1,6 @@
 /** `walcast promote`: has a replica take over. */
 import { PROMOTE_PATH, type PromoteAnswer } from '../http/leadershipAnswers.ts'
+import { PROMOTED } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { postChange } from './leadershipClient.ts'
 import { lostText, placeText } from './leadershipText.ts'
@@ -27,7 +28,9 @@ export async function runPromote(args: readonly string[]): Promise<number> {
   const node = nodeOf(flag)
   if (force && !dryRun) process.stderr.write(doubts(await ask(node, { force, dryRun: true })))
   const answer = await ask(node, { force, dryRun })
-  process.stdout.write(json ? `${JSON.stringify(answer)}\n` : dryRun ? prospects(answer) : format(answer))
+  process.stdout.write(
+    json ? `${JSON.stringify(answer)}\n` : dryRun ? prospects(answer) : promotedText(answer),
+  )
   return 0
 }
 
@@ -36,7 +39,8 @@ function ask(
   { force, dryRun }: { readonly force: boolean; readonly dryRun: boolean },
 ): Promise<PromoteAnswer> {
   const by = operator()
-  return postChange(node, PROMOTE_PATH, { by, ...(force ? { force } : {}), ...(dryRun ? { dryRun } : {}) })
+  const asked = { by, ...(force ? { force } : {}), ...(dryRun ? { dryRun } : {}) }
+  return postChange(node, PROMOTE_PATH, asked, PROMOTED)
 }
 
 /** A line for each reason, and one for what is lost. */
@@ -46,13 +50,13 @@ function doubts({ reasons, lost }: PromoteAnswer): string {
   return texts.map((text) => `${shown(text)}\n`).join('')
 }
 
-function prospects(answer: PromoteAnswer): string {
+export function prospects(answer: PromoteAnswer): string {
   const { from } = answer
   const fit = `${shown(placeText(answer))}, at ${from.epoch}-${from.txid}, can lead: nothing speaks against it\n`
   return doubts(answer) || fit
 }
 
-function format(answer: PromoteAnswer): string {
+export function promotedText(answer: PromoteAnswer): string {
   const { epoch, txid, from, lost, oldLeader, unheard, tookMs } = answer
   const pairs: [string, string][] = [
     ['leader', placeText(answer)],

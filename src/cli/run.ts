@@ -7,6 +7,7 @@ import { spawnApplication } from '../node/applicationProcess.ts'
 import { type SupervisedNode, startSupervisedNode } from '../node/supervisedNode.ts'
 import { Supervisor } from '../node/supervisor.ts'
 import { version } from '../version.ts'
+import { warnOfUnknownVariables } from './environment.ts'
 import { createLog } from './log.ts'
 import { nodeOptions } from './nodeArguments.ts'
 import { beforeCommand, type RunArguments, runArguments } from './runArguments.ts'
@@ -37,6 +38,7 @@ export async function runRun(args: readonly string[]): Promise<number> {
   const options = nodeOptions('node', given.nodeArguments, process.env)
   const secret = readSecret(process.env)
   const log = await createLog(process.env)
+  warnOfUnknownVariables(process.env, log)
   const signalled = stopSignal(options.drainMs + given.rules.stopTimeoutMs)
   const node = await startSupervisedNode({ options, secret, log, version, processMetrics: true })
   const { db, listen, proxy, upstream } = options

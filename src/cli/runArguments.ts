@@ -11,7 +11,8 @@ export interface RunArguments {
   readonly command: readonly [string, ...string[]]
 }
 
-const OWN_FLAGS = ['role-change', 'role-signal', 'stop-timeout', 'restart'] as const
+/** Each has an environment variable, too. */
+export const OWN_FLAGS = ['role-change', 'role-signal', 'stop-timeout', 'restart'] as const
 type OwnFlag = (typeof OWN_FLAGS)[number]
 
 const BACKOFF = { backoffMs: 500, maxBackoffMs: 30_000, soundRunMs: 60_000 }

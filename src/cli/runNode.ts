@@ -5,6 +5,7 @@ import { startNode } from '../node/node.ts'
 import type { StartAs } from '../node/nodeFolder.ts'
 import type { RunningNode } from '../node/runningNode.ts'
 import { version } from '../version.ts'
+import { warnOfUnknownVariables } from './environment.ts'
 import { nodeHelp } from './help.ts'
 import { createLog } from './log.ts'
 import { nodeOptions } from './nodeArguments.ts'
@@ -17,6 +18,7 @@ export async function runNode(as: StartAs, args: readonly string[]): Promise<num
   const options = nodeOptions(as, args, process.env)
   const secret = readSecret(process.env)
   const log = await createLog(process.env)
+  warnOfUnknownVariables(process.env, log)
   const setup = { options, secret, log, version, processMetrics: true }
   const signalled = stopSignal(options.drainMs)
   const node = await startNode(setup, as)

@@ -1,6 +1,8 @@
 import type { AuditEntry } from '../http/auditRoutes.ts'
+import { FAILED_READ_OUTCOMES, type FailedReadsReport } from '../http/failedReads.ts'
 import type { MemberState } from '../http/leadershipAnswers.ts'
 import type { DivergedStatus, NodeStatus, ScrubReport } from '../http/view.ts'
+import { STATUS } from './answerShapes.ts'
 import { auditTable } from './audit.ts'
 import { placeText } from './leadershipText.ts'
 import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'
@@ -24,10 +26,10 @@ type SeenStatus = NodeStatus & {
 const AUDIT_LINES = 3
 
 export function runStatus(args: readonly string[]): Promise<number> {
-  return look<SeenStatus>({ path: '/_walcast/status', help: HELP, format }, args)
+  return look<SeenStatus>({ path: '/_walcast/status', help: HELP, shape: STATUS, format: statusText }, args)
 }
 
-function format(status: SeenStatus): string {
+export function statusText(status: SeenStatus): string {
   const { lag, sync, lastError, roleSince } = status
   const pairs: [string, string][] = [
     ['node', status.node],
@@ -54,6 +56,7 @@ function format(status: SeenStatus): string {
     if (member.node !== status.node) pairs.push(['member', placeText(member)])
   for (const kept of status.diverged ?? []) pairs.push(['kept aside', keptLine(status.db, kept)])
   if (status.scrub) pairs.push(['scrub', scrubLine(status.scrub)])
+  if (status.failedReads) pairs.push(['failed reads', failedReadsLine(status.failedReads)])
   if (lastError) pairs.push(['last error', `${lastError.code}: ${lastError.message}`])
   for (const { code, text } of status.causes) pairs.push(['cause', `${code}: ${text}`])
   pairs.push(['version', status.version])
@@ -68,6 +71,14 @@ function scrubLine({ background, lastPassAt, running, rotten, rottenPages }: Scr
   const now = running ? `, now at page ${running.page} of ${running.pages}` : ''
   const bad = rottenPages > 0 ? `, ${rottenPages} rotten pages, such as ${rotten[0]}` : ''
   return `${last}${now}${bad}`
+}
+
+function failedReadsLine({ paths, ...counts }: FailedReadsReport): string {
+  const all = FAILED_READ_OUTCOMES.reduce((sum, outcome) => sum + counts[outcome], 0)
+  const most = paths.map(({ path, count }) => `${path} (${count})`).join(', ')
+  const where = paths.length > 0 ? `, most at ${most}; --forward sends such paths there at once` : ''
+  const over = counts.limited > 0 ? `; ${counts.limited} were over --replay-rate` : ''
+  return `${counts.answered} of ${all} answered by the leader${where}${over}`
 }
 
 function keptLine(db: string, { name, position, rows }: DivergedStatus): string {

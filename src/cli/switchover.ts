@@ -30,11 +30,11 @@ export async function runSwitchover(args: readonly string[]): Promise<number> {
     ...(to === undefined ? {} : { to }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   })
-  process.stdout.write(json ? `${JSON.stringify(answer)}\n` : format(answer))
+  process.stdout.write(json ? `${JSON.stringify(answer)}\n` : switchedText(answer))
   return 0
 }
 
-function format(answer: SwitchoverAnswer): string {
+export function switchedText(answer: SwitchoverAnswer): string {
   const { from, to, epoch, txid, pauseMs, heldWrites, tookMs } = answer
   const times = stageTimes(answer)
   return lines([

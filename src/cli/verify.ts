@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { messageOf, WalcastError } from '../errors.ts'
 import { POSITIONS_PATH, type PositionsAnswer, SCRUB_PATH, type ScrubAnswer } from '../http/checks.ts'
 import { parseValue } from '../node/optionValues.ts'
+import { POSITIONS, SCRUBBED } from './answerShapes.ts'
 import { formatBytes } from './lookCommand.ts'
 import { getJson, postJson } from './nodeClient.ts'
 import { type Agreement, type Asked, agreementOf, isSound } from './verifyVerdict.ts'
@@ -65,7 +66,7 @@ async function scrubAll(nodes: readonly string[], timeoutMs: number): Promise<As
   say()
   const scrubs = await Promise.all(
     nodes.map(async (node) => {
-      const scrub = await attempt(postJson<ScrubAnswer>(node, SCRUB_PATH, process.env, timeoutMs))
+      const scrub = await attempt(postJson<ScrubAnswer>(node, SCRUB_PATH, process.env, SCRUBBED, timeoutMs))
       done++
       say()
       return scrub
@@ -80,7 +81,7 @@ async function agree(nodes: readonly string[]): Promise<Agreement> {
   const endMs = performance.now() + COMMON_MS
   for (;;) {
     const asked = await Promise.all(
-      nodes.map((node) => attempt(getJson<PositionsAnswer>(node, POSITIONS_PATH, process.env))),
+      nodes.map((node) => attempt(getJson<PositionsAnswer>(node, POSITIONS_PATH, process.env, POSITIONS))),
     )
     const known = asked.flatMap((each, i) =>
       'answer' in each ? [{ address: nodes[i], positions: each.answer }] : [],
@@ -124,7 +125,7 @@ function format({ nodes, agreement, ok }: Verdict): string {
   return `${lines.join('\n')}\n`
 }
 
-function describe(scrub: ScrubAnswer): string {
+export function describe(scrub: ScrubAnswer): string {
   const { role, node, pagesRead, pageSize, direct, seconds } = scrub
   const from = direct ? 'from the disk' : 'through the page cache'
   const size = formatBytes(pagesRead * pageSize)

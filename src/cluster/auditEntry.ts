@@ -1,5 +1,6 @@
 /** One line of the audit log: an entry as JSON, with texts that cannot steer a terminal or grow without bound. */
 import { AUDIT_ACTIONS, AUDIT_OUTCOMES, type AuditEntry } from '../http/auditRoutes.ts'
+import { plainText } from '../plainText.ts'
 
 const MAX_NAME_CHARS = 128
 const MAX_DETAIL_CHARS = 500
@@ -9,16 +10,16 @@ const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
 export function tidyEntry(entry: AuditEntry): AuditEntry {
   const { at, node, action, outcome, role, epoch, txid, by, detail } = entry
   const kept = {
-    at: plain(at, MAX_NAME_CHARS),
-    node: plain(node, MAX_NAME_CHARS),
+    at: plainText(at, MAX_NAME_CHARS),
+    node: plainText(node, MAX_NAME_CHARS),
     action,
     outcome,
     role,
     epoch,
     txid,
-    by: plain(by, MAX_NAME_CHARS),
+    by: plainText(by, MAX_NAME_CHARS),
   }
-  return detail === undefined ? kept : { ...kept, detail: plain(detail, MAX_DETAIL_CHARS) }
+  return detail === undefined ? kept : { ...kept, detail: plainText(detail, MAX_DETAIL_CHARS) }
 }
 
 /** A whole line with its end. */
@@ -51,13 +52,4 @@ export function parseEntry(line: string): AuditEntry | undefined {
 
 function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && Number(value) >= 0
-}
-
-/** Control and format characters (line ends, escape sequences, marks that turn the direction of text) become spaces. */
-function plain(text: string, maxChars: number): string {
-  return text
-    .slice(0, 4 * maxChars)
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\s]+/gu, ' ')
-    .trim()
-    .slice(0, maxChars)
 }

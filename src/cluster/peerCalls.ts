@@ -4,6 +4,7 @@ import { MAX_COUNTED } from '../../proto/limits.ts'
 import { parseTrail } from '../../proto/lineage.ts'
 import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
+import { plainText } from '../plainText.ts'
 
 /** What `GET /leader` says of a node. */
 export interface PeerAnswer {
@@ -191,5 +192,8 @@ function answeredError(
 ): WalcastError {
   const key = String(code ?? '').replace(/^WALCAST_/, '')
   if (isErrorCode(key)) return new WalcastError(key as ErrorCode, { message: String(message ?? '') })
-  return new WalcastError('NODE_ANSWER', { url, status, detail: String(message ?? '').slice(0, 200) })
+  return new WalcastError('NODE_ANSWER', {
+    url,
+    detail: `${status}: ${plainText(String(message ?? ''), 200)}`,
+  })
 }

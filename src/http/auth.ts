@@ -4,7 +4,7 @@
  * nonce, node id and epoch, one a line. Valid for 30 s in the receiver's clock, once, and not from before its start.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync, type Stats } from 'node:fs'
 import type { Clock } from '../clock.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 
@@ -16,7 +16,7 @@ const MAX_NONCES = 100_000
 const TOKEN =
   /^v1 node=([\w.-]{1,128}) epoch=(\d{1,15}) time=(\d{1,15}) nonce=([0-9a-f]{32}) mac=([0-9a-f]{64})$/
 
-/** The cluster secret from WALCAST_SECRET or the file that WALCAST_SECRET_FILE names; undefined when neither is set. Throws SECRET_UNREADABLE. */
+/** The cluster secret from WALCAST_SECRET or the file that WALCAST_SECRET_FILE names; undefined when neither is set. Throws SECRET_UNREADABLE or SECRET_SHARED. */
 export function readSecret(environment: NodeJS.ProcessEnv): string | undefined {
   const direct = environment['WALCAST_SECRET']
   const file = environment['WALCAST_SECRET_FILE']
@@ -37,11 +37,27 @@ export function checkSecret(secret: string): void {
 }
 
 function readSecretFile(path: string): string {
+  let file: number | undefined
   try {
-    return readFileSync(path, 'utf8').trim()
+    file = openSync(path, 'r')
+    requirePrivate(path, fstatSync(file))
+    return readFileSync(file, 'utf8').trim()
   } catch (error) {
+    if (error instanceof WalcastError) throw error
     throw new WalcastError('SECRET_UNREADABLE', { detail: messageOf(error) }, error)
+  } finally {
+    if (file !== undefined) closeSync(file)
   }
+}
+
+/**
+ * As PostgreSQL has it of keys: nobody but the owner may read it. The group may when it is root's file: that is how a secret of the
+ * system reaches one service. Pipes and devices have no readers that their mode could keep out. Throws SECRET_SHARED.
+ */
+function requirePrivate(path: string, stats: Stats): void {
+  const refused = stats.uid === 0 ? 0o037 : 0o077
+  if (!stats.isFile() || (stats.mode & refused) === 0) return
+  throw new WalcastError('SECRET_SHARED', { path, mode: `0${(stats.mode & 0o777).toString(8)}` })
 }
 
 interface Claim {

@@ -91,15 +91,17 @@ export class Forwarder {
 
   /**
    * Gives `lead` when nothing was executed and this node itself leads by now. Throws LEADER_AWAY, TOO_MANY_HELD, NOT_EXECUTED,
-   * OUTCOME_UNKNOWN or BAD_REQUEST. `waitsForApply`: the client may read here what it wrote.
+   * OUTCOME_UNKNOWN or BAD_REQUEST. `waitsForApply`: the client may read here what it wrote. `holdMs`: how long it waits for a
+   * leader that is away.
    */
   async forward(
     client: Client,
     body: ReplayableBody | undefined,
     waitsForApply: boolean,
+    holdMs = this.#options.holdMs,
   ): Promise<'answered' | 'lead'> {
     this.#host.onForwarded()
-    const answer = await this.#answerOf(client, body)
+    const answer = await this.#answerOf(client, body, holdMs)
     if (answer === 'lead') return 'lead'
     if (!answer) return 'answered'
     const position = parsePosition(answer.header(POSITION_HEADER) ?? '')
@@ -134,16 +136,19 @@ export class Forwarder {
   }
 
   /** What a request gets that waited as long as `--hold` allows. */
-  leaderAway(): WalcastError {
+  leaderAway(holdMs = this.#options.holdMs): WalcastError {
     if (this.#leader === '') return new WalcastError('NO_LEADER')
-    const { holdMs } = this.#options
     const detail = this.#host.gate.reason
     return new WalcastError('LEADER_AWAY', { address: this.#leader, seconds: holdMs / 1000, detail })
   }
 
   /** Undefined when the client went away. */
-  async #answerOf(client: Client, body: ReplayableBody | undefined): Promise<Answer | 'lead' | undefined> {
-    const endMs = performance.now() + this.#options.holdMs
+  async #answerOf(
+    client: Client,
+    body: ReplayableBody | undefined,
+    holdMs: number,
+  ): Promise<Answer | 'lead' | undefined> {
+    const endMs = performance.now() + holdMs
     // As the leader sees it: what it does not remember would be executed twice.
     const hasKey = !isRead(client.method) && !!headerOf(client.request, 'idempotency-key')
     /** The first attempt that may have been executed. */
@@ -153,7 +158,7 @@ export class Forwarder {
     const nothingDone = (error: WalcastError) =>
       lost === undefined ? error : this.#unknown(`${lost}; then: ${error.message}`)
     for (let refusals = 0; ; ) {
-      await this.#hold(client, endMs).catch((error) => {
+      await this.#hold(client, endMs, holdMs).catch((error) => {
         throw nothingDone(asWalcastError(error))
       })
       if (client.isGone) return undefined
@@ -184,13 +189,13 @@ export class Forwarder {
     }
   }
 
-  async #hold(client: Client, endMs: number): Promise<void> {
+  async #hold(client: Client, endMs: number, holdMs: number): Promise<void> {
     const { gate, onHeld } = this.#host
     if (gate.isOpen) return
     onHeld()
     if (await gate.wait(endMs - performance.now(), client.gone)) return
     if (client.isGone) return
-    throw this.leaderAway()
+    throw this.leaderAway(holdMs)
   }
 
   async #attempt(

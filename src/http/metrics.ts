@@ -5,6 +5,7 @@ import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import type { AckResult } from './ackWaits.ts'
 import { CAUSE_CODES } from './cause.ts'
+import type { FailedReadOutcome } from './failedReads.ts'
 import type { OnStale } from './replicaSide.ts'
 import type { Route } from './routes.ts'
 import type { NodeView, ScrubReport } from './view.ts'
@@ -27,6 +28,7 @@ export interface TrafficMetrics {
   onHeld(): void
   onUnknown(): void
   onStaleRead(did: OnStale): void
+  onFailedRead(outcome: FailedReadOutcome): void
   onApplied(waitMs: number | undefined): void
   onIntake(refused: string | undefined): void
   onAckWait(level: string, result: AckResult, waitMs: number): void
@@ -166,6 +168,11 @@ export class Metrics {
       'Reads that asked for more than was here in time, by what was done',
       'did',
     )
+    const failed = this.#labelled(
+      'failed_reads_total',
+      'Reads that the local application failed (--replay-on), by what became of them',
+      'outcome',
+    )
     const wait = this.#histogram(
       'write_wait_seconds',
       'From the answer of the leader to its write being applied here',
@@ -194,6 +201,7 @@ export class Metrics {
       onHeld: () => held.inc(),
       onUnknown: () => unknown.inc(),
       onStaleRead: (did) => stale.inc({ did }),
+      onFailedRead: (outcome) => failed.inc({ outcome }),
       onApplied: (waitMs) => (waitMs === undefined ? late.inc() : wait.observe(waitMs / 1000)),
       onIntake: (error) => (error === undefined ? taken.inc() : refused.inc({ error })),
     }

@@ -6,6 +6,9 @@ import type { HeaderValue } from './headers.ts'
 /** An answer to be discarded is read to its end so that its connection can be used again, up to so much. */
 const MAX_DISCARDED_BYTES = 64 * 1024
 
+/** ... and for so long. */
+const MAX_DISCARD_MS = 1000
+
 /** Of a body that nobody takes yet. Most answers are shorter: they are not held up on their way in. */
 const MAX_UNREAD_BYTES = 16 * 1024
 
@@ -81,7 +84,9 @@ export class Answer {
   discard(): void {
     this.#isDiscarded = true
     this.#unread = []
+    if (this.#ended) return
     this.#controller.resume()
+    setTimeout(() => this.abort(new Error('the answer is not wanted')), MAX_DISCARD_MS).unref()
   }
 
   abort(reason: Error): void {

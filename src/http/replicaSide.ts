@@ -1,14 +1,16 @@
 /** Requests at a replica: reads from the local application, writes from the leader's. */
-import { WalcastError } from '../errors.ts'
+import { keyOf, WalcastError } from '../errors.ts'
 import type { Application } from './application.ts'
 import type { Bodies } from './bodies.ts'
 import type { Client } from './client.ts'
 import type { Consistency, Wanted } from './consistency.ts'
 import { deliver } from './delivery.ts'
+import type { FailedReadOutcome, FailedReads } from './failedReads.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Gate } from './gate.ts'
 import { fromClient, REPLAY_HEADER } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
+import type { Answer } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
 import type { NodeView } from './view.ts'
@@ -24,6 +26,8 @@ export interface ReplicaSideParts {
   readonly bodies: Bodies
   readonly gate: Gate
   readonly view: NodeView
+  /** Reads that the leader may answer because they failed here. */
+  readonly failedReads: FailedReads
   readonly onStale: OnStale
   /** Longest wait of a read for what it asks. */
   readonly readWaitMs: number
@@ -34,6 +38,15 @@ export interface ReplicaSideParts {
 
 /** Between two looks whether the leader is back. */
 const GATE_LOOK_MS = 50
+/** How long a failed read waits for a leader that is away: over a switchover, and not in the place of many writes. */
+const FAILED_READ_HOLD_MS = 1000
+/** What is thrown when the leader executed nothing. */
+const NOT_TAKEN: ReadonlySet<string | undefined> = new Set([
+  'LEADER_AWAY',
+  'NO_LEADER',
+  'TOO_MANY_HELD',
+  'NOT_EXECUTED',
+])
 
 export class ReplicaSide {
   readonly #parts: ReplicaSideParts
@@ -90,7 +103,11 @@ export class ReplicaSide {
     if (!application) throw new WalcastError('NO_APPLICATION')
     const body = bodies.of(client)
     const answer = await application.ask(client, fromClient(client.request), body)
-    if (answer.header(REPLAY_HEADER)?.trim().toLowerCase() === 'leader') {
+    const isAskedFor = answer.header(REPLAY_HEADER)?.trim().toLowerCase() === 'leader'
+    if (this.#parts.failedReads.concerns(client, answer)) {
+      const outcome = await this.#askLeaderInstead(client, answer, body, isAskedFor)
+      if (outcome) return outcome
+    } else if (isAskedFor) {
       answer.discard()
       if (body && !body.canReplay)
         throw new WalcastError('NOT_EXECUTED', {
@@ -105,5 +122,35 @@ export class ReplicaSide {
     const position = epoch > 0 ? { epoch, txid } : undefined
     deliver(client, answer, { position, stale, isWrite: false }, cookie)
     return 'answered'
+  }
+
+  /**
+   * The answer of the leader in place of `failed`, of which nothing has been given out. Undefined when `failed` is to be given: the
+   * leader took nothing, or there are too many. `isAskedFor`: the application says that the request is the leader's to answer.
+   */
+  async #askLeaderInstead(
+    client: Client,
+    failed: Answer,
+    body: ReplayableBody | undefined,
+    isAskedFor: boolean,
+  ): Promise<'answered' | 'lead' | undefined> {
+    const { failedReads, forwarder, holdMs } = this.#parts
+    const giveFailed = (why: FailedReadOutcome): undefined => {
+      failedReads.onOutcome(why)
+    }
+    if (body && !body.canReplay) return giveFailed('large')
+    if (!isAskedFor && !failedReads.take()) return giveFailed('limited')
+    try {
+      const waitMs = isAskedFor ? holdMs : Math.min(holdMs, FAILED_READ_HOLD_MS)
+      const outcome = await forwarder.forward(client, body, true, waitMs)
+      if (outcome === 'answered' && !client.isGone)
+        failedReads.onAnswered(client.target, client.response.statusCode)
+      failed.discard()
+      return outcome
+    } catch (error) {
+      if (NOT_TAKEN.has(keyOf(error))) return giveFailed('away')
+      failed.discard()
+      throw error
+    }
   }
 }

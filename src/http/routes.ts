@@ -69,7 +69,15 @@ export class Routes {
   routeOf(method: string, target: string): Route {
     const path = comparablePath(target)
     if (HEALTH.has(path) || isUnder(path, RESERVED)) return 'own'
-    const rule = this.#rules.find(({ prefix }) => isUnder(path, prefix))
-    return rule?.route ?? (isRead(method) ? 'local' : 'forward')
+    return this.#ruled(path) ?? (isRead(method) ? 'local' : 'forward')
+  }
+
+  /** Whether a rule says that requests for it are answered here, rather than their method. */
+  staysHere(target: string): boolean {
+    return this.#ruled(comparablePath(target)) === 'local'
+  }
+
+  #ruled(path: string): Route | undefined {
+    return this.#rules.find(({ prefix }) => isUnder(path, prefix))?.route
   }
 }

@@ -8,6 +8,7 @@ import type { ReplicaStatus } from '../leader/replicaList.ts'
 import type { LagTracker } from '../replica/lag.ts'
 import type { AuditEntry } from './auditRoutes.ts'
 import type { Cause } from './cause.ts'
+import type { FailedReadsReport } from './failedReads.ts'
 import type { NodePlace } from './leadershipAnswers.ts'
 import type { Reach, WaitTarget } from './waits.ts'
 
@@ -78,6 +79,8 @@ export interface NodeStatus {
   /** What was kept aside because the leader may lack it, the oldest first. */
   readonly diverged?: readonly DivergedStatus[]
   readonly scrub?: ScrubReport
+  /** Reads that the application of this node failed, and what became of them; not before the first. */
+  readonly failedReads?: FailedReadsReport
   /** Other nodes of the cluster that this one has met or heard of. */
   readonly members?: readonly NodePlace[]
   /** When this leader's state was last found to have been put back to an earlier one; not when it never was. */

@@ -48,6 +48,9 @@ function checkedValue(spec: OptionSpec, value: unknown): unknown {
     case 'fileMode':
       if (typeof value === 'number') return parseValue(spec.flag, kind, value.toString(8))
       throw wrong(key, 'permission bits such as 0o640', value)
+    case 'statuses':
+      if (!Array.isArray(value)) throw wrong(key, 'a list of statuses', value)
+      return parseValue(spec.flag, kind, value.length === 0 ? 'none' : value.join(','))
     case 'prefixes':
     case 'addresses':
       if (!Array.isArray(value) || value.some((each) => typeof each !== 'string'))

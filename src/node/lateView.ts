@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import type { AuditSource } from '../http/auditRoutes.ts'
+import type { FailedReadsReport } from '../http/failedReads.ts'
 import {
   type LagReport,
   NO_QUEUES,
@@ -45,6 +46,7 @@ export class LateView implements NodeView {
   readonly #path: string
   readonly #startedMs: number
   engine: Engine | undefined
+  failedReads: () => FailedReadsReport | undefined = () => undefined
 
   constructor(nodeFile: NodeFile, setup: NodeSetup, clock: Clock, audit: AuditSource, path: string) {
     this.#nodeFile = nodeFile
@@ -106,6 +108,7 @@ export class LateView implements NodeView {
     const { node, cluster, role, epoch, leader, promoted, demoted, members, putBack } = this.#nodeFile.record
     const { version } = this.#setup
     const since = role === 'leader' ? promoted : demoted
+    const failedReads = this.failedReads()
     return {
       node,
       cluster,
@@ -119,6 +122,7 @@ export class LateView implements NodeView {
       ...(putBack
         ? { putBack: { at: putBack.at, position: formatPosition(putBack), reason: putBack.reason } }
         : {}),
+      ...(failedReads ? { failedReads } : {}),
       audit: this.#audit.recent(AUDIT_ENTRIES),
     }
   }

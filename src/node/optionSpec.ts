@@ -15,6 +15,7 @@ export type OptionKind =
   | 'prefixes'
   | 'cookie'
   | 'onStale'
+  | 'statuses'
   | 'command'
   | 'webhook'
   | 'ackLevel'

@@ -23,7 +23,7 @@ export function parseValue(
   flag: string,
   kind: OptionKind,
   text: string,
-): string | number | boolean | readonly string[] {
+): string | number | boolean | readonly string[] | readonly number[] {
   switch (kind) {
     case 'bytes':
       return parseBytes(flag, text)
@@ -59,6 +59,8 @@ export function parseValue(
     case 'onStale':
       if (!['forward', 'serve', 'refuse'].includes(text)) throw usage(flag, text, 'forward, serve or refuse')
       return text
+    case 'statuses':
+      return parseStatuses(flag, text)
     case 'ackLevel':
       if (!parseAckLevel(text)) throw usage(flag, text, ACK_LEVELS)
       return text
@@ -108,6 +110,15 @@ function parsePrefix(flag: string, text: string): string {
   const isPlain = text === '/' || !/\/\.{0,2}\//.test(`${text}/`)
   if (!/^\/[^\s?#%\\]*$/.test(text) || !isPlain) throw usage(flag, text, 'paths such as /admin,/upload')
   return text
+}
+
+/** HTTP statuses of failures. */
+function parseStatuses(flag: string, text: string): readonly number[] {
+  if (text === 'none') return []
+  const statuses = text.split(',').map((status) => status.trim())
+  if (!statuses.every((status) => /^[45]\d\d$/.test(status)))
+    throw usage(flag, text, 'statuses from 400 to 599 such as 500,400, or none')
+  return [...new Set(statuses.map(Number))]
 }
 
 /** Permission bits of a database file, in octal as for chmod(1). */

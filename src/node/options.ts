@@ -45,6 +45,9 @@ export interface NodeOptions extends RoleOptions {
   readonly local: readonly string[]
   readonly standbyPaths: readonly string[]
   readonly onStale: OnStale
+  /** HTTP statuses; empty where failed reads stay here. */
+  readonly replayOn: readonly number[]
+  readonly replayRate: number
   readonly cookieName: string
   readonly publicUrl?: string
   readonly holdMs: number

@@ -11,6 +11,7 @@ import { Application } from '../http/application.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import { Bodies } from '../http/bodies.ts'
 import { Consistency } from '../http/consistency.ts'
+import { FailedReads } from '../http/failedReads.ts'
 import { Forwarder } from '../http/forwarder.ts'
 import { Gate } from '../http/gate.ts'
 import { type FlatHeaders, toNode } from '../http/headers.ts'
@@ -64,6 +65,7 @@ export class Traffic implements NodeTraffic {
   readonly replicaSide: ReplicaSide
   readonly answers: AnswerMemory
   readonly routes: Routes
+  readonly failedReads: FailedReads
   #application: Application | undefined
   /** HOST:PORT of the leader; not always the node that this one follows. */
   #leader: string | undefined
@@ -119,6 +121,15 @@ export class Traffic implements NodeTraffic {
       log,
       settleMs: options.writeWaitMs,
     })
+    this.failedReads = new FailedReads(
+      { statuses: options.replayOn, maxPerSecond: options.replayRate },
+      {
+        routes: this.routes,
+        log,
+        onFailedRead: (outcome) => metrics.onFailedRead(outcome),
+        nowMs: () => performance.now(),
+      },
+    )
     this.#leader = options.leader
     this.#forwarder = this.#newForwarder(options.leader ?? '')
     this.replicaSide = this.#newReplicaSide(this.#forwarder)
@@ -295,6 +306,7 @@ export class Traffic implements NodeTraffic {
       bodies: this.bodies,
       gate: this.#gate,
       view,
+      failedReads: this.failedReads,
       onStale: options.onStale,
       readWaitMs: options.readWaitMs,
       holdMs: options.holdMs,

@@ -28,6 +28,8 @@ export interface AnswerSpec {
   readonly headFirst?: boolean
   /** Do not read the body. */
   readonly early?: boolean
+  /** Only the application of this name answers so; others echo. */
+  readonly at?: string
   /** Cut the connection so many times, at this path, before it is answered. */
   readonly cuts?: number
 }
@@ -67,7 +69,9 @@ function countOf(request: IncomingMessage): number {
 
 function specOf(request: IncomingMessage): AnswerSpec {
   const given = request.headers['x-answer']
-  return given === undefined ? {} : JSON.parse(Buffer.from(String(given), 'base64url').toString())
+  if (given === undefined) return {}
+  const spec: AnswerSpec = JSON.parse(Buffer.from(String(given), 'base64url').toString())
+  return spec.at === undefined || spec.at === name ? spec : {}
 }
 
 /** Resolves at a `/!go`, or when nobody is there any more. */

@@ -1,0 +1,190 @@
+/** What the commands read of nodes' answers: each is checked before a field of it is used. */
+import { FAILED_READ_OUTCOMES } from '../http/failedReads.ts'
+import { SWITCHOVER_STAGES } from '../http/leadershipAnswers.ts'
+import { STAGES } from '../replica/lag.ts'
+import { count, fields, flag, listOf, nullable, oneOf, real, type Shape, text } from './shape.ts'
+
+const ROLE = oneOf(['leader', 'replica', 'standby'])
+const PLACE = fields({ node: text, address: text })
+const POSITION = fields({ epoch: count, txid: count })
+const CAUSE = fields({ code: text, text })
+
+/** Actions and outcomes are only shown: a newer node may have more. */
+const ENTRY = fields(
+  {
+    at: text,
+    node: text,
+    action: text,
+    outcome: text,
+    role: ROLE,
+    epoch: count,
+    txid: count,
+    by: text,
+  },
+  { detail: text },
+)
+
+/** `GET /_walcast/audit`. */
+export const AUDIT = fields({ entries: listOf(ENTRY) })
+
+const REPLICA = fields(
+  {
+    node: text,
+    address: text,
+    txid: nullable(count),
+    lagMs: real,
+    connected: flag,
+    state: text,
+    lastSeen: text,
+  },
+  { via: text },
+)
+
+const SCRUB_REPORT = fields(
+  { background: flag, rotten: listOf(count), rottenPages: count },
+  { lastPassAt: text, running: fields({ page: count, pages: count }) },
+)
+
+const KEPT = fields({ name: text, position: text }, { rows: fields({ removed: count, changed: count }) })
+
+const FAILED_READS = fields({
+  ...Object.fromEntries(FAILED_READ_OUTCOMES.map((outcome) => [outcome, count])),
+  paths: listOf(fields({ path: text, count })),
+})
+
+/** `GET /_walcast/status`. */
+export const STATUS = fields(
+  {
+    node: text,
+    db: text,
+    role: ROLE,
+    state: text,
+    epoch: count,
+    txid: count,
+    checksum: text,
+    pageSize: count,
+    pages: count,
+    walBytes: count,
+    leader: text,
+    replicas: listOf(REPLICA),
+    lag: fields({ lagMs: real, connected: flag }),
+    causes: listOf(CAUSE),
+    version: text,
+  },
+  {
+    follows: text,
+    roleSince: text,
+    sync: fields({ remaining: count, total: count }),
+    putBack: fields({ at: text, position: text, reason: text }),
+    members: listOf(PLACE),
+    diverged: listOf(KEPT),
+    scrub: SCRUB_REPORT,
+    failedReads: FAILED_READS,
+    lastError: fields({ code: text, message: text }),
+    audit: listOf(ENTRY),
+  },
+)
+
+const PERCENTILES = { p50Ms: real, p95Ms: real, p99Ms: real, maxMs: real }
+
+/** `GET /_walcast/lag`. */
+export const LAG = fields({
+  role: ROLE,
+  connected: flag,
+  txid: count,
+  leaderTxid: count,
+  txidLag: real,
+  bytesLag: real,
+  lagMs: real,
+  windowSeconds: real,
+  count,
+  causes: listOf(CAUSE),
+  ...PERCENTILES,
+  stages: fields(Object.fromEntries(STAGES.map((stage) => [stage, fields(PERCENTILES)]))),
+})
+
+const LOST = fields({ transactions: nullable(count), detail: text })
+
+/** `POST /_walcast/promote`. */
+export const PROMOTED = fields({
+  node: text,
+  address: text,
+  epoch: count,
+  txid: count,
+  from: POSITION,
+  reasons: listOf(text),
+  lost: nullable(LOST),
+  oldLeader: nullable(
+    fields(
+      { node: text, address: text, outcome: oneOf(['demoted', 'unreachable', 'refused']) },
+      { detail: text },
+    ),
+  ),
+  unheard: listOf(PLACE),
+  tookMs: real,
+})
+
+/** `POST /_walcast/demote`. */
+export const DEMOTED = fields({
+  node: text,
+  role: ROLE,
+  epoch: count,
+  txid: count,
+  leader: text,
+  tookMs: real,
+})
+
+/** `POST /_walcast/switchover`. */
+export const SWITCHED = fields({
+  from: PLACE,
+  to: PLACE,
+  epoch: count,
+  txid: count,
+  pauseMs: real,
+  heldWrites: count,
+  stages: fields(Object.fromEntries(SWITCHOVER_STAGES.map((stage) => [`${stage}Ms`, real]))),
+  tookMs: real,
+})
+
+const MEMBER = fields({ node: text, address: text, reached: flag }, { role: ROLE, epoch: count, txid: count })
+
+/** `GET /_walcast/fitness`. */
+export const FITNESS = fields({
+  node: text,
+  address: text,
+  role: ROLE,
+  epoch: count,
+  txid: count,
+  fit: flag,
+  reasons: listOf(text),
+  members: listOf(MEMBER),
+})
+
+/** `POST /_walcast/scrub`. */
+export const SCRUBBED = fields({
+  node: text,
+  role: ROLE,
+  pageSize: count,
+  pagesRead: count,
+  direct: flag,
+  whole: flag,
+  rotten: listOf(count),
+  rottenPages: count,
+  unexplained: count,
+  seconds: real,
+})
+
+/** `GET /_walcast/positions`. */
+export const POSITIONS = fields({
+  node: text,
+  cluster: text,
+  state: text,
+  pageSize: count,
+  positions: listOf(fields({ epoch: count, txid: count, checksum: text })),
+})
+
+/** `DELETE /_walcast/replicas`. */
+export const FORGOTTEN: Shape = fields({ forgotten: text })
+
+/** `GET /leader`. */
+export const LEADER: Shape = fields({ role: ROLE, address: text })

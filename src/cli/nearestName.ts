@@ -1,0 +1,37 @@
+/** What somebody who mistyped may have meant. */
+
+/** Names with more changes than one to this many characters are not alike. */
+const CHARS_PER_CHANGE = 3
+
+/** The known name that is reached with the fewest changes, or undefined when none is alike. */
+export function nearestName(name: string, known: Iterable<string>): string | undefined {
+  let nearest: string | undefined
+  let least = Math.floor(name.length / CHARS_PER_CHANGE) + 1
+  for (const each of known) {
+    const changes = editDistance(name, each, least)
+    if (changes < least) [nearest, least] = [each, changes]
+  }
+  return nearest
+}
+
+/**
+ * How many characters are to be inserted, deleted, replaced or exchanged with their neighbour to make one text of the other (optimal
+ * string alignment). `limit` or above it is given as `limit`.
+ */
+export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFINITY): number {
+  if (Math.abs(a.length - b.length) >= limit) return limit
+  let before: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const isSame = a[i - 1] === b[j - 1]
+      row[j] = Math.min(row[j - 1] + 1, last[j] + 1, last[j - 1] + (isSame ? 0 : 1))
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        row[j] = Math.min(row[j], before[j - 2] + 1)
+    }
+    before = last
+    last = row
+  }
+  return Math.min(limit, last[b.length])
+}

@@ -1,0 +1,198 @@
+/**
+ * Reads that the application of a replica failed: a GET that begins a session or counts a visit writes, and on a replica no
+ * write succeeds. The application of the leader may answer them instead (`--replay-on`), at most so many a second, so that an
+ * application that is broken does not send all its reads there. Which paths gain by it is kept in a bounded table, for the
+ * status. Reads that an operator keeps here (`--local`), and requests that a node has passed on, are never sent on.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Logger } from 'pino'
+import type { Client } from './client.ts'
+import { headerOf, VIA_HEADER } from './headers.ts'
+import type { Answer } from './relayedAnswer.ts'
+import type { Routes } from './routes.ts'
+
+/**
+ * What became of a failed read. `answered`: the leader's application answered with another status. `failed`: it failed as
+ * well. In all other cases the local answer was given: `away`, the leader did not take the request; `limited`, there were
+ * too many; `large`, its body is too large to be sent again.
+ */
+export const FAILED_READ_OUTCOMES = ['answered', 'failed', 'away', 'limited', 'large'] as const
+export type FailedReadOutcome = (typeof FAILED_READ_OUTCOMES)[number]
+
+export interface FailedReadsOptions {
+  /** Statuses of the local application that make a read a failed one. */
+  readonly statuses: readonly number[]
+  /** Reads a second that are sent to the leader at most. */
+  readonly maxPerSecond: number
+}
+
+export interface FailedReadsHost {
+  readonly routes: Pick<Routes, 'staysHere'>
+  readonly log: Pick<Logger, 'warn'>
+  onFailedRead(outcome: FailedReadOutcome): void
+  /** Monotonic. */
+  nowMs(): number
+}
+
+/** As the status tells it. */
+export type FailedReadsReport = Readonly<Record<FailedReadOutcome, number>> & {
+  /** Those that the leader answered most often, the first ones first; without queries. */
+  readonly paths: readonly PathCount[]
+}
+
+export interface PathCount {
+  readonly path: string
+  readonly count: number
+}
+
+/** Paths that are told. */
+const TOLD_PATHS = 5
+/** Paths that are counted. */
+const COUNTED_PATHS = 64
+/** Characters of a path that are kept. */
+const MAX_PATH_CHARS = 200
+/** Between two log lines that say that reads are over the rate. */
+const LOG_EVERY_MS = 60_000
+
+export class FailedReads {
+  readonly #host: FailedReadsHost
+  readonly #statuses: ReadonlySet<number>
+  readonly #rate: RateLimit
+  readonly #paths = new FrequentPaths(COUNTED_PATHS)
+  readonly #counts: Record<FailedReadOutcome, number> = {
+    answered: 0,
+    failed: 0,
+    away: 0,
+    limited: 0,
+    large: 0,
+  }
+  #limitedLogMs = Number.NEGATIVE_INFINITY
+
+  constructor({ statuses, maxPerSecond }: FailedReadsOptions, host: FailedReadsHost) {
+    this.#host = host
+    this.#statuses = new Set(statuses)
+    this.#rate = new RateLimit(maxPerSecond, host.nowMs())
+  }
+
+  /** Whether the leader may answer instead. Cheap: asked of each answer. */
+  concerns(client: Client, answer: Answer): boolean {
+    if (!this.#statuses.has(answer.status)) return false
+    const { method, request, target } = client
+    if (method !== 'GET' && method !== 'HEAD') return false
+    return !answer.isEventStream && !wasPassedOn(request) && !this.#host.routes.staysHere(target)
+  }
+
+  /** Whether one more may be sent to the leader now. */
+  take(): boolean {
+    return this.#rate.take(this.#host.nowMs())
+  }
+
+  /** The leader answered with `status`. */
+  onAnswered(target: string, status: number): void {
+    const outcome = this.#statuses.has(status) ? 'failed' : 'answered'
+    const isFirst = this.#counts.answered === 0
+    this.onOutcome(outcome)
+    if (outcome === 'failed') return
+    const path = target.split(/[?#]/, 1)[0].slice(0, MAX_PATH_CHARS)
+    this.#paths.add(path)
+    if (isFirst)
+      this.#host.log.warn(
+        { path },
+        "a read failed here and the leader's application answered it; status lists such paths (failedReads), --forward sends them there at once",
+      )
+  }
+
+  onOutcome(outcome: FailedReadOutcome): void {
+    this.#counts[outcome]++
+    this.#host.onFailedRead(outcome)
+    if (outcome === 'limited') this.#sayLimited()
+  }
+
+  /** Undefined before the first. */
+  report(): FailedReadsReport | undefined {
+    if (FAILED_READ_OUTCOMES.every((outcome) => this.#counts[outcome] === 0)) return undefined
+    return { ...this.#counts, paths: this.#paths.top(TOLD_PATHS) }
+  }
+
+  #sayLimited(): void {
+    const nowMs = this.#host.nowMs()
+    if (nowMs - this.#limitedLogMs < LOG_EVERY_MS) return
+    this.#limitedLogMs = nowMs
+    this.#host.log.warn(
+      { maxPerSecond: this.#rate.perSecond, limited: this.#counts.limited },
+      'more reads fail here than --replay-rate lets go to the leader: clients get the answer of the local application',
+    )
+  }
+}
+
+/** A client may say so, too: its own request is then answered here. */
+function wasPassedOn(request: IncomingMessage): boolean {
+  return headerOf(request, VIA_HEADER) !== undefined
+}
+
+/** At most so many a second; as many at once after a quiet second. */
+export class RateLimit {
+  readonly perSecond: number
+  #left: number
+  #atMs: number
+
+  constructor(perSecond: number, nowMs: number) {
+    this.perSecond = perSecond
+    this.#left = perSecond
+    this.#atMs = nowMs
+  }
+
+  take(nowMs: number): boolean {
+    const since = Math.max(0, nowMs - this.#atMs) / 1000
+    this.#left = Math.min(this.perSecond, this.#left + since * this.perSecond)
+    this.#atMs = nowMs
+    if (this.#left < 1) return false
+    this.#left--
+    return true
+  }
+}
+
+interface Counted {
+  count: number
+  /** So many of them may have been of paths that were counted in its place before. */
+  foreign: number
+}
+
+/**
+ * Counts the most frequent paths among any number, in a table of `size` rows: a new path takes the row of the least frequent one
+ * (Metwally, Agrawal and El Abbadi, "Efficient computation of frequent and top-k elements in data streams", 2005).
+ */
+export class FrequentPaths {
+  readonly #size: number
+  readonly #rows = new Map<string, Counted>()
+
+  constructor(size: number) {
+    this.#size = size
+  }
+
+  get size(): number {
+    return this.#rows.size
+  }
+
+  add(path: string): void {
+    const row = this.#rows.get(path)
+    if (row) row.count++
+    else this.#rows.set(path, this.#rows.size < this.#size ? { count: 1, foreign: 0 } : this.#replaceLeast())
+  }
+
+  /** How often the most frequent paths came, at least. */
+  top(limit: number): PathCount[] {
+    return [...this.#rows]
+      .map(([path, { count, foreign }]) => ({ path, count: count - foreign }))
+      .sort((a, b) => b.count - a.count)
+      .slice(0, limit)
+  }
+
+  #replaceLeast(): Counted {
+    let least: [string, Counted] | undefined
+    for (const row of this.#rows) if (!least || row[1].count < least[1].count) least = row
+    const foreign = least?.[1].count ?? 0
+    if (least) this.#rows.delete(least[0])
+    return { count: foreign + 1, foreign }
+  }
+}
