@@ -1,7 +1,8 @@
 /** A client's request at a node, and whether the client is still there. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Exchange } from './upstream.ts'
+import type { Exchange } from './exchange.ts'
+import { relayInterim } from './relayedAnswer.ts'
 
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
@@ -35,13 +36,20 @@ export function tellClose({ socket }: IncomingMessage, response: ServerResponse)
   response.once('close', () => waiting.delete(response))
 }
 
+const ABSOLUTE = /^https?:\/\/(?:[^/?#@]*@)?([^/?#@]*)(.*)$/i
+
 /** Path with query. A request in absolute form (RFC 9112, section 3.2.2) names this server before its path. */
-export function targetOf(request: IncomingMessage): string {
-  const target = request.url ?? '/'
-  if (target.startsWith('/')) return target
-  const rest = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1]
-  if (rest === undefined) return target
+export function targetOf({ url = '/', method }: IncomingMessage): string {
+  if (url.startsWith('/')) return url
+  const rest = ABSOLUTE.exec(url)?.[2]
+  if (rest === undefined) return url
+  if (rest === '' && method === 'OPTIONS') return '*'
   return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+/** The host that a target in absolute form names, which counts instead of the Host header; undefined in the other forms. */
+export function targetHostOf({ url = '/' }: IncomingMessage): string | undefined {
+  return url.startsWith('/') ? undefined : ABSOLUTE.exec(url)?.[1] || undefined
 }
 
 export class Client {
@@ -79,6 +87,11 @@ export class Client {
 
   get isGone(): boolean {
     return this.#isGone
+  }
+
+  /** An answer before the answer (1xx). */
+  inform(interim: InformationEvent): void {
+    relayInterim(this.response, interim)
   }
 
   /** What is under way for this client, to be given up when it goes away. */

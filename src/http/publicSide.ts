@@ -31,6 +31,7 @@ export interface PublicSideOptions {
   /** Path prefixes that a standby serves all the same. */
   readonly standbyPaths: readonly string[]
   readonly maxRequests: number
+  readonly maxHeaderBytes: number
   readonly requestTimeoutMs: number
   /** URL of the application; undefined on a standby without one. */
   upstream(): string | undefined
@@ -67,7 +68,11 @@ export class PublicSide {
   constructor(options: PublicSideOptions) {
     this.#options = options
     this.#server = createServer(
-      { requestTimeout: options.requestTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
+      {
+        requestTimeout: options.requestTimeoutMs,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        maxHeaderSize: options.maxHeaderBytes,
+      },
       (request, response) => void this.handle(request, response),
     )
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
