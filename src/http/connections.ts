@@ -117,12 +117,14 @@ export class Connections {
   #reuse(wire: Wire, taker: Taker): void {
     wire.idleBeforeMs = performance.now() - wire.idleSinceMs
     if (taker.reuse === 'any') return this.#start(wire, taker)
-    // A close that has come along with what is being read now is seen first.
-    setImmediate(() => {
-      if (wire.isUsable) return this.#start(wire, taker)
-      this.trust.onClosed(wire.idleBeforeMs ?? 0)
-      if (!taker.isOver) this.#take(taker)
-    })
+    // Two turns have a look at the network between them: a close that has come until now is seen first, also one right behind an answer.
+    setImmediate(() => setImmediate(() => this.#startIfUsable(wire, taker)))
+  }
+
+  #startIfUsable(wire: Wire, taker: Taker): void {
+    if (wire.isUsable) return this.#start(wire, taker)
+    this.trust.onClosed(wire.idleBeforeMs ?? 0)
+    if (!taker.isOver) this.#take(taker)
   }
 
   #start(wire: Wire, taker: Taker): void {
