@@ -117,13 +117,16 @@ export class Connections {
   #reuse(wire: Wire, taker: Taker): void {
     wire.idleBeforeMs = performance.now() - wire.idleSinceMs
     if (taker.reuse === 'any') return this.#start(wire, taker)
-    // Two turns have a look at the network between them: a close that has come until now is seen first, also one right behind an answer.
-    setImmediate(() => setImmediate(() => this.#startIfUsable(wire, taker)))
+    // A close that has come until now is seen first, also one right behind an answer.
+    afterLook(() => this.#startIfUsable(wire, taker))
   }
 
   #startIfUsable(wire: Wire, taker: Taker): void {
-    if (wire.isUsable) return this.#start(wire, taker)
-    this.trust.onClosed(wire.idleBeforeMs ?? 0)
+    const idleMs = performance.now() - wire.idleSinceMs
+    if (!wire.isUsable) this.trust.onClosed(wire.idleBeforeMs ?? 0)
+    else if (taker.isOver || idleMs <= this.trust.sureMs) return this.#start(wire, taker)
+    // This process stood still meanwhile.
+    else wire.socket.destroy()
     if (!taker.isOver) this.#take(taker)
   }
 
@@ -187,10 +190,16 @@ export class Connections {
         this.#sweep = setTimeout(() => this.#sweepIdle(), Math.ceil(keepMs - idleMs)).unref()
         return
       }
-      const wire = this.#idle.shift()
+      this.#closeIdle(this.#idle.shift(), idleMs)
+    }
+  }
+
+  /** Not before a close that came long ago is seen: this process may have stood still. */
+  #closeIdle(wire: Wire | undefined, idleMs: number): void {
+    afterLook(() => {
       if (wire?.isUsable) this.trust.onKept(idleMs)
       wire?.socket.destroy()
-    }
+    })
   }
 
   #next(): Taker | undefined {
@@ -213,6 +222,11 @@ export class Connections {
   #checkEmpty(): void {
     if (this.#isClosing && this.#open.size === 0 && this.#waiting.size === 0) this.#onEmpty()
   }
+}
+
+/** Between two turns of the event loop Node looks at all connections. */
+function afterLook(then: () => void): void {
+  setImmediate(() => setImmediate(then))
 }
 
 /** Bytes on an idle connection belong to no request: what comes next could be taken for the answer to another one. */
