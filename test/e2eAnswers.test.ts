@@ -1,6 +1,7 @@
 /**
- * Answers and requests that are legal and rare, byte by byte on each way to an application: the leader's own, the replica's own, through a
- * replica to the leader's; with a remembered answer, too. RFC 9110 and 9112 say what is right.
+ * Answers and requests that are legal and rare, byte by byte on each way to an application: the
+ * leader's own, the replica's own, through a replica to the leader's; with a remembered answer,
+ * too. RFC 9110 and 9112 say what is right.
  */
 import assert from 'node:assert/strict'
 import type { Lab } from './support/lab.ts'

@@ -1,4 +1,7 @@
-/** Applications that close idle connections: no write meets the close, whatever the application says of it. */
+/**
+ * Applications that close idle connections: no write meets the close, whatever the application says
+ * of it.
+ */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../src/cli/freePorts.ts'
@@ -26,7 +29,10 @@ async function startBefore(lab: Lab, closing: Closing) {
   return { port, executed }
 }
 
-/** Several clients, each of which pauses for `pauseMs` and then writes. Gives the answers that are none of the application's. */
+/**
+ * Several clients, each of which pauses for `pauseMs` and then writes. Gives the answers that are
+ * none of the application's.
+ */
 async function writeWithPauses(port: number, clients: number, pausesMs: readonly number[]) {
   const failed: string[] = []
   const client = async (id: number) => {

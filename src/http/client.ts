@@ -3,6 +3,7 @@ import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:htt
 import type { Socket } from 'node:net'
 import type { Exchange } from './exchange.ts'
 import { relayInterim } from './relayedAnswer.ts'
+import { targetOf } from './requestTarget.ts'
 
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
@@ -34,22 +35,6 @@ export function tellClose({ socket }: IncomingMessage, response: ServerResponse)
   const waiting = responses
   waiting.add(response)
   response.once('close', () => waiting.delete(response))
-}
-
-const ABSOLUTE = /^https?:\/\/(?:[^/?#@]*@)?([^/?#@]*)(.*)$/i
-
-/** Path with query. A request in absolute form (RFC 9112, section 3.2.2) names this server before its path. */
-export function targetOf({ url = '/', method }: IncomingMessage): string {
-  if (url.startsWith('/')) return url
-  const rest = ABSOLUTE.exec(url)?.[2]
-  if (rest === undefined) return url
-  if (rest === '' && method === 'OPTIONS') return '*'
-  return rest.startsWith('/') ? rest : `/${rest}`
-}
-
-/** The host that a target in absolute form names, which counts instead of the Host header; undefined in the other forms. */
-export function targetHostOf({ url = '/' }: IncomingMessage): string | undefined {
-  return url.startsWith('/') ? undefined : ABSOLUTE.exec(url)?.[1] || undefined
 }
 
 export class Client {

@@ -1,6 +1,6 @@
 /**
- * Connections to one server: kept while idle, bounded in number, the most recently used first. Whoever finds none waits for
- * its turn.
+ * Connections to one server: kept while idle, bounded in number, the most recently used first.
+ * Whoever finds none waits for its turn.
  */
 import { IdleTrust } from './idleTrust.ts'
 import { Wire } from './wire.ts'
@@ -13,8 +13,8 @@ export interface ConnectionLimits {
 }
 
 /**
- * Which idle connections a request may go over. `any`: it may be sent again if it meets the close. `sure`: those that the server
- * is known to keep for longer. `none`: a new one.
+ * Which idle connections a request may go over. `any`: it may be sent again if it meets the close.
+ * `sure`: those that the server is known to keep for longer. `none`: a new one.
  */
 export type Reuse = 'any' | 'sure' | 'none'
 
@@ -29,6 +29,9 @@ export interface Taker {
   /** There is none. */
   fail(error: Error): void
 }
+
+/** Between two looks at idle connections. */
+const MAX_LOOK_MS = 500
 
 export class Connections {
   readonly origin: URL
@@ -79,8 +82,10 @@ export class Connections {
       return void wire.socket.destroy()
     wire.idleSinceMs = performance.now()
     const next = this.#next()
-    if (next) return this.#reuse(wire, next)
-    this.#park(wire)
+    if (!next) return this.#park(wire)
+    if (next.servername === wire.servername) return this.#reuse(wire, next)
+    this.#waiting.add(next)
+    wire.socket.destroy()
   }
 
   /** Lets requests under way and waiting end. Resolves when all connections are closed. */
@@ -102,8 +107,8 @@ export class Connections {
 
   #pick({ reuse, servername }: Taker): Wire | undefined {
     if (reuse === 'none') return undefined
-    const { keepMs, sureMs } = this.trust
-    const sinceMs = performance.now() - (reuse === 'any' ? keepMs : sureMs)
+    const nowMs = performance.now()
+    const sinceMs = nowMs - (reuse === 'any' ? this.trust.keepMs : this.trust.sureMs(nowMs))
     for (let at = this.#idle.length - 1; at >= 0; at--) {
       const wire = this.#idle[at]
       if (wire.idleSinceMs < sinceMs) return undefined
@@ -122,16 +127,18 @@ export class Connections {
   }
 
   #startIfUsable(wire: Wire, taker: Taker): void {
-    const idleMs = performance.now() - wire.idleSinceMs
+    const nowMs = performance.now()
     if (!wire.isUsable) this.trust.onClosed(wire.idleBeforeMs ?? 0)
-    else if (taker.isOver || idleMs <= this.trust.sureMs) return this.#start(wire, taker)
+    else if (taker.isOver || nowMs - wire.idleSinceMs <= this.trust.sureMs(nowMs))
+      return this.#start(wire, taker)
     // This process stood still meanwhile.
     else wire.socket.destroy()
     if (!taker.isOver) this.#take(taker)
   }
 
   #start(wire: Wire, taker: Taker): void {
-    if (taker.isOver) return this.release(wire, true)
+    // How long it has been idle is not forgotten.
+    if (taker.isOver) return this.release(wire, wire.idleBeforeMs === undefined)
     wire.socket.off('data', onUnasked)
     wire.socket.ref()
     taker.start(wire)
@@ -169,7 +176,7 @@ export class Connections {
     this.#idle.push(wire)
     socket.on('data', onUnasked)
     socket.unref()
-    this.#sweep ??= setTimeout(() => this.#sweepIdle(), this.trust.keepMs).unref()
+    this.#sweep ??= setTimeout(() => this.#lookAtIdle(), MAX_LOOK_MS).unref()
   }
 
   #onClosed(wire: Wire): void {
@@ -179,26 +186,18 @@ export class Connections {
     this.trust.onClosed(performance.now() - wire.idleSinceMs)
   }
 
-  /** Closes those that have been idle for too long. */
-  #sweepIdle(): void {
-    this.#sweep = undefined
-    const nowMs = performance.now()
-    const { keepMs } = this.trust
-    while (this.#idle.length > 0) {
-      const idleMs = nowMs - this.#idle[0].idleSinceMs
-      if (idleMs < keepMs) {
-        this.#sweep = setTimeout(() => this.#sweepIdle(), Math.ceil(keepMs - idleMs)).unref()
-        return
-      }
-      this.#closeIdle(this.#idle.shift(), idleMs)
-    }
-  }
-
-  /** Not before a close that came long ago is seen: this process may have stood still. */
-  #closeIdle(wire: Wire | undefined, idleMs: number): void {
+  /** Learns for how long the oldest was kept, and closes those that have been idle for too long. */
+  #lookAtIdle(): void {
+    // Not before a close that came long ago is seen: this process may have stood still.
     afterLook(() => {
-      if (wire?.isUsable) this.trust.onKept(idleMs)
-      wire?.socket.destroy()
+      const nowMs = performance.now()
+      if (this.#idle[0]?.isUsable) this.trust.onKept(nowMs - this.#idle[0].idleSinceMs)
+      const { keepMs } = this.trust
+      while (this.#idle.length > 0 && nowMs - this.#idle[0].idleSinceMs >= keepMs)
+        this.#idle.shift()?.socket.destroy()
+      this.#sweep = undefined
+      if (this.#idle.length > 0)
+        this.#sweep = setTimeout(() => this.#lookAtIdle(), Math.min(keepMs, MAX_LOOK_MS)).unref()
     })
   }
 
@@ -229,7 +228,10 @@ function afterLook(then: () => void): void {
   setImmediate(() => setImmediate(then))
 }
 
-/** Bytes on an idle connection belong to no request: what comes next could be taken for the answer to another one. */
+/**
+ * Bytes on an idle connection belong to no request: what comes next could be taken for the answer
+ * to another one.
+ */
 function onUnasked(this: { destroy(): unknown }): void {
   this.destroy()
 }

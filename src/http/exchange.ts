@@ -3,8 +3,9 @@
  *
  *   waits for a connection ──> sent ──> head of the answer ──> its body, as it is taken ──> over
  *
- * It tells exactly how far it got: see SendError. Node's own client writes and reads the messages, so that what it accepts of an
- * answer is what its server accepts of a request. An answer may be whole before the request is: the rest of that is not sent then.
+ * It tells exactly how far it got: see SendError. Node's own client writes and reads the messages,
+ * so that what it accepts of an answer is what its server accepts of a request. An answer may be
+ * whole before the request is: the rest of that is not sent then.
  */
 import { type ClientRequest, type IncomingMessage, type InformationEvent, request } from 'node:http'
 import type { Readable } from 'node:stream'
@@ -35,7 +36,10 @@ export interface ExchangeLimits {
 }
 
 export class Exchange implements Taker {
-  /** Resolves at the head of the answer, of whose body only the first bytes are read before it is relayed. Rejects with SendError. */
+  /**
+   * Resolves at the head of the answer, of whose body only the first bytes are read before it is
+   * relayed. Rejects with SendError.
+   */
   readonly answer: Promise<Answer>
   readonly reuse: Reuse
   readonly servername: string | undefined
@@ -53,6 +57,8 @@ export class Exchange implements Taker {
   #isOver = false
   #isSent = false
   #isAnswered = false
+  /** This side broke it off: that tells nothing of the other one. */
+  #isGivenUp = false
   #keepAlive: string | undefined
 
   constructor(outgoing: Outgoing, connections: Connections, limits: ExchangeLimits) {
@@ -80,10 +86,10 @@ export class Exchange implements Taker {
   /** Gives up: the connection is closed, so that the other side may notice. */
   abort(reason: Error): void {
     if (this.#isOver) return
-    if (!this.#wire) {
-      this.#connections.forget(this)
-      this.#reject(reason)
-    } else this.#request?.destroy(reason)
+    this.#isGivenUp = true
+    if (this.#wire) return void this.#request?.destroy(reason)
+    this.#connections.forget(this)
+    this.#reject(reason)
   }
 
   fail(error: Error): void {
@@ -132,7 +138,9 @@ export class Exchange implements Taker {
     let passedBytes = 0
     if (!outgoing) return
     const breakOff = (error?: Error | null) => {
-      if (!this.#isSent) outgoing.destroy(error ?? new Error('the body broke off'))
+      if (this.#isSent) return
+      this.#isGivenUp = true
+      outgoing.destroy(error ?? new Error('the body broke off'))
     }
     body.on('data', (chunk: Buffer) => {
       passedBytes += chunk.length
@@ -142,7 +150,7 @@ export class Exchange implements Taker {
       this.#awaitAnswer()
     })
     outgoing.on('drain', () => {
-      clearTimeout(this.#timer)
+      if (!this.#isSent) clearTimeout(this.#timer)
       body.resume()
     })
     body.on('end', () => {
@@ -179,6 +187,7 @@ export class Exchange implements Taker {
 
   #onTimeout(): void {
     const error = new Error('no answer in time')
+    this.#isGivenUp = true
     this.#reject(error, { isTimeout: true })
     this.#request?.destroy(error)
   }
@@ -238,12 +247,14 @@ export class Exchange implements Taker {
     if (idleBeforeMs !== undefined && this.#answer) trust.onKept(idleBeforeMs)
   }
 
-  /** Whether nothing of this answer can be taken for the next one. Some servers send a body where there is none to be. */
+  /**
+   * Whether nothing of this answer can be taken for the next one. Some servers send a body where
+   * there is none to be.
+   */
   #leavesClean(): boolean {
     const answer = this.#answer
     if (!answer || !this.#request?.shouldKeepAlive || this.#outgoing.method === 'HEAD') return false
-    const isEmpty = answer.status === 204 || answer.status === 205
-    return !isEmpty || (!answer.hasLength && answer.header('transfer-encoding') === undefined)
+    return answer.status !== 204 || (!answer.hasLength && answer.header('transfer-encoding') === undefined)
   }
 
   #reject(error: Error, facts: { readonly isBadRequest?: boolean; readonly isTimeout?: boolean } = {}): void {
@@ -251,10 +262,11 @@ export class Exchange implements Taker {
     clearTimeout(this.#timer)
     const wire = this.#wire
     const wasReused = wire?.idleBeforeMs !== undefined
-    if (wire?.idleBeforeMs !== undefined && !facts.isTimeout)
-      this.#connections.trust.onClosed(wire.idleBeforeMs)
+    const wasSent = wire?.hasWritten ?? false
+    if (wire?.idleBeforeMs !== undefined && wasSent && !this.#isGivenUp)
+      this.#connections.trust.onLost(wire.idleBeforeMs, performance.now())
     this.#isOver = true
-    this.#settle.reject(new SendError(error, { ...facts, wasSent: wire?.hasWritten ?? false, wasReused }))
+    this.#settle.reject(new SendError(error, { ...facts, wasSent, wasReused: wasReused && !this.#isGivenUp }))
     this.#outgoing.body?.destroy()
   }
 }

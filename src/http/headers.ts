@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { REPLICA_AUTH_HEADER } from './auth.ts'
-import { targetHostOf } from './client.ts'
+import { targetHostOf } from './requestTarget.ts'
 
 /** A read asks for it, an answer tells it: `EPOCH-TXID`. */
 export const POSITION_HEADER = 'walcast-position'

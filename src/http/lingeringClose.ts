@@ -1,6 +1,7 @@
 /**
- * A connection closed while its client still sends: in stages (RFC 9112, section 9.6), or the system would answer what arrives next
- * with a reset, which takes the answer away from the client before it has read it.
+ * A connection closed while its client still sends: in stages (RFC 9112, section 9.6), or the
+ * system would answer what arrives next with a reset, which takes the answer away from the client
+ * before it has read it.
  */
 import type { ServerResponse } from 'node:http'
 

@@ -153,14 +153,19 @@ export function relay(answer: Answer, response: ServerResponse, headers: Record<
  * has asked for the body itself (100), and HTTP/1.0 knows none of them.
  */
 export function relayInterim(response: ServerResponse, interim: InformationEvent): void {
-  const { statusCode, statusMessage, rawHeaders } = interim
   const { req, socket, headersSent } = response
-  if (statusCode === 100 || headersSent || !socket?.writable) return
+  if (headersSent || !socket?.writable || socket.writableNeedDrain) return
   if (req.httpVersionMajor === 1 && req.httpVersionMinor === 0) return
+  socket.write(interimText(interim), 'latin1')
+}
+
+/** As it goes out, in latin1; '' for one that Node's server has sent itself. */
+export function interimText({ statusCode, statusMessage, rawHeaders }: InformationEvent): string {
+  if (statusCode === 100) return ''
   const lines = [`HTTP/1.1 ${statusCode} ${statusMessage}`]
   for (const [name, value] of Object.entries(ofAnswer(headersOf(rawHeaders))))
     for (const one of [value].flat()) lines.push(`${name}: ${one}`)
-  socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+  return `${lines.join('\r\n')}\r\n\r\n`
 }
 
 /** Bytes of an answer up to which head and body go out in one piece. */

@@ -16,7 +16,10 @@ export class SendError extends Error {
   readonly wasSent: boolean
   readonly isBadRequest: boolean
   readonly isTimeout: boolean
-  /** Nothing was sent, because an idle connection had been closed. The request may go over another one at once. */
+  /**
+   * Nothing was sent, because an idle connection had been closed. The request may go over another
+   * one at once.
+   */
   readonly isStale: boolean
 
   constructor(cause: Error, { wasSent, isBadRequest, isTimeout, wasReused }: SendFacts) {

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { messageOf, WalcastError } from '../errors.ts'
 import { errorBody, retryAfterOf } from './answer.ts'
 import { type FlatHeaders, hasPassed, headerOf, NOT_EXECUTED_HEADER, VIA_HEADER } from './headers.ts'
+import { interimText } from './relayedAnswer.ts'
 
 /** An upgrade is answered at once or not at all: no application computes on it. */
 const ANSWER_TIMEOUT_MS = 30_000
@@ -117,6 +118,7 @@ function send(
     if (isNode && 'syscall' in error && error.syscall === 'connect') leave(detail)
     else give(unreachable(target, detail))
   })
+  outgoing.on('information', (interim) => void socket.write(interimText(interim), 'latin1'))
   outgoing.on('response', (answer) => {
     const notExecuted = isNode ? headerOf(answer, NOT_EXECUTED_HEADER) : undefined
     if (notExecuted !== undefined && notExecuted !== 'FORWARD_REFUSED')

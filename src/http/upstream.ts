@@ -1,6 +1,7 @@
 /**
- * Sends requests on to another HTTP server and tells exactly how far each got: whether a byte of it was sent, and whether
- * an answer began. Bodies are streamed both ways. Nothing is ever sent twice from here.
+ * Sends requests on to another HTTP server and tells exactly how far each got: whether a byte of it
+ * was sent, and whether an answer began. Bodies are streamed both ways. Nothing is ever sent twice
+ * from here.
  */
 import { Connections } from './connections.ts'
 import { Exchange, type ExchangeLimits, type Outgoing } from './exchange.ts'

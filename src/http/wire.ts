@@ -1,15 +1,20 @@
 /**
  * One connection to another HTTP server, and what is known of the bytes that went over it.
  *
- * A server that answers before it has read the whole request closes with bytes unread, and this side's next write fails. Its
- * answer lies in this side's receive buffer then, and would be lost if a failed write ended the connection: so what can no longer
- * be written is dropped, and the connection ends where reading it ends.
+ * A server that answers before it has read the whole request closes with bytes unread, and this
+ * side's next write fails. Its answer lies in this side's receive buffer then, and would be lost if
+ * a failed write ended the connection: so what can no longer be written is dropped, and the
+ * connection ends where reading it ends.
  *
- * Nothing of a request has left this node only when its very first write was refused at once by the system: that the server closed
- * or reset the connection later, with whatever acknowledged, does not prove that the application read none of it.
+ * Nothing of a request has left this node only when its very first write was refused at once by the
+ * system: that the server closed or reset the connection later, with whatever acknowledged, does
+ * not prove that the application read none of it.
  */
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+
+/** A host that has gone without a word is found out by the system. */
+const PROBE_MS = 60_000
 
 type Done = (error?: Error | null) => void
 
@@ -28,10 +33,12 @@ export class Wire {
     const host = origin.hostname.replace(/^\[|\]$/g, '')
     this.#isTls = origin.protocol === 'https:'
     this.servername = servername
+    const port = Number(origin.port || (this.#isTls ? 443 : 80))
     this.socket = this.#isTls
-      ? connectTls({ host, port: Number(origin.port || 443), ...(servername ? { servername } : {}) })
-      : connectTcp({ host, port: Number(origin.port || 80), noDelay: true })
-    if (this.#isTls) this.socket.setNoDelay(true)
+      ? connectTls({ host, port, ...(servername ? { servername } : {}) })
+      : connectTcp({ host, port })
+    this.socket.setNoDelay(true)
+    this.socket.setKeepAlive(true, PROBE_MS)
     this.#guardWrites()
   }
 
