@@ -311,6 +311,19 @@ test('answers without a body end, and their connection is used again', async (co
   assert.deepEqual(await bodyOf(head), { text: '', trailers: {} })
 })
 
+test('behind an answer that is to have no body and tells a length, a connection is not used again', async (context) => {
+  const { port, sockets } = await rawServer(context, (socket, text) => {
+    if (text.endsWith('\r\n\r\n')) socket.write('HTTP/1.1 204 x\r\ncontent-length: 5\r\n\r\n')
+  })
+  const upstream = upstreamTo(context, port)
+  for (let i = 1; i <= 3; i++) {
+    const answer = await within('an answer', upstream.send({ ...POST, reuse: 'any' }).answer)
+    assert.deepEqual(await bodyOf(answer), { text: '', trailers: {} })
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(sockets.size, i)
+  }
+})
+
 test('an answer that is cut fails after what came of it, whether or not somebody listens yet', async (context) => {
   for (const isLate of [false, true]) {
     const { port } = await rawServer(context, (socket) => {
