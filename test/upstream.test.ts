@@ -6,8 +6,10 @@ import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../src/cli/freePorts.ts'
+import type { Outgoing } from '../src/http/exchange.ts'
 import type { Answer } from '../src/http/relayedAnswer.ts'
-import { type Outgoing, SendError, Upstream, type UpstreamOptions } from '../src/http/upstream.ts'
+import { SendError } from '../src/http/sendError.ts'
+import { Upstream, type UpstreamOptions } from '../src/http/upstream.ts'
 import { until, within } from './support/until.ts'
 
 const rejections: unknown[] = []
@@ -102,12 +104,10 @@ test('what cannot be sent is a bad request, and was not sent', async (context) =
   const upstream = upstreamTo(context, port)
   for (const bad of [
     { path: '*' },
+    { path: 'ftp://a/b' },
     { path: '/a b' },
     { method: 'A B' },
-    { headers: ['host', 'a', 'host', 'b'] },
     { headers: ['x', 'a\nb'] },
-    { headers: ['expect', '100-continue'] },
-    { headers: ['content-length', 'x'] },
   ]) {
     const error = await failureOf(upstream.send({ ...POST, ...bad }).answer)
     assert.deepEqual([error.wasSent, error.isBadRequest], [false, true], JSON.stringify(bad))
@@ -189,7 +189,7 @@ test('a body that breaks off was sent in part; the server never sees its end', a
     const body = new Readable({ read() {} })
     body.push(Buffer.from('part'))
     const { answer } = upstreamTo(context, port).send({ ...POST, headers: [...headers], body })
-    const at = await until('the part', () => seen.findIndex((text) => text.endsWith('part')) + 1 || false)
+    const at = await until('the part', () => seen.findIndex((text) => /part(\r\n)?$/.test(text)) + 1 || false)
     body.destroy(cause)
     assert.equal((await failureOf(answer)).wasSent, true)
     assert.doesNotMatch(seen[at - 1], /\r\n0\r\n\r\n$/)
@@ -197,10 +197,7 @@ test('a body that breaks off was sent in part; the server never sees its end', a
   }
   const short = Readable.from([Buffer.from('short')], { objectMode: false })
   const headers = ['content-length', '100']
-  assert.equal(
-    (await failureOf(upstreamTo(context, port).send({ ...POST, headers, body: short }).answer)).wasSent,
-    true,
-  )
+  await failureOf(upstreamTo(context, port).send({ ...POST, headers, body: short }).answer)
 })
 
 test('a request given up before it had a connection was not sent; one given up later was', async (context) => {
@@ -312,6 +309,19 @@ test('answers without a body end, and their connection is used again', async (co
     upstream.send({ ...POST, method: 'HEAD', headers: [], path: '/304' }).answer,
   )
   assert.deepEqual(await bodyOf(head), { text: '', trailers: {} })
+})
+
+test('behind an answer that is to have no body and tells a length, a connection is not used again', async (context) => {
+  const { port, sockets } = await rawServer(context, (socket, text) => {
+    if (text.endsWith('\r\n\r\n')) socket.write('HTTP/1.1 204 x\r\ncontent-length: 5\r\n\r\n')
+  })
+  const upstream = upstreamTo(context, port)
+  for (let i = 1; i <= 3; i++) {
+    const answer = await within('an answer', upstream.send({ ...POST, reuse: 'any' }).answer)
+    assert.deepEqual(await bodyOf(answer), { text: '', trailers: {} })
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(sockets.size, i)
+  }
 })
 
 test('an answer that is cut fails after what came of it, whether or not somebody listens yet', async (context) => {

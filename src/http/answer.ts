@@ -2,6 +2,7 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import { isSending } from './client.ts'
+import { closeInStages } from './lingeringClose.ts'
 import type { NodeView } from './view.ts'
 
 /** What every refused request is answered with. */
@@ -39,7 +40,10 @@ export function sendJson(
     'content-length': Buffer.byteLength(body),
     ...headers,
   }
-  if (isSending(response.req)) all['connection'] = 'close'
+  if (isSending(response.req)) {
+    all['connection'] = 'close'
+    closeInStages(response)
+  }
   // The reason is given: one that an answer left behind whose head could not be written would go out otherwise.
   response.writeHead(status, STATUS_CODES[status] ?? 'Unknown', all)
   response.end(response.req.method === 'HEAD' ? undefined : body)

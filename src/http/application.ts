@@ -2,11 +2,12 @@
 import type { Logger } from 'pino'
 import { WalcastError } from '../errors.ts'
 import type { Client } from './client.ts'
-import { type FlatHeaders, hasPassed, VIA_HEADER } from './headers.ts'
+import { type FlatHeaders, hasPassed, trailersOf, VIA_HEADER } from './headers.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
-import { SendError, Upstream } from './upstream.ts'
+import { SendError } from './sendError.ts'
+import { Upstream } from './upstream.ts'
 
 export interface ApplicationOptions {
   readonly url: string
@@ -17,10 +18,10 @@ export interface ApplicationOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 2000
-/** Many servers close an idle connection after 2 to 5 s without saying so; a request that meets the close is lost. */
+/** Many servers close an idle connection after 2 to 5 s without saying so: one that is idle for so long is closed first. */
 const IDLE_MS = 1000
-/** A read that met the close of an idle connection is sent again. */
-const MAX_READ_TRIES = 3
+/** A read that met the close of an idle connection is sent again, and what met it before a byte was written. */
+const MAX_TRIES = 3
 
 export class Application {
   readonly url: string
@@ -56,12 +57,16 @@ export class Application {
     if (hasPassed(client.request, this.#node)) throw new WalcastError('FORWARD_LOOP', { node: this.#node })
     const { method, target } = client
     const sent = [...headers, VIA_HEADER, this.#node]
+    const isRepeatable = isRead(method) && !body
     for (let tries = 1; ; tries++) {
       const exchange = this.#upstream.send({
         method,
         path: target,
         headers: sent,
         body: body?.stream() ?? null,
+        trailers: () => trailersOf(client.request),
+        onInterim: (interim) => client.inform(interim),
+        reuse: tries > 1 ? 'none' : isRepeatable ? 'any' : 'sure',
       })
       if (!detached) client.follow(exchange)
       try {
@@ -71,9 +76,11 @@ export class Application {
       } catch (error) {
         if (!(error instanceof SendError)) throw error
         const mayRepeat =
-          isRead(method) && !body && error.wasSent && !error.isTimeout && tries < MAX_READ_TRIES
+          tries < MAX_TRIES &&
+          (error.isStale ? (body?.canReplay ?? true) : isRepeatable && error.wasSent && !error.isTimeout)
+        if (mayRepeat && !client.isGone) continue
         if (!error.wasSent && !error.isBadRequest && !client.isGone) this.#onUnreachable(error.detail)
-        if (!mayRepeat || client.isGone) throw this.#failure(method, error)
+        throw this.#failure(method, error)
       }
     }
   }

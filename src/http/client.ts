@@ -1,7 +1,9 @@
 /** A client's request at a node, and whether the client is still there. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Exchange } from './upstream.ts'
+import type { Exchange } from './exchange.ts'
+import { relayInterim } from './relayedAnswer.ts'
+import { targetOf } from './requestTarget.ts'
 
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
@@ -33,15 +35,6 @@ export function tellClose({ socket }: IncomingMessage, response: ServerResponse)
   const waiting = responses
   waiting.add(response)
   response.once('close', () => waiting.delete(response))
-}
-
-/** Path with query. A request in absolute form (RFC 9112, section 3.2.2) names this server before its path. */
-export function targetOf(request: IncomingMessage): string {
-  const target = request.url ?? '/'
-  if (target.startsWith('/')) return target
-  const rest = /^https?:\/\/[^/?#]*(.*)$/i.exec(target)?.[1]
-  if (rest === undefined) return target
-  return rest.startsWith('/') ? rest : `/${rest}`
 }
 
 export class Client {
@@ -79,6 +72,11 @@ export class Client {
 
   get isGone(): boolean {
     return this.#isGone
+  }
+
+  /** An answer before the answer (1xx). */
+  inform(interim: InformationEvent): void {
+    relayInterim(this.response, interim)
   }
 
   /** What is under way for this client, to be given up when it goes away. */

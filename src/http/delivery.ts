@@ -4,8 +4,9 @@ import type { AckHeaders } from './ackWaits.ts'
 import type { StoredAnswer } from './answerMemory.ts'
 import { type Client, isSending } from './client.ts'
 import { type HeaderValue, ofAnswer, POSITION_HEADER, STALE_HEADER } from './headers.ts'
+import { closeInStages } from './lingeringClose.ts'
 import type { PositionCookie } from './positionCookie.ts'
-import { Answer, reasonOf, relay } from './relayedAnswer.ts'
+import { Answer, relay } from './relayedAnswer.ts'
 
 export interface Delivered {
   /** That the answer may be based on. */
@@ -29,12 +30,12 @@ export function deliver(
   const { status, body } = answer
   if (status !== 204 && status !== 304) headers['content-length'] = String(body.length)
   delete headers['trailer']
-  client.response.writeHead(status, reasonOf(answer), headers)
+  client.response.writeHead(status, answer.statusText, headers)
   client.response.end(client.method === 'HEAD' ? undefined : body)
 }
 
 function headersFor(
-  { request }: Client,
+  { request, response }: Client,
   answer: Answer | StoredAnswer,
   { position, stale, isWrite, acks }: Delivered,
   cookie: PositionCookie | undefined,
@@ -43,7 +44,12 @@ function headersFor(
   if (position) headers[POSITION_HEADER] = formatPosition(position)
   if (stale !== undefined) headers[STALE_HEADER] = stale
   if (acks) Object.assign(headers, acks)
-  if (isSending(request)) headers['connection'] = 'close'
+  // It has none (RFC 9110, section 8.6), whatever an application says.
+  if (answer.status === 204) delete headers['content-length']
+  if (isSending(request)) {
+    headers['connection'] = 'close'
+    closeInStages(response)
+  }
   const cacheControl = String(answer.headers['cache-control'] ?? '')
   const setCookie =
     position &&

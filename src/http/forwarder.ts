@@ -14,6 +14,7 @@ import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import type { AckHeaders } from './ackWaits.ts'
 import { REPLICA_AUTH_HEADER } from './auth.ts'
 import type { Client } from './client.ts'
+import type { Reuse } from './connectionPool.ts'
 import { deliver } from './delivery.ts'
 import type { Gate } from './gate.ts'
 import {
@@ -28,12 +29,14 @@ import {
   POSITION_HEADER,
   STALE_HEADER,
   toNode,
+  trailersOf,
 } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
-import { SendError, Upstream } from './upstream.ts'
+import { SendError } from './sendError.ts'
+import { Upstream } from './upstream.ts'
 import type { Waits } from './waits.ts'
 
 export interface ForwarderOptions {
@@ -63,8 +66,10 @@ export interface ForwarderHost {
 }
 
 const CONNECT_TIMEOUT_MS = 2000
-/** Less than the leader keeps an idle connection. */
+/** Until the leader says for how long it keeps an idle connection. */
 const IDLE_MS = 30_000
+/** An application's answer, and what nodes add. */
+const MAX_HEAD_BYTES = 80 * 1024
 /** A token that is refused is not accepted by trying for long: a restarted leader or a clock just set are. */
 const MAX_REFUSALS = 3
 const RETRY_MS = 50
@@ -203,6 +208,7 @@ export class Forwarder {
     body: ReplayableBody | undefined,
     incarnation: string,
     before: FirstAttempt | undefined,
+    reuse: Reuse = 'sure',
   ): Promise<Attempt> {
     if (!this.#upstream) return { notExecuted: 'no leader is known', isRefusal: false }
     // Not sent: whichever leader executed it, a second attempt could not say so.
@@ -211,7 +217,15 @@ export class Forwarder {
     const headers = toNode(fromClient(client.request), this.#leader, incarnation)
     headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
     if (before) headers.push(FIRST_ATTEMPT_HEADER, formatFirstAttempt(before))
-    const exchange = this.#upstream.send({ method, path: target, headers, body: body?.stream() ?? null })
+    const exchange = this.#upstream.send({
+      method,
+      path: target,
+      headers,
+      body: body?.stream() ?? null,
+      trailers: () => trailersOf(client.request),
+      onInterim: (interim) => client.inform(interim),
+      reuse,
+    })
     client.follow(exchange)
     try {
       const answer = await exchange.answer
@@ -223,6 +237,8 @@ export class Forwarder {
     } catch (error) {
       if (!(error instanceof SendError)) throw error
       if (error.isBadRequest) throw new WalcastError('BAD_REQUEST', { detail: error.message }, error)
+      if (error.isStale && reuse !== 'none' && !client.isGone && (body?.canReplay ?? true))
+        return this.#attempt(client, body, incarnation, before, 'none')
       if (!error.wasSent) return { notExecuted: error.detail, isRefusal: false }
       return {
         unknown: error.isTimeout
@@ -260,6 +276,7 @@ export class Forwarder {
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       answerTimeoutMs,
       idleMs: IDLE_MS,
+      maxHeadBytes: MAX_HEAD_BYTES,
     })
   }
 }

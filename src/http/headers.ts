@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { REPLICA_AUTH_HEADER } from './auth.ts'
+import { targetHostOf } from './requestTarget.ts'
 
 /** A read asks for it, an answer tells it: `EPOCH-TXID`. */
 export const POSITION_HEADER = 'walcast-position'
@@ -89,7 +90,9 @@ export function fromClient(request: IncomingMessage): FlatHeaders {
   const address = addressText(request.socket.remoteAddress)
   const scheme = (request.socket as TLSSocket).encrypted ? 'https' : 'http'
   const before = headerOf(request, 'x-forwarded-for')
-  const host = request.headers.host ?? ''
+  const targetHost = targetHostOf(request)
+  if (targetHost !== undefined) setHost(passed, targetHost)
+  const host = targetHost ?? request.headers.host ?? ''
   const hop = `for=${quoted(address)}${host ? `;host=${quoted(host)}` : ''};proto=${scheme}`
   const forwarded = headerOf(request, 'forwarded')
   passed.push('x-forwarded-for', before ? `${before}, ${address}` : address)
@@ -140,6 +143,39 @@ export function fromNode(request: IncomingMessage): FlatHeaders {
     (name) => isPassed(name, FROM_CLIENTS) && (host === undefined || name !== 'host'),
   )
   return host === undefined ? passed : [...passed, 'host', host]
+}
+
+/** What framing, routing or authorization is decided by, and cookies: no place of theirs is behind the body (RFC 9110, section 6.5.1). */
+const NO_TRAILERS: ReadonlySet<string> = new Set([
+  ...[
+    'content-length',
+    'content-type',
+    'content-encoding',
+    'content-range',
+    'trailer',
+    'host',
+    'authorization',
+  ],
+  ...['cookie', 'set-cookie', 'idempotency-key', 'max-forwards', 'cache-control', 'range', ...REWRITTEN],
+])
+
+/** Those of a request's body, once that has ended. */
+export function trailersOf({ rawTrailers }: IncomingMessage): FlatHeaders {
+  const passed: FlatHeaders = []
+  for (let i = 0; i < rawTrailers.length; i += 2) {
+    const name = rawTrailers[i].toLowerCase()
+    if (ONE_HOP.has(name) || NO_TRAILERS.has(name) || !isPassed(name, NONE)) continue
+    passed.push(rawTrailers[i], rawTrailers[i + 1])
+  }
+  return passed
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+function setHost(headers: FlatHeaders, host: string): void {
+  const at = headers.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === 'host')
+  if (at < 0) headers.push('host', host)
+  else headers[at + 1] = host
 }
 
 /** Whether the request has been passed on by `node` before. */

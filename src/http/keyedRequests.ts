@@ -138,7 +138,7 @@ export class KeyedRequests {
 
 /** One that may never end, or is too large to keep: passed on as it comes. */
 function isNotKept(answer: Answer): boolean {
-  const length = answer.headers['content-length']
+  const length = answer.header('content-length')
   if (length !== undefined) return Number(length) > MAX_ANSWER_BYTES
   return answer.isEventStream
 }

@@ -4,13 +4,14 @@ import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { asWalcastError, listenError, WalcastError } from '../errors.ts'
 import { type OwnAnswer, readinessAnswer, sendFailure, sendJson, standbyAnswer } from './answer.ts'
-import { Client, targetOf, tellClose } from './client.ts'
+import { Client, tellClose } from './client.ts'
 import type { Consistency } from './consistency.ts'
 import type { Gate } from './gate.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { isEventStream } from './relayedAnswer.ts'
 import type { ReplicaSide } from './replicaSide.ts'
+import { targetOf } from './requestTarget.ts'
 import { isRead, isUnderAny, type Route, type Routes } from './routes.ts'
 import { isRelayed, refuseUpgrade, relayUpgrade, takeAsRequest, type UpgradeTarget } from './upgradeRelay.ts'
 import type { NodeView } from './view.ts'
@@ -31,6 +32,7 @@ export interface PublicSideOptions {
   /** Path prefixes that a standby serves all the same. */
   readonly standbyPaths: readonly string[]
   readonly maxRequests: number
+  readonly maxHeaderBytes: number
   readonly requestTimeoutMs: number
   /** URL of the application; undefined on a standby without one. */
   upstream(): string | undefined
@@ -67,7 +69,11 @@ export class PublicSide {
   constructor(options: PublicSideOptions) {
     this.#options = options
     this.#server = createServer(
-      { requestTimeout: options.requestTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
+      {
+        requestTimeout: options.requestTimeoutMs,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        maxHeaderSize: options.maxHeaderBytes,
+      },
       (request, response) => void this.handle(request, response),
     )
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>

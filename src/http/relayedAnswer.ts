@@ -1,7 +1,6 @@
 /** The answer of another server: its head is here, its body waits, but for its first bytes, until it is relayed or discarded. */
-import { type IncomingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
-import type { Dispatcher } from 'undici'
-import type { HeaderValue } from './headers.ts'
+import type { IncomingHttpHeaders, InformationEvent, ServerResponse } from 'node:http'
+import { type HeaderValue, ofAnswer } from './headers.ts'
 
 /** An answer to be discarded is read to its end so that its connection can be used again, up to so much. */
 const MAX_DISCARDED_BYTES = 64 * 1024
@@ -19,11 +18,21 @@ export interface AnswerSink {
   fail(error: Error): void
 }
 
+/** Where an answer comes from. */
+export interface AnswerSource {
+  pause(): void
+  resume(): void
+  abort(reason: Error): void
+}
+
+/** As HTTP/1.1 has them: names in lower case, repeated ones apart. */
+export type AnswerHeaders = Readonly<Record<string, HeaderValue | undefined>>
+
 export class Answer {
-  readonly #controller: Dispatcher.DispatchController
+  readonly #source: AnswerSource
   readonly status: number
   readonly statusText: string
-  readonly headers: IncomingHttpHeaders
+  readonly headers: AnswerHeaders
   #sink: AnswerSink | undefined
   #isDiscarded = false
   #discardedBytes = 0
@@ -33,13 +42,8 @@ export class Answer {
   #unread: Buffer[] = []
   #unreadBytes = 0
 
-  constructor(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    statusText: string,
-    headers: IncomingHttpHeaders,
-  ) {
-    this.#controller = controller
+  constructor(source: AnswerSource, status: number, statusText: string, headers: AnswerHeaders) {
+    this.#source = source
     this.status = status
     this.statusText = statusText
     this.headers = headers
@@ -66,7 +70,7 @@ export class Answer {
     if (this.#failure) return sink.fail(this.#failure)
     if (this.#ended) return sink.end(this.#trailers)
     this.#sink = sink
-    this.#controller.resume()
+    this.#source.resume()
   }
 
   /** Takes back what was read so far, for another sink. To be called by the sink in `write`, which then returns false. */
@@ -77,7 +81,7 @@ export class Answer {
   }
 
   resume(): void {
-    this.#controller.resume()
+    this.#source.resume()
   }
 
   /** Reads a short body to its end, or closes the connection. */
@@ -85,12 +89,12 @@ export class Answer {
     this.#isDiscarded = true
     this.#unread = []
     if (this.#ended) return
-    this.#controller.resume()
+    this.#source.resume()
     setTimeout(() => this.abort(new Error('the answer is not wanted')), MAX_DISCARD_MS).unref()
   }
 
   abort(reason: Error): void {
-    if (!this.#ended) this.#controller.abort(reason)
+    if (!this.#ended) this.#source.abort(reason)
   }
 
   take(chunk: Buffer): boolean {
@@ -132,7 +136,7 @@ export function relay(answer: Answer, response: ServerResponse, headers: Record<
   if (!takesTrailers) delete headers['trailer']
   if (answer.isEventStream) eventStreams.add(response)
   try {
-    response.writeHead(answer.status, reasonOf(answer), headers)
+    response.writeHead(answer.status, answer.statusText, headers)
   } catch (error) {
     answer.abort(new Error('its head cannot be passed on'))
     throw error
@@ -147,6 +151,26 @@ export function relay(answer: Answer, response: ServerResponse, headers: Record<
     setImmediate(() => {
       if (!response.writableEnded) response.flushHeaders()
     })
+}
+
+/**
+ * An answer before the answer (RFC 9110, section 15.2), while its turn on the connection has come: it waits for none. Node's server
+ * has asked for the body itself (100), and HTTP/1.0 knows none of them.
+ */
+export function relayInterim(response: ServerResponse, interim: InformationEvent): void {
+  const { req, socket, headersSent } = response
+  if (headersSent || !socket?.writable || socket.writableNeedDrain) return
+  if (req.httpVersionMajor === 1 && req.httpVersionMinor === 0) return
+  socket.write(interimText(interim), 'latin1')
+}
+
+/** As it goes out, in latin1; '' for one that Node's server has sent itself. */
+export function interimText({ statusCode, statusMessage, rawHeaders }: InformationEvent): string {
+  if (statusCode === 100) return ''
+  const lines = [`HTTP/1.1 ${statusCode} ${statusMessage}`]
+  for (const [name, value] of Object.entries(ofAnswer(headersOf(rawHeaders))))
+    for (const one of [value].flat()) lines.push(`${name}: ${one}`)
+  return `${lines.join('\r\n')}\r\n\r\n`
 }
 
 /** Bytes of an answer up to which head and body go out in one piece. */
@@ -194,17 +218,18 @@ function canTrail(answer: Answer, { req }: ServerResponse): boolean {
   return !isOld && hasBody && !answer.hasLength
 }
 
-/** undici reads the reason as UTF-8, Node writes latin1: given back byte for byte, or the usual one when it was no UTF-8. */
-export function reasonOf({
-  status,
-  statusText,
-}: {
-  readonly status: number
-  readonly statusText: string
-}): string {
-  if (/^[\t\x20-\x7e]*$/.test(statusText)) return statusText
-  const isLost = statusText.includes('\ufffd')
-  return isLost ? (STATUS_CODES[status] ?? '') : Buffer.from(statusText).toString('latin1')
+/** Names and values in turn, as `IncomingMessage.rawHeaders` has them. */
+export function headersOf(raw: readonly string[]): AnswerHeaders {
+  // Without a prototype: its names are headers like others.
+  const headers: Record<string, HeaderValue | undefined> = Object.create(null)
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i].toLowerCase()
+    const before = headers[name]
+    if (before === undefined) headers[name] = raw[i + 1]
+    else if (typeof before === 'string') headers[name] = [before, raw[i + 1]]
+    else before.push(raw[i + 1])
+  }
+  return headers
 }
 
 function trailersOf(trailers: IncomingHttpHeaders): Record<string, string> {

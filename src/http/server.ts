@@ -50,6 +50,8 @@ export interface ServerOptions {
   readonly requestTimeoutMs: number
   /** Upgraded connections that other nodes forward, too. */
   readonly maxRequests: number
+  /** Of a client's request at the public side. */
+  readonly maxHeaderBytes: number
   /** URL of the application, for upgrades that other nodes forward. */
   upstream(): string | undefined
   /** Where clients find this node's application, for other nodes to tell. */
@@ -66,6 +68,8 @@ const ERROR_CLOSE = 4000
 const KEEP_ALIVE_MS = 120_000
 /** No route has a schema. Without this, each start loads the compilers for schemas: a tenth of all that it loads. */
 const NO_SCHEMAS = { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } }
+/** Headers between nodes. */
+const ADDED_HEADER_BYTES = 4096
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 
 export class Server {
@@ -91,7 +95,11 @@ export class Server {
       // Requests for the application bypass the router: their paths are not ours to interpret.
       serverFactory: (handler) =>
         createServer(
-          { requestTimeout: options.requestTimeoutMs, keepAliveTimeout: KEEP_ALIVE_MS },
+          {
+            requestTimeout: options.requestTimeoutMs,
+            keepAliveTimeout: KEEP_ALIVE_MS,
+            maxHeaderSize: forwardedHeaderBytes(options.maxHeaderBytes),
+          },
           (request, response) =>
             Intake.isFor(request) && this.#isForThisNode(request)
               ? void options.intake.handle(request, response)
@@ -313,6 +321,11 @@ export class Server {
     if (this.#isStopping) return new WalcastError('STOPPING')
     return view.refuseReplicas()
   }
+}
+
+/** A head that another node's public side took fits in here with all that was added, of which the client's Host comes in three places. */
+function forwardedHeaderBytes(publicBytes: number): number {
+  return 4 * publicBytes + ADDED_HEADER_BYTES
 }
 
 function noToken(): WalcastError {

@@ -5,9 +5,12 @@ import type { Duplex } from 'node:stream'
 import { messageOf, WalcastError } from '../errors.ts'
 import { errorBody, retryAfterOf } from './answer.ts'
 import { type FlatHeaders, hasPassed, headerOf, NOT_EXECUTED_HEADER, VIA_HEADER } from './headers.ts'
+import { interimText } from './relayedAnswer.ts'
 
 /** An upgrade is answered at once or not at all: no application computes on it. */
 const ANSWER_TIMEOUT_MS = 30_000
+/** As of any answer. */
+const MAX_HEAD_BYTES = 80 * 1024
 
 export interface UpgradeTarget {
   readonly origin: string
@@ -81,6 +84,7 @@ function send(
     headers,
     setHost: !headers.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'host'),
     agent: false,
+    maxHeaderSize: MAX_HEAD_BYTES,
     timeout: ANSWER_TIMEOUT_MS,
   })
   const give = (error: WalcastError) => {
@@ -114,19 +118,20 @@ function send(
     if (isNode && 'syscall' in error && error.syscall === 'connect') leave(detail)
     else give(unreachable(target, detail))
   })
+  outgoing.on('information', (interim) => void socket.write(interimText(interim), 'latin1'))
   outgoing.on('response', (answer) => {
     const notExecuted = isNode ? headerOf(answer, NOT_EXECUTED_HEADER) : undefined
     if (notExecuted !== undefined && notExecuted !== 'FORWARD_REFUSED')
       return leave(`it answered ${notExecuted}`)
     done()
-    socket.write(headText(answer, 'close'))
+    socket.write(headText(answer, 'close'), 'latin1')
     answer.pipe(socket)
     // Cut off as it was here: nothing but the close tells the client where it ends.
     answer.on('close', () => (answer.complete ? socket.end() : socket.destroy()))
   })
   outgoing.on('upgrade', (answer, other, otherHead) => {
     done()
-    socket.write(headText(answer, 'Upgrade'))
+    socket.write(headText(answer, 'Upgrade'), 'latin1')
     join(socket, other, head, otherHead)
   })
   outgoing.end()

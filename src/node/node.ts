@@ -181,6 +181,7 @@ function newServer(
     maxWaitMs: options.maxWaitMs,
     requestTimeoutMs: options.requestTimeoutMs,
     maxRequests: options.maxRequests,
+    maxHeaderBytes: options.maxHeaderBytes,
     upstream: () => traffic.upstream,
     publicUrl: () => traffic.publicUrl,
     nowMs: () => clock.nowMs(),

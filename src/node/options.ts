@@ -55,6 +55,7 @@ export interface NodeOptions extends RoleOptions {
   readonly writeWaitMs: number
   readonly readWaitMs: number
   readonly maxRequests: number
+  readonly maxHeaderBytes: number
   readonly requestTimeoutMs: number
   readonly answerTimeoutMs: number
   readonly replayBodyBytes: number

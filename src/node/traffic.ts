@@ -327,6 +327,7 @@ export class Traffic implements NodeTraffic {
       onLaterPosition: (epoch) => this.onLaterPosition(epoch),
       standbyPaths: options.standbyPaths,
       maxRequests: options.maxRequests,
+      maxHeaderBytes: options.maxHeaderBytes,
       requestTimeoutMs: options.requestTimeoutMs,
       upstream: () => this.upstream,
       primaryUrl: () => this.primaryUrl,

@@ -161,6 +161,15 @@ export const TRAFFIC_OPTIONS: readonly OptionSpec[] = [
     roles: BOTH,
   },
   {
+    key: 'maxHeaderBytes',
+    flag: 'max-header-size',
+    kind: 'bytes',
+    value: 'SIZE',
+    help: "largest head of a client's request, its target with it; larger ones get 431",
+    default: '16KiB',
+    roles: BOTH,
+  },
+  {
     key: 'requestTimeoutMs',
     flag: 'request-timeout',
     kind: 'duration',

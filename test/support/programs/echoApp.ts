@@ -22,6 +22,10 @@ export interface AnswerSpec {
   readonly trailers?: Readonly<Record<string, string>>
   /** Bytes for the socket instead of an answer, latin1; then it is closed. */
   readonly raw?: string
+  /** A header `x-large` of so many bytes. */
+  readonly headBytes?: number
+  /** Bytes for the socket before anything else, latin1. */
+  readonly interim?: string
   /** Wait for a `/!go` before anything is answered. */
   readonly waits?: boolean
   /** Send the head before the body is read. */
@@ -43,6 +47,7 @@ export interface Echo {
   readonly rawHeaders: readonly string[]
   readonly bytes: number
   readonly sha256: string
+  readonly rawTrailers: readonly string[]
 }
 
 export interface AppState {
@@ -88,8 +93,8 @@ function go(response: ServerResponse): Promise<void> {
 }
 
 function echoOf(request: IncomingMessage, bytes: number, sha256: string): Echo {
-  const { method = '', url = '', httpVersion: version, rawHeaders } = request
-  return { app: name, method, url, version, rawHeaders, bytes, sha256 }
+  const { method = '', url = '', httpVersion: version, rawHeaders, rawTrailers } = request
+  return { app: name, method, url, version, rawHeaders, bytes, sha256, rawTrailers }
 }
 
 async function readBody(request: IncomingMessage): Promise<{ bytes: number; sha256: string }> {
@@ -124,8 +129,10 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.writeHead(status, [...headers])
     response.flushHeaders()
   }
+  if (spec.headBytes !== undefined) response.setHeader('x-large', 'a'.repeat(spec.headBytes))
   const { bytes: received, sha256 } = spec.early ? { bytes: 0, sha256: '' } : await readBody(request)
   if (count <= (spec.cuts ?? 0)) return void request.socket.destroy()
+  if (spec.interim !== undefined) request.socket.write(spec.interim, 'latin1')
   if (spec.waits) await go(response)
   if (raw !== undefined) return void request.socket.end(raw, 'latin1')
   if (!spec.headFirst) {
@@ -142,7 +149,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   response.end(isPlain ? JSON.stringify(echoOf(request, received, sha256)) : body)
 }
 
-const server = createServer((request, response) => {
+const server = createServer({ maxHeaderSize: 256 * 1024 }, (request, response) => {
   if (request.url === '/!state')
     return void response.end(JSON.stringify({ seen, total, aborted, waiting: waiting.length }))
   if (request.url === '/!go') {

@@ -1,0 +1,237 @@
+/**
+ * ConnectionPool to one server: kept while idle, bounded in number, the most recently used first.
+ * Whoever finds none waits for its turn.
+ */
+import { IdleTrust } from './idleTrust.ts'
+import { Wire } from './wire.ts'
+
+export interface ConnectionLimits {
+  readonly maxConnections: number
+  readonly connectTimeoutMs: number
+  /** How long an idle connection is kept when the server does not say. */
+  readonly idleMs: number
+}
+
+/**
+ * Which idle connections a request may go over. `any`: it may be sent again if it meets the close.
+ * `sure`: those that the server is known to keep for longer. `none`: a new one.
+ */
+export type Reuse = 'any' | 'sure' | 'none'
+
+/** Who wants a connection. */
+export interface Taker {
+  readonly reuse: Reuse
+  readonly servername: string | undefined
+  /** Gave up: gets none. */
+  readonly isOver: boolean
+  /** Has it to itself until `release`. */
+  start(wire: Wire): void
+  /** There is none. */
+  fail(error: Error): void
+}
+
+/** Between two looks at idle connections. */
+const MAX_LOOK_MS = 500
+
+export class ConnectionPool {
+  readonly origin: URL
+  readonly #limits: ConnectionLimits
+  readonly #open = new Set<Wire>()
+  /** The most recently used last. */
+  readonly #idle: Wire[] = []
+  readonly #waiting = new Set<Taker>()
+  readonly trust: IdleTrust
+  #sweep: NodeJS.Timeout | undefined
+  #isClosing = false
+  #onEmpty: () => void = () => {}
+  readonly #empty: Promise<void>
+
+  constructor(origin: URL, limits: ConnectionLimits) {
+    this.origin = origin
+    this.#limits = limits
+    this.trust = new IdleTrust(limits.idleMs)
+    this.#empty = new Promise((resolve) => {
+      this.#onEmpty = resolve
+    })
+  }
+
+  take(taker: Taker): void {
+    if (this.#isClosing) return taker.fail(new Error('no more requests are sent here'))
+    this.#take(taker)
+  }
+
+  #take(taker: Taker): void {
+    const wire = this.#pick(taker)
+    if (wire) return this.#reuse(wire, taker)
+    if (this.#open.size >= this.#limits.maxConnections) {
+      this.#waiting.add(taker)
+      // One that may not be used makes room.
+      return void this.#idle.shift()?.socket.destroy()
+    }
+    this.#connect(taker)
+  }
+
+  /** A taker that waits gives up. */
+  forget(taker: Taker): void {
+    this.#waiting.delete(taker)
+  }
+
+  /** `isReusable`: what went over it is whole. */
+  release(wire: Wire, isReusable: boolean): void {
+    if (!isReusable || !wire.isUsable || (this.#isClosing && this.#waiting.size === 0))
+      return void wire.socket.destroy()
+    wire.idleSinceMs = performance.now()
+    const next = this.#next()
+    if (!next) return this.#park(wire)
+    if (next.servername === wire.servername) return this.#reuse(wire, next)
+    this.#waiting.add(next)
+    wire.socket.destroy()
+  }
+
+  /** Lets requests under way and waiting end. Resolves when all connections are closed. */
+  drain(): Promise<void> {
+    this.#isClosing = true
+    for (const wire of this.#idle.splice(0)) wire.socket.destroy()
+    this.#checkEmpty()
+    return this.#empty
+  }
+
+  /** Cuts everything off. */
+  close(): Promise<void> {
+    for (const taker of this.#waiting) taker.fail(new Error('it was closed'))
+    this.#waiting.clear()
+    const empty = this.drain()
+    for (const wire of this.#open) wire.socket.destroy()
+    return empty
+  }
+
+  #pick({ reuse, servername }: Taker): Wire | undefined {
+    if (reuse === 'none') return undefined
+    const nowMs = performance.now()
+    const sinceMs = nowMs - (reuse === 'any' ? this.trust.keepMs : this.trust.sureMs(nowMs))
+    for (let at = this.#idle.length - 1; at >= 0; at--) {
+      const wire = this.#idle[at]
+      if (wire.idleSinceMs < sinceMs) return undefined
+      if (wire.servername !== servername || !wire.isUsable) continue
+      this.#idle.splice(at, 1)
+      return wire
+    }
+    return undefined
+  }
+
+  #reuse(wire: Wire, taker: Taker): void {
+    wire.idleBeforeMs = performance.now() - wire.idleSinceMs
+    if (taker.reuse === 'any') return this.#start(wire, taker)
+    // A close that has come until now is seen first, also one right behind an answer.
+    afterLook(() => this.#startIfUsable(wire, taker))
+  }
+
+  #startIfUsable(wire: Wire, taker: Taker): void {
+    const nowMs = performance.now()
+    if (!wire.isUsable) this.trust.onClosed(wire.idleBeforeMs ?? 0)
+    else if (taker.isOver || nowMs - wire.idleSinceMs <= this.trust.sureMs(nowMs))
+      return this.#start(wire, taker)
+    // This process stood still meanwhile.
+    else wire.socket.destroy()
+    if (!taker.isOver) this.#take(taker)
+  }
+
+  #start(wire: Wire, taker: Taker): void {
+    // How long it has been idle is not forgotten.
+    if (taker.isOver) return this.release(wire, wire.idleBeforeMs === undefined)
+    wire.socket.off('data', onUnasked)
+    wire.socket.ref()
+    taker.start(wire)
+  }
+
+  #connect(taker: Taker): void {
+    const wire = new Wire(this.origin, taker.servername)
+    const { socket } = wire
+    let isConnected = false
+    let failure: Error | undefined
+    this.#open.add(wire)
+    const timer = setTimeout(
+      () => socket.destroy(new Error(`no connection within ${this.#limits.connectTimeoutMs} ms`)),
+      this.#limits.connectTimeoutMs,
+    )
+    socket.once(this.origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+      isConnected = true
+      clearTimeout(timer)
+      this.#start(wire, taker)
+    })
+    socket.on('error', (error) => {
+      failure = error
+    })
+    socket.on('close', () => {
+      clearTimeout(timer)
+      this.#open.delete(wire)
+      this.#onClosed(wire)
+      if (!isConnected && !taker.isOver) taker.fail(failure ?? new Error('the connection was closed'))
+      this.#serveNext()
+    })
+  }
+
+  #park(wire: Wire): void {
+    const { socket } = wire
+    this.#idle.push(wire)
+    socket.on('data', onUnasked)
+    socket.unref()
+    this.#sweep ??= setTimeout(() => this.#lookAtIdle(), MAX_LOOK_MS).unref()
+  }
+
+  #onClosed(wire: Wire): void {
+    const at = this.#idle.indexOf(wire)
+    if (at < 0) return
+    this.#idle.splice(at, 1)
+    this.trust.onClosed(performance.now() - wire.idleSinceMs)
+  }
+
+  /** Learns for how long the oldest was kept, and closes those that have been idle for too long. */
+  #lookAtIdle(): void {
+    // Not before a close that came long ago is seen: this process may have stood still.
+    afterLook(() => {
+      const nowMs = performance.now()
+      if (this.#idle[0]?.isUsable) this.trust.onKept(nowMs - this.#idle[0].idleSinceMs)
+      const { keepMs } = this.trust
+      while (this.#idle.length > 0 && nowMs - this.#idle[0].idleSinceMs >= keepMs)
+        this.#idle.shift()?.socket.destroy()
+      this.#sweep = undefined
+      if (this.#idle.length > 0)
+        this.#sweep = setTimeout(() => this.#lookAtIdle(), Math.min(keepMs, MAX_LOOK_MS)).unref()
+    })
+  }
+
+  #next(): Taker | undefined {
+    for (const taker of this.#waiting) {
+      this.#waiting.delete(taker)
+      if (!taker.isOver) return taker
+    }
+    return undefined
+  }
+
+  /** A connection has gone: whoever waits may make another one. */
+  #serveNext(): void {
+    if (this.#open.size < this.#limits.maxConnections) {
+      const next = this.#next()
+      if (next) return this.#connect(next)
+    }
+    this.#checkEmpty()
+  }
+
+  #checkEmpty(): void {
+    if (this.#isClosing && this.#open.size === 0 && this.#waiting.size === 0) this.#onEmpty()
+  }
+}
+
+/** Between two turns of the event loop Node looks at all connections. */
+function afterLook(then: () => void): void {
+  setImmediate(() => setImmediate(then))
+}
+
+/**
+ * Bytes on an idle connection belong to no request: what comes next could be taken for the answer
+ * to another one.
+ */
+function onUnasked(this: { destroy(): unknown }): void {
+  this.destroy()
+}

@@ -1,0 +1,314 @@
+/**
+ * One request under way to another HTTP server:
+ *
+ *   waits for a connection ──> sent ──> head of the answer ──> its body, as it is taken ──> over
+ *
+ * It tells exactly how far it got: see SendError. Node's own client writes and reads the messages,
+ * so that what it accepts of an answer is what its server accepts of a request. An answer may be
+ * whole before the request is: the rest of that is not sent then.
+ */
+import { type ClientRequest, type IncomingMessage, type InformationEvent, request } from 'node:http'
+import type { Readable } from 'node:stream'
+import type { ConnectionPool, Reuse, Taker } from './connectionPool.ts'
+import type { FlatHeaders } from './headers.ts'
+import { announcedSeconds } from './idleTrust.ts'
+import { Answer, headersOf } from './relayedAnswer.ts'
+import { SendError } from './sendError.ts'
+import { servernameOf, type Wire } from './wire.ts'
+
+export interface Outgoing {
+  readonly method: string
+  /** Path with query, as it was received; or `*`. */
+  readonly path: string
+  readonly headers: FlatHeaders
+  readonly body: Readable | null
+  /** Of the body, once that has ended. */
+  readonly trailers?: () => FlatHeaders
+  /** Answers before the answer (1xx), as they come. */
+  readonly onInterim?: (interim: InformationEvent) => void
+  readonly reuse?: Reuse
+}
+
+export interface ExchangeLimits {
+  /** From the last byte of the request to the first of the answer. */
+  readonly answerTimeoutMs: number
+  readonly maxHeadBytes: number
+}
+
+export class Exchange implements Taker {
+  /**
+   * Resolves at the head of the answer, of whose body only the first bytes are read before it is
+   * relayed. Rejects with SendError.
+   */
+  readonly answer: Promise<Answer>
+  readonly reuse: Reuse
+  readonly servername: string | undefined
+  readonly #outgoing: Outgoing
+  readonly #connections: ConnectionPool
+  readonly #limits: ExchangeLimits
+  readonly #framing: Framing
+  #request: ClientRequest | undefined
+  #connect: (wire: Wire) => void = () => {}
+  #wire: Wire | undefined
+  #response: IncomingMessage | undefined
+  #answer: Answer | undefined
+  #settle: { resolve(answer: Answer): void; reject(error: SendError): void } = { resolve() {}, reject() {} }
+  #timer: NodeJS.Timeout | undefined
+  #isOver = false
+  #isSent = false
+  #isAnswered = false
+  /** This side broke it off: that tells nothing of the other one. */
+  #isGivenUp = false
+  #keepAlive: string | undefined
+
+  constructor(outgoing: Outgoing, connections: ConnectionPool, limits: ExchangeLimits) {
+    this.#outgoing = outgoing
+    this.#connections = connections
+    this.#limits = limits
+    const { origin } = connections
+    this.#framing = framingOf(outgoing, origin.host)
+    this.reuse = outgoing.reuse ?? 'sure'
+    this.servername = origin.protocol === 'https:' ? servernameOf(this.#framing.host) : undefined
+    this.answer = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject }
+    })
+    try {
+      this.#request = this.#newRequest()
+    } catch (error) {
+      this.#reject(error instanceof Error ? error : new Error(String(error)), { isBadRequest: true })
+    }
+  }
+
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** Gives up: the connection is closed, so that the other side may notice. */
+  abort(reason: Error): void {
+    if (this.#isOver) return
+    this.#isGivenUp = true
+    if (this.#wire) return void this.#request?.destroy(reason)
+    this.#connections.forget(this)
+    this.#reject(reason)
+  }
+
+  fail(error: Error): void {
+    this.#reject(error)
+  }
+
+  start(wire: Wire): void {
+    const { body } = this.#outgoing
+    this.#wire = wire
+    wire.begin()
+    this.#connect(wire)
+    if (body) this.#pump(body)
+    else this.#endRequest()
+  }
+
+  /** Throws when it cannot be sent. */
+  #newRequest(): ClientRequest {
+    const { method, path } = this.#outgoing
+    if (!path.startsWith('/') && !(path === '*' && method === 'OPTIONS'))
+      throw new Error(`its target is neither a path nor that of a server: ${path}`)
+    const outgoing = request({
+      method,
+      path,
+      headers: this.#framing.headers,
+      setHost: false,
+      maxHeaderSize: this.#limits.maxHeadBytes,
+      createConnection: (_options, connected) => {
+        this.#connect = ({ socket }) => connected(null, socket)
+        return undefined
+      },
+    })
+    outgoing.shouldKeepAlive = true
+    outgoing.on('response', (response) => this.#onResponse(response))
+    outgoing.on('information', (interim) => {
+      this.#timer?.refresh()
+      this.#outgoing.onInterim?.(interim)
+    })
+    outgoing.on('error', (error) => this.#onError(error))
+    outgoing.on('close', () => this.#onClose())
+    return outgoing
+  }
+
+  #pump(body: Readable): void {
+    const outgoing = this.#request
+    const { bytes } = this.#framing
+    let passedBytes = 0
+    if (!outgoing) return
+    const breakOff = (error?: Error | null) => {
+      if (this.#isSent) return
+      this.#isGivenUp = true
+      outgoing.destroy(error ?? new Error('the body broke off'))
+    }
+    body.on('data', (chunk: Buffer) => {
+      passedBytes += chunk.length
+      if (bytes !== undefined && passedBytes > bytes) return breakOff()
+      if (outgoing.write(chunk)) return
+      body.pause()
+      this.#awaitAnswer()
+    })
+    outgoing.on('drain', () => {
+      if (!this.#isSent) clearTimeout(this.#timer)
+      body.resume()
+    })
+    body.on('end', () => {
+      if (bytes !== undefined && passedBytes !== bytes) return breakOff()
+      this.#endRequest()
+    })
+    body.on('error', breakOff)
+    body.on('close', breakOff)
+    // A server may answer by the head alone while the client holds the body back.
+    setImmediate(() => {
+      if (passedBytes === 0 && !this.#isSent && !this.#isOver) outgoing.flushHeaders()
+    })
+  }
+
+  #endRequest(): void {
+    const outgoing = this.#request
+    if (!outgoing || this.#isSent) return
+    this.#isSent = true
+    const trailers = this.#framing.isChunked ? (this.#outgoing.trailers?.() ?? []) : []
+    try {
+      if (trailers.length > 0) outgoing.addTrailers(pairsOf(trailers))
+    } catch (error) {
+      return void outgoing.destroy(error instanceof Error ? error : undefined)
+    }
+    outgoing.end()
+    this.#awaitAnswer()
+  }
+
+  /** The other side has to do something now. */
+  #awaitAnswer(): void {
+    clearTimeout(this.#timer)
+    if (!this.#answer) this.#timer = setTimeout(() => this.#onTimeout(), this.#limits.answerTimeoutMs).unref()
+  }
+
+  #onTimeout(): void {
+    const error = new Error('no answer in time')
+    this.#isGivenUp = true
+    this.#reject(error, { isTimeout: true })
+    this.#request?.destroy(error)
+  }
+
+  #onResponse(response: IncomingMessage): void {
+    clearTimeout(this.#timer)
+    const source = {
+      pause: () => void response.pause(),
+      resume: () => void response.resume(),
+      abort: (reason: Error) => this.abort(reason),
+    }
+    const { statusCode = 0, statusMessage = '' } = response
+    const answer = new Answer(source, statusCode, statusMessage, headersOf(response.rawHeaders))
+    this.#response = response
+    this.#answer = answer
+    this.#keepAlive = answer.header('keep-alive')
+    response.on('data', (chunk: Buffer) => {
+      if (!answer.take(chunk)) response.pause()
+    })
+    response.on('end', () => this.#onEnd(response, answer))
+    response.on('error', (error) => answer.fail(error))
+    response.on('close', () => {
+      if (!this.#isAnswered) answer.fail(new Error('the connection was closed'))
+    })
+    this.#settle.resolve(answer)
+  }
+
+  #onEnd(response: IncomingMessage, answer: Answer): void {
+    this.#isAnswered = true
+    answer.end(response.trailers)
+    if (!this.#isSent) this.#request?.destroy()
+  }
+
+  #onError(error: Error): void {
+    if (!this.#answer) return this.#reject(error)
+    // What follows a whole answer is none of it.
+    if (!this.#response?.complete) this.#answer.fail(error)
+  }
+
+  /** Of the request: it has let go of the connection. */
+  #onClose(): void {
+    const wire = this.#wire
+    if (!this.#answer) this.#reject(new Error('the connection was closed'))
+    this.#isOver = true
+    this.#outgoing.body?.destroy()
+    if (!wire) return
+    const isReusable = this.#isSent && this.#isAnswered && this.#leavesClean()
+    this.#learn(wire)
+    this.#wire = undefined
+    this.#connections.release(wire, isReusable)
+  }
+
+  #learn({ idleBeforeMs }: Wire): void {
+    const { trust } = this.#connections
+    const seconds = announcedSeconds(this.#keepAlive)
+    if (seconds !== undefined) trust.onAnnounced(seconds)
+    if (idleBeforeMs !== undefined && this.#answer) trust.onKept(idleBeforeMs)
+  }
+
+  /**
+   * Whether nothing of this answer can be taken for the next one. Some servers send a body where
+   * there is none to be.
+   */
+  #leavesClean(): boolean {
+    const answer = this.#answer
+    if (!answer || !this.#request?.shouldKeepAlive || this.#outgoing.method === 'HEAD') return false
+    return answer.status !== 204 || (!answer.hasLength && answer.header('transfer-encoding') === undefined)
+  }
+
+  #reject(error: Error, facts: { readonly isBadRequest?: boolean; readonly isTimeout?: boolean } = {}): void {
+    if (this.#isOver) return
+    clearTimeout(this.#timer)
+    const wire = this.#wire
+    const wasReused = wire?.idleBeforeMs !== undefined
+    const wasSent = wire?.hasWritten ?? false
+    if (wire?.idleBeforeMs !== undefined && wasSent && !this.#isGivenUp)
+      this.#connections.trust.onLost(wire.idleBeforeMs, performance.now())
+    this.#isOver = true
+    this.#settle.reject(new SendError(error, { ...facts, wasSent, wasReused: wasReused && !this.#isGivenUp }))
+    this.#outgoing.body?.destroy()
+  }
+}
+
+/** How a request's end is told, and its headers with that. */
+interface Framing {
+  readonly headers: FlatHeaders
+  readonly host: string
+  readonly isChunked: boolean
+  /** Of the body, where that is told beforehand. */
+  readonly bytes: number | undefined
+}
+
+const WITHOUT_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+
+/** `defaultHost`: HTTP/1.0 has requests without one. */
+function framingOf({ method, headers: given, body }: Outgoing, defaultHost: string): Framing {
+  const headers: FlatHeaders = []
+  let host: string | undefined
+  let bytes: number | undefined
+  let trailer: string | undefined
+  for (let i = 0; i < given.length; i += 2) {
+    const name = given[i].toLowerCase()
+    if (name === 'trailer') {
+      trailer = given[i + 1]
+      continue
+    }
+    if (name === 'host') host = given[i + 1]
+    if (name === 'content-length') bytes = Number(given[i + 1])
+    headers.push(given[i], given[i + 1])
+  }
+  const isChunked = body !== null && bytes === undefined
+  if (isChunked) headers.push('transfer-encoding', 'chunked')
+  if (isChunked && trailer !== undefined) headers.push('trailer', trailer)
+  if (body === null && bytes === undefined && !WITHOUT_BODY.has(method)) headers.push('content-length', '0')
+  if (host === undefined) headers.push('host', defaultHost)
+  headers.push('connection', 'keep-alive')
+  return { headers, host: host ?? defaultHost, isChunked, bytes }
+}
+
+function pairsOf(flat: FlatHeaders): [string, string][] {
+  const pairs: [string, string][] = []
+  for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i], flat[i + 1]])
+  return pairs
+}

@@ -1,0 +1,24 @@
+/**
+ * A connection closed while its client still sends: in stages (RFC 9112, section 9.6), or the
+ * system would answer what arrives next with a reset, which takes the answer away from the client
+ * before it has read it.
+ */
+import type { ServerResponse } from 'node:http'
+
+/** How long what the client sends is read and thrown away. */
+const LINGER_MS = 2000
+
+/** To be called before the head of an answer that says `Connection: close`. */
+export function closeInStages({ req: { socket } }: ServerResponse): void {
+  // Node's server calls it when the answer is written, to close at once.
+  socket.destroySoon = () => {
+    // What comes now is no request, and the parser must not find one in it.
+    socket.removeAllListeners('data')
+    socket.on('data', () => {})
+    socket.resume()
+    socket.end()
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref()
+    socket.once('end', () => socket.destroy())
+    socket.once('close', () => clearTimeout(timer))
+  }
+}

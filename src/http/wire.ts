@@ -1,0 +1,85 @@
+/**
+ * One connection to another HTTP server, and what is known of the bytes that went over it.
+ *
+ * A server that answers before it has read the whole request closes with bytes unread, and this
+ * side's next write fails. Its answer lies in this side's receive buffer then, and would be lost if
+ * a failed write ended the connection: so what can no longer be written is dropped, and the
+ * connection ends where reading it ends.
+ *
+ * Nothing of a request has left this node only when its very first write was refused at once by the
+ * system: that the server closed or reset the connection later, with whatever acknowledged, does
+ * not prove that the application read none of it.
+ */
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+
+/** A host that has gone without a word is found out by the system. */
+const PROBE_MS = 60_000
+
+type Done = (error?: Error | null) => void
+
+export class Wire {
+  readonly socket: Socket
+  /** Of the certificate, with TLS. */
+  readonly servername: string | undefined
+  /** For how long it was idle before the present request; undefined for its first. */
+  idleBeforeMs: number | undefined
+  idleSinceMs = 0
+  readonly #isTls: boolean
+  #hasWritten = false
+  #isBroken = false
+
+  constructor(origin: URL, servername: string | undefined) {
+    const host = origin.hostname.replace(/^\[|\]$/g, '')
+    this.#isTls = origin.protocol === 'https:'
+    this.servername = servername
+    const port = Number(origin.port || (this.#isTls ? 443 : 80))
+    this.socket = this.#isTls
+      ? connectTls({ host, port, ...(servername ? { servername } : {}) })
+      : connectTcp({ host, port })
+    this.socket.setNoDelay(true)
+    this.socket.setKeepAlive(true, PROBE_MS)
+    this.#guardWrites()
+  }
+
+  /** A request begins. */
+  begin(): void {
+    // Whether TLS wrote something cannot be told from here.
+    this.#hasWritten = this.#isTls
+  }
+
+  /** Whether a byte of the present request may have left. */
+  get hasWritten(): boolean {
+    return this.#hasWritten
+  }
+
+  /** Whether another request may go over it. */
+  get isUsable(): boolean {
+    const { destroyed, writable, readable, readableEnded } = this.socket
+    return !this.#isBroken && !destroyed && writable && readable && !readableEnded
+  }
+
+  #guardWrites(): void {
+    const { socket } = this
+    const write = socket._write.bind(socket)
+    const writev = socket._writev?.bind(socket)
+    socket._write = (chunk, encoding, done) => this.#pass((told) => write(chunk, encoding, told), done)
+    if (writev) socket._writev = (chunks, done) => this.#pass((told) => writev(chunks, told), done)
+  }
+
+  #pass(write: (told: Done) => void, done: Done): void {
+    if (this.#isBroken) return done()
+    write((error) => {
+      if (error) this.#isBroken = true
+      done()
+    })
+    if (!this.#isBroken) this.#hasWritten = true
+  }
+}
+
+/** The name that a certificate is to have, as the request's Host says; undefined for an address. */
+export function servernameOf(host: string | undefined): string | undefined {
+  if (host === undefined || host.startsWith('[')) return undefined
+  const name = host.replace(/:\d*$/, '')
+  return name === '' || isIP(name) ? undefined : name
+}
