@@ -5,23 +5,29 @@ import { isSending } from './client.ts'
 import type { NodeView } from './view.ts'
 
 /** What every refused request is answered with. */
-export function errorBody(error: WalcastError): {
+export interface ErrorBody {
   readonly code: string
   readonly message: string
   readonly cure: string
-} {
+}
+
+export function errorBody(error: WalcastError): ErrorBody {
   return { code: error.code, message: error.message, cure: error.cure }
 }
 
-/** Answers with what went wrong and gives it as an error of the catalogue. `onFailure` hears what none of it foresaw. */
+/**
+ * Answers with what went wrong and gives it as an error of the catalogue. `onFailure` hears what none of it foresaw. `bodyOf`:
+ * what this asker may be told.
+ */
 export function sendFailure(
   response: ServerResponse,
   error: unknown,
   onFailure: (error: WalcastError) => void,
+  bodyOf: (error: WalcastError) => ErrorBody = errorBody,
 ): WalcastError {
   const known = asWalcastError(error)
   if (known.key === 'INTERNAL') onFailure(known)
-  sendJson(response, known.status, errorBody(known), retryAfterOf(known))
+  sendJson(response, known.status, bodyOf(known), retryAfterOf(known))
   return known
 }
 
@@ -73,6 +79,9 @@ export function retryAfterOf(error: unknown): Record<string, string> {
     case 'NO_LEADER':
     case 'TOO_MANY_HELD':
     case 'TOO_MANY_REQUESTS':
+    case 'TOO_MANY_FROM_CLIENT':
+    case 'TOO_MANY_CONNECTIONS':
+    case 'TOO_MANY_UPGRADES':
     case 'NOT_EXECUTED':
     case 'STALE_READ':
     case 'APP_UNREACHABLE':

@@ -1,6 +1,7 @@
 /** A client's request at a node, and whether the client is still there. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { NO_ORIGIN, type Origin } from './clientAddress.ts'
 import type { Exchange } from './upstream.ts'
 
 export function hasBody({ headers }: IncomingMessage): boolean {
@@ -47,13 +48,16 @@ export function targetOf(request: IncomingMessage): string {
 export class Client {
   readonly request: IncomingMessage
   readonly response: ServerResponse
+  /** Who sent it: its address, and whether it came over TLS. */
+  readonly origin: Origin
   /** Made when it is asked for: most requests never are. */
   #gone: AbortController | undefined
   #isGone = false
   #exchange: Exchange | undefined
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  constructor(request: IncomingMessage, response: ServerResponse, origin = NO_ORIGIN) {
     this.request = request
+    this.origin = origin
     this.response = response
     response.once('close', () => this.#onClose())
   }

@@ -4,7 +4,7 @@ import type { AckHeaders } from './ackWaits.ts'
 import type { StoredAnswer } from './answerMemory.ts'
 import { type Client, isSending } from './client.ts'
 import { type HeaderValue, ofAnswer, POSITION_HEADER, STALE_HEADER } from './headers.ts'
-import type { PositionCookie } from './positionCookie.ts'
+import { type PositionCookie, securedFor } from './positionCookie.ts'
 import { Answer, reasonOf, relay } from './relayedAnswer.ts'
 
 export interface Delivered {
@@ -34,7 +34,7 @@ export function deliver(
 }
 
 function headersFor(
-  { request }: Client,
+  { request, origin }: Client,
   answer: Answer | StoredAnswer,
   { position, stale, isWrite, acks }: Delivered,
   cookie: PositionCookie | undefined,
@@ -48,7 +48,8 @@ function headersFor(
   const setCookie =
     position &&
     cookie?.renewal(position, request.headers.cookie, { isWrite, isStale: stale !== undefined, cacheControl })
-  if (setCookie !== undefined) headers['set-cookie'] = [...listOf(headers['set-cookie']), setCookie]
+  if (setCookie !== undefined)
+    headers['set-cookie'] = [...listOf(headers['set-cookie']), securedFor(origin, setCookie)]
   return headers
 }
 

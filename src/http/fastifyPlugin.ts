@@ -12,6 +12,7 @@ import { retryAfterOf, sendFailure, standbyAnswer } from './answer.ts'
 import { Client } from './client.ts'
 import { fromClient, headerOf, POSITION_HEADER, STALE_HEADER, VIA_HEADER } from './headers.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from './pluginNode.ts'
+import { securedFor } from './positionCookie.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead, isUnderAny } from './routes.ts'
 
@@ -115,7 +116,7 @@ async function admit(
   parts: Parts,
 ): Promise<FastifyReply | undefined> {
   const { node, traffic, running } = parts
-  const client = new Client(request.raw, reply.raw)
+  const client = new Client(request.raw, reply.raw, traffic.originOf(request.raw))
   while (node.role === 'leader') {
     const verdict = await admitToLeader(request, reply, client, parts)
     if (verdict === 'moved') continue
@@ -206,7 +207,8 @@ function forward(
   return answerPast(reply, client, parts, async () => {
     const outcome = await (replay ? replicaSide.replay(client, replay.body) : replicaSide.forward(client))
     // It waited until this node itself came to lead: it comes back to this application as a forwarded request does.
-    if (outcome === 'lead') await leaderSide.execute(client, fromClient(client.request), false, true)
+    if (outcome === 'lead')
+      await leaderSide.execute(client, fromClient(client.request, client.origin), false, true)
   })
 }
 
@@ -226,9 +228,10 @@ function noteLevel(request: FastifyRequest, { traffic, levels }: Parts): undefin
 
 /** Comes back to this application as a forwarded request does. */
 function executeKeyed(request: FastifyRequest, reply: FastifyReply, parts: Parts): Promise<undefined> {
-  const client = new Client(request.raw, reply.raw)
+  const origin = parts.traffic.originOf(request.raw)
+  const client = new Client(request.raw, reply.raw, origin)
   return answerPast(reply, client, parts, () =>
-    parts.traffic.leaderSide.execute(client, fromClient(request.raw), false),
+    parts.traffic.leaderSide.execute(client, fromClient(request.raw, origin), false),
   )
 }
 
@@ -316,7 +319,7 @@ function addPosition(
 function writePosition(
   request: FastifyRequest,
   reply: FastifyReply,
-  { cookie }: NodeTraffic,
+  { cookie, originOf }: NodeTraffic,
   position: Position,
 ): void {
   if (position.epoch === 0) return
@@ -325,7 +328,7 @@ function writePosition(
   const isWrite = !isRead(request.method)
   const isStale = reply.hasHeader(STALE_HEADER)
   const value = cookie.renewal(position, request.headers.cookie, { isWrite, isStale, cacheControl })
-  if (value !== undefined) reply.header('set-cookie', value)
+  if (value !== undefined) reply.header('set-cookie', securedFor(originOf(request.raw), value))
 }
 
 /** Forwarded requests come to where the application listens. */

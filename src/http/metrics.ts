@@ -5,6 +5,7 @@ import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import type { AckResult } from './ackWaits.ts'
 import { CAUSE_CODES } from './cause.ts'
+import type { Cut } from './connections.ts'
 import type { OnStale } from './replicaSide.ts'
 import type { Route } from './routes.ts'
 import type { NodeView, ScrubReport } from './view.ts'
@@ -50,6 +51,9 @@ export interface NoticeMetrics {
 /** What of the application's requests is waiting or kept. */
 export interface TrafficSizes {
   readonly proxied: number
+  /** Of clients at the proxy, and those that were upgraded. */
+  readonly connections: number
+  readonly upgraded: number
   readonly held: number
   /** Writes at the leader. */
   readonly admission: { readonly underWay: number; readonly held: number; readonly heldTotal: number }
@@ -136,6 +140,8 @@ export class Metrics {
   observeTraffic(traffic: TrafficSizes, events: { readonly size: number }): void {
     const { intake, answers, bodies, acks, admission } = traffic
     this.#gauge('proxy_requests', 'Requests of clients under way', () => traffic.proxied)
+    this.#gauge('proxy_connections', 'Connections of clients', () => traffic.connections)
+    this.#gauge('proxy_upgrades', 'Upgraded connections of clients', () => traffic.upgraded)
     this.#gauge('requests_held', 'Requests that wait for the leader', () => traffic.held)
     this.#gauge('writes_inside', 'Writes inside the application', () => admission.underWay)
     this.#gauge('writes_held', 'Writes that wait while the leader hands over', () => admission.held)
@@ -197,6 +203,21 @@ export class Metrics {
       onApplied: (waitMs) => (waitMs === undefined ? late.inc() : wait.observe(waitMs / 1000)),
       onIntake: (error) => (error === undefined ? taken.inc() : refused.inc({ error })),
     }
+  }
+
+  /** Hears of connections that ended before their clients wanted it. `side`: `proxy` or `listen`. */
+  onCut(side: 'proxy' | 'listen'): (why: Cut) => void {
+    const name = 'connections_cut_total'
+    const known = this.#known<Counter<'side' | 'why'>>(name)
+    const cut =
+      known ??
+      new Counter({
+        name: `walcast_${name}`,
+        help: 'Connections ended because their client kept the node waiting, or because there was no room',
+        labelNames: ['side', 'why'],
+        registers: [this.registry],
+      })
+    return (why) => cut.inc({ side, why })
   }
 
   leader(): LeaderMetrics {

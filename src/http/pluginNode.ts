@@ -1,8 +1,10 @@
 /** What the Fastify plugin needs of a node. `openLeader` and `openReplica` of `walcast` make such nodes. */
+import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
 import type { WalcastError } from '../errors.ts'
 import type { AckWaits } from './ackWaits.ts'
 import type { Bodies } from './bodies.ts'
+import type { Origin } from './clientAddress.ts'
 import type { Consistency } from './consistency.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import type { PositionCookie } from './positionCookie.ts'
@@ -34,6 +36,8 @@ export interface NodeTraffic {
   attach(url: string): void
   /** The application is about to stop: takes no more forwarded requests and resolves when those under way are answered. */
   detach(): Promise<void>
+  /** Who sent a request to this node or its application. */
+  readonly originOf: (request: IncomingMessage) => Origin
   onFailure(error: WalcastError): void
 }
 

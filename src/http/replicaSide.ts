@@ -89,7 +89,7 @@ export class ReplicaSide {
     const application = this.#parts.application()
     if (!application) throw new WalcastError('NO_APPLICATION')
     const body = bodies.of(client)
-    const answer = await application.ask(client, fromClient(client.request), body)
+    const answer = await application.ask(client, fromClient(client.request, client.origin), body)
     if (answer.header(REPLAY_HEADER)?.trim().toLowerCase() === 'leader') {
       answer.discard()
       if (body && !body.canReplay)

@@ -1,4 +1,5 @@
 /** The requests of a node's application: proxy, intake, forwarding, and what they share. */
+import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
 import { request } from 'undici'
 import { isIncarnation } from '../../proto/lineage.ts'
@@ -6,11 +7,15 @@ import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { WalcastError } from '../errors.ts'
 import { AckWaits, requireAckLevel } from '../http/ackWaits.ts'
+import { type ErrorBody, sendFailure } from '../http/answer.ts'
 import { AnswerMemory } from '../http/answerMemory.ts'
 import { Application } from '../http/application.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import { Bodies } from '../http/bodies.ts'
+import { type Origin, TrustedProxies, UNKNOWN_ADDRESS } from '../http/clientAddress.ts'
+import type { Cut } from '../http/connections.ts'
 import { Consistency } from '../http/consistency.ts'
+import { Crowd } from '../http/crowd.ts'
 import { Forwarder } from '../http/forwarder.ts'
 import { Gate } from '../http/gate.ts'
 import { type FlatHeaders, toNode } from '../http/headers.ts'
@@ -20,6 +25,7 @@ import { LeaderSide } from '../http/leaderSide.ts'
 import type { TrafficMetrics } from '../http/metrics.ts'
 import type { NodeTraffic } from '../http/pluginNode.ts'
 import { PositionCookie } from '../http/positionCookie.ts'
+import { publicBody } from '../http/publicErrors.ts'
 import { PublicSide } from '../http/publicSide.ts'
 import { ReplicaSide } from '../http/replicaSide.ts'
 import { Routes } from '../http/routes.ts'
@@ -28,10 +34,14 @@ import type { NodeView } from '../http/view.ts'
 import type { Waits } from '../http/waits.ts'
 import { WriteAdmission } from '../http/writeAdmission.ts'
 import { addressOf, ownAddress } from './address.ts'
+import { HiddenErrors } from './hiddenErrors.ts'
+import type { Bounds } from './openFiles.ts'
 import type { NodeOptions } from './options.ts'
 
 export interface TrafficParts {
   readonly options: NodeOptions
+  /** What of the options' bounds this process can keep. */
+  readonly bounds: Bounds
   readonly secret: string | undefined
   readonly clock: Clock
   readonly log: Logger
@@ -40,6 +50,8 @@ export interface TrafficParts {
   readonly view: NodeView
   readonly waits: Waits
   readonly metrics: TrafficMetrics
+  /** A connection of a client ended before it wanted that. */
+  readonly onCut: (why: Cut) => void
 }
 
 /** Of the time that a stop may take, for requests under way; the rest is for the engine. */
@@ -54,6 +66,9 @@ export class Traffic implements NodeTraffic {
   readonly #proxy: PublicSide | undefined
   readonly #forwarder: Forwarder
   readonly #gate: Gate
+  readonly #proxies: TrustedProxies
+  readonly #crowd: Crowd
+  readonly #hidden: HiddenErrors
   readonly admission: WriteAdmission
   readonly intake: Intake
   readonly bodies: Bodies
@@ -86,6 +101,9 @@ export class Traffic implements NodeTraffic {
     this.#parts = parts
     const { options, auth, clock, log, nodeFile, view, waits, metrics } = parts
     this.routes = new Routes(options)
+    this.#proxies = new TrustedProxies(options.trustedProxies)
+    this.#hidden = new HiddenErrors(log, clock)
+    this.#crowd = this.#newCrowd()
     this.bodies = new Bodies(options.replayBodyBytes, options.keptBodiesBytes)
     this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster)
     this.consistency = new Consistency(this.cookie, view, waits)
@@ -129,7 +147,11 @@ export class Traffic implements NodeTraffic {
       admission: this.admission,
       epoch: () => nodeFile.record.epoch,
       onHigherEpoch: (node, epoch) => this.onHigherEpoch(node, epoch),
-      maxRequests: options.maxRequests,
+      maxRequests: parts.bounds.maxRequests,
+      maxNodeRequests: options.maxNodeRequests,
+      proxies: this.#proxies,
+      bodyOf: (error) => this.#bodyOf(error),
+      onRefused: (error) => this.#hidden.tell(error),
       address: ownAddress(options),
       leader: () => this.#leader,
       onRequest: (refused) => metrics.onIntake(refused),
@@ -150,6 +172,17 @@ export class Traffic implements NodeTraffic {
   get proxied(): number {
     return this.#proxy?.underWay ?? 0
   }
+
+  get connections(): number {
+    return this.#crowd.connections
+  }
+
+  get upgraded(): number {
+    return this.#crowd.upgraded
+  }
+
+  /** Who sent a request to this node or its application. */
+  readonly originOf = (request: IncomingMessage): Origin => this.#proxies.originOf(request)
 
   get upstream(): string | undefined {
     return this.#application?.url
@@ -180,14 +213,14 @@ export class Traffic implements NodeTraffic {
 
   /** The application, when its address is known only now. */
   attach(url: string): void {
-    const { options, nodeFile } = this.#parts
+    const { options, bounds, nodeFile } = this.#parts
     this.intake.resume()
     if (this.#application?.url === url) return
     void this.#application?.drain()
     this.#application = new Application({
       url,
       node: nodeFile.record.node,
-      maxConnections: options.maxRequests,
+      maxConnections: bounds.maxRequests,
       answerTimeoutMs: options.answerTimeoutMs,
       log: this.#parts.log,
     })
@@ -260,14 +293,32 @@ export class Traffic implements NodeTraffic {
     await Promise.all([this.#proxy?.close(0), this.#forwarder.close(), application?.close()])
   }
 
+  #bodyOf(error: WalcastError): ErrorBody {
+    return publicBody(error, this.#parts.options.verboseErrors)
+  }
+
+  #newCrowd(): Crowd {
+    const { options, bounds, onCut } = this.#parts
+    return new Crowd({ ...options, ...bounds }, this.#proxies, {
+      onCut,
+      refuse: (response, error) =>
+        void sendFailure(
+          response,
+          error,
+          () => {},
+          (known) => this.#bodyOf(known),
+        ),
+    })
+  }
+
   #newForwarder(leader: string): Forwarder {
-    const { options, waits, metrics } = this.#parts
+    const { options, bounds, waits, metrics } = this.#parts
     return new Forwarder(
       {
         leader,
         holdMs: options.holdMs,
         writeWaitMs: options.writeWaitMs,
-        maxConnections: options.maxRequests,
+        maxConnections: bounds.maxRequests,
         answerTimeoutMs: options.answerTimeoutMs,
       },
       {
@@ -314,7 +365,8 @@ export class Traffic implements NodeTraffic {
       consistency: this.consistency,
       onLaterPosition: (epoch) => this.onLaterPosition(epoch),
       standbyPaths: options.standbyPaths,
-      maxRequests: options.maxRequests,
+      crowd: this.#crowd,
+      headTimeoutMs: options.headTimeoutMs,
       requestTimeoutMs: options.requestTimeoutMs,
       upstream: () => this.upstream,
       primaryUrl: () => this.primaryUrl,
@@ -323,7 +375,11 @@ export class Traffic implements NodeTraffic {
       holdMs: options.holdMs,
       leaderAway: () => this.#forwarder.leaderAway(),
       onRequest: (route) => metrics.onProxied(route),
-      onRefused: (error) => metrics.onProxyRefused(error.key),
+      bodyOf: (error) => this.#bodyOf(error),
+      onRefused: (error) => {
+        metrics.onProxyRefused(error.key)
+        this.#hidden.tell(error)
+      },
       onFailure: (error) => this.onFailure(error),
     })
   }
@@ -339,9 +395,15 @@ export class Traffic implements NodeTraffic {
   #leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget | undefined {
     const leader = this.#leader
     if (!leader) return undefined
-    const meant = toNode(headers, leader, this.#leaderIncarnation)
+    const meant = toNode(headers, leader, this.#leaderIncarnation, UNKNOWN_ADDRESS)
     const signed = [...meant, REPLICA_AUTH_HEADER, this.#sign('GET', path)]
-    return { origin: `http://${leader}`, path, headers: signed, isNode: true }
+    return {
+      origin: `http://${leader}`,
+      path,
+      headers: signed,
+      isNode: true,
+      bodyOf: (error) => this.#bodyOf(error),
+    }
   }
 
   #sign(method: string, path: string): string {
