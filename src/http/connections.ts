@@ -194,7 +194,10 @@ export class Connections {
     const { socket, response, debt, movedMs } = connection
     this.#forget(connection)
     this.#host.onCut(why)
-    if (debt !== 'body' || !response) return void socket.destroy()
+    // One whose turn has not come cannot be answered before others on its connection.
+    if (debt !== 'body' || !response?.socket) return void socket.destroy()
+    // The rest of the body never comes: whoever reads it must not wait for it.
+    response.once('finish', () => response.req.destroy())
     const seconds = Math.round((performance.now() - movedMs) / 100) / 10
     this.#host.refuse(response, new WalcastError('REQUEST_STALLED', { seconds }))
   }
