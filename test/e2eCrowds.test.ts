@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { freePort } from '../src/cli/freePorts.ts'
+import { signRequest } from '../src/http/auth.ts'
 import { askFrom, crowd, Stranger, UNFINISHED, UPGRADE, wanting } from './support/crowd.ts'
 import { type Lab, labTest } from './support/lab.ts'
 import type { TestNode } from './support/testNode.ts'
@@ -231,16 +232,22 @@ for (const [what, text] of [
   })
 
 labTest('thousands of requests in one piece on one connection hold up nobody', async (lab, t) => {
-  const site = await startSite(lab, '--max-requests', '600')
-  const text = 'GET /many HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(10_000)
-  const [stranger] = await crowd(lab, site.port, { count: 1, perAddress: 1, text })
-  await requireHealth(site, t, 'with 10,000 pipelined requests')
-  await requireService(site, t, 'with 10,000 pipelined requests')
-  await until('all of them are answered', (saw) => {
-    const answers = stranger.text.match(/HTTP\/1.1 (200|429) /g)?.length ?? 0
+  const site = await startSite(lab)
+  const text = 'GET /many HTTP/1.1\r\nHost: a\r\n\r\n'
+  const [polite] = await crowd(lab, site.port, { count: 1, perAddress: 1, text: text.repeat(100) })
+  await until('a hundred are answered', (saw) => {
+    const answers = polite.text.match(/HTTP\/1.1 200 /g)?.length ?? 0
     saw(String(answers))
-    return answers === 10_000
+    return answers === 100
   })
+  const floods: Stranger[] = []
+  for (const port of [site.port, site.node.options.port])
+    floods.push(...(await crowd(lab, port, { count: 5, perAddress: 1, text: text.repeat(10_000) })))
+  await requireHealth(site, t, 'with ten times 10,000 pipelined requests')
+  await requireService(site, t, 'with ten times 10,000 pipelined requests')
+  await until('they are cut', () => floods.every(({ isGone }) => isGone))
+  assert.equal(await site.node.metric('walcast_connections_cut_total', 'why="pipelined"'), 10)
+  assert.ok((await site.app.count('GET', '/many')) <= 100 + 5 * 100)
 })
 
 labTest('a crowd that asks for metrics shares them', async (lab, t) => {
@@ -263,4 +270,37 @@ labTest('a crowd that asks for metrics shares them', async (lab, t) => {
   const periods = Math.ceil((performance.now() - beganMs) / 250)
   t.diagnostic(`${answers} answers in ${periods} periods of 250 ms`)
   assert.ok(answers <= (periods + 1) * 110, 'each of them has one in a period, and a few have one at once')
+})
+
+labTest('one node does not fill the intake for all others', async (lab) => {
+  const { node, app } = await startSite(lab, '--max-node-requests', '3', '--body-timeout', '1h')
+  const { port } = node.options
+  const sign = (name: string) =>
+    signRequest(SECRET, { method: 'POST', path: '/w', node: name, epoch: 1, nowMs: Date.now() })
+  const slow = async (name: string) => {
+    const stranger = await Stranger.open(lab, port, '127.0.0.1')
+    return stranger.write(
+      `POST /w HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nX-Replica-Auth: ${sign(name)}\r\n\r\nabc`,
+    )
+  }
+  const write = (name: string) =>
+    askFrom(port, { method: 'POST', path: '/w', body: 'a write', headers: ['x-replica-auth', sign(name)] })
+  const crowded = await Promise.all(['one', 'one', 'one'].map(slow))
+  await until('they are under way', async () => (await node.metric('walcast_intake_requests')) === 3)
+  const other = await slow('other')
+  const refused = await write('one')
+  if (refused.status !== 200) {
+    assert.deepEqual([refused.status, codeOf(refused)], [503, 'TOO_MANY_REQUESTS'])
+    assert.deepEqual(valuesOf(refused, 'walcast-not-executed'), ['TOO_MANY_REQUESTS'])
+  }
+  assert.equal((await write('other')).status, 200, 'another node is not held up')
+  await until(
+    'one that keeps still gives way to its own node',
+    async () => (await write('one')).status === 200,
+  )
+  assert.ok(crowded.some(({ text }) => text.includes('REQUEST_STALLED')))
+  assert.ok(!other.isGone && other.text === '', 'that of the other node goes on')
+  other.write(' later')
+  await until('and is answered', () => other.text.startsWith('HTTP/1.1 200 '))
+  assert.ok((await app.count('POST', '/w')) >= 3)
 })

@@ -58,10 +58,15 @@ export interface OwnAnswer {
   readonly body: object
 }
 
-/** What a standby answers in place of its application. `primaryUrl`: where clients find the leader. */
-export function standbyAnswer(primaryUrl: string): OwnAnswer {
-  const error = new WalcastError('STANDBY', { leader: primaryUrl })
-  const body = { detail: error.message, primary_url: primaryUrl, code: error.code }
+/** Why a standby serves nothing. `primaryUrl`: where clients find the leader, as far as that is known. */
+export function standbyError(primaryUrl: string | undefined): WalcastError {
+  return new WalcastError('STANDBY', { leader: primaryUrl ?? 'its public address' })
+}
+
+/** What a standby answers in place of its application. */
+export function standbyAnswer(primaryUrl: string | undefined): OwnAnswer {
+  const error = standbyError(primaryUrl)
+  const body = { detail: error.message, primary_url: primaryUrl ?? null, code: error.code }
   return { status: error.status, headers: retryAfterOf(error), body }
 }
 

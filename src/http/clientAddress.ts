@@ -111,18 +111,18 @@ export class TrustedProxies {
     const peer = this.#peer(socket.remoteAddress)
     const isEncrypted = (socket as TLSSocket).encrypted === true
     const { isTrusted } = peer
-    if (!isTrusted) return { ...peerOrigin(peer), isSecure: isEncrypted, isProxied: false }
+    if (!isTrusted) return originOf(peer, isEncrypted, false)
     const forwardedFor = headers['x-forwarded-for']
     const proto = lastOf(headers['x-forwarded-proto'])
     const sender = forwardedFor === undefined ? peer : this.#clientBehind(peer, String(forwardedFor))
     const isSecure = proto === undefined ? isEncrypted : proto.toLowerCase() === 'https'
-    return { ...peerOrigin(sender), isSecure, isProxied: true }
+    return originOf(sender, isSecure, true)
   }
 
   /** The same of a request that a node forwarded, which tells `address` as it saw it. Only for a node that has proven itself. */
   forwardedOrigin(address: string | undefined): Origin {
     const known = address === undefined ? undefined : this.#lookUp(address)
-    return known ? { ...peerOrigin(known), isSecure: false, isProxied: true } : NO_ORIGIN
+    return known ? originOf(known, false, true) : NO_ORIGIN
   }
 
   /** What a connection is counted under; undefined of a trusted proxy. */
@@ -169,8 +169,8 @@ export class TrustedProxies {
   }
 }
 
-function peerOrigin({ address, client }: Known): Pick<Origin, 'address' | 'client'> {
-  return { address, client }
+function originOf({ address, client }: Known, isSecure: boolean, isProxied: boolean): Origin {
+  return { address, client, isSecure, isProxied }
 }
 
 /** Of a list that each proxy adds to, what the nearest one said. */

@@ -24,7 +24,7 @@ export class Connection {
   readonly client: string | undefined
   readonly openedMs: number
   /** Past a bound: nothing but health is answered here. */
-  readonly limit: WalcastError | undefined
+  limit: WalcastError | undefined
   /** Requests under way. */
   requests = 0
   /** Requests that ever came: one that is busy may be idle at each look. */

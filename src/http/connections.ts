@@ -13,6 +13,8 @@ export interface ConnectionLimits {
   readonly maxConnections: number
   /** Of one client. */
   readonly maxClientConnections: number
+  /** Requests on one connection before the first of them is answered. */
+  readonly maxPipelined: number
   /** How long a body may bring nothing. */
   readonly bodyTimeoutMs: number
   /** How long a client may read nothing of what was sent to it. */
@@ -20,7 +22,7 @@ export interface ConnectionLimits {
 }
 
 /** Why a connection ended before its client wanted it to. */
-export type Cut = 'body-timeout' | 'send-timeout' | 'gave-way' | 'no-room'
+export type Cut = 'body-timeout' | 'send-timeout' | 'gave-way' | 'no-room' | 'pipelined'
 
 export interface ConnectionHost {
   /** What a connection from this address is counted under; undefined: by the total alone. */
@@ -74,6 +76,17 @@ export class Connections {
     server.once('close', () => clearInterval(this.#timer))
   }
 
+  /** Whether more requests have come at once than may wait on one connection, which is cut then: nothing is to be done for them. */
+  overflows(socket: Socket): boolean {
+    const connection = this.#known.get(socket)
+    if (!connection || connection.requests < this.#limits.maxPipelined) return false
+    if (socket.destroyed) return true
+    this.#forget(connection)
+    this.#host.onCut('pipelined')
+    socket.destroy()
+    return true
+  }
+
   /** A request has come. Gives why only health is to be answered on its connection, which closes then. */
   arrive(response: ServerResponse): WalcastError | undefined {
     const connection = this.#known.get(response.req.socket)
@@ -99,10 +112,13 @@ export class Connections {
     return undefined
   }
 
-  /** The peer is this node: such connections keep still until they are needed. */
+  /** The peer is this node: it is let in past the bound, and its connection may keep still until it is needed. */
   prove(socket: Socket, owner: string): void {
     const connection = this.#known.get(socket)
-    if (connection) connection.owner = owner
+    if (!connection) return
+    connection.owner = owner
+    connection.limit = undefined
+    if (this.#room.delete(connection)) this.#enter(connection)
   }
 
   /** Ends the request of a client that has moved nothing for longest; false when none keeps still. `owner`: only one of this node's. */
@@ -115,6 +131,8 @@ export class Connections {
     this.#idle = []
     this.#stalled = []
     for (const connection of this.#open) {
+      // Who streams to a node knows itself what is too slow.
+      if (connection.isUpgraded && connection.owner !== undefined) continue
       const debt = connection.look(nowMs)
       if (debt === undefined) continue
       if (this.#isLate(connection, nowMs))
@@ -144,7 +162,12 @@ export class Connections {
     const connection = new Connection(socket, client, performance.now(), limit)
     this.#known.set(socket, connection)
     socket.once('close', () => this.#forget(connection))
-    if (limit) return this.#enterRoom(connection)
+    if (limit) this.#enterRoom(connection)
+    else this.#enter(connection)
+  }
+
+  #enter(connection: Connection): void {
+    const { client } = connection
     this.#open.add(connection)
     if (client !== undefined) this.#byClient.set(client, (this.#byClient.get(client) ?? 0) + 1)
   }
@@ -158,13 +181,13 @@ export class Connections {
     return new WalcastError('TOO_MANY_CONNECTIONS', { limit: maxConnections })
   }
 
+  /** The oldest that has no request under way makes place; where all have, there is none. */
   #enterRoom(connection: Connection): void {
     const { client } = connection
     const ofClient = [...this.#room].filter((other) => client !== undefined && other.client === client)
-    const goes =
-      ofClient.length >= ROOM_PER_CLIENT ? ofClient[0] : this.#room.size >= ROOM && first(this.#room)
-    if (goes) this.#end(goes, 'no-room')
+    const rivals = ofClient.length >= ROOM_PER_CLIENT ? ofClient : this.#room.size >= ROOM && [...this.#room]
     this.#room.add(connection)
+    if (rivals) this.#end(rivals.find(({ requests }) => requests === 0) ?? connection, 'no-room')
   }
 
   #giveWay(list: Connection[], owner?: string): boolean {
@@ -209,9 +232,4 @@ export class Connections {
     if (left > 0) this.#byClient.set(connection.client, left)
     else this.#byClient.delete(connection.client)
   }
-}
-
-function first<T>(set: ReadonlySet<T>): T | undefined {
-  for (const value of set) return value
-  return undefined
 }

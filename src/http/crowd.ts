@@ -62,6 +62,11 @@ export class Crowd {
     return this.#proxies.originOf(request)
   }
 
+  /** Whether the client sends requests faster than their answers could be read: its connection is cut then. */
+  overflows(socket: Socket): boolean {
+    return this.#connections.overflows(socket)
+  }
+
   /** A request has come. Gives why it may ask for health only. */
   arrive(response: ServerResponse): WalcastError | undefined {
     return this.#connections.arrive(response)

@@ -65,6 +65,11 @@ export class Intake {
     this.#budget = new RequestBudget(options.maxRequests, options.maxNodeRequests)
   }
 
+  /** What a client of the application may be told of an error. */
+  bodyOf(error: WalcastError): ErrorBody {
+    return this.#options.bodyOf(error)
+  }
+
   get underWay(): number {
     return this.#underWay.size
   }

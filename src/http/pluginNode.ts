@@ -29,7 +29,7 @@ export interface NodeTraffic {
   /** Path prefixes that a standby serves all the same. */
   readonly standbyPaths: readonly string[]
   /** Where clients find the leader's application. */
-  readonly primaryUrl: string
+  readonly primaryUrl: string | undefined
   /** URL of this node's application; undefined until it is known. */
   readonly upstream: string | undefined
   /** The application listens at `url`: forwarded requests go there. */

@@ -10,6 +10,7 @@ import {
   sendFailure,
   sendJson,
   standbyAnswer,
+  standbyError,
 } from './answer.ts'
 import { Client, targetOf, tellClose } from './client.ts'
 import type { Consistency } from './consistency.ts'
@@ -45,7 +46,7 @@ export interface PublicSideOptions {
   /** URL of the application; undefined on a standby without one. */
   upstream(): string | undefined
   /** Where clients find the leader. */
-  primaryUrl(): string
+  primaryUrl(): string | undefined
   /** An upgrade that goes to the leader, with a client's headers; undefined while none is known. */
   leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget | undefined
   /** Where upgrades wait for the leader, for so long. */
@@ -141,6 +142,7 @@ export class PublicSide {
   /** Answers every request; never throws. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { crowd, onRefused, onFailure, bodyOf } = this.#options
+    if (crowd.overflows(request.socket)) return
     if (this.#isStopping) response.shouldKeepAlive = false
     tellClose(request, response)
     this.#underWay.add(response)
@@ -253,7 +255,7 @@ export class PublicSide {
     if (route === 'own') throw new WalcastError('NOT_FOUND', { path })
     if (this.#isStopping) throw new WalcastError('STOPPING')
     if (!this.#isOpen) throw new WalcastError('STARTING')
-    if (view.role() === 'standby') throw new WalcastError('STANDBY', { leader: primaryUrl() })
+    if (view.role() === 'standby') throw standbyError(primaryUrl())
     return route
   }
 

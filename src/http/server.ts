@@ -9,7 +9,7 @@ import { parsePosition } from '../../proto/position.ts'
 import { asWalcastError, listenError, messageOf, WalcastError } from '../errors.ts'
 import { errorBody, readinessAnswer, sendFailure } from './answer.ts'
 import { type AuditSource, addAuditRoutes } from './auditRoutes.ts'
-import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
+import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from './auth.ts'
 import { addCheckRoutes, type NodeChecks } from './checks.ts'
 import { type ConnectionHost, type ConnectionLimits, Connections } from './connections.ts'
 import type { Events } from './events.ts'
@@ -123,6 +123,7 @@ export class Server {
             keepAliveTimeout: KEEP_ALIVE_MS,
           },
           (request, response) => {
+            if (this.#connections.overflows(request.socket)) return
             this.#connections.arrive(response)
             response.once('close', () => this.#connections.leave(response))
             if (Intake.isFor(request) && this.#isForThisNode(request))
@@ -295,6 +296,8 @@ export class Server {
       return this.#upgradeApplication(request, socket, head)
     const refused = this.#refuseUpgrade(request)
     if (refused) return refuseUpgrade(socket, refused, { timeMs: this.#options.nowMs() })
+    const sender = senderOf(headerOf(request, REPLICA_AUTH_HEADER))
+    this.#connections.prove(socket, sender?.node ?? '')
     this.#connections.upgrade(socket)
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true)
@@ -328,6 +331,7 @@ export class Server {
       path: request.url ?? '/',
       headers,
       node,
+      bodyOf: (error) => intake.bodyOf(error),
     })
   }
 

@@ -8,6 +8,7 @@ export interface CrowdOptions {
   readonly maxClientConnections: number
   readonly maxClientRequests: number
   readonly maxUpgrades: number
+  readonly maxPipelined: number
   readonly maxNodeRequests: number
   readonly headTimeoutMs: number
   readonly bodyTimeoutMs: number
@@ -32,7 +33,7 @@ export const CROWD_OPTIONS: readonly OptionSpec[] = [
     kind: 'number',
     value: 'N',
     help: 'connections at the proxy, and as many at --listen; past that the one that is idle for longest gives way',
-    default: '5000',
+    default: '4000',
     roles: BOTH,
   },
   {
@@ -63,6 +64,15 @@ export const CROWD_OPTIONS: readonly OptionSpec[] = [
     roles: BOTH,
   },
   {
+    key: 'maxPipelined',
+    flag: 'max-pipelined',
+    kind: 'number',
+    value: 'N',
+    help: 'requests on one connection before the first of them is answered; past that it is cut',
+    default: '100',
+    roles: BOTH,
+  },
+  {
     key: 'maxNodeRequests',
     flag: 'max-node-requests',
     kind: 'number',
@@ -77,7 +87,7 @@ export const CROWD_OPTIONS: readonly OptionSpec[] = [
     kind: 'duration',
     value: 'TIME',
     help: "how long the head of a request may take, from the connection's start or the first byte",
-    default: '20s',
+    default: '30s',
     roles: BOTH,
   },
   {

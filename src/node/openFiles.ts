@@ -10,8 +10,8 @@ import type { NodeOptions } from './options.ts'
 /** For files, replication and everything else that no client opens. */
 const RESERVED = 256
 /** Of the rest, each has a part: clients, other nodes, and the application's side of both. */
-const CLIENT_SHARE = 3 / 8
-const NODE_SHARE = 1 / 8
+const CLIENT_SHARE = 2 / 8
+const NODE_SHARE = 2 / 8
 const REQUEST_SHARE = 1 / 8
 /** However low the limit is. */
 const MIN_OF_EACH = 16
@@ -52,12 +52,13 @@ const NODE_GRACE_MS = 5000
 
 /** Bounds of the private side: its peers are nodes, each at one address. */
 export function nodeConnections(
-  { bodyTimeoutMs, sendTimeoutMs }: NodeOptions,
+  { maxPipelined, bodyTimeoutMs, sendTimeoutMs }: NodeOptions,
   { maxNodeConnections }: Bounds,
 ): ConnectionLimits {
   return {
     maxConnections: maxNodeConnections,
     maxClientConnections: maxNodeConnections,
+    maxPipelined,
     bodyTimeoutMs: bodyTimeoutMs + NODE_GRACE_MS,
     sendTimeoutMs: sendTimeoutMs + NODE_GRACE_MS,
   }

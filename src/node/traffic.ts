@@ -194,9 +194,11 @@ export class Traffic implements NodeTraffic {
     return publicUrl ?? (proxy ? `http://${proxy}` : this.upstream)
   }
 
-  /** Where clients find the leader's application. */
-  get primaryUrl(): string {
-    return this.#primaryUrl ?? `http://${this.#leader ?? this.#parts.options.listen}`
+  /** Where clients find the leader's application; undefined until the leader has told. */
+  get primaryUrl(): string | undefined {
+    const { verboseErrors, listen } = this.#parts.options
+    // The leader's private side serves no clients.
+    return this.#primaryUrl ?? (verboseErrors ? `http://${this.#leader ?? listen}` : undefined)
   }
 
   get view(): NodeView {
