@@ -162,3 +162,10 @@ test('whether a client came over TLS is believed of a trusted proxy only', () =>
   assert.equal(isSecure('203.0.113.1', { 'x-forwarded-proto': 'http' }, true), true)
   assert.equal(isSecure('10.0.0.1', { 'x-forwarded-proto': 'http' }, true), false, 'TLS of the proxy alone')
 })
+
+test('a node that forwards tells the client, and is believed in nothing else', () => {
+  const { address, client, isSecure } = PROXIES.forwardedOrigin('2001:DB8:2::7')
+  assert.deepEqual([address, client, isSecure], ['2001:db8:2::7', '2001:db8:2:0::/64', false])
+  for (const text of [undefined, '', 'unknown', 'x'.repeat(5000), '1.2.3.4, 5.6.7.8'])
+    assert.equal(PROXIES.forwardedOrigin(text).address, 'unknown', text)
+})

@@ -1,10 +1,12 @@
 /** Crowds at a node: clients that are slow, idle or many. Health is always answered, and an ordinary client is served. */
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { freePort } from '../src/cli/freePorts.ts'
 import { signRequest } from '../src/http/auth.ts'
 import { askFrom, crowd, Stranger, UNFINISHED, UPGRADE, wanting } from './support/crowd.ts'
-import { type Lab, labTest } from './support/lab.ts'
+import { type Lab, labTest, nodeArguments } from './support/lab.ts'
+import { CLI } from './support/paths.ts'
 import type { TestNode } from './support/testNode.ts'
 import { App, codeOf, SECRET, valuesOf } from './support/trafficLab.ts'
 import { until } from './support/until.ts'
@@ -248,6 +250,39 @@ labTest('thousands of requests in one piece on one connection hold up nobody', a
   await until('they are cut', () => floods.every(({ isGone }) => isGone))
   assert.equal(await site.node.metric('walcast_connections_cut_total', 'why="pipelined"'), 10)
   assert.ok((await site.app.count('GET', '/many')) <= 100 + 5 * 100)
+})
+
+labTest('a crowd leaves the node the file descriptors that it needs', async (lab, t) => {
+  const db = lab.path('few.db')
+  const [app, port, listen] = await Promise.all([
+    App.start(lab, 'app'),
+    freePort(),
+    freePort(),
+    makeDatabase(lab, db),
+  ])
+  const flags = ['--proxy', `127.0.0.1:${port}`, '--upstream', app.url, '--trusted-proxies', 'none']
+  const options = { db, port: listen, flags, environment: { WALCAST_SECRET: SECRET } }
+  const command = [
+    'ulimit -n 600; exec "$@"',
+    'sh',
+    process.execPath,
+    CLI,
+    ...nodeArguments('leader', options),
+  ]
+  const child = lab.spawn('few files', 'sh', ['-c', ...command], options.environment)
+  await child.errorLine((line) => line.includes('"msg":"running"'))
+  const node = lab.nodeOf('leader', options, child)
+  const site = { node, port, app }
+  assert.equal(node.logged('the limit of open files holds these bounds below what is set').length, 1)
+  const strangers = [
+    ...(await crowd(lab, port, { count: 500, perAddress: 5, text: UNFINISHED })),
+    ...(await crowd(lab, listen, { count: 500, perAddress: 5, text: '' })),
+  ]
+  await requireHealth(site, t, 'with 1,000 connections and 600 descriptors')
+  assert.ok(readdirSync(`/proc/${node.pid}/fd`).length < 600 - 50, 'some are left')
+  const replica = await lab.replica(lab.path('copy.db'), node, { environment: options.environment })
+  await replica.ready()
+  assert.ok(strangers.some(({ isGone }) => !isGone))
 })
 
 labTest('a crowd that asks for metrics shares them', async (lab, t) => {

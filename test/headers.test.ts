@@ -193,9 +193,16 @@ test('what a stranger says of others is replaced by what the node saw', () => {
 
 test('an attempt names the leadership that is meant, whatever the client sent; a second one says when the first was sent', () => {
   const id = '0123456789abcdef'
-  const claimed = fromClient(requestOf([['Walcast-Incarnation', 'f'.repeat(16)]]), STRANGER)
+  const claimed = fromClient(
+    requestOf([
+      ['Walcast-Incarnation', 'f'.repeat(16)],
+      ['Walcast-Client', '127.0.0.1'],
+    ]),
+    STRANGER,
+  )
   const headers = toNode(claimed, '10.0.0.1:1', id, '203.0.113.1')
   assert.deepEqual(valuesOf(headers, 'walcast-incarnation'), [id])
+  assert.deepEqual(valuesOf(headers, 'walcast-client'), ['203.0.113.1'], 'as this node saw it')
   const parsed = (text: string) => firstAttemptOf(requestOf([['Walcast-First-Attempt', text]]))
   assert.equal(firstAttemptOf(requestOf([])), undefined)
   assert.deepEqual(parsed(formatFirstAttempt({ incarnation: id, agoMs: 1234.5 })), {
