@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CATALOGUE } from '../src/errorCatalogue.ts'
 import { type ErrorCode, WalcastError } from '../src/errors.ts'
-import { isHidden, publicBody } from '../src/http/publicErrors.ts'
+import { asTold, isHidden, publicBody } from '../src/http/publicErrors.ts'
 
 const KEYS = Object.keys(CATALOGUE) as ErrorCode[]
 /** What a text may name: bounds, and what the client itself sent. */
@@ -34,4 +34,14 @@ test('a text of another node is not passed on', () => {
   const error = new WalcastError('STARTING', { message: 'node-b at 10.0.0.7:8470 is starting' })
   assert.doesNotMatch(JSON.stringify(publicBody(error, false)), /10\.0\.0\.7|node-b/)
   assert.ok(isHidden(error))
+})
+
+test('an application that answers itself is given the error without what is hidden, and the whole as its cause', () => {
+  const error = new WalcastError('LEADER_AWAY', { address: '10.0.0.7:8470', seconds: 1, detail: 'gone' })
+  const told = asTold(error, false) as WalcastError
+  assert.deepEqual([told.code, told.status, told.cause], [error.code, 503, error])
+  assert.equal(told.message, 'the leader did not take the request within 1 s')
+  assert.equal(asTold(error, true), error)
+  const plain = new WalcastError('KEY_REUSED')
+  assert.equal(asTold(plain, false), plain)
 })

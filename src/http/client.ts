@@ -36,6 +36,18 @@ export function tellClose({ socket }: IncomingMessage, response: ServerResponse)
   response.once('close', () => waiting.delete(response))
 }
 
+/** Responses that were given up on while the client still sent: see `giveUp`. */
+const givenUp = new WeakSet<ServerResponse>()
+
+/**
+ * The rest of the request never comes. Whatever its answer was, nothing works for it any longer once that is out: neither
+ * an application that waits for the body nor whoever holds the request back.
+ */
+export function giveUp(response: ServerResponse): void {
+  givenUp.add(response)
+  response.once('finish', () => response.req.destroy())
+}
+
 /** Path with query. A request in absolute form (RFC 9112, section 3.2.2) names this server before its path. */
 export function targetOf(request: IncomingMessage): string {
   const target = request.url ?? '/'
@@ -92,7 +104,7 @@ export class Client {
   }
 
   #onClose(): void {
-    if (this.response.writableFinished) return
+    if (this.response.writableFinished && !givenUp.has(this.response)) return
     this.#isGone = true
     this.#gone?.abort()
     this.#exchange?.abort(new Error('the client went away'))

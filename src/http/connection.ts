@@ -20,19 +20,18 @@ interface WithHandle {
 
 export class Connection {
   readonly socket: Socket
-  /** What it is counted under; undefined of a trusted proxy. */
+  /** The client it is counted under; undefined of a trusted proxy. */
   readonly client: string | undefined
-  readonly openedMs: number
-  /** Past a bound: nothing but health is answered here. */
+  /** Why nothing but health is answered here; undefined within the bounds. */
   limit: WalcastError | undefined
   /** Requests under way. */
   requests = 0
   /** Requests that ever came: one that is busy may be idle at each look. */
   arrived = 0
   isUpgraded = false
-  /** Whose it is, once it has been proven: the id of a node. */
+  /** The id of the node that has proven itself here. */
   owner: string | undefined
-  /** Of the last request. */
+  /** The answer to the last request, while it is under way. */
   response: ServerResponse | undefined
   #debt: Debt | undefined = 'request'
   #bytes = 0
@@ -46,17 +45,16 @@ export class Connection {
     this.socket = socket
     this.client = client
     this.limit = limit
-    this.openedMs = nowMs
     this.movedMs = nowMs
     this.steadyMs = nowMs
   }
 
-  /** As it was at the last look. */
+  /** What the client owed at the last look. */
   get debt(): Debt | undefined {
     return this.#debt
   }
 
-  /** What the client owes now, with the time since when it has owed it without moving. */
+  /** Looks what the client owes now, and notes since when it has owed that without moving. */
   look(nowMs: number): Debt | undefined {
     const debt = this.#debtNow()
     const bytes = this.#bytesOf(debt)

@@ -7,11 +7,12 @@
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { WalcastError } from '../errors.ts'
+import { giveUp } from './client.ts'
 import { Connection } from './connection.ts'
 
 export interface ConnectionLimits {
   readonly maxConnections: number
-  /** Of one client. */
+  /** Connections of one client. */
   readonly maxClientConnections: number
   /** Requests on one connection before the first of them is answered. */
   readonly maxPipelined: number
@@ -36,9 +37,9 @@ const LOOK_MS = 1000
 const LOOK_MIN_MS = 20
 /** A client that kept still for less does not give way. */
 const GIVE_WAY_MS = 2000
-/** Connections past a bound, for health. */
+/** Connections past a bound that wait to be answered: room for health. */
 const ROOM = 64
-/** Of these, of one client. */
+/** Connections of one client among these. */
 const ROOM_PER_CLIENT = 8
 /** How long one of these may take to send its request. */
 const ROOM_MS = 2000
@@ -51,7 +52,7 @@ export class Connections {
   readonly #byClient = new Map<string, number>()
   /** Past a bound; the oldest first. */
   readonly #room = new Set<Connection>()
-  /** Those that may give way, the stillest last, as of the last look: without a request, and with one. */
+  /** Connections that may give way, the stillest last, as the last look found them: without a request, and with one. */
   #idle: Connection[] = []
   #stalled: Connection[] = []
   #timer: NodeJS.Timeout | undefined
@@ -65,13 +66,13 @@ export class Connections {
     return this.#open.size + this.#room.size
   }
 
-  /** Takes the connections of this server from now on, until it closes. */
+  /** Takes the connections of this server from now on, until it closes. Several servers may be attached: one for each address. */
   attach(server: Server): void {
     const { bodyTimeoutMs, sendTimeoutMs } = this.#limits
     const lookMs = Math.min(LOOK_MS, Math.max(LOOK_MIN_MS, Math.min(bodyTimeoutMs, sendTimeoutMs) / 4))
     server.on('connection', (socket: Socket) => this.#accept(socket))
     server.once('listening', () => {
-      this.#timer = setInterval(() => this.look(performance.now()), lookMs).unref()
+      this.#timer ??= setInterval(() => this.look(performance.now()), lookMs).unref()
     })
     server.once('close', () => clearInterval(this.#timer))
   }
@@ -101,10 +102,11 @@ export class Connections {
   /** Its answer is over. */
   leave(response: ServerResponse): void {
     const connection = this.#known.get(response.req.socket)
-    if (connection) connection.requests--
+    // The last one is let go of, or each idle connection would hold its last request.
+    if (connection && --connection.requests === 0) connection.response = undefined
   }
 
-  /** Why nothing may be upgraded on this connection; else it is taken for one that may keep still. */
+  /** Gives why this connection may not be upgraded; otherwise it may keep still from now on. */
   upgrade(socket: Socket): WalcastError | undefined {
     const connection = this.#known.get(socket)
     if (!connection || connection.limit) return connection?.limit
@@ -175,7 +177,11 @@ export class Connections {
   #limitFor(client: string | undefined): WalcastError | undefined {
     const { maxConnections, maxClientConnections } = this.#limits
     if (client !== undefined && (this.#byClient.get(client) ?? 0) >= maxClientConnections)
-      return new WalcastError('TOO_MANY_FROM_CLIENT', { limit: maxClientConnections, what: 'connections' })
+      return new WalcastError('TOO_MANY_FROM_CLIENT', {
+        limit: maxClientConnections,
+        what: 'connections',
+        client,
+      })
     if (this.#open.size < maxConnections || this.#giveWay(this.#idle) || this.#giveWay(this.#stalled))
       return undefined
     return new WalcastError('TOO_MANY_CONNECTIONS', { limit: maxConnections })
@@ -219,8 +225,7 @@ export class Connections {
     this.#host.onCut(why)
     // One whose turn has not come cannot be answered before others on its connection.
     if (debt !== 'body' || !response?.socket) return void socket.destroy()
-    // The rest of the body never comes: whoever reads it must not wait for it.
-    response.once('finish', () => response.req.destroy())
+    giveUp(response)
     const seconds = Math.round((performance.now() - movedMs) / 100) / 10
     this.#host.refuse(response, new WalcastError('REQUEST_STALLED', { seconds }))
   }

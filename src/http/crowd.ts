@@ -6,6 +6,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { WalcastError } from '../errors.ts'
+import { type ErrorBody, sendFailure } from './answer.ts'
 import type { Client } from './client.ts'
 import type { Origin, TrustedProxies } from './clientAddress.ts'
 import { type ConnectionLimits, Connections, type Cut } from './connections.ts'
@@ -14,14 +15,14 @@ import { RequestBudget } from './requestBudget.ts'
 export interface CrowdLimits extends ConnectionLimits {
   readonly maxRequests: number
   readonly maxUpgrades: number
-  /** Requests of one client, and as many upgraded connections. */
+  /** Requests under way of one client, and as many upgraded connections. */
   readonly maxClientRequests: number
 }
 
 export interface CrowdHost {
   onCut(why: Cut): void
-  /** Answers a request that is under way, or cuts its connection when its answer has begun. */
-  refuse(response: ServerResponse, error: WalcastError): void
+  /** What a client may be told of an error. */
+  bodyOf(error: WalcastError): ErrorBody
 }
 
 export class Crowd {
@@ -30,7 +31,7 @@ export class Crowd {
   readonly #connections: Connections
   readonly #requests: RequestBudget
   readonly #upgrades: RequestBudget
-  /** Requests that were let in, with whose they are. */
+  /** Requests that were let in, with the client of each. */
   readonly #taken = new Map<ServerResponse, string | undefined>()
 
   constructor(limits: CrowdLimits, proxies: TrustedProxies, host: CrowdHost) {
@@ -42,7 +43,13 @@ export class Crowd {
     this.#connections = new Connections(limits, {
       clientAt: (address) => proxies.clientAt(address),
       onCut: (why) => host.onCut(why),
-      refuse: (response, error) => host.refuse(response, error),
+      refuse: (response, error) =>
+        void sendFailure(
+          response,
+          error,
+          () => {},
+          (known) => host.bodyOf(known),
+        ),
     })
   }
 
@@ -84,8 +91,8 @@ export class Crowd {
   admit({ response, origin }: Client): void {
     const { maxRequests: limit, maxClientRequests } = this.#limits
     const { client } = origin
-    if (this.#requests.isSpentBy(client))
-      throw new WalcastError('TOO_MANY_FROM_CLIENT', { limit: maxClientRequests, what: 'requests under way' })
+    if (client !== undefined && this.#requests.isSpentBy(client))
+      throw tooMany(client, maxClientRequests, 'requests under way')
     if (this.#requests.isSpent && !this.#connections.giveWay())
       throw new WalcastError('TOO_MANY_REQUESTS', { limit })
     this.#requests.take(client)
@@ -96,15 +103,17 @@ export class Crowd {
   admitUpgrade(request: IncomingMessage, socket: Socket): void {
     const { maxUpgrades: limit, maxClientRequests } = this.#limits
     const { client } = this.originOf(request)
-    if (this.#upgrades.isSpentBy(client))
-      throw new WalcastError('TOO_MANY_FROM_CLIENT', {
-        limit: maxClientRequests,
-        what: 'upgraded connections',
-      })
+    if (client !== undefined && this.#upgrades.isSpentBy(client))
+      throw tooMany(client, maxClientRequests, 'upgraded connections')
     if (this.#upgrades.isSpent) throw new WalcastError('TOO_MANY_UPGRADES', { limit })
     const refused = this.#connections.upgrade(socket)
     if (refused) throw refused
     this.#upgrades.take(client)
     socket.once('close', () => this.#upgrades.give(client))
   }
+}
+
+/** `client` is for the log. */
+function tooMany(client: string, limit: number, what: string): WalcastError {
+  return new WalcastError('TOO_MANY_FROM_CLIENT', { limit, what, client })
 }

@@ -133,7 +133,7 @@ async function admit(
     return undefined
   } catch (error) {
     reply.headers(retryAfterOf(error))
-    throw error
+    throw traffic.asTold(error)
   }
 }
 
@@ -165,16 +165,12 @@ async function admitToLeader(
 }
 
 /** False when this node leads no more, or the client has gone. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
-async function waitToWrite(
-  client: Client,
-  reply: FastifyReply,
-  { admission }: NodeTraffic,
-): Promise<boolean> {
+async function waitToWrite(client: Client, reply: FastifyReply, traffic: NodeTraffic): Promise<boolean> {
   try {
-    return await admission.admit(client)
+    return await traffic.admission.admit(client)
   } catch (error) {
     reply.headers(retryAfterOf(error))
-    throw error
+    throw traffic.asTold(error)
   }
 }
 
@@ -247,7 +243,12 @@ async function answerPast(
   try {
     await answer()
   } catch (error) {
-    sendFailure(client.response, error, (unforeseen) => traffic.onFailure(unforeseen))
+    sendFailure(
+      client.response,
+      error,
+      (unforeseen) => traffic.onFailure(unforeseen),
+      (known) => traffic.bodyOf(known),
+    )
   }
 }
 

@@ -121,10 +121,10 @@ export class Intake {
     return this.#refuseCrowd(nodeOf(request))
   }
 
-  /** One node does not fill it for all others. */
+  /** One node does not fill the intake for all others. */
   #refuseCrowd(node: string | undefined): WalcastError | undefined {
     const { maxRequests, maxNodeRequests } = this.#options
-    if (this.#budget.isSpentBy(node) && !this.giveWay(node))
+    if (node !== undefined && this.#budget.isSpentBy(node) && !this.giveWay(node))
       return new WalcastError('TOO_MANY_REQUESTS', { limit: maxNodeRequests })
     if (this.#budget.isSpent && !this.giveWay())
       return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })

@@ -52,8 +52,7 @@ export interface NoticeMetrics {
 export interface TrafficSizes {
   readonly proxied: number
   /** Of clients at the proxy, and those that were upgraded. */
-  readonly connections: number
-  readonly upgraded: number
+  readonly crowd: { readonly connections: number; readonly upgraded: number }
   readonly held: number
   /** Writes at the leader. */
   readonly admission: { readonly underWay: number; readonly held: number; readonly heldTotal: number }
@@ -138,10 +137,10 @@ export class Metrics {
 
   /** Gauges of the application's requests. */
   observeTraffic(traffic: TrafficSizes, events: { readonly size: number }): void {
-    const { intake, answers, bodies, acks, admission } = traffic
+    const { intake, answers, bodies, acks, admission, crowd } = traffic
     this.#gauge('proxy_requests', 'Requests of clients under way', () => traffic.proxied)
-    this.#gauge('proxy_connections', 'Connections of clients', () => traffic.connections)
-    this.#gauge('proxy_upgrades', 'Upgraded connections of clients', () => traffic.upgraded)
+    this.#gauge('proxy_connections', 'Connections of clients', () => crowd.connections)
+    this.#gauge('proxy_upgrades', 'Upgraded connections of clients', () => crowd.upgraded)
     this.#gauge('requests_held', 'Requests that wait for the leader', () => traffic.held)
     this.#gauge('writes_inside', 'Writes inside the application', () => admission.underWay)
     this.#gauge('writes_held', 'Writes that wait while the leader hands over', () => admission.held)

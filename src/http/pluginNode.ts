@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
 import type { WalcastError } from '../errors.ts'
 import type { AckWaits } from './ackWaits.ts'
+import type { ErrorBody } from './answer.ts'
 import type { Bodies } from './bodies.ts'
 import type { Origin } from './clientAddress.ts'
 import type { Consistency } from './consistency.ts'
@@ -39,6 +40,9 @@ export interface NodeTraffic {
   /** Who sent a request to this node or its application. */
   readonly originOf: (request: IncomingMessage) => Origin
   onFailure(error: WalcastError): void
+  /** What clients may be told of an error. */
+  bodyOf(error: WalcastError): ErrorBody
+  asTold(error: unknown): unknown
 }
 
 /** Under which a node has its traffic: for the plugin, not for applications. */

@@ -3,7 +3,7 @@
  * are for the log, unless the operator wants clients to see them (`--verbose-errors`).
  */
 import { CATALOGUE } from '../errorCatalogue.ts'
-import { type ErrorCode, fill, type WalcastError } from '../errors.ts'
+import { type ErrorCode, fill, WalcastError } from '../errors.ts'
 import { type ErrorBody, errorBody } from './answer.ts'
 
 /** In place of what the catalogue says where that names what strangers are not to know. */
@@ -34,6 +34,12 @@ export function publicBody(error: WalcastError, isVerbose: boolean): ErrorBody {
   const { what, cure } = CATALOGUE[key]
   const text = FOR_STRANGERS[key] ?? (isHarmless(what) && !details['message'] ? what : UNNAMED)
   return { code, message: fill(text, details), cure: isHarmless(cure) ? error.cure : SEE_LOG }
+}
+
+/** The same for an application that answers errors itself. The cause is the error as it was. */
+export function asTold(error: unknown, isVerbose: boolean): unknown {
+  if (isVerbose || !(error instanceof WalcastError) || !isHidden(error)) return error
+  return new WalcastError(error.key, { message: publicBody(error, false).message }, error)
 }
 
 /** Whether a client is not told all of it: the rest is for the log. */

@@ -1,4 +1,4 @@
-/** How much may be under way at once: of all together, and of one owner (a client, a node). What is refused costs nothing. */
+/** Counts what is under way at once, in all and for each owner (a client, a node), against a bound for either. */
 export class RequestBudget {
   readonly #maxTotal: number
   readonly #maxPerOwner: number
@@ -14,22 +14,22 @@ export class RequestBudget {
     return this.#total
   }
 
-  /** Whether this owner may have no more. One that is undefined is bounded by the total alone. */
-  isSpentBy(owner: string | undefined): boolean {
-    return owner !== undefined && (this.#byOwner.get(owner) ?? 0) >= this.#maxPerOwner
+  /** Whether this owner may have no more. */
+  isSpentBy(owner: string): boolean {
+    return (this.#byOwner.get(owner) ?? 0) >= this.#maxPerOwner
   }
 
   get isSpent(): boolean {
     return this.#total >= this.#maxTotal
   }
 
-  /** One more. To be asked before whether there is room. */
+  /** Counts one more; the caller asks before whether there is room. Without an owner the total alone counts. */
   take(owner: string | undefined): void {
     this.#total++
     if (owner !== undefined) this.#byOwner.set(owner, (this.#byOwner.get(owner) ?? 0) + 1)
   }
 
-  /** One less, once for each `take`. */
+  /** Counts one less: once for each `take`. */
   give(owner: string | undefined): void {
     this.#total--
     if (owner === undefined) return

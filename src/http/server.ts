@@ -1,5 +1,5 @@
 /** The private side of a node: health, metrics, status, lag, waits, and the upgrade to the replication stream. */
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
@@ -104,7 +104,11 @@ export class Server {
       // Nodes come from one address each, and prove themselves later.
       clientAt: () => undefined,
       onCut: options.onCut,
-      refuse: (response, error) => void sendFailure(response, error, () => {}),
+      // Fastify answers its own requests: of these the connection is cut.
+      refuse: (response, error) =>
+        Intake.isFor(response.req)
+          ? void sendFailure(response, error, () => {})
+          : void response.req.socket.destroy(),
     })
     options.intake.onProven = (socket, node) => this.#connections.prove(socket, node)
     options.intake.giveWay = (node) => this.#connections.giveWay(node)
@@ -114,25 +118,8 @@ export class Server {
       bodyLimit: 64 * 1024,
       schemaController: NO_SCHEMAS,
       // Requests for the application bypass the router: their paths are not ours to interpret.
-      serverFactory: (handler) =>
-        createServer(
-          {
-            requestTimeout: options.requestTimeoutMs,
-            headersTimeout: Math.min(options.headTimeoutMs, options.requestTimeoutMs),
-            connectionsCheckingInterval: LATE_LOOK_MS,
-            keepAliveTimeout: KEEP_ALIVE_MS,
-          },
-          (request, response) => {
-            if (this.#connections.overflows(request.socket)) return
-            this.#connections.arrive(response)
-            response.once('close', () => this.#connections.leave(response))
-            if (Intake.isFor(request) && this.#isForThisNode(request))
-              void options.intake.handle(request, response)
-            else handler(request, response)
-          },
-        ),
+      serverFactory: (handler) => this.#newServer(handler),
     })
-    this.#connections.attach(this.#app.server)
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -174,6 +161,28 @@ export class Server {
     for (const socket of this.#upgraded) socket.destroy()
     await this.#app.close()
     this.#webSockets.close()
+  }
+
+  #newServer(handler: (request: IncomingMessage, response: ServerResponse) => void): HttpServer {
+    const { requestTimeoutMs: requestTimeout, headTimeoutMs, intake } = this.#options
+    const connections = this.#connections
+    const server = createServer(
+      {
+        requestTimeout,
+        headersTimeout: Math.min(headTimeoutMs, requestTimeout),
+        connectionsCheckingInterval: LATE_LOOK_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+      },
+      (request, response) => {
+        if (connections.overflows(request.socket)) return
+        connections.arrive(response)
+        response.once('close', () => connections.leave(response))
+        if (Intake.isFor(request) && this.#isForThisNode(request)) void intake.handle(request, response)
+        else handler(request, response)
+      },
+    )
+    connections.attach(server)
+    return server
   }
 
   #addHooks(): void {

@@ -1,4 +1,7 @@
-/** What clients are not told of an error goes to the log: once in a while for each code, however many requests meet it. */
+/**
+ * Writes to the log what clients are not told of an error, and which client met its bound: it may be a proxy that nobody
+ * named. One line in a while for each code, however many requests meet it.
+ */
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
 import type { ErrorCode, WalcastError } from '../errors.ts'
@@ -20,14 +23,15 @@ export class HiddenErrors {
 
   tell(error: WalcastError): void {
     const { key } = error
-    // What nothing foresaw is logged where it happens.
-    if (key === 'INTERNAL' || !isHidden(error)) return
+    // An error that nothing foresaw is logged where it happens.
+    if (key === 'INTERNAL' || !(isHidden(error) || key === 'TOO_MANY_FROM_CLIENT')) return
     const nowMs = this.#clock.nowMs()
     const untold = this.#untold.get(key) ?? 0
     if (Math.abs(nowMs - (this.#toldMs.get(key) ?? 0)) < REST_MS)
       return void this.#untold.set(key, untold + 1)
     this.#toldMs.set(key, nowMs)
     this.#untold.delete(key)
-    this.#log.warn({ error: error.line, since: untold }, 'a request was answered with an error')
+    const { client } = error.details
+    this.#log.warn({ error: error.line, client, since: untold }, 'a request was answered with an error')
   }
 }

@@ -7,7 +7,7 @@ import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { WalcastError } from '../errors.ts'
 import { AckWaits, requireAckLevel } from '../http/ackWaits.ts'
-import { type ErrorBody, sendFailure } from '../http/answer.ts'
+import type { ErrorBody } from '../http/answer.ts'
 import { AnswerMemory } from '../http/answerMemory.ts'
 import { Application } from '../http/application.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
@@ -25,7 +25,7 @@ import { LeaderSide } from '../http/leaderSide.ts'
 import type { TrafficMetrics } from '../http/metrics.ts'
 import type { NodeTraffic } from '../http/pluginNode.ts'
 import { PositionCookie } from '../http/positionCookie.ts'
-import { publicBody } from '../http/publicErrors.ts'
+import { asTold, publicBody } from '../http/publicErrors.ts'
 import { PublicSide } from '../http/publicSide.ts'
 import { ReplicaSide } from '../http/replicaSide.ts'
 import { Routes } from '../http/routes.ts'
@@ -67,7 +67,7 @@ export class Traffic implements NodeTraffic {
   readonly #forwarder: Forwarder
   readonly #gate: Gate
   readonly #proxies: TrustedProxies
-  readonly #crowd: Crowd
+  readonly crowd: Crowd
   readonly #hidden: HiddenErrors
   readonly admission: WriteAdmission
   readonly intake: Intake
@@ -103,7 +103,10 @@ export class Traffic implements NodeTraffic {
     this.routes = new Routes(options)
     this.#proxies = new TrustedProxies(options.trustedProxies)
     this.#hidden = new HiddenErrors(log, clock)
-    this.#crowd = this.#newCrowd()
+    this.crowd = new Crowd({ ...options, ...parts.bounds }, this.#proxies, {
+      onCut: parts.onCut,
+      bodyOf: (error) => this.bodyOf(error),
+    })
     this.bodies = new Bodies(options.replayBodyBytes, options.keptBodiesBytes)
     this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster)
     this.consistency = new Consistency(this.cookie, view, waits)
@@ -150,7 +153,7 @@ export class Traffic implements NodeTraffic {
       maxRequests: parts.bounds.maxRequests,
       maxNodeRequests: options.maxNodeRequests,
       proxies: this.#proxies,
-      bodyOf: (error) => this.#bodyOf(error),
+      bodyOf: (error) => this.bodyOf(error),
       onRefused: (error) => this.#hidden.tell(error),
       address: ownAddress(options),
       leader: () => this.#leader,
@@ -171,14 +174,6 @@ export class Traffic implements NodeTraffic {
   /** Requests of clients under way at the proxy. */
   get proxied(): number {
     return this.#proxy?.underWay ?? 0
-  }
-
-  get connections(): number {
-    return this.#crowd.connections
-  }
-
-  get upgraded(): number {
-    return this.#crowd.upgraded
   }
 
   /** Who sent a request to this node or its application. */
@@ -295,22 +290,13 @@ export class Traffic implements NodeTraffic {
     await Promise.all([this.#proxy?.close(0), this.#forwarder.close(), application?.close()])
   }
 
-  #bodyOf(error: WalcastError): ErrorBody {
+  /** What clients may be told of an error. */
+  bodyOf(error: WalcastError): ErrorBody {
     return publicBody(error, this.#parts.options.verboseErrors)
   }
 
-  #newCrowd(): Crowd {
-    const { options, bounds, onCut } = this.#parts
-    return new Crowd({ ...options, ...bounds }, this.#proxies, {
-      onCut,
-      refuse: (response, error) =>
-        void sendFailure(
-          response,
-          error,
-          () => {},
-          (known) => this.#bodyOf(known),
-        ),
-    })
+  asTold(error: unknown): unknown {
+    return asTold(error, this.#parts.options.verboseErrors)
   }
 
   #newForwarder(leader: string): Forwarder {
@@ -367,7 +353,7 @@ export class Traffic implements NodeTraffic {
       consistency: this.consistency,
       onLaterPosition: (epoch) => this.onLaterPosition(epoch),
       standbyPaths: options.standbyPaths,
-      crowd: this.#crowd,
+      crowd: this.crowd,
       headTimeoutMs: options.headTimeoutMs,
       requestTimeoutMs: options.requestTimeoutMs,
       upstream: () => this.upstream,
@@ -377,7 +363,7 @@ export class Traffic implements NodeTraffic {
       holdMs: options.holdMs,
       leaderAway: () => this.#forwarder.leaderAway(),
       onRequest: (route) => metrics.onProxied(route),
-      bodyOf: (error) => this.#bodyOf(error),
+      bodyOf: (error) => this.bodyOf(error),
       onRefused: (error) => {
         metrics.onProxyRefused(error.key)
         this.#hidden.tell(error)
@@ -404,7 +390,7 @@ export class Traffic implements NodeTraffic {
       path,
       headers: signed,
       isNode: true,
-      bodyOf: (error) => this.#bodyOf(error),
+      bodyOf: (error) => this.bodyOf(error),
     }
   }
 
