@@ -153,6 +153,10 @@ labTest(
   async (lab, t) => {
     const site = await startSite(lab, '--body-timeout', '1s', '--max-requests', '21')
     const [still] = await crowd(lab, site.port, { count: 1, perAddress: 1, text: UNFINISHED })
+    const operator = await Stranger.open(lab, site.node.options.port, '127.0.0.1')
+    operator.write(
+      `POST /_walcast/demote HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${SECRET}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`,
+    )
     const drips = await crowd(lab, site.port, {
       count: 20,
       perAddress: 5,
@@ -165,7 +169,8 @@ labTest(
     await until('the one that stopped has its answer', () => still.text.includes('REQUEST_STALLED'))
     assert.match(still.text, /^HTTP\/1.1 408 Request Timeout\r\n[\s\S]*connection: close/i)
     await until('it is gone', () => still.isGone)
-    assert.equal(await site.node.metric('walcast_connections_cut_total', 'why="body-timeout"'), 1)
+    await until('so is the operator, whose request nobody answers', () => operator.isGone)
+    assert.equal(await site.node.metric('walcast_connections_cut_total', 'why="body-timeout"'), 2)
     assert.ok(
       drips.every(({ isGone }) => !isGone),
       'a byte now and then is a body',
