@@ -273,7 +273,7 @@ export const CATALOGUE = {
   ),
   TOO_MANY_FROM_CLIENT: entry(
     429,
-    'this address already has {limit} {what}',
+    'the client at {client} already has {limit} {what}',
     'nothing was executed; wait for the answers (a proxy in front is named with --trusted-proxies; see --max-client-requests)',
   ),
   TOO_MANY_CONNECTIONS: entry(

@@ -113,7 +113,6 @@ export class Crowd {
   }
 }
 
-/** `client` is for the log. */
 function tooMany(client: string, limit: number, what: string): WalcastError {
   return new WalcastError('TOO_MANY_FROM_CLIENT', { limit, what, client })
 }

@@ -11,6 +11,7 @@ const FOR_STRANGERS: Partial<Record<ErrorCode, string>> = {
   APP_UNREACHABLE: 'cannot reach the application',
   APP_FAILED: 'the application broke off',
   APP_SILENT: 'the application gave no answer in time',
+  TOO_MANY_FROM_CLIENT: 'this client already has {limit} {what}',
   LEADER_AWAY: 'the leader did not take the request within {seconds} s',
   LEADER_UNREACHABLE: 'cannot reach the leader',
   NOT_LEADER: 'this node is no leader',

@@ -1,7 +1,4 @@
-/**
- * Writes to the log what clients are not told of an error, and which client met its bound: it may be a proxy that nobody
- * named. One line in a while for each code, however many requests meet it.
- */
+/** Writes to the log what clients are not told of an error: one line in a while for each code, however many requests meet it. */
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
 import type { ErrorCode, WalcastError } from '../errors.ts'
@@ -24,14 +21,13 @@ export class HiddenErrors {
   tell(error: WalcastError): void {
     const { key } = error
     // An error that nothing foresaw is logged where it happens.
-    if (key === 'INTERNAL' || !(isHidden(error) || key === 'TOO_MANY_FROM_CLIENT')) return
+    if (key === 'INTERNAL' || !isHidden(error)) return
     const nowMs = this.#clock.nowMs()
     const untold = this.#untold.get(key) ?? 0
     if (Math.abs(nowMs - (this.#toldMs.get(key) ?? 0)) < REST_MS)
       return void this.#untold.set(key, untold + 1)
     this.#toldMs.set(key, nowMs)
     this.#untold.delete(key)
-    const { client } = error.details
-    this.#log.warn({ error: error.line, client, since: untold }, 'a request was answered with an error')
+    this.#log.warn({ error: error.line, since: untold }, 'a request was answered with an error')
   }
 }
