@@ -9,7 +9,7 @@ import { WalcastError } from '../errors.ts'
 import { type ErrorBody, sendFailure } from './answer.ts'
 import type { Client } from './client.ts'
 import type { Origin, TrustedProxies } from './clientAddress.ts'
-import { type ConnectionLimits, Connections, type Cut } from './connections.ts'
+import { ConnectionBudget, type ConnectionLimits, type Cut } from './connectionBudget.ts'
 import { RequestBudget } from './requestBudget.ts'
 
 export interface CrowdLimits extends ConnectionLimits {
@@ -28,7 +28,7 @@ export interface CrowdHost {
 export class Crowd {
   readonly #limits: CrowdLimits
   readonly #proxies: TrustedProxies
-  readonly #connections: Connections
+  readonly #connections: ConnectionBudget
   readonly #requests: RequestBudget
   readonly #upgrades: RequestBudget
   /** Requests that were let in, with the client of each. */
@@ -40,7 +40,7 @@ export class Crowd {
     this.#proxies = proxies
     this.#requests = new RequestBudget(maxRequests, maxClientRequests)
     this.#upgrades = new RequestBudget(maxUpgrades, maxClientRequests)
-    this.#connections = new Connections(limits, {
+    this.#connections = new ConnectionBudget(limits, {
       clientAt: (address) => proxies.clientAt(address),
       onCut: (why) => host.onCut(why),
       refuse: (response, error) =>

@@ -11,7 +11,7 @@ import { errorBody, readinessAnswer, sendFailure } from './answer.ts'
 import { type AuditSource, addAuditRoutes } from './auditRoutes.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from './auth.ts'
 import { addCheckRoutes, type NodeChecks } from './checks.ts'
-import { type ConnectionHost, type ConnectionLimits, Connections } from './connections.ts'
+import { ConnectionBudget, type ConnectionHost, type ConnectionLimits } from './connectionBudget.ts'
 import type { Events } from './events.ts'
 import { fromNode, headerOf, NOT_EXECUTED_HEADER } from './headers.ts'
 import { Intake } from './intake.ts'
@@ -84,7 +84,7 @@ export class Server {
   readonly #webSockets: WebSocketServer
   /** Connections of applications' clients, which the HTTP server no longer counts as its own. */
   readonly #upgraded = new Set<Socket>()
-  readonly #connections: Connections
+  readonly #connections: ConnectionBudget
   readonly #collected: PacedAnswer<string>
   #isStopping = false
 
@@ -100,7 +100,7 @@ export class Server {
       FREE_METRICS,
       METRICS_PERIOD_MS,
     )
-    this.#connections = new Connections(options.connections, {
+    this.#connections = new ConnectionBudget(options.connections, {
       // Nodes come from one address each, and prove themselves later.
       clientAt: () => undefined,
       onCut: options.onCut,

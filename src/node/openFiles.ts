@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
-import type { ConnectionLimits } from '../http/connections.ts'
+import type { ConnectionLimits } from '../http/connectionBudget.ts'
 import type { NodeOptions } from './options.ts'
 
 /** For files, replication and everything else that no client opens. */

@@ -44,7 +44,7 @@ const ROOM_PER_CLIENT = 8
 /** How long one of these may take to send its request. */
 const ROOM_MS = 2000
 
-export class Connections {
+export class ConnectionBudget {
   readonly #limits: ConnectionLimits
   readonly #host: ConnectionHost
   readonly #known = new WeakMap<Socket, Connection>()

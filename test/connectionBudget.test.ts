@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { WalcastError } from '../src/errors.ts'
-import { type ConnectionLimits, Connections, type Cut } from '../src/http/connections.ts'
+import { ConnectionBudget, type ConnectionLimits, type Cut } from '../src/http/connectionBudget.ts'
 import { until } from './support/until.ts'
 
 const HOUR_MS = 3_600_000
@@ -26,7 +26,7 @@ async function setUp(
   const cuts: Cut[] = []
   const refused: WalcastError[] = []
   const arrived: Socket[] = []
-  const connections = new Connections(
+  const connections = new ConnectionBudget(
     { ...LIMITS, ...change },
     {
       clientAt: () => undefined,
