@@ -271,6 +271,26 @@ export const CATALOGUE = {
     'already {limit} requests are under way',
     'nothing was executed; send it again later, or raise --max-requests',
   ),
+  TOO_MANY_FROM_CLIENT: entry(
+    429,
+    'the client at {client} already has {limit} {what}',
+    'nothing was executed; wait for the answers (a proxy in front is named with --trusted-proxies; see --max-client-requests)',
+  ),
+  TOO_MANY_CONNECTIONS: entry(
+    503,
+    'already {limit} connections are open',
+    'nothing was executed; send it again later, or raise --max-connections',
+  ),
+  TOO_MANY_UPGRADES: entry(
+    503,
+    'already {limit} upgraded connections are open',
+    'try again later, or raise --max-upgrades',
+  ),
+  REQUEST_STALLED: entry(
+    408,
+    'the body of the request brought nothing for {seconds} s',
+    'send it again without a pause; see --body-timeout',
+  ),
   NOT_EXECUTED: entry(
     503,
     'the leader did not take the request: {detail}',

@@ -5,7 +5,8 @@ export type ErrorCode = keyof typeof CATALOGUE
 
 export type ErrorDetails = Readonly<Record<string, string | number | bigint>>
 
-function fill(template: string, details: ErrorDetails): string {
+/** A text of the catalogue with its details; what has none stays as it stands. */
+export function fill(template: string, details: ErrorDetails): string {
   return template.replace(/\{(\w+)\}/g, (whole, name: string) =>
     name in details ? String(details[name]).slice(0, 500) : whole,
   )
@@ -18,6 +19,8 @@ export class WalcastError extends Error {
   readonly code: string
   readonly status: number
   readonly cure: string
+  /** What its text was filled with. */
+  readonly details: ErrorDetails
 
   /** `details` fill the catalogue's text; `details.message` replaces it, for an error that another node described. */
   constructor(key: ErrorCode, details: ErrorDetails = {}, cause?: unknown) {
@@ -27,6 +30,7 @@ export class WalcastError extends Error {
       cause === undefined ? undefined : { cause },
     )
     this.key = key
+    this.details = details
     this.code = `WALCAST_${key}`
     this.status = status
     this.cure = fill(cure, details)

@@ -208,7 +208,7 @@ async function keyedServer(context: TestContext, listener: RequestListener) {
       const answer = await keyed.run(client, key, true, (hash) =>
         application.ask(
           client,
-          fromClient(incoming),
+          fromClient(incoming, client.origin),
           bodies.of(client, (chunk) => void hash.update(chunk)),
           true,
         ),

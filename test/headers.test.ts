@@ -13,6 +13,8 @@ import {
   toNode,
 } from '../src/http/headers.ts'
 
+const PROXIED = { isProxied: true }
+const STRANGER = { isProxied: false }
 const ONE_HOP = [
   ...['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'proxy-authorization'],
   ...['te', 'transfer-encoding', 'upgrade', 'http2-settings', 'expect'],
@@ -73,7 +75,8 @@ const named = fc.array(inCases([...KEPT, ...PLAIN, 'keep-alive', 'close', 'x-rep
 })
 
 for (const [who, pass] of [
-  ['a client', fromClient],
+  ['a client', (request: IncomingMessage) => fromClient(request, PROXIED)],
+  ['a stranger', (request: IncomingMessage) => fromClient(request, STRANGER)],
   ['a node', fromNode],
 ] as const)
   test(`of a request of ${who} nothing of one hop and nothing between nodes passes, and the rest does`, () => {
@@ -105,7 +108,7 @@ test('what a request is known by passes even when Connection names it', () => {
       ['Connection', `keep-alive, ${name}`],
       [name, 'value'],
     ])
-    assert.deepEqual(valuesOf(fromClient(request), name), ['value'])
+    assert.deepEqual(valuesOf(fromClient(request, STRANGER), name), ['value'])
   }
 })
 
@@ -132,7 +135,7 @@ test('of an answer nothing of one hop and nothing of ours passes', () => {
 })
 
 test('the client is told to the application, after those who passed it on before', () => {
-  const first = fromClient(requestOf([['Host', 'shop.example:8080']], '::ffff:10.0.0.7'))
+  const first = fromClient(requestOf([['Host', 'shop.example:8080']], '::ffff:10.0.0.7'), STRANGER)
   assert.deepEqual(valuesOf(first, 'x-forwarded-for'), ['10.0.0.7'])
   assert.deepEqual(valuesOf(first, 'x-forwarded-proto'), ['http'])
   assert.deepEqual(valuesOf(first, 'x-forwarded-host'), ['shop.example:8080'])
@@ -148,6 +151,7 @@ test('the client is told to the application, after those who passed it on before
       ],
       '2001:db8::1',
     ),
+    PROXIED,
   )
   assert.deepEqual(valuesOf(later, 'x-forwarded-for'), ['1.2.3.4, 2001:db8::1'])
   assert.deepEqual(valuesOf(later, 'x-forwarded-proto'), ['https'])
@@ -161,10 +165,44 @@ test('the client is told to the application, after those who passed it on before
   )
 })
 
+test('what a stranger says of others is replaced by what the node saw', () => {
+  const claims: [string, string][] = [
+    ['Host', 'shop.example'],
+    ['X-Forwarded-For', '127.0.0.1'],
+    ['X-Forwarded-Proto', 'https'],
+    ['X-Forwarded-Host', 'admin.example'],
+    ['X-Forwarded-Prefix', '/admin'],
+    ['X-Forwarded-Port', '443'],
+    ['X-Real-IP', '127.0.0.1'],
+    ['Forwarded', 'for=127.0.0.1;proto=https'],
+    ['X-Mine', 'kept'],
+  ]
+  const passed = fromClient(requestOf(claims, '203.0.113.9'), STRANGER)
+  assert.deepEqual(pairsOf(passed), [
+    ['host', 'shop.example'],
+    ['x-mine', 'kept'],
+    ['x-forwarded-for', '203.0.113.9'],
+    ['x-forwarded-proto', 'http'],
+    ['x-forwarded-host', 'shop.example'],
+    ['forwarded', 'for=203.0.113.9;host=shop.example;proto=http'],
+  ])
+  const behind = fromClient(requestOf(claims, '127.0.0.1'), PROXIED)
+  assert.deepEqual(valuesOf(behind, 'x-real-ip'), ['127.0.0.1'], 'a proxy in front says what it likes')
+  assert.deepEqual(valuesOf(behind, 'x-forwarded-prefix'), ['/admin'])
+})
+
 test('an attempt names the leadership that is meant, whatever the client sent; a second one says when the first was sent', () => {
   const id = '0123456789abcdef'
-  const headers = toNode(fromClient(requestOf([['Walcast-Incarnation', 'f'.repeat(16)]])), '10.0.0.1:1', id)
+  const claimed = fromClient(
+    requestOf([
+      ['Walcast-Incarnation', 'f'.repeat(16)],
+      ['Walcast-Client', '127.0.0.1'],
+    ]),
+    STRANGER,
+  )
+  const headers = toNode(claimed, '10.0.0.1:1', id, '203.0.113.1')
   assert.deepEqual(valuesOf(headers, 'walcast-incarnation'), [id])
+  assert.deepEqual(valuesOf(headers, 'walcast-client'), ['203.0.113.1'], 'as this node saw it')
   const parsed = (text: string) => firstAttemptOf(requestOf([['Walcast-First-Attempt', text]]))
   assert.equal(firstAttemptOf(requestOf([])), undefined)
   assert.deepEqual(parsed(formatFirstAttempt({ incarnation: id, agoMs: 1234.5 })), {
@@ -176,6 +214,6 @@ test('an attempt names the leadership that is meant, whatever the client sent; a
 })
 
 test('a host cannot break out of its quotes', () => {
-  const flat = fromClient(requestOf([['host', 'a";for=6.6.6.6;x="\\']]))
+  const flat = fromClient(requestOf([['host', 'a";for=6.6.6.6;x="\\']]), STRANGER)
   assert.deepEqual(valuesOf(flat, 'forwarded'), ['for=10.0.0.7;host="a\\";for=6.6.6.6;x=\\"\\\\";proto=http'])
 })

@@ -6,23 +6,29 @@ import { closeInStages } from './lingeringClose.ts'
 import type { NodeView } from './view.ts'
 
 /** What every refused request is answered with. */
-export function errorBody(error: WalcastError): {
+export interface ErrorBody {
   readonly code: string
   readonly message: string
   readonly cure: string
-} {
+}
+
+export function errorBody(error: WalcastError): ErrorBody {
   return { code: error.code, message: error.message, cure: error.cure }
 }
 
-/** Answers with what went wrong and gives it as an error of the catalogue. `onFailure` hears what none of it foresaw. */
+/**
+ * Answers with what went wrong and gives it as an error of the catalogue. `onFailure` hears what none of it foresaw. `bodyOf`:
+ * what this asker may be told.
+ */
 export function sendFailure(
   response: ServerResponse,
   error: unknown,
   onFailure: (error: WalcastError) => void,
+  bodyOf: (error: WalcastError) => ErrorBody = errorBody,
 ): WalcastError {
   const known = asWalcastError(error)
   if (known.key === 'INTERNAL') onFailure(known)
-  sendJson(response, known.status, errorBody(known), retryAfterOf(known))
+  sendJson(response, known.status, bodyOf(known), retryAfterOf(known))
   return known
 }
 
@@ -56,10 +62,15 @@ export interface OwnAnswer {
   readonly body: object
 }
 
-/** What a standby answers in place of its application. `primaryUrl`: where clients find the leader. */
-export function standbyAnswer(primaryUrl: string): OwnAnswer {
-  const error = new WalcastError('STANDBY', { leader: primaryUrl })
-  const body = { detail: error.message, primary_url: primaryUrl, code: error.code }
+/** Why a standby serves nothing. `primaryUrl`: where clients find the leader, as far as that is known. */
+export function standbyError(primaryUrl: string | undefined): WalcastError {
+  return new WalcastError('STANDBY', { leader: primaryUrl ?? 'its public address' })
+}
+
+/** What a standby answers in place of its application. */
+export function standbyAnswer(primaryUrl: string | undefined): OwnAnswer {
+  const error = standbyError(primaryUrl)
+  const body = { detail: error.message, primary_url: primaryUrl ?? null, code: error.code }
   return { status: error.status, headers: retryAfterOf(error), body }
 }
 
@@ -77,6 +88,9 @@ export function retryAfterOf(error: unknown): Record<string, string> {
     case 'NO_LEADER':
     case 'TOO_MANY_HELD':
     case 'TOO_MANY_REQUESTS':
+    case 'TOO_MANY_FROM_CLIENT':
+    case 'TOO_MANY_CONNECTIONS':
+    case 'TOO_MANY_UPGRADES':
     case 'NOT_EXECUTED':
     case 'STALE_READ':
     case 'APP_UNREACHABLE':

@@ -1,6 +1,7 @@
 /** A client's request at a node, and whether the client is still there. */
 import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { NO_ORIGIN, type Origin } from './clientAddress.ts'
 import type { Exchange } from './exchange.ts'
 import { relayInterim } from './relayedAnswer.ts'
 import { targetOf } from './requestTarget.ts'
@@ -37,16 +38,31 @@ export function tellClose({ socket }: IncomingMessage, response: ServerResponse)
   response.once('close', () => waiting.delete(response))
 }
 
+/** Responses that were given up on while the client still sent: see `giveUp`. */
+const givenUp = new WeakSet<ServerResponse>()
+
+/**
+ * The rest of the request never comes. Whatever its answer was, nothing works for it any longer once that is out: neither
+ * an application that waits for the body nor whoever holds the request back.
+ */
+export function giveUp(response: ServerResponse): void {
+  givenUp.add(response)
+  response.once('finish', () => response.req.destroy())
+}
+
 export class Client {
   readonly request: IncomingMessage
   readonly response: ServerResponse
+  /** Who sent it: its address, and whether it came over TLS. */
+  readonly origin: Origin
   /** Made when it is asked for: most requests never are. */
   #gone: AbortController | undefined
   #isGone = false
   #exchange: Exchange | undefined
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  constructor(request: IncomingMessage, response: ServerResponse, origin = NO_ORIGIN) {
     this.request = request
+    this.origin = origin
     this.response = response
     response.once('close', () => this.#onClose())
   }
@@ -86,7 +102,7 @@ export class Client {
   }
 
   #onClose(): void {
-    if (this.response.writableFinished) return
+    if (this.response.writableFinished && !givenUp.has(this.response)) return
     this.#isGone = true
     this.#gone?.abort()
     this.#exchange?.abort(new Error('the client went away'))

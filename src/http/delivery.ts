@@ -5,7 +5,7 @@ import type { StoredAnswer } from './answerMemory.ts'
 import { type Client, isSending } from './client.ts'
 import { type HeaderValue, ofAnswer, POSITION_HEADER, STALE_HEADER } from './headers.ts'
 import { closeInStages } from './lingeringClose.ts'
-import type { PositionCookie } from './positionCookie.ts'
+import { type PositionCookie, securedFor } from './positionCookie.ts'
 import { Answer, relay } from './relayedAnswer.ts'
 
 export interface Delivered {
@@ -35,7 +35,7 @@ export function deliver(
 }
 
 function headersFor(
-  { request, response }: Client,
+  { request, response, origin }: Client,
   answer: Answer | StoredAnswer,
   { position, stale, isWrite, acks }: Delivered,
   cookie: PositionCookie | undefined,
@@ -54,7 +54,8 @@ function headersFor(
   const setCookie =
     position &&
     cookie?.renewal(position, request.headers.cookie, { isWrite, isStale: stale !== undefined, cacheControl })
-  if (setCookie !== undefined) headers['set-cookie'] = [...listOf(headers['set-cookie']), setCookie]
+  if (setCookie !== undefined)
+    headers['set-cookie'] = [...listOf(headers['set-cookie']), securedFor(origin, setCookie)]
   return headers
 }
 

@@ -12,6 +12,7 @@ import { retryAfterOf, sendFailure, standbyAnswer } from './answer.ts'
 import { Client } from './client.ts'
 import { fromClient, headerOf, POSITION_HEADER, STALE_HEADER, VIA_HEADER } from './headers.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from './pluginNode.ts'
+import { securedFor } from './positionCookie.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead, isUnderAny } from './routes.ts'
 
@@ -115,7 +116,7 @@ async function admit(
   parts: Parts,
 ): Promise<FastifyReply | undefined> {
   const { node, traffic, running } = parts
-  const client = new Client(request.raw, reply.raw)
+  const client = new Client(request.raw, reply.raw, traffic.originOf(request.raw))
   while (node.role === 'leader') {
     const verdict = await admitToLeader(request, reply, client, parts)
     if (verdict === 'moved') continue
@@ -132,7 +133,7 @@ async function admit(
     return undefined
   } catch (error) {
     reply.headers(retryAfterOf(error))
-    throw error
+    throw traffic.asTold(error)
   }
 }
 
@@ -164,16 +165,12 @@ async function admitToLeader(
 }
 
 /** False when this node leads no more, or the client has gone. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
-async function waitToWrite(
-  client: Client,
-  reply: FastifyReply,
-  { admission }: NodeTraffic,
-): Promise<boolean> {
+async function waitToWrite(client: Client, reply: FastifyReply, traffic: NodeTraffic): Promise<boolean> {
   try {
-    return await admission.admit(client)
+    return await traffic.admission.admit(client)
   } catch (error) {
     reply.headers(retryAfterOf(error))
-    throw error
+    throw traffic.asTold(error)
   }
 }
 
@@ -206,7 +203,8 @@ function forward(
   return answerPast(reply, client, parts, async () => {
     const outcome = await (replay ? replicaSide.replay(client, replay.body) : replicaSide.forward(client))
     // It waited until this node itself came to lead: it comes back to this application as a forwarded request does.
-    if (outcome === 'lead') await leaderSide.execute(client, fromClient(client.request), false, true)
+    if (outcome === 'lead')
+      await leaderSide.execute(client, fromClient(client.request, client.origin), false, true)
   })
 }
 
@@ -226,9 +224,10 @@ function noteLevel(request: FastifyRequest, { traffic, levels }: Parts): undefin
 
 /** Comes back to this application as a forwarded request does. */
 function executeKeyed(request: FastifyRequest, reply: FastifyReply, parts: Parts): Promise<undefined> {
-  const client = new Client(request.raw, reply.raw)
+  const origin = parts.traffic.originOf(request.raw)
+  const client = new Client(request.raw, reply.raw, origin)
   return answerPast(reply, client, parts, () =>
-    parts.traffic.leaderSide.execute(client, fromClient(request.raw), false),
+    parts.traffic.leaderSide.execute(client, fromClient(request.raw, origin), false),
   )
 }
 
@@ -244,7 +243,12 @@ async function answerPast(
   try {
     await answer()
   } catch (error) {
-    sendFailure(client.response, error, (unforeseen) => traffic.onFailure(unforeseen))
+    sendFailure(
+      client.response,
+      error,
+      (unforeseen) => traffic.onFailure(unforeseen),
+      (known) => traffic.bodyOf(known),
+    )
   }
 }
 
@@ -316,7 +320,7 @@ function addPosition(
 function writePosition(
   request: FastifyRequest,
   reply: FastifyReply,
-  { cookie }: NodeTraffic,
+  { cookie, originOf }: NodeTraffic,
   position: Position,
 ): void {
   if (position.epoch === 0) return
@@ -325,7 +329,7 @@ function writePosition(
   const isWrite = !isRead(request.method)
   const isStale = reply.hasHeader(STALE_HEADER)
   const value = cookie.renewal(position, request.headers.cookie, { isWrite, isStale, cacheControl })
-  if (value !== undefined) reply.header('set-cookie', value)
+  if (value !== undefined) reply.header('set-cookie', securedFor(originOf(request.raw), value))
 }
 
 /** Forwarded requests come to where the application listens. */

@@ -214,7 +214,8 @@ export class Forwarder {
     // Not sent: whichever leader executed it, a second attempt could not say so.
     if (incarnation === '') return { notExecuted: 'its incarnation is not known yet', isRefusal: false }
     const { method, target } = client
-    const headers = toNode(fromClient(client.request), this.#leader, incarnation)
+    const { request, origin } = client
+    const headers = toNode(fromClient(request, origin), this.#leader, incarnation, origin.address)
     headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
     if (before) headers.push(FIRST_ATTEMPT_HEADER, formatFirstAttempt(before))
     const exchange = this.#upstream.send({

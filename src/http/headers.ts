@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { REPLICA_AUTH_HEADER } from './auth.ts'
+import { canonicalAddress, type Origin, UNKNOWN_ADDRESS } from './clientAddress.ts'
 import { targetHostOf } from './requestTarget.ts'
 
 /** A read asks for it, an answer tells it: `EPOCH-TXID`. */
@@ -28,6 +29,8 @@ export const FIRST_ATTEMPT_HEADER = 'walcast-first-attempt'
 export const VIA_HEADER = 'walcast-via'
 /** Between nodes: the name under which the client asked. */
 export const HOST_HEADER = 'walcast-host'
+/** Between nodes: the client's address, as the node that forwards saw it. */
+export const CLIENT_HEADER = 'walcast-client'
 
 /**
  * What of `walcast-` headers a client may send. `walcast-via` is among them because a request that goes in a circle comes
@@ -84,20 +87,27 @@ export function headerOf(request: IncomingMessage, name: string): string | undef
   return Array.isArray(value) ? value.join(', ') : value
 }
 
-/** Of a client's request, to whoever answers it; the client's address is added. */
-export function fromClient(request: IncomingMessage): FlatHeaders {
-  const passed = pass(request, (name) => !REWRITTEN.has(name) && isPassed(name, FROM_CLIENTS))
-  const address = addressText(request.socket.remoteAddress)
+/**
+ * Of a client's request, to whoever answers it; the peer's address is added. What a peer says of others is passed on of a
+ * trusted proxy (`isProxied`) and replaced of any other: applications believe these headers.
+ */
+export function fromClient(request: IncomingMessage, { isProxied }: Pick<Origin, 'isProxied'>): FlatHeaders {
+  const passed = pass(
+    request,
+    (name) => !REWRITTEN.has(name) && isPassed(name, FROM_CLIENTS) && (isProxied || !isForProxies(name)),
+  )
+  const address = canonicalAddress(request.socket.remoteAddress ?? '') ?? UNKNOWN_ADDRESS
   const scheme = (request.socket as TLSSocket).encrypted ? 'https' : 'http'
-  const before = headerOf(request, 'x-forwarded-for')
   const targetHost = targetHostOf(request)
   if (targetHost !== undefined) setHost(passed, targetHost)
+  const ofProxy = (name: string) => (isProxied ? headerOf(request, name) : undefined)
+  const before = ofProxy('x-forwarded-for')
   const host = targetHost ?? request.headers.host ?? ''
   const hop = `for=${quoted(address)}${host ? `;host=${quoted(host)}` : ''};proto=${scheme}`
-  const forwarded = headerOf(request, 'forwarded')
+  const forwarded = ofProxy('forwarded')
   passed.push('x-forwarded-for', before ? `${before}, ${address}` : address)
-  passed.push('x-forwarded-proto', headerOf(request, 'x-forwarded-proto') ?? scheme)
-  const givenHost = headerOf(request, 'x-forwarded-host') ?? host
+  passed.push('x-forwarded-proto', ofProxy('x-forwarded-proto') ?? scheme)
+  const givenHost = ofProxy('x-forwarded-host') ?? host
   if (givenHost) passed.push('x-forwarded-host', givenHost)
   passed.push('forwarded', forwarded ? `${forwarded}, ${hop}` : hop)
   return passed
@@ -105,13 +115,18 @@ export function fromClient(request: IncomingMessage): FlatHeaders {
 
 /**
  * To the leader, in the `incarnation` that is meant. A node answers only to its own name if it has no secret: the client's name
- * for the application goes along.
+ * for the application goes along, and the client's address as this node sees it.
  */
-export function toNode(headers: FlatHeaders, address: string, incarnation: string): FlatHeaders {
+export function toNode(
+  headers: FlatHeaders,
+  address: string,
+  incarnation: string,
+  client: string,
+): FlatHeaders {
   const renamed = headers.map((text, i) =>
     i % 2 === 0 && text.toLowerCase() === 'host' ? HOST_HEADER : text,
   )
-  return [...renamed, 'host', address, INCARNATION_HEADER, incarnation]
+  return [...renamed, 'host', address, INCARNATION_HEADER, incarnation, CLIENT_HEADER, client]
 }
 
 /** The first attempt at a request that may have been executed. */
@@ -197,6 +212,11 @@ export function ofAnswer(
   return passed
 }
 
+/** What only a proxy in front has to say. */
+function isForProxies(name: string): boolean {
+  return name === 'x-real-ip' || name.startsWith('x-forwarded-')
+}
+
 function isPassed(name: string, own: ReadonlySet<string>): boolean {
   return name !== REPLICA_AUTH_HEADER && (!name.startsWith('walcast-') || own.has(name))
 }
@@ -219,11 +239,6 @@ function namedBy(connection: string): ReadonlySet<string> | undefined {
   const names = new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
   for (const kept of KEPT) names.delete(kept)
   return names
-}
-
-/** Without the prefix that a dual-stack socket puts before IPv4 addresses. */
-function addressText(address: string | undefined): string {
-  return (address ?? 'unknown').replace(/^::ffff:(?=\d+\.)/, '')
 }
 
 /** RFC 7239, section 4: IPv6 addresses in brackets, and everything with colons in quotes. */

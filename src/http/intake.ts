@@ -5,12 +5,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { WalcastError } from '../errors.ts'
-import { errorBody, retryAfterOf, sendFailure, sendJson } from './answer.ts'
+import { type ErrorBody, errorBody, retryAfterOf, sendFailure, sendJson } from './answer.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from './auth.ts'
 import { Client, tellClose } from './client.ts'
-import { fromNode, headerOf, INCARNATION_HEADER, NOT_EXECUTED_HEADER } from './headers.ts'
+import type { TrustedProxies } from './clientAddress.ts'
+import { CLIENT_HEADER, fromNode, headerOf, INCARNATION_HEADER, NOT_EXECUTED_HEADER } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { isEventStream } from './relayedAnswer.ts'
+import { RequestBudget } from './requestBudget.ts'
 import { isReserved } from './routes.ts'
 import type { NodeView } from './view.ts'
 import type { WriteAdmission } from './writeAdmission.ts'
@@ -21,6 +23,9 @@ export interface IntakeOptions {
   readonly side: LeaderSide
   readonly admission: WriteAdmission
   readonly maxRequests: number
+  /** Of one other node. */
+  readonly maxNodeRequests: number
+  readonly proxies: TrustedProxies
   /** HOST:PORT of this node. */
   readonly address: string
   /** HOST:PORT of the leader, where this node is none. */
@@ -29,6 +34,10 @@ export interface IntakeOptions {
   epoch(): number
   /** A node that has been in this epoch, above this one's, sent a request: this node leads no more, or never knew that it should not. */
   onHigherEpoch(node: string, epoch: number): void
+  /** What a client of the application, who gets the answer in the end, may be told of an error. */
+  bodyOf(error: WalcastError): ErrorBody
+  /** The application did not answer, or not in order. */
+  onRefused(error: WalcastError): void
   onRequest(refused: string | undefined): void
   onFailure(error: WalcastError): void
 }
@@ -45,8 +54,20 @@ export class Intake {
   /** Of those who wait for it to come to rest. */
   readonly #looks = new Set<() => void>()
 
+  readonly #budget: RequestBudget
+  /** A node has proven itself on this connection. */
+  onProven: (socket: Socket, node: string) => void = () => {}
+  /** Ends a request that keeps still, of this node if one is named; false when there is none. */
+  giveWay: (node?: string) => boolean = () => false
+
   constructor(options: IntakeOptions) {
     this.#options = options
+    this.#budget = new RequestBudget(options.maxRequests, options.maxNodeRequests)
+  }
+
+  /** What a client of the application may be told of an error. */
+  bodyOf(error: WalcastError): ErrorBody {
+    return this.#options.bodyOf(error)
   }
 
   get underWay(): number {
@@ -66,21 +87,26 @@ export class Intake {
     this.#options.onRequest(refused?.key)
     if (refused) return this.#answerRefused(response, refused)
     this.#underWay.add(response)
+    const node = nodeOf(request)
+    this.#budget.take(node)
+    const { side, proxies, onFailure, onRefused, bodyOf } = this.#options
     try {
-      await this.#options.side.execute(new Client(request, response), fromNode(request), true, true)
+      const client = new Client(request, response, proxies.forwardedOrigin(headerOf(request, CLIENT_HEADER)))
+      await side.execute(client, fromNode(request), true, true)
     } catch (error) {
-      sendFailure(response, error, this.#options.onFailure)
+      onRefused(sendFailure(response, error, onFailure, bodyOf))
     } finally {
-      this.#afterAnswer(response)
+      this.#afterAnswer(response, node)
     }
   }
 
   /** Why a forwarded request is not taken; undefined when it is. Uses up its token. */
   refuse(request: IncomingMessage): WalcastError | undefined {
-    const { auth, view, side, maxRequests } = this.#options
+    const { auth, view, side } = this.#options
     const token = headerOf(request, REPLICA_AUTH_HEADER)
     const refused = auth.refuseForward(token, request.method ?? 'GET', request.url ?? '/')
     if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
+    this.onProven(request.socket, nodeOf(request) ?? '')
     const { address, admission } = this.#options
     const ofOtherEpoch = this.#refuseOtherEpoch(token)
     if (ofOtherEpoch) return ofOtherEpoch
@@ -92,7 +118,15 @@ export class Intake {
     const ofOtherIncarnation = this.#refuseOtherIncarnation(headerOf(request, INCARNATION_HEADER))
     if (ofOtherIncarnation) return ofOtherIncarnation
     if (!side.canExecute) return new WalcastError('NO_APPLICATION')
-    if (this.#underWay.size >= maxRequests)
+    return this.#refuseCrowd(nodeOf(request))
+  }
+
+  /** One node does not fill the intake for all others. */
+  #refuseCrowd(node: string | undefined): WalcastError | undefined {
+    const { maxRequests, maxNodeRequests } = this.#options
+    if (node !== undefined && this.#budget.isSpentBy(node) && !this.giveWay(node))
+      return new WalcastError('TOO_MANY_REQUESTS', { limit: maxNodeRequests })
+    if (this.#budget.isSpent && !this.giveWay())
       return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
     return undefined
   }
@@ -178,8 +212,9 @@ export class Intake {
     })
   }
 
-  #afterAnswer(response: ServerResponse): void {
+  #afterAnswer(response: ServerResponse, node: string | undefined): void {
     const over = () => {
+      this.#budget.give(node)
       this.#underWay.delete(response)
       this.#checkQuiet()
     }
@@ -190,4 +225,8 @@ export class Intake {
   #checkQuiet(): void {
     for (const look of this.#looks) look()
   }
+}
+
+function nodeOf(request: IncomingMessage): string | undefined {
+  return senderOf(headerOf(request, REPLICA_AUTH_HEADER))?.node
 }

@@ -5,6 +5,7 @@ import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import type { AckResult } from './ackWaits.ts'
 import { CAUSE_CODES } from './cause.ts'
+import type { Cut } from './connectionBudget.ts'
 import type { FailedReadOutcome } from './failedReads.ts'
 import type { OnStale } from './replicaSide.ts'
 import type { Route } from './routes.ts'
@@ -52,6 +53,8 @@ export interface NoticeMetrics {
 /** What of the application's requests is waiting or kept. */
 export interface TrafficSizes {
   readonly proxied: number
+  /** Of clients at the proxy, and those that were upgraded. */
+  readonly crowd: { readonly connections: number; readonly upgraded: number }
   readonly held: number
   /** Writes at the leader. */
   readonly admission: { readonly underWay: number; readonly held: number; readonly heldTotal: number }
@@ -136,8 +139,10 @@ export class Metrics {
 
   /** Gauges of the application's requests. */
   observeTraffic(traffic: TrafficSizes, events: { readonly size: number }): void {
-    const { intake, answers, bodies, acks, admission } = traffic
+    const { intake, answers, bodies, acks, admission, crowd } = traffic
     this.#gauge('proxy_requests', 'Requests of clients under way', () => traffic.proxied)
+    this.#gauge('proxy_connections', 'Connections of clients', () => crowd.connections)
+    this.#gauge('proxy_upgrades', 'Upgraded connections of clients', () => crowd.upgraded)
     this.#gauge('requests_held', 'Requests that wait for the leader', () => traffic.held)
     this.#gauge('writes_inside', 'Writes inside the application', () => admission.underWay)
     this.#gauge('writes_held', 'Writes that wait while the leader hands over', () => admission.held)
@@ -205,6 +210,21 @@ export class Metrics {
       onApplied: (waitMs) => (waitMs === undefined ? late.inc() : wait.observe(waitMs / 1000)),
       onIntake: (error) => (error === undefined ? taken.inc() : refused.inc({ error })),
     }
+  }
+
+  /** Hears of connections that ended before their clients wanted it. `side`: `proxy` or `listen`. */
+  onCut(side: 'proxy' | 'listen'): (why: Cut) => void {
+    const name = 'connections_cut_total'
+    const known = this.#known<Counter<'side' | 'why'>>(name)
+    const cut =
+      known ??
+      new Counter({
+        name: `walcast_${name}`,
+        help: 'Connections ended because their client kept the node waiting, or because there was no room',
+        labelNames: ['side', 'why'],
+        registers: [this.registry],
+      })
+    return (why) => cut.inc({ side, why })
   }
 
   leader(): LeaderMetrics {

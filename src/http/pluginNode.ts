@@ -1,8 +1,11 @@
 /** What the Fastify plugin needs of a node. `openLeader` and `openReplica` of `walcast` make such nodes. */
+import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
 import type { WalcastError } from '../errors.ts'
 import type { AckWaits } from './ackWaits.ts'
+import type { ErrorBody } from './answer.ts'
 import type { Bodies } from './bodies.ts'
+import type { Origin } from './clientAddress.ts'
 import type { Consistency } from './consistency.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import type { PositionCookie } from './positionCookie.ts'
@@ -27,14 +30,19 @@ export interface NodeTraffic {
   /** Path prefixes that a standby serves all the same. */
   readonly standbyPaths: readonly string[]
   /** Where clients find the leader's application. */
-  readonly primaryUrl: string
+  readonly primaryUrl: string | undefined
   /** URL of this node's application; undefined until it is known. */
   readonly upstream: string | undefined
   /** The application listens at `url`: forwarded requests go there. */
   attach(url: string): void
   /** The application is about to stop: takes no more forwarded requests and resolves when those under way are answered. */
   detach(): Promise<void>
+  /** Who sent a request to this node or its application. */
+  readonly originOf: (request: IncomingMessage) => Origin
   onFailure(error: WalcastError): void
+  /** What clients may be told of an error. */
+  bodyOf(error: WalcastError): ErrorBody
+  asTold(error: unknown): unknown
 }
 
 /** Under which a node has its traffic: for the plugin, not for applications. */

@@ -1,5 +1,6 @@
 /** The cookie that carries a position from one answer to the next request: `CLUSTER.EPOCH-TXID`. */
 import { formatPosition, isFurther, type Position, parsePosition } from '../../proto/position.ts'
+import type { Origin } from './clientAddress.ts'
 
 /** Longer Cookie headers are not searched: Node's own limit for all headers is 16 KiB. */
 const MAX_HEADER_CHARS = 16_384
@@ -58,6 +59,11 @@ export class PositionCookie {
       .filter((part) => part.split('=', 1)[0].trim() !== this.#name)
       .join('; ')
   }
+}
+
+/** A Set-Cookie header for a client: one that came over TLS is to send the cookie back over TLS only. */
+export function securedFor({ isSecure }: Pick<Origin, 'isSecure'>, setCookie: string): string {
+  return isSecure ? `${setCookie}; Secure` : setCookie
 }
 
 /** Whether caches may give the answer to other clients (RFC 9111, section 3.5). */

@@ -3,9 +3,18 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { asWalcastError, listenError, WalcastError } from '../errors.ts'
-import { type OwnAnswer, readinessAnswer, sendFailure, sendJson, standbyAnswer } from './answer.ts'
+import {
+  type ErrorBody,
+  type OwnAnswer,
+  readinessAnswer,
+  sendFailure,
+  sendJson,
+  standbyAnswer,
+  standbyError,
+} from './answer.ts'
 import { Client, tellClose } from './client.ts'
 import type { Consistency } from './consistency.ts'
+import type { Crowd } from './crowd.ts'
 import type { Gate } from './gate.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
@@ -31,13 +40,15 @@ export interface PublicSideOptions {
   onLaterPosition(epoch: number): Promise<void>
   /** Path prefixes that a standby serves all the same. */
   readonly standbyPaths: readonly string[]
-  readonly maxRequests: number
+  /** How many may come in. */
+  readonly crowd: Crowd
   readonly maxHeaderBytes: number
   readonly requestTimeoutMs: number
+  readonly headTimeoutMs: number
   /** URL of the application; undefined on a standby without one. */
   upstream(): string | undefined
   /** Where clients find the leader. */
-  primaryUrl(): string
+  primaryUrl(): string | undefined
   /** An upgrade that goes to the leader, with a client's headers; undefined while none is known. */
   leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget | undefined
   /** Where upgrades wait for the leader, for so long. */
@@ -45,6 +56,8 @@ export interface PublicSideOptions {
   readonly holdMs: number
   /** What one gets that waited for all of that time. */
   leaderAway(): WalcastError
+  /** What a client may be told of an error. */
+  bodyOf(error: WalcastError): ErrorBody
   onRequest(route: Route): void
   /** Answered by an error of this node's. */
   onRefused(error: WalcastError): void
@@ -55,6 +68,8 @@ export interface PublicSideOptions {
 const KEEP_ALIVE_MS = 75_000
 /** After a stop, for requests that were on their way on an idle connection. */
 const LINGER_MS = 100
+/** Between two looks of Node's for heads and requests that take too long. */
+const LATE_LOOK_MS = 1000
 
 export class PublicSide {
   readonly #options: PublicSideOptions
@@ -68,14 +83,18 @@ export class PublicSide {
 
   constructor(options: PublicSideOptions) {
     this.#options = options
+    const { requestTimeoutMs: requestTimeout, headTimeoutMs } = options
     this.#server = createServer(
       {
-        requestTimeout: options.requestTimeoutMs,
+        requestTimeout,
+        headersTimeout: Math.min(headTimeoutMs, requestTimeout),
+        connectionsCheckingInterval: LATE_LOOK_MS,
         keepAliveTimeout: KEEP_ALIVE_MS,
         maxHeaderSize: options.maxHeaderBytes,
       },
       (request, response) => void this.handle(request, response),
     )
+    options.crowd.attach(this.#server)
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
       this.#upgrade(request, socket, head),
     )
@@ -125,31 +144,36 @@ export class PublicSide {
 
   /** Answers every request; never throws. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { maxRequests, onRefused, onFailure } = this.#options
+    const { crowd, onRefused, onFailure, bodyOf } = this.#options
+    if (crowd.overflows(request.socket)) return
     if (this.#isStopping) response.shouldKeepAlive = false
     tellClose(request, response)
     this.#underWay.add(response)
+    const limit = crowd.arrive(response)
     response.once('close', () => {
       this.#underWay.delete(response)
+      crowd.leave(response)
       // Not within the event: the connection counts as idle only after it.
       if (this.#closesIdle) setImmediate(() => this.#server.closeIdleConnections())
     })
     try {
-      if (this.underWay > maxRequests) throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
-      await this.#route(new Client(request, response))
+      await this.#route(new Client(request, response, crowd.originOf(request)), limit)
     } catch (error) {
-      onRefused(sendFailure(response, error, onFailure))
+      onRefused(sendFailure(response, error, onFailure, bodyOf))
     }
   }
 
-  async #route(client: Client): Promise<void> {
-    const { routes, onRequest } = this.#options
+  /** `limit`: why its connection may ask for health only. */
+  async #route(client: Client, limit: WalcastError | undefined): Promise<void> {
+    const { routes, onRequest, crowd } = this.#options
     const ambiguity = ambiguityOf(client.request)
     if (ambiguity) throw ambiguity
     const route = routes.routeOf(client.method, client.target)
     onRequest(route)
     if (route === 'own') return this.#answerOwn(client)
+    if (limit) throw limit
     if (!this.#isOpen) throw new WalcastError('STARTING')
+    crowd.admit(client)
     // The role may change while a request waits: what was not executed then begins anew.
     while ((await this.#serve(client, route)) === 'lead') {}
   }
@@ -166,7 +190,7 @@ export class PublicSide {
       while (isWrite && admission.refuse())
         if (!(await admission.admit(client))) return client.isGone ? 'answered' : 'lead'
       if (view.role() !== 'leader') return 'lead'
-      await leaderSide.execute(client, fromClient(client.request), false, isWrite)
+      await leaderSide.execute(client, fromClient(client.request, client.origin), false, isWrite)
       return 'answered'
     }
     if (role === 'standby' && !isUnderAny(client.target, standbyPaths)) {
@@ -189,7 +213,7 @@ export class PublicSide {
     this.#relay(request, socket, head).catch((error) => {
       const known = asWalcastError(error)
       this.#options.onRefused(known)
-      refuseUpgrade(socket, known)
+      refuseUpgrade(socket, known, {}, {}, this.#options.bodyOf)
     })
   }
 
@@ -198,7 +222,8 @@ export class PublicSide {
     const { view, leaderUpgrade, gate, holdMs } = this.#options
     const path = targetOf(request)
     const route = this.#requireRoute(request, path)
-    const headers = fromClient(request)
+    const headers = fromClient(request, this.#options.crowd.originOf(request))
+    this.#options.crowd.admitUpgrade(request, socket)
     const client = new Upgrading(socket)
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
@@ -225,7 +250,7 @@ export class PublicSide {
 
   /** Throws why an upgrade is refused. */
   #requireRoute(request: IncomingMessage, path: string): Route {
-    const { routes, view, maxRequests, onRequest, primaryUrl } = this.#options
+    const { routes, view, onRequest, primaryUrl } = this.#options
     const ambiguity = ambiguityOf(request)
     if (ambiguity) throw ambiguity
     const route = routes.routeOf('GET', path)
@@ -233,8 +258,7 @@ export class PublicSide {
     if (route === 'own') throw new WalcastError('NOT_FOUND', { path })
     if (this.#isStopping) throw new WalcastError('STOPPING')
     if (!this.#isOpen) throw new WalcastError('STARTING')
-    if (this.underWay >= maxRequests) throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
-    if (view.role() === 'standby') throw new WalcastError('STANDBY', { leader: primaryUrl() })
+    if (view.role() === 'standby') throw standbyError(primaryUrl())
     return route
   }
 
@@ -242,7 +266,8 @@ export class PublicSide {
   #own(path: string, headers: FlatHeaders): UpgradeTarget {
     const origin = this.#options.upstream()
     if (origin === undefined) throw new WalcastError('NO_APPLICATION')
-    return { origin, path, headers, node: this.#options.view.status().node }
+    const { view, bodyOf } = this.#options
+    return { origin, path, headers, node: view.status().node, bodyOf }
   }
 
   #cutAll(): void {

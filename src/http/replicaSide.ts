@@ -102,7 +102,7 @@ export class ReplicaSide {
     const application = this.#parts.application()
     if (!application) throw new WalcastError('NO_APPLICATION')
     const body = bodies.of(client)
-    const answer = await application.ask(client, fromClient(client.request), body)
+    const answer = await application.ask(client, fromClient(client.request, client.origin), body)
     const isAskedFor = answer.header(REPLAY_HEADER)?.trim().toLowerCase() === 'leader'
     if (this.#parts.failedReads.concerns(client, answer)) {
       const outcome = await this.#askLeaderInstead(client, answer, body, isAskedFor)

@@ -1,5 +1,5 @@
 /** The private side of a node: health, metrics, status, lag, waits, and the upgrade to the replication stream. */
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
@@ -7,14 +7,16 @@ import { WebSocketServer } from 'ws'
 import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, STREAM_PATH, SUBPROTOCOL_PREFIX } from '../../proto/limits.ts'
 import { parsePosition } from '../../proto/position.ts'
 import { asWalcastError, listenError, messageOf, WalcastError } from '../errors.ts'
-import { errorBody, readinessAnswer } from './answer.ts'
+import { errorBody, readinessAnswer, sendFailure } from './answer.ts'
 import { type AuditSource, addAuditRoutes } from './auditRoutes.ts'
-import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
+import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from './auth.ts'
 import { addCheckRoutes, type NodeChecks } from './checks.ts'
+import { ConnectionBudget, type ConnectionHost, type ConnectionLimits } from './connectionBudget.ts'
 import type { Events } from './events.ts'
 import { fromNode, headerOf, NOT_EXECUTED_HEADER } from './headers.ts'
 import { Intake } from './intake.ts'
 import type { Metrics } from './metrics.ts'
+import { PacedAnswer } from './pacedAnswer.ts'
 import { addRoleRoutes, NODE_PATHS, type RoleActions } from './roleRoutes.ts'
 import { isReserved } from './routes.ts'
 import { refuseUpgrade, relayUpgrade } from './upgradeRelay.ts'
@@ -48,10 +50,13 @@ export interface ServerOptions {
   checks(): NodeChecks | undefined
   readonly maxWaitMs: number
   readonly requestTimeoutMs: number
-  /** Upgraded connections that other nodes forward, too. */
-  readonly maxRequests: number
   /** Of a client's request at the public side. */
   readonly maxHeaderBytes: number
+  readonly headTimeoutMs: number
+  readonly connections: ConnectionLimits
+  readonly onCut: ConnectionHost['onCut']
+  /** Upgraded connections that other nodes forward. */
+  readonly maxUpgrades: number
   /** URL of the application, for upgrades that other nodes forward. */
   upstream(): string | undefined
   /** Where clients find this node's application, for other nodes to tell. */
@@ -66,6 +71,11 @@ const DEFAULT_WAIT_MS = 5000
 const ERROR_CLOSE = 4000
 /** Longer than other nodes keep an idle connection: a request must not meet its close. */
 const KEEP_ALIVE_MS = 120_000
+/** Between two looks of Node's for heads and requests that take too long. */
+const LATE_LOOK_MS = 1000
+/** Collections of metrics in a period, for as many askers; more askers wait for the period's end and share one. */
+const FREE_METRICS = 5
+const METRICS_PERIOD_MS = 250
 /** No route has a schema. Without this, each start loads the compilers for schemas: a tenth of all that it loads. */
 const NO_SCHEMAS = { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } }
 /** Headers between nodes. */
@@ -78,6 +88,8 @@ export class Server {
   readonly #webSockets: WebSocketServer
   /** Connections of applications' clients, which the HTTP server no longer counts as its own. */
   readonly #upgraded = new Set<Socket>()
+  readonly #connections: ConnectionBudget
+  readonly #collected: PacedAnswer<string>
   #isStopping = false
 
   constructor(options: ServerOptions) {
@@ -87,24 +99,30 @@ export class Server {
       throw new WalcastError('OPEN_WITHOUT_SECRET', { address: this.address })
     if (auth.isOpen)
       log.warn('no secret is set: listening on loopback only, every local user can read this database')
+    this.#collected = new PacedAnswer(
+      () => options.metrics.registry.metrics(),
+      FREE_METRICS,
+      METRICS_PERIOD_MS,
+    )
+    this.#connections = new ConnectionBudget(options.connections, {
+      // Nodes come from one address each, and prove themselves later.
+      clientAt: () => undefined,
+      onCut: options.onCut,
+      // Fastify answers its own requests: of these the connection is cut.
+      refuse: (response, error) =>
+        Intake.isFor(response.req)
+          ? void sendFailure(response, error, () => {})
+          : void response.req.socket.destroy(),
+    })
+    options.intake.onProven = (socket, node) => this.#connections.prove(socket, node)
+    options.intake.giveWay = (node) => this.#connections.giveWay(node)
     this.#app = Fastify({
       logger: false,
       forceCloseConnections: true,
       bodyLimit: 64 * 1024,
       schemaController: NO_SCHEMAS,
       // Requests for the application bypass the router: their paths are not ours to interpret.
-      serverFactory: (handler) =>
-        createServer(
-          {
-            requestTimeout: options.requestTimeoutMs,
-            keepAliveTimeout: KEEP_ALIVE_MS,
-            maxHeaderSize: forwardedHeaderBytes(options.maxHeaderBytes),
-          },
-          (request, response) =>
-            Intake.isFor(request) && this.#isForThisNode(request)
-              ? void options.intake.handle(request, response)
-              : handler(request, response),
-        ),
+      serverFactory: (handler) => this.#newServer(handler),
     })
     this.#webSockets = new WebSocketServer({
       noServer: true,
@@ -147,6 +165,29 @@ export class Server {
     for (const socket of this.#upgraded) socket.destroy()
     await this.#app.close()
     this.#webSockets.close()
+  }
+
+  #newServer(handler: (request: IncomingMessage, response: ServerResponse) => void): HttpServer {
+    const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeaderBytes, intake } = this.#options
+    const connections = this.#connections
+    const server = createServer(
+      {
+        requestTimeout,
+        headersTimeout: Math.min(headTimeoutMs, requestTimeout),
+        connectionsCheckingInterval: LATE_LOOK_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        maxHeaderSize: forwardedHeaderBytes(maxHeaderBytes),
+      },
+      (request, response) => {
+        if (connections.overflows(request.socket)) return
+        connections.arrive(response)
+        response.once('close', () => connections.leave(response))
+        if (Intake.isFor(request) && this.#isForThisNode(request)) void intake.handle(request, response)
+        else handler(request, response)
+      },
+    )
+    connections.attach(server)
+    return server
   }
 
   #addHooks(): void {
@@ -194,6 +235,7 @@ export class Server {
 
   #addRoutes(): void {
     const { view, metrics } = this.#options
+    const { contentType } = metrics.registry
     this.#app.get('/livez', async () => ({ live: true }))
     this.#app.get('/readyz', async (_request, reply) => {
       const { status, body } = readinessAnswer(view, this.#isStopping)
@@ -202,7 +244,7 @@ export class Server {
     this.#app.get('/leader', async (_request, reply) => this.#answerRole(reply, view.role() === 'leader'))
     this.#app.get('/replica', async (_request, reply) => this.#answerRole(reply, view.role() === 'replica'))
     this.#app.get('/metrics', async (_request, reply) =>
-      reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+      reply.type(contentType).send(await this.#collected.get()),
     )
     this.#app.get('/_walcast/status', async () => view.status())
     this.#app.get('/_walcast/lag', async () => view.lag())
@@ -268,6 +310,9 @@ export class Server {
       return this.#upgradeApplication(request, socket, head)
     const refused = this.#refuseUpgrade(request)
     if (refused) return refuseUpgrade(socket, refused, { timeMs: this.#options.nowMs() })
+    const sender = senderOf(headerOf(request, REPLICA_AUTH_HEADER))
+    this.#connections.prove(socket, sender?.node ?? '')
+    this.#connections.upgrade(socket)
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true)
       try {
@@ -287,11 +332,10 @@ export class Server {
         socket,
         new WalcastError('BAD_REQUEST', { detail: 'an upgrade has the method GET' }),
       )
-    if (this.#upgraded.size >= this.#options.maxRequests)
-      return refuseUpgrade(
-        socket,
-        new WalcastError('TOO_MANY_REQUESTS', { limit: this.#options.maxRequests }),
-      )
+    const limit = this.#options.maxUpgrades
+    if (this.#upgraded.size >= limit)
+      return refuseUpgrade(socket, new WalcastError('TOO_MANY_UPGRADES', { limit }))
+    this.#connections.upgrade(socket)
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
     const { node } = view.status()
@@ -301,6 +345,7 @@ export class Server {
       path: request.url ?? '/',
       headers,
       node,
+      bodyOf: (error) => intake.bodyOf(error),
     })
   }
 

@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingMessage, type Server } from 'node:
 import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { messageOf, WalcastError } from '../errors.ts'
-import { errorBody, retryAfterOf } from './answer.ts'
+import { type ErrorBody, errorBody, retryAfterOf } from './answer.ts'
 import { type FlatHeaders, hasPassed, headerOf, NOT_EXECUTED_HEADER, VIA_HEADER } from './headers.ts'
 import { interimText } from './relayedAnswer.ts'
 
@@ -18,6 +18,8 @@ export interface UpgradeTarget {
   readonly headers: FlatHeaders
   /** This node, when the application is the target: so that none comes round. */
   readonly node?: string
+  /** What its client may be told of an error; everything when not given. */
+  readonly bodyOf?: (error: WalcastError) => ErrorBody
   /** The target is a node, which may lead no more or be away: the client is not answered then, so that the upgrade can go elsewhere. */
   readonly isNode?: boolean
 }
@@ -54,7 +56,7 @@ export function relayUpgrade(
   const { node } = target
   if (node === undefined || !hasPassed(request, node))
     return new Promise((resolve) => send(request, socket, head, target, resolve))
-  refuseUpgrade(socket, new WalcastError('FORWARD_LOOP', { node }))
+  refuseUpgrade(socket, new WalcastError('FORWARD_LOOP', { node }), {}, {}, target.bodyOf)
   return Promise.resolve(undefined)
 }
 
@@ -89,7 +91,7 @@ function send(
   })
   const give = (error: WalcastError) => {
     outgoing.destroy()
-    refuseUpgrade(socket, error)
+    refuseUpgrade(socket, error, {}, {}, target.bodyOf)
     done()
   }
   const onGone = () => {
@@ -148,9 +150,10 @@ export function refuseUpgrade(
   error: WalcastError,
   added: object = {},
   headers: Readonly<Record<string, string>> = {},
+  bodyOf: (error: WalcastError) => ErrorBody = errorBody,
 ): void {
   if (socket.destroyed || !socket.writable) return void socket.destroy()
-  const body = JSON.stringify({ ...errorBody(error), ...added })
+  const body = JSON.stringify({ ...bodyOf(error), ...added })
   const head = {
     connection: 'close',
     'content-type': 'application/json',

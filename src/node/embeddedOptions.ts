@@ -4,6 +4,12 @@ import { type OptionSpec, tunes } from './optionSpec.ts'
 import { NODE_OPTIONS, type NodeOptions } from './options.ts'
 import { MAX_DURATION_MS, parseValue } from './optionValues.ts'
 
+const LISTS = {
+  prefixes: 'a list of paths',
+  addresses: 'a list of HOST:PORT',
+  networks: 'a list of networks',
+}
+
 /**
  * What is given and not undefined. What tunes the other role is taken, too: the node may come to have that role while it runs.
  * Throws USAGE, naming every problem at once.
@@ -53,8 +59,9 @@ function checkedValue(spec: OptionSpec, value: unknown): unknown {
       return parseValue(spec.flag, kind, value.length === 0 ? 'none' : value.join(','))
     case 'prefixes':
     case 'addresses':
+    case 'networks':
       if (!Array.isArray(value) || value.some((each) => typeof each !== 'string'))
-        throw wrong(key, kind === 'prefixes' ? 'a list of paths' : 'a list of HOST:PORT', value)
+        throw wrong(key, LISTS[kind], value)
       return parseValue(spec.flag, kind, value.join(','))
     default:
       if (typeof value !== 'string') throw wrong(key, 'a text', value)

@@ -21,6 +21,7 @@ import type { NodeSetup } from './engine.ts'
 import { LateView } from './lateView.ts'
 import { NodeFolder, type StartAs } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
+import { type Bounds, nodeConnections, ownBounds } from './openFiles.ts'
 import type { NodeOptions } from './options.ts'
 import { lastLeader } from './replicaNode.ts'
 import { RoleJournal } from './roleJournal.ts'
@@ -33,6 +34,7 @@ const EVENT_KEEP_ALIVE_MS = 15_000
 /** What everything else of a node is built on. */
 interface Ground {
   readonly setup: NodeSetup
+  readonly bounds: Bounds
   readonly clock: Clock
   readonly ops: FileOps
   /** Of the database file. */
@@ -133,6 +135,7 @@ async function layGround(
   const events = new Events(listeners, view)
   return {
     setup,
+    bounds: ownBounds(options, log),
     clock,
     ops,
     path,
@@ -149,14 +152,26 @@ async function layGround(
   }
 }
 
-function newTraffic({ setup, clock, nodeFile, auth, view, waits, metrics }: Ground): Traffic {
+function newTraffic({ setup, bounds, clock, nodeFile, auth, view, waits, metrics }: Ground): Traffic {
   const { options, secret, log } = setup
-  return new Traffic({ options, secret, clock, log, nodeFile, auth, view, waits, metrics: metrics.traffic() })
+  return new Traffic({
+    options,
+    bounds,
+    secret,
+    clock,
+    log,
+    nodeFile,
+    auth,
+    view,
+    waits,
+    metrics: metrics.traffic(),
+    onCut: metrics.onCut('proxy'),
+  })
 }
 
 /** Answers before there are roles: that the node starts. */
 function newServer(
-  { setup, clock, nodeFile, instance, audit, auth, metrics, waits, view, events }: Ground,
+  { setup, bounds, clock, nodeFile, instance, audit, auth, metrics, waits, view, events }: Ground,
   traffic: Traffic,
   started: Started,
 ): Server {
@@ -180,8 +195,11 @@ function newServer(
     checks: () => started.roles?.engine?.checks,
     maxWaitMs: options.maxWaitMs,
     requestTimeoutMs: options.requestTimeoutMs,
-    maxRequests: options.maxRequests,
     maxHeaderBytes: options.maxHeaderBytes,
+    headTimeoutMs: options.headTimeoutMs,
+    connections: nodeConnections(options, bounds),
+    onCut: metrics.onCut('listen'),
+    maxUpgrades: bounds.maxUpgrades,
     upstream: () => traffic.upstream,
     publicUrl: () => traffic.publicUrl,
     nowMs: () => clock.nowMs(),

@@ -5,6 +5,7 @@ export type OptionKind =
   | 'text'
   | 'address'
   | 'addresses'
+  | 'networks'
   | 'path'
   | 'flag'
   | 'bytes'

@@ -2,6 +2,7 @@
 import { WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
 import { ACK_LEVELS, parseAckLevel } from '../http/ackLevel.ts'
+import { parseNetwork, TRUST_LOOPBACK, TRUST_NONE } from '../http/clientAddress.ts'
 import type { OptionKind } from './optionSpec.ts'
 
 const BYTE_UNITS: Readonly<Record<string, number>> = {
@@ -40,6 +41,11 @@ export function parseValue(
         .split(',')
         .filter(Boolean)
         .map((address) => parseAddress(flag, address.trim()))
+    case 'networks':
+      return text
+        .split(',')
+        .filter(Boolean)
+        .map((network) => parseTrusted(flag, network.trim()))
     case 'text':
       if (!/^[\w.-]{1,128}$/.test(text))
         throw usage(flag, text, 'up to 128 letters, digits, ".", "_" and "-"')
@@ -80,6 +86,13 @@ export function parseValue(
 
 function parseAddress(flag: string, text: string): string {
   if (!parseHostPort(text)) throw usage(flag, text, 'HOST:PORT')
+  return text
+}
+
+/** A network whose proxies are trusted, or one of the words in its place. */
+function parseTrusted(flag: string, text: string): string {
+  if (text !== TRUST_NONE && text !== TRUST_LOOPBACK && !parseNetwork(text))
+    throw usage(flag, text, 'networks such as 10.0.0.0/8,2001:db8::/32, or none')
   return text
 }
 

@@ -1,11 +1,12 @@
 /** Everything that can be set on a node, with its default. Flags, environment, file and help derive from this table. */
 import type { OnStale } from '../http/replicaSide.ts'
+import { CROWD_OPTIONS, type CrowdOptions } from './crowdOptions.ts'
 import { LEADERSHIP_OPTIONS } from './leadershipOptions.ts'
 import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
 import { ROLE_OPTIONS, type RoleOptions } from './roleOptions.ts'
 import { TRAFFIC_OPTIONS } from './trafficOptions.ts'
 
-export interface NodeOptions extends RoleOptions {
+export interface NodeOptions extends RoleOptions, CrowdOptions {
   readonly db: string
   readonly listen: string
   readonly leader?: string
@@ -367,5 +368,6 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
   },
   ...ROLE_OPTIONS,
   ...TRAFFIC_OPTIONS,
+  ...CROWD_OPTIONS,
   ...LEADERSHIP_OPTIONS,
 ]

@@ -1,4 +1,5 @@
 /** The requests of a node's application: proxy, intake, forwarding, and what they share. */
+import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
 import { request } from 'undici'
 import { isIncarnation } from '../../proto/lineage.ts'
@@ -6,11 +7,15 @@ import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { WalcastError } from '../errors.ts'
 import { AckWaits, requireAckLevel } from '../http/ackWaits.ts'
+import type { ErrorBody } from '../http/answer.ts'
 import { AnswerMemory } from '../http/answerMemory.ts'
 import { Application } from '../http/application.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import { Bodies } from '../http/bodies.ts'
+import { type Origin, TrustedProxies, UNKNOWN_ADDRESS } from '../http/clientAddress.ts'
+import type { Cut } from '../http/connectionBudget.ts'
 import { Consistency } from '../http/consistency.ts'
+import { Crowd } from '../http/crowd.ts'
 import { FailedReads } from '../http/failedReads.ts'
 import { Forwarder } from '../http/forwarder.ts'
 import { Gate } from '../http/gate.ts'
@@ -21,6 +26,7 @@ import { LeaderSide } from '../http/leaderSide.ts'
 import type { TrafficMetrics } from '../http/metrics.ts'
 import type { NodeTraffic } from '../http/pluginNode.ts'
 import { PositionCookie } from '../http/positionCookie.ts'
+import { asTold, publicBody } from '../http/publicErrors.ts'
 import { PublicSide } from '../http/publicSide.ts'
 import { ReplicaSide } from '../http/replicaSide.ts'
 import { Routes } from '../http/routes.ts'
@@ -29,10 +35,14 @@ import type { NodeView } from '../http/view.ts'
 import type { Waits } from '../http/waits.ts'
 import { WriteAdmission } from '../http/writeAdmission.ts'
 import { addressOf, ownAddress } from './address.ts'
+import { HiddenErrors } from './hiddenErrors.ts'
+import type { Bounds } from './openFiles.ts'
 import type { NodeOptions } from './options.ts'
 
 export interface TrafficParts {
   readonly options: NodeOptions
+  /** What of the options' bounds this process can keep. */
+  readonly bounds: Bounds
   readonly secret: string | undefined
   readonly clock: Clock
   readonly log: Logger
@@ -41,6 +51,8 @@ export interface TrafficParts {
   readonly view: NodeView
   readonly waits: Waits
   readonly metrics: TrafficMetrics
+  /** A connection of a client ended before it wanted that. */
+  readonly onCut: (why: Cut) => void
 }
 
 /** Of the time that a stop may take, for requests under way; the rest is for the engine. */
@@ -55,6 +67,9 @@ export class Traffic implements NodeTraffic {
   readonly #proxy: PublicSide | undefined
   readonly #forwarder: Forwarder
   readonly #gate: Gate
+  readonly #proxies: TrustedProxies
+  readonly crowd: Crowd
+  readonly #hidden: HiddenErrors
   readonly admission: WriteAdmission
   readonly intake: Intake
   readonly bodies: Bodies
@@ -88,6 +103,12 @@ export class Traffic implements NodeTraffic {
     this.#parts = parts
     const { options, auth, clock, log, nodeFile, view, waits, metrics } = parts
     this.routes = new Routes(options)
+    this.#proxies = new TrustedProxies(options.trustedProxies)
+    this.#hidden = new HiddenErrors(log, clock)
+    this.crowd = new Crowd({ ...options, ...parts.bounds }, this.#proxies, {
+      onCut: parts.onCut,
+      bodyOf: (error) => this.bodyOf(error),
+    })
     this.bodies = new Bodies(options.replayBodyBytes, options.keptBodiesBytes)
     this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster)
     this.consistency = new Consistency(this.cookie, view, waits)
@@ -140,7 +161,11 @@ export class Traffic implements NodeTraffic {
       admission: this.admission,
       epoch: () => nodeFile.record.epoch,
       onHigherEpoch: (node, epoch) => this.onHigherEpoch(node, epoch),
-      maxRequests: options.maxRequests,
+      maxRequests: parts.bounds.maxRequests,
+      maxNodeRequests: options.maxNodeRequests,
+      proxies: this.#proxies,
+      bodyOf: (error) => this.bodyOf(error),
+      onRefused: (error) => this.#hidden.tell(error),
       address: ownAddress(options),
       leader: () => this.#leader,
       onRequest: (refused) => metrics.onIntake(refused),
@@ -162,6 +187,9 @@ export class Traffic implements NodeTraffic {
     return this.#proxy?.underWay ?? 0
   }
 
+  /** Who sent a request to this node or its application. */
+  readonly originOf = (request: IncomingMessage): Origin => this.#proxies.originOf(request)
+
   get upstream(): string | undefined {
     return this.#application?.url
   }
@@ -172,9 +200,11 @@ export class Traffic implements NodeTraffic {
     return publicUrl ?? (proxy ? `http://${proxy}` : this.upstream)
   }
 
-  /** Where clients find the leader's application. */
-  get primaryUrl(): string {
-    return this.#primaryUrl ?? `http://${this.#leader ?? this.#parts.options.listen}`
+  /** Where clients find the leader's application; undefined until the leader has told. */
+  get primaryUrl(): string | undefined {
+    const { verboseErrors, listen } = this.#parts.options
+    // The leader's private side serves no clients.
+    return this.#primaryUrl ?? (verboseErrors ? `http://${this.#leader ?? listen}` : undefined)
   }
 
   get view(): NodeView {
@@ -191,14 +221,14 @@ export class Traffic implements NodeTraffic {
 
   /** The application, when its address is known only now. */
   attach(url: string): void {
-    const { options, nodeFile } = this.#parts
+    const { options, bounds, nodeFile } = this.#parts
     this.intake.resume()
     if (this.#application?.url === url) return
     void this.#application?.drain()
     this.#application = new Application({
       url,
       node: nodeFile.record.node,
-      maxConnections: options.maxRequests,
+      maxConnections: bounds.maxRequests,
       answerTimeoutMs: options.answerTimeoutMs,
       log: this.#parts.log,
     })
@@ -271,14 +301,23 @@ export class Traffic implements NodeTraffic {
     await Promise.all([this.#proxy?.close(0), this.#forwarder.close(), application?.close()])
   }
 
+  /** What clients may be told of an error. */
+  bodyOf(error: WalcastError): ErrorBody {
+    return publicBody(error, this.#parts.options.verboseErrors)
+  }
+
+  asTold(error: unknown): unknown {
+    return asTold(error, this.#parts.options.verboseErrors)
+  }
+
   #newForwarder(leader: string): Forwarder {
-    const { options, waits, metrics } = this.#parts
+    const { options, bounds, waits, metrics } = this.#parts
     return new Forwarder(
       {
         leader,
         holdMs: options.holdMs,
         writeWaitMs: options.writeWaitMs,
-        maxConnections: options.maxRequests,
+        maxConnections: bounds.maxRequests,
         answerTimeoutMs: options.answerTimeoutMs,
       },
       {
@@ -326,8 +365,9 @@ export class Traffic implements NodeTraffic {
       consistency: this.consistency,
       onLaterPosition: (epoch) => this.onLaterPosition(epoch),
       standbyPaths: options.standbyPaths,
-      maxRequests: options.maxRequests,
       maxHeaderBytes: options.maxHeaderBytes,
+      crowd: this.crowd,
+      headTimeoutMs: options.headTimeoutMs,
       requestTimeoutMs: options.requestTimeoutMs,
       upstream: () => this.upstream,
       primaryUrl: () => this.primaryUrl,
@@ -336,7 +376,11 @@ export class Traffic implements NodeTraffic {
       holdMs: options.holdMs,
       leaderAway: () => this.#forwarder.leaderAway(),
       onRequest: (route) => metrics.onProxied(route),
-      onRefused: (error) => metrics.onProxyRefused(error.key),
+      bodyOf: (error) => this.bodyOf(error),
+      onRefused: (error) => {
+        metrics.onProxyRefused(error.key)
+        this.#hidden.tell(error)
+      },
       onFailure: (error) => this.onFailure(error),
     })
   }
@@ -352,9 +396,15 @@ export class Traffic implements NodeTraffic {
   #leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget | undefined {
     const leader = this.#leader
     if (!leader) return undefined
-    const meant = toNode(headers, leader, this.#leaderIncarnation)
+    const meant = toNode(headers, leader, this.#leaderIncarnation, UNKNOWN_ADDRESS)
     const signed = [...meant, REPLICA_AUTH_HEADER, this.#sign('GET', path)]
-    return { origin: `http://${leader}`, path, headers: signed, isNode: true }
+    return {
+      origin: `http://${leader}`,
+      path,
+      headers: signed,
+      isNode: true,
+      bodyOf: (error) => this.bodyOf(error),
+    }
   }
 
   #sign(method: string, path: string): string {

@@ -1,0 +1,179 @@
+/**
+ * Who sent a request. The peer of a connection is a fact; what it says of others (`X-Forwarded-For`, `X-Forwarded-Proto`)
+ * is believed only of a trusted proxy (`--trusted-proxies`; this machine unless told otherwise). The client is the
+ * right-most address of X-Forwarded-For that is no trusted proxy: a trusted proxy wrote it, whatever stands left of it.
+ */
+import type { IncomingMessage } from 'node:http'
+import { BlockList, isIP, SocketAddress } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+
+/** The address of a connection that closed before it could be asked. */
+export const UNKNOWN_ADDRESS = 'unknown'
+/** In place of networks: not even this machine is trusted. */
+export const TRUST_NONE = 'none'
+/** In place of networks: this machine, which is trusted in any case but `none`. */
+export const TRUST_LOOPBACK = 'loopback'
+
+/** A longer chain of trusted proxies is no chain. */
+const MAX_HOPS = 32
+/** The longest address there is, with brackets, zone and port, is shorter. */
+const MAX_ADDRESS_CHARS = 80
+/** Addresses of which it is remembered what they are. */
+const MAX_KNOWN = 4096
+const LOOPBACK = ['127.0.0.0/8', '::1/128']
+
+/** Who sent a request, as far as trusted proxies tell. */
+export interface Origin {
+  /** Of the client, in canonical form; `unknown` when the connection has closed. */
+  readonly address: string
+  /** What requests of one client have in common: the address, or of IPv6 the /64 network. Undefined of a trusted proxy: many clients may be behind it. */
+  readonly client: string | undefined
+  /** Whether the client came over TLS. */
+  readonly isSecure: boolean
+  /** Whether the peer is a trusted proxy: what it says of others is passed on. */
+  readonly isProxied: boolean
+}
+
+/** Of a program that is asked without a network, such as a test. */
+export const NO_ORIGIN: Origin = {
+  address: UNKNOWN_ADDRESS,
+  client: undefined,
+  isSecure: false,
+  isProxied: false,
+}
+
+interface Known {
+  readonly address: string
+  readonly isTrusted: boolean
+  readonly client: string | undefined
+}
+
+/**
+ * An address in canonical form: IPv6 as in RFC 5952, IPv4 without the prefix that a dual-stack socket puts before it,
+ * both without port and zone. Undefined when it is none.
+ */
+export function canonicalAddress(text: string): string | undefined {
+  if (text.length > MAX_ADDRESS_CHARS) return undefined
+  const bare = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(text)?.[1] ?? /^([\d.]+):\d{1,5}$/.exec(text)?.[1] ?? text
+  const [address] = bare.split('%', 1)
+  const version = isIP(address)
+  if (version !== 6) return version === 4 ? address : undefined
+  const canonical = new SocketAddress({ address, family: 'ipv6' }).address
+  return canonical.replace(/^::ffff:(?=\d+\.)/, '')
+}
+
+/** What is counted as one client: an IPv4 address, or the /64 network of an IPv6 address. `address` is canonical. */
+export function clientOf(address: string): string {
+  if (!address.includes(':')) return address
+  const [head, tail] = address.split('::')
+  const before = head === '' ? [] : head.split(':')
+  const after = tail === undefined || tail === '' ? [] : tail.split(':')
+  const groups = after.length + (address.includes('.') ? 1 : 0)
+  const zeros = Array<string>(8 - before.length - groups).fill('0')
+  return `${[...before, ...zeros, ...after].slice(0, 4).join(':')}::/64`
+}
+
+export interface Network {
+  readonly address: string
+  readonly bits: number
+  readonly family: 'ipv4' | 'ipv6'
+}
+
+/** `ADDRESS` or `ADDRESS/BITS`; undefined when it is neither. */
+export function parseNetwork(text: string): Network | undefined {
+  const [, given, bitsText] = /^([0-9a-fA-F:.]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const address = given === undefined ? undefined : canonicalAddress(given)
+  if (given === undefined || address === undefined) return undefined
+  const family = address.includes(':') ? 'ipv6' : 'ipv4'
+  const width = family === 'ipv6' ? 128 : 32
+  // Of an IPv4 network that is written as one of IPv6.
+  const offset = family === 'ipv4' && given.includes(':') ? 96 : 0
+  const bits = bitsText === undefined ? width : Number(bitsText) - offset
+  return bits < 0 || bits > width ? undefined : { address, bits, family }
+}
+
+export class TrustedProxies {
+  readonly #networks = new BlockList()
+  readonly #known = new Map<string, Known>()
+
+  /** Networks beside this machine, or `none`. Throws when one is neither: a bug of the caller, since the option table checks them. */
+  constructor(networks: readonly string[]) {
+    const named = networks.filter((text) => text !== TRUST_NONE && text !== TRUST_LOOPBACK)
+    for (const text of networks.includes(TRUST_NONE) ? named : [...LOOPBACK, ...named]) {
+      const network = parseNetwork(text)
+      if (!network) throw new Error(`${text} is no network`)
+      this.#networks.addSubnet(network.address, network.bits, network.family)
+    }
+  }
+
+  /** Who sent a request that came on a connection of its own. */
+  originOf({ socket, headers }: Pick<IncomingMessage, 'socket' | 'headers'>): Origin {
+    const peer = this.#peer(socket.remoteAddress)
+    const isEncrypted = (socket as TLSSocket).encrypted === true
+    const { isTrusted } = peer
+    if (!isTrusted) return originOf(peer, isEncrypted, false)
+    const forwardedFor = headers['x-forwarded-for']
+    const proto = lastOf(headers['x-forwarded-proto'])
+    const sender = forwardedFor === undefined ? peer : this.#clientBehind(peer, String(forwardedFor))
+    const isSecure = proto === undefined ? isEncrypted : proto.toLowerCase() === 'https'
+    return originOf(sender, isSecure, true)
+  }
+
+  /** The same of a request that a node forwarded, which tells `address` as it saw it. Only for a node that has proven itself. */
+  forwardedOrigin(address: string | undefined): Origin {
+    const known = address === undefined ? undefined : this.#lookUp(address)
+    return known ? originOf(known, false, true) : NO_ORIGIN
+  }
+
+  /** What a connection is counted under; undefined of a trusted proxy. */
+  clientAt(peerAddress: string | undefined): string | undefined {
+    return this.#peer(peerAddress).client
+  }
+
+  /** The client's address, given the peer's and the value of X-Forwarded-For. */
+  clientAddress(peerAddress: string, forwardedFor: string | undefined): string {
+    const peer = this.#peer(peerAddress)
+    if (!peer.isTrusted || forwardedFor === undefined) return peer.address
+    return this.#clientBehind(peer, forwardedFor).address
+  }
+
+  /** What cannot be read was not written by a proxy: the client is then whoever handed it on. */
+  #clientBehind(peer: Known, forwardedFor: string): Known {
+    let nearest = peer
+    let end = forwardedFor.length
+    for (let hops = 0; hops < MAX_HOPS && nearest.isTrusted && end > 0; hops++) {
+      const comma = forwardedFor.lastIndexOf(',', end - 1)
+      const known = this.#lookUp(forwardedFor.slice(comma + 1, end).trim())
+      if (!known) break
+      nearest = known
+      end = comma
+    }
+    return nearest
+  }
+
+  #peer(address: string | undefined): Known {
+    const known = address === undefined ? undefined : this.#lookUp(address)
+    return known ?? { address: UNKNOWN_ADDRESS, isTrusted: false, client: UNKNOWN_ADDRESS }
+  }
+
+  #lookUp(text: string): Known | undefined {
+    const known = this.#known.get(text)
+    if (known) return known
+    const address = canonicalAddress(text)
+    if (address === undefined) return undefined
+    const isTrusted = this.#networks.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
+    const found = { address, isTrusted, client: isTrusted ? undefined : clientOf(address) }
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear()
+    this.#known.set(text, found)
+    return found
+  }
+}
+
+function originOf({ address, client }: Known, isSecure: boolean, isProxied: boolean): Origin {
+  return { address, client, isSecure, isProxied }
+}
+
+/** Of a list that each proxy adds to, what the nearest one said. */
+function lastOf(value: string | string[] | undefined): string | undefined {
+  return value === undefined ? undefined : String(value).split(',').at(-1)?.trim()
+}

@@ -1,0 +1,40 @@
+/** Counts what is under way at once, in all and for each owner (a client, a node), against a bound for either. */
+export class RequestBudget {
+  readonly #maxTotal: number
+  readonly #maxPerOwner: number
+  readonly #byOwner = new Map<string, number>()
+  #total = 0
+
+  constructor(maxTotal: number, maxPerOwner: number) {
+    this.#maxTotal = maxTotal
+    this.#maxPerOwner = maxPerOwner
+  }
+
+  get total(): number {
+    return this.#total
+  }
+
+  /** Whether this owner may have no more. */
+  isSpentBy(owner: string): boolean {
+    return (this.#byOwner.get(owner) ?? 0) >= this.#maxPerOwner
+  }
+
+  get isSpent(): boolean {
+    return this.#total >= this.#maxTotal
+  }
+
+  /** Counts one more; the caller asks before whether there is room. Without an owner the total alone counts. */
+  take(owner: string | undefined): void {
+    this.#total++
+    if (owner !== undefined) this.#byOwner.set(owner, (this.#byOwner.get(owner) ?? 0) + 1)
+  }
+
+  /** Counts one less: once for each `take`. */
+  give(owner: string | undefined): void {
+    this.#total--
+    if (owner === undefined) return
+    const left = (this.#byOwner.get(owner) ?? 0) - 1
+    if (left > 0) this.#byOwner.set(owner, left)
+    else this.#byOwner.delete(owner)
+  }
+}

@@ -1,0 +1,33 @@
+/** Writes to the log what clients are not told of an error: one line in a while for each code, however many requests meet it. */
+import type { Logger } from 'pino'
+import type { Clock } from '../clock.ts'
+import type { ErrorCode, WalcastError } from '../errors.ts'
+import { isHidden } from '../http/publicErrors.ts'
+
+/** Between two lines about one code. */
+const REST_MS = 10_000
+
+export class HiddenErrors {
+  readonly #log: Logger
+  readonly #clock: Clock
+  readonly #toldMs = new Map<ErrorCode, number>()
+  readonly #untold = new Map<ErrorCode, number>()
+
+  constructor(log: Logger, clock: Clock) {
+    this.#log = log
+    this.#clock = clock
+  }
+
+  tell(error: WalcastError): void {
+    const { key } = error
+    // An error that nothing foresaw is logged where it happens.
+    if (key === 'INTERNAL' || !isHidden(error)) return
+    const nowMs = this.#clock.nowMs()
+    const untold = this.#untold.get(key) ?? 0
+    if (Math.abs(nowMs - (this.#toldMs.get(key) ?? 0)) < REST_MS)
+      return void this.#untold.set(key, untold + 1)
+    this.#toldMs.set(key, nowMs)
+    this.#untold.delete(key)
+    this.#log.warn({ error: error.line, since: untold }, 'a request was answered with an error')
+  }
+}

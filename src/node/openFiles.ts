@@ -1,0 +1,82 @@
+/**
+ * A node that runs out of file descriptors can open neither its database nor a connection to another node. So its bounds are
+ * held within the limit of the process (RLIMIT_NOFILE), which Node raises as far as it may when it starts.
+ */
+import { readFileSync } from 'node:fs'
+import type { Logger } from 'pino'
+import type { ConnectionLimits } from '../http/connectionBudget.ts'
+import type { NodeOptions } from './options.ts'
+
+/** For files, replication and everything else that no client opens. */
+const RESERVED = 256
+/** Of the rest, each has a part: clients, other nodes, and the application's side of both. */
+const CLIENT_SHARE = 2 / 8
+const NODE_SHARE = 2 / 8
+const REQUEST_SHARE = 1 / 8
+/** However low the limit is. */
+const MIN_OF_EACH = 16
+
+export type Bounds = Pick<NodeOptions, 'maxConnections' | 'maxRequests' | 'maxUpgrades'> & {
+  /** At the private side. */
+  readonly maxNodeConnections: number
+}
+
+/** Of this process; Infinity where it cannot be told. */
+export function openFilesLimit(path = '/proc/self/limits'): number {
+  try {
+    const [, soft] = /^Max open files +(\d+)/m.exec(readFileSync(path, 'latin1')) ?? []
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft)
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
+}
+
+/** The bounds that are wanted, as far as `openFiles` descriptors are enough for all of them to be filled at once. */
+export function boundsWithin(
+  openFiles: number,
+  wanted: Pick<NodeOptions, 'maxConnections' | 'maxRequests' | 'maxUpgrades'>,
+): Bounds {
+  const free = openFiles - RESERVED
+  const part = (share: number) => Math.max(MIN_OF_EACH, Math.floor(free * share))
+  return {
+    maxConnections: Math.min(wanted.maxConnections, part(CLIENT_SHARE)),
+    maxNodeConnections: Math.min(wanted.maxConnections, part(NODE_SHARE)),
+    // Each may go to the application, once for clients and once for other nodes.
+    maxRequests: Math.min(wanted.maxRequests, part(REQUEST_SHARE)),
+    maxUpgrades: Math.min(wanted.maxUpgrades, part(REQUEST_SHARE)),
+  }
+}
+
+/** Nodes hear of a client that keeps still from the node that it came to, which is given the time to end it first. */
+const NODE_GRACE_MS = 5000
+
+/** Bounds of the private side: its peers are nodes, each at one address. */
+export function nodeConnections(
+  { maxPipelined, bodyTimeoutMs, sendTimeoutMs }: NodeOptions,
+  { maxNodeConnections }: Bounds,
+): ConnectionLimits {
+  return {
+    maxConnections: maxNodeConnections,
+    maxClientConnections: maxNodeConnections,
+    maxPipelined,
+    bodyTimeoutMs: bodyTimeoutMs + NODE_GRACE_MS,
+    sendTimeoutMs: sendTimeoutMs + NODE_GRACE_MS,
+  }
+}
+
+/** The bounds of this process; says in the log what it holds back. */
+export function ownBounds(options: NodeOptions, log: Logger): Bounds {
+  const openFiles = openFilesLimit()
+  const bounds = boundsWithin(openFiles, options)
+  const { maxConnections, maxRequests, maxUpgrades } = bounds
+  if (
+    maxConnections < options.maxConnections ||
+    maxRequests < options.maxRequests ||
+    maxUpgrades < options.maxUpgrades
+  )
+    log.warn(
+      { openFiles, maxConnections, maxRequests, maxUpgrades },
+      'the limit of open files holds these bounds below what is set; raise it (ulimit -n, LimitNOFILE of systemd)',
+    )
+  return bounds
+}

@@ -1,0 +1,110 @@
+/** Many clients at once, each from an address of its own on this machine, that say exactly what they send. */
+import { once } from 'node:events'
+import { request } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import type { Lab } from './lab.ts'
+import { type Got, telling } from './trafficLab.ts'
+import { within } from './until.ts'
+
+/** One of 65,000 addresses of this machine; the first is not 127.0.0.1. */
+export function loopbackAddress(index: number): string {
+  return `127.${1 + Math.floor(index / 62_500)}.${Math.floor(index / 250) % 250}.${2 + (index % 250)}`
+}
+
+export class Stranger {
+  readonly socket: Socket
+  text = ''
+
+  private constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('error', () => {})
+  }
+
+  /** Connects from `localAddress`; what it is sent is read unless told otherwise. */
+  static async open(lab: Lab, port: number, localAddress: string, reads = true): Promise<Stranger> {
+    const stranger = new Stranger(connect({ port, host: '127.0.0.1', localAddress }))
+    const { socket } = stranger
+    lab.atEnd(() => void socket.destroy())
+    if (reads)
+      socket.on('data', (chunk) => {
+        stranger.text += chunk.toString('latin1')
+      })
+    await once(socket, 'connect')
+    return stranger
+  }
+
+  write(text: string): this {
+    this.socket.write(text, 'latin1')
+    return this
+  }
+
+  get isGone(): boolean {
+    return this.socket.destroyed
+  }
+}
+
+/** `count` strangers, `perAddress` from each address, all of which have sent `text`. */
+export async function crowd(
+  lab: Lab,
+  port: number,
+  { count, perAddress, text, reads = true }: CrowdSpec,
+): Promise<Stranger[]> {
+  const strangers: Stranger[] = []
+  for (let from = 0; from < count; from += 250) {
+    const ids = Array.from({ length: Math.min(250, count - from) }, (_value, i) => from + i)
+    const some = ids.map((i) => Stranger.open(lab, port, loopbackAddress(Math.floor(i / perAddress)), reads))
+    strangers.push(...(await within('a crowd connects', Promise.all(some))))
+    for (const stranger of strangers.slice(from)) stranger.write(text)
+  }
+  return strangers
+}
+
+export interface CrowdSpec {
+  readonly count: number
+  readonly perAddress: number
+  readonly text: string
+  readonly reads?: boolean
+}
+
+/** A body of which only the first bytes come. */
+export const UNFINISHED = 'POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc'
+
+/** A request for an answer of so many bytes. */
+export function wanting(bytes: number): string {
+  return `GET /large HTTP/1.1\r\nHost: a\r\nX-Answer: ${telling({ bytes })}\r\n\r\n`
+}
+
+export const UPGRADE =
+  'GET /live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+
+export interface FromAsked {
+  readonly from?: string
+  readonly method?: string
+  readonly path?: string
+  readonly headers?: readonly string[]
+  readonly body?: string
+}
+
+/** One request over a connection of its own, from an address of this machine. */
+export function askFrom(port: number, asked: FromAsked): Promise<Got> {
+  const { from = '127.0.0.1', method = 'GET', path = '/', headers = [], body } = asked
+  const length = body === undefined ? [] : ['content-length', String(Buffer.byteLength(body))]
+  const flat = ['host', 'app.test', ...headers, ...length]
+  const got = new Promise<Got>((resolve, reject) => {
+    const sent = request(
+      { port, host: '127.0.0.1', localAddress: from, method, path, headers: flat, agent: false },
+      (answer) => {
+        const chunks: Buffer[] = []
+        answer.on('data', (chunk) => chunks.push(chunk))
+        answer.on('error', reject)
+        answer.on('end', () => {
+          const { statusCode: status = 0, statusMessage: reason = '', rawHeaders, trailers } = answer
+          resolve({ status, reason, rawHeaders, trailers, body: Buffer.concat(chunks) })
+        })
+      },
+    )
+    sent.on('error', reject)
+    sent.end(body)
+  })
+  return within(`an answer to ${method} ${path}`, got)
+}
