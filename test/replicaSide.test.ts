@@ -1,6 +1,7 @@
 /** What a replica does with a read that it cannot answer yet. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import type { ApplicationWatch } from '../src/http/applicationWatch.ts'
 import { Bodies } from '../src/http/bodies.ts'
 import { Consistency } from '../src/http/consistency.ts'
 import { Forwarder } from '../src/http/forwarder.ts'
@@ -38,6 +39,7 @@ function setUp(context: TestContext, onStale: OnStale) {
   const did: OnStale[] = []
   const side = new ReplicaSide({
     application: () => undefined,
+    watch: { refuse: () => undefined } as unknown as ApplicationWatch,
     forwarder,
     consistency: new Consistency(cookie, view, waits),
     cookie,

@@ -22,6 +22,7 @@ import {
   type FirstAttempt,
   formatFirstAttempt,
   fromClient,
+  HOLD_HEADER,
   headerOf,
   NOT_EXECUTED_HEADER,
   NOT_REPLICATED_HEADER,
@@ -102,6 +103,20 @@ export class Forwarder {
     const answer = await this.#answerOf(client, body)
     if (answer === 'lead') return 'lead'
     if (!answer) return 'answered'
+    return this.#deliver(client, answer, waitsForApply)
+  }
+
+  /** A read without a body that is answered by the leader if that takes it at once. Throws BAD_REQUEST. */
+  async offer(client: Client): Promise<'answered' | 'notTaken'> {
+    if (!this.#host.gate.isOpen || this.#host.isLeading()) return 'notTaken'
+    const attempt = await this.#attempt(client, undefined, this.#host.leaderIncarnation(), undefined, 0)
+    if (client.isGone) return 'answered'
+    if (!('answer' in attempt)) return 'notTaken'
+    this.#host.onForwarded()
+    return this.#deliver(client, attempt.answer, false)
+  }
+
+  async #deliver(client: Client, answer: Answer, waitsForApply: boolean): Promise<'answered'> {
     const position = parsePosition(answer.header(POSITION_HEADER) ?? '')
     const theirs = answer.header(STALE_HEADER)
     const stale = waitsForApply && position ? await this.#untilApplied(position) : theirs
@@ -166,7 +181,7 @@ export class Forwarder {
       const incarnation = this.#host.leaderIncarnation()
       const sentMs = performance.now()
       const before = first && { incarnation: first.incarnation, agoMs: sentMs - first.sentMs }
-      const attempt = await this.#attempt(client, body, incarnation, before)
+      const attempt = await this.#attempt(client, body, incarnation, before, endMs - sentMs)
       if (client.isGone) return undefined
       if ('answer' in attempt) return attempt.answer
       const canRepeat = body?.canReplay ?? true
@@ -198,6 +213,7 @@ export class Forwarder {
     body: ReplayableBody | undefined,
     incarnation: string,
     before: FirstAttempt | undefined,
+    leftMs: number,
   ): Promise<Attempt> {
     if (!this.#upstream) return { notExecuted: 'no leader is known', isRefusal: false }
     // Not sent: whichever leader executed it, a second attempt could not say so.
@@ -205,13 +221,17 @@ export class Forwarder {
     const { method, target } = client
     const headers = toNode(fromClient(client.request), this.#leader, incarnation)
     headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
+    headers.push(HOLD_HEADER, String(leftMs === 0 ? 0 : this.#keepMs(leftMs)))
     if (before) headers.push(FIRST_ATTEMPT_HEADER, formatFirstAttempt(before))
+    const sentMs = performance.now()
     const exchange = this.#upstream.send({ method, path: target, headers, body: body?.stream() ?? null })
     client.follow(exchange)
     try {
       const answer = await exchange.answer
       const notExecuted = answer.header(NOT_EXECUTED_HEADER)
-      if (notExecuted === undefined) return { answer }
+      // The leader kept it as long as it was to be kept: there is nothing better to say.
+      const isOver = leftMs > 0 && performance.now() - sentMs >= leftMs
+      if (notExecuted === undefined || (notExecuted === 'APP_UNREACHABLE' && isOver)) return { answer }
       answer.discard()
       client.follow(undefined)
       return { notExecuted: `it answered ${notExecuted}`, isRefusal: notExecuted === 'FORWARD_REFUSED' }
@@ -225,6 +245,11 @@ export class Forwarder {
           : `the leader broke off: ${error.detail}`,
       }
     }
+  }
+
+  /** How long the leader may keep a request, ms: its answer has to begin before this node gives it up. */
+  #keepMs(leftMs: number): number {
+    return Math.max(1, Math.ceil(Math.min(leftMs, this.#options.answerTimeoutMs / 2)))
   }
 
   #unknown(detail: string): WalcastError {

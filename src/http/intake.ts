@@ -4,11 +4,19 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { WalcastError } from '../errors.ts'
+import { asWalcastError, WalcastError } from '../errors.ts'
 import { errorBody, retryAfterOf, sendFailure, sendJson } from './answer.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from './auth.ts'
 import { Client, tellClose } from './client.ts'
-import { fromNode, headerOf, INCARNATION_HEADER, NOT_EXECUTED_HEADER } from './headers.ts'
+import type { Detour } from './detour.ts'
+import {
+  ageFirstAttempt,
+  fromNode,
+  headerOf,
+  holdOf,
+  INCARNATION_HEADER,
+  NOT_EXECUTED_HEADER,
+} from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { isEventStream } from './relayedAnswer.ts'
 import { isReserved } from './routes.ts'
@@ -19,6 +27,7 @@ export interface IntakeOptions {
   readonly auth: Authenticator
   readonly view: NodeView
   readonly side: LeaderSide
+  readonly detour: Detour
   readonly admission: WriteAdmission
   readonly maxRequests: number
   /** HOST:PORT of this node. */
@@ -30,6 +39,8 @@ export interface IntakeOptions {
   /** A node that has been in this epoch, above this one's, sent a request: this node leads no more, or never knew that it should not. */
   onHigherEpoch(node: string, epoch: number): void
   onRequest(refused: string | undefined): void
+  /** Nothing more is taken: what waits for the application is to hear of it. */
+  onStopping(): void
   onFailure(error: WalcastError): void
 }
 
@@ -67,7 +78,8 @@ export class Intake {
     if (refused) return this.#answerRefused(response, refused)
     this.#underWay.add(response)
     try {
-      await this.#options.side.execute(new Client(request, response), fromNode(request), true, true)
+      const late = await this.#execute(new Client(request, response))
+      if (late) this.#answerRefused(response, late)
     } catch (error) {
       sendFailure(response, error, this.#options.onFailure)
     } finally {
@@ -75,13 +87,44 @@ export class Intake {
     }
   }
 
+  /** Gives why nothing was executed after all: the application did not accept it in time, or this node does not take it any more. */
+  async #execute(client: Client): Promise<WalcastError | undefined> {
+    const { side, detour } = this.#options
+    const { request } = client
+    const headers = fromNode(request)
+    const holdMs = holdOf(request)
+    const isWrite = holdMs > 0
+    for (;;) {
+      const triedMs = performance.now()
+      try {
+        await side.execute(client, headers, true, isWrite)
+        return undefined
+      } catch (error) {
+        if (!(await detour.untilTaken(client, error, holdMs, isWrite))) return asWalcastError(error)
+        ageFirstAttempt(request, performance.now() - triedMs)
+        const refused = this.refuseNow(request)
+        if (refused) return refused
+      }
+    }
+  }
+
   /** Why a forwarded request is not taken; undefined when it is. Uses up its token. */
   refuse(request: IncomingMessage): WalcastError | undefined {
-    const { auth, view, side, maxRequests } = this.#options
+    const { auth, maxRequests } = this.#options
     const token = headerOf(request, REPLICA_AUTH_HEADER)
     const refused = auth.refuseForward(token, request.method ?? 'GET', request.url ?? '/')
     if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
-    const { address, admission } = this.#options
+    const unable = this.refuseNow(request)
+    if (unable) return unable
+    if (this.#underWay.size >= maxRequests)
+      return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
+    return undefined
+  }
+
+  /** The same of one that was taken, and has waited. */
+  refuseNow(request: IncomingMessage): WalcastError | undefined {
+    const { address, admission, view, side } = this.#options
+    const token = headerOf(request, REPLICA_AUTH_HEADER)
     const ofOtherEpoch = this.#refuseOtherEpoch(token)
     if (ofOtherEpoch) return ofOtherEpoch
     if (view.role() !== 'leader') return new WalcastError('NOT_LEADER', { address, role: view.role() })
@@ -92,8 +135,6 @@ export class Intake {
     const ofOtherIncarnation = this.#refuseOtherIncarnation(headerOf(request, INCARNATION_HEADER))
     if (ofOtherIncarnation) return ofOtherIncarnation
     if (!side.canExecute) return new WalcastError('NO_APPLICATION')
-    if (this.#underWay.size >= maxRequests)
-      return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
     return undefined
   }
 
@@ -125,6 +166,7 @@ export class Intake {
   /** Takes nothing more. */
   announceStop(): void {
     this.#isStopping = true
+    this.#options.onStopping()
   }
 
   /** Takes requests again: the application is back. */

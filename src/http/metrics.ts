@@ -53,6 +53,7 @@ export interface TrafficSizes {
   readonly held: number
   /** Writes at the leader. */
   readonly admission: { readonly underWay: number; readonly held: number; readonly heldTotal: number }
+  readonly watch: { readonly isUp: boolean; readonly held: number; readonly heldTotal: number }
   readonly intake: { readonly underWay: number }
   readonly bodies: { readonly keptBytes: number }
   readonly acks: { readonly waiting: number }
@@ -134,7 +135,10 @@ export class Metrics {
 
   /** Gauges of the application's requests. */
   observeTraffic(traffic: TrafficSizes, events: { readonly size: number }): void {
-    const { intake, answers, bodies, acks, admission } = traffic
+    const { intake, answers, bodies, acks, admission, watch } = traffic
+    this.#gauge('application_up', '1 while the application answers', () => (watch.isUp ? 1 : 0))
+    this.#gauge('application_held', 'Requests that wait for the application', () => watch.held)
+    this.#gauge('application_held_ever', 'Requests that had to wait for that', () => watch.heldTotal)
     this.#gauge('proxy_requests', 'Requests of clients under way', () => traffic.proxied)
     this.#gauge('requests_held', 'Requests that wait for the leader', () => traffic.held)
     this.#gauge('writes_inside', 'Writes inside the application', () => admission.underWay)

@@ -4,8 +4,10 @@ import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { asWalcastError, listenError, WalcastError } from '../errors.ts'
 import { type OwnAnswer, readinessAnswer, sendFailure, sendJson, standbyAnswer } from './answer.ts'
+import type { ApplicationWatch } from './applicationWatch.ts'
 import { Client, targetOf, tellClose } from './client.ts'
 import type { Consistency } from './consistency.ts'
+import type { Detour } from './detour.ts'
 import type { Gate } from './gate.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
@@ -25,6 +27,8 @@ export interface PublicSideOptions {
   readonly leaderSide: LeaderSide
   readonly replicaSide: ReplicaSide
   readonly admission: WriteAdmission
+  readonly watch: ApplicationWatch
+  readonly detour: Detour
   readonly consistency: Consistency
   /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
   onLaterPosition(epoch: number): Promise<void>
@@ -32,12 +36,14 @@ export interface PublicSideOptions {
   readonly standbyPaths: readonly string[]
   readonly maxRequests: number
   readonly requestTimeoutMs: number
+  /** Why the application keeps this node from being ready for clients; undefined when it does not. */
+  unwell(): string | undefined
   /** URL of the application; undefined on a standby without one. */
   upstream(): string | undefined
   /** Where clients find the leader. */
   primaryUrl(): string
-  /** An upgrade that goes to the leader, with a client's headers; undefined while none is known. */
-  leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget | undefined
+  /** An upgrade that goes to the leader, with a client's headers, and waits until `endMs` there; undefined while none is known. */
+  leaderUpgrade(path: string, headers: FlatHeaders, endMs: number): UpgradeTarget | undefined
   /** Where upgrades wait for the leader, for so long. */
   readonly gate: Gate
   readonly holdMs: number
@@ -145,7 +151,12 @@ export class PublicSide {
     if (route === 'own') return this.#answerOwn(client)
     if (!this.#isOpen) throw new WalcastError('STARTING')
     // The role may change while a request waits: what was not executed then begins anew.
-    while ((await this.#serve(client, route)) === 'lead') {}
+    for (;;)
+      try {
+        if ((await this.#serve(client, route)) === 'answered') return
+      } catch (error) {
+        if ((await this.#options.detour.take(client, error, isReadOf(route, client))) === 'answered') return
+      }
   }
 
   async #serve(client: Client, route: Exclude<Route, 'own'>): Promise<'answered' | 'lead'> {
@@ -155,7 +166,7 @@ export class PublicSide {
     if (role === 'leader') {
       const later = consistency.laterEpoch(client.request)
       if (later !== undefined) await onLaterPosition(later)
-      const isWrite = route === 'forward' || !isRead(client.method)
+      const isWrite = !isReadOf(route, client)
       // From the last look at it on nothing waits: whoever looks for writes inside finds this one.
       while (isWrite && admission.refuse())
         if (!(await admission.admit(client))) return client.isGone ? 'answered' : 'lead'
@@ -174,7 +185,7 @@ export class PublicSide {
     const path = client.target.split('?', 1)[0]
     if (path === '/livez') return sendJson(client.response, 200, { live: true })
     if (path !== '/readyz') throw new WalcastError('NOT_FOUND', { path })
-    sendOwn(client, readinessAnswer(this.#options.view, this.#isStopping))
+    sendOwn(client, readinessAnswer(this.#options.view, this.#isStopping, this.#options.unwell()))
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
@@ -196,14 +207,29 @@ export class PublicSide {
     const client = new Upgrading(socket)
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
-    if (route !== 'forward') return void (await relayUpgrade(request, socket, head, this.#own(path, headers)))
+    const isForLeader = route === 'forward'
     for (const endMs = performance.now() + holdMs; ; ) {
-      await this.#untilTaken(client, endMs)
+      if (isForLeader) await this.#untilTaken(client, endMs)
+      const isHere = !isForLeader || view.role() === 'leader'
+      if (isHere) await this.#untilAccepted(client, endMs, isForLeader)
       if (client.isGone) return
-      const target = view.role() === 'leader' ? this.#own(path, headers) : leaderUpgrade(path, headers)
+      if (isForLeader && isHere !== (view.role() === 'leader')) continue
+      const target = isHere ? this.#own(path, headers) : leaderUpgrade(path, headers, endMs)
       const notTaken = target ? await relayUpgrade(request, socket, head, target) : 'no leader is known'
       if (notTaken === undefined) return
-      if (view.role() !== 'leader') gate.close(notTaken)
+      if (isHere) this.#options.watch.onUnreachable(notTaken)
+      else if (view.role() !== 'leader') gate.close(notTaken)
+    }
+  }
+
+  /** Waits until this node's application takes an upgrade, or the role has changed. Throws APP_UNREACHABLE or TOO_MANY_HELD. */
+  async #untilAccepted(client: Upgrading, endMs: number, isWrite: boolean): Promise<void> {
+    const { watch, view } = this.#options
+    const role = view.role()
+    for (let unable = watch.refuse(isWrite); unable; unable = watch.refuse(isWrite)) {
+      const isOpen = await watch.wait(client, endMs, isWrite)
+      if (client.isGone || view.role() !== role) return
+      if (!isOpen) throw unable
     }
   }
 
@@ -236,7 +262,7 @@ export class PublicSide {
   #own(path: string, headers: FlatHeaders): UpgradeTarget {
     const origin = this.#options.upstream()
     if (origin === undefined) throw new WalcastError('NO_APPLICATION')
-    return { origin, path, headers, node: this.#options.view.status().node }
+    return { origin, path, headers, node: this.#options.view.status().node, canWait: true }
   }
 
   #cutAll(): void {
@@ -260,6 +286,11 @@ class Upgrading {
   get isGone(): boolean {
     return this.gone.aborted
   }
+}
+
+/** What any node's application may answer. */
+function isReadOf(route: Route, { method }: Client): boolean {
+  return route !== 'forward' && isRead(method)
 }
 
 function sendOwn({ response }: Client, { status, body, headers }: OwnAnswer): void {

@@ -1,6 +1,7 @@
 /** Requests at a replica: reads from the local application, writes from the leader's. */
 import { WalcastError } from '../errors.ts'
 import type { Application } from './application.ts'
+import type { ApplicationWatch } from './applicationWatch.ts'
 import type { Bodies } from './bodies.ts'
 import type { Client } from './client.ts'
 import type { Consistency, Wanted } from './consistency.ts'
@@ -18,6 +19,7 @@ export type OnStale = 'forward' | 'serve' | 'refuse'
 export interface ReplicaSideParts {
   /** Undefined as long as none is known. */
   application(): Application | undefined
+  readonly watch: ApplicationWatch
   readonly forwarder: Forwarder
   readonly consistency: Consistency
   readonly cookie: PositionCookie
@@ -85,9 +87,11 @@ export class ReplicaSide {
   }
 
   async #answerHere(client: Client, stale: string | undefined): Promise<'answered' | 'lead'> {
-    const { view, cookie, bodies, forwarder } = this.#parts
+    const { view, cookie, bodies, forwarder, watch } = this.#parts
     const application = this.#parts.application()
     if (!application) throw new WalcastError('NO_APPLICATION')
+    const unable = watch.refuse(false)
+    if (unable) throw unable
     const body = bodies.of(client)
     const answer = await application.ask(client, fromClient(client.request), body)
     if (answer.header(REPLAY_HEADER)?.trim().toLowerCase() === 'leader') {

@@ -17,6 +17,8 @@ export interface UpgradeTarget {
   readonly node?: string
   /** The target is a node, which may lead no more or be away: the client is not answered then, so that the upgrade can go elsewhere. */
   readonly isNode?: boolean
+  /** Nor when no connection to the target is made: the upgrade waits until one is. */
+  readonly canWait?: boolean
 }
 
 /**
@@ -62,7 +64,7 @@ function send(
   target: UpgradeTarget,
   done: (notTaken?: string) => void,
 ): void {
-  const { node, isNode } = target
+  const { node, isNode, canWait } = target
   const url = new URL(target.origin)
   const open = url.protocol === 'https:' ? httpsRequest : httpRequest
   const headers = [
@@ -111,7 +113,7 @@ function send(
   outgoing.on('error', (error) => {
     const detail = messageOf(error)
     // A connection that could not be made has carried nothing.
-    if (isNode && 'syscall' in error && error.syscall === 'connect') leave(detail)
+    if ((isNode || canWait) && 'syscall' in error && error.syscall === 'connect') leave(detail)
     else give(unreachable(target, detail))
   })
   outgoing.on('response', (answer) => {

@@ -66,6 +66,7 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
     started.hooks = hooks
     const traffic = newTraffic(ground)
     started.traffic = traffic
+    view.application = () => traffic.applicationStatus
     const server = newServer(ground, traffic, started)
     started.server = server
     await server.listen()
@@ -170,6 +171,10 @@ function newServer(
     events,
     intake: traffic.intake,
     admission: traffic.admission,
+    watch: traffic.watch,
+    unwell: () => traffic.unwellForLeading,
+    onRoleAsked: (remoteAddress) => traffic.onRoleAsked(remoteAddress),
+    holdMs: options.holdMs,
     audit: () => audit,
     roles: () => (started.roles?.hasStarted ? started.roles.requests : undefined),
     epoch: () => nodeFile.record.epoch,

@@ -15,6 +15,8 @@ export type OptionKind =
   | 'prefixes'
   | 'cookie'
   | 'onStale'
+  | 'target'
+  | 'upstreamCounts'
   | 'command'
   | 'webhook'
   | 'ackLevel'

@@ -59,6 +59,13 @@ export function parseValue(
     case 'onStale':
       if (!['forward', 'serve', 'refuse'].includes(text)) throw usage(flag, text, 'forward, serve or refuse')
       return text
+    case 'target':
+      if (!/^\/[\x21\x22\x24-\x7e]{0,1023}$/.test(text)) throw usage(flag, text, 'a path such as /health')
+      return text
+    case 'upstreamCounts':
+      if (!['readyz', 'leader', 'nowhere'].includes(text))
+        throw usage(flag, text, 'readyz, leader or nowhere')
+      return text
     case 'ackLevel':
       if (!parseAckLevel(text)) throw usage(flag, text, ACK_LEVELS)
       return text

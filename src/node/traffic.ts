@@ -8,12 +8,14 @@ import type { WalcastError } from '../errors.ts'
 import { AckWaits, requireAckLevel } from '../http/ackWaits.ts'
 import { AnswerMemory } from '../http/answerMemory.ts'
 import { Application } from '../http/application.ts'
+import { type ApplicationStatus, ApplicationWatch } from '../http/applicationWatch.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import { Bodies } from '../http/bodies.ts'
 import { Consistency } from '../http/consistency.ts'
+import { Detour } from '../http/detour.ts'
 import { Forwarder } from '../http/forwarder.ts'
 import { Gate } from '../http/gate.ts'
-import { type FlatHeaders, toNode } from '../http/headers.ts'
+import { type FlatHeaders, HOLD_HEADER, toNode } from '../http/headers.ts'
 import { Intake } from '../http/intake.ts'
 import { KeyedRequests } from '../http/keyedRequests.ts'
 import { LeaderSide } from '../http/leaderSide.ts'
@@ -27,7 +29,7 @@ import type { UpgradeTarget } from '../http/upgradeRelay.ts'
 import type { NodeView } from '../http/view.ts'
 import type { Waits } from '../http/waits.ts'
 import { WriteAdmission } from '../http/writeAdmission.ts'
-import { addressOf, ownAddress } from './address.ts'
+import { addressOf, ownAddress, reachableAddress } from './address.ts'
 import type { NodeOptions } from './options.ts'
 
 export interface TrafficParts {
@@ -48,6 +50,8 @@ const DRAIN_SHARE = 0.7
 const TRANSIT_MS = 2000
 const PROBE_MS = 100
 const PROBE_TIMEOUT_MS = 1000
+/** The longest that the leader keeps an upgrade: its answer has to come before the upgrade is given up here. */
+const MAX_UPGRADE_HOLD_MS = 15_000
 
 export class Traffic implements NodeTraffic {
   readonly #parts: TrafficParts
@@ -55,6 +59,8 @@ export class Traffic implements NodeTraffic {
   readonly #forwarder: Forwarder
   readonly #gate: Gate
   readonly admission: WriteAdmission
+  readonly watch: ApplicationWatch
+  readonly detour: Detour
   readonly intake: Intake
   readonly bodies: Bodies
   readonly cookie: PositionCookie
@@ -79,6 +85,8 @@ export class Traffic implements NodeTraffic {
   checkLeading: () => void = () => {}
   /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
   onLaterPosition: (epoch: number) => Promise<void> = async () => {}
+  /** Somebody asked this node's private side for its role. */
+  onRoleAsked: (remoteAddress: string) => void = () => {}
   /** A node that has been in a higher epoch sent a request. */
   onHigherEpoch: (node: string, epoch: number) => void = () => {}
 
@@ -108,8 +116,16 @@ export class Traffic implements NodeTraffic {
       () => this.admission.isSure,
       metrics.onAckWait,
     )
+    this.watch = this.#newWatch()
+    this.detour = new Detour({
+      watch: this.watch,
+      bodies: this.bodies,
+      holdMs: options.holdMs,
+      elsewhere: (client) => this.#forwarder.offer(client),
+    })
     this.leaderSide = new LeaderSide({
       application: () => this.#application,
+      watch: this.watch,
       bodies: this.bodies,
       keyed: new KeyedRequests(this.answers, this.cookie, options.answerTimeoutMs),
       cookie: this.cookie,
@@ -126,7 +142,9 @@ export class Traffic implements NodeTraffic {
       auth,
       view,
       side: this.leaderSide,
+      detour: this.detour,
       admission: this.admission,
+      onStopping: () => this.watch.reconsider(),
       epoch: () => nodeFile.record.epoch,
       onHigherEpoch: (node, epoch) => this.onHigherEpoch(node, epoch),
       maxRequests: options.maxRequests,
@@ -158,12 +176,17 @@ export class Traffic implements NodeTraffic {
   /** Where clients find this node's application, as far as it is known. */
   get publicUrl(): string | undefined {
     const { publicUrl, proxy } = this.#parts.options
-    return publicUrl ?? (proxy ? `http://${proxy}` : this.upstream)
+    return publicUrl ?? (proxy ? `http://${reachableAddress(proxy, this.#parts.options)}` : this.upstream)
   }
 
   /** Where clients find the leader's application. */
   get primaryUrl(): string {
-    return this.#primaryUrl ?? `http://${this.#leader ?? this.#parts.options.listen}`
+    return this.#primaryUrl ?? `http://${this.#leader ?? ownAddress(this.#parts.options)}`
+  }
+
+  /** HOST:PORT of the leader's private side; undefined on the leader, and while none is known. */
+  get leaderAddress(): string | undefined {
+    return this.#leader
   }
 
   get view(): NodeView {
@@ -180,17 +203,37 @@ export class Traffic implements NodeTraffic {
 
   /** The application, when its address is known only now. */
   attach(url: string): void {
-    const { options, nodeFile } = this.#parts
     this.intake.resume()
     if (this.#application?.url === url) return
     void this.#application?.drain()
-    this.#application = new Application({
-      url,
-      node: nodeFile.record.node,
-      maxConnections: options.maxRequests,
-      answerTimeoutMs: options.answerTimeoutMs,
-      log: this.#parts.log,
+    this.#application = this.#newApplication(url)
+  }
+
+  /** Requests go over new connections, to `url` from now on. Resolves when those under way at the process before are answered, at the latest after `timeoutMs`. */
+  async replaceApplication(url: string, timeoutMs: number): Promise<void> {
+    const old = this.#application
+    this.#application = this.#newApplication(url)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs)
     })
+    await Promise.race([old?.drain(), late])
+    clearTimeout(timer)
+  }
+
+  /** For status: undefined without an application. */
+  get applicationStatus(): ApplicationStatus | undefined {
+    return this.watch.status()
+  }
+
+  /** Why the public side is not ready although its node is. */
+  get unwellForClients(): string | undefined {
+    return this.#parts.options.upstreamCounts === 'nowhere' ? undefined : this.watch.unwell()
+  }
+
+  /** Why this node is none that leads, for whoever asks. */
+  get unwellForLeading(): string | undefined {
+    return this.#parts.options.upstreamCounts === 'leader' ? this.watch.unwell() : undefined
   }
 
   /** Throws PORT_TAKEN or LISTEN_FAILED. */
@@ -201,6 +244,7 @@ export class Traffic implements NodeTraffic {
   /** The engine runs: requests are served from now on. */
   open(): void {
     this.#proxy?.open()
+    this.watch.begin()
   }
 
   /** The leader, or a replica that follows the one at `leaderAddress`, welcomed this node. `incarnation` of the leader: '' when it did not tell. */
@@ -217,6 +261,7 @@ export class Traffic implements NodeTraffic {
     this.#setLeader(undefined)
     this.admission.release('change')
     this.#gate.open()
+    this.watch.reconsider()
   }
 
   /** This node leads no more, and follows the one at `leader` if it is known. What was held here goes there. */
@@ -225,6 +270,7 @@ export class Traffic implements NodeTraffic {
     this.#forwarder.pointTo(leader ?? '')
     this.#gate.close(leader ? 'it has just come to lead' : 'none is known')
     this.admission.clear()
+    this.watch.reconsider()
   }
 
   /** The connection to the leader ended: it may be away, which a probe will tell. */
@@ -257,7 +303,36 @@ export class Traffic implements NodeTraffic {
     const application = this.#application
     this.#application = undefined
     this.admission.stop()
+    this.watch.stop()
     await Promise.all([this.#proxy?.close(0), this.#forwarder.close(), application?.close()])
+  }
+
+  #newWatch(): ApplicationWatch {
+    const { options, log } = this.#parts
+    const { maxHeld, upstreamEveryMs: everyMs, upstreamFall: fall, upstreamRise: rise } = options
+    return new ApplicationWatch(
+      { maxHeld, everyMs, fall, rise, check: options.upstreamCheck },
+      { url: () => this.upstream, log },
+    )
+  }
+
+  #newApplication(url: string): Application {
+    const { options, nodeFile, log } = this.#parts
+    const made: Application = new Application({
+      url,
+      node: nodeFile.record.node,
+      maxConnections: options.maxRequests,
+      answerTimeoutMs: options.answerTimeoutMs,
+      log,
+      // What becomes of requests at the process before says nothing of this one.
+      onReached: () => {
+        if (made === this.#application) this.watch.onReached()
+      },
+      onUnreachable: (detail) => {
+        if (made === this.#application) this.watch.onUnreachable(detail)
+      },
+    })
+    return made
   }
 
   #newForwarder(leader: string): Forwarder {
@@ -289,6 +364,7 @@ export class Traffic implements NodeTraffic {
     const { options, view, metrics } = this.#parts
     return new ReplicaSide({
       application: () => this.#application,
+      watch: this.watch,
       forwarder,
       consistency: this.consistency,
       cookie: this.cookie,
@@ -311,6 +387,9 @@ export class Traffic implements NodeTraffic {
       leaderSide: this.leaderSide,
       replicaSide: this.replicaSide,
       admission: this.admission,
+      watch: this.watch,
+      detour: this.detour,
+      unwell: () => this.unwellForClients,
       consistency: this.consistency,
       onLaterPosition: (epoch) => this.onLaterPosition(epoch),
       standbyPaths: options.standbyPaths,
@@ -318,7 +397,7 @@ export class Traffic implements NodeTraffic {
       requestTimeoutMs: options.requestTimeoutMs,
       upstream: () => this.upstream,
       primaryUrl: () => this.primaryUrl,
-      leaderUpgrade: (path, headers) => this.#leaderUpgrade(path, headers),
+      leaderUpgrade: (path, headers, endMs) => this.#leaderUpgrade(path, headers, endMs),
       gate: this.#gate,
       holdMs: options.holdMs,
       leaderAway: () => this.#forwarder.leaderAway(),
@@ -336,11 +415,13 @@ export class Traffic implements NodeTraffic {
     this.#primaryUrl = undefined
   }
 
-  #leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget | undefined {
+  #leaderUpgrade(path: string, headers: FlatHeaders, endMs: number): UpgradeTarget | undefined {
     const leader = this.#leader
     if (!leader) return undefined
     const meant = toNode(headers, leader, this.#leaderIncarnation)
-    const signed = [...meant, REPLICA_AUTH_HEADER, this.#sign('GET', path)]
+    const leftMs = Math.ceil(Math.min(endMs - performance.now(), MAX_UPGRADE_HOLD_MS))
+    const hold = String(Math.max(1, leftMs))
+    const signed = [...meant, HOLD_HEADER, hold, REPLICA_AUTH_HEADER, this.#sign('GET', path)]
     return { origin: `http://${leader}`, path, headers: signed, isNode: true }
   }
 

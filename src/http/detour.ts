@@ -1,0 +1,65 @@
+/**
+ * What becomes of a request that this node's application does not take, as long as nothing of it was sent: one that only reads
+ * goes to another node's application, everything else waits until this one accepts, `--hold` at most. The role may change
+ * meanwhile; whoever asks decides anew where the request goes.
+ */
+import { keyOf } from '../errors.ts'
+import type { ApplicationWatch } from './applicationWatch.ts'
+import type { Bodies } from './bodies.ts'
+import type { Client } from './client.ts'
+
+export interface DetourParts {
+  readonly watch: ApplicationWatch
+  readonly bodies: Bodies
+  readonly holdMs: number
+  /** Has another node answer a read, if one takes it at once. */
+  elsewhere(client: Client): Promise<'answered' | 'notTaken'>
+}
+
+/** How long a read waits here before it is tried elsewhere again. */
+const READ_WAIT_MS = 100
+
+export class Detour {
+  readonly #parts: DetourParts
+  /** Until when each may wait, from the first time on. */
+  readonly #ends = new WeakMap<Client, number>()
+
+  constructor(parts: DetourParts) {
+    this.#parts = parts
+  }
+
+  /** After `error`: `again` when the request is to be tried once more. Throws the error when it is another one or the time is over, and TOO_MANY_HELD. */
+  async take(client: Client, error: unknown, isRead: boolean): Promise<'answered' | 'again'> {
+    this.#requireUnsent(client, error)
+    const endMs = this.#endOf(client, this.#parts.holdMs)
+    const mayGo = isRead && !client.hasBody
+    if (mayGo && (await this.#parts.elsewhere(client)) === 'answered') return 'answered'
+    if (mayGo) this.#parts.watch.lookSoon()
+    const untilMs = mayGo ? Math.min(endMs, performance.now() + READ_WAIT_MS) : endMs
+    const isOpen = await this.#parts.watch.wait(client, untilMs, !isRead)
+    if (client.isGone || (!isOpen && performance.now() >= endMs)) throw error
+    return 'again'
+  }
+
+  /** The same of another node's request, which waits `holdMs` at most and goes nowhere else: false when that time is over. */
+  async untilTaken(client: Client, error: unknown, holdMs: number, isWrite: boolean): Promise<boolean> {
+    this.#requireUnsent(client, error)
+    const endMs = this.#endOf(client, Math.min(holdMs, this.#parts.holdMs))
+    if (endMs <= performance.now()) return false
+    return (await this.#parts.watch.wait(client, endMs, isWrite)) && !client.isGone
+  }
+
+  #requireUnsent(client: Client, error: unknown): void {
+    const isUnsent = keyOf(error) === 'APP_UNREACHABLE' && !client.response.headersSent
+    const body = this.#parts.bodies.of(client)
+    if (!isUnsent || client.isGone || (body && !body.canReplay)) throw error
+  }
+
+  #endOf(client: Client, holdMs: number): number {
+    const known = this.#ends.get(client)
+    if (known !== undefined) return known
+    const endMs = performance.now() + holdMs
+    this.#ends.set(client, endMs)
+    return endMs
+  }
+}
