@@ -1,10 +1,11 @@
 /** Planned changes of leader beside applications that take their time to boot: no request fails, and the pause told is the one felt. */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort, freePortRow } from '../src/cli/freePorts.ts'
 import type { SwitchoverAnswer } from '../src/http/leadershipAnswers.ts'
-import type { Child } from './support/child.ts'
+import { ApplicationSite } from './support/applicationSites.ts'
 import { type Lab, labTest } from './support/lab.ts'
 import { switchover } from './support/leadership.ts'
 import { PROGRAMS } from './support/paths.ts'
@@ -20,7 +21,6 @@ interface Site {
   readonly node: TestNode
   /** Of the public side. */
   readonly url: string
-  readonly startApp?: (role: string) => Promise<void>
 }
 
 interface Asked {
@@ -125,14 +125,15 @@ async function handOver(
 ) {
   const load = new Load(sites)
   await load.goesOn()
-  const told: { readonly answer: SwitchoverAnswer; readonly feltMs: number }[] = []
+  const told: { readonly answer: SwitchoverAnswer; readonly feltMs: number; readonly readsMs: number }[] = []
   for (let i = 0; i < SWITCHOVERS; i++) {
     const [from, to] = i % 2 === 0 ? sites : [sites[1], sites[0]]
     const fromMs = performance.now()
     await before(to, from)
     const answer = (await switchover(from.node, { to: to.node.address })) as unknown as SwitchoverAnswer
     await load.goesOn()
-    told.push({ answer, feltMs: load.longestGapMs('POST', fromMs, performance.now()) })
+    const gapMs = (method: string) => load.longestGapMs(method, fromMs, performance.now())
+    told.push({ answer, feltMs: gapMs('POST'), readsMs: gapMs('GET') })
     // Each application is there again before the next change.
     for (const { url } of sites)
       await until('its public side is ready', async () => (await fetch(`${url}/readyz`)).status === 200)
@@ -144,14 +145,17 @@ async function handOver(
 /** Nothing failed, and what the command tells is what a client felt. */
 async function requireClean(
   lab: Lab,
+  t: TestContext,
   { load, told }: Awaited<ReturnType<typeof handOver>>,
   sites: readonly Site[],
 ) {
   assert.deepEqual(load.failures, [])
-  for (const { answer, feltMs } of told) {
+  for (const { answer, feltMs, readsMs } of told) {
     const { pauseMs, stages } = answer
     assert.ok(stages.applicationMs >= 0 && pauseMs >= stages.applicationMs, JSON.stringify(answer))
-    console.log(`pause told ${Math.round(pauseMs)} ms, felt ${Math.round(feltMs)} ms`)
+    t.diagnostic(
+      `pause told ${Math.round(pauseMs)} ms, felt ${Math.round(feltMs)} ms; reads ${Math.round(readsMs)} ms`,
+    )
   }
   const sql = lab.sql(sites[0].node.db, { readOnly: true })
   const [[count]] = (await sql.rows('SELECT count(*) FROM t')) as [[number]]
@@ -160,7 +164,7 @@ async function requireClean(
 }
 
 for (const kind of ['one port', 'a port pair'] as const)
-  labTest(`walcast run with ${kind}: four switchovers under load fail no request`, async (lab) => {
+  labTest(`walcast run with ${kind}: four switchovers under load fail no request`, async (lab, t) => {
     const flags = async () =>
       kind === 'one port'
         ? ['--upstream', `http://127.0.0.1:${await freePort()}`]
@@ -169,7 +173,7 @@ for (const kind of ['one port', 'a port pair'] as const)
     const second = await runSite(lab, 'second', first.node.address, await flags())
     const sites = [first, second] as const
     const result = await handOver(sites)
-    await requireClean(lab, result, sites)
+    await requireClean(lab, t, result, sites)
     for (const { answer } of result.told)
       assert.ok(
         answer.stages.applicationMs >= BOOT_MS / 2,
@@ -177,27 +181,12 @@ for (const kind of ['one port', 'a port pair'] as const)
       )
   })
 
-labTest('without run: the application of the new leader boots late, and no request fails', async (lab) => {
-  const apps = new Map<string, Child>()
-  const site = async (name: string, leader: TestNode | undefined): Promise<Site> => {
-    const db = lab.path(`${name}.db`)
-    if (!leader) await lab.exec(db, ...TABLE)
-    const [port, proxy] = [await freePort(), await freePort()]
-    const flags = ['--proxy', `127.0.0.1:${proxy}`, '--upstream', `http://127.0.0.1:${port}`]
-    const node = leader ? await lab.replica(db, leader, { flags }) : await lab.node(db, { flags })
-    await node.ready()
-    const startApp = async (role: string) => {
-      await apps.get(name)?.stop('SIGKILL')
-      apps.set(name, lab.program('bootingApp', { db, name, bootMs: BOOT_MS, port, role }))
-    }
-    await startApp(leader ? 'replica' : 'leader')
-    await apps.get(name)?.line((line) => line.includes('"listens"'))
-    return { name, node, url: `http://127.0.0.1:${proxy}`, startApp }
-  }
-  const first = await site('first', undefined)
-  const second = await site('second', first.node)
+labTest('without run: the application of the new leader boots late, and no request fails', async (lab, t) => {
+  const options = { bootMs: BOOT_MS }
+  const first = await ApplicationSite.start(lab, 'first', undefined, options)
+  const second = await ApplicationSite.start(lab, 'second', first.node, options)
   const sites = [first, second] as const
   // As a supervisor of the operator's does it: the new leader's application is started in its new role.
-  const result = await handOver(sites, async (to) => to.startApp?.('leader'))
-  await requireClean(lab, result, sites)
+  const result = await handOver(sites, (to) => (to === first ? first : second).startApp('leader'))
+  await requireClean(lab, t, result, sites)
 })

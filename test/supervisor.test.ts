@@ -175,10 +175,7 @@ test('any order of events: one process and one successor at most, none after the
     restart: fc.constantFrom('never' as const, 'on-failure' as const, 'always' as const),
     hasPair: fc.boolean(),
   })
-  const orders = fc.array(
-    fc.constantFrom(...EVENTS),
-    { maxLength: 80 },
-  )
+  const orders = fc.array(fc.constantFrom(...EVENTS), { maxLength: 80 })
   fc.assert(
     fc.property(rules, orders, (changed, order) => {
       const world = new World({ ...RULES, ...changed })

@@ -45,7 +45,11 @@ export class Detour {
   async untilTaken(client: Client, error: unknown, holdMs: number, isWrite: boolean): Promise<boolean> {
     this.#requireUnsent(client, error)
     const endMs = this.#endOf(client, Math.min(holdMs, this.#parts.holdMs))
-    if (endMs <= performance.now()) return false
+    if (endMs <= performance.now()) {
+      // Perhaps it is back, and only nobody has looked.
+      this.#parts.watch.lookSoon()
+      return false
+    }
     return (await this.#parts.watch.wait(client, endMs, isWrite)) && !client.isGone
   }
 

@@ -28,6 +28,8 @@ export const FIRST_ATTEMPT_HEADER = 'walcast-first-attempt'
  * not kept at all, since the sender tries elsewhere.
  */
 export const HOLD_HEADER = 'walcast-hold'
+/** On a read that the leader has a replica's application answer: the position that the answer is to be based on. */
+export const LENT_HEADER = 'walcast-lent'
 /** On a request to the application: the node that passed it on, so that none comes round. */
 export const VIA_HEADER = 'walcast-via'
 /** Between nodes: the name under which the client asked. */

@@ -18,6 +18,7 @@ import {
   NOT_EXECUTED_HEADER,
 } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
+import { LentReads } from './lentReads.ts'
 import { isEventStream } from './relayedAnswer.ts'
 import { isReserved } from './routes.ts'
 import type { NodeView } from './view.ts'
@@ -28,6 +29,7 @@ export interface IntakeOptions {
   readonly view: NodeView
   readonly side: LeaderSide
   readonly detour: Detour
+  readonly lentReads: LentReads
   readonly admission: WriteAdmission
   readonly maxRequests: number
   /** HOST:PORT of this node. */
@@ -73,17 +75,38 @@ export class Intake {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#track(request.socket)
     tellClose(request, response)
-    const refused = this.refuse(request)
+    const isLent = LentReads.isLent(request)
+    const refused = isLent ? this.#refuseLent(request) : this.refuse(request)
     this.#options.onRequest(refused?.key)
     if (refused) return this.#answerRefused(response, refused)
     this.#underWay.add(response)
     try {
-      const late = await this.#execute(new Client(request, response))
+      const client = new Client(request, response)
+      const late = await (isLent ? this.#answerLent(client) : this.#execute(client))
       if (late) this.#answerRefused(response, late)
     } catch (error) {
       sendFailure(response, error, this.#options.onFailure)
     } finally {
       this.#afterAnswer(response)
+    }
+  }
+
+  #refuseLent(request: IncomingMessage): WalcastError | undefined {
+    const { lentReads, maxRequests } = this.#options
+    if (this.#isStopping) return new WalcastError('STOPPING')
+    if (this.#underWay.size >= maxRequests)
+      return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
+    return lentReads.refuse(request)
+  }
+
+  /** Gives why it was not answered by the application. It only reads: the leader may ask for it elsewhere, whatever came of it. */
+  async #answerLent(client: Client): Promise<WalcastError | undefined> {
+    try {
+      await this.#options.lentReads.answer(client)
+      return undefined
+    } catch (error) {
+      if (client.response.headersSent) throw error
+      return asWalcastError(error)
     }
   }
 

@@ -7,8 +7,7 @@ import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { WalcastError } from '../errors.ts'
 import { AckWaits, requireAckLevel } from '../http/ackWaits.ts'
 import { AnswerMemory } from '../http/answerMemory.ts'
-import { Application } from '../http/application.ts'
-import { type ApplicationStatus, ApplicationWatch } from '../http/applicationWatch.ts'
+import type { ApplicationStatus, ApplicationWatch } from '../http/applicationWatch.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import { Bodies } from '../http/bodies.ts'
 import { Consistency } from '../http/consistency.ts'
@@ -19,6 +18,8 @@ import { type FlatHeaders, HOLD_HEADER, toNode } from '../http/headers.ts'
 import { Intake } from '../http/intake.ts'
 import { KeyedRequests } from '../http/keyedRequests.ts'
 import { LeaderSide } from '../http/leaderSide.ts'
+import { Lender } from '../http/lender.ts'
+import { LentReads } from '../http/lentReads.ts'
 import type { TrafficMetrics } from '../http/metrics.ts'
 import type { NodeTraffic } from '../http/pluginNode.ts'
 import { PositionCookie } from '../http/positionCookie.ts'
@@ -30,6 +31,7 @@ import type { NodeView } from '../http/view.ts'
 import type { Waits } from '../http/waits.ts'
 import { WriteAdmission } from '../http/writeAdmission.ts'
 import { addressOf, ownAddress, reachableAddress } from './address.ts'
+import { CurrentApplication } from './currentApplication.ts'
 import type { NodeOptions } from './options.ts'
 
 export interface TrafficParts {
@@ -57,9 +59,9 @@ export class Traffic implements NodeTraffic {
   readonly #parts: TrafficParts
   readonly #proxy: PublicSide | undefined
   readonly #forwarder: Forwarder
+  readonly #lender: Lender
   readonly #gate: Gate
   readonly admission: WriteAdmission
-  readonly watch: ApplicationWatch
   readonly detour: Detour
   readonly intake: Intake
   readonly bodies: Bodies
@@ -70,7 +72,7 @@ export class Traffic implements NodeTraffic {
   readonly replicaSide: ReplicaSide
   readonly answers: AnswerMemory
   readonly routes: Routes
-  #application: Application | undefined
+  readonly #application: CurrentApplication
   /** HOST:PORT of the leader; not always the node that this one follows. */
   #leader: string | undefined
   /** Where clients find the leader, as it last told. */
@@ -85,6 +87,8 @@ export class Traffic implements NodeTraffic {
   checkLeading: () => void = () => {}
   /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
   onLaterPosition: (epoch: number) => Promise<void> = async () => {}
+  /** HOST:PORT of replicas that may answer a read in place of this leader. */
+  lenders: () => readonly string[] = () => []
   /** Somebody asked this node's private side for its role. */
   onRoleAsked: (remoteAddress: string) => void = () => {}
   /** A node that has been in a higher epoch sent a request. */
@@ -116,15 +120,24 @@ export class Traffic implements NodeTraffic {
       () => this.admission.isSure,
       metrics.onAckWait,
     )
-    this.watch = this.#newWatch()
+    this.#application = new CurrentApplication({ options, log, node: () => nodeFile.record.node })
+    this.#lender = new Lender({
+      view,
+      cookie: this.cookie,
+      maxConnections: options.maxRequests,
+      answerTimeoutMs: options.answerTimeoutMs,
+      replicas: () => this.lenders(),
+      sign: (method, path) => this.#sign(method, path),
+    })
     this.detour = new Detour({
       watch: this.watch,
       bodies: this.bodies,
       holdMs: options.holdMs,
-      elsewhere: (client) => this.#forwarder.offer(client),
+      elsewhere: (client) =>
+        this.view.role() === 'leader' ? this.#lender.lend(client) : this.#forwarder.offer(client),
     })
     this.leaderSide = new LeaderSide({
-      application: () => this.#application,
+      application: () => this.#application.now,
       watch: this.watch,
       bodies: this.bodies,
       keyed: new KeyedRequests(this.answers, this.cookie, options.answerTimeoutMs),
@@ -143,6 +156,17 @@ export class Traffic implements NodeTraffic {
       view,
       side: this.leaderSide,
       detour: this.detour,
+      lentReads: new LentReads({
+        auth,
+        view,
+        watch: this.watch,
+        waits,
+        address: ownAddress(options),
+        readWaitMs: options.readWaitMs,
+        application: () => this.#application.now,
+        epoch: () => nodeFile.record.epoch,
+        leaderIncarnation: () => this.#leaderIncarnation,
+      }),
       admission: this.admission,
       onStopping: () => this.watch.reconsider(),
       epoch: () => nodeFile.record.epoch,
@@ -159,6 +183,10 @@ export class Traffic implements NodeTraffic {
     if (options.proxy) this.#proxy = this.#newProxy(options.proxy)
   }
 
+  get watch(): ApplicationWatch {
+    return this.#application.watch
+  }
+
   /** Requests that wait for the leader. */
   get held(): number {
     return this.#gate.held + this.admission.held
@@ -170,7 +198,7 @@ export class Traffic implements NodeTraffic {
   }
 
   get upstream(): string | undefined {
-    return this.#application?.url
+    return this.#application.url
   }
 
   /** Where clients find this node's application, as far as it is known. */
@@ -204,21 +232,12 @@ export class Traffic implements NodeTraffic {
   /** The application, when its address is known only now. */
   attach(url: string): void {
     this.intake.resume()
-    if (this.#application?.url === url) return
-    void this.#application?.drain()
-    this.#application = this.#newApplication(url)
+    this.#application.attach(url)
   }
 
-  /** Requests go over new connections, to `url` from now on. Resolves when those under way at the process before are answered, at the latest after `timeoutMs`. */
-  async replaceApplication(url: string, timeoutMs: number): Promise<void> {
-    const old = this.#application
-    this.#application = this.#newApplication(url)
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs)
-    })
-    await Promise.race([old?.drain(), late])
-    clearTimeout(timer)
+  /** See `CurrentApplication.replace`. */
+  replaceApplication(url: string, timeoutMs: number): Promise<void> {
+    return this.#application.replace(url, timeoutMs)
   }
 
   /** For status: undefined without an application. */
@@ -289,8 +308,7 @@ export class Traffic implements NodeTraffic {
     const { drainMs, upstream } = this.#parts.options
     await this.intake.pause(drainMs * DRAIN_SHARE)
     if (upstream !== undefined) return
-    void this.#application?.drain()
-    this.#application = undefined
+    this.#application.detach()
   }
 
   /** Lets requests under way end, those of clients and those of other nodes. Bounded by `--drain`. */
@@ -300,39 +318,13 @@ export class Traffic implements NodeTraffic {
   }
 
   async close(): Promise<void> {
-    const application = this.#application
-    this.#application = undefined
     this.admission.stop()
-    this.watch.stop()
-    await Promise.all([this.#proxy?.close(0), this.#forwarder.close(), application?.close()])
-  }
-
-  #newWatch(): ApplicationWatch {
-    const { options, log } = this.#parts
-    const { maxHeld, upstreamEveryMs: everyMs, upstreamFall: fall, upstreamRise: rise } = options
-    return new ApplicationWatch(
-      { maxHeld, everyMs, fall, rise, check: options.upstreamCheck },
-      { url: () => this.upstream, log },
-    )
-  }
-
-  #newApplication(url: string): Application {
-    const { options, nodeFile, log } = this.#parts
-    const made: Application = new Application({
-      url,
-      node: nodeFile.record.node,
-      maxConnections: options.maxRequests,
-      answerTimeoutMs: options.answerTimeoutMs,
-      log,
-      // What becomes of requests at the process before says nothing of this one.
-      onReached: () => {
-        if (made === this.#application) this.watch.onReached()
-      },
-      onUnreachable: (detail) => {
-        if (made === this.#application) this.watch.onUnreachable(detail)
-      },
-    })
-    return made
+    await Promise.all([
+      this.#proxy?.close(0),
+      this.#forwarder.close(),
+      this.#lender.close(),
+      this.#application.close(),
+    ])
   }
 
   #newForwarder(leader: string): Forwarder {
@@ -363,7 +355,7 @@ export class Traffic implements NodeTraffic {
   #newReplicaSide(forwarder: Forwarder): ReplicaSide {
     const { options, view, metrics } = this.#parts
     return new ReplicaSide({
-      application: () => this.#application,
+      application: () => this.#application.now,
       watch: this.watch,
       forwarder,
       consistency: this.consistency,
