@@ -112,8 +112,10 @@ test('a suspended application is reopened by nothing but a new process, whose ch
   assert.ok(world.looks.every((check) => check === '/health'))
   // From now on a check that complains holds nobody up who can be served.
   watch.onUnreachable('ECONNRESET')
-  watch.lookSoon()
-  await until('a connection is enough', () => world.looks.at(-1) === undefined)
+  await until('a connection is enough', () => {
+    watch.lookSoon()
+    return world.looks.at(-1) === undefined
+  })
   watch.stop()
 })
 

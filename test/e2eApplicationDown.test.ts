@@ -4,6 +4,7 @@ import WebSocket from 'ws'
 import { signRequest } from '../src/http/auth.ts'
 import { ApplicationSite, toldIn } from './support/applicationSites.ts'
 import { type Lab, labTest, waitLevel } from './support/lab.ts'
+import { switchover } from './support/leadership.ts'
 import { SECRET } from './support/trafficLab.ts'
 import { until, within } from './support/until.ts'
 
@@ -111,7 +112,7 @@ labTest('what the leader lent is read here only, with its token, and never sent 
   assert.deepEqual(await refused(ask('POST')), [400, 'BAD_REQUEST'])
   assert.deepEqual(await refused(ask('GET', { 'x-replica-auth': 'none' })), [401, 'FORWARD_REFUSED'])
   assert.deepEqual(await refused(ask('GET', { 'walcast-incarnation': '0'.repeat(16) })), [
-    421,
+    503,
     'OTHER_INCARNATION',
   ])
   await replica.killApp()
@@ -137,6 +138,18 @@ labTest('writes, forwarded writes and upgrades wait for the application, and are
   for (const name of names) assert.equal(await within('a greeting', name), 'leader')
   for (const socket of sockets) socket.close()
   assert.equal((await toldIn(leader.get())).n, 4)
+})
+
+labTest('what waits for the application goes where the leader is when the role changes', async (lab) => {
+  const { leader, replica } = await pair(lab)
+  await replica.startApp('leader')
+  await replica.listens()
+  await waitLevel(leader.node, replica.node)
+  await leader.killApp()
+  const writes = [leader.post('a'), replica.post('b')]
+  await leader.holds(2)
+  await switchover(leader.node, { to: replica.node.address })
+  for (const answer of writes) assert.equal((await toldIn(within('an answer', answer))).name, 'replica')
 })
 
 labTest('a wait ends after --hold, and no more wait than --max-held', async (lab) => {

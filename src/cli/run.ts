@@ -35,6 +35,8 @@ Node options are those of walcast node. The cluster secret is not passed
 on to the application.
 `
 
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost'])
+
 export async function runRun(args: readonly string[]): Promise<number> {
   if (beforeCommand(args).includes('--help')) {
     process.stdout.write(HELP)
@@ -45,6 +47,7 @@ export async function runRun(args: readonly string[]): Promise<number> {
   const options = withUpstream(nodeOptions('node', given.nodeArguments, process.env), ports)
   const secret = readSecret(process.env)
   const log = await createLog(process.env)
+  await sayIfTaken(options, ports, log)
   const signalled = stopSignal(options.drainMs + given.rules.stopTimeoutMs)
   const node = await startSupervisedNode({ options, secret, log, version, processMetrics: true })
   const { db, listen, proxy, upstream } = options
@@ -59,6 +62,17 @@ async function freeFirst(ports: readonly number[]): Promise<readonly number[]> {
   if (ports.length > 0 && !areFree.includes(true))
     throw new WalcastError('APP_PORT_TAKEN', { ports: ports.join(','), holder: holderOf(ports[0]) })
   return areFree[0] === false ? [...ports].reverse() : ports
+}
+
+/** The application of `--upstream` is not started yet: what listens there is another process, and would get its requests. */
+async function sayIfTaken({ upstream }: NodeOptions, ports: readonly number[], log: Logger): Promise<void> {
+  if (upstream === undefined || ports.length > 0) return
+  const { hostname, port } = new URL(upstream)
+  if (!LOOPBACK.has(hostname) || (await isFree(Number(port)))) return
+  log.warn(
+    { upstream, holder: holderOf(Number(port)) },
+    'something listens there before the application is started',
+  )
 }
 
 /** Throws USAGE. */

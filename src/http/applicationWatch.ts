@@ -63,6 +63,7 @@ export class ApplicationWatch {
   readonly #writes: Gate
   readonly #timer: NodeJS.Timeout
   #looking: Promise<boolean> | undefined
+  #lookedMs = Number.NEGATIVE_INFINITY
   /** Since the last look by the clock. */
   #wasReached = false
   /** Since the last change of role. */
@@ -163,12 +164,12 @@ export class ApplicationWatch {
       gate.open()
       gate.close(reason)
     }
-    this.lookSoon()
+    void this.#look()
   }
 
-  /** Has been asked for, and is perhaps back: looks now if no look is under way. */
+  /** It has been asked for, and is perhaps back: looks now unless it has just done so. Cheap: told for each request that goes elsewhere. */
   lookSoon(): void {
-    if (!this.#isSuspended && this.#host.url() !== undefined) void this.#look()
+    if (performance.now() - this.#lookedMs >= LOOK_MS) void this.#look()
   }
 
   /** Writes wait: the application's process was started in an earlier role. */
@@ -178,6 +179,13 @@ export class ApplicationWatch {
 
   releaseWrites(): void {
     this.#writes.open()
+  }
+
+  /** An application says that it listens: what was known of the one before counts no more. */
+  attached(): void {
+    this.#isSuspended = false
+    this.#isProven = false
+    this.#open()
   }
 
   /** Nothing goes to the application from now on: its process is about to end. */
@@ -193,7 +201,7 @@ export class ApplicationWatch {
     this.#isProven = false
     this.#close('it is being started')
     this.#writes.open()
-    this.lookSoon()
+    void this.#look()
   }
 
   stop(): void {
@@ -238,6 +246,7 @@ export class ApplicationWatch {
   async #ask(check: string | undefined): Promise<string | undefined> {
     const url = this.#host.url()
     if (url === undefined || this.#isSuspended) return undefined
+    this.#lookedMs = performance.now()
     const { whyNot = '' } = await (this.#host.look ?? lookAt)(url, check)
     return url === this.#host.url() && !this.#isSuspended ? whyNot : undefined
   }

@@ -23,6 +23,7 @@ export class Detour {
   readonly #parts: DetourParts
   /** Until when each may wait, from the first time on. */
   readonly #ends = new WeakMap<Client, number>()
+  #notTakenUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: DetourParts) {
     this.#parts = parts
@@ -33,7 +34,7 @@ export class Detour {
     this.#requireUnsent(client, error)
     const endMs = this.#endOf(client, this.#parts.holdMs)
     const mayGo = isRead && !client.hasBody
-    if (mayGo && (await this.#parts.elsewhere(client)) === 'answered') return 'answered'
+    if (mayGo && (await this.#goElsewhere(client)) === 'answered') return 'answered'
     if (mayGo) this.#parts.watch.lookSoon()
     const untilMs = mayGo ? Math.min(endMs, performance.now() + READ_WAIT_MS) : endMs
     const isOpen = await this.#parts.watch.wait(client, untilMs, !isRead)
@@ -51,6 +52,14 @@ export class Detour {
       return false
     }
     return (await this.#parts.watch.wait(client, endMs, isWrite)) && !client.isGone
+  }
+
+  /** When nobody took one, the others need not ask at once as well. */
+  async #goElsewhere(client: Client): Promise<'answered' | 'notTaken'> {
+    if (performance.now() < this.#notTakenUntilMs) return 'notTaken'
+    const outcome = await this.#parts.elsewhere(client)
+    if (outcome === 'notTaken') this.#notTakenUntilMs = performance.now() + READ_WAIT_MS / 2
+    return outcome
   }
 
   #requireUnsent(client: Client, error: unknown): void {

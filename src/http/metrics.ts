@@ -136,7 +136,9 @@ export class Metrics {
   /** Gauges of the application's requests. */
   observeTraffic(traffic: TrafficSizes, events: { readonly size: number }): void {
     const { intake, answers, bodies, acks, admission, watch } = traffic
-    this.#gauge('application_up', '1 while the application answers', () => (watch.isUp ? 1 : 0))
+    this.#gauge('application_up', '1 while the application answers; 0 also without one', () =>
+      watch.isUp ? 1 : 0,
+    )
     this.#gauge('application_held', 'Requests that wait for the application', () => watch.held)
     this.#gauge('application_held_ever', 'Requests that had to wait for that', () => watch.heldTotal)
     this.#gauge('proxy_requests', 'Requests of clients under way', () => traffic.proxied)

@@ -37,6 +37,7 @@ export class CurrentApplication {
 
   /** Requests go to `url` from now on. */
   attach(url: string): void {
+    this.watch.attached()
     if (this.url === url) return
     void this.#application?.drain()
     this.#application = this.#make(url)

@@ -81,7 +81,7 @@ export const TRAFFIC_OPTIONS: readonly OptionSpec[] = [
     kind: 'duration',
     value: 'TIME',
     help: 'how long requests wait while the leader is away, or the application does not accept connections',
-    default: '10s',
+    default: '20s',
     roles: BOTH,
     common: true,
   },
