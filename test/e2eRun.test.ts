@@ -125,7 +125,7 @@ for (const follows of [true, false])
         ...command,
       ]
       const options = { app: { follows }, ...(follows ? {} : { wrap: ignore }) }
-      const ports = async () => ['--ports', String(await freePort())]
+      const ports = async () => ['--upstream-check', '/check', '--ports', String(await freePort())]
       const first = await run(lab, db, [...flags, ...(await ports())], options)
       const before = await listening(first.child)
       const copy = lab.path('copy.db')

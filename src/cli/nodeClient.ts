@@ -2,6 +2,7 @@
 import { request } from 'undici'
 import { isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { readSecret } from '../http/auth.ts'
+import { NODE_AGENT } from '../http/headers.ts'
 
 const TIMEOUT_MS = 10_000
 
@@ -76,7 +77,8 @@ function isOk(status: number): boolean {
 async function ask({ method, node, path, environment, timeoutMs, body: sent }: Question): Promise<Answer> {
   const url = urlOf(node, path)
   const secret = readSecret(environment)
-  const headers: Record<string, string> = secret ? { authorization: `Bearer ${secret}` } : {}
+  const headers: Record<string, string> = { ...NODE_AGENT }
+  if (secret) headers['authorization'] = `Bearer ${secret}`
   if (sent) headers['content-type'] = 'application/json'
   let status: number
   let body: Answer['body']

@@ -1,6 +1,7 @@
 /** Whether the application of a leader takes requests, as the leader tells it. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { request } from 'undici'
+import { NODE_AGENT } from '../http/headers.ts'
 
 /** `elsewhere`: it is no leader, or no more. */
 export type LeaderApplication = 'up' | 'down' | 'none' | 'elsewhere' | 'unknown'
@@ -14,7 +15,7 @@ const UNHELD = { ref: false } as const
 export async function applicationOf(leader: string): Promise<LeaderApplication> {
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS)
-    const { body } = await request(`http://${leader}/leader`, { signal, reset: true })
+    const { body } = await request(`http://${leader}/leader`, { signal, reset: true, headers: NODE_AGENT })
     const { role, application = 'none' } = Object(await body.json())
     if (role !== 'leader') return 'elsewhere'
     return application === 'up' || application === 'down' || application === 'none' ? application : 'unknown'

@@ -82,6 +82,9 @@ const KEPT = [
 
 export type HeaderValue = string | string[]
 
+/** What nodes and the command line call themselves in their questions to a node, so that these are not taken for the application's. */
+export const NODE_AGENT = { 'user-agent': 'walcast' } as const
+
 /** Names and values in turn, as `IncomingMessage.rawHeaders` has them. */
 export type FlatHeaders = string[]
 

@@ -13,7 +13,7 @@ import { type AuditSource, addAuditRoutes } from './auditRoutes.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER } from './auth.ts'
 import { addCheckRoutes, type NodeChecks } from './checks.ts'
 import type { Events } from './events.ts'
-import { fromNode, headerOf, NOT_EXECUTED_HEADER } from './headers.ts'
+import { fromNode, headerOf, NODE_AGENT, NOT_EXECUTED_HEADER } from './headers.ts'
 import { Intake } from './intake.ts'
 import type { Metrics } from './metrics.ts'
 import { addRoleRoutes, NODE_PATHS, type RoleActions } from './roleRoutes.ts'
@@ -157,7 +157,8 @@ export class Server {
     this.#app.addHook('onRequest', async (request) => {
       if (!this.#isForThisNode(request.raw)) throw new WalcastError('FOREIGN_PAGE')
       const path = request.url.split('?', 1)[0]
-      if (TELLS_ROLE.has(path)) this.#options.onRoleAsked(request.ip)
+      const isAnotherNode = request.headers['user-agent'] === NODE_AGENT['user-agent']
+      if (TELLS_ROLE.has(path) && !isAnotherNode) this.#options.onRoleAsked(request.ip)
       if (PUBLIC.has(path) || auth.acceptsOperator(request.headers.authorization)) return
       if (NODE_PATHS.has(path)) return this.#requireNode(request)
       throw this.#isForApplication(request) ? noToken() : new WalcastError('UNAUTHORIZED')

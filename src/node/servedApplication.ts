@@ -41,6 +41,7 @@ const LOOK_MS = 50
 const TURN_LOOK_MS = 100
 /** The longest that a node that has ceased to lead waits for the new leader's application. */
 const TURN_MS = 60_000
+const LEARN_MS = 250
 const WRITES_HELD = 'it is told of its new role'
 
 export function servedApplication(parts: ServedApplicationParts): ServedApplication {
@@ -101,14 +102,17 @@ async function untilFollowed(
   { view, traffic, options }: ServedApplicationParts,
   signal: AbortSignal,
 ): Promise<void> {
-  let hasAsked = false
+  let askedMs = Number.POSITIVE_INFINITY
   traffic.onRoleAsked = (remoteAddress) => {
-    if (isOfThisMachine(remoteAddress)) hasAsked = true
+    if (isOfThisMachine(remoteAddress)) askedMs = Math.min(askedMs, performance.now())
   }
   const { upstreamCheck: check } = options
-  while (!signal.aborted && !hasAsked) {
+  while (!signal.aborted) {
     const url = check === undefined ? undefined : traffic.upstream
-    if (url !== undefined && (await lookAt(url, check)).role === view.role()) return
+    const told = url === undefined ? undefined : (await lookAt(url, check)).role
+    if (told === view.role()) return
+    // Only a question was heard: the application needs a moment for the answer.
+    if (told === undefined && performance.now() - askedMs >= LEARN_MS) return
     await delay(LOOK_MS)
   }
 }

@@ -14,7 +14,7 @@ import { Consistency } from '../http/consistency.ts'
 import { Detour } from '../http/detour.ts'
 import { Forwarder } from '../http/forwarder.ts'
 import { Gate } from '../http/gate.ts'
-import { type FlatHeaders, HOLD_HEADER, toNode } from '../http/headers.ts'
+import { type FlatHeaders, HOLD_HEADER, NODE_AGENT, toNode } from '../http/headers.ts'
 import { Intake } from '../http/intake.ts'
 import { KeyedRequests } from '../http/keyedRequests.ts'
 import { LeaderSide } from '../http/leaderSide.ts'
@@ -431,6 +431,7 @@ export class Traffic implements NodeTraffic {
     try {
       const { statusCode, body } = await request(`http://${leader}/leader`, {
         signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
+        headers: NODE_AGENT,
         reset: true,
       })
       const { publicUrl, ready, epoch, incarnation } = Object(await body.json())
