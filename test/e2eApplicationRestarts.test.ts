@@ -71,9 +71,11 @@ class Load {
     const ends = this.asked
       .filter((each) => each.method === method && each.failure === '')
       .map(({ endMs }) => endMs)
-      .filter((ms) => ms >= fromMs && ms <= toMs)
+      .filter((ms) => ms <= toMs)
       .sort((a, b) => a - b)
-    return ends.reduce((longest, ms, i) => (i === 0 ? 0 : Math.max(longest, ms - ends[i - 1])), 0)
+    // The last one before counts: the first one after it may be what was waited for.
+    const first = ends.findLastIndex((ms) => ms < fromMs)
+    return ends.slice(Math.max(0, first)).reduce((longest, ms, i, all) => (i === 0 ? 0 : Math.max(longest, ms - all[i - 1])), 0)
   }
 
   async #run(sites: readonly Site[], method: string, client: number): Promise<void> {

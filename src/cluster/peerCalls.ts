@@ -143,7 +143,13 @@ async function call(
   const dispatcher = new Agent({ connect: { timeout }, connections: 1 })
   try {
     const signal = AbortSignal.timeout(timeoutMs)
-    const { statusCode, body } = await request(url, { method, headers: { ...NODE_AGENT, ...headers }, signal, reset: true, dispatcher })
+    const { statusCode, body } = await request(url, {
+      method,
+      headers: { ...NODE_AGENT, ...headers },
+      signal,
+      reset: true,
+      dispatcher,
+    })
     let text = ''
     for await (const chunk of body) {
       text += chunk
