@@ -56,6 +56,27 @@ test('health falls and rises only after several looks in a row, the first one de
   watch.stop()
 })
 
+test('an application that comes up after its node is well at once', async () => {
+  const { watch, world } = setUp({ everyMs: 60_000 })
+  world.whyNot = 'ECONNREFUSED'
+  watch.begin()
+  await until('it is down', () => watch.unwell() !== undefined)
+  world.whyNot = undefined
+  watch.begin()
+  await until('it is up', () => watch.isUp)
+  watch.stop()
+})
+
+test('nobody waits when it has stopped', async () => {
+  const { watch } = setUp({ everyMs: 60_000 })
+  watch.suspend('it has ended')
+  const wait = watch.wait(WAITING, later(), false)
+  watch.stop()
+  assert.equal(await within('the wait', wait), false)
+  assert.equal(await watch.wait(WAITING, later(), true), false)
+  assert.equal(watch.isStopped, true)
+})
+
 test('an application that answers requests is not looked at', async () => {
   const { watch, world } = setUp()
   const busy = setInterval(() => watch.onReached(), 1)

@@ -74,13 +74,16 @@ labTest(
 )
 
 labTest('reads go to the application that is up, and wait when there is none', async (lab) => {
-  const { leader, replica } = await pair(lab)
+  const { leader, replica } = await pair(lab, ['--local', '/own'])
   await toldIn(leader.post('a'))
   await waitLevel(leader.node, replica.node)
   await replica.killApp()
   assert.equal((await toldIn(replica.get())).name, 'leader')
+  const own = fetch(`${replica.url}/own`)
+  await replica.holds(1)
   await replica.startApp('replica')
   await replica.listens()
+  assert.equal((await toldIn(within('an answer', own))).name, 'replica', 'a path under --local stays here')
   await until('it is back', async () => (await toldIn(replica.get())).name === 'replica')
   await leader.killApp()
   const lent = await leader.get()

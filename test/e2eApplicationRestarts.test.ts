@@ -75,7 +75,9 @@ class Load {
       .sort((a, b) => a - b)
     // The last one before counts: the first one after it may be what was waited for.
     const first = ends.findLastIndex((ms) => ms < fromMs)
-    return ends.slice(Math.max(0, first)).reduce((longest, ms, i, all) => (i === 0 ? 0 : Math.max(longest, ms - all[i - 1])), 0)
+    return ends
+      .slice(Math.max(0, first))
+      .reduce((longest, ms, i, all) => (i === 0 ? 0 : Math.max(longest, ms - all[i - 1])), 0)
   }
 
   async #run(sites: readonly Site[], method: string, client: number): Promise<void> {

@@ -145,6 +145,21 @@ for (const follows of [true, false])
     },
   )
 
+labTest('a stop does not wait for requests that wait for the application', async (lab) => {
+  const db = await database(lab)
+  const ports = ['--ports', String(await freePort())]
+  const site = await run(lab, db, ports, { app: { bootMs: 24 * 3_600_000 } })
+  await site.child.line((line) => line.includes('"boots"'))
+  const node = lab.nodeOf('node', { db, port: site.port }, site.child)
+  const answers = ['GET', 'POST'].map((method) =>
+    fetch(`${site.url}/t`, { method, ...(method === 'POST' ? { body: 'b' } : {}) }),
+  )
+  await until('both wait', async () => (await node.metric('walcast_application_held')) === 2)
+  const ended = site.child.stop()
+  for (const answer of answers) assert.equal((await within('an answer', answer)).status, 503)
+  assert.equal((await ended).code, 0)
+})
+
 labTest('--ports and --upstream exclude each other', async (lab) => {
   const db = await database(lab)
   const { child } = await run(lab, db, ['--ports', '3000', '--upstream', 'http://127.0.0.1:3000'])

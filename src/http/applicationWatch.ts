@@ -69,6 +69,8 @@ export class ApplicationWatch {
   /** Since the last change of role. */
   #isProven = false
   #isSuspended = false
+  #isStopped = false
+  #wasUp = false
   /** A process that was just started: its check says when it is ready, not that it accepts. */
   #isStarting = false
   #health: 'up' | 'down' | 'unknown' = 'unknown'
@@ -89,6 +91,16 @@ export class ApplicationWatch {
   /** Requests that wait now. */
   get held(): number {
     return this.#requests.held + this.#writes.held
+  }
+
+  /** Nobody is kept any more. */
+  get isStopped(): boolean {
+    return this.#isStopped
+  }
+
+  /** Whether it is between two processes, or has none that is to come. */
+  get isSuspended(): boolean {
+    return this.#isSuspended
   }
 
   /** Requests that ever had to wait. */
@@ -204,7 +216,9 @@ export class ApplicationWatch {
     void this.#look()
   }
 
+  /** Lets everybody go, and keeps nobody from now on. */
   stop(): void {
+    this.#isStopped = true
     clearInterval(this.#timer)
     this.#requests.stop()
     this.#writes.stop()
@@ -273,13 +287,26 @@ export class ApplicationWatch {
       this.#streak = 0
       return
     }
-    const { fall, rise } = this.#options
-    if (this.#health !== 'unknown' && ++this.#streak < (now === 'up' ? rise : fall)) return
+    if (this.#health !== 'unknown' && ++this.#streak < this.#needed(now)) return
     this.#streak = 0
-    const isFirst = this.#health === 'unknown'
     this.#health = now
-    const { log, url } = this.#host
-    if (now === 'down') log.warn({ url: url(), detail: whyNot }, 'the application does not answer')
-    else if (!isFirst) log.info({ url: url() }, 'the application answers again')
+    this.#say(now, whyNot)
+    this.#wasUp ||= now === 'up'
+  }
+
+  /** Looks in a row. One is enough for an application that comes up after its node. */
+  #needed(health: 'up' | 'down'): number {
+    const { fall, rise } = this.#options
+    if (health === 'down') return fall
+    return this.#wasUp ? rise : 1
+  }
+
+  #say(health: 'up' | 'down', detail: string): void {
+    const { log } = this.#host
+    const url = this.#host.url()
+    if (health === 'up')
+      log.info({ url }, this.#wasUp ? 'the application answers again' : 'the application answers')
+    else if (this.#wasUp) log.warn({ url, detail }, 'the application does not answer')
+    else log.info({ url, detail }, 'the application does not answer yet')
   }
 }

@@ -29,16 +29,17 @@ export class Detour {
     this.#parts = parts
   }
 
-  /** After `error`: `again` when the request is to be tried once more. Throws the error when it is another one or the time is over, and TOO_MANY_HELD. */
-  async take(client: Client, error: unknown, isRead: boolean): Promise<'answered' | 'again'> {
+  /** After `error`: `again` when the request is to be tried once more. `mayGo`: it only reads, and any node's application may answer it. Throws the error when it is another one or the time is over, and TOO_MANY_HELD. */
+  async take(client: Client, error: unknown, mayGo: boolean): Promise<'answered' | 'again'> {
     this.#requireUnsent(client, error)
     const endMs = this.#endOf(client, this.#parts.holdMs)
-    const mayGo = isRead && !client.hasBody
-    if (mayGo && (await this.#goElsewhere(client)) === 'answered') return 'answered'
-    if (mayGo) this.#parts.watch.lookSoon()
-    const untilMs = mayGo ? Math.min(endMs, performance.now() + READ_WAIT_MS) : endMs
-    const isOpen = await this.#parts.watch.wait(client, untilMs, !isRead)
-    if (client.isGone || (!isOpen && performance.now() >= endMs)) throw error
+    const isMobile = mayGo && !client.hasBody
+    if (isMobile && (await this.#goElsewhere(client)) === 'answered') return 'answered'
+    if (isMobile) this.#parts.watch.lookSoon()
+    const untilMs = isMobile ? Math.min(endMs, performance.now() + READ_WAIT_MS) : endMs
+    const isOpen = await this.#parts.watch.wait(client, untilMs, !mayGo)
+    const isOver = this.#parts.watch.isStopped || performance.now() >= endMs
+    if (client.isGone || (!isOpen && isOver)) throw error
     return 'again'
   }
 
@@ -64,8 +65,9 @@ export class Detour {
 
   #requireUnsent(client: Client, error: unknown): void {
     const isUnsent = keyOf(error) === 'APP_UNREACHABLE' && !client.response.headersSent
+    if (!isUnsent || client.isGone) throw error
     const body = this.#parts.bodies.of(client)
-    if (!isUnsent || client.isGone || (body && !body.canReplay)) throw error
+    if (body && !body.canReplay) throw error
   }
 
   #endOf(client: Client, holdMs: number): number {

@@ -229,8 +229,8 @@ export class Forwarder {
     try {
       const answer = await exchange.answer
       const notExecuted = answer.header(NOT_EXECUTED_HEADER)
-      // The leader kept it as long as it was to be kept: there is nothing better to say.
-      const isOver = leftMs > 0 && performance.now() - sentMs >= leftMs
+      // The leader kept it as long as it was to be kept: there is nothing better to say, unless an earlier attempt may have been executed.
+      const isOver = !before && leftMs > 0 && performance.now() - sentMs >= leftMs
       if (notExecuted === undefined || (notExecuted === 'APP_UNREACHABLE' && isOver)) return { answer }
       answer.discard()
       client.follow(undefined)

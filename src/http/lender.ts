@@ -4,7 +4,6 @@
  * A replica asks its own application or refuses; it never sends such a read on, so none comes round.
  */
 import { formatPosition, parsePosition } from '../../proto/position.ts'
-import { messageOf } from '../errors.ts'
 import { REPLICA_AUTH_HEADER } from './auth.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
@@ -75,7 +74,7 @@ export class Lender {
       if (answer.header(NOT_EXECUTED_HEADER) === undefined) return answer
       answer.discard()
     } catch (error) {
-      if (!(error instanceof SendError)) throw new Error(messageOf(error), { cause: error })
+      if (!(error instanceof SendError)) throw error
     }
     client.follow(undefined)
     return undefined

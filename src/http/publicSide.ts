@@ -155,7 +155,8 @@ export class PublicSide {
       try {
         if ((await this.#serve(client, route)) === 'answered') return
       } catch (error) {
-        if ((await this.#options.detour.take(client, error, isReadOf(route, client))) === 'answered') return
+        const mayGo = isReadOf(route, client) && !routes.isKeptHere(client.target)
+        if ((await this.#options.detour.take(client, error, mayGo)) === 'answered') return
       }
   }
 

@@ -232,29 +232,29 @@ export class Server {
     const ready = view.refuseReplicas() === undefined && !isPaused
     const publicUrl = this.#options.publicUrl()
     const isWell = role !== 'leader' || this.#options.unwell() === undefined
-    return reply
-      .code(yes && isWell && !this.#isStopping && !intake.isStopping && !isPaused ? 200 : 503)
-      .send({
-        role,
-        leader,
-        ready,
-        node,
-        instance: instance.id,
-        upMs: instance.upMs,
-        cluster,
-        // Of the role file: the database's own may not be known yet.
-        epoch: this.#options.epoch(),
-        term: this.#options.term(),
-        txid,
-        positionEpoch,
-        incarnation: view.incarnation(),
-        history: view.history(),
-        lastLeader: this.#options.lastLeader(),
-        address: view.leaderAddress(),
-        timeMs: this.#options.nowMs(),
-        application: watch.standing(),
-        ...(publicUrl ? { publicUrl } : {}),
-      })
+    const taking = yes && !this.#isStopping && !intake.isStopping && !isPaused
+    return reply.code(taking && isWell ? 200 : 503).send({
+      role,
+      leader,
+      ready,
+      taking,
+      node,
+      instance: instance.id,
+      upMs: instance.upMs,
+      cluster,
+      // Of the role file: the database's own may not be known yet.
+      epoch: this.#options.epoch(),
+      term: this.#options.term(),
+      txid,
+      positionEpoch,
+      incarnation: view.incarnation(),
+      history: view.history(),
+      lastLeader: this.#options.lastLeader(),
+      address: view.leaderAddress(),
+      timeMs: this.#options.nowMs(),
+      application: watch.standing(),
+      ...(publicUrl ? { publicUrl } : {}),
+    })
   }
 
   async #wait(request: FastifyRequest): Promise<unknown> {

@@ -51,7 +51,7 @@ export class CurrentApplication {
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, timeoutMs)
     })
-    await Promise.race([old?.drain(), late])
+    await Promise.race([old?.drain().catch(() => {}), late])
     clearTimeout(timer)
   }
 

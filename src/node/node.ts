@@ -66,7 +66,7 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
     started.hooks = hooks
     const traffic = newTraffic(ground)
     started.traffic = traffic
-    view.application = () => traffic.applicationStatus
+    view.application = () => traffic.watch.status()
     const server = newServer(ground, traffic, started)
     started.server = server
     await server.listen()

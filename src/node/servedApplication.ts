@@ -51,7 +51,7 @@ export function servedApplication(parts: ServedApplicationParts): ServedApplicat
     port === undefined ? options.upstream : `http://127.0.0.1:${port}`
   const replace = async (port: number | undefined, timeoutMs: number) => {
     const url = urlOf(port)
-    if (url !== undefined) await traffic.replaceApplication(url, timeoutMs)
+    if (url !== undefined) await traffic.application.replace(url, timeoutMs)
   }
   return {
     suspend: (reason) => watch.suspend(reason),

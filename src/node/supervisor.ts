@@ -99,6 +99,8 @@ export class Supervisor {
 
   /** Ends the application, with SIGKILL when it takes too long. Resolves when it has ended, and never rejects. */
   async stop(): Promise<void> {
+    // One that has requests under way need not be waited for: whoever asked is about to be cut off.
+    for (const each of this.#retiring) each.process.kill('SIGTERM')
     this.#on({ type: 'stop' })
     await this.ended.catch(() => {})
   }
@@ -299,6 +301,7 @@ export class Supervisor {
 
   #setTimer(type: 'stopOverdue' | 'backoffOver' | 'followOverdue', delayMs: number): void {
     const set = this.#parts.setTimer ?? systemTimer
+    this.#timer?.cancel()
     this.#timer = set(() => this.#on({ type }), delayMs)
   }
 

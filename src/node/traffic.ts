@@ -7,7 +7,7 @@ import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { WalcastError } from '../errors.ts'
 import { AckWaits, requireAckLevel } from '../http/ackWaits.ts'
 import { AnswerMemory } from '../http/answerMemory.ts'
-import type { ApplicationStatus, ApplicationWatch } from '../http/applicationWatch.ts'
+import type { ApplicationWatch } from '../http/applicationWatch.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
 import { Bodies } from '../http/bodies.ts'
 import { Consistency } from '../http/consistency.ts'
@@ -72,7 +72,7 @@ export class Traffic implements NodeTraffic {
   readonly replicaSide: ReplicaSide
   readonly answers: AnswerMemory
   readonly routes: Routes
-  readonly #application: CurrentApplication
+  readonly application: CurrentApplication
   /** HOST:PORT of the leader; not always the node that this one follows. */
   #leader: string | undefined
   /** Where clients find the leader, as it last told. */
@@ -120,7 +120,7 @@ export class Traffic implements NodeTraffic {
       () => this.admission.isSure,
       metrics.onAckWait,
     )
-    this.#application = new CurrentApplication({ options, log, node: () => nodeFile.record.node })
+    this.application = new CurrentApplication({ options, log, node: () => nodeFile.record.node })
     this.#lender = new Lender({
       view,
       cookie: this.cookie,
@@ -137,7 +137,7 @@ export class Traffic implements NodeTraffic {
         this.view.role() === 'leader' ? this.#lender.lend(client) : this.#forwarder.offer(client),
     })
     this.leaderSide = new LeaderSide({
-      application: () => this.#application.now,
+      application: () => this.application.now,
       watch: this.watch,
       bodies: this.bodies,
       keyed: new KeyedRequests(this.answers, this.cookie, options.answerTimeoutMs),
@@ -163,7 +163,7 @@ export class Traffic implements NodeTraffic {
         waits,
         address: ownAddress(options),
         readWaitMs: options.readWaitMs,
-        application: () => this.#application.now,
+        application: () => this.application.now,
         epoch: () => nodeFile.record.epoch,
         leaderIncarnation: () => this.#leaderIncarnation,
       }),
@@ -184,7 +184,7 @@ export class Traffic implements NodeTraffic {
   }
 
   get watch(): ApplicationWatch {
-    return this.#application.watch
+    return this.application.watch
   }
 
   /** Requests that wait for the leader. */
@@ -198,7 +198,7 @@ export class Traffic implements NodeTraffic {
   }
 
   get upstream(): string | undefined {
-    return this.#application.url
+    return this.application.url
   }
 
   /** Where clients find this node's application, as far as it is known. */
@@ -232,17 +232,7 @@ export class Traffic implements NodeTraffic {
   /** The application, when its address is known only now. */
   attach(url: string): void {
     this.intake.resume()
-    this.#application.attach(url)
-  }
-
-  /** See `CurrentApplication.replace`. */
-  replaceApplication(url: string, timeoutMs: number): Promise<void> {
-    return this.#application.replace(url, timeoutMs)
-  }
-
-  /** For status: undefined without an application. */
-  get applicationStatus(): ApplicationStatus | undefined {
-    return this.watch.status()
+    this.application.attach(url)
   }
 
   /** Why the public side is not ready although its node is. */
@@ -308,12 +298,14 @@ export class Traffic implements NodeTraffic {
     const { drainMs, upstream } = this.#parts.options
     await this.intake.pause(drainMs * DRAIN_SHARE)
     if (upstream !== undefined) return
-    this.#application.detach()
+    this.application.detach()
   }
 
   /** Lets requests under way end, those of clients and those of other nodes. Bounded by `--drain`. */
   async drain(): Promise<void> {
     const timeoutMs = this.#parts.options.drainMs * DRAIN_SHARE
+    // It was ended before its node: what waits for it waits in vain.
+    if (this.watch.isSuspended) this.watch.stop()
     await Promise.all([this.#proxy?.close(timeoutMs), this.intake.drain(timeoutMs)])
   }
 
@@ -323,7 +315,7 @@ export class Traffic implements NodeTraffic {
       this.#proxy?.close(0),
       this.#forwarder.close(),
       this.#lender.close(),
-      this.#application.close(),
+      this.application.close(),
     ])
   }
 
@@ -355,7 +347,7 @@ export class Traffic implements NodeTraffic {
   #newReplicaSide(forwarder: Forwarder): ReplicaSide {
     const { options, view, metrics } = this.#parts
     return new ReplicaSide({
-      application: () => this.#application.now,
+      application: () => this.application.now,
       watch: this.watch,
       forwarder,
       consistency: this.consistency,
@@ -434,12 +426,13 @@ export class Traffic implements NodeTraffic {
         headers: NODE_AGENT,
         reset: true,
       })
-      const { publicUrl, ready, epoch, incarnation } = Object(await body.json())
+      const { publicUrl, ready, epoch, incarnation, taking = statusCode === 200 } = Object(await body.json())
       if (leader !== this.#leader) return false
       if (Number.isSafeInteger(epoch)) this.#leaderEpoch = epoch
       if (isIncarnation(String(incarnation))) this.#leaderIncarnation = String(incarnation)
       if (typeof publicUrl === 'string') this.#primaryUrl = publicUrl
-      return statusCode === 200 && ready === true
+      // Whatever the status says of its application: the leader itself keeps what that does not take.
+      return taking === true && ready === true
     } catch {
       // Not there: that is the answer.
       return false
