@@ -9,6 +9,7 @@
  * Requests go by the last word, load balancers by the health: a restart of a second sends nobody away. The answer to a request
  * counts as a look that succeeded, so a busy application is never looked at. Nothing here sends a request, or a second time.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { WalcastError } from '../errors.ts'
 import { type Look, lookAt } from './applicationProbe.ts'
@@ -53,6 +54,7 @@ export interface Waiting {
 
 /** Between two looks while somebody waits. */
 const LOOK_MS = 25
+const UNHELD = { ref: false } as const
 /** Nothing is asked: whoever holds writes lets them go. */
 const NO_LOOKS = { probeMs: 60_000 } as const
 
@@ -177,6 +179,13 @@ export class ApplicationWatch {
       gate.close(reason)
     }
     void this.#look()
+  }
+
+  /** Whether it accepts after all, when that was not looked at just now: what was last heard of it may be old. */
+  async isBack(): Promise<boolean> {
+    if (performance.now() - this.#lookedMs < LOOK_MS) return false
+    // An address where nothing answers must not keep what another node may answer.
+    return Promise.race([this.#look(), delay(LOOK_MS, false, UNHELD)])
   }
 
   /** It has been asked for, and is perhaps back: looks now unless it has just done so. Cheap: told for each request that goes elsewhere. */

@@ -34,8 +34,8 @@ export class Detour {
     this.#requireUnsent(client, error)
     const endMs = this.#endOf(client, this.#parts.holdMs)
     const isMobile = mayGo && !client.hasBody
+    if (isMobile && (await this.#parts.watch.isBack())) return 'again'
     if (isMobile && (await this.#goElsewhere(client)) === 'answered') return 'answered'
-    if (isMobile) this.#parts.watch.lookSoon()
     const untilMs = isMobile ? Math.min(endMs, performance.now() + READ_WAIT_MS) : endMs
     const isOpen = await this.#parts.watch.wait(client, untilMs, !mayGo)
     const isOver = this.#parts.watch.isStopped || performance.now() >= endMs
