@@ -401,6 +401,11 @@ export const CATALOGUE = {
     'the rehearsal ended with {node} leading: {detail}',
     'see the status of both nodes; walcast switchover hands back',
   ),
+  APP_PORT_TAKEN: entry(
+    500,
+    'no port for the application is free ({ports}): the first is taken by {holder}',
+    'end that process or give --ports others',
+  ),
   COMMAND_FAILED: entry(500, 'cannot run {command}: {detail}', 'check the command and its path'),
 
   // Operator

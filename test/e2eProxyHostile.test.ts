@@ -308,8 +308,8 @@ async function upgradeStatus(lab: Lab, port: number, path: string): Promise<stri
 labTest('an application that is not there: 503, whoever asks and however', async (lab) => {
   const [away, loopPort] = [await freePort(), await freePort()]
   const traffic = await startTraffic(lab, {
-    leaderFlags: ['--upstream', `http://127.0.0.1:${loopPort}`],
-    replicaFlags: ['--forward', '/f', '--upstream', `http://127.0.0.1:${away}`],
+    leaderFlags: ['--hold', '300ms', '--upstream', `http://127.0.0.1:${loopPort}`],
+    replicaFlags: ['--hold', '300ms', '--forward', '/f', '--upstream', `http://127.0.0.1:${away}`],
   })
   const { atLeader, atReplica, leader, replica } = traffic
   for (const key of [[], ['idempotency-key', 'k']])

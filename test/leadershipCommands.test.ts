@@ -202,6 +202,7 @@ const STAGES = {
   confirmMs: 3,
   recordMs: 2,
   takeOverMs: 20,
+  applicationMs: 700,
   followMs: 1500,
 }
 
@@ -296,7 +297,7 @@ test('switchover', { timeout: TIMEOUT_MS }, async (t) => {
 before    node-a at ${a.address}
 position  epoch 4 from txid 101 on
 pause     38 ms, 12 writes held
-stages    quiet 1.00 ms, fence 0.50 ms, drain 12 ms, confirm 3.00 ms, record 2.00 ms, take over 20 ms, follow 1.5 s
+stages    quiet 1.00 ms, fence 0.50 ms, drain 12 ms, confirm 3.00 ms, record 2.00 ms, take over 20 ms, application 700 ms, follow 1.5 s
 took      1.5 s
 `,
     stderr: '',
@@ -345,9 +346,9 @@ leader     node-a
 there  node-a  node-b  38 ms  12           1.5 s  at most 2 transactions  fit
 back   node-b  node-a  38 ms  12           1.5 s  at most 2 transactions  fit
 
-       quiet    fence    drain  confirm  record   take over  follow
-there  1.00 ms  0.50 ms  12 ms  3.00 ms  2.00 ms  20 ms      1.5 s
-back   1.00 ms  0.50 ms  12 ms  3.00 ms  2.00 ms  20 ms      1.5 s
+       quiet    fence    drain  confirm  record   take over  application  follow
+there  1.00 ms  0.50 ms  12 ms  3.00 ms  2.00 ms  20 ms      700 ms       1.5 s
+back   1.00 ms  0.50 ms  12 ms  3.00 ms  2.00 ms  20 ms      700 ms       1.5 s
 `,
   )
   const by = `${BY} (rehearsal)`

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import pino from 'pino'
 import { Application } from '../src/http/application.ts'
+import type { ApplicationWatch } from '../src/http/applicationWatch.ts'
 import { Bodies } from '../src/http/bodies.ts'
 import { Client } from '../src/http/client.ts'
 import { Consistency } from '../src/http/consistency.ts'
@@ -68,6 +69,7 @@ function setUp(context: TestContext, onStale: OnStale, parts: Parts = {}) {
   )
   const side = new ReplicaSide({
     application: () => application,
+    watch: { refuse: () => undefined } as unknown as ApplicationWatch,
     forwarder,
     consistency: new Consistency(cookie, view, waits),
     cookie,

@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import { systemClock } from '../src/clock.ts'
 import { WalcastError } from '../src/errors.ts'
 import { spawnApplication } from '../src/node/applicationProcess.ts'
+import type { ServedApplication } from '../src/node/servedApplication.ts'
 import {
   SUPERVISION_START,
   type SupervisionAction,
@@ -25,6 +26,8 @@ const RULES: SupervisionRules = {
   onRoleChange: 'restart',
   roleSignal: 'SIGUSR1',
   restart: 'never',
+  followMs: 2000,
+  hasPair: false,
   stopTimeoutMs: 10_000,
   backoffMs: 100,
   maxBackoffMs: 1000,
@@ -58,6 +61,7 @@ function actionText(action: SupervisionAction): string {
       return action.signal
     case 'killAfter':
     case 'startAfter':
+    case 'awaitFollow':
       return `${action.do}:${action.delayMs}`
     case 'end':
       return action.end.type
@@ -67,12 +71,15 @@ function actionText(action: SupervisionAction): string {
 }
 
 test('the usual life: started when the node can serve, restarted at a change of role, ended when told', () => {
-  const life = ['begin', 'ready', 'spawned', 'roleChanged', exited(0), 'ready', 'spawned', 'stop'] as const
+  const change = ['roleChanged', 'turn', 'drained', exited(0)] as const
+  const life = ['begin', 'ready', 'spawned', ...change, 'ready', 'spawned', 'stop'] as const
   assert.deepEqual(transcript({}, ...life, 'stopOverdue', exited(null)), [
     'begin idle awaitReady',
     'ready starting spawn',
     'spawned running',
-    'roleChanged stopping SIGTERM killAfter:10000',
+    'roleChanged waiting holdWrites awaitTurn',
+    'turn draining drain',
+    'drained stopping SIGTERM killAfter:10000',
     'exited idle awaitReady',
     'ready starting spawn',
     'spawned running',
@@ -86,8 +93,8 @@ test('a change of role is a signal, or nothing', () => {
   const life = ['begin', 'ready', 'roleChanged', 'spawned', 'roleChanged'] as const
   assert.deepEqual(transcript({ onRoleChange: 'signal' }, ...life).slice(2), [
     'roleChanged starting',
-    'spawned running SIGUSR1',
-    'roleChanged running SIGUSR1',
+    'spawned following holdWrites SIGUSR1 awaitFollow:2000',
+    'roleChanged following holdWrites SIGUSR1 awaitFollow:2000',
   ])
   assert.deepEqual(transcript({ onRoleChange: 'ignore' }, ...life).slice(2), [
     'roleChanged starting',
@@ -96,9 +103,44 @@ test('a change of role is a signal, or nothing', () => {
   ])
   assert.deepEqual(transcript({}, ...life).slice(2), [
     'roleChanged starting',
-    'spawned stopping SIGTERM killAfter:10000',
-    'roleChanged stopping',
+    'spawned waiting holdWrites awaitTurn',
+    'roleChanged waiting holdWrites awaitTurn',
   ])
+})
+
+test('one that was signalled has to show that it follows, or is restarted', () => {
+  const life = ['begin', 'ready', 'spawned', 'roleChanged'] as const
+  const signal = { onRoleChange: 'signal' } as const
+  assert.equal(transcript(signal, ...life, 'followed').at(-1), 'followed running releaseWrites')
+  assert.deepEqual(transcript(signal, ...life, 'followOverdue', 'turn').slice(-2), [
+    'followOverdue waiting holdWrites awaitTurn',
+    'turn draining drain',
+  ])
+  // The signal ended it: it knew nothing of it.
+  assert.equal(transcript(signal, ...life, exited(null)).at(-1), 'exited idle awaitReady')
+})
+
+test('with a pair of ports the successor serves before the one before it ends', () => {
+  const pair = { hasPair: true }
+  const change = ['begin', 'ready', 'spawned', 'roleChanged', 'turn'] as const
+  assert.deepEqual(transcript(pair, ...change, 'successorAccepts').slice(-2), [
+    'turn replacing spawnSuccessor',
+    'successorAccepts running switchOver',
+  ])
+  assert.equal(transcript(pair, ...change, exited(1)).at(-1), 'exited running adoptSuccessor')
+  assert.equal(
+    transcript(pair, ...change, 'roleChanged').at(-1),
+    'roleChanged waiting dropSuccessor holdWrites awaitTurn',
+  )
+  const failed = { type: 'successorExited', exit: { code: 7, signal: null }, ranMs: 5 } as const
+  assert.deepEqual(transcript(pair, ...change, failed, exited(0)).slice(-2), [
+    'successorExited stopping SIGTERM killAfter:10000',
+    'exited ended exited',
+  ])
+  assert.equal(
+    transcript(pair, ...change, 'stop').at(-1),
+    'stop stopping dropSuccessor SIGTERM killAfter:10000',
+  )
 })
 
 test('one that ends by itself ends all, or is started again after pauses that grow', () => {
@@ -127,15 +169,13 @@ test('what cannot be run ends all', () => {
   assert.equal(transcript({}, 'begin', 'ready', 'stop', spawnFailed).at(-1), 'spawnFailed ended stopped')
 })
 
-test('any order of events: one process at most, none after the end, and a stop always ends it', () => {
+test('any order of events: one process and one successor at most, none after the end, and a stop always ends it', () => {
   const rules = fc.record({
     onRoleChange: fc.constantFrom('restart' as const, 'signal' as const, 'ignore' as const),
     restart: fc.constantFrom('never' as const, 'on-failure' as const, 'always' as const),
+    hasPair: fc.boolean(),
   })
-  const orders = fc.array(
-    fc.constantFrom('ready', 'spawned', 'fail', 'crash', 'exit', 'role', 'timer', 'stop'),
-    { maxLength: 80 },
-  )
+  const orders = fc.array(fc.constantFrom(...EVENTS), { maxLength: 80 })
   fc.assert(
     fc.property(rules, orders, (changed, order) => {
       const world = new World({ ...RULES, ...changed })
@@ -144,11 +184,28 @@ test('any order of events: one process at most, none after the end, and a stop a
       for (let turn = 0; turn < 10 && world.phase !== 'ended'; turn++)
         for (const what of ['spawned', 'exit']) world.try(what)
       assert.equal(world.phase, 'ended')
-      assert.deepEqual([world.alive, world.making, world.ends], [false, false, 1])
+      assert.deepEqual([world.alive, world.making, world.hasSuccessor, world.ends], [false, false, false, 1])
     }),
     { numRuns: 2000 },
   )
 })
+
+const EVENTS = [
+  'ready',
+  'spawned',
+  'fail',
+  'crash',
+  'exit',
+  'role',
+  'timer',
+  'stop',
+  'followed',
+  'turn',
+  'drained',
+  'accepts',
+  'successorExit',
+  'successorFail',
+] as const
 
 /** What can happen around the machine: only a process that is there can end, only a timer that is set can go off. */
 class World {
@@ -156,9 +213,12 @@ class World {
   #state: SupervisionState = SUPERVISION_START
   making = false
   alive = false
+  hasSuccessor = false
   ends = 0
   #isAwaited = false
-  #timer: 'stopOverdue' | 'backoffOver' | undefined
+  /** What the present phase waits for. */
+  #wanted: 'followed' | 'turn' | 'drained' | 'successorAccepts' | undefined
+  #timer: 'stopOverdue' | 'backoffOver' | 'followOverdue' | undefined
 
   constructor(rules: SupervisionRules) {
     this.#rules = rules
@@ -185,6 +245,16 @@ class World {
     } else if ((what === 'exit' || what === 'crash') && this.alive) {
       this.alive = false
       this.#on(exited(what === 'exit' ? 0 : null))
+    } else if (what === 'successorExit' && this.hasSuccessor) {
+      this.hasSuccessor = false
+      this.#on({ type: 'successorExited', exit: { code: 1, signal: null }, ranMs: 10 })
+    } else if (what === 'successorFail' && this.hasSuccessor) {
+      this.hasSuccessor = false
+      this.#on({ type: 'successorFailed', detail: 'ENOENT' })
+    } else if (this.#wanted && what === (this.#wanted === 'successorAccepts' ? 'accepts' : this.#wanted)) {
+      const type = this.#wanted
+      this.#wanted = undefined
+      this.#on({ type })
     } else if (what === 'timer' && this.#timer) {
       const type = this.#timer
       this.#timer = undefined
@@ -197,7 +267,10 @@ class World {
     const { state, actions } = step(this.#rules, this.#state, event)
     if (before === 'ended') assert.deepEqual([state.phase, actions], ['ended', []])
     this.#state = state
-    if (state.phase !== before) this.#timer = undefined
+    if (state.phase !== before) {
+      this.#timer = undefined
+      this.#wanted = undefined
+    }
     for (const action of actions) this.#do(action)
   }
 
@@ -213,6 +286,39 @@ class World {
         return
       case 'signal':
         return assert.ok(this.alive, 'a signal has somewhere to go')
+      case 'holdWrites':
+      case 'releaseWrites':
+        return
+      case 'awaitFollow':
+        this.#timer = 'followOverdue'
+        this.#wanted = 'followed'
+        return
+      case 'awaitTurn':
+        this.#wanted = 'turn'
+        return
+      case 'drain':
+        assert.ok(this.alive)
+        this.#wanted = 'drained'
+        return
+      case 'spawnSuccessor':
+        assert.ok(this.alive && !this.hasSuccessor)
+        this.hasSuccessor = true
+        this.#wanted = 'successorAccepts'
+        return
+      case 'switchOver':
+        // The one before ends by itself from here on.
+        assert.ok(this.alive && this.hasSuccessor)
+        this.hasSuccessor = false
+        return
+      case 'adoptSuccessor':
+        assert.ok(!this.alive && this.hasSuccessor)
+        this.hasSuccessor = false
+        this.alive = true
+        return
+      case 'dropSuccessor':
+        assert.ok(this.hasSuccessor)
+        this.hasSuccessor = false
+        return
       case 'killAfter':
         this.#timer = 'stopOverdue'
         return
@@ -225,6 +331,19 @@ class World {
         this.ends++
     }
   }
+}
+
+/** A node that lets every step be. */
+const UNSERVED: ServedApplication = {
+  suspend() {},
+  started() {},
+  holdWrites() {},
+  releaseWrites() {},
+  drain: async () => {},
+  replacedBy: async () => {},
+  accepts: async () => {},
+  turn: async () => {},
+  followed: async () => {},
 }
 
 /** A supervisor of a shell script whose lines are read from a file. */
@@ -241,6 +360,8 @@ function supervised(
     rules: { ...RULES, ...more },
     clock: systemClock,
     command: '/bin/sh',
+    application: UNSERVED,
+    ports: [],
     spawn: () =>
       spawnApplication(
         ['/bin/sh', '-c', script],

@@ -18,7 +18,9 @@ export const STAGE_HEADINGS: readonly string[] = SWITCHOVER_STAGES.map((stage) =
 
 /** How long each stage took. */
 export function stageTimes({ stages }: SwitchoverAnswer): string[] {
-  return SWITCHOVER_STAGES.map((stage) => formatMs(stages[`${stage}Ms`]))
+  // A node of an earlier version tells fewer stages.
+  const taken: Readonly<Record<string, number | undefined>> = stages
+  return SWITCHOVER_STAGES.map((stage) => formatMs(taken[`${stage}Ms`] ?? 0))
 }
 
 export function countText(count: number, what: string): string {

@@ -5,6 +5,7 @@
 import { type Dispatcher, errors, request } from 'undici'
 import { isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { readSecret } from '../http/auth.ts'
+import { NODE_AGENT } from '../http/headers.ts'
 import { plainText } from '../plainText.ts'
 import { askedUrl } from './askedUrl.ts'
 import { type Shape, WHOLE } from './shape.ts'
@@ -104,7 +105,8 @@ function send(
   secret: string | undefined,
   { method, timeoutMs, body }: Question,
 ): Promise<Dispatcher.ResponseData> {
-  const headers: Record<string, string> = secret ? { authorization: `Bearer ${secret}` } : {}
+  const headers: Record<string, string> = { ...NODE_AGENT }
+  if (secret) headers['authorization'] = `Bearer ${secret}`
   if (body) headers['content-type'] = 'application/json'
   // Bounded by the signal alone: fetch would give up after five minutes without headers.
   return request(url, {

@@ -3,9 +3,12 @@ import type { Logger } from 'pino'
 import { systemClock } from '../clock.ts'
 import { WalcastError } from '../errors.ts'
 import { readSecret } from '../http/auth.ts'
+import { ApplicationGuard } from '../node/applicationGuard.ts'
 import { spawnApplication } from '../node/applicationProcess.ts'
+import type { NodeOptions } from '../node/options.ts'
+import { holderOf, isFree } from '../node/portHolder.ts'
 import { type SupervisedNode, startSupervisedNode } from '../node/supervisedNode.ts'
-import { Supervisor } from '../node/supervisor.ts'
+import { type ApplicationProcess, Supervisor } from '../node/supervisor.ts'
 import { version } from '../version.ts'
 import { warnOfUnknownVariables } from './environment.ts'
 import { createLog } from './log.ts'
@@ -19,15 +22,21 @@ application learns what it is from WALCAST_ROLE (leader, replica, standby), WALC
 WALCAST_NODE_URL and WALCAST_DB. When it ends by itself the node ends too, with the same exit code (128 + N after
 signal N); SIGTERM and SIGINT end the application first, then the node, with exit code 0.
 
+  --ports PORT,PORT     ports of 127.0.0.1 for the application, which finds its own in PORT. With two of them a restart starts the
+                        new process on the other port, and the old one serves until the new one accepts. Takes the place of --upstream
   --role-change HOW     what the application gets when the node's role changes: restart, signal or ignore [restart]
   --role-signal NAME    the signal of --role-change signal [SIGUSR1]
+  --role-follow TIME    how long a signalled application has to ask its node for its role; else it is restarted [5s]
   --stop-timeout TIME   from SIGTERM to SIGKILL [10s]
   --restart WHEN        start it again when it ends by itself: never, on-failure or always; after pauses that grow [never]
 
-These have environment variables too: WALCAST_ROLE_CHANGE, WALCAST_ROLE_SIGNAL, WALCAST_STOP_TIMEOUT, WALCAST_RESTART.
+These have environment variables too: WALCAST_PORTS, WALCAST_ROLE_CHANGE, WALCAST_ROLE_SIGNAL, WALCAST_ROLE_FOLLOW,
+WALCAST_STOP_TIMEOUT, WALCAST_RESTART.
 Node options are those of walcast node. The cluster secret is not passed
 on to the application.
 `
+
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost'])
 
 export async function runRun(args: readonly string[]): Promise<number> {
   if (beforeCommand(args).includes('--help')) {
@@ -35,24 +44,56 @@ export async function runRun(args: readonly string[]): Promise<number> {
     return 0
   }
   const given = runArguments(args, process.env)
-  const options = nodeOptions('node', given.nodeArguments, process.env)
+  const ports = await freeFirst(given.ports)
+  const options = withUpstream(nodeOptions('node', given.nodeArguments, process.env), ports)
   const secret = readSecret(process.env)
   const log = await createLog(process.env)
   warnOfUnknownVariables(process.env, log)
+  await sayIfTaken(options, ports, log)
   const signalled = stopSignal(options.drainMs + given.rules.stopTimeoutMs)
   const node = await startSupervisedNode({ options, secret, log, version, processMetrics: true })
   const { db, listen, proxy, upstream } = options
   const { role, position } = node.situation()
   log.info({ role, db, listen, proxy, upstream, ...position }, 'running')
-  return untilEnded(node, supervise(node, given, log), signalled, log)
+  return untilEnded(node, supervise(node, { ...given, ports }, log), signalled, log)
 }
 
-function supervise(node: SupervisedNode, { rules, command }: RunArguments, log: Logger): Supervisor {
+/** The port that is free first: a process that a killed node left behind may have the other. Throws APP_PORT_TAKEN when none is. */
+async function freeFirst(ports: readonly number[]): Promise<readonly number[]> {
+  const areFree = await Promise.all(ports.map(isFree))
+  if (ports.length > 0 && !areFree.includes(true))
+    throw new WalcastError('APP_PORT_TAKEN', { ports: ports.join(','), holder: holderOf(ports[0]) })
+  return areFree[0] === false ? [...ports].reverse() : ports
+}
+
+/** The application of `--upstream` is not started yet: what listens there is another process, and would get its requests. */
+async function sayIfTaken({ upstream }: NodeOptions, ports: readonly number[], log: Logger): Promise<void> {
+  if (upstream === undefined || ports.length > 0) return
+  const { hostname, port } = new URL(upstream)
+  if (!LOOPBACK.has(hostname) || (await isFree(Number(port)))) return
+  log.warn(
+    { upstream, holder: holderOf(Number(port)) },
+    'something listens there before the application is started',
+  )
+}
+
+/** Throws USAGE. */
+function withUpstream(options: NodeOptions, ports: readonly number[]): NodeOptions {
+  if (ports.length === 0) return options
+  if (options.upstream !== undefined)
+    throw new WalcastError('USAGE', { detail: '--upstream and --ports exclude each other: give one of them' })
+  return { ...options, upstream: `http://127.0.0.1:${ports[0]}` }
+}
+
+function supervise(node: SupervisedNode, { rules, command, ports }: RunArguments, log: Logger): Supervisor {
+  const guard = new ApplicationGuard(log)
   const supervisor = new Supervisor({
     rules,
     clock: systemClock,
     command: command[0],
-    spawn: () => spawnApplication(command, process.env, node.situation()),
+    application: node.application(rules.stopTimeoutMs),
+    ports,
+    spawn: (port) => guarded(spawnApplication(command, process.env, node.situation(), port), guard),
     whenReady: (signal) => node.whenReady(signal),
     say: (text, details = {}) => log.info(details, text),
   })
@@ -61,6 +102,14 @@ function supervise(node: SupervisedNode, { rules, command }: RunArguments, log: 
   process.once('exit', () => supervisor.abandon())
   supervisor.begin()
   return supervisor
+}
+
+function guarded(application: ApplicationProcess, guard: ApplicationGuard): ApplicationProcess {
+  const { pid } = application
+  if (pid === undefined) return application
+  guard.add(pid)
+  application.onExited(() => guard.drop(pid))
+  return application
 }
 
 /** The application ends before its node, whoever began. */

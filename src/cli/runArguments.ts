@@ -6,13 +6,22 @@ import type { RestartMode, RoleChangeMode, SupervisionRules } from '../node/supe
 
 export interface RunArguments {
   readonly rules: SupervisionRules
+  /** Of the application, in turn; empty when it listens where it is told by itself. */
+  readonly ports: readonly number[]
   /** Flags of the node. */
   readonly nodeArguments: readonly string[]
   readonly command: readonly [string, ...string[]]
 }
 
 /** Each has an environment variable, too. */
-export const OWN_FLAGS = ['role-change', 'role-signal', 'stop-timeout', 'restart'] as const
+export const OWN_FLAGS = [
+  'role-change',
+  'role-signal',
+  'role-follow',
+  'stop-timeout',
+  'restart',
+  'ports',
+] as const
 type OwnFlag = (typeof OWN_FLAGS)[number]
 
 const BACKOFF = { backoffMs: 500, maxBackoffMs: 30_000, soundRunMs: 60_000 }
@@ -29,9 +38,11 @@ export function runArguments(args: readonly string[], environment: NodeJS.Proces
   const [file, ...rest] = args.slice(before.length + 1)
   if (!file) throw usage('run takes a command: walcast run [options] -- COMMAND ARGS...')
   const { own, others } = takeOwn(before)
-  const value = (flag: OwnFlag, fallback: string) =>
+  const value = (flag: OwnFlag, fallback = '') =>
     own.get(flag) || environment[`WALCAST_${flag.replaceAll('-', '_').toUpperCase()}`] || fallback
+  const ports = portsOf(value('ports'))
   return {
+    ports,
     rules: {
       onRoleChange: oneOf<RoleChangeMode>('role-change', value('role-change', 'restart'), [
         'restart',
@@ -40,6 +51,8 @@ export function runArguments(args: readonly string[], environment: NodeJS.Proces
       ]),
       roleSignal: signalOf(value('role-signal', 'SIGUSR1')),
       restart: oneOf<RestartMode>('restart', value('restart', 'never'), ['never', 'on-failure', 'always']),
+      followMs: Number(parseValue('role-follow', 'duration', value('role-follow', '5s'))),
+      hasPair: ports.length === 2,
       stopTimeoutMs: Number(parseValue('stop-timeout', 'duration', value('stop-timeout', '10s'))),
       ...BACKOFF,
     },
@@ -70,6 +83,15 @@ function oneOf<T extends string>(flag: OwnFlag, text: string, values: readonly T
   const value = values.find((known) => known === text)
   if (!value) throw usage(`--${flag} wants ${values.join(', ')}, not "${text}"`)
   return value
+}
+
+/** One port or two different ones. */
+function portsOf(text: string): readonly number[] {
+  if (text === '') return []
+  const ports = text.split(',').map((port) => (/^\d{1,5}$/.test(port) ? Number(port) : 0))
+  const areSound = ports.every((port) => port > 0 && port < 65_536) && new Set(ports).size === ports.length
+  if (!areSound || ports.length > 2) throw usage(`--ports wants a port, or two as 3000,3001, not "${text}"`)
+  return ports
 }
 
 function signalOf(text: string): NodeJS.Signals {

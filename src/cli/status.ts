@@ -1,3 +1,4 @@
+import type { ApplicationStatus } from '../http/applicationWatch.ts'
 import type { AuditEntry } from '../http/auditRoutes.ts'
 import { FAILED_READ_OUTCOMES, type FailedReadsReport } from '../http/failedReads.ts'
 import type { MemberState } from '../http/leadershipAnswers.ts'
@@ -45,6 +46,7 @@ export function statusText(status: SeenStatus): string {
   ]
   if (status.role !== 'leader')
     pairs.push(['lag', lag.connected ? formatMs(lag.lagMs) : `not connected, ${formatMs(lag.lagMs)} behind`])
+  if (status.application) pairs.push(['application', applicationLine(status.application)])
   if (status.putBack)
     pairs.push([
       'put back',
@@ -64,6 +66,12 @@ export function statusText(status: SeenStatus): string {
   const audit = (status.audit ?? []).slice(-AUDIT_LINES)
   const changes = audit.length > 0 ? `\n${auditTable(audit)}` : ''
   return lines(pairs) + (feeds ? `\n${replicas(status)}` : '') + changes
+}
+
+function applicationLine({ url, state, accepts, detail, held }: ApplicationStatus): string {
+  const what = state === 'up' && !accepts ? 'not taking requests' : state
+  const waiting = held > 0 ? `, ${held} ${held === 1 ? 'request waits' : 'requests wait'}` : ''
+  return `${url}, ${what}${detail ? ` (${detail})` : ''}${waiting}`
 }
 
 function scrubLine({ background, lastPassAt, running, rotten, rottenPages }: ScrubReport): string {

@@ -4,6 +4,7 @@ import { MAX_COUNTED } from '../../proto/limits.ts'
 import { parseTrail } from '../../proto/lineage.ts'
 import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
+import { NODE_AGENT } from '../http/headers.ts'
 import { plainText } from '../plainText.ts'
 
 /** What `GET /leader` says of a node. */
@@ -143,7 +144,13 @@ async function call(
   const dispatcher = new Agent({ connect: { timeout }, connections: 1 })
   try {
     const signal = AbortSignal.timeout(timeoutMs)
-    const { statusCode, body } = await request(url, { method, headers, signal, reset: true, dispatcher })
+    const { statusCode, body } = await request(url, {
+      method,
+      headers: { ...NODE_AGENT, ...headers },
+      signal,
+      reset: true,
+      dispatcher,
+    })
     let text = ''
     for await (const chunk of body) {
       text += chunk

@@ -74,9 +74,9 @@ export function standbyAnswer(primaryUrl: string | undefined): OwnAnswer {
   return { status: error.status, headers: retryAfterOf(error), body }
 }
 
-/** What `/readyz` answers. */
-export function readinessAnswer(view: NodeView, isStopping: boolean): OwnAnswer {
-  const reasons = isStopping ? ['stopping'] : view.notReady()
+/** What `/readyz` answers. `unwell`: what keeps clients from being served although the node can serve. */
+export function readinessAnswer(view: NodeView, isStopping: boolean, unwell?: string): OwnAnswer {
+  const reasons = isStopping ? ['stopping'] : [...view.notReady(), ...(unwell ? [unwell] : [])]
   const ready = reasons.length === 0
   return { status: ready ? 200 : 503, headers: {}, body: { ready, reasons } }
 }

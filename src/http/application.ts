@@ -15,6 +15,10 @@ export interface ApplicationOptions {
   readonly maxConnections: number
   readonly answerTimeoutMs: number
   readonly log: Logger
+  /** A request was answered; cheap, told for each. */
+  onReached?(): void
+  /** A request could not be sent. */
+  onUnreachable?(detail: string): void
 }
 
 const CONNECT_TIMEOUT_MS = 2000
@@ -28,10 +32,12 @@ export class Application {
   readonly #node: string
   readonly #upstream: Upstream
   readonly #log: Logger
+  readonly #told: Pick<ApplicationOptions, 'onReached' | 'onUnreachable'>
   #isReachable = true
 
-  constructor({ url, node, maxConnections, answerTimeoutMs, log }: ApplicationOptions) {
+  constructor({ url, node, maxConnections, answerTimeoutMs, log, ...told }: ApplicationOptions) {
     this.url = url
+    this.#told = told
     this.#node = node
     this.#log = log
     this.#upstream = new Upstream({
@@ -94,6 +100,7 @@ export class Application {
   }
 
   #onReached(): void {
+    this.#told.onReached?.()
     if (this.#isReachable) return
     this.#isReachable = true
     this.#log.info({ url: this.url }, 'the application is reached again')
@@ -101,9 +108,10 @@ export class Application {
 
   /** Once, however many requests meet it. */
   #onUnreachable(detail: string): void {
+    this.#told.onUnreachable?.(detail)
     if (!this.#isReachable) return
     this.#isReachable = false
-    this.#log.warn({ url: this.url, detail }, 'cannot reach the application: requests for it get 503')
+    this.#log.warn({ url: this.url, detail }, 'cannot reach the application: requests for it wait')
   }
 
   #failure(method: string, error: SendError): WalcastError {

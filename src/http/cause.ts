@@ -11,6 +11,7 @@ export const CAUSE_CODES = [
   'leader-away',
   'source-behind',
   'page-size',
+  'application-down',
 ] as const
 
 export type CauseCode = (typeof CAUSE_CODES)[number]

@@ -23,6 +23,7 @@ import {
   type FirstAttempt,
   formatFirstAttempt,
   fromClient,
+  HOLD_HEADER,
   headerOf,
   NOT_EXECUTED_HEADER,
   NOT_REPLICATED_HEADER,
@@ -109,6 +110,20 @@ export class Forwarder {
     const answer = await this.#answerOf(client, body, holdMs)
     if (answer === 'lead') return 'lead'
     if (!answer) return 'answered'
+    return this.#deliver(client, answer, waitsForApply)
+  }
+
+  /** A read without a body that is answered by the leader if that takes it at once. Throws BAD_REQUEST. */
+  async offer(client: Client): Promise<'answered' | 'notTaken'> {
+    if (!this.#host.gate.isOpen || this.#host.isLeading()) return 'notTaken'
+    const attempt = await this.#attempt(client, undefined, this.#host.leaderIncarnation(), undefined, 0)
+    if (client.isGone) return 'answered'
+    if (!('answer' in attempt)) return 'notTaken'
+    this.#host.onForwarded()
+    return this.#deliver(client, attempt.answer, false)
+  }
+
+  async #deliver(client: Client, answer: Answer, waitsForApply: boolean): Promise<'answered'> {
     const position = parsePosition(answer.header(POSITION_HEADER) ?? '')
     const theirs = answer.header(STALE_HEADER)
     const stale = waitsForApply && position ? await this.#untilApplied(position) : theirs
@@ -176,7 +191,7 @@ export class Forwarder {
       const incarnation = this.#host.leaderIncarnation()
       const sentMs = performance.now()
       const before = first && { incarnation: first.incarnation, agoMs: sentMs - first.sentMs }
-      const attempt = await this.#attempt(client, body, incarnation, before)
+      const attempt = await this.#attempt(client, body, incarnation, before, endMs - sentMs)
       if (client.isGone) return undefined
       if ('answer' in attempt) return attempt.answer
       const canRepeat = body?.canReplay ?? true
@@ -208,6 +223,7 @@ export class Forwarder {
     body: ReplayableBody | undefined,
     incarnation: string,
     before: FirstAttempt | undefined,
+    leftMs: number,
     reuse: Reuse = 'sure',
   ): Promise<Attempt> {
     if (!this.#upstream) return { notExecuted: 'no leader is known', isRefusal: false }
@@ -217,7 +233,9 @@ export class Forwarder {
     const { request, origin } = client
     const headers = toNode(fromClient(request, origin), this.#leader, incarnation, origin.address)
     headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
+    headers.push(HOLD_HEADER, String(leftMs === 0 ? 0 : this.#keepMs(leftMs)))
     if (before) headers.push(FIRST_ATTEMPT_HEADER, formatFirstAttempt(before))
+    const sentMs = performance.now()
     const exchange = this.#upstream.send({
       method,
       path: target,
@@ -231,7 +249,9 @@ export class Forwarder {
     try {
       const answer = await exchange.answer
       const notExecuted = answer.header(NOT_EXECUTED_HEADER)
-      if (notExecuted === undefined) return { answer }
+      // The leader kept it as long as it was to be kept: there is nothing better to say, unless an earlier attempt may have been executed.
+      const isOver = !before && leftMs > 0 && performance.now() - sentMs >= leftMs
+      if (notExecuted === undefined || (notExecuted === 'APP_UNREACHABLE' && isOver)) return { answer }
       answer.discard()
       client.follow(undefined)
       return { notExecuted: `it answered ${notExecuted}`, isRefusal: notExecuted === 'FORWARD_REFUSED' }
@@ -239,7 +259,7 @@ export class Forwarder {
       if (!(error instanceof SendError)) throw error
       if (error.isBadRequest) throw new WalcastError('BAD_REQUEST', { detail: error.message }, error)
       if (error.isStale && reuse !== 'none' && !client.isGone && (body?.canReplay ?? true))
-        return this.#attempt(client, body, incarnation, before, 'none')
+        return this.#attempt(client, body, incarnation, before, leftMs, 'none')
       if (!error.wasSent) return { notExecuted: error.detail, isRefusal: false }
       return {
         unknown: error.isTimeout
@@ -247,6 +267,11 @@ export class Forwarder {
           : `the leader broke off: ${error.detail}`,
       }
     }
+  }
+
+  /** How long the leader may keep a request, ms: its answer has to begin before this node gives it up. */
+  #keepMs(leftMs: number): number {
+    return Math.max(1, Math.ceil(Math.min(leftMs, this.#options.answerTimeoutMs / 2)))
   }
 
   #unknown(detail: string): WalcastError {

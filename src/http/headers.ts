@@ -25,6 +25,13 @@ export const NOT_EXECUTED_HEADER = 'walcast-not-executed'
 export const INCARNATION_HEADER = 'walcast-incarnation'
 /** On a request that may have been executed and is sent again: see FirstAttempt. */
 export const FIRST_ATTEMPT_HEADER = 'walcast-first-attempt'
+/**
+ * On a request that is forwarded: for how long, in ms, the leader may keep it until its application takes it. 0: a read that is
+ * not kept at all, since the sender tries elsewhere.
+ */
+export const HOLD_HEADER = 'walcast-hold'
+/** On a read that the leader has a replica's application answer: the position that the answer is to be based on. */
+export const LENT_HEADER = 'walcast-lent'
 /** On a request to the application: the node that passed it on, so that none comes round. */
 export const VIA_HEADER = 'walcast-via'
 /** Between nodes: the name under which the client asked. */
@@ -78,6 +85,9 @@ const KEPT = [
 ]
 
 export type HeaderValue = string | string[]
+
+/** What nodes and the command line call themselves in their questions to a node, so that these are not taken for the application's. */
+export const NODE_AGENT = { 'user-agent': 'walcast' } as const
 
 /** Names and values in turn, as `IncomingMessage.rawHeaders` has them. */
 export type FlatHeaders = string[]
@@ -148,6 +158,19 @@ export function firstAttemptOf(request: IncomingMessage): FirstAttempt | undefin
   const match = /^([0-9a-f]{16}); agoMs=(\d{1,15})$/.exec(text)
   if (!match) return { incarnation: '', agoMs: Number.POSITIVE_INFINITY }
   return { incarnation: match[1], agoMs: Number(match[2]) }
+}
+
+/** For how long the sender lets the request wait; without a word, as long as this node does. */
+export function holdOf(request: IncomingMessage): number {
+  const text = headerOf(request, HOLD_HEADER) ?? ''
+  return /^\d{1,9}$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY
+}
+
+/** Has the first attempt be so much longer ago: the request waited here before what is remembered is looked at. */
+export function ageFirstAttempt(request: IncomingMessage, waitedMs: number): void {
+  const first = firstAttemptOf(request)
+  if (!first) return
+  request.headers[FIRST_ATTEMPT_HEADER] = formatFirstAttempt({ ...first, agoMs: first.agoMs + waitedMs })
 }
 
 /** Of a request that another node forwarded: as that node made it, for the application. */

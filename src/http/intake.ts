@@ -4,13 +4,23 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { WalcastError } from '../errors.ts'
+import { asWalcastError, WalcastError } from '../errors.ts'
 import { type ErrorBody, errorBody, retryAfterOf, sendFailure, sendJson } from './answer.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from './auth.ts'
 import { Client, tellClose } from './client.ts'
 import type { TrustedProxies } from './clientAddress.ts'
-import { CLIENT_HEADER, fromNode, headerOf, INCARNATION_HEADER, NOT_EXECUTED_HEADER } from './headers.ts'
+import type { Detour } from './detour.ts'
+import {
+  ageFirstAttempt,
+  CLIENT_HEADER,
+  fromNode,
+  headerOf,
+  holdOf,
+  INCARNATION_HEADER,
+  NOT_EXECUTED_HEADER,
+} from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
+import { LentReads } from './lentReads.ts'
 import { isEventStream } from './relayedAnswer.ts'
 import { RequestBudget } from './requestBudget.ts'
 import { isReserved } from './routes.ts'
@@ -21,6 +31,8 @@ export interface IntakeOptions {
   readonly auth: Authenticator
   readonly view: NodeView
   readonly side: LeaderSide
+  readonly detour: Detour
+  readonly lentReads: LentReads
   readonly admission: WriteAdmission
   readonly maxRequests: number
   /** Of one other node. */
@@ -39,6 +51,8 @@ export interface IntakeOptions {
   /** The application did not answer, or not in order. */
   onRefused(error: WalcastError): void
   onRequest(refused: string | undefined): void
+  /** Nothing more is taken: what waits for the application is to hear of it. */
+  onStopping(): void
   onFailure(error: WalcastError): void
 }
 
@@ -83,16 +97,18 @@ export class Intake {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.#track(request.socket)
     tellClose(request, response)
-    const refused = this.refuse(request)
+    const isLent = LentReads.isLent(request)
+    const refused = isLent ? this.#refuseLent(request) : this.refuse(request)
     this.#options.onRequest(refused?.key)
     if (refused) return this.#answerRefused(response, refused)
     this.#underWay.add(response)
     const node = nodeOf(request)
     this.#budget.take(node)
-    const { side, proxies, onFailure, onRefused, bodyOf } = this.#options
+    const { proxies, onFailure, onRefused, bodyOf } = this.#options
     try {
       const client = new Client(request, response, proxies.forwardedOrigin(headerOf(request, CLIENT_HEADER)))
-      await side.execute(client, fromNode(request), true, true)
+      const late = await (isLent ? this.#answerLent(client) : this.#execute(client))
+      if (late) this.#answerLate(response, late)
     } catch (error) {
       onRefused(sendFailure(response, error, onFailure, bodyOf))
     } finally {
@@ -100,14 +116,57 @@ export class Intake {
     }
   }
 
+  #refuseLent(request: IncomingMessage): WalcastError | undefined {
+    if (this.#isStopping) return new WalcastError('STOPPING')
+    return this.#options.lentReads.refuse(request) ?? this.#refuseCrowd(nodeOf(request))
+  }
+
+  /** Gives why it was not answered by the application. It only reads: the leader may ask for it elsewhere, whatever came of it. */
+  async #answerLent(client: Client): Promise<WalcastError | undefined> {
+    try {
+      await this.#options.lentReads.answer(client)
+      return undefined
+    } catch (error) {
+      if (client.response.headersSent) throw error
+      return asWalcastError(error)
+    }
+  }
+
+  /** Gives why nothing was executed after all: the application did not accept it in time, or this node does not take it any more. */
+  async #execute(client: Client): Promise<WalcastError | undefined> {
+    const { side, detour } = this.#options
+    const { request } = client
+    const headers = fromNode(request)
+    const holdMs = holdOf(request)
+    const isWrite = holdMs > 0
+    for (;;) {
+      const triedMs = performance.now()
+      try {
+        await side.execute(client, headers, true, isWrite)
+        return undefined
+      } catch (error) {
+        if (!(await detour.untilTaken(client, error, holdMs, isWrite))) return asWalcastError(error)
+        ageFirstAttempt(request, performance.now() - triedMs)
+        const refused = this.refuseNow(request)
+        if (refused) return refused
+      }
+    }
+  }
+
   /** Why a forwarded request is not taken; undefined when it is. Uses up its token. */
   refuse(request: IncomingMessage): WalcastError | undefined {
-    const { auth, view, side } = this.#options
+    const { auth } = this.#options
     const token = headerOf(request, REPLICA_AUTH_HEADER)
     const refused = auth.refuseForward(token, request.method ?? 'GET', request.url ?? '/')
     if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
     this.onProven(request.socket, nodeOf(request) ?? '')
-    const { address, admission } = this.#options
+    return this.refuseNow(request) ?? this.#refuseCrowd(nodeOf(request))
+  }
+
+  /** The same of one that was taken, and has waited. */
+  refuseNow(request: IncomingMessage): WalcastError | undefined {
+    const { address, admission, view, side } = this.#options
+    const token = headerOf(request, REPLICA_AUTH_HEADER)
     const ofOtherEpoch = this.#refuseOtherEpoch(token)
     if (ofOtherEpoch) return ofOtherEpoch
     if (view.role() !== 'leader') return new WalcastError('NOT_LEADER', { address, role: view.role() })
@@ -118,7 +177,7 @@ export class Intake {
     const ofOtherIncarnation = this.#refuseOtherIncarnation(headerOf(request, INCARNATION_HEADER))
     if (ofOtherIncarnation) return ofOtherIncarnation
     if (!side.canExecute) return new WalcastError('NO_APPLICATION')
-    return this.#refuseCrowd(nodeOf(request))
+    return undefined
   }
 
   /** One node does not fill the intake for all others. */
@@ -159,6 +218,7 @@ export class Intake {
   /** Takes nothing more. */
   announceStop(): void {
     this.#isStopping = true
+    this.#options.onStopping()
   }
 
   /** Takes requests again: the application is back. */
@@ -196,11 +256,17 @@ export class Intake {
   }
 
   /** A 401 is marked too: a token that a restarted leader refuses is signed again. */
-  #answerRefused(response: ServerResponse, refused: WalcastError): void {
+  #answerRefused(response: ServerResponse, refused: WalcastError, body = errorBody(refused)): void {
     const marked: Record<string, string> = { [NOT_EXECUTED_HEADER]: refused.key, ...retryAfterOf(refused) }
     if (this.#isStopping) marked['connection'] = 'close'
     const leader = refused.key === 'NOT_LEADER' ? { leader: this.#options.leader() } : {}
-    sendJson(response, refused.status, { ...errorBody(refused), ...leader }, marked)
+    sendJson(response, refused.status, { ...body, ...leader }, marked)
+  }
+
+  /** A client of the application may get this answer: it has waited as long as it may. */
+  #answerLate(response: ServerResponse, late: WalcastError): void {
+    this.#options.onRefused(late)
+    this.#answerRefused(response, late, this.bodyOf(late))
   }
 
   #track(socket: Socket): void {

@@ -5,6 +5,7 @@ import type { Position } from '../../proto/position.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { AckWaits } from './ackWaits.ts'
 import type { Application } from './application.ts'
+import type { ApplicationWatch } from './applicationWatch.ts'
 import type { Bodies } from './bodies.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
@@ -19,6 +20,7 @@ import type { WriteAdmission } from './writeAdmission.ts'
 export interface LeaderSideParts {
   /** Undefined as long as none is known. */
   application(): Application | undefined
+  readonly watch: ApplicationWatch
   readonly bodies: Bodies
   readonly keyed: KeyedRequests
   readonly cookie: PositionCookie
@@ -50,17 +52,25 @@ export class LeaderSide {
   ): Promise<void> {
     const ended = isWrite ? this.#parts.admission.begin() : () => {}
     try {
-      await this.#execute(client, headers, forNode, ended)
+      await this.#execute(client, headers, forNode, isWrite, ended)
     } finally {
       ended()
     }
   }
 
   /** `ended` is called when the application has answered and what it committed is known. */
-  async #execute(client: Client, headers: FlatHeaders, forNode: boolean, ended: () => void): Promise<void> {
-    const { bodies, keyed, cookie, acks } = this.#parts
+  async #execute(
+    client: Client,
+    headers: FlatHeaders,
+    forNode: boolean,
+    mayWrite: boolean,
+    ended: () => void,
+  ): Promise<void> {
+    const { bodies, keyed, cookie, acks, watch } = this.#parts
     const application = this.#parts.application()
     if (!application) throw new WalcastError('NO_APPLICATION')
+    const unable = watch.refuse(mayWrite)
+    if (unable) throw unable
     const isWrite = !isRead(client.method)
     const level = acks.levelFor(client.request, isWrite)
     const key = isWrite ? keyed.keyOf(client) : undefined

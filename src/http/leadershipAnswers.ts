@@ -58,7 +58,7 @@ export interface SwitchoverRequest {
   readonly by?: string
 }
 
-/** In the order in which they follow each other. */
+/** In the order in which they follow each other; the old leader follows while the new one's application is waited for. */
 export const SWITCHOVER_STAGES = [
   'quiet',
   'fence',
@@ -66,6 +66,7 @@ export const SWITCHOVER_STAGES = [
   'confirm',
   'record',
   'takeOver',
+  'application',
   'follow',
 ] as const
 export type SwitchoverStage = (typeof SWITCHOVER_STAGES)[number]
@@ -75,7 +76,7 @@ export interface SwitchoverAnswer {
   readonly to: NodePlace
   readonly epoch: number
   readonly txid: number
-  /** For how long no write was taken. */
+  /** For how long no write was executed: until the new leader's application took requests. */
   readonly pauseMs: number
   /** Writes that waited meanwhile. */
   readonly heldWrites: number

@@ -58,6 +58,7 @@ export interface TrafficSizes {
   readonly held: number
   /** Writes at the leader. */
   readonly admission: { readonly underWay: number; readonly held: number; readonly heldTotal: number }
+  readonly watch: { readonly isUp: boolean; readonly held: number; readonly heldTotal: number }
   readonly intake: { readonly underWay: number }
   readonly bodies: { readonly keptBytes: number }
   readonly acks: { readonly waiting: number }
@@ -139,7 +140,12 @@ export class Metrics {
 
   /** Gauges of the application's requests. */
   observeTraffic(traffic: TrafficSizes, events: { readonly size: number }): void {
-    const { intake, answers, bodies, acks, admission, crowd } = traffic
+    const { intake, answers, bodies, acks, admission, crowd, watch } = traffic
+    this.#gauge('application_up', '1 while the application answers; 0 also without one', () =>
+      watch.isUp ? 1 : 0,
+    )
+    this.#gauge('application_held', 'Requests that wait for the application', () => watch.held)
+    this.#gauge('application_held_ever', 'Requests that had to wait for that', () => watch.heldTotal)
     this.#gauge('proxy_requests', 'Requests of clients under way', () => traffic.proxied)
     this.#gauge('proxy_connections', 'Connections of clients', () => crowd.connections)
     this.#gauge('proxy_upgrades', 'Upgraded connections of clients', () => crowd.upgraded)

@@ -12,9 +12,11 @@ import {
   standbyAnswer,
   standbyError,
 } from './answer.ts'
+import type { ApplicationWatch } from './applicationWatch.ts'
 import { Client, tellClose } from './client.ts'
 import type { Consistency } from './consistency.ts'
 import type { Crowd } from './crowd.ts'
+import type { Detour } from './detour.ts'
 import type { Gate } from './gate.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
@@ -35,6 +37,8 @@ export interface PublicSideOptions {
   readonly leaderSide: LeaderSide
   readonly replicaSide: ReplicaSide
   readonly admission: WriteAdmission
+  readonly watch: ApplicationWatch
+  readonly detour: Detour
   readonly consistency: Consistency
   /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
   onLaterPosition(epoch: number): Promise<void>
@@ -45,12 +49,14 @@ export interface PublicSideOptions {
   readonly maxHeaderBytes: number
   readonly requestTimeoutMs: number
   readonly headTimeoutMs: number
+  /** Why the application keeps this node from being ready for clients; undefined when it does not. */
+  unwell(): string | undefined
   /** URL of the application; undefined on a standby without one. */
   upstream(): string | undefined
   /** Where clients find the leader. */
   primaryUrl(): string | undefined
-  /** An upgrade that goes to the leader, with a client's headers; undefined while none is known. */
-  leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget | undefined
+  /** An upgrade that goes to the leader, with a client's headers, and waits until `endMs` there; undefined while none is known. */
+  leaderUpgrade(path: string, headers: FlatHeaders, endMs: number): UpgradeTarget | undefined
   /** Where upgrades wait for the leader, for so long. */
   readonly gate: Gate
   readonly holdMs: number
@@ -175,7 +181,13 @@ export class PublicSide {
     if (!this.#isOpen) throw new WalcastError('STARTING')
     crowd.admit(client)
     // The role may change while a request waits: what was not executed then begins anew.
-    while ((await this.#serve(client, route)) === 'lead') {}
+    for (;;)
+      try {
+        if ((await this.#serve(client, route)) === 'answered') return
+      } catch (error) {
+        const mayGo = isReadOf(route, client) && !routes.isKeptHere(client.target)
+        if ((await this.#options.detour.take(client, error, mayGo)) === 'answered') return
+      }
   }
 
   async #serve(client: Client, route: Exclude<Route, 'own'>): Promise<'answered' | 'lead'> {
@@ -185,7 +197,7 @@ export class PublicSide {
     if (role === 'leader') {
       const later = consistency.laterEpoch(client.request)
       if (later !== undefined) await onLaterPosition(later)
-      const isWrite = route === 'forward' || !isRead(client.method)
+      const isWrite = !isReadOf(route, client)
       // From the last look at it on nothing waits: whoever looks for writes inside finds this one.
       while (isWrite && admission.refuse())
         if (!(await admission.admit(client))) return client.isGone ? 'answered' : 'lead'
@@ -204,7 +216,7 @@ export class PublicSide {
     const path = client.target.split('?', 1)[0]
     if (path === '/livez') return sendJson(client.response, 200, { live: true })
     if (path !== '/readyz') throw new WalcastError('NOT_FOUND', { path })
-    sendOwn(client, readinessAnswer(this.#options.view, this.#isStopping))
+    sendOwn(client, readinessAnswer(this.#options.view, this.#isStopping, this.#options.unwell()))
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
@@ -227,14 +239,29 @@ export class PublicSide {
     const client = new Upgrading(socket)
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
-    if (route !== 'forward') return void (await relayUpgrade(request, socket, head, this.#own(path, headers)))
+    const isForLeader = route === 'forward'
     for (const endMs = performance.now() + holdMs; ; ) {
-      await this.#untilTaken(client, endMs)
+      if (isForLeader) await this.#untilTaken(client, endMs)
+      const isHere = !isForLeader || view.role() === 'leader'
+      if (isHere) await this.#untilAccepted(client, endMs, isForLeader)
       if (client.isGone) return
-      const target = view.role() === 'leader' ? this.#own(path, headers) : leaderUpgrade(path, headers)
+      if (isForLeader && isHere !== (view.role() === 'leader')) continue
+      const target = isHere ? this.#own(path, headers) : leaderUpgrade(path, headers, endMs)
       const notTaken = target ? await relayUpgrade(request, socket, head, target) : 'no leader is known'
       if (notTaken === undefined) return
-      if (view.role() !== 'leader') gate.close(notTaken)
+      if (isHere) this.#options.watch.onUnreachable(notTaken)
+      else if (view.role() !== 'leader') gate.close(notTaken)
+    }
+  }
+
+  /** Waits until this node's application takes an upgrade, or the role has changed. Throws APP_UNREACHABLE or TOO_MANY_HELD. */
+  async #untilAccepted(client: Upgrading, endMs: number, isWrite: boolean): Promise<void> {
+    const { watch, view } = this.#options
+    const role = view.role()
+    for (let unable = watch.refuse(isWrite); unable; unable = watch.refuse(isWrite)) {
+      const isOpen = await watch.wait(client, endMs, isWrite)
+      if (client.isGone || view.role() !== role) return
+      if (!isOpen) throw unable
     }
   }
 
@@ -267,7 +294,7 @@ export class PublicSide {
     const origin = this.#options.upstream()
     if (origin === undefined) throw new WalcastError('NO_APPLICATION')
     const { view, bodyOf } = this.#options
-    return { origin, path, headers, node: view.status().node, bodyOf }
+    return { origin, path, headers, node: view.status().node, canWait: true, bodyOf }
   }
 
   #cutAll(): void {
@@ -291,6 +318,11 @@ class Upgrading {
   get isGone(): boolean {
     return this.gone.aborted
   }
+}
+
+/** What any node's application may answer. */
+function isReadOf(route: Route, { method }: Client): boolean {
+  return route !== 'forward' && isRead(method)
 }
 
 function sendOwn({ response }: Client, { status, body, headers }: OwnAnswer): void {

@@ -1,6 +1,7 @@
 /** Requests at a replica: reads from the local application, writes from the leader's. */
 import { keyOf, WalcastError } from '../errors.ts'
 import type { Application } from './application.ts'
+import type { ApplicationWatch } from './applicationWatch.ts'
 import type { Bodies } from './bodies.ts'
 import type { Client } from './client.ts'
 import type { Consistency, Wanted } from './consistency.ts'
@@ -20,6 +21,7 @@ export type OnStale = 'forward' | 'serve' | 'refuse'
 export interface ReplicaSideParts {
   /** Undefined as long as none is known. */
   application(): Application | undefined
+  readonly watch: ApplicationWatch
   readonly forwarder: Forwarder
   readonly consistency: Consistency
   readonly cookie: PositionCookie
@@ -98,9 +100,11 @@ export class ReplicaSide {
   }
 
   async #answerHere(client: Client, stale: string | undefined): Promise<'answered' | 'lead'> {
-    const { view, cookie, bodies, forwarder } = this.#parts
+    const { view, cookie, bodies, forwarder, watch } = this.#parts
     const application = this.#parts.application()
     if (!application) throw new WalcastError('NO_APPLICATION')
+    const unable = watch.refuse(false)
+    if (unable) throw unable
     const body = bodies.of(client)
     const answer = await application.ask(client, fromClient(client.request, client.origin), body)
     const isAskedFor = answer.header(REPLAY_HEADER)?.trim().toLowerCase() === 'leader'

@@ -66,6 +66,12 @@ export class Routes {
     this.#rules = rules.sort((a, b) => b.prefix.length - a.prefix.length)
   }
 
+  /** Whether a request stays here because its path is under one of `local`, whatever becomes of this node's application. */
+  isKeptHere(target: string): boolean {
+    const path = comparablePath(target)
+    return this.#rules.find(({ prefix }) => isUnder(path, prefix))?.route === 'local'
+  }
+
   routeOf(method: string, target: string): Route {
     const path = comparablePath(target)
     if (HEALTH.has(path) || isUnder(path, RESERVED)) return 'own'

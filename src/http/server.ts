@@ -8,18 +8,20 @@ import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, STREAM_PATH, SUBPROTOCOL_PREFIX }
 import { parsePosition } from '../../proto/position.ts'
 import { asWalcastError, listenError, messageOf, WalcastError } from '../errors.ts'
 import { errorBody, readinessAnswer, sendFailure } from './answer.ts'
+import type { ApplicationWatch } from './applicationWatch.ts'
 import { type AuditSource, addAuditRoutes } from './auditRoutes.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from './auth.ts'
 import { addCheckRoutes, type NodeChecks } from './checks.ts'
 import { ConnectionBudget, type ConnectionHost, type ConnectionLimits } from './connectionBudget.ts'
 import type { Events } from './events.ts'
-import { fromNode, headerOf, NOT_EXECUTED_HEADER } from './headers.ts'
+import { fromNode, headerOf, NODE_AGENT, NOT_EXECUTED_HEADER } from './headers.ts'
 import { Intake } from './intake.ts'
 import type { Metrics } from './metrics.ts'
 import { PacedAnswer } from './pacedAnswer.ts'
 import { addRoleRoutes, NODE_PATHS, type RoleActions } from './roleRoutes.ts'
 import { isReserved } from './routes.ts'
-import { refuseUpgrade, relayUpgrade } from './upgradeRelay.ts'
+import { takeUpgrade } from './upgradeIntake.ts'
+import { refuseUpgrade } from './upgradeRelay.ts'
 import type { NodeView } from './view.ts'
 import type { Waits, WaitTarget } from './waits.ts'
 import type { WriteAdmission } from './writeAdmission.ts'
@@ -35,6 +37,13 @@ export interface ServerOptions {
   readonly events: Events
   readonly intake: Intake
   readonly admission: WriteAdmission
+  readonly watch: ApplicationWatch
+  /** Why the application keeps a leader from answering GET /leader with 200; undefined when it does not. */
+  unwell(): string | undefined
+  /** The application may have asked for this node's role. */
+  onRoleAsked(remoteAddress: string): void
+  /** How long upgrades wait for the application. */
+  readonly holdMs: number
   audit(): AuditSource | undefined
   /** Undefined while the node starts. */
   roles(): RoleActions | undefined
@@ -66,6 +75,8 @@ export interface ServerOptions {
 
 /** Paths that load balancers and collectors ask without a secret. */
 const PUBLIC = new Set(['/livez', '/readyz', '/leader', '/replica', '/metrics'])
+/** Whoever asks there learns the node's role. */
+const TELLS_ROLE = new Set(['/leader', '/replica', '/_walcast/status', '/_walcast/events'])
 const DEFAULT_WAIT_MS = 5000
 /** WebSocket close code of an error (PROTOCOL.md, "Errors and closing"). */
 const ERROR_CLOSE = 4000
@@ -195,6 +206,8 @@ export class Server {
     this.#app.addHook('onRequest', async (request) => {
       if (!this.#isForThisNode(request.raw)) throw new WalcastError('FOREIGN_PAGE')
       const path = request.url.split('?', 1)[0]
+      const isAnotherNode = request.headers['user-agent'] === NODE_AGENT['user-agent']
+      if (TELLS_ROLE.has(path) && !isAnotherNode) this.#options.onRoleAsked(request.ip)
       if (PUBLIC.has(path) || auth.acceptsOperator(request.headers.authorization)) return
       if (NODE_PATHS.has(path)) return this.#requireNode(request)
       throw this.#isForApplication(request) ? noToken() : new WalcastError('UNAUTHORIZED')
@@ -263,15 +276,18 @@ export class Server {
    * `ready` to tell the position of what they forward.
    */
   #answerRole(reply: FastifyReply, yes: boolean): FastifyReply {
-    const { view, intake, admission, instance } = this.#options
+    const { view, intake, admission, instance, watch } = this.#options
     const { role, leader, node, cluster, epoch: positionEpoch, txid } = view.status()
     const isPaused = role === 'leader' && admission.refuse() !== undefined
     const ready = view.refuseReplicas() === undefined && !isPaused
     const publicUrl = this.#options.publicUrl()
-    return reply.code(yes && !this.#isStopping && !intake.isStopping && !isPaused ? 200 : 503).send({
+    const isWell = role !== 'leader' || this.#options.unwell() === undefined
+    const taking = yes && !this.#isStopping && !intake.isStopping && !isPaused
+    return reply.code(taking && isWell ? 200 : 503).send({
       role,
       leader,
       ready,
+      taking,
       node,
       instance: instance.id,
       upMs: instance.upMs,
@@ -286,6 +302,7 @@ export class Server {
       lastLeader: this.#options.lastLeader(),
       address: view.leaderAddress(),
       timeMs: this.#options.nowMs(),
+      application: watch.standing(),
       ...(publicUrl ? { publicUrl } : {}),
     })
   }
@@ -324,7 +341,7 @@ export class Server {
   }
 
   #upgradeApplication(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    const { intake, upstream, view } = this.#options
+    const { intake, upstream, view, watch, holdMs } = this.#options
     const refused = intake.refuse(request)
     if (refused) return refuseUpgrade(socket, refused, {}, { [NOT_EXECUTED_HEADER]: refused.key })
     if (request.method !== 'GET')
@@ -340,12 +357,17 @@ export class Server {
     socket.once('close', () => this.#upgraded.delete(socket))
     const { node } = view.status()
     const headers = fromNode(request)
-    void relayUpgrade(request, socket, head, {
-      origin: upstream() ?? '',
-      path: request.url ?? '/',
-      headers,
-      node,
-      bodyOf: (error) => intake.bodyOf(error),
+    void takeUpgrade(request, socket, head, {
+      watch,
+      holdMs,
+      target: () => ({
+        origin: upstream() ?? '',
+        path: request.url ?? '/',
+        headers,
+        node,
+        bodyOf: (error) => intake.bodyOf(error),
+      }),
+      refuseNow: () => intake.refuseNow(request),
     })
   }
 

@@ -22,6 +22,8 @@ export interface UpgradeTarget {
   readonly bodyOf?: (error: WalcastError) => ErrorBody
   /** The target is a node, which may lead no more or be away: the client is not answered then, so that the upgrade can go elsewhere. */
   readonly isNode?: boolean
+  /** Nor when no connection to the target is made: the upgrade waits until one is. */
+  readonly canWait?: boolean
 }
 
 /**
@@ -67,7 +69,7 @@ function send(
   target: UpgradeTarget,
   done: (notTaken?: string) => void,
 ): void {
-  const { node, isNode } = target
+  const { node, isNode, canWait } = target
   const url = new URL(target.origin)
   const open = url.protocol === 'https:' ? httpsRequest : httpRequest
   const headers = [
@@ -117,7 +119,7 @@ function send(
   outgoing.on('error', (error) => {
     const detail = messageOf(error)
     // A connection that could not be made has carried nothing.
-    if (isNode && 'syscall' in error && error.syscall === 'connect') leave(detail)
+    if ((isNode || canWait) && 'syscall' in error && error.syscall === 'connect') leave(detail)
     else give(unreachable(target, detail))
   })
   outgoing.on('information', (interim) => void socket.write(interimText(interim), 'latin1'))

@@ -6,6 +6,7 @@ import type { WalcastError } from '../errors.ts'
 import type { AckOutcome, AckWanted } from '../leader/acknowledgements.ts'
 import type { ReplicaStatus } from '../leader/replicaList.ts'
 import type { LagTracker } from '../replica/lag.ts'
+import type { ApplicationStatus } from './applicationWatch.ts'
 import type { AuditEntry } from './auditRoutes.ts'
 import type { Cause } from './cause.ts'
 import type { FailedReadsReport } from './failedReads.ts'
@@ -74,6 +75,8 @@ export interface NodeStatus {
   readonly lag: { readonly lagMs: number; readonly txidLag: number; readonly connected: boolean }
   /** Why it lags or its WAL grows; empty when all is well. */
   readonly causes: readonly Cause[]
+  /** Of the application behind this node; not without one. */
+  readonly application?: ApplicationStatus
   /** Progress of a copy or comparison in pages, while one runs. */
   readonly sync?: { readonly remaining: number; readonly total: number }
   /** What was kept aside because the leader may lack it, the oldest first. */

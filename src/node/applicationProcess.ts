@@ -14,13 +14,14 @@ export interface ApplicationSituation {
   readonly db: string
 }
 
-/** Throws what `spawn` throws at once; most failures are told to `onFailed`. */
+/** `port`: where it is to listen, when the node decides. Throws what `spawn` throws at once; most failures are told to `onFailed`. */
 export function spawnApplication(
   [file, ...args]: readonly [string, ...string[]],
   environment: NodeJS.ProcessEnv,
   situation: ApplicationSituation,
+  port?: number,
 ): ApplicationProcess {
-  const env = { ...withoutSecrets(environment), ...variablesOf(situation) }
+  const env = { ...withoutSecrets(environment), ...variablesOf(situation), ...portVariables(port) }
   const child = spawn(file, args, { stdio: 'inherit', env })
   let hasSpawned = false
   return {
@@ -40,6 +41,10 @@ export function spawnApplication(
       }),
     onExited: (listener) => void child.once('exit', (code, signal) => listener({ code, signal })),
   }
+}
+
+function portVariables(port: number | undefined): NodeJS.ProcessEnv {
+  return port === undefined ? {} : { PORT: String(port), WALCAST_UPSTREAM_PORT: String(port) }
 }
 
 function variablesOf({ role, position, nodeUrl, db }: ApplicationSituation): NodeJS.ProcessEnv {

@@ -32,7 +32,16 @@ export interface NodeSetup {
 /** What the engine of a role tells of itself; the rest of the status is the node's, whatever its role. */
 export type EngineStatus = Omit<
   NodeStatus,
-  'node' | 'cluster' | 'db' | 'role' | 'members' | 'roleSince' | 'audit' | 'version' | 'uptimeSeconds'
+  | 'application'
+  | 'node'
+  | 'cluster'
+  | 'db'
+  | 'role'
+  | 'members'
+  | 'roleSince'
+  | 'audit'
+  | 'version'
+  | 'uptimeSeconds'
 >
 
 export interface EngineView extends Omit<NodeView, 'status'> {

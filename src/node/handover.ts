@@ -8,6 +8,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { type Acceptance, untilApplicationAccepts } from '../cluster/peerApplication.ts'
 import { clockAheadMs, type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { NodePlace, SwitchoverAnswer } from '../http/leadershipAnswers.ts'
@@ -39,10 +40,18 @@ export interface HandoverParts {
   said(reason: string): void
 }
 
+/** Leadership has moved; the application of the new leader may not take requests yet. */
+export interface HandedOver {
+  readonly answer: SwitchoverAnswer
+  readonly application: Promise<Acceptance>
+}
+
 type SwitchoverStages = SwitchoverAnswer['stages']
 type Drained = Awaited<ReturnType<LeaderEngine['leader']['drain']>>
 
 const LOOK_MS = 2
+/** The longest that the new leader's application is waited for. */
+export const APPLICATION_MS = 60_000
 
 export class Handover {
   readonly #parts: HandoverParts
@@ -76,7 +85,7 @@ export class Handover {
   }
 
   /** Throws NO_TARGET, SWITCHOVER_FAILED (and leads on), LEADERLESS or SWITCHOVER_UNKNOWN. */
-  async switchover(to: string | undefined, timeoutMs: number, by: string): Promise<SwitchoverAnswer> {
+  async switchover(to: string | undefined, timeoutMs: number, by: string): Promise<HandedOver> {
     const { leading, traffic, own } = this.#parts
     const began = performance.now()
     const target = this.#target(to)
@@ -106,9 +115,10 @@ export class Handover {
     stages.end('takeOverMs')
     const pauseMs = performance.now() - pausedMs
     const heldWrites = traffic.admission.heldTotal - heldBefore
+    const application = untilApplicationAccepts(target.address, APPLICATION_MS)
     await this.#followNow(target, taken.epoch, endMs)
     stages.end('followMs')
-    return {
+    const answer = {
       from: own(),
       to: target,
       epoch: taken.epoch,
@@ -118,6 +128,7 @@ export class Handover {
       stages: stages.taken,
       tookMs: performance.now() - began,
     }
+    return { answer, application }
   }
 
   /** The replica by id or address; the only one that is connected when none is named. Throws NO_TARGET. */
@@ -226,6 +237,15 @@ function isNamed({ node, address }: ReplicaStatus, name: string): boolean {
   return node === name || address === name || `http://${address}` === name.replace(/\/$/, '')
 }
 
+/** The answer with what the clients felt: nothing was executed before the new leader's application took requests. */
+export function withApplication(
+  { pauseMs, stages, tookMs, ...rest }: SwitchoverAnswer,
+  { waitedMs }: Acceptance,
+): SwitchoverAnswer {
+  const felt = { pauseMs: pauseMs + waitedMs, stages: { ...stages, applicationMs: waitedMs } }
+  return { ...rest, ...felt, tookMs: Math.max(tookMs, pauseMs + waitedMs) }
+}
+
 /** How long each stage took. */
 class Stages {
   #beganMs = 0
@@ -236,6 +256,7 @@ class Stages {
     confirmMs: 0,
     recordMs: 0,
     takeOverMs: 0,
+    applicationMs: 0,
     followMs: 0,
   }
 

@@ -4,6 +4,7 @@ import { formatPosition, type Position } from '../../proto/position.ts'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
+import type { ApplicationStatus } from '../http/applicationWatch.ts'
 import type { AuditSource } from '../http/auditRoutes.ts'
 import type { FailedReadsReport } from '../http/failedReads.ts'
 import {
@@ -17,6 +18,7 @@ import {
 import type { Reach, WaitTarget } from '../http/waits.ts'
 import type { AckOutcome, AckWanted } from '../leader/acknowledgements.ts'
 import { LagTracker } from '../replica/lag.ts'
+import { applicationCauses } from './applicationCauses.ts'
 import type { Engine, EngineStatus, NodeSetup } from './engine.ts'
 
 /** Of the audit log, in the status. */
@@ -45,6 +47,8 @@ export class LateView implements NodeView {
   /** Of the database file. */
   readonly #path: string
   readonly #startedMs: number
+  /** Undefined without one. */
+  application: () => ApplicationStatus | undefined = () => undefined
   engine: Engine | undefined
   failedReads: () => FailedReadsReport | undefined = () => undefined
 
@@ -107,6 +111,8 @@ export class LateView implements NodeView {
   status(): NodeStatus {
     const { node, cluster, role, epoch, leader, promoted, demoted, members, putBack } = this.#nodeFile.record
     const { version } = this.#setup
+    const application = this.application()
+    const told = this.engine?.view.status() ?? { ...STARTING, epoch, leader }
     const since = role === 'leader' ? promoted : demoted
     const failedReads = this.failedReads()
     return {
@@ -114,7 +120,9 @@ export class LateView implements NodeView {
       cluster,
       db: this.#path,
       role: this.role(),
-      ...(this.engine?.view.status() ?? { ...STARTING, epoch, leader }),
+      ...told,
+      causes: [...told.causes, ...applicationCauses(application)],
+      ...(application ? { application } : {}),
       version,
       uptimeSeconds: Math.round((this.#clock.nowMs() - this.#startedMs) / 1000),
       members,

@@ -69,6 +69,7 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
     const traffic = newTraffic(ground)
     started.traffic = traffic
     view.failedReads = () => traffic.failedReads.report()
+    view.application = () => traffic.watch.status()
     const server = newServer(ground, traffic, started)
     started.server = server
     await server.listen()
@@ -186,6 +187,10 @@ function newServer(
     events,
     intake: traffic.intake,
     admission: traffic.admission,
+    watch: traffic.watch,
+    unwell: () => traffic.unwellForLeading,
+    onRoleAsked: (remoteAddress) => traffic.onRoleAsked(remoteAddress),
+    holdMs: options.holdMs,
     audit: () => audit,
     roles: () => (started.roles?.hasStarted ? started.roles.requests : undefined),
     epoch: () => nodeFile.record.epoch,

@@ -17,6 +17,8 @@ export type OptionKind =
   | 'cookie'
   | 'onStale'
   | 'statuses'
+  | 'target'
+  | 'upstreamCounts'
   | 'command'
   | 'webhook'
   | 'ackLevel'

@@ -67,6 +67,13 @@ export function parseValue(
       return text
     case 'statuses':
       return parseStatuses(flag, text)
+    case 'target':
+      if (!/^\/[\x21\x22\x24-\x7e]{0,1023}$/.test(text)) throw usage(flag, text, 'a path such as /health')
+      return text
+    case 'upstreamCounts':
+      if (!['readyz', 'leader', 'nowhere'].includes(text))
+        throw usage(flag, text, 'readyz, leader or nowhere')
+      return text
     case 'ackLevel':
       if (!parseAckLevel(text)) throw usage(flag, text, ACK_LEVELS)
       return text

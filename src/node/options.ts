@@ -42,6 +42,11 @@ export interface NodeOptions extends RoleOptions, CrowdOptions {
   readonly scrubEveryMs: number
   readonly proxy?: string
   readonly upstream?: string
+  readonly upstreamCheck?: string
+  readonly upstreamCounts: 'readyz' | 'leader' | 'nowhere'
+  readonly upstreamEveryMs: number
+  readonly upstreamFall: number
+  readonly upstreamRise: number
   readonly forward: readonly string[]
   readonly local: readonly string[]
   readonly standbyPaths: readonly string[]

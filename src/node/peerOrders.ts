@@ -6,6 +6,7 @@ import { messageOf, WalcastError } from '../errors.ts'
 import { DEMOTE_PATH, SWITCHOVER_PATH, type SwitchoverAnswer } from '../http/leadershipAnswers.ts'
 import { TWIN_PATH } from '../http/roleRoutes.ts'
 import type { EngineParts } from './engine.ts'
+import { APPLICATION_MS } from './handover.ts'
 
 export interface PeerOrdersParts {
   readonly setup: EngineParts['setup']
@@ -61,7 +62,7 @@ export class PeerOrders {
   ): Promise<SwitchoverAnswer> {
     if (leader === '') throw new WalcastError('NO_LEADER')
     const { peerTimeoutMs, switchoverTimeoutMs } = this.#parts.setup.options
-    const limitMs = 2 * (timeoutMs ?? switchoverTimeoutMs) + 5 * peerTimeoutMs
+    const limitMs = 2 * (timeoutMs ?? switchoverTimeoutMs) + 5 * peerTimeoutMs + APPLICATION_MS
     const parameters = { by, ...(to ? { to } : {}), ...(timeoutMs ? { timeoutMs } : {}) }
     const answer: unknown = await tellPeer(this.identity, leader, SWITCHOVER_PATH, parameters, limitMs)
     return answer as SwitchoverAnswer

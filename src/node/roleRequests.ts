@@ -13,7 +13,7 @@ import type {
 import type { RoleActions, TakeOver } from '../http/roleRoutes.ts'
 import type { CurrentEngine, CurrentEngineParts } from './currentEngine.ts'
 import type { GivingWay } from './givingWay.ts'
-import { Handover } from './handover.ts'
+import { Handover, withApplication } from './handover.ts'
 import type { LeaderEngine } from './leaderNode.ts'
 import type { OneChangeAtATime } from './oneChangeAtATime.ts'
 import type { PeerOrders } from './peerOrders.ts'
@@ -89,7 +89,12 @@ export class RoleRequests implements RoleActions {
     if (current.engine?.role === 'replica') return orders.switchover(view.leaderAddress(), how, by)
     const timeoutMs = how.timeoutMs ?? setup.options.switchoverTimeoutMs
     const handOver = () => this.#handover(current.leading(), by).switchover(how.to, timeoutMs, by)
-    return journal.audited('switchover', by, () => changes.run('a switchover', handOver))
+    const handed = await journal.audited('switchover', by, () => changes.run('a switchover', handOver))
+    // Another change of role need not wait for it.
+    const acceptance = await handed.application
+    if (!acceptance.accepts)
+      setup.log.warn({ to: handed.answer.to }, 'the application of the new leader does not take requests yet')
+    return withApplication(handed.answer, acceptance)
   }
 
   takeOver(how: TakeOver, by: string): Promise<NodePlace & Position> {

@@ -86,6 +86,7 @@ export class Roles {
       followAt: (leader) => this.#followAt(leader),
     })
     traffic.checkLeading = () => watch.checkAlive()
+    traffic.lenders = () => this.#lenders()
     traffic.onHigherEpoch = (node, epoch) =>
       watch.onHigherEpoch({ node, epoch, term: undefined, address: '' })
     traffic.onLaterPosition = (epoch) => watch.onLaterPosition(epoch)
@@ -142,6 +143,13 @@ export class Roles {
 
   get #own(): NodePlace {
     return { node: this.#record.node, address: ownAddress(this.#parts.setup.options) }
+  }
+
+  /** Standbys refuse by themselves. */
+  #lenders(): string[] {
+    const { replicas, members } = this.#parts
+    const there = replicas.list().filter(({ state, via }) => state === 'streaming' && via === undefined)
+    return there.flatMap(({ node, address }) => members.addressOf(node) ?? (address || []))
   }
 
   #newEngineParts(): CurrentEngineParts {

@@ -7,11 +7,14 @@ import type { ApplicationSituation } from './applicationProcess.ts'
 import type { NodeSetup } from './engine.ts'
 import { startNode } from './node.ts'
 import { nodeUrl } from './nodeUrl.ts'
+import { type ServedApplication, servedApplication } from './servedApplication.ts'
 
 export interface SupervisedNode {
   /** Resolves with the reason when the node cannot go on. */
   readonly failed: Promise<WalcastError>
   situation(): ApplicationSituation
+  /** What its supervisor tells of it. */
+  application(stopTimeoutMs: number): ServedApplication
   /** Resolves once it can serve in its present role, or when `signal` is aborted. */
   whenReady(signal: AbortSignal): Promise<void>
   /** `listener` is called after each change of role, until the node stops. */
@@ -33,6 +36,8 @@ export async function startSupervisedNode(setup: NodeSetup): Promise<SupervisedN
   return {
     failed: node.failed,
     situation: () => ({ role: view.role(), position: view.position(), nodeUrl: url, db }),
+    application: (stopTimeoutMs) =>
+      servedApplication({ traffic: node.traffic, view, options, stopTimeoutMs }),
     whenReady: (signal) => untilServing(view, wakes, signal),
     onRole(listener) {
       let known = view.role()

@@ -1,6 +1,13 @@
 /**
  * What is done with an application that a node supervises: a state and an event give the next state and what is to
- * be done. Pure: processes, timers and the node are the supervisor's.
+ * be done. Pure: processes, timers and the node are the supervisor's. At a change of role:
+ *
+ *   running ─> waiting (its turn) ─> draining ─> stopping ─> idle ─> starting ─> running           one port
+ *                    ^  └──────────> replacing (its successor boots beside it) ─> running          a pair of ports
+ *   running ─> following (it was signalled) ─> running, or waiting when it does not show that it follows
+ *
+ * From `roleChanged` on, writes are held until a process of the present role is there. There is never more than one process, and
+ * one successor beside it.
  */
 export type RoleChangeMode = 'restart' | 'signal' | 'ignore'
 export type RestartMode = 'never' | 'on-failure' | 'always'
@@ -9,6 +16,10 @@ export interface SupervisionRules {
   readonly onRoleChange: RoleChangeMode
   readonly roleSignal: NodeJS.Signals
   readonly restart: RestartMode
+  /** How long one that was signalled has to show that it follows. */
+  readonly followMs: number
+  /** Whether a successor has a port of its own. */
+  readonly hasPair: boolean
   readonly stopTimeoutMs: number
   /** The first pause before a restart, doubled each time up to the longest. */
   readonly backoffMs: number
@@ -26,7 +37,20 @@ export type SupervisionState =
   /** Its process is being made. `next`: what came meanwhile. */
   | { readonly phase: 'starting'; readonly failures: number; readonly next?: StopReason | 'signal' }
   | { readonly phase: 'running'; readonly failures: number }
-  | { readonly phase: 'stopping'; readonly failures: number; readonly why: StopReason }
+  /** It was signalled. */
+  | { readonly phase: 'following'; readonly failures: number }
+  /** It is to be started in the new role, and goes on as it is until its turn comes. */
+  | { readonly phase: 'waiting'; readonly failures: number }
+  | { readonly phase: 'replacing'; readonly failures: number }
+  /** It gets no more requests, and answers those that it has. */
+  | { readonly phase: 'draining'; readonly failures: number }
+  /** `then`: what its successor came to, which is dealt with once this one has ended. */
+  | {
+      readonly phase: 'stopping'
+      readonly failures: number
+      readonly why: StopReason
+      readonly then?: SuccessorEnd
+    }
   | { readonly phase: 'backingOff'; readonly failures: number }
   | { readonly phase: 'ended' }
 
@@ -38,11 +62,24 @@ export type SupervisionEvent =
   | { readonly type: 'spawnFailed'; readonly detail: string }
   | { readonly type: 'exited'; readonly exit: ApplicationExit; readonly ranMs: number }
   | { readonly type: 'roleChanged' }
+  /** It has shown that it knows the new role, or not in time. */
+  | { readonly type: 'followed' }
+  | { readonly type: 'followOverdue' }
+  /** It may be restarted: another application serves, or has to wait for this one. */
+  | { readonly type: 'turn' }
+  /** What was under way at it is answered. */
+  | { readonly type: 'drained' }
+  | { readonly type: 'successorAccepts' }
+  | SuccessorEnd
   /** The time that was asked for with `startAfter` or `killAfter` is over. */
   | { readonly type: 'backoffOver' }
   | { readonly type: 'stopOverdue' }
   /** The application is to end, and not to be started again. */
   | { readonly type: 'stop' }
+
+type SuccessorEnd =
+  | { readonly type: 'successorExited'; readonly exit: ApplicationExit; readonly ranMs: number }
+  | { readonly type: 'successorFailed'; readonly detail: string }
 
 export interface ApplicationExit {
   readonly code: number | null
@@ -56,6 +93,20 @@ export type SupervisionAction =
   | { readonly do: 'signal'; readonly signal: NodeJS.Signals }
   | { readonly do: 'killAfter'; readonly delayMs: number }
   | { readonly do: 'startAfter'; readonly delayMs: number }
+  /** Writes wait for the application of the new role. */
+  | { readonly do: 'holdWrites' }
+  | { readonly do: 'releaseWrites' }
+  /** Send `followed` or, after so long, `followOverdue`. */
+  | { readonly do: 'awaitFollow'; readonly delayMs: number }
+  | { readonly do: 'awaitTurn' }
+  | { readonly do: 'drain' }
+  | { readonly do: 'spawnSuccessor' }
+  /** Requests go to the successor; the process before is ended once it has answered those that it has. */
+  | { readonly do: 'switchOver' }
+  /** The process has ended: its successor takes its place. */
+  | { readonly do: 'adoptSuccessor' }
+  /** End the successor. */
+  | { readonly do: 'dropSuccessor' }
   /** Nothing runs any more and nothing is to be started. */
   | { readonly do: 'end'; readonly end: SupervisionEnd }
 
@@ -84,8 +135,16 @@ export function step(rules: SupervisionRules, state: SupervisionState, event: Su
       return whenStarting(rules, state, event)
     case 'running':
       return whenRunning(rules, state, event)
+    case 'following':
+      return whenFollowing(rules, state, event)
+    case 'waiting':
+      return whenWaiting(rules, state, event)
+    case 'replacing':
+      return whenReplacing(rules, state, event)
+    case 'draining':
+      return whenDraining(rules, state, event)
     case 'stopping':
-      return whenStopping(state, event)
+      return whenStopping(rules, state, event)
     case 'backingOff':
       return whenBackingOff(state, event)
     case 'ended':
@@ -131,9 +190,10 @@ function whenSpawned(
   failures: number,
   next: StopReason | 'signal' | undefined,
 ): Step {
-  if (next === 'role' || next === 'end') return stopIt(rules, failures, next)
-  const signals: SupervisionAction[] = next === 'signal' ? [{ do: 'signal', signal: rules.roleSignal }] : []
-  return { state: { phase: 'running', failures }, actions: signals }
+  if (next === 'end') return stopIt(rules, failures, next)
+  if (next === 'role') return awaitTurn(failures)
+  if (next === 'signal') return signalIt(rules, failures)
+  return { state: { phase: 'running', failures }, actions: [] }
 }
 
 function whenRunning(rules: SupervisionRules, state: In<'running'>, event: SupervisionEvent): Step {
@@ -143,9 +203,82 @@ function whenRunning(rules: SupervisionRules, state: In<'running'>, event: Super
     case 'stop':
       return stopIt(rules, state.failures, 'end')
     case 'roleChanged':
-      if (rules.onRoleChange === 'restart') return stopIt(rules, state.failures, 'role')
+      if (rules.onRoleChange === 'restart') return awaitTurn(state.failures)
       if (rules.onRoleChange === 'ignore') return stay(state)
-      return { state, actions: [{ do: 'signal', signal: rules.roleSignal }] }
+      return signalIt(rules, state.failures)
+    // Of a successor that took the place of one that had ended.
+    case 'spawnFailed':
+      return ended({ type: 'failed', detail: event.detail })
+    default:
+      return stay(state)
+  }
+}
+
+function whenFollowing(rules: SupervisionRules, state: In<'following'>, event: SupervisionEvent): Step {
+  switch (event.type) {
+    case 'followed':
+      return { state: { phase: 'running', failures: state.failures }, actions: [{ do: 'releaseWrites' }] }
+    case 'followOverdue':
+      return awaitTurn(state.failures)
+    case 'roleChanged':
+      return signalIt(rules, state.failures)
+    case 'exited':
+      return startAnew()
+    case 'stop':
+      return stopIt(rules, state.failures, 'end')
+    default:
+      return stay(state)
+  }
+}
+
+function whenWaiting(rules: SupervisionRules, state: In<'waiting'>, event: SupervisionEvent): Step {
+  const { failures } = state
+  switch (event.type) {
+    case 'turn':
+      if (!rules.hasPair) return { state: { phase: 'draining', failures }, actions: [{ do: 'drain' }] }
+      return { state: { phase: 'replacing', failures }, actions: [{ do: 'spawnSuccessor' }] }
+    case 'roleChanged':
+      return awaitTurn(failures)
+    case 'exited':
+      return startAnew()
+    case 'stop':
+      return stopIt(rules, failures, 'end')
+    default:
+      return stay(state)
+  }
+}
+
+function whenReplacing(rules: SupervisionRules, state: In<'replacing'>, event: SupervisionEvent): Step {
+  const { failures } = state
+  switch (event.type) {
+    case 'successorAccepts':
+      return { state: { phase: 'running', failures: 0 }, actions: [{ do: 'switchOver' }] }
+    case 'successorExited':
+    case 'successorFailed':
+      return stopIt(rules, failures, 'role', event)
+    case 'exited':
+      return { state: { phase: 'running', failures: 0 }, actions: [{ do: 'adoptSuccessor' }] }
+    case 'roleChanged': {
+      const { state: next, actions } = awaitTurn(failures)
+      return { state: next, actions: [{ do: 'dropSuccessor' }, ...actions] }
+    }
+    case 'stop': {
+      const { state: next, actions } = stopIt(rules, failures, 'end')
+      return { state: next, actions: [{ do: 'dropSuccessor' }, ...actions] }
+    }
+    default:
+      return stay(state)
+  }
+}
+
+function whenDraining(rules: SupervisionRules, state: In<'draining'>, event: SupervisionEvent): Step {
+  switch (event.type) {
+    case 'drained':
+      return stopIt(rules, state.failures, 'role')
+    case 'exited':
+      return startAnew()
+    case 'stop':
+      return stopIt(rules, state.failures, 'end')
     default:
       return stay(state)
   }
@@ -164,12 +297,14 @@ function whenExited(
   return { state: { phase: 'backingOff', failures }, actions: [{ do: 'startAfter', delayMs }] }
 }
 
-function whenStopping(state: In<'stopping'>, event: SupervisionEvent): Step {
+function whenStopping(rules: SupervisionRules, state: In<'stopping'>, event: SupervisionEvent): Step {
+  const { why, then } = state
   switch (event.type) {
     case 'exited':
-      if (state.why === 'end') return ended({ type: 'stopped' })
-      // A change of role is no failure of the application's.
-      return { state: { phase: 'idle', failures: 0 }, actions: [{ do: 'awaitReady' }] }
+      if (why === 'end') return ended({ type: 'stopped' })
+      if (then?.type === 'successorFailed') return ended({ type: 'failed', detail: then.detail })
+      if (then) return whenExited(rules, state.failures, { ...then, type: 'exited' })
+      return startAnew()
     case 'stopOverdue':
       return { state, actions: [{ do: 'signal', signal: 'SIGKILL' }] }
     case 'stop':
@@ -195,9 +330,30 @@ function start(failures: number): Step {
   return { state: { phase: 'starting', failures }, actions: [{ do: 'spawn' }] }
 }
 
-function stopIt({ stopTimeoutMs }: SupervisionRules, failures: number, why: StopReason): Step {
+/** A change of role is no failure of the application's. */
+function startAnew(): Step {
+  return { state: { phase: 'idle', failures: 0 }, actions: [{ do: 'awaitReady' }] }
+}
+
+function awaitTurn(failures: number): Step {
+  return { state: { phase: 'waiting', failures }, actions: [{ do: 'holdWrites' }, { do: 'awaitTurn' }] }
+}
+
+function signalIt({ roleSignal: signal, followMs: delayMs }: SupervisionRules, failures: number): Step {
   return {
-    state: { phase: 'stopping', failures, why },
+    state: { phase: 'following', failures },
+    actions: [{ do: 'holdWrites' }, { do: 'signal', signal }, { do: 'awaitFollow', delayMs }],
+  }
+}
+
+function stopIt(
+  { stopTimeoutMs }: SupervisionRules,
+  failures: number,
+  why: StopReason,
+  then?: SuccessorEnd,
+): Step {
+  return {
+    state: { phase: 'stopping', failures, why, ...(then ? { then } : {}) },
     actions: [
       { do: 'signal', signal: 'SIGTERM' },
       { do: 'killAfter', delayMs: stopTimeoutMs },

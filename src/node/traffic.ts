@@ -1,28 +1,28 @@
 /** The requests of a node's application: proxy, intake, forwarding, and what they share. */
 import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
-import { request } from 'undici'
-import { isIncarnation } from '../../proto/lineage.ts'
 import type { Clock } from '../clock.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { WalcastError } from '../errors.ts'
 import { AckWaits, requireAckLevel } from '../http/ackWaits.ts'
 import type { ErrorBody } from '../http/answer.ts'
 import { AnswerMemory } from '../http/answerMemory.ts'
-import { Application } from '../http/application.ts'
-import { type Authenticator, REPLICA_AUTH_HEADER, signRequest } from '../http/auth.ts'
+import type { ApplicationWatch } from '../http/applicationWatch.ts'
+import { type Authenticator, signRequest } from '../http/auth.ts'
 import { Bodies } from '../http/bodies.ts'
-import { type Origin, TrustedProxies, UNKNOWN_ADDRESS } from '../http/clientAddress.ts'
+import { type Origin, TrustedProxies } from '../http/clientAddress.ts'
 import type { Cut } from '../http/connectionBudget.ts'
 import { Consistency } from '../http/consistency.ts'
 import { Crowd } from '../http/crowd.ts'
+import { Detour } from '../http/detour.ts'
 import { FailedReads } from '../http/failedReads.ts'
 import { Forwarder } from '../http/forwarder.ts'
 import { Gate } from '../http/gate.ts'
-import { type FlatHeaders, toNode } from '../http/headers.ts'
 import { Intake } from '../http/intake.ts'
 import { KeyedRequests } from '../http/keyedRequests.ts'
 import { LeaderSide } from '../http/leaderSide.ts'
+import { Lender } from '../http/lender.ts'
+import { LentReads } from '../http/lentReads.ts'
 import type { TrafficMetrics } from '../http/metrics.ts'
 import type { NodeTraffic } from '../http/pluginNode.ts'
 import { PositionCookie } from '../http/positionCookie.ts'
@@ -30,12 +30,13 @@ import { asTold, publicBody } from '../http/publicErrors.ts'
 import { PublicSide } from '../http/publicSide.ts'
 import { ReplicaSide } from '../http/replicaSide.ts'
 import { Routes } from '../http/routes.ts'
-import type { UpgradeTarget } from '../http/upgradeRelay.ts'
 import type { NodeView } from '../http/view.ts'
 import type { Waits } from '../http/waits.ts'
 import { WriteAdmission } from '../http/writeAdmission.ts'
-import { addressOf, ownAddress } from './address.ts'
+import { addressOf, ownAddress, reachableAddress } from './address.ts'
+import { CurrentApplication } from './currentApplication.ts'
 import { HiddenErrors } from './hiddenErrors.ts'
+import { KnownLeader } from './knownLeader.ts'
 import type { Bounds } from './openFiles.ts'
 import type { NodeOptions } from './options.ts'
 
@@ -60,17 +61,18 @@ const DRAIN_SHARE = 0.7
 /** How long a forwarded request may be on its way. */
 const TRANSIT_MS = 2000
 const PROBE_MS = 100
-const PROBE_TIMEOUT_MS = 1000
 
 export class Traffic implements NodeTraffic {
   readonly #parts: TrafficParts
   readonly #proxy: PublicSide | undefined
   readonly #forwarder: Forwarder
+  readonly #lender: Lender
   readonly #gate: Gate
   readonly #proxies: TrustedProxies
   readonly crowd: Crowd
   readonly #hidden: HiddenErrors
   readonly admission: WriteAdmission
+  readonly detour: Detour
   readonly intake: Intake
   readonly bodies: Bodies
   readonly cookie: PositionCookie
@@ -81,21 +83,18 @@ export class Traffic implements NodeTraffic {
   readonly answers: AnswerMemory
   readonly routes: Routes
   readonly failedReads: FailedReads
-  #application: Application | undefined
-  /** HOST:PORT of the leader; not always the node that this one follows. */
-  #leader: string | undefined
-  /** Where clients find the leader, as it last told. */
-  #primaryUrl: string | undefined
-  /** The leader's epoch as it last told: it may have taken requests for a while when this node comes to follow it. */
-  #leaderEpoch = 0
-  /** In which the leader leads, as it last told; '' until it has. */
-  #leaderIncarnation = ''
+  readonly application: CurrentApplication
+  readonly #leader: KnownLeader
   /** The leader's clock minus this node's. */
   offsetMs: () => number = () => 0
   /** Looks whether this node can still be sure that it leads. Cheap: asked for each write. */
   checkLeading: () => void = () => {}
   /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
   onLaterPosition: (epoch: number) => Promise<void> = async () => {}
+  /** HOST:PORT of replicas that may answer a read in place of this leader. */
+  lenders: () => readonly string[] = () => []
+  /** Somebody asked this node's private side for its role. */
+  onRoleAsked: (remoteAddress: string) => void = () => {}
   /** A node that has been in a higher epoch sent a request. */
   onHigherEpoch: (node: string, epoch: number) => void = () => {}
 
@@ -115,7 +114,11 @@ export class Traffic implements NodeTraffic {
     const { maxAnswers, answersBytes: maxBytes, answersMs: keepMs } = options
     const limits = { maxAnswers, maxBytes, keepMs, transitMs: TRANSIT_MS }
     this.answers = new AnswerMemory(limits, clock, view)
-    this.#gate = new Gate({ maxHeld: options.maxHeld, probeMs: PROBE_MS }, () => this.#probe())
+    this.#leader = new KnownLeader(options.leader, {
+      sign: (method, path) => this.#sign(method, path),
+      bodyOf: (error) => this.bodyOf(error),
+    })
+    this.#gate = new Gate({ maxHeld: options.maxHeld, probeMs: PROBE_MS }, () => this.#leader.probe())
     const isLeading = () => view.role() === 'leader'
     this.admission = new WriteAdmission(
       {
@@ -131,8 +134,30 @@ export class Traffic implements NodeTraffic {
       () => this.admission.isSure,
       metrics.onAckWait,
     )
+    this.application = new CurrentApplication({
+      options,
+      bounds: parts.bounds,
+      log,
+      node: () => nodeFile.record.node,
+    })
+    this.#lender = new Lender({
+      view,
+      cookie: this.cookie,
+      maxConnections: parts.bounds.maxRequests,
+      answerTimeoutMs: options.answerTimeoutMs,
+      replicas: () => this.lenders(),
+      sign: (method, path) => this.#sign(method, path),
+    })
+    this.detour = new Detour({
+      watch: this.watch,
+      bodies: this.bodies,
+      holdMs: options.holdMs,
+      elsewhere: (client) =>
+        this.view.role() === 'leader' ? this.#lender.lend(client) : this.#forwarder.offer(client),
+    })
     this.leaderSide = new LeaderSide({
-      application: () => this.#application,
+      application: () => this.application.now,
+      watch: this.watch,
       bodies: this.bodies,
       keyed: new KeyedRequests(this.answers, this.cookie, options.answerTimeoutMs),
       cookie: this.cookie,
@@ -151,14 +176,26 @@ export class Traffic implements NodeTraffic {
         nowMs: () => performance.now(),
       },
     )
-    this.#leader = options.leader
     this.#forwarder = this.#newForwarder(options.leader ?? '')
     this.replicaSide = this.#newReplicaSide(this.#forwarder)
     this.intake = new Intake({
       auth,
       view,
       side: this.leaderSide,
+      detour: this.detour,
+      lentReads: new LentReads({
+        auth,
+        view,
+        watch: this.watch,
+        waits,
+        address: ownAddress(options),
+        readWaitMs: options.readWaitMs,
+        application: () => this.application.now,
+        epoch: () => nodeFile.record.epoch,
+        leaderIncarnation: () => this.#leader.incarnation,
+      }),
       admission: this.admission,
+      onStopping: () => this.watch.reconsider(),
       epoch: () => nodeFile.record.epoch,
       onHigherEpoch: (node, epoch) => this.onHigherEpoch(node, epoch),
       maxRequests: parts.bounds.maxRequests,
@@ -167,7 +204,7 @@ export class Traffic implements NodeTraffic {
       bodyOf: (error) => this.bodyOf(error),
       onRefused: (error) => this.#hidden.tell(error),
       address: ownAddress(options),
-      leader: () => this.#leader,
+      leader: () => this.#leader.address,
       onRequest: (refused) => metrics.onIntake(refused),
       onFailure: (error) => log.error({ error: error.line }, 'a forwarded request failed'),
     })
@@ -175,6 +212,10 @@ export class Traffic implements NodeTraffic {
     if (options.leader) this.#gate.close('it has not been heard of yet')
     if (options.upstream) this.attach(options.upstream)
     if (options.proxy) this.#proxy = this.#newProxy(options.proxy)
+  }
+
+  get watch(): ApplicationWatch {
+    return this.application.watch
   }
 
   /** Requests that wait for the leader. */
@@ -191,20 +232,26 @@ export class Traffic implements NodeTraffic {
   readonly originOf = (request: IncomingMessage): Origin => this.#proxies.originOf(request)
 
   get upstream(): string | undefined {
-    return this.#application?.url
+    return this.application.url
   }
 
   /** Where clients find this node's application, as far as it is known. */
   get publicUrl(): string | undefined {
     const { publicUrl, proxy } = this.#parts.options
-    return publicUrl ?? (proxy ? `http://${proxy}` : this.upstream)
+    return publicUrl ?? (proxy ? `http://${reachableAddress(proxy, this.#parts.options)}` : this.upstream)
   }
 
   /** Where clients find the leader's application; undefined until the leader has told. */
   get primaryUrl(): string | undefined {
-    const { verboseErrors, listen } = this.#parts.options
+    const { options } = this.#parts
     // The leader's private side serves no clients.
-    return this.#primaryUrl ?? (verboseErrors ? `http://${this.#leader ?? listen}` : undefined)
+    const { publicUrl, address = ownAddress(options) } = this.#leader
+    return publicUrl ?? (options.verboseErrors ? `http://${address}` : undefined)
+  }
+
+  /** HOST:PORT of the leader's private side; undefined on the leader, and while none is known. */
+  get leaderAddress(): string | undefined {
+    return this.#leader.address
   }
 
   get view(): NodeView {
@@ -221,17 +268,18 @@ export class Traffic implements NodeTraffic {
 
   /** The application, when its address is known only now. */
   attach(url: string): void {
-    const { options, bounds, nodeFile } = this.#parts
     this.intake.resume()
-    if (this.#application?.url === url) return
-    void this.#application?.drain()
-    this.#application = new Application({
-      url,
-      node: nodeFile.record.node,
-      maxConnections: bounds.maxRequests,
-      answerTimeoutMs: options.answerTimeoutMs,
-      log: this.#parts.log,
-    })
+    this.application.attach(url)
+  }
+
+  /** Why the public side is not ready although its node is. */
+  get unwellForClients(): string | undefined {
+    return this.#parts.options.upstreamCounts === 'nowhere' ? undefined : this.watch.unwell()
+  }
+
+  /** Why this node is none that leads, for whoever asks. */
+  get unwellForLeading(): string | undefined {
+    return this.#parts.options.upstreamCounts === 'leader' ? this.watch.unwell() : undefined
   }
 
   /** Throws PORT_TAKEN or LISTEN_FAILED. */
@@ -242,30 +290,32 @@ export class Traffic implements NodeTraffic {
   /** The engine runs: requests are served from now on. */
   open(): void {
     this.#proxy?.open()
+    this.watch.begin()
   }
 
   /** The leader, or a replica that follows the one at `leaderAddress`, welcomed this node. `incarnation` of the leader: '' when it did not tell. */
   onLeaderThere(leaderAddress: string, incarnation: string): void {
-    this.#setLeader(leaderAddress)
-    if (incarnation !== '') this.#leaderIncarnation = incarnation
+    this.#leader.set(leaderAddress, incarnation)
     this.#forwarder.pointTo(leaderAddress)
     this.#gate.open()
-    void this.#probe()
+    void this.#leader.probe()
   }
 
   /** This node leads from now on: what was held for another leader is executed here. */
   onLeading(): void {
-    this.#setLeader(undefined)
+    this.#leader.set(undefined)
     this.admission.release('change')
     this.#gate.open()
+    this.watch.reconsider()
   }
 
   /** This node leads no more, and follows the one at `leader` if it is known. What was held here goes there. */
   onFollowing(leader: string | undefined): void {
-    this.#setLeader(leader)
+    this.#leader.set(leader)
     this.#forwarder.pointTo(leader ?? '')
     this.#gate.close(leader ? 'it has just come to lead' : 'none is known')
     this.admission.clear()
+    this.watch.reconsider()
   }
 
   /** The connection to the leader ended: it may be away, which a probe will tell. */
@@ -284,21 +334,25 @@ export class Traffic implements NodeTraffic {
     const { drainMs, upstream } = this.#parts.options
     await this.intake.pause(drainMs * DRAIN_SHARE)
     if (upstream !== undefined) return
-    void this.#application?.drain()
-    this.#application = undefined
+    this.application.detach()
   }
 
   /** Lets requests under way end, those of clients and those of other nodes. Bounded by `--drain`. */
   async drain(): Promise<void> {
     const timeoutMs = this.#parts.options.drainMs * DRAIN_SHARE
+    // It was ended before its node: what waits for it waits in vain.
+    if (this.watch.isSuspended) this.watch.stop()
     await Promise.all([this.#proxy?.close(timeoutMs), this.intake.drain(timeoutMs)])
   }
 
   async close(): Promise<void> {
-    const application = this.#application
-    this.#application = undefined
     this.admission.stop()
-    await Promise.all([this.#proxy?.close(0), this.#forwarder.close(), application?.close()])
+    await Promise.all([
+      this.#proxy?.close(0),
+      this.#forwarder.close(),
+      this.#lender.close(),
+      this.application.close(),
+    ])
   }
 
   /** What clients may be told of an error. */
@@ -325,7 +379,7 @@ export class Traffic implements NodeTraffic {
         gate: this.#gate,
         waits,
         cookie: this.cookie,
-        leaderIncarnation: () => this.#leaderIncarnation,
+        leaderIncarnation: () => this.#leader.incarnation,
         sign: (method, path) => this.#sign(method, path),
         onForwarded: () => metrics.onForwarded(),
         onHeld: () => metrics.onHeld(),
@@ -338,7 +392,8 @@ export class Traffic implements NodeTraffic {
   #newReplicaSide(forwarder: Forwarder): ReplicaSide {
     const { options, view, metrics } = this.#parts
     return new ReplicaSide({
-      application: () => this.#application,
+      application: () => this.application.now,
+      watch: this.watch,
       forwarder,
       consistency: this.consistency,
       cookie: this.cookie,
@@ -362,6 +417,9 @@ export class Traffic implements NodeTraffic {
       leaderSide: this.leaderSide,
       replicaSide: this.replicaSide,
       admission: this.admission,
+      watch: this.watch,
+      detour: this.detour,
+      unwell: () => this.unwellForClients,
       consistency: this.consistency,
       onLaterPosition: (epoch) => this.onLaterPosition(epoch),
       standbyPaths: options.standbyPaths,
@@ -371,7 +429,7 @@ export class Traffic implements NodeTraffic {
       requestTimeoutMs: options.requestTimeoutMs,
       upstream: () => this.upstream,
       primaryUrl: () => this.primaryUrl,
-      leaderUpgrade: (path, headers) => this.#leaderUpgrade(path, headers),
+      leaderUpgrade: (path, headers, endMs) => this.#leader.upgrade(path, headers, endMs),
       gate: this.#gate,
       holdMs: options.holdMs,
       leaderAway: () => this.#forwarder.leaderAway(),
@@ -385,53 +443,10 @@ export class Traffic implements NodeTraffic {
     })
   }
 
-  #setLeader(leader: string | undefined): void {
-    if (leader === this.#leader) return
-    this.#leader = leader
-    this.#leaderEpoch = 0
-    this.#leaderIncarnation = ''
-    this.#primaryUrl = undefined
-  }
-
-  #leaderUpgrade(path: string, headers: FlatHeaders): UpgradeTarget | undefined {
-    const leader = this.#leader
-    if (!leader) return undefined
-    const meant = toNode(headers, leader, this.#leaderIncarnation, UNKNOWN_ADDRESS)
-    const signed = [...meant, REPLICA_AUTH_HEADER, this.#sign('GET', path)]
-    return {
-      origin: `http://${leader}`,
-      path,
-      headers: signed,
-      isNode: true,
-      bodyOf: (error) => this.bodyOf(error),
-    }
-  }
-
   #sign(method: string, path: string): string {
     const { secret, nodeFile, clock } = this.#parts
     const { node } = nodeFile.record
-    const epoch = Math.max(nodeFile.record.epoch, this.#leaderEpoch)
+    const epoch = Math.max(nodeFile.record.epoch, this.#leader.epoch)
     return signRequest(secret ?? '', { method, path, node, epoch, nowMs: clock.nowMs() + this.offsetMs() })
-  }
-
-  /** Whether the leader takes requests now. Learns its epoch and incarnation, and where clients find it. */
-  async #probe(): Promise<boolean> {
-    const leader = this.#leader
-    if (!leader) return false
-    try {
-      const { statusCode, body } = await request(`http://${leader}/leader`, {
-        signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
-        reset: true,
-      })
-      const { publicUrl, ready, epoch, incarnation } = Object(await body.json())
-      if (leader !== this.#leader) return false
-      if (Number.isSafeInteger(epoch)) this.#leaderEpoch = epoch
-      if (isIncarnation(String(incarnation))) this.#leaderIncarnation = String(incarnation)
-      if (typeof publicUrl === 'string') this.#primaryUrl = publicUrl
-      return statusCode === 200 && ready === true
-    } catch {
-      // Not there: that is the answer.
-      return false
-    }
   }
 }

@@ -1,0 +1,321 @@
+/**
+ * Whether this node's application takes requests, and where those wait that it does not take.
+ *
+ *   requests:  open ── one is refused ──> closed ── a look succeeds, or one is answered ──> open
+ *              open ── suspended (its process is about to end) ──> closed until `started`
+ *   writes:    open ── held (its process is of an earlier role) ──> closed until `started` or `release`
+ *   health:    up ── `fall` looks in a row fail ──> down ── `rise` in a row succeed ──> up
+ *
+ * Requests go by the last word, load balancers by the health: a restart of a second sends nobody away. The answer to a request
+ * counts as a look that succeeded, so a busy application is never looked at. Nothing here sends a request, or a second time.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { WalcastError } from '../errors.ts'
+import { type Look, lookAt } from './applicationProbe.ts'
+import { Gate } from './gate.ts'
+
+export interface ApplicationWatchOptions {
+  readonly maxHeld: number
+  /** Between two looks while nobody asks. */
+  readonly everyMs: number
+  readonly fall: number
+  readonly rise: number
+  /** Path that says whether it is well; undefined: accepting connections is enough. */
+  readonly check: string | undefined
+}
+
+export interface ApplicationWatchHost {
+  /** Of the application; undefined while none is known. */
+  url(): string | undefined
+  readonly log: Logger
+  look?(url: string, check: string | undefined): Promise<Look>
+}
+
+/** What nodes and people are told of it. */
+export interface ApplicationStatus {
+  readonly url: string
+  readonly state: 'up' | 'down' | 'unknown'
+  /** Whether it takes requests, writes too, by the last word. */
+  readonly accepts: boolean
+  /** Why it does not, or is down; '' otherwise. */
+  readonly detail: string
+  /** Requests that wait for it. */
+  readonly held: number
+}
+
+/** Of another node: `none` has no application. */
+export type ApplicationStanding = 'none' | 'up' | 'down' | 'unknown'
+
+/** Somebody who waits. */
+export interface Waiting {
+  readonly gone: AbortSignal
+}
+
+/** Between two looks while somebody waits. */
+const LOOK_MS = 25
+const UNHELD = { ref: false } as const
+/** Nothing is asked: whoever holds writes lets them go. */
+const NO_LOOKS = { probeMs: 60_000 } as const
+
+export class ApplicationWatch {
+  readonly #options: ApplicationWatchOptions
+  readonly #host: ApplicationWatchHost
+  readonly #requests: Gate
+  readonly #writes: Gate
+  readonly #timer: NodeJS.Timeout
+  #looking: Promise<boolean> | undefined
+  #lookedMs = Number.NEGATIVE_INFINITY
+  /** Since the last look by the clock. */
+  #wasReached = false
+  /** Since the last change of role. */
+  #isProven = false
+  #isSuspended = false
+  #isStopped = false
+  #wasUp = false
+  /** A process that was just started: its check says when it is ready, not that it accepts. */
+  #isStarting = false
+  #health: 'up' | 'down' | 'unknown' = 'unknown'
+  #streak = 0
+  #detail = ''
+  #heldTotal = 0
+
+  constructor(options: ApplicationWatchOptions, host: ApplicationWatchHost) {
+    this.#options = options
+    this.#host = host
+    const { maxHeld } = options
+    this.#requests = new Gate({ maxHeld, probeMs: LOOK_MS }, () => this.#look())
+    this.#writes = new Gate({ maxHeld, ...NO_LOOKS }, async () => false)
+    this.#timer = setInterval(() => void this.#lookByTheClock(), options.everyMs)
+    this.#timer.unref()
+  }
+
+  /** Requests that wait now. */
+  get held(): number {
+    return this.#requests.held + this.#writes.held
+  }
+
+  /** Nobody is kept any more. */
+  get isStopped(): boolean {
+    return this.#isStopped
+  }
+
+  /** Whether it is between two processes, or has none that is to come. */
+  get isSuspended(): boolean {
+    return this.#isSuspended
+  }
+
+  /** Requests that ever had to wait. */
+  get heldTotal(): number {
+    return this.#heldTotal
+  }
+
+  /** 1 while its health is good. */
+  get isUp(): boolean {
+    return this.#health === 'up'
+  }
+
+  status(): ApplicationStatus | undefined {
+    const url = this.#host.url()
+    if (url === undefined) return undefined
+    const accepts = this.#requests.isOpen && this.#writes.isOpen
+    const detail = this.#reason(true) || (this.#health === 'down' ? this.#detail : '')
+    return { url, state: this.#health, accepts, detail, held: this.held }
+  }
+
+  /** What another node goes by that waits for this one's application: known since the last change of role. */
+  standing(): ApplicationStanding {
+    if (this.#host.url() === undefined) return 'none'
+    if (!this.#requests.isOpen || !this.#writes.isOpen) return 'down'
+    return this.#isProven ? 'up' : 'unknown'
+  }
+
+  /** Why load balancers are to send nobody here; undefined when the application is well, or there is none to be. */
+  unwell(): string | undefined {
+    if (this.#health !== 'down' || this.#host.url() === undefined) return undefined
+    return `the application does not answer: ${this.#detail}`
+  }
+
+  /** Why a request is not to be sent to the application now; undefined when it is. Cheap: asked for each request. */
+  refuse(isWrite: boolean): WalcastError | undefined {
+    if (this.#requests.isOpen && (!isWrite || this.#writes.isOpen)) return undefined
+    return new WalcastError('APP_UNREACHABLE', {
+      url: this.#host.url() ?? 'an address not known yet',
+      detail: this.#reason(isWrite),
+    })
+  }
+
+  /** Resolves with whether the application may be tried again, at the latest at `endMs` or when the client goes. Throws TOO_MANY_HELD. */
+  async wait(client: Waiting, endMs: number, isWrite: boolean): Promise<boolean> {
+    const gate = isWrite && !this.#writes.isOpen ? this.#writes : this.#requests
+    if (!gate.isOpen) this.#heldTotal++
+    return gate.wait(endMs - performance.now(), client.gone)
+  }
+
+  /** The node serves from now on. */
+  begin(): void {
+    void this.#lookByTheClock()
+  }
+
+  /** A request was answered. Cheap: told for each. */
+  onReached(): void {
+    this.#wasReached = true
+    this.#isProven = true
+    if (!this.#requests.isOpen && !this.#isSuspended) this.#open()
+  }
+
+  /** A request could not be sent. */
+  onUnreachable(detail: string): void {
+    if (!this.#isSuspended) this.#close(detail)
+  }
+
+  /** Whoever waits decides anew where to go: the role has changed, or the node stops. */
+  reconsider(): void {
+    this.#isProven = false
+    for (const gate of [this.#requests, this.#writes]) {
+      if (gate.isOpen) continue
+      const { reason } = gate
+      gate.open()
+      gate.close(reason)
+    }
+    void this.#look()
+  }
+
+  /** Whether it accepts after all, when that was not looked at just now: what was last heard of it may be old. */
+  async isBack(): Promise<boolean> {
+    if (performance.now() - this.#lookedMs < LOOK_MS) return false
+    // An address where nothing answers must not keep what another node may answer.
+    return Promise.race([this.#look(), delay(LOOK_MS, false, UNHELD)])
+  }
+
+  /** It has been asked for, and is perhaps back: looks now unless it has just done so. Cheap: told for each request that goes elsewhere. */
+  lookSoon(): void {
+    if (performance.now() - this.#lookedMs >= LOOK_MS) void this.#look()
+  }
+
+  /** Writes wait: the application's process was started in an earlier role. */
+  holdWrites(reason: string): void {
+    this.#writes.close(reason)
+  }
+
+  releaseWrites(): void {
+    this.#writes.open()
+  }
+
+  /** An application says that it listens: what was known of the one before counts no more. */
+  attached(): void {
+    this.#isSuspended = false
+    this.#isProven = false
+    this.#open()
+  }
+
+  /** Nothing goes to the application from now on: its process is about to end. */
+  suspend(reason: string): void {
+    this.#isSuspended = true
+    this.#close(reason)
+  }
+
+  /** A process was started in the present role: it gets requests as soon as it accepts them. */
+  started(): void {
+    this.#isSuspended = false
+    this.#isStarting = true
+    this.#isProven = false
+    this.#close('it is being started')
+    this.#writes.open()
+    void this.#look()
+  }
+
+  /** Lets everybody go, and keeps nobody from now on. */
+  stop(): void {
+    this.#isStopped = true
+    clearInterval(this.#timer)
+    this.#requests.stop()
+    this.#writes.stop()
+  }
+
+  #reason(isWrite: boolean): string {
+    if (!this.#requests.isOpen) return this.#requests.reason
+    return isWrite && !this.#writes.isOpen ? this.#writes.reason : ''
+  }
+
+  #open(): void {
+    this.#isStarting = false
+    this.#requests.open()
+  }
+
+  #close(reason: string): void {
+    this.#isProven = false
+    this.#requests.close(reason)
+  }
+
+  /** One at a time, whoever asks. */
+  #look(): Promise<boolean> {
+    this.#looking ??= this.#lookOnce().finally(() => {
+      this.#looking = undefined
+    })
+    return this.#looking
+  }
+
+  /** Whether it accepts: a check that complains counts only before the first request, and for the health. */
+  async #lookOnce(): Promise<boolean> {
+    const whyNot = await this.#ask(this.#isStarting ? this.#options.check : undefined)
+    if (whyNot === undefined) return false
+    if (whyNot === '') this.onReached()
+    else this.onUnreachable(whyNot)
+    return whyNot === '' && !this.#isSuspended
+  }
+
+  /** '' when it is well. Undefined when nothing can be told: there is none, or another one by now. */
+  async #ask(check: string | undefined): Promise<string | undefined> {
+    const url = this.#host.url()
+    if (url === undefined || this.#isSuspended) return undefined
+    this.#lookedMs = performance.now()
+    const { whyNot = '' } = await (this.#host.look ?? lookAt)(url, check)
+    return url === this.#host.url() && !this.#isSuspended ? whyNot : undefined
+  }
+
+  async #lookByTheClock(): Promise<void> {
+    const { check } = this.#options
+    const wasReached = this.#wasReached
+    this.#wasReached = false
+    if (wasReached) return this.#count('')
+    const whyNot = await this.#ask(check)
+    if (whyNot === '') this.onReached()
+    else if (whyNot !== undefined && check === undefined) this.onUnreachable(whyNot)
+    // What this look saw is no evidence for the next one.
+    this.#wasReached = false
+    this.#count(whyNot ?? this.#reason(false))
+  }
+
+  /** `whyNot`: '' when it was well at this look. The first look decides alone. */
+  #count(whyNot: string): void {
+    if (this.#host.url() === undefined) return
+    const now = whyNot === '' ? 'up' : 'down'
+    if (now === 'down') this.#detail = whyNot
+    if (now === this.#health) {
+      this.#streak = 0
+      return
+    }
+    if (this.#health !== 'unknown' && ++this.#streak < this.#needed(now)) return
+    this.#streak = 0
+    this.#health = now
+    this.#say(now, whyNot)
+    this.#wasUp ||= now === 'up'
+  }
+
+  /** Looks in a row. One is enough for an application that comes up after its node. */
+  #needed(health: 'up' | 'down'): number {
+    const { fall, rise } = this.#options
+    if (health === 'down') return fall
+    return this.#wasUp ? rise : 1
+  }
+
+  #say(health: 'up' | 'down', detail: string): void {
+    const { log } = this.#host
+    const url = this.#host.url()
+    if (health === 'up')
+      log.info({ url }, this.#wasUp ? 'the application answers again' : 'the application answers')
+    else if (this.#wasUp) log.warn({ url, detail }, 'the application does not answer')
+    else log.info({ url, detail }, 'the application does not answer yet')
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Reads that a leader cannot have answered, because its own application accepts no connections, and a replica's can. The request
+ * goes to the replica's private side with a token, the leader's incarnation and the position that the answer has to be based on.
+ * A replica asks its own application or refuses; it never sends such a read on, so none comes round.
+ */
+import { formatPosition, parsePosition } from '../../proto/position.ts'
+import { REPLICA_AUTH_HEADER } from './auth.ts'
+import type { Client } from './client.ts'
+import { deliver } from './delivery.ts'
+import { fromClient, LENT_HEADER, NOT_EXECUTED_HEADER, POSITION_HEADER, toNode } from './headers.ts'
+import type { PositionCookie } from './positionCookie.ts'
+import type { Answer } from './relayedAnswer.ts'
+import { SendError } from './sendError.ts'
+import { Upstream } from './upstream.ts'
+import type { NodeView } from './view.ts'
+
+export interface LenderParts {
+  readonly view: NodeView
+  readonly cookie: PositionCookie
+  readonly maxConnections: number
+  readonly answerTimeoutMs: number
+  /** HOST:PORT of the replicas that are connected to this leader and level with it, as far as is known. */
+  replicas(): readonly string[]
+  /** The token for a request that is sent now. */
+  sign(method: string, target: string): string
+}
+
+const CONNECT_TIMEOUT_MS = 500
+const IDLE_MS = 10_000
+/** Asked for one read, one after the other. */
+const MAX_TRIES = 3
+
+export class Lender {
+  readonly #parts: LenderParts
+  readonly #upstreams = new Map<string, Upstream>()
+
+  constructor(parts: LenderParts) {
+    this.#parts = parts
+  }
+
+  /** `notTaken` when no replica's application answered: nothing has come of it then. */
+  async lend(client: Client): Promise<'answered' | 'notTaken'> {
+    const { view, replicas, cookie } = this.#parts
+    if (client.method !== 'GET' && client.method !== 'HEAD') return 'notTaken'
+    const addresses = replicas().slice(0, MAX_TRIES)
+    this.#keepOnly(addresses)
+    if (addresses.length === 0) return 'notTaken'
+    const position = await view.settle().catch(() => undefined)
+    if (!position) return 'notTaken'
+    for (const address of addresses) {
+      const answer = await this.#ask(client, address, formatPosition(position))
+      if (client.isGone) return 'answered'
+      if (!answer) continue
+      const based = parsePosition(answer.header(POSITION_HEADER) ?? '')
+      deliver(client, answer, { position: based, isWrite: false }, cookie)
+      return 'answered'
+    }
+    return 'notTaken'
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.close()))
+  }
+
+  /** Undefined when it was not answered by the replica's application: it only reads, and may be asked again. */
+  async #ask(client: Client, address: string, position: string): Promise<Answer | undefined> {
+    const { view, sign } = this.#parts
+    const { method, target, request, origin } = client
+    const headers = toNode(fromClient(request, origin), address, view.incarnation(), origin.address)
+    headers.push(LENT_HEADER, position, REPLICA_AUTH_HEADER, sign(method, target))
+    const exchange = this.#upstreamOf(address).send({ method, path: target, headers, body: null })
+    client.follow(exchange)
+    try {
+      const answer = await exchange.answer
+      if (answer.header(NOT_EXECUTED_HEADER) === undefined) return answer
+      answer.discard()
+    } catch (error) {
+      if (!(error instanceof SendError)) throw error
+    }
+    client.follow(undefined)
+    return undefined
+  }
+
+  #upstreamOf(address: string): Upstream {
+    const known = this.#upstreams.get(address)
+    if (known) return known
+    const { maxConnections, answerTimeoutMs } = this.#parts
+    const made = new Upstream({
+      origin: `http://${address}`,
+      maxConnections,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      answerTimeoutMs,
+      idleMs: IDLE_MS,
+    })
+    this.#upstreams.set(address, made)
+    return made
+  }
+
+  #keepOnly(addresses: readonly string[]): void {
+    for (const [address, upstream] of this.#upstreams) {
+      if (addresses.includes(address)) continue
+      this.#upstreams.delete(address)
+      void upstream.drain()
+    }
+  }
+}

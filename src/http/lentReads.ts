@@ -1,0 +1,83 @@
+/** Reads that the leader has this replica's application answer, because its own does not: see `Lender`. */
+import type { IncomingMessage } from 'node:http'
+import { formatPosition, parsePosition } from '../../proto/position.ts'
+import { WalcastError } from '../errors.ts'
+import type { Application } from './application.ts'
+import type { ApplicationWatch } from './applicationWatch.ts'
+import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from './auth.ts'
+import type { Client } from './client.ts'
+import { deliver } from './delivery.ts'
+import { fromNode, headerOf, INCARNATION_HEADER, LENT_HEADER, REPLAY_HEADER } from './headers.ts'
+import type { NodeView } from './view.ts'
+import type { Waits } from './waits.ts'
+
+export interface LentReadsParts {
+  readonly auth: Authenticator
+  readonly view: NodeView
+  readonly watch: ApplicationWatch
+  readonly waits: Waits
+  /** HOST:PORT of this node. */
+  readonly address: string
+  /** Longest wait for the position that the leader asks for. */
+  readonly readWaitMs: number
+  application(): Application | undefined
+  /** The highest that this node has led or followed in. */
+  epoch(): number
+  /** In which its leader leads, as far as this node has heard. */
+  leaderIncarnation(): string
+}
+
+export class LentReads {
+  readonly #parts: LentReadsParts
+
+  constructor(parts: LentReadsParts) {
+    this.#parts = parts
+  }
+
+  static isLent(request: IncomingMessage): boolean {
+    return request.headers[LENT_HEADER] !== undefined
+  }
+
+  /** Why it is not answered here; undefined when it may be. Uses up its token. */
+  refuse(request: IncomingMessage): WalcastError | undefined {
+    const { auth, view, watch, address, epoch, leaderIncarnation } = this.#parts
+    const { method = 'GET', url = '/' } = request
+    const token = headerOf(request, REPLICA_AUTH_HEADER)
+    const refused = auth.refuseForward(token, method, url)
+    if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
+    if (method !== 'GET' && method !== 'HEAD')
+      return new WalcastError('BAD_REQUEST', {
+        detail: 'only a GET or HEAD is answered in place of the leader',
+      })
+    const theirs = senderOf(token)?.epoch ?? 0
+    if (theirs < epoch()) return new WalcastError('EARLIER_EPOCH', { mine: epoch(), theirs })
+    // One that leads, or serves no clients, is asked by nobody that knows it.
+    if (view.role() !== 'replica') return new WalcastError('NOT_LEADER', { address, role: view.role() })
+    const mine = leaderIncarnation()
+    const meant = headerOf(request, INCARNATION_HEADER) ?? ''
+    if (mine === '' || meant !== mine) return new WalcastError('OTHER_INCARNATION', { mine, theirs: meant })
+    const unable = watch.refuse(false)
+    // Perhaps it is back, and only nobody has looked.
+    if (unable) watch.lookSoon()
+    return unable
+  }
+
+  /** Throws what keeps the application from being asked, APP_UNREACHABLE or NOT_EXECUTED for example. */
+  async answer(client: Client): Promise<void> {
+    const { view, waits, readWaitMs } = this.#parts
+    const application = this.#parts.application()
+    if (!application) throw new WalcastError('NO_APPLICATION')
+    const position = parsePosition(headerOf(client.request, LENT_HEADER) ?? '')
+    if (!position) throw new WalcastError('BAD_REQUEST', { detail: `${LENT_HEADER} is not EPOCH-TXID` })
+    await waits.until(position, readWaitMs).catch((error) => {
+      throw new WalcastError('STALE_READ', { wanted: formatPosition(position) }, error)
+    })
+    const answer = await application.ask(client, fromNode(client.request), undefined)
+    if (answer.header(REPLAY_HEADER) !== undefined) {
+      answer.discard()
+      throw new WalcastError('NOT_EXECUTED', { detail: 'it turned out to write' })
+    }
+    const { epoch, txid } = await view.settle()
+    deliver(client, answer, { position: { epoch, txid }, isWrite: false }, undefined)
+  }
+}

@@ -1,0 +1,12 @@
+/** Why clients are not served although the node can serve. Pure: from what is known of the application to causes. */
+import type { ApplicationStatus } from '../http/applicationWatch.ts'
+import type { Cause } from '../http/cause.ts'
+
+export function applicationCauses(application: ApplicationStatus | undefined): Cause[] {
+  if (application?.state !== 'down') return []
+  const { url, detail, held } = application
+  const text =
+    `the application at ${url} does not answer (${detail}); check that it runs and that --upstream is its address; ` +
+    'requests that nobody has executed wait for it, --hold at most'
+  return [{ code: 'application-down', text, url, detail, held }]
+}

@@ -1,0 +1,94 @@
+/** The application that this node stands in front of: one process after another, each with connections of its own. */
+import type { Logger } from 'pino'
+import { Application } from '../http/application.ts'
+import { ApplicationWatch } from '../http/applicationWatch.ts'
+import type { Bounds } from './openFiles.ts'
+import type { NodeOptions } from './options.ts'
+
+export interface CurrentApplicationParts {
+  readonly options: NodeOptions
+  /** What of the options' bounds this process can keep. */
+  readonly bounds: Pick<Bounds, 'maxRequests'>
+  readonly log: Logger
+  /** Id of this node. */
+  node(): string
+}
+
+export class CurrentApplication {
+  readonly #parts: CurrentApplicationParts
+  readonly watch: ApplicationWatch
+  #application: Application | undefined
+
+  constructor(parts: CurrentApplicationParts) {
+    this.#parts = parts
+    const { options, log } = parts
+    const { maxHeld, upstreamEveryMs: everyMs, upstreamFall: fall, upstreamRise: rise } = options
+    this.watch = new ApplicationWatch(
+      { maxHeld, everyMs, fall, rise, check: options.upstreamCheck },
+      { url: () => this.url, log },
+    )
+  }
+
+  /** Undefined as long as none is known. */
+  get now(): Application | undefined {
+    return this.#application
+  }
+
+  get url(): string | undefined {
+    return this.#application?.url
+  }
+
+  /** Requests go to `url` from now on. */
+  attach(url: string): void {
+    this.watch.attached()
+    if (this.url === url) return
+    void this.#application?.drain()
+    this.#application = this.#make(url)
+  }
+
+  /** Requests go over new connections, to `url` from now on. Resolves when those under way at the process before are answered, at the latest after `timeoutMs`. */
+  async replace(url: string, timeoutMs: number): Promise<void> {
+    const old = this.#application
+    this.#application = this.#make(url)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs)
+    })
+    await Promise.race([old?.drain().catch(() => {}), late])
+    clearTimeout(timer)
+  }
+
+  /** None is known from now on; requests under way end. */
+  detach(): void {
+    void this.#application?.drain()
+    this.#application = undefined
+  }
+
+  async close(): Promise<void> {
+    const application = this.#application
+    this.#application = undefined
+    this.watch.stop()
+    await application?.close()
+  }
+
+  #make(url: string): Application {
+    const { options, bounds, log } = this.#parts
+    const { answerTimeoutMs } = options
+    const { maxRequests: maxConnections } = bounds
+    const made: Application = new Application({
+      url,
+      node: this.#parts.node(),
+      maxConnections,
+      answerTimeoutMs,
+      log,
+      // What becomes of requests at the process before says nothing of this one.
+      onReached: () => {
+        if (made === this.#application) this.watch.onReached()
+      },
+      onUnreachable: (detail) => {
+        if (made === this.#application) this.watch.onUnreachable(detail)
+      },
+    })
+    return made
+  }
+}
