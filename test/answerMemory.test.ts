@@ -15,6 +15,7 @@ import { Client } from '../src/http/client.ts'
 import { deliver } from '../src/http/delivery.ts'
 import { fromClient } from '../src/http/headers.ts'
 import { KeyedRequests } from '../src/http/keyedRequests.ts'
+import { Passes } from '../src/http/passes.ts'
 import { PositionCookie } from '../src/http/positionCookie.ts'
 import { until, within } from './support/until.ts'
 
@@ -186,6 +187,7 @@ async function keyedServer(context: TestContext, listener: RequestListener) {
   const { port: appPort } = app.address() as AddressInfo
   const application = new Application({
     log: pino({ level: 'silent' }),
+    passes: new Passes(),
     url: `http://127.0.0.1:${appPort}`,
     node: 'n',
     maxConnections: 10,

@@ -2,7 +2,8 @@
 import type { Logger } from 'pino'
 import { WalcastError } from '../errors.ts'
 import type { Client } from './client.ts'
-import { type FlatHeaders, hasPassed, VIA_HEADER } from './headers.ts'
+import { type FlatHeaders, hasPassed, PASS_HEADER, VIA_HEADER } from './headers.ts'
+import type { Passes } from './passes.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
@@ -14,6 +15,8 @@ export interface ApplicationOptions {
   readonly maxConnections: number
   readonly answerTimeoutMs: number
   readonly log: Logger
+  /** Marks what is passed to an application in this process. */
+  readonly passes: Passes
 }
 
 const CONNECT_TIMEOUT_MS = 2000
@@ -27,11 +30,13 @@ export class Application {
   readonly #node: string
   readonly #upstream: Upstream
   readonly #log: Logger
+  readonly #passes: Passes
   #isReachable = true
 
-  constructor({ url, node, maxConnections, answerTimeoutMs, log }: ApplicationOptions) {
+  constructor({ url, node, maxConnections, answerTimeoutMs, log, passes }: ApplicationOptions) {
     this.url = url
     this.#node = node
+    this.#passes = passes
     this.#log = log
     this.#upstream = new Upstream({
       origin: new URL(url).origin,
@@ -57,10 +62,11 @@ export class Application {
     const { method, target } = client
     const sent = [...headers, VIA_HEADER, this.#node]
     for (let tries = 1; ; tries++) {
+      const pass = this.#passes.issue()
       const exchange = this.#upstream.send({
         method,
         path: target,
-        headers: sent,
+        headers: pass === undefined ? sent : [...sent, PASS_HEADER, pass],
         body: body?.stream() ?? null,
       })
       if (!detached) client.follow(exchange)
@@ -74,6 +80,8 @@ export class Application {
           isRead(method) && !body && error.wasSent && !error.isTimeout && tries < MAX_READ_TRIES
         if (!error.wasSent && !error.isBadRequest && !client.isGone) this.#onUnreachable(error.detail)
         if (!mayRepeat || client.isGone) throw this.#failure(method, error)
+      } finally {
+        this.#passes.revoke(pass)
       }
     }
   }

@@ -10,7 +10,7 @@ import { systemCode, WalcastError } from '../errors.ts'
 import type { AckLevel } from './ackLevel.ts'
 import { retryAfterOf, sendFailure, standbyAnswer } from './answer.ts'
 import { Client } from './client.ts'
-import { fromClient, headerOf, POSITION_HEADER, STALE_HEADER, VIA_HEADER } from './headers.ts'
+import { fromClient, headerOf, POSITION_HEADER, STALE_HEADER } from './headers.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from './pluginNode.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead, isUnderAny } from './routes.ts'
@@ -43,6 +43,8 @@ interface Parts {
   readonly node: PluginNode
   readonly traffic: NodeTraffic
   readonly running: WeakMap<FastifyRequest, Running>
+  /** Requests that this node passed on: the intake or the public side let them in, and completes their answers. */
+  readonly passed: WeakSet<FastifyRequest>
   /** What the answer to a request that runs on the leader waits for. */
   readonly levels: WeakMap<FastifyRequest, AckLevel>
   /** Of requests that are answered past Fastify now. */
@@ -69,7 +71,9 @@ const plugin: FastifyPluginAsync<WalcastPluginOptions> = async (app, options) =>
   const running = new WeakMap<FastifyRequest, Running>()
   const levels: Parts['levels'] = new WeakMap()
   const forwarding = new Set<ServerResponse>()
-  const parts: Parts = { node, traffic, running, levels, forwarding }
+  const passed: Parts['passed'] = new WeakSet()
+  const parts: Parts = { node, traffic, running, passed, levels, forwarding }
+  traffic.passes.use()
   for (const handle of options.handles ?? []) node.adopt(handle)
   app.decorate('walcast', { getter: () => node })
   app.decorateRequest('position', {
@@ -114,8 +118,9 @@ async function admit(
   reply: FastifyReply,
   parts: Parts,
 ): Promise<FastifyReply | undefined> {
-  const { node, traffic, running } = parts
+  const { node, traffic, running, passed } = parts
   const client = new Client(request.raw, reply.raw)
+  if (traffic.passes.take(request.raw)) passed.add(request)
   while (node.role === 'leader') {
     const verdict = await admitToLeader(request, reply, client, parts)
     if (verdict === 'moved') continue
@@ -136,7 +141,7 @@ async function admit(
   }
 }
 
-/** A write that came through the intake was let in there, and counted. */
+/** A write that this node passed on was let in where it came from, and counted. */
 async function admitToLeader(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -144,22 +149,24 @@ async function admitToLeader(
   parts: Parts,
 ): Promise<'run' | 'moved' | { readonly value: undefined }> {
   const { node, traffic } = parts
-  const isForwarded = headerOf(request.raw, VIA_HEADER) !== undefined
-  const later = isForwarded ? undefined : traffic.consistency.laterEpoch(request.raw)
+  const isPassed = parts.passed.has(request)
+  const later = isPassed ? undefined : traffic.consistency.laterEpoch(request.raw)
   if (later !== undefined) await traffic.onLaterPosition(later)
   if (node.role !== 'leader') return 'moved'
-  if (!isToBeRemembered(request, traffic)) noteLevel(request, parts)
+  const isKeyed = isToBeRemembered(request, parts)
+  if (!isKeyed) noteLevel(request, parts)
   const isWrite = !isRead(request.method) || routeOf(request, traffic) === 'forward'
-  if (!isWrite || isForwarded) return 'run'
+  if (!isWrite || isPassed) return 'run'
   while (traffic.admission.refuse()) {
     if (await waitToWrite(client, reply, traffic)) continue
     if (!client.isGone) return 'moved'
     reply.hijack()
     return { value: undefined }
   }
-  if (isToBeRemembered(request, traffic)) return { value: await executeKeyed(request, reply, parts) }
-  const ended = traffic.admission.begin()
-  reply.raw.once('close', ended)
+  if (isKeyed) return { value: await executeKeyed(request, reply, parts) }
+  // An upgraded connection lasts as long as its client likes: no change of role waits for it.
+  if (request.raw.headers.upgrade !== undefined && isRead(request.method)) return 'run'
+  reply.raw.once('close', traffic.admission.begin())
   return 'run'
 }
 
@@ -211,15 +218,15 @@ function forward(
 }
 
 /** A write with an Idempotency-Key of the leader's own client: what was answered to the key is remembered for all nodes in one place. */
-function isToBeRemembered(request: FastifyRequest, { leaderSide }: NodeTraffic): boolean {
+function isToBeRemembered(request: FastifyRequest, { traffic, passed }: Parts): boolean {
   const { raw, method } = request
-  const isNew = !isRead(method) && headerOf(raw, VIA_HEADER) === undefined && !request.is404
-  return isNew && !!headerOf(raw, 'idempotency-key') && leaderSide.canExecute
+  const isNew = !isRead(method) && !passed.has(request) && !request.is404
+  return isNew && !!headerOf(raw, 'idempotency-key') && traffic.leaderSide.canExecute
 }
 
 /** Of a client's own request; what another node forwarded waits at the intake. */
-function noteLevel(request: FastifyRequest, { traffic, levels }: Parts): undefined {
-  if (headerOf(request.raw, VIA_HEADER) !== undefined) return
+function noteLevel(request: FastifyRequest, { traffic, levels, passed }: Parts): undefined {
+  if (passed.has(request)) return
   const level = traffic.acks.levelFor(request.raw, !isRead(request.method))
   if (level) levels.set(request, level)
 }
@@ -281,16 +288,16 @@ function refuseUnknownPlace(url: string, place: unknown): void {
   })
 }
 
-/** Of an answer made here. What another node forwarded is completed by the intake. */
+/** Of an answer to a client. What this node passed on is completed where it came from. */
 function addPosition(
   request: FastifyRequest,
   reply: FastifyReply,
-  { traffic, levels }: Parts,
+  { traffic, levels, passed }: Parts,
   done: () => void,
 ): void {
   const { view, acks } = traffic
   const role = view.role()
-  if (role === 'standby' || headerOf(request.raw, VIA_HEADER) !== undefined) return done()
+  if (role === 'standby' || passed.has(request)) return done()
   // At once where nothing is to be waited for: what a handler throws after its answer then comes too late to change it.
   if (role === 'replica') {
     writePosition(request, reply, traffic, view.position())

@@ -18,6 +18,7 @@ import { Intake } from '../http/intake.ts'
 import { KeyedRequests } from '../http/keyedRequests.ts'
 import { LeaderSide } from '../http/leaderSide.ts'
 import type { TrafficMetrics } from '../http/metrics.ts'
+import { Passes } from '../http/passes.ts'
 import type { NodeTraffic } from '../http/pluginNode.ts'
 import { PositionCookie } from '../http/positionCookie.ts'
 import { PublicSide } from '../http/publicSide.ts'
@@ -64,6 +65,7 @@ export class Traffic implements NodeTraffic {
   readonly replicaSide: ReplicaSide
   readonly answers: AnswerMemory
   readonly routes: Routes
+  readonly passes = new Passes()
   #application: Application | undefined
   /** HOST:PORT of the leader; not always the node that this one follows. */
   #leader: string | undefined
@@ -190,6 +192,7 @@ export class Traffic implements NodeTraffic {
       maxConnections: options.maxRequests,
       answerTimeoutMs: options.answerTimeoutMs,
       log: this.#parts.log,
+      passes: this.passes,
     })
   }
 
