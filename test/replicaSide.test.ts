@@ -6,16 +6,29 @@ import { Consistency } from '../src/http/consistency.ts'
 import { Forwarder } from '../src/http/forwarder.ts'
 import { Gate } from '../src/http/gate.ts'
 import { PositionCookie } from '../src/http/positionCookie.ts'
-import { type OnStale, ReplicaSide } from '../src/http/replicaSide.ts'
+import { RateBudget } from '../src/http/rateBudget.ts'
+import { type OnStale, ReplicaSide, type StaleReadEnd } from '../src/http/replicaSide.ts'
 import type { NodeView } from '../src/http/view.ts'
 import { Waits } from '../src/http/waits.ts'
 import { within } from './support/until.ts'
 
-const WANTED = { positions: [{ epoch: 1, txid: 9 }], maxStalenessMs: undefined }
+const WANTED = {
+  positions: [{ epoch: 1, txid: 9, isSigned: true }],
+  maxStalenessMs: undefined,
+  askedMs: performance.now(),
+}
 
 /** A replica that has a copy and never reaches what is wanted. */
-function setUp(context: TestContext, onStale: OnStale) {
-  const view = { canRead: () => true, reach: () => 'ahead', staleMs: () => 0 } as unknown as NodeView
+function setUp(context: TestContext, onStale: OnStale, perSecond = 10) {
+  const leaderAt = () => ({ epoch: 1, txid: 8, agoMs: 0 })
+  const now = { canRead: true }
+  const view = {
+    canRead: () => now.canRead,
+    reach: () => 'ahead',
+    staleMs: () => 0,
+    leaderAt,
+    freshen() {},
+  } as unknown as NodeView
   const waits = new Waits(10, () => 'ahead')
   const cookie = new PositionCookie('p', () => 'c')
   const gate = new Gate({ maxHeld: 10, probeMs: 5 }, async () => false)
@@ -35,7 +48,7 @@ function setUp(context: TestContext, onStale: OnStale) {
     },
   )
   context.after(() => forwarder.close())
-  const did: OnStale[] = []
+  const did: StaleReadEnd[] = []
   const side = new ReplicaSide({
     application: () => undefined,
     forwarder,
@@ -47,9 +60,10 @@ function setUp(context: TestContext, onStale: OnStale) {
     onStale,
     readWaitMs: 5,
     holdMs: 60,
+    staleForwards: new RateBudget(perSecond, () => 0),
     onStaleRead: (how) => did.push(how),
   })
-  return { side, gate, did }
+  return { side, gate, did, now }
 }
 
 test('past --read-wait a read is forwarded, served with a mark or refused', async (context) => {
@@ -69,4 +83,34 @@ test('a read that is to be forwarded while the leader is away is held once, and 
   const held = side.settle(WANTED)
   gate.open()
   assert.equal(await held, 'forward')
+})
+
+test('past --stale-forwards a read is served with a mark, as long as there is a copy', async (context) => {
+  const { side, did, now } = setUp(context, 'forward', 2)
+  for (let i = 0; i < 2; i++) assert.equal(await side.settle(WANTED), 'forward')
+  assert.deepEqual(await side.settle(WANTED), { stale: '1-9' })
+  now.canRead = false
+  assert.equal(await side.settle(WANTED), 'forward')
+  assert.deepEqual(did, ['forward', 'forward', 'bounded', 'forward'])
+})
+
+test('a position that the leader lacks, too, is not looked for there', async (context) => {
+  const made = { ...WANTED, positions: [{ epoch: 1, txid: 9, isSigned: false }] }
+  const forwarding = setUp(context, 'forward')
+  assert.deepEqual(await forwarding.side.settle(made), { stale: '1-9' })
+  const refusing = setUp(context, 'refuse')
+  await assert.rejects(refusing.side.settle(made), { key: 'STALE_READ' })
+  assert.deepEqual([forwarding.did, refusing.did], [['serve'], ['refuse']])
+})
+
+test('a budget of a rate gives that many a second, and no more at once', () => {
+  let nowMs = 5
+  const budget = new RateBudget(10, () => nowMs)
+  const taken = () => Array.from({ length: 30 }, () => budget.take()).filter(Boolean).length
+  assert.equal(taken(), 10)
+  nowMs += 500
+  assert.equal(taken(), 5)
+  nowMs += 60_000
+  assert.equal(taken(), 10)
+  assert.equal(new RateBudget(0, () => nowMs).take(), false)
 })

@@ -5,7 +5,7 @@ import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import type { AckResult } from './ackWaits.ts'
 import { CAUSE_CODES } from './cause.ts'
-import type { OnStale } from './replicaSide.ts'
+import type { StaleReadEnd } from './replicaSide.ts'
 import type { Route } from './routes.ts'
 import type { NodeView, ScrubReport } from './view.ts'
 import type { Waits } from './waits.ts'
@@ -26,7 +26,7 @@ export interface TrafficMetrics {
   onForwarded(): void
   onHeld(): void
   onUnknown(): void
-  onStaleRead(did: OnStale): void
+  onStaleRead(did: StaleReadEnd): void
   onApplied(waitMs: number | undefined): void
   onIntake(refused: string | undefined): void
   onAckWait(level: string, result: AckResult, waitMs: number): void

@@ -97,6 +97,10 @@ export class LateView implements NodeView {
     return this.engine?.view.staleMs() ?? Number.POSITIVE_INFINITY
   }
 
+  leaderAt(): ReturnType<NodeView['leaderAt']> {
+    return this.engine?.view.leaderAt() ?? { epoch: 0, txid: 0, agoMs: Number.POSITIVE_INFINITY }
+  }
+
   freshen(): void {
     this.engine?.view.freshen()
   }

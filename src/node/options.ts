@@ -51,6 +51,7 @@ export interface NodeOptions extends RoleOptions {
   readonly maxHeld: number
   readonly writeWaitMs: number
   readonly readWaitMs: number
+  readonly staleForwards: number
   readonly maxRequests: number
   readonly requestTimeoutMs: number
   readonly answerTimeoutMs: number

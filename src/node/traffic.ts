@@ -22,6 +22,7 @@ import { Passes } from '../http/passes.ts'
 import type { NodeTraffic } from '../http/pluginNode.ts'
 import { PositionCookie } from '../http/positionCookie.ts'
 import { PublicSide } from '../http/publicSide.ts'
+import { RateBudget } from '../http/rateBudget.ts'
 import { ReplicaSide } from '../http/replicaSide.ts'
 import { Routes } from '../http/routes.ts'
 import type { UpgradeTarget } from '../http/upgradeRelay.ts'
@@ -89,7 +90,7 @@ export class Traffic implements NodeTraffic {
     const { options, auth, clock, log, nodeFile, view, waits, metrics } = parts
     this.routes = new Routes(options)
     this.bodies = new Bodies(options.replayBodyBytes, options.keptBodiesBytes)
-    this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster)
+    this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster, parts.secret)
     this.consistency = new Consistency(this.cookie, view, waits)
     const { maxAnswers, answersBytes: maxBytes, answersMs: keepMs } = options
     const limits = { maxAnswers, maxBytes, keepMs, transitMs: TRANSIT_MS }
@@ -301,6 +302,7 @@ export class Traffic implements NodeTraffic {
       onStale: options.onStale,
       readWaitMs: options.readWaitMs,
       holdMs: options.holdMs,
+      staleForwards: new RateBudget(options.staleForwards),
       onStaleRead: (did) => metrics.onStaleRead(did),
     })
   }

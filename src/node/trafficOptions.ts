@@ -124,6 +124,15 @@ export const TRAFFIC_OPTIONS: readonly OptionSpec[] = [
     roles: REPLICA,
   },
   {
+    key: 'staleForwards',
+    flag: 'stale-forwards',
+    kind: 'number',
+    value: 'N',
+    help: 'reads a second that go to the leader because they ask for more than is here; those beyond are answered here, with a mark',
+    default: '100',
+    roles: REPLICA,
+  },
+  {
     key: 'maxHeld',
     flag: 'max-held',
     kind: 'number',
