@@ -78,3 +78,37 @@ labTest(
     await until('the old leader has it too', () => countOf(leader.db) === 5)
   },
 )
+
+labTest(
+  'the plugin: what was executed over a change of leadership has no position and is not acknowledged',
+  async (lab) => {
+    let entered: () => void = () => {}
+    const inside = new Promise<void>((resolve) => {
+      entered = resolve
+    })
+    let open: () => void = () => {}
+    const opened = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    const { leader, replica, onLeader } = await servedPair(lab, (app) => {
+      app.get('/', async () => {
+        entered()
+        await opened
+        return {}
+      })
+    })
+    const slow = ask(onLeader.url, { headers: { 'walcast-ack': 'one' } })
+    await inside
+    await leader.node.switchover()
+    await replica.node.switchover()
+    assert.equal(leader.node.role, 'leader')
+    await until('the other one follows', () => replica.node.status.epoch === leader.node.status.epoch)
+    open()
+    const { status, headers } = await slow
+    assert.equal(status, 200)
+    for (const name of ['walcast-position', 'walcast-acked', 'set-cookie'])
+      assert.equal(headers.get(name), null, name)
+    assert.equal(headers.get('walcast-stale'), 'unknown')
+    assert.equal(headers.get('walcast-not-replicated'), 'one; replicas=0')
+  },
+)

@@ -45,10 +45,17 @@ interface Parts {
   readonly running: WeakMap<FastifyRequest, Running>
   /** Requests that this node passed on: the intake or the public side let them in, and completes their answers. */
   readonly passed: WeakSet<FastifyRequest>
-  /** What the answer to a request that runs on the leader waits for. */
-  readonly levels: WeakMap<FastifyRequest, AckLevel>
+  /** Of clients' requests that run on the leader. */
+  readonly led: WeakMap<FastifyRequest, Led>
   /** Of requests that are answered past Fastify now. */
   readonly forwarding: Set<ServerResponse>
+}
+
+/** What the plugin knows of a request that runs on the leader. */
+interface Led {
+  readonly incarnation: string
+  /** What its answer waits for. */
+  readonly level: AckLevel | undefined
 }
 
 /** What the plugin knows of a request that runs on a replica. */
@@ -69,10 +76,10 @@ const plugin: FastifyPluginAsync<WalcastPluginOptions> = async (app, options) =>
     })
   const traffic = node[TRAFFIC]
   const running = new WeakMap<FastifyRequest, Running>()
-  const levels: Parts['levels'] = new WeakMap()
+  const led: Parts['led'] = new WeakMap()
   const forwarding = new Set<ServerResponse>()
   const passed: Parts['passed'] = new WeakSet()
-  const parts: Parts = { node, traffic, running, passed, levels, forwarding }
+  const parts: Parts = { node, traffic, running, passed, led, forwarding }
   traffic.passes.use()
   for (const handle of options.handles ?? []) node.adopt(handle)
   app.decorate('walcast', { getter: () => node })
@@ -154,7 +161,7 @@ async function admitToLeader(
   if (later !== undefined) await traffic.onLaterPosition(later)
   if (node.role !== 'leader') return 'moved'
   const isKeyed = isToBeRemembered(request, parts)
-  if (!isKeyed) noteLevel(request, parts)
+  if (!isKeyed) noteLeadership(request, parts)
   const isWrite = !isRead(request.method) || routeOf(request, traffic) === 'forward'
   if (!isWrite || isPassed) return 'run'
   while (traffic.admission.refuse()) {
@@ -224,11 +231,11 @@ function isToBeRemembered(request: FastifyRequest, { traffic, passed }: Parts): 
   return isNew && !!headerOf(raw, 'idempotency-key') && traffic.leaderSide.canExecute
 }
 
-/** Of a client's own request; what another node forwarded waits at the intake. */
-function noteLevel(request: FastifyRequest, { traffic, levels, passed }: Parts): undefined {
+/** Of a client's own request; what another node forwarded waits at the intake. Throws BAD_REQUEST. */
+function noteLeadership(request: FastifyRequest, { traffic, led, passed }: Parts): undefined {
   if (passed.has(request)) return
   const level = traffic.acks.levelFor(request.raw, !isRead(request.method))
-  if (level) levels.set(request, level)
+  led.set(request, { incarnation: traffic.view.incarnation(), level })
 }
 
 /** Comes back to this application as a forwarded request does. */
@@ -292,25 +299,30 @@ function refuseUnknownPlace(url: string, place: unknown): void {
 function addPosition(
   request: FastifyRequest,
   reply: FastifyReply,
-  { traffic, levels, passed }: Parts,
+  { traffic, led, passed }: Parts,
   done: () => void,
 ): void {
   const { view, acks } = traffic
+  const began = led.get(request)
+  // Of a leadership that ended meanwhile nobody knows what lasted: no later position contains it for certain.
+  const hasMoved = () => began !== undefined && began.incarnation !== view.incarnation()
   const role = view.role()
   if (role === 'standby' || passed.has(request)) return done()
   // At once where nothing is to be waited for: what a handler throws after its answer then comes too late to change it.
-  if (role === 'replica') {
+  if (role === 'replica' && !hasMoved()) {
     writePosition(request, reply, traffic, view.position())
     return done()
   }
-  const level = levels.get(request)
+  const level = began?.level
   const end = async (position: Position | undefined) => {
     if (level) reply.headers(await acks.headersFor(position, level))
     done()
   }
   view.settle().then(
-    (position) => {
-      writePosition(request, reply, traffic, position)
+    (settled) => {
+      const position = hasMoved() ? undefined : settled
+      if (position) writePosition(request, reply, traffic, position)
+      else reply.header(STALE_HEADER, 'unknown')
       return level ? end(position) : done()
     },
     (error: unknown) => {

@@ -14,10 +14,12 @@ import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import type { AckHeaders } from './ackWaits.ts'
 import { REPLICA_AUTH_HEADER } from './auth.ts'
 import type { Client } from './client.ts'
+import { clientAddressOf } from './clientOrigin.ts'
 import { deliver } from './delivery.ts'
 import type { Gate } from './gate.ts'
 import {
   ACKED_HEADER,
+  CLIENT_HEADER,
   FIRST_ATTEMPT_HEADER,
   type FirstAttempt,
   formatFirstAttempt,
@@ -205,6 +207,7 @@ export class Forwarder {
     const { method, target } = client
     const headers = toNode(fromClient(client.request), this.#leader, incarnation)
     headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
+    headers.push(CLIENT_HEADER, clientAddressOf(client.request, false))
     if (before) headers.push(FIRST_ATTEMPT_HEADER, formatFirstAttempt(before))
     const exchange = this.#upstream.send({ method, path: target, headers, body: body?.stream() ?? null })
     client.follow(exchange)

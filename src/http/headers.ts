@@ -27,6 +27,8 @@ export const FIRST_ATTEMPT_HEADER = 'walcast-first-attempt'
 export const VIA_HEADER = 'walcast-via'
 /** Between nodes: the name under which the client asked. */
 export const HOST_HEADER = 'walcast-host'
+/** Between nodes: the client's address, as the node that forwards saw it. */
+export const CLIENT_HEADER = 'walcast-client'
 /** From a node to an application in its own process: see Passes. */
 export const PASS_HEADER = 'walcast-pass'
 

@@ -1,5 +1,4 @@
 /** Requests at the leader, from its own clients and from other nodes: executed by the application, answered with the position after it. */
-import type { Hash } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Position } from '../../proto/position.ts'
 import { messageOf, WalcastError } from '../errors.ts'
@@ -58,18 +57,19 @@ export class LeaderSide {
 
   /** `ended` is called when the application has answered and what it committed is known. */
   async #execute(client: Client, headers: FlatHeaders, forNode: boolean, ended: () => void): Promise<void> {
-    const { bodies, keyed, cookie, acks } = this.#parts
+    const { bodies, keyed, cookie, acks, view } = this.#parts
     const application = this.#parts.application()
     if (!application) throw new WalcastError('NO_APPLICATION')
     const isWrite = !isRead(client.method)
     const level = acks.levelFor(client.request, isWrite)
     const key = isWrite ? keyed.keyOf(client) : undefined
-    const ask = (hash?: Hash): Promise<Answer> => {
-      const body = bodies.of(client, hash && ((chunk) => void hash.update(chunk)))
-      return application.ask(client, headers, body, hash !== undefined)
-    }
-    const answer = key === undefined ? await ask() : await keyed.run(client, key, forNode, ask)
-    const position = await this.#positionAfter()
+    const body = bodies.of(client)
+    const ask = (): Promise<Answer> => application.ask(client, headers, body, key !== undefined)
+    const incarnation = view.incarnation()
+    const answer = key === undefined ? await ask() : await keyed.run(client, key, forNode, body, ask)
+    const settled = await this.#positionAfter()
+    // Of a leadership that ended meanwhile nobody knows what lasted: no later position contains it for certain.
+    const position = view.incarnation() === incarnation ? settled : undefined
     if (key !== undefined && position) keyed.settle(key, position.txid)
     ended()
     const stale = position ? undefined : 'unknown'

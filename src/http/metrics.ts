@@ -4,6 +4,7 @@ import { systemClock } from '../clock.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import type { AckResult } from './ackWaits.ts'
+import type { PushedOut } from './answerMemory.ts'
 import { CAUSE_CODES } from './cause.ts'
 import type { StaleReadEnd } from './replicaSide.ts'
 import type { Route } from './routes.ts'
@@ -29,6 +30,7 @@ export interface TrafficMetrics {
   onStaleRead(did: StaleReadEnd): void
   onApplied(waitMs: number | undefined): void
   onIntake(refused: string | undefined): void
+  onAnswerPushedOut(why: PushedOut): void
   onAckWait(level: string, result: AckResult, waitMs: number): void
 }
 
@@ -143,7 +145,7 @@ export class Metrics {
     this.#gauge('intake_requests', 'Requests of other nodes under way', () => intake.underWay)
     this.#gauge('kept_bodies_bytes', 'Bodies kept so that they can be sent again', () => bodies.keptBytes)
     this.#gauge('answers_remembered', 'Answers to requests with an Idempotency-Key', () => answers.size)
-    this.#gauge('answers_bytes', 'Bytes of these answers', () => answers.bytes)
+    this.#gauge('answers_bytes', 'Bytes that they take, with heads and keys', () => answers.bytes)
     this.#gauge('ack_waits', 'Answers that wait for replicas to hold a write', () => acks.waiting)
     this.#gauge('event_streams', 'Listeners of events', () => events.size)
   }
@@ -174,6 +176,11 @@ export class Metrics {
       'write_waits_failed_total',
       'Answers given before their write was applied here',
     )
+    const pushedOut = this.#labelled(
+      'answers_pushed_out_total',
+      'Answers forgotten before their time, by what there was too much of: their number or their size',
+      'why',
+    )
     const taken = this.#counter('intake_requests_total', 'Requests of other nodes taken')
     const refused = this.#labelled('intake_refused_total', 'Requests of other nodes refused, by error')
     const acks = new Counter({
@@ -194,6 +201,7 @@ export class Metrics {
       onHeld: () => held.inc(),
       onUnknown: () => unknown.inc(),
       onStaleRead: (did) => stale.inc({ did }),
+      onAnswerPushedOut: (why) => pushedOut.inc({ why }),
       onApplied: (waitMs) => (waitMs === undefined ? late.inc() : wait.observe(waitMs / 1000)),
       onIntake: (error) => (error === undefined ? taken.inc() : refused.inc({ error })),
     }

@@ -93,7 +93,8 @@ export class Traffic implements NodeTraffic {
     this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster, parts.secret)
     this.consistency = new Consistency(this.cookie, view, waits)
     const { maxAnswers, answersBytes: maxBytes, answersMs: keepMs } = options
-    const limits = { maxAnswers, maxBytes, keepMs, transitMs: TRANSIT_MS }
+    const { onAnswerPushedOut: onPushedOut } = metrics
+    const limits = { maxAnswers, maxBytes, keepMs, transitMs: TRANSIT_MS, onPushedOut }
     this.answers = new AnswerMemory(limits, clock, view)
     this.#gate = new Gate({ maxHeld: options.maxHeld, probeMs: PROBE_MS }, () => this.#probe())
     const isLeading = () => view.role() === 'leader'

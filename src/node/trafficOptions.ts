@@ -200,7 +200,7 @@ export const TRAFFIC_OPTIONS: readonly OptionSpec[] = [
     flag: 'answers-size',
     kind: 'bytes',
     value: 'SIZE',
-    help: 'bytes of these answers',
+    help: 'bytes that these take, with heads and keys',
     default: '64MiB',
     roles: LEADER,
   },
