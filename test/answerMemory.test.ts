@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { keyOf } from '../src/errors.ts'
-import { AnswerMemory, type StoredAnswer } from '../src/http/answerMemory.ts'
+import { AnswerMemory, type Execution, type StoredAnswer } from '../src/http/answerMemory.ts'
 import { Heaviest } from '../src/http/heaviest.ts'
 
 const answerOf = (bytes: number): StoredAnswer => ({
@@ -98,6 +98,8 @@ test('whatever happens, bounds hold and what was sent before is never executed a
   )
 })
 
+const endingOf = async (known: Execution | undefined) => known && Object.keys(await known.ending)[0]
+
 test('an answer is given until it is too old, and then what came of it is not known', async () => {
   const { clock, memory } = setUp()
   const agoMs = () => clock.now - 1_000_000
@@ -112,20 +114,31 @@ test('an answer is given until it is too old, and then what came of it is not kn
   assert.equal(memory.bytes, EMPTY_BYTES + 3)
   clock.now += 1
   assert.throws(() => memory.find('a', ME, { incarnation: 'x', agoMs: agoMs() }), { key: 'OUTCOME_UNKNOWN' })
-  assert.deepEqual([memory.size, memory.bytes], [0, 0])
-  assert.equal(memory.find('a', ME, undefined), undefined, 'a request that was never sent is a new one')
+  assert.equal(await endingOf(memory.find('a', ME, undefined)), 'lost', 'that is remembered in its place')
+  assert.equal(memory.size, 1)
+  assert.equal(memory.find('c', ME, undefined), undefined, 'a request that was never sent is a new one')
   const reachMs = agoMs() - TRANSIT_MS
   assert.throws(() => memory.find('b', ME, { incarnation: 'x', agoMs: reachMs }), { key: 'OUTCOME_UNKNOWN' })
-  assert.equal(memory.find('b', ME, { incarnation: 'x', agoMs: reachMs - 1 }), undefined)
+  assert.equal(memory.find('d', ME, { incarnation: 'x', agoMs: reachMs - 1 }), undefined)
 })
 
-test('what was sent to another incarnation may have been executed in it', () => {
+test('what was sent to another incarnation may have been executed in it', async () => {
   const { led, memory } = setUp()
   const long = { incarnation: 'x', agoMs: 5_000_000 }
   assert.equal(memory.find('a', ME, long), undefined, 'nothing was forgotten, however long ago it was sent')
   led.id = 'y'
-  for (const first of [long, { incarnation: 'x', agoMs: 0 }, { incarnation: '', agoMs: 0 }])
-    assert.throws(() => memory.find('a', ME, first), { key: 'OUTCOME_UNKNOWN' })
+  for (const [key, first] of [
+    ['b', long],
+    ['c', { incarnation: 'x', agoMs: 0 }],
+    ['d', { incarnation: '', agoMs: 0 }],
+  ] as const) {
+    assert.throws(() => memory.find(key, ME, first), { key: 'OUTCOME_UNKNOWN' })
+    assert.equal(
+      await endingOf(memory.find(key, ME, undefined)),
+      'lost',
+      'whoever sends it again is told the same',
+    )
+  }
   const known = memory.begin('a', ME)
   assert.equal(memory.find('a', ME, long), known)
 })

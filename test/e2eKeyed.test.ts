@@ -82,6 +82,8 @@ async function failOver(lab: Lab, shiftMs: number): Promise<void> {
   assert.deepEqual([got.status, codeOf(got)], [502, 'OUTCOME_UNKNOWN'], got.body.toString())
   assert.equal(await first.app.count('POST', '/pay'), 1)
   assert.equal(await next.app.count('POST', '/pay'), 0, 'it was executed twice')
+  for (const site of [next, held]) assert.equal(codeOf(await pay(site, '/pay')), 'OUTCOME_UNKNOWN')
+  assert.equal(await next.app.count('POST', '/pay'), 0, 'it was executed when its client sent it again')
   assert.equal((await pay(held, '/after')).body.toString(), 'made', 'a new one is executed')
   assert.equal(await next.app.count('POST', '/after'), 1)
   await first.app.go()

@@ -250,6 +250,8 @@ test('what another node sends again is executed only by the leadership that it w
   led.id = 'f'.repeat(16)
   assert.equal(await again('a', `${INCARNATION}; agoMs=7000`), 200, 'it is remembered, and lasts')
   assert.equal(await again('b', `${INCARNATION}; agoMs=1`), 502)
+  const later = await send(Buffer.from('abc'), { 'idempotency-key': 'b' })
+  assert.equal(later.status, 502, 'nor when its client sends it again')
   assert.equal(executed.length, 1)
   for (const text of [
     '',
@@ -260,7 +262,11 @@ test('what another node sends again is executed only by the leadership that it w
     `; agoMs=1`,
     `${led.id}; agoMs=1; agoMs=2`,
   ])
-    assert.equal(await again('c', text), 502, `${JSON.stringify(text)} tells nothing of the first attempt`)
+    assert.equal(
+      await again(`bad ${text}`, text),
+      502,
+      `${JSON.stringify(text)} tells nothing of the first attempt`,
+    )
   assert.equal(executed.length, 1)
   assert.equal(await again('c', `${led.id}; agoMs=1`), 200)
   assert.equal(executed.length, 2)

@@ -12,7 +12,7 @@
  */
 import type { HistoryPoint } from '../../proto/lineage.ts'
 import type { Clock } from '../clock.ts'
-import { WalcastError } from '../errors.ts'
+import { keyOf, WalcastError } from '../errors.ts'
 import type { FirstAttempt, HeaderValue } from './headers.ts'
 import { Heaviest, type Weighed } from './heaviest.ts'
 
@@ -79,6 +79,8 @@ interface Owner extends Weighed {
   forgottenMs: number
 }
 
+const ELSEWHERE = 'another leadership may have executed it'
+const FORGOTTEN = 'what the leader answered then is no longer known to it'
 /** What an entry takes beside its key, its client and its answer. */
 const ENTRY_COST_BYTES = 1024
 
@@ -121,21 +123,19 @@ export class AnswerMemory {
 
   /**
    * The execution under this key, or undefined when it is to be executed now: `begin` it. `first`: the first attempt, if it may
-   * have been executed; it came from the same `client`. Throws OUTCOME_UNKNOWN when this node cannot know that it was not.
+   * have been executed; it came from the same `client`. Throws OUTCOME_UNKNOWN when this node cannot know that it was not, which
+   * is remembered: a client that is told so may send its key again.
    */
   find(key: string, client: string, first: FirstAttempt | undefined): Execution | undefined {
     this.#forgetOld()
     const entry = this.#entries.get(key)
     if (entry || first === undefined) return entry
-    if (first.incarnation !== this.#leadership.incarnation())
-      throw new WalcastError('OUTCOME_UNKNOWN', { detail: 'another leadership may have executed it' })
+    if (first.incarnation !== this.#leadership.incarnation()) throw this.#unknown(key, client, ELSEWHERE)
     const sinceMs = this.#clock.nowMs() - first.agoMs - this.#options.transitMs
     const owner = this.#owners.get(client) ?? this.#bare.get(client)
     const forgottenMs = Math.max(this.#forgottenMs, owner?.forgottenMs ?? Number.NEGATIVE_INFINITY)
     if (sinceMs > forgottenMs) return undefined
-    throw new WalcastError('OUTCOME_UNKNOWN', {
-      detail: 'what the leader answered then is no longer known to it',
-    })
+    throw this.#unknown(key, client, FORGOTTEN)
   }
 
   /** Whether what was answered still holds: it is of the present incarnation, or what it wrote is part of what this node leads now. */
@@ -147,7 +147,8 @@ export class AnswerMemory {
   /** What was executed under this key is part of the state at `txid`, if this node leads on as it did. */
   settle(key: string, txid: number): void {
     const entry = this.#entries.get(key)
-    if (entry?.incarnation === this.#leadership.incarnation()) entry.txid ??= txid
+    // One under way is another execution: the one that was meant has been forgotten.
+    if (entry?.isOver && entry.incarnation === this.#leadership.incarnation()) entry.txid ??= txid
   }
 
   /** `client`: whom it is counted under. Throws TOO_MANY_REQUESTS when as many are under way as may be remembered, or this client would push out those who have less. */
@@ -195,6 +196,17 @@ export class AnswerMemory {
     if (!entry || entry.isOver) return
     this.#remove(entry)
     entry.end({ lost: reason })
+  }
+
+  #unknown(key: string, client: string, detail: string): WalcastError {
+    try {
+      this.begin(key, client)
+      this.end(key, { lost: detail })
+    } catch (error) {
+      // There is no room: whoever asks again may be told otherwise, as of all that is forgotten.
+      if (keyOf(error) !== 'TOO_MANY_REQUESTS') throw error
+    }
+    return new WalcastError('OUTCOME_UNKNOWN', { detail })
   }
 
   #forgetOld(): void {

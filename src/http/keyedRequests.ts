@@ -54,7 +54,7 @@ export class KeyedRequests {
     body: ReplayableBody | undefined,
     execute: () => Promise<Answer>,
   ): Promise<StoredAnswer | Answer> {
-    const isWhole = body === undefined || (await this.#gather(body))
+    const isWhole = body === undefined || (await this.#gather(client, body))
     const owner = clientAddressOf(client.request, isForwarded)
     const first = isForwarded ? firstAttemptOf(client.request) : undefined
     const known = this.#memory.find(key, owner, first)
@@ -92,9 +92,10 @@ export class KeyedRequests {
    * Whether the whole body is here. A client that breaks off until then has executed nothing: not a byte has reached the
    * application, and the key is as it was. Throws BAD_REQUEST then, and NOT_EXECUTED when another leadership has begun.
    */
-  async #gather(body: ReplayableBody): Promise<boolean> {
+  async #gather({ request }: Client, body: ReplayableBody): Promise<boolean> {
     const { leadership } = this.#memory
-    const isWhole = await body.gather().catch((error) => {
+    const declaredBytes = Number(request.headers['content-length'] ?? 0)
+    const isWhole = await body.gather(declaredBytes).catch((error) => {
       throw new WalcastError('BAD_REQUEST', { detail: `${BROKE_OFF}: ${messageOf(error)}` }, error)
     })
     if (this.#memory.leadership === leadership) return isWhole

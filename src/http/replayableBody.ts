@@ -73,11 +73,16 @@ export class ReplayableBody {
 
   /**
    * Reads before anybody sends it: true when the whole body is kept, false when it is larger than the bound and goes on as it
-   * comes. Rejects when it breaks off first.
+   * comes, at once if it is declared to be so. Rejects when it breaks off first.
    */
-  async gather(): Promise<boolean> {
-    if (!this.canReplay) return false
+  async gather(declaredBytes = 0): Promise<boolean> {
+    if (!this.canReplay || declaredBytes > this.#maxBytes) return false
     if (this.#ended) return true
+    // It may have stopped reading, and would hold up the source.
+    const reader = this.#reader
+    this.#reader = undefined
+    this.#live = undefined
+    reader?.destroy()
     return new Promise((resolve, reject) => {
       this.#gathering = { resolve, reject }
       if (!this.#listening) this.#listen()
