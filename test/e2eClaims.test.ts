@@ -85,7 +85,7 @@ labTest(
 )
 
 async function lateCookie({ leader, links }: NotesCluster): Promise<{ cookie: string; id: number }> {
-  links[0].streamDelayMs = 600_000
+  links[0].streamDelayMs = 20_000
   const made = await post(`${leader.url}/notes`, 'late')
   return { cookie: cookieOf(made), id: ((await made.json()) as { id: number }).id }
 }

@@ -304,12 +304,12 @@ function addPosition(
 ): void {
   const { view, acks } = traffic
   const began = led.get(request)
-  // Of a leadership that ended meanwhile nobody knows what lasted: no later position contains it for certain.
-  const hasMoved = () => began !== undefined && began.incarnation !== view.incarnation()
+  // What was written in a leadership that ended meanwhile may be lost: no later position contains it then.
+  const mayBeLost = () => began !== undefined && !view.lasted(began.incarnation)
   const role = view.role()
   if (role === 'standby' || passed.has(request)) return done()
   // At once where nothing is to be waited for: what a handler throws after its answer then comes too late to change it.
-  if (role === 'replica' && !hasMoved()) {
+  if (role === 'replica' && !mayBeLost()) {
     writePosition(request, reply, traffic, view.position())
     return done()
   }
@@ -320,7 +320,7 @@ function addPosition(
   }
   view.settle().then(
     (settled) => {
-      const position = hasMoved() ? undefined : settled
+      const position = mayBeLost() ? undefined : settled
       if (position) writePosition(request, reply, traffic, position)
       else reply.header(STALE_HEADER, 'unknown')
       return level ? end(position) : done()

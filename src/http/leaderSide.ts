@@ -68,8 +68,8 @@ export class LeaderSide {
     const incarnation = view.incarnation()
     const answer = key === undefined ? await ask() : await keyed.run(client, key, forNode, body, ask)
     const settled = await this.#positionAfter()
-    // Of a leadership that ended meanwhile nobody knows what lasted: no later position contains it for certain.
-    const position = view.incarnation() === incarnation ? settled : undefined
+    // What was written in a leadership that ended meanwhile may be lost: no later position contains it then.
+    const position = view.lasted(incarnation) ? settled : undefined
     if (key !== undefined && position) keyed.settle(key, position.txid)
     ended()
     const stale = position ? undefined : 'unknown'

@@ -115,6 +115,8 @@ export interface NodeView {
   history(): string
   /** Whether the state at `point` is proven to be part of this node's history. */
   contains(point: HistoryPoint): boolean
+  /** Whether all that this node committed in that incarnation is proven to be part of what it has now. */
+  lasted(incarnation: string): boolean
   status(): NodeStatus
   lag(): LagReport
   queues(): QueueSizes

@@ -35,7 +35,7 @@ export type EngineStatus = Omit<
   'node' | 'cluster' | 'db' | 'role' | 'members' | 'roleSince' | 'audit' | 'version' | 'uptimeSeconds'
 >
 
-export interface EngineView extends Omit<NodeView, 'status'> {
+export interface EngineView extends Omit<NodeView, 'status' | 'lasted'> {
   status(): EngineStatus
 }
 

@@ -20,6 +20,8 @@ import type { Engine, EngineStatus, NodeSetup } from './engine.ts'
 
 /** Of the audit log, in the status. */
 const AUDIT_ENTRIES = 10
+/** Leaderships that have ended and of which it is known where. A request outlasts few of them. */
+const MAX_ENDED = 16
 
 /** Of a node whose engine is opening its database. */
 const STARTING: Omit<EngineStatus, 'epoch' | 'leader'> = {
@@ -44,7 +46,9 @@ export class LateView implements NodeView {
   /** Of the database file. */
   readonly #path: string
   readonly #startedMs: number
-  engine: Engine | undefined
+  #engine: Engine | undefined
+  /** Where each leadership of this node ended: txids by incarnation, the oldest first. */
+  readonly #ended = new Map<string, number>()
 
   constructor(nodeFile: NodeFile, setup: NodeSetup, clock: Clock, audit: AuditSource, path: string) {
     this.#nodeFile = nodeFile
@@ -53,6 +57,21 @@ export class LateView implements NodeView {
     this.#audit = audit
     this.#path = path
     this.#startedMs = clock.nowMs()
+  }
+
+  get engine(): Engine | undefined {
+    return this.#engine
+  }
+
+  /** Takes the place of one that has come to its end. */
+  set engine(next: Engine | undefined) {
+    const led = this.incarnation()
+    if (led !== '') this.#ended.set(led, this.position().txid)
+    for (const oldest of this.#ended.keys()) {
+      if (this.#ended.size <= MAX_ENDED) break
+      this.#ended.delete(oldest)
+    }
+    this.#engine = next
   }
 
   role(): NodeRole {
@@ -73,6 +92,12 @@ export class LateView implements NodeView {
 
   incarnation(): string {
     return this.engine?.view.incarnation() ?? ''
+  }
+
+  lasted(incarnation: string): boolean {
+    if (incarnation === this.incarnation()) return true
+    const txid = this.#ended.get(incarnation)
+    return txid !== undefined && this.contains({ incarnation, txid })
   }
 
   contains(point: HistoryPoint): boolean {
