@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { request } from 'undici'
 import { signRequest } from '../src/http/auth.ts'
+import { PositionCookie } from '../src/http/positionCookie.ts'
 import { labTest, requireSame } from './support/lab.ts'
 import {
   cookieOf,
@@ -132,8 +133,9 @@ labTest('a read that asks for more than is here: forwarded, served with a mark, 
   assert.equal(served.answer.headers.get('walcast-stale'), `${epoch}-${txid + 5}`)
   assert.equal(await replica.node.metric('walcast_stale_reads_total', 'did="serve"'), 1)
   // A promise that was not kept stands: the cookie is not put back to what was served.
-  const cluster1 = (await cluster.leader.node.status()).cluster
-  const promised = { cookie: `walcast_position=${cluster1}.${epoch}-${txid + 5}` }
+  const { cluster: cluster1 } = await cluster.leader.node.status()
+  const cookie = new PositionCookie('walcast_position', () => cluster1, SECRET)
+  const promised = { cookie: cookie.write({ epoch, txid: txid + 5 })?.split(';')[0] ?? '' }
   assert.equal(cookieOf((await newest(replica.url, promised)).answer), '')
   assert.notEqual(cookieOf((await newest(replica.url)).answer), '')
 
@@ -148,7 +150,9 @@ labTest('a read that asks for more than is here: forwarded, served with a mark, 
 
   await refusing.stop()
   await (await lab.restart(replica.node, { flags: [...flags, '--on-stale', 'forward'] })).ready()
-  assert.equal((await newest(replica.url, ahead)).by, 'leader')
+  assert.equal((await newest(replica.url, promised)).by, 'leader')
+  // The leader has nothing of what was only claimed, either.
+  assert.equal((await newest(replica.url, ahead)).by, 'replica1')
 
   // Positions of an older epoch, of another cluster, and what is none never hang or fail a read.
   for (const headers of [

@@ -1,6 +1,7 @@
 /** Programs that embed a node whose role changes: their handles, their events, the requests in their handlers. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { formatPosition } from '../src/node/library.ts'
 import { ask, countOf, embeddedPair, json, servedPair } from './support/embedded.ts'
 import { labTest } from './support/lab.ts'
 import { until } from './support/until.ts'
@@ -76,5 +77,38 @@ labTest(
     for (const { url } of [onLeader, onReplica]) assert.equal((await ask(url, json({}))).status, 200)
     assert.equal(countOf(replica.db), 5)
     await until('the old leader has it too', () => countOf(leader.db) === 5)
+  },
+)
+
+labTest(
+  'the plugin: what was executed over switchovers there and back has a position, and is acknowledged',
+  async (lab) => {
+    let entered: () => void = () => {}
+    const inside = new Promise<void>((resolve) => {
+      entered = resolve
+    })
+    let open: () => void = () => {}
+    const opened = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    const { leader, replica, onLeader } = await servedPair(lab, (app) => {
+      app.get('/', async () => {
+        entered()
+        await opened
+        return {}
+      })
+    })
+    const slow = ask(onLeader.url, { headers: { 'walcast-ack': 'one' } })
+    await inside
+    await leader.node.switchover()
+    await replica.node.switchover()
+    assert.equal(leader.node.role, 'leader')
+    await until('the other one follows', () => replica.node.status.epoch === leader.node.status.epoch)
+    open()
+    const { status, headers } = await slow
+    assert.equal(status, 200)
+    assert.equal(headers.get('walcast-stale'), null)
+    assert.equal(headers.get('walcast-position'), formatPosition(leader.node.position))
+    assert.equal(headers.get('walcast-acked'), 'one; replicas=1')
   },
 )

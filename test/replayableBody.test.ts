@@ -45,14 +45,22 @@ test('however it is cut and wherever sending broke off, it is the same body agai
       fc.array(fc.nat(120_000), { maxLength: 3 }),
       fc.array(fc.boolean(), { maxLength: 9 }),
       fc.boolean(),
-      async (given, maxBytes, limitBytes, breaks, slow, isReaderSlow) => {
+      fc.nat(5),
+      async (given, maxBytes, limitBytes, breaks, slow, isReaderSlow, gathersAt) => {
         const chunks = given.map((chunk) => Buffer.from(chunk))
         const whole = Buffer.concat(chunks)
         const budget = new BodyBudget(limitBytes)
         const seen: Buffer[] = []
         const source = sourceOf(chunks, (at) => slow[at] ?? false)
         const body = new ReplayableBody(source, maxBytes, budget, (chunk) => void seen.push(chunk))
-        for (const limit of breaks) {
+        const gather = async () => {
+          const could = body.canReplay
+          const isWhole = await within('all of it, or the bound', body.gather())
+          assert.equal(body.canReplay, could, 'it can be sent as before')
+          if (isWhole) assert.ok(Buffer.concat(seen).equals(whole))
+        }
+        for (const [at, limit] of breaks.entries()) {
+          if (at === gathersAt) await gather()
           if (!body.canReplay) break
           const stream = body.stream()
           const { bytes } = await take(stream, limit, isReaderSlow)
@@ -62,6 +70,7 @@ test('however it is cut and wherever sending broke off, it is the same body agai
           if (limit % 2 === 0) stream.destroy()
         }
         // Keeping a chunk takes up to 128 bytes beside its own.
+        if (breaks.length <= gathersAt) await gather()
         const mayFit = whole.length <= maxBytes && whole.length + 128 * chunks.length <= limitBytes
         if (mayFit) assert.equal(body.canReplay, true)
         if (body.canReplay) {

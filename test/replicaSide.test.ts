@@ -13,29 +13,40 @@ import { Consistency } from '../src/http/consistency.ts'
 import { FailedReads } from '../src/http/failedReads.ts'
 import { Forwarder } from '../src/http/forwarder.ts'
 import { Gate } from '../src/http/gate.ts'
+import { Passes } from '../src/http/passes.ts'
 import { PositionCookie } from '../src/http/positionCookie.ts'
-import { type OnStale, ReplicaSide } from '../src/http/replicaSide.ts'
+import { RateBudget } from '../src/http/rateBudget.ts'
+import { type OnStale, ReplicaSide, type StaleReadEnd } from '../src/http/replicaSide.ts'
 import { Routes } from '../src/http/routes.ts'
 import type { NodeView } from '../src/http/view.ts'
 import { Waits } from '../src/http/waits.ts'
 import { within } from './support/until.ts'
 
-const WANTED = { positions: [{ epoch: 1, txid: 9 }], maxStalenessMs: undefined }
+const WANTED = {
+  positions: [{ epoch: 1, txid: 9, isSigned: true }],
+  maxStalenessMs: undefined,
+  askedMs: performance.now(),
+}
 
 interface Parts {
   readonly leader?: string
   readonly application?: Application
   readonly holdMs?: number
   readonly onHeld?: () => void
+  readonly perSecond?: number
 }
 
 /** A replica that has a copy and never reaches what is wanted. */
 function setUp(context: TestContext, onStale: OnStale, parts: Parts = {}) {
-  const { leader = '127.0.0.1:1', application, holdMs = 60, onHeld = () => {} } = parts
+  const { leader = '127.0.0.1:1', application, holdMs = 60, onHeld = () => {}, perSecond = 10 } = parts
+  const leaderAt = () => ({ epoch: 1, txid: 8, agoMs: 0 })
+  const now = { canRead: true }
   const view = {
-    canRead: () => true,
+    canRead: () => now.canRead,
     reach: () => 'ahead',
     staleMs: () => 0,
+    leaderAt,
+    freshen() {},
     settle: async () => ({ epoch: 1, txid: 1 }),
   } as unknown as NodeView
   const waits = new Waits(10, () => 'ahead')
@@ -57,7 +68,7 @@ function setUp(context: TestContext, onStale: OnStale, parts: Parts = {}) {
     },
   )
   context.after(() => forwarder.close())
-  const did: OnStale[] = []
+  const did: StaleReadEnd[] = []
   const failedReads = new FailedReads(
     { statuses: [500], maxPerSecond: 10 },
     {
@@ -80,9 +91,10 @@ function setUp(context: TestContext, onStale: OnStale, parts: Parts = {}) {
     onStale,
     readWaitMs: 5,
     holdMs,
+    staleForwards: new RateBudget(perSecond, () => 0),
     onStaleRead: (how) => did.push(how),
   })
-  return { side, gate, did, failedReads }
+  return { side, gate, did, now, failedReads }
 }
 
 test('past --read-wait a read is forwarded, served with a mark or refused', async (context) => {
@@ -127,6 +139,7 @@ test('a failed read waits for a leader that is away for a moment, and gets the l
     maxConnections: 2,
     answerTimeoutMs: 60_000,
     log: pino({ level: 'silent' }),
+    passes: new Passes(),
   })
   context.after(() => application.close())
   let opens = true
@@ -143,4 +156,34 @@ test('a failed read waits for a leader that is away for a moment, and gets the l
   assert.deepEqual([given.status, await given.text(), gate.held], [500, 'read only', 0])
   const { answered, away } = { answered: 0, away: 0, ...failedReads.report() }
   assert.deepEqual([answered, away], [1, 1])
+})
+
+test('past --stale-forwards a read is served with a mark, as long as there is a copy', async (context) => {
+  const { side, did, now } = setUp(context, 'forward', { perSecond: 2 })
+  for (let i = 0; i < 2; i++) assert.equal(await side.settle(WANTED), 'forward')
+  assert.deepEqual(await side.settle(WANTED), { stale: '1-9' })
+  now.canRead = false
+  assert.equal(await side.settle(WANTED), 'forward')
+  assert.deepEqual(did, ['forward', 'forward', 'bounded', 'forward'])
+})
+
+test('a position that the leader lacks, too, is not looked for there', async (context) => {
+  const made = { ...WANTED, positions: [{ epoch: 1, txid: 9, isSigned: false }] }
+  const forwarding = setUp(context, 'forward')
+  assert.deepEqual(await forwarding.side.settle(made), { stale: '1-9' })
+  const refusing = setUp(context, 'refuse')
+  await assert.rejects(refusing.side.settle(made), { key: 'STALE_READ' })
+  assert.deepEqual([forwarding.did, refusing.did], [['serve'], ['refuse']])
+})
+
+test('a budget of a rate gives that many a second, and no more at once', () => {
+  let nowMs = 5
+  const budget = new RateBudget(10, () => nowMs)
+  const taken = () => Array.from({ length: 30 }, () => budget.take()).filter(Boolean).length
+  assert.equal(taken(), 10)
+  nowMs += 500
+  assert.equal(taken(), 5)
+  nowMs += 60_000
+  assert.equal(taken(), 10)
+  assert.equal(new RateBudget(0, () => nowMs).take(), false)
 })

@@ -6,19 +6,29 @@
  * remembered is taken for new only if it was sent to the present incarnation, and not so long ago that its answer may have been
  * forgotten. Neither is told by comparing clocks. What an earlier incarnation answered is given again only where what it wrote is
  * known to have lasted.
+ *
+ * Clients share it fairly: where there is no more room, the client with the most in it loses its oldest. So keys that are thrown
+ * away push out their own.
  */
 import type { HistoryPoint } from '../../proto/lineage.ts'
 import type { Clock } from '../clock.ts'
-import { WalcastError } from '../errors.ts'
+import { keyOf, WalcastError } from '../errors.ts'
 import type { FirstAttempt, HeaderValue } from './headers.ts'
+import { Heaviest, type Weighed } from './heaviest.ts'
 
 export interface AnswerMemoryOptions {
   readonly maxAnswers: number
+  /** Of answers with their heads, keys and what keeping them takes. What is under way is never forgotten for it. */
   readonly maxBytes: number
   readonly keepMs: number
   /** How long a request may be on its way from another node: it does not know how long ago it was sent when it is read. */
   readonly transitMs: number
+  /** An answer was forgotten before its time. */
+  onPushedOut?(why: PushedOut): void
 }
+
+/** `number`: as many are kept as may be. `size`: they take as many bytes as they may. */
+export type PushedOut = 'number' | 'size'
 
 /** What this node leads. */
 export interface Leadership {
@@ -49,12 +59,30 @@ export interface Execution {
 }
 
 interface Entry extends Execution {
+  readonly key: string
+  readonly owner: Owner
   txid: number | undefined
   readonly startedMs: number
   bytes: number
+  /** What it weighs: 1 unless it is larger than its share. */
+  units: number
   isOver: boolean
   end(ending: Ending): void
 }
+
+/** What one client has in it. */
+interface Owner extends Weighed {
+  readonly name: string
+  /** Oldest first. */
+  readonly entries: Map<string, Entry>
+  /** Nothing of this client that began until then is known for certain. */
+  forgottenMs: number
+}
+
+const ELSEWHERE = 'another leadership may have executed it'
+const FORGOTTEN = 'what the leader answered then is no longer known to it'
+/** What an entry takes beside its key, its client and its answer. */
+const ENTRY_COST_BYTES = 1024
 
 export class AnswerMemory {
   readonly #options: AnswerMemoryOptions
@@ -62,15 +90,27 @@ export class AnswerMemory {
   readonly #leadership: Leadership
   /** Oldest first. */
   readonly #entries = new Map<string, Entry>()
+  readonly #owners = new Map<string, Owner>()
+  /** Owners of nothing of whom something was forgotten, the longest one first. */
+  readonly #bare = new Map<string, Owner>()
+  readonly #heaviest = new Heaviest<Owner>()
+  /** What one of as many answers as are kept may take: a larger one weighs as much as several. */
+  readonly #unitBytes: number
   #bytes = 0
-  /** Nothing that began until then is known for certain. */
+  /** Nothing that began until then is known for certain, whoever sent it. */
   #forgottenMs = Number.NEGATIVE_INFINITY
 
   /** `clock`: of this node alone, and never set back. */
   constructor(options: AnswerMemoryOptions, clock: Clock, leadership: Leadership) {
     this.#options = options
+    this.#unitBytes = Math.max(1, options.maxBytes / Math.max(1, options.maxAnswers))
     this.#clock = clock
     this.#leadership = leadership
+  }
+
+  /** In which this node leads; '' while it does not. */
+  get leadership(): string {
+    return this.#leadership.incarnation()
   }
 
   get size(): number {
@@ -83,19 +123,19 @@ export class AnswerMemory {
 
   /**
    * The execution under this key, or undefined when it is to be executed now: `begin` it. `first`: the first attempt, if it may
-   * have been executed. Throws OUTCOME_UNKNOWN when this node cannot know that it was not.
+   * have been executed; it came from the same `client`. Throws OUTCOME_UNKNOWN when this node cannot know that it was not, which
+   * is remembered: a client that is told so may send its key again.
    */
-  find(key: string, first: FirstAttempt | undefined): Execution | undefined {
+  find(key: string, client: string, first: FirstAttempt | undefined): Execution | undefined {
     this.#forgetOld()
     const entry = this.#entries.get(key)
     if (entry || first === undefined) return entry
-    if (first.incarnation !== this.#leadership.incarnation())
-      throw new WalcastError('OUTCOME_UNKNOWN', { detail: 'another leadership may have executed it' })
+    if (first.incarnation !== this.#leadership.incarnation()) throw this.#unknown(key, client, ELSEWHERE)
     const sinceMs = this.#clock.nowMs() - first.agoMs - this.#options.transitMs
-    if (sinceMs > this.#forgottenMs) return undefined
-    throw new WalcastError('OUTCOME_UNKNOWN', {
-      detail: 'what the leader answered then is no longer known to it',
-    })
+    const owner = this.#owners.get(client) ?? this.#bare.get(client)
+    const forgottenMs = Math.max(this.#forgottenMs, owner?.forgottenMs ?? Number.NEGATIVE_INFINITY)
+    if (sinceMs > forgottenMs) return undefined
+    throw this.#unknown(key, client, FORGOTTEN)
   }
 
   /** Whether what was answered still holds: it is of the present incarnation, or what it wrote is part of what this node leads now. */
@@ -107,29 +147,37 @@ export class AnswerMemory {
   /** What was executed under this key is part of the state at `txid`, if this node leads on as it did. */
   settle(key: string, txid: number): void {
     const entry = this.#entries.get(key)
-    if (entry?.incarnation === this.#leadership.incarnation()) entry.txid ??= txid
+    // One under way is another execution: the one that was meant has been forgotten.
+    if (entry?.isOver && entry.incarnation === this.#leadership.incarnation()) entry.txid ??= txid
   }
 
-  /** Throws TOO_MANY_REQUESTS when as many are under way as may be remembered. */
-  begin(key: string): Execution {
+  /** `client`: whom it is counted under. Throws TOO_MANY_REQUESTS when as many are under way as may be remembered, or this client would push out those who have less. */
+  begin(key: string, client: string): Execution {
     const { maxAnswers } = this.#options
-    if (this.#entries.size >= maxAnswers && !this.#forgetOne())
+    if (this.#entries.size >= maxAnswers && !this.#pushOut('number', this.#owners.get(client)?.weight ?? 0))
       throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxAnswers })
+    const owner = this.#ownerOf(client)
     let end: (ending: Ending) => void = () => {}
     const ending = new Promise<Ending>((resolve) => {
       end = resolve
     })
     const entry: Entry = {
+      key,
+      owner,
       incarnation: this.#leadership.incarnation(),
       startedMs: this.#clock.nowMs(),
       txid: undefined,
       bytes: 0,
+      units: 0,
       isOver: false,
       bodyHash: undefined,
       ending,
       end,
     }
     this.#entries.set(key, entry)
+    owner.entries.set(key, entry)
+    this.#charge(entry, ENTRY_COST_BYTES + key.length + client.length)
+    this.#keepSize()
     return entry
   }
 
@@ -137,41 +185,100 @@ export class AnswerMemory {
     const entry = this.#entries.get(key)
     if (!entry || entry.isOver) return
     entry.isOver = true
-    entry.bytes = 'answer' in ending ? ending.answer.body.length : 0
-    this.#bytes += entry.bytes
+    if ('answer' in ending) this.#charge(entry, bytesOf(ending.answer))
     entry.end(ending)
-    while (this.#bytes > this.#options.maxBytes && this.#forgetOne()) {}
+    this.#keepSize()
   }
 
   /** It was not executed: the key is free again. */
   cancel(key: string, reason: string): void {
     const entry = this.#entries.get(key)
     if (!entry || entry.isOver) return
-    this.#entries.delete(key)
+    this.#remove(entry)
     entry.end({ lost: reason })
+  }
+
+  #unknown(key: string, client: string, detail: string): WalcastError {
+    try {
+      this.begin(key, client)
+      this.end(key, { lost: detail })
+    } catch (error) {
+      // There is no room: whoever asks again may be told otherwise, as of all that is forgotten.
+      if (keyOf(error) !== 'TOO_MANY_REQUESTS') throw error
+    }
+    return new WalcastError('OUTCOME_UNKNOWN', { detail })
   }
 
   #forgetOld(): void {
     const untilMs = this.#clock.nowMs() - this.#options.keepMs
-    for (const [key, entry] of this.#entries) {
-      if (entry.startedMs > untilMs) return
-      if (entry.isOver) this.#forget(key, entry)
+    for (const entry of this.#entries.values()) {
+      if (entry.startedMs > untilMs) break
+      if (entry.isOver) this.#forget(entry)
+    }
+    for (const owner of this.#bare.values()) {
+      if (owner.forgottenMs > untilMs && this.#bare.size <= this.#options.maxAnswers) break
+      this.#bare.delete(owner.name)
+      this.#forgottenMs = Math.max(this.#forgottenMs, owner.forgottenMs)
     }
   }
 
-  /** The oldest that is over. */
-  #forgetOne(): boolean {
-    for (const [key, entry] of this.#entries) {
-      if (!entry.isOver) continue
-      this.#forget(key, entry)
-      return true
-    }
+  #keepSize(): void {
+    while (this.#bytes > this.#options.maxBytes && this.#pushOut('size', 0)) {}
+  }
+
+  /** The oldest that is over, of the client that has most in it and at least `least`. */
+  #pushOut(why: PushedOut, least: number): boolean {
+    for (const { entries } of this.#heaviest.from(least))
+      for (const entry of entries.values()) {
+        if (!entry.isOver) continue
+        this.#forget(entry)
+        this.#options.onPushedOut?.(why)
+        return true
+      }
     return false
   }
 
-  #forget(key: string, entry: Entry): void {
-    this.#entries.delete(key)
-    this.#bytes -= entry.bytes
-    this.#forgottenMs = Math.max(this.#forgottenMs, entry.startedMs)
+  #forget(entry: Entry): void {
+    const { owner, startedMs } = entry
+    owner.forgottenMs = Math.max(owner.forgottenMs, startedMs)
+    this.#remove(entry)
   }
+
+  #remove(entry: Entry): void {
+    const { key, owner } = entry
+    this.#entries.delete(key)
+    owner.entries.delete(key)
+    this.#bytes -= entry.bytes
+    this.#heaviest.weigh(owner, owner.weight - entry.units)
+    if (owner.entries.size > 0) return
+    this.#owners.delete(owner.name)
+    if (Number.isFinite(owner.forgottenMs)) this.#bare.set(owner.name, owner)
+  }
+
+  #ownerOf(client: string): Owner {
+    const owner = this.#owners.get(client) ??
+      this.#bare.get(client) ?? {
+        name: client,
+        entries: new Map<string, Entry>(),
+        weight: 0,
+        forgottenMs: Number.NEGATIVE_INFINITY,
+      }
+    this.#bare.delete(client)
+    this.#owners.set(client, owner)
+    return owner
+  }
+
+  #charge(entry: Entry, bytes: number): void {
+    const { owner, units } = entry
+    entry.bytes += bytes
+    entry.units = Math.ceil(entry.bytes / this.#unitBytes)
+    this.#bytes += bytes
+    this.#heaviest.weigh(owner, owner.weight + entry.units - units)
+  }
+}
+
+function bytesOf({ statusText, headers, body }: StoredAnswer): number {
+  let bytes = statusText.length + body.length
+  for (const name in headers) for (const value of [headers[name]].flat()) bytes += name.length + value.length
+  return bytes
 }

@@ -2,7 +2,8 @@
 import type { Logger } from 'pino'
 import { WalcastError } from '../errors.ts'
 import type { Client } from './client.ts'
-import { type FlatHeaders, hasPassed, trailersOf, VIA_HEADER } from './headers.ts'
+import { type FlatHeaders, hasPassed, PASS_HEADER, trailersOf, VIA_HEADER } from './headers.ts'
+import type { Passes } from './passes.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
@@ -15,6 +16,8 @@ export interface ApplicationOptions {
   readonly maxConnections: number
   readonly answerTimeoutMs: number
   readonly log: Logger
+  /** Marks what is passed to an application in this process. */
+  readonly passes: Passes
   /** A request was answered; cheap, told for each. */
   onReached?(): void
   /** A request could not be sent. */
@@ -33,12 +36,14 @@ export class Application {
   readonly #upstream: Upstream
   readonly #log: Logger
   readonly #told: Pick<ApplicationOptions, 'onReached' | 'onUnreachable'>
+  readonly #passes: Passes
   #isReachable = true
 
-  constructor({ url, node, maxConnections, answerTimeoutMs, log, ...told }: ApplicationOptions) {
+  constructor({ url, node, maxConnections, answerTimeoutMs, log, passes, ...told }: ApplicationOptions) {
     this.url = url
     this.#told = told
     this.#node = node
+    this.#passes = passes
     this.#log = log
     this.#upstream = new Upstream({
       origin: new URL(url).origin,
@@ -65,10 +70,11 @@ export class Application {
     const sent = [...headers, VIA_HEADER, this.#node]
     const isRepeatable = isRead(method) && !body
     for (let tries = 1; ; tries++) {
+      const pass = this.#passes.issue()
       const exchange = this.#upstream.send({
         method,
         path: target,
-        headers: sent,
+        headers: pass === undefined ? sent : [...sent, PASS_HEADER, pass],
         body: body?.stream() ?? null,
         trailers: () => trailersOf(client.request),
         onInterim: (interim) => client.inform(interim),
@@ -87,6 +93,8 @@ export class Application {
         if (mayRepeat && !client.isGone) continue
         if (!error.wasSent && !error.isBadRequest && !client.isGone) this.#onUnreachable(error.detail)
         throw this.#failure(method, error)
+      } finally {
+        this.#passes.revoke(pass)
       }
     }
   }

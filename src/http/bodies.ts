@@ -19,14 +19,11 @@ export class Bodies {
   }
 
   /** Undefined when the request has none; the same for one client each time. What is kept is released when the client's answer is over. */
-  of(client: Client, onChunk?: (chunk: Buffer) => void): ReplayableBody | undefined {
+  of(client: Client): ReplayableBody | undefined {
     if (!client.hasBody) return undefined
     const known = this.#bodies.get(client)
-    if (known) {
-      if (onChunk) known.tap(onChunk)
-      return known
-    }
-    const body = new ReplayableBody(client.request, this.#maxBytes, this.#budget, onChunk)
+    if (known) return known
+    const body = new ReplayableBody(client.request, this.#maxBytes, this.#budget)
     this.#bodies.set(client, body)
     client.response.once('close', () => body.release())
     return body

@@ -10,7 +10,7 @@ import { systemCode, WalcastError } from '../errors.ts'
 import type { AckLevel } from './ackLevel.ts'
 import { retryAfterOf, sendFailure, standbyAnswer } from './answer.ts'
 import { Client } from './client.ts'
-import { fromClient, headerOf, POSITION_HEADER, STALE_HEADER, VIA_HEADER } from './headers.ts'
+import { fromClient, headerOf, POSITION_HEADER, STALE_HEADER } from './headers.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from './pluginNode.ts'
 import { securedFor } from './positionCookie.ts'
 import type { ReplayableBody } from './replayableBody.ts'
@@ -44,10 +44,19 @@ interface Parts {
   readonly node: PluginNode
   readonly traffic: NodeTraffic
   readonly running: WeakMap<FastifyRequest, Running>
-  /** What the answer to a request that runs on the leader waits for. */
-  readonly levels: WeakMap<FastifyRequest, AckLevel>
+  /** Requests that this node passed on: the intake or the public side let them in, and completes their answers. */
+  readonly passed: WeakSet<FastifyRequest>
+  /** Of clients' requests that run on the leader. */
+  readonly led: WeakMap<FastifyRequest, Led>
   /** Of requests that are answered past Fastify now. */
   readonly forwarding: Set<ServerResponse>
+}
+
+/** What the plugin knows of a request that runs on the leader. */
+interface Led {
+  readonly incarnation: string
+  /** What its answer waits for. */
+  readonly level: AckLevel | undefined
 }
 
 /** What the plugin knows of a request that runs on a replica. */
@@ -68,9 +77,11 @@ const plugin: FastifyPluginAsync<WalcastPluginOptions> = async (app, options) =>
     })
   const traffic = node[TRAFFIC]
   const running = new WeakMap<FastifyRequest, Running>()
-  const levels: Parts['levels'] = new WeakMap()
+  const led: Parts['led'] = new WeakMap()
   const forwarding = new Set<ServerResponse>()
-  const parts: Parts = { node, traffic, running, levels, forwarding }
+  const passed: Parts['passed'] = new WeakSet()
+  const parts: Parts = { node, traffic, running, passed, led, forwarding }
+  traffic.passes.use()
   for (const handle of options.handles ?? []) node.adopt(handle)
   app.decorate('walcast', { getter: () => node })
   app.decorateRequest('position', {
@@ -115,8 +126,9 @@ async function admit(
   reply: FastifyReply,
   parts: Parts,
 ): Promise<FastifyReply | undefined> {
-  const { node, traffic, running } = parts
+  const { node, traffic, running, passed } = parts
   const client = new Client(request.raw, reply.raw, traffic.originOf(request.raw))
+  if (traffic.passes.take(request.raw)) passed.add(request)
   while (node.role === 'leader') {
     const verdict = await admitToLeader(request, reply, client, parts)
     if (verdict === 'moved') continue
@@ -137,7 +149,7 @@ async function admit(
   }
 }
 
-/** A write that came through the intake was let in there, and counted. */
+/** A write that this node passed on was let in where it came from, and counted. */
 async function admitToLeader(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -145,22 +157,24 @@ async function admitToLeader(
   parts: Parts,
 ): Promise<'run' | 'moved' | { readonly value: undefined }> {
   const { node, traffic } = parts
-  const isForwarded = headerOf(request.raw, VIA_HEADER) !== undefined
-  const later = isForwarded ? undefined : traffic.consistency.laterEpoch(request.raw)
+  const isPassed = parts.passed.has(request)
+  const later = isPassed ? undefined : traffic.consistency.laterEpoch(request.raw)
   if (later !== undefined) await traffic.onLaterPosition(later)
   if (node.role !== 'leader') return 'moved'
-  if (!isToBeRemembered(request, traffic)) noteLevel(request, parts)
+  const isKeyed = isToBeRemembered(request, parts)
+  if (!isKeyed) noteLeadership(request, parts)
   const isWrite = !isRead(request.method) || routeOf(request, traffic) === 'forward'
-  if (!isWrite || isForwarded) return 'run'
+  if (!isWrite || isPassed) return 'run'
   while (traffic.admission.refuse()) {
     if (await waitToWrite(client, reply, traffic)) continue
     if (!client.isGone) return 'moved'
     reply.hijack()
     return { value: undefined }
   }
-  if (isToBeRemembered(request, traffic)) return { value: await executeKeyed(request, reply, parts) }
-  const ended = traffic.admission.begin()
-  reply.raw.once('close', ended)
+  if (isKeyed) return { value: await executeKeyed(request, reply, parts) }
+  // An upgraded connection lasts as long as its client likes: no change of role waits for it.
+  if (request.raw.headers.upgrade !== undefined && isRead(request.method)) return 'run'
+  reply.raw.once('close', traffic.admission.begin())
   return 'run'
 }
 
@@ -209,17 +223,17 @@ function forward(
 }
 
 /** A write with an Idempotency-Key of the leader's own client: what was answered to the key is remembered for all nodes in one place. */
-function isToBeRemembered(request: FastifyRequest, { leaderSide }: NodeTraffic): boolean {
+function isToBeRemembered(request: FastifyRequest, { traffic, passed }: Parts): boolean {
   const { raw, method } = request
-  const isNew = !isRead(method) && headerOf(raw, VIA_HEADER) === undefined && !request.is404
-  return isNew && !!headerOf(raw, 'idempotency-key') && leaderSide.canExecute
+  const isNew = !isRead(method) && !passed.has(request) && !request.is404
+  return isNew && !!headerOf(raw, 'idempotency-key') && traffic.leaderSide.canExecute
 }
 
-/** Of a client's own request; what another node forwarded waits at the intake. */
-function noteLevel(request: FastifyRequest, { traffic, levels }: Parts): undefined {
-  if (headerOf(request.raw, VIA_HEADER) !== undefined) return
+/** Of a client's own request; what another node forwarded waits at the intake. Throws BAD_REQUEST. */
+function noteLeadership(request: FastifyRequest, { traffic, led, passed }: Parts): undefined {
+  if (passed.has(request)) return
   const level = traffic.acks.levelFor(request.raw, !isRead(request.method))
-  if (level) levels.set(request, level)
+  led.set(request, { incarnation: traffic.view.incarnation(), level })
 }
 
 /** Comes back to this application as a forwarded request does. */
@@ -285,29 +299,34 @@ function refuseUnknownPlace(url: string, place: unknown): void {
   })
 }
 
-/** Of an answer made here. What another node forwarded is completed by the intake. */
+/** Of an answer to a client. What this node passed on is completed where it came from. */
 function addPosition(
   request: FastifyRequest,
   reply: FastifyReply,
-  { traffic, levels }: Parts,
+  { traffic, led, passed }: Parts,
   done: () => void,
 ): void {
   const { view, acks } = traffic
+  const began = led.get(request)
+  // What was written in a leadership that ended meanwhile may be lost: no later position contains it then.
+  const mayBeLost = () => began !== undefined && !view.lasted(began.incarnation)
   const role = view.role()
-  if (role === 'standby' || headerOf(request.raw, VIA_HEADER) !== undefined) return done()
+  if (role === 'standby' || passed.has(request)) return done()
   // At once where nothing is to be waited for: what a handler throws after its answer then comes too late to change it.
-  if (role === 'replica') {
+  if (role === 'replica' && !mayBeLost()) {
     writePosition(request, reply, traffic, view.position())
     return done()
   }
-  const level = levels.get(request)
+  const level = began?.level
   const end = async (position: Position | undefined) => {
     if (level) reply.headers(await acks.headersFor(position, level))
     done()
   }
   view.settle().then(
-    (position) => {
-      writePosition(request, reply, traffic, position)
+    (settled) => {
+      const position = mayBeLost() ? undefined : settled
+      if (position) writePosition(request, reply, traffic, position)
+      else reply.header(STALE_HEADER, 'unknown')
       return level ? end(position) : done()
     },
     (error: unknown) => {

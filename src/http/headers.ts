@@ -38,10 +38,13 @@ export const VIA_HEADER = 'walcast-via'
 export const HOST_HEADER = 'walcast-host'
 /** Between nodes: the client's address, as the node that forwards saw it. */
 export const CLIENT_HEADER = 'walcast-client'
+/** From a node to an application in its own process: see Passes. */
+export const PASS_HEADER = 'walcast-pass'
 
 /**
- * What of `walcast-` headers a client may send. `walcast-via` is among them because a request that goes in a circle comes
- * back as a client's: each node adds its name. All others are between nodes and taken off.
+ * What of `walcast-` headers a client may send. All others are between nodes: they are taken off what a client sends, and count
+ * only on the private side, on a request with a valid `X-Replica-Auth`. `walcast-via` is here because a request that goes in a
+ * circle comes back as a client's, with the name of each node on its way. It says nothing else: nobody is trusted for it.
  */
 const FROM_CLIENTS: ReadonlySet<string> = new Set([
   POSITION_HEADER,

@@ -1,17 +1,18 @@
 /** Requests with an Idempotency-Key at the leader: executed once, answered as often as they come. */
-import { createHash, type Hash } from 'node:crypto'
-import { finished } from 'node:stream/promises'
+import { createHash } from 'node:crypto'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { AnswerMemory, Execution, StoredAnswer } from './answerMemory.ts'
 import type { Client } from './client.ts'
 import { firstAttemptOf, headerOf, ofAnswer } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
+import type { ReplayableBody } from './replayableBody.ts'
 
 /** Longer keys are refused. */
 const MAX_KEY_CHARS = 255
 /** A larger answer is passed on and not kept. */
 const MAX_ANSWER_BYTES = 1024 * 1024
+const BROKE_OFF = 'its body broke off'
 const NOT_KEPT = 'it was executed, and its answer was a stream or too large to be kept'
 const OF_EARLIER = 'it was executed under an earlier leadership, and what it wrote may be lost'
 
@@ -41,27 +42,36 @@ export class KeyedRequests {
   }
 
   /**
-   * Executes or remembers. `execute` sends the request on, with every byte of its body given to the hash, and resolves
-   * at the head of the answer. Only a node (`isForwarded`) says that it was sent before. Throws KEY_REUSED, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, and what `execute` throws.
+   * Executes or remembers. `execute` sends the request on with its body, and resolves at the head of the answer. Only a node
+   * (`isForwarded`) says that it was sent before. Throws KEY_REUSED, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, BAD_REQUEST, NOT_EXECUTED,
+   * and what `execute` throws.
    */
   async run(
     client: Client,
     key: string,
     isForwarded: boolean,
-    execute: (hash: Hash) => Promise<Answer>,
+    body: ReplayableBody | undefined,
+    execute: () => Promise<Answer>,
   ): Promise<StoredAnswer | Answer> {
-    const known = this.#memory.find(key, isForwarded ? firstAttemptOf(client.request) : undefined)
-    if (known) return this.#remembered(client, known)
-    const execution = this.#memory.begin(key)
+    const isWhole = body === undefined || (await this.#gather(client, body))
+    const { client: network, address } = client.origin
+    const owner = network ?? address
+    const first = isForwarded ? firstAttemptOf(client.request) : undefined
+    const known = this.#memory.find(key, owner, first)
+    if (known) return this.#remembered(body, known)
+    // Its client went away just now.
+    if (body && isWhole && !body.canReplay) throw new WalcastError('BAD_REQUEST', { detail: BROKE_OFF })
+    const execution = this.#memory.begin(key, owner)
     const hash = createHash('sha256')
+    body?.tap((chunk) => void hash.update(chunk))
     const seal = () => {
       execution.bodyHash = hash.copy().digest('hex')
     }
     // An answer may come before the whole request was seen: its hash is not known then.
-    if (client.hasBody) client.request.once('end', seal)
-    else seal()
+    if (isWhole) seal()
+    else client.request.once('end', seal)
     try {
-      const answer = await execute(hash)
+      const answer = await execute()
       if (isNotKept(answer)) {
         this.#memory.end(key, { lost: NOT_KEPT })
         return answer
@@ -78,20 +88,33 @@ export class KeyedRequests {
     this.#memory.settle(key, txid)
   }
 
-  async #remembered(client: Client, known: Execution): Promise<StoredAnswer> {
-    const held = this.#memory.holds(known)
+  /**
+   * Whether the whole body is here. A client that breaks off until then has executed nothing: not a byte has reached the
+   * application, and the key is as it was. Throws BAD_REQUEST then, and NOT_EXECUTED when another leadership has begun.
+   */
+  async #gather({ request }: Client, body: ReplayableBody): Promise<boolean> {
+    const { leadership } = this.#memory
+    const declaredBytes = Number(request.headers['content-length'] ?? 0)
+    const isWhole = await body.gather(declaredBytes).catch((error) => {
+      throw new WalcastError('BAD_REQUEST', { detail: `${BROKE_OFF}: ${messageOf(error)}` }, error)
+    })
+    if (this.#memory.leadership === leadership) return isWhole
+    throw new WalcastError('NOT_EXECUTED', { detail: 'leadership moved while its body came' })
+  }
+
+  async #remembered(body: ReplayableBody | undefined, known: Execution): Promise<StoredAnswer> {
     // What was sent to another leader before has passed: its hash is not to be had.
-    const hasPassed = client.hasBody && client.request.readableDidRead
+    const hasPassed = body?.canReplay === false
     const hash = createHash('sha256')
-    client.request.on('data', (chunk: Buffer) => hash.update(chunk))
+    if (!hasPassed) body?.tap((chunk) => void hash.update(chunk))
     // A body that breaks off is another one than the first, or nobody is there to read the answer.
-    await finished(client.request, { writable: false }).catch(() => {})
+    await body?.drain()
     const ending = await known.ending
     if (!hasPassed && known.bodyHash !== undefined && hash.digest('hex') !== known.bodyHash)
       throw new WalcastError('KEY_REUSED')
     if ('lost' in ending) throw new WalcastError('OUTCOME_UNKNOWN', { detail: ending.lost })
-    // One that was still under way when its leadership ended: what it wrote is known by now.
-    if (!held && !this.#memory.holds(known)) throw new WalcastError('OUTCOME_UNKNOWN', { detail: OF_EARLIER })
+    // Asked now, not when the request came: leadership may have moved while this one waited.
+    if (!this.#memory.holds(known)) throw new WalcastError('OUTCOME_UNKNOWN', { detail: OF_EARLIER })
     return ending.answer
   }
 

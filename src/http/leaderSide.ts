@@ -1,5 +1,4 @@
 /** Requests at the leader, from its own clients and from other nodes: executed by the application, answered with the position after it. */
-import type { Hash } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Position } from '../../proto/position.ts'
 import { messageOf, WalcastError } from '../errors.ts'
@@ -66,7 +65,7 @@ export class LeaderSide {
     mayWrite: boolean,
     ended: () => void,
   ): Promise<void> {
-    const { bodies, keyed, cookie, acks, watch } = this.#parts
+    const { bodies, keyed, cookie, acks, watch, view } = this.#parts
     const application = this.#parts.application()
     if (!application) throw new WalcastError('NO_APPLICATION')
     const unable = watch.refuse(mayWrite)
@@ -74,12 +73,13 @@ export class LeaderSide {
     const isWrite = !isRead(client.method)
     const level = acks.levelFor(client.request, isWrite)
     const key = isWrite ? keyed.keyOf(client) : undefined
-    const ask = (hash?: Hash): Promise<Answer> => {
-      const body = bodies.of(client, hash && ((chunk) => void hash.update(chunk)))
-      return application.ask(client, headers, body, hash !== undefined)
-    }
-    const answer = key === undefined ? await ask() : await keyed.run(client, key, forNode, ask)
-    const position = await this.#positionAfter()
+    const body = bodies.of(client)
+    const ask = (): Promise<Answer> => application.ask(client, headers, body, key !== undefined)
+    const incarnation = view.incarnation()
+    const answer = key === undefined ? await ask() : await keyed.run(client, key, forNode, body, ask)
+    const settled = await this.#positionAfter()
+    // What was written in a leadership that ended meanwhile may be lost: no later position contains it then.
+    const position = view.lasted(incarnation) ? settled : undefined
     if (key !== undefined && position) keyed.settle(key, position.txid)
     ended()
     const stale = position ? undefined : 'unknown'

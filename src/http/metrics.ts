@@ -4,10 +4,11 @@ import { systemClock } from '../clock.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import type { AckResult } from './ackWaits.ts'
+import type { PushedOut } from './answerMemory.ts'
 import { CAUSE_CODES } from './cause.ts'
 import type { Cut } from './connectionBudget.ts'
 import type { FailedReadOutcome } from './failedReads.ts'
-import type { OnStale } from './replicaSide.ts'
+import type { StaleReadEnd } from './replicaSide.ts'
 import type { Route } from './routes.ts'
 import type { NodeView, ScrubReport } from './view.ts'
 import type { Waits } from './waits.ts'
@@ -28,10 +29,11 @@ export interface TrafficMetrics {
   onForwarded(): void
   onHeld(): void
   onUnknown(): void
-  onStaleRead(did: OnStale): void
+  onStaleRead(did: StaleReadEnd): void
   onFailedRead(outcome: FailedReadOutcome): void
   onApplied(waitMs: number | undefined): void
   onIntake(refused: string | undefined): void
+  onAnswerPushedOut(why: PushedOut): void
   onAckWait(level: string, result: AckResult, waitMs: number): void
 }
 
@@ -156,7 +158,7 @@ export class Metrics {
     this.#gauge('intake_requests', 'Requests of other nodes under way', () => intake.underWay)
     this.#gauge('kept_bodies_bytes', 'Bodies kept so that they can be sent again', () => bodies.keptBytes)
     this.#gauge('answers_remembered', 'Answers to requests with an Idempotency-Key', () => answers.size)
-    this.#gauge('answers_bytes', 'Bytes of these answers', () => answers.bytes)
+    this.#gauge('answers_bytes', 'Bytes that they take, with heads and keys', () => answers.bytes)
     this.#gauge('ack_waits', 'Answers that wait for replicas to hold a write', () => acks.waiting)
     this.#gauge('event_streams', 'Listeners of events', () => events.size)
   }
@@ -192,6 +194,11 @@ export class Metrics {
       'write_waits_failed_total',
       'Answers given before their write was applied here',
     )
+    const pushedOut = this.#labelled(
+      'answers_pushed_out_total',
+      'Answers forgotten before their time, by what there was too much of: their number or their size',
+      'why',
+    )
     const taken = this.#counter('intake_requests_total', 'Requests of other nodes taken')
     const refused = this.#labelled('intake_refused_total', 'Requests of other nodes refused, by error')
     const acks = new Counter({
@@ -213,6 +220,7 @@ export class Metrics {
       onUnknown: () => unknown.inc(),
       onStaleRead: (did) => stale.inc({ did }),
       onFailedRead: (outcome) => failed.inc({ outcome }),
+      onAnswerPushedOut: (why) => pushedOut.inc({ why }),
       onApplied: (waitMs) => (waitMs === undefined ? late.inc() : wait.observe(waitMs / 1000)),
       onIntake: (error) => (error === undefined ? taken.inc() : refused.inc({ error })),
     }

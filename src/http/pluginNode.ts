@@ -8,6 +8,7 @@ import type { Bodies } from './bodies.ts'
 import type { Origin } from './clientAddress.ts'
 import type { Consistency } from './consistency.ts'
 import type { LeaderSide } from './leaderSide.ts'
+import type { Passes } from './passes.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { ReplicaSide } from './replicaSide.ts'
 import type { Routes } from './routes.ts'
@@ -27,6 +28,8 @@ export interface NodeTraffic {
   /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
   onLaterPosition(epoch: number): Promise<void>
   readonly routes: Routes
+  /** Marks of requests that this node passes to the application. */
+  readonly passes: Passes
   /** Path prefixes that a standby serves all the same. */
   readonly standbyPaths: readonly string[]
   /** Where clients find the leader's application. */

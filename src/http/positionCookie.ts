@@ -1,36 +1,70 @@
-/** The cookie that carries a position from one answer to the next request: `CLUSTER.EPOCH-TXID`. */
+/**
+ * The cookie that carries a position from one answer to the next request: `TAG.EPOCH-TXID.MAC`. The tag
+ * tells clusters apart that share a browser, and names none to it. The MAC lets no client make a
+ * position up: a read that brings a cookie waits for its position, so that only a node may have given
+ * it. Nodes of one cluster derive the same key. It says nothing about who the client is.
+ */
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { formatPosition, isFurther, type Position, parsePosition } from '../../proto/position.ts'
 import type { Origin } from './clientAddress.ts'
 
 /** Longer Cookie headers are not searched: Node's own limit for all headers is 16 KiB. */
 const MAX_HEADER_CHARS = 16_384
-/** Characters that may stand in a cookie's value unquoted (RFC 6265, section 4.1.1), of those that ids have. */
 const CLUSTER = /^[\w-]{1,128}$/
+const VALUE = /^([\w-]{8})\.(\d{1,15}-\d{1,15})\.([\w-]{16})$/
+/** Purpose of the key (HKDF, RFC 5869). */
+const KEY_INFO = 'walcast position cookie v1'
+const TAG_CHARS = 8
+const MAC_CHARS = 16
 
-/** Throws when `name` is no token: a bug of the caller, since the option table checks it. */
+/** What of an answer decides whether it renews the cookie. */
+export interface Renewed {
+  readonly isWrite: boolean
+  /** It was served although it lacks what the client has seen. */
+  readonly isStale: boolean
+  readonly cacheControl: string
+}
+
+interface Key {
+  readonly cluster: string
+  readonly bytes: Buffer
+  readonly tag: string
+}
+
 export class PositionCookie {
   readonly #name: string
   readonly #cluster: () => string
+  readonly #secret: string | undefined
+  #key: Key | undefined
+  /** The last one made: many clients bring and get the same. */
+  #last = { position: { epoch: -1, txid: -1 }, value: '' }
 
-  /** `cluster`: '' while this node belongs to none; no cookie is read or written then. */
-  constructor(name: string, cluster: () => string) {
+  /**
+   * `cluster`: '' while this node belongs to none; no cookie is read or written then. Without a `secret` the key comes from
+   * the id of the cluster, which no client is told.
+   */
+  constructor(name: string, cluster: () => string, secret?: string) {
     this.#name = name
     this.#cluster = cluster
+    this.#secret = secret
   }
 
-  /** The position in a Cookie header; undefined without one, or when it is another cluster's. */
+  /** The position in a Cookie header; undefined without one, or when no node of this cluster gave it. */
   read(header: string | undefined): Position | undefined {
     const value = header === undefined ? undefined : cookieValue(header, this.#name)
-    const cluster = this.#cluster()
-    if (value === undefined || cluster === '' || !value.startsWith(`${cluster}.`)) return undefined
-    return parsePosition(value.slice(cluster.length + 1))
+    const key = value === undefined ? undefined : this.#currentKey()
+    if (value === undefined || !key) return undefined
+    if (value === this.#last.value) return this.#last.position
+    const [, tag, text, mac] = VALUE.exec(value) ?? []
+    if (tag !== key.tag || !timingSafeEqual(Buffer.from(mac), Buffer.from(macOf(key, text)))) return undefined
+    return parsePosition(text)
   }
 
   /** The value of a Set-Cookie header, or undefined when there is no cluster to name yet. */
   write(position: Position): string | undefined {
-    const cluster = this.#cluster()
-    if (!CLUSTER.test(cluster)) return undefined
-    return `${this.#name}=${cluster}.${formatPosition(position)}; Path=/; HttpOnly; SameSite=Lax`
+    const value = this.#valueOf(position)
+    if (value === undefined) return undefined
+    return `${this.#name}=${value}; Path=/; HttpOnly; SameSite=Lax`
   }
 
   /**
@@ -38,16 +72,13 @@ export class PositionCookie {
    * always promised; a read's only where it tells the client something new and no shared cache keeps the answer. One that
    * was served although it lacks what the client has seen (`isStale`) leaves that promise to the reads that follow.
    */
-  renewal(
-    position: Position,
-    carried: string | undefined,
-    answer: { readonly isWrite: boolean; readonly isStale: boolean; readonly cacheControl: string },
-  ): string | undefined {
-    if (answer.isWrite) return this.write(position)
-    if (isShared(answer.cacheControl)) return undefined
+  renewal(position: Position, carried: string | undefined, answer: Renewed): string | undefined {
+    const { isWrite, isStale, cacheControl } = answer
+    if (isWrite) return this.write(position)
+    if (isShared(cacheControl)) return undefined
     const old = this.read(carried)
     if (old?.epoch === position.epoch && old.txid === position.txid) return undefined
-    if (old && answer.isStale && isFurther(old, position)) return undefined
+    if (old && isStale && isFurther(old, position)) return undefined
     return this.write(position)
   }
 
@@ -59,6 +90,26 @@ export class PositionCookie {
       .filter((part) => part.split('=', 1)[0].trim() !== this.#name)
       .join('; ')
   }
+
+  #valueOf({ epoch, txid }: Position): string | undefined {
+    const key = this.#currentKey()
+    if (!key) return undefined
+    const { position, value: last } = this.#last
+    if (epoch === position.epoch && txid === position.txid) return last
+    const text = formatPosition({ epoch, txid })
+    const value = `${key.tag}.${text}.${macOf(key, text)}`
+    this.#last = { position: { epoch, txid }, value }
+    return value
+  }
+
+  /** Undefined while this node belongs to no cluster. */
+  #currentKey(): Key | undefined {
+    const cluster = this.#cluster()
+    if (this.#key?.cluster === cluster) return this.#key
+    this.#last = { position: { epoch: -1, txid: -1 }, value: '' }
+    this.#key = CLUSTER.test(cluster) ? newKey(this.#secret, cluster) : undefined
+    return this.#key
+  }
 }
 
 /** A Set-Cookie header for a client: one that came over TLS is to send the cookie back over TLS only. */
@@ -66,9 +117,26 @@ export function securedFor({ isSecure }: Pick<Origin, 'isSecure'>, setCookie: st
   return isSecure ? `${setCookie}; Secure` : setCookie
 }
 
-/** Whether caches may give the answer to other clients (RFC 9111, section 3.5). */
+function newKey(secret: string | undefined, cluster: string): Key {
+  const bytes = Buffer.from(hkdfSync('sha256', secret ?? cluster, cluster, KEY_INFO, 32))
+  const tag = createHmac('sha256', bytes).update('tag').digest('base64url').slice(0, TAG_CHARS)
+  return { cluster, bytes, tag }
+}
+
+function macOf({ bytes }: Key, text: string): string {
+  return createHmac('sha256', bytes).update(text).digest('base64url').slice(0, MAC_CHARS)
+}
+
+/**
+ * Whether caches may give the answer to other clients (RFC 9111, section 3.5). `max-age` counts where nothing keeps shared
+ * caches off: they store such an answer (nginx only without a Set-Cookie).
+ */
 function isShared(cacheControl: string): boolean {
-  return /\b(public|s-maxage|immutable)\b/i.test(cacheControl)
+  if (cacheControl === '') return false
+  if (/\b(public|s-maxage|immutable)\b/i.test(cacheControl)) return true
+  return (
+    /\bmax-age\s*=\s*"?0*[1-9]/i.test(cacheControl) && !/\b(private|no-store|no-cache)\b/i.test(cacheControl)
+  )
 }
 
 /** The last value wins, as of two cookies with one name the more recent one is often the later. */

@@ -3,6 +3,7 @@
  * bound, and past that it can be sent only once. It is read from its source only while somebody sends it.
  */
 import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 
 /** What keeping a chunk takes beside its bytes: a body may come byte by byte. */
 const CHUNK_COST_BYTES = 128
@@ -48,6 +49,8 @@ export class ReplayableBody {
   #reader: Readable | undefined
   /** The reader, once it has had everything that was kept. */
   #live: Readable | undefined
+  /** Told once the whole body is kept (true) or its bound is reached; or that it broke off. */
+  #gathering: { resolve(isWhole: boolean): void; reject(error: Error): void } | undefined
 
   /** `onChunk` sees each byte once, as it comes. */
   constructor(
@@ -66,6 +69,34 @@ export class ReplayableBody {
   tap(onChunk: (chunk: Buffer) => void): void {
     for (const chunk of this.#kept) onChunk(chunk)
     this.#onChunk = onChunk
+  }
+
+  /**
+   * Reads before anybody sends it: true when the whole body is kept, false when it is larger than the bound and goes on as it
+   * comes, at once if it is declared to be so. Rejects when it breaks off first.
+   */
+  async gather(declaredBytes = 0): Promise<boolean> {
+    if (!this.canReplay || declaredBytes > this.#maxBytes) return false
+    if (this.#ended) return true
+    // It may have stopped reading, and would hold up the source.
+    const reader = this.#reader
+    this.#reader = undefined
+    this.#live = undefined
+    reader?.destroy()
+    return new Promise((resolve, reject) => {
+      this.#gathering = { resolve, reject }
+      if (!this.#listening) this.#listen()
+      if (this.#failure) this.#gathered(this.#failure)
+      else this.#source.resume()
+    })
+  }
+
+  /** Reads to the end and keeps nothing: the body is wanted by nobody but `onChunk`. Never rejects. */
+  async drain(): Promise<void> {
+    this.release()
+    if (!this.#listening) this.#listen()
+    this.#source.resume()
+    await finished(this.#source, { writable: false }).catch(() => {})
   }
 
   /** Whether `stream` still gives the whole body. */
@@ -130,29 +161,51 @@ export class ReplayableBody {
     this.#source.on('data', (chunk: Buffer) => this.#onData(chunk))
     this.#source.on('end', () => {
       this.#ended = true
+      this.#gathered(true)
       this.#live?.push(null)
     })
     const fail = (error?: Error) => {
       if (this.#ended) return
       this.#failure ??= error ?? new Error('the body ended too early')
+      this.#gathered(this.#failure)
       this.#reader?.destroy(this.#failure)
     }
     this.#source.on('error', fail)
     this.#source.on('close', () => fail())
   }
 
+  #gathered(end: boolean | Error): void {
+    const gathering = this.#gathering
+    this.#gathering = undefined
+    if (end instanceof Error) gathering?.reject(end)
+    else if (this.#replayable) gathering?.resolve(end)
+    else gathering?.reject(new Error('it was given up'))
+  }
+
   #onData(chunk: Buffer): void {
     this.#onChunk(chunk)
-    this.#keep(chunk)
+    if (this.#replayable && !this.#keep(chunk)) {
+      if (this.#gathering) return this.#exceed(chunk)
+      this.release()
+    }
     if (this.#live && !this.#live.push(chunk)) this.#source.pause()
   }
 
-  #keep(chunk: Buffer): void {
-    if (!this.#replayable) return
+  /** False when there is no room. */
+  #keep(chunk: Buffer): boolean {
     const cost = chunk.length + CHUNK_COST_BYTES
-    if (this.#keptBytes + chunk.length > this.#maxBytes || !this.#budget.take(cost)) return this.release()
+    if (this.#keptBytes + chunk.length > this.#maxBytes || !this.#budget.take(cost)) return false
     this.#kept.push(chunk)
     this.#keptBytes += chunk.length
     this.#costBytes += cost
+    return true
+  }
+
+  /** The one chunk past the bound is kept until a stream has been made, with all before it; the next chunk releases all. */
+  #exceed(chunk: Buffer): void {
+    this.#kept.push(chunk)
+    this.#keptBytes = this.#maxBytes + 1
+    this.#source.pause()
+    this.#gathered(false)
   }
 }

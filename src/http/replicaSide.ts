@@ -4,19 +4,23 @@ import type { Application } from './application.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
 import type { Bodies } from './bodies.ts'
 import type { Client } from './client.ts'
-import type { Consistency, Wanted } from './consistency.ts'
+import type { Consistency, Lacking, Wanted } from './consistency.ts'
 import { deliver } from './delivery.ts'
 import type { FailedReadOutcome, FailedReads } from './failedReads.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Gate } from './gate.ts'
 import { fromClient, REPLAY_HEADER } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
+import type { RateBudget } from './rateBudget.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
 import type { NodeView } from './view.ts'
 
 export type OnStale = 'forward' | 'serve' | 'refuse'
+
+/** What was done with a read that asked for more than was here in time. `bounded`: served here, past the bound of those that are forwarded. */
+export type StaleReadEnd = OnStale | 'bounded'
 
 export interface ReplicaSideParts {
   /** Undefined as long as none is known. */
@@ -35,7 +39,9 @@ export interface ReplicaSideParts {
   readonly readWaitMs: number
   /** ... and as long as the leader cannot be reached, when it would be forwarded. */
   readonly holdMs: number
-  onStaleRead(did: OnStale): void
+  /** Of reads that are forwarded because of what their clients claim. */
+  readonly staleForwards: RateBudget
+  onStaleRead(did: StaleReadEnd): void
 }
 
 /** Between two looks whether the leader is back. */
@@ -80,22 +86,32 @@ export class ReplicaSide {
   async settle(wanted: Wanted): Promise<{ readonly stale: string } | 'forward' | undefined> {
     const { consistency, onStale, readWaitMs, onStaleRead } = this.#parts
     let lacking = await consistency.wait(wanted, readWaitMs)
-    if (lacking !== undefined && onStale === 'forward') lacking = await this.#waitOn(wanted, lacking)
-    if (lacking === undefined) return undefined
-    onStaleRead(onStale)
-    if (onStale === 'forward') return 'forward'
-    if (onStale === 'serve' && this.#parts.view.canRead()) return { stale: lacking }
-    throw new WalcastError('STALE_READ', { wanted: lacking })
+    if (lacking && onStale === 'forward' && !lacking.isNowhere) lacking = await this.#waitOn(wanted, lacking)
+    if (!lacking) return undefined
+    const did = this.#endOf(lacking)
+    onStaleRead(did)
+    if (did === 'forward') return 'forward'
+    if (did !== 'refuse') return { stale: lacking.what }
+    throw new WalcastError('STALE_READ', { wanted: lacking.what })
+  }
+
+  /** A client's claim must not send more reads to the leader than it may bear. */
+  #endOf({ isNowhere }: Lacking): StaleReadEnd {
+    const { onStale, view, staleForwards } = this.#parts
+    if (!view.canRead()) return onStale === 'forward' ? 'forward' : 'refuse'
+    if (onStale !== 'forward') return onStale
+    if (isNowhere) return 'serve'
+    return staleForwards.take() ? 'forward' : 'bounded'
   }
 
   /** While the leader is away there is nowhere to forward to: what is wanted may come sooner. Throws LEADER_AWAY: it is not held twice. */
-  async #waitOn(wanted: Wanted, first: string): Promise<string | undefined> {
+  async #waitOn(wanted: Wanted, first: Lacking): Promise<Lacking | undefined> {
     const { consistency, forwarder, gate, holdMs } = this.#parts
     const endMs = performance.now() + holdMs
-    let lacking: string | undefined = first
-    while (lacking !== undefined && !gate.isOpen && performance.now() < endMs)
+    let lacking: Lacking | undefined = first
+    while (lacking && !gate.isOpen && performance.now() < endMs)
       lacking = await consistency.wait(wanted, GATE_LOOK_MS)
-    if (lacking !== undefined && !gate.isOpen) throw forwarder.leaderAway()
+    if (lacking && !gate.isOpen) throw forwarder.leaderAway()
     return lacking
   }
 

@@ -121,6 +121,8 @@ export interface NodeView {
   history(): string
   /** Whether the state at `point` is proven to be part of this node's history. */
   contains(point: HistoryPoint): boolean
+  /** Whether all that this node committed in that incarnation is proven to be part of what it has now. */
+  lasted(incarnation: string): boolean
   status(): NodeStatus
   lag(): LagReport
   queues(): QueueSizes
@@ -136,6 +138,8 @@ export interface NodeView {
   acknowledge(position: Position, wanted: AckWanted, timeoutMs: number): Promise<AckOutcome>
   /** Time since this node was known to hold everything the leader had; 0 on a leader. */
   staleMs(): number
+  /** How far the leader is known to have come, and how long ago it said so: infinite when it never has. Cheap. */
+  leaderAt(): Position & { readonly agoMs: number }
   /** Asks the leader where it stands, so that `staleMs` falls. */
   freshen(): void
   /** Why replicas cannot be fed by this node now, or undefined when they can. */

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino'
 import { Application } from '../http/application.ts'
 import { ApplicationWatch } from '../http/applicationWatch.ts'
+import type { Passes } from '../http/passes.ts'
 import type { Bounds } from './openFiles.ts'
 import type { NodeOptions } from './options.ts'
 
@@ -10,6 +11,7 @@ export interface CurrentApplicationParts {
   /** What of the options' bounds this process can keep. */
   readonly bounds: Pick<Bounds, 'maxRequests'>
   readonly log: Logger
+  readonly passes: Passes
   /** Id of this node. */
   node(): string
 }
@@ -36,6 +38,16 @@ export class CurrentApplication {
 
   get url(): string | undefined {
     return this.#application?.url
+  }
+
+  /** Why the public side is not ready although its node is. */
+  get unwellForClients(): string | undefined {
+    return this.#parts.options.upstreamCounts === 'nowhere' ? undefined : this.watch.unwell()
+  }
+
+  /** Why this node is none that leads, for whoever asks. */
+  get unwellForLeading(): string | undefined {
+    return this.#parts.options.upstreamCounts === 'leader' ? this.watch.unwell() : undefined
   }
 
   /** Requests go to `url` from now on. */
@@ -81,6 +93,7 @@ export class CurrentApplication {
       maxConnections,
       answerTimeoutMs,
       log,
+      passes: this.#parts.passes,
       // What becomes of requests at the process before says nothing of this one.
       onReached: () => {
         if (made === this.#application) this.watch.onReached()

@@ -44,7 +44,7 @@ export type EngineStatus = Omit<
   | 'uptimeSeconds'
 >
 
-export interface EngineView extends Omit<NodeView, 'status'> {
+export interface EngineView extends Omit<NodeView, 'status' | 'lasted'> {
   status(): EngineStatus
 }
 

@@ -23,6 +23,8 @@ import type { Engine, EngineStatus, NodeSetup } from './engine.ts'
 
 /** Of the audit log, in the status. */
 const AUDIT_ENTRIES = 10
+/** Leaderships that have ended and of which it is known where. A request outlasts few of them. */
+const MAX_ENDED = 16
 
 /** Of a node whose engine is opening its database. */
 const STARTING: Omit<EngineStatus, 'epoch' | 'leader'> = {
@@ -49,8 +51,10 @@ export class LateView implements NodeView {
   readonly #startedMs: number
   /** Undefined without one. */
   application: () => ApplicationStatus | undefined = () => undefined
-  engine: Engine | undefined
   failedReads: () => FailedReadsReport | undefined = () => undefined
+  #engine: Engine | undefined
+  /** Where each leadership of this node ended: txids by incarnation, the oldest first. */
+  readonly #ended = new Map<string, number>()
 
   constructor(nodeFile: NodeFile, setup: NodeSetup, clock: Clock, audit: AuditSource, path: string) {
     this.#nodeFile = nodeFile
@@ -59,6 +63,21 @@ export class LateView implements NodeView {
     this.#audit = audit
     this.#path = path
     this.#startedMs = clock.nowMs()
+  }
+
+  get engine(): Engine | undefined {
+    return this.#engine
+  }
+
+  /** Takes the place of one that has come to its end. */
+  set engine(next: Engine | undefined) {
+    const led = this.incarnation()
+    if (led !== '') this.#ended.set(led, this.position().txid)
+    for (const oldest of this.#ended.keys()) {
+      if (this.#ended.size <= MAX_ENDED) break
+      this.#ended.delete(oldest)
+    }
+    this.#engine = next
   }
 
   role(): NodeRole {
@@ -81,6 +100,12 @@ export class LateView implements NodeView {
     return this.engine?.view.incarnation() ?? ''
   }
 
+  lasted(incarnation: string): boolean {
+    if (incarnation === this.incarnation()) return true
+    const txid = this.#ended.get(incarnation)
+    return txid !== undefined && this.contains({ incarnation, txid })
+  }
+
   contains(point: HistoryPoint): boolean {
     return this.engine?.view.contains(point) ?? false
   }
@@ -101,6 +126,10 @@ export class LateView implements NodeView {
 
   staleMs(): number {
     return this.engine?.view.staleMs() ?? Number.POSITIVE_INFINITY
+  }
+
+  leaderAt(): ReturnType<NodeView['leaderAt']> {
+    return this.engine?.view.leaderAt() ?? { epoch: 0, txid: 0, agoMs: Number.POSITIVE_INFINITY }
   }
 
   freshen(): void {

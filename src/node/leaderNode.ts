@@ -175,6 +175,7 @@ function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView 
     settle: () => leader.settle(),
     acknowledge: (position, wanted, timeoutMs) => leader.acknowledgements.wait(position, wanted, timeoutMs),
     staleMs: () => 0,
+    leaderAt: () => ({ ...leader.position, agoMs: 0 }),
     freshen() {},
     status(): EngineStatus {
       const { epoch, txid, checksum, pageSize, pages, walBytes, walFileBytes, capturing, replicas } =

@@ -188,7 +188,7 @@ function newServer(
     intake: traffic.intake,
     admission: traffic.admission,
     watch: traffic.watch,
-    unwell: () => traffic.unwellForLeading,
+    unwell: () => traffic.application.unwellForLeading,
     onRoleAsked: (remoteAddress) => traffic.onRoleAsked(remoteAddress),
     holdMs: options.holdMs,
     audit: () => audit,

@@ -60,6 +60,7 @@ export interface NodeOptions extends RoleOptions, CrowdOptions {
   readonly maxHeld: number
   readonly writeWaitMs: number
   readonly readWaitMs: number
+  readonly staleForwards: number
   readonly maxRequests: number
   readonly maxHeaderBytes: number
   readonly requestTimeoutMs: number

@@ -248,6 +248,11 @@ function viewOf(
       throw new WalcastError('NOT_LEADER', { address: ownAddress(options), role })
     },
     staleMs: () => replica.lag.staleMs(),
+    leaderAt: () => ({
+      epoch: nodeFile.record.epoch,
+      txid: replica.lag.leaderTxid,
+      agoMs: replica.lag.toldAgoMs,
+    }),
     freshen: () => replica.ping(),
     status(): EngineStatus {
       const { state, epoch, txid, checksum, pageSize, pages, sync, lastError } = replica.status

@@ -24,10 +24,12 @@ import { LeaderSide } from '../http/leaderSide.ts'
 import { Lender } from '../http/lender.ts'
 import { LentReads } from '../http/lentReads.ts'
 import type { TrafficMetrics } from '../http/metrics.ts'
+import { Passes } from '../http/passes.ts'
 import type { NodeTraffic } from '../http/pluginNode.ts'
 import { PositionCookie } from '../http/positionCookie.ts'
 import { asTold, publicBody } from '../http/publicErrors.ts'
 import { PublicSide } from '../http/publicSide.ts'
+import { RateBudget } from '../http/rateBudget.ts'
 import { ReplicaSide } from '../http/replicaSide.ts'
 import { Routes } from '../http/routes.ts'
 import type { NodeView } from '../http/view.ts'
@@ -85,6 +87,7 @@ export class Traffic implements NodeTraffic {
   readonly failedReads: FailedReads
   readonly application: CurrentApplication
   readonly #leader: KnownLeader
+  readonly passes = new Passes()
   /** The leader's clock minus this node's. */
   offsetMs: () => number = () => 0
   /** Looks whether this node can still be sure that it leads. Cheap: asked for each write. */
@@ -109,10 +112,11 @@ export class Traffic implements NodeTraffic {
       bodyOf: (error) => this.bodyOf(error),
     })
     this.bodies = new Bodies(options.replayBodyBytes, options.keptBodiesBytes)
-    this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster)
+    this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster, parts.secret)
     this.consistency = new Consistency(this.cookie, view, waits)
     const { maxAnswers, answersBytes: maxBytes, answersMs: keepMs } = options
-    const limits = { maxAnswers, maxBytes, keepMs, transitMs: TRANSIT_MS }
+    const { onAnswerPushedOut: onPushedOut } = metrics
+    const limits = { maxAnswers, maxBytes, keepMs, transitMs: TRANSIT_MS, onPushedOut }
     this.answers = new AnswerMemory(limits, clock, view)
     this.#leader = new KnownLeader(options.leader, {
       sign: (method, path) => this.#sign(method, path),
@@ -138,6 +142,8 @@ export class Traffic implements NodeTraffic {
       options,
       bounds: parts.bounds,
       log,
+      passes: this.passes,
+      passes: this.passes,
       node: () => nodeFile.record.node,
     })
     this.#lender = new Lender({
@@ -272,16 +278,6 @@ export class Traffic implements NodeTraffic {
     this.application.attach(url)
   }
 
-  /** Why the public side is not ready although its node is. */
-  get unwellForClients(): string | undefined {
-    return this.#parts.options.upstreamCounts === 'nowhere' ? undefined : this.watch.unwell()
-  }
-
-  /** Why this node is none that leads, for whoever asks. */
-  get unwellForLeading(): string | undefined {
-    return this.#parts.options.upstreamCounts === 'leader' ? this.watch.unwell() : undefined
-  }
-
   /** Throws PORT_TAKEN or LISTEN_FAILED. */
   async listen(): Promise<void> {
     await this.#proxy?.listen()
@@ -404,6 +400,7 @@ export class Traffic implements NodeTraffic {
       onStale: options.onStale,
       readWaitMs: options.readWaitMs,
       holdMs: options.holdMs,
+      staleForwards: new RateBudget(options.staleForwards),
       onStaleRead: (did) => metrics.onStaleRead(did),
     })
   }
@@ -419,7 +416,7 @@ export class Traffic implements NodeTraffic {
       admission: this.admission,
       watch: this.watch,
       detour: this.detour,
-      unwell: () => this.unwellForClients,
+      unwell: () => this.application.unwellForClients,
       consistency: this.consistency,
       onLaterPosition: (epoch) => this.onLaterPosition(epoch),
       standbyPaths: options.standbyPaths,

@@ -173,6 +173,11 @@ export class LagTracker {
     return this.#sourceStaleMs
   }
 
+  /** The furthest that the leader is known to stand. */
+  get leaderTxid(): number {
+    return this.#leaderTxid
+  }
+
   /** Time since the leader's position was known, infinite before the first. */
   get toldAgoMs(): number {
     if (this.#toldMs === 0) return Number.POSITIVE_INFINITY

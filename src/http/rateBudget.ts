@@ -1,0 +1,25 @@
+/** So many a second, and at once as many as one second gives: a token bucket. */
+export class RateBudget {
+  readonly #perSecond: number
+  readonly #nowMs: () => number
+  #left: number
+  #atMs: number
+
+  /** `nowMs`: a clock that never goes back. */
+  constructor(perSecond: number, nowMs: () => number = () => performance.now()) {
+    this.#perSecond = perSecond
+    this.#nowMs = nowMs
+    this.#left = perSecond
+    this.#atMs = nowMs()
+  }
+
+  /** Whether one more is granted now. */
+  take(): boolean {
+    const nowMs = this.#nowMs()
+    this.#left = Math.min(this.#perSecond, this.#left + ((nowMs - this.#atMs) / 1000) * this.#perSecond)
+    this.#atMs = nowMs
+    if (this.#left < 1) return false
+    this.#left--
+    return true
+  }
+}
