@@ -161,7 +161,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-wal',
     kind: 'bytes',
     value: 'SIZE',
-    help: 'size of the WAL at which writers are stopped for that moment in any case',
+    help: 'size of the WAL from which on writers are stopped as soon as the lock can be had, whoever reads; no upper bound',
     default: '64MiB',
     roles: LEADER,
   },
