@@ -21,6 +21,7 @@ import type { NodeSetup } from './engine.ts'
 import { LateView } from './lateView.ts'
 import { NodeFolder, type StartAs } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
+import { optionProblems } from './optionProblems.ts'
 import type { NodeOptions } from './options.ts'
 import { lastLeader } from './replicaNode.ts'
 import { RoleJournal } from './roleJournal.ts'
@@ -199,7 +200,8 @@ function knownNodes({ setup, clock, ops, stateFolder, nodeFile }: Ground) {
 /** Throws USAGE, naming every problem at once, or SELF_LEADER. */
 function requireSoundOptions(options: NodeOptions, as: StartAs): void {
   const { leader, listen } = options
-  const problems = as === 'replica' && !leader ? ['a replica needs --leader HOST:PORT'] : []
+  const problems = optionProblems(options)
+  if (as === 'replica' && !leader) problems.push('a replica needs --leader HOST:PORT')
   const own = ownAddress(options)
   if (isEverywhere(addressOf(own)))
     problems.push(
