@@ -1,7 +1,7 @@
 /** Finding and opening a database, with one clear error for each way it can be unfit. */
 import { constants, existsSync, fstatSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
 import { endianness } from 'node:os'
-import { messageOf, systemCode, WalcastError } from '../errors.ts'
+import { messageOf, openError, systemCode, WalcastError } from '../errors.ts'
 import { requireSafeLibrary } from './libraryVersion.ts'
 import { type PinnedFile, pinFile } from './pinnedFiles.ts'
 import { open, rows, type SqliteThread, type StepResult } from './sqliteThread.ts'
@@ -51,12 +51,7 @@ export function inspectDatabase(path: string): PinnedFile {
   const found = statSync(path, { throwIfNoEntry: false })
   if (!found) throw new WalcastError('DB_MISSING', { path })
   if (!found.isFile()) throw new WalcastError('DB_NOT_SQLITE', { path })
-  let file: PinnedFile
-  try {
-    file = pinFile(path)
-  } catch (error) {
-    throw new WalcastError('DB_UNREADABLE', { path, detail: messageOf(error) }, error)
-  }
+  const file = pinFile(path)
   const header = Buffer.alloc(100)
   const got = readSync(file.fd, header, 0, header.length, 0)
   if (got === 0) return file
@@ -154,7 +149,15 @@ export function openFiles(database: PinnedFile, pageSize: number): DatabaseFiles
     pageSize,
     database,
     shm: pinFile(`${path}-shm`),
-    walFd: openSync(walPath, constants.O_RDWR | constants.O_CREAT, statSync(path).mode & 0o666),
+    walFd: openWal(walPath, statSync(path).mode & 0o666),
+  }
+}
+
+function openWal(path: string, mode: number): number {
+  try {
+    return openSync(path, constants.O_RDWR | constants.O_CREAT, mode)
+  } catch (error) {
+    throw openError(path, error)
   }
 }
 
