@@ -24,8 +24,8 @@ export interface CopySlotOptions extends CopyOptions {
 }
 
 export interface CopySlotHost extends CopyHost {
-  /** The copy is open, or open again. */
-  onOpened(copy: Copy): void
+  /** The copy is open, or open again. `isMended`: it was damaged, and opens only now. */
+  onOpened(copy: Copy, isMended: boolean): void
 }
 
 /** What SQLite or a look at the header says of a copy that was damaged. */
@@ -99,7 +99,7 @@ export class CopySlot {
   /** Goes on with what this process has open. */
   async takeOver(held: HeldDatabase): Promise<void> {
     this.#copy = await Copy.takeOver(this.#options, this.#host, held)
-    this.#host.onOpened(this.#copy)
+    this.#host.onOpened(this.#copy, false)
   }
 
   /** Gives up the whole copy to the engine of another role. Undefined, with everything closed, when there is none. */
@@ -192,6 +192,6 @@ export class CopySlot {
       throw new WalcastError('NOT_A_COPY', { path })
     }
     this.#copy = copy
-    this.#host.onOpened(copy)
+    this.#host.onOpened(copy, this.#isDamaged)
   }
 }

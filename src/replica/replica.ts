@@ -301,10 +301,10 @@ export class Replica {
         this.#subscription.fail(error)
       },
       onFatal: (error) => observer.onFatal(error),
-      onOpened: (copy) => {
+      onOpened: (copy, isMended) => {
         this.lag.onAt(copy.applier.position.txid)
         if (copy.isBlank) this.#trust.onBlank()
-        else this.#trust.onOpened(copy.isAsRecorded)
+        else this.#trust.onOpened(copy.isAsRecorded, isMended)
       },
     }
   }
