@@ -100,8 +100,8 @@ export class Replica {
   /** Opens what is there and begins to connect. Throws the catalogue's start-up errors and has touched nothing then. `thread` stays the caller's. */
   static async open(options: ReplicaOptions, thread: SqliteThread): Promise<Replica> {
     const { path, identity } = options
-    const exists = CopySlot.look(path, identity.cluster())
     await requireSafeHost(thread)
+    const exists = await CopySlot.look(path, identity.cluster(), thread)
     makeFolder(options.stateFolder)
     const replica = new Replica(options, thread, undefined)
     if (exists) await replica.#slot.adopt()
