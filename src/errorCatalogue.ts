@@ -13,7 +13,7 @@ export const CATALOGUE = {
   DB_UNREADABLE: entry(
     500,
     'cannot open {path}: {detail}',
-    'check that the file and its folder are readable and writable by this user',
+    'check that this user may read and write it and its folder; make the user that runs a node the owner of what is in FILE-walcast and of a copy',
   ),
   DB_NOT_SQLITE: entry(500, '{path} is not a SQLite database', 'give --db a SQLite 3 database file'),
   DB_LOCKED: entry(
@@ -24,7 +24,7 @@ export const CATALOGUE = {
   DB_REPLACED: entry(
     500,
     '{path} was replaced or deleted while this node was running',
-    'put the database back and start the node again; never move a file over a live database',
+    'end every program that has it open, remove {path}-wal and {path}-shm, put the right file there and start again; see "Restoring and copying" in docs/operating.md',
   ),
   DB_CORRUPT: entry(
     500,
@@ -79,7 +79,7 @@ export const CATALOGUE = {
   WRITE_FAILED: entry(
     500,
     'cannot write {path}: {detail}',
-    'check the disk and the permissions of its folder',
+    'check the disk, and make the user that runs this node the owner of it and of its folder',
   ),
   SQLITE_BUSY: entry(503, 'SQLite lock not available: {detail}', 'another connection holds it; try again'),
   SQLITE_FAILED: entry(500, 'SQLite refused "{sql}": {detail}', 'see the SQLite result code in the detail'),
@@ -146,7 +146,7 @@ export const CATALOGUE = {
   WRONG_CLUSTER: entry(
     409,
     'this copy belongs to cluster {mine}, the leader to {theirs}',
-    'point --leader at the right leader, or give --db a new path',
+    'point --leader at the right leader; if this is the one, put its FILE-walcast back, or stop this node, move FILE and FILE-walcast away and start it again',
   ),
   WRONG_PAGE_SIZE: entry(
     409,

@@ -22,7 +22,7 @@ export class WalcastError extends Error {
   /** What its text was filled with. */
   readonly details: ErrorDetails
 
-  /** `details` fill the catalogue's text; `details.message` replaces it, for an error that another node described. */
+  /** `details` fill the catalogue's text; `details.message` replaces it, for an error that another node described, and `details.cure` what to do. */
   constructor(key: ErrorCode, details: ErrorDetails = {}, cause?: unknown) {
     const { status, what, cure } = CATALOGUE[key]
     super(
@@ -33,7 +33,7 @@ export class WalcastError extends Error {
     this.details = details
     this.code = `WALCAST_${key}`
     this.status = status
-    this.cure = fill(cure, details)
+    this.cure = details['cure'] ? String(details['cure']) : fill(cure, details)
   }
 
   /** One line for people. */
@@ -75,6 +75,12 @@ export function listenError(flag: string, address: string, error: unknown): Walc
   return systemCode(error) === 'EADDRINUSE'
     ? new WalcastError('PORT_TAKEN', { address, flag }, error)
     : new WalcastError('LISTEN_FAILED', { address, flag, detail: messageOf(error) }, error)
+}
+
+/** Turns a failure to look at, open or read `path` into DB_UNREADABLE. */
+export function openError(path: string, error: unknown): WalcastError {
+  if (error instanceof WalcastError) return error
+  return new WalcastError('DB_UNREADABLE', { path, detail: messageOf(error) }, error)
 }
 
 /** Turns a failed write into DISK_FULL or WRITE_FAILED. */

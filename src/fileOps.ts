@@ -10,8 +10,10 @@ import {
   fdatasync,
   fsyncSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -22,7 +24,7 @@ import {
 import { open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
-import { systemCode, writeError } from './errors.ts'
+import { systemCode, WalcastError, writeError } from './errors.ts'
 
 const writeAsync = promisify(write)
 const fdatasyncAsync = promisify(fdatasync)
@@ -93,8 +95,17 @@ export async function syncFolderAside(folder: string): Promise<void> {
   }
 }
 
+/** Throws DISK_FULL or WRITE_FAILED. */
 export function makeFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 })
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    const isLink =
+      systemCode(error) === 'ENOENT' && lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()
+    if (!isLink) throw writeError(path, error)
+    const detail = `it is a link to ${readlinkSync(path)}, which does not exist; create that folder`
+    throw new WalcastError('WRITE_FAILED', { path, detail }, error)
+  }
 }
 
 /** `before` is called with the name of each step just before it is taken; it may throw or kill the process. */

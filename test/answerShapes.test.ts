@@ -44,7 +44,11 @@ const CASES: Readonly<Record<string, { answer: object; shape: Shape; show: (answ
       lag: { lagMs: 0.5, txidLag: 0, connected: true },
       causes: [CAUSE],
       sync: { remaining: 1, total: 2 },
-      diverged: [{ name: 'n', position: '1-2', rows: { removed: 1, changed: 2, added: 0 } }],
+      walFileBytes: 1,
+      diverged: [
+        { name: 'n', position: '1-2', rows: { removed: 1, changed: 2, added: 0 } },
+        { name: 'n', position: '1-2', state: 'not compared', detail: 'why', isDamaged: true },
+      ],
       scrub: {
         background: true,
         rotten: [3],
@@ -200,4 +204,22 @@ test('what is wrong is said with its place, and what is not asked for is allowed
     [{ a: JSON.parse('{"__proto__":{"b":1}}') }, 'a.b is missing'],
   ] as const)
     assert.equal(shape(value, WHOLE), wrong, JSON.stringify(value))
+})
+
+test('status tells a WAL in use from its file, and why rows that are kept aside are not told', () => {
+  const { answer } = CASES['status']
+  const shown = statusText({ ...answer, walBytes: 4 * 2 ** 20, walFileBytes: 8.6 * 2 ** 20 } as never)
+  assert.match(shown, /^wal +4\.0 MiB in use, file 8\.6 MiB$/m)
+  assert.match(statusText({ ...answer, walFileBytes: undefined } as never), /^wal +0 B in use$/m)
+  assert.match(
+    shown,
+    /^kept aside +\/a\.db-walcast\/diverged\/n, at 1-2, not compared: why; the copy was damaged, and they may be what the damage left$/m,
+  )
+  assert.match(shown, /at 1-2, 1 rows that the leader lacks, 2 that it has otherwise$/m)
+})
+
+test('rotten pages that follow each other are told as a run', () => {
+  const { answer } = CASES['scrub']
+  const rotten = [3, 7, 8, 9, 11, 12]
+  assert.match(describe({ ...answer, rotten, rottenPages: 6 } as never), /6 rotten: 3, 7-9, 11-12 \(/)
 })

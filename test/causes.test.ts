@@ -102,6 +102,11 @@ const REPLICA_CASES: readonly [string, Partial<ReplicaMeasures>, readonly string
   ['a first copy', { ...BEHIND, isFirstCopy: true }, []],
   ['a copy with pages of another size', { ...BEHIND, isReplacing: true }, ['page-size']],
   ['not connected', { connected: false, disconnectedMs: 4000, ...BEHIND }, ['leader-away']],
+  [
+    'a leader of another cluster',
+    { connected: false, disconnectedMs: 4000, lastError: 'WALCAST_WRONG_CLUSTER', ...BEHIND },
+    ['wrong-cluster'],
+  ],
   ['a link that is down', { downMs: 5000, ...BEHIND }, ['link-down']],
   ['a link that is down, at a relay', { downMs: 5000, isRelayed: true, sourceStaleMs: 8000 }, ['link-down']],
   ['not connected for a moment', { connected: false, disconnectedMs: 1000, ...BEHIND }, []],
@@ -135,6 +140,12 @@ test('the details are in the text, and the text is one line', () => {
     ...leaderCauses({ ...WELL, links: [{ ...LINK, downMs: 5000 }] }),
     ...leaderCauses({ ...WELL, away: [{ ...AWAY, epoch: null, txid: null }] }),
     ...replicaCauses({ ...LEVEL, isReplacing: true }),
+    ...replicaCauses({
+      ...LEVEL,
+      connected: false,
+      disconnectedMs: 9000,
+      lastError: 'WALCAST_WRONG_CLUSTER',
+    }),
   ]
   assert.deepEqual(new Set(codes(all)), new Set(CAUSE_CODES))
   const texts = all.map(({ text }) => text)
@@ -153,6 +164,8 @@ test('the details are in the text, and the text is one line', () => {
   assert.match(down, /^nothing has come from node-a for 5 s, though the connection is open/)
   assert.match(down2, /^nothing has come from replica b for 5 s, though its connection is open/)
   assert.match(unknown, /^replica b has been away for 60 s, its position is not known; /)
+  const wrong = texts.at(-1) ?? ''
+  assert.match(wrong, /^node-a leads another cluster .* move FILE and FILE-walcast away and start it again$/)
   assert.match(never, /has not heard of the leader yet/)
   assert.deepEqual(all[0], {
     code: 'long-reader',

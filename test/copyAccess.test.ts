@@ -83,3 +83,17 @@ test('no copy is no problem, and one that cannot be changed is told of once', (t
   assert.equal(lines.length, 1)
   assert.match(lines[0], /"wanted":"0640".*cannot set who may read the copy; make the user/)
 })
+
+test('a mode that is changed is told of once', (t) => {
+  const path = fileOf(t, 0o666)
+  const lines: string[] = []
+  const log = pino({ level: 'info' }, { write: (line: string) => lines.push(line) })
+  const access = new CopyAccess({ path, leaderMode: () => undefined, log })
+  access.apply()
+  access.apply()
+  const said = lines.map((line) => JSON.parse(line))
+  assert.deepEqual(
+    said.map(({ from, to }) => [from, to]),
+    [['0666', '0600']],
+  )
+})

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { PairFolder, run } from './support/databasePairs.ts'
 import { CLI } from './support/paths.ts'
@@ -196,7 +197,22 @@ test('help is for standard output and in the list of commands', () => {
   assert.match(all, /^Comparing\n {2}diff /m)
 })
 
+test('a key that names no row is told, and SQL makes a table that AFTER lacks', () => {
+  const told = diff(before, behind, '--key', '17', '--key', '1', '--key', 'x\ny', '--json')
+  assert.equal(
+    told.stderr,
+    '--key 17: no such row in either file\n--key x y: no such row in either file\n1 row differs in 1 table; 1 schema difference; 1 table skipped\n',
+  )
+  const pair = folder.pair('CREATE TABLE t (v); INSERT INTO t VALUES (1)', 'CREATE TABLE other (v)')
+  assert.match(diff(...pair, '--sql').stdout, /^CREATE TABLE/m)
+})
+
 test('wrong use is one line and exit code 2, a failure one line and 3', () => {
+  writeFileSync(folder.file('text.txt'), 'no database')
+  const twoColumns = folder.pair(
+    'CREATE TABLE two (a, b, PRIMARY KEY (a, b))',
+    'CREATE TABLE two (a, b, PRIMARY KEY (a, b))',
+  )
   for (const args of [
     [],
     [before],
@@ -206,17 +222,26 @@ test('wrong use is one line and exit code 2, a failure one line and 3', () => {
     [before, behind, '--updates'],
     [before, behind, '--limit', 'x'],
     [before, behind, '--no-such-option'],
+    [before, behind, '--limit', '-1'],
+    [before, behind, '--table', 'none'],
+    [...twoColumns, '--table', 'two', '--key', '17'],
   ]) {
     const { code, stdout, stderr } = diff(...args)
     assert.deepEqual([code, stdout, stderr.split('\n').length], [2, '', 2], args.join(' '))
     assert.match(stderr, /^WALCAST_USAGE: /)
   }
+  const line = (...args: string[]) => diff(before, behind, ...args).stderr
+  assert.match(line('--limit', '-1'), /: --limit wants a whole number, not "-1"; /)
+  assert.match(line('--limit', '--json'), /: --limit wants a value; /)
+  assert.match(line('--tabel', 'orders'), /\(--table\?\)/)
+  assert.match(line('--table', 'none'), /: neither database has a table "none" to compare; /)
   for (const [args, start] of [
     [[before, folder.file('none.db')], /^WALCAST_DB_MISSING: /],
     [[folder.path, before], /^WALCAST_DB_NOT_SQLITE: /],
-    [[before, behind, '--table', 'none'], /^WALCAST_BAD_REQUEST: neither database has a table "none"/],
+    [[before, folder.file('text.txt')], /^WALCAST_DB_NOT_SQLITE: /],
   ] as const) {
     const { code, stdout, stderr } = diff(...args, '--exit-zero')
+    assert.doesNotMatch(stderr, /--db|start again|node/)
     assert.deepEqual([code, stdout, stderr.split('\n').length], [3, '', 2], args.join(' '))
     assert.match(stderr, start)
   }

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -203,4 +204,35 @@ test('on a full disk routine bundles make room, and without them nothing is over
   assert.deepEqual(readdirSync(kept), ['a'])
   assert.deepEqual(dropped, ['routine', 'routine'])
   close()
+})
+
+test('a state of the leader that is malformed is told of, and what it has overwritten is no routine matter', async (t) => {
+  const { path, kept, lines, divergence } = setUp(t, ['a'])
+  writeFileSync(join(kept, 'a', 'about.json'), JSON.stringify({ ...ABOUT, kind: 'routine' }))
+  const bytes = readFileSync(path)
+  bytes.fill(0x5a, 4096)
+  writeFileSync(path, bytes)
+  const kepts = divergence(systemFileOps)
+  kepts.onLevel('00000000000000bb')
+  await until('it was looked at', () => kepts.kept[0]?.about.state === 'not compared')
+  const { kind, detail } = kepts.kept[0].about
+  assert.equal(kind, 'diverged')
+  assert.match(detail ?? '', /^WALCAST_DB_CORRUPT: .* does not read as a sound database/)
+  assert.ok(
+    lines.some((line) => line.startsWith("a the leader's database is malformed")),
+    lines.join('\n'),
+  )
+})
+
+test('a bundle is for its owner alone', async (t) => {
+  const { folder, path, kept, divergence } = setUp(t, [])
+  const { copy, last, close } = makeStates(folder, path)
+  const kepts = divergence(systemFileOps)
+  await kepts.keep(copy, last, DIVERGED)
+  close()
+  kepts.onLevel('00000000000000bb')
+  await until('it is compared', () => kepts.kept[0]?.about.state === 'compared')
+  const [name] = readdirSync(kept)
+  const modes = readdirSync(join(kept, name)).map((file) => statSync(join(kept, name, file)).mode & 0o777)
+  assert.deepEqual(new Set(modes), new Set([0o600]))
 })

@@ -72,7 +72,7 @@ labTest(
 )
 
 labTest('a mode of no sense is a usage error that says what is wanted', async (lab) => {
-  for (const mode of ['0400', '0750', '0666x', '4644', '416', 'rw-r-----', '0622']) {
+  for (const mode of ['0400', '0750', '0666x', '4644', '416', 'rw-r-----', '0622', '']) {
     const child = lab.cli([
       'replica',
       '--db',

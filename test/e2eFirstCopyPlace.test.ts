@@ -99,11 +99,33 @@ labTest('a file that a program has begun to fill is left alone', async (lab) => 
   const journal = lab.path('journal.db')
   writeFileSync(journal, '')
   writeFileSync(`${journal}-journal`, 'of a transaction that has not ended')
-  await refused(journal, 'STRAY_WAL')
+  await refused(journal, 'DB_LOCKED')
   const wal = lab.path('wal.db')
   writeFileSync(wal, '')
   writeFileSync(`${wal}-wal`, 'a WAL')
   await refused(wal, 'STRAY_WAL')
+
+  // Databases of one page with something in their schema, and what is none.
+  const view = lab.path('view.db')
+  await lab.exec(view, 'PRAGMA journal_mode = WAL', 'CREATE VIEW v AS SELECT 1')
+  const text = lab.path('text.db')
+  writeFileSync(text, 'a'.repeat(4096))
+  const busy = lab.path('busy.db')
+  await lab.exec(busy, 'PRAGMA journal_mode = WAL', 'PRAGMA journal_mode = DELETE')
+  const writer = lab.sql(busy)
+  await writer.rows('BEGIN IMMEDIATE')
+  await writer.rows('CREATE TABLE t (v)')
+  for (const [db, key] of [
+    [view, 'NOT_A_COPY'],
+    [text, 'NOT_A_COPY'],
+    [busy, 'DB_LOCKED'],
+  ] as const) {
+    const before = readFileSync(db)
+    await refused(db, key)
+    assert.ok(readFileSync(db).equals(before) && !existsSync(`${db}-walcast`), `${db} is untouched`)
+  }
+  await writer.rows('ROLLBACK')
+  await writer.close()
 
   // One that fills it after the replica has found it empty.
   const copy = lab.path('copy.db')
@@ -115,3 +137,55 @@ labTest('a file that a program has begun to fill is left alone', async (lab) => 
   await refused(copy, 'NOT_A_COPY')
   assert.ok(readFileSync(copy).equals(content), 'it is untouched')
 })
+
+labTest('a first copy goes into a database without tables that programs have open', async (lab) => {
+  const leader = await newLeader(lab)
+  const copy = lab.path('copy.db')
+  const before = [lab.sql(copy), lab.modernSql(copy)]
+  for (const session of before) {
+    await session.rows('PRAGMA journal_mode = WAL')
+    assert.deepEqual(await session.rows('SELECT count(*) FROM sqlite_master'), [[0]])
+  }
+  const { ino, size } = statSync(copy)
+  assert.equal(size, 4096, 'a header and no tables')
+  const replica = await (await lab.replica(copy, leader)).ready()
+  assert.equal(statSync(copy).ino, ino, 'it is the file that was there')
+  for (const session of before) {
+    assert.deepEqual(await session.rows('SELECT count(*) FROM mixed'), [[200]], 'without opening it again')
+    await session.close()
+  }
+  await requireSame(lab, leader, replica)
+  assert.equal(existsSync(`${copy}-walcast/diverged`), false, 'nothing was there to be kept')
+  await requireSame(lab, leader, await lab.restart(await stopped(replica)))
+})
+
+labTest(
+  'one that is made while the node waits for its leader is filled, too, at once or after a restart',
+  async (lab) => {
+    const copy = lab.path('copy.db')
+    const port = await freePort()
+    const waiting = await lab.replica(copy, `127.0.0.1:${port}`)
+    await lab.exec(copy, 'PRAGMA journal_mode = WAL', 'SELECT count(*) FROM sqlite_master')
+    const again = await lab.restart(await stopped(waiting))
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db, { rows: 200 })
+    const leader = await lab.leader(db, { port })
+    await requireSame(lab, leader, await again.ready())
+  },
+)
+
+labTest('where its pages have another size, a new file takes its place', async (lab) => {
+  const db = lab.path('leader.db')
+  await lab.exec(db, 'PRAGMA page_size = 8192', 'CREATE TABLE t (v)', 'INSERT INTO t VALUES (1)')
+  const leader = await lab.leader(db)
+  const copy = lab.path('copy.db')
+  await lab.exec(copy, 'PRAGMA journal_mode = WAL', 'SELECT count(*) FROM sqlite_master')
+  const replica = await (await lab.replica(copy, leader)).ready()
+  await requireSame(lab, leader, replica)
+  assert.equal((await replica.status()).pageSize, 8192)
+})
+
+async function stopped(node: TestNode): Promise<TestNode> {
+  await node.stop()
+  return node
+}

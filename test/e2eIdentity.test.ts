@@ -121,7 +121,12 @@ labTest(
     await restored.stop()
     const again = await lab.restart(leader)
     await requireSame(lab, again, replicas[0])
-    assert.equal((await again.status()).epoch, epoch)
+    const { putBack: mark, ...status } = await again.status()
+    assert.deepEqual([status.epoch, mark !== undefined], [epoch, true])
+    // The next epoch is none that began for it.
+    assert.equal((await again.post('/_walcast/switchover')).status, 200)
+    await requireSame(lab, replicas[0], again)
+    for (const node of [again, replicas[0]]) assert.equal((await node.status()).putBack, undefined)
   },
 )
 

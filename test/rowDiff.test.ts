@@ -511,6 +511,36 @@ test('only some tables, only some keys, only so many rows', () => {
   assert.throws(() => told(pair, { tables: ['t', 'none'] }), { key: 'BAD_REQUEST' })
 })
 
+test('a blob is named in any hexadecimal, and a key that names no row is told', () => {
+  const create =
+    'CREATE TABLE bl (id BLOB PRIMARY KEY, v); CREATE TABLE two (a TEXT, b, v, PRIMARY KEY (a, b)); CREATE TABLE n (id INTEGER PRIMARY KEY, v);'
+  const pair = folder.pair(
+    `${create} INSERT INTO bl VALUES (x'00ff', 1), ('AB', 2), (x'ab', 3), (7, 1); INSERT INTO two VALUES ('x,y', 1, 1), ('x', x'0aFF', 2); INSERT INTO n VALUES (17, 1), (18, 1)`,
+    `${create} INSERT INTO bl VALUES (7, 1); INSERT INTO n VALUES (18, 1), (19, 1)`,
+  )
+  for (const key of ['00ff', '00FF', "x'00ff'", "X'00FF'", '0x00ff'])
+    assert.deepEqual(told(pair, { tables: ['bl'], keys: [key] }).length, 1, key)
+  assert.deepEqual(told(pair, { tables: ['bl'], keys: ["x'AB'"] }), [
+    'removed bl [{"blob":"ab"}]: [{"blob":"ab"},3] -> null',
+  ])
+  assert.equal(told(pair, { tables: ['bl'], keys: ['AB'] }).length, 2, 'a text, and a blob in capitals')
+  for (const key of ['x,0aff', 'x,0AFF', "x,x'0aff'", 'x,0x0AFF', 'x,y,1'])
+    assert.equal(told(pair, { tables: ['two'], keys: [key] }).length, 1, key)
+  const keys = ['17', '18', '19', '20', '00FF', 'x,0AFF', '00fg', "x'0'", '', '017', 'x,y,2']
+  for (const isOneSided of [false, true])
+    assert.deepEqual(
+      summaryOf(pair, { keys, isOneSided }).missingKeys,
+      ['20', '00fg', "x'0'", '', '017', 'x,y,2'],
+      `one-sided: ${isOneSided}`,
+    )
+  assert.deepEqual(summaryOf(pair).missingKeys, [])
+  assert.throws(() => told(pair, { tables: ['two'], keys: ['x,1', '17'] }), {
+    key: 'BAD_REQUEST',
+    message: 'table two: the key has 2 columns (a, b), and "17" names 1; join them by commas',
+  })
+  assert.equal(told(pair, { tables: ['two', 'n'], keys: ['17'] }).length, 1, 'it fits one of them')
+})
+
 test('foreign keys hold when the script is done', () => {
   const create =
     'CREATE TABLE a (id INTEGER PRIMARY KEY, b REFERENCES b); CREATE TABLE b (id INTEGER PRIMARY KEY, a REFERENCES a);'

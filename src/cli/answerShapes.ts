@@ -45,7 +45,10 @@ const SCRUB_REPORT = fields(
   { lastPassAt: text, running: fields({ page: count, pages: count }) },
 )
 
-const KEPT = fields({ name: text, position: text }, { rows: fields({ removed: count, changed: count }) })
+const KEPT = fields(
+  { name: text, position: text },
+  { rows: fields({ removed: count, changed: count }), state: text, detail: text, isDamaged: flag },
+)
 
 const FAILED_READS = fields({
   ...Object.fromEntries(FAILED_READ_OUTCOMES.map((outcome) => [outcome, count])),
@@ -73,6 +76,7 @@ export const STATUS = fields(
   },
   {
     follows: text,
+    walFileBytes: count,
     roleSince: text,
     sync: fields({ remaining: count, total: count }),
     putBack: fields({ at: text, position: text, reason: text }),

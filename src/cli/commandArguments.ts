@@ -37,7 +37,8 @@ export function parseAll<T extends FlagKinds>(
   options: T,
 ): { readonly values: FlagValues<T>; readonly positionals: readonly string[] } {
   try {
-    const parsed = parseArgs({ args: [...args], options, allowPositionals: true, tokens: true })
+    const given = joinNegatives(args, options)
+    const parsed = parseArgs({ args: given, options, allowPositionals: true, tokens: true })
     const names = parsed.tokens.flatMap((token) => (token.kind === 'option' ? [token.name] : []))
     const twice = names.find((name, i) => names.indexOf(name) < i)
     if (twice) throw new WalcastError('USAGE', { detail: `--${twice} is given twice` })
@@ -47,10 +48,25 @@ export function parseAll<T extends FlagKinds>(
   }
 }
 
+/** `--flag -1` as `--flag=-1`: a number below 0 is no flag, and who reads the value says what it wants instead. */
+export function joinNegatives(args: readonly string[], options: FlagKinds): string[] {
+  const joined: string[] = []
+  for (let at = 0; at < args.length; at++) {
+    const [arg, next] = [args[at], args[at + 1]]
+    const isText = arg.startsWith('--') && options[arg.slice(2)]?.type === 'string'
+    if (arg === '--') return [...joined, ...args.slice(at)]
+    if (isText && next !== undefined && /^-\.?\d/.test(next)) joined.push(`${arg}=${args[++at]}`)
+    else joined.push(arg)
+  }
+  return joined
+}
+
 /** Turns what `parseArgs` throws into USAGE, with the flag that may be meant. */
 export function flagError(error: unknown, options: FlagKinds): WalcastError {
   if (error instanceof WalcastError) return error
   const [detail] = messageOf(error).split('. ')
+  const unvalued = /^Option '(--[^' ]+)[^']*' argument (?:is ambiguous|missing)/.exec(detail)?.[1]
+  if (unvalued) return new WalcastError('USAGE', { detail: `${unvalued} wants a value` }, error)
   const flag = /^Unknown option '--([^']+)'/.exec(detail)?.[1]
   const nearest = flag && nearestName(flag, Object.keys(options))
   return new WalcastError('USAGE', { detail: nearest ? `${detail} (--${nearest}?)` : detail }, error)

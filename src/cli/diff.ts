@@ -1,9 +1,11 @@
 /** `walcast diff`: two database files compared row by row. */
 import { parseArgs } from 'node:util'
-import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import { asWalcastError, type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
+import { plainText } from '../plainText.ts'
 import { type Difference, type DiffOptions, diffDatabases } from '../sqlite/rowDiff.ts'
 import { jsonLines } from '../sqlite/rowJson.ts'
 import { STATEMENT_ORDER, sqlScript } from '../sqlite/rowStatements.ts'
+import { flagError, joinNegatives } from './commandArguments.ts'
 import { DataOutput } from './dataOutput.ts'
 import { closingLine, textReport } from './diffText.ts'
 import { reportFailure } from './failureReport.ts'
@@ -11,17 +13,17 @@ import { reportFailure } from './failureReport.ts'
 const HELP = `walcast diff BEFORE AFTER [--json | --sql] [options]
 
 Compares two SQLite database files row by row. Both are only read, each at one moment, and may be written to
-meanwhile. Rows are matched by primary key, else by rowid; values differ when their bytes or types do. Tables
+meanwhile. (The folder of a file in WAL mode that has no -wal and -shm must be writable: SQLite makes them to read.) Rows are matched by primary key, else by rowid; values differ when their bytes or types do. Tables
 that SQLite keeps for itself (sqlite_...) are left out, virtual tables are named and skipped.
 
   --json         JSON lines: differences of schema, every row that differs with its values, a summary
-  --sql          SQL that, run against AFTER, inserts the rows of BEFORE that it lacks; rows that both have
-                 with other values, and the schema, only as comments
+  --sql          SQL that, run against AFTER, creates the tables and inserts the rows of BEFORE that it lacks; rows
+                 that both have with other values, and other differences of the schema, only as comments
   --updates      with --sql: overwrite rows that both have with the values of BEFORE. After a split these may be
                  two rows that got the same key: read the comments first
   --deletes      with --sql: delete the rows that only AFTER has, which are not looked for otherwise
   --table NAME   only this table; may be given again
-  --key KEY      only rows with this key, several columns joined by commas, a blob in hexadecimal; may be given again
+  --key KEY      only rows with this key, several columns joined by commas, a blob as 00ff or x'00ff'; may be given again
   --limit N      rows of each table to show; the others are counted [20; all with --json and --sql]
   --exit-zero    exit code 0 also when they differ
 
@@ -32,6 +34,8 @@ Standard output has the differences, standard error one line that sums them up. 
 `
 
 const TEXT_LIMIT = 20
+/** Of a key that is told. */
+const MAX_KEY_CHARS = 100
 
 /** 1 says that the databases differ, so a failure needs another code than in the other commands. */
 const DIFFER = 1
@@ -50,9 +54,25 @@ export async function runDiff(args: readonly string[]): Promise<number> {
     return differs && !values['exit-zero'] ? DIFFER : 0
   } catch (error) {
     if (keyOf(error) === 'USAGE') throw error
-    reportFailure(error)
+    if (keyOf(error) === 'BAD_REQUEST') throw usage(messageOf(error), error)
+    reportFailure(withOwnCure(error))
     return FAILURE
   }
+}
+
+/** What the catalogue says to do about these is meant for a node. */
+const CURES: Partial<Record<ErrorCode, string>> = {
+  DB_MISSING: 'check the path',
+  DB_NOT_SQLITE: 'give two SQLite 3 database files',
+  DB_LOCKED: 'close the program that holds an exclusive lock or an open transaction on it, and compare again',
+  DB_UNREADABLE:
+    'check that this user may read it; the folder of a file in WAL mode without -wal and -shm must be writable, so compare a copy of it elsewhere',
+}
+
+function withOwnCure(error: unknown): WalcastError {
+  const known = asWalcastError(error)
+  const cure = CURES[known.key]
+  return cure === undefined ? known : new WalcastError(known.key, { message: known.message, cure }, known)
 }
 
 /** Whether there are any: up to where the reader of the output went away. */
@@ -83,8 +103,14 @@ async function printDifferences(
     // What was found before a failure is worth as much.
     await output.end()
   }
-  if (last?.type === 'summary') process.stderr.write(`${closingLine(last)}\n`)
+  if (last?.type === 'summary') process.stderr.write(`${missingLines(last)}${closingLine(last)}\n`)
   return differs
+}
+
+function missingLines({ missingKeys }: Extract<Difference, { type: 'summary' }>): string {
+  return missingKeys
+    .map((key) => `--key ${plainText(key, MAX_KEY_CHARS)}: no such row in either file\n`)
+    .join('')
 }
 
 /** Rows over the limit are no differences of their own: their table's counts tell them. */
@@ -95,25 +121,23 @@ function isDifference(difference: Difference): boolean {
 
 type Format = 'text' | 'json' | 'sql'
 
+const FLAGS = {
+  help: { type: 'boolean' },
+  json: { type: 'boolean' },
+  sql: { type: 'boolean' },
+  deletes: { type: 'boolean' },
+  updates: { type: 'boolean' },
+  'exit-zero': { type: 'boolean' },
+  table: { type: 'string', multiple: true },
+  key: { type: 'string', multiple: true },
+  limit: { type: 'string' },
+} as const
+
 function parse(args: readonly string[]) {
   try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        help: { type: 'boolean' },
-        json: { type: 'boolean' },
-        sql: { type: 'boolean' },
-        deletes: { type: 'boolean' },
-        updates: { type: 'boolean' },
-        'exit-zero': { type: 'boolean' },
-        table: { type: 'string', multiple: true },
-        key: { type: 'string', multiple: true },
-        limit: { type: 'string' },
-      },
-    })
+    return parseArgs({ args: joinNegatives(args, FLAGS), allowPositionals: true, options: FLAGS })
   } catch (error) {
-    throw usage(messageOf(error).split('. ')[0], error)
+    throw flagError(error, FLAGS)
   }
 }
 
@@ -137,7 +161,8 @@ function formatOf({ json, sql, deletes, updates }: Values): Format {
 }
 
 function optionsOf({ table = [], key = [], limit, deletes }: Values, format: Format): DiffOptions {
-  if (limit !== undefined && !/^\d{1,9}$/.test(limit)) throw usage(`--limit ${limit} is no number of rows`)
+  if (limit !== undefined && !/^\d{1,9}$/.test(limit))
+    throw usage(`--limit wants a whole number, not "${plainText(limit, MAX_KEY_CHARS)}"`)
   const rows = limit === undefined ? (format === 'text' ? TEXT_LIMIT : Infinity) : Number(limit)
   return {
     tables: table,

@@ -50,7 +50,7 @@ them futile checkpoints, since the node runs its own.`,
   replica: `walcast replica --db FILE --leader HOST:PORT [--listen HOST:PORT] [options]
 
 Keeps FILE as a live copy of the leader's database. The node at --leader may be a replica itself. Any SQLite reader may open it, in any language; writes
-get SQLITE_BUSY. FILE must not exist yet, or be a copy made before.`,
+get SQLITE_BUSY. FILE must not exist yet, have no content, or be a copy made before.`,
   node: `walcast node --db FILE [--listen HOST:PORT] [--leader HOST:PORT] [--peers HOST:PORT,...] [options]
 
 Leads or follows, as FILE-walcast/node.json says: that is what a promotion or switchover changes. The first time it follows
@@ -60,7 +60,8 @@ and those at --peers, whether one of them leads by now.`,
 
 const OUTRO = `
   --config FILE          options from a TOML file, keys named like the flags
-  --help, --help --all   this text, with all options
+  --help                 this text
+  --help --all           the same, with all options
 
 Each flag has an environment variable (--db: WALCAST_DB); a flag beats the environment, the environment
 beats the file. The cluster secret comes from WALCAST_SECRET or WALCAST_SECRET_FILE, never from a flag;

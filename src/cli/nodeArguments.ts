@@ -8,7 +8,7 @@ import type { StartAs } from '../node/nodeFolder.ts'
 import { type OptionSpec, tunes } from '../node/optionSpec.ts'
 import { NODE_OPTIONS, type NodeOptions } from '../node/options.ts'
 import { parseValue } from '../node/optionValues.ts'
-import { flagError } from './commandArguments.ts'
+import { flagError, joinNegatives } from './commandArguments.ts'
 
 /** The name of an option's environment variable. */
 export function environmentName(spec: Pick<OptionSpec, 'flag'>): string {
@@ -46,11 +46,13 @@ export function nodeOptions(
   const options: Record<string, unknown> = defaultOptions()
   for (const spec of specs) {
     const given = flags[spec.flag] ?? environment[environmentName(spec)] ?? file[spec.flag]
-    if (given === undefined || given === '') {
+    // An empty variable is one that is not set; an empty flag is a slip.
+    if (given === undefined || (given === '' && flags[spec.flag] === undefined)) {
       if (isRequired(spec, role)) problems.push(`--${spec.flag} ${spec.value} is needed`)
       continue
     }
     try {
+      if (spec.kind === 'fileMode' && typeof given === 'number') throw unquotedMode(spec)
       options[spec.key] = parseValue(spec.flag, spec.kind, String(given))
     } catch (error) {
       problems.push(messageOf(error))
@@ -60,13 +62,18 @@ export function nodeOptions(
   return options as unknown as NodeOptions
 }
 
+/** The file gives the number that the digits stand for, and not the digits. */
+function unquotedMode({ flag }: OptionSpec): WalcastError {
+  return new WalcastError('USAGE', { detail: `${flag} wants a mode in quotation marks, such as "0640"` })
+}
+
 type Flags = Record<string, string | boolean | undefined>
 
 function parseFlags(args: readonly string[]): Flags {
   const options: Record<string, { type: 'string' | 'boolean' }> = { config: { type: 'string' } }
   for (const spec of NODE_OPTIONS) options[spec.flag] = { type: spec.kind === 'flag' ? 'boolean' : 'string' }
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: false }).values as Flags
+    return parseArgs({ args: joinNegatives(args, options), options, allowPositionals: false }).values as Flags
   } catch (error) {
     throw flagError(error, options)
   }

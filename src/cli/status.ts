@@ -41,7 +41,7 @@ export function statusText(status: SeenStatus): string {
       'database',
       `${status.db}, ${status.pages} pages of ${status.pageSize} bytes (${formatBytes(status.pages * status.pageSize)})`,
     ],
-    ['wal', formatBytes(status.walBytes)],
+    ['wal', walText(status)],
     ['leader', status.leader || 'none known'],
   ]
   if (status.role !== 'leader')
@@ -74,6 +74,12 @@ function applicationLine({ url, state, accepts, detail, held }: ApplicationStatu
   return `${url}, ${what}${detail ? ` (${detail})` : ''}${waiting}`
 }
 
+/** A WAL that is started over keeps its file. */
+function walText({ walBytes, walFileBytes }: Pick<NodeStatus, 'walBytes'> & Partial<NodeStatus>): string {
+  const file = walFileBytes === undefined ? '' : `, file ${formatBytes(walFileBytes)}`
+  return `${formatBytes(walBytes)} in use${file}`
+}
+
 function scrubLine({ background, lastPassAt, running, rotten, rottenPages }: ScrubReport): string {
   const last = lastPassAt ? `all pages read at ${lastPassAt}` : background ? 'no pass yet' : 'off'
   const now = running ? `, now at page ${running.page} of ${running.pages}` : ''
@@ -89,11 +95,13 @@ function failedReadsLine({ paths, ...counts }: FailedReadsReport): string {
   return `${counts.answered} of ${all} answered by the leader${where}${over}`
 }
 
-function keptLine(db: string, { name, position, rows }: DivergedStatus): string {
+function keptLine(db: string, { name, position, rows, state, detail, isDamaged }: DivergedStatus): string {
   const differ = rows
     ? `, ${rows.removed} rows that the leader lacks, ${rows.changed} that it has otherwise`
     : ''
-  return `${db}-walcast/diverged/${name}, at ${position}${differ}`
+  const why = state === 'not compared' ? `, not compared: ${detail ?? 'see its about.json'}` : ''
+  const rubbish = isDamaged ? '; the copy was damaged, and they may be what the damage left' : ''
+  return `${db}-walcast/diverged/${name}, at ${position}${differ}${why}${rubbish}`
 }
 
 function replicas(status: NodeStatus): string {

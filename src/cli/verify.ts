@@ -5,6 +5,7 @@ import { messageOf, WalcastError } from '../errors.ts'
 import { POSITIONS_PATH, type PositionsAnswer, SCRUB_PATH, type ScrubAnswer } from '../http/checks.ts'
 import { parseValue } from '../node/optionValues.ts'
 import { POSITIONS, SCRUBBED } from './answerShapes.ts'
+import { flagError, joinNegatives } from './commandArguments.ts'
 import { formatBytes } from './lookCommand.ts'
 import { getJson, postJson } from './nodeClient.ts'
 import { type Agreement, type Asked, agreementOf, isSound } from './verifyVerdict.ts'
@@ -132,6 +133,17 @@ export function describe(scrub: ScrubAnswer): string {
   return `${role} ${node}: ${pagesRead} pages (${size}) read ${from} in ${seconds.toFixed(1)} s, ${findings(scrub)}`
 }
 
+/** Runs of pages as FIRST-LAST. */
+function pagesText(pages: readonly number[]): string {
+  const runs: [number, number][] = []
+  for (const page of pages) {
+    const run = runs.at(-1)
+    if (run && page === run[1] + 1) run[1] = page
+    else runs.push([page, page])
+  }
+  return runs.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(', ')
+}
+
 function findings({ role, rotten, rottenPages, unexplained, whole }: ScrubAnswer): string {
   if (rottenPages === 0 && unexplained === 0) return 'none rotten'
   if (rottenPages === 0)
@@ -139,21 +151,20 @@ function findings({ role, rotten, rottenPages, unexplained, whole }: ScrubAnswer
   const more = rottenPages > rotten.length ? ', ...' : ''
   const cure = role === 'leader' ? 'to be restored' : 'being repaired from the leader'
   const early = whole ? '' : '; ended early, there may be more'
-  return `${rottenPages} rotten: ${rotten.join(', ')}${more} (${cure}${early})`
+  return `${rottenPages} rotten: ${pagesText(rotten)}${more} (${cure}${early})`
 }
+
+const FLAGS = {
+  help: { type: 'boolean' },
+  json: { type: 'boolean' },
+  node: { type: 'string', multiple: true },
+  timeout: { type: 'string' },
+} as const
 
 function parse(args: readonly string[]) {
   try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        help: { type: 'boolean' },
-        json: { type: 'boolean' },
-        node: { type: 'string', multiple: true },
-        timeout: { type: 'string' },
-      },
-    }).values
+    return parseArgs({ args: joinNegatives(args, FLAGS), options: FLAGS }).values
   } catch (error) {
-    throw new WalcastError('USAGE', { detail: messageOf(error).split('. ')[0] }, error)
+    throw flagError(error, FLAGS)
   }
 }

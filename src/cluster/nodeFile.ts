@@ -1,6 +1,6 @@
 /** The role file `FILE-walcast/node.json`: who this node is. The one truth about its role, outside the database on purpose. */
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import {
   type HistoryPoint,
   type Incarnation,
@@ -8,7 +8,7 @@ import {
   type Lineage,
   MAX_LINEAGE,
 } from '../../proto/lineage.ts'
-import { messageOf, WalcastError, writeError } from '../errors.ts'
+import { messageOf, openError, systemCode, WalcastError, writeError } from '../errors.ts'
 import { type FileOps, syncFolderAside } from '../fileOps.ts'
 
 export type Role = 'leader' | 'replica' | 'standby'
@@ -107,10 +107,10 @@ export class NodeFile {
     this.#record = record
   }
 
-  /** The record in a node folder, or undefined when there is none. Throws NODE_FILE_BROKEN. Touches nothing. */
+  /** The record in a node folder, or undefined when there is none. Throws NODE_FILE_BROKEN or DB_UNREADABLE. Touches nothing. */
   static peek(folder: string): NodeRecord | undefined {
     const path = pathIn(folder)
-    return existsSync(path) ? parse(path) : undefined
+    return isThere(path) ? parse(path) : undefined
   }
 
   /** Opens the record, durable as it is read, or writes a first one. Throws NODE_FILE_BROKEN, DISK_FULL or WRITE_FAILED. */
@@ -219,11 +219,21 @@ function pathIn(folder: string): string {
   return `${folder}/node.json`
 }
 
+/** A folder that this user may not enter is not one without a node. Throws DB_UNREADABLE. */
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    throw openError(path, error)
+  }
+}
+
 function parse(path: string): NodeRecord {
   let value: Partial<NodeRecord>
   try {
     value = Object(JSON.parse(readFileSync(path, 'utf8')))
   } catch (error) {
+    if (systemCode(error) === 'EACCES') throw openError(path, error)
     throw new WalcastError('NODE_FILE_BROKEN', { path, detail: messageOf(error) }, error)
   }
   const { node, cluster, role, epoch, txidCeiling } = value

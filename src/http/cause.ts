@@ -9,6 +9,7 @@ export const CAUSE_CODES = [
   'replica-disk',
   'replica-away',
   'leader-away',
+  'wrong-cluster',
   'source-behind',
   'page-size',
   'application-down',

@@ -48,6 +48,10 @@ export interface DivergedStatus {
   readonly position: string
   readonly reason: string
   readonly state: string
+  /** Why the rows could not be compared. */
+  readonly detail?: string
+  /** The copy was damaged: its rows may be what the damage left. */
+  readonly isDamaged?: boolean
   /** Rows missing from the leader and rows that differ there, once compared; `added` is always 0. */
   readonly rows?: { readonly removed: number; readonly changed: number; readonly added: number }
 }
@@ -86,7 +90,7 @@ export interface NodeStatus {
   readonly failedReads?: FailedReadsReport
   /** Other nodes of the cluster that this one has met or heard of. */
   readonly members?: readonly NodePlace[]
-  /** When this leader's state was last found to have been put back to an earlier one; not when it never was. */
+  /** When this leader's state was found to have been put back to an earlier one; not once a later epoch has begun. */
   readonly putBack?: { readonly at: string; readonly position: string; readonly reason: string }
   /** ISO time of the last change of role; not before the first. */
   readonly roleSince?: string

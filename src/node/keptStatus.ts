@@ -5,9 +5,16 @@ import type { Kept } from '../replica/keptFolder.ts'
 
 export function keptStatus(kept: readonly Kept[]): Pick<NodeStatus, 'diverged'> {
   if (kept.length === 0) return {}
-  const diverged = kept.map(({ name, about: { kind, at, epoch, txid, reason, state, rows } }) => {
-    const position = formatPosition({ epoch, txid })
-    return { name, kind, at, position, reason, state, ...(rows ? { rows } : {}) }
-  })
+  const diverged = kept.map(
+    ({ name, about: { kind, at, epoch, txid, reason, state, rows, detail, isDamaged } }) => {
+      const position = formatPosition({ epoch, txid })
+      const found = {
+        ...(rows ? { rows } : {}),
+        ...(detail ? { detail } : {}),
+        ...(isDamaged ? { isDamaged } : {}),
+      }
+      return { name, kind, at, position, reason, state, ...found }
+    },
+  )
   return { diverged }
 }

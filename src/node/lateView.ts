@@ -156,7 +156,7 @@ export class LateView implements NodeView {
       uptimeSeconds: Math.round((this.#clock.nowMs() - this.#startedMs) / 1000),
       members,
       ...(since ? { roleSince: since.at } : {}),
-      ...(putBack
+      ...(putBack && putBack.epoch === epoch
         ? { putBack: { at: putBack.at, position: formatPosition(putBack), reason: putBack.reason } }
         : {}),
       ...(failedReads ? { failedReads } : {}),

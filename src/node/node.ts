@@ -22,6 +22,7 @@ import { LateView } from './lateView.ts'
 import { NodeFolder, type StartAs } from './nodeFolder.ts'
 import { roleHooksOf } from './nodeHooks.ts'
 import { type Bounds, nodeConnections, ownBounds } from './openFiles.ts'
+import { optionProblems } from './optionProblems.ts'
 import type { NodeOptions } from './options.ts'
 import { lastLeader } from './replicaNode.ts'
 import { RoleJournal } from './roleJournal.ts'
@@ -223,7 +224,8 @@ function knownNodes({ setup, clock, ops, stateFolder, nodeFile }: Ground) {
 /** Throws USAGE, naming every problem at once, or SELF_LEADER. */
 function requireSoundOptions(options: NodeOptions, as: StartAs): void {
   const { leader, listen } = options
-  const problems = as === 'replica' && !leader ? ['a replica needs --leader HOST:PORT'] : []
+  const problems = optionProblems(options)
+  if (as === 'replica' && !leader) problems.push('a replica needs --leader HOST:PORT')
   const own = ownAddress(options)
   if (isEverywhere(addressOf(own)))
     problems.push(

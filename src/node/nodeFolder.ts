@@ -2,7 +2,7 @@
 import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../fileOps.ts'
-import { foundAt, inspectDatabase } from '../sqlite/databaseFiles.ts'
+import { foundAt, inspectDatabase, isBlankDatabase, isOnePage } from '../sqlite/databaseFiles.ts'
 import { exec, isBusy, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { NodeSetup } from './engine.ts'
 
@@ -26,7 +26,7 @@ export class NodeFolder {
     this.#setup = setup
     this.#as = as
     this.#first = firstRecord(setup, as)
-    refuseForeign(db, this.#first.role, NodeFile.peek(this.path))
+    if (this.#isForeign() && !isOnePage(db)) throw new WalcastError('NOT_A_COPY', { path: db })
   }
 
   /**
@@ -34,9 +34,10 @@ export class NodeFolder {
    * NODE_NAMED, DISK_FULL or WRITE_FAILED, and what the constructor throws.
    */
   async open(thread: SqliteThread, ops: FileOps): Promise<NodeFile> {
+    await this.#refuseForeign(thread)
     makeFolder(this.path)
     await takeNodeLock(thread, this.#db, this.path)
-    refuseForeign(this.#db, this.#first.role, NodeFile.peek(this.path))
+    await this.#refuseForeign(thread)
     const nodeFile = await NodeFile.open(this.path, ops, this.#first)
     const change = givenNow(this.#setup, this.#as, nodeFile.record)
     requireOwnName(change, nodeFile.record)
@@ -49,12 +50,20 @@ export class NodeFolder {
     sayRole(this.#setup, this.#as, nodeFile.record)
     return nodeFile
   }
-}
 
-function refuseForeign(path: string, first: NodeRecord['role'], known: NodeRecord | undefined): void {
-  const role = known?.role ?? first
-  if (role === 'leader') inspectDatabase(path)
-  else if (!known && foundAt(path) === 'bytes') throw new WalcastError('NOT_A_COPY', { path })
+  /** Whether something lies in the place of a copy and no node has been here. Throws what a leader's database or a stray log does. */
+  #isForeign(): boolean {
+    const known = NodeFile.peek(this.path)
+    const role = known?.role ?? this.#first.role
+    if (role !== 'leader') return !known && foundAt(this.#db) === 'bytes'
+    inspectDatabase(this.#db)
+    return false
+  }
+
+  async #refuseForeign(thread: SqliteThread): Promise<void> {
+    if (this.#isForeign() && !(await isBlankDatabase(thread, this.#db)))
+      throw new WalcastError('NOT_A_COPY', { path: this.#db })
+  }
 }
 
 /** An exclusive SQLite lock on a file of the node's own: it goes with the process, however that ends. */

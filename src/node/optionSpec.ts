@@ -31,6 +31,10 @@ export interface OptionSpec {
   readonly value: string
   readonly help: string
   readonly default?: string
+  /** What is below is not meant; a size without a unit, most likely. */
+  readonly least?: string
+  /** 0 turns it off. */
+  readonly zeroIsOff?: boolean
   readonly required?: boolean
   readonly roles: readonly ('leader' | 'replica')[]
   /** Shown by `--help`; the others by `--help --all`. */

@@ -153,6 +153,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     value: 'FRAMES',
     help: 'frames in the WAL from which on it is backfilled; no writer waits',
     default: '750',
+    least: '10',
     roles: LEADER,
   },
   {
@@ -169,8 +170,9 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-wal',
     kind: 'bytes',
     value: 'SIZE',
-    help: 'size of the WAL at which writers are stopped for that moment in any case',
+    help: 'size of the WAL from which on writers are stopped as soon as the lock can be had, whoever reads; no upper bound',
     default: '64MiB',
+    least: '1MiB',
     roles: LEADER,
   },
   {
@@ -360,6 +362,8 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     value: 'SIZE',
     help: 'bytes a second at which the file is read and compared with its checksums; 0 turns that off',
     default: '4MiB',
+    least: '64KiB',
+    zeroIsOff: true,
     roles: BOTH,
     common: true,
   },

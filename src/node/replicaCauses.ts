@@ -14,6 +14,9 @@ const CANNOT_WRITE: ReadonlySet<string> = new Set([
   'WALCAST_DIVERGED_UNKEPT',
 ])
 
+/** The node at --leader leads another cluster: it runs, and waiting mends nothing. */
+const WRONG_CLUSTER = 'WALCAST_WRONG_CLUSTER'
+
 export interface ReplicaMeasures extends FeedMeasures {
   /** Id or address of what it follows. */
   readonly follows: string
@@ -54,7 +57,9 @@ function lagCauses(measured: ReplicaMeasures): Cause[] {
   if (CANNOT_WRITE.has(measured.lastError)) return [replicaDisk(measured)]
   const { connected, disconnectedMs, isRelayed, sourceStaleMs, isFirstCopy, lagMs, behindMs } = measured
   if (connected && measured.isReplacing) return [otherPageSize(measured)]
-  if (!connected) return disconnectedMs >= LASTING_MS ? [leaderAway(measured)] : []
+  if (!connected && disconnectedMs < LASTING_MS) return []
+  if (!connected)
+    return [measured.lastError === WRONG_CLUSTER ? wrongCluster(measured) : leaderAway(measured)]
   if (measured.downMs >= LASTING_MS) return [linkDown(measured)]
   if (isRelayed && sourceStaleMs >= LASTING_MS) return [sourceBehind(measured)]
   if (isFirstCopy || lagMs < LAG_MS || behindMs < LASTING_MS) return []
@@ -91,6 +96,18 @@ function leaderAway({ follows, disconnectedMs, lastError }: ReplicaMeasures): Ca
     text:
       `not connected to ${follows} for ${ageText(disconnectedMs)}${why}; check that it runs and can be reached from ` +
       'here; this node keeps trying',
+    follows,
+    awaySeconds: Math.floor(disconnectedMs / 1000),
+    lastError,
+  }
+}
+
+function wrongCluster({ follows, disconnectedMs, lastError }: ReplicaMeasures): Cause {
+  return {
+    code: 'wrong-cluster',
+    text:
+      `${follows} leads another cluster than that of this copy: it has lost its node folder, or --leader names the ` +
+      'wrong node; put FILE-walcast back there, or stop this node, move FILE and FILE-walcast away and start it again',
     follows,
     awaySeconds: Math.floor(disconnectedMs / 1000),
     lastError,

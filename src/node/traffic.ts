@@ -143,7 +143,6 @@ export class Traffic implements NodeTraffic {
       bounds: parts.bounds,
       log,
       passes: this.passes,
-      passes: this.passes,
       node: () => nodeFile.record.node,
     })
     this.#lender = new Lender({

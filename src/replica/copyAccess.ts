@@ -39,7 +39,11 @@ export class CopyAccess {
     const { path, copyMode, log } = this.#options
     if (!existsSync(path)) return
     try {
-      setDatabaseMode(path, copyMode ?? usableMode(fileMode(path) & this.firstMode))
+      const had = fileMode(path)
+      const mode = copyMode ?? usableMode(had & this.firstMode)
+      setDatabaseMode(path, mode)
+      if (mode !== had)
+        log.info({ path, from: octal(had), to: octal(mode) }, 'who may read the copy was changed')
     } catch (error) {
       if (!this.#hasWarned)
         log.warn(

@@ -3,6 +3,7 @@
  *
  *   nothing ── pages into a side file ──────────────────────> whole
  *   an empty file ── made a database ──> blank ── pages ────> whole
+ *   a database without content ────────> blank ── pages ────> whole
  *   a damaged copy ── mended ──> compared ── pages ─────────> whole
  *   whole ── the leader's pages have another size: pages into a side file, which takes its place ──> whole
  *
@@ -10,10 +11,11 @@
  */
 import type { Body } from '../../proto/messages.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
-import { foundAt } from '../sqlite/databaseFiles.ts'
+import { foundAt, isBlankDatabase } from '../sqlite/databaseFiles.ts'
 import { NO_COUNTERS } from '../sqlite/databaseHeader.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
+import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { Copy } from './copy.ts'
 import type { CopyHost, CopyOptions } from './copyOptions.ts'
 import { FirstCopySlot } from './firstCopySlot.ts'
@@ -24,8 +26,8 @@ export interface CopySlotOptions extends CopyOptions {
 }
 
 export interface CopySlotHost extends CopyHost {
-  /** The copy is open, or open again. */
-  onOpened(copy: Copy): void
+  /** The copy is open, or open again. `isMended`: it was damaged, and opens only now. */
+  onOpened(copy: Copy, isMended: boolean): void
 }
 
 /** What SQLite or a look at the header says of a copy that was damaged. */
@@ -64,13 +66,14 @@ export class CopySlot {
   }
 
   /**
-   * Whether a file that may be a copy lies at `path`, before anything is touched. Throws NOT_A_COPY or STRAY_WAL for what
-   * can be none; `cluster` is the one that this node belongs to, '' before the first copy.
+   * Whether a file that may be a copy lies at `path`, before anything is touched. Throws NOT_A_COPY, STRAY_WAL or DB_LOCKED for
+   * what can be none; `cluster` is the one that this node belongs to, '' before the first copy.
    */
-  static look(path: string, cluster: string): boolean {
-    const isThere = foundAt(path) === 'bytes'
-    if (isThere && cluster === '') throw new WalcastError('NOT_A_COPY', { path })
-    return isThere
+  static async look(path: string, cluster: string, thread: SqliteThread): Promise<boolean> {
+    if (foundAt(path) !== 'bytes') return false
+    if (cluster !== '') return true
+    if (await isBlankDatabase(thread, path)) return false
+    throw new WalcastError('NOT_A_COPY', { path })
   }
 
   /**
@@ -78,8 +81,9 @@ export class CopySlot {
    * none. One that was damaged is mended when the leader is there.
    */
   async adopt(): Promise<void> {
-    const { positions, path, log } = this.#options
+    const { positions, path, log, thread } = this.#options
     if (positions.known.length === 0) {
+      if (await isBlankDatabase(thread, path)) return
       positions.close(false)
       throw new WalcastError('NOT_A_COPY', { path })
     }
@@ -99,7 +103,7 @@ export class CopySlot {
   /** Goes on with what this process has open. */
   async takeOver(held: HeldDatabase): Promise<void> {
     this.#copy = await Copy.takeOver(this.#options, this.#host, held)
-    this.#host.onOpened(this.#copy)
+    this.#host.onOpened(this.#copy, false)
   }
 
   /** Gives up the whole copy to the engine of another role. Undefined, with everything closed, when there is none. */
@@ -151,12 +155,12 @@ export class CopySlot {
 
   /** The file is there already when opening it failed after it was published, when it is empty, or was damaged. */
   async #openFound(pageSize: number): Promise<void> {
-    const { path, thread } = this.#options
+    const { path, thread, positions } = this.#options
     const found = foundAt(path)
     if (found === 'nothing') return
-    if (found === 'empty') {
+    if (found === 'empty' || (positions.known.length === 0 && (await isBlankDatabase(thread, path)))) {
       this.#record(BLANK, 0n, 0)
-      await makeBlank(thread, path, pageSize)
+      if (found === 'empty') await makeBlank(thread, path, pageSize)
       return this.#open()
     }
     if (!this.#isDamaged) return this.#open()
@@ -192,6 +196,6 @@ export class CopySlot {
       throw new WalcastError('NOT_A_COPY', { path })
     }
     this.#copy = copy
-    this.#host.onOpened(copy)
+    this.#host.onOpened(copy, this.#isDamaged)
   }
 }

@@ -5,6 +5,8 @@ import type { KeptKind } from './keptBounds.ts'
 export interface SuspectedDivergence {
   readonly reason: string
   readonly kind: KeptKind
+  /** Its file was damaged: what it has and the leader has not may be what the damage left. */
+  readonly isDamaged?: boolean
 }
 
 /** What is known against the copy: why it is not read from, what is not believed about it, and whether it may hold what nobody else has. */
@@ -31,11 +33,14 @@ export class CopyTrust {
   /**
    * It was opened; `isAsRecorded` when it was found as it was left. Otherwise it was written, or put back to an earlier state, while
    * no node ran: it need not hold what the newest record says, and nothing is read from it before a leader has been met.
+   * `isMended`: it could not even be opened before it was mended.
    */
-  onOpened(isAsRecorded: boolean): void {
+  onOpened(isAsRecorded: boolean, isMended: boolean): void {
     if (isAsRecorded) return
     this.#isWrong = true
     this.#suspect('it was not found as it was left', 'diverged')
+    if (isMended)
+      this.#divergence = { reason: 'it was damaged and has been mended', kind: 'diverged', isDamaged: true }
   }
 
   /** It has no content yet. */

@@ -8,7 +8,7 @@
  */
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
-import { keyOf, messageOf } from '../errors.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
 import type { Applier } from './applier.ts'
 import type { Copy } from './copy.ts'
@@ -30,7 +30,7 @@ export interface DivergenceOptions extends KeptBounds {
 }
 
 /** Why a bundle is made. */
-export type KeptCause = Pick<KeptDivergence, 'leader' | 'reason' | 'kind'>
+export type KeptCause = Pick<KeptDivergence, 'leader' | 'reason' | 'kind' | 'isDamaged'>
 
 /** What is kept of a copy, and where it stands. */
 export type DivergedCopy = ResyncedCopy & { readonly applier: Pick<Applier, 'position' | 'checksum'> }
@@ -210,17 +210,27 @@ export class Divergence {
         )
       }
     } catch (error) {
-      if (!this.#end.signal.aborted) await this.#onUncompared(kept, messageOf(error))
+      if (!this.#end.signal.aborted) await this.#onUncompared(kept, error)
     } finally {
       this.#comparing = undefined
     }
   }
 
-  async #onUncompared(kept: Kept, detail: string): Promise<void> {
+  async #onUncompared(kept: Kept, error: unknown): Promise<void> {
     const { log } = this.#options
-    log.warn({ kept: kept.name, error: detail }, 'the rows of what was kept aside could not be compared')
+    const detail = error instanceof WalcastError ? `${error.code}: ${error.message}` : messageOf(error)
+    const what = { kept: kept.name, error: detail }
+    // The state that came is the leader's, to the byte: what it has overwritten may be the last that was sound.
+    const isCorrupt = keyOf(error) === 'DB_CORRUPT'
+    if (isCorrupt)
+      log.error(
+        what,
+        "the leader's database is malformed, and this copy is like it now: check both with PRAGMA integrity_check",
+      )
+    else log.warn(what, 'the rows of what was kept aside could not be compared')
     try {
-      await this.#folder.update(kept, { state: 'not compared', detail })
+      const kind = isCorrupt ? { kind: 'diverged' as const } : {}
+      await this.#folder.update(kept, { state: 'not compared', detail, ...kind })
     } catch (error) {
       log.error({ error: messageOf(error) }, 'the state of what was kept aside could not be written')
     }

@@ -19,6 +19,8 @@ export function makeKeptDatabase(folder: string, pageSize: number, to: string, l
   try {
     const schema = [...records.schema()]
     if (!records.header || schema.length === 0) return false
+    // SQLite gives its journals the mode of the database.
+    closeSync(openSync(partial, 'wx', 0o600))
     createSchema(partial, schema, records.header.encoding)
     const refused = fill(partial, live, records, schema)
     completeSchema(partial, schema)

@@ -48,6 +48,8 @@ export interface KeptDivergence {
   /** Id of the leader that has something else. */
   readonly leader: string
   readonly reason: string
+  /** The copy was damaged: its rows may be what the damage left. */
+  readonly isDamaged?: boolean
   /** `kept`: the rows are still to be compared. */
   readonly state: 'kept' | 'compared' | 'not compared'
   readonly rows?: KeptRows

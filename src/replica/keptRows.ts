@@ -1,7 +1,7 @@
 /** Compares what was kept aside with the live database, row by row, in a process of its own: it can be ended at any time, and its locks go with it. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { WalcastError } from '../errors.ts'
+import { isErrorCode, WalcastError } from '../errors.ts'
 import type { KeptRows } from './keptFolder.ts'
 
 export interface RowResult {
@@ -11,9 +11,17 @@ export interface RowResult {
 }
 
 export interface RowComparison {
-  /** Throws INTERNAL with what the process said. */
+  /** Throws the error that the process told of, or INTERNAL with what it said. */
   readonly result: Promise<RowResult>
   stop(): void
+}
+
+/** `line` is that of an error of the catalogue, when the process could tell one. */
+function failureOf(line: string, cause: unknown): WalcastError {
+  const [, key = '', message] = /^WALCAST_([A-Z_]+): (.*)$/.exec(line) ?? []
+  return isErrorCode(key)
+    ? new WalcastError(key, { message }, cause)
+    : new WalcastError('INTERNAL', { detail: line }, cause)
 }
 
 const PROGRAM = fileURLToPath(new URL('./keptRowsProgram.js', import.meta.url))
@@ -25,7 +33,7 @@ export function compareRows(folder: string, live: string): RowComparison {
     const options = { signal: stopped.signal, killSignal: 'SIGKILL' } as const
     execFile(process.execPath, [PROGRAM, folder, live], options, (error, output, said) => {
       const detail = said.trim().split('\n')[0] || error?.message || ''
-      if (error) return reject(new WalcastError('INTERNAL', { detail }, error))
+      if (error) return reject(failureOf(detail, error))
       try {
         resolve(JSON.parse(output))
       } catch (cause) {

@@ -100,8 +100,8 @@ export class Replica {
   /** Opens what is there and begins to connect. Throws the catalogue's start-up errors and has touched nothing then. `thread` stays the caller's. */
   static async open(options: ReplicaOptions, thread: SqliteThread): Promise<Replica> {
     const { path, identity } = options
-    const exists = CopySlot.look(path, identity.cluster())
     await requireSafeHost(thread)
+    const exists = await CopySlot.look(path, identity.cluster(), thread)
     makeFolder(options.stateFolder)
     const replica = new Replica(options, thread, undefined)
     if (exists) await replica.#slot.adopt()
@@ -301,10 +301,10 @@ export class Replica {
         this.#subscription.fail(error)
       },
       onFatal: (error) => observer.onFatal(error),
-      onOpened: (copy) => {
+      onOpened: (copy, isMended) => {
         this.lag.onAt(copy.applier.position.txid)
         if (copy.isBlank) this.#trust.onBlank()
-        else this.#trust.onOpened(copy.isAsRecorded)
+        else this.#trust.onOpened(copy.isAsRecorded, isMended)
       },
     }
   }

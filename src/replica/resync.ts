@@ -94,7 +94,9 @@ export class Resync {
     const { leader, reason } = this.#cause ?? {}
     const divergence = this.#cause?.divergence()
     if (divergence && leader) {
-      const why = { leader: leader.node, kind: divergence.kind, reason: `${divergence.reason}; ${reason}` }
+      const { kind, isDamaged } = divergence
+      const damage = isDamaged ? { isDamaged } : {}
+      const why = { leader: leader.node, kind, reason: `${divergence.reason}; ${reason}`, ...damage }
       // Between pages of different sizes nothing tells what differs.
       if (this.#slot.isReplacing) await this.#divergence.keepWhole(copy, why)
       else await this.#divergence.keep(copy, { ...synced, payload }, why)

@@ -1,10 +1,10 @@
 /** Finding and opening a database, with one clear error for each way it can be unfit. */
 import { constants, existsSync, fstatSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
 import { endianness } from 'node:os'
-import { messageOf, systemCode, WalcastError } from '../errors.ts'
+import { messageOf, openError, systemCode, WalcastError } from '../errors.ts'
 import { requireSafeLibrary } from './libraryVersion.ts'
 import { type PinnedFile, pinFile } from './pinnedFiles.ts'
-import { open, rows, type SqliteThread, type StepResult } from './sqliteThread.ts'
+import { close, open, rows, type SqliteThread, type StepResult } from './sqliteThread.ts'
 import { isPageSize } from './walFormat.ts'
 
 const SQLITE_MAGIC = 'SQLite format 3\0'
@@ -51,12 +51,7 @@ export function inspectDatabase(path: string): PinnedFile {
   const found = statSync(path, { throwIfNoEntry: false })
   if (!found) throw new WalcastError('DB_MISSING', { path })
   if (!found.isFile()) throw new WalcastError('DB_NOT_SQLITE', { path })
-  let file: PinnedFile
-  try {
-    file = pinFile(path)
-  } catch (error) {
-    throw new WalcastError('DB_UNREADABLE', { path, detail: messageOf(error) }, error)
-  }
+  const file = pinFile(path)
   const header = Buffer.alloc(100)
   const got = readSync(file.fd, header, 0, header.length, 0)
   if (got === 0) return file
@@ -67,16 +62,52 @@ export function inspectDatabase(path: string): PinnedFile {
 
 /**
  * What lies where a first copy is to be. An empty file is an empty database, which a program may have open. Throws STRAY_WAL when a
- * log lies beside no database or an empty one: SQLite would play it into whatever comes there.
+ * log lies beside no database or an empty one: SQLite would play it into whatever comes there; DB_LOCKED when a program is filling it.
  */
 export function foundAt(path: string): 'nothing' | 'empty' | 'bytes' {
   const found = statSync(path, { throwIfNoEntry: false })
   if (found && !(found.isFile() && found.size === 0)) return 'bytes'
-  for (const log of [`${path}-wal`, `${path}-journal`]) {
-    const size = statSync(log, { throwIfNoEntry: false })?.size
-    if (size !== undefined && (size > 0 || !found)) throw new WalcastError('STRAY_WAL', { path: log })
-  }
+  const [wal, journal] = [`${path}-wal`, `${path}-journal`]
+  if (found && fileBytes(journal) > 0) throw underWay(path, journal)
+  for (const log of [wal, journal])
+    if (fileBytes(log) >= (found ? 1 : 0)) throw new WalcastError('STRAY_WAL', { path: log })
   return found ? 'empty' : 'nothing'
+}
+
+/** -1 when there is no such file. */
+function fileBytes(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? -1
+}
+
+function underWay(path: string, journal: string): WalcastError {
+  return new WalcastError('DB_LOCKED', { path, detail: `a transaction is under way in it (${journal})` })
+}
+
+/**
+ * Whether the file at `path` is a database without content, as `PRAGMA journal_mode = WAL` makes one of an empty file: many programs
+ * begin with that. Nothing is changed. Throws DB_LOCKED or DB_UNREADABLE.
+ */
+export async function isBlankDatabase(thread: SqliteThread, path: string): Promise<boolean> {
+  if (!isOnePage(path)) return false
+  const journal = `${path}-journal`
+  if (fileBytes(journal) > 0) throw underWay(path, journal)
+  const sql = 'SELECT (SELECT count(*) FROM sqlite_schema) AS entries, page_count FROM pragma_page_count'
+  const [opened, read] = await thread.attempt(open('look', path, 2000), rows('look', sql), close('look'))
+  const failed = [opened, read].find((result) => !result.ok)
+  if (failed && !failed.ok) {
+    const error = databaseError(path, failed)
+    if (error.key === 'DB_NOT_SQLITE' || error.key === 'DB_CORRUPT') return false
+    throw error
+  }
+  const [{ entries, page_count: pages }] = (read as { value: { entries: number; page_count: number }[] })
+    .value
+  return entries === 0 && pages === 1
+}
+
+/** Whether the file may be a database of one page with nothing in its WAL, by the sizes alone. */
+export function isOnePage(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false })
+  return found?.isFile() === true && isPageSize(found.size) && fileBytes(`${path}-wal`) <= 0
 }
 
 /** The page size that a database file's header names, 0 for an empty file. */
@@ -154,7 +185,15 @@ export function openFiles(database: PinnedFile, pageSize: number): DatabaseFiles
     pageSize,
     database,
     shm: pinFile(`${path}-shm`),
-    walFd: openSync(walPath, constants.O_RDWR | constants.O_CREAT, statSync(path).mode & 0o666),
+    walFd: openWal(walPath, statSync(path).mode & 0o666),
+  }
+}
+
+function openWal(path: string, mode: number): number {
+  try {
+    return openSync(path, constants.O_RDWR | constants.O_CREAT, mode)
+  } catch (error) {
+    throw openError(path, error)
   }
 }
 

@@ -6,6 +6,7 @@
  * A `-wal` file carries no locks and does not belong here.
  */
 import { constants, fstatSync, openSync, statSync } from 'node:fs'
+import { openError } from '../errors.ts'
 
 export interface PinnedFile {
   readonly path: string
@@ -16,8 +17,16 @@ export interface PinnedFile {
 
 const pinned = new Map<string, PinnedFile>()
 
-/** Opens `path` for reading and writing, or gives the descriptor opened before for the same file. */
+/** Opens `path` for reading and writing, or gives the descriptor opened before for the same file. Throws DB_UNREADABLE. */
 export function pinFile(path: string): PinnedFile {
+  try {
+    return pin(path)
+  } catch (error) {
+    throw openError(path, error)
+  }
+}
+
+function pin(path: string): PinnedFile {
   const there = statSync(path, { bigint: true })
   const key = `${there.dev}:${there.ino}`
   const known = pinned.get(key)

@@ -2,7 +2,8 @@
 import { WalcastError } from '../errors.ts'
 import { createStatement } from './createStatement.ts'
 import { AFTER, BEFORE, DatabasePair, type TextEncoding } from './databasePair.ts'
-import { type RowKind, rowQuery } from './rowQueries.ts'
+import { type KeyParameters, keyParameters, objectionToKeyText } from './rowKeys.ts'
+import { foundKeysQuery, type RowKind, rowQuery } from './rowQueries.ts'
 import { type Decode, decoderOf, type RawValue, type SqlValue } from './rowValues.ts'
 import { compareSchemas, readSchemas, type Schema, type SchemaDifference } from './schemaDiff.ts'
 import { foldName } from './sqlText.ts'
@@ -13,8 +14,8 @@ export interface DiffOptions {
   /** Only these tables, by name without regard to case; all when left out or empty. */
   readonly tables?: readonly string[]
   /**
-   * Only rows with one of these keys; all when left out or empty. A key is its value as text, a blob in lower-case
-   * hexadecimal, the values of several columns joined by commas.
+   * Only rows with one of these keys; all when left out or empty. A key is its value as text, a blob in hexadecimal (00ff, 0x00ff or
+   * x'00ff'), the values of several columns joined by commas.
    */
   readonly keys?: readonly string[]
   /** The largest number of rows to give of one table; the others are counted. */
@@ -64,6 +65,8 @@ export type Difference =
       readonly tables: readonly ComparedTable[]
       readonly skipped: readonly SkippedTable[]
       readonly schemaDifferences: number
+      /** Of `keys` those that name no row of either database. */
+      readonly missingKeys: readonly string[]
     }
 
 interface Comparison {
@@ -80,7 +83,7 @@ interface Comparison {
  * Schema first, then table by table, then the summary. Tables named `sqlite_...` are left out.
  *
  * Throws DB_MISSING, DB_NOT_SQLITE, DB_UNREADABLE, DB_CORRUPT, DB_LOCKED, ENCODINGS_DIFFER, and BAD_REQUEST for a
- * table that neither database has.
+ * table that neither database has, and for a key with fewer values than the keys of the tables that were named.
  */
 export function* diffDatabases(
   before: string,
@@ -107,6 +110,7 @@ function* compare(comparison: Comparison): Generator<Difference, void, void> {
   for (const difference of differences) yield { type: 'schema', difference }
   const matches = matchAll(pair, isChosen, options)
   requireAll(options.tables ?? [], matches)
+  requireFitting(options, matches)
   const tables: ComparedTable[] = []
   const skipped: SkippedTable[] = []
   for (const match of matches) {
@@ -117,7 +121,8 @@ function* compare(comparison: Comparison): Generator<Difference, void, void> {
       tables.push({ match, counts: yield* compareTable(comparison, match) })
     }
   }
-  yield { type: 'summary', tables, skipped, schemaDifferences: differences.length }
+  const missingKeys = findMissing(comparison, tables)
+  yield { type: 'summary', tables, skipped, schemaDifferences: differences.length, missingKeys }
 }
 
 function choice(tables: readonly string[]): (name: string) => boolean {
@@ -141,6 +146,42 @@ function requireAll(tables: readonly string[], matches: readonly (TableMatch | S
   const missing = tables.find((name) => !known.has(foldName(name)))
   if (missing !== undefined)
     throw new WalcastError('BAD_REQUEST', { detail: `neither database has a table "${missing}" to compare` })
+}
+
+/** Of tables that were named: a key of too few values is most likely a slip. */
+function requireFitting(
+  { tables = [], keys = [] }: DiffOptions,
+  matches: readonly (TableMatch | SkippedTable)[],
+): void {
+  const found = matches.flatMap((match) => ('reason' in match ? [] : [match]))
+  if (tables.length === 0 || found.length === 0) return
+  for (const key of keys) {
+    const objections = found.map((match) => objectionToKeyText(key, match.key))
+    const [first] = objections
+    if (first !== undefined && objections.every(Boolean))
+      throw new WalcastError('BAD_REQUEST', { detail: `table ${found[0].table}: ${first}` })
+  }
+}
+
+/** Keys that name a row of neither database. A row that both have alike is no difference, and found. */
+function findMissing(
+  { pair: { db }, options: { keys = [] } }: Comparison,
+  tables: readonly ComparedTable[],
+): string[] {
+  const missing = new Set(keys)
+  for (const { match } of tables)
+    for (const side of [BEFORE, AFTER] as const) {
+      const name = match.names[side]
+      if (missing.size === 0 || name === undefined) continue
+      const left = [...missing]
+      const sql = foundKeysQuery(match, side, name)
+      const places = db
+        .prepare<[KeyParameters], number>(sql)
+        .pluck()
+        .all(keyParameters(left, match.key.length))
+      for (const place of places) missing.delete(left[place])
+    }
+  return [...missing]
 }
 
 function* compareTable(comparison: Comparison, match: TableMatch): Generator<Difference, Counts, void> {
@@ -181,7 +222,7 @@ function rawRows(
   const sql = rowQuery(match, kind, keys.length > 0)
   if (sql === undefined) return []
   const statement = pair.db.prepare<unknown[], readonly RawValue[]>(sql).raw().safeIntegers()
-  return keys.length > 0 ? statement.iterate({ keys: JSON.stringify(keys) }) : statement.iterate()
+  return keys.length > 0 ? statement.iterate(keyParameters(keys, match.key.length)) : statement.iterate()
 }
 
 function rowOf(

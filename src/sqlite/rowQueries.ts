@@ -11,8 +11,7 @@ export type RowKind = 'removed' | 'added' | 'changed'
 
 /**
  * Rows of one kind: the fields of the only row for `removed` and `added`, those before and then those after for
- * `changed`; all as RawValue. With `byKey` the query takes the parameter `keys`: a JSON array of key texts. Undefined when
- * there can be no such rows.
+ * `changed`; all as RawValue. With `byKey` the query takes `KeyParameters`. Undefined when there can be no such rows.
  */
 export function rowQuery(match: TableMatch, kind: RowKind, byKey: boolean): string | undefined {
   if (kind === 'changed') return changedQuery(match, byKey)
@@ -85,16 +84,47 @@ function differing(name: string): string {
   return `((+${a}) COLLATE BINARY IS NOT (+${b}) OR typeof(${a}) <> typeof(${b}))`
 }
 
-/** A key as text: a blob in lower-case hexadecimal, several columns joined by commas. */
-function keyCondition({ key }: TableMatch, alias: string): string {
-  const columns = key.map(({ name }) => `${alias}.${quoteName(name)}`)
+/** The places, in KeyParameters, of the keys that name a row of the table `name`. */
+export function foundKeysQuery(match: TableMatch, side: Side, name: string): string {
+  const columns = columnsOf(match, 'a')
+  const isNamed = match.key[0].isRowid
+    ? `${columns[0]} = CAST(k.value AS INTEGER) AND k.value = CAST(CAST(k.value AS INTEGER) AS TEXT)`
+    : `${joinedText(columns)} = k.value OR (${namesBlob(columns)})`
+  return `SELECT k.key FROM json_each(@keys) AS k JOIN json_each(@parts) AS p ON p.key = k.key WHERE EXISTS (SELECT 1 FROM ${scan(side, name)} WHERE ${isNamed})`
+}
+
+/** Whether the row `alias` is one that the KeyParameters name. */
+function keyCondition(match: TableMatch, alias: string): string {
+  const columns = columnsOf(match, alias)
   // An integer is looked up.
-  if (key[0].isRowid)
+  if (match.key[0].isRowid)
     return `${columns[0]} IN (SELECT CAST(value AS INTEGER) FROM json_each(@keys) WHERE value = CAST(CAST(value AS INTEGER) AS TEXT))`
+  const isText = `${joinedText(columns)} IN (SELECT value FROM json_each(@keys))`
+  const isBlob = anyOf(columns.map((column) => `typeof(${column}) = 'blob'`))
+  return `(${isText} OR ((${isBlob}) AND EXISTS (SELECT 1 FROM json_each(@parts) AS p WHERE ${namesBlob(columns)})))`
+}
+
+function columnsOf({ key }: TableMatch, alias: string): string[] {
+  return key.map(({ name }) => `${alias}.${quoteName(name)}`)
+}
+
+/** A key as text: a blob in lower-case hexadecimal, several columns joined by commas. */
+function joinedText(columns: readonly string[]): string {
   const texts = columns.map(
-    (name) => `CASE typeof(${name}) WHEN 'blob' THEN lower(hex(${name})) ELSE CAST(${name} AS TEXT) END`,
+    (column) =>
+      `CASE typeof(${column}) WHEN 'blob' THEN lower(hex(${column})) ELSE CAST(${column} AS TEXT) END`,
   )
-  return `${texts.join(` || ',' || `)} COLLATE BINARY IN (SELECT value FROM json_each(@keys))`
+  return `${texts.join(` || ',' || `)} COLLATE BINARY`
+}
+
+/** Whether the key `p` of `parts` names these columns one by one. */
+function namesBlob(columns: readonly string[]): string {
+  return columns
+    .map((column, at) => {
+      const [text, hex] = [0, 1].map((which) => `json_extract(p.value, '$[${at}][${which}]')`)
+      return `CASE typeof(${column}) WHEN 'blob' THEN hex(${column}) = ${hex} ELSE CAST(${column} AS TEXT) COLLATE BINARY = ${text} END`
+    })
+    .join(' AND ')
 }
 
 function where(conditions: readonly string[]): string {

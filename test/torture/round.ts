@@ -120,9 +120,11 @@ async function takeSnapshot(world: World): Promise<void> {
 }
 
 function leaderFlags(random: Random): string[] {
+  const soft = pick(random, [50, 200, 750])
+  const hard = pick(random, [200, 850, 5000])
   return [
-    ['--soft-wal', pick(random, ['50', '200', '750'])],
-    ['--hard-wal', pick(random, ['200', '850', '5000'])],
+    ['--soft-wal', String(soft)],
+    ['--hard-wal', String(Math.max(soft, hard))],
     ['--history', pick(random, ['256KiB', '4MiB', '32MiB'])],
     ['--batch', pick(random, ['64KiB', '1MiB'])],
   ].flat()
