@@ -103,6 +103,7 @@ const CASES: Readonly<Record<string, { answer: object; shape: Shape; show: (answ
       ...{ from: PLACE, to: PLACE, epoch: 1, txid: 2, pauseMs: 3, heldWrites: 4, tookMs: 5 },
       stages: {
         ...{ quietMs: 1, fenceMs: 1, drainMs: 1, confirmMs: 1, recordMs: 1, takeOverMs: 1, followMs: 1 },
+        applicationMs: 1,
       },
     },
   },

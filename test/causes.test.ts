@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CAUSE_CODES, type Cause } from '../src/http/cause.ts'
+import { applicationCauses } from '../src/node/applicationCauses.ts'
 import type { LinkMeasures } from '../src/node/feedCauses.ts'
 import { type LeaderMeasures, leaderCauses } from '../src/node/leaderCauses.ts'
 import { type ReplicaMeasures, replicaCauses } from '../src/node/replicaCauses.ts'
@@ -145,6 +146,13 @@ test('the details are in the text, and the text is one line', () => {
       connected: false,
       disconnectedMs: 9000,
       lastError: 'WALCAST_WRONG_CLUSTER',
+    }),
+    ...applicationCauses({
+      url: 'http://127.0.0.1:3000',
+      state: 'down',
+      accepts: false,
+      detail: 'ECONNREFUSED',
+      held: 2,
     }),
   ]
   assert.deepEqual(new Set(codes(all)), new Set(CAUSE_CODES))

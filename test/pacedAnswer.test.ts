@@ -6,7 +6,7 @@ import { until } from './support/until.ts'
 
 test('a few askers have an answer of their own, a crowd shares one that is made after they asked', async () => {
   let made = 0
-  const answer = new PacedAnswer(async () => ++made, 3, 50)
+  const answer = new PacedAnswer(async () => ++made, 3, 2000)
   assert.deepEqual(await Promise.all([answer.get(), answer.get(), answer.get()]), [1, 2, 3])
   const crowd = Array.from({ length: 100 }, () => answer.get())
   assert.deepEqual(new Set(await Promise.all(crowd)), new Set([4]))

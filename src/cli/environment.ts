@@ -10,7 +10,19 @@ const PREFIX = 'WALCAST_'
 /** Read by commands, and no options of a node. */
 const OF_COMMANDS = ['SECRET', 'SECRET_FILE', 'CONFIG', 'NODE', 'LOG_LEVEL', 'DEBUG']
 /** Given to the application of `walcast run` and to `--on-role-change`, which may run walcast in turn. */
-const GIVEN = ['ROLE', 'WAS', 'EPOCH', 'TXID', 'POSITION', 'NODE', 'NODE_URL', 'LEADER', 'DB', 'REASON']
+const GIVEN = [
+  'ROLE',
+  'WAS',
+  'EPOCH',
+  'TXID',
+  'POSITION',
+  'NODE',
+  'NODE_URL',
+  'LEADER',
+  'DB',
+  'REASON',
+  'UPSTREAM_PORT',
+]
 /** What Kubernetes and Docker tell each container of a service that is named walcast, or walcast-something. */
 const OF_SERVICES =
   /^WALCAST_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
