@@ -74,6 +74,9 @@ export class Capture {
   /** Chunks already handed on of a transaction that is not whole yet. */
   #openChunks = 0
   #publishedFrames = 0
+  /** When everything published was captured last, and when it was counted last, by the leader's clock. */
+  #atEndMs = 0
+  #countedMs = 0
   /** Size of the database at `txid`. */
   #pages: number
   #counters: HeaderCounters
@@ -129,11 +132,28 @@ export class Capture {
   }
 
   /**
+   * Where the database stood at `knownMs`, by the leader's clock: every commit made until then has at most this txid. What is
+   * published and not captured yet is counted, or at least the next commit is: the published end is a commit.
+   */
+  get known(): { readonly txid: number; readonly knownMs: number } {
+    if (this.isAtEnd) return { txid: this.#txid, knownMs: this.#atEndMs }
+    const txid = Math.max(this.#txid + 1, this.#ahead.txid)
+    return { txid, knownMs: Math.max(this.#atEndMs, this.#countedMs) }
+  }
+
+  /**
    * Captures what is published now, at most `maxSegments` segments of it. `noticeMs` is when the wake came.
    * `force` does not ask whether replicas can take more of a huge transaction. Gives the number of frames taken,
    * undefined when the wal-index could not be read now. Throws UNKNOWN_CHANGE when commits were lost, WAL_BROKEN when the WAL does not read as published.
    */
   look(noticeMs: number, maxSegments = 4, force = false): number | undefined {
+    const lookedMs = this.#host.clock.nowMs()
+    const taken = this.#lookOnce(noticeMs, maxSegments, force)
+    if (taken !== undefined && this.isAtEnd) this.#atEndMs = lookedMs
+    return taken
+  }
+
+  #lookOnce(noticeMs: number, maxSegments: number, force: boolean): number | undefined {
     const { walIndex, reader } = this.#state
     const header = walIndex.read()
     if (!header) return undefined
@@ -156,9 +176,12 @@ export class Capture {
    */
   async countAhead(): Promise<number | undefined> {
     const { walIndex, reader } = this.#state
+    const askedMs = this.#host.clock.nowMs()
     const header = walIndex.read()
     if (!header || !reader.isGeneration(header.salt1, header.salt2)) return undefined
-    return this.#ahead.count({ frame: reader.frame, txid: this.#txid }, header)
+    const txid = await this.#ahead.count({ frame: reader.frame, txid: this.#txid }, header)
+    if (txid !== undefined) this.#countedMs = Math.max(this.#countedMs, askedMs)
+    return txid
   }
 
   /** Whether a position that is not captured yet was told by `countAhead`. */

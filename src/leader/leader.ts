@@ -7,7 +7,6 @@
 import { closeSync, fdatasyncSync } from 'node:fs'
 import type { WebSocket } from 'ws'
 import type { Standing } from '../../proto/lineage.ts'
-import type { Body } from '../../proto/messages.ts'
 import { asWalcastError, keyOf, messageOf, WalcastError } from '../errors.ts'
 import {
   adoptDatabase,
@@ -124,8 +123,8 @@ export class Leader {
 
   async #guardWal(): Promise<void> {
     const [thread, files, host] = [this.#thread, this.#files, this.#checkpointerHost()]
-    this.#guard = await ReadGuard.begin(thread, files.path, files.shm)
-    const guard = this.#guard
+    const guard = await ReadGuard.begin(thread, files.path, files.shm)
+    this.#guard = guard
     this.#checkpointer = await Checkpointer.open({ thread, guard, files, host }, this.#options.checkpoint)
   }
 
@@ -402,14 +401,6 @@ export class Leader {
     return this.#capture.walFrames * frameBytes(this.#files.pageSize)
   }
 
-  /** With everything that is committed now. */
-  #heartbeat(): Body<'heartbeat'> {
-    const { db, clock } = this.#options
-    this.#run.look(clock.nowMs())
-    const { epoch, txid } = this.#capture
-    return { db, epoch, txid, walBytes: this.#walBytes, timeMs: clock.nowMs(), staleMs: 0 }
-  }
-
   #checkpointerHost(): CheckpointerHost {
     const { clock, observer, log } = this.#options
     return {
@@ -432,7 +423,7 @@ export class Leader {
       pageSize: () => this.#files.pageSize,
       position: () => this.#position(),
       pages: () => this.#pages(),
-      heartbeat: () => this.#heartbeat(),
+      heartbeat: () => ({ db: this.#options.db, ...this.#run.tell(), walBytes: this.#walBytes }),
       look: () => this.look(),
       onRoom: () => this.#run.lookOn(),
     }
