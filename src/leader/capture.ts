@@ -19,6 +19,7 @@ import { checksumHex } from '../xxh64.ts'
 import { encodeBatch } from './batch.ts'
 import { CommitCounter } from './commitCounter.ts'
 import { PublishedFrames } from './publishedFrames.ts'
+import type { NextChunk } from './readAhead.ts'
 
 export interface CaptureState {
   readonly db: string
@@ -55,8 +56,8 @@ export interface CaptureHost {
   mayReset(): boolean
   /** All frames up to `frame` of the generation with this first salt are captured. */
   onFrame(salt1: number, frame: number): void
-  /** Whether more of a transaction larger than a message may be read now: a message of so many bytes at most. */
-  mayReadAhead(bytes: number): boolean
+  /** Whether more of a transaction larger than a message may be read now. */
+  mayReadAhead(next: NextChunk): boolean
   /** Called before the batch is handed on, so that the position is known at least as far as anybody was told. */
   record(position: PositionRecord): void
   publish(batch: CapturedBatch): void
@@ -163,7 +164,7 @@ export class Capture {
     this.#publishedFrames = header.mxFrame
     const before = reader.frame
     for (let i = 0; i < maxSegments && reader.frame < header.mxFrame; i++) {
-      if (this.isOpen && !force && !this.#host.mayReadAhead(this.#messageBytes)) break
+      if (this.isOpen && !force && !this.#host.mayReadAhead(this.#nextChunk)) break
       this.#takeSegment(header, noticeMs)
     }
     this.#host.onFrame(header.salt1, reader.frame)
@@ -189,10 +190,10 @@ export class Capture {
     return epoch === this.epoch && txid <= this.#ahead.txid
   }
 
-  /** Of the next message at most. */
-  get #messageBytes(): number {
+  get #nextChunk(): NextChunk {
     const { reader, pageSize } = this.#state
-    return HEADER_BYTES + MAX_BODY_BYTES + pagesPayloadBytes(reader.maxFrames, pageSize)
+    const bytes = HEADER_BYTES + MAX_BODY_BYTES + pagesPayloadBytes(reader.maxFrames, pageSize)
+    return { txid: this.#txid, bytes, publishedFrames: this.#publishedFrames }
   }
 
   /** Begins with frame 1 of a new generation, if it has any. */

@@ -34,6 +34,7 @@ import { type FeedingEngine, feedOf } from './leaderFeed.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { type LedDatabase, ledFrom } from './ledDatabase.ts'
 import { LedHistory } from './ledHistory.ts'
+import { readAheadOf } from './readAhead.ts'
 import { rebuildBatches } from './rebuiltBatches.ts'
 import type { StartPoint } from './startPoint.ts'
 
@@ -316,6 +317,8 @@ export class Leader {
     const { db, clock, identity, log } = this.#options
     const { pageSize } = this.#files
     const incarnation = identity.incarnation()
+    const maxFramesBehind = this.#options.checkpoint.maxWalBytes / frameBytes(pageSize)
+    const readAhead = readAheadOf(this.#feed, this.#files.shm, clock, maxFramesBehind)
     const capture = new Capture(
       {
         ...this.#scanned,
@@ -330,7 +333,7 @@ export class Leader {
         clock,
         mayReset: () => this.#guard.mayReset,
         onFrame: (salt1, frame) => this.#guard.captured.set(salt1, frame),
-        mayReadAhead: (bytes) => this.#feed.mayReadAhead(bytes),
+        mayReadAhead: (next) => readAhead.may(next),
         record: (position) => this.#positions.append(position),
         publish: (batch) => {
           this.#feed.publish(batch)

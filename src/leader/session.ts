@@ -117,6 +117,11 @@ export class Session {
     return this.#sequence < sequence || (this.#sequence === sequence && this.#chunk < chunk)
   }
 
+  /** It has been sent all pages, and no position is there at which that could end. */
+  get isCopyWaiting(): boolean {
+    return this.#state === 'syncing' && (this.#comparing?.server.isWaiting ?? false)
+  }
+
   get bufferedBytes(): number {
     return this.#outbox.bufferedBytes
   }
