@@ -59,7 +59,7 @@ labTest(
       before = now
     }
     assert.equal((await slow.node.status()).txid, txid, 'the transaction is still on its way')
-  const { headers } = await fetch(slow.url, { headers: { 'walcast-max-staleness': '1s' } })
+    const { headers } = await fetch(slow.url, { headers: { 'walcast-max-staleness': '1s' } })
     assert.equal(headers.get('x-app'), 'leader', 'what is older is not given as fresh')
     await leader.node.stop('SIGKILL')
     link.cutAll()
