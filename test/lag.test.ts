@@ -1,6 +1,7 @@
 /** How far behind a replica takes itself to be, by what it was told and when that was true. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Body } from '../proto/messages.ts'
 import { LagTracker } from '../src/replica/lag.ts'
 
 function setUp(offsetMs = 0) {
@@ -64,3 +65,81 @@ test('the lag of the last batch is told for a moment, then that it is level', ()
   lag.onLeaderAt(6, leaderMs(), 0)
   assert.equal(lag.recentLagMs, 0)
 })
+
+function welcome(about: Partial<Body<'welcome'>>): Body<'welcome'> {
+  return {
+    db: 'd',
+    node: 'a',
+    cluster: 'c',
+    instance: 'process-1',
+    epoch: 1,
+    incarnation: 'i1',
+    term: 1,
+    txid: 5,
+    checksum: '',
+    pageSize: 4096,
+    pages: 1,
+    version: '0',
+    mode: 'resume',
+    reason: '',
+    contains: 'proven',
+    source: 'a',
+    sourceAddress: '',
+    fileMode: 0o600,
+    heartbeatMs: 100,
+    ...about,
+  }
+}
+
+test('a welcome proves nothing, the heartbeat that follows does', () => {
+  const { lag, leaderMs } = setUp()
+  lag.onWelcome(welcome({}))
+  assert.equal(lag.summary().leaderTxid, 5)
+  assert.equal(lag.staleMs(), Number.POSITIVE_INFINITY)
+  lag.onLeaderAt(5, leaderMs(), 0)
+  assert.equal(lag.staleMs(), 0)
+})
+
+test('a leader that has not captured what it tells of leaves the replica behind', () => {
+  const { lag, at, leaderMs } = setUp()
+  lag.onWelcome(welcome({}))
+  lag.onLeaderAt(5, leaderMs(), 0)
+  for (let beat = 1; beat <= 40; beat++) {
+    at.ms += 250
+    lag.onHeard(at.ms)
+    lag.onLeaderAt(506, leaderMs(), beat * 250)
+  }
+  assert.equal(lag.summary().txidLag, 501)
+  assert.equal(lag.lagMs(), 10_000)
+  assert.equal(lag.staleMs(), 10_000)
+  // The first of what was missing comes, and a heartbeat that was longer on its way than the others.
+  lag.onReceived(100, 6)
+  lag.onApplied(6, { noticeMs: leaderMs(), noticedMs: leaderMs(), sentMs: leaderMs() }, at.ms, at.ms)
+  lag.onLeaderAt(6, leaderMs(), 0)
+  assert.equal(lag.summary().leaderTxid, 506)
+  assert.equal(lag.staleMs(), 10_000)
+  lag.onReceived(100, 506)
+  lag.onApplied(506, { noticeMs: leaderMs(), noticedMs: leaderMs(), sentMs: leaderMs() }, at.ms, at.ms)
+  assert.equal(lag.lagMs(), 0)
+  assert.equal(lag.staleMs(), 0)
+})
+
+const BEGINNINGS: readonly (readonly [string, Partial<Body<'welcome'>>, number])[] = [
+  ['the same process, again', {}, 506],
+  ['a node in between', { node: 'relay', instance: 'process-2', txid: 4 }, 506],
+  ['the next process of the leader', { instance: 'process-2' }, 5],
+  ['another incarnation', { incarnation: 'i2' }, 5],
+  ['another epoch', { epoch: 2 }, 5],
+  ['another epoch, through a node in between', { node: 'relay', epoch: 2 }, 0],
+]
+
+for (const [who, about, leaderTxid] of BEGINNINGS)
+  test(`after a welcome of ${who} the leader stands at ${leaderTxid}`, () => {
+    const { lag, leaderMs } = setUp()
+    lag.onWelcome(welcome({}))
+    lag.onLeaderAt(506, leaderMs(), 0)
+    lag.onWelcome(welcome(about))
+    assert.equal(lag.summary().leaderTxid, leaderTxid)
+    lag.onAt(5)
+    assert.equal(lag.staleMs(), Number.POSITIVE_INFINITY, 'nothing is proven by what was told before')
+  })

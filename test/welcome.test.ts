@@ -25,7 +25,7 @@ async function welcomed(during: (subscription: { leader: string; connectionId: n
     },
     subscription,
     slot: {},
-    lag: { lagMs: () => 0, onConnected() {} },
+    lag: { lagMs: () => 0, onConnected() {}, onWelcome() {} },
     trust: {},
     streamed: {},
     meeting: {

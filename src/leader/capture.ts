@@ -19,6 +19,7 @@ import { checksumHex } from '../xxh64.ts'
 import { encodeBatch } from './batch.ts'
 import { CommitCounter } from './commitCounter.ts'
 import { PublishedFrames } from './publishedFrames.ts'
+import type { NextChunk } from './readAhead.ts'
 
 export interface CaptureState {
   readonly db: string
@@ -55,8 +56,8 @@ export interface CaptureHost {
   mayReset(): boolean
   /** All frames up to `frame` of the generation with this first salt are captured. */
   onFrame(salt1: number, frame: number): void
-  /** Whether more of a transaction larger than a message may be read now: a message of so many bytes at most. */
-  mayReadAhead(bytes: number): boolean
+  /** Whether more of a transaction larger than a message may be read now. */
+  mayReadAhead(next: NextChunk): boolean
   /** Called before the batch is handed on, so that the position is known at least as far as anybody was told. */
   record(position: PositionRecord): void
   publish(batch: CapturedBatch): void
@@ -74,6 +75,9 @@ export class Capture {
   /** Chunks already handed on of a transaction that is not whole yet. */
   #openChunks = 0
   #publishedFrames = 0
+  /** When everything published was captured last, and when it was counted last, by the leader's clock. */
+  #atEndMs = 0
+  #countedMs = 0
   /** Size of the database at `txid`. */
   #pages: number
   #counters: HeaderCounters
@@ -129,11 +133,28 @@ export class Capture {
   }
 
   /**
+   * Where the database stood at `knownMs`, by the leader's clock: every commit made until then has at most this txid. What is
+   * published and not captured yet is counted, or at least the next commit is: the published end is a commit.
+   */
+  get known(): { readonly txid: number; readonly knownMs: number } {
+    if (this.isAtEnd) return { txid: this.#txid, knownMs: this.#atEndMs }
+    const txid = Math.max(this.#txid + 1, this.#ahead.txid)
+    return { txid, knownMs: Math.max(this.#atEndMs, this.#countedMs) }
+  }
+
+  /**
    * Captures what is published now, at most `maxSegments` segments of it. `noticeMs` is when the wake came.
    * `force` does not ask whether replicas can take more of a huge transaction. Gives the number of frames taken,
    * undefined when the wal-index could not be read now. Throws UNKNOWN_CHANGE when commits were lost, WAL_BROKEN when the WAL does not read as published.
    */
   look(noticeMs: number, maxSegments = 4, force = false): number | undefined {
+    const lookedMs = this.#host.clock.nowMs()
+    const taken = this.#lookOnce(noticeMs, maxSegments, force)
+    if (taken !== undefined && this.isAtEnd) this.#atEndMs = lookedMs
+    return taken
+  }
+
+  #lookOnce(noticeMs: number, maxSegments: number, force: boolean): number | undefined {
     const { walIndex, reader } = this.#state
     const header = walIndex.read()
     if (!header) return undefined
@@ -143,7 +164,7 @@ export class Capture {
     this.#publishedFrames = header.mxFrame
     const before = reader.frame
     for (let i = 0; i < maxSegments && reader.frame < header.mxFrame; i++) {
-      if (this.isOpen && !force && !this.#host.mayReadAhead(this.#messageBytes)) break
+      if (this.isOpen && !force && !this.#host.mayReadAhead(this.#nextChunk)) break
       this.#takeSegment(header, noticeMs)
     }
     this.#host.onFrame(header.salt1, reader.frame)
@@ -156,9 +177,12 @@ export class Capture {
    */
   async countAhead(): Promise<number | undefined> {
     const { walIndex, reader } = this.#state
+    const askedMs = this.#host.clock.nowMs()
     const header = walIndex.read()
     if (!header || !reader.isGeneration(header.salt1, header.salt2)) return undefined
-    return this.#ahead.count({ frame: reader.frame, txid: this.#txid }, header)
+    const txid = await this.#ahead.count({ frame: reader.frame, txid: this.#txid }, header)
+    if (txid !== undefined) this.#countedMs = Math.max(this.#countedMs, askedMs)
+    return txid
   }
 
   /** Whether a position that is not captured yet was told by `countAhead`. */
@@ -166,10 +190,10 @@ export class Capture {
     return epoch === this.epoch && txid <= this.#ahead.txid
   }
 
-  /** Of the next message at most. */
-  get #messageBytes(): number {
+  get #nextChunk(): NextChunk {
     const { reader, pageSize } = this.#state
-    return HEADER_BYTES + MAX_BODY_BYTES + pagesPayloadBytes(reader.maxFrames, pageSize)
+    const bytes = HEADER_BYTES + MAX_BODY_BYTES + pagesPayloadBytes(reader.maxFrames, pageSize)
+    return { txid: this.#txid, bytes, publishedFrames: this.#publishedFrames }
   }
 
   /** Begins with frame 1 of a new generation, if it has any. */

@@ -3,6 +3,8 @@
  * A run that has ended never goes on; a leader that lost its place begins another.
  */
 import type { Logger } from 'pino'
+import { durationOf } from '../../proto/fields.ts'
+import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../clock.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { WalReader } from '../sqlite/walReader.ts'
@@ -27,6 +29,7 @@ export class CaptureRun {
   readonly #wake: Wake
   readonly #host: CaptureRunHost
   #isOn = false
+  #isCounting = false
 
   constructor(
     capture: Capture,
@@ -80,6 +83,26 @@ export class CaptureRun {
       this.#host.onFailed(error)
       return false
     }
+  }
+
+  /** Where the database stands, as far as it is known: `staleMs` tells how old that is. */
+  tell(): Pick<Body<'heartbeat'>, 'epoch' | 'txid' | 'timeMs' | 'staleMs'> {
+    this.look(this.#host.clock.nowMs())
+    const { epoch, known } = this.capture
+    const timeMs = this.#host.clock.nowMs()
+    this.#countOn()
+    return { epoch, txid: known.txid, timeMs, staleMs: durationOf(timeMs - known.knownMs) }
+  }
+
+  /** Counts what is published behind a huge transaction that waits for a replica, so that heartbeats tell of it. */
+  #countOn(): void {
+    if (this.capture.isAtEnd || this.#isCounting) return
+    this.#isCounting = true
+    const done = () => {
+      this.#isCounting = false
+    }
+    // What fails here fails for the next look, which reports it.
+    this.capture.countAhead().then(done, done)
   }
 
   /** A huge transaction that waited for a replica may go on. */

@@ -97,6 +97,11 @@ export class Feed {
     return place === undefined || this.#sessions.mayDropBefore(place)
   }
 
+  /** Whether a replica has all pages, and only the end of a huge transaction is missing. */
+  get isCopyWaiting(): boolean {
+    return this.#sessions.isCopyWaiting
+  }
+
   /** Takes over an upgraded connection; `refusal` closes it at once. */
   accept(socket: WebSocket, remoteAddress: string, refusal: WalcastError | undefined): void {
     this.#sessions.accept(socket, remoteAddress, this.#sessionHost(), refusal)

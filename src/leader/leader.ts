@@ -7,7 +7,6 @@
 import { closeSync, fdatasyncSync } from 'node:fs'
 import type { WebSocket } from 'ws'
 import type { Standing } from '../../proto/lineage.ts'
-import type { Body } from '../../proto/messages.ts'
 import { asWalcastError, keyOf, messageOf, WalcastError } from '../errors.ts'
 import {
   adoptDatabase,
@@ -35,6 +34,7 @@ import { type FeedingEngine, feedOf } from './leaderFeed.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
 import { type LedDatabase, ledFrom } from './ledDatabase.ts'
 import { LedHistory } from './ledHistory.ts'
+import { readAheadOf } from './readAhead.ts'
 import { rebuildBatches } from './rebuiltBatches.ts'
 import type { StartPoint } from './startPoint.ts'
 
@@ -124,8 +124,8 @@ export class Leader {
 
   async #guardWal(): Promise<void> {
     const [thread, files, host] = [this.#thread, this.#files, this.#checkpointerHost()]
-    this.#guard = await ReadGuard.begin(thread, files.path, files.shm)
-    const guard = this.#guard
+    const guard = await ReadGuard.begin(thread, files.path, files.shm)
+    this.#guard = guard
     this.#checkpointer = await Checkpointer.open({ thread, guard, files, host }, this.#options.checkpoint)
   }
 
@@ -317,6 +317,8 @@ export class Leader {
     const { db, clock, identity, log } = this.#options
     const { pageSize } = this.#files
     const incarnation = identity.incarnation()
+    const maxFramesBehind = this.#options.checkpoint.maxWalBytes / frameBytes(pageSize)
+    const readAhead = readAheadOf(this.#feed, this.#files.shm, clock, maxFramesBehind)
     const capture = new Capture(
       {
         ...this.#scanned,
@@ -331,7 +333,7 @@ export class Leader {
         clock,
         mayReset: () => this.#guard.mayReset,
         onFrame: (salt1, frame) => this.#guard.captured.set(salt1, frame),
-        mayReadAhead: (bytes) => this.#feed.mayReadAhead(bytes),
+        mayReadAhead: (next) => readAhead.may(next),
         record: (position) => this.#positions.append(position),
         publish: (batch) => {
           this.#feed.publish(batch)
@@ -402,14 +404,6 @@ export class Leader {
     return this.#capture.walFrames * frameBytes(this.#files.pageSize)
   }
 
-  /** With everything that is committed now. */
-  #heartbeat(): Body<'heartbeat'> {
-    const { db, clock } = this.#options
-    this.#run.look(clock.nowMs())
-    const { epoch, txid } = this.#capture
-    return { db, epoch, txid, walBytes: this.#walBytes, timeMs: clock.nowMs(), staleMs: 0 }
-  }
-
   #checkpointerHost(): CheckpointerHost {
     const { clock, observer, log } = this.#options
     return {
@@ -432,7 +426,7 @@ export class Leader {
       pageSize: () => this.#files.pageSize,
       position: () => this.#position(),
       pages: () => this.#pages(),
-      heartbeat: () => this.#heartbeat(),
+      heartbeat: () => ({ db: this.#options.db, ...this.#run.tell(), walBytes: this.#walBytes }),
       look: () => this.look(),
       onRoom: () => this.#run.lookOn(),
     }

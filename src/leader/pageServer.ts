@@ -56,6 +56,7 @@ export class PageServer {
   #nextGroup = 0
   #pass = 0
   #fruitlessRounds = 0
+  #isWaiting = false
   /** One is read into while the other is sent from. */
   readonly #images = [Buffer.allocUnsafeSlow(MESSAGE_BYTES), Buffer.allocUnsafeSlow(MESSAGE_BYTES)] as const
   #spare: 0 | 1 = 0
@@ -67,6 +68,11 @@ export class PageServer {
     this.#wanted = new PageSet(host.sums.pages)
     this.#wanted.addRange(1, host.sums.pages)
     this.#wanted.delete(lockPage(host.files.pageSize))
+  }
+
+  /** Within a huge transaction, with nothing left to send but the end of it. */
+  get isWaiting(): boolean {
+    return this.#isWaiting
   }
 
   /** Strikes off the groups that the replica has already: `sums` are little-endian group checksums from `firstGroup`. Remembers the others. Throws MESSAGE_BAD unless they come in order. */
@@ -108,7 +114,9 @@ export class PageServer {
     for (;;) {
       while (this.#wanted.size > finalPages) await this.#sendPass()
       if (this.#tryFinish()) return
+      this.#isWaiting = this.#host.position().isOpen
       await this.#waitAndLook()
+      this.#isWaiting = false
     }
   }
 

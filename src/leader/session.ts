@@ -61,6 +61,8 @@ export class Session {
   #error: unknown
   #isStopping = false
   #isPausing = false
+  /** The network has not taken the last heartbeat. */
+  #isTelling = false
   /** It asked where the leader stands, and what it was told may be older than its question. */
   isWaiting = false
   node = ''
@@ -117,6 +119,11 @@ export class Session {
     return this.#sequence < sequence || (this.#sequence === sequence && this.#chunk < chunk)
   }
 
+  /** It has been sent all pages, and no position is there at which that could end. */
+  get isCopyWaiting(): boolean {
+    return this.#state === 'syncing' && (this.#comparing?.server.isWaiting ?? false)
+  }
+
   get bufferedBytes(): number {
     return this.#outbox.bufferedBytes
   }
@@ -136,14 +143,21 @@ export class Session {
     this.#outbox.write(encode(type, body))
   }
 
-  /** Sends a heartbeat if there is room for one; a replica that has been silent for too long is cut off. */
+  /**
+   * Sends a heartbeat. While batches leave no room, one at a time: a replica on a slow link still hears how far it is behind. A replica
+   * that has been silent for too long is cut off.
+   */
   heartbeat(body: Body<'heartbeat'>): void {
     if (this.#state === 'hello' || this.#state === 'closing') return
     const silentMs = this.#host.nowMs() - this.lastSeenMs
     if (silentMs > this.#silenceMs)
       return this.#stalled(new WalcastError('STALLED', { seconds: Math.round(silentMs / 1000) }))
     this.isWaiting = false
-    if (this.#outbox.hasRoom) this.send('heartbeat', body)
+    if (this.#isTelling && !this.#outbox.hasRoom) return
+    this.#isTelling = true
+    this.#outbox.write(encode('heartbeat', body), () => {
+      this.#isTelling = false
+    })
   }
 
   /** A message of its own accord, to whoever was welcomed. */

@@ -99,6 +99,12 @@ export class Sessions {
     return !isWaitedFor
   }
 
+  /** Whether a replica has all pages, and only the end of a huge transaction is missing. */
+  get isCopyWaiting(): boolean {
+    for (const session of this.#all) if (session.isCopyWaiting) return true
+    return false
+  }
+
   /** To every replica that was welcomed. */
   tell(...message: Parameters<Session['tell']>): void {
     for (const session of this.#all) session.tell(...message)

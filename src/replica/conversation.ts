@@ -163,6 +163,7 @@ export class Conversation {
     this.#takenSinceMs = undefined
     if (this.#parts.meeting.onWelcome(welcome, clock.nowMs())) this.#parts.streamed.downstream?.onUnsettled()
     this.#parts.lag.onConnected(welcome.heartbeatMs)
+    this.#parts.lag.onWelcome(welcome)
     // What feeds this node may be a replica itself; requests go to the leader.
     observer.onConnected(source === node ? '' : sourceAddress, address)
     this.#parts.ping()
@@ -186,7 +187,6 @@ export class Conversation {
     this.#parts.trust.onLevel()
     this.#state = 'streaming'
     this.#parts.divergence.onLevel(welcome.checksum)
-    if (welcome.source === welcome.node) this.#parts.lag.onLeaderAt(welcome.txid)
   }
 
   /** A welcome counts only while its connection is there and the one to follow: nothing of it may be taken for the next leader's. */

@@ -1,5 +1,6 @@
 /** How far a replica is behind. Clock readings of the leader are corrected by the offset measured on the stream. */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../clock.ts'
 
 export const STAGES = ['noticed', 'sent', 'received', 'applied'] as const
@@ -119,6 +120,11 @@ export class LagTracker {
   #lastAppliedMs = 0
   #behindBytes = 0
   #sourceStaleMs = 0
+  /** Whose positions `#leaderTxid` counts. */
+  #epoch = 0
+  #incarnation = ''
+  /** The leader's process, once the leader itself was heard. */
+  #instance = ''
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -147,6 +153,25 @@ export class LagTracker {
     this.#heartbeatMs = heartbeatMs
   }
 
+  /**
+   * Positions of the sender's epoch and incarnation follow. What the leader was told to have stays until it is here, or until
+   * another epoch, incarnation or process of the leader begins: a process that lost power may lack what the one before told of.
+   * A welcome proves nothing: the leader may have commits that it has not captured. The heartbeat that follows tells of them.
+   */
+  onWelcome({ epoch, incarnation, instance, txid, source, node }: Body<'welcome'>): void {
+    const isLeader = source === node
+    const isOtherProcess = isLeader && this.#instance !== '' && instance !== this.#instance
+    if (epoch !== this.#epoch || incarnation !== this.#incarnation || isOtherProcess) {
+      this.#leaderTxid = 0
+      this.#toldMs = 0
+    }
+    this.#epoch = epoch
+    this.#incarnation = incarnation
+    if (!isLeader) return
+    this.#instance = instance
+    this.#leaderTxid = Math.max(this.#leaderTxid, txid)
+  }
+
   onDisconnected(): void {
     this.#sourceStaleMs = 0
     this.#connected = false
@@ -159,11 +184,11 @@ export class LagTracker {
 
   /**
    * Where the leader stood `staleMs` before `leaderMs` of its clock: a node in between may have heard of it earlier, and the
-   * message may have been long on its way.
+   * message may have been long on its way. An older message that comes later, through another node, takes nothing back.
    */
-  onLeaderAt(txid: number, leaderMs = Number.POSITIVE_INFINITY, staleMs = 0): void {
+  onLeaderAt(txid: number, leaderMs: number, staleMs: number): void {
     this.#sourceStaleMs = staleMs
-    this.#leaderTxid = txid
+    this.#leaderTxid = Math.max(this.#leaderTxid, txid)
     const saidMs = this.offset.isKnown ? leaderMs - this.offset.offsetMs : this.#lastHeardMs
     this.#onTold(Math.min(this.#lastHeardMs, saidMs) - staleMs)
   }

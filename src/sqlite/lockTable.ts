@@ -4,6 +4,8 @@ import type { PinnedFile } from './pinnedFiles.ts'
 
 /** Byte of the shared-memory file where SQLite's locks begin (https://sqlite.org/walformat.html#wal_locks). */
 const LOCK_BASE = 120
+const WRITE_LOCK = LOCK_BASE
+const CHECKPOINT_LOCK = LOCK_BASE + 1
 const READ_LOCK_BASE = LOCK_BASE + 3
 /** Where aReadMark[0..4] is: for each READ_LOCK, the frame up to which its readers read. */
 const READ_MARK_OFFSET = 100
@@ -85,6 +87,21 @@ export function isOpenElsewhere(database: Pick<PinnedFile, 'dev' | 'ino'>, ownPi
 export function isReadByOthers(locks: readonly HeldLock[] | undefined, ownPid: number): boolean {
   const [first, last] = [READ_LOCK_BASE, READ_LOCK_BASE + READ_LOCKS - 1]
   return locks?.some((lock) => lock.pid !== ownPid && lock.last >= first && lock.first <= last) ?? false
+}
+
+/**
+ * Whether a process holds the checkpoint lock and the write lock at once. Only a FULL, RESTART or TRUNCATE checkpoint does: it keeps
+ * all others from writing until no reader is in its way. True when the locks are unknown: one that waits must not be overlooked.
+ */
+export function isCheckpointWaiting(locks: readonly HeldLock[] | undefined): boolean {
+  if (!locks) return true
+  const exclusive = locks.filter((lock) => lock.exclusive)
+  const writers = exclusive.filter(({ first, last }) => first <= WRITE_LOCK && last >= WRITE_LOCK)
+  return writers.some(({ pid }) =>
+    exclusive.some(
+      (lock) => lock.pid === pid && lock.first <= CHECKPOINT_LOCK && lock.last >= CHECKPOINT_LOCK,
+    ),
+  )
 }
 
 /** A READ_LOCK in the hands of a process. */
