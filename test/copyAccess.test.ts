@@ -83,3 +83,18 @@ test('no copy is no problem, and one that cannot be changed is told of once', (t
   assert.equal(lines.length, 1)
   assert.match(lines[0], /"wanted":"0640".*cannot set who may read the copy; make the user/)
 })
+
+test('a file behind a link in the place of a WAL keeps its mode', (t) => {
+  const path = fileOf(t, 0o644)
+  const foreign = `${path}.foreign`
+  writeFileSync(foreign, 'of another program')
+  chmodSync(foreign, 0o600)
+  for (const suffix of ['-wal', '-shm']) {
+    symlinkSync(foreign, `${path}${suffix}`)
+    const lines: string[] = []
+    accessTo(path, { copyMode: 0o666 }, lines).apply()
+    assert.equal(modeOf(foreign), '600', suffix)
+    assert.match(lines[0], /is a symbolic link to .*copy\.db\.foreign/)
+    rmSync(`${path}${suffix}`)
+  }
+})

@@ -5,6 +5,7 @@ import { type FileOps, makeFolder } from '../fileOps.ts'
 import { foundAt, inspectDatabase } from '../sqlite/databaseFiles.ts'
 import { exec, isBusy, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { NodeSetup } from './engine.ts'
+import { keepOthersOut } from './folderAccess.ts'
 
 /** As what a node is started: in one role, or in the one that its role file says. */
 export type StartAs = 'leader' | 'replica' | 'node'
@@ -35,6 +36,7 @@ export class NodeFolder {
    */
   async open(thread: SqliteThread, ops: FileOps): Promise<NodeFile> {
     makeFolder(this.path)
+    keepOthersOut(this.path, this.#setup.log)
     await takeNodeLock(thread, this.#db, this.path)
     refuseForeign(this.#db, this.#first.role, NodeFile.peek(this.path))
     const nodeFile = await NodeFile.open(this.path, ops, this.#first)

@@ -10,6 +10,7 @@
  */
 import type { Body } from '../../proto/messages.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
+import { requirePlainFile, requirePlainLog } from '../plainFiles.ts'
 import { foundAt } from '../sqlite/databaseFiles.ts'
 import { NO_COUNTERS } from '../sqlite/databaseHeader.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
@@ -64,10 +65,12 @@ export class CopySlot {
   }
 
   /**
-   * Whether a file that may be a copy lies at `path`, before anything is touched. Throws NOT_A_COPY or STRAY_WAL for what
+   * Whether a file that may be a copy lies at `path`, before anything is touched. Throws STRANGE_FILE, NOT_A_COPY or STRAY_WAL for what
    * can be none; `cluster` is the one that this node belongs to, '' before the first copy.
    */
   static look(path: string, cluster: string): boolean {
+    requirePlainLog(path)
+    requirePlainFile(`${path}-incoming`)
     const isThere = foundAt(path) === 'bytes'
     if (isThere && cluster === '') throw new WalcastError('NOT_A_COPY', { path })
     return isThere

@@ -3,13 +3,14 @@
  * fails where it needs one of them. They get the images that the database file has, so that SQLite can read and backfill again.
  * What the content is then must be settled otherwise: this is for a copy, which is compared with its leader.
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, readSync, writeSync } from 'node:fs'
+import { openPlain } from '../plainFiles.ts'
 import { type PinnedFile, pinFile } from './pinnedFiles.ts'
 import { FRAME_HEADER_BYTES, frameBytes, frameOffset, isPageSize, WAL_HEADER_BYTES } from './walFormat.ts'
 import { frameBeforeBlock, INDEX_BLOCK_BYTES, indexBlockOf, pageNumbersOffset } from './walIndexFormat.ts'
 import { WalIndexReader } from './walIndexReader.ts'
 
-/** Gives how many frames were made again: 0 when none is missing. Nothing else may write to the database. */
+/** Gives how many frames were made again: 0 when none is missing. Nothing else may write to the database. Throws STRANGE_FILE for a link. */
 export function refillCutWal(path: string): number {
   if (![path, `${path}-wal`, `${path}-shm`].every((file) => existsSync(file))) return 0
   const shm = pinFile(`${path}-shm`)
@@ -17,7 +18,7 @@ export function refillCutWal(path: string): number {
   const header = walIndex.read()
   if (!header || !isPageSize(header.pageSize)) return 0
   const { mxFrame, pageSize } = header
-  const walFd = openSync(`${path}-wal`, 'r+')
+  const walFd = openPlain(`${path}-wal`, constants.O_RDWR)
   try {
     const whole = Math.floor((fstatSync(walFd).size - WAL_HEADER_BYTES) / frameBytes(pageSize))
     const first = Math.max(0, whole) + 1

@@ -1,7 +1,8 @@
 /** Finding and opening a database, with one clear error for each way it can be unfit. */
-import { constants, existsSync, fstatSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
+import { constants, existsSync, fstatSync, readSync, realpathSync, statSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
+import { openPlain, requirePlainLog } from '../plainFiles.ts'
 import { requireSafeLibrary } from './libraryVersion.ts'
 import { type PinnedFile, pinFile } from './pinnedFiles.ts'
 import { open, rows, type SqliteThread, type StepResult } from './sqliteThread.ts'
@@ -112,6 +113,7 @@ export async function adoptDatabase(
   path: string,
   onSwitch: (mode: string) => void,
 ): Promise<DatabaseFiles> {
+  requirePlainLog(path)
   const database = inspectDatabase(path)
   const [opened] = await thread.attempt(open('keeper', path, 2000))
   if (!opened.ok) throw databaseError(path, opened)
@@ -154,7 +156,7 @@ export function openFiles(database: PinnedFile, pageSize: number): DatabaseFiles
     pageSize,
     database,
     shm: pinFile(`${path}-shm`),
-    walFd: openSync(walPath, constants.O_RDWR | constants.O_CREAT, statSync(path).mode & 0o666),
+    walFd: openPlain(walPath, constants.O_RDWR | constants.O_CREAT, statSync(path).mode & 0o666),
   }
 }
 
