@@ -14,6 +14,7 @@ import {
 import { freePort } from '../src/cli/freePorts.ts'
 import { type Lab, labTest, nodeArguments, requireSame } from './support/lab.ts'
 import type { NodeOptions, TestNode } from './support/testNode.ts'
+import { until } from './support/until.ts'
 import { makeDatabase } from './support/workload.ts'
 
 const CONTENT = 'of another program\n'.repeat(10)
@@ -37,8 +38,8 @@ function foreignBehind(lab: Lab, place: string): () => void {
 /** A start that names the file and what to do about it. */
 async function requireRefused(lab: Lab, options: NodeOptions, place: string): Promise<void> {
   const child = lab.cli(nodeArguments('replica', options))
-  const { code } = await child.ended
-  assert.equal(code, 1, child.tail())
+  await until('the node has ended', () => child.end !== undefined)
+  assert.equal(child.end?.code, 1, child.tail())
   const line = child.err.find((text) => text.includes('WALCAST_STRANGE_FILE')) ?? child.tail()
   assert.ok(line.includes(`${place} is a symbolic link to`), line)
   assert.match(line, /move it away/)
