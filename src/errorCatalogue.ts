@@ -46,6 +46,11 @@ export const CATALOGUE = {
     'there is a {path} without its database file',
     'move it aside (or put its database back), then start again',
   ),
+  STRANGE_FILE: entry(
+    500,
+    '{path} is {kind}, and not a file of this node',
+    'move it away, then start the node again; what lies behind it was not touched',
+  ),
   NOT_A_COPY: entry(
     500,
     '{path} exists and is not a copy made by this cluster',

@@ -3,12 +3,12 @@
  * that a test can fail or kill the process exactly at one of them.
  */
 import {
-  chmodSync,
-  chownSync,
   closeSync,
+  constants,
   existsSync,
   fdatasync,
   fsyncSync,
+  lchownSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -25,6 +25,10 @@ import { open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { systemCode, WalcastError, writeError } from './errors.ts'
+import { requirePlainFile, setMode } from './plainFiles.ts'
+
+const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants
+const ANEW = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW
 
 const writeAsync = promisify(write)
 const fdatasyncAsync = promisify(fdatasync)
@@ -143,7 +147,8 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
       const temporary = `${path}.new`
       try {
         before(`${kind}.write`)
-        const file = await open(temporary, 'w', 0o600)
+        requirePlainFile(temporary)
+        const file = await open(temporary, ANEW, 0o600)
         try {
           await file.writeFile(content)
           await file.sync()
@@ -180,7 +185,7 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
       try {
         before('copy.supersede')
         const { mode, uid, gid } = statSync(to)
-        chmodSync(from, mode)
+        setMode(from, mode & 0o7777)
         giveOwner(from, uid, gid)
         for (const suffix of ['-wal', '-shm']) rmSync(`${to}${suffix}`, { force: true })
         before('copy.publish')
@@ -196,7 +201,7 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
 /** As far as this user may. */
 function giveOwner(path: string, uid: number, gid: number): void {
   try {
-    chownSync(path, uid, gid)
+    lchownSync(path, uid, gid)
   } catch (error) {
     if (systemCode(error) !== 'EPERM') throw error
   }

@@ -97,3 +97,18 @@ test('a mode that is changed is told of once', (t) => {
     [['0666', '0600']],
   )
 })
+
+test('a file behind a link in the place of a WAL keeps its mode', (t) => {
+  const path = fileOf(t, 0o644)
+  const foreign = `${path}.foreign`
+  writeFileSync(foreign, 'of another program')
+  chmodSync(foreign, 0o600)
+  for (const suffix of ['-wal', '-shm']) {
+    symlinkSync(foreign, `${path}${suffix}`)
+    const lines: string[] = []
+    accessTo(path, { copyMode: 0o666 }, lines).apply()
+    assert.equal(modeOf(foreign), '600', suffix)
+    assert.match(lines[0], /is a symbolic link to .*copy\.db\.foreign/)
+    rmSync(`${path}${suffix}`)
+  }
+})

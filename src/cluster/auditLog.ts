@@ -5,12 +5,13 @@
  * deleted, so that the log takes 40 MiB at most. For people: no decision of a node rests on it, and a disk that
  * does not take it holds no change of role up.
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync, rmSync, statSync } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, openSync, readSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { messageOf, systemCode, writeError } from '../errors.ts'
 import { type FileOps, syncFolder } from '../fileOps.ts'
 import { type AuditEntry, type AuditSource, MAX_AUDIT_ENTRIES } from '../http/auditRoutes.ts'
+import { requirePlainFile } from '../plainFiles.ts'
 import { formatEntry, parseEntry, tidyEntry } from './auditEntry.ts'
 
 export const AUDIT_FILE_BYTES = 8 * 1024 * 1024
@@ -21,6 +22,8 @@ const TAIL_BYTES = 256 * 1024
 /** Entries that may wait for a disk that hangs. */
 const MAX_WAITING = 256
 const LINE_END = 0x0a
+const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
+const APPEND = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW
 
 export interface AuditLogOptions {
   /** Size at which a file is full. */
@@ -94,7 +97,8 @@ export class AuditLog implements AuditSource {
     const path = this.#path()
     this.#rotateIfFull(line.length)
     const isNew = !existsSync(path)
-    const file = await open(path, 'a+', 0o600)
+    requirePlainFile(path)
+    const file = await open(path, APPEND, 0o600)
     try {
       const { size } = await file.stat()
       // A line that a crash or a full disk tore must not swallow this one.

@@ -5,6 +5,7 @@ import { type FileOps, makeFolder } from '../fileOps.ts'
 import { foundAt, inspectDatabase, isBlankDatabase, isOnePage } from '../sqlite/databaseFiles.ts'
 import { exec, isBusy, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { NodeSetup } from './engine.ts'
+import { keepOthersOut } from './folderAccess.ts'
 
 /** As what a node is started: in one role, or in the one that its role file says. */
 export type StartAs = 'leader' | 'replica' | 'node'
@@ -36,6 +37,7 @@ export class NodeFolder {
   async open(thread: SqliteThread, ops: FileOps): Promise<NodeFile> {
     await this.#refuseForeign(thread)
     makeFolder(this.path)
+    keepOthersOut(this.path, this.#setup.log)
     await takeNodeLock(thread, this.#db, this.path)
     await this.#refuseForeign(thread)
     const nodeFile = await NodeFile.open(this.path, ops, this.#first)

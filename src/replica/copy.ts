@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { asWalcastError, messageOf, WalcastError } from '../errors.ts'
 import { syncFolderAside } from '../fileOps.ts'
+import { requirePlainLog } from '../plainFiles.ts'
 import { refillCutWal } from '../sqlite/cutWal.ts'
 import { adoptDatabase, type DatabaseFiles, walFileBytes } from '../sqlite/databaseFiles.ts'
 import { type HeldDatabase, WRITE_LOCK_CONNECTION } from '../sqlite/heldDatabase.ts'
@@ -93,6 +94,7 @@ export class Copy {
   ): Promise<Copy> {
     const { thread, path, access } = options
     try {
+      requirePlainLog(path)
       const frames = refillCutWal(path)
       if (frames > 0)
         options.log.warn(

@@ -11,6 +11,7 @@
  */
 import type { Body } from '../../proto/messages.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
+import { requirePlainFile, requirePlainLog } from '../plainFiles.ts'
 import { foundAt, isBlankDatabase } from '../sqlite/databaseFiles.ts'
 import { NO_COUNTERS } from '../sqlite/databaseHeader.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
@@ -66,10 +67,12 @@ export class CopySlot {
   }
 
   /**
-   * Whether a file that may be a copy lies at `path`, before anything is touched. Throws NOT_A_COPY, STRAY_WAL or DB_LOCKED for
-   * what can be none; `cluster` is the one that this node belongs to, '' before the first copy.
+   * Whether a file that may be a copy lies at `path`, before anything is touched. Throws STRANGE_FILE, NOT_A_COPY, STRAY_WAL or
+   * DB_LOCKED for what can be none; `cluster` is the one that this node belongs to, '' before the first copy.
    */
   static async look(path: string, cluster: string, thread: SqliteThread): Promise<boolean> {
+    requirePlainLog(path)
+    requirePlainFile(`${path}-incoming`)
     if (foundAt(path) !== 'bytes') return false
     if (cluster !== '') return true
     if (await isBlankDatabase(thread, path)) return false

@@ -9,7 +9,7 @@ import {
   fstatSync,
   fsync,
   ftruncateSync,
-  openSync,
+  lstatSync,
   unlinkSync,
 } from 'node:fs'
 import { promisify } from 'node:util'
@@ -17,6 +17,7 @@ import { payloadPage, payloadPageNumber } from '../../proto/codec.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { FileOps } from '../fileOps.ts'
+import { openPlain, strangeFile } from '../plainFiles.ts'
 import { FrameMap } from '../sqlite/frameMap.ts'
 import { scanPages } from '../sqlite/pageScan.ts'
 import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
@@ -49,9 +50,9 @@ export class FirstCopy {
     this.sums = sums
   }
 
-  /** SQLite never opens the side file under its name, so its descriptor may be closed before the file is published. */
+  /** SQLite never opens the side file under its name, so its descriptor may be closed before the file is published. Throws STRANGE_FILE. */
   static async open(path: string, pageSize: number, ops: FileOps): Promise<FirstCopy> {
-    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, PRIVATE)
+    const fd = openSideFile(path)
     const pages = Math.floor(fstatSync(fd).size / pageSize)
     const { sums } = await scanPages({ databaseFd: fd, walFd: fd, pageSize, pages, frames: new FrameMap() })
     return new FirstCopy(path, fd, ops, pageSize, sums)
@@ -133,5 +134,21 @@ export class FirstCopy {
   async abandon(): Promise<void> {
     await this.close()
     unlinkSync(this.#path)
+  }
+}
+
+/** One that was cut, or a new one. The copy would stay open to another user who made what is there. */
+function openSideFile(path: string): number {
+  if (!lstatSync(path, { throwIfNoEntry: false }))
+    return openPlain(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, PRIVATE)
+  const fd = openPlain(path, constants.O_RDWR)
+  try {
+    const { uid } = fstatSync(fd)
+    if (uid !== process.geteuid?.()) throw strangeFile(path, `a file of user ${uid}`)
+    fchmodSync(fd, PRIVATE)
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
   }
 }

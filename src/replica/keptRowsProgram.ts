@@ -2,8 +2,9 @@
  * The process that `keptRows.ts` runs: arguments FOLDER LIVE, the result as JSON on standard output, a failure as one line on
  * standard error. What it makes has its name when it is whole; a bundle that a crash has left half compared is compared anew.
  */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, constants, existsSync, fsyncSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { asWalcastError } from '../errors.ts'
+import { openPlain } from '../plainFiles.ts'
 import { type Difference, diffDatabases } from '../sqlite/rowDiff.ts'
 import { jsonOf } from '../sqlite/rowJson.ts'
 import { makeKeptDatabase } from './keptDatabase.ts'
@@ -28,7 +29,7 @@ function compare(folder: string, live: string): RowResult {
 
 function list(before: string, after: string, to: string): RowResult {
   const partial = `${to}.partial`
-  const fd = openSync(partial, 'w', 0o600)
+  const fd = openPlain(partial, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o600)
   let result: RowResult | undefined
   let text = ''
   let bytes = 0

@@ -3,14 +3,15 @@
  * fails where it needs one of them. They get the images that the database file has, so that SQLite can read and backfill again.
  * What the content is then must be settled otherwise: this is for a copy, which is compared with its leader.
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, readSync, writeSync } from 'node:fs'
 import { openError } from '../errors.ts'
+import { openPlain } from '../plainFiles.ts'
 import { type PinnedFile, pinFile } from './pinnedFiles.ts'
 import { FRAME_HEADER_BYTES, frameBytes, frameOffset, isPageSize, WAL_HEADER_BYTES } from './walFormat.ts'
 import { frameBeforeBlock, INDEX_BLOCK_BYTES, indexBlockOf, pageNumbersOffset } from './walIndexFormat.ts'
 import { WalIndexReader } from './walIndexReader.ts'
 
-/** Gives how many frames were made again: 0 when none is missing. Nothing else may write to the database. Throws DB_UNREADABLE. */
+/** Gives how many frames were made again: 0 when none is missing. Nothing else may write to the database. Throws STRANGE_FILE for a link, or DB_UNREADABLE. */
 export function refillCutWal(path: string): number {
   if (![path, `${path}-wal`, `${path}-shm`].every((file) => existsSync(file))) return 0
   const shm = pinFile(`${path}-shm`)
@@ -38,7 +39,7 @@ export function refillCutWal(path: string): number {
 
 function openWal(path: string): number {
   try {
-    return openSync(path, 'r+')
+    return openPlain(path, constants.O_RDWR)
   } catch (error) {
     throw openError(path, error)
   }

@@ -1,7 +1,8 @@
 /** Finding and opening a database, with one clear error for each way it can be unfit. */
-import { constants, existsSync, fstatSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
+import { constants, existsSync, fstatSync, readSync, realpathSync, statSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { messageOf, openError, systemCode, WalcastError } from '../errors.ts'
+import { openPlain, requirePlainLog } from '../plainFiles.ts'
 import { requireSafeLibrary } from './libraryVersion.ts'
 import { type PinnedFile, pinFile } from './pinnedFiles.ts'
 import { close, open, rows, type SqliteThread, type StepResult } from './sqliteThread.ts'
@@ -143,6 +144,7 @@ export async function adoptDatabase(
   path: string,
   onSwitch: (mode: string) => void,
 ): Promise<DatabaseFiles> {
+  requirePlainLog(path)
   const database = inspectDatabase(path)
   const [opened] = await thread.attempt(open('keeper', path, 2000))
   if (!opened.ok) throw databaseError(path, opened)
@@ -191,7 +193,7 @@ export function openFiles(database: PinnedFile, pageSize: number): DatabaseFiles
 
 function openWal(path: string, mode: number): number {
   try {
-    return openSync(path, constants.O_RDWR | constants.O_CREAT, mode)
+    return openPlain(path, constants.O_RDWR | constants.O_CREAT, mode)
   } catch (error) {
     throw openError(path, error)
   }

@@ -5,8 +5,9 @@
  * included (fcntl(2), "record locks"; https://sqlite.org/src/file/src/os_unix.c, "Posix Advisory Locking").
  * A `-wal` file carries no locks and does not belong here.
  */
-import { constants, fstatSync, openSync, statSync } from 'node:fs'
+import { constants, fstatSync, lstatSync, openSync, statSync } from 'node:fs'
 import { openError } from '../errors.ts'
+import { openPlain } from '../plainFiles.ts'
 
 export interface PinnedFile {
   readonly path: string
@@ -17,7 +18,7 @@ export interface PinnedFile {
 
 const pinned = new Map<string, PinnedFile>()
 
-/** Opens `path` for reading and writing, or gives the descriptor opened before for the same file. Throws DB_UNREADABLE. */
+/** Opens `path` for reading and writing, or gives the descriptor opened before for the same file. Throws STRANGE_FILE for a link, or DB_UNREADABLE. */
 export function pinFile(path: string): PinnedFile {
   try {
     return pin(path)
@@ -27,11 +28,11 @@ export function pinFile(path: string): PinnedFile {
 }
 
 function pin(path: string): PinnedFile {
-  const there = statSync(path, { bigint: true })
+  const there = lstatSync(path, { bigint: true })
   const key = `${there.dev}:${there.ino}`
   const known = pinned.get(key)
   if (known) return known
-  const fd = openSync(path, constants.O_RDWR)
+  const fd = openPlain(path, constants.O_RDWR)
   const { dev, ino } = fstatSync(fd, { bigint: true })
   const file = { path, fd, dev, ino }
   pinned.set(`${dev}:${ino}`, file)

@@ -7,8 +7,9 @@
  * state checksum 8, salt-1 4, salt-2 4, frame 4, WAL checksum 4 + 4, pages 4, incarnation 8, change counter 4, schema
  * cookie 4, XXH64 of the 72 bytes before it 8. The incarnation is big-endian, as it is written.
  */
-import { closeSync, constants, fdatasyncSync, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, constants, fdatasyncSync, readFileSync, readSync } from 'node:fs'
 import type { FileOps } from '../fileOps.ts'
+import { openPlain } from '../plainFiles.ts'
 import { xxh64 } from '../xxh64.ts'
 import type { HeaderCounters } from './databaseHeader.ts'
 
@@ -59,7 +60,7 @@ export class PositionLog {
     this.path = path
     this.#ops = ops
     this.#boot = boot
-    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+    this.#fd = openPlain(path, constants.O_RDWR | constants.O_CREAT, 0o600)
     const { content, got } = readWhole(this.#fd)
     // Room for all records is taken now, so that a full disk cannot stop a record later.
     if (got < content.length) ops.write('position.append', this.#fd, content.subarray(got), got, path)

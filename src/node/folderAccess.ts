@@ -1,0 +1,42 @@
+/** Who may enter a node folder: only the user that runs the node. One that was there before the node may be open to others. */
+import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, statSync } from 'node:fs'
+import type { Logger } from 'pino'
+import { messageOf } from '../errors.ts'
+
+const OTHERS = 0o077
+
+/** Closes the folder at `path` to others if it belongs to this user. A folder behind a link may serve other programs too: it stays as it is. Never throws for what it may not change. */
+export function keepOthersOut(path: string, log: Logger): void {
+  const { mode } = statSync(path)
+  if ((mode & OTHERS) === 0) return
+  try {
+    const to = narrow(path)
+    log.warn(
+      { path, from: octal(mode), to: octal(to) },
+      'other users could enter the node folder; closed to them',
+    )
+  } catch (error) {
+    log.warn(
+      { path, mode: octal(mode), error: messageOf(error) },
+      'other users may enter the node folder; give it mode 0700 and to the user that runs this node',
+    )
+  }
+}
+
+function narrow(path: string): number {
+  if (lstatSync(path).isSymbolicLink()) throw new Error('it lies behind a symbolic link')
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+  try {
+    const { mode, uid } = fstatSync(fd)
+    if (uid !== process.geteuid?.()) throw new Error(`it belongs to user ${uid}`)
+    const to = mode & 0o7777 & ~OTHERS
+    fchmodSync(fd, to)
+    return to
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function octal(mode: number): string {
+  return `0${(mode & 0o7777).toString(8)}`
+}
