@@ -155,6 +155,50 @@ labTest(
   },
 )
 
+/** A pass over a WAL that a fence alone brings to its end, with a wal-index of its own. */
+function fencedPass(isRead: (look: number) => boolean, fence: 'unless-read' | 'always') {
+  const captured = new CapturedFrame()
+  captured.set(7, 10)
+  const counts = { busy: false, walFrames: 10, backfilled: 5 }
+  let looks = 0
+  let backfills = 0
+  let nowMs = 0
+  const pass = runResetPass(
+    {
+      begin: () => true,
+      end() {},
+      backfill: () => {
+        backfills++
+        nowMs += 4
+        return counts
+      },
+      takeFence: () => true,
+      releaseFence() {},
+      isRead: () => isRead(++looks),
+      published: () => ({ salt1: 7, mxFrame: 10 }),
+      backfilledFrames: () => 5,
+      captured,
+      askForCapture() {},
+      nowMs: () => nowMs,
+    },
+    { current: 0, rounds: 0, fence, fenceMs: 1, maxMissing: 10 },
+  )
+  return { ...pass, backfills }
+}
+
+test('a fence is let go of as soon as somebody reads, also between two rounds', () => {
+  assert.equal(fencedPass(() => false, 'unless-read').yielded, false)
+  assert.equal(fencedPass(() => false, 'unless-read').backfills, 3)
+  for (let first = 1; first <= 4; first++) {
+    const pass = fencedPass((look) => look >= first, 'unless-read')
+    assert.equal(pass.yielded, true, `seen at look ${first}`)
+    assert.ok(pass.backfills <= 1, `seen at look ${first}`)
+  }
+  const forced = fencedPass(() => true, 'always')
+  assert.equal(forced.yielded, false)
+  assert.equal(forced.backfills, 3)
+})
+
 test('whatever fails in a pass, the guard that is open is known', () => {
   for (const fails of ['begin', 'backfill', 'takeFence', 'isRead'] as const)
     for (let at = 1; at <= 3; at++) {

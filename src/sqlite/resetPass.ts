@@ -57,7 +57,7 @@ export interface ResetPass {
   readonly isBlocked: boolean
   /** How long the write lock was held. */
   readonly fencedMs: number
-  /** The fence was let go of at once, because another process was reading. */
+  /** The fence was let go of early, because another process was reading. */
   readonly yielded: boolean
   /** What SQLite failed with, other than a lock in another hand; the guard is as `current` says. */
   readonly failure: string | undefined
@@ -69,6 +69,8 @@ const FEW_FRAMES = 64
 const CAPTURE_MS = 20
 /** ... and under the fence, where writers do. */
 const FENCED_CAPTURE_MS = 10
+/** ... with a look at the readers so often. */
+const LOOK_MS = 1
 /** How long writers are stopped at most, but for a backfill that takes longer. */
 const FENCED_MS = 10
 /** An application's own checkpoint, begun before, is waited out: it ends by itself. */
@@ -129,21 +131,29 @@ class Pass {
   }
 
   #fenced(): void {
-    const { fence, fenceMs } = this.#request
     const { nowMs } = this.#parts
-    if (!this.#parts.takeFence(fenceMs)) return
+    if (!this.#parts.takeFence(this.#request.fenceMs)) return
     const beganMs = nowMs()
     try {
       if (this.#isFarBehind()) return
-      this.#yielded = fence === 'unless-read' && this.#parts.isRead()
       const untilMs = beganMs + FENCED_MS
+      if (!this.#mustYield(true)) this.#parts.askForCapture(true)
       // Transactions that were reading when the fence came end soon: they cannot write.
-      if (!this.#yielded) this.#parts.askForCapture(true)
-      while (!this.#yielded && !this.#isComplete && nowMs() < untilMs) this.#round(true)
+      while (!this.#isComplete && nowMs() < untilMs && !this.#mustYield(true)) this.#round(true)
     } finally {
       this.#parts.releaseFence()
       this.#fencedMs = nowMs() - beganMs
     }
+  }
+
+  /**
+   * Whether a polite fence ends now. The write lock is had right after a commit, when nobody may read yet: an application
+   * whose transactions read first is seen a little later, and each of its tries fails until the fence is gone.
+   */
+  #mustYield(isFenced: boolean): boolean {
+    if (!isFenced || this.#request.fence !== 'unless-read') return false
+    this.#yielded ||= this.#parts.isRead()
+    return this.#yielded
   }
 
   #isFarBehind(): boolean {
@@ -154,7 +164,8 @@ class Pass {
   /** Gives the frames that are left to backfill. */
   #round(isFenced: boolean): number {
     const mark = this.#move(isFenced)
-    if (mark === undefined) return Number.POSITIVE_INFINITY
+    // A backfill syncs twice, and the wait for capture was not short either.
+    if (mark === undefined || this.#mustYield(isFenced)) return Number.POSITIVE_INFINITY
     this.#counts = this.#parts.backfill(isFenced ? FENCED_CHECKPOINT_MS : OTHER_CHECKPOINT_MS)
     const { walFrames, backfilled } = this.#counts
     this.#isBlocked = walFrames >= 0 && backfilled < mark
@@ -199,6 +210,9 @@ class Pass {
     const { captured } = this.#parts
     if (captured.includes(salt1, frames)) return true
     this.#parts.askForCapture(isFenced)
-    return captured.wait(salt1, frames, isFenced ? FENCED_CAPTURE_MS : CAPTURE_MS)
+    if (!isFenced) return captured.wait(salt1, frames, CAPTURE_MS)
+    for (let waitedMs = 0; waitedMs < FENCED_CAPTURE_MS && !this.#mustYield(true); waitedMs += LOOK_MS)
+      if (captured.wait(salt1, frames, LOOK_MS)) return true
+    return false
   }
 }
