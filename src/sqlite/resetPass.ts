@@ -71,6 +71,8 @@ const CAPTURE_MS = 20
 const FENCED_CAPTURE_MS = 10
 /** ... with a look at the readers so often. */
 const LOOK_MS = 1
+/** Looks before anything is done: one finds a transaction that has just begun, another a lock that `/proc/locks` left out. */
+const FIRST_LOOKS = 5
 /** How long writers are stopped at most, but for a backfill that takes longer. */
 const FENCED_MS = 10
 /** An application's own checkpoint, begun before, is waited out: it ends by itself. */
@@ -137,7 +139,8 @@ class Pass {
     try {
       if (this.#isFarBehind()) return
       const untilMs = beganMs + FENCED_MS
-      if (!this.#mustYield(true)) this.#parts.askForCapture(true)
+      for (let look = 0; look < FIRST_LOOKS && !this.#mustYield(true); look++);
+      if (!this.#yielded) this.#parts.askForCapture(true)
       // Transactions that were reading when the fence came end soon: they cannot write.
       while (!this.#isComplete && nowMs() < untilMs && !this.#mustYield(true)) this.#round(true)
     } finally {
