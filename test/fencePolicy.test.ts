@@ -47,3 +47,16 @@ test('fences that readers make useless become rare, until a pass is complete', (
   policy.onPass(DONE, false, nowMs)
   assert.equal(policy.mayFence(nowMs + 4000), true, 'no reader was in its way')
 })
+
+test('a WAL that grows far past its maximum size is worth a longer stop, but not for a huge transaction', () => {
+  const policy = new FencePolicy(LIMITS, true)
+  assert.deepEqual(policy.limits(LARGE), { fenceMs: 100, stopMs: 10, maxMissing: 4000 })
+  const larger = { frames: 24_000, bytes: 96_000_000 }
+  assert.deepEqual(policy.limits(larger), { fenceMs: 100, stopMs: 250, maxMissing: 8000 })
+  const { maxMissing } = policy.limits({ frames: 400_000, bytes: 1_600_000_000 })
+  assert.equal(maxMissing, 8000, 'however large the WAL is by then')
+  policy.onPass(BLOCKED, false, 0)
+  assert.equal(policy.limits(larger).stopMs, 10, 'a reader is in the way')
+  policy.onPass(DONE, true, 0)
+  assert.equal(policy.limits(larger).stopMs, 250)
+})

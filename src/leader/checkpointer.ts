@@ -11,7 +11,7 @@ import { keyOf } from '../errors.ts'
 import { type DatabaseFiles, walFileBytes } from '../sqlite/databaseFiles.ts'
 import { isReadByOthers, locksOf } from '../sqlite/lockTable.ts'
 import type { ReadGuard } from '../sqlite/readGuard.ts'
-import type { ResetPass, ResetPassRequest } from '../sqlite/resetPass.ts'
+import type { ResetPass } from '../sqlite/resetPass.ts'
 import {
   type CaptureRequest,
   checkpoint,
@@ -22,7 +22,7 @@ import {
 import { frameBytes } from '../sqlite/walFormat.ts'
 import { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { CommitRate } from './commitRate.ts'
-import { type FenceLimits, FencePolicy } from './fencePolicy.ts'
+import { type FenceLimits, FencePolicy, type WalLoad } from './fencePolicy.ts'
 import { QuietWatch } from './quietWatch.ts'
 
 export interface CheckpointLimits extends FenceLimits {
@@ -70,8 +70,6 @@ const PATIENCE = 3
 /** While a long reader blocks, each pass waits for twice the growth of the one before, up to 2^this soft limits. */
 const MAX_BLOCKED_SHIFT = 5
 const BLOCKED_IDLE_ROUNDS = 10
-/** More uncaptured frames than this many hard limits, once the fence is taken, belong to a huge transaction. */
-const HUGE_WALS = 4
 /** A file larger than this many hard limits is cut once writing has stopped. */
 const CUT_ABOVE_LIMITS = 4
 /** Quiet calls of `onIdle` in a row before that. */
@@ -216,9 +214,9 @@ export class Checkpointer {
     const startMs = clock.nowMs()
     const mends = this.#mends
     this.#isTidy = true
-    const { fenceTimeoutMs: fenceMs, hardWalFrames } = this.#limits
-    const maxMissing = HUGE_WALS * hardWalFrames
-    const request = { rounds: ROUNDS, fence: this.#fence(startMs), fenceMs, maxMissing }
+    const load = this.#load()
+    const fence = this.#blockedPasses > PATIENCE ? 'never' : this.#fences.choose(load, startMs)
+    const request = { rounds: ROUNDS, fence, ...this.#fences.limits(load) }
     const pass = await this.#guard.resetPass(CONNECTIONS, request, (wanted) => this.#capture(wanted))
     const endMs = clock.nowMs()
     const complete = pass.isComplete && this.#guard.slot === 0
@@ -239,12 +237,10 @@ export class Checkpointer {
     })
   }
 
-  #fence(nowMs: number): ResetPassRequest['fence'] {
-    if (this.#blockedPasses > PATIENCE) return 'never'
+  #load(): WalLoad {
     const frames = this.#host.walFrames()
-    const bytes = this.#bytesOf(frames)
     const commitsPerSecond = this.#rate.perSecond()
-    return this.#fences.choose({ frames, bytes, commitsPerSecond, mustMend: this.#mustMend }, nowMs)
+    return { frames, bytes: this.#bytesOf(frames), commitsPerSecond, mustMend: this.#mustMend }
   }
 
   get #mayFence(): boolean {

@@ -22,6 +22,9 @@ export interface WalLoad {
   readonly mustMend: boolean
 }
 
+/** How long to insist on a fence and to keep it. */
+export type FencePatience = Pick<ResetPassRequest, 'fenceMs' | 'stopMs' | 'maxMissing'>
+
 export type FencedPass = Pick<ResetPass, 'fencedMs' | 'yielded' | 'isBlocked'>
 
 /** Faster writers leave no gap, and their own futile checkpoint at each commit costs them more than a fence does. */
@@ -32,6 +35,15 @@ const FENCE_REST_MS = 1000
 const MAX_REST_SHIFT = 5
 /** How long after another process was seen reading no fence is taken below the maximum size. */
 const POLITE_MS = 10_000
+/** How long writers are stopped at most, but for a backfill that takes longer. */
+const STOP_MS = 10
+/** More uncaptured frames than this many hard limits, once the fence is taken, belong to a huge transaction. */
+const HUGE_WALS = 4
+/** Past this many maximum sizes writers are faster than capture and disk together, and a short stop is of no use. */
+const LONG_STOP_SIZES = 1.5
+const LONG_STOP_MS = 250
+/** Part of the maximum size that capture may be behind then: what it reads within such a stop, on most machines. */
+const LONG_STOP_MISSING = 0.5
 
 export class FencePolicy {
   readonly #limits: FenceLimits
@@ -60,6 +72,19 @@ export class FencePolicy {
     const isWorthIt =
       wal.frames >= this.#limits.hardWalFrames && wal.commitsPerSecond >= FAST_COMMITS_PER_SECOND
     return isWorthIt && this.#seesReaders && nowMs >= this.#politeUntilMs ? 'unless-read' : 'never'
+  }
+
+  /**
+   * A WAL far beyond its maximum size is worth a longer stop: otherwise it grows for as long as the writers go on. Not one
+   * that grows because of readers.
+   */
+  limits({ frames, bytes }: Pick<WalLoad, 'frames' | 'bytes'>): FencePatience {
+    const { fenceTimeoutMs: fenceMs, hardWalFrames, maxWalBytes } = this.#limits
+    const maxMissing = HUGE_WALS * hardWalFrames
+    const isFarBeyond = bytes >= LONG_STOP_SIZES * maxWalBytes
+    if (!isFarBeyond || this.#blockedFences > 0) return { fenceMs, stopMs: STOP_MS, maxMissing }
+    const maxFrames = (maxWalBytes * frames) / bytes
+    return { fenceMs, stopMs: LONG_STOP_MS, maxMissing: Math.max(maxMissing, LONG_STOP_MISSING * maxFrames) }
   }
 
   /** `complete`: the WAL starts over with the next commit. */

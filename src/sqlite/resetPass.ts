@@ -42,6 +42,8 @@ export interface ResetPassRequest {
   readonly fence: 'never' | 'unless-read' | 'always'
   /** How long to insist on the write lock. */
   readonly fenceMs: number
+  /** How long writers are stopped at most, but for a backfill that takes longer. */
+  readonly stopMs: number
   /** More frames that are not captured belong to a huge transaction: writers would wait for all of it behind a fence. */
   readonly maxMissing: number
 }
@@ -67,14 +69,14 @@ export interface ResetPass {
 const FEW_FRAMES = 64
 /** How long capture may take to follow a move: nobody waits for it. */
 const CAPTURE_MS = 20
-/** ... and under the fence, where writers do. */
-const FENCED_CAPTURE_MS = 10
-/** ... with a look at the readers so often. */
+/** ... and at the end of a fence, after a backfill that took long. */
+const LAST_CAPTURE_MS = 10
+/** Readers are looked at so often while a fence waits for capture. */
 const LOOK_MS = 1
 /** Looks before anything is done: one finds a transaction that has just begun, another a lock that `/proc/locks` left out. */
 const FIRST_LOOKS = 5
-/** How long writers are stopped at most, but for a backfill that takes longer. */
-const FENCED_MS = 10
+/** How long a fence waits for transactions of other processes that read when it came: they end soon, since they cannot write. */
+const FENCED_READERS_MS = 10
 /** An application's own checkpoint, begun before, is waited out: it ends by itself. */
 const OTHER_CHECKPOINT_MS = 2
 const FENCED_CHECKPOINT_MS = 10
@@ -93,6 +95,8 @@ class Pass {
   #isComplete = false
   #isBlocked = false
   #fencedMs = 0
+  /** When the fence is to end. */
+  #untilMs = 0
   #yielded = false
   #failure: string | undefined
 
@@ -136,16 +140,27 @@ class Pass {
     const { nowMs } = this.#parts
     if (!this.#parts.takeFence(this.#request.fenceMs)) return
     const beganMs = nowMs()
+    this.#untilMs = beganMs + this.#request.stopMs
     try {
       if (this.#isFarBehind()) return
-      const untilMs = beganMs + FENCED_MS
       for (let look = 0; look < FIRST_LOOKS && !this.#mustYield(true); look++);
       if (!this.#yielded) this.#parts.askForCapture(true)
-      // Transactions that were reading when the fence came end soon: they cannot write.
-      while (!this.#isComplete && nowMs() < untilMs && !this.#mustYield(true)) this.#round(true)
+      this.#fencedRounds()
     } finally {
       this.#parts.releaseFence()
       this.#fencedMs = nowMs() - beganMs
+    }
+  }
+
+  #fencedRounds(): void {
+    const { nowMs } = this.#parts
+    let areReadersWaitedFor = false
+    while (!this.#isComplete && nowMs() < this.#untilMs && !this.#mustYield(true)) {
+      const before = this.#counts
+      this.#round(true)
+      if (areReadersWaitedFor || this.#counts === before || !this.#isBlocked) continue
+      areReadersWaitedFor = true
+      this.#untilMs = Math.min(this.#untilMs, nowMs() + FENCED_READERS_MS)
     }
   }
 
@@ -214,8 +229,9 @@ class Pass {
     if (captured.includes(salt1, frames)) return true
     this.#parts.askForCapture(isFenced)
     if (!isFenced) return captured.wait(salt1, frames, CAPTURE_MS)
-    for (let waitedMs = 0; waitedMs < FENCED_CAPTURE_MS && !this.#mustYield(true); waitedMs += LOOK_MS)
-      if (captured.wait(salt1, frames, LOOK_MS)) return true
+    const { nowMs } = this.#parts
+    const untilMs = Math.max(this.#untilMs, nowMs() + LAST_CAPTURE_MS)
+    while (nowMs() < untilMs && !this.#mustYield(true)) if (captured.wait(salt1, frames, LOOK_MS)) return true
     return false
   }
 }
