@@ -1,6 +1,7 @@
 /** A leader beside an application at work: its transactions are not refused, and its own checkpoints do not wait. */
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Child } from './support/child.ts'
 import { type Lab, labTest } from './support/lab.ts'
@@ -90,6 +91,24 @@ labTest("an application's own checkpoints end though no heartbeat comes", async 
   }
   await written(guest)
   assert.equal((await leader.status()).epoch, 1)
+})
+
+labTest("an application's own checkpoint after its long read does not wait for the guard", async (lab) => {
+  const db = await makeDatabase(lab)
+  await (await lab.leader(db, { flags: NO_HEARTBEAT })).ready()
+  const [writer, reader] = [lab.sql(db), lab.sql(db)]
+  const checkpointer = lab.sql(db, { timeoutMs: 30_000 })
+  await writer.rows('INSERT INTO t(v) VALUES (1)')
+  await reader.rows('BEGIN')
+  await reader.rows('SELECT count(*) FROM t')
+  await writer.rows('INSERT INTO t(v) VALUES (2)')
+  // Longer than the leader looks at short intervals.
+  await delay(5000)
+  await reader.rows('COMMIT')
+  for (const mode of ['TRUNCATE', 'RESTART']) {
+    const [[busy]] = await checkpointer.rows(`PRAGMA wal_checkpoint(${mode})`)
+    assert.equal(busy, 0, mode)
+  }
 })
 
 labTest('the file of the WAL is cut in a quiet moment after a large transaction', async (lab) => {

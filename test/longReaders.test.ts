@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { test } from 'node:test'
-import { foreignReadLocks, locksIn, type ReadLock } from '../src/sqlite/lockTable.ts'
+import {
+  foreignReadLocks,
+  locksIn,
+  mayBeOpenElsewhere,
+  type ReadLock,
+  showsEveryLock,
+} from '../src/sqlite/lockTable.ts'
 import { LongReaders, processName } from '../src/sqlite/longReaders.ts'
 import { pinFile } from '../src/sqlite/pinnedFiles.ts'
 import { labTest } from './support/lab.ts'
@@ -62,6 +68,18 @@ test('the lock table: this file on this device, or on the device that our own lo
   assert.deepEqual(pids('fe:09:55', 103), [103, 104], 'the device differs from that of stat(2)')
   assert.deepEqual(pids('fe:09:55', 1), [])
   assert.equal(locksIn(table, 55n, '00:1c:55', 1)[0].last, Number.POSITIVE_INFINITY)
+})
+
+labTest('a database that nobody else is seen to have open, where others may be unseen', async (lab) => {
+  assert.equal(showsEveryLock('pid:[4026531836]'), true)
+  assert.equal(showsEveryLock('pid:[4026532201]'), false, 'a container')
+  const path = lab.path('a.db')
+  await makeDatabase(lab, path)
+  const database = pinFile(path)
+  const isOpen = (seesAll: boolean) => mayBeOpenElsewhere(database, process.pid, seesAll)
+  assert.deepEqual([isOpen(true), isOpen(false)], [false, true])
+  await lab.sql(path).rows('SELECT 1 FROM sqlite_schema')
+  assert.deepEqual([isOpen(true), isOpen(false)], [true, true])
 })
 
 test('the name of a process, of one that is gone, too', () => {

@@ -13,7 +13,7 @@ import { type Lab, labTest } from './support/lab.ts'
 import type { SqlSession } from './support/sqlSession.ts'
 
 const CONNECTIONS = { checkpoint: 'checkpoint', fence: 'fence' }
-const SOFT = { rounds: 4, fence: 'never', fenceMs: 100, maxMissing: 1000 } as const
+const SOFT = { rounds: 4, fence: 'never', fenceMs: 100, stopMs: 10, maxMissing: 1000 } as const
 
 interface World {
   readonly files: DatabaseFiles
@@ -87,7 +87,7 @@ labTest('the guard does not let go of frames that nobody has captured', async (l
   const before = world.salt()
   world.captures = false
   for (const fence of ['never', 'always'] as const) {
-    const pass = await world.pass({ rounds: 2, fence, fenceMs: 100, maxMissing: 1000 })
+    const pass = await world.pass({ rounds: 2, fence, fenceMs: 100, stopMs: 10, maxMissing: 1000 })
     assert.equal(pass.isComplete, false)
     assert.equal(world.guard.mayReset, false)
     await world.write()
@@ -128,10 +128,16 @@ labTest('a fence is let go of at once when somebody reads, unless it must be', a
   await world.reader.rows('SELECT count(*) FROM t')
   assert.equal(isReadByOthers(locksOf(world.files.shm), process.pid), true)
   // No round before it: the fence decides alone.
-  const polite = await world.pass({ rounds: 0, fence: 'unless-read', fenceMs: 100, maxMissing: 1000 })
+  const polite = await world.pass({
+    rounds: 0,
+    fence: 'unless-read',
+    fenceMs: 100,
+    stopMs: 10,
+    maxMissing: 1000,
+  })
   assert.equal(polite.yielded, true)
   assert.equal(polite.isComplete, false)
-  const forced = await world.pass({ rounds: 0, fence: 'always', fenceMs: 100, maxMissing: 1000 })
+  const forced = await world.pass({ rounds: 0, fence: 'always', fenceMs: 100, stopMs: 10, maxMissing: 1000 })
   assert.equal(forced.yielded, false)
   assert.equal(forced.isComplete, true, 'the reader reads the newest state')
   await world.reader.rows('INSERT INTO t(v) VALUES (2)')
@@ -154,6 +160,84 @@ labTest(
     assert.equal((await world.pass()).isComplete, true)
   },
 )
+
+function capturedTo(frame: number): CapturedFrame {
+  const captured = new CapturedFrame()
+  captured.set(7, frame)
+  return captured
+}
+
+/** A pass over a WAL that a fence alone brings to its end, with a wal-index of its own. */
+function fencedPass(
+  isRead: (look: number) => boolean,
+  fence: 'unless-read' | 'always',
+  { captured = capturedTo(10), stopMs = 10 } = {},
+) {
+  const counts = { busy: false, walFrames: 10, backfilled: 5 }
+  let looks = 0
+  let backfills = 0
+  let nowMs = 0
+  const pass = runResetPass(
+    {
+      begin: () => true,
+      end() {},
+      backfill: () => {
+        backfills++
+        nowMs += 4
+        return counts
+      },
+      takeFence: () => true,
+      releaseFence() {},
+      isRead: () => {
+        nowMs += 0.1
+        return isRead(++looks)
+      },
+      published: () => ({ salt1: 7, mxFrame: 10 }),
+      backfilledFrames: () => 5,
+      captured,
+      askForCapture() {},
+      nowMs: () => nowMs,
+    },
+    { current: 0, rounds: 0, fence, fenceMs: 1, stopMs, maxMissing: 10 },
+  )
+  return { ...pass, backfills, nowMs }
+}
+
+test('a fence is let go of as soon as somebody reads, also between two rounds', () => {
+  assert.equal(fencedPass(() => false, 'unless-read').yielded, false)
+  assert.equal(fencedPass(() => false, 'unless-read').backfills, 3)
+  for (let first = 1; first <= 8; first++) {
+    const pass = fencedPass((look) => look >= first, 'unless-read')
+    assert.equal(pass.yielded, true, `seen at look ${first}`)
+    assert.ok(pass.backfills <= 1, `seen at look ${first}`)
+  }
+  const forced = fencedPass(() => true, 'always')
+  assert.equal(forced.yielded, false)
+  assert.equal(forced.backfills, 3)
+})
+
+test('a fence waits for capture as long as it may, and no longer', () => {
+  const late = (stopMs: number, atLook: number) => {
+    const captured = capturedTo(0)
+    const isRead = (look: number) => {
+      if (look === atLook) captured.set(7, 10)
+      return false
+    }
+    return fencedPass(isRead, 'unless-read', { captured, stopMs })
+  }
+  assert.ok(late(10, 50).backfills > 0)
+  const short = late(10, 200)
+  assert.equal(short.backfills, 0)
+  assert.ok(short.nowMs < 21, `stopped for ${short.nowMs} ms`)
+  assert.ok(late(50, 200).backfills > 0)
+})
+
+test('a long fence is short when a reader blocks it', () => {
+  const pass = fencedPass(() => false, 'always', { stopMs: 250 })
+  assert.equal(pass.isBlocked, true)
+  assert.ok(pass.fencedMs < 25, `stopped for ${pass.fencedMs} ms`)
+  assert.ok(pass.backfills > 1, 'a reader that ends soon is waited for')
+})
 
 test('whatever fails in a pass, the guard that is open is known', () => {
   for (const fails of ['begin', 'backfill', 'takeFence', 'isRead'] as const)
@@ -180,7 +264,7 @@ test('whatever fails in a pass, the guard that is open is known', () => {
           askForCapture() {},
           nowMs: () => performance.now(),
         },
-        { current: 0, rounds: 2, fence: 'unless-read', fenceMs: 1, maxMissing: 10 },
+        { current: 0, rounds: 2, fence: 'unless-read', fenceMs: 1, stopMs: 10, maxMissing: 10 },
       )
       assert.deepEqual([...open], [pass.current], `${fails} ${at}`)
       assert.equal(pass.failure, calls >= at ? 'disk I/O error' : undefined)
@@ -189,7 +273,7 @@ test('whatever fails in a pass, the guard that is open is known', () => {
 
 labTest('nobody is fenced out while capture is far behind', async (lab) => {
   const world = await setUp(lab)
-  const request = { rounds: 0, fence: 'always', fenceMs: 100 } as const
+  const request = { rounds: 0, fence: 'always', fenceMs: 100, stopMs: 10 } as const
   assert.equal((await world.pass({ ...request, maxMissing: 0 })).isComplete, false)
   assert.equal(world.asked, 0)
   assert.equal((await world.pass({ ...request, maxMissing: 1000 })).isComplete, true)
@@ -198,7 +282,7 @@ labTest('nobody is fenced out while capture is far behind', async (lab) => {
 labTest('a fence that cannot be had changes nothing', async (lab) => {
   const world = await setUp(lab)
   await world.writer.rows('BEGIN IMMEDIATE')
-  const pass = await world.pass({ rounds: 0, fence: 'always', fenceMs: 5, maxMissing: 1000 })
+  const pass = await world.pass({ rounds: 0, fence: 'always', fenceMs: 5, stopMs: 10, maxMissing: 1000 })
   assert.equal(pass.fencedMs, 0)
   assert.equal(pass.isComplete, false)
   await world.writer.rows('INSERT INTO t(v) VALUES (2)')

@@ -2,7 +2,7 @@
 import { keyOf, messageOf } from '../errors.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
-import { isOpenElsewhere } from '../sqlite/lockTable.ts'
+import { mayBeOpenElsewhere } from '../sqlite/lockTable.ts'
 import type { PositionLog } from '../sqlite/positionLog.ts'
 import type { ReadGuard } from '../sqlite/readGuard.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
@@ -24,7 +24,7 @@ const START_FENCE_MS = 500
  * Asks the other nodes whether one of them leads. Gives what they have seen of this node's own history. Throws HIGHER_EPOCH.
  *
  * Writers are kept out meanwhile, but not an application that is at work: it has written until now, and each of its transactions
- * that has read and is about to write would fail.
+ * that has read and is about to write would fail. In a container any application may be unseen.
  */
 export async function askBeforeLeading(
   fence: Fence,
@@ -32,7 +32,7 @@ export async function askBeforeLeading(
   { mayLead, log }: Pick<LeaderOptions, 'mayLead' | 'log'>,
 ): Promise<readonly SeenHistory[]> {
   if (!mayLead) return []
-  if (isOpenElsewhere(files.database, process.pid)) return mayLead()
+  if (mayBeOpenElsewhere(files.database, process.pid)) return mayLead()
   await fence.take(START_FENCE_MS).catch((error) => {
     if (keyOf(error) !== 'FENCE_FAILED') throw error
     log.warn('the database is being written while this node asks the others whether one of them leads')

@@ -2,11 +2,7 @@
  * Keeps the leader's WAL small without stopping the application. Above the soft limit each pass backfills and then tries to move
  * the read guard to READ_LOCK(0), which works whenever the writers leave a gap as long as two syncs. Writers that leave no gap
  * are fenced out for the last backfill: above the hard limit if they commit very fast and no other process reads, and above the
- * maximum size in any case.
- *
- * The fence is the last resort. It fails every transaction that has read and then tries to write, since SQLite does not call the
- * busy handler in that case (https://sqlite.org/c3ref/busy_handler.html).
- *
+ * maximum size in any case. *
  * Checkpoints here are PASSIVE with a busy time-out of 0: a stronger mode could wait behind a reader of another process. There are
  * two exceptions, both TRUNCATE: to shorten the file while nobody reads, and to restart a WAL that a recovery could not read whole.
  */
@@ -15,7 +11,7 @@ import { keyOf } from '../errors.ts'
 import { type DatabaseFiles, walFileBytes } from '../sqlite/databaseFiles.ts'
 import { isReadByOthers, locksOf } from '../sqlite/lockTable.ts'
 import type { ReadGuard } from '../sqlite/readGuard.ts'
-import type { ResetPass, ResetPassRequest } from '../sqlite/resetPass.ts'
+import type { ResetPass } from '../sqlite/resetPass.ts'
 import {
   type CaptureRequest,
   checkpoint,
@@ -26,17 +22,12 @@ import {
 import { frameBytes } from '../sqlite/walFormat.ts'
 import { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { CommitRate } from './commitRate.ts'
+import { type FenceLimits, FencePolicy, type WalLoad } from './fencePolicy.ts'
 import { QuietWatch } from './quietWatch.ts'
 
-export interface CheckpointLimits {
+export interface CheckpointLimits extends FenceLimits {
   /** Frames in the WAL that start a backfill. */
   readonly softWalFrames: number
-  /** Frames in the WAL at which very fast writers are fenced out, if no other process reads. */
-  readonly hardWalFrames: number
-  /** Size of the WAL at which writers are fenced out in any case. */
-  readonly maxWalBytes: number
-  /** How long to wait for the fence before trying again later. */
-  readonly fenceTimeoutMs: number
 }
 
 export interface CheckpointerHost {
@@ -66,7 +57,7 @@ export interface CheckpointPass {
   readonly durationMs: number
   /** How long writers were stopped, 0 without a fence. */
   readonly pauseMs: number
-  /** The fence was released at once, because another process was reading. */
+  /** The fence was released early, because another process was reading. */
   readonly yielded: boolean
 }
 
@@ -74,19 +65,11 @@ export interface CheckpointPass {
 const ROUNDS = 8
 /** A pass that did not finish is followed by a pause of this many times its duration, for the writers. */
 const REST = 3
-/** Faster writers leave no gap, and their own futile checkpoint at each commit costs them more than a fence does. */
-const FAST_COMMITS_PER_SECOND = 4000
-/** Pause after a fence that did not complete a pass. */
-const FENCE_REST_MS = 1000
-/** How long after another process was seen reading no fence is taken below the maximum size. */
-const POLITE_MS = 10_000
 /** Passes in a row without any progress after which a reader counts as a long one. */
 const PATIENCE = 3
 /** While a long reader blocks, each pass waits for twice the growth of the one before, up to 2^this soft limits. */
 const MAX_BLOCKED_SHIFT = 5
 const BLOCKED_IDLE_ROUNDS = 10
-/** More uncaptured frames than this many hard limits, once the fence is taken, belong to a huge transaction. */
-const HUGE_WALS = 4
 /** A file larger than this many hard limits is cut once writing has stopped. */
 const CUT_ABOVE_LIMITS = 4
 /** Quiet calls of `onIdle` in a row before that. */
@@ -104,14 +87,13 @@ export class Checkpointer {
   readonly #walIndex: WalIndexReader
   readonly #rate: CommitRate
   readonly #quiet: QuietWatch
+  readonly #fences: FencePolicy
   #running: Promise<void> | undefined
   #stopped = false
   /** Frames in the WAL after the last pass. */
   #framesAfterPass = 0
   /** The next pass does not begin before that. */
   #restUntilMs = 0
-  #politeUntilMs = 0
-  #noFenceUntilMs = 0
   /** nBackfill after the last pass. */
   #backfilled = 0
   /** Passes in a row that a reader of another process kept from making progress. A fence does not help against it. */
@@ -134,6 +116,7 @@ export class Checkpointer {
     this.#host = host
     this.#walIndex = new WalIndexReader(files.shm.fd)
     this.#rate = new CommitRate(host.clock)
+    this.#fences = new FencePolicy(limits)
     this.#quiet = new QuietWatch({
       walFrames: () => host.walFrames(),
       standsInTheWay: () => this.#guardStandsInTheWay(),
@@ -199,7 +182,7 @@ export class Checkpointer {
 
   #isPassDue(frames: number): boolean {
     const { softWalFrames } = this.#limits
-    const isPastBound = this.#isPastBound(frames)
+    const isPastBound = this.#fences.isPastBound(this.#bytesOf(frames))
     if (this.#running || (frames < softWalFrames && !isPastBound)) return false
     if (this.#blockedPasses <= PATIENCE)
       return (isPastBound && this.#mayFence) || this.#host.clock.nowMs() >= this.#restUntilMs
@@ -231,16 +214,15 @@ export class Checkpointer {
     const startMs = clock.nowMs()
     const mends = this.#mends
     this.#isTidy = true
-    const { fenceTimeoutMs: fenceMs, hardWalFrames } = this.#limits
-    const maxMissing = HUGE_WALS * hardWalFrames
-    const request = { rounds: ROUNDS, fence: this.#fence(startMs), fenceMs, maxMissing }
+    const load = this.#load()
+    const fence = this.#blockedPasses > PATIENCE ? 'never' : this.#fences.choose(load, startMs)
+    const request = { rounds: ROUNDS, fence, ...this.#fences.limits(load) }
     const pass = await this.#guard.resetPass(CONNECTIONS, request, (wanted) => this.#capture(wanted))
     const endMs = clock.nowMs()
     const complete = pass.isComplete && this.#guard.slot === 0
     if (complete && this.#mustMend) await this.#startOver(mends)
     if (!complete || this.#mustMend) this.#isTidy = false
-    if (pass.yielded) this.#politeUntilMs = endMs + POLITE_MS
-    if (pass.fencedMs > 0 && !complete) this.#noFenceUntilMs = endMs + FENCE_REST_MS
+    this.#fences.onPass(pass, complete, endMs)
     const backfilledFrames = this.#newlyBackfilled(pass)
     // One reader after the other may be in the way of each pass; one that lingers lets none get on.
     this.#blockedPasses = pass.isBlocked && backfilledFrames === 0 ? this.#blockedPasses + 1 : 0
@@ -255,21 +237,18 @@ export class Checkpointer {
     })
   }
 
-  #fence(nowMs: number): ResetPassRequest['fence'] {
+  #load(): WalLoad {
     const frames = this.#host.walFrames()
-    const { hardWalFrames } = this.#limits
-    if (this.#blockedPasses > PATIENCE || !this.#mayFence) return 'never'
-    if (this.#mustMend || this.#isPastBound(frames)) return 'always'
-    const isFast = this.#rate.perSecond() >= FAST_COMMITS_PER_SECOND
-    return frames >= hardWalFrames && isFast && nowMs >= this.#politeUntilMs ? 'unless-read' : 'never'
+    const commitsPerSecond = this.#rate.perSecond()
+    return { frames, bytes: this.#bytesOf(frames), commitsPerSecond, mustMend: this.#mustMend }
   }
 
   get #mayFence(): boolean {
-    return this.#host.clock.nowMs() >= this.#noFenceUntilMs
+    return this.#fences.mayFence(this.#host.clock.nowMs())
   }
 
-  #isPastBound(frames: number): boolean {
-    return frames * frameBytes(this.#parts.files.pageSize) >= this.#limits.maxWalBytes
+  #bytesOf(frames: number): number {
+    return frames * frameBytes(this.#parts.files.pageSize)
   }
 
   /** What fails is reported by capture itself; the guard then stays where it is. */

@@ -19,8 +19,9 @@ const LOOK_MS = 4
 /** After a move the checkpoint that waited finishes its backfill soon, and then waits for the guard once more. */
 const SOON_MS = 2
 const SOON_LOOKS = 25
-/** After so many looks nothing waits, or nothing here can help it. */
-const MAX_QUIET_LOOKS = 500
+/** After so many looks nothing waits for the guard, or a reader of another process is in the way too. It may end at any time. */
+const QUICK_LOOKS = 500
+const SLOW_MS = 50
 /** Looks in a row without new frames that count as quiet: a writer may just be a little late. */
 const QUIET_LOOKS = 3
 
@@ -29,6 +30,7 @@ export class QuietWatch {
   #timer: NodeJS.Timeout | undefined
   #frames = -1
   #quietLooks = 0
+  #stoodInTheWay = false
   #soonLooks = 0
   #stopped = false
 
@@ -56,12 +58,16 @@ export class QuietWatch {
     const frames = this.#host.walFrames()
     this.#quietLooks = frames === this.#frames ? this.#quietLooks + 1 : 0
     this.#frames = frames
-    if (this.#quietLooks > MAX_QUIET_LOOKS || (this.#quietLooks > 0 && this.#host.isDone())) return
-    if (this.#quietLooks >= QUIET_LOOKS && this.#host.standsInTheWay()) {
-      this.#soonLooks = SOON_LOOKS
+    if (this.#quietLooks > 0 && this.#host.isDone()) return
+    const isSlow = this.#quietLooks > QUICK_LOOKS
+    const isInTheWay = this.#quietLooks >= QUIET_LOOKS && this.#host.standsInTheWay()
+    if (isInTheWay) {
+      // Where one move after the other does not help, there is no hurry.
+      if (!isSlow || !this.#stoodInTheWay) this.#soonLooks = SOON_LOOKS
       this.#host.onQuiet()
     }
-    this.#lookIn(this.#soonLooks > 0 ? SOON_MS : LOOK_MS)
+    this.#stoodInTheWay = isInTheWay
+    this.#lookIn(this.#soonLooks > 0 ? SOON_MS : isSlow ? SLOW_MS : LOOK_MS)
     if (this.#soonLooks > 0) this.#soonLooks--
   }
 }

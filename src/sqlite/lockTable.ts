@@ -1,5 +1,5 @@
 /** Who holds which locks of a wal-index, from `/proc/locks` (proc(5)): SQLite itself does not tell. */
-import { readFileSync, readSync } from 'node:fs'
+import { readFileSync, readlinkSync, readSync } from 'node:fs'
 import type { PinnedFile } from './pinnedFiles.ts'
 
 /** Byte of the shared-memory file where SQLite's locks begin (https://sqlite.org/walformat.html#wal_locks). */
@@ -73,17 +73,41 @@ export function readLocksHeld(shm: PinnedFile): number[] | undefined {
 /** `/proc/locks` is read in pieces, and leaves out a lock now and then while others come and go in between. */
 const LOOKS = 10
 
+/** Of the kernel: PROC_PID_INIT_INO in its `include/linux/proc_ns.h`. */
+const INITIAL_PID_NAMESPACE = 'pid:[4026531836]'
+
 /**
- * Whether a connection of another process than `ownPid` has this database open in WAL mode: it then holds a shared lock on the file
- * all the time. False when that is unknown.
+ * Whether `/proc/locks` shows the locks of every process. In a pid namespace of its own, as a container has one, it leaves
+ * out those of processes that are not visible there. Whether there are any cannot be told.
  */
-export function isOpenElsewhere(database: Pick<PinnedFile, 'dev' | 'ino'>, ownPid: number): boolean {
+export function showsEveryLock(namespace = pidNamespace()): boolean {
+  return namespace === INITIAL_PID_NAMESPACE
+}
+
+function pidNamespace(): string | undefined {
+  try {
+    return readlinkSync('/proc/self/ns/pid')
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Whether a connection of another process than `ownPid` may have this database open in WAL mode: it then holds a shared lock on
+ * the file all the time. True when that cannot be told.
+ */
+export function mayBeOpenElsewhere(
+  database: Pick<PinnedFile, 'dev' | 'ino'>,
+  ownPid: number,
+  seesAll = showsEveryLock(),
+): boolean {
+  if (!seesAll) return true
   for (let look = 0; look < LOOKS; look++)
-    if (locksOf(database)?.some(({ pid }) => pid !== ownPid)) return true
+    if (locksOf(database)?.some(({ pid }) => pid !== ownPid) ?? true) return true
   return false
 }
 
-/** Whether a process other than `ownPid` holds a READ_LOCK among the locks of a wal-index; false when they are unknown. */
+/** Whether a process other than `ownPid` is seen to hold a READ_LOCK among the locks of a wal-index; false when they are unknown. */
 export function isReadByOthers(locks: readonly HeldLock[] | undefined, ownPid: number): boolean {
   const [first, last] = [READ_LOCK_BASE, READ_LOCK_BASE + READ_LOCKS - 1]
   return locks?.some((lock) => lock.pid !== ownPid && lock.last >= first && lock.first <= last) ?? false

@@ -42,6 +42,8 @@ export interface ResetPassRequest {
   readonly fence: 'never' | 'unless-read' | 'always'
   /** How long to insist on the write lock. */
   readonly fenceMs: number
+  /** How long writers are stopped at most, but for a backfill that takes longer. */
+  readonly stopMs: number
   /** More frames that are not captured belong to a huge transaction: writers would wait for all of it behind a fence. */
   readonly maxMissing: number
 }
@@ -57,7 +59,7 @@ export interface ResetPass {
   readonly isBlocked: boolean
   /** How long the write lock was held. */
   readonly fencedMs: number
-  /** The fence was let go of at once, because another process was reading. */
+  /** The fence was let go of early, because another process was reading. */
   readonly yielded: boolean
   /** What SQLite failed with, other than a lock in another hand; the guard is as `current` says. */
   readonly failure: string | undefined
@@ -67,10 +69,14 @@ export interface ResetPass {
 const FEW_FRAMES = 64
 /** How long capture may take to follow a move: nobody waits for it. */
 const CAPTURE_MS = 20
-/** ... and under the fence, where writers do. */
-const FENCED_CAPTURE_MS = 10
-/** How long writers are stopped at most, but for a backfill that takes longer. */
-const FENCED_MS = 10
+/** ... and at the end of a fence, after a backfill that took long. */
+const LAST_CAPTURE_MS = 10
+/** Readers are looked at so often while a fence waits for capture. */
+const LOOK_MS = 1
+/** Looks before anything is done: one finds a transaction that has just begun, another a lock that `/proc/locks` left out. */
+const FIRST_LOOKS = 5
+/** How long a fence waits for transactions of other processes that read when it came: they end soon, since they cannot write. */
+const FENCED_READERS_MS = 10
 /** An application's own checkpoint, begun before, is waited out: it ends by itself. */
 const OTHER_CHECKPOINT_MS = 2
 const FENCED_CHECKPOINT_MS = 10
@@ -89,6 +95,8 @@ class Pass {
   #isComplete = false
   #isBlocked = false
   #fencedMs = 0
+  /** When the fence is to end. */
+  #untilMs = 0
   #yielded = false
   #failure: string | undefined
 
@@ -129,21 +137,41 @@ class Pass {
   }
 
   #fenced(): void {
-    const { fence, fenceMs } = this.#request
     const { nowMs } = this.#parts
-    if (!this.#parts.takeFence(fenceMs)) return
+    if (!this.#parts.takeFence(this.#request.fenceMs)) return
     const beganMs = nowMs()
+    this.#untilMs = beganMs + this.#request.stopMs
     try {
       if (this.#isFarBehind()) return
-      this.#yielded = fence === 'unless-read' && this.#parts.isRead()
-      const untilMs = beganMs + FENCED_MS
-      // Transactions that were reading when the fence came end soon: they cannot write.
+      for (let look = 0; look < FIRST_LOOKS && !this.#mustYield(true); look++);
       if (!this.#yielded) this.#parts.askForCapture(true)
-      while (!this.#yielded && !this.#isComplete && nowMs() < untilMs) this.#round(true)
+      this.#fencedRounds()
     } finally {
       this.#parts.releaseFence()
       this.#fencedMs = nowMs() - beganMs
     }
+  }
+
+  #fencedRounds(): void {
+    const { nowMs } = this.#parts
+    let areReadersWaitedFor = false
+    while (!this.#isComplete && nowMs() < this.#untilMs && !this.#mustYield(true)) {
+      const before = this.#counts
+      this.#round(true)
+      if (areReadersWaitedFor || this.#counts === before || !this.#isBlocked) continue
+      areReadersWaitedFor = true
+      this.#untilMs = Math.min(this.#untilMs, nowMs() + FENCED_READERS_MS)
+    }
+  }
+
+  /**
+   * Whether a polite fence ends now. The write lock is had right after a commit, when nobody may read yet: an application
+   * whose transactions read first is seen a little later, and each of its tries fails until the fence is gone.
+   */
+  #mustYield(isFenced: boolean): boolean {
+    if (!isFenced || this.#request.fence !== 'unless-read') return false
+    this.#yielded ||= this.#parts.isRead()
+    return this.#yielded
   }
 
   #isFarBehind(): boolean {
@@ -154,7 +182,8 @@ class Pass {
   /** Gives the frames that are left to backfill. */
   #round(isFenced: boolean): number {
     const mark = this.#move(isFenced)
-    if (mark === undefined) return Number.POSITIVE_INFINITY
+    // A backfill syncs twice, and the wait for capture was not short either.
+    if (mark === undefined || this.#mustYield(isFenced)) return Number.POSITIVE_INFINITY
     this.#counts = this.#parts.backfill(isFenced ? FENCED_CHECKPOINT_MS : OTHER_CHECKPOINT_MS)
     const { walFrames, backfilled } = this.#counts
     this.#isBlocked = walFrames >= 0 && backfilled < mark
@@ -199,6 +228,10 @@ class Pass {
     const { captured } = this.#parts
     if (captured.includes(salt1, frames)) return true
     this.#parts.askForCapture(isFenced)
-    return captured.wait(salt1, frames, isFenced ? FENCED_CAPTURE_MS : CAPTURE_MS)
+    if (!isFenced) return captured.wait(salt1, frames, CAPTURE_MS)
+    const { nowMs } = this.#parts
+    const untilMs = Math.max(this.#untilMs, nowMs() + LAST_CAPTURE_MS)
+    while (nowMs() < untilMs && !this.#mustYield(true)) if (captured.wait(salt1, frames, LOOK_MS)) return true
+    return false
   }
 }
