@@ -115,7 +115,8 @@ part('an application that refuses before the body ended, and closes', async (tra
 })
 
 part('an answer to the head alone, while the client holds its body back', async (traffic, lab) => {
-  for (const way of waysOf(traffic)) {
+  // With a key the body is taken in first: what breaks off has reached no application then.
+  for (const way of waysOf(traffic).filter(({ name }) => !name.endsWith('with a key'))) {
     const raw = await RawHttp.open(lab, way.port)
     const answer = 'HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 3\r\n\r\nno!'
     raw.write(

@@ -5,6 +5,7 @@ import { type Lab, labTest } from './support/lab.ts'
 import { cookieOf, SECRET } from './support/notesCluster.ts'
 import type { TestNode } from './support/testNode.ts'
 import { ask, codeOf, echoIn, requireQuiet, startTraffic, valuesOf } from './support/trafficLab.ts'
+import { until } from './support/until.ts'
 import { makeDatabase } from './support/workload.ts'
 
 const ENVIRONMENT = { WALCAST_SECRET: SECRET }
@@ -22,7 +23,10 @@ async function startSite(lab: Lab, name: string, leader?: TestNode, flags: reado
   const node = leader ? await lab.replica(db, leader, options) : await lab.leader(db, options)
   await node.ready()
   await lab.python('sessions', { path: db, name, port }).line((line) => line === 'listening')
-  return { node, url: `http://127.0.0.1:${proxy}` }
+  const url = `http://127.0.0.1:${proxy}`
+  // The application began after its node: until the node has seen it, reads go to the other one's.
+  await until('the application is seen', async () => (await fetch(`${url}/readyz`)).status === 200)
+  return { node, url }
 }
 
 async function visit(url: string, cookie = '') {
