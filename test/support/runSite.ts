@@ -64,6 +64,12 @@ export class RunSite implements Backend {
     })
   }
 
+  /** Waits until its public side says that it is ready, application and all. */
+  async readyForClients(): Promise<void> {
+    const url = `http://127.0.0.1:${this.#ports.proxyPort}/readyz`
+    await until(`${this.name} is ready for clients`, async () => (await fetch(url)).status === 200)
+  }
+
   /** After its end, in the role of its role file. */
   async restart(): Promise<void> {
     this.#node = await startRun(this.#lab, this.name, this.#ports, this.#options)

@@ -56,8 +56,9 @@ async function run(switchovers: number, kills: number): Promise<void> {
   const a = await RunSite.start(lab, 'a', { environment: ENVIRONMENT })
   const b = await RunSite.start(lab, 'b', { leader: a.node.address, environment: ENVIRONMENT })
   await b.node.ready()
-  await b.applicationPid()
   const sites = [a, b]
+  // Balancers begin with nodes that have seen their applications.
+  for (const site of sites) await site.readyForClients()
   const doors = [await startHaproxy(lab, sites), await startNginx(lab, sites)]
   const client = new RecordingClient({
     doors,
@@ -148,7 +149,7 @@ async function settled(sites: readonly RunSite[]): Promise<RunSite> {
   const leader = await leaderOf(sites)
   for (const site of sites) {
     await site.node.ready()
-    await site.applicationPid()
+    await site.readyForClients()
   }
   return leader
 }
