@@ -8,6 +8,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
 import type { Client } from './client.ts'
 import { headerOf, VIA_HEADER } from './headers.ts'
+import { RateBudget } from './rateBudget.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { Routes } from './routes.ts'
 
@@ -57,7 +58,8 @@ const LOG_EVERY_MS = 60_000
 export class FailedReads {
   readonly #host: FailedReadsHost
   readonly #statuses: ReadonlySet<number>
-  readonly #rate: RateLimit
+  readonly #maxPerSecond: number
+  readonly #rate: RateBudget
   readonly #paths = new FrequentPaths(COUNTED_PATHS)
   readonly #counts: Record<FailedReadOutcome, number> = {
     answered: 0,
@@ -71,7 +73,8 @@ export class FailedReads {
   constructor({ statuses, maxPerSecond }: FailedReadsOptions, host: FailedReadsHost) {
     this.#host = host
     this.#statuses = new Set(statuses)
-    this.#rate = new RateLimit(maxPerSecond, host.nowMs())
+    this.#maxPerSecond = maxPerSecond
+    this.#rate = new RateBudget(maxPerSecond, () => host.nowMs())
   }
 
   /** Whether the leader may answer instead. Cheap: asked of each answer. */
@@ -84,7 +87,7 @@ export class FailedReads {
 
   /** Whether one more may be sent to the leader now. */
   take(): boolean {
-    return this.#rate.take(this.#host.nowMs())
+    return this.#rate.take()
   }
 
   /** The leader answered with `status`. */
@@ -119,7 +122,7 @@ export class FailedReads {
     if (nowMs - this.#limitedLogMs < LOG_EVERY_MS) return
     this.#limitedLogMs = nowMs
     this.#host.log.warn(
-      { maxPerSecond: this.#rate.perSecond, limited: this.#counts.limited },
+      { maxPerSecond: this.#maxPerSecond, limited: this.#counts.limited },
       'more reads fail here than --replay-rate lets go to the leader: clients get the answer of the local application',
     )
   }
@@ -128,28 +131,6 @@ export class FailedReads {
 /** A client may say so, too: its own request is then answered here. */
 function wasPassedOn(request: IncomingMessage): boolean {
   return headerOf(request, VIA_HEADER) !== undefined
-}
-
-/** At most so many a second; as many at once after a quiet second. */
-export class RateLimit {
-  readonly perSecond: number
-  #left: number
-  #atMs: number
-
-  constructor(perSecond: number, nowMs: number) {
-    this.perSecond = perSecond
-    this.#left = perSecond
-    this.#atMs = nowMs
-  }
-
-  take(nowMs: number): boolean {
-    const since = Math.max(0, nowMs - this.#atMs) / 1000
-    this.#left = Math.min(this.perSecond, this.#left + since * this.perSecond)
-    this.#atMs = nowMs
-    if (this.#left < 1) return false
-    this.#left--
-    return true
-  }
 }
 
 interface Counted {
