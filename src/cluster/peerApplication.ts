@@ -1,7 +1,6 @@
 /** Whether the application of a leader takes requests, as the leader tells it. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { request } from 'undici'
-import { NODE_AGENT } from '../http/headers.ts'
+import { askRole } from './peerCalls.ts'
 
 /** `elsewhere`: it is no leader, or no more. */
 export type LeaderApplication = 'up' | 'down' | 'none' | 'elsewhere' | 'unknown'
@@ -13,16 +12,11 @@ const UNHELD = { ref: false } as const
 
 /** Never throws: a node that does not answer is `unknown`. */
 export async function applicationOf(leader: string): Promise<LeaderApplication> {
-  try {
-    const signal = AbortSignal.timeout(TIMEOUT_MS)
-    const { body } = await request(`http://${leader}/leader`, { signal, reset: true, headers: NODE_AGENT })
-    const { role, application = 'none' } = Object(await body.json())
-    if (role !== 'leader') return 'elsewhere'
-    return application === 'up' || application === 'down' || application === 'none' ? application : 'unknown'
-  } catch {
-    // Not there: that is the answer.
-    return 'unknown'
-  }
+  const answer = await askRole(leader, TIMEOUT_MS)
+  if (!answer) return 'unknown'
+  const { role, application = 'none' } = answer.value
+  if (role !== 'leader') return 'elsewhere'
+  return application === 'up' || application === 'down' || application === 'none' ? application : 'unknown'
 }
 
 export interface Acceptance {

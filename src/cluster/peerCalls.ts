@@ -53,9 +53,17 @@ const AT_ONCE = 16
 
 /** Undefined when no walcast node answers there in time. */
 export async function askPeer(address: string, timeoutMs: number): Promise<PeerAnswer | undefined> {
+  const answer = await askRole(address, timeoutMs)
+  return answer && parseAnswer(address, answer.value)
+}
+
+/** What `GET /leader` answers there, as it stands. Undefined when no JSON comes in time. */
+export async function askRole(
+  address: string,
+  timeoutMs: number,
+): Promise<{ readonly status: number; readonly value: Readonly<Record<string, unknown>> } | undefined> {
   try {
-    const { value } = await call(`http://${address}/leader`, 'GET', timeoutMs)
-    return parseAnswer(address, value)
+    return await call(`http://${address}/leader`, 'GET', timeoutMs)
   } catch {
     // Not there: that is the answer.
     return undefined

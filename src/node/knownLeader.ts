@@ -1,11 +1,11 @@
 /** What a node knows of the leader that it sends requests to: learned by asking its private side, and forgotten with it. */
-import { request } from 'undici'
 import { isIncarnation } from '../../proto/lineage.ts'
+import { askRole } from '../cluster/peerCalls.ts'
 import type { WalcastError } from '../errors.ts'
 import type { ErrorBody } from '../http/answer.ts'
 import { REPLICA_AUTH_HEADER } from '../http/auth.ts'
 import { UNKNOWN_ADDRESS } from '../http/clientAddress.ts'
-import { type FlatHeaders, HOLD_HEADER, NODE_AGENT, toNode } from '../http/headers.ts'
+import { type FlatHeaders, HOLD_HEADER, toNode } from '../http/headers.ts'
 import type { UpgradeTarget } from '../http/upgradeRelay.ts'
 
 export interface KnownLeaderHost {
@@ -66,23 +66,14 @@ export class KnownLeader {
   async probe(): Promise<boolean> {
     const address = this.#address
     if (!address) return false
-    try {
-      const { statusCode, body } = await request(`http://${address}/leader`, {
-        signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
-        headers: NODE_AGENT,
-        reset: true,
-      })
-      const { publicUrl, ready, epoch, incarnation, taking = statusCode === 200 } = Object(await body.json())
-      if (address !== this.#address) return false
-      if (Number.isSafeInteger(epoch)) this.#epoch = epoch
-      if (isIncarnation(String(incarnation))) this.#incarnation = String(incarnation)
-      if (typeof publicUrl === 'string') this.#publicUrl = publicUrl
-      // Whatever the status says of its application: the leader itself keeps what that does not take.
-      return taking === true && ready === true
-    } catch {
-      // Not there: that is the answer.
-      return false
-    }
+    const answer = await askRole(address, PROBE_TIMEOUT_MS)
+    if (!answer || address !== this.#address) return false
+    const { publicUrl, ready, epoch, incarnation, taking = answer.status === 200 } = answer.value
+    if (Number.isSafeInteger(epoch)) this.#epoch = Number(epoch)
+    if (isIncarnation(String(incarnation))) this.#incarnation = String(incarnation)
+    if (typeof publicUrl === 'string') this.#publicUrl = publicUrl
+    // Whatever the status says of its application: the leader itself keeps what that does not take.
+    return taking === true && ready === true
   }
 
   /** An upgrade that goes to it, with a client's headers, and waits until `endMs` there; undefined while none is known. */
