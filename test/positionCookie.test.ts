@@ -35,6 +35,11 @@ test('what was written is read, among whatever other cookies', () => {
   )
 })
 
+test('an empty cookie is no position, also before the node has made its first', () => {
+  const fresh = new PositionCookie(NAME, () => CLUSTER, SECRET)
+  for (const header of [`${NAME}=`, `${NAME}=""`]) assert.equal(fresh.read(header), undefined)
+})
+
 test('whatever a client sends is read without harm', () => {
   const pieces = fc.constantFrom(
     NAME,

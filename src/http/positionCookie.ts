@@ -37,7 +37,7 @@ export class PositionCookie {
   readonly #secret: string | undefined
   #key: Key | undefined
   /** The last one made: many clients bring and get the same. */
-  #last = { position: { epoch: -1, txid: -1 }, value: '' }
+  #last: { readonly position: Position; readonly value: string } | undefined
 
   /**
    * `cluster`: '' while this node belongs to none; no cookie is read or written then. Without a `secret` the key comes from
@@ -54,7 +54,7 @@ export class PositionCookie {
     const value = header === undefined ? undefined : cookieValue(header, this.#name)
     const key = value === undefined ? undefined : this.#currentKey()
     if (value === undefined || !key) return undefined
-    if (value === this.#last.value) return this.#last.position
+    if (value === this.#last?.value) return this.#last.position
     const [, tag, text, mac] = VALUE.exec(value) ?? []
     if (tag !== key.tag || !timingSafeEqual(Buffer.from(mac), Buffer.from(macOf(key, text)))) return undefined
     return parsePosition(text)
@@ -94,8 +94,8 @@ export class PositionCookie {
   #valueOf({ epoch, txid }: Position): string | undefined {
     const key = this.#currentKey()
     if (!key) return undefined
-    const { position, value: last } = this.#last
-    if (epoch === position.epoch && txid === position.txid) return last
+    const last = this.#last
+    if (epoch === last?.position.epoch && txid === last.position.txid) return last.value
     const text = formatPosition({ epoch, txid })
     const value = `${key.tag}.${text}.${macOf(key, text)}`
     this.#last = { position: { epoch, txid }, value }
@@ -106,7 +106,7 @@ export class PositionCookie {
   #currentKey(): Key | undefined {
     const cluster = this.#cluster()
     if (this.#key?.cluster === cluster) return this.#key
-    this.#last = { position: { epoch: -1, txid: -1 }, value: '' }
+    this.#last = undefined
     this.#key = CLUSTER.test(cluster) ? newKey(this.#secret, cluster) : undefined
     return this.#key
   }
