@@ -108,9 +108,7 @@ function findPlace(found: FoundContent, before: Remembered): Place {
     follows: follows && settled(follows, before.lineage),
     isProven: proven !== undefined,
     txid: (isLastKnown ? last.txid : Math.max(last?.txid ?? 0, before.txidCeiling)) + 1,
-    newEpoch: isOlder
-      ? `the database was put back to a state before ${last.epoch}-${last.txid}`
-      : whyNew(last, proven, before),
+    newEpoch: whyNew(last, proven, isOlder, before),
     isPutBack: isOlder || (isLastKnown && proven !== undefined),
     verified: [],
   }
@@ -146,6 +144,7 @@ function isOfThen(last: PositionRecord, { incarnation, lineage }: Remembered): b
 function whyNew(
   last: PositionRecord | undefined,
   proven: PositionRecord | undefined,
+  isOlder: boolean,
   before: Remembered,
 ): string {
   const { epoch, trusted } = before
@@ -153,6 +152,7 @@ function whyNew(
   if (last.epoch !== epoch) return 'the stored position is of another epoch'
   if (!trusted) return 'the machine went down without a clean stop'
   if (!isOfThen(last, before)) return 'the stored positions are of another time than the role file'
+  if (isOlder) return `the database was put back to a state before ${last.epoch}-${last.txid}`
   if (!proven) return 'the database was written while no leader ran'
   return `the database was put back to what it was at ${proven.epoch}-${proven.txid}`
 }
