@@ -4,11 +4,11 @@ import { readdirSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { freePort } from '../src/cli/freePorts.ts'
 import { signRequest } from '../src/http/auth.ts'
-import { askFrom, crowd, Stranger, UNFINISHED, UPGRADE, wanting } from './support/crowd.ts'
+import { crowd, Stranger, UNFINISHED, UPGRADE, wanting } from './support/crowd.ts'
 import { type Lab, labTest, nodeArguments } from './support/lab.ts'
 import { CLI } from './support/paths.ts'
 import type { TestNode } from './support/testNode.ts'
-import { App, codeOf, SECRET, valuesOf } from './support/trafficLab.ts'
+import { App, ask, codeOf, SECRET, valuesOf } from './support/trafficLab.ts'
 import { until } from './support/until.ts'
 import { makeDatabase } from './support/workload.ts'
 
@@ -40,7 +40,7 @@ async function requireHealth({ node, port }: Site, t: TestContext, when: string)
   const beganMs = performance.now()
   for (const path of ['/livez', '/readyz'])
     for (const at of [port, node.options.port]) {
-      const got = await askFrom(at, { from: ORDINARY, path })
+      const got = await ask(at, { from: ORDINARY, path })
       assert.equal(got.status, 200, `${path} ${when}: ${got.body}`)
     }
   t.diagnostic(`${when}: four health checks took ${Math.round(performance.now() - beganMs)} ms`)
@@ -50,7 +50,7 @@ async function requireHealth({ node, port }: Site, t: TestContext, when: string)
 async function requireService({ port }: Site, t: TestContext, when: string): Promise<void> {
   const beganMs = performance.now()
   let refused = 0
-  const write = () => askFrom(port, { from: ORDINARY, method: 'POST', path: '/w', body: 'a write' })
+  const write = () => ask(port, { from: ORDINARY, method: 'POST', path: '/w', body: 'a write' })
   await until(`an ordinary write is served ${when}`, async (saw) => {
     const got = await write()
     saw(`${got.status} ${codeOf(got)}`)
@@ -92,25 +92,24 @@ labTest('one client does not take the place of others', async (lab, t) => {
   await crowd(lab, site.port, { count: 20, perAddress: 20, text: UNFINISHED })
   const from = '127.1.0.2'
   await until('it has all that it may have', async () => {
-    const got = await askFrom(site.port, { from, path: '/x' })
+    const got = await ask(site.port, { from, path: '/x' })
     if (got.status === 200) return false
     assert.deepEqual([got.status, codeOf(got)], [429, 'TOO_MANY_FROM_CLIENT'])
     assert.deepEqual(valuesOf(got, 'retry-after'), ['1'])
     return true
   })
   await requireHealth(site, t, 'with one client at its bound')
-  for (const path of ['/livez', '/readyz'])
-    assert.equal((await askFrom(site.port, { from, path })).status, 200)
-  assert.equal((await askFrom(site.port, { from: ORDINARY, path: '/x' })).status, 200)
+  for (const path of ['/livez', '/readyz']) assert.equal((await ask(site.port, { from, path })).status, 200)
+  assert.equal((await ask(site.port, { from: ORDINARY, path: '/x' })).status, 200)
 
   const more = await crowd(lab, site.port, { count: 400, perAddress: 400, text: 'GET /' })
   await until('connections past its bound end', () => more.filter(({ isGone }) => !isGone).length <= 30)
   assert.ok((await site.node.metric('walcast_connections_cut_total', 'why="no-room"')) > 0)
-  const past = await askFrom(site.port, { from, path: '/x' })
+  const past = await ask(site.port, { from, path: '/x' })
   assert.deepEqual([past.status, codeOf(past)], [429, 'TOO_MANY_FROM_CLIENT'])
   assert.deepEqual(valuesOf(past, 'connection'), ['close'])
-  assert.equal((await askFrom(site.port, { from, path: '/livez' })).status, 200)
-  assert.equal((await askFrom(site.port, { from: ORDINARY, path: '/x' })).status, 200)
+  assert.equal((await ask(site.port, { from, path: '/livez' })).status, 200)
+  assert.equal((await ask(site.port, { from: ORDINARY, path: '/x' })).status, 200)
 })
 
 labTest(
@@ -227,7 +226,7 @@ for (const [what, text] of [
     await requireHealth(site, t, `with 300 at each side that ${what}`)
     let refused = 0
     await until('an ordinary client gets in', async () => {
-      const got = await askFrom(site.port, { from: ORDINARY, path: '/x' })
+      const got = await ask(site.port, { from: ORDINARY, path: '/x' })
       if (got.status === 200) return true
       assert.deepEqual([got.status, codeOf(got)], [503, 'TOO_MANY_CONNECTIONS'])
       refused++
@@ -324,7 +323,7 @@ labTest('one node does not fill the intake for all others', async (lab) => {
     )
   }
   const write = (name: string) =>
-    askFrom(port, { method: 'POST', path: '/w', body: 'a write', headers: ['x-replica-auth', sign(name)] })
+    ask(port, { method: 'POST', path: '/w', body: 'a write', headers: ['x-replica-auth', sign(name)] })
   const crowded = await Promise.all(['one', 'one', 'one'].map(slow))
   await until('they are under way', async () => (await node.metric('walcast_intake_requests')) === 3)
   const other = await slow('other')

@@ -1,8 +1,7 @@
 /** What clients say of themselves is not believed, and what they are told names neither nodes nor machines. */
 import assert from 'node:assert/strict'
-import { askFrom } from './support/crowd.ts'
 import { labTest } from './support/lab.ts'
-import { codeOf, echoIn, type Got, startTraffic, valuesOf } from './support/trafficLab.ts'
+import { ask, codeOf, echoIn, type Got, startTraffic, valuesOf } from './support/trafficLab.ts'
 import { until } from './support/until.ts'
 
 const CLAIMS = [
@@ -29,7 +28,7 @@ labTest(
     const traffic = await startTraffic(lab, { leaderFlags: flags, replicaFlags: flags })
     for (const port of [traffic.atLeader, traffic.atReplica])
       for (const method of ['GET', 'POST']) {
-        const got = await askFrom(port, { from: STRANGER, method, path: '/h', headers: CLAIMS })
+        const got = await ask(port, { from: STRANGER, method, path: '/h', headers: CLAIMS })
         const echo = echoIn(got)
         assert.deepEqual(valuesOf(echo, 'x-forwarded-for'), [STRANGER])
         assert.deepEqual(valuesOf(echo, 'x-forwarded-proto'), ['http'])
@@ -43,13 +42,13 @@ labTest(
     for (const text of [crowded, 'junk', ', ,', '::ffff:1.2.3.4', '[::1]:99'])
       assert.deepEqual(
         valuesOf(
-          echoIn(await askFrom(traffic.atReplica, { from: STRANGER, headers: ['X-Forwarded-For', text] })),
+          echoIn(await ask(traffic.atReplica, { from: STRANGER, headers: ['X-Forwarded-For', text] })),
           'x-forwarded-for',
         ),
         [STRANGER],
       )
     const endless = ['X-Forwarded-For', Array(10_000).fill('10.0.0.1').join(',')]
-    assert.equal((await askFrom(traffic.atReplica, { from: STRANGER, headers: endless })).status, 431)
+    assert.equal((await ask(traffic.atReplica, { from: STRANGER, headers: endless })).status, 431)
   },
 )
 
@@ -60,7 +59,7 @@ labTest(
     const traffic = await startTraffic(lab, { leaderFlags: flags, replicaFlags: flags })
     for (const port of [traffic.atLeader, traffic.atReplica])
       for (const method of ['GET', 'POST']) {
-        const got = await askFrom(port, { from: STRANGER, method, path: '/h', headers: CLAIMS })
+        const got = await ask(port, { from: STRANGER, method, path: '/h', headers: CLAIMS })
         const echo = echoIn(got)
         assert.deepEqual(valuesOf(echo, 'x-forwarded-for'), [`198.51.100.1, ${STRANGER}`])
         assert.deepEqual(valuesOf(echo, 'x-forwarded-proto'), ['https'])
@@ -70,7 +69,7 @@ labTest(
     // One request of each client: the proxy itself has no such bound.
     const waits = ['x-answer', Buffer.from(JSON.stringify({ waits: true })).toString('base64url')]
     const asked = (client: string) =>
-      askFrom(traffic.atLeader, {
+      ask(traffic.atLeader, {
         from: STRANGER,
         path: '/wait',
         headers: [...waits, 'X-Forwarded-For', client],
@@ -103,7 +102,7 @@ labTest('errors name no node and no machine, unless the operator wants it', asyn
     [atReplica, 'POST'],
   ] as const
   for (const [port, method] of asks) {
-    const got = await askFrom(port, {
+    const got = await ask(port, {
       method,
       path: '/x',
       headers: method === 'POST' ? ['content-length', '0'] : [],
@@ -117,7 +116,7 @@ labTest('errors name no node and no machine, unless the operator wants it', asyn
       node.logged('a request was answered with an error').some((line) => line.includes('127.0.0.1:1')),
     )
   await leader.stop()
-  const away = await askFrom(atReplica, { method: 'POST', path: '/x', body: 'x' })
+  const away = await ask(atReplica, { method: 'POST', path: '/x', body: 'x' })
   assert.deepEqual([away.status, codeOf(away)], [503, 'LEADER_AWAY'])
   assert.doesNotMatch(away.body.toString(), tells)
   await until('and where it was is in the log', () =>
@@ -127,7 +126,7 @@ labTest('errors name no node and no machine, unless the operator wants it', asyn
   await replica.stop()
   const flags = [...(replica.options.flags ?? []), '--verbose-errors']
   const verbose = await lab.restart(replica, { flags })
-  const told = await askFrom(atReplica, { method: 'POST', path: '/x', body: 'x' })
+  const told = await ask(atReplica, { method: 'POST', path: '/x', body: 'x' })
   assert.equal(told.status, 503)
   assert.match(told.body.toString(), tells)
   await verbose.stop()

@@ -1,9 +1,8 @@
 /** Many clients at once, each from an address of its own on this machine, that say exactly what they send. */
 import { once } from 'node:events'
-import { request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import type { Lab } from './lab.ts'
-import { type Got, telling } from './trafficLab.ts'
+import { telling } from './trafficLab.ts'
 import { within } from './until.ts'
 
 /** One of 65,000 addresses of this machine; the first is not 127.0.0.1. */
@@ -76,35 +75,3 @@ export function wanting(bytes: number): string {
 
 export const UPGRADE =
   'GET /live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
-
-export interface FromAsked {
-  readonly from?: string
-  readonly method?: string
-  readonly path?: string
-  readonly headers?: readonly string[]
-  readonly body?: string
-}
-
-/** One request over a connection of its own, from an address of this machine. */
-export function askFrom(port: number, asked: FromAsked): Promise<Got> {
-  const { from = '127.0.0.1', method = 'GET', path = '/', headers = [], body } = asked
-  const length = body === undefined ? [] : ['content-length', String(Buffer.byteLength(body))]
-  const flat = ['host', 'app.test', ...headers, ...length]
-  const got = new Promise<Got>((resolve, reject) => {
-    const sent = request(
-      { port, host: '127.0.0.1', localAddress: from, method, path, headers: flat, agent: false },
-      (answer) => {
-        const chunks: Buffer[] = []
-        answer.on('data', (chunk) => chunks.push(chunk))
-        answer.on('error', reject)
-        answer.on('end', () => {
-          const { statusCode: status = 0, statusMessage: reason = '', rawHeaders, trailers } = answer
-          resolve({ status, reason, rawHeaders, trailers, body: Buffer.concat(chunks) })
-        })
-      },
-    )
-    sent.on('error', reject)
-    sent.end(body)
-  })
-  return within(`an answer to ${method} ${path}`, got)
-}

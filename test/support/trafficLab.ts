@@ -13,6 +13,8 @@ import { makeDatabase } from './workload.ts'
 export const SECRET = 'correct horse battery staple'
 
 export interface Asked {
+  /** An address of this machine. */
+  readonly from?: string
   readonly method?: string
   readonly path?: string
   /** Names and values in turn. */
@@ -41,11 +43,12 @@ export function valuesOf({ rawHeaders }: { readonly rawHeaders: readonly string[
 
 /** One request over a connection of its own. */
 export function ask(port: number, asked: Asked): Promise<Got> {
-  const { method = 'GET', path = '/', headers = [], body, answer } = asked
+  const { from, method = 'GET', path = '/', headers = [], body, answer } = asked
   const flat = ['host', 'app.test', ...headers, ...(answer ? ['x-answer', telling(answer)] : [])]
   if (body !== undefined) flat.push('content-length', String(Buffer.byteLength(body)))
+  const place = { port, host: '127.0.0.1', ...(from === undefined ? {} : { localAddress: from }) }
   const got = new Promise<Got>((resolve, reject) => {
-    const sent = request({ port, host: '127.0.0.1', method, path, headers: flat, agent: false }, (answer) => {
+    const sent = request({ ...place, method, path, headers: flat, agent: false }, (answer) => {
       const chunks: Buffer[] = []
       answer.on('data', (chunk) => chunks.push(chunk))
       answer.on('error', reject)
