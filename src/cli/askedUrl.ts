@@ -1,4 +1,4 @@
-/** Where a node is asked, from what somebody typed. */
+/** The URL of a node, from an address as a person types it. */
 import { WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
 import { plainText } from '../plainText.ts'

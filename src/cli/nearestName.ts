@@ -1,4 +1,4 @@
-/** What somebody who mistyped may have meant. */
+/** Finds the known name that is closest to a mistyped one. */
 
 /** Names with more changes than one to this many characters are not alike. */
 const CHARS_PER_CHANGE = 3

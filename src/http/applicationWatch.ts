@@ -6,8 +6,9 @@
  *   writes:    open ── held (its process is of an earlier role) ──> closed until `started` or `release`
  *   health:    up ── `fall` looks in a row fail ──> down ── `rise` in a row succeed ──> up
  *
- * Requests go by the last word, load balancers by the health: a restart of a second sends nobody away. The answer to a request
- * counts as a look that succeeded, so a busy application is never looked at. Nothing here sends a request, or a second time.
+ * Whether a request is sent depends on the latest look or answer. Load balancers are told the health, which a restart of a second
+ * does not change. An answered request counts as a look that succeeded, so a busy application is never looked at. No request
+ * of a client is sent from here.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
@@ -17,7 +18,7 @@ import { Gate } from './gate.ts'
 
 export interface ApplicationWatchOptions {
   readonly maxHeld: number
-  /** Between two looks while nobody asks. */
+  /** Pause between two looks while no request waits. */
   readonly everyMs: number
   readonly fall: number
   readonly rise: number
@@ -47,12 +48,12 @@ export interface ApplicationStatus {
 /** Of another node: `none` has no application. */
 export type ApplicationStanding = 'none' | 'up' | 'down' | 'unknown'
 
-/** Somebody who waits. */
+/** A request or an upgrade that waits. */
 export interface Waiting {
   readonly gone: AbortSignal
 }
 
-/** Between two looks while somebody waits. */
+/** Pause between two looks while requests wait. */
 const LOOK_MS = 25
 const UNHELD = { ref: false } as const
 /** Nothing is asked: whoever holds writes lets them go. */

@@ -1,5 +1,5 @@
 /**
- * ConnectionPool to one server: kept while idle, bounded in number, the most recently used first.
+ * Connections to one server: kept while idle, bounded in number, the most recently used first.
  * Whoever finds none waits for its turn.
  */
 import { IdleTrust } from './idleTrust.ts'

@@ -2,7 +2,8 @@
  * Keeps the leader's WAL small without stopping the application. Above the soft limit each pass backfills and then tries to move
  * the read guard to READ_LOCK(0), which works whenever the writers leave a gap as long as two syncs. Writers that leave no gap
  * are fenced out for the last backfill: above the hard limit if they commit very fast and no other process reads, and above the
- * maximum size in any case. *
+ * maximum size in any case.
+ *
  * Checkpoints here are PASSIVE with a busy time-out of 0: a stronger mode could wait behind a reader of another process. There are
  * two exceptions, both TRUNCATE: to shorten the file while nobody reads, and to restart a WAL that a recovery could not read whole.
  */

@@ -1,7 +1,7 @@
 /** Keys of rows as people name them: values as text, those of several columns joined by commas, a blob in hexadecimal. */
 import type { KeyColumn } from './tableShape.ts'
 
-/** What `keyCondition` and `missingKeysQuery` of rowQueries.ts take, as JSON. */
+/** What `keyCondition` and `foundKeysQuery` of rowQueries.ts take, as JSON. */
 export interface KeyParameters {
   /** The keys as they were given. */
   readonly keys: string
