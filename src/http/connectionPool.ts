@@ -144,10 +144,11 @@ export class ConnectionPool {
     taker.start(wire)
   }
 
-  #connect(taker: Taker): void {
-    const wire = new Wire(this.origin, taker.servername)
+  #connect(first: Taker): void {
+    const wire = new Wire(this.origin, first.servername)
+    // Let go of when it is served: the connection may live for days.
+    let taker: Taker | undefined = first
     const { socket } = wire
-    let isConnected = false
     let failure: Error | undefined
     this.#open.add(wire)
     const timer = setTimeout(
@@ -155,9 +156,10 @@ export class ConnectionPool {
       this.#limits.connectTimeoutMs,
     )
     socket.once(this.origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
-      isConnected = true
       clearTimeout(timer)
-      this.#start(wire, taker)
+      const ready = taker
+      taker = undefined
+      if (ready) this.#start(wire, ready)
     })
     socket.on('error', (error) => {
       failure = error
@@ -166,7 +168,7 @@ export class ConnectionPool {
       clearTimeout(timer)
       this.#open.delete(wire)
       this.#onClosed(wire)
-      if (!isConnected && !taker.isOver) taker.fail(failure ?? new Error('the connection was closed'))
+      if (taker && !taker.isOver) taker.fail(failure ?? new Error('the connection was closed'))
       this.#serveNext()
     })
   }

@@ -31,8 +31,6 @@ export class Crowd {
   readonly #connections: ConnectionBudget
   readonly #requests: RequestBudget
   readonly #upgrades: RequestBudget
-  /** Requests that were let in, with the client of each. */
-  readonly #taken = new Map<ServerResponse, string | undefined>()
 
   constructor(limits: CrowdLimits, proxies: TrustedProxies, host: CrowdHost) {
     const { maxRequests, maxUpgrades, maxClientRequests } = limits
@@ -82,12 +80,9 @@ export class Crowd {
   /** Its answer is over. */
   leave(response: ServerResponse): void {
     this.#connections.leave(response)
-    if (!this.#taken.has(response)) return
-    this.#requests.give(this.#taken.get(response))
-    this.#taken.delete(response)
   }
 
-  /** Lets a request in, until `leave`. Throws TOO_MANY_FROM_CLIENT or TOO_MANY_REQUESTS. */
+  /** Lets a request in, until its answer is over. Throws TOO_MANY_FROM_CLIENT or TOO_MANY_REQUESTS. */
   admit({ response, origin }: Client): void {
     const { maxRequests: limit, maxClientRequests } = this.#limits
     const { client } = origin
@@ -96,7 +91,7 @@ export class Crowd {
     if (this.#requests.isSpent && !this.#connections.giveWay())
       throw new WalcastError('TOO_MANY_REQUESTS', { limit })
     this.#requests.take(client)
-    this.#taken.set(response, client)
+    response.once('close', () => this.#requests.give(client))
   }
 
   /** Lets an upgraded connection in, until it closes. Throws TOO_MANY_FROM_CLIENT, TOO_MANY_UPGRADES or TOO_MANY_CONNECTIONS. */

@@ -48,7 +48,6 @@ export class Exchange implements Taker {
   readonly #limits: ExchangeLimits
   readonly #framing: Framing
   #request: ClientRequest | undefined
-  #connect: (wire: Wire) => void = () => {}
   #wire: Wire | undefined
   #response: IncomingMessage | undefined
   #answer: Answer | undefined
@@ -72,11 +71,6 @@ export class Exchange implements Taker {
     this.answer = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
     })
-    try {
-      this.#request = this.#newRequest()
-    } catch (error) {
-      this.#reject(error instanceof Error ? error : new Error(String(error)), { isBadRequest: true })
-    }
   }
 
   get isOver(): boolean {
@@ -98,15 +92,20 @@ export class Exchange implements Taker {
 
   start(wire: Wire): void {
     const { body } = this.#outgoing
-    this.#wire = wire
     wire.begin()
-    this.#connect(wire)
+    try {
+      this.#request = this.#newRequest(wire)
+    } catch (error) {
+      this.#reject(error instanceof Error ? error : new Error(String(error)), { isBadRequest: true })
+      return this.#connections.release(wire, true)
+    }
+    this.#wire = wire
     if (body) this.#pump(body)
     else this.#endRequest()
   }
 
   /** Throws when it cannot be sent. */
-  #newRequest(): ClientRequest {
+  #newRequest({ socket }: Wire): ClientRequest {
     const { method, path } = this.#outgoing
     if (!path.startsWith('/') && !(path === '*' && method === 'OPTIONS'))
       throw new Error(`its target is neither a path nor that of a server: ${path}`)
@@ -116,10 +115,8 @@ export class Exchange implements Taker {
       headers: this.#framing.headers,
       setHost: false,
       maxHeaderSize: this.#limits.maxHeadBytes,
-      createConnection: (_options, connected) => {
-        this.#connect = ({ socket }) => connected(null, socket)
-        return undefined
-      },
+      // At once: a request that is kept back until it has a connection keeps those before it in memory.
+      createConnection: () => socket,
     })
     outgoing.shouldKeepAlive = true
     outgoing.on('response', (response) => this.#onResponse(response))

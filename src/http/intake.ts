@@ -24,6 +24,7 @@ import { LentReads } from './lentReads.ts'
 import { isEventStream } from './relayedAnswer.ts'
 import { RequestBudget } from './requestBudget.ts'
 import { isReserved } from './routes.ts'
+import { UnderWay } from './underWay.ts'
 import type { NodeView } from './view.ts'
 import type { WriteAdmission } from './writeAdmission.ts'
 
@@ -63,7 +64,7 @@ export class Intake {
   readonly #options: IntakeOptions
   /** Connections on which nodes sent requests: a stop waits until they have closed them. */
   readonly #sockets = new Set<Socket>()
-  readonly #underWay = new Set<ServerResponse>()
+  readonly #underWay = new UnderWay()
   #isStopping = false
   /** Of those who wait for it to come to rest. */
   readonly #looks = new Set<() => void>()
@@ -101,7 +102,7 @@ export class Intake {
     const refused = isLent ? this.#refuseLent(request) : this.refuse(request)
     this.#options.onRequest(refused?.key)
     if (refused) return this.#answerRefused(response, refused)
-    this.#underWay.add(response)
+    const ended = this.#underWay.add(response)
     const node = nodeOf(request)
     this.#budget.take(node)
     const { proxies, onFailure, onRefused, bodyOf } = this.#options
@@ -112,7 +113,7 @@ export class Intake {
     } catch (error) {
       onRefused(sendFailure(response, error, onFailure, bodyOf))
     } finally {
-      this.#afterAnswer(response, node)
+      this.#afterAnswer(response, node, ended)
     }
   }
 
@@ -229,7 +230,7 @@ export class Intake {
   /** Takes nothing more and resolves when what was taken is answered, at the latest after `timeoutMs`. */
   pause(timeoutMs: number): Promise<void> {
     this.announceStop()
-    for (const response of this.#underWay) if (isEventStream(response)) response.end()
+    for (const response of this.#underWay.all()) if (isEventStream(response)) response.end()
     return this.#until(() => this.#underWay.size === 0, timeoutMs)
   }
 
@@ -278,10 +279,10 @@ export class Intake {
     })
   }
 
-  #afterAnswer(response: ServerResponse, node: string | undefined): void {
+  #afterAnswer(response: ServerResponse, node: string | undefined, ended: () => void): void {
     const over = () => {
       this.#budget.give(node)
-      this.#underWay.delete(response)
+      ended()
       this.#checkQuiet()
     }
     if (response.writableFinished || response.destroyed) over()

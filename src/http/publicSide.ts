@@ -24,6 +24,7 @@ import { isEventStream } from './relayedAnswer.ts'
 import type { ReplicaSide } from './replicaSide.ts'
 import { targetOf } from './requestTarget.ts'
 import { isRead, isUnderAny, type Route, type Routes } from './routes.ts'
+import { UnderWay } from './underWay.ts'
 import { isRelayed, refuseUpgrade, relayUpgrade, takeAsRequest, type UpgradeTarget } from './upgradeRelay.ts'
 import type { NodeView } from './view.ts'
 import type { WriteAdmission } from './writeAdmission.ts'
@@ -81,7 +82,7 @@ export class PublicSide {
   readonly #options: PublicSideOptions
   readonly #server: Server
   readonly #upgraded = new Set<Socket>()
-  readonly #underWay = new Set<ServerResponse>()
+  readonly #underWay = new UnderWay()
   #isOpen = false
   #isStopping = false
   /** A connection is closed as soon as nothing is under way on it. */
@@ -139,11 +140,11 @@ export class PublicSide {
     await Promise.race([delay(LINGER_MS), closed])
     this.#closesIdle = true
     // Those that have no head yet say so in it; the others are closed when they are over.
-    for (const response of this.#underWay) response.shouldKeepAlive = false
+    for (const response of this.#underWay.all()) response.shouldKeepAlive = false
     this.#server.closeIdleConnections()
     const cut = setTimeout(() => this.#cutAll(), timeoutMs)
     for (const socket of this.#upgraded) socket.end()
-    for (const response of this.#underWay) if (isEventStream(response)) response.end()
+    for (const response of this.#underWay.all()) if (isEventStream(response)) response.end()
     await closed
     clearTimeout(cut)
   }
@@ -154,10 +155,10 @@ export class PublicSide {
     if (crowd.overflows(request.socket)) return
     if (this.#isStopping) response.shouldKeepAlive = false
     tellClose(request, response)
-    this.#underWay.add(response)
+    const ended = this.#underWay.add(response)
     const limit = crowd.arrive(response)
     response.once('close', () => {
-      this.#underWay.delete(response)
+      ended()
       crowd.leave(response)
       // Not within the event: the connection counts as idle only after it.
       if (this.#closesIdle) setImmediate(() => this.#server.closeIdleConnections())
