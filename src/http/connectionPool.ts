@@ -139,7 +139,7 @@ export class ConnectionPool {
   #start(wire: Wire, taker: Taker): void {
     // How long it has been idle is not forgotten.
     if (taker.isOver) return this.release(wire, wire.idleBeforeMs === undefined)
-    wire.socket.off('data', onUnasked)
+    wire.isIdle = false
     wire.socket.ref()
     taker.start(wire)
   }
@@ -176,7 +176,7 @@ export class ConnectionPool {
   #park(wire: Wire): void {
     const { socket } = wire
     this.#idle.push(wire)
-    socket.on('data', onUnasked)
+    wire.isIdle = true
     socket.unref()
     this.#sweep ??= setTimeout(() => this.#lookAtIdle(), MAX_LOOK_MS).unref()
   }
@@ -228,12 +228,4 @@ export class ConnectionPool {
 /** Between two turns of the event loop Node looks at all connections. */
 function afterLook(then: () => void): void {
   setImmediate(() => setImmediate(then))
-}
-
-/**
- * Bytes on an idle connection belong to no request: what comes next could be taken for the answer
- * to another one.
- */
-function onUnasked(this: { destroy(): unknown }): void {
-  this.destroy()
 }

@@ -12,7 +12,7 @@ import type { Readable } from 'node:stream'
 import type { ConnectionPool, Reuse, Taker } from './connectionPool.ts'
 import type { FlatHeaders } from './headers.ts'
 import { announcedSeconds } from './idleTrust.ts'
-import { Answer, headersOf } from './relayedAnswer.ts'
+import { Answer, type AnswerSource, headersOf } from './relayedAnswer.ts'
 import { SendError } from './sendError.ts'
 import { servernameOf, type Wire } from './wire.ts'
 
@@ -35,7 +35,7 @@ export interface ExchangeLimits {
   readonly maxHeadBytes: number
 }
 
-export class Exchange implements Taker {
+export class Exchange implements Taker, AnswerSource {
   /**
    * Resolves at the head of the answer, of whose body only the first bytes are read before it is
    * relayed. Rejects with SendError.
@@ -88,6 +88,14 @@ export class Exchange implements Taker {
 
   fail(error: Error): void {
     this.#reject(error)
+  }
+
+  pause(): void {
+    this.#response?.pause()
+  }
+
+  resume(): void {
+    this.#response?.resume()
   }
 
   start(wire: Wire): void {
@@ -191,13 +199,8 @@ export class Exchange implements Taker {
 
   #onResponse(response: IncomingMessage): void {
     clearTimeout(this.#timer)
-    const source = {
-      pause: () => void response.pause(),
-      resume: () => void response.resume(),
-      abort: (reason: Error) => this.abort(reason),
-    }
     const { statusCode = 0, statusMessage = '' } = response
-    const answer = new Answer(source, statusCode, statusMessage, headersOf(response.rawHeaders))
+    const answer = new Answer(this, statusCode, statusMessage, headersOf(response.rawHeaders))
     this.#response = response
     this.#answer = answer
     this.#keepAlive = answer.header('keep-alive')

@@ -25,6 +25,8 @@ export class Wire {
   /** For how long it was idle before the present request; undefined for its first. */
   idleBeforeMs: number | undefined
   idleSinceMs = 0
+  /** No request has it. */
+  isIdle = false
   readonly #isTls: boolean
   #hasWritten = false
   #isBroken = false
@@ -40,6 +42,10 @@ export class Wire {
     this.socket.setNoDelay(true)
     this.socket.setKeepAlive(true, PROBE_MS)
     this.#guardWrites()
+    // Bytes that belong to no request could be taken for the answer to the next one.
+    this.socket.on('data', () => {
+      if (this.isIdle) this.socket.destroy()
+    })
   }
 
   /** A request begins. */
