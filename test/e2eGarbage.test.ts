@@ -27,10 +27,15 @@ async function get(port: number, count: number, onHalf: () => Promise<void> = as
     await once(answer, 'end')
     assert.equal(answer.statusCode, 200)
   }
+  let looking: Promise<void> | undefined
   const client = async () => {
-    while (left-- > 0) await one()
+    while (left-- > 0) {
+      if (left < count / 2) looking ??= onHalf()
+      await one()
+    }
   }
-  await Promise.all([...Array.from({ length: CONNECTIONS }, client), onHalf()])
+  await Promise.all(Array.from({ length: CONNECTIONS }, client))
+  await looking
   agent.destroy()
 }
 
