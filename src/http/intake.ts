@@ -183,9 +183,9 @@ export class Intake {
 
   /** One node does not fill the intake for all others. */
   #refuseCrowd(node: string | undefined): WalcastError | undefined {
-    const { maxRequests, maxNodeRequests } = this.#options
+    const { maxRequests } = this.#options
     if (node !== undefined && this.#budget.isSpentBy(node) && !this.giveWay(node))
-      return new WalcastError('TOO_MANY_REQUESTS', { limit: maxNodeRequests })
+      return new WalcastError('TOO_MANY_REQUESTS', { limit: this.#budget.maxPerOwner })
     if (this.#budget.isSpent && !this.giveWay())
       return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
     return undefined

@@ -142,6 +142,7 @@ export class PublicSide {
     // Those that have no head yet say so in it; the others are closed when they are over.
     for (const response of this.#underWay.all()) response.shouldKeepAlive = false
     this.#server.closeIdleConnections()
+    this.#options.crowd.closeUnused()
     const cut = setTimeout(() => this.#cutAll(), timeoutMs)
     for (const socket of this.#upgraded) socket.end()
     for (const response of this.#underWay.all()) if (isEventStream(response)) response.end()
