@@ -187,7 +187,7 @@ export class PublicSide {
       try {
         if ((await this.#serve(client, route)) === 'answered') return
       } catch (error) {
-        const mayGo = isReadOf(route, client) && !routes.isKeptHere(client.target)
+        const mayGo = isReadOf(route, client) && !routes.staysHere(client.target)
         if ((await this.#options.detour.take(client, error, mayGo)) === 'answered') return
       }
   }
