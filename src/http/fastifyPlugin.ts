@@ -215,11 +215,21 @@ function forward(
 ): Promise<undefined> {
   const { replicaSide, leaderSide } = parts.traffic
   return answerPast(reply, client, parts, async () => {
-    const outcome = await (replay ? replicaSide.replay(client, replay.body) : replicaSide.forward(client))
-    // It waited until this node itself came to lead: it comes back to this application as a forwarded request does.
-    if (outcome === 'lead')
-      await leaderSide.execute(client, fromClient(client.request, client.origin), false, true)
+    for (;;) {
+      const outcome = await (replay ? replicaSide.replay(client, replay.body) : replicaSide.forward(client))
+      if (outcome === 'answered' || client.isGone) return
+      // It waited until this node itself came to lead: it comes back to this application as a forwarded request does.
+      if (await takesWrites(client, parts.traffic))
+        return leaderSide.execute(client, fromClient(client.request, client.origin), false, true)
+    }
   })
+}
+
+/** Waits until this node, which leads, takes writes; false when it leads no more. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
+async function takesWrites(client: Client, { admission, view }: NodeTraffic): Promise<boolean> {
+  // From the last look at it on nothing waits: whoever looks for writes inside finds this one.
+  while (admission.refuse()) if (!(await admission.admit(client))) return false
+  return view.role() === 'leader'
 }
 
 /** A write with an Idempotency-Key of the leader's own client: what was answered to the key is remembered for all nodes in one place. */
