@@ -139,7 +139,7 @@ async function admit(
   running.set(request, { client, body: undefined, mustEndHere: false })
   try {
     const wanted = traffic.consistency.lacking(request.raw)
-    const verdict = wanted && (await traffic.replicaSide.settle(wanted))
+    const verdict = wanted && (await traffic.replicaSide.settle(wanted, client))
     if (verdict === 'forward') return forward(reply, client, parts)
     if (verdict) reply.header(STALE_HEADER, verdict.stale)
     return undefined
@@ -171,7 +171,7 @@ async function admitToLeader(
     reply.hijack()
     return { value: undefined }
   }
-  if (isKeyed) return { value: await executeKeyed(request, reply, parts) }
+  if (isKeyed) return { value: await executeKeyed(client, reply, parts) }
   // An upgraded connection lasts as long as its client likes: no change of role waits for it.
   if (request.raw.headers.upgrade !== undefined && isRead(request.method)) return 'run'
   reply.raw.once('close', traffic.admission.begin())
@@ -247,12 +247,9 @@ function noteLeadership(request: FastifyRequest, { traffic, led, passed }: Parts
 }
 
 /** Comes back to this application as a forwarded request does. */
-function executeKeyed(request: FastifyRequest, reply: FastifyReply, parts: Parts): Promise<undefined> {
-  const origin = parts.traffic.originOf(request.raw)
-  const client = new Client(request.raw, reply.raw, origin)
-  return answerPast(reply, client, parts, () =>
-    parts.traffic.leaderSide.execute(client, fromClient(request.raw, origin), false),
-  )
+function executeKeyed(client: Client, reply: FastifyReply, parts: Parts): Promise<undefined> {
+  const headers = fromClient(client.request, client.origin)
+  return answerPast(reply, client, parts, () => parts.traffic.leaderSide.execute(client, headers, false))
 }
 
 async function answerPast(

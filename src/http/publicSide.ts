@@ -13,7 +13,7 @@ import {
   standbyError,
 } from './answer.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
-import { Client, tellClose } from './client.ts'
+import { Client, type Held, tellClose } from './client.ts'
 import type { Consistency } from './consistency.ts'
 import type { Crowd } from './crowd.ts'
 import type { Detour } from './detour.ts'
@@ -242,7 +242,7 @@ export class PublicSide {
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
     const isForLeader = route === 'forward'
-    for (const endMs = performance.now() + holdMs; ; ) {
+    for (const endMs = client.heldUntilMs(holdMs); ; ) {
       if (isForLeader) await this.#untilTaken(client, endMs)
       const isHere = !isForLeader || view.role() === 'leader'
       if (isHere) await this.#untilAccepted(client, endMs, isForLeader)
@@ -270,8 +270,7 @@ export class PublicSide {
   /** Waits until the leader, this node or another one, takes what would be a write. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
   async #untilTaken(client: Upgrading, endMs: number): Promise<void> {
     const { view, admission, gate, leaderAway } = this.#options
-    while (view.role() === 'leader' && admission.refuse() && !client.isGone)
-      await admission.admit(client, endMs)
+    while (view.role() === 'leader' && admission.refuse() && !client.isGone) await admission.admit(client)
     if (view.role() === 'leader' || client.isGone) return
     const isOpen = await gate.wait(endMs - performance.now(), client.gone)
     if (!isOpen && !client.isGone) throw leaderAway()
@@ -306,8 +305,9 @@ export class PublicSide {
 }
 
 /** A client that waits for its upgrade. */
-class Upgrading {
+class Upgrading implements Held {
   readonly #gone = new AbortController()
+  #heldUntilMs: number | undefined
 
   constructor(socket: Socket) {
     socket.once('close', () => this.#gone.abort())
@@ -319,6 +319,11 @@ class Upgrading {
 
   get isGone(): boolean {
     return this.gone.aborted
+  }
+
+  heldUntilMs(holdMs: number): number {
+    this.#heldUntilMs ??= performance.now() + holdMs
+    return this.#heldUntilMs
   }
 }
 
