@@ -311,12 +311,13 @@ labTest('a crowd that asks for metrics shares them', async (lab, t) => {
     }
   }
   const all = Array.from({ length: 100 }, asker)
-  await until('a thousand answers', () => answers >= 1000)
+  await until('each has had several', () => answers >= 500)
   going = false
   await Promise.all(all)
-  const periods = Math.ceil((performance.now() - beganMs) / 250)
-  t.diagnostic(`${answers} answers in ${periods} periods of 250 ms`)
-  assert.ok(answers <= (periods + 1) * 110, 'each of them has one in a period, and a few have one at once')
+  const periods = Math.ceil((performance.now() - beganMs) / 1000)
+  t.diagnostic(`${answers} answers in ${periods} s`)
+  // The first period is none of a crowd yet.
+  assert.ok(answers <= (periods + 2) * 110, 'each of them has one a second, and a few have one at once')
 })
 
 /** A write that a node of this name is in the midst of sending on. */

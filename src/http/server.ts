@@ -85,9 +85,8 @@ const ERROR_CLOSE = 4000
 const KEEP_ALIVE_MS = 120_000
 /** Between two looks of Node's for heads and requests that take too long. */
 const LATE_LOOK_MS = 1000
-/** Collections of metrics in a period, for as many askers; more askers wait for the period's end and share one. */
-const FREE_METRICS = 5
-const METRICS_PERIOD_MS = 250
+/** Collections of metrics: those who ask now and then have one of their own, those of a crowd one a second. */
+const METRICS_PACE = { free: 5, periodMs: 250, crowd: 20, crowdPeriodMs: 1000 } as const
 /** No route has a schema. Without this, each start loads the compilers for schemas: a tenth of all that it loads. */
 const NO_SCHEMAS = { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } }
 /** Headers between nodes. */
@@ -113,11 +112,7 @@ export class Server {
       throw new WalcastError('OPEN_WITHOUT_SECRET', { address: this.address })
     if (auth.isOpen)
       log.warn('no secret is set: listening on loopback only, every local user can read this database')
-    this.#collected = new PacedAnswer(
-      () => options.metrics.registry.metrics(),
-      FREE_METRICS,
-      METRICS_PERIOD_MS,
-    )
+    this.#collected = new PacedAnswer(() => options.metrics.registry.metrics(), METRICS_PACE)
     this.#connections = new ConnectionBudget(options.connections, {
       // Nodes come from one address each, and prove themselves later.
       clientAt: () => undefined,
