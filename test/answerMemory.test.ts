@@ -86,7 +86,7 @@ test('whatever happens, bounds hold and what was sent before is never executed a
             else if (given.what === 'lose') memory.end(key, { lost: 'cut' })
             else if (memory.find(key, ownerOf(given.key), undefined) && executed.has(key)) {
               const before = memory.size
-              memory.cancel(key, 'not executed')
+              memory.cancel(key)
               if (memory.size < before) executed.delete(key)
             }
           }
@@ -107,7 +107,7 @@ test('an answer is given until it is too old, and then what came of it is not kn
   assert.equal(memory.find('a', ME, { incarnation: 'x', agoMs: agoMs() }), first)
   memory.end('a', { answer: answerOf(3) })
   memory.end('a', { lost: 'late' })
-  memory.cancel('a', 'late')
+  memory.cancel('a')
   assert.deepEqual(await first.ending, { answer: answerOf(3) })
   clock.now += 999
   assert.equal(memory.find('a', ME, { incarnation: 'x', agoMs: agoMs() }), first)
@@ -236,7 +236,7 @@ test('what one client made the memory forget is no news of another’s', () => {
 test('a cancelled key is free, and who waited for it is told', async () => {
   const { memory } = setUp()
   const execution = memory.begin('a', ME)
-  memory.cancel('a', 'not executed')
-  assert.deepEqual(await execution.ending, { lost: 'not executed' })
+  memory.cancel('a')
+  assert.equal(await execution.ending, 'notExecuted')
   assert.equal(memory.find('a', ME, { incarnation: 'x', agoMs: 1 }), undefined)
 })

@@ -10,13 +10,13 @@ const WAITING = { gone: new AbortController().signal }
 const later = () => performance.now() + 60_000
 
 function setUp(more: { check?: string; everyMs?: number } = {}) {
-  const world: { looks: (string | undefined)[]; whyNot: string | undefined } = {
+  /** `complaint`: what its check says while it accepts connections. */
+  const world: { looks: (string | undefined)[]; whyNot?: string | undefined; complaint?: string } = {
     looks: [],
-    whyNot: undefined,
   }
   const look = async (_url: string, check: string | undefined): Promise<Look> => {
     world.looks.push(check)
-    return { whyNot: world.whyNot }
+    return { whyNot: world.whyNot ?? (check === undefined ? undefined : world.complaint) }
   }
   const watch = new ApplicationWatch(
     { maxHeld: 10, everyMs: more.everyMs ?? 5, fall: 3, rise: 2, check: more.check },
@@ -56,14 +56,57 @@ test('health falls and rises only after several looks in a row, the first one de
   watch.stop()
 })
 
-test('an application that comes up after its node is well at once', async () => {
-  const { watch, world } = setUp({ everyMs: 60_000 })
+test('an application that comes up after its node is well at the next look, which comes soon', async () => {
+  const { watch, world } = setUp({ everyMs: 3_600_000 })
   world.whyNot = 'ECONNREFUSED'
   watch.begin()
   await until('it is down', () => watch.unwell() !== undefined)
   world.whyNot = undefined
-  watch.begin()
   await until('it is up', () => watch.isUp)
+  const { length } = world.looks
+  world.whyNot = 'ECONNREFUSED'
+  watch.begin()
+  await until('it is looked at', () => world.looks.length > length)
+  assert.equal(watch.isUp, true, 'it has been up: one look that fails is not enough')
+  watch.stop()
+})
+
+test('a process that was started is well at the first look that succeeds, or the first answer', async () => {
+  for (const comesUp of ['looked at', 'answers'] as const) {
+    const { watch, world } = setUp({ check: '/health', everyMs: 3_600_000 })
+    const failed = async () => {
+      const { length } = world.looks
+      watch.begin()
+      await until('a look is over', () => world.looks.length > length)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    watch.onReached()
+    assert.equal(watch.isUp, true, 'the first answer after the start of the node')
+    world.whyNot = '/health answers 503'
+    watch.started()
+    for (const isUp of [true, true, false]) {
+      // What the process before has answered is none of the new one's.
+      await failed()
+      assert.equal(watch.isUp, isUp)
+    }
+    if (comesUp === 'looked at') world.whyNot = undefined
+    else watch.onReached()
+    await until('it is up', () => watch.isUp)
+    watch.stop()
+  }
+})
+
+test('that it accepts is no health where a check is to tell', async () => {
+  const { watch, world } = setUp({ check: '/health', everyMs: 3_600_000 })
+  world.complaint = '/health answers 503'
+  watch.onUnreachable('ECONNRESET')
+  await until('it takes requests', () => {
+    watch.lookSoon()
+    return watch.refuse(true) === undefined
+  })
+  watch.begin()
+  await until('it is down', () => watch.unwell() !== undefined)
+  assert.equal(watch.refuse(true), undefined)
   watch.stop()
 })
 

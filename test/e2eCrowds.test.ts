@@ -289,6 +289,14 @@ labTest('a crowd leaves the node the file descriptors that it needs', async (lab
   assert.ok(strangers.some(({ isGone }) => !isGone))
 })
 
+labTest('a stop does not wait for connections that were opened and never used', async (lab) => {
+  const { node, port } = await startSite(lab, '--drain', '1h')
+  const [unused] = await crowd(lab, port, { count: 1, perAddress: 1, text: '' })
+  await until('it is there', async () => (await node.metric('walcast_proxy_connections')) === 1)
+  assert.equal((await node.stop()).code, 0)
+  await until('it is closed', () => unused.isGone)
+})
+
 labTest('a crowd that asks for metrics shares them', async (lab, t) => {
   const { node } = await startSite(lab)
   let answers = 0
@@ -303,39 +311,85 @@ labTest('a crowd that asks for metrics shares them', async (lab, t) => {
     }
   }
   const all = Array.from({ length: 100 }, asker)
-  await until('a thousand answers', () => answers >= 1000)
+  await until('each has had several', () => answers >= 500)
   going = false
   await Promise.all(all)
-  const periods = Math.ceil((performance.now() - beganMs) / 250)
-  t.diagnostic(`${answers} answers in ${periods} periods of 250 ms`)
-  assert.ok(answers <= (periods + 1) * 110, 'each of them has one in a period, and a few have one at once')
+  const periods = Math.ceil((performance.now() - beganMs) / 1000)
+  t.diagnostic(`${answers} answers in ${periods} s`)
+  // The first period is none of a crowd yet.
+  assert.ok(answers <= (periods + 2) * 110, 'each of them has one a second, and a few have one at once')
+})
+
+/** A write that a node of this name is in the midst of sending on. */
+async function slowForward(lab: Lab, { node }: Site, name: string): Promise<Stranger> {
+  const stranger = await Stranger.open(lab, node.options.port, '127.0.0.1')
+  return stranger.write(
+    `POST /w HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nX-Replica-Auth: ${signedBy(name)}\r\n\r\nabc`,
+  )
+}
+
+function forward({ node }: Site, name: string) {
+  const headers = ['x-replica-auth', signedBy(name)]
+  return ask(node.options.port, { method: 'POST', path: '/w', body: 'a write', headers })
+}
+
+function signedBy(node: string, method = 'POST', path = '/w'): string {
+  return signRequest(SECRET, { method, path, node, epoch: 1, nowMs: Date.now() })
+}
+
+/** The first line of the answer to a WebSocket that a node of this name forwards. */
+async function forwardUpgrade(lab: Lab, { node }: Site, name: string): Promise<string> {
+  const stranger = await Stranger.open(lab, node.options.port, '127.0.0.1')
+  stranger.write(UPGRADE.replace('\r\n\r\n', `\r\nX-Replica-Auth: ${signedBy(name, 'GET', '/live')}\r\n\r\n`))
+  await until('it is answered', () => stranger.text.includes('\r\n\r\n'))
+  return stranger.text.slice(0, 'HTTP/1.1 nnn'.length)
+}
+
+labTest('one client or node leaves room for the others also where the bounds in all are low', async (lab) => {
+  const bounds = ['--max-requests', '8', '--max-connections', '20', '--max-upgrades', '4']
+  const site = await startSite(lab, ...bounds)
+  const { node, port } = site
+  const posts = await crowd(lab, port, { count: 8, perAddress: 8, text: UNFINISHED })
+  await until('two of eight are refused', () => posts.filter(({ isGone }) => isGone).length === 2)
+  assert.match(posts.find(({ isGone }) => isGone)?.text ?? '', / 429 [\s\S]*already has 6 requests/)
+  assert.equal((await ask(port, { from: ORDINARY, path: '/x' })).status, 200)
+  await crowd(lab, port, { count: 20, perAddress: 20, text: '' })
+  assert.equal((await ask(port, { from: ORDINARY, path: '/x' })).status, 200)
+  await Promise.all(Array.from({ length: 6 }, () => slowForward(lab, site, 'one')))
+  await until('they are under way', async () => (await node.metric('walcast_intake_requests')) === 6)
+  const refused = await forward(site, 'one')
+  assert.ok(refused.status === 200 || codeOf(refused) === 'TOO_MANY_REQUESTS', 'one may have given way')
+  assert.equal((await forward(site, 'other')).status, 200)
+  const upgrades = []
+  for (const name of ['one', 'one', 'one', 'one', 'other'])
+    upgrades.push((await forwardUpgrade(lab, site, name)).slice(-3))
+  assert.deepEqual(upgrades, ['101', '101', '101', '503', '101'])
+})
+
+labTest('what clients of the leader wait for keeps no request of another node waiting', async (lab) => {
+  const site = await startSite(lab, '--max-requests', '2')
+  const waiting = ['/a', '/b'].map((path) => ask(site.port, { path, answer: { waits: true } }))
+  await until('both wait', async () => (await site.app.state()).waiting === 2)
+  assert.equal((await forward(site, 'other')).status, 200)
+  for (const _ of waiting) await site.app.go()
+  for (const answer of waiting) assert.equal((await answer).status, 200)
 })
 
 labTest('one node does not fill the intake for all others', async (lab) => {
-  const { node, app } = await startSite(lab, '--max-node-requests', '3', '--body-timeout', '1h')
-  const { port } = node.options
-  const sign = (name: string) =>
-    signRequest(SECRET, { method: 'POST', path: '/w', node: name, epoch: 1, nowMs: Date.now() })
-  const slow = async (name: string) => {
-    const stranger = await Stranger.open(lab, port, '127.0.0.1')
-    return stranger.write(
-      `POST /w HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nX-Replica-Auth: ${sign(name)}\r\n\r\nabc`,
-    )
-  }
-  const write = (name: string) =>
-    ask(port, { method: 'POST', path: '/w', body: 'a write', headers: ['x-replica-auth', sign(name)] })
-  const crowded = await Promise.all(['one', 'one', 'one'].map(slow))
+  const site = await startSite(lab, '--max-node-requests', '3', '--body-timeout', '1h')
+  const { node, app } = site
+  const crowded = await Promise.all(['one', 'one', 'one'].map((name) => slowForward(lab, site, name)))
   await until('they are under way', async () => (await node.metric('walcast_intake_requests')) === 3)
-  const other = await slow('other')
-  const refused = await write('one')
+  const other = await slowForward(lab, site, 'other')
+  const refused = await forward(site, 'one')
   if (refused.status !== 200) {
     assert.deepEqual([refused.status, codeOf(refused)], [503, 'TOO_MANY_REQUESTS'])
     assert.deepEqual(valuesOf(refused, 'walcast-not-executed'), ['TOO_MANY_REQUESTS'])
   }
-  assert.equal((await write('other')).status, 200, 'another node is not held up')
+  assert.equal((await forward(site, 'other')).status, 200, 'another node is not held up')
   await until(
     'one that keeps still gives way to its own node',
-    async () => (await write('one')).status === 200,
+    async () => (await forward(site, 'one')).status === 200,
   )
   assert.ok(crowded.some(({ text }) => text.includes('REQUEST_STALLED')))
   assert.ok(!other.isGone && other.text === '', 'that of the other node goes on')

@@ -16,7 +16,7 @@ const FIRST = '00000000000000a1'
 const SECOND = '00000000000000a2'
 
 /** A replica's proxy before a leader that gives each connection `answers[i]` after the request: '' cuts it. */
-async function setUp(context: TestContext, answers: readonly string[]) {
+async function setUp(context: TestContext, answers: readonly string[], holdMs = 2000) {
   const seen: string[] = []
   const leader = createRawServer((socket) => {
     let text = ''
@@ -48,11 +48,12 @@ async function setUp(context: TestContext, answers: readonly string[]) {
     incarnation: FIRST,
     onRequest: () => {},
     onProbe: () => {},
+    onClient: (_client: Client) => {},
   }
   const forwarder = new Forwarder(
     {
       leader: `127.0.0.1:${(leader.address() as AddressInfo).port}`,
-      holdMs: 2000,
+      holdMs,
       writeWaitMs: 50,
       maxConnections: 10,
       answerTimeoutMs: 60_000,
@@ -73,6 +74,7 @@ async function setUp(context: TestContext, answers: readonly string[]) {
   const bodies = new Bodies(1000, 10_000)
   const front = createServer(async (incoming, response) => {
     const client = new Client(incoming, response)
+    node.onClient(client)
     await forwarder
       .forward(client, bodies.of(client), true)
       .then((outcome) => outcome === 'lead' && response.end('here'))
@@ -251,4 +253,17 @@ test('a refusal that news of the leader have overtaken closes nothing', async (c
   assert.equal((await send('POST', {})).status, 200)
   assert.deepEqual(seen.map(meantFor), [FIRST, SECOND])
   assert.equal(gate.isOpen, true)
+})
+
+const holdOf = (text: string) => Number(/\r\nwalcast-hold: (\d+)\r\n/.exec(text)?.[1])
+
+test('what a client has waited elsewhere counts: it is held as long as told in all', async (context) => {
+  const { seen, send, node, gate } = await setUp(context, [OK], 3_600_000)
+  node.canProbe = false
+  gate.close('it is gone')
+  node.onClient = (client) => void client.heldUntilMs(0)
+  assert.equal((await send('POST', {})).status, 503)
+  gate.open()
+  assert.equal((await send('POST', {})).status, 200, 'a leader that is there is asked')
+  assert.deepEqual(seen.map(holdOf), [1], 'and does not keep it')
 })

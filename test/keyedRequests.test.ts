@@ -7,6 +7,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
+import { WalcastError } from '../src/errors.ts'
 import { sendFailure } from '../src/http/answer.ts'
 import { AnswerMemory } from '../src/http/answerMemory.ts'
 import { Application } from '../src/http/application.ts'
@@ -21,8 +22,12 @@ import { until, within } from './support/until.ts'
 
 const INCARNATION = '0123456789abcdef'
 
-/** A leader's proxy that executes requests with a key by an application that `listener` is. */
-async function keyedServer(context: TestContext, listener: RequestListener) {
+/** A leader's proxy that executes requests with a key by an application that `listener` is. `before`: comes before that is asked. */
+async function keyedServer(
+  context: TestContext,
+  listener: RequestListener,
+  before: () => Promise<void> = async () => {},
+) {
   const uncaught: unknown[] = []
   const onUncaught = (error: unknown) => void uncaught.push(error)
   process.on('uncaughtException', onUncaught)
@@ -57,9 +62,10 @@ async function keyedServer(context: TestContext, listener: RequestListener) {
     try {
       const key = keyed.keyOf(client) ?? ''
       const body = bodies.of(client)
-      const answer = await keyed.run(client, key, true, body, () =>
-        application.ask(client, fromClient(incoming, client.origin), body, true),
-      )
+      const answer = await keyed.run(client, key, true, body, async () => {
+        await before()
+        return application.ask(client, fromClient(incoming, client.origin), body, true)
+      })
       keyed.settle(key, 1)
       deliver(client, answer, { position: undefined, isWrite: true }, undefined)
     } catch (error) {
@@ -347,6 +353,79 @@ test('a leadership that began while the body came executes nothing of the one be
   assert.equal((await slow).status, 503)
   assert.deepEqual([executed.length, answers.size], [0, 0])
   assert.equal((await send(chunks)).text, 'made')
+})
+
+test('the time that a body takes counts: what was sent first was sent so much longer ago', async (context) => {
+  const { send, answers } = await keyedServer(context, (_incoming, response) => response.end('made'))
+  const asked: number[] = []
+  const find = answers.find.bind(answers)
+  answers.find = (key, owner, first) => {
+    asked.push(first?.agoMs ?? 0)
+    return find(key, owner, first)
+  }
+  // Between the first chunk and the last one pass 95 ms at least.
+  const chunks = Array.from({ length: 20 }, () => Buffer.alloc(10))
+  await send(chunks, { 'walcast-first-attempt': `${INCARNATION}; agoMs=5000` })
+  assert.ok(asked.length === 1 && asked[0] > 5050, String(asked))
+})
+
+/** The first request of several with one key is refused by the application once the others wait for it. */
+async function refusedFirst(context: TestContext, bodies: readonly Buffer[]) {
+  let asked = 0
+  let waiting = 0
+  const server = await keyedServer(
+    context,
+    (_incoming, response) => response.end('made'),
+    async () => {
+      if (++asked > 1) return
+      await until('the others wait', () => waiting === bodies.length - 1)
+      refused.onRefusing()
+      throw new WalcastError('APP_UNREACHABLE', { url: 'http://a', detail: 'ECONNREFUSED' })
+    },
+  )
+  const refused = { ...server, onRefusing: () => {}, answered: [] as Promise<{ status: number }>[] }
+  const find = server.answers.find.bind(server.answers)
+  server.answers.find = (key, owner, first) => {
+    const found = find(key, owner, first)
+    if (found && asked === 1) waiting++
+    return found
+  }
+  for (const body of bodies) {
+    refused.answered.push(server.send(body))
+    await until('the first one is asked', () => asked > 0)
+  }
+  return refused
+}
+
+test('nothing is executed for the first of two: the other one is, once', async (context) => {
+  const same = Buffer.from('abc')
+  for (const bodies of [
+    [same, same, same],
+    [same, Buffer.from('other')],
+  ]) {
+    const { answered, executed, send } = await refusedFirst(context, bodies)
+    const statuses = (await Promise.all(answered)).map(({ status }) => status)
+    assert.deepEqual(statuses, [503, ...bodies.slice(1).map(() => 200)])
+    assert.equal(executed.length, 1)
+    assert.equal((await send(bodies[1])).status, 200)
+    assert.equal(executed.length, 1)
+  }
+})
+
+test('one whose body has passed while it waited is told that nothing was executed', async (context) => {
+  const { answered, executed } = await refusedFirst(context, [Buffer.from('abc'), Buffer.alloc(1_500_000)])
+  const [, second] = await Promise.all(answered)
+  assert.deepEqual([second.status, executed.length], [503, 0])
+})
+
+test('nothing is executed for another leadership than the one that let it in', async (context) => {
+  const same = Buffer.from('abc')
+  const refused = await refusedFirst(context, [same, same])
+  refused.onRefusing = () => {
+    refused.led.id = 'f'.repeat(16)
+  }
+  const [, second] = await Promise.all(refused.answered)
+  assert.deepEqual([second.status, refused.executed.length], [503, 0])
 })
 
 test('what was answered holds when it is given again, not only when it is asked for', async (context) => {

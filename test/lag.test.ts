@@ -143,3 +143,12 @@ for (const [who, about, leaderTxid] of BEGINNINGS)
     lag.onAt(5)
     assert.equal(lag.staleMs(), Number.POSITIVE_INFINITY, 'nothing is proven by what was told before')
   })
+
+test('the clock of a new connection is its own, however well that of the one before was known', () => {
+  const { lag, at } = setUp(600_000)
+  assert.equal(lag.offset.offsetMs, 600_000)
+  lag.onConnected(100)
+  assert.equal(lag.offset.offsetMs, 600_000, 'until something is measured')
+  lag.offset.add(at.ms - 50, at.ms, at.ms + 50)
+  assert.equal(lag.offset.offsetMs, 0)
+})

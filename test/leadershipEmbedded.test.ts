@@ -1,7 +1,9 @@
 /** Programs that embed a node whose role changes: their handles, their events, the requests in their handlers. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { TRAFFIC } from '../src/http/pluginNode.ts'
 import { formatPosition } from '../src/node/library.ts'
+import type { Traffic } from '../src/node/traffic.ts'
 import { ask, countOf, embeddedPair, json, servedPair } from './support/embedded.ts'
 import { labTest } from './support/lab.ts'
 import { until } from './support/until.ts'
@@ -110,5 +112,25 @@ labTest(
     assert.equal(headers.get('walcast-stale'), null)
     assert.equal(headers.get('walcast-position'), formatPosition(leader.node.position))
     assert.equal(headers.get('walcast-acked'), 'one; replicas=1')
+  },
+)
+
+labTest(
+  'the plugin: a write that was to be forwarded waits where its node has come to lead and takes none yet',
+  async (lab) => {
+    const { leader, replica, onReplica } = await servedPair(lab, (app, db) => {
+      app.post('/', async () => ({ changes: db.prepare('INSERT INTO t (b) VALUES (1)').run().changes }))
+    })
+    const traffic = replica.node[TRAFFIC] as Traffic
+    const { admission } = traffic
+    await leader.node.demote()
+    const written = ask(onReplica.url, json({}))
+    await until('it waits for a leader', () => traffic.held === 1)
+    admission.hold('rival', 'another node may lead')
+    await replica.node.promote()
+    await until('it waits here', () => admission.held === 1)
+    assert.equal(countOf(replica.db), 0)
+    admission.release('rival')
+    assert.deepEqual([(await written).status, countOf(replica.db)], [200, 1])
   },
 )

@@ -8,7 +8,7 @@ import pino from 'pino'
 import { Application } from '../src/http/application.ts'
 import type { ApplicationWatch } from '../src/http/applicationWatch.ts'
 import { Bodies } from '../src/http/bodies.ts'
-import { Client } from '../src/http/client.ts'
+import { Client, type Held } from '../src/http/client.ts'
 import { Consistency } from '../src/http/consistency.ts'
 import { FailedReads } from '../src/http/failedReads.ts'
 import { Forwarder } from '../src/http/forwarder.ts'
@@ -28,17 +28,29 @@ const WANTED = {
   askedMs: performance.now(),
 }
 
+/** One that has not waited anywhere yet. */
+function reader(): Held {
+  let endMs: number | undefined
+  const heldUntilMs = (holdMs: number) => {
+    endMs ??= performance.now() + holdMs
+    return endMs
+  }
+  return { gone: new AbortController().signal, isGone: false, heldUntilMs }
+}
+
 interface Parts {
   readonly leader?: string
   readonly application?: Application
   readonly holdMs?: number
   readonly onHeld?: () => void
   readonly perSecond?: number
+  readonly maxWaits?: number
 }
 
 /** A replica that has a copy and never reaches what is wanted. */
 function setUp(context: TestContext, onStale: OnStale, parts: Parts = {}) {
-  const { leader = '127.0.0.1:1', application, holdMs = 60, onHeld = () => {}, perSecond = 10 } = parts
+  const { leader = '127.0.0.1:1', application, holdMs = 60, onHeld = () => {} } = parts
+  const { perSecond = 10, maxWaits = 10 } = parts
   const leaderAt = () => ({ epoch: 1, txid: 8, agoMs: 0 })
   const now = { canRead: true }
   const view = {
@@ -49,7 +61,7 @@ function setUp(context: TestContext, onStale: OnStale, parts: Parts = {}) {
     freshen() {},
     settle: async () => ({ epoch: 1, txid: 1 }),
   } as unknown as NodeView
-  const waits = new Waits(10, () => 'ahead')
+  const waits = new Waits(maxWaits, () => 'ahead')
   const cookie = new PositionCookie('p', () => 'c')
   const gate = new Gate({ maxHeld: 10, probeMs: 5 }, async () => false)
   const forwarder = new Forwarder(
@@ -99,21 +111,41 @@ function setUp(context: TestContext, onStale: OnStale, parts: Parts = {}) {
 
 test('past --read-wait a read is forwarded, served with a mark or refused', async (context) => {
   const forwarding = setUp(context, 'forward')
-  assert.equal(await forwarding.side.settle(WANTED), 'forward')
+  assert.equal(await forwarding.side.settle(WANTED, reader()), 'forward')
   const serving = setUp(context, 'serve')
-  assert.deepEqual(await serving.side.settle(WANTED), { stale: '1-9' })
+  assert.deepEqual(await serving.side.settle(WANTED, reader()), { stale: '1-9' })
   const refusing = setUp(context, 'refuse')
-  await assert.rejects(refusing.side.settle(WANTED), { key: 'STALE_READ' })
+  await assert.rejects(refusing.side.settle(WANTED, reader()), { key: 'STALE_READ' })
   assert.deepEqual([forwarding.did, serving.did, refusing.did], [['forward'], ['serve'], ['refuse']])
 })
 
 test('a read that is to be forwarded while the leader is away is held once, and forwarded when it is back', async (context) => {
   const { side, gate } = setUp(context, 'forward')
   gate.close('it is gone')
-  await within('it is held no longer', assert.rejects(side.settle(WANTED), { key: 'LEADER_AWAY' }))
-  const held = side.settle(WANTED)
+  await within('it is held no longer', assert.rejects(side.settle(WANTED, reader()), { key: 'LEADER_AWAY' }))
+  const held = side.settle(WANTED, reader())
   gate.open()
   assert.equal(await held, 'forward')
+})
+
+test('where too many wait already, a read that is held lets everything else go on', async (context) => {
+  const { side, gate } = setUp(context, 'forward', { maxWaits: 0 })
+  gate.close('it is gone')
+  let turns = 0
+  const turning = setInterval(() => turns++, 1)
+  context.after(() => clearInterval(turning))
+  await assert.rejects(side.settle(WANTED, reader()), { key: 'LEADER_AWAY' })
+  assert.ok(turns > 0)
+})
+
+test('a read is held no longer than that in all, and not when its client has gone', async (context) => {
+  const { side, gate } = setUp(context, 'forward', { holdMs: 3_600_000 })
+  gate.close('it is gone')
+  const patient = reader()
+  patient.heldUntilMs(0)
+  await within('it has waited', assert.rejects(side.settle(WANTED, patient), { key: 'LEADER_AWAY' }))
+  const gone = { ...reader(), isGone: true }
+  await within('nobody waits', assert.rejects(side.settle(WANTED, gone), { key: 'LEADER_AWAY' }))
 })
 
 async function listening(context: TestContext, answer: RequestListener): Promise<string> {
@@ -160,19 +192,19 @@ test('a failed read waits for a leader that is away for a moment, and gets the l
 
 test('past --stale-forwards a read is served with a mark, as long as there is a copy', async (context) => {
   const { side, did, now } = setUp(context, 'forward', { perSecond: 2 })
-  for (let i = 0; i < 2; i++) assert.equal(await side.settle(WANTED), 'forward')
-  assert.deepEqual(await side.settle(WANTED), { stale: '1-9' })
+  for (let i = 0; i < 2; i++) assert.equal(await side.settle(WANTED, reader()), 'forward')
+  assert.deepEqual(await side.settle(WANTED, reader()), { stale: '1-9' })
   now.canRead = false
-  assert.equal(await side.settle(WANTED), 'forward')
+  assert.equal(await side.settle(WANTED, reader()), 'forward')
   assert.deepEqual(did, ['forward', 'forward', 'bounded', 'forward'])
 })
 
 test('a position that the leader lacks, too, is not looked for there', async (context) => {
   const made = { ...WANTED, positions: [{ epoch: 1, txid: 9, isSigned: false }] }
   const forwarding = setUp(context, 'forward')
-  assert.deepEqual(await forwarding.side.settle(made), { stale: '1-9' })
+  assert.deepEqual(await forwarding.side.settle(made, reader()), { stale: '1-9' })
   const refusing = setUp(context, 'refuse')
-  await assert.rejects(refusing.side.settle(made), { key: 'STALE_READ' })
+  await assert.rejects(refusing.side.settle(made, reader()), { key: 'STALE_READ' })
   assert.deepEqual([forwarding.did, refusing.did], [['serve'], ['refuse']])
 })
 

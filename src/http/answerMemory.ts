@@ -45,8 +45,11 @@ export interface StoredAnswer {
   readonly body: Buffer
 }
 
-/** How the first execution ended: with an answer that was kept, or with one that was not or never came. */
-export type Ending = { readonly answer: StoredAnswer } | { readonly lost: string }
+/**
+ * How the first execution ended: with an answer that was kept, or with one that was not or never came; or it was none, and whoever
+ * waited for it decides anew.
+ */
+export type Ending = { readonly answer: StoredAnswer } | { readonly lost: string } | 'notExecuted'
 
 export interface Execution {
   /** In which it was begun. */
@@ -181,7 +184,7 @@ export class AnswerMemory {
     return entry
   }
 
-  end(key: string, ending: Ending): void {
+  end(key: string, ending: Exclude<Ending, 'notExecuted'>): void {
     const entry = this.#entries.get(key)
     if (!entry || entry.isOver) return
     entry.isOver = true
@@ -191,11 +194,11 @@ export class AnswerMemory {
   }
 
   /** It was not executed: the key is free again. */
-  cancel(key: string, reason: string): void {
+  cancel(key: string): void {
     const entry = this.#entries.get(key)
     if (!entry || entry.isOver) return
     this.#remove(entry)
-    entry.end({ lost: reason })
+    entry.end('notExecuted')
   }
 
   #unknown(key: string, client: string, detail: string): WalcastError {

@@ -5,6 +5,7 @@
  *              open ── suspended (its process is about to end) ──> closed until `started`
  *   writes:    open ── held (its process is of an earlier role) ──> closed until `started` or `release`
  *   health:    up ── `fall` looks in a row fail ──> down ── `rise` in a row succeed ──> up
+ *              down since the start ── one look succeeds, or a request is answered ──> up
  *
  * Whether a request is sent depends on the latest look or answer. Load balancers are told the health, which a restart of a second
  * does not change. An answered request counts as a look that succeeded, so a busy application is never looked at. No request
@@ -55,6 +56,8 @@ export interface Waiting {
 
 /** Pause between two looks while requests wait. */
 const LOOK_MS = 25
+/** ... and, at the longest, while it boots: balancers are to hear of it as soon as it is up. */
+const BOOT_LOOK_MS = 250
 const UNHELD = { ref: false } as const
 /** Nothing is asked: whoever holds writes lets them go. */
 const NO_LOOKS = { probeMs: 60_000 } as const
@@ -65,6 +68,7 @@ export class ApplicationWatch {
   readonly #requests: Gate
   readonly #writes: Gate
   readonly #timer: NodeJS.Timeout
+  #bootTimer: NodeJS.Timeout | undefined
   #looking: Promise<boolean> | undefined
   #lookedMs = Number.NEGATIVE_INFINITY
   /** Since the last look by the clock. */
@@ -74,6 +78,8 @@ export class ApplicationWatch {
   #isSuspended = false
   #isStopped = false
   #wasUp = false
+  /** It has not been well since it was started. */
+  #isBooting = true
   /** A process that was just started: its check says when it is ready, not that it accepts. */
   #isStarting = false
   #health: 'up' | 'down' | 'unknown' = 'unknown'
@@ -111,7 +117,7 @@ export class ApplicationWatch {
     return this.#heldTotal
   }
 
-  /** 1 while its health is good. */
+  /** Whether its health is good. */
   get isUp(): boolean {
     return this.#health === 'up'
   }
@@ -161,8 +167,8 @@ export class ApplicationWatch {
   /** A request was answered. Cheap: told for each. */
   onReached(): void {
     this.#wasReached = true
-    this.#isProven = true
-    if (!this.#requests.isOpen && !this.#isSuspended) this.#open()
+    this.#onAccepted()
+    if (this.#isBooting && !this.#isSuspended) this.#count('')
   }
 
   /** A request could not be sent. */
@@ -206,7 +212,7 @@ export class ApplicationWatch {
   /** An application says that it listens: what was known of the one before counts no more. */
   attached(): void {
     this.#isSuspended = false
-    this.#isProven = false
+    this.#renew()
     this.#open()
   }
 
@@ -220,7 +226,7 @@ export class ApplicationWatch {
   started(): void {
     this.#isSuspended = false
     this.#isStarting = true
-    this.#isProven = false
+    this.#renew()
     this.#close('it is being started')
     this.#writes.open()
     void this.#look()
@@ -230,6 +236,7 @@ export class ApplicationWatch {
   stop(): void {
     this.#isStopped = true
     clearInterval(this.#timer)
+    clearTimeout(this.#bootTimer)
     this.#requests.stop()
     this.#writes.stop()
   }
@@ -237,6 +244,18 @@ export class ApplicationWatch {
   #reason(isWrite: boolean): string {
     if (!this.#requests.isOpen) return this.#requests.reason
     return isWrite && !this.#writes.isOpen ? this.#writes.reason : ''
+  }
+
+  /** It is another one from now on. */
+  #renew(): void {
+    this.#isBooting = true
+    this.#isProven = false
+    this.#wasReached = false
+  }
+
+  #onAccepted(): void {
+    this.#isProven = true
+    if (!this.#requests.isOpen && !this.#isSuspended) this.#open()
   }
 
   #open(): void {
@@ -259,10 +278,13 @@ export class ApplicationWatch {
 
   /** Whether it accepts: a check that complains counts only before the first request, and for the health. */
   async #lookOnce(): Promise<boolean> {
-    const whyNot = await this.#ask(this.#isStarting ? this.#options.check : undefined)
+    const check = this.#isStarting ? this.#options.check : undefined
+    const whyNot = await this.#ask(check)
     if (whyNot === undefined) return false
-    if (whyNot === '') this.onReached()
-    else this.onUnreachable(whyNot)
+    if (whyNot !== '') this.onUnreachable(whyNot)
+    // That it accepts says nothing of its health where a check is to say that.
+    else if (check === this.#options.check) this.onReached()
+    else this.#onAccepted()
     return whyNot === '' && !this.#isSuspended
   }
 
@@ -286,6 +308,19 @@ export class ApplicationWatch {
     // What this look saw is no evidence for the next one.
     this.#wasReached = false
     this.#count(whyNot ?? this.#reason(false))
+    if (this.#isBooting && this.#health === 'down') this.#lookAgain()
+  }
+
+  #lookAgain(): void {
+    if (this.#isStopped || this.#bootTimer) return
+    this.#bootTimer = setTimeout(
+      () => {
+        this.#bootTimer = undefined
+        void this.#lookByTheClock()
+      },
+      Math.min(this.#options.everyMs, BOOT_LOOK_MS),
+    )
+    this.#bootTimer.unref()
   }
 
   /** `whyNot`: '' when it was well at this look. The first look decides alone. */
@@ -293,22 +328,23 @@ export class ApplicationWatch {
     if (this.#host.url() === undefined) return
     const now = whyNot === '' ? 'up' : 'down'
     if (now === 'down') this.#detail = whyNot
-    if (now === this.#health) {
-      this.#streak = 0
-      return
-    }
-    if (this.#health !== 'unknown' && ++this.#streak < this.#needed(now)) return
-    this.#streak = 0
-    this.#health = now
-    this.#say(now, whyNot)
-    this.#wasUp ||= now === 'up'
+    if (now === this.#health) this.#streak = 0
+    else if (this.#health === 'unknown' || ++this.#streak >= this.#needed(now)) this.#become(now, whyNot)
+    if (now === 'up') this.#isBooting = false
   }
 
-  /** Looks in a row. One is enough for an application that comes up after its node. */
+  /** Looks in a row. */
   #needed(health: 'up' | 'down'): number {
     const { fall, rise } = this.#options
     if (health === 'down') return fall
-    return this.#wasUp ? rise : 1
+    return this.#isBooting ? 1 : rise
+  }
+
+  #become(health: 'up' | 'down', whyNot: string): void {
+    this.#streak = 0
+    this.#health = health
+    this.#say(health, whyNot)
+    this.#wasUp ||= health === 'up'
   }
 
   #say(health: 'up' | 'down', detail: string): void {

@@ -50,7 +50,16 @@ export function giveUp(response: ServerResponse): void {
   response.once('finish', () => response.req.destroy())
 }
 
-export class Client {
+/** What waits for a leader or an application, a request or an upgrade: held in more than one place, and so long in all. */
+export interface Held {
+  /** Aborted when the client went away before its answer was whole. */
+  readonly gone: AbortSignal
+  readonly isGone: boolean
+  /** Until when it may wait, by `performance.now()`: `holdMs` from when this is first asked. */
+  heldUntilMs(holdMs: number): number
+}
+
+export class Client implements Held {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   /** Who sent it: its address, and whether it came over TLS. */
@@ -58,6 +67,7 @@ export class Client {
   /** Made when it is asked for: most requests never are. */
   #gone: AbortController | undefined
   #isGone = false
+  #heldUntilMs: number | undefined
   #exchange: Exchange | undefined
 
   constructor(request: IncomingMessage, response: ServerResponse, origin = NO_ORIGIN) {
@@ -79,7 +89,6 @@ export class Client {
     return hasBody(this.request)
   }
 
-  /** Aborted when the client went away before its answer was whole. */
   get gone(): AbortSignal {
     this.#gone ??= new AbortController()
     if (this.#isGone) this.#gone.abort()
@@ -88,6 +97,11 @@ export class Client {
 
   get isGone(): boolean {
     return this.#isGone
+  }
+
+  heldUntilMs(holdMs: number): number {
+    this.#heldUntilMs ??= performance.now() + holdMs
+    return this.#heldUntilMs
   }
 
   /** An answer before the answer (1xx). */

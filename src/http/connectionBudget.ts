@@ -9,6 +9,7 @@ import type { Socket } from 'node:net'
 import { WalcastError } from '../errors.ts'
 import { giveUp } from './client.ts'
 import { Connection } from './connection.ts'
+import { largestShare } from './requestBudget.ts'
 
 export interface ConnectionLimits {
   readonly maxConnections: number
@@ -46,6 +47,7 @@ const ROOM_MS = 2000
 
 export class ConnectionBudget {
   readonly #limits: ConnectionLimits
+  readonly #maxPerClient: number
   readonly #host: ConnectionHost
   readonly #known = new WeakMap<Socket, Connection>()
   readonly #open = new Set<Connection>()
@@ -58,7 +60,9 @@ export class ConnectionBudget {
   #timer: NodeJS.Timeout | undefined
 
   constructor(limits: ConnectionLimits, host: ConnectionHost) {
+    const { maxConnections, maxClientConnections } = limits
     this.#limits = limits
+    this.#maxPerClient = Math.min(maxClientConnections, largestShare(maxConnections))
     this.#host = host
   }
 
@@ -128,6 +132,12 @@ export class ConnectionBudget {
     return this.#giveWay(this.#stalled, owner)
   }
 
+  /** Closes connections on which nothing ever came. Node does not count them as idle, and a server that closes waits for them. */
+  closeUnused(): void {
+    for (const { socket, isUpgraded } of [...this.#open, ...this.#room])
+      if (socket.bytesRead === 0 && !isUpgraded) socket.destroy()
+  }
+
   /** Looks what has moved since the last time, and ends what has not for too long. */
   look(nowMs: number): void {
     this.#idle = []
@@ -175,10 +185,11 @@ export class ConnectionBudget {
   }
 
   #limitFor(client: string | undefined): WalcastError | undefined {
-    const { maxConnections, maxClientConnections } = this.#limits
-    if (client !== undefined && (this.#byClient.get(client) ?? 0) >= maxClientConnections)
+    const { maxConnections } = this.#limits
+    const limit = this.#maxPerClient
+    if (client !== undefined && (this.#byClient.get(client) ?? 0) >= limit)
       return new WalcastError('TOO_MANY_FROM_CLIENT', {
-        limit: maxClientConnections,
+        limit,
         what: 'connections',
         client,
       })

@@ -81,6 +81,7 @@ export class ConnectionPool {
     if (!isReusable || !wire.isUsable || (this.#isClosing && this.#waiting.size === 0))
       return void wire.socket.destroy()
     wire.idleSinceMs = performance.now()
+    wire.isIdle = true
     const next = this.#next()
     if (!next) return this.#park(wire)
     if (next.servername === wire.servername) return this.#reuse(wire, next)
@@ -176,7 +177,6 @@ export class ConnectionPool {
   #park(wire: Wire): void {
     const { socket } = wire
     this.#idle.push(wire)
-    wire.isIdle = true
     socket.unref()
     this.#sweep ??= setTimeout(() => this.#lookAtIdle(), MAX_LOOK_MS).unref()
   }

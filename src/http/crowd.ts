@@ -63,6 +63,11 @@ export class Crowd {
     this.#connections.attach(server)
   }
 
+  /** Connections on which nothing ever came: the node stops. */
+  closeUnused(): void {
+    this.#connections.closeUnused()
+  }
+
   originOf(request: IncomingMessage): Origin {
     return this.#proxies.originOf(request)
   }
@@ -84,10 +89,10 @@ export class Crowd {
 
   /** Lets a request in, until its answer is over. Throws TOO_MANY_FROM_CLIENT or TOO_MANY_REQUESTS. */
   admit({ response, origin }: Client): void {
-    const { maxRequests: limit, maxClientRequests } = this.#limits
+    const { maxRequests: limit } = this.#limits
     const { client } = origin
     if (client !== undefined && this.#requests.isSpentBy(client))
-      throw tooMany(client, maxClientRequests, 'requests under way')
+      throw tooMany(client, this.#requests.maxPerOwner, 'requests under way')
     if (this.#requests.isSpent && !this.#connections.giveWay())
       throw new WalcastError('TOO_MANY_REQUESTS', { limit })
     this.#requests.take(client)
@@ -96,10 +101,10 @@ export class Crowd {
 
   /** Lets an upgraded connection in, until it closes. Throws TOO_MANY_FROM_CLIENT, TOO_MANY_UPGRADES or TOO_MANY_CONNECTIONS. */
   admitUpgrade(request: IncomingMessage, socket: Socket): void {
-    const { maxUpgrades: limit, maxClientRequests } = this.#limits
+    const { maxUpgrades: limit } = this.#limits
     const { client } = this.originOf(request)
     if (client !== undefined && this.#upgrades.isSpentBy(client))
-      throw tooMany(client, maxClientRequests, 'upgraded connections')
+      throw tooMany(client, this.#upgrades.maxPerOwner, 'upgraded connections')
     if (this.#upgrades.isSpent) throw new WalcastError('TOO_MANY_UPGRADES', { limit })
     const refused = this.#connections.upgrade(socket)
     if (refused) throw refused

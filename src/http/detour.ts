@@ -21,8 +21,6 @@ const READ_WAIT_MS = 100
 
 export class Detour {
   readonly #parts: DetourParts
-  /** Until when each may wait, from the first time on. */
-  readonly #ends = new WeakMap<Client, number>()
   #notTakenUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(parts: DetourParts) {
@@ -32,7 +30,7 @@ export class Detour {
   /** After `error`: `again` when the request is to be tried once more. `mayGo`: it only reads, and any node's application may answer it. Throws the error when it is another one or the time is over, and TOO_MANY_HELD. */
   async take(client: Client, error: unknown, mayGo: boolean): Promise<'answered' | 'again'> {
     this.#requireUnsent(client, error)
-    const endMs = this.#endOf(client, this.#parts.holdMs)
+    const endMs = client.heldUntilMs(this.#parts.holdMs)
     const isMobile = mayGo && !client.hasBody
     if (isMobile && (await this.#parts.watch.isBack())) return 'again'
     if (isMobile && (await this.#goElsewhere(client)) === 'answered') return 'answered'
@@ -46,7 +44,7 @@ export class Detour {
   /** The same of another node's request, which waits `holdMs` at most and goes nowhere else: false when that time is over. */
   async untilTaken(client: Client, error: unknown, holdMs: number, isWrite: boolean): Promise<boolean> {
     this.#requireUnsent(client, error)
-    const endMs = this.#endOf(client, Math.min(holdMs, this.#parts.holdMs))
+    const endMs = client.heldUntilMs(Math.min(holdMs, this.#parts.holdMs))
     if (endMs <= performance.now()) {
       // Perhaps it is back, and only nobody has looked.
       this.#parts.watch.lookSoon()
@@ -68,13 +66,5 @@ export class Detour {
     if (!isUnsent || client.isGone) throw error
     const body = this.#parts.bodies.of(client)
     if (body && !body.canReplay) throw error
-  }
-
-  #endOf(client: Client, holdMs: number): number {
-    const known = this.#ends.get(client)
-    if (known !== undefined) return known
-    const endMs = performance.now() + holdMs
-    this.#ends.set(client, endMs)
-    return endMs
   }
 }

@@ -139,7 +139,7 @@ async function admit(
   running.set(request, { client, body: undefined, mustEndHere: false })
   try {
     const wanted = traffic.consistency.lacking(request.raw)
-    const verdict = wanted && (await traffic.replicaSide.settle(wanted))
+    const verdict = wanted && (await traffic.replicaSide.settle(wanted, client))
     if (verdict === 'forward') return forward(reply, client, parts)
     if (verdict) reply.header(STALE_HEADER, verdict.stale)
     return undefined
@@ -171,7 +171,7 @@ async function admitToLeader(
     reply.hijack()
     return { value: undefined }
   }
-  if (isKeyed) return { value: await executeKeyed(request, reply, parts) }
+  if (isKeyed) return { value: await executeKeyed(client, reply, parts) }
   // An upgraded connection lasts as long as its client likes: no change of role waits for it.
   if (request.raw.headers.upgrade !== undefined && isRead(request.method)) return 'run'
   reply.raw.once('close', traffic.admission.begin())
@@ -215,11 +215,21 @@ function forward(
 ): Promise<undefined> {
   const { replicaSide, leaderSide } = parts.traffic
   return answerPast(reply, client, parts, async () => {
-    const outcome = await (replay ? replicaSide.replay(client, replay.body) : replicaSide.forward(client))
-    // It waited until this node itself came to lead: it comes back to this application as a forwarded request does.
-    if (outcome === 'lead')
-      await leaderSide.execute(client, fromClient(client.request, client.origin), false, true)
+    for (;;) {
+      const outcome = await (replay ? replicaSide.replay(client, replay.body) : replicaSide.forward(client))
+      if (outcome === 'answered' || client.isGone) return
+      // It waited until this node itself came to lead: it comes back to this application as a forwarded request does.
+      if (await takesWrites(client, parts.traffic))
+        return leaderSide.execute(client, fromClient(client.request, client.origin), false, true)
+    }
   })
+}
+
+/** Waits until this node, which leads, takes writes; false when it leads no more. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
+async function takesWrites(client: Client, { admission, view }: NodeTraffic): Promise<boolean> {
+  // From the last look at it on nothing waits: whoever looks for writes inside finds this one.
+  while (admission.refuse()) if (!(await admission.admit(client))) return false
+  return view.role() === 'leader'
 }
 
 /** A write with an Idempotency-Key of the leader's own client: what was answered to the key is remembered for all nodes in one place. */
@@ -237,12 +247,9 @@ function noteLeadership(request: FastifyRequest, { traffic, led, passed }: Parts
 }
 
 /** Comes back to this application as a forwarded request does. */
-function executeKeyed(request: FastifyRequest, reply: FastifyReply, parts: Parts): Promise<undefined> {
-  const origin = parts.traffic.originOf(request.raw)
-  const client = new Client(request.raw, reply.raw, origin)
-  return answerPast(reply, client, parts, () =>
-    parts.traffic.leaderSide.execute(client, fromClient(request.raw, origin), false),
-  )
+function executeKeyed(client: Client, reply: FastifyReply, parts: Parts): Promise<undefined> {
+  const headers = fromClient(client.request, client.origin)
+  return answerPast(reply, client, parts, () => parts.traffic.leaderSide.execute(client, headers, false))
 }
 
 async function answerPast(

@@ -74,6 +74,8 @@ const MAX_HEAD_BYTES = 80 * 1024
 /** A token that is refused is not accepted by trying for long: a restarted leader or a clock just set are. */
 const MAX_REFUSALS = 3
 const RETRY_MS = 50
+/** Of a read that the leader does not keep at all. */
+const NOT_KEPT_MS = 0
 
 /** What became of one attempt. */
 type Attempt =
@@ -97,17 +99,18 @@ export class Forwarder {
 
   /**
    * Gives `lead` when nothing was executed and this node itself leads by now. Throws LEADER_AWAY, TOO_MANY_HELD, NOT_EXECUTED,
-   * OUTCOME_UNKNOWN or BAD_REQUEST. `waitsForApply`: the client may read here what it wrote. `holdMs`: how long it waits for a
-   * leader that is away.
+   * OUTCOME_UNKNOWN or BAD_REQUEST. `waitsForApply`: the client may read here what it wrote. `maxHoldMs`: the longest that
+   * it waits here for a leader that is away.
    */
   async forward(
     client: Client,
     body: ReplayableBody | undefined,
     waitsForApply: boolean,
-    holdMs = this.#options.holdMs,
+    maxHoldMs = Number.POSITIVE_INFINITY,
   ): Promise<'answered' | 'lead'> {
     this.#host.onForwarded()
-    const answer = await this.#answerOf(client, body, holdMs)
+    const endMs = Math.min(client.heldUntilMs(this.#options.holdMs), performance.now() + maxHoldMs)
+    const answer = await this.#answerOf(client, body, endMs)
     if (answer === 'lead') return 'lead'
     if (!answer) return 'answered'
     return this.#deliver(client, answer, waitsForApply)
@@ -116,7 +119,13 @@ export class Forwarder {
   /** A read without a body that is answered by the leader if that takes it at once. Throws BAD_REQUEST. */
   async offer(client: Client): Promise<'answered' | 'notTaken'> {
     if (!this.#host.gate.isOpen || this.#host.isLeading()) return 'notTaken'
-    const attempt = await this.#attempt(client, undefined, this.#host.leaderIncarnation(), undefined, 0)
+    const attempt = await this.#attempt(
+      client,
+      undefined,
+      this.#host.leaderIncarnation(),
+      undefined,
+      NOT_KEPT_MS,
+    )
     if (client.isGone) return 'answered'
     if (!('answer' in attempt)) return 'notTaken'
     this.#host.onForwarded()
@@ -156,19 +165,19 @@ export class Forwarder {
   }
 
   /** What a request gets that waited as long as `--hold` allows. */
-  leaderAway(holdMs = this.#options.holdMs): WalcastError {
+  leaderAway(): WalcastError {
     if (this.#leader === '') return new WalcastError('NO_LEADER')
     const detail = this.#host.gate.reason
-    return new WalcastError('LEADER_AWAY', { address: this.#leader, seconds: holdMs / 1000, detail })
+    const seconds = this.#options.holdMs / 1000
+    return new WalcastError('LEADER_AWAY', { address: this.#leader, seconds, detail })
   }
 
   /** Undefined when the client went away. */
   async #answerOf(
     client: Client,
     body: ReplayableBody | undefined,
-    holdMs: number,
+    endMs: number,
   ): Promise<Answer | 'lead' | undefined> {
-    const endMs = performance.now() + holdMs
     // As the leader sees it: what it does not remember would be executed twice.
     const hasKey = !isRead(client.method) && !!headerOf(client.request, 'idempotency-key')
     /** The first attempt that may have been executed. */
@@ -178,7 +187,7 @@ export class Forwarder {
     const nothingDone = (error: WalcastError) =>
       lost === undefined ? error : this.#unknown(`${lost}; then: ${error.message}`)
     for (let refusals = 0; ; ) {
-      await this.#hold(client, endMs, holdMs).catch((error) => {
+      await this.#hold(client, endMs).catch((error) => {
         throw nothingDone(asWalcastError(error))
       })
       if (client.isGone) return undefined
@@ -191,7 +200,8 @@ export class Forwarder {
       const incarnation = this.#host.leaderIncarnation()
       const sentMs = performance.now()
       const before = first && { incarnation: first.incarnation, agoMs: sentMs - first.sentMs }
-      const attempt = await this.#attempt(client, body, incarnation, before, endMs - sentMs)
+      const leftMs = Math.max(1, endMs - sentMs)
+      const attempt = await this.#attempt(client, body, incarnation, before, leftMs)
       if (client.isGone) return undefined
       if ('answer' in attempt) return attempt.answer
       const canRepeat = body?.canReplay ?? true
@@ -209,13 +219,13 @@ export class Forwarder {
     }
   }
 
-  async #hold(client: Client, endMs: number, holdMs: number): Promise<void> {
+  async #hold(client: Client, endMs: number): Promise<void> {
     const { gate, onHeld } = this.#host
     if (gate.isOpen) return
     onHeld()
     if (await gate.wait(endMs - performance.now(), client.gone)) return
     if (client.isGone) return
-    throw this.leaderAway(holdMs)
+    throw this.leaderAway()
   }
 
   async #attempt(
@@ -233,7 +243,7 @@ export class Forwarder {
     const { request, origin } = client
     const headers = toNode(fromClient(request, origin), this.#leader, incarnation, origin.address)
     headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
-    headers.push(HOLD_HEADER, String(leftMs === 0 ? 0 : this.#keepMs(leftMs)))
+    headers.push(HOLD_HEADER, String(leftMs === NOT_KEPT_MS ? NOT_KEPT_MS : this.#keepMs(leftMs)))
     if (before) headers.push(FIRST_ATTEMPT_HEADER, formatFirstAttempt(before))
     const sentMs = performance.now()
     const exchange = this.#upstream.send({

@@ -154,13 +154,16 @@ export function formatFirstAttempt({ incarnation, agoMs }: FirstAttempt): string
   return `${incarnation}; agoMs=${Math.ceil(agoMs)}`
 }
 
-/** Undefined when the request is sent for the first time. What cannot be read is taken for an attempt of which nothing is known. */
-export function firstAttemptOf(request: IncomingMessage): FirstAttempt | undefined {
+/**
+ * Undefined when the request is sent for the first time. What cannot be read is taken for an attempt of which nothing is known.
+ * `waitedMs`: since the request came.
+ */
+export function firstAttemptOf(request: IncomingMessage, waitedMs = 0): FirstAttempt | undefined {
   const text = headerOf(request, FIRST_ATTEMPT_HEADER)
   if (text === undefined) return undefined
   const match = /^([0-9a-f]{16}); agoMs=(\d{1,15})$/.exec(text)
   if (!match) return { incarnation: '', agoMs: Number.POSITIVE_INFINITY }
-  return { incarnation: match[1], agoMs: Number(match[2]) }
+  return { incarnation: match[1], agoMs: Number(match[2]) + waitedMs }
 }
 
 /** For how long the sender lets the request wait; without a word, as long as this node does. */
@@ -171,9 +174,8 @@ export function holdOf(request: IncomingMessage): number {
 
 /** Has the first attempt be so much longer ago: the request waited here before what is remembered is looked at. */
 export function ageFirstAttempt(request: IncomingMessage, waitedMs: number): void {
-  const first = firstAttemptOf(request)
-  if (!first) return
-  request.headers[FIRST_ATTEMPT_HEADER] = formatFirstAttempt({ ...first, agoMs: first.agoMs + waitedMs })
+  const first = firstAttemptOf(request, waitedMs)
+  if (first) request.headers[FIRST_ATTEMPT_HEADER] = formatFirstAttempt(first)
 }
 
 /** Of a request that another node forwarded: as that node made it, for the application. */

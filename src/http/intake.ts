@@ -99,11 +99,11 @@ export class Intake {
     this.#track(request.socket)
     tellClose(request, response)
     const isLent = LentReads.isLent(request)
-    const refused = isLent ? this.#refuseLent(request) : this.refuse(request)
+    const node = nodeOf(request)
+    const refused = (isLent ? this.#refuseLent(request) : this.refuse(request)) ?? this.#refuseCrowd(node)
     this.#options.onRequest(refused?.key)
     if (refused) return this.#answerRefused(response, refused)
     const ended = this.#underWay.add(response)
-    const node = nodeOf(request)
     this.#budget.take(node)
     const { proxies, onFailure, onRefused, bodyOf } = this.#options
     try {
@@ -119,7 +119,7 @@ export class Intake {
 
   #refuseLent(request: IncomingMessage): WalcastError | undefined {
     if (this.#isStopping) return new WalcastError('STOPPING')
-    return this.#options.lentReads.refuse(request) ?? this.#refuseCrowd(nodeOf(request))
+    return this.#options.lentReads.refuse(request)
   }
 
   /** Gives why it was not answered by the application. It only reads: the leader may ask for it elsewhere, whatever came of it. */
@@ -154,14 +154,14 @@ export class Intake {
     }
   }
 
-  /** Why a forwarded request is not taken; undefined when it is. Uses up its token. */
+  /** Why a forwarded request or upgrade is not taken, however many there are; undefined when it is. Uses up its token. */
   refuse(request: IncomingMessage): WalcastError | undefined {
     const { auth } = this.#options
     const token = headerOf(request, REPLICA_AUTH_HEADER)
     const refused = auth.refuseForward(token, request.method ?? 'GET', request.url ?? '/')
     if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
     this.onProven(request.socket, nodeOf(request) ?? '')
-    return this.refuseNow(request) ?? this.#refuseCrowd(nodeOf(request))
+    return this.refuseNow(request)
   }
 
   /** The same of one that was taken, and has waited. */
@@ -183,9 +183,9 @@ export class Intake {
 
   /** One node does not fill the intake for all others. */
   #refuseCrowd(node: string | undefined): WalcastError | undefined {
-    const { maxRequests, maxNodeRequests } = this.#options
+    const { maxRequests } = this.#options
     if (node !== undefined && this.#budget.isSpentBy(node) && !this.giveWay(node))
-      return new WalcastError('TOO_MANY_REQUESTS', { limit: maxNodeRequests })
+      return new WalcastError('TOO_MANY_REQUESTS', { limit: this.#budget.maxPerOwner })
     if (this.#budget.isSpent && !this.giveWay())
       return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
     return undefined

@@ -53,12 +53,21 @@ export class KeyedRequests {
     body: ReplayableBody | undefined,
     execute: () => Promise<Answer>,
   ): Promise<StoredAnswer | Answer> {
+    const cameMs = performance.now()
+    const { leadership } = this.#memory
     const isWhole = body === undefined || (await this.#gather(client, body))
+    this.#requireStill(leadership)
     const { client: network, address } = client.origin
     const owner = network ?? address
-    const first = isForwarded ? firstAttemptOf(client.request) : undefined
-    const known = this.#memory.find(key, owner, first)
-    if (known) return this.#remembered(body, known)
+    for (;;) {
+      const waitedMs = performance.now() - cameMs
+      const first = isForwarded ? firstAttemptOf(client.request, waitedMs) : undefined
+      const known = this.#memory.find(key, owner, first)
+      if (!known) break
+      const answer = await this.#remembered(body, isWhole, known)
+      if (answer) return answer
+      this.#requireStill(leadership)
+    }
     // Its client went away just now.
     if (body && isWhole && !body.canReplay) throw new WalcastError('BAD_REQUEST', { detail: BROKE_OFF })
     const execution = this.#memory.begin(key, owner)
@@ -90,26 +99,38 @@ export class KeyedRequests {
 
   /**
    * Whether the whole body is here. A client that breaks off until then has executed nothing: not a byte has reached the
-   * application, and the key is as it was. Throws BAD_REQUEST then, and NOT_EXECUTED when another leadership has begun.
+   * application, and the key is as it was. Throws BAD_REQUEST then.
    */
   async #gather({ request }: Client, body: ReplayableBody): Promise<boolean> {
-    const { leadership } = this.#memory
     const declaredBytes = Number(request.headers['content-length'] ?? 0)
-    const isWhole = await body.gather(declaredBytes).catch((error) => {
+    return body.gather(declaredBytes).catch((error) => {
       throw new WalcastError('BAD_REQUEST', { detail: `${BROKE_OFF}: ${messageOf(error)}` }, error)
     })
-    if (this.#memory.leadership === leadership) return isWhole
-    throw new WalcastError('NOT_EXECUTED', { detail: 'leadership moved while its body came' })
   }
 
-  async #remembered(body: ReplayableBody | undefined, known: Execution): Promise<StoredAnswer> {
+  /** Throws NOT_EXECUTED when another leadership has begun: what was let in before is not executed in it. */
+  #requireStill(leadership: string): void {
+    if (this.#memory.leadership === leadership) return
+    throw new WalcastError('NOT_EXECUTED', { detail: 'leadership moved while it waited' })
+  }
+
+  /** Undefined when nothing was executed under the key after all, and this request may be. Throws NOT_EXECUTED when its body has passed by then. */
+  async #remembered(
+    body: ReplayableBody | undefined,
+    isWhole: boolean,
+    known: Execution,
+  ): Promise<StoredAnswer | undefined> {
     // What was sent to another leader before has passed: its hash is not to be had.
     const hasPassed = body?.canReplay === false
     const hash = createHash('sha256')
     if (!hasPassed) body?.tap((chunk) => void hash.update(chunk))
     // A body that breaks off is another one than the first, or nobody is there to read the answer.
-    await body?.drain()
+    if (!isWhole) await body?.drain()
     const ending = await known.ending
+    if (ending === 'notExecuted') {
+      if (body?.canReplay ?? true) return undefined
+      throw new WalcastError('NOT_EXECUTED', { detail: 'nor was the one that it waited for' })
+    }
     if (!hasPassed && known.bodyHash !== undefined && hash.digest('hex') !== known.bodyHash)
       throw new WalcastError('KEY_REUSED')
     if ('lost' in ending) throw new WalcastError('OUTCOME_UNKNOWN', { detail: ending.lost })
@@ -122,7 +143,7 @@ export class KeyedRequests {
   #onFailure(key: string, error: unknown): void {
     const code = keyOf(error)
     if (code === 'APP_UNREACHABLE' || code === 'BAD_REQUEST' || code === 'FORWARD_LOOP')
-      this.#memory.cancel(key, 'it was not executed')
+      this.#memory.cancel(key)
     else this.#memory.end(key, { lost: messageOf(error) })
   }
 

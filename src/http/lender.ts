@@ -10,6 +10,7 @@ import { deliver } from './delivery.ts'
 import { fromClient, LENT_HEADER, NOT_EXECUTED_HEADER, POSITION_HEADER, toNode } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
+import { isRead } from './routes.ts'
 import { SendError } from './sendError.ts'
 import { Upstream } from './upstream.ts'
 import type { NodeView } from './view.ts'
@@ -41,7 +42,7 @@ export class Lender {
   /** `notTaken` when no replica's application answered: nothing has come of it then. */
   async lend(client: Client): Promise<'answered' | 'notTaken'> {
     const { view, replicas, cookie } = this.#parts
-    if (client.method !== 'GET' && client.method !== 'HEAD') return 'notTaken'
+    if (!isRead(client.method)) return 'notTaken'
     const addresses = replicas().slice(0, MAX_TRIES)
     this.#keepOnly(addresses)
     if (addresses.length === 0) return 'notTaken'

@@ -8,6 +8,8 @@ import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from './auth.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
 import { fromNode, headerOf, INCARNATION_HEADER, LENT_HEADER, REPLAY_HEADER } from './headers.ts'
+import { settledBehind } from './relayedAnswer.ts'
+import { isRead } from './routes.ts'
 import type { NodeView } from './view.ts'
 import type { Waits } from './waits.ts'
 
@@ -45,10 +47,8 @@ export class LentReads {
     const token = headerOf(request, REPLICA_AUTH_HEADER)
     const refused = auth.refuseForward(token, method, url)
     if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
-    if (method !== 'GET' && method !== 'HEAD')
-      return new WalcastError('BAD_REQUEST', {
-        detail: 'only a GET or HEAD is answered in place of the leader',
-      })
+    if (!isRead(method))
+      return new WalcastError('BAD_REQUEST', { detail: 'only a read is answered in place of the leader' })
     const theirs = senderOf(token)?.epoch ?? 0
     if (theirs < epoch()) return new WalcastError('EARLIER_EPOCH', { mine: epoch(), theirs })
     // One that leads, or serves no clients, is asked by nobody that knows it.
@@ -77,7 +77,7 @@ export class LentReads {
       answer.discard()
       throw new WalcastError('NOT_EXECUTED', { detail: 'it turned out to write' })
     }
-    const { epoch, txid } = await view.settle()
+    const { epoch, txid } = await settledBehind(answer, view)
     deliver(client, answer, { position: { epoch, txid }, isWrite: false }, undefined)
   }
 }

@@ -13,7 +13,7 @@ import {
   standbyError,
 } from './answer.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
-import { Client, tellClose } from './client.ts'
+import { Client, type Held, tellClose } from './client.ts'
 import type { Consistency } from './consistency.ts'
 import type { Crowd } from './crowd.ts'
 import type { Detour } from './detour.ts'
@@ -142,6 +142,7 @@ export class PublicSide {
     // Those that have no head yet say so in it; the others are closed when they are over.
     for (const response of this.#underWay.all()) response.shouldKeepAlive = false
     this.#server.closeIdleConnections()
+    this.#options.crowd.closeUnused()
     const cut = setTimeout(() => this.#cutAll(), timeoutMs)
     for (const socket of this.#upgraded) socket.end()
     for (const response of this.#underWay.all()) if (isEventStream(response)) response.end()
@@ -186,7 +187,7 @@ export class PublicSide {
       try {
         if ((await this.#serve(client, route)) === 'answered') return
       } catch (error) {
-        const mayGo = isReadOf(route, client) && !routes.isKeptHere(client.target)
+        const mayGo = isReadOf(route, client) && !routes.staysHere(client.target)
         if ((await this.#options.detour.take(client, error, mayGo)) === 'answered') return
       }
   }
@@ -241,7 +242,7 @@ export class PublicSide {
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
     const isForLeader = route === 'forward'
-    for (const endMs = performance.now() + holdMs; ; ) {
+    for (const endMs = client.heldUntilMs(holdMs); ; ) {
       if (isForLeader) await this.#untilTaken(client, endMs)
       const isHere = !isForLeader || view.role() === 'leader'
       if (isHere) await this.#untilAccepted(client, endMs, isForLeader)
@@ -269,8 +270,7 @@ export class PublicSide {
   /** Waits until the leader, this node or another one, takes what would be a write. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
   async #untilTaken(client: Upgrading, endMs: number): Promise<void> {
     const { view, admission, gate, leaderAway } = this.#options
-    while (view.role() === 'leader' && admission.refuse() && !client.isGone)
-      await admission.admit(client, endMs)
+    while (view.role() === 'leader' && admission.refuse() && !client.isGone) await admission.admit(client)
     if (view.role() === 'leader' || client.isGone) return
     const isOpen = await gate.wait(endMs - performance.now(), client.gone)
     if (!isOpen && !client.isGone) throw leaderAway()
@@ -305,8 +305,9 @@ export class PublicSide {
 }
 
 /** A client that waits for its upgrade. */
-class Upgrading {
+class Upgrading implements Held {
   readonly #gone = new AbortController()
+  #heldUntilMs: number | undefined
 
   constructor(socket: Socket) {
     socket.once('close', () => this.#gone.abort())
@@ -318,6 +319,11 @@ class Upgrading {
 
   get isGone(): boolean {
     return this.gone.aborted
+  }
+
+  heldUntilMs(holdMs: number): number {
+    this.#heldUntilMs ??= performance.now() + holdMs
+    return this.#heldUntilMs
   }
 }
 

@@ -1,6 +1,8 @@
 /** The answer of another server: its head is here, its body waits, but for its first bytes, until it is relayed or discarded. */
 import type { IncomingHttpHeaders, InformationEvent, ServerResponse } from 'node:http'
+import type { Position } from '../../proto/position.ts'
 import { type HeaderValue, ofAnswer } from './headers.ts'
+import type { NodeView } from './view.ts'
 
 /** An answer to be discarded is read to its end so that its connection can be used again, up to so much. */
 const MAX_DISCARDED_BYTES = 64 * 1024
@@ -119,6 +121,16 @@ export class Answer {
     this.#failure = error
     this.#ended = true
     this.#sink?.fail(error)
+  }
+}
+
+/** The position that contains what an answer is based on. Gives the answer up where that cannot be told: its connection would be held for ever. */
+export async function settledBehind(answer: Answer, view: Pick<NodeView, 'settle'>): Promise<Position> {
+  try {
+    return await view.settle()
+  } catch (error) {
+    answer.abort(new Error('it has no position'))
+    throw error
   }
 }
 

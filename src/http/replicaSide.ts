@@ -1,9 +1,10 @@
 /** Requests at a replica: reads from the local application, writes from the leader's. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { Application } from './application.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
 import type { Bodies } from './bodies.ts'
-import type { Client } from './client.ts'
+import type { Client, Held } from './client.ts'
 import type { Consistency, Lacking, Wanted } from './consistency.ts'
 import { deliver } from './delivery.ts'
 import type { FailedReadOutcome, FailedReads } from './failedReads.ts'
@@ -12,7 +13,7 @@ import type { Gate } from './gate.ts'
 import { fromClient, REPLAY_HEADER } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { RateBudget } from './rateBudget.ts'
-import type { Answer } from './relayedAnswer.ts'
+import { type Answer, settledBehind } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
 import type { NodeView } from './view.ts'
@@ -77,16 +78,17 @@ export class ReplicaSide {
   async serve(client: Client): Promise<'answered' | 'lead'> {
     const { consistency, forwarder } = this.#parts
     const wanted = consistency.lacking(client.request)
-    const verdict = wanted && (await this.settle(wanted))
+    const verdict = wanted && (await this.settle(wanted, client))
     if (verdict === 'forward') return forwarder.forward(client, this.#parts.bodies.of(client), false)
     return this.#answerHere(client, verdict?.stale)
   }
 
   /** Waits for what is wanted, and decides when it does not come: `undefined` when it did. Throws STALE_READ or LEADER_AWAY. */
-  async settle(wanted: Wanted): Promise<{ readonly stale: string } | 'forward' | undefined> {
+  async settle(wanted: Wanted, client: Held): Promise<{ readonly stale: string } | 'forward' | undefined> {
     const { consistency, onStale, readWaitMs, onStaleRead } = this.#parts
     let lacking = await consistency.wait(wanted, readWaitMs)
-    if (lacking && onStale === 'forward' && !lacking.isNowhere) lacking = await this.#waitOn(wanted, lacking)
+    if (lacking && onStale === 'forward' && !lacking.isNowhere)
+      lacking = await this.#waitOn(wanted, client, lacking)
     if (!lacking) return undefined
     const did = this.#endOf(lacking)
     onStaleRead(did)
@@ -105,12 +107,16 @@ export class ReplicaSide {
   }
 
   /** While the leader is away there is nowhere to forward to: what is wanted may come sooner. Throws LEADER_AWAY: it is not held twice. */
-  async #waitOn(wanted: Wanted, first: Lacking): Promise<Lacking | undefined> {
+  async #waitOn(wanted: Wanted, client: Held, first: Lacking): Promise<Lacking | undefined> {
     const { consistency, forwarder, gate, holdMs } = this.#parts
-    const endMs = performance.now() + holdMs
+    const endMs = client.heldUntilMs(holdMs)
     let lacking: Lacking | undefined = first
-    while (lacking && !gate.isOpen && performance.now() < endMs)
+    while (lacking && !gate.isOpen && !client.isGone && performance.now() < endMs) {
+      const beganMs = performance.now()
       lacking = await consistency.wait(wanted, GATE_LOOK_MS)
+      // Where too many wait already it says so at once: asked again without a pause, nothing else would have its turn.
+      if (lacking && performance.now() - beganMs < GATE_LOOK_MS / 2) await delay(GATE_LOOK_MS)
+    }
     if (lacking && !gate.isOpen) throw forwarder.leaderAway()
     return lacking
   }
@@ -135,10 +141,7 @@ export class ReplicaSide {
         })
       return forwarder.forward(client, body, true)
     }
-    const { epoch, txid } = await view.settle().catch((error) => {
-      answer.abort(new Error('it has no position'))
-      throw error
-    })
+    const { epoch, txid } = await settledBehind(answer, view)
     const position = epoch > 0 ? { epoch, txid } : undefined
     deliver(client, answer, { position, stale, isWrite: false }, cookie)
     return 'answered'
@@ -154,15 +157,15 @@ export class ReplicaSide {
     body: ReplayableBody | undefined,
     isAskedFor: boolean,
   ): Promise<'answered' | 'lead' | undefined> {
-    const { failedReads, forwarder, holdMs } = this.#parts
+    const { failedReads, forwarder } = this.#parts
     const giveFailed = (why: FailedReadOutcome): undefined => {
       failedReads.onOutcome(why)
     }
     if (body && !body.canReplay) return giveFailed('large')
     if (!isAskedFor && !failedReads.take()) return giveFailed('limited')
     try {
-      const waitMs = isAskedFor ? holdMs : Math.min(holdMs, FAILED_READ_HOLD_MS)
-      const outcome = await forwarder.forward(client, body, true, waitMs)
+      const maxHoldMs = isAskedFor ? undefined : FAILED_READ_HOLD_MS
+      const outcome = await forwarder.forward(client, body, true, maxHoldMs)
       if (outcome === 'answered' && !client.isGone)
         failedReads.onAnswered(client.target, client.response.statusCode)
       failed.discard()

@@ -1,13 +1,19 @@
 /** Counts what is under way at once, in all and for each owner (a client, a node), against a bound for either. */
+
+/** Of so many in all, one owner has at most this many, whatever it is told to have: a bound in all may be lower than that of each. */
+export function largestShare(total: number): number {
+  return Math.ceil(total * 0.75)
+}
+
 export class RequestBudget {
   readonly #maxTotal: number
-  readonly #maxPerOwner: number
+  readonly maxPerOwner: number
   readonly #byOwner = new Map<string, number>()
   #total = 0
 
   constructor(maxTotal: number, maxPerOwner: number) {
     this.#maxTotal = maxTotal
-    this.#maxPerOwner = maxPerOwner
+    this.maxPerOwner = Math.min(maxPerOwner, largestShare(maxTotal))
   }
 
   get total(): number {
@@ -16,7 +22,7 @@ export class RequestBudget {
 
   /** Whether this owner may have no more. */
   isSpentBy(owner: string): boolean {
-    return (this.#byOwner.get(owner) ?? 0) >= this.#maxPerOwner
+    return (this.#byOwner.get(owner) ?? 0) >= this.maxPerOwner
   }
 
   get isSpent(): boolean {

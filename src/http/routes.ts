@@ -66,19 +66,13 @@ export class Routes {
     this.#rules = rules.sort((a, b) => b.prefix.length - a.prefix.length)
   }
 
-  /** Whether a request stays here because its path is under one of `local`, whatever becomes of this node's application. */
-  isKeptHere(target: string): boolean {
-    const path = comparablePath(target)
-    return this.#rules.find(({ prefix }) => isUnder(path, prefix))?.route === 'local'
-  }
-
   routeOf(method: string, target: string): Route {
     const path = comparablePath(target)
     if (HEALTH.has(path) || isUnder(path, RESERVED)) return 'own'
     return this.#ruled(path) ?? (isRead(method) ? 'local' : 'forward')
   }
 
-  /** Whether a rule says that requests for it are answered here, rather than their method. */
+  /** Whether a rule says that requests for it are answered here, rather than their method, and whatever becomes of this node's application. */
   staysHere(target: string): boolean {
     return this.#ruled(comparablePath(target)) === 'local'
   }

@@ -18,6 +18,7 @@ import { fromNode, headerOf, NODE_AGENT, NOT_EXECUTED_HEADER } from './headers.t
 import { Intake } from './intake.ts'
 import type { Metrics } from './metrics.ts'
 import { PacedAnswer } from './pacedAnswer.ts'
+import { RequestBudget } from './requestBudget.ts'
 import { addRoleRoutes, NODE_PATHS, type RoleActions } from './roleRoutes.ts'
 import { isReserved } from './routes.ts'
 import { takeUpgrade } from './upgradeIntake.ts'
@@ -84,9 +85,8 @@ const ERROR_CLOSE = 4000
 const KEEP_ALIVE_MS = 120_000
 /** Between two looks of Node's for heads and requests that take too long. */
 const LATE_LOOK_MS = 1000
-/** Collections of metrics in a period, for as many askers; more askers wait for the period's end and share one. */
-const FREE_METRICS = 5
-const METRICS_PERIOD_MS = 250
+/** Collections of metrics: those who ask now and then have one of their own, those of a crowd one a second. */
+const METRICS_PACE = { free: 5, periodMs: 250, crowd: 20, crowdPeriodMs: 1000 } as const
 /** No route has a schema. Without this, each start loads the compilers for schemas: a tenth of all that it loads. */
 const NO_SCHEMAS = { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } }
 /** Headers between nodes. */
@@ -99,22 +99,20 @@ export class Server {
   readonly #webSockets: WebSocketServer
   /** Connections of applications' clients, which the HTTP server no longer counts as its own. */
   readonly #upgraded = new Set<Socket>()
+  readonly #upgrades: RequestBudget
   readonly #connections: ConnectionBudget
   readonly #collected: PacedAnswer<string>
   #isStopping = false
 
   constructor(options: ServerOptions) {
     this.#options = options
-    const { host, auth, log } = options
+    const { host, auth, log, maxUpgrades } = options
+    this.#upgrades = new RequestBudget(maxUpgrades, maxUpgrades)
     if (auth.isOpen && !isLoopback(host))
       throw new WalcastError('OPEN_WITHOUT_SECRET', { address: this.address })
     if (auth.isOpen)
       log.warn('no secret is set: listening on loopback only, every local user can read this database')
-    this.#collected = new PacedAnswer(
-      () => options.metrics.registry.metrics(),
-      FREE_METRICS,
-      METRICS_PERIOD_MS,
-    )
+    this.#collected = new PacedAnswer(() => options.metrics.registry.metrics(), METRICS_PACE)
     this.#connections = new ConnectionBudget(options.connections, {
       // Nodes come from one address each, and prove themselves later.
       clientAt: () => undefined,
@@ -342,6 +340,7 @@ export class Server {
 
   #upgradeApplication(request: IncomingMessage, socket: Socket, head: Buffer): void {
     const { intake, upstream, view, watch, holdMs } = this.#options
+    const sender = senderOf(headerOf(request, REPLICA_AUTH_HEADER))?.node
     const refused = intake.refuse(request)
     if (refused) return refuseUpgrade(socket, refused, {}, { [NOT_EXECUTED_HEADER]: refused.key })
     if (request.method !== 'GET')
@@ -349,12 +348,15 @@ export class Server {
         socket,
         new WalcastError('BAD_REQUEST', { detail: 'an upgrade has the method GET' }),
       )
-    const limit = this.#options.maxUpgrades
-    if (this.#upgraded.size >= limit)
-      return refuseUpgrade(socket, new WalcastError('TOO_MANY_UPGRADES', { limit }))
+    const crowded = this.#refuseCrowd(sender)
+    if (crowded) return refuseUpgrade(socket, crowded)
     this.#connections.upgrade(socket)
     this.#upgraded.add(socket)
-    socket.once('close', () => this.#upgraded.delete(socket))
+    this.#upgrades.take(sender)
+    socket.once('close', () => {
+      this.#upgraded.delete(socket)
+      this.#upgrades.give(sender)
+    })
     const { node } = view.status()
     const headers = fromNode(request)
     void takeUpgrade(request, socket, head, {
@@ -369,6 +371,14 @@ export class Server {
       }),
       refuseNow: () => intake.refuseNow(request),
     })
+  }
+
+  /** WebSockets of one node's clients leave room for those of the others. */
+  #refuseCrowd(sender: string | undefined): WalcastError | undefined {
+    const { maxUpgrades } = this.#options
+    if (this.#upgrades.isSpent) return new WalcastError('TOO_MANY_UPGRADES', { limit: maxUpgrades })
+    if (sender === undefined || !this.#upgrades.isSpentBy(sender)) return undefined
+    return new WalcastError('TOO_MANY_UPGRADES', { limit: this.#upgrades.maxPerOwner })
   }
 
   #refuseUpgrade(request: IncomingMessage): WalcastError | undefined {

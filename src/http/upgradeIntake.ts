@@ -1,7 +1,7 @@
 /** An upgrade that another node forwards, once its token was accepted: it waits for the application as a request does. */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { WalcastError } from '../errors.ts'
+import { asWalcastError, type WalcastError } from '../errors.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
 import { holdOf, NOT_EXECUTED_HEADER } from './headers.ts'
 import { refuseUpgrade, relayUpgrade, type UpgradeTarget } from './upgradeRelay.ts'
@@ -15,28 +15,43 @@ export interface UpgradeIntakeParts {
   refuseNow(): WalcastError | undefined
 }
 
-/** Resolves once it is answered, or its socket has closed. */
+/** Resolves once it is answered, or its socket has closed; never throws. */
 export async function takeUpgrade(
   request: IncomingMessage,
   socket: Socket,
   head: Buffer,
-  { watch, holdMs, target, refuseNow }: UpgradeIntakeParts,
+  parts: UpgradeIntakeParts,
 ): Promise<void> {
+  try {
+    const notTaken = await relay(request, socket, head, parts)
+    if (notTaken) refuseUpgrade(socket, notTaken, {}, { [NOT_EXECUTED_HEADER]: notTaken.key })
+  } catch (error) {
+    // For its client: the node that forwards it is not to ask again.
+    refuseUpgrade(socket, asWalcastError(error), {}, {}, parts.target().bodyOf)
+  }
+}
+
+/** Gives why it was not taken. Throws TOO_MANY_HELD. */
+async function relay(
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+  { watch, holdMs, target, refuseNow }: UpgradeIntakeParts,
+): Promise<WalcastError | undefined> {
   const gone = new AbortController()
   socket.once('close', () => gone.abort())
-  const refuse = (error: WalcastError) =>
-    refuseUpgrade(socket, error, {}, { [NOT_EXECUTED_HEADER]: error.key })
   const endMs = performance.now() + Math.min(holdOf(request), holdMs)
   while (!gone.signal.aborted) {
     const refused = refuseNow()
-    if (refused) return refuse(refused)
+    if (refused) return refused
     const unable = watch.refuse(true)
     if (unable) {
-      if (!(await watch.wait({ gone: gone.signal }, endMs, true))) return refuse(unable)
+      if (!(await watch.wait({ gone: gone.signal }, endMs, true))) return unable
       continue
     }
     const notTaken = await relayUpgrade(request, socket, head, { ...target(), canWait: true })
-    if (notTaken === undefined) return
+    if (notTaken === undefined) return undefined
     watch.onUnreachable(notTaken)
   }
+  return undefined
 }

@@ -91,9 +91,12 @@ function send(
     maxHeaderSize: MAX_HEAD_BYTES,
     timeout: ANSWER_TIMEOUT_MS,
   })
+  let isAnswered = false
   const give = (error: WalcastError) => {
     outgoing.destroy()
-    refuseUpgrade(socket, error, {}, {}, target.bodyOf)
+    // Half an answer ends where it is: nothing can be said behind it.
+    if (isAnswered) socket.destroy()
+    else refuseUpgrade(socket, error, {}, {}, target.bodyOf)
     done()
   }
   const onGone = () => {
@@ -127,6 +130,7 @@ function send(
     const notExecuted = isNode ? headerOf(answer, NOT_EXECUTED_HEADER) : undefined
     if (notExecuted !== undefined && notExecuted !== 'FORWARD_REFUSED')
       return leave(`it answered ${notExecuted}`)
+    isAnswered = true
     done()
     socket.write(headText(answer, 'close'), 'latin1')
     answer.pipe(socket)

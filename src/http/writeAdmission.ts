@@ -3,7 +3,7 @@
  * inside the application are counted, so that a handover can let them end. Bounded in number and time.
  */
 import { WalcastError } from '../errors.ts'
-import type { Client } from './client.ts'
+import type { Held } from './client.ts'
 import { Gate } from './gate.ts'
 
 export interface WriteAdmissionOptions {
@@ -104,15 +104,13 @@ export class WriteAdmission {
     this.#gate.stop()
   }
 
-  /** Waits until writes are taken. False when this node leads no more, or the client has gone. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. `endMs`: until when, of one that has waited before. */
-  async admit(
-    client: Pick<Client, 'gone' | 'isGone'>,
-    endMs = performance.now() + this.#options.holdMs,
-  ): Promise<boolean> {
+  /** Waits until writes are taken. False when this node leads no more, or the client has gone. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
+  async admit(client: Held): Promise<boolean> {
     for (let isFirst = true; this.refuse() !== undefined; isFirst = false) {
       if (this.#refusal) throw this.#refusal
       if (isFirst) this.#heldTotal++
-      const isOpen = await this.#gate.wait(endMs - performance.now(), client.gone)
+      const leftMs = client.heldUntilMs(this.#options.holdMs) - performance.now()
+      const isOpen = await this.#gate.wait(leftMs, client.gone)
       if (client.isGone || !this.#host.isLeading()) return false
       if (!isOpen) throw this.#away()
     }

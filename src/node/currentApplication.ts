@@ -86,7 +86,8 @@ export class CurrentApplication {
   #make(url: string): Application {
     const { options, bounds, log } = this.#parts
     const { answerTimeoutMs } = options
-    const { maxRequests: maxConnections } = bounds
+    // As many for clients as for other nodes: neither waits for a connection that the other has.
+    const maxConnections = 2 * bounds.maxRequests
     const made: Application = new Application({
       url,
       node: this.#parts.node(),

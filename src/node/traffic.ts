@@ -299,6 +299,7 @@ export class Traffic implements NodeTraffic {
   /** This node leads from now on: what was held for another leader is executed here. */
   onLeading(): void {
     this.#leader.set(undefined)
+    this.offsetMs = () => 0
     this.admission.release('change')
     this.#gate.open()
     this.watch.reconsider()

@@ -66,9 +66,17 @@ function percentilesOf(histogram: RecordableHistogram): Percentiles {
 /** Offset of the leader's clock, from pings: the one with the shortest round trip of the last few counts most. */
 export class ClockOffset {
   readonly #samples: { readonly roundTripMs: number; readonly offsetMs: number }[] = []
+  #isOfEarlier = false
+
+  /** Another process may answer on a new connection: what was measured before counts until something is measured on this one. */
+  onConnected(): void {
+    this.#isOfEarlier = true
+  }
 
   /** `leaderMs` was read between `sentMs` and `receivedMs` of this node's clock. */
   add(sentMs: number, leaderMs: number, receivedMs: number): void {
+    if (this.#isOfEarlier) this.#samples.length = 0
+    this.#isOfEarlier = false
     this.#samples.push({ roundTripMs: receivedMs - sentMs, offsetMs: leaderMs - (sentMs + receivedMs) / 2 })
     if (this.#samples.length > 16) this.#samples.shift()
   }
@@ -151,6 +159,7 @@ export class LagTracker {
   onConnected(heartbeatMs: number): void {
     this.#connected = true
     this.#heartbeatMs = heartbeatMs
+    this.offset.onConnected()
   }
 
   /**
