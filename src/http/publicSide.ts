@@ -20,7 +20,7 @@ import type { Detour } from './detour.ts'
 import type { Gate } from './gate.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
-import { isEventStream } from './relayedAnswer.ts'
+import { endEventStream } from './relayedAnswer.ts'
 import type { ReplicaSide } from './replicaSide.ts'
 import { targetOf } from './requestTarget.ts'
 import { isRead, isUnderAny, type Route, type Routes } from './routes.ts'
@@ -144,7 +144,7 @@ export class PublicSide {
     this.#server.closeIdleConnections()
     const cut = setTimeout(() => this.#cutAll(), timeoutMs)
     for (const socket of this.#upgraded) socket.end()
-    for (const response of this.#underWay.all()) if (isEventStream(response)) response.end()
+    for (const response of this.#underWay.all()) endEventStream(response)
     await closed
     clearTimeout(cut)
   }
