@@ -1,6 +1,6 @@
 /** The public side of a node: stands before the application (`--proxy`), on leader and replicas. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { asWalcastError, listenError, WalcastError } from '../errors.ts'
 import {
@@ -136,12 +136,13 @@ export class PublicSide {
   async close(timeoutMs: number): Promise<void> {
     this.#isStopping = true
     if (!this.#server.listening) return
-    const closed = new Promise((resolve) => this.#server.close(resolve))
+    // Node's own close of an HTTP server cuts idle connections at once, with what is on its way on them.
+    const closed = new Promise((resolve) => NetServer.prototype.close.call(this.#server, resolve))
     await Promise.race([delay(LINGER_MS), closed])
     this.#closesIdle = true
     // Those that have no head yet say so in it; the others are closed when they are over.
     for (const response of this.#underWay.all()) response.shouldKeepAlive = false
-    this.#server.closeIdleConnections()
+    this.#server.close()
     const cut = setTimeout(() => this.#cutAll(), timeoutMs)
     for (const socket of this.#upgraded) socket.end()
     for (const response of this.#underWay.all()) endEventStream(response)
