@@ -181,14 +181,25 @@ export class PublicSide {
     if (route === 'own') return this.#answerOwn(client)
     if (limit) throw limit
     if (!this.#isOpen) throw new WalcastError('STARTING')
-    crowd.admit(client)
+    const leave = crowd.admit(client)
+    try {
+      await this.#answer(client, route)
+    } finally {
+      // A write with a key goes on when its client leaves, and takes its place until then.
+      if (isOver(client.response)) leave()
+      else client.response.once('close', leave)
+    }
+  }
+
+  async #answer(client: Client, route: Exclude<Route, 'own'>): Promise<void> {
+    const { routes, detour } = this.#options
     // The role may change while a request waits: what was not executed then begins anew.
     for (;;)
       try {
         if ((await this.#serve(client, route)) === 'answered') return
       } catch (error) {
         const mayGo = isReadOf(route, client) && !routes.isKeptHere(client.target)
-        if ((await this.#options.detour.take(client, error, mayGo)) === 'answered') return
+        if ((await detour.take(client, error, mayGo)) === 'answered') return
       }
   }
 
@@ -320,6 +331,11 @@ class Upgrading {
   get isGone(): boolean {
     return this.gone.aborted
   }
+}
+
+/** Whether its close has come, or comes by itself. */
+function isOver({ writableFinished, destroyed }: ServerResponse): boolean {
+  return writableFinished || destroyed
 }
 
 /** What any node's application may answer. */
