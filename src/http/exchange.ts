@@ -137,6 +137,7 @@ export class Exchange implements Taker, AnswerSource {
       createConnection: () => socket,
     })
     outgoing.shouldKeepAlive = true
+    outgoing.maxHeadersCount = 0
     outgoing.on('response', (response) => this.#onResponse(response))
     outgoing.on('information', (interim) => {
       this.#timer?.refresh()

@@ -101,6 +101,8 @@ export class PublicSide {
       },
       (request, response) => void this.handle(request, response),
     )
+    // Bounded by the bytes of a head: past a number of them Node would leave headers out without a word.
+    this.#server.maxHeadersCount = 0
     options.crowd.attach(this.#server)
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
       this.#upgrade(request, socket, head),
@@ -233,8 +235,15 @@ export class PublicSide {
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    if (!isRelayed(request)) return takeAsRequest(this.#server, request, socket, head)
     socket.on('error', () => socket.destroy())
+    const before = this.#underWay.newestOn(socket)
+    // Node's server knows nothing of a turn here: the answer would be lost, or come before others.
+    if (before) before.once('close', () => !socket.destroyed && this.#takeUpgrade(request, socket, head))
+    else this.#takeUpgrade(request, socket, head)
+  }
+
+  #takeUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    if (!isRelayed(request)) return takeAsRequest(this.#server, request, socket, head)
     this.#relay(request, socket, head).catch((error) => {
       const known = asWalcastError(error)
       this.#options.onRefused(known)
