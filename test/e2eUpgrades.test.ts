@@ -6,7 +6,7 @@ import { type Lab, labTest } from './support/lab.ts'
 import { demote, promote, switchover } from './support/leadership.ts'
 import type { Echo } from './support/programs/echoApp.ts'
 import type { TestNode } from './support/testNode.ts'
-import { ask, SECRET, startTraffic } from './support/trafficLab.ts'
+import { ask, RawHttp, SECRET, startTraffic, telling } from './support/trafficLab.ts'
 import { until, within } from './support/until.ts'
 
 /** For the application of whoever leads; any other path is for that of the node. */
@@ -94,4 +94,25 @@ labTest('WebSockets go on over a switchover, and new ones come where they belong
   await promote(leader)
   assert.deepEqual(await appsOf(waiting), ['leader', 'leader', 'leader', 'replica'])
   for (const client of [...before, ...during, ...waiting]) await client.requireAlive()
+})
+
+labTest('an upgrade behind requests that are not answered yet has its turn after them', async (lab) => {
+  const { atLeader, leaderApp } = await startTraffic(lab)
+  const waits = telling({ waits: true, body: 'first' })
+  for (const [protocol, answer] of [
+    ['h2c', 'HTTP/1.1 200 OK'],
+    ['other', 'HTTP/1.1 426 Upgrade Required'],
+  ]) {
+    const raw = await RawHttp.open(lab, atLeader)
+    raw.write(
+      `GET /first HTTP/1.1\r\nHost: a\r\nX-Answer: ${waits}\r\n\r\n` +
+        `GET /second HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`,
+    )
+    await leaderApp.go()
+    await until(`the answer to ${protocol} comes last`, (saw) => {
+      saw(raw.text)
+      return raw.text.split('first').at(-1)?.includes(answer)
+    })
+    assert.match(raw.text, /^HTTP\/1\.1 200 OK\r\n/)
+  }
 })

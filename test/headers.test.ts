@@ -102,6 +102,27 @@ for (const [who, pass] of [
     )
   })
 
+test('a name that CGI reads as another one passes for no other', () => {
+  const aliases = [
+    'X_Forwarded_For',
+    'x-forwarded_proto',
+    'X_Forwarded_Host',
+    'Transfer_Encoding',
+    'Walcast_Pass',
+  ]
+  const kept = ['X_Mine', 'Content_Type', 'Walcast_Position']
+  const pairs = [...aliases, 'X_Real_IP', 'X_Forwarded_Port', ...kept].map(
+    (name) => [name, 'forged'] as const,
+  )
+  for (const from of [STRANGER, PROXIED]) {
+    const passed = pairsOf(fromClient(requestOf(pairs), from)).filter(([, value]) => value === 'forged')
+    assert.deepEqual(
+      passed.map(([name]) => name),
+      kept.map((name) => name.toLowerCase()),
+    )
+  }
+})
+
 test('what a request is known by passes even when Connection names it', () => {
   for (const name of KEPT) {
     const request = requestOf([

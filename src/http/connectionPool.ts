@@ -89,6 +89,11 @@ export class ConnectionPool {
     wire.socket.destroy()
   }
 
+  /** Nothing went over it. How long it has been idle is not forgotten: of one that was used before that is not known any more. */
+  giveBack(wire: Wire): void {
+    this.release(wire, wire.idleBeforeMs === undefined)
+  }
+
   /** Lets requests under way and waiting end. Resolves when all connections are closed. */
   drain(): Promise<void> {
     this.#isClosing = true
@@ -138,8 +143,7 @@ export class ConnectionPool {
   }
 
   #start(wire: Wire, taker: Taker): void {
-    // How long it has been idle is not forgotten.
-    if (taker.isOver) return this.release(wire, wire.idleBeforeMs === undefined)
+    if (taker.isOver) return this.giveBack(wire)
     wire.isIdle = false
     wire.socket.ref()
     taker.start(wire)

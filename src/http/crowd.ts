@@ -87,8 +87,8 @@ export class Crowd {
     this.#connections.leave(response)
   }
 
-  /** Lets a request in, until its answer is over. Throws TOO_MANY_FROM_CLIENT or TOO_MANY_REQUESTS. */
-  admit({ response, origin }: Client): void {
+  /** Lets a request in, until what this gives is called, once. Throws TOO_MANY_FROM_CLIENT or TOO_MANY_REQUESTS. */
+  admit({ origin }: Pick<Client, 'origin'>): () => void {
     const { maxRequests: limit } = this.#limits
     const { client } = origin
     if (client !== undefined && this.#requests.isSpentBy(client))
@@ -96,7 +96,7 @@ export class Crowd {
     if (this.#requests.isSpent && !this.#connections.giveWay())
       throw new WalcastError('TOO_MANY_REQUESTS', { limit })
     this.#requests.take(client)
-    response.once('close', () => this.#requests.give(client))
+    return () => this.#requests.give(client)
   }
 
   /** Lets an upgraded connection in, until it closes. Throws TOO_MANY_FROM_CLIENT, TOO_MANY_UPGRADES or TOO_MANY_CONNECTIONS. */

@@ -71,8 +71,14 @@ export class Exchange implements Taker, AnswerSource {
     this.answer = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
     })
+    // Any client can send one: it costs no connection.
+    if (!isTarget(outgoing))
+      this.#reject(new Error(`its target is neither a path nor that of a server: ${outgoing.path}`), {
+        isBadRequest: true,
+      })
   }
 
+  /** Before it has a connection: it wants none any more. */
   get isOver(): boolean {
     return this.#isOver
   }
@@ -100,12 +106,18 @@ export class Exchange implements Taker, AnswerSource {
 
   start(wire: Wire): void {
     const { body } = this.#outgoing
+    if (body?.destroyed) {
+      // It told so while nobody listened: nothing more is to come of it.
+      this.#isGivenUp = true
+      this.#reject(body.errored ?? new Error(BROKE_OFF))
+      return this.#connections.giveBack(wire)
+    }
     wire.begin()
     try {
       this.#request = this.#newRequest(wire)
     } catch (error) {
       this.#reject(error instanceof Error ? error : new Error(String(error)), { isBadRequest: true })
-      return this.#connections.release(wire, true)
+      return this.#connections.giveBack(wire)
     }
     this.#wire = wire
     if (body) this.#pump(body)
@@ -115,8 +127,6 @@ export class Exchange implements Taker, AnswerSource {
   /** Throws when it cannot be sent. */
   #newRequest({ socket }: Wire): ClientRequest {
     const { method, path } = this.#outgoing
-    if (!path.startsWith('/') && !(path === '*' && method === 'OPTIONS'))
-      throw new Error(`its target is neither a path nor that of a server: ${path}`)
     const outgoing = request({
       method,
       path,
@@ -127,6 +137,7 @@ export class Exchange implements Taker, AnswerSource {
       createConnection: () => socket,
     })
     outgoing.shouldKeepAlive = true
+    outgoing.maxHeadersCount = 0
     outgoing.on('response', (response) => this.#onResponse(response))
     outgoing.on('information', (interim) => {
       this.#timer?.refresh()
@@ -145,7 +156,7 @@ export class Exchange implements Taker, AnswerSource {
     const breakOff = (error?: Error | null) => {
       if (this.#isSent) return
       this.#isGivenUp = true
-      outgoing.destroy(error ?? new Error('the body broke off'))
+      outgoing.destroy(error ?? new Error(BROKE_OFF))
     }
     body.on('data', (chunk: Buffer) => {
       passedBytes += chunk.length
@@ -203,6 +214,7 @@ export class Exchange implements Taker, AnswerSource {
     const answer = new Answer(this, statusCode, statusMessage, headersOf(response.rawHeaders))
     this.#response = response
     this.#answer = answer
+    if (this.#wire) this.#wire.response = response
     this.#keepAlive = answer.header('keep-alive')
     response.on('data', (chunk: Buffer) => {
       if (!answer.take(chunk)) response.pause()
@@ -236,6 +248,7 @@ export class Exchange implements Taker, AnswerSource {
     if (!wire) return
     const isReusable = this.#isSent && this.#isAnswered && this.#leavesClean()
     this.#learn(wire)
+    wire.response = undefined
     this.#wire = undefined
     this.#connections.release(wire, isReusable)
   }
@@ -254,7 +267,8 @@ export class Exchange implements Taker, AnswerSource {
   #leavesClean(): boolean {
     const answer = this.#answer
     if (!answer || !this.#request?.shouldKeepAlive || this.#outgoing.method === 'HEAD') return false
-    return answer.status !== 204 || (!answer.hasLength && answer.header('transfer-encoding') === undefined)
+    const isBare = answer.status === 204 || answer.status === 304
+    return !isBare || (!answer.hasLength && answer.header('transfer-encoding') === undefined)
   }
 
   #reject(error: Error, facts: { readonly isBadRequest?: boolean; readonly isTimeout?: boolean } = {}): void {
@@ -271,6 +285,12 @@ export class Exchange implements Taker, AnswerSource {
   }
 }
 
+/** In the forms that a server understands (RFC 9112, sections 3.2.1 and 3.2.4), of characters that Node's client sends. */
+function isTarget({ method, path }: Outgoing): boolean {
+  if (path === '*') return method === 'OPTIONS'
+  return path.startsWith('/') && !UNSENDABLE.test(path)
+}
+
 /** How a request's end is told, and its headers with that. */
 interface Framing {
   readonly headers: FlatHeaders
@@ -280,6 +300,8 @@ interface Framing {
   readonly bytes: number | undefined
 }
 
+const BROKE_OFF = 'the body broke off'
+const UNSENDABLE = /[^\u0021-\u00ff]/
 const WITHOUT_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 /** `defaultHost`: HTTP/1.0 has requests without one. */

@@ -107,7 +107,10 @@ export function headerOf(request: IncomingMessage, name: string): string | undef
 export function fromClient(request: IncomingMessage, { isProxied }: Pick<Origin, 'isProxied'>): FlatHeaders {
   const passed = pass(
     request,
-    (name) => !REWRITTEN.has(name) && isPassed(name, FROM_CLIENTS) && (isProxied || !isForProxies(name)),
+    (name, isAlias) =>
+      !REWRITTEN.has(name) &&
+      isPassed(name, FROM_CLIENTS) &&
+      ((isProxied && !isAlias) || !isForProxies(name)),
   )
   const address = canonicalAddress(request.socket.remoteAddress ?? '') ?? UNKNOWN_ADDRESS
   const scheme = (request.socket as TLSSocket).encrypted ? 'https' : 'http'
@@ -249,13 +252,19 @@ function isPassed(name: string, own: ReadonlySet<string>): boolean {
   return name !== REPLICA_AUTH_HEADER && (!name.startsWith('walcast-') || own.has(name))
 }
 
-function pass(request: IncomingMessage, isWanted: (name: string) => boolean): FlatHeaders {
+/**
+ * `isWanted` is asked of a name as an application may read it: CGI, WSGI and PHP make one name of
+ * `X_Forwarded_For` (`isAlias`) and `X-Forwarded-For`.
+ */
+function pass(request: IncomingMessage, isWanted: (name: string, isAlias: boolean) => boolean): FlatHeaders {
   const { rawHeaders } = request
   const named = namedBy(headerOf(request, 'connection') ?? '')
   const passed: FlatHeaders = []
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i].toLowerCase()
-    if (ONE_HOP.has(name) || named?.has(name) || !isWanted(name)) continue
+    const isAlias = name.includes('_')
+    const meant = isAlias ? name.replaceAll('_', '-') : name
+    if (ONE_HOP.has(meant) || named?.has(name) || !isWanted(meant, isAlias)) continue
     passed.push(rawHeaders[i], rawHeaders[i + 1])
   }
   return passed

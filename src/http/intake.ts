@@ -21,7 +21,7 @@ import {
 } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { LentReads } from './lentReads.ts'
-import { isEventStream } from './relayedAnswer.ts'
+import { endEventStream } from './relayedAnswer.ts'
 import { RequestBudget } from './requestBudget.ts'
 import { isReserved } from './routes.ts'
 import { UnderWay } from './underWay.ts'
@@ -230,7 +230,7 @@ export class Intake {
   /** Takes nothing more and resolves when what was taken is answered, at the latest after `timeoutMs`. */
   pause(timeoutMs: number): Promise<void> {
     this.announceStop()
-    for (const response of this.#underWay.all()) if (isEventStream(response)) response.end()
+    for (const response of this.#underWay.all()) endEventStream(response)
     return this.#until(() => this.#underWay.size === 0, timeoutMs)
   }
 

@@ -1,6 +1,6 @@
 /** The public side of a node: stands before the application (`--proxy`), on leader and replicas. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { asWalcastError, listenError, WalcastError } from '../errors.ts'
 import {
@@ -20,7 +20,7 @@ import type { Detour } from './detour.ts'
 import type { Gate } from './gate.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
-import { isEventStream } from './relayedAnswer.ts'
+import { endEventStream } from './relayedAnswer.ts'
 import type { ReplicaSide } from './replicaSide.ts'
 import { targetOf } from './requestTarget.ts'
 import { isRead, isUnderAny, type Route, type Routes } from './routes.ts'
@@ -101,6 +101,8 @@ export class PublicSide {
       },
       (request, response) => void this.handle(request, response),
     )
+    // Bounded by the bytes of a head: past a number of them Node would leave headers out without a word.
+    this.#server.maxHeadersCount = 0
     options.crowd.attach(this.#server)
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
       this.#upgrade(request, socket, head),
@@ -136,16 +138,17 @@ export class PublicSide {
   async close(timeoutMs: number): Promise<void> {
     this.#isStopping = true
     if (!this.#server.listening) return
-    const closed = new Promise((resolve) => this.#server.close(resolve))
+    // Node's own close of an HTTP server cuts idle connections at once, with what is on its way on them.
+    const closed = new Promise((resolve) => NetServer.prototype.close.call(this.#server, resolve))
     await Promise.race([delay(LINGER_MS), closed])
     this.#closesIdle = true
     // Those that have no head yet say so in it; the others are closed when they are over.
     for (const response of this.#underWay.all()) response.shouldKeepAlive = false
-    this.#server.closeIdleConnections()
+    this.#server.close()
     this.#options.crowd.closeUnused()
     const cut = setTimeout(() => this.#cutAll(), timeoutMs)
     for (const socket of this.#upgraded) socket.end()
-    for (const response of this.#underWay.all()) if (isEventStream(response)) response.end()
+    for (const response of this.#underWay.all()) endEventStream(response)
     await closed
     clearTimeout(cut)
   }
@@ -181,14 +184,25 @@ export class PublicSide {
     if (route === 'own') return this.#answerOwn(client)
     if (limit) throw limit
     if (!this.#isOpen) throw new WalcastError('STARTING')
-    crowd.admit(client)
+    const leave = crowd.admit(client)
+    try {
+      await this.#answer(client, route)
+    } finally {
+      // A write with a key goes on when its client leaves, and takes its place until then.
+      if (isOver(client.response)) leave()
+      else client.response.once('close', leave)
+    }
+  }
+
+  async #answer(client: Client, route: Exclude<Route, 'own'>): Promise<void> {
+    const { routes, detour } = this.#options
     // The role may change while a request waits: what was not executed then begins anew.
     for (;;)
       try {
         if ((await this.#serve(client, route)) === 'answered') return
       } catch (error) {
         const mayGo = isReadOf(route, client) && !routes.staysHere(client.target)
-        if ((await this.#options.detour.take(client, error, mayGo)) === 'answered') return
+        if ((await detour.take(client, error, mayGo)) === 'answered') return
       }
   }
 
@@ -222,8 +236,15 @@ export class PublicSide {
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    if (!isRelayed(request)) return takeAsRequest(this.#server, request, socket, head)
     socket.on('error', () => socket.destroy())
+    const before = this.#underWay.newestOn(socket)
+    // Node's server knows nothing of a turn here: the answer would be lost, or come before others.
+    if (before) before.once('close', () => !socket.destroyed && this.#takeUpgrade(request, socket, head))
+    else this.#takeUpgrade(request, socket, head)
+  }
+
+  #takeUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    if (!isRelayed(request)) return takeAsRequest(this.#server, request, socket, head)
     this.#relay(request, socket, head).catch((error) => {
       const known = asWalcastError(error)
       this.#options.onRefused(known)
@@ -325,6 +346,11 @@ class Upgrading implements Held {
     this.#heldUntilMs ??= performance.now() + holdMs
     return this.#heldUntilMs
   }
+}
+
+/** Whether its close has come, or comes by itself. */
+function isOver({ writableFinished, destroyed }: ServerResponse): boolean {
+  return writableFinished || destroyed
 }
 
 /** What any node's application may answer. */

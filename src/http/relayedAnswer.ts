@@ -135,10 +135,14 @@ export async function settledBehind(answer: Answer, view: Pick<NodeView, 'settle
 }
 
 /** Answers under way that have no end of their own: a stop does not wait for them, their clients connect again. */
-const eventStreams = new WeakSet<ServerResponse>()
+const eventStreams = new WeakMap<ServerResponse, Answer>()
 
-export function isEventStream(response: ServerResponse): boolean {
-  return eventStreams.has(response)
+/** Ends the answer if it is one of these, here and where it comes from: nothing may be written to it any more. */
+export function endEventStream(response: ServerResponse): void {
+  const answer = eventStreams.get(response)
+  if (!answer) return
+  response.end()
+  answer.abort(new Error('its client is to connect again'))
 }
 
 /** Sends the answer to a client as it comes, with `headers` in place of its own. */
@@ -146,7 +150,7 @@ export function relay(answer: Answer, response: ServerResponse, headers: Record<
   if (response.destroyed) return answer.abort(new Error('the client went away'))
   const takesTrailers = canTrail(answer, response)
   if (!takesTrailers) delete headers['trailer']
-  if (answer.isEventStream) eventStreams.add(response)
+  if (answer.isEventStream) eventStreams.set(response, answer)
   try {
     response.writeHead(answer.status, answer.statusText, headers)
   } catch (error) {
@@ -219,7 +223,7 @@ class ResponseSink implements AnswerSink {
 
   /** Cut off as it was here: an answer that ended early must not look whole. */
   fail(): void {
-    this.#response.destroy()
+    if (!this.#response.writableEnded) this.#response.destroy()
   }
 }
 

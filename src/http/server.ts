@@ -196,6 +196,8 @@ export class Server {
       },
     )
     connections.attach(server)
+    // Bounded by the bytes of a head: past a number of them Node would leave headers out without a word.
+    server.maxHeadersCount = 0
     return server
   }
 

@@ -6,6 +6,7 @@
  * their requests, until the whole heap is collected; a proxy spent a fifth of its time on that.
  */
 import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 interface Entry {
   readonly response: ServerResponse
@@ -35,6 +36,13 @@ export class UnderWay {
     const found: ServerResponse[] = []
     for (let entry = this.#newest; entry; entry = entry.before) found.push(entry.response)
     return found
+  }
+
+  /** The one that came last on this connection; undefined when none is under way there. */
+  newestOn(socket: Socket): ServerResponse | undefined {
+    let entry = this.#newest
+    while (entry && entry.response.req.socket !== socket) entry = entry.before
+    return entry?.response
   }
 
   #remove(entry: Entry): void {

@@ -33,7 +33,7 @@ export class Upstream {
 
   send(outgoing: Outgoing): Exchange {
     const exchange = new Exchange(outgoing, this.#connections, this.#limits)
-    this.#connections.take(exchange)
+    if (!exchange.isOver) this.#connections.take(exchange)
     return exchange
   }
 

@@ -10,6 +10,7 @@
  * system: that the server closed or reset the connection later, with whatever acknowledged, does
  * not prove that the application read none of it.
  */
+import type { IncomingMessage } from 'node:http'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
@@ -27,6 +28,8 @@ export class Wire {
   idleSinceMs = 0
   /** No request has it. */
   isIdle = false
+  /** To the present request, as soon as its head is here. */
+  response: IncomingMessage | undefined
   readonly #isTls: boolean
   #hasWritten = false
   #isBroken = false
@@ -42,9 +45,10 @@ export class Wire {
     this.socket.setNoDelay(true)
     this.socket.setKeepAlive(true, PROBE_MS)
     this.#guardWrites()
-    // Bytes that belong to no request could be taken for the answer to the next one.
+    // Bytes that belong to no request could be taken for the answer to the next one. An answer that is
+    // whole may be read long after: until then nobody else looks at what follows it.
     this.socket.on('data', () => {
-      if (this.isIdle) this.socket.destroy()
+      if (this.isIdle || this.response?.complete) this.socket.destroy()
     })
   }
 

@@ -20,6 +20,7 @@ import { Forwarder } from '../http/forwarder.ts'
 import { Gate } from '../http/gate.ts'
 import { Intake } from '../http/intake.ts'
 import { KeyedRequests } from '../http/keyedRequests.ts'
+import { endBefore } from '../http/lastCall.ts'
 import { LeaderSide } from '../http/leaderSide.ts'
 import { Lender } from '../http/lender.ts'
 import { LentReads } from '../http/lentReads.ts'
@@ -338,7 +339,8 @@ export class Traffic implements NodeTraffic {
     const timeoutMs = this.#parts.options.drainMs * DRAIN_SHARE
     // It was ended before its node: what waits for it waits in vain.
     if (this.watch.isSuspended) this.watch.stop()
-    await Promise.all([this.#proxy?.close(timeoutMs), this.intake.drain(timeoutMs)])
+    const ended = Promise.all([this.#proxy?.close(timeoutMs), this.intake.drain(timeoutMs)])
+    await endBefore(timeoutMs, ended, [this.#gate, this.admission, this.watch])
   }
 
   async close(): Promise<void> {

@@ -158,6 +158,7 @@ const server = createServer({ maxHeaderSize: 256 * 1024 }, (request, response) =
   }
   answer(request, response).catch(() => response.destroy())
 })
+server.maxHeadersCount = 0
 const webSockets = new WebSocketServer({ noServer: true })
 server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
   countOf(request)
