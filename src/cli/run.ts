@@ -14,6 +14,7 @@ import { warnOfUnknownVariables } from './environment.ts'
 import { createLog } from './log.ts'
 import { nodeOptions } from './nodeArguments.ts'
 import { beforeCommand, type RunArguments, runArguments } from './runArguments.ts'
+import { ownOptionLines } from './runOptions.ts'
 
 const HELP = `walcast run --db FILE [--leader HOST:PORT] [node options] [options] -- COMMAND ARGS...
 
@@ -22,18 +23,11 @@ application learns what it is from WALCAST_ROLE (leader, replica, standby), WALC
 WALCAST_NODE_URL and WALCAST_DB. When it ends by itself the node ends too, with the same exit code (128 + N after
 signal N); SIGTERM and SIGINT end the application first, then the node, with exit code 0.
 
-  --ports PORT,PORT     ports of 127.0.0.1 for the application, which finds its own in PORT. With two of them a restart starts the
-                        new process on the other port, and the old one serves until the new one accepts. Takes the place of --upstream
-  --role-change HOW     what the application gets when the node's role changes: restart, signal or ignore [restart]
-  --role-signal NAME    the signal of --role-change signal [SIGUSR1]
-  --role-follow TIME    how long a signalled application has to ask its node for its role; else it is restarted [5s]
-  --stop-timeout TIME   from SIGTERM to SIGKILL [10s]
-  --restart WHEN        start it again when it ends by itself: never, on-failure or always; after pauses that grow [never]
+${ownOptionLines()}
 
 These have environment variables too: WALCAST_PORTS, WALCAST_ROLE_CHANGE, WALCAST_ROLE_SIGNAL, WALCAST_ROLE_FOLLOW,
 WALCAST_STOP_TIMEOUT, WALCAST_RESTART.
-Node options are those of walcast node. The cluster secret is not passed
-on to the application.
+Node options are those of walcast node (walcast node --help). The cluster secret is not passed on to the application.
 `
 
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost'])

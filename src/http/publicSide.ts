@@ -12,12 +12,12 @@ import {
   standbyAnswer,
   standbyError,
 } from './answer.ts'
-import type { ApplicationWatch } from './applicationWatch.ts'
+import type { ApplicationWatch, Waiting } from './applicationWatch.ts'
 import { Client, tellClose } from './client.ts'
 import type { Consistency } from './consistency.ts'
 import type { Crowd } from './crowd.ts'
 import type { Detour } from './detour.ts'
-import type { Gate } from './gate.ts'
+import { Gate } from './gate.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { isEventStream } from './relayedAnswer.ts'
@@ -58,9 +58,12 @@ export interface PublicSideOptions {
   primaryUrl(): string | undefined
   /** An upgrade that goes to the leader, with a client's headers, and waits until `endMs` there; undefined while none is known. */
   leaderUpgrade(path: string, headers: FlatHeaders, endMs: number): UpgradeTarget | undefined
-  /** Where upgrades wait for the leader, for so long. */
+  /** Where upgrades wait for the leader, for `holdMs`. */
   readonly gate: Gate
+  /** How long a request waits for the leader, and for the start of this node. */
   readonly holdMs: number
+  /** Requests that wait for the start. */
+  readonly maxHeld: number
   /** What one gets that waited for all of that time. */
   leaderAway(): WalcastError
   /** What a client may be told of an error. */
@@ -75,6 +78,8 @@ export interface PublicSideOptions {
 const KEEP_ALIVE_MS = 75_000
 /** After a stop, for requests that were on their way on an idle connection. */
 const LINGER_MS = 100
+/** The start is told, not asked for. */
+const NO_LOOKS = { probeMs: 60_000 } as const
 /** Between two looks of Node's for heads and requests that take too long. */
 const LATE_LOOK_MS = 1000
 
@@ -83,14 +88,17 @@ export class PublicSide {
   readonly #server: Server
   readonly #upgraded = new Set<Socket>()
   readonly #underWay = new UnderWay()
-  #isOpen = false
+  /** Where requests wait until the node can serve: a balancer without checks sends them as soon as this side listens. */
+  readonly #start: Gate
   #isStopping = false
   /** A connection is closed as soon as nothing is under way on it. */
   #closesIdle = false
 
   constructor(options: PublicSideOptions) {
     this.#options = options
-    const { requestTimeoutMs: requestTimeout, headTimeoutMs } = options
+    const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeld } = options
+    this.#start = new Gate({ maxHeld, ...NO_LOOKS }, async () => false)
+    this.#start.close('this node is starting')
     this.#server = createServer(
       {
         requestTimeout,
@@ -127,14 +135,15 @@ export class PublicSide {
     })
   }
 
-  /** The node is there: requests are no longer answered STARTING. */
+  /** The node is there: requests that waited for it are served. */
   open(): void {
-    this.#isOpen = true
+    this.#start.open()
   }
 
   /** Takes no new connections, lets requests under way end, and closes; cuts what is left after `timeoutMs`. */
   async close(timeoutMs: number): Promise<void> {
     this.#isStopping = true
+    this.#start.stop()
     if (!this.#server.listening) return
     const closed = new Promise((resolve) => this.#server.close(resolve))
     await Promise.race([delay(LINGER_MS), closed])
@@ -179,8 +188,8 @@ export class PublicSide {
     onRequest(route)
     if (route === 'own') return this.#answerOwn(client)
     if (limit) throw limit
-    if (!this.#isOpen) throw new WalcastError('STARTING')
     crowd.admit(client)
+    if (!this.#start.isOpen && !(await this.#untilStarted(client))) return
     // The role may change while a request waits: what was not executed then begins anew.
     for (;;)
       try {
@@ -189,6 +198,14 @@ export class PublicSide {
         const mayGo = isReadOf(route, client) && !routes.isKeptHere(client.target)
         if ((await this.#options.detour.take(client, error, mayGo)) === 'answered') return
       }
+  }
+
+  /** False when the client went away. Throws STARTING, STOPPING or TOO_MANY_HELD. */
+  async #untilStarted(client: Waiting): Promise<boolean> {
+    const hasStarted = await this.#start.wait(this.#options.holdMs, client.gone)
+    if (!hasStarted && !client.gone.aborted)
+      throw new WalcastError(this.#isStopping ? 'STOPPING' : 'STARTING')
+    return hasStarted
   }
 
   async #serve(client: Client, route: Exclude<Route, 'own'>): Promise<'answered' | 'lead'> {
@@ -240,6 +257,7 @@ export class PublicSide {
     const client = new Upgrading(socket)
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
+    if (!this.#start.isOpen && !(await this.#untilStarted(client))) return
     const isForLeader = route === 'forward'
     for (const endMs = performance.now() + holdMs; ; ) {
       if (isForLeader) await this.#untilTaken(client, endMs)
@@ -285,7 +303,6 @@ export class PublicSide {
     onRequest(route)
     if (route === 'own') throw new WalcastError('NOT_FOUND', { path })
     if (this.#isStopping) throw new WalcastError('STOPPING')
-    if (!this.#isOpen) throw new WalcastError('STARTING')
     if (view.role() === 'standby') throw standbyError(primaryUrl())
     return route
   }

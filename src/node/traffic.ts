@@ -428,6 +428,7 @@ export class Traffic implements NodeTraffic {
       leaderUpgrade: (path, headers, endMs) => this.#leader.upgrade(path, headers, endMs),
       gate: this.#gate,
       holdMs: options.holdMs,
+      maxHeld: options.maxHeld,
       leaderAway: () => this.#forwarder.leaderAway(),
       onRequest: (route) => metrics.onProxied(route),
       bodyOf: (error) => this.bodyOf(error),
