@@ -122,6 +122,12 @@ const REPLICA_CASES: readonly [string, Partial<ReplicaMeasures>, readonly string
 for (const [name, given, expected] of REPLICA_CASES)
   test(`replica: ${name}`, () => assert.deepEqual(codes(replicaCauses({ ...LEVEL, ...given })), expected))
 
+test('a replica that is pointed at something else than a node is told so', () => {
+  const lastError = 'WALCAST_NODE_ANSWER'
+  const [{ text }] = replicaCauses({ ...LEVEL, connected: false, disconnectedMs: 9000, lastError })
+  assert.match(text, /^not connected to node-a .*: correct --leader; this node keeps trying$/)
+})
+
 test('the details are in the text, and the text is one line', () => {
   const all = [
     ...leaderCauses({ ...WELL, readers: [READER], links: [LINK], away: [AWAY], stuckMs: 5000 }),

@@ -48,7 +48,8 @@ export async function runRun(args: readonly string[]): Promise<number> {
   const node = await startSupervisedNode({ options, secret, log, version, processMetrics: true })
   const { db, listen, proxy, upstream } = options
   const { role, position } = node.situation()
-  log.info({ role, db, listen, proxy, upstream, ...position }, 'running')
+  const { epoch, txid } = position
+  log.info({ role, db, listen, proxy, upstream, epoch, txid }, 'running')
   return untilEnded(node, supervise(node, { ...given, ports }, log), signalled, log)
 }
 
@@ -89,7 +90,7 @@ function supervise(node: SupervisedNode, { rules, command, ports }: RunArguments
     ports,
     spawn: (port) => guarded(spawnApplication(command, process.env, node.situation(), port), guard),
     whenReady: (signal) => node.whenReady(signal),
-    say: (text, details = {}) => log.info(details, text),
+    say: (text, details = {}, level = 'info') => log[level](details, text),
   })
   node.onRole(() => supervisor.roleChanged())
   // However this process exits, the application must not go on without its node.
@@ -115,7 +116,8 @@ async function untilEnded(
 ): Promise<number> {
   try {
     const ended = await Promise.race([signalled, node.failed, supervisor.ended])
-    if (typeof ended === 'number') log.info({ code: ended }, 'stopping after the application')
+    if (typeof ended === 'number')
+      log[ended === 0 ? 'info' : 'warn']({ code: ended }, 'the application ended by itself: stopping')
     else log.info(ended === 'signal' ? 'stopping' : 'stopping after a failure')
     await supervisor.stop()
     if (ended instanceof WalcastError) throw ended

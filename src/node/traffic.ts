@@ -315,7 +315,7 @@ export class Traffic implements NodeTraffic {
 
   /** The connection to the leader ended: it may be away, which a probe will tell. */
   onLeaderLost(): void {
-    this.#gate.close('the connection to it ended')
+    this.#gate.close('this node is not connected to it')
   }
 
   /** The leader takes no more requests. */

@@ -25,9 +25,9 @@ const HEAD = `# Metrics
 | \`sum(walcast_is_leader) != 1\` for 1 m | nobody leads, or two nodes do: see \`walcast status\` of both |
 | \`walcast_ready == 0\` for 1 m | the node cannot serve; \`GET /readyz\` has the reasons |
 | \`walcast_lag_seconds > 5\` for 1 m | the replica does not keep up; \`walcast status\` has the cause |
-| \`walcast_replicas_connected == 0\` on the leader | a crash of the leader now loses what it commits |
-| \`walcast_application_up == 0\` where there is an application | requests wait, or go to another node |
-| \`rate(walcast_proxy_refused_total[5m]) > 0\` | clients got an error of the node; the label is its code |
+| \`walcast_is_leader == 1 and walcast_replicas_connected == 0\` | if the leader is lost now, so is what it commits |
+| \`walcast_application_up == 0\`, on a node with \`--upstream\` | requests wait, or go to another node |
+| \`rate(walcast_proxy_refused_total{error!="NOT_FOUND"}[5m]) > 0\` | clients got an error of the node; the label is its code |
 | \`rate(walcast_unknown_outcomes_total[5m]) > 0\` | clients got 502: a write was done or not |
 | \`rate(walcast_failed_reads_total[5m])\` grows | the replica's application fails reads (\`--replay-on\`) |
 | \`walcast_scrub_unexplained > 0\` | pages on the disk are not what was written |
