@@ -26,6 +26,7 @@ test('every metric that a document names exists', () => {
 
 /** Of commands that are no nodes, and of other programs that the documents call. */
 const OTHER_FLAGS: ReadonlySet<string> = new Set([
+  'fail',
   ...['all', 'config', 'deletes', 'dry-run', 'exit-zero', 'force', 'help', 'json', 'key', 'limit', 'node'],
   ...['seconds', 'sql', 'table', 'timeout', 'to', 'updates', 'version'],
 ])

@@ -50,7 +50,7 @@ export interface PublicSideOptions {
   readonly maxHeaderBytes: number
   readonly requestTimeoutMs: number
   readonly headTimeoutMs: number
-  /** Why the application keeps this node from being ready for clients; undefined when it does not. */
+  /** Why the application keeps this node from being ready for clients; undefined when it does not. A standby never is. */
   unwell(): string | undefined
   /** URL of the application; undefined on a standby without one. */
   upstream(): string | undefined
@@ -234,7 +234,9 @@ export class PublicSide {
     const path = client.target.split('?', 1)[0]
     if (path === '/livez') return sendJson(client.response, 200, { live: true })
     if (path !== '/readyz') throw new WalcastError('NOT_FOUND', { path })
-    sendOwn(client, readinessAnswer(this.#options.view, this.#isStopping, this.#options.unwell()))
+    const { view, unwell } = this.#options
+    const why = view.role() === 'standby' ? 'a standby serves no application traffic' : unwell()
+    sendOwn(client, readinessAnswer(view, this.#isStopping, why))
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
