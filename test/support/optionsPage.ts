@@ -16,8 +16,8 @@ that you may need, \`--help --all\` all of them.
   (\`WALCAST_CONFIG\`). The key in that TOML file is the flag without its dashes: \`proxy = "0.0.0.0:80"\`.
 - A flag without a value, such as \`--standby\`, is \`true\` or \`false\` in environment and file.
 - Times are written \`250ms\`, \`30s\`, \`5m\` or \`1h\`, sizes \`4MiB\` or \`500KB\`, lists with commas.
-- An option of one role is refused as a flag of the other role. In environment and file it waits
-  until the node has that role.
+- An option of one role is refused as a flag of the other role. In environment and file one that has
+  a default is taken: it counts once the node has that role.
 - A program that embeds a node gives the same in camel case with the unit (\`readWaitMs: 1000\`).
 
 The cluster secret is no option: it comes from \`WALCAST_SECRET\` or \`WALCAST_SECRET_FILE\`.
