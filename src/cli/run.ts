@@ -21,7 +21,7 @@ const HELP = `walcast run --db FILE [--leader HOST:PORT] [node options] [options
 Starts a node and, once it can serve, the application: a leader when it captures, a replica when its copy is whole. The
 application learns what it is from WALCAST_ROLE (leader, replica, standby), WALCAST_EPOCH, WALCAST_POSITION,
 WALCAST_NODE_URL and WALCAST_DB. When it ends by itself the node ends too, with the same exit code (128 + N after
-signal N); SIGTERM and SIGINT end the application first, then the node, with exit code 0.
+signal N), unless --restart has it started again. SIGTERM and SIGINT end the application first, then the node, with exit code 0.
 
 ${ownOptionLines()}
 
