@@ -122,6 +122,12 @@ const REPLICA_CASES: readonly [string, Partial<ReplicaMeasures>, readonly string
 for (const [name, given, expected] of REPLICA_CASES)
   test(`replica: ${name}`, () => assert.deepEqual(codes(replicaCauses({ ...LEVEL, ...given })), expected))
 
+test('a replica that is pointed at something else than a node is told so', () => {
+  const lastError = 'WALCAST_NODE_ANSWER'
+  const [{ text }] = replicaCauses({ ...LEVEL, connected: false, disconnectedMs: 9000, lastError })
+  assert.match(text, /^not connected to node-a .*: correct --leader; this node keeps trying$/)
+})
+
 test('the details are in the text, and the text is one line', () => {
   const all = [
     ...leaderCauses({ ...WELL, readers: [READER], links: [LINK], away: [AWAY], stuckMs: 5000 }),
@@ -173,7 +179,7 @@ test('the details are in the text, and the text is one line', () => {
   assert.match(down2, /^nothing has come from replica b for 5 s, though its connection is open/)
   assert.match(unknown, /^replica b has been away for 60 s, its position is not known; /)
   const [wrong = '', application = ''] = texts.slice(-2)
-  assert.match(application, /^the application at .* does not answer \(ECONNREFUSED\); check that it runs/)
+  assert.match(application, /^the application at .* is down \(ECONNREFUSED\); check that it runs/)
   assert.match(wrong, /^node-a leads another cluster .* move FILE and FILE-walcast away and start it again$/)
   assert.match(never, /has not heard of the leader yet/)
   assert.deepEqual(all[0], {

@@ -158,7 +158,10 @@ labTest('what may answer at an address that is wrong', async (lab) => {
       { WALCAST_SECRET: 'a secret of some length' },
     ],
     [await walcast(503, 'STOPPING'), /^WALCAST_STOPPING: it is STOPPING; try again in a moment$/],
-    [await walcast(404, 'NOT_FOUND'), /NODE_ANSWER: .*404: it is NOT_FOUND; .*private side \(--listen\)/],
+    [
+      await walcast(404, 'NOT_FOUND'),
+      /NODE_ANSWER: .*404, as the public side \(--proxy\) .*; .*private side \(--listen\)/,
+    ],
     [await tcp(atEnd, (socket) => socket.end()), refused],
     [await tcp(atEnd, (socket) => socket.destroy()), /the connection was closed without an answer/],
     [

@@ -28,10 +28,7 @@ labTest(
     await leader.killApp()
     await until('it is down', async () => !(await isUp()))
     assert.equal(await publicReady(), 503)
-    assert.match(
-      await (await fetch(`${leader.url}/readyz`)).text(),
-      /the application does not answer: ECONNREFUSED/,
-    )
+    assert.match(await (await fetch(`${leader.url}/readyz`)).text(), /the application is down: ECONNREFUSED/)
     assert.equal((await leader.node.get('/leader')).status, 503)
     assert.equal((await leader.node.get('/readyz')).status, 200, 'of the node alone')
     const { application, causes } = await leader.node.status()

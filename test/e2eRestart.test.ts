@@ -228,7 +228,9 @@ labTest('a standby serves no application traffic, and says where the leader is',
   }
   assert.equal((await fetch(`${standby.url}/note?body=seen`)).status, 200)
   assert.equal((await fetch(`${standby.url}/livez`)).status, 200)
-  assert.equal((await fetch(`${standby.url}/readyz`)).status, 200)
+  // A load balancer is to send nobody there; the node itself is well.
+  assert.equal((await fetch(`${standby.url}/readyz`)).status, 503)
+  assert.equal((await standby.node.get('/readyz')).status, 200)
   assert.equal((await standby.node.status()).role, 'standby')
 })
 

@@ -4,7 +4,7 @@ import { NODE_OPTIONS } from '../node/options.ts'
 import { plainText } from '../plainText.ts'
 import { nearestName } from './nearestName.ts'
 import { environmentName } from './nodeArguments.ts'
-import { OWN_FLAGS } from './runArguments.ts'
+import { OWN_FLAGS } from './runOptions.ts'
 
 const PREFIX = 'WALCAST_'
 /** Read by commands, and no options of a node. */

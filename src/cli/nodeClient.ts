@@ -203,7 +203,12 @@ function refusalIn({ url, status, body, beginning }: Answer): WalcastError {
   const message = plainText(String(body['message'] ?? ''), MAX_MESSAGE_CHARS)
   const key = String(body['code'] ?? '').replace(/^WALCAST_/, '')
   // The public side of a node has none of the paths that commands ask for.
-  if (isErrorCode(key) && key !== 'NOT_FOUND') return new WalcastError(key, { message })
+  if (key === 'NOT_FOUND')
+    return new WalcastError('NODE_ANSWER', {
+      url,
+      detail: `${status}, as the public side (--proxy) of a node does`,
+    })
+  if (isErrorCode(key)) return new WalcastError(key, { message })
   return new WalcastError('NODE_ANSWER', { url, detail: `${status}: ${message || beginning}` })
 }
 

@@ -14,26 +14,20 @@ import { warnOfUnknownVariables } from './environment.ts'
 import { createLog } from './log.ts'
 import { nodeOptions } from './nodeArguments.ts'
 import { beforeCommand, type RunArguments, runArguments } from './runArguments.ts'
+import { ownOptionLines } from './runOptions.ts'
 
 const HELP = `walcast run --db FILE [--leader HOST:PORT] [node options] [options] -- COMMAND ARGS...
 
 Starts a node and, once it can serve, the application: a leader when it captures, a replica when its copy is whole. The
 application learns what it is from WALCAST_ROLE (leader, replica, standby), WALCAST_EPOCH, WALCAST_POSITION,
 WALCAST_NODE_URL and WALCAST_DB. When it ends by itself the node ends too, with the same exit code (128 + N after
-signal N); SIGTERM and SIGINT end the application first, then the node, with exit code 0.
+signal N), unless --restart has it started again. SIGTERM and SIGINT end the application first, then the node, with exit code 0.
 
-  --ports PORT,PORT     ports of 127.0.0.1 for the application, which finds its own in PORT. With two of them a restart starts the
-                        new process on the other port, and the old one serves until the new one accepts. Takes the place of --upstream
-  --role-change HOW     what the application gets when the node's role changes: restart, signal or ignore [restart]
-  --role-signal NAME    the signal of --role-change signal [SIGUSR1]
-  --role-follow TIME    how long a signalled application has to ask its node for its role; else it is restarted [5s]
-  --stop-timeout TIME   from SIGTERM to SIGKILL [10s]
-  --restart WHEN        start it again when it ends by itself: never, on-failure or always; after pauses that grow [never]
+${ownOptionLines()}
 
 These have environment variables too: WALCAST_PORTS, WALCAST_ROLE_CHANGE, WALCAST_ROLE_SIGNAL, WALCAST_ROLE_FOLLOW,
 WALCAST_STOP_TIMEOUT, WALCAST_RESTART.
-Node options are those of walcast node. The cluster secret is not passed
-on to the application.
+Node options are those of walcast node (walcast node --help). The cluster secret is not passed on to the application.
 `
 
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost'])
@@ -54,7 +48,8 @@ export async function runRun(args: readonly string[]): Promise<number> {
   const node = await startSupervisedNode({ options, secret, log, version, processMetrics: true })
   const { db, listen, proxy, upstream } = options
   const { role, position } = node.situation()
-  log.info({ role, db, listen, proxy, upstream, ...position }, 'running')
+  const { epoch, txid } = position
+  log.info({ role, db, listen, proxy, upstream, epoch, txid }, 'running')
   return untilEnded(node, supervise(node, { ...given, ports }, log), signalled, log)
 }
 
@@ -95,7 +90,7 @@ function supervise(node: SupervisedNode, { rules, command, ports }: RunArguments
     ports,
     spawn: (port) => guarded(spawnApplication(command, process.env, node.situation(), port), guard),
     whenReady: (signal) => node.whenReady(signal),
-    say: (text, details = {}) => log.info(details, text),
+    say: (text, details = {}, level = 'info') => log[level](details, text),
   })
   node.onRole(() => supervisor.roleChanged())
   // However this process exits, the application must not go on without its node.
@@ -121,7 +116,8 @@ async function untilEnded(
 ): Promise<number> {
   try {
     const ended = await Promise.race([signalled, node.failed, supervisor.ended])
-    if (typeof ended === 'number') log.info({ code: ended }, 'stopping after the application')
+    if (typeof ended === 'number')
+      log[ended === 0 ? 'info' : 'warn']({ code: ended }, 'the application ended by itself: stopping')
     else log.info(ended === 'signal' ? 'stopping' : 'stopping after a failure')
     await supervisor.stop()
     if (ended instanceof WalcastError) throw ended

@@ -3,6 +3,8 @@ import { constants } from 'node:os'
 import { WalcastError } from '../errors.ts'
 import { parseValue } from '../node/optionValues.ts'
 import type { RestartMode, RoleChangeMode, SupervisionRules } from '../node/supervision.ts'
+import { environmentName } from './nodeArguments.ts'
+import { defaultOf, OWN_FLAGS, type OwnFlag } from './runOptions.ts'
 
 export interface RunArguments {
   readonly rules: SupervisionRules
@@ -12,17 +14,6 @@ export interface RunArguments {
   readonly nodeArguments: readonly string[]
   readonly command: readonly [string, ...string[]]
 }
-
-/** Each has an environment variable, too. */
-export const OWN_FLAGS = [
-  'role-change',
-  'role-signal',
-  'role-follow',
-  'stop-timeout',
-  'restart',
-  'ports',
-] as const
-type OwnFlag = (typeof OWN_FLAGS)[number]
 
 const BACKOFF = { backoffMs: 500, maxBackoffMs: 30_000, soundRunMs: 60_000 }
 
@@ -38,22 +29,21 @@ export function runArguments(args: readonly string[], environment: NodeJS.Proces
   const [file, ...rest] = args.slice(before.length + 1)
   if (!file) throw usage('run takes a command: walcast run [options] -- COMMAND ARGS...')
   const { own, others } = takeOwn(before)
-  const value = (flag: OwnFlag, fallback = '') =>
-    own.get(flag) || environment[`WALCAST_${flag.replaceAll('-', '_').toUpperCase()}`] || fallback
+  const value = (flag: OwnFlag) => own.get(flag) || environment[environmentName({ flag })] || defaultOf(flag)
   const ports = portsOf(value('ports'))
   return {
     ports,
     rules: {
-      onRoleChange: oneOf<RoleChangeMode>('role-change', value('role-change', 'restart'), [
+      onRoleChange: oneOf<RoleChangeMode>('role-change', value('role-change'), [
         'restart',
         'signal',
         'ignore',
       ]),
-      roleSignal: signalOf(value('role-signal', 'SIGUSR1')),
-      restart: oneOf<RestartMode>('restart', value('restart', 'never'), ['never', 'on-failure', 'always']),
-      followMs: Number(parseValue('role-follow', 'duration', value('role-follow', '5s'))),
+      roleSignal: signalOf(value('role-signal')),
+      restart: oneOf<RestartMode>('restart', value('restart'), ['never', 'on-failure', 'always']),
+      followMs: Number(parseValue('role-follow', 'duration', value('role-follow'))),
       hasPair: ports.length === 2,
-      stopTimeoutMs: Number(parseValue('stop-timeout', 'duration', value('stop-timeout', '10s'))),
+      stopTimeoutMs: Number(parseValue('stop-timeout', 'duration', value('stop-timeout'))),
       ...BACKOFF,
     },
     nodeArguments: others,

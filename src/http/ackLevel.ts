@@ -12,8 +12,7 @@ export interface AckLevel extends AckWanted {
 }
 
 /** What `parseAckLevel` takes, for people. */
-export const ACK_LEVELS =
-  'local, one, all or a number of replicas, or one of the last three with -durable behind it'
+export const ACK_LEVELS = 'local, one, all or a number such as 2, or one-durable, all-durable or 2-durable'
 
 const LEVEL = /^(one|all|[1-9]\d{0,2})(-durable)?$/
 const LOCAL: AckLevel = { name: 'local', label: 'local', replicas: 0, durable: false }

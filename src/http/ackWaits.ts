@@ -86,7 +86,6 @@ export class AckWaits {
 /** Throws BAD_REQUEST. */
 export function requireAckLevel(text: string): AckLevel {
   const level = parseAckLevel(text)
-  if (!level)
-    throw new WalcastError('BAD_REQUEST', { detail: `the level "${text}" is none of ${ACK_LEVELS}` })
+  if (!level) throw new WalcastError('BAD_REQUEST', { detail: `a level is ${ACK_LEVELS}, not "${text}"` })
   return level
 }

@@ -140,7 +140,7 @@ export class ApplicationWatch {
   /** Why load balancers are to send nobody here; undefined when the application is well, or there is none to be. */
   unwell(): string | undefined {
     if (this.#health !== 'down' || this.#host.url() === undefined) return undefined
-    return `the application does not answer: ${this.#detail}`
+    return `the application is down: ${this.#detail}`
   }
 
   /** Why a request is not to be sent to the application now; undefined when it is. Cheap: asked for each request. */
@@ -352,7 +352,7 @@ export class ApplicationWatch {
     const url = this.#host.url()
     if (health === 'up')
       log.info({ url }, this.#wasUp ? 'the application answers again' : 'the application answers')
-    else if (this.#wasUp) log.warn({ url, detail }, 'the application does not answer')
+    else if (this.#wasUp) log.warn({ url, detail }, 'the application is down')
     else log.info({ url, detail }, 'the application does not answer yet')
   }
 }

@@ -166,7 +166,7 @@ export class Metrics {
   traffic(): TrafficMetrics {
     const proxied = this.#labelled(
       'proxy_requests_total',
-      'Requests at the proxy, by where they went',
+      'Requests at the proxy, by what their method and path ask for: a read here, the leader, or the node itself',
       'route',
     )
     const refusedThere = this.#labelled(

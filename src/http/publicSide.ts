@@ -17,7 +17,7 @@ import { Client, type Held, tellClose } from './client.ts'
 import type { Consistency } from './consistency.ts'
 import type { Crowd } from './crowd.ts'
 import type { Detour } from './detour.ts'
-import type { Gate } from './gate.ts'
+import { Gate } from './gate.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { endEventStream } from './relayedAnswer.ts'
@@ -50,7 +50,7 @@ export interface PublicSideOptions {
   readonly maxHeaderBytes: number
   readonly requestTimeoutMs: number
   readonly headTimeoutMs: number
-  /** Why the application keeps this node from being ready for clients; undefined when it does not. */
+  /** Why the application keeps this node from being ready for clients; undefined when it does not. A standby never is. */
   unwell(): string | undefined
   /** URL of the application; undefined on a standby without one. */
   upstream(): string | undefined
@@ -58,9 +58,12 @@ export interface PublicSideOptions {
   primaryUrl(): string | undefined
   /** An upgrade that goes to the leader, with a client's headers, and waits until `endMs` there; undefined while none is known. */
   leaderUpgrade(path: string, headers: FlatHeaders, endMs: number): UpgradeTarget | undefined
-  /** Where upgrades wait for the leader, for so long. */
+  /** Where upgrades wait for the leader, for `holdMs`. */
   readonly gate: Gate
+  /** How long a request waits for the leader, and for the start of this node. */
   readonly holdMs: number
+  /** Requests that wait for the start. */
+  readonly maxHeld: number
   /** What one gets that waited for all of that time. */
   leaderAway(): WalcastError
   /** What a client may be told of an error. */
@@ -75,6 +78,8 @@ export interface PublicSideOptions {
 const KEEP_ALIVE_MS = 75_000
 /** After a stop, for requests that were on their way on an idle connection. */
 const LINGER_MS = 100
+/** The start is told, not asked for. */
+const NO_LOOKS = { probeMs: 60_000 } as const
 /** Between two looks of Node's for heads and requests that take too long. */
 const LATE_LOOK_MS = 1000
 
@@ -83,14 +88,17 @@ export class PublicSide {
   readonly #server: Server
   readonly #upgraded = new Set<Socket>()
   readonly #underWay = new UnderWay()
-  #isOpen = false
+  /** Where requests wait until the node can serve: a balancer without checks sends them as soon as this side listens. */
+  readonly #start: Gate
   #isStopping = false
   /** A connection is closed as soon as nothing is under way on it. */
   #closesIdle = false
 
   constructor(options: PublicSideOptions) {
     this.#options = options
-    const { requestTimeoutMs: requestTimeout, headTimeoutMs } = options
+    const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeld } = options
+    this.#start = new Gate({ maxHeld, ...NO_LOOKS }, async () => false)
+    this.#start.close('this node is starting')
     this.#server = createServer(
       {
         requestTimeout,
@@ -118,6 +126,11 @@ export class PublicSide {
     return this.#underWay.size + this.#upgraded.size
   }
 
+  /** Requests that wait until the node has started. */
+  get held(): number {
+    return this.#start.held
+  }
+
   /** Throws PORT_TAKEN or LISTEN_FAILED. */
   async listen(): Promise<void> {
     const { host, port } = this.#options
@@ -129,14 +142,15 @@ export class PublicSide {
     })
   }
 
-  /** The node is there: requests are no longer answered STARTING. */
+  /** The node is there: requests that waited for it are served. */
   open(): void {
-    this.#isOpen = true
+    this.#start.open()
   }
 
   /** Takes no new connections, lets requests under way end, and closes; cuts what is left after `timeoutMs`. */
   async close(timeoutMs: number): Promise<void> {
     this.#isStopping = true
+    this.#start.stop()
     if (!this.#server.listening) return
     // Node's own close of an HTTP server cuts idle connections at once, with what is on its way on them.
     const closed = new Promise((resolve) => NetServer.prototype.close.call(this.#server, resolve))
@@ -183,9 +197,9 @@ export class PublicSide {
     onRequest(route)
     if (route === 'own') return this.#answerOwn(client)
     if (limit) throw limit
-    if (!this.#isOpen) throw new WalcastError('STARTING')
     const leave = crowd.admit(client)
     try {
+      if (!this.#start.isOpen && !(await this.#untilStarted(client))) return
       await this.#answer(client, route)
     } finally {
       // A write with a key goes on when its client leaves, and takes its place until then.
@@ -204,6 +218,15 @@ export class PublicSide {
         const mayGo = isReadOf(route, client) && !routes.staysHere(client.target)
         if ((await detour.take(client, error, mayGo)) === 'answered') return
       }
+  }
+
+  /** False when the client went away. Throws STARTING, STOPPING or TOO_MANY_HELD. */
+  async #untilStarted(client: Held): Promise<boolean> {
+    const waitMs = client.heldUntilMs(this.#options.holdMs) - performance.now()
+    const hasStarted = await this.#start.wait(waitMs, client.gone)
+    if (!hasStarted && !client.isGone)
+      throw new WalcastError(this.#isStopping ? 'STOPPING' : 'STARTING')
+    return hasStarted
   }
 
   async #serve(client: Client, route: Exclude<Route, 'own'>): Promise<'answered' | 'lead'> {
@@ -232,7 +255,9 @@ export class PublicSide {
     const path = client.target.split('?', 1)[0]
     if (path === '/livez') return sendJson(client.response, 200, { live: true })
     if (path !== '/readyz') throw new WalcastError('NOT_FOUND', { path })
-    sendOwn(client, readinessAnswer(this.#options.view, this.#isStopping, this.#options.unwell()))
+    const { view, unwell } = this.#options
+    const why = view.role() === 'standby' ? 'a standby serves no application traffic' : unwell()
+    sendOwn(client, readinessAnswer(view, this.#isStopping, why))
   }
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
@@ -262,6 +287,7 @@ export class PublicSide {
     const client = new Upgrading(socket)
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
+    if (!this.#start.isOpen && !(await this.#untilStarted(client))) return
     const isForLeader = route === 'forward'
     for (const endMs = client.heldUntilMs(holdMs); ; ) {
       if (isForLeader) await this.#untilTaken(client, endMs)
@@ -306,7 +332,6 @@ export class PublicSide {
     onRequest(route)
     if (route === 'own') throw new WalcastError('NOT_FOUND', { path })
     if (this.#isStopping) throw new WalcastError('STOPPING')
-    if (!this.#isOpen) throw new WalcastError('STARTING')
     if (view.role() === 'standby') throw standbyError(primaryUrl())
     return route
   }

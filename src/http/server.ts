@@ -14,7 +14,7 @@ import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from './auth.ts'
 import { addCheckRoutes, type NodeChecks } from './checks.ts'
 import { ConnectionBudget, type ConnectionHost, type ConnectionLimits } from './connectionBudget.ts'
 import type { Events } from './events.ts'
-import { fromNode, headerOf, NODE_AGENT, NOT_EXECUTED_HEADER } from './headers.ts'
+import { fromNode, headerOf, NODE_AGENT, NOT_EXECUTED_HEADER, VIA_HEADER } from './headers.ts'
 import { Intake } from './intake.ts'
 import type { Metrics } from './metrics.ts'
 import { PacedAnswer } from './pacedAnswer.ts'
@@ -210,13 +210,13 @@ export class Server {
       if (TELLS_ROLE.has(path) && !isAnotherNode) this.#options.onRoleAsked(request.ip)
       if (PUBLIC.has(path) || auth.acceptsOperator(request.headers.authorization)) return
       if (NODE_PATHS.has(path)) return this.#requireNode(request)
-      throw this.#isForApplication(request) ? noToken() : new WalcastError('UNAUTHORIZED')
+      throw this.#isForApplication(request) ? noToken(request.raw) : new WalcastError('UNAUTHORIZED')
     })
     this.#app.addHook('onSend', async (_request, reply) => {
       if (this.#isStopping) void reply.header('connection', 'close')
     })
     this.#app.setNotFoundHandler((request) => {
-      if (this.#isForApplication(request)) throw noToken()
+      if (this.#isForApplication(request)) throw noToken(request.raw)
       throw new WalcastError('NOT_FOUND', { path: request.url.split('?', 1)[0] })
     })
     this.#app.setErrorHandler((error: unknown, _request, reply) => {
@@ -407,7 +407,10 @@ function forwardedHeaderBytes(publicBytes: number): number {
   return 4 * publicBytes + ADDED_HEADER_BYTES
 }
 
-function noToken(): WalcastError {
+/** A node that takes this one for its application signs nothing. */
+function noToken(request: IncomingMessage): WalcastError {
+  const node = headerOf(request, VIA_HEADER)
+  if (node !== undefined) return new WalcastError('FORWARD_LOOP', { node })
   return new WalcastError('FORWARD_REFUSED', { detail: 'it sent no token' })
 }
 

@@ -6,7 +6,7 @@ export function applicationCauses(application: ApplicationStatus | undefined): C
   if (application?.state !== 'down') return []
   const { url, detail, held } = application
   const text =
-    `the application at ${url} does not answer (${detail}); check that it runs and that --upstream is its address; ` +
+    `the application at ${url} is down (${detail}); check that it runs and that --upstream is its address; ` +
     'requests that nobody has executed wait for it, --hold at most'
   return [{ code: 'application-down', text, url, detail, held }]
 }

@@ -140,7 +140,7 @@ export class Handover {
       const detail =
         to === undefined
           ? `one of the replicas has to be named: ${names}`
-          : `${to} is not connected to this leader; those that are: ${names}`
+          : `no replica "${to}" is connected to this leader; those that are: ${names}`
       throw new WalcastError('NO_TARGET', { detail })
     }
     const [{ node, address }] = chosen

@@ -25,7 +25,7 @@ export const LEADERSHIP_OPTIONS: readonly OptionSpec[] = [
     flag: 'hook-timeout',
     kind: 'duration',
     value: 'TIME',
-    help: 'how long that command, or one POST, may take',
+    help: 'how long the command of --on-role-change, or one POST to --webhook, may take',
     default: '30s',
     roles: BOTH,
   },

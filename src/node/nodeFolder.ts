@@ -131,6 +131,6 @@ function sayRole({ log }: NodeSetup, as: StartAs, { role, leader }: NodeRecord):
   const follows = role === 'leader' ? undefined : leader || 'nobody yet'
   log.warn(
     { role, follows, startedAs: as },
-    `this node is a ${role} since its role changed: the role file counts`,
+    `started as a ${as}, goes on as a ${role}: the role file counts; switchover, promote and demote change it`,
   )
 }

@@ -16,6 +16,7 @@ const CANNOT_WRITE: ReadonlySet<string> = new Set([
 
 /** The node at --leader leads another cluster: it runs, and waiting mends nothing. */
 const WRONG_CLUSTER = 'WALCAST_WRONG_CLUSTER'
+const NODE_ANSWER = 'WALCAST_NODE_ANSWER'
 
 export interface ReplicaMeasures extends FeedMeasures {
   /** Id or address of what it follows. */
@@ -91,11 +92,13 @@ function isApplyBound({ queuedBytes, queuedMs, applyShare }: ReplicaMeasures): b
 
 function leaderAway({ follows, disconnectedMs, lastError }: ReplicaMeasures): Cause {
   const why = lastError === '' ? '' : ` (${lastError})`
+  const check =
+    lastError === NODE_ANSWER
+      ? 'what answers there is not the private side (--listen) of a node: correct --leader'
+      : 'check that it runs and can be reached from here'
   return {
     code: 'leader-away',
-    text:
-      `not connected to ${follows} for ${ageText(disconnectedMs)}${why}; check that it runs and can be reached from ` +
-      'here; this node keeps trying',
+    text: `not connected to ${follows} for ${ageText(disconnectedMs)}${why}; ${check}; this node keeps trying`,
     follows,
     awaySeconds: Math.floor(disconnectedMs / 1000),
     lastError,

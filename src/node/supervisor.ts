@@ -41,7 +41,7 @@ export interface SupervisorParts {
   /** Resolves once the node can serve in its present role, or when `signal` is aborted; rejects when it never will. */
   whenReady(signal: AbortSignal): Promise<void>
   /** What happens, for the log. */
-  say(text: string, details?: Readonly<Record<string, unknown>>): void
+  say(text: string, details?: Readonly<Record<string, unknown>>, level?: 'info' | 'warn'): void
   setTimer?(run: () => void, delayMs: number): { cancel(): void }
 }
 
@@ -139,7 +139,11 @@ export class Supervisor {
       case 'killAfter':
         return this.#setTimer('stopOverdue', action.delayMs)
       case 'startAfter':
-        say('the application is started again after a pause', { delayMs: action.delayMs })
+        say(
+          'the application ended by itself: started again after a pause',
+          { delayMs: action.delayMs },
+          'warn',
+        )
         return this.#setTimer('backoffOver', action.delayMs)
       case 'holdWrites':
         return application.holdWrites()

@@ -367,8 +367,9 @@ function refusal(
   }
   const key = String(answer.code ?? '').replace(/^WALCAST_/, '')
   const timeMs = typeof answer.timeMs === 'number' ? answer.timeMs : 0
-  if (isErrorCode(key))
+  // The public side of a node has no stream; a node's private side always has.
+  if (isErrorCode(key) && key !== 'NOT_FOUND')
     return { error: new WalcastError(key, { message: String(answer.message ?? ''), address }), timeMs }
-  const detail = `it answered ${status} to the upgrade`
-  return { error: new WalcastError('LEADER_UNREACHABLE', { address, detail }), timeMs }
+  const detail = `${status} where a node takes replicas`
+  return { error: new WalcastError('NODE_ANSWER', { url: address, detail }), timeMs }
 }

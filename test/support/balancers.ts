@@ -1,5 +1,11 @@
-/** Load balancers as operators set them up before two nodes: HAProxy with health checks, nginx without. Debian packages `haproxy` and `nginx`. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+/**
+ * Load balancers before two nodes, set up as docs/application.md tells: HAProxy with health checks, nginx without. The
+ * recipes are read from that page, with the addresses of a test in place of its own, so that what is tested is what is
+ * pasted. Debian packages `haproxy` and `nginx`.
+ */
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { freePort } from '../../src/cli/freePorts.ts'
 import type { Lab } from './lab.ts'
 import type { Door } from './recordingClient.ts'
@@ -13,36 +19,44 @@ export interface Backend {
   readonly port: number
 }
 
+const PAGE = fileURLToPath(new URL('../../../docs/application.md', import.meta.url))
+
+/** The block of the page after the comment that begins with `name`. */
+function recipe(name: string): string {
+  const page = readFileSync(PAGE, 'utf8')
+  const [, text] = page.slice(page.indexOf(`<!-- ${name}`)).split('```\n')
+  assert.ok(page.includes(`<!-- ${name}`) && text, `docs/application.md has no ${name}`)
+  return text
+}
+
+/** The recipe for two nodes on this machine. */
+function placed(name: string, bind: RegExp, door: string, nodes: readonly Backend[]): string {
+  const text = nodes.reduce(
+    (left, { proxyPort, port }, i) =>
+      left
+        .replaceAll(`10.0.0.${i + 1}:80 check port 8470`, `127.0.0.1:${proxyPort} check port ${port}`)
+        .replaceAll(`10.0.0.${i + 1}:80`, `127.0.0.1:${proxyPort}`),
+    recipe(name).replace(bind, door),
+  )
+  assert.ok(text.includes(door), `${name} listens where it is told`)
+  assert.doesNotMatch(text, /10\.0\.0\.|:80\b|:8470\b/, `${name} has an address that no test replaced`)
+  return text
+}
+
+export function haproxyConfig(port: number, nodes: readonly Backend[]): string {
+  return placed('haproxy.cfg', /bind :80$/m, `bind 127.0.0.1:${port}`, nodes)
+}
+
+/** What stands within http { }. */
+export function nginxConfig(port: number, nodes: readonly Backend[]): string {
+  return placed('nginx.conf', /listen 80;/, `listen 127.0.0.1:${port};`, nodes)
+}
+
 /** Writes go to the leader while one is known, else to any node, which holds or forwards them; reads to every node that is ready. */
 export async function startHaproxy(lab: Lab, nodes: readonly Backend[]): Promise<Door> {
   const port = await freePort()
   const path = lab.path('haproxy.cfg')
-  const server = (check: (node: Backend) => string) =>
-    nodes.map((node) => `  server ${node.name} 127.0.0.1:${node.proxyPort} check ${check(node)}`).join('\n')
-  writeFileSync(
-    path,
-    `global
-  maxconn 500
-defaults
-  mode http
-  option redispatch
-  retries 3
-  timeout connect 1s
-  timeout client 60s
-  timeout server 60s
-  default-server inter 200ms fall 2 rise 1
-frontend public
-  bind 127.0.0.1:${port}
-  use_backend leader if !METH_GET { nbsrv(leader) gt 0 }
-  default_backend nodes
-backend leader
-  option httpchk GET /leader
-${server((node) => `addr 127.0.0.1 port ${node.port}`)}
-backend nodes
-  option httpchk GET /readyz
-${server(() => '')}
-`,
-  )
+  writeFileSync(path, haproxyConfig(port, nodes))
   lab.spawn('haproxy', 'haproxy', ['-db', '-f', path])
   return whenOpen({ name: 'haproxy', url: `http://127.0.0.1:${port}` })
 }
@@ -66,20 +80,7 @@ http {
   fastcgi_temp_path ${folder}/fastcgi;
   uwsgi_temp_path ${folder}/uwsgi;
   scgi_temp_path ${folder}/scgi;
-  upstream nodes {
-${nodes.map(({ proxyPort }) => `    server 127.0.0.1:${proxyPort} max_fails=1 fail_timeout=1s;`).join('\n')}
-    keepalive 32;
-  }
-  server {
-    listen 127.0.0.1:${port};
-    location / {
-      proxy_pass http://nodes;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    }
-  }
+${nginxConfig(port, nodes)}
 }
 `,
   )

@@ -1,0 +1,33 @@
+/** The recipes for load balancers in docs/application.md, as scripts/torture balancers runs them. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { haproxyConfig, nginxConfig } from './support/balancers.ts'
+
+const NODES = [
+  { name: 'a', proxyPort: 18_001, port: 18_470 },
+  { name: 'b', proxyPort: 18_002, port: 18_471 },
+]
+
+test('writes are checked at /leader of the private side, reads at /readyz of the public one', () => {
+  const config = haproxyConfig(18_000, NODES)
+  const [writes, reads] = config.split(/^backend /m).slice(1)
+  assert.match(writes, /^writes\n\s+option httpchk GET \/leader\n/)
+  assert.match(reads, /^reads\n\s+option httpchk GET \/readyz\n/)
+  for (const { proxyPort, port } of NODES) {
+    assert.match(writes, new RegExp(`127\\.0\\.0\\.1:${proxyPort} check port ${port}$`, 'm'))
+    assert.match(writes, new RegExp(`127\\.0\\.0\\.1:${proxyPort} track reads/node-[ab] backup$`, 'm'))
+    assert.match(reads, new RegExp(`127\\.0\\.0\\.1:${proxyPort} check$`, 'm'))
+  }
+})
+
+test('each of them replaces what clients say of their address, and leaves WebSockets to the node', () => {
+  const nginx = nginxConfig(18_000, NODES)
+  for (const header of ['X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Host', 'Forwarded'])
+    assert.match(nginx, new RegExp(`proxy_set_header ${header} `))
+  assert.match(nginx, /proxy_set_header Upgrade \$http_upgrade;/)
+  for (const { proxyPort } of NODES) assert.match(nginx, new RegExp(`server 127\\.0\\.0\\.1:${proxyPort} `))
+  assert.match(
+    haproxyConfig(18_000, NODES),
+    /del-header \^\(x-forwarded-\.\*\|forwarded\|x-real-ip\)\$ -m reg/,
+  )
+})

@@ -1,0 +1,110 @@
+/** docs/metrics.md as the registry of a node's metrics makes it. */
+import { fileURLToPath } from 'node:url'
+import { CAUSE_CODES } from '../../src/http/cause.ts'
+import { FAILED_READ_OUTCOMES } from '../../src/http/failedReads.ts'
+import { Metrics, type TrafficSizes } from '../../src/http/metrics.ts'
+import type { NodeView } from '../../src/http/view.ts'
+import type { Waits } from '../../src/http/waits.ts'
+
+export const METRICS_PAGE = fileURLToPath(new URL('../../../docs/metrics.md', import.meta.url))
+
+const HEAD = `# Metrics
+
+\`GET /metrics\` on \`--listen\` answers in Prometheus' text format and needs no secret. The public side
+(\`--proxy\`) has no metrics.
+
+    scrape_configs:
+      - job_name: walcast
+        static_configs:
+          - targets: ['10.0.0.1:8470', '10.0.0.2:8470']
+
+## What to alert on
+
+| when | it means |
+|---|---|
+| \`sum(walcast_is_leader) != 1\` for 1 m | nobody leads, or two nodes do: see \`walcast status\` of both |
+| \`walcast_ready == 0\` for 1 m | the node cannot serve; \`GET /readyz\` has the reasons |
+| \`walcast_lag_seconds > 5\` for 1 m | the replica does not keep up; \`walcast status\` has the cause |
+| \`walcast_is_leader == 1 and walcast_replicas_connected == 0\` | if the leader is lost now, so is what it commits |
+| \`walcast_application_up == 0\`, on a node with \`--upstream\` | requests wait, or go to another node |
+| \`rate(walcast_proxy_refused_total{error!="NOT_FOUND"}[5m]) > 0\` | clients got an error of the node; the label is its code |
+| \`rate(walcast_unknown_outcomes_total[5m]) > 0\` | clients got 502: a write was done or not |
+| \`rate(walcast_failed_reads_total[5m])\` grows | the replica's application fails reads (\`--replay-on\`) |
+| \`walcast_scrub_unexplained > 0\` | pages on the disk are not what was written |
+| \`increase(walcast_diverged_dropped_total{kind="diverged"}[1d]) > 0\` | rows kept aside were thrown away |
+
+\`walcast_requests_held\`, \`walcast_writes_held\` and \`walcast_application_held\` are above 0 while
+requests wait: for the leader, for a handover, for the application.
+
+The command line adds those of the Node process (\`walcast_process_...\`, \`walcast_nodejs_...\`).
+A metric of one role appears once the node has had that role, and goes on when it changes.
+An error in a label is its code without \`WALCAST_\`.
+
+Written by \`scripts/reference\` from \`src/http/metrics.ts\`; \`npm test\` finds out when it is not up to date.
+`
+
+const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
+  [
+    'Every node',
+    (metrics) => {
+      // Gauges read these when they are collected, which nobody does here.
+      metrics.observe({} as NodeView, {} as Waits)
+      metrics.scrub()
+      metrics.observeScrub(() => ({
+        background: false,
+        passes: 0,
+        rotten: [],
+        rottenPages: 0,
+        unexplained: 0,
+      }))
+      metrics.feed()
+      metrics.onRole('leader')
+      metrics.notices()
+    },
+  ],
+  [
+    'Requests of the application',
+    (metrics) => {
+      metrics.observeTraffic({} as TrafficSizes, { size: 0 })
+      metrics.traffic()
+      metrics.onCut('proxy')
+    },
+  ],
+  ['Leader', (metrics) => void metrics.leader()],
+  ['Replica', (metrics) => void metrics.replica()],
+]
+
+/** Where the values of a label are few and say what happened. */
+const VALUES: Readonly<Record<string, readonly string[]>> = {
+  walcast_cause: CAUSE_CODES,
+  walcast_proxy_requests_total: ['local', 'forward', 'own'],
+  walcast_stale_reads_total: ['forward', 'serve', 'refuse', 'bounded'],
+  walcast_failed_reads_total: FAILED_READ_OUTCOMES,
+  walcast_ack_total: ['reached', 'timeout', 'alone', 'full', 'ended', 'unknown'],
+  walcast_answers_pushed_out_total: ['number', 'size'],
+  walcast_diverged_dropped_total: ['routine', 'diverged'],
+  walcast_hook_notices_dropped_total: ['command', 'webhook'],
+}
+
+interface Known {
+  readonly name: string
+  readonly help: string
+  readonly type: string
+  readonly labelNames?: readonly string[]
+}
+
+export function metricsPage(): string {
+  return [HEAD, ...PARTS.flatMap(part), ''].join('\n')
+}
+
+function part([heading, make]: (typeof PARTS)[number]): string[] {
+  const metrics = new Metrics(false)
+  make(metrics)
+  const known = metrics.registry.getMetricsAsArray() as unknown as readonly Known[]
+  const rows = known.map(({ name, help, type, labelNames = [] }) => {
+    const labels = labelNames.length > 0 ? `{${labelNames.join(',')}}` : ''
+    const values = name in VALUES ? `: ${VALUES[name].join(', ')}` : ''
+    return `| \`${name}${labels}\` | ${type} | ${help.replaceAll('|', '\\|')}${values} |`
+  })
+  return [`## ${heading}`, '', '| metric | | |', '|---|---|---|', ...rows, '']
+}

@@ -1,0 +1,63 @@
+/** docs/options.md as the table of options makes it. */
+import { fileURLToPath } from 'node:url'
+import { environmentName, isRequired } from '../../src/cli/nodeArguments.ts'
+import { OWN_OPTIONS, type RunOption } from '../../src/cli/runOptions.ts'
+import type { OptionSpec } from '../../src/node/optionSpec.ts'
+import { NODE_OPTIONS } from '../../src/node/options.ts'
+
+export const OPTIONS_PAGE = fileURLToPath(new URL('../../../docs/options.md', import.meta.url))
+
+const HEAD = `# Options of a node
+
+All options of \`walcast leader\`, \`replica\`, \`node\` and \`run\`. \`walcast COMMAND --help\` lists those
+that you may need, \`--help --all\` all of them.
+
+- A flag beats the environment, the environment beats the file that \`--config FILE\` names
+  (\`WALCAST_CONFIG\`). The key in that TOML file is the flag without its dashes: \`proxy = "0.0.0.0:80"\`.
+- A flag without a value, such as \`--standby\`, is \`true\` or \`false\` in environment and file.
+- Times are written \`250ms\`, \`30s\`, \`5m\` or \`1h\`, sizes \`4MiB\` or \`500KB\`, lists with commas.
+- An option of one role is refused as a flag of the other role. In environment and file one that has
+  a default is taken: it counts once the node has that role.
+- A program that embeds a node gives the same in camel case with the unit (\`readWaitMs: 1000\`).
+
+The cluster secret is no option: it comes from \`WALCAST_SECRET\` or \`WALCAST_SECRET_FILE\`.
+\`WALCAST_LOG_LEVEL\` says how much is logged (\`debug\`, \`info\`, \`warn\`, \`error\`, \`silent\`),
+\`WALCAST_NODE\` which node commands ask. \`WALCAST_DEBUG=1\` adds the stack to an error of a command.
+
+Written by \`scripts/reference\` from \`src/node/options.ts\`; \`npm test\` finds out when it is not up to date.
+`
+
+const RUN = `
+## Options of \`walcast run\`
+
+\`walcast run\` takes those above, and these. They have no key in the file.
+`
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;')
+
+export function optionsPage(): string {
+  return [HEAD, ...table(NODE_OPTIONS.map(nodeRow)), RUN, ...table(OWN_OPTIONS.map(runRow)), ''].join('\n')
+}
+
+function table(rows: readonly string[]): string[] {
+  return ['| option | role | default | |', '|---|---|---|---|', ...rows]
+}
+
+function nodeRow(spec: OptionSpec): string {
+  const role = spec.roles.length === 2 ? '' : spec.roles[0]
+  const needed = isRequired(spec, spec.roles.includes('leader') ? 'leader' : 'replica') ? 'required' : ''
+  return row(spec, role, spec.default || needed)
+}
+
+function runRow(spec: RunOption): string {
+  return row(spec, '', spec.default)
+}
+
+function row(
+  spec: Pick<OptionSpec, 'flag' | 'value' | 'help'>,
+  role: string,
+  fallback: string | undefined,
+): string {
+  const flag = `--${spec.flag}${spec.value ? ` ${spec.value}` : ''}`
+  return `| \`${flag}\`<br>\`${environmentName(spec)}\` | ${role} | ${fallback ?? ''} | ${cell(spec.help)} |`
+}
