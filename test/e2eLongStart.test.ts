@@ -1,34 +1,19 @@
 /** A start that takes long is no pause, and a pause within it is one. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../src/cli/freePorts.ts'
 import { type Lab, labTest, nodeArguments } from './support/lab.ts'
+import { silentPeer } from './support/silentPeer.ts'
 import { until } from './support/until.ts'
 import { makeDatabase } from './support/workload.ts'
 
 const FROZEN_MS = 1000
 const STOOD_STILL = 'this node stood still'
 
-/** A node that is asked and does not answer: what asks it waits for its whole time-out. */
-async function silentPeer(lab: Lab) {
-  const server = createServer((socket) => {
-    socket.on('error', () => {})
-    lab.atEnd(() => void socket.destroy())
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  lab.atEnd(() => void server.close())
-  const place = server.address()
-  assert.ok(place !== null && typeof place === 'object')
-  return { server, address: `127.0.0.1:${place.port}` }
-}
-
 async function startSlowly(lab: Lab) {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
-  const { server, address } = await silentPeer(lab)
-  const asked = once(server, 'connection')
+  const { address, asked } = await silentPeer(lab)
   const flags = [
     '--frozen-after',
     `${FROZEN_MS}ms`,

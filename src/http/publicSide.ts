@@ -17,7 +17,7 @@ import { Client, tellClose } from './client.ts'
 import type { Consistency } from './consistency.ts'
 import type { Crowd } from './crowd.ts'
 import type { Detour } from './detour.ts'
-import type { Gate } from './gate.ts'
+import { Gate } from './gate.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
 import type { LeaderSide } from './leaderSide.ts'
 import { isEventStream } from './relayedAnswer.ts'
@@ -61,6 +61,8 @@ export interface PublicSideOptions {
   /** Where upgrades wait for the leader, for so long. */
   readonly gate: Gate
   readonly holdMs: number
+  /** Requests that wait at most until the node has started. */
+  readonly maxHeld: number
   /** What one gets that waited for all of that time. */
   leaderAway(): WalcastError
   /** What a client may be told of an error. */
@@ -75,6 +77,8 @@ export interface PublicSideOptions {
 const KEEP_ALIVE_MS = 75_000
 /** After a stop, for requests that were on their way on an idle connection. */
 const LINGER_MS = 100
+/** Nothing is asked: the node says itself when it has started. */
+const NO_LOOKS = { probeMs: 60_000 } as const
 /** Between two looks of Node's for heads and requests that take too long. */
 const LATE_LOOK_MS = 1000
 
@@ -83,7 +87,8 @@ export class PublicSide {
   readonly #server: Server
   readonly #upgraded = new Set<Socket>()
   readonly #underWay = new UnderWay()
-  #isOpen = false
+  /** Until the node has started nothing can be served, and nothing was executed: requests wait. */
+  readonly #start: Gate
   #isStopping = false
   /** A connection is closed as soon as nothing is under way on it. */
   #closesIdle = false
@@ -101,6 +106,8 @@ export class PublicSide {
       },
       (request, response) => void this.handle(request, response),
     )
+    this.#start = new Gate({ maxHeld: options.maxHeld, ...NO_LOOKS }, async () => false)
+    this.#start.close('this node is starting')
     options.crowd.attach(this.#server)
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
       this.#upgrade(request, socket, head),
@@ -116,6 +123,11 @@ export class PublicSide {
     return this.#underWay.size + this.#upgraded.size
   }
 
+  /** Requests that wait until the node has started. */
+  get held(): number {
+    return this.#start.held
+  }
+
   /** Throws PORT_TAKEN or LISTEN_FAILED. */
   async listen(): Promise<void> {
     const { host, port } = this.#options
@@ -127,14 +139,15 @@ export class PublicSide {
     })
   }
 
-  /** The node is there: requests are no longer answered STARTING. */
+  /** The node has started: requests are served from now on, those that wait too. */
   open(): void {
-    this.#isOpen = true
+    this.#start.open()
   }
 
   /** Takes no new connections, lets requests under way end, and closes; cuts what is left after `timeoutMs`. */
   async close(timeoutMs: number): Promise<void> {
     this.#isStopping = true
+    this.#start.stop()
     if (!this.#server.listening) return
     const closed = new Promise((resolve) => this.#server.close(resolve))
     await Promise.race([delay(LINGER_MS), closed])
@@ -179,8 +192,9 @@ export class PublicSide {
     onRequest(route)
     if (route === 'own') return this.#answerOwn(client)
     if (limit) throw limit
-    if (!this.#isOpen) throw new WalcastError('STARTING')
     crowd.admit(client)
+    if (!this.#start.isOpen) await this.#untilStarted(client)
+    if (client.isGone) return
     // The role may change while a request waits: what was not executed then begins anew.
     for (;;)
       try {
@@ -234,14 +248,17 @@ export class PublicSide {
   async #relay(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     const { view, leaderUpgrade, gate, holdMs } = this.#options
     const path = targetOf(request)
+    const client = new Upgrading(socket)
+    const endMs = performance.now() + holdMs
+    if (!this.#start.isOpen) await this.#untilStarted(client)
+    if (client.isGone) return
     const route = this.#requireRoute(request, path)
     const headers = fromClient(request, this.#options.crowd.originOf(request))
     this.#options.crowd.admitUpgrade(request, socket)
-    const client = new Upgrading(socket)
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
     const isForLeader = route === 'forward'
-    for (const endMs = performance.now() + holdMs; ; ) {
+    for (;;) {
       if (isForLeader) await this.#untilTaken(client, endMs)
       const isHere = !isForLeader || view.role() === 'leader'
       if (isHere) await this.#untilAccepted(client, endMs, isForLeader)
@@ -253,6 +270,12 @@ export class PublicSide {
       if (isHere) this.#options.watch.onUnreachable(notTaken)
       else if (view.role() !== 'leader') gate.close(notTaken)
     }
+  }
+
+  /** `--hold` at most. Throws STARTING or TOO_MANY_HELD. */
+  async #untilStarted(client: Pick<Client, 'gone' | 'isGone'>): Promise<void> {
+    const hasStarted = await this.#start.wait(this.#options.holdMs, client.gone)
+    if (!hasStarted && !client.isGone) throw new WalcastError('STARTING')
   }
 
   /** Waits until this node's application takes an upgrade, or the role has changed. Throws APP_UNREACHABLE or TOO_MANY_HELD. */
@@ -285,7 +308,6 @@ export class PublicSide {
     onRequest(route)
     if (route === 'own') throw new WalcastError('NOT_FOUND', { path })
     if (this.#isStopping) throw new WalcastError('STOPPING')
-    if (!this.#isOpen) throw new WalcastError('STARTING')
     if (view.role() === 'standby') throw standbyError(primaryUrl())
     return route
   }

@@ -223,9 +223,9 @@ export class Traffic implements NodeTraffic {
     return this.application.watch
   }
 
-  /** Requests that wait for the leader. */
+  /** Requests that wait for the leader, or until this node has started. */
   get held(): number {
-    return this.#gate.held + this.admission.held
+    return this.#gate.held + this.admission.held + (this.#proxy?.held ?? 0)
   }
 
   /** Requests of clients under way at the proxy. */
@@ -428,6 +428,7 @@ export class Traffic implements NodeTraffic {
       leaderUpgrade: (path, headers, endMs) => this.#leader.upgrade(path, headers, endMs),
       gate: this.#gate,
       holdMs: options.holdMs,
+      maxHeld: options.maxHeld,
       leaderAway: () => this.#forwarder.leaderAway(),
       onRequest: (route) => metrics.onProxied(route),
       bodyOf: (error) => this.bodyOf(error),
