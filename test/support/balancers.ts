@@ -1,5 +1,6 @@
 /** Load balancers as operators set them up before two nodes: HAProxy with health checks, nginx without. Debian packages `haproxy` and `nginx`. */
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { freePort } from '../../src/cli/freePorts.ts'
 import type { Lab } from './lab.ts'
 import type { Door } from './recordingClient.ts'
@@ -13,16 +14,28 @@ export interface Backend {
   readonly port: number
 }
 
+/** Where its health checks let requests go: names of nodes. */
+export interface Standing {
+  readonly leader: readonly string[]
+  readonly nodes: readonly string[]
+}
+
+export interface Haproxy extends Door {
+  standing(): Promise<Standing>
+}
+
 /** Writes go to the leader while one is known, else to any node, which holds or forwards them; reads to every node that is ready. */
-export async function startHaproxy(lab: Lab, nodes: readonly Backend[]): Promise<Door> {
+export async function startHaproxy(lab: Lab, nodes: readonly Backend[]): Promise<Haproxy> {
   const port = await freePort()
   const path = lab.path('haproxy.cfg')
+  const statistics = lab.path('haproxy.sock')
   const server = (check: (node: Backend) => string) =>
     nodes.map((node) => `  server ${node.name} 127.0.0.1:${node.proxyPort} check ${check(node)}`).join('\n')
   writeFileSync(
     path,
     `global
   maxconn 500
+  stats socket ${statistics} mode 600 level user
 defaults
   mode http
   option redispatch
@@ -30,6 +43,7 @@ defaults
   timeout connect 1s
   timeout client 60s
   timeout server 60s
+  timeout check 2s
   default-server inter 200ms fall 2 rise 1
 frontend public
   bind 127.0.0.1:${port}
@@ -44,7 +58,36 @@ ${server(() => '')}
 `,
   )
   lab.spawn('haproxy', 'haproxy', ['-db', '-f', path])
-  return whenOpen({ name: 'haproxy', url: `http://127.0.0.1:${port}` })
+  const door = await whenOpen({ name: 'haproxy', url: `http://127.0.0.1:${port}` })
+  return { ...door, standing: async () => standingIn(await askSocket(statistics, 'show stat')) }
+}
+
+function askSocket(path: string, command: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const socket = connect(path, () => socket.write(`${command}\n`))
+    socket.setEncoding('utf8')
+    socket.on('data', (part: string) => {
+      text += part
+    })
+    socket.on('end', () => resolve(text))
+    socket.on('error', reject)
+  })
+}
+
+/** CSV under a head that begins with `# pxname,svname`; a server that a check has just failed for is still `UP 1/2`. */
+function standingIn(statistics: string): Standing {
+  const [head, ...rows] = statistics.trim().split('\n')
+  const names = head.replace(/^# /, '').split(',')
+  const at = (name: string) => names.indexOf(name)
+  const servers = rows.map((row) => row.split(','))
+  const upIn = (backend: string) =>
+    servers
+      .filter((row) => row[at('pxname')] === backend && row[at('status')].startsWith('UP'))
+      .map((row) => row[at('svname')])
+      .filter((name) => name !== 'BACKEND')
+      .sort()
+  return { leader: upIn('leader'), nodes: upIn('nodes') }
 }
 
 /** It asks the other node when one cannot be reached, and only then sends a write again. */
