@@ -15,7 +15,7 @@ test('writes are checked at /leader of the private side, reads at /readyz of the
   assert.match(reads, /^reads\n\s+option httpchk GET \/readyz\n/)
   for (const { proxyPort, port } of NODES) {
     assert.match(writes, new RegExp(`127\\.0\\.0\\.1:${proxyPort} check port ${port}$`, 'm'))
-    assert.match(writes, new RegExp(`127\\.0\\.0\\.1:${proxyPort} track reads/node-[ab] backup$`, 'm'))
+    assert.match(writes, new RegExp(`127\\.0\\.0\\.1:${proxyPort} track reads/[ab] backup$`, 'm'))
     assert.match(reads, new RegExp(`127\\.0\\.0\\.1:${proxyPort} check$`, 'm'))
   }
 })

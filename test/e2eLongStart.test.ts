@@ -1,6 +1,5 @@
 /** A start that takes long is no pause, and a pause within it is one. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../src/cli/freePorts.ts'
 import { type Lab, labTest, nodeArguments } from './support/lab.ts'
@@ -14,8 +13,7 @@ const STOOD_STILL = 'this node stood still'
 async function startSlowly(lab: Lab) {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
-  const { server, address } = await silentPeer(lab)
-  const asked = once(server, 'connection')
+  const { address, asked } = await silentPeer(lab)
   const flags = [
     '--frozen-after',
     `${FROZEN_MS}ms`,

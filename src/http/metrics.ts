@@ -151,7 +151,11 @@ export class Metrics {
     this.#gauge('proxy_requests', 'Requests of clients under way', () => traffic.proxied)
     this.#gauge('proxy_connections', 'Connections of clients', () => crowd.connections)
     this.#gauge('proxy_upgrades', 'Upgraded connections of clients', () => crowd.upgraded)
-    this.#gauge('requests_held', 'Requests that wait for the leader', () => traffic.held)
+    this.#gauge(
+      'requests_held',
+      'Requests that wait for the leader, or for the start of this node',
+      () => traffic.held,
+    )
     this.#gauge('writes_inside', 'Writes inside the application', () => admission.underWay)
     this.#gauge('writes_held', 'Writes that wait while the leader hands over', () => admission.held)
     this.#gauge('writes_held_ever', 'Writes that had to wait for that', () => admission.heldTotal)

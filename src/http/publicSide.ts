@@ -224,8 +224,7 @@ export class PublicSide {
   async #untilStarted(client: Held): Promise<boolean> {
     const waitMs = client.heldUntilMs(this.#options.holdMs) - performance.now()
     const hasStarted = await this.#start.wait(waitMs, client.gone)
-    if (!hasStarted && !client.isGone)
-      throw new WalcastError(this.#isStopping ? 'STOPPING' : 'STARTING')
+    if (!hasStarted && !client.isGone) throw new WalcastError(this.#isStopping ? 'STOPPING' : 'STARTING')
     return hasStarted
   }
 
@@ -281,13 +280,13 @@ export class PublicSide {
   async #relay(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     const { view, leaderUpgrade, gate, holdMs } = this.#options
     const path = targetOf(request)
-    const route = this.#requireRoute(request, path)
-    const headers = fromClient(request, this.#options.crowd.originOf(request))
-    this.#options.crowd.admitUpgrade(request, socket)
     const client = new Upgrading(socket)
+    this.#options.crowd.admitUpgrade(request, socket)
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
     if (!this.#start.isOpen && !(await this.#untilStarted(client))) return
+    const route = this.#requireRoute(request, path)
+    const headers = fromClient(request, this.#options.crowd.originOf(request))
     const isForLeader = route === 'forward'
     for (const endMs = client.heldUntilMs(holdMs); ; ) {
       if (isForLeader) await this.#untilTaken(client, endMs)

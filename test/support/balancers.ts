@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../../src/cli/freePorts.ts'
 import type { Lab } from './lab.ts'
@@ -30,16 +31,17 @@ function recipe(name: string): string {
 }
 
 /** The recipe for two nodes on this machine. */
-function placed(name: string, bind: RegExp, door: string, nodes: readonly Backend[]): string {
+function placed(recipeName: string, bind: RegExp, door: string, nodes: readonly Backend[]): string {
   const text = nodes.reduce(
-    (left, { proxyPort, port }, i) =>
+    (left, { name, proxyPort, port }, i) =>
       left
         .replaceAll(`10.0.0.${i + 1}:80 check port 8470`, `127.0.0.1:${proxyPort} check port ${port}`)
-        .replaceAll(`10.0.0.${i + 1}:80`, `127.0.0.1:${proxyPort}`),
-    recipe(name).replace(bind, door),
+        .replaceAll(`10.0.0.${i + 1}:80`, `127.0.0.1:${proxyPort}`)
+        .replaceAll(`node-${'ab'[i]}`, name),
+    recipe(recipeName).replace(bind, door),
   )
-  assert.ok(text.includes(door), `${name} listens where it is told`)
-  assert.doesNotMatch(text, /10\.0\.0\.|:80\b|:8470\b/, `${name} has an address that no test replaced`)
+  assert.ok(text.includes(door), `${recipeName} listens where it is told`)
+  assert.doesNotMatch(text, /10\.0\.0\.|:80\b|:8470\b/, `${recipeName} has an address that no test replaced`)
   return text
 }
 
@@ -52,13 +54,54 @@ export function nginxConfig(port: number, nodes: readonly Backend[]): string {
   return placed('nginx.conf', /listen 80;/, `listen 127.0.0.1:${port};`, nodes)
 }
 
+/** Where its health checks let requests go: names of nodes. */
+export interface Standing {
+  readonly leader: readonly string[]
+  readonly nodes: readonly string[]
+}
+
+export interface Haproxy extends Door {
+  standing(): Promise<Standing>
+}
+
 /** Writes go to the leader while one is known, else to any node, which holds or forwards them; reads to every node that is ready. */
-export async function startHaproxy(lab: Lab, nodes: readonly Backend[]): Promise<Door> {
+export async function startHaproxy(lab: Lab, nodes: readonly Backend[]): Promise<Haproxy> {
   const port = await freePort()
   const path = lab.path('haproxy.cfg')
-  writeFileSync(path, haproxyConfig(port, nodes))
+  const statistics = lab.path('haproxy.sock')
+  const socket = `global\n    stats socket ${statistics} mode 600 level user\n\n`
+  writeFileSync(path, socket + haproxyConfig(port, nodes))
   lab.spawn('haproxy', 'haproxy', ['-db', '-f', path])
-  return whenOpen({ name: 'haproxy', url: `http://127.0.0.1:${port}` })
+  const door = await whenOpen({ name: 'haproxy', url: `http://127.0.0.1:${port}` })
+  return { ...door, standing: async () => standingIn(await askSocket(statistics, 'show stat')) }
+}
+
+function askSocket(path: string, command: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const socket = connect(path, () => socket.write(`${command}\n`))
+    socket.setEncoding('utf8')
+    socket.on('data', (part: string) => {
+      text += part
+    })
+    socket.on('end', () => resolve(text))
+    socket.on('error', reject)
+  })
+}
+
+/** CSV under a head that begins with `# pxname,svname`; a server that a check has just failed for is still `UP 1/2`. */
+function standingIn(statistics: string): Standing {
+  const [head, ...rows] = statistics.trim().split('\n')
+  const names = head.replace(/^# /, '').split(',')
+  const at = (name: string) => names.indexOf(name)
+  const servers = rows.map((row) => row.split(','))
+  const upIn = (backend: string) =>
+    servers
+      .filter((row) => row[at('pxname')] === backend && row[at('status')].startsWith('UP'))
+      .map((row) => row[at('svname')])
+      .filter((name) => name !== 'BACKEND' && !name.endsWith('-ready'))
+      .sort()
+  return { leader: upIn('writes'), nodes: upIn('reads') }
 }
 
 /** It asks the other node when one cannot be reached, and only then sends a write again. */

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Client } from 'undici'
 import type { Exchange, Kind, Transfer } from './history.ts'
 import { outcomeOf } from './history.ts'
+import type { Repeat } from './interruptions.ts'
 import { PATIENCE_MS, randomOf, until, within } from './until.ts'
 
 /** Where clients find a node: the URL of its proxy. */
@@ -30,6 +31,8 @@ export interface ClientOptions {
   readonly writeHeaders?: Readonly<Record<string, string>>
   /** Whether each write has an Idempotency-Key of its own. */
   readonly isKeyed?: boolean
+  /** Whether a transfer whose outcome nobody told is asked again with its key, as the application keeps transfers by their ids. */
+  readonly asksAgain?: boolean
   /** After which an answer is not waited for any longer. */
   readonly timeoutMs?: number
 }
@@ -38,11 +41,14 @@ type Asked = Pick<Exchange, 'kind' | 'key' | 'value' | 'transfer'> & { readonly 
 type Settings = Required<Omit<ClientOptions, 'roams'>> & Pick<ClientOptions, 'roams'>
 
 const MAX_EXCHANGES = 300_000
+/** Of one request whose outcome stays unknown. */
+const MAX_REPEATS = 3
 /** In turn, by chance: as many writes as reads. */
 const KINDS: readonly Kind[] = ['transfer', 'transfer', 'set', 'get', 'get', 'accounts']
 
 export class RecordingClient {
   readonly record: Exchange[] = []
+  readonly repeats: Repeat[] = []
   readonly #sessions: readonly Session[]
   readonly #running: Promise<unknown>
   #isStopped = false
@@ -58,6 +64,7 @@ export class RecordingClient {
       keys: 5,
       writeHeaders: {},
       isKeyed: false,
+      asksAgain: false,
       timeoutMs: 40_000,
       ...options,
     }
@@ -112,14 +119,24 @@ export class RecordingClient {
     return this.record
   }
 
-  async #run(session: Session, { perSecond }: Settings): Promise<void> {
+  async #run(session: Session, { perSecond, asksAgain }: Settings): Promise<void> {
     const periodMs = 1000 / perSecond
     while (!this.#isStopped) {
       if (this.record.length >= MAX_EXCHANGES) throw new Error(`more than ${MAX_EXCHANGES} requests`)
       const exchange = await session.next()
       this.record.push(exchange)
+      if (asksAgain && exchange.kind === 'transfer') await this.#askAgain(session, exchange, periodMs)
       // A rate, not a wait for something: what a slow answer took is not made up for.
       await delay(Math.max(0, periodMs - (exchange.endMs - exchange.startMs)))
+    }
+  }
+
+  async #askAgain(session: Session, first: Exchange, pauseMs: number): Promise<void> {
+    let last = first
+    for (let i = 0; i < MAX_REPEATS && outcomeOf(last) === 'unknown'; i++) {
+      await delay(pauseMs)
+      last = await session.again()
+      this.repeats.push({ first, again: last })
     }
   }
 }
@@ -133,6 +150,9 @@ class Session {
   readonly #isRoaming: boolean
   #cookie = ''
   #count = 0
+  #asked: Asked | undefined
+  /** Requests asked again: each goes to the next door. */
+  #repeats = 0
 
   constructor(number: number, settings: Settings) {
     this.#number = number
@@ -141,10 +161,22 @@ class Session {
     this.#isRoaming = settings.roams?.(number) ?? number % 2 === 1
   }
 
-  async next(): Promise<Exchange> {
-    const asked = this.#ask(++this.#count)
+  next(): Promise<Exchange> {
+    return this.#exchange(this.#ask(++this.#count))
+  }
+
+  /** What was asked last, with its key. */
+  again(): Promise<Exchange> {
+    if (!this.#asked) throw new Error('nothing was asked yet')
+    this.#repeats++
+    return this.#exchange(this.#asked)
+  }
+
+  async #exchange(asked: Asked): Promise<Exchange> {
+    this.#asked = asked
     const { doors } = this.#settings
-    const door = doors[(this.#number + (this.#isRoaming ? this.#count : 0)) % doors.length]
+    const turn = this.#isRoaming ? this.#count + this.#repeats : 0
+    const door = doors[(this.#number + turn) % doors.length]
     const { path, ...told } = asked
     const base = { session: this.#number, site: door.name, ...told, startMs: performance.now() }
     try {
@@ -235,7 +267,8 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    return { code: `no JSON: ${text.slice(0, 60)}` }
+    // A balancer's own page.
+    return { code: `no JSON: ${text.replace(/\s+/g, ' ').slice(0, 60)}` }
   }
 }
 

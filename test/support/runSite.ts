@@ -1,4 +1,5 @@
 /** A node under `walcast run`, with the bank (programs/bankApp.ts) as its application. */
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../../src/cli/freePorts.ts'
 import type { Backend } from './balancers.ts'
@@ -64,6 +65,13 @@ export class RunSite implements Backend {
     })
   }
 
+  /** Kills it; resolves when it has ended, its connections with it. Its node starts it again. */
+  async killApplication(): Promise<void> {
+    const pid = await this.applicationPid()
+    process.kill(pid, 'SIGKILL')
+    await until('the application has ended', () => hasEnded(pid))
+  }
+
   /** Waits until its public side says that it is ready, application and all. */
   async readyForClients(): Promise<void> {
     const url = `http://127.0.0.1:${this.#ports.proxyPort}/readyz`
@@ -97,4 +105,18 @@ async function startRun(
   const child: Child = lab.cli(['run', ...own, ...flags, '--', ...program], environment)
   await child.errorLine((line) => line.includes('"msg":"running"'))
   return new TestNode('node', { db, port, environment }, child)
+}
+
+/**
+ * Its parent may not have looked after its end yet: it is a zombie then (proc(5), field 3). Its files are closed only once its other
+ * threads are gone, too.
+ */
+function hasEnded(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const isDead = ['Z', 'X'].includes(stat.charAt(stat.lastIndexOf(')') + 2))
+    return isDead && readdirSync(`/proc/${pid}/task`).length <= 1
+  } catch {
+    return true
+  }
 }
