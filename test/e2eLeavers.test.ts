@@ -31,3 +31,26 @@ labTest(
     await requireQuiet(traffic)
   },
 )
+
+labTest('a client that leaves is no failure of the application', async (lab) => {
+  const { atLeader, atReplica, leader, replica, leaderApp, replicaApp } = await startTraffic(lab)
+  const answer = telling({ waits: true })
+  for (const [port, app, node] of [
+    [atLeader, leaderApp, leader],
+    [atReplica, replicaApp, replica],
+  ] as const) {
+    for (const method of ['GET', 'PUT']) {
+      const raw = await RawHttp.open(lab, port)
+      raw.write(`${method} /left HTTP/1.1\r\nHost: a\r\nX-Answer: ${answer}\r\nContent-Length: 0\r\n\r\n`)
+      const to = method === 'GET' ? app : leaderApp
+      await until('it is there', async () => (await to.state()).waiting === 1)
+      raw.socket.destroy()
+      await until('it is given up', async () => (await to.state()).waiting === 0)
+    }
+    await until('nothing is under way', async () => (await node.metric('walcast_proxy_requests')) === 0)
+    await until('nor from there', async () => (await leader.metric('walcast_intake_requests')) === 0)
+    assert.equal(await node.metric('walcast_proxy_refused_total'), 0)
+    for (const each of [node, leader])
+      assert.deepEqual(each.logged('a request was answered with an error'), [])
+  }
+})

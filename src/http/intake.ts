@@ -111,7 +111,10 @@ export class Intake {
       const late = await (isLent ? this.#answerLent(client) : this.#execute(client))
       if (late) this.#answerLate(response, late)
     } catch (error) {
-      onRefused(sendFailure(response, error, onFailure, bodyOf))
+      // That its client left says nothing of the application.
+      const isGone = response.destroyed
+      const known = sendFailure(response, error, onFailure, bodyOf)
+      if (!isGone) onRefused(known)
     } finally {
       this.#afterAnswer(response, node, ended)
     }

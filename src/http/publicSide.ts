@@ -184,7 +184,10 @@ export class PublicSide {
     try {
       await this.#route(new Client(request, response, crowd.originOf(request)), limit)
     } catch (error) {
-      onRefused(sendFailure(response, error, onFailure, bodyOf))
+      // That its client left says nothing of the application, and nobody is told.
+      const isGone = response.destroyed
+      const known = sendFailure(response, error, onFailure, bodyOf)
+      if (!isGone) onRefused(known)
     }
   }
 
