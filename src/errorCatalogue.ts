@@ -268,7 +268,7 @@ export const CATALOGUE = {
   ),
   TOO_MANY_HELD: entry(
     503,
-    'already {limit} requests wait for the leader',
+    'already {limit} requests wait for the leader, or for the application',
     'nothing was executed; send it again later, or raise --max-held',
   ),
   TOO_MANY_REQUESTS: entry(

@@ -170,6 +170,7 @@ test('a suspended application is reopened by nothing but a new process, whose ch
   watch.suspend('it is being restarted')
   const wait = watch.wait(WAITING, later(), false)
   watch.onReached()
+  watch.onUnreachable('ECONNREFUSED')
   assert.match(watch.refuse(false)?.message ?? '', /restarted/)
   assert.equal(world.looks.length, 0)
   world.whyNot = '/health answers 503'

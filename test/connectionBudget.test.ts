@@ -22,6 +22,7 @@ async function setUp(
   context: TestContext,
   handle: (request: IncomingMessage, response: ServerResponse) => void,
   change: Partial<ConnectionLimits> = {},
+  client?: string,
 ) {
   const cuts: Cut[] = []
   const refused: WalcastError[] = []
@@ -29,7 +30,7 @@ async function setUp(
   const connections = new ConnectionBudget(
     { ...LIMITS, ...change },
     {
-      clientAt: () => undefined,
+      clientAt: () => client,
       onCut: (why) => cuts.push(why),
       refuse(response, error) {
         refused.push(error)
@@ -168,4 +169,19 @@ test('a node keeps its idle connections, and is let in where others are not', as
   assert.deepEqual(cuts, ['no-room'])
   assert.ok(!node.destroyed)
   assert.ok(another)
+})
+
+test('of the room for health one client has a part, and most of what there is in all', async (t) => {
+  const { connections, cuts, open } = await setUp(t, () => {}, { maxConnections: 4 }, 'a')
+  const sockets: Socket[] = []
+  // Three of four, and eight in the room.
+  for (let i = 0; i < 11; i++) sockets.push(await open(''))
+  assert.deepEqual([connections.size, cuts], [11, []])
+  const more = connect({ port: sockets[0].remotePort ?? 0, host: '127.0.0.1' })
+  more.on('error', () => {})
+  await until('one makes place', () => cuts.length === 1)
+  assert.deepEqual([connections.size, cuts], [11, ['no-room']])
+  assert.equal(sockets.filter(({ destroyed }) => destroyed).length <= 1, true)
+  more.destroy()
+  for (const socket of sockets) socket.destroy()
 })

@@ -63,6 +63,15 @@ test('what a client has waited elsewhere counts here', async (context) => {
   assert.equal(await within('it goes on', fresh), 'again')
 })
 
+test('a read with a body goes nowhere else', async (context) => {
+  const { detour, asked } = setUp(context)
+  const client = clientAsking('GET')
+  client.request.headers['content-length'] = '3'
+  client.heldUntilMs(0)
+  await assert.rejects(within('it waits', detour.take(client, UNREACHABLE, true)), { key: 'APP_UNREACHABLE' })
+  assert.deepEqual(asked, [])
+})
+
 test('what was sent, or is another error, is not tried again', async (context) => {
   const { detour, asked } = setUp(context)
   const other = new WalcastError('NO_APPLICATION')

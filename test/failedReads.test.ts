@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { Client } from '../src/http/client.ts'
 import { FailedReads, FrequentPaths } from '../src/http/failedReads.ts'
 import { RateBudget } from '../src/http/rateBudget.ts'
+import type { Answer } from '../src/http/relayedAnswer.ts'
 import { Routes } from '../src/http/routes.ts'
 
 test('a rate is kept over any time, and a quiet second gives no more than one second’s worth', () => {
@@ -54,6 +56,29 @@ test('the table of paths is bounded, counts no path too often, and has each that
       for (const [path, count] of counts) assert.ok(count * 8 <= visits.length || told.has(path), path)
     }),
   )
+})
+
+test('what a node has passed on, writes, streams and what stays here is nothing for the leader', () => {
+  const reads = new FailedReads(
+    { statuses: [500], maxPerSecond: 1 },
+    {
+      routes: new Routes({ forward: [], local: ['/own'] }),
+      log: { warn() {} },
+      onFailedRead() {},
+      nowMs: () => 0,
+    },
+  )
+  const concerned = (change: object = {}, headers: object = {}, answered: object = {}) =>
+    reads.concerns(
+      { method: 'GET', target: '/a', request: { headers }, ...change } as unknown as Client,
+      { status: 500, isEventStream: false, ...answered } as unknown as Answer,
+    )
+  assert.deepEqual([concerned(), concerned({ method: 'HEAD' })], [true, true])
+  for (const method of ['POST', 'OPTIONS']) assert.equal(concerned({ method }), false)
+  assert.equal(concerned({ target: '/own/a' }), false)
+  assert.equal(concerned({}, { 'walcast-via': 'node-b' }), false)
+  assert.equal(concerned({}, {}, { status: 502 }), false)
+  assert.equal(concerned({}, {}, { isEventStream: true }), false)
 })
 
 test('the log says once that reads go to the leader, and once a minute that there are too many', () => {

@@ -267,3 +267,23 @@ test('what a client has waited elsewhere counts: it is held as long as told in a
   assert.equal((await send('POST', {})).status, 200, 'a leader that is there is asked')
   assert.deepEqual(seen.map(holdOf), [1], 'and does not keep it')
 })
+
+const UNTAKEN = 'HTTP/1.1 503 No\r\nwalcast-not-executed: APP_UNREACHABLE\r\ncontent-length: 0\r\n\r\n'
+
+test('that the last attempt was not executed says nothing of the first', async (context) => {
+  const holdMs = 300
+  for (const [answers, headers, status] of [
+    [[UNTAKEN], {}, '503 '],
+    [['', UNTAKEN], { 'idempotency-key': 'k' }, '502 OUTCOME_UNKNOWN'],
+  ] as const) {
+    const { seen, send, node } = await setUp(context, answers, holdMs)
+    // The leader keeps the last one for as long as it may: nothing moves in this process meanwhile.
+    node.onRequest = () => {
+      if (seen.length + 1 < answers.length) return
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, holdMs * 1.5)
+    }
+    const got = await send('POST', headers)
+    assert.equal(`${got.status} ${/WALCAST_(\w+)/.exec(got.text)?.[1] ?? ''}`, status)
+    assert.equal(seen.length, answers.length)
+  }
+})

@@ -153,6 +153,19 @@ test('a node that comes to another cluster gives and takes that one’s', () => 
   assert.notEqual(pairOf({ epoch: 1, txid: 2 }, moving), `${NAME}=${SIGNED}`)
 })
 
+test('a read that lacks what its client has seen takes no promise back', () => {
+  const [early, late] = [
+    { epoch: 1, txid: 2 },
+    { epoch: 1, txid: 9 },
+  ]
+  const renewed = (position: Position, carried: Position, isStale: boolean) =>
+    cookie.renewal(position, pairOf(carried), { isWrite: false, isStale, cacheControl: '' })?.split(';')[0]
+  assert.equal(renewed(early, late, true), undefined)
+  assert.equal(renewed(late, early, true), pairOf(late))
+  assert.equal(renewed(early, late, false), pairOf(early), 'it contains what the client has seen')
+  assert.equal(renewed(late, late, false), undefined)
+})
+
 test('an answer that a shared cache may keep bears no cookie', () => {
   const answer = { isWrite: false, isStale: false, cacheControl: '' }
   const given = { epoch: 1, txid: 2 }

@@ -9,6 +9,8 @@ import { takeUpgrade } from '../src/http/upgradeIntake.ts'
 import { relayUpgrade, type UpgradeTarget } from '../src/http/upgradeRelay.ts'
 import { until } from './support/until.ts'
 
+const HOUR_MS = 3_600_000
+
 type OnUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer) => void
 
 /** Asks a server that does `onUpgrade` for an upgrade. */
@@ -46,6 +48,20 @@ async function application(context: TestContext, onRequest: (socket: Socket) => 
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
+/** One wait at a time. */
+function watchOf(context: TestContext, whyNot: string | undefined): ApplicationWatch {
+  const watch = new ApplicationWatch(
+    { maxHeld: 1, everyMs: HOUR_MS, fall: 1, rise: 1, check: undefined },
+    {
+      url: () => 'http://127.0.0.1:1',
+      log: pino({ level: 'silent' }),
+      look: async () => ({ whyNot }),
+    },
+  )
+  context.after(() => watch.stop())
+  return watch
+}
+
 const targetAt = (origin: string): UpgradeTarget => ({ origin, path: '/ws', headers: ['host', 'a'] })
 
 for (const length of ['', 'content-length: 100\r\n'])
@@ -69,20 +85,12 @@ test('an upgrade that may not wait is answered so, and ends nothing else', async
   const onUnhandled = (error: unknown) => void unhandled.push(error)
   process.on('unhandledRejection', onUnhandled)
   context.after(() => process.off('unhandledRejection', onUnhandled))
-  const watch = new ApplicationWatch(
-    { maxHeld: 1, everyMs: 3_600_000, fall: 1, rise: 1, check: undefined },
-    {
-      url: () => 'http://127.0.0.1:1',
-      log: pino({ level: 'silent' }),
-      look: async () => ({ whyNot: 'ECONNREFUSED' }),
-    },
-  )
+  const watch = watchOf(context, 'ECONNREFUSED')
   watch.onUnreachable('ECONNREFUSED')
-  context.after(() => watch.stop())
   const take: OnUpgrade = (request, socket, head) =>
     void takeUpgrade(request, socket, head, {
       watch,
-      holdMs: 3_600_000,
+      holdMs: HOUR_MS,
       target: () => targetAt('http://127.0.0.1:1'),
       refuseNow: () => undefined,
     })
@@ -92,7 +100,38 @@ test('an upgrade that may not wait is answered so, and ends nothing else', async
   await until('the second one is refused', () => second.isClosed)
   assert.match(second.text, /^HTTP\/1.1 503 [\s\S]*WALCAST_TOO_MANY_HELD/)
   assert.equal(first.text, '')
-  first.socket.resetAndDestroy()
+  first.socket.destroy()
   await until('nobody waits', () => watch.held === 0)
   assert.deepEqual(unhandled, [])
+})
+
+test('what a client sends while it waits comes to whoever takes its upgrade, and what it sends later, too', async (context) => {
+  let received = ''
+  const origin = await application(context, (socket) => {
+    socket.on('data', (chunk) => {
+      received += chunk.toString('latin1')
+      if (received.endsWith('later')) socket.end('all')
+    })
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  })
+  const watch = watchOf(context, undefined)
+  watch.suspend('it is being started')
+  let server: Socket | undefined
+  const got = await ask(context, (request, socket, head) => {
+    server = socket
+    void takeUpgrade(request, socket, head, {
+      watch,
+      holdMs: HOUR_MS,
+      target: () => targetAt(origin),
+      refuseNow: () => undefined,
+    })
+  })
+  await until('it waits', () => watch.held === 1)
+  got.socket.write('early ')
+  await until('that has come', () => (server?.readableLength ?? 0) > 0)
+  watch.started()
+  await until('it is taken', () => got.text.includes(' 101 '))
+  got.socket.write('and later')
+  await until('both came, in their order', () => got.text.endsWith('all'))
+  assert.equal(received, 'early and later')
 })

@@ -26,6 +26,7 @@ import { targetOf } from './requestTarget.ts'
 import { isRead, isUnderAny, type Route, type Routes } from './routes.ts'
 import { UnderWay } from './underWay.ts'
 import { isRelayed, refuseUpgrade, relayUpgrade, takeAsRequest, type UpgradeTarget } from './upgradeRelay.ts'
+import { Upgrading } from './upgrading.ts'
 import type { NodeView } from './view.ts'
 import type { WriteAdmission } from './writeAdmission.ts'
 
@@ -287,14 +288,14 @@ export class PublicSide {
     this.#options.crowd.admitUpgrade(request, socket)
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
-    if (!this.#start.isOpen && !(await this.#untilStarted(client))) return
+    if (!this.#start.isOpen && !(await client.waitFor(this.#untilStarted(client)))) return
     const route = this.#requireRoute(request, path)
     const headers = fromClient(request, this.#options.crowd.originOf(request))
     const isForLeader = route === 'forward'
     for (const endMs = client.heldUntilMs(holdMs); ; ) {
-      if (isForLeader) await this.#untilTaken(client, endMs)
+      if (isForLeader) await client.waitFor(this.#untilTaken(client, endMs))
       const isHere = !isForLeader || view.role() === 'leader'
-      if (isHere) await this.#untilAccepted(client, endMs, isForLeader)
+      if (isHere) await client.waitFor(this.#untilAccepted(client, endMs, isForLeader))
       if (client.isGone) return
       if (isForLeader && isHere !== (view.role() === 'leader')) continue
       const target = isHere ? this.#own(path, headers) : leaderUpgrade(path, headers, endMs)
@@ -349,29 +350,6 @@ export class PublicSide {
   #cutAll(): void {
     this.#server.closeAllConnections()
     for (const socket of this.#upgraded) socket.destroy()
-  }
-}
-
-/** A client that waits for its upgrade. */
-class Upgrading implements Held {
-  readonly #gone = new AbortController()
-  #heldUntilMs: number | undefined
-
-  constructor(socket: Socket) {
-    socket.once('close', () => this.#gone.abort())
-  }
-
-  get gone(): AbortSignal {
-    return this.#gone.signal
-  }
-
-  get isGone(): boolean {
-    return this.gone.aborted
-  }
-
-  heldUntilMs(holdMs: number): number {
-    this.#heldUntilMs ??= performance.now() + holdMs
-    return this.#heldUntilMs
   }
 }
 

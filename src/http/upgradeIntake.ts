@@ -5,6 +5,7 @@ import { asWalcastError, type WalcastError } from '../errors.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
 import { holdOf, NOT_EXECUTED_HEADER } from './headers.ts'
 import { refuseUpgrade, relayUpgrade, type UpgradeTarget } from './upgradeRelay.ts'
+import { Upgrading } from './upgrading.ts'
 
 export interface UpgradeIntakeParts {
   readonly watch: ApplicationWatch
@@ -38,15 +39,14 @@ async function relay(
   head: Buffer,
   { watch, holdMs, target, refuseNow }: UpgradeIntakeParts,
 ): Promise<WalcastError | undefined> {
-  const gone = new AbortController()
-  socket.once('close', () => gone.abort())
-  const endMs = performance.now() + Math.min(holdOf(request), holdMs)
-  while (!gone.signal.aborted) {
+  const client = new Upgrading(socket)
+  const endMs = client.heldUntilMs(Math.min(holdOf(request), holdMs))
+  while (!client.isGone) {
     const refused = refuseNow()
     if (refused) return refused
     const unable = watch.refuse(true)
     if (unable) {
-      if (!(await watch.wait({ gone: gone.signal }, endMs, true))) return unable
+      if (!(await client.waitFor(watch.wait(client, endMs, true)))) return unable
       continue
     }
     const notTaken = await relayUpgrade(request, socket, head, { ...target(), canWait: true })

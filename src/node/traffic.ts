@@ -424,14 +424,12 @@ export class Traffic implements NodeTraffic {
       standbyPaths: options.standbyPaths,
       maxHeaderBytes: options.maxHeaderBytes,
       crowd: this.crowd,
-      headTimeoutMs: options.headTimeoutMs,
-      requestTimeoutMs: options.requestTimeoutMs,
+      ...{ headTimeoutMs: options.headTimeoutMs, requestTimeoutMs: options.requestTimeoutMs },
       upstream: () => this.upstream,
       primaryUrl: () => this.primaryUrl,
-      leaderUpgrade: (path, headers, endMs) => this.#leader.upgrade(path, headers, endMs),
+      leaderUpgrade: (...upgrade) => this.#leader.upgrade(...upgrade),
       gate: this.#gate,
-      holdMs: options.holdMs,
-      maxHeld: options.maxHeld,
+      ...{ holdMs: options.holdMs, maxHeld: options.maxHeld },
       leaderAway: () => this.#forwarder.leaderAway(),
       onRequest: (route) => metrics.onProxied(route),
       bodyOf: (error) => this.bodyOf(error),
@@ -445,8 +443,8 @@ export class Traffic implements NodeTraffic {
 
   #sign(method: string, path: string): string {
     const { secret, nodeFile, clock } = this.#parts
-    const { node } = nodeFile.record
-    const epoch = Math.max(nodeFile.record.epoch, this.#leader.epoch)
+    const { node, epoch: ownEpoch } = nodeFile.record
+    const epoch = Math.max(ownEpoch, this.#leader.epoch)
     return signRequest(secret ?? '', { method, path, node, epoch, nowMs: clock.nowMs() + this.offsetMs() })
   }
 }
