@@ -11,12 +11,15 @@ const NODES = [
 test('writes are checked at /leader of the private side, reads at /readyz of the public one', () => {
   const config = haproxyConfig(18_000, NODES)
   const [writes, reads] = config.split(/^backend /m).slice(1)
-  assert.match(writes, /^writes\n\s+option httpchk GET \/leader\n/)
-  assert.match(reads, /^reads\n\s+option httpchk GET \/readyz\n/)
+  assert.match(writes, /^ {4}option httpchk GET \/leader$/m)
+  assert.match(reads, /^ {4}option httpchk GET \/readyz$/m)
+  assert.doesNotMatch(writes, /retry-on/, 'a write that was sent is not sent again')
+  assert.match(config, /^ {4}option http-server-close\n {4}http-reuse never$/m)
   for (const { proxyPort, port } of NODES) {
     assert.match(writes, new RegExp(`127\\.0\\.0\\.1:${proxyPort} check port ${port}$`, 'm'))
-    assert.match(writes, new RegExp(`127\\.0\\.0\\.1:${proxyPort} track reads/[ab] backup$`, 'm'))
     assert.match(reads, new RegExp(`127\\.0\\.0\\.1:${proxyPort} check$`, 'm'))
+    for (const backend of [writes, reads])
+      assert.match(backend, new RegExp(`[ab]-any 127\\.0\\.0\\.1:${proxyPort} backup$`, 'm'))
   }
 })
 

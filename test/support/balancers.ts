@@ -99,7 +99,7 @@ function standingIn(statistics: string): Standing {
     servers
       .filter((row) => row[at('pxname')] === backend && row[at('status')].startsWith('UP'))
       .map((row) => row[at('svname')])
-      .filter((name) => name !== 'BACKEND' && !name.endsWith('-ready'))
+      .filter((name) => name !== 'BACKEND' && !name.endsWith('-any'))
       .sort()
   return { leader: upIn('writes'), nodes: upIn('reads') }
 }
