@@ -8,9 +8,9 @@ import Fastify from 'fastify'
 import { type Logger, pino } from 'pino'
 import { AuditLog, type AuditLogOptions } from '../src/cluster/auditLog.ts'
 import { asWalcastError } from '../src/errors.ts'
-import { createFileOps, type FileOp, type FileOps, systemFileOps } from '../src/fileOps.ts'
 import { type AuditEntry, type AuditSource, addAuditRoutes } from '../src/http/auditRoutes.ts'
 import { Metrics } from '../src/http/metrics.ts'
+import { createFileOps, type FileOp, type FileOps, systemFileOps } from '../src/platform/fileOps.ts'
 
 function folderOf(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-audit-'))

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
 import { freePort } from '../src/cli/freePorts.ts'
-import type { FileOp } from '../src/fileOps.ts'
+import type { FileOp } from '../src/platform/fileOps.ts'
 import { type Lab, labTest, nodeArguments } from './support/lab.ts'
 import { type NotesCluster, post, type Site, startNotes } from './support/notesCluster.ts'
 import { TcpProxy } from './support/tcpProxy.ts'

@@ -4,9 +4,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
-import { systemClock } from '../src/clock.ts'
 import { Instance } from '../src/cluster/instance.ts'
 import { RoleWatch, type RoleWatchHost } from '../src/node/roleWatch.ts'
+import { systemClock } from '../src/platform/clock.ts'
 
 const MINE = { node: 'node-m', cluster: 'cluster-a', epoch: 3, term: 3 }
 const INSTANCE = new Instance(() => 0)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { NodeFile, type NodeRecord } from '../src/cluster/nodeFile.ts'
 import { keyOf } from '../src/errors.ts'
-import { type FileOps, systemFileOps } from '../src/fileOps.ts'
+import { type FileOps, systemFileOps } from '../src/platform/fileOps.ts'
 import { until } from './support/until.ts'
 
 const FIRST: NodeRecord = {

@@ -7,12 +7,12 @@ import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import type { NodeRecord } from '../src/cluster/nodeFile.ts'
 import { WalcastError } from '../src/errors.ts'
-import { type FileOps, systemFileOps } from '../src/fileOps.ts'
 import { defaultOptions } from '../src/node/defaults.ts'
 import type { NodeSetup } from '../src/node/engine.ts'
 import { LOCK_CONNECTION, NodeFolder } from '../src/node/nodeFolder.ts'
 import type { NodeOptions } from '../src/node/options.ts'
 import { endAll, type NodeParts } from '../src/node/runningNode.ts'
+import { type FileOps, systemFileOps } from '../src/platform/fileOps.ts'
 import { SqliteThread } from '../src/sqlite/sqliteThread.ts'
 
 const RECORD: NodeRecord = {

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
 import { NodeFile } from '../src/cluster/nodeFile.ts'
 import { WalcastError } from '../src/errors.ts'
-import { makeFolder } from '../src/fileOps.ts'
+import { makeFolder } from '../src/platform/fileOps.ts'
 import { refillCutWal } from '../src/sqlite/cutWal.ts'
 import { inspectDatabase, openFiles } from '../src/sqlite/databaseFiles.ts'
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { keyOf } from '../src/errors.ts'
-import { createFileOps, systemFileOps } from '../src/fileOps.ts'
+import { createFileOps, systemFileOps } from '../src/platform/fileOps.ts'
 import { bootId, PositionLog, type PositionRecord } from '../src/sqlite/positionLog.ts'
 import { temporaryFolder } from './support/sourceDatabase.ts'
 

@@ -7,9 +7,9 @@ import { type TestContext, test } from 'node:test'
 import type { Logger } from 'pino'
 import type { Body } from '../proto/messages.ts'
 import { PeersFile, parsePeers, readPeers } from '../src/cluster/peersFile.ts'
-import { createFileOps, systemFileOps } from '../src/fileOps.ts'
 import { MAX_REMEMBERED, type Peer, ReplicaList } from '../src/leader/replicaList.ts'
 import type { Session } from '../src/leader/session.ts'
+import { createFileOps, systemFileOps } from '../src/platform/fileOps.ts'
 import { until } from './support/until.ts'
 
 const START_MS = Date.parse('2026-01-01T00:00:00Z')

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { pino } from 'pino'
-import { systemClock } from '../src/clock.ts'
 import { Instance } from '../src/cluster/instance.ts'
 import { keyOf } from '../src/errors.ts'
 import { WriteAdmission } from '../src/http/writeAdmission.ts'
 import { RoleWatch, type RoleWatchHost } from '../src/node/roleWatch.ts'
+import { systemClock } from '../src/platform/clock.ts'
 
 function setUp() {
   const node = { role: 'replica', isChanging: true, isStarting: false }

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
 import { WebSocketServer } from 'ws'
 import { encode } from '../proto/codec.ts'
-import { systemClock } from '../src/clock.ts'
+import { systemClock } from '../src/platform/clock.ts'
 import { Subscription } from '../src/replica/subscription.ts'
 import { until } from './support/until.ts'
 

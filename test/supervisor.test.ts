@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { systemClock } from '../src/clock.ts'
 import { WalcastError } from '../src/errors.ts'
 import { spawnApplication } from '../src/node/applicationProcess.ts'
 import type { ServedApplication } from '../src/node/servedApplication.ts'
@@ -18,6 +17,7 @@ import {
   step,
 } from '../src/node/supervision.ts'
 import { Supervisor, type SupervisorParts } from '../src/node/supervisor.ts'
+import { systemClock } from '../src/platform/clock.ts'
 import { until } from './support/until.ts'
 
 /** Against hanging: a machine that others keep busy takes its time. */

@@ -134,7 +134,7 @@ test('the rule for imports can fail', () => {
     ['src/leader/a.ts', "import { b } from '../../proto/codec.ts'"],
     ['proto/a.ts', "import { b } from '../src/errors.ts'"],
     ['src/cli/a.ts', "import { b } from '../../proto/codec.ts'"],
-    ['src/clock.ts', "import { b } from './errors.ts'"],
+    ['src/platform/clock.ts', "import { b } from './errors.ts'"],
   ])
     assert.deepEqual(violations([made(path, text)]), [], text)
 })

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay, setImmediate } from 'node:timers/promises'
-import { systemClock } from '../src/clock.ts'
 import { Wake } from '../src/leader/wake.ts'
+import { systemClock } from '../src/platform/clock.ts'
 import { until } from './support/until.ts'
 
 /** Longer than any timer that is due next, so that timers and immediates come by turns. */

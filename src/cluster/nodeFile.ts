@@ -9,7 +9,7 @@ import {
   MAX_LINEAGE,
 } from '../../proto/lineage.ts'
 import { messageOf, openError, systemCode, WalcastError, writeError } from '../errors.ts'
-import { type FileOps, syncFolderAside } from '../fileOps.ts'
+import { type FileOps, syncFolderAside } from '../platform/fileOps.ts'
 
 export type Role = 'leader' | 'replica' | 'standby'
 

@@ -5,8 +5,8 @@
 import { readFileSync, rmSync, statSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { messageOf, systemCode } from '../errors.ts'
-import type { FileOps } from '../fileOps.ts'
 import { MAX_REMEMBERED, type Peer, type ReplicaList } from '../leader/replicaList.ts'
+import type { FileOps } from '../platform/fileOps.ts'
 
 const FORMAT = 1
 /** A larger file is not one of ours: texts in messages are bounded, and so are entries. */

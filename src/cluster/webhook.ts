@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { request } from 'undici'
 import { messageOf } from '../errors.ts'
-import { Backoff } from '../replica/backoff.ts'
+import { Backoff } from '../platform/backoff.ts'
 
 export const SIGNATURE_HEADER = 'walcast-signature'
 /** Of an answer that nobody reads, before its connection is closed. */

@@ -11,8 +11,8 @@
  * away push out their own.
  */
 import type { HistoryPoint } from '../../proto/lineage.ts'
-import type { Clock } from '../clock.ts'
 import { keyOf, WalcastError } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { FirstAttempt, HeaderValue } from './headers.ts'
 import { Heaviest, type Weighed } from './heaviest.ts'
 

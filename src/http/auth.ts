@@ -5,8 +5,8 @@
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readFileSync, type Stats } from 'node:fs'
-import type { Clock } from '../clock.ts'
 import { messageOf, WalcastError } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
 
 export const REPLICA_AUTH_HEADER = 'x-replica-auth'
 const VALID_MS = 30_000

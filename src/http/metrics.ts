@@ -1,7 +1,7 @@
 /** Prometheus metrics, prefix `walcast_`, in a registry of their own. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import { systemClock } from '../clock.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
+import { systemClock } from '../platform/clock.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import type { AckResult } from './ackWaits.ts'
 import type { PushedOut } from './answerMemory.ts'

@@ -6,8 +6,8 @@
  */
 import { pagesPayloadBytes } from '../../proto/codec.ts'
 import { HEADER_BYTES, MAX_BODY_BYTES } from '../../proto/limits.ts'
-import type { Clock } from '../clock.ts'
 import { keyOf, WalcastError } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
 import { countersOf, type HeaderCounters } from '../sqlite/databaseHeader.ts'
 import type { FrameMap } from '../sqlite/frameMap.ts'
 import { type PageSums, pageSum } from '../sqlite/pageSums.ts'

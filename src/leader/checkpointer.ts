@@ -7,8 +7,9 @@
  * Checkpoints here are PASSIVE with a busy time-out of 0: a stronger mode could wait behind a reader of another process. There are
  * two exceptions, both TRUNCATE: to shorten the file while nobody reads, and to restart a WAL that a recovery could not read whole.
  */
-import type { Clock } from '../clock.ts'
+
 import { keyOf } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
 import { type DatabaseFiles, walFileBytes } from '../sqlite/databaseFiles.ts'
 import { isReadByOthers, locksOf } from '../sqlite/lockTable.ts'
 import type { ReadGuard } from '../sqlite/readGuard.ts'

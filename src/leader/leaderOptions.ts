@@ -1,9 +1,9 @@
 /** What a leader is built with, and what it tells. */
 import type { Logger } from 'pino'
 import type { HistoryPoint, Incarnation, Lineage } from '../../proto/lineage.ts'
-import type { Clock } from '../clock.ts'
 import type { WalcastError } from '../errors.ts'
-import type { FileOps } from '../fileOps.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { FileOps } from '../platform/fileOps.ts'
 import type { CapturedBatch } from './capture.ts'
 import type { CheckpointLimits, CheckpointPass } from './checkpointer.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'

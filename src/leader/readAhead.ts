@@ -11,7 +11,7 @@
  *
  * Nothing is read, sent or dropped here.
  */
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../platform/clock.ts'
 import { isCheckpointWaiting, locksOf } from '../sqlite/lockTable.ts'
 import type { PinnedFile } from '../sqlite/pinnedFiles.ts'
 import type { Feed } from './feed.ts'

@@ -1,6 +1,6 @@
 import type { Body } from '../../proto/messages.ts'
-import type { Clock } from '../clock.ts'
 import { WalcastError } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Session } from './session.ts'
 
 export interface ReplicaStatus {

@@ -4,7 +4,7 @@
  * timer after a commit, and looks that become rarer while nothing comes, so that an idle leader costs next to nothing.
  */
 import { type FSWatcher, watch } from 'node:fs'
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../platform/clock.ts'
 
 export interface WakeOptions {
   /** Looks per second that find something, from which on a timer is used instead of file events. */

@@ -1,10 +1,10 @@
 /** `--fence-when-alone`: a leader that hears no replica may have been replaced, so nobody writes until it hears one again. */
 
 import type { Logger } from 'pino'
-import type { Clock } from '../clock.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { WriteAdmission } from '../http/writeAdmission.ts'
 import type { Leader } from '../leader/leader.ts'
+import type { Clock } from '../platform/clock.ts'
 
 export interface AloneFenceHost {
   readonly clock: Clock

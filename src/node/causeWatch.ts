@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
-import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Cause } from '../http/cause.ts'
+import type { Clock } from '../platform/clock.ts'
 
 const LOOK_MS = 1000
 

@@ -2,7 +2,7 @@
 import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
 import { forgetPeers } from '../cluster/peersFile.ts'
 import { WalcastError } from '../errors.ts'
-import { type FileOps, systemFileOps } from '../fileOps.ts'
+import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { LOCK_CONNECTION, takeNodeLock } from './nodeFolder.ts'

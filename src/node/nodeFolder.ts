@@ -1,7 +1,7 @@
 /** The folder of a node beside its database: the lock that keeps a second node out, and the role file as a start finds and leaves it. */
 import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
-import { type FileOps, makeFolder } from '../fileOps.ts'
+import { type FileOps, makeFolder } from '../platform/fileOps.ts'
 import { foundAt, inspectDatabase, isBlankDatabase, isOnePage } from '../sqlite/databaseFiles.ts'
 import { exec, isBusy, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { NodeSetup } from './engine.ts'

@@ -1,10 +1,10 @@
 /** What this node has other nodes do, in its own name. */
 
-import type { Clock } from '../clock.ts'
 import { type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { DEMOTE_PATH, SWITCHOVER_PATH, type SwitchoverAnswer } from '../http/leadershipAnswers.ts'
 import { TWIN_PATH } from '../http/roleRoutes.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { EngineParts } from './engine.ts'
 import { APPLICATION_MS } from './handover.ts'
 

@@ -3,7 +3,6 @@
  * asks before it takes the next write, and a node without a leader finds the one that is there.
  */
 import { parseTrail } from '../../proto/lineage.ts'
-import type { Clock } from '../clock.ts'
 import { Lookout } from '../cluster/lookout.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
@@ -14,6 +13,7 @@ import type { NodePlace } from '../http/leadershipAnswers.ts'
 import type { WriteAdmission } from '../http/writeAdmission.ts'
 import type { ReplicaList } from '../leader/replicaList.ts'
 import { isPutBack, type SeenHistory } from '../leader/seenHistory.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { HigherEpoch, NodeSetup } from './engine.ts'
 import type { LeaderEngine } from './leaderNode.ts'
 import type { ReplicaEngine } from './replicaNode.ts'

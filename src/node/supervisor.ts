@@ -3,8 +3,8 @@
  * with it. The node is told at each step what the application can be given, so that no request meets a process that is about to end.
  */
 import { constants } from 'node:os'
-import type { Clock } from '../clock.ts'
 import { messageOf, WalcastError } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { ServedApplication } from './servedApplication.ts'
 import {
   type ApplicationExit,

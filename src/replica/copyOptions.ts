@@ -1,8 +1,8 @@
 /** What an open copy is built with, and whom it tells. */
 import type { Logger } from 'pino'
-import type { Clock } from '../clock.ts'
 import type { WalcastError } from '../errors.ts'
-import type { FileOps } from '../fileOps.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { FileOps } from '../platform/fileOps.ts'
 import type { PositionLog } from '../sqlite/positionLog.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { CopyAccess } from './copyAccess.ts'

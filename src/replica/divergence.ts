@@ -7,9 +7,9 @@
  * write another in its place. Rows that were not compared are compared later. No bound ends replication: older bundles go.
  */
 import type { Logger } from 'pino'
-import type { Clock } from '../clock.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
-import type { FileOps } from '../fileOps.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { FileOps } from '../platform/fileOps.ts'
 import type { Applier } from './applier.ts'
 import type { Copy } from './copy.ts'
 import { type KeptBounds, type KeptKind, overBounds } from './keptBounds.ts'

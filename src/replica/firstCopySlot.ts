@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { Body } from '../../proto/messages.ts'
 import { messageOf, WalcastError } from '../errors.ts'
-import type { FileOps } from '../fileOps.ts'
+import type { FileOps } from '../platform/fileOps.ts'
 import { FirstCopy } from './firstCopy.ts'
 
 export class FirstCopySlot {

@@ -23,7 +23,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } fr
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { keyOf, messageOf, WalcastError, writeError } from '../errors.ts'
-import { type FileOps, makeFolder, syncFolder } from '../fileOps.ts'
+import { type FileOps, makeFolder, syncFolder } from '../platform/fileOps.ts'
 import type { KeptKind } from './keptBounds.ts'
 
 export interface KeptRows {

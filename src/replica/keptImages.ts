@@ -1,6 +1,6 @@
 /** Writes the pages of a bundle (see keptFolder.ts): which hold rows of which table, and their images. */
 import { WalcastError } from '../errors.ts'
-import type { FileOps } from '../fileOps.ts'
+import type { FileOps } from '../platform/fileOps.ts'
 import { DamagedPage } from '../sqlite/btreePage.ts'
 import { type DatabaseHeader, parseHeader } from '../sqlite/databaseHeader.ts'
 import { readFreelist } from '../sqlite/freelist.ts'

@@ -1,7 +1,7 @@
 /** How far a replica is behind. Clock readings of the leader are corrected by the offset measured on the stream. */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import type { Body } from '../../proto/messages.ts'
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../platform/clock.ts'
 
 export const STAGES = ['noticed', 'sent', 'received', 'applied'] as const
 export type Stage = (typeof STAGES)[number]

@@ -1,7 +1,7 @@
 /** What a replica does with each batch and each heartbeat that its leader streams. */
 import type { Body } from '../../proto/messages.ts'
-import type { Clock } from '../clock.ts'
 import { WalcastError } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Acknowledger } from './acknowledger.ts'
 import type { CopySlot } from './copySlot.ts'
 import type { LagTracker } from './lag.ts'

@@ -11,9 +11,9 @@ import {
 } from '../../proto/limits.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
-import type { Clock } from '../clock.ts'
 import { asWalcastError, type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
-import { Backoff } from './backoff.ts'
+import { Backoff } from '../platform/backoff.ts'
+import type { Clock } from '../platform/clock.ts'
 
 /** A leader that does not answer a close is cut off after this. */
 const CLOSE_MS = 200

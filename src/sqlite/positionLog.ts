@@ -8,8 +8,8 @@
  * cookie 4, XXH64 of the 72 bytes before it 8. The incarnation is big-endian, as it is written.
  */
 import { closeSync, constants, fdatasyncSync, readFileSync, readSync } from 'node:fs'
-import type { FileOps } from '../fileOps.ts'
 import { openPlain } from '../plainFiles.ts'
+import type { FileOps } from '../platform/fileOps.ts'
 import { xxh64 } from '../xxh64.ts'
 import type { HeaderCounters } from './databaseHeader.ts'
 

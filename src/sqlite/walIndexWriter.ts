@@ -6,7 +6,7 @@
  * both header copies in one write, and bytes 96 to 135 (checkpoint information and locks) never.
  */
 import { fstatSync, readSync } from 'node:fs'
-import type { FileOps } from '../fileOps.ts'
+import type { FileOps } from '../platform/fileOps.ts'
 import { alignedBuffer } from './walFormat.ts'
 import {
   frameBeforeBlock,

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setImmediate as immediate } from 'node:timers/promises'
-import type { FileOps } from '../fileOps.ts'
+import type { FileOps } from '../platform/fileOps.ts'
 import type { DatabaseFiles } from './databaseFiles.ts'
 import type { FrameMap } from './frameMap.ts'
 import { readFrameImage } from './pageScan.ts'

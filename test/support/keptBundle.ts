@@ -1,6 +1,6 @@
 /** A bundle made of two states of a database, as a resync from one to the other makes it. */
 import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
-import { systemFileOps } from '../../src/fileOps.ts'
+import { systemFileOps } from '../../src/platform/fileOps.ts'
 import type { DivergedCopy } from '../../src/replica/divergence.ts'
 import { writeImages } from '../../src/replica/keptImages.ts'
 import type { LastPages } from '../../src/replica/overwriting.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../../src/cli/freePorts.ts'
-import type { FileOp } from '../../src/fileOps.ts'
+import type { FileOp } from '../../src/platform/fileOps.ts'
 import { type Lab, nodeArguments, requireSame } from '../support/lab.ts'
 import { TcpProxy } from '../support/tcpProxy.ts'
 import type { TestNode } from '../support/testNode.ts'

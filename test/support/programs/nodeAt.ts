@@ -3,7 +3,7 @@
  * A line `{"op", "count"}` on standard input: just before the `count`-th file operation `op` from then on.
  */
 import { createInterface } from 'node:readline'
-import { createFileOps } from '../../../src/fileOps.ts'
+import { createFileOps } from '../../../src/platform/fileOps.ts'
 import { optionsOf, say } from './options.ts'
 import { runNodeWith } from './runNodeWith.ts'
 

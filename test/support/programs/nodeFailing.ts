@@ -4,7 +4,7 @@
  * that. `fault` among the options is such a fault from the start on. Each line is answered by how many have failed since the last.
  */
 import { createInterface } from 'node:readline'
-import { createFileOps } from '../../../src/fileOps.ts'
+import { createFileOps } from '../../../src/platform/fileOps.ts'
 import { optionsOf, say } from './options.ts'
 import { runNodeWith } from './runNodeWith.ts'
 

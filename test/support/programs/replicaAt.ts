@@ -3,7 +3,7 @@
  * a file `from` is there; or whose writes of that kind fail with ENOSPC while a file `fullWhile` exists. Otherwise as `walcast replica`.
  */
 import { existsSync } from 'node:fs'
-import { createFileOps, type FileOp } from '../../../src/fileOps.ts'
+import { createFileOps, type FileOp } from '../../../src/platform/fileOps.ts'
 import { optionsOf } from './options.ts'
 import { runNodeWith } from './runNodeWith.ts'
 

@@ -1,9 +1,9 @@
 /** A node in a test's process, as the command line with the same arguments, on file operations of the test's own. */
 import { createLog } from '../../../src/cli/log.ts'
 import { nodeOptions } from '../../../src/cli/nodeArguments.ts'
-import type { FileOps } from '../../../src/fileOps.ts'
 import { startNode } from '../../../src/node/node.ts'
 import type { StartAs } from '../../../src/node/nodeFolder.ts'
+import type { FileOps } from '../../../src/platform/fileOps.ts'
 
 /** Resolves when it runs; it ends with SIGTERM, or with status 1 when it cannot go on. */
 export async function runNodeWith(ops: FileOps, [command, ...flags]: readonly string[]): Promise<void> {
