@@ -4,10 +4,10 @@
  * meanwhile is taken in, and the page is read again, several times, before it counts as rotten.
  */
 import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
-import { systemCode } from '../errors.ts'
+import { systemCode } from '../../errors.ts'
+import { type CheckedPages, PageCheck } from '../pageCheck.ts'
+import { lockPage } from '../walFormat.ts'
 import { DiskReader } from './diskReader.ts'
-import { type CheckedPages, PageCheck } from './pageCheck.ts'
-import { lockPage } from './walFormat.ts'
 
 /** Read at once: disks are several times faster with reads of this size than with small ones. */
 const RUN_BYTES = 1024 * 1024

@@ -1,7 +1,7 @@
 /** Passes over the database one after another, at a limited rate, and at once on demand; what becomes of the rotten pages that they find. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { WalcastError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
+import { WalcastError } from '../../errors.ts'
+import type { Clock } from '../../platform/clock.ts'
 import { RottenPages } from './rottenPages.ts'
 import { type PassResult, type RottenPage, type ScrubHost, ScrubPass } from './scrubPass.ts'
 

@@ -1,8 +1,8 @@
 /** Reads a database file as the disk has it: past the page cache (O_DIRECT) where the file system can. */
 import { read, readSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { systemCode } from '../errors.ts'
-import { type PinnedFile, pinDirect } from './pinnedFiles.ts'
+import { systemCode } from '../../errors.ts'
+import { type PinnedFile, pinDirect } from '../pinnedFiles.ts'
 
 const readAsync = promisify(read)
 /** Offsets, lengths and memory are multiples of this: the largest block size of disks. */
