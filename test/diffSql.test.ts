@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { after, test } from 'node:test'
-import { diffDatabases } from '../src/sqlite/rowDiff.ts'
-import { STATEMENT_ORDER, sqlScript } from '../src/sqlite/rowStatements.ts'
+import { diffDatabases } from '../src/rowdiff/rowDiff.ts'
+import { STATEMENT_ORDER, sqlScript } from '../src/rowdiff/rowStatements.ts'
 import { dump, PairFolder, run } from './support/databasePairs.ts'
 
 const folder = new PairFolder()

@@ -15,19 +15,19 @@ import {
 import { after, test } from 'node:test'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
-import { DatabasePair } from '../src/sqlite/databasePair.ts'
+import { DatabasePair } from '../src/rowdiff/databasePair.ts'
 import {
   type Difference,
   type DiffOptions,
   diffDatabases,
   keyValues,
   type RowDifference,
-} from '../src/sqlite/rowDiff.ts'
-import { rowQuery } from '../src/sqlite/rowQueries.ts'
-import { STATEMENT_ORDER, sqlScript } from '../src/sqlite/rowStatements.ts'
-import { jsonValue, type SqlValue } from '../src/sqlite/rowValues.ts'
-import { matchTables } from '../src/sqlite/tableMatch.ts'
-import { readShapes } from '../src/sqlite/tableShape.ts'
+} from '../src/rowdiff/rowDiff.ts'
+import { rowQuery } from '../src/rowdiff/rowQueries.ts'
+import { STATEMENT_ORDER, sqlScript } from '../src/rowdiff/rowStatements.ts'
+import { jsonValue, type SqlValue } from '../src/rowdiff/rowValues.ts'
+import { matchTables } from '../src/rowdiff/tableMatch.ts'
+import { readShapes } from '../src/rowdiff/tableShape.ts'
 import { dump, PairFolder, run } from './support/databasePairs.ts'
 
 const folder = new PairFolder()

@@ -1,7 +1,7 @@
 /** Differences as text for people. */
-import { type ComparedTable, type Difference, keyValues, type RowDifference } from '../sqlite/rowDiff.ts'
-import { isBytes, realText, type SqlValue, sameValue } from '../sqlite/rowValues.ts'
-import type { SchemaDifference } from '../sqlite/schemaDiff.ts'
+import { type ComparedTable, type Difference, keyValues, type RowDifference } from '../rowdiff/rowDiff.ts'
+import { isBytes, realText, type SqlValue, sameValue } from '../rowdiff/rowValues.ts'
+import type { SchemaDifference } from '../rowdiff/schemaDiff.ts'
 
 /** Characters of a value that are shown. */
 const MAX_VALUE = 60

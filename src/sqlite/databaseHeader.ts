@@ -1,6 +1,7 @@
 /** What the first 100 bytes of a database say of its pages: https://sqlite.org/fileformat2.html#the_database_header. Pure. */
+
+import type { TextEncoding } from '../rowdiff/databasePair.ts'
 import { DamagedPage } from './btreePage.ts'
-import type { TextEncoding } from './databasePair.ts'
 import { lockPage } from './walFormat.ts'
 
 export interface DatabaseHeader {

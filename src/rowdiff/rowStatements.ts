@@ -4,13 +4,14 @@
  * A row that both have with other values may be two rows of one key: after a split both sides give out the same keys.
  * So it is left alone unless asked for, and told in a comment. No statement takes the place of a row unasked.
  */
+
+import { comment, quoteName } from '../sqlite/sqlText.ts'
 import { AFTER, BEFORE, type TextEncoding } from './databasePair.ts'
 import type { Difference, RowDifference } from './rowDiff.ts'
 import type { RowKind } from './rowQueries.ts'
 import { type SqlValue, sameValue } from './rowValues.ts'
 import type { SchemaDifference } from './schemaDiff.ts'
 import { oneLineLiteral, sqlLiteral } from './sqlLiteral.ts'
-import { comment, quoteName } from './sqlText.ts'
 import type { TableMatch } from './tableMatch.ts'
 
 /** Rows go before others may take what was theirs in a UNIQUE index. */

@@ -2,9 +2,10 @@
  * The queries that find rows which differ. Each is one scan of a table with a look-up by key in the other: SQLite keeps
  * a cursor and a row, whatever the size of the tables.
  */
+
+import { anyOf, quoteName } from '../sqlite/sqlText.ts'
 import { AFTER, BEFORE, type Side } from './databasePair.ts'
 import { rawExpression } from './rowValues.ts'
-import { anyOf, quoteName } from './sqlText.ts'
 import type { TableMatch } from './tableMatch.ts'
 
 export type RowKind = 'removed' | 'added' | 'changed'

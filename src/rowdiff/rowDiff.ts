@@ -1,12 +1,12 @@
 /** Compares two databases row by row. Memory is bounded by one row and the schema, not by the size of the tables. */
 import { WalcastError } from '../errors.ts'
-import { createStatement } from './createStatement.ts'
+import { createStatement } from '../sqlite/createStatement.ts'
+import { foldName } from '../sqlite/sqlText.ts'
 import { AFTER, BEFORE, DatabasePair, type TextEncoding } from './databasePair.ts'
 import { type KeyParameters, keyParameters, objectionToKeyText } from './rowKeys.ts'
 import { foundKeysQuery, type RowKind, rowQuery } from './rowQueries.ts'
 import { type Decode, decoderOf, type RawValue, type SqlValue } from './rowValues.ts'
 import { compareSchemas, readSchemas, type Schema, type SchemaDifference } from './schemaDiff.ts'
-import { foldName } from './sqlText.ts'
 import { matchTables, type SkippedTable, type TableMatch } from './tableMatch.ts'
 import { readShapes } from './tableShape.ts'
 

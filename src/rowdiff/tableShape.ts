@@ -1,7 +1,7 @@
 /** What of a table matters for comparing its rows: its columns and how a row is told from another. */
 import type Database from 'better-sqlite3'
+import { foldName, quoteName } from '../sqlite/sqlText.ts'
 import type { Side } from './databasePair.ts'
-import { foldName, quoteName } from './sqlText.ts'
 
 /** Column affinity (https://sqlite.org/datatype3.html#determination_of_column_affinity). */
 export type Affinity = 'INTEGER' | 'TEXT' | 'BLOB' | 'REAL' | 'NUMERIC'

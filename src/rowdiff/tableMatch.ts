@@ -1,7 +1,7 @@
 /** Which table of one database is compared with which of the other, column by column, and by which key. */
 import type Database from 'better-sqlite3'
+import { foldName, quoteName } from '../sqlite/sqlText.ts'
 import { AFTER, BEFORE, type Side } from './databasePair.ts'
-import { foldName, quoteName } from './sqlText.ts'
 import type { KeyColumn, TableShape } from './tableShape.ts'
 
 /** Collations that every SQLite has. Others are functions of an application, unknown here. */

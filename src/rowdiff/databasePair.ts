@@ -7,7 +7,7 @@
 import { realpathSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
-import { databaseError } from './databaseFiles.ts'
+import { databaseError } from '../sqlite/databaseFiles.ts'
 
 /** SQLite's names for the two databases on the connection: the one opened and the one attached to it. */
 export const BEFORE = 'main'

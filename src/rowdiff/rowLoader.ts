@@ -1,9 +1,9 @@
 /** Puts rows, as b-trees hold them, into the tables of a database by SQL, byte for byte. */
 import Database from 'better-sqlite3'
 import { messageOf } from '../errors.ts'
+import { quoteName } from '../sqlite/sqlText.ts'
+import type { StoredValue } from '../sqlite/storedRecord.ts'
 import { BEFORE } from './databasePair.ts'
-import { quoteName } from './sqlText.ts'
-import type { StoredValue } from './storedRecord.ts'
 import { readShapes, type TableShape } from './tableShape.ts'
 
 /** Statements kept prepared: one for each table, number of values and places of texts. */

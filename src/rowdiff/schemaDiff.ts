@@ -1,7 +1,7 @@
 /** Tables, indexes, views and triggers of two databases, compared by the text of their CREATE statements. */
 import type Database from 'better-sqlite3'
+import { foldName } from '../sqlite/sqlText.ts'
 import { AFTER, BEFORE, type Side } from './databasePair.ts'
-import { foldName } from './sqlText.ts'
 
 export interface SchemaObject {
   readonly type: 'table' | 'index' | 'view' | 'trigger'
