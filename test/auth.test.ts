@@ -4,7 +4,7 @@ import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { Authenticator, readSecret, signRequest } from '../src/http/auth.ts'
+import { Authenticator, readSecret, signRequest } from '../src/security/auth.ts'
 
 const SECRET = 'a secret of enough letters'
 const REQUEST = { method: 'GET', path: '/_walcast/stream', node: 'node-1', epoch: 3 }
@@ -100,7 +100,7 @@ test('a secret file that others may read is refused', (t) => {
       ...process.env,
       SECRET,
       NODE: process.execPath,
-      READ: `import { readSecret } from ${JSON.stringify(new URL('../src/http/auth.js', import.meta.url).href)}
+      READ: `import { readSecret } from ${JSON.stringify(new URL('../src/security/auth.js', import.meta.url).href)}
         console.log(readSecret({ WALCAST_SECRET_FILE: '/dev/stdin' }))`,
     },
     encoding: 'utf8',

@@ -1,7 +1,7 @@
 /** An application that accepts no connections: what waits for it, what goes elsewhere, and who is told. */
 import assert from 'node:assert/strict'
 import WebSocket from 'ws'
-import { signRequest } from '../src/http/auth.ts'
+import { signRequest } from '../src/security/auth.ts'
 import { ApplicationSite, toldIn } from './support/applicationSites.ts'
 import { type Lab, labTest, waitLevel } from './support/lab.ts'
 import { switchover } from './support/leadership.ts'

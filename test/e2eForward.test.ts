@@ -1,8 +1,8 @@
 /** Reads from the local application, writes from the leader's: one leader and two replicas, each before an application. */
 import assert from 'node:assert/strict'
 import { request } from 'undici'
-import { signRequest } from '../src/http/auth.ts'
 import { PositionCookie } from '../src/http/positionCookie.ts'
+import { signRequest } from '../src/security/auth.ts'
 import { labTest, requireSame } from './support/lab.ts'
 import {
   cookieOf,

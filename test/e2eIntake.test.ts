@@ -1,6 +1,6 @@
 /** Writes that reach a leader: tokens of nodes, requests with a key, and those that a replica's application hands over. */
 import assert from 'node:assert/strict'
-import { signRequest } from '../src/http/auth.ts'
+import { signRequest } from '../src/security/auth.ts'
 import { labTest } from './support/lab.ts'
 import { TcpProxy } from './support/tcpProxy.ts'
 import {

@@ -4,9 +4,9 @@
  */
 import { type Dispatcher, errors, request } from 'undici'
 import { isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
-import { readSecret } from '../http/auth.ts'
 import { NODE_AGENT } from '../http/headers.ts'
 import { plainText } from '../plainText.ts'
+import { readSecret } from '../security/auth.ts'
 import { askedUrl } from './askedUrl.ts'
 import { type Shape, WHOLE } from './shape.ts'
 

@@ -1,9 +1,9 @@
 /** Runs a node in the foreground until a signal or a failure ends it. */
 import { WalcastError } from '../errors.ts'
-import { readSecret } from '../http/auth.ts'
 import { startNode } from '../node/node.ts'
 import type { StartAs } from '../node/nodeFolder.ts'
 import type { RunningNode } from '../node/runningNode.ts'
+import { readSecret } from '../security/auth.ts'
 import { version } from '../version.ts'
 import { warnOfUnknownVariables } from './environment.ts'
 import { nodeHelp } from './help.ts'

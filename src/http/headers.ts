@@ -1,7 +1,7 @@
 /** Headers on their way through a node: what is passed on, what is taken off, what is added. */
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
-import { REPLICA_AUTH_HEADER } from './auth.ts'
+import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 import { canonicalAddress, type Origin, UNKNOWN_ADDRESS } from './clientAddress.ts'
 import { targetHostOf } from './requestTarget.ts'
 

@@ -4,7 +4,7 @@
  * A replica asks its own application or refuses; it never sends such a read on, so none comes round.
  */
 import { formatPosition, parsePosition } from '../../proto/position.ts'
-import { REPLICA_AUTH_HEADER } from './auth.ts'
+import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
 import { fromClient, LENT_HEADER, NOT_EXECUTED_HEADER, POSITION_HEADER, toNode } from './headers.ts'

@@ -3,10 +3,10 @@ import { isIncarnation } from '../../proto/lineage.ts'
 import { askRole } from '../cluster/peerCalls.ts'
 import type { WalcastError } from '../errors.ts'
 import type { ErrorBody } from '../http/answer.ts'
-import { REPLICA_AUTH_HEADER } from '../http/auth.ts'
 import { UNKNOWN_ADDRESS } from '../http/clientAddress.ts'
 import { type FlatHeaders, HOLD_HEADER, toNode } from '../http/headers.ts'
 import type { UpgradeTarget } from '../http/upgradeRelay.ts'
+import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 
 export interface KnownLeaderHost {
   /** The token for a request that is sent now. */
