@@ -6,7 +6,7 @@ import { WalcastError } from '../src/errors.ts'
 import { isLocal, parseAckLevel } from '../src/http/ackLevel.ts'
 import { AckWaits, requireAckLevel } from '../src/http/ackWaits.ts'
 import type { AckOutcome, AckWanted } from '../src/leader/acknowledgements.ts'
-import { parseValue } from '../src/node/optionValues.ts'
+import { parseValue } from '../src/options/optionValues.ts'
 
 const wanted = (text: string) => {
   const level = parseAckLevel(text)

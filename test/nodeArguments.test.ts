@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { nodeOptions } from '../src/cli/nodeArguments.ts'
-import { defaultOptions } from '../src/node/defaults.ts'
 import { embeddedOptions } from '../src/node/embeddedOptions.ts'
-import { optionProblems } from '../src/node/optionProblems.ts'
-import type { NodeOptions } from '../src/node/options.ts'
+import { defaultOptions } from '../src/options/defaults.ts'
+import { optionProblems } from '../src/options/optionProblems.ts'
+import type { NodeOptions } from '../src/options/options.ts'
 
 const FLAGS = ['--db', 'a.db', '--listen', '127.0.0.1:1']
 

@@ -4,8 +4,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { comparablePath } from '../src/http/routes.ts'
 import { embeddedOptions } from '../src/node/embeddedOptions.ts'
-import type { OptionKind } from '../src/node/optionSpec.ts'
-import { parseValue } from '../src/node/optionValues.ts'
+import type { OptionKind } from '../src/options/optionSpec.ts'
+import { parseValue } from '../src/options/optionValues.ts'
 
 const parse = (kind: OptionKind, text: string) => parseValue('flag', kind, text)
 

@@ -14,7 +14,7 @@ import { type RoleChange, type RoleHookOptions, RoleHooks } from '../src/cluster
 import { signatureOf } from '../src/cluster/webhook.ts'
 import { Metrics } from '../src/http/metrics.ts'
 import { nodeUrl } from '../src/node/nodeUrl.ts'
-import { parseValue } from '../src/node/optionValues.ts'
+import { parseValue } from '../src/options/optionValues.ts'
 import { until } from './support/until.ts'
 
 /** Against hanging: a machine that others keep busy takes its time. */

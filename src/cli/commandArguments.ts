@@ -2,7 +2,7 @@
 import { hostname, userInfo } from 'node:os'
 import { parseArgs } from 'node:util'
 import { messageOf, WalcastError } from '../errors.ts'
-import { parseValue } from '../node/optionValues.ts'
+import { parseValue } from '../options/optionValues.ts'
 import { plainText } from '../plainText.ts'
 import { nearestName } from './nearestName.ts'
 

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { messageOf, WalcastError } from '../errors.ts'
-import { parseNumber } from '../node/optionValues.ts'
+import { parseNumber } from '../options/optionValues.ts'
 import { DemoFailure, DemoInterrupted } from './demoFailure.ts'
 import { type DemoOptions, DemoRun } from './demoRun.ts'
 import { createScreen } from './demoScreen.ts'

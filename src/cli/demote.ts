@@ -1,6 +1,6 @@
 /** `walcast demote`: has a leader become a replica. */
 import { DEMOTE_PATH, type DemoteAnswer } from '../http/leadershipAnswers.ts'
-import { parseValue } from '../node/optionValues.ts'
+import { parseValue } from '../options/optionValues.ts'
 import { DEMOTED } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { postChange } from './leadershipClient.ts'

@@ -1,6 +1,6 @@
 /** The environment variables that walcast knows. One that it does not know is most likely mistyped: a node says so at its start. */
 import type { Logger } from 'pino'
-import { NODE_OPTIONS } from '../node/options.ts'
+import { NODE_OPTIONS } from '../options/options.ts'
 import { plainText } from '../plainText.ts'
 import { nearestName } from './nearestName.ts'
 import { environmentName } from './nodeArguments.ts'

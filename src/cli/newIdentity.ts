@@ -1,7 +1,7 @@
 /** `walcast new-identity`: gives the node of a copied folder an id of its own. */
 import { WalcastError } from '../errors.ts'
 import { giveNewIdentity } from '../node/newIdentity.ts'
-import { parseValue } from '../node/optionValues.ts'
+import { parseValue } from '../options/optionValues.ts'
 import { parseFlags } from './commandArguments.ts'
 
 const HELP = `walcast new-identity --db FILE [--name ID] [--json]

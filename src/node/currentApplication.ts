@@ -3,8 +3,8 @@ import type { Logger } from 'pino'
 import { Application } from '../http/application.ts'
 import { ApplicationWatch } from '../http/applicationWatch.ts'
 import type { Passes } from '../http/passes.ts'
+import type { NodeOptions } from '../options/options.ts'
 import type { Bounds } from './openFiles.ts'
-import type { NodeOptions } from './options.ts'
 
 export interface CurrentApplicationParts {
   readonly options: NodeOptions

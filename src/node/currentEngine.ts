@@ -1,7 +1,7 @@
 /** The engine of the present role, and what every passage to the next one does in the same way. */
 import { messageOf, WalcastError } from '../errors.ts'
+import { ownAddress } from '../options/address.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
-import { ownAddress } from './address.ts'
 import { type AloneLeader, aloneLeader } from './aloneFence.ts'
 import type { EngineParts } from './engine.ts'
 import type { LateView } from './lateView.ts'

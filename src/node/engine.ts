@@ -10,10 +10,10 @@ import type { Metrics } from '../http/metrics.ts'
 import type { NodeStatus, NodeView } from '../http/view.ts'
 import type { ReplicaList } from '../leader/replicaList.ts'
 import type { SeenHistory } from '../leader/seenHistory.ts'
+import type { NodeOptions } from '../options/options.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
-import type { NodeOptions } from './options.ts'
 import type { Traffic } from './traffic.ts'
 
 export interface NodeSetup {

@@ -1,5 +1,5 @@
 import type { FeedOptions } from '../leader/feed.ts'
-import type { NodeOptions } from './options.ts'
+import type { NodeOptions } from '../options/options.ts'
 
 const HELLO_TIMEOUT_MS = 10_000
 

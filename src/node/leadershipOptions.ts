@@ -1,5 +1,5 @@
 /** Options of who leads, and of who is told when that changes. */
-import { BOTH, type OptionSpec } from './optionSpec.ts'
+import { BOTH, type OptionSpec } from '../options/optionSpec.ts'
 
 export const LEADERSHIP_OPTIONS: readonly OptionSpec[] = [
   {

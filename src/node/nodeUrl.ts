@@ -1,4 +1,4 @@
-import { addressOf } from './address.ts'
+import { addressOf } from '../options/address.ts'
 
 const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 

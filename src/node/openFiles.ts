@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { ConnectionLimits } from '../http/connectionBudget.ts'
-import type { NodeOptions } from './options.ts'
+import type { NodeOptions } from '../options/options.ts'
 
 /** For files, replication and everything else that no client opens. */
 const RESERVED = 256

@@ -11,7 +11,7 @@
 import type { PeersFile } from '../cluster/peersFile.ts'
 import { keyOf, messageOf } from '../errors.ts'
 import type { NodePlace } from '../http/leadershipAnswers.ts'
-import { ownAddress } from './address.ts'
+import { ownAddress } from '../options/address.ts'
 import { AloneFence } from './aloneFence.ts'
 import { CurrentEngine, type CurrentEngineParts } from './currentEngine.ts'
 import { GivingWay } from './givingWay.ts'

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { applicationOf } from '../cluster/peerApplication.ts'
 import { lookAt } from '../http/applicationProbe.ts'
 import type { NodeView } from '../http/view.ts'
-import type { NodeOptions } from './options.ts'
+import type { NodeOptions } from '../options/options.ts'
 import type { Traffic } from './traffic.ts'
 
 export interface ServedApplication {

@@ -34,14 +34,14 @@ import { Routes } from '../http/routes.ts'
 import type { NodeView } from '../http/view.ts'
 import type { Waits } from '../http/waits.ts'
 import { WriteAdmission } from '../http/writeAdmission.ts'
+import { addressOf, ownAddress, reachableAddress } from '../options/address.ts'
+import type { NodeOptions } from '../options/options.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Authenticator, signRequest } from '../security/auth.ts'
-import { addressOf, ownAddress, reachableAddress } from './address.ts'
 import { CurrentApplication } from './currentApplication.ts'
 import { HiddenErrors } from './hiddenErrors.ts'
 import { KnownLeader } from './knownLeader.ts'
 import type { Bounds } from './openFiles.ts'
-import type { NodeOptions } from './options.ts'
 
 export interface TrafficParts {
   readonly options: NodeOptions

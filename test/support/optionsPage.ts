@@ -2,8 +2,8 @@
 import { fileURLToPath } from 'node:url'
 import { environmentName, isRequired } from '../../src/cli/nodeArguments.ts'
 import { OWN_OPTIONS, type RunOption } from '../../src/cli/runOptions.ts'
-import type { OptionSpec } from '../../src/node/optionSpec.ts'
-import { NODE_OPTIONS } from '../../src/node/options.ts'
+import type { OptionSpec } from '../../src/options/optionSpec.ts'
+import { NODE_OPTIONS } from '../../src/options/options.ts'
 
 export const OPTIONS_PAGE = fileURLToPath(new URL('../../../docs/options.md', import.meta.url))
 
@@ -24,7 +24,7 @@ The cluster secret is no option: it comes from \`WALCAST_SECRET\` or \`WALCAST_S
 \`WALCAST_LOG_LEVEL\` says how much is logged (\`debug\`, \`info\`, \`warn\`, \`error\`, \`silent\`),
 \`WALCAST_NODE\` which node commands ask. \`WALCAST_DEBUG=1\` adds the stack to an error of a command.
 
-Written by \`scripts/reference\` from \`src/node/options.ts\`; \`npm test\` finds out when it is not up to date.
+Written by \`scripts/reference\` from \`src/options/options.ts\`; \`npm test\` finds out when it is not up to date.
 `
 
 const RUN = `

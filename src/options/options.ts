@@ -1,10 +1,10 @@
 /** Everything that can be set on a node, with its default. Flags, environment, file and help derive from this table. */
 import type { OnStale } from '../http/replicaSide.ts'
+import { LEADERSHIP_OPTIONS } from '../node/leadershipOptions.ts'
 import { CROWD_OPTIONS, type CrowdOptions } from './crowdOptions.ts'
-import { LEADERSHIP_OPTIONS } from './leadershipOptions.ts'
 import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
+import { TRAFFIC_OPTIONS } from './proxyOptions.ts'
 import { ROLE_OPTIONS, type RoleOptions } from './roleOptions.ts'
-import { TRAFFIC_OPTIONS } from './trafficOptions.ts'
 
 export interface NodeOptions extends RoleOptions, CrowdOptions {
   readonly db: string
