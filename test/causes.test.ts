@@ -1,7 +1,7 @@
 /** From measurements to causes: what is told, what is not, and in which words. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CAUSE_CODES, type Cause } from '../src/http/cause.ts'
+import { CAUSE_CODES, type Cause } from '../src/api/cause.ts'
 import { applicationCauses } from '../src/node/applicationCauses.ts'
 import type { LinkMeasures } from '../src/node/feedCauses.ts'
 import { type LeaderMeasures, leaderCauses } from '../src/node/leaderCauses.ts'

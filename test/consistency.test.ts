@@ -4,10 +4,10 @@ import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Position } from '../proto/position.ts'
+import type { NodeView } from '../src/api/nodeView.ts'
+import { reachFrom, Waits } from '../src/api/positionWaits.ts'
 import { Consistency, type Wanted } from '../src/http/consistency.ts'
 import { PositionCookie } from '../src/http/positionCookie.ts'
-import type { NodeView } from '../src/http/view.ts'
-import { reachFrom, Waits } from '../src/http/waits.ts'
 import { until, within } from './support/until.ts'
 
 /** Less than the waits here may take: what comes sooner did not end with their time. */

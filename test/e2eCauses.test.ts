@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Cause, CauseCode } from '../src/http/cause.ts'
+import type { Cause, CauseCode } from '../src/api/cause.ts'
 import { type Lab, labTest, requireSame } from './support/lab.ts'
 import { TcpProxy } from './support/tcpProxy.ts'
 import type { TestNode } from './support/testNode.ts'

@@ -1,7 +1,7 @@
 /** What a node had to give up is kept: nothing is overwritten before a copy is whole, and the rows are found again. */
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import type { DivergedStatus } from '../src/http/view.ts'
+import type { DivergedStatus } from '../src/api/nodeView.ts'
 import type { FileOp } from '../src/platform/fileOps.ts'
 import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from './support/lab.ts'
 import { promote, Refused, switchover } from './support/leadership.ts'

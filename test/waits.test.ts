@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NOWHERE } from '../proto/lineage.ts'
-import { reachFrom, Waits } from '../src/http/waits.ts'
+import { reachFrom, Waits } from '../src/api/positionWaits.ts'
 
 const NOW = { epoch: 4, incarnation: '00000000000000a4', txid: 100 }
 

@@ -1,7 +1,7 @@
 /** The demo's nodes together: one leader, two replicas, and waiting for what they get to. */
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { NodeStatus } from '../http/view.ts'
+import type { NodeStatus } from '../api/nodeView.ts'
 import { copyAirports } from './demoDatabase.ts'
 import { DemoNode } from './demoNode.ts'
 import type { Stage } from './demoStage.ts'

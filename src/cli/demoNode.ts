@@ -1,6 +1,7 @@
 /** One node of the demo: the walcast command in a process of its own, and what it answers. */
+
+import type { LagReport, NodeStatus } from '../api/nodeView.ts'
 import { keyOf } from '../errors.ts'
-import type { LagReport, NodeStatus } from '../http/view.ts'
 import { LAG, STATUS } from './answerShapes.ts'
 import type { Child, Children } from './demoChildren.ts'
 import { type Counts, countsIn, Tally } from './demoMetrics.ts'

@@ -1,5 +1,5 @@
 /** What the demo found, as `--json` prints it, and whether that is a success. */
-import type { LagReport, NodeStatus } from '../http/view.ts'
+import type { LagReport, NodeStatus } from '../api/nodeView.ts'
 import type { Counts } from './demoMetrics.ts'
 import type { LiveReading, StoppedFile } from './demoProof.ts'
 

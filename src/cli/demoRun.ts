@@ -1,5 +1,5 @@
 /** The story of the demo: first copies, live writes with two interruptions, and the proof. */
-import type { LagReport, NodeStatus } from '../http/view.ts'
+import type { LagReport, NodeStatus } from '../api/nodeView.ts'
 import type { Child } from './demoChildren.ts'
 import { DATABASE_FILE, DemoCluster } from './demoCluster.ts'
 import { DemoFailure } from './demoFailure.ts'

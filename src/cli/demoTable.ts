@@ -1,5 +1,5 @@
 /** The demo's pictures: progress of the first copy, the live table, and the proof. */
-import type { LagReport } from '../http/view.ts'
+import type { LagReport } from '../api/nodeView.ts'
 import type { Counts } from './demoMetrics.ts'
 import type { Interruption } from './demoResult.ts'
 import { formatBytes, formatMs } from './lookCommand.ts'

@@ -1,5 +1,5 @@
 /** `walcast demote`: has a leader become a replica. */
-import { DEMOTE_PATH, type DemoteAnswer } from '../http/leadershipAnswers.ts'
+import { DEMOTE_PATH, type DemoteAnswer } from '../api/roleAnswers.ts'
 import { parseValue } from '../options/optionValues.ts'
 import { DEMOTED } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'

@@ -1,5 +1,5 @@
+import { REPLICAS_PATH } from '../api/roleAnswers.ts'
 import { WalcastError } from '../errors.ts'
-import { REPLICAS_PATH } from '../http/leadershipAnswers.ts'
 import { FORGOTTEN } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, operator, parseAll } from './commandArguments.ts'
 import { deleteJson } from './nodeClient.ts'

@@ -1,4 +1,4 @@
-import type { LagReport } from '../http/view.ts'
+import type { LagReport } from '../api/nodeView.ts'
 import { STAGES } from '../replica/lag.ts'
 import { LAG } from './answerShapes.ts'
 import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'

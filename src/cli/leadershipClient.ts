@@ -1,13 +1,14 @@
 /** Asks nodes to change their role, and how fit they are to. */
-import { WalcastError } from '../errors.ts'
-import { parseHostPort } from '../hostPort.ts'
+
 import {
   FITNESS_PATH,
   type FitnessAnswer,
   SWITCHOVER_PATH,
   type SwitchoverAnswer,
   type SwitchoverRequest,
-} from '../http/leadershipAnswers.ts'
+} from '../api/roleAnswers.ts'
+import { WalcastError } from '../errors.ts'
+import { parseHostPort } from '../hostPort.ts'
 import { FITNESS, LEADER, SWITCHED } from './answerShapes.ts'
 import { type Answer, askNode, bodyOf, getJson } from './nodeClient.ts'
 import { type Shape, WHOLE } from './shape.ts'

@@ -4,7 +4,7 @@ import {
   type NodePlace,
   SWITCHOVER_STAGES,
   type SwitchoverAnswer,
-} from '../http/leadershipAnswers.ts'
+} from '../api/roleAnswers.ts'
 import { formatMs } from './lookCommand.ts'
 
 export function placeText({ node, address }: NodePlace): string {

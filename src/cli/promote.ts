@@ -1,5 +1,5 @@
 /** `walcast promote`: has a replica take over. */
-import { PROMOTE_PATH, type PromoteAnswer } from '../http/leadershipAnswers.ts'
+import { PROMOTE_PATH, type PromoteAnswer } from '../api/roleAnswers.ts'
 import { PROMOTED } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { postChange } from './leadershipClient.ts'

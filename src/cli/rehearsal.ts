@@ -1,7 +1,7 @@
 /** A rehearsal of a failover: leadership goes to another node and back, for real, and each way is measured. */
 import { setTimeout as delay } from 'node:timers/promises'
+import type { FitnessAnswer, MemberState, NodePlace, SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { asWalcastError, WalcastError } from '../errors.ts'
-import type { FitnessAnswer, MemberState, NodePlace, SwitchoverAnswer } from '../http/leadershipAnswers.ts'
 import { fitnessOf, leaderAddressOf, postSwitchover } from './leadershipClient.ts'
 
 /** The node that led may take its time to follow, before it can be handed back to. */

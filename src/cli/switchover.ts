@@ -1,5 +1,5 @@
 /** `walcast switchover`: hands leadership over without losing a write. */
-import type { SwitchoverAnswer } from '../http/leadershipAnswers.ts'
+import type { SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { durationOf, NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { postSwitchover } from './leadershipClient.ts'
 import { countText, placeText, STAGE_HEADINGS, stageTimes } from './leadershipText.ts'

@@ -1,11 +1,11 @@
 /** Answers at the leader that wait until replicas hold what was written, and what they say of it. */
 import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
+import type { NodeView } from '../api/nodeView.ts'
 import { WalcastError } from '../errors.ts'
 import type { AckEnd, AckOutcome } from '../leader/acknowledgements.ts'
 import { ACK_LEVELS, type AckLevel, isLocal, parseAckLevel } from './ackLevel.ts'
 import { ACK_HEADER, ACKED_HEADER, headerOf, NOT_REPLICATED_HEADER } from './headers.ts'
-import type { NodeView } from './view.ts'
 
 export interface AckWaitsOptions {
   /** Of writes whose request names none. */

@@ -1,9 +1,9 @@
 /** Answers that a node makes itself. */
 import { type ServerResponse, STATUS_CODES } from 'node:http'
+import type { NodeView } from '../api/nodeView.ts'
 import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import { isSending } from './client.ts'
 import { closeInStages } from './lingeringClose.ts'
-import type { NodeView } from './view.ts'
 
 /** What every refused request is answered with. */
 export interface ErrorBody {

@@ -1,7 +1,7 @@
 /** `GET /_walcast/audit`: who changed a node's role or its list of replicas, when and why, as far as the node remembers. */
 import type { FastifyInstance } from 'fastify'
+import type { NodeRole } from '../api/nodeView.ts'
 import { WalcastError } from '../errors.ts'
-import type { NodeRole } from './view.ts'
 
 export const AUDIT_PATH = '/_walcast/audit'
 /** Entries that a node answers with at most. */

@@ -1,8 +1,8 @@
 /** What a node tells of itself to who compares nodes: a scrub on demand, and the state checksums of its recent positions. */
 import type { FastifyInstance } from 'fastify'
+import type { NodeRole } from '../api/nodeView.ts'
 import { WalcastError } from '../errors.ts'
 import { headerOf } from './headers.ts'
-import type { NodeRole } from './view.ts'
 
 export const SCRUB_PATH = '/_walcast/scrub'
 export const POSITIONS_PATH = '/_walcast/positions'

@@ -7,11 +7,11 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
+import type { NodeView } from '../api/nodeView.ts'
+import type { Waits } from '../api/positionWaits.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import { headerOf, MAX_STALENESS_HEADER, POSITION_HEADER } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
-import type { NodeView } from './view.ts'
-import type { Waits } from './waits.ts'
 
 export interface WantedPosition extends Position {
   /** A node is known to have given it. */

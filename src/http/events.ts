@@ -1,8 +1,8 @@
 /** `GET /_walcast/events`: positions, roles and synchronisation as server-sent events (WHATWG HTML, section 9.2). */
 import type { ServerResponse } from 'node:http'
 import { formatPosition } from '../../proto/position.ts'
+import type { NodeStatus, NodeView } from '../api/nodeView.ts'
 import { WalcastError } from '../errors.ts'
-import type { NodeStatus, NodeView } from './view.ts'
 
 export interface EventsOptions {
   readonly maxListeners: number

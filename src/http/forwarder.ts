@@ -10,6 +10,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
+import type { Waits } from '../api/positionWaits.ts'
 import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 import type { AckHeaders } from './ackWaits.ts'
@@ -38,7 +39,6 @@ import type { ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
 import { SendError } from './sendError.ts'
 import { Upstream } from './upstream.ts'
-import type { Waits } from './waits.ts'
 
 export interface ForwarderOptions {
   /** HOST:PORT of the leader's private side; '' when none is known yet. */

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { NodeView } from '../api/nodeView.ts'
 import { asWalcastError, WalcastError } from '../errors.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
 import { type ErrorBody, errorBody, retryAfterOf, sendFailure, sendJson } from './answer.ts'
@@ -25,7 +26,6 @@ import { endEventStream } from './relayedAnswer.ts'
 import { RequestBudget } from './requestBudget.ts'
 import { isReserved } from './routes.ts'
 import { UnderWay } from './underWay.ts'
-import type { NodeView } from './view.ts'
 import type { WriteAdmission } from './writeAdmission.ts'
 
 export interface IntakeOptions {

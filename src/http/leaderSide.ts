@@ -1,6 +1,7 @@
 /** Requests at the leader, from its own clients and from other nodes: executed by the application, answered with the position after it. */
 import type { Logger } from 'pino'
 import type { Position } from '../../proto/position.ts'
+import type { NodeView } from '../api/nodeView.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { AckWaits } from './ackWaits.ts'
 import type { Application } from './application.ts'
@@ -13,7 +14,6 @@ import type { KeyedRequests } from './keyedRequests.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
 import { isRead } from './routes.ts'
-import type { NodeView } from './view.ts'
 import type { WriteAdmission } from './writeAdmission.ts'
 
 export interface LeaderSideParts {

@@ -4,6 +4,7 @@
  * A replica asks its own application or refuses; it never sends such a read on, so none comes round.
  */
 import { formatPosition, parsePosition } from '../../proto/position.ts'
+import type { NodeView } from '../api/nodeView.ts'
 import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
@@ -13,7 +14,6 @@ import type { Answer } from './relayedAnswer.ts'
 import { isRead } from './routes.ts'
 import { SendError } from './sendError.ts'
 import { Upstream } from './upstream.ts'
-import type { NodeView } from './view.ts'
 
 export interface LenderParts {
   readonly view: NodeView

@@ -1,6 +1,8 @@
 /** Reads that the leader has this replica's application answer, because its own does not: see `Lender`. */
 import type { IncomingMessage } from 'node:http'
 import { formatPosition, parsePosition } from '../../proto/position.ts'
+import type { NodeView } from '../api/nodeView.ts'
+import type { Waits } from '../api/positionWaits.ts'
 import { WalcastError } from '../errors.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
 import type { Application } from './application.ts'
@@ -10,8 +12,6 @@ import { deliver } from './delivery.ts'
 import { fromNode, headerOf, INCARNATION_HEADER, LENT_HEADER, REPLAY_HEADER } from './headers.ts'
 import { settledBehind } from './relayedAnswer.ts'
 import { isRead } from './routes.ts'
-import type { NodeView } from './view.ts'
-import type { Waits } from './waits.ts'
 
 export interface LentReadsParts {
   readonly auth: Authenticator

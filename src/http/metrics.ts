@@ -1,17 +1,17 @@
 /** Prometheus metrics, prefix `walcast_`, in a registry of their own. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { CAUSE_CODES } from '../api/cause.ts'
+import type { NodeView, ScrubReport } from '../api/nodeView.ts'
+import type { Waits } from '../api/positionWaits.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import { systemClock } from '../platform/clock.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import type { AckResult } from './ackWaits.ts'
 import type { PushedOut } from './answerMemory.ts'
-import { CAUSE_CODES } from './cause.ts'
 import type { Cut } from './connectionBudget.ts'
 import type { FailedReadOutcome } from './failedReads.ts'
 import type { StaleReadEnd } from './replicaSide.ts'
 import type { Route } from './routes.ts'
-import type { NodeView, ScrubReport } from './view.ts'
-import type { Waits } from './waits.ts'
 
 const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]
 

@@ -1,6 +1,7 @@
 /** What the Fastify plugin needs of a node. `openLeader` and `openReplica` of `walcast` make such nodes. */
 import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
+import type { NodeRole, NodeView } from '../api/nodeView.ts'
 import type { WalcastError } from '../errors.ts'
 import type { AckWaits } from './ackWaits.ts'
 import type { ErrorBody } from './answer.ts'
@@ -12,7 +13,6 @@ import type { Passes } from './passes.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { ReplicaSide } from './replicaSide.ts'
 import type { Routes } from './routes.ts'
-import type { NodeRole, NodeView } from './view.ts'
 import type { WriteAdmission } from './writeAdmission.ts'
 
 /** The parts of a node that requests go through. */

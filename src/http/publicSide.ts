@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { NodeView } from '../api/nodeView.ts'
 import { asWalcastError, listenError, WalcastError } from '../errors.ts'
 import {
   type ErrorBody,
@@ -27,7 +28,6 @@ import { isRead, isUnderAny, type Route, type Routes } from './routes.ts'
 import { UnderWay } from './underWay.ts'
 import { isRelayed, refuseUpgrade, relayUpgrade, takeAsRequest, type UpgradeTarget } from './upgradeRelay.ts'
 import { Upgrading } from './upgrading.ts'
-import type { NodeView } from './view.ts'
 import type { WriteAdmission } from './writeAdmission.ts'
 
 export interface PublicSideOptions {

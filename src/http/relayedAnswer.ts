@@ -1,8 +1,8 @@
 /** The answer of another server: its head is here, its body waits, but for its first bytes, until it is relayed or discarded. */
 import type { IncomingHttpHeaders, InformationEvent, ServerResponse } from 'node:http'
 import type { Position } from '../../proto/position.ts'
+import type { NodeView } from '../api/nodeView.ts'
 import { type HeaderValue, ofAnswer } from './headers.ts'
-import type { NodeView } from './view.ts'
 
 /** An answer to be discarded is read to its end so that its connection can be used again, up to so much. */
 const MAX_DISCARDED_BYTES = 64 * 1024

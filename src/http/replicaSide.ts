@@ -1,5 +1,6 @@
 /** Requests at a replica: reads from the local application, writes from the leader's. */
 import { setTimeout as delay } from 'node:timers/promises'
+import type { NodeView } from '../api/nodeView.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { Application } from './application.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
@@ -16,7 +17,6 @@ import type { RateBudget } from './rateBudget.ts'
 import { type Answer, settledBehind } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
-import type { NodeView } from './view.ts'
 
 export type OnStale = 'forward' | 'serve' | 'refuse'
 

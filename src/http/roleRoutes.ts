@@ -1,9 +1,6 @@
 /** The operator's actions on the roles and the list of the nodes, and those by which nodes hand leadership to each other. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Position } from '../../proto/position.ts'
-import { WalcastError } from '../errors.ts'
-import { parseHostPort } from '../hostPort.ts'
-import { headerOf } from './headers.ts'
 import {
   DEMOTE_PATH,
   type DemoteAnswer,
@@ -15,7 +12,10 @@ import {
   REPLICAS_PATH,
   SWITCHOVER_PATH,
   type SwitchoverAnswer,
-} from './leadershipAnswers.ts'
+} from '../api/roleAnswers.ts'
+import { WalcastError } from '../errors.ts'
+import { parseHostPort } from '../hostPort.ts'
+import { headerOf } from './headers.ts'
 
 export const TAKE_OVER_PATH = '/_walcast/take-over'
 /** Tells a node that another process has its id. */

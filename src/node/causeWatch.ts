@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
+import type { Cause } from '../api/cause.ts'
 import { messageOf } from '../errors.ts'
-import type { Cause } from '../http/cause.ts'
 import type { Clock } from '../platform/clock.ts'
 
 const LOOK_MS = 1000

@@ -1,5 +1,5 @@
 /** Causes that any node can see which feeds replicas and has a WAL. Pure: from measurements to causes. */
-import type { Cause } from '../http/cause.ts'
+import type { Cause } from '../api/cause.ts'
 import type { LongReader } from '../sqlite/longReaders.ts'
 import { ageText, rateText, sizeText } from './causeText.ts'
 

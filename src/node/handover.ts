@@ -8,10 +8,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import type { NodePlace, SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { type Acceptance, untilApplicationAccepts } from '../cluster/peerApplication.ts'
 import { clockAheadMs, type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
-import type { NodePlace, SwitchoverAnswer } from '../http/leadershipAnswers.ts'
 import { TAKE_OVER_PATH } from '../http/roleRoutes.ts'
 import type { ReplicaList, ReplicaStatus } from '../leader/replicaList.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'

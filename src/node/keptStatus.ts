@@ -1,6 +1,6 @@
 /** What status tells of what a node has kept aside, whatever its role is by now. */
 import { formatPosition } from '../../proto/position.ts'
-import type { NodeStatus } from '../http/view.ts'
+import type { NodeStatus } from '../api/nodeView.ts'
 import type { Kept } from '../replica/keptFolder.ts'
 
 export function keptStatus(kept: readonly Kept[]): Pick<NodeStatus, 'diverged'> {

@@ -1,11 +1,6 @@
 import type { WebSocket } from 'ws'
 import type { HistoryPoint } from '../../proto/lineage.ts'
 import { formatPosition, type Position } from '../../proto/position.ts'
-import type { NodeFile } from '../cluster/nodeFile.ts'
-import { WalcastError } from '../errors.ts'
-import type { ApplicationStatus } from '../http/applicationWatch.ts'
-import type { AuditSource } from '../http/auditRoutes.ts'
-import type { FailedReadsReport } from '../http/failedReads.ts'
 import {
   type LagReport,
   NO_QUEUES,
@@ -13,8 +8,13 @@ import {
   type NodeStatus,
   type NodeView,
   type QueueSizes,
-} from '../http/view.ts'
-import type { Reach, WaitTarget } from '../http/waits.ts'
+} from '../api/nodeView.ts'
+import type { Reach, WaitTarget } from '../api/positionWaits.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import { WalcastError } from '../errors.ts'
+import type { ApplicationStatus } from '../http/applicationWatch.ts'
+import type { AuditSource } from '../http/auditRoutes.ts'
+import type { FailedReadsReport } from '../http/failedReads.ts'
 import type { AckOutcome, AckWanted } from '../leader/acknowledgements.ts'
 import type { Clock } from '../platform/clock.ts'
 import { LagTracker } from '../replica/lag.ts'

@@ -1,5 +1,5 @@
 /** Why a leader's WAL grows or its replicas lag. Pure: from measurements to causes. */
-import type { Cause } from '../http/cause.ts'
+import type { Cause } from '../api/cause.ts'
 import { ageText, sizeText } from './causeText.ts'
 import { type FeedMeasures, feedCauses, LASTING_MS } from './feedCauses.ts'
 

@@ -1,10 +1,10 @@
 /** A node that leads. */
 import { containment, historyOf, withIncarnation, withoutIdle } from '../../proto/lineage.ts'
+import type { Cause } from '../api/cause.ts'
+import { type LagReport, NO_QUEUES } from '../api/nodeView.ts'
+import { reachFrom } from '../api/positionWaits.ts'
 import { type NodeRecord, putBackMark } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
-import type { Cause } from '../http/cause.ts'
-import { type LagReport, NO_QUEUES } from '../http/view.ts'
-import { reachFrom } from '../http/waits.ts'
 import { Leader } from '../leader/leader.ts'
 import type { LeaderOptions, LeadershipBegun } from '../leader/leaderOptions.ts'
 import { ownAddress } from '../options/address.ts'

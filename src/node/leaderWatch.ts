@@ -1,5 +1,5 @@
 /** Measures what leaderCauses explains. */
-import type { Cause } from '../http/cause.ts'
+import type { Cause } from '../api/cause.ts'
 import type { CheckpointPass } from '../leader/checkpointer.ts'
 import type { LeaderStatus } from '../leader/leaderOptions.ts'
 import type { ReplicaList } from '../leader/replicaList.ts'

@@ -1,5 +1,6 @@
 /** Starts one node: its folder and lock, its HTTP sides, and the roles that it has one after another. */
 
+import { Waits } from '../api/positionWaits.ts'
 import { AuditLog } from '../cluster/auditLog.ts'
 import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
@@ -10,7 +11,6 @@ import { isEverywhere } from '../hostPort.ts'
 import { Events } from '../http/events.ts'
 import { Metrics } from '../http/metrics.ts'
 import { Server } from '../http/server.ts'
-import { Waits } from '../http/waits.ts'
 import { ReplicaList } from '../leader/replicaList.ts'
 import { addressOf, ownAddress } from '../options/address.ts'
 import { optionProblems } from '../options/optionProblems.ts'

@@ -1,8 +1,8 @@
 /** The scrub of a node of either role: its log lines, metrics and answers. */
 import type { Position } from '../../proto/position.ts'
+import type { NodeRole, ScrubReport } from '../api/nodeView.ts'
 import { messageOf } from '../errors.ts'
 import type { NodeChecks, PositionsAnswer, ScrubAnswer } from '../http/checks.ts'
-import type { NodeRole, ScrubReport } from '../http/view.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { PositionRing } from '../sqlite/positionRing.ts'

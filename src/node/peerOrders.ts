@@ -1,8 +1,8 @@
 /** What this node has other nodes do, in its own name. */
 
+import { DEMOTE_PATH, SWITCHOVER_PATH, type SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
 import { messageOf, WalcastError } from '../errors.ts'
-import { DEMOTE_PATH, SWITCHOVER_PATH, type SwitchoverAnswer } from '../http/leadershipAnswers.ts'
 import { TWIN_PATH } from '../http/roleRoutes.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { EngineParts } from './engine.ts'

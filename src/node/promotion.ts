@@ -1,12 +1,12 @@
 /** Makes a leader of this node. From the role file on it leads, whatever happens to the process. */
 import { type Standing, trailOf, withIncarnation } from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
+import type { NodePlace, PromoteAnswer } from '../api/roleAnswers.ts'
 import { judge } from '../cluster/fitness.ts'
 import { type NodeRecord, putBackMark } from '../cluster/nodeFile.ts'
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
 import { isBehind } from '../cluster/rivalry.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
-import type { NodePlace, PromoteAnswer } from '../http/leadershipAnswers.ts'
 import { TXID_RESERVE } from '../leader/beginning.ts'
 import { incarnationAfter, newIncarnation } from '../leader/incarnation.ts'
 import type { ExpectedReplica } from '../leader/replicaList.ts'

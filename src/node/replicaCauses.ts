@@ -1,6 +1,6 @@
 /** Why a replica lags or its WAL grows. Pure: from measurements to causes. */
 import { MAX_DURATION_MS } from '../../proto/limits.ts'
-import type { Cause } from '../http/cause.ts'
+import type { Cause } from '../api/cause.ts'
 import { ageText, rateText, sizeText } from './causeText.ts'
 import { type FeedMeasures, feedCauses, LAG_MS, LASTING_MS } from './feedCauses.ts'
 

@@ -2,9 +2,9 @@
 
 import { STREAM_PATH } from '../../proto/limits.ts'
 import { containment, historyOf, joined, type Lineage } from '../../proto/lineage.ts'
+import { reachFrom } from '../api/positionWaits.ts'
 import type { NodeFile, NodeRecord } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
-import { reachFrom } from '../http/waits.ts'
 import type { Relay } from '../leader/relay.ts'
 import { ownAddress } from '../options/address.ts'
 import { CopyAccess } from '../replica/copyAccess.ts'

@@ -1,5 +1,5 @@
 /** Measures what replicaCauses explains. */
-import type { Cause } from '../http/cause.ts'
+import type { Cause } from '../api/cause.ts'
 import type { ReplicaList } from '../leader/replicaList.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import type { LongReaders } from '../sqlite/longReaders.ts'

@@ -1,15 +1,15 @@
 /** What operators and other nodes ask of a node's roles. */
 import type { Position } from '../../proto/position.ts'
-import { wasNotSent } from '../cluster/peerCalls.ts'
-import type { PeersFile } from '../cluster/peersFile.ts'
-import { type ErrorCode, keyOf, WalcastError } from '../errors.ts'
 import type {
   DemoteAnswer,
   FitnessAnswer,
   NodePlace,
   PromoteAnswer,
   SwitchoverAnswer,
-} from '../http/leadershipAnswers.ts'
+} from '../api/roleAnswers.ts'
+import { wasNotSent } from '../cluster/peerCalls.ts'
+import type { PeersFile } from '../cluster/peersFile.ts'
+import { type ErrorCode, keyOf, WalcastError } from '../errors.ts'
 import type { RoleActions, TakeOver } from '../http/roleRoutes.ts'
 import type { CurrentEngine, CurrentEngineParts } from './currentEngine.ts'
 import type { GivingWay } from './givingWay.ts'

@@ -3,13 +3,13 @@
  * asks before it takes the next write, and a node without a leader finds the one that is there.
  */
 import { parseTrail } from '../../proto/lineage.ts'
+import type { NodePlace } from '../api/roleAnswers.ts'
 import { Lookout } from '../cluster/lookout.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
 import { isBehind, leaderAmong, leaderFor, rivalAmong } from '../cluster/rivalry.ts'
 import { messageOf, WalcastError } from '../errors.ts'
-import type { NodePlace } from '../http/leadershipAnswers.ts'
 import type { WriteAdmission } from '../http/writeAdmission.ts'
 import type { ReplicaList } from '../leader/replicaList.ts'
 import { isPutBack, type SeenHistory } from '../leader/seenHistory.ts'

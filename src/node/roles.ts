@@ -8,9 +8,10 @@
  * Here it is put together who may ask for that: operators and other nodes (RoleRequests), and what the node finds out itself
  * (RoleWatch, AloneFence).
  */
+
+import type { NodePlace } from '../api/roleAnswers.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
 import { keyOf, messageOf } from '../errors.ts'
-import type { NodePlace } from '../http/leadershipAnswers.ts'
 import { ownAddress } from '../options/address.ts'
 import { AloneFence } from './aloneFence.ts'
 import { CurrentEngine, type CurrentEngineParts } from './currentEngine.ts'

@@ -1,4 +1,7 @@
 /** A node that has been started, until it stops. */
+
+import type { NodeView } from '../api/nodeView.ts'
+import type { Waits } from '../api/positionWaits.ts'
 import type { AuditLog } from '../cluster/auditLog.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -7,8 +10,6 @@ import type { RoleHooks } from '../cluster/roleHooks.ts'
 import type { WalcastError } from '../errors.ts'
 import type { RoleActions } from '../http/roleRoutes.ts'
 import type { Server } from '../http/server.ts'
-import type { NodeView } from '../http/view.ts'
-import type { Waits } from '../http/waits.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
 import type { Roles } from './roles.ts'

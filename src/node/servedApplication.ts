@@ -1,9 +1,9 @@
 /** What the supervisor of an application tells its node, and asks it: which process gets requests, and when one may be restarted. */
 import { networkInterfaces } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { NodeView } from '../api/nodeView.ts'
 import { applicationOf } from '../cluster/peerApplication.ts'
 import { lookAt } from '../http/applicationProbe.ts'
-import type { NodeView } from '../http/view.ts'
 import type { NodeOptions } from '../options/options.ts'
 import type { Traffic } from './traffic.ts'
 

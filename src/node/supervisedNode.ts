@@ -1,7 +1,7 @@
 /** A node as who supervises an application sees it. */
 
+import type { NodeView } from '../api/nodeView.ts'
 import type { WalcastError } from '../errors.ts'
-import type { NodeView } from '../http/view.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import type { ApplicationSituation } from './applicationProcess.ts'
 import type { NodeSetup } from './engine.ts'

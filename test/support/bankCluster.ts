@@ -1,7 +1,7 @@
 /** Nodes whose roles change, each before a bank application of its own (programs/bankApp.ts), and what their databases hold. */
 
+import type { NodeRole } from '../../src/api/nodeView.ts'
 import { freePort } from '../../src/cli/freePorts.ts'
-import type { NodeRole } from '../../src/http/view.ts'
 import { BankSite } from './bankSite.ts'
 import type { BankState, Exchange, Losses } from './history.ts'
 import { checkHistory, type HistoryReport } from './historyCheck.ts'

@@ -1,10 +1,10 @@
 /** docs/metrics.md as the registry of a node's metrics makes it. */
 import { fileURLToPath } from 'node:url'
-import { CAUSE_CODES } from '../../src/http/cause.ts'
+import { CAUSE_CODES } from '../../src/api/cause.ts'
+import type { NodeView } from '../../src/api/nodeView.ts'
+import type { Waits } from '../../src/api/positionWaits.ts'
 import { FAILED_READ_OUTCOMES } from '../../src/http/failedReads.ts'
 import { Metrics, type TrafficSizes } from '../../src/http/metrics.ts'
-import type { NodeView } from '../../src/http/view.ts'
-import type { Waits } from '../../src/http/waits.ts'
 
 export const METRICS_PAGE = fileURLToPath(new URL('../../../docs/metrics.md', import.meta.url))
 

@@ -1,5 +1,5 @@
 /** What a node is asked and answers when an operator moves leadership, or takes a replica off its list. */
-import type { NodeRole } from './view.ts'
+import type { NodeRole } from './nodeView.ts'
 
 export const PROMOTE_PATH = '/_walcast/promote'
 export const DEMOTE_PATH = '/_walcast/demote'
