@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import { WalcastError } from '../src/errors.ts'
-import { isLocal, parseAckLevel } from '../src/http/ackLevel.ts'
+import { isLocal, parseAckLevel } from '../src/feed/ackLevel.ts'
+import type { AckOutcome, AckWanted } from '../src/feed/acknowledgements.ts'
 import { AckWaits, requireAckLevel } from '../src/http/ackWaits.ts'
-import type { AckOutcome, AckWanted } from '../src/leader/acknowledgements.ts'
 import { parseValue } from '../src/options/optionValues.ts'
 
 const wanted = (text: string) => {

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
 import type { Body } from '../proto/messages.ts'
-import { Acknowledgements, type AckOutcome, type AskedReplica } from '../src/leader/acknowledgements.ts'
-import type { SessionState } from '../src/leader/session.ts'
+import { Acknowledgements, type AckOutcome, type AskedReplica } from '../src/feed/acknowledgements.ts'
+import type { SessionState } from '../src/feed/replicaSession.ts'
 import { randomOf } from './support/until.ts'
 
 const EPOCH = 3

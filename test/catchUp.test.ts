@@ -4,8 +4,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { decode, encode, pagesPayloadBytes, payloadPage, payloadPageNumber } from '../proto/codec.ts'
 import type { Body } from '../proto/messages.ts'
-import { compact } from '../src/leader/catchUp.ts'
-import { History } from '../src/leader/history.ts'
+import { compact } from '../src/feed/batchCompaction.ts'
+import { History } from '../src/feed/batchHistory.ts'
 import { checksumHex } from '../src/xxh64.ts'
 
 const PAGE_BYTES = 512

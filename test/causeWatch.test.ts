@@ -1,7 +1,7 @@
 /** From looks, once a second, to measurements: what is looked at when, and what one look does not tell. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Link, ReplicaList, ReplicaStatus } from '../src/leader/replicaList.ts'
+import type { Link, ReplicaList, ReplicaStatus } from '../src/feed/replicaList.ts'
 import { WalWatch } from '../src/node/feedWatch.ts'
 import { LeaderWatch } from '../src/node/leaderWatch.ts'
 import { type ReplicaLook, ReplicaWatch } from '../src/node/replicaWatch.ts'

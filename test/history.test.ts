@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { History } from '../src/leader/history.ts'
+import { History } from '../src/feed/batchHistory.ts'
 
 interface Sent {
   readonly fromTxid: number

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Body } from '../proto/messages.ts'
-import { type IdHost, NodeIds } from '../src/leader/nodeIds.ts'
-import { BESIDE_MS } from '../src/leader/processes.ts'
-import { ReplicaList } from '../src/leader/replicaList.ts'
-import type { Session } from '../src/leader/session.ts'
+import { type IdHost, NodeIds } from '../src/feed/nodeIds.ts'
+import { BESIDE_MS } from '../src/feed/processes.ts'
+import { ReplicaList } from '../src/feed/replicaList.ts'
+import type { Session } from '../src/feed/replicaSession.ts'
 
 const START_MS = 1_700_000_000_000
 

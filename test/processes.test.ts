@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { BESIDE_MS, type Heard, Processes, SILENCE_MS } from '../src/leader/processes.ts'
+import { BESIDE_MS, type Heard, Processes, SILENCE_MS } from '../src/feed/processes.ts'
 
 const START_MS = 1_700_000_000_000
 const REPORT_MS = 1000

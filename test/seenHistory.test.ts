@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Incarnation, type Lineage, MAX_LINEAGE, type Standing } from '../proto/lineage.ts'
-import { isBelievable, isPutBack, type SeenHistory } from '../src/leader/seenHistory.ts'
+import { isBelievable, isPutBack, type SeenHistory } from '../src/feed/seenHistory.ts'
 
 const idOf = (n: number): string => n.toString(16).padStart(16, '0')
 const [FIRST, MINE, LOST] = [idOf(1), idOf(2), idOf(3)]

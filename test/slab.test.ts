@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { allocateKept } from '../src/leader/slab.ts'
+import { allocateKept } from '../src/feed/slab.ts'
 
 test('buffers have the length asked for and do not share a byte', () => {
   const sizes = [

@@ -13,9 +13,9 @@ import {
   withIncarnation,
   withoutIdle,
 } from '../proto/lineage.ts'
-import { encodeBatch, segmentBytes } from '../src/leader/batch.ts'
+import { encodeBatch, segmentBytes } from '../src/feed/batch.ts'
+import type { SeenHistory } from '../src/feed/seenHistory.ts'
 import { rebuildBatches } from '../src/leader/rebuiltBatches.ts'
-import type { SeenHistory } from '../src/leader/seenHistory.ts'
 import {
   chooseStart as choose,
   type FoundContent,

@@ -163,7 +163,7 @@ test('every file has a name that says what it is', () => {
     'src/stringUtils.ts',
   ])
     assert.match(name, VAGUE)
-  for (const name of ['src/leader/history.ts', 'src/node/command.ts', 'src/communicate.ts'])
+  for (const name of ['src/feed/batchHistory.ts', 'src/node/command.ts', 'src/communicate.ts'])
     assert.doesNotMatch(name, VAGUE)
 })
 

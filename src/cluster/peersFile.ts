@@ -5,7 +5,7 @@
 import { readFileSync, rmSync, statSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { messageOf, systemCode } from '../errors.ts'
-import { MAX_REMEMBERED, type Peer, type ReplicaList } from '../leader/replicaList.ts'
+import { MAX_REMEMBERED, type Peer, type ReplicaList } from '../feed/replicaList.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 
 const FORMAT = 1

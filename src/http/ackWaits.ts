@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
 import { WalcastError } from '../errors.ts'
-import type { AckEnd, AckOutcome } from '../leader/acknowledgements.ts'
-import { ACK_LEVELS, type AckLevel, isLocal, parseAckLevel } from './ackLevel.ts'
+import { ACK_LEVELS, type AckLevel, isLocal, parseAckLevel } from '../feed/ackLevel.ts'
+import type { AckEnd, AckOutcome } from '../feed/acknowledgements.ts'
 import { ACK_HEADER, ACKED_HEADER, headerOf, NOT_REPLICATED_HEADER } from './headers.ts'
 
 export interface AckWaitsOptions {

@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import fastifyPlugin from 'fastify-plugin'
 import { formatPosition, type Position } from '../../proto/position.ts'
 import { systemCode, WalcastError } from '../errors.ts'
-import type { AckLevel } from './ackLevel.ts'
+import type { AckLevel } from '../feed/ackLevel.ts'
 import { retryAfterOf, sendFailure, standbyAnswer } from './answer.ts'
 import { Client } from './client.ts'
 import { fromClient, headerOf, POSITION_HEADER, STALE_HEADER } from './headers.ts'

@@ -1,17 +1,17 @@
 /** What a leader settles before it captures anything: that no other node leads, and where its database stands. */
 import { keyOf, messageOf } from '../errors.ts'
+import { segmentBytes } from '../feed/batch.ts'
+import type { SeenHistory } from '../feed/seenHistory.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
 import { mayBeOpenElsewhere } from '../sqlite/lockTable.ts'
 import type { PositionLog } from '../sqlite/positionLog.ts'
 import type { ReadGuard } from '../sqlite/readGuard.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
-import { segmentBytes } from './batch.ts'
 import { scanPastBrokenWal } from './brokenWal.ts'
 import type { Fence } from './fence.ts'
 import { newIncarnation } from './incarnation.ts'
 import type { LeaderOptions, LeadershipBegun } from './leaderOptions.ts'
-import type { SeenHistory } from './seenHistory.ts'
 import { chooseStart, type StartPoint } from './startPoint.ts'
 
 /** Txids given out before the node file is written again. */

@@ -1,9 +1,10 @@
 /** Puts the feed of a leader together, from its options, its history and its engine. */
+
+import { Feed, type FeedHost } from '../feed/replicaFeed.ts'
+import type { AckListener } from '../feed/replicaSessions.ts'
 import { fileMode } from '../sqlite/fileModes.ts'
-import { Feed, type FeedHost } from './feed.ts'
 import type { LeaderOptions } from './leaderOptions.ts'
 import type { LedHistory } from './ledHistory.ts'
-import type { AckListener } from './sessions.ts'
 
 /** What only the engine knows. */
 export type FeedingEngine = Pick<

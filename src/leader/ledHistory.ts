@@ -1,11 +1,11 @@
 /** What a leader's history holds, and what of its own history it lacks. */
 import { type Containment, containment, containsPosition, type Standing } from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
+import type { ClaimedState } from '../feed/handshake.ts'
+import { isPutBack, type SeenHistory } from '../feed/seenHistory.ts'
 import type { PositionRecord } from '../sqlite/positionLog.ts'
 import { checksumHex } from '../xxh64.ts'
-import type { ClaimedState } from './handshake.ts'
 import type { LeaderIdentity } from './leaderOptions.ts'
-import { isPutBack, type SeenHistory } from './seenHistory.ts'
 
 export interface LedHistoryHost {
   standing(): Standing

@@ -11,10 +11,11 @@
  *
  * Nothing is read, sent or dropped here.
  */
+
+import type { Feed } from '../feed/replicaFeed.ts'
 import type { Clock } from '../platform/clock.ts'
 import { isCheckpointWaiting, locksOf } from '../sqlite/lockTable.ts'
 import type { PinnedFile } from '../sqlite/pinnedFiles.ts'
-import type { Feed } from './feed.ts'
 
 /** Within a transaction that is handed on in chunks. */
 export interface NextChunk {

@@ -1,9 +1,10 @@
 /** The batches that a leader made before it started, made again from its WAL: a replica that was level goes on without a resync. */
+
+import { encodeBatch, segmentBytes } from '../feed/batch.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import type { ScannedDatabase } from '../sqlite/databaseScan.ts'
 import { type WalPlace, WalReader } from '../sqlite/walReader.ts'
 import { checksumHex } from '../xxh64.ts'
-import { encodeBatch, segmentBytes } from './batch.ts'
 import type { StartPoint } from './startPoint.ts'
 
 export interface RebuiltMessage {

@@ -11,11 +11,18 @@ import {
   type Standing,
   trailOf,
 } from '../../proto/lineage.ts'
+import {
+  aboveLost,
+  isBelievable,
+  isLacking,
+  isTold,
+  lackingText,
+  type SeenHistory,
+} from '../feed/seenHistory.ts'
 import { isCountedBack } from '../sqlite/databaseHeader.ts'
 import type { ScannedDatabase } from '../sqlite/databaseScan.ts'
 import type { PositionRecord } from '../sqlite/positionLog.ts'
 import { incarnationAfter } from './incarnation.ts'
-import { aboveLost, isBelievable, isLacking, isTold, lackingText, type SeenHistory } from './seenHistory.ts'
 
 export interface StartPoint {
   readonly epoch: number

@@ -1,4 +1,4 @@
-import type { FeedOptions } from '../leader/feed.ts'
+import type { FeedOptions } from '../feed/replicaFeed.ts'
 import type { NodeOptions } from '../options/options.ts'
 
 const HELLO_TIMEOUT_MS = 10_000

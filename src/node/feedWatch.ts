@@ -1,5 +1,5 @@
 /** Measures what feedCauses explains. */
-import type { Link, ReplicaList } from '../leader/replicaList.ts'
+import type { Link, ReplicaList } from '../feed/replicaList.ts'
 import { foreignReadLocks, type ReadLock } from '../sqlite/lockTable.ts'
 import { LongReaders } from '../sqlite/longReaders.ts'
 import { pinFile } from '../sqlite/pinnedFiles.ts'

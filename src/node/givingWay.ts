@@ -1,6 +1,6 @@
 /** How a leader ceases to lead, or leads on in a higher epoch, because of what another node has done: nobody is asked. */
 import { keyOf, messageOf } from '../errors.ts'
-import { aboveLost, isPutBack, lackingText, type SeenHistory } from '../leader/seenHistory.ts'
+import { aboveLost, isPutBack, lackingText, type SeenHistory } from '../feed/seenHistory.ts'
 import type { CurrentEngine } from './currentEngine.ts'
 import type { EngineParts } from './engine.ts'
 import type { LeaderEngine } from './leaderNode.ts'

@@ -1,8 +1,8 @@
 /** Measures what leaderCauses explains. */
 import type { Cause } from '../api/cause.ts'
+import type { ReplicaList } from '../feed/replicaList.ts'
 import type { CheckpointPass } from '../leader/checkpointer.ts'
 import type { LeaderStatus } from '../leader/leaderOptions.ts'
-import type { ReplicaList } from '../leader/replicaList.ts'
 import type { LongReaders } from '../sqlite/longReaders.ts'
 import { LinkWatch, WalWatch } from './feedWatch.ts'
 import { leaderCauses } from './leaderCauses.ts'

@@ -7,7 +7,7 @@ import { formatPosition, type Position, parsePosition } from '../../proto/positi
 import type { LagReport, NodeRole, NodeStatus } from '../api/nodeView.ts'
 import type { DemoteAnswer, PromoteAnswer, SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { WalcastError } from '../errors.ts'
-import { isLocal } from '../http/ackLevel.ts'
+import { isLocal } from '../feed/ackLevel.ts'
 import { requireAckLevel } from '../http/ackWaits.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from '../http/pluginNode.ts'
 import { addressOf } from '../options/address.ts'

@@ -5,7 +5,7 @@ import { containment, historyOf, joined, type Lineage } from '../../proto/lineag
 import { reachFrom } from '../api/positionWaits.ts'
 import type { NodeFile, NodeRecord } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
-import type { Relay } from '../leader/relay.ts'
+import type { Relay } from '../feed/relay.ts'
 import { ownAddress } from '../options/address.ts'
 import { CopyAccess } from '../replica/copyAccess.ts'
 import { Replica } from '../replica/replica.ts'

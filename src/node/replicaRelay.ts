@@ -1,8 +1,8 @@
 /** The part of a replica that feeds replicas of its own. */
 import { durationOf } from '../../proto/fields.ts'
 import { formatTrail } from '../../proto/lineage.ts'
-import { Relay } from '../leader/relay.ts'
-import type { ReplicaList } from '../leader/replicaList.ts'
+import { Relay } from '../feed/relay.ts'
+import type { ReplicaList } from '../feed/replicaList.ts'
 import type { Replica } from '../replica/replica.ts'
 import { DATABASE_NAME, type EngineParts } from './engine.ts'
 import { feedLimits } from './feedLimits.ts'

@@ -1,6 +1,6 @@
 /** Measures what replicaCauses explains. */
 import type { Cause } from '../api/cause.ts'
-import type { ReplicaList } from '../leader/replicaList.ts'
+import type { ReplicaList } from '../feed/replicaList.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import type { LongReaders } from '../sqlite/longReaders.ts'
 import { LAG_MS } from './feedCauses.ts'

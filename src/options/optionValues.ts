@@ -1,7 +1,7 @@
 /** Texts of flags, environment and file turned into values with units. */
 import { WalcastError } from '../errors.ts'
+import { ACK_LEVELS, parseAckLevel } from '../feed/ackLevel.ts'
 import { parseHostPort } from '../hostPort.ts'
-import { ACK_LEVELS, parseAckLevel } from '../http/ackLevel.ts'
 import { parseNetwork, TRUST_LOOPBACK, TRUST_NONE } from '../http/clientAddress.ts'
 import type { OptionKind } from './optionSpec.ts'
 

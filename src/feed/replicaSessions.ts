@@ -3,10 +3,10 @@ import type { WebSocket } from 'ws'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
-import type { HistoryPlace } from './history.ts'
+import type { HistoryPlace } from './batchHistory.ts'
 import { type IdHost, NodeIds } from './nodeIds.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
-import { Session, type SessionHost, type SessionOptions } from './session.ts'
+import { Session, type SessionHost, type SessionOptions } from './replicaSession.ts'
 
 /** What sessions need of the leader beyond what they settle among themselves. */
 export interface SessionsHost

@@ -6,7 +6,7 @@
  */
 import type { Body } from '../../proto/messages.ts'
 import { AckConfirmations, type Confirmed } from './ackConfirmations.ts'
-import type { SessionState } from './session.ts'
+import type { SessionState } from './replicaSession.ts'
 
 /** How many replicas, and whether the commit must survive a loss of power there. */
 export interface AckWanted {

@@ -3,14 +3,14 @@ import type { Logger } from 'pino'
 import type { WebSocket } from 'ws'
 import type { Body } from '../../proto/messages.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import type { CapturedBatch } from '../leader/capture.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
-import type { CapturedBatch } from './capture.ts'
-import { History } from './history.ts'
+import { History } from './batchHistory.ts'
 import { PageServer } from './pageServer.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
-import type { Session, SessionHost, SessionOptions } from './session.ts'
-import { type AckListener, Sessions } from './sessions.ts'
+import type { Session, SessionHost, SessionOptions } from './replicaSession.ts'
+import { type AckListener, Sessions } from './replicaSessions.ts'
 
 export interface FeedOptions {
   /** Name of the database in messages. */

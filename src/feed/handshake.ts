@@ -3,7 +3,7 @@ import { MAX_COUNTED } from '../../proto/limits.ts'
 import { type Containment, type HistoryPoint, type Lineage, parseTrail } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
-import type { History } from './history.ts'
+import type { History } from './batchHistory.ts'
 import type { SeenHistory } from './seenHistory.ts'
 
 /** A state that another node says it has. */

@@ -12,12 +12,12 @@ import { decode, encode } from '../../proto/codec.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
 import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
-import type { CapturedBatch } from './capture.ts'
-import { Comparing } from './comparing.ts'
+import type { CapturedBatch } from '../leader/capture.ts'
+import type { History, HistoryPlace } from './batchHistory.ts'
+import { Comparing } from './comparisonServer.ts'
 import { type HandshakeHost, placeOf, requireFeedable, seenOf, welcomeFor } from './handshake.ts'
-import type { History, HistoryPlace } from './history.ts'
-import { Outbox, type OutboxLimits } from './outbox.ts'
 import type { PageServer } from './pageServer.ts'
+import { Outbox, type OutboxLimits } from './sendQueue.ts'
 
 export interface SessionOptions extends OutboxLimits {
   readonly helloTimeoutMs: number

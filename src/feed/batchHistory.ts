@@ -1,5 +1,5 @@
 /** Recent batches, encoded once for all replicas, kept up to a byte limit. */
-import { compact } from './catchUp.ts'
+import { compact } from './batchCompaction.ts'
 
 /** Before a chunk of an entry. */
 export interface HistoryPlace {

@@ -2,7 +2,7 @@
  * How many replicas hold a write before it is answered: `local` (none), `one`, `all` or a number; with `-durable` behind it,
  * such as `one-durable`, where it must survive a loss of power there.
  */
-import type { AckWanted } from '../leader/acknowledgements.ts'
+import type { AckWanted } from './acknowledgements.ts'
 
 export interface AckLevel extends AckWanted {
   /** As it is written. */

@@ -1,7 +1,7 @@
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { Session } from './session.ts'
+import type { Session } from './replicaSession.ts'
 
 export interface ReplicaStatus {
   readonly node: string

@@ -7,7 +7,7 @@ import { WalcastError } from '../errors.ts'
 import { type Heard, Processes, SILENCE_MS, type Twins } from './processes.ts'
 import { RefusedProcesses } from './refusedProcesses.ts'
 import type { ReplicaList } from './replicaList.ts'
-import type { Session } from './session.ts'
+import type { Session } from './replicaSession.ts'
 
 /** The node that feeds. */
 export interface IdHost {
