@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay, setImmediate } from 'node:timers/promises'
-import { Wake } from '../src/leader/wake.ts'
+import { Wake } from '../src/leader/walWatcher.ts'
 import { systemClock } from '../src/platform/clock.ts'
 import { until } from './support/until.ts'
 

@@ -19,7 +19,7 @@ import {
   stepError,
 } from '../sqlite/sqliteThread.ts'
 import { WalIndexReader } from '../sqlite/walIndexReader.ts'
-import type { Fence } from './fence.ts'
+import type { Fence } from './writeFence.ts'
 
 const FENCE = 'mend-fence'
 const CHECKPOINT = 'mend-checkpoint'

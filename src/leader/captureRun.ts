@@ -9,7 +9,7 @@ import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { WalReader } from '../sqlite/walReader.ts'
 import type { Capture } from './capture.ts'
-import { Wake, type WakeOptions } from './wake.ts'
+import { Wake, type WakeOptions } from './walWatcher.ts'
 
 /** Segments that one look takes while everything is to be read. */
 const SEGMENTS_AT_ONCE = 16

@@ -10,7 +10,7 @@ import type { FileOps } from '../platform/fileOps.ts'
 import type { CapturedBatch } from './capture.ts'
 import type { CheckpointLimits, CheckpointPass } from './checkpointer.ts'
 import type { RaisedEpoch } from './startPoint.ts'
-import type { WakeOptions } from './wake.ts'
+import type { WakeOptions } from './walWatcher.ts'
 
 export interface LeaderOptions {
   /** Name of the database in messages. */

@@ -9,10 +9,10 @@ import type { PositionLog } from '../sqlite/positionLog.ts'
 import type { ReadGuard } from '../sqlite/readGuard.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { scanPastBrokenWal } from './brokenWal.ts'
-import type { Fence } from './fence.ts'
 import { newIncarnation } from './incarnation.ts'
 import type { LeaderOptions, LeadershipBegun } from './leaderOptions.ts'
 import { chooseStart, type StartPoint } from './startPoint.ts'
+import type { Fence } from './writeFence.ts'
 
 /** Txids given out before the node file is written again. */
 export const TXID_RESERVE = 1_000_000
