@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Message } from '../proto/messages.ts'
-import { Conversation, type ConversationParts } from '../src/replica/conversation.ts'
+import { Conversation, type ConversationParts } from '../src/replica/upstreamSession.ts'
 
 const WELCOME = { db: 'main', node: 'node-a', source: 'node-a', sourceAddress: '', heartbeatMs: 500 }
 
