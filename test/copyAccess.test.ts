@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
-import { CopyAccess } from '../src/replica/copyAccess.ts'
+import { CopyAccess } from '../src/replica/copy/copyAccess.ts'
 
 interface Said {
   readonly copyMode?: number

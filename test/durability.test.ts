@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
 import { type Acknowledgement, Acknowledger } from '../src/replica/acknowledger.ts'
-import { Durability } from '../src/replica/durability.ts'
+import { Durability } from '../src/replica/copy/durability.ts'
 import { until } from './support/until.ts'
 
 function setUp() {

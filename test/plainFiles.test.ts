@@ -21,7 +21,7 @@ import { pino } from 'pino'
 import { keepOthersOut } from '../src/node/folderAccess.ts'
 import { openPlain, setMode } from '../src/plainFiles.ts'
 import { systemFileOps } from '../src/platform/fileOps.ts'
-import { FirstCopy } from '../src/replica/firstCopy.ts'
+import { FirstCopy } from '../src/replica/copy/firstCopy.ts'
 import { refillCutWal } from '../src/sqlite/cutWal.ts'
 import { pinFile } from '../src/sqlite/pinnedFiles.ts'
 

@@ -4,8 +4,8 @@
  */
 import type { Body } from '../../proto/messages.ts'
 import { messageOf } from '../errors.ts'
-import type { Applier } from './applier.ts'
-import type { Durability } from './durability.ts'
+import type { Applier } from './copy/applier.ts'
+import type { Durability } from './copy/durability.ts'
 
 /** Without what the connection adds. */
 export type Acknowledgement = Omit<Body<'ack'>, 'db'>

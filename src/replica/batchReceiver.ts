@@ -3,7 +3,7 @@ import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Acknowledger } from './acknowledger.ts'
-import type { CopySlot } from './copySlot.ts'
+import type { CopySlot } from './copy/copySlot.ts'
 import type { LagTracker } from './lag.ts'
 import type { Downstream, ReplicaObserver } from './replicaOptions.ts'
 

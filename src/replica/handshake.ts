@@ -5,7 +5,7 @@
 import { durationOf } from '../../proto/fields.ts'
 import { historyOf, type Lineage, NOWHERE, withIncarnation } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
-import type { Copy } from './copy.ts'
+import type { Copy } from './copy/copy.ts'
 import type { ReplicaOptions } from './replicaOptions.ts'
 import { requireFitting } from './welcome.ts'
 

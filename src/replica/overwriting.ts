@@ -7,7 +7,7 @@ import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { PageReader } from '../sqlite/pageReader.ts'
 import { PAGES_AT_ONCE, PageSet } from '../sqlite/pageSet.ts'
 import { lockPage } from '../sqlite/walFormat.ts'
-import type { Applier } from './applier.ts'
+import type { Applier } from './copy/applier.ts'
 
 /** A copy of which a resync has brought pages that are not visible yet. */
 export interface ResyncedCopy {

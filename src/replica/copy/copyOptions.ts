@@ -1,10 +1,10 @@
 /** What an open copy is built with, and whom it tells. */
 import type { Logger } from 'pino'
-import type { WalcastError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { FileOps } from '../platform/fileOps.ts'
-import type { PositionLog } from '../sqlite/positionLog.ts'
-import type { SqliteThread } from '../sqlite/sqliteThread.ts'
+import type { WalcastError } from '../../errors.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { FileOps } from '../../platform/fileOps.ts'
+import type { PositionLog } from '../../sqlite/positionLog.ts'
+import type { SqliteThread } from '../../sqlite/sqliteThread.ts'
 import type { CopyAccess } from './copyAccess.ts'
 
 export interface CopyOptions {

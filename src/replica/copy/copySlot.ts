@@ -9,18 +9,18 @@
  *
  * Only the last replaces a file, since the page size of a file in WAL mode never changes.
  */
-import type { Body } from '../../proto/messages.ts'
-import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
-import { requirePlainFile, requirePlainLog } from '../plainFiles.ts'
-import { foundAt, isBlankDatabase } from '../sqlite/databaseFiles.ts'
-import { NO_COUNTERS } from '../sqlite/databaseHeader.ts'
-import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
-import type { PageSums } from '../sqlite/pageSums.ts'
-import type { SqliteThread } from '../sqlite/sqliteThread.ts'
+import type { Body } from '../../../proto/messages.ts'
+import { type ErrorCode, keyOf, messageOf, WalcastError } from '../../errors.ts'
+import { requirePlainFile, requirePlainLog } from '../../plainFiles.ts'
+import { foundAt, isBlankDatabase } from '../../sqlite/databaseFiles.ts'
+import { NO_COUNTERS } from '../../sqlite/databaseHeader.ts'
+import type { HeldDatabase } from '../../sqlite/heldDatabase.ts'
+import type { PageSums } from '../../sqlite/pageSums.ts'
+import type { SqliteThread } from '../../sqlite/sqliteThread.ts'
+import { clearSchema, makeBlank, mend } from '../unfitCopy.ts'
 import { Copy } from './copy.ts'
 import type { CopyHost, CopyOptions } from './copyOptions.ts'
 import { FirstCopySlot } from './firstCopySlot.ts'
-import { clearSchema, makeBlank, mend } from './unfitCopy.ts'
 
 export interface CopySlotOptions extends CopyOptions {
   readonly stateFolder: string

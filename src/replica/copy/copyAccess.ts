@@ -5,8 +5,8 @@
  */
 import { existsSync } from 'node:fs'
 import type { Logger } from 'pino'
-import { messageOf } from '../errors.ts'
-import { fileMode, setDatabaseMode, usableMode } from '../sqlite/fileModes.ts'
+import { messageOf } from '../../errors.ts'
+import { fileMode, setDatabaseMode, usableMode } from '../../sqlite/fileModes.ts'
 
 export interface CopyAccessOptions {
   readonly path: string

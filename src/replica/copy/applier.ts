@@ -4,15 +4,15 @@
  * Invariant: between two calls, `sums` and `position` are the published state of the copy, or a transaction is under
  * way (`isOpen`) whose frames lie unpublished behind it.
  */
-import { payloadPage, payloadPageNumber } from '../../proto/codec.ts'
-import type { Standing } from '../../proto/lineage.ts'
-import type { Body } from '../../proto/messages.ts'
-import { WalcastError } from '../errors.ts'
-import { NO_COUNTERS } from '../sqlite/databaseHeader.ts'
-import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
-import type { PositionLog } from '../sqlite/positionLog.ts'
-import type { PageImages, WalWriter } from '../sqlite/walWriter.ts'
-import { checksumHex } from '../xxh64.ts'
+import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
+import type { Standing } from '../../../proto/lineage.ts'
+import type { Body } from '../../../proto/messages.ts'
+import { WalcastError } from '../../errors.ts'
+import { NO_COUNTERS } from '../../sqlite/databaseHeader.ts'
+import { type PageSums, pageSum } from '../../sqlite/pageSums.ts'
+import type { PositionLog } from '../../sqlite/positionLog.ts'
+import type { PageImages, WalWriter } from '../../sqlite/walWriter.ts'
+import { checksumHex } from '../../xxh64.ts'
 
 export class Applier {
   readonly #writer: WalWriter

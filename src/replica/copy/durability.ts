@@ -6,9 +6,9 @@
  * connections run with synchronous=NORMAL, under which both are done). The database file is synced along, because a checkpointer of somebody else's may
  * run with synchronous=OFF.
  */
-import type { Position } from '../../proto/position.ts'
-import { keyOf } from '../errors.ts'
-import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
+import type { Position } from '../../../proto/position.ts'
+import { keyOf } from '../../errors.ts'
+import type { DatabaseFiles } from '../../sqlite/databaseFiles.ts'
 
 export interface DurabilityHost {
   /** What readers see: its frames are written when it changes. */

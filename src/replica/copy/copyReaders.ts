@@ -10,8 +10,8 @@ import {
   openReadOnly,
   rows,
   type SqliteThread,
-} from '../sqlite/sqliteThread.ts'
-import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
+} from '../../sqlite/sqliteThread.ts'
+import type { WalIndexReader } from '../../sqlite/walIndexReader.ts'
 
 /** The connection that is to be closed last. */
 export const LAST_CONNECTION = 'last'

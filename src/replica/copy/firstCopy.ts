@@ -13,14 +13,14 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { promisify } from 'node:util'
-import { payloadPage, payloadPageNumber } from '../../proto/codec.ts'
-import type { Body } from '../../proto/messages.ts'
-import { WalcastError } from '../errors.ts'
-import { openPlain, strangeFile } from '../plainFiles.ts'
-import type { FileOps } from '../platform/fileOps.ts'
-import { FrameMap } from '../sqlite/frameMap.ts'
-import { scanPages } from '../sqlite/pageScan.ts'
-import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
+import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
+import type { Body } from '../../../proto/messages.ts'
+import { WalcastError } from '../../errors.ts'
+import { openPlain, strangeFile } from '../../plainFiles.ts'
+import type { FileOps } from '../../platform/fileOps.ts'
+import { FrameMap } from '../../sqlite/frameMap.ts'
+import { scanPages } from '../../sqlite/pageScan.ts'
+import { type PageSums, pageSum } from '../../sqlite/pageSums.ts'
 import { requireState } from './applier.ts'
 
 interface PagesMessage {

@@ -7,8 +7,8 @@
  * before each checkpoint; what happened in the gap is told by the wal-index header afterwards.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { WalcastError } from '../errors.ts'
-import { WRITE_LOCK_CONNECTION } from '../sqlite/heldDatabase.ts'
+import { WalcastError } from '../../errors.ts'
+import { WRITE_LOCK_CONNECTION } from '../../sqlite/heldDatabase.ts'
 import {
   close,
   exec,
@@ -18,7 +18,7 @@ import {
   type Step,
   type StepResult,
   stepError,
-} from '../sqlite/sqliteThread.ts'
+} from '../../sqlite/sqliteThread.ts'
 
 const LOCK = WRITE_LOCK_CONNECTION
 const TAKE = exec(LOCK, 'BEGIN IMMEDIATE')

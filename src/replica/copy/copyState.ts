@@ -1,11 +1,11 @@
 /** What a copy holds when it is opened or read again, and where that leaves it. */
-import { NOWHERE, type Standing } from '../../proto/lineage.ts'
-import { keyOf } from '../errors.ts'
-import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
-import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
-import type { PageSums } from '../sqlite/pageSums.ts'
-import type { PositionRecord } from '../sqlite/positionLog.ts'
-import { checkpoint } from '../sqlite/sqliteThread.ts'
+import { NOWHERE, type Standing } from '../../../proto/lineage.ts'
+import { keyOf } from '../../errors.ts'
+import type { DatabaseFiles } from '../../sqlite/databaseFiles.ts'
+import { type ScannedDatabase, scanDatabase } from '../../sqlite/databaseScan.ts'
+import type { PageSums } from '../../sqlite/pageSums.ts'
+import type { PositionRecord } from '../../sqlite/positionLog.ts'
+import { checkpoint } from '../../sqlite/sqliteThread.ts'
 import type { CopyLock } from './copyLock.ts'
 
 const SEGMENT_BYTES = 1024 * 1024
