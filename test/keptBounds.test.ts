@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type KeptKind, overBounds } from '../src/replica/keptBounds.ts'
+import { type KeptKind, overBounds } from '../src/replica/diverged/keptBounds.ts'
 
 /** `r3` is a routine bundle of 3 bytes, `d` a diverged one; the oldest first. */
 function bundles(text: string) {

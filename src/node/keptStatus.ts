@@ -1,7 +1,7 @@
 /** What status tells of what a node has kept aside, whatever its role is by now. */
 import { formatPosition } from '../../proto/position.ts'
 import type { NodeStatus } from '../api/nodeView.ts'
-import type { Kept } from '../replica/keptFolder.ts'
+import type { Kept } from '../replica/diverged/keptFolder.ts'
 
 export function keptStatus(kept: readonly Kept[]): Pick<NodeStatus, 'diverged'> {
   if (kept.length === 0) return {}

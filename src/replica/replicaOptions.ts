@@ -6,7 +6,7 @@ import type { WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import type { CopyAccess } from './copy/copyAccess.ts'
-import type { KeptKind } from './keptBounds.ts'
+import type { KeptKind } from './diverged/keptBounds.ts'
 import type { SubscriptionOptions } from './subscription.ts'
 
 export interface ReplicaOptions {

@@ -6,7 +6,7 @@ import { Comparison } from './comparison.ts'
 import type { Copy } from './copy/copy.ts'
 import type { CopySlot } from './copy/copySlot.ts'
 import type { SuspectedDivergence } from './copy/copyTrust.ts'
-import type { Divergence } from './divergence.ts'
+import type { Divergence } from './diverged/divergence.ts'
 import type { Subscription } from './subscription.ts'
 
 export interface ResyncProgress {

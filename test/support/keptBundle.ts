@@ -1,9 +1,9 @@
 /** A bundle made of two states of a database, as a resync from one to the other makes it. */
 import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
-import type { DivergedCopy } from '../../src/replica/divergence.ts'
-import { writeImages } from '../../src/replica/keptImages.ts'
-import type { LastPages } from '../../src/replica/overwriting.ts'
+import type { DivergedCopy } from '../../src/replica/diverged/divergence.ts'
+import { writeImages } from '../../src/replica/diverged/keptImages.ts'
+import type { LastPages } from '../../src/replica/diverged/overwriting.ts'
 import { FrameMap } from '../../src/sqlite/frameMap.ts'
 import { PageSums, pageSum } from '../../src/sqlite/pageSums.ts'
 import { FRAME_HEADER_BYTES, frameOffset, lockPage } from '../../src/sqlite/walFormat.ts'

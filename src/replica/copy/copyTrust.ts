@@ -1,5 +1,5 @@
 import type { Containment } from '../../../proto/lineage.ts'
-import type { KeptKind } from '../keptBounds.ts'
+import type { KeptKind } from '../diverged/keptBounds.ts'
 
 /** Why the copy may hold commits that its leader lacks, and whether that is likely. */
 export interface SuspectedDivergence {

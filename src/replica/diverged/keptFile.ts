@@ -1,7 +1,7 @@
 /** A new file of what is kept aside, written from beginning to end in pieces of up to 1 MiB, durable when it is ended. */
 import { type FileHandle, open } from 'node:fs/promises'
-import { writeError } from '../errors.ts'
-import type { FileOps } from '../platform/fileOps.ts'
+import { writeError } from '../../errors.ts'
+import type { FileOps } from '../../platform/fileOps.ts'
 
 const BUFFER_BYTES = 1024 * 1024
 

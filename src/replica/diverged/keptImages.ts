@@ -1,15 +1,15 @@
 /** Writes the pages of a bundle (see keptFolder.ts): which hold rows of which table, and their images. */
-import { WalcastError } from '../errors.ts'
-import type { FileOps } from '../platform/fileOps.ts'
-import { DamagedPage } from '../sqlite/btreePage.ts'
-import { type DatabaseHeader, parseHeader } from '../sqlite/databaseHeader.ts'
-import { readFreelist } from '../sqlite/freelist.ts'
-import { PageSet } from '../sqlite/pageSet.ts'
-import { RowPageSearch } from '../sqlite/rowPages.ts'
+import { WalcastError } from '../../errors.ts'
+import type { FileOps } from '../../platform/fileOps.ts'
+import { DamagedPage } from '../../sqlite/btreePage.ts'
+import { type DatabaseHeader, parseHeader } from '../../sqlite/databaseHeader.ts'
+import { readFreelist } from '../../sqlite/freelist.ts'
+import { PageSet } from '../../sqlite/pageSet.ts'
+import { RowPageSearch } from '../../sqlite/rowPages.ts'
+import { StateCheck } from '../stateCheck.ts'
 import { KeptFile } from './keptFile.ts'
 import { PageListWriter } from './keptPages.ts'
 import { type LastPages, Overwriting, type ResyncedCopy } from './overwriting.ts'
-import { StateCheck } from './stateCheck.ts'
 
 const CHUNK_BYTES = 1024 * 1024
 

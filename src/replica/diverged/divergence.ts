@@ -7,11 +7,11 @@
  * write another in its place. Rows that were not compared are compared later. No bound ends replication: older bundles go.
  */
 import type { Logger } from 'pino'
-import { keyOf, messageOf, WalcastError } from '../errors.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { FileOps } from '../platform/fileOps.ts'
-import type { Applier } from './copy/applier.ts'
-import type { Copy } from './copy/copy.ts'
+import { keyOf, messageOf, WalcastError } from '../../errors.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { FileOps } from '../../platform/fileOps.ts'
+import type { Applier } from '../copy/applier.ts'
+import type { Copy } from '../copy/copy.ts'
 import { type KeptBounds, type KeptKind, overBounds } from './keptBounds.ts'
 import { type Kept, type KeptDivergence, KeptFolder } from './keptFolder.ts'
 import { writeImages } from './keptImages.ts'

@@ -1,10 +1,10 @@
 /** The rows on the pages of a bundle (see keptFolder.ts), decoded. Runs in a process of its own: reads block. */
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import type { SchemaEntry } from '../rowdiff/schemaCopy.ts'
-import { type BtreePage, type Cell, cellAt, DamagedPage, parsePage } from '../sqlite/btreePage.ts'
-import { type DatabaseHeader, parseHeader } from '../sqlite/databaseHeader.ts'
-import { SCHEMA_ROOT } from '../sqlite/rowPages.ts'
-import { decodeRecord, type StoredValue } from '../sqlite/storedRecord.ts'
+import type { SchemaEntry } from '../../rowdiff/schemaCopy.ts'
+import { type BtreePage, type Cell, cellAt, DamagedPage, parsePage } from '../../sqlite/btreePage.ts'
+import { type DatabaseHeader, parseHeader } from '../../sqlite/databaseHeader.ts'
+import { SCHEMA_ROOT } from '../../sqlite/rowPages.ts'
+import { decodeRecord, type StoredValue } from '../../sqlite/storedRecord.ts'
 import { KeptPages } from './keptPages.ts'
 
 /** A row as a b-tree holds it. */

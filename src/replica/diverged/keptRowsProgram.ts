@@ -3,10 +3,10 @@
  * standard error. What it makes has its name when it is whole; a bundle that a crash has left half compared is compared anew.
  */
 import { closeSync, constants, existsSync, fsyncSync, readFileSync, renameSync, writeSync } from 'node:fs'
-import { asWalcastError } from '../errors.ts'
-import { openPlain } from '../plainFiles.ts'
-import { type Difference, diffDatabases } from '../rowdiff/rowDiff.ts'
-import { jsonOf } from '../rowdiff/rowJson.ts'
+import { asWalcastError } from '../../errors.ts'
+import { openPlain } from '../../plainFiles.ts'
+import { type Difference, diffDatabases } from '../../rowdiff/rowDiff.ts'
+import { jsonOf } from '../../rowdiff/rowJson.ts'
 import { makeKeptDatabase } from './keptDatabase.ts'
 import type { KeptDivergence } from './keptFolder.ts'
 import type { RowResult } from './keptRows.ts'

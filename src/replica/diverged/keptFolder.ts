@@ -22,8 +22,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
-import { keyOf, messageOf, WalcastError, writeError } from '../errors.ts'
-import { type FileOps, makeFolder, syncFolder } from '../platform/fileOps.ts'
+import { keyOf, messageOf, WalcastError, writeError } from '../../errors.ts'
+import { type FileOps, makeFolder, syncFolder } from '../../platform/fileOps.ts'
 import type { KeptKind } from './keptBounds.ts'
 
 export interface KeptRows {

@@ -1,13 +1,13 @@
 /** What a resync is about to overwrite: the pages, and how the database is read as it stands before and after. */
 import { setImmediate as immediate } from 'node:timers/promises'
-import { payloadPage, payloadPageNumber } from '../../proto/codec.ts'
-import type { ReadPage } from '../sqlite/btreeWalk.ts'
-import { FrameMap } from '../sqlite/frameMap.ts'
-import type { CheckedPages } from '../sqlite/pageCheck.ts'
-import { PageReader } from '../sqlite/pageReader.ts'
-import { PAGES_AT_ONCE, PageSet } from '../sqlite/pageSet.ts'
-import { lockPage } from '../sqlite/walFormat.ts'
-import type { Applier } from './copy/applier.ts'
+import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
+import type { ReadPage } from '../../sqlite/btreeWalk.ts'
+import { FrameMap } from '../../sqlite/frameMap.ts'
+import type { CheckedPages } from '../../sqlite/pageCheck.ts'
+import { PageReader } from '../../sqlite/pageReader.ts'
+import { PAGES_AT_ONCE, PageSet } from '../../sqlite/pageSet.ts'
+import { lockPage } from '../../sqlite/walFormat.ts'
+import type { Applier } from '../copy/applier.ts'
 
 /** A copy of which a resync has brought pages that are not visible yet. */
 export interface ResyncedCopy {
