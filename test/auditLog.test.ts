@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Fastify from 'fastify'
 import { type Logger, pino } from 'pino'
-import { AuditLog, type AuditLogOptions } from '../src/cluster/auditLog.ts'
 import { asWalcastError } from '../src/errors.ts'
 import { type AuditEntry, type AuditSource, addAuditRoutes } from '../src/http/auditRoutes.ts'
 import { Metrics } from '../src/http/metrics.ts'
+import { AuditLog, type AuditLogOptions } from '../src/notify/auditLog.ts'
 import { createFileOps, type FileOp, type FileOps, systemFileOps } from '../src/platform/fileOps.ts'
 
 function folderOf(t: TestContext): string {

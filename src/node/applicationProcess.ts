@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { formatPosition, type Position } from '../../proto/position.ts'
 import type { NodeRole } from '../api/nodeView.ts'
-import { withoutSecrets } from '../cluster/roleHooks.ts'
+import { withoutSecrets } from '../notify/roleHooks.ts'
 import type { ApplicationProcess } from './supervisor.ts'
 
 export interface ApplicationSituation {

@@ -1,7 +1,6 @@
 /** Starts one node: its folder and lock, its HTTP sides, and the roles that it has one after another. */
 
 import { Waits } from '../api/positionWaits.ts'
-import { AuditLog } from '../cluster/auditLog.ts'
 import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -12,6 +11,7 @@ import { isEverywhere } from '../hostPort.ts'
 import { Events } from '../http/events.ts'
 import { Metrics } from '../http/metrics.ts'
 import { Server } from '../http/server.ts'
+import { AuditLog } from '../notify/auditLog.ts'
 import { addressOf, ownAddress } from '../options/address.ts'
 import { optionProblems } from '../options/optionProblems.ts'
 import type { NodeOptions } from '../options/options.ts'

@@ -1,5 +1,5 @@
-import { RoleHooks } from '../cluster/roleHooks.ts'
 import type { NoticeMetrics } from '../http/metrics.ts'
+import { RoleHooks } from '../notify/roleHooks.ts'
 import type { NodeSetup } from './engine.ts'
 import { nodeUrl } from './nodeUrl.ts'
 

@@ -1,12 +1,12 @@
 /** Tells of what is asked of a node's role and of what became of it: the audit log, the operator's hooks, the log. */
 import type { Logger } from 'pino'
 import type { NodeView } from '../api/nodeView.ts'
-import type { AuditLog } from '../cluster/auditLog.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
-import type { RoleHooks } from '../cluster/roleHooks.ts'
 import { asWalcastError, messageOf } from '../errors.ts'
 import type { AuditEntry } from '../http/auditRoutes.ts'
 import type { Metrics } from '../http/metrics.ts'
+import type { AuditLog } from '../notify/auditLog.ts'
+import type { RoleHooks } from '../notify/roleHooks.ts'
 import type { Clock } from '../platform/clock.ts'
 
 export interface RoleJournalParts {
