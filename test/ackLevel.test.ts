@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import { WalcastError } from '../src/errors.ts'
 import { isLocal, parseAckLevel } from '../src/feed/ackLevel.ts'
 import type { AckOutcome, AckWanted } from '../src/feed/acknowledgements.ts'
-import { AckWaits, requireAckLevel } from '../src/http/ackWaits.ts'
 import { parseValue } from '../src/options/optionValues.ts'
+import { AckWaits, requireAckLevel } from '../src/proxy/ackWaits.ts'
 
 const wanted = (text: string) => {
   const level = parseAckLevel(text)

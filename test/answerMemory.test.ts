@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { keyOf } from '../src/errors.ts'
-import { AnswerMemory, type Execution, type StoredAnswer } from '../src/http/answerMemory.ts'
-import { Heaviest } from '../src/http/heaviest.ts'
+import { Heaviest } from '../src/proxy/heaviest.ts'
+import { AnswerMemory, type Execution, type StoredAnswer } from '../src/proxy/idempotencyStore.ts'
 
 const answerOf = (bytes: number): StoredAnswer => ({
   status: 200,

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pino } from 'pino'
-import type { Look } from '../src/http/applicationProbe.ts'
-import { ApplicationWatch } from '../src/http/applicationWatch.ts'
+import type { Look } from '../src/proxy/applicationProbe.ts'
+import { ApplicationWatch } from '../src/proxy/applicationWatch.ts'
 import { until, within } from './support/until.ts'
 
 const WAITING = { gone: new AbortController().signal }

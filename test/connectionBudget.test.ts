@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { WalcastError } from '../src/errors.ts'
-import { ConnectionBudget, type ConnectionLimits, type Cut } from '../src/http/connectionBudget.ts'
+import { ConnectionBudget, type ConnectionLimits, type Cut } from '../src/proxy/connectionBudget.ts'
 import { until } from './support/until.ts'
 
 const HOUR_MS = 3_600_000

@@ -3,8 +3,8 @@
  * two processes.
  */
 import assert from 'node:assert/strict'
-import { SendError } from '../src/http/sendError.ts'
-import { Upstream } from '../src/http/upstream.ts'
+import { SendError } from '../src/proxy/sendError.ts'
+import { Upstream } from '../src/proxy/upstream.ts'
 import { type Lab, labTest } from './support/lab.ts'
 import { within } from './support/until.ts'
 

@@ -6,8 +6,8 @@ import { test } from 'node:test'
 import type { Position } from '../proto/position.ts'
 import type { NodeView } from '../src/api/nodeView.ts'
 import { reachFrom, Waits } from '../src/api/positionWaits.ts'
-import { Consistency, type Wanted } from '../src/http/consistency.ts'
-import { PositionCookie } from '../src/http/positionCookie.ts'
+import { Consistency, type Wanted } from '../src/proxy/consistency.ts'
+import { PositionCookie } from '../src/proxy/positionCookie.ts'
 import { until, within } from './support/until.ts'
 
 /** Less than the waits here may take: what comes sooner did not end with their time. */

@@ -1,7 +1,7 @@
 /** Reads from the local application, writes from the leader's: one leader and two replicas, each before an application. */
 import assert from 'node:assert/strict'
 import { request } from 'undici'
-import { PositionCookie } from '../src/http/positionCookie.ts'
+import { PositionCookie } from '../src/proxy/positionCookie.ts'
 import { signRequest } from '../src/security/auth.ts'
 import { labTest, requireSame } from './support/lab.ts'
 import {

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Client } from '../src/http/client.ts'
-import { FailedReads, FrequentPaths } from '../src/http/failedReads.ts'
-import { RateBudget } from '../src/http/rateBudget.ts'
-import type { Answer } from '../src/http/relayedAnswer.ts'
-import { Routes } from '../src/http/routes.ts'
+import type { Client } from '../src/proxy/client.ts'
+import { FailedReads, FrequentPaths } from '../src/proxy/failedReads.ts'
+import { RateBudget } from '../src/proxy/rateBudget.ts'
+import type { Answer } from '../src/proxy/relayedAnswer.ts'
+import { Routes } from '../src/proxy/routes.ts'
 
 test('a rate is kept over any time, and a quiet second gives no more than one second’s worth', () => {
   fc.assert(

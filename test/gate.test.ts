@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
-import { Gate } from '../src/http/gate.ts'
+import { Gate } from '../src/proxy/gate.ts'
 import { until, within } from './support/until.ts'
 
 /** Less than the waits here may take: what comes sooner did not end with their time. */

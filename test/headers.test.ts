@@ -11,7 +11,7 @@ import {
   fromNode,
   ofAnswer,
   toNode,
-} from '../src/http/headers.ts'
+} from '../src/proxy/headers.ts'
 
 const PROXIED = { isProxied: true }
 const STRANGER = { isProxied: false }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { announcedSeconds, IdleTrust } from '../src/http/idleTrust.ts'
+import { announcedSeconds, IdleTrust } from '../src/proxy/idleTrust.ts'
 
 test('until anything is known little is risked, and a connection is kept as long as told', () => {
   const trust = new IdleTrust(1000)

@@ -1,9 +1,9 @@
 /** Programs that embed a node whose role changes: their handles, their events, the requests in their handlers. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { TRAFFIC } from '../src/http/pluginNode.ts'
 import { formatPosition } from '../src/node/library.ts'
-import type { Traffic } from '../src/node/traffic.ts'
+import { TRAFFIC } from '../src/proxy/pluginNode.ts'
+import type { Traffic } from '../src/proxy/traffic.ts'
 import { ask, countOf, embeddedPair, json, servedPair } from './support/embedded.ts'
 import { labTest } from './support/lab.ts'
 import { until } from './support/until.ts'

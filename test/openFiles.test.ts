@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { boundsWithin, openFilesLimit } from '../src/node/openFiles.ts'
+import { boundsWithin, openFilesLimit } from '../src/proxy/openFiles.ts'
 
 const DEFAULTS = { maxConnections: 4000, maxRequests: 2000, maxUpgrades: 1000 }
 

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { comparablePath } from '../src/http/routes.ts'
 import { embeddedOptions } from '../src/node/embeddedOptions.ts'
 import type { OptionKind } from '../src/options/optionSpec.ts'
 import { parseValue } from '../src/options/optionValues.ts'
+import { comparablePath } from '../src/proxy/routes.ts'
 
 const parse = (kind: OptionKind, text: string) => parseValue('flag', kind, text)
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Position } from '../proto/position.ts'
-import { PositionCookie } from '../src/http/positionCookie.ts'
+import { PositionCookie } from '../src/proxy/positionCookie.ts'
 
 const NAME = 'walcast_position'
 const CLUSTER = 'c0ffee-1'

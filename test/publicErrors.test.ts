@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CATALOGUE } from '../src/errorCatalogue.ts'
 import { type ErrorCode, WalcastError } from '../src/errors.ts'
-import { asTold, isHidden, publicBody } from '../src/http/publicErrors.ts'
+import { asTold, isHidden, publicBody } from '../src/proxy/publicErrors.ts'
 
 const KEYS = Object.keys(CATALOGUE) as ErrorCode[]
 /** What a text may name: bounds, and what the client itself sent. */

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
-import { BodyBudget, ReplayableBody } from '../src/http/replayableBody.ts'
+import { BodyBudget, ReplayableBody } from '../src/proxy/replayableBody.ts'
 import { within } from './support/until.ts'
 
 /** Gives `chunks`, each at once or a turn of the event loop later. */

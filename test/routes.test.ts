@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { comparablePath, isRead, isReserved, isUnderAny, Routes } from '../src/http/routes.ts'
+import { comparablePath, isRead, isReserved, isUnderAny, Routes } from '../src/proxy/routes.ts'
 
 /** A path as a lenient server reads it: bytes decoded, `\` as `/`, slashes merged, dot segments resolved. */
 function asServerReads(target: string): string {

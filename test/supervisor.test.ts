@@ -7,7 +7,6 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { WalcastError } from '../src/errors.ts'
 import { spawnApplication } from '../src/node/applicationProcess.ts'
-import type { ServedApplication } from '../src/node/servedApplication.ts'
 import {
   SUPERVISION_START,
   type SupervisionAction,
@@ -18,6 +17,7 @@ import {
 } from '../src/node/supervision.ts'
 import { Supervisor, type SupervisorParts } from '../src/node/supervisor.ts'
 import { systemClock } from '../src/platform/clock.ts'
+import type { ServedApplication } from '../src/proxy/servedApplication.ts'
 import { until } from './support/until.ts'
 
 /** Against hanging: a machine that others keep busy takes its time. */

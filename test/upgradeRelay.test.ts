@@ -4,9 +4,9 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect, createServer as createRawServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
-import { ApplicationWatch } from '../src/http/applicationWatch.ts'
-import { takeUpgrade } from '../src/http/upgradeIntake.ts'
-import { relayUpgrade, type UpgradeTarget } from '../src/http/upgradeRelay.ts'
+import { ApplicationWatch } from '../src/proxy/applicationWatch.ts'
+import { takeUpgrade } from '../src/proxy/upgradeIntake.ts'
+import { relayUpgrade, type UpgradeTarget } from '../src/proxy/upgradeRelay.ts'
 import { until } from './support/until.ts'
 
 const HOUR_MS = 3_600_000

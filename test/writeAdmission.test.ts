@@ -4,8 +4,8 @@ import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { keyOf, WalcastError } from '../src/errors.ts'
-import { Client } from '../src/http/client.ts'
-import { WriteAdmission } from '../src/http/writeAdmission.ts'
+import { Client } from '../src/proxy/client.ts'
+import { WriteAdmission } from '../src/proxy/writeGate.ts'
 import { within } from './support/until.ts'
 
 function setUp({ holdMs = 10_000, maxHeld = 2 } = {}) {

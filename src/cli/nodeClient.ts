@@ -4,8 +4,8 @@
  */
 import { type Dispatcher, errors, request } from 'undici'
 import { isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
-import { NODE_AGENT } from '../http/headers.ts'
 import { plainText } from '../plainText.ts'
+import { NODE_AGENT } from '../proxy/headers.ts'
 import { readSecret } from '../security/auth.ts'
 import { askedUrl } from './askedUrl.ts'
 import { type Shape, WHOLE } from './shape.ts'

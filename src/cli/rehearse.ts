@@ -1,5 +1,5 @@
 /** `walcast rehearse`: a switchover there and back, with what each way cost and what a crash would have. */
-import { errorBody } from '../http/answer.ts'
+import { errorBody } from '../proxy/answer.ts'
 import { durationOf, NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { countText, STAGE_HEADINGS, stageTimes } from './leadershipText.ts'
 import { formatMs, lines, table } from './lookCommand.ts'

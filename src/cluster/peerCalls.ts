@@ -3,8 +3,8 @@ import { Agent, request } from 'undici'
 import { MAX_COUNTED } from '../../proto/limits.ts'
 import { parseTrail } from '../../proto/lineage.ts'
 import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
-import { NODE_AGENT } from '../http/headers.ts'
 import { plainText } from '../plainText.ts'
+import { NODE_AGENT } from '../proxy/headers.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../security/auth.ts'
 
 /** What `GET /leader` says of a node. */

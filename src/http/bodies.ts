@@ -1,6 +1,6 @@
 /** Bodies of requests on their way, with the memory that all of them share. */
-import type { Client } from './client.ts'
-import { BodyBudget, ReplayableBody } from './replayableBody.ts'
+import type { Client } from '../proxy/client.ts'
+import { BodyBudget, ReplayableBody } from '../proxy/replayableBody.ts'
 
 export class Bodies {
   readonly #maxBytes: number

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { NodeRole } from '../api/nodeView.ts'
 import { WalcastError } from '../errors.ts'
-import { headerOf } from './headers.ts'
+import { headerOf } from '../proxy/headers.ts'
 
 export const SCRUB_PATH = '/_walcast/scrub'
 export const POSITIONS_PATH = '/_walcast/positions'

@@ -15,7 +15,7 @@ import {
 } from '../api/roleAnswers.ts'
 import { WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
-import { headerOf } from './headers.ts'
+import { headerOf } from '../proxy/headers.ts'
 
 export const TAKE_OVER_PATH = '/_walcast/take-over'
 /** Tells a node that another process has its id. */

@@ -2,9 +2,9 @@
 
 import type { Logger } from 'pino'
 import { keyOf, WalcastError } from '../errors.ts'
-import type { WriteAdmission } from '../http/writeAdmission.ts'
 import type { Leader } from '../leader/leader.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { WriteAdmission } from '../proxy/writeGate.ts'
 
 export interface AloneFenceHost {
   readonly clock: Clock

@@ -13,8 +13,8 @@ import type { Metrics } from '../http/metrics.ts'
 import type { NodeOptions } from '../options/options.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
+import type { Traffic } from '../proxy/traffic.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
-import type { Traffic } from './traffic.ts'
 
 export interface NodeSetup {
   readonly options: NodeOptions

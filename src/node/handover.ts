@@ -14,10 +14,10 @@ import { clockAheadMs, type PeerIdentity, tellPeer } from '../cluster/peerCalls.
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { ReplicaList, ReplicaStatus } from '../feed/replicaList.ts'
 import { TAKE_OVER_PATH } from '../http/roleRoutes.ts'
+import type { Traffic } from '../proxy/traffic.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import type { LeaderEngine } from './leaderNode.ts'
 import type { ReplicaEngine } from './replicaNode.ts'
-import type { Traffic } from './traffic.ts'
 
 export interface HandoverParts {
   readonly leading: LeaderEngine

@@ -10,10 +10,10 @@ import type { RoleActions } from '../http/roleRoutes.ts'
 import type { Server } from '../http/server.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { RoleHooks } from '../notify/roleHooks.ts'
+import type { Traffic } from '../proxy/traffic.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
 import type { Roles } from './roles.ts'
-import type { Traffic } from './traffic.ts'
 
 /** What is to be ended. */
 export interface NodeParts {

@@ -2,12 +2,12 @@
 
 import type { NodeView } from '../api/nodeView.ts'
 import type { WalcastError } from '../errors.ts'
+import { type ServedApplication, servedApplication } from '../proxy/servedApplication.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import type { ApplicationSituation } from './applicationProcess.ts'
 import type { NodeSetup } from './engine.ts'
 import { startNode } from './node.ts'
 import { nodeUrl } from './nodeUrl.ts'
-import { type ServedApplication, servedApplication } from './servedApplication.ts'
 
 export interface SupervisedNode {
   /** Resolves with the reason when the node cannot go on. */

@@ -5,7 +5,7 @@
 import { constants } from 'node:os'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { ServedApplication } from './servedApplication.ts'
+import type { ServedApplication } from '../proxy/servedApplication.ts'
 import {
   type ApplicationExit,
   SUPERVISION_START,

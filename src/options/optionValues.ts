@@ -2,7 +2,7 @@
 import { WalcastError } from '../errors.ts'
 import { ACK_LEVELS, parseAckLevel } from '../feed/ackLevel.ts'
 import { parseHostPort } from '../hostPort.ts'
-import { parseNetwork, TRUST_LOOPBACK, TRUST_NONE } from '../http/clientAddress.ts'
+import { parseNetwork, TRUST_LOOPBACK, TRUST_NONE } from '../proxy/clientAddress.ts'
 import type { OptionKind } from './optionSpec.ts'
 
 const BYTE_UNITS: Readonly<Record<string, number>> = {

@@ -1,6 +1,7 @@
 /** Everything that can be set on a node, with its default. Flags, environment, file and help derive from this table. */
-import type { OnStale } from '../http/replicaSide.ts'
+
 import { LEADERSHIP_OPTIONS } from '../node/leadershipOptions.ts'
+import type { OnStale } from '../proxy/replicaSide.ts'
 import { CROWD_OPTIONS, type CrowdOptions } from './crowdOptions.ts'
 import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
 import { TRAFFIC_OPTIONS } from './proxyOptions.ts'

@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { CAUSE_CODES } from '../../src/api/cause.ts'
 import type { NodeView } from '../../src/api/nodeView.ts'
 import type { Waits } from '../../src/api/positionWaits.ts'
-import { FAILED_READ_OUTCOMES } from '../../src/http/failedReads.ts'
 import { Metrics, type TrafficSizes } from '../../src/http/metrics.ts'
+import { FAILED_READ_OUTCOMES } from '../../src/proxy/failedReads.ts'
 
 export const METRICS_PAGE = fileURLToPath(new URL('../../../docs/metrics.md', import.meta.url))
 

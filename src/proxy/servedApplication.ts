@@ -3,8 +3,8 @@ import { networkInterfaces } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeView } from '../api/nodeView.ts'
 import { applicationOf } from '../cluster/peerApplication.ts'
-import { lookAt } from '../http/applicationProbe.ts'
 import type { NodeOptions } from '../options/options.ts'
+import { lookAt } from './applicationProbe.ts'
 import type { Traffic } from './traffic.ts'
 
 export interface ServedApplication {

@@ -1,10 +1,10 @@
 /** The application that this node stands in front of: one process after another, each with connections of its own. */
 import type { Logger } from 'pino'
-import { Application } from '../http/application.ts'
-import { ApplicationWatch } from '../http/applicationWatch.ts'
-import type { Passes } from '../http/passes.ts'
 import type { NodeOptions } from '../options/options.ts'
+import { Application } from './application.ts'
+import { ApplicationWatch } from './applicationWatch.ts'
 import type { Bounds } from './openFiles.ts'
+import type { Passes } from './passes.ts'
 
 export interface CurrentApplicationParts {
   readonly options: NodeOptions

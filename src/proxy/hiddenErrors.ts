@@ -1,8 +1,8 @@
 /** Writes to the log what clients are not told of an error: one line in a while for each code, however many requests meet it. */
 import type { Logger } from 'pino'
 import type { ErrorCode, WalcastError } from '../errors.ts'
-import { isHidden } from '../http/publicErrors.ts'
 import type { Clock } from '../platform/clock.ts'
+import { isHidden } from './publicErrors.ts'
 
 /** Between two lines about one code. */
 const REST_MS = 10_000

@@ -26,7 +26,7 @@ import { endEventStream } from './relayedAnswer.ts'
 import { RequestBudget } from './requestBudget.ts'
 import { isReserved } from './routes.ts'
 import { UnderWay } from './underWay.ts'
-import type { WriteAdmission } from './writeAdmission.ts'
+import type { WriteAdmission } from './writeGate.ts'
 
 export interface IntakeOptions {
   readonly auth: Authenticator

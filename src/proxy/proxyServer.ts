@@ -28,7 +28,7 @@ import { isRead, isUnderAny, type Route, type Routes } from './routes.ts'
 import { UnderWay } from './underWay.ts'
 import { isRelayed, refuseUpgrade, relayUpgrade, takeAsRequest, type UpgradeTarget } from './upgradeRelay.ts'
 import { Upgrading } from './upgrading.ts'
-import type { WriteAdmission } from './writeAdmission.ts'
+import type { WriteAdmission } from './writeGate.ts'
 
 export interface PublicSideOptions {
   readonly host: string

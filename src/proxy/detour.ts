@@ -4,8 +4,8 @@
  * meanwhile; whoever asks decides anew where the request goes.
  */
 import { keyOf } from '../errors.ts'
+import type { Bodies } from '../http/bodies.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
-import type { Bodies } from './bodies.ts'
 import type { Client } from './client.ts'
 
 export interface DetourParts {

@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
-import type { ConnectionLimits } from '../http/connectionBudget.ts'
 import type { NodeOptions } from '../options/options.ts'
+import type { ConnectionLimits } from './connectionBudget.ts'
 
 /** For files, replication and everything else that no client opens. */
 const RESERVED = 256

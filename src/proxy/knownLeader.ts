@@ -2,11 +2,11 @@
 import { isIncarnation } from '../../proto/lineage.ts'
 import { askRole } from '../cluster/peerCalls.ts'
 import type { WalcastError } from '../errors.ts'
-import type { ErrorBody } from '../http/answer.ts'
-import { UNKNOWN_ADDRESS } from '../http/clientAddress.ts'
-import { type FlatHeaders, HOLD_HEADER, toNode } from '../http/headers.ts'
-import type { UpgradeTarget } from '../http/upgradeRelay.ts'
 import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
+import type { ErrorBody } from './answer.ts'
+import { UNKNOWN_ADDRESS } from './clientAddress.ts'
+import { type FlatHeaders, HOLD_HEADER, toNode } from './headers.ts'
+import type { UpgradeTarget } from './upgradeRelay.ts'
 
 export interface KnownLeaderHost {
   /** The token for a request that is sent now. */

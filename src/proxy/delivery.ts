@@ -1,9 +1,9 @@
 /** The last step of a request: its answer with what walcast adds. */
 import { formatPosition, type Position } from '../../proto/position.ts'
 import type { AckHeaders } from './ackWaits.ts'
-import type { StoredAnswer } from './answerMemory.ts'
 import { type Client, isSending } from './client.ts'
 import { type HeaderValue, ofAnswer, POSITION_HEADER, STALE_HEADER } from './headers.ts'
+import type { StoredAnswer } from './idempotencyStore.ts'
 import { closeInStages } from './lingeringClose.ts'
 import { type PositionCookie, securedFor } from './positionCookie.ts'
 import { Answer, relay } from './relayedAnswer.ts'

@@ -1,9 +1,9 @@
 /** Requests with an Idempotency-Key at the leader: executed once, answered as often as they come. */
 import { createHash } from 'node:crypto'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
-import type { AnswerMemory, Execution, StoredAnswer } from './answerMemory.ts'
 import type { Client } from './client.ts'
 import { firstAttemptOf, headerOf, ofAnswer } from './headers.ts'
+import type { AnswerMemory, Execution, StoredAnswer } from './idempotencyStore.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
