@@ -7,10 +7,10 @@ import { type TestContext, test } from 'node:test'
 import Fastify from 'fastify'
 import { type Logger, pino } from 'pino'
 import { asWalcastError } from '../src/errors.ts'
-import { type AuditEntry, type AuditSource, addAuditRoutes } from '../src/http/auditRoutes.ts'
 import { Metrics } from '../src/http/metrics.ts'
 import { AuditLog, type AuditLogOptions } from '../src/notify/auditLog.ts'
 import { createFileOps, type FileOp, type FileOps, systemFileOps } from '../src/platform/fileOps.ts'
+import { type AuditEntry, type AuditSource, addAuditRoutes } from '../src/server/auditRoutes.ts'
 
 function folderOf(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-audit-'))

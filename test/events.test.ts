@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeView } from '../src/api/nodeView.ts'
-import { Events, type EventsOptions } from '../src/http/events.ts'
+import { Events, type EventsOptions } from '../src/server/events.ts'
 import { until } from './support/until.ts'
 
 const QUIET: EventsOptions = { maxListeners: 2, keepAliveMs: 60_000 }

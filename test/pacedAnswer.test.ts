@@ -1,7 +1,7 @@
 /** An answer for a crowd: few are made, and none is older than the question. */
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
-import { PacedAnswer } from '../src/http/pacedAnswer.ts'
+import { PacedAnswer } from '../src/server/pacedAnswer.ts'
 import { until } from './support/until.ts'
 
 const PACE = { free: 1, periodMs: 20, crowd: 1000, crowdPeriodMs: 3_600_000 }

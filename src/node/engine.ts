@@ -8,12 +8,12 @@ import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import type { SeenHistory } from '../feed/seenHistory.ts'
-import type { NodeChecks } from '../http/checks.ts'
 import type { Metrics } from '../http/metrics.ts'
 import type { NodeOptions } from '../options/options.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import type { Traffic } from '../proxy/traffic.ts'
+import type { NodeChecks } from '../server/checkRoutes.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 
 export interface NodeSetup {

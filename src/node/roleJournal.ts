@@ -3,11 +3,11 @@ import type { Logger } from 'pino'
 import type { NodeView } from '../api/nodeView.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
 import { asWalcastError, messageOf } from '../errors.ts'
-import type { AuditEntry } from '../http/auditRoutes.ts'
 import type { Metrics } from '../http/metrics.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { RoleHooks } from '../notify/roleHooks.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { AuditEntry } from '../server/auditRoutes.ts'
 
 export interface RoleJournalParts {
   readonly audit: AuditLog

@@ -10,7 +10,7 @@ import type {
 import { wasNotSent } from '../cluster/peerCalls.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
 import { type ErrorCode, keyOf, WalcastError } from '../errors.ts'
-import type { RoleActions, TakeOver } from '../http/roleRoutes.ts'
+import type { RoleActions, TakeOver } from '../server/roleRoutes.ts'
 import type { CurrentEngine, CurrentEngineParts } from './currentEngine.ts'
 import type { GivingWay } from './givingWay.ts'
 import { Handover, withApplication } from './handover.ts'
