@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Link, ReplicaList, ReplicaStatus } from '../src/feed/replicaList.ts'
-import { WalWatch } from '../src/node/feedWatch.ts'
-import { LeaderWatch } from '../src/node/leaderWatch.ts'
-import { type ReplicaLook, ReplicaWatch } from '../src/node/replicaWatch.ts'
+import { WalWatch } from '../src/health/feedSampler.ts'
+import { LeaderWatch } from '../src/health/leaderSampler.ts'
+import { type ReplicaLook, ReplicaWatch } from '../src/health/replicaSampler.ts'
 import type { ReadLock } from '../src/sqlite/lockTable.ts'
 import { LongReaders } from '../src/sqlite/longReaders.ts'
 

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CAUSE_CODES, type Cause } from '../src/api/cause.ts'
-import { applicationCauses } from '../src/node/applicationCauses.ts'
-import type { LinkMeasures } from '../src/node/feedCauses.ts'
-import { type LeaderMeasures, leaderCauses } from '../src/node/leaderCauses.ts'
-import { type ReplicaMeasures, replicaCauses } from '../src/node/replicaCauses.ts'
-import { Rate, Silence, Streak } from '../src/node/streak.ts'
+import { applicationCauses } from '../src/health/applicationCauses.ts'
+import type { LinkMeasures } from '../src/health/feedCauses.ts'
+import { type LeaderMeasures, leaderCauses } from '../src/health/leaderCauses.ts'
+import { type ReplicaMeasures, replicaCauses } from '../src/health/replicaCauses.ts'
+import { Rate, Silence, Streak } from '../src/health/streak.ts'
 
 const MIB = 1024 * 1024
 

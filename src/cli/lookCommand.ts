@@ -1,5 +1,5 @@
 /** What `status` and `lag` share: --node URL, --json, --help. */
-import { sizeText } from '../node/causeText.ts'
+import { sizeText } from '../health/causeText.ts'
 import { NODE_FLAGS, nodeOf, parseFlags } from './commandArguments.ts'
 import { getJson } from './nodeClient.ts'
 import type { Shape } from './shape.ts'

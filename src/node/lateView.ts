@@ -13,12 +13,12 @@ import type { Reach, WaitTarget } from '../api/positionWaits.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import type { AckOutcome, AckWanted } from '../feed/acknowledgements.ts'
+import { applicationCauses } from '../health/applicationCauses.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ApplicationStatus } from '../proxy/applicationWatch.ts'
 import type { FailedReadsReport } from '../proxy/failedReads.ts'
 import { LagTracker } from '../replica/lag.ts'
 import type { AuditSource } from '../server/auditRoutes.ts'
-import { applicationCauses } from './applicationCauses.ts'
 import type { Engine, EngineStatus, NodeSetup } from './engine.ts'
 
 /** Of the audit log, in the status. */

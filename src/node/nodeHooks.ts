@@ -1,4 +1,4 @@
-import type { NoticeMetrics } from '../http/metrics.ts'
+import type { NoticeMetrics } from '../health/metrics.ts'
 import { RoleHooks } from '../notify/roleHooks.ts'
 import type { NodeSetup } from './engine.ts'
 import { nodeUrl } from './nodeUrl.ts'

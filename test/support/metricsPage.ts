@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { CAUSE_CODES } from '../../src/api/cause.ts'
 import type { NodeView } from '../../src/api/nodeView.ts'
 import type { Waits } from '../../src/api/positionWaits.ts'
-import { Metrics, type TrafficSizes } from '../../src/http/metrics.ts'
+import { Metrics, type TrafficSizes } from '../../src/health/metrics.ts'
 import { FAILED_READ_OUTCOMES } from '../../src/proxy/failedReads.ts'
 
 export const METRICS_PAGE = fileURLToPath(new URL('../../../docs/metrics.md', import.meta.url))
@@ -40,7 +40,7 @@ The command line adds those of the Node process (\`walcast_process_...\`, \`walc
 A metric of one role appears once the node has had that role, and goes on when it changes.
 An error in a label is its code without \`WALCAST_\`.
 
-Written by \`scripts/reference\` from \`src/http/metrics.ts\`; \`npm test\` finds out when it is not up to date.
+Written by \`scripts/reference\` from \`src/health/metrics.ts\`; \`npm test\` finds out when it is not up to date.
 `
 
 const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [

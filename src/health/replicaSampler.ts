@@ -4,7 +4,7 @@ import type { ReplicaList } from '../feed/replicaList.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import type { LongReaders } from '../sqlite/longReaders.ts'
 import { LAG_MS } from './feedCauses.ts'
-import { LinkWatch, WalWatch } from './feedWatch.ts'
+import { LinkWatch, WalWatch } from './feedSampler.ts'
 import { replicaCauses } from './replicaCauses.ts'
 import { Rate, Silence, Streak } from './streak.ts'
 

@@ -4,7 +4,7 @@ import type { ReplicaList } from '../feed/replicaList.ts'
 import type { CheckpointPass } from '../leader/checkpointer.ts'
 import type { LeaderStatus } from '../leader/leaderOptions.ts'
 import type { LongReaders } from '../sqlite/longReaders.ts'
-import { LinkWatch, WalWatch } from './feedWatch.ts'
+import { LinkWatch, WalWatch } from './feedSampler.ts'
 import { leaderCauses } from './leaderCauses.ts'
 import { Streak } from './streak.ts'
 
