@@ -1,12 +1,13 @@
 /** The engine of the present role, and what every passage to the next one does in the same way. */
+
+import type { LateView } from '../database/delegatingView.ts'
+import type { EngineParts } from '../database/engine.ts'
+import type { LeaderEngine } from '../database/leaderEngine.ts'
+import { buildReplica, type ReplicaEngine } from '../database/replicaEngine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { ownAddress } from '../options/address.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { type AloneLeader, aloneLeader } from './aloneFence.ts'
-import type { EngineParts } from './engine.ts'
-import type { LateView } from './lateView.ts'
-import type { LeaderEngine } from './leaderNode.ts'
-import { buildReplica, type ReplicaEngine } from './replicaNode.ts'
 
 export interface CurrentEngineParts extends EngineParts {
   readonly view: LateView

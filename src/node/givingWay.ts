@@ -1,9 +1,10 @@
 /** How a leader ceases to lead, or leads on in a higher epoch, because of what another node has done: nobody is asked. */
+
+import type { EngineParts } from '../database/engine.ts'
+import type { LeaderEngine } from '../database/leaderEngine.ts'
 import { keyOf, messageOf } from '../errors.ts'
 import { aboveLost, isPutBack, lackingText, type SeenHistory } from '../feed/seenHistory.ts'
 import type { CurrentEngine } from './currentEngine.ts'
-import type { EngineParts } from './engine.ts'
-import type { LeaderEngine } from './leaderNode.ts'
 import type { LeadershipBegins, Promotion } from './promotion.ts'
 import type { RoleJournal } from './roleJournal.ts'
 

@@ -11,13 +11,13 @@ import type { Logger } from 'pino'
 import type { NodePlace, SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { type Acceptance, untilApplicationAccepts } from '../cluster/peerApplication.ts'
 import { clockAheadMs, type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
+import type { LeaderEngine } from '../database/leaderEngine.ts'
+import type { ReplicaEngine } from '../database/replicaEngine.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { ReplicaList, ReplicaStatus } from '../feed/replicaList.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import { TAKE_OVER_PATH } from '../server/roleRoutes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
-import type { LeaderEngine } from './leaderNode.ts'
-import type { ReplicaEngine } from './replicaNode.ts'
 
 export interface HandoverParts {
   readonly leading: LeaderEngine

@@ -1,10 +1,10 @@
 /** The folder of a node beside its database: the lock that keeps a second node out, and the role file as a start finds and leaves it. */
 import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
+import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'
 import { foundAt, inspectDatabase, isBlankDatabase, isOnePage } from '../sqlite/databaseFiles.ts'
 import { exec, isBusy, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
-import type { NodeSetup } from './engine.ts'
 import { keepOthersOut } from './folderAccess.ts'
 
 /** As what a node is started: in one role, or in the one that its role file says. */

@@ -2,10 +2,10 @@
 
 import { DEMOTE_PATH, SWITCHOVER_PATH, type SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
+import type { EngineParts } from '../database/engine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import { TWIN_PATH } from '../server/roleRoutes.ts'
-import type { EngineParts } from './engine.ts'
 import { APPLICATION_MS } from './handover.ts'
 
 export interface PeerOrdersParts {

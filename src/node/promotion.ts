@@ -6,14 +6,14 @@ import { judge } from '../cluster/fitness.ts'
 import { type NodeRecord, putBackMark } from '../cluster/nodeFile.ts'
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
 import { isBehind } from '../cluster/rivalry.ts'
+import type { EngineParts } from '../database/engine.ts'
+import { buildLeader, type LeaderEngine } from '../database/leaderEngine.ts'
+import type { ReplicaEngine } from '../database/replicaEngine.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { ExpectedReplica } from '../feed/replicaList.ts'
 import { incarnationAfter, newIncarnation } from '../leader/incarnation.ts'
 import { TXID_RESERVE } from '../leader/startup.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
-import type { EngineParts } from './engine.ts'
-import { buildLeader, type LeaderEngine } from './leaderNode.ts'
-import type { ReplicaEngine } from './replicaNode.ts'
 
 export interface PromotionParts {
   readonly parts: EngineParts

@@ -1,11 +1,11 @@
 /** A node as who supervises an application sees it. */
 
 import type { NodeView } from '../api/nodeView.ts'
+import type { NodeSetup } from '../database/engine.ts'
 import type { WalcastError } from '../errors.ts'
 import { type ServedApplication, servedApplication } from '../proxy/servedApplication.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import type { ApplicationSituation } from './applicationProcess.ts'
-import type { NodeSetup } from './engine.ts'
 import { startNode } from './node.ts'
 import { nodeUrl } from './nodeUrl.ts'
 

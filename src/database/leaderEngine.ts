@@ -16,10 +16,10 @@ import { LagTracker } from '../replica/lag.ts'
 import { fileMode } from '../sqlite/fileModes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
+import { Upkeep } from './backgroundChecks.ts'
 import { DATABASE_NAME, type Engine, type EngineParts, type EngineStatus, type EngineView } from './engine.ts'
 import { feedLimits } from './feedLimits.ts'
 import { keptStatus } from './keptStatus.ts'
-import { Upkeep } from './upkeep.ts'
 
 /** The WAL may pass the hard limit for a moment; at so many times that it does not go on as usual. */
 const USUAL_WALS = 2

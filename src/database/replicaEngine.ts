@@ -14,10 +14,10 @@ import { Replica } from '../replica/replica.ts'
 import type { AdoptedWelcome, ReplicaOptions } from '../replica/replicaOptions.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../security/auth.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
+import { Upkeep } from './backgroundChecks.ts'
 import { DATABASE_NAME, type Engine, type EngineParts, type EngineStatus, type EngineView } from './engine.ts'
 import { keptStatus } from './keptStatus.ts'
 import { newRelay } from './replicaRelay.ts'
-import { Upkeep } from './upkeep.ts'
 
 /** The copy's WAL grows on while it is checkpointed; at so many times the size that starts that, it does not go on as usual. */
 const USUAL_WALS = 2

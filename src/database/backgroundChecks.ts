@@ -1,8 +1,8 @@
 /** What goes on beside the engine of a role: the scrub of what is on disk, and the search for the causes of lag. */
 import type { Cause } from '../api/cause.ts'
 import { CauseWatch } from '../health/causeWatch.ts'
+import { NodeScrub, type ScrubbedEngine } from './databaseScrub.ts'
 import type { EngineParts, EngineStatus } from './engine.ts'
-import { NodeScrub, type ScrubbedEngine } from './nodeScrub.ts'
 
 export class Upkeep {
   readonly scrub: NodeScrub

@@ -5,11 +5,11 @@ import { messageOf } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { NodeChecks, PositionsAnswer, ScrubAnswer } from '../server/checkRoutes.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
-import { PositionRing } from '../sqlite/positionRing.ts'
 import { MAX_TOLD, Scrubber, type ScrubObserver } from '../sqlite/scrub/scrubber.ts'
 import type { RottenPage } from '../sqlite/scrub/scrubPass.ts'
 import { checksumHex } from '../xxh64.ts'
 import type { EngineParts, EngineStatus } from './engine.ts'
+import { PositionRing } from './positionRing.ts'
 
 /** What of an engine is scrubbed. */
 export interface ScrubbedEngine {
