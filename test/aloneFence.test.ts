@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { WalcastError } from '../src/errors.ts'
-import { AloneFence, type AloneLeader } from '../src/node/aloneFence.ts'
+import { AloneFence, type AloneLeader } from '../src/roles/isolationFence.ts'
 
 const AFTER_MS = 1000
 const STEP_MS = 50

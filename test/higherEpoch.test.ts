@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import { Instance } from '../src/cluster/instance.ts'
-import { RoleWatch, type RoleWatchHost } from '../src/node/roleWatch.ts'
 import { systemClock } from '../src/platform/clock.ts'
+import { RoleWatch, type RoleWatchHost } from '../src/roles/roleMonitor.ts'
 
 const MINE = { node: 'node-m', cluster: 'cluster-a', epoch: 3, term: 3 }
 const INSTANCE = new Instance(() => 0)

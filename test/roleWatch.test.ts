@@ -4,9 +4,9 @@ import { mock, test } from 'node:test'
 import { pino } from 'pino'
 import { Instance } from '../src/cluster/instance.ts'
 import { keyOf } from '../src/errors.ts'
-import { RoleWatch, type RoleWatchHost } from '../src/node/roleWatch.ts'
 import { systemClock } from '../src/platform/clock.ts'
 import { WriteAdmission } from '../src/proxy/writeGate.ts'
+import { RoleWatch, type RoleWatchHost } from '../src/roles/roleMonitor.ts'
 
 function setUp() {
   const node = { role: 'replica', isChanging: true, isStarting: false }

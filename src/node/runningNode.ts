@@ -9,11 +9,11 @@ import type { WalcastError } from '../errors.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { RoleHooks } from '../notify/roleHooks.ts'
 import type { Traffic } from '../proxy/traffic.ts'
+import type { Roles } from '../roles/roles.ts'
 import type { Server } from '../server/privateServer.ts'
 import type { RoleActions } from '../server/roleRoutes.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
-import type { Roles } from './roles.ts'
 
 /** What is to be ended. */
 export interface NodeParts {

@@ -13,13 +13,13 @@ import type { LeaderEngine } from '../database/leaderEngine.ts'
 import { type ErrorCode, keyOf, WalcastError } from '../errors.ts'
 import type { RoleActions, TakeOver } from '../server/roleRoutes.ts'
 import type { CurrentEngine, CurrentEngineParts } from './currentEngine.ts'
-import type { GivingWay } from './givingWay.ts'
-import { Handover, withApplication } from './handover.ts'
-import type { OneChangeAtATime } from './oneChangeAtATime.ts'
-import type { PeerOrders } from './peerOrders.ts'
+import type { PeerOrders } from './peerCommands.ts'
 import { type PromoteHow, type Promotion, TOO_LATE } from './promotion.ts'
+import type { OneChangeAtATime } from './roleChangeLock.ts'
 import type { RoleJournal } from './roleJournal.ts'
-import type { RoleWatch } from './roleWatch.ts'
+import type { RoleWatch } from './roleMonitor.ts'
+import type { GivingWay } from './stepDown.ts'
+import { Handover, withApplication } from './switchover.ts'
 
 export interface RoleRequestsParts
   extends Pick<

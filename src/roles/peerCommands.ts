@@ -6,7 +6,7 @@ import type { EngineParts } from '../database/engine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import { TWIN_PATH } from '../server/roleRoutes.ts'
-import { APPLICATION_MS } from './handover.ts'
+import { APPLICATION_MS } from './switchover.ts'
 
 export interface PeerOrdersParts {
   readonly setup: EngineParts['setup']

@@ -7,7 +7,7 @@ import { buildReplica, type ReplicaEngine } from '../database/replicaEngine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { ownAddress } from '../options/address.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
-import { type AloneLeader, aloneLeader } from './aloneFence.ts'
+import { type AloneLeader, aloneLeader } from './isolationFence.ts'
 
 export interface CurrentEngineParts extends EngineParts {
   readonly view: LateView
