@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Candidate, judge, type Peer } from '../src/cluster/fitness.ts'
-import { givesWay } from '../src/cluster/rivalry.ts'
+import { type Candidate, judge, type Peer } from '../src/roles/election/fitness.ts'
+import { givesWay } from '../src/roles/election/precedence.ts'
 
 const FIT: Candidate = {
   hasCopy: true,

@@ -2,10 +2,8 @@
 import { type Standing, trailOf, withIncarnation } from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
 import type { NodePlace, PromoteAnswer } from '../api/roleAnswers.ts'
-import { judge } from '../cluster/fitness.ts'
 import { type NodeRecord, putBackMark } from '../cluster/nodeFile.ts'
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
-import { isBehind } from '../cluster/rivalry.ts'
 import type { EngineParts } from '../database/engine.ts'
 import { buildLeader, type LeaderEngine } from '../database/leaderEngine.ts'
 import type { ReplicaEngine } from '../database/replicaEngine.ts'
@@ -14,6 +12,8 @@ import type { ExpectedReplica } from '../feed/replicaList.ts'
 import { incarnationAfter, newIncarnation } from '../leader/incarnation.ts'
 import { TXID_RESERVE } from '../leader/startup.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
+import { judge } from './election/fitness.ts'
+import { isBehind } from './election/precedence.ts'
 
 export interface PromotionParts {
   readonly parts: EngineParts

@@ -4,11 +4,9 @@
  */
 import { parseTrail } from '../../proto/lineage.ts'
 import type { NodePlace } from '../api/roleAnswers.ts'
-import { Lookout } from '../cluster/lookout.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
-import { isBehind, leaderAmong, leaderFor, rivalAmong } from '../cluster/rivalry.ts'
 import type { HigherEpoch, NodeSetup } from '../database/engine.ts'
 import type { LeaderEngine } from '../database/leaderEngine.ts'
 import type { ReplicaEngine } from '../database/replicaEngine.ts'
@@ -17,6 +15,8 @@ import type { ReplicaList } from '../feed/replicaList.ts'
 import { isPutBack, type SeenHistory } from '../feed/seenHistory.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { WriteAdmission } from '../proxy/writeGate.ts'
+import { Lookout } from './election/peerPoller.ts'
+import { isBehind, leaderAmong, leaderFor, rivalAmong } from './election/precedence.ts'
 import type { TwinWatch } from './twinWatch.ts'
 
 export interface RoleWatchHost {

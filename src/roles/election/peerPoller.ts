@@ -2,7 +2,7 @@
  * Watches who leads. A leader asks the members that are not connected to it whether one of them leads; a node without a
  * leader asks all it knows. Both also notice when they have stood still (SIGSTOP, a paused machine): much may have happened.
  */
-import { askPeers, type PeerAnswer } from './peerCalls.ts'
+import { askPeers, type PeerAnswer } from '../../cluster/peerCalls.ts'
 
 export interface LookoutOptions {
   readonly lookMs: number

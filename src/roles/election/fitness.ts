@@ -1,5 +1,5 @@
 /** Whether a replica may be promoted, and what would be lost. */
-import { formatPosition, isFurther, type Position } from '../../proto/position.ts'
+import { formatPosition, isFurther, type Position } from '../../../proto/position.ts'
 
 export interface Candidate {
   readonly hasCopy: boolean
