@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { WalcastError } from '../src/errors.ts'
-import { spawnApplication } from '../src/node/applicationProcess.ts'
+import { systemClock } from '../src/platform/clock.ts'
+import type { ServedApplication } from '../src/proxy/servedApplication.ts'
+import { spawnApplication } from '../src/supervisor/applicationProcess.ts'
 import {
   SUPERVISION_START,
   type SupervisionAction,
@@ -14,10 +16,8 @@ import {
   type SupervisionRules,
   type SupervisionState,
   step,
-} from '../src/node/supervision.ts'
-import { Supervisor, type SupervisorParts } from '../src/node/supervisor.ts'
-import { systemClock } from '../src/platform/clock.ts'
-import type { ServedApplication } from '../src/proxy/servedApplication.ts'
+} from '../src/supervisor/supervision.ts'
+import { Supervisor, type SupervisorParts } from '../src/supervisor/supervisor.ts'
 import { until } from './support/until.ts'
 
 /** Against hanging: a machine that others keep busy takes its time. */

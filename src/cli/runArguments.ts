@@ -1,8 +1,8 @@
 /** Arguments of `walcast run`: the node's, its own, and after `--` the command. */
 import { constants } from 'node:os'
 import { WalcastError } from '../errors.ts'
-import type { RestartMode, RoleChangeMode, SupervisionRules } from '../node/supervision.ts'
 import { parseValue } from '../options/optionValues.ts'
+import type { RestartMode, RoleChangeMode, SupervisionRules } from '../supervisor/supervision.ts'
 import { environmentName } from './nodeArguments.ts'
 import { defaultOf, OWN_FLAGS, type OwnFlag } from './runOptions.ts'
 

@@ -3,11 +3,11 @@
 import type { NodeView } from '../api/nodeView.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import type { WalcastError } from '../errors.ts'
+import { startNode } from '../node/node.ts'
+import { nodeUrl } from '../node/nodeUrl.ts'
 import { type ServedApplication, servedApplication } from '../proxy/servedApplication.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import type { ApplicationSituation } from './applicationProcess.ts'
-import { startNode } from './node.ts'
-import { nodeUrl } from './nodeUrl.ts'
 
 export interface SupervisedNode {
   /** Resolves with the reason when the node cannot go on. */
