@@ -1,6 +1,6 @@
 /** Levels of acknowledgement for applications that embed a node: the Fastify plugin's own handlers, and programs that write themselves. */
 import assert from 'node:assert/strict'
-import { formatPosition, openLeader } from '../src/node/library.ts'
+import { formatPosition, openLeader } from '../src/embed/library.ts'
 import { ask, countOf, embeddedLeader, embeddedPair, json, serve, servedPair } from './support/embedded.ts'
 import { labTest } from './support/lab.ts'
 import { until } from './support/until.ts'

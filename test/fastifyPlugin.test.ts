@@ -8,8 +8,8 @@ import type Database from 'better-sqlite3'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { freePort } from '../src/cli/freePorts.ts'
-import walcast from '../src/http/fastifyPlugin.ts'
-import { formatPosition } from '../src/node/library.ts'
+import walcast from '../src/embed/fastifyPlugin.ts'
+import { formatPosition } from '../src/embed/library.ts'
 import {
   ask,
   countOf,

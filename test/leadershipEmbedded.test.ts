@@ -1,7 +1,7 @@
 /** Programs that embed a node whose role changes: their handles, their events, the requests in their handlers. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { formatPosition } from '../src/node/library.ts'
+import { formatPosition } from '../src/embed/library.ts'
 import { TRAFFIC } from '../src/proxy/pluginNode.ts'
 import type { Traffic } from '../src/proxy/traffic.ts'
 import { ask, countOf, embeddedPair, json, servedPair } from './support/embedded.ts'

@@ -1,7 +1,7 @@
 /** `walcast` as a library: what it opens, holds, tells and leaves behind. */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import { openReplica, parsePosition, WalcastError } from '../src/node/library.ts'
+import { openReplica, parsePosition, WalcastError } from '../src/embed/library.ts'
 import { countOf, embeddedLeader, embeddedPair, freeAddress, newDatabase } from './support/embedded.ts'
 import { labTest } from './support/lab.ts'
 import { PATIENCE_MS, until, within } from './support/until.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { embeddedOptions } from '../src/node/embeddedOptions.ts'
+import { embeddedOptions } from '../src/embed/embeddedOptions.ts'
 import type { OptionKind } from '../src/options/optionSpec.ts'
 import { parseValue } from '../src/options/optionValues.ts'
 import { comparablePath } from '../src/proxy/routes.ts'

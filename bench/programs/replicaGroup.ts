@@ -3,7 +3,7 @@
  * copy is whole, and closes them when it is asked to end. Ends with the reason on standard error when one cannot go on.
  */
 import { join } from 'node:path'
-import { openReplica, type WalcastNode } from '../../src/node/library.ts'
+import { openReplica, type WalcastNode } from '../../src/embed/library.ts'
 import { EventLog, SEEN_WIDTH } from '../eventLog.ts'
 import { Flags } from './program.ts'
 

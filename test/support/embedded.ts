@@ -2,14 +2,14 @@
 import Database from 'better-sqlite3'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { freePort } from '../../src/cli/freePorts.ts'
-import walcast from '../../src/http/fastifyPlugin.ts'
+import walcast from '../../src/embed/fastifyPlugin.ts'
 import {
   type OpenOptions,
   openLeader,
   openReplica,
   type ReplicaOpenOptions,
   type WalcastNode,
-} from '../../src/node/library.ts'
+} from '../../src/embed/library.ts'
 import type { Lab } from './lab.ts'
 import { PATIENCE_MS } from './until.ts'
 

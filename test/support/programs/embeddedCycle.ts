@@ -3,7 +3,7 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import Database from 'better-sqlite3'
-import { openLeader, openReplica, WalcastError } from '../../../src/node/library.ts'
+import { openLeader, openReplica, WalcastError } from '../../../src/embed/library.ts'
 import { optionsOf, say } from './options.ts'
 
 const { folder, addresses } = optionsOf<{ folder: string; addresses: [string, string] }>()
