@@ -42,7 +42,7 @@ async function run(command: string | undefined, args: readonly string[]): Promis
     case 'verify':
       return (await import('./verify.ts')).runVerify(args)
     case 'demo':
-      return (await import('./demo.ts')).runDemo(args)
+      return (await import('./demo/command.ts')).runDemo(args)
     case 'bench':
       return (await import('./bench.ts')).runBench(args)
     case '--version':

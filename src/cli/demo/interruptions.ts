@@ -1,10 +1,10 @@
 /** What goes wrong on purpose while the demo writes: the leader is restarted, one replica is killed. */
-import type { DemoCluster } from './demoCluster.ts'
-import { DemoFailure } from './demoFailure.ts'
-import type { DemoNode } from './demoNode.ts'
-import type { Interruption } from './demoResult.ts'
-import { formatLapse, interruptionText } from './demoTable.ts'
-import { pause } from './demoWait.ts'
+import type { DemoCluster } from './cluster.ts'
+import { DemoFailure } from './failure.ts'
+import type { DemoNode } from './node.ts'
+import type { Interruption } from './result.ts'
+import { formatLapse, interruptionText } from './table.ts'
+import { pause } from './wait.ts'
 
 /** Shares of the whole time. */
 const LEADER_STOPS_AT = 1 / 3

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { DemoFailure } from './demoFailure.ts'
+import { DemoFailure } from './failure.ts'
 
 const STOP_TIMEOUT_MS = 12_000
 const LOG_TAIL_LINES = 12

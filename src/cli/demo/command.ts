@@ -1,11 +1,11 @@
 import { parseArgs } from 'node:util'
-import { messageOf, WalcastError } from '../errors.ts'
-import { parseNumber } from '../options/optionValues.ts'
-import { DemoFailure, DemoInterrupted } from './demoFailure.ts'
-import { type DemoOptions, DemoRun } from './demoRun.ts'
-import { createScreen } from './demoScreen.ts'
-import { onStage } from './demoStage.ts'
-import { verdictText } from './demoVerdict.ts'
+import { messageOf, WalcastError } from '../../errors.ts'
+import { parseNumber } from '../../options/optionValues.ts'
+import { DemoFailure, DemoInterrupted } from './failure.ts'
+import { type DemoOptions, DemoRun } from './run.ts'
+import { createScreen } from './screen.ts'
+import { onStage } from './stage.ts'
+import { verdictText } from './verdict.ts'
 
 const HELP = `walcast demo [--seconds N] [--rate N] [--json] [--keep]
 

@@ -1,8 +1,8 @@
 /** The demo's pictures: progress of the first copy, the live table, and the proof. */
-import type { LagReport } from '../api/nodeView.ts'
-import type { Counts } from './demoMetrics.ts'
-import type { Interruption } from './demoResult.ts'
-import { formatBytes, formatMs } from './lookCommand.ts'
+import type { LagReport } from '../../api/nodeView.ts'
+import { formatBytes, formatMs } from '../lookCommand.ts'
+import type { Counts } from './metrics.ts'
+import type { Interruption } from './result.ts'
 
 /** What is shown of a node at one moment. */
 export interface NodeRow {

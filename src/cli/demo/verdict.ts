@@ -1,7 +1,8 @@
 /** The end of the demo for people: what was measured, what was compared, and the verdict. */
-import type { DemoResult, Lag, ReplicaResult } from './demoResult.ts'
-import { formatCount } from './demoTable.ts'
-import { formatMs } from './lookCommand.ts'
+
+import { formatMs } from '../lookCommand.ts'
+import type { DemoResult, Lag, ReplicaResult } from './result.ts'
+import { formatCount } from './table.ts'
 
 const LABEL_WIDTH = 10
 const LINE_WIDTH = 100

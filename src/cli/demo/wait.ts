@@ -1,6 +1,6 @@
 /** Waiting in the demo. Everything ends at once when `signal` is aborted, with the signal's reason. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { DemoFailure } from './demoFailure.ts'
+import { DemoFailure } from './failure.ts'
 
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   try {

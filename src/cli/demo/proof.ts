@@ -5,8 +5,8 @@
  */
 import { readFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { PageSums, pageSum } from '../sqlite/pageSums.ts'
-import { checksumHex } from '../xxh64.ts'
+import { PageSums, pageSum } from '../../sqlite/pageSums.ts'
+import { checksumHex } from '../../xxh64.ts'
 
 /** What a reader sees in one read transaction. */
 export interface LiveReading {

@@ -1,7 +1,7 @@
 /** What the demo found, as `--json` prints it, and whether that is a success. */
-import type { LagReport, NodeStatus } from '../api/nodeView.ts'
-import type { Counts } from './demoMetrics.ts'
-import type { LiveReading, StoppedFile } from './demoProof.ts'
+import type { LagReport, NodeStatus } from '../../api/nodeView.ts'
+import type { Counts } from './metrics.ts'
+import type { LiveReading, StoppedFile } from './proof.ts'
 
 /** What one node was found to be, first live and then stopped. */
 export interface Finding {

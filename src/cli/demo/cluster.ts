@@ -1,12 +1,12 @@
 /** The demo's nodes together: one leader, two replicas, and waiting for what they get to. */
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { NodeStatus } from '../api/nodeView.ts'
-import { copyAirports } from './demoDatabase.ts'
-import { DemoNode } from './demoNode.ts'
-import type { Stage } from './demoStage.ts'
-import { pause, until } from './demoWait.ts'
-import { freePort } from './freePorts.ts'
+import type { NodeStatus } from '../../api/nodeView.ts'
+import { freePort } from '../freePorts.ts'
+import { copyAirports } from './database.ts'
+import { DemoNode } from './node.ts'
+import type { Stage } from './stage.ts'
+import { pause, until } from './wait.ts'
 
 export const DATABASE_FILE = 'airports.sqlite'
 const REPLICAS = 2

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { messageOf, WalcastError } from '../errors.ts'
-import { Children } from './demoChildren.ts'
-import { DemoFailure, DemoInterrupted } from './demoFailure.ts'
-import type { DemoScreen } from './demoScreen.ts'
+import { messageOf, WalcastError } from '../../errors.ts'
+import { Children } from './children.ts'
+import { DemoFailure, DemoInterrupted } from './failure.ts'
+import type { DemoScreen } from './screen.ts'
 
 export interface Stage {
   readonly folder: string
