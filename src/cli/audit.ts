@@ -4,8 +4,8 @@ import { parseNumber } from '../options/optionValues.ts'
 import { AUDIT_PATH, type AuditAnswer, type AuditEntry, MAX_AUDIT_ENTRIES } from '../server/auditRoutes.ts'
 import { AUDIT } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, parseFlags } from './commandArguments.ts'
-import { table } from './lookCommand.ts'
 import { getJson } from './nodeClient.ts'
+import { table } from './queryCommand.ts'
 
 const HELP = `walcast audit [--node URL] [--limit N] [--json]
 

@@ -4,7 +4,7 @@ import { parseValue } from '../options/optionValues.ts'
 import { DEMOTED } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { postChange } from './leadershipClient.ts'
-import { formatMs, lines } from './lookCommand.ts'
+import { formatMs, lines } from './queryCommand.ts'
 
 const HELP = `walcast demote [--node URL] [--leader HOST:PORT] [--json]
 

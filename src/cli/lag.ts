@@ -1,7 +1,7 @@
 import type { LagReport } from '../api/nodeView.ts'
 import { STAGES } from '../replica/lag.ts'
 import { LAG } from './answerShapes.ts'
-import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'
+import { formatBytes, formatMs, lines, look, table } from './queryCommand.ts'
 
 const HELP = `walcast lag [--node URL] [--json]
 

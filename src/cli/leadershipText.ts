@@ -5,7 +5,7 @@ import {
   SWITCHOVER_STAGES,
   type SwitchoverAnswer,
 } from '../api/roleAnswers.ts'
-import { formatMs } from './lookCommand.ts'
+import { formatMs } from './queryCommand.ts'
 
 export function placeText({ node, address }: NodePlace): string {
   return address ? `${node} at ${address}` : node

@@ -4,7 +4,7 @@ import { PROMOTED } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { postChange } from './leadershipClient.ts'
 import { lostText, placeText } from './leadershipText.ts'
-import { formatMs, lines, shown } from './lookCommand.ts'
+import { formatMs, lines, shown } from './queryCommand.ts'
 
 const HELP = `walcast promote [--node URL] [--force] [--dry-run] [--json]
 

@@ -2,7 +2,7 @@
 import { errorBody } from '../proxy/answer.ts'
 import { durationOf, NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { countText, STAGE_HEADINGS, stageTimes } from './leadershipText.ts'
-import { formatMs, lines, table } from './lookCommand.ts'
+import { formatMs, lines, table } from './queryCommand.ts'
 import { type Rehearsal, type RehearsedWay, rehearse } from './rehearsal.ts'
 
 const HELP = `walcast rehearse [--node URL] [--to NODE] [--timeout TIME] [--json]

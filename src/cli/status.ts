@@ -6,7 +6,7 @@ import type { AuditEntry } from '../server/auditRoutes.ts'
 import { STATUS } from './answerShapes.ts'
 import { auditTable } from './audit.ts'
 import { placeText } from './leadershipText.ts'
-import { formatBytes, formatMs, lines, look, table } from './lookCommand.ts'
+import { formatBytes, formatMs, lines, look, table } from './queryCommand.ts'
 
 const HELP = `walcast status [--node URL] [--json]
 

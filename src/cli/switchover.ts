@@ -3,7 +3,7 @@ import type { SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { durationOf, NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { postSwitchover } from './leadershipClient.ts'
 import { countText, placeText, STAGE_HEADINGS, stageTimes } from './leadershipText.ts'
-import { formatMs, lines } from './lookCommand.ts'
+import { formatMs, lines } from './queryCommand.ts'
 
 const HELP = `walcast switchover [--node URL] [--to NODE] [--timeout TIME] [--json]
 

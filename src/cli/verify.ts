@@ -6,8 +6,8 @@ import { parseValue } from '../options/optionValues.ts'
 import { POSITIONS_PATH, type PositionsAnswer, SCRUB_PATH, type ScrubAnswer } from '../server/checkRoutes.ts'
 import { POSITIONS, SCRUBBED } from './answerShapes.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
-import { formatBytes } from './lookCommand.ts'
 import { getJson, postJson } from './nodeClient.ts'
+import { formatBytes } from './queryCommand.ts'
 import { type Agreement, type Asked, agreementOf, isSound } from './verifyVerdict.ts'
 
 const HELP = `walcast verify --node URL --node URL [--node URL...] [--json]

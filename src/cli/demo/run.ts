@@ -1,6 +1,6 @@
 /** The story of the demo: first copies, live writes with two interruptions, and the proof. */
 import type { LagReport, NodeStatus } from '../../api/nodeView.ts'
-import { formatBytes } from '../lookCommand.ts'
+import { formatBytes } from '../queryCommand.ts'
 import type { Child } from './children.ts'
 import { DATABASE_FILE, DemoCluster } from './cluster.ts'
 import { DemoFailure } from './failure.ts'

@@ -1,6 +1,6 @@
 /** The demo's pictures: progress of the first copy, the live table, and the proof. */
 import type { LagReport } from '../../api/nodeView.ts'
-import { formatBytes, formatMs } from '../lookCommand.ts'
+import { formatBytes, formatMs } from '../queryCommand.ts'
 import type { Counts } from './metrics.ts'
 import type { Interruption } from './result.ts'
 

@@ -1,6 +1,6 @@
 /** The end of the demo for people: what was measured, what was compared, and the verdict. */
 
-import { formatMs } from '../lookCommand.ts'
+import { formatMs } from '../queryCommand.ts'
 import type { DemoResult, Lag, ReplicaResult } from './result.ts'
 import { formatCount } from './table.ts'
 
