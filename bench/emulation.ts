@@ -2,9 +2,8 @@
  * Conditions of a network and how they are made on a Link: by the kernel where it can (netem, tbf, or nftables for loss), and delay
  * otherwise by a relay of the bench, which delays what is sent but knows no packets.
  */
-import { debianProgram } from './install.ts'
+import { debianProgram, NotAvailable } from './install.ts'
 import { CABLE, complaintOf, type Link } from './netns.ts'
-import { NotAvailable } from './system.ts'
 
 export interface Condition {
   readonly name: string

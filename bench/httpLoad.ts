@@ -1,8 +1,8 @@
 /** Requests of the suite http: what is asked of whom, by a program of its own (programs/httpLoad.ts), and what it found. */
 import { createRequire } from 'node:module'
+import { NotAvailable } from './install.ts'
 import type { Child } from './processes.ts'
 import { type Context, startProgram } from './suite.ts'
-import { NotAvailable } from './system.ts'
 
 /** read: GET /item, write: POST /item, nothing: POST /nothing. See programs/httpApp.ts. */
 export type RequestKind = 'read' | 'write' | 'nothing'

@@ -4,7 +4,6 @@ import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:f
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { PEERS_FOLDER, peerFile } from './clients/peerPackage.ts'
-import { NotAvailable } from './system.ts'
 
 const run = promisify(execFile)
 const NPM_TIMEOUT_MS = 180_000
@@ -116,3 +115,6 @@ function firstError(error: unknown): string {
     .filter((line) => !line.startsWith('npm warn'))
   return lines.findLast((line) => /^(E:|npm error (?!A complete log|code))/.test(line)) ?? lines.at(-1) ?? ''
 }
+
+/** Says why a system cannot run here: a program or a permission is missing. */
+export class NotAvailable extends Error {}

@@ -4,8 +4,7 @@
  */
 import { execFile, execFileSync } from 'node:child_process'
 import { promisify } from 'node:util'
-import { findProgram } from './install.ts'
-import { NotAvailable } from './system.ts'
+import { findProgram, NotAvailable } from './install.ts'
 
 const run = promisify(execFile)
 const TIMEOUT_MS = 20_000

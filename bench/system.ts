@@ -63,9 +63,6 @@ export interface RunningSystem extends RunningPrimary {
   verify(): Promise<void>
 }
 
-/** Says why a system cannot run here: a program or a permission is missing. */
-export class NotAvailable extends Error {}
-
 export interface System {
   readonly name: string
   /** Whether commits of many pages can be measured: the client opens a SQLite file. */

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import { WalcastError } from '../src/errors.ts'
-import { isLocal, parseAckLevel } from '../src/feed/ackLevel.ts'
+import { isLocal, parseAckLevel, requireAckLevel } from '../src/feed/ackLevel.ts'
 import type { AckOutcome, AckWanted } from '../src/feed/acknowledgements.ts'
 import { parseValue } from '../src/options/optionValues.ts'
-import { AckWaits, requireAckLevel } from '../src/proxy/ackWaits.ts'
+import { AckWaits } from '../src/proxy/ackWaits.ts'
 
 const wanted = (text: string) => {
   const level = parseAckLevel(text)

@@ -6,11 +6,12 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Fastify from 'fastify'
 import { type Logger, pino } from 'pino'
+import type { AuditEntry, AuditSource } from '../src/api/audit.ts'
 import { asWalcastError } from '../src/errors.ts'
 import { Metrics } from '../src/health/metrics.ts'
 import { AuditLog, type AuditLogOptions } from '../src/notify/auditLog.ts'
 import { createFileOps, type FileOp, type FileOps, systemFileOps } from '../src/platform/fileOps.ts'
-import { type AuditEntry, type AuditSource, addAuditRoutes } from '../src/server/auditRoutes.ts'
+import { addAuditRoutes } from '../src/server/auditRoutes.ts'
 
 function folderOf(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-audit-'))

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { NotAvailable } from '../bench/system.ts'
+import { NotAvailable } from '../bench/install.ts'
 import { findLitefs } from '../bench/systems/litefs.ts'
 
 test('LiteFS is skipped with the first thing that is missing', () => {

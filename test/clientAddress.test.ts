@@ -4,7 +4,8 @@ import { IncomingMessage } from 'node:http'
 import { BlockList, isIP, Socket } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { canonicalAddress, clientOf, parseNetwork, TrustedProxies } from '../src/proxy/clientAddress.ts'
+import { canonicalAddress, parseNetwork } from '../src/options/network.ts'
+import { clientOf, TrustedProxies } from '../src/proxy/clientAddress.ts'
 
 const PROXIES = new TrustedProxies(['10.0.0.0/8', '2001:db8:1::/48'])
 

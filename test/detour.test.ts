@@ -5,10 +5,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import { WalcastError } from '../src/errors.ts'
-import { Bodies } from '../src/http/bodies.ts'
 import { ApplicationWatch } from '../src/proxy/applicationWatch.ts'
 import { Client } from '../src/proxy/client.ts'
 import { Detour } from '../src/proxy/detour.ts'
+import { Bodies } from '../src/proxy/replayableBody.ts'
 import { until, within } from './support/until.ts'
 
 const HOUR_MS = 3_600_000

@@ -7,8 +7,8 @@ import { test } from 'node:test'
 import { nodeOptions } from '../src/cli/nodeArguments.ts'
 import { embeddedOptions } from '../src/embed/embeddedOptions.ts'
 import { defaultOptions } from '../src/options/defaults.ts'
+import type { NodeOptions } from '../src/options/nodeOptions.ts'
 import { optionProblems } from '../src/options/optionProblems.ts'
-import type { NodeOptions } from '../src/options/options.ts'
 
 const FLAGS = ['--db', 'a.db', '--listen', '127.0.0.1:1']
 

@@ -11,7 +11,7 @@ import { WalcastError } from '../src/errors.ts'
 import { LOCK_CONNECTION, NodeFolder } from '../src/node/nodeFolder.ts'
 import { endAll, type NodeParts } from '../src/node/runningNode.ts'
 import { defaultOptions } from '../src/options/defaults.ts'
-import type { NodeOptions } from '../src/options/options.ts'
+import type { NodeOptions } from '../src/options/nodeOptions.ts'
 import { type FileOps, systemFileOps } from '../src/platform/fileOps.ts'
 import { SqliteThread } from '../src/sqlite/sqliteThread.ts'
 

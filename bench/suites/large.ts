@@ -5,15 +5,9 @@ import type { BenchOptions, LargePart } from '../options.ts'
 import type { Row } from '../result.ts'
 import type { Context, Suite } from '../suite.ts'
 import { walcast } from '../systems/walcast.ts'
+import type { LargeCase } from './largeCase.ts'
 import { measureCopies } from './largeCopies.ts'
 import { measureStopped, measureTransactions } from './largeWrites.ts'
-
-/** One row of one round. */
-export interface LargeCase {
-  readonly part: LargePart
-  readonly case: string
-  readonly figures: Readonly<Record<string, number>>
-}
 
 /** Copies of a database that are on the disk at once, with the WALs and what SQLite makes beside it. */
 const COPIES: Readonly<Record<LargePart, number>> = {
@@ -24,6 +18,7 @@ const COPIES: Readonly<Record<LargePart, number>> = {
   transaction: 5,
   stopped: 3,
 }
+
 /** What a writer at full speed adds to them. */
 const WRITTEN_GB = 3
 const OF_SMALLER: readonly LargePart[] = ['transaction', 'stopped']

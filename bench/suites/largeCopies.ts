@@ -6,7 +6,7 @@ import { onLoopback, type Placement } from '../placement.ts'
 import type { Child } from '../processes.ts'
 import { type Context, resultOf, startProgram } from '../suite.ts'
 import type { RunningWalcast } from '../systems/walcast.ts'
-import type { LargeCase } from './large.ts'
+import type { LargeCase } from './largeCase.ts'
 import {
   type LargeDatabase,
   makeLarge,

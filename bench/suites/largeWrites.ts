@@ -3,7 +3,7 @@ import { pause } from '../processes.ts'
 import { type Context, resultOf, startProgram } from '../suite.ts'
 import { leaderPath, type RunningWalcast } from '../systems/walcast.ts'
 import { writer } from '../writing.ts'
-import type { LargeCase } from './large.ts'
+import type { LargeCase } from './largeCase.ts'
 import {
   makeLarge,
   newNodes,

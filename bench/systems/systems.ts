@@ -1,6 +1,8 @@
 /** The systems that can be compared with walcast, by the names that --peers takes. */
+
+import { NotAvailable } from '../install.ts'
 import { UsageError } from '../options.ts'
-import { NotAvailable, type System } from '../system.ts'
+import type { System } from '../system.ts'
 import { litefs } from './litefs.ts'
 import { litestream, litestreamFast } from './litestream.ts'
 import { litestreamVfs, litestreamVfsFast } from './litestreamVfs.ts'

@@ -5,13 +5,13 @@ import type { Position } from '../../proto/position.ts'
 import type { WalcastError } from '../errors.ts'
 import type { AckOutcome, AckWanted } from '../feed/acknowledgements.ts'
 import type { ReplicaStatus } from '../feed/replicaList.ts'
-import type { ApplicationStatus } from '../proxy/applicationWatch.ts'
-import type { FailedReadsReport } from '../proxy/failedReads.ts'
 import type { LagTracker } from '../replica/lag.ts'
-import type { AuditEntry } from '../server/auditRoutes.ts'
+import type { ApplicationStatus } from './applicationStatus.ts'
+import type { AuditEntry } from './audit.ts'
 import type { Cause } from './cause.ts'
+import type { FailedReadsReport } from './failedReads.ts'
 import type { Reach, WaitTarget } from './positionWaits.ts'
-import type { NodePlace } from './roleAnswers.ts'
+import type { NodePlace, NodeRole } from './roleAnswers.ts'
 
 export type LagReport = { readonly role: string; readonly causes: readonly Cause[] } & ReturnType<
   LagTracker['report']
@@ -34,8 +34,6 @@ export interface ScrubReport {
   /** What is known to be wrong now: pages, and the state checksum in memory. */
   readonly unexplained: number
 }
-
-export type NodeRole = 'leader' | 'replica' | 'standby'
 
 export interface DivergedStatus {
   /** Name of its folder in `FILE-walcast/diverged/`. */

@@ -1,5 +1,4 @@
 /** What a node is asked and answers when an operator moves leadership, or takes a replica off its list. */
-import type { NodeRole } from './nodeView.ts'
 
 export const PROMOTE_PATH = '/_walcast/promote'
 export const DEMOTE_PATH = '/_walcast/demote'
@@ -106,3 +105,5 @@ export interface FitnessAnswer extends NodePlace {
   readonly leader: string
   readonly members: readonly MemberState[]
 }
+
+export type NodeRole = 'leader' | 'replica' | 'standby'

@@ -1,7 +1,7 @@
 /** What the commands read of nodes' answers: each is checked before a field of it is used. */
 
+import { FAILED_READ_OUTCOMES } from '../api/failedReads.ts'
 import { SWITCHOVER_STAGES } from '../api/roleAnswers.ts'
-import { FAILED_READ_OUTCOMES } from '../proxy/failedReads.ts'
 import { STAGES } from '../replica/lag.ts'
 import { count, fields, flag, listOf, nullable, oneOf, real, type Shape, text } from './shape.ts'
 

@@ -1,7 +1,8 @@
 /** `walcast audit`: who changed a node's role or its list of replicas, when and why. */
+
+import { AUDIT_PATH, type AuditAnswer, type AuditEntry, MAX_AUDIT_ENTRIES } from '../api/audit.ts'
 import { WalcastError } from '../errors.ts'
 import { parseNumber } from '../options/optionValues.ts'
-import { AUDIT_PATH, type AuditAnswer, type AuditEntry, MAX_AUDIT_ENTRIES } from '../server/auditRoutes.ts'
 import { AUDIT } from './answerShapes.ts'
 import { NODE_FLAGS, nodeOf, parseFlags } from './commandArguments.ts'
 import { getJson } from './nodeClient.ts'

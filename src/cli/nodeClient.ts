@@ -3,9 +3,9 @@
  * time, has to be JSON, and is checked against its shape before it is used. What it says is not trusted with the terminal.
  */
 import { type Dispatcher, errors, request } from 'undici'
+import { NODE_AGENT } from '../cluster/peerCalls.ts'
 import { isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
-import { NODE_AGENT } from '../proxy/headers.ts'
 import { readSecret } from '../security/auth.ts'
 import { askedUrl } from './askedUrl.ts'
 import { type Shape, WHOLE } from './shape.ts'

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino'
 import { WalcastError } from '../errors.ts'
 import { holderOf, isFree } from '../node/portHolder.ts'
-import type { NodeOptions } from '../options/options.ts'
+import type { NodeOptions } from '../options/nodeOptions.ts'
 import { systemClock } from '../platform/clock.ts'
 import { readSecret } from '../security/auth.ts'
 import { ApplicationGuard } from '../supervisor/applicationGuard.ts'

@@ -1,9 +1,9 @@
 /** `walcast verify`: several nodes read and compare every page of theirs, and then each other's state, while writes go on. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { POSITIONS_PATH, type PositionsAnswer, SCRUB_PATH, type ScrubAnswer } from '../api/checks.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { parseValue } from '../options/optionValues.ts'
-import { POSITIONS_PATH, type PositionsAnswer, SCRUB_PATH, type ScrubAnswer } from '../server/checkRoutes.ts'
 import { POSITIONS, SCRUBBED } from './answerShapes.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
 import { getJson, postJson } from './nodeClient.ts'

@@ -1,5 +1,5 @@
 /** What follows from the scrubs and positions of several nodes. */
-import type { PositionsAnswer, ScrubAnswer } from '../server/checkRoutes.ts'
+import type { PositionsAnswer, ScrubAnswer } from '../api/checks.ts'
 
 /** What a node answered, or why it did not. */
 export type Asked<T> = { readonly answer: T } | { readonly failure: string }

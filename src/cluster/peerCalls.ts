@@ -4,7 +4,6 @@ import { MAX_COUNTED } from '../../proto/limits.ts'
 import { parseTrail } from '../../proto/lineage.ts'
 import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
-import { NODE_AGENT } from '../proxy/headers.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../security/auth.ts'
 
 /** What `GET /leader` says of a node. */
@@ -212,3 +211,6 @@ function answeredError(
     detail: `${status}: ${plainText(String(message ?? ''), 200)}`,
   })
 }
+
+/** What nodes and the command line call themselves in their questions to a node, so that these are not taken for the application's. */
+export const NODE_AGENT = { 'user-agent': 'walcast' } as const

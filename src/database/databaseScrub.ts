@@ -1,9 +1,10 @@
 /** The scrub of a node of either role: its log lines, metrics and answers. */
 import type { Position } from '../../proto/position.ts'
-import type { NodeRole, ScrubReport } from '../api/nodeView.ts'
+import type { NodeChecks, PositionsAnswer, ScrubAnswer } from '../api/checks.ts'
+import type { ScrubReport } from '../api/nodeView.ts'
+import type { NodeRole } from '../api/roleAnswers.ts'
 import { messageOf } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { NodeChecks, PositionsAnswer, ScrubAnswer } from '../server/checkRoutes.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { MAX_TOLD, Scrubber, type ScrubObserver } from '../sqlite/scrub/scrubber.ts'
 import type { RottenPage } from '../sqlite/scrub/scrubPass.ts'

@@ -1,24 +1,24 @@
 import type { WebSocket } from 'ws'
 import type { HistoryPoint } from '../../proto/lineage.ts'
 import { formatPosition, type Position } from '../../proto/position.ts'
+import type { ApplicationStatus } from '../api/applicationStatus.ts'
+import type { AuditSource } from '../api/audit.ts'
+import type { FailedReadsReport } from '../api/failedReads.ts'
 import {
   type LagReport,
   NO_QUEUES,
-  type NodeRole,
   type NodeStatus,
   type NodeView,
   type QueueSizes,
 } from '../api/nodeView.ts'
 import type { Reach, WaitTarget } from '../api/positionWaits.ts'
+import type { NodeRole } from '../api/roleAnswers.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import type { AckOutcome, AckWanted } from '../feed/acknowledgements.ts'
 import { applicationCauses } from '../health/applicationCauses.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { ApplicationStatus } from '../proxy/applicationWatch.ts'
-import type { FailedReadsReport } from '../proxy/failedReads.ts'
 import { LagTracker } from '../replica/lag.ts'
-import type { AuditSource } from '../server/auditRoutes.ts'
 import type { Engine, EngineStatus, NodeSetup } from './engine.ts'
 
 /** Of the audit log, in the status. */

@@ -1,6 +1,7 @@
 /** What the node and the engines of its roles know of each other. */
 import type { Logger } from 'pino'
 import type { Body } from '../../proto/messages.ts'
+import type { NodeChecks } from '../api/checks.ts'
 import type { NodeStatus, NodeView } from '../api/nodeView.ts'
 import type { Instance } from '../cluster/instance.ts'
 import type { Members } from '../cluster/members.ts'
@@ -9,11 +10,10 @@ import type { WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import type { SeenHistory } from '../feed/seenHistory.ts'
 import type { Metrics } from '../health/metrics.ts'
-import type { NodeOptions } from '../options/options.ts'
+import type { NodeOptions } from '../options/nodeOptions.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import type { Traffic } from '../proxy/traffic.ts'
-import type { NodeChecks } from '../server/checkRoutes.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 
 export interface NodeSetup {

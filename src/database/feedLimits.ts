@@ -1,5 +1,5 @@
 import type { FeedOptions } from '../feed/replicaFeed.ts'
-import type { NodeOptions } from '../options/options.ts'
+import type { NodeOptions } from '../options/nodeOptions.ts'
 
 const HELLO_TIMEOUT_MS = 10_000
 

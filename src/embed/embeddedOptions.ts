@@ -1,7 +1,8 @@
 /** Options that a program gives, held to the same rules as those of the command line. */
 import { messageOf, WalcastError } from '../errors.ts'
+import type { NodeOptions } from '../options/nodeOptions.ts'
 import { type OptionSpec, tunes } from '../options/optionSpec.ts'
-import { NODE_OPTIONS, type NodeOptions } from '../options/options.ts'
+import { NODE_OPTIONS } from '../options/options.ts'
 import { MAX_DURATION_MS, parseValue } from '../options/optionValues.ts'
 
 const LISTS = {

@@ -2,6 +2,7 @@
  * How many replicas hold a write before it is answered: `local` (none), `one`, `all` or a number; with `-durable` behind it,
  * such as `one-durable`, where it must survive a loss of power there.
  */
+import { WalcastError } from '../errors.ts'
 import type { AckWanted } from './acknowledgements.ts'
 
 export interface AckLevel extends AckWanted {
@@ -31,4 +32,11 @@ export function parseAckLevel(text: string): AckLevel | undefined {
 /** Whether there is nothing to wait for. */
 export function isLocal({ replicas }: AckLevel): boolean {
   return replicas === 0
+}
+
+/** Throws BAD_REQUEST. */
+export function requireAckLevel(text: string): AckLevel {
+  const level = parseAckLevel(text)
+  if (!level) throw new WalcastError('BAD_REQUEST', { detail: `a level is ${ACK_LEVELS}, not "${text}"` })
+  return level
 }

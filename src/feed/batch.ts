@@ -25,3 +25,16 @@ export function encodeBatch(
 export function segmentBytes(pageSize: number, batchBytes: number): number {
   return Math.min(batchBytes, MAX_PAGES * frameBytes(pageSize), MAX_PAYLOAD_BYTES)
 }
+
+export interface CapturedBatch {
+  readonly from: { readonly txid: number; readonly checksum: string }
+  readonly txid: number
+  readonly checksum: string
+  readonly message: Buffer
+  readonly last: boolean
+  readonly pageNumbers: readonly number[]
+  readonly frames: number
+  readonly transactions: number
+  readonly noticeMs: number
+  readonly noticedMs: number
+}

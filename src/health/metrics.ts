@@ -5,12 +5,8 @@ import type { NodeView, ScrubReport } from '../api/nodeView.ts'
 import type { Waits } from '../api/positionWaits.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import { systemClock } from '../platform/clock.ts'
-import type { AckResult } from '../proxy/ackWaits.ts'
 import type { Cut } from '../proxy/connectionBudget.ts'
-import type { FailedReadOutcome } from '../proxy/failedReads.ts'
-import type { PushedOut } from '../proxy/idempotencyStore.ts'
-import type { StaleReadEnd } from '../proxy/replicaSide.ts'
-import type { Route } from '../proxy/routes.ts'
+import type { TrafficMetrics, TrafficSizes } from '../proxy/trafficMetrics.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 
 const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]
@@ -21,21 +17,6 @@ export type ReplicaMetrics = Omit<
   ReplicaObserver,
   'onFatal' | 'onLeaderAt' | 'onLeaderStopping' | 'onMember' | 'onMoved'
 >
-
-/** Hears what becomes of the application's requests. */
-export interface TrafficMetrics {
-  onProxied(route: Route): void
-  onProxyRefused(error: string): void
-  onForwarded(): void
-  onHeld(): void
-  onUnknown(): void
-  onStaleRead(did: StaleReadEnd): void
-  onFailedRead(outcome: FailedReadOutcome): void
-  onApplied(waitMs: number | undefined): void
-  onIntake(refused: string | undefined): void
-  onAnswerPushedOut(why: PushedOut): void
-  onAckWait(level: string, result: AckResult, waitMs: number): void
-}
 
 export interface ScrubMetrics {
   onPass(): void
@@ -50,21 +31,6 @@ export interface NoticeMetrics {
   onHookDropped(hook: 'command' | 'webhook'): void
   /** An entry did not get into the audit log. */
   onAuditDropped(): void
-}
-
-/** What of the application's requests is waiting or kept. */
-export interface TrafficSizes {
-  readonly proxied: number
-  /** Of clients at the proxy, and those that were upgraded. */
-  readonly crowd: { readonly connections: number; readonly upgraded: number }
-  readonly held: number
-  /** Writes at the leader. */
-  readonly admission: { readonly underWay: number; readonly held: number; readonly heldTotal: number }
-  readonly watch: { readonly isUp: boolean; readonly held: number; readonly heldTotal: number }
-  readonly intake: { readonly underWay: number }
-  readonly bodies: { readonly keptBytes: number }
-  readonly acks: { readonly waiting: number }
-  readonly answers: { readonly size: number; readonly bytes: number }
 }
 
 export class Metrics {

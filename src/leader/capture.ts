@@ -7,7 +7,7 @@
 import { pagesPayloadBytes } from '../../proto/codec.ts'
 import { HEADER_BYTES, MAX_BODY_BYTES } from '../../proto/limits.ts'
 import { keyOf, WalcastError } from '../errors.ts'
-import { encodeBatch } from '../feed/batch.ts'
+import { type CapturedBatch, encodeBatch } from '../feed/batch.ts'
 import type { Clock } from '../platform/clock.ts'
 import { countersOf, type HeaderCounters } from '../sqlite/databaseHeader.ts'
 import type { FrameMap } from '../sqlite/frameMap.ts'
@@ -35,19 +35,6 @@ export interface CaptureState {
   readonly txid: number
   /** Of the first page at `txid`. */
   readonly counters: HeaderCounters
-}
-
-export interface CapturedBatch {
-  readonly from: { readonly txid: number; readonly checksum: string }
-  readonly txid: number
-  readonly checksum: string
-  readonly message: Buffer
-  readonly last: boolean
-  readonly pageNumbers: readonly number[]
-  readonly frames: number
-  readonly transactions: number
-  readonly noticeMs: number
-  readonly noticedMs: number
 }
 
 export interface CaptureHost {

@@ -30,12 +30,18 @@ import { CaptureRun } from './captureRun.ts'
 import { CHECKPOINT_CONNECTIONS, Checkpointer, type CheckpointerHost } from './checkpointer.ts'
 import { type FeedingEngine, feedOf } from './leaderFeed.ts'
 import type { LeaderOptions, LeaderStatus } from './leaderOptions.ts'
-import { type LedDatabase, ledFrom } from './ledDatabase.ts'
 import { LedHistory } from './ledHistory.ts'
 import { readAheadOf } from './readAhead.ts'
 import { rebuildBatches } from './rebuiltBatches.ts'
 import type { StartPoint } from './startPoint.ts'
-import { askBeforeLeading, type BeginningCause, findStart, TXID_RESERVE } from './startup.ts'
+import {
+  askBeforeLeading,
+  type BeginningCause,
+  findStart,
+  type LedDatabase,
+  ledFrom,
+  TXID_RESERVE,
+} from './startup.ts'
 import { Fence } from './writeFence.ts'
 
 /** With the fence taken the second finds all; without, writers may go on. */

@@ -1,13 +1,15 @@
 /** What a leader settles before it captures anything: that no other node leads, and where its database stands. */
-import { keyOf, messageOf } from '../errors.ts'
+import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import { segmentBytes } from '../feed/batch.ts'
 import type { SeenHistory } from '../feed/seenHistory.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
-import { type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
+import { readCounters, type ScannedDatabase, scanDatabase } from '../sqlite/databaseScan.ts'
+import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { mayBeOpenElsewhere } from '../sqlite/lockTable.ts'
 import type { PositionLog } from '../sqlite/positionLog.ts'
 import type { ReadGuard } from '../sqlite/readGuard.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
+import { readWalHeader, WalReader } from '../sqlite/walReader.ts'
 import { scanPastBrokenWal } from './brokenWal.ts'
 import { newIncarnation } from './incarnation.ts'
 import type { LeaderOptions, LeadershipBegun } from './leaderOptions.ts'
@@ -170,4 +172,17 @@ function choose(
     begun: { ...start.begun, epoch, exact: false },
     verified: [],
   }
+}
+
+export type LedDatabase = Pick<ScannedDatabase, 'walIndex' | 'reader' | 'sums' | 'frames' | 'counters'>
+/** Of a database that this process has followed until now: its WAL is read on from the published end. Throws WAL_INDEX_UNREADABLE. */
+export function ledFrom({ files, walIndex, sums, frames }: HeldDatabase, segmentBytes: number): LedDatabase {
+  // Under the write lock nothing else writes the header: one look finds it whole.
+  const published = walIndex.read()
+  if (!published) throw new WalcastError('WAL_INDEX_UNREADABLE', { path: files.path })
+  const reader = new WalReader(files.walFd, files.pageSize, segmentBytes)
+  const header = readWalHeader(files.walFd)
+  const { mxFrame: frame, frameChecksum: checksum } = published
+  if (header && frame > 0) reader.resume({ header, frame, checksum: { ...checksum } })
+  return { walIndex, reader, sums, frames, counters: readCounters(files, frames) }
 }

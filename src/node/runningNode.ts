@@ -2,6 +2,7 @@
 
 import type { NodeView } from '../api/nodeView.ts'
 import type { Waits } from '../api/positionWaits.ts'
+import type { RoleActions } from '../api/roleActions.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
@@ -11,7 +12,6 @@ import type { RoleHooks } from '../notify/roleHooks.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { Roles } from '../roles/roles.ts'
 import type { Server } from '../server/privateServer.ts'
-import type { RoleActions } from '../server/roleRoutes.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
 

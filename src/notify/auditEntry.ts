@@ -1,7 +1,7 @@
 /** One line of the audit log: an entry as JSON, with texts that cannot steer a terminal or grow without bound. */
 
+import { AUDIT_ACTIONS, AUDIT_OUTCOMES, type AuditEntry } from '../api/audit.ts'
 import { plainText } from '../plainText.ts'
-import { AUDIT_ACTIONS, AUDIT_OUTCOMES, type AuditEntry } from '../server/auditRoutes.ts'
 
 const MAX_NAME_CHARS = 128
 const MAX_DETAIL_CHARS = 500

@@ -8,10 +8,10 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, readSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Logger } from 'pino'
+import { type AuditEntry, type AuditSource, MAX_AUDIT_ENTRIES } from '../api/audit.ts'
 import { messageOf, systemCode, writeError } from '../errors.ts'
 import { requirePlainFile } from '../plainFiles.ts'
 import { type FileOps, syncFolder } from '../platform/fileOps.ts'
-import { type AuditEntry, type AuditSource, MAX_AUDIT_ENTRIES } from '../server/auditRoutes.ts'
 import { formatEntry, parseEntry, tidyEntry } from './auditEntry.ts'
 
 export const AUDIT_FILE_BYTES = 8 * 1024 * 1024

@@ -1,6 +1,6 @@
 /** Tells the world of a change of role: a command of the operator's and a webhook, each in the order of the changes. */
 import type { Logger } from 'pino'
-import type { NodeRole } from '../api/nodeView.ts'
+import type { NodeRole } from '../api/roleAnswers.ts'
 import { runHookCommand } from './hookCommand.ts'
 import { HookQueue } from './hookQueue.ts'
 import { deliver, WEBHOOK_RETRY, type WebhookRetry } from './webhook.ts'

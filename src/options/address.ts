@@ -1,6 +1,6 @@
 import { WalcastError } from '../errors.ts'
 import { type HostPort, isEverywhere, parseHostPort } from '../hostPort.ts'
-import type { NodeOptions } from './options.ts'
+import type { NodeOptions } from './nodeOptions.ts'
 
 /** Splits HOST:PORT. Throws USAGE. */
 export function addressOf(address: string): HostPort {
@@ -23,4 +23,12 @@ export function reachableAddress(
 /** HOST:PORT by which other nodes know this one. */
 export function ownAddress({ advertise, listen }: Pick<NodeOptions, 'advertise' | 'listen'>): string {
   return advertise ?? listen
+}
+
+export const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+/** Where a process of this machine asks a node that listens on `listen` (HOST:PORT). Throws USAGE. */
+export function nodeUrl(listen: string): string {
+  const { host, port } = addressOf(listen)
+  const name = ANY_ADDRESS[host] ?? host
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
 }

@@ -1,21 +1,6 @@
 /** Options of how many may come in at once, how long a client may keep the node waiting, and whom it believes. */
 import { BOTH, type OptionSpec } from './optionSpec.ts'
 
-export interface CrowdOptions {
-  /** Networks, beside this machine; `none`. */
-  readonly trustedProxies: readonly string[]
-  readonly maxConnections: number
-  readonly maxClientConnections: number
-  readonly maxClientRequests: number
-  readonly maxUpgrades: number
-  readonly maxPipelined: number
-  readonly maxNodeRequests: number
-  readonly headTimeoutMs: number
-  readonly bodyTimeoutMs: number
-  readonly sendTimeoutMs: number
-  readonly verboseErrors: boolean
-}
-
 export const CROWD_OPTIONS: readonly OptionSpec[] = [
   {
     key: 'trustedProxies',

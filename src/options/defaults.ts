@@ -1,5 +1,7 @@
 /** Defaults of the table of options. */
-import { NODE_OPTIONS, type NodeOptions } from './options.ts'
+
+import type { NodeOptions } from './nodeOptions.ts'
+import { NODE_OPTIONS } from './options.ts'
 import { parseValue } from './optionValues.ts'
 
 /** Every option at its default; those that have none are missing. */

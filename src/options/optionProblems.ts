@@ -1,5 +1,7 @@
 /** What is wrong with values that are each of the right kind: too small to be meant, or in the wrong order. */
-import { NODE_OPTIONS, type NodeOptions } from './options.ts'
+
+import type { NodeOptions } from './nodeOptions.ts'
+import { NODE_OPTIONS } from './options.ts'
 import { parseValue } from './optionValues.ts'
 
 /** Of the smallest pages, 512 bytes: https://sqlite.org/fileformat2.html#wal_file_format. */

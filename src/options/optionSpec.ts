@@ -1,5 +1,5 @@
 /** What the table of options says of each. */
-import type { NodeOptions } from './options.ts'
+import type { NodeOptions } from './nodeOptions.ts'
 
 export type OptionKind =
   | 'text'

@@ -2,7 +2,7 @@
 import { WalcastError } from '../errors.ts'
 import { ACK_LEVELS, parseAckLevel } from '../feed/ackLevel.ts'
 import { parseHostPort } from '../hostPort.ts'
-import { parseNetwork, TRUST_LOOPBACK, TRUST_NONE } from '../proxy/clientAddress.ts'
+import { parseNetwork, TRUST_LOOPBACK, TRUST_NONE } from './network.ts'
 import type { OptionKind } from './optionSpec.ts'
 
 const BYTE_UNITS: Readonly<Record<string, number>> = {
@@ -15,6 +15,7 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   MIB: 1024 ** 2,
   GIB: 1024 ** 3,
 }
+
 /** Timers hold no more than 2^31 ms. */
 export const MAX_DURATION_MS = 24 * 3_600_000
 const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }

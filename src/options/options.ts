@@ -1,83 +1,9 @@
 /** Everything that can be set on a node, with its default. Flags, environment, file and help derive from this table. */
 
-import { LEADERSHIP_OPTIONS } from '../node/leadershipOptions.ts'
-import type { OnStale } from '../proxy/replicaSide.ts'
-import { CROWD_OPTIONS, type CrowdOptions } from './crowdOptions.ts'
+import { CROWD_OPTIONS } from './crowdOptions.ts'
 import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
 import { TRAFFIC_OPTIONS } from './proxyOptions.ts'
-import { ROLE_OPTIONS, type RoleOptions } from './roleOptions.ts'
-
-export interface NodeOptions extends RoleOptions, CrowdOptions {
-  readonly db: string
-  readonly listen: string
-  readonly leader?: string
-  readonly name?: string
-  readonly advertise?: string
-  readonly standby: boolean
-  readonly maxStalenessMs: number
-  readonly softWalFrames: number
-  readonly hardWalFrames: number
-  readonly maxWalBytes: number
-  readonly fenceTimeoutMs: number
-  readonly historyBytes: number
-  readonly batchBytes: number
-  readonly maxBufferedBytes: number
-  readonly maxQueuedBytes: number
-  readonly maxReplicas: number
-  readonly maxWaits: number
-  readonly maxWaitMs: number
-  readonly stallMs: number
-  readonly heartbeatMs: number
-  readonly pollMs: number
-  readonly pollAbovePerSecond: number
-  readonly idleMs: number
-  readonly replicaWalBytes: number
-  readonly lockTimeoutMs: number
-  /** Permission bits; those of the leader's file when not given. */
-  readonly copyMode?: number
-  readonly reconnectMaxMs: number
-  readonly maxDiverged: number
-  readonly maxDivergedBytes: number
-  readonly drainMs: number
-  readonly scrubRate: number
-  readonly scrubEveryMs: number
-  readonly proxy?: string
-  readonly upstream?: string
-  readonly upstreamCheck?: string
-  readonly upstreamCounts: 'readyz' | 'leader' | 'nowhere'
-  readonly upstreamEveryMs: number
-  readonly upstreamFall: number
-  readonly upstreamRise: number
-  readonly forward: readonly string[]
-  readonly local: readonly string[]
-  readonly standbyPaths: readonly string[]
-  readonly onStale: OnStale
-  /** HTTP statuses; empty where failed reads stay here. */
-  readonly replayOn: readonly number[]
-  readonly replayRate: number
-  readonly cookieName: string
-  readonly publicUrl?: string
-  readonly holdMs: number
-  readonly maxHeld: number
-  readonly writeWaitMs: number
-  readonly readWaitMs: number
-  readonly staleForwards: number
-  readonly maxRequests: number
-  readonly maxHeaderBytes: number
-  readonly requestTimeoutMs: number
-  readonly answerTimeoutMs: number
-  readonly replayBodyBytes: number
-  readonly keptBodiesBytes: number
-  readonly maxAnswers: number
-  readonly answersBytes: number
-  readonly answersMs: number
-  readonly maxEventStreams: number
-  readonly onRoleChange?: string
-  readonly webhook?: string
-  readonly hookTimeoutMs: number
-  readonly ack: string
-  readonly ackTimeoutMs: number
-}
+import { LEADERSHIP_OPTIONS, ROLE_OPTIONS } from './roleOptions.ts'
 
 export const NODE_OPTIONS: readonly OptionSpec[] = [
   {

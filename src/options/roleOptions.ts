@@ -1,16 +1,6 @@
 /** Options of the node that concern who leads. */
 import { BOTH, type OptionSpec } from './optionSpec.ts'
 
-export interface RoleOptions {
-  /** HOST:PORT of other nodes. */
-  readonly peers: readonly string[]
-  readonly peerTimeoutMs: number
-  readonly peerLookMs: number
-  readonly switchoverTimeoutMs: number
-  readonly frozenMs: number
-  readonly fenceWhenAloneMs?: number
-}
-
 export const ROLE_OPTIONS: readonly OptionSpec[] = [
   {
     key: 'peers',
@@ -66,5 +56,34 @@ export const ROLE_OPTIONS: readonly OptionSpec[] = [
     help: 'a leader that hears no replica for so long lets nobody write until it hears one (default: never)',
     roles: BOTH,
     common: true,
+  },
+]
+export const LEADERSHIP_OPTIONS: readonly OptionSpec[] = [
+  {
+    key: 'onRoleChange',
+    flag: 'on-role-change',
+    kind: 'command',
+    value: 'COMMAND',
+    help: "run by /bin/sh at each change of this node's role, with WALCAST_ROLE and others in its environment",
+    roles: BOTH,
+    common: true,
+  },
+  {
+    key: 'webhook',
+    flag: 'webhook',
+    kind: 'webhook',
+    value: 'URL',
+    help: "gets a POST at each change of this node's role, signed with the secret if there is one",
+    roles: BOTH,
+    common: true,
+  },
+  {
+    key: 'hookTimeoutMs',
+    flag: 'hook-timeout',
+    kind: 'duration',
+    value: 'TIME',
+    help: 'how long the command of --on-role-change, or one POST to --webhook, may take',
+    default: '30s',
+    roles: BOTH,
   },
 ]

@@ -2,8 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
-import { WalcastError } from '../errors.ts'
-import { ACK_LEVELS, type AckLevel, isLocal, parseAckLevel } from '../feed/ackLevel.ts'
+import { type AckLevel, isLocal, requireAckLevel } from '../feed/ackLevel.ts'
 import type { AckEnd, AckOutcome } from '../feed/acknowledgements.ts'
 import { ACK_HEADER, ACKED_HEADER, headerOf, NOT_REPLICATED_HEADER } from './headers.ts'
 
@@ -81,11 +80,4 @@ export class AckWaits {
       this.#onEnd(level.label, result, performance.now() - beganMs)
     }
   }
-}
-
-/** Throws BAD_REQUEST. */
-export function requireAckLevel(text: string): AckLevel {
-  const level = parseAckLevel(text)
-  if (!level) throw new WalcastError('BAD_REQUEST', { detail: `a level is ${ACK_LEVELS}, not "${text}"` })
-  return level
 }

@@ -13,6 +13,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import type { ApplicationStatus } from '../api/applicationStatus.ts'
 import { WalcastError } from '../errors.ts'
 import { type Look, lookAt } from './applicationProbe.ts'
 import { Gate } from './gate.ts'
@@ -32,18 +33,6 @@ export interface ApplicationWatchHost {
   url(): string | undefined
   readonly log: Logger
   look?(url: string, check: string | undefined): Promise<Look>
-}
-
-/** What nodes and people are told of it. */
-export interface ApplicationStatus {
-  readonly url: string
-  readonly state: 'up' | 'down' | 'unknown'
-  /** Whether it takes requests, writes too, by the last word. */
-  readonly accepts: boolean
-  /** Why it does not, or is down; '' otherwise. */
-  readonly detail: string
-  /** Requests that wait for it. */
-  readonly held: number
 }
 
 /** Of another node: `none` has no application. */

@@ -1,6 +1,6 @@
 /** The application that this node stands in front of: one process after another, each with connections of its own. */
 import type { Logger } from 'pino'
-import type { NodeOptions } from '../options/options.ts'
+import type { NodeOptions } from '../options/nodeOptions.ts'
 import { Application } from './application.ts'
 import { ApplicationWatch } from './applicationWatch.ts'
 import type { Bounds } from './openFiles.ts'

@@ -4,9 +4,9 @@
  * meanwhile; whoever asks decides anew where the request goes.
  */
 import { keyOf } from '../errors.ts'
-import type { Bodies } from '../http/bodies.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
 import type { Client } from './client.ts'
+import type { Bodies } from './replayableBody.ts'
 
 export interface DetourParts {
   readonly watch: ApplicationWatch

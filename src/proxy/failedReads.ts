@@ -6,19 +6,17 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
+import {
+  FAILED_READ_OUTCOMES,
+  type FailedReadOutcome,
+  type FailedReadsReport,
+  type PathCount,
+} from '../api/failedReads.ts'
 import type { Client } from './client.ts'
 import { headerOf, VIA_HEADER } from './headers.ts'
 import { RateBudget } from './rateBudget.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { Routes } from './routes.ts'
-
-/**
- * What became of a failed read. `answered`: the leader's application answered with another status. `failed`: it failed as
- * well. In all other cases the local answer was given: `away`, the leader did not take the request; `limited`, there were
- * too many; `large`, its body is too large to be sent again.
- */
-export const FAILED_READ_OUTCOMES = ['answered', 'failed', 'away', 'limited', 'large'] as const
-export type FailedReadOutcome = (typeof FAILED_READ_OUTCOMES)[number]
 
 export interface FailedReadsOptions {
   /** Statuses of the local application that make a read a failed one. */
@@ -33,17 +31,6 @@ export interface FailedReadsHost {
   onFailedRead(outcome: FailedReadOutcome): void
   /** Monotonic. */
   nowMs(): number
-}
-
-/** As the status tells it. */
-export type FailedReadsReport = Readonly<Record<FailedReadOutcome, number>> & {
-  /** Those that the leader answered most often, the first ones first; without queries. */
-  readonly paths: readonly PathCount[]
-}
-
-export interface PathCount {
-  readonly path: string
-  readonly count: number
 }
 
 /** Paths that are told. */

@@ -1,8 +1,9 @@
 /** Headers on their way through a node: what is passed on, what is taken off, what is added. */
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
+import { canonicalAddress } from '../options/network.ts'
 import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
-import { canonicalAddress, type Origin, UNKNOWN_ADDRESS } from './clientAddress.ts'
+import { type Origin, UNKNOWN_ADDRESS } from './clientAddress.ts'
 import { targetHostOf } from './requestTarget.ts'
 
 /** A read asks for it, an answer tells it: `EPOCH-TXID`. */
@@ -88,9 +89,6 @@ const KEPT = [
 ]
 
 export type HeaderValue = string | string[]
-
-/** What nodes and the command line call themselves in their questions to a node, so that these are not taken for the application's. */
-export const NODE_AGENT = { 'user-agent': 'walcast' } as const
 
 /** Names and values in turn, as `IncomingMessage.rawHeaders` has them. */
 export type FlatHeaders = string[]

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
-import type { NodeOptions } from '../options/options.ts'
+import type { NodeOptions } from '../options/nodeOptions.ts'
 import type { ConnectionLimits } from './connectionBudget.ts'
 
 /** For files, replication and everything else that no client opens. */

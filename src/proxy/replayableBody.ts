@@ -4,6 +4,7 @@
  */
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
+import type { Client } from './client.ts'
 
 /** What keeping a chunk takes beside its bytes: a body may come byte by byte. */
 const CHUNK_COST_BYTES = 128
@@ -207,5 +208,33 @@ export class ReplayableBody {
     this.#keptBytes = this.#maxBytes + 1
     this.#source.pause()
     this.#gathered(false)
+  }
+}
+
+export class Bodies {
+  readonly #maxBytes: number
+  readonly #budget: BodyBudget
+  /** Of requests under way: one that was held for another leader may end here. */
+  readonly #bodies = new WeakMap<Client, ReplayableBody>()
+
+  /** `maxBytes` of one body are kept to be sent again, `limitBytes` of all together. */
+  constructor(maxBytes: number, limitBytes: number) {
+    this.#maxBytes = maxBytes
+    this.#budget = new BodyBudget(limitBytes)
+  }
+
+  get keptBytes(): number {
+    return this.#budget.usedBytes
+  }
+
+  /** Undefined when the request has none; the same for one client each time. What is kept is released when the client's answer is over. */
+  of(client: Client): ReplayableBody | undefined {
+    if (!client.hasBody) return undefined
+    const known = this.#bodies.get(client)
+    if (known) return known
+    const body = new ReplayableBody(client.request, this.#maxBytes, this.#budget)
+    this.#bodies.set(client, body)
+    client.response.once('close', () => body.release())
+    return body
   }
 }

@@ -1,24 +1,23 @@
 /** Requests at a replica: reads from the local application, writes from the leader's. */
 import { setTimeout as delay } from 'node:timers/promises'
+import type { FailedReadOutcome } from '../api/failedReads.ts'
 import type { NodeView } from '../api/nodeView.ts'
 import { keyOf, WalcastError } from '../errors.ts'
-import type { Bodies } from '../http/bodies.ts'
+import type { OnStale } from '../options/nodeOptions.ts'
 import type { Application } from './application.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
 import type { Client, Held } from './client.ts'
 import type { Consistency, Lacking, Wanted } from './consistency.ts'
 import { deliver } from './delivery.ts'
-import type { FailedReadOutcome, FailedReads } from './failedReads.ts'
+import type { FailedReads } from './failedReads.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Gate } from './gate.ts'
 import { fromClient, REPLAY_HEADER } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { RateBudget } from './rateBudget.ts'
 import { type Answer, settledBehind } from './relayedAnswer.ts'
-import type { ReplayableBody } from './replayableBody.ts'
+import type { Bodies, ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
-
-export type OnStale = 'forward' | 'serve' | 'refuse'
 
 /** What was done with a read that asked for more than was here in time. `bounded`: served here, past the bound of those that are forwarded. */
 export type StaleReadEnd = OnStale | 'bounded'

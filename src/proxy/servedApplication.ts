@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeView } from '../api/nodeView.ts'
 import { applicationOf } from '../cluster/peerApplication.ts'
-import type { NodeOptions } from '../options/options.ts'
+import type { NodeOptions } from '../options/nodeOptions.ts'
 import { lookAt } from './applicationProbe.ts'
 import type { Traffic } from './traffic.ts'
 

@@ -1,11 +1,11 @@
 /** What this node has other nodes do, in its own name. */
 
+import { TWIN_PATH } from '../api/roleActions.ts'
 import { DEMOTE_PATH, SWITCHOVER_PATH, type SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
 import type { EngineParts } from '../database/engine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
-import { TWIN_PATH } from '../server/roleRoutes.ts'
 import { APPLICATION_MS } from './switchover.ts'
 
 export interface PeerOrdersParts {

@@ -1,5 +1,6 @@
 /** Tells of what is asked of a node's role and of what became of it: the audit log, the operator's hooks, the log. */
 import type { Logger } from 'pino'
+import type { AuditEntry } from '../api/audit.ts'
 import type { NodeView } from '../api/nodeView.ts'
 import type { NodeRecord } from '../cluster/nodeFile.ts'
 import { asWalcastError, messageOf } from '../errors.ts'
@@ -7,7 +8,6 @@ import type { Metrics } from '../health/metrics.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { RoleHooks } from '../notify/roleHooks.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { AuditEntry } from '../server/auditRoutes.ts'
 
 export interface RoleJournalParts {
   readonly audit: AuditLog

@@ -1,5 +1,6 @@
 /** What operators and other nodes ask of a node's roles. */
 import type { Position } from '../../proto/position.ts'
+import type { RoleActions, TakeOver } from '../api/roleActions.ts'
 import type {
   DemoteAnswer,
   FitnessAnswer,
@@ -11,7 +12,6 @@ import { wasNotSent } from '../cluster/peerCalls.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
 import type { LeaderEngine } from '../database/leaderEngine.ts'
 import { type ErrorCode, keyOf, WalcastError } from '../errors.ts'
-import type { RoleActions, TakeOver } from '../server/roleRoutes.ts'
 import type { CurrentEngine, CurrentEngineParts } from './currentEngine.ts'
 import type { PeerOrders } from './peerCommands.ts'
 import { type PromoteHow, type Promotion, TOO_LATE } from './promotion.ts'

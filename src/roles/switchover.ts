@@ -8,6 +8,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { TAKE_OVER_PATH } from '../api/roleActions.ts'
 import type { NodePlace, SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { type Acceptance, untilApplicationAccepts } from '../cluster/peerApplication.ts'
 import { clockAheadMs, type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
@@ -16,7 +17,6 @@ import type { ReplicaEngine } from '../database/replicaEngine.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { ReplicaList, ReplicaStatus } from '../feed/replicaList.ts'
 import type { Traffic } from '../proxy/traffic.ts'
-import { TAKE_OVER_PATH } from '../server/roleRoutes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 
 export interface HandoverParts {

@@ -8,14 +8,12 @@ import { realpathSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
 import { databaseError } from '../sqlite/databaseFiles.ts'
+import type { TextEncoding } from '../sqlite/databaseHeader.ts'
 
 /** SQLite's names for the two databases on the connection: the one opened and the one attached to it. */
 export const BEFORE = 'main'
 export const AFTER = 'other'
 export type Side = typeof BEFORE | typeof AFTER
-
-/** What `PRAGMA encoding` answers. */
-export type TextEncoding = 'UTF-8' | 'UTF-16le' | 'UTF-16be'
 
 const BUSY_MS = 5000
 

@@ -1,8 +1,9 @@
 /** Compares two databases row by row. Memory is bounded by one row and the schema, not by the size of the tables. */
 import { WalcastError } from '../errors.ts'
 import { createStatement } from '../sqlite/createStatement.ts'
+import type { TextEncoding } from '../sqlite/databaseHeader.ts'
 import { foldName } from '../sqlite/sqlText.ts'
-import { AFTER, BEFORE, DatabasePair, type TextEncoding } from './databasePair.ts'
+import { AFTER, BEFORE, DatabasePair } from './databasePair.ts'
 import { type KeyParameters, keyParameters, objectionToKeyText } from './rowKeys.ts'
 import { foundKeysQuery, type RowKind, rowQuery } from './rowQueries.ts'
 import { type Decode, decoderOf, type RawValue, type SqlValue } from './rowValues.ts'

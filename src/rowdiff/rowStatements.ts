@@ -5,8 +5,9 @@
  * So it is left alone unless asked for, and told in a comment. No statement takes the place of a row unasked.
  */
 
+import type { TextEncoding } from '../sqlite/databaseHeader.ts'
 import { comment, quoteName } from '../sqlite/sqlText.ts'
-import { AFTER, BEFORE, type TextEncoding } from './databasePair.ts'
+import { AFTER, BEFORE } from './databasePair.ts'
 import type { Difference, RowDifference } from './rowDiff.ts'
 import type { RowKind } from './rowQueries.ts'
 import { type SqlValue, sameValue } from './rowValues.ts'

@@ -1,5 +1,5 @@
 /** Values of SQLite without loss, and their form in JSON. */
-import type { TextEncoding } from './databasePair.ts'
+import type { TextEncoding } from '../sqlite/databaseHeader.ts'
 
 /** Bytes in lower-case hexadecimal: a blob, or a text that is no well-formed Unicode in the encoding of its database. */
 export interface Bytes {

@@ -6,8 +6,8 @@
  * empty b-tree of its own (https://sqlite.org/schematab.html).
  */
 import Database from 'better-sqlite3'
+import type { TextEncoding } from '../sqlite/databaseHeader.ts'
 import { foldName } from '../sqlite/sqlText.ts'
-import type { TextEncoding } from './databasePair.ts'
 
 /** A row of sqlite_schema; `root` is 0 where there is no b-tree. */
 export interface SchemaEntry {

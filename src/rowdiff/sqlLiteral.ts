@@ -1,5 +1,5 @@
 /** Values as SQL literals that give the very value and type back. */
-import type { TextEncoding } from './databasePair.ts'
+import type { TextEncoding } from '../sqlite/databaseHeader.ts'
 import type { SqlValue } from './rowValues.ts'
 
 /** Characters that shells and editors may not leave as they are: controls other than tab and line feed. */

@@ -1,49 +1,9 @@
 /** `GET /_walcast/audit`: who changed a node's role or its list of replicas, when and why, as far as the node remembers. */
 import type { FastifyInstance } from 'fastify'
-import type { NodeRole } from '../api/nodeView.ts'
+import { AUDIT_PATH, type AuditAnswer, type AuditSource, MAX_AUDIT_ENTRIES } from '../api/audit.ts'
 import { WalcastError } from '../errors.ts'
 
-export const AUDIT_PATH = '/_walcast/audit'
-/** Entries that a node answers with at most. */
-export const MAX_AUDIT_ENTRIES = 200
 const DEFAULT_ENTRIES = 50
-
-export const AUDIT_ACTIONS = [
-  'promote',
-  'demote',
-  'switchover',
-  'rehearse',
-  'forget',
-  'role',
-  'start',
-] as const
-export const AUDIT_OUTCOMES = ['done', 'refused', 'failed'] as const
-
-export interface AuditEntry {
-  /** ISO time. */
-  readonly at: string
-  readonly node: string
-  readonly action: (typeof AUDIT_ACTIONS)[number]
-  readonly outcome: (typeof AUDIT_OUTCOMES)[number]
-  /** Role and position of the node when the entry was made. */
-  readonly role: NodeRole
-  readonly epoch: number
-  readonly txid: number
-  /** Who asked for it: an operator as `user@host`, or what in the node did. */
-  readonly by: string
-  readonly detail?: string
-}
-
-export interface AuditAnswer {
-  /** Newest last. */
-  readonly entries: readonly AuditEntry[]
-}
-
-/** The log, as far as answers need it. */
-export interface AuditSource {
-  /** The last `limit` entries, newest last. */
-  recent(limit: number): readonly AuditEntry[]
-}
 
 /** `audit` gives undefined while the node starts. */
 export function addAuditRoutes(app: FastifyInstance, audit: () => AuditSource | undefined): void {

@@ -1,68 +1,16 @@
 /** The operator's actions on the roles and the list of the nodes, and those by which nodes hand leadership to each other. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Position } from '../../proto/position.ts'
+import { type RoleActions, TAKE_OVER_PATH, TWIN_PATH } from '../api/roleActions.ts'
 import {
   DEMOTE_PATH,
-  type DemoteAnswer,
   FITNESS_PATH,
-  type FitnessAnswer,
-  type NodePlace,
   PROMOTE_PATH,
-  type PromoteAnswer,
   REPLICAS_PATH,
   SWITCHOVER_PATH,
-  type SwitchoverAnswer,
 } from '../api/roleAnswers.ts'
 import { WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
 import { headerOf } from '../proxy/headers.ts'
-
-export const TAKE_OVER_PATH = '/_walcast/take-over'
-/** Tells a node that another process has its id. */
-export const TWIN_PATH = '/_walcast/twin'
-/** What a node may ask of another, with a token in place of the secret. */
-export const NODE_PATHS: ReadonlySet<string> = new Set([
-  DEMOTE_PATH,
-  SWITCHOVER_PATH,
-  TAKE_OVER_PATH,
-  TWIN_PATH,
-])
-
-export interface TakeOver extends Position {
-  /** Of the state at that position. */
-  readonly checksum: string
-  /** Id of the leader. */
-  readonly from: string
-  /** Id of the node that is meant: a token is good for any node, and others may be in that very state. */
-  readonly to: string
-  /** Until when it may come to lead, by its own clock, ms. */
-  readonly until: number
-}
-
-export interface RoleActions {
-  /**
-   * Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT, FENCE_FAILED, DISK_FULL, WRITE_FAILED, TAKE_OVER_FAILED or ROLE_CHANGING, and then this
-   * node follows as before; ROLE_UNSURE, and then it follows, but may lead after its next start.
-   */
-  promote(how: { readonly force: boolean; readonly dryRun: boolean }, by: string): Promise<PromoteAnswer>
-  /** `epoch`: in which the node leads that says so; undefined when an operator asks. Throws NOT_LEADER, STALE_LEADER, FENCE_FAILED, DISK_FULL, WRITE_FAILED, ROLE_UNSURE or ROLE_CHANGING, and then this node leads on. */
-  demote(
-    how: { readonly leader: string | undefined; readonly epoch: number | undefined },
-    by: string,
-  ): Promise<DemoteAnswer>
-  /** Throws NO_LEADER, NO_TARGET, ROLE_CHANGING or SWITCHOVER_FAILED, and then the leader leads on; SWITCHOVER_UNKNOWN or LEADERLESS, and then it follows. */
-  switchover(
-    how: { readonly to: string | undefined; readonly timeoutMs: number | undefined },
-    by: string,
-  ): Promise<SwitchoverAnswer>
-  /** The leader, fenced, has this node lead. Throws TAKE_OVER_FAILED, FENCE_FAILED, DISK_FULL or WRITE_FAILED, and then this node does not lead; ROLE_UNSURE, and then it follows, but may lead after its next start. */
-  takeOver(how: TakeOver, by: string): Promise<NodePlace & Position>
-  /** A process at `address` says that it has this node's id. This node asks it, and the younger of the two ends. */
-  twin(address: string): Promise<void>
-  fitness(): Promise<FitnessAnswer>
-  /** Takes a replica that is away off the list; durable when it resolves, if the disk allows. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */
-  forget(node: string, by: string): Promise<void>
-}
 
 const MAX_BY_CHARS = 200
 

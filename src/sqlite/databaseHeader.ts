@@ -1,6 +1,5 @@
 /** What the first 100 bytes of a database say of its pages: https://sqlite.org/fileformat2.html#the_database_header. Pure. */
 
-import type { TextEncoding } from '../rowdiff/databasePair.ts'
 import { DamagedPage } from './btreePage.ts'
 import { lockPage } from './walFormat.ts'
 
@@ -60,3 +59,6 @@ export function isPointerMap(page: number, { usable, pageSize }: DatabaseHeader)
   const map = page - ((page - 2) % stride)
   return page >= 2 && page === (map === lockPage(pageSize) ? map + 1 : map)
 }
+
+/** What `PRAGMA encoding` answers. */
+export type TextEncoding = 'UTF-8' | 'UTF-16le' | 'UTF-16be'

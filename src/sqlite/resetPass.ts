@@ -8,7 +8,7 @@
  */
 import { messageOf } from '../errors.ts'
 import type { CapturedFrame } from './capturedFrame.ts'
-import type { CheckpointCounts } from './sqliteThread.ts'
+import type { CheckpointCounts } from './checkpointCounts.ts'
 
 export type GuardNumber = 0 | 1
 

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { WalcastError } from '../errors.ts'
+import type { CheckpointCounts } from './checkpointCounts.ts'
 import type { PinnedFile } from './pinnedFiles.ts'
 import type { ResetPass, ResetPassRequest } from './resetPass.ts'
 
@@ -195,14 +196,6 @@ export function isBusy(result: StepResult | { readonly code: string }): boolean 
   return (
     'code' in result && (result.code.startsWith('SQLITE_BUSY') || result.code.startsWith('SQLITE_LOCKED'))
   )
-}
-
-/** What `PRAGMA wal_checkpoint` answers (https://sqlite.org/pragma.html#pragma_wal_checkpoint). */
-export interface CheckpointCounts {
-  readonly busy: boolean
-  /** Frames in the WAL, -1 when another checkpointer was at work. */
-  readonly walFrames: number
-  readonly backfilled: number
 }
 
 /** The counts of a `checkpoint` step; all of a failed step counts as busy. */

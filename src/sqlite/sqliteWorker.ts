@@ -7,16 +7,10 @@ import { parentPort } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import { messageOf, systemCode } from '../errors.ts'
 import { CapturedFrame } from './capturedFrame.ts'
+import type { CheckpointCounts } from './checkpointCounts.ts'
 import { isReadByOthers, locksOf } from './lockTable.ts'
 import { type GuardNumber, type ResetPass, type ResetPassParts, runResetPass } from './resetPass.ts'
-import type {
-  CaptureRequest,
-  CheckpointCounts,
-  ResetPassStep,
-  Step,
-  StepResult,
-  ThreadMessage,
-} from './sqliteThread.ts'
+import type { CaptureRequest, ResetPassStep, Step, StepResult, ThreadMessage } from './sqliteThread.ts'
 import { WalIndexReader } from './walIndexReader.ts'
 
 const connections = new Map<string, Database.Database>()

@@ -1,6 +1,6 @@
 /** Nodes whose roles change, each before a bank application of its own (programs/bankApp.ts), and what their databases hold. */
 
-import type { NodeRole } from '../../src/api/nodeView.ts'
+import type { NodeRole } from '../../src/api/roleAnswers.ts'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { BankSite } from './bankSite.ts'
 import type { BankState, Exchange, Losses } from './history.ts'

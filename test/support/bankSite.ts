@@ -1,5 +1,5 @@
 /** One machine of a bank's cluster: a node, the application behind its proxy, and the link through which other nodes reach it. */
-import type { NodeRole } from '../../src/api/nodeView.ts'
+import type { NodeRole } from '../../src/api/roleAnswers.ts'
 import type { Child } from './child.ts'
 import { type Lab, nodeArguments, type StartOptions } from './lab.ts'
 import {

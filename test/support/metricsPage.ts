@@ -1,10 +1,11 @@
 /** docs/metrics.md as the registry of a node's metrics makes it. */
 import { fileURLToPath } from 'node:url'
 import { CAUSE_CODES } from '../../src/api/cause.ts'
+import { FAILED_READ_OUTCOMES } from '../../src/api/failedReads.ts'
 import type { NodeView } from '../../src/api/nodeView.ts'
 import type { Waits } from '../../src/api/positionWaits.ts'
-import { Metrics, type TrafficSizes } from '../../src/health/metrics.ts'
-import { FAILED_READ_OUTCOMES } from '../../src/proxy/failedReads.ts'
+import { Metrics } from '../../src/health/metrics.ts'
+import type { TrafficSizes } from '../../src/proxy/trafficMetrics.ts'
 
 export const METRICS_PAGE = fileURLToPath(new URL('../../../docs/metrics.md', import.meta.url))
 

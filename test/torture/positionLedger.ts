@@ -3,7 +3,7 @@
  * whenever. The only exception is what a leader gives out after its state was put back and before it finds that out.
  */
 import assert from 'node:assert/strict'
-import type { PositionsAnswer } from '../../src/server/checkRoutes.ts'
+import type { PositionsAnswer } from '../../src/api/checks.ts'
 import type { TestNode } from '../support/testNode.ts'
 
 interface Told {

@@ -1,0 +1,42 @@
+/** `GET /_walcast/audit`: who changed a node's role or its list of replicas, when and why. */
+
+import type { NodeRole } from './roleAnswers.ts'
+
+export const AUDIT_PATH = '/_walcast/audit'
+/** Entries that a node answers with at most. */
+export const MAX_AUDIT_ENTRIES = 200
+export const AUDIT_ACTIONS = [
+  'promote',
+  'demote',
+  'switchover',
+  'rehearse',
+  'forget',
+  'role',
+  'start',
+] as const
+export const AUDIT_OUTCOMES = ['done', 'refused', 'failed'] as const
+export interface AuditEntry {
+  /** ISO time. */
+  readonly at: string
+  readonly node: string
+  readonly action: (typeof AUDIT_ACTIONS)[number]
+  readonly outcome: (typeof AUDIT_OUTCOMES)[number]
+  /** Role and position of the node when the entry was made. */
+  readonly role: NodeRole
+  readonly epoch: number
+  readonly txid: number
+  /** Who asked for it: an operator as `user@host`, or what in the node did. */
+  readonly by: string
+  readonly detail?: string
+}
+
+export interface AuditAnswer {
+  /** Newest last. */
+  readonly entries: readonly AuditEntry[]
+}
+
+/** The log, as far as answers need it. */
+export interface AuditSource {
+  /** The last `limit` entries, newest last. */
+  recent(limit: number): readonly AuditEntry[]
+}

@@ -1,0 +1,99 @@
+/** What a node is told to be and to do, from whatever place the options came. */
+
+export type OnStale = 'forward' | 'serve' | 'refuse'
+export interface RoleOptions {
+  /** HOST:PORT of other nodes. */
+  readonly peers: readonly string[]
+  readonly peerTimeoutMs: number
+  readonly peerLookMs: number
+  readonly switchoverTimeoutMs: number
+  readonly frozenMs: number
+  readonly fenceWhenAloneMs?: number
+}
+
+export interface NodeOptions extends RoleOptions, CrowdOptions {
+  readonly db: string
+  readonly listen: string
+  readonly leader?: string
+  readonly name?: string
+  readonly advertise?: string
+  readonly standby: boolean
+  readonly maxStalenessMs: number
+  readonly softWalFrames: number
+  readonly hardWalFrames: number
+  readonly maxWalBytes: number
+  readonly fenceTimeoutMs: number
+  readonly historyBytes: number
+  readonly batchBytes: number
+  readonly maxBufferedBytes: number
+  readonly maxQueuedBytes: number
+  readonly maxReplicas: number
+  readonly maxWaits: number
+  readonly maxWaitMs: number
+  readonly stallMs: number
+  readonly heartbeatMs: number
+  readonly pollMs: number
+  readonly pollAbovePerSecond: number
+  readonly idleMs: number
+  readonly replicaWalBytes: number
+  readonly lockTimeoutMs: number
+  /** Permission bits; those of the leader's file when not given. */
+  readonly copyMode?: number
+  readonly reconnectMaxMs: number
+  readonly maxDiverged: number
+  readonly maxDivergedBytes: number
+  readonly drainMs: number
+  readonly scrubRate: number
+  readonly scrubEveryMs: number
+  readonly proxy?: string
+  readonly upstream?: string
+  readonly upstreamCheck?: string
+  readonly upstreamCounts: 'readyz' | 'leader' | 'nowhere'
+  readonly upstreamEveryMs: number
+  readonly upstreamFall: number
+  readonly upstreamRise: number
+  readonly forward: readonly string[]
+  readonly local: readonly string[]
+  readonly standbyPaths: readonly string[]
+  readonly onStale: OnStale
+  /** HTTP statuses; empty where failed reads stay here. */
+  readonly replayOn: readonly number[]
+  readonly replayRate: number
+  readonly cookieName: string
+  readonly publicUrl?: string
+  readonly holdMs: number
+  readonly maxHeld: number
+  readonly writeWaitMs: number
+  readonly readWaitMs: number
+  readonly staleForwards: number
+  readonly maxRequests: number
+  readonly maxHeaderBytes: number
+  readonly requestTimeoutMs: number
+  readonly answerTimeoutMs: number
+  readonly replayBodyBytes: number
+  readonly keptBodiesBytes: number
+  readonly maxAnswers: number
+  readonly answersBytes: number
+  readonly answersMs: number
+  readonly maxEventStreams: number
+  readonly onRoleChange?: string
+  readonly webhook?: string
+  readonly hookTimeoutMs: number
+  readonly ack: string
+  readonly ackTimeoutMs: number
+}
+
+export interface CrowdOptions {
+  /** Networks, beside this machine; `none`. */
+  readonly trustedProxies: readonly string[]
+  readonly maxConnections: number
+  readonly maxClientConnections: number
+  readonly maxClientRequests: number
+  readonly maxUpgrades: number
+  readonly maxPipelined: number
+  readonly maxNodeRequests: number
+  readonly headTimeoutMs: number
+  readonly bodyTimeoutMs: number
+  readonly sendTimeoutMs: number
+  readonly verboseErrors: boolean
+}
