@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { WalcastError } from '../src/errors.ts'
-import { AloneFence, type AloneLeader } from '../src/roles/isolationFence.ts'
+import { type AloneLeader, IsolationFence } from '../src/roles/isolationFence.ts'
 
 const AFTER_MS = 1000
 const STEP_MS = 50
@@ -34,7 +34,7 @@ class FakeLeader implements AloneLeader {
 function start(t: TestContext, leader: FakeLeader) {
   t.mock.timers.enable({ apis: ['setInterval'] })
   const world = { nowMs: 10_000, heardMs: 0 }
-  const fence = new AloneFence(AFTER_MS, {
+  const fence = new IsolationFence(AFTER_MS, {
     clock: { nowMs: () => world.nowMs },
     lastHeardMs: () => world.heardMs,
     fence: () => leader,

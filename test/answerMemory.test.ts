@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { keyOf } from '../src/errors.ts'
 import { Heaviest } from '../src/proxy/heaviest.ts'
-import { AnswerMemory, type Execution, type StoredAnswer } from '../src/proxy/idempotencyStore.ts'
+import { type Execution, IdempotencyStore, type StoredAnswer } from '../src/proxy/idempotencyStore.ts'
 
 const answerOf = (bytes: number): StoredAnswer => ({
   status: 200,
@@ -26,7 +26,7 @@ function setUp() {
   const clock = { now: 1_000_000, nowMs: () => clock.now }
   const led = { id: 'x', lasting: new Set<string>() }
   const pushed = { number: 0, size: 0 }
-  const memory = new AnswerMemory({ ...LIMITS, onPushedOut: (why) => void pushed[why]++ }, clock, {
+  const memory = new IdempotencyStore({ ...LIMITS, onPushedOut: (why) => void pushed[why]++ }, clock, {
     incarnation: () => led.id,
     contains: ({ incarnation, txid }) => led.lasting.has(`${incarnation}@${txid}`),
   })

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { decode, encode, pagesPayloadBytes, payloadPage, payloadPageNumber } from '../proto/codec.ts'
 import type { Body } from '../proto/messages.ts'
 import { compact } from '../src/feed/batchCompaction.ts'
-import { History } from '../src/feed/batchHistory.ts'
+import { BatchHistory } from '../src/feed/batchHistory.ts'
 import { checksumHex } from '../src/xxh64.ts'
 
 const PAGE_BYTES = 512
@@ -99,7 +99,7 @@ test('a step ends where the next batch no longer fits', () => {
 })
 
 test('history gathers for those who lack many batches, and gives the same step to all', () => {
-  const history = new History(64 * 1024 * 1024)
+  const history = new BatchHistory(64 * 1024 * 1024)
   const add = (txid: number, last = true, chunk = 0) =>
     history.add(
       { txid: txid - 1, checksum: checksumHex(BigInt(txid - 1)) },

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Link, ReplicaList, ReplicaStatus } from '../src/feed/replicaList.ts'
-import { WalWatch } from '../src/health/feedSampler.ts'
-import { LeaderWatch } from '../src/health/leaderSampler.ts'
-import { type ReplicaLook, ReplicaWatch } from '../src/health/replicaSampler.ts'
+import { WalSampler } from '../src/health/feedSampler.ts'
+import { LeaderSampler } from '../src/health/leaderSampler.ts'
+import { type ReplicaSample, ReplicaSampler } from '../src/health/replicaSampler.ts'
 import type { ReadLock } from '../src/sqlite/lockTable.ts'
 import { LongReaders } from '../src/sqlite/longReaders.ts'
 
@@ -34,7 +34,7 @@ const READER: ReadLock = { pid: 7, slot: 1, mark: 3 }
 
 test('locks are looked at only while the WAL is over its bound and not at rest', () => {
   const { world, readers } = setUp()
-  const wal = new WalWatch(readers)
+  const wal = new WalSampler(readers)
   const look = (walBytes: number) => {
     world.nowMs += 1000
     return wal.look(walBytes, USUAL, world.nowMs).readers.length
@@ -57,7 +57,7 @@ test('locks are looked at only while the WAL is over its bound and not at rest',
 
 test('a leader whose WAL is stuck without a reader, and with one', () => {
   const { world, readers, list } = setUp()
-  const watch = new LeaderWatch(list, readers)
+  const watch = new LeaderSampler(list, readers)
   const look = () => {
     world.nowMs += 1000
     return watch
@@ -77,7 +77,7 @@ test('a leader whose WAL is stuck without a reader, and with one', () => {
 
 test('slow checkpoints count in a row, and not for long after', () => {
   const { world, readers, list } = setUp()
-  const watch = new LeaderWatch(list, readers)
+  const watch = new LeaderSampler(list, readers)
   const codes = () =>
     watch.look({ walBytes: 1, txid: 5 }, { usual: USUAL, most: USUAL }, world.nowMs).map(({ code }) => code)
   const slow = { ...PASS, durationMs: 900 }
@@ -91,7 +91,7 @@ test('slow checkpoints count in a row, and not for long after', () => {
 
 test('a link is slow while its replica stays behind, not before its first copy and not for an old lag', () => {
   const { world, readers, list } = setUp()
-  const watch = new LeaderWatch(list, readers)
+  const watch = new LeaderSampler(list, readers)
   const link = { node: 'b', txid: 4, bufferedBytes: 10, takenBytes: 0, silentMs: 100, lagMs: 5000 }
   const looks = (given: Partial<Link>) => {
     let found: readonly string[] = []
@@ -111,7 +111,7 @@ test('a link is slow while its replica stays behind, not before its first copy a
   assert.deepEqual(looks({ silentMs: 4000, txid: 0 }), [])
 })
 
-const LOOK: ReplicaLook = {
+const LOOK: ReplicaSample = {
   follows: 'a',
   isRelayed: false,
   txid: 5,
@@ -131,8 +131,8 @@ const LOOK: ReplicaLook = {
 
 test('a replica: late batches, time spent applying, and a connection that is lost', () => {
   const { world, readers, list } = setUp()
-  const watch = new ReplicaWatch(list, readers)
-  const looks = (given: Partial<ReplicaLook>, batch?: { applyMs: number; lagMs: number }) => {
+  const watch = new ReplicaSampler(list, readers)
+  const looks = (given: Partial<ReplicaSample>, batch?: { applyMs: number; lagMs: number }) => {
     let found: readonly string[] = []
     for (let i = 0; i < 8; i++) {
       world.nowMs += 1000

@@ -5,7 +5,7 @@ import { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Position } from '../proto/position.ts'
 import type { NodeView } from '../src/api/nodeView.ts'
-import { reachFrom, Waits } from '../src/api/positionWaits.ts'
+import { PositionWaits, reachFrom } from '../src/api/positionWaits.ts'
 import { Consistency, type Wanted } from '../src/proxy/consistency.ts'
 import { PositionCookie } from '../src/proxy/positionCookie.ts'
 import { until, within } from './support/until.ts'
@@ -24,7 +24,7 @@ function setUp(maxWaits = 10) {
     leader: { epoch: 2, txid: 10, agoMs: Number.POSITIVE_INFINITY },
   }
   const reach: NodeView['reach'] = (target) => reachFrom(now, target, false)
-  const waits = new Waits(maxWaits, reach)
+  const waits = new PositionWaits(maxWaits, reach)
   const view = {
     reach,
     canRead: () => now.canRead,

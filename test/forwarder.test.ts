@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createServer, request } from 'node:http'
 import { type AddressInfo, createServer as createRawServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { Waits } from '../src/api/positionWaits.ts'
+import { PositionWaits } from '../src/api/positionWaits.ts'
 import { sendFailure } from '../src/proxy/answer.ts'
 import { Client } from '../src/proxy/client.ts'
 import { Forwarder } from '../src/proxy/forwarder.ts'
@@ -61,7 +61,7 @@ async function setUp(context: TestContext, answers: readonly string[], holdMs = 
     {
       isLeading: () => node.isLeading,
       gate,
-      waits: new Waits(10, () => 'reached'),
+      waits: new PositionWaits(10, () => 'reached'),
       cookie: new PositionCookie('p', () => 'c'),
       leaderIncarnation: () => node.incarnation,
       sign: () => 'token',

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import { Instance } from '../src/cluster/instance.ts'
 import { systemClock } from '../src/platform/clock.ts'
-import { RoleWatch, type RoleWatchHost } from '../src/roles/roleMonitor.ts'
+import { RoleMonitor, type RoleMonitorHost } from '../src/roles/roleMonitor.ts'
 
 const MINE = { node: 'node-m', cluster: 'cluster-a', epoch: 3, term: 3 }
 const INSTANCE = new Instance(() => 0)
@@ -48,7 +48,7 @@ async function told(address: string, known?: string): Promise<string> {
     stepDown: async (_: object, __: string, leader: string | undefined) => (did = `follows ${leader}`),
     raise: async (_: object, epoch: number) => (did = `raises to ${epoch}`),
   }
-  new RoleWatch(host as RoleWatchHost).onHigherEpoch({ ...TOLD, address })
+  new RoleMonitor(host as RoleMonitorHost).onHigherEpoch({ ...TOLD, address })
   await looked
   return did
 }

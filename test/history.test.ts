@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { History } from '../src/feed/batchHistory.ts'
+import { BatchHistory } from '../src/feed/batchHistory.ts'
 
 interface Sent {
   readonly fromTxid: number
@@ -12,7 +12,7 @@ interface Sent {
 const checksumOf = (txid: number) => txid.toString(16).padStart(16, '0')
 
 /** Adds a batch of one message a size, and gives the messages. */
-function add(history: History, batch: Sent, isComplete = true): Buffer[] {
+function add(history: BatchHistory, batch: Sent, isComplete = true): Buffer[] {
   return batch.sizes.map((bytes, i) => {
     const message = Buffer.alloc(bytes, batch.txid)
     const last = isComplete && i === batch.sizes.length - 1
@@ -21,7 +21,7 @@ function add(history: History, batch: Sent, isComplete = true): Buffer[] {
   })
 }
 
-const kept = (history: History) => {
+const kept = (history: BatchHistory) => {
   let bytes = 0
   for (let sequence = 0; sequence < history.nextSequence; sequence++)
     for (const chunk of history.get(sequence)?.chunks ?? []) bytes += chunk?.length ?? 0
@@ -35,7 +35,7 @@ test('history counts its bytes, stays within its limit and keeps the newest', ()
       fc.integer({ min: 1, max: 600 }),
       fc.array(sizes, { maxLength: 25 }),
       (limitBytes, batches) => {
-        const history = new History(limitBytes)
+        const history = new BatchHistory(limitBytes)
         batches.forEach((each, i) => {
           const messages = add(history, { fromTxid: i, txid: i + 1, sizes: each })
           assert.equal(history.nextSequence, i + 1)
@@ -73,7 +73,7 @@ test('history counts its bytes, stays within its limit and keeps the newest', ()
 })
 
 test('nothing more is dropped than the limit asks for', () => {
-  const history = new History(100)
+  const history = new BatchHistory(100)
   for (let i = 0; i < 4; i++) add(history, { fromTxid: i, txid: i + 1, sizes: [25] })
   assert.equal(history.bytes, 100)
   assert.ok(history.get(0))
@@ -84,7 +84,7 @@ test('nothing more is dropped than the limit asks for', () => {
 })
 
 test('a transaction that is not whole yet is one entry, found from its beginning', () => {
-  const history = new History(1000)
+  const history = new BatchHistory(1000)
   add(history, { fromTxid: 0, txid: 1, sizes: [10] })
   add(history, { fromTxid: 1, txid: 2, sizes: [10, 10] }, false)
   assert.equal(history.nextSequence, 2)
@@ -98,7 +98,7 @@ test('a transaction that is not whole yet is one entry, found from its beginning
 })
 
 test('leading chunks of a huge transaction give way, and a session that has them all goes on', () => {
-  const history = new History(100)
+  const history = new BatchHistory(100)
   add(history, { fromTxid: 0, txid: 1, sizes: [50] })
   const messages = add(history, { fromTxid: 1, txid: 2, sizes: [40, 40, 40, 40] }, false)
   assert.equal(history.get(0), undefined)
@@ -118,7 +118,7 @@ test('leading chunks of a huge transaction give way, and a session that has them
 })
 
 test('a second huge transaction drops its own chunks only', () => {
-  const history = new History(100)
+  const history = new BatchHistory(100)
   add(history, { fromTxid: 0, txid: 1, sizes: [60, 60, 60] })
   const messages = add(history, { fromTxid: 1, txid: 2, sizes: [60, 30, 60] })
   assert.deepEqual(history.get(1)?.chunks, [undefined, messages[1], messages[2]])
@@ -126,7 +126,7 @@ test('a second huge transaction drops its own chunks only', () => {
 })
 
 test('sequences go on after clear, so that no cursor meets another batch', () => {
-  const history = new History(100)
+  const history = new BatchHistory(100)
   for (let i = 0; i < 3; i++) add(history, { fromTxid: i, txid: i + 1, sizes: [10] })
   history.clear()
   assert.equal(history.bytes, 0)
@@ -146,7 +146,7 @@ test('what a message would have dropped is told before it is added', () => {
       fc.array(sizes, { minLength: 1, maxLength: 12 }),
       fc.integer({ min: 1, max: 60 }),
       (limitBytes, batches, bytes) => {
-        const history = new History(limitBytes)
+        const history = new BatchHistory(limitBytes)
         batches.forEach((each, i) => {
           add(history, { fromTxid: i, txid: i + 1, sizes: each }, i < batches.length - 1)
         })

@@ -13,8 +13,8 @@ import { Application } from '../src/proxy/application.ts'
 import { Client } from '../src/proxy/client.ts'
 import { deliver } from '../src/proxy/delivery.ts'
 import { fromClient } from '../src/proxy/headers.ts'
-import { AnswerMemory } from '../src/proxy/idempotencyStore.ts'
-import { KeyedRequests } from '../src/proxy/idempotentRequests.ts'
+import { IdempotencyStore } from '../src/proxy/idempotencyStore.ts'
+import { IdempotentRequests } from '../src/proxy/idempotentRequests.ts'
 import { Passes } from '../src/proxy/passes.ts'
 import { PositionCookie } from '../src/proxy/positionCookie.ts'
 import { Bodies } from '../src/proxy/replayableBody.ts'
@@ -51,11 +51,11 @@ async function keyedServer(
   const clock = { nowMs: () => Date.now() }
   const led = { id: INCARNATION, isLasting: true }
   const limits = { maxAnswers: 100, maxBytes: 10_000_000, keepMs: 60_000, transitMs: 0 }
-  const answers = new AnswerMemory(limits, clock, {
+  const answers = new IdempotencyStore(limits, clock, {
     incarnation: () => led.id,
     contains: () => led.isLasting,
   })
-  const keyed = new KeyedRequests(answers, cookie, 60_000)
+  const keyed = new IdempotentRequests(answers, cookie, 60_000)
   const bodies = new Bodies(1_000_000, 10_000_000)
   const front = createServer(async (incoming, response) => {
     const client = new Client(incoming, response)

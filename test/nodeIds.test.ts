@@ -6,7 +6,7 @@ import type { Body } from '../proto/messages.ts'
 import { type IdHost, NodeIds } from '../src/feed/nodeIds.ts'
 import { BESIDE_MS } from '../src/feed/processes.ts'
 import { ReplicaList } from '../src/feed/replicaList.ts'
-import type { Session } from '../src/feed/replicaSession.ts'
+import type { ReplicaSession } from '../src/feed/replicaSession.ts'
 
 const START_MS = 1_700_000_000_000
 
@@ -23,7 +23,7 @@ function setUp() {
     source: () => ({ address: 'top:1' }),
     onTwins: ({ first, later }) => void found.push(`${first.instance} before ${later.instance}`),
   }
-  const session = (node: string, instance: string, upMs: number): Session =>
+  const session = (node: string, instance: string, upMs: number): ReplicaSession =>
     ({
       node,
       instance,
@@ -36,12 +36,12 @@ function setUp() {
       fail: (error: Error) => void ended.push(`here ${instance}: ${error.message}`),
       tell: (_: string, twin: Body<'twin'>) =>
         void ended.push(`by ${node} ${twin.instance}: ${twin.address}`),
-    }) as unknown as Session
+    }) as unknown as ReplicaSession
   const relay = session('relay', 'of relay', 0)
   replicas.connected(relay)
   const ids = new NodeIds(replicas)
   /** The relay tells of the process of `n` for as long as it takes, once a second; the one here was heard of `silentMs` before. */
-  const run = (told: Partial<Body<'below'>>, here: Session | undefined, silentMs: number): number => {
+  const run = (told: Partial<Body<'below'>>, here: ReplicaSession | undefined, silentMs: number): number => {
     const beganMs = clock.ms
     const below = { ...BELOW, ...told }
     while (ended.length === 0 && clock.ms - beganMs < 60_000) {

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { freePort } from '../src/cli/freePorts.ts'
 import { TrustedProxies } from '../src/proxy/clientAddress.ts'
 import { Crowd } from '../src/proxy/crowd.ts'
-import { PublicSide, type PublicSideOptions } from '../src/proxy/proxyServer.ts'
+import { ProxyServer, type ProxyServerOptions } from '../src/proxy/proxyServer.ts'
 import { Routes } from '../src/proxy/routes.ts'
 import { until, within } from './support/until.ts'
 
@@ -18,17 +18,17 @@ const HEALTH = 'GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'
 /** A machine that stands still for longer than such a request is waited for cuts it off. */
 const MAX_TRIES = 20
 
-async function start(): Promise<{ side: PublicSide; port: number }> {
+async function start(): Promise<{ side: ProxyServer; port: number }> {
   const port = await freePort()
   const crowd = new Crowd(LIMITS, new TrustedProxies([]), {
     onCut() {},
     bodyOf: ({ code, message, cure }) => ({ code, message, cure }),
   })
-  const options: Partial<PublicSideOptions> = {
+  const options: Partial<ProxyServerOptions> = {
     ...{ host: '127.0.0.1', port, crowd, routes: new Routes({ forward: [], local: [] }) },
     ...{ maxHeaderBytes: 16_384, requestTimeoutMs: 60_000, headTimeoutMs: 60_000, onRequest() {} },
   }
-  const side = new PublicSide(options as PublicSideOptions)
+  const side = new ProxyServer(options as ProxyServerOptions)
   await side.listen()
   return { side, port }
 }

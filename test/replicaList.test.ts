@@ -8,7 +8,7 @@ import type { Logger } from 'pino'
 import type { Body } from '../proto/messages.ts'
 import { PeersFile, parsePeers, readPeers } from '../src/cluster/peersFile.ts'
 import { MAX_REMEMBERED, type Peer, ReplicaList } from '../src/feed/replicaList.ts'
-import type { Session } from '../src/feed/replicaSession.ts'
+import type { ReplicaSession } from '../src/feed/replicaSession.ts'
 import { createFileOps, systemFileOps } from '../src/platform/fileOps.ts'
 import { until } from './support/until.ts'
 
@@ -30,7 +30,7 @@ function setUp(peers: readonly Peer[] = []) {
       bufferedBytes: 0,
       takenBytes: 0,
       terminate() {},
-    }) as unknown as Session
+    }) as unknown as ReplicaSession
   const told = (node: string, connected: boolean, given: Partial<Body<'below'>> = {}): Body<'below'> => ({
     db: 'main',
     node,

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import pino from 'pino'
 import type { NodeView } from '../src/api/nodeView.ts'
-import { Waits } from '../src/api/positionWaits.ts'
+import { PositionWaits } from '../src/api/positionWaits.ts'
 import type { OnStale } from '../src/options/nodeOptions.ts'
 import { Application } from '../src/proxy/application.ts'
 import type { ApplicationWatch } from '../src/proxy/applicationWatch.ts'
@@ -62,7 +62,7 @@ function setUp(context: TestContext, onStale: OnStale, parts: Parts = {}) {
     freshen() {},
     settle: async () => ({ epoch: 1, txid: 1 }),
   } as unknown as NodeView
-  const waits = new Waits(maxWaits, () => 'ahead')
+  const waits = new PositionWaits(maxWaits, () => 'ahead')
   const cookie = new PositionCookie('p', () => 'c')
   const gate = new Gate({ maxHeld: 10, probeMs: 5 }, async () => false)
   const forwarder = new Forwarder(

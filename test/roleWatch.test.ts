@@ -5,17 +5,17 @@ import { pino } from 'pino'
 import { Instance } from '../src/cluster/instance.ts'
 import { keyOf } from '../src/errors.ts'
 import { systemClock } from '../src/platform/clock.ts'
-import { WriteAdmission } from '../src/proxy/writeGate.ts'
-import { RoleWatch, type RoleWatchHost } from '../src/roles/roleMonitor.ts'
+import { WriteGate } from '../src/proxy/writeGate.ts'
+import { RoleMonitor, type RoleMonitorHost } from '../src/roles/roleMonitor.ts'
 
 function setUp() {
   const node = { role: 'replica', isChanging: true, isStarting: false }
-  const admission = new WriteAdmission(
+  const admission = new WriteGate(
     { maxHeld: 10, holdMs: 10_000, address: 'a:1' },
     { isLeading: () => node.role === 'leader', check() {} },
   )
   const changes: Promise<void>[] = []
-  const watch = new RoleWatch({
+  const watch = new RoleMonitor({
     setup: {
       options: { peerLookMs: 2000, peerTimeoutMs: 100, frozenMs: 2000 },
       log: pino({ level: 'silent' }),
@@ -33,7 +33,7 @@ function setUp() {
     isStarting: () => node.isStarting,
 
     inBackground: (_what: string, change: () => Promise<void>) => changes.push(change()),
-  } as unknown as RoleWatchHost)
+  } as unknown as RoleMonitorHost)
   return { node, admission, watch, changes }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NOWHERE } from '../proto/lineage.ts'
-import { reachFrom, Waits } from '../src/api/positionWaits.ts'
+import { PositionWaits, reachFrom } from '../src/api/positionWaits.ts'
 
 const NOW = { epoch: 4, incarnation: '00000000000000a4', txid: 100 }
 
@@ -38,7 +38,7 @@ test('a txid alone is of whatever epoch: it is reached or to come', () => {
 
 test('waits end when the position comes, when it can no longer come, and when the node stops', async () => {
   const now = { ...NOW }
-  const waits = new Waits(3, (target) => reachFrom(now, target, false))
+  const waits = new PositionWaits(3, (target) => reachFrom(now, target, false))
   const reached = waits.until({ epoch: 4, txid: 101 }, 60_000)
   const lost = waits.until({ epoch: 4, txid: 500 }, 60_000)
   const later = waits.until({ epoch: undefined, txid: 500 }, 60_000)
@@ -55,7 +55,7 @@ test('waits end when the position comes, when it can no longer come, and when th
 })
 
 test('a wait is bounded in time', async () => {
-  const waits = new Waits(1, (target) => reachFrom(NOW, target, false))
+  const waits = new PositionWaits(1, (target) => reachFrom(NOW, target, false))
   await assert.rejects(waits.until({ epoch: 4, txid: 101 }, 1), { key: 'WAIT_TIMEOUT' })
   assert.equal(waits.size, 0)
 })

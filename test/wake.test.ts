@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay, setImmediate } from 'node:timers/promises'
-import { Wake } from '../src/leader/walWatcher.ts'
+import { WalWatcher } from '../src/leader/walWatcher.ts'
 import { systemClock } from '../src/platform/clock.ts'
 import { until } from './support/until.ts'
 
@@ -35,7 +35,7 @@ test('looking goes on when timers fall between the looks after a file event', as
   // A clock that stands still: the looks after an event go on until one of them finds something.
   const startMs = systemClock.nowMs()
   const options = { pollAbovePerSecond: 0, pollMs: 1, idleMs: 20 }
-  const wake = new Wake(path, options, { nowMs: () => startMs }, host)
+  const wake = new WalWatcher(path, options, { nowMs: () => startMs }, host)
   try {
     wake.start()
     await until('it looks', () => looks > 3)
@@ -58,7 +58,7 @@ test('the event of a commit that is captured already starts no spin', async () =
   const host = { look: () => ++looks < 0, isWriteUnderWay: () => false, onUnwatched() {} }
   const options = { pollAbovePerSecond: 1000, pollMs: 1, idleMs: 60_000 }
   // The clock stands still: a spin would not end.
-  const wake = new Wake(path, options, { nowMs: () => 1000 }, host)
+  const wake = new WalWatcher(path, options, { nowMs: () => 1000 }, host)
   const looksAfterEvent = async () => {
     const before = looks
     writeFileSync(path, 'x')
@@ -93,7 +93,7 @@ test('without file events it looks often after a commit, and less and less often
     onUnwatched: (error: unknown) => void failures.push(error),
   }
   const options = { pollAbovePerSecond: 1000, pollMs: 1, idleMs: 60_000 }
-  const wake = new Wake('a-wal', options, systemClock, host, noEvents)
+  const wake = new WalWatcher('a-wal', options, systemClock, host, noEvents)
   const looksWithin = async (ms: number) => {
     const before = looks
     const startMs = performance.now()
@@ -128,7 +128,7 @@ test('file events are taken up again once they are to be had', async () => {
   let looks = 0
   const host = { look: () => ++looks < 0, isWriteUnderWay: () => false, onUnwatched() {} }
   const options = { pollAbovePerSecond: 1000, pollMs: 1, idleMs: 60_000 }
-  const wake = new Wake(path, options, { nowMs: () => nowMs }, host, (file, onEvent) => {
+  const wake = new WalWatcher(path, options, { nowMs: () => nowMs }, host, (file, onEvent) => {
     if (++attempts === 1) noEvents()
     return watch(file, onEvent)
   })

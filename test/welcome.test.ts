@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Message } from '../proto/messages.ts'
-import { Conversation, type ConversationParts } from '../src/replica/upstreamSession.ts'
+import { UpstreamSession, type UpstreamSessionParts } from '../src/replica/upstreamSession.ts'
 
 const WELCOME = { db: 'main', node: 'node-a', source: 'node-a', sourceAddress: '', heartbeatMs: 500 }
 
@@ -38,7 +38,7 @@ async function welcomed(during: (subscription: { leader: string; connectionId: n
       onWelcome: () => false,
     },
   }
-  const conversation = new Conversation(parts as ConversationParts)
+  const conversation = new UpstreamSession(parts as UpstreamSessionParts)
   conversation.sayHello()
   const message: unknown = { type: 'welcome', body: WELCOME, payload: Buffer.alloc(0) }
   await assert.rejects(async () => conversation.onMessage(message as Message, 0, Buffer.alloc(0)))

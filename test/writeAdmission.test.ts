@@ -5,12 +5,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { keyOf, WalcastError } from '../src/errors.ts'
 import { Client } from '../src/proxy/client.ts'
-import { WriteAdmission } from '../src/proxy/writeGate.ts'
+import { WriteGate } from '../src/proxy/writeGate.ts'
 import { within } from './support/until.ts'
 
 function setUp({ holdMs = 10_000, maxHeld = 2 } = {}) {
   const node = { isLeading: true, checks: 0 }
-  const admission = new WriteAdmission(
+  const admission = new WriteGate(
     { maxHeld, holdMs, address: 'a:1' },
     {
       isLeading: () => node.isLeading,

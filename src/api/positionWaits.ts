@@ -16,7 +16,7 @@ interface Waiter {
 }
 
 /** Requests that wait until a position is applied here. Bounded in number; each is bounded in time. */
-export class Waits {
+export class PositionWaits {
   readonly #limit: number
   readonly #reach: (target: WaitTarget) => Reach
   readonly #waiters = new Set<Waiter>()

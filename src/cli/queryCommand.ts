@@ -4,7 +4,7 @@ import { NODE_FLAGS, nodeOf, parseFlags } from './commandArguments.ts'
 import { getJson } from './nodeClient.ts'
 import type { Shape } from './shape.ts'
 
-export interface LookCommand<T> {
+export interface QueryCommand<T> {
   readonly path: string
   readonly help: string
   /** Of the answer. */
@@ -12,7 +12,7 @@ export interface LookCommand<T> {
   format(answer: T): string
 }
 
-export async function look<T>(command: LookCommand<T>, args: readonly string[]): Promise<number> {
+export async function look<T>(command: QueryCommand<T>, args: readonly string[]): Promise<number> {
   const { help, json, node } = parseFlags(args, NODE_FLAGS)
   if (help) {
     process.stdout.write(command.help)

@@ -1,17 +1,17 @@
 /** What goes on beside the engine of a role: the scrub of what is on disk, and the search for the causes of lag. */
 import type { Cause } from '../api/cause.ts'
 import { CauseWatch } from '../health/causeWatch.ts'
-import { NodeScrub, type ScrubbedEngine } from './databaseScrub.ts'
+import { DatabaseScrub, type ScrubbedEngine } from './databaseScrub.ts'
 import type { EngineParts, EngineStatus } from './engine.ts'
 
-export class Upkeep {
-  readonly scrub: NodeScrub
+export class BackgroundChecks {
+  readonly scrub: DatabaseScrub
   readonly #causes: CauseWatch
 
   /** `explain` says why the node lags; asked about once a second. */
   constructor(parts: EngineParts, explain: (nowMs: number) => readonly Cause[], engine: ScrubbedEngine) {
     this.#causes = new CauseWatch(explain, parts.clock, parts.setup.log)
-    this.scrub = new NodeScrub(parts, engine)
+    this.scrub = new DatabaseScrub(parts, engine)
   }
 
   get causes(): readonly Cause[] {

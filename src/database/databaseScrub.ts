@@ -29,7 +29,7 @@ export interface ScrubbedEngine {
   }
 }
 
-export class NodeScrub implements NodeChecks {
+export class DatabaseScrub implements NodeChecks {
   readonly #parts: EngineParts
   readonly #engine: ScrubbedEngine
   readonly #scrubber: Scrubber

@@ -41,7 +41,7 @@ const STARTING: Omit<EngineStatus, 'epoch' | 'leader'> = {
 }
 
 /** The view of a node, alive and not ready while its engine opens the database. */
-export class LateView implements NodeView {
+export class DelegatingView implements NodeView {
   readonly #nodeFile: NodeFile
   readonly #setup: NodeSetup
   readonly #clock: Clock

@@ -1,4 +1,4 @@
-import type { FeedOptions } from '../feed/replicaFeed.ts'
+import type { ReplicaFeedOptions } from '../feed/replicaFeed.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 
 const HELLO_TIMEOUT_MS = 10_000
@@ -6,7 +6,7 @@ const HELLO_TIMEOUT_MS = 10_000
 /** What bounds the feeding of replicas, on a leader and on a replica alike. */
 export function feedLimits(
   options: NodeOptions,
-): Pick<FeedOptions, 'session' | 'historyBytes' | 'maxReplicas' | 'heartbeatMs'> {
+): Pick<ReplicaFeedOptions, 'session' | 'historyBytes' | 'maxReplicas' | 'heartbeatMs'> {
   const { maxBufferedBytes, stallMs, historyBytes, maxReplicas, heartbeatMs } = options
   return {
     session: { maxBufferedBytes, stallMs, helloTimeoutMs: HELLO_TIMEOUT_MS },

@@ -6,7 +6,7 @@ import { reachFrom } from '../api/positionWaits.ts'
 import { type NodeRecord, putBackMark } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import { readersOf } from '../health/feedSampler.ts'
-import { LeaderWatch } from '../health/leaderSampler.ts'
+import { LeaderSampler } from '../health/leaderSampler.ts'
 import { Leader } from '../leader/leader.ts'
 import type { LeaderOptions, LeadershipBegun } from '../leader/leaderOptions.ts'
 import { ownAddress } from '../options/address.ts'
@@ -16,7 +16,7 @@ import { LagTracker } from '../replica/lag.ts'
 import { fileMode } from '../sqlite/fileModes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
-import { Upkeep } from './backgroundChecks.ts'
+import { BackgroundChecks } from './backgroundChecks.ts'
 import { DATABASE_NAME, type Engine, type EngineParts, type EngineStatus, type EngineView } from './engine.ts'
 import { feedLimits } from './feedLimits.ts'
 import { keptStatus } from './keptStatus.ts'
@@ -38,8 +38,8 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
   const record = nodeFile.record
   const observer = metrics.leader()
   const list = parts.replicas
-  const watch = new LeaderWatch(list, readersOf(path))
-  let upkeep: Upkeep | undefined
+  const watch = new LeaderSampler(list, readersOf(path))
+  let upkeep: BackgroundChecks | undefined
   let hasWarned = false
   const leaderOptions: LeaderOptions = {
     db: DATABASE_NAME,
@@ -111,7 +111,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
   const leader: Leader = held
     ? await Leader.takeOver(leaderOptions, parts.thread, held)
     : await Leader.open(leaderOptions, parts.thread)
-  const care = new Upkeep(parts, (nowMs) => explain(leader, watch, options, nowMs), {
+  const care = new BackgroundChecks(parts, (nowMs) => explain(leader, watch, options, nowMs), {
     pages: () => leader.scrubbed,
     position: () => leader.position,
     look: () => leader.look(),
@@ -151,13 +151,13 @@ function beginningOf(
   }
 }
 
-function explain(leader: Leader, watch: LeaderWatch, options: NodeOptions, nowMs: number): Cause[] {
+function explain(leader: Leader, watch: LeaderSampler, options: NodeOptions, nowMs: number): Cause[] {
   const { status } = leader
   const usual = USUAL_WALS * options.hardWalFrames * frameBytes(status.pageSize)
   return watch.look(status, { usual, most: USUAL_WALS * options.maxWalBytes }, nowMs)
 }
 
-function viewOf(leader: Leader, upkeep: Upkeep, parts: EngineParts): EngineView {
+function viewOf(leader: Leader, upkeep: BackgroundChecks, parts: EngineParts): EngineView {
   const { setup, nodeFile, clock } = parts
   const address = ownAddress(setup.options)
   // A leader is behind nobody: its report is the same empty one each time.

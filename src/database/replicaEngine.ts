@@ -7,14 +7,14 @@ import type { NodeFile, NodeRecord } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import type { Relay } from '../feed/relay.ts'
 import { readersOf } from '../health/feedSampler.ts'
-import { type ReplicaLook, ReplicaWatch } from '../health/replicaSampler.ts'
+import { type ReplicaSample, ReplicaSampler } from '../health/replicaSampler.ts'
 import { ownAddress } from '../options/address.ts'
 import { CopyAccess } from '../replica/copy/copyAccess.ts'
 import { Replica } from '../replica/replica.ts'
 import type { AdoptedWelcome, ReplicaOptions } from '../replica/replicaOptions.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../security/auth.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
-import { Upkeep } from './backgroundChecks.ts'
+import { BackgroundChecks } from './backgroundChecks.ts'
 import { DATABASE_NAME, type Engine, type EngineParts, type EngineStatus, type EngineView } from './engine.ts'
 import { keptStatus } from './keptStatus.ts'
 import { newRelay } from './replicaRelay.ts'
@@ -46,8 +46,8 @@ export async function buildReplica(
   const { node } = nodeFile.record
   const observer = metrics.replica()
   const list = parts.replicas
-  const watch = new ReplicaWatch(list, readersOf(path))
-  let upkeep: Upkeep | undefined
+  const watch = new ReplicaSampler(list, readersOf(path))
+  let upkeep: BackgroundChecks | undefined
   const replicaOptions: ReplicaOptions = {
     db: DATABASE_NAME,
     path,
@@ -152,7 +152,7 @@ export async function buildReplica(
   const relay = newRelay(replica, parts, list)
   replica.downstream = relay
   const explain = (nowMs: number) => watch.look(lookAt(replica, options.replicaWalBytes), nowMs)
-  const care = new Upkeep(parts, explain, {
+  const care = new BackgroundChecks(parts, explain, {
     pages: () => replica.scrubbed,
     position: () => replica.position,
     look() {},
@@ -203,7 +203,7 @@ async function adopt(
   if (!isKnown) await nodeFile.update({ cluster, epoch, term, leader, leaderMode, lineage })
 }
 
-function lookAt(replica: Replica, checkpointBytes: number): ReplicaLook {
+function lookAt(replica: Replica, checkpointBytes: number): ReplicaSample {
   const { follows, leaderNode, txid, connected, silentMs, lastError, hasCopy, walBytes, queuedBytes } =
     replica.status
   const { isReplacing, pageSize, leaderPageSize } = replica.status
@@ -229,7 +229,7 @@ function lookAt(replica: Replica, checkpointBytes: number): ReplicaLook {
 function viewOf(
   replica: Replica,
   relay: Relay,
-  upkeep: Upkeep,
+  upkeep: BackgroundChecks,
   { setup, nodeFile }: EngineParts,
 ): EngineView {
   const { options } = setup

@@ -32,7 +32,7 @@ const MIN_BATCHES = 8
 const MAX_STEP_BATCHES = 1024
 const MAX_STEP_BYTES = 4 * 1024 * 1024
 
-export class History {
+export class BatchHistory {
   readonly #limitBytes: number
   #entries: HistoryEntry[] = []
   #nextSequence = 0

@@ -5,7 +5,7 @@ import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { PageServer } from './pageServer.ts'
 
-export class Comparing {
+export class ComparisonServer {
   readonly server: PageServer
   readonly #db: string
   readonly #write: (message: Buffer) => void

@@ -3,7 +3,7 @@ import { MAX_COUNTED } from '../../proto/limits.ts'
 import { type Containment, type HistoryPoint, type Lineage, parseTrail } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
-import type { History } from './batchHistory.ts'
+import type { BatchHistory } from './batchHistory.ts'
 import type { SeenHistory } from './seenHistory.ts'
 
 /** A state that another node says it has. */
@@ -22,7 +22,7 @@ export interface HandshakeHost {
   readonly epoch: number
   readonly pageSize: number
   readonly heartbeatMs: number
-  readonly history: Pick<History, 'find' | 'nextSequence'>
+  readonly history: Pick<BatchHistory, 'find' | 'nextSequence'>
   cluster(): string
   /** Permission bits of the leader's database file. */
   fileMode(): number

@@ -7,7 +7,7 @@ import { WalcastError } from '../errors.ts'
 import { type Heard, Processes, SILENCE_MS, type Twins } from './processes.ts'
 import { RefusedProcesses } from './refusedProcesses.ts'
 import type { ReplicaList } from './replicaList.ts'
-import type { Session } from './replicaSession.ts'
+import type { ReplicaSession } from './replicaSession.ts'
 
 /** The node that feeds. */
 export interface IdHost {
@@ -23,7 +23,7 @@ export interface IdHost {
 
 export class NodeIds {
   readonly #replicas: ReplicaList
-  readonly #processes = new Processes<Session>()
+  readonly #processes = new Processes<ReplicaSession>()
   readonly #refused = new RefusedProcesses()
 
   constructor(replicas: ReplicaList) {
@@ -36,7 +36,7 @@ export class NodeIds {
   }
 
   /** A replica tells of one that it feeds, or that is fed by one of those. */
-  onBelow(session: Session, told: Body<'below'>, host: IdHost): void {
+  onBelow(session: ReplicaSession, told: Body<'below'>, host: IdHost): void {
     if (!told.connected) return
     const nowMs = host.nowMs()
     const { node, instance, address } = told
@@ -50,7 +50,7 @@ export class NodeIds {
     if (found) this.#separate(found, host)
   }
 
-  #separate(twins: Twins<Session>, host: IdHost): void {
+  #separate(twins: Twins<ReplicaSession>, host: IdHost): void {
     host.onTwins(twins)
     const { first, later } = twins
     this.end({ node: later.node, instance: later.instance, address: first.address }, host)
@@ -66,7 +66,7 @@ export class NodeIds {
   }
 
   /** The process with this id that is fed here, or is this one: this node never gives way to a replica. */
-  #here(node: string, host: IdHost, nowMs: number): Heard<Session> | undefined {
+  #here(node: string, host: IdHost, nowMs: number): Heard<ReplicaSession> | undefined {
     if (node === host.node) {
       const { instance } = host
       const { address } = host.source()

@@ -10,7 +10,7 @@ import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import type { ClaimedState } from './handshake.ts'
-import { Feed, type FeedHost, type FeedOptions } from './replicaFeed.ts'
+import { ReplicaFeed, type ReplicaFeedHost, type ReplicaFeedOptions } from './replicaFeed.ts'
 import type { ReplicaStatus } from './replicaList.ts'
 import type { SeenHistory } from './seenHistory.ts'
 import { allocateKept } from './slab.ts'
@@ -37,9 +37,9 @@ export interface RelayHost {
   source(): { readonly node: string; readonly address: string }
   lineage(): Lineage
   term(): number
-  members(): ReturnType<FeedHost['members']>
+  members(): ReturnType<ReplicaFeedHost['members']>
   /** A replica that is to be fed here has been in a higher epoch: what feeds this node may lead no more. */
-  onHigherEpoch: FeedHost['onHigherEpoch']
+  onHigherEpoch: ReplicaFeedHost['onHigherEpoch']
   /** The leader's clock. */
   leaderMs(): number
   /** Where the leader stood, and how long ago. */
@@ -63,9 +63,9 @@ const AWAY_REPORTS = 10
 const UNUSED_MS = 60_000
 
 export class Relay {
-  readonly #options: FeedOptions
+  readonly #options: ReplicaFeedOptions
   readonly #host: RelayHost
-  readonly #feed: Feed
+  readonly #feed: ReplicaFeed
   readonly #timers: NodeJS.Timeout[] = []
   /** The position before the next batch; undefined until there is somebody to feed, and while a batch goes on of which the beginning was not kept. */
   #from: { readonly txid: number; readonly checksum: string } | undefined
@@ -80,10 +80,10 @@ export class Relay {
   /** Ids of the replicas that the leader was last told to be connected. */
   readonly #connected = new Set<string>()
 
-  constructor(options: FeedOptions, host: RelayHost) {
+  constructor(options: ReplicaFeedOptions, host: RelayHost) {
     this.#options = options
     this.#host = host
-    this.#feed = new Feed(options, {
+    this.#feed = new ReplicaFeed(options, {
       cluster: () => host.cluster(),
       fileMode: () => host.fileMode(),
       source: () => host.source(),
@@ -175,7 +175,7 @@ export class Relay {
     this.#feed.announceStop()
   }
 
-  tellMember(member: Parameters<Feed['tellMember']>[0]): void {
+  tellMember(member: Parameters<ReplicaFeed['tellMember']>[0]): void {
     this.#feed.tellMember(member)
   }
 

@@ -6,20 +6,20 @@ import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import type { CapturedBatch } from './batch.ts'
-import { History } from './batchHistory.ts'
+import { BatchHistory } from './batchHistory.ts'
 import { PageServer } from './pageServer.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
-import type { Session, SessionHost, SessionOptions } from './replicaSession.ts'
-import { type AckListener, Sessions } from './replicaSessions.ts'
+import type { ReplicaSession, ReplicaSessionHost, ReplicaSessionOptions } from './replicaSession.ts'
+import { type AckListener, ReplicaSessions } from './replicaSessions.ts'
 
-export interface FeedOptions {
+export interface ReplicaFeedOptions {
   /** Name of the database in messages. */
   readonly db: string
   readonly version: string
   readonly node: string
   /** Random id of this process. */
   readonly instance: string
-  readonly session: SessionOptions
+  readonly session: ReplicaSessionOptions
   readonly historyBytes: number
   readonly maxReplicas: number
   readonly heartbeatMs: number
@@ -35,9 +35,9 @@ export interface FeedOptions {
 export type FedBatch = Pick<CapturedBatch, 'from' | 'txid' | 'message' | 'last' | 'pageNumbers'>
 
 /** The node that feeds. */
-export interface FeedHost
+export interface ReplicaFeedHost
   extends Pick<
-    SessionHost,
+    ReplicaSessionHost,
     | 'cluster'
     | 'fileMode'
     | 'source'
@@ -64,17 +64,17 @@ export interface FeedHost
   onBadMessage(key: string): void
 }
 
-export class Feed {
-  readonly #options: FeedOptions
-  readonly #host: FeedHost
-  readonly #history: History
-  readonly #sessions: Sessions
+export class ReplicaFeed {
+  readonly #options: ReplicaFeedOptions
+  readonly #host: ReplicaFeedHost
+  readonly #history: BatchHistory
+  readonly #sessions: ReplicaSessions
 
-  constructor(options: FeedOptions, host: FeedHost) {
+  constructor(options: ReplicaFeedOptions, host: ReplicaFeedHost) {
     this.#options = options
     this.#host = host
-    this.#history = new History(options.historyBytes)
-    this.#sessions = new Sessions(options.session, options.maxReplicas, options.replicas, options.acks)
+    this.#history = new BatchHistory(options.historyBytes)
+    this.#sessions = new ReplicaSessions(options.session, options.maxReplicas, options.replicas, options.acks)
   }
 
   get historyBytes(): number {
@@ -173,7 +173,7 @@ export class Feed {
     this.#history.clear()
   }
 
-  #sessionHost(): Parameters<Sessions['accept']>[2] {
+  #sessionHost(): Parameters<ReplicaSessions['accept']>[2] {
     const { db, node, instance, version, heartbeatMs, clock, log } = this.#options
     const host = this.#host
     const { epoch } = host.position()
@@ -219,7 +219,7 @@ export class Feed {
     }
   }
 
-  #newPageServer(session: Session): PageServer {
+  #newPageServer(session: ReplicaSession): PageServer {
     const host = this.#host
     return new PageServer({
       db: this.#options.db,

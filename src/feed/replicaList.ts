@@ -1,7 +1,7 @@
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { Session } from './replicaSession.ts'
+import type { ReplicaSession } from './replicaSession.ts'
 
 export interface ReplicaStatus {
   readonly node: string
@@ -45,7 +45,7 @@ export interface ExpectedReplica {
 
 interface Below {
   /** The session that told of it, as long as it is there. */
-  readonly session: Session | undefined
+  readonly session: ReplicaSession | undefined
   readonly told: Body<'below'>
   readonly atMs: number
 }
@@ -65,7 +65,7 @@ export class ReplicaList {
   readonly #own: string
   /** Id of the leader that this node follows, directly or not; '' when it leads or knows none. */
   #leader = ''
-  readonly #sessions = new Map<string, Session>()
+  readonly #sessions = new Map<string, ReplicaSession>()
   /** The one that went away first comes first. */
   readonly #gone = new Map<string, { readonly peer: Peer; readonly sinceMs: number }>()
   readonly #below = new Map<string, Below>()
@@ -84,7 +84,7 @@ export class ReplicaList {
     for (const each of known.slice(-MAX_REMEMBERED)) this.#gone.set(each.peer.node, each)
   }
 
-  connected(session: Session): void {
+  connected(session: ReplicaSession): void {
     const older = this.#sessions.get(session.node)
     if (older && older !== session) older.terminate()
     if (session.node === this.#leader) this.#leader = ''
@@ -110,7 +110,7 @@ export class ReplicaList {
   }
 
   /** The connection to a replica that is fed here. */
-  sessionOf(node: string): Session | undefined {
+  sessionOf(node: string): ReplicaSession | undefined {
     return this.#sessions.get(node)
   }
 
@@ -125,12 +125,12 @@ export class ReplicaList {
   }
 
   /** A message came; where it stands is read from the session. */
-  seen(session: Session): void {
+  seen(session: ReplicaSession): void {
     if (!this.#sessions.has(session.node)) this.connected(session)
   }
 
   /** A replica tells of one that it feeds, or that is fed by one of those. What is newer counts: it may have moved. */
-  below(session: Session, told: Body<'below'>): void {
+  below(session: ReplicaSession, told: Body<'below'>): void {
     // Who tells of it may not have heard yet that it leads.
     if (told.node === this.#own || told.node === this.#leader) return
     const nowMs = this.#clock.nowMs()
@@ -157,7 +157,7 @@ export class ReplicaList {
   }
 
   /** Whether one that is told to be away is known here, so not forgotten, and was not seen elsewhere since. */
-  #isNews(session: Session, told: Body<'below'>, nowMs: number): boolean {
+  #isNews(session: ReplicaSession, told: Body<'below'>, nowMs: number): boolean {
     const gone = this.#gone.get(told.node)
     if (gone) return gone.sinceMs < nowMs - told.silentMs
     const known = this.#below.get(told.node)
@@ -165,7 +165,7 @@ export class ReplicaList {
     return known.session === session || !isBelow(known, nowMs)
   }
 
-  disconnected(session: Session): void {
+  disconnected(session: ReplicaSession): void {
     for (const [node, below] of this.#below)
       if (below.session === session) this.#below.set(node, { ...below, session: undefined })
     if (this.#sessions.get(session.node) !== session) return
@@ -298,7 +298,7 @@ function belowStatus(below: Below, nowMs: number): ReplicaStatus {
 }
 
 /** A connected replica acknowledges every heartbeat: silence beyond that is lag. */
-function statusOf(session: Session, nowMs: number): ReplicaStatus {
+function statusOf(session: ReplicaSession, nowMs: number): ReplicaStatus {
   const silentMs = nowMs - session.lastSeenMs
   return {
     node: session.node,

@@ -13,31 +13,31 @@ import type { Body, Message, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
 import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
 import type { CapturedBatch } from './batch.ts'
-import type { History, HistoryPlace } from './batchHistory.ts'
-import { Comparing } from './comparisonServer.ts'
+import type { BatchHistory, HistoryPlace } from './batchHistory.ts'
+import { ComparisonServer } from './comparisonServer.ts'
 import { type HandshakeHost, placeOf, requireFeedable, seenOf, welcomeFor } from './handshake.ts'
 import type { PageServer } from './pageServer.ts'
-import { Outbox, type OutboxLimits } from './sendQueue.ts'
+import { SendQueue, type SendQueueLimits } from './sendQueue.ts'
 
-export interface SessionOptions extends OutboxLimits {
+export interface ReplicaSessionOptions extends SendQueueLimits {
   readonly helloTimeoutMs: number
 }
 
-export interface SessionHost extends HandshakeHost {
-  readonly history: History
+export interface ReplicaSessionHost extends HandshakeHost {
+  readonly history: BatchHistory
   nowMs(): number
   /** The leader's clock, as far as it is known here. */
   leaderMs(): number
   heartbeat(): Body<'heartbeat'>
   /** A replica wants to know where the leader stands. */
   onPing(): void
-  newPageServer(session: Session): PageServer
-  onHello(session: Session): void
-  onAck(session: Session): void
-  onBelow(session: Session, below: Body<'below'>): void
+  newPageServer(session: ReplicaSession): PageServer
+  onHello(session: ReplicaSession): void
+  onAck(session: ReplicaSession): void
+  onBelow(session: ReplicaSession, below: Body<'below'>): void
   /** It has taken something. */
   onTaken(): void
-  onClosed(session: Session, error: unknown): void
+  onClosed(session: ReplicaSession, error: unknown): void
   onBadMessage(error: unknown): void
   onSent(bytes: number): void
 }
@@ -47,15 +47,15 @@ export const SILENT_MS = 6000
 
 export type SessionState = 'hello' | 'closing' | 'comparing' | 'syncing' | 'streaming' | 'closed'
 
-export class Session {
+export class ReplicaSession {
   readonly #socket: WebSocket
-  readonly #host: SessionHost
+  readonly #host: ReplicaSessionHost
   readonly remoteAddress: string
   #state: SessionState = 'hello'
   #sequence = 0
   #chunk = 0
-  #comparing: Comparing | undefined
-  readonly #outbox: Outbox
+  #comparing: ComparisonServer | undefined
+  readonly #outbox: SendQueue
   readonly #helloTimer: NodeJS.Timeout
   readonly #silenceMs: number
   #error: unknown
@@ -78,12 +78,17 @@ export class Session {
   /** The last acknowledgement. */
   acked: Body<'ack'> | undefined
 
-  constructor(socket: WebSocket, remoteAddress: string, host: SessionHost, options: SessionOptions) {
+  constructor(
+    socket: WebSocket,
+    remoteAddress: string,
+    host: ReplicaSessionHost,
+    options: ReplicaSessionOptions,
+  ) {
     this.#socket = socket
     this.#host = host
     this.remoteAddress = remoteAddress
     this.lastSeenMs = host.nowMs()
-    this.#outbox = new Outbox(socket, options, {
+    this.#outbox = new SendQueue(socket, options, {
       onSent: (bytes) => host.onSent(bytes),
       onRoom: () => this.#onRoom(),
       onStalled: (error) => this.#stalled(error),
@@ -377,7 +382,7 @@ export class Session {
   #awaitGroups(): void {
     const { db } = this.#host
     this.#state = 'comparing'
-    this.#comparing = new Comparing(db, this.#host.newPageServer(this), (message) =>
+    this.#comparing = new ComparisonServer(db, this.#host.newPageServer(this), (message) =>
       this.#outbox.write(message),
     )
   }
@@ -392,7 +397,7 @@ export class Session {
     if (comparing.takeHave(have, sums)) void this.#sync(comparing.server)
   }
 
-  #expectComparing(what: string): Comparing {
+  #expectComparing(what: string): ComparisonServer {
     if (this.#state === 'comparing' && this.#comparing) return this.#comparing
     throw new WalcastError('MESSAGE_BAD', { detail: `${what} were not asked for` })
   }

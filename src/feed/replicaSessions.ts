@@ -6,13 +6,13 @@ import type { Acknowledgements } from './acknowledgements.ts'
 import type { HistoryPlace } from './batchHistory.ts'
 import { type IdHost, NodeIds } from './nodeIds.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
-import { Session, type SessionHost, type SessionOptions } from './replicaSession.ts'
+import { ReplicaSession, type ReplicaSessionHost, type ReplicaSessionOptions } from './replicaSession.ts'
 
 /** What sessions need of the leader beyond what they settle among themselves. */
-export interface SessionsHost
-  extends Omit<SessionHost, 'holderOf' | 'onHello' | 'onAck' | 'onBelow' | 'onClosed'> {
-  onConnected(session: Session): void
-  onDisconnected(session: Session, error: unknown): void
+export interface ReplicaSessionsHost
+  extends Omit<ReplicaSessionHost, 'holderOf' | 'onHello' | 'onAck' | 'onBelow' | 'onClosed'> {
+  onConnected(session: ReplicaSession): void
+  onDisconnected(session: ReplicaSession, error: unknown): void
   /** Two processes with one node id were found; the later one is told to end. */
   onTwins: IdHost['onTwins']
 }
@@ -20,16 +20,16 @@ export interface SessionsHost
 /** Hears of connections and of what they acknowledge. */
 export type AckListener = Pick<Acknowledgements, 'onConnected' | 'onAck' | 'onClosed'>
 
-export class Sessions {
-  readonly #options: SessionOptions
+export class ReplicaSessions {
+  readonly #options: ReplicaSessionOptions
   readonly #limit: number
-  readonly #all = new Set<Session>()
+  readonly #all = new Set<ReplicaSession>()
   readonly #replicas: ReplicaList
   readonly #acks: AckListener | undefined
   readonly #ids: NodeIds
 
   /** `acks`: where somebody may wait for acknowledgements. */
-  constructor(options: SessionOptions, limit: number, replicas: ReplicaList, acks?: AckListener) {
+  constructor(options: ReplicaSessionOptions, limit: number, replicas: ReplicaList, acks?: AckListener) {
     this.#options = options
     this.#limit = limit
     this.#replicas = replicas
@@ -53,21 +53,21 @@ export class Sessions {
   accept(
     socket: WebSocket,
     remoteAddress: string,
-    host: SessionsHost,
+    host: ReplicaSessionsHost,
     refusal: WalcastError | undefined,
   ): void {
-    const session = new Session(socket, remoteAddress, this.#sessionHost(host), this.#options)
+    const session = new ReplicaSession(socket, remoteAddress, this.#sessionHost(host), this.#options)
     this.#all.add(session)
     if (refusal) return session.fail(refusal)
     if (this.#all.size > this.#limit)
       session.fail(new WalcastError('TOO_MANY_REPLICAS', { limit: this.#limit }))
   }
 
-  onCaptured(batch: Parameters<Session['onCaptured']>[0]): void {
+  onCaptured(batch: Parameters<ReplicaSession['onCaptured']>[0]): void {
     for (const session of this.#all) session.onCaptured(batch)
   }
 
-  heartbeat(body: Parameters<Session['heartbeat']>[0]): void {
+  heartbeat(body: Parameters<ReplicaSession['heartbeat']>[0]): void {
     for (const session of this.#all) session.heartbeat(body)
   }
 
@@ -77,8 +77,8 @@ export class Sessions {
   }
 
   /** To those who asked for it. */
-  answer(heartbeat: () => Parameters<Session['heartbeat']>[0]): void {
-    let body: Parameters<Session['heartbeat']>[0] | undefined
+  answer(heartbeat: () => Parameters<ReplicaSession['heartbeat']>[0]): void {
+    let body: Parameters<ReplicaSession['heartbeat']>[0] | undefined
     for (const session of this.#all) {
       if (!session.isWaiting) continue
       body ??= heartbeat()
@@ -106,7 +106,7 @@ export class Sessions {
   }
 
   /** To every replica that was welcomed. */
-  tell(...message: Parameters<Session['tell']>): void {
+  tell(...message: Parameters<ReplicaSession['tell']>): void {
     for (const session of this.#all) session.tell(...message)
   }
 
@@ -130,7 +130,7 @@ export class Sessions {
     for (const session of this.#all) session.fail(error)
   }
 
-  #sessionHost(host: SessionsHost): SessionHost {
+  #sessionHost(host: ReplicaSessionsHost): ReplicaSessionHost {
     return {
       ...host,
       holderOf: (hello) => this.#ids.holderOf(hello, host),

@@ -2,29 +2,29 @@
 import type { WebSocket } from 'ws'
 import { WalcastError } from '../errors.ts'
 
-export interface OutboxLimits {
+export interface SendQueueLimits {
   /** Bytes handed to the socket and not yet taken by the network. */
   readonly maxBufferedBytes: number
   /** A connection that takes nothing for so long while something waits for it is closed. */
   readonly stallMs: number
 }
 
-export interface OutboxHost {
+export interface SendQueueHost {
   onSent(bytes: number): void
   /** There is room again. */
   onRoom(): void
   onStalled(error: WalcastError): void
 }
 
-export class Outbox {
+export class SendQueue {
   readonly #socket: WebSocket
-  readonly #limits: OutboxLimits
-  readonly #host: OutboxHost
+  readonly #limits: SendQueueLimits
+  readonly #host: SendQueueHost
   #waiting: (() => void)[] = []
   #stallTimer: NodeJS.Timeout | undefined
   #takenBytes = 0
 
-  constructor(socket: WebSocket, limits: OutboxLimits, host: OutboxHost) {
+  constructor(socket: WebSocket, limits: SendQueueLimits, host: SendQueueHost) {
     this.#socket = socket
     this.#limits = limits
     this.#host = host

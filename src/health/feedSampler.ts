@@ -29,7 +29,7 @@ function readLocks(path: string): ReadLock[] | undefined {
 }
 
 /** Who keeps a WAL from being emptied. While it is small, or at rest, nothing is looked at. */
-export class WalWatch {
+export class WalSampler {
   readonly #readers: LongReaders
   #lastBytes = 0
   #grewMs = 0
@@ -74,7 +74,7 @@ interface KnownLink {
 }
 
 /** What the replicas that are fed here take, and which are away. */
-export class LinkWatch {
+export class LinkSampler {
   readonly #list: ReplicaList
   #known = new Map<string, KnownLink>()
 

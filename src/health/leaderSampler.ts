@@ -4,7 +4,7 @@ import type { ReplicaList } from '../feed/replicaList.ts'
 import type { CheckpointPass } from '../leader/checkpointer.ts'
 import type { LeaderStatus } from '../leader/leaderOptions.ts'
 import type { LongReaders } from '../sqlite/longReaders.ts'
-import { LinkWatch, WalWatch } from './feedSampler.ts'
+import { LinkSampler, WalSampler } from './feedSampler.ts'
 import { leaderCauses } from './leaderCauses.ts'
 import { Streak } from './streak.ts'
 
@@ -14,17 +14,17 @@ const SLOW_PAUSE_MS = 200
 /** Slow checkpoints of longer ago explain nothing any more. */
 const PASS_VALID_MS = 30_000
 
-export class LeaderWatch {
-  readonly #wal: WalWatch
-  readonly #links: LinkWatch
+export class LeaderSampler {
+  readonly #wal: WalSampler
+  readonly #links: LinkSampler
   readonly #stuck = new Streak()
   #slowPasses = 0
   #pass = { durationMs: 0, pauseMs: 0 }
   #passMs = 0
 
   constructor(list: ReplicaList, readers: LongReaders) {
-    this.#wal = new WalWatch(readers)
-    this.#links = new LinkWatch(list)
+    this.#wal = new WalSampler(readers)
+    this.#links = new LinkSampler(list)
   }
 
   /** A checkpoint ended. Cheap. */

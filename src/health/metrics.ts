@@ -2,7 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { CAUSE_CODES } from '../api/cause.ts'
 import type { NodeView, ScrubReport } from '../api/nodeView.ts'
-import type { Waits } from '../api/positionWaits.ts'
+import type { PositionWaits } from '../api/positionWaits.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import { systemClock } from '../platform/clock.ts'
 import type { Cut } from '../proxy/connectionBudget.ts'
@@ -48,7 +48,7 @@ export class Metrics {
   }
 
   /** Gauges read from the node when they are asked for. */
-  observe(view: NodeView, waits: Waits): void {
+  observe(view: NodeView, waits: PositionWaits): void {
     const gauge = (name: string, help: string, read: () => number) => this.#gauge(name, help, read)
     gauge('epoch', 'Leadership term', () => view.status().epoch)
     gauge('txid', 'Last transaction captured (leader) or applied (replica)', () => view.status().txid)

@@ -4,7 +4,7 @@ import type { ReplicaList } from '../feed/replicaList.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 import type { LongReaders } from '../sqlite/longReaders.ts'
 import { LAG_MS } from './feedCauses.ts'
-import { LinkWatch, WalWatch } from './feedSampler.ts'
+import { LinkSampler, WalSampler } from './feedSampler.ts'
 import { replicaCauses } from './replicaCauses.ts'
 import { Rate, Silence, Streak } from './streak.ts'
 
@@ -12,7 +12,7 @@ import { Rate, Silence, Streak } from './streak.ts'
 const BATCH_VALID_MS = 4000
 
 /** Where the replica stands at one look. */
-export interface ReplicaLook {
+export interface ReplicaSample {
   readonly follows: string
   readonly isRelayed: boolean
   readonly txid: number
@@ -32,9 +32,9 @@ export interface ReplicaLook {
   readonly sourceStaleMs: number
 }
 
-export class ReplicaWatch {
-  readonly #wal: WalWatch
-  readonly #links: LinkWatch
+export class ReplicaSampler {
+  readonly #wal: WalSampler
+  readonly #links: LinkSampler
   readonly #disconnected = new Streak()
   readonly #behind = new Streak()
   readonly #queued = new Streak()
@@ -49,8 +49,8 @@ export class ReplicaWatch {
   #isNewBatch = false
 
   constructor(list: ReplicaList, readers: LongReaders) {
-    this.#wal = new WalWatch(readers)
-    this.#links = new LinkWatch(list)
+    this.#wal = new WalSampler(readers)
+    this.#links = new LinkSampler(list)
   }
 
   onCheckpoint(complete: boolean): void {
@@ -72,7 +72,7 @@ export class ReplicaWatch {
     this.#isNewBatch = true
   }
 
-  look(now: ReplicaLook, nowMs: number): Cause[] {
+  look(now: ReplicaSample, nowMs: number): Cause[] {
     const { connected, isFirstCopy, queuedBytes, silentMs } = now
     const lagMs = Math.max(now.lagMs, this.#recentBatchLagMs(nowMs))
     const isBehind = connected && !isFirstCopy && lagMs >= LAG_MS

@@ -19,7 +19,7 @@ import {
   stepError,
 } from '../sqlite/sqliteThread.ts'
 import { WalIndexReader } from '../sqlite/walIndexReader.ts'
-import type { Fence } from './writeFence.ts'
+import type { WriteFence } from './writeFence.ts'
 
 const FENCE = 'mend-fence'
 const CHECKPOINT = 'mend-checkpoint'
@@ -32,7 +32,7 @@ export async function scanPastBrokenWal(
   thread: SqliteThread,
   files: DatabaseFiles,
   guard: ReadGuard,
-  fence: Pick<Fence, 'isTaken'>,
+  fence: Pick<WriteFence, 'isTaken'>,
   segmentBytes: number,
 ): Promise<ScannedDatabase> {
   await thread.run(open(FENCE, files.path, 0), open(CHECKPOINT, files.path, 0))
@@ -56,7 +56,7 @@ async function backfill(
   thread: SqliteThread,
   files: DatabaseFiles,
   guard: ReadGuard,
-  fence: Pick<Fence, 'isTaken'>,
+  fence: Pick<WriteFence, 'isTaken'>,
 ) {
   if (fence.isTaken) return backfillFenced(files, guard)
   const step = insist(FENCE, 'BEGIN IMMEDIATE', FENCE_MS)

@@ -9,7 +9,7 @@ import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { WalReader } from '../sqlite/walReader.ts'
 import type { Capture } from './capture.ts'
-import { Wake, type WakeOptions } from './walWatcher.ts'
+import { WalWatcher, type WalWatcherOptions } from './walWatcher.ts'
 
 /** Segments that one look takes while everything is to be read. */
 const SEGMENTS_AT_ONCE = 16
@@ -26,7 +26,7 @@ export interface CaptureRunHost {
 
 export class CaptureRun {
   readonly capture: Capture
-  readonly #wake: Wake
+  readonly #wake: WalWatcher
   readonly #host: CaptureRunHost
   #isOn = false
   #isCounting = false
@@ -34,12 +34,12 @@ export class CaptureRun {
   constructor(
     capture: Capture,
     reader: WalReader,
-    wake: { readonly walPath: string; readonly options: WakeOptions },
+    wake: { readonly walPath: string; readonly options: WalWatcherOptions },
     host: CaptureRunHost,
   ) {
     this.capture = capture
     this.#host = host
-    this.#wake = new Wake(wake.walPath, wake.options, host.clock, {
+    this.#wake = new WalWatcher(wake.walPath, wake.options, host.clock, {
       look: (noticeMs) => this.look(noticeMs),
       isWriteUnderWay: () => reader.isWriteUnderWay(),
       onUnwatched: (error) =>

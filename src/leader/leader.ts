@@ -10,7 +10,7 @@ import type { Standing } from '../../proto/lineage.ts'
 import { asWalcastError, keyOf, messageOf, WalcastError } from '../errors.ts'
 import { Acknowledgements } from '../feed/acknowledgements.ts'
 import { segmentBytes } from '../feed/batch.ts'
-import type { Feed } from '../feed/replicaFeed.ts'
+import type { ReplicaFeed } from '../feed/replicaFeed.ts'
 import {
   adoptDatabase,
   type DatabaseFiles,
@@ -36,13 +36,13 @@ import { rebuildBatches } from './rebuiltBatches.ts'
 import type { StartPoint } from './startPoint.ts'
 import {
   askBeforeLeading,
-  type BeginningCause,
   findStart,
   type LedDatabase,
   ledFrom,
+  type StartupCause,
   TXID_RESERVE,
 } from './startup.ts'
-import { Fence } from './writeFence.ts'
+import { WriteFence } from './writeFence.ts'
 
 /** With the fence taken the second finds all; without, writers may go on. */
 const DRAIN_ROUNDS = 4
@@ -51,7 +51,7 @@ const OWN_CONNECTIONS = [...ReadGuard.connections, ...CHECKPOINT_CONNECTIONS]
 export class Leader {
   readonly #options: LeaderOptions
   readonly #thread: SqliteThread
-  readonly #feed: Feed
+  readonly #feed: ReplicaFeed
   readonly #history: LedHistory
   /** What replicas hold, and who waits for that. */
   readonly acknowledgements: Acknowledgements
@@ -60,7 +60,7 @@ export class Leader {
   #guard!: ReadGuard
   #checkpointer!: Checkpointer
   #scanned!: LedDatabase
-  #fence!: Fence
+  #fence!: WriteFence
   #run!: CaptureRun
   #timer: NodeJS.Timeout | undefined
   #restarting: Promise<void> | undefined
@@ -93,7 +93,7 @@ export class Leader {
     leader.#files = await adoptDatabase(thread, options.path, (mode) =>
       options.log.info({ path: options.path, from: mode }, 'switched the database to WAL mode'),
     )
-    leader.#fence = new Fence(thread, options.path)
+    leader.#fence = new WriteFence(thread, options.path)
     const seen = await askBeforeLeading(leader.#fence, leader.#files, options).catch((error) => {
       closeSync(leader.#files.walFd)
       throw error
@@ -114,7 +114,7 @@ export class Leader {
     const leader = new Leader(options, thread)
     leader.#files = held.files
     leader.#positions = held.positions
-    leader.#fence = new Fence(thread, options.path, true)
+    leader.#fence = new WriteFence(thread, options.path, true)
     try {
       await leader.#guardWal()
       leader.#scanned = ledFrom(held, segmentBytes(held.files.pageSize, options.batchBytes))
@@ -182,12 +182,12 @@ export class Leader {
   }
 
   /** A node of the cluster came, moved or was forgotten. */
-  tellMember(member: Parameters<Feed['tellMember']>[0]): void {
+  tellMember(member: Parameters<ReplicaFeed['tellMember']>[0]): void {
     this.#feed.tellMember(member)
   }
 
   /** Gives the database to the engine of another role, with the write lock. Only after `takeFence` and `drain`. Replicas are sent to `next`. */
-  async handOver(next: Parameters<Feed['moveTo']>[0]): Promise<HeldDatabase> {
+  async handOver(next: Parameters<ReplicaFeed['moveTo']>[0]): Promise<HeldDatabase> {
     this.#stopped = true
     clearInterval(this.#timer)
     this.#run.stopWaking()
@@ -302,7 +302,7 @@ export class Leader {
   }
 
   /** Scans the database and goes on from what is found. `forced` begins a new epoch whatever is found. */
-  async #begin(cause: BeginningCause): Promise<void> {
+  async #begin(cause: StartupCause): Promise<void> {
     const { db, batchBytes, historyBytes, clock } = this.#options
     const [files, positions, guard] = [this.#files, this.#positions, this.#guard]
     const { scanned, start, isBackfilled } = await findStart(

@@ -1,6 +1,6 @@
 /** Puts the feed of a leader together, from its options, its history and its engine. */
 
-import { Feed, type FeedHost } from '../feed/replicaFeed.ts'
+import { ReplicaFeed, type ReplicaFeedHost } from '../feed/replicaFeed.ts'
 import type { AckListener } from '../feed/replicaSessions.ts'
 import { fileMode } from '../sqlite/fileModes.ts'
 import type { LeaderOptions } from './leaderOptions.ts'
@@ -8,7 +8,7 @@ import type { LedHistory } from './ledHistory.ts'
 
 /** What only the engine knows. */
 export type FeedingEngine = Pick<
-  FeedHost,
+  ReplicaFeedHost,
   'pageSize' | 'position' | 'pages' | 'heartbeat' | 'look' | 'onRoom'
 >
 
@@ -18,16 +18,16 @@ export function feedOf(
   history: LedHistory,
   engine: FeedingEngine,
   acks: AckListener,
-): Feed {
+): ReplicaFeed {
   const { node, instance } = options.identity
-  return new Feed({ ...options, node, instance, acks }, hostOf(options, history, engine))
+  return new ReplicaFeed({ ...options, node, instance, acks }, hostOf(options, history, engine))
 }
 
 function hostOf(
   { identity, clock, observer, address, path }: LeaderOptions,
   history: LedHistory,
   engine: FeedingEngine,
-): FeedHost {
+): ReplicaFeedHost {
   return {
     ...engine,
     cluster: () => identity.cluster,

@@ -4,13 +4,13 @@ import type { HistoryPoint, Incarnation, Lineage } from '../../proto/lineage.ts'
 import type { WalcastError } from '../errors.ts'
 import type { CapturedBatch } from '../feed/batch.ts'
 import type { ReplicaList, ReplicaStatus } from '../feed/replicaList.ts'
-import type { SessionOptions } from '../feed/replicaSession.ts'
+import type { ReplicaSessionOptions } from '../feed/replicaSession.ts'
 import type { SeenHistory } from '../feed/seenHistory.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import type { CheckpointLimits, CheckpointPass } from './checkpointer.ts'
 import type { RaisedEpoch } from './startPoint.ts'
-import type { WakeOptions } from './walWatcher.ts'
+import type { WalWatcherOptions } from './walWatcher.ts'
 
 export interface LeaderOptions {
   /** Name of the database in messages. */
@@ -26,8 +26,8 @@ export interface LeaderOptions {
   readonly clock: Clock
   readonly ops: FileOps
   readonly checkpoint: CheckpointLimits
-  readonly wake: WakeOptions
-  readonly session: SessionOptions
+  readonly wake: WalWatcherOptions
+  readonly session: ReplicaSessionOptions
   readonly historyBytes: number
   /** WAL bytes read and sent at once. */
   readonly batchBytes: number

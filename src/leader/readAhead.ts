@@ -12,7 +12,7 @@
  * Nothing is read, sent or dropped here.
  */
 
-import type { Feed } from '../feed/replicaFeed.ts'
+import type { ReplicaFeed } from '../feed/replicaFeed.ts'
 import type { Clock } from '../platform/clock.ts'
 import { isCheckpointWaiting, locksOf } from '../sqlite/lockTable.ts'
 import type { PinnedFile } from '../sqlite/pinnedFiles.ts'
@@ -93,7 +93,7 @@ export class ReadAhead {
 
 /** For the replicas of `feed`, and the applications that share the wal-index `shm`. */
 export function readAheadOf(
-  feed: Pick<Feed, 'mayReadAhead' | 'isCopyWaiting'>,
+  feed: Pick<ReplicaFeed, 'mayReadAhead' | 'isCopyWaiting'>,
   shm: PinnedFile,
   clock: Clock,
   maxFramesBehind: number,

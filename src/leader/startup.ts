@@ -14,7 +14,7 @@ import { scanPastBrokenWal } from './brokenWal.ts'
 import { newIncarnation } from './incarnation.ts'
 import type { LeaderOptions, LeadershipBegun } from './leaderOptions.ts'
 import { chooseStart, type StartPoint } from './startPoint.ts'
-import type { Fence } from './writeFence.ts'
+import type { WriteFence } from './writeFence.ts'
 
 /** Txids given out before the node file is written again. */
 export const TXID_RESERVE = 1_000_000
@@ -29,7 +29,7 @@ const START_FENCE_MS = 500
  * that has read and is about to write would fail. In a container any application may be unseen.
  */
 export async function askBeforeLeading(
-  fence: Fence,
+  fence: WriteFence,
   files: DatabaseFiles,
   { mayLead, log }: Pick<LeaderOptions, 'mayLead' | 'log'>,
 ): Promise<readonly SeenHistory[]> {
@@ -46,17 +46,17 @@ export async function askBeforeLeading(
   }
 }
 
-export interface BeginningParts {
+export interface StartupParts {
   readonly options: Pick<LeaderOptions, 'identity' | 'log' | 'batchBytes'>
   readonly thread: SqliteThread
   readonly files: DatabaseFiles
   readonly positions: PositionLog
   readonly guard: ReadGuard
-  readonly fence: Pick<Fence, 'isTaken'>
+  readonly fence: Pick<WriteFence, 'isTaken'>
 }
 
 /** What a start goes by beside what it finds. */
-export interface BeginningCause {
+export interface StartupCause {
   /** Why a new epoch begins whatever is found; undefined at the start of a node. */
   readonly forced: string | undefined
   readonly seen: readonly SeenHistory[]
@@ -73,10 +73,7 @@ export interface FoundStart {
  * Scans the database and decides epoch and txid. They are durable when it resolves, together with the incarnation that begins:
  * nothing of it is sent before that.
  */
-export async function findStart(
-  parts: BeginningParts,
-  { forced, seen }: BeginningCause,
-): Promise<FoundStart> {
+export async function findStart(parts: StartupParts, { forced, seen }: StartupCause): Promise<FoundStart> {
   const { identity, log } = parts.options
   const { scanned, mended } = await scan(parts)
   const start = choose(parts, scanned, forced ?? mended, seen)
@@ -109,7 +106,7 @@ export async function findStart(
  * new incarnation, it will find that others have what it does not know, and begin an epoch above that.
  */
 async function writeDown(
-  { options: { identity, log } }: BeginningParts,
+  { options: { identity, log } }: StartupParts,
   { newEpoch }: StartPoint,
   begun: LeadershipBegun,
 ): Promise<void> {
@@ -123,7 +120,7 @@ async function writeDown(
   })
 }
 
-async function scan({ options, thread, files, guard, fence }: BeginningParts): Promise<{
+async function scan({ options, thread, files, guard, fence }: StartupParts): Promise<{
   readonly scanned: ScannedDatabase
   /** Why the WAL could not be believed; undefined when it verified. */
   readonly mended: string | undefined
@@ -143,7 +140,7 @@ async function scan({ options, thread, files, guard, fence }: BeginningParts): P
 }
 
 function choose(
-  { options, positions }: BeginningParts,
+  { options, positions }: StartupParts,
   scanned: ScannedDatabase,
   forced: string | undefined,
   seen: readonly SeenHistory[],

@@ -6,7 +6,7 @@
 import { type FSWatcher, watch } from 'node:fs'
 import type { Clock } from '../platform/clock.ts'
 
-export interface WakeOptions {
+export interface WalWatcherOptions {
   /** Looks per second that find something, from which on a timer is used instead of file events. */
   readonly pollAbovePerSecond: number
   /** Between two looks under load. */
@@ -15,7 +15,7 @@ export interface WakeOptions {
   readonly idleMs: number
 }
 
-export interface WakeHost {
+export interface WalWatcherHost {
   /** Captures, and says whether it found anything. */
   look(noticeMs: number): boolean
   /** Whether the file holds frames that are not published: the event may have been for a commit still to come. */
@@ -41,11 +41,11 @@ const UNWATCHED_MS = 20
 /** How often file events are tried for again. */
 const REWATCH_MS = 10_000
 
-export class Wake {
+export class WalWatcher {
   readonly #walPath: string
-  readonly #options: WakeOptions
+  readonly #options: WalWatcherOptions
   readonly #clock: Clock
-  readonly #host: WakeHost
+  readonly #host: WalWatcherHost
   readonly #watch: WatchFile
   #watcher: FSWatcher | undefined
   #timer: NodeJS.Timeout | undefined
@@ -64,9 +64,9 @@ export class Wake {
 
   constructor(
     walPath: string,
-    options: WakeOptions,
+    options: WalWatcherOptions,
     clock: Clock,
-    host: WakeHost,
+    host: WalWatcherHost,
     watchFile: WatchFile = watch,
   ) {
     this.#walPath = walPath

@@ -5,7 +5,7 @@ import { close, exec, insist, isBusy, open, type SqliteThread, stepError } from 
 
 const RELEASE = exec(WRITE_LOCK_CONNECTION, 'COMMIT')
 
-export class Fence {
+export class WriteFence {
   readonly #thread: SqliteThread
   readonly #path: string
   #isTaken = false

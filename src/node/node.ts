@@ -1,11 +1,11 @@
 /** Starts one node: its folder and lock, its HTTP sides, and the roles that it has one after another. */
 
-import { Waits } from '../api/positionWaits.ts'
+import { PositionWaits } from '../api/positionWaits.ts'
 import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { PeersFile, readPeers } from '../cluster/peersFile.ts'
-import { LateView } from '../database/delegatingView.ts'
+import { DelegatingView } from '../database/delegatingView.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { lastLeader } from '../database/replicaEngine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
@@ -24,7 +24,7 @@ import { RoleJournal } from '../roles/roleJournal.ts'
 import { Roles } from '../roles/roles.ts'
 import { Authenticator } from '../security/auth.ts'
 import { Events } from '../server/events.ts'
-import { Server } from '../server/privateServer.ts'
+import { PrivateServer } from '../server/privateServer.ts'
 import { linkCount, resolveDatabase } from '../sqlite/databaseFiles.ts'
 import { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { NodeFolder, type StartAs } from './nodeFolder.ts'
@@ -47,8 +47,8 @@ interface Ground {
   /** Which process this node is. */
   readonly instance: Instance
   readonly audit: AuditLog
-  readonly view: LateView
-  readonly waits: Waits
+  readonly view: DelegatingView
+  readonly waits: PositionWaits
   readonly metrics: Metrics
   readonly events: Events
   readonly auth: Authenticator
@@ -131,8 +131,8 @@ async function layGround(
   const metrics = new Metrics(setup.processMetrics ?? false)
   const audit = new AuditLog(stateFolder, ops, log, { onDropped: metrics.notices().onAuditDropped })
   started.audit = audit
-  const view = new LateView(nodeFile, setup, clock, audit, path)
-  const waits = new Waits(options.maxWaits, (target) => view.reach(target))
+  const view = new DelegatingView(nodeFile, setup, clock, audit, path)
+  const waits = new PositionWaits(options.maxWaits, (target) => view.reach(target))
   const auth = new Authenticator(setup.secret, clock)
   const listeners = { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS }
   const events = new Events(listeners, view)
@@ -177,9 +177,9 @@ function newServer(
   { setup, bounds, clock, nodeFile, instance, audit, auth, metrics, waits, view, events }: Ground,
   traffic: Traffic,
   started: Started,
-): Server {
+): PrivateServer {
   const { options, log } = setup
-  return new Server({
+  return new PrivateServer({
     ...addressOf(options.listen),
     log,
     auth,

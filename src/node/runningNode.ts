@@ -1,7 +1,7 @@
 /** A node that has been started, until it stops. */
 
 import type { NodeView } from '../api/nodeView.ts'
-import type { Waits } from '../api/positionWaits.ts'
+import type { PositionWaits } from '../api/positionWaits.ts'
 import type { RoleActions } from '../api/roleActions.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -11,17 +11,17 @@ import type { AuditLog } from '../notify/auditLog.ts'
 import type { RoleHooks } from '../notify/roleHooks.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { Roles } from '../roles/roles.ts'
-import type { Server } from '../server/privateServer.ts'
+import type { PrivateServer } from '../server/privateServer.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
 
 /** What is to be ended. */
 export interface NodeParts {
   readonly roles: Roles
-  readonly server: Server
+  readonly server: PrivateServer
   readonly traffic: Traffic
   readonly thread: SqliteThread
-  readonly waits: Waits
+  readonly waits: PositionWaits
   readonly nodeFile: NodeFile
   readonly members: Members
   readonly peersFile: PeersFile
@@ -42,7 +42,7 @@ export class RunningNode {
     this.failed = failed
   }
 
-  get waits(): Waits {
+  get waits(): PositionWaits {
     return this.#parts.waits
   }
 

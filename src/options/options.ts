@@ -2,7 +2,7 @@
 
 import { CROWD_OPTIONS } from './crowdOptions.ts'
 import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
-import { TRAFFIC_OPTIONS } from './proxyOptions.ts'
+import { PROXY_OPTIONS } from './proxyOptions.ts'
 import { LEADERSHIP_OPTIONS, ROLE_OPTIONS } from './roleOptions.ts'
 
 export const NODE_OPTIONS: readonly OptionSpec[] = [
@@ -304,7 +304,7 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     roles: BOTH,
   },
   ...ROLE_OPTIONS,
-  ...TRAFFIC_OPTIONS,
+  ...PROXY_OPTIONS,
   ...CROWD_OPTIONS,
   ...LEADERSHIP_OPTIONS,
 ]

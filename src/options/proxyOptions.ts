@@ -1,7 +1,7 @@
 /** Options of what a node does with the requests of its application. */
 import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
 
-export const TRAFFIC_OPTIONS: readonly OptionSpec[] = [
+export const PROXY_OPTIONS: readonly OptionSpec[] = [
   {
     key: 'proxy',
     flag: 'proxy',

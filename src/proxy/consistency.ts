@@ -8,7 +8,7 @@
 import type { IncomingMessage } from 'node:http'
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
-import type { Waits } from '../api/positionWaits.ts'
+import type { PositionWaits } from '../api/positionWaits.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import { headerOf, MAX_STALENESS_HEADER, POSITION_HEADER } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
@@ -46,11 +46,11 @@ const MAX_EPOCHS_AHEAD = 16
 export class Consistency {
   readonly #cookie: PositionCookie
   readonly #view: NodeView
-  readonly #waits: Waits
+  readonly #waits: PositionWaits
   #askedMs = Number.NEGATIVE_INFINITY
   #willAsk = false
 
-  constructor(cookie: PositionCookie, view: NodeView, waits: Waits) {
+  constructor(cookie: PositionCookie, view: NodeView, waits: PositionWaits) {
     this.#cookie = cookie
     this.#view = view
     this.#waits = waits

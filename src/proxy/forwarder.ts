@@ -10,7 +10,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
-import type { Waits } from '../api/positionWaits.ts'
+import type { PositionWaits } from '../api/positionWaits.ts'
 import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 import type { AckHeaders } from './ackWaits.ts'
@@ -53,7 +53,7 @@ export interface ForwarderHost {
   /** Whether this node itself leads by now. */
   isLeading(): boolean
   readonly gate: Gate
-  readonly waits: Waits
+  readonly waits: PositionWaits
   readonly cookie: PositionCookie
   /** In which the leader leads, as far as this node has heard; '' while that is not known. */
   leaderIncarnation(): string

@@ -16,7 +16,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { FirstAttempt, HeaderValue } from './headers.ts'
 import { Heaviest, type Weighed } from './heaviest.ts'
 
-export interface AnswerMemoryOptions {
+export interface IdempotencyStoreOptions {
   readonly maxAnswers: number
   /** Of answers with their heads, keys and what keeping them takes. What is under way is never forgotten for it. */
   readonly maxBytes: number
@@ -87,8 +87,8 @@ const FORGOTTEN = 'what the leader answered then is no longer known to it'
 /** What an entry takes beside its key, its client and its answer. */
 const ENTRY_COST_BYTES = 1024
 
-export class AnswerMemory {
-  readonly #options: AnswerMemoryOptions
+export class IdempotencyStore {
+  readonly #options: IdempotencyStoreOptions
   readonly #clock: Clock
   readonly #leadership: Leadership
   /** Oldest first. */
@@ -104,7 +104,7 @@ export class AnswerMemory {
   #forgottenMs = Number.NEGATIVE_INFINITY
 
   /** `clock`: of this node alone, and never set back. */
-  constructor(options: AnswerMemoryOptions, clock: Clock, leadership: Leadership) {
+  constructor(options: IdempotencyStoreOptions, clock: Clock, leadership: Leadership) {
     this.#options = options
     this.#unitBytes = Math.max(1, options.maxBytes / Math.max(1, options.maxAnswers))
     this.#clock = clock

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { Client } from './client.ts'
 import { firstAttemptOf, headerOf, ofAnswer } from './headers.ts'
-import type { AnswerMemory, Execution, StoredAnswer } from './idempotencyStore.ts'
+import type { Execution, IdempotencyStore, StoredAnswer } from './idempotencyStore.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
@@ -16,13 +16,13 @@ const BROKE_OFF = 'its body broke off'
 const NOT_KEPT = 'it was executed, and its answer was a stream or too large to be kept'
 const OF_EARLIER = 'it was executed under an earlier leadership, and what it wrote may be lost'
 
-export class KeyedRequests {
-  readonly #memory: AnswerMemory
+export class IdempotentRequests {
+  readonly #memory: IdempotencyStore
   readonly #cookie: PositionCookie
   readonly #recordMs: number
 
   /** An answer that is not whole after `recordMs` is given up. */
-  constructor(memory: AnswerMemory, cookie: PositionCookie, recordMs: number) {
+  constructor(memory: IdempotencyStore, cookie: PositionCookie, recordMs: number) {
     this.#memory = memory
     this.#cookie = cookie
     this.#recordMs = recordMs

@@ -26,7 +26,7 @@ import { endEventStream } from './relayedAnswer.ts'
 import { RequestBudget } from './requestBudget.ts'
 import { isReserved } from './routes.ts'
 import { UnderWay } from './underWay.ts'
-import type { WriteAdmission } from './writeGate.ts'
+import type { WriteGate } from './writeGate.ts'
 
 export interface IntakeOptions {
   readonly auth: Authenticator
@@ -34,7 +34,7 @@ export interface IntakeOptions {
   readonly side: LeaderSide
   readonly detour: Detour
   readonly lentReads: LentReads
-  readonly admission: WriteAdmission
+  readonly admission: WriteGate
   readonly maxRequests: number
   /** Of one other node. */
   readonly maxNodeRequests: number

@@ -9,24 +9,24 @@ import type { ApplicationWatch } from './applicationWatch.ts'
 import type { Client } from './client.ts'
 import { deliver } from './delivery.ts'
 import type { FlatHeaders } from './headers.ts'
-import type { KeyedRequests } from './idempotentRequests.ts'
+import type { IdempotentRequests } from './idempotentRequests.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { Bodies } from './replayableBody.ts'
 import { isRead } from './routes.ts'
-import type { WriteAdmission } from './writeGate.ts'
+import type { WriteGate } from './writeGate.ts'
 
 export interface LeaderSideParts {
   /** Undefined as long as none is known. */
   application(): Application | undefined
   readonly watch: ApplicationWatch
   readonly bodies: Bodies
-  readonly keyed: KeyedRequests
+  readonly keyed: IdempotentRequests
   readonly cookie: PositionCookie
   readonly acks: AckWaits
   readonly view: NodeView
   readonly log: Logger
-  readonly admission: WriteAdmission
+  readonly admission: WriteGate
   /** Longest wait for the position after a write. */
   readonly settleMs: number
 }

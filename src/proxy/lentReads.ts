@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import { formatPosition, parsePosition } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
-import type { Waits } from '../api/positionWaits.ts'
+import type { PositionWaits } from '../api/positionWaits.ts'
 import { WalcastError } from '../errors.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
 import type { Application } from './application.ts'
@@ -17,7 +17,7 @@ export interface LentReadsParts {
   readonly auth: Authenticator
   readonly view: NodeView
   readonly watch: ApplicationWatch
-  readonly waits: Waits
+  readonly waits: PositionWaits
   /** HOST:PORT of this node. */
   readonly address: string
   /** Longest wait for the position that the leader asks for. */

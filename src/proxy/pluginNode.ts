@@ -14,7 +14,7 @@ import type { PositionCookie } from './positionCookie.ts'
 import type { Bodies } from './replayableBody.ts'
 import type { ReplicaSide } from './replicaSide.ts'
 import type { Routes } from './routes.ts'
-import type { WriteAdmission } from './writeGate.ts'
+import type { WriteGate } from './writeGate.ts'
 
 /** The parts of a node that requests go through. */
 export interface NodeTraffic {
@@ -25,7 +25,7 @@ export interface NodeTraffic {
   readonly leaderSide: LeaderSide
   readonly acks: AckWaits
   readonly replicaSide: ReplicaSide
-  readonly admission: WriteAdmission
+  readonly admission: WriteGate
   /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
   onLaterPosition(epoch: number): Promise<void>
   readonly routes: Routes

@@ -28,9 +28,9 @@ import { isRead, isUnderAny, type Route, type Routes } from './routes.ts'
 import { UnderWay } from './underWay.ts'
 import { isRelayed, refuseUpgrade, relayUpgrade, takeAsRequest, type UpgradeTarget } from './upgradeRelay.ts'
 import { Upgrading } from './upgrading.ts'
-import type { WriteAdmission } from './writeGate.ts'
+import type { WriteGate } from './writeGate.ts'
 
-export interface PublicSideOptions {
+export interface ProxyServerOptions {
   readonly host: string
   readonly port: number
   readonly routes: Routes
@@ -38,7 +38,7 @@ export interface PublicSideOptions {
   /** One for each role, as far as the node can have it. */
   readonly leaderSide: LeaderSide
   readonly replicaSide: ReplicaSide
-  readonly admission: WriteAdmission
+  readonly admission: WriteGate
   readonly watch: ApplicationWatch
   readonly detour: Detour
   readonly consistency: Consistency
@@ -84,8 +84,8 @@ const NO_LOOKS = { probeMs: 60_000 } as const
 /** Between two looks of Node's for heads and requests that take too long. */
 const LATE_LOOK_MS = 1000
 
-export class PublicSide {
-  readonly #options: PublicSideOptions
+export class ProxyServer {
+  readonly #options: ProxyServerOptions
   readonly #server: Server
   readonly #upgraded = new Set<Socket>()
   readonly #underWay = new UnderWay()
@@ -95,7 +95,7 @@ export class PublicSide {
   /** A connection is closed as soon as nothing is under way on it. */
   #closesIdle = false
 
-  constructor(options: PublicSideOptions) {
+  constructor(options: ProxyServerOptions) {
     this.#options = options
     const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeld } = options
     this.#start = new Gate({ maxHeld, ...NO_LOOKS }, async () => false)

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
 import type { NodeView } from '../api/nodeView.ts'
-import type { Waits } from '../api/positionWaits.ts'
+import type { PositionWaits } from '../api/positionWaits.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { WalcastError } from '../errors.ts'
 import { requireAckLevel } from '../feed/ackLevel.ts'
@@ -23,8 +23,8 @@ import { FailedReads } from './failedReads.ts'
 import { Forwarder } from './forwarder.ts'
 import { Gate } from './gate.ts'
 import { HiddenErrors } from './hiddenErrors.ts'
-import { AnswerMemory } from './idempotencyStore.ts'
-import { KeyedRequests } from './idempotentRequests.ts'
+import { IdempotencyStore } from './idempotencyStore.ts'
+import { IdempotentRequests } from './idempotentRequests.ts'
 import { Intake } from './intake.ts'
 import { KnownLeader } from './knownLeader.ts'
 import { endBefore } from './lastCall.ts'
@@ -35,14 +35,14 @@ import type { Bounds } from './openFiles.ts'
 import { Passes } from './passes.ts'
 import type { NodeTraffic } from './pluginNode.ts'
 import { PositionCookie } from './positionCookie.ts'
-import { PublicSide } from './proxyServer.ts'
+import { ProxyServer } from './proxyServer.ts'
 import { asTold, publicBody } from './publicErrors.ts'
 import { RateBudget } from './rateBudget.ts'
 import { Bodies } from './replayableBody.ts'
 import { ReplicaSide } from './replicaSide.ts'
 import { Routes } from './routes.ts'
 import type { TrafficMetrics } from './trafficMetrics.ts'
-import { WriteAdmission } from './writeGate.ts'
+import { WriteGate } from './writeGate.ts'
 
 export interface TrafficParts {
   readonly options: NodeOptions
@@ -54,7 +54,7 @@ export interface TrafficParts {
   readonly nodeFile: NodeFile
   readonly auth: Authenticator
   readonly view: NodeView
-  readonly waits: Waits
+  readonly waits: PositionWaits
   readonly metrics: TrafficMetrics
   /** A connection of a client ended before it wanted that. */
   readonly onCut: (why: Cut) => void
@@ -68,14 +68,14 @@ const PROBE_MS = 100
 
 export class Traffic implements NodeTraffic {
   readonly #parts: TrafficParts
-  readonly #proxy: PublicSide | undefined
+  readonly #proxy: ProxyServer | undefined
   readonly #forwarder: Forwarder
   readonly #lender: Lender
   readonly #gate: Gate
   readonly #proxies: TrustedProxies
   readonly crowd: Crowd
   readonly #hidden: HiddenErrors
-  readonly admission: WriteAdmission
+  readonly admission: WriteGate
   readonly detour: Detour
   readonly intake: Intake
   readonly bodies: Bodies
@@ -84,7 +84,7 @@ export class Traffic implements NodeTraffic {
   readonly leaderSide: LeaderSide
   readonly acks: AckWaits
   readonly replicaSide: ReplicaSide
-  readonly answers: AnswerMemory
+  readonly answers: IdempotencyStore
   readonly routes: Routes
   readonly failedReads: FailedReads
   readonly application: CurrentApplication
@@ -119,14 +119,14 @@ export class Traffic implements NodeTraffic {
     const { maxAnswers, answersBytes: maxBytes, answersMs: keepMs } = options
     const { onAnswerPushedOut: onPushedOut } = metrics
     const limits = { maxAnswers, maxBytes, keepMs, transitMs: TRANSIT_MS, onPushedOut }
-    this.answers = new AnswerMemory(limits, clock, view)
+    this.answers = new IdempotencyStore(limits, clock, view)
     this.#leader = new KnownLeader(options.leader, {
       sign: (method, path) => this.#sign(method, path),
       bodyOf: (error) => this.bodyOf(error),
     })
     this.#gate = new Gate({ maxHeld: options.maxHeld, probeMs: PROBE_MS }, () => this.#leader.probe())
     const isLeading = () => view.role() === 'leader'
-    this.admission = new WriteAdmission(
+    this.admission = new WriteGate(
       {
         maxHeld: options.maxHeld,
         holdMs: options.holdMs,
@@ -166,7 +166,7 @@ export class Traffic implements NodeTraffic {
       application: () => this.application.now,
       watch: this.watch,
       bodies: this.bodies,
-      keyed: new KeyedRequests(this.answers, this.cookie, options.answerTimeoutMs),
+      keyed: new IdempotentRequests(this.answers, this.cookie, options.answerTimeoutMs),
       cookie: this.cookie,
       acks: this.acks,
       view,
@@ -408,9 +408,9 @@ export class Traffic implements NodeTraffic {
     })
   }
 
-  #newProxy(address: string): PublicSide {
+  #newProxy(address: string): ProxyServer {
     const { options, view, metrics } = this.#parts
-    return new PublicSide({
+    return new ProxyServer({
       ...addressOf(address),
       routes: this.routes,
       view,

@@ -6,14 +6,14 @@ import { WalcastError } from '../errors.ts'
 import type { Held } from './client.ts'
 import { Gate } from './gate.ts'
 
-export interface WriteAdmissionOptions {
+export interface WriteGateOptions {
   readonly maxHeld: number
   readonly holdMs: number
   /** HOST:PORT of this node, for errors. */
   readonly address: string
 }
 
-export interface WriteAdmissionHost {
+export interface WriteGateHost {
   isLeading(): boolean
   /** Looks whether this node can still be sure that it leads, and holds writes when not. Cheap: asked for each write. */
   check(): void
@@ -30,9 +30,9 @@ export type HoldFor =
 
 const PROBE_MS = 60_000
 
-export class WriteAdmission {
-  readonly #options: WriteAdmissionOptions
-  readonly #host: WriteAdmissionHost
+export class WriteGate {
+  readonly #options: WriteGateOptions
+  readonly #host: WriteGateHost
   readonly #gate: Gate
   #refusal: WalcastError | undefined
   /** For people. */
@@ -41,7 +41,7 @@ export class WriteAdmission {
   #heldTotal = 0
   readonly #quiet = new Set<() => void>()
 
-  constructor(options: WriteAdmissionOptions, host: WriteAdmissionHost) {
+  constructor(options: WriteGateOptions, host: WriteGateHost) {
     this.#options = options
     this.#host = host
     // Nothing is asked: whoever holds writes lets them go.

@@ -7,7 +7,7 @@ import type { CopySlot } from './copy/copySlot.ts'
 import type { LagTracker } from './lag.ts'
 import type { Downstream, ReplicaObserver } from './replicaOptions.ts'
 
-export interface StreamedParts {
+export interface BatchReceiverParts {
   readonly slot: CopySlot
   readonly lag: LagTracker
   readonly acks: Acknowledger
@@ -15,8 +15,8 @@ export interface StreamedParts {
   readonly observer: ReplicaObserver
 }
 
-export class Streamed {
-  readonly #parts: StreamedParts
+export class BatchReceiver {
+  readonly #parts: BatchReceiverParts
   /** Hears what arrives from now on. */
   downstream: Downstream | undefined
   /** When the last batch came; 0 before the first. */
@@ -24,7 +24,7 @@ export class Streamed {
   /** Pages of the transaction under way. */
   #chunkPages = 0
 
-  constructor(parts: StreamedParts) {
+  constructor(parts: BatchReceiverParts) {
     this.#parts = parts
   }
 

@@ -24,7 +24,7 @@ export interface MetLeader {
 
 type MeetingOptions = Pick<ReplicaOptions, 'db' | 'identity' | 'version' | 'advertise'>
 
-export class Meeting {
+export class Handshake {
   readonly #options: MeetingOptions
   #leader: MetLeader = { node: '', source: '', sourceAddress: '', incarnation: '', pages: 0, pageSize: 0 }
   /** Incarnations that the leader told of in this connection. */

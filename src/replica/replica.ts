@@ -11,17 +11,17 @@ import { PositionLog } from '../sqlite/positionLog.ts'
 import type { RottenPage } from '../sqlite/scrub/scrubPass.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { Acknowledger } from './acknowledger.ts'
-import { Streamed } from './batchReceiver.ts'
+import { BatchReceiver } from './batchReceiver.ts'
 import type { Copy } from './copy/copy.ts'
 import { CopySlot, type CopySlotHost } from './copy/copySlot.ts'
 import { CopyTrust } from './copy/copyTrust.ts'
 import { Divergence } from './diverged/divergence.ts'
-import { Meeting } from './handshake.ts'
+import { Handshake } from './handshake.ts'
 import { LagTracker } from './lag.ts'
 import type { Downstream, ReplicaOptions } from './replicaOptions.ts'
 import { Resync } from './resync.ts'
 import { Subscription } from './subscription.ts'
-import { Conversation } from './upstreamSession.ts'
+import { UpstreamSession } from './upstreamSession.ts'
 
 export class Replica {
   readonly #options: ReplicaOptions
@@ -31,12 +31,12 @@ export class Replica {
   readonly #divergence: Divergence
   readonly #resync: Resync
   readonly #acks: Acknowledger
-  readonly #meeting: Meeting
-  readonly #streamed: Streamed
+  readonly #meeting: Handshake
+  readonly #streamed: BatchReceiver
   readonly #trust = new CopyTrust()
   /** The furthest position that the folder has on record from before this process. */
   readonly #stoodAt: Position | undefined
-  readonly #conversation: Conversation
+  readonly #conversation: UpstreamSession
   #pingTimer: NodeJS.Timeout | undefined
   #idleTimer: NodeJS.Timeout | undefined
   #stopping: Promise<void> | undefined
@@ -44,7 +44,7 @@ export class Replica {
   private constructor(options: ReplicaOptions, thread: SqliteThread, held: HeldDatabase | undefined) {
     this.#options = options
     this.lag = new LagTracker(options.clock)
-    this.#meeting = new Meeting(options)
+    this.#meeting = new Handshake(options)
     const positions = held?.positions ?? new PositionLog(`${options.stateFolder}/positions`, options.ops)
     this.#stoodAt = positions.found.reduce<Position | undefined>(furthest, undefined)
     this.#slot = new CopySlot({ ...options, thread, positions }, this.#copyHost())
@@ -78,9 +78,9 @@ export class Replica {
     })
     const { clock, observer } = options
     const [slot, lag, acks] = [this.#slot, this.lag, this.#acks]
-    const streamed = new Streamed({ slot, lag, acks, clock, observer })
+    const streamed = new BatchReceiver({ slot, lag, acks, clock, observer })
     this.#streamed = streamed
-    this.#conversation = new Conversation({
+    this.#conversation = new UpstreamSession({
       options,
       thread,
       subscription: this.#subscription,

@@ -10,12 +10,12 @@ import type { Body, Message } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import type { Acknowledger } from './acknowledger.ts'
-import type { Streamed } from './batchReceiver.ts'
+import type { BatchReceiver } from './batchReceiver.ts'
 import type { Copy } from './copy/copy.ts'
 import type { CopySlot } from './copy/copySlot.ts'
 import type { CopyTrust } from './copy/copyTrust.ts'
 import type { Divergence } from './diverged/divergence.ts'
-import type { Meeting } from './handshake.ts'
+import type { Handshake } from './handshake.ts'
 import type { LagTracker } from './lag.ts'
 import { errorOf, FATAL_AT_FIRST, REFUSED } from './leaderErrors.ts'
 import type { ReplicaOptions } from './replicaOptions.ts'
@@ -24,7 +24,7 @@ import type { Subscription } from './subscription.ts'
 
 export type ReplicaState = 'connecting' | 'syncing' | 'streaming' | 'stopped'
 
-export interface ConversationParts {
+export interface UpstreamSessionParts {
   readonly options: Pick<ReplicaOptions, 'db' | 'log' | 'clock' | 'observer' | 'access'>
   readonly thread: SqliteThread
   readonly subscription: Subscription
@@ -32,8 +32,8 @@ export interface ConversationParts {
   readonly lag: LagTracker
   readonly acks: Acknowledger
   readonly trust: CopyTrust
-  readonly meeting: Meeting
-  readonly streamed: Streamed
+  readonly meeting: Handshake
+  readonly streamed: BatchReceiver
   readonly resync: Resync
   readonly divergence: Divergence
   /** It had a database of this cluster before it came to follow: what speaks against its first leader is not fatal. */
@@ -47,8 +47,8 @@ const ID_TAKEN_MS = 10_000
 /** A connection that streams after this long is in order. */
 const SETTLED_MS = 1000
 
-export class Conversation {
-  readonly #parts: ConversationParts
+export class UpstreamSession {
+  readonly #parts: UpstreamSessionParts
   #state: ReplicaState = 'connecting'
   #lastError: WalcastError | undefined
   /** Since when it is told that another process has its id; undefined while it is not. */
@@ -56,7 +56,7 @@ export class Conversation {
   /** HOST:PORT that the present connection goes to: whom to follow may be another one by now. */
   #address = ''
 
-  constructor(parts: ConversationParts) {
+  constructor(parts: UpstreamSessionParts) {
     this.#parts = parts
   }
 

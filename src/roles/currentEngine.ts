@@ -1,6 +1,6 @@
 /** The engine of the present role, and what every passage to the next one does in the same way. */
 
-import type { LateView } from '../database/delegatingView.ts'
+import type { DelegatingView } from '../database/delegatingView.ts'
 import type { EngineParts } from '../database/engine.ts'
 import type { LeaderEngine } from '../database/leaderEngine.ts'
 import { buildReplica, type ReplicaEngine } from '../database/replicaEngine.ts'
@@ -10,7 +10,7 @@ import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { type AloneLeader, aloneLeader } from './isolationFence.ts'
 
 export interface CurrentEngineParts extends EngineParts {
-  readonly view: LateView
+  readonly view: DelegatingView
 }
 
 export class CurrentEngine {

@@ -4,9 +4,9 @@ import type { Logger } from 'pino'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { Leader } from '../leader/leader.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { WriteAdmission } from '../proxy/writeGate.ts'
+import type { WriteGate } from '../proxy/writeGate.ts'
 
-export interface AloneFenceHost {
+export interface IsolationFenceHost {
   readonly clock: Clock
   /** When a replica was last heard of, by the clock; 0 when none ever was. */
   lastHeardMs(): number
@@ -28,14 +28,14 @@ const LOOK_MS = 250
 /** One attempt to take the fence from a transaction that does not end: meanwhile no other change of role can be. */
 const FENCE_TRY_MS = 50
 
-export class AloneFence {
+export class IsolationFence {
   readonly #afterMs: number
-  readonly #host: AloneFenceHost
+  readonly #host: IsolationFenceHost
   readonly #timer: NodeJS.Timeout
   #sinceMs: number
   #leader: AloneLeader | undefined
 
-  constructor(afterMs: number, host: AloneFenceHost) {
+  constructor(afterMs: number, host: IsolationFenceHost) {
     this.#afterMs = afterMs
     this.#host = host
     this.#sinceMs = host.clock.nowMs()
@@ -64,7 +64,7 @@ export class AloneFence {
 }
 
 /** Closes both ways in: requests are refused before they reach the application, and its own connections find the write lock taken. */
-export function aloneLeader(leader: Leader, admission: WriteAdmission, log: Logger): AloneLeader {
+export function aloneLeader(leader: Leader, admission: WriteGate, log: Logger): AloneLeader {
   let isClosed = false
   return {
     get isFenced() {

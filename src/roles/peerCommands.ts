@@ -8,7 +8,7 @@ import { messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import { APPLICATION_MS } from './switchover.ts'
 
-export interface PeerOrdersParts {
+export interface PeerCommandsParts {
   readonly setup: EngineParts['setup']
   readonly clock: Clock
   /** Of the node file. */
@@ -17,11 +17,11 @@ export interface PeerOrdersParts {
   address(): string
 }
 
-export class PeerOrders {
-  readonly #parts: PeerOrdersParts
+export class PeerCommands {
+  readonly #parts: PeerCommandsParts
   readonly identity: PeerIdentity
 
-  constructor(parts: PeerOrdersParts) {
+  constructor(parts: PeerCommandsParts) {
     this.#parts = parts
     this.identity = {
       secret: parts.setup.secret,

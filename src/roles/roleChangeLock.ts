@@ -2,7 +2,7 @@
 import type { Logger } from 'pino'
 import { messageOf, WalcastError } from '../errors.ts'
 
-export class OneChangeAtATime {
+export class RoleChangeLock {
   readonly #log: Logger
   readonly #onOver: () => void
   /** For people. */

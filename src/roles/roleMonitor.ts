@@ -14,17 +14,17 @@ import { messageOf, WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import { isPutBack, type SeenHistory } from '../feed/seenHistory.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { WriteAdmission } from '../proxy/writeGate.ts'
-import { Lookout } from './election/peerPoller.ts'
+import type { WriteGate } from '../proxy/writeGate.ts'
+import { PeerPoller } from './election/peerPoller.ts'
 import { isBehind, leaderAmong, leaderFor, rivalAmong } from './election/precedence.ts'
 import type { TwinWatch } from './twinWatch.ts'
 
-export interface RoleWatchHost {
+export interface RoleMonitorHost {
   readonly setup: NodeSetup
   readonly clock: Clock
   readonly members: Members
   readonly replicas: ReplicaList
-  readonly admission: WriteAdmission
+  readonly admission: WriteGate
   /** Random id of this process. */
   readonly instance: string
   readonly twins: TwinWatch
@@ -56,9 +56,9 @@ const RELAY_PATIENCE_MS = 10_000
 const ASK_AGAIN_MS = 5000
 const ASK_MORE_MS = 250
 
-export class RoleWatch {
-  readonly #host: RoleWatchHost
-  readonly #lookout: Lookout
+export class RoleMonitor {
+  readonly #host: RoleMonitorHost
+  readonly #lookout: PeerPoller
   #lostMs = 0
   /** The latest epoch that the others were asked about since somebody had seen it, and when. */
   #askedEpoch = 0
@@ -67,10 +67,10 @@ export class RoleWatch {
   /** It stood still during a change of role, or its start: what is to be asked is asked after that. */
   #hasStoodStill = false
 
-  constructor(host: RoleWatchHost) {
+  constructor(host: RoleMonitorHost) {
     this.#host = host
     const { peerLookMs: lookMs, peerTimeoutMs: timeoutMs, frozenMs } = host.setup.options
-    this.#lookout = new Lookout(
+    this.#lookout = new PeerPoller(
       { lookMs, timeoutMs, frozenMs },
       {
         wallMs: () => Date.now(),

@@ -13,13 +13,13 @@ import type { PeersFile } from '../cluster/peersFile.ts'
 import type { LeaderEngine } from '../database/leaderEngine.ts'
 import { type ErrorCode, keyOf, WalcastError } from '../errors.ts'
 import type { CurrentEngine, CurrentEngineParts } from './currentEngine.ts'
-import type { PeerOrders } from './peerCommands.ts'
+import type { PeerCommands } from './peerCommands.ts'
 import { type PromoteHow, type Promotion, TOO_LATE } from './promotion.ts'
-import type { OneChangeAtATime } from './roleChangeLock.ts'
+import type { RoleChangeLock } from './roleChangeLock.ts'
 import type { RoleJournal } from './roleJournal.ts'
-import type { RoleWatch } from './roleMonitor.ts'
-import type { GivingWay } from './stepDown.ts'
-import { Handover, withApplication } from './switchover.ts'
+import type { RoleMonitor } from './roleMonitor.ts'
+import type { StepDown } from './stepDown.ts'
+import { Switchover, withApplication } from './switchover.ts'
 
 export interface RoleRequestsParts
   extends Pick<
@@ -28,12 +28,12 @@ export interface RoleRequestsParts
   > {
   readonly peersFile: PeersFile
   readonly journal: RoleJournal
-  readonly changes: OneChangeAtATime
+  readonly changes: RoleChangeLock
   readonly current: CurrentEngine
   readonly promotion: Promotion
-  readonly givingWay: GivingWay
-  readonly orders: PeerOrders
-  readonly watch: RoleWatch
+  readonly givingWay: StepDown
+  readonly orders: PeerCommands
+  readonly watch: RoleMonitor
   own(): NodePlace
   /** A replica follows the node at this address from now on. */
   followAt(leader: string): Promise<void>
@@ -164,9 +164,9 @@ export class RoleRequests implements RoleActions {
     await givingWay.stepDown(leading, `demoted by ${by}`, leader)
   }
 
-  #handover(leading: LeaderEngine, by: string): Handover {
+  #handover(leading: LeaderEngine, by: string): Switchover {
     const { traffic, setup, members, replicas, nodeFile, journal, current, orders, own } = this.#parts
-    return new Handover({
+    return new Switchover({
       leading,
       replicas,
       traffic,

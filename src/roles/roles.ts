@@ -16,14 +16,14 @@ import { buildReplica } from '../database/replicaEngine.ts'
 import { keyOf, messageOf } from '../errors.ts'
 import { ownAddress } from '../options/address.ts'
 import { CurrentEngine, type CurrentEngineParts } from './currentEngine.ts'
-import { AloneFence } from './isolationFence.ts'
-import { PeerOrders } from './peerCommands.ts'
+import { IsolationFence } from './isolationFence.ts'
+import { PeerCommands } from './peerCommands.ts'
 import { Promotion } from './promotion.ts'
-import { OneChangeAtATime } from './roleChangeLock.ts'
+import { RoleChangeLock } from './roleChangeLock.ts'
 import type { RoleJournal } from './roleJournal.ts'
-import { RoleWatch } from './roleMonitor.ts'
+import { RoleMonitor } from './roleMonitor.ts'
 import { RoleRequests } from './roleRequests.ts'
-import { GivingWay } from './stepDown.ts'
+import { StepDown } from './stepDown.ts'
 import { TwinWatch } from './twinWatch.ts'
 
 export interface RolesParts
@@ -38,10 +38,10 @@ export interface RolesParts
 export class Roles {
   readonly #parts: RolesParts
   readonly #engineParts: CurrentEngineParts
-  readonly #changes: OneChangeAtATime
+  readonly #changes: RoleChangeLock
   readonly #current: CurrentEngine
-  readonly #watch: RoleWatch
-  readonly #aloneFence: AloneFence | undefined
+  readonly #watch: RoleMonitor
+  readonly #aloneFence: IsolationFence | undefined
   readonly requests: RoleRequests
   /** HOST:PORT of the leader that was found when this node was about to lead. */
   #rivalAtStart = ''
@@ -49,12 +49,12 @@ export class Roles {
   constructor(parts: RolesParts) {
     this.#parts = parts
     const { traffic, setup, clock, journal, nodeFile } = parts
-    const changes = new OneChangeAtATime(setup.log, () => this.#watch.onChanged())
+    const changes = new RoleChangeLock(setup.log, () => this.#watch.onChanged())
     this.#changes = changes
     this.#engineParts = this.#newEngineParts()
     const current = new CurrentEngine(this.#engineParts)
     this.#current = current
-    const orders = new PeerOrders({
+    const orders = new PeerCommands({
       setup,
       clock,
       record: () => this.#record,
@@ -62,7 +62,7 @@ export class Roles {
     })
     const promotion = this.#newPromotion(orders)
     const isEnded = () => changes.isEnded
-    const givingWay = new GivingWay({
+    const givingWay = new StepDown({
       setup,
       clock,
       traffic,
@@ -170,7 +170,7 @@ export class Roles {
     }
   }
 
-  #newPromotion(orders: PeerOrders): Promotion {
+  #newPromotion(orders: PeerCommands): Promotion {
     return new Promotion({
       parts: this.#engineParts,
       own: () => this.#own,
@@ -183,9 +183,9 @@ export class Roles {
     })
   }
 
-  #newWatch(givingWay: GivingWay, orders: PeerOrders): RoleWatch {
+  #newWatch(givingWay: StepDown, orders: PeerCommands): RoleMonitor {
     const { setup, clock, members, replicas, traffic, instance, onFatal } = this.#parts
-    return new RoleWatch({
+    return new RoleMonitor({
       setup,
       clock,
       members,
@@ -215,11 +215,11 @@ export class Roles {
     })
   }
 
-  #newAloneFence(): AloneFence | undefined {
+  #newAloneFence(): IsolationFence | undefined {
     const { setup, clock, replicas } = this.#parts
     const { fenceWhenAloneMs } = setup.options
     if (fenceWhenAloneMs === undefined) return undefined
-    return new AloneFence(fenceWhenAloneMs, {
+    return new IsolationFence(fenceWhenAloneMs, {
       clock,
       lastHeardMs: () => replicas.lastHeardMs,
       fence: () => (this.#changes.isUnderWay ? undefined : this.#current.alone),

@@ -8,7 +8,7 @@ import type { CurrentEngine } from './currentEngine.ts'
 import type { LeadershipBegins, Promotion } from './promotion.ts'
 import type { RoleJournal } from './roleJournal.ts'
 
-export interface GivingWayParts {
+export interface StepDownParts {
   readonly setup: EngineParts['setup']
   readonly clock: EngineParts['clock']
   readonly traffic: EngineParts['traffic']
@@ -26,11 +26,11 @@ const FENCE_TRY_MS = 1000
 /** After the disk did not take it: each attempt holds writes up. */
 const RAISE_AGAIN_MS = 5000
 
-export class GivingWay {
-  readonly #parts: GivingWayParts
+export class StepDown {
+  readonly #parts: StepDownParts
   #raiseAgainMs = 0
 
-  constructor(parts: GivingWayParts) {
+  constructor(parts: StepDownParts) {
     this.#parts = parts
   }
 

@@ -19,7 +19,7 @@ import type { ReplicaList, ReplicaStatus } from '../feed/replicaList.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 
-export interface HandoverParts {
+export interface SwitchoverParts {
   readonly leading: LeaderEngine
   readonly replicas: ReplicaList
   readonly traffic: Traffic
@@ -53,10 +53,10 @@ const LOOK_MS = 2
 /** The longest that the new leader's application is waited for. */
 export const APPLICATION_MS = 60_000
 
-export class Handover {
-  readonly #parts: HandoverParts
+export class Switchover {
+  readonly #parts: SwitchoverParts
 
-  constructor(parts: HandoverParts) {
+  constructor(parts: SwitchoverParts) {
     this.#parts = parts
   }
 

@@ -9,7 +9,7 @@ import { parsePosition } from '../../proto/position.ts'
 import type { AuditSource } from '../api/audit.ts'
 import type { NodeChecks } from '../api/checks.ts'
 import type { NodeView } from '../api/nodeView.ts'
-import type { Waits, WaitTarget } from '../api/positionWaits.ts'
+import type { PositionWaits, WaitTarget } from '../api/positionWaits.ts'
 import { NODE_PATHS, type RoleActions } from '../api/roleActions.ts'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
 import { asWalcastError, listenError, messageOf, WalcastError } from '../errors.ts'
@@ -23,7 +23,7 @@ import { RequestBudget } from '../proxy/requestBudget.ts'
 import { isReserved } from '../proxy/routes.ts'
 import { takeUpgrade } from '../proxy/upgradeIntake.ts'
 import { refuseUpgrade } from '../proxy/upgradeRelay.ts'
-import type { WriteAdmission } from '../proxy/writeGate.ts'
+import type { WriteGate } from '../proxy/writeGate.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
 import { addAuditRoutes } from './auditRoutes.ts'
 import { addCheckRoutes } from './checkRoutes.ts'
@@ -31,17 +31,17 @@ import type { Events } from './events.ts'
 import { PacedAnswer } from './pacedAnswer.ts'
 import { addRoleRoutes } from './roleRoutes.ts'
 
-export interface ServerOptions {
+export interface PrivateServerOptions {
   readonly host: string
   readonly port: number
   readonly log: Logger
   readonly auth: Authenticator
   readonly metrics: Metrics
-  readonly waits: Waits
+  readonly waits: PositionWaits
   readonly view: NodeView
   readonly events: Events
   readonly intake: Intake
-  readonly admission: WriteAdmission
+  readonly admission: WriteGate
   readonly watch: ApplicationWatch
   /** Why the application keeps a leader from answering GET /leader with 200; undefined when it does not. */
   unwell(): string | undefined
@@ -97,8 +97,8 @@ const NO_SCHEMAS = { compilersFactory: { buildValidator: noCompiler, buildSerial
 const ADDED_HEADER_BYTES = 4096
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 
-export class Server {
-  readonly #options: ServerOptions
+export class PrivateServer {
+  readonly #options: PrivateServerOptions
   readonly #app: FastifyInstance
   readonly #webSockets: WebSocketServer
   /** Connections of applications' clients, which the HTTP server no longer counts as its own. */
@@ -108,7 +108,7 @@ export class Server {
   readonly #collected: PacedAnswer<string>
   #isStopping = false
 
-  constructor(options: ServerOptions) {
+  constructor(options: PrivateServerOptions) {
     this.#options = options
     const { host, auth, log, maxUpgrades } = options
     this.#upgrades = new RequestBudget(maxUpgrades, maxUpgrades)

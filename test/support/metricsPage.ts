@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { CAUSE_CODES } from '../../src/api/cause.ts'
 import { FAILED_READ_OUTCOMES } from '../../src/api/failedReads.ts'
 import type { NodeView } from '../../src/api/nodeView.ts'
-import type { Waits } from '../../src/api/positionWaits.ts'
+import type { PositionWaits } from '../../src/api/positionWaits.ts'
 import { Metrics } from '../../src/health/metrics.ts'
 import type { TrafficSizes } from '../../src/proxy/trafficMetrics.ts'
 
@@ -49,7 +49,7 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
     'Every node',
     (metrics) => {
       // Gauges read these when they are collected, which nobody does here.
-      metrics.observe({} as NodeView, {} as Waits)
+      metrics.observe({} as NodeView, {} as PositionWaits)
       metrics.scrub()
       metrics.observeScrub(() => ({
         background: false,

@@ -4,14 +4,14 @@
  */
 import { askPeers, type PeerAnswer } from '../../cluster/peerCalls.ts'
 
-export interface LookoutOptions {
+export interface PeerPollerOptions {
   readonly lookMs: number
   readonly timeoutMs: number
   /** A pause of the event loop that counts as having stood still. */
   readonly frozenMs: number
 }
 
-export interface LookoutHost {
+export interface PeerPollerHost {
   /** The time of day in ms: it goes on while the machine is paused, when monotonic clocks stand. */
   wallMs(): number
   /** A time in ms that nothing sets back. */
@@ -34,9 +34,9 @@ export interface LookoutHost {
 
 const TICK_MS = 250
 
-export class Lookout {
-  readonly #options: LookoutOptions
-  readonly #host: LookoutHost
+export class PeerPoller {
+  readonly #options: PeerPollerOptions
+  readonly #host: PeerPollerHost
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
   #lookedMs = 0
@@ -44,7 +44,7 @@ export class Lookout {
   #lastWallMs: number
   #stopped = false
 
-  constructor(options: LookoutOptions, host: LookoutHost) {
+  constructor(options: PeerPollerOptions, host: PeerPollerHost) {
     this.#options = options
     this.#host = host
     this.#lastMonotonicMs = host.monotonicMs()
@@ -79,7 +79,7 @@ export class Lookout {
   /** Those of this cluster that answer, this node itself left out. `onTwin` hears of another process with its id. */
   async ask(
     addresses: readonly string[],
-    onTwin: LookoutHost['onTwin'] = this.#host.onTwin,
+    onTwin: PeerPollerHost['onTwin'] = this.#host.onTwin,
   ): Promise<PeerAnswer[]> {
     const [cluster, node] = [this.#host.cluster(), this.#host.node()]
     const isOfCluster = (answer: PeerAnswer) => cluster === '' || answer.cluster === cluster
