@@ -1,0 +1,146 @@
+/** `walcast bench`: the harness as a child, with its output, its exit code and the signals that reach it. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { endingWithParent } from '../support/endsWithParent.ts'
+import { CLI } from '../support/paths.ts'
+import { processesIn } from '../support/processesIn.ts'
+import { until } from '../support/until.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'walcast-bench-test-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs it to its end; when `whenToStop` is done it is asked to stop. */
+function bench(args: readonly string[], whenToStop?: () => Promise<unknown>): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const [file, bound] = endingWithParent(process.execPath, [CLI, 'bench', ...args], 'TERM')
+    const child = spawn(file, bound, { env: { ...process.env, TMPDIR: folder } })
+    whenToStop?.().then(
+      () => child.kill('SIGTERM'),
+      (error) => {
+        child.kill('SIGKILL')
+        reject(error)
+      },
+    )
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ code, stdout, stderr }))
+  })
+}
+
+test('help is for standard output', async () => {
+  const { code, stdout, stderr } = await bench(['--help'])
+  assert.deepEqual([code, stderr], [0, ''])
+  assert.match(stdout, /walcast bench SUITE/)
+})
+
+test('wrong use is one line and exit code 2', async () => {
+  for (const args of [[], ['nothing'], ['lag', '--rates', 'x'], ['report', '--json'], ['--no-such-option']]) {
+    const { code, stdout, stderr } = await bench(args)
+    assert.deepEqual([code, stdout, stderr.trimEnd().split('\n').length], [2, '', 1], args.join(' '))
+  }
+})
+
+test('a report of a folder without results is made, of no folder it is not', async () => {
+  const out = join(folder, 'empty')
+  mkdirSync(out)
+  assert.equal((await bench(['report', '--out', out])).code, 0)
+  assert.deepEqual(readdirSync(out).sort(), ['report.html', 'summary.svg'])
+  rmSync(out, { recursive: true })
+  const { code, stderr } = await bench(['report', '--out', out])
+  assert.equal(code, 1)
+  assert.match(stderr, /^report: there is no folder .*\n$/)
+})
+
+const running = () => processesIn(folder).filter((line) => line.includes('/walcast-bench-'))
+
+const ONE_CASE = ['--rates', '50', '--rounds', '1', '--pages', '1', '--replicas', '1', '--readers', 'idle']
+
+test('a signal stops the harness, its nodes and its programs, and nothing stays', async () => {
+  const { code, stdout } = await bench(['lag', ...ONE_CASE, '--out', join(folder, 'out')], () =>
+    until('a writer runs', () => running().some((line) => line.includes('pacedWriter'))),
+  )
+  assert.deepEqual([code, stdout], [1, ''])
+  assert.deepEqual(running(), [])
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.startsWith('walcast-bench-')),
+    [],
+  )
+})
+
+test('a run beside peers is one JSON object, with ratios, and with the reason for what could not be measured', async () => {
+  const short = ['--seconds', '1', '--warmup', '0.5', '--warmup-rate', '100']
+  const peers = ['--peers', 'push-continuous,litefs', '--json']
+  const { code, stdout, stderr } = await bench([
+    ...['lag', ...ONE_CASE, ...short, ...peers],
+    ...['--out', join(folder, 'out')],
+  ])
+  assert.equal(code, 0, stderr)
+  const result = JSON.parse(stdout) as Record<string, unknown> & { rows: Record<string, unknown>[] }
+  assert.deepEqual([result['suite'], typeof result['machine']], ['lag', 'object'])
+  const [walcast, push, litefs] = result.rows
+  for (const [row, system] of [
+    [walcast, 'walcast'],
+    [push, 'push-continuous'],
+  ] as const) {
+    assert.deepEqual([row['system'], row['rate'], row['rounds'], row['identical']], [system, 50, 1, true])
+    assert.ok(Number(row['p50Ms']) > 0 && Number(row['p99Ms']) >= Number(row['p50Ms']))
+  }
+  assert.deepEqual([litefs['system'], litefs['rounds'], litefs['p50Ms']], ['litefs', 0, null])
+  assert.match(String(litefs['skipped']), /litefs/)
+  const ratios = Object(result['ratios'])
+  const expected = Number(walcast['p50Ms']) / Number(push['p50Ms'])
+  assert.ok(Math.abs(ratios['p50 walcast/push-continuous@50'] / expected - 1) < 0.01)
+  assert.deepEqual(running(), [])
+})
+
+test('http measures reads, writes and lag at the proxies, and nothing stays', async () => {
+  const short = ['--rounds', '1', '--seconds', '1', '--warmup', '0.5']
+  const cases = ['--connections', '2', '--rates', '100', '--json']
+  const { code, stdout, stderr } = await bench(['http', ...short, ...cases, '--out', join(folder, 'out')])
+  assert.equal(code, 0, stderr)
+  const { rows, ratios } = JSON.parse(stdout) as Record<'rows' | 'ratios', Record<string, unknown>[]>
+  assert.deepEqual(
+    rows.map((row) => [row['case'], row['connections'], row['rounds'], row['identical']]),
+    [
+      ['read', 2, 1, true],
+      ['write', 1, 1, true],
+      ['lag', 2, 1, true],
+    ],
+  )
+  const [read, write, lag] = rows
+  const number = (row: Record<string, unknown>, column: string) => {
+    assert.equal(typeof row[column], 'number', column)
+    return Number(row[column])
+  }
+  for (const row of [read, write])
+    for (const column of ['directP50Ms', 'p50Ms', 'directPerSecond', 'perSecond'])
+      assert.ok(number(row, column) > 0, column)
+  const overhead = number(read, 'p50Ms') - number(read, 'directP50Ms')
+  assert.ok(Math.abs(number(read, 'overheadP50Ms') - overhead) < 0.01)
+  for (const column of ['leaderP50Ms', 'leaderNothingP50Ms', 'nothingP50Ms', 'waitP50Ms', 'waitMeanMs'])
+    number(write, column)
+  assert.equal(write['late'], 0)
+  assert.ok(number(lag, 'lagP99Ms') > 0 && number(lag, 'above5msPercent') >= 0)
+  // Commits that fall together are one batch; the window holds the warm-up too.
+  assert.ok(number(lag, 'commits') > 0 && number(lag, 'commits') <= 100)
+  assert.ok(number(lag, 'inWindow') > number(lag, 'commits') && number(lag, 'inWindow') <= 150)
+  assert.ok('read p50 proxy/direct connections 2' in Object(ratios))
+  assert.deepEqual(running(), [])
+})

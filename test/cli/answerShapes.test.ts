@@ -1,0 +1,226 @@
+/** Whatever answers: what passes the check of its shape can be printed, and what is wrong with the rest is said. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import * as shapes from '../../src/cli/answerShapes.ts'
+import { auditTable } from '../../src/cli/audit.ts'
+import { demotedText } from '../../src/cli/demote.ts'
+import { lagText } from '../../src/cli/lag.ts'
+import { promotedText, prospects } from '../../src/cli/promote.ts'
+import { count, fields, type Shape, text, WHOLE } from '../../src/cli/shape.ts'
+import { statusText } from '../../src/cli/status.ts'
+import { switchedText } from '../../src/cli/switchover.ts'
+import { describe } from '../../src/cli/verify.ts'
+import { agreementOf } from '../../src/cli/verifyVerdict.ts'
+
+const PLACE = { node: 'a', address: '10.0.0.1:8470' }
+const ENTRY = {
+  ...{ at: '2026-11-29T00:00:00Z', node: 'a', action: 'promote', outcome: 'done' },
+  ...{ role: 'leader', epoch: 1, txid: 2, by: 'me@here', detail: 'why' },
+}
+const PERCENTILES = { p50Ms: 1, p95Ms: 2, p99Ms: 3, maxMs: 4 }
+const CAUSE = { code: 'slow-link', text: 'it is slow' }
+
+/** Answers as nodes give them, with all that is optional, and how each is shown. */
+const CASES: Readonly<Record<string, { answer: object; shape: Shape; show: (answer: never) => unknown }>> = {
+  status: {
+    shape: shapes.STATUS,
+    show: statusText,
+    answer: {
+      ...{ node: 'a', cluster: 'c', db: '/a.db', role: 'replica', state: 'streaming', epoch: 1, txid: 2 },
+      ...{ checksum: '0123456789abcdef', pageSize: 4096, pages: 3, walBytes: 0, leader: 'b', follows: 'c' },
+      replicas: [
+        {
+          node: 'r',
+          address: 'x:1',
+          txid: null,
+          lagMs: 0,
+          connected: true,
+          state: 's',
+          lastSeen: '',
+          via: 'b',
+        },
+      ],
+      lag: { lagMs: 0.5, txidLag: 0, connected: true },
+      causes: [CAUSE],
+      sync: { remaining: 1, total: 2 },
+      walFileBytes: 1,
+      diverged: [
+        { name: 'n', position: '1-2', rows: { removed: 1, changed: 2, added: 0 } },
+        { name: 'n', position: '1-2', state: 'not compared', detail: 'why', isDamaged: true },
+      ],
+      scrub: {
+        background: true,
+        rotten: [3],
+        rottenPages: 1,
+        running: { page: 1, pages: 2 },
+        lastPassAt: 't',
+      },
+      members: [PLACE],
+      putBack: { at: 't', position: '1-2', reason: 'r' },
+      failedReads: {
+        ...{ answered: 1, failed: 0, away: 0, limited: 2, large: 0 },
+        paths: [{ path: '/a', count: 1 }],
+      },
+      roleSince: 't',
+      audit: [ENTRY],
+      lastError: { code: 'WALCAST_X', message: 'm' },
+      version: '1.2.3',
+    },
+  },
+  lag: {
+    shape: shapes.LAG,
+    show: lagText,
+    answer: {
+      ...{ role: 'replica', connected: true, txid: 1, leaderTxid: 2, txidLag: 1, bytesLag: 3, lagMs: 4 },
+      ...{ windowSeconds: 60, count: 5, causes: [CAUSE], ...PERCENTILES },
+      stages: { noticed: PERCENTILES, sent: PERCENTILES, received: PERCENTILES, applied: PERCENTILES },
+    },
+  },
+  audit: {
+    shape: shapes.AUDIT,
+    show: ({ entries }: { entries: never[] }) => auditTable(entries),
+    answer: { entries: [ENTRY] },
+  },
+  promote: {
+    shape: shapes.PROMOTED,
+    show: (answer: never) => promotedText(answer) + prospects(answer),
+    answer: {
+      ...{ ...PLACE, role: 'leader', epoch: 2, txid: 3, from: { epoch: 1, txid: 2 }, dryRun: false },
+      ...{ reasons: ['why not'], lost: { transactions: null, detail: 'd' }, unheard: [PLACE], tookMs: 1.5 },
+      oldLeader: { ...PLACE, outcome: 'refused', detail: 'no' },
+    },
+  },
+  demote: {
+    shape: shapes.DEMOTED,
+    show: demotedText,
+    answer: { node: 'a', role: 'replica', epoch: 1, txid: 2, leader: '', tookMs: 3 },
+  },
+  switchover: {
+    shape: shapes.SWITCHED,
+    show: switchedText,
+    answer: {
+      ...{ from: PLACE, to: PLACE, epoch: 1, txid: 2, pauseMs: 3, heldWrites: 4, tookMs: 5 },
+      stages: {
+        ...{ quietMs: 1, fenceMs: 1, drainMs: 1, confirmMs: 1, recordMs: 1, takeOverMs: 1, followMs: 1 },
+        applicationMs: 1,
+      },
+    },
+  },
+  scrub: {
+    shape: shapes.SCRUBBED,
+    show: describe,
+    answer: {
+      ...{
+        node: 'a',
+        cluster: 'c',
+        role: 'leader',
+        epoch: 1,
+        txid: 2,
+        checksum: 'x',
+        pages: 3,
+        pageSize: 4096,
+      },
+      ...{
+        pagesRead: 3,
+        direct: true,
+        whole: true,
+        rotten: [1],
+        rottenPages: 2,
+        unexplained: 1,
+        seconds: 0.1,
+      },
+    },
+  },
+  positions: {
+    shape: shapes.POSITIONS,
+    show: (positions: never) =>
+      agreementOf([
+        { address: 'a:1', positions },
+        { address: 'b:1', positions },
+      ]),
+    answer: {
+      ...{ node: 'a', cluster: 'c', role: 'leader', state: 's', pageSize: 4096 },
+      positions: [{ epoch: 1, txid: 2, checksum: 'x' }],
+    },
+  },
+}
+
+/** Every place in a value: the keys that lead to it. */
+function placesIn(value: unknown, keys: readonly string[] = []): string[][] {
+  const inner = typeof value === 'object' && value !== null ? Object.entries(value) : []
+  return [[...keys], ...inner.flatMap(([key, each]) => placesIn(each, [...keys, key]))]
+}
+
+function replaced(value: unknown, [key, ...rest]: readonly string[], by: unknown): unknown {
+  if (key === undefined) return by
+  const copy = Array.isArray(value) ? [...value] : { ...Object(value) }
+  copy[key] = replaced(copy[key], rest, by)
+  if (rest.length === 0 && by === undefined) delete copy[key]
+  return copy
+}
+
+for (const [name, { answer, shape, show }] of Object.entries(CASES)) {
+  test(`${name}: what passes can be shown`, () => {
+    assert.equal(shape(answer, WHOLE), undefined)
+    show(answer as never)
+    const places = placesIn(answer)
+    const anything = fc.oneof(
+      fc.constant(undefined),
+      fc.constantFrom(...placesValues(answer)),
+      fc.jsonValue(),
+    )
+    fc.assert(
+      fc.property(fc.constantFrom(...places), anything, (place, value) => {
+        const given = JSON.parse(JSON.stringify(replaced(answer, place, value)) ?? 'null')
+        const wrong = shape(given, WHOLE)
+        if (wrong === undefined) show(given as never)
+        else assert.match(wrong, /^[\w.[\]]+ is (not .+|missing)$/)
+      }),
+      { numRuns: 1000 },
+    )
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        if (shape(value, WHOLE) === undefined) show(value as never)
+      }),
+    )
+  })
+}
+
+/** Values that are right elsewhere in the answer. */
+function placesValues(answer: object): unknown[] {
+  return placesIn(answer).map((keys) => keys.reduce<unknown>((value, key) => Object(value)[key], answer))
+}
+
+test('what is wrong is said with its place, and what is not asked for is allowed', () => {
+  const shape = fields({ a: fields({ b: count }) }, { c: text })
+  for (const [value, wrong] of [
+    [{ a: { b: 1 }, d: 1 }, undefined],
+    [{ a: { b: 1 }, c: 'x' }, undefined],
+    [{ a: { b: -1 } }, 'a.b is not a count'],
+    [{ a: {} }, 'a.b is missing'],
+    [{ a: { b: 1 }, c: null }, 'c is not a text'],
+    [[], 'it is not an object'],
+    [null, 'it is not an object'],
+    [{ a: JSON.parse('{"__proto__":{"b":1}}') }, 'a.b is missing'],
+  ] as const)
+    assert.equal(shape(value, WHOLE), wrong, JSON.stringify(value))
+})
+
+test('status tells a WAL in use from its file, and why rows that are kept aside are not told', () => {
+  const { answer } = CASES['status']
+  const shown = statusText({ ...answer, walBytes: 4 * 2 ** 20, walFileBytes: 8.6 * 2 ** 20 } as never)
+  assert.match(shown, /^wal +4\.0 MiB in use, file 8\.6 MiB$/m)
+  assert.match(statusText({ ...answer, walFileBytes: undefined } as never), /^wal +0 B in use$/m)
+  assert.match(
+    shown,
+    /^kept aside +\/a\.db-walcast\/diverged\/n, at 1-2, not compared: why; the copy was damaged, and they may be what the damage left$/m,
+  )
+  assert.match(shown, /at 1-2, 1 rows that the leader lacks, 2 that it has otherwise$/m)
+})
+
+test('rotten pages that follow each other are told as a run', () => {
+  const { answer } = CASES['scrub']
+  const rotten = [3, 7, 8, 9, 11, 12]
+  assert.match(describe({ ...answer, rotten, rottenPages: 6 } as never), /6 rotten: 3, 7-9, 11-12 \(/)
+})

@@ -1,0 +1,117 @@
+/** Environment variables and names that are mistyped. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
+import { KNOWN_VARIABLES, unknownVariables, warnOfUnknownVariables } from '../../src/cli/environment.ts'
+import { createLog } from '../../src/cli/log.ts'
+import { editDistance, nearestName } from '../../src/cli/nearestName.ts'
+import { CATALOGUE } from '../../src/errorCatalogue.ts'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+
+test('an unknown variable is named with the one that may be meant', () => {
+  const environment = {
+    WALCAST_DB: 'a.db',
+    WALCAST_LISEN: '127.0.0.1:1',
+    WALCAST_UPSTREAMS: 'http://127.0.0.1:2',
+    WALCAST_REPALY_ON: '500',
+    WALCAST_QQQQQQQQQQQQQQ: '',
+    WALCAST_ROLE: 'leader',
+    WALCASTLISTEN: 'is none of ours',
+    PATH: '/bin',
+  }
+  assert.deepEqual(unknownVariables(environment), [
+    { name: 'WALCAST_LISEN', nearest: 'WALCAST_LISTEN' },
+    { name: 'WALCAST_UPSTREAMS', nearest: 'WALCAST_UPSTREAM' },
+    { name: 'WALCAST_REPALY_ON', nearest: 'WALCAST_REPLAY_ON' },
+    { name: 'WALCAST_QQQQQQQQQQQQQQ', nearest: undefined },
+  ])
+  const said: string[] = []
+  const log = { warn: (text: string) => void said.push(text) }
+  warnOfUnknownVariables(environment, log)
+  warnOfUnknownVariables({ WALCAST_DB: 'a.db' }, log)
+  assert.deepEqual(said, [
+    'walcast knows no environment variable WALCAST_LISEN (WALCAST_LISTEN?), WALCAST_UPSTREAMS (WALCAST_UPSTREAM?), WALCAST_REPALY_ON (WALCAST_REPLAY_ON?), WALCAST_QQQQQQQQQQQQQQ: ignored',
+  ])
+  const many = Object.fromEntries(
+    Array.from({ length: 30 }, (_, i) => [`WALCAST_\u001b[2J${'9'.repeat(200)}${i}`, '']),
+  )
+  warnOfUnknownVariables(many, log)
+  assert.ok(said[1].length < 1200 && !said[1].includes('\u001b') && said[1].includes('and 20 more'), said[1])
+})
+
+test('what Kubernetes tells of a service of that name is nothing to warn of', () => {
+  const told = {
+    WALCAST_SERVICE_HOST: '10.0.0.1',
+    WALCAST_SERVICE_PORT: '8470',
+    WALCAST_SERVICE_PORT_NODE: '8470',
+    WALCAST_PORT: 'tcp://10.0.0.1:8470',
+    WALCAST_PORT_8470_TCP: 'tcp://10.0.0.1:8470',
+    WALCAST_PORT_8470_TCP_ADDR: '10.0.0.1',
+    WALCAST_REPLICA_SERVICE_HOST: '10.0.0.2',
+    WALCAST_REPLICA_PORT_8470_TCP_PROTO: 'tcp',
+  }
+  assert.deepEqual(unknownVariables(told), [])
+})
+
+test('every variable that the repository speaks of is known, or is the code of an error', () => {
+  const folders = ['src', 'scripts', 'docs', 'examples', 'bench']
+  const files = folders.flatMap((folder) =>
+    readdirSync(`${ROOT}${folder}`, { recursive: true, encoding: 'utf8' })
+      .filter((name) => /(^|\/)[^.]+(\.(ts|md|py))?$/.test(name) && !name.includes('node_modules'))
+      .map((name) => `${ROOT}${folder}/${name}`),
+  )
+  const unknown = new Set<string>()
+  for (const path of [...files, `${ROOT}README.md`]) {
+    let text = ''
+    try {
+      text = readFileSync(path, 'utf8')
+    } catch {
+      // A folder.
+    }
+    for (const [name] of text.matchAll(/\bWALCAST_[A-Z][A-Z_]*[A-Z]\b/g))
+      if (!KNOWN_VARIABLES.has(name) && !Object.hasOwn(CATALOGUE, name.slice('WALCAST_'.length)))
+        unknown.add(`${name} in ${path}`)
+  }
+  assert.deepEqual(
+    [...unknown].filter((each) => !each.endsWith('src/cli/environment.ts')),
+    [],
+  )
+})
+
+test('the distance of two names', () => {
+  for (const [a, b, distance] of [
+    ['', '', 0],
+    ['', 'abc', 3],
+    ['status', 'staus', 1],
+    ['status', 'satus', 1],
+    ['status', 'tsatus', 1],
+    ['lag', 'log', 1],
+    ['kitten', 'sitting', 3],
+  ] as const)
+    assert.deepEqual([editDistance(a, b), editDistance(b, a)], [distance, distance], `${a} ${b}`)
+  const name = fc.string({ maxLength: 12, unit: fc.constantFrom('a', 'b', 'c') })
+  fc.assert(
+    fc.property(name, name, fc.integer({ min: 1, max: 8 }), (a, b, limit) => {
+      const distance = editDistance(a, b)
+      assert.equal(distance === 0, a === b)
+      assert.ok(distance <= Math.max(a.length, b.length))
+      assert.equal(editDistance(a, b, limit), Math.min(limit, distance))
+    }),
+  )
+  assert.equal(nearestName('staus', ['status', 'lag']), 'status')
+  assert.equal(nearestName('x', ['status', 'lag']), undefined)
+  assert.equal(nearestName('promote', []), undefined)
+})
+
+test('a level of the log that is none is a usage error that lists them', async () => {
+  for (const level of ['verbose', 'INFO', 'constructor', '10'])
+    await assert.rejects(createLog({ WALCAST_LOG_LEVEL: level }), {
+      key: 'USAGE',
+      message: `WALCAST_LOG_LEVEL wants one of fatal, error, warn, info, debug, trace, silent, not "${level}"`,
+    })
+  for (const level of ['', 'silent', 'debug'])
+    assert.equal((await createLog({ WALCAST_LOG_LEVEL: level })).level, level || 'info')
+})

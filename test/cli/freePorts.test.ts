@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { freePort } from '../../src/cli/freePorts.ts'
+
+const MODULE = fileURLToPath(new URL('../../src/cli/freePorts.js', import.meta.url))
+const COUNT = 12_000
+
+test('a port is given out once, to whatever process asks', async () => {
+  const port = await freePort()
+  // Another process that comes by the same port first gets the next one.
+  const script = `Math.random = () => ${port - 18_000 - 1} / ${COUNT} + 1e-9
+    const { freePort } = await import(${JSON.stringify(MODULE)})
+    console.log(await freePort())`
+  const other = Number(
+    execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }),
+  )
+  assert.ok(other > port && other < port + 50, `${other} beside ${port}`)
+})

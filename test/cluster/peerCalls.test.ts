@@ -1,0 +1,58 @@
+/** What is known of a node that was told something and did not answer. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import { test } from 'node:test'
+import { tellPeer, wasNotSent } from '../../src/cluster/peerCalls.ts'
+import { WalcastError } from '../../src/errors.ts'
+
+const IDENTITY = { secret: undefined, node: () => 'node-a', epoch: () => 1, nowMs: () => Date.now() }
+
+async function failureAt(port: number, timeoutMs = 2000): Promise<unknown> {
+  const told = tellPeer(IDENTITY, `127.0.0.1:${port}`, '/_walcast/take-over', { epoch: 1 }, timeoutMs)
+  return told.then(
+    () => assert.fail('it answered'),
+    (error: unknown) => error,
+  )
+}
+
+test('what could not be connected to was told nothing; one that broke off may have been', async () => {
+  const server = createServer((socket) => socket.once('data', () => socket.destroy()))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  assert.ok(address && typeof address === 'object')
+  const brokeOff = await failureAt(address.port)
+  assert.ok(brokeOff instanceof WalcastError && brokeOff.key === 'NODE_UNREACHABLE')
+  assert.equal(wasNotSent(brokeOff), false)
+  await new Promise((resolve) => server.close(resolve))
+  const refused = await failureAt(address.port)
+  assert.ok(refused instanceof WalcastError && refused.key === 'NODE_UNREACHABLE')
+  assert.equal(wasNotSent(refused), true)
+  assert.equal(wasNotSent(new WalcastError('NOT_FIT', { detail: '' })), false)
+})
+
+/** Takes no connection: its queue holds one, and what comes then is left without an answer. */
+const FULL_LISTENER = `
+import socket, sys
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+listener.listen(0)
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+`
+
+import { endingWithParent } from '../support/endsWithParent.ts'
+
+test('a node whose machine does not answer was told nothing', async (t) => {
+  const [file, bound] = endingWithParent('python3', ['-c', FULL_LISTENER])
+  const child = spawn(file, bound, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const port = Number(await once(child.stdout, 'data'))
+  const waiting = connect(port, '127.0.0.1')
+  await once(waiting, 'connect')
+  t.after(() => {
+    waiting.destroy()
+    child.stdin.end()
+  })
+  assert.equal(wasNotSent(await failureAt(port, 400)), true)
+})

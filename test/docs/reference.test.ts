@@ -1,0 +1,40 @@
+/** The pages of options and metrics: they are what the code has, and nothing in the documents names another option. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { METRICS_PAGE, metricsPage } from '../support/metricsPage.ts'
+import { OPTIONS_PAGE, optionsPage } from '../support/optionsPage.ts'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const PAGES = ['README.md', ...readdirSync(`${ROOT}docs`).map((name) => `docs/${name}`)]
+
+const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8')
+
+test('docs/options.md and docs/metrics.md are what scripts/reference makes of the code', () => {
+  assert.equal(readFileSync(OPTIONS_PAGE, 'utf8'), optionsPage(), 'run scripts/reference')
+  assert.equal(readFileSync(METRICS_PAGE, 'utf8'), metricsPage(), 'run scripts/reference')
+})
+
+test('every metric that a document names exists', () => {
+  const known = new Set(metricsPage().match(/walcast_[a-z_]+[a-z]/g))
+  const cookie = 'walcast_position'
+  for (const path of PAGES)
+    for (const [name] of read(path).matchAll(/\bwalcast_[a-z_]+[a-z]\b/g))
+      assert.ok(known.has(name) || name === cookie, `${path} names ${name}`)
+})
+
+/** Of commands that are no nodes, and of other programs that the documents call. */
+const OTHER_FLAGS: ReadonlySet<string> = new Set([
+  'fail',
+  ...['all', 'config', 'deletes', 'dry-run', 'exit-zero', 'force', 'help', 'json', 'key', 'limit', 'node'],
+  ...['seconds', 'sql', 'table', 'timeout', 'to', 'updates', 'version'],
+])
+
+test('every option that a document names exists', () => {
+  const known = new Set([...optionsPage().matchAll(/^\| `--([a-z-]+)/gm)].map(([, flag]) => flag))
+  assert.ok(known.size > 80)
+  for (const path of PAGES)
+    for (const [, flag] of read(path).matchAll(/(?<![\w-])--([a-z][a-z-]*[a-z])\b/g))
+      assert.ok(known.has(flag) || OTHER_FLAGS.has(flag), `${path} names --${flag}`)
+})

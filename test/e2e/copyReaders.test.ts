@@ -1,0 +1,312 @@
+/**
+ * Readers of a replica's copy that run as another user, who may read its files and write neither them nor their folder:
+ * in every state in which the replica may stand still, and while it works. SQLite of two versions.
+ */
+import assert from 'node:assert/strict'
+import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs'
+import type { Child } from '../support/child.ts'
+import { type Lab, labTest, requireSame, type StartOptions, waitLevel } from '../support/lab.ts'
+import type { SqlSession } from '../support/sqlSession.ts'
+import { TcpProxy } from '../support/tcpProxy.ts'
+import type { TestNode } from '../support/testNode.ts'
+import { until } from '../support/until.ts'
+import { makeDatabase, numbers, Writer } from '../support/workload.ts'
+
+/** Nobody, on any Linux. */
+const STRANGER = { uid: 65534, gid: 65534 }
+/** No checkpoint by itself, so that a state stays until it has been looked at. */
+const STILL = ['--copy-mode', '0644', '--idle', '1h', '--scrub-rate', '0']
+const MIB = 1024 * 1024
+const NEWEST = "SELECT (SELECT max(id) FROM log), (SELECT value FROM meta WHERE key = 'last')"
+
+/** Two databases in folders that everybody may enter and only their owner may write. */
+async function twoFolders(lab: Lab): Promise<{ source: string; copy: string }> {
+  assert.equal(process.getuid?.(), 0, 'readers run as another user: run these tests as root')
+  chmodSync(lab.folder, 0o755)
+  for (const name of ['a', 'b']) mkdirSync(lab.path(name), { mode: 0o755 })
+  const source = lab.path('a/app.db')
+  await makeDatabase(lab, source, { rows: 10 })
+  const session = lab.sql(source)
+  await commit(session)
+  await session.close()
+  return { source, copy: lab.path('b/copy.db') }
+}
+
+async function cluster(lab: Lab, flags: readonly string[], leaderOptions: StartOptions = {}) {
+  const { source, copy } = await twoFolders(lab)
+  const leader = await lab.leader(source, leaderOptions)
+  const replica = await (await lab.replica(copy, leader, { flags })).ready()
+  await waitLevel(leader, replica)
+  return { leader, replica, source, copy }
+}
+
+/** Commits one more log row and gives its id. */
+async function commit(session: SqlSession): Promise<number> {
+  await session.rows('BEGIN IMMEDIATE')
+  await session.rows("INSERT INTO log (who) VALUES ('test')")
+  await session.rows("UPDATE meta SET value = (SELECT max(id) FROM log) WHERE key = 'last'")
+  await session.rows('COMMIT')
+  return Number(await session.value('SELECT max(id) FROM log'))
+}
+
+/** The same, and waits until the replica has it: what the leader has not noticed yet is no commit that a status tells of. */
+async function follow(session: SqlSession, replica: TestNode): Promise<number> {
+  const { txid } = await replica.status()
+  const id = await commit(session)
+  await until('the replica has the commit', async () => (await replica.status()).txid > txid)
+  return id
+}
+
+/** Readers without any write permission: one connection of each SQLite that stays, and new ones at each look. */
+class Strangers {
+  readonly #lab: Lab
+  readonly #path: string
+  readonly #persistent: readonly SqlSession[]
+
+  constructor(lab: Lab, path: string) {
+    this.#lab = lab
+    this.#path = path
+    this.#persistent = this.#open()
+  }
+
+  /** How many of those that stay cannot read. */
+  async fails(): Promise<number> {
+    const answers = await Promise.all(this.#persistent.map((session) => session.attempt(NEWEST)))
+    return answers.filter(({ error }) => error !== undefined).length
+  }
+
+  /** Every one of them sees log row `id` as the newest. */
+  async see(id: number, state: string): Promise<void> {
+    const fresh = this.#open()
+    for (const [i, session] of [...this.#persistent, ...fresh].entries()) {
+      const { rows, error } = await session.attempt(NEWEST)
+      assert.deepEqual(rows ?? error, [[id, id]], `${state}, reader ${i}`)
+    }
+    for (const session of fresh) await session.close()
+  }
+
+  async close(): Promise<void> {
+    for (const session of this.#persistent) await session.close()
+  }
+
+  #open(): SqlSession[] {
+    return [this.#lab.sql(this.#path, STRANGER), this.#lab.modernSql(this.#path, STRANGER)]
+  }
+}
+
+/** Opens the copy again and again as another user, until told to stop. */
+class Opener {
+  readonly #child: Child
+
+  constructor(lab: Lab, language: 'python' | 'node', path: string) {
+    const options = { path, sql: NEWEST, ...STRANGER }
+    this.#child = language === 'python' ? lab.python('opener', options) : lab.program('opener', options)
+  }
+
+  get opened(): number {
+    return JSON.parse(this.#child.out.at(-1) ?? '{}').opened ?? 0
+  }
+
+  async advance(opens: number): Promise<void> {
+    const from = this.opened
+    await until('opens', () => this.opened >= from + opens, 60_000)
+  }
+
+  /** Ends it, and proves that it met no error, but one that SQLite makes while it resets a WAL and that is gone at once. */
+  async stop(isReset: boolean): Promise<void> {
+    this.#child.expectEnd()
+    this.#child.write('stop')
+    const { text } = await this.#child.line((line) => line.includes('"done"'))
+    const { errors, lasting } = JSON.parse(text).done
+    const { SQLITE_READONLY_CANTINIT: passing = 0, ...others } = errors
+    assert.deepEqual([others, lasting], [{}, 0], text)
+    if (!isReset) assert.equal(passing, 0, text)
+  }
+}
+
+/** Waits until a new WAL generation has begun, or the WAL is empty. */
+async function checkpointed(replica: TestNode): Promise<void> {
+  const before = await replica.metric('walcast_checkpoints_total')
+  await until('a checkpoint', async () => (await replica.metric('walcast_checkpoints_total')) > before)
+}
+
+labTest('another user reads the copy in every state in which the replica stands still', async (lab) => {
+  const { leader, replica, source, copy } = await cluster(lab, STILL, { flags: ['--history', '1KiB'] })
+  const writer = lab.sql(source)
+  const strangers = new Strangers(lab, copy)
+  await strangers.see(1, 'a first copy, no frame yet')
+
+  for (let i = 1; i <= 3; i++) {
+    const id = await follow(writer, replica)
+    await strangers.see(id, `commit ${i} of the first generation`)
+  }
+
+  const emptying = await restarted(lab, leader, replica, ['--copy-mode', '0644', '--idle', '20ms'])
+  let id = await follow(writer, emptying)
+  await until('the WAL is emptied', () => statSync(`${copy}-wal`).size === 0)
+  await strangers.see(id, 'an emptied WAL')
+
+  const still = await restarted(lab, leader, emptying, STILL)
+  await strangers.see(id, 'a restart')
+  id = await follow(writer, still)
+  await strangers.see(id, 'the first commit after a restart')
+
+  await still.stop()
+  for (let i = 0; i < 5; i++) id = await commit(writer)
+  const compared = await (await lab.restart(still)).ready()
+  await waitLevel(leader, compared)
+  assert.equal(compared.logged('comparing pages with the leader').length, 1)
+  await strangers.see(id, 'a resync')
+  id = await follow(writer, compared)
+  await strangers.see(id, 'the first commit after a resync')
+
+  await compared.stop()
+  await strangers.see(id, 'no node, with readers that were there when it stopped')
+  await strangers.close()
+  await writer.close()
+})
+
+labTest('another user opens the copy while no node runs, whether it stopped or was killed', async (lab) => {
+  const { leader, replica, source, copy } = await cluster(lab, STILL)
+  const writer = lab.sql(source)
+  const id = await follow(writer, replica)
+  await replica.stop()
+  assert.equal(statSync(`${copy}-wal`).size, 0)
+  const strangers = new Strangers(lab, copy)
+  await strangers.see(id, 'a stopped node')
+
+  const again = await (await lab.restart(replica)).ready()
+  const next = await follow(writer, again)
+  await strangers.see(next, 'readers that came before the node')
+  await again.stop('SIGKILL')
+  await strangers.see(next, 'a killed node')
+  const third = await (await lab.restart(replica)).ready()
+  const last = await follow(writer, third)
+  await strangers.see(last, 'a node after a killed one')
+  await strangers.close()
+  await writer.close()
+  await requireSame(lab, leader, third)
+})
+
+labTest('another user reads the file of a leader that led without a commit and follows now', async (lab) => {
+  const { leader, replica, source, copy } = await cluster(lab, STILL, { flags: ['--scrub-rate', '0'] })
+  chmodSync(source, 0o644)
+  const answer = await leader.post('/_walcast/switchover')
+  assert.equal(answer.status, 200, answer.text)
+  await waitLevel(replica, leader)
+  const strangers = new Strangers(lab, source)
+  const writer = lab.sql(copy)
+  const id = await commit(writer)
+  await waitLevel(replica, leader)
+  await strangers.see(id, 'the first commit of the new leader')
+  await new Strangers(lab, copy).see(id, 'the copy that leads now')
+  await strangers.close()
+  await writer.close()
+})
+
+labTest('another user reads the copy after a resync that a kill has cut', async (lab) => {
+  const { source, copy } = await twoFolders(lab)
+  await lab.exec(
+    source,
+    numbers(2000, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(2048) FROM numbers'),
+  )
+  const leader = await lab.leader(source, { flags: ['--history', '1KiB', '--max-buffered', '256KiB'] })
+  const proxy = await TcpProxy.start(leader.options.port)
+  lab.atEnd(() => proxy.close())
+  const flags = [...STILL, '--replica-wal', '1GiB']
+  const replica = await (await lab.replica(copy, proxy.address, { flags })).ready()
+  await waitLevel(leader, replica)
+  await replica.stop()
+  await lab.exec(source, 'UPDATE mixed SET body = randomblob(2048)')
+  let passed = 0
+  let cutAt = 4 * MIB
+  proxy.tamper = (bytes, toReplica) => {
+    if (toReplica) passed += bytes.length
+    return passed > cutAt ? undefined : bytes
+  }
+  const cut = await lab.restart(replica)
+  // What has come is taken up, so nothing may empty the WAL before it is visible.
+  await until('pages have come', () => statSync(`${copy}-wal`).size > MIB)
+  await until('the connection was cut', () => passed > cutAt)
+  await cut.stop('SIGKILL')
+  cutAt = Number.POSITIVE_INFINITY
+  const again = await (await lab.restart(replica)).ready()
+  await waitLevel(leader, again)
+  const strangers = new Strangers(lab, copy)
+  await until('a read mark', async () => (await strangers.fails()) === 0)
+  await strangers.see(1, 'a resync that was cut')
+  await strangers.close()
+})
+
+for (const [state, flags, isEmptied] of [
+  ['written', ['--idle', '1h'], false],
+  ['written and emptied', ['--replica-wal', '64KiB', '--idle', '20ms'], true],
+] as const)
+  labTest(
+    `another user who opens the copy again and again while it is ${state} meets no error`,
+    async (lab) => {
+      const { leader, replica, source, copy } = await cluster(lab, ['--copy-mode', '0644', ...flags])
+      const openers = (['python', 'node'] as const).map((language) => new Opener(lab, language, copy))
+      const writer = new Writer(lab, 'node', { path: source, name: 'w', seed: 1, pauseMs: 3 })
+      await until('20,000 opens', () => openers[0].opened + openers[1].opened >= 20_000, 90_000)
+      if (isEmptied) await checkpointed(replica)
+      await writer.stop()
+      for (const opener of openers) await opener.stop(isEmptied)
+      await requireSame(lab, leader, replica)
+    },
+  )
+
+labTest(
+  'another user who opens the copy again and again meets no error while its node restarts',
+  async (lab) => {
+    const { leader, replica, source, copy } = await cluster(lab, ['--copy-mode', '0644', '--idle', '20ms'])
+    const openers = (['python', 'node'] as const).map((language) => new Opener(lab, language, copy))
+    const writer = new Writer(lab, 'node', { path: source, name: 'w', seed: 1, pauseMs: 3 })
+    let node = replica
+    for (let i = 0; i < 3; i++) {
+      await openers[0].advance(500)
+      await node.stop()
+      await openers[1].advance(500)
+      node = await (await lab.restart(node)).ready()
+    }
+    await writer.stop()
+    for (const opener of openers) await opener.stop(true)
+    await requireSame(lab, leader, node)
+  },
+)
+
+labTest(
+  'an application of the group that may read does so, and its stray writes fail at once',
+  async (lab) => {
+    const { source, copy } = await twoFolders(lab)
+    // As docs/application.md has it.
+    chownSync(lab.path('b'), 0, STRANGER.gid)
+    chmodSync(lab.path('b'), 0o2750)
+    chmodSync(source, 0o600)
+    const leader = await lab.leader(source)
+    const replica = await (await lab.replica(copy, leader, { flags: ['--copy-mode', '0640'] })).ready()
+    await waitLevel(leader, replica)
+    for (const suffix of ['', '-wal', '-shm']) {
+      const { mode, gid } = statSync(`${copy}${suffix}`)
+      assert.deepEqual([(mode & 0o777).toString(8), gid], ['640', STRANGER.gid], suffix)
+    }
+    for (const session of [lab.sql(copy, STRANGER), lab.modernSql(copy, STRANGER)]) {
+      assert.deepEqual(await session.rows(NEWEST), [[1, 1]])
+      await session.rows('PRAGMA busy_timeout = 600000')
+      const { error = '' } = await session.attempt("INSERT INTO log (who) VALUES ('stray')")
+      assert.match(error, /SQLITE_READONLY/)
+      await session.close()
+    }
+    const outsider = lab.sql(copy, { uid: STRANGER.uid, gid: STRANGER.gid - 1 })
+    await outsider.child.ended
+    assert.match(outsider.child.err.join('\n'), /unable to open database file/)
+    assert.equal(await replica.metric('walcast_stray_writes_total'), 0)
+  },
+)
+
+async function restarted(lab: Lab, leader: TestNode, replica: TestNode, flags: readonly string[]) {
+  await replica.stop()
+  const again = await (await lab.restart(replica, { flags })).ready()
+  await waitLevel(leader, again)
+  return again
+}

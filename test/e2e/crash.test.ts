@@ -1,0 +1,285 @@
+/** kill -9 of either side, at random moments and at each step of the apply; restarts. */
+import assert from 'node:assert/strict'
+import { existsSync, writeFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../../src/cli/freePorts.ts'
+import type { FileOp } from '../../src/platform/fileOps.ts'
+import type { Child } from '../support/child.ts'
+import { compareFiles, type Lab, labTest, nodeArguments, requireSame, waitLevel } from '../support/lab.ts'
+import type { SqlSession } from '../support/sqlSession.ts'
+import { TestNode } from '../support/testNode.ts'
+import { randomOf, within } from '../support/until.ts'
+import { makeDatabase, numbers, Reader, Writer } from '../support/workload.ts'
+
+const ROUNDS = 4
+const QUICK = ['--reconnect-max', '200ms']
+
+labTest('kill -9 of leader and replica at random moments under writers', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db, { pageSize: 1024 })
+  const flags = ['--soft-wal', '100', '--hard-wal', '300']
+  let leader = await lab.leader(db, { flags })
+  const replicaFlags = ['--replica-wal', '128KiB', ...QUICK]
+  let replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: replicaFlags })).ready()
+  const reader = new Reader(lab, { path: replica.db, reopen: 0.1 })
+  const writers = [
+    new Writer(lab, 'node', { path: db, name: 'a', seed: 11, pauseMs: 2 }),
+    new Writer(lab, 'python', { path: db, name: 'b', seed: 12, pauseMs: 2 }),
+  ]
+  const random = randomOf(2026)
+  let highest = 0
+  for (let round = 0; round < ROUNDS; round++) {
+    await delay(random() * 400)
+    if (round % 2 === 0) {
+      await replica.stop('SIGKILL')
+      await writers[0].advance(10)
+      replica = await lab.restart(replica)
+    } else {
+      await leader.stop('SIGKILL')
+      await writers[1].advance(10)
+      leader = await lab.restart(leader)
+    }
+    const { txid } = await leader.status()
+    assert.ok(txid >= highest, `txid went back from ${highest} to ${txid}`)
+    highest = txid
+    reader.check()
+  }
+  for (const writer of writers) await writer.stop()
+  await requireSame(lab, leader, replica)
+  assert.ok((await reader.stop()).passes > 10)
+})
+
+labTest('both sides killed at once, again and again', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  let leader = await lab.leader(db)
+  let replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })).ready()
+  const writer = new Writer(lab, 'node', { path: db, name: 'a', seed: 21 })
+  for (let round = 0; round < 2; round++) {
+    await writer.advance(15)
+    const ends = [leader.stop('SIGKILL'), replica.stop('SIGKILL')]
+    await Promise.all(ends)
+    leader = await lab.restart(leader)
+    replica = await lab.restart(replica)
+  }
+  await writer.stop()
+  await requireSame(lab, leader, replica)
+})
+
+labTest('a leader stopped and started with nobody else writing keeps epoch and txid', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  let leader = await lab.leader(db)
+  const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })).ready()
+  const writing = lab.sql(db)
+  await writing.rows("INSERT INTO log (who) VALUES ('x')")
+  const first = await waitLevel(leader, replica)
+
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    await leader.stop(signal)
+    assert.ok(existsSync(`${db}-wal`), 'an application still has it open')
+    leader = await lab.restart(leader)
+    assert.equal(await waitLevel(leader, replica), first, `after ${signal}`)
+  }
+  await writing.close()
+  await leader.stop()
+  assert.ok(!existsSync(`${db}-wal`), 'the last close removed the WAL')
+  leader = await lab.restart(leader)
+  assert.equal(await waitLevel(leader, replica), first)
+  await leader.stop('SIGKILL')
+  await lab.exec(db, 'SELECT count(*) FROM log')
+  leader = await lab.restart(leader)
+  assert.equal(
+    await waitLevel(leader, replica),
+    first,
+    'a reader whose close checkpointed it changed nothing',
+  )
+  assert.equal(await replica.metric('walcast_syncs_total'), 1, 'no comparison was needed')
+  await requireSame(lab, leader, replica)
+})
+
+labTest(
+  'a leader that restarts while the writer goes on keeps the epoch when the WAL still tells',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    let leader = await lab.leader(db)
+    const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })).ready()
+    const writing = lab.sql(db)
+    await writing.rows('PRAGMA wal_autocheckpoint=0')
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      await writing.rows("INSERT INTO log (who) VALUES ('before')")
+      const before = await leader.status()
+      await leader.stop(signal)
+      await writing.rows("INSERT INTO log (who) VALUES ('meanwhile')")
+      leader = await lab.restart(leader)
+      const after = await leader.status()
+      assert.equal(after.epoch, before.epoch)
+      assert.ok(after.txid > before.txid)
+      await waitLevel(leader, replica)
+    }
+    assert.equal(await replica.metric('walcast_syncs_total'), 1, 'batches were made again from the WAL')
+    await requireSame(lab, leader, replica)
+  },
+)
+
+labTest(
+  'a database written and closed while no leader ran gets a new epoch with higher txids',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    let leader = await lab.leader(db)
+    const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })).ready()
+    await waitLevel(leader, replica)
+    const before = await leader.status()
+    await leader.stop()
+    await lab.exec(
+      db,
+      'UPDATE accounts SET balance = balance + 0 WHERE id = 1',
+      "INSERT INTO log (who) VALUES ('x')",
+    )
+    leader = await lab.restart(leader)
+    const after = await leader.status()
+    assert.equal(after.epoch, before.epoch + 1)
+    assert.ok(after.txid > before.txid)
+    await requireSame(lab, leader, replica)
+  },
+)
+
+labTest('a replica stopped and started goes on where it was', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  // More than the writer writes while the replica starts, however slow the machine.
+  const leader = await lab.leader(db, { flags: ['--history', '1GiB'] })
+  let replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })).ready()
+  const writer = new Writer(lab, 'node', { path: db, name: 'a', seed: 31 })
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    await writer.advance(20)
+    const end = await replica.stop(signal)
+    if (signal === 'SIGTERM') assert.equal(end.code, 0)
+    replica = await lab.restart(replica)
+    await replica.ready()
+    await waitForStreaming(replica)
+    assert.equal(await replica.metric('walcast_syncs_total'), 0, `after ${signal} it resumed from history`)
+  }
+  await writer.stop()
+  await requireSame(lab, leader, replica)
+})
+
+async function waitForStreaming(replica: TestNode): Promise<void> {
+  await replica.child.errorLine((line) => line.includes('connected to the leader'))
+}
+
+/** Each step, and at which of its occurrences the process ends: the first after its start, and a later one once it is level. */
+const STEPS: readonly (readonly [FileOp, number | undefined])[] = [
+  ['wal.header', 2],
+  ['wal.append', 12],
+  ['index.grow', undefined],
+  ['index.pages', 9],
+  ['index.hash', 20],
+  ['index.publish', 7],
+  ['position.append', 9],
+]
+
+labTest('a replica that dies at any step of the apply comes back whole', async (lab) => {
+  const crash = await startForCrash(lab, 1000)
+  await (await lab.replica(crash.path, crash.leader, { port: crash.port }))
+    .ready()
+    .then((node) => node.stop())
+  for (const [op, later] of STEPS) await crashesAt(lab, crash, op, later)
+})
+
+/** Two crashes at `op`. What comes back from the first is, once it is proven whole, what dies of the second. */
+async function crashesAt(lab: Lab, crash: Crash, op: FileOp, later: number | undefined): Promise<void> {
+  const { leader, path, port } = crash
+  const args = nodeArguments('replica', { db: path, port, leader: leader.address, flags: crashFlags(op) })
+  const first = lab.program('replicaAt', { args, op, count: 1 })
+  await dies(lab, crash, op, first)
+  if (later !== undefined) {
+    const from = lab.path(`from-${op}`)
+    const second = lab.program('replicaAt', { args, op, count: later, from })
+    await requireSame(lab, leader, new TestNode('replica', { db: path, port }, second))
+    writeFileSync(from, '')
+    await dies(lab, crash, op, second)
+  }
+  const replica = await lab.replica(path, leader, { port })
+  await requireSame(lab, leader, replica)
+  await replica.stop()
+}
+
+async function dies(lab: Lab, { writing, path }: Crash, op: FileOp, child: Child): Promise<void> {
+  child.expectEnd()
+  await workUntilEnd(writing, child.ended)
+  assert.equal((await child.ended).signal, 'SIGKILL', `${op}: ${child.tail()}`)
+  await requireSound(lab, path)
+}
+
+labTest('a replica that dies in its first copy takes it up again', async (lab) => {
+  const { leader, path, port } = await startForCrash(lab, 3000)
+  for (const [op, count] of [
+    ['copy.write', 1],
+    ['copy.write', 3],
+    ['copy.publish', 1],
+  ] as const) {
+    const args = nodeArguments('replica', { db: path, port, leader: leader.address })
+    const child = lab.program('replicaAt', { args, op, count })
+    child.expectEnd()
+    assert.equal((await within(`${op} ${count}`, child.ended)).signal, 'SIGKILL')
+    assert.ok(!existsSync(path), 'no half copy under the name of the database')
+  }
+  const replica = await lab.replica(path, leader, { port })
+  await requireSame(lab, leader, replica)
+  await replica.stop()
+  assert.equal(await compareFiles(lab, leader.db, path), '')
+})
+
+interface Crash {
+  readonly leader: TestNode
+  readonly writing: SqlSession
+  /** The replica's. */
+  readonly path: string
+  readonly port: number
+}
+
+async function startForCrash(lab: Lab, rows: number): Promise<Crash> {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db, { pageSize: 1024, rows })
+  const leader = await lab.leader(db)
+  return { leader, writing: lab.modernSql(db), path: lab.path('replica.db'), port: await freePort() }
+}
+
+/** The index grows past its first 32 KiB only when the WAL does. */
+function crashFlags(op: FileOp): readonly string[] {
+  return op === 'index.grow'
+    ? ['--replica-wal', '64MiB', '--idle', '60s']
+    : ['--replica-wal', '64KiB', '--idle', '50ms']
+}
+
+async function workUntilEnd(
+  writing: { rows(sql: string): Promise<unknown> },
+  ended: Promise<unknown>,
+): Promise<void> {
+  let hasEnded = false
+  void ended.then(() => {
+    hasEnded = true
+  })
+  for (let i = 0; i < 400 && !hasEnded; i++) {
+    await writing.rows(
+      numbers(
+        20,
+        'UPDATE mixed SET body = randomblob(700) WHERE id IN (SELECT abs(random()) % 1000 FROM numbers)',
+      ),
+    )
+    if (i % 20 === 19) await writing.rows('UPDATE mixed SET body = randomblob(600)')
+    await delay(3)
+  }
+  await within('the replica ends', ended)
+}
+
+/** Another SQLite version opens what the crash left, recovers it and finds it sound. */
+async function requireSound(lab: Lab, path: string): Promise<void> {
+  const session = lab.sql(path, { readOnly: true })
+  assert.equal(await session.value('PRAGMA integrity_check'), 'ok')
+  assert.equal(await session.value('SELECT sum(balance) FROM accounts'), 100_000)
+  await session.close()
+}

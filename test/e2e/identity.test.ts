@@ -1,0 +1,452 @@
+/** Copied files give no identity: a leader whose state was put back, and folders that were cloned. */
+import assert from 'node:assert/strict'
+import {
+  cpSync,
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { freePort } from '../../src/cli/freePorts.ts'
+import { cameFirst, copyAll, putBack, requireTaken, SUFFIXES } from '../support/clones.ts'
+import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from '../support/lab.ts'
+import type { TestNode } from '../support/testNode.ts'
+import { until } from '../support/until.ts'
+import { makeDatabase } from '../support/workload.ts'
+
+const LOST = 50
+const OTHER = 60
+
+/** `count` commits of one row each. */
+function inserts(who: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `INSERT INTO t (who, n) VALUES ('${who}', ${i})`)
+}
+
+async function makeTable(lab: Lab, db: string): Promise<void> {
+  await lab.exec(db, 'PRAGMA journal_mode=WAL', 'CREATE TABLE t (id INTEGER PRIMARY KEY, who TEXT, n INT)')
+  await lab.exec(db, 'CREATE TABLE other (n INT)')
+}
+
+async function positionOf(node: TestNode): Promise<string> {
+  const { epoch, txid } = await node.status()
+  return `${epoch}-${txid}`
+}
+
+async function waitStatus(node: TestNode, position: string): Promise<number> {
+  return (await node.get(`/_walcast/wait?position=${position}&timeoutMs=2000`)).status
+}
+
+/** What the leader lacks is kept at the replica, the lost position is unknown to both, and the leader says why. */
+async function requireKept(
+  lab: Lab,
+  leader: TestNode,
+  replicas: readonly TestNode[],
+  lost: string,
+): Promise<void> {
+  const [, lostTxid] = lost.split('-').map(Number)
+  for (const replica of replicas) {
+    await requireSame(lab, leader, replica)
+    const kept = await until('the lost rows are kept', async () => {
+      const { diverged = [] } = await replica.status()
+      return diverged.find(({ state, position }) => state === 'compared' && position === lost)
+    })
+    assert.equal((kept.rows?.removed ?? 0) + (kept.rows?.changed ?? 0), LOST, JSON.stringify(kept))
+    assert.equal(await waitStatus(replica, lost), 409, `${replica.child.name} waits for ${lost}`)
+  }
+  assert.equal(await waitStatus(leader, lost), 409, `the leader waits for ${lost}`)
+  const { epoch, txid, putBack: mark } = await leader.status()
+  assert.ok(epoch > Number(lost.split('-')[0]), `epoch ${epoch}`)
+  assert.ok(txid > lostTxid, `txid ${txid}`)
+  assert.match(mark?.reason ?? '', /put back/)
+  assert.ok(leader.logged('put back').length > 0)
+}
+
+/** Commits what is going to be lost, and gives the last position of it, where all are. */
+async function lose(lab: Lab, leader: TestNode, replicas: readonly TestNode[]): Promise<string> {
+  const { txid } = await leader.status()
+  await lab.exec(leader.db, ...inserts('lost', LOST))
+  await until('all of it is captured', async () => (await leader.status()).txid === txid + LOST)
+  await Promise.all(replicas.map((replica) => waitLevel(leader, replica)))
+  return positionOf(leader)
+}
+
+interface Copied {
+  readonly leader: TestNode
+  readonly replicas: readonly TestNode[]
+  readonly backup: string
+  /** The last position of what the copy lacks. */
+  readonly lost: string
+}
+
+/** A leader that was copied while it was stopped, and its replicas: known when the copy was made, or not. */
+async function startCopied(
+  lab: Lab,
+  follow: (leader: TestNode) => Promise<readonly TestNode[]>,
+  areKnown: boolean,
+): Promise<Copied> {
+  const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
+  await makeTable(lab, db)
+  const first = await lab.leader(db)
+  const known = areKnown ? await follow(first) : []
+  await Promise.all(known.map((replica) => waitLevel(first, replica)))
+  await first.stop()
+  copyAll(db, backup, ['', '-walcast'])
+  const leader = await lab.restart(first)
+  const replicas = areKnown ? known : await follow(leader)
+  return { leader, replicas, backup, lost: await lose(lab, leader, replicas) }
+}
+
+/** One replica that follows the leader itself. */
+async function followAlone(lab: Lab, leader: TestNode): Promise<readonly TestNode[]> {
+  return [await (await lab.replica(lab.path('b.db'), leader)).ready()]
+}
+
+labTest(
+  'a leader put back to an earlier copy begins an epoch above what its replica has, which keeps it',
+  async (lab) => {
+    const { leader, replicas, backup, lost } = await startCopied(lab, (to) => followAlone(lab, to), true)
+    await leader.stop()
+    putBack(backup, leader.db)
+    await lab.exec(leader.db, ...inserts('other', OTHER))
+    const restored = await lab.restart(leader)
+    await requireKept(lab, restored, replicas, lost)
+    // Once found out, it is over.
+    const { epoch } = await restored.status()
+    await restored.stop()
+    const again = await lab.restart(leader)
+    await requireSame(lab, again, replicas[0])
+    const { putBack: mark, ...status } = await again.status()
+    assert.deepEqual([status.epoch, mark !== undefined], [epoch, true])
+    // The next epoch is none that began for it.
+    assert.equal((await again.post('/_walcast/switchover')).status, 200)
+    await requireSame(lab, replicas[0], again)
+    for (const node of [again, replicas[0]]) assert.equal((await node.status()).putBack, undefined)
+  },
+)
+
+/** How the database alone comes back, by the name of what an operator does. */
+const WAYS: readonly (readonly [string, (lab: Lab, backup: string, db: string) => void | Promise<void>])[] = [
+  ['cp over it', (_lab, backup, db) => writeFileSync(db, readFileSync(backup))],
+  ['another file renamed over it', (_lab, backup, db) => renameSync(backup, db)],
+  [
+    'a hard link',
+    (_lab, backup, db) => {
+      rmSync(db)
+      linkSync(backup, db)
+    },
+  ],
+  [
+    "a copy that SQLite's backup made",
+    async (_lab, backup, db) => {
+      const source = new Database(backup, { readonly: true })
+      await source.backup(`${db}.new`)
+      source.close()
+    },
+  ],
+  ['a copy that VACUUM INTO made', (lab, backup, db) => lab.exec(backup, `VACUUM INTO '${db}.new'`)],
+]
+
+for (const [way, bringBack] of WAYS)
+  labTest(
+    `a database alone that comes back by ${way} is found out, and what it lacks is kept`,
+    async (lab) => {
+      const { leader, replicas, backup, lost } = await startCopied(lab, (to) => followAlone(lab, to), true)
+      await leader.stop()
+      const { db } = leader
+      for (const suffix of ['-wal', '-shm']) rmSync(`${db}${suffix}`, { force: true })
+      await bringBack(lab, backup, db)
+      if (existsSync(`${db}.new`)) renameSync(`${db}.new`, db)
+      const restored = await lab.restart(leader)
+      await requireSame(lab, restored, replicas[0])
+      const kept = await until('the lost rows are kept', async () => {
+        const { diverged = [] } = await replicas[0].status()
+        return diverged.find(({ state, position }) => state === 'compared' && position === lost)
+      })
+      assert.equal(kept.rows?.removed, LOST)
+      assert.ok((await restored.status()).epoch > 1)
+      assert.match((await restored.status()).putBack?.reason ?? '', /put back/)
+      for (const node of [restored, replicas[0]]) assert.equal(await waitStatus(node, lost), 409)
+    },
+  )
+
+labTest('a node folder alone that comes back gives out no position a second time', async (lab) => {
+  const { leader, replicas, backup, lost } = await startCopied(lab, (to) => followAlone(lab, to), true)
+  await leader.stop()
+  rmSync(`${leader.db}-walcast`, { recursive: true })
+  cpSync(`${backup}-walcast`, `${leader.db}-walcast`, { recursive: true })
+  const restored = await lab.restart(leader)
+  await requireSame(lab, restored, replicas[0])
+  await lab.exec(leader.db, ...inserts('other', OTHER))
+  await requireSame(lab, restored, replicas[0])
+  const [epoch, txid] = lost.split('-').map(Number)
+  const status = await restored.status()
+  assert.ok(status.epoch > epoch || status.txid >= txid + OTHER, `${status.epoch}-${status.txid}`)
+  const rows = await lab.sql(replicas[0].db, { readOnly: true }).rows('SELECT count(*) FROM t')
+  assert.deepEqual(rows, [[LOST + OTHER]])
+})
+
+labTest(
+  'the same when the replica is away until the restored leader has given out its txids again',
+  async (lab) => {
+    const copied = await startCopied(lab, (leader) => followAlone(lab, leader), false)
+    const { leader, replicas, backup, lost } = copied
+    await replicas[0].stop()
+    await leader.stop()
+    putBack(backup, leader.db)
+    const restored = await lab.restart(leader)
+    await lab.exec(leader.db, ...inserts('other', OTHER))
+    await until('it counts on', async () => (await restored.status()).txid > OTHER)
+    assert.equal((await restored.status()).epoch, 1, 'nobody has told it yet')
+    const back = await lab.restart(replicas[0])
+    await requireKept(lab, restored, [back], lost)
+  },
+)
+
+labTest('the same when everything was copied while the node ran', async (lab) => {
+  const [db, backup] = [lab.path('a.db'), lab.path('backup.db')]
+  await makeTable(lab, db)
+  const leader = await lab.leader(db)
+  const replicas = await followAlone(lab, leader)
+  await lab.exec(db, ...inserts('common', 3))
+  await waitLevel(leader, replicas[0])
+  copyAll(db, backup, ['', '-wal', '-walcast'])
+  const lost = await lose(lab, leader, replicas)
+  await leader.stop('SIGKILL')
+  for (const suffix of SUFFIXES) rmSync(`${db}${suffix}`, { recursive: true, force: true })
+  copyAll(backup, db, ['', '-wal', '-walcast'])
+  await lab.exec(db, ...inserts('other', OTHER))
+  const restored = await lab.restart(leader)
+  await requireKept(lab, restored, replicas, lost)
+})
+
+labTest('the same at a relay and at the replica that it feeds', async (lab) => {
+  const follow = async (leader: TestNode) => {
+    const [relay] = await followAlone(lab, leader)
+    return [relay, await (await lab.replica(lab.path('c.db'), relay)).ready()]
+  }
+  const { leader, replicas, backup, lost } = await startCopied(lab, follow, true)
+  await leader.stop()
+  putBack(backup, leader.db)
+  await lab.exec(leader.db, ...inserts('other', OTHER))
+  const restored = await lab.restart(leader)
+  await requireKept(lab, restored, replicas, lost)
+})
+
+labTest('a leaf alone has what its leader lost: the leader hears of it through the relay', async (lab) => {
+  const follow = async (leader: TestNode) => [await (await lab.replica(lab.path('c.db'), leader)).ready()]
+  const { leader, replicas, backup, lost } = await startCopied(lab, follow, false)
+  await replicas[0].stop()
+  await leader.stop()
+  putBack(backup, leader.db)
+  const restored = await lab.restart(leader)
+  await lab.exec(leader.db, ...inserts('other', OTHER))
+  const [relay] = await followAlone(lab, restored)
+  await waitLevel(restored, relay)
+  const back = await lab.restart(replicas[0], { leader: relay.address })
+  await requireKept(lab, restored, [back], lost)
+  await requireSame(lab, restored, relay)
+})
+
+labTest('a leader whose disk is full starts all the same, and goes on', async (lab) => {
+  const db = lab.path('a.db')
+  await makeTable(lab, db)
+  const leader = await lab.leader(db)
+  const replica = await (await lab.replica(lab.path('b.db'), leader)).ready()
+  await lab.exec(db, ...inserts('common', 5))
+  await waitLevel(leader, replica)
+  await leader.stop()
+  const fault = { ops: ['role.write', 'role.rename'], code: 'ENOSPC', times: 1000 }
+  const args = nodeArguments('leader', leader.options)
+  const child = lab.program('nodeFailing', { args, fault })
+  await child.errorLine((line) => line.includes('"msg":"running"'))
+  const full = lab.nodeOf('leader', leader.options, child)
+  assert.equal(full.logged('the start could not be written down; trying again').length, 1)
+  await requireSame(lab, full, replica)
+  await full.stop()
+  const again = await lab.restart(leader)
+  await requireSame(lab, again, replica)
+  assert.equal((await replica.status()).diverged, undefined)
+})
+
+labTest(
+  'a cloned folder makes no second leader, and becomes a replica with an id of its own',
+  async (lab) => {
+    const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
+    await makeTable(lab, db)
+    const leader = await lab.leader(db)
+    const met = await (await lab.replica(lab.path('met.db'), leader)).ready()
+    await met.stop()
+    await until('the leader has noted whom it met', () => existsSync(`${db}-walcast/peers.json`))
+    await cameFirst(leader)
+    await lab.exec(db, ...inserts('common', 5))
+    copyAll(db, clone, ['', '-wal', '-walcast'])
+    await lab.exec(clone, ...inserts('clone', 3))
+    const second = lab.cli(
+      nodeArguments('replica', { db: clone, port: await freePort(), leader: leader.address }),
+    )
+    await requireTaken({ child: second })
+    assert.equal((await leader.get('/leader')).status, 200)
+    const { node, epoch } = await leader.status()
+    const made = lab.cli(['new-identity', '--db', clone])
+    assert.equal((await made.ended).code, 0, made.tail())
+    assert.match(made.out.join('\n'), new RegExp(`it was ${node}\\), and a replica`))
+    const replica = await (await lab.replica(clone, leader)).ready()
+    await requireSame(lab, leader, replica)
+    const status = await leader.status()
+    assert.equal(status.epoch, epoch)
+    const connected = status.replicas.filter((each) => each.connected)
+    assert.equal(connected.length, 1)
+    assert.notEqual(connected[0].node, node)
+    const { replicas, causes } = await replica.status()
+    assert.deepEqual([replicas, causes], [[], []], 'whom the original has met is not missed at the copy')
+    const kept = await until('what the clone alone had is kept', async () =>
+      (await replica.status()).diverged?.find(({ state }) => state === 'compared'),
+    )
+    assert.equal((kept.rows?.removed ?? 0) + (kept.rows?.changed ?? 0), 3)
+  },
+)
+
+labTest('of two clones that know only each other the one that came second ends', async (lab) => {
+  const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
+  await makeTable(lab, db)
+  const first = await lab.leader(db)
+  await first.stop()
+  copyAll(db, clone, ['', '-walcast'])
+  const [portA, portB] = [first.options.port, await freePort()]
+  const original = await lab.restart(first, { flags: ['--peers', `127.0.0.1:${portB}`] })
+  await cameFirst(original)
+  const peers = ['--peers', `127.0.0.1:${portA}`]
+  const second = lab.cli(nodeArguments('leader', { db: clone, port: portB, flags: peers }))
+  await requireTaken({ child: second })
+  assert.equal((await original.get('/leader')).status, 200)
+})
+
+labTest('an original that comes back beside its leading clone ends, told by the clone', async (lab) => {
+  const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
+  await makeTable(lab, db)
+  const original = await lab.leader(db)
+  await original.stop()
+  copyAll(db, clone, ['', '-walcast'])
+  const flags = ['--peer-look', '200ms']
+  const leading = await lab.replica(clone, original, { flags })
+  assert.equal((await leading.get('/leader')).status, 200)
+  await cameFirst(leading)
+  await requireTaken(await lab.restart(original))
+  assert.equal((await leading.get('/leader')).status, 200)
+})
+
+labTest('rows that a replica got of a clone are kept when it is moved to the original', async (lab) => {
+  const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
+  await makeTable(lab, db)
+  const original = await lab.leader(db)
+  await lab.exec(db, ...inserts('common', 5))
+  copyAll(db, clone, ['', '-wal', '-walcast'])
+  await cameFirst(original)
+  const leading = await lab.leader(clone)
+  const replica = await (await lab.replica(lab.path('b.db'), leading)).ready()
+  await lab.exec(clone, ...inserts('clone', 20))
+  await lab.exec(db, ...inserts('original', 30))
+  await waitLevel(leading, replica)
+  await replica.stop()
+  const moved = await lab.restart(replica, { leader: original.address })
+  // Whoever asks both tells the one that came second.
+  await requireTaken(leading)
+  await requireSame(lab, original, moved)
+  const kept = await until('the rows of the clone are kept', async () =>
+    (await moved.status()).diverged?.find(({ state }) => state === 'compared'),
+  )
+  assert.equal((kept.rows?.removed ?? 0) + (kept.rows?.changed ?? 0), 20)
+})
+
+labTest('two replicas of one id: the second does not serve, and counts for nothing', async (lab) => {
+  const [db, copy, clone] = [lab.path('a.db'), lab.path('b.db'), lab.path('clone.db')]
+  await makeTable(lab, db)
+  const leader = await lab.leader(db)
+  const first = await (await lab.replica(copy, leader)).ready()
+  await waitLevel(leader, first)
+  await first.stop()
+  copyAll(copy, clone, ['', '-walcast'])
+  const again = await (await lab.restart(first)).ready()
+  const second = await lab.replica(clone, leader, { flags: ['--reconnect-max', '200ms'] })
+  await until(
+    'it is refused',
+    async () => (await second.status()).lastError?.code === 'WALCAST_NODE_ID_TAKEN',
+  )
+  assert.equal((await second.get('/readyz')).status, 503)
+  const { replicas } = await leader.status()
+  assert.deepEqual(
+    replicas.map(({ connected, address }) => [connected, address]),
+    [[true, again.address]],
+  )
+  await requireTaken(second)
+  assert.equal((await again.status()).state, 'streaming')
+})
+
+labTest('a replica that fell silent does not hold its id against its next process', async (lab) => {
+  const [db, copy, clone] = [lab.path('a.db'), lab.path('b.db'), lab.path('clone.db')]
+  await makeTable(lab, db)
+  const leader = await lab.leader(db)
+  const first = await (await lab.replica(copy, leader)).ready()
+  await waitLevel(leader, first)
+  copyAll(copy, clone, ['', '-wal', '-walcast'])
+  first.kill('SIGSTOP')
+  const next = await lab.replica(clone, leader, { flags: ['--reconnect-max', '200ms'] })
+  await next.ready()
+  await requireSame(lab, leader, next)
+  // It is there again, and has been up for longer: the younger process ends.
+  first.kill('SIGCONT')
+  await requireTaken(next)
+  await requireSame(lab, leader, first)
+})
+
+const RESTARTS = 40
+const COMMITS_BETWEEN = 1500
+/** Of the database: what replicas keep aside of so many restarts. */
+const KEPT_SHARE = 0.05
+
+labTest(
+  'forty restarts of a leader under a writing application keep next to nothing aside',
+  async (lab, t) => {
+    const db = lab.path('a.db')
+    await makeDatabase(lab, db, { rows: 12_000 })
+    let leader = await lab.leader(db)
+    const replicas = [
+      await (await lab.replica(lab.path('b.db'), leader)).ready(),
+      await (await lab.replica(lab.path('c.db'), leader)).ready(),
+    ]
+    for (let i = 0; i < RESTARTS; i++) {
+      await leader.stop(i % 2 === 0 ? 'SIGTERM' : 'SIGKILL')
+      const application = lab.program('burst', { path: db, commits: COMMITS_BETWEEN, seed: i })
+      application.expectEnd()
+      // Half of them go on while the node starts.
+      if (i % 4 < 2) await application.ended
+      leader = await lab.restart(leader)
+      assert.equal((await application.ended).code, 0, application.tail())
+      await Promise.all(replicas.map((replica) => waitLevel(leader, replica)))
+    }
+    for (const replica of replicas) {
+      await requireSame(lab, leader, replica)
+      const { diverged = [] } = await until('everything is compared', async () => {
+        const status = await replica.status()
+        return (status.diverged ?? []).every(({ state }) => state === 'compared') ? status : undefined
+      })
+      const keptBytes = folderBytes(`${replica.db}-walcast/diverged`)
+      const share = keptBytes / statSync(replica.db).size
+      t.diagnostic(`${diverged.length} kept, ${keptBytes} bytes, ${(100 * share).toFixed(2)} %`)
+      assert.ok(share < KEPT_SHARE, `${keptBytes} bytes are kept`)
+      assert.ok(diverged.every(({ kind }) => kind === 'routine'))
+    }
+  },
+)
+
+function folderBytes(folder: string): number {
+  if (!existsSync(folder)) return 0
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  return names.reduce((bytes, name) => bytes + statSync(join(folder, name)).size, 0)
+}

@@ -1,0 +1,216 @@
+/**
+ * Writes with a key across changes of leader. One whose leader is cut off while its application executes it is sent again to
+ * the next leader, which cannot know what became of it: the client is told so, whatever the clocks of the two leaders say. What
+ * a leader answered is given again when it leads again, if what it wrote lasted.
+ */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { freePort } from '../../src/cli/freePorts.ts'
+import { type Lab, labTest } from '../support/lab.ts'
+import { promote, switchover } from '../support/leadership.ts'
+import { PROGRAMS } from '../support/paths.ts'
+import { TcpProxy } from '../support/tcpProxy.ts'
+import type { TestNode } from '../support/testNode.ts'
+import { App, ask, codeOf, type Got, SECRET, valuesOf } from '../support/trafficLab.ts'
+import { until } from '../support/until.ts'
+import { makeDatabase } from '../support/workload.ts'
+
+const MINUTES_MS = 60_000
+const HELD = 'walcast_requests_held'
+
+interface Site {
+  readonly app: App
+  /** Port of the public side. */
+  readonly port: number
+  /** Before the private side; the address that other nodes know. */
+  readonly link: TcpProxy
+  readonly node: TestNode
+}
+
+/** The first one leads. */
+async function startSite(lab: Lab, name: string, leader: Site | undefined, shiftMs = 0): Promise<Site> {
+  const [app, port, listen] = [await App.start(lab, name), await freePort(), await freePort()]
+  const link = await TcpProxy.start(listen)
+  lab.atEnd(() => link.close())
+  const environment = {
+    WALCAST_SECRET: SECRET,
+    WALCAST_HEARTBEAT: '100ms',
+    WALCAST_RECONNECT_MAX: '100ms',
+    WALCAST_HOLD: '60s',
+    WALCAST_ACK_TIMEOUT: '100ms',
+    NODE_OPTIONS: `--import ${join(PROGRAMS, 'shiftedClock.js')}`,
+    TEST_CLOCK_SHIFT_MS: String(shiftMs),
+  }
+  const flags = ['--name', name, '--advertise', link.address]
+  flags.push('--proxy', `127.0.0.1:${port}`, '--upstream', app.url)
+  const db = lab.path(`${name}.db`)
+  const options = { port: listen, environment, flags }
+  const node = leader ? await lab.replica(db, leader.link.address, options) : await lab.leader(db, options)
+  return { app, port, link, node: await node.ready() }
+}
+
+/** The request's path is its key. */
+function pay(site: Site, path: string, waits = false, more: readonly string[] = []): Promise<Got> {
+  const headers = ['idempotency-key', path, ...more]
+  return ask(site.port, { method: 'POST', path, body: 'abc', headers, answer: { waits, body: 'made' } })
+}
+
+async function follows(site: Site, leader: Site): Promise<void> {
+  await until(`one follows the other`, async () => {
+    const [status, { node, epoch }] = await Promise.all([site.node.status(), leader.node.status()])
+    return status.leader === node && status.state === 'streaming' && status.epoch === epoch
+  })
+}
+
+async function failOver(lab: Lab, shiftMs: number): Promise<void> {
+  await makeDatabase(lab, lab.path('first.db'))
+  const first = await startSite(lab, 'first', undefined)
+  const next = await startSite(lab, 'next', first, shiftMs)
+  const held = await startSite(lab, 'held', first)
+  assert.equal((await pay(held, '/before')).status, 200)
+
+  const answer = pay(held, '/pay', true)
+  await until('the first leader executes it', async () => (await first.app.state()).waiting === 1)
+  first.link.tamper = () => undefined
+  first.link.cutAll()
+  await until('the request waits for a leader', async () => (await held.node.metric(HELD)) === 1)
+  await promote(next.node, { force: true })
+
+  const again = until('it is executed again', async () => (await next.app.state()).waiting === 1)
+  const got = await Promise.race([answer, again.then(() => assert.fail('it was executed twice'))])
+  again.catch(() => {})
+  assert.deepEqual([got.status, codeOf(got)], [502, 'OUTCOME_UNKNOWN'], got.body.toString())
+  assert.equal(await first.app.count('POST', '/pay'), 1)
+  assert.equal(await next.app.count('POST', '/pay'), 0, 'it was executed twice')
+  for (const site of [next, held]) assert.equal(codeOf(await pay(site, '/pay')), 'OUTCOME_UNKNOWN')
+  assert.equal(await next.app.count('POST', '/pay'), 0, 'it was executed when its client sent it again')
+  assert.equal((await pay(held, '/after')).body.toString(), 'made', 'a new one is executed')
+  assert.equal(await next.app.count('POST', '/after'), 1)
+  await first.app.go()
+}
+
+for (const shiftMs of [10 * MINUTES_MS, -10 * MINUTES_MS, 10_000, -10_000])
+  labTest(
+    `cut off while it was executed: unknown to the next leader, whose clock is ${Math.abs(shiftMs) / 1000} s ${shiftMs < 0 ? 'behind' : 'ahead'}`,
+    (lab) => failOver(lab, shiftMs),
+  )
+
+labTest(
+  'what was answered is answered again after a switchover there and back, and not executed',
+  async (lab) => {
+    await makeDatabase(lab, lab.path('first.db'))
+    const first = await startSite(lab, 'first', undefined)
+    const next = await startSite(lab, 'next', first)
+    assert.equal((await pay(next, '/pay')).body.toString(), 'made')
+    await switchover(first.node, { to: 'next' })
+    await follows(first, next)
+    await switchover(next.node, { to: 'first' })
+    await follows(next, first)
+    for (const site of [first, next]) assert.equal((await pay(site, '/pay')).body.toString(), 'made')
+    assert.equal(await first.app.count('POST', '/pay'), 1)
+    assert.equal(await next.app.count('POST', '/pay'), 0)
+  },
+)
+
+labTest('what was answered and lost in a failover is neither answered again nor executed', async (lab) => {
+  await makeDatabase(lab, lab.path('first.db'))
+  const first = await startSite(lab, 'first', undefined)
+  const next = await startSite(lab, 'next', first)
+  // It cannot ask who leads either: it leads on.
+  for (const { link } of [first, next]) {
+    link.tamper = () => undefined
+    link.cutAll()
+  }
+  await lab.exec(first.node.db, 'CREATE TABLE lost (id INTEGER)')
+  assert.equal((await pay(first, '/pay')).body.toString(), 'made')
+  await promote(next.node, { force: true })
+  for (const { link } of [first, next]) link.tamper = (bytes) => bytes
+  await follows(first, next)
+  await switchover(next.node, { to: 'first' })
+  await follows(next, first)
+  const got = await pay(first, '/pay')
+  assert.deepEqual([got.status, codeOf(got)], [502, 'OUTCOME_UNKNOWN'], got.body.toString())
+  assert.equal(await first.app.count('POST', '/pay'), 1)
+})
+
+/** The first site freezes with what only it has committed, the next one is promoted, and leadership comes back. */
+async function freezeAndReturn(first: Site, next: Site): Promise<void> {
+  first.node.kill('SIGSTOP')
+  await promote(next.node, { force: true })
+  first.node.kill('SIGCONT')
+  first.link.tamper = (bytes) => bytes
+  await follows(first, next)
+  await switchover(next.node, { to: 'first' })
+  await follows(next, first)
+}
+
+/** From here on the leader commits what nobody else gets. */
+async function alone(lab: Lab, first: Site): Promise<void> {
+  first.link.tamper = () => undefined
+  first.link.cutAll()
+  await lab.exec(first.node.db, 'CREATE TABLE lost (id INTEGER)')
+}
+
+for (const level of [undefined, 'one', 'one-durable'])
+  labTest(
+    `answered, frozen, deposed, leading again: nothing is said of a lost write (${level ?? 'no level'})`,
+    async (lab) => {
+      await makeDatabase(lab, lab.path('first.db'))
+      const first = await startSite(lab, 'first', undefined)
+      const next = await startSite(lab, 'next', first)
+      const more = level === undefined ? [] : ['walcast-ack', level]
+      const pays = (site: Site, path: string) => pay(site, path, false, more)
+      assert.equal((await pays(first, '/kept')).body.toString(), 'made')
+      await follows(next, first)
+      await until(
+        'it is replicated',
+        async () => (await next.node.status()).txid === (await first.node.status()).txid,
+      )
+      await alone(lab, first)
+      const made = await pays(first, '/pay')
+      assert.equal(made.body.toString(), 'made')
+      assert.deepEqual(valuesOf(made, 'walcast-acked'), [])
+      await freezeAndReturn(first, next)
+      for (const site of [first, next]) {
+        const got = await pays(site, '/pay')
+        assert.deepEqual([got.status, codeOf(got)], [502, 'OUTCOME_UNKNOWN'], got.body.toString())
+        assert.deepEqual(valuesOf(got, 'walcast-acked'), [])
+        const kept = await pays(site, '/kept')
+        assert.equal(kept.body.toString(), 'made')
+        assert.equal(valuesOf(kept, 'walcast-acked').length, level === undefined ? 0 : 1)
+      }
+      for (const path of ['/pay', '/kept']) assert.equal(await first.app.count('POST', path), 1)
+      assert.equal((await next.app.state()).total, 0)
+    },
+  )
+
+for (const isKeyed of [true, false])
+  labTest(
+    `executed over a change of leadership: no position, no acknowledgement (${isKeyed ? 'with' : 'without'} a key)`,
+    async (lab) => {
+      await makeDatabase(lab, lab.path('first.db'))
+      const first = await startSite(lab, 'first', undefined)
+      const next = await startSite(lab, 'next', first)
+      const answer = isKeyed
+        ? pay(first, '/pay', true, ['walcast-ack', 'one'])
+        : ask(first.port, {
+            method: 'POST',
+            path: '/pay',
+            headers: ['walcast-ack', 'one'],
+            answer: { waits: true, body: 'made' },
+          })
+      await until('the leader executes it', async () => (await first.app.state()).waiting === 1)
+      await alone(lab, first)
+      await freezeAndReturn(first, next)
+      await first.app.go()
+      const got = await answer
+      assert.deepEqual([got.status, got.body.toString()], [200, 'made'])
+      for (const name of ['walcast-position', 'walcast-acked', 'set-cookie'])
+        assert.deepEqual(valuesOf(got, name), [], name)
+      assert.deepEqual(valuesOf(got, 'walcast-stale'), ['unknown'])
+      assert.deepEqual(valuesOf(got, 'walcast-not-replicated'), ['one; replicas=0'])
+      if (!isKeyed) return
+      for (const site of [first, next]) assert.equal(codeOf(await pay(site, '/pay')), 'OUTCOME_UNKNOWN')
+      assert.equal(await first.app.count('POST', '/pay'), 1)
+    },
+  )

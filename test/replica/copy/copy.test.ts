@@ -1,0 +1,219 @@
+/** The copy that is open: while something works on it in several steps, no checkpoint lets go of its lock. */
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setImmediate as immediate } from 'node:timers/promises'
+import Database from 'better-sqlite3'
+import { pino } from 'pino'
+import { keyOf, type WalcastError } from '../../../src/errors.ts'
+import { systemClock } from '../../../src/platform/clock.ts'
+import { systemFileOps } from '../../../src/platform/fileOps.ts'
+import { Copy } from '../../../src/replica/copy/copy.ts'
+import { CopyAccess } from '../../../src/replica/copy/copyAccess.ts'
+import type { CopyHost, CopyOptions } from '../../../src/replica/copy/copyOptions.ts'
+import { NO_COUNTERS } from '../../../src/sqlite/databaseHeader.ts'
+import { PositionLog } from '../../../src/sqlite/positionLog.ts'
+import { SqliteThread } from '../../../src/sqlite/sqliteThread.ts'
+import { span, until } from '../../support/until.ts'
+
+/** The end of an empty WAL, in the first epoch. */
+const PLACE = {
+  epoch: 1,
+  incarnation: '0'.repeat(16),
+  salt1: 0,
+  salt2: 0,
+  frame: 0,
+  s0: 0,
+  s1: 0,
+  ...NO_COUNTERS,
+}
+
+interface World {
+  readonly options: CopyOptions
+  readonly host: CopyHost
+  /** A connection that is none of walcast's; it never waits for a lock. */
+  readonly other: Database.Database
+  readonly checkpoints: { count: number }
+  readonly strays: WalcastError[]
+}
+
+/** Everything that a copy stands on, and one commit in its file. */
+function startWorld(t: TestContext): World {
+  const folder = mkdtempSync(join(tmpdir(), 'walcast-copy-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const path = join(folder, 'copy.db')
+  mkdirSync(join(folder, 'state'))
+  const other = new Database(path, { timeout: 0 })
+  t.after(() => other.close())
+  other.pragma('journal_mode = wal')
+  other.exec('CREATE TABLE t (x); INSERT INTO t VALUES (1)')
+  const thread = new SqliteThread()
+  t.after(() => thread.stop([]))
+  const checkpoints = { count: 0 }
+  const strays: WalcastError[] = []
+  const log = pino({ level: 'silent' })
+  return {
+    options: {
+      path,
+      thread,
+      ops: systemFileOps,
+      clock: systemClock,
+      log,
+      positions: new PositionLog(join(folder, 'state', 'positions'), systemFileOps),
+      walBytes: 4096,
+      access: new CopyAccess({ path, leaderMode: () => undefined, log }),
+      lockTimeoutMs: 1000,
+    },
+    host: {
+      hold: () => () => {},
+      onCheckpoint() {
+        checkpoints.count++
+      },
+      onDurable() {},
+      onStray: (error) => strays.push(error),
+      onFatal: (error) => assert.fail(error.line),
+    },
+    other,
+    checkpoints,
+    strays,
+  }
+}
+
+test('no checkpoint begins while the copy is worked on, and a close waits for neither more nor less', async (t) => {
+  const { options, host, other, checkpoints, strays } = startWorld(t)
+  const copy = await Copy.open(options, host, options.positions.known)
+  const write = () => other.exec('INSERT INTO t VALUES (2)')
+  await copy.undisturbed(async () => {
+    copy.onIdle()
+    for (let i = 0; i < 200; i++) {
+      await immediate()
+      assert.throws(write, /locked/)
+    }
+  })
+  assert.equal(checkpoints.count, 0)
+  copy.onIdle()
+  await until('a checkpoint afterwards', () => checkpoints.count > 0)
+  await copy.close()
+  await assert.rejects(
+    copy.undisturbed(async () => {}),
+    (error) => keyOf(error) === 'STOPPING',
+  )
+  assert.deepEqual(strays, [])
+  options.positions.close(true)
+})
+
+test('a sync that fails beside a checkpoint is not forgotten: the copy is durable no more', async (t) => {
+  const { options, host, checkpoints } = startWorld(t)
+  const { thread, positions } = options
+  positions.append({ ...PLACE, txid: 5, checksum: 0n, pages: 0 })
+  const copy = await Copy.open(options, host, positions.known)
+  const attempt = thread.attempt.bind(thread)
+  // As the kernel tells of it: once, and of these descriptors only.
+  thread.attempt = async (...steps) => {
+    const results = await attempt(...steps)
+    return results.map((result, i) =>
+      steps[i].kind === 'sync' ? { ok: false, code: 'EIO', detail: 'EIO: i/o error, fdatasync' } : result,
+    )
+  }
+  copy.applier.enter({ epoch: 2, incarnation: 'a'.repeat(16) })
+  await copy.durability.reach()
+  copy.onIdle()
+  await until('a checkpoint', () => checkpoints.count > 0)
+  copy.applier.enter({ epoch: 3, incarnation: 'b'.repeat(16) })
+  await assert.rejects(copy.durability.reach(), /EIO/)
+  await copy.close()
+  positions.close(true)
+})
+
+test('a copy that is closed is synced first, whoever else has it open, and says when that failed', async (t) => {
+  for (const isBroken of [false, true]) {
+    const { options, host } = startWorld(t)
+    const { thread, positions } = options
+    const copy = await Copy.open(options, host, positions.known)
+    const attempt = thread.attempt.bind(thread)
+    const kinds: string[] = []
+    thread.attempt = async (...steps) => {
+      kinds.push(...steps.map(({ kind }) => kind))
+      const results = await attempt(...steps)
+      return results.map((result, i) =>
+        isBroken && steps[i].kind === 'sync' ? { ok: false, code: 'EIO', detail: 'EIO' } : result,
+      )
+    }
+    assert.equal(await copy.close(), !isBroken)
+    assert.ok(kinds.indexOf('sync') >= 0 && kinds.indexOf('sync') < kinds.indexOf('close'), kinds.join(' '))
+    positions.close(!isBroken)
+  }
+})
+
+test('a copy is handed over after the sync under way, and what it does not sync any more is no failure in the next role', async (t) => {
+  const { options, host } = startWorld(t)
+  const { thread, positions } = options
+  positions.append({ ...PLACE, txid: 5, checksum: 0n, pages: 0 })
+  let endSync = () => {}
+  const syncing = new Promise<void>((resolve) => {
+    endSync = resolve
+  })
+  const slow = { ...systemFileOps, syncAside: () => syncing }
+  const copy = await Copy.open({ ...options, ops: slow }, host, positions.known)
+  const order: string[] = []
+  const synced = copy.durability.reach().then(() => order.push('synced'))
+  const run = thread.run.bind(thread)
+  thread.run = async (...steps) => {
+    const value = await run(...steps)
+    setImmediate(endSync)
+    return value
+  }
+  const held = await copy.handOver()
+  order.push('handed over')
+  await synced
+  assert.deepEqual(order, ['synced', 'handed over'])
+  copy.applier.enter({ epoch: 2, incarnation: 'a'.repeat(16) })
+  await assert.rejects(copy.durability.reach(), (error) => keyOf(error) === 'STOPPING')
+  const next = await Copy.takeOver(options, host, held)
+  await next.durability.reach()
+  assert.equal(next.durability.txid(1), 5)
+  await next.close()
+  positions.close(true)
+})
+
+test('a writer that got the lock is not waited for without bound, and what it wrote is known in the next role', async (t) => {
+  const { options, host, other, strays } = startWorld(t)
+  const { positions } = options
+  const first = await Copy.open(options, host, positions.known)
+  const { state: checksum, pages } = first.applier.sums
+  positions.append({ ...PLACE, txid: 1, checksum, pages })
+  const copy = await Copy.takeOver(options, host, await first.handOver())
+  assert.ok(copy.isAsRecorded, 'nothing but walcast wrote to it')
+  await writeInGap(t, copy, other)
+  await assert.rejects(copy.holdLock(50), (error) => keyOf(error) === 'FENCE_FAILED')
+  other.exec('INSERT INTO t VALUES (3); COMMIT')
+  await copy.holdLock(20_000)
+  assert.deepEqual(strays.map(keyOf), ['STRAY_WRITE'])
+  assert.throws(() => other.exec('BEGIN IMMEDIATE'), /locked/)
+  const again = await Copy.takeOver(options, host, await copy.handOver())
+  assert.equal(again.isAsRecorded, false, 'what something else wrote is to be kept')
+  await again.close()
+  positions.close(true)
+})
+
+/** Begins a transaction in one of the moments in which the copy's lock moves. */
+async function writeInGap(t: TestContext, copy: Copy, other: Database.Database): Promise<void> {
+  // Its WAL cannot be emptied, so that checkpoint follows upon checkpoint.
+  const reader = new Database(other.name, { readonly: true })
+  t.after(() => reader.close())
+  reader.exec('BEGIN; SELECT * FROM t')
+  await until('a writer got in', () => {
+    for (let i = 0; i < 10; i++) copy.onIdle()
+    for (const time = span(5); time.left; ) {
+      try {
+        other.exec('BEGIN IMMEDIATE')
+        return true
+      } catch {
+        // Not yet.
+      }
+    }
+    return false
+  })
+}
