@@ -151,7 +151,7 @@ labTest('all: one that is frozen is waited for, and not counted', async (lab) =>
 })
 
 labTest('durable: the copy is synced before it is acknowledged, and only then', async (lab) => {
-  const { leader, replicas } = await startNotes(lab, { leaderFlags: [...SHORT] })
+  const { leader, replicas } = await startNotes(lab, { leaderFlags: ['--ack-timeout', '60s'] })
   const syncs = () =>
     Promise.all(replicas.map(({ node }) => node.metric('walcast_durable_sync_seconds_count')))
   for (let i = 0; i < 5; i++) await postNote(leader.url, `plain ${i}`, ACK('all'))

@@ -123,7 +123,7 @@ labTest(
     await requireService(site, t, 'with 50 that do not read')
     await site.node.stop()
 
-    const strict = await startSite(lab, '--send-timeout', '500ms')
+    const strict = await startSite(lab, '--send-timeout', '3s')
     const lazy = await crowd(lab, strict.port, { count: 5, perAddress: 1, text, reads: false })
     const slow = await Stranger.open(lab, strict.port, '127.3.0.1', false)
     slow.write(wanting(4 * MIB))
