@@ -7,19 +7,11 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-/** Highest first; a folder imports only those behind it. */
-const LAYERS = [
-  'src/cli',
-  'src/node',
-  'src/console',
-  'src/backup',
-  'src/cluster',
-  'src/http',
-  'src/leader',
-  'src/replica',
-  'proto',
-  'src/sqlite',
-]
+const ARCHITECTURE = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8')
+/** Highest first; a folder imports only those of lower floors. Folders of one floor do not import each other. */
+const FLOORS = [...ARCHITECTURE.matchAll(/^\| \d+ \| ([^|]+) \|/gm)].map(([, cell]) =>
+  [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => (name === 'proto' ? name : `src/${name}`)),
+)
 /** Files directly in src, below everything. */
 const FOUNDATION = 'src'
 const MAX_LINES = 450
@@ -56,18 +48,24 @@ const BENCH = readdirSync(join(ROOT, 'bench'), { withFileTypes: true })
 
 const EXAMPLES = sources('examples')
 
-function layerOf(path: string): string {
-  const layer = LAYERS.find((folder) => path.startsWith(`${folder}/`))
-  if (layer) return layer
+/** Undefined of a file directly in src. */
+function floorOf(path: string): number | undefined {
+  const floor = FLOORS.findIndex((folders) => folders.some((folder) => path.startsWith(`${folder}/`)))
+  if (floor >= 0) return floor
   assert.equal(dirname(path), FOUNDATION, `${path} is in no known folder`)
-  return FOUNDATION
+  return undefined
 }
 
-/** Whether a file of layer `from` may import one of layer `to`. */
+function topOf(path: string): string {
+  return path.split('/').slice(0, 2).join('/')
+}
+
 function mayImport(from: string, to: string): boolean {
-  if (from === to || to === FOUNDATION) return true
-  if (from === FOUNDATION || from === 'proto') return false
-  return LAYERS.indexOf(from) < LAYERS.indexOf(to)
+  const [above, below] = [floorOf(from), floorOf(to)]
+  if (from.startsWith('proto/')) return to.startsWith('proto/') || below === undefined
+  if (below === undefined) return true
+  if (above === undefined) return false
+  return above < below || (above === below && topOf(from) === topOf(to))
 }
 
 function everyNode(file: SourceFile, look: (node: ts.Node) => void): void {
@@ -103,7 +101,7 @@ function violations(files: readonly SourceFile[]): string[] {
     importsOf(file)
       .filter(({ specifier }) => specifier.startsWith('.'))
       .map(({ specifier, place }) => ({ place, target: normalize(join(dirname(file.path), specifier)) }))
-      .filter(({ target }) => !mayImport(layerOf(file.path), layerOf(target)))
+      .filter(({ target }) => !mayImport(file.path, target))
       .map(({ place, target }) => `${place} imports ${target}`),
   )
 }
@@ -120,7 +118,8 @@ test('imports point downwards only', () => {
 
 test('the rule for imports can fail', () => {
   for (const [path, text] of [
-    ['src/leader/a.ts', "import { b } from '../http/b.ts'"],
+    ['src/leader/a.ts', "import { b } from '../proxy/b.ts'"],
+    ['src/leader/a.ts', "import { b } from '../replica/b.ts'"],
     ['src/leader/a.ts', "export * from '../node/b.ts'"],
     ['src/leader/a.ts', "const b = await import('../cli/b.ts')"],
     ['src/sqlite/a.ts', "import type { B } from '../../proto/messages.ts'"],
@@ -130,13 +129,68 @@ test('the rule for imports can fail', () => {
   ])
     assert.equal(violations([made(path, text)]).length, 1, text)
   for (const [path, text] of [
-    ['src/leader/a.ts', "import { b } from '../replica/b.ts'"],
+    ['src/leader/a.ts', "import { b } from '../feed/b.ts'"],
+    ['src/replica/a.ts', "import { b } from './copy/b.ts'"],
+    ['src/replica/copy/a.ts', "import { b } from '../b.ts'"],
     ['src/leader/a.ts', "import { b } from '../../proto/codec.ts'"],
     ['proto/a.ts', "import { b } from '../src/errors.ts'"],
     ['src/cli/a.ts', "import { b } from '../../proto/codec.ts'"],
     ['src/platform/clock.ts', "import { b } from './errors.ts'"],
   ])
     assert.deepEqual(violations([made(path, text)]), [], text)
+})
+
+/** Files that import each other in a circle, one of each circle. */
+function circles(files: readonly SourceFile[]): string[] {
+  const targets = new Map(
+    files.map((file) => [
+      file.path,
+      importsOf(file)
+        .filter(({ specifier }) => specifier.startsWith('.'))
+        .map(({ specifier }) => normalize(join(dirname(file.path), specifier))),
+    ]),
+  )
+  const found: string[] = []
+  const done = new Set<string>()
+  const walk = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) found.push([...way.slice(way.indexOf(path)), path].join(' > '))
+    if (done.has(path)) return
+    done.add(path)
+    for (const target of targets.get(path) ?? []) walk(target, [...way, path])
+  }
+  for (const { path } of files) walk(path, [])
+  return found
+}
+
+test('no circle of imports', () => {
+  assert.deepEqual(circles(FILES), [])
+  const made1 = made('src/leader/a.ts', "import { b } from './b.ts'")
+  assert.equal(circles([made1, made('src/leader/b.ts', "import type { A } from './a.ts'")]).length, 1)
+  assert.deepEqual(circles([made1, made('src/leader/b.ts', '')]), [])
+})
+
+test('the floors are those of the tree, and drawn as the table says', () => {
+  const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && sources(`src/${entry.name}`).length > 0)
+    .map(({ name }) => `src/${name}`)
+  assert.deepEqual(FLOORS.flat().sort(), ['proto', ...folders].sort())
+  const named = FLOORS.map((floor) => floor.map((folder) => folder.replace('src/', '')))
+  const arrows = named
+    .slice(1)
+    .flatMap((floor, i) => named[i].flatMap((above) => floor.map((below) => `  ${above} --> ${below}`)))
+  const drawn = /```mermaid\nflowchart TB\n([^`]*)\n```/.exec(ARCHITECTURE)?.[1]
+  assert.deepEqual(drawn?.split('\n'), arrows)
+})
+
+test('every file that a walk names exists', () => {
+  const walks = ARCHITECTURE.slice(ARCHITECTURE.indexOf('## Walks'))
+  const named = [...walks.matchAll(/`([\w/]+\.ts)`/g)].map(([, path]) => `src/${path}`)
+  assert.ok(named.length > 20)
+  const paths = new Set(FILES.map(({ path }) => path))
+  assert.deepEqual(
+    named.filter((path) => !paths.has(path)),
+    [],
+  )
 })
 
 test('files import each other with their ending, and nothing in src imports a test', () => {
@@ -157,7 +211,7 @@ test('every file has a name that says what it is', () => {
   for (const { path } of [...FILES, ...TESTS, ...BENCH, ...EXAMPLES]) assert.doesNotMatch(path, VAGUE, path)
   for (const name of [
     'src/utils.ts',
-    'src/http/helper.ts',
+    'src/proxy/helper.ts',
     'src/common/a.ts',
     'src/node/stateManager.ts',
     'src/stringUtils.ts',

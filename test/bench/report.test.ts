@@ -19,7 +19,7 @@ import { lagByRate, skippedSystems, stagesOf, summarize, writerCases } from '../
 import { summarySvg } from '../../bench/report/svg.ts'
 import type { KeptResult, KeptRow } from '../../bench/result.ts'
 
-const ROOT = resolve(import.meta.dirname, '../..')
+const ROOT = resolve(import.meta.dirname, '../../..')
 const folder = mkdtempSync(join(tmpdir(), 'walcast-report-test-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 

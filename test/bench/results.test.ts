@@ -15,7 +15,7 @@ import { makeDatabase, verifySame } from '../../bench/systems/content.ts'
 import { findPeers } from '../../bench/systems/systems.ts'
 import { PATIENCE_MS } from '../support/until.ts'
 
-const ROOT = resolve(import.meta.dirname, '../..')
+const ROOT = resolve(import.meta.dirname, '../../..')
 const folder = mkdtempSync(join(tmpdir(), 'walcast-test-'))
 const processes = new Processes()
 const setup = { processes, root: ROOT, folder, replicas: 1, nodeArgs: [] }

@@ -9,7 +9,7 @@ import { createLog } from '../../src/cli/log.ts'
 import { editDistance, nearestName } from '../../src/cli/nearestName.ts'
 import { CATALOGUE } from '../../src/errorCatalogue.ts'
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 
 test('an unknown variable is named with the one that may be meant', () => {
   const environment = {

@@ -30,7 +30,7 @@ interface Started {
 async function startExample(lab: Lab, name: string, ports: number): Promise<Started> {
   const port = await freePortRow(ports)
   const folder = lab.path('data')
-  const file = fileURLToPath(new URL(`../../examples/${name}/run`, import.meta.url))
+  const file = fileURLToPath(new URL(`../../../examples/${name}/run`, import.meta.url))
   const run = lab.spawn(name, file, ['--port', String(port), '--folder', folder])
   // Its children are in groups of their own: they must not outlive a test that fails.
   lab.atEnd(() => endProcesses(folder))

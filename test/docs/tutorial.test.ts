@@ -6,7 +6,7 @@ import { freePort } from '../../src/cli/freePorts.ts'
 import { type Lab, labTest } from '../support/lab.ts'
 import { until } from '../support/until.ts'
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const PAGE = readFileSync(`${ROOT}docs/tutorial.md`, 'utf8')
 const LINES = PAGE.replaceAll('\\\n', ' ').split('\n')
 

@@ -8,7 +8,7 @@ import { type Lab, labTest } from '../support/lab.ts'
 import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 
-const BENCH_PROGRAMS = fileURLToPath(new URL('../bench/programs', import.meta.url))
+const BENCH_PROGRAMS = fileURLToPath(new URL('../../bench/programs', import.meta.url))
 /** No guard moves by a heartbeat during a test. */
 const NO_HEARTBEAT = ['--heartbeat', '1h']
 

@@ -14,7 +14,7 @@ import { VECTORS, type Vector } from './vectors.ts'
 
 const TYPES = Object.keys(MESSAGES) as MessageType[]
 const REFUSALS = new Set(['MESSAGE_BAD', 'MESSAGE_TOO_LARGE', 'MESSAGE_CHECKSUM'])
-const PROTOCOL = readFileSync(new URL('../../proto/PROTOCOL.md', import.meta.url), 'utf8')
+const PROTOCOL = readFileSync(new URL('../../../proto/PROTOCOL.md', import.meta.url), 'utf8')
 
 function refusalOf(bytes: Buffer): string {
   try {
