@@ -8,8 +8,9 @@ import { DemoFailure } from './failure.ts'
 const STOP_TIMEOUT_MS = 12_000
 const LOG_TAIL_LINES = 12
 
+/** `name`: seen from src/cli. */
 function programPath(name: string): string {
-  return fileURLToPath(new URL(`./${name}.js`, import.meta.url))
+  return fileURLToPath(new URL(`../${name}.js`, import.meta.url))
 }
 
 export class Children {
@@ -59,7 +60,7 @@ export class Children {
   #spawn(name: string, program: string, args: readonly string[]): ChildProcess {
     const log = openSync(this.#logPath(name), 'a')
     // Detached: Ctrl-C on the terminal reaches the demo alone, which then stops each process in order.
-    const preload = program === 'main' ? ['--import', pathToFileURL(programPath('demoGuard')).href] : []
+    const preload = program === 'main' ? ['--import', pathToFileURL(programPath('demo/guard')).href] : []
     const child = spawn(process.execPath, [...preload, programPath(program), ...args], {
       stdio: ['ignore', 'ignore', log, 'ipc'],
       detached: true,

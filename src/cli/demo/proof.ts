@@ -1,7 +1,7 @@
 /**
  * Reads databases to prove them equal, in a process of its own: closing a database file drops every lock that the process
- * holds on it, so no node may do this. `node demoProof.js live FILE...` reads what any reader sees while the nodes run;
- * `node demoProof.js stopped FILE...` compares the files of stopped nodes page by page. Sends its answer to its parent.
+ * holds on it, so no node may do this. `node proof.js live FILE...` reads what any reader sees while the nodes run;
+ * `node proof.js stopped FILE...` compares the files of stopped nodes page by page. Sends its answer to its parent.
  */
 import { readFileSync } from 'node:fs'
 import Database from 'better-sqlite3'

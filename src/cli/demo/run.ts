@@ -93,7 +93,10 @@ export class DemoRun {
 
   #startWriter(): Child {
     const { rate } = this.#options
-    const writer = this.#stage.children.start('writer', 'demoWriter', [this.#cluster.leader.db, String(rate)])
+    const writer = this.#stage.children.start('writer', 'demo/writer', [
+      this.#cluster.leader.db,
+      String(rate),
+    ])
     writer.onMessage<WriterReport>(({ writes }) => {
       this.#writes = writes
     })
@@ -168,7 +171,7 @@ export class DemoRun {
   /** Reads all three databases in a process of its own. */
   async #read<T>(mode: 'live' | 'stopped'): Promise<readonly T[]> {
     const { children, signal } = this.#stage
-    const child = children.start('proof', 'demoProof', [mode, ...this.#cluster.nodes.map((node) => node.db)])
+    const child = children.start('proof', 'demo/proof', [mode, ...this.#cluster.nodes.map((node) => node.db)])
     child.expectEnd()
     let answer: readonly T[] | undefined
     let code: number | undefined

@@ -1,5 +1,5 @@
 /**
- * The demo's writer, a process of its own: `node demoWriter.js FILE RATE`. Changes real rows at RATE transactions a second
+ * The demo's writer, a process of its own: `node writer.js FILE RATE`. Changes real rows at RATE transactions a second
  * until it is sent a message or its parent is gone. Knows nothing of walcast: it is any application with SQLite in it.
  * It reports how many transactions it committed, ten times a second, and measures nothing.
  */

@@ -101,7 +101,7 @@ function checkProof({ leader, proof }: DemoResult): void {
 
 test('an interrupted demo stops its processes and leaves nothing behind', async () => {
   const { code, stdout, stderr } = await demo(['--seconds', '3600', '--json'], () =>
-    until('its writer runs', () => processesIn(folder).some((line) => line.includes('demoWriter'))),
+    until('its writer runs', () => processesIn(folder).some((line) => line.includes('demo/writer'))),
   )
   assert.equal(code, 1)
   assert.match(stderr, /^interrupted; every process was stopped\n$/)
