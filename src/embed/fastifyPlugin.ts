@@ -9,7 +9,7 @@ import { formatPosition, type Position } from '../../proto/position.ts'
 import { systemCode, WalcastError } from '../errors.ts'
 import type { AckLevel } from '../feed/ackLevel.ts'
 import { retryAfterOf, sendFailure, standbyAnswer } from '../proxy/answer.ts'
-import { Client } from '../proxy/client.ts'
+import { Client, isSending } from '../proxy/client.ts'
 import { fromClient, headerOf, POSITION_HEADER, STALE_HEADER } from '../proxy/headers.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from '../proxy/pluginNode.ts'
 import { securedFor } from '../proxy/positionCookie.ts'
@@ -174,7 +174,11 @@ async function admitToLeader(
   if (isKeyed) return { value: await executeKeyed(client, reply, parts) }
   // An upgraded connection lasts as long as its client likes: no change of role waits for it.
   if (request.raw.headers.upgrade !== undefined && isRead(request.method)) return 'run'
-  reply.raw.once('close', traffic.admission.begin())
+  const { raw } = reply
+  raw.once(
+    'close',
+    traffic.admission.begin(() => isSending(request.raw) || raw.writableEnded),
+  )
   return 'run'
 }
 

@@ -64,7 +64,7 @@ export class Intake {
   readonly #options: IntakeOptions
   /** Connections on which nodes sent requests: a stop waits until they have closed them. */
   readonly #sockets = new Set<Socket>()
-  readonly #underWay = new UnderWay()
+  readonly #underWay = new UnderWay<ServerResponse>()
   #isStopping = false
   /** Of those who wait for it to come to rest. */
   readonly #looks = new Set<() => void>()

@@ -6,7 +6,7 @@ import { messageOf, WalcastError } from '../errors.ts'
 import type { AckWaits } from './ackWaits.ts'
 import type { Application } from './application.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
-import type { Client } from './client.ts'
+import { type Client, isSending } from './client.ts'
 import { deliver } from './delivery.ts'
 import type { FlatHeaders } from './headers.ts'
 import type { IdempotentRequests } from './idempotentRequests.ts'
@@ -49,7 +49,7 @@ export class LeaderSide {
     forNode: boolean,
     isWrite = !isRead(client.method),
   ): Promise<void> {
-    const ended = isWrite ? this.#parts.admission.begin() : () => {}
+    const ended = isWrite ? this.#parts.admission.begin(() => isSending(client.request)) : () => {}
     try {
       await this.#execute(client, headers, forNode, isWrite, ended)
     } finally {

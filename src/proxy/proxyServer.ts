@@ -88,7 +88,7 @@ export class ProxyServer {
   readonly #options: ProxyServerOptions
   readonly #server: Server
   readonly #upgraded = new Set<Socket>()
-  readonly #underWay = new UnderWay()
+  readonly #underWay = new UnderWay<ServerResponse>()
   /** Where requests wait until the node can serve: a balancer without checks sends them as soon as this side listens. */
   readonly #start: Gate
   #isStopping = false
@@ -265,7 +265,7 @@ export class ProxyServer {
 
   #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', () => socket.destroy())
-    const before = this.#underWay.newestOn(socket)
+    const before = this.#underWay.newest(({ req }) => req.socket === socket)
     // Node's server knows nothing of a turn here: the answer would be lost, or come before others.
     if (before) before.once('close', () => !socket.destroyed && this.#takeUpgrade(request, socket, head))
     else this.#takeUpgrade(request, socket, head)

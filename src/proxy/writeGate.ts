@@ -5,6 +5,7 @@
 import { WalcastError } from '../errors.ts'
 import type { Held } from './client.ts'
 import { Gate } from './gate.ts'
+import { UnderWay } from './underWay.ts'
 
 export interface WriteGateOptions {
   readonly maxHeld: number
@@ -29,6 +30,8 @@ export type HoldFor =
   | 'frozen'
 
 const PROBE_MS = 60_000
+/** For so long a change of role waits for writes that wait for their own clients. */
+const CLIENT_GRACE_MS = 1000
 
 export class WriteGate {
   readonly #options: WriteGateOptions
@@ -37,7 +40,8 @@ export class WriteGate {
   #refusal: WalcastError | undefined
   /** For people. */
   readonly #holds = new Map<HoldFor, string>()
-  #underWay = 0
+  /** Of each write inside the application, whether it waits for its client. */
+  readonly #inside = new UnderWay<() => boolean>()
   #heldTotal = 0
   readonly #quiet = new Set<() => void>()
 
@@ -60,7 +64,7 @@ export class WriteGate {
 
   /** Writes inside the application. */
   get underWay(): number {
-    return this.#underWay
+    return this.#inside.size
   }
 
   /** Why nothing is taken at this moment; undefined when writes are. */
@@ -117,30 +121,48 @@ export class WriteGate {
     return this.#host.isLeading()
   }
 
-  /** A write goes into the application; the function it gives is to be called once it has come out. */
-  begin(): () => void {
-    this.#underWay++
+  /**
+   * A write goes into the application; the function it gives is to be called once it has come out.
+   * `waitsForClient`: whether its client still sends the body, or takes the answer.
+   */
+  begin(waitsForClient: () => boolean = () => false): () => void {
+    const ended = this.#inside.add(waitsForClient)
     let isInside = true
     return () => {
       if (!isInside) return
       isInside = false
-      if (--this.#underWay === 0) for (const wake of this.#quiet) wake()
+      ended()
+      for (const look of this.#quiet) look()
     }
   }
 
-  /** Resolves with whether no write is inside the application, at the latest after `timeoutMs`. */
+  /**
+   * Resolves with whether no write is inside the application, at the latest after `timeoutMs`. One
+   * whose client takes its time is waited for a second at most: once the role has changed it can no
+   * longer commit here, and no client is to keep it from changing.
+   */
   async quiet(timeoutMs: number): Promise<boolean> {
-    if (this.#underWay === 0) return true
+    const graceMs = Math.min(CLIENT_GRACE_MS, timeoutMs / 2)
+    if (await this.#until(() => this.#inside.size === 0, graceMs)) return true
+    const isQuiet = () => this.#inside.all().every((waitsForClient) => waitsForClient())
+    return this.#until(isQuiet, timeoutMs - graceMs)
+  }
+
+  /** `isReached` is asked whenever a write has come out. */
+  async #until(isReached: () => boolean, timeoutMs: number): Promise<boolean> {
+    if (isReached()) return true
     let timer: NodeJS.Timeout | undefined
-    let wake: () => void = () => {}
+    let look: () => void = () => {}
     await new Promise<void>((resolve) => {
-      wake = resolve
-      this.#quiet.add(wake)
+      look = () => {
+        if (isReached()) resolve()
+      }
+      this.#quiet.add(look)
       timer = setTimeout(resolve, timeoutMs)
     })
     clearTimeout(timer)
-    this.#quiet.delete(wake)
-    return this.#underWay === 0
+    this.#quiet.delete(look)
+    return isReached()
   }
 
   #settle(): void {

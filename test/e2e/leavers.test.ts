@@ -1,6 +1,7 @@
 /** Clients that leave: what goes on without them still takes its place, and nothing goes on for ever. */
 import assert from 'node:assert/strict'
 import { labTest } from '../support/lab.ts'
+import { switchover } from '../support/leadership.ts'
 import { ask, codeOf, RawHttp, requireQuiet, startTraffic, telling } from '../support/trafficLab.ts'
 import { until } from '../support/until.ts'
 
@@ -53,4 +54,16 @@ labTest('a client that leaves is no failure of the application', async (lab) => 
     for (const each of [node, leader])
       assert.deepEqual(each.logged('a request was answered with an error'), [])
   }
+})
+
+labTest('a client that sends its body byte by byte keeps no leader from handing over', async (lab) => {
+  const { atLeader, leader, replica, leaderApp } = await startTraffic(lab)
+  const raw = await RawHttp.open(lab, atLeader)
+  raw.write('POST /drip HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n')
+  const drip = setInterval(() => raw.write('x'), 20)
+  lab.atEnd(() => clearInterval(drip))
+  await until('it is inside', async () => (await leader.metric('walcast_writes_inside')) === 1)
+  assert.equal((await switchover(leader)).to.address, replica.address)
+  assert.equal((await ask(atLeader, { method: 'POST', path: '/next', body: 'x' })).status, 200)
+  assert.equal(await leaderApp.count('POST', '/next'), 0, 'the new leader executed it')
 })

@@ -98,6 +98,22 @@ test('what keeps writes ends by itself: none of it lets in what another still ke
   assert.equal(admission.refuse(), undefined)
 })
 
+test('a client that takes its time keeps no role from changing, but an application does', async () => {
+  const { admission } = setUp()
+  let isSending = true
+  const ended = admission.begin(() => isSending)
+  assert.equal(await admission.quiet(20), true)
+  assert.equal(admission.underWay, 1, 'it may go on all the same')
+  isSending = false
+  assert.equal(await admission.quiet(20), false, 'it works by now')
+  isSending = true
+  const other = admission.begin()
+  const quiet = admission.quiet(10_000)
+  other()
+  assert.equal(await within('it is quiet', quiet), true)
+  ended()
+})
+
 test('it is quiet when the last write has come out, once however often that is said', async () => {
   const { admission } = setUp()
   assert.equal(await admission.quiet(0), true)
