@@ -401,8 +401,7 @@ export class Traffic implements NodeTraffic {
       view,
       failedReads: this.failedReads,
       onStale: options.onStale,
-      readWaitMs: options.readWaitMs,
-      holdMs: options.holdMs,
+      ...{ readWaitMs: options.readWaitMs, holdMs: options.holdMs },
       staleForwards: new RateBudget(options.staleForwards),
       onStaleRead: (did) => metrics.onStaleRead(did),
     })
