@@ -48,6 +48,14 @@ test('fences that readers make useless become rare, until a pass is complete', (
   assert.equal(policy.mayFence(nowMs + 4000), true, 'no reader was in its way')
 })
 
+test('after a fence that writers alone kept from its end comes a pause of ten times its length, a second at most', () => {
+  const policy = new FencePolicy(LIMITS, true)
+  policy.onPass({ ...DONE, fencedMs: 12 }, false, 0)
+  assert.deepEqual([policy.mayFence(119), policy.mayFence(120)], [false, true])
+  policy.onPass({ ...DONE, fencedMs: 400 }, false, 1000)
+  assert.deepEqual([policy.mayFence(1999), policy.mayFence(2000)], [false, true])
+})
+
 test('a WAL that grows far past its maximum size is worth a longer stop, but not for a huge transaction', () => {
   const policy = new FencePolicy(LIMITS, true)
   assert.deepEqual(policy.limits(LARGE), { fenceMs: 100, stopMs: 10, maxMissing: 4000 })
