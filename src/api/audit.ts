@@ -15,6 +15,7 @@ export const AUDIT_ACTIONS = [
   'start',
 ] as const
 export const AUDIT_OUTCOMES = ['done', 'refused', 'failed'] as const
+
 export interface AuditEntry {
   /** ISO time. */
   readonly at: string

@@ -6,6 +6,7 @@
  * too many; `large`, its body is too large to be sent again.
  */
 export const FAILED_READ_OUTCOMES = ['answered', 'failed', 'away', 'limited', 'large'] as const
+
 export type FailedReadOutcome = (typeof FAILED_READ_OUTCOMES)[number]
 export interface PathCount {
   readonly path: string
@@ -14,6 +15,6 @@ export interface PathCount {
 
 /** As the status tells it. */
 export type FailedReadsReport = Readonly<Record<FailedReadOutcome, number>> & {
-  /** Those that the leader answered most often, the first ones first; without queries. */
+  /** Paths of which the leader answered most reads, the most frequent first, without their queries. */
   readonly paths: readonly PathCount[]
 }

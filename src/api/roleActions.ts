@@ -1,8 +1,15 @@
 /** What a node can be asked to do about its role. */
 
 import type { Position } from '../../proto/position.ts'
-import type { DemoteAnswer, PromoteAnswer, SwitchoverAnswer } from './roleAnswers.ts'
-import { DEMOTE_PATH, type FitnessAnswer, type NodePlace, SWITCHOVER_PATH } from './roleAnswers.ts'
+import {
+  DEMOTE_PATH,
+  type DemoteAnswer,
+  type FitnessAnswer,
+  type NodePlace,
+  type PromoteAnswer,
+  SWITCHOVER_PATH,
+  type SwitchoverAnswer,
+} from './roleAnswers.ts'
 
 export const TAKE_OVER_PATH = '/_walcast/take-over'
 /** Tells a node that another process has its id. */
@@ -14,6 +21,7 @@ export const NODE_PATHS: ReadonlySet<string> = new Set([
   TAKE_OVER_PATH,
   TWIN_PATH,
 ])
+
 export interface TakeOver extends Position {
   /** Of the state at that position. */
   readonly checksum: string
@@ -43,7 +51,7 @@ export interface RoleActions {
   ): Promise<SwitchoverAnswer>
   /** The leader, fenced, has this node lead. Throws TAKE_OVER_FAILED, FENCE_FAILED, DISK_FULL or WRITE_FAILED, and then this node does not lead; ROLE_UNSURE, and then it follows, but may lead after its next start. */
   takeOver(how: TakeOver, by: string): Promise<NodePlace & Position>
-  /** A process at `address` says that it has this node's id. This node asks it, and the younger of the two ends. */
+  /** Another process, at `address`, claims this node's id. This node checks that, and the younger of the two exits. */
   twin(address: string): Promise<void>
   fitness(): Promise<FitnessAnswer>
   /** Takes a replica that is away off the list; durable when it resolves, if the disk allows. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */

@@ -68,6 +68,7 @@ export const SWITCHOVER_STAGES = [
   'application',
   'follow',
 ] as const
+
 export type SwitchoverStage = (typeof SWITCHOVER_STAGES)[number]
 
 export interface SwitchoverAnswer {

@@ -29,9 +29,9 @@ export type FencedPass = Pick<ResetPass, 'fencedMs' | 'yielded' | 'isBlocked'>
 
 /** Faster writers leave no gap, and their own futile checkpoint at each commit costs them more than a fence does. */
 const FAST_COMMITS_PER_SECOND = 4000
-/** Pause after a fence that did not complete a pass because somebody reads, and the longest one after any other. */
+/** Pause after a fence that a reader made useless; after any other that did not complete a pass, the longest pause. */
 const FENCE_REST_MS = 1000
-/** ... which is so many times as long as writers were stopped. */
+/** That other pause, in multiples of the time for which writers were stopped. */
 const FENCE_RESTS = 10
 /** Each fence in a row that a reader of another process made useless doubles that pause, up to 2^this. */
 const MAX_REST_SHIFT = 5
@@ -95,9 +95,9 @@ export class FencePolicy {
     if (yielded) this.#politeUntilMs = nowMs + POLITE_MS
     if (complete || fencedMs === 0) return
     // A second of the fastest writers is a gigabyte: what writers alone kept from its end is tried again soon.
-    const isOfNoUse = isBlocked || yielded
-    const restMs = isOfNoUse ? FENCE_REST_MS << this.#blockedFences : FENCE_RESTS * fencedMs
-    this.#restUntilMs = nowMs + Math.min(restMs, FENCE_REST_MS << this.#blockedFences)
+    const longestMs = FENCE_REST_MS << this.#blockedFences
+    const metReader = isBlocked || yielded
+    this.#restUntilMs = nowMs + (metReader ? longestMs : Math.min(longestMs, FENCE_RESTS * fencedMs))
     if (isBlocked && !yielded) this.#blockedFences = Math.min(this.#blockedFences + 1, MAX_REST_SHIFT)
   }
 }

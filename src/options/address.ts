@@ -25,7 +25,8 @@ export function ownAddress({ advertise, listen }: Pick<NodeOptions, 'advertise' 
   return advertise ?? listen
 }
 
-export const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+
 /** Where a process of this machine asks a node that listens on `listen` (HOST:PORT). Throws USAGE. */
 export function nodeUrl(listen: string): string {
   const { host, port } = addressOf(listen)

@@ -7,7 +7,8 @@ export const TRUST_NONE = 'none'
 /** In place of networks: this machine, which is trusted in any case but `none`. */
 export const TRUST_LOOPBACK = 'loopback'
 /** The longest address there is, with brackets, zone and port, is shorter. */
-export const MAX_ADDRESS_CHARS = 80
+const MAX_ADDRESS_CHARS = 80
+
 /**
  * An address in canonical form: IPv6 as in RFC 5952, IPv4 without the prefix that a dual-stack socket puts before it,
  * both without port and zone. Undefined when it is none.

@@ -32,6 +32,26 @@ export function sendFailure(
   return known
 }
 
+/** The same, for the counts of refused requests: that a client left says nothing of the application. */
+export function sendRefusal(
+  response: ServerResponse,
+  error: unknown,
+  host: {
+    onFailure(error: WalcastError): void
+    onRefused(error: WalcastError): void
+    bodyOf(error: WalcastError): ErrorBody
+  },
+): void {
+  const isGone = response.destroyed
+  const known = sendFailure(
+    response,
+    error,
+    (unforeseen) => host.onFailure(unforeseen),
+    (told) => host.bodyOf(told),
+  )
+  if (!isGone) host.onRefused(known)
+}
+
 /** Answers if no answer has begun; cuts the connection otherwise, so that half an answer is not taken for a whole one. */
 export function sendJson(
   response: ServerResponse,

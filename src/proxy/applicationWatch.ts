@@ -48,8 +48,6 @@ const LOOK_MS = 25
 /** ... and, at the longest, while it boots: balancers are to hear of it as soon as it is up. */
 const BOOT_LOOK_MS = 250
 const UNHELD = { ref: false } as const
-/** Nothing is asked: whoever holds writes lets them go. */
-const NO_LOOKS = { probeMs: 60_000 } as const
 
 export class ApplicationWatch {
   readonly #options: ApplicationWatchOptions
@@ -81,7 +79,7 @@ export class ApplicationWatch {
     this.#host = host
     const { maxHeld } = options
     this.#requests = new Gate({ maxHeld, probeMs: LOOK_MS }, () => this.#look())
-    this.#writes = new Gate({ maxHeld, ...NO_LOOKS }, async () => false)
+    this.#writes = new Gate({ maxHeld })
     this.#timer = setInterval(() => void this.#lookByTheClock(), options.everyMs)
     this.#timer.unref()
   }

@@ -15,6 +15,12 @@ export function isSending(request: IncomingMessage): boolean {
   return !request.complete && hasBody(request)
 }
 
+/** Calls `then` once the answer is over, at once if it is. */
+export function whenOver(response: ServerResponse, then: () => void): void {
+  if (response.writableFinished || response.destroyed) then()
+  else response.once('close', then)
+}
+
 /** Responses that have not had their turn yet, by their connection. */
 const queued = new WeakMap<Socket, Set<ServerResponse>>()
 

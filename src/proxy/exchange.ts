@@ -107,7 +107,7 @@ export class Exchange implements Taker, AnswerSource {
   start(wire: Wire): void {
     const { body } = this.#outgoing
     if (body?.destroyed) {
-      // It told so while nobody listened: nothing more is to come of it.
+      // It broke off before this exchange listened to it: no event will come any more.
       this.#isGivenUp = true
       this.#reject(body.errored ?? new Error(BROKE_OFF))
       return this.#connections.giveBack(wire)

@@ -8,15 +8,18 @@ import { WalcastError } from '../errors.ts'
 export interface GateOptions {
   readonly maxHeld: number
   /** Between two probes while it is closed and somebody waits. */
-  readonly probeMs: number
+  readonly probeMs?: number
 }
+
+const PROBE_MS = 100
 
 /** A pause between two probes keeps no process from ending. */
 const UNHELD = { ref: false } as const
 
 export class Gate {
-  readonly #options: GateOptions
-  readonly #probe: () => Promise<boolean>
+  readonly #maxHeld: number
+  readonly #probeMs: number
+  readonly #probe: (() => Promise<boolean>) | undefined
   readonly #waiters = new Set<(isOpen: boolean) => void>()
   #isOpen = true
   #reason = ''
@@ -24,9 +27,12 @@ export class Gate {
   #probedOpenMs = Number.NEGATIVE_INFINITY
   #stopped = false
 
-  /** `probe` says whether requests would be taken now; it never throws. */
-  constructor(options: GateOptions, probe: () => Promise<boolean>) {
-    this.#options = options
+  /**
+   * `probe` says whether requests would be taken now; it never throws. Without one nothing is asked: whoever closed it opens it.
+   */
+  constructor({ maxHeld, probeMs = PROBE_MS }: GateOptions, probe?: () => Promise<boolean>) {
+    this.#maxHeld = maxHeld
+    this.#probeMs = probeMs
     this.#probe = probe
   }
 
@@ -64,8 +70,7 @@ export class Gate {
   /** Resolves with whether it is or was opened, at the latest after `timeoutMs` or when `signal` is aborted. Throws TOO_MANY_HELD. */
   async wait(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
     if (this.#isOpen) return true
-    if (this.#waiters.size >= this.#options.maxHeld)
-      throw new WalcastError('TOO_MANY_HELD', { limit: this.#options.maxHeld })
+    if (this.#waiters.size >= this.#maxHeld) throw new WalcastError('TOO_MANY_HELD', { limit: this.#maxHeld })
     if (timeoutMs <= 0 || signal.aborted || this.#stopped) return false
     return new Promise<boolean>((resolve) => {
       const giveUp = () => wake(false)
@@ -83,14 +88,15 @@ export class Gate {
   }
 
   async #probeUntilOpen(): Promise<void> {
-    if (this.#probing) return
+    const probe = this.#probe
+    if (this.#probing || !probe) return
     this.#probing = true
-    const { probeMs } = this.#options
+    const probeMs = this.#probeMs
     while (!this.#isOpen && this.#waiters.size > 0 && !this.#stopped) {
       // Closed again right after a probe had opened it: the leader is there and refuses. Not to be asked as fast as it answers.
       const restMs = this.#probedOpenMs + probeMs - performance.now()
       if (restMs > 0) await delay(restMs, undefined, UNHELD)
-      else if (!(await this.#probe())) await delay(probeMs, undefined, UNHELD)
+      else if (!(await probe())) await delay(probeMs, undefined, UNHELD)
       else {
         this.#probedOpenMs = performance.now()
         this.open()

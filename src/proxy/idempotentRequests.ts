@@ -108,7 +108,7 @@ export class IdempotentRequests {
     })
   }
 
-  /** Throws NOT_EXECUTED when another leadership has begun: what was let in before is not executed in it. */
+  /** Throws NOT_EXECUTED once another leadership has begun: a request that was let in before is not executed under it. */
   #requireStill(leadership: string): void {
     if (this.#memory.leadership === leadership) return
     throw new WalcastError('NOT_EXECUTED', { detail: 'leadership moved while it waited' })

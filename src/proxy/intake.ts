@@ -7,8 +7,8 @@ import type { Socket } from 'node:net'
 import type { NodeView } from '../api/nodeView.ts'
 import { asWalcastError, WalcastError } from '../errors.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
-import { type ErrorBody, errorBody, retryAfterOf, sendFailure, sendJson } from './answer.ts'
-import { Client, tellClose } from './client.ts'
+import { type ErrorBody, errorBody, retryAfterOf, sendJson, sendRefusal } from './answer.ts'
+import { Client, tellClose, whenOver } from './client.ts'
 import type { TrustedProxies } from './clientAddress.ts'
 import type { Detour } from './detour.ts'
 import {
@@ -105,16 +105,13 @@ export class Intake {
     if (refused) return this.#answerRefused(response, refused)
     const ended = this.#underWay.add(response)
     this.#budget.take(node)
-    const { proxies, onFailure, onRefused, bodyOf } = this.#options
+    const { proxies } = this.#options
     try {
       const client = new Client(request, response, proxies.forwardedOrigin(headerOf(request, CLIENT_HEADER)))
       const late = await (isLent ? this.#answerLent(client) : this.#execute(client))
       if (late) this.#answerLate(response, late)
     } catch (error) {
-      // That its client left says nothing of the application.
-      const isGone = response.destroyed
-      const known = sendFailure(response, error, onFailure, bodyOf)
-      if (!isGone) onRefused(known)
+      sendRefusal(response, error, this.#options)
     } finally {
       this.#afterAnswer(response, node, ended)
     }
@@ -288,8 +285,7 @@ export class Intake {
       ended()
       this.#checkQuiet()
     }
-    if (response.writableFinished || response.destroyed) over()
-    else response.once('close', over)
+    whenOver(response, over)
   }
 
   #checkQuiet(): void {

@@ -4,17 +4,18 @@ import { Server as NetServer, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeView } from '../api/nodeView.ts'
 import { asWalcastError, listenError, WalcastError } from '../errors.ts'
+import type { NodeOptions } from '../options/nodeOptions.ts'
 import {
   type ErrorBody,
   type OwnAnswer,
   readinessAnswer,
-  sendFailure,
   sendJson,
+  sendRefusal,
   standbyAnswer,
   standbyError,
 } from './answer.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
-import { Client, type Held, tellClose } from './client.ts'
+import { Client, type Held, tellClose, whenOver } from './client.ts'
 import type { Consistency } from './consistency.ts'
 import type { Crowd } from './crowd.ts'
 import type { Detour } from './detour.ts'
@@ -29,6 +30,15 @@ import { UnderWay } from './underWay.ts'
 import { isRelayed, refuseUpgrade, relayUpgrade, takeAsRequest, type UpgradeTarget } from './upgradeRelay.ts'
 import { Upgrading } from './upgrading.ts'
 import type { WriteGate } from './writeGate.ts'
+
+/**
+ * `holdMs`: how long a request waits for the leader, and for the start of this node, where `maxHeld`
+ * of them wait.
+ */
+export type ProxyLimits = Pick<
+  NodeOptions,
+  'maxHeaderBytes' | 'requestTimeoutMs' | 'headTimeoutMs' | 'holdMs' | 'maxHeld'
+>
 
 export interface ProxyServerOptions {
   readonly host: string
@@ -48,9 +58,7 @@ export interface ProxyServerOptions {
   readonly standbyPaths: readonly string[]
   /** How many may come in. */
   readonly crowd: Crowd
-  readonly maxHeaderBytes: number
-  readonly requestTimeoutMs: number
-  readonly headTimeoutMs: number
+  readonly limits: ProxyLimits
   /** Why the application keeps this node from being ready for clients; undefined when it does not. A standby never is. */
   unwell(): string | undefined
   /** URL of the application; undefined on a standby without one. */
@@ -59,12 +67,8 @@ export interface ProxyServerOptions {
   primaryUrl(): string | undefined
   /** An upgrade that goes to the leader, with a client's headers, and waits until `endMs` there; undefined while none is known. */
   leaderUpgrade(path: string, headers: FlatHeaders, endMs: number): UpgradeTarget | undefined
-  /** Where upgrades wait for the leader, for `holdMs`. */
+  /** Where upgrades wait for the leader. */
   readonly gate: Gate
-  /** How long a request waits for the leader, and for the start of this node. */
-  readonly holdMs: number
-  /** Requests that wait for the start. */
-  readonly maxHeld: number
   /** What one gets that waited for all of that time. */
   leaderAway(): WalcastError
   /** What a client may be told of an error. */
@@ -79,8 +83,6 @@ export interface ProxyServerOptions {
 const KEEP_ALIVE_MS = 75_000
 /** After a stop, for requests that were on their way on an idle connection. */
 const LINGER_MS = 100
-/** The start is told, not asked for. */
-const NO_LOOKS = { probeMs: 60_000 } as const
 /** Between two looks of Node's for heads and requests that take too long. */
 const LATE_LOOK_MS = 1000
 
@@ -97,8 +99,8 @@ export class ProxyServer {
 
   constructor(options: ProxyServerOptions) {
     this.#options = options
-    const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeld } = options
-    this.#start = new Gate({ maxHeld, ...NO_LOOKS }, async () => false)
+    const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeld, maxHeaderBytes } = options.limits
+    this.#start = new Gate({ maxHeld })
     this.#start.close('this node is starting')
     this.#server = createServer(
       {
@@ -106,7 +108,7 @@ export class ProxyServer {
         headersTimeout: Math.min(headTimeoutMs, requestTimeout),
         connectionsCheckingInterval: LATE_LOOK_MS,
         keepAliveTimeout: KEEP_ALIVE_MS,
-        maxHeaderSize: options.maxHeaderBytes,
+        maxHeaderSize: maxHeaderBytes,
       },
       (request, response) => void this.handle(request, response),
     )
@@ -170,7 +172,7 @@ export class ProxyServer {
 
   /** Answers every request; never throws. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { crowd, onRefused, onFailure, bodyOf } = this.#options
+    const { crowd } = this.#options
     if (crowd.overflows(request.socket)) return
     if (this.#isStopping) response.shouldKeepAlive = false
     tellClose(request, response)
@@ -185,10 +187,7 @@ export class ProxyServer {
     try {
       await this.#route(new Client(request, response, crowd.originOf(request)), limit)
     } catch (error) {
-      // That its client left says nothing of the application, and nobody is told.
-      const isGone = response.destroyed
-      const known = sendFailure(response, error, onFailure, bodyOf)
-      if (!isGone) onRefused(known)
+      sendRefusal(response, error, this.#options)
     }
   }
 
@@ -207,8 +206,7 @@ export class ProxyServer {
       await this.#answer(client, route)
     } finally {
       // A write with a key goes on when its client leaves, and takes its place until then.
-      if (isOver(client.response)) leave()
-      else client.response.once('close', leave)
+      whenOver(client.response, leave)
     }
   }
 
@@ -226,7 +224,7 @@ export class ProxyServer {
 
   /** False when the client went away. Throws STARTING, STOPPING or TOO_MANY_HELD. */
   async #untilStarted(client: Held): Promise<boolean> {
-    const waitMs = client.heldUntilMs(this.#options.holdMs) - performance.now()
+    const waitMs = client.heldUntilMs(this.#options.limits.holdMs) - performance.now()
     const hasStarted = await this.#start.wait(waitMs, client.gone)
     if (!hasStarted && !client.isGone) throw new WalcastError(this.#isStopping ? 'STOPPING' : 'STARTING')
     return hasStarted
@@ -282,7 +280,7 @@ export class ProxyServer {
 
   /** Throws why it is refused. */
   async #relay(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    const { view, leaderUpgrade, gate, holdMs } = this.#options
+    const { view, leaderUpgrade, gate, limits } = this.#options
     const path = targetOf(request)
     const client = new Upgrading(socket)
     this.#options.crowd.admitUpgrade(request, socket)
@@ -292,7 +290,7 @@ export class ProxyServer {
     const route = this.#requireRoute(request, path)
     const headers = fromClient(request, this.#options.crowd.originOf(request))
     const isForLeader = route === 'forward'
-    for (const endMs = client.heldUntilMs(holdMs); ; ) {
+    for (const endMs = client.heldUntilMs(limits.holdMs); ; ) {
       if (isForLeader) await client.waitFor(this.#untilTaken(client, endMs))
       const isHere = !isForLeader || view.role() === 'leader'
       if (isHere) await client.waitFor(this.#untilAccepted(client, endMs, isForLeader))
@@ -351,11 +349,6 @@ export class ProxyServer {
     this.#server.closeAllConnections()
     for (const socket of this.#upgraded) socket.destroy()
   }
-}
-
-/** Whether its close has come, or comes by itself. */
-function isOver({ writableFinished, destroyed }: ServerResponse): boolean {
-  return writableFinished || destroyed
 }
 
 /** What any node's application may answer. */

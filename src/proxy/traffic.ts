@@ -19,6 +19,7 @@ import { Consistency } from './consistency.ts'
 import { Crowd } from './crowd.ts'
 import { CurrentApplication } from './currentApplication.ts'
 import { Detour } from './detour.ts'
+import { drainWithin } from './drainDeadline.ts'
 import { FailedReads } from './failedReads.ts'
 import { Forwarder } from './forwarder.ts'
 import { Gate } from './gate.ts'
@@ -27,7 +28,6 @@ import { IdempotencyStore } from './idempotencyStore.ts'
 import { IdempotentRequests } from './idempotentRequests.ts'
 import { Intake } from './intake.ts'
 import { KnownLeader } from './knownLeader.ts'
-import { endBefore } from './lastCall.ts'
 import { LeaderSide } from './leaderSide.ts'
 import { Lender } from './lender.ts'
 import { LentReads } from './lentReads.ts'
@@ -64,7 +64,6 @@ export interface TrafficParts {
 const DRAIN_SHARE = 0.7
 /** How long a forwarded request may be on its way. */
 const TRANSIT_MS = 2000
-const PROBE_MS = 100
 
 export class Traffic implements NodeTraffic {
   readonly #parts: TrafficParts
@@ -124,7 +123,7 @@ export class Traffic implements NodeTraffic {
       sign: (method, path) => this.#sign(method, path),
       bodyOf: (error) => this.bodyOf(error),
     })
-    this.#gate = new Gate({ maxHeld: options.maxHeld, probeMs: PROBE_MS }, () => this.#leader.probe())
+    this.#gate = new Gate({ maxHeld: options.maxHeld }, () => this.#leader.probe())
     const isLeading = () => view.role() === 'leader'
     this.admission = new WriteGate(
       {
@@ -341,7 +340,7 @@ export class Traffic implements NodeTraffic {
     // It was ended before its node: what waits for it waits in vain.
     if (this.watch.isSuspended) this.watch.stop()
     const ended = Promise.all([this.#proxy?.close(timeoutMs), this.intake.drain(timeoutMs)])
-    await endBefore(timeoutMs, ended, [this.#gate, this.admission, this.watch])
+    await drainWithin(timeoutMs, ended, [this.#gate, this.admission, this.watch])
   }
 
   async close(): Promise<void> {
@@ -401,7 +400,8 @@ export class Traffic implements NodeTraffic {
       view,
       failedReads: this.failedReads,
       onStale: options.onStale,
-      ...{ readWaitMs: options.readWaitMs, holdMs: options.holdMs },
+      readWaitMs: options.readWaitMs,
+      holdMs: options.holdMs,
       staleForwards: new RateBudget(options.staleForwards),
       onStaleRead: (did) => metrics.onStaleRead(did),
     })
@@ -422,14 +422,12 @@ export class Traffic implements NodeTraffic {
       consistency: this.consistency,
       onLaterPosition: (epoch) => this.onLaterPosition(epoch),
       standbyPaths: options.standbyPaths,
-      maxHeaderBytes: options.maxHeaderBytes,
+      limits: options,
       crowd: this.crowd,
-      ...{ headTimeoutMs: options.headTimeoutMs, requestTimeoutMs: options.requestTimeoutMs },
       upstream: () => this.upstream,
       primaryUrl: () => this.primaryUrl,
-      leaderUpgrade: (...upgrade) => this.#leader.upgrade(...upgrade),
+      leaderUpgrade: (path, headers, endMs) => this.#leader.upgrade(path, headers, endMs),
       gate: this.#gate,
-      ...{ holdMs: options.holdMs, maxHeld: options.maxHeld },
       leaderAway: () => this.#forwarder.leaderAway(),
       onRequest: (route) => metrics.onProxied(route),
       bodyOf: (error) => this.bodyOf(error),

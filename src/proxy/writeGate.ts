@@ -29,7 +29,6 @@ export type HoldFor =
   /** This node stood still, and asks the others whether it still leads. */
   | 'frozen'
 
-const PROBE_MS = 60_000
 /** For so long a change of role waits for writes that wait for their own clients. */
 const CLIENT_GRACE_MS = 1000
 
@@ -48,8 +47,7 @@ export class WriteGate {
   constructor(options: WriteGateOptions, host: WriteGateHost) {
     this.#options = options
     this.#host = host
-    // Nothing is asked: whoever holds writes lets them go.
-    this.#gate = new Gate({ maxHeld: options.maxHeld, probeMs: PROBE_MS }, async () => false)
+    this.#gate = new Gate({ maxHeld: options.maxHeld })
   }
 
   /** Writes that wait now. */

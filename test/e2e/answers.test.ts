@@ -4,8 +4,7 @@
  * too. RFC 9110 and 9112 say what is right.
  */
 import assert from 'node:assert/strict'
-import type { Lab } from '../support/lab.ts'
-import { labTest } from '../support/lab.ts'
+import { type Lab, labTest } from '../support/lab.ts'
 import {
   type App,
   echoIn,

@@ -26,7 +26,14 @@ async function start(): Promise<{ side: ProxyServer; port: number }> {
   })
   const options: Partial<ProxyServerOptions> = {
     ...{ host: '127.0.0.1', port, crowd, routes: new Routes({ forward: [], local: [] }) },
-    ...{ maxHeaderBytes: 16_384, requestTimeoutMs: 60_000, headTimeoutMs: 60_000, onRequest() {} },
+    limits: {
+      maxHeaderBytes: 16_384,
+      requestTimeoutMs: 60_000,
+      headTimeoutMs: 60_000,
+      holdMs: 1000,
+      maxHeld: 10,
+    },
+    onRequest() {},
   }
   const side = new ProxyServer(options as ProxyServerOptions)
   await side.listen()

@@ -7,23 +7,23 @@
 /** Of the time that a stop has. The rest is for the answers to go out. */
 const WAIT_SHARE = 0.8
 
-/** Where requests wait. Whoever waits is told so, and nobody waits from then on. */
+/** Where requests wait. `stop` sends all of them away, and lets nobody wait any more. */
 export interface WaitingRoom {
   stop(): void
 }
 
 /** Resolves with `ended`, which takes `timeoutMs` at most. */
-export async function endBefore(
+export async function drainWithin(
   timeoutMs: number,
   ended: Promise<unknown>,
   rooms: readonly WaitingRoom[],
 ): Promise<void> {
-  const lastCall = setTimeout(() => {
+  const timer = setTimeout(() => {
     for (const room of rooms) room.stop()
   }, timeoutMs * WAIT_SHARE)
   try {
     await ended
   } finally {
-    clearTimeout(lastCall)
+    clearTimeout(timer)
   }
 }
