@@ -32,7 +32,7 @@ const FAST_COMMITS_PER_SECOND = 4000
 /** Pause after a fence that a reader made useless; after any other that did not complete a pass, the longest pause. */
 const FENCE_REST_MS = 1000
 /** That other pause, in multiples of the time for which writers were stopped. */
-const FENCE_RESTS = 10
+const FENCE_RESTS = 4
 /** Each fence in a row that a reader of another process made useless doubles that pause, up to 2^this. */
 const MAX_REST_SHIFT = 5
 /** How long after another process was seen reading no fence is taken below the maximum size. */
@@ -44,8 +44,8 @@ const HUGE_WALS = 4
 /** Past this many maximum sizes writers are faster than capture and disk together, and a short stop is of no use. */
 const LONG_STOP_SIZES = 1.5
 const LONG_STOP_MS = 250
-/** Part of the maximum size that capture may be behind then: what it reads within such a stop, on most machines. */
-const LONG_STOP_MISSING = 0.5
+/** How far behind capture may be then, in maximum sizes: what it reads within such a stop, on most machines. */
+const LONG_STOP_MISSING = 1.5
 
 export class FencePolicy {
   readonly #limits: FenceLimits
@@ -96,8 +96,7 @@ export class FencePolicy {
     if (complete || fencedMs === 0) return
     // A second of the fastest writers is a gigabyte: what writers alone kept from its end is tried again soon.
     const longestMs = FENCE_REST_MS << this.#blockedFences
-    const metReader = isBlocked || yielded
-    this.#restUntilMs = nowMs + (metReader ? longestMs : Math.min(longestMs, FENCE_RESTS * fencedMs))
+    this.#restUntilMs = nowMs + (isBlocked ? longestMs : Math.min(longestMs, FENCE_RESTS * fencedMs))
     if (isBlocked && !yielded) this.#blockedFences = Math.min(this.#blockedFences + 1, MAX_REST_SHIFT)
   }
 }

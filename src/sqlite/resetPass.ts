@@ -137,19 +137,25 @@ class Pass {
   }
 
   #fenced(): void {
-    const { nowMs } = this.#parts
     if (!this.#parts.takeFence(this.#request.fenceMs)) return
-    const beganMs = nowMs()
-    this.#untilMs = beganMs + this.#request.stopMs
+    const beganMs = this.#parts.nowMs()
+    let isOfUse = false
     try {
-      if (this.#isFarBehind()) return
-      for (let look = 0; look < FIRST_LOOKS && !this.#mustYield(true); look++);
-      if (!this.#yielded) this.#parts.askForCapture(true)
-      this.#fencedRounds()
+      isOfUse = !this.#isFarBehind()
+      if (isOfUse) this.#stopWriters(beganMs)
     } finally {
       this.#parts.releaseFence()
-      this.#fencedMs = nowMs() - beganMs
+      if (isOfUse) this.#fencedMs = this.#parts.nowMs() - beganMs
     }
+  }
+
+  #stopWriters(beganMs: number): void {
+    this.#untilMs = beganMs + this.#request.stopMs
+    // A reader that was in the way before the fence came may be gone.
+    this.#isBlocked = false
+    for (let look = 0; look < FIRST_LOOKS && !this.#mustYield(true); look++);
+    if (!this.#yielded) this.#parts.askForCapture(true)
+    this.#fencedRounds()
   }
 
   #fencedRounds(): void {
@@ -160,7 +166,7 @@ class Pass {
       this.#round(true)
       if (areReadersWaitedFor || this.#counts === before || !this.#isBlocked) continue
       areReadersWaitedFor = true
-      this.#untilMs = Math.min(this.#untilMs, nowMs() + FENCED_READERS_MS)
+      this.#untilMs = nowMs() + FENCED_READERS_MS
     }
   }
 

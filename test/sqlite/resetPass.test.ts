@@ -171,7 +171,7 @@ function capturedTo(frame: number): CapturedFrame {
 function fencedPass(
   isRead: (look: number) => boolean,
   fence: 'unless-read' | 'always',
-  { captured = capturedTo(10), stopMs = 10 } = {},
+  { captured = capturedTo(10), stopMs = 10, rounds = 0, onFence = () => {} } = {},
 ) {
   const counts = { busy: false, walFrames: 10, backfilled: 5 }
   let looks = 0
@@ -186,7 +186,10 @@ function fencedPass(
         nowMs += 4
         return counts
       },
-      takeFence: () => true,
+      takeFence: () => {
+        onFence()
+        return true
+      },
       releaseFence() {},
       isRead: () => {
         nowMs += 0.1
@@ -196,16 +199,16 @@ function fencedPass(
       backfilledFrames: () => 5,
       captured,
       askForCapture() {},
-      nowMs: () => nowMs,
+      nowMs: () => (nowMs += 0.01),
     },
-    { current: 0, rounds: 0, fence, fenceMs: 1, stopMs, maxMissing: 10 },
+    { current: 0, rounds, fence, fenceMs: 1, stopMs, maxMissing: 10 },
   )
   return { ...pass, backfills, nowMs }
 }
 
 test('a fence is let go of as soon as somebody reads, also between two rounds', () => {
   assert.equal(fencedPass(() => false, 'unless-read').yielded, false)
-  assert.equal(fencedPass(() => false, 'unless-read').backfills, 3)
+  assert.equal(fencedPass(() => false, 'unless-read').backfills, 4)
   for (let first = 1; first <= 8; first++) {
     const pass = fencedPass((look) => look >= first, 'unless-read')
     assert.equal(pass.yielded, true, `seen at look ${first}`)
@@ -213,7 +216,7 @@ test('a fence is let go of as soon as somebody reads, also between two rounds', 
   }
   const forced = fencedPass(() => true, 'always')
   assert.equal(forced.yielded, false)
-  assert.equal(forced.backfills, 3)
+  assert.equal(forced.backfills, 4)
 })
 
 test('a fence waits for capture as long as it may, and no longer', () => {
@@ -230,6 +233,20 @@ test('a fence waits for capture as long as it may, and no longer', () => {
   assert.equal(short.backfills, 0)
   assert.ok(short.nowMs < 21, `stopped for ${short.nowMs} ms`)
   assert.ok(late(50, 200).backfills > 0)
+})
+
+test('a reader that blocks a short fence is waited for as long as one that blocks a long one', () => {
+  const pass = fencedPass(() => false, 'always', { stopMs: 4 })
+  assert.equal(pass.isBlocked, true)
+  assert.ok(pass.backfills > 1, 'it was looked for once more')
+})
+
+test('a reader that was in the way before the fence came is not one that the fence met', () => {
+  const captured = capturedTo(10)
+  const fence = { captured, rounds: 1, onFence: () => captured.set(7, 0) }
+  const pass = fencedPass(() => false, 'always', fence)
+  assert.equal(pass.backfills, 1, 'capture kept the fence from its end')
+  assert.equal(pass.isBlocked, false)
 })
 
 test('a long fence is short when a reader blocks it', () => {
@@ -274,7 +291,9 @@ test('whatever fails in a pass, the guard that is open is known', () => {
 labTest('nobody is fenced out while capture is far behind', async (lab) => {
   const world = await setUp(lab)
   const request = { rounds: 0, fence: 'always', fenceMs: 100, stopMs: 10 } as const
-  assert.equal((await world.pass({ ...request, maxMissing: 0 })).isComplete, false)
+  const pass = await world.pass({ ...request, maxMissing: 0 })
+  assert.equal(pass.isComplete, false)
+  assert.equal(pass.fencedMs, 0, 'there was no fence to rest from')
   assert.equal(world.asked, 0)
   assert.equal((await world.pass({ ...request, maxMissing: 1000 })).isComplete, true)
 })
