@@ -63,8 +63,8 @@ export class DemoCluster {
   async untilCaughtUp(): Promise<NodeStatus> {
     const target = await this.statusOf(this.leader)
     await this.#until('catching up', LEVEL_TIMEOUT_MS, async () => {
-      const lags = await Promise.all(this.replicas.map((replica) => replica.lag()))
-      return lags.every((lag) => lag?.connected && lag.txid >= target.txid) || undefined
+      const statuses = await Promise.all(this.replicas.map((replica) => replica.status()))
+      return statuses.every((status) => status && hasReached(status, target)) || undefined
     })
     return target
   }
@@ -95,6 +95,11 @@ export class DemoCluster {
   #until<T>(what: string, timeoutMs: number, ask: () => Promise<T | undefined>): Promise<T> {
     return until(what, ask, { everyMs: POLL_MS, timeoutMs, signal: this.#signal })
   }
+}
+
+/** A replica that still follows another epoch has its comparison before it, whatever its number says. */
+function hasReached({ lag, epoch, txid }: NodeStatus, target: NodeStatus): boolean {
+  return lag.connected && epoch === target.epoch && txid >= target.txid
 }
 
 function positionOf({ epoch, txid, checksum }: NodeStatus): string {
