@@ -1,6 +1,7 @@
 import { containsPosition, type Lineage, type Standing } from '../../proto/lineage.ts'
 import { formatPosition } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, setTimer } from '../platform/time.ts'
 
 /** A position, or a txid of whatever epoch. */
 export type WaitTarget = { readonly epoch: number | undefined; readonly txid: number }
@@ -42,7 +43,7 @@ export class PositionWaits {
     if (reach === 'unknown') throw unknown(name)
     if (this.#waiters.size >= this.#limit) throw new WalcastError('TOO_MANY_WAITS', { limit: this.#limit })
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(
+      const timer = setTimer(
         () =>
           waiter.done(new WalcastError('WAIT_TIMEOUT', { wanted: name, timeoutMs: Math.round(timeoutMs) })),
         timeoutMs,
@@ -51,7 +52,7 @@ export class PositionWaits {
         check,
         name,
         done: (error) => {
-          clearTimeout(timer)
+          cancelTimer(timer)
           this.#waiters.delete(waiter)
           if (error) reject(error)
           else resolve()

@@ -1,8 +1,8 @@
 /** `walcast bench`: the benchmark harness, in a process of its own, since nothing of walcast may depend on it. */
-import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { messageOf, WalcastError } from '../errors.ts'
+import { spawn } from '../platform/processes.ts'
 
 const HARNESS = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const

@@ -9,6 +9,7 @@ import {
 } from '../api/roleAnswers.ts'
 import { WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
+import { monotonicMs } from '../platform/time.ts'
 import { FITNESS, LEADER, SWITCHED } from './answerShapes.ts'
 import { type Answer, askNode, bodyOf, getJson } from './nodeClient.ts'
 import { type Shape, WHOLE } from './shape.ts'
@@ -50,12 +51,12 @@ export async function postSwitchover(node: string, request: SwitchoverRequest): 
 }
 
 async function askChange(node: string, path: string, body: object, timeoutMs: number): Promise<Answer> {
-  const beganMs = performance.now()
+  const beganMs = monotonicMs()
   try {
     return await askNode({ method: 'POST', node, path, environment: process.env, timeoutMs, body })
   } catch (error) {
     if (!(error instanceof WalcastError) || error.key !== 'NODE_UNREACHABLE') throw error
-    const isLate = performance.now() - beganMs >= timeoutMs
+    const isLate = monotonicMs() - beganMs >= timeoutMs
     if (!isLate) throw error
     const detail = `no answer within ${timeoutMs / 1000} s, and the change may still come; see walcast status`
     throw new WalcastError('NODE_UNREACHABLE', { url: node, detail }, error)

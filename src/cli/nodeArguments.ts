@@ -1,5 +1,4 @@
 /** Options of a node from flags, environment and file: a flag beats the environment, the environment beats the file. */
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { parse as parseToml } from 'smol-toml'
 import { messageOf, WalcastError } from '../errors.ts'
@@ -9,6 +8,7 @@ import type { NodeOptions } from '../options/nodeOptions.ts'
 import { type OptionSpec, tunes } from '../options/optionSpec.ts'
 import { NODE_OPTIONS } from '../options/options.ts'
 import { parseValue } from '../options/optionValues.ts'
+import { readFileSync } from '../platform/files.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
 
 /** The name of an option's environment variable. */

@@ -2,10 +2,12 @@
  * Asks a running node over its private side. Whatever answers there may be something else: an answer is read up to a bound and a
  * time, has to be JSON, and is checked against its shape before it is used. What it says is not trusted with the terminal.
  */
-import { type Dispatcher, errors, request } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
 import { isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
+import { request } from '../platform/sockets.ts'
+import { timeLimit } from '../platform/time.ts'
 import { readSecret } from '../security/auth.ts'
 import { askedUrl } from './askedUrl.ts'
 import { type Shape, WHOLE } from './shape.ts'
@@ -113,7 +115,7 @@ function send(
     method,
     headers,
     body: body ? JSON.stringify(body) : null,
-    signal: AbortSignal.timeout(timeoutMs),
+    signal: timeLimit(timeoutMs),
     headersTimeout: 0,
     bodyTimeout: 0,
     reset: true,

@@ -1,7 +1,7 @@
 /** A rehearsal of a failover: leadership goes to another node and back, for real, and each way is measured. */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FitnessAnswer, MemberState, NodePlace, SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { asWalcastError, WalcastError } from '../errors.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
 import { fitnessOf, leaderAddressOf, postSwitchover } from './leadershipClient.ts'
 
 /** The node that led may take its time to follow, before it can be handed back to. */
@@ -107,8 +107,8 @@ async function goOver(
 
 /** Waits until the node may lead again, for a while: whether it may is then for the switchover to say. */
 async function untilFit(node: string): Promise<void> {
-  const endMs = performance.now() + FOLLOW_MS
-  while (performance.now() < endMs) {
+  const endMs = monotonicMs() + FOLLOW_MS
+  while (monotonicMs() < endMs) {
     const fitness = await fitnessOf(node).catch(() => undefined)
     if (fitness?.fit && fitness.role !== 'leader') return
     await delay(ASK_AGAIN_MS)

@@ -4,6 +4,7 @@ import { WalcastError } from '../errors.ts'
 import { holderOf, isFree } from '../node/portHolder.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { systemClock } from '../platform/clock.ts'
+import { setTimer } from '../platform/time.ts'
 import { readSecret } from '../security/auth.ts'
 import { ApplicationGuard } from '../supervisor/applicationGuard.ts'
 import { spawnApplication } from '../supervisor/applicationProcess.ts'
@@ -133,7 +134,7 @@ function stopSignal(limitMs: number): Promise<'signal'> {
     let count = 0
     const onSignal = () => {
       if (++count > 1) process.exit(1)
-      setTimeout(() => process.exit(1), limitMs).unref()
+      setTimer(() => process.exit(1), limitMs).unref()
       resolve('signal')
     }
     process.on('SIGTERM', onSignal)

@@ -3,6 +3,7 @@ import { WalcastError } from '../errors.ts'
 import { startNode } from '../node/node.ts'
 import type { StartAs } from '../node/nodeFolder.ts'
 import type { RunningNode } from '../node/runningNode.ts'
+import { setTimer } from '../platform/time.ts'
 import { readSecret } from '../security/auth.ts'
 import { version } from '../version.ts'
 import { warnOfUnknownVariables } from './environment.ts'
@@ -36,7 +37,7 @@ function stopSignal(drainMs: number): Promise<'signal'> {
     let count = 0
     const onSignal = () => {
       if (++count > 1) process.exit(1)
-      setTimeout(() => process.exit(1), drainMs).unref()
+      setTimer(() => process.exit(1), drainMs).unref()
       resolve('signal')
     }
     process.on('SIGTERM', onSignal)

@@ -1,9 +1,9 @@
 /** `walcast verify`: several nodes read and compare every page of theirs, and then each other's state, while writes go on. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { POSITIONS_PATH, type PositionsAnswer, SCRUB_PATH, type ScrubAnswer } from '../api/checks.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { parseValue } from '../options/optionValues.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
 import { POSITIONS, SCRUBBED } from './answerShapes.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
 import { getJson, postJson } from './nodeClient.ts'
@@ -79,7 +79,7 @@ async function scrubAll(nodes: readonly string[], timeoutMs: number): Promise<As
 
 /** Asks until all have a position in common; a node that lags, or is being repaired, gets there. */
 async function agree(nodes: readonly string[]): Promise<Agreement> {
-  const endMs = performance.now() + COMMON_MS
+  const endMs = monotonicMs() + COMMON_MS
   for (;;) {
     const asked = await Promise.all(
       nodes.map((node) => attempt(getJson<PositionsAnswer>(node, POSITIONS_PATH, process.env, POSITIONS))),
@@ -91,7 +91,7 @@ async function agree(nodes: readonly string[]): Promise<Agreement> {
     const agreement: Agreement = failure
       ? { same: false, isFinal: false, why: 'failure' in failure ? failure.failure : '' }
       : agreementOf(known)
-    if (agreement.same || agreement.isFinal || performance.now() > endMs) {
+    if (agreement.same || agreement.isFinal || monotonicMs() > endMs) {
       progress('')
       return agreement
     }

@@ -2,7 +2,7 @@
  * Which process this node is. Ids in files come with every copy of them, so two processes may have one node id; each draws a
  * random id of its own. Of two, the younger does not serve.
  */
-import { randomBytes } from 'node:crypto'
+import { randomBytes } from '../platform/random.ts'
 
 /** Another process that has this node's id, as it says itself. */
 export interface Twin {

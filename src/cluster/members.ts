@@ -1,6 +1,7 @@
 /** The other nodes of the cluster that this one has met or heard of: whom to ask who leads. Kept in the role file. */
 import type { Logger } from 'pino'
 import { messageOf } from '../errors.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import { MAX_MEMBERS, type Member, type NodeFile } from './nodeFile.ts'
 
 /** Nodes that come together are written together. */
@@ -12,7 +13,7 @@ export class Members {
   /** Addresses that an operator gave: asked too, whoever is there. */
   readonly #given: readonly string[]
   readonly #addresses: Map<string, string>
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #saving: Promise<void> = Promise.resolve()
   /** One came, moved or was forgotten. */
   onChanged: (change: Member & { readonly gone: boolean }) => void = () => {}
@@ -62,13 +63,13 @@ export class Members {
   }
 
   #changed(change: Member & { readonly gone: boolean }): void {
-    this.#timer ??= setTimeout(() => this.#save(), GATHER_MS)
+    this.#timer ??= setTimer(() => this.#save(), GATHER_MS)
     this.onChanged(change)
   }
 
   /** A failure costs what a restart would know: the next change tries again. */
   #save(): void {
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
     this.#timer = undefined
     this.#saving = this.#file.update({ members: this.list() }).catch((error) => {
       this.#log.warn({ error: messageOf(error) }, 'the nodes of the cluster could not be written down')

@@ -1,6 +1,4 @@
 /** The role file `FILE-walcast/node.json`: who this node is. The one truth about its role, outside the database on purpose. */
-import { randomBytes } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
 import {
   type HistoryPoint,
   type Incarnation,
@@ -10,6 +8,9 @@ import {
 } from '../../proto/lineage.ts'
 import { messageOf, openError, systemCode, WalcastError, writeError } from '../errors.ts'
 import { type FileOps, syncFolderAside } from '../platform/fileOps.ts'
+import { readFileSync, statSync } from '../platform/files.ts'
+import { randomBytes } from '../platform/random.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 
 export type Role = 'leader' | 'replica' | 'standby'
 
@@ -98,7 +99,7 @@ export class NodeFile {
   readonly #ops: FileOps
   #record: NodeRecord
   #saving: Promise<void> = Promise.resolve()
-  #mending: NodeJS.Timeout | undefined
+  #mending: Timer | undefined
   #isStopped = false
 
   private constructor(path: string, ops: FileOps, record: NodeRecord) {
@@ -170,7 +171,7 @@ export class NodeFile {
 
   #endMending(): void {
     this.#isStopped = true
-    clearTimeout(this.#mending)
+    cancelTimer(this.#mending)
     this.#mending = undefined
   }
 
@@ -204,7 +205,7 @@ export class NodeFile {
 
   #mend(): void {
     if (this.#isStopped) return
-    this.#mending ??= setTimeout(() => {
+    this.#mending ??= setTimer(() => {
       this.#mending = undefined
       this.update({}).catch(() => this.#mend())
     }, MEND_MS).unref()

@@ -1,5 +1,6 @@
 /** Whether the application of a leader takes requests, as the leader tells it. */
-import { setTimeout as delay } from 'node:timers/promises'
+
+import { delay, monotonicMs } from '../platform/time.ts'
 import { askRole } from './peerCalls.ts'
 
 /** `elsewhere`: it is no leader, or no more. */
@@ -27,14 +28,14 @@ export interface Acceptance {
 
 /** Waits until the application of the leader there takes requests, or it is clear that it is not to be waited for; `limitMs` at most. */
 export async function untilApplicationAccepts(leader: string, limitMs: number): Promise<Acceptance> {
-  const beganMs = performance.now()
+  const beganMs = monotonicMs()
   for (let isFirst = true; ; isFirst = false) {
-    const askedMs = performance.now()
+    const askedMs = monotonicMs()
     const standing = await applicationOf(leader)
     const accepts = standing === 'up' || standing === 'none'
     // What took requests when it was first asked did so before.
-    const waitedMs = isFirst && accepts ? 0 : (accepts ? performance.now() : askedMs) - beganMs
+    const waitedMs = isFirst && accepts ? 0 : (accepts ? monotonicMs() : askedMs) - beganMs
     if (accepts || standing === 'elsewhere' || waitedMs >= limitMs) return { waitedMs, accepts }
-    await delay(ASK_AGAIN_MS, undefined, UNHELD)
+    await delay(ASK_AGAIN_MS, UNHELD)
   }
 }

@@ -1,9 +1,11 @@
 /** What nodes ask and tell each other over HTTP, apart from the stream. */
-import { Agent, request } from 'undici'
+
 import { MAX_COUNTED } from '../../proto/limits.ts'
 import { parseTrail } from '../../proto/lineage.ts'
 import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
+import { Agent, request } from '../platform/sockets.ts'
+import { timeLimit } from '../platform/time.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../security/auth.ts'
 
 /** What `GET /leader` says of a node. */
@@ -150,7 +152,7 @@ async function call(
   const timeout = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
   const dispatcher = new Agent({ connect: { timeout }, connections: 1 })
   try {
-    const signal = AbortSignal.timeout(timeoutMs)
+    const signal = timeLimit(timeoutMs)
     const { statusCode, body } = await request(url, {
       method,
       headers: { ...NODE_AGENT, ...headers },

@@ -2,11 +2,12 @@
  * `FILE-walcast/peers.json`: the replicas that a node has met, so that one that is away is still missed after a restart.
  * For people and status only: nothing that is fed depends on it, so a broken or missing file costs the list and no more.
  */
-import { readFileSync, rmSync, statSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { messageOf, systemCode } from '../errors.ts'
 import { MAX_REMEMBERED, type Peer, type ReplicaList } from '../feed/replicaList.ts'
 import type { FileOps } from '../platform/fileOps.ts'
+import { readFileSync, rmSync, statSync } from '../platform/files.ts'
+import { cancelTimer, setRepeatingTimer, setTimer, type Timer } from '../platform/time.ts'
 
 const FORMAT = 1
 /** A larger file is not one of ours: texts in messages are bounded, and so are entries. */
@@ -91,8 +92,8 @@ export class PeersFile {
   readonly #ops: FileOps
   readonly #log: Logger
   readonly #list: ReplicaList
-  readonly #moved: NodeJS.Timeout
-  #gathering: NodeJS.Timeout | undefined
+  readonly #moved: Timer
+  #gathering: Timer | undefined
   #saving: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
   /** Positions and places as they were last written. */
@@ -106,13 +107,13 @@ export class PeersFile {
     this.#log = log
     this.#list = list
     this.#written = placesOf(list.peers())
-    this.#moved = setInterval(() => this.#saveMoved(), MOVED_MS)
+    this.#moved = setRepeatingTimer(() => this.#saveMoved(), MOVED_MS)
     list.onChanged = () => this.#saveSoon()
   }
 
   /** Writes the list as it is. Never throws: a failure is logged, once until it works again. */
   save(): Promise<void> {
-    clearTimeout(this.#gathering)
+    cancelTimer(this.#gathering)
     this.#gathering = undefined
     // One that waits for a slow disk takes all changes until it begins.
     this.#next ??= this.#saving.then(() => {
@@ -131,7 +132,7 @@ export class PeersFile {
 
   /** Writes it a last time. */
   async stop(): Promise<void> {
-    clearInterval(this.#moved)
+    cancelTimer(this.#moved)
     this.#list.onChanged = () => {}
     if (this.#gathering || this.#isMoved || this.#list.peers().length > 0) await this.save()
     await this.#saving
@@ -142,7 +143,7 @@ export class PeersFile {
   }
 
   #saveSoon(): void {
-    this.#gathering ??= setTimeout(() => void this.save(), GATHER_MS)
+    this.#gathering ??= setTimer(() => void this.save(), GATHER_MS)
   }
 
   #saveMoved(): void {

@@ -14,6 +14,7 @@ import type { RunningNode } from '../node/runningNode.ts'
 import { addressOf } from '../options/address.ts'
 import { defaultOptions } from '../options/defaults.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
+import { onNextTurn } from '../platform/time.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from '../proxy/pluginNode.ts'
 import { checkSecret } from '../security/auth.ts'
 import { version } from '../version.ts'
@@ -257,7 +258,7 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
   /** Whoever has just opened the node comes to listen first. */
   #onFailed(error: WalcastError): void {
     this.#failure = error
-    setImmediate(() => this.#tell(() => this.emit('failed', error)))
+    onNextTurn(() => this.#tell(() => this.emit('failed', error)))
   }
 
   /** What a listener throws is the application's to catch, and stops nothing here. */

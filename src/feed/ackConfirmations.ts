@@ -1,5 +1,6 @@
 /** Replicas that are to say that they stand at exactly one position, with its state checksum. One wait a replica. */
 import type { Body } from '../../proto/messages.ts'
+import { cancelTimer, setTimer } from '../platform/time.ts'
 
 export interface Confirmed {
   readonly epoch: number
@@ -20,11 +21,11 @@ export class AckConfirmations {
   begin(node: string, position: Confirmed, timeoutMs: number): Promise<boolean> {
     this.fail(node)
     return new Promise((resolve) => {
-      const timer = setTimeout(() => confirmation.end(false), timeoutMs)
+      const timer = setTimer(() => confirmation.end(false), timeoutMs)
       const confirmation: Confirmation = {
         position,
         end: (isConfirmed) => {
-          clearTimeout(timer)
+          cancelTimer(timer)
           if (this.#under.get(node) === confirmation) this.#under.delete(node)
           resolve(isConfirmed)
         },

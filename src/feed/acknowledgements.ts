@@ -5,6 +5,7 @@
  * Only replicas that are fed by this node count, and only while they are connected.
  */
 import type { Body } from '../../proto/messages.ts'
+import { cancelTimer, setTimer } from '../platform/time.ts'
 import { AckConfirmations, type Confirmed } from './ackConfirmations.ts'
 import type { SessionState } from './replicaSession.ts'
 
@@ -97,11 +98,11 @@ export class Acknowledgements {
     if (now) return Promise.resolve(outcome(now))
     if (this.#waiters.size >= this.#limit) return Promise.resolve(outcome('full'))
     return new Promise((resolve) => {
-      const timer = setTimeout(() => waiter.end('timeout'), timeoutMs)
+      const timer = setTimer(() => waiter.end('timeout'), timeoutMs)
       const waiter: Waiter = {
         ...wanted,
         end: (end) => {
-          clearTimeout(timer)
+          cancelTimer(timer)
           this.#waiters.delete(waiter)
           resolve(outcome(end))
         },

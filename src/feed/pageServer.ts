@@ -5,10 +5,11 @@
  * holding: an image that moved beneath is simply sent later. Pages that change after they were sent are sent again.
  * When few are left, they are read at one position and sent as the last message; then the replica is at that position.
  */
-import { readSync } from 'node:fs'
 import { encode, pagesPayloadBytes } from '../../proto/codec.ts'
 import { GROUP_PAGES, HEADER_BYTES, MAX_BODY_BYTES, MAX_PAGES } from '../../proto/limits.ts'
 import { WalcastError } from '../errors.ts'
+import { readSync } from '../platform/files.ts'
+import { delay } from '../platform/time.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { readFrameImage, readZeroFilled } from '../sqlite/pageScan.ts'
 import { PageSet } from '../sqlite/pageSet.ts'
@@ -127,7 +128,7 @@ export class PageServer {
       const detail = `pages such as ${this.#wanted.peek()} do not match the checksums that the leader keeps`
       throw new WalcastError('DB_CORRUPT', { path: this.#host.files.path, detail })
     }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+    await delay(RETRY_MS)
     this.#host.look()
   }
 

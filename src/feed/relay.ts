@@ -8,6 +8,7 @@ import { durationOf } from '../../proto/fields.ts'
 import { type Containment, containment, type Lineage } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import type { ClaimedState } from './handshake.ts'
 import { ReplicaFeed, type ReplicaFeedHost, type ReplicaFeedOptions } from './replicaFeed.ts'
@@ -66,7 +67,7 @@ export class Relay {
   readonly #options: ReplicaFeedOptions
   readonly #host: RelayHost
   readonly #feed: ReplicaFeed
-  readonly #timers: NodeJS.Timeout[] = []
+  readonly #timers: Timer[] = []
   /** The position before the next batch; undefined until there is somebody to feed, and while a batch goes on of which the beginning was not kept. */
   #from: { readonly txid: number; readonly checksum: string } | undefined
   /** The last message was not the end of its batch. */
@@ -181,7 +182,7 @@ export class Relay {
 
   stop(): void {
     this.#stopped = true
-    for (const timer of this.#timers) clearInterval(timer)
+    for (const timer of this.#timers) cancelTimer(timer)
     this.#feed.stop()
   }
 
@@ -189,8 +190,8 @@ export class Relay {
   #begin(): void {
     if (this.#timers.length === 0)
       this.#timers.push(
-        setInterval(() => this.#tick(), this.#options.heartbeatMs),
-        setInterval(() => this.#report(), REPORT_MS),
+        setRepeatingTimer(() => this.#tick(), this.#options.heartbeatMs),
+        setRepeatingTimer(() => this.#report(), REPORT_MS),
       )
     if (this.#isUsed) return
     this.#isUsed = true

@@ -12,6 +12,7 @@ import { decode, encode } from '../../proto/codec.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
 import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
+import { cancelTimer, onNextTurn, setTimer, type Timer } from '../platform/time.ts'
 import type { CapturedBatch } from './batch.ts'
 import type { BatchHistory, HistoryPlace } from './batchHistory.ts'
 import { ComparisonServer } from './comparisonServer.ts'
@@ -56,7 +57,7 @@ export class ReplicaSession {
   #chunk = 0
   #comparing: ComparisonServer | undefined
   readonly #outbox: SendQueue
-  readonly #helloTimer: NodeJS.Timeout
+  readonly #helloTimer: Timer
   readonly #silenceMs: number
   #error: unknown
   #isStopping = false
@@ -96,7 +97,7 @@ export class ReplicaSession {
     const { helloTimeoutMs, stallMs } = options
     this.#silenceMs = stallMs
     const late = new WalcastError('STALLED', { seconds: helloTimeoutMs / 1000 })
-    this.#helloTimer = setTimeout(() => this.#stalled(late), helloTimeoutMs)
+    this.#helloTimer = setTimer(() => this.#stalled(late), helloTimeoutMs)
     socket.on('message', (data) => this.#receive(data as Buffer))
     socket.on('error', (error) => this.#onSocketError(error))
     socket.on('close', () => this.#closed())
@@ -206,7 +207,7 @@ export class ReplicaSession {
       this.#socket.close(4000, key)
     }
     const socket = this.#socket
-    setTimeout(() => socket.terminate(), 1000).unref()
+    setTimer(() => socket.terminate(), 1000).unref()
   }
 
   terminate(): void {
@@ -233,7 +234,7 @@ export class ReplicaSession {
   #closed(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    clearTimeout(this.#helloTimer)
+    cancelTimer(this.#helloTimer)
     this.#outbox.closed()
     this.#host.onClosed(this, this.#error)
   }
@@ -308,7 +309,7 @@ export class ReplicaSession {
     if (this.#state !== 'hello') throw new WalcastError('MESSAGE_BAD', { detail: 'a second hello' })
     const host = this.#host
     requireFeedable(hello, host)
-    clearTimeout(this.#helloTimer)
+    cancelTimer(this.#helloTimer)
     this.node = hello.node
     this.instance = hello.instance
     this.upSinceMs = this.#host.nowMs() - hello.upMs
@@ -367,7 +368,7 @@ export class ReplicaSession {
   /** A step back to the present takes its time: others are fed before the next. */
   #pause(): void {
     this.#isPausing = true
-    setImmediate(() => {
+    onNextTurn(() => {
       this.#isPausing = false
       this.#onRoom()
     })

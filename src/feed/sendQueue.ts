@@ -1,6 +1,7 @@
 /** What goes out to one replica: how much waits in its socket, and whether anything moves. */
 import type { WebSocket } from 'ws'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 
 export interface SendQueueLimits {
   /** Bytes handed to the socket and not yet taken by the network. */
@@ -21,7 +22,7 @@ export class SendQueue {
   readonly #limits: SendQueueLimits
   readonly #host: SendQueueHost
   #waiting: (() => void)[] = []
-  #stallTimer: NodeJS.Timeout | undefined
+  #stallTimer: Timer | undefined
   #takenBytes = 0
 
   constructor(socket: WebSocket, limits: SendQueueLimits, host: SendQueueHost) {
@@ -67,12 +68,12 @@ export class SendQueue {
   }
 
   closed(): void {
-    clearTimeout(this.#stallTimer)
+    cancelTimer(this.#stallTimer)
     this.#release()
   }
 
   #onWritten(): void {
-    clearTimeout(this.#stallTimer)
+    cancelTimer(this.#stallTimer)
     this.#stallTimer = undefined
     if (this.#socket.bufferedAmount > 0) this.#watch()
     if (this.#socket.bufferedAmount > this.#limits.maxBufferedBytes / 2) return
@@ -86,7 +87,7 @@ export class SendQueue {
 
   #watch(): void {
     const { stallMs } = this.#limits
-    this.#stallTimer ??= setTimeout(
+    this.#stallTimer ??= setTimer(
       () => this.#host.onStalled(new WalcastError('STALLED', { seconds: stallMs / 1000 })),
       stallMs,
     )

@@ -5,6 +5,7 @@ import type { NodeView, ScrubReport } from '../api/nodeView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import { systemClock } from '../platform/clock.ts'
+import { wallMs } from '../platform/time.ts'
 import type { Cut } from '../proxy/connectionBudget.ts'
 import type { TrafficMetrics, TrafficSizes } from '../proxy/trafficMetrics.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
@@ -354,7 +355,7 @@ export class Metrics {
       'Time since every page was compared; since the start before that',
       () => {
         const { lastPassAt } = report()
-        return lastPassAt === undefined ? process.uptime() : (Date.now() - Date.parse(lastPassAt)) / 1000
+        return lastPassAt === undefined ? process.uptime() : (wallMs() - Date.parse(lastPassAt)) / 1000
       },
     )
   }

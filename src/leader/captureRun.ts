@@ -7,6 +7,7 @@ import { durationOf } from '../../proto/fields.ts'
 import type { Body } from '../../proto/messages.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import { delay } from '../platform/time.ts'
 import type { WalReader } from '../sqlite/walReader.ts'
 import type { Capture } from './capture.ts'
 import { WalWatcher, type WalWatcherOptions } from './walWatcher.ts'
@@ -143,7 +144,7 @@ export class CaptureRun {
         if (found !== undefined && this.capture.isAtEnd) return undefined
         const instead = found === 0 && this.capture.isOpen ? await whileHeld() : undefined
         if (instead !== undefined) return instead
-        await new Promise((resolve) => setTimeout(resolve, found ? 0 : 1))
+        await delay(found ? 0 : 1)
       }
     } catch (error) {
       if (keyOf(error) !== 'STOPPING') this.#host.onFailed(error)

@@ -2,8 +2,9 @@
  * Counts the commits that are published and not captured yet, by the headers of their frames. Behind a huge transaction that
  * waits for a slow replica a write has a position so, without its being read ahead of that transaction.
  */
-import { readSync } from 'node:fs'
-import { setImmediate as immediate } from 'node:timers/promises'
+
+import { readSync } from '../platform/files.ts'
+import { nextTurn } from '../platform/time.ts'
 import { FRAME_HEADER_BYTES, frameOffset } from '../sqlite/walFormat.ts'
 import type { WalIndexHeader } from '../sqlite/walIndexFormat.ts'
 
@@ -42,7 +43,7 @@ export class CommitCounter {
       const commit = this.#readCommit(++frame, salt1, salt2)
       if (commit === undefined) return undefined
       if (commit) txid++
-      if (frame % FRAMES_AT_ONCE === 0) await immediate()
+      if (frame % FRAMES_AT_ONCE === 0) await nextTurn()
     }
     // Somebody else may have counted further meanwhile.
     if (txid >= this.#counted.txid) this.#counted = { salt1, salt2, frame, txid }

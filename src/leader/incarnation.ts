@@ -1,6 +1,6 @@
 /** What a node draws and writes down each time it begins to lead in a process: no copied file brings it back. */
-import { randomBytes } from 'node:crypto'
 import type { Incarnation, Standing } from '../../proto/lineage.ts'
+import { randomBytes } from '../platform/random.ts'
 
 /** An id: 16 hex digits. */
 export function newIncarnation(): string {

@@ -4,13 +4,14 @@
  * When commits were lost to capture (UNKNOWN_CHANGE, WAL_BROKEN) it scans the database again and begins a new epoch;
  * replicas then compare pages. When the file itself is gone, it fails for good.
  */
-import { closeSync, fdatasyncSync } from 'node:fs'
 import type { WebSocket } from 'ws'
 import type { Standing } from '../../proto/lineage.ts'
 import { asWalcastError, keyOf, messageOf, WalcastError } from '../errors.ts'
 import { Acknowledgements } from '../feed/acknowledgements.ts'
 import { segmentBytes } from '../feed/batch.ts'
 import type { ReplicaFeed } from '../feed/replicaFeed.ts'
+import { closeSync, fdatasyncSync } from '../platform/files.ts'
+import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
 import {
   adoptDatabase,
   type DatabaseFiles,
@@ -62,7 +63,7 @@ export class Leader {
   #scanned!: LedDatabase
   #fence!: WriteFence
   #run!: CaptureRun
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #restarting: Promise<void> | undefined
   #ticks = 0
   #stopped = false
@@ -102,7 +103,7 @@ export class Leader {
     leader.#positions = new PositionLog(`${options.stateFolder}/positions`, options.ops)
     await leader.#guardWal()
     await leader.#begin({ forced: undefined, seen })
-    leader.#timer = setInterval(() => leader.#tick(), options.heartbeatMs)
+    leader.#timer = setRepeatingTimer(() => leader.#tick(), options.heartbeatMs)
     return leader
   }
 
@@ -123,7 +124,7 @@ export class Leader {
       await thread.attempt(...OWN_CONNECTIONS.map(close))
       throw error
     }
-    leader.#timer = setInterval(() => leader.#tick(), options.heartbeatMs)
+    leader.#timer = setRepeatingTimer(() => leader.#tick(), options.heartbeatMs)
     options.observer.onEpoch(options.identity.epoch())
     return leader
   }
@@ -189,7 +190,7 @@ export class Leader {
   /** Gives the database to the engine of another role, with the write lock. Only after `takeFence` and `drain`. Replicas are sent to `next`. */
   async handOver(next: Parameters<ReplicaFeed['moveTo']>[0]): Promise<HeldDatabase> {
     this.#stopped = true
-    clearInterval(this.#timer)
+    cancelTimer(this.#timer)
     this.#run.stopWaking()
     await this.#restarting
     this.#run.stopWaking()
@@ -273,7 +274,7 @@ export class Leader {
   /** Captures what is left, tells the replicas, and stops. The database stays as it is. */
   async stop(): Promise<void> {
     this.#stopped = true
-    clearInterval(this.#timer)
+    cancelTimer(this.#timer)
     this.#run.stopWaking()
     await this.#restarting
     this.#run.stopWaking()

@@ -3,6 +3,7 @@
  * of the application holds the write lock while it waits for the guard (https://sqlite.org/c3ref/wal_checkpoint_v2.html). So the
  * writers may be quiet just because they all wait for that checkpoint.
  */
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 
 export interface QuietWatchHost {
   /** Frames in the WAL at the last look. */
@@ -27,7 +28,7 @@ const QUIET_LOOKS = 3
 
 export class QuietWatch {
   readonly #host: QuietWatchHost
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #frames = -1
   #quietLooks = 0
   #stoodInTheWay = false
@@ -45,11 +46,11 @@ export class QuietWatch {
 
   stop(): void {
     this.#stopped = true
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
   }
 
   #lookIn(delayMs: number): void {
-    this.#timer = setTimeout(() => this.#look(), delayMs)
+    this.#timer = setTimer(() => this.#look(), delayMs)
   }
 
   #look(): void {

@@ -3,8 +3,10 @@
  * so that the writer does not ring a bell for every commit. Without file events (the system's inotify limit): the short
  * timer after a commit, and looks that become rarer while nothing comes, so that an idle leader costs next to nothing.
  */
-import { type FSWatcher, watch } from 'node:fs'
+import type { FSWatcher } from 'node:fs'
 import type { Clock } from '../platform/clock.ts'
+import { watch } from '../platform/files.ts'
+import { cancelTimer, cancelTurn, onNextTurn, setTimer, type Timer, type Turn } from '../platform/time.ts'
 
 export interface WalWatcherOptions {
   /** Looks per second that find something, from which on a timer is used instead of file events. */
@@ -48,8 +50,8 @@ export class WalWatcher {
   readonly #host: WalWatcherHost
   readonly #watch: WatchFile
   #watcher: FSWatcher | undefined
-  #timer: NodeJS.Timeout | undefined
-  #immediate: NodeJS.Immediate | undefined
+  #timer: Timer | undefined
+  #turn: Turn | undefined
   #eventMs = 0
   #capturedMs = 0
   #retry = 0
@@ -84,8 +86,8 @@ export class WalWatcher {
   stop(): void {
     this.#stopped = true
     this.#watcher?.close()
-    clearTimeout(this.#timer)
-    clearImmediate(this.#immediate)
+    cancelTimer(this.#timer)
+    cancelTurn(this.#turn)
   }
 
   /** Somebody else has captured what was there: the file event of that commit may still come, and is not worth a spin. */
@@ -95,9 +97,9 @@ export class WalWatcher {
 
   /** Looks at the next turn of the event loop. */
   now(): void {
-    if (this.#stopped || this.#immediate) return
-    this.#immediate = setImmediate(() => {
-      this.#immediate = undefined
+    if (this.#stopped || this.#turn) return
+    this.#turn = onNextTurn(() => {
+      this.#turn = undefined
       this.#onTimer()
     })
   }
@@ -136,9 +138,9 @@ export class WalWatcher {
   }
 
   #spin(): void {
-    if (this.#immediate || this.#stopped) return
-    this.#immediate = setImmediate(() => {
-      this.#immediate = undefined
+    if (this.#turn || this.#stopped) return
+    this.#turn = onNextTurn(() => {
+      this.#turn = undefined
       const nowMs = this.#clock.nowMs()
       if (this.#tryLook(this.#eventMs) && !this.#host.isWriteUnderWay()) return
       if (nowMs - this.#eventMs < SPIN_MS) this.#spin()
@@ -198,7 +200,7 @@ export class WalWatcher {
 
   #schedule(delayMs: number): void {
     if (this.#stopped) return
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#onTimer(), delayMs)
+    cancelTimer(this.#timer)
+    this.#timer = setTimer(() => this.#onTimer(), delayMs)
   }
 }

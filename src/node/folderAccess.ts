@@ -1,7 +1,15 @@
 /** Who may enter a node folder: only the user that runs the node. One that was there before the node may be open to others. */
-import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, statSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { messageOf } from '../errors.ts'
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  statSync,
+} from '../platform/files.ts'
 
 const OTHERS = 0o077
 

@@ -1,6 +1,6 @@
 /** Which process listens on a port of this machine, as far as it is to be seen: another user's is not. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { readdirSync, readFileSync, readlinkSync } from '../platform/files.ts'
+import { createTcpServer } from '../platform/sockets.ts'
 
 /** State of a listening socket in /proc/net/tcp (include/net/tcp_states.h). */
 const LISTEN = '0A'
@@ -8,7 +8,7 @@ const LISTEN = '0A'
 /** Whether nothing listens on this port of the loopback interface. */
 export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const server = createServer()
+    const server = createTcpServer()
     server.once('error', () => resolve(false))
     server.listen({ port, host: '127.0.0.1' }, () => server.close(() => resolve(true)))
   })

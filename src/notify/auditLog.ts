@@ -5,13 +5,23 @@
  * deleted, so that the log takes 40 MiB at most. For people: no decision of a node rests on it, and a disk that
  * does not take it holds no change of role up.
  */
-import { closeSync, constants, existsSync, fstatSync, openSync, readSync, rmSync, statSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { type AuditEntry, type AuditSource, MAX_AUDIT_ENTRIES } from '../api/audit.ts'
 import { messageOf, systemCode, writeError } from '../errors.ts'
-import { requirePlainFile } from '../plainFiles.ts'
 import { type FileOps, syncFolder } from '../platform/fileOps.ts'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openAside,
+  openSync,
+  readSync,
+  rmSync,
+  statSync,
+} from '../platform/files.ts'
+import { requirePlainFile } from '../platform/plainFiles.ts'
 import { formatEntry, parseEntry, tidyEntry } from './auditEntry.ts'
 
 export const AUDIT_FILE_BYTES = 8 * 1024 * 1024
@@ -98,7 +108,7 @@ export class AuditLog implements AuditSource {
     this.#rotateIfFull(line.length)
     const isNew = !existsSync(path)
     requirePlainFile(path)
-    const file = await open(path, APPEND, 0o600)
+    const file = await openAside(path, APPEND, 0o600)
     try {
       const { size } = await file.stat()
       // A line that a crash or a full disk tore must not swallow this one.

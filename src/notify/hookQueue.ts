@@ -1,4 +1,5 @@
 /** Runs one thing after the other, in the order in which they came. When too many wait, the oldest of them are left out: later ones say what holds now. */
+import { cancelTimer, setTimer } from '../platform/time.ts'
 
 export interface HookQueueOptions<T> {
   /** That wait, beside the one that runs. */
@@ -30,9 +31,9 @@ export class HookQueue<T> {
   /** Takes no more. What is there may go on for `graceMs`, then the one that runs is broken off and the others are dropped. */
   async stop(graceMs: number): Promise<void> {
     this.#isStopped = true
-    const timer = setTimeout(() => this.#abort(), graceMs)
+    const timer = setTimer(() => this.#abort(), graceMs)
     await this.#running
-    clearTimeout(timer)
+    cancelTimer(timer)
   }
 
   async #runAll(): Promise<void> {

@@ -25,7 +25,7 @@ import { open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { systemCode, WalcastError, writeError } from '../errors.ts'
-import { requirePlainFile, setMode } from '../plainFiles.ts'
+import { requirePlainFile, setMode } from './plainFiles.ts'
 
 const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants
 const ANEW = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW

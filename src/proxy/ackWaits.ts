@@ -4,6 +4,7 @@ import type { Position } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
 import { type AckLevel, isLocal, requireAckLevel } from '../feed/ackLevel.ts'
 import type { AckEnd, AckOutcome } from '../feed/acknowledgements.ts'
+import { monotonicMs } from '../platform/time.ts'
 import { ACK_HEADER, ACKED_HEADER, headerOf, NOT_REPLICATED_HEADER } from './headers.ts'
 
 export interface AckWaitsOptions {
@@ -66,7 +67,7 @@ export class AckWaits {
     level: AckLevel,
     timeoutMs: number,
   ): Promise<Pick<AckOutcome, 'reached' | 'replicas'> & { readonly end: AckResult }> {
-    const beganMs = performance.now()
+    const beganMs = monotonicMs()
     this.#waiting++
     let result: AckResult = 'unknown'
     try {
@@ -77,7 +78,7 @@ export class AckWaits {
       return outcome
     } finally {
       this.#waiting--
-      this.#onEnd(level.label, result, performance.now() - beganMs)
+      this.#onEnd(level.label, result, monotonicMs() - beganMs)
     }
   }
 }

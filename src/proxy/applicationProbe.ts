@@ -1,7 +1,8 @@
 /** One look at an application: whether it accepts a connection, or what its check says. Never throws. */
-import { connect } from 'node:net'
-import { request } from 'undici'
+
 import { messageOf, systemCode } from '../errors.ts'
+import { connectTcp, request } from '../platform/sockets.ts'
+import { timeLimit } from '../platform/time.ts'
 
 const TIMEOUT_MS = 1000
 const TIMED_OUT = `no answer within ${TIMEOUT_MS} ms`
@@ -22,7 +23,7 @@ function connects(url: string): Promise<Look> {
   const { hostname, port, protocol } = new URL(url)
   const host = hostname.replace(/^\[|\]$/g, '')
   return new Promise((resolve) => {
-    const socket = connect({ host, port: Number(port) || (protocol === 'https:' ? 443 : 80) })
+    const socket = connectTcp({ host, port: Number(port) || (protocol === 'https:' ? 443 : 80) })
     const end = (whyNot: string | undefined) => {
       socket.destroy()
       resolve({ whyNot })
@@ -35,7 +36,7 @@ function connects(url: string): Promise<Look> {
 
 async function passes(url: string, check: string): Promise<Look> {
   try {
-    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    const signal = timeLimit(TIMEOUT_MS)
     const { statusCode, headers, body } = await request(`${url}${check}`, { signal, reset: true })
     await body.dump()
     const role = headers['walcast-role']

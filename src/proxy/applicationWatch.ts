@@ -11,10 +11,10 @@
  * does not change. An answered request counts as a look that succeeded, so a busy application is never looked at. No request
  * of a client is sent from here.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { ApplicationStatus } from '../api/applicationStatus.ts'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, delay, monotonicMs, setRepeatingTimer, setTimer, type Timer } from '../platform/time.ts'
 import { type Look, lookAt } from './applicationProbe.ts'
 import { Gate } from './gate.ts'
 
@@ -54,8 +54,8 @@ export class ApplicationWatch {
   readonly #host: ApplicationWatchHost
   readonly #requests: Gate
   readonly #writes: Gate
-  readonly #timer: NodeJS.Timeout
-  #bootTimer: NodeJS.Timeout | undefined
+  readonly #timer: Timer
+  #bootTimer: Timer | undefined
   #looking: Promise<boolean> | undefined
   #lookedMs = Number.NEGATIVE_INFINITY
   /** Since the last look by the clock. */
@@ -80,7 +80,7 @@ export class ApplicationWatch {
     const { maxHeld } = options
     this.#requests = new Gate({ maxHeld, probeMs: LOOK_MS }, () => this.#look())
     this.#writes = new Gate({ maxHeld })
-    this.#timer = setInterval(() => void this.#lookByTheClock(), options.everyMs)
+    this.#timer = setRepeatingTimer(() => void this.#lookByTheClock(), options.everyMs)
     this.#timer.unref()
   }
 
@@ -143,7 +143,7 @@ export class ApplicationWatch {
   async wait(client: Waiting, endMs: number, isWrite: boolean): Promise<boolean> {
     const gate = isWrite && !this.#writes.isOpen ? this.#writes : this.#requests
     if (!gate.isOpen) this.#heldTotal++
-    return gate.wait(endMs - performance.now(), client.gone)
+    return gate.wait(endMs - monotonicMs(), client.gone)
   }
 
   /** The node serves from now on. */
@@ -177,14 +177,14 @@ export class ApplicationWatch {
 
   /** Whether it accepts after all, when that was not looked at just now: what was last heard of it may be old. */
   async isBack(): Promise<boolean> {
-    if (performance.now() - this.#lookedMs < LOOK_MS) return false
+    if (monotonicMs() - this.#lookedMs < LOOK_MS) return false
     // An address where nothing answers must not keep what another node may answer.
-    return Promise.race([this.#look(), delay(LOOK_MS, false, UNHELD)])
+    return Promise.race([this.#look(), delay(LOOK_MS, UNHELD).then(() => false)])
   }
 
   /** It has been asked for, and is perhaps back: looks now unless it has just done so. Cheap: told for each request that goes elsewhere. */
   lookSoon(): void {
-    if (performance.now() - this.#lookedMs >= LOOK_MS) void this.#look()
+    if (monotonicMs() - this.#lookedMs >= LOOK_MS) void this.#look()
   }
 
   /** Writes wait: the application's process was started in an earlier role. */
@@ -222,8 +222,8 @@ export class ApplicationWatch {
   /** Lets everybody go, and keeps nobody from now on. */
   stop(): void {
     this.#isStopped = true
-    clearInterval(this.#timer)
-    clearTimeout(this.#bootTimer)
+    cancelTimer(this.#timer)
+    cancelTimer(this.#bootTimer)
     this.#requests.stop()
     this.#writes.stop()
   }
@@ -279,7 +279,7 @@ export class ApplicationWatch {
   async #ask(check: string | undefined): Promise<string | undefined> {
     const url = this.#host.url()
     if (url === undefined || this.#isSuspended) return undefined
-    this.#lookedMs = performance.now()
+    this.#lookedMs = monotonicMs()
     const { whyNot = '' } = await (this.#host.look ?? lookAt)(url, check)
     return url === this.#host.url() && !this.#isSuspended ? whyNot : undefined
   }
@@ -300,7 +300,7 @@ export class ApplicationWatch {
 
   #lookAgain(): void {
     if (this.#isStopped || this.#bootTimer) return
-    this.#bootTimer = setTimeout(
+    this.#bootTimer = setTimer(
       () => {
         this.#bootTimer = undefined
         void this.#lookByTheClock()

@@ -1,6 +1,7 @@
 /** A client's request at a node, and whether the client is still there. */
 import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { monotonicMs } from '../platform/time.ts'
 import { NO_ORIGIN, type Origin } from './clientAddress.ts'
 import type { Exchange } from './exchange.ts'
 import { relayInterim } from './relayedAnswer.ts'
@@ -61,7 +62,7 @@ export interface Held {
   /** Aborted when the client went away before its answer was whole. */
   readonly gone: AbortSignal
   readonly isGone: boolean
-  /** Until when it may wait, by `performance.now()`: `holdMs` from when this is first asked. */
+  /** Until when it may wait, by `monotonicMs()`: `holdMs` from when this is first asked. */
   heldUntilMs(holdMs: number): number
 }
 
@@ -106,7 +107,7 @@ export class Client implements Held {
   }
 
   heldUntilMs(holdMs: number): number {
-    this.#heldUntilMs ??= performance.now() + holdMs
+    this.#heldUntilMs ??= monotonicMs() + holdMs
     return this.#heldUntilMs
   }
 

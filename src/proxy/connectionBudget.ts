@@ -7,6 +7,7 @@
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, monotonicMs, setRepeatingTimer, type Timer } from '../platform/time.ts'
 import { giveUp } from './client.ts'
 import { Connection } from './connection.ts'
 import { largestShare } from './requestBudget.ts'
@@ -57,7 +58,7 @@ export class ConnectionBudget {
   /** Connections that may give way, the stillest last, as the last look found them: without a request, and with one. */
   #idle: Connection[] = []
   #stalled: Connection[] = []
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
 
   constructor(limits: ConnectionLimits, host: ConnectionHost) {
     const { maxConnections, maxClientConnections } = limits
@@ -76,9 +77,9 @@ export class ConnectionBudget {
     const lookMs = Math.min(LOOK_MS, Math.max(LOOK_MIN_MS, Math.min(bodyTimeoutMs, sendTimeoutMs) / 4))
     server.on('connection', (socket: Socket) => this.#accept(socket))
     server.once('listening', () => {
-      this.#timer ??= setInterval(() => this.look(performance.now()), lookMs).unref()
+      this.#timer ??= setRepeatingTimer(() => this.look(monotonicMs()), lookMs).unref()
     })
-    server.once('close', () => clearInterval(this.#timer))
+    server.once('close', () => cancelTimer(this.#timer))
   }
 
   /** Whether more requests have come at once than may wait on one connection, which is cut then: nothing is to be done for them. */
@@ -171,7 +172,7 @@ export class ConnectionBudget {
     if (this.#known.has(socket)) return
     const client = this.#host.clientAt(socket.remoteAddress)
     const limit = this.#limitFor(client)
-    const connection = new Connection(socket, client, performance.now(), limit)
+    const connection = new Connection(socket, client, monotonicMs(), limit)
     this.#known.set(socket, connection)
     socket.once('close', () => this.#forget(connection))
     if (limit) this.#enterRoom(connection)
@@ -223,7 +224,7 @@ export class ConnectionBudget {
   #isStill(connection: Connection): boolean {
     const { steadyMs, owner, isUpgraded } = connection
     if (!this.#open.has(connection) || isUpgraded) return false
-    const debt = connection.look(performance.now())
+    const debt = connection.look(monotonicMs())
     // A node's connection without a request is kept for the next one, which must not meet its end.
     if (debt === undefined || (debt === 'request' && owner !== undefined)) return false
     return connection.steadyMs === steadyMs
@@ -237,7 +238,7 @@ export class ConnectionBudget {
     // One whose turn has not come cannot be answered before others on its connection.
     if (debt !== 'body' || !response?.socket) return void socket.destroy()
     giveUp(response)
-    const seconds = Math.round((performance.now() - movedMs) / 100) / 10
+    const seconds = Math.round((monotonicMs() - movedMs) / 100) / 10
     this.#host.refuse(response, new WalcastError('REQUEST_STALLED', { seconds }))
   }
 

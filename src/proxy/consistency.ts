@@ -10,6 +10,7 @@ import { formatPosition, type Position, parsePosition } from '../../proto/positi
 import type { NodeView } from '../api/nodeView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import { keyOf, WalcastError } from '../errors.ts'
+import { monotonicMs, setTimer } from '../platform/time.ts'
 import { headerOf, MAX_STALENESS_HEADER, POSITION_HEADER } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
 
@@ -23,7 +24,7 @@ export interface Wanted {
   readonly positions: readonly WantedPosition[]
   /** Also when the data was fresh enough then: it may grow old while a position is waited for. */
   readonly maxStalenessMs: number | undefined
-  /** When it was asked, by `performance.now()`. */
+  /** When it was asked, by `monotonicMs()`. */
   readonly askedMs: number
 }
 
@@ -62,22 +63,22 @@ export class Consistency {
     const maxStalenessMs = stalenessOf(request)
     const isFresh = maxStalenessMs === undefined || this.#view.staleMs() <= maxStalenessMs
     if (positions.length === 0 && isFresh && this.#view.canRead()) return undefined
-    return { positions, maxStalenessMs, askedMs: performance.now() }
+    return { positions, maxStalenessMs, askedMs: monotonicMs() }
   }
 
   /** Waits for it. Gives what is still lacking after `timeoutMs`; undefined when nothing is. */
   async wait(wanted: Wanted, timeoutMs: number): Promise<Lacking | undefined> {
     const { positions, maxStalenessMs, askedMs } = wanted
-    const endMs = performance.now() + timeoutMs
+    const endMs = monotonicMs() + timeoutMs
     for (const position of positions) {
       const what = formatPosition(position)
       if (!position.isSigned && (await this.#isNowhere(position, askedMs, endMs)))
         return { what, isNowhere: true }
-      if (!(await this.#isReached(position, endMs - performance.now()))) return { what, isNowhere: false }
+      if (!(await this.#isReached(position, endMs - monotonicMs()))) return { what, isNowhere: false }
     }
     if (maxStalenessMs !== undefined && !(await this.#isFresh(maxStalenessMs, askedMs, endMs)))
       return { what: `${Math.ceil(this.#view.staleMs())}ms`, isNowhere: false }
-    if (!this.#view.canRead() && !(await this.#canRead(endMs - performance.now())))
+    if (!this.#view.canRead() && !(await this.#canRead(endMs - monotonicMs())))
       return { what: 'copy', isNowhere: false }
     return undefined
   }
@@ -120,7 +121,7 @@ export class Consistency {
       const { epoch, txid } = this.#view.leaderAt()
       return position.epoch <= epoch && position.txid <= txid
     }
-    const isAsked = () => this.#view.leaderAt().agoMs <= performance.now() - askedMs
+    const isAsked = () => this.#view.leaderAt().agoMs <= monotonicMs() - askedMs
     const check = () => (isTold() || isAsked() ? 'reached' : 'ahead')
     return (await this.#ask(check, 'word of the leader', endMs)) && !isTold()
   }
@@ -139,14 +140,14 @@ export class Consistency {
 
   /** As old as it was asked for, at the time it was asked: the time that passes meanwhile makes nothing stale. */
   #isFresh(maxMs: number, askedMs: number, endMs: number): Promise<boolean> {
-    const check = () => (this.#view.staleMs() <= maxMs + (performance.now() - askedMs) ? 'reached' : 'ahead')
+    const check = () => (this.#view.staleMs() <= maxMs + (monotonicMs() - askedMs) ? 'reached' : 'ahead')
     return this.#ask(check, 'data fresh enough', endMs)
   }
 
   /** Waits for what the leader's word changes, and asks it. */
   async #ask(check: () => 'reached' | 'ahead', name: string, endMs: number): Promise<boolean> {
     while (check() !== 'reached') {
-      const leftMs = endMs - performance.now()
+      const leftMs = endMs - monotonicMs()
       if (leftMs <= 0) return false
       this.#freshen()
       if ((await this.#outcome(check, name, Math.min(leftMs, FRESHEN_MS))) === 'refused') return false
@@ -157,16 +158,16 @@ export class Consistency {
   /** One question for all who ask within a moment. */
   #freshen(): void {
     if (this.#willAsk) return
-    const restMs = this.#askedMs + MIN_ASK_MS - performance.now()
+    const restMs = this.#askedMs + MIN_ASK_MS - monotonicMs()
     if (restMs > 0) {
       this.#willAsk = true
-      setTimeout(() => {
+      setTimer(() => {
         this.#willAsk = false
         this.#freshen()
       }, restMs).unref()
       return
     }
-    this.#askedMs = performance.now()
+    this.#askedMs = monotonicMs()
     this.#view.freshen()
   }
 

@@ -4,6 +4,7 @@
  * meanwhile; whoever asks decides anew where the request goes.
  */
 import { keyOf } from '../errors.ts'
+import { monotonicMs } from '../platform/time.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
 import type { Client } from './client.ts'
 import type { Bodies } from './replayableBody.ts'
@@ -34,9 +35,9 @@ export class Detour {
     const isMobile = mayGo && !client.hasBody
     if (isMobile && (await this.#parts.watch.isBack())) return 'again'
     if (isMobile && (await this.#goElsewhere(client)) === 'answered') return 'answered'
-    const untilMs = isMobile ? Math.min(endMs, performance.now() + READ_WAIT_MS) : endMs
+    const untilMs = isMobile ? Math.min(endMs, monotonicMs() + READ_WAIT_MS) : endMs
     const isOpen = await this.#parts.watch.wait(client, untilMs, !mayGo)
-    const isOver = this.#parts.watch.isStopped || performance.now() >= endMs
+    const isOver = this.#parts.watch.isStopped || monotonicMs() >= endMs
     if (client.isGone || (!isOpen && isOver)) throw error
     return 'again'
   }
@@ -45,7 +46,7 @@ export class Detour {
   async untilTaken(client: Client, error: unknown, holdMs: number, isWrite: boolean): Promise<boolean> {
     this.#requireUnsent(client, error)
     const endMs = client.heldUntilMs(Math.min(holdMs, this.#parts.holdMs))
-    if (endMs <= performance.now()) {
+    if (endMs <= monotonicMs()) {
       // Perhaps it is back, and only nobody has looked.
       this.#parts.watch.lookSoon()
       return false
@@ -55,9 +56,9 @@ export class Detour {
 
   /** When nobody took one, the others need not ask at once as well. */
   async #goElsewhere(client: Client): Promise<'answered' | 'notTaken'> {
-    if (performance.now() < this.#notTakenUntilMs) return 'notTaken'
+    if (monotonicMs() < this.#notTakenUntilMs) return 'notTaken'
     const outcome = await this.#parts.elsewhere(client)
-    if (outcome === 'notTaken') this.#notTakenUntilMs = performance.now() + READ_WAIT_MS / 2
+    if (outcome === 'notTaken') this.#notTakenUntilMs = monotonicMs() + READ_WAIT_MS / 2
     return outcome
   }
 

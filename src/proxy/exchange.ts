@@ -7,8 +7,10 @@
  * so that what it accepts of an answer is what its server accepts of a request. An answer may be
  * whole before the request is: the rest of that is not sent then.
  */
-import { type ClientRequest, type IncomingMessage, type InformationEvent, request } from 'node:http'
+import type { ClientRequest, IncomingMessage, InformationEvent } from 'node:http'
 import type { Readable } from 'node:stream'
+import { httpRequest } from '../platform/sockets.ts'
+import { cancelTimer, monotonicMs, onNextTurn, setTimer, type Timer } from '../platform/time.ts'
 import type { ConnectionPool, Reuse, Taker } from './connectionPool.ts'
 import type { FlatHeaders } from './headers.ts'
 import { announcedSeconds } from './idleTrust.ts'
@@ -52,7 +54,7 @@ export class Exchange implements Taker, AnswerSource {
   #response: IncomingMessage | undefined
   #answer: Answer | undefined
   #settle: { resolve(answer: Answer): void; reject(error: SendError): void } = { resolve() {}, reject() {} }
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #isOver = false
   #isSent = false
   #isAnswered = false
@@ -127,7 +129,7 @@ export class Exchange implements Taker, AnswerSource {
   /** Throws when it cannot be sent. */
   #newRequest({ socket }: Wire): ClientRequest {
     const { method, path } = this.#outgoing
-    const outgoing = request({
+    const outgoing = httpRequest({
       method,
       path,
       headers: this.#framing.headers,
@@ -166,7 +168,7 @@ export class Exchange implements Taker, AnswerSource {
       this.#awaitAnswer()
     })
     outgoing.on('drain', () => {
-      if (!this.#isSent) clearTimeout(this.#timer)
+      if (!this.#isSent) cancelTimer(this.#timer)
       body.resume()
     })
     body.on('end', () => {
@@ -176,7 +178,7 @@ export class Exchange implements Taker, AnswerSource {
     body.on('error', breakOff)
     body.on('close', breakOff)
     // A server may answer by the head alone while the client holds the body back.
-    setImmediate(() => {
+    onNextTurn(() => {
       if (passedBytes === 0 && !this.#isSent && !this.#isOver) outgoing.flushHeaders()
     })
   }
@@ -197,8 +199,8 @@ export class Exchange implements Taker, AnswerSource {
 
   /** The other side has to do something now. */
   #awaitAnswer(): void {
-    clearTimeout(this.#timer)
-    if (!this.#answer) this.#timer = setTimeout(() => this.#onTimeout(), this.#limits.answerTimeoutMs).unref()
+    cancelTimer(this.#timer)
+    if (!this.#answer) this.#timer = setTimer(() => this.#onTimeout(), this.#limits.answerTimeoutMs).unref()
   }
 
   #onTimeout(): void {
@@ -209,7 +211,7 @@ export class Exchange implements Taker, AnswerSource {
   }
 
   #onResponse(response: IncomingMessage): void {
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
     const { statusCode = 0, statusMessage = '' } = response
     const answer = new Answer(this, statusCode, statusMessage, headersOf(response.rawHeaders))
     this.#response = response
@@ -273,12 +275,12 @@ export class Exchange implements Taker, AnswerSource {
 
   #reject(error: Error, facts: { readonly isBadRequest?: boolean; readonly isTimeout?: boolean } = {}): void {
     if (this.#isOver) return
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
     const wire = this.#wire
     const wasReused = wire?.idleBeforeMs !== undefined
     const wasSent = wire?.hasWritten ?? false
     if (wire?.idleBeforeMs !== undefined && wasSent && !this.#isGivenUp)
-      this.#connections.trust.onLost(wire.idleBeforeMs, performance.now())
+      this.#connections.trust.onLost(wire.idleBeforeMs, monotonicMs())
     this.#isOver = true
     this.#settle.reject(new SendError(error, { ...facts, wasSent, wasReused: wasReused && !this.#isGivenUp }))
     this.#outgoing.body?.destroy()

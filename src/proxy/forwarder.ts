@@ -8,10 +8,10 @@
  *    │         └── broken off after sending: 502 OUTCOME_UNKNOWN; with an Idempotency-Key it is sent again
  *    └── past --hold or --max-held: 503 with Retry-After
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
 import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 import type { AckHeaders } from './ackWaits.ts'
 import type { Client } from './client.ts'
@@ -109,7 +109,7 @@ export class Forwarder {
     maxHoldMs = Number.POSITIVE_INFINITY,
   ): Promise<'answered' | 'lead'> {
     this.#host.onForwarded()
-    const endMs = Math.min(client.heldUntilMs(this.#options.holdMs), performance.now() + maxHoldMs)
+    const endMs = Math.min(client.heldUntilMs(this.#options.holdMs), monotonicMs() + maxHoldMs)
     const answer = await this.#answerOf(client, body, endMs)
     if (answer === 'lead') return 'lead'
     if (!answer) return 'answered'
@@ -198,7 +198,7 @@ export class Forwarder {
       }
       const leader = this.#leader
       const incarnation = this.#host.leaderIncarnation()
-      const sentMs = performance.now()
+      const sentMs = monotonicMs()
       const before = first && { incarnation: first.incarnation, agoMs: sentMs - first.sentMs }
       const leftMs = Math.max(1, endMs - sentMs)
       const attempt = await this.#attempt(client, body, incarnation, before, leftMs)
@@ -206,7 +206,7 @@ export class Forwarder {
       if ('answer' in attempt) return attempt.answer
       const canRepeat = body?.canReplay ?? true
       if ('unknown' in attempt) {
-        if (!hasKey || !canRepeat || performance.now() >= endMs) throw this.#unknown(attempt.unknown)
+        if (!hasKey || !canRepeat || monotonicMs() >= endMs) throw this.#unknown(attempt.unknown)
         first ??= { incarnation, sentMs }
         lost ??= attempt.unknown
         await delay(RETRY_MS)
@@ -223,7 +223,7 @@ export class Forwarder {
     const { gate, onHeld } = this.#host
     if (gate.isOpen) return
     onHeld()
-    if (await gate.wait(endMs - performance.now(), client.gone)) return
+    if (await gate.wait(endMs - monotonicMs(), client.gone)) return
     if (client.isGone) return
     throw this.leaderAway()
   }
@@ -245,7 +245,7 @@ export class Forwarder {
     headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
     headers.push(HOLD_HEADER, String(leftMs === NOT_KEPT_MS ? NOT_KEPT_MS : this.#keepMs(leftMs)))
     if (before) headers.push(FIRST_ATTEMPT_HEADER, formatFirstAttempt(before))
-    const sentMs = performance.now()
+    const sentMs = monotonicMs()
     const exchange = this.#upstream.send({
       method,
       path: target,
@@ -260,7 +260,7 @@ export class Forwarder {
       const answer = await exchange.answer
       const notExecuted = answer.header(NOT_EXECUTED_HEADER)
       // The leader kept it as long as it was to be kept: there is nothing better to say, unless an earlier attempt may have been executed.
-      const isOver = !before && leftMs > 0 && performance.now() - sentMs >= leftMs
+      const isOver = !before && leftMs > 0 && monotonicMs() - sentMs >= leftMs
       if (notExecuted === undefined || (notExecuted === 'APP_UNREACHABLE' && isOver)) return { answer }
       answer.discard()
       client.follow(undefined)
@@ -291,10 +291,10 @@ export class Forwarder {
 
   /** Gives what is not applied when the wait ran out. */
   async #untilApplied(position: Position): Promise<string | undefined> {
-    const beganMs = performance.now()
+    const beganMs = monotonicMs()
     try {
       await this.#host.waits.until(position, this.#options.writeWaitMs)
-      this.#host.onApplied(performance.now() - beganMs)
+      this.#host.onApplied(monotonicMs() - beganMs)
       return undefined
     } catch (error) {
       if (keyOf(error) === undefined) throw error

@@ -2,8 +2,8 @@
  * Where requests wait while the leader does not take any: closed when it says so or cannot be reached, open again when
  * it is heard of or a probe reaches it. Bounded in number; each wait is bounded in time.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, delay, monotonicMs, setTimer } from '../platform/time.ts'
 
 export interface GateOptions {
   readonly maxHeld: number
@@ -74,9 +74,9 @@ export class Gate {
     if (timeoutMs <= 0 || signal.aborted || this.#stopped) return false
     return new Promise<boolean>((resolve) => {
       const giveUp = () => wake(false)
-      const timer = setTimeout(giveUp, timeoutMs)
+      const timer = setTimer(giveUp, timeoutMs)
       const wake = (isOpen: boolean) => {
-        clearTimeout(timer)
+        cancelTimer(timer)
         signal.removeEventListener('abort', giveUp)
         this.#waiters.delete(wake)
         resolve(isOpen)
@@ -94,11 +94,11 @@ export class Gate {
     const probeMs = this.#probeMs
     while (!this.#isOpen && this.#waiters.size > 0 && !this.#stopped) {
       // Closed again right after a probe had opened it: the leader is there and refuses. Not to be asked as fast as it answers.
-      const restMs = this.#probedOpenMs + probeMs - performance.now()
-      if (restMs > 0) await delay(restMs, undefined, UNHELD)
-      else if (!(await probe())) await delay(probeMs, undefined, UNHELD)
+      const restMs = this.#probedOpenMs + probeMs - monotonicMs()
+      if (restMs > 0) await delay(restMs, UNHELD)
+      else if (!(await probe())) await delay(probeMs, UNHELD)
       else {
-        this.#probedOpenMs = performance.now()
+        this.#probedOpenMs = monotonicMs()
         this.open()
       }
     }

@@ -1,6 +1,7 @@
 /** Requests with an Idempotency-Key at the leader: executed once, answered as often as they come. */
 import { createHash } from 'node:crypto'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import { cancelTimer, monotonicMs, setTimer } from '../platform/time.ts'
 import type { Client } from './client.ts'
 import { firstAttemptOf, headerOf, ofAnswer } from './headers.ts'
 import type { Execution, IdempotencyStore, StoredAnswer } from './idempotencyStore.ts'
@@ -53,14 +54,14 @@ export class IdempotentRequests {
     body: ReplayableBody | undefined,
     execute: () => Promise<Answer>,
   ): Promise<StoredAnswer | Answer> {
-    const cameMs = performance.now()
+    const cameMs = monotonicMs()
     const { leadership } = this.#memory
     const isWhole = body === undefined || (await this.#gather(client, body))
     this.#requireStill(leadership)
     const { client: network, address } = client.origin
     const owner = network ?? address
     for (;;) {
-      const waitedMs = performance.now() - cameMs
+      const waitedMs = monotonicMs() - cameMs
       const first = isForwarded ? firstAttemptOf(client.request, waitedMs) : undefined
       const known = this.#memory.find(key, owner, first)
       if (!known) break
@@ -152,27 +153,27 @@ export class IdempotentRequests {
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = []
       let bytes = 0
-      const timer = setTimeout(() => answer.abort(new Error('it did not end in time')), this.#recordMs)
+      const timer = setTimer(() => answer.abort(new Error('it did not end in time')), this.#recordMs)
       answer.pipeTo({
         write: (chunk) => {
           chunks.push(chunk)
           bytes += chunk.length
           if (bytes <= MAX_ANSWER_BYTES) return true
-          clearTimeout(timer)
+          cancelTimer(timer)
           this.#memory.end(key, { lost: NOT_KEPT })
           answer.unread(chunks)
           resolve(answer)
           return false
         },
         end: () => {
-          clearTimeout(timer)
+          cancelTimer(timer)
           const { status, statusText, headers } = answer
           const stored = { status, statusText, headers: ofAnswer(headers), body: Buffer.concat(chunks) }
           this.#memory.end(key, { answer: stored })
           resolve(stored)
         },
         fail: (error) => {
-          clearTimeout(timer)
+          cancelTimer(timer)
           reject(new WalcastError('OUTCOME_UNKNOWN', { detail: messageOf(error) }, error))
         },
       })

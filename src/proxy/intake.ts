@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { NodeView } from '../api/nodeView.ts'
 import { asWalcastError, WalcastError } from '../errors.ts'
+import { cancelTimer, monotonicMs, setTimer, type Timer } from '../platform/time.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
 import { type ErrorBody, errorBody, retryAfterOf, sendJson, sendRefusal } from './answer.ts'
 import { Client, tellClose, whenOver } from './client.ts'
@@ -141,13 +142,13 @@ export class Intake {
     const holdMs = holdOf(request)
     const isWrite = holdMs > 0
     for (;;) {
-      const triedMs = performance.now()
+      const triedMs = monotonicMs()
       try {
         await side.execute(client, headers, true, isWrite)
         return undefined
       } catch (error) {
         if (!(await detour.untilTaken(client, error, holdMs, isWrite))) return asWalcastError(error)
-        ageFirstAttempt(request, performance.now() - triedMs)
+        ageFirstAttempt(request, monotonicMs() - triedMs)
         const refused = this.refuseNow(request)
         if (refused) return refused
       }
@@ -243,16 +244,16 @@ export class Intake {
 
   async #until(check: () => boolean, timeoutMs: number): Promise<void> {
     if (check()) return
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     let look: () => void = () => {}
     await new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs)
+      timer = setTimer(resolve, timeoutMs)
       look = () => {
         if (check()) resolve()
       }
       this.#looks.add(look)
     })
-    clearTimeout(timer)
+    cancelTimer(timer)
     this.#looks.delete(look)
   }
 

@@ -2,6 +2,7 @@
 import { isIncarnation } from '../../proto/lineage.ts'
 import { askRole } from '../cluster/peerCalls.ts'
 import type { WalcastError } from '../errors.ts'
+import { monotonicMs } from '../platform/time.ts'
 import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 import type { ErrorBody } from './answer.ts'
 import { UNKNOWN_ADDRESS } from './clientAddress.ts'
@@ -82,7 +83,7 @@ export class KnownLeader {
     const address = this.#address
     if (!address) return undefined
     const meant = toNode(headers, address, this.#incarnation, UNKNOWN_ADDRESS)
-    const leftMs = Math.ceil(Math.min(endMs - performance.now(), MAX_UPGRADE_HOLD_MS))
+    const leftMs = Math.ceil(Math.min(endMs - monotonicMs(), MAX_UPGRADE_HOLD_MS))
     const hold = String(Math.max(1, leftMs))
     const signed = [...meant, HOLD_HEADER, hold, REPLICA_AUTH_HEADER, sign('GET', path)]
     return { origin: `http://${address}`, path, headers: signed, isNode: true, bodyOf }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { Position } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
 import { messageOf, WalcastError } from '../errors.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import type { AckWaits } from './ackWaits.ts'
 import type { Application } from './application.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
@@ -91,10 +92,10 @@ export class LeaderSide {
   /** Undefined when it could not be told: the answer goes out all the same. */
   async #positionAfter(): Promise<Position | undefined> {
     const { view, log, settleMs } = this.#parts
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     try {
       const late = new Promise<undefined>((resolve) => {
-        timer = setTimeout(() => resolve(undefined), settleMs)
+        timer = setTimer(() => resolve(undefined), settleMs)
       })
       const position = await Promise.race([view.settle(), late])
       if (!position)
@@ -104,7 +105,7 @@ export class LeaderSide {
       log.warn({ error: messageOf(error) }, 'the WAL could not be read: an answer bears no position')
       return undefined
     } finally {
-      clearTimeout(timer)
+      cancelTimer(timer)
     }
   }
 }

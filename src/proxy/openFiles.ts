@@ -2,9 +2,9 @@
  * A node that runs out of file descriptors can open neither its database nor a connection to another node. So its bounds are
  * held within the limit of the process (RLIMIT_NOFILE), which Node raises as far as it may when it starts.
  */
-import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { NodeOptions } from '../options/nodeOptions.ts'
+import { readFileSync } from '../platform/files.ts'
 import type { ConnectionLimits } from './connectionBudget.ts'
 
 /** For files, replication and everything else that no client opens. */

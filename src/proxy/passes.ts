@@ -5,8 +5,8 @@
  * no way. A mark does: it is random and counts once, so that an application which shows a client the
  * headers of its request gives nothing away.
  */
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { randomUuid } from '../platform/random.ts'
 import { PASS_HEADER } from './headers.ts'
 
 export class Passes {
@@ -25,7 +25,7 @@ export class Passes {
 
   issue(): string | undefined {
     if (!this.#isUsed) return undefined
-    const mark = randomUUID()
+    const mark = randomUuid()
     this.#open.add(mark)
     return mark
   }

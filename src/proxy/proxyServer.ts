@@ -1,10 +1,11 @@
 /** The public side of a node: stands before the application (`--proxy`), on leader and replicas. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { Server as NetServer, type Socket } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { NodeView } from '../api/nodeView.ts'
 import { asWalcastError, listenError, WalcastError } from '../errors.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
+import { createHttpServer, TcpServer } from '../platform/sockets.ts'
+import { cancelTimer, delay, monotonicMs, onNextTurn, setTimer } from '../platform/time.ts'
 import {
   type ErrorBody,
   type OwnAnswer,
@@ -102,7 +103,7 @@ export class ProxyServer {
     const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeld, maxHeaderBytes } = options.limits
     this.#start = new Gate({ maxHeld })
     this.#start.close('this node is starting')
-    this.#server = createServer(
+    this.#server = createHttpServer(
       {
         requestTimeout,
         headersTimeout: Math.min(headTimeoutMs, requestTimeout),
@@ -156,18 +157,18 @@ export class ProxyServer {
     this.#start.stop()
     if (!this.#server.listening) return
     // Node's own close of an HTTP server cuts idle connections at once, with what is on its way on them.
-    const closed = new Promise((resolve) => NetServer.prototype.close.call(this.#server, resolve))
+    const closed = new Promise((resolve) => TcpServer.prototype.close.call(this.#server, resolve))
     await Promise.race([delay(LINGER_MS), closed])
     this.#closesIdle = true
     // Those that have no head yet say so in it; the others are closed when they are over.
     for (const response of this.#underWay.all()) response.shouldKeepAlive = false
     this.#server.close()
     this.#options.crowd.closeUnused()
-    const cut = setTimeout(() => this.#cutAll(), timeoutMs)
+    const cut = setTimer(() => this.#cutAll(), timeoutMs)
     for (const socket of this.#upgraded) socket.end()
     for (const response of this.#underWay.all()) endEventStream(response)
     await closed
-    clearTimeout(cut)
+    cancelTimer(cut)
   }
 
   /** Answers every request; never throws. */
@@ -182,7 +183,7 @@ export class ProxyServer {
       ended()
       crowd.leave(response)
       // Not within the event: the connection counts as idle only after it.
-      if (this.#closesIdle) setImmediate(() => this.#server.closeIdleConnections())
+      if (this.#closesIdle) onNextTurn(() => this.#server.closeIdleConnections())
     })
     try {
       await this.#route(new Client(request, response, crowd.originOf(request)), limit)
@@ -224,7 +225,7 @@ export class ProxyServer {
 
   /** False when the client went away. Throws STARTING, STOPPING or TOO_MANY_HELD. */
   async #untilStarted(client: Held): Promise<boolean> {
-    const waitMs = client.heldUntilMs(this.#options.limits.holdMs) - performance.now()
+    const waitMs = client.heldUntilMs(this.#options.limits.holdMs) - monotonicMs()
     const hasStarted = await this.#start.wait(waitMs, client.gone)
     if (!hasStarted && !client.isGone) throw new WalcastError(this.#isStopping ? 'STOPPING' : 'STARTING')
     return hasStarted
@@ -320,7 +321,7 @@ export class ProxyServer {
     const { view, admission, gate, leaderAway } = this.#options
     while (view.role() === 'leader' && admission.refuse() && !client.isGone) await admission.admit(client)
     if (view.role() === 'leader' || client.isGone) return
-    const isOpen = await gate.wait(endMs - performance.now(), client.gone)
+    const isOpen = await gate.wait(endMs - monotonicMs(), client.gone)
     if (!isOpen && !client.isGone) throw leaderAway()
   }
 

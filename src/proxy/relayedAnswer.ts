@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders, InformationEvent, ServerResponse } from 'node:http'
 import type { Position } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
+import { onNextTurn, setTimer } from '../platform/time.ts'
 import { type HeaderValue, ofAnswer } from './headers.ts'
 
 /** An answer to be discarded is read to its end so that its connection can be used again, up to so much. */
@@ -92,7 +93,7 @@ export class Answer {
     this.#unread = []
     if (this.#ended) return
     this.#source.resume()
-    setTimeout(() => this.abort(new Error('the answer is not wanted')), MAX_DISCARD_MS).unref()
+    setTimer(() => this.abort(new Error('the answer is not wanted')), MAX_DISCARD_MS).unref()
   }
 
   abort(reason: Error): void {
@@ -164,7 +165,7 @@ export function relay(answer: Answer, response: ServerResponse, headers: Record<
   answer.pipeTo(new ResponseSink(answer, response, takesTrailers))
   // A stream's first bytes may be long in coming; its head is not to wait for them.
   if (!answer.hasLength)
-    setImmediate(() => {
+    onNextTurn(() => {
       if (!response.writableEnded) response.flushHeaders()
     })
 }

@@ -1,9 +1,9 @@
 /** Requests at a replica: reads from the local application, writes from the leader's. */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FailedReadOutcome } from '../api/failedReads.ts'
 import type { NodeView } from '../api/nodeView.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { OnStale } from '../options/nodeOptions.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
 import type { Application } from './application.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
 import type { Client, Held } from './client.ts'
@@ -110,11 +110,11 @@ export class ReplicaSide {
     const { consistency, forwarder, gate, holdMs } = this.#parts
     const endMs = client.heldUntilMs(holdMs)
     let lacking: Lacking | undefined = first
-    while (lacking && !gate.isOpen && !client.isGone && performance.now() < endMs) {
-      const beganMs = performance.now()
+    while (lacking && !gate.isOpen && !client.isGone && monotonicMs() < endMs) {
+      const beganMs = monotonicMs()
       lacking = await consistency.wait(wanted, GATE_LOOK_MS)
       // Where too many wait already it says so at once: asked again without a pause, nothing else would have its turn.
-      if (lacking && performance.now() - beganMs < GATE_LOOK_MS / 2) await delay(GATE_LOOK_MS)
+      if (lacking && monotonicMs() - beganMs < GATE_LOOK_MS / 2) await delay(GATE_LOOK_MS)
     }
     if (lacking && !gate.isOpen) throw forwarder.leaderAway()
     return lacking

@@ -1,9 +1,9 @@
 /** What the supervisor of an application tells its node, and asks it: which process gets requests, and when one may be restarted. */
 import { networkInterfaces } from 'node:os'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeView } from '../api/nodeView.ts'
 import { applicationOf } from '../cluster/peerApplication.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
 import { lookAt } from './applicationProbe.ts'
 import type { Traffic } from './traffic.ts'
 
@@ -88,8 +88,8 @@ async function untilAccepted(url: string, check: string | undefined, signal: Abo
 
 /** The application of a leader is restarted at once, that of a node that follows once the leader's takes requests. */
 async function untilTurn({ view, traffic }: ServedApplicationParts, signal: AbortSignal): Promise<void> {
-  const endMs = performance.now() + TURN_MS
-  while (!signal.aborted && view.role() !== 'leader' && performance.now() < endMs) {
+  const endMs = monotonicMs() + TURN_MS
+  while (!signal.aborted && view.role() !== 'leader' && monotonicMs() < endMs) {
     const { leaderAddress } = traffic
     const standing = leaderAddress === undefined ? 'unknown' : await applicationOf(leaderAddress)
     if (standing === 'up' || standing === 'none') return
@@ -104,7 +104,7 @@ async function untilFollowed(
 ): Promise<void> {
   let askedMs = Number.POSITIVE_INFINITY
   traffic.onRoleAsked = (remoteAddress) => {
-    if (isOfThisMachine(remoteAddress)) askedMs = Math.min(askedMs, performance.now())
+    if (isOfThisMachine(remoteAddress)) askedMs = Math.min(askedMs, monotonicMs())
   }
   const { upstreamCheck: check } = options
   while (!signal.aborted) {
@@ -112,7 +112,7 @@ async function untilFollowed(
     const told = url === undefined ? undefined : (await lookAt(url, check)).role
     if (told === view.role()) return
     // Only a question was heard: the application needs a moment for the answer.
-    if (told === undefined && performance.now() - askedMs >= LEARN_MS) return
+    if (told === undefined && monotonicMs() - askedMs >= LEARN_MS) return
     await delay(LOOK_MS)
   }
 }

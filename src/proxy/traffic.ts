@@ -9,6 +9,7 @@ import { requireAckLevel } from '../feed/ackLevel.ts'
 import { addressOf, ownAddress, reachableAddress } from '../options/address.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import type { Clock } from '../platform/clock.ts'
+import { monotonicMs } from '../platform/time.ts'
 import { type Authenticator, signRequest } from '../security/auth.ts'
 import { AckWaits } from './ackWaits.ts'
 import type { ErrorBody } from './answer.ts'
@@ -179,7 +180,7 @@ export class Traffic implements NodeTraffic {
         routes: this.routes,
         log,
         onFailedRead: (outcome) => metrics.onFailedRead(outcome),
-        nowMs: () => performance.now(),
+        nowMs: () => monotonicMs(),
       },
     )
     this.#forwarder = this.#newForwarder(options.leader ?? '')

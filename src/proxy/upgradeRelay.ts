@@ -1,8 +1,8 @@
 /** Upgraded connections (WebSockets): the request is passed on, then both sides' bytes as they come. */
-import { request as httpRequest, type IncomingMessage, type Server } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { messageOf, WalcastError } from '../errors.ts'
+import { httpRequest, httpsRequest } from '../platform/sockets.ts'
 import { type ErrorBody, errorBody, retryAfterOf } from './answer.ts'
 import { type FlatHeaders, hasPassed, headerOf, NOT_EXECUTED_HEADER, VIA_HEADER } from './headers.ts'
 import { interimText } from './relayedAnswer.ts'

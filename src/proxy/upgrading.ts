@@ -3,6 +3,7 @@
  * is looked for while the client waits. What the client sends is left for whoever takes the upgrade.
  */
 import type { Socket } from 'node:net'
+import { monotonicMs } from '../platform/time.ts'
 import type { Held } from './client.ts'
 
 export class Upgrading implements Held {
@@ -24,7 +25,7 @@ export class Upgrading implements Held {
   }
 
   heldUntilMs(holdMs: number): number {
-    this.#heldUntilMs ??= performance.now() + holdMs
+    this.#heldUntilMs ??= monotonicMs() + holdMs
     return this.#heldUntilMs
   }
 

@@ -11,8 +11,8 @@
  * not prove that the application read none of it.
  */
 import type { IncomingMessage } from 'node:http'
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { isIP, type Socket } from 'node:net'
+import { connectTcp, connectTls } from '../platform/sockets.ts'
 
 /** A host that has gone without a word is found out by the system. */
 const PROBE_MS = 60_000

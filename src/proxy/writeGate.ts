@@ -3,6 +3,7 @@
  * inside the application are counted, so that a handover can let them end. Bounded in number and time.
  */
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, monotonicMs, setTimer, type Timer } from '../platform/time.ts'
 import type { Held } from './client.ts'
 import { Gate } from './gate.ts'
 import { UnderWay } from './underWay.ts'
@@ -111,7 +112,7 @@ export class WriteGate {
     for (let isFirst = true; this.refuse() !== undefined; isFirst = false) {
       if (this.#refusal) throw this.#refusal
       if (isFirst) this.#heldTotal++
-      const leftMs = client.heldUntilMs(this.#options.holdMs) - performance.now()
+      const leftMs = client.heldUntilMs(this.#options.holdMs) - monotonicMs()
       const isOpen = await this.#gate.wait(leftMs, client.gone)
       if (client.isGone || !this.#host.isLeading()) return false
       if (!isOpen) throw this.#away()
@@ -149,16 +150,16 @@ export class WriteGate {
   /** `isReached` is asked whenever a write has come out. */
   async #until(isReached: () => boolean, timeoutMs: number): Promise<boolean> {
     if (isReached()) return true
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     let look: () => void = () => {}
     await new Promise<void>((resolve) => {
       look = () => {
         if (isReached()) resolve()
       }
       this.#quiet.add(look)
-      timer = setTimeout(resolve, timeoutMs)
+      timer = setTimer(resolve, timeoutMs)
     })
-    clearTimeout(timer)
+    cancelTimer(timer)
     this.#quiet.delete(look)
     return isReached()
   }

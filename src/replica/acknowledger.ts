@@ -4,6 +4,7 @@
  */
 import type { Body } from '../../proto/messages.ts'
 import { messageOf } from '../errors.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import type { Applier } from './copy/applier.ts'
 import type { Durability } from './copy/durability.ts'
 
@@ -30,7 +31,7 @@ const ACK_MS = 20
 
 export class Acknowledger {
   readonly #host: AcknowledgerHost
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   /** Highest txids asked for and not yet answered; 0 for none. */
   #asked = 0
   #askedDurable = 0
@@ -42,11 +43,11 @@ export class Acknowledger {
   }
 
   soon(): void {
-    this.#timer ??= setTimeout(() => this.now(), ACK_MS)
+    this.#timer ??= setTimer(() => this.now(), ACK_MS)
   }
 
   now(): void {
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
     this.#timer = undefined
     const copy = this.#host.copy()
     if (!copy) return
@@ -83,7 +84,7 @@ export class Acknowledger {
 
   /** The connection ended. */
   reset(): void {
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
     this.#timer = undefined
     this.#asked = 0
     this.#askedDurable = 0

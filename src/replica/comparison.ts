@@ -1,7 +1,7 @@
 /** The replica's side of a comparison: checksums of groups of its pages, then those of the pages of the groups that differ. */
-import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import { GROUP_PAGES } from '../../proto/limits.ts'
 import { WalcastError } from '../errors.ts'
+import { delay, nextTurn } from '../platform/time.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -41,7 +41,7 @@ export class Comparison {
       const sums = Buffer.alloc(8 * count)
       for (let i = 0; i < count; i++)
         sums.writeBigUInt64LE(this.#sums.groupSum(first + i, GROUP_PAGES), 8 * i)
-      await immediate()
+      await nextTurn()
       if (!(await this.#hasRoom())) return
       this.#link.send(
         'groups',
@@ -67,7 +67,7 @@ export class Comparison {
       const lastPage = Math.min(pages, (first + end - i) * GROUP_PAGES)
       if (firstPage > lastPage)
         throw new WalcastError('MESSAGE_BAD', { detail: `group ${first} is not here` })
-      await immediate()
+      await nextTurn()
       if (!(await this.#hasRoom())) return
       const sums = lastPage - firstPage + 1
       this.#link.send(

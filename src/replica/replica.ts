@@ -5,6 +5,7 @@ import type { Body } from '../../proto/messages.ts'
 import { isFurther, type Position } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
 import { makeFolder } from '../platform/fileOps.ts'
+import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
 import { requireSafeHost } from '../sqlite/databaseFiles.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
@@ -37,8 +38,8 @@ export class Replica {
   /** The furthest position that the folder has on record from before this process. */
   readonly #stoodAt: Position | undefined
   readonly #conversation: UpstreamSession
-  #pingTimer: NodeJS.Timeout | undefined
-  #idleTimer: NodeJS.Timeout | undefined
+  #pingTimer: Timer | undefined
+  #idleTimer: Timer | undefined
   #stopping: Promise<void> | undefined
 
   private constructor(options: ReplicaOptions, thread: SqliteThread, held: HeldDatabase | undefined) {
@@ -120,8 +121,8 @@ export class Replica {
   #start(): void {
     const { pingMs, idleMs } = this.#options
     this.#subscription.start()
-    this.#pingTimer = setInterval(() => this.ping(), pingMs)
-    this.#idleTimer = setInterval(() => this.#onTick(), idleMs)
+    this.#pingTimer = setRepeatingTimer(() => this.ping(), pingMs)
+    this.#idleTimer = setRepeatingTimer(() => this.#onTick(), idleMs)
   }
 
   get #copy(): Copy | undefined {
@@ -282,8 +283,8 @@ export class Replica {
 
   #stopTimers(): void {
     this.#acks.reset()
-    clearInterval(this.#pingTimer)
-    clearInterval(this.#idleTimer)
+    cancelTimer(this.#pingTimer)
+    cancelTimer(this.#idleTimer)
     this.#divergence.stop()
   }
 

@@ -1,6 +1,5 @@
 /** The replica's connection to its leader: opened again and again, with back-off, until it is stopped. */
 import type { IncomingMessage } from 'node:http'
-import { WebSocket } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
 import {
   MAX_MESSAGE_BYTES,
@@ -14,6 +13,8 @@ import { refusedFrame } from '../../proto/socketErrors.ts'
 import { asWalcastError, type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
 import type { Clock } from '../platform/clock.ts'
+import { WebSocket } from '../platform/sockets.ts'
+import { cancelTimer, setRepeatingTimer, setTimer, type Timer } from '../platform/time.ts'
 
 /** A leader that does not answer a close is cut off after this. */
 const CLOSE_MS = 200
@@ -72,8 +73,8 @@ export class Subscription {
   #holds = 0
   #lastHeardMs = 0
   #connectMs = 0
-  #timer: NodeJS.Timeout | undefined
-  #silence: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
+  #silence: Timer | undefined
   #error: WalcastError | undefined
   #stopped = false
   /** What came is handled, and nothing more is taken. */
@@ -116,7 +117,7 @@ export class Subscription {
 
   start(): void {
     this.#connect()
-    this.#silence = setInterval(() => this.#checkSilence(), Math.max(100, this.#options.silenceMs / 4))
+    this.#silence = setRepeatingTimer(() => this.#checkSilence(), Math.max(100, this.#options.silenceMs / 4))
   }
 
   /** HOST:PORT of the leader that it connects to. */
@@ -130,7 +131,7 @@ export class Subscription {
     if (this.#stopped || (!isNew && this.#socket)) return
     this.#leader = leader
     this.#backoff.reset()
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
     if (!this.#socket) return this.#connectLater(undefined, 0)
     this.#isMoving = true
     this.#socket.terminate()
@@ -140,13 +141,13 @@ export class Subscription {
   async finish(timeoutMs: number): Promise<number> {
     this.#isFinishing = true
     this.#socket?.pause()
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     await new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs)
+      timer = setTimer(resolve, timeoutMs)
       this.#onIdle = resolve
       this.#drain()
     })
-    clearTimeout(timer)
+    cancelTimer(timer)
     const leftBytes = this.#queuedBytes
     await this.stop()
     return leftBytes
@@ -155,8 +156,8 @@ export class Subscription {
   /** Resolves when the message that is being dealt with has been. */
   async stop(): Promise<void> {
     this.#stopped = true
-    clearTimeout(this.#timer)
-    clearInterval(this.#silence)
+    cancelTimer(this.#timer)
+    cancelTimer(this.#silence)
     this.#socket?.close(1001)
     this.#socket?.terminate()
     await this.#handling
@@ -187,7 +188,7 @@ export class Subscription {
     this.#forgetQueue()
     const socket = this.#socket
     socket?.close(CLOSE_CODE, error.key)
-    setTimeout(() => socket?.terminate(), CLOSE_MS).unref()
+    setTimer(() => socket?.terminate(), CLOSE_MS).unref()
   }
 
   /** Bytes that the network has not taken yet. */
@@ -214,7 +215,7 @@ export class Subscription {
       else this.#connect()
     }
     const times = error && WAITS_FOR_PEOPLE.has(error.key) ? PATIENCE : 1
-    this.#timer = setTimeout(connect, times * afterMs)
+    this.#timer = setTimer(connect, times * afterMs)
   }
 
   #connect(): void {

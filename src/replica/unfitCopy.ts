@@ -3,8 +3,8 @@
  * node was down. It is changed in place, never replaced: a program that has it open sees what follows. A comparison of pages with
  * the leader brings the content.
  */
-import { ftruncateSync, readSync, writeSync } from 'node:fs'
 import { WalcastError } from '../errors.ts'
+import { ftruncateSync, readSync, writeSync } from '../platform/files.ts'
 import { databaseBytes, headerPageSize, inspectDatabase } from '../sqlite/databaseFiles.ts'
 import { type PinnedFile, pinFile } from '../sqlite/pinnedFiles.ts'
 import { close, exec, open, rows, type SqliteThread } from '../sqlite/sqliteThread.ts'

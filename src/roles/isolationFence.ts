@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { Leader } from '../leader/leader.ts'
 import type { Clock } from '../platform/clock.ts'
+import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
 import type { WriteGate } from '../proxy/writeGate.ts'
 
 export interface IsolationFenceHost {
@@ -31,7 +32,7 @@ const FENCE_TRY_MS = 50
 export class IsolationFence {
   readonly #afterMs: number
   readonly #host: IsolationFenceHost
-  readonly #timer: NodeJS.Timeout
+  readonly #timer: Timer
   #sinceMs: number
   #leader: AloneLeader | undefined
 
@@ -39,11 +40,11 @@ export class IsolationFence {
     this.#afterMs = afterMs
     this.#host = host
     this.#sinceMs = host.clock.nowMs()
-    this.#timer = setInterval(() => this.#look(), LOOK_MS)
+    this.#timer = setRepeatingTimer(() => this.#look(), LOOK_MS)
   }
 
   stop(): void {
-    clearInterval(this.#timer)
+    cancelTimer(this.#timer)
   }
 
   #look(): void {

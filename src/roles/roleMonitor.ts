@@ -14,6 +14,7 @@ import { messageOf, WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import { isPutBack, type SeenHistory } from '../feed/seenHistory.ts'
 import type { Clock } from '../platform/clock.ts'
+import { wallMs } from '../platform/time.ts'
 import type { WriteGate } from '../proxy/writeGate.ts'
 import { PeerPoller } from './election/peerPoller.ts'
 import { isBehind, leaderAmong, leaderFor, rivalAmong } from './election/precedence.ts'
@@ -73,7 +74,7 @@ export class RoleMonitor {
     this.#lookout = new PeerPoller(
       { lookMs, timeoutMs, frozenMs },
       {
-        wallMs: () => Date.now(),
+        wallMs: () => wallMs(),
         monotonicMs: () => host.clock.nowMs(),
         cluster: () => host.record().cluster,
         node: () => host.record().node,

@@ -15,6 +15,7 @@ import { buildLeader } from '../database/leaderEngine.ts'
 import { buildReplica } from '../database/replicaEngine.ts'
 import { keyOf, messageOf } from '../errors.ts'
 import { ownAddress } from '../options/address.ts'
+import { onNextTurn } from '../platform/time.ts'
 import { CurrentEngine, type CurrentEngineParts } from './currentEngine.ts'
 import { IsolationFence } from './isolationFence.ts'
 import { PeerCommands } from './peerCommands.ts'
@@ -261,7 +262,7 @@ export class Roles {
     if (epoch < this.#record.epoch) return
     if (!this.#changes.isUnderWay)
       return this.#changes.inBackground('following', () => this.#followAt(address))
-    void this.#changes.settled().then(() => setImmediate(() => this.#onLeaderMoved(address, epoch)))
+    void this.#changes.settled().then(() => onNextTurn(() => this.#onLeaderMoved(address, epoch)))
   }
 
   /** Fed by a replica that was its leader, or that nobody chose: the leader itself is better. */

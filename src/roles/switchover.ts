@@ -6,7 +6,6 @@
  *                                               refused: role file ─> carry on
  *                                               no answer: follow ─> SWITCHOVER_UNKNOWN, and nobody leads unless it does
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { TAKE_OVER_PATH } from '../api/roleActions.ts'
 import type { NodePlace, SwitchoverAnswer } from '../api/roleAnswers.ts'
@@ -16,6 +15,7 @@ import type { LeaderEngine } from '../database/leaderEngine.ts'
 import type { ReplicaEngine } from '../database/replicaEngine.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { ReplicaList, ReplicaStatus } from '../feed/replicaList.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 
@@ -87,11 +87,11 @@ export class Switchover {
   /** Throws NO_TARGET, SWITCHOVER_FAILED (and leads on), LEADERLESS or SWITCHOVER_UNKNOWN. */
   async switchover(to: string | undefined, timeoutMs: number, by: string): Promise<HandedOver> {
     const { leading, traffic, own } = this.#parts
-    const began = performance.now()
+    const began = monotonicMs()
     const target = this.#target(to)
     const stages = new Stages()
     const heldBefore = traffic.admission.heldTotal
-    const endMs = performance.now() + timeoutMs
+    const endMs = monotonicMs() + timeoutMs
     if (!(await this.#until(() => this.#isNearlyLevel(target.node), timeoutMs / 2)))
       throw new WalcastError('NO_TARGET', { detail: `${target.node} is not level with this leader` })
     const aheadMs = await clockAheadMs(this.#parts.identity, target.address, timeoutMs / 2)
@@ -99,7 +99,7 @@ export class Switchover {
       throw new WalcastError('NO_TARGET', { detail: `${target.node} does not answer at ${target.address}` })
     await leading.leader.endCheckpoints()
     traffic.admission.hold('change', 'the leader is handing over')
-    const pausedMs = performance.now()
+    const pausedMs = monotonicMs()
     stages.begin()
     let drained: Drained
     try {
@@ -113,7 +113,7 @@ export class Switchover {
     }
     const taken = await this.#giveTo(target, drained, by, aheadMs)
     stages.end('takeOverMs')
-    const pauseMs = performance.now() - pausedMs
+    const pauseMs = monotonicMs() - pausedMs
     const heldWrites = traffic.admission.heldTotal - heldBefore
     const application = untilApplicationAccepts(target.address, APPLICATION_MS)
     await this.#followNow(target, taken.epoch, endMs)
@@ -126,7 +126,7 @@ export class Switchover {
       pauseMs,
       heldWrites,
       stages: stages.taken,
-      tookMs: performance.now() - began,
+      tookMs: monotonicMs() - began,
     }
     return { answer, application }
   }
@@ -161,7 +161,7 @@ export class Switchover {
 
   async #stopWriting(target: NodePlace, endMs: number, stages: Stages): Promise<Drained> {
     const { leading, traffic } = this.#parts
-    const leftMs = () => Math.max(1, endMs - performance.now())
+    const leftMs = () => Math.max(1, endMs - monotonicMs())
     if (!(await traffic.admission.quiet(leftMs())))
       throw new Error('a write inside the application did not end in time')
     stages.end('quietMs')
@@ -222,13 +222,13 @@ export class Switchover {
     const { replica } = await follow(held, target.address)
     said(`switchover to ${target.node}`)
     const isStreaming = () => replica.status.state === 'streaming'
-    if (!(await this.#until(isStreaming, Math.max(LOOK_MS, endMs - performance.now()))))
+    if (!(await this.#until(isStreaming, Math.max(LOOK_MS, endMs - monotonicMs()))))
       log.warn({ to: target }, 'the new leader is not followed yet')
   }
 
   async #until(check: () => boolean, timeoutMs: number): Promise<boolean> {
-    for (const endMs = performance.now() + timeoutMs; !check(); await delay(LOOK_MS))
-      if (performance.now() > endMs) return false
+    for (const endMs = monotonicMs() + timeoutMs; !check(); await delay(LOOK_MS))
+      if (monotonicMs() > endMs) return false
     return true
   }
 }
@@ -265,11 +265,11 @@ class Stages {
   }
 
   begin(): void {
-    this.#beganMs = performance.now()
+    this.#beganMs = monotonicMs()
   }
 
   end(stage: keyof SwitchoverStages): void {
-    const nowMs = performance.now()
+    const nowMs = monotonicMs()
     this.#taken[stage] = nowMs - this.#beganMs
     this.#beganMs = nowMs
   }

@@ -4,9 +4,9 @@
  * No file of a database is opened here but by SQLite: closing any other descriptor of it would drop the locks of the
  * whole process (see pinnedFiles.ts), and this runs inside a node too.
  */
-import { realpathSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
+import { realpathSync, statSync } from '../platform/files.ts'
 import { databaseError } from '../sqlite/databaseFiles.ts'
 import type { TextEncoding } from '../sqlite/databaseHeader.ts'
 

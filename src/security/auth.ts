@@ -3,10 +3,12 @@
  * `X-Replica-Auth: v1 node=ID epoch=N time=MS nonce=HEX mac=HEX`: HMAC-SHA256 over method, path with query, time,
  * nonce, node id and epoch, one a line. Valid for 30 s in the receiver's clock, once, and not from before its start.
  */
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { closeSync, fstatSync, openSync, readFileSync, type Stats } from 'node:fs'
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import { closeSync, fstatSync, openSync, readFileSync } from '../platform/files.ts'
+import { randomBytes } from '../platform/random.ts'
 
 export const REPLICA_AUTH_HEADER = 'x-replica-auth'
 const VALID_MS = 30_000

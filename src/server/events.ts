@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { formatPosition } from '../../proto/position.ts'
 import type { NodeStatus, NodeView } from '../api/nodeView.ts'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, onNextTurn, setRepeatingTimer, type Timer } from '../platform/time.ts'
 
 export interface EventsOptions {
   readonly maxListeners: number
@@ -24,7 +25,7 @@ export class Events {
   readonly #options: EventsOptions
   readonly #view: NodeView
   readonly #listeners = new Set<Listener>()
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #pending = false
 
   constructor(options: EventsOptions, view: NodeView) {
@@ -45,7 +46,7 @@ export class Events {
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
     const listener: Listener = { response, role: '', sync: '', position: '' }
     this.#listeners.add(listener)
-    this.#timer ??= setInterval(() => this.#keepAlive(), keepAliveMs)
+    this.#timer ??= setRepeatingTimer(() => this.#keepAlive(), keepAliveMs)
     response.once('close', () => this.#remove(listener))
     this.#tell(listener, this.#view.status())
   }
@@ -54,7 +55,7 @@ export class Events {
   onChange(): void {
     if (this.#listeners.size === 0 || this.#pending) return
     this.#pending = true
-    setImmediate(() => {
+    onNextTurn(() => {
       this.#pending = false
       if (this.#listeners.size === 0) return
       const status = this.#view.status()
@@ -98,7 +99,7 @@ export class Events {
   #remove(listener: Listener): void {
     this.#listeners.delete(listener)
     if (this.#listeners.size > 0) return
-    clearInterval(this.#timer)
+    cancelTimer(this.#timer)
     this.#timer = undefined
   }
 }

@@ -1,9 +1,8 @@
 /** The private side of a node: health, metrics, status, lag, waits, and the upgrade to the replication stream. */
-import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import { WebSocketServer } from 'ws'
 import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, STREAM_PATH, SUBPROTOCOL_PREFIX } from '../../proto/limits.ts'
 import { parsePosition } from '../../proto/position.ts'
 import type { AuditSource } from '../api/audit.ts'
@@ -14,6 +13,7 @@ import { NODE_PATHS, type RoleActions } from '../api/roleActions.ts'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
 import { asWalcastError, listenError, messageOf, WalcastError } from '../errors.ts'
 import type { Metrics } from '../health/metrics.ts'
+import { createHttpServer, WebSocketServer } from '../platform/sockets.ts'
 import { errorBody, readinessAnswer, sendFailure } from '../proxy/answer.ts'
 import type { ApplicationWatch } from '../proxy/applicationWatch.ts'
 import { ConnectionBudget, type ConnectionHost, type ConnectionLimits } from '../proxy/connectionBudget.ts'
@@ -183,7 +183,7 @@ export class PrivateServer {
   #newServer(handler: (request: IncomingMessage, response: ServerResponse) => void): HttpServer {
     const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeaderBytes, intake } = this.#options
     const connections = this.#connections
-    const server = createServer(
+    const server = createHttpServer(
       {
         requestTimeout,
         headersTimeout: Math.min(headTimeoutMs, requestTimeout),

@@ -2,6 +2,7 @@
  * How far a WAL has been captured, shared between the thread that captures and the one that holds the read guard: the guard
  * lets go of frames only when they are captured, and asks without a round trip.
  */
+import { monotonicMs } from '../platform/time.ts'
 
 /** Salt 1 in the upper half tells the generation: a frame number alone would be taken for one of the next. */
 const WORDS = 2
@@ -37,11 +38,11 @@ export class CapturedFrame {
 
   /** Blocks the thread until they are, for `timeoutMs` at most. Whether they are. */
   wait(salt1: number, frame: number, timeoutMs: number): boolean {
-    const untilMs = performance.now() + timeoutMs
+    const untilMs = monotonicMs() + timeoutMs
     for (;;) {
       const word = Atomics.load(this.#words, CAPTURED)
       if (frame === 0 || covers(word, salt1, frame)) return true
-      const leftMs = untilMs - performance.now()
+      const leftMs = untilMs - monotonicMs()
       if (leftMs <= 0) return false
       Atomics.wait(this.#words, CAPTURED, word, leftMs)
     }

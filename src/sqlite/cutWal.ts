@@ -3,9 +3,9 @@
  * fails where it needs one of them. They get the images that the database file has, so that SQLite can read and backfill again.
  * What the content is then must be settled otherwise: this is for a copy, which is compared with its leader.
  */
-import { closeSync, constants, existsSync, fstatSync, readSync, writeSync } from 'node:fs'
 import { openError } from '../errors.ts'
-import { openPlain } from '../plainFiles.ts'
+import { closeSync, constants, existsSync, fstatSync, readSync, writeSync } from '../platform/files.ts'
+import { openPlain } from '../platform/plainFiles.ts'
 import { type PinnedFile, pinFile } from './pinnedFiles.ts'
 import { FRAME_HEADER_BYTES, frameBytes, frameOffset, isPageSize, WAL_HEADER_BYTES } from './walFormat.ts'
 import { frameBeforeBlock, INDEX_BLOCK_BYTES, indexBlockOf, pageNumbersOffset } from './walIndexFormat.ts'

@@ -1,8 +1,8 @@
 /** Finding and opening a database, with one clear error for each way it can be unfit. */
-import { constants, existsSync, fstatSync, readSync, realpathSync, statSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { messageOf, openError, systemCode, WalcastError } from '../errors.ts'
-import { openPlain, requirePlainLog } from '../plainFiles.ts'
+import { constants, existsSync, fstatSync, readSync, realpathSync, statSync } from '../platform/files.ts'
+import { openPlain, requirePlainLog } from '../platform/plainFiles.ts'
 import { requireSafeLibrary } from './libraryVersion.ts'
 import { type PinnedFile, pinFile } from './pinnedFiles.ts'
 import { close, open, rows, type SqliteThread, type StepResult } from './sqliteThread.ts'

@@ -1,7 +1,7 @@
 /** What a database holds at start: every page's checksum, and where its WAL ends. */
-import { readSync } from 'node:fs'
-import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import { keyOf, WalcastError } from '../errors.ts'
+import { readSync } from '../platform/files.ts'
+import { delay, nextTurn } from '../platform/time.ts'
 import { type DatabaseFiles, databaseBytes } from './databaseFiles.ts'
 import { countersOf, type HeaderCounters } from './databaseHeader.ts'
 import { FrameMap } from './frameMap.ts'
@@ -144,6 +144,6 @@ async function readToEnd(
       checksums.set(frame, segment.checksumAfter(i))
     }
     reader.consume(segment.count)
-    await immediate()
+    await nextTurn()
   }
 }

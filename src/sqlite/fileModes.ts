@@ -4,8 +4,9 @@
  *
  * No descriptor that reads or writes is opened for that: closing one drops SQLite's locks (see pinnedFiles.ts).
  */
-import { statSync } from 'node:fs'
-import { setMode } from '../plainFiles.ts'
+
+import { statSync } from '../platform/files.ts'
+import { setMode } from '../platform/plainFiles.ts'
 
 /** Read and write for the owner: a node needs both. */
 const OWNER = 0o600

@@ -1,5 +1,6 @@
 /** Who holds which locks of a wal-index, from `/proc/locks` (proc(5)): SQLite itself does not tell. */
-import { readFileSync, readlinkSync, readSync } from 'node:fs'
+
+import { readFileSync, readlinkSync, readSync } from '../platform/files.ts'
 import type { PinnedFile } from './pinnedFiles.ts'
 
 /** Byte of the shared-memory file where SQLite's locks begin (https://sqlite.org/walformat.html#wal_locks). */

@@ -5,7 +5,8 @@
  * A process that holds the same lock at the same frame at each look is taken to be in one transaction: while commits
  * go on, a new one would begin at a later frame. How long it had been open before the first look is not known.
  */
-import { readFileSync } from 'node:fs'
+
+import { readFileSync } from '../platform/files.ts'
 import type { ReadLock } from './lockTable.ts'
 
 export interface LongReader {

@@ -1,6 +1,6 @@
 /** The checksums of what a database holds at one moment: its file, overlaid with the frames of its WAL. */
-import { fstatSync, read, readSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { fstatSync, read, readSync } from '../platform/files.ts'
 import type { FrameMap } from './frameMap.ts'
 import { PageSums, pageSum } from './pageSums.ts'
 import { FRAME_HEADER_BYTES, frameOffset, lockPage } from './walFormat.ts'

@@ -1,4 +1,4 @@
-import { setImmediate as immediate } from 'node:timers/promises'
+import { nextTurn } from '../platform/time.ts'
 
 /** Pages looked at without letting anything else run. */
 export const PAGES_AT_ONCE = 8192
@@ -51,7 +51,7 @@ export class PageSet {
   async *turns(): AsyncGenerator<readonly number[], void, void> {
     for (const part of this.parts(PAGES_AT_ONCE)) {
       yield part
-      await immediate()
+      await nextTurn()
     }
   }
 

@@ -5,9 +5,9 @@
  * included (fcntl(2), "record locks"; https://sqlite.org/src/file/src/os_unix.c, "Posix Advisory Locking").
  * A `-wal` file carries no locks and does not belong here.
  */
-import { constants, fstatSync, lstatSync, openSync, statSync } from 'node:fs'
 import { openError } from '../errors.ts'
-import { openPlain } from '../plainFiles.ts'
+import { constants, fstatSync, lstatSync, openSync, statSync } from '../platform/files.ts'
+import { openPlain } from '../platform/plainFiles.ts'
 
 export interface PinnedFile {
   readonly path: string

@@ -7,9 +7,10 @@
  * state checksum 8, salt-1 4, salt-2 4, frame 4, WAL checksum 4 + 4, pages 4, incarnation 8, change counter 4, schema
  * cookie 4, XXH64 of the 72 bytes before it 8. The incarnation is big-endian, as it is written.
  */
-import { closeSync, constants, fdatasyncSync, readFileSync, readSync } from 'node:fs'
-import { openPlain } from '../plainFiles.ts'
+
 import type { FileOps } from '../platform/fileOps.ts'
+import { closeSync, constants, fdatasyncSync, readFileSync, readSync } from '../platform/files.ts'
+import { openPlain } from '../platform/plainFiles.ts'
 import { xxh64 } from '../xxh64.ts'
 import type { HeaderCounters } from './databaseHeader.ts'
 

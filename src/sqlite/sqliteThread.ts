@@ -1,5 +1,5 @@
-import { Worker } from 'node:worker_threads'
 import { WalcastError } from '../errors.ts'
+import { Worker } from '../platform/processes.ts'
 import type { CheckpointCounts } from './checkpointCounts.ts'
 import type { PinnedFile } from './pinnedFiles.ts'
 import type { ResetPass, ResetPassRequest } from './resetPass.ts'

@@ -2,10 +2,11 @@
  * The thread that owns every SQLite connection of a node. Whatever may wait for a lock, backfill or sync runs here,
  * never on the thread that streams.
  */
-import { fdatasyncSync } from 'node:fs'
-import { parentPort } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import { messageOf, systemCode } from '../errors.ts'
+import { fdatasyncSync } from '../platform/files.ts'
+import { parentPort } from '../platform/processes.ts'
+import { monotonicMs } from '../platform/time.ts'
 import { CapturedFrame } from './capturedFrame.ts'
 import type { CheckpointCounts } from './checkpointCounts.ts'
 import { isReadByOthers, locksOf } from './lockTable.ts'
@@ -65,17 +66,17 @@ const NEVER = new Int32Array(new SharedArrayBuffer(4))
 
 function insist(step: Extract<Step, { kind: 'insist' }>): void {
   const db = connection(step.connection)
-  const beganMs = performance.now()
+  const beganMs = monotonicMs()
   let spinUntilMs = beganMs + FIRST_SPIN_MS
   for (;;) {
     try {
       return void db.exec(step.sql)
     } catch (error) {
-      const nowMs = performance.now()
+      const nowMs = monotonicMs()
       if (!systemCode(error).startsWith('SQLITE_BUSY') || nowMs >= beganMs + step.forMs) throw error
       if (nowMs < spinUntilMs) continue
       Atomics.wait(NEVER, 0, 0, SLEEP_MS)
-      spinUntilMs = performance.now() + SPIN_MS
+      spinUntilMs = monotonicMs() + SPIN_MS
     }
   }
 }
@@ -99,7 +100,7 @@ function resetPass(
     backfilledFrames: () => walIndex.backfilledFrames(),
     captured: new CapturedFrame(captured),
     askForCapture: (isFenced) => want({ isFenced }),
-    nowMs: () => performance.now(),
+    nowMs: () => monotonicMs(),
   }
   return runResetPass(parts, request)
 }
@@ -127,10 +128,10 @@ function beginReading(db: Database.Database): void {
 
 function runCheckpoint(step: Extract<Step, { kind: 'checkpoint' }>): CheckpointCounts {
   const statement = connection(step.connection).prepare(`PRAGMA wal_checkpoint(${step.mode})`)
-  const untilMs = performance.now() + step.forMs
+  const untilMs = monotonicMs() + step.forMs
   for (;;) {
     const row = statement.get() as { busy: number; log: number; checkpointed: number }
-    if (row.log >= 0 || performance.now() >= untilMs) {
+    if (row.log >= 0 || monotonicMs() >= untilMs) {
       return { busy: row.busy !== 0, walFrames: row.log, backfilled: row.checkpointed }
     }
   }

@@ -1,5 +1,5 @@
-import { closeSync, openSync } from 'node:fs'
 import { WalcastError, writeError } from '../errors.ts'
+import { closeSync, openSync } from '../platform/files.ts'
 import { exec, type SqliteThread, stepError } from './sqliteThread.ts'
 import { quoteText } from './sqlText.ts'
 

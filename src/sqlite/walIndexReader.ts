@@ -1,4 +1,4 @@
-import { readSync } from 'node:fs'
+import { readSync } from '../platform/files.ts'
 import { alignedBuffer } from './walFormat.ts'
 import {
   frameBeforeBlock,

@@ -5,8 +5,8 @@
  * Other processes map the file and read it meanwhile. Hash slots are therefore written in aligned blocks of 8 bytes,
  * both header copies in one write, and bytes 96 to 135 (checkpoint information and locks) never.
  */
-import { fstatSync, readSync } from 'node:fs'
 import type { FileOps } from '../platform/fileOps.ts'
+import { fstatSync, readSync } from '../platform/files.ts'
 import { alignedBuffer } from './walFormat.ts'
 import {
   frameBeforeBlock,

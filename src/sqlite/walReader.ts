@@ -1,5 +1,5 @@
-import { readSync } from 'node:fs'
 import { keyOf, WalcastError } from '../errors.ts'
+import { readSync } from '../platform/files.ts'
 import {
   addToChecksum,
   alignedBuffer,

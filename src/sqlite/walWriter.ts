@@ -3,9 +3,9 @@
  * wal-index. Only while the copy's write lock is held. A crash at any instruction leaves a WAL that any SQLite
  * recovers: frames without a commit are ignored, a whole unpublished commit is kept.
  */
-import { randomBytes } from 'node:crypto'
-import { setImmediate as immediate } from 'node:timers/promises'
 import type { FileOps } from '../platform/fileOps.ts'
+import { randomBytes } from '../platform/random.ts'
+import { nextTurn } from '../platform/time.ts'
 import type { DatabaseFiles } from './databaseFiles.ts'
 import type { FrameMap } from './frameMap.ts'
 import { readFrameImage } from './pageScan.ts'
@@ -120,7 +120,7 @@ export class WalWriter {
     for (let segment = reader.readNext(); segment?.commitPages[0] === 0; segment = reader.readNext()) {
       onPage(segment.pageNumbers[0], segment.page(0))
       reader.consume(1)
-      if (this.#pending.push(segment.pageNumbers[0]) % FRAMES_AT_ONCE === 0) await immediate()
+      if (this.#pending.push(segment.pageNumbers[0]) % FRAMES_AT_ONCE === 0) await nextTurn()
     }
     if (!this.hasPending) return
     const place = reader.place

@@ -4,11 +4,11 @@
  * told of, with all that descends from it, when the pipe closes. A process counts only with the start time that was told: its
  * number may have been given to another one.
  */
-import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import type { Logger } from 'pino'
 import { messageOf } from '../errors.ts'
+import { readFileSync } from '../platform/files.ts'
+import { spawn } from '../platform/processes.ts'
 
 /** Field 22 of /proc/PID/stat is the start time (proc(5)); the name in field 2 may hold anything up to the last parenthesis. */
 const SCRIPT = `

@@ -1,8 +1,8 @@
 /** The application of a node as a child process: its input and outputs are walcast's own, its environment says what the node is. */
-import { spawn } from 'node:child_process'
 import { formatPosition, type Position } from '../../proto/position.ts'
 import type { NodeRole } from '../api/roleAnswers.ts'
 import { withoutSecrets } from '../notify/roleHooks.ts'
+import { spawn } from '../platform/processes.ts'
 import type { ApplicationProcess } from './supervisor.ts'
 
 export interface ApplicationSituation {

@@ -5,6 +5,7 @@
 import { constants } from 'node:os'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import { cancelTimer, setTimer } from '../platform/time.ts'
 import type { ServedApplication } from '../proxy/servedApplication.ts'
 import {
   type ApplicationExit,
@@ -334,6 +335,6 @@ function statusOf({ code, signal }: ApplicationExit): number {
 }
 
 function systemTimer(run: () => void, delayMs: number): { cancel(): void } {
-  const timer = setTimeout(run, delayMs)
-  return { cancel: () => clearTimeout(timer) }
+  const timer = setTimer(run, delayMs)
+  return { cancel: () => cancelTimer(timer) }
 }

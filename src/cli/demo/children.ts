@@ -1,8 +1,10 @@
 /** The processes of one demo. Each is ended by its own id, whatever happens. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { closeSync, openSync, readFileSync } from '../../platform/files.ts'
+import { spawn } from '../../platform/processes.ts'
+import { cancelTimer, setTimer } from '../../platform/time.ts'
 import { DemoFailure } from './failure.ts'
 
 const STOP_TIMEOUT_MS = 12_000
@@ -116,9 +118,9 @@ export class Child {
   async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<number> {
     this.expectEnd()
     this.#process.kill(signal)
-    const timer = setTimeout(() => this.kill(), STOP_TIMEOUT_MS)
+    const timer = setTimer(() => this.kill(), STOP_TIMEOUT_MS)
     const code = await this.ended
-    clearTimeout(timer)
+    cancelTimer(timer)
     return code
   }
 

@@ -1,7 +1,8 @@
 /** The demo's nodes together: one leader, two replicas, and waiting for what they get to. */
-import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { NodeStatus } from '../../api/nodeView.ts'
+import { mkdirSync } from '../../platform/files.ts'
+import { monotonicMs } from '../../platform/time.ts'
 import { freePort } from '../freePorts.ts'
 import { copyAirports } from './database.ts'
 import { DemoNode } from './node.ts'
@@ -72,12 +73,12 @@ export class DemoCluster {
   /** The statuses of all nodes once they stand still at the same position; as they are then when that takes too long. */
   async untilLevel(): Promise<NodeStatus[]> {
     const ask = () => Promise.all(this.nodes.map((node) => this.statusOf(node)))
-    const endMs = performance.now() + LEVEL_TIMEOUT_MS
+    const endMs = monotonicMs() + LEVEL_TIMEOUT_MS
     for (;;) {
       const before = await ask()
       await pause(STILL_MS, this.#signal)
       const now = await ask()
-      if (new Set([...before, ...now].map(positionOf)).size === 1 || performance.now() > endMs) return now
+      if (new Set([...before, ...now].map(positionOf)).size === 1 || monotonicMs() > endMs) return now
     }
   }
 

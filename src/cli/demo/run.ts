@@ -1,5 +1,6 @@
 /** The story of the demo: first copies, live writes with two interruptions, and the proof. */
 import type { LagReport, NodeStatus } from '../../api/nodeView.ts'
+import { monotonicMs } from '../../platform/time.ts'
 import { formatBytes } from '../queryCommand.ts'
 import type { Child } from './children.ts'
 import { DATABASE_FILE, DemoCluster } from './cluster.ts'
@@ -36,7 +37,7 @@ const PROOF_TIMEOUT_MS = 120_000
 export class DemoRun {
   readonly #stage: Stage
   readonly #options: DemoOptions
-  readonly #beganMs = performance.now()
+  readonly #beganMs = monotonicMs()
   readonly #cluster: DemoCluster
   /** Lag of each node before the first interruption. */
   #undisturbed: readonly LagReport[] = []
@@ -76,7 +77,7 @@ export class DemoRun {
   async #copyToReplicas(): Promise<void> {
     const { replicas } = this.#cluster
     const { screen, signal } = this.#stage
-    const beganMs = performance.now()
+    const beganMs = monotonicMs()
     for (const replica of replicas) replica.start()
     const isCopied = async () => {
       const shares = await Promise.all(replicas.map(copiedShare))
@@ -87,7 +88,7 @@ export class DemoRun {
     await until('the first copy', isCopied, { everyMs: COPY_DRAW_MS, timeoutMs: COPY_TIMEOUT_MS, signal })
     screen.clear()
     this.#event(
-      `both replicas have their first copy, ${formatLapse(performance.now() - beganMs)} after they were started`,
+      `both replicas have their first copy, ${formatLapse(monotonicMs() - beganMs)} after they were started`,
     )
   }
 
@@ -132,12 +133,12 @@ export class DemoRun {
       isOver = true
     }
     interrupting.then(over, over)
-    const endMs = performance.now() + totalMs
-    while (performance.now() < endMs || !isOver) {
+    const endMs = monotonicMs() + totalMs
+    while (monotonicMs() < endMs || !isOver) {
       const rows = await Promise.all(this.#cluster.nodes.map(rowOf))
       signal.throwIfAborted()
       this.#stage.screen.live(livePicture(this.#writes, rows), this.#timed(liveLine(this.#writes, rows)))
-      await pause(Math.min(DRAW_MS, Math.max(POLL_MS, endMs - performance.now())), signal)
+      await pause(Math.min(DRAW_MS, Math.max(POLL_MS, endMs - monotonicMs())), signal)
     }
   }
 
@@ -192,7 +193,7 @@ export class DemoRun {
   }
 
   #timed(text: string): string {
-    const seconds = ((performance.now() - this.#beganMs) / 1000).toFixed(1)
+    const seconds = ((monotonicMs() - this.#beganMs) / 1000).toFixed(1)
     return `${seconds.padStart(5)} s  ${text}`
   }
 }

@@ -1,4 +1,5 @@
 /** Where the demo shows itself: events that scroll, and below them a picture that is drawn again in place. */
+import { monotonicMs } from '../../platform/time.ts'
 
 export interface DemoScreen {
   /** A line that stays. */
@@ -40,7 +41,7 @@ class NoScreen implements DemoScreen {
 class LineScreen implements DemoScreen {
   readonly colors = false
   readonly #stream: NodeJS.WriteStream
-  #shownMs = performance.now()
+  #shownMs = monotonicMs()
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream
@@ -51,8 +52,8 @@ class LineScreen implements DemoScreen {
   }
 
   live(_picture: string, line: string): void {
-    if (performance.now() - this.#shownMs < LINE_EVERY_MS) return
-    this.#shownMs = performance.now()
+    if (monotonicMs() - this.#shownMs < LINE_EVERY_MS) return
+    this.#shownMs = monotonicMs()
     this.#stream.write(`${line}\n`)
   }
 

@@ -1,9 +1,9 @@
 /** What a demo plays on: a temporary folder, processes, a screen; set up before it and cleared away after it, whatever happens. */
-import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { messageOf, WalcastError } from '../../errors.ts'
+import { mkdtempSync, rmSync } from '../../platform/files.ts'
+import { randomBytes } from '../../platform/random.ts'
 import { Children } from './children.ts'
 import { DemoFailure, DemoInterrupted } from './failure.ts'
 import type { DemoScreen } from './screen.ts'

@@ -1,10 +1,11 @@
 /** Waiting in the demo. Everything ends at once when `signal` is aborted, with the signal's reason. */
-import { setTimeout as delay } from 'node:timers/promises'
+
+import { delay, monotonicMs } from '../../platform/time.ts'
 import { DemoFailure } from './failure.ts'
 
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   try {
-    await delay(ms, undefined, { signal })
+    await delay(ms, { signal })
   } catch {
     signal.throwIfAborted()
   }
@@ -16,8 +17,8 @@ export async function until<T>(
   ask: () => Promise<T | undefined>,
   limits: { readonly everyMs: number; readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<T> {
-  const endMs = performance.now() + limits.timeoutMs
-  while (performance.now() < endMs) {
+  const endMs = monotonicMs() + limits.timeoutMs
+  while (monotonicMs() < endMs) {
     const answer = await ask()
     if (answer !== undefined) return answer
     await pause(limits.everyMs, limits.signal)

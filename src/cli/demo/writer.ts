@@ -4,6 +4,8 @@
  * It reports how many transactions it committed, ten times a second, and measures nothing.
  */
 import Database from 'better-sqlite3'
+import { random } from '../../platform/random.ts'
+import { cancelTimer, monotonicMs, setRepeatingTimer, setTimer } from '../../platform/time.ts'
 
 export interface WriterReport {
   readonly writes: number
@@ -49,23 +51,23 @@ const changes: readonly (() => void)[] = [
 ]
 
 let writes = 1
-let dueMs = performance.now()
+let dueMs = monotonicMs()
 let isStopping = false
 process.on('message', () => stop())
 process.on('disconnect', () => stop())
-const reports = setInterval(() => report(false), REPORT_MS)
+const reports = setRepeatingTimer(() => report(false), REPORT_MS)
 turn()
 
 function turn(): void {
   if (isStopping) return finish()
-  const nowMs = performance.now()
+  const nowMs = monotonicMs()
   dueMs = Math.max(dueMs, nowMs - MAX_BEHIND_MS)
   while (dueMs <= nowMs) {
     any(changes)()
     writes++
     dueMs += intervalMs
   }
-  setTimeout(turn, Math.max(0, dueMs - performance.now()))
+  setTimer(turn, Math.max(0, dueMs - monotonicMs()))
 }
 
 function visit(): void {
@@ -80,7 +82,7 @@ function stop(): void {
 }
 
 function finish(): void {
-  clearInterval(reports)
+  cancelTimer(reports)
   db.close()
   report(true)
   if (process.connected) process.disconnect()
@@ -95,5 +97,5 @@ function idsOf(table: string, column: string): readonly number[] {
 }
 
 function any<T>(values: readonly T[]): T {
-  return values[Math.floor(Math.random() * values.length)]
+  return values[Math.floor(random() * values.length)]
 }

@@ -1,10 +1,10 @@
 /** A replica's copy while it is open: its files, the write lock, the applier and the checkpoints. */
-import { closeSync, existsSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { asWalcastError, messageOf, WalcastError } from '../../errors.ts'
-import { requirePlainLog } from '../../plainFiles.ts'
 import { syncFolderAside } from '../../platform/fileOps.ts'
+import { closeSync, existsSync, openSync } from '../../platform/files.ts'
+import { requirePlainLog } from '../../platform/plainFiles.ts'
+import { cancelTimer, delay, setTimer, type Timer } from '../../platform/time.ts'
 import { refillCutWal } from '../../sqlite/cutWal.ts'
 import { adoptDatabase, type DatabaseFiles, walFileBytes } from '../../sqlite/databaseFiles.ts'
 import { type HeldDatabase, WRITE_LOCK_CONNECTION } from '../../sqlite/heldDatabase.ts'
@@ -215,12 +215,12 @@ export class Copy {
   /** No checkpoint lets go of the lock any more. Throws FENCE_FAILED when another writer keeps it for longer than `timeoutMs`, and all goes on as before. */
   async holdLock(timeoutMs: number): Promise<void> {
     this.#undisturbed++
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs, false)
+      timer = setTimer(() => resolve(false), timeoutMs)
     })
     const isHeld = await Promise.race([Promise.resolve(this.#checkpointing).then(() => true), late])
-    clearTimeout(timer)
+    cancelTimer(timer)
     if (isHeld) return
     this.#undisturbed--
     throw new WalcastError('FENCE_FAILED', { timeoutMs: Math.round(timeoutMs) })

@@ -3,9 +3,9 @@
  * otherwise (`--copy-mode`). What a leader says only ever narrows the mode of a file that is there: nothing that comes
  * over the network opens a file of this machine to more readers.
  */
-import { existsSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { messageOf } from '../../errors.ts'
+import { existsSync } from '../../platform/files.ts'
 import { fileMode, setDatabaseMode, usableMode } from '../../sqlite/fileModes.ts'
 
 export interface CopyAccessOptions {

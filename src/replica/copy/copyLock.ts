@@ -6,8 +6,8 @@
  * WAL it sits on READ_LOCK(0) and holds off all backfill, begun later it caps backfill at its mark. So it is moved
  * before each checkpoint; what happened in the gap is told by the wal-index header afterwards.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { WalcastError } from '../../errors.ts'
+import { delay } from '../../platform/time.ts'
 import { WRITE_LOCK_CONNECTION } from '../../sqlite/heldDatabase.ts'
 import {
   close,

@@ -2,7 +2,8 @@
  * What a copy owes to readers that may read its files and write none of them: a read mark while the node runs, and a
  * `-wal` and a `-shm` while it does not. SQLite makes both for readers that may write; for the others somebody else must.
  */
-import { setTimeout as delay } from 'node:timers/promises'
+
+import { delay } from '../../platform/time.ts'
 import {
   checkpoint,
   checkpointCounts,

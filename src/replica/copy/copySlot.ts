@@ -11,7 +11,7 @@
  */
 import type { Body } from '../../../proto/messages.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../../errors.ts'
-import { requirePlainFile, requirePlainLog } from '../../plainFiles.ts'
+import { requirePlainFile, requirePlainLog } from '../../platform/plainFiles.ts'
 import { foundAt, isBlankDatabase } from '../../sqlite/databaseFiles.ts'
 import { NO_COUNTERS } from '../../sqlite/databaseHeader.ts'
 import type { HeldDatabase } from '../../sqlite/heldDatabase.ts'

@@ -2,6 +2,11 @@
  * A first copy: pages are written into a side file, and when the whole of it verifies it gets the database's name.
  * One that was cut is taken up again: what is there is compared by page checksums.
  */
+import { promisify } from 'node:util'
+import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
+import type { Body } from '../../../proto/messages.ts'
+import { WalcastError } from '../../errors.ts'
+import type { FileOps } from '../../platform/fileOps.ts'
 import {
   closeSync,
   constants,
@@ -11,13 +16,8 @@ import {
   ftruncateSync,
   lstatSync,
   unlinkSync,
-} from 'node:fs'
-import { promisify } from 'node:util'
-import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
-import type { Body } from '../../../proto/messages.ts'
-import { WalcastError } from '../../errors.ts'
-import { openPlain, strangeFile } from '../../plainFiles.ts'
-import type { FileOps } from '../../platform/fileOps.ts'
+} from '../../platform/files.ts'
+import { openPlain, strangeFile } from '../../platform/plainFiles.ts'
 import { FrameMap } from '../../sqlite/frameMap.ts'
 import { scanPages } from '../../sqlite/pageScan.ts'
 import { type PageSums, pageSum } from '../../sqlite/pageSums.ts'

@@ -1,9 +1,9 @@
 /** The first copy that is being made, if any: one at a time, each begun when the one before has let its file go. */
-import { rmSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { Body } from '../../../proto/messages.ts'
 import { messageOf, WalcastError } from '../../errors.ts'
 import type { FileOps } from '../../platform/fileOps.ts'
+import { rmSync } from '../../platform/files.ts'
 import { FirstCopy } from './firstCopy.ts'
 
 export class FirstCopySlot {

@@ -1,6 +1,6 @@
 /** Makes the `database.db` of a bundle (see keptFolder.ts) from its page images. Runs in a process of its own. */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import Database from 'better-sqlite3'
+import { closeSync, fsyncSync, openSync, renameSync, rmSync } from '../../platform/files.ts'
 import { type EqualRow, equalRows } from '../../rowdiff/equalRows.ts'
 import { RowLoader } from '../../rowdiff/rowLoader.ts'
 import { completeSchema, createSchema, type SchemaEntry } from '../../rowdiff/schemaCopy.ts'

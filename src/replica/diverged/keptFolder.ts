@@ -19,11 +19,11 @@
  * A routine bundle whose list is complete loses its page images then. A bundle without `kind` is of an earlier version: its database.db
  * is the whole copy, and it has no page images.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { keyOf, messageOf, WalcastError, writeError } from '../../errors.ts'
 import { type FileOps, makeFolder, syncFolder } from '../../platform/fileOps.ts'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from '../../platform/files.ts'
 import type { KeptKind } from './keptBounds.ts'
 
 export interface KeptRows {

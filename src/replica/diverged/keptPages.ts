@@ -1,5 +1,6 @@
 /** The list of the pages of a bundle, `pages.txt`, and their images by it. */
-import { readSync } from 'node:fs'
+
+import { readSync } from '../../platform/files.ts'
 import type { KeptFile } from './keptFile.ts'
 
 const UNCHANGED = ' unchanged'

@@ -1,5 +1,6 @@
 /** The rows on the pages of a bundle (see keptFolder.ts), decoded. Runs in a process of its own: reads block. */
-import { closeSync, openSync, readFileSync } from 'node:fs'
+
+import { closeSync, openSync, readFileSync } from '../../platform/files.ts'
 import type { SchemaEntry } from '../../rowdiff/schemaCopy.ts'
 import { type BtreePage, type Cell, cellAt, DamagedPage, parsePage } from '../../sqlite/btreePage.ts'
 import { type DatabaseHeader, parseHeader } from '../../sqlite/databaseHeader.ts'

@@ -1,7 +1,7 @@
 /** Compares what was kept aside with the live database, row by row, in a process of its own: it can be ended at any time, and its locks go with it. */
-import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { isErrorCode, WalcastError } from '../../errors.ts'
+import { execFile } from '../../platform/processes.ts'
 import type { KeptRows } from './keptFolder.ts'
 
 export interface RowResult {

@@ -2,9 +2,17 @@
  * The process that `keptRows.ts` runs: arguments FOLDER LIVE, the result as JSON on standard output, a failure as one line on
  * standard error. What it makes has its name when it is whole; a bundle that a crash has left half compared is compared anew.
  */
-import { closeSync, constants, existsSync, fsyncSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { asWalcastError } from '../../errors.ts'
-import { openPlain } from '../../plainFiles.ts'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from '../../platform/files.ts'
+import { openPlain } from '../../platform/plainFiles.ts'
 import { type Difference, diffDatabases } from '../../rowdiff/rowDiff.ts'
 import { jsonOf } from '../../rowdiff/rowJson.ts'
 import { makeKeptDatabase } from './keptDatabase.ts'

@@ -1,6 +1,6 @@
 /** What a resync is about to overwrite: the pages, and how the database is read as it stands before and after. */
-import { setImmediate as immediate } from 'node:timers/promises'
 import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
+import { nextTurn } from '../../platform/time.ts'
 import type { ReadPage } from '../../sqlite/btreeWalk.ts'
 import { FrameMap } from '../../sqlite/frameMap.ts'
 import type { CheckedPages } from '../../sqlite/pageCheck.ts'
@@ -76,7 +76,7 @@ export class Overwriting {
       this.#frames.set(page, publishedFrames + at + 1)
       this.pending.add(page)
       if (page <= oldPages) this.pages.add(page)
-      if (at % PAGES_AT_ONCE === PAGES_AT_ONCE - 1) await immediate()
+      if (at % PAGES_AT_ONCE === PAGES_AT_ONCE - 1) await nextTurn()
     }
     for (let i = 0; i < count; i++) {
       const page = payloadPageNumber(payload, i)

@@ -3,6 +3,7 @@
  * leader asks all it knows. Both also notice when they have stood still (SIGSTOP, a paused machine): much may have happened.
  */
 import { askPeers, type PeerAnswer } from '../../cluster/peerCalls.ts'
+import { cancelTimer, setRepeatingTimer, type Timer } from '../../platform/time.ts'
 
 export interface PeerPollerOptions {
   readonly lookMs: number
@@ -37,7 +38,7 @@ const TICK_MS = 250
 export class PeerPoller {
   readonly #options: PeerPollerOptions
   readonly #host: PeerPollerHost
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #looking: Promise<void> | undefined
   #lookedMs = 0
   #lastMonotonicMs: number
@@ -55,7 +56,7 @@ export class PeerPoller {
   start(): void {
     this.#lastMonotonicMs = this.#host.monotonicMs()
     this.#lastWallMs = this.#host.wallMs()
-    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    this.#timer = setRepeatingTimer(() => this.#tick(), TICK_MS)
   }
 
   /** To be called often, and before anything that only a leader may do. Cheap. */
@@ -102,7 +103,7 @@ export class PeerPoller {
 
   async stop(): Promise<void> {
     this.#stopped = true
-    clearInterval(this.#timer)
+    cancelTimer(this.#timer)
     await this.#looking
   }
 

@@ -1,7 +1,7 @@
 /** Reads a database file as the disk has it: past the page cache (O_DIRECT) where the file system can. */
-import { read, readSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { systemCode } from '../../errors.ts'
+import { read, readSync } from '../../platform/files.ts'
 import { type PinnedFile, pinDirect } from '../pinnedFiles.ts'
 
 const readAsync = promisify(read)

@@ -3,8 +3,8 @@
  * on and checkpoints run. No lock is held, so a page that does not match is only suspected at first: what was published
  * meanwhile is taken in, and the page is read again, several times, before it counts as rotten.
  */
-import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import { systemCode } from '../../errors.ts'
+import { delay, nextTurn } from '../../platform/time.ts'
 import { type CheckedPages, PageCheck } from '../pageCheck.ts'
 import { lockPage } from '../walFormat.ts'
 import { DiskReader } from './diskReader.ts'
@@ -98,7 +98,7 @@ export class ScrubPass {
         this.#isStateRight = state === pages.sums.state
         break
       }
-      await immediate()
+      await nextTurn()
     }
     const isDirect = this.#reader?.isDirect ?? false
     const { rotten, isStateRight } = { rotten: this.#rotten, isStateRight: this.#isStateRight }
@@ -125,7 +125,7 @@ export class ScrubPass {
     const skipped = lockPage(pageSize)
     for (let page = first; page <= last; page++) {
       if ((page - first) % perSlice === 0) {
-        await immediate()
+        await nextTurn()
         check = this.#currentCheck()
       }
       if (page === skipped) continue
@@ -201,6 +201,6 @@ export class ScrubPass {
   }
 
   async #pause(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: this.#signal }).catch(() => {})
+    await delay(ms, { signal: this.#signal }).catch(() => {})
   }
 }

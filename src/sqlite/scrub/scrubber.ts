@@ -1,7 +1,7 @@
 /** Passes over the database one after another, at a limited rate, and at once on demand; what becomes of the rotten pages that they find. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { WalcastError } from '../../errors.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { cancelTimer, delay, setTimer, type Timer } from '../../platform/time.ts'
 import { RottenPages } from './rottenPages.ts'
 import { type PassResult, type RottenPage, type ScrubHost, ScrubPass } from './scrubPass.ts'
 
@@ -72,8 +72,8 @@ export class Scrubber {
   readonly #running = new Set<Promise<unknown>>()
   #pass: ScrubPass | undefined
   #demanded: Promise<PassResult> | undefined
-  #timer: NodeJS.Timeout | undefined
-  #retryTimer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
+  #retryTimer: Timer | undefined
   #isRechecking = false
   #recheckAgain = false
   #lastPassMs = 0
@@ -111,8 +111,8 @@ export class Scrubber {
 
   async stop(): Promise<void> {
     this.#end.abort()
-    clearTimeout(this.#timer)
-    clearTimeout(this.#retryTimer)
+    cancelTimer(this.#timer)
+    cancelTimer(this.#retryTimer)
     await Promise.allSettled(this.#running)
   }
 
@@ -145,7 +145,7 @@ export class Scrubber {
 
   #schedule(inMs: number): void {
     if (this.#end.signal.aborted) return
-    this.#timer = setTimeout(() => void this.#track(this.#backgroundPass()), Math.max(MIN_PAUSE_MS, inMs))
+    this.#timer = setTimer(() => void this.#track(this.#backgroundPass()), Math.max(MIN_PAUSE_MS, inMs))
     this.#timer.unref()
   }
 
@@ -218,7 +218,7 @@ export class Scrubber {
     const { signal } = this.#end
     await this.#demanded?.catch(() => {})
     this.#dueMs = Math.max(this.#dueMs, clock.nowMs()) + (1000 * bytes) / bytesPerSecond
-    await delay(this.#dueMs - clock.nowMs(), undefined, { signal }).catch(() => {})
+    await delay(this.#dueMs - clock.nowMs(), { signal }).catch(() => {})
   }
 
   #onRight(first: number, last: number, rotten: readonly RottenPage[]): void {
@@ -243,8 +243,8 @@ export class Scrubber {
     const isTaken = this.#host.repair(rotten)
     this.#rotten.asked(rotten, isTaken)
     if (isTaken || this.#end.signal.aborted) return
-    clearTimeout(this.#retryTimer)
-    this.#retryTimer = setTimeout(() => this.recheck(), RETRY_MS)
+    cancelTimer(this.#retryTimer)
+    this.#retryTimer = setTimer(() => this.recheck(), RETRY_MS)
     this.#retryTimer.unref()
   }
 

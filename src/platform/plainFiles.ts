@@ -5,17 +5,9 @@
  *
  * Nothing here removes or changes what it refuses.
  */
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readlinkSync,
-  type Stats,
-} from 'node:fs'
-import { systemCode, WalcastError } from './errors.ts'
+import type { Stats } from 'node:fs'
+import { systemCode, WalcastError } from '../errors.ts'
+import { chmodSync, closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync } from './files.ts'
 
 /** Names a file without opening it; node:fs has no name for it (asm-generic/fcntl.h of Linux). */
 const O_PATH = 0o10000000
