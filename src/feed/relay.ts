@@ -13,7 +13,7 @@ import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import type { ClaimedState } from './handshake.ts'
 import { ReplicaFeed, type ReplicaFeedHost, type ReplicaFeedOptions } from './replicaFeed.ts'
-import type { ReplicaStatus } from './replicaList.ts'
+import type { ReplicaStatus } from './replicaStatus.ts'
 import type { SeenHistory } from './seenHistory.ts'
 import { allocateKept } from './slab.ts'
 
