@@ -211,7 +211,8 @@ test('PROTOCOL.md lists keys of the catalogue, and those that the wire code uses
   const listed = [...section.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, key]) => key)
   assert.ok(listed.length > 10)
   for (const key of listed) assert.ok(isErrorCode(key), key)
-  const wire = ['proto/codec.ts', 'src/feed/replicaSession.ts', 'src/feed/pageServer.ts']
+  const feed = ['replicaSession', 'replicaMessages', 'pageServer']
+  const wire = ['proto/codec.ts', ...feed.map((name) => `src/feed/${name}.ts`)]
   for (const { place, key } of USES)
     if (wire.some((path) => place.startsWith(`${path}:`)))
       assert.ok(listed.includes(key), `${place}: ${key} is not in PROTOCOL.md`)

@@ -5,7 +5,8 @@
  */
 import type { Logger } from 'pino'
 import { messageOf, systemCode } from '../errors.ts'
-import { MAX_REMEMBERED, type Peer, type ReplicaList } from '../feed/replicaList.ts'
+import { MAX_REMEMBERED, type ReplicaList } from '../feed/replicaList.ts'
+import type { Peer } from '../feed/replicaStatus.ts'
 import type { FileOps } from '../platform/fileOps.ts'
 import { readFileSync, rmSync, statSync } from '../platform/files.ts'
 import { cancelTimer, setRepeatingTimer, setTimer, type Timer } from '../platform/time.ts'
@@ -104,6 +105,7 @@ export class PeersFile {
   readonly #log: Logger
   readonly #list: ReplicaList
   readonly #moved: Timer
+  readonly #onChanged = (): void => this.#saveSoon()
   #gathering: Timer | undefined
   #saving: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
@@ -119,7 +121,7 @@ export class PeersFile {
     this.#list = list
     this.#written = placesOf(list.peers())
     this.#moved = setRepeatingTimer(() => this.#saveMoved(), MOVED_MS)
-    list.onChanged = () => this.#saveSoon()
+    list.on('changed', this.#onChanged)
   }
 
   /** Writes the list as it is. Never throws: a failure is logged, once until it works again. */
@@ -147,7 +149,7 @@ export class PeersFile {
   /** Writes it a last time. */
   async stop(): Promise<void> {
     cancelTimer(this.#moved)
-    this.#list.onChanged = () => {}
+    this.#list.off('changed', this.#onChanged)
     if (this.#gathering || this.#isMoved || this.#list.peers().length > 0) await this.save()
     await this.#saving
   }

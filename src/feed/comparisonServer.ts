@@ -8,36 +8,48 @@ import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { PageServer } from './pageServer.ts'
 
+export interface ComparisonServerHost {
+  write(message: Buffer): void
+  /** Pages are being sent from now on. */
+  onSending(): void
+  onFailed(error: unknown): void
+}
+
 export class ComparisonServer {
   readonly server: PageServer
   readonly #db: string
-  readonly #write: (message: Buffer) => void
+  readonly #host: ComparisonServerHost
   /** The checksums of pages were asked for. */
   #isAsked = false
 
-  constructor(db: string, server: PageServer, write: (message: Buffer) => void) {
+  constructor(db: string, server: PageServer, host: ComparisonServerHost) {
     this.#db = db
     this.server = server
-    this.#write = write
+    this.#host = host
   }
 
-  /** True when pages can be sent now. Throws MESSAGE_BAD. */
-  takeGroups(groups: Body<'groups'>, sums: Buffer): boolean {
+  /** Takes the checksums of groups. Sends pages when there is nothing more to ask. Throws MESSAGE_BAD. */
+  takeGroups(groups: Body<'groups'>, sums: Buffer): void {
     if (this.#isAsked)
       throw new WalcastError('MESSAGE_BAD', { detail: 'groups were not asked for' })
     this.server.skipEqualGroups(groups.firstGroup, sums)
-    if (!groups.last) return false
+    if (!groups.last) return
     this.#isAsked = true
     const { differing } = this.server
-    for (const message of differMessages(this.#db, differing)) this.#write(message)
-    return differing.length === 0
+    for (const message of differMessages(this.#db, differing)) this.#host.write(message)
+    if (differing.length === 0) this.#send()
   }
 
-  /** The same. */
-  takeHave(have: Body<'have'>, sums: Buffer): boolean {
+  /** Takes the checksums of pages, and sends pages after the last of them. Throws MESSAGE_BAD. */
+  takeHave(have: Body<'have'>, sums: Buffer): void {
     if (!this.#isAsked) throw new WalcastError('MESSAGE_BAD', { detail: 'have was not asked for' })
     this.server.skipEqual(have.firstPage, sums)
-    return have.last
+    if (have.last) this.#send()
+  }
+
+  #send(): void {
+    this.#host.onSending()
+    this.server.run().catch((error) => this.#host.onFailed(error))
   }
 }
 

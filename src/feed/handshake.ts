@@ -2,6 +2,7 @@
  * How a leader and a replica that says hello come to a place in history from which the replica goes
  * on.
  */
+import { encode } from '../../proto/codec.ts'
 import { MAX_COUNTED } from '../../proto/limits.ts'
 import {
   type Containment,
@@ -155,8 +156,24 @@ export function placeOf(hello: Body<'hello'>, host: HandshakeHost): number | und
     : undefined
 }
 
-/** `sequence`: where the replica goes on; undefined when it must compare pages. */
-export function welcomeFor(
+/**
+ * What a replica hears first, in order. The incarnations come before the welcome: the replica keeps
+ * them together with the epoch that the welcome names. `sequence` is where it goes on in history,
+ * undefined when it must compare pages.
+ */
+export function* greetings(
+  hello: Body<'hello'>,
+  host: HandshakeHost,
+  sequence: number | undefined,
+): Generator<Buffer> {
+  const { db } = host
+  for (const begun of host.lineage()) yield encode('incarnation', { db, ...begun })
+  yield encode('welcome', welcomeFor(hello, host, sequence))
+  for (const member of host.members())
+    if (member.node !== hello.node) yield encode('member', { db, ...member, gone: false })
+}
+
+function welcomeFor(
   hello: Body<'hello'>,
   host: HandshakeHost,
   sequence: number | undefined,

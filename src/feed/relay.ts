@@ -5,15 +5,15 @@
  */
 import type { WebSocket } from 'ws'
 import { payloadPageNumber } from '../../proto/codec.ts'
-import { durationOf } from '../../proto/fields.ts'
 import { type Containment, containment, type Lineage } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
+import { DownstreamReports } from './downstreamReports.ts'
 import type { ClaimedState } from './handshake.ts'
 import { ReplicaFeed, type ReplicaFeedHost, type ReplicaFeedOptions } from './replicaFeed.ts'
-import type { ReplicaStatus } from './replicaList.ts'
+import type { ReplicaStatus } from './replicaStatus.ts'
 import type { SeenHistory } from './seenHistory.ts'
 import { allocateKept } from './slab.ts'
 
@@ -63,10 +63,6 @@ export interface RelayHost {
   onBadMessage(key: string): void
 }
 
-/** How often the leader is told of the replicas that are fed here. */
-const REPORT_MS = 1000
-/** Reports until one tells of the replicas that are away, too. */
-const AWAY_REPORTS = 10
 /** Batches are kept for so long after the last replica went away. */
 const UNUSED_MS = 60_000
 
@@ -74,7 +70,8 @@ export class Relay {
   readonly #options: ReplicaFeedOptions
   readonly #host: RelayHost
   readonly #feed: ReplicaFeed
-  readonly #timers: Timer[] = []
+  readonly #reports: DownstreamReports
+  #timer: Timer | undefined
   /**
    * The position before the next batch; undefined until there is somebody to feed, and while a
    * batch goes on of which the beginning was not kept.
@@ -86,10 +83,7 @@ export class Relay {
   #lastUsedMs = 0
   /** The leader was asked where it stands, and has not answered yet. */
   #isAsking = false
-  #reports = 0
   #stopped = false
-  /** Ids of the replicas that the leader was last told to be connected. */
-  readonly #connected = new Set<string>()
 
   constructor(options: ReplicaFeedOptions, host: RelayHost) {
     this.#options = options
@@ -116,6 +110,9 @@ export class Relay {
       onSent: (bytes) => host.onSent(bytes),
       onBadMessage: (key) => host.onBadMessage(key),
     })
+    this.#reports = new DownstreamReports(options.node, options.clock, this.#feed, (below) =>
+      host.report(below),
+    )
   }
 
   get replicas(): readonly ReplicaStatus[] {
@@ -197,17 +194,15 @@ export class Relay {
 
   stop(): void {
     this.#stopped = true
-    for (const timer of this.#timers) cancelTimer(timer)
+    cancelTimer(this.#timer)
+    this.#reports.stop()
     this.#feed.stop()
   }
 
   /** From the first replica on, batches are kept and the leader is told. */
   #begin(): void {
-    if (this.#timers.length === 0)
-      this.#timers.push(
-        setRepeatingTimer(() => this.#tick(), this.#options.heartbeatMs),
-        setRepeatingTimer(() => this.#report(), REPORT_MS),
-      )
+    this.#timer ??= setRepeatingTimer(() => this.#tick(), this.#options.heartbeatMs)
+    this.#reports.start()
     if (this.#isUsed) return
     this.#isUsed = true
     this.#lastUsedMs = this.#options.clock.nowMs()
@@ -275,42 +270,5 @@ export class Relay {
         theirs: `${epoch}-${mine.txid}`,
       })
     return undefined
-  }
-
-  #report(): void {
-    const { node } = this.#options
-    const nowMs = this.#options.clock.nowMs()
-    const tellsAll = this.#reports++ % AWAY_REPORTS === 0
-    for (const {
-      address,
-      epoch,
-      txid,
-      lagMs,
-      connected,
-      lastSeen,
-      via,
-      ...below
-    } of this.#feed.replicas()) {
-      // The leader knows itself of one that has never told anything.
-      if (epoch === null || txid === null) continue
-      // One that has gone is told of at once.
-      if (!connected && !tellsAll && !this.#connected.has(below.node)) continue
-      if (connected) this.#connected.add(below.node)
-      else this.#connected.delete(below.node)
-      const silentMs = durationOf(nowMs - Date.parse(lastSeen))
-      const { instance, upMs } = this.#feed.processOf(below.node)
-      this.#host.report({
-        node: below.node,
-        via: via ?? node,
-        address,
-        instance,
-        upMs: durationOf(upMs),
-        epoch,
-        txid,
-        lagMs: durationOf(lagMs),
-        connected,
-        silentMs,
-      })
-    }
   }
 }

@@ -11,9 +11,10 @@ import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import type { CapturedBatch } from './batch.ts'
 import { BatchHistory } from './batchHistory.ts'
 import { PageServer } from './pageServer.ts'
-import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
+import type { ReplicaList } from './replicaList.ts'
 import type { ReplicaSession, ReplicaSessionHost, ReplicaSessionOptions } from './replicaSession.ts'
 import { type AckListener, ReplicaSessions } from './replicaSessions.ts'
+import type { ReplicaStatus } from './replicaStatus.ts'
 
 export interface ReplicaFeedOptions {
   /** Name of the database in messages. */

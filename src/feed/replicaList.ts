@@ -1,28 +1,11 @@
+/** The replicas of a node: connected, fed by others, and away. */
+import { EventEmitter } from 'node:events'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ReplicaSession } from './replicaSession.ts'
-
-export interface ReplicaStatus {
-  readonly node: string
-  readonly address: string
-  /** Where it stands or last stood: both are null of one that has never told. */
-  readonly epoch: number | null
-  readonly txid: number | null
-  readonly lagMs: number
-  readonly connected: boolean
-  /**
-   * ISO time of its last message; of one that has never told anything here, since when it is
-   * missed.
-   */
-  readonly lastSeen: string
-  readonly state: string
-  /** The replica that feeds it, when it is not this node itself. */
-  readonly via?: string
-}
-
-/** A replica as it was when it was last heard of. */
-export type Peer = Omit<ReplicaStatus, 'connected' | 'state'>
+import { type Peer, peerOf, type ReplicaStatus, statusOf } from './replicaStatus.ts'
+import { ReplicasBelow } from './replicasBelow.ts'
 
 /** What the connection to a replica that is fed here takes. */
 export interface Link {
@@ -49,23 +32,22 @@ export interface ExpectedReplica {
   readonly seenMs?: number | undefined
 }
 
-interface Below {
-  /** The session that told of it, as long as it is there. */
-  readonly session: ReplicaSession | undefined
-  readonly told: Body<'below'>
-  readonly atMs: number
+/** Emitted on the hot path: listeners are cheap and never throw. */
+export interface ReplicaListEvents {
+  /** A replica came, went away or was forgotten. */
+  changed: []
+  /**
+   * A replica connected, here or to another replica. `address` is where other nodes reach it, ''
+   * when it has not said.
+   */
+  met: [node: string, address: string]
 }
 
-/** Disconnected replicas that are remembered at most. */
+/** The list remembers at most so many replicas that are away. */
 export const MAX_REMEMBERED = 256
-const QUIET_MS = 2000
-/** Replicas fed by others that are listed at most. */
-const MAX_BELOW = 4096
-/** One that nothing was told of for so long counts as away. */
-const BELOW_MS = 10_000
 
 /** The replicas that this node has met, the ones that went away included, by node id. */
-export class ReplicaList {
+export class ReplicaList extends EventEmitter<ReplicaListEvents> {
   readonly #clock: Clock
   /** Id of the node that has the list. */
   readonly #own: string
@@ -74,20 +56,14 @@ export class ReplicaList {
   readonly #sessions = new Map<string, ReplicaSession>()
   /** The one that went away first comes first. */
   readonly #gone = new Map<string, { readonly peer: Peer; readonly sinceMs: number }>()
-  readonly #below = new Map<string, Below>()
-  /** One came, went away or was forgotten. Called on the hot path: cheap and never throwing. */
-  onChanged: () => void = () => {}
-  /**
-   * One connected, here or to a replica; `address` is where others reach it, '' when it has not
-   * said.
-   */
-  onMet: (node: string, address: string) => void = () => {}
+  readonly #below = new ReplicasBelow()
 
   /**
    * `own` is this node's id; `peers` are those remembered from an earlier run; the last heard of
    * are kept.
    */
   constructor(clock: Clock, own: string, peers: readonly Peer[] = []) {
+    super()
     this.#clock = clock
     this.#own = own
     const others = peers.filter(({ node }) => node !== own)
@@ -102,8 +78,8 @@ export class ReplicaList {
     if (session.node === this.#leader) this.#leader = ''
     this.#sessions.set(session.node, session)
     this.#gone.delete(session.node)
-    this.onMet(session.node, session.advertise)
-    this.onChanged()
+    this.emit('met', session.node, session.advertise)
+    this.emit('changed')
   }
 
   /**
@@ -139,9 +115,8 @@ export class ReplicaList {
     const nowMs = this.#clock.nowMs()
     const session = this.#sessions.get(node)
     if (session) return { instance: session.instance, upMs: nowMs - session.upSinceMs }
-    const below = this.#below.get(node)
-    if (!below || this.#gone.has(node)) return { instance: '', upMs: 0 }
-    return { instance: below.told.instance, upMs: below.told.upMs + nowMs - below.atMs }
+    const below = this.#gone.has(node) ? undefined : this.#below.processOf(node, nowMs)
+    return below ?? { instance: '', upMs: 0 }
   }
 
   /** A message came; where it stands is read from the session. */
@@ -157,55 +132,42 @@ export class ReplicaList {
     // Who tells of it may not have heard yet that it leads.
     if (told.node === this.#own || told.node === this.#leader) return
     const nowMs = this.#clock.nowMs()
-    const known = this.#below.get(told.node)
-    if (!told.connected && !this.#isNews(session, told, nowMs)) return
-    if (!known && !this.#makeRoomBelow(nowMs)) return
+    if (!told.connected && !this.#isNewsOfAway(session, told, nowMs)) return
+    const wasConnected = this.#below.wasConnected(told.node)
+    if (!this.#below.take(session, told, nowMs)) return
     this.#gone.delete(told.node)
-    // The one that was told of longest ago comes first.
-    this.#below.delete(told.node)
-    this.#below.set(told.node, { session, told, atMs: nowMs })
-    if (told.connected) this.onMet(told.node, told.address)
-    if (known?.told.connected !== told.connected) this.onChanged()
-  }
-
-  /** False when as many as are listed at most are there now. */
-  #makeRoomBelow(nowMs: number): boolean {
-    if (this.#below.size < MAX_BELOW) return true
-    for (const [node, below] of this.#below) {
-      if (isBelow(below, nowMs)) continue
-      this.#below.delete(node)
-      return true
-    }
-    return false
+    if (told.connected) this.emit('met', told.node, told.address)
+    if (wasConnected !== told.connected) this.emit('changed')
   }
 
   /**
-   * Whether one that is told to be away is known here, so not forgotten, and was not seen elsewhere
-   * since.
+   * Whether word that a replica is away counts: this node knows the replica, so has not forgotten
+   * it, and did not see it elsewhere since.
    */
-  #isNews(session: ReplicaSession, told: Body<'below'>, nowMs: number): boolean {
+  #isNewsOfAway(session: ReplicaSession, told: Body<'below'>, nowMs: number): boolean {
     const gone = this.#gone.get(told.node)
     if (gone) return gone.sinceMs < nowMs - told.silentMs
-    const known = this.#below.get(told.node)
-    if (!known) return false
-    return known.session === session || !isBelow(known, nowMs)
+    return this.#below.isNewsOfAway(told.node, session, nowMs)
   }
 
   disconnected(session: ReplicaSession): void {
-    for (const [node, below] of this.#below)
-      if (below.session === session) this.#below.set(node, { ...below, session: undefined })
+    this.#below.disconnected(session)
     if (this.#sessions.get(session.node) !== session) return
     this.#sessions.delete(session.node)
-    if (session.node === this.#leader) return this.onChanged()
-    this.#gone.set(session.node, {
-      peer: peerOf(statusOf(session, session.lastSeenMs), session.lastSeenMs),
-      sinceMs: session.lastSeenMs,
+    if (session.node !== this.#leader) this.#miss(session)
+    this.emit('changed')
+  }
+
+  #miss(session: ReplicaSession): void {
+    const { node, lastSeenMs } = session
+    this.#gone.set(node, {
+      peer: peerOf(statusOf(session, lastSeenMs), lastSeenMs),
+      sinceMs: lastSeenMs,
     })
-    for (const node of this.#gone.keys()) {
+    for (const each of this.#gone.keys()) {
       if (this.#gone.size <= MAX_REMEMBERED) break
-      this.#gone.delete(node)
+      this.#gone.delete(each)
     }
-    this.onChanged()
   }
 
   /** This node leads by now: `nodes` are to come, and are listed as away until they do. */
@@ -219,7 +181,7 @@ export class ReplicaList {
       const lastSeen = new Date(sinceMs).toISOString()
       this.#gone.set(node, { peer: { node, address, epoch, txid, lagMs: 0, lastSeen }, sinceMs })
     }
-    this.onChanged()
+    this.emit('changed')
   }
 
   /** This node follows the leader `node`, which is nobody's replica from now on. */
@@ -227,7 +189,7 @@ export class ReplicaList {
     if (node === this.#leader) return
     this.#leader = node
     const wasGone = this.#gone.delete(node)
-    if (this.#below.delete(node) || wasGone) this.onChanged()
+    if (this.#below.delete(node) || wasGone) this.emit('changed')
   }
 
   /**
@@ -238,7 +200,7 @@ export class ReplicaList {
     this.#sessions.clear()
     this.#gone.clear()
     this.#below.clear()
-    this.onChanged()
+    this.emit('changed')
   }
 
   /**
@@ -246,12 +208,11 @@ export class ReplicaList {
    * or REPLICA_CONNECTED.
    */
   forget(node: string): void {
-    const below = this.#below.get(node)
-    if (this.#sessions.has(node) || (below && isBelow(below, this.#clock.nowMs())))
+    if (this.#sessions.has(node) || this.#below.isConnected(node, this.#clock.nowMs()))
       throw new WalcastError('REPLICA_CONNECTED', { node })
     const wasGone = this.#gone.delete(node)
     if (!this.#below.delete(node) && !wasGone) throw new WalcastError('REPLICA_UNKNOWN', { node })
-    this.onChanged()
+    this.emit('changed')
   }
 
   /** Connected ones first. The lag of one that is away grows with the clock. */
@@ -306,53 +267,8 @@ export class ReplicaList {
 
   /** Not those that are connected here by now. */
   #listBelow(nowMs: number): ReplicaStatus[] {
-    const elsewhere = [...this.#below].filter(
-      ([node]) => !this.#sessions.has(node) && !this.#gone.has(node),
-    )
-    return elsewhere.map(([, below]) => belowStatus(below, nowMs))
+    return this.#below
+      .list(nowMs)
+      .filter(({ node }) => !this.#sessions.has(node) && !this.#gone.has(node))
   }
-}
-
-function isBelow({ session, told, atMs }: Below, nowMs: number): boolean {
-  return (
-    told.connected && session !== undefined && session.state !== 'closed' && nowMs - atMs < BELOW_MS
-  )
-}
-
-function belowStatus(below: Below, nowMs: number): ReplicaStatus {
-  const { told, atMs } = below
-  const connected = isBelow(below, nowMs)
-  return {
-    node: told.node,
-    address: told.address,
-    epoch: told.epoch,
-    txid: told.txid,
-    lagMs: told.lagMs + (connected ? 0 : nowMs - atMs),
-    connected,
-    lastSeen: new Date(atMs - told.silentMs).toISOString(),
-    state: connected ? 'streaming' : 'away',
-    via: told.via,
-  }
-}
-
-/** A connected replica acknowledges every heartbeat: silence beyond that is lag. */
-function statusOf(session: ReplicaSession, nowMs: number): ReplicaStatus {
-  const silentMs = nowMs - session.lastSeenMs
-  return {
-    node: session.node,
-    address: session.advertise || session.remoteAddress,
-    epoch: session.epoch,
-    txid: session.txid,
-    lagMs: session.lagMs + (silentMs > QUIET_MS ? silentMs : 0),
-    connected: true,
-    lastSeen: new Date(session.lastSeenMs).toISOString(),
-    state: session.state,
-  }
-}
-
-/** With the lag that it had when it was last heard of, since the rest comes of the clock. */
-function peerOf(status: ReplicaStatus, nowMs: number): Peer {
-  const { connected, state: _state, lagMs, ...rest } = status
-  const sinceMs = connected ? 0 : nowMs - Date.parse(status.lastSeen)
-  return { ...rest, lagMs: Math.max(0, Math.round(lagMs - sinceMs)) }
 }

@@ -1,37 +1,37 @@
 /**
  * The leader's side of one replica's connection.
  *
- *   hello ──> resume ──────────────────────────────────────────> streaming ──┐ history no longer has its place
- *        └──> sync: groups* ─> differ* ─> have* ─> pages* ─> synced ─────────┘<───────────── resync
+ *   hello -> resume ------------------------------------------------------> streaming
+ *        \-> compare: groups*, differ*, have* -> sync: pages*, synced -----> streaming
+ *   streaming -> compare, when history no longer has the replica's place (message resync)
  *
  * A slow replica costs a cursor: past `maxBufferedBytes` it is not fed, and what it then misses it
  * gets from history or by comparing pages. It never holds up another session.
  */
 import type { WebSocket } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
-import type { Body, Message, MessageType } from '../../proto/messages.ts'
+import type { Body, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
-import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
-import { cancelTimer, onNextTurn, setTimer, type Timer } from '../platform/time.ts'
+import { keyOf, WalcastError } from '../errors.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import type { CapturedBatch } from './batch.ts'
 import type { BatchHistory, HistoryPlace } from './batchHistory.ts'
 import { ComparisonServer } from './comparisonServer.ts'
-import { type HandshakeHost, placeOf, requireFeedable, seenOf, welcomeFor } from './handshake.ts'
+import { greetings, type HandshakeHost, placeOf, requireFeedable, seenOf } from './handshake.ts'
+import { HeartbeatSender, type HeartbeatSenderHost } from './heartbeatSender.ts'
+import { HistoryCursor } from './historyCursor.ts'
 import type { PageServer } from './pageServer.ts'
+import { SILENCE_MS } from './processes.ts'
+import { errorOf, type ReplicaMessage, requireFromReplica } from './replicaMessages.ts'
 import { SendQueue, type SendQueueLimits } from './sendQueue.ts'
 
 export interface ReplicaSessionOptions extends SendQueueLimits {
   readonly helloTimeoutMs: number
 }
 
-export interface ReplicaSessionHost extends HandshakeHost {
+export interface ReplicaSessionHost extends HandshakeHost, HeartbeatSenderHost {
   readonly history: BatchHistory
   nowMs(): number
-  /** The leader's clock, as far as it is known here. */
-  leaderMs(): number
-  heartbeat(): Body<'heartbeat'>
-  /** A replica wants to know where the leader stands. */
-  onPing(): void
   newPageServer(session: ReplicaSession): PageServer
   onHello(session: ReplicaSession): void
   onAck(session: ReplicaSession): void
@@ -43,32 +43,19 @@ export interface ReplicaSessionHost extends HandshakeHost {
   onSent(bytes: number): void
 }
 
-/**
- * A replica asks for the clock every 2 s: one that is silent for so long is not waited for, nor
- * does it hold its id against another process.
- */
-export const SILENT_MS = 6000
-
 export type SessionState = 'hello' | 'closing' | 'comparing' | 'syncing' | 'streaming' | 'closed'
 
 export class ReplicaSession {
-  readonly #socket: WebSocket
   readonly #host: ReplicaSessionHost
   readonly remoteAddress: string
   #state: SessionState = 'hello'
-  #sequence = 0
-  #chunk = 0
   #comparing: ComparisonServer | undefined
   readonly #outbox: SendQueue
+  readonly #cursor: HistoryCursor
+  readonly #heartbeats: HeartbeatSender
   readonly #helloTimer: Timer
   readonly #silenceMs: number
-  #error: unknown
   #isStopping = false
-  #isPausing = false
-  /** The network has not taken the last heartbeat. */
-  #isTelling = false
-  /** It asked where the leader stands, and what it was told may be older than its question. */
-  isWaiting = false
   node = ''
   /** Random id of the replica's process. */
   instance = ''
@@ -88,19 +75,21 @@ export class ReplicaSession {
     host: ReplicaSessionHost,
     options: ReplicaSessionOptions,
   ) {
-    this.#socket = socket
     this.#host = host
     this.remoteAddress = remoteAddress
     this.lastSeenMs = host.nowMs()
     this.#outbox = new SendQueue(socket, options, {
       onSent: (bytes) => host.onSent(bytes),
       onRoom: () => this.#onRoom(),
-      onStalled: (error) => this.#stalled(error),
     })
-    const { helloTimeoutMs, stallMs } = options
-    this.#silenceMs = stallMs
-    const late = new WalcastError('STALLED', { seconds: helloTimeoutMs / 1000 })
-    this.#helloTimer = setTimer(() => this.#stalled(late), helloTimeoutMs)
+    this.#cursor = new HistoryCursor(host.history, this.#outbox, {
+      onLost: () => this.#resync(),
+      onResumed: () => this.#onRoom(),
+    })
+    this.#heartbeats = new HeartbeatSender(this.#outbox, host)
+    this.#silenceMs = options.stallMs
+    const late = new WalcastError('STALLED', { seconds: options.helloTimeoutMs / 1000 })
+    this.#helloTimer = setTimer(() => this.#outbox.cut(late), options.helloTimeoutMs)
     socket.on('message', (data) => this.#receive(data as Buffer))
     socket.on('error', (error) => this.#onSocketError(error))
     socket.on('close', () => this.#closed())
@@ -112,27 +101,26 @@ export class ReplicaSession {
 
   /** Fed with everything there is. */
   get isLevel(): boolean {
-    if (this.#state !== 'streaming') return false
-    const { history } = this.#host
-    const entry = history.get(this.#sequence)
-    if (entry) return !entry.complete && this.#chunk >= entry.chunks.length
-    return this.#sequence >= history.nextSequence
+    return this.#state === 'streaming' && this.#cursor.isAtEnd
   }
 
   /**
-   * Streaming, with something before `place` still to be sent, and alive: worth waiting for within
-   * a huge transaction. How fast its link is does not matter. One that takes nothing at all for too
-   * long is cut off.
+   * Whether it is worth waiting for within a huge transaction: it streams, is alive, and lacks
+   * something before `place`. The speed of its link does not matter.
    */
-  isOnItsWayTo({ sequence, chunk }: HistoryPlace): boolean {
-    if (this.#state !== 'streaming' || this.#host.nowMs() - this.lastSeenMs > SILENT_MS)
-      return false
-    return this.#sequence < sequence || (this.#sequence === sequence && this.#chunk < chunk)
+  isOnItsWayTo(place: HistoryPlace): boolean {
+    if (this.#state !== 'streaming') return false
+    return this.#host.nowMs() - this.lastSeenMs <= SILENCE_MS && this.#cursor.isBefore(place)
   }
 
   /** It has been sent all pages, and no position is there at which that could end. */
   get isCopyWaiting(): boolean {
     return this.#state === 'syncing' && (this.#comparing?.server.isWaiting ?? false)
+  }
+
+  /** It asked where the leader stands, and the answer may be older than the question. */
+  get isWaiting(): boolean {
+    return this.#heartbeats.isWaiting
   }
 
   get bufferedBytes(): number {
@@ -145,30 +133,22 @@ export class ReplicaSession {
 
   /** A batch was captured; its message is in history already. */
   onCaptured(batch: Pick<CapturedBatch, 'pageNumbers'>): void {
-    if (this.#state === 'syncing' || this.#state === 'comparing')
+    if (this.#state === 'streaming') this.#cursor.feed()
+    else if (this.#state === 'syncing' || this.#state === 'comparing')
       this.#comparing?.server.onCaptured(batch.pageNumbers)
-    if (this.#state === 'streaming') this.#feed()
   }
 
   send<T extends MessageType>(type: T, body: Body<T>): void {
     this.#outbox.write(encode(type, body))
   }
 
-  /**
-   * Sends a heartbeat. While batches leave no room, one at a time: a replica on a slow link still
-   * hears how far it is behind. A replica that has been silent for too long is cut off.
-   */
+  /** Sends a heartbeat, or cuts off a replica that has been silent for too long. */
   heartbeat(body: Body<'heartbeat'>): void {
     if (this.#state === 'hello' || this.#state === 'closing') return
     const silentMs = this.#host.nowMs() - this.lastSeenMs
     if (silentMs > this.#silenceMs)
-      return this.#stalled(new WalcastError('STALLED', { seconds: Math.round(silentMs / 1000) }))
-    this.isWaiting = false
-    if (this.#isTelling && !this.#outbox.hasRoom) return
-    this.#isTelling = true
-    this.#outbox.write(encode('heartbeat', body), () => {
-      this.#isTelling = false
-    })
+      return this.#outbox.cut(new WalcastError('STALLED', { seconds: Math.round(silentMs / 1000) }))
+    this.#heartbeats.send(body)
   }
 
   /** A message of its own accord, to whoever was welcomed. */
@@ -201,33 +181,19 @@ export class ReplicaSession {
   fail(error: unknown): void {
     if (this.#state === 'closed' || this.#state === 'closing') return
     this.#state = 'closing'
-    this.#error = error
     const key = keyOf(error) ?? 'INTERNAL'
-    if (this.#outbox.isOpen) {
-      this.send('error', {
-        db: this.#host.db,
-        code: key,
-        message: error instanceof Error ? error.message.slice(0, 1000) : '',
-      })
-      this.#socket.close(4000, key)
-    }
-    const socket = this.#socket
-    setTimer(() => socket.terminate(), 1000).unref()
+    const message = error instanceof Error ? error.message.slice(0, 1000) : ''
+    this.#outbox.end(error, encode('error', { db: this.#host.db, code: key, message }), key)
   }
 
   terminate(): void {
-    this.#socket.terminate()
+    this.#outbox.cut()
   }
 
   #onRoom(): void {
     if (this.#state !== 'streaming') return
-    this.#feed()
+    this.#cursor.feed()
     this.#host.onTaken()
-  }
-
-  #stalled(error: WalcastError): void {
-    this.#error = error
-    this.#socket.terminate()
   }
 
   #onSocketError(error: Error): void {
@@ -241,192 +207,87 @@ export class ReplicaSession {
     this.#state = 'closed'
     cancelTimer(this.#helloTimer)
     this.#outbox.closed()
-    this.#host.onClosed(this, this.#error)
+    this.#host.onClosed(this, this.#outbox.error)
   }
 
   #receive(data: Buffer): void {
     if (this.#state === 'closed' || this.#state === 'closing') return
     this.lastSeenMs = this.#host.nowMs()
     try {
-      this.#handle(decode(data))
+      this.#handle(requireFromReplica(decode(data), this.#host.db, this.#state !== 'hello'))
     } catch (error) {
       this.#host.onBadMessage(error)
       this.fail(error)
     }
   }
 
-  #handle(message: Message): void {
-    if (message.type !== 'error' && message.body.db !== this.#host.db)
-      throw new WalcastError('UNKNOWN_DATABASE', { db: message.body.db })
-    if (this.#state === 'hello' && message.type !== 'hello' && message.type !== 'error')
-      throw new WalcastError('MESSAGE_BAD', { detail: `${message.type} came before hello` })
+  #handle(message: ReplicaMessage): void {
     switch (message.type) {
       case 'hello':
         return this.#onHello(message.body)
       case 'groups':
-        return this.#onGroups(message.body, message.payload)
+        return this.#expectComparing('groups').takeGroups(message.body, message.payload)
       case 'have':
-        return this.#onHave(message.body, message.payload)
+        return this.#expectComparing('have').takeHave(message.body, message.payload)
       case 'below':
-        return this.#onBelow(message.body)
+        if (message.body.node !== this.node) this.#host.onBelow(this, message.body)
+        return
       case 'seen':
         return void this.#host.onUnknownHistory(seenOf(message.body), message.body.leader)
       case 'ack':
         return this.#onAck(message.body)
       case 'ping':
-        return this.#pong(message.body.timeMs)
-      case 'error': {
-        const { code, message: text } = message.body
-        this.#error = isErrorCode(code)
-          ? new WalcastError(code, { message: text })
-          : new WalcastError('INTERNAL', { detail: text })
-        return
-      }
-      case 'welcome':
-      case 'batch':
-      case 'differ':
-      case 'pages':
-      case 'synced':
-      case 'resync':
-      case 'heartbeat':
-      case 'pong':
-      case 'stopping':
-      case 'ask':
-      case 'incarnation':
-      case 'member':
-      case 'moved':
-      case 'twin':
-        throw new WalcastError('MESSAGE_BAD', { detail: `a replica does not send ${message.type}` })
+        return this.#heartbeats.onPing(message.body.timeMs)
+      case 'error':
+        this.#outbox.onTold(errorOf(message.body))
     }
   }
 
-  /**
-   * The clock, and where the leader stands: a replica that asks may want to know that it misses
-   * nothing.
-   */
-  #pong(pingMs: number): void {
-    if (!this.#outbox.hasRoom) return
-    this.send('pong', { db: this.#host.db, pingMs, timeMs: this.#host.leaderMs() })
-    if (this.#state === 'hello') return
-    this.send('heartbeat', this.#host.heartbeat())
-    this.isWaiting = true
-    this.#host.onPing()
-  }
-
   #onHello(hello: Body<'hello'>): void {
-    if (this.#state !== 'hello') throw new WalcastError('MESSAGE_BAD', { detail: 'a second hello' })
     const host = this.#host
     requireFeedable(hello, host)
     cancelTimer(this.#helloTimer)
     this.node = hello.node
     this.instance = hello.instance
-    this.upSinceMs = this.#host.nowMs() - hello.upMs
+    this.upSinceMs = host.nowMs() - hello.upMs
     this.advertise = hello.advertise
     this.epoch = hello.epoch
     this.txid = hello.txid
     this.lagMs = hello.lagMs
     host.onHello(this)
     const sequence = placeOf(hello, host)
-    this.#welcome(hello, sequence)
-    if (sequence === undefined) return this.#awaitGroups()
-    this.#stream(sequence)
-  }
-
-  /**
-   * The incarnations go before: a replica keeps them together with the epoch that it is welcomed
-   * into.
-   */
-  #welcome(hello: Body<'hello'>, sequence: number | undefined): void {
-    const host = this.#host
-    const { db } = host
-    for (const begun of host.lineage()) this.send('incarnation', { db, ...begun })
-    this.send('welcome', welcomeFor(hello, host, sequence))
-    for (const member of host.members())
-      if (member.node !== hello.node) this.send('member', { db, ...member, gone: false })
+    for (const message of greetings(hello, host, sequence)) this.#outbox.write(message)
+    if (sequence === undefined) this.#awaitGroups()
+    else this.#stream(sequence)
   }
 
   #stream(sequence: number): void {
     this.#state = 'streaming'
-    this.#sequence = sequence
-    this.#chunk = 0
-    this.#feed()
+    this.#cursor.moveTo(sequence)
+    this.#cursor.feed()
   }
 
-  #feed(): void {
-    const { history } = this.#host
-    while (this.#sequence < history.nextSequence && this.#outbox.hasRoom && !this.#isPausing) {
-      const step = this.#chunk === 0 ? history.compacted(this.#sequence) : undefined
-      if (step) {
-        this.#sequence = step.nextSequence
-        this.#outbox.write(step.message)
-        this.#pause()
-        continue
-      }
-      const entry = history.get(this.#sequence)
-      const message = entry?.chunks[this.#chunk]
-      if (!entry || (!message && this.#chunk < entry.chunks.length))
-        return this.#resync('history does not reach back far enough')
-      if (!message && !entry.complete) return
-      this.#chunk++
-      if (entry.complete && this.#chunk >= entry.chunks.length) {
-        this.#sequence++
-        this.#chunk = 0
-      }
-      if (message) this.#outbox.write(message)
-    }
-  }
-
-  /** A step back to the present takes its time: others are fed before the next. */
-  #pause(): void {
-    this.#isPausing = true
-    onNextTurn(() => {
-      this.#isPausing = false
-      this.#onRoom()
-    })
-  }
-
-  #resync(reason: string): void {
+  #resync(): void {
     const { db, epoch } = this.#host
+    const reason = 'history does not reach back far enough'
     this.send('resync', { db, epoch, pages: this.#host.position().pages, reason })
     this.#awaitGroups()
   }
 
   #awaitGroups(): void {
-    const { db } = this.#host
     this.#state = 'comparing'
-    this.#comparing = new ComparisonServer(db, this.#host.newPageServer(this), (message) =>
-      this.#outbox.write(message),
-    )
-  }
-
-  #onGroups(groups: Body<'groups'>, sums: Buffer): void {
-    const comparing = this.#expectComparing('groups')
-    if (comparing.takeGroups(groups, sums)) void this.#sync(comparing.server)
-  }
-
-  #onHave(have: Body<'have'>, sums: Buffer): void {
-    const comparing = this.#expectComparing('have')
-    if (comparing.takeHave(have, sums)) void this.#sync(comparing.server)
+    this.#comparing = new ComparisonServer(this.#host.db, this.#host.newPageServer(this), {
+      write: (message) => this.#outbox.write(message),
+      onSending: () => {
+        this.#state = 'syncing'
+      },
+      onFailed: (error) => this.fail(error),
+    })
   }
 
   #expectComparing(what: string): ComparisonServer {
     if (this.#state === 'comparing' && this.#comparing) return this.#comparing
     throw new WalcastError('MESSAGE_BAD', { detail: `${what} were not asked for` })
-  }
-
-  async #sync(server: PageServer): Promise<void> {
-    this.#state = 'syncing'
-    try {
-      await server.run()
-    } catch (error) {
-      this.fail(error)
-    }
-  }
-
-  /** Not of the one that tells. */
-  #onBelow(below: Body<'below'>): void {
-    if (below.node === '') throw new WalcastError('MESSAGE_BAD', { detail: 'below without a node' })
-    if (below.node !== this.node) this.#host.onBelow(this, below)
   }
 
   #onAck(ack: Body<'ack'>): void {

@@ -8,12 +8,13 @@ import { WalcastError } from '../errors.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
 import type { HistoryPlace } from './batchHistory.ts'
 import { type IdHost, NodeIds } from './nodeIds.ts'
-import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
+import type { ReplicaList } from './replicaList.ts'
 import {
   ReplicaSession,
   type ReplicaSessionHost,
   type ReplicaSessionOptions,
 } from './replicaSession.ts'
+import type { ReplicaStatus } from './replicaStatus.ts'
 
 /** What sessions need of the leader beyond what they settle among themselves. */
 export interface ReplicaSessionsHost

@@ -3,6 +3,10 @@ import type { WebSocket } from 'ws'
 import { WalcastError } from '../errors.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 
+/** WebSocket close code of an error that was told (PROTOCOL.md, Errors and closing). */
+const CLOSED_BY_US = 4000
+const CLOSE_MS = 1000
+
 export interface SendQueueLimits {
   /** Bytes handed to the socket and not yet taken by the network. */
   readonly maxBufferedBytes: number
@@ -14,7 +18,6 @@ export interface SendQueueHost {
   onSent(bytes: number): void
   /** There is room again. */
   onRoom(): void
-  onStalled(error: WalcastError): void
 }
 
 export class SendQueue {
@@ -24,6 +27,7 @@ export class SendQueue {
   #waiting: (() => void)[] = []
   #stallTimer: Timer | undefined
   #takenBytes = 0
+  #error: unknown
 
   constructor(socket: WebSocket, limits: SendQueueLimits, host: SendQueueHost) {
     this.#socket = socket
@@ -68,6 +72,35 @@ export class SendQueue {
     if (!this.isOpen) throw new WalcastError('STOPPING')
   }
 
+  /** Why the connection ends or has ended, as far as that is known. */
+  get error(): unknown {
+    return this.#error
+  }
+
+  /** The other side said why it closes the connection. */
+  onTold(error: WalcastError): void {
+    this.#error = error
+  }
+
+  /**
+   * Writes `last`, which tells the error, and closes the connection with `key` as the reason. Cuts
+   * it off when that takes longer than a second.
+   */
+  end(error: unknown, last: Buffer, key: string): void {
+    this.#error = error
+    if (this.isOpen) {
+      this.write(last)
+      this.#socket.close(CLOSED_BY_US, key)
+    }
+    setTimer(() => this.#socket.terminate(), CLOSE_MS).unref()
+  }
+
+  /** Cuts the connection off; `error` is undefined when another connection takes its place. */
+  cut(error?: WalcastError): void {
+    if (error) this.#error = error
+    this.#socket.terminate()
+  }
+
   closed(): void {
     cancelTimer(this.#stallTimer)
     this.#release()
@@ -89,7 +122,7 @@ export class SendQueue {
   #watch(): void {
     const { stallMs } = this.#limits
     this.#stallTimer ??= setTimer(
-      () => this.#host.onStalled(new WalcastError('STALLED', { seconds: stallMs / 1000 })),
+      () => this.cut(new WalcastError('STALLED', { seconds: stallMs / 1000 })),
       stallMs,
     )
   }

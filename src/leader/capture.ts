@@ -8,50 +8,31 @@
 import { pagesPayloadBytes } from '../../proto/codec.ts'
 import { HEADER_BYTES, MAX_BODY_BYTES } from '../../proto/limits.ts'
 import { keyOf, WalcastError } from '../errors.ts'
-import { type CapturedBatch, encodeBatch } from '../feed/batch.ts'
-import type { Clock } from '../platform/clock.ts'
-import { countersOf, type HeaderCounters } from '../sqlite/databaseHeader.ts'
-import type { FrameMap } from '../sqlite/frameMap.ts'
-import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
-import type { PositionRecord } from '../sqlite/positionLog.ts'
 import type { WalIndexHeader } from '../sqlite/walIndexFormat.ts'
 import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
-import type { WalReader, WalSegment } from '../sqlite/walReader.ts'
-import { checksumHex } from '../xxh64.ts'
+import type { WalSegment } from '../sqlite/walReader.ts'
+import {
+  BatchBuilder,
+  type BatchBuilderHost,
+  type BatchBuilderState,
+  unknownChange,
+} from './batchBuilder.ts'
 import { CommitCounter } from './commitCounter.ts'
 import { PublishedFrames } from './publishedFrames.ts'
 import type { NextChunk } from './readAhead.ts'
 
-export interface CaptureState {
-  readonly db: string
-  readonly epoch: number
-  readonly incarnation: string
-  readonly pageSize: number
+export interface CaptureState extends BatchBuilderState {
   readonly walFd: number
   readonly walIndex: WalIndexReader
-  readonly reader: WalReader
-  readonly sums: PageSums
-  /** Frames of the reader's generation up to the reader's frame. */
-  readonly frames: FrameMap
-  readonly txid: number
-  /** Of the first page at `txid`. */
-  readonly counters: HeaderCounters
 }
 
-export interface CaptureHost {
-  readonly clock: Clock
+export interface CaptureHost extends BatchBuilderHost {
   /** Whether the read guard lets the WAL be reset: not while it sits on a mark. */
   mayReset(): boolean
   /** All frames up to `frame` of the generation with this first salt are captured. */
   onFrame(salt1: number, frame: number): void
   /** Whether more of a transaction larger than a message may be read now. */
   mayReadAhead(next: NextChunk): boolean
-  /**
-   * Called before the batch is handed on, so that the position is known at least as far as anybody
-   * was told.
-   */
-  record(position: PositionRecord): void
-  publish(batch: CapturedBatch): void
   /** Frames were captured that a recovery would not find: they are to be backfilled. */
   onUnverified(frames: number): void
 }
@@ -59,42 +40,33 @@ export interface CaptureHost {
 export class Capture {
   readonly #state: CaptureState
   readonly #host: CaptureHost
+  readonly #batches: BatchBuilder
   readonly #ahead: CommitCounter
-  #txid: number
-  #checksum: string
   readonly #unverified: PublishedFrames
-  /** Chunks already handed on of a transaction that is not whole yet. */
-  #openChunks = 0
-  #publishedFrames = 0
+  #publishedFrames: number
   /**
    * When everything published was captured last, and when it was counted last, by the leader's
    * clock.
    */
   #atEndMs = 0
   #countedMs = 0
-  /** Size of the database at `txid`. */
-  #pages: number
-  #counters: HeaderCounters
 
   constructor(state: CaptureState, host: CaptureHost) {
     this.#state = state
     this.#host = host
     this.#unverified = new PublishedFrames(state)
     this.#ahead = new CommitCounter(state.walFd, state.pageSize)
-    this.#txid = state.txid
-    this.#checksum = checksumHex(state.sums.state)
-    this.#pages = state.sums.pages
-    this.#counters = state.counters
+    this.#batches = new BatchBuilder(state, host)
     this.#publishedFrames = state.reader.frame
   }
 
   get txid(): number {
-    return this.#txid
+    return this.#batches.txid
   }
 
   /** State checksum at `txid`, as hex. */
   get checksum(): string {
-    return this.#checksum
+    return this.#batches.checksum
   }
 
   get epoch(): number {
@@ -105,9 +77,14 @@ export class Capture {
     return this.#state.incarnation
   }
 
+  /** Writes down where capture stands. */
+  recordPosition(): void {
+    this.#batches.recordPosition()
+  }
+
   /** Between two chunks of one transaction: pages and sums are ahead of `txid`. */
   get isOpen(): boolean {
-    return this.#openChunks > 0
+    return this.#batches.isOpen
   }
 
   /** Frames in the WAL at the last look. */
@@ -132,8 +109,8 @@ export class Capture {
    * commit is: the published end is a commit.
    */
   get known(): { readonly txid: number; readonly knownMs: number } {
-    if (this.isAtEnd) return { txid: this.#txid, knownMs: this.#atEndMs }
-    const txid = Math.max(this.#txid + 1, this.#ahead.txid)
+    if (this.isAtEnd) return { txid: this.#batches.txid, knownMs: this.#atEndMs }
+    const txid = Math.max(this.#batches.txid + 1, this.#ahead.txid)
     return { txid, knownMs: Math.max(this.#atEndMs, this.#countedMs) }
   }
 
@@ -176,7 +153,7 @@ export class Capture {
     const askedMs = this.#host.clock.nowMs()
     const header = walIndex.read()
     if (!header || !reader.isGeneration(header.salt1, header.salt2)) return undefined
-    const txid = await this.#ahead.count({ frame: reader.frame, txid: this.#txid }, header)
+    const txid = await this.#ahead.count({ frame: reader.frame, txid: this.#batches.txid }, header)
     if (txid !== undefined) this.#countedMs = Math.max(this.#countedMs, askedMs)
     return txid
   }
@@ -189,7 +166,7 @@ export class Capture {
   get #nextChunk(): NextChunk {
     const { reader, pageSize } = this.#state
     const bytes = HEADER_BYTES + MAX_BODY_BYTES + pagesPayloadBytes(reader.maxFrames, pageSize)
-    return { txid: this.#txid, bytes, publishedFrames: this.#publishedFrames }
+    return { txid: this.#batches.txid, bytes, publishedFrames: this.#publishedFrames }
   }
 
   /** Begins with frame 1 of a new generation, if it has any. */
@@ -257,7 +234,7 @@ export class Capture {
     if (commit < 0 && reachesEnd)
       throw new WalcastError('WAL_BROKEN', { detail: 'its published end is no commit' })
     const count = commit < 0 ? segment.count : commit + 1
-    this.#handOn(segment, count, commit, noticeMs, () => {
+    this.#batches.handOn(segment, count, commit, noticeMs, () => {
       this.#unverified.onTaken(segment, count)
       consume(count)
     })
@@ -271,121 +248,6 @@ export class Capture {
       })
     }
   }
-
-  /**
-   * Makes a batch, or a chunk when `commit` < 0 or chunks went before, of the first `count` frames.
-   */
-  #handOn(
-    segment: WalSegment,
-    count: number,
-    commit: number,
-    noticeMs: number,
-    consume: () => void,
-  ): void {
-    const { sums } = this.#state
-    const last = commit >= 0
-    const from = { txid: this.#txid, checksum: this.#checksum }
-    const transactions = this.isOpen ? 1 : last ? countCommits(segment, count) : 1
-    const txid = from.txid + transactions
-    const dbPages = last ? segment.commitPages[commit] : 0
-    const taken = this.#takePages(segment, count, last ? dbPages : Number.POSITIVE_INFINITY)
-    if (last) this.#resize(dbPages)
-    const checksum = last ? checksumHex(sums.state) : ''
-    sums.settle()
-    consume()
-    const noticedMs = this.#host.clock.nowMs()
-    const { db, epoch, pageSize } = this.#state
-    const message = encodeBatch(
-      {
-        db,
-        epoch,
-        fromTxid: from.txid,
-        txid,
-        chunk: this.#openChunks,
-        last,
-        pageSize,
-        dbPages,
-        checksum,
-        noticeMs,
-        noticedMs,
-        sentMs: this.#host.clock.nowMs(),
-      },
-      segment,
-      taken,
-    )
-    this.#openChunks = last ? 0 : this.#openChunks + 1
-    if (last) this.#advance(txid, checksum)
-    const pageNumbers = taken.map((i) => segment.pageNumbers[i])
-    this.#host.publish({
-      from,
-      txid,
-      checksum,
-      message,
-      last,
-      pageNumbers,
-      frames: count,
-      transactions: last ? transactions : 0,
-      noticeMs,
-      noticedMs,
-    })
-  }
-
-  /**
-   * A page that came into being without being written cannot be told to replicas; a scan can read
-   * it.
-   */
-  #resize(dbPages: number): void {
-    const { sums } = this.#state
-    sums.resize(dbPages)
-    const missing = sums.firstMissing(this.#pages + 1)
-    if (missing > 0) throw unknownChange(`page ${missing} came into being without being written`)
-    this.#pages = dbPages
-  }
-
-  /**
-   * Takes the newest image of each page into the checksums and gives the indices of the frames that
-   * hold them.
-   */
-  #takePages(segment: WalSegment, count: number, dbPages: number): number[] {
-    const { frames, sums } = this.#state
-    for (let i = 0; i < count; i++) frames.set(segment.pageNumbers[i], segment.firstFrame + i)
-    const taken: number[] = []
-    for (let i = 0; i < count; i++) {
-      const page = segment.pageNumbers[i]
-      if (page > dbPages || frames.get(page) !== segment.firstFrame + i) continue
-      sums.set(page, pageSum(page, segment.page(i)))
-      if (page === 1) this.#counters = countersOf(segment.page(i))
-      taken.push(i)
-    }
-    return taken
-  }
-
-  #advance(txid: number, checksum: string): void {
-    this.#txid = txid
-    this.#checksum = checksum
-    this.recordPosition()
-  }
-
-  /** Writes down where capture stands. */
-  recordPosition(): void {
-    const { reader, sums, epoch, incarnation } = this.#state
-    const place = reader.place
-    const { salt1, salt2 } = place?.header ?? { salt1: 0, salt2: 0 }
-    const { s0, s1 } = place?.checksum ?? { s0: 0, s1: 0 }
-    this.#host.record({
-      epoch,
-      txid: this.#txid,
-      incarnation,
-      checksum: sums.state,
-      salt1,
-      salt2,
-      frame: reader.frame,
-      s0,
-      s1,
-      pages: sums.pages,
-      ...this.#counters,
-    })
-  }
 }
 
 function lastCommit(segment: WalSegment): number {
@@ -396,14 +258,4 @@ function lastCommit(segment: WalSegment): number {
 function firstCommit(segment: WalSegment): number {
   for (let i = 0; i < segment.count; i++) if (segment.commitPages[i] !== 0) return i
   return -1
-}
-
-function countCommits(segment: WalSegment, count: number): number {
-  let commits = 0
-  for (let i = 0; i < count; i++) if (segment.commitPages[i] !== 0) commits++
-  return commits
-}
-
-function unknownChange(detail: string): WalcastError {
-  return new WalcastError('UNKNOWN_CHANGE', { detail })
 }

@@ -27,6 +27,7 @@ import { frameBytes } from '../sqlite/walFormat.ts'
 import { WalIndexReader } from '../sqlite/walIndexReader.ts'
 import { CommitRate } from './commitRate.ts'
 import { type FenceLimits, FencePolicy, type WalLoad } from './fencePolicy.ts'
+import { PassSchedule } from './passSchedule.ts'
 import { QuietWatch } from './quietWatch.ts'
 
 export interface CheckpointLimits extends FenceLimits {
@@ -70,19 +71,6 @@ export interface CheckpointPass {
  * now and then.
  */
 const ROUNDS = 8
-/**
- * A pass that did not finish is followed by a pause of this many times its duration, for the
- * writers.
- */
-const REST = 3
-/** Passes in a row without any progress after which a reader counts as a long one. */
-const PATIENCE = 3
-/**
- * While a long reader blocks, each pass waits for twice the growth of the one before, up to 2^this
- * soft limits.
- */
-const MAX_BLOCKED_SHIFT = 5
-const BLOCKED_IDLE_ROUNDS = 10
 /** A file larger than this many hard limits is cut once writing has stopped. */
 const CUT_ABOVE_LIMITS = 4
 /** Quiet calls of `onIdle` in a row before that. */
@@ -90,9 +78,9 @@ const CUT_AFTER_ROUNDS = 2
 const CONNECTIONS = { checkpoint: 'checkpoint', fence: 'fence' } as const
 /** With a busy time-out of 0: it does not wait for a long reader, it just does not truncate. */
 const TRUNCATE = checkpoint(CONNECTIONS.checkpoint, 'TRUNCATE')
-export const CHECKPOINT_CONNECTIONS = Object.values(CONNECTIONS)
 
 export class Checkpointer {
+  static readonly connections: readonly string[] = Object.values(CONNECTIONS)
   readonly #parts: CheckpointerParts
   readonly #guard: ReadGuard
   readonly #limits: CheckpointLimits
@@ -101,20 +89,11 @@ export class Checkpointer {
   readonly #rate: CommitRate
   readonly #quiet: QuietWatch
   readonly #fences: FencePolicy
+  readonly #passes: PassSchedule
   #running: Promise<void> | undefined
   #stopped = false
-  /** Frames in the WAL after the last pass. */
-  #framesAfterPass = 0
-  /** The next pass does not begin before that. */
-  #restUntilMs = 0
   /** nBackfill after the last pass. */
   #backfilled = 0
-  /**
-   * Passes in a row that a reader of another process kept from making progress. A fence does not
-   * help against it.
-   */
-  #blockedPasses = 0
-  #idleRounds = 0
   #quietRounds = 0
   /** Frames in the WAL when `onIdle` was last called. */
   #framesAtIdle = 0
@@ -127,7 +106,8 @@ export class Checkpointer {
   #triedMends = 0
   #mended = 0
 
-  private constructor(parts: CheckpointerParts, limits: CheckpointLimits) {
+  /** The connections of `openConnections` must be open. */
+  constructor(parts: CheckpointerParts, limits: CheckpointLimits) {
     const { guard, host, files } = parts
     this.#parts = parts
     this.#guard = guard
@@ -136,6 +116,7 @@ export class Checkpointer {
     this.#walIndex = new WalIndexReader(files.shm.fd)
     this.#rate = new CommitRate(host.clock)
     this.#fences = new FencePolicy(limits)
+    this.#passes = new PassSchedule(limits.softWalFrames)
     this.#quiet = new QuietWatch({
       walFrames: () => host.walFrames(),
       standsInTheWay: () => this.#guardStandsInTheWay(),
@@ -146,9 +127,8 @@ export class Checkpointer {
     })
   }
 
-  static async open(parts: CheckpointerParts, limits: CheckpointLimits): Promise<Checkpointer> {
-    await parts.thread.run(...CHECKPOINT_CONNECTIONS.map((name) => open(name, parts.files.path, 0)))
-    return new Checkpointer(parts, limits)
+  static async openConnections(thread: SqliteThread, path: string): Promise<void> {
+    await thread.run(...Checkpointer.connections.map((name) => open(name, path, 0)))
   }
 
   /** To be called after each look that found frames. */
@@ -157,9 +137,8 @@ export class Checkpointer {
     const frames = this.#host.walFrames()
     this.#rate.onCommit(this.#host.txid())
     this.#quiet.onFrames()
-    if (frames < this.#framesAfterPass) this.#framesAfterPass = 0
-    const isMending = this.#triedMends < this.#mends && this.#blockedPasses === 0 && this.#mayFence
-    if (isMending || this.#isPassDue(frames)) this.#startPass()
+    this.#passes.onFrames(frames)
+    if (this.#isMendDue || this.#isPassDue(frames)) this.#startPass()
   }
 
   /**
@@ -187,8 +166,7 @@ export class Checkpointer {
     this.#quietRounds = isQuiet ? this.#quietRounds + 1 : 0
     if (!isQuiet) return
     if (this.#isTidy) return this.#cutIfLarge()
-    if (this.#blockedPasses <= PATIENCE || ++this.#idleRounds % BLOCKED_IDLE_ROUNDS === 0)
-      this.#startPass()
+    if (this.#passes.isDueWhenIdle()) this.#startPass()
   }
 
   /** A fresh one over the same connections, for a new epoch. */
@@ -206,14 +184,16 @@ export class Checkpointer {
     await this.#running
   }
 
+  get #isMendDue(): boolean {
+    if (this.#triedMends === this.#mends || this.#passes.wasBlocked) return false
+    return this.#fences.mayFence(this.#host.clock.nowMs())
+  }
+
   #isPassDue(frames: number): boolean {
-    const { softWalFrames } = this.#limits
     const isPastBound = this.#fences.isPastBound(this.#bytesOf(frames))
-    if (this.#running || (frames < softWalFrames && !isPastBound)) return false
-    if (this.#blockedPasses <= PATIENCE)
-      return (isPastBound && this.#mayFence) || this.#host.clock.nowMs() >= this.#restUntilMs
-    const shift = Math.min(this.#blockedPasses - PATIENCE, MAX_BLOCKED_SHIFT)
-    return frames - this.#framesAfterPass >= softWalFrames << shift
+    if (this.#running || (frames < this.#limits.softWalFrames && !isPastBound)) return false
+    const nowMs = this.#host.clock.nowMs()
+    return this.#passes.isDue(frames, nowMs, isPastBound && this.#fences.mayFence(nowMs))
   }
 
   #startPass(): void {
@@ -241,7 +221,7 @@ export class Checkpointer {
     const mends = this.#mends
     this.#isTidy = true
     const load = this.#load()
-    const fence = this.#blockedPasses > PATIENCE ? 'never' : this.#fences.choose(load, startMs)
+    const fence = this.#passes.hasLongReader ? 'never' : this.#fences.choose(load, startMs)
     const request = { rounds: ROUNDS, fence, ...this.#fences.limits(load) }
     const pass = await this.#guard.resetPass(CONNECTIONS, request, (wanted) =>
       this.#capture(wanted),
@@ -252,10 +232,9 @@ export class Checkpointer {
     if (!complete || this.#mustMend) this.#isTidy = false
     this.#fences.onPass(pass, complete, endMs)
     const backfilledFrames = this.#newlyBackfilled(pass)
-    // One reader after the other may be in the way of each pass; one that lingers lets none get on.
-    this.#blockedPasses = pass.isBlocked && backfilledFrames === 0 ? this.#blockedPasses + 1 : 0
-    this.#framesAfterPass = this.#host.walFrames()
-    this.#restUntilMs = complete ? 0 : endMs + REST * (endMs - startMs)
+    const { isBlocked } = pass
+    const walFrames = this.#host.walFrames()
+    this.#passes.onPass({ complete, isBlocked, backfilledFrames, startMs, endMs, walFrames })
     this.#host.onPass({
       complete,
       backfilledFrames,
@@ -269,10 +248,6 @@ export class Checkpointer {
     const frames = this.#host.walFrames()
     const commitsPerSecond = this.#rate.perSecond()
     return { frames, bytes: this.#bytesOf(frames), commitsPerSecond, mustMend: this.#mustMend }
-  }
-
-  get #mayFence(): boolean {
-    return this.#fences.mayFence(this.#host.clock.nowMs())
   }
 
   #bytesOf(frames: number): number {

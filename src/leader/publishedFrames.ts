@@ -21,7 +21,8 @@ import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import type { WalIndexHeader } from '../sqlite/walIndexFormat.ts'
 import type { WalIndexReader } from '../sqlite/walIndexReader.ts'
-import type { WalPlace, WalReader, WalSegment } from '../sqlite/walReader.ts'
+import type { WalPlace } from '../sqlite/walProbe.ts'
+import type { WalReader, WalSegment } from '../sqlite/walReader.ts'
 
 /** Taken in one go, before and after which the wal-index is looked at. */
 const MAX_RUN_BYTES = 64 * 1024 * 1024
@@ -72,7 +73,7 @@ export class PublishedFrames {
     const { reader, pageSize } = this.#state
     const { place } = reader
     if (!place || (mxFrame - place.frame) * frameBytes(pageSize) > MAX_RUN_BYTES) return false
-    if (!reader.hasFailedUnsigned || reader.headerOf(mxFrame).readUInt32BE(4) !== pages)
+    if (!reader.hasFailedUnsigned || reader.probe.headerOf(mxFrame).readUInt32BE(4) !== pages)
       return false
     this.#proven ??= place
     return this.#isAsCaptured(this.#proven)
@@ -97,14 +98,14 @@ export class PublishedFrames {
 
   #isAsCaptured(proven: WalPlace): boolean {
     const { reader, sums, frames, pageSize } = this.#state
-    if (this.#unproven.length > this.#maxUnproven || !reader.isStillAt(proven)) return false
+    if (this.#unproven.length > this.#maxUnproven || !reader.probe.isStillAt(proven)) return false
     const image = Buffer.allocUnsafe(pageSize)
     return this.#unproven.every((page, i) => {
       const frame = proven.frame + 1 + i
-      if (reader.headerOf(frame).readUInt32BE(0) !== page) return false
+      if (reader.probe.headerOf(frame).readUInt32BE(0) !== page) return false
       // What was written again later, or cut off, is no part of the state.
       if (frames.get(page) !== frame || page > sums.pages) return true
-      return pageSum(page, reader.imageOf(frame, image)) === sums.get(page)
+      return pageSum(page, reader.probe.imageOf(frame, image)) === sums.get(page)
     })
   }
 }

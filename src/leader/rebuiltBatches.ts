@@ -6,7 +6,8 @@
 import { encodeBatch, segmentBytes } from '../feed/batch.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
 import type { ScannedDatabase } from '../sqlite/databaseScan.ts'
-import { type WalPlace, WalReader } from '../sqlite/walReader.ts'
+import type { WalPlace } from '../sqlite/walProbe.ts'
+import { WalReader } from '../sqlite/walReader.ts'
 import { checksumHex } from '../xxh64.ts'
 import type { StartPoint } from './startPoint.ts'
 

@@ -80,7 +80,7 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
     await server.listen()
     await traffic.listen()
     const { promise: failed, resolve: onFatal } = newSignal()
-    thread.onDead = onFatal
+    void thread.death.then(onFatal)
     const cluster = knownNodes(ground)
     const { members, peersFile } = cluster
     Object.assign(started, { members, peersFile })
@@ -244,7 +244,7 @@ function knownNodes({ setup, clock, ops, stateFolder, nodeFile }: Ground) {
   const { options, log } = setup
   const members = new Members(nodeFile, log, options.peers)
   const replicas = new ReplicaList(clock, nodeFile.record.node, readPeers(stateFolder, log))
-  replicas.onMet = (node, address) => members.learn(node, address)
+  replicas.on('met', (node, address) => members.learn(node, address))
   return { members, replicas, peersFile: new PeersFile(stateFolder, ops, log, replicas) }
 }
 

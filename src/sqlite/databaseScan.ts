@@ -10,7 +10,8 @@ import type { PageSums } from './pageSums.ts'
 import { FRAME_HEADER_BYTES, frameOffset } from './walFormat.ts'
 import type { WalIndexHeader } from './walIndexFormat.ts'
 import { WalIndexReader } from './walIndexReader.ts'
-import { readWalHeader, WalReader } from './walReader.ts'
+import { readWalHeader } from './walProbe.ts'
+import { WalReader } from './walReader.ts'
 
 /** What the database holds now. */
 export interface ScannedDatabase {

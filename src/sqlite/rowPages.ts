@@ -14,7 +14,7 @@ import { type BtreePage, type Cell, cellAt, DamagedPage, parsePage } from './btr
 import { BtreeWalk, type ReadPage, type WalkedDatabase } from './btreeWalk.ts'
 import { type DatabaseHeader, isPointerMap } from './databaseHeader.ts'
 import { PageSet } from './pageSet.ts'
-import { decodeRecord } from './storedRecord.ts'
+import { SCHEMA_ROOT, type Tree, treeOf } from './schemaTrees.ts'
 
 /** A page that holds rows, and the root page of the table that they are of: 1 for the schema. */
 export interface RowPage {
@@ -42,16 +42,6 @@ export interface SearchedDatabase extends WalkedDatabase {
 /** `place`: of the cell on its page, from 0. */
 type PlacedCell = Cell & { readonly place: number }
 
-interface Tree {
-  readonly root: number
-  readonly isTable: boolean
-}
-
-/**
- * The schema's b-tree has this root:
- * https://sqlite.org/fileformat2.html#storage_of_the_sql_database_schema.
- */
-export const SCHEMA_ROOT = 1
 /** Of a record of the schema, whose statement may be long; only its first columns are looked at. */
 const MAX_SCHEMA_BYTES = 1024 * 1024
 /**
@@ -110,7 +100,10 @@ export class RowPageSearch {
       for (const cell of this.#cellsOf(content)) {
         const parts = [cell.local]
         if (cell.overflow > 0) await this.#follow(cell, true, parts)
-        this.#guarded(() => addTree(trees, Buffer.concat(parts)))
+        this.#guarded(() => {
+          const tree = treeOf(Buffer.concat(parts))
+          if (tree) trees.push(tree)
+        })
       }
     }
     await this.#accountFree()
@@ -301,18 +294,4 @@ function isEqual(a: Cell, b: Cell): boolean {
     a.payloadBytes === b.payloadBytes &&
     a.local.equals(b.local)
   )
-}
-
-/** `record` is a row of sqlite_schema: type, name, tbl_name, rootpage, sql. */
-function addTree(trees: Tree[], record: Buffer): void {
-  const [type, , , root] = decodeRecord(record, 4)
-  if (typeof root !== 'bigint' || root < 2n) return
-  const isTable =
-    type !== null && typeof type === 'object' && 'text' in type && isTableText(type.text)
-  trees.push({ root: Number(root), isTable })
-}
-
-/** `table` in any of the encodings. */
-function isTableText(text: Buffer): boolean {
-  return text.toString('latin1').replaceAll('\0', '') === 'table'
 }

@@ -124,13 +124,17 @@ export class SqliteThread {
   #nextId = 1
   #dead: WalcastError | undefined
   #isStopping = false
+  #onDeath: (error: WalcastError) => void = () => {}
   /**
-   * Called once when the thread dies by itself: every lock of this process on the database is gone
-   * then.
+   * Resolves when the thread dies by itself: then this process has lost all its locks on the
+   * database. Never settles when `stop` ends the thread.
    */
-  onDead: (error: WalcastError) => void = () => {}
+  readonly death: Promise<WalcastError>
 
   constructor() {
+    this.death = new Promise((resolve) => {
+      this.#onDeath = resolve
+    })
     this.#worker = new Worker(new URL('./sqliteWorker.js', import.meta.url))
     this.#worker.on('message', (message: ThreadMessage) => {
       const pending = this.#pending.get(message.id)
@@ -199,7 +203,7 @@ export class SqliteThread {
   }
 
   #fail(error: WalcastError): void {
-    if (!this.#dead && !this.#isStopping) this.onDead(error)
+    if (!this.#dead && !this.#isStopping) this.#onDeath(error)
     this.#dead ??= error
     for (const pending of this.#pending.values()) pending.reject(error)
     this.#pending.clear()

@@ -6,19 +6,11 @@ import {
   FRAME_HEADER_BYTES,
   frameBytes,
   frameOffset,
-  parseWalHeader,
-  WAL_HEADER_BYTES,
   type WalChecksum,
   type WalHeader,
   wordsOf,
 } from './walFormat.ts'
-
-/** Where a reader stands in a WAL: after `frame` frames of the generation that `header` names. */
-export interface WalPlace {
-  readonly header: WalHeader
-  readonly frame: number
-  readonly checksum: Readonly<WalChecksum>
-}
+import { hasSalts, isUnsigned, readWalHeader, type WalPlace, WalProbe } from './walProbe.ts'
 
 /**
  * Verified frames, as they lie in the reader's buffer. Valid until the next read.
@@ -50,7 +42,8 @@ export class WalReader {
   readonly #sum: WalChecksum = { s0: 0, s1: 0 }
   /** Checksums after each frame of the last segment: [s0, s1, s0, s1, ...]. */
   readonly #sums: Uint32Array
-  readonly #probe = alignedBuffer(FRAME_HEADER_BYTES)
+  /** Single frames of the same file, in any order. */
+  readonly probe: WalProbe
   #header: WalHeader | undefined
   #frame = 0
   #segment: WalSegment | undefined
@@ -59,6 +52,7 @@ export class WalReader {
 
   constructor(walFd: number, pageSize: number, maxSegmentBytes: number) {
     this.#fd = walFd
+    this.probe = new WalProbe(walFd, pageSize)
     this.#pageSize = pageSize
     this.#maxFrames = Math.max(1, Math.floor(maxSegmentBytes / frameBytes(pageSize)))
     this.#bytes = alignedBuffer(this.#maxFrames * frameBytes(pageSize))
@@ -120,18 +114,7 @@ export class WalReader {
    * written, perhaps not yet published.
    */
   isWriteUnderWay(): boolean {
-    const header = this.#header
-    const bytes = this.#probe
-    const next = readSync(
-      this.#fd,
-      bytes,
-      0,
-      FRAME_HEADER_BYTES,
-      frameOffset(this.#frame + 1, this.#pageSize),
-    )
-    if (next === FRAME_HEADER_BYTES && header && hasSalts(bytes, 8, header)) return true
-    const got = readSync(this.#fd, bytes, 0, FRAME_HEADER_BYTES, 0)
-    return got === FRAME_HEADER_BYTES && !(header && hasSalts(bytes, 16, header))
+    return this.probe.isWrittenAfter(this.#frame, this.#header)
   }
 
   /**
@@ -178,52 +161,7 @@ export class WalReader {
    * zero.
    */
   get hasFailedUnsigned(): boolean {
-    return this.#failedFrame > this.#frame && isUnsigned(this.headerOf(this.#failedFrame), 0)
-  }
-
-  /**
-   * The 24 header bytes of any frame, as the file has them; zeros past its end. Valid until the
-   * next call.
-   */
-  headerOf(frame: number): Buffer {
-    this.#probe.fill(0)
-    readSync(this.#fd, this.#probe, 0, FRAME_HEADER_BYTES, frameOffset(frame, this.#pageSize))
-    return this.#probe
-  }
-
-  /** The page image of any frame, as the file has it; zeros past its end. */
-  imageOf(frame: number, into: Buffer): Buffer {
-    into.fill(0)
-    readSync(
-      this.#fd,
-      into,
-      0,
-      this.#pageSize,
-      frameOffset(frame, this.#pageSize) + FRAME_HEADER_BYTES,
-    )
-    return into
-  }
-
-  /**
-   * Whether the file still has what `place` was reached through: the cumulative checksum there is
-   * the same.
-   */
-  isStillAt({ header, frame, checksum }: WalPlace): boolean {
-    if (frame === 0) {
-      const now = readWalHeader(this.#fd)
-      return (
-        now !== undefined &&
-        hasSameSalts(now, header) &&
-        now.s0 === checksum.s0 &&
-        now.s1 === checksum.s1
-      )
-    }
-    const bytes = this.headerOf(frame)
-    return (
-      hasSalts(bytes, 8, header) &&
-      bytes.readUInt32BE(16) === checksum.s0 &&
-      bytes.readUInt32BE(20) === checksum.s1
-    )
+    return this.#failedFrame > this.#frame && isUnsigned(this.probe.headerOf(this.#failedFrame), 0)
   }
 
   /** The next frame, published or not; undefined when none lies there that verifies. */
@@ -248,7 +186,7 @@ export class WalReader {
   }
 
   #isSigned(frame: number): boolean {
-    return frame === 0 || !isUnsigned(this.headerOf(frame), 0)
+    return frame === 0 || !isUnsigned(this.probe.headerOf(frame), 0)
   }
 
   /** `before`: the checksum of the frame before, undefined when that has none. Gives its own. */
@@ -303,28 +241,6 @@ export class WalReader {
       checksumAfter: (i) => ({ s0: sums[2 * i], s1: sums[2 * i + 1] }),
     }
   }
-}
-
-/** No salts, no checksum. */
-function isUnsigned(bytes: Buffer, at: number): boolean {
-  for (let word = at + 8; word < at + FRAME_HEADER_BYTES; word += 4)
-    if (bytes.readUInt32BE(word) !== 0) return false
-  return true
-}
-
-function hasSameSalts(a: WalHeader, b: WalHeader): boolean {
-  return a.salt1 === b.salt1 && a.salt2 === b.salt2
-}
-
-function hasSalts(bytes: Buffer, at: number, header: WalHeader): boolean {
-  return bytes.readUInt32BE(at) === header.salt1 && bytes.readUInt32BE(at + 4) === header.salt2
-}
-
-/** The header of a WAL file, or undefined when the file is shorter or the header is not valid. */
-export function readWalHeader(walFd: number): WalHeader | undefined {
-  const bytes = alignedBuffer(WAL_HEADER_BYTES)
-  if (readSync(walFd, bytes, 0, WAL_HEADER_BYTES, 0) < WAL_HEADER_BYTES) return undefined
-  return parseWalHeader(bytes)
 }
 
 /** Reads exactly `length` bytes at `position` or throws WAL_BROKEN. */

@@ -8,33 +8,23 @@ import type { FileOps } from '../platform/fileOps.ts'
 import { randomBytes } from '../platform/random.ts'
 import { nextTurn } from '../platform/time.ts'
 import type { DatabaseFiles } from './databaseFiles.ts'
+import { FrameBuffer, type FrameChain, type PageImages } from './frameBuffer.ts'
 import type { FrameMap } from './frameMap.ts'
 import { readFrameImage } from './pageScan.ts'
 import {
-  addToChecksum,
   alignedBuffer,
-  FRAME_HEADER_BYTES,
   frameBytes,
   frameOffset,
   WAL_HEADER_BYTES,
-  type WalChecksum,
-  wordsOf,
   writeWalHeader,
 } from './walFormat.ts'
 import type { WalIndexHeader } from './walIndexFormat.ts'
 import { WalIndexWriter } from './walIndexWriter.ts'
-import { readWalHeader, WalReader } from './walReader.ts'
+import { readWalHeader } from './walProbe.ts'
+import { WalReader } from './walReader.ts'
 
-const BUFFER_BYTES = 1024 * 1024
 /** Frames taken up without letting anything else run. */
 const FRAMES_AT_ONCE = 128
-
-/** Pages to append. `page(i)` may be a view that the next call reuses. */
-export interface PageImages {
-  readonly count: number
-  number(i: number): number
-  page(i: number): Uint8Array
-}
 
 /** A point among the frames that were appended and are not published. */
 export interface WalMark {
@@ -51,19 +41,10 @@ export class WalWriter {
   readonly #files: DatabaseFiles
   readonly #ops: FileOps
   readonly #index: WalIndexWriter
-  readonly #bytes: Buffer
-  readonly #words: Int32Array
-  readonly #perWrite: number
-  readonly #sum: WalChecksum = { s0: 0, s1: 0 }
+  readonly #buffer: FrameBuffer
+  readonly #chain: FrameChain = { salt1: 0, salt2: 0, swap: false, sum: { s0: 0, s1: 0 } }
   #header: WalIndexHeader
   #raw: Buffer = Buffer.alloc(0)
-  #salt1 = 0
-  #salt2 = 0
-  /**
-   * The WAL taken over was begun on a machine of the other byte order: its checksums go on in that
-   * order.
-   */
-  #swap = false
   #tail = 0
   /** Page numbers of frames appended and not yet published. */
   #pending: number[] = []
@@ -85,9 +66,7 @@ export class WalWriter {
     this.#ops = ops
     this.frames = frames
     this.#index = new WalIndexWriter(files.shm.fd, files.shm.path, ops)
-    this.#perWrite = Math.max(1, Math.floor(BUFFER_BYTES / frameBytes(files.pageSize)))
-    this.#bytes = alignedBuffer(this.#perWrite * frameBytes(files.pageSize))
-    this.#words = wordsOf(this.#bytes)
+    this.#buffer = new FrameBuffer(files.pageSize)
     this.#header = header
     this.takeOver(header, raw)
   }
@@ -105,7 +84,8 @@ export class WalWriter {
     readonly s0: number
     readonly s1: number
   } {
-    return { salt1: this.#salt1, salt2: this.#salt2, frame: this.#tail, ...this.#sum }
+    const { salt1, salt2, sum } = this.#chain
+    return { salt1, salt2, frame: this.#tail, ...sum }
   }
 
   get hasPending(): boolean {
@@ -126,9 +106,11 @@ export class WalWriter {
     const { walFd, pageSize } = this.#files
     const header = readWalHeader(walFd)
     if (this.hasPending || !header || header.pageSize !== pageSize) return
-    if (this.#tail > 0 && (header.salt1 !== this.#salt1 || header.salt2 !== this.#salt2)) return
+    const chain = this.#chain
+    const isOther = header.salt1 !== chain.salt1 || header.salt2 !== chain.salt2
+    if (this.#tail > 0 && isOther) return
     const reader = new WalReader(walFd, pageSize, frameBytes(pageSize))
-    const checksum = this.#tail > 0 ? { ...this.#sum } : { s0: header.s0, s1: header.s1 }
+    const checksum = this.#tail > 0 ? { ...this.#chain.sum } : { s0: header.s0, s1: header.s1 }
     reader.resume({ header, frame: this.#tail, checksum })
     for (
       let segment = reader.readNext();
@@ -142,11 +124,11 @@ export class WalWriter {
     if (!this.hasPending) return
     const place = reader.place
     this.#tail = reader.frame
-    this.#salt1 = header.salt1
-    this.#salt2 = header.salt2
-    this.#swap = header.bigEndian
-    this.#sum.s0 = place?.checksum.s0 ?? 0
-    this.#sum.s1 = place?.checksum.s1 ?? 0
+    this.#chain.salt1 = header.salt1
+    this.#chain.salt2 = header.salt2
+    this.#chain.swap = header.bigEndian
+    this.#chain.sum.s0 = place?.checksum.s0 ?? 0
+    this.#chain.sum.s1 = place?.checksum.s1 ?? 0
   }
 
   /** The wal-index header last written or taken over: 48 bytes. */
@@ -165,9 +147,9 @@ export class WalWriter {
   takeOver(header: WalIndexHeader, raw: Buffer): void {
     this.#header = header
     this.#raw = Buffer.from(raw)
-    this.#salt1 = header.salt1
-    this.#salt2 = header.salt2
-    this.#swap = header.bigEndianWal
+    this.#chain.salt1 = header.salt1
+    this.#chain.salt2 = header.salt2
+    this.#chain.swap = header.bigEndianWal
     if (header.mxFrame === 0) this.frames.clear()
     this.discard()
   }
@@ -176,8 +158,8 @@ export class WalWriter {
   discard(): void {
     this.#pending = []
     this.#tail = this.#header.mxFrame
-    this.#sum.s0 = this.#header.frameChecksum.s0
-    this.#sum.s1 = this.#header.frameChecksum.s1
+    this.#chain.sum.s0 = this.#header.frameChecksum.s0
+    this.#chain.sum.s1 = this.#header.frameChecksum.s1
     this.#index.load(this.#header.mxFrame)
   }
 
@@ -192,11 +174,11 @@ export class WalWriter {
       return
     }
     if (this.#tail === 0) this.#beginGeneration()
-    for (let first = 0; first < images.count; first += this.#perWrite) {
-      const count = Math.min(this.#perWrite, images.count - first)
+    const { maxFrames } = this.#buffer
+    for (let first = 0; first < images.count; first += maxFrames) {
+      const count = Math.min(maxFrames, images.count - first)
       const isLast = first + count === images.count
-      this.#fill(images, first, count, isLast ? commitPages : 0)
-      const bytes = this.#bytes.subarray(0, count * frameBytes(this.#files.pageSize))
+      const bytes = this.#buffer.fill(images, first, count, isLast ? commitPages : 0, this.#chain)
       this.#ops.write(
         'wal.append',
         this.#files.walFd,
@@ -214,16 +196,16 @@ export class WalWriter {
    * `publish` or `discard`.
    */
   mark(): WalMark {
-    return { ...this.tail, swap: this.#swap, pending: this.#pending.length }
+    return { ...this.tail, swap: this.#chain.swap, pending: this.#pending.length }
   }
 
   returnTo({ salt1, salt2, frame, s0, s1, swap, pending }: WalMark): void {
-    this.#salt1 = salt1
-    this.#salt2 = salt2
-    this.#swap = swap
+    this.#chain.salt1 = salt1
+    this.#chain.salt2 = salt2
+    this.#chain.swap = swap
     this.#tail = frame
-    this.#sum.s0 = s0
-    this.#sum.s1 = s1
+    this.#chain.sum.s0 = s0
+    this.#chain.sum.s1 = s1
     this.#pending.length = pending
   }
 
@@ -238,13 +220,13 @@ export class WalWriter {
     this.#index.flush()
     const header: WalIndexHeader = {
       change: (this.#header.change + 1) >>> 0,
-      bigEndianWal: this.#swap,
+      bigEndianWal: this.#chain.swap,
       pageSize: this.#files.pageSize,
       mxFrame: this.#tail,
       pages,
-      frameChecksum: { ...this.#sum },
-      salt1: this.#salt1,
-      salt2: this.#salt2,
+      frameChecksum: { ...this.#chain.sum },
+      salt1: this.#chain.salt1,
+      salt2: this.#chain.salt2,
     }
     this.#raw = Buffer.from(this.#index.publish(header))
     frame = this.#header.mxFrame
@@ -266,44 +248,20 @@ export class WalWriter {
 
   #beginGeneration(): void {
     const { pageSize, walFd, walPath } = this.#files
-    this.#swap = false
+    this.#chain.swap = false
     const salts = randomBytes(8)
-    this.#salt1 = salts.readUInt32BE(0)
-    this.#salt2 = salts.readUInt32BE(4)
+    this.#chain.salt1 = salts.readUInt32BE(0)
+    this.#chain.salt2 = salts.readUInt32BE(4)
     const checkpointSequence = ((readWalHeader(walFd)?.checkpointSequence ?? 0) + 1) >>> 0
     const bytes = alignedBuffer(WAL_HEADER_BYTES)
     const sum = writeWalHeader(bytes, {
       pageSize,
       checkpointSequence,
-      salt1: this.#salt1,
-      salt2: this.#salt2,
+      salt1: this.#chain.salt1,
+      salt2: this.#chain.salt2,
     })
     this.#ops.write('wal.header', walFd, bytes, 0, walPath)
-    this.#sum.s0 = sum.s0
-    this.#sum.s1 = sum.s1
-  }
-
-  #fill(images: PageImages, first: number, count: number, commitPages: number): void {
-    const { pageSize } = this.#files
-    const size = frameBytes(pageSize)
-    const bytes = this.#bytes
-    for (let i = 0; i < count; i++) {
-      const at = i * size
-      bytes.writeUInt32BE(images.number(first + i), at)
-      bytes.writeUInt32BE(i === count - 1 ? commitPages : 0, at + 4)
-      bytes.writeUInt32BE(this.#salt1, at + 8)
-      bytes.writeUInt32BE(this.#salt2, at + 12)
-      bytes.set(images.page(first + i), at + FRAME_HEADER_BYTES)
-      addToChecksum(this.#sum, this.#words, at >>> 2, 2, this.#swap)
-      addToChecksum(
-        this.#sum,
-        this.#words,
-        (at + FRAME_HEADER_BYTES) >>> 2,
-        pageSize >>> 2,
-        this.#swap,
-      )
-      bytes.writeUInt32BE(this.#sum.s0, at + 16)
-      bytes.writeUInt32BE(this.#sum.s1, at + 20)
-    }
+    this.#chain.sum.s0 = sum.s0
+    this.#chain.sum.s1 = sum.s1
   }
 }

@@ -10,8 +10,9 @@ import { type TestContext, test } from 'node:test'
 import type { Logger } from 'pino'
 import type { Body } from '../../proto/messages.ts'
 import { PeersFile, parsePeers, readPeers } from '../../src/cluster/peersFile.ts'
-import { MAX_REMEMBERED, type Peer, ReplicaList } from '../../src/feed/replicaList.ts'
+import { MAX_REMEMBERED, ReplicaList } from '../../src/feed/replicaList.ts'
 import type { ReplicaSession } from '../../src/feed/replicaSession.ts'
+import type { Peer } from '../../src/feed/replicaStatus.ts'
 import { createFileOps, systemFileOps } from '../../src/platform/fileOps.ts'
 import { until } from '../support/until.ts'
 
@@ -115,7 +116,7 @@ test('the last heard of are remembered, and no more than that', () => {
 test('only one that is away and known is forgotten', () => {
   const { list, session, shown } = setUp([peer('c')])
   let changes = 0
-  list.onChanged = () => void changes++
+  list.on('changed', () => void changes++)
   const b = session('b')
   list.connected(b)
   assert.throws(() => list.forget('b'), { key: 'REPLICA_CONNECTED' })

@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Link, ReplicaList, ReplicaStatus } from '../../src/feed/replicaList.ts'
+import type { Link, ReplicaList } from '../../src/feed/replicaList.ts'
+import type { ReplicaStatus } from '../../src/feed/replicaStatus.ts'
 import { WalSampler } from '../../src/health/feedSampler.ts'
 import { LeaderSampler } from '../../src/health/leaderSampler.ts'
 import { type ReplicaSample, ReplicaSampler } from '../../src/health/replicaSampler.ts'

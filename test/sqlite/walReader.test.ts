@@ -28,7 +28,8 @@ import {
 } from '../../src/sqlite/walFormat.ts'
 import type { WalIndexHeader } from '../../src/sqlite/walIndexFormat.ts'
 import { WalIndexReader } from '../../src/sqlite/walIndexReader.ts'
-import { readWalHeader, WalReader } from '../../src/sqlite/walReader.ts'
+import { readWalHeader } from '../../src/sqlite/walProbe.ts'
+import { WalReader } from '../../src/sqlite/walReader.ts'
 import { PythonSqlite } from '../support/pythonSqlite.ts'
 import {
   type Change,

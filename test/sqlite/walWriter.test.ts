@@ -17,12 +17,13 @@ import {
   systemFileOps,
 } from '../../src/platform/fileOps.ts'
 import { type DatabaseFiles, openFiles } from '../../src/sqlite/databaseFiles.ts'
+import type { PageImages } from '../../src/sqlite/frameBuffer.ts'
 import { FrameMap } from '../../src/sqlite/frameMap.ts'
 import { pinFile } from '../../src/sqlite/pinnedFiles.ts'
 import { frameOffset } from '../../src/sqlite/walFormat.ts'
 import { INDEX_BLOCK_BYTES, type WalIndexHeader } from '../../src/sqlite/walIndexFormat.ts'
 import { WalIndexReader } from '../../src/sqlite/walIndexReader.ts'
-import { type PageImages, WalWriter } from '../../src/sqlite/walWriter.ts'
+import { WalWriter } from '../../src/sqlite/walWriter.ts'
 import { PythonSqlite } from '../support/pythonSqlite.ts'
 import {
   type Change,

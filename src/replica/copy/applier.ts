@@ -10,9 +10,10 @@ import type { Standing } from '../../../proto/lineage.ts'
 import type { Body } from '../../../proto/messages.ts'
 import { WalcastError } from '../../errors.ts'
 import { NO_COUNTERS } from '../../sqlite/databaseHeader.ts'
+import type { PageImages } from '../../sqlite/frameBuffer.ts'
 import { type PageSums, pageSum } from '../../sqlite/pageSums.ts'
 import type { PositionLog } from '../../sqlite/positionLog.ts'
-import type { PageImages, WalWriter } from '../../sqlite/walWriter.ts'
+import type { WalWriter } from '../../sqlite/walWriter.ts'
 import { checksumHex } from '../../xxh64.ts'
 
 export class Applier {

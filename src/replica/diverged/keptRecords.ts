@@ -13,7 +13,7 @@ import {
   parsePage,
 } from '../../sqlite/btreePage.ts'
 import { type DatabaseHeader, parseHeader } from '../../sqlite/databaseHeader.ts'
-import { SCHEMA_ROOT } from '../../sqlite/rowPages.ts'
+import { SCHEMA_ROOT } from '../../sqlite/schemaTrees.ts'
 import { decodeRecord, type StoredValue } from '../../sqlite/storedRecord.ts'
 import { KeptPages } from './keptPages.ts'
 
