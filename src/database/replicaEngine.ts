@@ -163,7 +163,7 @@ export async function buildReplica(
     : await Replica.open(replicaOptions, parts.thread)
   parts.traffic.offsetMs = () => replica.lag.offset.offsetMs
   const relay = newRelay(replica, parts, list)
-  replica.downstream = relay
+  replica.start(relay)
   const explain = (nowMs: number) => watch.look(lookAt(replica, options.replicaWalBytes), nowMs)
   const care = new BackgroundChecks(parts, explain, {
     pages: () => replica.scrubbed,
