@@ -49,7 +49,7 @@ export class BatchReceiver {
       lagMs,
       position: copy.applier.position,
     })
-    copy.onApplied()
+    copy.checkpoints.onApplied()
   }
 
   onHeartbeat({ txid, timeMs, staleMs }: Body<'heartbeat'>): void {

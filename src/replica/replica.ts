@@ -213,7 +213,7 @@ export class Replica {
 
   /** Must precede `handOver`; see Copy. */
   async holdLock(timeoutMs: number): Promise<void> {
-    await this.#copy?.holdLock(timeoutMs)
+    await this.#copy?.checkpoints.holdLock(timeoutMs)
   }
 
   stop(): Promise<void> {
@@ -273,7 +273,7 @@ export class Replica {
     const { clock, idleMs, path, observer } = this.#options
     if (this.#copy && !this.#copy.isThere)
       return observer.onFatal(new WalcastError('DB_REPLACED', { path }))
-    if (clock.nowMs() - this.#upstream.lastBatchMs > idleMs) this.#copy?.onIdle()
+    if (clock.nowMs() - this.#upstream.lastBatchMs > idleMs) this.#copy?.checkpoints.onIdle()
   }
 }
 

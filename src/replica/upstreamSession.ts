@@ -232,7 +232,7 @@ export class UpstreamSession {
     this.#state = 'streaming'
     this.#parts.divergence.onLevel(synced.checksum)
     this.#parts.lag.onAt(synced.txid)
-    this.#copy?.onApplied()
+    this.#copy?.checkpoints.onApplied()
     this.#parts.options.observer.onSynced()
     this.#parts.acks.onSynced()
   }
