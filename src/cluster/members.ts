@@ -5,7 +5,8 @@
 import type { Logger } from 'pino'
 import { messageOf } from '../errors.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
-import { MAX_MEMBERS, type Member, type NodeFile } from './nodeFile.ts'
+import type { NodeFile } from './nodeFile.ts'
+import { MAX_MEMBERS, type Member } from './nodeRecord.ts'
 
 /** Nodes that come together are written together. */
 const GATHER_MS = 100

@@ -3,7 +3,7 @@ import { containment, historyOf, withIncarnation, withoutIdle } from '../../prot
 import type { Cause } from '../api/cause.ts'
 import { type LagReport, NO_QUEUES } from '../api/nodeView.ts'
 import { reachFrom } from '../api/positionWaits.ts'
-import { type NodeRecord, putBackMark } from '../cluster/nodeFile.ts'
+import { type NodeRecord, putBackMark } from '../cluster/nodeRecord.ts'
 import { WalcastError } from '../errors.ts'
 import { readersOf } from '../health/feedSampler.ts'
 import { LeaderSampler } from '../health/leaderSampler.ts'

@@ -3,7 +3,8 @@
 import { STREAM_PATH } from '../../proto/limits.ts'
 import { containment, historyOf, joined, type Lineage } from '../../proto/lineage.ts'
 import { reachFrom } from '../api/positionWaits.ts'
-import type { NodeFile, NodeRecord } from '../cluster/nodeFile.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { NodeRecord } from '../cluster/nodeRecord.ts'
 import { WalcastError } from '../errors.ts'
 import type { Relay } from '../feed/relay.ts'
 import { readersOf } from '../health/feedSampler.ts'
@@ -162,7 +163,7 @@ export async function buildReplica(
     : await Replica.open(replicaOptions, parts.thread)
   parts.traffic.offsetMs = () => replica.lag.offset.offsetMs
   const relay = newRelay(replica, parts, list)
-  replica.downstream = relay
+  replica.start(relay)
   const explain = (nowMs: number) => watch.look(lookAt(replica, options.replicaWalBytes), nowMs)
   const care = new BackgroundChecks(parts, explain, {
     pages: () => replica.scrubbed,

@@ -2,7 +2,8 @@
  * Gives the node of a copied folder an id of its own: from then on it is another node of the same
  * cluster, which follows.
  */
-import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
+import { NodeFile } from '../cluster/nodeFile.ts'
+import { type NodeRecord, newId } from '../cluster/nodeRecord.ts'
 import { forgetPeers } from '../cluster/peersFile.ts'
 import { WalcastError } from '../errors.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'

@@ -2,7 +2,8 @@
  * The folder of a node beside its database: the lock that keeps a second node out, and the role
  * file as a start finds and leaves it.
  */
-import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
+import { NodeFile } from '../cluster/nodeFile.ts'
+import { type NodeRecord, newId } from '../cluster/nodeRecord.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
 import { type FileOps, makeFolder } from '../platform/fileOps.ts'

@@ -1,4 +1,4 @@
-/** What a replica does with each batch and each heartbeat that its leader streams. */
+/** Handles each batch and each heartbeat that the leader streams. */
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -13,31 +13,31 @@ export interface BatchReceiverParts {
   readonly acks: Acknowledger
   readonly clock: Clock
   readonly observer: ReplicaObserver
+  /** Hears what was received. */
+  readonly downstream: Downstream
 }
 
 export class BatchReceiver {
   readonly #parts: BatchReceiverParts
-  /** Hears what arrives from now on. */
-  downstream: Downstream | undefined
   /** When the last batch came; 0 before the first. */
   lastBatchMs = 0
-  /** Pages of the transaction under way. */
+  /** Pages of the batch so far. */
   #chunkPages = 0
 
   constructor(parts: BatchReceiverParts) {
     this.#parts = parts
   }
 
-  /** Throws what applying throws; nothing of the batch is visible then. */
+  /** Applies a batch or a chunk of one. When it throws, nothing of the batch is visible. */
   onBatch(batch: Body<'batch'>, payload: Buffer, receivedMs: number, bytes: Buffer): void {
-    const { slot, lag, acks, clock, observer } = this.#parts
+    const { slot, lag, acks, clock, observer, downstream } = this.#parts
     const { copy } = slot
     if (!copy)
       throw new WalcastError('MESSAGE_BAD', { detail: 'a batch came before the copy was whole' })
     this.lastBatchMs = receivedMs
     lag.onReceived(payload.length, batch.txid)
     const visible = copy.applier.applyBatch(batch, payload)
-    this.downstream?.onBatch(batch, payload, bytes)
+    downstream.onBatch(batch, payload, bytes)
     this.#chunkPages = batch.chunk === 0 ? batch.pages : this.#chunkPages + batch.pages
     if (!visible) return
     const visibleMs = clock.nowMs()
@@ -49,14 +49,14 @@ export class BatchReceiver {
       lagMs,
       position: copy.applier.position,
     })
-    copy.onApplied()
+    copy.checkpoints.onApplied()
   }
 
   onHeartbeat({ txid, timeMs, staleMs }: Body<'heartbeat'>): void {
-    const { lag, acks, observer } = this.#parts
+    const { lag, acks, observer, downstream } = this.#parts
     lag.onLeaderAt(txid, timeMs, staleMs)
     observer.onLeaderAt()
-    this.downstream?.onHeartbeat()
+    downstream.onHeartbeat()
     acks.soon()
   }
 }

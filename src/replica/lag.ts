@@ -1,133 +1,25 @@
 /**
- * How far a replica is behind. Clock readings of the leader are corrected by the offset measured on
- * the stream.
+ * How far a replica is behind. The offset measured on the stream corrects every reading of the
+ * leader's clock.
  */
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../platform/clock.ts'
+import { ClockOffset } from './clockOffset.ts'
+import { LagWindow, type Percentiles, WINDOW_SECONDS } from './lagWindow.ts'
 
 export const STAGES = ['noticed', 'sent', 'received', 'applied'] as const
 export type Stage = (typeof STAGES)[number]
 
-export interface Percentiles {
-  readonly p50Ms: number
-  readonly p95Ms: number
-  readonly p99Ms: number
-  readonly maxMs: number
-  readonly count: number
-}
-
-const SLOT_MS = 10_000
-const SLOTS = 6
-export const WINDOW_SECONDS = (SLOT_MS * SLOTS) / 1000
-
-/** Microseconds up to an hour, to two digits. */
-function newHistogram(): RecordableHistogram {
-  return createHistogram({ lowest: 1, highest: 3_600_000_000, figures: 2 })
-}
-
-/**
- * Percentiles over the last minute: six histograms of ten seconds, the oldest of which is used
- * again. Values in ms, kept in us.
- */
-export class LagWindow {
-  readonly #clock: Clock
-  readonly #slots = Array.from({ length: SLOTS }, newHistogram)
-  readonly #ends = new Array<number>(SLOTS).fill(0)
-  #current = 0
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-    this.#ends[0] = clock.nowMs() + SLOT_MS
-  }
-
-  record(lagMs: number): void {
-    this.#turn()
-    this.#slots[this.#current].record(Math.max(1, Math.round(lagMs * 1000)))
-  }
-
-  percentiles(): Percentiles {
-    this.#turn()
-    const all = newHistogram()
-    const oldestMs = this.#clock.nowMs() - SLOT_MS * (SLOTS - 1)
-    for (let i = 0; i < SLOTS; i++) if (this.#ends[i] > oldestMs) all.add(this.#slots[i])
-    return percentilesOf(all)
-  }
-
-  #turn(): void {
-    const nowMs = this.#clock.nowMs()
-    if (nowMs < this.#ends[this.#current]) return
-    this.#current = (this.#current + 1) % SLOTS
-    this.#slots[this.#current].reset()
-    this.#ends[this.#current] = nowMs + SLOT_MS
-  }
-}
-
-function percentilesOf(histogram: RecordableHistogram): Percentiles {
-  if (histogram.count === 0) return { p50Ms: 0, p95Ms: 0, p99Ms: 0, maxMs: 0, count: 0 }
-  const at = (percentile: number) => histogram.percentile(percentile) / 1000
-  return {
-    p50Ms: at(50),
-    p95Ms: at(95),
-    p99Ms: at(99),
-    maxMs: histogram.max / 1000,
-    count: histogram.count,
-  }
-}
-
-/**
- * Offset of the leader's clock, from pings: the one with the shortest round trip of the last few
- * counts most.
- */
-export class ClockOffset {
-  readonly #samples: { readonly roundTripMs: number; readonly offsetMs: number }[] = []
-  #isOfEarlier = false
-
-  /**
-   * Another process may answer on a new connection: what was measured before counts until something
-   * is measured on this one.
-   */
-  onConnected(): void {
-    this.#isOfEarlier = true
-  }
-
-  /** `leaderMs` was read between `sentMs` and `receivedMs` of this node's clock. */
-  add(sentMs: number, leaderMs: number, receivedMs: number): void {
-    if (this.#isOfEarlier) this.#samples.length = 0
-    this.#isOfEarlier = false
-    this.#samples.push({
-      roundTripMs: receivedMs - sentMs,
-      offsetMs: leaderMs - (sentMs + receivedMs) / 2,
-    })
-    if (this.#samples.length > 16) this.#samples.shift()
-  }
-
-  get isKnown(): boolean {
-    return this.#samples.length > 0
-  }
-
-  /**
-   * Leader's clock minus this node's, 0 before the first ping. A sample is wrong by up to half its
-   * round trip; where the best one allows that the clocks agree, they are taken to agree.
-   */
-  get offsetMs(): number {
-    let best = this.#samples[0]
-    for (const sample of this.#samples) if (sample.roundTripMs < best.roundTripMs) best = sample
-    if (!best || Math.abs(best.offsetMs) <= best.roundTripMs / 2) return 0
-    return best.offsetMs
-  }
-}
-
+/** Readings of the leader's clock. */
 export interface BatchTimes {
-  /** The leader's clock. */
   readonly noticeMs: number
   readonly noticedMs: number
   readonly sentMs: number
 }
 
-/** Silence of the leader, in heartbeats, after which the replica no longer counts as level. */
+/** After so many heartbeats of silence the replica no longer counts as level. */
 const SILENT_HEARTBEATS = 3
-/** For so long the lag of the last batch is told of a replica that is level. */
+/** A level replica reports the lag of its last batch for this long. */
 const RECENT_MS = 2000
 
 export class LagTracker {
@@ -138,10 +30,10 @@ export class LagTracker {
   #connected = false
   #heartbeatMs = 250
   #lastHeardMs = 0
-  /** When the leader stood where it was last told to stand. */
+  /** When the leader stood at the position that this replica last heard. */
   #toldMs = 0
   #lastLevelMs = 0
-  /** When it was last proved that nothing was missing; 0 before the first proof. */
+  /** When the last proof held that nothing was missing; 0 before the first proof. */
   #provenMs = 0
   #txid = 0
   #leaderTxid = 0
@@ -149,10 +41,10 @@ export class LagTracker {
   #lastAppliedMs = 0
   #behindBytes = 0
   #sourceStaleMs = 0
-  /** Whose positions `#leaderTxid` counts. */
+  /** `#leaderTxid` counts in this epoch and this incarnation. */
   #epoch = 0
   #incarnation = ''
-  /** The leader's process, once the leader itself was heard. */
+  /** The leader's process; '' until the leader itself has sent a welcome. */
   #instance = ''
 
   constructor(clock: Clock) {
@@ -171,10 +63,7 @@ export class LagTracker {
     return this.#lastHeardMs
   }
 
-  /**
-   * What counts as the lag for those who look from outside: of what was applied just now, else as
-   * it is.
-   */
+  /** The lag to show: the present one, or that of a batch applied within the last RECENT_MS. */
   get recentLagMs(): number {
     const isRecent = this.#clock.nowMs() - this.#lastAppliedMs < RECENT_MS
     return this.lagMs() || (isRecent ? this.#lastLagMs : 0)
@@ -187,10 +76,10 @@ export class LagTracker {
   }
 
   /**
-   * Positions of the sender's epoch and incarnation follow. What the leader was told to have stays
-   * until it is here, or until another epoch, incarnation or process of the leader begins: a
-   * process that lost power may lack what the one before told of. A welcome proves nothing: the
-   * leader may have commits that it has not captured. The heartbeat that follows tells of them.
+   * Positions of the sender's epoch and incarnation follow. The leader's known txid stays until
+   * another epoch, incarnation or process of the leader begins: a process that lost power may lack
+   * commits that the one before had announced. A welcome proves nothing: the leader may have
+   * commits that it has not captured. The next heartbeat counts them.
    */
   onWelcome({ epoch, incarnation, instance, txid, source, node }: Body<'welcome'>): void {
     const isLeader = source === node
@@ -211,15 +100,15 @@ export class LagTracker {
     this.#connected = false
   }
 
-  /** Any message: the leader lives. */
+  /** Any message arrived: the leader is alive. */
   onHeard(nowMs: number): void {
     this.#lastHeardMs = nowMs
   }
 
   /**
-   * Where the leader stood `staleMs` before `leaderMs` of its clock: a node in between may have
-   * heard of it earlier, and the message may have been long on its way. An older message that comes
-   * later, through another node, takes nothing back.
+   * The leader stood at `txid` at the time `leaderMs - staleMs` of its clock. `staleMs` is above 0
+   * when a relay passes on what it heard earlier. An older message that arrives later, through
+   * another node, takes nothing back.
    */
   onLeaderAt(txid: number, leaderMs: number, staleMs: number): void {
     this.#sourceStaleMs = staleMs
@@ -228,17 +117,17 @@ export class LagTracker {
     this.#onTold(Math.min(this.#lastHeardMs, saidMs) - staleMs)
   }
 
-  /** How old the leader's position was that was told last: 0 when the leader itself tells it. */
+  /** Age of the last heard leader position at its sender; 0 when the leader itself sent it. */
   get sourceStaleMs(): number {
     return this.#sourceStaleMs
   }
 
-  /** The furthest that the leader is known to stand. */
+  /** The highest txid that the leader is known to have. */
   get leaderTxid(): number {
     return this.#leaderTxid
   }
 
-  /** Time since the leader's position was known, infinite before the first. */
+  /** Age of the newest known leader position; infinite before the first. */
   get toldAgoMs(): number {
     if (this.#toldMs === 0) return Number.POSITIVE_INFINITY
     return this.#clock.nowMs() - this.#toldMs
@@ -249,7 +138,7 @@ export class LagTracker {
     if (this.#txid >= this.#leaderTxid) this.#onLevel()
   }
 
-  /** Nothing was missing when the leader's position was told. */
+  /** Nothing was missing at the time of the last heard leader position. */
   #onLevel(): void {
     this.#provenMs = Math.max(this.#provenMs, this.#toldMs)
     this.#lastLevelMs = Math.max(this.#lastLevelMs, this.#toldMs)
@@ -260,14 +149,14 @@ export class LagTracker {
     if (txid > this.#leaderTxid) this.#leaderTxid = txid
   }
 
-  /** The position changed without a measured batch: after a start or a sync. */
+  /** The position changed without a measured batch, as after a start or a resync. */
   onAt(txid: number): void {
     this.#txid = txid
     this.#behindBytes = 0
     if (txid >= this.#leaderTxid) this.#onLevel()
   }
 
-  /** A batch became visible. Times of this node's clock. Gives its lag. */
+  /** A batch became visible. Both times are of this node's clock. Returns the batch's lag. */
   onApplied(txid: number, times: BatchTimes, receivedMs: number, visibleMs: number): number {
     const skewMs = this.offset.offsetMs
     const lagMs = Math.max(0, visibleMs + skewMs - times.noticeMs)
@@ -292,14 +181,14 @@ export class LagTracker {
   }
 
   /**
-   * Time since the last proof that nothing of the leader's was missing here. Unlike `lagMs` never 0
-   * on trust.
+   * Time since the last proof that nothing was missing here. Unlike `lagMs` it never assumes that
+   * the replica is level.
    */
   staleMs(): number {
     return this.#provenMs === 0 ? Number.POSITIVE_INFINITY : this.#clock.nowMs() - this.#provenMs
   }
 
-  /** What is cheap to tell: no percentiles. */
+  /** The cheap part of the report: no percentiles. */
   summary() {
     return {
       connected: this.#connected,

@@ -65,7 +65,7 @@ export class Resync {
     this.#progress = { remaining: leader.pages, total: leader.pages }
     this.#log.info({ reason, pages: leader.pages }, 'comparing pages with the leader')
     const known = this.#slot.copy
-    if (isDoubtful) await known?.undisturbed(() => known.reread())
+    if (isDoubtful) await known?.checkpoints.undisturbed(() => known.reread())
     const sums = await this.#slot.prepare(leader.pageSize)
     if (this.#slot.isReplacing)
       this.#log.warn(
@@ -96,7 +96,7 @@ export class Resync {
    */
   async onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
     const { copy } = this.#slot
-    if (copy) await copy.undisturbed(() => this.#finish(copy, synced, payload))
+    if (copy) await copy.checkpoints.undisturbed(() => this.#finish(copy, synced, payload))
     else await this.#slot.finish(synced, payload)
     const { epoch, txid, dbPages: pages } = synced
     this.#log.info({ epoch, txid, pages }, 'the copy is whole and verified')

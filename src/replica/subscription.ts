@@ -1,34 +1,32 @@
 /**
- * The replica's connection to its leader: opened again and again, with back-off, until it is
- * stopped.
+ * The replica's connection to its leader. When it ends, the replica opens the next one after a
+ * back-off, until it is stopped.
+ *
+ * Messages that arrived before a connection ended are handled before the next one opens: the leader
+ * may be gone for good, and they may be the last copies of its commits.
  */
 import type { IncomingMessage } from 'node:http'
-import { decode, encode } from '../../proto/codec.ts'
-import {
-  MAX_MESSAGE_BYTES,
-  MAX_TEXT_CHARS,
-  PROTOCOL_VERSIONS,
-  STREAM_PATH,
-  SUBPROTOCOL_PREFIX,
-} from '../../proto/limits.ts'
-import type { Body, Message, MessageType } from '../../proto/messages.ts'
+import { encode } from '../../proto/codec.ts'
+import { MAX_TEXT_CHARS } from '../../proto/limits.ts'
+import type { Body, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
-import { asWalcastError, type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
+import { asWalcastError, type ErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
-import type { Clock } from '../platform/clock.ts'
 import { WebSocket } from '../platform/sockets.ts'
 import { cancelTimer, setRepeatingTimer, setTimer, type Timer } from '../platform/time.ts'
+import { type MessageHandler, MessageQueue } from './messageQueue.ts'
+import { readRefusal, requestStream } from './streamUpgrade.ts'
 
-/** A leader that does not answer a close is cut off after this. */
+/** The replica cuts off a leader that does not answer a close after this time. */
 const CLOSE_MS = 200
 const CLOSE_CODE = 4000
-/** What ends when somebody has made room: each try costs both sides what is sent in vain. */
+/** Errors that last until an operator makes room. Each attempt costs both sides a vain transfer. */
 const WAITS_FOR_PEOPLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'DISK_FULL',
   'WRITE_FAILED',
   'DIVERGED_UNKEPT',
 ])
-/** The pause is so many times as long then. */
+/** After one of them the pause is this many times as long. */
 const PATIENCE = 5
 
 export interface SubscriptionOptions {
@@ -39,59 +37,42 @@ export interface SubscriptionOptions {
   readonly reconnectMinMs: number
   readonly reconnectMaxMs: number
   readonly handshakeTimeoutMs: number
-  /** Silence after which the connection is opened again. */
+  /** After this much silence the replica opens a new connection. */
   readonly silenceMs: number
-  /** Bytes received and not yet handled, past which reading stops for a while. */
+  /** Bytes received and not yet handled at which the replica stops reading. */
   readonly maxQueuedBytes: number
 }
 
-export interface SubscriptionHost {
-  readonly clock: Clock
-  /** Headers of the upgrade request: the node's signature. */
+export interface SubscriptionHost extends MessageHandler {
+  /** Headers of the upgrade request, with the node's signature. */
   upgradeHeaders(): Record<string, string>
   onOpen(): void
-  /**
-   * One message at a time; the next comes when the promise, if any, is done. Throws to close the
-   * connection.
-   */
-  onMessage(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void>
-  /** The leader lives, and what it sends is being handled. */
-  onHeard(nowMs: number): void
-  /** The leader's clock, from a refusal. */
+  /** A node that refused the upgrade told its clock. */
   onLeaderClock(leaderMs: number, sentMs: number, receivedMs: number): void
   onClosed(error: WalcastError): void
-}
-
-interface Queued {
-  readonly data: Buffer
-  readonly receivedMs: number
 }
 
 export class Subscription {
   readonly #options: SubscriptionOptions
   readonly #host: SubscriptionHost
   readonly #backoff: Backoff
+  readonly #queue: MessageQueue
   #socket: WebSocket | undefined
-  #queue: Queued[] = []
-  #queuedBytes = 0
-  #busy = false
-  #handling: Promise<void> = Promise.resolve()
-  #holds = 0
   #lastHeardMs = 0
   #connectMs = 0
   #timer: Timer | undefined
   #silence: Timer | undefined
   #error: WalcastError | undefined
   #stopped = false
-  /** What came is handled, and nothing more is taken. */
+  /** The replica handles what it has and reads nothing more. */
   #isFinishing = false
   #connectionId = 0
   #leader: string | undefined
-  /** Its connection has ended, and what came before that is still being handled. */
+  /** The socket of a connection that ended while messages still waited. */
   #ended: WebSocket | undefined
-  /** The connection is closed for the sake of another leader. */
+  /** The connection is being closed to connect to another leader. */
   #isMoving = false
-  /** Of who waits until everything that came is handled. */
+  /** Resolves the wait of `finish`. */
   #onIdle: () => void = () => {}
 
   constructor(options: SubscriptionOptions, host: SubscriptionHost) {
@@ -99,29 +80,33 @@ export class Subscription {
     this.#leader = options.leader
     this.#host = host
     this.#backoff = new Backoff(options.reconnectMinMs, options.reconnectMaxMs)
+    this.#queue = new MessageQueue(options.maxQueuedBytes, host, {
+      onFailed: (error) => this.fail(asWalcastError(error)),
+      onDrained: () => this.#onDrained(),
+    })
   }
 
   get isOpen(): boolean {
     return this.#socket?.readyState === WebSocket.OPEN
   }
 
-  /** Changes whenever a connection begins or ends: whether the one that is meant is still there. */
+  /** Changes whenever a connection begins or ends. */
   get connectionId(): number {
     return this.#connectionId
   }
 
   /** Bytes received and not yet handled. */
   get queuedBytes(): number {
-    return this.#queuedBytes
+    return this.#queue.bytes
   }
 
   /**
-   * Since anything came; 0 while not everything that came is handled, and nothing more may be
-   * taken.
+   * Time since the last message. 0 while messages wait: the silence may be this node's, which has
+   * stopped reading.
    */
   get silentMs(): number {
-    const isHandling = this.#busy || this.#holds > 0 || this.#queue.length > 0
-    return !this.#socket || isHandling ? 0 : this.#host.clock.nowMs() - this.#lastHeardMs
+    const isReading = this.#socket !== undefined && this.#queue.isIdle
+    return isReading ? this.#host.clock.nowMs() - this.#lastHeardMs : 0
   }
 
   start(): void {
@@ -132,12 +117,12 @@ export class Subscription {
     )
   }
 
-  /** HOST:PORT of the leader that it connects to. */
+  /** HOST:PORT of the leader. */
   get leader(): string | undefined {
     return this.#leader
   }
 
-  /** Connects to this leader from now on, at once. */
+  /** Connects to this leader now, and from now on. */
   follow(leader: string): void {
     const isNew = leader !== this.#leader
     if (this.#stopped || (!isNew && this.#socket)) return
@@ -150,8 +135,8 @@ export class Subscription {
   }
 
   /**
-   * Takes nothing more, handles what came, at most for `timeoutMs`, and stops. Gives the bytes that
-   * were not handled.
+   * Reads nothing more, handles what has arrived for at most `timeoutMs`, and stops. Returns the
+   * bytes that were not handled.
    */
   async finish(timeoutMs: number): Promise<number> {
     this.#isFinishing = true
@@ -160,22 +145,22 @@ export class Subscription {
     await new Promise<void>((resolve) => {
       timer = setTimer(resolve, timeoutMs)
       this.#onIdle = resolve
-      this.#drain()
+      this.#queue.drain()
     })
     cancelTimer(timer)
-    const leftBytes = this.#queuedBytes
+    const leftBytes = this.queuedBytes
     await this.stop()
     return leftBytes
   }
 
-  /** Resolves when the message that is being dealt with has been. */
+  /** Resolves when the message that is being handled has been. */
   async stop(): Promise<void> {
     this.#stopped = true
     cancelTimer(this.#timer)
     cancelTimer(this.#silence)
     this.#socket?.close(1001)
     this.#socket?.terminate()
-    await this.#handling
+    await this.#queue.handled()
   }
 
   send<T extends MessageType>(type: T, body: Body<T>, payload?: Uint8Array): void {
@@ -186,21 +171,21 @@ export class Subscription {
     this.#socket?.send(message, { binary: true, compress: false })
   }
 
-  /** The connection works: the next reconnect is quick again. */
+  /** The connection works, so the next reconnect is quick again. */
   settled(): void {
     this.#backoff.reset()
   }
 
-  /** Tells the leader why, closes this connection and opens another after a delay. */
+  /** Tells the leader why, closes the connection and opens another one after a back-off. */
   fail(error: WalcastError): void {
-    if (this.#error) return this.#forgetQueue()
+    if (this.#error) return this.#queue.clear()
     this.send('error', {
       db: this.#options.db,
       code: error.key,
       message: error.message.slice(0, MAX_TEXT_CHARS),
     })
     this.#error = error
-    this.#forgetQueue()
+    this.#queue.clear()
     const socket = this.#socket
     socket?.close(CLOSE_CODE, error.key)
     setTimer(() => socket?.terminate(), CLOSE_MS).unref()
@@ -211,22 +196,15 @@ export class Subscription {
     return this.#socket?.bufferedAmount ?? 0
   }
 
-  /** Holds back messages until the function it gives is called. */
+  /** Holds messages back until the returned function is called. */
   hold(): () => void {
-    this.#holds++
-    let held = true
-    return () => {
-      if (!held) return
-      held = false
-      this.#holds--
-      this.#drain()
-    }
+    return this.#queue.hold()
   }
 
-  /** Not before what the last connection brought has been dealt with. */
+  /** Waits for the messages of the last connection, too. */
   #connectLater(error?: WalcastError, afterMs = this.#backoff.nextMs()): void {
     const connect = () => {
-      if (this.#busy) this.#connectLater()
+      if (this.#queue.isBusy) this.#connectLater()
       else this.#connect()
     }
     const times = error && WAITS_FOR_PEOPLE.has(error.key) ? PATIENCE : 1
@@ -236,29 +214,29 @@ export class Subscription {
   #connect(): void {
     const leader = this.#leader
     if (leader === undefined || this.#isFinishing) return
-    const { handshakeTimeoutMs: handshakeTimeout } = this.#options
-    const protocols = PROTOCOL_VERSIONS.map((version) => `${SUBPROTOCOL_PREFIX}${version}`)
     this.#error = undefined
     this.#connectionId++
     this.#lastHeardMs = this.#host.clock.nowMs()
     this.#connectMs = this.#lastHeardMs
-    const options = {
-      handshakeTimeout,
-      headers: this.#host.upgradeHeaders(),
-      perMessageDeflate: false,
-      maxPayload: MAX_MESSAGE_BYTES,
-    }
-    const socket = new WebSocket(`ws://${leader}${STREAM_PATH}`, protocols, options)
+    const socket = requestStream(
+      leader,
+      this.#options.handshakeTimeoutMs,
+      this.#host.upgradeHeaders(),
+    )
     this.#socket = socket
     socket.on('open', () => {
-      // One that is not open yet cannot be paused.
+      // `finish` could not pause a socket that was not open yet.
       if (this.#isFinishing) socket.terminate()
       else this.#host.onOpen()
     })
-    socket.on('message', (data) => this.#receive(socket, data as Buffer))
-    socket.on('unexpected-response', (_request, response) =>
-      this.#refused(socket, response, leader),
-    )
+    socket.on('message', (data) => {
+      if (socket !== this.#socket || this.#error) return
+      this.#lastHeardMs = this.#host.clock.nowMs()
+      if (!this.#queue.take(data as Buffer, this.#lastHeardMs)) socket.pause()
+    })
+    socket.on('unexpected-response', (_request, response) => {
+      void this.#onRefused(socket, response, leader)
+    })
     socket.on('error', (error) => {
       const unreachable = () =>
         new WalcastError('LEADER_UNREACHABLE', { address: leader, detail: messageOf(error) }, error)
@@ -273,72 +251,21 @@ export class Subscription {
       this.fail(new WalcastError('STALLED', { seconds: Math.round(silentMs / 1000) }))
   }
 
-  /** The leader answered the upgrade with an error of the catalogue. */
-  #refused(socket: WebSocket, response: IncomingMessage, leader: string): void {
-    let text = ''
-    response.setEncoding('utf8')
-    response.on('data', (part: string) => {
-      if (text.length < 4096) text += part
-    })
-    response.on('end', () => {
-      const refused = refusal(text, response.statusCode ?? 0, leader)
-      this.#error ??= refused.error
-      if (refused.timeMs > 0)
-        this.#host.onLeaderClock(refused.timeMs, this.#connectMs, this.#host.clock.nowMs())
-      socket.terminate()
-    })
-    response.on('error', () => socket.terminate())
+  /** The leader answered the upgrade request with an error. */
+  async #onRefused(socket: WebSocket, response: IncomingMessage, leader: string): Promise<void> {
+    const refused = await readRefusal(response, leader)
+    if (refused) this.#error ??= refused.error
+    if (refused && refused.timeMs > 0)
+      this.#host.onLeaderClock(refused.timeMs, this.#connectMs, this.#host.clock.nowMs())
+    socket.terminate()
   }
 
-  #receive(socket: WebSocket, data: Buffer): void {
-    if (socket !== this.#socket || this.#error) return
-    const receivedMs = this.#host.clock.nowMs()
-    this.#lastHeardMs = receivedMs
-    if (!this.#busy && this.#holds === 0 && this.#queue.length === 0)
-      return this.#handle({ data, receivedMs })
-    this.#queue.push({ data, receivedMs })
-    this.#queuedBytes += data.length
-    if (this.#queuedBytes > this.#options.maxQueuedBytes) socket.pause()
+  #onDrained(): void {
+    if (this.#queue.isIdle) this.#onAllHandled()
+    if (this.#queue.hasRoom && !this.#isFinishing && this.#socket?.isPaused) this.#socket.resume()
   }
 
-  #handle(queued: Queued): void {
-    try {
-      this.#host.onHeard(this.#host.clock.nowMs())
-      const done = this.#host.onMessage(decode(queued.data), queued.receivedMs, queued.data)
-      if (done) this.#wait(done)
-    } catch (error) {
-      this.#failWith(error)
-    }
-  }
-
-  #wait(done: Promise<void>): void {
-    this.#busy = true
-    this.#handling = done
-      .catch((error) => this.#failWith(error))
-      .finally(() => {
-        this.#busy = false
-        this.#drain()
-      })
-  }
-
-  #failWith(error: unknown): void {
-    this.fail(asWalcastError(error))
-  }
-
-  #drain(): void {
-    while (!this.#busy && this.#holds === 0) {
-      const next = this.#queue.shift()
-      if (!next) break
-      this.#queuedBytes -= next.data.length
-      this.#handle(next)
-    }
-    if (!this.#busy && this.#holds === 0) this.#settled()
-    const hasRoom = this.#queuedBytes <= this.#options.maxQueuedBytes / 2
-    if (hasRoom && !this.#isFinishing && this.#socket?.isPaused) this.#socket.resume()
-  }
-
-  /** Everything that came is handled. */
-  #settled(): void {
+  #onAllHandled(): void {
     const ended = this.#ended
     this.#ended = undefined
     if (ended) this.#closed(ended)
@@ -347,14 +274,13 @@ export class Subscription {
 
   #closed(socket: WebSocket): void {
     if (socket !== this.#socket) return
-    // What came before the end counts: the leader may be gone for good.
-    if (!this.#stopped && this.#queue.length > 0) {
+    if (!this.#stopped && !this.#queue.isEmpty) {
       this.#ended = socket
       return
     }
     this.#socket = undefined
     this.#connectionId++
-    this.#forgetQueue()
+    this.#queue.clear()
     const address = this.#leader ?? ''
     const error =
       this.#error ??
@@ -365,33 +291,4 @@ export class Subscription {
     this.#connectLater(error, this.#isMoving ? 0 : undefined)
     this.#isMoving = false
   }
-
-  #forgetQueue(): void {
-    this.#queue = []
-    this.#queuedBytes = 0
-  }
-}
-
-/** What a leader's refusal of the upgrade says: JSON with `code`, `message` and its clock. */
-function refusal(
-  text: string,
-  status: number,
-  address: string,
-): { readonly error: WalcastError; readonly timeMs: number } {
-  let answer: { code?: unknown; message?: unknown; timeMs?: unknown } = {}
-  try {
-    answer = Object(JSON.parse(text))
-  } catch {
-    answer = {}
-  }
-  const key = String(answer.code ?? '').replace(/^WALCAST_/, '')
-  const timeMs = typeof answer.timeMs === 'number' ? answer.timeMs : 0
-  // The public side of a node has no stream; a node's private side always has.
-  if (isErrorCode(key) && key !== 'NOT_FOUND')
-    return {
-      error: new WalcastError(key, { message: String(answer.message ?? ''), address }),
-      timeMs,
-    }
-  const detail = `${status} where a node takes replicas`
-  return { error: new WalcastError('NODE_ANSWER', { url: address, detail }), timeMs }
 }

@@ -17,8 +17,8 @@ import type { CopyTrust } from './copy/copyTrust.ts'
 import type { Divergence } from './diverged/divergence.ts'
 import type { Handshake } from './handshake.ts'
 import type { LagTracker } from './lag.ts'
-import { errorOf, FATAL_AT_FIRST, REFUSED } from './leaderErrors.ts'
-import type { ReplicaOptions } from './replicaOptions.ts'
+import { errorOf, FatalErrors, REFUSED } from './leaderErrors.ts'
+import type { Downstream, ReplicaOptions } from './replicaOptions.ts'
 import type { Resync } from './resync.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -32,10 +32,11 @@ export interface UpstreamSessionParts {
   readonly lag: LagTracker
   readonly acks: Acknowledger
   readonly trust: CopyTrust
-  readonly meeting: Handshake
-  readonly streamed: BatchReceiver
+  readonly handshake: Handshake
+  readonly receiver: BatchReceiver
   readonly resync: Resync
   readonly divergence: Divergence
+  readonly downstream: Downstream
   /**
    * It had a database of this cluster before it came to follow: what speaks against its first
    * leader is not fatal.
@@ -45,11 +46,6 @@ export interface UpstreamSessionParts {
   ping(): void
 }
 
-/**
- * Whoever has crashed is missed by its leader for some seconds, and its next process is refused as
- * if it were another one's twin.
- */
-const ID_TAKEN_MS = 10_000
 /** A connection that streams after this long is in order. */
 const SETTLED_MS = 1000
 
@@ -57,13 +53,13 @@ export class UpstreamSession {
   readonly #parts: UpstreamSessionParts
   #state: ReplicaState = 'connecting'
   #lastError: WalcastError | undefined
-  /** Since when it is told that another process has its id; undefined while it is not. */
-  #takenSinceMs: number | undefined
+  readonly #fatal: FatalErrors
   /** HOST:PORT that the present connection goes to: whom to follow may be another one by now. */
   #address = ''
 
   constructor(parts: UpstreamSessionParts) {
     this.#parts = parts
+    this.#fatal = new FatalErrors(parts.options.clock, parts.hasLed)
   }
 
   get state(): ReplicaState {
@@ -88,7 +84,7 @@ export class UpstreamSession {
     const lagMs = durationOf(this.#parts.lag.lagMs())
     this.#parts.subscription.send(
       'hello',
-      this.#parts.meeting.hello(this.#parts.slot.whole, this.#parts.trust.isGood, lagMs),
+      this.#parts.handshake.hello(this.#parts.slot.whole, this.#parts.trust.isGood, lagMs),
     )
   }
 
@@ -110,7 +106,7 @@ export class UpstreamSession {
       case 'batch':
         this.#expect('streaming', 'a batch')
         if (!this.#parts.thread.isAlive) throw new WalcastError('STOPPING')
-        return this.#parts.streamed.onBatch(message.body, message.payload, receivedMs, bytes)
+        return this.#parts.receiver.onBatch(message.body, message.payload, receivedMs, bytes)
       case 'heartbeat':
         return this.#onHeartbeat(message.body)
       case 'pong':
@@ -119,7 +115,7 @@ export class UpstreamSession {
         return this.#onWelcome(message.body)
       case 'resync':
         this.#expect('streaming', 'a resync')
-        this.#parts.meeting.onResync(message.body.pages)
+        this.#parts.handshake.onResync(message.body.pages)
         return this.#beginSync(message.body.reason)
       case 'differ':
         this.#expect('syncing', 'differ')
@@ -136,13 +132,13 @@ export class UpstreamSession {
       case 'ask':
         return this.#parts.acks.onAsk(message.body)
       case 'incarnation':
-        return this.#parts.meeting.onIncarnation(message.body)
+        return this.#parts.handshake.onIncarnation(message.body)
       case 'member':
         return this.#parts.options.observer.onMember(message.body)
       case 'moved':
         return this.#parts.options.observer.onMoved(message.body)
       case 'twin':
-        return this.#parts.streamed.downstream?.onTwin(message.body)
+        return this.#parts.downstream.onTwin(message.body)
       case 'error':
         throw errorOf(message.body, this.#parts.subscription.leader ?? '')
       case 'hello':
@@ -162,13 +158,13 @@ export class UpstreamSession {
     const address = this.#address
     const { connectionId } = this.#parts.subscription
     this.#requireStill(address, connectionId)
-    await this.#parts.meeting.adopt(welcome, this.#parts.slot.whole, address)
+    await this.#parts.handshake.adopt(welcome, this.#parts.slot.whole, address)
     this.#requireStill(address, connectionId)
     access.apply()
     const { node, source, sourceAddress } = welcome
-    this.#takenSinceMs = undefined
-    if (this.#parts.meeting.onWelcome(welcome, clock.nowMs()))
-      this.#parts.streamed.downstream?.onUnsettled()
+    this.#fatal.onWelcome()
+    if (this.#parts.handshake.onWelcome(welcome, clock.nowMs()))
+      this.#parts.downstream.onUnsettled()
     this.#parts.lag.onConnected(welcome.heartbeatMs)
     this.#parts.lag.onWelcome(welcome)
     // What feeds this node may be a replica itself; requests go to the leader.
@@ -212,7 +208,7 @@ export class UpstreamSession {
 
   /** The leader has this very state in its own incarnation. */
   #enter(copy: Copy, welcome: Body<'welcome'>): void {
-    this.#parts.streamed.downstream?.onUnsettled()
+    this.#parts.downstream.onUnsettled()
     copy.applier.enter(welcome)
     this.#parts.options.observer.onLeaderAt()
   }
@@ -220,10 +216,10 @@ export class UpstreamSession {
   /** Tells the leader which pages are here, so that it sends the others. */
   #beginSync(reason: string): Promise<void> {
     this.#state = 'syncing'
-    this.#parts.streamed.downstream?.onUnsettled()
+    this.#parts.downstream.onUnsettled()
     return this.#parts.resync.begin({
       reason,
-      leader: this.#parts.meeting.leader,
+      leader: this.#parts.handshake.leader,
       isDoubtful: this.#parts.trust.isDoubtful,
       divergence: () => this.#parts.trust.divergence,
     })
@@ -231,12 +227,12 @@ export class UpstreamSession {
 
   async #onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
     await this.#parts.resync.onSynced(synced, payload)
-    this.#parts.meeting.onSynced()
+    this.#parts.handshake.onSynced()
     this.#parts.trust.onLevel()
     this.#state = 'streaming'
     this.#parts.divergence.onLevel(synced.checksum)
     this.#parts.lag.onAt(synced.txid)
-    this.#copy?.onApplied()
+    this.#copy?.checkpoints.onApplied()
     this.#parts.options.observer.onSynced()
     this.#parts.acks.onSynced()
   }
@@ -251,18 +247,18 @@ export class UpstreamSession {
    * seen.
    */
   #onHeartbeat(heartbeat: Body<'heartbeat'>): void {
-    const settledMs = this.#parts.options.clock.nowMs() - (this.#parts.meeting.welcomedMs ?? 0)
+    const settledMs = this.#parts.options.clock.nowMs() - (this.#parts.handshake.welcomedMs ?? 0)
     if (this.#state === 'streaming' && settledMs > SETTLED_MS) {
       this.#parts.subscription.settled()
       this.#lastError = undefined
     }
-    this.#parts.streamed.onHeartbeat(heartbeat)
+    this.#parts.receiver.onHeartbeat(heartbeat)
   }
 
   /** The connection ended, or could not be made. */
   onClosed(error: WalcastError): void {
     const { observer, log } = this.#parts.options
-    this.#parts.streamed.downstream?.onDisconnected()
+    this.#parts.downstream.onDisconnected()
     this.#parts.lag.onDisconnected()
     this.#parts.acks.reset()
     if (this.#state === 'stopped') return
@@ -271,31 +267,15 @@ export class UpstreamSession {
       this.#parts.trust.onMismatch()
       this.#parts.slot.abandonFirst()
     }
-    if (error.key === 'WRONG_PAGE_SIZE') this.#parts.meeting.onOtherPageSize()
+    if (error.key === 'WRONG_PAGE_SIZE') this.#parts.handshake.onOtherPageSize()
     if (REFUSED.has(error.key)) observer.onRefused(error.key)
-    if (this.#isTaken(error)) return observer.onFatal(error)
-    if (
-      !this.#parts.hasLed &&
-      this.#parts.meeting.welcomedMs === undefined &&
-      FATAL_AT_FIRST.has(error.key)
-    )
-      return observer.onFatal(error)
+    const isFirst = this.#parts.handshake.welcomedMs === undefined
+    if (this.#fatal.isFatal(error, isFirst)) return observer.onFatal(error)
     if (this.#state !== 'connecting' || this.#lastError?.code !== error.code)
       log.warn({ error: error.line }, 'not connected to the leader; trying again')
     this.#state = 'connecting'
     this.#lastError = error
     observer.onDisconnected(error.key)
-  }
-
-  /** Whether another process has had this node's id for too long to be one that has crashed. */
-  #isTaken({ key }: WalcastError): boolean {
-    if (key !== 'NODE_ID_TAKEN') {
-      this.#takenSinceMs = undefined
-      return false
-    }
-    const nowMs = this.#parts.options.clock.nowMs()
-    this.#takenSinceMs ??= nowMs
-    return nowMs - this.#takenSinceMs >= ID_TAKEN_MS
   }
 
   get #copy(): Copy | undefined {

@@ -2,7 +2,7 @@
 import { type Standing, trailOf, withIncarnation } from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
 import type { NodePlace, PromoteAnswer } from '../api/roleAnswers.ts'
-import { type NodeRecord, putBackMark } from '../cluster/nodeFile.ts'
+import { type NodeRecord, putBackMark } from '../cluster/nodeRecord.ts'
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
 import type { EngineParts } from '../database/engine.ts'
 import { buildLeader, type LeaderEngine } from '../database/leaderEngine.ts'

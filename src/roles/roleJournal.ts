@@ -5,7 +5,7 @@
 import type { Logger } from 'pino'
 import type { AuditEntry } from '../api/audit.ts'
 import type { NodeView } from '../api/nodeView.ts'
-import type { NodeRecord } from '../cluster/nodeFile.ts'
+import type { NodeRecord } from '../cluster/nodeRecord.ts'
 import { asWalcastError, messageOf } from '../errors.ts'
 import type { Metrics } from '../health/metrics.ts'
 import type { AuditLog } from '../notify/auditLog.ts'

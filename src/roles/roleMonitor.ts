@@ -6,7 +6,7 @@
 import { parseTrail } from '../../proto/lineage.ts'
 import type { NodePlace } from '../api/roleAnswers.ts'
 import type { Members } from '../cluster/members.ts'
-import type { NodeRecord } from '../cluster/nodeFile.ts'
+import type { NodeRecord } from '../cluster/nodeRecord.ts'
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
 import type { HigherEpoch, NodeSetup } from '../database/engine.ts'
 import type { LeaderEngine } from '../database/leaderEngine.ts'

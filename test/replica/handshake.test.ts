@@ -36,8 +36,8 @@ async function welcomed(during: (subscription: { leader: string; connectionId: n
     slot: {},
     lag: { lagMs: () => 0, onConnected() {}, onWelcome() {} },
     trust: {},
-    streamed: {},
-    meeting: {
+    receiver: {},
+    handshake: {
       hello: () => ({}),
       async adopt(_: object, __: undefined, address: string) {
         seen.push(`adopted ${address}`)
@@ -47,10 +47,10 @@ async function welcomed(during: (subscription: { leader: string; connectionId: n
       onWelcome: () => false,
     },
   }
-  const conversation = new UpstreamSession(parts as UpstreamSessionParts)
-  conversation.sayHello()
+  const session = new UpstreamSession(parts as UpstreamSessionParts)
+  session.sayHello()
   const message: unknown = { type: 'welcome', body: WELCOME, payload: Buffer.alloc(0) }
-  await assert.rejects(async () => conversation.onMessage(message as Message, 0, Buffer.alloc(0)))
+  await assert.rejects(async () => session.onMessage(message as Message, 0, Buffer.alloc(0)))
   return seen
 }
 

@@ -149,7 +149,7 @@ export class CopySlot {
     const { epoch, incarnation, txid, dbPages } = synced
     const copy = this.#copy
     if (copy && !this.#firstCopy.current) return copy.applier.finishSync(synced, payload)
-    await copy?.makeWholeFile()
+    await copy?.checkpoints.makeWholeFile()
     await this.#firstCopy.publish(synced, payload, access.firstMode, (from, checksum) => {
       this.#record({ epoch, incarnation, txid }, checksum, dbPages)
       if (!copy) return ops.publish(from, path)

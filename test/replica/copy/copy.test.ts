@@ -88,19 +88,19 @@ test('no checkpoint begins while the copy is worked on, and a close waits for ne
   const { options, host, other, checkpoints, strays } = startWorld(t)
   const copy = await Copy.open(options, host, options.positions.known)
   const write = () => other.exec('INSERT INTO t VALUES (2)')
-  await copy.undisturbed(async () => {
-    copy.onIdle()
+  await copy.checkpoints.undisturbed(async () => {
+    copy.checkpoints.onIdle()
     for (let i = 0; i < 200; i++) {
       await immediate()
       assert.throws(write, /locked/)
     }
   })
   assert.equal(checkpoints.count, 0)
-  copy.onIdle()
+  copy.checkpoints.onIdle()
   await until('a checkpoint afterwards', () => checkpoints.count > 0)
   await copy.close()
   await assert.rejects(
-    copy.undisturbed(async () => {}),
+    copy.checkpoints.undisturbed(async () => {}),
     (error) => keyOf(error) === 'STOPPING',
   )
   assert.deepEqual(strays, [])
@@ -124,7 +124,7 @@ test('a sync that fails beside a checkpoint is not forgotten: the copy is durabl
   }
   copy.applier.enter({ epoch: 2, incarnation: 'a'.repeat(16) })
   await copy.durability.reach()
-  copy.onIdle()
+  copy.checkpoints.onIdle()
   await until('a checkpoint', () => checkpoints.count > 0)
   copy.applier.enter({ epoch: 3, incarnation: 'b'.repeat(16) })
   await assert.rejects(copy.durability.reach(), /EIO/)
@@ -195,9 +195,9 @@ test('a writer that got the lock is not waited for without bound, and what it wr
   const copy = await Copy.takeOver(options, host, await first.handOver())
   assert.ok(copy.isAsRecorded, 'nothing but walcast wrote to it')
   await writeInGap(t, copy, other)
-  await assert.rejects(copy.holdLock(50), (error) => keyOf(error) === 'FENCE_FAILED')
+  await assert.rejects(copy.checkpoints.holdLock(50), (error) => keyOf(error) === 'FENCE_FAILED')
   other.exec('INSERT INTO t VALUES (3); COMMIT')
-  await copy.holdLock(20_000)
+  await copy.checkpoints.holdLock(20_000)
   assert.deepEqual(strays.map(keyOf), ['STRAY_WRITE'])
   assert.throws(() => other.exec('BEGIN IMMEDIATE'), /locked/)
   const again = await Copy.takeOver(options, host, await copy.handOver())
@@ -213,7 +213,7 @@ async function writeInGap(t: TestContext, copy: Copy, other: Database.Database):
   t.after(() => reader.close())
   reader.exec('BEGIN; SELECT * FROM t')
   await until('a writer got in', () => {
-    for (let i = 0; i < 10; i++) copy.onIdle()
+    for (let i = 0; i < 10; i++) copy.checkpoints.onIdle()
     for (const time = span(5); time.left; ) {
       try {
         other.exec('BEGIN IMMEDIATE')
