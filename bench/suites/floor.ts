@@ -1,4 +1,6 @@
-/** What the machine itself allows: the bounds beside which the other suites' numbers are to be read. */
+/**
+ * What the machine itself allows: the bounds beside which the other suites' numbers are to be read.
+ */
 import { type Percentiles, type Spread, spread } from '../arithmetic.ts'
 import {
   HOP_BYTES,
@@ -18,18 +20,22 @@ const SYSTEM = 'machine'
 const RATES = [200, 1000] as const
 const SEQUENTIAL_MB = 256
 
-/** What one operation is called in the report and how many bytes it goes through, if it does: unpacking points at them. */
-const DESCRIBED: Readonly<Record<Operation, { readonly floor: string; readonly bytes?: number }>> = {
-  pwritePage: { floor: 'pwrite 4 KB', bytes: 4096 },
-  pwriteAndFdatasyncPage: { floor: 'pwrite + fdatasync 4 KB', bytes: 4096 },
-  xxh64Page: { floor: 'xxh64 4 KB', bytes: 4096 },
-  xxh64Megabyte: { floor: 'xxh64 1 MB', bytes: 1e6 },
-  walChecksumPage: { floor: 'WAL checksum 4 KB', bytes: 4096 },
-  msgpackPack64Kb: { floor: 'msgpack pack 64 KB', bytes: 65_536 },
-  msgpackUnpack64Kb: { floor: 'msgpack unpack 64 KB' },
-  encodeBatch: { floor: 'encode a batch of one page' },
-  decodeBatch: { floor: 'decode a batch of one page' },
-}
+/**
+ * What one operation is called in the report and how many bytes it goes through, if it does:
+ * unpacking points at them.
+ */
+const DESCRIBED: Readonly<Record<Operation, { readonly floor: string; readonly bytes?: number }>> =
+  {
+    pwritePage: { floor: 'pwrite 4 KB', bytes: 4096 },
+    pwriteAndFdatasyncPage: { floor: 'pwrite + fdatasync 4 KB', bytes: 4096 },
+    xxh64Page: { floor: 'xxh64 4 KB', bytes: 4096 },
+    xxh64Megabyte: { floor: 'xxh64 1 MB', bytes: 1e6 },
+    walChecksumPage: { floor: 'WAL checksum 4 KB', bytes: 4096 },
+    msgpackPack64Kb: { floor: 'msgpack pack 64 KB', bytes: 65_536 },
+    msgpackUnpack64Kb: { floor: 'msgpack unpack 64 KB' },
+    encodeBatch: { floor: 'encode a batch of one page' },
+    decodeBatch: { floor: 'decode a batch of one page' },
+  }
 
 export const floor: Suite = {
   note:
@@ -61,7 +67,8 @@ interface Round {
 
 async function measure(context: Context): Promise<Round> {
   const latencies = new Map<string, Percentiles>()
-  for (const rate of RATES) latencies.set(`fileEvent@${rate}`, await measureFileEvent(context, rate))
+  for (const rate of RATES)
+    latencies.set(`fileEvent@${rate}`, await measureFileEvent(context, rate))
   for (const rate of [...RATES, Infinity]) {
     const name = `hop@${rate === Infinity ? 'full' : rate}`
     latencies.set(name, await measureHop(context, rate))
@@ -96,9 +103,13 @@ function toRows(pin: PinSetup, rounds: readonly Round[]): Row[] {
     const { floor: name, bytes } = DESCRIBED[key]
     const us = spreadOf((round) => round.operationsUs[key])
     if (bytes === undefined) return row(name, { us })
-    return row(name, { us, megabytesPerSecond: spreadOf((round) => bytes / round.operationsUs[key]) })
+    return row(name, {
+      us,
+      megabytesPerSecond: spreadOf((round) => bytes / round.operationsUs[key]),
+    })
   }
-  const rate = (name: string) => row(name, { megabytesPerSecond: spreadOf((round) => round.rates.get(name)) })
+  const rate = (name: string) =>
+    row(name, { megabytesPerSecond: spreadOf((round) => round.rates.get(name)) })
   const [first] = rounds
   if (!first) return []
   return [

@@ -1,4 +1,7 @@
-/** What a database of many gigabytes costs: starts, copies, comparisons, one huge transaction, and a replica that stands still. */
+/**
+ * What a database of many gigabytes costs: starts, copies, comparisons, one huge transaction, and a
+ * replica that stands still.
+ */
 import { spread } from '../arithmetic.ts'
 import { requireDiskSpace } from '../diskSpace.ts'
 import type { BenchOptions, LargePart } from '../options.ts'
@@ -9,7 +12,9 @@ import type { LargeCase } from './largeCase.ts'
 import { measureCopies } from './largeCopies.ts'
 import { measureStopped, measureTransactions } from './largeWrites.ts'
 
-/** Copies of a database that are on the disk at once, with the WALs and what SQLite makes beside it. */
+/**
+ * Copies of a database that are on the disk at once, with the WALs and what SQLite makes beside it.
+ */
 const COPIES: Readonly<Record<LargePart, number>> = {
   start: 1,
   copy: 2,
@@ -38,7 +43,8 @@ export const large: Suite = {
       processes.pinning = pin.pinning
       const rounds: LargeCase[][] = []
       for (let i = 1; i <= options.rounds; i++) {
-        const tell = (what: string) => context.progress(`large: ${what}, pin ${pin.text}, round ${i}`)
+        const tell = (what: string) =>
+          context.progress(`large: ${what}, pin ${pin.text}, round ${i}`)
         rounds.push(await measure({ ...context, progress: tell }))
       }
       rows.push(

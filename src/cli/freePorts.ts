@@ -1,7 +1,8 @@
 /**
- * Free ports of the loopback interface. From below the ranges out of which systems give ports to outgoing connections
- * (Linux 32768, others 49152 and up): one that was free a moment ago is then not taken by a client's connection. Nor is it given
- * to another process that asks here: it is reserved by an abstract socket (unix(7)), which ends with the process.
+ * Free ports of the loopback interface. From below the ranges out of which systems give ports to
+ * outgoing connections (Linux 32768, others 49152 and up): one that was free a moment ago is then
+ * not taken by a client's connection. Nor is it given to another process that asks here: it is
+ * reserved by an abstract socket (unix(7)), which ends with the process.
  */
 import type { ListenOptions, Server } from 'node:net'
 import { random } from '../platform/random.ts'
@@ -27,7 +28,9 @@ export async function freePort(): Promise<number> {
 export async function freePortRow(count: number): Promise<number> {
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const first = FIRST + Math.floor(random() * (COUNT - count))
-    const free = await Promise.all(Array.from({ length: count }, (_, index) => isFree(first + index)))
+    const free = await Promise.all(
+      Array.from({ length: count }, (_, index) => isFree(first + index)),
+    )
     if (!free.includes(false)) return first
   }
   throw new Error('no free ports in a row')

@@ -31,7 +31,10 @@ export async function runNode(as: StartAs, args: readonly string[]): Promise<num
   return untilStopped(node, signalled, (text) => log.info(text))
 }
 
-/** Resolves at the first SIGTERM or SIGINT, also one that comes while the node starts; a second one, or a stop that takes too long, ends the process. */
+/**
+ * Resolves at the first SIGTERM or SIGINT, also one that comes while the node starts; a second one,
+ * or a stop that takes too long, ends the process.
+ */
 function stopSignal(drainMs: number): Promise<'signal'> {
   return new Promise((resolve) => {
     let count = 0

@@ -1,4 +1,7 @@
-/** The other nodes of the cluster that this one has met or heard of: whom to ask who leads. Kept in the role file. */
+/**
+ * The other nodes of the cluster that this one has met or heard of: whom to ask who leads. Kept in
+ * the role file.
+ */
 import type { Logger } from 'pino'
 import { messageOf } from '../errors.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
@@ -53,7 +56,8 @@ export class Members {
 
   forget(node: string): void {
     const address = this.#addresses.get(node)
-    if (address !== undefined && this.#addresses.delete(node)) this.#changed({ node, address, gone: true })
+    if (address !== undefined && this.#addresses.delete(node))
+      this.#changed({ node, address, gone: true })
   }
 
   /** Writes what is not written yet. */
@@ -72,7 +76,10 @@ export class Members {
     cancelTimer(this.#timer)
     this.#timer = undefined
     this.#saving = this.#file.update({ members: this.list() }).catch((error) => {
-      this.#log.warn({ error: messageOf(error) }, 'the nodes of the cluster could not be written down')
+      this.#log.warn(
+        { error: messageOf(error) },
+        'the nodes of the cluster could not be written down',
+      )
     })
   }
 }

@@ -17,7 +17,9 @@ export async function applicationOf(leader: string): Promise<LeaderApplication> 
   if (!answer) return 'unknown'
   const { role, application = 'none' } = answer.value
   if (role !== 'leader') return 'elsewhere'
-  return application === 'up' || application === 'down' || application === 'none' ? application : 'unknown'
+  return application === 'up' || application === 'down' || application === 'none'
+    ? application
+    : 'unknown'
 }
 
 export interface Acceptance {
@@ -26,8 +28,14 @@ export interface Acceptance {
   readonly accepts: boolean
 }
 
-/** Waits until the application of the leader there takes requests, or it is clear that it is not to be waited for; `limitMs` at most. */
-export async function untilApplicationAccepts(leader: string, limitMs: number): Promise<Acceptance> {
+/**
+ * Waits until the application of the leader there takes requests, or it is clear that it is not to
+ * be waited for; `limitMs` at most.
+ */
+export async function untilApplicationAccepts(
+  leader: string,
+  limitMs: number,
+): Promise<Acceptance> {
   const beganMs = monotonicMs()
   for (let isFirst = true; ; isFirst = false) {
     const askedMs = monotonicMs()

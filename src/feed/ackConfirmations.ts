@@ -1,4 +1,7 @@
-/** Replicas that are to say that they stand at exactly one position, with its state checksum. One wait a replica. */
+/**
+ * Replicas that are to say that they stand at exactly one position, with its state checksum. One
+ * wait a replica.
+ */
 import type { Body } from '../../proto/messages.ts'
 import { cancelTimer, setTimer } from '../platform/time.ts'
 
@@ -17,7 +20,9 @@ interface Confirmation {
 export class AckConfirmations {
   readonly #under = new Map<string, Confirmation>()
 
-  /** Resolves at the first acknowledgement from that position on, or after `timeoutMs` with false. */
+  /**
+   * Resolves at the first acknowledgement from that position on, or after `timeoutMs` with false.
+   */
   begin(node: string, position: Confirmed, timeoutMs: number): Promise<boolean> {
     this.fail(node)
     return new Promise((resolve) => {
@@ -34,12 +39,17 @@ export class AckConfirmations {
     })
   }
 
-  onAck(node: string, { epoch, txid, checksum }: Pick<Body<'ack'>, 'epoch' | 'txid' | 'checksum'>): void {
+  onAck(
+    node: string,
+    { epoch, txid, checksum }: Pick<Body<'ack'>, 'epoch' | 'txid' | 'checksum'>,
+  ): void {
     const confirmation = this.#under.get(node)
     if (!confirmation) return
     const { position } = confirmation
     if (epoch === position.epoch && txid < position.txid) return
-    confirmation.end(epoch === position.epoch && txid === position.txid && checksum === position.checksum)
+    confirmation.end(
+      epoch === position.epoch && txid === position.txid && checksum === position.checksum,
+    )
   }
 
   fail(node: string): void {

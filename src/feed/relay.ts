@@ -1,6 +1,7 @@
 /**
- * Feeds replicas from a replica: what it receives is passed on once it is visible here, a huge transaction piece by piece.
- * What is fed is the copy as it stands; positions, epochs and clocks are the leader's.
+ * Feeds replicas from a replica: what it receives is passed on once it is visible here, a huge
+ * transaction piece by piece. What is fed is the copy as it stands; positions, epochs and clocks
+ * are the leader's.
  */
 import type { WebSocket } from 'ws'
 import { payloadPageNumber } from '../../proto/codec.ts'
@@ -39,7 +40,10 @@ export interface RelayHost {
   lineage(): Lineage
   term(): number
   members(): ReturnType<ReplicaFeedHost['members']>
-  /** A replica that is to be fed here has been in a higher epoch: what feeds this node may lead no more. */
+  /**
+   * A replica that is to be fed here has been in a higher epoch: what feeds this node may lead no
+   * more.
+   */
   onHigherEpoch: ReplicaFeedHost['onHigherEpoch']
   /** The leader's clock. */
   leaderMs(): number
@@ -48,7 +52,10 @@ export interface RelayHost {
   walBytes(): number
   /** Asks the leader where it stands. */
   ping(): void
-  /** Tells the leader what a replica has of the leader's history that this node does not know. False when the leader cannot be told now. */
+  /**
+   * Tells the leader what a replica has of the leader's history that this node does not know. False
+   * when the leader cannot be told now.
+   */
   reportSeen(seen: SeenHistory, leader: string): boolean
   /** Tells the leader of a replica that is fed here. */
   report(below: Omit<Body<'below'>, 'db'>): void
@@ -68,7 +75,10 @@ export class Relay {
   readonly #host: RelayHost
   readonly #feed: ReplicaFeed
   readonly #timers: Timer[] = []
-  /** The position before the next batch; undefined until there is somebody to feed, and while a batch goes on of which the beginning was not kept. */
+  /**
+   * The position before the next batch; undefined until there is somebody to feed, and while a
+   * batch goes on of which the beginning was not kept.
+   */
   #from: { readonly txid: number; readonly checksum: string } | undefined
   /** The last message was not the end of its batch. */
   #isWithin = false
@@ -147,7 +157,10 @@ export class Relay {
     this.#feed.publish({ from, txid: batch.txid, message: kept, last: batch.last, pageNumbers })
   }
 
-  /** The leader told where it stands: whoever asked hears it at once, the others with the next heartbeat. */
+  /**
+   * The leader told where it stands: whoever asked hears it at once, the others with the next
+   * heartbeat.
+   */
   onHeartbeat(): void {
     this.#isAsking = false
     if (this.#isUsed && this.#host.feedable()) this.#feed.answerPings()
@@ -167,7 +180,9 @@ export class Relay {
     this.#isUsed = false
   }
 
-  /** The leader found that a process that is fed here, or below, has the id of one that came first. */
+  /**
+   * The leader found that a process that is fed here, or below, has the id of one that came first.
+   */
   onTwin(twin: Body<'twin'>): void {
     this.#feed.endTwin(twin)
   }
@@ -235,8 +250,9 @@ export class Relay {
   }
 
   /**
-   * Only the leader can tell whether its state was put back: the replica is fed meanwhile, and keeps what it has. Not while the leader
-   * cannot be told: it would never hear of what the replica had.
+   * Only the leader can tell whether its state was put back: the replica is fed meanwhile, and
+   * keeps what it has. Not while the leader cannot be told: it would never hear of what the replica
+   * had.
    */
   #onUnknownHistory(seen: SeenHistory, leader: string): boolean {
     if (leader !== this.#host.source().node || this.#host.reportSeen(seen, leader)) return false
@@ -245,10 +261,19 @@ export class Relay {
   }
 
   /** A replica that is ahead of this one must not be taken back. */
-  #refuse({ epoch, txid }: { readonly epoch: number; readonly txid: number }): WalcastError | undefined {
+  #refuse({
+    epoch,
+    txid,
+  }: {
+    readonly epoch: number
+    readonly txid: number
+  }): WalcastError | undefined {
     const mine = this.#state()
     if (epoch === mine.epoch && txid > mine.txid)
-      return new WalcastError('SOURCE_BEHIND', { mine: `${epoch}-${txid}`, theirs: `${epoch}-${mine.txid}` })
+      return new WalcastError('SOURCE_BEHIND', {
+        mine: `${epoch}-${txid}`,
+        theirs: `${epoch}-${mine.txid}`,
+      })
     return undefined
   }
 
@@ -256,7 +281,16 @@ export class Relay {
     const { node } = this.#options
     const nowMs = this.#options.clock.nowMs()
     const tellsAll = this.#reports++ % AWAY_REPORTS === 0
-    for (const { address, epoch, txid, lagMs, connected, lastSeen, via, ...below } of this.#feed.replicas()) {
+    for (const {
+      address,
+      epoch,
+      txid,
+      lagMs,
+      connected,
+      lastSeen,
+      via,
+      ...below
+    } of this.#feed.replicas()) {
       // The leader knows itself of one that has never told anything.
       if (epoch === null || txid === null) continue
       // One that has gone is told of at once.

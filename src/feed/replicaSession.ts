@@ -4,8 +4,8 @@
  *   hello ──> resume ──────────────────────────────────────────> streaming ──┐ history no longer has its place
  *        └──> sync: groups* ─> differ* ─> have* ─> pages* ─> synced ─────────┘<───────────── resync
  *
- * A slow replica costs a cursor: past `maxBufferedBytes` it is not fed, and what it then misses it gets from history
- * or by comparing pages. It never holds up another session.
+ * A slow replica costs a cursor: past `maxBufferedBytes` it is not fed, and what it then misses it
+ * gets from history or by comparing pages. It never holds up another session.
  */
 import type { WebSocket } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
@@ -43,7 +43,10 @@ export interface ReplicaSessionHost extends HandshakeHost {
   onSent(bytes: number): void
 }
 
-/** A replica asks for the clock every 2 s: one that is silent for so long is not waited for, nor does it hold its id against another process. */
+/**
+ * A replica asks for the clock every 2 s: one that is silent for so long is not waited for, nor
+ * does it hold its id against another process.
+ */
 export const SILENT_MS = 6000
 
 export type SessionState = 'hello' | 'closing' | 'comparing' | 'syncing' | 'streaming' | 'closed'
@@ -117,11 +120,13 @@ export class ReplicaSession {
   }
 
   /**
-   * Streaming, with something before `place` still to be sent, and alive: worth waiting for within a huge transaction. How fast its
-   * link is does not matter. One that takes nothing at all for too long is cut off.
+   * Streaming, with something before `place` still to be sent, and alive: worth waiting for within
+   * a huge transaction. How fast its link is does not matter. One that takes nothing at all for too
+   * long is cut off.
    */
   isOnItsWayTo({ sequence, chunk }: HistoryPlace): boolean {
-    if (this.#state !== 'streaming' || this.#host.nowMs() - this.lastSeenMs > SILENT_MS) return false
+    if (this.#state !== 'streaming' || this.#host.nowMs() - this.lastSeenMs > SILENT_MS)
+      return false
     return this.#sequence < sequence || (this.#sequence === sequence && this.#chunk < chunk)
   }
 
@@ -150,8 +155,8 @@ export class ReplicaSession {
   }
 
   /**
-   * Sends a heartbeat. While batches leave no room, one at a time: a replica on a slow link still hears how far it is behind. A replica
-   * that has been silent for too long is cut off.
+   * Sends a heartbeat. While batches leave no room, one at a time: a replica on a slow link still
+   * hears how far it is behind. A replica that has been silent for too long is cut off.
    */
   heartbeat(body: Body<'heartbeat'>): void {
     if (this.#state === 'hello' || this.#state === 'closing') return
@@ -295,7 +300,10 @@ export class ReplicaSession {
     }
   }
 
-  /** The clock, and where the leader stands: a replica that asks may want to know that it misses nothing. */
+  /**
+   * The clock, and where the leader stands: a replica that asks may want to know that it misses
+   * nothing.
+   */
   #pong(pingMs: number): void {
     if (!this.#outbox.hasRoom) return
     this.send('pong', { db: this.#host.db, pingMs, timeMs: this.#host.leaderMs() })
@@ -324,7 +332,10 @@ export class ReplicaSession {
     this.#stream(sequence)
   }
 
-  /** The incarnations go before: a replica keeps them together with the epoch that it is welcomed into. */
+  /**
+   * The incarnations go before: a replica keeps them together with the epoch that it is welcomed
+   * into.
+   */
   #welcome(hello: Body<'hello'>, sequence: number | undefined): void {
     const host = this.#host
     const { db } = host

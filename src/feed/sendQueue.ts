@@ -63,7 +63,8 @@ export class SendQueue {
   /** Writes and waits until there is room again. Throws STOPPING when the connection is closed. */
   async writeAndWait(message: Buffer, onTaken: () => void): Promise<void> {
     this.write(message, onTaken)
-    while (!this.hasRoom && this.isOpen) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    while (!this.hasRoom && this.isOpen)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
     if (!this.isOpen) throw new WalcastError('STOPPING')
   }
 

@@ -6,7 +6,10 @@ import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
 
 const LOOK_MS = 1000
 
-/** Asks about once a second why the node lags, so that status can answer at once and knows for how long it has been so. */
+/**
+ * Asks about once a second why the node lags, so that status can answer at once and knows for how
+ * long it has been so.
+ */
 export class CauseWatch {
   readonly #timer: Timer
   #causes: readonly Cause[] = []

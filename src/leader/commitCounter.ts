@@ -1,6 +1,7 @@
 /**
- * Counts the commits that are published and not captured yet, by the headers of their frames. Behind a huge transaction that
- * waits for a slow replica a write has a position so, without its being read ahead of that transaction.
+ * Counts the commits that are published and not captured yet, by the headers of their frames.
+ * Behind a huge transaction that waits for a slow replica a write has a position so, without its
+ * being read ahead of that transaction.
  */
 
 import { readSync } from '../platform/files.ts'
@@ -29,8 +30,9 @@ export class CommitCounter {
   }
 
   /**
-   * The txid at the published end `end`, of the generation in which `from` is: `from.txid` commits were made up to frame
-   * `from.frame`. Each frame is looked at once. Undefined when another generation has begun meanwhile.
+   * The txid at the published end `end`, of the generation in which `from` is: `from.txid` commits
+   * were made up to frame `from.frame`. Each frame is looked at once. Undefined when another
+   * generation has begun meanwhile.
    */
   async count(
     from: { readonly frame: number; readonly txid: number },
@@ -54,7 +56,11 @@ export class CommitCounter {
   #readCommit(frame: number, salt1: number, salt2: number): boolean | undefined {
     const header = this.#header
     const got = readSync(this.#walFd, header, 0, header.length, frameOffset(frame, this.#pageSize))
-    if (got < header.length || header.readUInt32BE(8) !== salt1 || header.readUInt32BE(12) !== salt2)
+    if (
+      got < header.length ||
+      header.readUInt32BE(8) !== salt1 ||
+      header.readUInt32BE(12) !== salt2
+    )
       return undefined
     return header.readUInt32BE(4) !== 0
   }

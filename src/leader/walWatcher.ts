@@ -1,12 +1,20 @@
 /**
- * When to look at the WAL. Idle: file events, with a slow timer beneath. Under load: a short timer and no file watch,
- * so that the writer does not ring a bell for every commit. Without file events (the system's inotify limit): the short
- * timer after a commit, and looks that become rarer while nothing comes, so that an idle leader costs next to nothing.
+ * When to look at the WAL. Idle: file events, with a slow timer beneath. Under load: a short timer
+ * and no file watch, so that the writer does not ring a bell for every commit. Without file events
+ * (the system's inotify limit): the short timer after a commit, and looks that become rarer while
+ * nothing comes, so that an idle leader costs next to nothing.
  */
 import type { FSWatcher } from 'node:fs'
 import type { Clock } from '../platform/clock.ts'
 import { watch } from '../platform/files.ts'
-import { cancelTimer, cancelTurn, onNextTurn, setTimer, type Timer, type Turn } from '../platform/time.ts'
+import {
+  cancelTimer,
+  cancelTurn,
+  onNextTurn,
+  setTimer,
+  type Timer,
+  type Turn,
+} from '../platform/time.ts'
 
 export interface WalWatcherOptions {
   /** Looks per second that find something, from which on a timer is used instead of file events. */
@@ -20,7 +28,10 @@ export interface WalWatcherOptions {
 export interface WalWatcherHost {
   /** Captures, and says whether it found anything. */
   look(noticeMs: number): boolean
-  /** Whether the file holds frames that are not published: the event may have been for a commit still to come. */
+  /**
+   * Whether the file holds frames that are not published: the event may have been for a commit
+   * still to come.
+   */
   isWriteUnderWay(): boolean
   /** There are no file events for now. Said once until there are again. */
   onUnwatched(error: unknown): void
@@ -29,14 +40,20 @@ export interface WalWatcherHost {
 /** Calls `onEvent` at each change of a file. Throws when that cannot be had. */
 export type WatchFile = (path: string, onEvent: () => void) => FSWatcher
 
-/** A commit is in the file before the wal-index publishes it: how long to look again and again after an event. */
+/**
+ * A commit is in the file before the wal-index publishes it: how long to look again and again after
+ * an event.
+ */
 const SPIN_MS = 0.4
 /** ... and then with growing delays, because the writer may be syncing. */
 const RETRY_MS = [1, 1, 2, 2, 4, 8, 16] as const
 /** How late the file event of a commit may come. */
 const LATE_EVENT_MS = 1
 const CALM_LOOKS = 30
-/** Without file events each look after so many that found nothing comes by this factor later than the one before... */
+/**
+ * Without file events each look after so many that found nothing comes by this factor later than
+ * the one before...
+ */
 const RARER = 1.1
 /** ... up to this, which is how late an idle leader may notice a commit then. */
 const UNWATCHED_MS = 20
@@ -90,7 +107,10 @@ export class WalWatcher {
     cancelTurn(this.#turn)
   }
 
-  /** Somebody else has captured what was there: the file event of that commit may still come, and is not worth a spin. */
+  /**
+   * Somebody else has captured what was there: the file event of that commit may still come, and is
+   * not worth a spin.
+   */
   onCaptured(): void {
     this.#capturedMs = this.#clock.nowMs()
   }
@@ -148,7 +168,10 @@ export class WalWatcher {
     })
   }
 
-  /** Always sets the next timer, also between two looks of a spin: those end without one when they find something. */
+  /**
+   * Always sets the next timer, also between two looks of a spin: those end without one when they
+   * find something.
+   */
   #onTimer(): void {
     const found = this.#tryLook(this.#clock.nowMs())
     if (this.#stopped) return

@@ -1,4 +1,7 @@
-/** Runs a command of the operator's by /bin/sh, for as long as it may take, with the end of its output. */
+/**
+ * Runs a command of the operator's by /bin/sh, for as long as it may take, with the end of its
+ * output.
+ */
 import type { ChildProcess } from 'node:child_process'
 import { messageOf } from '../errors.ts'
 import { spawn } from '../platform/processes.ts'
@@ -27,7 +30,10 @@ export interface HookLimits {
   readonly signal: AbortSignal
 }
 
-/** Never rejects. The command and what it started (its process group) get SIGTERM when it takes too long, and SIGKILL soon after. */
+/**
+ * Never rejects. The command and what it started (its process group) get SIGTERM when it takes too
+ * long, and SIGKILL soon after.
+ */
 export function runHookCommand(
   command: string,
   environment: NodeJS.ProcessEnv,
@@ -81,7 +87,10 @@ export function runHookCommand(
         ...(failure === undefined ? {} : { failure }),
       }
       // What it started may need its moment after SIGTERM, too.
-      const late = setTimer(() => end(run), OUTPUT_AFTER_END_MS + (failure === undefined ? 0 : KILL_AFTER_MS))
+      const late = setTimer(
+        () => end(run),
+        OUTPUT_AFTER_END_MS + (failure === undefined ? 0 : KILL_AFTER_MS),
+      )
       child.once('close', () => {
         cancelTimer(late)
         end(run)

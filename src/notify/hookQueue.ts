@@ -1,4 +1,7 @@
-/** Runs one thing after the other, in the order in which they came. When too many wait, the oldest of them are left out: later ones say what holds now. */
+/**
+ * Runs one thing after the other, in the order in which they came. When too many wait, the oldest
+ * of them are left out: later ones say what holds now.
+ */
 import { cancelTimer, setTimer } from '../platform/time.ts'
 
 export interface HookQueueOptions<T> {
@@ -28,7 +31,10 @@ export class HookQueue<T> {
     for (const dropped of this.#waiting.splice(0, 1)) this.#options.onDropped(dropped)
   }
 
-  /** Takes no more. What is there may go on for `graceMs`, then the one that runs is broken off and the others are dropped. */
+  /**
+   * Takes no more. What is there may go on for `graceMs`, then the one that runs is broken off and
+   * the others are dropped.
+   */
   async stop(graceMs: number): Promise<void> {
     this.#isStopped = true
     const timer = setTimer(() => this.#abort(), graceMs)

@@ -40,8 +40,15 @@ export function signatureOf(secret: string, body: string): string {
   return `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`
 }
 
-/** Never rejects. Taken is what a status of 200 to 299 answers; one that will not change (other than 408, 429 and 5xx) is not tried again. */
-export async function deliver(target: WebhookTarget, notice: object, signal: AbortSignal): Promise<Delivery> {
+/**
+ * Never rejects. Taken is what a status of 200 to 299 answers; one that will not change (other than
+ * 408, 429 and 5xx) is not tried again.
+ */
+export async function deliver(
+  target: WebhookTarget,
+  notice: object,
+  signal: AbortSignal,
+): Promise<Delivery> {
   const { attempts, minMs, maxMs } = target.retry
   const backoff = new Backoff(minMs, maxMs)
   const body = JSON.stringify(notice)
@@ -51,7 +58,12 @@ export async function deliver(target: WebhookTarget, notice: object, signal: Abo
     if (status !== undefined && status >= 200 && status < 300)
       return { delivered: true, attempts: attempt, ...known }
     if (signal.aborted || attempt >= attempts || !isWorthAnother(status))
-      return { delivered: false, attempts: attempt, failure: failure ?? `it answered ${status}`, ...known }
+      return {
+        delivered: false,
+        attempts: attempt,
+        failure: failure ?? `it answered ${status}`,
+        ...known,
+      }
     await delay(backoff.nextMs(), { signal }).catch(() => {})
   }
 }

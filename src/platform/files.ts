@@ -1,6 +1,6 @@
 /**
- * Node's functions on files, those that the rest of `src` uses. What must survive a crash goes through `fileOps.ts`, where each
- * operation has a name.
+ * Node's functions on files, those that the rest of `src` uses. What must survive a crash goes
+ * through `fileOps.ts`, where each operation has a name.
  */
 export {
   chmodSync,

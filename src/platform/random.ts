@@ -1,6 +1,6 @@
 /**
- * Randomness. All of `src` has it from here, so that a simulation can put its seed in the place of the system's entropy
- * (`replaceRandom`).
+ * Randomness. All of `src` has it from here, so that a simulation can put its seed in the place of
+ * the system's entropy (`replaceRandom`).
  */
 import { randomBytes as systemBytes, randomUUID as systemUuid } from 'node:crypto'
 
@@ -18,7 +18,10 @@ const SYSTEM: RandomSource = {
 
 let source = SYSTEM
 
-/** Puts another source in place of the system's for this whole thread, until the function that it gives is called. */
+/**
+ * Puts another source in place of the system's for this whole thread, until the function that it
+ * gives is called.
+ */
 export function replaceRandom(other: RandomSource): () => void {
   source = other
   return () => {

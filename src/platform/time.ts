@@ -1,6 +1,7 @@
 /**
- * Clocks, timers and turns of the event loop. All of `src` has them from here, so that a simulation can put a time of its own
- * in their place (`replaceTime`). They do what Node's functions behind them do.
+ * Clocks, timers and turns of the event loop. All of `src` has them from here, so that a simulation
+ * can put a time of its own in their place (`replaceTime`). They do what Node's functions behind
+ * them do.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -53,7 +54,10 @@ const SYSTEM: TimeSource = {
 
 let source = SYSTEM
 
-/** Puts another time in place of the system's for this whole thread, until the function that it gives is called. */
+/**
+ * Puts another time in place of the system's for this whole thread, until the function that it
+ * gives is called.
+ */
 export function replaceTime(other: TimeSource): () => void {
   source = other
   return () => {
@@ -71,7 +75,10 @@ export function monotonicMs(): number {
   return source.monotonicMs()
 }
 
-/** Milliseconds since 1970, with fractions, as the clock had them when the process began; never goes back. */
+/**
+ * Milliseconds since 1970, with fractions, as the clock had them when the process began; never goes
+ * back.
+ */
 export function nowMs(): number {
   return source.nowMs()
 }

@@ -1,4 +1,6 @@
-/** Answers at the leader that wait until replicas hold what was written, and what they say of it. */
+/**
+ * Answers at the leader that wait until replicas hold what was written, and what they say of it.
+ */
 import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
@@ -46,7 +48,10 @@ export class AckWaits {
     return this.#waiting
   }
 
-  /** What the answer to a request has to wait for; undefined for nothing. Throws BAD_REQUEST: to be asked before it is executed. */
+  /**
+   * What the answer to a request has to wait for; undefined for nothing. Throws BAD_REQUEST: to be
+   * asked before it is executed.
+   */
   levelFor(request: IncomingMessage, isWrite: boolean): AckLevel | undefined {
     const given = headerOf(request, ACK_HEADER)
     if (given === undefined && !isWrite) return undefined
@@ -72,8 +77,10 @@ export class AckWaits {
     let result: AckResult = 'unknown'
     try {
       const told = position ? await this.#view.acknowledge(position, level, timeoutMs) : UNKNOWN
-      // A node that stood still may hear what replicas said before another one was promoted without them.
-      const outcome = told.reached && !this.#isSure() ? { ...UNKNOWN, replicas: told.replicas } : told
+      // A node that stood still may hear what replicas said before another one was promoted without
+      // them.
+      const outcome =
+        told.reached && !this.#isSure() ? { ...UNKNOWN, replicas: told.replicas } : told
       result = outcome.end
       return outcome
     } finally {

@@ -1,4 +1,7 @@
-/** One look at an application: whether it accepts a connection, or what its check says. Never throws. */
+/**
+ * One look at an application: whether it accepts a connection, or what its check says. Never
+ * throws.
+ */
 
 import { messageOf, systemCode } from '../errors.ts'
 import { connectTcp, request } from '../platform/sockets.ts'
@@ -10,11 +13,16 @@ const TIMED_OUT = `no answer within ${TIMEOUT_MS} ms`
 export interface Look {
   /** Why it is not up; undefined when it is. */
   readonly whyNot: string | undefined
-  /** The role in which it says that it works (`Walcast-Role`), when a check was asked that tells. */
+  /**
+   * The role in which it says that it works (`Walcast-Role`), when a check was asked that tells.
+   */
   readonly role?: string | undefined
 }
 
-/** Whether the application at `url` accepts connections; with a `check` (a path), whether that answers 200 to 399. */
+/**
+ * Whether the application at `url` accepts connections; with a `check` (a path), whether that
+ * answers 200 to 399.
+ */
 export function lookAt(url: string, check: string | undefined): Promise<Look> {
   return check === undefined ? connects(url) : passes(url, check)
 }

@@ -1,8 +1,9 @@
 /**
- * The connections of one HTTP server: how many there may be, and how long a client may keep one waiting. Past a bound the
- * client that has moved nothing for longest gives way. Where none does, a small room is left in which only health is
- * answered, so that a crowd does not hide whether the node lives. Nothing is done per byte: a look at all of them, once
- * in a while, sees what has moved.
+ * The connections of one HTTP server: how many there may be, and how long a client may keep one
+ * waiting. Past a bound the client that has moved nothing for longest gives way. Where none does, a
+ * small room is left in which only health is answered, so that a crowd does not hide whether the
+ * node lives. Nothing is done per byte: a look at all of them, once in a while, sees what has
+ * moved.
  */
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -55,7 +56,10 @@ export class ConnectionBudget {
   readonly #byClient = new Map<string, number>()
   /** Past a bound; the oldest first. */
   readonly #room = new Set<Connection>()
-  /** Connections that may give way, the stillest last, as the last look found them: without a request, and with one. */
+  /**
+   * Connections that may give way, the stillest last, as the last look found them: without a
+   * request, and with one.
+   */
   #idle: Connection[] = []
   #stalled: Connection[] = []
   #timer: Timer | undefined
@@ -71,10 +75,16 @@ export class ConnectionBudget {
     return this.#open.size + this.#room.size
   }
 
-  /** Takes the connections of this server from now on, until it closes. Several servers may be attached: one for each address. */
+  /**
+   * Takes the connections of this server from now on, until it closes. Several servers may be
+   * attached: one for each address.
+   */
   attach(server: Server): void {
     const { bodyTimeoutMs, sendTimeoutMs } = this.#limits
-    const lookMs = Math.min(LOOK_MS, Math.max(LOOK_MIN_MS, Math.min(bodyTimeoutMs, sendTimeoutMs) / 4))
+    const lookMs = Math.min(
+      LOOK_MS,
+      Math.max(LOOK_MIN_MS, Math.min(bodyTimeoutMs, sendTimeoutMs) / 4),
+    )
     server.on('connection', (socket: Socket) => this.#accept(socket))
     server.once('listening', () => {
       this.#timer ??= setRepeatingTimer(() => this.look(monotonicMs()), lookMs).unref()
@@ -82,7 +92,10 @@ export class ConnectionBudget {
     server.once('close', () => cancelTimer(this.#timer))
   }
 
-  /** Whether more requests have come at once than may wait on one connection, which is cut then: nothing is to be done for them. */
+  /**
+   * Whether more requests have come at once than may wait on one connection, which is cut then:
+   * nothing is to be done for them.
+   */
   overflows(socket: Socket): boolean {
     const connection = this.#known.get(socket)
     if (!connection || connection.requests < this.#limits.maxPipelined) return false
@@ -93,7 +106,10 @@ export class ConnectionBudget {
     return true
   }
 
-  /** A request has come. Gives why only health is to be answered on its connection, which closes then. */
+  /**
+   * A request has come. Gives why only health is to be answered on its connection, which closes
+   * then.
+   */
   arrive(response: ServerResponse): WalcastError | undefined {
     const connection = this.#known.get(response.req.socket)
     if (!connection) return undefined
@@ -119,7 +135,10 @@ export class ConnectionBudget {
     return undefined
   }
 
-  /** The peer is this node: it is let in past the bound, and its connection may keep still until it is needed. */
+  /**
+   * The peer is this node: it is let in past the bound, and its connection may keep still until it
+   * is needed.
+   */
   prove(socket: Socket, owner: string): void {
     const connection = this.#known.get(socket)
     if (!connection) return
@@ -128,12 +147,18 @@ export class ConnectionBudget {
     if (this.#room.delete(connection)) this.#enter(connection)
   }
 
-  /** Ends the request of a client that has moved nothing for longest; false when none keeps still. `owner`: only one of this node's. */
+  /**
+   * Ends the request of a client that has moved nothing for longest; false when none keeps still.
+   * `owner`: only one of this node's.
+   */
   giveWay(owner?: string): boolean {
     return this.#giveWay(this.#stalled, owner)
   }
 
-  /** Closes connections on which nothing ever came. Node does not count them as idle, and a server that closes waits for them. */
+  /**
+   * Closes connections on which nothing ever came. Node does not count them as idle, and a server
+   * that closes waits for them.
+   */
   closeUnused(): void {
     for (const { socket, isUpgraded } of [...this.#open, ...this.#room])
       if (socket.bytesRead === 0 && !isUpgraded) socket.destroy()
@@ -155,7 +180,8 @@ export class ConnectionBudget {
     }
     for (const connection of this.#room) {
       const debt = connection.look(nowMs)
-      if (debt !== undefined && nowMs - connection.steadyMs >= ROOM_MS) this.#end(connection, 'no-room')
+      if (debt !== undefined && nowMs - connection.steadyMs >= ROOM_MS)
+        this.#end(connection, 'no-room')
     }
     for (const list of [this.#idle, this.#stalled]) list.sort((a, b) => b.steadyMs - a.steadyMs)
   }
@@ -194,7 +220,11 @@ export class ConnectionBudget {
         what: 'connections',
         client,
       })
-    if (this.#open.size < maxConnections || this.#giveWay(this.#idle) || this.#giveWay(this.#stalled))
+    if (
+      this.#open.size < maxConnections ||
+      this.#giveWay(this.#idle) ||
+      this.#giveWay(this.#stalled)
+    )
       return undefined
     return new WalcastError('TOO_MANY_CONNECTIONS', { limit: maxConnections })
   }
@@ -202,8 +232,11 @@ export class ConnectionBudget {
   /** The oldest that has no request under way makes place; where all have, there is none. */
   #enterRoom(connection: Connection): void {
     const { client } = connection
-    const ofClient = [...this.#room].filter((other) => client !== undefined && other.client === client)
-    const rivals = ofClient.length >= ROOM_PER_CLIENT ? ofClient : this.#room.size >= ROOM && [...this.#room]
+    const ofClient = [...this.#room].filter(
+      (other) => client !== undefined && other.client === client,
+    )
+    const rivals =
+      ofClient.length >= ROOM_PER_CLIENT ? ofClient : this.#room.size >= ROOM && [...this.#room]
     this.#room.add(connection)
     if (rivals) this.#end(rivals.find(({ requests }) => requests === 0) ?? connection, 'no-room')
   }

@@ -91,7 +91,10 @@ export class ConnectionPool {
     wire.socket.destroy()
   }
 
-  /** Nothing went over it. How long it has been idle is not forgotten: of one that was used before that is not known any more. */
+  /**
+   * Nothing went over it. How long it has been idle is not forgotten: of one that was used before
+   * that is not known any more.
+   */
   giveBack(wire: Wire): void {
     this.release(wire, wire.idleBeforeMs === undefined)
   }

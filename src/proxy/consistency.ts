@@ -1,9 +1,10 @@
 /**
  * What a read asks for: to see at least a position, or data at most so old.
  *
- * A position in the cookie is signed: a node gave it, and it is waited for. One in a header may be made
- * up. It is waited for as far as the leader is known to have come. Beyond that the leader is asked once,
- * for all who wait: what it has not reached by then is nothing that a client can have seen.
+ * A position in the cookie is signed: a node gave it, and it is waited for. One in a header may be
+ * made up. It is waited for as far as the leader is known to have come. Beyond that the leader is
+ * asked once, for all who wait: what it has not reached by then is nothing that a client can have
+ * seen.
  */
 import type { IncomingMessage } from 'node:http'
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
@@ -32,7 +33,10 @@ export interface Wanted {
 export interface Lacking {
   /** A position (`3-4711`), how old the data is (`812ms`) or `copy` (no whole copy yet). */
   readonly what: string
-  /** The leader lacks it, too, as it has told since the read came: nothing is to be had by asking it. */
+  /**
+   * The leader lacks it, too, as it has told since the read came: nothing is to be had by asking
+   * it.
+   */
   readonly isNowhere: boolean
 }
 
@@ -57,7 +61,10 @@ export class Consistency {
     this.#waits = waits
   }
 
-  /** What the request asks for and this node lacks now; undefined when it can be served. Throws BAD_REQUEST. */
+  /**
+   * What the request asks for and this node lacks now; undefined when it can be served. Throws
+   * BAD_REQUEST.
+   */
   lacking(request: IncomingMessage): Wanted | undefined {
     const positions = this.#positions(request)
     const maxStalenessMs = stalenessOf(request)
@@ -74,7 +81,8 @@ export class Consistency {
       const what = formatPosition(position)
       if (!position.isSigned && (await this.#isNowhere(position, askedMs, endMs)))
         return { what, isNowhere: true }
-      if (!(await this.#isReached(position, endMs - monotonicMs()))) return { what, isNowhere: false }
+      if (!(await this.#isReached(position, endMs - monotonicMs())))
+        return { what, isNowhere: false }
     }
     if (maxStalenessMs !== undefined && !(await this.#isFresh(maxStalenessMs, askedMs, endMs)))
       return { what: `${Math.ceil(this.#view.staleMs())}ms`, isNowhere: false }
@@ -83,7 +91,10 @@ export class Consistency {
     return undefined
   }
 
-  /** The epoch that the client has seen, if it is after this node's; a leader is behind nobody, or is none any more. */
+  /**
+   * The epoch that the client has seen, if it is after this node's; a leader is behind nobody, or
+   * is none any more.
+   */
   laterEpoch(request: IncomingMessage): number | undefined {
     const mine = this.#view.position().epoch
     const signed = this.#cookie.read(request.headers.cookie)
@@ -107,15 +118,20 @@ export class Consistency {
     const positions: WantedPosition[] = []
     if (given !== undefined) {
       const position = parsePosition(given)
-      if (!position) throw new WalcastError('BAD_REQUEST', { detail: 'Walcast-Position is not EPOCH-TXID' })
+      if (!position)
+        throw new WalcastError('BAD_REQUEST', { detail: 'Walcast-Position is not EPOCH-TXID' })
       if (this.#view.reach(position) === 'ahead') positions.push({ ...position, isSigned: false })
     }
     const signed = this.#cookie.read(cookie)
-    if (signed && this.#view.reach(signed) === 'ahead') positions.push({ ...signed, isSigned: true })
+    if (signed && this.#view.reach(signed) === 'ahead')
+      positions.push({ ...signed, isSigned: true })
     return positions
   }
 
-  /** Whether the leader, asked after `askedMs`, has not come so far. False also when it cannot be asked in time. */
+  /**
+   * Whether the leader, asked after `askedMs`, has not come so far. False also when it cannot be
+   * asked in time.
+   */
   async #isNowhere(position: Position, askedMs: number, endMs: number): Promise<boolean> {
     const isTold = () => {
       const { epoch, txid } = this.#view.leaderAt()
@@ -138,9 +154,13 @@ export class Consistency {
     }
   }
 
-  /** As old as it was asked for, at the time it was asked: the time that passes meanwhile makes nothing stale. */
+  /**
+   * As old as it was asked for, at the time it was asked: the time that passes meanwhile makes
+   * nothing stale.
+   */
   #isFresh(maxMs: number, askedMs: number, endMs: number): Promise<boolean> {
-    const check = () => (this.#view.staleMs() <= maxMs + (monotonicMs() - askedMs) ? 'reached' : 'ahead')
+    const check = () =>
+      this.#view.staleMs() <= maxMs + (monotonicMs() - askedMs) ? 'reached' : 'ahead'
     return this.#ask(check, 'data fresh enough', endMs)
   }
 
@@ -150,7 +170,8 @@ export class Consistency {
       const leftMs = endMs - monotonicMs()
       if (leftMs <= 0) return false
       this.#freshen()
-      if ((await this.#outcome(check, name, Math.min(leftMs, FRESHEN_MS))) === 'refused') return false
+      if ((await this.#outcome(check, name, Math.min(leftMs, FRESHEN_MS))) === 'refused')
+        return false
     }
     return true
   }

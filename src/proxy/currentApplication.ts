@@ -1,4 +1,7 @@
-/** The application that this node stands in front of: one process after another, each with connections of its own. */
+/**
+ * The application that this node stands in front of: one process after another, each with
+ * connections of its own.
+ */
 import type { Logger } from 'pino'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
@@ -59,7 +62,10 @@ export class CurrentApplication {
     this.#application = this.#make(url)
   }
 
-  /** Requests go over new connections, to `url` from now on. Resolves when those under way at the process before are answered, at the latest after `timeoutMs`. */
+  /**
+   * Requests go over new connections, to `url` from now on. Resolves when those under way at the
+   * process before are answered, at the latest after `timeoutMs`.
+   */
   async replace(url: string, timeoutMs: number): Promise<void> {
     const old = this.#application
     this.#application = this.#make(url)

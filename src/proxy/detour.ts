@@ -1,7 +1,8 @@
 /**
- * What becomes of a request that this node's application does not take, as long as nothing of it was sent: one that only reads
- * goes to another node's application, everything else waits until this one accepts, `--hold` at most. The role may change
- * meanwhile; whoever asks decides anew where the request goes.
+ * What becomes of a request that this node's application does not take, as long as nothing of it
+ * was sent: one that only reads goes to another node's application, everything else waits until
+ * this one accepts, `--hold` at most. The role may change meanwhile; whoever asks decides anew
+ * where the request goes.
  */
 import { keyOf } from '../errors.ts'
 import { monotonicMs } from '../platform/time.ts'
@@ -28,7 +29,11 @@ export class Detour {
     this.#parts = parts
   }
 
-  /** After `error`: `again` when the request is to be tried once more. `mayGo`: it only reads, and any node's application may answer it. Throws the error when it is another one or the time is over, and TOO_MANY_HELD. */
+  /**
+   * After `error`: `again` when the request is to be tried once more. `mayGo`: it only reads, and
+   * any node's application may answer it. Throws the error when it is another one or the time is
+   * over, and TOO_MANY_HELD.
+   */
   async take(client: Client, error: unknown, mayGo: boolean): Promise<'answered' | 'again'> {
     this.#requireUnsent(client, error)
     const endMs = client.heldUntilMs(this.#parts.holdMs)
@@ -42,8 +47,16 @@ export class Detour {
     return 'again'
   }
 
-  /** The same of another node's request, which waits `holdMs` at most and goes nowhere else: false when that time is over. */
-  async untilTaken(client: Client, error: unknown, holdMs: number, isWrite: boolean): Promise<boolean> {
+  /**
+   * The same of another node's request, which waits `holdMs` at most and goes nowhere else: false
+   * when that time is over.
+   */
+  async untilTaken(
+    client: Client,
+    error: unknown,
+    holdMs: number,
+    isWrite: boolean,
+  ): Promise<boolean> {
     this.#requireUnsent(client, error)
     const endMs = client.heldUntilMs(Math.min(holdMs, this.#parts.holdMs))
     if (endMs <= monotonicMs()) {

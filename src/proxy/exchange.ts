@@ -53,7 +53,10 @@ export class Exchange implements Taker, AnswerSource {
   #wire: Wire | undefined
   #response: IncomingMessage | undefined
   #answer: Answer | undefined
-  #settle: { resolve(answer: Answer): void; reject(error: SendError): void } = { resolve() {}, reject() {} }
+  #settle: { resolve(answer: Answer): void; reject(error: SendError): void } = {
+    resolve() {},
+    reject() {},
+  }
   #timer: Timer | undefined
   #isOver = false
   #isSent = false
@@ -75,9 +78,12 @@ export class Exchange implements Taker, AnswerSource {
     })
     // Any client can send one: it costs no connection.
     if (!isTarget(outgoing))
-      this.#reject(new Error(`its target is neither a path nor that of a server: ${outgoing.path}`), {
-        isBadRequest: true,
-      })
+      this.#reject(
+        new Error(`its target is neither a path nor that of a server: ${outgoing.path}`),
+        {
+          isBadRequest: true,
+        },
+      )
   }
 
   /** Before it has a connection: it wants none any more. */
@@ -118,7 +124,9 @@ export class Exchange implements Taker, AnswerSource {
     try {
       this.#request = this.#newRequest(wire)
     } catch (error) {
-      this.#reject(error instanceof Error ? error : new Error(String(error)), { isBadRequest: true })
+      this.#reject(error instanceof Error ? error : new Error(String(error)), {
+        isBadRequest: true,
+      })
       return this.#connections.giveBack(wire)
     }
     this.#wire = wire
@@ -135,7 +143,8 @@ export class Exchange implements Taker, AnswerSource {
       headers: this.#framing.headers,
       setHost: false,
       maxHeaderSize: this.#limits.maxHeadBytes,
-      // At once: a request that is kept back until it has a connection keeps those before it in memory.
+      // At once: a request that is kept back until it has a connection keeps those before it in
+      // memory.
       createConnection: () => socket,
     })
     outgoing.shouldKeepAlive = true
@@ -200,7 +209,8 @@ export class Exchange implements Taker, AnswerSource {
   /** The other side has to do something now. */
   #awaitAnswer(): void {
     cancelTimer(this.#timer)
-    if (!this.#answer) this.#timer = setTimer(() => this.#onTimeout(), this.#limits.answerTimeoutMs).unref()
+    if (!this.#answer)
+      this.#timer = setTimer(() => this.#onTimeout(), this.#limits.answerTimeoutMs).unref()
   }
 
   #onTimeout(): void {
@@ -273,7 +283,10 @@ export class Exchange implements Taker, AnswerSource {
     return !isBare || (!answer.hasLength && answer.header('transfer-encoding') === undefined)
   }
 
-  #reject(error: Error, facts: { readonly isBadRequest?: boolean; readonly isTimeout?: boolean } = {}): void {
+  #reject(
+    error: Error,
+    facts: { readonly isBadRequest?: boolean; readonly isTimeout?: boolean } = {},
+  ): void {
     if (this.#isOver) return
     cancelTimer(this.#timer)
     const wire = this.#wire
@@ -282,12 +295,17 @@ export class Exchange implements Taker, AnswerSource {
     if (wire?.idleBeforeMs !== undefined && wasSent && !this.#isGivenUp)
       this.#connections.trust.onLost(wire.idleBeforeMs, monotonicMs())
     this.#isOver = true
-    this.#settle.reject(new SendError(error, { ...facts, wasSent, wasReused: wasReused && !this.#isGivenUp }))
+    this.#settle.reject(
+      new SendError(error, { ...facts, wasSent, wasReused: wasReused && !this.#isGivenUp }),
+    )
     this.#outgoing.body?.destroy()
   }
 }
 
-/** In the forms that a server understands (RFC 9112, sections 3.2.1 and 3.2.4), of characters that Node's client sends. */
+/**
+ * In the forms that a server understands (RFC 9112, sections 3.2.1 and 3.2.4), of characters that
+ * Node's client sends.
+ */
 function isTarget({ method, path }: Outgoing): boolean {
   if (path === '*') return method === 'OPTIONS'
   return path.startsWith('/') && !UNSENDABLE.test(path)
@@ -325,7 +343,8 @@ function framingOf({ method, headers: given, body }: Outgoing, defaultHost: stri
   const isChunked = body !== null && bytes === undefined
   if (isChunked) headers.push('transfer-encoding', 'chunked')
   if (isChunked && trailer !== undefined) headers.push('trailer', trailer)
-  if (body === null && bytes === undefined && !WITHOUT_BODY.has(method)) headers.push('content-length', '0')
+  if (body === null && bytes === undefined && !WITHOUT_BODY.has(method))
+    headers.push('content-length', '0')
   if (host === undefined) headers.push('host', defaultHost)
   headers.push('connection', 'keep-alive')
   return { headers, host: host ?? defaultHost, isChunked, bytes }

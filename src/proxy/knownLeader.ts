@@ -1,4 +1,7 @@
-/** What a node knows of the leader that it sends requests to: learned by asking its private side, and forgotten with it. */
+/**
+ * What a node knows of the leader that it sends requests to: learned by asking its private side,
+ * and forgotten with it.
+ */
 import { isIncarnation } from '../../proto/lineage.ts'
 import { askRole } from '../cluster/peerCalls.ts'
 import type { WalcastError } from '../errors.ts'
@@ -17,7 +20,10 @@ export interface KnownLeaderHost {
 }
 
 const PROBE_TIMEOUT_MS = 1000
-/** The longest that the leader keeps an upgrade: its answer has to come before the upgrade is given up here. */
+/**
+ * The longest that the leader keeps an upgrade: its answer has to come before the upgrade is given
+ * up here.
+ */
 const MAX_UPGRADE_HOLD_MS = 15_000
 
 export class KnownLeader {
@@ -32,7 +38,10 @@ export class KnownLeader {
     this.#host = host
   }
 
-  /** HOST:PORT of its private side; undefined on the leader, and while none is known. Not always the node that this one follows. */
+  /**
+   * HOST:PORT of its private side; undefined on the leader, and while none is known. Not always the
+   * node that this one follows.
+   */
   get address(): string | undefined {
     return this.#address
   }
@@ -42,7 +51,10 @@ export class KnownLeader {
     return this.#publicUrl
   }
 
-  /** As it last told: it may have taken requests for a while when this node comes to follow it. 0 until then. */
+  /**
+   * As it last told: it may have taken requests for a while when this node comes to follow it. 0
+   * until then.
+   */
   get epoch(): number {
     return this.#epoch
   }
@@ -77,7 +89,10 @@ export class KnownLeader {
     return taking === true && ready === true
   }
 
-  /** An upgrade that goes to it, with a client's headers, and waits until `endMs` there; undefined while none is known. */
+  /**
+   * An upgrade that goes to it, with a client's headers, and waits until `endMs` there; undefined
+   * while none is known.
+   */
   upgrade(path: string, headers: FlatHeaders, endMs: number): UpgradeTarget | undefined {
     const { sign, bodyOf } = this.#host
     const address = this.#address

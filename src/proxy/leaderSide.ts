@@ -1,4 +1,7 @@
-/** Requests at the leader, from its own clients and from other nodes: executed by the application, answered with the position after it. */
+/**
+ * Requests at the leader, from its own clients and from other nodes: executed by the application,
+ * answered with the position after it.
+ */
 import type { Logger } from 'pino'
 import type { Position } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
@@ -43,7 +46,11 @@ export class LeaderSide {
     return this.#parts.application() !== undefined
   }
 
-  /** Throws NO_APPLICATION, BAD_REQUEST, and the errors of `Application.ask` and `KeyedRequests.run`. `forNode`: another node sets the cookie. `isWrite`: a change of role waits for it. */
+  /**
+   * Throws NO_APPLICATION, BAD_REQUEST, and the errors of `Application.ask` and
+   * `KeyedRequests.run`. `forNode`: another node sets the cookie. `isWrite`: a change of role waits
+   * for it.
+   */
   async execute(
     client: Client,
     headers: FlatHeaders,
@@ -77,9 +84,11 @@ export class LeaderSide {
     const body = bodies.of(client)
     const ask = (): Promise<Answer> => application.ask(client, headers, body, key !== undefined)
     const incarnation = view.incarnation()
-    const answer = key === undefined ? await ask() : await keyed.run(client, key, forNode, body, ask)
+    const answer =
+      key === undefined ? await ask() : await keyed.run(client, key, forNode, body, ask)
     const settled = await this.#positionAfter()
-    // What was written in a leadership that ended meanwhile may be lost: no later position contains it then.
+    // What was written in a leadership that ended meanwhile may be lost: no later position contains
+    // it then.
     const position = view.lasted(incarnation) ? settled : undefined
     if (key !== undefined && position) keyed.settle(key, position.txid)
     ended()
@@ -99,10 +108,16 @@ export class LeaderSide {
       })
       const position = await Promise.race([view.settle(), late])
       if (!position)
-        log.warn({ settleMs }, 'the WAL was not read to its end in time: an answer bears no position')
+        log.warn(
+          { settleMs },
+          'the WAL was not read to its end in time: an answer bears no position',
+        )
       return position
     } catch (error) {
-      log.warn({ error: messageOf(error) }, 'the WAL could not be read: an answer bears no position')
+      log.warn(
+        { error: messageOf(error) },
+        'the WAL could not be read: an answer bears no position',
+      )
       return undefined
     } finally {
       cancelTimer(timer)

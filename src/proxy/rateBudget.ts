@@ -18,7 +18,10 @@ export class RateBudget {
   /** Whether one more is granted now. */
   take(): boolean {
     const nowMs = this.#nowMs()
-    this.#left = Math.min(this.#perSecond, this.#left + ((nowMs - this.#atMs) / 1000) * this.#perSecond)
+    this.#left = Math.min(
+      this.#perSecond,
+      this.#left + ((nowMs - this.#atMs) / 1000) * this.#perSecond,
+    )
     this.#atMs = nowMs
     if (this.#left < 1) return false
     this.#left--

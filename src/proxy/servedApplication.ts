@@ -1,4 +1,7 @@
-/** What the supervisor of an application tells its node, and asks it: which process gets requests, and when one may be restarted. */
+/**
+ * What the supervisor of an application tells its node, and asks it: which process gets requests,
+ * and when one may be restarted.
+ */
 import { networkInterfaces } from 'node:os'
 import type { NodeView } from '../api/nodeView.ts'
 import { applicationOf } from '../cluster/peerApplication.ts'
@@ -17,7 +20,10 @@ export interface ServedApplication {
   releaseWrites(): void
   /** Nothing goes to it any more; resolves when it has answered what it has, or takes too long. */
   drain(reason: string, port: number | undefined): Promise<void>
-  /** Requests go to the process at `port`; resolves when the one before has answered what it has, or takes too long. */
+  /**
+   * Requests go to the process at `port`; resolves when the one before has answered what it has, or
+   * takes too long.
+   */
   replacedBy(port: number | undefined): Promise<void>
   /** Resolves once a process accepts at `port`, and its check says so. */
   accepts(port: number, signal: AbortSignal): Promise<void>
@@ -34,7 +40,10 @@ export interface ServedApplicationParts {
   readonly stopTimeoutMs: number
 }
 
-/** A restart on one port holds requests up: what takes longer to answer is left to what the process does at SIGTERM. */
+/**
+ * A restart on one port holds requests up: what takes longer to answer is left to what the process
+ * does at SIGTERM.
+ */
 const DRAIN_MS = 1000
 const LOOK_MS = 50
 /** Between two questions to the leader. */
@@ -72,13 +81,18 @@ export function servedApplication(parts: ServedApplicationParts): ServedApplicat
       watch.reconsider()
       await replaced
     },
-    accepts: (port, signal) => untilAccepted(`http://127.0.0.1:${port}`, options.upstreamCheck, signal),
+    accepts: (port, signal) =>
+      untilAccepted(`http://127.0.0.1:${port}`, options.upstreamCheck, signal),
     turn: (signal) => untilTurn(parts, signal),
     followed: (signal) => untilFollowed(parts, signal),
   }
 }
 
-async function untilAccepted(url: string, check: string | undefined, signal: AbortSignal): Promise<void> {
+async function untilAccepted(
+  url: string,
+  check: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     const { whyNot } = await lookAt(url, check)
     if (whyNot === undefined) return
@@ -86,8 +100,14 @@ async function untilAccepted(url: string, check: string | undefined, signal: Abo
   }
 }
 
-/** The application of a leader is restarted at once, that of a node that follows once the leader's takes requests. */
-async function untilTurn({ view, traffic }: ServedApplicationParts, signal: AbortSignal): Promise<void> {
+/**
+ * The application of a leader is restarted at once, that of a node that follows once the leader's
+ * takes requests.
+ */
+async function untilTurn(
+  { view, traffic }: ServedApplicationParts,
+  signal: AbortSignal,
+): Promise<void> {
   const endMs = monotonicMs() + TURN_MS
   while (!signal.aborted && view.role() !== 'leader' && monotonicMs() < endMs) {
     const { leaderAddress } = traffic
@@ -119,5 +139,7 @@ async function untilFollowed(
 
 function isOfThisMachine(address: string): boolean {
   const plain = address.replace(/^::ffff:/, '')
-  return Object.values(networkInterfaces()).some((list) => list?.some((each) => each.address === plain))
+  return Object.values(networkInterfaces()).some((list) =>
+    list?.some((each) => each.address === plain),
+  )
 }

@@ -1,6 +1,7 @@
 /**
- * A client that waits for its upgrade. Node reads nothing from its connection by then, and the end of that would stay unseen: it
- * is looked for while the client waits. What the client sends is left for whoever takes the upgrade.
+ * A client that waits for its upgrade. Node reads nothing from its connection by then, and the end
+ * of that would stay unseen: it is looked for while the client waits. What the client sends is left
+ * for whoever takes the upgrade.
  */
 import type { Socket } from 'node:net'
 import { monotonicMs } from '../platform/time.ts'

@@ -1,6 +1,6 @@
 /**
- * Tells the leader where the copy stands: soon after it moved, one message for all of that time, and at once when the
- * leader asks because somebody waits there.
+ * Tells the leader where the copy stands: soon after it moved, one message for all of that time,
+ * and at once when the leader asks because somebody waits there.
  */
 import type { Body } from '../../proto/messages.ts'
 import { messageOf } from '../errors.ts'
@@ -18,7 +18,10 @@ export interface AcknowledgerHost {
         readonly durability: Pick<Durability, 'txid' | 'reach'>
       }
     | undefined
-  /** Whether the copy is known to be the leader's state at its position. Not while pages are compared. */
+  /**
+   * Whether the copy is known to be the leader's state at its position. Not while pages are
+   * compared.
+   */
   isLevel(): boolean
   lagMs(): number
   send(acknowledgement: Acknowledgement): void

@@ -1,4 +1,7 @@
-/** The replica's connection to its leader: opened again and again, with back-off, until it is stopped. */
+/**
+ * The replica's connection to its leader: opened again and again, with back-off, until it is
+ * stopped.
+ */
 import type { IncomingMessage } from 'node:http'
 import { decode, encode } from '../../proto/codec.ts'
 import {
@@ -47,7 +50,10 @@ export interface SubscriptionHost {
   /** Headers of the upgrade request: the node's signature. */
   upgradeHeaders(): Record<string, string>
   onOpen(): void
-  /** One message at a time; the next comes when the promise, if any, is done. Throws to close the connection. */
+  /**
+   * One message at a time; the next comes when the promise, if any, is done. Throws to close the
+   * connection.
+   */
   onMessage(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void>
   /** The leader lives, and what it sends is being handled. */
   onHeard(nowMs: number): void
@@ -109,7 +115,10 @@ export class Subscription {
     return this.#queuedBytes
   }
 
-  /** Since anything came; 0 while not everything that came is handled, and nothing more may be taken. */
+  /**
+   * Since anything came; 0 while not everything that came is handled, and nothing more may be
+   * taken.
+   */
   get silentMs(): number {
     const isHandling = this.#busy || this.#holds > 0 || this.#queue.length > 0
     return !this.#socket || isHandling ? 0 : this.#host.clock.nowMs() - this.#lastHeardMs
@@ -117,7 +126,10 @@ export class Subscription {
 
   start(): void {
     this.#connect()
-    this.#silence = setRepeatingTimer(() => this.#checkSilence(), Math.max(100, this.#options.silenceMs / 4))
+    this.#silence = setRepeatingTimer(
+      () => this.#checkSilence(),
+      Math.max(100, this.#options.silenceMs / 4),
+    )
   }
 
   /** HOST:PORT of the leader that it connects to. */
@@ -137,7 +149,10 @@ export class Subscription {
     this.#socket.terminate()
   }
 
-  /** Takes nothing more, handles what came, at most for `timeoutMs`, and stops. Gives the bytes that were not handled. */
+  /**
+   * Takes nothing more, handles what came, at most for `timeoutMs`, and stops. Gives the bytes that
+   * were not handled.
+   */
   async finish(timeoutMs: number): Promise<number> {
     this.#isFinishing = true
     this.#socket?.pause()
@@ -241,7 +256,9 @@ export class Subscription {
       else this.#host.onOpen()
     })
     socket.on('message', (data) => this.#receive(socket, data as Buffer))
-    socket.on('unexpected-response', (_request, response) => this.#refused(socket, response, leader))
+    socket.on('unexpected-response', (_request, response) =>
+      this.#refused(socket, response, leader),
+    )
     socket.on('error', (error) => {
       const unreachable = () =>
         new WalcastError('LEADER_UNREACHABLE', { address: leader, detail: messageOf(error) }, error)
@@ -340,7 +357,8 @@ export class Subscription {
     this.#forgetQueue()
     const address = this.#leader ?? ''
     const error =
-      this.#error ?? new WalcastError('LEADER_UNREACHABLE', { address, detail: 'the connection was closed' })
+      this.#error ??
+      new WalcastError('LEADER_UNREACHABLE', { address, detail: 'the connection was closed' })
     this.#host.onClosed(error)
     if (this.#stopped) return
     if (error.key === 'STARTING' || error.key === 'STOPPING') this.#backoff.reset()
@@ -370,7 +388,10 @@ function refusal(
   const timeMs = typeof answer.timeMs === 'number' ? answer.timeMs : 0
   // The public side of a node has no stream; a node's private side always has.
   if (isErrorCode(key) && key !== 'NOT_FOUND')
-    return { error: new WalcastError(key, { message: String(answer.message ?? ''), address }), timeMs }
+    return {
+      error: new WalcastError(key, { message: String(answer.message ?? ''), address }),
+      timeMs,
+    }
   const detail = `${status} where a node takes replicas`
   return { error: new WalcastError('NODE_ANSWER', { url: address, detail }), timeMs }
 }

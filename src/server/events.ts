@@ -1,4 +1,7 @@
-/** `GET /_walcast/events`: positions, roles and synchronisation as server-sent events (WHATWG HTML, section 9.2). */
+/**
+ * `GET /_walcast/events`: positions, roles and synchronisation as server-sent events (WHATWG HTML,
+ * section 9.2).
+ */
 import type { ServerResponse } from 'node:http'
 import { formatPosition } from '../../proto/position.ts'
 import type { NodeStatus, NodeView } from '../api/nodeView.ts'
@@ -37,7 +40,10 @@ export class Events {
     return this.#listeners.size
   }
 
-  /** Sends what is now, and then each change, until the client closes. Throws TOO_MANY_EVENT_STREAMS. */
+  /**
+   * Sends what is now, and then each change, until the client closes. Throws
+   * TOO_MANY_EVENT_STREAMS.
+   */
   add(response: ServerResponse): void {
     const { maxListeners, keepAliveMs } = this.#options
     if (response.destroyed) return

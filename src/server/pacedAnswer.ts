@@ -1,8 +1,9 @@
 /**
- * An answer that costs something to make, for whoever asks. A few askers in each period have one of their own at once. More
- * than that wait for the end of the period and share one, made after they asked: nobody is given an old answer. Where many
- * share one the next period is longer. An answer that is kept for a while would cost less to make, and more to give: whoever
- * asks again as soon as it is answered would ask many times as often.
+ * An answer that costs something to make, for whoever asks. A few askers in each period have one of
+ * their own at once. More than that wait for the end of the period and share one, made after they
+ * asked: nobody is given an old answer. Where many share one the next period is longer. An answer
+ * that is kept for a while would cost less to make, and more to give: whoever asks again as soon as
+ * it is answered would ask many times as often.
  */
 import { monotonicMs, setTimer } from '../platform/time.ts'
 

@@ -43,7 +43,11 @@ export class PageSet {
 
   /** All pages in order, up to `most` at a time. */
   *parts(most: number): Generator<readonly number[], void, void> {
-    for (let part = this.list(1, most); part.length > 0; part = this.list(part[part.length - 1] + 1, most))
+    for (
+      let part = this.list(1, most);
+      part.length > 0;
+      part = this.list(part[part.length - 1] + 1, most)
+    )
       yield part
   }
 

@@ -1,6 +1,6 @@
 /**
- * The thread that owns every SQLite connection of a node. Whatever may wait for a lock, backfill or sync runs here,
- * never on the thread that streams.
+ * The thread that owns every SQLite connection of a node. Whatever may wait for a lock, backfill or
+ * sync runs here, never on the thread that streams.
  */
 import Database from 'better-sqlite3'
 import { messageOf, systemCode } from '../errors.ts'
@@ -11,7 +11,13 @@ import { CapturedFrame } from './capturedFrame.ts'
 import type { CheckpointCounts } from './checkpointCounts.ts'
 import { isReadByOthers, locksOf } from './lockTable.ts'
 import { type GuardNumber, type ResetPass, type ResetPassParts, runResetPass } from './resetPass.ts'
-import type { CaptureRequest, ResetPassStep, Step, StepResult, ThreadMessage } from './sqliteThread.ts'
+import type {
+  CaptureRequest,
+  ResetPassStep,
+  Step,
+  StepResult,
+  ThreadMessage,
+} from './sqliteThread.ts'
 import { WalIndexReader } from './walIndexReader.ts'
 
 const connections = new Map<string, Database.Database>()
@@ -57,7 +63,10 @@ function run(step: Step, want: (request: CaptureRequest) => void): unknown {
   }
 }
 
-/** A writer at full speed leaves gaps of microseconds between its commits: they are met by trying all the time. Whoever has kept the lock this long has one long transaction, most likely. */
+/**
+ * A writer at full speed leaves gaps of microseconds between its commits: they are met by trying
+ * all the time. Whoever has kept the lock this long has one long transaction, most likely.
+ */
 const FIRST_SPIN_MS = 250
 const SPIN_MS = 1
 const SLEEP_MS = 5
@@ -91,9 +100,16 @@ function resetPass(
     begin: (number) => isFree(() => beginReading(guard(number))),
     end: (number) => void guard(number).exec('COMMIT'),
     backfill: (forMs) =>
-      runCheckpoint({ kind: 'checkpoint', connection: connections.checkpoint, mode: 'PASSIVE', forMs }),
+      runCheckpoint({
+        kind: 'checkpoint',
+        connection: connections.checkpoint,
+        mode: 'PASSIVE',
+        forMs,
+      }),
     takeFence: (forMs) =>
-      isFree(() => insist({ kind: 'insist', connection: connections.fence, sql: 'BEGIN IMMEDIATE', forMs })),
+      isFree(() =>
+        insist({ kind: 'insist', connection: connections.fence, sql: 'BEGIN IMMEDIATE', forMs }),
+      ),
     releaseFence: () => void connection(connections.fence).exec('COMMIT'),
     isRead: () => isReadByOthers(locksOf(shm), process.pid),
     published: () => walIndex.read(),

@@ -1,4 +1,7 @@
-/** The application of a node as a child process: its input and outputs are walcast's own, its environment says what the node is. */
+/**
+ * The application of a node as a child process: its input and outputs are walcast's own, its
+ * environment says what the node is.
+ */
 import { formatPosition, type Position } from '../../proto/position.ts'
 import type { NodeRole } from '../api/roleAnswers.ts'
 import { withoutSecrets } from '../notify/roleHooks.ts'
@@ -14,7 +17,10 @@ export interface ApplicationSituation {
   readonly db: string
 }
 
-/** `port`: where it is to listen, when the node decides. Throws what `spawn` throws at once; most failures are told to `onFailed`. */
+/**
+ * `port`: where it is to listen, when the node decides. Throws what `spawn` throws at once; most
+ * failures are told to `onFailed`.
+ */
 export function spawnApplication(
   [file, ...args]: readonly [string, ...string[]],
   environment: NodeJS.ProcessEnv,

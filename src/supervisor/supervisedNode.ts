@@ -57,12 +57,19 @@ function wakeAll(wakes: ReadonlySet<() => void>): void {
   for (const wake of wakes) wake()
 }
 
-/** A leader serves when it captures, so that no write of the application's is missed; a replica once its copy is whole. */
+/**
+ * A leader serves when it captures, so that no write of the application's is missed; a replica once
+ * its copy is whole.
+ */
 function canServe(view: NodeView): boolean {
   return view.role() === 'leader' ? view.notReady().length === 0 : view.canRead()
 }
 
-async function untilServing(view: NodeView, wakes: Set<() => void>, signal: AbortSignal): Promise<void> {
+async function untilServing(
+  view: NodeView,
+  wakes: Set<() => void>,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted && !canServe(view))
     await new Promise<void>((resolve) => {
       const wake = () => {

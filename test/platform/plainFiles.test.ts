@@ -95,7 +95,10 @@ test('a side file of another user, who may have it open, is not taken up', async
   const { path } = folderOf(t)
   writeFileSync(path('a.db-incoming'), CONTENT)
   chownSync(path('a.db-incoming'), 65534, 65534)
-  await assert.rejects(FirstCopy.open(path('a.db-incoming'), 4096, systemFileOps), /is a file of user 65534/)
+  await assert.rejects(
+    FirstCopy.open(path('a.db-incoming'), 4096, systemFileOps),
+    /is a file of user 65534/,
+  )
   assert.equal(readFileSync(path('a.db-incoming'), 'utf8'), CONTENT)
 })
 

@@ -1,7 +1,7 @@
 /**
- * Load balancers before two nodes, set up as docs/application.md tells: HAProxy with health checks, nginx without. The
- * recipes are read from that page, with the addresses of a test in place of its own, so that what is tested is what is
- * pasted. Debian packages `haproxy` and `nginx`.
+ * Load balancers before two nodes, set up as docs/application.md tells: HAProxy with health checks,
+ * nginx without. The recipes are read from that page, with the addresses of a test in place of its
+ * own, so that what is tested is what is pasted. Debian packages `haproxy` and `nginx`.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -35,13 +35,20 @@ function placed(recipeName: string, bind: RegExp, door: string, nodes: readonly 
   const text = nodes.reduce(
     (left, { name, proxyPort, port }, i) =>
       left
-        .replaceAll(`10.0.0.${i + 1}:80 check port 8470`, `127.0.0.1:${proxyPort} check port ${port}`)
+        .replaceAll(
+          `10.0.0.${i + 1}:80 check port 8470`,
+          `127.0.0.1:${proxyPort} check port ${port}`,
+        )
         .replaceAll(`10.0.0.${i + 1}:80`, `127.0.0.1:${proxyPort}`)
         .replaceAll(`node-${'ab'[i]}`, name),
     recipe(recipeName).replace(bind, door),
   )
   assert.ok(text.includes(door), `${recipeName} listens where it is told`)
-  assert.doesNotMatch(text, /10\.0\.0\.|:80\b|:8470\b/, `${recipeName} has an address that no test replaced`)
+  assert.doesNotMatch(
+    text,
+    /10\.0\.0\.|:80\b|:8470\b/,
+    `${recipeName} has an address that no test replaced`,
+  )
   return text
 }
 
@@ -64,7 +71,10 @@ export interface Haproxy extends Door {
   standing(): Promise<Standing>
 }
 
-/** Writes go to the leader while one is known, else to any node, which holds or forwards them; reads to every node that is ready. */
+/**
+ * Writes go to the leader while one is known, else to any node, which holds or forwards them; reads
+ * to every node that is ready.
+ */
 export async function startHaproxy(lab: Lab, nodes: readonly Backend[]): Promise<Haproxy> {
   const port = await freePort()
   const path = lab.path('haproxy.cfg')
@@ -89,7 +99,10 @@ function askSocket(path: string, command: string): Promise<string> {
   })
 }
 
-/** CSV under a head that begins with `# pxname,svname`; a server that a check has just failed for is still `UP 1/2`. */
+/**
+ * CSV under a head that begins with `# pxname,svname`; a server that a check has just failed for is
+ * still `UP 1/2`.
+ */
 function standingIn(statistics: string): Standing {
   const [head, ...rows] = statistics.trim().split('\n')
   const names = head.replace(/^# /, '').split(',')
@@ -132,6 +145,9 @@ ${nginxConfig(port, nodes)}
 }
 
 async function whenOpen(door: Door): Promise<Door> {
-  await until(`${door.name} answers`, async () => (await fetch(`${door.url}/accounts`)).status === 200)
+  await until(
+    `${door.name} answers`,
+    async () => (await fetch(`${door.url}/accounts`)).status === 200,
+  )
   return door
 }

@@ -24,7 +24,11 @@ export class Children {
   readonly #onExit = () => this.#killAll()
 
   /** Logs go to `folder`. `onDeath` hears of a process that ended although nobody asked it to. */
-  constructor(folder: string, environment: NodeJS.ProcessEnv, onDeath: (failure: DemoFailure) => void) {
+  constructor(
+    folder: string,
+    environment: NodeJS.ProcessEnv,
+    onDeath: (failure: DemoFailure) => void,
+  ) {
     this.#folder = folder
     this.#environment = environment
     this.#onDeath = onDeath
@@ -61,8 +65,10 @@ export class Children {
 
   #spawn(name: string, program: string, args: readonly string[]): ChildProcess {
     const log = openSync(this.#logPath(name), 'a')
-    // Detached: Ctrl-C on the terminal reaches the demo alone, which then stops each process in order.
-    const preload = program === 'main' ? ['--import', pathToFileURL(programPath('demo/guard')).href] : []
+    // Detached: Ctrl-C on the terminal reaches the demo alone, which then stops each process in
+    // order.
+    const preload =
+      program === 'main' ? ['--import', pathToFileURL(programPath('demo/guard')).href] : []
     const child = spawn(process.execPath, [...preload, programPath(program), ...args], {
       stdio: ['ignore', 'ignore', log, 'ipc'],
       detached: true,

@@ -1,4 +1,6 @@
-/** What goes wrong on purpose while the demo writes: the leader is restarted, one replica is killed. */
+/**
+ * What goes wrong on purpose while the demo writes: the leader is restarted, one replica is killed.
+ */
 
 import { monotonicMs } from '../../platform/time.ts'
 import type { DemoCluster } from './cluster.ts'
@@ -23,7 +25,10 @@ export interface Play {
 }
 
 /** Plays both, one after the other, and gives what they cost. */
-export async function playInterruptions(cluster: DemoCluster, play: Play): Promise<readonly Interruption[]> {
+export async function playInterruptions(
+  cluster: DemoCluster,
+  play: Play,
+): Promise<readonly Interruption[]> {
   const beganMs = monotonicMs()
   const pauseUntil = (share: number) =>
     pause(Math.max(0, beganMs + share * play.totalMs - monotonicMs()), play.signal)

@@ -49,7 +49,10 @@ export class DemoRun {
     this.#cluster = cluster
   }
 
-  /** Throws DEMO_FAILED when something does not happen in time or a process dies, or the reason why `stage` was aborted. */
+  /**
+   * Throws DEMO_FAILED when something does not happen in time or a process dies, or the reason why
+   * `stage` was aborted.
+   */
   static async play(stage: Stage, options: DemoOptions): Promise<DemoResult> {
     return new DemoRun(stage, options, await DemoCluster.create(stage)).#play()
   }
@@ -61,7 +64,11 @@ export class DemoRun {
     const interruptions = await this.#live()
     await this.#stopWriter(writer)
     const [leader, ...replicas] = await this.#prove()
-    return resultOf({ ...this.#options, writes: this.#writes, firstTxid, interruptions }, leader, replicas)
+    return resultOf(
+      { ...this.#options, writes: this.#writes, firstTxid, interruptions },
+      leader,
+      replicas,
+    )
   }
 
   async #startLeader(): Promise<NodeStatus> {
@@ -85,7 +92,11 @@ export class DemoRun {
       screen.live(copyPicture(copies), this.#timed(copyLine(copies)))
       return shares.every((share) => share === 1) || undefined
     }
-    await until('the first copy', isCopied, { everyMs: COPY_DRAW_MS, timeoutMs: COPY_TIMEOUT_MS, signal })
+    await until('the first copy', isCopied, {
+      everyMs: COPY_DRAW_MS,
+      timeoutMs: COPY_TIMEOUT_MS,
+      signal,
+    })
     screen.clear()
     this.#event(
       `both replicas have their first copy, ${formatLapse(monotonicMs() - beganMs)} after they were started`,
@@ -137,7 +148,10 @@ export class DemoRun {
     while (monotonicMs() < endMs || !isOver) {
       const rows = await Promise.all(this.#cluster.nodes.map(rowOf))
       signal.throwIfAborted()
-      this.#stage.screen.live(livePicture(this.#writes, rows), this.#timed(liveLine(this.#writes, rows)))
+      this.#stage.screen.live(
+        livePicture(this.#writes, rows),
+        this.#timed(liveLine(this.#writes, rows)),
+      )
       await pause(Math.min(DRAW_MS, Math.max(POLL_MS, endMs - monotonicMs())), signal)
     }
   }
@@ -172,7 +186,10 @@ export class DemoRun {
   /** Reads all three databases in a process of its own. */
   async #read<T>(mode: 'live' | 'stopped'): Promise<readonly T[]> {
     const { children, signal } = this.#stage
-    const child = children.start('proof', 'demo/proof', [mode, ...this.#cluster.nodes.map((node) => node.db)])
+    const child = children.start('proof', 'demo/proof', [
+      mode,
+      ...this.#cluster.nodes.map((node) => node.db),
+    ])
     child.expectEnd()
     let answer: readonly T[] | undefined
     let code: number | undefined

@@ -1,4 +1,7 @@
-/** Where the demo shows itself: events that scroll, and below them a picture that is drawn again in place. */
+/**
+ * Where the demo shows itself: events that scroll, and below them a picture that is drawn again in
+ * place.
+ */
 import { monotonicMs } from '../../platform/time.ts'
 
 export interface DemoScreen {
@@ -107,7 +110,10 @@ class TerminalScreen implements DemoScreen {
   }
 }
 
-/** Cuts off what would wrap or scroll: either would put the next picture in the wrong place. Pictures bear no colours. */
+/**
+ * Cuts off what would wrap or scroll: either would put the next picture in the wrong place.
+ * Pictures bear no colours.
+ */
 function fit(picture: string, columns: number, rows: number): string {
   const lines = picture
     .trimEnd()

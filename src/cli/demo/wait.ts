@@ -1,4 +1,6 @@
-/** Waiting in the demo. Everything ends at once when `signal` is aborted, with the signal's reason. */
+/**
+ * Waiting in the demo. Everything ends at once when `signal` is aborted, with the signal's reason.
+ */
 
 import { delay, monotonicMs } from '../../platform/time.ts'
 import { DemoFailure } from './failure.ts'
@@ -11,7 +13,10 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Asks again every `everyMs` until there is an answer. Throws DEMO_FAILED, naming `what`, after `timeoutMs`. */
+/**
+ * Asks again every `everyMs` until there is an answer. Throws DEMO_FAILED, naming `what`, after
+ * `timeoutMs`.
+ */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined>,

@@ -1,7 +1,8 @@
 /**
- * The demo's writer, a process of its own: `node writer.js FILE RATE`. Changes real rows at RATE transactions a second
- * until it is sent a message or its parent is gone. Knows nothing of walcast: it is any application with SQLite in it.
- * It reports how many transactions it committed, ten times a second, and measures nothing.
+ * The demo's writer, a process of its own: `node writer.js FILE RATE`. Changes real rows at RATE
+ * transactions a second until it is sent a message or its parent is gone. Knows nothing of walcast:
+ * it is any application with SQLite in it. It reports how many transactions it committed, ten times
+ * a second, and measures nothing.
  */
 import Database from 'better-sqlite3'
 import { random } from '../../platform/random.ts'
@@ -38,10 +39,15 @@ const widenRunway = db.prepare(
 const tuneStation = db.prepare(
   "UPDATE frequencies SET unicom = CASE unicom WHEN '122.8' THEN '122.7' ELSE '122.8' END WHERE airport_id = ?",
 )
-const addVisit = db.prepare('INSERT INTO demo_visits (airport_id, at) VALUES (?, CURRENT_TIMESTAMP)')
+const addVisit = db.prepare(
+  'INSERT INTO demo_visits (airport_id, at) VALUES (?, CURRENT_TIMESTAMP)',
+)
 const dropVisit = db.prepare('DELETE FROM demo_visits WHERE id = ?')
 
-/** Each is one transaction. Each changes something for certain: setting what is there already writes no page, so nobody could count it. */
+/**
+ * Each is one transaction. Each changes something for certain: setting what is there already writes
+ * no page, so nobody could count it.
+ */
 const changes: readonly (() => void)[] = [
   () => raiseAirport.run(any(airports)),
   () => raiseAirport.run(any(airports)),

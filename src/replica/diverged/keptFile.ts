@@ -1,4 +1,7 @@
-/** A new file of what is kept aside, written from beginning to end in pieces of up to 1 MiB, durable when it is ended. */
+/**
+ * A new file of what is kept aside, written from beginning to end in pieces of up to 1 MiB, durable
+ * when it is ended.
+ */
 import type { FileHandle } from 'node:fs/promises'
 import { writeError } from '../../errors.ts'
 import type { FileOps } from '../../platform/fileOps.ts'
@@ -19,8 +22,14 @@ export class KeptFile {
     this.#file = file
   }
 
-  /** Has `write` fill the new file `path`. Throws DISK_FULL, WRITE_FAILED, or what `write` throws. */
-  static async write(path: string, ops: FileOps, write: (file: KeptFile) => Promise<void>): Promise<void> {
+  /**
+   * Has `write` fill the new file `path`. Throws DISK_FULL, WRITE_FAILED, or what `write` throws.
+   */
+  static async write(
+    path: string,
+    ops: FileOps,
+    write: (file: KeptFile) => Promise<void>,
+  ): Promise<void> {
     const file = await openAside(path, 'wx', 0o600).catch((error) => {
       throw writeError(path, error)
     })

@@ -5,7 +5,10 @@ import type { KeptFile } from './keptFile.ts'
 
 const UNCHANGED = ' unchanged'
 
-/** A line for each run of neighbours: `N` or `N-M`, with ` unchanged` behind for pages that the leader has as they are, or has freed. */
+/**
+ * A line for each run of neighbours: `N` or `N-M`, with ` unchanged` behind for pages that the
+ * leader has as they are, or has freed.
+ */
 export class PageListWriter {
   readonly #file: KeptFile
   #first = 0

@@ -1,4 +1,7 @@
-/** What a resync is about to overwrite: the pages, and how the database is read as it stands before and after. */
+/**
+ * What a resync is about to overwrite: the pages, and how the database is read as it stands before
+ * and after.
+ */
 import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
 import { nextTurn } from '../../platform/time.ts'
 import type { ReadPage } from '../../sqlite/btreeWalk.ts'
@@ -16,14 +19,20 @@ export interface ResyncedCopy {
   readonly applier: Pick<Applier, 'pages' | 'sums' | 'pendingPages' | 'publishedFrames'>
 }
 
-/** The last message of a resync: `pages` images in `payload`, and the size that the database will have. */
+/**
+ * The last message of a resync: `pages` images in `payload`, and the size that the database will
+ * have.
+ */
 export interface LastPages {
   readonly pages: number
   readonly dbPages: number
   readonly payload: Buffer
 }
 
-/** Valid until the resync is published. Memory: some bytes for each page that has come, a few bits for each page of the database. */
+/**
+ * Valid until the resync is published. Memory: some bytes for each page that has come, a few bits
+ * for each page of the database.
+ */
 export class Overwriting {
   readonly #copy: ResyncedCopy
   readonly #last: LastPages

@@ -1,4 +1,7 @@
-/** Passes over the database one after another, at a limited rate, and at once on demand; what becomes of the rotten pages that they find. */
+/**
+ * Passes over the database one after another, at a limited rate, and at once on demand; what
+ * becomes of the rotten pages that they find.
+ */
 import { WalcastError } from '../../errors.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { cancelTimer, delay, setTimer, type Timer } from '../../platform/time.ts'
@@ -20,7 +23,10 @@ export interface ScrubberHost extends Pick<ScrubHost, 'pages' | 'look'> {
   repair(rotten: readonly RottenPage[]): boolean
   /** Has all pages compared with the leader's, where there is one. */
   repairAll(): void
-  /** Whether what the checksums in memory say is what it should be: not so from a repair being taken on to its end. */
+  /**
+   * Whether what the checksums in memory say is what it should be: not so from a repair being taken
+   * on to its end.
+   */
   isTrusted(): boolean
   readonly observer: ScrubObserver
 }
@@ -116,7 +122,10 @@ export class Scrubber {
     await Promise.allSettled(this.#running)
   }
 
-  /** A pass at once, at full speed, which the ones in the background wait for; the one under way when there is one. Throws SCRUB_NOT_NOW or STOPPING. */
+  /**
+   * A pass at once, at full speed, which the ones in the background wait for; the one under way
+   * when there is one. Throws SCRUB_NOT_NOW or STOPPING.
+   */
   now(): Promise<PassResult> {
     this.#demanded ??= this.#track(this.#demandedPass()).finally(() => {
       this.#demanded = undefined
@@ -145,7 +154,10 @@ export class Scrubber {
 
   #schedule(inMs: number): void {
     if (this.#end.signal.aborted) return
-    this.#timer = setTimer(() => void this.#track(this.#backgroundPass()), Math.max(MIN_PAUSE_MS, inMs))
+    this.#timer = setTimer(
+      () => void this.#track(this.#backgroundPass()),
+      Math.max(MIN_PAUSE_MS, inMs),
+    )
     this.#timer.unref()
   }
 
@@ -173,7 +185,8 @@ export class Scrubber {
     const { signal } = this.#end
     const limitMs = clock.nowMs() + REST_LIMIT_MS
     while (!signal.aborted && !this.#host.pages()) {
-      if (clock.nowMs() > limitMs) throw new WalcastError('SCRUB_NOT_NOW', { seconds: REST_LIMIT_MS / 1000 })
+      if (clock.nowMs() > limitMs)
+        throw new WalcastError('SCRUB_NOT_NOW', { seconds: REST_LIMIT_MS / 1000 })
       await delay(REST_MS)
     }
     const result = await new ScrubPass(
@@ -256,7 +269,8 @@ export class Scrubber {
       const rotten = await new ScrubPass(host, this.#end.signal).recheck(pages)
       if (!rotten) return
       this.#tellRepaired(() => this.#rotten.settlePages(pages, rotten))
-      // A page that is wrong after its repair waits for the next pass: a broken disk must not keep the node at it.
+      // A page that is wrong after its repair waits for the next pass: a broken disk must not keep
+      // the node at it.
       this.#repair(rotten.filter((each) => this.#rotten.isUnasked(each)))
     }
   }
