@@ -77,17 +77,20 @@ export class ReplicaList {
   readonly #below = new Map<string, Below>()
   /** One came, went away or was forgotten. Called on the hot path: cheap and never throwing. */
   onChanged: () => void = () => {}
-  /**
-   * One connected, here or to a replica; `address` is where others reach it, '' when it has not
-   * said.
-   */
-  onMet: (node: string, address: string) => void = () => {}
+  readonly #onMet: (node: string, address: string) => void
 
   /**
    * `own` is this node's id; `peers` are those remembered from an earlier run; the last heard of
-   * are kept.
+   * are kept. `onMet`: one connected, here or to a replica; `address` is where others reach it, ''
+   * when it has not said.
    */
-  constructor(clock: Clock, own: string, peers: readonly Peer[] = []) {
+  constructor(
+    clock: Clock,
+    own: string,
+    peers: readonly Peer[] = [],
+    onMet: (node: string, address: string) => void = () => {},
+  ) {
+    this.#onMet = onMet
     this.#clock = clock
     this.#own = own
     const others = peers.filter(({ node }) => node !== own)
@@ -102,7 +105,7 @@ export class ReplicaList {
     if (session.node === this.#leader) this.#leader = ''
     this.#sessions.set(session.node, session)
     this.#gone.delete(session.node)
-    this.onMet(session.node, session.advertise)
+    this.#onMet(session.node, session.advertise)
     this.onChanged()
   }
 
@@ -164,7 +167,7 @@ export class ReplicaList {
     // The one that was told of longest ago comes first.
     this.#below.delete(told.node)
     this.#below.set(told.node, { session, told, atMs: nowMs })
-    if (told.connected) this.onMet(told.node, told.address)
+    if (told.connected) this.#onMet(told.node, told.address)
     if (known?.told.connected !== told.connected) this.onChanged()
   }
 

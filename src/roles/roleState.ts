@@ -82,11 +82,16 @@ export function step(facts: RoleFacts, state: RoleState, event: RoleEvent): Step
 
 function onRequest(facts: RoleFacts, state: RoleState, event: RoleRequest): Step {
   const { request } = event
-  const refuse = (error: WalcastError): Step => ({ state, orders: [{ do: 'refuse', request, error }] })
+  const refuse = (error: WalcastError): Step => ({
+    state,
+    orders: [{ do: 'refuse', request, error }],
+  })
   const { memory, phase } = state
-  if (memory.isEnded || phase === 'stopped' || phase === 'failed') return refuse(new WalcastError('STOPPING'))
+  if (memory.isEnded || phase === 'stopped' || phase === 'failed')
+    return refuse(new WalcastError('STOPPING'))
   if (phase === 'starting') return refuse(new WalcastError('STARTING'))
-  if (isChanging(state)) return refuse(new WalcastError('ROLE_CHANGING', { detail: state.change.what }))
+  if (isChanging(state))
+    return refuse(new WalcastError('ROLE_CHANGING', { detail: state.change.what }))
   const { epoch, role } = facts.record
   switch (event.type) {
     case 'promoteAsked':
@@ -137,8 +142,11 @@ function onNews(facts: RoleFacts, state: RoleState, event: RoleNews): Step {
     case 'higherEpochHeard': {
       const { epoch, term } = event.by
       const { record } = facts
-      if (!isSettled(state) || (epoch <= record.epoch && (term ?? 0) <= record.term)) return stay(state)
-      return state.phase === 'leading' ? lookInto(facts, state, event.by) : lookAtOnce(facts, state, epoch)
+      if (!isSettled(state) || (epoch <= record.epoch && (term ?? 0) <= record.term))
+        return stay(state)
+      return state.phase === 'leading'
+        ? lookInto(facts, state, event.by)
+        : lookAtOnce(facts, state, epoch)
     }
     case 'putBackHeard':
       return isSettled(state) && state.phase === 'leading'
@@ -170,7 +178,9 @@ function onStepEnd(facts: RoleFacts, state: RoleState, event: RoleStepEnd): Step
       return whenYielding(facts, state, event)
     case 'carryingOn':
       if (event.type === 'writersAdmitted') return carriedOn(facts, state)
-      return event.type === 'failed' ? giveUp(facts, state.memory, state.change, event.error) : stay(state)
+      return event.type === 'failed'
+        ? giveUp(facts, state.memory, state.change, event.error)
+        : stay(state)
     case 'asking':
       return event.type === 'answered' ? whenAsking(facts, state, event.answers) : stay(state)
     case 'fencingAlone':
@@ -179,7 +189,9 @@ function onStepEnd(facts: RoleFacts, state: RoleState, event: RoleStepEnd): Step
       return whenOpeningAgain(facts, state, event)
     case 'redirecting':
       if (event.type === 'redirected') return settle(facts, state.memory, answered(state.change))
-      return event.type === 'failed' ? giveUp(facts, state.memory, state.change, event.error) : stay(state)
+      return event.type === 'failed'
+        ? giveUp(facts, state.memory, state.change, event.error)
+        : stay(state)
     case 'following':
     case 'leading':
     case 'stopped':

@@ -11,7 +11,8 @@ const STOOD_STILL: Change = { what: 'asking who leads', request: undefined }
 export function settle(facts: RoleFacts, memory: RoleMemory, orders: readonly RoleOrder[]): Step {
   if (memory.isToStop)
     return { state: { phase: 'stopped', memory }, orders: [...orders, { do: 'stopEngine' }] }
-  if (memory.hasStoodStill) return afterStandstill(facts, { ...memory, hasStoodStill: false }, orders)
+  if (memory.hasStoodStill)
+    return afterStandstill(facts, { ...memory, hasStoodStill: false }, orders)
   if (memory.moved) {
     const { address, epoch } = memory.moved
     const next = redirect(facts, { ...memory, moved: undefined }, address, epoch)
@@ -32,8 +33,16 @@ export function giveUp(
 }
 
 /** The node is between two roles: only a new start helps. `told`: what the request hears; else INTERNAL. */
-export function breakDown(memory: RoleMemory, change: Change, error: unknown, told = internal(error)): Step {
-  const failure: RoleOrder = { do: 'fail', error: error instanceof WalcastError ? error : internal(error) }
+export function breakDown(
+  memory: RoleMemory,
+  change: Change,
+  error: unknown,
+  told = internal(error),
+): Step {
+  const failure: RoleOrder = {
+    do: 'fail',
+    error: error instanceof WalcastError ? error : internal(error),
+  }
   const state = { phase: memory.isToStop ? 'stopped' : 'failed', memory } as const
   const stop: RoleOrder[] = memory.isToStop ? [{ do: 'stopEngine' }] : []
   return { state, orders: [failure, ...tellFailure(memory, change, told), ...stop] }
@@ -117,7 +126,11 @@ function rest(memory: RoleMemory, orders: readonly RoleOrder[]): Step {
   return { state: { phase, memory }, orders }
 }
 
-function tellFailure({ isEnded }: RoleMemory, { what, request }: Change, error: unknown): RoleOrder[] {
+function tellFailure(
+  { isEnded }: RoleMemory,
+  { what, request }: Change,
+  error: unknown,
+): RoleOrder[] {
   if (request !== undefined) return [{ do: 'refuse', request, error }]
   if (isEnded) return []
   return [{ do: 'log', level: 'error', about: { error: messageOf(error) }, text: `${what} failed` }]

@@ -4,13 +4,24 @@ import { carryOn, giveUp, redirect } from './changeEnd.ts'
 import type { RoleEvent, RoleRequest } from './roleEvents.ts'
 import type { RoleFacts } from './roleFacts.ts'
 import type { RoleOrder } from './roleOrders.ts'
-import { type Change, type Demoting, type Following, type Leading, type Step, stay } from './rolePhases.ts'
+import {
+  type Change,
+  type Demoting,
+  type Following,
+  type Leading,
+  type Step,
+  stay,
+} from './rolePhases.ts'
 import { stepDown } from './stepDown.ts'
 import { yieldTo } from './yielding.ts'
 
 type DemoteAsked = Extract<RoleRequest, { readonly type: 'demoteAsked' }>
 
-export function whenDemoteAsked(facts: RoleFacts, state: Leading | Following, asked: DemoteAsked): Step {
+export function whenDemoteAsked(
+  facts: RoleFacts,
+  state: Leading | Following,
+  asked: DemoteAsked,
+): Step {
   const { memory } = state
   const { request, by, leader, epoch } = asked
   const { record, address } = facts
@@ -19,7 +30,8 @@ export function whenDemoteAsked(facts: RoleFacts, state: Leading | Following, as
   const isStale = epoch !== undefined && epoch < record.epoch
   const stale = new WalcastError('STALE_LEADER', { mine: record.epoch, theirs: epoch ?? 0 })
   if (state.phase === 'following') {
-    if (leader === undefined) return refuse(new WalcastError('NOT_LEADER', { address, role: record.role }))
+    if (leader === undefined)
+      return refuse(new WalcastError('NOT_LEADER', { address, role: record.role }))
     return isStale ? refuse(stale) : redirect(facts, memory, leader, record.epoch, change)
   }
   if (epoch === undefined) return demote(state, change, leader, by)
@@ -54,7 +66,12 @@ export function whenDemoting(facts: RoleFacts, state: Demoting, event: RoleEvent
       })
     case 'recording':
       if (event.type !== 'recorded') break
-      return yieldTo(memory, change, { leader, reason: `demoted by ${by}`, by, end: { of: 'demotion' } })
+      return yieldTo(memory, change, {
+        leader,
+        reason: `demoted by ${by}`,
+        by,
+        end: { of: 'demotion' },
+      })
   }
   return stay(state)
 }

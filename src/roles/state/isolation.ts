@@ -7,7 +7,13 @@ import { giveUp, settle } from './changeEnd.ts'
 import type { RoleEvent } from './roleEvents.ts'
 import type { RoleFacts } from './roleFacts.ts'
 import type { RoleOrder } from './roleOrders.ts'
-import { type FencingAlone, type Leading, type OpeningAgain, type Step, stay } from './rolePhases.ts'
+import {
+  type FencingAlone,
+  type Leading,
+  type OpeningAgain,
+  type Step,
+  stay,
+} from './rolePhases.ts'
 
 /** One attempt to take the fence from a transaction that does not end: meanwhile no other change of role can be. */
 const FENCE_TRY_MS = 50
@@ -19,7 +25,8 @@ export function lookWhetherAlone(facts: RoleFacts, state: Leading): Step {
   // Whoever has just come to lead is given the time; one whose change of role came to nothing is not.
   const memory = { ...state.memory, aloneSinceMs: state.memory.aloneSinceMs ?? nowMs }
   const isAlone = nowMs - Math.max(memory.aloneSinceMs, led.lastHeardMs) > afterMs
-  if (memory.isEnded || (isAlone ? led.isFenced : !memory.isClosed)) return stay({ ...state, memory })
+  if (memory.isEnded || (isAlone ? led.isFenced : !memory.isClosed))
+    return stay({ ...state, memory })
   return isAlone ? close({ ...state, memory }, afterMs) : open({ ...state, memory })
 }
 

@@ -60,7 +60,10 @@ export function whenTakeOverAsked(
 export function whenJudging(
   facts: RoleFacts,
   { memory, change, by, force, dryRun, beganMs }: Judging,
-  { answers, unheard }: { readonly answers: readonly PeerAnswer[]; readonly unheard: readonly NodePlace[] },
+  {
+    answers,
+    unheard,
+  }: { readonly answers: readonly PeerAnswer[]; readonly unheard: readonly NodePlace[] },
 ): Step {
   const { copy, record, address, nowMs } = facts
   if (!copy) return giveUp(facts, memory, change, new WalcastError('STARTING'))
@@ -68,9 +71,24 @@ export function whenJudging(
   if (verdict instanceof WalcastError) return giveUp(facts, memory, change, verdict)
   const { reasons, lost } = verdict
   const { epoch, txid } = copy.position
-  const about = { node: record.node, address, dryRun, reasons, lost, unheard, from: { epoch, txid } }
+  const about = {
+    node: record.node,
+    address,
+    dryRun,
+    reasons,
+    lost,
+    unheard,
+    from: { epoch, txid },
+  }
   if (dryRun) {
-    const answer = { ...about, role: copy.role, epoch, txid, oldLeader: null, tookMs: nowMs - beganMs }
+    const answer = {
+      ...about,
+      role: copy.role,
+      epoch,
+      txid,
+      oldLeader: null,
+      tookMs: nowMs - beganMs,
+    }
     return settle(facts, memory, answerOf(change, answer))
   }
   const highest = Math.max(epoch, record.epoch, ...answers.map((answer) => answer.epoch))
@@ -112,8 +130,13 @@ function requireFit(
   const living = answers.find((answer) => answer.role === 'leader' && !isBehind(answer, record))
   const mayPass = isPossible && isToPass
   if (living && !mayPass)
-    return new WalcastError('LEADER_LIVES', { node: living.node, address: living.asked, epoch: living.epoch })
-  if (reasons.length > 0 && !mayPass) return new WalcastError('NOT_FIT', { detail: reasons.join('; ') })
+    return new WalcastError('LEADER_LIVES', {
+      node: living.node,
+      address: living.asked,
+      epoch: living.epoch,
+    })
+  if (reasons.length > 0 && !mayPass)
+    return new WalcastError('NOT_FIT', { detail: reasons.join('; ') })
   const says = living ? [`node ${living.node} at ${living.asked} says that it leads`] : []
   return { reasons: [...says, ...reasons], lost }
 }

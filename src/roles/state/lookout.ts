@@ -1,7 +1,14 @@
 /** When the others are asked who leads, and whom. */
 import { afterStandstill, redirect } from './changeEnd.ts'
 import type { CopyFacts, RoleFacts } from './roleFacts.ts'
-import { isChanging, isSettled, type RoleMemory, type RoleState, type Step, stay } from './rolePhases.ts'
+import {
+  isChanging,
+  isSettled,
+  type RoleMemory,
+  type RoleState,
+  type Step,
+  stay,
+} from './rolePhases.ts'
 
 /** A leaf of a tree waits for the replica that fed it before it looks for the leader itself. */
 const RELAY_PATIENCE_MS = 10_000
@@ -45,7 +52,12 @@ export function onStandstill(facts: RoleFacts, state: RoleState, forMs: number):
   if (phase === 'following' && !isBusy) return stay(state)
   const seconds = Math.round(forMs / 1000)
   const orders = [
-    { do: 'log', level: 'warn', about: { seconds }, text: 'this node stood still: asking who leads' },
+    {
+      do: 'log',
+      level: 'warn',
+      about: { seconds },
+      text: 'this node stood still: asking who leads',
+    },
     {
       do: 'holdWrites',
       for: 'frozen',

@@ -18,7 +18,11 @@ import {
 import { ledAnew } from './stepDown.ts'
 
 /** What a full or broken disk says itself. */
-const OF_THE_DISK: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ROLE_UNSURE', 'DISK_FULL', 'WRITE_FAILED'])
+const OF_THE_DISK: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ROLE_UNSURE',
+  'DISK_FULL',
+  'WRITE_FAILED',
+])
 export const TOO_LATE = 'it was asked so long ago that another node may lead by now'
 
 export function whenPromoting(facts: RoleFacts, state: Promoting, event: RoleEvent): Step {
@@ -216,7 +220,12 @@ function tellOthers(facts: RoleFacts, { memory, change, plan }: Promoting, failu
   const told = answers.filter((each) => each.asked !== leader)
   return settle(facts, memory, [
     ...told.map(
-      ({ asked: address }): RoleOrder => ({ do: 'tellInBackground', address, about: { address }, text }),
+      ({ asked: address }): RoleOrder => ({
+        do: 'tellInBackground',
+        address,
+        about: { address },
+        text,
+      }),
     ),
     ...answerOf(change, answer),
   ])

@@ -29,7 +29,9 @@ export function onAnswers(
   state: Leading | Following,
   answers: readonly PeerAnswer[],
 ): Step {
-  return state.phase === 'leading' ? whenLeading(facts, state, answers) : whenFollowing(facts, state, answers)
+  return state.phase === 'leading'
+    ? whenLeading(facts, state, answers)
+    : whenFollowing(facts, state, answers)
 }
 
 /** A node that is there has been in a higher epoch than this leader. */
@@ -53,7 +55,11 @@ export function whenAsking(facts: RoleFacts, state: Asking, answers: readonly Pe
 }
 
 /** Nodes have what this leader lacks of its own history. */
-export function onPutBack(facts: RoleFacts, { memory }: Leading, seen: readonly SeenHistory[]): Step {
+export function onPutBack(
+  facts: RoleFacts,
+  { memory }: Leading,
+  seen: readonly SeenHistory[],
+): Step {
   return raiseAboveLost(facts, memory, RAISING, seen, undefined)
 }
 
@@ -61,7 +67,9 @@ export function onPutBack(facts: RoleFacts, { memory }: Leading, seen: readonly 
 export function judgeStart(
   { record }: RoleFacts,
   answers: readonly PeerAnswer[],
-): { readonly own: readonly SeenHistory[] } | { readonly error: WalcastError; readonly rival: string } {
+):
+  | { readonly own: readonly SeenHistory[] }
+  | { readonly error: WalcastError; readonly rival: string } {
   const { own, others } = sorted(record, answers)
   const rival = rivalAmong(others, record)
   if (!rival) return { own }
@@ -104,7 +112,8 @@ function whenFollowing(facts: RoleFacts, state: Following, answers: readonly Pee
 function giveWay(facts: RoleFacts, memory: RoleMemory, rival: PeerAnswer): Step {
   const { node, epoch, asked } = rival
   const mine = facts.record.epoch
-  const why = epoch === mine ? `leads in epoch ${epoch} too and has the higher id` : `is in epoch ${epoch}`
+  const why =
+    epoch === mine ? `leads in epoch ${epoch} too and has the higher id` : `is in epoch ${epoch}`
   return stepDown(memory, GIVING_WAY, `node ${node} ${why}`, leaderFor(rival), [
     {
       do: 'log',
@@ -126,7 +135,12 @@ function onLookedInto(
   const told = theirs ?? { epoch, term: term ?? epoch }
   if (isBehind(told, facts.record)) return raiseAbove(facts, memory, change, [told], 'rival')
   if (isBehind(facts.record, told))
-    return stepDown(memory, change, `node ${node} has been in epoch ${epoch}`, theirs && leaderFor(theirs))
+    return stepDown(
+      memory,
+      change,
+      `node ${node} has been in epoch ${epoch}`,
+      theirs && leaderFor(theirs),
+    )
   return settle(facts, memory, releaseOf('rival'))
 }
 
@@ -165,5 +179,12 @@ function sorted(
 }
 
 function seenBy({ node, positionEpoch, txid, history, epoch, term }: PeerAnswer): SeenHistory {
-  return { node, epoch: positionEpoch, txid, trail: parseTrail(history) ?? [], highestEpoch: epoch, term }
+  return {
+    node,
+    epoch: positionEpoch,
+    txid,
+    trail: parseTrail(history) ?? [],
+    highestEpoch: epoch,
+    term,
+  }
 }

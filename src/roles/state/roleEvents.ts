@@ -3,8 +3,7 @@ import type { Standing } from '../../../proto/lineage.ts'
 import type { TakeOver } from '../../api/roleActions.ts'
 import type { NodePlace } from '../../api/roleAnswers.ts'
 import type { PeerAnswer } from '../../cluster/peerCalls.ts'
-import type { HigherEpoch } from '../../database/engine.ts'
-import type { SeenHistory } from '../../feed/seenHistory.ts'
+import type { EngineNews } from '../../database/engine.ts'
 
 export type RoleEvent = RoleRequest | RoleNews | RoleStepEnd
 
@@ -48,17 +47,9 @@ export type RoleNews =
   | { readonly type: 'looked'; readonly answers: readonly PeerAnswer[] }
   /** What was asked for with `lookAtOnce`. */
   | { readonly type: 'lookedAtOnce'; readonly answers: readonly PeerAnswer[] }
-  /** The connection to the leader ended, or could not be made. */
-  | { readonly type: 'leaderLost' }
-  | { readonly type: 'higherEpochHeard'; readonly by: HigherEpoch }
+  | EngineNews
   /** A client has seen this epoch. */
   | { readonly type: 'laterEpochSeen'; readonly epoch: number }
-  /** Another node has what this leader lacks of its own history. */
-  | { readonly type: 'putBackHeard'; readonly seen: SeenHistory }
-  /** The leader that was followed says that another one leads. */
-  | { readonly type: 'leaderMoved'; readonly address: string; readonly epoch: number }
-  /** Fed by the replica at `relay`, while the leader is at `leader`. */
-  | { readonly type: 'relayed'; readonly relay: string; readonly leader: string }
   /** This process has stood still. */
   | { readonly type: 'stoodStill'; readonly forMs: number }
   /** It is time to look whether a replica is heard. */

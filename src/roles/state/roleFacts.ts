@@ -41,7 +41,15 @@ export interface RoleRules {
 
 export type RoleRecord = Pick<
   NodeRecord,
-  'node' | 'role' | 'epoch' | 'term' | 'leader' | 'lineage' | 'incarnation' | 'givenLeader' | 'promoted'
+  | 'node'
+  | 'role'
+  | 'epoch'
+  | 'term'
+  | 'leader'
+  | 'lineage'
+  | 'incarnation'
+  | 'givenLeader'
+  | 'promoted'
 >
 
 export interface LedFacts {
@@ -73,4 +81,7 @@ export interface CopyFacts {
   readonly staleMs: number
 }
 
-export type ReplicaPlace = Pick<ReplicaStatus, 'node' | 'address' | 'connected' | 'via' | 'state' | 'txid'>
+export type ReplicaPlace = Pick<
+  ReplicaStatus,
+  'node' | 'address' | 'connected' | 'via' | 'state' | 'txid'
+>

@@ -5,7 +5,13 @@ import type { NodeRecord } from '../../cluster/nodeFile.ts'
 import type { PeerAnswer } from '../../cluster/peerCalls.ts'
 import type { SeenHistory } from '../../feed/seenHistory.ts'
 import type { HoldFor } from '../../proxy/writeGate.ts'
-import type { Drained, LastPlaces, LeadershipBegins, RecordBefore, RoleOrder } from './roleOrders.ts'
+import type {
+  Drained,
+  LastPlaces,
+  LeadershipBegins,
+  RecordBefore,
+  RoleOrder,
+} from './roleOrders.ts'
 
 export interface Step {
   readonly state: RoleState
@@ -100,7 +106,14 @@ export interface Judging extends Phase<'judging'> {
 export interface Promoting
   extends ChangePhase<
     'promoting',
-    'locking' | 'retiring' | 'recording' | 'beginning' | 'admitting' | 'telling' | 'restoring' | 'returning'
+    | 'locking'
+    | 'retiring'
+    | 'recording'
+    | 'beginning'
+    | 'admitting'
+    | 'telling'
+    | 'restoring'
+    | 'returning'
   > {
   readonly plan: PromotionPlan
   /** What to tell once it follows again. */
@@ -123,7 +136,10 @@ export interface PromotionPlan {
 }
 
 export interface PromotionAsked {
-  readonly about: Pick<PromoteAnswer, 'node' | 'address' | 'dryRun' | 'reasons' | 'lost' | 'unheard' | 'from'>
+  readonly about: Pick<
+    PromoteAnswer,
+    'node' | 'address' | 'dryRun' | 'reasons' | 'lost' | 'unheard' | 'from'
+  >
   readonly answers: readonly PeerAnswer[]
   readonly beganMs: number
 }
@@ -182,7 +198,8 @@ export interface Demoting
 }
 
 /** Another node leads in a higher epoch: this one follows, whatever happens. */
-export interface SteppingDown extends ChangePhase<'steppingDown', 'fencing' | 'draining' | 'recording'> {
+export interface SteppingDown
+  extends ChangePhase<'steppingDown', 'fencing' | 'draining' | 'recording'> {
   readonly reason: string
   readonly leader: string | undefined
 }

@@ -5,7 +5,14 @@ import { judgeStart } from './rivals.ts'
 import type { RoleEvent } from './roleEvents.ts'
 import type { RoleFacts } from './roleFacts.ts'
 import type { RoleOrder } from './roleOrders.ts'
-import { ROLE_MEMORY, type RoleMemory, type RoleState, type Starting, type Step, stay } from './rolePhases.ts'
+import {
+  ROLE_MEMORY,
+  type RoleMemory,
+  type RoleState,
+  type Starting,
+  type Step,
+  stay,
+} from './rolePhases.ts'
 
 /** Of a node whose role file says `was`. */
 export function beforeStart(was: Starting['was']): RoleState {
@@ -21,7 +28,10 @@ export function whenStarting(facts: RoleFacts, state: Starting, event: RoleEvent
       return { state: { ...state, stage: 'opening' }, orders: [{ do: 'openLeader' }] }
     case 'opening':
       if (event.type === 'mayLeadAsked')
-        return { state: { ...state, stage: 'asking' }, orders: [{ do: 'ask', whom: facts.everybody }] }
+        return {
+          state: { ...state, stage: 'asking' },
+          orders: [{ do: 'ask', whom: facts.everybody }],
+        }
       if (event.type === 'leaderOpened')
         return begin(facts, state, { ...state.memory, role: 'leader' }, [{ do: 'serveAsLeader' }])
       break
@@ -29,7 +39,10 @@ export function whenStarting(facts: RoleFacts, state: Starting, event: RoleEvent
       if (event.type !== 'answered') break
       const verdict = judgeStart(facts, event.answers)
       if ('own' in verdict)
-        return { state: { ...state, stage: 'opening' }, orders: [{ do: 'permitLeading', seen: verdict.own }] }
+        return {
+          state: { ...state, stage: 'opening' },
+          orders: [{ do: 'permitLeading', seen: verdict.own }],
+        }
       return {
         state: { ...state, stage: 'opening', rival: verdict.rival },
         orders: [{ do: 'forbidLeading', error: verdict.error }],
@@ -62,12 +75,18 @@ function onFailed(facts: RoleFacts, state: Starting, error: unknown): Step {
   }
   if (stage === 'recording') {
     const text = 'the role file still says that this node leads'
-    return follow(facts, state, [{ do: 'log', level: 'error', about: { error: messageOf(error) }, text }])
+    return follow(facts, state, [
+      { do: 'log', level: 'error', about: { error: messageOf(error) }, text },
+    ])
   }
   return { state: { phase: 'failed', memory }, orders: [{ do: 'startFailed', error }] }
 }
 
-function follow({ record, rules }: RoleFacts, state: Starting, orders: readonly RoleOrder[] = []): Step {
+function follow(
+  { record, rules }: RoleFacts,
+  state: Starting,
+  orders: readonly RoleOrder[] = [],
+): Step {
   const leader = record.leader || undefined
   const isOther = state.was === 'leader' || leader !== rules.givenLeader
   const text = 'no leader is known: serving reads until a node is promoted'
@@ -82,6 +101,11 @@ function follow({ record, rules }: RoleFacts, state: Starting, orders: readonly 
   }
 }
 
-function begin(facts: RoleFacts, { was }: Starting, memory: RoleMemory, orders: readonly RoleOrder[]): Step {
+function begin(
+  facts: RoleFacts,
+  { was }: Starting,
+  memory: RoleMemory,
+  orders: readonly RoleOrder[],
+): Step {
   return settle(facts, memory, [...orders, { do: 'started', was }])
 }

@@ -100,7 +100,8 @@ export function raiseAboveLost(
 ): Step {
   const { led, record, nowMs } = facts
   const lost = led ? seen.filter((each) => isPutBack(led.position, record.lineage, each)) : []
-  if (lost.length === 0 || nowMs < memory.raiseAgainMs) return settle(facts, memory, releaseOf(release))
+  if (lost.length === 0 || nowMs < memory.raiseAgainMs)
+    return settle(facts, memory, releaseOf(release))
   return raise(memory, change, lackingText(lost[0]), { of: 'history', lost }, release)
 }
 
@@ -185,6 +186,7 @@ function onRaiseFailed(facts: RoleFacts, state: Raising, error: unknown): Step {
 function fenceAgain(facts: RoleFacts, state: SteppingDown | Raising, error: unknown): Step {
   const { memory, change } = state
   if (keyOf(error) !== 'FENCE_FAILED' || memory.isEnded) return giveUp(facts, memory, change, error)
-  const text = 'a transaction of the application keeps this node from following; waiting for its end'
+  const text =
+    'a transaction of the application keeps this node from following; waiting for its end'
   return { state, orders: [{ do: 'log', level: 'warn', about: {}, text }, TAKE_FENCE] }
 }

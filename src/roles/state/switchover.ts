@@ -44,7 +44,11 @@ const NO_STAGES: SwitchoverAnswer['stages'] = {
   followMs: 0,
 }
 
-export function whenSwitchoverAsked(facts: RoleFacts, { memory }: Leading, asked: SwitchoverAsked): Step {
+export function whenSwitchoverAsked(
+  facts: RoleFacts,
+  { memory }: Leading,
+  asked: SwitchoverAsked,
+): Step {
   const { request, by, to, timeoutMs } = asked
   const { monotonicMs: beganMs, heldWrites: heldBefore } = facts
   const change: Change = { what: 'a switchover', request }
@@ -77,8 +81,13 @@ export function whenHandingOver(facts: RoleFacts, state: HandingOver, event: Rol
   switch (stage) {
     case 'levelling':
       if (event.type !== 'levelled') break
-      if (!event.isLevel) return noTarget(facts, state, `${target.node} is not level with this leader`)
-      return to(state, 'readingClock', { do: 'readClock', address: target.address, timeoutMs: timeoutMs / 2 })
+      if (!event.isLevel)
+        return noTarget(facts, state, `${target.node} is not level with this leader`)
+      return to(state, 'readingClock', {
+        do: 'readClock',
+        address: target.address,
+        timeoutMs: timeoutMs / 2,
+      })
     case 'readingClock':
       if (event.type !== 'clockRead') break
       if (event.aheadMs === undefined)
@@ -92,7 +101,11 @@ export function whenHandingOver(facts: RoleFacts, state: HandingOver, event: Rol
     case 'quieting':
       if (event.type !== 'quiet') break
       if (!event.isQuiet)
-        return onFailed(facts, state, new Error('a write inside the application did not end in time'))
+        return onFailed(
+          facts,
+          state,
+          new Error('a write inside the application did not end in time'),
+        )
       return to(timed(facts, state, 'quiet'), 'fencing', { do: 'takeFence', timeoutMs: leftMs })
     case 'fencing':
       if (event.type !== 'fenced') break
@@ -126,7 +139,10 @@ export function whenHandingOver(facts: RoleFacts, state: HandingOver, event: Rol
 }
 
 /** The replica by id or address; the only one that is connected when none is named. */
-function targetOf({ replicas, members }: RoleFacts, to: string | undefined): NodePlace | WalcastError {
+function targetOf(
+  { replicas, members }: RoleFacts,
+  to: string | undefined,
+): NodePlace | WalcastError {
   const connected = replicas.filter((each) => each.connected && each.via === undefined)
   const chosen = to === undefined ? connected : connected.filter((each) => isNamed(each, to))
   if (chosen.length !== 1) {
@@ -200,7 +216,11 @@ function onTaken(
   return yieldTo(memory, change, how, application)
 }
 
-function answer(facts: RoleFacts, { memory, change, plan }: HandingOver, isStreaming: boolean): Step {
+function answer(
+  facts: RoleFacts,
+  { memory, change, plan }: HandingOver,
+  isStreaming: boolean,
+): Step {
   const { target, taken, stages, beganMs } = plan
   const late: RoleOrder = {
     do: 'log',
@@ -267,7 +287,12 @@ function leaderless({ memory, change, plan, refusal }: HandingOver, failure: unk
   const about = { to: target.node, refusal: messageOf(refusal), detail: messageOf(failure) }
   const error = new WalcastError('LEADERLESS', about, failure)
   const reason = `nobody leads: ${target.node} did not take over, and that this node leads on could not be written down`
-  return yieldTo(memory, change, { leader: target.address, reason, by, end: { of: 'error', error } })
+  return yieldTo(memory, change, {
+    leader: target.address,
+    reason,
+    by,
+    end: { of: 'error', error },
+  })
 }
 
 function failureOf({ target }: SwitchoverPlan, error: unknown): unknown {
@@ -275,12 +300,20 @@ function failureOf({ target }: SwitchoverPlan, error: unknown): unknown {
   return new WalcastError('SWITCHOVER_FAILED', { to: target.node, detail: messageOf(error) }, error)
 }
 
-function to(state: HandingOver, stage: HandingOver['stage'], ...orders: readonly RoleOrder[]): Step {
+function to(
+  state: HandingOver,
+  stage: HandingOver['stage'],
+  ...orders: readonly RoleOrder[]
+): Step {
   return { state: { ...state, stage }, orders }
 }
 
 /** With the time that this stage has taken. */
-function timed({ monotonicMs }: RoleFacts, state: HandingOver, stage: SwitchoverStage): HandingOver {
+function timed(
+  { monotonicMs }: RoleFacts,
+  state: HandingOver,
+  stage: SwitchoverStage,
+): HandingOver {
   const { plan } = state
   const stages = { ...plan.stages, [`${stage}Ms`]: monotonicMs - plan.stageMs }
   return { ...state, plan: { ...plan, stages, stageMs: monotonicMs } }

@@ -46,7 +46,13 @@ export function whenYielding(facts: RoleFacts, state: Yielding, event: RoleEvent
     case 'switchover': {
       const { plan } = end
       const leftMs = Math.max(LOOK_MS, plan.endMs - facts.monotonicMs)
-      const next: HandingOver = { phase: 'handingOver', memory: followed, change, stage: 'streaming', plan }
+      const next: HandingOver = {
+        phase: 'handingOver',
+        memory: followed,
+        change,
+        stage: 'streaming',
+        plan,
+      }
       return { state: next, orders: [...said, { do: 'awaitStreaming', timeoutMs: leftMs }] }
     }
   }
