@@ -11,6 +11,10 @@ import { MAX_MEMBERS, type Member } from './nodeRecord.ts'
 /** Nodes that come together are written together. */
 const GATHER_MS = 100
 
+export interface MemberChange extends Member {
+  readonly gone: boolean
+}
+
 export class Members {
   readonly #file: NodeFile
   readonly #log: Logger
@@ -19,13 +23,19 @@ export class Members {
   readonly #addresses: Map<string, string>
   #timer: Timer | undefined
   #saving: Promise<void> = Promise.resolve()
-  /** One came, moved or was forgotten. */
-  onChanged: (change: Member & { readonly gone: boolean }) => void = () => {}
+  readonly #onChanged: (change: MemberChange) => void
 
-  constructor(file: NodeFile, log: Logger, given: readonly string[]) {
+  /** `onChanged`: one came, moved or was forgotten. */
+  constructor(
+    file: NodeFile,
+    log: Logger,
+    given: readonly string[],
+    onChanged: (change: MemberChange) => void,
+  ) {
     this.#file = file
     this.#log = log
     this.#given = given
+    this.#onChanged = onChanged
     this.#addresses = new Map(file.record.members.map(({ node, address }) => [node, address]))
   }
 
@@ -67,9 +77,9 @@ export class Members {
     await this.#saving
   }
 
-  #changed(change: Member & { readonly gone: boolean }): void {
+  #changed(change: MemberChange): void {
     this.#timer ??= setTimer(() => this.#save(), GATHER_MS)
-    this.onChanged(change)
+    this.#onChanged(change)
   }
 
   /** A failure costs what a restart would know: the next change tries again. */

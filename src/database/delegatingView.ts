@@ -40,6 +40,13 @@ const STARTING: Omit<EngineStatus, 'epoch' | 'leader'> = {
   causes: [],
 }
 
+/** What is known of the requests of clients. */
+export interface RequestsView {
+  /** Undefined without one. */
+  application(): ApplicationStatus | undefined
+  failedReads(): FailedReadsReport | undefined
+}
+
 /** The view of a node, alive and not ready while its engine opens the database. */
 export class DelegatingView implements NodeView {
   readonly #nodeFile: NodeFile
@@ -49,20 +56,21 @@ export class DelegatingView implements NodeView {
   /** Of the database file. */
   readonly #path: string
   readonly #startedMs: number
-  /** Undefined without one. */
-  application: () => ApplicationStatus | undefined = () => undefined
-  failedReads: () => FailedReadsReport | undefined = () => undefined
+  readonly #requests: RequestsView
   #engine: Engine | undefined
   /** Where each leadership of this node ended: txids by incarnation, the oldest first. */
   readonly #ended = new Map<string, number>()
 
+  /** `path` of the database file. */
   constructor(
     nodeFile: NodeFile,
     setup: NodeSetup,
     clock: Clock,
     audit: AuditSource,
     path: string,
+    requests: RequestsView,
   ) {
+    this.#requests = requests
     this.#nodeFile = nodeFile
     this.#setup = setup
     this.#clock = clock
@@ -147,10 +155,10 @@ export class DelegatingView implements NodeView {
     const { node, cluster, role, epoch, leader, promoted, demoted, members, putBack } =
       this.#nodeFile.record
     const { version } = this.#setup
-    const application = this.application()
+    const application = this.#requests.application()
     const told = this.engine?.view.status() ?? { ...STARTING, epoch, leader }
     const since = role === 'leader' ? promoted : demoted
-    const failedReads = this.failedReads()
+    const failedReads = this.#requests.failedReads()
     return {
       node,
       cluster,

@@ -75,6 +75,18 @@ export interface HigherEpoch {
   readonly address: string
 }
 
+/** What an engine learns of other nodes on which the node's role may depend. */
+export type EngineNews =
+  /** A node has what this leader lacks of its own history. */
+  | { readonly type: 'putBackHeard'; readonly seen: SeenHistory }
+  | { readonly type: 'higherEpochHeard'; readonly by: HigherEpoch }
+  /** The leader that was followed says that another one leads. */
+  | { readonly type: 'leaderMoved'; readonly address: string; readonly epoch: number }
+  /** Fed by the replica at `relay`, while the leader is at `leader`. */
+  | { readonly type: 'relayed'; readonly relay: string; readonly leader: string }
+  /** The connection to the leader ended, or could not be made. */
+  | { readonly type: 'leaderLost' }
+
 /** What an engine is built with. */
 export interface EngineParts {
   readonly setup: NodeSetup
@@ -98,15 +110,8 @@ export interface EngineParts {
    * this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN.
    */
   mayLead(): Promise<readonly SeenHistory[]>
-  /** A node has what this leader lacks of its own history. */
-  onPutBack(seen: SeenHistory): void
-  onHigherEpoch(by: HigherEpoch): void
-  /** The leader that was followed says that another one leads. */
-  onLeaderMoved(to: Omit<Body<'moved'>, 'db'>): void
-  /** Fed by the replica at `relay`, while the leader is at `leader`. */
-  onRelayed(relay: string, leader: string): void
-  /** The connection to the leader ended, or could not be made. */
-  onLeaderLost(): void
+  /** It learnt something on which the node's role may depend. */
+  onNews(news: EngineNews): void
   /** The node cannot go on. */
   onFatal(error: WalcastError): void
 }

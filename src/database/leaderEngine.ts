@@ -113,9 +113,12 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
         hasWarned = true
       },
       onEpoch: () => parts.onMoved(),
-      onPutBack: (seen) => parts.onPutBack(seen),
+      onPutBack: (seen) => parts.onNews({ type: 'putBackHeard', seen }),
       onHigherEpoch: ({ node, epoch, term, advertise }) =>
-        parts.onHigherEpoch({ node, epoch, term, address: advertise }),
+        parts.onNews({
+          type: 'higherEpochHeard',
+          by: { node, epoch, term, address: advertise },
+        }),
       onFatal: (error) => parts.onFatal(error),
     },
   }

@@ -121,18 +121,19 @@ export async function buildReplica(
         parts.members.learn(replica.status.leaderNode, leaderAddress || followed)
         parts.replicas.follows(replica.status.leaderNode)
         parts.traffic.onLeaderThere(leaderAddress || followed, replica.source.incarnation)
-        if (leaderAddress !== '') parts.onRelayed(followed, leaderAddress)
+        if (leaderAddress !== '')
+          parts.onNews({ type: 'relayed', relay: followed, leader: leaderAddress })
         parts.onMoved()
       },
       onMember({ node: member, address, gone }) {
         if (gone) parts.members.forget(member)
         else parts.members.learn(member, address)
       },
-      onMoved: (to) => parts.onLeaderMoved(to),
+      onMoved: ({ address, epoch }) => parts.onNews({ type: 'leaderMoved', address, epoch }),
       onDisconnected(error) {
         observer.onDisconnected(error)
         parts.traffic.onLeaderLost()
-        parts.onLeaderLost()
+        parts.onNews({ type: 'leaderLost' })
       },
       onLeaderAt: () => parts.onMoved(),
       onLeaderStopping: () => parts.traffic.onLeaderStopping(),

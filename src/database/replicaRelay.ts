@@ -32,7 +32,10 @@ export function newRelay(replica: Replica, parts: EngineParts, replicas: Replica
       term: () => nodeFile.record.term,
       members: () => parts.members.list(),
       onHigherEpoch: ({ node: from, epoch, term, advertise }) =>
-        parts.onHigherEpoch({ node: from, epoch, term, address: advertise }),
+        parts.onNews({
+          type: 'higherEpochHeard',
+          by: { node: from, epoch, term, address: advertise },
+        }),
       leaderMs: () => clock.nowMs() + replica.lag.offset.offsetMs,
       leaderAt: () => ({
         txid: replica.lag.summary().leaderTxid,

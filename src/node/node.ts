@@ -23,6 +23,8 @@ import { type Clock, systemClock } from '../platform/clock.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { type Bounds, nodeConnections, ownBounds } from '../proxy/openFiles.ts'
 import { Traffic } from '../proxy/traffic.ts'
+import { Standstill } from '../roles/election/standstill.ts'
+import { RoleInbox } from '../roles/roleInbox.ts'
 import { RoleJournal } from '../roles/roleJournal.ts'
 import { Roles } from '../roles/roles.ts'
 import { Authenticator } from '../security/auth.ts'
@@ -55,6 +57,11 @@ interface Ground {
   readonly metrics: Metrics
   readonly events: Events
   readonly auth: Authenticator
+  /** The other nodes of the cluster, as far as this one knows them from before. */
+  readonly members: Members
+  readonly replicas: ReplicaList
+  readonly standstill: Standstill
+  readonly inbox: RoleInbox
 }
 
 /** What has been started so far, so that it can be ended. */
@@ -67,35 +74,26 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
   const folder = new NodeFolder(path, setup, as)
   const started: Started = {}
   try {
-    const ground = await layGround(setup, path, folder, started)
-    const { view, waits, thread, nodeFile, audit, metrics, events } = ground
+    const { promise: failed, resolve: onFatal } = newSignal()
+    const ground = await layGround(setup, path, folder, started, onFatal)
+    const { view, waits, thread, nodeFile, audit, metrics, events, members } = ground
     const hooks = roleHooksOf(setup, path, metrics.notices())
     started.hooks = hooks
     const traffic = newTraffic(ground)
     started.traffic = traffic
-    view.failedReads = () => traffic.failedReads.report()
-    view.application = () => traffic.watch.status()
     const server = newServer(ground, traffic, started)
     started.server = server
     await server.listen()
     await traffic.listen()
-    const { promise: failed, resolve: onFatal } = newSignal()
-    void thread.death.then(onFatal)
-    const cluster = knownNodes(ground)
-    const { members, peersFile } = cluster
-    Object.assign(started, { members, peersFile })
-    const journal = new RoleJournal({
-      ...ground,
-      log: setup.log,
-      hooks,
-      record: () => nodeFile.record,
-    })
+    const peersFile = new PeersFile(ground.stateFolder, ground.ops, setup.log, ground.replicas)
+    started.peersFile = peersFile
+    const journal = new RoleJournal({ ...ground, log: setup.log, hooks })
     const onMoved = () => {
       waits.onMoved()
       events.onChange()
       setup.onChange?.()
     }
-    const roles = new Roles({ ...ground, ...cluster, traffic, journal, onMoved, onFatal })
+    const roles = new Roles({ ...ground, peersFile, traffic, journal, onMoved, onFatal })
     started.roles = roles
     await roles.start()
     waits.onMoved()
@@ -132,10 +130,12 @@ async function layGround(
   path: string,
   folder: NodeFolder,
   started: Started,
+  onFatal: (error: WalcastError) => void,
 ): Promise<Ground> {
   const { options, log, clock = systemClock, ops = systemFileOps } = setup
   const { path: stateFolder } = folder
   const thread = new SqliteThread()
+  void thread.death.then(onFatal)
   started.thread = thread
   const nodeFile = await folder.open(thread, ops)
   const instance = new Instance(() => clock.nowMs())
@@ -148,7 +148,17 @@ async function layGround(
   const metrics = new Metrics(setup.processMetrics ?? false)
   const audit = new AuditLog(stateFolder, ops, log, { onDropped: metrics.notices().onAuditDropped })
   started.audit = audit
-  const view = new DelegatingView(nodeFile, setup, clock, audit, path)
+  const view = new DelegatingView(nodeFile, setup, clock, audit, path, {
+    application: () => started.traffic?.watch.status(),
+    failedReads: () => started.traffic?.failedReads.report(),
+  })
+  const members = new Members(nodeFile, log, options.peers, (change) =>
+    view.engine?.tellMember(change),
+  )
+  started.members = members
+  const replicas = new ReplicaList(clock, nodeFile.record.node, readPeers(stateFolder, log))
+  replicas.on('met', (node, address) => members.learn(node, address))
+  const standstill = new Standstill(options.frozenMs, clock)
   const waits = new PositionWaits(options.maxWaits, (target) => view.reach(target))
   const auth = new Authenticator(setup.secret, clock)
   const listeners = { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS }
@@ -169,6 +179,10 @@ async function layGround(
     metrics,
     events,
     auth,
+    members,
+    replicas,
+    standstill,
+    inbox: new RoleInbox(standstill),
   }
 }
 
@@ -181,6 +195,9 @@ function newTraffic({
   view,
   waits,
   metrics,
+  members,
+  replicas,
+  inbox,
 }: Ground): Traffic {
   const { options, secret, log } = setup
   return new Traffic({
@@ -193,6 +210,8 @@ function newTraffic({
     auth,
     view,
     waits,
+    leadership: inbox,
+    lenders: () => lendersOf(replicas, members),
     metrics: metrics.traffic(),
     onCut: metrics.onCut('proxy'),
   })
@@ -225,7 +244,7 @@ function newServer(
     term: () => nodeFile.record.term,
     lastLeader: () => lastLeader(nodeFile.record),
     instance,
-    checks: () => started.roles?.engine?.checks,
+    checks: () => started.roles?.checks,
     maxWaitMs: options.maxWaitMs,
     requestTimeoutMs: options.requestTimeoutMs,
     maxHeaderBytes: options.maxHeaderBytes,
@@ -239,13 +258,12 @@ function newServer(
   })
 }
 
-/** The other nodes of the cluster, as far as this one knows them from before. */
-function knownNodes({ setup, clock, ops, stateFolder, nodeFile }: Ground) {
-  const { options, log } = setup
-  const members = new Members(nodeFile, log, options.peers)
-  const replicas = new ReplicaList(clock, nodeFile.record.node, readPeers(stateFolder, log))
-  replicas.on('met', (node, address) => members.learn(node, address))
-  return { members, replicas, peersFile: new PeersFile(stateFolder, ops, log, replicas) }
+/** HOST:PORT of replicas that may answer a read in place of this leader: standbys refuse by themselves. */
+function lendersOf(replicas: ReplicaList, members: Members): string[] {
+  const there = replicas
+    .list()
+    .filter(({ state, via }) => state === 'streaming' && via === undefined)
+  return there.flatMap(({ node, address }) => members.addressOf(node) ?? (address || []))
 }
 
 /** Throws USAGE, naming every problem at once, or SELF_LEADER. */

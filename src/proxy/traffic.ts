@@ -30,6 +30,7 @@ import { IdempotentRequests } from './idempotentRequests.ts'
 import { Intake } from './intake.ts'
 import { KnownLeader } from './knownLeader.ts'
 import { LeaderSide } from './leaderSide.ts'
+import type { Leadership } from './leadership.ts'
 import { Lender } from './lender.ts'
 import { LentReads } from './lentReads.ts'
 import type { Bounds } from './openFiles.ts'
@@ -56,6 +57,9 @@ export interface TrafficParts {
   readonly auth: Authenticator
   readonly view: NodeView
   readonly waits: PositionWaits
+  readonly leadership: Leadership
+  /** HOST:PORT of replicas that may answer a read in place of this leader. */
+  readonly lenders: () => readonly string[]
   readonly metrics: TrafficMetrics
   /** A connection of a client ended before it wanted that. */
   readonly onCut: (why: Cut) => void
@@ -92,16 +96,8 @@ export class Traffic implements NodeTraffic {
   readonly passes = new Passes()
   /** The leader's clock minus this node's. */
   offsetMs: () => number = () => 0
-  /** Looks whether this node can still be sure that it leads. Cheap: asked for each write. */
-  checkLeading: () => void = () => {}
-  /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
-  onLaterPosition: (epoch: number) => Promise<void> = async () => {}
-  /** HOST:PORT of replicas that may answer a read in place of this leader. */
-  lenders: () => readonly string[] = () => []
   /** Somebody asked this node's private side for its role. */
   onRoleAsked: (remoteAddress: string) => void = () => {}
-  /** A node that has been in a higher epoch sent a request. */
-  onHigherEpoch: (node: string, epoch: number) => void = () => {}
 
   constructor(parts: TrafficParts) {
     this.#parts = parts
@@ -136,7 +132,7 @@ export class Traffic implements NodeTraffic {
         holdMs: options.holdMs,
         address: ownAddress(options),
       },
-      { isLeading, check: () => this.checkLeading() },
+      { isLeading, check: () => parts.leadership.checkAlive() },
     )
     this.acks = new AckWaits(
       { level: requireAckLevel(options.ack), timeoutMs: options.ackTimeoutMs },
@@ -156,7 +152,7 @@ export class Traffic implements NodeTraffic {
       cookie: this.cookie,
       maxConnections: parts.bounds.maxRequests,
       answerTimeoutMs: options.answerTimeoutMs,
-      replicas: () => this.lenders(),
+      replicas: () => parts.lenders(),
       sign: (method, path) => this.#sign(method, path),
     })
     this.detour = new Detour({
@@ -208,7 +204,7 @@ export class Traffic implements NodeTraffic {
       admission: this.admission,
       onStopping: () => this.watch.reconsider(),
       epoch: () => nodeFile.record.epoch,
-      onHigherEpoch: (node, epoch) => this.onHigherEpoch(node, epoch),
+      onHigherEpoch: (node, epoch) => parts.leadership.higherEpochHeard(node, epoch),
       maxRequests: parts.bounds.maxRequests,
       maxNodeRequests: options.maxNodeRequests,
       proxies: this.#proxies,
@@ -274,6 +270,11 @@ export class Traffic implements NodeTraffic {
 
   get standbyPaths(): readonly string[] {
     return this.#parts.options.standbyPaths
+  }
+
+  /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
+  onLaterPosition(epoch: number): Promise<void> {
+    return this.#parts.leadership.laterEpochSeen(epoch)
   }
 
   onFailure(error: WalcastError): void {

@@ -1,43 +1,76 @@
 /** What this node has other nodes do, in its own name. */
 
-import { TWIN_PATH } from '../api/roleActions.ts'
+import { TAKE_OVER_PATH, TWIN_PATH } from '../api/roleActions.ts'
 import { DEMOTE_PATH, SWITCHOVER_PATH, type SwitchoverAnswer } from '../api/roleAnswers.ts'
-import { type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import { clockAheadMs, type PeerIdentity, tellPeer } from '../cluster/peerCalls.ts'
 import type { EngineParts } from '../database/engine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
-import { APPLICATION_MS } from './switchover.ts'
+import type { PeerOrder } from './state/roleOrders.ts'
+
+/** The longest that the application of a new leader is waited for. */
+export const APPLICATION_MS = 60_000
 
 export interface PeerCommandsParts {
   readonly setup: EngineParts['setup']
   readonly clock: Clock
-  /** Of the node file. */
-  record(): { readonly node: string; readonly epoch: number }
+  readonly nodeFile: Pick<NodeFile, 'record'>
   /** HOST:PORT of this node. */
-  address(): string
+  readonly address: string
 }
 
 export class PeerCommands {
   readonly #parts: PeerCommandsParts
-  readonly identity: PeerIdentity
+  readonly #identity: PeerIdentity
 
   constructor(parts: PeerCommandsParts) {
+    const { setup, nodeFile, clock } = parts
     this.#parts = parts
-    this.identity = {
-      secret: parts.setup.secret,
-      node: () => parts.record().node,
-      epoch: () => parts.record().epoch,
-      nowMs: () => parts.clock.nowMs(),
+    this.#identity = {
+      secret: setup.secret,
+      node: () => nodeFile.record.node,
+      epoch: () => nodeFile.record.epoch,
+      nowMs: () => clock.nowMs(),
     }
+  }
+
+  /** How far the clock of the node there is ahead of this one's, ms; undefined when it does not answer. */
+  clockAheadMs(address: string, timeoutMs: number): Promise<number | undefined> {
+    return clockAheadMs(this.#identity, address, timeoutMs)
+  }
+
+  /** The node `to` leads from the state that this leader, fenced, has been drained to. Throws what `tellPeer` throws. */
+  async takeOver({
+    to,
+    drained,
+    by,
+    untilMs: until,
+    aheadMs,
+    timeoutMs,
+  }: Extract<PeerOrder, { readonly do: 'giveTo' }>): Promise<{
+    readonly epoch: number
+    readonly txid: number
+  }> {
+    const { node: from } = this.#parts.nodeFile.record
+    const parameters = { ...drained, from, to: to.node, by, until }
+    const answer = await tellPeer(
+      this.#identity,
+      to.address,
+      TAKE_OVER_PATH,
+      parameters,
+      timeoutMs,
+      aheadMs,
+    )
+    return { epoch: Number(answer['epoch']), txid: Number(answer['txid']) }
   }
 
   /** The node there follows this one. Throws what `tellPeer` throws. */
   follow(address: string): Promise<Record<string, unknown>> {
-    const { setup, record } = this.#parts
-    const { node, epoch } = record()
-    const own = this.#parts.address()
+    const { setup, nodeFile, address: own } = this.#parts
+    const { node, epoch } = nodeFile.record
     const parameters = { leader: own, epoch, by: `node ${node} (${own})` }
-    return tellPeer(this.identity, address, DEMOTE_PATH, parameters, setup.options.peerTimeoutMs)
+    return tellPeer(this.#identity, address, DEMOTE_PATH, parameters, setup.options.peerTimeoutMs)
   }
 
   /**
@@ -48,7 +81,7 @@ export class PeerCommands {
     const { setup } = this.#parts
     const parameters = { address: of }
     await tellPeer(
-      this.identity,
+      this.#identity,
       address,
       TWIN_PATH,
       parameters,
@@ -72,7 +105,7 @@ export class PeerCommands {
     const limitMs = 2 * (timeoutMs ?? switchoverTimeoutMs) + 5 * peerTimeoutMs + APPLICATION_MS
     const parameters = { by, ...(to ? { to } : {}), ...(timeoutMs ? { timeoutMs } : {}) }
     const answer: unknown = await tellPeer(
-      this.identity,
+      this.#identity,
       leader,
       SWITCHOVER_PATH,
       parameters,

@@ -5,6 +5,7 @@
 import type { Logger } from 'pino'
 import type { AuditEntry } from '../api/audit.ts'
 import type { NodeView } from '../api/nodeView.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { NodeRecord } from '../cluster/nodeRecord.ts'
 import { asWalcastError, messageOf } from '../errors.ts'
 import type { Metrics } from '../health/metrics.ts'
@@ -19,7 +20,7 @@ export interface RoleJournalParts {
   readonly log: Logger
   readonly view: Pick<NodeView, 'role' | 'position'>
   readonly metrics: Pick<Metrics, 'onRole'>
-  record(): NodeRecord
+  readonly nodeFile: Pick<NodeFile, 'record'>
 }
 
 /**
@@ -75,8 +76,8 @@ export class RoleJournal {
   }
 
   changed(reason: string, by: string): void {
-    const { hooks, clock, log, view, metrics, record } = this.#parts
-    const { node, leader, epoch } = record()
+    const { hooks, clock, log, view, metrics, nodeFile } = this.#parts
+    const { node, leader, epoch } = nodeFile.record
     const role = view.role()
     const { txid } = view.position()
     const was = this.#was ?? role
@@ -99,8 +100,8 @@ export class RoleJournal {
     by: string,
     detail?: string,
   ): void {
-    const { audit, clock, view, record } = this.#parts
-    const { node, epoch } = record()
+    const { audit, clock, view, nodeFile } = this.#parts
+    const { node, epoch } = nodeFile.record
     const at = new Date(clock.nowMs()).toISOString()
     const about = {
       at,

@@ -1,4 +1,4 @@
-/** What operators and other nodes ask of a node's roles. */
+/** What operators and other nodes ask of a node's roles: written down, and handed to what moves the role. */
 import type { Position } from '../../proto/position.ts'
 import type { RoleActions, TakeOver } from '../api/roleActions.ts'
 import type {
@@ -8,35 +8,41 @@ import type {
   PromoteAnswer,
   SwitchoverAnswer,
 } from '../api/roleAnswers.ts'
-import { wasNotSent } from '../cluster/peerCalls.ts'
+import type { Members } from '../cluster/members.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { Acceptance } from '../cluster/peerApplication.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
-import type { LeaderEngine } from '../database/leaderEngine.ts'
-import { type ErrorCode, keyOf, WalcastError } from '../errors.ts'
-import type { CurrentEngine, CurrentEngineParts } from './currentEngine.ts'
+import type { DelegatingView } from '../database/delegatingView.ts'
+import type { NodeSetup } from '../database/engine.ts'
+import { WalcastError } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { PeerQuestions } from './election/peerQuestions.ts'
+import type { EngineSlot } from './engineSlot.ts'
 import type { PeerCommands } from './peerCommands.ts'
-import { type PromoteHow, type Promotion, TOO_LATE } from './promotion.ts'
-import type { RoleChangeLock } from './roleChangeLock.ts'
+import type { RoleDriver } from './roleDriver.ts'
 import type { RoleJournal } from './roleJournal.ts'
-import type { RoleMonitor } from './roleMonitor.ts'
-import type { StepDown } from './stepDown.ts'
-import { Switchover, withApplication } from './switchover.ts'
+import { fitnessOf } from './state/judging.ts'
+import type { RoleFacts } from './state/roleFacts.ts'
+import type { RoleAnswer } from './state/roleOrders.ts'
 
-export interface RoleRequestsParts
-  extends Pick<
-    CurrentEngineParts,
-    'setup' | 'clock' | 'nodeFile' | 'members' | 'replicas' | 'traffic' | 'view'
-  > {
+export interface RoleRequestsParts {
+  readonly setup: NodeSetup
+  readonly clock: Clock
+  readonly nodeFile: NodeFile
+  readonly members: Members
+  readonly view: DelegatingView
   readonly peersFile: PeersFile
   readonly journal: RoleJournal
-  readonly changes: RoleChangeLock
-  readonly current: CurrentEngine
-  readonly promotion: Promotion
-  readonly givingWay: StepDown
-  readonly orders: PeerCommands
-  readonly watch: RoleMonitor
-  own(): NodePlace
-  /** A replica follows the node at this address from now on. */
-  followAt(leader: string): Promise<void>
+  readonly driver: RoleDriver
+  readonly facts: RoleFacts
+  readonly questions: PeerQuestions
+  readonly commands: PeerCommands
+  readonly slot: EngineSlot
+}
+
+interface PromoteHow {
+  readonly force: boolean
+  readonly dryRun: boolean
 }
 
 interface DemoteHow {
@@ -50,18 +56,6 @@ interface SwitchoverHow {
   readonly timeoutMs: number | undefined
 }
 
-/** What speaks of a node's own state, and is certain: it has not come to lead. */
-const NOT_TAKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'NOT_FIT',
-  'FENCE_FAILED',
-  'DISK_FULL',
-  'WRITE_FAILED',
-  'TAKE_OVER_FAILED',
-  'ROLE_CHANGING',
-  'STARTING',
-  'STOPPING',
-])
-
 export class RoleRequests implements RoleActions {
   readonly #parts: RoleRequestsParts
 
@@ -70,82 +64,82 @@ export class RoleRequests implements RoleActions {
   }
 
   promote(how: PromoteHow, by: string): Promise<PromoteAnswer> {
-    const { changes, promotion, current, journal } = this.#parts
-    const promote = () =>
-      changes.run('a promotion', () => promotion.promote(current.following(), how, by))
+    const { driver, journal } = this.#parts
+    const promote = async () => {
+      const { answer } = await driver.request({ type: 'promoteAsked', by, ...how })
+      return answerTo('promote', answer).answer
+    }
     return how.dryRun ? promote() : journal.audited('promote', by, promote)
   }
 
-  async demote(how: DemoteHow, by: string): Promise<DemoteAnswer> {
-    const { changes, clock, journal, view } = this.#parts
+  async demote({ leader, epoch }: DemoteHow, by: string): Promise<DemoteAnswer> {
+    const { driver, clock, journal, view, nodeFile } = this.#parts
     const beganMs = clock.nowMs()
-    await journal.audited('demote', by, () =>
-      changes.run('a demotion', () => this.#demote(how, by)),
-    )
-    const { node, role, leader } = this.#record
-    const { epoch, txid } = view.position()
-    return { node, role, epoch, txid, leader, tookMs: clock.nowMs() - beganMs }
+    const asked = { type: 'demoteAsked', by, leader, epoch } as const
+    await journal.audited('demote', by, () => driver.request(asked))
+    const { node, role, leader: followed } = nodeFile.record
+    const position = view.position()
+    return {
+      node,
+      role,
+      epoch: position.epoch,
+      txid: position.txid,
+      leader: followed,
+      tookMs: clock.nowMs() - beganMs,
+    }
   }
 
   async switchover(how: SwitchoverHow, by: string): Promise<SwitchoverAnswer> {
-    const { changes, current, journal, orders, setup, view } = this.#parts
-    if (current.engine?.role === 'replica') return orders.switchover(view.leaderAddress(), how, by)
+    const { driver, journal, commands, setup, view, slot } = this.#parts
+    if (slot.following) return commands.switchover(view.leaderAddress(), how, by)
     const timeoutMs = how.timeoutMs ?? setup.options.switchoverTimeoutMs
-    const handOver = () => this.#handover(current.leading(), by).switchover(how.to, timeoutMs, by)
-    const handed = await journal.audited('switchover', by, () =>
-      changes.run('a switchover', handOver),
-    )
+    const asked = { type: 'switchoverAsked', by, to: how.to, timeoutMs } as const
+    const done = await journal.audited('switchover', by, () => driver.request(asked))
+    const { answer } = answerTo('switchover', done.answer)
     // Another change of role need not wait for it.
-    const acceptance = await handed.application
+    const acceptance = await done.application
+    if (!acceptance) return answer
     if (!acceptance.accepts)
       setup.log.warn(
-        { to: handed.answer.to },
+        { to: answer.to },
         'the application of the new leader does not take requests yet',
       )
-    return withApplication(handed.answer, acceptance)
+    return withApplication(answer, acceptance)
   }
 
-  takeOver(how: TakeOver, by: string): Promise<NodePlace & Position> {
-    const { changes, current, clock, promotion, own } = this.#parts
-    return changes.run('a switchover', async () => {
-      const engine = current.following()
-      if (how.to !== this.#record.node)
-        throw new WalcastError('TAKE_OVER_FAILED', {
-          detail: `node ${how.to} was meant, not this one`,
-        })
-      const { epoch, txid, checksum, isTrusted, state } = engine.replica.status
-      const isSame = epoch === how.epoch && txid === how.txid && checksum === how.checksum
-      if (!isSame || !isTrusted || state === 'syncing')
-        throw new WalcastError('TAKE_OVER_FAILED', {
-          detail: `it is at ${epoch}-${txid} (${state}), not in the state ${how.epoch}-${how.txid}`,
-        })
-      if (clock.nowMs() > how.until)
-        throw new WalcastError('TAKE_OVER_FAILED', { detail: TOO_LATE })
-      const next = Math.max(epoch, this.#record.epoch) + 1
-      await promotion.lead(engine, next, `switchover from ${how.from}, by ${by}`, by, how)
-      return { ...own(), epoch: next, txid }
-    })
+  async takeOver(how: TakeOver, by: string): Promise<NodePlace & Position> {
+    const { driver, nodeFile, facts } = this.#parts
+    const { answer } = await driver.request({ type: 'takeOverAsked', by, how })
+    const { epoch, txid } = answerTo('takeOver', answer)
+    return { node: nodeFile.record.node, address: facts.address, epoch, txid }
   }
 
-  twin(address: string): Promise<void> {
-    return this.#parts.watch.lookAtTwin(address)
+  /** Another process says that it has this node's id. It is asked: its word alone counts for nothing. */
+  async twin(address: string): Promise<void> {
+    await this.#parts.questions.ask([address], true)
   }
 
   async fitness(): Promise<FitnessAnswer> {
-    const { view, members, watch, current, promotion, own } = this.#parts
-    const { answers } = await watch.askEverybody()
+    const { view, members, questions, facts, nodeFile } = this.#parts
+    const { answers } = await questions.askAll(facts.everybody)
     const { role, epoch, txid, leader, lag } = view.status()
-    const { engine } = current
-    const verdict =
-      engine?.role === 'replica' ? promotion.judge(engine, answers) : { reasons: [], lost: null }
+    const { copy, record, address } = facts
+    const verdict = copy ? fitnessOf(copy, record, answers) : { reasons: [], lost: null }
     const known = members.list().map((member) => {
       const answer = answers.find((each) => each.node === member.node)
       if (!answer) return { ...member, reached: false }
-      return { ...member, reached: true, role: answer.role, epoch: answer.epoch, txid: answer.txid }
+      return {
+        ...member,
+        reached: true,
+        role: answer.role,
+        epoch: answer.epoch,
+        txid: answer.txid,
+      }
     })
     const { reasons, lost } = verdict
     const leaderTxid = txid + lag.txidLag
-    const about = { ...own(), role, epoch, txid, leaderTxid, lagMs: lag.lagMs, leader }
+    const own = { node: nodeFile.record.node, address }
+    const about = { ...own, role, epoch, txid, leaderTxid, lagMs: lag.lagMs, leader }
     return { ...about, fit: reasons.length === 0, reasons, lost, members: known }
   }
 
@@ -157,44 +151,28 @@ export class RoleRequests implements RoleActions {
     }
     return journal.audited('forget', by, forget, node)
   }
+}
 
-  get #record() {
-    return this.#parts.nodeFile.record
-  }
+function answerTo<Of extends RoleAnswer['of']>(
+  of: Of,
+  answer: RoleAnswer,
+): Extract<RoleAnswer, { readonly of: Of }> {
+  if (isAnswerTo(of, answer)) return answer
+  throw new WalcastError('INTERNAL', { detail: `the answer to ${of} is one to ${answer.of}` })
+}
 
-  async #demote({ leader, epoch }: DemoteHow, by: string): Promise<void> {
-    const { current, givingWay, followAt } = this.#parts
-    const mine = this.#record.epoch
-    if (current.engine?.role === 'replica' && leader !== undefined) {
-      if (epoch !== undefined && epoch < mine)
-        throw new WalcastError('STALE_LEADER', { mine, theirs: epoch })
-      return followAt(leader)
-    }
-    const leading = current.leading()
-    if (epoch === undefined) return this.#handover(leading, by).demote(leader, `demoted by ${by}`)
-    if (epoch <= mine) throw new WalcastError('STALE_LEADER', { mine, theirs: epoch })
-    await givingWay.stepDown(leading, `demoted by ${by}`, leader)
-  }
+function isAnswerTo<Of extends RoleAnswer['of']>(
+  of: Of,
+  answer: RoleAnswer,
+): answer is Extract<RoleAnswer, { readonly of: Of }> {
+  return answer.of === of
+}
 
-  #handover(leading: LeaderEngine, by: string): Switchover {
-    const { traffic, setup, members, replicas, nodeFile, journal, current, orders, own } =
-      this.#parts
-    return new Switchover({
-      leading,
-      replicas,
-      traffic,
-      log: setup.log,
-      timeoutMs: setup.options.switchoverTimeoutMs,
-      own,
-      identity: orders.identity,
-      addressOf: (node) => members.addressOf(node),
-      carryOn: () => current.carryOn(leading),
-      isRefusal: (error) => NOT_TAKEN.has(keyOf(error) ?? 'INTERNAL') || wasNotSent(error),
-      recordFollowing: (leader) => current.recordFollowing(leader),
-      recordLeading: () => nodeFile.update({ role: 'leader', leader: '' }),
-      follow: (held, leader) => current.follow(held, leader),
-      orFatal: (step) => current.orFatal(step),
-      said: (reason) => journal.changed(reason, by),
-    })
-  }
+/** The answer with what the clients felt: nothing was executed before the new leader's application took requests. */
+function withApplication(
+  { pauseMs, stages, tookMs, ...rest }: SwitchoverAnswer,
+  { waitedMs }: Acceptance,
+): SwitchoverAnswer {
+  const felt = { pauseMs: pauseMs + waitedMs, stages: { ...stages, applicationMs: waitedMs } }
+  return { ...rest, ...felt, tookMs: Math.max(tookMs, pauseMs + waitedMs) }
 }

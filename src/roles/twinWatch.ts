@@ -5,32 +5,29 @@
  */
 import type { Logger } from 'pino'
 import type { Instance } from '../cluster/instance.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { PeerAnswer } from '../cluster/peerCalls.ts'
 import { WalcastError } from '../errors.ts'
+import type { PeerCommands } from './peerCommands.ts'
 
-export interface TwinWatchHost {
+export interface TwinWatchParts {
   readonly log: Logger
   /** This process. */
   readonly instance: Instance
-  /** Id of this node. */
-  node(): string
+  readonly nodeFile: Pick<NodeFile, 'record'>
   /** HOST:PORT of this node. */
-  address(): string
+  readonly address: string
+  readonly commands: PeerCommands
   /** This process is the younger one, and is to end. */
-  yieldId(error: WalcastError): void
-  /**
-   * Tells the process at `address` that it has the id of the one at `of`, which came before it.
-   * Never rejects.
-   */
-  tellTwin(address: string, of: string): Promise<void>
+  readonly onFatal: (error: WalcastError) => void
 }
 
 export class TwinWatch {
-  readonly #host: TwinWatchHost
+  readonly #parts: TwinWatchParts
   #taken: WalcastError | undefined
 
-  constructor(host: TwinWatchHost) {
-    this.#host = host
+  constructor(parts: TwinWatchParts) {
+    this.#parts = parts
   }
 
   /** Throws NODE_ID_TAKEN when another process came first. */
@@ -43,17 +40,18 @@ export class TwinWatch {
    * first, or another node does.
    */
   onTwin(twin: PeerAnswer, isTold = false): void {
-    const { instance, log, node, address, yieldId, tellTwin } = this.#host
-    const error = new WalcastError('NODE_ID_TAKEN', { node: node(), address: twin.asked })
+    const { instance, log, nodeFile, address, onFatal, commands } = this.#parts
+    const { node } = nodeFile.record
+    const error = new WalcastError('NODE_ID_TAKEN', { node, address: twin.asked })
     if (instance.yieldsTo(twin, isTold)) {
       this.#taken = error
-      return yieldId(error)
+      return onFatal(error)
     }
     log.error(
       { address: twin.asked, instance: twin.instance, upMs: twin.upMs },
       `${error.line}; that process is told to end`,
     )
-    void tellTwin(twin.asked, address())
+    void commands.twin(twin.asked, address)
   }
 
   /** Two processes of another node may know nothing of each other: the later one is told. */
@@ -63,7 +61,7 @@ export class TwinWatch {
       const before = longest
         .slice(0, i)
         .find((each) => each.node === node && each.instance !== instance)
-      if (before && instance !== '') void this.#host.tellTwin(asked, before.asked)
+      if (before && instance !== '') void this.#parts.commands.twin(asked, before.asked)
     }
   }
 }

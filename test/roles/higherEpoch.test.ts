@@ -6,10 +6,11 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { pino } from 'pino'
 import { Instance } from '../../src/cluster/instance.ts'
-import { systemClock } from '../../src/platform/clock.ts'
-import { RoleMonitor, type RoleMonitorHost } from '../../src/roles/roleMonitor.ts'
+import type { NodeFile } from '../../src/cluster/nodeFile.ts'
+import { PeerQuestions } from '../../src/roles/election/peerQuestions.ts'
+import type { TwinWatch } from '../../src/roles/twinWatch.ts'
+import { driveRoles, LEADING, roleFacts } from '../support/drivenRoles.ts'
 
 const MINE = { node: 'node-m', cluster: 'cluster-a', epoch: 3, term: 3 }
 const INSTANCE = new Instance(() => 0)
@@ -37,32 +38,33 @@ async function answering(t: TestContext, answer: object): Promise<string> {
  * A leader that node-b tells of epoch 5, and what it does about that. `known`: where it met node-b.
  */
 async function told(address: string, known?: string): Promise<string> {
-  let looked: Promise<void> = Promise.resolve()
-  let did = 'nothing'
-  const host: unknown = {
-    setup: {
-      log: pino({ level: 'silent' }),
-      options: { peerLookMs: 1000, peerTimeoutMs: 2000, frozenMs: 1000 },
+  let did: (what: string) => void = () => {}
+  const done = new Promise<string>((resolve) => {
+    did = resolve
+  })
+  const { node, cluster, ...epochs } = MINE
+  const { inbox } = driveRoles({
+    state: LEADING,
+    facts: {
+      record: { ...roleFacts().record, ...epochs, node },
+      members: known === undefined ? [] : [{ node: TOLD.node, address: known }],
     },
-    members: { addressOf: (node: string) => (node === TOLD.node ? known : undefined) },
-    admission: { hold() {}, release() {} },
-    instance: INSTANCE.id,
-    clock: systemClock,
-    twins: { onTwin() {}, tellApart() {}, requireOwn() {} },
-    record: () => MINE,
-    address: () => '127.0.0.1:1',
-    engine: () => ({ role: 'leader' }),
-    isChanging: () => false,
-    inBackground: (_: string, change: () => Promise<void>) => {
-      looked = change()
+    questions: new PeerQuestions({
+      timeoutMs: 2000,
+      nodeFile: { record: { node, cluster } } as unknown as NodeFile,
+      address: '127.0.0.1:1',
+      instance: INSTANCE,
+      members: { list: () => [] },
+      twins: { onTwin() {}, tellApart() {}, requireOwn() {} } as unknown as TwinWatch,
+    }),
+    end: (order) => {
+      if (order.do === 'recordLeading') did(`raises to ${order.begins.epoch}`)
+      if (order.do === 'follow') did(`follows ${order.leader}`)
+      return undefined
     },
-    stepDown: async (_: object, __: string, leader: string | undefined) =>
-      (did = `follows ${leader}`),
-    raise: async (_: object, epoch: number) => (did = `raises to ${epoch}`),
-  }
-  new RoleMonitor(host as RoleMonitorHost).onHigherEpoch({ ...TOLD, address })
-  await looked
-  return did
+  })
+  inbox.post({ type: 'higherEpochHeard', by: { ...TOLD, address } })
+  return done
 }
 
 test('a leader gives way to the node that told it of a higher epoch, where that leads', async (t) => {

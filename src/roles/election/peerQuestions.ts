@@ -1,0 +1,63 @@
+/** Asks other nodes who leads and where they stand. */
+import type { NodePlace } from '../../api/roleAnswers.ts'
+import type { Instance } from '../../cluster/instance.ts'
+import type { Members } from '../../cluster/members.ts'
+import type { NodeFile } from '../../cluster/nodeFile.ts'
+import { askPeers, type PeerAnswer } from '../../cluster/peerCalls.ts'
+import type { TwinWatch } from '../twinWatch.ts'
+
+export interface PeerQuestionsParts {
+  readonly timeoutMs: number
+  readonly nodeFile: Pick<NodeFile, 'record'>
+  /** HOST:PORT of this node. */
+  readonly address: string
+  /** This process. */
+  readonly instance: Instance
+  readonly members: Pick<Members, 'list'>
+  readonly twins: TwinWatch
+}
+
+export class PeerQuestions {
+  readonly #parts: PeerQuestionsParts
+
+  constructor(parts: PeerQuestionsParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Those of this cluster that answer at these addresses, this node itself left out, and known nodes that do not. Other processes
+   * with the id of one of them are told.
+   */
+  async askAll(
+    addresses: readonly string[],
+  ): Promise<{ readonly answers: readonly PeerAnswer[]; readonly unheard: readonly NodePlace[] }> {
+    const { twins, members } = this.#parts
+    const answers = await this.ask(addresses)
+    twins.tellApart(answers)
+    const heard = new Set(answers.map(({ node }) => node))
+    return { answers, unheard: members.list().filter(({ node }) => !heard.has(node)) }
+  }
+
+  /** The same of some. `isTold`: another process was told to have this node's id. */
+  async ask(addresses: readonly string[], isTold = false): Promise<readonly PeerAnswer[]> {
+    const { nodeFile, instance, twins, timeoutMs } = this.#parts
+    const { cluster, node } = nodeFile.record
+    const isOfCluster = (answer: PeerAnswer) => cluster === '' || answer.cluster === cluster
+    const direct = (await askPeers(addresses, timeoutMs)).filter(isOfCluster)
+    const elsewhere = await askPeers(this.#ownElsewhere(direct, addresses), timeoutMs)
+    const ofCluster = [...direct, ...elsewhere.filter(isOfCluster)]
+    for (const answer of ofCluster)
+      if (answer.node === node && answer.instance !== instance.id) twins.onTwin(answer, isTold)
+    return ofCluster.filter((answer) => answer.node !== node)
+  }
+
+  /** Where a replica says that this node leads, and it does not: a process with its id may be there. */
+  #ownElsewhere(answers: readonly PeerAnswer[], asked: readonly string[]): string[] {
+    const { nodeFile, address: own } = this.#parts
+    const { node } = nodeFile.record
+    const places = answers.filter((each) => each.role !== 'leader' && each.lastLeader === node)
+    return places
+      .map(({ address }) => address)
+      .filter((each) => each !== '' && each !== own && !asked.includes(each))
+  }
+}
