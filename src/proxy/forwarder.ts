@@ -17,12 +17,10 @@ import type { AckHeaders } from './ackWaits.ts'
 import type { Client } from './client.ts'
 import type { Reuse } from './connectionPool.ts'
 import { deliver } from './delivery.ts'
+import { FIRST_ATTEMPT_HEADER, type FirstAttempt, formatFirstAttempt } from './firstAttempt.ts'
 import type { Gate } from './gate.ts'
 import {
   ACKED_HEADER,
-  FIRST_ATTEMPT_HEADER,
-  type FirstAttempt,
-  formatFirstAttempt,
   fromClient,
   HOLD_HEADER,
   headerOf,

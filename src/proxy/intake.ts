@@ -13,8 +13,8 @@ import { type ErrorBody, errorBody, retryAfterOf, sendJson, sendRefusal } from '
 import { Client, tellClose, whenOver } from './client.ts'
 import type { TrustedProxies } from './clientAddress.ts'
 import type { Detour } from './detour.ts'
+import { ageFirstAttempt } from './firstAttempt.ts'
 import {
-  ageFirstAttempt,
   CLIENT_HEADER,
   fromNode,
   headerOf,

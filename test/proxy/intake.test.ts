@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { WalcastError } from '../../src/errors.ts'
 import type { Client } from '../../src/proxy/client.ts'
 import { TrustedProxies } from '../../src/proxy/clientAddress.ts'
-import { firstAttemptOf } from '../../src/proxy/headers.ts'
+import { firstAttemptOf } from '../../src/proxy/firstAttempt.ts'
 import { Intake, type IntakeOptions } from '../../src/proxy/intake.ts'
 import { Authenticator, signRequest } from '../../src/security/auth.ts'
 
