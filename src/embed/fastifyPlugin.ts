@@ -255,20 +255,9 @@ function forward(
       if (outcome === 'answered' || client.isGone) return
       // It waited until this node itself came to lead: it comes back to this application as a
       // forwarded request does.
-      if (await takesWrites(client, parts.traffic))
-        return leaderSide.execute(client, fromClient(client.request, client.origin), false, true)
+      if ((await leaderSide.take(client, true)) === 'answered') return
     }
   })
-}
-
-/**
- * Waits until this node, which leads, takes writes; false when it leads no more. Throws
- * LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD.
- */
-async function takesWrites(client: Client, { admission, view }: NodeTraffic): Promise<boolean> {
-  // From the last look at it on nothing waits: whoever looks for writes inside finds this one.
-  while (admission.refuse()) if (!(await admission.admit(client))) return false
-  return view.role() === 'leader'
 }
 
 /**

@@ -42,7 +42,10 @@ async function setUp(context: TestContext, execute: (client: Client) => Promise<
     detour: { untilTaken: () => delay(waitMs, true) },
   }
   const intake = new Intake({ ...parts, ...stubs } as unknown as IntakeOptions)
-  const server = createServer((incoming, response) => void intake.handle(incoming, response))
+  const connections = { prove() {}, giveWay: () => false }
+  const server = createServer(
+    (incoming, response) => void intake.handle(incoming, response, connections),
+  )
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   context.after(() => {
     server.close()
