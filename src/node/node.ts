@@ -22,6 +22,7 @@ import { optionProblems } from '../options/optionProblems.ts'
 import { type Clock, systemClock } from '../platform/clock.ts'
 import { type FileOps, systemFileOps } from '../platform/fileOps.ts'
 import { type Bounds, nodeConnections, ownBounds } from '../proxy/openFiles.ts'
+import type { Leadership } from '../proxy/requestParts.ts'
 import { Traffic } from '../proxy/traffic.ts'
 import { RoleJournal } from '../roles/roleJournal.ts'
 import { Roles } from '../roles/roles.ts'
@@ -71,7 +72,7 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
     const { view, waits, thread, nodeFile, audit, metrics, events } = ground
     const hooks = roleHooksOf(setup, path, metrics.notices())
     started.hooks = hooks
-    const traffic = newTraffic(ground)
+    const traffic = newTraffic(ground, started)
     started.traffic = traffic
     view.failedReads = () => traffic.failedReads.report()
     view.application = () => traffic.watch.status()
@@ -172,16 +173,10 @@ async function layGround(
   }
 }
 
-function newTraffic({
-  setup,
-  bounds,
-  clock,
-  nodeFile,
-  auth,
-  view,
-  waits,
-  metrics,
-}: Ground): Traffic {
+function newTraffic(
+  { setup, bounds, clock, nodeFile, auth, view, waits, metrics }: Ground,
+  started: Started,
+): Traffic {
   const { options, secret, log } = setup
   return new Traffic({
     options,
@@ -193,9 +188,20 @@ function newTraffic({
     auth,
     view,
     waits,
+    leadership: leadershipOf(started),
     metrics: metrics.traffic(),
     onCut: metrics.onCut('proxy'),
   })
+}
+
+/** Requests come in before there are roles, and ask for nothing then. */
+function leadershipOf(started: Started): Leadership {
+  return {
+    check: () => started.roles?.leadership.check(),
+    lenders: () => started.roles?.leadership.lenders() ?? [],
+    onHigherEpoch: (node, epoch) => started.roles?.leadership.onHigherEpoch(node, epoch),
+    onLaterPosition: async (epoch) => started.roles?.leadership.onLaterPosition(epoch),
+  }
 }
 
 /** Answers before there are roles: that the node starts. */
@@ -217,7 +223,7 @@ function newServer(
     admission: traffic.admission,
     watch: traffic.watch,
     unwell: () => traffic.application.unwellForLeading,
-    onRoleAsked: (remoteAddress) => traffic.onRoleAsked(remoteAddress),
+    onRoleAsked: (remoteAddress) => traffic.events.emit('roleAsked', remoteAddress),
     holdMs: options.holdMs,
     audit: () => audit,
     roles: () => (started.roles?.hasStarted ? started.roles.requests : undefined),

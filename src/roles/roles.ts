@@ -17,6 +17,7 @@ import { buildReplica } from '../database/replicaEngine.ts'
 import { keyOf, messageOf } from '../errors.ts'
 import { ownAddress } from '../options/address.ts'
 import { onNextTurn } from '../platform/time.ts'
+import type { Leadership } from '../proxy/requestParts.ts'
 import { CurrentEngine, type CurrentEngineParts } from './currentEngine.ts'
 import { IsolationFence } from './isolationFence.ts'
 import { PeerCommands } from './peerCommands.ts'
@@ -45,6 +46,8 @@ export class Roles {
   readonly #watch: RoleMonitor
   readonly #aloneFence: IsolationFence | undefined
   readonly requests: RoleRequests
+  /** For requests of the application. */
+  readonly leadership: Leadership
   /** HOST:PORT of the leader that was found when this node was about to lead. */
   #rivalAtStart = ''
 
@@ -88,11 +91,13 @@ export class Roles {
       own: () => this.#own,
       followAt: (leader) => this.#followAt(leader),
     })
-    traffic.checkLeading = () => watch.checkAlive()
-    traffic.lenders = () => this.#lenders()
-    traffic.onHigherEpoch = (node, epoch) =>
-      watch.onHigherEpoch({ node, epoch, term: undefined, address: '' })
-    traffic.onLaterPosition = (epoch) => watch.onLaterPosition(epoch)
+    this.leadership = {
+      check: () => watch.checkAlive(),
+      lenders: () => this.#lenders(),
+      onHigherEpoch: (node, epoch) =>
+        watch.onHigherEpoch({ node, epoch, term: undefined, address: '' }),
+      onLaterPosition: (epoch) => watch.onLaterPosition(epoch),
+    }
   }
 
   get engine(): CurrentEngine['engine'] {
