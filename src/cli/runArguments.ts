@@ -2,7 +2,11 @@
 import { constants } from 'node:os'
 import { WalcastError } from '../errors.ts'
 import { parseValue } from '../options/optionValues.ts'
-import type { RestartMode, RoleChangeMode, SupervisionRules } from '../supervisor/supervision.ts'
+import type {
+  RestartMode,
+  RoleChangeMode,
+  SupervisionRules,
+} from '../supervisor/supervisionStates.ts'
 import { environmentName } from './nodeArguments.ts'
 import { defaultOf, OWN_FLAGS, type OwnFlag } from './runOptions.ts'
 

@@ -162,7 +162,7 @@ export async function buildReplica(
   const replica: Replica = held
     ? await Replica.takeOver(replicaOptions, parts.thread, held)
     : await Replica.open(replicaOptions, parts.thread)
-  parts.traffic.offsetMs = () => replica.lag.offset.offsetMs
+  parts.traffic.useLeaderClock(() => replica.lag.offset.offsetMs)
   const relay = newRelay(replica, parts, list)
   replica.start(relay)
   const explain = (nowMs: number) => watch.look(lookAt(replica, options.replicaWalBytes), nowMs)

@@ -1,9 +1,26 @@
 /** Options that a program gives, held to the same rules as those of the command line. */
+import { resolve } from 'node:path'
+import Database from 'better-sqlite3'
+import type { Logger } from 'pino'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { type OptionSpec, tunes } from '../options/optionSpec.ts'
 import { NODE_OPTIONS } from '../options/options.ts'
 import { MAX_DURATION_MS, parseValue } from '../options/optionValues.ts'
+
+export interface OpenOptions extends Partial<Omit<NodeOptions, 'db'>> {
+  /** Path of the database file, or an open handle on it, which stays the caller's. */
+  readonly db: string | Database.Database
+  /** The cluster secret, at least 16 characters; without one the node listens on loopback only. */
+  readonly secret?: string | undefined
+  /** Nothing is logged without one. */
+  readonly log?: Logger
+}
+
+export interface ReplicaOpenOptions extends OpenOptions {
+  /** HOST:PORT of the leader. */
+  readonly leader: string
+}
 
 const LISTS = {
   prefixes: 'a list of paths',
@@ -37,6 +54,18 @@ export function embeddedOptions(
   }
   if (problems.length > 0) throw new WalcastError('USAGE', { detail: problems.join('; ') })
   return options
+}
+
+/** Of a database file or of an open handle on one. Throws USAGE or FOREIGN_HANDLE. */
+export function pathOf(db: unknown): string {
+  if (typeof db === 'object' && db !== null && !(db instanceof Database))
+    throw new WalcastError('FOREIGN_HANDLE')
+  const path = db instanceof Database ? db.name : db
+  if (typeof path !== 'string' || path === '' || path === ':memory:')
+    throw new WalcastError('USAGE', {
+      detail: 'db is to be the path of a database file or a handle on one',
+    })
+  return resolve(path)
 }
 
 function checkedValue(spec: OptionSpec, value: unknown): unknown {

@@ -3,9 +3,8 @@
  * told to, installs no signal handlers.
  */
 import { EventEmitter } from 'node:events'
-import { resolve } from 'node:path'
-import Database from 'better-sqlite3'
-import { type Logger, pino } from 'pino'
+import type Database from 'better-sqlite3'
+import { pino } from 'pino'
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
 import type { LagReport, NodeStatus } from '../api/nodeView.ts'
 import type { DemoteAnswer, NodeRole, PromoteAnswer, SwitchoverAnswer } from '../api/roleAnswers.ts'
@@ -21,7 +20,13 @@ import { onNextTurn } from '../platform/time.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from '../proxy/pluginNode.ts'
 import { checkSecret } from '../security/auth.ts'
 import { version } from '../version.ts'
-import { embeddedOptions } from './embeddedOptions.ts'
+import { DatabaseHandles } from './databaseHandles.ts'
+import {
+  embeddedOptions,
+  type OpenOptions,
+  pathOf,
+  type ReplicaOpenOptions,
+} from './embeddedOptions.ts'
 
 export type { Position } from '../../proto/position.ts'
 export { formatPosition, parsePosition } from '../../proto/position.ts'
@@ -29,20 +34,7 @@ export type { LagReport, NodeStatus } from '../api/nodeView.ts'
 export type { DemoteAnswer, NodeRole, PromoteAnswer, SwitchoverAnswer } from '../api/roleAnswers.ts'
 export { type ErrorCode, WalcastError } from '../errors.ts'
 export type { NodeOptions } from '../options/nodeOptions.ts'
-
-export interface OpenOptions extends Partial<Omit<NodeOptions, 'db'>> {
-  /** Path of the database file, or an open handle on it, which stays the caller's. */
-  readonly db: string | Database.Database
-  /** The cluster secret, at least 16 characters; without one the node listens on loopback only. */
-  readonly secret?: string | undefined
-  /** Nothing is logged without one. */
-  readonly log?: Logger
-}
-
-export interface ReplicaOpenOptions extends OpenOptions {
-  /** HOST:PORT of the leader. */
-  readonly leader: string
-}
+export type { OpenOptions, ReplicaOpenOptions } from './embeddedOptions.ts'
 
 /**
  * Events of a node: `role` and `position` on a change, `failed` when it cannot go on and is to be
@@ -87,18 +79,19 @@ export function openNode(options: OpenOptions): Promise<WalcastNode> {
 }
 
 export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode {
-  #node!: RunningNode
-  readonly #path: string
-  readonly #handles = new Set<Database.Database>()
-  readonly #opened = new Set<Database.Database>()
+  readonly #node: RunningNode
+  readonly #handles: DatabaseHandles
   #role: NodeRole = 'replica'
   #position: Position = { epoch: 0, txid: 0 }
   #failure: WalcastError | undefined
   #isClosed = false
 
-  private constructor(path: string) {
+  private constructor(node: RunningNode, path: string) {
     super()
-    this.#path = path
+    this.#node = node
+    this.#handles = new DatabaseHandles(path, () => this.isLeading)
+    this.#onChange()
+    void node.failed.then((error) => this.#onFailed(error))
   }
 
   static async start(as: StartAs, options: OpenOptions): Promise<WalcastNode> {
@@ -106,20 +99,23 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     if (secret !== undefined) checkSecret(secret)
     const known = embeddedOptions(as, given)
     const path = pathOf(db)
-    const node = new WalcastNode(path)
     // Defaults fill every option that is not optional.
     const all = { ...defaultOptions(), ...known, db: path } as NodeOptions
     const setup = { options: all, secret, log: log ?? pino({ level: 'silent' }), version }
-    node.#node = await startNode({ ...setup, onChange: () => node.#onChange() }, as)
-    node.#onChange()
-    void node.#node.failed.then((error) => node.#onFailed(error))
+    let opened: WalcastNode | undefined
+    // The first changes come while the node is being made: its constructor looks what they were.
+    const onChange = () => {
+      if (opened) opened.#onChange()
+    }
+    const node = await startNode({ ...setup, onChange }, as)
+    opened = new WalcastNode(node, path)
     try {
-      if (typeof db !== 'string') node.adopt(db)
+      if (typeof db !== 'string') opened.adopt(db)
     } catch (error) {
-      await node.close()
+      await opened.close()
       throw error
     }
-    return node
+    return opened
   }
 
   get [TRAFFIC](): NodeTraffic {
@@ -236,10 +232,7 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
   /** Opens the database, `query_only` while this node does not lead. Closed by `close`. */
   open(options: Database.Options = {}): Database.Database {
     if (this.#isClosed) throw new WalcastError('STOPPING')
-    const handle = new Database(this.#path, { fileMustExist: true, ...options })
-    this.#opened.add(handle)
-    this.adopt(handle)
-    return handle
+    return this.#handles.open(options)
   }
 
   /**
@@ -247,10 +240,7 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
    * stays the caller's. Throws FOREIGN_HANDLE.
    */
   adopt(handle: object): void {
-    if (!(handle instanceof Database)) throw new WalcastError('FOREIGN_HANDLE')
-    for (const known of this.#handles) if (!known.open) this.#forget(known)
-    this.#handles.add(handle)
-    this.#restrict(handle)
+    this.#handles.adopt(handle)
   }
 
   /** Stops the node, within `drainMs`. Closes what `open` gave, and nothing else. */
@@ -259,24 +249,11 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     try {
       await this.#node.stop()
     } finally {
-      for (const handle of this.#opened) handle.close()
-      this.#opened.clear()
+      this.#handles.closeOpened()
     }
   }
 
-  #restrict(handle: Database.Database): void {
-    if (handle.open) handle.pragma(`query_only = ${this.isLeading ? 0 : 1}`)
-    else this.#forget(handle)
-  }
-
-  #forget(handle: Database.Database): void {
-    this.#handles.delete(handle)
-    this.#opened.delete(handle)
-  }
-
   #onChange(): void {
-    // The first changes come while the node is being made.
-    if (this.#node === undefined) return
     const { epoch, txid } = this.#node.view.position()
     if (epoch !== this.#position.epoch || txid !== this.#position.txid) {
       this.#position = { epoch, txid }
@@ -285,7 +262,7 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     const role = this.role
     if (role === this.#role) return
     this.#role = role
-    for (const handle of this.#handles) this.#restrict(handle)
+    this.#handles.restrict()
     this.#tell(() => this.emit('role', role))
   }
 
@@ -311,16 +288,4 @@ function requirePosition(given: Position | string): Position {
   const position = typeof given === 'string' ? parsePosition(given) : given
   if (!position) throw new WalcastError('BAD_REQUEST', { detail: `"${given}" is not EPOCH-TXID` })
   return position
-}
-
-/** Of a database file or of an open handle on one. Throws USAGE or FOREIGN_HANDLE. */
-function pathOf(db: unknown): string {
-  if (typeof db === 'object' && db !== null && !(db instanceof Database))
-    throw new WalcastError('FOREIGN_HANDLE')
-  const path = db instanceof Database ? db.name : db
-  if (typeof path !== 'string' || path === '' || path === ':memory:')
-    throw new WalcastError('USAGE', {
-      detail: 'db is to be the path of a database file or a handle on one',
-    })
-  return resolve(path)
 }

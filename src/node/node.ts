@@ -236,7 +236,7 @@ function newServer(
     admission: traffic.admission,
     watch: traffic.watch,
     unwell: () => traffic.application.unwellForLeading,
-    onRoleAsked: (remoteAddress) => traffic.onRoleAsked(remoteAddress),
+    onRoleAsked: (remoteAddress) => traffic.events.emit('roleAsked', remoteAddress),
     holdMs: options.holdMs,
     audit: () => audit,
     roles: () => (started.roles?.hasStarted ? started.roles.requests : undefined),

@@ -11,58 +11,39 @@
  * health, which a restart of a second does not change. An answered request counts as a look that
  * succeeded, so a busy application is never looked at. No request of a client is sent from here.
  */
-import type { Logger } from 'pino'
 import type { ApplicationStatus } from '../api/applicationStatus.ts'
 import { WalcastError } from '../errors.ts'
-import {
-  cancelTimer,
-  delay,
-  monotonicMs,
-  setRepeatingTimer,
-  setTimer,
-  type Timer,
-} from '../platform/time.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
+import { ApplicationGates, type Waiting } from './applicationGates.ts'
+import { ApplicationHealth, type HealthHost, type HealthLimits } from './applicationHealth.ts'
 import { type Look, lookAt } from './applicationProbe.ts'
-import { Gate } from './gate.ts'
+import { LookTimer } from './lookTimer.ts'
 
-export interface ApplicationWatchOptions {
+export interface ApplicationWatchOptions extends HealthLimits {
   readonly maxHeld: number
   /** Pause between two looks while no request waits. */
   readonly everyMs: number
-  readonly fall: number
-  readonly rise: number
   /** Path that says whether it is well; undefined: accepting connections is enough. */
   readonly check: string | undefined
 }
 
-export interface ApplicationWatchHost {
-  /** Of the application; undefined while none is known. */
-  url(): string | undefined
-  readonly log: Logger
+export interface ApplicationWatchHost extends HealthHost {
   look?(url: string, check: string | undefined): Promise<Look>
 }
 
 /** Of another node: `none` has no application. */
 export type ApplicationStanding = 'none' | 'up' | 'down' | 'unknown'
 
-/** A request or an upgrade that waits. */
-export interface Waiting {
-  readonly gone: AbortSignal
-}
-
 /** Pause between two looks while requests wait. */
 const LOOK_MS = 25
-/** ... and, at the longest, while it boots: balancers are to hear of it as soon as it is up. */
-const BOOT_LOOK_MS = 250
 const UNHELD = { ref: false } as const
 
 export class ApplicationWatch {
   readonly #options: ApplicationWatchOptions
   readonly #host: ApplicationWatchHost
-  readonly #requests: Gate
-  readonly #writes: Gate
-  readonly #timer: Timer
-  #bootTimer: Timer | undefined
+  readonly #gates: ApplicationGates
+  readonly #health: ApplicationHealth
+  readonly #timer: LookTimer
   #looking: Promise<boolean> | undefined
   #lookedMs = Number.NEGATIVE_INFINITY
   /** Since the last look by the clock. */
@@ -71,29 +52,21 @@ export class ApplicationWatch {
   #isProven = false
   #isSuspended = false
   #isStopped = false
-  #wasUp = false
-  /** It has not been well since it was started. */
-  #isBooting = true
   /** A process that was just started: its check says when it is ready, not that it accepts. */
   #isStarting = false
-  #health: 'up' | 'down' | 'unknown' = 'unknown'
-  #streak = 0
-  #detail = ''
-  #heldTotal = 0
 
   constructor(options: ApplicationWatchOptions, host: ApplicationWatchHost) {
     this.#options = options
     this.#host = host
+    this.#health = new ApplicationHealth(options, host)
     const { maxHeld } = options
-    this.#requests = new Gate({ maxHeld, probeMs: LOOK_MS }, () => this.#look())
-    this.#writes = new Gate({ maxHeld })
-    this.#timer = setRepeatingTimer(() => void this.#lookByTheClock(), options.everyMs)
-    this.#timer.unref()
+    this.#gates = new ApplicationGates({ maxHeld, probeMs: LOOK_MS }, () => this.#look())
+    this.#timer = new LookTimer(options.everyMs, () => void this.#lookByTheClock())
   }
 
   /** Requests that wait now. */
   get held(): number {
-    return this.#requests.held + this.#writes.held
+    return this.#gates.held
   }
 
   /** Nobody is kept any more. */
@@ -108,20 +81,21 @@ export class ApplicationWatch {
 
   /** Requests that ever had to wait. */
   get heldTotal(): number {
-    return this.#heldTotal
+    return this.#gates.heldTotal
   }
 
   /** Whether its health is good. */
   get isUp(): boolean {
-    return this.#health === 'up'
+    return this.#health.state === 'up'
   }
 
   status(): ApplicationStatus | undefined {
     const url = this.#host.url()
     if (url === undefined) return undefined
-    const accepts = this.#requests.isOpen && this.#writes.isOpen
-    const detail = this.#reason(true) || (this.#health === 'down' ? this.#detail : '')
-    return { url, state: this.#health, accepts, detail, held: this.held }
+    const accepts = this.#gates.isOpen(true)
+    const { state, detail: unwell } = this.#health
+    const detail = this.#gates.reason(true) || (state === 'down' ? unwell : '')
+    return { url, state, accepts, detail, held: this.held }
   }
 
   /**
@@ -130,7 +104,7 @@ export class ApplicationWatch {
    */
   standing(): ApplicationStanding {
     if (this.#host.url() === undefined) return 'none'
-    if (!this.#requests.isOpen || !this.#writes.isOpen) return 'down'
+    if (!this.#gates.isOpen(true)) return 'down'
     return this.#isProven ? 'up' : 'unknown'
   }
 
@@ -139,8 +113,8 @@ export class ApplicationWatch {
    * none to be.
    */
   unwell(): string | undefined {
-    if (this.#health !== 'down' || this.#host.url() === undefined) return undefined
-    return `the application is down: ${this.#detail}`
+    if (this.#health.state !== 'down' || this.#host.url() === undefined) return undefined
+    return `the application is down: ${this.#health.detail}`
   }
 
   /**
@@ -148,10 +122,10 @@ export class ApplicationWatch {
    * each request.
    */
   refuse(isWrite: boolean): WalcastError | undefined {
-    if (this.#requests.isOpen && (!isWrite || this.#writes.isOpen)) return undefined
+    if (this.#gates.isOpen(isWrite)) return undefined
     return new WalcastError('APP_UNREACHABLE', {
       url: this.#host.url() ?? 'an address not known yet',
-      detail: this.#reason(isWrite),
+      detail: this.#gates.reason(isWrite),
     })
   }
 
@@ -159,10 +133,8 @@ export class ApplicationWatch {
    * Resolves with whether the application may be tried again, at the latest at `endMs` or when the
    * client goes. Throws TOO_MANY_HELD.
    */
-  async wait(client: Waiting, endMs: number, isWrite: boolean): Promise<boolean> {
-    const gate = isWrite && !this.#writes.isOpen ? this.#writes : this.#requests
-    if (!gate.isOpen) this.#heldTotal++
-    return gate.wait(endMs - monotonicMs(), client.gone)
+  wait(client: Waiting, endMs: number, isWrite: boolean): Promise<boolean> {
+    return this.#gates.wait(client, endMs, isWrite)
   }
 
   /** The node serves from now on. */
@@ -174,7 +146,7 @@ export class ApplicationWatch {
   onReached(): void {
     this.#wasReached = true
     this.#onAccepted()
-    if (this.#isBooting && !this.#isSuspended) this.#count('')
+    if (this.#health.isBooting && !this.#isSuspended) this.#health.count('')
   }
 
   /** A request could not be sent. */
@@ -185,12 +157,7 @@ export class ApplicationWatch {
   /** Whoever waits decides anew where to go: the role has changed, or the node stops. */
   reconsider(): void {
     this.#isProven = false
-    for (const gate of [this.#requests, this.#writes]) {
-      if (gate.isOpen) continue
-      const { reason } = gate
-      gate.open()
-      gate.close(reason)
-    }
+    this.#gates.release()
     void this.#look()
   }
 
@@ -214,11 +181,11 @@ export class ApplicationWatch {
 
   /** Writes wait: the application's process was started in an earlier role. */
   holdWrites(reason: string): void {
-    this.#writes.close(reason)
+    this.#gates.writes.close(reason)
   }
 
   releaseWrites(): void {
-    this.#writes.open()
+    this.#gates.writes.open()
   }
 
   /** An application says that it listens: what was known of the one before counts no more. */
@@ -240,44 +207,37 @@ export class ApplicationWatch {
     this.#isStarting = true
     this.#renew()
     this.#close('it is being started')
-    this.#writes.open()
+    this.#gates.writes.open()
     void this.#look()
   }
 
   /** Lets everybody go, and keeps nobody from now on. */
   stop(): void {
     this.#isStopped = true
-    cancelTimer(this.#timer)
-    cancelTimer(this.#bootTimer)
-    this.#requests.stop()
-    this.#writes.stop()
-  }
-
-  #reason(isWrite: boolean): string {
-    if (!this.#requests.isOpen) return this.#requests.reason
-    return isWrite && !this.#writes.isOpen ? this.#writes.reason : ''
+    this.#timer.stop()
+    this.#gates.stop()
   }
 
   /** It is another one from now on. */
   #renew(): void {
-    this.#isBooting = true
+    this.#health.renew()
     this.#isProven = false
     this.#wasReached = false
   }
 
   #onAccepted(): void {
     this.#isProven = true
-    if (!this.#requests.isOpen && !this.#isSuspended) this.#open()
+    if (!this.#gates.requests.isOpen && !this.#isSuspended) this.#open()
   }
 
   #open(): void {
     this.#isStarting = false
-    this.#requests.open()
+    this.#gates.requests.open()
   }
 
   #close(reason: string): void {
     this.#isProven = false
-    this.#requests.close(reason)
+    this.#gates.requests.close(reason)
   }
 
   /** One at a time, whoever asks. */
@@ -318,59 +278,13 @@ export class ApplicationWatch {
     const { check } = this.#options
     const wasReached = this.#wasReached
     this.#wasReached = false
-    if (wasReached) return this.#count('')
+    if (wasReached) return this.#health.count('')
     const whyNot = await this.#ask(check)
     if (whyNot === '') this.onReached()
     else if (whyNot !== undefined && check === undefined) this.onUnreachable(whyNot)
     // What this look saw is no evidence for the next one.
     this.#wasReached = false
-    this.#count(whyNot ?? this.#reason(false))
-    if (this.#isBooting && this.#health === 'down') this.#lookAgain()
-  }
-
-  #lookAgain(): void {
-    if (this.#isStopped || this.#bootTimer) return
-    this.#bootTimer = setTimer(
-      () => {
-        this.#bootTimer = undefined
-        void this.#lookByTheClock()
-      },
-      Math.min(this.#options.everyMs, BOOT_LOOK_MS),
-    )
-    this.#bootTimer.unref()
-  }
-
-  /** `whyNot`: '' when it was well at this look. The first look decides alone. */
-  #count(whyNot: string): void {
-    if (this.#host.url() === undefined) return
-    const now = whyNot === '' ? 'up' : 'down'
-    if (now === 'down') this.#detail = whyNot
-    if (now === this.#health) this.#streak = 0
-    else if (this.#health === 'unknown' || ++this.#streak >= this.#needed(now))
-      this.#become(now, whyNot)
-    if (now === 'up') this.#isBooting = false
-  }
-
-  /** Looks in a row. */
-  #needed(health: 'up' | 'down'): number {
-    const { fall, rise } = this.#options
-    if (health === 'down') return fall
-    return this.#isBooting ? 1 : rise
-  }
-
-  #become(health: 'up' | 'down', whyNot: string): void {
-    this.#streak = 0
-    this.#health = health
-    this.#say(health, whyNot)
-    this.#wasUp ||= health === 'up'
-  }
-
-  #say(health: 'up' | 'down', detail: string): void {
-    const { log } = this.#host
-    const url = this.#host.url()
-    if (health === 'up')
-      log.info({ url }, this.#wasUp ? 'the application answers again' : 'the application answers')
-    else if (this.#wasUp) log.warn({ url, detail }, 'the application is down')
-    else log.info({ url, detail }, 'the application does not answer yet')
+    this.#health.count(whyNot ?? this.#gates.reason(false))
+    if (this.#health.isBooting && this.#health.state === 'down') this.#timer.soon()
   }
 }

@@ -7,35 +7,24 @@
  * so that what it accepts of an answer is what its server accepts of a request. An answer may be
  * whole before the request is: the rest of that is not sent then.
  */
-import type { ClientRequest, IncomingMessage, InformationEvent } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { httpRequest } from '../platform/sockets.ts'
 import { cancelTimer, monotonicMs, onNextTurn, setTimer, type Timer } from '../platform/time.ts'
 import type { ConnectionPool, Reuse, Taker } from './connectionPool.ts'
-import type { FlatHeaders } from './headers.ts'
 import { announcedSeconds } from './idleTrust.ts'
+import { type Framing, framingOf, isTarget, type Outgoing, pairsOf } from './outgoing.ts'
 import { Answer, type AnswerSource, headersOf } from './relayedAnswer.ts'
 import { SendError } from './sendError.ts'
 import { servernameOf, type Wire } from './wire.ts'
-
-export interface Outgoing {
-  readonly method: string
-  /** Path with query, as it was received; or `*`. */
-  readonly path: string
-  readonly headers: FlatHeaders
-  readonly body: Readable | null
-  /** Of the body, once that has ended. */
-  readonly trailers?: () => FlatHeaders
-  /** Answers before the answer (1xx), as they come. */
-  readonly onInterim?: (interim: InformationEvent) => void
-  readonly reuse?: Reuse
-}
 
 export interface ExchangeLimits {
   /** From the last byte of the request to the first of the answer. */
   readonly answerTimeoutMs: number
   readonly maxHeadBytes: number
 }
+
+const BROKE_OFF = 'the body broke off'
 
 export class Exchange implements Taker, AnswerSource {
   /**
@@ -300,58 +289,4 @@ export class Exchange implements Taker, AnswerSource {
     )
     this.#outgoing.body?.destroy()
   }
-}
-
-/**
- * In the forms that a server understands (RFC 9112, sections 3.2.1 and 3.2.4), of characters that
- * Node's client sends.
- */
-function isTarget({ method, path }: Outgoing): boolean {
-  if (path === '*') return method === 'OPTIONS'
-  return path.startsWith('/') && !UNSENDABLE.test(path)
-}
-
-/** How a request's end is told, and its headers with that. */
-interface Framing {
-  readonly headers: FlatHeaders
-  readonly host: string
-  readonly isChunked: boolean
-  /** Of the body, where that is told beforehand. */
-  readonly bytes: number | undefined
-}
-
-const BROKE_OFF = 'the body broke off'
-const UNSENDABLE = /[^\u0021-\u00ff]/
-const WITHOUT_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
-
-/** `defaultHost`: HTTP/1.0 has requests without one. */
-function framingOf({ method, headers: given, body }: Outgoing, defaultHost: string): Framing {
-  const headers: FlatHeaders = []
-  let host: string | undefined
-  let bytes: number | undefined
-  let trailer: string | undefined
-  for (let i = 0; i < given.length; i += 2) {
-    const name = given[i].toLowerCase()
-    if (name === 'trailer') {
-      trailer = given[i + 1]
-      continue
-    }
-    if (name === 'host') host = given[i + 1]
-    if (name === 'content-length') bytes = Number(given[i + 1])
-    headers.push(given[i], given[i + 1])
-  }
-  const isChunked = body !== null && bytes === undefined
-  if (isChunked) headers.push('transfer-encoding', 'chunked')
-  if (isChunked && trailer !== undefined) headers.push('trailer', trailer)
-  if (body === null && bytes === undefined && !WITHOUT_BODY.has(method))
-    headers.push('content-length', '0')
-  if (host === undefined) headers.push('host', defaultHost)
-  headers.push('connection', 'keep-alive')
-  return { headers, host: host ?? defaultHost, isChunked, bytes }
-}
-
-function pairsOf(flat: FlatHeaders): [string, string][] {
-  const pairs: [string, string][] = []
-  for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i], flat[i + 1]])
-  return pairs
 }

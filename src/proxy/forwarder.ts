@@ -12,41 +12,26 @@ import { formatPosition, type Position, parsePosition } from '../../proto/positi
 import type { PositionWaits } from '../api/positionWaits.ts'
 import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import { delay, monotonicMs } from '../platform/time.ts'
-import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 import type { AckHeaders } from './ackWaits.ts'
 import type { Client } from './client.ts'
-import type { Reuse } from './connectionPool.ts'
 import { deliver } from './delivery.ts'
 import type { Gate } from './gate.ts'
 import {
   ACKED_HEADER,
-  FIRST_ATTEMPT_HEADER,
-  type FirstAttempt,
-  formatFirstAttempt,
-  fromClient,
-  HOLD_HEADER,
   headerOf,
-  NOT_EXECUTED_HEADER,
   NOT_REPLICATED_HEADER,
   POSITION_HEADER,
   STALE_HEADER,
-  toNode,
-  trailersOf,
 } from './headers.ts'
+import { LeaderUpstream, type LeaderUpstreamOptions, NOT_KEPT_MS } from './leaderUpstream.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
-import { SendError } from './sendError.ts'
-import { Upstream } from './upstream.ts'
 
-export interface ForwarderOptions {
-  /** HOST:PORT of the leader's private side; '' when none is known yet. */
-  readonly leader: string
+export interface ForwarderOptions extends LeaderUpstreamOptions {
   readonly holdMs: number
   readonly writeWaitMs: number
-  readonly maxConnections: number
-  readonly answerTimeoutMs: number
 }
 
 export interface ForwarderHost {
@@ -69,38 +54,21 @@ export interface ForwarderHost {
   onApplied(waitMs: number | undefined): void
 }
 
-const CONNECT_TIMEOUT_MS = 2000
-/** Until the leader says for how long it keeps an idle connection. */
-const IDLE_MS = 30_000
-/** An application's answer, and what nodes add. */
-const MAX_HEAD_BYTES = 80 * 1024
 /**
  * A token that is refused is not accepted by trying for long: a restarted leader or a clock just
  * set are.
  */
 const MAX_REFUSALS = 3
 const RETRY_MS = 50
-/** Of a read that the leader does not keep at all. */
-const NOT_KEPT_MS = 0
-
-/** What became of one attempt. */
-type Attempt =
-  | { readonly answer: Answer }
-  | { readonly notExecuted: string; readonly isRefusal: boolean }
-  | { readonly unknown: string }
-
 export class Forwarder {
   readonly #options: ForwarderOptions
   readonly #host: ForwarderHost
-  #leader: string
-  /** Undefined while no leader is known. */
-  #upstream: Upstream | undefined
+  readonly #leader: LeaderUpstream
 
   constructor(options: ForwarderOptions, host: ForwarderHost) {
     this.#options = options
-    this.#leader = options.leader
     this.#host = host
-    this.#upstream = this.#newUpstream()
+    this.#leader = new LeaderUpstream(options, (method, target) => host.sign(method, target))
   }
 
   /**
@@ -128,7 +96,7 @@ export class Forwarder {
    */
   async offer(client: Client): Promise<'answered' | 'notTaken'> {
     if (!this.#host.gate.isOpen || this.#host.isLeading()) return 'notTaken'
-    const attempt = await this.#attempt(
+    const attempt = await this.#leader.attempt(
       client,
       undefined,
       this.#host.leaderIncarnation(),
@@ -154,34 +122,27 @@ export class Forwarder {
     return 'answered'
   }
 
-  /** Requests go to this leader (HOST:PORT) from now on; those under way end where they are. */
+  /** Requests go to this leader (HOST:PORT; '' while none is known) from now on. */
   pointTo(leader: string): void {
-    if (leader === this.#leader) return
-    this.#leader = leader
-    this.retire()
+    this.#leader.pointTo(leader)
   }
 
-  /**
-   * The leader is about to stop: no more requests on these connections, so that it can close them
-   * without cutting one off.
-   */
+  /** The leader is about to stop. */
   retire(): void {
-    const old = this.#upstream
-    this.#upstream = this.#newUpstream()
-    void old?.drain()
+    this.#leader.retire()
   }
 
   async close(): Promise<void> {
     this.#host.gate.stop()
-    await this.#upstream?.close()
+    await this.#leader.close()
   }
 
   /** What a request gets that waited as long as `--hold` allows. */
   leaderAway(): WalcastError {
-    if (this.#leader === '') return new WalcastError('NO_LEADER')
+    if (this.#leader.address === '') return new WalcastError('NO_LEADER')
     const detail = this.#host.gate.reason
     const seconds = this.#options.holdMs / 1000
-    return new WalcastError('LEADER_AWAY', { address: this.#leader, seconds, detail })
+    return new WalcastError('LEADER_AWAY', { address: this.#leader.address, seconds, detail })
   }
 
   /** Undefined when the client went away. */
@@ -211,12 +172,12 @@ export class Forwarder {
         if (lost !== undefined) throw this.#unknown(lost)
         return 'lead'
       }
-      const leader = this.#leader
+      const leader = this.#leader.address
       const incarnation = this.#host.leaderIncarnation()
       const sentMs = monotonicMs()
       const before = first && { incarnation: first.incarnation, agoMs: sentMs - first.sentMs }
       const leftMs = Math.max(1, endMs - sentMs)
-      const attempt = await this.#attempt(client, body, incarnation, before, leftMs)
+      const attempt = await this.#leader.attempt(client, body, incarnation, before, leftMs)
       if (client.isGone) return undefined
       if ('answer' in attempt) return attempt.answer
       const canRepeat = body?.canReplay ?? true
@@ -227,7 +188,7 @@ export class Forwarder {
         await delay(RETRY_MS)
       } else if (!canRepeat || (attempt.isRefusal && ++refusals >= MAX_REFUSALS)) {
         throw nothingDone(new WalcastError('NOT_EXECUTED', { detail: attempt.notExecuted }))
-      } else if (leader === this.#leader && !this.#host.isLeading()) {
+      } else if (leader === this.#leader.address && !this.#host.isLeading()) {
         // A refusal that was overtaken by news of the leader says nothing of what it takes now.
         if (incarnation === this.#host.leaderIncarnation())
           this.#host.gate.close(attempt.notExecuted)
@@ -242,72 +203,6 @@ export class Forwarder {
     if (await gate.wait(endMs - monotonicMs(), client.gone)) return
     if (client.isGone) return
     throw this.leaderAway()
-  }
-
-  async #attempt(
-    client: Client,
-    body: ReplayableBody | undefined,
-    incarnation: string,
-    before: FirstAttempt | undefined,
-    leftMs: number,
-    reuse: Reuse = 'sure',
-  ): Promise<Attempt> {
-    if (!this.#upstream) return { notExecuted: 'no leader is known', isRefusal: false }
-    // Not sent: whichever leader executed it, a second attempt could not say so.
-    if (incarnation === '')
-      return { notExecuted: 'its incarnation is not known yet', isRefusal: false }
-    const { method, target } = client
-    const { request, origin } = client
-    const headers = toNode(fromClient(request, origin), this.#leader, incarnation, origin.address)
-    headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
-    headers.push(HOLD_HEADER, String(leftMs === NOT_KEPT_MS ? NOT_KEPT_MS : this.#keepMs(leftMs)))
-    if (before) headers.push(FIRST_ATTEMPT_HEADER, formatFirstAttempt(before))
-    const sentMs = monotonicMs()
-    const exchange = this.#upstream.send({
-      method,
-      path: target,
-      headers,
-      body: body?.stream() ?? null,
-      trailers: () => trailersOf(client.request),
-      onInterim: (interim) => client.inform(interim),
-      reuse,
-    })
-    client.follow(exchange)
-    try {
-      const answer = await exchange.answer
-      const notExecuted = answer.header(NOT_EXECUTED_HEADER)
-      // The leader kept it as long as it was to be kept: there is nothing better to say, unless an
-      // earlier attempt may have been executed.
-      const isOver = !before && leftMs > 0 && monotonicMs() - sentMs >= leftMs
-      if (notExecuted === undefined || (notExecuted === 'APP_UNREACHABLE' && isOver))
-        return { answer }
-      answer.discard()
-      client.follow(undefined)
-      return {
-        notExecuted: `it answered ${notExecuted}`,
-        isRefusal: notExecuted === 'FORWARD_REFUSED',
-      }
-    } catch (error) {
-      if (!(error instanceof SendError)) throw error
-      if (error.isBadRequest)
-        throw new WalcastError('BAD_REQUEST', { detail: error.message }, error)
-      if (error.isStale && reuse !== 'none' && !client.isGone && (body?.canReplay ?? true))
-        return this.#attempt(client, body, incarnation, before, leftMs, 'none')
-      if (!error.wasSent) return { notExecuted: error.detail, isRefusal: false }
-      return {
-        unknown: error.isTimeout
-          ? 'the leader gave no answer in time'
-          : `the leader broke off: ${error.detail}`,
-      }
-    }
-  }
-
-  /**
-   * How long the leader may keep a request, ms: its answer has to begin before this node gives it
-   * up.
-   */
-  #keepMs(leftMs: number): number {
-    return Math.max(1, Math.ceil(Math.min(leftMs, this.#options.answerTimeoutMs / 2)))
   }
 
   #unknown(detail: string): WalcastError {
@@ -327,19 +222,6 @@ export class Forwarder {
       this.#host.onApplied(undefined)
       return formatPosition(position)
     }
-  }
-
-  #newUpstream(): Upstream | undefined {
-    if (this.#leader === '') return undefined
-    const { maxConnections, answerTimeoutMs } = this.#options
-    return new Upstream({
-      origin: `http://${this.#leader}`,
-      maxConnections,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      answerTimeoutMs,
-      idleMs: IDLE_MS,
-      maxHeadBytes: MAX_HEAD_BYTES,
-    })
   }
 }
 

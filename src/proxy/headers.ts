@@ -27,8 +27,6 @@ export const NOT_EXECUTED_HEADER = 'walcast-not-executed'
  * another one refuses it.
  */
 export const INCARNATION_HEADER = 'walcast-incarnation'
-/** On a request that may have been executed and is sent again: see FirstAttempt. */
-export const FIRST_ATTEMPT_HEADER = 'walcast-first-attempt'
 /**
  * On a request that is forwarded: for how long, in ms, the leader may keep it until its application
  * takes it. 0: a read that is not kept at all, since the sender tries elsewhere.
@@ -161,43 +159,10 @@ export function toNode(
   return [...renamed, 'host', address, INCARNATION_HEADER, incarnation, CLIENT_HEADER, client]
 }
 
-/** The first attempt at a request that may have been executed. */
-export interface FirstAttempt {
-  /** The leader's, for which it was meant: no other has executed it. */
-  readonly incarnation: string
-  /** When it was sent, before the present attempt. A duration: no two clocks are compared. */
-  readonly agoMs: number
-}
-
-export function formatFirstAttempt({ incarnation, agoMs }: FirstAttempt): string {
-  return `${incarnation}; agoMs=${Math.ceil(agoMs)}`
-}
-
-/**
- * Undefined when the request is sent for the first time. What cannot be read is taken for an
- * attempt of which nothing is known. `waitedMs`: since the request came.
- */
-export function firstAttemptOf(request: IncomingMessage, waitedMs = 0): FirstAttempt | undefined {
-  const text = headerOf(request, FIRST_ATTEMPT_HEADER)
-  if (text === undefined) return undefined
-  const match = /^([0-9a-f]{16}); agoMs=(\d{1,15})$/.exec(text)
-  if (!match) return { incarnation: '', agoMs: Number.POSITIVE_INFINITY }
-  return { incarnation: match[1], agoMs: Number(match[2]) + waitedMs }
-}
-
 /** For how long the sender lets the request wait; without a word, as long as this node does. */
 export function holdOf(request: IncomingMessage): number {
   const text = headerOf(request, HOLD_HEADER) ?? ''
   return /^\d{1,9}$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY
-}
-
-/**
- * Has the first attempt be so much longer ago: the request waited here before what is remembered is
- * looked at.
- */
-export function ageFirstAttempt(request: IncomingMessage, waitedMs: number): void {
-  const first = firstAttemptOf(request, waitedMs)
-  if (first) request.headers[FIRST_ATTEMPT_HEADER] = formatFirstAttempt(first)
 }
 
 /** Of a request that another node forwarded: as that node made it, for the application. */

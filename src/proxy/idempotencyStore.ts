@@ -15,8 +15,9 @@
 import type { HistoryPoint } from '../../proto/lineage.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { FirstAttempt, HeaderValue } from './headers.ts'
+import type { FirstAttempt } from './firstAttempt.ts'
 import { Heaviest, type Weighed } from './heaviest.ts'
+import { bytesOf, type Ending, type Execution } from './idempotentExecution.ts'
 
 export interface IdempotencyStoreOptions {
   readonly maxAnswers: number
@@ -44,29 +45,6 @@ export interface Leadership {
   incarnation(): string
   /** Whether that state is proven to be part of what this node has. */
   contains(point: HistoryPoint): boolean
-}
-
-export interface StoredAnswer {
-  readonly status: number
-  readonly statusText: string
-  readonly headers: Readonly<Record<string, HeaderValue>>
-  readonly body: Buffer
-}
-
-/**
- * How the first execution ended: with an answer that was kept, or with one that was not or never
- * came; or it was none, and whoever waited for it decides anew.
- */
-export type Ending = { readonly answer: StoredAnswer } | { readonly lost: string } | 'notExecuted'
-
-export interface Execution {
-  /** In which it was begun. */
-  readonly incarnation: string
-  /** In that incarnation, a txid that contains what it wrote; undefined until it is known. */
-  readonly txid: number | undefined
-  /** SHA-256 of the request's body, once all of it was seen. */
-  bodyHash: string | undefined
-  readonly ending: Promise<Ending>
 }
 
 interface Entry extends Execution {
@@ -300,11 +278,4 @@ export class IdempotencyStore {
     this.#bytes += bytes
     this.#heaviest.weigh(owner, owner.weight + entry.units - units)
   }
-}
-
-function bytesOf({ statusText, headers, body }: StoredAnswer): number {
-  let bytes = statusText.length + body.length
-  for (const name in headers)
-    for (const value of [headers[name]].flat()) bytes += name.length + value.length
-  return bytes
 }

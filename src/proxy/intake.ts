@@ -5,53 +5,37 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { NodeView } from '../api/nodeView.ts'
 import { asWalcastError, WalcastError } from '../errors.ts'
-import { cancelTimer, monotonicMs, setTimer, type Timer } from '../platform/time.ts'
-import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
+import { monotonicMs } from '../platform/time.ts'
+import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 import { type ErrorBody, errorBody, retryAfterOf, sendJson, sendRefusal } from './answer.ts'
 import { Client, tellClose, whenOver } from './client.ts'
 import type { TrustedProxies } from './clientAddress.ts'
+import { Condition } from './condition.ts'
 import type { Detour } from './detour.ts'
+import { ageFirstAttempt } from './firstAttempt.ts'
+import { CLIENT_HEADER, fromNode, headerOf, holdOf, NOT_EXECUTED_HEADER } from './headers.ts'
 import {
-  ageFirstAttempt,
-  CLIENT_HEADER,
-  fromNode,
-  headerOf,
-  holdOf,
-  INCARNATION_HEADER,
-  NOT_EXECUTED_HEADER,
-} from './headers.ts'
-import type { LeaderSide } from './leaderSide.ts'
+  IntakeChecks,
+  type IntakeChecksOptions,
+  type NodeConnections,
+  nodeOf,
+} from './intakeChecks.ts'
 import { LentReads } from './lentReads.ts'
 import { endEventStream } from './relayedAnswer.ts'
 import { RequestBudget } from './requestBudget.ts'
 import { isReserved } from './routes.ts'
 import { UnderWay } from './underWay.ts'
-import type { WriteGate } from './writeGate.ts'
 
-export interface IntakeOptions {
-  readonly auth: Authenticator
-  readonly view: NodeView
-  readonly side: LeaderSide
+export interface IntakeOptions extends IntakeChecksOptions {
   readonly detour: Detour
   readonly lentReads: LentReads
-  readonly admission: WriteGate
   readonly maxRequests: number
   /** Of one other node. */
   readonly maxNodeRequests: number
   readonly proxies: TrustedProxies
-  /** HOST:PORT of this node. */
-  readonly address: string
   /** HOST:PORT of the leader, where this node is none. */
   leader(): string | undefined
-  /** The highest that this node has led or followed in. */
-  epoch(): number
-  /**
-   * A node that has been in this epoch, above this one's, sent a request: this node leads no more,
-   * or never knew that it should not.
-   */
-  onHigherEpoch(node: string, epoch: number): void
   /** What a client of the application, who gets the answer in the end, may be told of an error. */
   bodyOf(error: WalcastError): ErrorBody
   /** The application did not answer, or not in order. */
@@ -70,18 +54,14 @@ export class Intake {
   /** Connections on which nodes sent requests: a stop waits until they have closed them. */
   readonly #sockets = new Set<Socket>()
   readonly #underWay = new UnderWay<ServerResponse>()
-  #isStopping = false
-  /** Of those who wait for it to come to rest. */
-  readonly #looks = new Set<() => void>()
-
+  /** Told when an answer is over, or a connection has closed. */
+  readonly #rest = new Condition()
+  readonly #checks: IntakeChecks
   readonly #budget: RequestBudget
-  /** A node has proven itself on this connection. */
-  onProven: (socket: Socket, node: string) => void = () => {}
-  /** Ends a request that keeps still, of this node if one is named; false when there is none. */
-  giveWay: (node?: string) => boolean = () => false
 
   constructor(options: IntakeOptions) {
     this.#options = options
+    this.#checks = new IntakeChecks(options)
     this.#budget = new RequestBudget(options.maxRequests, options.maxNodeRequests)
   }
 
@@ -100,13 +80,18 @@ export class Intake {
   }
 
   /** Answers every request; never throws. */
-  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    connections: NodeConnections,
+  ): Promise<void> {
     this.#track(request.socket)
     tellClose(request, response)
     const isLent = LentReads.isLent(request)
     const node = nodeOf(request)
     const refused =
-      (isLent ? this.#refuseLent(request) : this.refuse(request)) ?? this.#refuseCrowd(node)
+      (isLent ? this.#refuseLent(request) : this.refuse(request, connections)) ??
+      this.#refuseCrowd(node, connections)
     this.#options.onRequest(refused?.key)
     if (refused) return this.#answerRefused(response, refused)
     const ended = this.#underWay.add(response)
@@ -128,7 +113,7 @@ export class Intake {
   }
 
   #refuseLent(request: IncomingMessage): WalcastError | undefined {
-    if (this.#isStopping) return new WalcastError('STOPPING')
+    if (this.#checks.isStopping) return new WalcastError('STOPPING')
     return this.#options.lentReads.refuse(request)
   }
 
@@ -174,92 +159,48 @@ export class Intake {
    * Why a forwarded request or upgrade is not taken, however many there are; undefined when it is.
    * Uses up its token.
    */
-  refuse(request: IncomingMessage): WalcastError | undefined {
-    const { auth } = this.#options
-    const token = headerOf(request, REPLICA_AUTH_HEADER)
-    const refused = auth.refuseForward(token, request.method ?? 'GET', request.url ?? '/')
-    if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
-    this.onProven(request.socket, nodeOf(request) ?? '')
-    return this.refuseNow(request)
+  refuse(request: IncomingMessage, connections: NodeConnections): WalcastError | undefined {
+    return this.#checks.refuse(request, connections)
   }
 
   /** The same of one that was taken, and has waited. */
   refuseNow(request: IncomingMessage): WalcastError | undefined {
-    const { address, admission, view, side } = this.#options
-    const token = headerOf(request, REPLICA_AUTH_HEADER)
-    const ofOtherEpoch = this.#refuseOtherEpoch(token)
-    if (ofOtherEpoch) return ofOtherEpoch
-    if (view.role() !== 'leader')
-      return new WalcastError('NOT_LEADER', { address, role: view.role() })
-    if (this.#isStopping) return new WalcastError('STOPPING')
-    // Its position could not be told: as replicas are refused, so are requests.
-    const unready = view.refuseReplicas() ?? admission.refuse()
-    if (unready) return unready
-    const ofOtherIncarnation = this.#refuseOtherIncarnation(headerOf(request, INCARNATION_HEADER))
-    if (ofOtherIncarnation) return ofOtherIncarnation
-    if (!side.canExecute) return new WalcastError('NO_APPLICATION')
-    return undefined
+    return this.#checks.refuseNow(request)
   }
 
   /** One node does not fill the intake for all others. */
-  #refuseCrowd(node: string | undefined): WalcastError | undefined {
+  #refuseCrowd(node: string | undefined, connections: NodeConnections): WalcastError | undefined {
     const { maxRequests } = this.#options
-    if (node !== undefined && this.#budget.isSpentBy(node) && !this.giveWay(node))
+    if (this.#budget.isSpentBy(node) && !connections.giveWay(node))
       return new WalcastError('TOO_MANY_REQUESTS', { limit: this.#budget.maxPerOwner })
-    if (this.#budget.isSpent && !this.giveWay())
+    if (this.#budget.isSpent && !connections.giveWay())
       return new WalcastError('TOO_MANY_REQUESTS', { limit: maxRequests })
     return undefined
   }
 
-  /**
-   * Whoever has followed a later leader must not be answered by an earlier one. And a token of an
-   * earlier epoch may have been used up at another leader, of which nothing is remembered here: it
-   * would be executed again.
-   */
-  #refuseOtherEpoch(token: string | undefined): WalcastError | undefined {
-    const { view, onHigherEpoch } = this.#options
-    const mine = this.#options.epoch()
-    const sender = senderOf(token)
-    if (!sender || sender.epoch === mine || view.role() !== 'leader') return undefined
-    if (sender.epoch < mine)
-      return new WalcastError('EARLIER_EPOCH', { mine, theirs: sender.epoch })
-    onHigherEpoch(sender.node, sender.epoch)
-    return new WalcastError('STALE_LEADER', { mine: sender.epoch, theirs: mine })
-  }
-
-  /**
-   * What is meant for one incarnation is executed by no other. Programs that send nothing twice
-   * need not name one.
-   */
-  #refuseOtherIncarnation(meant: string | undefined): WalcastError | undefined {
-    const mine = this.#options.view.incarnation()
-    if (meant === undefined || meant === mine) return undefined
-    return new WalcastError('OTHER_INCARNATION', { mine, theirs: meant })
-  }
-
   get isStopping(): boolean {
-    return this.#isStopping
+    return this.#checks.isStopping
   }
 
   /** Takes nothing more. */
   announceStop(): void {
-    this.#isStopping = true
+    this.#checks.isStopping = true
     this.#options.onStopping()
   }
 
   /** Takes requests again: the application is back. */
   resume(): void {
-    this.#isStopping = false
+    this.#checks.isStopping = false
   }
 
   /**
    * Takes nothing more and resolves when what was taken is answered, at the latest after
    * `timeoutMs`.
    */
-  pause(timeoutMs: number): Promise<void> {
+  async pause(timeoutMs: number): Promise<void> {
     this.announceStop()
     for (const response of this.#underWay.all()) endEventStream(response)
-    return this.#until(() => this.#underWay.size === 0, timeoutMs)
+    await this.#rest.until(() => this.#underWay.size === 0, timeoutMs)
   }
 
   /**
@@ -269,22 +210,7 @@ export class Intake {
   async drain(timeoutMs: number): Promise<void> {
     await this.pause(timeoutMs)
     // One that is frozen must not hold up the others, which wait for the next leader.
-    await this.#until(() => this.#sockets.size === 0, Math.min(CLOSE_MS, timeoutMs))
-  }
-
-  async #until(check: () => boolean, timeoutMs: number): Promise<void> {
-    if (check()) return
-    let timer: Timer | undefined
-    let look: () => void = () => {}
-    await new Promise<void>((resolve) => {
-      timer = setTimer(resolve, timeoutMs)
-      look = () => {
-        if (check()) resolve()
-      }
-      this.#looks.add(look)
-    })
-    cancelTimer(timer)
-    this.#looks.delete(look)
+    await this.#rest.until(() => this.#sockets.size === 0, Math.min(CLOSE_MS, timeoutMs))
   }
 
   /** A 401 is marked too: a token that a restarted leader refuses is signed again. */
@@ -293,7 +219,7 @@ export class Intake {
       [NOT_EXECUTED_HEADER]: refused.key,
       ...retryAfterOf(refused),
     }
-    if (this.#isStopping) marked['connection'] = 'close'
+    if (this.#checks.isStopping) marked['connection'] = 'close'
     const leader = refused.key === 'NOT_LEADER' ? { leader: this.#options.leader() } : {}
     sendJson(response, refused.status, { ...body, ...leader }, marked)
   }
@@ -309,7 +235,7 @@ export class Intake {
     this.#sockets.add(socket)
     socket.once('close', () => {
       this.#sockets.delete(socket)
-      this.#checkQuiet()
+      this.#rest.notify()
     })
   }
 
@@ -317,16 +243,8 @@ export class Intake {
     const over = () => {
       this.#budget.give(node)
       ended()
-      this.#checkQuiet()
+      this.#rest.notify()
     }
     whenOver(response, over)
   }
-
-  #checkQuiet(): void {
-    for (const look of this.#looks) look()
-  }
-}
-
-function nodeOf(request: IncomingMessage): string | undefined {
-  return senderOf(headerOf(request, REPLICA_AUTH_HEADER))?.node
 }

@@ -12,7 +12,7 @@ import type { Application } from './application.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
 import { type Client, isSending } from './client.ts'
 import { deliver } from './delivery.ts'
-import type { FlatHeaders } from './headers.ts'
+import { type FlatHeaders, fromClient } from './headers.ts'
 import type { IdempotentRequests } from './idempotentRequests.ts'
 import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
@@ -44,6 +44,21 @@ export class LeaderSide {
 
   get canExecute(): boolean {
     return this.#parts.application() !== undefined
+  }
+
+  /**
+   * A client's own request, executed once writes are taken if it is one. `lead` when this node leads
+   * no more and nothing was executed. Throws LEADER_AWAY, LEADER_ALONE, TOO_MANY_HELD and what
+   * `execute` throws.
+   */
+  async take(client: Client, isWrite: boolean): Promise<'answered' | 'lead'> {
+    const { admission, view } = this.#parts
+    // From the last look on nothing waits: whoever looks for writes inside finds this one.
+    while (isWrite && admission.refuse())
+      if (!(await admission.admit(client))) return client.isGone ? 'answered' : 'lead'
+    if (view.role() !== 'leader') return 'lead'
+    await this.execute(client, fromClient(client.request, client.origin), false, isWrite)
+    return 'answered'
   }
 
   /**

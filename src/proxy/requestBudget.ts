@@ -26,9 +26,9 @@ export class RequestBudget {
     return this.#total
   }
 
-  /** Whether this owner may have no more. */
-  isSpentBy(owner: string): boolean {
-    return (this.#byOwner.get(owner) ?? 0) >= this.maxPerOwner
+  /** Whether this owner may have no more. Without an owner only the total counts. */
+  isSpentBy(owner: string | undefined): boolean {
+    return owner !== undefined && (this.#byOwner.get(owner) ?? 0) >= this.maxPerOwner
   }
 
   get isSpent(): boolean {

@@ -123,18 +123,20 @@ async function untilFollowed(
   signal: AbortSignal,
 ): Promise<void> {
   let askedMs = Number.POSITIVE_INFINITY
-  traffic.onRoleAsked = (remoteAddress) => {
+  const onAsked = (remoteAddress: string) => {
     if (isOfThisMachine(remoteAddress)) askedMs = Math.min(askedMs, monotonicMs())
   }
+  traffic.events.on('roleAsked', onAsked)
   const { upstreamCheck: check } = options
   while (!signal.aborted) {
     const url = check === undefined ? undefined : traffic.upstream
     const told = url === undefined ? undefined : (await lookAt(url, check)).role
-    if (told === view.role()) return
+    if (told === view.role()) break
     // Only a question was heard: the application needs a moment for the answer.
-    if (told === undefined && monotonicMs() - askedMs >= LEARN_MS) return
+    if (told === undefined && monotonicMs() - askedMs >= LEARN_MS) break
     await delay(LOOK_MS)
   }
+  traffic.events.off('roleAsked', onAsked)
 }
 
 function isOfThisMachine(address: string): boolean {

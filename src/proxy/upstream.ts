@@ -4,7 +4,8 @@
  * from here.
  */
 import { ConnectionPool } from './connectionPool.ts'
-import { Exchange, type ExchangeLimits, type Outgoing } from './exchange.ts'
+import { Exchange, type ExchangeLimits } from './exchange.ts'
+import type { Outgoing } from './outgoing.ts'
 
 export interface UpstreamOptions {
   /** `http://HOST:PORT` or `https://...`; a path in it is not used. */

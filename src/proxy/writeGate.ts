@@ -4,8 +4,9 @@
  * end. Bounded in number and time.
  */
 import { WalcastError } from '../errors.ts'
-import { cancelTimer, monotonicMs, setTimer, type Timer } from '../platform/time.ts'
+import { monotonicMs } from '../platform/time.ts'
 import type { Held } from './client.ts'
+import { Condition } from './condition.ts'
 import { Gate } from './gate.ts'
 import { UnderWay } from './underWay.ts'
 
@@ -47,7 +48,8 @@ export class WriteGate {
   /** Of each write inside the application, whether it waits for its client. */
   readonly #inside = new UnderWay<() => boolean>()
   #heldTotal = 0
-  readonly #quiet = new Set<() => void>()
+  /** Told when a write has come out. */
+  readonly #rest = new Condition()
 
   constructor(options: WriteGateOptions, host: WriteGateHost) {
     this.#options = options
@@ -146,7 +148,7 @@ export class WriteGate {
       if (!isInside) return
       isInside = false
       ended()
-      for (const look of this.#quiet) look()
+      this.#rest.notify()
     }
   }
 
@@ -157,26 +159,9 @@ export class WriteGate {
    */
   async quiet(timeoutMs: number): Promise<boolean> {
     const graceMs = Math.min(CLIENT_GRACE_MS, timeoutMs / 2)
-    if (await this.#until(() => this.#inside.size === 0, graceMs)) return true
+    if (await this.#rest.until(() => this.#inside.size === 0, graceMs)) return true
     const isQuiet = () => this.#inside.all().every((waitsForClient) => waitsForClient())
-    return this.#until(isQuiet, timeoutMs - graceMs)
-  }
-
-  /** `isReached` is asked whenever a write has come out. */
-  async #until(isReached: () => boolean, timeoutMs: number): Promise<boolean> {
-    if (isReached()) return true
-    let timer: Timer | undefined
-    let look: () => void = () => {}
-    await new Promise<void>((resolve) => {
-      look = () => {
-        if (isReached()) resolve()
-      }
-      this.#quiet.add(look)
-      timer = setTimer(resolve, timeoutMs)
-    })
-    cancelTimer(timer)
-    this.#quiet.delete(look)
-    return isReached()
+    return this.#rest.until(isQuiet, timeoutMs - graceMs)
   }
 
   #settle(): void {

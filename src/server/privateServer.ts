@@ -152,8 +152,6 @@ export class PrivateServer {
           ? void sendFailure(response, error, () => {})
           : void response.req.socket.destroy(),
     })
-    options.intake.onProven = (socket, node) => this.#connections.prove(socket, node)
-    options.intake.giveWay = (node) => this.#connections.giveWay(node)
     this.#app = Fastify({
       logger: false,
       forceCloseConnections: true,
@@ -226,7 +224,7 @@ export class PrivateServer {
         connections.arrive(response)
         response.once('close', () => connections.leave(response))
         if (Intake.isFor(request) && this.#isForThisNode(request))
-          void intake.handle(request, response)
+          void intake.handle(request, response, connections)
         else handler(request, response)
       },
     )
@@ -388,7 +386,7 @@ export class PrivateServer {
   #upgradeApplication(request: IncomingMessage, socket: Socket, head: Buffer): void {
     const { intake, upstream, view, watch, holdMs } = this.#options
     const sender = senderOf(headerOf(request, REPLICA_AUTH_HEADER))?.node
-    const refused = intake.refuse(request)
+    const refused = intake.refuse(request, this.#connections)
     if (refused) return refuseUpgrade(socket, refused, {}, { [NOT_EXECUTED_HEADER]: refused.key })
     if (request.method !== 'GET')
       return refuseUpgrade(

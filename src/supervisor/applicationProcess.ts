@@ -6,7 +6,17 @@ import { formatPosition, type Position } from '../../proto/position.ts'
 import type { NodeRole } from '../api/roleAnswers.ts'
 import { withoutSecrets } from '../notify/roleHooks.ts'
 import { spawn } from '../platform/processes.ts'
-import type { ApplicationProcess } from './supervisor.ts'
+import type { ApplicationExit } from './supervisionStates.ts'
+
+/** A process of the application, as far as it is looked after. */
+export interface ApplicationProcess {
+  readonly pid: number | undefined
+  kill(signal: NodeJS.Signals): void
+  onSpawned(listener: () => void): void
+  /** It could not be made; `onExited` is not called then. */
+  onFailed(listener: (error: Error) => void): void
+  onExited(listener: (exit: ApplicationExit) => void): void
+}
 
 export interface ApplicationSituation {
   readonly role: NodeRole

@@ -4,10 +4,13 @@
  * given, so that no request meets a process that is about to end.
  */
 import { constants } from 'node:os'
-import { messageOf, WalcastError } from '../errors.ts'
+import { WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import { cancelTimer, setTimer } from '../platform/time.ts'
 import type { ServedApplication } from '../proxy/servedApplication.ts'
+import { ApplicationInstances, type Say, type SetTimer } from './applicationInstances.ts'
+import type { ApplicationProcess } from './applicationProcess.ts'
+import { step } from './supervision.ts'
 import {
   type ApplicationExit,
   SUPERVISION_START,
@@ -16,18 +19,7 @@ import {
   type SupervisionEvent,
   type SupervisionRules,
   type SupervisionState,
-  step,
-} from './supervision.ts'
-
-/** A process of the application, as far as it is looked after. */
-export interface ApplicationProcess {
-  readonly pid: number | undefined
-  kill(signal: NodeJS.Signals): void
-  onSpawned(listener: () => void): void
-  /** It could not be made; `onExited` is not called then. */
-  onFailed(listener: (error: Error) => void): void
-  onExited(listener: (exit: ApplicationExit) => void): void
-}
+} from './supervisionStates.ts'
 
 export interface SupervisorParts {
   readonly rules: SupervisionRules
@@ -47,15 +39,8 @@ export interface SupervisorParts {
    * it never will.
    */
   whenReady(signal: AbortSignal): Promise<void>
-  /** What happens, for the log. */
-  say(text: string, details?: Readonly<Record<string, unknown>>, level?: 'info' | 'warn'): void
-  setTimer?(run: () => void, delayMs: number): { cancel(): void }
-}
-
-/** A process and where it listens. */
-interface Instance {
-  readonly process: ApplicationProcess
-  readonly port: number | undefined
+  readonly say: Say
+  readonly setTimer?: SetTimer
 }
 
 /** What a shell would give as exit status of what ended with a signal. */
@@ -71,12 +56,7 @@ export class Supervisor {
   readonly ended: Promise<number>
   readonly #aborted = new AbortController()
   #state: SupervisionState = SUPERVISION_START
-  #instance: Instance | undefined
-  #successor: Instance | undefined
-  /** Processes that are ending while another one runs. */
-  readonly #retiring = new Set<Instance>()
-  #onRetired: () => void = () => {}
-  #port: number | undefined
+  readonly #instances: ApplicationInstances
   /** Of what the present phase waits for. */
   #phase = new AbortController()
   #timer: { cancel(): void } | undefined
@@ -85,7 +65,12 @@ export class Supervisor {
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts
-    this.#port = parts.ports[0]
+    this.#instances = new ApplicationInstances({
+      ...parts,
+      stopTimeoutMs: parts.rules.stopTimeoutMs,
+      setTimer: parts.setTimer ?? systemTimer,
+      onEvent: (event) => this.#on(event),
+    })
     this.ended = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -114,7 +99,7 @@ export class Supervisor {
    */
   async stop(): Promise<void> {
     // One that has requests under way need not be waited for: whoever asked is about to be cut off.
-    for (const each of this.#retiring) each.process.kill('SIGTERM')
+    this.#instances.hurryRetiring()
     this.#on({ type: 'stop' })
     await this.ended.catch(() => {})
   }
@@ -124,8 +109,7 @@ export class Supervisor {
    * its node.
    */
   abandon(): void {
-    for (const each of [this.#instance, this.#successor, ...this.#retiring])
-      each?.process.kill('SIGKILL')
+    this.#instances.killAll()
   }
 
   #on(event: SupervisionEvent): void {
@@ -146,14 +130,15 @@ export class Supervisor {
 
   #do(action: SupervisionAction): void {
     const { application, say } = this.#parts
+    const instances = this.#instances
     switch (action.do) {
       case 'awaitReady':
         return void this.#awaitReady()
       case 'spawn':
-        return this.#spawn()
+        return instances.start()
       case 'signal':
         say('signalling the application', { signal: action.signal })
-        return this.#instance?.process.kill(action.signal)
+        return instances.signal(action.signal)
       case 'killAfter':
         return this.#setTimer('stopOverdue', action.delayMs)
       case 'startAfter':
@@ -174,18 +159,15 @@ export class Supervisor {
         return this.#when(this.#untilTurn(this.#phase.signal), 'turn')
       case 'drain':
         say('the application is restarted in the new role')
-        return this.#when(
-          application.drain('it is being restarted', this.#instance?.port),
-          'drained',
-        )
+        return this.#when(application.drain('it is being restarted', instances.port), 'drained')
       case 'spawnSuccessor':
-        return this.#spawnSuccessor()
+        return this.#startSuccessor()
       case 'switchOver':
-        return this.#switchOver()
+        return instances.switchOver()
       case 'adoptSuccessor':
-        return this.#adoptSuccessor()
+        return instances.adoptSuccessor()
       case 'dropSuccessor':
-        return this.#dropSuccessor()
+        return instances.dropSuccessor()
       case 'end':
         return void this.#end(action.end)
     }
@@ -205,11 +187,13 @@ export class Supervisor {
   async #untilTurn(signal: AbortSignal): Promise<void> {
     await this.#parts.application.turn(signal)
     // A port is free again when its process has ended.
-    while (this.#retiring.size > 0 && !signal.aborted)
-      await new Promise<void>((resolve) => {
-        this.#onRetired = resolve
-        signal.addEventListener('abort', () => resolve(), { once: true })
-      })
+    await this.#instances.untilRetired(signal)
+  }
+
+  #startSuccessor(): void {
+    const port = this.#instances.startSuccessor()
+    if (port === undefined) return
+    this.#when(this.#parts.application.accepts(port, this.#phase.signal), 'successorAccepts')
   }
 
   async #awaitReady(): Promise<void> {
@@ -223,123 +207,15 @@ export class Supervisor {
     }
   }
 
-  #spawn(): void {
-    const { application } = this.#parts
-    const made = this.#make(this.#port)
-    if (!('process' in made)) return this.#on({ type: 'spawnFailed', detail: made.failure })
-    this.#instance = made
-    application.started(made.port)
-    made.process.onSpawned(() => this.#on({ type: 'spawned' }))
-  }
-
-  #spawnSuccessor(): void {
-    const { ports, application } = this.#parts
-    const port = ports.find((each) => each !== this.#instance?.port)
-    const made = this.#make(port)
-    if (!('process' in made)) return this.#on({ type: 'successorFailed', detail: made.failure })
-    this.#successor = made
-    if (port !== undefined)
-      this.#when(application.accepts(port, this.#phase.signal), 'successorAccepts')
-  }
-
-  /** A process, whatever place it comes to have. */
-  #make(port: number | undefined): Instance | { readonly failure: string } {
-    const { clock, say } = this.#parts
-    const startedMs = clock.nowMs()
-    let process: ApplicationProcess
-    try {
-      process = this.#parts.spawn(port)
-    } catch (error) {
-      return { failure: messageOf(error) }
-    }
-    const made = { process, port }
-    process.onSpawned(() => say('the application runs', { pid: process.pid, port }))
-    process.onFailed((error) => this.#onFailed(made, messageOf(error)))
-    process.onExited((exit) => {
-      const ranMs = clock.nowMs() - startedMs
-      say('the application has ended', { pid: process.pid, ...exit, ranMs: Math.round(ranMs) })
-      this.#onExited(made, exit, ranMs)
-    })
-    return made
-  }
-
-  #onFailed(made: Instance, detail: string): void {
-    if (made === this.#instance) {
-      this.#instance = undefined
-      this.#on({ type: 'spawnFailed', detail })
-    } else if (made === this.#successor) {
-      this.#successor = undefined
-      this.#on({ type: 'successorFailed', detail })
-    } else this.#onGone(made)
-  }
-
-  #onExited(made: Instance, exit: ApplicationExit, ranMs: number): void {
-    if (made === this.#instance) {
-      this.#instance = undefined
-      this.#parts.application.suspend('it has ended')
-      this.#on({ type: 'exited', exit, ranMs })
-    } else if (made === this.#successor) {
-      this.#successor = undefined
-      this.#on({ type: 'successorExited', exit, ranMs })
-    } else this.#onGone(made)
-  }
-
-  #onGone(made: Instance): void {
-    this.#retiring.delete(made)
-    this.#onRetired()
-  }
-
-  #switchOver(): void {
-    const old = this.#instance
-    const next = this.#successor
-    if (!next) return
-    this.#successor = undefined
-    this.#instance = next
-    this.#port = next.port
-    this.#parts.say('requests go to the application of the new role', {
-      pid: next.process.pid,
-      port: next.port,
-    })
-    const drained = this.#parts.application.replacedBy(next.port)
-    if (old) this.#retire(old, drained)
-  }
-
-  #adoptSuccessor(): void {
-    this.#instance = this.#successor
-    this.#successor = undefined
-    this.#port = this.#instance?.port
-    this.#parts.application.started(this.#port)
-  }
-
-  #dropSuccessor(): void {
-    if (this.#successor) this.#retire(this.#successor, Promise.resolve())
-    this.#successor = undefined
-  }
-
-  /** Ends a process that is the application no more. */
-  #retire(made: Instance, drained: Promise<void>): void {
-    this.#retiring.add(made)
-    void drained.then(() => {
-      if (!this.#retiring.has(made)) return
-      made.process.kill('SIGTERM')
-      const set = this.#parts.setTimer ?? systemTimer
-      const timer = set(() => made.process.kill('SIGKILL'), this.#parts.rules.stopTimeoutMs)
-      made.process.onExited(() => timer.cancel())
-    })
-  }
-
   #setTimer(type: 'stopOverdue' | 'backoffOver' | 'followOverdue', delayMs: number): void {
-    const set = this.#parts.setTimer ?? systemTimer
+    const { setTimer: set = systemTimer } = this.#parts
     this.#timer?.cancel()
     this.#timer = set(() => this.#on({ type }), delayMs)
   }
 
   async #end(end: SupervisionEnd): Promise<void> {
     this.#aborted.abort()
-    while (this.#retiring.size > 0)
-      await new Promise<void>((resolve) => {
-        this.#onRetired = resolve
-      })
+    await this.#instances.untilRetired()
     switch (end.type) {
       case 'stopped':
         return this.#resolve(0)

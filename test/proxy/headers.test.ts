@@ -7,14 +7,8 @@ import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import {
-  firstAttemptOf,
-  formatFirstAttempt,
-  fromClient,
-  fromNode,
-  ofAnswer,
-  toNode,
-} from '../../src/proxy/headers.ts'
+import { firstAttemptOf, formatFirstAttempt } from '../../src/proxy/firstAttempt.ts'
+import { fromClient, fromNode, ofAnswer, toNode } from '../../src/proxy/headers.ts'
 
 const PROXIED = { isProxied: true }
 const STRANGER = { isProxied: false }

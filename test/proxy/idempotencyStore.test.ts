@@ -7,11 +7,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { keyOf } from '../../src/errors.ts'
 import { Heaviest } from '../../src/proxy/heaviest.ts'
-import {
-  type Execution,
-  IdempotencyStore,
-  type StoredAnswer,
-} from '../../src/proxy/idempotencyStore.ts'
+import { IdempotencyStore } from '../../src/proxy/idempotencyStore.ts'
+import type { Execution, StoredAnswer } from '../../src/proxy/idempotentExecution.ts'
 
 const answerOf = (bytes: number): StoredAnswer => ({
   status: 200,

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { WalcastError } from '../../src/errors.ts'
 import type { Client } from '../../src/proxy/client.ts'
 import { TrustedProxies } from '../../src/proxy/clientAddress.ts'
-import { firstAttemptOf } from '../../src/proxy/headers.ts'
+import { firstAttemptOf } from '../../src/proxy/firstAttempt.ts'
 import { Intake, type IntakeOptions } from '../../src/proxy/intake.ts'
 import { Authenticator, signRequest } from '../../src/security/auth.ts'
 
@@ -42,7 +42,10 @@ async function setUp(context: TestContext, execute: (client: Client) => Promise<
     detour: { untilTaken: () => delay(waitMs, true) },
   }
   const intake = new Intake({ ...parts, ...stubs } as unknown as IntakeOptions)
-  const server = createServer((incoming, response) => void intake.handle(incoming, response))
+  const connections = { prove() {}, giveWay: () => false }
+  const server = createServer(
+    (incoming, response) => void intake.handle(incoming, response, connections),
+  )
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   context.after(() => {
     server.close()

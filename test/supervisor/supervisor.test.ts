@@ -9,14 +9,14 @@ import { WalcastError } from '../../src/errors.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import type { ServedApplication } from '../../src/proxy/servedApplication.ts'
 import { spawnApplication } from '../../src/supervisor/applicationProcess.ts'
+import { step } from '../../src/supervisor/supervision.ts'
 import {
   SUPERVISION_START,
   type SupervisionAction,
   type SupervisionEvent,
   type SupervisionRules,
   type SupervisionState,
-  step,
-} from '../../src/supervisor/supervision.ts'
+} from '../../src/supervisor/supervisionStates.ts'
 import { Supervisor, type SupervisorParts } from '../../src/supervisor/supervisor.ts'
 import { until } from '../support/until.ts'
 

@@ -1,0 +1,145 @@
+/**
+ * The leader, while it is another node: where it is, whether it takes requests, and how they get
+ * there. Requests wait at its gate while it is away; they go out signed for the epoch that it was
+ * last heard of in.
+ */
+import type { NodeView } from '../api/nodeView.ts'
+import type { PositionWaits } from '../api/positionWaits.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import type { WalcastError } from '../errors.ts'
+import type { NodeOptions } from '../options/nodeOptions.ts'
+import type { Clock } from '../platform/clock.ts'
+import { signRequest } from '../security/auth.ts'
+import type { ErrorBody } from './answer.ts'
+import { Forwarder } from './forwarder.ts'
+import { Gate } from './gate.ts'
+import type { FlatHeaders } from './headers.ts'
+import { KnownLeader } from './knownLeader.ts'
+import type { Bounds } from './openFiles.ts'
+import type { PositionCookie } from './positionCookie.ts'
+import type { TrafficMetrics } from './trafficMetrics.ts'
+import type { UpgradeTarget } from './upgradeRelay.ts'
+
+export interface RemoteLeaderParts {
+  readonly options: NodeOptions
+  readonly bounds: Pick<Bounds, 'maxRequests'>
+  readonly secret: string | undefined
+  readonly clock: Clock
+  readonly nodeFile: NodeFile
+  readonly view: NodeView
+  readonly waits: PositionWaits
+  readonly cookie: PositionCookie
+  readonly metrics: TrafficMetrics
+  /** What clients may be told of an error. */
+  bodyOf(error: WalcastError): ErrorBody
+}
+
+export class RemoteLeader {
+  /** Where requests wait while it does not take any. */
+  readonly gate: Gate
+  readonly forwarder: Forwarder
+  readonly #parts: RemoteLeaderParts
+  readonly #known: KnownLeader
+  #offsetMs: () => number = () => 0
+
+  constructor(parts: RemoteLeaderParts) {
+    this.#parts = parts
+    const { options, bodyOf } = parts
+    const sign = (method: string, path: string) => this.sign(method, path)
+    this.#known = new KnownLeader(options.leader, { sign, bodyOf })
+    this.gate = new Gate({ maxHeld: options.maxHeld }, () => this.#known.probe())
+    this.forwarder = this.#newForwarder()
+    // Until it is known in which epoch it is, which a probe or its welcome tells.
+    if (options.leader) this.gate.close('it has not been heard of yet')
+  }
+
+  /** HOST:PORT of its private side; undefined on the leader, and while none is known. */
+  get address(): string | undefined {
+    return this.#known.address
+  }
+
+  /** In which it leads, as it last told; '' until it has. */
+  get incarnation(): string {
+    return this.#known.incarnation
+  }
+
+  /** Where clients find its application; undefined until it has told. */
+  get publicUrl(): string | undefined {
+    return this.#known.publicUrl
+  }
+
+  /** The token for a request that is sent to another node now. */
+  sign(method: string, path: string): string {
+    const { secret, nodeFile, clock } = this.#parts
+    const { node, epoch: ownEpoch } = nodeFile.record
+    const epoch = Math.max(ownEpoch, this.#known.epoch)
+    const nowMs = clock.nowMs() + this.#offsetMs()
+    return signRequest(secret ?? '', { method, path, node, epoch, nowMs })
+  }
+
+  /** An upgrade that goes to it; undefined while none is known. See `KnownLeader.upgrade`. */
+  upgrade(path: string, headers: FlatHeaders, endMs: number): UpgradeTarget | undefined {
+    return this.#known.upgrade(path, headers, endMs)
+  }
+
+  /** `offsetMs`: the leader's clock minus this node's, until this node leads. */
+  useClock(offsetMs: () => number): void {
+    this.#offsetMs = offsetMs
+  }
+
+  /**
+   * It is there, at `address`: this node leads, or was welcomed. `incarnation`: '' when it did not
+   * tell.
+   */
+  onThere(address: string, incarnation: string): void {
+    this.#known.set(address, incarnation)
+    this.forwarder.pointTo(address)
+    this.gate.open()
+    void this.#known.probe()
+  }
+
+  /** This node leads from now on. */
+  onLeading(): void {
+    this.#known.set(undefined)
+    this.#offsetMs = () => 0
+    this.gate.open()
+  }
+
+  /** This node is no longer the leader, and follows the one at `address` if it is known. */
+  onFollowing(address: string | undefined): void {
+    this.#known.set(address)
+    this.forwarder.pointTo(address ?? '')
+    this.gate.close(address ? 'it has just come to lead' : 'none is known')
+  }
+
+  /** The connection to it ended: it may be away, which a probe will tell. */
+  onLost(): void {
+    this.gate.close('this node is not connected to it')
+  }
+
+  /** It takes no more requests. */
+  onStopping(): void {
+    this.gate.close('it is stopping')
+    this.forwarder.retire()
+  }
+
+  #newForwarder(): Forwarder {
+    const { options, bounds, view, waits, cookie, metrics } = this.#parts
+    const { leader = '', holdMs, writeWaitMs, answerTimeoutMs } = options
+    return new Forwarder(
+      { leader, holdMs, writeWaitMs, maxConnections: bounds.maxRequests, answerTimeoutMs },
+      {
+        isLeading: () => view.role() === 'leader',
+        gate: this.gate,
+        waits,
+        cookie,
+        leaderIncarnation: () => this.#known.incarnation,
+        sign: (method, path) => this.sign(method, path),
+        onForwarded: () => metrics.onForwarded(),
+        onHeld: () => metrics.onHeld(),
+        onUnknown: () => metrics.onUnknown(),
+        onApplied: (waitMs) => metrics.onApplied(waitMs),
+      },
+    )
+  }
+}
