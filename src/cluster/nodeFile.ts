@@ -88,6 +88,14 @@ export interface NodeRecord {
   readonly putBack?: PutBackMark | undefined
 }
 
+/**
+ * Id of the node that leads, or led, in the highest epoch that the record knows of; '' when it
+ * knows none.
+ */
+export function lastLeader({ lineage, epoch }: Pick<NodeRecord, 'lineage' | 'epoch'>): string {
+  return lineage.findLast((begun) => begun.epoch === epoch)?.leader ?? ''
+}
+
 export const MAX_MEMBERS = 256
 /** Between two attempts to write what the disk did not take. */
 const MEND_MS = 1000

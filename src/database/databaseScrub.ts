@@ -1,7 +1,7 @@
 /** The scrub of a node of either role: its log lines, metrics and answers. */
 import type { Position } from '../../proto/position.ts'
 import type { NodeChecks, PositionsAnswer, ScrubAnswer } from '../api/checks.ts'
-import type { ScrubReport } from '../api/nodeView.ts'
+import type { ScrubReport } from '../api/databaseStatus.ts'
 import type { NodeRole } from '../api/roleAnswers.ts'
 import { messageOf } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'

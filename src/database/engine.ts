@@ -2,7 +2,8 @@
 import type { Logger } from 'pino'
 import type { Body } from '../../proto/messages.ts'
 import type { NodeChecks } from '../api/checks.ts'
-import type { NodeStatus, NodeView } from '../api/nodeView.ts'
+import type { DatabaseStatus } from '../api/databaseStatus.ts'
+import type { NodeView } from '../api/nodeView.ts'
 import type { Instance } from '../cluster/instance.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -32,23 +33,8 @@ export interface NodeSetup {
   readonly onChange?: () => void
 }
 
-/**
- * What the engine of a role tells of itself; the rest of the status is the node's, whatever its
- * role.
- */
-export type EngineStatus = Omit<
-  NodeStatus,
-  | 'application'
-  | 'node'
-  | 'cluster'
-  | 'db'
-  | 'role'
-  | 'members'
-  | 'roleSince'
-  | 'audit'
-  | 'version'
-  | 'uptimeSeconds'
->
+/** The part of a database's status that the engine of a role knows. */
+export type EngineStatus = Omit<DatabaseStatus, 'db' | 'role' | 'roleSince' | 'putBack'>
 
 export interface EngineView extends Omit<NodeView, 'status' | 'lasted'> {
   status(): EngineStatus
@@ -77,9 +63,12 @@ export interface HigherEpoch {
 
 /** What an engine is built with. */
 export interface EngineParts {
+  /** Name of the database. */
+  readonly db: string
   readonly setup: NodeSetup
   readonly clock: Clock
   readonly ops: FileOps
+  /** Of the database file. */
   readonly path: string
   readonly stateFolder: string
   readonly nodeFile: NodeFile
@@ -110,6 +99,3 @@ export interface EngineParts {
   /** The node cannot go on. */
   onFatal(error: WalcastError): void
 }
-
-/** Databases are named, so that one connection may later carry several. */
-export const DATABASE_NAME = 'main'

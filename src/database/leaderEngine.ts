@@ -1,7 +1,8 @@
 /** A node that leads. */
 import { containment, historyOf, withIncarnation, withoutIdle } from '../../proto/lineage.ts'
 import type { Cause } from '../api/cause.ts'
-import { type LagReport, NO_QUEUES } from '../api/nodeView.ts'
+import type { DatabaseLag } from '../api/databaseStatus.ts'
+import { NO_QUEUES } from '../api/nodeView.ts'
 import { reachFrom } from '../api/positionWaits.ts'
 import { type NodeRecord, putBackMark } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
@@ -17,13 +18,7 @@ import { fileMode } from '../sqlite/fileModes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import { BackgroundChecks } from './backgroundChecks.ts'
-import {
-  DATABASE_NAME,
-  type Engine,
-  type EngineParts,
-  type EngineStatus,
-  type EngineView,
-} from './engine.ts'
+import type { Engine, EngineParts, EngineStatus, EngineView } from './engine.ts'
 import { feedLimits } from './feedLimits.ts'
 import { keptStatus } from './keptStatus.ts'
 
@@ -53,7 +48,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
   let upkeep: BackgroundChecks | undefined
   let hasWarned = false
   const leaderOptions: LeaderOptions = {
-    db: DATABASE_NAME,
+    db: parts.db,
     path,
     stateFolder: parts.stateFolder,
     version,
@@ -223,7 +218,7 @@ function viewOf(leader: Leader, upkeep: BackgroundChecks, parts: EngineParts): E
         ...keptStatus(folder.kept),
       }
     },
-    lag(): LagReport {
+    lag(): DatabaseLag {
       const { txid } = leader.status
       return {
         ...level,

@@ -3,7 +3,7 @@
 import { STREAM_PATH } from '../../proto/limits.ts'
 import { containment, historyOf, joined, type Lineage } from '../../proto/lineage.ts'
 import { reachFrom } from '../api/positionWaits.ts'
-import type { NodeFile, NodeRecord } from '../cluster/nodeFile.ts'
+import { lastLeader, type NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import type { Relay } from '../feed/relay.ts'
 import { readersOf } from '../health/feedSampler.ts'
@@ -15,13 +15,7 @@ import type { AdoptedWelcome, ReplicaOptions } from '../replica/replicaOptions.t
 import { REPLICA_AUTH_HEADER, signRequest } from '../security/auth.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { BackgroundChecks } from './backgroundChecks.ts'
-import {
-  DATABASE_NAME,
-  type Engine,
-  type EngineParts,
-  type EngineStatus,
-  type EngineView,
-} from './engine.ts'
+import type { Engine, EngineParts, EngineStatus, EngineView } from './engine.ts'
 import { keptStatus } from './keptStatus.ts'
 import { newRelay } from './replicaRelay.ts'
 
@@ -61,7 +55,7 @@ export async function buildReplica(
   const watch = new ReplicaSampler(list, readersOf(path))
   let upkeep: BackgroundChecks | undefined
   const replicaOptions: ReplicaOptions = {
-    db: DATABASE_NAME,
+    db: parts.db,
     path,
     stateFolder: parts.stateFolder,
     version: setup.version,
@@ -81,7 +75,7 @@ export async function buildReplica(
     clock,
     ops: parts.ops,
     subscription: {
-      db: DATABASE_NAME,
+      db: parts.db,
       leader,
       reconnectMinMs: 50,
       reconnectMaxMs: options.reconnectMaxMs,
@@ -189,11 +183,6 @@ export async function buildReplica(
     stop: () => endWith(() => replica.stop()),
     retire: () => endWith(() => replica.handOver(FINISH_MS)),
   }
-}
-
-/** Who leads, or led, in the highest epoch that is known of. */
-export function lastLeader({ lineage, epoch }: NodeRecord): string {
-  return lineage.findLast((begun) => begun.epoch === epoch)?.leader ?? ''
 }
 
 /** Written only when something of it is new: a node follows the same leader nearly always. */

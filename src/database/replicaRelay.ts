@@ -4,7 +4,7 @@ import { formatTrail } from '../../proto/lineage.ts'
 import { Relay } from '../feed/relay.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import type { Replica } from '../replica/replica.ts'
-import { DATABASE_NAME, type EngineParts } from './engine.ts'
+import type { EngineParts } from './engine.ts'
 import { feedLimits } from './feedLimits.ts'
 
 export function newRelay(replica: Replica, parts: EngineParts, replicas: ReplicaList): Relay {
@@ -13,7 +13,7 @@ export function newRelay(replica: Replica, parts: EngineParts, replicas: Replica
   const { node } = nodeFile.record
   return new Relay(
     {
-      db: DATABASE_NAME,
+      db: parts.db,
       version,
       node,
       instance: parts.instance.id,

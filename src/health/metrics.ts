@@ -1,8 +1,9 @@
 /** Prometheus metrics, prefix `walcast_`, in a registry of their own. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { CAUSE_CODES } from '../api/cause.ts'
-import type { NodeView, ScrubReport } from '../api/nodeView.ts'
-import type { PositionWaits } from '../api/positionWaits.ts'
+import type { ScrubReport } from '../api/databaseStatus.ts'
+import type { ServedDatabase } from '../api/databases.ts'
+import type { NodeView } from '../api/nodeView.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import { systemClock } from '../platform/clock.ts'
 import { wallMs } from '../platform/time.ts'
@@ -50,8 +51,8 @@ export class Metrics {
       })
   }
 
-  /** Gauges read from the node when they are asked for. */
-  observe(view: NodeView, waits: PositionWaits): void {
+  /** Gauges of a database, read when they are collected. */
+  observe({ view, waits }: Pick<ServedDatabase, 'view' | 'waits'>): void {
     const gauge = (name: string, help: string, read: () => number) => this.#gauge(name, help, read)
     gauge('epoch', 'Leadership term', () => view.status().epoch)
     gauge(

@@ -51,6 +51,8 @@ export interface ProxyServerOptions {
   readonly host: string
   readonly port: number
   readonly routes: Routes
+  /** Id of this node. */
+  node(): string
   readonly view: NodeView
   /** One for each role, as far as the node can have it. */
   readonly leaderSide: LeaderSide
@@ -378,8 +380,8 @@ export class ProxyServer {
   #own(path: string, headers: FlatHeaders): UpgradeTarget {
     const origin = this.#options.upstream()
     if (origin === undefined) throw new WalcastError('NO_APPLICATION')
-    const { view, bodyOf } = this.#options
-    return { origin, path, headers, node: view.status().node, canWait: true, bodyOf }
+    const { bodyOf } = this.#options
+    return { origin, path, headers, node: this.#options.node(), canWait: true, bodyOf }
   }
 
   #cutAll(): void {

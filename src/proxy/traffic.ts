@@ -1,8 +1,8 @@
 /** The requests of a node's application: proxy, intake, forwarding, and what they share. */
 import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
+import { type Databases, onlyDatabase } from '../api/databases.ts'
 import type { NodeView } from '../api/nodeView.ts'
-import type { PositionWaits } from '../api/positionWaits.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { WalcastError } from '../errors.ts'
 import { requireAckLevel } from '../feed/ackLevel.ts'
@@ -54,8 +54,8 @@ export interface TrafficParts {
   readonly log: Logger
   readonly nodeFile: NodeFile
   readonly auth: Authenticator
-  readonly view: NodeView
-  readonly waits: PositionWaits
+  /** One of them today, which the application uses. */
+  readonly databases: Databases
   readonly metrics: TrafficMetrics
   /** A connection of a client ended before it wanted that. */
   readonly onCut: (why: Cut) => void
@@ -105,7 +105,8 @@ export class Traffic implements NodeTraffic {
 
   constructor(parts: TrafficParts) {
     this.#parts = parts
-    const { options, auth, clock, log, nodeFile, view, waits, metrics } = parts
+    const { options, auth, clock, log, nodeFile, metrics } = parts
+    const { view, waits } = onlyDatabase(parts.databases)
     this.routes = new Routes(options)
     this.#proxies = new TrustedProxies(options.trustedProxies)
     this.#hidden = new HiddenErrors(log, clock)
@@ -269,7 +270,7 @@ export class Traffic implements NodeTraffic {
   }
 
   get view(): NodeView {
-    return this.#parts.view
+    return onlyDatabase(this.#parts.databases).view
   }
 
   get standbyPaths(): readonly string[] {
@@ -382,7 +383,7 @@ export class Traffic implements NodeTraffic {
   }
 
   #newForwarder(leader: string): Forwarder {
-    const { options, bounds, waits, metrics } = this.#parts
+    const { options, bounds, databases, metrics } = this.#parts
     return new Forwarder(
       {
         leader,
@@ -394,7 +395,7 @@ export class Traffic implements NodeTraffic {
       {
         isLeading: () => this.view.role() === 'leader',
         gate: this.#gate,
-        waits,
+        waits: onlyDatabase(databases).waits,
         cookie: this.cookie,
         leaderIncarnation: () => this.#leader.incarnation,
         sign: (method, path) => this.#sign(method, path),
@@ -407,7 +408,7 @@ export class Traffic implements NodeTraffic {
   }
 
   #newReplicaSide(forwarder: Forwarder): ReplicaSide {
-    const { options, view, metrics } = this.#parts
+    const { options, metrics } = this.#parts
     return new ReplicaSide({
       application: () => this.application.now,
       watch: this.watch,
@@ -416,7 +417,7 @@ export class Traffic implements NodeTraffic {
       cookie: this.cookie,
       bodies: this.bodies,
       gate: this.#gate,
-      view,
+      view: this.view,
       failedReads: this.failedReads,
       onStale: options.onStale,
       readWaitMs: options.readWaitMs,
@@ -427,11 +428,12 @@ export class Traffic implements NodeTraffic {
   }
 
   #newProxy(address: string): ProxyServer {
-    const { options, view, metrics } = this.#parts
+    const { options, metrics, nodeFile } = this.#parts
     return new ProxyServer({
       ...addressOf(address),
       routes: this.routes,
-      view,
+      node: () => nodeFile.record.node,
+      view: this.view,
       leaderSide: this.leaderSide,
       replicaSide: this.replicaSide,
       admission: this.admission,

@@ -14,13 +14,13 @@ import {
 } from '../../proto/limits.ts'
 import { parsePosition } from '../../proto/position.ts'
 import type { AuditSource } from '../api/audit.ts'
-import type { NodeChecks } from '../api/checks.ts'
-import type { NodeView } from '../api/nodeView.ts'
-import type { PositionWaits, WaitTarget } from '../api/positionWaits.ts'
+import { type Databases, onlyDatabase, type ServedDatabase } from '../api/databases.ts'
+import type { WaitTarget } from '../api/positionWaits.ts'
 import { NODE_PATHS, type RoleActions } from '../api/roleActions.ts'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
 import { asWalcastError, listenError, messageOf, WalcastError } from '../errors.ts'
 import type { Metrics } from '../health/metrics.ts'
+import type { NodeReport } from '../health/nodeReport.ts'
 import { createHttpServer, WebSocketServer } from '../platform/sockets.ts'
 import { errorBody, readinessAnswer, sendFailure } from '../proxy/answer.ts'
 import type { ApplicationWatch } from '../proxy/applicationWatch.ts'
@@ -49,8 +49,8 @@ export interface PrivateServerOptions {
   readonly log: Logger
   readonly auth: Authenticator
   readonly metrics: Metrics
-  readonly waits: PositionWaits
-  readonly view: NodeView
+  readonly databases: Databases
+  readonly report: NodeReport
   readonly events: Events
   readonly intake: Intake
   readonly admission: WriteGate
@@ -77,8 +77,6 @@ export interface PrivateServerOptions {
   lastLeader(): string
   /** Which process this node is, and how long it has been up. */
   readonly instance: { readonly id: string; readonly upMs: number }
-  /** Undefined while the node starts. */
-  checks(): NodeChecks | undefined
   readonly maxWaitMs: number
   readonly requestTimeoutMs: number
   /** Of a client's request at the public side. */
@@ -180,6 +178,11 @@ export class PrivateServer {
     return `${this.#options.host}:${this.#options.port}`
   }
 
+  /** What a request is about that names no database. */
+  get #database(): ServedDatabase {
+    return onlyDatabase(this.#options.databases)
+  }
+
   /** Throws PORT_TAKEN or LISTEN_FAILED. */
   async listen(): Promise<void> {
     const { host, port } = this.#options
@@ -198,7 +201,7 @@ export class PrivateServer {
 
   async close(): Promise<void> {
     this.#isStopping = true
-    this.#options.waits.close()
+    for (const { waits } of this.#options.databases.values()) waits.close()
     this.#options.events.close()
     for (const socket of this.#upgraded) socket.destroy()
     await this.#app.close()
@@ -288,7 +291,8 @@ export class PrivateServer {
   }
 
   #addRoutes(): void {
-    const { view, metrics } = this.#options
+    const { metrics, report } = this.#options
+    const { view } = this.#database
     const { contentType } = metrics.registry
     this.#app.get('/livez', async () => ({ live: true }))
     this.#app.get('/readyz', async (_request, reply) => {
@@ -304,10 +308,10 @@ export class PrivateServer {
     this.#app.get('/metrics', async (_request, reply) =>
       reply.type(contentType).send(await this.#collected.get()),
     )
-    this.#app.get('/_walcast/status', async () => view.status())
-    this.#app.get('/_walcast/lag', async () => view.lag())
+    this.#app.get('/_walcast/status', async () => report.status())
+    this.#app.get('/_walcast/lag', async () => report.lag())
     this.#app.get('/_walcast/wait', (request) => this.#wait(request))
-    addCheckRoutes(this.#app, () => this.#options.checks())
+    addCheckRoutes(this.#app, () => this.#database.checks)
     addAuditRoutes(this.#app, () => this.#options.audit())
     addRoleRoutes(this.#app, () => this.#options.roles())
     this.#app.get('/_walcast/events', (_request, reply) => {
@@ -321,8 +325,9 @@ export class PrivateServer {
    * nodes wait until it is `ready` to tell the position of what they forward.
    */
   #answerRole(reply: FastifyReply, yes: boolean): FastifyReply {
-    const { view, intake, admission, instance, watch } = this.#options
-    const { role, leader, node, cluster, epoch: positionEpoch, txid } = view.status()
+    const { report, intake, admission, instance, watch } = this.#options
+    const { view } = this.#database
+    const { role, leader, node, cluster, epoch: positionEpoch, txid } = report.status()
     const isPaused = role === 'leader' && admission.refuse() !== undefined
     const ready = view.refuseReplicas() === undefined && !isPaused
     const publicUrl = this.#options.publicUrl()
@@ -353,7 +358,8 @@ export class PrivateServer {
   }
 
   async #wait(request: FastifyRequest): Promise<unknown> {
-    const { waits, view, maxWaitMs } = this.#options
+    const { maxWaitMs } = this.#options
+    const { waits, view } = this.#database
     const query = request.query as Record<string, string | undefined>
     const timeoutMs = numberOf(query['timeoutMs'] ?? String(DEFAULT_WAIT_MS), 'timeoutMs')
     const target: WaitTarget | undefined =
@@ -378,7 +384,7 @@ export class PrivateServer {
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       socket.setNoDelay(true)
       try {
-        this.#options.view.accept(webSocket, request.socket.remoteAddress ?? '')
+        this.#database.view.accept(webSocket, request.socket.remoteAddress ?? '')
       } catch (error) {
         webSocket.close(ERROR_CLOSE, asWalcastError(error).key)
       }
@@ -386,7 +392,7 @@ export class PrivateServer {
   }
 
   #upgradeApplication(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    const { intake, upstream, view, watch, holdMs } = this.#options
+    const { intake, upstream, report, watch, holdMs } = this.#options
     const sender = senderOf(headerOf(request, REPLICA_AUTH_HEADER))?.node
     const refused = intake.refuse(request)
     if (refused) return refuseUpgrade(socket, refused, {}, { [NOT_EXECUTED_HEADER]: refused.key })
@@ -404,7 +410,7 @@ export class PrivateServer {
       this.#upgraded.delete(socket)
       this.#upgrades.give(sender)
     })
-    const { node } = view.status()
+    const { node } = report.status()
     const headers = fromNode(request)
     void takeUpgrade(request, socket, head, {
       watch,
@@ -429,7 +435,7 @@ export class PrivateServer {
   }
 
   #refuseUpgrade(request: IncomingMessage): WalcastError | undefined {
-    const { auth, view } = this.#options
+    const { auth } = this.#options
     if (request.url !== STREAM_PATH)
       return new WalcastError('NOT_FOUND', { path: request.url ?? '' })
     if (headerOf(request, 'origin') !== undefined || !this.#isForThisNode(request))
@@ -444,7 +450,7 @@ export class PrivateServer {
       })
     }
     if (this.#isStopping) return new WalcastError('STOPPING')
-    return view.refuseReplicas()
+    return this.#database.view.refuseReplicas()
   }
 }
 

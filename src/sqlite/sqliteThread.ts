@@ -124,13 +124,14 @@ export class SqliteThread {
   #nextId = 1
   #dead: WalcastError | undefined
   #isStopping = false
-  /**
-   * Called once when the thread dies by itself: every lock of this process on the database is gone
-   * then.
-   */
-  onDead: (error: WalcastError) => void = () => {}
+  readonly #onDead: (error: WalcastError) => void
 
-  constructor() {
+  /**
+   * `onDead` is called once when the thread dies by itself: this process then holds no lock on the
+   * database any more.
+   */
+  constructor(onDead: (error: WalcastError) => void = () => {}) {
+    this.#onDead = onDead
     this.#worker = new Worker(new URL('./sqliteWorker.js', import.meta.url))
     this.#worker.on('message', (message: ThreadMessage) => {
       const pending = this.#pending.get(message.id)
@@ -199,7 +200,7 @@ export class SqliteThread {
   }
 
   #fail(error: WalcastError): void {
-    if (!this.#dead && !this.#isStopping) this.onDead(error)
+    if (!this.#dead && !this.#isStopping) this.#onDead(error)
     this.#dead ??= error
     for (const pending of this.#pending.values()) pending.reject(error)
     this.#pending.clear()

@@ -49,7 +49,7 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
     'Every node',
     (metrics) => {
       // Gauges read these when they are collected, which nobody does here.
-      metrics.observe({} as NodeView, {} as PositionWaits)
+      metrics.observe({ view: {} as NodeView, waits: {} as PositionWaits })
       metrics.scrub()
       metrics.observeScrub(() => ({
         background: false,
