@@ -6,7 +6,7 @@
 import { onlyDatabase } from '../api/databases.ts'
 import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
-import { lastLeader, type NodeFile } from '../cluster/nodeFile.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
 import { PeersFile, readPeers } from '../cluster/peersFile.ts'
 import { Database, DEFAULT_DATABASE } from '../database/database.ts'
 import type { NodeSetup } from '../database/engine.ts'
@@ -195,42 +195,29 @@ function newTraffic({ setup, metrics, ...ground }: Ground): Traffic {
 
 /** Listens before the node has a role: requests learn that it starts. */
 function newServer(
-  { setup, bounds, clock, nodeFile, instance, audit, auth, metrics, databases }: Ground,
+  ground: Ground,
   traffic: Traffic,
   report: NodeReport,
   events: Events,
   roles: () => Roles | undefined,
 ): PrivateServer {
+  const { setup, bounds, clock, nodeFile, metrics } = ground
   const { options, log } = setup
   return new PrivateServer({
+    ...ground,
     ...addressOf(options.listen),
+    limits: {
+      ...options,
+      connections: nodeConnections(options, bounds),
+      maxUpgrades: bounds.maxUpgrades,
+    },
     log,
-    auth,
-    metrics,
-    databases,
     report,
     events,
-    intake: traffic.intake,
-    admission: traffic.admission,
-    watch: traffic.watch,
-    unwell: () => traffic.application.unwellForLeading,
-    onRoleAsked: (remoteAddress) => traffic.onRoleAsked(remoteAddress),
-    holdMs: options.holdMs,
-    audit: () => audit,
+    traffic,
+    record: () => nodeFile.record,
     roles: () => roles()?.requests,
-    epoch: () => nodeFile.record.epoch,
-    term: () => nodeFile.record.term,
-    lastLeader: () => lastLeader(nodeFile.record),
-    instance,
-    maxWaitMs: options.maxWaitMs,
-    requestTimeoutMs: options.requestTimeoutMs,
-    maxHeaderBytes: options.maxHeaderBytes,
-    headTimeoutMs: options.headTimeoutMs,
-    connections: nodeConnections(options, bounds),
     onCut: metrics.onCut('listen'),
-    maxUpgrades: bounds.maxUpgrades,
-    upstream: () => traffic.upstream,
-    publicUrl: () => traffic.publicUrl,
     nowMs: () => clock.nowMs(),
   })
 }
