@@ -12,7 +12,7 @@ import type { Clock } from '../platform/clock.ts'
 import { LagTracker } from '../replica/lag.ts'
 import type { Engine, EngineStatus } from './engine.ts'
 
-/** Ended leaderships of which the last txid is kept. A request outlasts few of them. */
+/** How many ended leaderships the view remembers. A request outlasts few of them. */
 const MAX_ENDED = 16
 
 /** While the engine opens the database. */
@@ -52,7 +52,7 @@ export class DelegatingView implements NodeView {
     return this.#engine
   }
 
-  /** Takes the place of one that has come to its end. */
+  /** Replaces an engine that has ended. */
   set engine(next: Engine | undefined) {
     const led = this.incarnation()
     if (led !== '') this.#ended.set(led, this.position().txid)

@@ -1,4 +1,4 @@
-/** What the node and the engines of its roles know of each other. */
+/** What the node and the engines of its databases know of each other. */
 import type { Logger } from 'pino'
 import type { Body } from '../../proto/messages.ts'
 import type { NodeChecks } from '../api/checks.ts'
@@ -24,11 +24,11 @@ export interface NodeSetup {
   readonly version: string
   readonly clock?: Clock
   readonly ops?: FileOps
-  /** Metrics of the process too; for a daemon. */
+  /** Adds the metrics of the process; for a daemon. */
   readonly processMetrics?: boolean
   /**
-   * Called at each change of position, of role and of what is known of the leader: cheap and never
-   * throwing.
+   * Called when the position, the role, or what is known of the leader changes. Must be cheap and
+   * never throw.
    */
   readonly onChange?: () => void
 }
@@ -40,13 +40,13 @@ export interface EngineView extends Omit<NodeView, 'status' | 'lasted'> {
   status(): EngineStatus
 }
 
-/** The engine of a role, as the node sees it. */
+/** What runs a database in one role, as the node sees it. */
 export interface Engine {
   readonly view: EngineView
   readonly checks: NodeChecks
-  /** Others send no more requests from now on; commits still reach them. */
+  /** Tells the other nodes to send no more requests. Commits still reach them. */
   announceStop(): void
-  /** Tells the replicas that are fed here. */
+  /** Tells the replicas that this node feeds. */
   tellMember(member: Omit<Body<'member'>, 'db'>): void
   stop(): Promise<void>
 }
@@ -55,9 +55,9 @@ export interface Engine {
 export interface HigherEpoch {
   readonly node: string
   readonly epoch: number
-  /** Undefined when it was not told. */
+  /** Undefined when the node did not tell it. */
   readonly term: number | undefined
-  /** HOST:PORT, or '' when it is not known. */
+  /** HOST:PORT; '' when it is not known. */
   readonly address: string
 }
 
@@ -80,21 +80,21 @@ export interface EngineParts {
   readonly instance: Instance
   readonly metrics: Metrics
   readonly traffic: Traffic
-  /** The node's position moved, or what it knows of the leader's. */
+  /** The position of this node moved, or what it knows of the leader's. */
   onMoved(): void
   /**
-   * Asks the other nodes before a starting leader lets anybody write; gives what they have seen of
-   * this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN.
+   * A starting leader asks the other nodes before it lets anyone write. Gives what they have seen
+   * of this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN.
    */
   mayLead(): Promise<readonly SeenHistory[]>
-  /** A node has what this leader lacks of its own history. */
+  /** A node has commits of this leader's own history that the leader lacks. */
   onPutBack(seen: SeenHistory): void
   onHigherEpoch(by: HigherEpoch): void
-  /** The leader that was followed says that another one leads. */
+  /** The leader that this node followed says that another node leads. */
   onLeaderMoved(to: Omit<Body<'moved'>, 'db'>): void
-  /** Fed by the replica at `relay`, while the leader is at `leader`. */
+  /** The replica at `relay` feeds this node, while the leader is at `leader`. */
   onRelayed(relay: string, leader: string): void
-  /** The connection to the leader ended, or could not be made. */
+  /** The connection to the leader ended or could not be made. */
   onLeaderLost(): void
   /** The node cannot go on. */
   onFatal(error: WalcastError): void

@@ -1,4 +1,4 @@
-/** What status tells of what a node has kept aside, whatever its role is by now. */
+/** The rows that a node has kept aside, as status tells them in either role. */
 import { formatPosition } from '../../proto/position.ts'
 import type { DatabaseStatus } from '../api/databaseStatus.ts'
 import type { Kept } from '../replica/diverged/keptFolder.ts'
