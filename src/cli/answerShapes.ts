@@ -3,7 +3,18 @@
 import { FAILED_READ_OUTCOMES } from '../api/failedReads.ts'
 import { SWITCHOVER_STAGES } from '../api/roleAnswers.ts'
 import { STAGES } from '../replica/lag.ts'
-import { count, fields, flag, listOf, nullable, oneOf, real, type Shape, text } from './shape.ts'
+import {
+  count,
+  fields,
+  flag,
+  listOf,
+  mapOf,
+  nullable,
+  oneOf,
+  real,
+  type Shape,
+  text,
+} from './shape.ts'
 
 const ROLE = oneOf(['leader', 'replica', 'standby'])
 const PLACE = fields({ node: text, address: text })
@@ -56,10 +67,9 @@ const FAILED_READS = fields({
   paths: listOf(fields({ path: text, count })),
 })
 
-/** `GET /_walcast/status`. */
-export const STATUS = fields(
+/** What a status tells of one database. */
+const DATABASE_STATUS = [
   {
-    node: text,
     db: text,
     role: ROLE,
     state: text,
@@ -73,7 +83,6 @@ export const STATUS = fields(
     replicas: listOf(REPLICA),
     lag: fields({ lagMs: real, connected: flag }),
     causes: listOf(CAUSE),
-    version: text,
   },
   {
     follows: text,
@@ -81,19 +90,27 @@ export const STATUS = fields(
     roleSince: text,
     sync: fields({ remaining: count, total: count }),
     putBack: fields({ at: text, position: text, reason: text }),
-    members: listOf(PLACE),
     diverged: listOf(KEPT),
     scrub: SCRUB_REPORT,
-    failedReads: FAILED_READS,
     lastError: fields({ code: text, message: text }),
+  },
+] as const
+
+/** `GET /_walcast/status`. An older node has no `databases`. */
+export const STATUS = fields(
+  { ...DATABASE_STATUS[0], node: text, version: text },
+  {
+    ...DATABASE_STATUS[1],
+    databases: mapOf(fields(...DATABASE_STATUS)),
+    members: listOf(PLACE),
+    failedReads: FAILED_READS,
     audit: listOf(ENTRY),
   },
 )
 
 const PERCENTILES = { p50Ms: real, p95Ms: real, p99Ms: real, maxMs: real }
 
-/** `GET /_walcast/lag`. */
-export const LAG = fields({
+const DATABASE_LAG = {
   role: ROLE,
   connected: flag,
   txid: count,
@@ -106,7 +123,10 @@ export const LAG = fields({
   causes: listOf(CAUSE),
   ...PERCENTILES,
   stages: fields(Object.fromEntries(STAGES.map((stage) => [stage, fields(PERCENTILES)]))),
-})
+}
+
+/** `GET /_walcast/lag`. An older node has no `databases`. */
+export const LAG = fields(DATABASE_LAG, { databases: mapOf(fields(DATABASE_LAG)) })
 
 const LOST = fields({ transactions: nullable(count), detail: text })
 

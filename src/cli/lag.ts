@@ -1,7 +1,16 @@
+import type { DatabaseLag } from '../api/databaseStatus.ts'
 import type { LagReport } from '../api/nodeView.ts'
 import { STAGES } from '../replica/lag.ts'
 import { LAG } from './answerShapes.ts'
-import { formatBytes, formatMs, lines, look, table } from './queryCommand.ts'
+import {
+  formatBytes,
+  formatMs,
+  lines,
+  look,
+  severalDatabases,
+  shown,
+  table,
+} from './queryCommand.ts'
 
 const HELP = `walcast lag [--node URL] [--json]
 
@@ -16,6 +25,12 @@ export function runLag(args: readonly string[]): Promise<number> {
 }
 
 export function lagText(lag: LagReport): string {
+  const several = severalDatabases(lag)
+  if (several.length === 0) return databaseText(lag)
+  return several.map(([name, each]) => `database ${shown(name)}\n${databaseText(each)}`).join('\n')
+}
+
+function databaseText(lag: DatabaseLag): string {
   const now = lines([
     ['role', lag.role],
     ['connected', lag.connected ? 'yes' : 'no'],

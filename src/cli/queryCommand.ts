@@ -23,6 +23,17 @@ export async function look<T>(command: QueryCommand<T>, args: readonly string[])
   return 0
 }
 
+/**
+ * The databases in an answer by name, when there are several. The fields of an only one stand at
+ * the top of the answer.
+ */
+export function severalDatabases<Database>(answer: {
+  readonly databases?: Readonly<Record<string, Database>>
+}): readonly (readonly [string, Database])[] {
+  const databases = Object.entries(answer.databases ?? {})
+  return databases.length > 1 ? databases : []
+}
+
 /** Aligned `label value` lines. */
 export function lines(pairs: readonly (readonly [string, string])[]): string {
   const width = Math.max(...pairs.map(([label]) => label.length))

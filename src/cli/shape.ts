@@ -37,6 +37,18 @@ export function listOf(inner: Shape): Shape {
   }
 }
 
+/**
+ * An object of which every value is `inner`, whatever its names. What is wrong is told by number: a
+ * name may hold anything.
+ */
+export function mapOf(inner: Shape): Shape {
+  return (value, place) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return `${place} is not an object`
+    return listOf(inner)(Object.values(value), place)
+  }
+}
+
 /** An object that has `required`, and of `optional` what is right if it is there. */
 export function fields(
   required: Readonly<Record<string, Shape>>,

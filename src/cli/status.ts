@@ -1,12 +1,19 @@
 import type { ApplicationStatus } from '../api/applicationStatus.ts'
-import type { AuditEntry } from '../api/audit.ts'
+import type { DatabaseStatus, DivergedStatus, ScrubReport } from '../api/databaseStatus.ts'
 import { FAILED_READ_OUTCOMES, type FailedReadsReport } from '../api/failedReads.ts'
-import type { DivergedStatus, NodeStatus, ScrubReport } from '../api/nodeView.ts'
-import type { MemberState } from '../api/roleAnswers.ts'
+import type { NodeStatus } from '../api/nodeView.ts'
 import { STATUS } from './answerShapes.ts'
 import { auditTable } from './audit.ts'
 import { placeText } from './leadershipText.ts'
-import { formatBytes, formatMs, lines, look, table } from './queryCommand.ts'
+import {
+  formatBytes,
+  formatMs,
+  lines,
+  look,
+  severalDatabases,
+  shown,
+  table,
+} from './queryCommand.ts'
 
 const HELP = `walcast status [--node URL] [--json]
 
@@ -16,12 +23,10 @@ Says where a node stands: role, position, size, its replicas, and why it lags or
   --json       the answer of /_walcast/status as it is
 `
 
-/** With what a node tells that can change its role. */
-type SeenStatus = NodeStatus & {
-  readonly roleSince?: string
-  readonly members?: readonly MemberState[]
-  readonly audit?: readonly AuditEntry[]
-}
+/** An older node has no `databases`. */
+type SeenStatus = Omit<NodeStatus, 'databases'> & Partial<Pick<NodeStatus, 'databases'>>
+
+type Pairs = readonly (readonly [string, string])[]
 
 /** The last changes of role that are shown; walcast audit shows more. */
 const AUDIT_LINES = 3
@@ -34,44 +39,72 @@ export function runStatus(args: readonly string[]): Promise<number> {
 }
 
 export function statusText(status: SeenStatus): string {
-  const { lag, sync, lastError, roleSince } = status
-  const pairs: [string, string][] = [
-    ['node', status.node],
-    ['role', `${status.role} (${status.state})${roleSince ? ` since ${roleSince}` : ''}`],
+  const head: Pairs = [['node', status.node]]
+  const several = severalDatabases(status)
+  const text =
+    several.length > 0
+      ? lines([...head, ...nodePairs(status), ...endPairs(status)]) +
+        several.map(databaseText).join('')
+      : lines([
+          ...head,
+          ...positionPairs(status),
+          ...nodePairs(status),
+          ...conditionPairs(status),
+          ...endPairs(status),
+        ]) + replicas(status)
+  const audit = (status.audit ?? []).slice(-AUDIT_LINES)
+  return audit.length > 0 ? `${text}\n${auditTable(audit)}` : text
+}
+
+function databaseText([name, status]: readonly [string, DatabaseStatus]): string {
+  const pairs = [...positionPairs(status), ...conditionPairs(status)]
+  return `\ndatabase ${shown(name)}\n${lines(pairs)}${replicas(status)}`
+}
+
+/** Where a database stands. */
+function positionPairs(status: DatabaseStatus): Pairs {
+  const { db, role, state, roleSince, pages, pageSize, lag } = status
+  const pairs: Pairs = [
+    ['role', `${role} (${state})${roleSince ? ` since ${roleSince}` : ''}`],
     ['position', `${status.epoch}-${status.txid}`],
     ['checksum', status.checksum || '-'],
-    [
-      'database',
-      `${status.db}, ${status.pages} pages of ${status.pageSize} bytes (${formatBytes(status.pages * status.pageSize)})`,
-    ],
+    ['database', `${db}, ${pages} pages of ${pageSize} bytes (${formatBytes(pages * pageSize)})`],
     ['wal', walText(status)],
     ['leader', status.leader || 'none known'],
   ]
-  if (status.role !== 'leader')
-    pairs.push([
-      'lag',
-      lag.connected ? formatMs(lag.lagMs) : `not connected, ${formatMs(lag.lagMs)} behind`,
-    ])
-  if (status.application) pairs.push(['application', applicationLine(status.application)])
-  if (status.putBack)
-    pairs.push([
-      'put back',
-      `${status.putBack.at}: ${status.putBack.reason}; goes on from ${status.putBack.position}`,
-    ])
+  if (role === 'leader') return pairs
+  const behind = formatMs(lag.lagMs)
+  return [...pairs, ['lag', lag.connected ? behind : `not connected, ${behind} behind`]]
+}
+
+/** What a database goes through, and what it has gone through. */
+function conditionPairs(status: DatabaseStatus): Pairs {
+  const { putBack, sync, follows, leader, scrub, lastError } = status
+  const pairs: [string, string][] = []
+  if (putBack)
+    pairs.push(['put back', `${putBack.at}: ${putBack.reason}; goes on from ${putBack.position}`])
   if (sync) pairs.push(['copying', `${sync.total - sync.remaining} of ${sync.total} pages`])
-  if (status.follows && status.follows !== status.leader) pairs.push(['follows', status.follows])
-  for (const member of status.members ?? [])
-    if (member.node !== status.node) pairs.push(['member', placeText(member)])
+  if (follows && follows !== leader) pairs.push(['follows', follows])
   for (const kept of status.diverged ?? []) pairs.push(['kept aside', keptLine(status.db, kept)])
-  if (status.scrub) pairs.push(['scrub', scrubLine(status.scrub)])
-  if (status.failedReads) pairs.push(['failed reads', failedReadsLine(status.failedReads)])
+  if (scrub) pairs.push(['scrub', scrubLine(scrub)])
   if (lastError) pairs.push(['last error', `${lastError.code}: ${lastError.message}`])
-  for (const { code, text } of status.causes) pairs.push(['cause', `${code}: ${text}`])
-  pairs.push(['version', status.version])
-  const feeds = status.role === 'leader' || status.replicas.length > 0
-  const audit = (status.audit ?? []).slice(-AUDIT_LINES)
-  const changes = audit.length > 0 ? `\n${auditTable(audit)}` : ''
-  return lines(pairs) + (feeds ? `\n${replicas(status)}` : '') + changes
+  return pairs
+}
+
+function nodePairs({ node, application, members = [] }: SeenStatus): Pairs {
+  const others = members.filter((member) => member.node !== node)
+  return [
+    ...(application ? [['application', applicationLine(application)] as const] : []),
+    ...others.map((member) => ['member', placeText(member)] as const),
+  ]
+}
+
+function endPairs({ failedReads, causes, version }: SeenStatus): Pairs {
+  return [
+    ...(failedReads ? [['failed reads', failedReadsLine(failedReads)] as const] : []),
+    ...causes.map(({ code, text }) => ['cause', `${code}: ${text}`] as const),
+    ['version', version],
+  ]
 }
 
 function applicationLine({ url, state, accepts, detail, held }: ApplicationStatus): string {
@@ -84,7 +117,7 @@ function applicationLine({ url, state, accepts, detail, held }: ApplicationStatu
 function walText({
   walBytes,
   walFileBytes,
-}: Pick<NodeStatus, 'walBytes'> & Partial<NodeStatus>): string {
+}: Pick<DatabaseStatus, 'walBytes'> & Partial<DatabaseStatus>): string {
   const file = walFileBytes === undefined ? '' : `, file ${formatBytes(walFileBytes)}`
   return `${formatBytes(walBytes)} in use${file}`
 }
@@ -117,8 +150,9 @@ function keptLine(
   return `${db}-walcast/diverged/${name}, at ${position}${differ}${why}${rubbish}`
 }
 
-function replicas(status: NodeStatus): string {
-  if (status.replicas.length === 0) return 'no replicas yet\n'
+/** On a leader, and on a replica that feeds others. */
+function replicas(status: DatabaseStatus): string {
+  if (status.replicas.length === 0) return status.role === 'leader' ? '\nno replicas yet\n' : ''
   const rows = status.replicas.map((replica) => [
     replica.node,
     replica.address,
@@ -127,5 +161,5 @@ function replicas(status: NodeStatus): string {
     `${replica.connected ? replica.state : 'away'}${replica.via ? ` via ${replica.via}` : ''}`,
     replica.lastSeen,
   ])
-  return table(['replica', 'address', 'txid', 'lag', 'state', 'last seen'], rows)
+  return `\n${table(['replica', 'address', 'txid', 'lag', 'state', 'last seen'], rows)}`
 }

@@ -169,3 +169,11 @@ function isMember(value: unknown): value is Member {
   const { node, address } = Object(value)
   return typeof node === 'string' && typeof address === 'string'
 }
+
+/**
+ * Id of the node that leads, or led, in the highest epoch that the record knows of; '' when it
+ * knows none.
+ */
+export function lastLeader({ lineage, epoch }: Pick<NodeRecord, 'lineage' | 'epoch'>): string {
+  return lineage.findLast((begun) => begun.epoch === epoch)?.leader ?? ''
+}

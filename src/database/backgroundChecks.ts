@@ -1,6 +1,6 @@
 /**
- * What goes on beside the engine of a role: the scrub of what is on disk, and the search for the
- * causes of lag.
+ * The checks that run beside an engine: the scrub compares the file with its checksums, and the
+ * cause watch looks for what makes the database lag.
  */
 import type { Cause } from '../api/cause.ts'
 import { CauseWatch } from '../health/causeWatch.ts'
@@ -11,7 +11,7 @@ export class BackgroundChecks {
   readonly scrub: DatabaseScrub
   readonly #causes: CauseWatch
 
-  /** `explain` says why the node lags; asked about once a second. */
+  /** `explain` says why the database lags; it is called about once a second. */
   constructor(
     parts: EngineParts,
     explain: (nowMs: number) => readonly Cause[],
@@ -29,7 +29,7 @@ export class BackgroundChecks {
     return { causes: this.causes, scrub: this.scrub.report }
   }
 
-  /** Ends, and then has the engine end in one way or another. */
+  /** Ends the checks, then the engine by `end`. */
   async endWith<T>(end: () => Promise<T>): Promise<T> {
     this.#causes.stop()
     await this.scrub.stop()

@@ -1,7 +1,7 @@
-/** The scrub of a node of either role: its log lines, metrics and answers. */
+/** The scrub of a database in either role: its log lines, metrics and answers. */
 import type { Position } from '../../proto/position.ts'
 import type { NodeChecks, PositionsAnswer, ScrubAnswer } from '../api/checks.ts'
-import type { ScrubReport } from '../api/nodeView.ts'
+import type { ScrubReport } from '../api/databaseStatus.ts'
 import type { NodeRole } from '../api/roleAnswers.ts'
 import { messageOf } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -12,18 +12,19 @@ import { checksumHex } from '../xxh64.ts'
 import type { EngineParts, EngineStatus } from './engine.ts'
 import { PositionRing } from './positionRing.ts'
 
-/** What of an engine is scrubbed. */
+/** The part of an engine that a scrub reads. */
 export interface ScrubbedEngine {
-  /** Undefined while a transaction has come in part, or the database is not open. */
+  /** Undefined while only part of a transaction has arrived, or the database is not open. */
   pages(): CheckedPages | undefined
   position(): Position
+  /** Captures what has been committed until now. */
   look(): void
   role(): NodeRole
   status(): EngineStatus
   isTrusted(): boolean
-  /** Undefined when the node has nobody to take right images from. */
+  /** Undefined on a leader: no other node has the right images. */
   readonly repair?: {
-    /** False when that cannot be now. */
+    /** Gives false when it cannot repair now. */
     pages(rotten: readonly RottenPage[]): boolean
     all(): void
   }
@@ -58,7 +59,7 @@ export class DatabaseScrub implements NodeChecks {
     this.#scrubber.start()
   }
 
-  /** To be called at each batch that was captured or applied whole. */
+  /** To be called when a batch was captured or applied whole. */
   onMoved(): void {
     const pages = this.#engine.pages()
     if (!pages) return
@@ -66,7 +67,7 @@ export class DatabaseScrub implements NodeChecks {
     this.#ring.add(epoch, txid, pages.sums.state)
   }
 
-  /** The content was brought to the leader's state, whatever it was before. */
+  /** To be called when a resync has brought the copy to the leader's state. */
   onSynced(): void {
     this.#ring.clear()
     this.#scrubber.recheck()
@@ -144,7 +145,7 @@ export class DatabaseScrub implements NodeChecks {
       onChecked: (pages) => counts.onChecked(pages),
       onPass: ({ isWhole, isDirect, pagesRead }) => {
         if (isWhole) counts.onPass()
-        else log.warn({ pagesRead }, 'a scrub ended early: too many pages are rotten')
+        else log.warn({ pagesRead }, 'scrub ended early: too many pages are rotten')
         if (isDirect || this.#saidCached) return
         this.#saidCached = true
         log.info('this file system has no direct reads: the scrub reads through the page cache')
@@ -155,20 +156,17 @@ export class DatabaseScrub implements NodeChecks {
         if (repair)
           log.warn(
             found,
-            'rotten pages: the copy is not what was written; repairing them from the leader',
+            'rotten pages: the file does not hold what was written; repairing them from the leader',
           )
         else
           log.error(
             found,
-            'rotten pages: the database is not what was written, and a leader cannot mend it',
+            'rotten pages: the file does not hold what was written, and a leader cannot repair it',
           )
       },
       onRepaired: (pages) => {
         counts.onRepaired(pages.length)
-        log.info(
-          { pages: pages.slice(0, MAX_TOLD), count: pages.length },
-          'rotten pages are right again',
-        )
+        log.info({ pages: pages.slice(0, MAX_TOLD), count: pages.length }, 'rotten pages repaired')
       },
       onStateWrong: () => {
         log.error(
@@ -178,7 +176,7 @@ export class DatabaseScrub implements NodeChecks {
         repair?.all()
       },
       onFailure: (error) =>
-        log.error({ error: messageOf(error) }, 'a scrub failed; the next one is tried'),
+        log.error({ error: messageOf(error) }, 'scrub failed; the next one starts as planned'),
     }
   }
 }

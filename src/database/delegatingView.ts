@@ -1,32 +1,21 @@
 import type { WebSocket } from 'ws'
 import type { HistoryPoint } from '../../proto/lineage.ts'
 import { formatPosition, type Position } from '../../proto/position.ts'
-import type { ApplicationStatus } from '../api/applicationStatus.ts'
-import type { AuditSource } from '../api/audit.ts'
-import type { FailedReadsReport } from '../api/failedReads.ts'
-import {
-  type LagReport,
-  NO_QUEUES,
-  type NodeStatus,
-  type NodeView,
-  type QueueSizes,
-} from '../api/nodeView.ts'
+import type { DatabaseLag, DatabaseStatus } from '../api/databaseStatus.ts'
+import { NO_QUEUES, type NodeView, type QueueSizes } from '../api/nodeView.ts'
 import type { Reach, WaitTarget } from '../api/positionWaits.ts'
 import type { NodeRole } from '../api/roleAnswers.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { WalcastError } from '../errors.ts'
 import type { AckOutcome, AckWanted } from '../feed/acknowledgements.ts'
-import { applicationCauses } from '../health/applicationCauses.ts'
 import type { Clock } from '../platform/clock.ts'
 import { LagTracker } from '../replica/lag.ts'
-import type { Engine, EngineStatus, NodeSetup } from './engine.ts'
+import type { Engine, EngineStatus } from './engine.ts'
 
-/** Of the audit log, in the status. */
-const AUDIT_ENTRIES = 10
-/** Leaderships that have ended and of which it is known where. A request outlasts few of them. */
+/** How many ended leaderships the view remembers. A request outlasts few of them. */
 const MAX_ENDED = 16
 
-/** Of a node whose engine is opening its database. */
+/** While the engine opens the database. */
 const STARTING: Omit<EngineStatus, 'epoch' | 'leader'> = {
   state: 'starting',
   txid: 0,
@@ -40,50 +29,30 @@ const STARTING: Omit<EngineStatus, 'epoch' | 'leader'> = {
   causes: [],
 }
 
-/** What is known of the requests of clients. */
-export interface RequestsView {
-  /** Undefined without one. */
-  application(): ApplicationStatus | undefined
-  failedReads(): FailedReadsReport | undefined
-}
-
-/** The view of a node, alive and not ready while its engine opens the database. */
+/**
+ * The view of one database, whatever engine stands behind it: alive and not ready until the first
+ * engine has opened the database.
+ */
 export class DelegatingView implements NodeView {
   readonly #nodeFile: NodeFile
-  readonly #setup: NodeSetup
   readonly #clock: Clock
-  readonly #audit: AuditSource
   /** Of the database file. */
   readonly #path: string
-  readonly #startedMs: number
-  readonly #requests: RequestsView
   #engine: Engine | undefined
   /** Where each leadership of this node ended: txids by incarnation, the oldest first. */
   readonly #ended = new Map<string, number>()
 
-  /** `path` of the database file. */
-  constructor(
-    nodeFile: NodeFile,
-    setup: NodeSetup,
-    clock: Clock,
-    audit: AuditSource,
-    path: string,
-    requests: RequestsView,
-  ) {
-    this.#requests = requests
+  constructor(nodeFile: NodeFile, clock: Clock, path: string) {
     this.#nodeFile = nodeFile
-    this.#setup = setup
     this.#clock = clock
-    this.#audit = audit
     this.#path = path
-    this.#startedMs = clock.nowMs()
   }
 
   get engine(): Engine | undefined {
     return this.#engine
   }
 
-  /** Takes the place of one that has come to its end. */
+  /** Replaces an engine that has ended. */
   set engine(next: Engine | undefined) {
     const led = this.incarnation()
     if (led !== '') this.#ended.set(led, this.position().txid)
@@ -150,36 +119,22 @@ export class DelegatingView implements NodeView {
     this.engine?.view.freshen()
   }
 
-  /** What the engine says, and what the node knows whatever its role. */
-  status(): NodeStatus {
-    const { node, cluster, role, epoch, leader, promoted, demoted, members, putBack } =
-      this.#nodeFile.record
-    const { version } = this.#setup
-    const application = this.#requests.application()
-    const told = this.engine?.view.status() ?? { ...STARTING, epoch, leader }
+  /** The engine's status, and what the role file knows whatever the role. */
+  status(): DatabaseStatus {
+    const { role, epoch, leader, promoted, demoted, putBack } = this.#nodeFile.record
     const since = role === 'leader' ? promoted : demoted
-    const failedReads = this.#requests.failedReads()
     return {
-      node,
-      cluster,
       db: this.#path,
       role: this.role(),
-      ...told,
-      causes: [...told.causes, ...applicationCauses(application)],
-      ...(application ? { application } : {}),
-      version,
-      uptimeSeconds: Math.round((this.#clock.nowMs() - this.#startedMs) / 1000),
-      members,
+      ...(this.engine?.view.status() ?? { ...STARTING, epoch, leader }),
       ...(since ? { roleSince: since.at } : {}),
       ...(putBack && putBack.epoch === epoch
         ? { putBack: { at: putBack.at, position: formatPosition(putBack), reason: putBack.reason } }
         : {}),
-      ...(failedReads ? { failedReads } : {}),
-      audit: this.#audit.recent(AUDIT_ENTRIES),
     }
   }
 
-  lag(): LagReport {
+  lag(): DatabaseLag {
     return (
       this.engine?.view.lag() ?? {
         role: this.#nodeFile.record.role,

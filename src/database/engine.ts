@@ -1,8 +1,9 @@
-/** What the node and the engines of its roles know of each other. */
+/** What the node and the engines of its databases know of each other. */
 import type { Logger } from 'pino'
 import type { Body } from '../../proto/messages.ts'
 import type { NodeChecks } from '../api/checks.ts'
-import type { NodeStatus, NodeView } from '../api/nodeView.ts'
+import type { DatabaseStatus } from '../api/databaseStatus.ts'
+import type { NodeView } from '../api/nodeView.ts'
 import type { Instance } from '../cluster/instance.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
@@ -23,44 +24,29 @@ export interface NodeSetup {
   readonly version: string
   readonly clock?: Clock
   readonly ops?: FileOps
-  /** Metrics of the process too; for a daemon. */
+  /** Adds the metrics of the process; for a daemon. */
   readonly processMetrics?: boolean
   /**
-   * Called at each change of position, of role and of what is known of the leader: cheap and never
-   * throwing.
+   * Called when the position, the role, or what is known of the leader changes. Must be cheap and
+   * never throw.
    */
   readonly onChange?: () => void
 }
 
-/**
- * What the engine of a role tells of itself; the rest of the status is the node's, whatever its
- * role.
- */
-export type EngineStatus = Omit<
-  NodeStatus,
-  | 'application'
-  | 'node'
-  | 'cluster'
-  | 'db'
-  | 'role'
-  | 'members'
-  | 'roleSince'
-  | 'audit'
-  | 'version'
-  | 'uptimeSeconds'
->
+/** The part of a database's status that the engine of a role knows. */
+export type EngineStatus = Omit<DatabaseStatus, 'db' | 'role' | 'roleSince' | 'putBack'>
 
 export interface EngineView extends Omit<NodeView, 'status' | 'lasted'> {
   status(): EngineStatus
 }
 
-/** The engine of a role, as the node sees it. */
+/** What runs a database in one role, as the node sees it. */
 export interface Engine {
   readonly view: EngineView
   readonly checks: NodeChecks
-  /** Others send no more requests from now on; commits still reach them. */
+  /** Tells the other nodes to send no more requests. Commits still reach them. */
   announceStop(): void
-  /** Tells the replicas that are fed here. */
+  /** Tells the replicas that this node feeds. */
   tellMember(member: Omit<Body<'member'>, 'db'>): void
   stop(): Promise<void>
 }
@@ -69,9 +55,9 @@ export interface Engine {
 export interface HigherEpoch {
   readonly node: string
   readonly epoch: number
-  /** Undefined when it was not told. */
+  /** Undefined when the node did not tell it. */
   readonly term: number | undefined
-  /** HOST:PORT, or '' when it is not known. */
+  /** HOST:PORT; '' when it is not known. */
   readonly address: string
 }
 
@@ -89,9 +75,12 @@ export type EngineNews =
 
 /** What an engine is built with. */
 export interface EngineParts {
+  /** Name of the database. */
+  readonly db: string
   readonly setup: NodeSetup
   readonly clock: Clock
   readonly ops: FileOps
+  /** Of the database file. */
   readonly path: string
   readonly stateFolder: string
   readonly nodeFile: NodeFile
@@ -103,11 +92,11 @@ export interface EngineParts {
   readonly instance: Instance
   readonly metrics: Metrics
   readonly traffic: Traffic
-  /** The node's position moved, or what it knows of the leader's. */
+  /** The position of this node moved, or what it knows of the leader's. */
   onMoved(): void
   /**
-   * Asks the other nodes before a starting leader lets anybody write; gives what they have seen of
-   * this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN.
+   * A starting leader asks the other nodes before it lets anyone write. Gives what they have seen
+   * of this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN.
    */
   mayLead(): Promise<readonly SeenHistory[]>
   /** It learnt something on which the node's role may depend. */
@@ -115,6 +104,3 @@ export interface EngineParts {
   /** The node cannot go on. */
   onFatal(error: WalcastError): void
 }
-
-/** Databases are named, so that one connection may later carry several. */
-export const DATABASE_NAME = 'main'

@@ -3,7 +3,7 @@ import type { NodeOptions } from '../options/nodeOptions.ts'
 
 const HELLO_TIMEOUT_MS = 10_000
 
-/** What bounds the feeding of replicas, on a leader and on a replica alike. */
+/** The bounds within which a leader or a relay feeds replicas. */
 export function feedLimits(
   options: NodeOptions,
 ): Pick<ReplicaFeedOptions, 'session' | 'historyBytes' | 'maxReplicas' | 'heartbeatMs'> {

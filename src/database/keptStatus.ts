@@ -1,9 +1,9 @@
-/** What status tells of what a node has kept aside, whatever its role is by now. */
+/** The rows that a node has kept aside, as status tells them in either role. */
 import { formatPosition } from '../../proto/position.ts'
-import type { NodeStatus } from '../api/nodeView.ts'
+import type { DatabaseStatus } from '../api/databaseStatus.ts'
 import type { Kept } from '../replica/diverged/keptFolder.ts'
 
-export function keptStatus(kept: readonly Kept[]): Pick<NodeStatus, 'diverged'> {
+export function keptStatus(kept: readonly Kept[]): Pick<DatabaseStatus, 'diverged'> {
   if (kept.length === 0) return {}
   const diverged = kept.map(
     ({ name, about: { kind, at, epoch, txid, reason, state, rows, detail, isDamaged } }) => {

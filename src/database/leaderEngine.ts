@@ -1,47 +1,37 @@
-/** A node that leads. */
-import { containment, historyOf, withIncarnation, withoutIdle } from '../../proto/lineage.ts'
+/** The engine of a database while its node leads: the leader and its checks. */
+import { withIncarnation, withoutIdle } from '../../proto/lineage.ts'
 import type { Cause } from '../api/cause.ts'
-import { type LagReport, NO_QUEUES } from '../api/nodeView.ts'
-import { reachFrom } from '../api/positionWaits.ts'
 import { type NodeRecord, putBackMark } from '../cluster/nodeRecord.ts'
-import { WalcastError } from '../errors.ts'
 import { readersOf } from '../health/feedSampler.ts'
 import { LeaderSampler } from '../health/leaderSampler.ts'
 import { Leader } from '../leader/leader.ts'
 import type { LeaderOptions, LeadershipBegun } from '../leader/leaderOptions.ts'
 import { ownAddress } from '../options/address.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
-import { KeptFolder } from '../replica/diverged/keptFolder.ts'
-import { LagTracker } from '../replica/lag.ts'
 import { fileMode } from '../sqlite/fileModes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import { BackgroundChecks } from './backgroundChecks.ts'
-import {
-  DATABASE_NAME,
-  type Engine,
-  type EngineParts,
-  type EngineStatus,
-  type EngineView,
-} from './engine.ts'
+import type { Engine, EngineParts } from './engine.ts'
 import { feedLimits } from './feedLimits.ts'
-import { keptStatus } from './keptStatus.ts'
+import { leaderView } from './leaderView.ts'
 
 /**
- * The WAL may pass the hard limit for a moment; at so many times that it does not go on as usual.
+ * The WAL may pass the hard limit for a moment. Past this multiple of the limit, something holds
+ * it.
  */
 const USUAL_WALS = 2
 
 export interface LeaderEngine extends Engine {
   readonly role: 'leader'
   readonly leader: Leader
-  /** Gives up the database, fenced and drained, and sends the replicas to `next`. */
+  /** Gives up the fenced and drained database, and sends the replicas to `next`. */
   retire(next: Parameters<Leader['handOver']>[0]): Promise<HeldDatabase>
 }
 
 /**
- * Opens the database, or goes on with one that this process has followed until now: then nobody
- * else may write before `leader.admitWriters`.
+ * Opens the database, or goes on with one that this process has followed until now (`held`). Then
+ * no other process can write before `leader.admitWriters`.
  */
 export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Promise<LeaderEngine> {
   const { setup, nodeFile, clock, metrics, path } = parts
@@ -49,11 +39,11 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
   const record = nodeFile.record
   const observer = metrics.leader()
   const list = parts.replicas
-  const watch = new LeaderSampler(list, readersOf(path))
-  let upkeep: BackgroundChecks | undefined
+  const sampler = new LeaderSampler(list, readersOf(path))
+  let started: BackgroundChecks | undefined
   let hasWarned = false
   const leaderOptions: LeaderOptions = {
-    db: DATABASE_NAME,
+    db: parts.db,
     path,
     stateFolder: parts.stateFolder,
     version,
@@ -96,19 +86,20 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
       ...metrics.feed(),
       onBatch(batch) {
         observer.onBatch(batch)
-        if (batch.last) upkeep?.scrub.onMoved()
+        if (batch.last) started?.scrub.onMoved()
         parts.onMoved()
       },
       onPass(pass) {
         observer.onPass(pass)
-        watch.onPass(pass, clock.nowMs())
+        sampler.onPass(pass, clock.nowMs())
       },
       onUnverified(frames) {
         observer.onUnverified(frames)
         // Such an application does it again and again.
         log[hasWarned ? 'debug' : 'warn'](
           { frames },
-          'an application whose SQLite is older than 3.41 committed frames without checksums; starting the WAL over, since a crash would lose them',
+          'an application whose SQLite is older than 3.41 committed frames without checksums; ' +
+            'starting the WAL over, since a crash would lose them',
         )
         hasWarned = true
       },
@@ -125,7 +116,7 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
   const leader: Leader = held
     ? await Leader.takeOver(leaderOptions, parts.thread, held)
     : await Leader.open(leaderOptions, parts.thread)
-  const care = new BackgroundChecks(parts, (nowMs) => explain(leader, watch, options, nowMs), {
+  const checks = new BackgroundChecks(parts, (nowMs) => explain(leader, sampler, options, nowMs), {
     pages: () => leader.scrubbed,
     position: () => leader.position,
     look: () => leader.look(),
@@ -133,21 +124,21 @@ export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Prom
     status: () => view.status(),
     isTrusted: () => true,
   })
-  upkeep = care
-  const view = viewOf(leader, care, parts)
+  started = checks
+  const view = leaderView(leader, checks, parts)
   return {
     role: 'leader',
     leader,
     view,
-    checks: care.scrub,
+    checks: checks.scrub,
     announceStop: () => leader.announceStop(),
     tellMember: (member) => leader.tellMember(member),
-    stop: () => care.endWith(() => leader.stop()),
-    retire: (next) => care.endWith(() => leader.handOver(next)),
+    stop: () => checks.endWith(() => leader.stop()),
+    retire: (next) => checks.endWith(() => leader.handOver(next)),
   }
 }
 
-/** What the beginning of an incarnation changes of a role file. */
+/** What the beginning of an incarnation changes in the role file. */
 function beginningOf(
   { nodeFile, clock, path }: EngineParts,
   { epoch, term, txid, txidCeiling, begun, stored, putBack }: LeadershipBegun,
@@ -167,85 +158,11 @@ function beginningOf(
 
 function explain(
   leader: Leader,
-  watch: LeaderSampler,
+  sampler: LeaderSampler,
   options: NodeOptions,
   nowMs: number,
 ): Cause[] {
   const { status } = leader
   const usual = USUAL_WALS * options.hardWalFrames * frameBytes(status.pageSize)
-  return watch.look(status, { usual, most: USUAL_WALS * options.maxWalBytes }, nowMs)
-}
-
-function viewOf(leader: Leader, upkeep: BackgroundChecks, parts: EngineParts): EngineView {
-  const { setup, nodeFile, clock } = parts
-  const address = ownAddress(setup.options)
-  // A leader is behind nobody: its report is the same empty one each time.
-  const level = new LagTracker(clock).report()
-  // Kept while it followed: it leads by now, and the rows are still to be looked at.
-  const folder = new KeptFolder(parts.stateFolder, parts.ops, setup.log)
-  return {
-    role: () => 'leader',
-    leaderAddress: () => address,
-    position: () => leader.position,
-    incarnation: () => leader.position.incarnation,
-    history: () => historyOf(leader.position, nodeFile.record.lineage),
-    contains: (point) => containment(leader.position, nodeFile.record.lineage, point) === 'proven',
-    canRead: () => true,
-    settle: () => leader.settle(),
-    acknowledge: (position, wanted, timeoutMs) =>
-      leader.acknowledgements.wait(position, wanted, timeoutMs),
-    staleMs: () => 0,
-    leaderAt: () => ({ ...leader.position, agoMs: 0 }),
-    freshen() {},
-    status(): EngineStatus {
-      const {
-        epoch,
-        txid,
-        checksum,
-        pageSize,
-        pages,
-        walBytes,
-        walFileBytes,
-        capturing,
-        replicas,
-      } = leader.status
-      folder.look()
-      return {
-        state: capturing ? 'capturing' : 'stopped',
-        epoch,
-        txid,
-        checksum,
-        pageSize,
-        pages,
-        walBytes,
-        walFileBytes,
-        leader: address,
-        replicas,
-        lag: { lagMs: 0, txidLag: 0, connected: true },
-        ...upkeep.status,
-        ...keptStatus(folder.kept),
-      }
-    },
-    lag(): LagReport {
-      const { txid } = leader.status
-      return {
-        ...level,
-        role: 'leader',
-        causes: upkeep.causes,
-        connected: true,
-        txid,
-        leaderTxid: txid,
-        lagMs: 0,
-      }
-    },
-    queues: () => ({
-      ...NO_QUEUES,
-      historyBytes: leader.status.historyBytes,
-      bufferedBytes: leader.bufferedBytes,
-    }),
-    notReady: () => (leader.status.capturing ? [] : ['not capturing']),
-    reach: (target) => reachFrom(leader.position, target, true, nodeFile.record.lineage),
-    refuseReplicas: () => (leader.status.capturing ? undefined : new WalcastError('STARTING')),
-    accept: (socket, address) => leader.accept(socket, address),
-  }
+  return sampler.look(status, { usual, most: USUAL_WALS * options.maxWalBytes }, nowMs)
 }

@@ -1,6 +1,6 @@
 /**
- * The most recent positions of a node and their state checksums. Nothing is allocated as they are
- * added.
+ * The most recent positions of a database and their state checksums. Adding one allocates nothing:
+ * it is on the hot path.
  */
 export const RING_POSITIONS = 1024
 
@@ -17,12 +17,12 @@ export class PositionRing {
     this.#checksums[at] = checksum
   }
 
-  /** What follows need not follow from what is known. */
+  /** The next position need not follow from the known ones. */
   clear(): void {
     this.#count = 0
   }
 
-  /** Oldest first. */
+  /** The oldest comes first. */
   list(): { readonly epoch: number; readonly txid: number; readonly checksum: bigint }[] {
     const size = Math.min(this.#count, RING_POSITIONS)
     return Array.from({ length: size }, (_, i) => {

@@ -1,19 +1,18 @@
-/** The part of a replica that feeds replicas of its own. */
+/** The relay of a replica: it feeds further replicas with what this one receives. */
 import { durationOf } from '../../proto/fields.ts'
 import { formatTrail } from '../../proto/lineage.ts'
 import { Relay } from '../feed/relay.ts'
-import type { ReplicaList } from '../feed/replicaList.ts'
 import type { Replica } from '../replica/replica.ts'
-import { DATABASE_NAME, type EngineParts } from './engine.ts'
+import type { EngineParts } from './engine.ts'
 import { feedLimits } from './feedLimits.ts'
 
-export function newRelay(replica: Replica, parts: EngineParts, replicas: ReplicaList): Relay {
-  const { setup, nodeFile, clock, metrics } = parts
+export function newRelay(replica: Replica, parts: EngineParts): Relay {
+  const { setup, nodeFile, clock, metrics, replicas } = parts
   const { options, log, version } = setup
   const { node } = nodeFile.record
   return new Relay(
     {
-      db: DATABASE_NAME,
+      db: parts.db,
       version,
       node,
       instance: parts.instance.id,
@@ -25,7 +24,7 @@ export function newRelay(replica: Replica, parts: EngineParts, replicas: Replica
     {
       cluster: () => nodeFile.record.cluster,
       feedable: () => replica.feedable,
-      // Not that of this copy, which its operator may have chosen.
+      // The leader's mode: the operator of this copy may have chosen another for it.
       fileMode: () => nodeFile.record.leaderMode ?? 0o600,
       source: () => replica.source,
       lineage: () => nodeFile.record.lineage,

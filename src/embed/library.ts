@@ -141,11 +141,11 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
   }
 
   get status(): NodeStatus {
-    return this.#node.view.status()
+    return this.#node.status()
   }
 
   get lag(): LagReport {
-    return this.#node.view.lag()
+    return this.#node.lag()
   }
 
   /**

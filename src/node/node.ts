@@ -1,19 +1,19 @@
 /**
- * Starts one node: its folder and lock, its HTTP sides, and the roles that it has one after
- * another.
+ * Starts one node: its folder and lock, its databases, its HTTP sides, and the roles that it has
+ * one after another.
  */
 
-import { PositionWaits } from '../api/positionWaits.ts'
+import { onlyDatabase } from '../api/databases.ts'
 import { Instance } from '../cluster/instance.ts'
 import { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import { PeersFile, readPeers } from '../cluster/peersFile.ts'
-import { DelegatingView } from '../database/delegatingView.ts'
+import { Database, DEFAULT_DATABASE } from '../database/database.ts'
 import type { NodeSetup } from '../database/engine.ts'
-import { lastLeader } from '../database/replicaEngine.ts'
 import { messageOf, WalcastError } from '../errors.ts'
-import { ReplicaList } from '../feed/replicaList.ts'
+import type { ReplicaList } from '../feed/replicaList.ts'
 import { Metrics } from '../health/metrics.ts'
+import { NodeReport } from '../health/nodeReport.ts'
 import { isEverywhere } from '../hostPort.ts'
 import { AuditLog } from '../notify/auditLog.ts'
 import { addressOf, ownAddress } from '../options/address.ts'
@@ -38,90 +38,100 @@ import { endAll, type NodeParts, RunningNode } from './runningNode.ts'
 
 const EVENT_KEEP_ALIVE_MS = 15_000
 
-/** What everything else of a node is built on. */
+/** What the rest of the node is built on. */
 interface Ground {
   readonly setup: NodeSetup
   readonly bounds: Bounds
   readonly clock: Clock
   readonly ops: FileOps
-  /** Of the database file. */
-  readonly path: string
-  readonly stateFolder: string
   readonly nodeFile: NodeFile
   readonly thread: SqliteThread
   /** Which process this node is. */
   readonly instance: Instance
   readonly audit: AuditLog
-  readonly view: DelegatingView
-  readonly waits: PositionWaits
-  readonly metrics: Metrics
-  readonly events: Events
-  readonly auth: Authenticator
   /** The other nodes of the cluster, as far as this one knows them from before. */
   readonly members: Members
-  readonly replicas: ReplicaList
+  readonly databases: ReadonlyMap<string, Database>
+  readonly peersFile: PeersFile
+  readonly metrics: Metrics
+  readonly auth: Authenticator
   readonly standstill: Standstill
   readonly inbox: RoleInbox
 }
 
-/** What has been started so far, so that it can be ended. */
+/** The parts started so far, so that a failing start can end them. */
 type Started = { -readonly [Part in keyof NodeParts]?: NodeParts[Part] }
 
-/** Throws the catalogue's start-up errors; nothing is left running then. */
+/** Throws the catalogue's start-up errors, and then leaves nothing running. */
 export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningNode> {
   requireSoundOptions(setup.options, as)
   const path = resolveDatabase(setup.options.db)
   const folder = new NodeFolder(path, setup, as)
   const started: Started = {}
   try {
-    const { promise: failed, resolve: onFatal } = newSignal()
-    const ground = await layGround(setup, path, folder, started, onFatal)
-    const { view, waits, thread, nodeFile, audit, metrics, events, members } = ground
-    const hooks = roleHooksOf(setup, path, metrics.notices())
-    started.hooks = hooks
-    const traffic = newTraffic(ground)
-    started.traffic = traffic
-    const server = newServer(ground, traffic, started)
-    started.server = server
-    await server.listen()
-    await traffic.listen()
-    const peersFile = new PeersFile(ground.stateFolder, ground.ops, setup.log, ground.replicas)
-    started.peersFile = peersFile
-    const journal = new RoleJournal({ ...ground, log: setup.log, hooks })
-    const onMoved = () => {
-      waits.onMoved()
-      events.onChange()
-      setup.onChange?.()
-    }
-    const roles = new Roles({ ...ground, peersFile, traffic, journal, onMoved, onFatal })
-    started.roles = roles
-    await roles.start()
-    waits.onMoved()
-    metrics.observe(view, waits)
-    metrics.observeTraffic(traffic, events)
-    traffic.open()
-    const parts = {
-      roles,
-      server,
-      traffic,
-      thread,
-      waits,
-      nodeFile,
-      members,
-      peersFile,
-      audit,
-      hooks,
-    }
-    return new RunningNode(parts, view, failed)
+    return await startIn(folder, path, setup, started)
   } catch (error) {
     await endAll(started).catch((failure) =>
       setup.log.error(
         { error: messageOf(failure) },
-        'what was started could not be ended in order',
+        'could not end everything that this node had started',
       ),
     )
     throw error
   }
+}
+
+async function startIn(
+  folder: NodeFolder,
+  path: string,
+  setup: NodeSetup,
+  started: Started,
+): Promise<RunningNode> {
+  const { promise: failed, resolve: onFatal } = newSignal()
+  const ground = await layGround(setup, path, folder, started, onFatal)
+  const { nodeFile, audit, metrics, databases, instance } = ground
+  const { version, log, options } = setup
+  const database = onlyDatabase(databases)
+  const { view, waits, replicas, stateFolder } = database
+  const hooks = roleHooksOf(setup, path, metrics.notices())
+  started.hooks = hooks
+  const traffic = newTraffic(ground)
+  started.traffic = traffic
+  const report = new NodeReport({
+    databases,
+    nodeFile,
+    audit,
+    version,
+    instance,
+    application: () => traffic.watch.status(),
+    failedReads: () => traffic.failedReads.report(),
+  })
+  const events = new Events(
+    { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS },
+    view,
+  )
+  const server = newServer(ground, traffic, report, events, () =>
+    started.roles?.hasStarted ? started.roles : undefined,
+  )
+  started.server = server
+  await server.listen()
+  await traffic.listen()
+  const journal = new RoleJournal({ ...ground, view, log, hooks })
+  const onMoved = () => {
+    waits.onMoved()
+    events.onChange()
+    setup.onChange?.()
+  }
+  const place = { db: database.name, path, stateFolder, view, replicas }
+  const roles = new Roles({ ...ground, ...place, traffic, journal, onMoved, onFatal })
+  started.roles = roles
+  await roles.start()
+  waits.onMoved()
+  metrics.observe(database)
+  metrics.observeTraffic(traffic, events)
+  traffic.open()
+  const parts = { ...ground, roles, server, traffic, hooks }
+  return new RunningNode(parts, databases, report, failed)
 }
 
 /** From here on the database is this node's. */
@@ -138,122 +148,96 @@ async function layGround(
   void thread.death.then(onFatal)
   started.thread = thread
   const nodeFile = await folder.open(thread, ops)
-  const instance = new Instance(() => clock.nowMs())
-  if (linkCount(path) > 1)
-    log.warn(
-      { path },
-      'this file has another name (a hard link): a program that opens it by that name corrupts it; remove the other name',
-    )
   started.nodeFile = nodeFile
+  warnOfLinks(path, setup)
   const metrics = new Metrics(setup.processMetrics ?? false)
   const audit = new AuditLog(stateFolder, ops, log, { onDropped: metrics.notices().onAuditDropped })
   started.audit = audit
-  const view = new DelegatingView(nodeFile, setup, clock, audit, path, {
-    application: () => started.traffic?.watch.status(),
-    failedReads: () => started.traffic?.failedReads.report(),
-  })
   const members = new Members(nodeFile, log, options.peers, (change) =>
-    view.engine?.tellMember(change),
+    database.engine?.tellMember(change),
   )
   started.members = members
-  const replicas = new ReplicaList(clock, nodeFile.record.node, readPeers(stateFolder, log))
-  replicas.on('met', (node, address) => members.learn(node, address))
+  const database: Database = new Database({
+    name: DEFAULT_DATABASE,
+    path,
+    stateFolder,
+    nodeFile,
+    clock,
+    maxWaits: options.maxWaits,
+    peers: readPeers(stateFolder, log),
+    onMet: (node, address) => members.learn(node, address),
+  })
+  const peersFile = new PeersFile(stateFolder, ops, log, database.replicas)
   const standstill = new Standstill(options.frozenMs, clock)
-  const waits = new PositionWaits(options.maxWaits, (target) => view.reach(target))
-  const auth = new Authenticator(setup.secret, clock)
-  const listeners = { maxListeners: options.maxEventStreams, keepAliveMs: EVENT_KEEP_ALIVE_MS }
-  const events = new Events(listeners, view)
+  started.peersFile = peersFile
   return {
     setup,
     bounds: ownBounds(options, log),
     clock,
     ops,
-    path,
-    stateFolder,
     nodeFile,
     thread,
-    instance,
+    instance: new Instance(() => clock.nowMs()),
     audit,
-    view,
-    waits,
-    metrics,
-    events,
-    auth,
     members,
-    replicas,
+    databases: new Map([[database.name, database]]),
+    peersFile,
+    metrics,
+    auth: new Authenticator(setup.secret, clock),
     standstill,
     inbox: new RoleInbox(standstill),
   }
 }
 
-function newTraffic({
-  setup,
-  bounds,
-  clock,
-  nodeFile,
-  auth,
-  view,
-  waits,
-  metrics,
-  members,
-  replicas,
-  inbox,
-}: Ground): Traffic {
+function warnOfLinks(path: string, { log }: NodeSetup): void {
+  if (linkCount(path) <= 1) return
+  log.warn(
+    { path },
+    'this file has a second name (a hard link), and a program that opens it by that name ' +
+      'corrupts it; remove the other name',
+  )
+}
+
+function newTraffic({ setup, metrics, inbox, ...ground }: Ground): Traffic {
   const { options, secret, log } = setup
+  const { replicas } = onlyDatabase(ground.databases)
   return new Traffic({
+    ...ground,
     options,
-    bounds,
     secret,
-    clock,
     log,
-    nodeFile,
-    auth,
-    view,
-    waits,
     leadership: inbox,
-    lenders: () => lendersOf(replicas, members),
+    lenders: () => lendersOf(replicas, ground.members),
     metrics: metrics.traffic(),
     onCut: metrics.onCut('proxy'),
   })
 }
 
-/** Answers before there are roles: that the node starts. */
+/** Listens before the node has a role: requests learn that it starts. */
 function newServer(
-  { setup, bounds, clock, nodeFile, instance, audit, auth, metrics, waits, view, events }: Ground,
+  ground: Ground,
   traffic: Traffic,
-  started: Started,
+  report: NodeReport,
+  events: Events,
+  roles: () => Roles | undefined,
 ): PrivateServer {
+  const { setup, bounds, clock, nodeFile, metrics } = ground
   const { options, log } = setup
   return new PrivateServer({
+    ...ground,
     ...addressOf(options.listen),
+    limits: {
+      ...options,
+      connections: nodeConnections(options, bounds),
+      maxUpgrades: bounds.maxUpgrades,
+    },
     log,
-    auth,
-    metrics,
-    waits,
-    view,
+    report,
     events,
-    intake: traffic.intake,
-    admission: traffic.admission,
-    watch: traffic.watch,
-    unwell: () => traffic.application.unwellForLeading,
-    onRoleAsked: (remoteAddress) => traffic.events.emit('roleAsked', remoteAddress),
-    holdMs: options.holdMs,
-    audit: () => audit,
-    roles: () => (started.roles?.hasStarted ? started.roles.requests : undefined),
-    epoch: () => nodeFile.record.epoch,
-    term: () => nodeFile.record.term,
-    lastLeader: () => lastLeader(nodeFile.record),
-    instance,
-    checks: () => started.roles?.checks,
-    maxWaitMs: options.maxWaitMs,
-    requestTimeoutMs: options.requestTimeoutMs,
-    maxHeaderBytes: options.maxHeaderBytes,
-    headTimeoutMs: options.headTimeoutMs,
-    connections: nodeConnections(options, bounds),
+    traffic,
+    record: () => nodeFile.record,
+    roles: () => roles()?.requests,
     onCut: metrics.onCut('listen'),
-    maxUpgrades: bounds.maxUpgrades,
-    upstream: () => traffic.upstream,
-    publicUrl: () => traffic.publicUrl,
     nowMs: () => clock.nowMs(),
   })
 }
@@ -266,7 +250,7 @@ function lendersOf(replicas: ReplicaList, members: Members): string[] {
   return there.flatMap(({ node, address }) => members.addressOf(node) ?? (address || []))
 }
 
-/** Throws USAGE, naming every problem at once, or SELF_LEADER. */
+/** Throws USAGE, which names every problem at once, or SELF_LEADER. */
 function requireSoundOptions(options: NodeOptions, as: StartAs): void {
   const { leader, listen } = options
   const problems = optionProblems(options)
@@ -274,7 +258,8 @@ function requireSoundOptions(options: NodeOptions, as: StartAs): void {
   const own = ownAddress(options)
   if (isEverywhere(addressOf(own)))
     problems.push(
-      `other nodes cannot reach this one at ${own}: give --advertise HOST:PORT, an address of this machine`,
+      `other nodes cannot reach this one at ${own}: give --advertise HOST:PORT, ` +
+        'an address of this machine',
     )
   if (problems.length > 0) throw new WalcastError('USAGE', { detail: problems.join('; ') })
   if (leader === undefined) return

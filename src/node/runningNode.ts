@@ -1,12 +1,14 @@
 /** A node that has been started, until it stops. */
 
-import type { NodeView } from '../api/nodeView.ts'
+import { type Databases, onlyDatabase } from '../api/databases.ts'
+import type { LagReport, NodeStatus, NodeView } from '../api/nodeView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import type { RoleActions } from '../api/roleActions.ts'
 import type { Members } from '../cluster/members.ts'
 import type { NodeFile } from '../cluster/nodeFile.ts'
 import type { PeersFile } from '../cluster/peersFile.ts'
 import type { WalcastError } from '../errors.ts'
+import type { NodeReport } from '../health/nodeReport.ts'
 import type { AuditLog } from '../notify/auditLog.ts'
 import type { RoleHooks } from '../notify/roleHooks.ts'
 import type { Traffic } from '../proxy/traffic.ts'
@@ -21,7 +23,6 @@ export interface NodeParts {
   readonly server: PrivateServer
   readonly traffic: Traffic
   readonly thread: SqliteThread
-  readonly waits: PositionWaits
   readonly nodeFile: NodeFile
   readonly members: Members
   readonly peersFile: PeersFile
@@ -31,19 +32,41 @@ export interface NodeParts {
 
 export class RunningNode {
   readonly #parts: NodeParts
-  readonly view: NodeView
+  /** One of them today. */
+  readonly databases: Databases
+  readonly #report: NodeReport
   /** Resolves with the reason when the node cannot go on; it is to be stopped then. */
   readonly failed: Promise<WalcastError>
   #stopping: Promise<void> | undefined
 
-  constructor(parts: NodeParts, view: NodeView, failed: Promise<WalcastError>) {
+  constructor(
+    parts: NodeParts,
+    databases: Databases,
+    report: NodeReport,
+    failed: Promise<WalcastError>,
+  ) {
     this.#parts = parts
-    this.view = view
+    this.databases = databases
+    this.#report = report
     this.failed = failed
   }
 
+  /** The view of the only database. */
+  get view(): NodeView {
+    return onlyDatabase(this.databases).view
+  }
+
+  /** Those who wait for a position of the only database. */
   get waits(): PositionWaits {
-    return this.#parts.waits
+    return onlyDatabase(this.databases).waits
+  }
+
+  status(): NodeStatus {
+    return this.#report.status()
+  }
+
+  lag(): LagReport {
+    return this.#report.lag()
   }
 
   get traffic(): Traffic {

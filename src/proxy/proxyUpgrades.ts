@@ -30,6 +30,8 @@ import type { WriteGate } from './writeGate.ts'
 
 export interface ProxyUpgradesParts {
   readonly routes: Routes
+  /** Id of this node. */
+  node(): string
   readonly view: NodeView
   readonly admission: WriteGate
   readonly watch: ApplicationWatch
@@ -179,9 +181,9 @@ export class ProxyUpgrades {
 
   /** The application of this node. Throws NO_APPLICATION. */
   #own(path: string, headers: FlatHeaders): UpgradeTarget {
-    const { upstream, view, bodyOf } = this.#parts
+    const { upstream, node, bodyOf } = this.#parts
     const origin = upstream()
     if (origin === undefined) throw new WalcastError('NO_APPLICATION')
-    return { origin, path, headers, node: view.status().node, canWait: true, bodyOf }
+    return { origin, path, headers, node: node(), canWait: true, bodyOf }
   }
 }

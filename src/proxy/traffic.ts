@@ -4,6 +4,7 @@
  */
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import { type Databases, onlyDatabase } from '../api/databases.ts'
 import type { NodeView } from '../api/nodeView.ts'
 import type { WalcastError } from '../errors.ts'
 import { addressOf, ownAddress, reachableAddress } from '../options/address.ts'
@@ -33,7 +34,9 @@ import { RequestParts, type RequestPartsNeeds } from './requestParts.ts'
 import type { Routes } from './routes.ts'
 import type { WriteGate } from './writeGate.ts'
 
-export interface TrafficParts extends RequestPartsNeeds {
+export interface TrafficParts extends Omit<RequestPartsNeeds, 'view' | 'waits'> {
+  /** One of them today, which the application uses. */
+  readonly databases: Databases
   /** A connection of a client ended before it wanted that. */
   readonly onCut: (why: Cut) => void
 }
@@ -49,6 +52,7 @@ const DRAIN_SHARE = 0.7
 
 export class Traffic implements NodeTraffic {
   readonly events = new EventEmitter<TrafficEvents>()
+  readonly view: NodeView
   readonly crowd: Crowd
   readonly routes: Routes
   readonly bodies: Bodies
@@ -78,7 +82,12 @@ export class Traffic implements NodeTraffic {
     this.#hidden = new HiddenErrors(log, clock)
     this.crowd = new Crowd({ ...options, ...bounds }, this.#proxies, { onCut, bodyOf })
     const onRefused = (error: WalcastError) => this.#hidden.tell(error)
-    const parts = new RequestParts(needs, { proxies: this.#proxies, bodyOf, onRefused })
+    const { view, waits } = onlyDatabase(needs.databases)
+    this.view = view
+    const parts = new RequestParts(
+      { ...needs, view, waits },
+      { proxies: this.#proxies, bodyOf, onRefused },
+    )
     this.#parts = parts
     this.#remote = parts.remote
     this.routes = parts.routes
@@ -137,10 +146,6 @@ export class Traffic implements NodeTraffic {
   /** HOST:PORT of the leader's private side; undefined on the leader, and while none is known. */
   get leaderAddress(): string | undefined {
     return this.#remote.address
-  }
-
-  get view(): NodeView {
-    return this.#needs.view
   }
 
   get standbyPaths(): readonly string[] {
@@ -255,11 +260,12 @@ export class Traffic implements NodeTraffic {
   }
 
   #newProxy(address: string): ProxyServer {
-    const { options, metrics } = this.#needs
+    const { options, metrics, nodeFile } = this.#needs
     const { gate, forwarder } = this.#remote
     return new ProxyServer({
       ...addressOf(address),
       routes: this.routes,
+      node: () => nodeFile.record.node,
       view: this.view,
       leaderSide: this.leaderSide,
       replicaSide: this.replicaSide,

@@ -4,7 +4,8 @@
  */
 import type { ServerResponse } from 'node:http'
 import { formatPosition } from '../../proto/position.ts'
-import type { NodeStatus, NodeView } from '../api/nodeView.ts'
+import type { DatabaseStatus } from '../api/databaseStatus.ts'
+import type { NodeView } from '../api/nodeView.ts'
 import { WalcastError } from '../errors.ts'
 import { cancelTimer, onNextTurn, setRepeatingTimer, type Timer } from '../platform/time.ts'
 
@@ -26,12 +27,12 @@ interface Listener {
 
 export class Events {
   readonly #options: EventsOptions
-  readonly #view: NodeView
+  readonly #view: Pick<NodeView, 'status'>
   readonly #listeners = new Set<Listener>()
   #timer: Timer | undefined
   #pending = false
 
-  constructor(options: EventsOptions, view: NodeView) {
+  constructor(options: EventsOptions, view: Pick<NodeView, 'status'>) {
     this.#options = options
     this.#view = view
   }
@@ -73,7 +74,7 @@ export class Events {
     for (const { response } of this.#listeners) response.end()
   }
 
-  #tell(listener: Listener, status: NodeStatus): void {
+  #tell(listener: Listener, status: DatabaseStatus): void {
     const { role, leader, epoch, txid, sync, state } = status
     const roleText = JSON.stringify({ role, leader, epoch })
     if (listener.role !== roleText) {

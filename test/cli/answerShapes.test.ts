@@ -213,7 +213,14 @@ function replaced(value: unknown, [key, ...rest]: readonly string[], by: unknown
   return copy
 }
 
-for (const [name, { answer, shape, show }] of Object.entries(CASES)) {
+const BY_DATABASE = Object.fromEntries(
+  ['status', 'lag'].map((name) => [
+    `${name} by database`,
+    { ...CASES[name], answer: withDatabases(name, ['main', 'other']) },
+  ]),
+)
+
+for (const [name, { answer, shape, show }] of Object.entries({ ...CASES, ...BY_DATABASE })) {
   test(`${name}: what passes can be shown`, () => {
     assert.equal(shape(answer, WHOLE), undefined)
     show(answer as never)
@@ -277,6 +284,35 @@ test('status tells a WAL in use from its file, and why rows that are kept aside 
   )
   assert.match(shown, /at 1-2, 1 rows that the leader lacks, 2 that it has otherwise$/m)
 })
+
+/** The answer of `name` with its fields under each of these names as well. */
+function withDatabases(name: string, names: readonly string[]): object {
+  const { answer } = CASES[name]
+  return { ...answer, databases: Object.fromEntries(names.map((each) => [each, answer])) }
+}
+
+for (const [name, { shape, show }] of Object.entries(CASES).filter(([each]) =>
+  ['status', 'lag'].includes(each),
+)) {
+  test(`${name}: an older node names no databases, a database that is none is refused`, () => {
+    const { answer } = CASES[name]
+    assert.equal(shape(answer, WHOLE), undefined)
+    assert.equal(shape(withDatabases(name, ['main']), WHOLE), undefined)
+    for (const [databases, wrong] of [
+      [[], 'databases is not an object'],
+      [{ main: 1 }, 'databases[0] is not an object'],
+      [{ 'a\u001b[31m': { ...answer, txid: -1 } }, 'databases[0].txid is not a count'],
+    ] as const)
+      assert.equal(shape({ ...answer, databases }, WHOLE), wrong)
+  })
+
+  test(`${name}: of one database as without a name, of several each under its name`, () => {
+    const { answer } = CASES[name]
+    assert.equal(show(withDatabases(name, ['main']) as never), show(answer as never))
+    const text = String(show(withDatabases(name, ['main', 'a\u001b[31m']) as never))
+    assert.match(text, /^database main$[\s\S]*^database a\ufffd\[31m$/m)
+  })
+}
 
 test('rotten pages that follow each other are told as a run', () => {
   const { answer } = CASES['scrub']

@@ -12,7 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import type { DivergedStatus } from '../../src/api/nodeView.ts'
+import type { DivergedStatus } from '../../src/api/databaseStatus.ts'
 import type { FileOp } from '../../src/platform/fileOps.ts'
 import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from '../support/lab.ts'
 import { promote, Refused, switchover } from '../support/leadership.ts'

@@ -49,6 +49,7 @@ labTest('roles, readiness, status and metrics', async (lab) => {
     assert.match(status.version, /^\d+\.\d+\.\d+/)
   }
   assert.equal(b.leader, a.node)
+  for (const node of [leader, replica]) await requireByDatabase(node)
   await until('the leader knows where the replica is', async () => {
     const [one] = (await leader.status()).replicas
     return (
@@ -87,6 +88,30 @@ labTest('roles, readiness, status and metrics', async (lab) => {
   assert.equal(await replica.metric('walcast_apply_batches_total'), 1)
   await requireCommandLine(lab, leader, replica)
 })
+
+/** The fields of the only database stand under its name and at the top. */
+async function requireByDatabase(node: TestNode): Promise<void> {
+  const { databases, ...status } = await node.status()
+  assert.deepEqual(Object.keys(databases), ['main'])
+  const { main } = databases
+  for (const key of [
+    'db',
+    'role',
+    'state',
+    'epoch',
+    'txid',
+    'checksum',
+    'pages',
+    'leader',
+  ] as const)
+    assert.equal(main[key], status[key], key)
+  for (const key of ['node', 'cluster', 'members', 'audit', 'version', 'uptimeSeconds'])
+    assert.ok(key in status && !(key in main), key)
+  const { databases: lags, ...lag } = await node.lag()
+  assert.deepEqual(Object.keys(lags), ['main'])
+  assert.deepEqual(Object.keys(lags['main']), Object.keys(lag))
+  assert.deepEqual([lags['main'].role, lags['main'].txid], [lag.role, lag.txid])
+}
 
 /** What `status` and `lag` print. */
 async function requireCommandLine(lab: Lab, leader: TestNode, replica: TestNode): Promise<void> {

@@ -40,8 +40,9 @@ requests wait: for the leader, for a handover, for the application.
 The command line adds those of the Node process (\`walcast_process_...\`, \`walcast_nodejs_...\`).
 A metric of one role appears once the node has had that role, and goes on when it changes.
 An error in a label is its code without \`WALCAST_\`.
+No series has a label for its database: a node has one, \`main\`.
 
-Written by \`scripts/reference\` from \`src/health/metrics.ts\`; \`npm test\` finds out when it is not up to date.
+\`scripts/reference\` writes this page from the metrics in \`src/health\`; \`npm test\` compares them.
 `
 
 const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
@@ -49,7 +50,7 @@ const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
     'Every node',
     (metrics) => {
       // Gauges read these when they are collected, which nobody does here.
-      metrics.observe({} as NodeView, {} as PositionWaits)
+      metrics.observe({ view: {} as NodeView, waits: {} as PositionWaits })
       metrics.scrub()
       metrics.observeScrub(() => ({
         background: false,

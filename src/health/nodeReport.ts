@@ -1,0 +1,69 @@
+/**
+ * What a node answers of itself: the status and the lag of each database by name, and what concerns
+ * the whole node. The fields of the only database stand at the top as well.
+ */
+
+import type { ApplicationStatus } from '../api/applicationStatus.ts'
+import type { AuditSource } from '../api/audit.ts'
+import { type Databases, onlyDatabase, type ServedDatabase } from '../api/databases.ts'
+import type { FailedReadsReport } from '../api/failedReads.ts'
+import type { LagReport, NodeStatus } from '../api/nodeView.ts'
+import type { NodeFile } from '../cluster/nodeFile.ts'
+import { applicationCauses } from './applicationCauses.ts'
+
+/** Entries of the audit log in a status. */
+const AUDIT_ENTRIES = 10
+
+export interface NodeReportParts {
+  readonly databases: Databases
+  readonly nodeFile: NodeFile
+  readonly audit: AuditSource
+  readonly version: string
+  /** For how long this process has been the node, ms. */
+  readonly instance: { readonly upMs: number }
+  /** Undefined without an application. */
+  application(): ApplicationStatus | undefined
+  /** Undefined before the first read that failed. */
+  failedReads(): FailedReadsReport | undefined
+}
+
+export class NodeReport {
+  readonly #parts: NodeReportParts
+
+  constructor(parts: NodeReportParts) {
+    this.#parts = parts
+  }
+
+  status(): NodeStatus {
+    const { nodeFile, audit, version, instance } = this.#parts
+    const { node, cluster, members } = nodeFile.record
+    const databases = this.#ask(({ view }) => view.status())
+    const only = onlyDatabase(databases)
+    const application = this.#parts.application()
+    const failedReads = this.#parts.failedReads()
+    return {
+      node,
+      cluster,
+      ...only,
+      causes: [...only.causes, ...applicationCauses(application)],
+      databases: Object.fromEntries(databases),
+      ...(application ? { application } : {}),
+      ...(failedReads ? { failedReads } : {}),
+      members,
+      audit: audit.recent(AUDIT_ENTRIES),
+      version,
+      uptimeSeconds: Math.round(instance.upMs / 1000),
+    }
+  }
+
+  lag(): LagReport {
+    const databases = this.#ask(({ view }) => view.lag())
+    return { ...onlyDatabase(databases), databases: Object.fromEntries(databases) }
+  }
+
+  /** The answers by name. */
+  #ask<T>(ask: (database: ServedDatabase) => T): ReadonlyMap<string, T> {
+    const { databases } = this.#parts
+    return new Map([...databases].map(([name, database]) => [name, ask(database)]))
+  }
+}

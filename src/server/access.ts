@@ -1,0 +1,91 @@
+/**
+ * Who may ask the private side for what. Health, readiness, roles and metrics are open to everyone,
+ * the rest needs the operator's secret or, on the paths between nodes, a node's signature.
+ */
+import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
+import type { FastifyRequest } from 'fastify'
+import { NODE_PATHS } from '../api/roleActions.ts'
+import { NODE_AGENT } from '../cluster/peerCalls.ts'
+import { WalcastError } from '../errors.ts'
+import { headerOf, VIA_HEADER } from '../proxy/headers.ts'
+import { isReserved } from '../proxy/routes.ts'
+import { type Authenticator, REPLICA_AUTH_HEADER } from '../security/auth.ts'
+
+/** Load balancers and collectors ask these paths without a secret. */
+const PUBLIC = new Set(['/livez', '/readyz', '/leader', '/replica', '/metrics'])
+/** Whoever asks these paths learns the node's role. */
+const TELLS_ROLE = new Set(['/leader', '/replica', '/_walcast/status', '/_walcast/events'])
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
+
+export interface AccessOptions {
+  readonly auth: Authenticator
+  /** Whether this node has an application that other nodes forward requests to. */
+  hasApplication(): boolean
+  /** The application may have asked for this node's role. */
+  onRoleAsked(remoteAddress: string): void
+}
+
+export class Access {
+  readonly #options: AccessOptions
+
+  constructor(options: AccessOptions) {
+    this.#options = options
+  }
+
+  /** Throws FOREIGN_PAGE, UNAUTHORIZED, WRONG_SECRET, CLOCKS_DIFFER or FORWARD_REFUSED. */
+  require(request: FastifyRequest): void {
+    const { auth, onRoleAsked } = this.#options
+    if (!this.isForThisNode(request.raw)) throw new WalcastError('FOREIGN_PAGE')
+    const path = pathOf(request)
+    const isAnotherNode = request.headers['user-agent'] === NODE_AGENT['user-agent']
+    if (TELLS_ROLE.has(path) && !isAnotherNode) onRoleAsked(request.ip)
+    if (PUBLIC.has(path) || auth.acceptsOperator(request.headers.authorization)) return
+    if (NODE_PATHS.has(path)) return this.#requireNode(request)
+    throw this.#isForApplication(request) ? noToken(request.raw) : new WalcastError('UNAUTHORIZED')
+  }
+
+  /** Why nothing is found at the path of a request. */
+  notFound(request: FastifyRequest): WalcastError {
+    if (this.#isForApplication(request)) return noToken(request.raw)
+    return new WalcastError('NOT_FOUND', { path: pathOf(request) })
+  }
+
+  /**
+   * False when a web page has made its own name point at this machine (DNS rebinding). Without a
+   * secret such a page could read the database.
+   */
+  isForThisNode(request: IncomingMessage): boolean {
+    if (!this.#options.auth.isOpen) return true
+    const name = (headerOf(request, 'host') ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+    return name === '' || name === 'localhost' || isIP(name) !== 0
+  }
+
+  #requireNode(request: FastifyRequest): void {
+    const token = headerOf(request.raw, REPLICA_AUTH_HEADER)
+    if (token === undefined) throw new WalcastError('UNAUTHORIZED')
+    const refused = this.#options.auth.refuseNode(token, request.method, request.url)
+    if (refused) throw refused
+  }
+
+  /** Whether the intake would have taken it with a token. */
+  #isForApplication(request: FastifyRequest): boolean {
+    return request.is404 && this.#options.hasApplication() && !isReserved(request.url)
+  }
+}
+
+/** Whether only this machine reaches a server that listens on `host`. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.has(host) || (isIP(host) === 4 && host.startsWith('127.'))
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0]
+}
+
+/** A node that takes this one for its application signs nothing. */
+function noToken(request: IncomingMessage): WalcastError {
+  const node = headerOf(request, VIA_HEADER)
+  if (node !== undefined) return new WalcastError('FORWARD_LOOP', { node })
+  return new WalcastError('FORWARD_REFUSED', { detail: 'it sent no token' })
+}

@@ -1,0 +1,57 @@
+/** Where the node stands: status, lag, the wait for a position, and the stream of events. */
+import type { FastifyInstance } from 'fastify'
+import { parsePosition } from '../../proto/position.ts'
+import { type Databases, onlyDatabase } from '../api/databases.ts'
+import type { WaitTarget } from '../api/positionWaits.ts'
+import { WalcastError } from '../errors.ts'
+import type { NodeReport } from '../health/nodeReport.ts'
+import type { Events } from './events.ts'
+
+const DEFAULT_WAIT_MS = 5000
+
+export interface StatusParts {
+  readonly databases: Databases
+  readonly report: NodeReport
+  readonly events: Events
+  /** Longest wait for a position. */
+  readonly limits: { readonly maxWaitMs: number }
+}
+
+export function addStatusRoutes(
+  app: FastifyInstance,
+  { databases, report, events, limits }: StatusParts,
+): void {
+  app.get('/_walcast/status', async () => report.status())
+  app.get('/_walcast/lag', async () => report.lag())
+  app.get('/_walcast/wait', async (request) => {
+    const { view, waits } = onlyDatabase(databases)
+    const query = request.query as Record<string, string | undefined>
+    const timeoutMs = numberIn(query, 'timeoutMs', String(DEFAULT_WAIT_MS))
+    await waits.until(targetIn(query), Math.min(timeoutMs, limits.maxWaitMs))
+    const { epoch, txid } = view.status()
+    return { epoch, txid }
+  })
+  app.get('/_walcast/events', (_request, reply) => {
+    events.add(reply.raw)
+    reply.hijack()
+  })
+}
+
+type Query = Readonly<Record<string, string | undefined>>
+
+/** Throws BAD_REQUEST. */
+function targetIn(query: Query): WaitTarget {
+  const { position } = query
+  if (position === undefined) return { epoch: undefined, txid: numberIn(query, 'txid') }
+  const target = parsePosition(position)
+  if (!target) throw new WalcastError('BAD_REQUEST', { detail: 'position is not EPOCH-TXID' })
+  return target
+}
+
+/** Throws BAD_REQUEST. */
+function numberIn(query: Query, name: string, fallback?: string): number {
+  const text = query[name] ?? fallback
+  if (text === undefined || !/^\d{1,15}$/.test(text))
+    throw new WalcastError('BAD_REQUEST', { detail: `${name} is not a whole number` })
+  return Number(text)
+}
