@@ -1,4 +1,7 @@
-/** The arithmetic of the benchmarks, without clocks, files or processes. Times are nanoseconds of one monotonic clock. */
+/**
+ * The arithmetic of the benchmarks, without clocks, files or processes. Times are nanoseconds of
+ * one monotonic clock.
+ */
 import { createHistogram } from 'node:perf_hooks'
 
 export interface Spread {
@@ -50,7 +53,10 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-/** Median, smallest and largest of the rounds; all NaN when one of them is. Throws RangeError when there is none. */
+/**
+ * Median, smallest and largest of the rounds; all NaN when one of them is. Throws RangeError when
+ * there is none.
+ */
 export function spread(values: readonly number[]): Spread {
   if (values.some(Number.isNaN)) return { median: Number.NaN, min: Number.NaN, max: Number.NaN }
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) }
@@ -70,14 +76,18 @@ export function percentiles(durationsNs: readonly number[]): Percentiles {
   }
 }
 
-/** When the write with this index (from 0) is due. Computed from the start each time, so that nothing drifts. */
+/**
+ * When the write with this index (from 0) is due. Computed from the start each time, so that
+ * nothing drifts.
+ */
 export function dueNs(startNs: bigint, index: number, ratePerSecond: number): bigint {
   return startNs + BigInt(Math.round((index * NS_PER_SECOND) / ratePerSecond))
 }
 
 /**
- * Joins writes with the first sight of an id at least as large. Both in the order of their ids. Throws RangeError when something was seen
- * that cannot have been: an id that was never written, or a row before its commit began.
+ * Joins writes with the first sight of an id at least as large. Both in the order of their ids.
+ * Throws RangeError when something was seen that cannot have been: an id that was never written, or
+ * a row before its commit began.
  */
 export function joinById(written: readonly Written[], seen: readonly Seen[]): Joined {
   const fromCommitNs: number[] = []
@@ -88,7 +98,9 @@ export function joinById(written: readonly Written[], seen: readonly Seen[]): Jo
   let at = 0
   const [lastWritten, lastSeen] = [written.at(-1), seen.at(-1)]
   if (lastWritten && lastSeen && lastSeen.maxId > lastWritten.id)
-    throw new RangeError(`a reader saw row ${lastSeen.maxId}; the last one written is ${lastWritten.id}`)
+    throw new RangeError(
+      `a reader saw row ${lastSeen.maxId}; the last one written is ${lastWritten.id}`,
+    )
   for (const write of written) {
     while (at < seen.length && seen[at].maxId < write.id) at++
     if (at === seen.length) {

@@ -7,7 +7,10 @@ export function isCheckout(root: string): boolean {
   return existsSync(join(root, 'src'))
 }
 
-/** `out` when it is given; else the checkout's own results, or a folder below the current one: a package is not written to. */
+/**
+ * `out` when it is given; else the checkout's own results, or a folder below the current one: a
+ * package is not written to.
+ */
 export function resultFolder(root: string, out: string): string {
   if (out) return resolve(out)
   return isCheckout(root) ? join(root, 'bench/results') : resolve('walcast-bench')

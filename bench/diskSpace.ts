@@ -9,5 +9,7 @@ export async function requireDiskSpace(folder: string, bytes: number, cure: stri
   const { bavail, bsize } = await statfs(folder)
   if (bytes <= SHARE * bavail * bsize) return
   const gb = (count: number) => `${(count / 1e9).toFixed(1)} GB`
-  throw new Error(`${gb(bytes)} are needed in ${folder} and ${gb(bavail * bsize)} are free: ${cure}`)
+  throw new Error(
+    `${gb(bytes)} are needed in ${folder} and ${gb(bavail * bsize)} are free: ${cure}`,
+  )
 }

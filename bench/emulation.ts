@@ -1,6 +1,7 @@
 /**
- * Conditions of a network and how they are made on a Link: by the kernel where it can (netem, tbf, or nftables for loss), and delay
- * otherwise by a relay of the bench, which delays what is sent but knows no packets.
+ * Conditions of a network and how they are made on a Link: by the kernel where it can (netem, tbf,
+ * or nftables for loss), and delay otherwise by a relay of the bench, which delays what is sent but
+ * knows no packets.
  */
 import { debianProgram, NotAvailable } from './install.ts'
 import { CABLE, complaintOf, type Link } from './netns.ts'
@@ -28,7 +29,10 @@ export const CONDITIONS: readonly Condition[] = [
   { name: 'rate 100 Mbit/s', megabitsPerSecond: 100 },
 ]
 
-/** A packet and a little: what is sent in one go at full speed, so that a small commit takes its time too. */
+/**
+ * A packet and a little: what is sent in one go at full speed, so that a small commit takes its
+ * time too.
+ */
 const BURST_BYTES = 1600
 /** How long a packet may wait in the queue of a slow cable before it is dropped. */
 const QUEUE_MS = 100
@@ -40,7 +44,9 @@ const NETEM_PACKETS = 10_000
 const NFT_DRAWS = 100_000
 const NFT_FOLDERS = ['/usr/sbin', '/sbin']
 
-/** Makes the condition, and says by what; for `relay` the caller starts one. Throws NotAvailable. */
+/**
+ * Makes the condition, and says by what; for `relay` the caller starts one. Throws NotAvailable.
+ */
 export async function emulate(
   link: Link,
   { delayMs, lossPercent, megabitsPerSecond }: Condition,
@@ -67,7 +73,14 @@ async function tryNetem(link: Link, ...args: readonly string[]): Promise<boolean
 }
 
 async function limitRate(link: Link, megabitsPerSecond: number): Promise<Means> {
-  const rate = ['rate', `${megabitsPerSecond}mbit`, 'burst', String(BURST_BYTES), 'latency', `${QUEUE_MS}ms`]
+  const rate = [
+    'rate',
+    `${megabitsPerSecond}mbit`,
+    'burst',
+    String(BURST_BYTES),
+    'latency',
+    `${QUEUE_MS}ms`,
+  ]
   try {
     await link.runInBoth('tc', ['qdisc', 'add', 'dev', CABLE, 'root', 'tbf', ...rate])
   } catch (error) {
@@ -77,12 +90,18 @@ async function limitRate(link: Link, megabitsPerSecond: number): Promise<Means> 
 }
 
 /** Drops at arrival: a packet dropped before it leaves is no loss to TCP, which is told of it. */
-async function dropSome(link: Link, lossPercent: number, progress: (text: string) => void): Promise<Means> {
+async function dropSome(
+  link: Link,
+  lossPercent: number,
+  progress: (text: string) => void,
+): Promise<Means> {
   const nft = await debianProgram('nft', 'nftables', () => NFT_FOLDERS, progress)
   const below = Math.round((lossPercent / 100) * NFT_DRAWS)
   try {
     await link.runInBoth(nft, ['add table inet loss'])
-    await link.runInBoth(nft, ['add chain inet loss arrival { type filter hook prerouting priority -300 ; }'])
+    await link.runInBoth(nft, [
+      'add chain inet loss arrival { type filter hook prerouting priority -300 ; }',
+    ])
     const draw = `iifname ${CABLE} numgen random mod ${NFT_DRAWS} < ${below} counter drop`
     await link.runInBoth(nft, [`add rule inet loss arrival ${draw}`])
   } catch (error) {

@@ -1,4 +1,7 @@
-/** Events of a writer or a reader: rows of 64-bit integers, kept in memory and written once at the end. */
+/**
+ * Events of a writer or a reader: rows of 64-bit integers, kept in memory and written once at the
+ * end.
+ */
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { Seen, Written } from './arithmetic.ts'
 
@@ -41,10 +44,17 @@ export function readWritten(path: string): Written[] {
 }
 
 export function readSeen(path: string): Seen[] {
-  return readRows(path, SEEN_WIDTH, (cells, at) => ({ maxId: Number(cells[at]), seenNs: cells[at + 1] }))
+  return readRows(path, SEEN_WIDTH, (cells, at) => ({
+    maxId: Number(cells[at]),
+    seenNs: cells[at + 1],
+  }))
 }
 
-function readRows<T>(path: string, width: number, parse: (cells: BigInt64Array, at: number) => T): T[] {
+function readRows<T>(
+  path: string,
+  width: number,
+  parse: (cells: BigInt64Array, at: number) => T,
+): T[] {
   const bytes = readFileSync(path)
   const cells = new BigInt64Array(new Uint8Array(bytes).buffer)
   return Array.from({ length: cells.length / width }, (_, row) => parse(cells, row * width))

@@ -1,7 +1,8 @@
 /**
- * What the machine itself allows, with as little code as possible between the clock and it: the bounds of what any replication can do
- * here. Each function measures once, in processes of its own, so that a suite can take it in each of its rounds. Processes have the names
- * of those that they stand for, so that --pin places them the same.
+ * What the machine itself allows, with as little code as possible between the clock and it: the
+ * bounds of what any replication can do here. Each function measures once, in processes of its own,
+ * so that a suite can take it in each of its rounds. Processes have the names of those that they
+ * stand for, so that --pin places them the same.
  */
 import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -36,7 +37,9 @@ export interface LagFloors {
   readonly fileEventMs: number
   /** Median one-way time of a small commit's message between two processes. */
   readonly hopMs: number
-  /** The two together: a replica that hears of commits by file event and socket cannot do better. */
+  /**
+   * The two together: a replica that hears of commits by file event and socket cannot do better.
+   */
   readonly floorMs: number
 }
 
@@ -50,13 +53,21 @@ export async function floorsOfLag(context: Context, ratePerSecond: number): Prom
 }
 
 /** From the return of an 8-byte pwrite to the callback of fs.watch in another process. */
-export async function measureFileEvent(context: Context, ratePerSecond: number): Promise<Percentiles> {
+export async function measureFileEvent(
+  context: Context,
+  ratePerSecond: number,
+): Promise<Percentiles> {
   const folder = context.processes.newFolder()
   const [file, writtenLog, seenLog] = ['file', 'written', 'seen'].map((name) => join(folder, name))
   writeFileSync(file, Buffer.alloc(4096))
   const warmupCount = WARMUP['warmup-count']
   const count = countOf(context, ratePerSecond)
-  const watching = { file, until: warmupCount + count, 'max-seconds': MAX_SECONDS + 30, log: seenLog }
+  const watching = {
+    file,
+    until: warmupCount + count,
+    'max-seconds': MAX_SECONDS + 30,
+    log: seenLog,
+  }
   const watcher = await start(context, 'leader', 'fileEventWatcher', watching)
   const writing = { file, rate: ratePerSecond, count, ...WARMUP, log: writtenLog }
   const writer = await start(context, 'writer', 'fileEventWriter', writing)
@@ -70,8 +81,8 @@ export async function measureFileEvent(context: Context, ratePerSecond: number):
 }
 
 /**
- * Half of the round trip of a message of HOP_BYTES and a small answer, by ws over loopback. `ratePerSecond` Infinity: each message
- * follows the answer to the one before at once.
+ * Half of the round trip of a message of HOP_BYTES and a small answer, by ws over loopback.
+ * `ratePerSecond` Infinity: each message follows the answer to the one before at once.
  */
 export async function measureHop(context: Context, ratePerSecond: number): Promise<Percentiles> {
   const log = join(context.processes.newFolder(), 'answered')
@@ -103,7 +114,9 @@ export async function measureLoopback(context: Context): Promise<number> {
 }
 
 /** µs for one of each small operation. */
-export async function measureOperations(context: Context): Promise<Readonly<Record<Operation, number>>> {
+export async function measureOperations(
+  context: Context,
+): Promise<Readonly<Record<Operation, number>>> {
   const file = join(context.processes.newFolder(), 'file')
   const child = await start(context, 'leader', 'operations', { file })
   child.go()
@@ -117,7 +130,10 @@ export interface SequentialRates {
   readonly cpMbPerSecond: number
 }
 
-export async function measureSequential(context: Context, megabytes: number): Promise<SequentialRates> {
+export async function measureSequential(
+  context: Context,
+  megabytes: number,
+): Promise<SequentialRates> {
   const { processes } = context
   const folder = processes.newFolder()
   const [file, copy] = [join(folder, 'file'), join(folder, 'copy')]
@@ -134,7 +150,8 @@ export async function measureSequential(context: Context, megabytes: number): Pr
 
 const secondsOf = ({ options }: Context) => Math.min(options.seconds, MAX_SECONDS)
 
-const countOf = (context: Context, ratePerSecond: number) => Math.ceil(ratePerSecond * secondsOf(context))
+const countOf = (context: Context, ratePerSecond: number) =>
+  Math.ceil(ratePerSecond * secondsOf(context))
 
 function start(context: Context, name: string, script: string, flags: Flags) {
   const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)])

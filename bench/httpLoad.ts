@@ -1,4 +1,7 @@
-/** Requests of the suite http: what is asked of whom, by a program of its own (programs/httpLoad.ts), and what it found. */
+/**
+ * Requests of the suite http: what is asked of whom, by a program of its own
+ * (programs/httpLoad.ts), and what it found.
+ */
 import { createRequire } from 'node:module'
 import { NotAvailable } from './install.ts'
 import type { Child } from './processes.ts'
@@ -32,7 +35,10 @@ export function requireAutocannon(): void {
   }
 }
 
-/** One load on some targets, which take turns: what changes on the machine meanwhile falls on all of them. */
+/**
+ * One load on some targets, which take turns: what changes on the machine meanwhile falls on all of
+ * them.
+ */
 export class Load<Name extends string> {
   readonly #child: Child
   readonly #names: readonly Name[]
@@ -44,7 +50,10 @@ export class Load<Name extends string> {
     this.#maxMs = maxMs
   }
 
-  /** Resolves when the warm-up is over. Each target is asked for `seconds`, and for `warmupSeconds` before. */
+  /**
+   * Resolves when the warm-up is over. Each target is asked for `seconds`, and for `warmupSeconds`
+   * before.
+   */
   static async warm<Name extends string>(
     context: Context,
     targets: readonly (Target & { readonly name: Name })[],

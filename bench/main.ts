@@ -1,4 +1,7 @@
-/** `npm run bench -- SUITE|all|report [options]`: runs suites, prints tables or JSON, keeps the results and makes their report. */
+/**
+ * `npm run bench -- SUITE|all|report [options]`: runs suites, prints tables or JSON, keeps the
+ * results and makes their report.
+ */
 import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isCheckout, resultFolder } from './checkout.ts'
@@ -69,7 +72,11 @@ async function run(options: BenchOptions): Promise<void> {
     const context = { root: ROOT, options, processes, systems, skipped: peers.skipped, progress }
     const measured = await suite.run(context)
     const result: SuiteResult = 'rows' in measured ? measured : { rows: measured, ratios: {} }
-    const machine = { ...describeMachine(), busyBeforePercent, busyAfterPercent: await busyPercent() }
+    const machine = {
+      ...describeMachine(),
+      busyBeforePercent,
+      busyAfterPercent: await busyPercent(),
+    }
     keep(suite, options, result, {
       suite: options.suite,
       at: new Date().toISOString(),
@@ -93,7 +100,10 @@ function settingsOf({
   return { rounds, seconds, warmupSeconds, warmupPerSecond }
 }
 
-/** Every suite of `all` in turn, then the report. Throws at the end when a suite failed; the others have run nevertheless. */
+/**
+ * Every suite of `all` in turn, then the report. Throws at the end when a suite failed; the others
+ * have run nevertheless.
+ */
 async function runAll(all: readonly BenchOptions[], out: string): Promise<void> {
   for (const { peers } of all) requirePeerNames(peers)
   const failures: string[] = []
@@ -136,8 +146,11 @@ function keep(suite: Suite, options: BenchOptions, measured: SuiteResult, kept: 
     return
   }
   const measuredRows = measured.rows.filter((row) => !row['skipped'])
-  const ratios = Object.keys(measured.ratios).length > 0 ? `${renderTable(ratioRows(measured))}\n\n` : ''
-  const skipped = measured.rows.filter((row) => row['skipped']).map((row) => `skipped: ${skippedText(row)}\n`)
+  const ratios =
+    Object.keys(measured.ratios).length > 0 ? `${renderTable(ratioRows(measured))}\n\n` : ''
+  const skipped = measured.rows
+    .filter((row) => row['skipped'])
+    .map((row) => `skipped: ${skippedText(row)}\n`)
   const goals = goalsOf([kept]).map(
     ({ goal, result, isMet }) => `goal: ${goal}: ${result}, ${isMet ? 'met' : 'not met'}\n`,
   )
@@ -161,7 +174,8 @@ function describe({ commit, machine }: KeptResult): string {
 }
 
 // What started the bench may be a terminal that goes away: then the nodes must not stay.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => process.exit(1))
 
 try {
   const command = parseCommand(process.argv.slice(2))

@@ -1,6 +1,6 @@
 /**
- * Two network namespaces joined by one cable (a veth pair): a network of the bench's own, with addresses that nothing outside sees.
- * Files are shared as ever. Wants root and the program `ip`.
+ * Two network namespaces joined by one cable (a veth pair): a network of the bench's own, with
+ * addresses that nothing outside sees. Files are shared as ever. Wants root and the program `ip`.
  */
 import { execFile, execFileSync } from 'node:child_process'
 import { promisify } from 'node:util'
@@ -15,7 +15,10 @@ export interface Namespace {
   readonly name: string
   /** Of its end of the cable. */
   readonly address: string
-  /** What is put before a command to run it in there. `ip` becomes the command, so that its process id is the command's. */
+  /**
+   * What is put before a command to run it in there. `ip` becomes the command, so that its process
+   * id is the command's.
+   */
   readonly prefix: readonly string[]
 }
 

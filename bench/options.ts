@@ -24,10 +24,19 @@ const NOT_IN_ALL: readonly SuiteName[] = ['large']
 export const SUITES_OF_ALL = SUITE_NAMES.filter((name) => !NOT_IN_ALL.includes(name))
 
 /** What the suite large measures, in this order. */
-export const LARGE_PARTS = ['start', 'copy', 'restart', 'difference', 'transaction', 'stopped'] as const
+export const LARGE_PARTS = [
+  'start',
+  'copy',
+  'restart',
+  'difference',
+  'transaction',
+  'stopped',
+] as const
 export type LargePart = (typeof LARGE_PARTS)[number]
 
-/** What else reads a replica while lag is measured: nothing, or one more reader that never pauses. */
+/**
+ * What else reads a replica while lag is measured: nothing, or one more reader that never pauses.
+ */
 export const READERS = ['idle', 'loaded'] as const
 export type Readers = (typeof READERS)[number]
 
@@ -96,7 +105,15 @@ const OPTIONS = {
   seconds: {
     suites: ['lag', 'throughput', 'idle', 'floor', 'readers', 'network', 'http', 'fanout', 'guest'],
     help: 'length of one measurement',
-    standard: { lag: '5', throughput: '5', floor: '3', readers: '3', network: '6', http: '3', other: '10' },
+    standard: {
+      lag: '5',
+      throughput: '5',
+      floor: '3',
+      readers: '3',
+      network: '6',
+      http: '3',
+      other: '10',
+    },
   },
   warmup: {
     suites: ['lag', 'throughput', 'idle', 'readers', 'network', 'http', 'fanout'],
@@ -153,13 +170,21 @@ const OPTIONS = {
     help: 'size of the database that one transaction changes as a whole',
     standard: '1',
   },
-  'stop-seconds': { suites: ['large'], help: 'how long one of two replicas stands still', standard: '60' },
+  'stop-seconds': {
+    suites: ['large'],
+    help: 'how long one of two replicas stands still',
+    standard: '60',
+  },
   parts: {
     suites: ['large'],
     help: 'what is measured, comma-separated',
     standard: LARGE_PARTS.join(','),
   },
-  switchovers: { suites: ['switchover'], help: 'planned changes of leader, back and forth', standard: '50' },
+  switchovers: {
+    suites: ['switchover'],
+    help: 'planned changes of leader, back and forth',
+    standard: '50',
+  },
   failovers: { suites: ['switchover'], help: 'leaders killed, each of fresh nodes', standard: '5' },
   'node-args': {
     suites: SUITE_NAMES,
@@ -171,7 +196,10 @@ const OPTIONS = {
 } as const satisfies Record<string, OptionSpec>
 
 type OptionName = keyof typeof OPTIONS
-type Values = Partial<Record<OptionName, string>> & { readonly json?: boolean; readonly help?: boolean }
+type Values = Partial<Record<OptionName, string>> & {
+  readonly json?: boolean
+  readonly help?: boolean
+}
 
 export interface PinSetup {
   /** As it was given, for the report. */
@@ -257,7 +285,8 @@ function suiteOptions(values: Values, positionals: readonly string[]): BenchOpti
 function optionsOf(suite: SuiteName, values: Values): BenchOptions {
   const given = (name: OptionName) => (isFor(name, suite) ? values[name] : undefined)
   const text = (name: OptionName) => String(given(name) ?? standardOf(name, suite))
-  // A run that names its rates asks for just these: further values of the other lists have to be named too.
+  // A run that names its rates asks for just these: further values of the other lists have to be
+  // named too.
   const varied = (name: OptionName) =>
     given('rates') && !given(name) && suite !== 'fanout' ? [list(name)[0]] : list(name)
   const list = (name: OptionName) => text(name).split(',').filter(Boolean)
@@ -272,8 +301,9 @@ function optionsOf(suite: SuiteName, values: Values): BenchOptions {
     suite,
     json: values.json === true,
     peers: list('peers'),
-    peerRatesPerSecond: some(given('rates') && !given('peer-rates') ? 'rates' : 'peer-rates', (part) =>
-      parseRate(suite, part),
+    peerRatesPerSecond: some(
+      given('rates') && !given('peer-rates') ? 'rates' : 'peer-rates',
+      (part) => parseRate(suite, part),
     ),
     ratesPerSecond: some('rates', (part) => parseRate(suite, part)),
     pagesPerCommit: some('pages', (part) => count('pages', part), varied('pages')),
@@ -334,7 +364,10 @@ export function helpText(): string {
 
 function parse(argv: readonly string[]) {
   const strings = Object.keys(OPTIONS).map((name) => [name, { type: 'string' as const }])
-  const flags = { json: { type: 'boolean' as const }, help: { type: 'boolean' as const, short: 'h' } }
+  const flags = {
+    json: { type: 'boolean' as const },
+    help: { type: 'boolean' as const, short: 'h' },
+  }
   try {
     const options = { ...Object.fromEntries(strings), ...flags }
     const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true })

@@ -1,4 +1,7 @@
-/** Where the nodes of a system run and how they are reached: on the loopback interface unless a suite says otherwise. */
+/**
+ * Where the nodes of a system run and how they are reached: on the loopback interface unless a
+ * suite says otherwise.
+ */
 import { freePort } from '../src/cli/freePorts.ts'
 
 export interface NodePlace {

@@ -1,4 +1,7 @@
-/** Child processes of one bench run, and its temporary folder. Whatever happens, each process is ended by its id. */
+/**
+ * Child processes of one bench run, and its temporary folder. Whatever happens, each process is
+ * ended by its id.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -54,7 +57,10 @@ export class Processes {
     return child
   }
 
-  /** Runs a command to its end and gives the last line of its output. Throws when it fails or takes too long. */
+  /**
+   * Runs a command to its end and gives the last line of its output. Throws when it fails or takes
+   * too long.
+   */
   async run(command: Command, timeoutMs: number): Promise<string> {
     const child = this.start(command)
     return child.result(timeoutMs)
@@ -130,7 +136,11 @@ export class Child {
 
   /** Waits for a line of its output that is just this word. */
   async says(word: string, timeoutMs: number): Promise<void> {
-    await this.#until(() => this.#output.split('\n').includes(word), timeoutMs, `does not say ${word}`)
+    await this.#until(
+      () => this.#output.split('\n').includes(word),
+      timeoutMs,
+      `does not say ${word}`,
+    )
   }
 
   go(): void {

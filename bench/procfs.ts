@@ -8,11 +8,15 @@ export interface Memory {
 
 export function memoryOf(pid: number): Memory {
   const status = read(`/proc/${pid}/status`)
-  const kilobytes = (key: string) => Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
+  const kilobytes = (key: string) =>
+    Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
   return { rssBytes: kilobytes('VmRSS') * 1024, peakRssBytes: kilobytes('VmHWM') * 1024 }
 }
 
-/** The largest RSS counts from now on. False where that is not allowed: then it stays that of the whole life of the process. */
+/**
+ * The largest RSS counts from now on. False where that is not allowed: then it stays that of the
+ * whole life of the process.
+ */
 export function resetPeakRss(pid: number): boolean {
   try {
     writeFileSync(`/proc/${pid}/clear_refs`, '5')
@@ -25,13 +29,17 @@ export function resetPeakRss(pid: number): boolean {
 const MS_PER_TICK = 10
 
 /**
- * CPU time of a process in milliseconds: of its threads that live now, from the scheduler's nanoseconds; of a process with children, with
- * theirs and with those that it has reaped, in clock ticks.
+ * CPU time of a process in milliseconds: of its threads that live now, from the scheduler's
+ * nanoseconds; of a process with children, with theirs and with those that it has reaped, in clock
+ * ticks.
  */
 export function cpuMsOf(pid: number): number {
   const tasks = list(`/proc/${pid}/task`).map((task) => `/proc/${pid}/task/${task}`)
   if (tasks.some((task) => read(`${task}/children`))) return MS_PER_TICK * ticksOfTree(pid)
-  return tasks.reduce((sum, task) => sum + Number(read(`${task}/schedstat`).split(' ')[0] || 0) / 1e6, 0)
+  return tasks.reduce(
+    (sum, task) => sum + Number(read(`${task}/schedstat`).split(' ')[0] || 0) / 1e6,
+    0,
+  )
 }
 
 function ticksOfTree(pid: number): number {
@@ -41,7 +49,10 @@ function ticksOfTree(pid: number): number {
   return children.reduce((sum, child) => sum + ticksOfTree(Number(child)), cpuTicksOf(pid, true))
 }
 
-/** utime + stime of /proc/PID/stat in clock ticks (normally 100 a second), with those of reaped children if wanted. */
+/**
+ * utime + stime of /proc/PID/stat in clock ticks (normally 100 a second), with those of reaped
+ * children if wanted.
+ */
 export function cpuTicksOf(pid: number, withReaped = false): number {
   const fields = read(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ') ?? []
   return fields.slice(11, withReaped ? 15 : 13).reduce((sum, field) => sum + Number(field), 0)

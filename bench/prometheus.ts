@@ -13,7 +13,8 @@ export function parseMetrics(text: string): Sample[] {
   for (const line of text.split('\n')) {
     const match = LINE.exec(line)
     const value = Number(match?.[3])
-    if (match && !Number.isNaN(value)) samples.push({ name: match[1], labels: match[2] ?? '', value })
+    if (match && !Number.isNaN(value))
+      samples.push({ name: match[1], labels: match[2] ?? '', value })
   }
   return samples
 }

@@ -19,8 +19,13 @@ export interface SuiteResult {
   readonly ratios: Readonly<Record<string, Spread>>
 }
 
-/** A row as JSON has it: the median under the column's name, and where rounds differed `...Range: [min, max]`. */
-export type KeptRow = { readonly system: string } & Readonly<Record<string, Cell | readonly [number, number]>>
+/**
+ * A row as JSON has it: the median under the column's name, and where rounds differed `...Range:
+ * [min, max]`.
+ */
+export type KeptRow = { readonly system: string } & Readonly<
+  Record<string, Cell | readonly [number, number]>
+>
 
 export interface KeptResult {
   readonly suite: string
@@ -29,7 +34,9 @@ export interface KeptResult {
   readonly machine: Machine
   readonly commit: string
   /** Left out of results that have none. */
-  readonly settings?: Readonly<Record<'rounds' | 'seconds' | 'warmupSeconds' | 'warmupPerSecond', number>>
+  readonly settings?: Readonly<
+    Record<'rounds' | 'seconds' | 'warmupSeconds' | 'warmupPerSecond', number>
+  >
   readonly rows: readonly KeptRow[]
   readonly ratios: Readonly<Record<string, number | readonly [number, number]>>
 }

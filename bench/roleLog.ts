@@ -1,4 +1,7 @@
-/** What clients saw while a leader changed: gaps and waits within windows of time. Pure, but for the clock. */
+/**
+ * What clients saw while a leader changed: gaps and waits within windows of time. Pure, but for the
+ * clock.
+ */
 
 /** Kind, begin and end in ms of the monotonic clock, HTTP status or 0, and the row's id. */
 export type Asked = readonly [
@@ -29,19 +32,24 @@ export function answersOf(asked: readonly Asked[], kind: Asked[0]): Asked[] {
 }
 
 /**
- * The longest time without an answer that touches the window: from the last answer before it, through the gaps in it, to the first after
- * it. `answers` as `answersOf` gives them. Throws RangeError when there is none before or none after.
+ * The longest time without an answer that touches the window: from the last answer before it,
+ * through the gaps in it, to the first after it. `answers` as `answersOf` gives them. Throws
+ * RangeError when there is none before or none after.
  */
 export function longestGapMs(answers: readonly Asked[], { fromMs, toMs }: Window): number {
   const first = answers.findLastIndex(([, , endMs]) => endMs <= fromMs)
   const last = answers.findIndex(([, , endMs]) => endMs >= toMs)
-  if (first === -1 || last === -1) throw new RangeError('no answer before the window, or none after it')
+  if (first === -1 || last === -1)
+    throw new RangeError('no answer before the window, or none after it')
   let longest = 0
   for (let i = first; i < last; i++) longest = Math.max(longest, answers[i + 1][2] - answers[i][2])
   return longest
 }
 
-/** The longest time that one client waited for an answer, of those that waited within the window; 0 when nobody did. */
+/**
+ * The longest time that one client waited for an answer, of those that waited within the window; 0
+ * when nobody did.
+ */
 export function longestWaitMs(answers: readonly Asked[], { fromMs, toMs }: Window): number {
   const within = answers.filter(([, beginMs, endMs]) => endMs >= fromMs && beginMs <= toMs)
   return within.reduce((longest, [, beginMs, endMs]) => Math.max(longest, endMs - beginMs), 0)

@@ -9,7 +9,10 @@ const NO_WAL = 1
 export class Snapshots {
   readonly #db: Database.Database
   readonly #take: () => Buffer | undefined
-  /** `PRAGMA data_version` of the last copy: changes when another connection has committed or started the WAL over. */
+  /**
+   * `PRAGMA data_version` of the last copy: changes when another connection has committed or
+   * started the WAL over.
+   */
   #version: unknown
 
   /** Keeps a connection open. Throws SqliteError. */
@@ -24,9 +27,10 @@ export class Snapshots {
   }
 
   /**
-   * The database as one file that needs no WAL, or undefined when it is as it was at the last call. Read under one read
-   * transaction, as an online backup in one step does, but without a file in between. A backup in several steps
-   * begins again at every commit, and would not end beside a writer.
+   * The database as one file that needs no WAL, or undefined when it is as it was at the last call.
+   * Read under one read transaction, as an online backup in one step does, but without a file in
+   * between. A backup in several steps begins again at every commit, and would not end beside a
+   * writer.
    */
   next(): Buffer | undefined {
     const copy = this.#take()

@@ -33,7 +33,11 @@ export function newSetup(context: Context, replicas: number): Setup {
 }
 
 /** Starts one of the bench's programs and waits until it is ready to go. */
-export async function startProgram(context: Context, name: string, program: Program): Promise<Child> {
+export async function startProgram(
+  context: Context,
+  name: string,
+  program: Program,
+): Promise<Child> {
   const { processes, root } = context
   const child = processes.start({
     name,
@@ -45,8 +49,9 @@ export async function startProgram(context: Context, name: string, program: Prog
 }
 
 /**
- * Lets a paced writer do its warm-up, waits until what it wrote has arrived, and lets it go on: what a slow system still has to do is
- * not measured as lag of what comes after. One that acts by a timer has just acted then: `periodMs` adds a wait of up to as much.
+ * Lets a paced writer do its warm-up, waits until what it wrote has arrived, and lets it go on:
+ * what a slow system still has to do is not measured as lag of what comes after. One that acts by a
+ * timer has just acted then: `periodMs` adds a wait of up to as much.
  */
 export async function warmUp(
   writer: Child,

@@ -1,12 +1,15 @@
 /**
- * What a system must offer to be measured. walcast is one; the others (PostgreSQL, Redis, Litestream, ...) are peers,
- * compared with it in the suites that take --peers. Writers and readers are programs of the bench that reach the system through
- * one of `clients/`.
+ * What a system must offer to be measured. walcast is one; the others (PostgreSQL, Redis,
+ * Litestream, ...) are peers, compared with it in the suites that take --peers. Writers and readers
+ * are programs of the bench that reach the system through one of `clients/`.
  */
 import type { ClientName } from './clients/clients.ts'
 import type { Processes } from './processes.ts'
 
-/** A program of the bench, run as `node SCRIPT ARGS`, that keeps the contract of programs/program.ts. */
+/**
+ * A program of the bench, run as `node SCRIPT ARGS`, that keeps the contract of
+ * programs/program.ts.
+ */
 export interface Program {
   /** Path below dist/bench. */
   readonly script: string
@@ -20,12 +23,15 @@ export interface Place {
 }
 
 /**
- * rows: an empty table; blobs: filled with 64 KB values; pages: also a table whose rows fill a page each; lookup: also a table of rows
- * of 100 bytes.
+ * rows: an empty table; blobs: filled with 64 KB values; pages: also a table whose rows fill a page
+ * each; lookup: also a table of rows of 100 bytes.
  */
 export type DatabaseKind = 'rows' | 'blobs' | 'pages' | 'lookup'
 
-/** Size of a database of the kind `pages` for commits of so many: they touch another part of it each time. */
+/**
+ * Size of a database of the kind `pages` for commits of so many: they touch another part of it each
+ * time.
+ */
 export function megabytesFor(pages: number): number {
   return Math.max(8, (4 * pages * 4096) / 1e6)
 }
@@ -55,7 +61,9 @@ export interface RunningPrimary {
 export interface RunningSystem extends RunningPrimary {
   /** One for each replica: where a reader looks. */
   readonly replicas: readonly Place[]
-  /** Resolves when every replica has commit number `id` (counted from 1); rejects after `timeoutMs`. */
+  /**
+   * Resolves when every replica has commit number `id` (counted from 1); rejects after `timeoutMs`.
+   */
   whenLevel(id: number, timeoutMs: number): Promise<void>
   /** The system's own figures (stages of its lag, counters), for the report. */
   figures(): Promise<Readonly<Record<string, number>>>
@@ -71,7 +79,10 @@ export interface System {
   readonly periodMs?: number
   /** Finds or installs what the system needs. Throws NotAvailable. */
   install(progress: (text: string) => void): Promise<void>
-  /** Makes the primary's database file of `megabytes` and starts nothing. Servers make theirs when they start. */
+  /**
+   * Makes the primary's database file of `megabytes` and starts nothing. Servers make theirs when
+   * they start.
+   */
   prepare(setup: Setup, kind: DatabaseKind, megabytes: number): Promise<void>
   /** Storage with nothing replicating it. */
   startAlone(setup: Setup): Promise<RunningPrimary>

@@ -1,4 +1,7 @@
-/** Rows as a table for people: one line a column, one column a row of the report, so that it stays narrow. */
+/**
+ * Rows as a table for people: one line a column, one column a row of the report, so that it stays
+ * narrow.
+ */
 import type { Spread } from './arithmetic.ts'
 import { isSpread, type Row } from './result.ts'
 

@@ -1,4 +1,7 @@
-/** Rounds in which systems take turns, A B A B: what changes on the machine meanwhile falls on all of them. */
+/**
+ * Rounds in which systems take turns, A B A B: what changes on the machine meanwhile falls on all
+ * of them.
+ */
 import { messageOf } from '../src/errors.ts'
 import type { Context } from './suite.ts'
 import type { System } from './system.ts'
@@ -10,7 +13,10 @@ export interface Turns<Round> {
   readonly failed: ReadonlyMap<string, string>
 }
 
-/** Measures every system once a round, each round begins with another. A peer that fails is left out and named; walcast must not fail. */
+/**
+ * Measures every system once a round, each round begins with another. A peer that fails is left out
+ * and named; walcast must not fail.
+ */
 export async function takeTurns<Round>(
   context: Context,
   label: string,
@@ -21,7 +27,10 @@ export async function takeTurns<Round>(
   const failed = new Map<string, string>()
   for (let i = 1; i <= context.options.rounds; i++) {
     const left = [...rounds]
-    for (const [system, measured] of [...left.slice(i % left.length), ...left.slice(0, i % left.length)]) {
+    for (const [system, measured] of [
+      ...left.slice(i % left.length),
+      ...left.slice(0, i % left.length),
+    ]) {
       context.progress(`${label}, round ${i}, ${system.name}`)
       try {
         measured.push(await measure(system))

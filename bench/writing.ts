@@ -17,7 +17,10 @@ export type Writing =
     }
   /** Small commits at full speed. */
   | { readonly kind: 'full'; readonly seconds: number; readonly autocheckpoint: number }
-  /** Large commits into a SQLite file, numbered from `firstId`; logs [number, begun, begun, committed]. */
+  /**
+   * Large commits into a SQLite file, numbered from `firstId`; logs [number, begun, begun,
+   * committed].
+   */
   | {
       readonly kind: 'large'
       readonly firstId: number
@@ -50,7 +53,11 @@ export function writer(place: Place, writing: Writing): Program {
       })
     case 'full': {
       const { seconds, autocheckpoint } = writing
-      return program('fullSpeedWriter', place, { seconds, autocheckpoint, 'value-bytes': VALUE_BYTES })
+      return program('fullSpeedWriter', place, {
+        seconds,
+        autocheckpoint,
+        'value-bytes': VALUE_BYTES,
+      })
     }
     case 'large': {
       const { firstId, transactions, pages, autocheckpoint, log } = writing
@@ -73,7 +80,11 @@ export function digest(place: Place): Program {
   return program('digest', place, {})
 }
 
-function program(name: string, place: Place, flags: Readonly<Record<string, string | number>>): Program {
+function program(
+  name: string,
+  place: Place,
+  flags: Readonly<Record<string, string | number>>,
+): Program {
   const all = { client: place.client, where: place.where, ...flags }
   const args = Object.entries(all).flatMap(([flag, value]) => [`--${flag}`, String(value)])
   return { script: `programs/${name}.js`, args }

@@ -1,4 +1,6 @@
-/** What the `run` scripts of the examples share: options, a data folder, and an end in good order. */
+/**
+ * What the `run` scripts of the examples share: options, a data folder, and an end in good order.
+ */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -35,7 +37,9 @@ interface Options {
 
 const HIGHEST_PORT = 65_535
 
-/** Runs an example until a signal, or until one of its processes ends by itself. Sets the exit code. */
+/**
+ * Runs an example until a signal, or until one of its processes ends by itself. Sets the exit code.
+ */
 export async function runExample(example: Example, args: readonly string[]): Promise<void> {
   const options = optionsOf(example, args)
   if (!options) return
@@ -104,7 +108,9 @@ function folderIn(root: string): (name: string) => string {
 function show({ hint }: Example, shown: readonly Shown[], root: string): void {
   const width = Math.max(...shown.map(({ name }) => name.length))
   const lines = shown.map(({ name, url }) => `  ${name.padEnd(width)}  ${url}\n`)
-  process.stdout.write(`\n${lines.join('')}\n  data in ${root}\n  ${hint}\n  Ctrl-C stops everything.\n\n`)
+  process.stdout.write(
+    `\n${lines.join('')}\n  data in ${root}\n  ${hint}\n  Ctrl-C stops everything.\n\n`,
+  )
 }
 
 function textOf(error: unknown): string {

@@ -33,16 +33,24 @@ export class Processes {
   }
 
   /** Starts a program. What it logs goes to standard error with its name before each line. */
-  start(name: string, file: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): void {
+  start(
+    name: string,
+    file: string,
+    args: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+  ): void {
     if (this.#isStopping) return
     const child = spawn(file, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
-      // In a group of its own: Ctrl-C reaches this process alone, which then stops the others in order.
+      // In a group of its own: Ctrl-C reaches this process alone, which then stops the others in
+      // order.
       detached: true,
     })
     for (const stream of [child.stdout, child.stderr])
-      createInterface({ input: stream }).on('line', (line) => process.stderr.write(`${name} | ${line}\n`))
+      createInterface({ input: stream }).on('line', (line) =>
+        process.stderr.write(`${name} | ${line}\n`),
+      )
     const ended = new Promise<number>((resolve) => {
       child.once('error', () => resolve(-1))
       child.once('close', (code) => resolve(code ?? -1))
@@ -53,7 +61,10 @@ export class Processes {
     })
   }
 
-  /** Resolves when a GET of `url` gives 200. Throws when it does not for a minute, or when a stop came in between. */
+  /**
+   * Resolves when a GET of `url` gives 200. Throws when it does not for a minute, or when a stop
+   * came in between.
+   */
   async answers(url: string): Promise<void> {
     const endMs = performance.now() + READY_TIMEOUT_MS
     while (!(await isOk(url))) {

@@ -1,7 +1,8 @@
 /**
- * The body of a batch, read and written by offset. It is msgpack like every other body, with the fields in the order of
- * `MESSAGES`, whole numbers as float64 and a checksum of 16 digits: then nothing in it but the values ever changes, and the way
- * of every commit does not lead through a general packer, which costs most after some milliseconds of rest.
+ * The body of a batch, read and written by offset. It is msgpack like every other body, with the
+ * fields in the order of `MESSAGES`, whole numbers as float64 and a checksum of 16 digits: then
+ * nothing in it but the values ever changes, and the way of every commit does not lead through a
+ * general packer, which costs most after some milliseconds of rest.
  */
 import { type Body, MESSAGES } from './messages.ts'
 
@@ -29,7 +30,12 @@ export class BatchForm {
   readonly #fixed: Uint8Array
   readonly #offsets: Readonly<Record<NumberKey | 'last' | 'checksum', number>>
 
-  private constructor(db: string, bytes: Buffer, fixed: Uint8Array, offsets: Record<string, number>) {
+  private constructor(
+    db: string,
+    bytes: Buffer,
+    fixed: Uint8Array,
+    offsets: Record<string, number>,
+  ) {
     this.db = db
     this.#bytes = bytes
     this.#fixed = fixed
@@ -81,13 +87,17 @@ export class BatchForm {
     target.writeDoubleBE(body.pageSize, at + offsets.pageSize)
     target.writeDoubleBE(body.pages, at + offsets.pages)
     target.writeDoubleBE(body.dbPages, at + offsets.dbPages)
-    for (let i = 0; i < CHECKSUM_CHARS; i++) target[at + offsets.checksum + i] = body.checksum.charCodeAt(i)
+    for (let i = 0; i < CHECKSUM_CHARS; i++)
+      target[at + offsets.checksum + i] = body.checksum.charCodeAt(i)
     target.writeDoubleBE(body.noticeMs, at + offsets.noticeMs)
     target.writeDoubleBE(body.noticedMs, at + offsets.noticedMs)
     target.writeDoubleBE(body.sentMs, at + offsets.sentMs)
   }
 
-  /** The body at `at`, of `length` bytes; undefined when it has another form. Values are not checked. */
+  /**
+   * The body at `at`, of `length` bytes; undefined when it has another form. Values are not
+   * checked.
+   */
   read(source: Buffer, at: number): BatchBody | undefined {
     const bytes = this.#bytes
     const offsets = this.#offsets
@@ -106,7 +116,11 @@ export class BatchForm {
       pageSize: source.readDoubleBE(at + offsets.pageSize),
       pages: source.readDoubleBE(at + offsets.pages),
       dbPages: source.readDoubleBE(at + offsets.dbPages),
-      checksum: source.toString('latin1', at + offsets.checksum, at + offsets.checksum + CHECKSUM_CHARS),
+      checksum: source.toString(
+        'latin1',
+        at + offsets.checksum,
+        at + offsets.checksum + CHECKSUM_CHARS,
+      ),
       noticeMs: source.readDoubleBE(at + offsets.noticeMs),
       noticedMs: source.readDoubleBE(at + offsets.noticedMs),
       sentMs: source.readDoubleBE(at + offsets.sentMs),

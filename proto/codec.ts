@@ -53,7 +53,10 @@ export function encode<T extends MessageType>(
   return message
 }
 
-/** Decodes and checks one message. Throws MESSAGE_BAD, MESSAGE_TOO_LARGE or MESSAGE_CHECKSUM; never anything else. */
+/**
+ * Decodes and checks one message. Throws MESSAGE_BAD, MESSAGE_TOO_LARGE or MESSAGE_CHECKSUM; never
+ * anything else.
+ */
 export function decode(bytes: Buffer): Message {
   if (bytes.length > MAX_MESSAGE_BYTES) throw tooLarge(bytes.length, MAX_MESSAGE_BYTES)
   if (bytes.length < HEADER_BYTES) throw bad(`${bytes.length} bytes are less than a header`)
@@ -63,11 +66,13 @@ export function decode(bytes: Buffer): Message {
   const payloadBytes = bytes.readUInt32BE(20)
   if (bodyBytes > MAX_BODY_BYTES) throw tooLarge(bodyBytes, MAX_BODY_BYTES)
   if (payloadBytes > MAX_PAYLOAD_BYTES) throw tooLarge(payloadBytes, MAX_PAYLOAD_BYTES)
-  if (HEADER_BYTES + bodyBytes + payloadBytes !== bytes.length) throw bad('its lengths do not add up')
+  if (HEADER_BYTES + bodyBytes + payloadBytes !== bytes.length)
+    throw bad('its lengths do not add up')
   checkSum(bytes)
   const type = TYPE_BY_CODE.get(bytes[13])
   if (!type || bytes.readUInt16BE(14) !== 0) throw bad(`type ${bytes[13]} is unknown`)
-  const formed = type === 'batch' && lastForm?.length === bodyBytes && lastForm.read(bytes, HEADER_BYTES)
+  const formed =
+    type === 'batch' && lastForm?.length === bodyBytes && lastForm.read(bytes, HEADER_BYTES)
   const body = formed || unpack(bytes.subarray(HEADER_BYTES, HEADER_BYTES + bodyBytes))
   const message = { type, body, payload: bytes.subarray(HEADER_BYTES + bodyBytes) } as Message
   checkFields(type, body)
@@ -108,7 +113,8 @@ function unpack(bytes: Buffer): Record<string, unknown> {
   } catch (error) {
     throw bad(`its body is not msgpack: ${messageOf(error)}`)
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw bad('its body is no map')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw bad('its body is no map')
   return value as Record<string, unknown>
 }
 
@@ -136,7 +142,11 @@ function checkPayload(message: Message): void {
     }
     case 'pages': {
       const { pages, pageSize } = message.body as Body<'pages'>
-      if (pages > MAX_PAGES || pageSize === 0 || payload.length !== pagesPayloadBytes(pages, pageSize)) {
+      if (
+        pages > MAX_PAGES ||
+        pageSize === 0 ||
+        payload.length !== pagesPayloadBytes(pages, pageSize)
+      ) {
         throw bad(`${type} does not hold ${pages} pages`)
       }
       checkPageNumbers(type, payload, pages)
@@ -167,7 +177,10 @@ function checkPageNumbers(type: MessageType, payload: Buffer, pages: number): vo
   }
 }
 
-/** Bytes of a payload of `pages` pages: their numbers (4 bytes each, little-endian), then their images. */
+/**
+ * Bytes of a payload of `pages` pages: their numbers (4 bytes each, little-endian), then their
+ * images.
+ */
 export function pagesPayloadBytes(pages: number, pageSize: number): number {
   return pages * (4 + pageSize)
 }

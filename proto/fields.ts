@@ -1,5 +1,14 @@
-/** Field types of message bodies. Each checks a decoded value; what it does not accept makes the message bad. */
-import { MAX_DURATION_MS, MAX_NAME_CHARS, MAX_PAGE_NUMBER, MAX_TEXT_CHARS, MAX_TIME_MS } from './limits.ts'
+/**
+ * Field types of message bodies. Each checks a decoded value; what it does not accept makes the
+ * message bad.
+ */
+import {
+  MAX_DURATION_MS,
+  MAX_NAME_CHARS,
+  MAX_PAGE_NUMBER,
+  MAX_TEXT_CHARS,
+  MAX_TIME_MS,
+} from './limits.ts'
 import { isIncarnation, parseTrail } from './lineage.ts'
 
 export interface Field<T> {
@@ -49,7 +58,10 @@ export const duration = field(
   (value): value is number => typeof value === 'number' && value >= 0 && value <= MAX_DURATION_MS,
 )
 
-/** A duration as it may be sent: clocks that are set can make one negative, and one of never is infinite. */
+/**
+ * A duration as it may be sent: clocks that are set can make one negative, and one of never is
+ * infinite.
+ */
 export function durationOf(ms: number): number {
   return Math.min(MAX_DURATION_MS, Math.max(0, ms))
 }
@@ -66,14 +78,18 @@ export const fileMode = whole(0o777)
 /** A state checksum as 16 hex digits, '' for "none yet". */
 export const checksum = field(
   '16 hex digits or nothing',
-  (value): value is string => typeof value === 'string' && (value === '' || /^[0-9a-f]{16}$/.test(value)),
+  (value): value is string =>
+    typeof value === 'string' && (value === '' || /^[0-9a-f]{16}$/.test(value)),
 )
 /** Id of an incarnation of the leader. */
 export const incarnation = field(
   '16 hex digits',
   (value): value is string => typeof value === 'string' && isIncarnation(value),
 )
-/** Id of the incarnation before another one. A node keeps it in its role file, which takes nothing else. */
+/**
+ * Id of the incarnation before another one. A node keeps it in its role file, which takes nothing
+ * else.
+ */
 export const incarnationBefore = field(
   '16 hex digits or nothing',
   (value): value is string => typeof value === 'string' && (value === '' || isIncarnation(value)),
@@ -86,4 +102,6 @@ export const trail = field(
 export { oneOf }
 
 export type Fields = Readonly<Record<string, Field<unknown>>>
-export type BodyOf<F extends Fields> = { readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never }
+export type BodyOf<F extends Fields> = {
+  readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never
+}

@@ -1,8 +1,10 @@
 /**
- * Which incarnations of the leader followed from which, so that a position can be told to be part of a history or not.
+ * Which incarnations of the leader followed from which, so that a position can be told to be part
+ * of a history or not.
  *
- * A node that begins to lead in a process draws a random id, its incarnation. Epochs and txids are numbers, and a restored
- * backup brings them back; an incarnation is drawn once. Two histories share what they had before their ids differ.
+ * A node that begins to lead in a process draws a random id, its incarnation. Epochs and txids are
+ * numbers, and a restored backup brings them back; an incarnation is drawn once. Two histories
+ * share what they had before their ids differ.
  */
 import type { Position } from './position.ts'
 
@@ -18,7 +20,10 @@ export interface Incarnation {
   readonly txid: number
   /** Id of the node that leads in it. */
   readonly leader: string
-  /** Whether that is proven. False: it is taken to be so, of a database that was written while no node ran. */
+  /**
+   * Whether that is proven. False: it is taken to be so, of a database that was written while no
+   * node ran.
+   */
   readonly exact: boolean
 }
 
@@ -57,17 +62,19 @@ export function withIncarnation(lineage: Lineage, begun: Incarnation): Lineage {
   return at < 0 ? [...lineage, begun].slice(-MAX_LINEAGE) : lineage.with(at, begun)
 }
 
-/** What a node knew, and then what it was told, of which nothing is left out. At most MAX_LINEAGE. */
+/**
+ * What a node knew, and then what it was told, of which nothing is left out. At most MAX_LINEAGE.
+ */
 export function joined(known: Lineage, told: Lineage): Lineage {
   const ids = new Set(told.map(({ id }) => id))
   return [...known.filter(({ id }) => !ids.has(id)), ...told].slice(-MAX_LINEAGE)
 }
 
 /**
- * Without the newest ones in which `leader` committed nothing before it stood at `txid`: no position
- * is told of them, since it is the position of the incarnation before. So restarts without commits
- * leave nothing. `kept` stays: the newest stored position names it, and after a crash the next start
- * goes by that position.
+ * Without the newest ones in which `leader` committed nothing before it stood at `txid`: no
+ * position is told of them, since it is the position of the incarnation before. So restarts without
+ * commits leave nothing. `kept` stays: the newest stored position names it, and after a crash the
+ * next start goes by that position.
  */
 export function withoutIdle(lineage: Lineage, leader: string, txid: number, kept: string): Lineage {
   let end = lineage.length
@@ -86,8 +93,9 @@ export interface TrailPoint extends Standing {
 }
 
 /**
- * The history of a node that stands at `now`, the newest point first. An incarnation that had committed nothing by then is
- * left out: its state is that of the one before, if that is proven. Takes no more steps than there are entries.
+ * The history of a node that stands at `now`, the newest point first. An incarnation that had
+ * committed nothing by then is left out: its state is that of the one before, if that is proven.
+ * Takes no more steps than there are entries.
  */
 export function* trailOf(now: Standing, lineage: Lineage): Generator<TrailPoint> {
   let { incarnation, epoch, txid } = now
@@ -106,7 +114,10 @@ export function* trailOf(now: Standing, lineage: Lineage): Generator<TrailPoint>
   }
 }
 
-/** `proven`: it is part of the history. `likely`: it is taken to be, of a database that was written while no node ran. `unknown`: it may hold what the history lacks. */
+/**
+ * `proven`: it is part of the history. `likely`: it is taken to be, of a database that was written
+ * while no node ran. `unknown`: it may hold what the history lacks.
+ */
 export type Containment = 'proven' | 'likely' | 'unknown'
 
 /** Whether a node that stands at `now` has the state at `point` in its history. */
@@ -122,7 +133,10 @@ export function containment(now: Standing, lineage: Lineage, point: HistoryPoint
   return 'unknown'
 }
 
-/** Where the history that stands at `now` and one whose trail is `theirs` parted; undefined when nothing common is known. */
+/**
+ * Where the history that stands at `now` and one whose trail is `theirs` parted; undefined when
+ * nothing common is known.
+ */
 export function partingPoint(
   now: Standing,
   lineage: Lineage,
@@ -137,10 +151,14 @@ export function partingPoint(
 }
 
 /**
- * Whether a node that stands at `now` has the position in its history, as far as numbers tell: a client brings no more.
- * Of an epoch the newest incarnation counts.
+ * Whether a node that stands at `now` has the position in its history, as far as numbers tell: a
+ * client brings no more. Of an epoch the newest incarnation counts.
  */
-export function containsPosition(now: Standing, lineage: Lineage, { epoch, txid }: Position): boolean {
+export function containsPosition(
+  now: Standing,
+  lineage: Lineage,
+  { epoch, txid }: Position,
+): boolean {
   if (epoch === now.epoch) return txid <= now.txid
   for (const point of trailOf(now, lineage)) {
     if (point.epoch < epoch) break
@@ -156,7 +174,10 @@ export function containsPosition(now: Standing, lineage: Lineage, { epoch, txid 
   )
 }
 
-/** A trail as it is sent: `ID@TXID` of its points, the newest first, joined by spaces; of many the newest. */
+/**
+ * A trail as it is sent: `ID@TXID` of its points, the newest first, joined by spaces; of many the
+ * newest.
+ */
 export function formatTrail(trail: Iterable<HistoryPoint>): string {
   const points: string[] = []
   for (const { incarnation, txid } of trail) {

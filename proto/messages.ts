@@ -54,7 +54,10 @@ export const MESSAGES = {
       lagMs: duration,
     },
   }),
-  /** Leader to replica, its answer: batches follow (`resume`), or the replica is to send what it has (`sync`). */
+  /**
+   * Leader to replica, its answer: batches follow (`resume`), or the replica is to send what it has
+   * (`sync`).
+   */
   welcome: define({
     code: 2,
     payload: 'none',
@@ -114,7 +117,10 @@ export const MESSAGES = {
     payload: 'sums',
     fields: { db: name, firstPage: pageNumber, sums: count, last: flag },
   }),
-  /** Leader to replica: page images on the way to a common state. Not to be made visible before `synced`. */
+  /**
+   * Leader to replica: page images on the way to a common state. Not to be made visible before
+   * `synced`.
+   */
   pages: define({
     code: 5,
     payload: 'pages',
@@ -159,7 +165,14 @@ export const MESSAGES = {
   heartbeat: define({
     code: 9,
     payload: 'none',
-    fields: { db: name, epoch: count, txid: count, walBytes: count, timeMs: time, staleMs: duration },
+    fields: {
+      db: name,
+      epoch: count,
+      txid: count,
+      walBytes: count,
+      timeMs: time,
+      staleMs: duration,
+    },
   }),
   /** Replica to leader: a replica that it feeds in turn. */
   below: define({
@@ -211,11 +224,24 @@ export const MESSAGES = {
       leader: name,
     },
   }),
-  /** Leader to replica: another node of the cluster, to be asked who leads when the leader is gone. */
-  member: define({ code: 19, payload: 'none', fields: { db: name, node: name, address: name, gone: flag } }),
+  /**
+   * Leader to replica: another node of the cluster, to be asked who leads when the leader is gone.
+   */
+  member: define({
+    code: 19,
+    payload: 'none',
+    fields: { db: name, node: name, address: name, gone: flag },
+  }),
   /** Leader to replica, before it closes: another node leads from now on. */
-  moved: define({ code: 20, payload: 'none', fields: { db: name, epoch: count, node: name, address: name } }),
-  /** Leader to replica: a process that it feeds, directly or through others, has the id of one that came first. */
+  moved: define({
+    code: 20,
+    payload: 'none',
+    fields: { db: name, epoch: count, node: name, address: name },
+  }),
+  /**
+   * Leader to replica: a process that it feeds, directly or through others, has the id of one that
+   * came first.
+   */
   twin: define({
     code: 22,
     payload: 'none',
@@ -235,7 +261,11 @@ export type Body<T extends MessageType> = BodyOf<(typeof MESSAGES)[T]['fields']>
 
 /** A decoded message. `payload` is a view into the received bytes. */
 export type Message = {
-  readonly [T in MessageType]: { readonly type: T; readonly body: Body<T>; readonly payload: Buffer }
+  readonly [T in MessageType]: {
+    readonly type: T
+    readonly body: Body<T>
+    readonly payload: Buffer
+  }
 }[MessageType]
 
 export const TYPE_BY_CODE: ReadonlyMap<number, MessageType> = new Map(

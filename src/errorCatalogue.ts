@@ -1,6 +1,6 @@
 /**
- * The one catalogue of errors. Callers match on the code; people read one line: code, what, what to do.
- * A code is never reused for another meaning.
+ * The one catalogue of errors. Callers match on the code; people read one line: code, what, what to
+ * do. A code is never reused for another meaning.
  */
 
 type Entry = { readonly status: number; readonly what: string; readonly cure: string }
@@ -9,13 +9,21 @@ const entry = (status: number, what: string, cure: string): Entry => ({ status, 
 
 export const CATALOGUE = {
   // Database file
-  DB_MISSING: entry(500, 'no database file at {path}', 'give --db the path of an existing SQLite database'),
+  DB_MISSING: entry(
+    500,
+    'no database file at {path}',
+    'give --db the path of an existing SQLite database',
+  ),
   DB_UNREADABLE: entry(
     500,
     'cannot open {path}: {detail}',
     'check that this user may read and write it and its folder; make the user that runs a node the owner of what is in FILE-walcast and of a copy',
   ),
-  DB_NOT_SQLITE: entry(500, '{path} is not a SQLite database', 'give --db a SQLite 3 database file'),
+  DB_NOT_SQLITE: entry(
+    500,
+    '{path} is not a SQLite database',
+    'give --db a SQLite 3 database file',
+  ),
   DB_LOCKED: entry(
     500,
     '{path} is locked by another process: {detail}',
@@ -86,8 +94,16 @@ export const CATALOGUE = {
     'cannot write {path}: {detail}',
     'check the disk, and make the user that runs this node the owner of it and of its folder',
   ),
-  SQLITE_BUSY: entry(503, 'SQLite lock not available: {detail}', 'another connection holds it; try again'),
-  SQLITE_FAILED: entry(500, 'SQLite refused "{sql}": {detail}', 'see the SQLite result code in the detail'),
+  SQLITE_BUSY: entry(
+    503,
+    'SQLite lock not available: {detail}',
+    'another connection holds it; try again',
+  ),
+  SQLITE_FAILED: entry(
+    500,
+    'SQLite refused "{sql}": {detail}',
+    'see the SQLite result code in the detail',
+  ),
 
   // WAL
   WAL_BROKEN: entry(
@@ -178,7 +194,11 @@ export const CATALOGUE = {
     'there is no node at {path}',
     'name the database file of a copied node with --db; its folder FILE-walcast must lie beside it',
   ),
-  SELF_LEADER: entry(409, 'this node is pointed at itself', 'give --leader the address of another node'),
+  SELF_LEADER: entry(
+    409,
+    'this node is pointed at itself',
+    'give --leader the address of another node',
+  ),
   STALE_LEADER: entry(
     409,
     'the leader is in epoch {theirs}, this copy in epoch {mine} already',
@@ -354,7 +374,11 @@ export const CATALOGUE = {
     'this node did not come to lead: {detail}',
     'it follows as before; ask it again, or promote another node',
   ),
-  ROLE_CHANGING: entry(409, 'a change of role is under way: {detail}', 'look at the status in a moment'),
+  ROLE_CHANGING: entry(
+    409,
+    'a change of role is under way: {detail}',
+    'look at the status in a moment',
+  ),
   SWITCHOVER_FAILED: entry(
     503,
     'the switchover to {to} was given up: {detail}',
@@ -390,7 +414,11 @@ export const CATALOGUE = {
     'node {node} leads in epoch {theirs}, this one stands in epoch {mine}',
     'this node follows it; what only this one holds is kept aside',
   ),
-  SWITCHING: entry(503, 'the leader is handing over', 'nothing was executed; send it again in a moment'),
+  SWITCHING: entry(
+    503,
+    'the leader is handing over',
+    'nothing was executed; send it again in a moment',
+  ),
   NO_LEADER: entry(
     503,
     'no leader is known to this node',

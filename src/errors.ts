@@ -12,7 +12,10 @@ export function fill(template: string, details: ErrorDetails): string {
   )
 }
 
-/** An error of the catalogue. `message` says what happened, `cure` what to do, `code` is `WALCAST_` + its key. */
+/**
+ * An error of the catalogue. `message` says what happened, `cure` what to do, `code` is `WALCAST_`
+ * + its key.
+ */
 export class WalcastError extends Error {
   override readonly name = 'WalcastError'
   readonly key: ErrorCode
@@ -22,7 +25,10 @@ export class WalcastError extends Error {
   /** What its text was filled with. */
   readonly details: ErrorDetails
 
-  /** `details` fill the catalogue's text; `details.message` replaces it, for an error that another node described, and `details.cure` what to do. */
+  /**
+   * `details` fill the catalogue's text; `details.message` replaces it, for an error that another
+   * node described, and `details.cure` what to do.
+   */
   constructor(key: ErrorCode, details: ErrorDetails = {}, cause?: unknown) {
     const { status, what, cure } = CATALOGUE[key]
     super(

@@ -9,7 +9,10 @@ export interface HostPort {
 /** A host holds nothing that a URL would end it at. */
 const PATTERN = /^(?:\[([0-9a-fA-F:]+)\]|([^:/?#@[\]\s]+)):(\d{1,5})$/
 
-/** Whether the address stands for every address of a machine: good to listen on, and no place that others could reach. */
+/**
+ * Whether the address stands for every address of a machine: good to listen on, and no place that
+ * others could reach.
+ */
 export function isEverywhere({ host }: HostPort): boolean {
   return host === '0.0.0.0' || /^[0:]*:[0:]*$/.test(host)
 }

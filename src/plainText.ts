@@ -1,6 +1,9 @@
 /** Text that others wrote, for a terminal, a log line or an error. */
 
-/** Control and format characters: line ends, escape sequences, marks that turn the direction of text, half characters. */
+/**
+ * Control and format characters: line ends, escape sequences, marks that turn the direction of
+ * text, half characters.
+ */
 const UNPLAIN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\s]+/gu
 
 /** In one line of at most `maxChars`; what could steer a terminal becomes a space. */

@@ -1,4 +1,7 @@
-/** The catalogue of errors: every text is filled, says what to do, and agrees with what the documents say of it. */
+/**
+ * The catalogue of errors: every text is filled, says what to do, and agrees with what the
+ * documents say of it.
+ */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -105,7 +108,10 @@ test('every error that is thrown fills the placeholders of its text, and gives n
 })
 
 test('details fill the text, are cut, and may replace it', () => {
-  assert.equal(new WalcastError('DB_MISSING', { path: '/x/a.db' }).message, 'no database file at /x/a.db')
+  assert.equal(
+    new WalcastError('DB_MISSING', { path: '/x/a.db' }).message,
+    'no database file at /x/a.db',
+  )
   assert.equal(new WalcastError('USAGE', { detail: 'x'.repeat(5000) }).message.length, 500)
   assert.equal(
     new WalcastError('NOT_LEADER', { message: 'as another node put it', address: 'a' }).message,
@@ -155,7 +161,9 @@ test('a failed write is DISK_FULL or WRITE_FAILED, and an error of the catalogue
   assert.equal(writeError('/x', ours), ours)
 })
 
-/** Environment variables begin like codes do: those that the sources name, and one for each flag. */
+/**
+ * Environment variables begin like codes do: those that the sources name, and one for each flag.
+ */
 function environmentVariables(): Set<string> {
   const names = new Set<string>()
   for (const path of filesBelow('src', '.ts')) {

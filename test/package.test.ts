@@ -1,4 +1,6 @@
-/** What is published: its entries, types and side effects, as a project meets them that installs it. */
+/**
+ * What is published: its entries, types and side effects, as a project meets them that installs it.
+ */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import {
@@ -56,7 +58,10 @@ async function run(file: string, args: readonly string[], cwd: string): Promise<
 const tool = (name: string, args: readonly string[], cwd = ROOT) =>
   run(process.execPath, [join(ROOT, 'node_modules/.bin', name), ...args], cwd)
 
-/** What an installation of the package brings: all that it and its dependencies need, and nothing that only we need. */
+/**
+ * What an installation of the package brings: all that it and its dependencies need, and nothing
+ * that only we need.
+ */
 function installedPackages(): string[] {
   const { dependencies, peerDependencies } = manifestOf(ROOT)
   const left = [...Object.keys(dependencies), ...Object.keys(peerDependencies)]
@@ -77,7 +82,11 @@ function manifestOf(folder: string): Record<'dependencies' | 'peerDependencies',
 
 /** A project that has the package beside the packages that it needs. */
 before(async () => {
-  const packed = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], ROOT)
+  const packed = await run(
+    'npm',
+    ['pack', '--ignore-scripts', '--json', '--pack-destination', folder],
+    ROOT,
+  )
   assert.equal(packed.code, 0, packed.text)
   tarball = join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? '')
   const modules = join(project, 'node_modules')
@@ -155,7 +164,16 @@ const MISUSES = [
 function compile(files: Readonly<Record<string, string>>): Promise<Ran> {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(project, name), text)
   const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false']
-  const target = ['--module', 'nodenext', '--target', 'es2022', '--lib', 'es2022', '--types', 'node']
+  const target = [
+    '--module',
+    'nodenext',
+    '--target',
+    'es2022',
+    '--lib',
+    'es2022',
+    '--types',
+    'node',
+  ]
   return tool('tsc', [...strict, ...target, ...Object.keys(files)], project)
 }
 

@@ -1,4 +1,7 @@
-/** How the bench's programs talk to a system: the same few operations, each through the system's own client. */
+/**
+ * How the bench's programs talk to a system: the same few operations, each through the system's own
+ * client.
+ */
 
 export interface WriterOptions {
   /** Of the value in each row. */
@@ -10,7 +13,9 @@ export interface WriterOptions {
 }
 
 export interface WriteClient {
-  /** Commits one row, acknowledged as the system acknowledges a commit. Ids are 1, 2, 3 and so on. */
+  /**
+   * Commits one row, acknowledged as the system acknowledges a commit. Ids are 1, 2, 3 and so on.
+   */
   insert(id: number): void | Promise<void>
   close(): void | Promise<void>
 }

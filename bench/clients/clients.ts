@@ -1,4 +1,6 @@
-/** The clients by name, loaded when they are asked for: a program loads only the packages it needs. */
+/**
+ * The clients by name, loaded when they are asked for: a program loads only the packages it needs.
+ */
 import type { Client } from './client.ts'
 
 const CLIENTS = {

@@ -1,4 +1,7 @@
-/** One kept-alive HTTP connection, for clients that ask one thing at a time. A request takes about half the time of `fetch`. */
+/**
+ * One kept-alive HTTP connection, for clients that ask one thing at a time. A request takes about
+ * half the time of `fetch`.
+ */
 import { Agent, request } from 'node:http'
 
 export class HttpConnection {
@@ -14,18 +17,27 @@ export class HttpConnection {
   post(path: string, body: string | Buffer, contentType = 'application/json'): Promise<string> {
     const headers = { 'content-type': contentType, 'content-length': Buffer.byteLength(body) }
     return new Promise((resolve, reject) => {
-      const asked = request(this.#url + path, { agent: this.#agent, method: 'POST', headers }, (answer) => {
-        let text = ''
-        answer.setEncoding('utf8')
-        answer.on('data', (chunk: string) => {
-          text += chunk
-        })
-        answer.once('error', reject)
-        answer.once('end', () => {
-          if (answer.statusCode === 200) resolve(text)
-          else reject(new Error(`${this.#url}${path} answers ${answer.statusCode}: ${text.slice(0, 500)}`))
-        })
-      })
+      const asked = request(
+        this.#url + path,
+        { agent: this.#agent, method: 'POST', headers },
+        (answer) => {
+          let text = ''
+          answer.setEncoding('utf8')
+          answer.on('data', (chunk: string) => {
+            text += chunk
+          })
+          answer.once('error', reject)
+          answer.once('end', () => {
+            if (answer.statusCode === 200) resolve(text)
+            else
+              reject(
+                new Error(
+                  `${this.#url}${path} answers ${answer.statusCode}: ${text.slice(0, 500)}`,
+                ),
+              )
+          })
+        },
+      )
       asked.once('error', reject)
       asked.end(body)
     })

@@ -1,6 +1,7 @@
 /**
- * The replica folder of Litestream 0.3 (a file replica), read as far as is needed to tell which rows have arrived. A row counts
- * as seen when the WAL segment that holds it lies in the folder: a real reader would first have to restore.
+ * The replica folder of Litestream 0.3 (a file replica), read as far as is needed to tell which
+ * rows have arrived. A row counts as seen when the WAL segment that holds it lies in the folder: a
+ * real reader would first have to restore.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,7 +13,10 @@ interface Lz4 {
   readonly decompressFrameSync: (data: Buffer) => Buffer
 }
 
-/** Looks between two searches for a new generation, which Litestream begins when it lost its place in the WAL. */
+/**
+ * Looks between two searches for a new generation, which Litestream begins when it lost its place
+ * in the WAL.
+ */
 const GENERATION_EVERY = 50
 
 export const litestream: Client = {
@@ -42,7 +46,10 @@ async function openReader(folder: string): Promise<ReadClient> {
   }
 }
 
-/** The segments in the order of the WAL. Their names say where they begin, so that the next name is known before it is there. */
+/**
+ * The segments in the order of the WAL. Their names say where they begin, so that the next name is
+ * known before it is there.
+ */
 class Segments {
   readonly #folder: string
   readonly #known = new Set<string>()

@@ -1,11 +1,17 @@
-/** A piece of a WAL, searched for the largest row id in it. See the file format, sections 1.6 and 4 of fileformat2.html. */
+/**
+ * A piece of a WAL, searched for the largest row id in it. See the file format, sections 1.6 and 4
+ * of fileformat2.html.
+ */
 
 const WAL_HEADER_BYTES = 32
 const FRAME_HEADER_BYTES = 24
 const PAGE_BYTES = 4096
 const TABLE_LEAF = 0x0d
 
-/** 0 when it holds no leaf of a table. `withHeader`: the piece begins with the header of the WAL. Pages are of 4096 bytes. */
+/**
+ * 0 when it holds no leaf of a table. `withHeader`: the piece begins with the header of the WAL.
+ * Pages are of 4096 bytes.
+ */
 export function maxRowIdOfSegment(segment: Buffer, withHeader: boolean): number {
   let largest = 0
   const first = withHeader ? WAL_HEADER_BYTES : 0

@@ -1,7 +1,8 @@
 /**
- * Litestream's VFS, through Python (see pythonConnection.ts): writer and readers are SQLite connections whose pages come from a
- * folder of LTX files. `where` is a SQLite URI. A commit is a COMMIT in the writer's connection, which uploads afterwards, at its
- * sync interval; a row is seen when a reader's SELECT finds it, whose connection looks for new files at its poll interval.
+ * Litestream's VFS, through Python (see pythonConnection.ts): writer and readers are SQLite
+ * connections whose pages come from a folder of LTX files. `where` is a SQLite URI. A commit is a
+ * COMMIT in the writer's connection, which uploads afterwards, at its sync interval; a row is seen
+ * when a reader's SELECT finds it, whose connection looks for new files at its poll interval.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -17,8 +18,8 @@ export interface VfsOptions {
 }
 
 /**
- * Of pages that were written or read, in bytes. A writer finds what it has uploaded only there: a page that left the cache
- * would come back as it was when the database was opened.
+ * Of pages that were written or read, in bytes. A writer finds what it has uploaded only there: a
+ * page that left the cache would come back as it was when the database was opened.
  */
 const CACHE_BYTES = 256 * 1024 * 1024
 
@@ -52,11 +53,15 @@ function replicaFolder(where: string): string | undefined {
 
 const isWriter = (where: string) => where.includes('write_enabled')
 
-async function openWriter(where: string, { valueBytes, pages }: WriterOptions): Promise<WriteClient> {
+async function openWriter(
+  where: string,
+  { valueBytes, pages }: WriterOptions,
+): Promise<WriteClient> {
   if (pages !== 1) throw new Error('this client writes small commits only')
   const python = await openPython(where)
   const folder = replicaFolder(where)
-  // A journal on disk would guard nothing: what is not uploaded is lost with the process, whatever the journal holds.
+  // A journal on disk would guard nothing: what is not uploaded is lost with the process, whatever
+  // the journal holds.
   const settings = folder ? ['PRAGMA journal_mode = MEMORY'] : ['PRAGMA synchronous = NORMAL']
   await python.ask({ op: 'run', sql: settings })
   await python.ask({ op: 'beginWriting', valueBytes })
@@ -83,7 +88,9 @@ async function openReader(where: string): Promise<ReadClient> {
   }
 }
 
-/** A writer has no file of its own: what it held is known from its last look, just before it closed. */
+/**
+ * A writer has no file of its own: what it held is known from its last look, just before it closed.
+ */
 async function digest(where: string): Promise<string> {
   const folder = replicaFolder(where)
   if (folder && isWriter(where)) return readFileSync(digestPath(folder), 'utf8')

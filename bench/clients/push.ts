@@ -1,4 +1,7 @@
-/** The replica of a push: an ordinary SQLite file that is replaced as a whole, so that a reader opens it anew for each one. */
+/**
+ * The replica of a push: an ordinary SQLite file that is replaced as a whole, so that a reader
+ * opens it anew for each one.
+ */
 import { statSync } from 'node:fs'
 import type Database from 'better-sqlite3'
 import type { Client, ReadClient } from './client.ts'
@@ -33,7 +36,10 @@ class PushedReader implements ReadClient {
     this.#db?.close()
   }
 
-  /** `file` was looked up before opening: if another has come since, the next look opens again and none is missed. */
+  /**
+   * `file` was looked up before opening: if another has come since, the next look opens again and
+   * none is missed.
+   */
   #reopen(file: string): void {
     this.close()
     this.#db = openForReading(this.#path)
@@ -43,8 +49,9 @@ class PushedReader implements ReadClient {
 }
 
 /**
- * Tells files apart that follow each other under one name; empty when there is none. Never opens it: to close a descriptor would
- * drop the locks of this process. An inode's number alone may come back once nobody has the old file open.
+ * Tells files apart that follow each other under one name; empty when there is none. Never opens
+ * it: to close a descriptor would drop the locks of this process. An inode's number alone may come
+ * back once nobody has the old file open.
  */
 function fileAt(path: string): string {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false })

@@ -1,4 +1,7 @@
-/** A SQLite connection in a small Python process: Python's sqlite3 opens URI file names, with the VFS of a loadable extension. */
+/**
+ * A SQLite connection in a small Python process: Python's sqlite3 opens URI file names, with the
+ * VFS of a loadable extension.
+ */
 import { type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -61,11 +64,15 @@ export class PythonConnection {
     createInterface({ input: child.stdout }).on('line', (line) => this.#answered(line))
     child.stdin.on('error', () => {})
     child.on('close', () => {
-      for (const { reject } of this.#waiting.splice(0)) reject(new Error(`python ended: ${this.#complaints}`))
+      for (const { reject } of this.#waiting.splice(0))
+        reject(new Error(`python ended: ${this.#complaints}`))
     })
   }
 
-  /** Opens the database that `uri` names. What the extension writes, its log too, goes below `folder`. */
+  /**
+   * Opens the database that `uri` names. What the extension writes, its log too, goes below
+   * `folder`.
+   */
   static async open(uri: string, folder: string): Promise<PythonConnection> {
     const python = await findPython()
     if (!python) throw new Error('no python3 loads extensions into SQLite')

@@ -1,4 +1,7 @@
-/** Redis through ioredis. One commit is one RPUSH to a list, so that its length is the largest id. `where` is a URL. */
+/**
+ * Redis through ioredis. One commit is one RPUSH to a list, so that its length is the largest id.
+ * `where` is a URL.
+ */
 import type { Client, ReadClient, WriteClient, WriterOptions } from './client.ts'
 import { importPeer } from './peerPackage.ts'
 import { RowDigest } from './rowDigest.ts'
@@ -36,7 +39,10 @@ async function connect(where: string): Promise<RedisClient> {
   return client
 }
 
-async function openWriter(where: string, { valueBytes, pages }: WriterOptions): Promise<WriteClient> {
+async function openWriter(
+  where: string,
+  { valueBytes, pages }: WriterOptions,
+): Promise<WriteClient> {
   if (pages !== 1) throw new Error('this client writes small commits only')
   const client = await connect(where)
   return {

@@ -4,7 +4,10 @@ import { createHash } from 'node:crypto'
 /** Rows fetched at a time. */
 const PAGE_ROWS = 10_000
 
-/** Over all rows of a server, fetched in the order of their ids: at most `limit` of those after `id` at a time; the id comes first. */
+/**
+ * Over all rows of a server, fetched in the order of their ids: at most `limit` of those after `id`
+ * at a time; the id comes first.
+ */
 export async function pagedDigest(
   fetchAfter: (id: number, limit: number) => Promise<readonly (readonly unknown[])[]>,
 ): Promise<string> {

@@ -1,6 +1,7 @@
 /**
- * rqlite through its HTTP API: writes are not queued, reads are of the node that is asked (level=none), which on a follower is
- * its own SQLite database. The value is text of as many bytes: JSON has no blobs. `where` is a URL.
+ * rqlite through its HTTP API: writes are not queued, reads are of the node that is asked
+ * (level=none), which on a follower is its own SQLite database. The value is text of as many bytes:
+ * JSON has no blobs. `where` is a URL.
  */
 import type { Client, ReadClient, WriteClient, WriterOptions } from './client.ts'
 import { HttpConnection } from './httpConnection.ts'
@@ -8,7 +9,10 @@ import { pagedDigest } from './rowDigest.ts'
 import { rowValue } from './values.ts'
 
 interface Answer {
-  /** Of the request as a whole: it has a status of 200 and no results while the node's store is not open. */
+  /**
+   * Of the request as a whole: it has a status of 200 and no results while the node's store is not
+   * open.
+   */
   readonly error?: string
   readonly results: readonly {
     readonly error?: string

@@ -1,6 +1,7 @@
 /**
- * libSQL's server through Hrana over HTTP (POST /v2/pipeline), its client protocol. A client keeps one stream, which is one SQLite
- * connection in the server: a stream for each statement costs half as much time again. `where` is a URL.
+ * libSQL's server through Hrana over HTTP (POST /v2/pipeline), its client protocol. A client keeps
+ * one stream, which is one SQLite connection in the server: a stream for each statement costs half
+ * as much time again. `where` is a URL.
  */
 import type { Client, ReadClient, WriteClient, WriterOptions } from './client.ts'
 import { HttpConnection } from './httpConnection.ts'
@@ -59,7 +60,10 @@ export class Stream {
   }
 }
 
-async function openWriter(where: string, { valueBytes, pages }: WriterOptions): Promise<WriteClient> {
+async function openWriter(
+  where: string,
+  { valueBytes, pages }: WriterOptions,
+): Promise<WriteClient> {
   if (pages !== 1) throw new Error('this client writes small commits only')
   const stream = new Stream(where)
   return {

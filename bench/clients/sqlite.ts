@@ -1,4 +1,7 @@
-/** An ordinary SQLite file, opened as an application would: better-sqlite3, WAL, synchronous=NORMAL, busy time-out 5 s. */
+/**
+ * An ordinary SQLite file, opened as an application would: better-sqlite3, WAL, synchronous=NORMAL,
+ * busy time-out 5 s.
+ */
 import Database from 'better-sqlite3'
 import type { Client, ReadClient, WriteClient, WriterOptions } from './client.ts'
 import { RowDigest } from './rowDigest.ts'
@@ -21,7 +24,10 @@ export function openForReading(path: string): Database.Database {
 }
 
 /** Commits of several pages want a database of the kind `pages`. */
-function openWriter(path: string, { valueBytes, pages, autocheckpoint }: WriterOptions): WriteClient {
+function openWriter(
+  path: string,
+  { valueBytes, pages, autocheckpoint }: WriterOptions,
+): WriteClient {
   const db = openForWriting(path, autocheckpoint)
   const statement = db.prepare('INSERT INTO t(id, v) VALUES (?, ?)')
   const insertRow = (id: number) => void statement.run(id, rowValue(id, valueBytes))
@@ -53,7 +59,8 @@ function digest(path: string): string {
   for (const [type, name] of entries) {
     if (type !== 'table') continue
     const select = db.prepare(`SELECT * FROM "${name.replaceAll('"', '""')}" ORDER BY rowid`)
-    for (const row of select.raw().safeIntegers().iterate() as IterableIterator<unknown[]>) rows.add(...row)
+    for (const row of select.raw().safeIntegers().iterate() as IterableIterator<unknown[]>)
+      rows.add(...row)
   }
   db.exec('COMMIT')
   db.close()

@@ -1,8 +1,9 @@
 /**
- * Turso's embedded database with its sync library. Two ends of one database are two local copies and a server between them.
- * A commit is a commit to the writer's local copy, as everywhere in this bench where replication is asynchronous; a thread
- * beside it pushes without a pause. (An INSERT that waits for its own push takes two requests to the server, about 25 ms.)
- * A row is seen when a reader has pulled and then finds it by a SELECT: one look is both, since only the client can ask.
+ * Turso's embedded database with its sync library. Two ends of one database are two local copies
+ * and a server between them. A commit is a commit to the writer's local copy, as everywhere in this
+ * bench where replication is asynchronous; a thread beside it pushes without a pause. (An INSERT
+ * that waits for its own push takes two requests to the server, about 25 ms.) A row is seen when a
+ * reader has pulled and then finds it by a SELECT: one look is both, since only the client can ask.
  */
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -17,8 +18,14 @@ const DIGEST_ROWS = 10_000
 
 export const turso: Client = { openWriter, openReader, digest }
 
-/** The thread goes on pushing while the writer's own sleeps between two rows, which stop its event loop. */
-async function openWriter(where: string, { valueBytes, pages }: WriterOptions): Promise<WriteClient> {
+/**
+ * The thread goes on pushing while the writer's own sleeps between two rows, which stop its event
+ * loop.
+ */
+async function openWriter(
+  where: string,
+  { valueBytes, pages }: WriterOptions,
+): Promise<WriteClient> {
   if (pages !== 1) throw new Error('this client writes small commits only')
   const workerData: TursoWriting = { where, valueBytes }
   const worker = new Worker(new URL('./tursoWriter.js', import.meta.url), { workerData })
@@ -59,7 +66,10 @@ async function openCopy(where: string): Promise<TursoDatabase> {
   }
 }
 
-/** Of the local copy as it is, without asking the server; of what the server has when there is no copy yet. */
+/**
+ * Of the local copy as it is, without asking the server; of what the server has when there is no
+ * copy yet.
+ */
 async function digest(where: string): Promise<string> {
   const { path, url } = tursoPlace(where)
   const db = await openTurso({ path, url: existsSync(path) ? undefined : url })

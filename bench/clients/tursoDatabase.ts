@@ -1,6 +1,7 @@
 /**
- * Opens a database of Turso's own library. `where` is the path of a file, or a server's URL with the path of the local copy behind
- * a '#': each client has a copy of its own, which it pushes from and pulls into.
+ * Opens a database of Turso's own library. `where` is the path of a file, or a server's URL with
+ * the path of the local copy behind a '#': each client has a copy of its own, which it pushes from
+ * and pulls into.
  */
 import { importPeer } from './peerPackage.ts'
 
@@ -37,7 +38,10 @@ export function tursoPlace(where: string): TursoPlace {
   return path === undefined ? { path: before, url: undefined } : { path, url: before }
 }
 
-/** A copy that is not there yet is fetched whole from the server. Throws when another process has the file open. */
+/**
+ * A copy that is not there yet is fetched whole from the server. Throws when another process has
+ * the file open.
+ */
 export async function openTurso({ path, url }: TursoPlace): Promise<TursoDatabase> {
   const { connect } = await importPeer<TursoSync>('@tursodatabase/sync')
   return connect(url === undefined ? { path } : { path, url })

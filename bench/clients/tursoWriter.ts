@@ -1,4 +1,7 @@
-/** The thread that holds a Turso writer's database: commits one row for each id it is sent, and pushes all the time. */
+/**
+ * The thread that holds a Turso writer's database: commits one row for each id it is sent, and
+ * pushes all the time.
+ */
 import { parentPort, workerData } from 'node:worker_threads'
 import { MAKE_TABLE, openTurso, tursoPlace } from './tursoDatabase.ts'
 import { rowValue } from './values.ts'

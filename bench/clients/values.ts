@@ -1,4 +1,7 @@
-/** What writers write: bytes that do not compress, different from row to row, and the same in every run. */
+/**
+ * What writers write: bytes that do not compress, different from row to row, and the same in every
+ * run.
+ */
 import { createHash } from 'node:crypto'
 
 const POOL_BYTES = 1024 * 1024

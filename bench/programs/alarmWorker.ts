@@ -1,6 +1,7 @@
 /**
- * A thread that wakes another at a time given in nanoseconds: timers of Node's event loop know whole milliseconds only. The time is in
- * shared memory, and each is later than the one before; the thread is told by a message.
+ * A thread that wakes another at a time given in nanoseconds: timers of Node's event loop know
+ * whole milliseconds only. The time is in shared memory, and each is later than the one before; the
+ * thread is told by a message.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 

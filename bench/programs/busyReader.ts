@@ -1,4 +1,7 @@
-/** Reads without a pause, to load a replica while something else is measured. Ends when it is told to stop. */
+/**
+ * Reads without a pause, to load a replica while something else is measured. Ends when it is told
+ * to stop.
+ */
 import { setImmediate } from 'node:timers/promises'
 import { loadClient } from '../clients/clients.ts'
 import { Flags, readyThenGo, report } from './program.ts'

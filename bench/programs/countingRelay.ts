@@ -1,4 +1,7 @@
-/** Passes TCP connections on and counts what goes each way, until it is stopped: `up` comes from who connects, `down` goes to it. */
+/**
+ * Passes TCP connections on and counts what goes each way, until it is stopped: `up` comes from who
+ * connects, `down` goes to it.
+ */
 import { connect, createServer } from 'node:net'
 import { Flags, readyThenGo, report } from './program.ts'
 

@@ -1,6 +1,6 @@
 /**
- * Sends messages over a WebSocket, each after the answer to the one before, at a steady rate (0: as fast as answers come) after a
- * warm-up. Logs [number, due, sent, answered].
+ * Sends messages over a WebSocket, each after the answer to the one before, at a steady rate (0: as
+ * fast as answers come) after a warm-up. Logs [number, due, sent, answered].
  */
 import WebSocket from 'ws'
 import { dueNs } from '../arithmetic.ts'

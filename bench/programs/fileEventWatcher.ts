@@ -1,4 +1,7 @@
-/** Notes when a file event told it of each write of fileEventWriter: the number is read first, so that it was there at that time. */
+/**
+ * Notes when a file event told it of each write of fileEventWriter: the number is read first, so
+ * that it was there at that time.
+ */
 import { openSync, readSync, watch } from 'node:fs'
 import { EventLog, SEEN_WIDTH } from '../eventLog.ts'
 import { Flags, readyThenGo, report } from './program.ts'

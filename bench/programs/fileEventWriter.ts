@@ -1,6 +1,6 @@
 /**
- * Writes the number of each write, 1, 2, 3 and so on, at the start of a file: at a steady rate after a warm-up. Logs as the other
- * writers do; `committed` is when pwrite had returned.
+ * Writes the number of each write, 1, 2, 3 and so on, at the start of a file: at a steady rate
+ * after a warm-up. Logs as the other writers do; `committed` is when pwrite had returned.
  */
 import { openSync, writeSync } from 'node:fs'
 import { dueNs } from '../arithmetic.ts'

@@ -1,4 +1,7 @@
-/** Checkpoints now and then, as an application or its operator does, and says how long each took and how many ended busy. */
+/**
+ * Checkpoints now and then, as an application or its operator does, and says how long each took and
+ * how many ended busy.
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { percentiles } from '../arithmetic.ts'

@@ -1,6 +1,7 @@
 /**
- * Writes as most frameworks do: a transaction reads before it writes (BEGIN; SELECT; INSERT; COMMIT). SQLite calls no busy handler
- * when such a transaction becomes a writer, so whoever holds the write lock at that moment has it refused. A refused one is not tried again.
+ * Writes as most frameworks do: a transaction reads before it writes (BEGIN; SELECT; INSERT;
+ * COMMIT). SQLite calls no busy handler when such a transaction becomes a writer, so whoever holds
+ * the write lock at that moment has it refused. A refused one is not tried again.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import Database from 'better-sqlite3'
@@ -30,7 +31,8 @@ function transact(): void {
     commit.run()
     commits++
   } catch (error) {
-    if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY')) throw error
+    if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY'))
+      throw error
     refused++
     if (db.inTransaction) db.exec('ROLLBACK')
   }

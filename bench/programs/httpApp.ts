@@ -1,6 +1,7 @@
 /**
- * The application of the suite http: one SQLite handle behind node:http, as small as an application can be. `GET /item?id=N` reads a row,
- * `POST /item` changes one in a commit of its own, `POST /nothing` takes and gives the same without a commit. Goes on until it is stopped.
+ * The application of the suite http: one SQLite handle behind node:http, as small as an application
+ * can be. `GET /item?id=N` reads a row, `POST /item` changes one in a commit of its own, `POST
+ * /nothing` takes and gives the same without a commit. Goes on until it is stopped.
  */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -14,7 +15,9 @@ const flags = new Flags(['db', 'port', 'access'])
 const path = flags.text('db')
 const mayWrite = flags.text('access') === 'write'
 const db = mayWrite ? openForWriting(path, AUTOCHECKPOINT) : openForReading(path)
-const select = db.prepare<[number], { id: number; v: Buffer }>('SELECT id, v FROM lookup WHERE id = ?')
+const select = db.prepare<[number], { id: number; v: Buffer }>(
+  'SELECT id, v FROM lookup WHERE id = ?',
+)
 // A replica's copy refuses it when it is run.
 const update = db.prepare<[number]>('UPDATE lookup SET v = randomblob(100) WHERE id = ?')
 
@@ -39,7 +42,11 @@ function readItem(id: number, response: ServerResponse): void {
   send(response, 200, { id: row.id, v: row.v.toString('base64') })
 }
 
-async function post(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function post(
+  path: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const { id } = Object(JSON.parse(await bodyOf(request))) as Partial<Record<string, unknown>>
   if (typeof id !== 'number') return send(response, 400, { error: 'no id' })
   const found = path === '/item' ? update.run(id).changes === 1 : select.get(id) !== undefined

@@ -1,6 +1,7 @@
 /**
- * Asks HTTP servers in turn, a slice of time each, with so many connections that each send a request after the answer to the one before
- * (autocannon). Latencies are taken from each answer: autocannon's own histogram has whole milliseconds.
+ * Asks HTTP servers in turn, a slice of time each, with so many connections that each send a
+ * request after the answer to the one before (autocannon). Latencies are taken from each answer:
+ * autocannon's own histogram has whole milliseconds.
  */
 import { percentiles } from '../arithmetic.ts'
 import type { RequestKind, Target } from '../httpLoad.ts'
@@ -83,7 +84,9 @@ function ask({ kind, origin, name }: Target, seconds: number, measured: Measured
 
 /** Each target for so long, in slices, beginning with another each time round. */
 async function askAll(seconds: number): Promise<Map<Target, Measured>> {
-  const measured = new Map(targets.map((target) => [target, { latenciesNs: [], elapsedMs: 0 } as Measured]))
+  const measured = new Map(
+    targets.map((target) => [target, { latenciesNs: [], elapsedMs: 0 } as Measured]),
+  )
   const turns = targets.length === 1 ? 1 : Math.max(1, Math.round(seconds / SLICE_SECONDS))
   for (let i = 0; i < turns; i++) {
     const all = [...measured]

@@ -1,12 +1,20 @@
 /**
- * Commits large transactions: each changes `pages` pages spread over the whole database, by rows that fill a page
- * each, and inserts the row that a reader watches for.
+ * Commits large transactions: each changes `pages` pages spread over the whole database, by rows
+ * that fill a page each, and inserts the row that a reader watches for.
  */
 import { openForWriting } from '../clients/sqlite.ts'
 import { EventLog, WRITTEN_WIDTH } from '../eventLog.ts'
 import { Flags, readyThenGo, report } from './program.ts'
 
-const flags = new Flags(['client', 'where', 'first-id', 'transactions', 'pages', 'autocheckpoint', 'log'])
+const flags = new Flags([
+  'client',
+  'where',
+  'first-id',
+  'transactions',
+  'pages',
+  'autocheckpoint',
+  'log',
+])
 const firstId = flags.number('first-id')
 const transactions = flags.number('transactions')
 const pages = flags.number('pages')

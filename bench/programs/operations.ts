@@ -1,4 +1,7 @@
-/** Times small operations that replication is made of, each in a loop of its own: the median of batches, in µs for one. */
+/**
+ * Times small operations that replication is made of, each in a loop of its own: the median of
+ * batches, in µs for one.
+ */
 import { randomFillSync } from 'node:crypto'
 import { fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { Packr } from 'msgpackr'
@@ -26,7 +29,11 @@ const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType:
 const message = {
   ...{ db: 'app', epoch: 3, fromTxid: 1_234_566, txid: 1_234_567, chunk: 0, last: true },
   ...{ pageSize: PAGE_BYTES, pages: 16, dbPages: 25_000, checksum: 'fedcba9876543210' },
-  ...{ noticeMs: 1_700_000_000_000.25, noticedMs: 1_700_000_000_000.5, sentMs: 1_700_000_000_000.75 },
+  ...{
+    noticeMs: 1_700_000_000_000.25,
+    noticedMs: 1_700_000_000_000.5,
+    sentMs: 1_700_000_000_000.75,
+  },
   payload: Buffer.alloc(16 * PAGE_BYTES, 0x61),
 }
 const packed = Buffer.from(packr.pack(message))
@@ -71,7 +78,10 @@ function timeUs(operation: () => void, times: number): number {
   return Number(process.hrtime.bigint() - fromNs) / 1e3 / times
 }
 
-/** The first batches only find out how many there are in BATCH_MS, which also gets the code compiled. */
+/**
+ * The first batches only find out how many there are in BATCH_MS, which also gets the code
+ * compiled.
+ */
 function measureUs(operation: () => void): number {
   let times = 1
   for (let i = 0; i < 10; i++)
@@ -84,5 +94,7 @@ await readyThenGo()
 for (let i = 0; i < FILE_PAGES; i++) writePage()
 fdatasyncSync(file)
 report(
-  Object.fromEntries(Object.entries(operations).map(([name, operation]) => [name, measureUs(operation)])),
+  Object.fromEntries(
+    Object.entries(operations).map(([name, operation]) => [name, measureUs(operation)]),
+  ),
 )

@@ -1,6 +1,7 @@
 /**
- * Inserts rows at a steady rate, after a warm-up at a rate of its own; between the two it says `warm` and waits for a line. Open loop: when it falls behind it does not skip,
- * and a late row counts from when it was due.
+ * Inserts rows at a steady rate, after a warm-up at a rate of its own; between the two it says
+ * `warm` and waits for a line. Open loop: when it falls behind it does not skip, and a late row
+ * counts from when it was due.
  */
 import { dueNs } from '../arithmetic.ts'
 import { loadClient } from '../clients/clients.ts'
@@ -27,7 +28,12 @@ const writer = await client.openWriter(flags.text('where'), {
 /** Time spent in commits, of the rows that count. */
 let busyNs = 0
 
-async function write(firstId: number, rows: number, ratePerSecond: number, startNs: bigint): Promise<void> {
+async function write(
+  firstId: number,
+  rows: number,
+  ratePerSecond: number,
+  startNs: bigint,
+): Promise<void> {
   for (let i = 0; i < rows; i++) {
     const due = dueNs(startNs, i, ratePerSecond)
     sleepUntil(due)

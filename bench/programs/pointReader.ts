@@ -1,6 +1,6 @@
 /**
- * Reads random rows of `lookup` by their id for some seconds, each read a transaction of its own. Its busy time-out is 0, so that every
- * SQLITE_BUSY is counted and none is waited for.
+ * Reads random rows of `lookup` by their id for some seconds, each read a transaction of its own.
+ * Its busy time-out is 0, so that every SQLITE_BUSY is counted and none is waited for.
  */
 import Database from 'better-sqlite3'
 import { Flags, readyThenGo, report } from './program.ts'

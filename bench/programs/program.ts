@@ -1,6 +1,7 @@
 /**
- * What the bench's small programs have in common. Each runs as a process of its own: it says `ready` on standard
- * output, begins when a line comes on standard input, and ends with one line of JSON.
+ * What the bench's small programs have in common. Each runs as a process of its own: it says
+ * `ready` on standard output, begins when a line comes on standard input, and ends with one line of
+ * JSON.
  */
 import { parseArgs } from 'node:util'
 
@@ -50,14 +51,16 @@ export function report(result: Readonly<Record<string, number | string>>): void 
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * Sleeps without taking a core, and without the event loop: nothing may be pending. Fractions of a millisecond count;
- * Linux adds about 0.05 ms of timer slack.
+ * Sleeps without taking a core, and without the event loop: nothing may be pending. Fractions of a
+ * millisecond count; Linux adds about 0.05 ms of timer slack.
  */
 export function sleepMs(ms: number): void {
   Atomics.wait(sleeper, 0, 0, ms)
 }
 
-/** Sleeps, as sleepMs does, until the monotonic clock shows `ns`. Returns at once when that is over. */
+/**
+ * Sleeps, as sleepMs does, until the monotonic clock shows `ns`. Returns at once when that is over.
+ */
 export function sleepUntil(ns: bigint): void {
   for (;;) {
     const leftNs = Number(ns - process.hrtime.bigint())

@@ -1,4 +1,7 @@
-/** Puts each gzipped database that is posted to it in the place of the one before. Goes on until it is stopped. */
+/**
+ * Puts each gzipped database that is posted to it in the place of the one before. Goes on until it
+ * is stopped.
+ */
 import { once } from 'node:events'
 import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
@@ -15,7 +18,10 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-/** Whole before it has the name, and on the disk. A WAL of the file before must not be taken for its own. */
+/**
+ * Whole before it has the name, and on the disk. A WAL of the file before must not be taken for its
+ * own.
+ */
 function publish(database: Buffer): void {
   writeFileSync(temporary, database, { flush: true })
   for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true })
@@ -26,7 +32,8 @@ const server = createServer(async (request, response) => {
   publish(gunzipSync(await bodyOf(request)))
   response.end()
 })
-// Node's own 5 s would close the connection between two pushes, at the moment at which the next is sent.
+// Node's own 5 s would close the connection between two pushes, at the moment at which the next is
+// sent.
 server.keepAliveTimeout = 0
 server.listen(flags.number('port'), '127.0.0.1')
 await once(server, 'listening')

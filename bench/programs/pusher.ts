@@ -1,7 +1,7 @@
 /**
- * Looks at a SQLite database every so often and, when it has changed, sends all of it to each receiver: what a job of cron
- * with a backup, gzip and an upload does. Goes on until it is stopped. Whatever took longer than the time between two looks
- * is followed by the next look at once.
+ * Looks at a SQLite database every so often and, when it has changed, sends all of it to each
+ * receiver: what a job of cron with a backup, gzip and an upload does. Goes on until it is stopped.
+ * Whatever took longer than the time between two looks is followed by the next look at once.
  */
 import { setTimeout } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'

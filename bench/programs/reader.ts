@@ -1,6 +1,7 @@
 /**
- * Asks for the largest visible id again and again, as an ordinary client would, and notes when it first saw each new one.
- * Sleeps between two looks, so that it does not take a core from what it measures.
+ * Asks for the largest visible id again and again, as an ordinary client would, and notes when it
+ * first saw each new one. Sleeps between two looks, so that it does not take a core from what it
+ * measures.
  */
 import { loadClient } from '../clients/clients.ts'
 import { EventLog, SEEN_WIDTH } from '../eventLog.ts'

@@ -1,6 +1,7 @@
 /**
- * Passes TCP connections on and holds every chunk back for the same time, in both directions and in order: a network's delay where
- * the kernel cannot make one. Until it is stopped. `--listen` is HOST:PORT or the path of a Unix socket.
+ * Passes TCP connections on and holds every chunk back for the same time, in both directions and in
+ * order: a network's delay where the kernel cannot make one. Until it is stopped. `--listen` is
+ * HOST:PORT or the path of a Unix socket.
  */
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'

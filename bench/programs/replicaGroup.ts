@@ -1,13 +1,17 @@
 /**
- * Several replicas in one process, as applications embed one: each has a database file and a port of its own. Says `ready` when every
- * copy is whole, and closes them when it is asked to end. Ends with the reason on standard error when one cannot go on.
+ * Several replicas in one process, as applications embed one: each has a database file and a port
+ * of its own. Says `ready` when every copy is whole, and closes them when it is asked to end. Ends
+ * with the reason on standard error when one cannot go on.
  */
 import { join } from 'node:path'
 import { openReplica, type WalcastNode } from '../../src/embed/library.ts'
 import { EventLog, SEEN_WIDTH } from '../eventLog.ts'
 import { Flags } from './program.ts'
 
-/** `listen` and `leaders` are as many addresses, separated by commas, as there are replicas; `capacity` bounds the positions that each notes. */
+/**
+ * `listen` and `leaders` are as many addresses, separated by commas, as there are replicas;
+ * `capacity` bounds the positions that each notes.
+ */
 const flags = new Flags(['folder', 'listen', 'leaders', 'ready-ms', 'capacity'])
 const listens = flags.text('listen').split(',')
 const leaders = flags.text('leaders').split(',')

@@ -1,6 +1,6 @@
 /**
- * One commit that changes some of a database of the kind `pages`, or all of it: `spread` (so many rows, evenly over the file),
- * `update` (every row) or `vacuum`.
+ * One commit that changes some of a database of the kind `pages`, or all of it: `spread` (so many
+ * rows, evenly over the file), `update` (every row) or `vacuum`.
  */
 import { openForWriting } from '../clients/sqlite.ts'
 import { Flags, readyThenGo, report } from './program.ts'
@@ -15,7 +15,8 @@ const changes: Readonly<Record<string, () => number>> = {
     const update = db.prepare('UPDATE pages SET n = n + 1 WHERE id = ?')
     const change = db.transaction(() => {
       let changed = 0
-      for (let i = 0; i < rows; i++) changed += update.run(1 + Math.floor((i * last) / rows)).changes
+      for (let i = 0; i < rows; i++)
+        changed += update.run(1 + Math.floor((i * last) / rows)).changes
       return changed
     })
     return change()

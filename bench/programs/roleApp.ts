@@ -1,7 +1,8 @@
 /**
- * The application of the suite switchover: one SQLite handle behind node:http that stays open through every change of its node's role,
- * opened once the file is there. `POST /row {id}` inserts a row in a commit of its own (409 when it is there, 503 when SQLite is busy),
- * `GET /row` tells the largest id. Goes on until it is stopped.
+ * The application of the suite switchover: one SQLite handle behind node:http that stays open
+ * through every change of its node's role, opened once the file is there. `POST /row {id}` inserts
+ * a row in a commit of its own (409 when it is there, 503 when SQLite is busy), `GET /row` tells
+ * the largest id. Goes on until it is stopped.
  */
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -67,7 +68,9 @@ function statusOf(error: unknown): number {
 }
 
 const server = createServer((request, response) => {
-  answer(request, response).catch((error) => send(response, statusOf(error), { error: String(error) }))
+  answer(request, response).catch((error) =>
+    send(response, statusOf(error), { error: String(error) }),
+  )
 })
 server.listen(flags.number('port'), '127.0.0.1')
 await once(server, 'listening')

@@ -1,8 +1,9 @@
 /**
- * Clients of the suite switchover: so many that write and as many that read, each asking one thing at a time on connections kept alive,
- * the proxies in turn, on a schedule of its own; what a slow answer made it miss is left out, not made up for. From the first `go` to the
- * second; then it writes what it asked and was told into a file: a JSON array of [kind, begin, end, status, id] each, in ms of the
- * machine's monotonic clock. Status 0: no answer came.
+ * Clients of the suite switchover: so many that write and as many that read, each asking one thing
+ * at a time on connections kept alive, the proxies in turn, on a schedule of its own; what a slow
+ * answer made it miss is left out, not made up for. From the first `go` to the second; then it
+ * writes what it asked and was told into a file: a JSON array of [kind, begin, end, status, id]
+ * each, in ms of the machine's monotonic clock. Status 0: no answer came.
  */
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
@@ -24,7 +25,9 @@ let lastId = 0
 let isOver = false
 
 async function run(kind: Asked[0], number: number): Promise<void> {
-  const connections = doors.map((door) => new Client(door, { pipelining: 1, keepAliveTimeout: 60_000 }))
+  const connections = doors.map(
+    (door) => new Client(door, { pipelining: 1, keepAliveTimeout: 60_000 }),
+  )
   // Clients do not ask all at once.
   const startMs = nowMs() + (periodMs * number) / clients
   let cookie = ''
@@ -40,7 +43,11 @@ async function run(kind: Asked[0], number: number): Promise<void> {
 }
 
 /** Gives the cookie that came. */
-async function ask(kind: Asked[0], connection: Client, cookie: string): Promise<string | undefined> {
+async function ask(
+  kind: Asked[0],
+  connection: Client,
+  cookie: string,
+): Promise<string | undefined> {
   const isWrite = kind === 'write'
   const id = isWrite ? ++lastId : 0
   const beginMs = nowMs()
@@ -50,7 +57,10 @@ async function ask(kind: Asked[0], connection: Client, cookie: string): Promise<
     const answer = await connection.request({
       path: '/row',
       method: isWrite ? 'POST' : 'GET',
-      headers: { ...(cookie ? { cookie } : {}), ...(isWrite ? { 'content-type': 'application/json' } : {}) },
+      headers: {
+        ...(cookie ? { cookie } : {}),
+        ...(isWrite ? { 'content-type': 'application/json' } : {}),
+      },
       body: isWrite ? JSON.stringify({ id }) : null,
       headersTimeout: TIMEOUT_MS,
       bodyTimeout: TIMEOUT_MS,

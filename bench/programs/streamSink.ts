@@ -1,4 +1,7 @@
-/** Takes one TCP stream over loopback and says how many bytes came between the first and the last chunk. */
+/**
+ * Takes one TCP stream over loopback and says how many bytes came between the first and the last
+ * chunk.
+ */
 import { createServer } from 'node:net'
 import { Flags, readyThenGo, report } from './program.ts'
 

@@ -1,4 +1,6 @@
-/** Writes to a TCP connection over loopback for some seconds, as fast as the other side takes it. */
+/**
+ * Writes to a TCP connection over loopback for some seconds, as fast as the other side takes it.
+ */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Flags, readyThenGo, report } from './program.ts'

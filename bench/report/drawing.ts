@@ -1,6 +1,6 @@
 /**
- * Charts as SVG markup, for the picture and the page. Colours come from classes that each of the two gives its own: name, value,
- * muted, reason, accent, other, grid, axis and stage1 to stage4.
+ * Charts as SVG markup, for the picture and the page. Colours come from classes that each of the
+ * two gives its own: name, value, muted, reason, accent, other, grid, axis and stage1 to stage4.
  */
 
 import { STAGE_NAMES } from '../result.ts'
@@ -87,7 +87,9 @@ export function drawRatios(lines: readonly WriterLine[], width: number): Drawing
 
 /** Commits a second of each system, alone and replicated. */
 export function drawRates(lines: readonly WriterLine[], width: number): Drawing {
-  const scale = linear(lines.flatMap(({ alone, replicated }) => [alone, replicated].flatMap(extremes)))
+  const scale = linear(
+    lines.flatMap(({ alone, replicated }) => [alone, replicated].flatMap(extremes)),
+  )
   const x = placeOn(scale, width)
   const rows = lines.map((line, i) => {
     const y = rowMiddle(i)
@@ -116,7 +118,9 @@ export function drawStages(cases: readonly Stages[], width: number): Drawing {
       const title = `<title>${STAGE_NAMES[stage]} ${milliseconds(part)} ms</title>`
       return `<rect class="stage${stage + 1}" x="${x(from)}" y="${y - 8}" width="${rounded(x(from + part) - x(from))}" height="16">${title}</rect>`
     })
-    return name(text, y, 'name') + pieces.join('') + value(`${milliseconds(totals[i])} ms`, width, y)
+    return (
+      name(text, y, 'name') + pieces.join('') + value(`${milliseconds(totals[i])} ms`, width, y)
+    )
   })
   return framed(scale, x, duration, rows, width)
 }
@@ -131,8 +135,14 @@ export function stagesLegend(): Drawing {
   )
 }
 
-/** As a document of its own within a page. `label` says to those who cannot see it what it shows. */
-export function svgElement({ width, height, markup }: Drawing, label: string, kind = 'chart'): string {
+/**
+ * As a document of its own within a page. `label` says to those who cannot see it what it shows.
+ */
+export function svgElement(
+  { width, height, markup }: Drawing,
+  label: string,
+  kind = 'chart',
+): string {
   return `<svg class="${kind}" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escapeMarkup(label)}">${markup}</svg>`
 }
 
@@ -186,7 +196,10 @@ function value(text: string, width: number, y: number): string {
   return `<text class="value" x="${width}" y="${y + 4.5}" text-anchor="end">${escapeMarkup(text)}</text>`
 }
 
-function emptyRow({ system, skipped }: { readonly system: string; readonly skipped?: string }, y: number) {
+function emptyRow(
+  { system, skipped }: { readonly system: string; readonly skipped?: string },
+  y: number,
+) {
   const text = skipped === undefined ? 'no value' : `skipped: ${skipped}`
   const shown = escapeMarkup(shortened(text, MAX_REASON))
   return `${name(system, y)}<text class="muted reason" x="${NAME_WIDTH}" y="${y + 4.5}">${shown}</text>`

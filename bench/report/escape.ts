@@ -13,7 +13,10 @@ export function escapeMarkup(text: string): string {
   return printable(text).replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '')
 }
 
-/** Text for one cell of a Markdown table: it stays in its cell, and nothing in it is a link, a comment or a tag. */
+/**
+ * Text for one cell of a Markdown table: it stays in its cell, and nothing in it is a link, a
+ * comment or a tag.
+ */
 export function escapeMarkdown(text: string): string {
   return printable(text)
     .replace(/\s+/g, ' ')

@@ -19,7 +19,10 @@ export function share(ratio: number): string {
   return ratio.toFixed(2)
 }
 
-/** The median, and in brackets the smallest and the largest of the rounds where they read differently. */
+/**
+ * The median, and in brackets the smallest and the largest of the rounds where they read
+ * differently.
+ */
 export function withRange(measured: Measured, format = figure): string {
   const range = rangeText(measured, format)
   return range ? `${format(measured.value)} (${range})` : format(measured.value)
@@ -52,7 +55,9 @@ export function dayOf(at: string): string {
 }
 
 export function rateText(rate: string): string {
-  return rate === 'full' ? 'full speed' : `${/^\d+$/.test(rate) ? figure(Number(rate)) : rate} commits/s`
+  return rate === 'full'
+    ? 'full speed'
+    : `${/^\d+$/.test(rate) ? figure(Number(rate)) : rate} commits/s`
 }
 
 const UNITS: readonly (readonly [RegExp, string])[] = [

@@ -14,7 +14,9 @@ export interface Goal {
 
 const RATE = 200
 
-/** Those goals that the results can answer. Each is about what was measured side by side in one run. */
+/**
+ * Those goals that the results can answer. Each is about what was measured side by side in one run.
+ */
 export function goalsOf(results: readonly KeptResult[]): Goal[] {
   const lag = results.find(({ suite }) => suite === 'lag')
   const throughput = results.find(({ suite }) => suite === 'throughput')
@@ -38,7 +40,8 @@ function lagGoals(lag: KeptResult): Goal[] {
   const atMost = (goal: string, name: string, bound: number) => {
     const ratio = ratioOf(lag, `${name}@${RATE}`)
     const fromBegin = ratioOf(lag, `${name.replace('p50 ', 'p50 from begun ')}@${RATE}`)
-    const beside = fromBegin && name.startsWith('p50') ? `; from BEGIN ${withRange(fromBegin, share)}` : ''
+    const beside =
+      fromBegin && name.startsWith('p50') ? `; from BEGIN ${withRange(fromBegin, share)}` : ''
     const parts = name.startsWith('p50') ? because : ''
     return goalOf(goal, ratio, (value) => value <= bound, parts, beside)
   }
@@ -49,9 +52,14 @@ function lagGoals(lag: KeptResult): Goal[] {
   ]
 }
 
-/** The floor is measured in the same run; a reader looks on average half a pause after the row is there. */
+/**
+ * The floor is measured in the same run; a reader looks on average half a pause after the row is
+ * there.
+ */
 function partsOfLag(row: KeptRow): string {
-  const [p50, floor, look] = ['p50Ms', 'floorMs', 'lookMs'].map((column) => measured(row, column)?.value)
+  const [p50, floor, look] = ['p50Ms', 'floorMs', 'lookMs'].map(
+    (column) => measured(row, column)?.value,
+  )
   if (p50 === undefined || floor === undefined || look === undefined) return ''
   const rest = Math.max(0, p50 - floor - look / 2)
   const parts = [
@@ -65,22 +73,32 @@ function partsOfLag(row: KeptRow): string {
 function writerGoals(throughput: KeptResult): Goal[] {
   const atLeast = (goal: string, rate: number | 'full', autocheckpoint: number, bound: number) => {
     const isRow = (each: KeptRow) =>
-      each.system === 'walcast' && each['rate'] === rate && each['autocheckpoint'] === autocheckpoint
+      each.system === 'walcast' &&
+      each['rate'] === rate &&
+      each['autocheckpoint'] === autocheckpoint
     const row = throughput.rows.find(isRow)
     const because = row ? pausesOf(row) : ''
     return goalOf(goal, row && measured(row, 'ratio'), (value) => value >= bound, because)
   }
   return [
-    ...atLeast("writer's rate at 5,000 commits a second at least 0.9 of the rate alone", 5000, 1000, 0.9),
+    ...atLeast(
+      "writer's rate at 5,000 commits a second at least 0.9 of the rate alone",
+      5000,
+      1000,
+      0.9,
+    ),
     ...atLeast("writer's rate at full speed at least 0.8 of the rate alone", 'full', 1000, 0.8),
     ...atLeast('the same with `wal_autocheckpoint=0`', 'full', 0, 0.8),
   ]
 }
 
 function pausesOf(row: KeptRow): string {
-  const [pauses, pauseMs, alone, replicated] = ['pauses', 'pauseMs', 'aloneCommitUs', 'commitUs'].map(
-    (column) => measured(row, column)?.value,
-  )
+  const [pauses, pauseMs, alone, replicated] = [
+    'pauses',
+    'pauseMs',
+    'aloneCommitUs',
+    'commitUs',
+  ].map((column) => measured(row, column)?.value)
   const us = (value: number | undefined) => (value === undefined ? '' : `${value.toFixed(0)} µs`)
   const mean =
     alone === undefined || replicated === undefined
@@ -99,7 +117,13 @@ function httpGoals(http: KeptResult): Goal[] {
   const read = rowOf('read', (row) => row['connections'] === 1)
   const write = rowOf('write')
   const lag = rowOf('lag', (row) => row['rate'] === RATE)
-  const within = (goal: string, row: KeptRow | undefined, column: string, boundMs: number, because: string) =>
+  const within = (
+    goal: string,
+    row: KeptRow | undefined,
+    column: string,
+    boundMs: number,
+    because: string,
+  ) =>
     goalOf(goal, row && measured(row, column), (ms) => ms <= boundMs, because, ' ms', milliseconds)
   return [
     ...within(
@@ -151,7 +175,9 @@ function fanoutGoals({ rows }: KeptResult): Goal[] {
   const row = flat.sort((a, b) => Number(b['replicas']) - Number(a['replicas']))[0]
   if (!row) return []
   const added = measured(row, 'leaderUsPerBatchAndReplica')
-  const because = added ? `each replica adds ${figure(added.value)} µs of the leader's CPU to a batch` : ''
+  const because = added
+    ? `each replica adds ${figure(added.value)} µs of the leader's CPU to a batch`
+    : ''
   const goal = `a batch is encoded once for ${figure(Number(row['replicas']))} replicas`
   return goalOf(goal, measured(row, 'messagesPerBatch'), (value) => value <= 1, because, ' times')
 }

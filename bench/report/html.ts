@@ -16,8 +16,13 @@ import { ratioTable, resultTable } from './tables.ts'
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 /** `notes`: how each suite takes its numbers, by its name. */
-export function reportHtml({ results, unreadable }: Results, notes: ReadonlyMap<string, string>): string {
-  const plots = results.filter((result) => result.suite === 'lag' && hasLines(result)).map(byRateData)
+export function reportHtml(
+  { results, unreadable }: Results,
+  notes: ReadonlyMap<string, string>,
+): string {
+  const plots = results
+    .filter((result) => result.suite === 'lag' && hasLines(result))
+    .map(byRateData)
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -38,7 +43,9 @@ ${plots.map(plotScripts).join('')}</body>
 }
 
 function header(results: readonly KeptResult[], unreadable: readonly string[]): string {
-  const links = results.map(({ suite }) => `<a href="#${escapeMarkup(suite)}">${escapeMarkup(suite)}</a>`)
+  const links = results.map(
+    ({ suite }) => `<a href="#${escapeMarkup(suite)}">${escapeMarkup(suite)}</a>`,
+  )
   const lost = unreadable.map((line) => `<li>${escapeMarkup(line)}</li>`)
   return `<header>
 <h1>walcast benchmarks</h1>
@@ -62,7 +69,8 @@ function runs(results: readonly KeptResult[]): string {
   })
   const names = ['suite', 'taken', 'commit', ...(isOne ? [] : ['machine'])]
   const head = names.map((name) => `<th scope="col">${name}</th>`).join('')
-  const busyHead = '<th scope="col" class="number">busy before / after <small>% of a core</small></th>'
+  const busyHead =
+    '<th scope="col" class="number">busy before / after <small>% of a core</small></th>'
   return `${isOne ? `<p class="muted">${escapeMarkup(machines[0])}</p>` : ''}
 <div class="scroll"><table><thead><tr>${head}${busyHead}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div>`
 }

@@ -19,7 +19,9 @@ export function partSections(result: KeptResult): string {
 export function goalTable(result: KeptResult): string {
   const goals = goalsOf([result])
   if (goals.length === 0) return ''
-  const head = ['goal', 'measured', 'met', 'made of'].map((name) => `<th scope="col">${name}</th>`).join('')
+  const head = ['goal', 'measured', 'met', 'made of']
+    .map((name) => `<th scope="col">${name}</th>`)
+    .join('')
   const rows = goals.map(({ goal, result: measured, isMet, because }) => {
     const cells = [goal, measured, isMet ? 'yes' : 'no', because]
     return `<tr>${cells.map((cell) => `<td>${escapeMarkup(cell)}</td>`).join('')}</tr>`

@@ -1,6 +1,7 @@
 /**
- * What runs in the page: draws the lines of #lag-by-rate with uPlot, both axes logarithmic, and again when the width or the colour
- * scheme changes. Plain JavaScript, since nothing compiles it; without it the page lacks these two plots and nothing else.
+ * What runs in the page: draws the lines of #lag-by-rate with uPlot, both axes logarithmic, and
+ * again when the width or the colour scheme changes. Plain JavaScript, since nothing compiles it;
+ * without it the page lacks these two plots and nothing else.
  */
 export const PLOT_SCRIPT = `
 'use strict'

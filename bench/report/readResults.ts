@@ -26,7 +26,9 @@ const MAX_ROWS = 10_000
 
 /** A folder that is not there holds no results. */
 export function readResults(folder: string, order: readonly string[]): Results {
-  const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : []
+  const files = existsSync(folder)
+    ? readdirSync(folder).filter((name) => name.endsWith('.json'))
+    : []
   const results: KeptResult[] = []
   const unreadable: string[] = []
   for (const file of files.sort()) {
@@ -38,7 +40,8 @@ export function readResults(folder: string, order: readonly string[]): Results {
       unreadable.push(`${file} is left out: ${error instanceof Error ? error.message : error}`)
     }
   }
-  const place = ({ suite }: KeptResult) => (order.includes(suite) ? order.indexOf(suite) : order.length)
+  const place = ({ suite }: KeptResult) =>
+    order.includes(suite) ? order.indexOf(suite) : order.length
   return { results: results.sort((a, b) => place(a) - place(b)), unreadable }
 }
 
@@ -72,7 +75,11 @@ function objectOf(value: unknown, what: string): Fields {
   return value as Fields
 }
 
-function expect(fields: Fields, types: Readonly<Record<string, 'string' | 'number'>>, what: string): void {
+function expect(
+  fields: Fields,
+  types: Readonly<Record<string, 'string' | 'number'>>,
+  what: string,
+): void {
   for (const [name, type] of Object.entries(types))
     if (typeof fields[name] !== type) throw new Error(`${what} has no "${name}" that is a ${type}`)
 }

@@ -4,7 +4,14 @@ import { SUBJECT } from './drawing.ts'
 import { escapeMarkdown } from './escape.ts'
 import { figure, milliseconds, share, withRange } from './figures.ts'
 import { goalsOf } from './goals.ts'
-import { type LagLine, type Measured, type Summary, summarize, unique, type WriterLine } from './summary.ts'
+import {
+  type LagLine,
+  type Measured,
+  type Summary,
+  summarize,
+  unique,
+  type WriterLine,
+} from './summary.ts'
 import { origins } from './svg.ts'
 
 const BEGIN = '<!-- bench:begin -->'
@@ -41,7 +48,10 @@ function goals(results: readonly KeptResult[]): string[] {
   return [...lines, '']
 }
 
-/** The README with another block; every other byte stays. Throws when the two marks are not there exactly once. */
+/**
+ * The README with another block; every other byte stays. Throws when the two marks are not there
+ * exactly once.
+ */
 export function replaceBlock(readme: string, block: string): string {
   const begin = readme.indexOf(BEGIN)
   const end = readme.indexOf(END)
@@ -74,7 +84,10 @@ function table({ lag, writer }: Summary): string[] {
   )
 }
 
-/** Values, or the reason why there are none in the first cell. Nothing where the system was not measured at all. */
+/**
+ * Values, or the reason why there are none in the first cell. Nothing where the system was not
+ * measured at all.
+ */
 function cellsOf(
   line: LagLine | WriterLine | undefined,
   values: readonly (Measured | undefined)[],

@@ -22,7 +22,8 @@ export const SVG_FILE = 'summary.svg'
 
 /** Throws when there is no such folder. */
 export function writeReport({ folder, notes, readme, progress }: ReportRequest): void {
-  if (!existsSync(folder)) throw new Error(`report: there is no folder ${folder}: measure something first`)
+  if (!existsSync(folder))
+    throw new Error(`report: there is no folder ${folder}: measure something first`)
   const read = readResults(folder, [...notes.keys()])
   for (const line of read.unreadable) progress(`report: ${line}`)
   if (read.results.length === 0) progress(`report: there are no results in ${folder}`)

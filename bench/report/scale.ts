@@ -15,7 +15,8 @@ export function decades(valuesMs: readonly number[]): Scale {
   const from = Math.floor(Math.log10(Math.min(1, ...positive)) + 1e-9)
   const to = Math.max(from + 1, Math.ceil(Math.log10(Math.max(1, ...positive)) - 1e-9))
   const marks = Array.from({ length: to - from + 1 }, (_, i) => Number(`1e${from + i}`))
-  const place = (value: number) => (value > 0 ? within((Math.log10(value) - from) / (to - from)) : 0)
+  const place = (value: number) =>
+    value > 0 ? within((Math.log10(value) - from) / (to - from)) : 0
   return { place, marks }
 }
 

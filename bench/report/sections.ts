@@ -58,7 +58,8 @@ export function hasLines(result: KeptResult): boolean {
 export function byRateData(result: KeptResult) {
   const { rates, series } = lagByRate(result)
   const others = unique(series.map(({ system }) => system)).filter((system) => system !== SUBJECT)
-  const color = (system: string) => (system === SUBJECT ? 1 : 2 + (others.indexOf(system) % (COLORS - 1)))
+  const color = (system: string) =>
+    system === SUBJECT ? 1 : 2 + (others.indexOf(system) % (COLORS - 1))
   const plot = (id: 'p50' | 'p99') => ({
     id: `lag-${id}`,
     series: series.map((each) => ({
@@ -72,7 +73,8 @@ export function byRateData(result: KeptResult) {
 }
 
 function byRatePlots(): string {
-  const plot = (name: string) => `<div class="plot"><h4>${name}</h4><div id="lag-${name}"></div></div>`
+  const plot = (name: string) =>
+    `<div class="plot"><h4>${name}</h4><div id="lag-${name}"></div></div>`
   return `<h3>Lag by commits a second</h3>${caption('both axes logarithmic; point at a rate to read its values')}<div class="plots">${plot('p50')}${plot('p99')}</div>`
 }
 
@@ -87,7 +89,10 @@ function writerFigures(each: WriterCase): string {
   ].join('\n')
 }
 
-/** Columns that the first table leaves out, and the comparisons within the run: there for those who look for them. */
+/**
+ * Columns that the first table leaves out, and the comparisons within the run: there for those who
+ * look for them.
+ */
 function more(result: KeptResult, shown: readonly string[]): string {
   const rest = columnsBeyond(result, shown)
   const ratios = ratioTable(result)

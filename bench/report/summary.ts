@@ -1,4 +1,7 @@
-/** What the report, its picture and the README show of the results. Pure: from results alone, always the same. */
+/**
+ * What the report, its picture and the README show of the results. Pure: from results alone, always
+ * the same.
+ */
 import { type KeptResult, type KeptRow, STAGE_NAMES } from '../result.ts'
 
 /** The median of the rounds, and where they differed the smallest and the largest. */
@@ -120,7 +123,9 @@ export function compareLag({ rows }: KeptResult): LagComparison | undefined {
 export function lagByRate({ rows }: KeptResult): LagByRate {
   const first = rows[0]
   const compared = first ? rows.filter((row) => isSame(row, first, LAG_CASE) && !reasonOf(row)) : []
-  const rates = unique(compared.map((row) => row['rate']).filter((rate) => typeof rate === 'number'))
+  const rates = unique(
+    compared.map((row) => row['rate']).filter((rate) => typeof rate === 'number'),
+  )
   rates.sort((a, b) => a - b)
   const series = unique(compared.map(({ system }) => system)).map((system) => {
     const at = (column: string) =>

@@ -1,4 +1,7 @@
-/** The picture of the README: lag and writer's rate of all systems, on a card that is readable on light and dark pages. */
+/**
+ * The picture of the README: lag and writer's rate of all systems, on a card that is readable on
+ * light and dark pages.
+ */
 import type { KeptResult } from '../result.ts'
 import { type Drawing, drawLag, drawRatios, lagLegend } from './drawing.ts'
 import { escapeMarkup } from './escape.ts'

@@ -1,4 +1,6 @@
-/** The rows of any suite as HTML tables that stay narrow: what is the same in all rows is said once. */
+/**
+ * The rows of any suite as HTML tables that stay narrow: what is the same in all rows is said once.
+ */
 import type { KeptResult, KeptRow } from '../result.ts'
 import { SUBJECT } from './drawing.ts'
 import { escapeMarkup } from './escape.ts'
@@ -79,7 +81,8 @@ function shapeOf(rows: readonly KeptRow[], wanted: readonly string[] | undefined
   const present = columnsOf(rows)
   const all = wanted ? wanted.filter((column) => present.includes(column)) : present
   const isSame = (column: string) =>
-    rows.length > 1 && rows.every((row) => row[column] === rows[0][column] && !isRange(row[`${column}Range`]))
+    rows.length > 1 &&
+    rows.every((row) => row[column] === rows[0][column] && !isRange(row[`${column}Range`]))
   return { columns: all.filter((column) => !isSame(column)), same: all.filter(isSame) }
 }
 

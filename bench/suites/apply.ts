@@ -137,7 +137,11 @@ async function measureStream(
   const log = join(setup.folder, 'written')
   const seenLog = join(setup.folder, 'seen')
   const watching = { until: transactions, maxSeconds: 120, pauseMs: PAUSE_MS, log: seenLog }
-  const reader = await startProgram(context, 'reader1', programs.reader(running.replicas[0], watching))
+  const reader = await startProgram(
+    context,
+    'reader1',
+    programs.reader(running.replicas[0], watching),
+  )
   const writing = writingOf(context, autocheckpoint, log)
   const writer = await startProgram(context, 'writer', programs.writer(running.primary, writing))
   for (const program of [reader, writer]) program.go()
@@ -169,7 +173,11 @@ async function measureCatchUp(
   const seenLog = join(setup.folder, `seen${id}`)
   const watching = { until: id, maxSeconds: 60, pauseMs: PAUSE_MS, log: seenLog }
   const size = { firstId: id, transactions: 1, pages: pagesOf(context.options.catchUpMb) }
-  const reader = await startProgram(context, 'reader1', programs.reader(running.replicas[0], watching))
+  const reader = await startProgram(
+    context,
+    'reader1',
+    programs.reader(running.replicas[0], watching),
+  )
   const writing = { kind: 'large', ...size, autocheckpoint: 0, log } as const
   const writer = await startProgram(context, 'writer', programs.writer(running.primary, writing))
   const replica = running.nodes[1]
@@ -192,21 +200,34 @@ async function measureCatchUp(
   return megabytesPerSecond(changedPages * FRAME_BYTES, last.seenNs - resumedNs)
 }
 
-function visibleRates(seen: readonly Seen[], transactions: number, frameBytes: number, begunNs: bigint) {
+function visibleRates(
+  seen: readonly Seen[],
+  transactions: number,
+  frameBytes: number,
+  begunNs: bigint,
+) {
   const first = seen[0]
   const last = seen.at(-1)
-  if (!first || last?.maxId !== transactions) throw new Error('the replica never showed the last transaction')
+  if (!first || last?.maxId !== transactions)
+    throw new Error('the replica never showed the last transaction')
   const perTransaction = frameBytes / transactions
   const span = last.seenNs - first.seenNs
   return {
     visibleMbPerSecond:
-      span > 0n ? megabytesPerSecond((last.maxId - first.maxId) * perTransaction, span) : Number.NaN,
+      span > 0n
+        ? megabytesPerSecond((last.maxId - first.maxId) * perTransaction, span)
+        : Number.NaN,
     endToEndMbPerSecond: megabytesPerSecond(frameBytes, last.seenNs - begunNs),
     steps: seen.length,
   }
 }
 
-function toRow(context: Context, pin: string, autocheckpoint: number, rounds: readonly Round[]): Row {
+function toRow(
+  context: Context,
+  pin: string,
+  autocheckpoint: number,
+  rounds: readonly Round[],
+): Row {
   const of = (pick: (round: Round) => number) => spread(rounds.map(pick))
   return {
     system: walcast.name,

@@ -85,7 +85,9 @@ async function measure(context: Context): Promise<Round> {
   const loopbackMbPerSecond = await measureLoopback(context)
   const cpSeconds = await timeCp(context, setup)
   const running = await startWalcast(setup, { leaderArgs: ['--history', HISTORY] })
-  const first = await measureCatchUp(running, context.options.databaseMb, () => running.addReplica())
+  const first = await measureCatchUp(running, context.options.databaseMb, () =>
+    running.addReplica(),
+  )
   const parts = {
     'first copy': first,
     history: await measureReturn(context, setup, running, context.options.catchUpMb),
@@ -109,7 +111,9 @@ async function measureCatchUp(
   await running.whenLevel(0, TIMEOUT_MS)
   const seconds = (performance.now() - fromMs) / 1000
   const sentMb = ((await sentBytes(running)) - before) / 1e6
-  const [leaderRssMb, replicaRssMb] = running.nodes.map((node) => memoryOf(node.pid).peakRssBytes / 1e6)
+  const [leaderRssMb, replicaRssMb] = running.nodes.map(
+    (node) => memoryOf(node.pid).peakRssBytes / 1e6,
+  )
   return { seconds, sentMb, changedMb, leaderRssMb, replicaRssMb }
 }
 
@@ -126,8 +130,15 @@ async function measureReturn(
   return measureCatchUp(running, changedMb, () => running.startLastReplica())
 }
 
-/** ... and the leader restarts meanwhile, after its WAL was folded in: nothing tells any more what changed. */
-async function measureDifference(context: Context, setup: Setup, running: RunningWalcast): Promise<Measured> {
+/**
+ * ... and the leader restarts meanwhile, after its WAL was folded in: nothing tells any more what
+ * changed.
+ */
+async function measureDifference(
+  context: Context,
+  setup: Setup,
+  running: RunningWalcast,
+): Promise<Measured> {
   await running.stopLastReplica()
   const changedMb = await write(context, setup, 1 + TRANSACTIONS, DIFFERENT_PAGES / TRANSACTIONS)
   await running.restartLeader()
@@ -135,7 +146,12 @@ async function measureDifference(context: Context, setup: Setup, running: Runnin
 }
 
 /** Commits of `pages` pages each; gives how many MB of pages really changed. */
-async function write(context: Context, setup: Setup, firstId: number, pages: number): Promise<number> {
+async function write(
+  context: Context,
+  setup: Setup,
+  firstId: number,
+  pages: number,
+): Promise<number> {
   const log = join(setup.folder, 'written')
   const size = { firstId, transactions: TRANSACTIONS, pages }
   const { primary } = await walcast.startAlone(setup)

@@ -41,7 +41,14 @@
  * that the leader feeds.
  */
 import { join } from 'node:path'
-import { joinById, median, type Percentiles, percentiles, type Spread, spread } from '../arithmetic.ts'
+import {
+  joinById,
+  median,
+  type Percentiles,
+  percentiles,
+  type Spread,
+  spread,
+} from '../arithmetic.ts'
 import { readWritten } from '../eventLog.ts'
 import type { PinSetup } from '../options.ts'
 import { cpuMsOf, memoryOf } from '../procfs.ts'
@@ -59,7 +66,10 @@ const PROBE_MS = 8000
 /** Of a replica, beside those of the commits. */
 const SPARE_POSITIONS = 1000
 
-/** `flat`: the leader feeds every replica. `two levels`: it feeds `relays`, each of which feeds `leavesEach`. */
+/**
+ * `flat`: the leader feeds every replica. `two levels`: it feeds `relays`, each of which feeds
+ * `leavesEach`.
+ */
 interface Shape {
   readonly topology: 'flat' | 'two levels'
   readonly replicas: number
@@ -124,7 +134,10 @@ export const fanout: Suite = {
   },
 }
 
-/** Every number of replicas, and as many as the largest on two levels where that leaves some for the second. */
+/**
+ * Every number of replicas, and as many as the largest on two levels where that leaves some for the
+ * second.
+ */
 export function shapesOf(options: {
   readonly replicas: readonly number[]
   readonly relays: number
@@ -139,7 +152,10 @@ export function shapesOf(options: {
   }))
   if (relays === 0) return flat
   const leavesEach = Math.floor(most / relays) - 1
-  return [...flat, { topology: 'two levels', replicas: relays * (1 + leavesEach), relays, leavesEach }]
+  return [
+    ...flat,
+    { topology: 'two levels', replicas: relays * (1 + leavesEach), relays, leavesEach },
+  ]
 }
 
 /** Why replicas cannot be fed by replicas; undefined when they can. */
@@ -179,12 +195,17 @@ interface Nodes {
 }
 
 /** A leader, and replicas of it in groups of these sizes. */
-async function startNodes(context: Context, fed: readonly number[], perProcess: number): Promise<Nodes> {
+async function startNodes(
+  context: Context,
+  fed: readonly number[],
+  perProcess: number,
+): Promise<Nodes> {
   const setup = newSetup(context, 0)
   await walcast.prepare(setup, 'rows', 0)
   const running = await startWalcast(setup)
   const { seconds, warmupSeconds, ratesPerSecond } = context.options
-  const maxPositions = SPARE_POSITIONS + Math.ceil((seconds + warmupSeconds) * Math.max(...ratesPerSecond))
+  const maxPositions =
+    SPARE_POSITIONS + Math.ceil((seconds + warmupSeconds) * Math.max(...ratesPerSecond))
   const groups = new ReplicaGroups(setup, { perProcess, maxPositions })
   for (const count of fed) await groups.add(Array(count).fill(running.leaderAddress))
   return { setup, running, groups }
@@ -236,7 +257,12 @@ async function measure(context: Context, each: Case): Promise<Round> {
 }
 
 /** Of each replica, of the commits after the warm-up. */
-function lagsOf(setup: Setup, groups: ReplicaGroups, firstTxid: number, warmupCount: number): Percentiles[] {
+function lagsOf(
+  setup: Setup,
+  groups: ReplicaGroups,
+  firstTxid: number,
+  warmupCount: number,
+): Percentiles[] {
   const written = readWritten(logPath(setup)).filter(({ id }) => id > warmupCount)
   return groups.positions().map((positions) => {
     const seen = positions.map(({ maxId, seenNs }) => ({ maxId: maxId - firstTxid, seenNs }))
@@ -333,7 +359,10 @@ function skippedRow(each: Case, reason: string): Row {
 }
 
 /** p99 of the slowest replica by that with fewer replicas, round by round. */
-function ratiosOf(cases: readonly Case[], rounds: readonly (readonly Round[])[]): Record<string, Spread> {
+function ratiosOf(
+  cases: readonly Case[],
+  rounds: readonly (readonly Round[])[],
+): Record<string, Spread> {
   const ratios: Record<string, Spread> = {}
   for (const [i, each] of cases.entries())
     for (const [k, fewer] of cases.entries()) {

@@ -36,18 +36,22 @@ const SYSTEM = 'machine'
 const RATES = [200, 1000] as const
 const SEQUENTIAL_MB = 256
 
-/** What one operation is called in the report and how many bytes it goes through, if it does: unpacking points at them. */
-const DESCRIBED: Readonly<Record<Operation, { readonly floor: string; readonly bytes?: number }>> = {
-  pwritePage: { floor: 'pwrite 4 KB', bytes: 4096 },
-  pwriteAndFdatasyncPage: { floor: 'pwrite + fdatasync 4 KB', bytes: 4096 },
-  xxh64Page: { floor: 'xxh64 4 KB', bytes: 4096 },
-  xxh64Megabyte: { floor: 'xxh64 1 MB', bytes: 1e6 },
-  walChecksumPage: { floor: 'WAL checksum 4 KB', bytes: 4096 },
-  msgpackPack64Kb: { floor: 'msgpack pack 64 KB', bytes: 65_536 },
-  msgpackUnpack64Kb: { floor: 'msgpack unpack 64 KB' },
-  encodeBatch: { floor: 'encode a batch of one page' },
-  decodeBatch: { floor: 'decode a batch of one page' },
-}
+/**
+ * What one operation is called in the report and how many bytes it goes through, if it does:
+ * unpacking points at them.
+ */
+const DESCRIBED: Readonly<Record<Operation, { readonly floor: string; readonly bytes?: number }>> =
+  {
+    pwritePage: { floor: 'pwrite 4 KB', bytes: 4096 },
+    pwriteAndFdatasyncPage: { floor: 'pwrite + fdatasync 4 KB', bytes: 4096 },
+    xxh64Page: { floor: 'xxh64 4 KB', bytes: 4096 },
+    xxh64Megabyte: { floor: 'xxh64 1 MB', bytes: 1e6 },
+    walChecksumPage: { floor: 'WAL checksum 4 KB', bytes: 4096 },
+    msgpackPack64Kb: { floor: 'msgpack pack 64 KB', bytes: 65_536 },
+    msgpackUnpack64Kb: { floor: 'msgpack unpack 64 KB' },
+    encodeBatch: { floor: 'encode a batch of one page' },
+    decodeBatch: { floor: 'decode a batch of one page' },
+  }
 
 export const floor: Suite = {
   note:
@@ -79,7 +83,8 @@ interface Round {
 
 async function measure(context: Context): Promise<Round> {
   const latencies = new Map<string, Percentiles>()
-  for (const rate of RATES) latencies.set(`fileEvent@${rate}`, await measureFileEvent(context, rate))
+  for (const rate of RATES)
+    latencies.set(`fileEvent@${rate}`, await measureFileEvent(context, rate))
   for (const rate of [...RATES, Infinity]) {
     const name = `hop@${rate === Infinity ? 'full' : rate}`
     latencies.set(name, await measureHop(context, rate))
@@ -114,9 +119,13 @@ function toRows(pin: PinSetup, rounds: readonly Round[]): Row[] {
     const { floor: name, bytes } = DESCRIBED[key]
     const us = spreadOf((round) => round.operationsUs[key])
     if (bytes === undefined) return row(name, { us })
-    return row(name, { us, megabytesPerSecond: spreadOf((round) => bytes / round.operationsUs[key]) })
+    return row(name, {
+      us,
+      megabytesPerSecond: spreadOf((round) => bytes / round.operationsUs[key]),
+    })
   }
-  const rate = (name: string) => row(name, { megabytesPerSecond: spreadOf((round) => round.rates.get(name)) })
+  const rate = (name: string) =>
+    row(name, { megabytesPerSecond: spreadOf((round) => round.rates.get(name)) })
   const [first] = rounds
   if (!first) return []
   return [

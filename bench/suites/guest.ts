@@ -53,7 +53,8 @@ export const guest: Suite = {
     for (const each of casesOf(context)) {
       const measured = { alone: [] as Guest[], walcast: [] as Guest[] }
       for (let round = 1; round <= context.options.rounds; round++) {
-        const order = round % 2 === 1 ? (['alone', 'walcast'] as const) : (['walcast', 'alone'] as const)
+        const order =
+          round % 2 === 1 ? (['alone', 'walcast'] as const) : (['walcast', 'alone'] as const)
         for (const system of order) {
           const { rate, rowBytes, checkpoints } = each
           context.progress(
@@ -109,7 +110,11 @@ async function measureBeside(context: Context, each: Case): Promise<Guest> {
   }
 }
 
-async function work(context: Context, { rate, rowBytes, checkpoints }: Case, db: string): Promise<Measured> {
+async function work(
+  context: Context,
+  { rate, rowBytes, checkpoints }: Case,
+  db: string,
+): Promise<Measured> {
   const { seconds } = context.options
   const timeoutMs = (seconds + 60) * 1000
   const writes = rate > 0
@@ -166,7 +171,8 @@ function program(name: string, flags: Readonly<Record<string, string | number>>)
 }
 
 function toRow(system: string, each: Case, rounds: readonly Guest[]): Row {
-  const sum = (pick: (guest: Guest) => number) => rounds.reduce((total, guest) => total + pick(guest), 0)
+  const sum = (pick: (guest: Guest) => number) =>
+    rounds.reduce((total, guest) => total + pick(guest), 0)
   const most = (pick: (guest: Guest) => number) => Math.max(...rounds.map(pick))
   const hasCheckpoints = each.checkpoints !== NO_CHECKPOINTS
   return {

@@ -52,7 +52,15 @@ import { type Answers, Load, requireAutocannon, type Target } from '../httpLoad.
 import { NotAvailable } from '../install.ts'
 import type { PinSetup } from '../options.ts'
 import { type Row, STAGE_NAMES, type SuiteResult } from '../result.ts'
-import { type Context, newSetup, resultOf, type Suite, startProgram, warmUp, watchCpu } from '../suite.ts'
+import {
+  type Context,
+  newSetup,
+  resultOf,
+  type Suite,
+  startProgram,
+  warmUp,
+  watchCpu,
+} from '../suite.ts'
 import { type ProxiedWalcast, startProxied } from '../systems/proxiedWalcast.ts'
 import { walcast } from '../systems/walcast.ts'
 import { writer } from '../writing.ts'
@@ -60,7 +68,9 @@ import { writer } from '../writing.ts'
 /** 100,000 rows of 100 bytes, see makeDatabase. */
 const LOOKUP_MB = 11.3
 const LEVEL_TIMEOUT_MS = 60_000
-/** Writes are asked for one after the other: what waits behind another write is no cost of the way. */
+/**
+ * Writes are asked for one after the other: what waits behind another write is no cost of the way.
+ */
 const WRITE_CONNECTIONS = 1
 /** For which reads go on beyond the writer's time. */
 const MARGIN_SECONDS = 3
@@ -152,7 +162,9 @@ async function measure(context: Context, pin: PinSetup, round: number): Promise<
   for (const rate of ratesPerSecond) {
     tell(`lag under reads, ${rate}/s`)
     // Nodes that have seen nothing else: their percentiles are those of the last minute.
-    lags.push(await withProxied(context, (proxied, folder) => measureLag(context, proxied, folder, rate)))
+    lags.push(
+      await withProxied(context, (proxied, folder) => measureLag(context, proxied, folder, rate)),
+    )
   }
   return { reads, writes, lags }
 }
@@ -171,7 +183,11 @@ async function withProxied<Result>(
   return result
 }
 
-async function measureReads(context: Context, proxied: ProxiedWalcast, connections: number): Promise<Reads> {
+async function measureReads(
+  context: Context,
+  proxied: ProxiedWalcast,
+  connections: number,
+): Promise<Reads> {
   const targets = [
     { name: 'direct', kind: 'read', origin: proxied.replicaApp },
     { name: 'proxy', kind: 'read', origin: proxied.replicaProxy },
@@ -198,7 +214,8 @@ async function measureWrites(context: Context, proxied: ProxiedWalcast): Promise
   const waitedMs = 1000 * grown('replica1.walcast_write_wait_seconds_sum')
   return {
     ...answers,
-    // Those that change nothing have nothing to wait for: they are in the metric's count, and not in its sum.
+    // Those that change nothing have nothing to wait for: they are in the metric's count, and not
+    // in its sum.
     waitMeanMs: waitedMs / answers.forwarded.count,
     late: grown('replica1.walcast_write_waits_failed_total'),
   }
@@ -216,7 +233,9 @@ async function measureLag(
   const count = Math.ceil(ratePerSecond * seconds)
   const pace = { warmupPerSecond: ratePerSecond, warmupCount, ratePerSecond, count, pages: 1 }
   const writing = { kind: 'paced', ...pace, log: join(folder, 'written') } as const
-  const targets = [{ name: 'proxy', kind: 'read', origin: replicaProxy }] as const satisfies Target[]
+  const targets = [
+    { name: 'proxy', kind: 'read', origin: replicaProxy },
+  ] as const satisfies Target[]
   const readSeconds = warmupSeconds + seconds + MARGIN_SECONDS
   const load = await Load.warm(context, targets, Math.max(...connections), readSeconds)
   const child = await startProgram(context, 'writer', writer(running.primary, writing))
@@ -269,7 +288,10 @@ function rowsOf({ options }: Context, pin: PinSetup, rounds: readonly Round[]): 
   )
   const writes = row('write', WRITE_CONNECTIONS, writeFigures(rounds.map((round) => round.writes)))
   const lags = options.ratesPerSecond.map((rate, i) =>
-    row('lag', Math.max(...options.connections), { rate, ...lagFigures(rounds.map(({ lags }) => lags[i])) }),
+    row('lag', Math.max(...options.connections), {
+      rate,
+      ...lagFigures(rounds.map(({ lags }) => lags[i])),
+    }),
   )
   return [...reads, writes, ...lags]
 }
@@ -307,7 +329,10 @@ function writeFigures(rounds: readonly Writes[]) {
   }
 }
 
-/** What a commit adds to a forwarded request, less what it adds at the leader: the commit itself and its position. */
+/**
+ * What a commit adds to a forwarded request, less what it adds at the leader: the commit itself and
+ * its position.
+ */
 function waitOf({ forwarded, forwardedNothing, leader, leaderNothing }: Writes): number {
   return forwarded.p50Ms - forwardedNothing.p50Ms - (leader.p50Ms - leaderNothing.p50Ms)
 }
@@ -331,7 +356,11 @@ function lagFigures(rounds: readonly LagUnderReads[]) {
   }
 }
 
-function ratiosOf({ options }: Context, pin: PinSetup, rounds: readonly Round[]): Record<string, Spread> {
+function ratiosOf(
+  { options }: Context,
+  pin: PinSetup,
+  rounds: readonly Round[],
+): Record<string, Spread> {
   const suffix = pin.text === 'none' ? '' : ` pin ${pin.text}`
   const ratios: Record<string, Spread> = {}
   const set = (name: string, of: (round: Round) => number) => {
@@ -348,6 +377,9 @@ function ratiosOf({ options }: Context, pin: PinSetup, rounds: readonly Round[])
     )
   }
   set('write p50 leader proxy/direct', ({ writes }) => writes.leader.p50Ms / writes.direct.p50Ms)
-  set('write p50 forwarded/leader proxy', ({ writes }) => writes.forwarded.p50Ms / writes.leader.p50Ms)
+  set(
+    'write p50 forwarded/leader proxy',
+    ({ writes }) => writes.forwarded.p50Ms / writes.leader.p50Ms,
+  )
   return ratios
 }

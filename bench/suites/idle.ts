@@ -47,13 +47,17 @@ async function measure(context: Context): Promise<Usage[]> {
   const running = await walcast.start(setup)
   await pause(warmupSeconds * 1000)
   const fromMs = performance.now()
-  const before = running.nodes.map((node) => ({ cpuMs: cpuMsOf(node.pid), ticks: cpuTicksOf(node.pid) }))
+  const before = running.nodes.map((node) => ({
+    cpuMs: cpuMsOf(node.pid),
+    ticks: cpuTicksOf(node.pid),
+  }))
   await pause(seconds * 1000)
   const elapsedMs = performance.now() - fromMs
   const usages = running.nodes.map((node, i) => ({
     node: node.name,
     cpuPercent: (100 * (cpuMsOf(node.pid) - before[i].cpuMs)) / elapsedMs,
-    ticksPercent: (100 * (cpuTicksOf(node.pid) - before[i].ticks) * (1000 / TICKS_PER_SECOND)) / elapsedMs,
+    ticksPercent:
+      (100 * (cpuTicksOf(node.pid) - before[i].ticks) * (1000 / TICKS_PER_SECOND)) / elapsedMs,
     rssMb: memoryOf(node.pid).rssBytes / 1e6,
   }))
   await running.verify()

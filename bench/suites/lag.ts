@@ -35,13 +35,28 @@
  * more reader on each replica that never pauses.
  */
 import { join } from 'node:path'
-import { type Joined, joinById, type Percentiles, percentiles, type Spread, spread } from '../arithmetic.ts'
+import {
+  type Joined,
+  joinById,
+  type Percentiles,
+  percentiles,
+  type Spread,
+  spread,
+} from '../arithmetic.ts'
 import { readSeen, readWritten } from '../eventLog.ts'
 import { floorsOfLag, type LagFloors } from '../floors.ts'
 import type { BenchOptions, PinSetup, Readers } from '../options.ts'
 import type { Child } from '../processes.ts'
 import { type Row, STAGE_NAMES, type SuiteResult } from '../result.ts'
-import { type Context, newSetup, resultOf, type Suite, startProgram, warmUp, watchCpu } from '../suite.ts'
+import {
+  type Context,
+  newSetup,
+  resultOf,
+  type Suite,
+  startProgram,
+  warmUp,
+  watchCpu,
+} from '../suite.ts'
 import { megabytesFor, type RunningSystem, type System } from '../system.ts'
 import { walcast } from '../systems/walcast.ts'
 import { type Turns, takeTurns } from '../turns.ts'
@@ -105,7 +120,10 @@ export const lag: Suite = {
   },
 }
 
-/** Every rate with the first of the other lists; each further value of those alone, at one rate and for walcast only. */
+/**
+ * Every rate with the first of the other lists; each further value of those alone, at one rate and
+ * for walcast only.
+ */
 export function casesOf(options: CaseOptions): Case[] {
   const { pins, ratesPerSecond, peerRatesPerSecond, pagesPerCommit, replicas, readers } = options
   return pins.flatMap((pin) => {
@@ -129,7 +147,9 @@ function measureCase(context: Context, each: Case): Promise<Turns<Round>> {
   const systems = context.systems.filter(
     (system) => system === walcast || (each.hasPeers && (each.pages === 1 || system.hasPages)),
   )
-  return takeTurns(context, `lag: ${describe(each)}`, systems, (system) => measure(context, system, each))
+  return takeTurns(context, `lag: ${describe(each)}`, systems, (system) =>
+    measure(context, system, each),
+  )
 }
 
 function describe({ rate, pages, replicas, readers, pin }: Case): string {
@@ -224,7 +244,9 @@ const caseColumns = ({ rate, pages, replicas, readers, pin }: Case) => ({
 
 function toRow(system: System, each: Case, rounds: readonly Round[]): Row {
   const of = (pick: (round: Round) => number) => spread(rounds.map(pick))
-  const stages = STAGE_NAMES.map((_, i) => of((round) => round.stagesP50Ms[i]).median.toFixed(2)).join(' + ')
+  const stages = STAGE_NAMES.map((_, i) =>
+    of((round) => round.stagesP50Ms[i]).median.toFixed(2),
+  ).join(' + ')
   return {
     system: system.name,
     ...caseColumns(each),
@@ -268,13 +290,19 @@ function skippedRow(name: string, each: Case, reason: string): Row {
   return { system: name, ...caseColumns(each), ...nothing, skipped: reason }
 }
 
-/** NaN against what is shorter than a look: a system whose COMMIT waits for its replica shows next to nothing after it. */
+/**
+ * NaN against what is shorter than a look: a system whose COMMIT waits for its replica shows next
+ * to nothing after it.
+ */
 function ratio(oursMs: number, theirsMs: number): number {
   return theirsMs < MIN_COMPARED_MS ? Number.NaN : oursMs / theirsMs
 }
 
 /** The first system (walcast) against each other, round by round: below 1 is faster. */
-function ratiosOf(each: Case, rounds: ReadonlyMap<System, readonly Round[]>): Record<string, Spread> {
+function ratiosOf(
+  each: Case,
+  rounds: ReadonlyMap<System, readonly Round[]>,
+): Record<string, Spread> {
   const [[first, ours] = [], ...others] = [...rounds]
   if (!first || !ours) return {}
   const against = (theirs: readonly Round[], pick: (round: Round) => number) =>

@@ -25,7 +25,9 @@ import type { LargeCase } from './largeCase.ts'
 import { measureCopies } from './largeCopies.ts'
 import { measureStopped, measureTransactions } from './largeWrites.ts'
 
-/** Copies of a database that are on the disk at once, with the WALs and what SQLite makes beside it. */
+/**
+ * Copies of a database that are on the disk at once, with the WALs and what SQLite makes beside it.
+ */
 const COPIES: Readonly<Record<LargePart, number>> = {
   start: 1,
   copy: 2,
@@ -54,7 +56,8 @@ export const large: Suite = {
       processes.pinning = pin.pinning
       const rounds: LargeCase[][] = []
       for (let i = 1; i <= options.rounds; i++) {
-        const tell = (what: string) => context.progress(`large: ${what}, pin ${pin.text}, round ${i}`)
+        const tell = (what: string) =>
+          context.progress(`large: ${what}, pin ${pin.text}, round ${i}`)
         rounds.push(await measure({ ...context, progress: tell }))
       }
       rows.push(

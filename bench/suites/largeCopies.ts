@@ -67,9 +67,15 @@ export async function measureCopies(context: Context): Promise<LargeCase[]> {
   return cases
 }
 
-async function measureStarts(context: Context, { setup, fileMb }: LargeDatabase): Promise<LargeCase[]> {
+async function measureStarts(
+  context: Context,
+  { setup, fileMb }: LargeDatabase,
+): Promise<LargeCase[]> {
   let epoch = 0
-  const start = async (name: string, end: (running: RunningWalcast) => Promise<void>): Promise<LargeCase> => {
+  const start = async (
+    name: string,
+    end: (running: RunningWalcast) => Promise<void>,
+  ): Promise<LargeCase> => {
     context.progress(`leader, ${name}`)
     const running = newNodes(setup)
     const seconds = await secondsOf(() => running.startLeader())
@@ -121,8 +127,13 @@ async function measureLevel(running: RunningWalcast, start: () => Promise<void>)
   return { seconds, sentMb: (await sentMb(running)) - before, ...rssOf(running) }
 }
 
-/** Something writes while no node runs: the leader cannot tell what, so that everything is compared. */
-async function measureDifference(context: Context, { setup, fileMb }: LargeDatabase): Promise<LargeCase> {
+/**
+ * Something writes while no node runs: the leader cannot tell what, so that everything is compared.
+ */
+async function measureDifference(
+  context: Context,
+  { setup, fileMb }: LargeDatabase,
+): Promise<LargeCase> {
   context.progress('difference')
   const { changedPages } = await rewrite(context, setup, 'spread', DIFFERENT_ROWS)
   const relayPort = await freePort()
@@ -149,7 +160,11 @@ async function measureDifference(context: Context, { setup, fileMb }: LargeDatab
   return { part: 'difference', case: `${DIFFERENT_ROWS} rows`, figures }
 }
 
-async function startRelay(context: Context, listenPort: number, running: RunningWalcast): Promise<Child> {
+async function startRelay(
+  context: Context,
+  listenPort: number,
+  running: RunningWalcast,
+): Promise<Child> {
   const port = running.leaderAddress?.split(':').at(-1) ?? ''
   const args = ['--listen-port', String(listenPort), '--port', port]
   const relay = await startProgram(context, 'relay', { script: 'programs/countingRelay.js', args })

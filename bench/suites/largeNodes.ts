@@ -49,7 +49,10 @@ export function resetRss({ nodes }: RunningWalcast): void {
 }
 
 /** The largest RSS of the leader and of a replica, counted from 1. */
-export function rssOf({ nodes }: RunningWalcast, replica = 1): { leaderRssMb: number; replicaRssMb: number } {
+export function rssOf(
+  { nodes }: RunningWalcast,
+  replica = 1,
+): { leaderRssMb: number; replicaRssMb: number } {
   const megabytes = nodes.map(({ pid }) => memoryOf(pid).peakRssBytes / 1e6)
   return { leaderRssMb: megabytes[0], replicaRssMb: megabytes[replica] ?? Number.NaN }
 }
@@ -58,7 +61,10 @@ export async function sentMb(running: RunningWalcast): Promise<number> {
   return (await running.leaderMetric('walcast_send_bytes_total')) / 1e6
 }
 
-/** One commit: `rows` rows spread over the file, every row, or VACUUM. When it began, and seconds that the writer took. */
+/**
+ * One commit: `rows` rows spread over the file, every row, or VACUUM. When it began, and seconds
+ * that the writer took.
+ */
 export async function rewrite(
   context: Context,
   setup: Setup,
@@ -69,7 +75,10 @@ export async function rewrite(
   const child = await startProgram(context, 'writer', { script: 'programs/rewrite.js', args })
   const begunMs = performance.now()
   child.go()
-  const { elapsedMs, changedPages } = await resultOf(child, TIMEOUT_MS, ['elapsedMs', 'changedPages'])
+  const { elapsedMs, changedPages } = await resultOf(child, TIMEOUT_MS, [
+    'elapsedMs',
+    'changedPages',
+  ])
   return { begunMs, seconds: elapsedMs / 1000, changedPages }
 }
 

@@ -84,7 +84,11 @@ export async function measureStopped(context: Context): Promise<LargeCase[]> {
   for (const _ of [FOLLOWING, STOPPED]) await running.addReplica()
   await whenLevel(running)
   const beforeSeconds = Math.min(MAX_BEFORE_SECONDS, stopSeconds)
-  const writing = { kind: 'full', seconds: beforeSeconds + stopSeconds, autocheckpoint: 1000 } as const
+  const writing = {
+    kind: 'full',
+    seconds: beforeSeconds + stopSeconds,
+    autocheckpoint: 1000,
+  } as const
   const child = await startProgram(context, 'writer', writer(running.primary, writing))
   child.go()
   const before = await watchFor(running, leaderPath(setup), () => pause(beforeSeconds * 1000))
@@ -98,7 +102,11 @@ export async function measureStopped(context: Context): Promise<LargeCase[]> {
   resetRss(running)
   process.kill(pid, 'SIGCONT')
   const seconds = await secondsOf(() => whenLevel(running, commits))
-  const after = { seconds, sentMb: (await sentMb(running)) - sentBefore, ...rssOf(running, STOPPED) }
+  const after = {
+    seconds,
+    sentMb: (await sentMb(running)) - sentBefore,
+    ...rssOf(running, STOPPED),
+  }
   const commitsPerSecond = commits / (beforeSeconds + stopSeconds)
   await running.verify()
   await running.stop()
@@ -110,7 +118,9 @@ export async function measureStopped(context: Context): Promise<LargeCase[]> {
   ]
 }
 
-/** What the leader takes, and how far the replica that follows is behind, while something goes on. */
+/**
+ * What the leader takes, and how far the replica that follows is behind, while something goes on.
+ */
 async function watchFor(running: RunningWalcast, path: string, what: () => Promise<unknown>) {
   resetRss(running)
   const walMb = watchWal(path)

@@ -42,7 +42,10 @@ const PAGE_BYTES = 4096
 /** The reader's sleep between two looks. */
 const PAUSE_MS = 0.05
 const PATIENCE_SECONDS = 60
-/** Commits take at most this share of an emulated bandwidth: above 1 the lag would grow for as long as one measures. */
+/**
+ * Commits take at most this share of an emulated bandwidth: above 1 the lag would grow for as long
+ * as one measures.
+ */
 const BANDWIDTH_SHARE = 0.5
 
 interface Case {
@@ -75,19 +78,24 @@ export const network: Suite = {
   },
 }
 
-/** Small commits in every condition; those of more pages where bandwidth is scarce, and without emulation beside it. */
+/**
+ * Small commits in every condition; those of more pages where bandwidth is scarce, and without
+ * emulation beside it.
+ */
 export function casesOf({ options }: Pick<Context, 'options'>): Case[] {
   return options.pins.flatMap((pin) =>
     CONDITIONS.flatMap((condition) =>
       options.pagesPerCommit
         .filter((pages) => pages === 1 || condition.name === 'none' || condition.megabitsPerSecond)
         .flatMap((pages) =>
-          [...new Set(options.ratesPerSecond.map((rate) => affordable(rate, pages)))].map((rate) => ({
-            pin,
-            condition,
-            pages,
-            rate,
-          })),
+          [...new Set(options.ratesPerSecond.map((rate) => affordable(rate, pages)))].map(
+            (rate) => ({
+              pin,
+              condition,
+              pages,
+              rate,
+            }),
+          ),
         ),
     ),
   )
@@ -95,7 +103,9 @@ export function casesOf({ options }: Pick<Context, 'options'>): Case[] {
 
 /** The same rate in all conditions: what the slowest of them can carry. */
 function affordable(rate: number, pages: number): number {
-  const megabits = Math.min(...CONDITIONS.map(({ megabitsPerSecond }) => megabitsPerSecond ?? Infinity))
+  const megabits = Math.min(
+    ...CONDITIONS.map(({ megabitsPerSecond }) => megabitsPerSecond ?? Infinity),
+  )
   return Math.min(rate, Math.max(1, Math.floor((BANDWIDTH_SHARE * 1000) / wireMs(pages, megabits))))
 }
 
@@ -109,7 +119,9 @@ async function rowOf(context: Context, each: Case): Promise<Row> {
   const rounds: Round[] = []
   try {
     for (let i = 1; i <= context.options.rounds; i++) {
-      context.progress(`network: ${condition.name}, ${rate}/s, pages ${pages}, pin ${pin.text}, round ${i}`)
+      context.progress(
+        `network: ${condition.name}, ${rate}/s, pages ${pages}, pin ${pin.text}, round ${i}`,
+      )
       rounds.push(await measureOnLink(context, each))
     }
   } catch (error) {
@@ -154,7 +166,11 @@ async function measureOnLink(context: Context, each: Case): Promise<Round> {
   }
 }
 
-async function measure(context: Context, each: Case, placement: LinkPlacement): Promise<Percentiles> {
+async function measure(
+  context: Context,
+  each: Case,
+  placement: LinkPlacement,
+): Promise<Percentiles> {
   const { warmupSeconds, seconds } = context.options
   const setup = newSetup(context, 1)
   await walcast.prepare(
@@ -174,7 +190,9 @@ async function measure(context: Context, each: Case, placement: LinkPlacement): 
   const writing = { kind: 'paced', ...pace, log } as const
   const writerChild = await startProgram(context, 'writer', writer(running.primary, writing))
   readerChild.go()
-  await warmUp(writerChild, maxSeconds, () => running.whenLevel(warmupCount, PATIENCE_SECONDS * 1000))
+  await warmUp(writerChild, maxSeconds, () =>
+    running.whenLevel(warmupCount, PATIENCE_SECONDS * 1000),
+  )
   await resultOf(writerChild, maxSeconds * 1000, ['elapsedMs'])
   await resultOf(readerChild, maxSeconds * 1000, ['last'])
   await running.verify()

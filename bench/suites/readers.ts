@@ -18,7 +18,15 @@ import { type Spread, spread } from '../arithmetic.ts'
 import type { PinSetup } from '../options.ts'
 import { type Child, pause } from '../processes.ts'
 import type { Row, SuiteResult } from '../result.ts'
-import { type Context, newSetup, resultOf, type Suite, startProgram, warmUp, watchCpu } from '../suite.ts'
+import {
+  type Context,
+  newSetup,
+  resultOf,
+  type Suite,
+  startProgram,
+  warmUp,
+  watchCpu,
+} from '../suite.ts'
 import type { Place } from '../system.ts'
 import { walcast } from '../systems/walcast.ts'
 import { writer } from '../writing.ts'
@@ -66,7 +74,9 @@ export const readers: Suite = {
       context.processes.pinning = each.pin.pinning
       const rounds: Round[] = []
       for (let i = 1; i <= context.options.rounds; i++) {
-        context.progress(`readers: ${each.rate}/s, readers ${each.readers}, pin ${each.pin.text}, round ${i}`)
+        context.progress(
+          `readers: ${each.rate}/s, readers ${each.readers}, pin ${each.pin.text}, round ${i}`,
+        )
         rounds.push(await measure(context, each))
       }
       const row = toRow(each, rounds)
@@ -79,7 +89,9 @@ export const readers: Suite = {
 
 function casesOf({ options }: Context): Case[] {
   return options.pins.flatMap((pin) =>
-    READER_COUNTS.flatMap((count) => options.ratesPerSecond.map((rate) => ({ pin, rate, readers: count }))),
+    READER_COUNTS.flatMap((count) =>
+      options.ratesPerSecond.map((rate) => ({ pin, rate, readers: count })),
+    ),
   )
 }
 
@@ -121,7 +133,9 @@ function startReaders(context: Context, replica: Place, count: number): Promise<
   const args = ['--file', replica.where, '--seconds', String(context.options.seconds)]
   const script = 'programs/pointReader.js'
   return Promise.all(
-    Array.from({ length: count }, (_, i) => startProgram(context, `reader${i + 1}`, { script, args })),
+    Array.from({ length: count }, (_, i) =>
+      startProgram(context, `reader${i + 1}`, { script, args }),
+    ),
   )
 }
 
@@ -140,9 +154,13 @@ async function read(context: Context, children: readonly Child[]): Promise<Reads
   }
 }
 
-/** Rates are averaged, so that a machine that gets slower in a round does not count against either side; failures are added. */
+/**
+ * Rates are averaged, so that a machine that gets slower in a round does not count against either
+ * side; failures are added.
+ */
 function meanOf(times: readonly Reads[]): Reads {
-  const sum = (pick: (reads: Reads) => number) => times.reduce((total, reads) => total + pick(reads), 0)
+  const sum = (pick: (reads: Reads) => number) =>
+    times.reduce((total, reads) => total + pick(reads), 0)
   return {
     perSecond: sum((reads) => reads.perSecond) / times.length,
     perCpuSecond: sum((reads) => reads.perCpuSecond) / times.length,
@@ -153,7 +171,8 @@ function meanOf(times: readonly Reads[]): Reads {
 
 function toRow(each: Case, rounds: readonly Round[]) {
   const of = (pick: (round: Round) => number) => spread(rounds.map(pick))
-  const total = (pick: (round: Round) => number) => rounds.reduce((sum, round) => sum + pick(round), 0)
+  const total = (pick: (round: Round) => number) =>
+    rounds.reduce((sum, round) => sum + pick(round), 0)
   return {
     system: walcast.name,
     rate: each.rate,

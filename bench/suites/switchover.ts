@@ -58,7 +58,10 @@ import { walcast } from '../systems/walcast.ts'
 
 /** That write, and as many that read. */
 const CLIENTS = 4
-/** Between two switchovers, and a random part more, so that they fall anywhere in the clients' schedules. */
+/**
+ * Between two switchovers, and a random part more, so that they fall anywhere in the clients'
+ * schedules.
+ */
 const REST_MS = 400
 /** Of a change, at both ends: answers that it delayed are within. */
 const MARGIN_MS = 20
@@ -101,7 +104,8 @@ export const switchover: Suite = {
     const rows: Row[] = []
     for (const pin of context.options.pins) {
       context.processes.pinning = pin.pinning
-      for (const rate of context.options.ratesPerSecond) rows.push(...(await measure(context, pin, rate)))
+      for (const rate of context.options.ratesPerSecond)
+        rows.push(...(await measure(context, pin, rate)))
     }
     return rows
   },
@@ -168,7 +172,12 @@ async function measureFailover(context: Context, rate: number): Promise<Failover
 
 const logOf = (setup: Setup) => join(setup.folder, 'asked.json')
 
-async function startLoad(context: Context, setup: Setup, pair: RolePair, rate: number): Promise<Child> {
+async function startLoad(
+  context: Context,
+  setup: Setup,
+  pair: RolePair,
+  rate: number,
+): Promise<Child> {
   const doors = JSON.stringify(pair.nodes.map(({ door }) => door))
   const flags = { doors, clients: CLIENTS, rate, log: logOf(setup) }
   const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)])
@@ -224,7 +233,8 @@ function plannedFigures(rounds: readonly Switchovers[]) {
     ...figures('readWait', rounds, ({ asked }) => waits(asked, 'read')),
     ...Object.fromEntries(
       stages.map((stage) => {
-        const ofRound = ({ changes }: Switchovers) => changes.map(({ told }) => told.stages[stage] * 1e6)
+        const ofRound = ({ changes }: Switchovers) =>
+          changes.map(({ told }) => told.stages[stage] * 1e6)
         return [
           stage.replace(/Ms$/, 'P50Ms'),
           spread(rounds.map((round) => percentiles(ofRound(round)).p50Ms)),
@@ -251,7 +261,10 @@ function waits(asked: readonly Asked[], kind: Asked[0]) {
   return ({ window }: Pick<Change, 'window'>) => longestWaitMs(answers, window)
 }
 
-/** p50, p99 and the largest over the switchovers of a round; `measureIn` gives a round's measure of one. */
+/**
+ * p50, p99 and the largest over the switchovers of a round; `measureIn` gives a round's measure of
+ * one.
+ */
 function figures(
   name: string,
   rounds: readonly Switchovers[],

@@ -17,7 +17,15 @@ import { join } from 'node:path'
 import { type Spread, spread } from '../arithmetic.ts'
 import type { PinSetup } from '../options.ts'
 import type { Row, SuiteResult } from '../result.ts'
-import { type Context, newSetup, resultOf, type Suite, startProgram, warmUp, watchCpu } from '../suite.ts'
+import {
+  type Context,
+  newSetup,
+  resultOf,
+  type Suite,
+  startProgram,
+  warmUp,
+  watchCpu,
+} from '../suite.ts'
 import type { RunningPrimary, System } from '../system.ts'
 import { walcast } from '../systems/walcast.ts'
 import { type Turns, takeTurns } from '../turns.ts'
@@ -67,7 +75,8 @@ export const throughput: Suite = {
         const row = toRow(system, each, context.options.replicas[0], measured)
         rows.push(row)
         const pin = each.pin.text === 'none' ? '' : ` pin ${each.pin.text}`
-        ratios[`writer ${system.name}@${row.rate} autocheckpoint ${each.autocheckpoint}${pin}`] = row.ratio
+        ratios[`writer ${system.name}@${row.rate} autocheckpoint ${each.autocheckpoint}${pin}`] =
+          row.ratio
       }
       const skipped = each.hasPeers ? [...context.skipped, ...failed] : []
       for (const [name, reason] of skipped)
@@ -122,7 +131,11 @@ async function measureAlone(context: Context, system: System, each: Case): Promi
   return rates
 }
 
-async function measureReplicated(context: Context, system: System, each: Case): Promise<Replicated> {
+async function measureReplicated(
+  context: Context,
+  system: System,
+  each: Case,
+): Promise<Replicated> {
   const setup = newSetup(context, context.options.replicas[0])
   await system.prepare(setup, 'rows', 0)
   const running = await system.start(setup)
@@ -147,10 +160,18 @@ async function measureReplicated(context: Context, system: System, each: Case): 
   }
 }
 
-const ALONE = { whenArrived: async (_id: number) => {}, figures: async (): Promise<Figures> => ({}) }
+const ALONE = {
+  whenArrived: async (_id: number) => {},
+  figures: async (): Promise<Figures> => ({}),
+}
 
 /** CPU and counters are taken from where the rows that count begin. */
-async function write(context: Context, running: RunningPrimary, writing: Writing, replicated = ALONE) {
+async function write(
+  context: Context,
+  running: RunningPrimary,
+  writing: Writing,
+  replicated = ALONE,
+) {
   const child = await startProgram(context, 'writer', writer(running.primary, writing))
   const maxSeconds = context.options.seconds + context.options.warmupSeconds + 60
   if (writing.kind === 'paced')

@@ -26,10 +26,14 @@ export async function verifySame(setup: Setup, places: readonly Place[]): Promis
     const some = places.slice(i, i + DIGESTS_AT_ONCE)
     digests.push(...(await Promise.all(some.map((place) => run(setup, 'digest', digest(place))))))
   }
-  if (new Set(digests).size !== 1) throw new Error(`a replica differs from its primary: ${digests.join(' ')}`)
+  if (new Set(digests).size !== 1)
+    throw new Error(`a replica differs from its primary: ${digests.join(' ')}`)
 }
 
 function run({ processes, root }: Setup, name: string, { script, args }: Program): Promise<string> {
   const file = process.execPath
-  return processes.run({ name, file, args: [join(root, 'dist/bench', script), ...args] }, TIMEOUT_MS)
+  return processes.run(
+    { name, file, args: [join(root, 'dist/bench', script), ...args] },
+    TIMEOUT_MS,
+  )
 }

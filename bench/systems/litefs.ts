@@ -1,6 +1,7 @@
 /**
- * LiteFS: a FUSE file system on each side, through which writer and readers open an ordinary SQLite file. A static lease: the
- * primary stays the primary. Measured where a `litefs` program is on the PATH and FUSE is permitted.
+ * LiteFS: a FUSE file system on each side, through which writer and readers open an ordinary SQLite
+ * file. A static lease: the primary stays the primary. Measured where a `litefs` program is on the
+ * PATH and FUSE is permitted.
  */
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +16,10 @@ const IMPORT_TIMEOUT_MS = 60_000
 /** Of the database on every mount. */
 const NAME = 'primary.db'
 
-/** The path of `litefs`, which mounts through `fuseDevice`. Throws NotAvailable with what is missing. */
+/**
+ * The path of `litefs`, which mounts through `fuseDevice`. Throws NotAvailable with what is
+ * missing.
+ */
 export function findLitefs(fuseDevice: string): string {
   const program = findProgram('litefs')
   if (!program) throw new NotAvailable('litefs is not on the PATH')
@@ -24,7 +28,9 @@ export function findLitefs(fuseDevice: string): string {
   try {
     closeSync(openSync(fuseDevice, 'r+'))
   } catch (error) {
-    throw new NotAvailable(`${fuseDevice} cannot be opened: ${(error as NodeJS.ErrnoException).code}`)
+    throw new NotAvailable(
+      `${fuseDevice} cannot be opened: ${(error as NodeJS.ErrnoException).code}`,
+    )
   }
   return program
 }
@@ -41,7 +47,11 @@ export const litefs: System = {
   },
   prepare: (setup, kind, megabytes) => makeDatabase(setup, unmountedPath(setup), kind, megabytes),
   async startAlone(setup) {
-    return { nodes: [], primary: { client: 'sqlite', where: unmountedPath(setup) }, async stop() {} }
+    return {
+      nodes: [],
+      primary: { client: 'sqlite', where: unmountedPath(setup) },
+      async stop() {},
+    }
   },
   start,
 }
@@ -70,10 +80,19 @@ async function mount(setup: Setup, name: string, primaryUrl?: string): Promise<M
   const address = `127.0.0.1:${await freePort()}`
   const url = `http://${address}`
   const config = join(setup.folder, `${name}.yml`)
-  writeFileSync(config, configText(folder, join(setup.folder, `${name}-data`), address, primaryUrl ?? url))
+  writeFileSync(
+    config,
+    configText(folder, join(setup.folder, `${name}-data`), address, primaryUrl ?? url),
+  )
   const child = setup.processes.start({ name, file: binary, args: ['mount', '-config', config] })
   await whenReady(child, () => isListening(url))
-  return { name, pid: child.pid, child, url, place: { client: 'sqlite', where: join(folder, NAME) } }
+  return {
+    name,
+    pid: child.pid,
+    child,
+    url,
+    place: { client: 'sqlite', where: join(folder, NAME) },
+  }
 }
 
 /** It listens once it has mounted. */
@@ -88,11 +107,20 @@ async function isListening(url: string): Promise<boolean> {
 }
 
 /** JSON is YAML too. With a static lease every node advertises the primary's address. */
-function configText(folder: string, dataFolder: string, address: string, primaryUrl: string): string {
+function configText(
+  folder: string,
+  dataFolder: string,
+  address: string,
+  primaryUrl: string,
+): string {
   return JSON.stringify({
     fuse: { dir: folder },
     data: { dir: dataFolder },
     http: { addr: address },
-    lease: { type: 'static', 'advertise-url': primaryUrl, candidate: primaryUrl === `http://${address}` },
+    lease: {
+      type: 'static',
+      'advertise-url': primaryUrl,
+      candidate: primaryUrl === `http://${address}`,
+    },
   })
 }

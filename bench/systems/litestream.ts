@@ -1,4 +1,6 @@
-/** Litestream 0.3 with a file replica, at its standard interval of a second and at a millisecond. */
+/**
+ * Litestream 0.3 with a file replica, at its standard interval of a second and at a millisecond.
+ */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packagedProgram } from '../install.ts'
@@ -49,7 +51,9 @@ async function start(setup: Setup, interval: string): Promise<RunningSystem> {
     file: binary,
     args: ['replicate', '-config', config],
   })
-  await whenReady(child, async () => folders.every((folder) => existsSync(join(folder, 'generations'))))
+  await whenReady(child, async () =>
+    folders.every((folder) => existsSync(join(folder, 'generations'))),
+  )
   const replicas = folders.map((where): Place => ({ client: 'litestream', where }))
   return {
     nodes: [{ name: 'leader', pid: child.pid }],

@@ -1,12 +1,13 @@
 /**
- * Litestream 0.5 by its VFS: a writer that uploads LTX files to a folder (the VFS's experimental write mode: the program that
- * replicates an ordinary file is not among the npm packages), and readers that page from there. At its standard intervals of a
- * second, and at 10 ms.
+ * Litestream 0.5 by its VFS: a writer that uploads LTX files to a folder (the VFS's experimental
+ * write mode: the program that replicates an ordinary file is not among the npm packages), and
+ * readers that page from there. At its standard intervals of a second, and at 10 ms.
  *
- * The write mode cannot make the file longer: after an upload it takes the database to be as long as it was at its opening, and
- * SQLite finds it malformed at the next INSERT that needs a page. So the database begins with free pages, which is enough
- * for ordinary INSERTs. Nor may a writer look for the files of others: that brings back older images of its own pages, and rows
- * were lost. So its poll interval is longer than any measurement.
+ * The write mode cannot make the file longer: after an upload it takes the database to be as long
+ * as it was at its opening, and SQLite finds it malformed at the next INSERT that needs a page. So
+ * the database begins with free pages, which is enough for ordinary INSERTs. Nor may a writer look
+ * for the files of others: that brings back older images of its own pages, and rows were lost. So
+ * its poll interval is longer than any measurement.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -51,14 +52,18 @@ async function install(progress: (text: string) => void): Promise<void> {
   try {
     vfsFile()
   } catch {
-    throw new NotAvailable(`litestream-vfs has no extension for ${process.platform}-${process.arch}`)
+    throw new NotAvailable(
+      `litestream-vfs has no extension for ${process.platform}-${process.arch}`,
+    )
   }
   if (!(await findPython())) throw new NotAvailable('no python3 here loads extensions into SQLite')
 }
 
 const place = (where: string): Place => ({ client: 'litestream-vfs', where })
 
-/** Opened anew for each step, since the writer knows the length of the database from its opening. */
+/**
+ * Opened anew for each step, since the writer knows the length of the database from its opening.
+ */
 async function makeReplicated(folder: string): Promise<void> {
   const uri = vfsUri({ replicaFolder: folder, pollInterval: NEVER, syncInterval: NEVER })
   const numbers = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${FREE_PAGES})`
@@ -81,7 +86,9 @@ async function makeReplicated(folder: string): Promise<void> {
 
 async function start(setup: Setup, interval: string): Promise<RunningSystem> {
   const folder = replicaFolder(setup)
-  const primary = place(vfsUri({ replicaFolder: folder, pollInterval: NEVER, syncInterval: interval }))
+  const primary = place(
+    vfsUri({ replicaFolder: folder, pollInterval: NEVER, syncInterval: interval }),
+  )
   const reader = place(vfsUri({ replicaFolder: folder, pollInterval: interval }))
   const replicas = Array.from({ length: setup.replicas }, () => reader)
   return {

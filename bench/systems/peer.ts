@@ -36,7 +36,11 @@ export async function answers(place: Place): Promise<boolean> {
 }
 
 /** Resolves when readers at every place see `id`. Throws after `timeoutMs`. */
-export async function whenShown(places: readonly Place[], id: number, timeoutMs: number): Promise<void> {
+export async function whenShown(
+  places: readonly Place[],
+  id: number,
+  timeoutMs: number,
+): Promise<void> {
   const deadlineMs = performance.now() + timeoutMs
   for (const place of places) {
     const client = await loadClient(place.client)
@@ -55,7 +59,10 @@ export async function whenShown(places: readonly Place[], id: number, timeoutMs:
   }
 }
 
-/** Waits until every replica shows the last commit, then reads everything at every place. Throws when two differ. */
+/**
+ * Waits until every replica shows the last commit, then reads everything at every place. Throws
+ * when two differ.
+ */
 export async function verifyWhenLevel(
   setup: Setup,
   primary: Place,

@@ -1,6 +1,6 @@
 /**
- * PostgreSQL with streaming replication: a primary and hot standbys made by pg_basebackup, as Debian ships it, with its
- * standard settings (fsync, synchronous_commit=on) but for the addresses.
+ * PostgreSQL with streaming replication: a primary and hot standbys made by pg_basebackup, as
+ * Debian ships it, with its standard settings (fsync, synchronous_commit=on) but for the addresses.
  */
 import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -38,7 +38,8 @@ let binaries = ''
 
 async function install(progress: (text: string) => void): Promise<void> {
   await installPackages(progress)
-  const folders = () => versionsBelow(DEBIAN_FOLDER).map((version) => join(DEBIAN_FOLDER, version, 'bin'))
+  const folders = () =>
+    versionsBelow(DEBIAN_FOLDER).map((version) => join(DEBIAN_FOLDER, version, 'bin'))
   binaries = dirname(await debianProgram('postgres', 'postgresql', folders, progress))
 }
 
@@ -48,10 +49,23 @@ interface PostgresServer extends Server {
 
 async function startPrimary(setup: Setup, mode: Mode): Promise<PostgresServer> {
   const folder = serverFolder(setup, 'leader')
-  const initdb = ['-D', folder, '-U', 'bench', '-A', 'trust', '-E', 'UTF8', '--no-sync', '--no-locale']
+  const initdb = [
+    '-D',
+    folder,
+    '-U',
+    'bench',
+    '-A',
+    'trust',
+    '-E',
+    'UTF8',
+    '--no-sync',
+    '--no-locale',
+  ]
   await run(setup, 'initdb', initdb)
   const settings =
-    mode === 'remote_apply' ? ['synchronous_commit=remote_apply', 'synchronous_standby_names=*'] : []
+    mode === 'remote_apply'
+      ? ['synchronous_commit=remote_apply', 'synchronous_standby_names=*']
+      : []
   const server = await startServer(setup, 'leader', folder, settings)
   const client = await connect(server.place.where)
   // Nobody waits for a standby that is not there yet.
@@ -73,7 +87,11 @@ async function start(setup: Setup, mode: Mode): Promise<RunningSystem> {
   }
 }
 
-async function startStandby(setup: Setup, primary: PostgresServer, name: string): Promise<PostgresServer> {
+async function startStandby(
+  setup: Setup,
+  primary: PostgresServer,
+  name: string,
+): Promise<PostgresServer> {
   const folder = serverFolder(setup, name)
   const source = ['-h', '127.0.0.1', '-p', String(primary.port), '-U', 'bench']
   await run(setup, 'pg_basebackup', [
@@ -93,7 +111,8 @@ async function startStandby(setup: Setup, primary: PostgresServer, name: string)
 /** Resolves when every standby is connected and has replayed what the primary has written. */
 async function whenStandbysReplayed(primary: Place, standbys: number): Promise<void> {
   const client = await connect(primary.where)
-  const text = 'SELECT count(*) AS n FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()'
+  const text =
+    'SELECT count(*) AS n FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()'
   const deadlineMs = performance.now() + STANDBY_TIMEOUT_MS
   try {
     while (Number((await client.query({ text })).rows[0]?.['n']) < standbys) {
@@ -112,7 +131,12 @@ async function startServer(
   settings: readonly string[],
 ): Promise<PostgresServer> {
   const port = await freePort()
-  const all = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', ...settings]
+  const all = [
+    `port=${port}`,
+    'listen_addresses=127.0.0.1',
+    'unix_socket_directories=',
+    ...settings,
+  ]
   const child = setup.processes.start({
     name,
     file: join(binaries, 'postgres'),

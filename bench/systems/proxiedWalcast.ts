@@ -1,4 +1,7 @@
-/** A leader and a replica with their proxies, each before an application of its own (programs/httpApp.ts). */
+/**
+ * A leader and a replica with their proxies, each before an application of its own
+ * (programs/httpApp.ts).
+ */
 import { freePort } from '../../src/cli/freePorts.ts'
 import { type Context, startProgram } from '../suite.ts'
 import type { Setup } from '../system.ts'
@@ -16,9 +19,19 @@ export interface ProxiedWalcast {
 
 /** The leader's file must be there. */
 export async function startProxied(context: Context, setup: Setup): Promise<ProxiedWalcast> {
-  const [leaderProxy, replicaProxy, replicaPort] = [await freePort(), await freePort(), await freePort()]
+  const [leaderProxy, replicaProxy, replicaPort] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ]
   const replicaApp = originOf(replicaPort)
-  const leaderApp = await startApp(context, 'leaderApp', leaderPath(setup), 'write', await freePort())
+  const leaderApp = await startApp(
+    context,
+    'leaderApp',
+    leaderPath(setup),
+    'write',
+    await freePort(),
+  )
   const running = await startWalcast(setup, {
     leaderArgs: trafficArgs(leaderProxy, leaderApp.origin),
     replicaArgs: trafficArgs(replicaProxy, replicaApp),
@@ -38,7 +51,13 @@ export async function startProxied(context: Context, setup: Setup): Promise<Prox
   }
 }
 
-async function startApp(context: Context, name: string, db: string, access: 'read' | 'write', port: number) {
+async function startApp(
+  context: Context,
+  name: string,
+  db: string,
+  access: 'read' | 'write',
+  port: number,
+) {
   const args = ['--db', db, '--port', String(port), '--access', access]
   const child = await startProgram(context, name, { script: 'programs/httpApp.js', args })
   child.go()

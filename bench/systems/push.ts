@@ -1,6 +1,7 @@
 /**
- * The whole database pushed over HTTP, as people do it with a job of cron: a consistent copy, gzip, an upload, a rename. Back to back,
- * and every 30 s. Both are kinder than cron: nothing starts anew, and the copy is not written to a file before it is sent.
+ * The whole database pushed over HTTP, as people do it with a job of cron: a consistent copy, gzip,
+ * an upload, a rename. Back to back, and every 30 s. Both are kinder than cron: nothing starts
+ * anew, and the copy is not written to a file before it is sent.
  */
 import { join } from 'node:path'
 import { freePort } from '../../src/cli/freePorts.ts'
@@ -17,8 +18,9 @@ const primaryPlace = (setup: Setup): Place => ({ client: 'sqlite', where: primar
 /** As fast as it goes: while nothing changes it looks every millisecond. */
 export const push = system('push-continuous', 1)
 /**
- * A row waits for the next push, which is anything up to 30 s away. One measurement is shorter than the interval, so that nearly all of
- * its rows come with one push and their lag is much the same: rounds differ by up to 30 s.
+ * A row waits for the next push, which is anything up to 30 s away. One measurement is shorter than
+ * the interval, so that nearly all of its rows come with one push and their lag is much the same:
+ * rounds differ by up to 30 s.
  */
 export const pushEvery30s = system('push-30s', 30_000)
 
@@ -83,7 +85,11 @@ async function startProgram(
 ): Promise<Child> {
   const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)])
   const script = join(root, 'dist/bench/programs', `${program}.js`)
-  const child = processes.start({ name, file: process.execPath, args: [...nodeArgs, script, ...args] })
+  const child = processes.start({
+    name,
+    file: process.execPath,
+    args: [...nodeArgs, script, ...args],
+  })
   await child.ready(READY_TIMEOUT_MS)
   child.go()
   return child

@@ -1,4 +1,7 @@
-/** Redis with asynchronous replicas and nothing written to disk: the lower bound of what a push over loopback can do. */
+/**
+ * Redis with asynchronous replicas and nothing written to disk: the lower bound of what a push over
+ * loopback can do.
+ */
 
 import { freePort } from '../../src/cli/freePorts.ts'
 import { debianProgram, installPackages } from '../install.ts'
@@ -31,8 +34,15 @@ export const redis: System = {
   },
 }
 
-/** `replica-serve-stale-data no` makes a replica refuse until its first copy is whole, so that ready means replicating. */
-async function startServer(setup: Setup, name: string, args: readonly string[]): Promise<RedisServer> {
+/**
+ * `replica-serve-stale-data no` makes a replica refuse until its first copy is whole, so that ready
+ * means replicating.
+ */
+async function startServer(
+  setup: Setup,
+  name: string,
+  args: readonly string[],
+): Promise<RedisServer> {
   const port = await freePort()
   const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
   const child = setup.processes.start({

@@ -1,4 +1,7 @@
-/** Replicas in number: several to a process, embedded, since as many processes would not fit on one machine. */
+/**
+ * Replicas in number: several to a process, embedded, since as many processes would not fit on one
+ * machine.
+ */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../../src/cli/freePorts.ts'
@@ -70,7 +73,9 @@ export class ReplicaGroups {
     const deadlineMs = performance.now() + timeoutMs
     for (let behind = this.#replicas; ; ) {
       const all = await Promise.all(behind.map((replica) => status(replica)))
-      behind = behind.filter((_, i) => all[i].txid !== leader.txid || all[i].checksum !== leader.checksum)
+      behind = behind.filter(
+        (_, i) => all[i].txid !== leader.txid || all[i].checksum !== leader.checksum,
+      )
       if (behind.length === 0) return
       if (performance.now() > deadlineMs)
         throw new Error(`${behind.length} replicas are not level after ${timeoutMs / 1000} s`)
@@ -106,7 +111,10 @@ export class ReplicaGroups {
     for (const child of this.#children.toReversed()) await child.stop()
   }
 
-  /** Of each replica: its positions (`maxId` is a txid) and when it had applied them. Only after `stop`. */
+  /**
+   * Of each replica: its positions (`maxId` is a txid) and when it had applied them. Only after
+   * `stop`.
+   */
   positions(): Seen[][] {
     return this.#replicas.map(({ db }) => readSeen(`${db}.seen`))
   }
@@ -118,10 +126,19 @@ export class ReplicaGroups {
     mkdirSync(folder)
     const listens = await Promise.all(leaders.map(async () => `127.0.0.1:${await freePort()}`))
     const addresses = { listen: listens.join(','), leaders: leaders.join(',') }
-    const flags = { folder, ...addresses, 'ready-ms': readyMs, capacity: this.#options.maxPositions }
+    const flags = {
+      folder,
+      ...addresses,
+      'ready-ms': readyMs,
+      capacity: this.#options.maxPositions,
+    }
     const script = join(root, 'dist/bench/programs/replicaGroup.js')
     const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)])
-    const child = processes.start({ name, file: process.execPath, args: [...nodeArgs, script, ...args] })
+    const child = processes.start({
+      name,
+      file: process.execPath,
+      args: [...nodeArgs, script, ...args],
+    })
     this.#children.push(child)
     await child.ready(readyMs + MARGIN_MS)
     for (const [i, listen] of listens.entries())

@@ -1,4 +1,7 @@
-/** Two nodes whose roles change, each behind its proxy with an application of its own (programs/roleApp.ts), and the operator's actions. */
+/**
+ * Two nodes whose roles change, each behind its proxy with an application of its own
+ * (programs/roleApp.ts), and the operator's actions.
+ */
 import { join } from 'node:path'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { type Child, pause } from '../processes.ts'
@@ -48,7 +51,13 @@ export class RolePair {
   static async start(context: Context, setup: Setup): Promise<RolePair> {
     await walcast.prepare(setup, 'rows', 0)
     const first = await startNode(context, setup, 'leader', join(setup.folder, 'leader.db'))
-    const second = await startNode(context, setup, 'replica', join(setup.folder, 'replica.db'), first.address)
+    const second = await startNode(
+      context,
+      setup,
+      'replica',
+      join(setup.folder, 'replica.db'),
+      first.address,
+    )
     const pair = new RolePair(setup, [first, second])
     await pair.settled(first)
     return pair
@@ -73,7 +82,10 @@ export class RolePair {
     }
   }
 
-  /** Waits until both hold the same, by their own checksums and by reading every row. Nothing may be written meanwhile. */
+  /**
+   * Waits until both hold the same, by their own checksums and by reading every row. Nothing may be
+   * written meanwhile.
+   */
   async verify(): Promise<void> {
     const deadlineMs = performance.now() + READY_TIMEOUT_MS
     for (;;) {
@@ -103,7 +115,10 @@ async function startNode(
 ): Promise<RoleNode> {
   const [address, door, port] = [await local(), await local(), await freePort()]
   const appArgs = ['--db', db, '--port', String(port)]
-  const app = await startProgram(context, `${role}App`, { script: 'programs/roleApp.js', args: appArgs })
+  const app = await startProgram(context, `${role}App`, {
+    script: 'programs/roleApp.js',
+    args: appArgs,
+  })
   app.go()
   const args = [
     [join(context.root, 'dist/src/cli/main.js'), role, '--db', db, '--listen', address],
@@ -161,6 +176,7 @@ async function act<Answer>(node: RoleNode, action: string, body: object): Promis
     signal: AbortSignal.timeout(ACTION_TIMEOUT_MS),
   })
   const text = await answer.text()
-  if (answer.status !== 200) throw node.child.failure(`answers ${answer.status} to ${action}: ${text}`)
+  if (answer.status !== 200)
+    throw node.child.failure(`answers ${answer.status} to ${action}: ${text}`)
   return JSON.parse(text)
 }

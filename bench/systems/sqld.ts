@@ -1,6 +1,7 @@
 /**
- * libSQL's server: a primary, and replicas that follow its log of frames over gRPC and keep a SQLite file each. With its standard
- * settings; its heartbeat and its storage server, the two that would reach other machines, are off unless asked for.
+ * libSQL's server: a primary, and replicas that follow its log of frames over gRPC and keep a
+ * SQLite file each. With its standard settings; its heartbeat and its storage server, the two that
+ * would reach other machines, are off unless asked for.
  */
 import { join } from 'node:path'
 import { freePort } from '../../src/cli/freePorts.ts'

@@ -34,8 +34,14 @@ export interface Peers {
   readonly skipped: ReadonlyMap<string, string>
 }
 
-/** Installs what the named peers need. `all` is every one; a name is a peer or one of its set-ups. Throws UsageError. */
-export async function findPeers(names: readonly string[], progress: (text: string) => void): Promise<Peers> {
+/**
+ * Installs what the named peers need. `all` is every one; a name is a peer or one of its set-ups.
+ * Throws UsageError.
+ */
+export async function findPeers(
+  names: readonly string[],
+  progress: (text: string) => void,
+): Promise<Peers> {
   const systems: System[] = []
   const skipped = new Map<string, string>()
   for (const system of names.flatMap(named)) {
@@ -60,6 +66,7 @@ function named(name: string): readonly System[] {
   const all = Object.values(PEERS).flat()
   if (name === 'all') return all
   const found = PEERS[name] ?? all.filter((system) => system.name === name)
-  if (found.length === 0) throw new UsageError(`--peers: ${name} is not one of ${PEER_NAMES.join(', ')}, all`)
+  if (found.length === 0)
+    throw new UsageError(`--peers: ${name} is not one of ${PEER_NAMES.join(', ')}, all`)
   return found
 }

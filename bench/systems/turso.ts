@@ -1,6 +1,6 @@
 /**
- * Turso: its embedded database with a sync server of its own between writer and readers, both with their standard settings.
- * `clients/turso.ts` says what counts as a commit and as seen.
+ * Turso: its embedded database with a sync server of its own between writer and readers, both with
+ * their standard settings. `clients/turso.ts` says what counts as a commit and as seen.
  */
 import { join } from 'node:path'
 import { freePort } from '../../src/cli/freePorts.ts'
@@ -41,7 +41,8 @@ async function start(setup: Setup): Promise<RunningSystem> {
     where: `${url}#${join(setup.folder, `${name}.db`)}`,
   })
   const numbers = Array.from({ length: setup.replicas }, (_, i) => i + 1)
-  // A process keeps a copy locked for some time after it closed it, so the bench's own has copies that no program uses.
+  // A process keeps a copy locked for some time after it closed it, so the bench's own has copies
+  // that no program uses.
   await makeTable(place('table').where)
   const watched = numbers.map((number) => place(`watched${number}`))
   const primary = place('primary')
@@ -52,7 +53,8 @@ async function start(setup: Setup): Promise<RunningSystem> {
     replicas,
     whenLevel: (id, timeoutMs) => whenShown(watched, id, timeoutMs),
     figures: async () => ({}),
-    // The last is a copy made just then of what the server has, as is each replica's when no program has read there.
+    // The last is a copy made just then of what the server has, as is each replica's when no
+    // program has read there.
     verify: () => verifySame(setup, [primary, ...replicas, place('new')]),
     stop: () => child.stop(),
   }

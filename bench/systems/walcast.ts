@@ -11,7 +11,8 @@ const READY_TIMEOUT_MS = 120_000
 const LEVEL_TIMEOUT_MS = 30_000
 
 export const leaderPath = (setup: Setup) => join(setup.folder, 'leader.db')
-const replicaPath = (setup: Setup, replica: number) => join(setup.folder, `replica${replica}`, 'replica.db')
+const replicaPath = (setup: Setup, replica: number) =>
+  join(setup.folder, `replica${replica}`, 'replica.db')
 
 export const walcast: System = {
   name: 'walcast',
@@ -34,7 +35,10 @@ export interface WalcastOptions {
   readonly readyTimeoutMs?: number
 }
 
-export async function startWalcast(setup: Setup, options: WalcastOptions = {}): Promise<RunningWalcast> {
+export async function startWalcast(
+  setup: Setup,
+  options: WalcastOptions = {},
+): Promise<RunningWalcast> {
   const running = new RunningWalcast(setup, options)
   await running.startLeader()
   for (let i = 1; i <= setup.replicas; i++) await running.addReplica()
@@ -103,7 +107,10 @@ export class RunningWalcast implements RunningSystem {
   async startLeader(): Promise<void> {
     const place = await this.#placement('leader')
     this.#leaderPlace = place
-    const leader = this.#startNode('leader', leaderPath(this.#setup), place, ['leader', ...this.#leaderArgs])
+    const leader = this.#startNode('leader', leaderPath(this.#setup), place, [
+      'leader',
+      ...this.#leaderArgs,
+    ])
     await this.#whenReady(leader)
     this.#start = await status(leader)
   }
@@ -136,7 +143,9 @@ export class RunningWalcast implements RunningSystem {
     await this.#nodes.pop()?.child.stop()
   }
 
-  /** Starts the replica again that `stopLastReplica` stopped. Does not wait until it has caught up. */
+  /**
+   * Starts the replica again that `stopLastReplica` stopped. Does not wait until it has caught up.
+   */
   async startLastReplica(): Promise<void> {
     await this.#startReplica(this.#nodes.length)
   }
@@ -157,11 +166,17 @@ export class RunningWalcast implements RunningSystem {
       const all = await Promise.all(this.#nodes.map((node) => status(node)))
       const [leader] = all
       if (leader.epoch !== this.#start.epoch)
-        throw new Error(`the leader lost its place: epoch ${this.#start.epoch} became ${leader.epoch}`)
-      const isLevel = all.every((each) => each.txid === leader.txid && each.checksum === leader.checksum)
+        throw new Error(
+          `the leader lost its place: epoch ${this.#start.epoch} became ${leader.epoch}`,
+        )
+      const isLevel = all.every(
+        (each) => each.txid === leader.txid && each.checksum === leader.checksum,
+      )
       if (isLevel && leader.txid >= txid) return
       if (performance.now() > deadlineMs)
-        throw new Error(`not level after ${timeoutMs / 1000} s: ${JSON.stringify(all)}, wanted txid ${txid}`)
+        throw new Error(
+          `not level after ${timeoutMs / 1000} s: ${JSON.stringify(all)}, wanted txid ${txid}`,
+        )
       await pause(pauseMs)
     }
   }
@@ -170,18 +185,23 @@ export class RunningWalcast implements RunningSystem {
     const figures: Record<string, number> = {}
     for (const node of this.#nodes) {
       const metrics = parseMetrics(await get(node, '/metrics', 'text'))
-      const names = metrics.map((each) => each.name).filter((name) => /^walcast_(?!.*_bucket$)/.test(name))
+      const names = metrics
+        .map((each) => each.name)
+        .filter((name) => /^walcast_(?!.*_bucket$)/.test(name))
       for (const name of new Set(names)) figures[`${node.name}.${name}`] = sumOf(metrics, name)
       for (const { name, labels, value } of metrics)
         if (/^walcast_.*_bucket$/.test(name)) figures[`${node.name}.${name}${labels}`] = value
       if (node.name === 'leader') continue
       const lag = await get(node, '/_walcast/lag', 'json')
-      for (const [key, value] of Object.entries(flatten(lag))) figures[`${node.name}.lag.${key}`] = value
+      for (const [key, value] of Object.entries(flatten(lag)))
+        figures[`${node.name}.lag.${key}`] = value
     }
     return figures
   }
 
-  /** A counter or gauge of the leader; NaN when there is none. Unlike `figures` it asks nobody else. */
+  /**
+   * A counter or gauge of the leader; NaN when there is none. Unlike `figures` it asks nobody else.
+   */
   async leaderMetric(name: string): Promise<number> {
     const metrics = parseMetrics(await get(this.#nodes[0], '/metrics', 'text'))
     return metrics.find((each) => each.name === name)?.value ?? Number.NaN
@@ -192,7 +212,9 @@ export class RunningWalcast implements RunningSystem {
     return Number(Object(await get(this.#nodes[replica], '/_walcast/lag', 'json')).p99Ms)
   }
 
-  /** By the nodes' own checksums, and by reading every row of every file in a process of its own. */
+  /**
+   * By the nodes' own checksums, and by reading every row of every file in a process of its own.
+   */
   async verify(): Promise<void> {
     await this.whenLevel(0, LEVEL_TIMEOUT_MS)
     await verifySame(this.#setup, [this.primary, ...this.replicas])
@@ -247,14 +269,18 @@ export async function get(node: Asked, path: string, as: 'text' | 'json'): Promi
   const headers: Record<string, string> = secret ? { authorization: `Bearer ${secret}` } : {}
   const answer = fetch(url + path, { headers, signal: AbortSignal.timeout(10_000) })
   const response = await answer.catch((error) => {
-    throw node.child.failure(`does not answer ${path}: ${error instanceof Error ? error.message : error}`)
+    throw node.child.failure(
+      `does not answer ${path}: ${error instanceof Error ? error.message : error}`,
+    )
   })
   if (response.status !== 200) throw node.child.failure(`answers ${response.status} to ${path}`)
   return as === 'text' ? response.text() : response.json()
 }
 
 export async function status(node: Asked): Promise<Status> {
-  const answer = Object(await get(node, '/_walcast/status', 'json')) as Partial<Record<string, unknown>>
+  const answer = Object(await get(node, '/_walcast/status', 'json')) as Partial<
+    Record<string, unknown>
+  >
   const { txid, epoch, checksum } = answer
   if (typeof txid !== 'number' || typeof epoch !== 'number' || typeof checksum !== 'string')
     throw node.child.failure(`answers no status: ${JSON.stringify(answer)}`)

@@ -1,4 +1,7 @@
-/** The JSON API: `/api/machines`, `/api/networks`, `/api/endpoints`. On a replica the plugin hands what writes to the leader. */
+/**
+ * The JSON API: `/api/machines`, `/api/networks`, `/api/endpoints`. On a replica the plugin hands
+ * what writes to the leader.
+ */
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Collection, Values } from './collection.ts'
 import type { Inventory } from './inventory.ts'
@@ -38,8 +41,10 @@ function addCollection<Row extends WithId>(
     { schema: { params: ID_PARAMS, body: update } },
     async ({ params, body }, reply) => rows.update(params.id, body) ?? missing(reply),
   )
-  api.delete<{ Params: WithId }>(one, { schema: { params: ID_PARAMS } }, async ({ params }, reply) =>
-    rows.remove(params.id) ? reply.code(204).send() : missing(reply),
+  api.delete<{ Params: WithId }>(
+    one,
+    { schema: { params: ID_PARAMS } },
+    async ({ params }, reply) => (rows.remove(params.id) ? reply.code(204).send() : missing(reply)),
   )
 }
 

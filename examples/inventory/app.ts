@@ -1,4 +1,7 @@
-/** The application: Fastify with the walcast plugin, an API and a page. The same code runs on the leader and on replicas. */
+/**
+ * The application: Fastify with the walcast plugin, an API and a page. The same code runs on the
+ * leader and on replicas.
+ */
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 import type { WalcastNode } from 'walcast'
 import { walcast } from 'walcast/fastify'
@@ -19,7 +22,8 @@ export interface AppOptions {
 export function buildApp({ node, inventory, ...times }: AppOptions): FastifyInstance {
   const app = Fastify({ logger: { level: 'warn' } })
   void app.register(walcast, { node })
-  // After the plugin, and each in a context of its own: what is registered before it has been loaded is not watched by it.
+  // After the plugin, and each in a context of its own: what is registered before it has been
+  // loaded is not watched by it.
   void app.register(async (leading) =>
     workWhileLeading(leading, { inventory, name: node.status.node, ...times }),
   )

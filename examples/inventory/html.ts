@@ -19,7 +19,9 @@ const ENTITIES: Readonly<Record<string, string>> = {
 }
 
 export function html(fixed: TemplateStringsArray, ...parts: readonly Part[]): Html {
-  return new Html(fixed.map((text, index) => (index === 0 ? '' : textOf(parts[index - 1])) + text).join(''))
+  return new Html(
+    fixed.map((text, index) => (index === 0 ? '' : textOf(parts[index - 1])) + text).join(''),
+  )
 }
 
 function textOf(part: Part): string {

@@ -1,4 +1,7 @@
-/** What the application keeps in its database. It is ordinary SQL on an ordinary handle: nothing here knows of replication. */
+/**
+ * What the application keeps in its database. It is ordinary SQL on an ordinary handle: nothing
+ * here knows of replication.
+ */
 import type Database from 'better-sqlite3'
 import { Collection } from './collection.ts'
 
@@ -84,14 +87,18 @@ export class Inventory {
       .get(new Date().toISOString(), id)
   }
 
-  /** Marks what was not seen since `limit`, and writes down who did that, in one transaction. Gives how many. */
+  /**
+   * Marks what was not seen since `limit`, and writes down who did that, in one transaction. Gives
+   * how many.
+   */
   markStale(limit: Date, node: string): number {
     const mark = this.database.prepare(
       "UPDATE endpoint SET state = 'stale' WHERE state = 'fresh' AND seenAt < ?",
     )
     const work = this.database.transaction(() => {
       const { changes } = mark.run(limit.toISOString())
-      if (changes > 0) this.note(node, `marked ${changes} ${changes === 1 ? 'endpoint' : 'endpoints'} stale`)
+      if (changes > 0)
+        this.note(node, `marked ${changes} ${changes === 1 ? 'endpoint' : 'endpoints'} stale`)
       return changes
     })
     return work.immediate()

@@ -35,9 +35,10 @@ export async function startServer(options: ServerOptions): Promise<InventoryServ
   const { checkEveryMs, staleAfterMs } = options
   const app = buildApp({ node, inventory, checkEveryMs, staleAfterMs })
   const stop = async () => {
-    // The application first. Its requests still need the node: on a replica to hand them to the leader, on a leader to
-    // replicate what they commit, and everywhere for their handle, which `node.close` closes. The other way round, a
-    // write that is answered after the node has stopped is on the leader alone until it is started again.
+    // The application first. Its requests still need the node: on a replica to hand them to the
+    // leader, on a leader to replicate what they commit, and everywhere for their handle, which
+    // `node.close` closes. The other way round, a write that is answered after the node has stopped
+    // is on the leader alone until it is started again.
     await app.close()
     await node.close()
   }
@@ -53,13 +54,16 @@ export async function startServer(options: ServerOptions): Promise<InventoryServ
 function startNode({ db, listen, leader, name, secret }: ServerOptions): Promise<WalcastNode> {
   const given = { db, listen, secret, ...(name === undefined ? {} : { name }) }
   if (leader !== undefined) return openReplica({ ...given, leader })
-  // A leader wants a file that exists. Only a missing one is opened here: closing a database that a crash left behind
-  // would empty its WAL, from which the node learns what happened meanwhile.
+  // A leader wants a file that exists. Only a missing one is opened here: closing a database that a
+  // crash left behind would empty its WAL, from which the node learns what happened meanwhile.
   if (!existsSync(db)) new Database(db).close()
   return openLeader(given)
 }
 
-/** Opened at its first use: a replica's file appears with the first whole copy, and no handler runs there before. */
+/**
+ * Opened at its first use: a replica's file appears with the first whole copy, and no handler runs
+ * there before.
+ */
 function handleOf(node: WalcastNode): () => Database.Database {
   let handle: Database.Database | undefined
   return () => {

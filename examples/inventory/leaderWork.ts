@@ -13,7 +13,10 @@ export interface LeaderWork {
   readonly staleAfterMs: number
 }
 
-/** Begins when this node leads (now or later), and ends when it no longer does or the application closes. */
+/**
+ * Begins when this node leads (now or later), and ends when it no longer does or the application
+ * closes.
+ */
 export function workWhileLeading(app: FastifyInstance, work: LeaderWork): void {
   let timer: NodeJS.Timeout | undefined
   const end = () => clearInterval(timer)
@@ -32,7 +35,10 @@ export function workWhileLeading(app: FastifyInstance, work: LeaderWork): void {
   })
 }
 
-/** A failure is logged and the next run tries again. Were this node to lose its role in between, the handle would refuse. */
+/**
+ * A failure is logged and the next run tries again. Were this node to lose its role in between, the
+ * handle would refuse.
+ */
 function markStale(app: FastifyInstance, { inventory, name, staleAfterMs }: LeaderWork): void {
   try {
     inventory.markStale(new Date(Date.now() - staleAfterMs), name)

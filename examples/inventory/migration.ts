@@ -1,4 +1,7 @@
-/** The schema, version by version. Only a leader migrates: its replicas get the tables as they get everything else. */
+/**
+ * The schema, version by version. Only a leader migrates: its replicas get the tables as they get
+ * everything else.
+ */
 import type { Inventory } from './inventory.ts'
 
 const VERSIONS: readonly string[] = [

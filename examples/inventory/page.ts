@@ -162,7 +162,12 @@ function field(id: string, label: string, attributes: Html): Html {
   return html`<div><label for="${id}">${label}</label><input id="${id}" autocomplete="off" ${attributes}></div>`
 }
 
-function select(id: string, name: string, label: string, from: readonly (Machine | Network)[]): Html {
+function select(
+  id: string,
+  name: string,
+  label: string,
+  from: readonly (Machine | Network)[],
+): Html {
   const options = from.map((one) => html`<option value="${one.id}">${one.name}</option>`)
   return html`<div><label for="${id}">${label}</label><select id="${id}" name="${name}">${options}</select></div>`
 }

@@ -1,4 +1,7 @@
-/** The page and its forms. They work without JavaScript: each form POSTs and is answered by 303 to the page. */
+/**
+ * The page and its forms. They work without JavaScript: each form POSTs and is answered by 303 to
+ * the page.
+ */
 import { createHash } from 'node:crypto'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { formatPosition, type WalcastNode } from 'walcast'

@@ -7,7 +7,10 @@ export interface Refusal {
 }
 
 const BY_CODE: Readonly<Record<string, Refusal>> = {
-  SQLITE_CONSTRAINT_UNIQUE: { status: 409, message: 'there is one of that name or address already' },
+  SQLITE_CONSTRAINT_UNIQUE: {
+    status: 409,
+    message: 'there is one of that name or address already',
+  },
   SQLITE_CONSTRAINT_FOREIGNKEY: { status: 409, message: 'there is no such machine or network' },
 }
 

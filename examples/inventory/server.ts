@@ -1,4 +1,7 @@
-/** One server of the inventory: `server.js --db FILE --listen HOST:PORT --port N [--leader HOST:PORT]`. */
+/**
+ * One server of the inventory: `server.js --db FILE --listen HOST:PORT --port N [--leader
+ * HOST:PORT]`.
+ */
 import { parseArgs } from 'node:util'
 import { type InventoryServer, type ServerOptions, startServer } from './inventoryServer.ts'
 
@@ -26,7 +29,8 @@ function optionsOf(args: readonly string[]): ServerOptions {
 }
 
 function numberOf(flag: string, text: string): number {
-  if (!/^\d{1,6}$/.test(text) || Number(text) === 0) throw new Error(`${flag} is not a number above 0`)
+  if (!/^\d{1,6}$/.test(text) || Number(text) === 0)
+    throw new Error(`${flag} is not a number above 0`)
   return Number(text)
 }
 

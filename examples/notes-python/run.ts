@@ -1,4 +1,7 @@
-/** Starts the nodes and applications of the example: what one would write into three pairs of service files. */
+/**
+ * Starts the nodes and applications of the example: what one would write into three pairs of
+ * service files.
+ */
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,8 +22,17 @@ async function startPair({ processes, folder, port }: Stage, index: number, name
   const leader = `127.0.0.1:${port(NAMES.length)}`
   // A leader wants a file that exists. An empty one is an empty database.
   if (index === 0) closeSync(openSync(db, 'a'))
-  // The application first, so that it stops last: its node lets requests under way end. It waits for its node to come up.
-  const program = [APPLICATION, '--db', db, '--name', `app-${name}`, '--port', application.split(':')[1]]
+  // The application first, so that it stops last: its node lets requests under way end. It waits
+  // for its node to come up.
+  const program = [
+    APPLICATION,
+    '--db',
+    db,
+    '--name',
+    `app-${name}`,
+    '--port',
+    application.split(':')[1],
+  ]
   processes.start(`app-${name}`, PYTHON, program, { WALCAST_NODE_URL: `http://${node}` })
   processes.start(name, process.execPath, [
     '--enable-source-maps',

@@ -1,9 +1,10 @@
 /** Reads that failed at a replica's application, as its status tells of them. */
 
 /**
- * What became of a failed read. `answered`: the leader's application answered with another status. `failed`: it failed as
- * well. In all other cases the local answer was given: `away`, the leader did not take the request; `limited`, there were
- * too many; `large`, its body is too large to be sent again.
+ * What became of a failed read. `answered`: the leader's application answered with another status.
+ * `failed`: it failed as well. In all other cases the local answer was given: `away`, the leader
+ * did not take the request; `limited`, there were too many; `large`, its body is too large to be
+ * sent again.
  */
 export const FAILED_READ_OUTCOMES = ['answered', 'failed', 'away', 'limited', 'large'] as const
 
@@ -15,6 +16,8 @@ export interface PathCount {
 
 /** As the status tells it. */
 export type FailedReadsReport = Readonly<Record<FailedReadOutcome, number>> & {
-  /** Paths of which the leader answered most reads, the most frequent first, without their queries. */
+  /**
+   * Paths of which the leader answered most reads, the most frequent first, without their queries.
+   */
   readonly paths: readonly PathCount[]
 }

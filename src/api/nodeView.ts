@@ -26,7 +26,10 @@ export interface ScrubReport {
   readonly lastPassAt?: string
   /** The pass under way. */
   readonly running?: { readonly page: number; readonly pages: number }
-  /** Whether pages are read from the disk rather than from the page cache; not before the first pass. */
+  /**
+   * Whether pages are read from the disk rather than from the page cache; not before the first
+   * pass.
+   */
   readonly direct?: boolean
   /** Pages known to be wrong now, the first of them. */
   readonly rotten: readonly number[]
@@ -50,7 +53,9 @@ export interface DivergedStatus {
   readonly detail?: string
   /** The copy was damaged: its rows may be what the damage left. */
   readonly isDamaged?: boolean
-  /** Rows missing from the leader and rows that differ there, once compared; `added` is always 0. */
+  /**
+   * Rows missing from the leader and rows that differ there, once compared; `added` is always 0.
+   */
   readonly rows?: { readonly removed: number; readonly changed: number; readonly added: number }
 }
 
@@ -71,7 +76,9 @@ export interface NodeStatus {
   readonly walFileBytes: number
   /** Id or address of the leader. */
   readonly leader: string
-  /** Id or address of the node that feeds this one: the leader, or another replica. Not on a leader. */
+  /**
+   * Id or address of the node that feeds this one: the leader, or another replica. Not on a leader.
+   */
   readonly follows?: string
   readonly replicas: readonly ReplicaStatus[]
   readonly lag: { readonly lagMs: number; readonly txidLag: number; readonly connected: boolean }
@@ -84,11 +91,16 @@ export interface NodeStatus {
   /** What was kept aside because the leader may lack it, the oldest first. */
   readonly diverged?: readonly DivergedStatus[]
   readonly scrub?: ScrubReport
-  /** Reads that the application of this node failed, and what became of them; not before the first. */
+  /**
+   * Reads that the application of this node failed, and what became of them; not before the first.
+   */
   readonly failedReads?: FailedReadsReport
   /** Other nodes of the cluster that this one has met or heard of. */
   readonly members?: readonly NodePlace[]
-  /** When this leader's state was found to have been put back to an earlier one; not once a later epoch has begun. */
+  /**
+   * When this leader's state was found to have been put back to an earlier one; not once a later
+   * epoch has begun.
+   */
   readonly putBack?: { readonly at: string; readonly position: string; readonly reason: string }
   /** ISO time of the last change of role; not before the first. */
   readonly roleSince?: string
@@ -123,7 +135,10 @@ export interface NodeView {
   history(): string
   /** Whether the state at `point` is proven to be part of this node's history. */
   contains(point: HistoryPoint): boolean
-  /** Whether all that this node committed in that incarnation is proven to be part of what it has now. */
+  /**
+   * Whether all that this node committed in that incarnation is proven to be part of what it has
+   * now.
+   */
   lasted(incarnation: string): boolean
   status(): NodeStatus
   lag(): LagReport
@@ -134,13 +149,22 @@ export interface NodeView {
   reach(target: WaitTarget): Reach
   /** Whether the file is a whole copy that readers may be sent to. */
   canRead(): boolean
-  /** A position that contains every commit made before the call. Throws when the WAL cannot be read now. */
+  /**
+   * A position that contains every commit made before the call. Throws when the WAL cannot be read
+   * now.
+   */
   settle(): Promise<Position>
-  /** Resolves when as many replicas hold `position` as are wanted, or it is clear that they will not in time. Throws NOT_LEADER or STARTING. */
+  /**
+   * Resolves when as many replicas hold `position` as are wanted, or it is clear that they will not
+   * in time. Throws NOT_LEADER or STARTING.
+   */
   acknowledge(position: Position, wanted: AckWanted, timeoutMs: number): Promise<AckOutcome>
   /** Time since this node was known to hold everything the leader had; 0 on a leader. */
   staleMs(): number
-  /** How far the leader is known to have come, and how long ago it said so: infinite when it never has. Cheap. */
+  /**
+   * How far the leader is known to have come, and how long ago it said so: infinite when it never
+   * has. Cheap.
+   */
   leaderAt(): Position & { readonly agoMs: number }
   /** Asks the leader where it stands, so that `staleMs` falls. */
   freshen(): void

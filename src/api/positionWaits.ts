@@ -1,6 +1,7 @@
 import { containsPosition, type Lineage, type Standing } from '../../proto/lineage.ts'
 import { formatPosition } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, setTimer } from '../platform/time.ts'
 
 /** A position, or a txid of whatever epoch. */
 export type WaitTarget = { readonly epoch: number | undefined; readonly txid: number }
@@ -15,7 +16,9 @@ interface Waiter {
   readonly done: (error?: WalcastError) => void
 }
 
-/** Requests that wait until a position is applied here. Bounded in number; each is bounded in time. */
+/**
+ * Requests that wait until a position is applied here. Bounded in number; each is bounded in time.
+ */
 export class PositionWaits {
   readonly #limit: number
   readonly #reach: (target: WaitTarget) => Reach
@@ -35,23 +38,29 @@ export class PositionWaits {
     return this.untilTrue(() => this.#reach(target), nameOf(target), timeoutMs)
   }
 
-  /** The same for anything that changes only when the node's position or its knowledge of the leader does; `name` is what it is, for people. */
+  /**
+   * The same for anything that changes only when the node's position or its knowledge of the leader
+   * does; `name` is what it is, for people.
+   */
   async untilTrue(check: () => Reach, name: string, timeoutMs: number): Promise<void> {
     const reach = check()
     if (reach === 'reached') return
     if (reach === 'unknown') throw unknown(name)
-    if (this.#waiters.size >= this.#limit) throw new WalcastError('TOO_MANY_WAITS', { limit: this.#limit })
+    if (this.#waiters.size >= this.#limit)
+      throw new WalcastError('TOO_MANY_WAITS', { limit: this.#limit })
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(
+      const timer = setTimer(
         () =>
-          waiter.done(new WalcastError('WAIT_TIMEOUT', { wanted: name, timeoutMs: Math.round(timeoutMs) })),
+          waiter.done(
+            new WalcastError('WAIT_TIMEOUT', { wanted: name, timeoutMs: Math.round(timeoutMs) }),
+          ),
         timeoutMs,
       )
       const waiter: Waiter = {
         check,
         name,
         done: (error) => {
-          clearTimeout(timer)
+          cancelTimer(timer)
           this.#waiters.delete(waiter)
           if (error) reject(error)
           else resolve()

@@ -27,7 +27,10 @@ export interface TakeOver extends Position {
   readonly checksum: string
   /** Id of the leader. */
   readonly from: string
-  /** Id of the node that is meant: a token is good for any node, and others may be in that very state. */
+  /**
+   * Id of the node that is meant: a token is good for any node, and others may be in that very
+   * state.
+   */
   readonly to: string
   /** Until when it may come to lead, by its own clock, ms. */
   readonly until: number
@@ -35,25 +38,46 @@ export interface TakeOver extends Position {
 
 export interface RoleActions {
   /**
-   * Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT, FENCE_FAILED, DISK_FULL, WRITE_FAILED, TAKE_OVER_FAILED or ROLE_CHANGING, and then this
-   * node follows as before; ROLE_UNSURE, and then it follows, but may lead after its next start.
+   * Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT, FENCE_FAILED, DISK_FULL, WRITE_FAILED,
+   * TAKE_OVER_FAILED or ROLE_CHANGING, and then this node follows as before; ROLE_UNSURE, and then
+   * it follows, but may lead after its next start.
    */
-  promote(how: { readonly force: boolean; readonly dryRun: boolean }, by: string): Promise<PromoteAnswer>
-  /** `epoch`: in which the node leads that says so; undefined when an operator asks. Throws NOT_LEADER, STALE_LEADER, FENCE_FAILED, DISK_FULL, WRITE_FAILED, ROLE_UNSURE or ROLE_CHANGING, and then this node leads on. */
+  promote(
+    how: { readonly force: boolean; readonly dryRun: boolean },
+    by: string,
+  ): Promise<PromoteAnswer>
+  /**
+   * `epoch`: in which the node leads that says so; undefined when an operator asks. Throws
+   * NOT_LEADER, STALE_LEADER, FENCE_FAILED, DISK_FULL, WRITE_FAILED, ROLE_UNSURE or ROLE_CHANGING,
+   * and then this node leads on.
+   */
   demote(
     how: { readonly leader: string | undefined; readonly epoch: number | undefined },
     by: string,
   ): Promise<DemoteAnswer>
-  /** Throws NO_LEADER, NO_TARGET, ROLE_CHANGING or SWITCHOVER_FAILED, and then the leader leads on; SWITCHOVER_UNKNOWN or LEADERLESS, and then it follows. */
+  /**
+   * Throws NO_LEADER, NO_TARGET, ROLE_CHANGING or SWITCHOVER_FAILED, and then the leader leads on;
+   * SWITCHOVER_UNKNOWN or LEADERLESS, and then it follows.
+   */
   switchover(
     how: { readonly to: string | undefined; readonly timeoutMs: number | undefined },
     by: string,
   ): Promise<SwitchoverAnswer>
-  /** The leader, fenced, has this node lead. Throws TAKE_OVER_FAILED, FENCE_FAILED, DISK_FULL or WRITE_FAILED, and then this node does not lead; ROLE_UNSURE, and then it follows, but may lead after its next start. */
+  /**
+   * The leader, fenced, has this node lead. Throws TAKE_OVER_FAILED, FENCE_FAILED, DISK_FULL or
+   * WRITE_FAILED, and then this node does not lead; ROLE_UNSURE, and then it follows, but may lead
+   * after its next start.
+   */
   takeOver(how: TakeOver, by: string): Promise<NodePlace & Position>
-  /** Another process, at `address`, claims this node's id. This node checks that, and the younger of the two exits. */
+  /**
+   * Another process, at `address`, claims this node's id. This node checks that, and the younger of
+   * the two exits.
+   */
   twin(address: string): Promise<void>
   fitness(): Promise<FitnessAnswer>
-  /** Takes a replica that is away off the list; durable when it resolves, if the disk allows. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */
+  /**
+   * Takes a replica that is away off the list; durable when it resolves, if the disk allows. Throws
+   * REPLICA_UNKNOWN or REPLICA_CONNECTED.
+   */
   forget(node: string, by: string): Promise<void>
 }

@@ -1,4 +1,7 @@
-/** What a node is asked and answers when an operator moves leadership, or takes a replica off its list. */
+/**
+ * What a node is asked and answers when an operator moves leadership, or takes a replica off its
+ * list.
+ */
 
 export const PROMOTE_PATH = '/_walcast/promote'
 export const DEMOTE_PATH = '/_walcast/demote'
@@ -57,7 +60,10 @@ export interface SwitchoverRequest {
   readonly by?: string
 }
 
-/** In the order in which they follow each other; the old leader follows while the new one's application is waited for. */
+/**
+ * In the order in which they follow each other; the old leader follows while the new one's
+ * application is waited for.
+ */
 export const SWITCHOVER_STAGES = [
   'quiet',
   'fence',

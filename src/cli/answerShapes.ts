@@ -151,7 +151,10 @@ export const SWITCHED = fields({
   tookMs: real,
 })
 
-const MEMBER = fields({ node: text, address: text, reached: flag }, { role: ROLE, epoch: count, txid: count })
+const MEMBER = fields(
+  { node: text, address: text, reached: flag },
+  { role: ROLE, epoch: count, txid: count },
+)
 
 /** `GET /_walcast/fitness`. */
 export const FITNESS = fields({

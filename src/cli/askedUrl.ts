@@ -6,7 +6,10 @@ import { plainText } from '../plainText.ts'
 const WANTED = 'HOST:PORT or a URL such as http://127.0.0.1:8470'
 const MAX_SHOWN_CHARS = 100
 
-/** The URL of `path` at the node: what HOST:PORT or a URL says beyond its host is left away. Throws USAGE. */
+/**
+ * The URL of `path` at the node: what HOST:PORT or a URL says beyond its host is left away. Throws
+ * USAGE.
+ */
 export function askedUrl(node: string, path: string): URL {
   const given = node.trim()
   const base = /^[a-z][a-z\d+.-]*:\/\//i.test(given) ? urlIn(given) : addressIn(given)
@@ -17,7 +20,11 @@ function urlIn(given: string): URL {
   const url = URL.canParse(given) ? new URL(given) : undefined
   // What stands there may be a password: it is not repeated.
   if (url && (url.username !== '' || url.password !== ''))
-    throw usage('a URL without user and password', undefined, 'the secret comes from WALCAST_SECRET')
+    throw usage(
+      'a URL without user and password',
+      undefined,
+      'the secret comes from WALCAST_SECRET',
+    )
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
   throw usage(WANTED, given)
 }
@@ -30,7 +37,8 @@ function addressIn(given: string): URL {
 
 function hintFor(given: string, address: string): string | undefined {
   if (/^[./~]/.test(given)) return 'that is a path'
-  if (/^[\da-f]*(:[\da-f]*){2,}(%\w+)?$/i.test(address)) return 'an IPv6 address is in brackets: [::1]:8470'
+  if (/^[\da-f]*(:[\da-f]*){2,}(%\w+)?$/i.test(address))
+    return 'an IPv6 address is in brackets: [::1]:8470'
   if (/^\d{1,5}$/.test(address)) return `a port has a host before it: 127.0.0.1:${address}`
   if (/^(\[[\da-f:]+\]|[\w.-]+)$/i.test(address)) return `a node has a port: ${address}:8470`
   return undefined

@@ -27,7 +27,9 @@ export async function runAudit(args: readonly string[]): Promise<number> {
   }
   const count = parseNumber('limit', limit)
   if (count < 1 || count > MAX_AUDIT_ENTRIES)
-    throw new WalcastError('USAGE', { detail: `--limit wants a number from 1 to ${MAX_AUDIT_ENTRIES}` })
+    throw new WalcastError('USAGE', {
+      detail: `--limit wants a number from 1 to ${MAX_AUDIT_ENTRIES}`,
+    })
   const path = `${AUDIT_PATH}?limit=${count}`
   const { entries } = await getJson<AuditAnswer>(nodeOf(node), path, process.env, AUDIT)
   process.stdout.write(

@@ -1,13 +1,18 @@
-/** `walcast bench`: the benchmark harness, in a process of its own, since nothing of walcast may depend on it. */
-import { spawn } from 'node:child_process'
+/**
+ * `walcast bench`: the benchmark harness, in a process of its own, since nothing of walcast may
+ * depend on it.
+ */
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { messageOf, WalcastError } from '../errors.ts'
+import { spawn } from '../platform/processes.ts'
 
 const HARNESS = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** Gives the harness's exit code, or 128 and the number of the signal that ended it, as shells do. */
+/**
+ * Gives the harness's exit code, or 128 and the number of the signal that ended it, as shells do.
+ */
 export async function runBench(args: readonly string[]): Promise<number> {
   const child = spawn(process.execPath, [HARNESS, ...args], { stdio: 'inherit' })
   const passOn = (signal: NodeJS.Signals) => void child.kill(signal)
@@ -17,7 +22,9 @@ export async function runBench(args: readonly string[]): Promise<number> {
       child.once('error', (error) =>
         reject(new WalcastError('INTERNAL', { detail: messageOf(error) }, error)),
       )
-      child.once('exit', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)))
+      child.once('exit', (code, signal) =>
+        resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)),
+      )
     })
   } finally {
     for (const signal of SIGNALS) process.removeListener(signal, passOn)

@@ -21,7 +21,10 @@ type FlagValues<T extends FlagKinds> = {
 }
 
 /** Flags alone. Throws USAGE. */
-export function parseFlags<T extends FlagKinds>(args: readonly string[], options: T): FlagValues<T> {
+export function parseFlags<T extends FlagKinds>(
+  args: readonly string[],
+  options: T,
+): FlagValues<T> {
   const { values, positionals } = parseAll(args, options)
   const [extra] = positionals
   if (extra === undefined) return values
@@ -31,7 +34,10 @@ export function parseFlags<T extends FlagKinds>(args: readonly string[], options
   })
 }
 
-/** Flags, and what stands between them. A flag that is given twice is most likely meant for two things. Throws USAGE. */
+/**
+ * Flags, and what stands between them. A flag that is given twice is most likely meant for two
+ * things. Throws USAGE.
+ */
 export function parseAll<T extends FlagKinds>(
   args: readonly string[],
   options: T,
@@ -48,7 +54,10 @@ export function parseAll<T extends FlagKinds>(
   }
 }
 
-/** `--flag -1` as `--flag=-1`: a number below 0 is no flag, and who reads the value says what it wants instead. */
+/**
+ * `--flag -1` as `--flag=-1`: a number below 0 is no flag, and who reads the value says what it
+ * wants instead.
+ */
 export function joinNegatives(args: readonly string[], options: FlagKinds): string[] {
   const joined: string[] = []
   for (let at = 0; at < args.length; at++) {
@@ -69,7 +78,11 @@ export function flagError(error: unknown, options: FlagKinds): WalcastError {
   if (unvalued) return new WalcastError('USAGE', { detail: `${unvalued} wants a value` }, error)
   const flag = /^Unknown option '--([^']+)'/.exec(detail)?.[1]
   const nearest = flag && nearestName(flag, Object.keys(options))
-  return new WalcastError('USAGE', { detail: nearest ? `${detail} (--${nearest}?)` : detail }, error)
+  return new WalcastError(
+    'USAGE',
+    { detail: nearest ? `${detail} (--${nearest}?)` : detail },
+    error,
+  )
 }
 
 /** The node to ask: from --node, else WALCAST_NODE, else one on this machine. */

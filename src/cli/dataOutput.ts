@@ -17,7 +17,10 @@ export class DataOutput {
     })
   }
 
-  /** Waits while the reader is behind. False when it has gone, as `head` does; throws WRITE_FAILED or DISK_FULL. */
+  /**
+   * Waits while the reader is behind. False when it has gone, as `head` does; throws WRITE_FAILED
+   * or DISK_FULL.
+   */
   async write(text: string): Promise<boolean> {
     this.#gathered += text
     return this.#gathered.length < CHUNK || this.#flush()

@@ -64,7 +64,8 @@ export async function runDiff(args: readonly string[]): Promise<number> {
 const CURES: Partial<Record<ErrorCode, string>> = {
   DB_MISSING: 'check the path',
   DB_NOT_SQLITE: 'give two SQLite 3 database files',
-  DB_LOCKED: 'close the program that holds an exclusive lock or an open transaction on it, and compare again',
+  DB_LOCKED:
+    'close the program that holds an exclusive lock or an open transaction on it, and compare again',
   DB_UNREADABLE:
     'check that this user may read it; the folder of a file in WAL mode without -wal and -shm must be writable, so compare a copy of it elsewhere',
 }
@@ -72,7 +73,9 @@ const CURES: Partial<Record<ErrorCode, string>> = {
 function withOwnCure(error: unknown): WalcastError {
   const known = asWalcastError(error)
   const cure = CURES[known.key]
-  return cure === undefined ? known : new WalcastError(known.key, { message: known.message, cure }, known)
+  return cure === undefined
+    ? known
+    : new WalcastError(known.key, { message: known.message, cure }, known)
 }
 
 /** Whether there are any: up to where the reader of the output went away. */
@@ -115,7 +118,8 @@ function missingLines({ missingKeys }: Extract<Difference, { type: 'summary' }>)
 
 /** Rows over the limit are no differences of their own: their table's counts tell them. */
 function isDifference(difference: Difference): boolean {
-  if (difference.type === 'counts') return Object.values(difference.counts).some((count) => count > 0)
+  if (difference.type === 'counts')
+    return Object.values(difference.counts).some((count) => count > 0)
   return difference.type === 'schema' || difference.type === 'row'
 }
 

@@ -1,5 +1,10 @@
 /** Differences as text for people. */
-import { type ComparedTable, type Difference, keyValues, type RowDifference } from '../rowdiff/rowDiff.ts'
+import {
+  type ComparedTable,
+  type Difference,
+  keyValues,
+  type RowDifference,
+} from '../rowdiff/rowDiff.ts'
 import { isBytes, realText, type SqlValue, sameValue } from '../rowdiff/rowValues.ts'
 import type { SchemaDifference } from '../rowdiff/schemaDiff.ts'
 
@@ -102,7 +107,10 @@ function printable(text: string): string {
   // Cut before it is escaped: a value may be large.
   return text
     .slice(0, 1000)
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (odd) => `\\u{${odd.codePointAt(0)?.toString(16) ?? ''}}`)
+    .replace(
+      /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu,
+      (odd) => `\\u{${odd.codePointAt(0)?.toString(16) ?? ''}}`,
+    )
 }
 
 function schemaText({ type, name, before, after }: SchemaDifference): string {

@@ -1,4 +1,7 @@
-/** The environment variables that walcast knows. One that it does not know is most likely mistyped: a node says so at its start. */
+/**
+ * The environment variables that walcast knows. One that it does not know is most likely mistyped:
+ * a node says so at its start.
+ */
 import type { Logger } from 'pino'
 import { NODE_OPTIONS } from '../options/options.ts'
 import { plainText } from '../plainText.ts'
@@ -9,7 +12,10 @@ import { OWN_FLAGS } from './runOptions.ts'
 const PREFIX = 'WALCAST_'
 /** Read by commands, and no options of a node. */
 const OF_COMMANDS = ['SECRET', 'SECRET_FILE', 'CONFIG', 'NODE', 'LOG_LEVEL', 'DEBUG']
-/** Given to the application of `walcast run` and to `--on-role-change`, which may run walcast in turn. */
+/**
+ * Given to the application of `walcast run` and to `--on-role-change`, which may run walcast in
+ * turn.
+ */
 const GIVEN = [
   'ROLE',
   'WAS',
@@ -23,7 +29,10 @@ const GIVEN = [
   'REASON',
   'UPSTREAM_PORT',
 ]
-/** What Kubernetes and Docker tell each container of a service that is named walcast, or walcast-something. */
+/**
+ * What Kubernetes and Docker tell each container of a service that is named walcast, or
+ * walcast-something.
+ */
 const OF_SERVICES =
   /^WALCAST_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
 /** Variables that are named in one line. */
@@ -45,12 +54,17 @@ export interface UnknownVariable {
 /** Variables that begin with WALCAST_ and mean nothing. */
 export function unknownVariables(environment: NodeJS.ProcessEnv): UnknownVariable[] {
   return Object.keys(environment)
-    .filter((name) => name.startsWith(PREFIX) && !KNOWN_VARIABLES.has(name) && !OF_SERVICES.test(name))
+    .filter(
+      (name) => name.startsWith(PREFIX) && !KNOWN_VARIABLES.has(name) && !OF_SERVICES.test(name),
+    )
     .map((name) => ({ name, nearest: nearestName(name, KNOWN_VARIABLES) }))
 }
 
 /** One line for all of them. */
-export function warnOfUnknownVariables(environment: NodeJS.ProcessEnv, log: Pick<Logger, 'warn'>): void {
+export function warnOfUnknownVariables(
+  environment: NodeJS.ProcessEnv,
+  log: Pick<Logger, 'warn'>,
+): void {
   const unknown = unknownVariables(environment)
   if (unknown.length === 0) return
   const named = unknown.slice(0, MAX_NAMED).map(({ name, nearest }) => {

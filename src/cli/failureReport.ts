@@ -4,5 +4,6 @@ import { asWalcastError } from '../errors.ts'
 /** With WALCAST_DEBUG set the stack follows. */
 export function reportFailure(error: unknown): void {
   process.stderr.write(`${asWalcastError(error).line}\n`)
-  if (process.env['WALCAST_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+  if (process.env['WALCAST_DEBUG'] && error instanceof Error)
+    process.stderr.write(`${error.stack}\n`)
 }

@@ -75,7 +75,11 @@ export function nodeHelp(role: StartAs, all: boolean): string {
     .filter((spec) => all || spec.common)
     .map((spec) => {
       const flag = `--${spec.flag}${spec.value ? ` ${spec.value}` : ''}`
-      const fallback = spec.default ? ` [${spec.default}]` : isRequired(spec, role) ? ' (required)' : ''
+      const fallback = spec.default
+        ? ` [${spec.default}]`
+        : isRequired(spec, role)
+          ? ' (required)'
+          : ''
       const variable = all ? ` ${environmentName(spec)}` : ''
       return `  ${flag.padEnd(22)} ${spec.help}${fallback}${variable}`
     })

@@ -19,7 +19,10 @@ export function lagText(lag: LagReport): string {
   const now = lines([
     ['role', lag.role],
     ['connected', lag.connected ? 'yes' : 'no'],
-    ['txid', `${lag.txid} of ${lag.leaderTxid} (${lag.txidLag} behind, ${formatBytes(lag.bytesLag)})`],
+    [
+      'txid',
+      `${lag.txid} of ${lag.leaderTxid} (${lag.txidLag} behind, ${formatBytes(lag.bytesLag)})`,
+    ],
     ['lag now', formatMs(lag.lagMs)],
     ...lag.causes.map(({ code, text }) => ['cause', `${code}: ${text}`] as const),
   ])

@@ -9,6 +9,7 @@ import {
 } from '../api/roleAnswers.ts'
 import { WalcastError } from '../errors.ts'
 import { parseHostPort } from '../hostPort.ts'
+import { monotonicMs } from '../platform/time.ts'
 import { FITNESS, LEADER, SWITCHED } from './answerShapes.ts'
 import { type Answer, askNode, bodyOf, getJson } from './nodeClient.ts'
 import { type Shape, WHOLE } from './shape.ts'
@@ -36,26 +37,48 @@ export async function leaderAddressOf(node: string): Promise<string | undefined>
   return LEADER(body, WHOLE) === undefined ? addressIn(body['address']) : undefined
 }
 
-/** POSTs a change of role. Throws what the node answered, and NODE_UNREACHABLE that says that the outcome is not known. */
-export async function postChange<T>(node: string, path: string, body: object, shape: Shape): Promise<T> {
+/**
+ * POSTs a change of role. Throws what the node answered, and NODE_UNREACHABLE that says that the
+ * outcome is not known.
+ */
+export async function postChange<T>(
+  node: string,
+  path: string,
+  body: object,
+  shape: Shape,
+): Promise<T> {
   return bodyOf<T>(await askChange(node, path, body, ROLE_CHANGE_MS), shape)
 }
 
-/** The same of a switchover. When the node asked is no leader and names one, that is asked, once. */
-export async function postSwitchover(node: string, request: SwitchoverRequest): Promise<SwitchoverAnswer> {
+/**
+ * The same of a switchover. When the node asked is no leader and names one, that is asked, once.
+ */
+export async function postSwitchover(
+  node: string,
+  request: SwitchoverRequest,
+): Promise<SwitchoverAnswer> {
   const timeoutMs = ROLE_CHANGE_MS + (request.timeoutMs ?? SWITCHOVER_MS)
   const first = await askChange(node, SWITCHOVER_PATH, request, timeoutMs)
-  const leader = first.body['code'] === 'WALCAST_NOT_LEADER' ? addressIn(first.body['leader']) : undefined
-  return bodyOf(leader ? await askChange(leader, SWITCHOVER_PATH, request, timeoutMs) : first, SWITCHED)
+  const leader =
+    first.body['code'] === 'WALCAST_NOT_LEADER' ? addressIn(first.body['leader']) : undefined
+  return bodyOf(
+    leader ? await askChange(leader, SWITCHOVER_PATH, request, timeoutMs) : first,
+    SWITCHED,
+  )
 }
 
-async function askChange(node: string, path: string, body: object, timeoutMs: number): Promise<Answer> {
-  const beganMs = performance.now()
+async function askChange(
+  node: string,
+  path: string,
+  body: object,
+  timeoutMs: number,
+): Promise<Answer> {
+  const beganMs = monotonicMs()
   try {
     return await askNode({ method: 'POST', node, path, environment: process.env, timeoutMs, body })
   } catch (error) {
     if (!(error instanceof WalcastError) || error.key !== 'NODE_UNREACHABLE') throw error
-    const isLate = performance.now() - beganMs >= timeoutMs
+    const isLate = monotonicMs() - beganMs >= timeoutMs
     if (!isLate) throw error
     const detail = `no answer within ${timeoutMs / 1000} s, and the change may still come; see walcast status`
     throw new WalcastError('NODE_UNREACHABLE', { url: node, detail }, error)

@@ -3,7 +3,10 @@ import { WalcastError } from '../errors.ts'
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
-/** Logs to standard error: JSON, or one readable line each on a terminal. WALCAST_LOG_LEVEL sets the level. Throws USAGE. */
+/**
+ * Logs to standard error: JSON, or one readable line each on a terminal. WALCAST_LOG_LEVEL sets the
+ * level. Throws USAGE.
+ */
 export async function createLog(environment: NodeJS.ProcessEnv): Promise<Logger> {
   const options = {
     name: 'walcast',
@@ -12,7 +15,8 @@ export async function createLog(environment: NodeJS.ProcessEnv): Promise<Logger>
     timestamp: pino.stdTimeFunctions.isoTime,
   }
   const redact = ['secret', 'authorization', '*.secret', '*.authorization']
-  if (!process.stderr.isTTY) return pino({ ...options, redact }, pino.destination({ dest: 2, sync: true }))
+  if (!process.stderr.isTTY)
+    return pino({ ...options, redact }, pino.destination({ dest: 2, sync: true }))
   // Loaded only where somebody looks: a node is to start fast.
   const { default: pretty } = await import('pino-pretty')
   const stream = pretty({

@@ -1,4 +1,7 @@
-/** The command line. Each command is loaded when it is asked for. Standard output is for data; a failure is one line on standard error. Exit codes: 0, 1, 2 (usage). */
+/**
+ * The command line. Each command is loaded when it is asked for. Standard output is for data; a
+ * failure is one line on standard error. Exit codes: 0, 1, 2 (usage).
+ */
 import { keyOf, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
 import { version } from '../version.ts'
@@ -7,7 +10,17 @@ import { MAIN_HELP } from './help.ts'
 import { nearestName } from './nearestName.ts'
 
 const COMMANDS = [
-  ...['leader', 'replica', 'node', 'run', 'new-identity', 'switchover', 'rehearse', 'promote', 'demote'],
+  ...[
+    'leader',
+    'replica',
+    'node',
+    'run',
+    'new-identity',
+    'switchover',
+    'rehearse',
+    'promote',
+    'demote',
+  ],
   ...['status', 'lag', 'audit', 'forget', 'diff', 'verify', 'demo', 'bench', '--help', '--version'],
 ]
 

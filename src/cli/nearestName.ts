@@ -15,8 +15,8 @@ export function nearestName(name: string, known: Iterable<string>): string | und
 }
 
 /**
- * How many characters are to be inserted, deleted, replaced or exchanged with their neighbour to make one text of the other (optimal
- * string alignment). `limit` or above it is given as `limit`.
+ * How many characters are to be inserted, deleted, replaced or exchanged with their neighbour to
+ * make one text of the other (optimal string alignment). `limit` or above it is given as `limit`.
  */
 export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFINITY): number {
   if (Math.abs(a.length - b.length) >= limit) return limit

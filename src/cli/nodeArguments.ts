@@ -1,5 +1,7 @@
-/** Options of a node from flags, environment and file: a flag beats the environment, the environment beats the file. */
-import { readFileSync } from 'node:fs'
+/**
+ * Options of a node from flags, environment and file: a flag beats the environment, the environment
+ * beats the file.
+ */
 import { parseArgs } from 'node:util'
 import { parse as parseToml } from 'smol-toml'
 import { messageOf, WalcastError } from '../errors.ts'
@@ -9,6 +11,7 @@ import type { NodeOptions } from '../options/nodeOptions.ts'
 import { type OptionSpec, tunes } from '../options/optionSpec.ts'
 import { NODE_OPTIONS } from '../options/options.ts'
 import { parseValue } from '../options/optionValues.ts'
+import { readFileSync } from '../platform/files.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
 
 /** The name of an option's environment variable. */
@@ -31,8 +34,8 @@ export function isRequired({ required, key }: OptionSpec, role: StartAs): boolea
 }
 
 /**
- * What tunes the other role is taken from environment and file, too: this node may come to have that role while it runs.
- * Throws USAGE, naming every problem at once, or CONFIG_BAD.
+ * What tunes the other role is taken from environment and file, too: this node may come to have
+ * that role while it runs. Throws USAGE, naming every problem at once, or CONFIG_BAD.
  */
 export function nodeOptions(
   role: StartAs,
@@ -65,16 +68,20 @@ export function nodeOptions(
 
 /** The file gives the number that the digits stand for, and not the digits. */
 function unquotedMode({ flag }: OptionSpec): WalcastError {
-  return new WalcastError('USAGE', { detail: `${flag} wants a mode in quotation marks, such as "0640"` })
+  return new WalcastError('USAGE', {
+    detail: `${flag} wants a mode in quotation marks, such as "0640"`,
+  })
 }
 
 type Flags = Record<string, string | boolean | undefined>
 
 function parseFlags(args: readonly string[]): Flags {
   const options: Record<string, { type: 'string' | 'boolean' }> = { config: { type: 'string' } }
-  for (const spec of NODE_OPTIONS) options[spec.flag] = { type: spec.kind === 'flag' ? 'boolean' : 'string' }
+  for (const spec of NODE_OPTIONS)
+    options[spec.flag] = { type: spec.kind === 'flag' ? 'boolean' : 'string' }
   try {
-    return parseArgs({ args: joinNegatives(args, options), options, allowPositionals: false }).values as Flags
+    return parseArgs({ args: joinNegatives(args, options), options, allowPositionals: false })
+      .values as Flags
   } catch (error) {
     throw flagError(error, options)
   }

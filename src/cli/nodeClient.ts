@@ -1,11 +1,14 @@
 /**
- * Asks a running node over its private side. Whatever answers there may be something else: an answer is read up to a bound and a
- * time, has to be JSON, and is checked against its shape before it is used. What it says is not trusted with the terminal.
+ * Asks a running node over its private side. Whatever answers there may be something else: an
+ * answer is read up to a bound and a time, has to be JSON, and is checked against its shape before
+ * it is used. What it says is not trusted with the terminal.
  */
-import { type Dispatcher, errors, request } from 'undici'
+import { type Dispatcher, errors } from 'undici'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
 import { isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
+import { request } from '../platform/sockets.ts'
+import { timeLimit } from '../platform/time.ts'
 import { readSecret } from '../security/auth.ts'
 import { askedUrl } from './askedUrl.ts'
 import { type Shape, WHOLE } from './shape.ts'
@@ -44,7 +47,10 @@ export async function getJson<T>(
   environment: NodeJS.ProcessEnv,
   shape: Shape,
 ): Promise<T> {
-  return bodyOf<T>(await askNode({ method: 'GET', node, path, environment, timeoutMs: TIMEOUT_MS }), shape)
+  return bodyOf<T>(
+    await askNode({ method: 'GET', node, path, environment, timeoutMs: TIMEOUT_MS }),
+    shape,
+  )
 }
 
 /** The same with POST, for what takes its time. */
@@ -68,7 +74,10 @@ export async function deleteJson(
   bodyOf(await askNode({ method: 'DELETE', node, path, environment, timeoutMs: TIMEOUT_MS }), shape)
 }
 
-/** The JSON of a good answer. Throws the error of the catalogue that the node answered with, or NODE_ANSWER. */
+/**
+ * The JSON of a good answer. Throws the error of the catalogue that the node answered with, or
+ * NODE_ANSWER.
+ */
 export function bodyOf<T>(answer: Answer, shape: Shape): T {
   const { url, status, body, beginning } = answer
   if (status < 200 || status >= 300) throw refusalIn(answer)
@@ -80,7 +89,10 @@ export function bodyOf<T>(answer: Answer, shape: Shape): T {
   })
 }
 
-/** What a node answered, whatever its status but 401. Throws NODE_UNREACHABLE, NODE_ANSWER, UNAUTHORIZED or USAGE. */
+/**
+ * What a node answered, whatever its status but 401. Throws NODE_UNREACHABLE, NODE_ANSWER,
+ * UNAUTHORIZED or USAGE.
+ */
 export async function askNode(question: Question): Promise<Answer> {
   const { node, path, environment, timeoutMs } = question
   const url = askedUrl(node, path)
@@ -113,7 +125,7 @@ function send(
     method,
     headers,
     body: body ? JSON.stringify(body) : null,
-    signal: AbortSignal.timeout(timeoutMs),
+    signal: timeLimit(timeoutMs),
     headersTimeout: 0,
     bodyTimeout: 0,
     reset: true,
@@ -165,7 +177,11 @@ function failureOf(
   if (error instanceof errors.InvalidArgumentError)
     return new WalcastError('SECRET_UNREADABLE', { detail: 'no HTTP header can carry it' }, error)
   if (error instanceof errors.HTTPParserError)
-    return new WalcastError('NODE_ANSWER', { url: url.href, detail: 'in something else than HTTP' }, error)
+    return new WalcastError(
+      'NODE_ANSWER',
+      { url: url.href, detail: 'in something else than HTTP' },
+      error,
+    )
   const detail = isLate ? `no answer ${late}` : connectionText(url, error)
   return new WalcastError('NODE_UNREACHABLE', { url: url.href, detail }, error)
 }
@@ -177,7 +193,8 @@ function connectionText({ protocol }: URL, error: unknown): string {
   if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET')
     return `the connection was closed without an answer${protocol === 'http:' ? ' (where TLS is spoken, write https://)' : ''}`
   // A name with several addresses: one failure for each.
-  if (cause instanceof AggregateError && cause.message === '') return cause.errors.map(messageOf).join(', ')
+  if (cause instanceof AggregateError && cause.message === '')
+    return cause.errors.map(messageOf).join(', ')
   return messageOf(cause)
 }
 
@@ -190,7 +207,8 @@ function strangeAnswer(
 ): WalcastError {
   const type = plainText(String(headers['content-type'] ?? 'no content type'), SHOWN_CHARS)
   const location = headers['location']
-  const to = location === undefined ? '' : ` and sends on to ${plainText(String(location), 2 * SHOWN_CHARS)}`
+  const to =
+    location === undefined ? '' : ` and sends on to ${plainText(String(location), 2 * SHOWN_CHARS)}`
   return new WalcastError(
     'NODE_ANSWER',
     { url: url.href, detail: `${statusCode} (${type})${to}: ${what}` },
@@ -217,7 +235,8 @@ function isOfWalcast({ code }: Answer['body']): boolean {
 }
 
 function unauthorized(url: URL, secret: string | undefined): WalcastError {
-  const what = secret === undefined ? 'wants the cluster secret' : 'has another secret than was given'
+  const what =
+    secret === undefined ? 'wants the cluster secret' : 'has another secret than was given'
   return new WalcastError('UNAUTHORIZED', { message: `${url.href} ${what}` })
 }
 

@@ -20,7 +20,13 @@ losing a write), and when it knows of commits that it has not.
 const FLAGS = { ...NODE_FLAGS, force: { type: 'boolean' }, 'dry-run': { type: 'boolean' } } as const
 
 export async function runPromote(args: readonly string[]): Promise<number> {
-  const { help, json, node: flag, force = false, 'dry-run': dryRun = false } = parseFlags(args, FLAGS)
+  const {
+    help,
+    json,
+    node: flag,
+    force = false,
+    'dry-run': dryRun = false,
+  } = parseFlags(args, FLAGS)
   if (help) {
     process.stdout.write(HELP)
     return 0

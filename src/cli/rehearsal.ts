@@ -1,7 +1,10 @@
-/** A rehearsal of a failover: leadership goes to another node and back, for real, and each way is measured. */
-import { setTimeout as delay } from 'node:timers/promises'
+/**
+ * A rehearsal of a failover: leadership goes to another node and back, for real, and each way is
+ * measured.
+ */
 import type { FitnessAnswer, MemberState, NodePlace, SwitchoverAnswer } from '../api/roleAnswers.ts'
 import { asWalcastError, WalcastError } from '../errors.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
 import { fitnessOf, leaderAddressOf, postSwitchover } from './leadershipClient.ts'
 
 /** The node that led may take its time to follow, before it can be handed back to. */
@@ -21,7 +24,10 @@ export interface RehearsalOptions {
 export interface RehearsedWay {
   readonly from: FitnessAnswer
   readonly to: FitnessAnswer
-  /** Commits that a crash of the leader just before would have left behind, at most; null when the nodes stood in different epochs. */
+  /**
+   * Commits that a crash of the leader just before would have left behind, at most; null when the
+   * nodes stood in different epochs.
+   */
   readonly atRisk: number | null
   readonly switchover: SwitchoverAnswer
 }
@@ -36,7 +42,10 @@ export interface Rehearsal {
   readonly failure?: WalcastError
 }
 
-/** Throws what keeps the way there from being gone, with nothing changed; what goes wrong later is part of the result. */
+/**
+ * Throws what keeps the way there from being gone, with nothing changed; what goes wrong later is
+ * part of the result.
+ */
 export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
   const first = await leaderOf(options.node)
   const target = targetAmong(first.fitness, options.to)
@@ -57,13 +66,17 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
   }
 }
 
-async function leaderOf(node: string): Promise<{ readonly url: string; readonly fitness: FitnessAnswer }> {
+async function leaderOf(
+  node: string,
+): Promise<{ readonly url: string; readonly fitness: FitnessAnswer }> {
   const asked = await fitnessOf(node)
   if (asked.role === 'leader') return { url: node, fitness: asked }
-  const url = (await leaderAddressOf(node)) ?? asked.members.find(({ role }) => role === 'leader')?.address
+  const url =
+    (await leaderAddressOf(node)) ?? asked.members.find(({ role }) => role === 'leader')?.address
   if (!url) throw new WalcastError('NO_LEADER')
   const fitness = await fitnessOf(url)
-  if (fitness.role !== 'leader') throw new WalcastError('NOT_LEADER', { address: url, role: fitness.role })
+  if (fitness.role !== 'leader')
+    throw new WalcastError('NOT_LEADER', { address: url, role: fitness.role })
   return { url, fitness }
 }
 
@@ -93,7 +106,8 @@ async function goOver(
   toNode: string,
   { timeoutMs, by }: RehearsalOptions,
 ): Promise<RehearsedWay> {
-  // The leader last: what it commits meanwhile counts as not there yet, so that the loss is never understated.
+  // The leader last: what it commits meanwhile counts as not there yet, so that the loss is never
+  // understated.
   const to = await fitnessOf(toUrl)
   const from = await fitnessOf(fromUrl)
   const switchover = await postSwitchover(fromUrl, {
@@ -105,10 +119,13 @@ async function goOver(
   return { from, to, atRisk, switchover }
 }
 
-/** Waits until the node may lead again, for a while: whether it may is then for the switchover to say. */
+/**
+ * Waits until the node may lead again, for a while: whether it may is then for the switchover to
+ * say.
+ */
 async function untilFit(node: string): Promise<void> {
-  const endMs = performance.now() + FOLLOW_MS
-  while (performance.now() < endMs) {
+  const endMs = monotonicMs() + FOLLOW_MS
+  while (monotonicMs() < endMs) {
     const fitness = await fitnessOf(node).catch(() => undefined)
     if (fitness?.fit && fitness.role !== 'leader') return
     await delay(ASK_AGAIN_MS)

@@ -1,4 +1,7 @@
-/** `walcast rehearse`: a switchover there and back, with what each way cost and what a crash would have. */
+/**
+ * `walcast rehearse`: a switchover there and back, with what each way cost and what a crash would
+ * have.
+ */
 import { errorBody } from '../proxy/answer.ts'
 import { durationOf, NODE_FLAGS, nodeOf, operator, parseFlags } from './commandArguments.ts'
 import { countText, STAGE_HEADINGS, stageTimes } from './leadershipText.ts'
@@ -45,7 +48,16 @@ function format({ ok, ways, leader }: Rehearsal): string {
     ['leader', leader],
   ])
   const rows = ways.map((way, i) => [i === 0 ? 'there' : 'back', ...wayCells(way)])
-  const columns = ['', 'from', 'to', 'pause', 'writes held', 'took', 'a crash had lost', 'target was']
+  const columns = [
+    '',
+    'from',
+    'to',
+    'pause',
+    'writes held',
+    'took',
+    'a crash had lost',
+    'target was',
+  ]
   const stages = ways.map((way, i) => [i === 0 ? 'there' : 'back', ...stageTimes(way.switchover)])
   return `${head}\n${table(columns, rows)}\n${table(['', ...STAGE_HEADINGS], stages)}`
 }

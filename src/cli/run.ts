@@ -4,6 +4,7 @@ import { WalcastError } from '../errors.ts'
 import { holderOf, isFree } from '../node/portHolder.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import { systemClock } from '../platform/clock.ts'
+import { setTimer } from '../platform/time.ts'
 import { readSecret } from '../security/auth.ts'
 import { ApplicationGuard } from '../supervisor/applicationGuard.ts'
 import { spawnApplication } from '../supervisor/applicationProcess.ts'
@@ -53,7 +54,10 @@ export async function runRun(args: readonly string[]): Promise<number> {
   return untilEnded(node, supervise(node, { ...given, ports }, log), signalled, log)
 }
 
-/** The port that is free first: a process that a killed node left behind may have the other. Throws APP_PORT_TAKEN when none is. */
+/**
+ * The port that is free first: a process that a killed node left behind may have the other. Throws
+ * APP_PORT_TAKEN when none is.
+ */
 async function freeFirst(ports: readonly number[]): Promise<readonly number[]> {
   const areFree = await Promise.all(ports.map(isFree))
   if (ports.length > 0 && !areFree.includes(true))
@@ -61,8 +65,15 @@ async function freeFirst(ports: readonly number[]): Promise<readonly number[]> {
   return areFree[0] === false ? [...ports].reverse() : ports
 }
 
-/** The application of `--upstream` is not started yet: what listens there is another process, and would get its requests. */
-async function sayIfTaken({ upstream }: NodeOptions, ports: readonly number[], log: Logger): Promise<void> {
+/**
+ * The application of `--upstream` is not started yet: what listens there is another process, and
+ * would get its requests.
+ */
+async function sayIfTaken(
+  { upstream }: NodeOptions,
+  ports: readonly number[],
+  log: Logger,
+): Promise<void> {
   if (upstream === undefined || ports.length > 0) return
   const { hostname, port } = new URL(upstream)
   if (!LOOPBACK.has(hostname) || (await isFree(Number(port)))) return
@@ -76,11 +87,17 @@ async function sayIfTaken({ upstream }: NodeOptions, ports: readonly number[], l
 function withUpstream(options: NodeOptions, ports: readonly number[]): NodeOptions {
   if (ports.length === 0) return options
   if (options.upstream !== undefined)
-    throw new WalcastError('USAGE', { detail: '--upstream and --ports exclude each other: give one of them' })
+    throw new WalcastError('USAGE', {
+      detail: '--upstream and --ports exclude each other: give one of them',
+    })
   return { ...options, upstream: `http://127.0.0.1:${ports[0]}` }
 }
 
-function supervise(node: SupervisedNode, { rules, command, ports }: RunArguments, log: Logger): Supervisor {
+function supervise(
+  node: SupervisedNode,
+  { rules, command, ports }: RunArguments,
+  log: Logger,
+): Supervisor {
   const guard = new ApplicationGuard(log)
   const supervisor = new Supervisor({
     rules,
@@ -117,7 +134,10 @@ async function untilEnded(
   try {
     const ended = await Promise.race([signalled, node.failed, supervisor.ended])
     if (typeof ended === 'number')
-      log[ended === 0 ? 'info' : 'warn']({ code: ended }, 'the application ended by itself: stopping')
+      log[ended === 0 ? 'info' : 'warn'](
+        { code: ended },
+        'the application ended by itself: stopping',
+      )
     else log.info(ended === 'signal' ? 'stopping' : 'stopping after a failure')
     await supervisor.stop()
     if (ended instanceof WalcastError) throw ended
@@ -127,13 +147,16 @@ async function untilEnded(
   }
 }
 
-/** Resolves at the first SIGTERM or SIGINT; a second one, or a stop that takes longer than `limitMs`, ends the process. */
+/**
+ * Resolves at the first SIGTERM or SIGINT; a second one, or a stop that takes longer than
+ * `limitMs`, ends the process.
+ */
 function stopSignal(limitMs: number): Promise<'signal'> {
   return new Promise((resolve) => {
     let count = 0
     const onSignal = () => {
       if (++count > 1) process.exit(1)
-      setTimeout(() => process.exit(1), limitMs).unref()
+      setTimer(() => process.exit(1), limitMs).unref()
       resolve('signal')
     }
     process.on('SIGTERM', onSignal)

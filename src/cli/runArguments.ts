@@ -24,12 +24,16 @@ export function beforeCommand(args: readonly string[]): readonly string[] {
 }
 
 /** Throws USAGE. */
-export function runArguments(args: readonly string[], environment: NodeJS.ProcessEnv): RunArguments {
+export function runArguments(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): RunArguments {
   const before = beforeCommand(args)
   const [file, ...rest] = args.slice(before.length + 1)
   if (!file) throw usage('run takes a command: walcast run [options] -- COMMAND ARGS...')
   const { own, others } = takeOwn(before)
-  const value = (flag: OwnFlag) => own.get(flag) || environment[environmentName({ flag })] || defaultOf(flag)
+  const value = (flag: OwnFlag) =>
+    own.get(flag) || environment[environmentName({ flag })] || defaultOf(flag)
   const ports = portsOf(value('ports'))
   return {
     ports,
@@ -79,13 +83,17 @@ function oneOf<T extends string>(flag: OwnFlag, text: string, values: readonly T
 function portsOf(text: string): readonly number[] {
   if (text === '') return []
   const ports = text.split(',').map((port) => (/^\d{1,5}$/.test(port) ? Number(port) : 0))
-  const areSound = ports.every((port) => port > 0 && port < 65_536) && new Set(ports).size === ports.length
-  if (!areSound || ports.length > 2) throw usage(`--ports wants a port, or two as 3000,3001, not "${text}"`)
+  const areSound =
+    ports.every((port) => port > 0 && port < 65_536) && new Set(ports).size === ports.length
+  if (!areSound || ports.length > 2)
+    throw usage(`--ports wants a port, or two as 3000,3001, not "${text}"`)
   return ports
 }
 
 function signalOf(text: string): NodeJS.Signals {
-  const name = Object.keys(constants.signals).find((known) => known === text || known === `SIG${text}`)
+  const name = Object.keys(constants.signals).find(
+    (known) => known === text || known === `SIG${text}`,
+  )
   if (!name) throw usage(`--role-signal wants the name of a signal such as SIGUSR1, not "${text}"`)
   return name as NodeJS.Signals
 }

@@ -3,6 +3,7 @@ import { WalcastError } from '../errors.ts'
 import { startNode } from '../node/node.ts'
 import type { StartAs } from '../node/nodeFolder.ts'
 import type { RunningNode } from '../node/runningNode.ts'
+import { setTimer } from '../platform/time.ts'
 import { readSecret } from '../security/auth.ts'
 import { version } from '../version.ts'
 import { warnOfUnknownVariables } from './environment.ts'
@@ -30,13 +31,16 @@ export async function runNode(as: StartAs, args: readonly string[]): Promise<num
   return untilStopped(node, signalled, (text) => log.info(text))
 }
 
-/** Resolves at the first SIGTERM or SIGINT, also one that comes while the node starts; a second one, or a stop that takes too long, ends the process. */
+/**
+ * Resolves at the first SIGTERM or SIGINT, also one that comes while the node starts; a second one,
+ * or a stop that takes too long, ends the process.
+ */
 function stopSignal(drainMs: number): Promise<'signal'> {
   return new Promise((resolve) => {
     let count = 0
     const onSignal = () => {
       if (++count > 1) process.exit(1)
-      setTimeout(() => process.exit(1), drainMs).unref()
+      setTimer(() => process.exit(1), drainMs).unref()
       resolve('signal')
     }
     process.on('SIGTERM', onSignal)

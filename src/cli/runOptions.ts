@@ -1,4 +1,7 @@
-/** Options of `walcast run` beside those of its node. Flags, environment, help and reference derive from this table. */
+/**
+ * Options of `walcast run` beside those of its node. Flags, environment, help and reference derive
+ * from this table.
+ */
 import type { OptionSpec } from '../options/optionSpec.ts'
 
 export type RunOption = Pick<OptionSpec, 'value' | 'help' | 'default'> & { readonly flag: string }

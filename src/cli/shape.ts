@@ -1,6 +1,6 @@
 /**
- * What JSON has to look like before it is read: pure checks, put together like the types they stand for. What is not named is
- * allowed, since a newer node may tell more.
+ * What JSON has to look like before it is read: pure checks, put together like the types they stand
+ * for. What is not named is allowed, since a newer node may tell more.
  */
 
 /** Gives what is wrong with `value`, which is at `place`; undefined when nothing is. */
@@ -12,7 +12,10 @@ function shape(isOk: (value: unknown) => boolean, name: string): Shape {
 
 export const text = shape((value) => typeof value === 'string', 'a text')
 export const flag = shape((value) => typeof value === 'boolean', 'true or false')
-export const real = shape((value) => typeof value === 'number' && Number.isFinite(value), 'a number')
+export const real = shape(
+  (value) => typeof value === 'number' && Number.isFinite(value),
+  'a number',
+)
 export const count = shape((value) => Number.isSafeInteger(value) && Number(value) >= 0, 'a count')
 
 export function oneOf(values: readonly string[]): Shape {

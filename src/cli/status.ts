@@ -27,7 +27,10 @@ type SeenStatus = NodeStatus & {
 const AUDIT_LINES = 3
 
 export function runStatus(args: readonly string[]): Promise<number> {
-  return look<SeenStatus>({ path: '/_walcast/status', help: HELP, shape: STATUS, format: statusText }, args)
+  return look<SeenStatus>(
+    { path: '/_walcast/status', help: HELP, shape: STATUS, format: statusText },
+    args,
+  )
 }
 
 export function statusText(status: SeenStatus): string {
@@ -45,7 +48,10 @@ export function statusText(status: SeenStatus): string {
     ['leader', status.leader || 'none known'],
   ]
   if (status.role !== 'leader')
-    pairs.push(['lag', lag.connected ? formatMs(lag.lagMs) : `not connected, ${formatMs(lag.lagMs)} behind`])
+    pairs.push([
+      'lag',
+      lag.connected ? formatMs(lag.lagMs) : `not connected, ${formatMs(lag.lagMs)} behind`,
+    ])
   if (status.application) pairs.push(['application', applicationLine(status.application)])
   if (status.putBack)
     pairs.push([
@@ -75,7 +81,10 @@ function applicationLine({ url, state, accepts, detail, held }: ApplicationStatu
 }
 
 /** A WAL that is started over keeps its file. */
-function walText({ walBytes, walFileBytes }: Pick<NodeStatus, 'walBytes'> & Partial<NodeStatus>): string {
+function walText({
+  walBytes,
+  walFileBytes,
+}: Pick<NodeStatus, 'walBytes'> & Partial<NodeStatus>): string {
   const file = walFileBytes === undefined ? '' : `, file ${formatBytes(walFileBytes)}`
   return `${formatBytes(walBytes)} in use${file}`
 }
@@ -90,12 +99,16 @@ function scrubLine({ background, lastPassAt, running, rotten, rottenPages }: Scr
 function failedReadsLine({ paths, ...counts }: FailedReadsReport): string {
   const all = FAILED_READ_OUTCOMES.reduce((sum, outcome) => sum + counts[outcome], 0)
   const most = paths.map(({ path, count }) => `${path} (${count})`).join(', ')
-  const where = paths.length > 0 ? `, most at ${most}; --forward sends such paths there at once` : ''
+  const where =
+    paths.length > 0 ? `, most at ${most}; --forward sends such paths there at once` : ''
   const over = counts.limited > 0 ? `; ${counts.limited} were over --replay-rate` : ''
   return `${counts.answered} of ${all} answered by the leader${where}${over}`
 }
 
-function keptLine(db: string, { name, position, rows, state, detail, isDamaged }: DivergedStatus): string {
+function keptLine(
+  db: string,
+  { name, position, rows, state, detail, isDamaged }: DivergedStatus,
+): string {
   const differ = rows
     ? `, ${rows.removed} rows that the leader lacks, ${rows.changed} that it has otherwise`
     : ''

@@ -1,9 +1,17 @@
-/** `walcast verify`: several nodes read and compare every page of theirs, and then each other's state, while writes go on. */
-import { setTimeout as delay } from 'node:timers/promises'
+/**
+ * `walcast verify`: several nodes read and compare every page of theirs, and then each other's
+ * state, while writes go on.
+ */
 import { parseArgs } from 'node:util'
-import { POSITIONS_PATH, type PositionsAnswer, SCRUB_PATH, type ScrubAnswer } from '../api/checks.ts'
+import {
+  POSITIONS_PATH,
+  type PositionsAnswer,
+  SCRUB_PATH,
+  type ScrubAnswer,
+} from '../api/checks.ts'
 import { messageOf, WalcastError } from '../errors.ts'
 import { parseValue } from '../options/optionValues.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
 import { POSITIONS, SCRUBBED } from './answerShapes.ts'
 import { flagError, joinNegatives } from './commandArguments.ts'
 import { getJson, postJson } from './nodeClient.ts'
@@ -42,7 +50,9 @@ export async function runVerify(args: readonly string[]): Promise<number> {
   }
   const timeoutMs = Number(parseValue('timeout', 'duration', timeout))
   if (nodes.length < 2)
-    throw new WalcastError('USAGE', { detail: 'verify compares at least two nodes: --node URL --node URL' })
+    throw new WalcastError('USAGE', {
+      detail: 'verify compares at least two nodes: --node URL --node URL',
+    })
   const verdict = await verify(nodes, timeoutMs)
   process.stdout.write(json ? `${JSON.stringify(verdict)}\n` : format(verdict))
   return verdict.ok ? 0 : 1
@@ -61,13 +71,18 @@ async function verify(nodes: readonly string[], timeoutMs: number): Promise<Verd
   }
 }
 
-async function scrubAll(nodes: readonly string[], timeoutMs: number): Promise<Asked<ScrubAnswer>[]> {
+async function scrubAll(
+  nodes: readonly string[],
+  timeoutMs: number,
+): Promise<Asked<ScrubAnswer>[]> {
   let done = 0
   const say = () => progress(`reading every page: ${done} of ${nodes.length} nodes are done`)
   say()
   const scrubs = await Promise.all(
     nodes.map(async (node) => {
-      const scrub = await attempt(postJson<ScrubAnswer>(node, SCRUB_PATH, process.env, SCRUBBED, timeoutMs))
+      const scrub = await attempt(
+        postJson<ScrubAnswer>(node, SCRUB_PATH, process.env, SCRUBBED, timeoutMs),
+      )
       done++
       say()
       return scrub
@@ -79,10 +94,12 @@ async function scrubAll(nodes: readonly string[], timeoutMs: number): Promise<As
 
 /** Asks until all have a position in common; a node that lags, or is being repaired, gets there. */
 async function agree(nodes: readonly string[]): Promise<Agreement> {
-  const endMs = performance.now() + COMMON_MS
+  const endMs = monotonicMs() + COMMON_MS
   for (;;) {
     const asked = await Promise.all(
-      nodes.map((node) => attempt(getJson<PositionsAnswer>(node, POSITIONS_PATH, process.env, POSITIONS))),
+      nodes.map((node) =>
+        attempt(getJson<PositionsAnswer>(node, POSITIONS_PATH, process.env, POSITIONS)),
+      ),
     )
     const known = asked.flatMap((each, i) =>
       'answer' in each ? [{ address: nodes[i], positions: each.answer }] : [],
@@ -91,7 +108,7 @@ async function agree(nodes: readonly string[]): Promise<Agreement> {
     const agreement: Agreement = failure
       ? { same: false, isFinal: false, why: 'failure' in failure ? failure.failure : '' }
       : agreementOf(known)
-    if (agreement.same || agreement.isFinal || performance.now() > endMs) {
+    if (agreement.same || agreement.isFinal || monotonicMs() > endMs) {
       progress('')
       return agreement
     }
@@ -115,7 +132,9 @@ function progress(text: string): void {
 
 function format({ nodes, agreement, ok }: Verdict): string {
   const lines = nodes.map((node) =>
-    'answer' in node ? `${node.address}  ${describe(node.answer)}` : `${node.address}  ${node.failure}`,
+    'answer' in node
+      ? `${node.address}  ${describe(node.answer)}`
+      : `${node.address}  ${node.failure}`,
   )
   lines.push(
     agreement.same

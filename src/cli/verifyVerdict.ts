@@ -22,12 +22,17 @@ export function agreementOf(nodes: readonly NodePositions[]): Agreement {
   const twice = nodes.find(({ positions }, i) =>
     nodes.slice(0, i).some((other) => other.positions.node === positions.node),
   )
-  if (twice) return { same: false, isFinal: true, why: `${twice.address} is a node that was named already` }
+  if (twice)
+    return { same: false, isFinal: true, why: `${twice.address} is a node that was named already` }
   const known = nodes.map(
     ({ positions }) =>
-      new Map(positions.positions.map(({ epoch, txid, checksum }) => [`${epoch}-${txid}`, checksum])),
+      new Map(
+        positions.positions.map(({ epoch, txid, checksum }) => [`${epoch}-${txid}`, checksum]),
+      ),
   )
-  const position = [...known[0].keys()].findLast((each) => known.every((checksums) => checksums.has(each)))
+  const position = [...known[0].keys()].findLast((each) =>
+    known.every((checksums) => checksums.has(each)),
+  )
   if (position === undefined) return { same: false, isFinal: false, why: whyNone(nodes) }
   const checksums = known.map((each) => each.get(position) ?? '')
   if (checksums.every((checksum) => checksum === checksums[0]))
@@ -36,7 +41,10 @@ export function agreementOf(nodes: readonly NodePositions[]): Agreement {
   return { same: false, isFinal: true, why: `the states differ at ${position}: ${each}` }
 }
 
-function differing(nodes: readonly NodePositions[], what: 'cluster' | 'pageSize'): string | undefined {
+function differing(
+  nodes: readonly NodePositions[],
+  what: 'cluster' | 'pageSize',
+): string | undefined {
   const [first] = nodes
   const other = nodes.find(({ positions }) => positions[what] !== first.positions[what])
   if (!other) return undefined

@@ -1,8 +1,8 @@
 /**
- * Which process this node is. Ids in files come with every copy of them, so two processes may have one node id; each draws a
- * random id of its own. Of two, the younger does not serve.
+ * Which process this node is. Ids in files come with every copy of them, so two processes may have
+ * one node id; each draws a random id of its own. Of two, the younger does not serve.
  */
-import { randomBytes } from 'node:crypto'
+import { randomBytes } from '../platform/random.ts'
 
 /** Another process that has this node's id, as it says itself. */
 export interface Twin {
@@ -12,7 +12,10 @@ export interface Twin {
   readonly upMs: number
 }
 
-/** Of two that came up within this time the ids decide: the time of a call lies between what they tell each other. */
+/**
+ * Of two that came up within this time the ids decide: the time of a call lies between what they
+ * tell each other.
+ */
 const TOGETHER_MS = 1000
 
 export class Instance {
@@ -32,8 +35,9 @@ export class Instance {
   }
 
   /**
-   * Whether this process is the one that does not serve. At the edge of the time within which ids decide, both may take themselves for
-   * the first: each is told of the other then (`isTold`), and the times alone decide.
+   * Whether this process is the one that does not serve. At the edge of the time within which ids
+   * decide, both may take themselves for the first: each is told of the other then (`isTold`), and
+   * the times alone decide.
    */
   yieldsTo({ instance, upMs }: Twin, isTold = false): boolean {
     const longerMs = upMs - this.upMs

@@ -1,6 +1,10 @@
-/** The other nodes of the cluster that this one has met or heard of: whom to ask who leads. Kept in the role file. */
+/**
+ * The other nodes of the cluster that this one has met or heard of: whom to ask who leads. Kept in
+ * the role file.
+ */
 import type { Logger } from 'pino'
 import { messageOf } from '../errors.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import { MAX_MEMBERS, type Member, type NodeFile } from './nodeFile.ts'
 
 /** Nodes that come together are written together. */
@@ -12,7 +16,7 @@ export class Members {
   /** Addresses that an operator gave: asked too, whoever is there. */
   readonly #given: readonly string[]
   readonly #addresses: Map<string, string>
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #saving: Promise<void> = Promise.resolve()
   /** One came, moved or was forgotten. */
   onChanged: (change: Member & { readonly gone: boolean }) => void = () => {}
@@ -52,7 +56,8 @@ export class Members {
 
   forget(node: string): void {
     const address = this.#addresses.get(node)
-    if (address !== undefined && this.#addresses.delete(node)) this.#changed({ node, address, gone: true })
+    if (address !== undefined && this.#addresses.delete(node))
+      this.#changed({ node, address, gone: true })
   }
 
   /** Writes what is not written yet. */
@@ -62,16 +67,19 @@ export class Members {
   }
 
   #changed(change: Member & { readonly gone: boolean }): void {
-    this.#timer ??= setTimeout(() => this.#save(), GATHER_MS)
+    this.#timer ??= setTimer(() => this.#save(), GATHER_MS)
     this.onChanged(change)
   }
 
   /** A failure costs what a restart would know: the next change tries again. */
   #save(): void {
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
     this.#timer = undefined
     this.#saving = this.#file.update({ members: this.list() }).catch((error) => {
-      this.#log.warn({ error: messageOf(error) }, 'the nodes of the cluster could not be written down')
+      this.#log.warn(
+        { error: messageOf(error) },
+        'the nodes of the cluster could not be written down',
+      )
     })
   }
 }

@@ -1,6 +1,7 @@
-/** The role file `FILE-walcast/node.json`: who this node is. The one truth about its role, outside the database on purpose. */
-import { randomBytes } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+/**
+ * The role file `FILE-walcast/node.json`: who this node is. The one truth about its role, outside
+ * the database on purpose.
+ */
 import {
   type HistoryPoint,
   type Incarnation,
@@ -10,6 +11,9 @@ import {
 } from '../../proto/lineage.ts'
 import { messageOf, openError, systemCode, WalcastError, writeError } from '../errors.ts'
 import { type FileOps, syncFolderAside } from '../platform/fileOps.ts'
+import { readFileSync, statSync } from '../platform/files.ts'
+import { randomBytes } from '../platform/random.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 
 export type Role = 'leader' | 'replica' | 'standby'
 
@@ -68,7 +72,10 @@ export interface NodeRecord {
   readonly leader: string
   /** What --leader last said: given again, it does not undo a change of role. */
   readonly givenLeader: string
-  /** Permission bits of the database file of the leader, as last told, or as this node last began to lead; a copy is never wider. */
+  /**
+   * Permission bits of the database file of the leader, as last told, or as this node last began to
+   * lead; a copy is never wider.
+   */
   readonly leaderMode?: number | undefined
   readonly lineage: Lineage
   /** In which this node leads or last led; '' before the first. */
@@ -98,7 +105,7 @@ export class NodeFile {
   readonly #ops: FileOps
   #record: NodeRecord
   #saving: Promise<void> = Promise.resolve()
-  #mending: NodeJS.Timeout | undefined
+  #mending: Timer | undefined
   #isStopped = false
 
   private constructor(path: string, ops: FileOps, record: NodeRecord) {
@@ -107,18 +114,25 @@ export class NodeFile {
     this.#record = record
   }
 
-  /** The record in a node folder, or undefined when there is none. Throws NODE_FILE_BROKEN or DB_UNREADABLE. Touches nothing. */
+  /**
+   * The record in a node folder, or undefined when there is none. Throws NODE_FILE_BROKEN or
+   * DB_UNREADABLE. Touches nothing.
+   */
   static peek(folder: string): NodeRecord | undefined {
     const path = pathIn(folder)
     return isThere(path) ? parse(path) : undefined
   }
 
-  /** Opens the record, durable as it is read, or writes a first one. Throws NODE_FILE_BROKEN, DISK_FULL or WRITE_FAILED. */
+  /**
+   * Opens the record, durable as it is read, or writes a first one. Throws NODE_FILE_BROKEN,
+   * DISK_FULL or WRITE_FAILED.
+   */
   static async open(folder: string, ops: FileOps, first: NodeRecord): Promise<NodeFile> {
     const known = NodeFile.peek(folder)
     const file = new NodeFile(pathIn(folder), ops, known ?? first)
     if (known) {
-      // A node that died just after it had renamed it: what is acted on must not be another one after a loss of power.
+      // A node that died just after it had renamed it: what is acted on must not be another one
+      // after a loss of power.
       await syncFolderAside(folder).catch((error) => {
         throw writeError(file.path, error)
       })
@@ -139,9 +153,10 @@ export class NodeFile {
   }
 
   /**
-   * Durable, and known to `record`, when it resolves. Changes are written in the order they were asked for. Throws DISK_FULL or
-   * WRITE_FAILED, and then the file is as it was, or for anything but the role may not be; ROLE_UNSURE when it is not certain that the
-   * role is as it was. What is not certain is written again until that goes.
+   * Durable, and known to `record`, when it resolves. Changes are written in the order they were
+   * asked for. Throws DISK_FULL or WRITE_FAILED, and then the file is as it was, or for anything
+   * but the role may not be; ROLE_UNSURE when it is not certain that the role is as it was. What is
+   * not certain is written again until that goes.
    */
   update(change: Partial<NodeRecord>): Promise<void> {
     return this.#save(change, async (before, next, error) => {
@@ -152,7 +167,10 @@ export class NodeFile {
     })
   }
 
-  /** For a change that is so whether or not the disk takes it: known to `record` in any case, and written as soon as that goes. Throws what keeps it from being durable now. */
+  /**
+   * For a change that is so whether or not the disk takes it: known to `record` in any case, and
+   * written as soon as that goes. Throws what keeps it from being durable now.
+   */
   insist(change: Partial<NodeRecord>): Promise<void> {
     return this.#save(change, async (_before, next, error) => {
       this.#record = next
@@ -161,7 +179,10 @@ export class NodeFile {
     })
   }
 
-  /** Nothing is written any more by itself: what the disk did not take is tried once more. Never throws. */
+  /**
+   * Nothing is written any more by itself: what the disk did not take is tried once more. Never
+   * throws.
+   */
   async stop(): Promise<void> {
     const isMending = this.#mending !== undefined
     this.#endMending()
@@ -170,7 +191,7 @@ export class NodeFile {
 
   #endMending(): void {
     this.#isStopped = true
-    clearTimeout(this.#mending)
+    cancelTimer(this.#mending)
     this.#mending = undefined
   }
 
@@ -191,7 +212,10 @@ export class NodeFile {
     return this.#ops.replace(this.path, format(record), 'role')
   }
 
-  /** What failed after the rename is there all the same: a start from it must not find a role that this node was told it has not. Whether it is certain that it does not. */
+  /**
+   * What failed after the rename is there all the same: a start from it must not find a role that
+   * this node was told it has not. Whether it is certain that it does not.
+   */
   async #takeBack(before: NodeRecord, next: NodeRecord): Promise<boolean> {
     try {
       if (readFileSync(this.path, 'utf8') === format(next)) await this.#write(before)
@@ -204,7 +228,7 @@ export class NodeFile {
 
   #mend(): void {
     if (this.#isStopped) return
-    this.#mending ??= setTimeout(() => {
+    this.#mending ??= setTimer(() => {
       this.#mending = undefined
       this.update({}).catch(() => this.#mend())
     }, MEND_MS).unref()
@@ -250,8 +274,17 @@ function parse(path: string): NodeRecord {
     Number.isSafeInteger(epoch) &&
     Number.isSafeInteger(txidCeiling)
   if (!isWhole)
-    throw new WalcastError('NODE_FILE_BROKEN', { path, detail: 'a field is missing or of the wrong kind' })
-  const { standby = role === 'standby', leader = '', givenLeader = '', lineage = [], members = [] } = value
+    throw new WalcastError('NODE_FILE_BROKEN', {
+      path,
+      detail: 'a field is missing or of the wrong kind',
+    })
+  const {
+    standby = role === 'standby',
+    leader = '',
+    givenLeader = '',
+    lineage = [],
+    members = [],
+  } = value
   const { incarnation = '', term = 0, leaderMode } = value
   const isSound =
     typeof standby === 'boolean' &&
@@ -263,8 +296,20 @@ function parse(path: string): NodeRecord {
     isListOf(lineage, MAX_LINEAGE, isBegun) &&
     isListOf(members, MAX_MEMBERS, isMember)
   if (!isSound)
-    throw new WalcastError('NODE_FILE_BROKEN', { path, detail: 'a field is of the wrong kind or too long' })
-  return { ...(value as NodeRecord), standby, leader, givenLeader, lineage, incarnation, term, members }
+    throw new WalcastError('NODE_FILE_BROKEN', {
+      path,
+      detail: 'a field is of the wrong kind or too long',
+    })
+  return {
+    ...(value as NodeRecord),
+    standby,
+    leader,
+    givenLeader,
+    lineage,
+    incarnation,
+    term,
+    members,
+  }
 }
 
 function isListOf<T>(

@@ -1,5 +1,6 @@
 /** Whether the application of a leader takes requests, as the leader tells it. */
-import { setTimeout as delay } from 'node:timers/promises'
+
+import { delay, monotonicMs } from '../platform/time.ts'
 import { askRole } from './peerCalls.ts'
 
 /** `elsewhere`: it is no leader, or no more. */
@@ -16,7 +17,9 @@ export async function applicationOf(leader: string): Promise<LeaderApplication> 
   if (!answer) return 'unknown'
   const { role, application = 'none' } = answer.value
   if (role !== 'leader') return 'elsewhere'
-  return application === 'up' || application === 'down' || application === 'none' ? application : 'unknown'
+  return application === 'up' || application === 'down' || application === 'none'
+    ? application
+    : 'unknown'
 }
 
 export interface Acceptance {
@@ -25,16 +28,22 @@ export interface Acceptance {
   readonly accepts: boolean
 }
 
-/** Waits until the application of the leader there takes requests, or it is clear that it is not to be waited for; `limitMs` at most. */
-export async function untilApplicationAccepts(leader: string, limitMs: number): Promise<Acceptance> {
-  const beganMs = performance.now()
+/**
+ * Waits until the application of the leader there takes requests, or it is clear that it is not to
+ * be waited for; `limitMs` at most.
+ */
+export async function untilApplicationAccepts(
+  leader: string,
+  limitMs: number,
+): Promise<Acceptance> {
+  const beganMs = monotonicMs()
   for (let isFirst = true; ; isFirst = false) {
-    const askedMs = performance.now()
+    const askedMs = monotonicMs()
     const standing = await applicationOf(leader)
     const accepts = standing === 'up' || standing === 'none'
     // What took requests when it was first asked did so before.
-    const waitedMs = isFirst && accepts ? 0 : (accepts ? performance.now() : askedMs) - beganMs
+    const waitedMs = isFirst && accepts ? 0 : (accepts ? monotonicMs() : askedMs) - beganMs
     if (accepts || standing === 'elsewhere' || waitedMs >= limitMs) return { waitedMs, accepts }
-    await delay(ASK_AGAIN_MS, undefined, UNHELD)
+    await delay(ASK_AGAIN_MS, UNHELD)
   }
 }

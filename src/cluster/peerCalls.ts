@@ -1,9 +1,11 @@
 /** What nodes ask and tell each other over HTTP, apart from the stream. */
-import { Agent, request } from 'undici'
+
 import { MAX_COUNTED } from '../../proto/limits.ts'
 import { parseTrail } from '../../proto/lineage.ts'
 import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
 import { plainText } from '../plainText.ts'
+import { Agent, request } from '../platform/sockets.ts'
+import { timeLimit } from '../platform/time.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../security/auth.ts'
 
 /** What `GET /leader` says of a node. */
@@ -44,7 +46,11 @@ export interface PeerIdentity {
 
 const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
 const MAX_ANSWER_BYTES = 64 * 1024
-const NO_CONNECTION: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'UND_ERR_CONNECT_TIMEOUT'])
+const NO_CONNECTION: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
 /** The longest that a connection may take, ms. */
 const MAX_CONNECT_MS = 10_000
 /** Nodes asked at once. */
@@ -60,7 +66,9 @@ export async function askPeer(address: string, timeoutMs: number): Promise<PeerA
 export async function askRole(
   address: string,
   timeoutMs: number,
-): Promise<{ readonly status: number; readonly value: Readonly<Record<string, unknown>> } | undefined> {
+): Promise<
+  { readonly status: number; readonly value: Readonly<Record<string, unknown>> } | undefined
+> {
   try {
     return await call(`http://${address}/leader`, 'GET', timeoutMs)
   } catch {
@@ -70,7 +78,10 @@ export async function askRole(
 }
 
 /** In the order of the addresses; no address is asked twice. */
-export async function askPeers(addresses: readonly string[], timeoutMs: number): Promise<PeerAnswer[]> {
+export async function askPeers(
+  addresses: readonly string[],
+  timeoutMs: number,
+): Promise<PeerAnswer[]> {
   const left = [...new Set(addresses)]
   const answers: PeerAnswer[] = []
   const askNext = async (): Promise<void> => {
@@ -84,8 +95,9 @@ export async function askPeers(addresses: readonly string[], timeoutMs: number):
 }
 
 /**
- * Has another node do something: a signed POST, whose parameters are in the query since that is signed too. `aheadMs`: how far
- * its clock is ahead, where that is known. Throws the error of the catalogue that it answers, NODE_UNREACHABLE, or NODE_ANSWER for anything else.
+ * Has another node do something: a signed POST, whose parameters are in the query since that is
+ * signed too. `aheadMs`: how far its clock is ahead, where that is known. Throws the error of the
+ * catalogue that it answers, NODE_UNREACHABLE, or NODE_ANSWER for anything else.
  */
 export async function tellPeer(
   identity: PeerIdentity,
@@ -108,16 +120,26 @@ export async function tellPeer(
     throw answeredError(url, status, value)
   } catch (error) {
     if (error instanceof WalcastError) throw error
-    throw new WalcastError('NODE_UNREACHABLE', { url: `http://${address}`, detail: messageOf(error) }, error)
+    throw new WalcastError(
+      'NODE_UNREACHABLE',
+      { url: `http://${address}`, detail: messageOf(error) },
+      error,
+    )
   }
 }
 
-/** Whether nothing of what `tellPeer` was to tell can have arrived: no connection was made. An established one never fails like this. */
+/**
+ * Whether nothing of what `tellPeer` was to tell can have arrived: no connection was made. An
+ * established one never fails like this.
+ */
 export function wasNotSent(error: unknown): boolean {
   return error instanceof WalcastError && NO_CONNECTION.has(systemCode(error.cause))
 }
 
-/** How far another node's clock is ahead of this one's, ms, to within the time of a round trip. Undefined when it does not answer. */
+/**
+ * How far another node's clock is ahead of this one's, ms, to within the time of a round trip.
+ * Undefined when it does not answer.
+ */
 export async function clockAheadMs(
   identity: PeerIdentity,
   address: string,
@@ -150,7 +172,7 @@ async function call(
   const timeout = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
   const dispatcher = new Agent({ connect: { timeout }, connections: 1 })
   try {
-    const signal = AbortSignal.timeout(timeoutMs)
+    const signal = timeLimit(timeoutMs)
     const { statusCode, body } = await request(url, {
       method,
       headers: { ...NODE_AGENT, ...headers },
@@ -205,12 +227,16 @@ function answeredError(
   { code, message }: Record<string, unknown>,
 ): WalcastError {
   const key = String(code ?? '').replace(/^WALCAST_/, '')
-  if (isErrorCode(key)) return new WalcastError(key as ErrorCode, { message: String(message ?? '') })
+  if (isErrorCode(key))
+    return new WalcastError(key as ErrorCode, { message: String(message ?? '') })
   return new WalcastError('NODE_ANSWER', {
     url,
     detail: `${status}: ${plainText(String(message ?? ''), 200)}`,
   })
 }
 
-/** What nodes and the command line call themselves in their questions to a node, so that these are not taken for the application's. */
+/**
+ * What nodes and the command line call themselves in their questions to a node, so that these are
+ * not taken for the application's.
+ */
 export const NODE_AGENT = { 'user-agent': 'walcast' } as const

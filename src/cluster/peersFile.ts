@@ -1,12 +1,14 @@
 /**
- * `FILE-walcast/peers.json`: the replicas that a node has met, so that one that is away is still missed after a restart.
- * For people and status only: nothing that is fed depends on it, so a broken or missing file costs the list and no more.
+ * `FILE-walcast/peers.json`: the replicas that a node has met, so that one that is away is still
+ * missed after a restart. For people and status only: nothing that is fed depends on it, so a
+ * broken or missing file costs the list and no more.
  */
-import { readFileSync, rmSync, statSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { messageOf, systemCode } from '../errors.ts'
 import { MAX_REMEMBERED, type Peer, type ReplicaList } from '../feed/replicaList.ts'
 import type { FileOps } from '../platform/fileOps.ts'
+import { readFileSync, rmSync, statSync } from '../platform/files.ts'
+import { cancelTimer, setRepeatingTimer, setTimer, type Timer } from '../platform/time.ts'
 
 const FORMAT = 1
 /** A larger file is not one of ours: texts in messages are bounded, and so are entries. */
@@ -18,14 +20,18 @@ const MOVED_MS = 10_000
 /** How often the rest is, for the time at which each was last heard of. */
 const AGE_MS = 300_000
 
-/** The peers in a node folder, none when there is no file. One that cannot be used is logged and taken as none. */
+/**
+ * The peers in a node folder, none when there is no file. One that cannot be used is logged and
+ * taken as none.
+ */
 export function readPeers(folder: string, log: Logger): Peer[] {
   const path = pathIn(folder)
   try {
     const size = statSync(path).size
     if (size > MAX_BYTES) throw new Error(`${size} bytes are too many`)
     const { peers, damaged } = parsePeers(readFileSync(path, 'utf8'))
-    if (damaged > 0) log.warn({ path, damaged }, 'some remembered replicas cannot be read; going on without')
+    if (damaged > 0)
+      log.warn({ path, damaged }, 'some remembered replicas cannot be read; going on without')
     return peers
   } catch (error) {
     if (systemCode(error) !== 'ENOENT')
@@ -71,7 +77,10 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0
 }
 
-/** The node of this folder is another one from now on: whom the former one fed is not missed. Only while no node runs. */
+/**
+ * The node of this folder is another one from now on: whom the former one fed is not missed. Only
+ * while no node runs.
+ */
 export function forgetPeers(folder: string): void {
   rmSync(pathIn(folder), { force: true })
 }
@@ -85,14 +94,17 @@ function pathIn(folder: string): string {
   return `${folder}/peers.json`
 }
 
-/** Keeps the file like the list: soon after one comes or goes, now and then while positions move, and at stop. */
+/**
+ * Keeps the file like the list: soon after one comes or goes, now and then while positions move,
+ * and at stop.
+ */
 export class PeersFile {
   readonly #path: string
   readonly #ops: FileOps
   readonly #log: Logger
   readonly #list: ReplicaList
-  readonly #moved: NodeJS.Timeout
-  #gathering: NodeJS.Timeout | undefined
+  readonly #moved: Timer
+  #gathering: Timer | undefined
   #saving: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
   /** Positions and places as they were last written. */
@@ -106,13 +118,13 @@ export class PeersFile {
     this.#log = log
     this.#list = list
     this.#written = placesOf(list.peers())
-    this.#moved = setInterval(() => this.#saveMoved(), MOVED_MS)
+    this.#moved = setRepeatingTimer(() => this.#saveMoved(), MOVED_MS)
     list.onChanged = () => this.#saveSoon()
   }
 
   /** Writes the list as it is. Never throws: a failure is logged, once until it works again. */
   save(): Promise<void> {
-    clearTimeout(this.#gathering)
+    cancelTimer(this.#gathering)
     this.#gathering = undefined
     // One that waits for a slow disk takes all changes until it begins.
     this.#next ??= this.#saving.then(() => {
@@ -123,7 +135,10 @@ export class PeersFile {
     return this.#saving
   }
 
-  /** Takes one that is away off the list, and out of the file. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */
+  /**
+   * Takes one that is away off the list, and out of the file. Throws REPLICA_UNKNOWN or
+   * REPLICA_CONNECTED.
+   */
   async forget(node: string): Promise<void> {
     this.#list.forget(node)
     await this.save()
@@ -131,7 +146,7 @@ export class PeersFile {
 
   /** Writes it a last time. */
   async stop(): Promise<void> {
-    clearInterval(this.#moved)
+    cancelTimer(this.#moved)
     this.#list.onChanged = () => {}
     if (this.#gathering || this.#isMoved || this.#list.peers().length > 0) await this.save()
     await this.#saving
@@ -142,7 +157,7 @@ export class PeersFile {
   }
 
   #saveSoon(): void {
-    this.#gathering ??= setTimeout(() => void this.save(), GATHER_MS)
+    this.#gathering ??= setTimer(() => void this.save(), GATHER_MS)
   }
 
   #saveMoved(): void {
@@ -158,7 +173,10 @@ export class PeersFile {
       this.#hasFailed = false
     } catch (error) {
       if (!this.#hasFailed)
-        this.#log.warn({ path: this.#path, error: messageOf(error) }, 'cannot write the remembered replicas')
+        this.#log.warn(
+          { path: this.#path, error: messageOf(error) },
+          'cannot write the remembered replicas',
+        )
       this.#hasFailed = true
     }
   }
@@ -166,6 +184,12 @@ export class PeersFile {
 
 /** What is worth writing when it changes; the time at which each was last heard of always does. */
 function placesOf(peers: readonly Peer[]): string {
-  const places = peers.map(({ node, address, via, epoch, txid }) => [node, address, via ?? '', epoch, txid])
+  const places = peers.map(({ node, address, via, epoch, txid }) => [
+    node,
+    address,
+    via ?? '',
+    epoch,
+    txid,
+  ])
   return JSON.stringify(places.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1)))
 }

@@ -1,4 +1,7 @@
-/** What goes on beside the engine of a role: the scrub of what is on disk, and the search for the causes of lag. */
+/**
+ * What goes on beside the engine of a role: the scrub of what is on disk, and the search for the
+ * causes of lag.
+ */
 import type { Cause } from '../api/cause.ts'
 import { CauseWatch } from '../health/causeWatch.ts'
 import { DatabaseScrub, type ScrubbedEngine } from './databaseScrub.ts'
@@ -9,7 +12,11 @@ export class BackgroundChecks {
   readonly #causes: CauseWatch
 
   /** `explain` says why the node lags; asked about once a second. */
-  constructor(parts: EngineParts, explain: (nowMs: number) => readonly Cause[], engine: ScrubbedEngine) {
+  constructor(
+    parts: EngineParts,
+    explain: (nowMs: number) => readonly Cause[],
+    engine: ScrubbedEngine,
+  ) {
     this.#causes = new CauseWatch(explain, parts.clock, parts.setup.log)
     this.scrub = new DatabaseScrub(parts, engine)
   }

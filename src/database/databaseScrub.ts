@@ -73,7 +73,8 @@ export class DatabaseScrub implements NodeChecks {
   }
 
   get report(): ScrubReport {
-    const { lastPassMs, passes, running, rotten, rottenPages, unexplained, direct } = this.#scrubber.status
+    const { lastPassMs, passes, running, rotten, rottenPages, unexplained, direct } =
+      this.#scrubber.status
     const { scrubRate } = this.#parts.setup.options
     return {
       background: scrubRate > 0,
@@ -152,19 +153,32 @@ export class DatabaseScrub implements NodeChecks {
         counts.onRotten(pages.length)
         const found = { path, pages: pages.slice(0, MAX_TOLD), count: pages.length }
         if (repair)
-          log.warn(found, 'rotten pages: the copy is not what was written; repairing them from the leader')
+          log.warn(
+            found,
+            'rotten pages: the copy is not what was written; repairing them from the leader',
+          )
         else
-          log.error(found, 'rotten pages: the database is not what was written, and a leader cannot mend it')
+          log.error(
+            found,
+            'rotten pages: the database is not what was written, and a leader cannot mend it',
+          )
       },
       onRepaired: (pages) => {
         counts.onRepaired(pages.length)
-        log.info({ pages: pages.slice(0, MAX_TOLD), count: pages.length }, 'rotten pages are right again')
+        log.info(
+          { pages: pages.slice(0, MAX_TOLD), count: pages.length },
+          'rotten pages are right again',
+        )
       },
       onStateWrong: () => {
-        log.error({ path }, 'the state checksum in memory does not follow from the page checksums in memory')
+        log.error(
+          { path },
+          'the state checksum in memory does not follow from the page checksums in memory',
+        )
         repair?.all()
       },
-      onFailure: (error) => log.error({ error: messageOf(error) }, 'a scrub failed; the next one is tried'),
+      onFailure: (error) =>
+        log.error({ error: messageOf(error) }, 'a scrub failed; the next one is tried'),
     }
   }
 }

@@ -56,7 +56,13 @@ export class DelegatingView implements NodeView {
   /** Where each leadership of this node ended: txids by incarnation, the oldest first. */
   readonly #ended = new Map<string, number>()
 
-  constructor(nodeFile: NodeFile, setup: NodeSetup, clock: Clock, audit: AuditSource, path: string) {
+  constructor(
+    nodeFile: NodeFile,
+    setup: NodeSetup,
+    clock: Clock,
+    audit: AuditSource,
+    path: string,
+  ) {
     this.#nodeFile = nodeFile
     this.#setup = setup
     this.#clock = clock
@@ -138,7 +144,8 @@ export class DelegatingView implements NodeView {
 
   /** What the engine says, and what the node knows whatever its role. */
   status(): NodeStatus {
-    const { node, cluster, role, epoch, leader, promoted, demoted, members, putBack } = this.#nodeFile.record
+    const { node, cluster, role, epoch, leader, promoted, demoted, members, putBack } =
+      this.#nodeFile.record
     const { version } = this.#setup
     const application = this.application()
     const told = this.engine?.view.status() ?? { ...STARTING, epoch, leader }

@@ -25,11 +25,17 @@ export interface NodeSetup {
   readonly ops?: FileOps
   /** Metrics of the process too; for a daemon. */
   readonly processMetrics?: boolean
-  /** Called at each change of position, of role and of what is known of the leader: cheap and never throwing. */
+  /**
+   * Called at each change of position, of role and of what is known of the leader: cheap and never
+   * throwing.
+   */
   readonly onChange?: () => void
 }
 
-/** What the engine of a role tells of itself; the rest of the status is the node's, whatever its role. */
+/**
+ * What the engine of a role tells of itself; the rest of the status is the node's, whatever its
+ * role.
+ */
 export type EngineStatus = Omit<
   NodeStatus,
   | 'application'
@@ -87,7 +93,10 @@ export interface EngineParts {
   readonly traffic: Traffic
   /** The node's position moved, or what it knows of the leader's. */
   onMoved(): void
-  /** Asks the other nodes before a starting leader lets anybody write; gives what they have seen of this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN. */
+  /**
+   * Asks the other nodes before a starting leader lets anybody write; gives what they have seen of
+   * this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN.
+   */
   mayLead(): Promise<readonly SeenHistory[]>
   /** A node has what this leader lacks of its own history. */
   onPutBack(seen: SeenHistory): void

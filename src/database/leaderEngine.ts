@@ -17,11 +17,19 @@ import { fileMode } from '../sqlite/fileModes.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { frameBytes } from '../sqlite/walFormat.ts'
 import { BackgroundChecks } from './backgroundChecks.ts'
-import { DATABASE_NAME, type Engine, type EngineParts, type EngineStatus, type EngineView } from './engine.ts'
+import {
+  DATABASE_NAME,
+  type Engine,
+  type EngineParts,
+  type EngineStatus,
+  type EngineView,
+} from './engine.ts'
 import { feedLimits } from './feedLimits.ts'
 import { keptStatus } from './keptStatus.ts'
 
-/** The WAL may pass the hard limit for a moment; at so many times that it does not go on as usual. */
+/**
+ * The WAL may pass the hard limit for a moment; at so many times that it does not go on as usual.
+ */
 const USUAL_WALS = 2
 
 export interface LeaderEngine extends Engine {
@@ -31,7 +39,10 @@ export interface LeaderEngine extends Engine {
   retire(next: Parameters<Leader['handOver']>[0]): Promise<HeldDatabase>
 }
 
-/** Opens the database, or goes on with one that this process has followed until now: then nobody else may write before `leader.admitWriters`. */
+/**
+ * Opens the database, or goes on with one that this process has followed until now: then nobody
+ * else may write before `leader.admitWriters`.
+ */
 export async function buildLeader(parts: EngineParts, held?: HeldDatabase): Promise<LeaderEngine> {
   const { setup, nodeFile, clock, metrics, path } = parts
   const { options, log, version } = setup
@@ -151,7 +162,12 @@ function beginningOf(
   }
 }
 
-function explain(leader: Leader, watch: LeaderSampler, options: NodeOptions, nowMs: number): Cause[] {
+function explain(
+  leader: Leader,
+  watch: LeaderSampler,
+  options: NodeOptions,
+  nowMs: number,
+): Cause[] {
   const { status } = leader
   const usual = USUAL_WALS * options.hardWalFrames * frameBytes(status.pageSize)
   return watch.look(status, { usual, most: USUAL_WALS * options.maxWalBytes }, nowMs)
@@ -173,13 +189,23 @@ function viewOf(leader: Leader, upkeep: BackgroundChecks, parts: EngineParts): E
     contains: (point) => containment(leader.position, nodeFile.record.lineage, point) === 'proven',
     canRead: () => true,
     settle: () => leader.settle(),
-    acknowledge: (position, wanted, timeoutMs) => leader.acknowledgements.wait(position, wanted, timeoutMs),
+    acknowledge: (position, wanted, timeoutMs) =>
+      leader.acknowledgements.wait(position, wanted, timeoutMs),
     staleMs: () => 0,
     leaderAt: () => ({ ...leader.position, agoMs: 0 }),
     freshen() {},
     status(): EngineStatus {
-      const { epoch, txid, checksum, pageSize, pages, walBytes, walFileBytes, capturing, replicas } =
-        leader.status
+      const {
+        epoch,
+        txid,
+        checksum,
+        pageSize,
+        pages,
+        walBytes,
+        walFileBytes,
+        capturing,
+        replicas,
+      } = leader.status
       folder.look()
       return {
         state: capturing ? 'capturing' : 'stopped',

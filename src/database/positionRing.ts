@@ -1,4 +1,7 @@
-/** The most recent positions of a node and their state checksums. Nothing is allocated as they are added. */
+/**
+ * The most recent positions of a node and their state checksums. Nothing is allocated as they are
+ * added.
+ */
 export const RING_POSITIONS = 1024
 
 export class PositionRing {

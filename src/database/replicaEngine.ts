@@ -15,17 +15,29 @@ import type { AdoptedWelcome, ReplicaOptions } from '../replica/replicaOptions.t
 import { REPLICA_AUTH_HEADER, signRequest } from '../security/auth.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { BackgroundChecks } from './backgroundChecks.ts'
-import { DATABASE_NAME, type Engine, type EngineParts, type EngineStatus, type EngineView } from './engine.ts'
+import {
+  DATABASE_NAME,
+  type Engine,
+  type EngineParts,
+  type EngineStatus,
+  type EngineView,
+} from './engine.ts'
 import { keptStatus } from './keptStatus.ts'
 import { newRelay } from './replicaRelay.ts'
 
-/** The copy's WAL grows on while it is checkpointed; at so many times the size that starts that, it does not go on as usual. */
+/**
+ * The copy's WAL grows on while it is checkpointed; at so many times the size that starts that, it
+ * does not go on as usual.
+ */
 const USUAL_WALS = 2
 
 export interface ReplicaEngine extends Engine {
   readonly role: 'replica'
   readonly replica: Replica
-  /** Takes in what was received and gives up the copy, with its write lock. Undefined, with everything closed, when there is no whole one. */
+  /**
+   * Takes in what was received and gives up the copy, with its write lock. Undefined, with
+   * everything closed, when there is no whole one.
+   */
   retire(): Promise<HeldDatabase | undefined>
 }
 
@@ -33,8 +45,8 @@ export interface ReplicaEngine extends Engine {
 const FINISH_MS = 30_000
 
 /**
- * Opens the copy, or goes on with a database that this process has led until now. Follows the node at `leader` (HOST:PORT), or
- * nobody until it is told whom.
+ * Opens the copy, or goes on with a database that this process has led until now. Follows the node
+ * at `leader` (HOST:PORT), or nobody until it is told whom.
  */
 export async function buildReplica(
   parts: EngineParts,
@@ -204,8 +216,17 @@ async function adopt(
 }
 
 function lookAt(replica: Replica, checkpointBytes: number): ReplicaSample {
-  const { follows, leaderNode, txid, connected, silentMs, lastError, hasCopy, walBytes, queuedBytes } =
-    replica.status
+  const {
+    follows,
+    leaderNode,
+    txid,
+    connected,
+    silentMs,
+    lastError,
+    hasCopy,
+    walBytes,
+    queuedBytes,
+  } = replica.status
   const { isReplacing, pageSize, leaderPageSize } = replica.status
   return {
     follows: follows || (replica.leaderAddress ?? ''),
@@ -293,13 +314,18 @@ function viewOf(
   }
 }
 
-/** Ready with a whole copy, as long as the leader was heard of not too long ago: its restart does not count. */
+/**
+ * Ready with a whole copy, as long as the leader was heard of not too long ago: its restart does
+ * not count.
+ */
 function reasons(replica: Replica, maxStalenessMs: number): string[] {
   const { hasCopy, isTrusted, sync } = replica.status
-  if (!hasCopy) return [sync ? `first copy: ${sync.remaining} of ${sync.total} pages to come` : 'no copy yet']
+  if (!hasCopy)
+    return [sync ? `first copy: ${sync.remaining} of ${sync.total} pages to come` : 'no copy yet']
   if (!isTrusted) return ["its content is known to differ from the leader's and is being repaired"]
   const agoMs = replica.lag.toldAgoMs
   if (agoMs === Number.POSITIVE_INFINITY) return ['has not heard of its leader yet']
-  if (agoMs > maxStalenessMs) return [`has not heard of its leader for ${Math.round(agoMs / 1000)} s`]
+  if (agoMs > maxStalenessMs)
+    return [`has not heard of its leader for ${Math.round(agoMs / 1000)} s`]
   return []
 }

@@ -12,8 +12,8 @@ const LISTS = {
 }
 
 /**
- * What is given and not undefined. What tunes the other role is taken, too: the node may come to have that role while it runs.
- * Throws USAGE, naming every problem at once.
+ * What is given and not undefined. What tunes the other role is taken, too: the node may come to
+ * have that role while it runs. Throws USAGE, naming every problem at once.
  */
 export function embeddedOptions(
   role: 'leader' | 'replica' | 'node',

@@ -1,6 +1,7 @@
 /**
- * `walcast/fastify`: an embedded application on a leader or a replica. On a replica, routes that write are forwarded to
- * the leader before their handlers run; reads are answered here, once this node has what the client has seen.
+ * `walcast/fastify`: an embedded application on a leader or a replica. On a replica, routes that
+ * write are forwarded to the leader before their handlers run; reads are answered here, once this
+ * node has what the client has seen.
  */
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
@@ -18,9 +19,15 @@ import { isRead, isUnderAny } from '../proxy/routes.ts'
 
 export interface WalcastPluginOptions {
   readonly node: PluginNode
-  /** Handles of better-sqlite3 that are `query_only` while the node does not lead. They stay the caller's. */
+  /**
+   * Handles of better-sqlite3 that are `query_only` while the node does not lead. They stay the
+   * caller's.
+   */
   readonly handles?: readonly object[]
-  /** URL at which this application is reached from this machine, when it is not the address that it listens on. */
+  /**
+   * URL at which this application is reached from this machine, when it is not the address that it
+   * listens on.
+   */
   readonly upstream?: string
 }
 
@@ -34,7 +41,10 @@ declare module 'fastify' {
     readonly position: Position | undefined
   }
   interface FastifyContextConfig {
-    /** Where this route runs on a replica; without it GET, HEAD and OPTIONS run here and others on the leader. */
+    /**
+     * Where this route runs on a replica; without it GET, HEAD and OPTIONS run here and others on
+     * the leader.
+     */
     readonly walcast?: 'leader' | 'local'
   }
 }
@@ -44,7 +54,10 @@ interface Parts {
   readonly node: PluginNode
   readonly traffic: NodeTraffic
   readonly running: WeakMap<FastifyRequest, Running>
-  /** Requests that this node passed on: the intake or the public side let them in, and completes their answers. */
+  /**
+   * Requests that this node passed on: the intake or the public side let them in, and completes
+   * their answers.
+   */
   readonly passed: WeakSet<FastifyRequest>
   /** Of clients' requests that run on the leader. */
   readonly led: WeakMap<FastifyRequest, Led>
@@ -120,7 +133,10 @@ const plugin: FastifyPluginAsync<WalcastPluginOptions> = async (app, options) =>
 export const walcast = fastifyPlugin(plugin, { fastify: '5.x', name: 'walcast' })
 export default walcast
 
-/** Decides before anything of the route runs. The role may change while a request waits: it is decided anew then. */
+/**
+ * Decides before anything of the route runs. The role may change while a request waits: it is
+ * decided anew then.
+ */
 async function admit(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -134,7 +150,8 @@ async function admit(
     if (verdict === 'moved') continue
     return verdict === 'run' ? undefined : verdict.value
   }
-  if (node.role === 'standby' && !isServedByStandby(request, traffic)) return refuseAsStandby(reply, traffic)
+  if (node.role === 'standby' && !isServedByStandby(request, traffic))
+    return refuseAsStandby(reply, traffic)
   if (routeOf(request, traffic) === 'forward') return forward(reply, client, parts)
   running.set(request, { client, body: undefined, mustEndHere: false })
   try {
@@ -182,8 +199,15 @@ async function admitToLeader(
   return 'run'
 }
 
-/** False when this node leads no more, or the client has gone. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
-async function waitToWrite(client: Client, reply: FastifyReply, traffic: NodeTraffic): Promise<boolean> {
+/**
+ * False when this node leads no more, or the client has gone. Throws LEADER_AWAY, LEADER_ALONE or
+ * TOO_MANY_HELD.
+ */
+async function waitToWrite(
+  client: Client,
+  reply: FastifyReply,
+  traffic: NodeTraffic,
+): Promise<boolean> {
   try {
     return await traffic.admission.admit(client)
   } catch (error) {
@@ -196,10 +220,15 @@ function routeOf(request: FastifyRequest, traffic: NodeTraffic): 'forward' | 'lo
   const { walcast } = request.routeOptions.config
   if (walcast) return walcast === 'leader' ? 'forward' : 'local'
   if (request.is404) return 'local'
-  return traffic.routes.routeOf(request.method, request.raw.url ?? '/') === 'forward' ? 'forward' : 'local'
+  return traffic.routes.routeOf(request.method, request.raw.url ?? '/') === 'forward'
+    ? 'forward'
+    : 'local'
 }
 
-function isServedByStandby(request: FastifyRequest, { routes, standbyPaths }: NodeTraffic): boolean {
+function isServedByStandby(
+  request: FastifyRequest,
+  { routes, standbyPaths }: NodeTraffic,
+): boolean {
   const url = request.raw.url ?? '/'
   return routes.routeOf('GET', url) === 'own' || isUnderAny(url, standbyPaths)
 }
@@ -220,30 +249,41 @@ function forward(
   const { replicaSide, leaderSide } = parts.traffic
   return answerPast(reply, client, parts, async () => {
     for (;;) {
-      const outcome = await (replay ? replicaSide.replay(client, replay.body) : replicaSide.forward(client))
+      const outcome = await (replay
+        ? replicaSide.replay(client, replay.body)
+        : replicaSide.forward(client))
       if (outcome === 'answered' || client.isGone) return
-      // It waited until this node itself came to lead: it comes back to this application as a forwarded request does.
+      // It waited until this node itself came to lead: it comes back to this application as a
+      // forwarded request does.
       if (await takesWrites(client, parts.traffic))
         return leaderSide.execute(client, fromClient(client.request, client.origin), false, true)
     }
   })
 }
 
-/** Waits until this node, which leads, takes writes; false when it leads no more. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
+/**
+ * Waits until this node, which leads, takes writes; false when it leads no more. Throws
+ * LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD.
+ */
 async function takesWrites(client: Client, { admission, view }: NodeTraffic): Promise<boolean> {
   // From the last look at it on nothing waits: whoever looks for writes inside finds this one.
   while (admission.refuse()) if (!(await admission.admit(client))) return false
   return view.role() === 'leader'
 }
 
-/** A write with an Idempotency-Key of the leader's own client: what was answered to the key is remembered for all nodes in one place. */
+/**
+ * A write with an Idempotency-Key of the leader's own client: what was answered to the key is
+ * remembered for all nodes in one place.
+ */
 function isToBeRemembered(request: FastifyRequest, { traffic, passed }: Parts): boolean {
   const { raw, method } = request
   const isNew = !isRead(method) && !passed.has(request) && !request.is404
   return isNew && !!headerOf(raw, 'idempotency-key') && traffic.leaderSide.canExecute
 }
 
-/** Of a client's own request; what another node forwarded waits at the intake. Throws BAD_REQUEST. */
+/**
+ * Of a client's own request; what another node forwarded waits at the intake. Throws BAD_REQUEST.
+ */
 function noteLeadership(request: FastifyRequest, { traffic, led, passed }: Parts): undefined {
   if (passed.has(request)) return
   const level = traffic.acks.levelFor(request.raw, !isRead(request.method))
@@ -253,7 +293,9 @@ function noteLeadership(request: FastifyRequest, { traffic, led, passed }: Parts
 /** Comes back to this application as a forwarded request does. */
 function executeKeyed(client: Client, reply: FastifyReply, parts: Parts): Promise<undefined> {
   const headers = fromClient(client.request, client.origin)
-  return answerPast(reply, client, parts, () => parts.traffic.leaderSide.execute(client, headers, false))
+  return answerPast(reply, client, parts, () =>
+    parts.traffic.leaderSide.execute(client, headers, false),
+  )
 }
 
 async function answerPast(
@@ -288,7 +330,10 @@ function isRefusedWrite(error: unknown): boolean {
   return false
 }
 
-/** Whether the leader can run the request instead: nothing was answered and its body can be sent from the beginning. */
+/**
+ * Whether the leader can run the request instead: nothing was answered and its body can be sent
+ * from the beginning.
+ */
 function canReplay(
   { client, body, mustEndHere }: Running,
   { raw }: FastifyRequest,
@@ -319,11 +364,13 @@ function addPosition(
 ): void {
   const { view, acks } = traffic
   const began = led.get(request)
-  // What was written in a leadership that ended meanwhile may be lost: no later position contains it then.
+  // What was written in a leadership that ended meanwhile may be lost: no later position contains
+  // it then.
   const mayBeLost = () => began !== undefined && !view.lasted(began.incarnation)
   const role = view.role()
   if (role === 'standby' || passed.has(request)) return done()
-  // At once where nothing is to be waited for: what a handler throws after its answer then comes too late to change it.
+  // At once where nothing is to be waited for: what a handler throws after its answer then comes
+  // too late to change it.
   if (role === 'replica' && !mayBeLost()) {
     writePosition(request, reply, traffic, view.position())
     return done()
@@ -363,13 +410,19 @@ function writePosition(
 }
 
 /** Forwarded requests come to where the application listens. */
-function attachOnListen(app: FastifyInstance, traffic: NodeTraffic, upstream: string | undefined): void {
+function attachOnListen(
+  app: FastifyInstance,
+  traffic: NodeTraffic,
+  upstream: string | undefined,
+): void {
   if (upstream !== undefined) traffic.attach(new URL(upstream).origin)
   app.addHook('onListen', async () => {
     if (traffic.upstream !== undefined) return traffic.attach(traffic.upstream)
     const address = app.server.address()
     if (address === null || typeof address === 'string') {
-      app.log.warn('walcast: give the plugin the option upstream, so that other nodes can forward requests')
+      app.log.warn(
+        'walcast: give the plugin the option upstream, so that other nodes can forward requests',
+      )
       return
     }
     const { address: host, port, family } = address

@@ -1,4 +1,7 @@
-/** `walcast` as a library: a node within the process of the application. Listens only where it is told to, installs no signal handlers. */
+/**
+ * `walcast` as a library: a node within the process of the application. Listens only where it is
+ * told to, installs no signal handlers.
+ */
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
 import Database from 'better-sqlite3'
@@ -14,6 +17,7 @@ import type { RunningNode } from '../node/runningNode.ts'
 import { addressOf } from '../options/address.ts'
 import { defaultOptions } from '../options/defaults.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
+import { onNextTurn } from '../platform/time.ts'
 import { type NodeTraffic, type PluginNode, TRAFFIC } from '../proxy/pluginNode.ts'
 import { checkSecret } from '../security/auth.ts'
 import { version } from '../version.ts'
@@ -40,7 +44,10 @@ export interface ReplicaOpenOptions extends OpenOptions {
   readonly leader: string
 }
 
-/** Events of a node: `role` and `position` on a change, `failed` when it cannot go on and is to be closed. */
+/**
+ * Events of a node: `role` and `position` on a change, `failed` when it cannot go on and is to be
+ * closed.
+ */
 export interface NodeEvents {
   role: [NodeRole]
   position: [Position]
@@ -54,19 +61,26 @@ const BY = 'the program itself'
 const MAX_TIMER_MS = 2 ** 31 - 1
 const READY_LOOK_MS = 60_000
 
-/** Leads a database from within this process. Throws the catalogue's start-up errors; nothing is left running then. */
+/**
+ * Leads a database from within this process. Throws the catalogue's start-up errors; nothing is
+ * left running then.
+ */
 export function openLeader(options: OpenOptions): Promise<WalcastNode> {
   return WalcastNode.start('leader', options)
 }
 
-/** Keeps a copy of a leader's database from within this process. Resolves before the copy is whole: see `ready`. */
+/**
+ * Keeps a copy of a leader's database from within this process. Resolves before the copy is whole:
+ * see `ready`.
+ */
 export function openReplica(options: ReplicaOpenOptions): Promise<WalcastNode> {
   return WalcastNode.start('replica', options)
 }
 
 /**
- * Opens a database in the role that its role file says; the first time it follows the node at `leader`, or leads when that is not
- * given. The role may change while the program runs: see the event `role`, `promote` and `switchover`.
+ * Opens a database in the role that its role file says; the first time it follows the node at
+ * `leader`, or leads when that is not given. The role may change while the program runs: see the
+ * event `role`, `promote` and `switchover`.
  */
 export function openNode(options: OpenOptions): Promise<WalcastNode> {
   return WalcastNode.start('node', options)
@@ -138,7 +152,10 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     return this.#node.view.lag()
   }
 
-  /** Resolves once `position` is applied here. Throws BAD_REQUEST, WAIT_TIMEOUT, POSITION_UNKNOWN or TOO_MANY_WAITS. */
+  /**
+   * Resolves once `position` is applied here. Throws BAD_REQUEST, WAIT_TIMEOUT, POSITION_UNKNOWN or
+   * TOO_MANY_WAITS.
+   */
   async waitFor(
     position: Position | string,
     { timeoutMs = DEFAULT_WAIT_MS }: { readonly timeoutMs?: number } = {},
@@ -147,8 +164,9 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
   }
 
   /**
-   * Resolves, with how many they are, once as many replicas hold `position` (without one: everything committed here until now) as
-   * `level` says. Throws NOT_REPLICATED when they do not in time, NOT_LEADER, STARTING or BAD_REQUEST.
+   * Resolves, with how many they are, once as many replicas hold `position` (without one:
+   * everything committed here until now) as `level` says. Throws NOT_REPLICATED when they do not in
+   * time, NOT_LEADER, STARTING or BAD_REQUEST.
    */
   async acknowledged(
     position?: Position | string,
@@ -168,13 +186,20 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     throw new WalcastError('NOT_REPLICATED', details)
   }
 
-  /** Resolves once the file is a whole copy that can be opened. Throws WAIT_TIMEOUT, or why the node cannot go on. */
+  /**
+   * Resolves once the file is a whole copy that can be opened. Throws WAIT_TIMEOUT, or why the node
+   * cannot go on.
+   */
   async ready({ timeoutMs = READY_LOOK_MS }: { readonly timeoutMs?: number } = {}): Promise<this> {
     const check = () => (this.#node.view.canRead() ? 'reached' : 'ahead')
     const failed = this.#node.failed.then((error) => {
       throw error
     })
-    const whole = this.#node.waits.untilTrue(check, 'a whole copy', Math.min(timeoutMs, MAX_TIMER_MS))
+    const whole = this.#node.waits.untilTrue(
+      check,
+      'a whole copy',
+      Math.min(timeoutMs, MAX_TIMER_MS),
+    )
     await Promise.race([failed, whole])
     return this
   }
@@ -184,13 +209,20 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     return this.#node.roles.promote({ force, dryRun }, BY)
   }
 
-  /** Has this node lead no more: it follows the one at `leader` (HOST:PORT), or whoever is promoted. Throws USAGE and what RoleActions.demote throws, and then it leads on. */
+  /**
+   * Has this node lead no more: it follows the one at `leader` (HOST:PORT), or whoever is promoted.
+   * Throws USAGE and what RoleActions.demote throws, and then it leads on.
+   */
   async demote({ leader }: { readonly leader?: string } = {}): Promise<DemoteAnswer> {
     if (leader !== undefined) addressOf(leader)
     return this.#node.roles.demote({ leader, epoch: undefined }, BY)
   }
 
-  /** Has the leader hand over to another node (id or HOST:PORT), without losing a transaction. Throws what RoleActions.switchover throws: only after SWITCHOVER_UNKNOWN and LEADERLESS the leader does not lead on. */
+  /**
+   * Has the leader hand over to another node (id or HOST:PORT), without losing a transaction.
+   * Throws what RoleActions.switchover throws: only after SWITCHOVER_UNKNOWN and LEADERLESS the
+   * leader does not lead on.
+   */
   switchover({
     to,
     timeoutMs,
@@ -210,7 +242,10 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     return handle
   }
 
-  /** Keeps a handle `query_only` while this node does not lead: a stray write fails at once. It stays the caller's. Throws FOREIGN_HANDLE. */
+  /**
+   * Keeps a handle `query_only` while this node does not lead: a stray write fails at once. It
+   * stays the caller's. Throws FOREIGN_HANDLE.
+   */
   adopt(handle: object): void {
     if (!(handle instanceof Database)) throw new WalcastError('FOREIGN_HANDLE')
     for (const known of this.#handles) if (!known.open) this.#forget(known)
@@ -257,7 +292,7 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
   /** Whoever has just opened the node comes to listen first. */
   #onFailed(error: WalcastError): void {
     this.#failure = error
-    setImmediate(() => this.#tell(() => this.emit('failed', error)))
+    onNextTurn(() => this.#tell(() => this.emit('failed', error)))
   }
 
   /** What a listener throws is the application's to catch, and stops nothing here. */
@@ -284,6 +319,8 @@ function pathOf(db: unknown): string {
     throw new WalcastError('FOREIGN_HANDLE')
   const path = db instanceof Database ? db.name : db
   if (typeof path !== 'string' || path === '' || path === ':memory:')
-    throw new WalcastError('USAGE', { detail: 'db is to be the path of a database file or a handle on one' })
+    throw new WalcastError('USAGE', {
+      detail: 'db is to be the path of a database file or a handle on one',
+    })
   return resolve(path)
 }

@@ -1,5 +1,9 @@
-/** Replicas that are to say that they stand at exactly one position, with its state checksum. One wait a replica. */
+/**
+ * Replicas that are to say that they stand at exactly one position, with its state checksum. One
+ * wait a replica.
+ */
 import type { Body } from '../../proto/messages.ts'
+import { cancelTimer, setTimer } from '../platform/time.ts'
 
 export interface Confirmed {
   readonly epoch: number
@@ -16,15 +20,17 @@ interface Confirmation {
 export class AckConfirmations {
   readonly #under = new Map<string, Confirmation>()
 
-  /** Resolves at the first acknowledgement from that position on, or after `timeoutMs` with false. */
+  /**
+   * Resolves at the first acknowledgement from that position on, or after `timeoutMs` with false.
+   */
   begin(node: string, position: Confirmed, timeoutMs: number): Promise<boolean> {
     this.fail(node)
     return new Promise((resolve) => {
-      const timer = setTimeout(() => confirmation.end(false), timeoutMs)
+      const timer = setTimer(() => confirmation.end(false), timeoutMs)
       const confirmation: Confirmation = {
         position,
         end: (isConfirmed) => {
-          clearTimeout(timer)
+          cancelTimer(timer)
           if (this.#under.get(node) === confirmation) this.#under.delete(node)
           resolve(isConfirmed)
         },
@@ -33,12 +39,17 @@ export class AckConfirmations {
     })
   }
 
-  onAck(node: string, { epoch, txid, checksum }: Pick<Body<'ack'>, 'epoch' | 'txid' | 'checksum'>): void {
+  onAck(
+    node: string,
+    { epoch, txid, checksum }: Pick<Body<'ack'>, 'epoch' | 'txid' | 'checksum'>,
+  ): void {
     const confirmation = this.#under.get(node)
     if (!confirmation) return
     const { position } = confirmation
     if (epoch === position.epoch && txid < position.txid) return
-    confirmation.end(epoch === position.epoch && txid === position.txid && checksum === position.checksum)
+    confirmation.end(
+      epoch === position.epoch && txid === position.txid && checksum === position.checksum,
+    )
   }
 
   fail(node: string): void {

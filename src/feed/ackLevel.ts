@@ -1,6 +1,6 @@
 /**
- * How many replicas hold a write before it is answered: `local` (none), `one`, `all` or a number; with `-durable` behind it,
- * such as `one-durable`, where it must survive a loss of power there.
+ * How many replicas hold a write before it is answered: `local` (none), `one`, `all` or a number;
+ * with `-durable` behind it, such as `one-durable`, where it must survive a loss of power there.
  */
 import { WalcastError } from '../errors.ts'
 import type { AckWanted } from './acknowledgements.ts'
@@ -13,7 +13,8 @@ export interface AckLevel extends AckWanted {
 }
 
 /** What `parseAckLevel` takes, for people. */
-export const ACK_LEVELS = 'local, one, all or a number such as 2, or one-durable, all-durable or 2-durable'
+export const ACK_LEVELS =
+  'local, one, all or a number such as 2, or one-durable, all-durable or 2-durable'
 
 const LEVEL = /^(one|all|[1-9]\d{0,2})(-durable)?$/
 const LOCAL: AckLevel = { name: 'local', label: 'local', replicas: 0, durable: false }
@@ -37,6 +38,7 @@ export function isLocal({ replicas }: AckLevel): boolean {
 /** Throws BAD_REQUEST. */
 export function requireAckLevel(text: string): AckLevel {
   const level = parseAckLevel(text)
-  if (!level) throw new WalcastError('BAD_REQUEST', { detail: `a level is ${ACK_LEVELS}, not "${text}"` })
+  if (!level)
+    throw new WalcastError('BAD_REQUEST', { detail: `a level is ${ACK_LEVELS}, not "${text}"` })
   return level
 }

@@ -1,10 +1,12 @@
 /**
- * Which replicas hold a commit, as they say themselves, and who waits for that. A replica is asked once for the highest
- * commit that somebody waits for, and not again before it has answered; it is heard of without asking, too.
+ * Which replicas hold a commit, as they say themselves, and who waits for that. A replica is asked
+ * once for the highest commit that somebody waits for, and not again before it has answered; it is
+ * heard of without asking, too.
  *
  * Only replicas that are fed by this node count, and only while they are connected.
  */
 import type { Body } from '../../proto/messages.ts'
+import { cancelTimer, setTimer } from '../platform/time.ts'
 import { AckConfirmations, type Confirmed } from './ackConfirmations.ts'
 import type { SessionState } from './replicaSession.ts'
 
@@ -15,7 +17,10 @@ export interface AckWanted {
   readonly durable: boolean
 }
 
-/** `alone`: no more replicas are known than hold it. `full`: too many wait. `ended`: the node no longer leads, or not that history. */
+/**
+ * `alone`: no more replicas are known than hold it. `full`: too many wait. `ended`: the node no
+ * longer leads, or not that history.
+ */
 export type AckEnd = 'reached' | 'timeout' | 'alone' | 'full' | 'ended'
 
 export interface AckOutcome {
@@ -83,8 +88,15 @@ export class Acknowledgements {
     return this.#waiters.size
   }
 
-  /** Resolves when as many replicas as wanted hold `position`, or it is clear that they will not in time. Never rejects. */
-  wait(position: Position, { replicas, durable }: AckWanted, timeoutMs: number): Promise<AckOutcome> {
+  /**
+   * Resolves when as many replicas as wanted hold `position`, or it is clear that they will not in
+   * time. Never rejects.
+   */
+  wait(
+    position: Position,
+    { replicas, durable }: AckWanted,
+    timeoutMs: number,
+  ): Promise<AckOutcome> {
     const wanted = { replicas, durable, txid: position.txid }
     const outcome = (end: AckEnd): AckOutcome => ({
       reached: end === 'reached',
@@ -97,11 +109,11 @@ export class Acknowledgements {
     if (now) return Promise.resolve(outcome(now))
     if (this.#waiters.size >= this.#limit) return Promise.resolve(outcome('full'))
     return new Promise((resolve) => {
-      const timer = setTimeout(() => waiter.end('timeout'), timeoutMs)
+      const timer = setTimer(() => waiter.end('timeout'), timeoutMs)
       const waiter: Waiter = {
         ...wanted,
         end: (end) => {
-          clearTimeout(timer)
+          cancelTimer(timer)
           this.#waiters.delete(waiter)
           resolve(outcome(end))
         },
@@ -112,8 +124,9 @@ export class Acknowledgements {
   }
 
   /**
-   * Whether `node` says from now on, within `timeoutMs`, that it stands at exactly this position with this state checksum. False also
-   * when it goes away, says otherwise, or another confirmation of the same node begins. Never rejects.
+   * Whether `node` says from now on, within `timeoutMs`, that it stands at exactly this position
+   * with this state checksum. False also when it goes away, says otherwise, or another confirmation
+   * of the same node begins. Never rejects.
    */
   confirm(node: string, position: Confirmed, timeoutMs: number): Promise<boolean> {
     const known = this.#connected.get(node)
@@ -152,7 +165,9 @@ export class Acknowledgements {
     this.#confirmations.fail(connection.node)
   }
 
-  /** A new epoch begins, or the node stops leading: what is waited for is not acknowledged any more. */
+  /**
+   * A new epoch begins, or the node stops leading: what is waited for is not acknowledged any more.
+   */
   endAll(): void {
     for (const waiter of this.#waiters) waiter.end('ended')
     this.#confirmations.failAll()
@@ -170,7 +185,10 @@ export class Acknowledgements {
     return state === 'streaming' && checksum !== '' && epoch === this.#host.epoch()
   }
 
-  /** Ends those whose wait is over, and asks the replica that just answered for what is still waited for. */
+  /**
+   * Ends those whose wait is over, and asks the replica that just answered for what is still waited
+   * for.
+   */
   #look(known: Known): void {
     const levels = new Map<string, Levels>()
     let [txid, durableTxid] = [NOTHING, NOTHING]

@@ -18,7 +18,13 @@ export function encodeBatch(
       payload.set(segment.page(taken[i]), 4 * pages + i * body.pageSize)
     }
   }
-  return encode('batch', { ...body, pages }, pagesPayloadBytes(pages, body.pageSize), fill, allocateKept)
+  return encode(
+    'batch',
+    { ...body, pages },
+    pagesPayloadBytes(pages, body.pageSize),
+    fill,
+    allocateKept,
+  )
 }
 
 /** Bytes of frames to read at once, so that whatever is read fits in one message. */

@@ -1,10 +1,21 @@
-/** One step of a replica's way back: several batches as one, with the last image of each page only. */
-import { decode, encode, pagesPayloadBytes, payloadPage, payloadPageNumber } from '../../proto/codec.ts'
+/**
+ * One step of a replica's way back: several batches as one, with the last image of each page only.
+ */
+import {
+  decode,
+  encode,
+  pagesPayloadBytes,
+  payloadPage,
+  payloadPageNumber,
+} from '../../proto/codec.ts'
 import { MAX_PAGES } from '../../proto/limits.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 
-/** Bytes of a step's payload, unless its first batch alone is larger: it is made on the thread that streams, beside everything else. */
+/**
+ * Bytes of a step's payload, unless its first batch alone is larger: it is made on the thread that
+ * streams, beside everything else.
+ */
 const STEP_BYTES = 1024 * 1024
 
 interface Image {
@@ -18,10 +29,13 @@ interface Part {
 }
 
 /**
- * Makes one batch of the leading messages of `messages`, each a whole batch that begins where the one before ends: as
- * many as fit into one step. Gives how many they are; at least the first.
+ * Makes one batch of the leading messages of `messages`, each a whole batch that begins where the
+ * one before ends: as many as fit into one step. Gives how many they are; at least the first.
  */
-export function compact(messages: Iterable<Buffer>): { readonly message: Buffer; readonly count: number } {
+export function compact(messages: Iterable<Buffer>): {
+  readonly message: Buffer
+  readonly count: number
+} {
   const parts: Part[] = []
   const newest = new Map<number, Image>()
   for (const message of messages) {
@@ -36,13 +50,15 @@ export function compact(messages: Iterable<Buffer>): { readonly message: Buffer;
 
 function partOf(message: Buffer): Part {
   const decoded = decode(message)
-  if (decoded.type !== 'batch') throw new WalcastError('INTERNAL', { detail: `${decoded.type} in history` })
+  if (decoded.type !== 'batch')
+    throw new WalcastError('INTERNAL', { detail: `${decoded.type} in history` })
   return decoded
 }
 
 function fits(newest: ReadonlyMap<number, Image>, { body, payload }: Part): boolean {
   let pages = newest.size
-  for (let index = 0; index < body.pages; index++) if (!newest.has(payloadPageNumber(payload, index))) pages++
+  for (let index = 0; index < body.pages; index++)
+    if (!newest.has(payloadPageNumber(payload, index))) pages++
   return pages <= MAX_PAGES && pagesPayloadBytes(pages, body.pageSize) <= STEP_BYTES
 }
 

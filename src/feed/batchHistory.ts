@@ -90,13 +90,14 @@ export class BatchHistory {
   /** The entry that begins at a position, if history has it whole. */
   find(txid: number, checksum: string): HistoryEntry | undefined {
     return this.#entries.find(
-      (entry) => entry.fromTxid === txid && entry.fromChecksum === checksum && entry.chunks[0] !== undefined,
+      (entry) =>
+        entry.fromTxid === txid && entry.fromChecksum === checksum && entry.chunks[0] !== undefined,
     )
   }
 
   /**
-   * One message for several batches from `sequence` on; undefined when few are waiting, or the next one is no single message. A step
-   * made once is given again while it is the newest.
+   * One message for several batches from `sequence` on; undefined when few are waiting, or the next
+   * one is no single message. A step made once is given again while it is the newest.
    */
   compacted(sequence: number): CatchUpStep | undefined {
     if (this.#nextSequence - sequence < MIN_BATCHES) return undefined
@@ -113,7 +114,11 @@ export class BatchHistory {
   #singles(sequence: number): Buffer[] {
     const messages: Buffer[] = []
     let bytes = 0
-    for (let next = sequence; messages.length < MAX_STEP_BATCHES && bytes < MAX_STEP_BYTES; next++) {
+    for (
+      let next = sequence;
+      messages.length < MAX_STEP_BATCHES && bytes < MAX_STEP_BYTES;
+      next++
+    ) {
       const entry = this.get(next)
       const message = entry?.chunks[0]
       if (!entry?.complete || !message || entry.chunks.length > 1) break
@@ -129,7 +134,10 @@ export class BatchHistory {
     this.#bytes = 0
   }
 
-  /** Everything before this place would be dropped to make room for a message of `bytes`; undefined when there is room. */
+  /**
+   * Everything before this place would be dropped to make room for a message of `bytes`; undefined
+   * when there is room.
+   */
   placeAfterAdding(bytes: number): HistoryPlace | undefined {
     let overBytes = this.#bytes + bytes - this.#limitBytes
     if (overBytes <= 0) return undefined

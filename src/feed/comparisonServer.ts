@@ -1,4 +1,7 @@
-/** The feeding side of a comparison: takes the replica's checksums and asks for those of the groups that differ. */
+/**
+ * The feeding side of a comparison: takes the replica's checksums and asks for those of the groups
+ * that differ.
+ */
 import { encode } from '../../proto/codec.ts'
 import { MAX_SUMS } from '../../proto/limits.ts'
 import type { Body } from '../../proto/messages.ts'
@@ -20,7 +23,8 @@ export class ComparisonServer {
 
   /** True when pages can be sent now. Throws MESSAGE_BAD. */
   takeGroups(groups: Body<'groups'>, sums: Buffer): boolean {
-    if (this.#isAsked) throw new WalcastError('MESSAGE_BAD', { detail: 'groups were not asked for' })
+    if (this.#isAsked)
+      throw new WalcastError('MESSAGE_BAD', { detail: 'groups were not asked for' })
     this.server.skipEqualGroups(groups.firstGroup, sums)
     if (!groups.last) return false
     this.#isAsked = true
@@ -42,6 +46,8 @@ function* differMessages(db: string, differing: readonly number[]): Generator<Bu
   for (let at = 0; at === 0 || at < differing.length; at += MAX_SUMS) {
     const part = Uint32Array.from(differing.slice(at, at + MAX_SUMS))
     const body = { db, groups: part.length, last: at + MAX_SUMS >= differing.length }
-    yield encode('differ', body, part.byteLength, (payload) => payload.set(new Uint8Array(part.buffer)))
+    yield encode('differ', body, part.byteLength, (payload) =>
+      payload.set(new Uint8Array(part.buffer)),
+    )
   }
 }

@@ -1,6 +1,14 @@
-/** How a leader and a replica that says hello come to a place in history from which the replica goes on. */
+/**
+ * How a leader and a replica that says hello come to a place in history from which the replica goes
+ * on.
+ */
 import { MAX_COUNTED } from '../../proto/limits.ts'
-import { type Containment, type HistoryPoint, type Lineage, parseTrail } from '../../proto/lineage.ts'
+import {
+  type Containment,
+  type HistoryPoint,
+  type Lineage,
+  parseTrail,
+} from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
 import type { BatchHistory } from './batchHistory.ts'
@@ -45,13 +53,18 @@ export interface HandshakeHost {
   /** The other nodes of the cluster, as far as they are known. */
   members(): readonly { readonly node: string; readonly address: string }[]
   /** A replica has been in a higher epoch than this node: another node leads, or has led since. */
-  onHigherEpoch(hello: Pick<Body<'hello'>, 'node' | 'term' | 'advertise'> & { readonly epoch: number }): void
+  onHigherEpoch(
+    hello: Pick<Body<'hello'>, 'node' | 'term' | 'advertise'> & { readonly epoch: number },
+  ): void
   /**
-   * A node has what is not part of this history; `leader` led in the highest epoch that it knows. True when this node leads, and has to
-   * begin an epoch above that first.
+   * A node has what is not part of this history; `leader` led in the highest epoch that it knows.
+   * True when this node leads, and has to begin an epoch above that first.
    */
   onUnknownHistory(seen: SeenHistory, leader: string): boolean
-  /** Where a connected replica is that has this id and is another process; undefined when there is none, it came later, or it has fallen silent. */
+  /**
+   * Where a connected replica is that has this id and is another process; undefined when there is
+   * none, it came later, or it has fallen silent.
+   */
   holderOf(hello: Pick<Body<'hello'>, 'node' | 'instance' | 'upMs'>): string | undefined
   /** Why a replica at this position cannot be fed now. */
   refuse(position: { readonly epoch: number; readonly txid: number }): WalcastError | undefined
@@ -79,7 +92,10 @@ export function seenOf({
   return { node, epoch, txid, trail: parseTrail(history) ?? [], highestEpoch, term }
 }
 
-/** Throws what speaks against feeding whoever says this: WRONG_CLUSTER, SELF_LEADER, NODE_ID_TAKEN, STARTING, STALE_LEADER, WRONG_PAGE_SIZE or what the host says. */
+/**
+ * Throws what speaks against feeding whoever says this: WRONG_CLUSTER, SELF_LEADER, NODE_ID_TAKEN,
+ * STARTING, STALE_LEADER, WRONG_PAGE_SIZE or what the host says.
+ */
 export function requireFeedable(hello: Body<'hello'>, host: HandshakeHost): void {
   if (hello.node === '') throw new WalcastError('MESSAGE_BAD', { detail: 'hello without a node' })
   requireBelievable(hello)
@@ -100,7 +116,8 @@ export function requireFeedable(hello: Body<'hello'>, host: HandshakeHost): void
     throw new WalcastError('WRONG_PAGE_SIZE', { mine: hello.pageSize, theirs: host.pageSize })
   }
   const holder = host.holderOf(hello)
-  if (holder !== undefined) throw new WalcastError('NODE_ID_TAKEN', { node: hello.node, address: holder })
+  if (holder !== undefined)
+    throw new WalcastError('NODE_ID_TAKEN', { node: hello.node, address: holder })
   const refused = host.refuse(hello)
   if (refused) throw refused
 }
@@ -112,7 +129,10 @@ function requireBelievable({ epoch, highestEpoch, term, txid }: Body<'hello'>): 
     })
 }
 
-/** By its history alone: numbers that lie above those of this node are above them whatever the content is. */
+/**
+ * By its history alone: numbers that lie above those of this node are above them whatever the
+ * content is.
+ */
 function isUnknown(hello: Body<'hello'>, host: HandshakeHost): boolean {
   return (
     hello.highestEpoch > host.epoch ||
@@ -121,8 +141,8 @@ function isUnknown(hello: Body<'hello'>, host: HandshakeHost): boolean {
 }
 
 /**
- * The history entry that follows the replica's position, undefined when it must compare pages. The state tells, not the
- * epoch: one that has the state with which a new epoch began goes on in that.
+ * The history entry that follows the replica's position, undefined when it must compare pages. The
+ * state tells, not the epoch: one that has the state with which a new epoch began goes on in that.
  */
 export function placeOf(hello: Body<'hello'>, host: HandshakeHost): number | undefined {
   const { history } = host
@@ -130,7 +150,9 @@ export function placeOf(hello: Body<'hello'>, host: HandshakeHost): number | und
   const { txid, checksum, isOpen } = host.position()
   const entry = history.find(hello.txid, hello.checksum)
   if (entry) return entry.sequence
-  return hello.txid === txid && hello.checksum === checksum && !isOpen ? history.nextSequence : undefined
+  return hello.txid === txid && hello.checksum === checksum && !isOpen
+    ? history.nextSequence
+    : undefined
 }
 
 /** `sequence`: where the replica goes on; undefined when it must compare pages. */

@@ -1,6 +1,7 @@
 /**
- * Which process has the id of which replica. Of two with one id the one that has been up for longer keeps it, wherever the two are fed:
- * one that says hello is refused at once, one that is told of by another replica when it is certain that there are two.
+ * Which process has the id of which replica. Of two with one id the one that has been up for longer
+ * keeps it, wherever the two are fed: one that says hello is refused at once, one that is told of
+ * by another replica when it is certain that there are two.
  */
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
@@ -30,9 +31,18 @@ export class NodeIds {
     this.#replicas = replicas
   }
 
-  /** Where the process is that keeps the id of the one that says this; undefined when that one may be fed. */
-  holderOf(hello: Pick<Body<'hello'>, 'node' | 'instance' | 'upMs'>, host: IdHost): string | undefined {
-    return this.#refused.holderOf(hello.instance, host.nowMs()) ?? this.#replicas.holderOf(hello, SILENCE_MS)
+  /**
+   * Where the process is that keeps the id of the one that says this; undefined when that one may
+   * be fed.
+   */
+  holderOf(
+    hello: Pick<Body<'hello'>, 'node' | 'instance' | 'upMs'>,
+    host: IdHost,
+  ): string | undefined {
+    return (
+      this.#refused.holderOf(hello.instance, host.nowMs()) ??
+      this.#replicas.holderOf(hello, SILENCE_MS)
+    )
   }
 
   /** A replica tells of one that it feeds, or that is fed by one of those. */
@@ -44,7 +54,10 @@ export class NodeIds {
     const heardMs = nowMs - told.silentMs
     const here = this.#here(node, host, nowMs)
     // Either of the two may be the one by which the time is over.
-    const found = [...(here ? [here] : []), { node, instance, upSinceMs, heardMs, address, via: session }]
+    const found = [
+      ...(here ? [here] : []),
+      { node, instance, upSinceMs, heardMs, address, via: session },
+    ]
       .map((each) => this.#processes.heard(each, nowMs))
       .find((each) => each !== undefined)
     if (found) this.#separate(found, host)
@@ -56,8 +69,14 @@ export class NodeIds {
     this.end({ node: later.node, instance: later.instance, address: first.address }, host)
   }
 
-  /** The process `instance` is to end, because the one at `address` keeps the id. It is told here, or by whoever feeds it. */
-  end({ node, instance, address }: Omit<Body<'twin'>, 'db'>, host: Pick<IdHost, 'db' | 'nowMs'>): void {
+  /**
+   * The process `instance` is to end, because the one at `address` keeps the id. It is told here,
+   * or by whoever feeds it.
+   */
+  end(
+    { node, instance, address }: Omit<Body<'twin'>, 'db'>,
+    host: Pick<IdHost, 'db' | 'nowMs'>,
+  ): void {
     this.#refused.refuse(instance, address, host.nowMs())
     const session = this.#replicas.sessionOf(node)
     if (session?.instance === instance)
@@ -65,7 +84,10 @@ export class NodeIds {
     this.#processes.viaOf(node, instance)?.tell('twin', { db: host.db, node, instance, address })
   }
 
-  /** The process with this id that is fed here, or is this one: this node never gives way to a replica. */
+  /**
+   * The process with this id that is fed here, or is this one: this node never gives way to a
+   * replica.
+   */
   #here(node: string, host: IdHost, nowMs: number): Heard<ReplicaSession> | undefined {
     if (node === host.node) {
       const { instance } = host

@@ -1,14 +1,17 @@
 /**
- * Brings one replica to the leader's state by sending page images, while writers go on and checkpoints run.
+ * Brings one replica to the leader's state by sending page images, while writers go on and
+ * checkpoints run.
  *
- * Every image is checked against the page checksums of the captured state before it is sent, so that no lock needs
- * holding: an image that moved beneath is simply sent later. Pages that change after they were sent are sent again.
- * When few are left, they are read at one position and sent as the last message; then the replica is at that position.
+ * Every image is checked against the page checksums of the captured state before it is sent, so
+ * that no lock needs holding: an image that moved beneath is simply sent later. Pages that change
+ * after they were sent are sent again. When few are left, they are read at one position and sent as
+ * the last message; then the replica is at that position.
  */
-import { readSync } from 'node:fs'
 import { encode, pagesPayloadBytes } from '../../proto/codec.ts'
 import { GROUP_PAGES, HEADER_BYTES, MAX_BODY_BYTES, MAX_PAGES } from '../../proto/limits.ts'
 import { WalcastError } from '../errors.ts'
+import { readSync } from '../platform/files.ts'
+import { delay } from '../platform/time.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import { readFrameImage, readZeroFilled } from '../sqlite/pageScan.ts'
 import { PageSet } from '../sqlite/pageSet.ts'
@@ -28,9 +31,15 @@ export interface PageServerHost extends CheckedPages {
   isConnected(): boolean
   /** Captures what is published, before pages that would not verify are tried again. */
   look(): void
-  /** Sends, and waits until the connection takes more; `onTaken` is called when the message may be used again. Throws when it is closed. */
+  /**
+   * Sends, and waits until the connection takes more; `onTaken` is called when the message may be
+   * used again. Throws when it is closed.
+   */
   send(message: Buffer, onTaken: () => void): Promise<void>
-  /** Sends the last message and lets the batches after this position follow, before anything else is captured. */
+  /**
+   * Sends the last message and lets the batches after this position follow, before anything else is
+   * captured.
+   */
   finish(message: Buffer): void
 }
 
@@ -58,7 +67,10 @@ export class PageServer {
   #fruitlessRounds = 0
   #isWaiting = false
   /** One is read into while the other is sent from. */
-  readonly #images = [Buffer.allocUnsafeSlow(MESSAGE_BYTES), Buffer.allocUnsafeSlow(MESSAGE_BYTES)] as const
+  readonly #images = [
+    Buffer.allocUnsafeSlow(MESSAGE_BYTES),
+    Buffer.allocUnsafeSlow(MESSAGE_BYTES),
+  ] as const
   #spare: 0 | 1 = 0
   /** Message buffers that the network has taken: large ones are costly to allocate. */
   readonly #messages: Buffer[] = []
@@ -75,10 +87,15 @@ export class PageServer {
     return this.#isWaiting
   }
 
-  /** Strikes off the groups that the replica has already: `sums` are little-endian group checksums from `firstGroup`. Remembers the others. Throws MESSAGE_BAD unless they come in order. */
+  /**
+   * Strikes off the groups that the replica has already: `sums` are little-endian group checksums
+   * from `firstGroup`. Remembers the others. Throws MESSAGE_BAD unless they come in order.
+   */
   skipEqualGroups(firstGroup: number, sums: Buffer): void {
     if (firstGroup !== this.#nextGroup)
-      throw new WalcastError('MESSAGE_BAD', { detail: `group ${firstGroup} came for ${this.#nextGroup}` })
+      throw new WalcastError('MESSAGE_BAD', {
+        detail: `group ${firstGroup} came for ${this.#nextGroup}`,
+      })
     this.#nextGroup += sums.length / 8
     for (let at = 0; at < sums.length; at += 8) {
       const group = firstGroup + at / 8
@@ -95,7 +112,10 @@ export class PageServer {
     return this.#differing
   }
 
-  /** Strikes off the pages that the replica has already: `sums` are little-endian checksums from `firstPage`. */
+  /**
+   * Strikes off the pages that the replica has already: `sums` are little-endian checksums from
+   * `firstPage`.
+   */
   skipEqual(firstPage: number, sums: Buffer): void {
     for (let at = 0; at < sums.length; at += 8) {
       const page = firstPage + at / 8
@@ -127,7 +147,7 @@ export class PageServer {
       const detail = `pages such as ${this.#wanted.peek()} do not match the checksums that the leader keeps`
       throw new WalcastError('DB_CORRUPT', { path: this.#host.files.path, detail })
     }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+    await delay(RETRY_MS)
     this.#host.look()
   }
 
@@ -202,7 +222,10 @@ export class PageServer {
     }
   }
 
-  /** Whether `image`, read from the file, is the page's captured state; if not, it is read again from the WAL. */
+  /**
+   * Whether `image`, read from the file, is the page's captured state; if not, it is read again
+   * from the WAL.
+   */
   #isCurrent(page: number, image: Buffer): boolean {
     const { files, frames, sums } = this.#host
     const expected = sums.get(page)
@@ -215,7 +238,10 @@ export class PageServer {
     return pageSum(page, image) === expected
   }
 
-  /** Reads what is left without letting anything else run between, so that all of it is of one position. */
+  /**
+   * Reads what is left without letting anything else run between, so that all of it is of one
+   * position.
+   */
   #tryFinish(): boolean {
     const { db, files, sums } = this.#host
     const { epoch, incarnation, txid, checksum, isOpen } = this.#host.position()

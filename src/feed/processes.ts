@@ -1,18 +1,23 @@
 /**
- * The processes of the replicas that this node hears of, whoever feeds them. A copied folder brings a node's id along: two
- * processes of one id are told apart by the random id that each of them draws.
+ * The processes of the replicas that this node hears of, whoever feeds them. A copied folder brings
+ * a node's id along: two processes of one id are told apart by the random id that each of them
+ * draws.
  *
  *   unknown ── heard of ──> alive ── heard of beside another process of its id for BESIDE_MS ──> one of two
  *      └<──────────── silent for SILENCE_MS ────────────┘<──────── told that it is the later one ────────┘
  *
- * The last word of a process that has crashed may come late, when its next process has begun: a connection or a node in between stood
- * still. Such a word makes a life longer by one silence at most. So two lives count as two only when they lie beside each other
- * for longer than that. A process that goes on elsewhere is the same one.
+ * The last word of a process that has crashed may come late, when its next process has begun: a
+ * connection or a node in between stood still. Such a word makes a life longer by one silence at
+ * most. So two lives count as two only when they lie beside each other for longer than that. A
+ * process that goes on elsewhere is the same one.
  *
  * Nothing is sent or closed here.
  */
 
-/** How long a process may be silent: after that nothing is known of it. Replicas ask for the clock every 2 s. */
+/**
+ * How long a process may be silent: after that nothing is known of it. Replicas ask for the clock
+ * every 2 s.
+ */
 export const SILENCE_MS = 6000
 /** How long two processes are heard of beside each other before they count as two. */
 export const BESIDE_MS = 10_000
@@ -21,7 +26,10 @@ const MAX_NODES = 4096
 /** Processes of one node id at most: one that crashes again and again leaves some. */
 const MAX_LIVES = 8
 
-/** A process as it was last heard of. `Via`: the connection on which that was; undefined for this node itself. */
+/**
+ * A process as it was last heard of. `Via`: the connection on which that was; undefined for this
+ * node itself.
+ */
 export interface Heard<Via> {
   readonly node: string
   /** Random id of the process. */
@@ -50,11 +58,15 @@ export class Processes<Via> {
   /** The id that was heard of longest ago comes first. */
   readonly #lives = new Map<string, readonly Life<Via>[]>()
 
-  /** A process was heard of. Gives two of its id when it has just become certain that there are two. */
+  /**
+   * A process was heard of. Gives two of its id when it has just become certain that there are two.
+   */
   heard(process: Heard<Via>, nowMs: number): Twins<Via> | undefined {
     const { node, instance } = process
     if (instance === '') return undefined
-    const alive = (this.#lives.get(node) ?? []).filter(({ heardMs }) => nowMs - heardMs <= SILENCE_MS)
+    const alive = (this.#lives.get(node) ?? []).filter(
+      ({ heardMs }) => nowMs - heardMs <= SILENCE_MS,
+    )
     const known = alive.find((each) => each.instance === instance)
     const life = prolonged(known, process)
     const others = alive.filter((each) => each !== known)
@@ -89,7 +101,11 @@ export class Processes<Via> {
 
 function prolonged<Via>(known: Life<Via> | undefined, process: Heard<Via>): Life<Via> {
   const sinceMs = known?.sinceMs ?? process.heardMs
-  return { ...process, sinceMs, heardMs: Math.max(known?.heardMs ?? process.heardMs, process.heardMs) }
+  return {
+    ...process,
+    sinceMs,
+    heardMs: Math.max(known?.heardMs ?? process.heardMs, process.heardMs),
+  }
 }
 
 /** For how long both were heard of, ms. */

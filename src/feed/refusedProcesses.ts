@@ -1,6 +1,12 @@
-/** The processes that are to end because another one has their node id. They are refused for as long as they may try again. */
+/**
+ * The processes that are to end because another one has their node id. They are refused for as long
+ * as they may try again.
+ */
 
-/** A replica that is refused ends after 10 s; between two tries it waits for up to `--reconnect-max`. */
+/**
+ * A replica that is refused ends after 10 s; between two tries it waits for up to
+ * `--reconnect-max`.
+ */
 const REFUSED_MS = 30_000
 const MAX_REFUSED = 1024
 

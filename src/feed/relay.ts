@@ -1,6 +1,7 @@
 /**
- * Feeds replicas from a replica: what it receives is passed on once it is visible here, a huge transaction piece by piece.
- * What is fed is the copy as it stands; positions, epochs and clocks are the leader's.
+ * Feeds replicas from a replica: what it receives is passed on once it is visible here, a huge
+ * transaction piece by piece. What is fed is the copy as it stands; positions, epochs and clocks
+ * are the leader's.
  */
 import type { WebSocket } from 'ws'
 import { payloadPageNumber } from '../../proto/codec.ts'
@@ -8,6 +9,7 @@ import { durationOf } from '../../proto/fields.ts'
 import { type Containment, containment, type Lineage } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
 import type { CheckedPages } from '../sqlite/pageCheck.ts'
 import type { ClaimedState } from './handshake.ts'
 import { ReplicaFeed, type ReplicaFeedHost, type ReplicaFeedOptions } from './replicaFeed.ts'
@@ -38,7 +40,10 @@ export interface RelayHost {
   lineage(): Lineage
   term(): number
   members(): ReturnType<ReplicaFeedHost['members']>
-  /** A replica that is to be fed here has been in a higher epoch: what feeds this node may lead no more. */
+  /**
+   * A replica that is to be fed here has been in a higher epoch: what feeds this node may lead no
+   * more.
+   */
   onHigherEpoch: ReplicaFeedHost['onHigherEpoch']
   /** The leader's clock. */
   leaderMs(): number
@@ -47,7 +52,10 @@ export interface RelayHost {
   walBytes(): number
   /** Asks the leader where it stands. */
   ping(): void
-  /** Tells the leader what a replica has of the leader's history that this node does not know. False when the leader cannot be told now. */
+  /**
+   * Tells the leader what a replica has of the leader's history that this node does not know. False
+   * when the leader cannot be told now.
+   */
   reportSeen(seen: SeenHistory, leader: string): boolean
   /** Tells the leader of a replica that is fed here. */
   report(below: Omit<Body<'below'>, 'db'>): void
@@ -66,8 +74,11 @@ export class Relay {
   readonly #options: ReplicaFeedOptions
   readonly #host: RelayHost
   readonly #feed: ReplicaFeed
-  readonly #timers: NodeJS.Timeout[] = []
-  /** The position before the next batch; undefined until there is somebody to feed, and while a batch goes on of which the beginning was not kept. */
+  readonly #timers: Timer[] = []
+  /**
+   * The position before the next batch; undefined until there is somebody to feed, and while a
+   * batch goes on of which the beginning was not kept.
+   */
   #from: { readonly txid: number; readonly checksum: string } | undefined
   /** The last message was not the end of its batch. */
   #isWithin = false
@@ -146,7 +157,10 @@ export class Relay {
     this.#feed.publish({ from, txid: batch.txid, message: kept, last: batch.last, pageNumbers })
   }
 
-  /** The leader told where it stands: whoever asked hears it at once, the others with the next heartbeat. */
+  /**
+   * The leader told where it stands: whoever asked hears it at once, the others with the next
+   * heartbeat.
+   */
   onHeartbeat(): void {
     this.#isAsking = false
     if (this.#isUsed && this.#host.feedable()) this.#feed.answerPings()
@@ -166,7 +180,9 @@ export class Relay {
     this.#isUsed = false
   }
 
-  /** The leader found that a process that is fed here, or below, has the id of one that came first. */
+  /**
+   * The leader found that a process that is fed here, or below, has the id of one that came first.
+   */
   onTwin(twin: Body<'twin'>): void {
     this.#feed.endTwin(twin)
   }
@@ -181,7 +197,7 @@ export class Relay {
 
   stop(): void {
     this.#stopped = true
-    for (const timer of this.#timers) clearInterval(timer)
+    for (const timer of this.#timers) cancelTimer(timer)
     this.#feed.stop()
   }
 
@@ -189,8 +205,8 @@ export class Relay {
   #begin(): void {
     if (this.#timers.length === 0)
       this.#timers.push(
-        setInterval(() => this.#tick(), this.#options.heartbeatMs),
-        setInterval(() => this.#report(), REPORT_MS),
+        setRepeatingTimer(() => this.#tick(), this.#options.heartbeatMs),
+        setRepeatingTimer(() => this.#report(), REPORT_MS),
       )
     if (this.#isUsed) return
     this.#isUsed = true
@@ -234,8 +250,9 @@ export class Relay {
   }
 
   /**
-   * Only the leader can tell whether its state was put back: the replica is fed meanwhile, and keeps what it has. Not while the leader
-   * cannot be told: it would never hear of what the replica had.
+   * Only the leader can tell whether its state was put back: the replica is fed meanwhile, and
+   * keeps what it has. Not while the leader cannot be told: it would never hear of what the replica
+   * had.
    */
   #onUnknownHistory(seen: SeenHistory, leader: string): boolean {
     if (leader !== this.#host.source().node || this.#host.reportSeen(seen, leader)) return false
@@ -244,10 +261,19 @@ export class Relay {
   }
 
   /** A replica that is ahead of this one must not be taken back. */
-  #refuse({ epoch, txid }: { readonly epoch: number; readonly txid: number }): WalcastError | undefined {
+  #refuse({
+    epoch,
+    txid,
+  }: {
+    readonly epoch: number
+    readonly txid: number
+  }): WalcastError | undefined {
     const mine = this.#state()
     if (epoch === mine.epoch && txid > mine.txid)
-      return new WalcastError('SOURCE_BEHIND', { mine: `${epoch}-${txid}`, theirs: `${epoch}-${mine.txid}` })
+      return new WalcastError('SOURCE_BEHIND', {
+        mine: `${epoch}-${txid}`,
+        theirs: `${epoch}-${mine.txid}`,
+      })
     return undefined
   }
 
@@ -255,7 +281,16 @@ export class Relay {
     const { node } = this.#options
     const nowMs = this.#options.clock.nowMs()
     const tellsAll = this.#reports++ % AWAY_REPORTS === 0
-    for (const { address, epoch, txid, lagMs, connected, lastSeen, via, ...below } of this.#feed.replicas()) {
+    for (const {
+      address,
+      epoch,
+      txid,
+      lagMs,
+      connected,
+      lastSeen,
+      via,
+      ...below
+    } of this.#feed.replicas()) {
       // The leader knows itself of one that has never told anything.
       if (epoch === null || txid === null) continue
       // One that has gone is told of at once.

@@ -1,4 +1,7 @@
-/** Feeds replicas, on a leader and on a replica that has replicas of its own: recent batches, the sessions they go to, and page images. */
+/**
+ * Feeds replicas, on a leader and on a replica that has replicas of its own: recent batches, the
+ * sessions they go to, and page images.
+ */
 import type { Logger } from 'pino'
 import type { WebSocket } from 'ws'
 import type { Body } from '../../proto/messages.ts'
@@ -74,7 +77,12 @@ export class ReplicaFeed {
     this.#options = options
     this.#host = host
     this.#history = new BatchHistory(options.historyBytes)
-    this.#sessions = new ReplicaSessions(options.session, options.maxReplicas, options.replicas, options.acks)
+    this.#sessions = new ReplicaSessions(
+      options.session,
+      options.maxReplicas,
+      options.replicas,
+      options.acks,
+    )
   }
 
   get historyBytes(): number {
@@ -91,7 +99,9 @@ export class ReplicaFeed {
     return this.#sessions.list()
   }
 
-  /** Whether a further message of a huge transaction, of so many bytes at most, may be added now. */
+  /**
+   * Whether a further message of a huge transaction, of so many bytes at most, may be added now.
+   */
   mayReadAhead(bytes: number): boolean {
     const place = this.#history.placeAfterAdding(bytes)
     return place === undefined || this.#sessions.mayDropBefore(place)
@@ -167,7 +177,10 @@ export class ReplicaFeed {
     this.#sessions.failAll(new WalcastError('NOT_LEADER', { address: node, role: 'replica' }))
   }
 
-  /** Forgets the batches; nothing after them follows from them. Replicas come back, and say where they stand. */
+  /**
+   * Forgets the batches; nothing after them follows from them. Replicas come back, and say where
+   * they stand.
+   */
   restart(reason: WalcastError): void {
     this.#sessions.failAll(reason)
     this.#history.clear()
@@ -205,7 +218,8 @@ export class ReplicaFeed {
       onConnected: ({ node: replica, remoteAddress: address, txid }) =>
         log.info({ replica, address, txid }, 'a replica connected'),
       onDisconnected: ({ node: replica }, error) => {
-        if (replica) log.info({ replica, reason: error ? messageOf(error) : 'closed' }, 'a replica went away')
+        if (replica)
+          log.info({ replica, reason: error ? messageOf(error) : 'closed' }, 'a replica went away')
         host.onRoom()
       },
       onTwins: ({ first, later }) =>

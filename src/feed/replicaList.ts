@@ -11,7 +11,10 @@ export interface ReplicaStatus {
   readonly txid: number | null
   readonly lagMs: number
   readonly connected: boolean
-  /** ISO time of its last message; of one that has never told anything here, since when it is missed. */
+  /**
+   * ISO time of its last message; of one that has never told anything here, since when it is
+   * missed.
+   */
   readonly lastSeen: string
   readonly state: string
   /** The replica that feeds it, when it is not this node itself. */
@@ -35,7 +38,10 @@ export interface Link {
   readonly lagMs: number
 }
 
-/** A node that is to follow this one by now. Where it stood, and when it was heard of, as far as that is known. */
+/**
+ * A node that is to follow this one by now. Where it stood, and when it was heard of, as far as
+ * that is known.
+ */
 export interface ExpectedReplica {
   readonly node: string
   readonly address: string
@@ -71,10 +77,16 @@ export class ReplicaList {
   readonly #below = new Map<string, Below>()
   /** One came, went away or was forgotten. Called on the hot path: cheap and never throwing. */
   onChanged: () => void = () => {}
-  /** One connected, here or to a replica; `address` is where others reach it, '' when it has not said. */
+  /**
+   * One connected, here or to a replica; `address` is where others reach it, '' when it has not
+   * said.
+   */
   onMet: (node: string, address: string) => void = () => {}
 
-  /** `own` is this node's id; `peers` are those remembered from an earlier run; the last heard of are kept. */
+  /**
+   * `own` is this node's id; `peers` are those remembered from an earlier run; the last heard of
+   * are kept.
+   */
   constructor(clock: Clock, own: string, peers: readonly Peer[] = []) {
     this.#clock = clock
     this.#own = own
@@ -95,11 +107,16 @@ export class ReplicaList {
   }
 
   /**
-   * Where the connected replica `node` is, when it is another process than `instance`, has been up for longer and was heard of within
-   * `silentMs`: a connection of one that has crashed or lost its network is not held against the next.
+   * Where the connected replica `node` is, when it is another process than `instance`, has been up
+   * for longer and was heard of within `silentMs`: a connection of one that has crashed or lost its
+   * network is not held against the next.
    */
   holderOf(
-    { node, instance, upMs }: { readonly node: string; readonly instance: string; readonly upMs: number },
+    {
+      node,
+      instance,
+      upMs,
+    }: { readonly node: string; readonly instance: string; readonly upMs: number },
     silentMs: number,
   ): string | undefined {
     const nowMs = this.#clock.nowMs()
@@ -114,7 +131,10 @@ export class ReplicaList {
     return this.#sessions.get(node)
   }
 
-  /** The process of a connected replica, wherever it is fed: its random id and how long it has been up, ms. '' and 0 of one that is away. */
+  /**
+   * The process of a connected replica, wherever it is fed: its random id and how long it has been
+   * up, ms. '' and 0 of one that is away.
+   */
   processOf(node: string): { readonly instance: string; readonly upMs: number } {
     const nowMs = this.#clock.nowMs()
     const session = this.#sessions.get(node)
@@ -129,7 +149,10 @@ export class ReplicaList {
     if (!this.#sessions.has(session.node)) this.connected(session)
   }
 
-  /** A replica tells of one that it feeds, or that is fed by one of those. What is newer counts: it may have moved. */
+  /**
+   * A replica tells of one that it feeds, or that is fed by one of those. What is newer counts: it
+   * may have moved.
+   */
   below(session: ReplicaSession, told: Body<'below'>): void {
     // Who tells of it may not have heard yet that it leads.
     if (told.node === this.#own || told.node === this.#leader) return
@@ -156,7 +179,10 @@ export class ReplicaList {
     return false
   }
 
-  /** Whether one that is told to be away is known here, so not forgotten, and was not seen elsewhere since. */
+  /**
+   * Whether one that is told to be away is known here, so not forgotten, and was not seen elsewhere
+   * since.
+   */
   #isNews(session: ReplicaSession, told: Body<'below'>, nowMs: number): boolean {
     const gone = this.#gone.get(told.node)
     if (gone) return gone.sinceMs < nowMs - told.silentMs
@@ -204,7 +230,10 @@ export class ReplicaList {
     if (this.#below.delete(node) || wasGone) this.onChanged()
   }
 
-  /** All are somebody else's to miss: this node leads no more. Those whose connections are being closed are not listed as away. */
+  /**
+   * All are somebody else's to miss: this node leads no more. Those whose connections are being
+   * closed are not listed as away.
+   */
   clear(): void {
     this.#sessions.clear()
     this.#gone.clear()
@@ -212,7 +241,10 @@ export class ReplicaList {
     this.onChanged()
   }
 
-  /** Takes one that is away off the list; it is back when it connects again. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED. */
+  /**
+   * Takes one that is away off the list; it is back when it connects again. Throws REPLICA_UNKNOWN
+   * or REPLICA_CONNECTED.
+   */
   forget(node: string): void {
     const below = this.#below.get(node)
     if (this.#sessions.has(node) || (below && isBelow(below, this.#clock.nowMs())))
@@ -235,7 +267,9 @@ export class ReplicaList {
     return [...connected, ...gone, ...this.#listBelow(nowMs)]
   }
 
-  /** All that are listed, as they are to be remembered; the last heard of when there are too many. */
+  /**
+   * All that are listed, as they are to be remembered; the last heard of when there are too many.
+   */
   peers(): Peer[] {
     const nowMs = this.#clock.nowMs()
     const all = this.list().map((status) => peerOf(status, nowMs))
@@ -272,13 +306,17 @@ export class ReplicaList {
 
   /** Not those that are connected here by now. */
   #listBelow(nowMs: number): ReplicaStatus[] {
-    const elsewhere = [...this.#below].filter(([node]) => !this.#sessions.has(node) && !this.#gone.has(node))
+    const elsewhere = [...this.#below].filter(
+      ([node]) => !this.#sessions.has(node) && !this.#gone.has(node),
+    )
     return elsewhere.map(([, below]) => belowStatus(below, nowMs))
   }
 }
 
 function isBelow({ session, told, atMs }: Below, nowMs: number): boolean {
-  return told.connected && session !== undefined && session.state !== 'closed' && nowMs - atMs < BELOW_MS
+  return (
+    told.connected && session !== undefined && session.state !== 'closed' && nowMs - atMs < BELOW_MS
+  )
 }
 
 function belowStatus(below: Below, nowMs: number): ReplicaStatus {

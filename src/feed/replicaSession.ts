@@ -4,14 +4,15 @@
  *   hello ──> resume ──────────────────────────────────────────> streaming ──┐ history no longer has its place
  *        └──> sync: groups* ─> differ* ─> have* ─> pages* ─> synced ─────────┘<───────────── resync
  *
- * A slow replica costs a cursor: past `maxBufferedBytes` it is not fed, and what it then misses it gets from history
- * or by comparing pages. It never holds up another session.
+ * A slow replica costs a cursor: past `maxBufferedBytes` it is not fed, and what it then misses it
+ * gets from history or by comparing pages. It never holds up another session.
  */
 import type { WebSocket } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
 import { refusedFrame } from '../../proto/socketErrors.ts'
 import { isErrorCode, keyOf, WalcastError } from '../errors.ts'
+import { cancelTimer, onNextTurn, setTimer, type Timer } from '../platform/time.ts'
 import type { CapturedBatch } from './batch.ts'
 import type { BatchHistory, HistoryPlace } from './batchHistory.ts'
 import { ComparisonServer } from './comparisonServer.ts'
@@ -42,7 +43,10 @@ export interface ReplicaSessionHost extends HandshakeHost {
   onSent(bytes: number): void
 }
 
-/** A replica asks for the clock every 2 s: one that is silent for so long is not waited for, nor does it hold its id against another process. */
+/**
+ * A replica asks for the clock every 2 s: one that is silent for so long is not waited for, nor
+ * does it hold its id against another process.
+ */
 export const SILENT_MS = 6000
 
 export type SessionState = 'hello' | 'closing' | 'comparing' | 'syncing' | 'streaming' | 'closed'
@@ -56,7 +60,7 @@ export class ReplicaSession {
   #chunk = 0
   #comparing: ComparisonServer | undefined
   readonly #outbox: SendQueue
-  readonly #helloTimer: NodeJS.Timeout
+  readonly #helloTimer: Timer
   readonly #silenceMs: number
   #error: unknown
   #isStopping = false
@@ -96,7 +100,7 @@ export class ReplicaSession {
     const { helloTimeoutMs, stallMs } = options
     this.#silenceMs = stallMs
     const late = new WalcastError('STALLED', { seconds: helloTimeoutMs / 1000 })
-    this.#helloTimer = setTimeout(() => this.#stalled(late), helloTimeoutMs)
+    this.#helloTimer = setTimer(() => this.#stalled(late), helloTimeoutMs)
     socket.on('message', (data) => this.#receive(data as Buffer))
     socket.on('error', (error) => this.#onSocketError(error))
     socket.on('close', () => this.#closed())
@@ -116,11 +120,13 @@ export class ReplicaSession {
   }
 
   /**
-   * Streaming, with something before `place` still to be sent, and alive: worth waiting for within a huge transaction. How fast its
-   * link is does not matter. One that takes nothing at all for too long is cut off.
+   * Streaming, with something before `place` still to be sent, and alive: worth waiting for within
+   * a huge transaction. How fast its link is does not matter. One that takes nothing at all for too
+   * long is cut off.
    */
   isOnItsWayTo({ sequence, chunk }: HistoryPlace): boolean {
-    if (this.#state !== 'streaming' || this.#host.nowMs() - this.lastSeenMs > SILENT_MS) return false
+    if (this.#state !== 'streaming' || this.#host.nowMs() - this.lastSeenMs > SILENT_MS)
+      return false
     return this.#sequence < sequence || (this.#sequence === sequence && this.#chunk < chunk)
   }
 
@@ -149,8 +155,8 @@ export class ReplicaSession {
   }
 
   /**
-   * Sends a heartbeat. While batches leave no room, one at a time: a replica on a slow link still hears how far it is behind. A replica
-   * that has been silent for too long is cut off.
+   * Sends a heartbeat. While batches leave no room, one at a time: a replica on a slow link still
+   * hears how far it is behind. A replica that has been silent for too long is cut off.
    */
   heartbeat(body: Body<'heartbeat'>): void {
     if (this.#state === 'hello' || this.#state === 'closing') return
@@ -206,7 +212,7 @@ export class ReplicaSession {
       this.#socket.close(4000, key)
     }
     const socket = this.#socket
-    setTimeout(() => socket.terminate(), 1000).unref()
+    setTimer(() => socket.terminate(), 1000).unref()
   }
 
   terminate(): void {
@@ -233,7 +239,7 @@ export class ReplicaSession {
   #closed(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
-    clearTimeout(this.#helloTimer)
+    cancelTimer(this.#helloTimer)
     this.#outbox.closed()
     this.#host.onClosed(this, this.#error)
   }
@@ -294,7 +300,10 @@ export class ReplicaSession {
     }
   }
 
-  /** The clock, and where the leader stands: a replica that asks may want to know that it misses nothing. */
+  /**
+   * The clock, and where the leader stands: a replica that asks may want to know that it misses
+   * nothing.
+   */
   #pong(pingMs: number): void {
     if (!this.#outbox.hasRoom) return
     this.send('pong', { db: this.#host.db, pingMs, timeMs: this.#host.leaderMs() })
@@ -308,7 +317,7 @@ export class ReplicaSession {
     if (this.#state !== 'hello') throw new WalcastError('MESSAGE_BAD', { detail: 'a second hello' })
     const host = this.#host
     requireFeedable(hello, host)
-    clearTimeout(this.#helloTimer)
+    cancelTimer(this.#helloTimer)
     this.node = hello.node
     this.instance = hello.instance
     this.upSinceMs = this.#host.nowMs() - hello.upMs
@@ -323,7 +332,10 @@ export class ReplicaSession {
     this.#stream(sequence)
   }
 
-  /** The incarnations go before: a replica keeps them together with the epoch that it is welcomed into. */
+  /**
+   * The incarnations go before: a replica keeps them together with the epoch that it is welcomed
+   * into.
+   */
   #welcome(hello: Body<'hello'>, sequence: number | undefined): void {
     const host = this.#host
     const { db } = host
@@ -367,7 +379,7 @@ export class ReplicaSession {
   /** A step back to the present takes its time: others are fed before the next. */
   #pause(): void {
     this.#isPausing = true
-    setImmediate(() => {
+    onNextTurn(() => {
       this.#isPausing = false
       this.#onRoom()
     })

@@ -1,4 +1,7 @@
-/** The connections of all replicas: accepted up to a limit, fed with each batch, waited for within a huge transaction. */
+/**
+ * The connections of all replicas: accepted up to a limit, fed with each batch, waited for within a
+ * huge transaction.
+ */
 import type { WebSocket } from 'ws'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
@@ -6,7 +9,11 @@ import type { Acknowledgements } from './acknowledgements.ts'
 import type { HistoryPlace } from './batchHistory.ts'
 import { type IdHost, NodeIds } from './nodeIds.ts'
 import type { ReplicaList, ReplicaStatus } from './replicaList.ts'
-import { ReplicaSession, type ReplicaSessionHost, type ReplicaSessionOptions } from './replicaSession.ts'
+import {
+  ReplicaSession,
+  type ReplicaSessionHost,
+  type ReplicaSessionOptions,
+} from './replicaSession.ts'
 
 /** What sessions need of the leader beyond what they settle among themselves. */
 export interface ReplicaSessionsHost
@@ -29,7 +36,12 @@ export class ReplicaSessions {
   readonly #ids: NodeIds
 
   /** `acks`: where somebody may wait for acknowledgements. */
-  constructor(options: ReplicaSessionOptions, limit: number, replicas: ReplicaList, acks?: AckListener) {
+  constructor(
+    options: ReplicaSessionOptions,
+    limit: number,
+    replicas: ReplicaList,
+    acks?: AckListener,
+  ) {
     this.#options = options
     this.#limit = limit
     this.#replicas = replicas
@@ -56,7 +68,12 @@ export class ReplicaSessions {
     host: ReplicaSessionsHost,
     refusal: WalcastError | undefined,
   ): void {
-    const session = new ReplicaSession(socket, remoteAddress, this.#sessionHost(host), this.#options)
+    const session = new ReplicaSession(
+      socket,
+      remoteAddress,
+      this.#sessionHost(host),
+      this.#options,
+    )
     this.#all.add(session)
     if (refusal) return session.fail(refusal)
     if (this.#all.size > this.#limit)
@@ -87,8 +104,9 @@ export class ReplicaSessions {
   }
 
   /**
-   * Whether what lies before `place` may be dropped to go on within a transaction larger than history. While no replica has all that
-   * was read, the slowest that is on its way is waited for: what it was sent would be sent in vain. One that has all is held up by nobody.
+   * Whether what lies before `place` may be dropped to go on within a transaction larger than
+   * history. While no replica has all that was read, the slowest that is on its way is waited for:
+   * what it was sent would be sent in vain. One that has all is held up by nobody.
    */
   mayDropBefore(place: HistoryPlace): boolean {
     let isWaitedFor = false
@@ -115,7 +133,9 @@ export class ReplicaSessions {
     this.#ids.end(twin, host)
   }
 
-  /** Tells every replica that the leader is about to stop, so that they send it no more requests. */
+  /**
+   * Tells every replica that the leader is about to stop, so that they send it no more requests.
+   */
   announceStop(db: string): void {
     for (const session of this.#all) session.announceStop({ db, reason: 'stopping' })
   }

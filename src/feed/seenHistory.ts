@@ -36,9 +36,14 @@ const MAX_EPOCHS_AHEAD = 1_000_000
 const MAX_TXIDS_AHEAD = 2 ** 40
 
 /** Whether a node whose own position is `now` believes the numbers at all. */
-export function isBelievable(now: Position, { epoch, txid, highestEpoch, term }: SeenHistory): boolean {
+export function isBelievable(
+  now: Position,
+  { epoch, txid, highestEpoch, term }: SeenHistory,
+): boolean {
   const isSound = epoch <= highestEpoch && term <= highestEpoch
-  return isSound && highestEpoch - now.epoch <= MAX_EPOCHS_AHEAD && txid - now.txid <= MAX_TXIDS_AHEAD
+  return (
+    isSound && highestEpoch - now.epoch <= MAX_EPOCHS_AHEAD && txid - now.txid <= MAX_TXIDS_AHEAD
+  )
 }
 
 /** Whether the history that stands at `now` lacks what the node has. */
@@ -47,8 +52,8 @@ export function isLacking(now: Standing, lineage: Lineage, { trail }: SeenHistor
 }
 
 /**
- * Whether something follows from what is lacking: not of positions so old that the incarnations of their time were left out of the
- * lineage.
+ * Whether something follows from what is lacking: not of positions so old that the incarnations of
+ * their time were left out of the lineage.
  */
 export function isTold(now: Standing, lineage: Lineage, { trail, txid }: SeenHistory): boolean {
   const isWhole = lineage.length < MAX_LINEAGE || txid > lineage[0].txid
@@ -56,8 +61,9 @@ export function isTold(now: Standing, lineage: Lineage, { trail, txid }: SeenHis
 }
 
 /**
- * Whether a leader that stands at `now` must begin an epoch above what a node has seen of the leader's own history: the leader
- * lacks some of it, and its numbers may be given out a second time, or have been. Pure.
+ * Whether a leader that stands at `now` must begin an epoch above what a node has seen of the
+ * leader's own history: the leader lacks some of it, and its numbers may be given out a second
+ * time, or have been. Pure.
  */
 export function isPutBack(now: Standing, lineage: Lineage, seen: SeenHistory): boolean {
   if (!isBelievable(now, seen)) return false
@@ -71,20 +77,29 @@ export interface AboveLost {
   readonly epoch: number
   readonly term: number
   readonly txid: number
-  /** Where the histories parted: what was numbered since may mean either. Of no incarnation when nothing common is known. */
+  /**
+   * Where the histories parted: what was numbered since may mean either. Of no incarnation when
+   * nothing common is known.
+   */
   readonly follows: Standing
   readonly isProven: boolean
 }
 
 /**
- * Above all that is lost, from the earliest point at which the history that stands at `now` and one of theirs parted. Pure.
- * `lost` has at least one.
+ * Above all that is lost, from the earliest point at which the history that stands at `now` and one
+ * of theirs parted. Pure. `lost` has at least one.
  */
-export function aboveLost(now: Standing, lineage: Lineage, lost: readonly SeenHistory[]): AboveLost {
+export function aboveLost(
+  now: Standing,
+  lineage: Lineage,
+  lost: readonly SeenHistory[],
+): AboveLost {
   const lacking = lost.filter((seen) => isLacking(now, lineage, seen))
   const points = lacking.map(({ trail }) => partingPoint(now, lineage, trail) ?? UNKNOWN)
   // Along one history txids never go back: the lowest is the earliest.
-  const [{ isProven, ...follows } = { ...now, isProven: true }] = points.sort((a, b) => a.txid - b.txid)
+  const [{ isProven, ...follows } = { ...now, isProven: true }] = points.sort(
+    (a, b) => a.txid - b.txid,
+  )
   return {
     epoch: Math.max(now.epoch, ...lost.map((seen) => seen.highestEpoch)) + 1,
     term: Math.max(...lost.map((seen) => seen.term)),

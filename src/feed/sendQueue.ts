@@ -1,6 +1,7 @@
 /** What goes out to one replica: how much waits in its socket, and whether anything moves. */
 import type { WebSocket } from 'ws'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 
 export interface SendQueueLimits {
   /** Bytes handed to the socket and not yet taken by the network. */
@@ -21,7 +22,7 @@ export class SendQueue {
   readonly #limits: SendQueueLimits
   readonly #host: SendQueueHost
   #waiting: (() => void)[] = []
-  #stallTimer: NodeJS.Timeout | undefined
+  #stallTimer: Timer | undefined
   #takenBytes = 0
 
   constructor(socket: WebSocket, limits: SendQueueLimits, host: SendQueueHost) {
@@ -62,17 +63,18 @@ export class SendQueue {
   /** Writes and waits until there is room again. Throws STOPPING when the connection is closed. */
   async writeAndWait(message: Buffer, onTaken: () => void): Promise<void> {
     this.write(message, onTaken)
-    while (!this.hasRoom && this.isOpen) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    while (!this.hasRoom && this.isOpen)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
     if (!this.isOpen) throw new WalcastError('STOPPING')
   }
 
   closed(): void {
-    clearTimeout(this.#stallTimer)
+    cancelTimer(this.#stallTimer)
     this.#release()
   }
 
   #onWritten(): void {
-    clearTimeout(this.#stallTimer)
+    cancelTimer(this.#stallTimer)
     this.#stallTimer = undefined
     if (this.#socket.bufferedAmount > 0) this.#watch()
     if (this.#socket.bufferedAmount > this.#limits.maxBufferedBytes / 2) return
@@ -86,7 +88,7 @@ export class SendQueue {
 
   #watch(): void {
     const { stallMs } = this.#limits
-    this.#stallTimer ??= setTimeout(
+    this.#stallTimer ??= setTimer(
       () => this.#host.onStalled(new WalcastError('STALLED', { seconds: stallMs / 1000 })),
       stallMs,
     )

@@ -1,7 +1,8 @@
 /**
- * Memory for messages that are kept for a while and let go about in the order in which they were made. A small buffer of its own
- * costs several times the copy that fills it; here many share one, which is held as long as any of them is: up to an eighth more than
- * the messages themselves, and one slab for a straggler such as a socket that takes nothing.
+ * Memory for messages that are kept for a while and let go about in the order in which they were
+ * made. A small buffer of its own costs several times the copy that fills it; here many share one,
+ * which is held as long as any of them is: up to an eighth more than the messages themselves, and
+ * one slab for a straggler such as a socket that takes nothing.
  */
 const SLAB_BYTES = 1024 * 1024
 /** Larger ones get memory of their own, so that little is lost at the end of a slab. */

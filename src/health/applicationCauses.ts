@@ -1,4 +1,7 @@
-/** Why clients are not served although the node can serve. Pure: from what is known of the application to causes. */
+/**
+ * Why clients are not served although the node can serve. Pure: from what is known of the
+ * application to causes.
+ */
 
 import type { ApplicationStatus } from '../api/applicationStatus.ts'
 import type { Cause } from '../api/cause.ts'

@@ -2,16 +2,20 @@ import type { Logger } from 'pino'
 import type { Cause } from '../api/cause.ts'
 import { messageOf } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
 
 const LOOK_MS = 1000
 
-/** Asks about once a second why the node lags, so that status can answer at once and knows for how long it has been so. */
+/**
+ * Asks about once a second why the node lags, so that status can answer at once and knows for how
+ * long it has been so.
+ */
 export class CauseWatch {
-  readonly #timer: NodeJS.Timeout
+  readonly #timer: Timer
   #causes: readonly Cause[] = []
 
   constructor(look: (nowMs: number) => readonly Cause[], clock: Clock, log: Logger) {
-    this.#timer = setInterval(() => {
+    this.#timer = setRepeatingTimer(() => {
       try {
         this.#causes = look(clock.nowMs())
       } catch (error) {
@@ -28,7 +32,7 @@ export class CauseWatch {
   }
 
   stop(): void {
-    clearInterval(this.#timer)
+    cancelTimer(this.#timer)
     this.#causes = []
   }
 }

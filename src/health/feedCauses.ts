@@ -1,4 +1,7 @@
-/** Causes that any node can see which feeds replicas and has a WAL. Pure: from measurements to causes. */
+/**
+ * Causes that any node can see which feeds replicas and has a WAL. Pure: from measurements to
+ * causes.
+ */
 import type { Cause } from '../api/cause.ts'
 import type { LongReader } from '../sqlite/longReaders.ts'
 import { ageText, rateText, sizeText } from './causeText.ts'
@@ -14,7 +17,10 @@ const MAX_OF_A_KIND = 16
 
 export interface WalMeasures {
   readonly walBytes: number
-  /** Readers of other processes while the WAL is over its bound and does not get emptied; none otherwise. */
+  /**
+   * Readers of other processes while the WAL is over its bound and does not get emptied; none
+   * otherwise.
+   */
   readonly readers: readonly LongReader[]
 }
 
@@ -25,7 +31,10 @@ export interface LinkMeasures {
   /** For how long the replica has been behind at each look. */
   readonly behindMs: number
   readonly takenPerSecond: number
-  /** For how long nothing has come from it, when that is longer than a link takes that works; else 0. */
+  /**
+   * For how long nothing has come from it, when that is longer than a link takes that works; else
+   * 0.
+   */
   readonly downMs: number
   readonly lagMs: number
 }
@@ -63,7 +72,10 @@ function few<T>(all: readonly T[], causeOf: (one: T) => Cause): Cause[] {
   const last = causes.pop()
   if (!last) return []
   const more = all.length - MAX_OF_A_KIND
-  return [...causes, more > 0 ? { ...last, text: `${last.text} (and ${more} more like this)` } : last]
+  return [
+    ...causes,
+    more > 0 ? { ...last, text: `${last.text} (and ${more} more like this)` } : last,
+  ]
 }
 
 function longReader({ pid, process, heldMs }: LongReader, walBytes: number): Cause {

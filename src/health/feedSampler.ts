@@ -46,7 +46,11 @@ export class WalSampler {
   }
 
   /** `usualBytes`: a size that the WAL stays below while nothing is wrong. */
-  look(walBytes: number, usualBytes: number, nowMs: number): Pick<FeedMeasures, 'walBytes' | 'readers'> {
+  look(
+    walBytes: number,
+    usualBytes: number,
+    nowMs: number,
+  ): Pick<FeedMeasures, 'walBytes' | 'readers'> {
     if (walBytes > this.#lastBytes) this.#grewMs = nowMs
     this.#lastBytes = walBytes
     this.#isOver = walBytes > usualBytes
@@ -61,7 +65,10 @@ export class WalSampler {
     return { walBytes, readers: readers ?? [] }
   }
 
-  /** At the last look the WAL was too large, the last checkpoint had not emptied it, and no other process held it. */
+  /**
+   * At the last look the WAL was too large, the last checkpoint had not emptied it, and no other
+   * process held it.
+   */
   get isStuck(): boolean {
     return this.#isOver && !this.#wasEmptied && !this.#readers.anyHeld
   }
@@ -107,7 +114,10 @@ export class LinkSampler {
   }
 }
 
-/** A first copy takes its time by nature: who has nothing yet is not behind. Nor is who has all, whatever its last lag was. */
+/**
+ * A first copy takes its time by nature: who has nothing yet is not behind. Nor is who has all,
+ * whatever its last lag was.
+ */
 function measureLink(
   link: Link,
   ownTxid: number,
@@ -119,7 +129,14 @@ function measureLink(
   const isBehind = hasCopy && txid < ownTxid && lagMs >= LAG_MS
   const takenPerSecond = taken.look(takenBytes, nowMs)
   const downMs = silence.look(hasCopy ? link.silentMs : 0)
-  return { node, bufferedBytes, behindMs: behind.look(isBehind, nowMs), takenPerSecond, downMs, lagMs }
+  return {
+    node,
+    bufferedBytes,
+    behindMs: behind.look(isBehind, nowMs),
+    takenPerSecond,
+    downMs,
+    lagMs,
+  }
 }
 
 function newLink(): KnownLink {

@@ -12,7 +12,10 @@ export interface LeaderMeasures extends FeedMeasures {
   /** The last of them, ms. */
   readonly passMs: number
   readonly pauseMs: number
-  /** For how long the WAL has been over its bound without being emptied, and without any other process that reads. */
+  /**
+   * For how long the WAL has been over its bound without being emptied, and without any other
+   * process that reads.
+   */
   readonly stuckMs: number
 }
 

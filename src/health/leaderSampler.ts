@@ -36,7 +36,10 @@ export class LeaderSampler {
     this.#wal.onCheckpoint(pass.complete)
   }
 
-  /** Beyond `usual` bytes a WAL is looked at for readers that hold it; beyond `most` writers would have been stopped to empty it. */
+  /**
+   * Beyond `usual` bytes a WAL is looked at for readers that hold it; beyond `most` writers would
+   * have been stopped to empty it.
+   */
   look(
     { walBytes, txid }: Pick<LeaderStatus, 'walBytes' | 'txid'>,
     { usual, most }: { readonly usual: number; readonly most: number },

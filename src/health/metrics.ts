@@ -5,11 +5,14 @@ import type { NodeView, ScrubReport } from '../api/nodeView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import type { LeaderObserver } from '../leader/leaderOptions.ts'
 import { systemClock } from '../platform/clock.ts'
+import { wallMs } from '../platform/time.ts'
 import type { Cut } from '../proxy/connectionBudget.ts'
 import type { TrafficMetrics, TrafficSizes } from '../proxy/trafficMetrics.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
 
-const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]
+const SECONDS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5,
+]
 
 export type LeaderMetrics = Pick<LeaderObserver, 'onBatch' | 'onPass' | 'onUnverified'>
 export type FeedMetrics = Pick<LeaderObserver, 'onSent' | 'onBadMessage'>
@@ -51,7 +54,11 @@ export class Metrics {
   observe(view: NodeView, waits: PositionWaits): void {
     const gauge = (name: string, help: string, read: () => number) => this.#gauge(name, help, read)
     gauge('epoch', 'Leadership term', () => view.status().epoch)
-    gauge('txid', 'Last transaction captured (leader) or applied (replica)', () => view.status().txid)
+    gauge(
+      'txid',
+      'Last transaction captured (leader) or applied (replica)',
+      () => view.status().txid,
+    )
     gauge('database_pages', 'Size of the database in pages', () => view.status().pages)
     gauge('wal_bytes', 'Published bytes of the WAL', () => view.status().walBytes)
     gauge('wal_file_bytes', 'Size of the WAL file', () => view.status().walFileBytes)
@@ -69,7 +76,11 @@ export class Metrics {
       'Bytes handed to replicas and not yet taken by the network',
       () => view.queues().bufferedBytes,
     )
-    gauge('receive_queued_bytes', 'Bytes received and not yet applied', () => view.queues().queuedBytes)
+    gauge(
+      'receive_queued_bytes',
+      'Bytes received and not yet applied',
+      () => view.queues().queuedBytes,
+    )
     gauge(
       'lag_seconds',
       'Time since this replica was level, 0 when it is',
@@ -113,7 +124,11 @@ export class Metrics {
       watch.isUp ? 1 : 0,
     )
     this.#gauge('application_held', 'Requests that wait for the application', () => watch.held)
-    this.#gauge('application_held_ever', 'Requests that had to wait for that', () => watch.heldTotal)
+    this.#gauge(
+      'application_held_ever',
+      'Requests that had to wait for that',
+      () => watch.heldTotal,
+    )
     this.#gauge('proxy_requests', 'Requests of clients under way', () => traffic.proxied)
     this.#gauge('proxy_connections', 'Connections of clients', () => crowd.connections)
     this.#gauge('proxy_upgrades', 'Upgraded connections of clients', () => crowd.upgraded)
@@ -126,8 +141,16 @@ export class Metrics {
     this.#gauge('writes_held', 'Writes that wait while the leader hands over', () => admission.held)
     this.#gauge('writes_held_ever', 'Writes that had to wait for that', () => admission.heldTotal)
     this.#gauge('intake_requests', 'Requests of other nodes under way', () => intake.underWay)
-    this.#gauge('kept_bodies_bytes', 'Bodies kept so that they can be sent again', () => bodies.keptBytes)
-    this.#gauge('answers_remembered', 'Answers to requests with an Idempotency-Key', () => answers.size)
+    this.#gauge(
+      'kept_bodies_bytes',
+      'Bodies kept so that they can be sent again',
+      () => bodies.keptBytes,
+    )
+    this.#gauge(
+      'answers_remembered',
+      'Answers to requests with an Idempotency-Key',
+      () => answers.size,
+    )
     this.#gauge('answers_bytes', 'Bytes that they take, with heads and keys', () => answers.bytes)
     this.#gauge('ack_waits', 'Answers that wait for replicas to hold a write', () => acks.waiting)
     this.#gauge('event_streams', 'Listeners of events', () => events.size)
@@ -145,7 +168,10 @@ export class Metrics {
     )
     const forwarded = this.#counter('forwarded_requests_total', 'Requests sent to the leader')
     const held = this.#counter('held_requests_total', 'Requests that had to wait for the leader')
-    const unknown = this.#counter('unknown_outcomes_total', 'Forwarded requests whose outcome is unknown')
+    const unknown = this.#counter(
+      'unknown_outcomes_total',
+      'Forwarded requests whose outcome is unknown',
+    )
     const stale = this.#labelled(
       'stale_reads_total',
       'Reads that asked for more than was here in time, by what was done',
@@ -170,7 +196,10 @@ export class Metrics {
       'why',
     )
     const taken = this.#counter('intake_requests_total', 'Requests of other nodes taken')
-    const refused = this.#labelled('intake_refused_total', 'Requests of other nodes refused, by error')
+    const refused = this.#labelled(
+      'intake_refused_total',
+      'Requests of other nodes refused, by error',
+    )
     const acks = new Counter({
       name: 'walcast_ack_total',
       help: 'Waits for replicas to hold a write, by level and how they ended: only "reached" is a success',
@@ -196,7 +225,9 @@ export class Metrics {
     }
   }
 
-  /** Hears of connections that ended before their clients wanted it. `side`: `proxy` or `listen`. */
+  /**
+   * Hears of connections that ended before their clients wanted it. `side`: `proxy` or `listen`.
+   */
   onCut(side: 'proxy' | 'listen'): (why: Cut) => void {
     const name = 'connections_cut_total'
     const known = this.#known<Counter<'side' | 'why'>>(name)
@@ -270,19 +301,28 @@ export class Metrics {
     const received = this.#counter('receive_bytes_total', 'Payload bytes received')
     const batches = this.#counter('apply_batches_total', 'Batches made visible')
     const pages = this.#counter('apply_pages_total', 'Pages of batches made visible')
-    const apply = this.#histogram('apply_seconds', 'From the last byte of a batch to its being visible')
+    const apply = this.#histogram(
+      'apply_seconds',
+      'From the last byte of a batch to its being visible',
+    )
     const visible = this.#histogram(
       'visible_lag_seconds',
       "From the leader's notice of a commit to its being visible here",
     )
     const passes = this.#counter('checkpoints_total', 'Checkpoints run')
-    const pause = this.#histogram('checkpoint_pause_seconds', 'How long applying was paused for a checkpoint')
+    const pause = this.#histogram(
+      'checkpoint_pause_seconds',
+      'How long applying was paused for a checkpoint',
+    )
     const durable = this.#histogram(
       'durable_sync_seconds',
       'Duration of the syncs of the copy that somebody waited for',
     )
     const connects = this.#counter('connects_total', 'Connections to the leader that were welcomed')
-    const disconnects = this.#labelled('disconnects_total', 'Connections to the leader that ended, by error')
+    const disconnects = this.#labelled(
+      'disconnects_total',
+      'Connections to the leader that ended, by error',
+    )
     const refused = this.#refusedMessages()
     const syncs = this.#counter('syncs_total', 'Copies and comparisons finished')
     const strays = this.#counter(
@@ -335,9 +375,15 @@ export class Metrics {
   }
 
   scrub(): ScrubMetrics {
-    const passes = this.#counter('scrub_passes_total', 'Times every page was read from the disk and compared')
+    const passes = this.#counter(
+      'scrub_passes_total',
+      'Times every page was read from the disk and compared',
+    )
     const pages = this.#counter('scrub_pages_total', 'Pages read from the disk and compared')
-    const rotten = this.#counter('scrub_mismatches_total', 'Rotten pages found: not what was written')
+    const rotten = this.#counter(
+      'scrub_mismatches_total',
+      'Rotten pages found: not what was written',
+    )
     const repaired = this.#counter('scrub_repaired_total', 'Rotten pages that are right again')
     return {
       onPass: () => passes.inc(),
@@ -354,14 +400,19 @@ export class Metrics {
       'Time since every page was compared; since the start before that',
       () => {
         const { lastPassAt } = report()
-        return lastPassAt === undefined ? process.uptime() : (Date.now() - Date.parse(lastPassAt)) / 1000
+        return lastPassAt === undefined
+          ? process.uptime()
+          : (wallMs() - Date.parse(lastPassAt)) / 1000
       },
     )
   }
 
   /** Of replicas and of what this node follows. */
   #refusedMessages(): Counter<'error'> {
-    this.#refused ??= this.#labelled('refused_messages_total', 'Messages and batches refused, by error')
+    this.#refused ??= this.#labelled(
+      'refused_messages_total',
+      'Messages and batches refused, by error',
+    )
     return this.#refused
   }
 
@@ -389,7 +440,11 @@ export class Metrics {
   }
 
   /** Values of the label are bounded: keys of the error catalogue unless another label is named. */
-  #labelled<Label extends string = 'error'>(name: string, help: string, label?: Label): Counter<Label> {
+  #labelled<Label extends string = 'error'>(
+    name: string,
+    help: string,
+    label?: Label,
+  ): Counter<Label> {
     const known = this.#known<Counter<Label>>(name)
     if (known) return known
     return new Counter<Label>({
@@ -403,7 +458,8 @@ export class Metrics {
   #histogram(name: string, help: string): Histogram {
     const known = this.#known<Histogram>(name)
     return (
-      known ?? new Histogram({ name: `walcast_${name}`, help, buckets: SECONDS, registers: [this.registry] })
+      known ??
+      new Histogram({ name: `walcast_${name}`, help, buckets: SECONDS, registers: [this.registry] })
     )
   }
 }

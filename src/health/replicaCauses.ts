@@ -27,7 +27,10 @@ export interface ReplicaMeasures extends FeedMeasures {
   /** For how long it has not been connected. */
   readonly disconnectedMs: number
   readonly lastError: string
-  /** For how long nothing has come over a connection that is open, when that is longer than one takes that works; else 0. */
+  /**
+   * For how long nothing has come over a connection that is open, when that is longer than one
+   * takes that works; else 0.
+   */
   readonly downMs: number
   /** There is nothing to be behind yet: status tells of the copy by itself. */
   readonly isFirstCopy: boolean
@@ -56,7 +59,8 @@ export function replicaCauses(measured: ReplicaMeasures): Cause[] {
 /** The one cause of its lag that is nearest to the leader. */
 function lagCauses(measured: ReplicaMeasures): Cause[] {
   if (CANNOT_WRITE.has(measured.lastError)) return [replicaDisk(measured)]
-  const { connected, disconnectedMs, isRelayed, sourceStaleMs, isFirstCopy, lagMs, behindMs } = measured
+  const { connected, disconnectedMs, isRelayed, sourceStaleMs, isFirstCopy, lagMs, behindMs } =
+    measured
   if (connected && measured.isReplacing) return [otherPageSize(measured)]
   if (!connected && disconnectedMs < LASTING_MS) return []
   if (!connected)

@@ -8,7 +8,10 @@ import { LinkSampler, WalSampler } from './feedSampler.ts'
 import { replicaCauses } from './replicaCauses.ts'
 import { Rate, Silence, Streak } from './streak.ts'
 
-/** A batch of longer ago does not tell how far behind the replica is now. A slow link may take that long for the next one. */
+/**
+ * A batch of longer ago does not tell how far behind the replica is now. A slow link may take that
+ * long for the next one.
+ */
 const BATCH_VALID_MS = 4000
 
 /** Where the replica stands at one look. */
@@ -90,7 +93,10 @@ export class ReplicaSampler {
     })
   }
 
-  /** Who is given old batches, one after the other, has all that it knows of after each, and is behind all the same. */
+  /**
+   * Who is given old batches, one after the other, has all that it knows of after each, and is
+   * behind all the same.
+   */
   #recentBatchLagMs(nowMs: number): number {
     if (this.#isNewBatch) this.#batchSeenMs = nowMs
     this.#isNewBatch = false

@@ -4,7 +4,10 @@
 export class Streak {
   #sinceMs: number | undefined
 
-  /** Takes in one look. Gives the time since the first of the looks in a row at which it was so, 0 when it is not. */
+  /**
+   * Takes in one look. Gives the time since the first of the looks in a row at which it was so, 0
+   * when it is not.
+   */
   look(isSo: boolean, nowMs: number): number {
     if (!isSo) this.#sinceMs = undefined
     else this.#sinceMs ??= nowMs
@@ -18,14 +21,17 @@ const USUAL_SILENCE_MS = 1500
 const FADING = 0.97
 
 /**
- * Tells a link that is down from a slow one, on which a large message is under way for long: what was silent for so
- * long before, and spoke again, is not down.
+ * Tells a link that is down from a slow one, on which a large message is under way for long: what
+ * was silent for so long before, and spoke again, is not down.
  */
 export class Silence {
   #lastMs = 0
   #usualMs = USUAL_SILENCE_MS
 
-  /** Takes in one look. Gives how long it has been silent when that is at least twice as long as usual, else 0. */
+  /**
+   * Takes in one look. Gives how long it has been silent when that is at least twice as long as
+   * usual, else 0.
+   */
   look(silentMs: number): number {
     const hasSpoken = silentMs < this.#lastMs
     this.#usualMs = Math.max(USUAL_SILENCE_MS, FADING * this.#usualMs, hasSpoken ? this.#lastMs : 0)

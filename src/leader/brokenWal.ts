@@ -1,7 +1,8 @@
 /**
- * A way on when published frames do not verify and cannot be captured as readers see them (publishedFrames.ts): at the start
- * of a leader, and whenever it is not certain that they follow what was captured. Readers find them through the wal-index,
- * only a recovery would lose them. So they are backfilled under the write fence; then the file alone is the state.
+ * A way on when published frames do not verify and cannot be captured as readers see them
+ * (publishedFrames.ts): at the start of a leader, and whenever it is not certain that they follow
+ * what was captured. Readers find them through the wal-index, only a recovery would lose them. So
+ * they are backfilled under the write fence; then the file alone is the state.
  */
 import { WalcastError } from '../errors.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
@@ -27,7 +28,10 @@ const ATTEMPTS = 50
 const FENCE_MS = 2000
 const CHECKPOINT_MS = 200
 
-/** `fence`: the leader's own, which may be taken already. Throws WAL_BROKEN when a reader that lingers keeps the backfill from finishing. */
+/**
+ * `fence`: the leader's own, which may be taken already. Throws WAL_BROKEN when a reader that
+ * lingers keeps the backfill from finishing.
+ */
 export async function scanPastBrokenWal(
   thread: SqliteThread,
   files: DatabaseFiles,
@@ -51,7 +55,10 @@ export async function scanPastBrokenWal(
   }
 }
 
-/** The published header whose frames are all in the file now; undefined when not all could be backfilled. */
+/**
+ * The published header whose frames are all in the file now; undefined when not all could be
+ * backfilled.
+ */
 async function backfill(
   thread: SqliteThread,
   files: DatabaseFiles,

@@ -1,8 +1,9 @@
 /**
  * Reads what was committed since the last look and turns it into batches.
  *
- * Invariant: after `look`, `position` is the state of the database at frame `reader.frame` of the reader's
- * generation, `sums` holds that state's page checksums, and every batch up to it has been handed on exactly once.
+ * Invariant: after `look`, `position` is the state of the database at frame `reader.frame` of the
+ * reader's generation, `sums` holds that state's page checksums, and every batch up to it has been
+ * handed on exactly once.
  */
 import { pagesPayloadBytes } from '../../proto/codec.ts'
 import { HEADER_BYTES, MAX_BODY_BYTES } from '../../proto/limits.ts'
@@ -45,7 +46,10 @@ export interface CaptureHost {
   onFrame(salt1: number, frame: number): void
   /** Whether more of a transaction larger than a message may be read now. */
   mayReadAhead(next: NextChunk): boolean
-  /** Called before the batch is handed on, so that the position is known at least as far as anybody was told. */
+  /**
+   * Called before the batch is handed on, so that the position is known at least as far as anybody
+   * was told.
+   */
   record(position: PositionRecord): void
   publish(batch: CapturedBatch): void
   /** Frames were captured that a recovery would not find: they are to be backfilled. */
@@ -62,7 +66,10 @@ export class Capture {
   /** Chunks already handed on of a transaction that is not whole yet. */
   #openChunks = 0
   #publishedFrames = 0
-  /** When everything published was captured last, and when it was counted last, by the leader's clock. */
+  /**
+   * When everything published was captured last, and when it was counted last, by the leader's
+   * clock.
+   */
   #atEndMs = 0
   #countedMs = 0
   /** Size of the database at `txid`. */
@@ -120,8 +127,9 @@ export class Capture {
   }
 
   /**
-   * Where the database stood at `knownMs`, by the leader's clock: every commit made until then has at most this txid. What is
-   * published and not captured yet is counted, or at least the next commit is: the published end is a commit.
+   * Where the database stood at `knownMs`, by the leader's clock: every commit made until then has
+   * at most this txid. What is published and not captured yet is counted, or at least the next
+   * commit is: the published end is a commit.
    */
   get known(): { readonly txid: number; readonly knownMs: number } {
     if (this.isAtEnd) return { txid: this.#txid, knownMs: this.#atEndMs }
@@ -130,9 +138,10 @@ export class Capture {
   }
 
   /**
-   * Captures what is published now, at most `maxSegments` segments of it. `noticeMs` is when the wake came.
-   * `force` does not ask whether replicas can take more of a huge transaction. Gives the number of frames taken,
-   * undefined when the wal-index could not be read now. Throws UNKNOWN_CHANGE when commits were lost, WAL_BROKEN when the WAL does not read as published.
+   * Captures what is published now, at most `maxSegments` segments of it. `noticeMs` is when the
+   * wake came. `force` does not ask whether replicas can take more of a huge transaction. Gives the
+   * number of frames taken, undefined when the wal-index could not be read now. Throws
+   * UNKNOWN_CHANGE when commits were lost, WAL_BROKEN when the WAL does not read as published.
    */
   look(noticeMs: number, maxSegments = 4, force = false): number | undefined {
     const lookedMs = this.#host.clock.nowMs()
@@ -159,8 +168,8 @@ export class Capture {
   }
 
   /**
-   * The txid of the last commit that is published now, though capture has not come so far. Undefined when it cannot be told: the
-   * WAL moved meanwhile. Nothing is captured.
+   * The txid of the last commit that is published now, though capture has not come so far.
+   * Undefined when it cannot be told: the WAL moved meanwhile. Nothing is captured.
    */
   async countAhead(): Promise<number | undefined> {
     const { walIndex, reader } = this.#state
@@ -227,8 +236,10 @@ export class Capture {
       this.#takeIn(segment, header, noticeMs, (count) => {
         reader.consume(count)
         const { place } = reader
-        // The next transaction goes on from the checksum that is published, whatever the frames say.
-        if (place?.frame === header.mxFrame) reader.resume({ ...place, checksum: header.frameChecksum })
+        // The next transaction goes on from the checksum that is published, whatever the frames
+        // say.
+        if (place?.frame === header.mxFrame)
+          reader.resume({ ...place, checksum: header.frameChecksum })
       })
     }
     this.#host.onUnverified(header.mxFrame - before)
@@ -255,12 +266,22 @@ export class Capture {
   #checkEnd(header: WalIndexHeader): void {
     const sum = this.#state.reader.place?.checksum
     if (sum?.s0 !== header.frameChecksum.s0 || sum.s1 !== header.frameChecksum.s1) {
-      throw new WalcastError('WAL_BROKEN', { detail: 'its checksum is not the one the wal-index publishes' })
+      throw new WalcastError('WAL_BROKEN', {
+        detail: 'its checksum is not the one the wal-index publishes',
+      })
     }
   }
 
-  /** Makes a batch, or a chunk when `commit` < 0 or chunks went before, of the first `count` frames. */
-  #handOn(segment: WalSegment, count: number, commit: number, noticeMs: number, consume: () => void): void {
+  /**
+   * Makes a batch, or a chunk when `commit` < 0 or chunks went before, of the first `count` frames.
+   */
+  #handOn(
+    segment: WalSegment,
+    count: number,
+    commit: number,
+    noticeMs: number,
+    consume: () => void,
+  ): void {
     const { sums } = this.#state
     const last = commit >= 0
     const from = { txid: this.#txid, checksum: this.#checksum }
@@ -309,7 +330,10 @@ export class Capture {
     })
   }
 
-  /** A page that came into being without being written cannot be told to replicas; a scan can read it. */
+  /**
+   * A page that came into being without being written cannot be told to replicas; a scan can read
+   * it.
+   */
   #resize(dbPages: number): void {
     const { sums } = this.#state
     sums.resize(dbPages)
@@ -318,7 +342,10 @@ export class Capture {
     this.#pages = dbPages
   }
 
-  /** Takes the newest image of each page into the checksums and gives the indices of the frames that hold them. */
+  /**
+   * Takes the newest image of each page into the checksums and gives the indices of the frames that
+   * hold them.
+   */
   #takePages(segment: WalSegment, count: number, dbPages: number): number[] {
     const { frames, sums } = this.#state
     for (let i = 0; i < count; i++) frames.set(segment.pageNumbers[i], segment.firstFrame + i)

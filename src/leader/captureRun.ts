@@ -1,12 +1,14 @@
 /**
- * One run of capture: from where it begins until it loses its place, the database is handed over, or the node stops.
- * A run that has ended never goes on; a leader that lost its place begins another.
+ * One run of capture: from where it begins until it loses its place, the database is handed over,
+ * or the node stops. A run that has ended never goes on; a leader that lost its place begins
+ * another.
  */
 import type { Logger } from 'pino'
 import { durationOf } from '../../proto/fields.ts'
 import type { Body } from '../../proto/messages.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import { delay } from '../platform/time.ts'
 import type { WalReader } from '../sqlite/walReader.ts'
 import type { Capture } from './capture.ts'
 import { WalWatcher, type WalWatcherOptions } from './walWatcher.ts'
@@ -71,7 +73,9 @@ export class CaptureRun {
     this.#wake.stop()
   }
 
-  /** Takes in what was committed meanwhile, as much as one look takes. Whether there was something. */
+  /**
+   * Takes in what was committed meanwhile, as much as one look takes. Whether there was something.
+   */
   look(noticeMs: number): boolean {
     if (!this.#isOn || !this.#host.isAlive()) return false
     try {
@@ -94,7 +98,10 @@ export class CaptureRun {
     return { epoch, txid: known.txid, timeMs, staleMs: durationOf(timeMs - known.knownMs) }
   }
 
-  /** Counts what is published behind a huge transaction that waits for a replica, so that heartbeats tell of it. */
+  /**
+   * Counts what is published behind a huge transaction that waits for a replica, so that heartbeats
+   * tell of it.
+   */
   #countOn(): void {
     if (this.capture.isAtEnd || this.#isCounting) return
     this.#isCounting = true
@@ -111,8 +118,9 @@ export class CaptureRun {
   }
 
   /**
-   * A position that contains every commit made before the call. Behind a huge transaction that waits for a replica commits are
-   * counted, not captured. Throws STARTING when the run has ended, and what capture throws.
+   * A position that contains every commit made before the call. Behind a huge transaction that
+   * waits for a replica commits are counted, not captured. Throws STARTING when the run has ended,
+   * and what capture throws.
    */
   async settle(): Promise<{ readonly epoch: number; readonly txid: number }> {
     if (!this.#isOn) throw new WalcastError('STARTING')
@@ -126,12 +134,18 @@ export class CaptureRun {
     return { epoch, txid: counted ?? txid }
   }
 
-  /** Captures all that is published. `force` does not wait for replicas within a huge transaction: history bounds what is kept for them. */
+  /**
+   * Captures all that is published. `force` does not wait for replicas within a huge transaction:
+   * history bounds what is kept for them.
+   */
   async readToEnd(force: boolean): Promise<void> {
     await this.#readOn(force, () => undefined)
   }
 
-  /** The same, until `whileHeld` gives something: it is called while a huge transaction waits for a replica. */
+  /**
+   * The same, until `whileHeld` gives something: it is called while a huge transaction waits for a
+   * replica.
+   */
   async #readOn<T>(
     force: boolean,
     whileHeld: () => Promise<T | undefined> | undefined,
@@ -143,7 +157,7 @@ export class CaptureRun {
         if (found !== undefined && this.capture.isAtEnd) return undefined
         const instead = found === 0 && this.capture.isOpen ? await whileHeld() : undefined
         if (instead !== undefined) return instead
-        await new Promise((resolve) => setTimeout(resolve, found ? 0 : 1))
+        await delay(found ? 0 : 1)
       }
     } catch (error) {
       if (keyOf(error) !== 'STOPPING') this.#host.onFailed(error)

@@ -1,11 +1,13 @@
 /**
- * Keeps the leader's WAL small without stopping the application. Above the soft limit each pass backfills and then tries to move
- * the read guard to READ_LOCK(0), which works whenever the writers leave a gap as long as two syncs. Writers that leave no gap
- * are fenced out for the last backfill: above the hard limit if they commit very fast and no other process reads, and above the
- * maximum size in any case.
+ * Keeps the leader's WAL small without stopping the application. Above the soft limit each pass
+ * backfills and then tries to move the read guard to READ_LOCK(0), which works whenever the writers
+ * leave a gap as long as two syncs. Writers that leave no gap are fenced out for the last backfill:
+ * above the hard limit if they commit very fast and no other process reads, and above the maximum
+ * size in any case.
  *
- * Checkpoints here are PASSIVE with a busy time-out of 0: a stronger mode could wait behind a reader of another process. There are
- * two exceptions, both TRUNCATE: to shorten the file while nobody reads, and to restart a WAL that a recovery could not read whole.
+ * Checkpoints here are PASSIVE with a busy time-out of 0: a stronger mode could wait behind a
+ * reader of another process. There are two exceptions, both TRUNCATE: to shorten the file while
+ * nobody reads, and to restart a WAL that a recovery could not read whole.
  */
 
 import { keyOf } from '../errors.ts'
@@ -63,13 +65,22 @@ export interface CheckpointPass {
   readonly yielded: boolean
 }
 
-/** Backfills in one pass: among so many, one meets a gap between the commits of writers that pause now and then. */
+/**
+ * Backfills in one pass: among so many, one meets a gap between the commits of writers that pause
+ * now and then.
+ */
 const ROUNDS = 8
-/** A pass that did not finish is followed by a pause of this many times its duration, for the writers. */
+/**
+ * A pass that did not finish is followed by a pause of this many times its duration, for the
+ * writers.
+ */
 const REST = 3
 /** Passes in a row without any progress after which a reader counts as a long one. */
 const PATIENCE = 3
-/** While a long reader blocks, each pass waits for twice the growth of the one before, up to 2^this soft limits. */
+/**
+ * While a long reader blocks, each pass waits for twice the growth of the one before, up to 2^this
+ * soft limits.
+ */
 const MAX_BLOCKED_SHIFT = 5
 const BLOCKED_IDLE_ROUNDS = 10
 /** A file larger than this many hard limits is cut once writing has stopped. */
@@ -98,14 +109,20 @@ export class Checkpointer {
   #restUntilMs = 0
   /** nBackfill after the last pass. */
   #backfilled = 0
-  /** Passes in a row that a reader of another process kept from making progress. A fence does not help against it. */
+  /**
+   * Passes in a row that a reader of another process kept from making progress. A fence does not
+   * help against it.
+   */
   #blockedPasses = 0
   #idleRounds = 0
   #quietRounds = 0
   /** Frames in the WAL when `onIdle` was last called. */
   #framesAtIdle = 0
   #isTidy = true
-  /** Number of the last `mend` asked for, of the last one tried to the end, and of the last one done. */
+  /**
+   * Number of the last `mend` asked for, of the last one tried to the end, and of the last one
+   * done.
+   */
   #mends = 0
   #triedMends = 0
   #mended = 0
@@ -145,7 +162,10 @@ export class Checkpointer {
     if (isMending || this.#isPassDue(frames)) this.#startPass()
   }
 
-  /** The WAL has frames that a recovery would not find: backfills them, under the fence if need be, and starts the WAL over. */
+  /**
+   * The WAL has frames that a recovery would not find: backfills them, under the fence if need be,
+   * and starts the WAL over.
+   */
   mend(): void {
     this.#mends++
     this.#isTidy = false
@@ -156,7 +176,10 @@ export class Checkpointer {
     return this.#mended < this.#mends
   }
 
-  /** To be called now and then: backfills what a quiet database still has in its WAL, and cuts a file that is much larger than needed. */
+  /**
+   * To be called now and then: backfills what a quiet database still has in its WAL, and cuts a
+   * file that is much larger than needed.
+   */
   onIdle(): void {
     const frames = this.#host.walFrames()
     const isQuiet = frames === this.#framesAtIdle
@@ -164,7 +187,8 @@ export class Checkpointer {
     this.#quietRounds = isQuiet ? this.#quietRounds + 1 : 0
     if (!isQuiet) return
     if (this.#isTidy) return this.#cutIfLarge()
-    if (this.#blockedPasses <= PATIENCE || ++this.#idleRounds % BLOCKED_IDLE_ROUNDS === 0) this.#startPass()
+    if (this.#blockedPasses <= PATIENCE || ++this.#idleRounds % BLOCKED_IDLE_ROUNDS === 0)
+      this.#startPass()
   }
 
   /** A fresh one over the same connections, for a new epoch. */
@@ -219,7 +243,9 @@ export class Checkpointer {
     const load = this.#load()
     const fence = this.#blockedPasses > PATIENCE ? 'never' : this.#fences.choose(load, startMs)
     const request = { rounds: ROUNDS, fence, ...this.#fences.limits(load) }
-    const pass = await this.#guard.resetPass(CONNECTIONS, request, (wanted) => this.#capture(wanted))
+    const pass = await this.#guard.resetPass(CONNECTIONS, request, (wanted) =>
+      this.#capture(wanted),
+    )
     const endMs = clock.nowMs()
     const complete = pass.isComplete && this.#guard.slot === 0
     if (complete && this.#mustMend) await this.#startOver(mends)
@@ -271,13 +297,16 @@ export class Checkpointer {
     const backfilled = this.#walIndex.backfilledFrames()
     const { slot } = this.#guard
     if (slot === undefined) return true
-    return slot === 0 ? backfilled < frames : backfilled >= frames || this.#walIndex.readMark(slot) < frames
+    return slot === 0
+      ? backfilled < frames
+      : backfilled >= frames || this.#walIndex.readMark(slot) < frames
   }
 
   /**
-   * Until the WAL starts over, a recovery would lay the frames that it finds over the file, which is newer: a malformed
-   * database. The guard on READ_LOCK(0) keeps all that is committed meanwhile from being backfilled, so nothing is
-   * truncated that was not captured. While a reader lingers it is tried again when the database is quiet.
+   * Until the WAL starts over, a recovery would lay the frames that it finds over the file, which
+   * is newer: a malformed database. The guard on READ_LOCK(0) keeps all that is committed meanwhile
+   * from being backfilled, so nothing is truncated that was not captured. While a reader lingers it
+   * is tried again when the database is quiet.
    */
   async #startOver(mends: number): Promise<void> {
     const [result] = await this.#parts.thread.attempt(TRUNCATE)
@@ -285,7 +314,10 @@ export class Checkpointer {
     if (!checkpointCounts(result).busy) this.#mended = mends
   }
 
-  /** A checkpoint of ours that holds the write lock for as long as the file system takes to cut the file. */
+  /**
+   * A checkpoint of ours that holds the write lock for as long as the file system takes to cut the
+   * file.
+   */
   #cutIfLarge(): void {
     if (this.#quietRounds < CUT_AFTER_ROUNDS || this.#guard.slot !== 0) return
     const { files, thread } = this.#parts

@@ -1,9 +1,11 @@
 /**
- * Counts the commits that are published and not captured yet, by the headers of their frames. Behind a huge transaction that
- * waits for a slow replica a write has a position so, without its being read ahead of that transaction.
+ * Counts the commits that are published and not captured yet, by the headers of their frames.
+ * Behind a huge transaction that waits for a slow replica a write has a position so, without its
+ * being read ahead of that transaction.
  */
-import { readSync } from 'node:fs'
-import { setImmediate as immediate } from 'node:timers/promises'
+
+import { readSync } from '../platform/files.ts'
+import { nextTurn } from '../platform/time.ts'
 import { FRAME_HEADER_BYTES, frameOffset } from '../sqlite/walFormat.ts'
 import type { WalIndexHeader } from '../sqlite/walIndexFormat.ts'
 
@@ -28,8 +30,9 @@ export class CommitCounter {
   }
 
   /**
-   * The txid at the published end `end`, of the generation in which `from` is: `from.txid` commits were made up to frame
-   * `from.frame`. Each frame is looked at once. Undefined when another generation has begun meanwhile.
+   * The txid at the published end `end`, of the generation in which `from` is: `from.txid` commits
+   * were made up to frame `from.frame`. Each frame is looked at once. Undefined when another
+   * generation has begun meanwhile.
    */
   async count(
     from: { readonly frame: number; readonly txid: number },
@@ -42,7 +45,7 @@ export class CommitCounter {
       const commit = this.#readCommit(++frame, salt1, salt2)
       if (commit === undefined) return undefined
       if (commit) txid++
-      if (frame % FRAMES_AT_ONCE === 0) await immediate()
+      if (frame % FRAMES_AT_ONCE === 0) await nextTurn()
     }
     // Somebody else may have counted further meanwhile.
     if (txid >= this.#counted.txid) this.#counted = { salt1, salt2, frame, txid }
@@ -53,7 +56,11 @@ export class CommitCounter {
   #readCommit(frame: number, salt1: number, salt2: number): boolean | undefined {
     const header = this.#header
     const got = readSync(this.#walFd, header, 0, header.length, frameOffset(frame, this.#pageSize))
-    if (got < header.length || header.readUInt32BE(8) !== salt1 || header.readUInt32BE(12) !== salt2)
+    if (
+      got < header.length ||
+      header.readUInt32BE(8) !== salt1 ||
+      header.readUInt32BE(12) !== salt2
+    )
       return undefined
     return header.readUInt32BE(4) !== 0
   }

@@ -6,7 +6,10 @@ const WINDOW_MS = 100
 export class CommitRate {
   readonly #clock: Clock
   #windowMs = 0
-  /** The txid when the window began; undefined before the first commit, since earlier commits say nothing about speed. */
+  /**
+   * The txid when the window began; undefined before the first commit, since earlier commits say
+   * nothing about speed.
+   */
   #firstTxid: number | undefined
   #txid = 0
   #perSecond = 0
@@ -32,7 +35,8 @@ export class CommitRate {
     const nowMs = this.#clock.nowMs()
     const elapsedMs = nowMs - this.#windowMs
     if (elapsedMs >= 0 && elapsedMs < WINDOW_MS) return
-    this.#perSecond = elapsedMs < 0 ? 0 : (1000 * (this.#txid - (this.#firstTxid ?? this.#txid))) / elapsedMs
+    this.#perSecond =
+      elapsedMs < 0 ? 0 : (1000 * (this.#txid - (this.#firstTxid ?? this.#txid))) / elapsedMs
     this.#windowMs = nowMs
     if (this.#firstTxid !== undefined) this.#firstTxid = this.#txid
   }

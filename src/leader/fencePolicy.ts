@@ -1,6 +1,7 @@
 /**
- * Decides when a checkpoint may fence writers out. A fence is the last resort: it fails every transaction that has read and
- * then tries to write, since SQLite does not call the busy handler in that case (https://sqlite.org/c3ref/busy_handler.html).
+ * Decides when a checkpoint may fence writers out. A fence is the last resort: it fails every
+ * transaction that has read and then tries to write, since SQLite does not call the busy handler in
+ * that case (https://sqlite.org/c3ref/busy_handler.html).
  */
 import { showsEveryLock } from '../sqlite/lockTable.ts'
 import type { ResetPass, ResetPassRequest } from '../sqlite/resetPass.ts'
@@ -27,24 +28,42 @@ export type FencePatience = Pick<ResetPassRequest, 'fenceMs' | 'stopMs' | 'maxMi
 
 export type FencedPass = Pick<ResetPass, 'fencedMs' | 'yielded' | 'isBlocked'>
 
-/** Faster writers leave no gap, and their own futile checkpoint at each commit costs them more than a fence does. */
+/**
+ * Faster writers leave no gap, and their own futile checkpoint at each commit costs them more than
+ * a fence does.
+ */
 const FAST_COMMITS_PER_SECOND = 4000
-/** Pause after a fence that a reader made useless; after any other that did not complete a pass, the longest pause. */
+/**
+ * Pause after a fence that a reader made useless; after any other that did not complete a pass, the
+ * longest pause.
+ */
 const FENCE_REST_MS = 1000
 /** That other pause, in multiples of the time for which writers were stopped. */
 const FENCE_RESTS = 4
-/** Each fence in a row that a reader of another process made useless doubles that pause, up to 2^this. */
+/**
+ * Each fence in a row that a reader of another process made useless doubles that pause, up to
+ * 2^this.
+ */
 const MAX_REST_SHIFT = 5
 /** How long after another process was seen reading no fence is taken below the maximum size. */
 const POLITE_MS = 10_000
 /** How long writers are stopped at most, but for a backfill that takes longer. */
 const STOP_MS = 10
-/** More uncaptured frames than this many hard limits, once the fence is taken, belong to a huge transaction. */
+/**
+ * More uncaptured frames than this many hard limits, once the fence is taken, belong to a huge
+ * transaction.
+ */
 const HUGE_WALS = 4
-/** Past this many maximum sizes writers are faster than capture and disk together, and a short stop is of no use. */
+/**
+ * Past this many maximum sizes writers are faster than capture and disk together, and a short stop
+ * is of no use.
+ */
 const LONG_STOP_SIZES = 1.5
 const LONG_STOP_MS = 250
-/** How far behind capture may be then, in maximum sizes: what it reads within such a stop, on most machines. */
+/**
+ * How far behind capture may be then, in maximum sizes: what it reads within such a stop, on most
+ * machines.
+ */
 const LONG_STOP_MISSING = 1.5
 
 export class FencePolicy {
@@ -54,7 +73,10 @@ export class FencePolicy {
   #restUntilMs = 0
   #blockedFences = 0
 
-  /** `seesReaders`: readers of all processes are seen. Where some are not, every moment may be one in which somebody reads. */
+  /**
+   * `seesReaders`: readers of all processes are seen. Where some are not, every moment may be one
+   * in which somebody reads.
+   */
   constructor(limits: FenceLimits, seesReaders = showsEveryLock()) {
     this.#limits = limits
     this.#seesReaders = seesReaders
@@ -77,8 +99,8 @@ export class FencePolicy {
   }
 
   /**
-   * A WAL far beyond its maximum size is worth a longer stop: otherwise it grows for as long as the writers go on. Not one
-   * that grows because of readers.
+   * A WAL far beyond its maximum size is worth a longer stop: otherwise it grows for as long as the
+   * writers go on. Not one that grows because of readers.
    */
   limits({ frames, bytes }: Pick<WalLoad, 'frames' | 'bytes'>): FencePatience {
     const { fenceTimeoutMs: fenceMs, hardWalFrames, maxWalBytes } = this.#limits
@@ -86,7 +108,11 @@ export class FencePolicy {
     const isFarBeyond = bytes >= LONG_STOP_SIZES * maxWalBytes
     if (!isFarBeyond || this.#blockedFences > 0) return { fenceMs, stopMs: STOP_MS, maxMissing }
     const maxFrames = (maxWalBytes * frames) / bytes
-    return { fenceMs, stopMs: LONG_STOP_MS, maxMissing: Math.max(maxMissing, LONG_STOP_MISSING * maxFrames) }
+    return {
+      fenceMs,
+      stopMs: LONG_STOP_MS,
+      maxMissing: Math.max(maxMissing, LONG_STOP_MISSING * maxFrames),
+    }
   }
 
   /** `complete`: the WAL starts over with the next commit. */
@@ -94,9 +120,12 @@ export class FencePolicy {
     if (complete) this.#blockedFences = 0
     if (yielded) this.#politeUntilMs = nowMs + POLITE_MS
     if (complete || fencedMs === 0) return
-    // A second of the fastest writers is a gigabyte: what writers alone kept from its end is tried again soon.
+    // A second of the fastest writers is a gigabyte: what writers alone kept from its end is tried
+    // again soon.
     const longestMs = FENCE_REST_MS << this.#blockedFences
-    this.#restUntilMs = nowMs + (isBlocked ? longestMs : Math.min(longestMs, FENCE_RESTS * fencedMs))
-    if (isBlocked && !yielded) this.#blockedFences = Math.min(this.#blockedFences + 1, MAX_REST_SHIFT)
+    this.#restUntilMs =
+      nowMs + (isBlocked ? longestMs : Math.min(longestMs, FENCE_RESTS * fencedMs))
+    if (isBlocked && !yielded)
+      this.#blockedFences = Math.min(this.#blockedFences + 1, MAX_REST_SHIFT)
   }
 }

@@ -1,16 +1,17 @@
 /**
  * The engine of a leading node: capture, checkpoints, history and the sessions of its replicas.
  *
- * When commits were lost to capture (UNKNOWN_CHANGE, WAL_BROKEN) it scans the database again and begins a new epoch;
- * replicas then compare pages. When the file itself is gone, it fails for good.
+ * When commits were lost to capture (UNKNOWN_CHANGE, WAL_BROKEN) it scans the database again and
+ * begins a new epoch; replicas then compare pages. When the file itself is gone, it fails for good.
  */
-import { closeSync, fdatasyncSync } from 'node:fs'
 import type { WebSocket } from 'ws'
 import type { Standing } from '../../proto/lineage.ts'
 import { asWalcastError, keyOf, messageOf, WalcastError } from '../errors.ts'
 import { Acknowledgements } from '../feed/acknowledgements.ts'
 import { segmentBytes } from '../feed/batch.ts'
 import type { ReplicaFeed } from '../feed/replicaFeed.ts'
+import { closeSync, fdatasyncSync } from '../platform/files.ts'
+import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
 import {
   adoptDatabase,
   type DatabaseFiles,
@@ -62,7 +63,7 @@ export class Leader {
   #scanned!: LedDatabase
   #fence!: WriteFence
   #run!: CaptureRun
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #restarting: Promise<void> | undefined
   #ticks = 0
   #stopped = false
@@ -75,7 +76,8 @@ export class Leader {
     this.acknowledgements = new Acknowledgements(options.maxAckWaits, {
       db: options.db,
       epoch: () => this.#capture.epoch,
-      contains: (position) => this.#history.contains(position) || this.#capture.hasCounted(position),
+      contains: (position) =>
+        this.#history.contains(position) || this.#capture.hasCounted(position),
       known: () => options.replicas.direct(),
     })
     this.#history = new LedHistory(options.identity, {
@@ -86,7 +88,10 @@ export class Leader {
     this.#feed = feedOf(options, this.#history, this.#feedingEngine(), this.acknowledgements)
   }
 
-  /** Opens the database, settles where it stands and begins to capture. Throws the catalogue's start-up errors. `thread` stays the caller's. */
+  /**
+   * Opens the database, settles where it stands and begins to capture. Throws the catalogue's
+   * start-up errors. `thread` stays the caller's.
+   */
   static async open(options: LeaderOptions, thread: SqliteThread): Promise<Leader> {
     const leader = new Leader(options, thread)
     await requireSafeHost(thread)
@@ -102,15 +107,20 @@ export class Leader {
     leader.#positions = new PositionLog(`${options.stateFolder}/positions`, options.ops)
     await leader.#guardWal()
     await leader.#begin({ forced: undefined, seen })
-    leader.#timer = setInterval(() => leader.#tick(), options.heartbeatMs)
+    leader.#timer = setRepeatingTimer(() => leader.#tick(), options.heartbeatMs)
     return leader
   }
 
   /**
-   * Goes on with a database whose write lock this process holds, in the epoch of the node file. Others may write once
-   * `admitWriters` has resolved. What throws leaves it to the caller as it was. `thread` stays the caller's.
+   * Goes on with a database whose write lock this process holds, in the epoch of the node file.
+   * Others may write once `admitWriters` has resolved. What throws leaves it to the caller as it
+   * was. `thread` stays the caller's.
    */
-  static async takeOver(options: LeaderOptions, thread: SqliteThread, held: HeldDatabase): Promise<Leader> {
+  static async takeOver(
+    options: LeaderOptions,
+    thread: SqliteThread,
+    held: HeldDatabase,
+  ): Promise<Leader> {
     const leader = new Leader(options, thread)
     leader.#files = held.files
     leader.#positions = held.positions
@@ -123,7 +133,7 @@ export class Leader {
       await thread.attempt(...OWN_CONNECTIONS.map(close))
       throw error
     }
-    leader.#timer = setInterval(() => leader.#tick(), options.heartbeatMs)
+    leader.#timer = setRepeatingTimer(() => leader.#tick(), options.heartbeatMs)
     options.observer.onEpoch(options.identity.epoch())
     return leader
   }
@@ -132,7 +142,10 @@ export class Leader {
     const [thread, files, host] = [this.#thread, this.#files, this.#checkpointerHost()]
     const guard = await ReadGuard.begin(thread, files.path, files.shm)
     this.#guard = guard
-    this.#checkpointer = await Checkpointer.open({ thread, guard, files, host }, this.#options.checkpoint)
+    this.#checkpointer = await Checkpointer.open(
+      { thread, guard, files, host },
+      this.#options.checkpoint,
+    )
   }
 
   /** Whether no connection of any process can write. */
@@ -140,12 +153,18 @@ export class Leader {
     return this.#fence.isTaken
   }
 
-  /** Ends checkpoints, so that the fence need not wait for one. They begin again with `admitWriters`. */
+  /**
+   * Ends checkpoints, so that the fence need not wait for one. They begin again with
+   * `admitWriters`.
+   */
   async endCheckpoints(): Promise<void> {
     await this.#checkpointer.stop()
   }
 
-  /** From now on no connection of any process can write. Insists for `timeoutMs`. Throws FENCE_FAILED. */
+  /**
+   * From now on no connection of any process can write. Insists for `timeoutMs`. Throws
+   * FENCE_FAILED.
+   */
   async takeFence(timeoutMs: number): Promise<void> {
     await this.#checkpointer.stop()
     await this.#fence.take(timeoutMs)
@@ -163,10 +182,15 @@ export class Leader {
   }
 
   /**
-   * Captures everything that is committed. When capture loses its place, it is drained again after it has begun anew: with the
-   * fence taken nothing follows. Checkpoints end. Throws what capture throws, STARTING when it does not go on.
+   * Captures everything that is committed. When capture loses its place, it is drained again after
+   * it has begun anew: with the fence taken nothing follows. Checkpoints end. Throws what capture
+   * throws, STARTING when it does not go on.
    */
-  async drain(): Promise<{ readonly epoch: number; readonly txid: number; readonly checksum: string }> {
+  async drain(): Promise<{
+    readonly epoch: number
+    readonly txid: number
+    readonly checksum: string
+  }> {
     for (let round = 1; ; round++) {
       await this.#restarting
       await this.#checkpointer.stop()
@@ -186,15 +210,20 @@ export class Leader {
     this.#feed.tellMember(member)
   }
 
-  /** Gives the database to the engine of another role, with the write lock. Only after `takeFence` and `drain`. Replicas are sent to `next`. */
+  /**
+   * Gives the database to the engine of another role, with the write lock. Only after `takeFence`
+   * and `drain`. Replicas are sent to `next`.
+   */
   async handOver(next: Parameters<ReplicaFeed['moveTo']>[0]): Promise<HeldDatabase> {
     this.#stopped = true
-    clearInterval(this.#timer)
+    cancelTimer(this.#timer)
     this.#run.stopWaking()
     await this.#restarting
     this.#run.stopWaking()
     if (!this.#fence.isTaken || !this.#run.isOn || this.#capture.isOpen)
-      throw new WalcastError('INTERNAL', { detail: 'a database is handed over only fenced and drained' })
+      throw new WalcastError('INTERNAL', {
+        detail: 'a database is handed over only fenced and drained',
+      })
     this.#run.end()
     this.#hasHandedOver = true
     this.acknowledgements.stop()
@@ -259,7 +288,10 @@ export class Leader {
     this.#feed.accept(socket, remoteAddress, refusal)
   }
 
-  /** A position that contains every commit made before the call. Throws STARTING while capture begins anew, and what capture throws. */
+  /**
+   * A position that contains every commit made before the call. Throws STARTING while capture
+   * begins anew, and what capture throws.
+   */
   async settle(): Promise<{ readonly epoch: number; readonly txid: number }> {
     if (this.#hasHandedOver) return { epoch: this.#capture.epoch, txid: this.#capture.txid }
     return this.#run.settle()
@@ -273,7 +305,7 @@ export class Leader {
   /** Captures what is left, tells the replicas, and stops. The database stays as it is. */
   async stop(): Promise<void> {
     this.#stopped = true
-    clearInterval(this.#timer)
+    cancelTimer(this.#timer)
     this.#run.stopWaking()
     await this.#restarting
     this.#run.stopWaking()
@@ -301,7 +333,10 @@ export class Leader {
     }
   }
 
-  /** Scans the database and goes on from what is found. `forced` begins a new epoch whatever is found. */
+  /**
+   * Scans the database and goes on from what is found. `forced` begins a new epoch whatever is
+   * found.
+   */
   async #begin(cause: StartupCause): Promise<void> {
     const { db, batchBytes, historyBytes, clock } = this.#options
     const [files, positions, guard] = [this.#files, this.#positions, this.#guard]
@@ -376,7 +411,10 @@ export class Leader {
 
   /** Begins a new epoch after commits were lost to capture. */
   async #restart(cause: unknown): Promise<void> {
-    this.#options.log.error({ error: messageOf(cause) }, 'capture lost its place; beginning a new epoch')
+    this.#options.log.error(
+      { error: messageOf(cause) },
+      'capture lost its place; beginning a new epoch',
+    )
     this.#run.end()
     this.#feed.restart(new WalcastError('STARTING'))
     this.acknowledgements.endAll()

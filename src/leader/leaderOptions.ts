@@ -38,7 +38,10 @@ export interface LeaderOptions {
   /** Writes that may wait for replicas to acknowledge them. */
   readonly maxAckWaits: number
   readonly observer: LeaderObserver
-  /** Asks the other nodes before anybody may write, when the node starts; gives what they have seen of this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN. */
+  /**
+   * Asks the other nodes before anybody may write, when the node starts; gives what they have seen
+   * of this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN.
+   */
   readonly mayLead?: () => Promise<readonly SeenHistory[]>
 }
 
@@ -51,7 +54,9 @@ export interface LeaderIdentity {
   epoch(): number
   /** In which this node leads, or last led. */
   incarnation(): string
-  /** How the epoch began, when it was raised above what this node had lost; undefined of any other. */
+  /**
+   * How the epoch began, when it was raised above what this node had lost; undefined of any other.
+   */
   raised(): RaisedEpoch | undefined
   txidCeiling(): number
   lineage(): Lineage
@@ -61,7 +66,10 @@ export interface LeaderIdentity {
   members(): readonly { readonly node: string; readonly address: string }[]
   /** This node leads in the incarnation that `begun` tells of. Durable when it resolves. */
   save(begun: LeadershipBegun): Promise<void>
-  /** The same whether or not the disk takes it: known in any case, and written as soon as that goes. Throws what keeps it from being durable now. */
+  /**
+   * The same whether or not the disk takes it: known in any case, and written as soon as that goes.
+   * Throws what keeps it from being durable now.
+   */
   insist(begun: LeadershipBegun): Promise<void>
   /** No txid above this is given out. Durable when it resolves. */
   raiseCeiling(txidCeiling: number): Promise<void>
@@ -74,7 +82,10 @@ export interface LeadershipBegun {
   readonly txid: number
   readonly txidCeiling: number
   readonly begun: Incarnation
-  /** The incarnation of the newest stored position; '' when there is none. A start that follows may have to go by it. */
+  /**
+   * The incarnation of the newest stored position; '' when there is none. A start that follows may
+   * have to go by it.
+   */
   readonly stored: string
   /** How the state is known to have been put back to an earlier one; undefined when it was not. */
   readonly putBack: { readonly reason: string; readonly from: HistoryPoint } | undefined
@@ -89,7 +100,9 @@ export interface LeaderObserver {
   onSent(bytes: number): void
   onBadMessage(key: string): void
   onEpoch(epoch: number): void
-  /** A node has what this leader lacks of its own history: the state of this leader was put back. */
+  /**
+   * A node has what this leader lacks of its own history: the state of this leader was put back.
+   */
   onPutBack(seen: SeenHistory): void
   /** A node has been in a higher epoch than this one. */
   onHigherEpoch(by: {

@@ -1,5 +1,10 @@
 /** What a leader's history holds, and what of its own history it lacks. */
-import { type Containment, containment, containsPosition, type Standing } from '../../proto/lineage.ts'
+import {
+  type Containment,
+  containment,
+  containsPosition,
+  type Standing,
+} from '../../proto/lineage.ts'
 import type { Position } from '../../proto/position.ts'
 import type { ClaimedState } from '../feed/handshake.ts'
 import { isPutBack, type SeenHistory } from '../feed/seenHistory.ts'
@@ -30,8 +35,9 @@ export class LedHistory {
   }
 
   /**
-   * By the history, and by the content where a checksum is claimed: a position that is on record with another one is none of this history,
-   * whatever its numbers say, and a state on record that is part of the history proves itself.
+   * By the history, and by the content where a checksum is claimed: a position that is on record
+   * with another one is none of this history, whatever its numbers say, and a state on record that
+   * is part of the history proves itself.
    */
   containment({ point, checksum }: ClaimedState): Containment {
     const lineage = this.#identity.lineage()
@@ -41,7 +47,8 @@ export class LedHistory {
     if (checksum === this.#host.checksum()) return 'proven'
     const records = this.#host.records()
     const isProven = (record: PositionRecord) =>
-      checksumHex(record.checksum) === checksum && containment(standing, lineage, record) === 'proven'
+      checksumHex(record.checksum) === checksum &&
+      containment(standing, lineage, record) === 'proven'
     if (records.some(isProven)) return 'proven'
     const isContrary = (record: PositionRecord) =>
       record.incarnation === point.incarnation &&
@@ -51,8 +58,9 @@ export class LedHistory {
   }
 
   /**
-   * Whether the epoch is to be raised above what the node has seen, since numbers may mean two things. Either this node led there, and
-   * lacks it now. Or two nodes have begun the same epoch. `leader` led in the highest epoch that the node knows.
+   * Whether the epoch is to be raised above what the node has seen, since numbers may mean two
+   * things. Either this node led there, and lacks it now. Or two nodes have begun the same epoch.
+   * `leader` led in the highest epoch that the node knows.
    */
   lacks(seen: SeenHistory, leader: string): boolean {
     const { node, lineage, term } = this.#identity

@@ -1,7 +1,8 @@
 /**
- * Takes frames that do not verify as readers see them. SQLite before 3.41 publishes frames without salts and checksums
- * when a transaction that had spilled was rolled back to a savepoint. Readers never look at these: the wal-index says
- * which page a frame holds. Only a recovery does, and ends there.
+ * Takes frames that do not verify as readers see them. SQLite before 3.41 publishes frames without
+ * salts and checksums when a transaction that had spilled was rolled back to a savepoint. Readers
+ * never look at these: the wal-index says which page a frame holds. Only a recovery does, and ends
+ * there.
  *
  * The chain of checksums proves two things that have to be proven otherwise here:
  *
@@ -37,7 +38,10 @@ export interface PublishedFramesState {
 
 export class PublishedFrames {
   readonly #state: PublishedFramesState
-  /** The last place in this generation up to which the chain of checksums is whole; undefined while all of it is. */
+  /**
+   * The last place in this generation up to which the chain of checksums is whole; undefined while
+   * all of it is.
+   */
   #proven: WalPlace | undefined
   /** Pages of the frames captured after it. */
   #unproven: number[] = []
@@ -60,17 +64,23 @@ export class PublishedFrames {
     for (let i = 0; i < count; i++) this.#unproven.push(pageNumbers[i])
   }
 
-  /** Whether the frames after the reader's, which have just failed to verify, may be taken up to the end that `header` publishes. */
+  /**
+   * Whether the frames after the reader's, which have just failed to verify, may be taken up to the
+   * end that `header` publishes.
+   */
   mayTake({ mxFrame, pages }: WalIndexHeader): boolean {
     const { reader, pageSize } = this.#state
     const { place } = reader
     if (!place || (mxFrame - place.frame) * frameBytes(pageSize) > MAX_RUN_BYTES) return false
-    if (!reader.hasFailedUnsigned || reader.headerOf(mxFrame).readUInt32BE(4) !== pages) return false
+    if (!reader.hasFailedUnsigned || reader.headerOf(mxFrame).readUInt32BE(4) !== pages)
+      return false
     this.#proven ??= place
     return this.#isAsCaptured(this.#proven)
   }
 
-  /** The next frames of such a run; undefined when they are not certain to be the published ones. */
+  /**
+   * The next frames of such a run; undefined when they are not certain to be the published ones.
+   */
   read(header: WalIndexHeader): WalSegment | undefined {
     const { reader, walIndex } = this.#state
     const first = reader.frame + 1

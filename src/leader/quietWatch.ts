@@ -1,8 +1,10 @@
 /**
- * Notices that nothing is written to the WAL while the read guard still blocks checkpoints. A FULL, RESTART or TRUNCATE checkpoint
- * of the application holds the write lock while it waits for the guard (https://sqlite.org/c3ref/wal_checkpoint_v2.html). So the
- * writers may be quiet just because they all wait for that checkpoint.
+ * Notices that nothing is written to the WAL while the read guard still blocks checkpoints. A FULL,
+ * RESTART or TRUNCATE checkpoint of the application holds the write lock while it waits for the
+ * guard (https://sqlite.org/c3ref/wal_checkpoint_v2.html). So the writers may be quiet just because
+ * they all wait for that checkpoint.
  */
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 
 export interface QuietWatchHost {
   /** Frames in the WAL at the last look. */
@@ -16,10 +18,16 @@ export interface QuietWatchHost {
 }
 
 const LOOK_MS = 4
-/** After a move the checkpoint that waited finishes its backfill soon, and then waits for the guard once more. */
+/**
+ * After a move the checkpoint that waited finishes its backfill soon, and then waits for the guard
+ * once more.
+ */
 const SOON_MS = 2
 const SOON_LOOKS = 25
-/** After so many looks nothing waits for the guard, or a reader of another process is in the way too. It may end at any time. */
+/**
+ * After so many looks nothing waits for the guard, or a reader of another process is in the way
+ * too. It may end at any time.
+ */
 const QUICK_LOOKS = 500
 const SLOW_MS = 50
 /** Looks in a row without new frames that count as quiet: a writer may just be a little late. */
@@ -27,7 +35,7 @@ const QUIET_LOOKS = 3
 
 export class QuietWatch {
   readonly #host: QuietWatchHost
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #frames = -1
   #quietLooks = 0
   #stoodInTheWay = false
@@ -45,11 +53,11 @@ export class QuietWatch {
 
   stop(): void {
     this.#stopped = true
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
   }
 
   #lookIn(delayMs: number): void {
-    this.#timer = setTimeout(() => this.#look(), delayMs)
+    this.#timer = setTimer(() => this.#look(), delayMs)
   }
 
   #look(): void {

@@ -1,12 +1,14 @@
 /**
  * Whether capture reads on within a transaction that is larger than history.
  *
- * What it reads pushes out of history what a slow replica has not been sent. So capture waits for that replica, whose stream is
- * otherwise cut and which then compares pages. It waits only while nobody else pays for that. It reads on to the end of the
- * transaction
+ * What it reads pushes out of history what a slow replica has not been sent. So capture waits for
+ * that replica, whose stream is otherwise cut and which then compares pages. It waits only while
+ * nobody else pays for that. It reads on to the end of the transaction
  *
- * - when others have committed more than a bound behind it: the WAL cannot be reset before they are captured,
- * - when a checkpoint of the application waits for the read guard: it holds the write lock, so all writers wait for it,
+ * - when others have committed more than a bound behind it: the WAL cannot be reset before they are
+ *   captured,
+ * - when a checkpoint of the application waits for the read guard: it holds the write lock, so all
+ *   writers wait for it,
  * - when another replica's first copy or resync is complete but for the transaction's end.
  *
  * Nothing is read, sent or dropped here.
@@ -29,11 +31,15 @@ export interface NextChunk {
 
 export interface ReadAheadHost {
   readonly clock: Clock
-  /** Whether so many bytes may be added to history without cutting off a replica that is on its way. */
+  /**
+   * Whether so many bytes may be added to history without cutting off a replica that is on its way.
+   */
   mayAdd(bytes: number): boolean
   /** Another replica has all but the end of the transaction. */
   isCopyWaiting(): boolean
-  /** Somebody holds the write lock while waiting for readers. It costs a look at the table of locks. */
+  /**
+   * Somebody holds the write lock while waiting for readers. It costs a look at the table of locks.
+   */
   isCheckpointWaiting(): boolean
   /** What others may commit behind the transaction. */
   readonly maxFramesBehind: number

@@ -1,4 +1,7 @@
-/** The batches that a leader made before it started, made again from its WAL: a replica that was level goes on without a resync. */
+/**
+ * The batches that a leader made before it started, made again from its WAL: a replica that was
+ * level goes on without a resync.
+ */
 
 import { encodeBatch, segmentBytes } from '../feed/batch.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
@@ -15,8 +18,9 @@ export interface RebuiltMessage {
 }
 
 /**
- * Makes again, from the WAL, the batches between the verified records and from the newest one to the present end,
- * so that a replica that was level when the leader stopped goes on without a resync. Oldest first, of the last `limitBytes`.
+ * Makes again, from the WAL, the batches between the verified records and from the newest one to
+ * the present end, so that a replica that was level when the leader stopped goes on without a
+ * resync. Oldest first, of the last `limitBytes`.
  */
 export function* rebuildBatches(
   files: DatabaseFiles,
@@ -33,7 +37,9 @@ export function* rebuildBatches(
   if (!header) return
   const { pageSize } = files
   const end = { txid: start.txid, frame: scanned.reader.frame, checksum: scanned.sums.state }
-  const points = [...start.verified, end].filter((point, i, all) => i === 0 || point.frame > all[i - 1].frame)
+  const points = [...start.verified, end].filter(
+    (point, i, all) => i === 0 || point.frame > all[i - 1].frame,
+  )
   const firstFrame = end.frame - Math.floor(options.limitBytes / pageSize)
   const reader = new WalReader(files.walFd, pageSize, segmentBytes(pageSize, options.batchBytes))
   for (let i = 1; i < points.length; i++) {
@@ -41,7 +47,11 @@ export function* rebuildBatches(
     if (from.frame < firstFrame) continue
     const sum = from.frame === 0 ? header : scanned.checksums.get(from.frame)
     if (!sum) continue
-    reader.resume({ header, frame: from.frame, checksum: { s0: sum.s0, s1: sum.s1 } } satisfies WalPlace)
+    reader.resume({
+      header,
+      frame: from.frame,
+      checksum: { s0: sum.s0, s1: sum.s1 },
+    } satisfies WalPlace)
     yield* encodeRange(reader, from, to, { ...options, epoch: start.epoch, pageSize })
   }
 }
@@ -56,7 +66,12 @@ function* encodeRange(
   reader: WalReader,
   from: Point,
   to: Point,
-  options: { readonly db: string; readonly epoch: number; readonly pageSize: number; readonly nowMs: number },
+  options: {
+    readonly db: string
+    readonly epoch: number
+    readonly pageSize: number
+    readonly nowMs: number
+  },
 ): Generator<RebuiltMessage> {
   const { db, epoch, pageSize, nowMs } = options
   for (let chunk = 0; reader.frame < to.frame; chunk++) {
@@ -72,11 +87,27 @@ function* encodeRange(
       .sort((a, b) => a - b)
     const times = { noticeMs: nowMs, noticedMs: nowMs, sentMs: nowMs }
     const message = encodeBatch(
-      { db, epoch, fromTxid: from.txid, txid: to.txid, chunk, last, pageSize, dbPages, checksum, ...times },
+      {
+        db,
+        epoch,
+        fromTxid: from.txid,
+        txid: to.txid,
+        chunk,
+        last,
+        pageSize,
+        dbPages,
+        checksum,
+        ...times,
+      },
       segment,
       taken,
     )
     reader.consume(segment.count)
-    yield { from: { txid: from.txid, checksum: checksumHex(from.checksum) }, txid: to.txid, message, last }
+    yield {
+      from: { txid: from.txid, checksum: checksumHex(from.checksum) },
+      txid: to.txid,
+      message,
+      last,
+    }
   }
 }

@@ -1,7 +1,8 @@
 /**
- * Where a leader goes on. It keeps epoch and txid only when the database is provably the one it left: the newest stored
- * position verifies against the WAL, or nothing of the content changed. Everything else begins a new epoch, and so does a
- * database that lacks what other nodes have of this node's history: it was put back to an earlier state.
+ * Where a leader goes on. It keeps epoch and txid only when the database is provably the one it
+ * left: the newest stored position verifies against the WAL, or nothing of the content changed.
+ * Everything else begins a new epoch, and so does a database that lacks what other nodes have of
+ * this node's history: it was put back to an earlier state.
  */
 import {
   type HistoryPoint,
@@ -26,7 +27,10 @@ import { incarnationAfter } from './incarnation.ts'
 
 export interface StartPoint {
   readonly epoch: number
-  /** The last epoch of which other nodes that have more know that it began with a promotion; 0 when there are none. */
+  /**
+   * The last epoch of which other nodes that have more know that it began with a promotion; 0 when
+   * there are none.
+   */
   readonly term: number
   readonly txid: number
   /** Why a new epoch begins, undefined when the old one goes on. */
@@ -35,11 +39,17 @@ export interface StartPoint {
   readonly isPutBack: boolean
   /** How the incarnation that begins follows from the one before. */
   readonly begun: Incarnation
-  /** Records of this WAL generation that verify, oldest first: the batches between them can be made again. */
+  /**
+   * Records of this WAL generation that verify, oldest first: the batches between them can be made
+   * again.
+   */
   readonly verified: readonly PositionRecord[]
 }
 
-/** An epoch above what other nodes had seen: its first position is another one of the state that was there. */
+/**
+ * An epoch above what other nodes had seen: its first position is another one of the state that was
+ * there.
+ */
 export interface RaisedEpoch {
   /** Where the state stood before. */
   readonly from: HistoryPoint
@@ -55,7 +65,9 @@ export interface Remembered {
   readonly epoch: number
   /** In which this node last led, by the node file. */
   readonly incarnation: string
-  /** How that epoch began, when it was raised above what the node had lost; undefined of any other. */
+  /**
+   * How that epoch began, when it was raised above what the node had lost; undefined of any other.
+   */
   readonly raised: RaisedEpoch | undefined
   /** No txid above this was ever given out. */
   readonly txidCeiling: number
@@ -72,19 +84,31 @@ export type FoundContent = Pick<
   'header' | 'commits' | 'checksums' | 'sums' | 'baseState' | 'counters'
 >
 
-/** Decides epoch and txid for the content found. `incarnation`: the id drawn for this start. Pure. */
-export function chooseStart(found: FoundContent, before: Remembered, incarnation: string): StartPoint {
+/**
+ * Decides epoch and txid for the content found. `incarnation`: the id drawn for this start. Pure.
+ */
+export function chooseStart(
+  found: FoundContent,
+  before: Remembered,
+  incarnation: string,
+): StartPoint {
   const place = findPlace(found, before)
   const lost = before.seen.filter((seen) => isLost(seen, place, before))
-  return lost.length > 0 ? startAbove(place, before, incarnation, lost) : startAt(place, before, incarnation)
+  return lost.length > 0
+    ? startAbove(place, before, incarnation, lost)
+    : startAt(place, before, incarnation)
 }
 
-/** Whether a node has had what this database lacks, and its numbers may be given out a second time, or have been. */
+/**
+ * Whether a node has had what this database lacks, and its numbers may be given out a second time,
+ * or have been.
+ */
 function isLost(seen: SeenHistory, place: Place, { epoch, lineage }: Remembered): boolean {
   const { follows, txid } = place
   if (!isBelievable({ epoch, txid }, seen)) return false
   if (seen.highestEpoch > epoch) return true
-  // When it is not known what the content follows from, the numbers tell: those of this start are above all that this node has given out.
+  // When it is not known what the content follows from, the numbers tell: those of this start are
+  // above all that this node has given out.
   if (!follows) return seen.trail.length > 0 && seen.txid >= txid
   const isAbove = seen.epoch >= epoch || seen.txid >= txid
   return isAbove && isLacking(follows, lineage, seen) && isTold(follows, lineage, seen)
@@ -128,10 +152,17 @@ function goesOn(
   found: FoundContent,
   lineage: Lineage,
 ): Place {
-  const place = { follows: settled(last, lineage), isProven: true, newEpoch: undefined, isPutBack: false }
+  const place = {
+    follows: settled(last, lineage),
+    isProven: true,
+    newEpoch: undefined,
+    isPutBack: false,
+  }
   if (isInWal(found, last)) {
     const since = found.commits.filter((frame) => frame > last.frame).length
-    const verified = records.filter((record) => record.epoch === last.epoch && isInWal(found, record))
+    const verified = records.filter(
+      (record) => record.epoch === last.epoch && isInWal(found, record),
+    )
     return { ...place, txid: last.txid + since, verified }
   }
   if (isStateOf(last, found)) return { ...place, txid: last.txid, verified: [] }
@@ -140,7 +171,10 @@ function goesOn(
   return { ...place, txid: last.txid + found.commits.length, verified: [base] }
 }
 
-/** Whether the positions and the role file are of one time: the newest position is of the incarnation that led last, or of what that began with. */
+/**
+ * Whether the positions and the role file are of one time: the newest position is of the
+ * incarnation that led last, or of what that began with.
+ */
 function isOfThen(last: PositionRecord, { incarnation, lineage }: Remembered): boolean {
   const begun = lineage.find(({ id }) => id === incarnation)
   if (!begun || last.incarnation === incarnation) return true
@@ -224,8 +258,17 @@ function startAbove(
   }
 }
 
-/** A node that crashed right after it was promoted, or had raised its epoch, has recorded its place in the incarnation before only. */
-function inEpoch({ records, epoch, incarnation, raised, lineage }: Remembered): readonly PositionRecord[] {
+/**
+ * A node that crashed right after it was promoted, or had raised its epoch, has recorded its place
+ * in the incarnation before only.
+ */
+function inEpoch({
+  records,
+  epoch,
+  incarnation,
+  raised,
+  lineage,
+}: Remembered): readonly PositionRecord[] {
   const last = records.at(-1)
   const begun = lineage.find(({ id }) => id === incarnation)
   if (!last || !begun || begun.epoch !== epoch || last.epoch >= epoch) return records
@@ -238,9 +281,13 @@ function inEpoch({ records, epoch, incarnation, raised, lineage }: Remembered): 
   return [...records.slice(0, -1), { ...last, epoch, incarnation }]
 }
 
-function isInWal(found: Pick<ScannedDatabase, 'header' | 'checksums'>, record: PositionRecord): boolean {
+function isInWal(
+  found: Pick<ScannedDatabase, 'header' | 'checksums'>,
+  record: PositionRecord,
+): boolean {
   const { header, checksums } = found
-  if (record.frame === 0 || record.salt1 !== header.salt1 || record.salt2 !== header.salt2) return false
+  if (record.frame === 0 || record.salt1 !== header.salt1 || record.salt2 !== header.salt2)
+    return false
   const sum = checksums.get(record.frame)
   return sum !== undefined && sum.s0 === record.s0 && sum.s1 === record.s1
 }

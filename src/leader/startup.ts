@@ -1,4 +1,7 @@
-/** What a leader settles before it captures anything: that no other node leads, and where its database stands. */
+/**
+ * What a leader settles before it captures anything: that no other node leads, and where its
+ * database stands.
+ */
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import { segmentBytes } from '../feed/batch.ts'
 import type { SeenHistory } from '../feed/seenHistory.ts'
@@ -23,10 +26,12 @@ export const TXID_RESERVE = 1_000_000
 const START_FENCE_MS = 500
 
 /**
- * Asks the other nodes whether one of them leads. Gives what they have seen of this node's own history. Throws HIGHER_EPOCH.
+ * Asks the other nodes whether one of them leads. Gives what they have seen of this node's own
+ * history. Throws HIGHER_EPOCH.
  *
- * Writers are kept out meanwhile, but not an application that is at work: it has written until now, and each of its transactions
- * that has read and is about to write would fail. In a container any application may be unseen.
+ * Writers are kept out meanwhile, but not an application that is at work: it has written until now,
+ * and each of its transactions that has read and is about to write would fail. In a container any
+ * application may be unseen.
  */
 export async function askBeforeLeading(
   fence: WriteFence,
@@ -37,7 +42,9 @@ export async function askBeforeLeading(
   if (mayBeOpenElsewhere(files.database, process.pid)) return mayLead()
   await fence.take(START_FENCE_MS).catch((error) => {
     if (keyOf(error) !== 'FENCE_FAILED') throw error
-    log.warn('the database is being written while this node asks the others whether one of them leads')
+    log.warn(
+      'the database is being written while this node asks the others whether one of them leads',
+    )
   })
   try {
     return await mayLead()
@@ -70,10 +77,13 @@ export interface FoundStart {
 }
 
 /**
- * Scans the database and decides epoch and txid. They are durable when it resolves, together with the incarnation that begins:
- * nothing of it is sent before that.
+ * Scans the database and decides epoch and txid. They are durable when it resolves, together with
+ * the incarnation that begins: nothing of it is sent before that.
  */
-export async function findStart(parts: StartupParts, { forced, seen }: StartupCause): Promise<FoundStart> {
+export async function findStart(
+  parts: StartupParts,
+  { forced, seen }: StartupCause,
+): Promise<FoundStart> {
   const { identity, log } = parts.options
   const { scanned, mended } = await scan(parts)
   const start = choose(parts, scanned, forced ?? mended, seen)
@@ -102,8 +112,9 @@ export async function findStart(parts: StartupParts, { forced, seen }: StartupCa
 }
 
 /**
- * A full disk must not keep a leader from serving a database that is as it left it. Should it crash before the disk takes the
- * new incarnation, it will find that others have what it does not know, and begin an epoch above that.
+ * A full disk must not keep a leader from serving a database that is as it left it. Should it crash
+ * before the disk takes the new incarnation, it will find that others have what it does not know,
+ * and begin an epoch above that.
  */
 async function writeDown(
   { options: { identity, log } }: StartupParts,
@@ -171,9 +182,18 @@ function choose(
   }
 }
 
-export type LedDatabase = Pick<ScannedDatabase, 'walIndex' | 'reader' | 'sums' | 'frames' | 'counters'>
-/** Of a database that this process has followed until now: its WAL is read on from the published end. Throws WAL_INDEX_UNREADABLE. */
-export function ledFrom({ files, walIndex, sums, frames }: HeldDatabase, segmentBytes: number): LedDatabase {
+export type LedDatabase = Pick<
+  ScannedDatabase,
+  'walIndex' | 'reader' | 'sums' | 'frames' | 'counters'
+>
+/**
+ * Of a database that this process has followed until now: its WAL is read on from the published
+ * end. Throws WAL_INDEX_UNREADABLE.
+ */
+export function ledFrom(
+  { files, walIndex, sums, frames }: HeldDatabase,
+  segmentBytes: number,
+): LedDatabase {
   // Under the write lock nothing else writes the header: one look finds it whole.
   const published = walIndex.read()
   if (!published) throw new WalcastError('WAL_INDEX_UNREADABLE', { path: files.path })

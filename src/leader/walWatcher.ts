@@ -1,10 +1,20 @@
 /**
- * When to look at the WAL. Idle: file events, with a slow timer beneath. Under load: a short timer and no file watch,
- * so that the writer does not ring a bell for every commit. Without file events (the system's inotify limit): the short
- * timer after a commit, and looks that become rarer while nothing comes, so that an idle leader costs next to nothing.
+ * When to look at the WAL. Idle: file events, with a slow timer beneath. Under load: a short timer
+ * and no file watch, so that the writer does not ring a bell for every commit. Without file events
+ * (the system's inotify limit): the short timer after a commit, and looks that become rarer while
+ * nothing comes, so that an idle leader costs next to nothing.
  */
-import { type FSWatcher, watch } from 'node:fs'
+import type { FSWatcher } from 'node:fs'
 import type { Clock } from '../platform/clock.ts'
+import { watch } from '../platform/files.ts'
+import {
+  cancelTimer,
+  cancelTurn,
+  onNextTurn,
+  setTimer,
+  type Timer,
+  type Turn,
+} from '../platform/time.ts'
 
 export interface WalWatcherOptions {
   /** Looks per second that find something, from which on a timer is used instead of file events. */
@@ -18,7 +28,10 @@ export interface WalWatcherOptions {
 export interface WalWatcherHost {
   /** Captures, and says whether it found anything. */
   look(noticeMs: number): boolean
-  /** Whether the file holds frames that are not published: the event may have been for a commit still to come. */
+  /**
+   * Whether the file holds frames that are not published: the event may have been for a commit
+   * still to come.
+   */
   isWriteUnderWay(): boolean
   /** There are no file events for now. Said once until there are again. */
   onUnwatched(error: unknown): void
@@ -27,14 +40,20 @@ export interface WalWatcherHost {
 /** Calls `onEvent` at each change of a file. Throws when that cannot be had. */
 export type WatchFile = (path: string, onEvent: () => void) => FSWatcher
 
-/** A commit is in the file before the wal-index publishes it: how long to look again and again after an event. */
+/**
+ * A commit is in the file before the wal-index publishes it: how long to look again and again after
+ * an event.
+ */
 const SPIN_MS = 0.4
 /** ... and then with growing delays, because the writer may be syncing. */
 const RETRY_MS = [1, 1, 2, 2, 4, 8, 16] as const
 /** How late the file event of a commit may come. */
 const LATE_EVENT_MS = 1
 const CALM_LOOKS = 30
-/** Without file events each look after so many that found nothing comes by this factor later than the one before... */
+/**
+ * Without file events each look after so many that found nothing comes by this factor later than
+ * the one before...
+ */
 const RARER = 1.1
 /** ... up to this, which is how late an idle leader may notice a commit then. */
 const UNWATCHED_MS = 20
@@ -48,8 +67,8 @@ export class WalWatcher {
   readonly #host: WalWatcherHost
   readonly #watch: WatchFile
   #watcher: FSWatcher | undefined
-  #timer: NodeJS.Timeout | undefined
-  #immediate: NodeJS.Immediate | undefined
+  #timer: Timer | undefined
+  #turn: Turn | undefined
   #eventMs = 0
   #capturedMs = 0
   #retry = 0
@@ -84,20 +103,23 @@ export class WalWatcher {
   stop(): void {
     this.#stopped = true
     this.#watcher?.close()
-    clearTimeout(this.#timer)
-    clearImmediate(this.#immediate)
+    cancelTimer(this.#timer)
+    cancelTurn(this.#turn)
   }
 
-  /** Somebody else has captured what was there: the file event of that commit may still come, and is not worth a spin. */
+  /**
+   * Somebody else has captured what was there: the file event of that commit may still come, and is
+   * not worth a spin.
+   */
   onCaptured(): void {
     this.#capturedMs = this.#clock.nowMs()
   }
 
   /** Looks at the next turn of the event loop. */
   now(): void {
-    if (this.#stopped || this.#immediate) return
-    this.#immediate = setImmediate(() => {
-      this.#immediate = undefined
+    if (this.#stopped || this.#turn) return
+    this.#turn = onNextTurn(() => {
+      this.#turn = undefined
       this.#onTimer()
     })
   }
@@ -136,9 +158,9 @@ export class WalWatcher {
   }
 
   #spin(): void {
-    if (this.#immediate || this.#stopped) return
-    this.#immediate = setImmediate(() => {
-      this.#immediate = undefined
+    if (this.#turn || this.#stopped) return
+    this.#turn = onNextTurn(() => {
+      this.#turn = undefined
       const nowMs = this.#clock.nowMs()
       if (this.#tryLook(this.#eventMs) && !this.#host.isWriteUnderWay()) return
       if (nowMs - this.#eventMs < SPIN_MS) this.#spin()
@@ -146,7 +168,10 @@ export class WalWatcher {
     })
   }
 
-  /** Always sets the next timer, also between two looks of a spin: those end without one when they find something. */
+  /**
+   * Always sets the next timer, also between two looks of a spin: those end without one when they
+   * find something.
+   */
   #onTimer(): void {
     const found = this.#tryLook(this.#clock.nowMs())
     if (this.#stopped) return
@@ -198,7 +223,7 @@ export class WalWatcher {
 
   #schedule(delayMs: number): void {
     if (this.#stopped) return
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#onTimer(), delayMs)
+    cancelTimer(this.#timer)
+    this.#timer = setTimer(() => this.#onTimer(), delayMs)
   }
 }

@@ -1,7 +1,18 @@
-/** SQLite's write lock in the leader's hand: as long as it is taken no connection of any process can write. */
+/**
+ * SQLite's write lock in the leader's hand: as long as it is taken no connection of any process can
+ * write.
+ */
 import { WalcastError } from '../errors.ts'
 import { WRITE_LOCK_CONNECTION } from '../sqlite/heldDatabase.ts'
-import { close, exec, insist, isBusy, open, type SqliteThread, stepError } from '../sqlite/sqliteThread.ts'
+import {
+  close,
+  exec,
+  insist,
+  isBusy,
+  open,
+  type SqliteThread,
+  stepError,
+} from '../sqlite/sqliteThread.ts'
 
 const RELEASE = exec(WRITE_LOCK_CONNECTION, 'COMMIT')
 
@@ -25,7 +36,10 @@ export class WriteFence {
   async take(timeoutMs: number): Promise<void> {
     if (this.#isTaken) return
     const step = insist(WRITE_LOCK_CONNECTION, 'BEGIN IMMEDIATE', timeoutMs)
-    const [opened, taken] = await this.#thread.attempt(open(WRITE_LOCK_CONNECTION, this.#path, 0), step)
+    const [opened, taken] = await this.#thread.attempt(
+      open(WRITE_LOCK_CONNECTION, this.#path, 0),
+      step,
+    )
     this.#isTaken = opened.ok && taken.ok
     if (opened.ok && taken.ok) return
     await this.#thread.attempt(close(WRITE_LOCK_CONNECTION))

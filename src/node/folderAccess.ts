@@ -1,11 +1,25 @@
-/** Who may enter a node folder: only the user that runs the node. One that was there before the node may be open to others. */
-import { closeSync, constants, fchmodSync, fstatSync, lstatSync, openSync, statSync } from 'node:fs'
+/**
+ * Who may enter a node folder: only the user that runs the node. One that was there before the node
+ * may be open to others.
+ */
 import type { Logger } from 'pino'
 import { messageOf } from '../errors.ts'
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  statSync,
+} from '../platform/files.ts'
 
 const OTHERS = 0o077
 
-/** Closes the folder at `path` to others if it belongs to this user. A folder behind a link may serve other programs too: it stays as it is. Never throws for what it may not change. */
+/**
+ * Closes the folder at `path` to others if it belongs to this user. A folder behind a link may
+ * serve other programs too: it stays as it is. Never throws for what it may not change.
+ */
 export function keepOthersOut(path: string, log: Logger): void {
   const { mode } = statSync(path)
   if ((mode & OTHERS) === 0) return

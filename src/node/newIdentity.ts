@@ -1,4 +1,7 @@
-/** Gives the node of a copied folder an id of its own: from then on it is another node of the same cluster, which follows. */
+/**
+ * Gives the node of a copied folder an id of its own: from then on it is another node of the same
+ * cluster, which follows.
+ */
 import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
 import { forgetPeers } from '../cluster/peersFile.ts'
 import { WalcastError } from '../errors.ts'
@@ -25,8 +28,10 @@ const NEVER_LED: Partial<NodeRecord> = {
 }
 
 /**
- * Only while no node is in charge of the database. What the copy has beyond its leader is kept aside when it first follows one.
- * `name`: the new id; a random one when undefined. Throws USAGE when it is the id already, NO_IDENTITY, ALREADY_RUNNING, NODE_FILE_BROKEN, DISK_FULL or WRITE_FAILED.
+ * Only while no node is in charge of the database. What the copy has beyond its leader is kept
+ * aside when it first follows one. `name`: the new id; a random one when undefined. Throws USAGE
+ * when it is the id already, NO_IDENTITY, ALREADY_RUNNING, NODE_FILE_BROKEN, DISK_FULL or
+ * WRITE_FAILED.
  */
 export async function giveNewIdentity(
   db: string,

@@ -1,4 +1,7 @@
-/** Starts one node: its folder and lock, its HTTP sides, and the roles that it has one after another. */
+/**
+ * Starts one node: its folder and lock, its HTTP sides, and the roles that it has one after
+ * another.
+ */
 
 import { PositionWaits } from '../api/positionWaits.ts'
 import { Instance } from '../cluster/instance.ts'
@@ -99,11 +102,25 @@ export async function startNode(setup: NodeSetup, as: StartAs): Promise<RunningN
     metrics.observe(view, waits)
     metrics.observeTraffic(traffic, events)
     traffic.open()
-    const parts = { roles, server, traffic, thread, waits, nodeFile, members, peersFile, audit, hooks }
+    const parts = {
+      roles,
+      server,
+      traffic,
+      thread,
+      waits,
+      nodeFile,
+      members,
+      peersFile,
+      audit,
+      hooks,
+    }
     return new RunningNode(parts, view, failed)
   } catch (error) {
     await endAll(started).catch((failure) =>
-      setup.log.error({ error: messageOf(failure) }, 'what was started could not be ended in order'),
+      setup.log.error(
+        { error: messageOf(failure) },
+        'what was started could not be ended in order',
+      ),
     )
     throw error
   }
@@ -155,7 +172,16 @@ async function layGround(
   }
 }
 
-function newTraffic({ setup, bounds, clock, nodeFile, auth, view, waits, metrics }: Ground): Traffic {
+function newTraffic({
+  setup,
+  bounds,
+  clock,
+  nodeFile,
+  auth,
+  view,
+  waits,
+  metrics,
+}: Ground): Traffic {
   const { options, secret, log } = setup
   return new Traffic({
     options,

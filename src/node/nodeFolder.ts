@@ -1,4 +1,7 @@
-/** The folder of a node beside its database: the lock that keeps a second node out, and the role file as a start finds and leaves it. */
+/**
+ * The folder of a node beside its database: the lock that keeps a second node out, and the role
+ * file as a start finds and leaves it.
+ */
 import { NodeFile, type NodeRecord, newId } from '../cluster/nodeFile.ts'
 import type { NodeSetup } from '../database/engine.ts'
 import { WalcastError } from '../errors.ts'
@@ -20,7 +23,10 @@ export class NodeFolder {
   readonly #as: StartAs
   readonly #first: NodeRecord
 
-  /** Fails fast, before anything is made, when the file at `db` cannot be for the role that the node would have. */
+  /**
+   * Fails fast, before anything is made, when the file at `db` cannot be for the role that the node
+   * would have.
+   */
   constructor(db: string, setup: NodeSetup, as: StartAs) {
     this.path = `${db}-walcast`
     this.#db = db
@@ -31,8 +37,9 @@ export class NodeFolder {
   }
 
   /**
-   * Nothing that was seen before it has the lock counts: another node of this folder may have ended only now. Throws ALREADY_RUNNING,
-   * NODE_NAMED, DISK_FULL or WRITE_FAILED, and what the constructor throws.
+   * Nothing that was seen before it has the lock counts: another node of this folder may have ended
+   * only now. Throws ALREADY_RUNNING, NODE_NAMED, DISK_FULL or WRITE_FAILED, and what the
+   * constructor throws.
    */
   async open(thread: SqliteThread, ops: FileOps): Promise<NodeFile> {
     await this.#refuseForeign(thread)
@@ -53,7 +60,10 @@ export class NodeFolder {
     return nodeFile
   }
 
-  /** Whether something lies in the place of a copy and no node has been here. Throws what a leader's database or a stray log does. */
+  /**
+   * Whether something lies in the place of a copy and no node has been here. Throws what a leader's
+   * database or a stray log does.
+   */
   #isForeign(): boolean {
     const known = NodeFile.peek(this.path)
     const role = known?.role ?? this.#first.role
@@ -68,8 +78,15 @@ export class NodeFolder {
   }
 }
 
-/** An exclusive SQLite lock on a file of the node's own: it goes with the process, however that ends. */
-export async function takeNodeLock(thread: SqliteThread, path: string, stateFolder: string): Promise<void> {
+/**
+ * An exclusive SQLite lock on a file of the node's own: it goes with the process, however that
+ * ends.
+ */
+export async function takeNodeLock(
+  thread: SqliteThread,
+  path: string,
+  stateFolder: string,
+): Promise<void> {
   const [opened, locked] = await thread.attempt(
     open(LOCK_CONNECTION, `${stateFolder}/lock`, 0, true),
     exec(LOCK_CONNECTION, 'BEGIN EXCLUSIVE'),
@@ -77,7 +94,10 @@ export async function takeNodeLock(thread: SqliteThread, path: string, stateFold
   if (opened.ok && locked.ok) return
   const failed = opened.ok ? locked : opened
   if (isBusy(failed)) throw new WalcastError('ALREADY_RUNNING', { path })
-  throw new WalcastError('WRITE_FAILED', { path: stateFolder, detail: failed.ok ? '' : failed.detail })
+  throw new WalcastError('WRITE_FAILED', {
+    path: stateFolder,
+    detail: failed.ok ? '' : failed.detail,
+  })
 }
 
 /** Of a node that is started for the first time. */
@@ -101,11 +121,15 @@ function firstRecord({ options }: NodeSetup, as: StartAs): NodeRecord {
   }
 }
 
-/** What of the options changes the role file. A leader's address that is given anew counts; one that is given again does not undo a change of role. */
+/**
+ * What of the options changes the role file. A leader's address that is given anew counts; one that
+ * is given again does not undo a change of role.
+ */
 function givenNow({ options }: NodeSetup, as: StartAs, known: NodeRecord): Partial<NodeRecord> {
   const { name, leader } = options
   // As a replica a node is what it is started as; otherwise it stays what it was.
-  const standby = options.standby || ((as !== 'replica' || known.role === 'leader') && known.standby)
+  const standby =
+    options.standby || ((as !== 'replica' || known.role === 'leader') && known.standby)
   const isNewLeader = leader !== undefined && leader !== known.givenLeader
   return {
     ...(name ? { node: name } : {}),
@@ -116,7 +140,10 @@ function givenNow({ options }: NodeSetup, as: StartAs, known: NodeRecord): Parti
 }
 
 /** Histories name who led in them: a node that has led keeps its id. */
-function requireOwnName({ node: name }: Partial<NodeRecord>, { node, incarnation }: NodeRecord): void {
+function requireOwnName(
+  { node: name }: Partial<NodeRecord>,
+  { node, incarnation }: NodeRecord,
+): void {
   if (name !== undefined && name !== node && incarnation !== '')
     throw new WalcastError('NODE_NAMED', { node, name })
 }

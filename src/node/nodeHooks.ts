@@ -3,7 +3,10 @@ import type { NoticeMetrics } from '../health/metrics.ts'
 import { RoleHooks } from '../notify/roleHooks.ts'
 import { nodeUrl } from '../options/address.ts'
 
-/** What the operator wants to be told of the changes of a node's role; nothing when no option says so. `db`: path of the database file. */
+/**
+ * What the operator wants to be told of the changes of a node's role; nothing when no option says
+ * so. `db`: path of the database file.
+ */
 export function roleHooksOf(
   { options, secret, log }: NodeSetup,
   db: string,

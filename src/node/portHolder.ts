@@ -1,6 +1,9 @@
-/** Which process listens on a port of this machine, as far as it is to be seen: another user's is not. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { createServer } from 'node:net'
+/**
+ * Which process listens on a port of this machine, as far as it is to be seen: another user's is
+ * not.
+ */
+import { readdirSync, readFileSync, readlinkSync } from '../platform/files.ts'
+import { createTcpServer } from '../platform/sockets.ts'
 
 /** State of a listening socket in /proc/net/tcp (include/net/tcp_states.h). */
 const LISTEN = '0A'
@@ -8,7 +11,7 @@ const LISTEN = '0A'
 /** Whether nothing listens on this port of the loopback interface. */
 export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const server = createServer()
+    const server = createTcpServer()
     server.once('error', () => resolve(false))
     server.listen({ port, host: '127.0.0.1' }, () => server.close(() => resolve(true)))
   })
@@ -16,9 +19,13 @@ export function isFree(port: number): Promise<boolean> {
 
 /** `process 4711 (node)`, or `a process that is not to be seen from here`. */
 export function holderOf(port: number): string {
-  const sockets = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => listeners(table, port)))
+  const sockets = new Set(
+    ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => listeners(table, port)),
+  )
   const pid = sockets.size > 0 ? processes().find((each) => holds(each, sockets)) : undefined
-  return pid === undefined ? 'a process that is not to be seen from here' : `process ${pid} (${nameOf(pid)})`
+  return pid === undefined
+    ? 'a process that is not to be seen from here'
+    : `process ${pid} (${nameOf(pid)})`
 }
 
 /** Links of the sockets that listen on it, as they stand in /proc/PID/fd. */

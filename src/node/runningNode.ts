@@ -72,7 +72,10 @@ export class RunningNode {
   }
 }
 
-/** Also of a node that was started in part. Each part is ended whatever becomes of the others; throws the first failure. */
+/**
+ * Also of a node that was started in part. Each part is ended whatever becomes of the others;
+ * throws the first failure.
+ */
 export async function endAll({
   roles,
   traffic,

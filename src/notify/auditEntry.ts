@@ -1,4 +1,7 @@
-/** One line of the audit log: an entry as JSON, with texts that cannot steer a terminal or grow without bound. */
+/**
+ * One line of the audit log: an entry as JSON, with texts that cannot steer a terminal or grow
+ * without bound.
+ */
 
 import { AUDIT_ACTIONS, AUDIT_OUTCOMES, type AuditEntry } from '../api/audit.ts'
 import { plainText } from '../plainText.ts'

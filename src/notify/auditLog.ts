@@ -1,17 +1,27 @@
 /**
- * `FILE-walcast/audit.jsonl`: every change of role and every replica taken off the list, with who asked for it and what
- * became of it, one JSON object a line.
- * Only ever appended to. A full file is renamed to audit.1.jsonl, that one to audit.2.jsonl and so on; the fifth is
- * deleted, so that the log takes 40 MiB at most. For people: no decision of a node rests on it, and a disk that
- * does not take it holds no change of role up.
+ * `FILE-walcast/audit.jsonl`: every change of role and every replica taken off the list, with who
+ * asked for it and what became of it, one JSON object a line. Only ever appended to. A full file is
+ * renamed to audit.1.jsonl, that one to audit.2.jsonl and so on; the fifth is deleted, so that the
+ * log takes 40 MiB at most. For people: no decision of a node rests on it, and a disk that does not
+ * take it holds no change of role up.
  */
-import { closeSync, constants, existsSync, fstatSync, openSync, readSync, rmSync, statSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { type AuditEntry, type AuditSource, MAX_AUDIT_ENTRIES } from '../api/audit.ts'
 import { messageOf, systemCode, writeError } from '../errors.ts'
-import { requirePlainFile } from '../plainFiles.ts'
 import { type FileOps, syncFolder } from '../platform/fileOps.ts'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openAside,
+  openSync,
+  readSync,
+  rmSync,
+  statSync,
+} from '../platform/files.ts'
+import { requirePlainFile } from '../platform/plainFiles.ts'
 import { formatEntry, parseEntry, tidyEntry } from './auditEntry.ts'
 
 export const AUDIT_FILE_BYTES = 8 * 1024 * 1024
@@ -55,7 +65,10 @@ export class AuditLog implements AuditSource {
     this.#entries = this.#read()
   }
 
-  /** Durable when it resolves, if the disk allows. Never rejects: a failure is logged, once until it works again. */
+  /**
+   * Durable when it resolves, if the disk allows. Never rejects: a failure is logged, once until it
+   * works again.
+   */
   append(entry: AuditEntry): Promise<void> {
     const kept = tidyEntry(entry)
     this.#entries = [...this.#entries, kept].slice(-MAX_AUDIT_ENTRIES)
@@ -98,7 +111,7 @@ export class AuditLog implements AuditSource {
     this.#rotateIfFull(line.length)
     const isNew = !existsSync(path)
     requirePlainFile(path)
-    const file = await open(path, APPEND, 0o600)
+    const file = await openAside(path, APPEND, 0o600)
     try {
       const { size } = await file.stat()
       // A line that a crash or a full disk tore must not swallow this one.
@@ -119,11 +132,15 @@ export class AuditLog implements AuditSource {
     let gap = 1
     while (gap <= OLDER_FILES && existsSync(this.#path(gap))) gap++
     if (gap > OLDER_FILES) {
-      this.#log.info({ path: this.#path(OLDER_FILES) }, 'the oldest file of the audit log is deleted')
+      this.#log.info(
+        { path: this.#path(OLDER_FILES) },
+        'the oldest file of the audit log is deleted',
+      )
       rmSync(this.#path(OLDER_FILES))
       gap = OLDER_FILES
     }
-    for (let to = gap; to > 0; to--) this.#ops.rename('audit.rename', this.#path(to - 1), this.#path(to))
+    for (let to = gap; to > 0; to--)
+      this.#ops.rename('audit.rename', this.#path(to - 1), this.#path(to))
   }
 
   /** Of one entry. */
@@ -146,7 +163,8 @@ export class AuditLog implements AuditSource {
       const lines = tailLines(path)
       const entries = lines.flatMap((line) => parseEntry(line) ?? [])
       const damaged = lines.length - entries.length
-      if (damaged > 0) this.#log.warn({ path, damaged }, 'some lines of the audit log cannot be read')
+      if (damaged > 0)
+        this.#log.warn({ path, damaged }, 'some lines of the audit log cannot be read')
       return entries
     } catch (error) {
       if (systemCode(error) !== 'ENOENT')

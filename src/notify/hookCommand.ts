@@ -1,6 +1,11 @@
-/** Runs a command of the operator's by /bin/sh, for as long as it may take, with the end of its output. */
-import { type ChildProcess, spawn } from 'node:child_process'
+/**
+ * Runs a command of the operator's by /bin/sh, for as long as it may take, with the end of its
+ * output.
+ */
+import type { ChildProcess } from 'node:child_process'
 import { messageOf } from '../errors.ts'
+import { spawn } from '../platform/processes.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 
 /** Of what the command printed, the last bytes. */
 const OUTPUT_BYTES = 2048
@@ -25,7 +30,10 @@ export interface HookLimits {
   readonly signal: AbortSignal
 }
 
-/** Never rejects. The command and what it started (its process group) get SIGTERM when it takes too long, and SIGKILL soon after. */
+/**
+ * Never rejects. The command and what it started (its process group) get SIGTERM when it takes too
+ * long, and SIGKILL soon after.
+ */
 export function runHookCommand(
   command: string,
   environment: NodeJS.ProcessEnv,
@@ -51,20 +59,20 @@ export function runHookCommand(
     }
     child.stdout?.on('data', take)
     child.stderr?.on('data', take)
-    let killTimer: NodeJS.Timeout | undefined
+    let killTimer: Timer | undefined
     const breakOff = (why: string) => {
       if (failure !== undefined) return
       failure = why
       killGroup(child, 'SIGTERM')
-      killTimer = setTimeout(() => killGroup(child, 'SIGKILL'), KILL_AFTER_MS)
+      killTimer = setTimer(() => killGroup(child, 'SIGKILL'), KILL_AFTER_MS)
     }
-    const timer = setTimeout(() => breakOff(`it took over ${timeoutMs} ms`), timeoutMs)
+    const timer = setTimer(() => breakOff(`it took over ${timeoutMs} ms`), timeoutMs)
     const onAbort = () => breakOff('the node stops')
     signal.addEventListener('abort', onAbort, { once: true })
     if (signal.aborted) onAbort()
     const end = (run: Omit<HookRun, 'output'>) => {
-      clearTimeout(timer)
-      clearTimeout(killTimer)
+      cancelTimer(timer)
+      cancelTimer(killTimer)
       if (failure !== undefined) killGroup(child, 'SIGKILL')
       signal.removeEventListener('abort', onAbort)
       child.stdout?.destroy()
@@ -79,12 +87,12 @@ export function runHookCommand(
         ...(failure === undefined ? {} : { failure }),
       }
       // What it started may need its moment after SIGTERM, too.
-      const late = setTimeout(
+      const late = setTimer(
         () => end(run),
         OUTPUT_AFTER_END_MS + (failure === undefined ? 0 : KILL_AFTER_MS),
       )
       child.once('close', () => {
-        clearTimeout(late)
+        cancelTimer(late)
         end(run)
       })
     })

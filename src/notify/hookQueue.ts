@@ -1,4 +1,8 @@
-/** Runs one thing after the other, in the order in which they came. When too many wait, the oldest of them are left out: later ones say what holds now. */
+/**
+ * Runs one thing after the other, in the order in which they came. When too many wait, the oldest
+ * of them are left out: later ones say what holds now.
+ */
+import { cancelTimer, setTimer } from '../platform/time.ts'
 
 export interface HookQueueOptions<T> {
   /** That wait, beside the one that runs. */
@@ -27,12 +31,15 @@ export class HookQueue<T> {
     for (const dropped of this.#waiting.splice(0, 1)) this.#options.onDropped(dropped)
   }
 
-  /** Takes no more. What is there may go on for `graceMs`, then the one that runs is broken off and the others are dropped. */
+  /**
+   * Takes no more. What is there may go on for `graceMs`, then the one that runs is broken off and
+   * the others are dropped.
+   */
   async stop(graceMs: number): Promise<void> {
     this.#isStopped = true
-    const timer = setTimeout(() => this.#abort(), graceMs)
+    const timer = setTimer(() => this.#abort(), graceMs)
     await this.#running
-    clearTimeout(timer)
+    cancelTimer(timer)
   }
 
   async #runAll(): Promise<void> {

@@ -1,4 +1,7 @@
-/** Tells the world of a change of role: a command of the operator's and a webhook, each in the order of the changes. */
+/**
+ * Tells the world of a change of role: a command of the operator's and a webhook, each in the order
+ * of the changes.
+ */
 import type { Logger } from 'pino'
 import type { NodeRole } from '../api/roleAnswers.ts'
 import { runHookCommand } from './hookCommand.ts'
@@ -45,7 +48,11 @@ export interface RoleHookOptions {
 const MAX_WAITING = 16
 const STOP_GRACE_MS = 5000
 /** What is none of a child's business: secrets, and the webhook, whose URL may hold one. */
-const WITHHELD: ReadonlySet<string> = new Set(['WALCAST_SECRET', 'WALCAST_SECRET_FILE', 'WALCAST_WEBHOOK'])
+const WITHHELD: ReadonlySet<string> = new Set([
+  'WALCAST_SECRET',
+  'WALCAST_SECRET_FILE',
+  'WALCAST_WEBHOOK',
+])
 
 /** Variables that a child process of a node may see. */
 export function withoutSecrets(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
@@ -87,10 +94,14 @@ function commandQueue(options: RoleHookOptions, command: string): HookQueue<Role
     },
     async run(change, signal) {
       const { role, epoch } = change
-      const { code, output, ...rest } = await runHookCommand(command, hookEnvironment(options, change), {
-        timeoutMs,
-        signal,
-      })
+      const { code, output, ...rest } = await runHookCommand(
+        command,
+        hookEnvironment(options, change),
+        {
+          timeoutMs,
+          signal,
+        },
+      )
       const said = { role, epoch, code, ...rest, output: output.replace(/\p{Cc}+/gu, ' ').trim() }
       if (code === 0) log.info(said, 'the command for a change of role was run')
       else log.error(said, 'the command for a change of role failed')
@@ -112,7 +123,11 @@ function webhookQueue(options: RoleHookOptions, url: string): HookQueue<RoleChan
     },
     async run(change, signal) {
       const { role, epoch } = change
-      const { delivered, ...rest } = await deliver({ url, secret, timeoutMs, retry }, change, signal)
+      const { delivered, ...rest } = await deliver(
+        { url, secret, timeoutMs, retry },
+        change,
+        signal,
+      )
       const said = { role, epoch, origin, ...rest }
       if (delivered) log.info(said, 'the webhook was told of a change of role')
       else log.error(said, 'the webhook could not be told of a change of role')

@@ -1,9 +1,9 @@
 /** POSTs a notice to a URL of the operator's, again after a pause when it is not taken. */
 import { createHmac } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
-import { request } from 'undici'
 import { messageOf } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
+import { request } from '../platform/sockets.ts'
+import { delay, timeLimit } from '../platform/time.ts'
 
 export const SIGNATURE_HEADER = 'walcast-signature'
 /** Of an answer that nobody reads, before its connection is closed. */
@@ -40,8 +40,15 @@ export function signatureOf(secret: string, body: string): string {
   return `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`
 }
 
-/** Never rejects. Taken is what a status of 200 to 299 answers; one that will not change (other than 408, 429 and 5xx) is not tried again. */
-export async function deliver(target: WebhookTarget, notice: object, signal: AbortSignal): Promise<Delivery> {
+/**
+ * Never rejects. Taken is what a status of 200 to 299 answers; one that will not change (other than
+ * 408, 429 and 5xx) is not tried again.
+ */
+export async function deliver(
+  target: WebhookTarget,
+  notice: object,
+  signal: AbortSignal,
+): Promise<Delivery> {
   const { attempts, minMs, maxMs } = target.retry
   const backoff = new Backoff(minMs, maxMs)
   const body = JSON.stringify(notice)
@@ -51,8 +58,13 @@ export async function deliver(target: WebhookTarget, notice: object, signal: Abo
     if (status !== undefined && status >= 200 && status < 300)
       return { delivered: true, attempts: attempt, ...known }
     if (signal.aborted || attempt >= attempts || !isWorthAnother(status))
-      return { delivered: false, attempts: attempt, failure: failure ?? `it answered ${status}`, ...known }
-    await delay(backoff.nextMs(), undefined, { signal }).catch(() => {})
+      return {
+        delivered: false,
+        attempts: attempt,
+        failure: failure ?? `it answered ${status}`,
+        ...known,
+      }
+    await delay(backoff.nextMs(), { signal }).catch(() => {})
   }
 }
 
@@ -67,7 +79,7 @@ async function post(
 ): Promise<{ readonly status?: number; readonly failure?: string }> {
   const headers: Record<string, string> = { 'content-type': 'application/json' }
   if (secret !== undefined) headers[SIGNATURE_HEADER] = signatureOf(secret, body)
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+  const limit = AbortSignal.any([signal, timeLimit(timeoutMs)])
   try {
     const answer = await request(url, { method: 'POST', headers, body, signal: limit, reset: true })
     // The status says all; an answer that does not end is no failure.

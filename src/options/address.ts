@@ -9,7 +9,10 @@ export function addressOf(address: string): HostPort {
   return parsed
 }
 
-/** `address`, of this node, as others reach it: with the host that it is known by in place of one that stands for every address. */
+/**
+ * `address`, of this node, as others reach it: with the host that it is known by in place of one
+ * that stands for every address.
+ */
 export function reachableAddress(
   address: string,
   options: Pick<NodeOptions, 'advertise' | 'listen'>,
@@ -21,13 +24,18 @@ export function reachableAddress(
 }
 
 /** HOST:PORT by which other nodes know this one. */
-export function ownAddress({ advertise, listen }: Pick<NodeOptions, 'advertise' | 'listen'>): string {
+export function ownAddress({
+  advertise,
+  listen,
+}: Pick<NodeOptions, 'advertise' | 'listen'>): string {
   return advertise ?? listen
 }
 
 const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
-/** Where a process of this machine asks a node that listens on `listen` (HOST:PORT). Throws USAGE. */
+/**
+ * Where a process of this machine asks a node that listens on `listen` (HOST:PORT). Throws USAGE.
+ */
 export function nodeUrl(listen: string): string {
   const { host, port } = addressOf(listen)
   const name = ANY_ADDRESS[host] ?? host

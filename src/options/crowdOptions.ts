@@ -1,4 +1,7 @@
-/** Options of how many may come in at once, how long a client may keep the node waiting, and whom it believes. */
+/**
+ * Options of how many may come in at once, how long a client may keep the node waiting, and whom it
+ * believes.
+ */
 import { BOTH, type OptionSpec } from './optionSpec.ts'
 
 export const CROWD_OPTIONS: readonly OptionSpec[] = [

@@ -10,12 +10,13 @@ export const TRUST_LOOPBACK = 'loopback'
 const MAX_ADDRESS_CHARS = 80
 
 /**
- * An address in canonical form: IPv6 as in RFC 5952, IPv4 without the prefix that a dual-stack socket puts before it,
- * both without port and zone. Undefined when it is none.
+ * An address in canonical form: IPv6 as in RFC 5952, IPv4 without the prefix that a dual-stack
+ * socket puts before it, both without port and zone. Undefined when it is none.
  */
 export function canonicalAddress(text: string): string | undefined {
   if (text.length > MAX_ADDRESS_CHARS) return undefined
-  const bare = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(text)?.[1] ?? /^([\d.]+):\d{1,5}$/.exec(text)?.[1] ?? text
+  const bare =
+    /^\[([^\]]+)\](?::\d{1,5})?$/.exec(text)?.[1] ?? /^([\d.]+):\d{1,5}$/.exec(text)?.[1] ?? text
   const [address] = bare.split('%', 1)
   const version = isIP(address)
   if (version !== 6) return version === 4 ? address : undefined

@@ -1,4 +1,7 @@
-/** What is wrong with values that are each of the right kind: too small to be meant, or in the wrong order. */
+/**
+ * What is wrong with values that are each of the right kind: too small to be meant, or in the wrong
+ * order.
+ */
 
 import type { NodeOptions } from './nodeOptions.ts'
 import { NODE_OPTIONS } from './options.ts'
@@ -23,7 +26,10 @@ function tooSmall(options: NodeOptions): string[] {
   })
 }
 
-/** How large a frame is tells only the database: what is refused here is wrong whatever its page size is. */
+/**
+ * How large a frame is tells only the database: what is refused here is wrong whatever its page
+ * size is.
+ */
 function inWrongOrder({ softWalFrames, hardWalFrames, maxWalBytes }: NodeOptions): string[] {
   const problems: string[] = []
   if (softWalFrames > hardWalFrames)

@@ -64,12 +64,14 @@ export function parseValue(
       if (!/^[\w!#$%&'*+.^`|~-]{1,64}$/.test(text)) throw usage(flag, text, 'the name of a cookie')
       return text
     case 'onStale':
-      if (!['forward', 'serve', 'refuse'].includes(text)) throw usage(flag, text, 'forward, serve or refuse')
+      if (!['forward', 'serve', 'refuse'].includes(text))
+        throw usage(flag, text, 'forward, serve or refuse')
       return text
     case 'statuses':
       return parseStatuses(flag, text)
     case 'target':
-      if (!/^\/[\x21\x22\x24-\x7e]{0,1023}$/.test(text)) throw usage(flag, text, 'a path such as /health')
+      if (!/^\/[\x21\x22\x24-\x7e]{0,1023}$/.test(text))
+        throw usage(flag, text, 'a path such as /health')
       return text
     case 'upstreamCounts':
       if (!['readyz', 'leader', 'nowhere'].includes(text))
@@ -106,12 +108,21 @@ function parseTrusted(flag: string, text: string): string {
 
 function parseUrl(flag: string, text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash)
+  if (
+    !url ||
+    !/^https?:$/.test(url.protocol) ||
+    url.username ||
+    url.password ||
+    url.search ||
+    url.hash
+  )
     throw usage(flag, text, 'a URL such as http://127.0.0.1:3000')
   return text
 }
 
-/** A URL with a query or not. What it is given in place of one may be a secret, and is not repeated. */
+/**
+ * A URL with a query or not. What it is given in place of one may be a secret, and is not repeated.
+ */
 function parseWebhook(flag: string, text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.hash)
@@ -122,14 +133,16 @@ function parseWebhook(flag: string, text: string): string {
 /** A URL without a path. */
 function parseOrigin(flag: string, text: string): string {
   const { origin, pathname } = new URL(parseUrl(flag, text))
-  if (pathname !== '/') throw usage(flag, text, 'a URL without a path, such as http://127.0.0.1:3000')
+  if (pathname !== '/')
+    throw usage(flag, text, 'a URL without a path, such as http://127.0.0.1:3000')
   return origin
 }
 
 /** The beginning of a path, of whole segments. */
 function parsePrefix(flag: string, text: string): string {
   const isPlain = text === '/' || !/\/\.{0,2}\//.test(`${text}/`)
-  if (!/^\/[^\s?#%\\]*$/.test(text) || !isPlain) throw usage(flag, text, 'paths such as /admin,/upload')
+  if (!/^\/[^\s?#%\\]*$/.test(text) || !isPlain)
+    throw usage(flag, text, 'paths such as /admin,/upload')
   return text
 }
 
@@ -145,7 +158,11 @@ function parseStatuses(flag: string, text: string): readonly number[] {
 /** Permission bits of a database file, in octal as for chmod(1). */
 function parseFileMode(flag: string, text: string): number {
   if (!/^0?6[046][046]$/.test(text))
-    throw usage(flag, text, 'an octal mode such as 0640: 6, then 0, 4 or 6 for the group and for others')
+    throw usage(
+      flag,
+      text,
+      'an octal mode such as 0640: 6, then 0, 4 or 6 for the group and for others',
+    )
   return Number.parseInt(text, 8)
 }
 
@@ -161,7 +178,8 @@ function parseDurationMs(flag: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text)
   if (!match) throw usage(flag, text, 'a time such as 250ms, 30s or 5m')
   const durationMs = Number(match[1]) * TIME_UNITS[match[2]]
-  if (durationMs < 1 || durationMs > MAX_DURATION_MS) throw usage(flag, text, 'a time from 1ms to 24h')
+  if (durationMs < 1 || durationMs > MAX_DURATION_MS)
+    throw usage(flag, text, 'a time from 1ms to 24h')
   return durationMs
 }
 

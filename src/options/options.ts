@@ -1,4 +1,7 @@
-/** Everything that can be set on a node, with its default. Flags, environment, file and help derive from this table. */
+/**
+ * Everything that can be set on a node, with its default. Flags, environment, file and help derive
+ * from this table.
+ */
 
 import { CROWD_OPTIONS } from './crowdOptions.ts'
 import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'

@@ -1,6 +1,9 @@
 const GROWTH = 1.5
 
-/** Delays between attempts: growing up to a bound, with jitter so that many replicas do not come back at once. */
+/**
+ * Delays between attempts: growing up to a bound, with jitter so that many replicas do not come
+ * back at once.
+ */
 export class Backoff {
   readonly #minMs: number
   readonly #maxMs: number

@@ -1,6 +1,6 @@
 /**
- * The named operations on files that matter for safety. Everything that must survive a crash goes through here, so
- * that a test can fail or kill the process exactly at one of them.
+ * The named operations on files that matter for safety. Everything that must survive a crash goes
+ * through here, so that a test can fail or kill the process exactly at one of them.
  */
 import {
   closeSync,
@@ -25,7 +25,7 @@ import { open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { systemCode, WalcastError, writeError } from '../errors.ts'
-import { requirePlainFile, setMode } from '../plainFiles.ts'
+import { requirePlainFile, setMode } from './plainFiles.ts'
 
 const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants
 const ANEW = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW
@@ -61,22 +61,43 @@ export interface FileOps {
   /** Writes all of `bytes` at `position` or throws DISK_FULL or WRITE_FAILED. */
   write(op: FileOp, fd: number, bytes: Uint8Array, position: number, path: string): void
   /** The same without holding up the thread; `bytes` must not change meanwhile. */
-  writeAside(op: FileOp, fd: number, bytes: Uint8Array, position: number, path: string): Promise<void>
-  /** Makes what was written to these descriptors durable without holding up the thread. Throws DISK_FULL or WRITE_FAILED. */
+  writeAside(
+    op: FileOp,
+    fd: number,
+    bytes: Uint8Array,
+    position: number,
+    path: string,
+  ): Promise<void>
+  /**
+   * Makes what was written to these descriptors durable without holding up the thread. Throws
+   * DISK_FULL or WRITE_FAILED.
+   */
   syncAside(op: FileOp, fds: readonly number[], path: string): Promise<void>
-  /** Replaces `path` by `content`: written beside it, synced, renamed, folder synced. `kind` names the three steps. */
+  /**
+   * Replaces `path` by `content`: written beside it, synced, renamed, folder synced. `kind` names
+   * the three steps.
+   */
   replace(path: string, content: string, kind?: 'state' | 'role'): Promise<void>
-  /** Gives what was made aside the name `to`, which must not exist yet, and syncs the folder of both. */
+  /**
+   * Gives what was made aside the name `to`, which must not exist yet, and syncs the folder of
+   * both.
+   */
   rename(op: FileOp, from: string, to: string): void
-  /** Gives the finished file `from` the name `to`, which must not exist yet, and syncs the folder. */
+  /**
+   * Gives the finished file `from` the name `to`, which must not exist yet, and syncs the folder.
+   */
   publish(from: string, to: string): void
-  /** The same over the database that has the name `to`, whose log and wal-index lose their names before. */
+  /**
+   * The same over the database that has the name `to`, whose log and wal-index lose their names
+   * before.
+   */
   supersede(from: string, to: string): void
 }
 
 function writeAll(fd: number, bytes: Uint8Array, position: number): void {
   let done = 0
-  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, position + done)
+  while (done < bytes.length)
+    done += writeSync(fd, bytes, done, bytes.length - done, position + done)
 }
 
 /** Makes the names in a folder durable. */
@@ -112,7 +133,10 @@ export function makeFolder(path: string): void {
   }
 }
 
-/** `before` is called with the name of each step just before it is taken; it may throw or kill the process. */
+/**
+ * `before` is called with the name of each step just before it is taken; it may throw or kill the
+ * process.
+ */
 export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps {
   return {
     write(op, fd, bytes, position, path) {
@@ -128,7 +152,13 @@ export function createFileOps(before: (op: FileOp) => void = () => {}): FileOps 
         before(op)
         let done = 0
         while (done < bytes.length) {
-          const { bytesWritten } = await writeAsync(fd, bytes, done, bytes.length - done, position + done)
+          const { bytesWritten } = await writeAsync(
+            fd,
+            bytes,
+            done,
+            bytes.length - done,
+            position + done,
+          )
           done += bytesWritten
         }
       } catch (error) {
@@ -207,7 +237,10 @@ function giveOwner(path: string, uid: number, gid: number): void {
   }
 }
 
-/** link(2) fails when `to` exists, rename(2) would replace it; file systems without hard links get the rename. */
+/**
+ * link(2) fails when `to` exists, rename(2) would replace it; file systems without hard links get
+ * the rename.
+ */
 function linkOrRename(from: string, to: string): void {
   try {
     linkSync(from, to)

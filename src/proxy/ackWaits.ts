@@ -1,9 +1,12 @@
-/** Answers at the leader that wait until replicas hold what was written, and what they say of it. */
+/**
+ * Answers at the leader that wait until replicas hold what was written, and what they say of it.
+ */
 import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
 import { type AckLevel, isLocal, requireAckLevel } from '../feed/ackLevel.ts'
 import type { AckEnd, AckOutcome } from '../feed/acknowledgements.ts'
+import { monotonicMs } from '../platform/time.ts'
 import { ACK_HEADER, ACKED_HEADER, headerOf, NOT_REPLICATED_HEADER } from './headers.ts'
 
 export interface AckWaitsOptions {
@@ -45,7 +48,10 @@ export class AckWaits {
     return this.#waiting
   }
 
-  /** What the answer to a request has to wait for; undefined for nothing. Throws BAD_REQUEST: to be asked before it is executed. */
+  /**
+   * What the answer to a request has to wait for; undefined for nothing. Throws BAD_REQUEST: to be
+   * asked before it is executed.
+   */
   levelFor(request: IncomingMessage, isWrite: boolean): AckLevel | undefined {
     const given = headerOf(request, ACK_HEADER)
     if (given === undefined && !isWrite) return undefined
@@ -66,18 +72,20 @@ export class AckWaits {
     level: AckLevel,
     timeoutMs: number,
   ): Promise<Pick<AckOutcome, 'reached' | 'replicas'> & { readonly end: AckResult }> {
-    const beganMs = performance.now()
+    const beganMs = monotonicMs()
     this.#waiting++
     let result: AckResult = 'unknown'
     try {
       const told = position ? await this.#view.acknowledge(position, level, timeoutMs) : UNKNOWN
-      // A node that stood still may hear what replicas said before another one was promoted without them.
-      const outcome = told.reached && !this.#isSure() ? { ...UNKNOWN, replicas: told.replicas } : told
+      // A node that stood still may hear what replicas said before another one was promoted without
+      // them.
+      const outcome =
+        told.reached && !this.#isSure() ? { ...UNKNOWN, replicas: told.replicas } : told
       result = outcome.end
       return outcome
     } finally {
       this.#waiting--
-      this.#onEnd(level.label, result, performance.now() - beganMs)
+      this.#onEnd(level.label, result, monotonicMs() - beganMs)
     }
   }
 }

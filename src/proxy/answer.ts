@@ -17,8 +17,8 @@ export function errorBody(error: WalcastError): ErrorBody {
 }
 
 /**
- * Answers with what went wrong and gives it as an error of the catalogue. `onFailure` hears what none of it foresaw. `bodyOf`:
- * what this asker may be told.
+ * Answers with what went wrong and gives it as an error of the catalogue. `onFailure` hears what
+ * none of it foresaw. `bodyOf`: what this asker may be told.
  */
 export function sendFailure(
   response: ServerResponse,
@@ -32,7 +32,9 @@ export function sendFailure(
   return known
 }
 
-/** The same, for the counts of refused requests: that a client left says nothing of the application. */
+/**
+ * The same, for the counts of refused requests: that a client left says nothing of the application.
+ */
 export function sendRefusal(
   response: ServerResponse,
   error: unknown,
@@ -52,7 +54,10 @@ export function sendRefusal(
   if (!isGone) host.onRefused(known)
 }
 
-/** Answers if no answer has begun; cuts the connection otherwise, so that half an answer is not taken for a whole one. */
+/**
+ * Answers if no answer has begun; cuts the connection otherwise, so that half an answer is not
+ * taken for a whole one.
+ */
 export function sendJson(
   response: ServerResponse,
   status: number,
@@ -70,7 +75,8 @@ export function sendJson(
     all['connection'] = 'close'
     closeInStages(response)
   }
-  // The reason is given: one that an answer left behind whose head could not be written would go out otherwise.
+  // The reason is given: one that an answer left behind whose head could not be written would go
+  // out otherwise.
   response.writeHead(status, STATUS_CODES[status] ?? 'Unknown', all)
   response.end(response.req.method === 'HEAD' ? undefined : body)
 }
@@ -82,7 +88,10 @@ export interface OwnAnswer {
   readonly body: object
 }
 
-/** Why a standby serves nothing. `primaryUrl`: where clients find the leader, as far as that is known. */
+/**
+ * Why a standby serves nothing. `primaryUrl`: where clients find the leader, as far as that is
+ * known.
+ */
 export function standbyError(primaryUrl: string | undefined): WalcastError {
   return new WalcastError('STANDBY', { leader: primaryUrl ?? 'its public address' })
 }
@@ -94,7 +103,10 @@ export function standbyAnswer(primaryUrl: string | undefined): OwnAnswer {
   return { status: error.status, headers: retryAfterOf(error), body }
 }
 
-/** What `/readyz` answers. `unwell`: what keeps clients from being served although the node can serve. */
+/**
+ * What `/readyz` answers. `unwell`: what keeps clients from being served although the node can
+ * serve.
+ */
 export function readinessAnswer(view: NodeView, isStopping: boolean, unwell?: string): OwnAnswer {
   const reasons = isStopping ? ['stopping'] : [...view.notReady(), ...(unwell ? [unwell] : [])]
   const ready = reasons.length === 0

@@ -25,9 +25,15 @@ export interface ApplicationOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 2000
-/** Many servers close an idle connection after 2 to 5 s without saying so: one that is idle for so long is closed first. */
+/**
+ * Many servers close an idle connection after 2 to 5 s without saying so: one that is idle for so
+ * long is closed first.
+ */
 const IDLE_MS = 1000
-/** A read that met the close of an idle connection is sent again, and what met it before a byte was written. */
+/**
+ * A read that met the close of an idle connection is sent again, and what met it before a byte was
+ * written.
+ */
 const MAX_TRIES = 3
 
 export class Application {
@@ -39,7 +45,15 @@ export class Application {
   readonly #passes: Passes
   #isReachable = true
 
-  constructor({ url, node, maxConnections, answerTimeoutMs, log, passes, ...told }: ApplicationOptions) {
+  constructor({
+    url,
+    node,
+    maxConnections,
+    answerTimeoutMs,
+    log,
+    passes,
+    ...told
+  }: ApplicationOptions) {
     this.url = url
     this.#told = told
     this.#node = node
@@ -55,9 +69,10 @@ export class Application {
   }
 
   /**
-   * Passes a request on and resolves at the head of the answer. Throws APP_UNREACHABLE when nothing was sent, BAD_REQUEST or
-   * FORWARD_LOOP when nothing can be; for a write that was sent and has no answer OUTCOME_UNKNOWN, for a read APP_FAILED or APP_SILENT.
-   * `detached`: it goes on when the client goes away.
+   * Passes a request on and resolves at the head of the answer. Throws APP_UNREACHABLE when nothing
+   * was sent, BAD_REQUEST or FORWARD_LOOP when nothing can be; for a write that was sent and has no
+   * answer OUTCOME_UNKNOWN, for a read APP_FAILED or APP_SILENT. `detached`: it goes on when the
+   * client goes away.
    */
   async ask(
     client: Client,
@@ -65,7 +80,8 @@ export class Application {
     body: ReplayableBody | undefined,
     detached = false,
   ): Promise<Answer> {
-    if (hasPassed(client.request, this.#node)) throw new WalcastError('FORWARD_LOOP', { node: this.#node })
+    if (hasPassed(client.request, this.#node))
+      throw new WalcastError('FORWARD_LOOP', { node: this.#node })
     const { method, target } = client
     const sent = [...headers, VIA_HEADER, this.#node]
     const isRepeatable = isRead(method) && !body
@@ -89,9 +105,12 @@ export class Application {
         if (!(error instanceof SendError)) throw error
         const mayRepeat =
           tries < MAX_TRIES &&
-          (error.isStale ? (body?.canReplay ?? true) : isRepeatable && error.wasSent && !error.isTimeout)
+          (error.isStale
+            ? (body?.canReplay ?? true)
+            : isRepeatable && error.wasSent && !error.isTimeout)
         if (mayRepeat && !client.isGone) continue
-        if (!error.wasSent && !error.isBadRequest && !client.isGone) this.#onUnreachable(error.detail)
+        if (!error.wasSent && !error.isBadRequest && !client.isGone)
+          this.#onUnreachable(error.detail)
         throw this.#failure(method, error)
       } finally {
         this.#passes.revoke(pass)
@@ -128,7 +147,11 @@ export class Application {
     if (error.isBadRequest) return new WalcastError('BAD_REQUEST', { detail }, error)
     if (!error.wasSent) return new WalcastError('APP_UNREACHABLE', { url, detail }, error)
     if (!isRead(method))
-      return new WalcastError('OUTCOME_UNKNOWN', { detail: `the application broke off: ${detail}` }, error)
+      return new WalcastError(
+        'OUTCOME_UNKNOWN',
+        { detail: `the application broke off: ${detail}` },
+        error,
+      )
     return new WalcastError(error.isTimeout ? 'APP_SILENT' : 'APP_FAILED', { url, detail }, error)
   }
 }

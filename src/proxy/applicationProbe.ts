@@ -1,7 +1,11 @@
-/** One look at an application: whether it accepts a connection, or what its check says. Never throws. */
-import { connect } from 'node:net'
-import { request } from 'undici'
+/**
+ * One look at an application: whether it accepts a connection, or what its check says. Never
+ * throws.
+ */
+
 import { messageOf, systemCode } from '../errors.ts'
+import { connectTcp, request } from '../platform/sockets.ts'
+import { timeLimit } from '../platform/time.ts'
 
 const TIMEOUT_MS = 1000
 const TIMED_OUT = `no answer within ${TIMEOUT_MS} ms`
@@ -9,11 +13,16 @@ const TIMED_OUT = `no answer within ${TIMEOUT_MS} ms`
 export interface Look {
   /** Why it is not up; undefined when it is. */
   readonly whyNot: string | undefined
-  /** The role in which it says that it works (`Walcast-Role`), when a check was asked that tells. */
+  /**
+   * The role in which it says that it works (`Walcast-Role`), when a check was asked that tells.
+   */
   readonly role?: string | undefined
 }
 
-/** Whether the application at `url` accepts connections; with a `check` (a path), whether that answers 200 to 399. */
+/**
+ * Whether the application at `url` accepts connections; with a `check` (a path), whether that
+ * answers 200 to 399.
+ */
 export function lookAt(url: string, check: string | undefined): Promise<Look> {
   return check === undefined ? connects(url) : passes(url, check)
 }
@@ -22,7 +31,7 @@ function connects(url: string): Promise<Look> {
   const { hostname, port, protocol } = new URL(url)
   const host = hostname.replace(/^\[|\]$/g, '')
   return new Promise((resolve) => {
-    const socket = connect({ host, port: Number(port) || (protocol === 'https:' ? 443 : 80) })
+    const socket = connectTcp({ host, port: Number(port) || (protocol === 'https:' ? 443 : 80) })
     const end = (whyNot: string | undefined) => {
       socket.destroy()
       resolve({ whyNot })
@@ -35,7 +44,7 @@ function connects(url: string): Promise<Look> {
 
 async function passes(url: string, check: string): Promise<Look> {
   try {
-    const signal = AbortSignal.timeout(TIMEOUT_MS)
+    const signal = timeLimit(TIMEOUT_MS)
     const { statusCode, headers, body } = await request(`${url}${check}`, { signal, reset: true })
     await body.dump()
     const role = headers['walcast-role']

@@ -7,14 +7,21 @@
  *   health:    up ── `fall` looks in a row fail ──> down ── `rise` in a row succeed ──> up
  *              down since the start ── one look succeeds, or a request is answered ──> up
  *
- * Whether a request is sent depends on the latest look or answer. Load balancers are told the health, which a restart of a second
- * does not change. An answered request counts as a look that succeeded, so a busy application is never looked at. No request
- * of a client is sent from here.
+ * Whether a request is sent depends on the latest look or answer. Load balancers are told the
+ * health, which a restart of a second does not change. An answered request counts as a look that
+ * succeeded, so a busy application is never looked at. No request of a client is sent from here.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { ApplicationStatus } from '../api/applicationStatus.ts'
 import { WalcastError } from '../errors.ts'
+import {
+  cancelTimer,
+  delay,
+  monotonicMs,
+  setRepeatingTimer,
+  setTimer,
+  type Timer,
+} from '../platform/time.ts'
 import { type Look, lookAt } from './applicationProbe.ts'
 import { Gate } from './gate.ts'
 
@@ -54,8 +61,8 @@ export class ApplicationWatch {
   readonly #host: ApplicationWatchHost
   readonly #requests: Gate
   readonly #writes: Gate
-  readonly #timer: NodeJS.Timeout
-  #bootTimer: NodeJS.Timeout | undefined
+  readonly #timer: Timer
+  #bootTimer: Timer | undefined
   #looking: Promise<boolean> | undefined
   #lookedMs = Number.NEGATIVE_INFINITY
   /** Since the last look by the clock. */
@@ -80,7 +87,7 @@ export class ApplicationWatch {
     const { maxHeld } = options
     this.#requests = new Gate({ maxHeld, probeMs: LOOK_MS }, () => this.#look())
     this.#writes = new Gate({ maxHeld })
-    this.#timer = setInterval(() => void this.#lookByTheClock(), options.everyMs)
+    this.#timer = setRepeatingTimer(() => void this.#lookByTheClock(), options.everyMs)
     this.#timer.unref()
   }
 
@@ -117,20 +124,29 @@ export class ApplicationWatch {
     return { url, state: this.#health, accepts, detail, held: this.held }
   }
 
-  /** What another node goes by that waits for this one's application: known since the last change of role. */
+  /**
+   * What another node goes by that waits for this one's application: known since the last change of
+   * role.
+   */
   standing(): ApplicationStanding {
     if (this.#host.url() === undefined) return 'none'
     if (!this.#requests.isOpen || !this.#writes.isOpen) return 'down'
     return this.#isProven ? 'up' : 'unknown'
   }
 
-  /** Why load balancers are to send nobody here; undefined when the application is well, or there is none to be. */
+  /**
+   * Why load balancers are to send nobody here; undefined when the application is well, or there is
+   * none to be.
+   */
   unwell(): string | undefined {
     if (this.#health !== 'down' || this.#host.url() === undefined) return undefined
     return `the application is down: ${this.#detail}`
   }
 
-  /** Why a request is not to be sent to the application now; undefined when it is. Cheap: asked for each request. */
+  /**
+   * Why a request is not to be sent to the application now; undefined when it is. Cheap: asked for
+   * each request.
+   */
   refuse(isWrite: boolean): WalcastError | undefined {
     if (this.#requests.isOpen && (!isWrite || this.#writes.isOpen)) return undefined
     return new WalcastError('APP_UNREACHABLE', {
@@ -139,11 +155,14 @@ export class ApplicationWatch {
     })
   }
 
-  /** Resolves with whether the application may be tried again, at the latest at `endMs` or when the client goes. Throws TOO_MANY_HELD. */
+  /**
+   * Resolves with whether the application may be tried again, at the latest at `endMs` or when the
+   * client goes. Throws TOO_MANY_HELD.
+   */
   async wait(client: Waiting, endMs: number, isWrite: boolean): Promise<boolean> {
     const gate = isWrite && !this.#writes.isOpen ? this.#writes : this.#requests
     if (!gate.isOpen) this.#heldTotal++
-    return gate.wait(endMs - performance.now(), client.gone)
+    return gate.wait(endMs - monotonicMs(), client.gone)
   }
 
   /** The node serves from now on. */
@@ -175,16 +194,22 @@ export class ApplicationWatch {
     void this.#look()
   }
 
-  /** Whether it accepts after all, when that was not looked at just now: what was last heard of it may be old. */
+  /**
+   * Whether it accepts after all, when that was not looked at just now: what was last heard of it
+   * may be old.
+   */
   async isBack(): Promise<boolean> {
-    if (performance.now() - this.#lookedMs < LOOK_MS) return false
+    if (monotonicMs() - this.#lookedMs < LOOK_MS) return false
     // An address where nothing answers must not keep what another node may answer.
-    return Promise.race([this.#look(), delay(LOOK_MS, false, UNHELD)])
+    return Promise.race([this.#look(), delay(LOOK_MS, UNHELD).then(() => false)])
   }
 
-  /** It has been asked for, and is perhaps back: looks now unless it has just done so. Cheap: told for each request that goes elsewhere. */
+  /**
+   * It has been asked for, and is perhaps back: looks now unless it has just done so. Cheap: told
+   * for each request that goes elsewhere.
+   */
   lookSoon(): void {
-    if (performance.now() - this.#lookedMs >= LOOK_MS) void this.#look()
+    if (monotonicMs() - this.#lookedMs >= LOOK_MS) void this.#look()
   }
 
   /** Writes wait: the application's process was started in an earlier role. */
@@ -222,8 +247,8 @@ export class ApplicationWatch {
   /** Lets everybody go, and keeps nobody from now on. */
   stop(): void {
     this.#isStopped = true
-    clearInterval(this.#timer)
-    clearTimeout(this.#bootTimer)
+    cancelTimer(this.#timer)
+    cancelTimer(this.#bootTimer)
     this.#requests.stop()
     this.#writes.stop()
   }
@@ -263,7 +288,10 @@ export class ApplicationWatch {
     return this.#looking
   }
 
-  /** Whether it accepts: a check that complains counts only before the first request, and for the health. */
+  /**
+   * Whether it accepts: a check that complains counts only before the first request, and for the
+   * health.
+   */
   async #lookOnce(): Promise<boolean> {
     const check = this.#isStarting ? this.#options.check : undefined
     const whyNot = await this.#ask(check)
@@ -275,11 +303,13 @@ export class ApplicationWatch {
     return whyNot === '' && !this.#isSuspended
   }
 
-  /** '' when it is well. Undefined when nothing can be told: there is none, or another one by now. */
+  /**
+   * '' when it is well. Undefined when nothing can be told: there is none, or another one by now.
+   */
   async #ask(check: string | undefined): Promise<string | undefined> {
     const url = this.#host.url()
     if (url === undefined || this.#isSuspended) return undefined
-    this.#lookedMs = performance.now()
+    this.#lookedMs = monotonicMs()
     const { whyNot = '' } = await (this.#host.look ?? lookAt)(url, check)
     return url === this.#host.url() && !this.#isSuspended ? whyNot : undefined
   }
@@ -300,7 +330,7 @@ export class ApplicationWatch {
 
   #lookAgain(): void {
     if (this.#isStopped || this.#bootTimer) return
-    this.#bootTimer = setTimeout(
+    this.#bootTimer = setTimer(
       () => {
         this.#bootTimer = undefined
         void this.#lookByTheClock()
@@ -316,7 +346,8 @@ export class ApplicationWatch {
     const now = whyNot === '' ? 'up' : 'down'
     if (now === 'down') this.#detail = whyNot
     if (now === this.#health) this.#streak = 0
-    else if (this.#health === 'unknown' || ++this.#streak >= this.#needed(now)) this.#become(now, whyNot)
+    else if (this.#health === 'unknown' || ++this.#streak >= this.#needed(now))
+      this.#become(now, whyNot)
     if (now === 'up') this.#isBooting = false
   }
 

@@ -1,6 +1,7 @@
 /** A client's request at a node, and whether the client is still there. */
 import type { IncomingMessage, InformationEvent, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { monotonicMs } from '../platform/time.ts'
 import { NO_ORIGIN, type Origin } from './clientAddress.ts'
 import type { Exchange } from './exchange.ts'
 import { relayInterim } from './relayedAnswer.ts'
@@ -10,7 +11,10 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-/** Whether the client may still be sending: an answer now has to close the connection, or the rest would be taken for its next request. */
+/**
+ * Whether the client may still be sending: an answer now has to close the connection, or the rest
+ * would be taken for its next request.
+ */
 export function isSending(request: IncomingMessage): boolean {
   return !request.complete && hasBody(request)
 }
@@ -25,8 +29,9 @@ export function whenOver(response: ServerResponse, then: () => void): void {
 const queued = new WeakMap<Socket, Set<ServerResponse>>()
 
 /**
- * Node tells the close of a connection only to the response whose turn it is: those of pipelined requests behind it are
- * told here, or what waits for their close would wait for ever. To be called for each request as it comes.
+ * Node tells the close of a connection only to the response whose turn it is: those of pipelined
+ * requests behind it are told here, or what waits for their close would wait for ever. To be called
+ * for each request as it comes.
  */
 export function tellClose({ socket }: IncomingMessage, response: ServerResponse): void {
   if (response.socket) return
@@ -48,20 +53,24 @@ export function tellClose({ socket }: IncomingMessage, response: ServerResponse)
 const givenUp = new WeakSet<ServerResponse>()
 
 /**
- * The rest of the request never comes. Whatever its answer was, nothing works for it any longer once that is out: neither
- * an application that waits for the body nor whoever holds the request back.
+ * The rest of the request never comes. Whatever its answer was, nothing works for it any longer
+ * once that is out: neither an application that waits for the body nor whoever holds the request
+ * back.
  */
 export function giveUp(response: ServerResponse): void {
   givenUp.add(response)
   response.once('finish', () => response.req.destroy())
 }
 
-/** What waits for a leader or an application, a request or an upgrade: held in more than one place, and so long in all. */
+/**
+ * What waits for a leader or an application, a request or an upgrade: held in more than one place,
+ * and so long in all.
+ */
 export interface Held {
   /** Aborted when the client went away before its answer was whole. */
   readonly gone: AbortSignal
   readonly isGone: boolean
-  /** Until when it may wait, by `performance.now()`: `holdMs` from when this is first asked. */
+  /** Until when it may wait, by `monotonicMs()`: `holdMs` from when this is first asked. */
   heldUntilMs(holdMs: number): number
 }
 
@@ -106,7 +115,7 @@ export class Client implements Held {
   }
 
   heldUntilMs(holdMs: number): number {
-    this.#heldUntilMs ??= performance.now() + holdMs
+    this.#heldUntilMs ??= monotonicMs() + holdMs
     return this.#heldUntilMs
   }
 

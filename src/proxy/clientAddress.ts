@@ -1,7 +1,9 @@
 /**
- * Who sent a request. The peer of a connection is a fact; what it says of others (`X-Forwarded-For`, `X-Forwarded-Proto`)
- * is believed only of a trusted proxy (`--trusted-proxies`; this machine unless told otherwise). The client is the
- * right-most address of X-Forwarded-For that is no trusted proxy: a trusted proxy wrote it, whatever stands left of it.
+ * Who sent a request. The peer of a connection is a fact; what it says of others
+ * (`X-Forwarded-For`, `X-Forwarded-Proto`) is believed only of a trusted proxy
+ * (`--trusted-proxies`; this machine unless told otherwise). The client is the right-most address
+ * of X-Forwarded-For that is no trusted proxy: a trusted proxy wrote it, whatever stands left of
+ * it.
  */
 import type { IncomingMessage } from 'node:http'
 import { BlockList } from 'node:net'
@@ -20,7 +22,10 @@ const LOOPBACK = ['127.0.0.0/8', '::1/128']
 export interface Origin {
   /** Of the client, in canonical form; `unknown` when the connection has closed. */
   readonly address: string
-  /** What requests of one client have in common: the address, or of IPv6 the /64 network. Undefined of a trusted proxy: many clients may be behind it. */
+  /**
+   * What requests of one client have in common: the address, or of IPv6 the /64 network. Undefined
+   * of a trusted proxy: many clients may be behind it.
+   */
   readonly client: string | undefined
   /** Whether the client came over TLS. */
   readonly isSecure: boolean
@@ -42,7 +47,10 @@ interface Known {
   readonly client: string | undefined
 }
 
-/** What is counted as one client: an IPv4 address, or the /64 network of an IPv6 address. `address` is canonical. */
+/**
+ * What is counted as one client: an IPv4 address, or the /64 network of an IPv6 address. `address`
+ * is canonical.
+ */
 export function clientOf(address: string): string {
   if (!address.includes(':')) return address
   const [head, tail] = address.split('::')
@@ -57,7 +65,10 @@ export class TrustedProxies {
   readonly #networks = new BlockList()
   readonly #known = new Map<string, Known>()
 
-  /** Networks beside this machine, or `none`. Throws when one is neither: a bug of the caller, since the option table checks them. */
+  /**
+   * Networks beside this machine, or `none`. Throws when one is neither: a bug of the caller, since
+   * the option table checks them.
+   */
   constructor(networks: readonly string[]) {
     const named = networks.filter((text) => text !== TRUST_NONE && text !== TRUST_LOOPBACK)
     for (const text of networks.includes(TRUST_NONE) ? named : [...LOOPBACK, ...named]) {
@@ -75,12 +86,16 @@ export class TrustedProxies {
     if (!isTrusted) return originOf(peer, isEncrypted, false)
     const forwardedFor = headers['x-forwarded-for']
     const proto = lastOf(headers['x-forwarded-proto'])
-    const sender = forwardedFor === undefined ? peer : this.#clientBehind(peer, String(forwardedFor))
+    const sender =
+      forwardedFor === undefined ? peer : this.#clientBehind(peer, String(forwardedFor))
     const isSecure = proto === undefined ? isEncrypted : proto.toLowerCase() === 'https'
     return originOf(sender, isSecure, true)
   }
 
-  /** The same of a request that a node forwarded, which tells `address` as it saw it. Only for a node that has proven itself. */
+  /**
+   * The same of a request that a node forwarded, which tells `address` as it saw it. Only for a
+   * node that has proven itself.
+   */
   forwardedOrigin(address: string | undefined): Origin {
     const known = address === undefined ? undefined : this.#lookUp(address)
     return known ? originOf(known, false, true) : NO_ORIGIN

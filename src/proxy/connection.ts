@@ -1,6 +1,7 @@
 /**
- * One connection of an HTTP server, and what it waits for. Only a client that owes something is slow: one that waits for the
- * application, or whose body is not read because the application does not take it, never is.
+ * One connection of an HTTP server, and what it waits for. Only a client that owes something is
+ * slow: one that waits for the application, or whose body is not read because the application does
+ * not take it, never is.
  */
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -10,7 +11,10 @@ import { isSending } from './client.ts'
 /** What a client has to do next: send a request, go on with a body, or read what was sent to it. */
 export type Debt = 'request' | 'body' | 'read'
 
-/** Fewer bytes are no progress while others wait for room: a client that sends or reads them one by one. */
+/**
+ * Fewer bytes are no progress while others wait for room: a client that sends or reads them one by
+ * one.
+ */
 const STEADY_BYTES = 512
 
 /** A socket's queue below Node's own: it moves while one large write goes out piece by piece. */
@@ -41,7 +45,12 @@ export class Connection {
   /** When enough last moved. */
   steadyMs: number
 
-  constructor(socket: Socket, client: string | undefined, nowMs: number, limit: WalcastError | undefined) {
+  constructor(
+    socket: Socket,
+    client: string | undefined,
+    nowMs: number,
+    limit: WalcastError | undefined,
+  ) {
     this.socket = socket
     this.client = client
     this.limit = limit

@@ -1,12 +1,14 @@
 /**
- * The connections of one HTTP server: how many there may be, and how long a client may keep one waiting. Past a bound the
- * client that has moved nothing for longest gives way. Where none does, a small room is left in which only health is
- * answered, so that a crowd does not hide whether the node lives. Nothing is done per byte: a look at all of them, once
- * in a while, sees what has moved.
+ * The connections of one HTTP server: how many there may be, and how long a client may keep one
+ * waiting. Past a bound the client that has moved nothing for longest gives way. Where none does, a
+ * small room is left in which only health is answered, so that a crowd does not hide whether the
+ * node lives. Nothing is done per byte: a look at all of them, once in a while, sees what has
+ * moved.
  */
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, monotonicMs, setRepeatingTimer, type Timer } from '../platform/time.ts'
 import { giveUp } from './client.ts'
 import { Connection } from './connection.ts'
 import { largestShare } from './requestBudget.ts'
@@ -54,10 +56,13 @@ export class ConnectionBudget {
   readonly #byClient = new Map<string, number>()
   /** Past a bound; the oldest first. */
   readonly #room = new Set<Connection>()
-  /** Connections that may give way, the stillest last, as the last look found them: without a request, and with one. */
+  /**
+   * Connections that may give way, the stillest last, as the last look found them: without a
+   * request, and with one.
+   */
   #idle: Connection[] = []
   #stalled: Connection[] = []
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
 
   constructor(limits: ConnectionLimits, host: ConnectionHost) {
     const { maxConnections, maxClientConnections } = limits
@@ -70,18 +75,27 @@ export class ConnectionBudget {
     return this.#open.size + this.#room.size
   }
 
-  /** Takes the connections of this server from now on, until it closes. Several servers may be attached: one for each address. */
+  /**
+   * Takes the connections of this server from now on, until it closes. Several servers may be
+   * attached: one for each address.
+   */
   attach(server: Server): void {
     const { bodyTimeoutMs, sendTimeoutMs } = this.#limits
-    const lookMs = Math.min(LOOK_MS, Math.max(LOOK_MIN_MS, Math.min(bodyTimeoutMs, sendTimeoutMs) / 4))
+    const lookMs = Math.min(
+      LOOK_MS,
+      Math.max(LOOK_MIN_MS, Math.min(bodyTimeoutMs, sendTimeoutMs) / 4),
+    )
     server.on('connection', (socket: Socket) => this.#accept(socket))
     server.once('listening', () => {
-      this.#timer ??= setInterval(() => this.look(performance.now()), lookMs).unref()
+      this.#timer ??= setRepeatingTimer(() => this.look(monotonicMs()), lookMs).unref()
     })
-    server.once('close', () => clearInterval(this.#timer))
+    server.once('close', () => cancelTimer(this.#timer))
   }
 
-  /** Whether more requests have come at once than may wait on one connection, which is cut then: nothing is to be done for them. */
+  /**
+   * Whether more requests have come at once than may wait on one connection, which is cut then:
+   * nothing is to be done for them.
+   */
   overflows(socket: Socket): boolean {
     const connection = this.#known.get(socket)
     if (!connection || connection.requests < this.#limits.maxPipelined) return false
@@ -92,7 +106,10 @@ export class ConnectionBudget {
     return true
   }
 
-  /** A request has come. Gives why only health is to be answered on its connection, which closes then. */
+  /**
+   * A request has come. Gives why only health is to be answered on its connection, which closes
+   * then.
+   */
   arrive(response: ServerResponse): WalcastError | undefined {
     const connection = this.#known.get(response.req.socket)
     if (!connection) return undefined
@@ -118,7 +135,10 @@ export class ConnectionBudget {
     return undefined
   }
 
-  /** The peer is this node: it is let in past the bound, and its connection may keep still until it is needed. */
+  /**
+   * The peer is this node: it is let in past the bound, and its connection may keep still until it
+   * is needed.
+   */
   prove(socket: Socket, owner: string): void {
     const connection = this.#known.get(socket)
     if (!connection) return
@@ -127,12 +147,18 @@ export class ConnectionBudget {
     if (this.#room.delete(connection)) this.#enter(connection)
   }
 
-  /** Ends the request of a client that has moved nothing for longest; false when none keeps still. `owner`: only one of this node's. */
+  /**
+   * Ends the request of a client that has moved nothing for longest; false when none keeps still.
+   * `owner`: only one of this node's.
+   */
   giveWay(owner?: string): boolean {
     return this.#giveWay(this.#stalled, owner)
   }
 
-  /** Closes connections on which nothing ever came. Node does not count them as idle, and a server that closes waits for them. */
+  /**
+   * Closes connections on which nothing ever came. Node does not count them as idle, and a server
+   * that closes waits for them.
+   */
   closeUnused(): void {
     for (const { socket, isUpgraded } of [...this.#open, ...this.#room])
       if (socket.bytesRead === 0 && !isUpgraded) socket.destroy()
@@ -154,7 +180,8 @@ export class ConnectionBudget {
     }
     for (const connection of this.#room) {
       const debt = connection.look(nowMs)
-      if (debt !== undefined && nowMs - connection.steadyMs >= ROOM_MS) this.#end(connection, 'no-room')
+      if (debt !== undefined && nowMs - connection.steadyMs >= ROOM_MS)
+        this.#end(connection, 'no-room')
     }
     for (const list of [this.#idle, this.#stalled]) list.sort((a, b) => b.steadyMs - a.steadyMs)
   }
@@ -171,7 +198,7 @@ export class ConnectionBudget {
     if (this.#known.has(socket)) return
     const client = this.#host.clientAt(socket.remoteAddress)
     const limit = this.#limitFor(client)
-    const connection = new Connection(socket, client, performance.now(), limit)
+    const connection = new Connection(socket, client, monotonicMs(), limit)
     this.#known.set(socket, connection)
     socket.once('close', () => this.#forget(connection))
     if (limit) this.#enterRoom(connection)
@@ -193,7 +220,11 @@ export class ConnectionBudget {
         what: 'connections',
         client,
       })
-    if (this.#open.size < maxConnections || this.#giveWay(this.#idle) || this.#giveWay(this.#stalled))
+    if (
+      this.#open.size < maxConnections ||
+      this.#giveWay(this.#idle) ||
+      this.#giveWay(this.#stalled)
+    )
       return undefined
     return new WalcastError('TOO_MANY_CONNECTIONS', { limit: maxConnections })
   }
@@ -201,8 +232,11 @@ export class ConnectionBudget {
   /** The oldest that has no request under way makes place; where all have, there is none. */
   #enterRoom(connection: Connection): void {
     const { client } = connection
-    const ofClient = [...this.#room].filter((other) => client !== undefined && other.client === client)
-    const rivals = ofClient.length >= ROOM_PER_CLIENT ? ofClient : this.#room.size >= ROOM && [...this.#room]
+    const ofClient = [...this.#room].filter(
+      (other) => client !== undefined && other.client === client,
+    )
+    const rivals =
+      ofClient.length >= ROOM_PER_CLIENT ? ofClient : this.#room.size >= ROOM && [...this.#room]
     this.#room.add(connection)
     if (rivals) this.#end(rivals.find(({ requests }) => requests === 0) ?? connection, 'no-room')
   }
@@ -223,7 +257,7 @@ export class ConnectionBudget {
   #isStill(connection: Connection): boolean {
     const { steadyMs, owner, isUpgraded } = connection
     if (!this.#open.has(connection) || isUpgraded) return false
-    const debt = connection.look(performance.now())
+    const debt = connection.look(monotonicMs())
     // A node's connection without a request is kept for the next one, which must not meet its end.
     if (debt === undefined || (debt === 'request' && owner !== undefined)) return false
     return connection.steadyMs === steadyMs
@@ -237,7 +271,7 @@ export class ConnectionBudget {
     // One whose turn has not come cannot be answered before others on its connection.
     if (debt !== 'body' || !response?.socket) return void socket.destroy()
     giveUp(response)
-    const seconds = Math.round((performance.now() - movedMs) / 100) / 10
+    const seconds = Math.round((monotonicMs() - movedMs) / 100) / 10
     this.#host.refuse(response, new WalcastError('REQUEST_STALLED', { seconds }))
   }
 

@@ -2,6 +2,8 @@
  * Connections to one server: kept while idle, bounded in number, the most recently used first.
  * Whoever finds none waits for its turn.
  */
+
+import { cancelTimer, monotonicMs, onNextTurn, setTimer, type Timer } from '../platform/time.ts'
 import { IdleTrust } from './idleTrust.ts'
 import { Wire } from './wire.ts'
 
@@ -41,7 +43,7 @@ export class ConnectionPool {
   readonly #idle: Wire[] = []
   readonly #waiting = new Set<Taker>()
   readonly trust: IdleTrust
-  #sweep: NodeJS.Timeout | undefined
+  #sweep: Timer | undefined
   #isClosing = false
   #onEmpty: () => void = () => {}
   readonly #empty: Promise<void>
@@ -80,7 +82,7 @@ export class ConnectionPool {
   release(wire: Wire, isReusable: boolean): void {
     if (!isReusable || !wire.isUsable || (this.#isClosing && this.#waiting.size === 0))
       return void wire.socket.destroy()
-    wire.idleSinceMs = performance.now()
+    wire.idleSinceMs = monotonicMs()
     wire.isIdle = true
     const next = this.#next()
     if (!next) return this.#park(wire)
@@ -89,7 +91,10 @@ export class ConnectionPool {
     wire.socket.destroy()
   }
 
-  /** Nothing went over it. How long it has been idle is not forgotten: of one that was used before that is not known any more. */
+  /**
+   * Nothing went over it. How long it has been idle is not forgotten: of one that was used before
+   * that is not known any more.
+   */
   giveBack(wire: Wire): void {
     this.release(wire, wire.idleBeforeMs === undefined)
   }
@@ -113,7 +118,7 @@ export class ConnectionPool {
 
   #pick({ reuse, servername }: Taker): Wire | undefined {
     if (reuse === 'none') return undefined
-    const nowMs = performance.now()
+    const nowMs = monotonicMs()
     const sinceMs = nowMs - (reuse === 'any' ? this.trust.keepMs : this.trust.sureMs(nowMs))
     for (let at = this.#idle.length - 1; at >= 0; at--) {
       const wire = this.#idle[at]
@@ -126,14 +131,14 @@ export class ConnectionPool {
   }
 
   #reuse(wire: Wire, taker: Taker): void {
-    wire.idleBeforeMs = performance.now() - wire.idleSinceMs
+    wire.idleBeforeMs = monotonicMs() - wire.idleSinceMs
     if (taker.reuse === 'any') return this.#start(wire, taker)
     // A close that has come until now is seen first, also one right behind an answer.
     afterLook(() => this.#startIfUsable(wire, taker))
   }
 
   #startIfUsable(wire: Wire, taker: Taker): void {
-    const nowMs = performance.now()
+    const nowMs = monotonicMs()
     if (!wire.isUsable) this.trust.onClosed(wire.idleBeforeMs ?? 0)
     else if (taker.isOver || nowMs - wire.idleSinceMs <= this.trust.sureMs(nowMs))
       return this.#start(wire, taker)
@@ -156,12 +161,12 @@ export class ConnectionPool {
     const { socket } = wire
     let failure: Error | undefined
     this.#open.add(wire)
-    const timer = setTimeout(
+    const timer = setTimer(
       () => socket.destroy(new Error(`no connection within ${this.#limits.connectTimeoutMs} ms`)),
       this.#limits.connectTimeoutMs,
     )
     socket.once(this.origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
-      clearTimeout(timer)
+      cancelTimer(timer)
       const ready = taker
       taker = undefined
       if (ready) this.#start(wire, ready)
@@ -170,7 +175,7 @@ export class ConnectionPool {
       failure = error
     })
     socket.on('close', () => {
-      clearTimeout(timer)
+      cancelTimer(timer)
       this.#open.delete(wire)
       this.#onClosed(wire)
       if (taker && !taker.isOver) taker.fail(failure ?? new Error('the connection was closed'))
@@ -182,28 +187,28 @@ export class ConnectionPool {
     const { socket } = wire
     this.#idle.push(wire)
     socket.unref()
-    this.#sweep ??= setTimeout(() => this.#lookAtIdle(), MAX_LOOK_MS).unref()
+    this.#sweep ??= setTimer(() => this.#lookAtIdle(), MAX_LOOK_MS).unref()
   }
 
   #onClosed(wire: Wire): void {
     const at = this.#idle.indexOf(wire)
     if (at < 0) return
     this.#idle.splice(at, 1)
-    this.trust.onClosed(performance.now() - wire.idleSinceMs)
+    this.trust.onClosed(monotonicMs() - wire.idleSinceMs)
   }
 
   /** Learns for how long the oldest was kept, and closes those that have been idle for too long. */
   #lookAtIdle(): void {
     // Not before a close that came long ago is seen: this process may have stood still.
     afterLook(() => {
-      const nowMs = performance.now()
+      const nowMs = monotonicMs()
       if (this.#idle[0]?.isUsable) this.trust.onKept(nowMs - this.#idle[0].idleSinceMs)
       const { keepMs } = this.trust
       while (this.#idle.length > 0 && nowMs - this.#idle[0].idleSinceMs >= keepMs)
         this.#idle.shift()?.socket.destroy()
       this.#sweep = undefined
       if (this.#idle.length > 0)
-        this.#sweep = setTimeout(() => this.#lookAtIdle(), Math.min(keepMs, MAX_LOOK_MS)).unref()
+        this.#sweep = setTimer(() => this.#lookAtIdle(), Math.min(keepMs, MAX_LOOK_MS)).unref()
     })
   }
 
@@ -231,5 +236,5 @@ export class ConnectionPool {
 
 /** Between two turns of the event loop Node looks at all connections. */
 function afterLook(then: () => void): void {
-  setImmediate(() => setImmediate(then))
+  onNextTurn(() => onNextTurn(then))
 }

@@ -1,15 +1,17 @@
 /**
  * What a read asks for: to see at least a position, or data at most so old.
  *
- * A position in the cookie is signed: a node gave it, and it is waited for. One in a header may be made
- * up. It is waited for as far as the leader is known to have come. Beyond that the leader is asked once,
- * for all who wait: what it has not reached by then is nothing that a client can have seen.
+ * A position in the cookie is signed: a node gave it, and it is waited for. One in a header may be
+ * made up. It is waited for as far as the leader is known to have come. Beyond that the leader is
+ * asked once, for all who wait: what it has not reached by then is nothing that a client can have
+ * seen.
  */
 import type { IncomingMessage } from 'node:http'
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import { keyOf, WalcastError } from '../errors.ts'
+import { monotonicMs, setTimer } from '../platform/time.ts'
 import { headerOf, MAX_STALENESS_HEADER, POSITION_HEADER } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
 
@@ -23,7 +25,7 @@ export interface Wanted {
   readonly positions: readonly WantedPosition[]
   /** Also when the data was fresh enough then: it may grow old while a position is waited for. */
   readonly maxStalenessMs: number | undefined
-  /** When it was asked, by `performance.now()`. */
+  /** When it was asked, by `monotonicMs()`. */
   readonly askedMs: number
 }
 
@@ -31,7 +33,10 @@ export interface Wanted {
 export interface Lacking {
   /** A position (`3-4711`), how old the data is (`812ms`) or `copy` (no whole copy yet). */
   readonly what: string
-  /** The leader lacks it, too, as it has told since the read came: nothing is to be had by asking it. */
+  /**
+   * The leader lacks it, too, as it has told since the read came: nothing is to be had by asking
+   * it.
+   */
   readonly isNowhere: boolean
 }
 
@@ -56,33 +61,40 @@ export class Consistency {
     this.#waits = waits
   }
 
-  /** What the request asks for and this node lacks now; undefined when it can be served. Throws BAD_REQUEST. */
+  /**
+   * What the request asks for and this node lacks now; undefined when it can be served. Throws
+   * BAD_REQUEST.
+   */
   lacking(request: IncomingMessage): Wanted | undefined {
     const positions = this.#positions(request)
     const maxStalenessMs = stalenessOf(request)
     const isFresh = maxStalenessMs === undefined || this.#view.staleMs() <= maxStalenessMs
     if (positions.length === 0 && isFresh && this.#view.canRead()) return undefined
-    return { positions, maxStalenessMs, askedMs: performance.now() }
+    return { positions, maxStalenessMs, askedMs: monotonicMs() }
   }
 
   /** Waits for it. Gives what is still lacking after `timeoutMs`; undefined when nothing is. */
   async wait(wanted: Wanted, timeoutMs: number): Promise<Lacking | undefined> {
     const { positions, maxStalenessMs, askedMs } = wanted
-    const endMs = performance.now() + timeoutMs
+    const endMs = monotonicMs() + timeoutMs
     for (const position of positions) {
       const what = formatPosition(position)
       if (!position.isSigned && (await this.#isNowhere(position, askedMs, endMs)))
         return { what, isNowhere: true }
-      if (!(await this.#isReached(position, endMs - performance.now()))) return { what, isNowhere: false }
+      if (!(await this.#isReached(position, endMs - monotonicMs())))
+        return { what, isNowhere: false }
     }
     if (maxStalenessMs !== undefined && !(await this.#isFresh(maxStalenessMs, askedMs, endMs)))
       return { what: `${Math.ceil(this.#view.staleMs())}ms`, isNowhere: false }
-    if (!this.#view.canRead() && !(await this.#canRead(endMs - performance.now())))
+    if (!this.#view.canRead() && !(await this.#canRead(endMs - monotonicMs())))
       return { what: 'copy', isNowhere: false }
     return undefined
   }
 
-  /** The epoch that the client has seen, if it is after this node's; a leader is behind nobody, or is none any more. */
+  /**
+   * The epoch that the client has seen, if it is after this node's; a leader is behind nobody, or
+   * is none any more.
+   */
   laterEpoch(request: IncomingMessage): number | undefined {
     const mine = this.#view.position().epoch
     const signed = this.#cookie.read(request.headers.cookie)
@@ -106,21 +118,26 @@ export class Consistency {
     const positions: WantedPosition[] = []
     if (given !== undefined) {
       const position = parsePosition(given)
-      if (!position) throw new WalcastError('BAD_REQUEST', { detail: 'Walcast-Position is not EPOCH-TXID' })
+      if (!position)
+        throw new WalcastError('BAD_REQUEST', { detail: 'Walcast-Position is not EPOCH-TXID' })
       if (this.#view.reach(position) === 'ahead') positions.push({ ...position, isSigned: false })
     }
     const signed = this.#cookie.read(cookie)
-    if (signed && this.#view.reach(signed) === 'ahead') positions.push({ ...signed, isSigned: true })
+    if (signed && this.#view.reach(signed) === 'ahead')
+      positions.push({ ...signed, isSigned: true })
     return positions
   }
 
-  /** Whether the leader, asked after `askedMs`, has not come so far. False also when it cannot be asked in time. */
+  /**
+   * Whether the leader, asked after `askedMs`, has not come so far. False also when it cannot be
+   * asked in time.
+   */
   async #isNowhere(position: Position, askedMs: number, endMs: number): Promise<boolean> {
     const isTold = () => {
       const { epoch, txid } = this.#view.leaderAt()
       return position.epoch <= epoch && position.txid <= txid
     }
-    const isAsked = () => this.#view.leaderAt().agoMs <= performance.now() - askedMs
+    const isAsked = () => this.#view.leaderAt().agoMs <= monotonicMs() - askedMs
     const check = () => (isTold() || isAsked() ? 'reached' : 'ahead')
     return (await this.#ask(check, 'word of the leader', endMs)) && !isTold()
   }
@@ -137,19 +154,24 @@ export class Consistency {
     }
   }
 
-  /** As old as it was asked for, at the time it was asked: the time that passes meanwhile makes nothing stale. */
+  /**
+   * As old as it was asked for, at the time it was asked: the time that passes meanwhile makes
+   * nothing stale.
+   */
   #isFresh(maxMs: number, askedMs: number, endMs: number): Promise<boolean> {
-    const check = () => (this.#view.staleMs() <= maxMs + (performance.now() - askedMs) ? 'reached' : 'ahead')
+    const check = () =>
+      this.#view.staleMs() <= maxMs + (monotonicMs() - askedMs) ? 'reached' : 'ahead'
     return this.#ask(check, 'data fresh enough', endMs)
   }
 
   /** Waits for what the leader's word changes, and asks it. */
   async #ask(check: () => 'reached' | 'ahead', name: string, endMs: number): Promise<boolean> {
     while (check() !== 'reached') {
-      const leftMs = endMs - performance.now()
+      const leftMs = endMs - monotonicMs()
       if (leftMs <= 0) return false
       this.#freshen()
-      if ((await this.#outcome(check, name, Math.min(leftMs, FRESHEN_MS))) === 'refused') return false
+      if ((await this.#outcome(check, name, Math.min(leftMs, FRESHEN_MS))) === 'refused')
+        return false
     }
     return true
   }
@@ -157,16 +179,16 @@ export class Consistency {
   /** One question for all who ask within a moment. */
   #freshen(): void {
     if (this.#willAsk) return
-    const restMs = this.#askedMs + MIN_ASK_MS - performance.now()
+    const restMs = this.#askedMs + MIN_ASK_MS - monotonicMs()
     if (restMs > 0) {
       this.#willAsk = true
-      setTimeout(() => {
+      setTimer(() => {
         this.#willAsk = false
         this.#freshen()
       }, restMs).unref()
       return
     }
-    this.#askedMs = performance.now()
+    this.#askedMs = monotonicMs()
     this.#view.freshen()
   }
 

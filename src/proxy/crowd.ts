@@ -1,7 +1,8 @@
 /**
- * Who may come in at the public side when many want to. Own paths (health) are answered whatever else is full. Requests
- * and upgraded connections have budgets of their own, each with a share that no single client goes beyond. When all
- * requests are taken, one whose client keeps still gives way.
+ * Who may come in at the public side when many want to. Own paths (health) are answered whatever
+ * else is full. Requests and upgraded connections have budgets of their own, each with a share that
+ * no single client goes beyond. When all requests are taken, one whose client keeps still gives
+ * way.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -72,7 +73,10 @@ export class Crowd {
     return this.#proxies.originOf(request)
   }
 
-  /** Whether the client sends requests faster than their answers could be read: its connection is cut then. */
+  /**
+   * Whether the client sends requests faster than their answers could be read: its connection is
+   * cut then.
+   */
   overflows(socket: Socket): boolean {
     return this.#connections.overflows(socket)
   }
@@ -87,7 +91,10 @@ export class Crowd {
     this.#connections.leave(response)
   }
 
-  /** Lets a request in, until what this gives is called, once. Throws TOO_MANY_FROM_CLIENT or TOO_MANY_REQUESTS. */
+  /**
+   * Lets a request in, until what this gives is called, once. Throws TOO_MANY_FROM_CLIENT or
+   * TOO_MANY_REQUESTS.
+   */
   admit({ origin }: Pick<Client, 'origin'>): () => void {
     const { maxRequests: limit } = this.#limits
     const { client } = origin
@@ -99,7 +106,10 @@ export class Crowd {
     return () => this.#requests.give(client)
   }
 
-  /** Lets an upgraded connection in, until it closes. Throws TOO_MANY_FROM_CLIENT, TOO_MANY_UPGRADES or TOO_MANY_CONNECTIONS. */
+  /**
+   * Lets an upgraded connection in, until it closes. Throws TOO_MANY_FROM_CLIENT, TOO_MANY_UPGRADES
+   * or TOO_MANY_CONNECTIONS.
+   */
   admitUpgrade(request: IncomingMessage, socket: Socket): void {
     const { maxUpgrades: limit } = this.#limits
     const { client } = this.originOf(request)

@@ -1,6 +1,10 @@
-/** The application that this node stands in front of: one process after another, each with connections of its own. */
+/**
+ * The application that this node stands in front of: one process after another, each with
+ * connections of its own.
+ */
 import type { Logger } from 'pino'
 import type { NodeOptions } from '../options/nodeOptions.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import { Application } from './application.ts'
 import { ApplicationWatch } from './applicationWatch.ts'
 import type { Bounds } from './openFiles.ts'
@@ -58,16 +62,19 @@ export class CurrentApplication {
     this.#application = this.#make(url)
   }
 
-  /** Requests go over new connections, to `url` from now on. Resolves when those under way at the process before are answered, at the latest after `timeoutMs`. */
+  /**
+   * Requests go over new connections, to `url` from now on. Resolves when those under way at the
+   * process before are answered, at the latest after `timeoutMs`.
+   */
   async replace(url: string, timeoutMs: number): Promise<void> {
     const old = this.#application
     this.#application = this.#make(url)
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs)
+      timer = setTimer(resolve, timeoutMs)
     })
     await Promise.race([old?.drain().catch(() => {}), late])
-    clearTimeout(timer)
+    cancelTimer(timer)
   }
 
   /** None is known from now on; requests under way end. */

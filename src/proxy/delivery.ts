@@ -53,7 +53,11 @@ function headersFor(
   const cacheControl = String(answer.headers['cache-control'] ?? '')
   const setCookie =
     position &&
-    cookie?.renewal(position, request.headers.cookie, { isWrite, isStale: stale !== undefined, cacheControl })
+    cookie?.renewal(position, request.headers.cookie, {
+      isWrite,
+      isStale: stale !== undefined,
+      cacheControl,
+    })
   if (setCookie !== undefined)
     headers['set-cookie'] = [...listOf(headers['set-cookie']), securedFor(origin, setCookie)]
   return headers

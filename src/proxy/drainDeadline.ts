@@ -3,6 +3,7 @@
  * then, for a leader or for an application, are let go a while before. They are told that nothing
  * was executed, and go elsewhere.
  */
+import { cancelTimer, setTimer } from '../platform/time.ts'
 
 /** Of the time that a stop has. The rest is for the answers to go out. */
 const WAIT_SHARE = 0.8
@@ -18,12 +19,12 @@ export async function drainWithin(
   ended: Promise<unknown>,
   rooms: readonly WaitingRoom[],
 ): Promise<void> {
-  const timer = setTimeout(() => {
+  const timer = setTimer(() => {
     for (const room of rooms) room.stop()
   }, timeoutMs * WAIT_SHARE)
   try {
     await ended
   } finally {
-    clearTimeout(timer)
+    cancelTimer(timer)
   }
 }

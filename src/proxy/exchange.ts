@@ -7,8 +7,10 @@
  * so that what it accepts of an answer is what its server accepts of a request. An answer may be
  * whole before the request is: the rest of that is not sent then.
  */
-import { type ClientRequest, type IncomingMessage, type InformationEvent, request } from 'node:http'
+import type { ClientRequest, IncomingMessage, InformationEvent } from 'node:http'
 import type { Readable } from 'node:stream'
+import { httpRequest } from '../platform/sockets.ts'
+import { cancelTimer, monotonicMs, onNextTurn, setTimer, type Timer } from '../platform/time.ts'
 import type { ConnectionPool, Reuse, Taker } from './connectionPool.ts'
 import type { FlatHeaders } from './headers.ts'
 import { announcedSeconds } from './idleTrust.ts'
@@ -51,8 +53,11 @@ export class Exchange implements Taker, AnswerSource {
   #wire: Wire | undefined
   #response: IncomingMessage | undefined
   #answer: Answer | undefined
-  #settle: { resolve(answer: Answer): void; reject(error: SendError): void } = { resolve() {}, reject() {} }
-  #timer: NodeJS.Timeout | undefined
+  #settle: { resolve(answer: Answer): void; reject(error: SendError): void } = {
+    resolve() {},
+    reject() {},
+  }
+  #timer: Timer | undefined
   #isOver = false
   #isSent = false
   #isAnswered = false
@@ -73,9 +78,12 @@ export class Exchange implements Taker, AnswerSource {
     })
     // Any client can send one: it costs no connection.
     if (!isTarget(outgoing))
-      this.#reject(new Error(`its target is neither a path nor that of a server: ${outgoing.path}`), {
-        isBadRequest: true,
-      })
+      this.#reject(
+        new Error(`its target is neither a path nor that of a server: ${outgoing.path}`),
+        {
+          isBadRequest: true,
+        },
+      )
   }
 
   /** Before it has a connection: it wants none any more. */
@@ -116,7 +124,9 @@ export class Exchange implements Taker, AnswerSource {
     try {
       this.#request = this.#newRequest(wire)
     } catch (error) {
-      this.#reject(error instanceof Error ? error : new Error(String(error)), { isBadRequest: true })
+      this.#reject(error instanceof Error ? error : new Error(String(error)), {
+        isBadRequest: true,
+      })
       return this.#connections.giveBack(wire)
     }
     this.#wire = wire
@@ -127,13 +137,14 @@ export class Exchange implements Taker, AnswerSource {
   /** Throws when it cannot be sent. */
   #newRequest({ socket }: Wire): ClientRequest {
     const { method, path } = this.#outgoing
-    const outgoing = request({
+    const outgoing = httpRequest({
       method,
       path,
       headers: this.#framing.headers,
       setHost: false,
       maxHeaderSize: this.#limits.maxHeadBytes,
-      // At once: a request that is kept back until it has a connection keeps those before it in memory.
+      // At once: a request that is kept back until it has a connection keeps those before it in
+      // memory.
       createConnection: () => socket,
     })
     outgoing.shouldKeepAlive = true
@@ -166,7 +177,7 @@ export class Exchange implements Taker, AnswerSource {
       this.#awaitAnswer()
     })
     outgoing.on('drain', () => {
-      if (!this.#isSent) clearTimeout(this.#timer)
+      if (!this.#isSent) cancelTimer(this.#timer)
       body.resume()
     })
     body.on('end', () => {
@@ -176,7 +187,7 @@ export class Exchange implements Taker, AnswerSource {
     body.on('error', breakOff)
     body.on('close', breakOff)
     // A server may answer by the head alone while the client holds the body back.
-    setImmediate(() => {
+    onNextTurn(() => {
       if (passedBytes === 0 && !this.#isSent && !this.#isOver) outgoing.flushHeaders()
     })
   }
@@ -197,8 +208,9 @@ export class Exchange implements Taker, AnswerSource {
 
   /** The other side has to do something now. */
   #awaitAnswer(): void {
-    clearTimeout(this.#timer)
-    if (!this.#answer) this.#timer = setTimeout(() => this.#onTimeout(), this.#limits.answerTimeoutMs).unref()
+    cancelTimer(this.#timer)
+    if (!this.#answer)
+      this.#timer = setTimer(() => this.#onTimeout(), this.#limits.answerTimeoutMs).unref()
   }
 
   #onTimeout(): void {
@@ -209,7 +221,7 @@ export class Exchange implements Taker, AnswerSource {
   }
 
   #onResponse(response: IncomingMessage): void {
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
     const { statusCode = 0, statusMessage = '' } = response
     const answer = new Answer(this, statusCode, statusMessage, headersOf(response.rawHeaders))
     this.#response = response
@@ -271,21 +283,29 @@ export class Exchange implements Taker, AnswerSource {
     return !isBare || (!answer.hasLength && answer.header('transfer-encoding') === undefined)
   }
 
-  #reject(error: Error, facts: { readonly isBadRequest?: boolean; readonly isTimeout?: boolean } = {}): void {
+  #reject(
+    error: Error,
+    facts: { readonly isBadRequest?: boolean; readonly isTimeout?: boolean } = {},
+  ): void {
     if (this.#isOver) return
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
     const wire = this.#wire
     const wasReused = wire?.idleBeforeMs !== undefined
     const wasSent = wire?.hasWritten ?? false
     if (wire?.idleBeforeMs !== undefined && wasSent && !this.#isGivenUp)
-      this.#connections.trust.onLost(wire.idleBeforeMs, performance.now())
+      this.#connections.trust.onLost(wire.idleBeforeMs, monotonicMs())
     this.#isOver = true
-    this.#settle.reject(new SendError(error, { ...facts, wasSent, wasReused: wasReused && !this.#isGivenUp }))
+    this.#settle.reject(
+      new SendError(error, { ...facts, wasSent, wasReused: wasReused && !this.#isGivenUp }),
+    )
     this.#outgoing.body?.destroy()
   }
 }
 
-/** In the forms that a server understands (RFC 9112, sections 3.2.1 and 3.2.4), of characters that Node's client sends. */
+/**
+ * In the forms that a server understands (RFC 9112, sections 3.2.1 and 3.2.4), of characters that
+ * Node's client sends.
+ */
 function isTarget({ method, path }: Outgoing): boolean {
   if (path === '*') return method === 'OPTIONS'
   return path.startsWith('/') && !UNSENDABLE.test(path)
@@ -323,7 +343,8 @@ function framingOf({ method, headers: given, body }: Outgoing, defaultHost: stri
   const isChunked = body !== null && bytes === undefined
   if (isChunked) headers.push('transfer-encoding', 'chunked')
   if (isChunked && trailer !== undefined) headers.push('trailer', trailer)
-  if (body === null && bytes === undefined && !WITHOUT_BODY.has(method)) headers.push('content-length', '0')
+  if (body === null && bytes === undefined && !WITHOUT_BODY.has(method))
+    headers.push('content-length', '0')
   if (host === undefined) headers.push('host', defaultHost)
   headers.push('connection', 'keep-alive')
   return { headers, host: host ?? defaultHost, isChunked, bytes }

@@ -1,8 +1,10 @@
 /**
- * Reads that the application of a replica failed: a GET that begins a session or counts a visit writes, and on a replica no
- * write succeeds. The application of the leader may answer them instead (`--replay-on`), at most so many a second, so that an
- * application that is broken does not send all its reads there. Which paths gain by it is kept in a bounded table, for the
- * status. Reads that an operator keeps here (`--local`), and requests that a node has passed on, are never sent on.
+ * Reads that the application of a replica failed: a GET that begins a session or counts a visit
+ * writes, and on a replica no write succeeds. The application of the leader may answer them instead
+ * (`--replay-on`), at most so many a second, so that an application that is broken does not send
+ * all its reads there. Which paths gain by it is kept in a bounded table, for the status. Reads
+ * that an operator keeps here (`--local`), and requests that a node has passed on, are never sent
+ * on.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
@@ -127,8 +129,9 @@ interface Counted {
 }
 
 /**
- * Counts the most frequent paths among any number, in a table of `size` rows: a new path takes the row of the least frequent one
- * (Metwally, Agrawal and El Abbadi, "Efficient computation of frequent and top-k elements in data streams", 2005).
+ * Counts the most frequent paths among any number, in a table of `size` rows: a new path takes the
+ * row of the least frequent one (Metwally, Agrawal and El Abbadi, "Efficient computation of
+ * frequent and top-k elements in data streams", 2005).
  */
 export class FrequentPaths {
   readonly #size: number
@@ -145,7 +148,11 @@ export class FrequentPaths {
   add(path: string): void {
     const row = this.#rows.get(path)
     if (row) row.count++
-    else this.#rows.set(path, this.#rows.size < this.#size ? { count: 1, foreign: 0 } : this.#replaceLeast())
+    else
+      this.#rows.set(
+        path,
+        this.#rows.size < this.#size ? { count: 1, foreign: 0 } : this.#replaceLeast(),
+      )
   }
 
   /** How often the most frequent paths came, at least. */

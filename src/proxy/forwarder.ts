@@ -1,6 +1,6 @@
 /**
- * Sends requests on to the leader, from a replica. Each is executed at most once. Each attempt names the incarnation of the
- * leader for which it is meant, and no other executes it:
+ * Sends requests on to the leader, from a replica. Each is executed at most once. Each attempt
+ * names the incarnation of the leader for which it is meant, and no other executes it:
  *
  *   hold ──> sent ──> answered ──> applied here (or time-out) ──> given to the client
  *    │ ^       ├── not a byte left, or the leader says "not executed" ──> hold
@@ -8,10 +8,10 @@
  *    │         └── broken off after sending: 502 OUTCOME_UNKNOWN; with an Idempotency-Key it is sent again
  *    └── past --hold or --max-held: 503 with Retry-After
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
 import type { PositionWaits } from '../api/positionWaits.ts'
 import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
 import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 import type { AckHeaders } from './ackWaits.ts'
 import type { Client } from './client.ts'
@@ -62,7 +62,10 @@ export interface ForwarderHost {
   onForwarded(): void
   onHeld(): void
   onUnknown(): void
-  /** How long an answer waited until its write was applied here, ms; undefined when that took too long. */
+  /**
+   * How long an answer waited until its write was applied here, ms; undefined when that took too
+   * long.
+   */
   onApplied(waitMs: number | undefined): void
 }
 
@@ -71,7 +74,10 @@ const CONNECT_TIMEOUT_MS = 2000
 const IDLE_MS = 30_000
 /** An application's answer, and what nodes add. */
 const MAX_HEAD_BYTES = 80 * 1024
-/** A token that is refused is not accepted by trying for long: a restarted leader or a clock just set are. */
+/**
+ * A token that is refused is not accepted by trying for long: a restarted leader or a clock just
+ * set are.
+ */
 const MAX_REFUSALS = 3
 const RETRY_MS = 50
 /** Of a read that the leader does not keep at all. */
@@ -98,9 +104,9 @@ export class Forwarder {
   }
 
   /**
-   * Gives `lead` when nothing was executed and this node itself leads by now. Throws LEADER_AWAY, TOO_MANY_HELD, NOT_EXECUTED,
-   * OUTCOME_UNKNOWN or BAD_REQUEST. `waitsForApply`: the client may read here what it wrote. `maxHoldMs`: the longest that
-   * it waits here for a leader that is away.
+   * Gives `lead` when nothing was executed and this node itself leads by now. Throws LEADER_AWAY,
+   * TOO_MANY_HELD, NOT_EXECUTED, OUTCOME_UNKNOWN or BAD_REQUEST. `waitsForApply`: the client may
+   * read here what it wrote. `maxHoldMs`: the longest that it waits here for a leader that is away.
    */
   async forward(
     client: Client,
@@ -109,14 +115,17 @@ export class Forwarder {
     maxHoldMs = Number.POSITIVE_INFINITY,
   ): Promise<'answered' | 'lead'> {
     this.#host.onForwarded()
-    const endMs = Math.min(client.heldUntilMs(this.#options.holdMs), performance.now() + maxHoldMs)
+    const endMs = Math.min(client.heldUntilMs(this.#options.holdMs), monotonicMs() + maxHoldMs)
     const answer = await this.#answerOf(client, body, endMs)
     if (answer === 'lead') return 'lead'
     if (!answer) return 'answered'
     return this.#deliver(client, answer, waitsForApply)
   }
 
-  /** A read without a body that is answered by the leader if that takes it at once. Throws BAD_REQUEST. */
+  /**
+   * A read without a body that is answered by the leader if that takes it at once. Throws
+   * BAD_REQUEST.
+   */
   async offer(client: Client): Promise<'answered' | 'notTaken'> {
     if (!this.#host.gate.isOpen || this.#host.isLeading()) return 'notTaken'
     const attempt = await this.#attempt(
@@ -152,7 +161,10 @@ export class Forwarder {
     this.retire()
   }
 
-  /** The leader is about to stop: no more requests on these connections, so that it can close them without cutting one off. */
+  /**
+   * The leader is about to stop: no more requests on these connections, so that it can close them
+   * without cutting one off.
+   */
   retire(): void {
     const old = this.#upstream
     this.#upstream = this.#newUpstream()
@@ -182,7 +194,10 @@ export class Forwarder {
     const hasKey = !isRead(client.method) && !!headerOf(client.request, 'idempotency-key')
     /** The first attempt that may have been executed. */
     let first: { readonly incarnation: string; readonly sentMs: number } | undefined
-    /** What became of an attempt that may have been executed: from then on nothing can say that none was. */
+    /**
+     * What became of an attempt that may have been executed: from then on nothing can say that none
+     * was.
+     */
     let lost: string | undefined
     const nothingDone = (error: WalcastError) =>
       lost === undefined ? error : this.#unknown(`${lost}; then: ${error.message}`)
@@ -198,7 +213,7 @@ export class Forwarder {
       }
       const leader = this.#leader
       const incarnation = this.#host.leaderIncarnation()
-      const sentMs = performance.now()
+      const sentMs = monotonicMs()
       const before = first && { incarnation: first.incarnation, agoMs: sentMs - first.sentMs }
       const leftMs = Math.max(1, endMs - sentMs)
       const attempt = await this.#attempt(client, body, incarnation, before, leftMs)
@@ -206,7 +221,7 @@ export class Forwarder {
       if ('answer' in attempt) return attempt.answer
       const canRepeat = body?.canReplay ?? true
       if ('unknown' in attempt) {
-        if (!hasKey || !canRepeat || performance.now() >= endMs) throw this.#unknown(attempt.unknown)
+        if (!hasKey || !canRepeat || monotonicMs() >= endMs) throw this.#unknown(attempt.unknown)
         first ??= { incarnation, sentMs }
         lost ??= attempt.unknown
         await delay(RETRY_MS)
@@ -214,7 +229,8 @@ export class Forwarder {
         throw nothingDone(new WalcastError('NOT_EXECUTED', { detail: attempt.notExecuted }))
       } else if (leader === this.#leader && !this.#host.isLeading()) {
         // A refusal that was overtaken by news of the leader says nothing of what it takes now.
-        if (incarnation === this.#host.leaderIncarnation()) this.#host.gate.close(attempt.notExecuted)
+        if (incarnation === this.#host.leaderIncarnation())
+          this.#host.gate.close(attempt.notExecuted)
       }
     }
   }
@@ -223,7 +239,7 @@ export class Forwarder {
     const { gate, onHeld } = this.#host
     if (gate.isOpen) return
     onHeld()
-    if (await gate.wait(endMs - performance.now(), client.gone)) return
+    if (await gate.wait(endMs - monotonicMs(), client.gone)) return
     if (client.isGone) return
     throw this.leaderAway()
   }
@@ -238,14 +254,15 @@ export class Forwarder {
   ): Promise<Attempt> {
     if (!this.#upstream) return { notExecuted: 'no leader is known', isRefusal: false }
     // Not sent: whichever leader executed it, a second attempt could not say so.
-    if (incarnation === '') return { notExecuted: 'its incarnation is not known yet', isRefusal: false }
+    if (incarnation === '')
+      return { notExecuted: 'its incarnation is not known yet', isRefusal: false }
     const { method, target } = client
     const { request, origin } = client
     const headers = toNode(fromClient(request, origin), this.#leader, incarnation, origin.address)
     headers.push(REPLICA_AUTH_HEADER, this.#host.sign(method, target))
     headers.push(HOLD_HEADER, String(leftMs === NOT_KEPT_MS ? NOT_KEPT_MS : this.#keepMs(leftMs)))
     if (before) headers.push(FIRST_ATTEMPT_HEADER, formatFirstAttempt(before))
-    const sentMs = performance.now()
+    const sentMs = monotonicMs()
     const exchange = this.#upstream.send({
       method,
       path: target,
@@ -259,15 +276,21 @@ export class Forwarder {
     try {
       const answer = await exchange.answer
       const notExecuted = answer.header(NOT_EXECUTED_HEADER)
-      // The leader kept it as long as it was to be kept: there is nothing better to say, unless an earlier attempt may have been executed.
-      const isOver = !before && leftMs > 0 && performance.now() - sentMs >= leftMs
-      if (notExecuted === undefined || (notExecuted === 'APP_UNREACHABLE' && isOver)) return { answer }
+      // The leader kept it as long as it was to be kept: there is nothing better to say, unless an
+      // earlier attempt may have been executed.
+      const isOver = !before && leftMs > 0 && monotonicMs() - sentMs >= leftMs
+      if (notExecuted === undefined || (notExecuted === 'APP_UNREACHABLE' && isOver))
+        return { answer }
       answer.discard()
       client.follow(undefined)
-      return { notExecuted: `it answered ${notExecuted}`, isRefusal: notExecuted === 'FORWARD_REFUSED' }
+      return {
+        notExecuted: `it answered ${notExecuted}`,
+        isRefusal: notExecuted === 'FORWARD_REFUSED',
+      }
     } catch (error) {
       if (!(error instanceof SendError)) throw error
-      if (error.isBadRequest) throw new WalcastError('BAD_REQUEST', { detail: error.message }, error)
+      if (error.isBadRequest)
+        throw new WalcastError('BAD_REQUEST', { detail: error.message }, error)
       if (error.isStale && reuse !== 'none' && !client.isGone && (body?.canReplay ?? true))
         return this.#attempt(client, body, incarnation, before, leftMs, 'none')
       if (!error.wasSent) return { notExecuted: error.detail, isRefusal: false }
@@ -279,7 +302,10 @@ export class Forwarder {
     }
   }
 
-  /** How long the leader may keep a request, ms: its answer has to begin before this node gives it up. */
+  /**
+   * How long the leader may keep a request, ms: its answer has to begin before this node gives it
+   * up.
+   */
   #keepMs(leftMs: number): number {
     return Math.max(1, Math.ceil(Math.min(leftMs, this.#options.answerTimeoutMs / 2)))
   }
@@ -291,10 +317,10 @@ export class Forwarder {
 
   /** Gives what is not applied when the wait ran out. */
   async #untilApplied(position: Position): Promise<string | undefined> {
-    const beganMs = performance.now()
+    const beganMs = monotonicMs()
     try {
       await this.#host.waits.until(position, this.#options.writeWaitMs)
-      this.#host.onApplied(performance.now() - beganMs)
+      this.#host.onApplied(monotonicMs() - beganMs)
       return undefined
     } catch (error) {
       if (keyOf(error) === undefined) throw error

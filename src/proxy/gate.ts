@@ -1,9 +1,10 @@
 /**
- * Where requests wait while the leader does not take any: closed when it says so or cannot be reached, open again when
- * it is heard of or a probe reaches it. Bounded in number; each wait is bounded in time.
+ * Where requests wait while the leader does not take any: closed when it says so or cannot be
+ * reached, open again when it is heard of or a probe reaches it. Bounded in number; each wait is
+ * bounded in time.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, delay, monotonicMs, setTimer } from '../platform/time.ts'
 
 export interface GateOptions {
   readonly maxHeld: number
@@ -28,7 +29,8 @@ export class Gate {
   #stopped = false
 
   /**
-   * `probe` says whether requests would be taken now; it never throws. Without one nothing is asked: whoever closed it opens it.
+   * `probe` says whether requests would be taken now; it never throws. Without one nothing is
+   * asked: whoever closed it opens it.
    */
   constructor({ maxHeld, probeMs = PROBE_MS }: GateOptions, probe?: () => Promise<boolean>) {
     this.#maxHeld = maxHeld
@@ -67,16 +69,20 @@ export class Gate {
     for (const wake of this.#waiters) wake(false)
   }
 
-  /** Resolves with whether it is or was opened, at the latest after `timeoutMs` or when `signal` is aborted. Throws TOO_MANY_HELD. */
+  /**
+   * Resolves with whether it is or was opened, at the latest after `timeoutMs` or when `signal` is
+   * aborted. Throws TOO_MANY_HELD.
+   */
   async wait(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
     if (this.#isOpen) return true
-    if (this.#waiters.size >= this.#maxHeld) throw new WalcastError('TOO_MANY_HELD', { limit: this.#maxHeld })
+    if (this.#waiters.size >= this.#maxHeld)
+      throw new WalcastError('TOO_MANY_HELD', { limit: this.#maxHeld })
     if (timeoutMs <= 0 || signal.aborted || this.#stopped) return false
     return new Promise<boolean>((resolve) => {
       const giveUp = () => wake(false)
-      const timer = setTimeout(giveUp, timeoutMs)
+      const timer = setTimer(giveUp, timeoutMs)
       const wake = (isOpen: boolean) => {
-        clearTimeout(timer)
+        cancelTimer(timer)
         signal.removeEventListener('abort', giveUp)
         this.#waiters.delete(wake)
         resolve(isOpen)
@@ -93,12 +99,13 @@ export class Gate {
     this.#probing = true
     const probeMs = this.#probeMs
     while (!this.#isOpen && this.#waiters.size > 0 && !this.#stopped) {
-      // Closed again right after a probe had opened it: the leader is there and refuses. Not to be asked as fast as it answers.
-      const restMs = this.#probedOpenMs + probeMs - performance.now()
-      if (restMs > 0) await delay(restMs, undefined, UNHELD)
-      else if (!(await probe())) await delay(probeMs, undefined, UNHELD)
+      // Closed again right after a probe had opened it: the leader is there and refuses. Not to be
+      // asked as fast as it answers.
+      const restMs = this.#probedOpenMs + probeMs - monotonicMs()
+      if (restMs > 0) await delay(restMs, UNHELD)
+      else if (!(await probe())) await delay(probeMs, UNHELD)
       else {
-        this.#probedOpenMs = performance.now()
+        this.#probedOpenMs = monotonicMs()
         this.open()
       }
     }

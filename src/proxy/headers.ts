@@ -22,16 +22,22 @@ export const NOT_REPLICATED_HEADER = 'walcast-not-replicated'
 export const REPLAY_HEADER = 'walcast-replay'
 /** On an answer of a leader: nothing was executed, the request may be sent again. */
 export const NOT_EXECUTED_HEADER = 'walcast-not-executed'
-/** On a request that is forwarded: the leader's incarnation for which it is meant. A leader in another one refuses it. */
+/**
+ * On a request that is forwarded: the leader's incarnation for which it is meant. A leader in
+ * another one refuses it.
+ */
 export const INCARNATION_HEADER = 'walcast-incarnation'
 /** On a request that may have been executed and is sent again: see FirstAttempt. */
 export const FIRST_ATTEMPT_HEADER = 'walcast-first-attempt'
 /**
- * On a request that is forwarded: for how long, in ms, the leader may keep it until its application takes it. 0: a read that is
- * not kept at all, since the sender tries elsewhere.
+ * On a request that is forwarded: for how long, in ms, the leader may keep it until its application
+ * takes it. 0: a read that is not kept at all, since the sender tries elsewhere.
  */
 export const HOLD_HEADER = 'walcast-hold'
-/** On a read that the leader has a replica's application answer: the position that the answer is to be based on. */
+/**
+ * On a read that the leader has a replica's application answer: the position that the answer is to
+ * be based on.
+ */
 export const LENT_HEADER = 'walcast-lent'
 /** On a request to the application: the node that passed it on, so that none comes round. */
 export const VIA_HEADER = 'walcast-via'
@@ -43,9 +49,10 @@ export const CLIENT_HEADER = 'walcast-client'
 export const PASS_HEADER = 'walcast-pass'
 
 /**
- * What of `walcast-` headers a client may send. All others are between nodes: they are taken off what a client sends, and count
- * only on the private side, on a request with a valid `X-Replica-Auth`. `walcast-via` is here because a request that goes in a
- * circle comes back as a client's, with the name of each node on its way. It says nothing else: nobody is trusted for it.
+ * What of `walcast-` headers a client may send. All others are between nodes: they are taken off
+ * what a client sends, and count only on the private side, on a request with a valid
+ * `X-Replica-Auth`. `walcast-via` is here because a request that goes in a circle comes back as a
+ * client's, with the name of each node on its way. It says nothing else: nobody is trusted for it.
  */
 const FROM_CLIENTS: ReadonlySet<string> = new Set([
   POSITION_HEADER,
@@ -54,7 +61,10 @@ const FROM_CLIENTS: ReadonlySet<string> = new Set([
   VIA_HEADER,
 ])
 
-/** Those of one hop (RFC 9110, section 7.6.1), and `expect`, which Node's server has answered already. */
+/**
+ * Those of one hop (RFC 9110, section 7.6.1), and `expect`, which Node's server has answered
+ * already.
+ */
 const ONE_HOP: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
@@ -74,7 +84,10 @@ const REWRITTEN: ReadonlySet<string> = new Set([
   'x-forwarded-proto',
 ])
 
-/** What no Connection header takes off: the message's frame and address, and what walcast decides by. */
+/**
+ * What no Connection header takes off: the message's frame and address, and what walcast decides
+ * by.
+ */
 const KEPT = [
   'host',
   'content-length',
@@ -99,10 +112,14 @@ export function headerOf(request: IncomingMessage, name: string): string | undef
 }
 
 /**
- * Of a client's request, to whoever answers it; the peer's address is added. What a peer says of others is passed on of a
- * trusted proxy (`isProxied`) and replaced of any other: applications believe these headers.
+ * Of a client's request, to whoever answers it; the peer's address is added. What a peer says of
+ * others is passed on of a trusted proxy (`isProxied`) and replaced of any other: applications
+ * believe these headers.
  */
-export function fromClient(request: IncomingMessage, { isProxied }: Pick<Origin, 'isProxied'>): FlatHeaders {
+export function fromClient(
+  request: IncomingMessage,
+  { isProxied }: Pick<Origin, 'isProxied'>,
+): FlatHeaders {
   const passed = pass(
     request,
     (name, isAlias) =>
@@ -128,8 +145,9 @@ export function fromClient(request: IncomingMessage, { isProxied }: Pick<Origin,
 }
 
 /**
- * To the leader, in the `incarnation` that is meant. A node answers only to its own name if it has no secret: the client's name
- * for the application goes along, and the client's address as this node sees it.
+ * To the leader, in the `incarnation` that is meant. A node answers only to its own name if it has
+ * no secret: the client's name for the application goes along, and the client's address as this
+ * node sees it.
  */
 export function toNode(
   headers: FlatHeaders,
@@ -156,8 +174,8 @@ export function formatFirstAttempt({ incarnation, agoMs }: FirstAttempt): string
 }
 
 /**
- * Undefined when the request is sent for the first time. What cannot be read is taken for an attempt of which nothing is known.
- * `waitedMs`: since the request came.
+ * Undefined when the request is sent for the first time. What cannot be read is taken for an
+ * attempt of which nothing is known. `waitedMs`: since the request came.
  */
 export function firstAttemptOf(request: IncomingMessage, waitedMs = 0): FirstAttempt | undefined {
   const text = headerOf(request, FIRST_ATTEMPT_HEADER)
@@ -173,7 +191,10 @@ export function holdOf(request: IncomingMessage): number {
   return /^\d{1,9}$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY
 }
 
-/** Has the first attempt be so much longer ago: the request waited here before what is remembered is looked at. */
+/**
+ * Has the first attempt be so much longer ago: the request waited here before what is remembered is
+ * looked at.
+ */
 export function ageFirstAttempt(request: IncomingMessage, waitedMs: number): void {
   const first = firstAttemptOf(request, waitedMs)
   if (first) request.headers[FIRST_ATTEMPT_HEADER] = formatFirstAttempt(first)
@@ -189,7 +210,10 @@ export function fromNode(request: IncomingMessage): FlatHeaders {
   return host === undefined ? passed : [...passed, 'host', host]
 }
 
-/** What framing, routing or authorization is decided by, and cookies: no place of theirs is behind the body (RFC 9110, section 6.5.1). */
+/**
+ * What framing, routing or authorization is decided by, and cookies: no place of theirs is behind
+ * the body (RFC 9110, section 6.5.1).
+ */
 const NO_TRAILERS: ReadonlySet<string> = new Set([
   ...[
     'content-length',
@@ -200,7 +224,15 @@ const NO_TRAILERS: ReadonlySet<string> = new Set([
     'host',
     'authorization',
   ],
-  ...['cookie', 'set-cookie', 'idempotency-key', 'max-forwards', 'cache-control', 'range', ...REWRITTEN],
+  ...[
+    'cookie',
+    'set-cookie',
+    'idempotency-key',
+    'max-forwards',
+    'cache-control',
+    'range',
+    ...REWRITTEN,
+  ],
 ])
 
 /** Those of a request's body, once that has ended. */
@@ -235,7 +267,8 @@ export function ofAnswer(
   const passed: Record<string, HeaderValue> = {}
   for (const name of Object.keys(headers)) {
     const value = headers[name]
-    if (value === undefined || ONE_HOP.has(name) || name.startsWith('walcast-') || named?.has(name)) continue
+    if (value === undefined || ONE_HOP.has(name) || name.startsWith('walcast-') || named?.has(name))
+      continue
     passed[name] = value
   }
   return passed
@@ -254,7 +287,10 @@ function isPassed(name: string, own: ReadonlySet<string>): boolean {
  * `isWanted` is asked of a name as an application may read it: CGI, WSGI and PHP make one name of
  * `X_Forwarded_For` (`isAlias`) and `X-Forwarded-For`.
  */
-function pass(request: IncomingMessage, isWanted: (name: string, isAlias: boolean) => boolean): FlatHeaders {
+function pass(
+  request: IncomingMessage,
+  isWanted: (name: string, isAlias: boolean) => boolean,
+): FlatHeaders {
   const { rawHeaders } = request
   const named = namedBy(headerOf(request, 'connection') ?? '')
   const passed: FlatHeaders = []

@@ -1,4 +1,7 @@
-/** Writes to the log what clients are not told of an error: one line in a while for each code, however many requests meet it. */
+/**
+ * Writes to the log what clients are not told of an error: one line in a while for each code,
+ * however many requests meet it.
+ */
 import type { Logger } from 'pino'
 import type { ErrorCode, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'

@@ -1,14 +1,16 @@
 /**
- * What was answered to requests with an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the same request
- * again gets the same answer and is not executed again. In memory, bounded in number, bytes and time.
+ * What was answered to requests with an Idempotency-Key
+ * (draft-ietf-httpapi-idempotency-key-header): the same request again gets the same answer and is
+ * not executed again. In memory, bounded in number, bytes and time.
  *
- * It is the memory of one process, and so of the incarnations in which that led. A request that was sent before and is not
- * remembered is taken for new only if it was sent to the present incarnation, and not so long ago that its answer may have been
- * forgotten. Neither is told by comparing clocks. What an earlier incarnation answered is given again only where what it wrote is
+ * It is the memory of one process, and so of the incarnations in which that led. A request that was
+ * sent before and is not remembered is taken for new only if it was sent to the present
+ * incarnation, and not so long ago that its answer may have been forgotten. Neither is told by
+ * comparing clocks. What an earlier incarnation answered is given again only where what it wrote is
  * known to have lasted.
  *
- * Clients share it fairly: where there is no more room, the client with the most in it loses its oldest. So keys that are thrown
- * away push out their own.
+ * Clients share it fairly: where there is no more room, the client with the most in it loses its
+ * oldest. So keys that are thrown away push out their own.
  */
 import type { HistoryPoint } from '../../proto/lineage.ts'
 import { keyOf, WalcastError } from '../errors.ts'
@@ -18,10 +20,16 @@ import { Heaviest, type Weighed } from './heaviest.ts'
 
 export interface IdempotencyStoreOptions {
   readonly maxAnswers: number
-  /** Of answers with their heads, keys and what keeping them takes. What is under way is never forgotten for it. */
+  /**
+   * Of answers with their heads, keys and what keeping them takes. What is under way is never
+   * forgotten for it.
+   */
   readonly maxBytes: number
   readonly keepMs: number
-  /** How long a request may be on its way from another node: it does not know how long ago it was sent when it is read. */
+  /**
+   * How long a request may be on its way from another node: it does not know how long ago it was
+   * sent when it is read.
+   */
   readonly transitMs: number
   /** An answer was forgotten before its time. */
   onPushedOut?(why: PushedOut): void
@@ -46,8 +54,8 @@ export interface StoredAnswer {
 }
 
 /**
- * How the first execution ended: with an answer that was kept, or with one that was not or never came; or it was none, and whoever
- * waited for it decides anew.
+ * How the first execution ended: with an answer that was kept, or with one that was not or never
+ * came; or it was none, and whoever waited for it decides anew.
  */
 export type Ending = { readonly answer: StoredAnswer } | { readonly lost: string } | 'notExecuted'
 
@@ -125,15 +133,17 @@ export class IdempotencyStore {
   }
 
   /**
-   * The execution under this key, or undefined when it is to be executed now: `begin` it. `first`: the first attempt, if it may
-   * have been executed; it came from the same `client`. Throws OUTCOME_UNKNOWN when this node cannot know that it was not, which
-   * is remembered: a client that is told so may send its key again.
+   * The execution under this key, or undefined when it is to be executed now: `begin` it. `first`:
+   * the first attempt, if it may have been executed; it came from the same `client`. Throws
+   * OUTCOME_UNKNOWN when this node cannot know that it was not, which is remembered: a client that
+   * is told so may send its key again.
    */
   find(key: string, client: string, first: FirstAttempt | undefined): Execution | undefined {
     this.#forgetOld()
     const entry = this.#entries.get(key)
     if (entry || first === undefined) return entry
-    if (first.incarnation !== this.#leadership.incarnation()) throw this.#unknown(key, client, ELSEWHERE)
+    if (first.incarnation !== this.#leadership.incarnation())
+      throw this.#unknown(key, client, ELSEWHERE)
     const sinceMs = this.#clock.nowMs() - first.agoMs - this.#options.transitMs
     const owner = this.#owners.get(client) ?? this.#bare.get(client)
     const forgottenMs = Math.max(this.#forgottenMs, owner?.forgottenMs ?? Number.NEGATIVE_INFINITY)
@@ -141,23 +151,35 @@ export class IdempotencyStore {
     throw this.#unknown(key, client, FORGOTTEN)
   }
 
-  /** Whether what was answered still holds: it is of the present incarnation, or what it wrote is part of what this node leads now. */
+  /**
+   * Whether what was answered still holds: it is of the present incarnation, or what it wrote is
+   * part of what this node leads now.
+   */
   holds({ incarnation, txid }: Execution): boolean {
     if (incarnation === this.#leadership.incarnation()) return true
     return txid !== undefined && this.#leadership.contains({ incarnation, txid })
   }
 
-  /** What was executed under this key is part of the state at `txid`, if this node leads on as it did. */
+  /**
+   * What was executed under this key is part of the state at `txid`, if this node leads on as it
+   * did.
+   */
   settle(key: string, txid: number): void {
     const entry = this.#entries.get(key)
     // One under way is another execution: the one that was meant has been forgotten.
     if (entry?.isOver && entry.incarnation === this.#leadership.incarnation()) entry.txid ??= txid
   }
 
-  /** `client`: whom it is counted under. Throws TOO_MANY_REQUESTS when as many are under way as may be remembered, or this client would push out those who have less. */
+  /**
+   * `client`: whom it is counted under. Throws TOO_MANY_REQUESTS when as many are under way as may
+   * be remembered, or this client would push out those who have less.
+   */
   begin(key: string, client: string): Execution {
     const { maxAnswers } = this.#options
-    if (this.#entries.size >= maxAnswers && !this.#pushOut('number', this.#owners.get(client)?.weight ?? 0))
+    if (
+      this.#entries.size >= maxAnswers &&
+      !this.#pushOut('number', this.#owners.get(client)?.weight ?? 0)
+    )
       throw new WalcastError('TOO_MANY_REQUESTS', { limit: maxAnswers })
     const owner = this.#ownerOf(client)
     let end: (ending: Ending) => void = () => {}
@@ -282,6 +304,7 @@ export class IdempotencyStore {
 
 function bytesOf({ statusText, headers, body }: StoredAnswer): number {
   let bytes = statusText.length + body.length
-  for (const name in headers) for (const value of [headers[name]].flat()) bytes += name.length + value.length
+  for (const name in headers)
+    for (const value of [headers[name]].flat()) bytes += name.length + value.length
   return bytes
 }

@@ -1,6 +1,9 @@
-/** Requests with an Idempotency-Key at the leader: executed once, answered as often as they come. */
+/**
+ * Requests with an Idempotency-Key at the leader: executed once, answered as often as they come.
+ */
 import { createHash } from 'node:crypto'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
+import { cancelTimer, monotonicMs, setTimer } from '../platform/time.ts'
 import type { Client } from './client.ts'
 import { firstAttemptOf, headerOf, ofAnswer } from './headers.ts'
 import type { Execution, IdempotencyStore, StoredAnswer } from './idempotencyStore.ts'
@@ -28,7 +31,10 @@ export class IdempotentRequests {
     this.#recordMs = recordMs
   }
 
-  /** The request's key with what else makes it the same request of the same client; undefined without one. Throws BAD_REQUEST. */
+  /**
+   * The request's key with what else makes it the same request of the same client; undefined
+   * without one. Throws BAD_REQUEST.
+   */
   keyOf(client: Client): string | undefined {
     const { headers } = client.request
     const given = headerOf(client.request, 'idempotency-key')
@@ -42,9 +48,9 @@ export class IdempotentRequests {
   }
 
   /**
-   * Executes or remembers. `execute` sends the request on with its body, and resolves at the head of the answer. Only a node
-   * (`isForwarded`) says that it was sent before. Throws KEY_REUSED, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, BAD_REQUEST, NOT_EXECUTED,
-   * and what `execute` throws.
+   * Executes or remembers. `execute` sends the request on with its body, and resolves at the head
+   * of the answer. Only a node (`isForwarded`) says that it was sent before. Throws KEY_REUSED,
+   * OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, BAD_REQUEST, NOT_EXECUTED, and what `execute` throws.
    */
   async run(
     client: Client,
@@ -53,14 +59,14 @@ export class IdempotentRequests {
     body: ReplayableBody | undefined,
     execute: () => Promise<Answer>,
   ): Promise<StoredAnswer | Answer> {
-    const cameMs = performance.now()
+    const cameMs = monotonicMs()
     const { leadership } = this.#memory
     const isWhole = body === undefined || (await this.#gather(client, body))
     this.#requireStill(leadership)
     const { client: network, address } = client.origin
     const owner = network ?? address
     for (;;) {
-      const waitedMs = performance.now() - cameMs
+      const waitedMs = monotonicMs() - cameMs
       const first = isForwarded ? firstAttemptOf(client.request, waitedMs) : undefined
       const known = this.#memory.find(key, owner, first)
       if (!known) break
@@ -69,7 +75,8 @@ export class IdempotentRequests {
       this.#requireStill(leadership)
     }
     // Its client went away just now.
-    if (body && isWhole && !body.canReplay) throw new WalcastError('BAD_REQUEST', { detail: BROKE_OFF })
+    if (body && isWhole && !body.canReplay)
+      throw new WalcastError('BAD_REQUEST', { detail: BROKE_OFF })
     const execution = this.#memory.begin(key, owner)
     const hash = createHash('sha256')
     body?.tap((chunk) => void hash.update(chunk))
@@ -98,8 +105,8 @@ export class IdempotentRequests {
   }
 
   /**
-   * Whether the whole body is here. A client that breaks off until then has executed nothing: not a byte has reached the
-   * application, and the key is as it was. Throws BAD_REQUEST then.
+   * Whether the whole body is here. A client that breaks off until then has executed nothing: not a
+   * byte has reached the application, and the key is as it was. Throws BAD_REQUEST then.
    */
   async #gather({ request }: Client, body: ReplayableBody): Promise<boolean> {
     const declaredBytes = Number(request.headers['content-length'] ?? 0)
@@ -108,13 +115,19 @@ export class IdempotentRequests {
     })
   }
 
-  /** Throws NOT_EXECUTED once another leadership has begun: a request that was let in before is not executed under it. */
+  /**
+   * Throws NOT_EXECUTED once another leadership has begun: a request that was let in before is not
+   * executed under it.
+   */
   #requireStill(leadership: string): void {
     if (this.#memory.leadership === leadership) return
     throw new WalcastError('NOT_EXECUTED', { detail: 'leadership moved while it waited' })
   }
 
-  /** Undefined when nothing was executed under the key after all, and this request may be. Throws NOT_EXECUTED when its body has passed by then. */
+  /**
+   * Undefined when nothing was executed under the key after all, and this request may be. Throws
+   * NOT_EXECUTED when its body has passed by then.
+   */
   async #remembered(
     body: ReplayableBody | undefined,
     isWhole: boolean,
@@ -135,11 +148,14 @@ export class IdempotentRequests {
       throw new WalcastError('KEY_REUSED')
     if ('lost' in ending) throw new WalcastError('OUTCOME_UNKNOWN', { detail: ending.lost })
     // Asked now, not when the request came: leadership may have moved while this one waited.
-    if (!this.#memory.holds(known)) throw new WalcastError('OUTCOME_UNKNOWN', { detail: OF_EARLIER })
+    if (!this.#memory.holds(known))
+      throw new WalcastError('OUTCOME_UNKNOWN', { detail: OF_EARLIER })
     return ending.answer
   }
 
-  /** Nothing was executed when the application could not be reached; of anything else nobody knows. */
+  /**
+   * Nothing was executed when the application could not be reached; of anything else nobody knows.
+   */
   #onFailure(key: string, error: unknown): void {
     const code = keyOf(error)
     if (code === 'APP_UNREACHABLE' || code === 'BAD_REQUEST' || code === 'FORWARD_LOOP')
@@ -147,32 +163,43 @@ export class IdempotentRequests {
     else this.#memory.end(key, { lost: messageOf(error) })
   }
 
-  /** Takes the whole answer, whether or not the client is still there; gives back one that turns out too large, to be passed on. */
+  /**
+   * Takes the whole answer, whether or not the client is still there; gives back one that turns out
+   * too large, to be passed on.
+   */
   #record(key: string, answer: Answer): Promise<StoredAnswer | Answer> {
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = []
       let bytes = 0
-      const timer = setTimeout(() => answer.abort(new Error('it did not end in time')), this.#recordMs)
+      const timer = setTimer(
+        () => answer.abort(new Error('it did not end in time')),
+        this.#recordMs,
+      )
       answer.pipeTo({
         write: (chunk) => {
           chunks.push(chunk)
           bytes += chunk.length
           if (bytes <= MAX_ANSWER_BYTES) return true
-          clearTimeout(timer)
+          cancelTimer(timer)
           this.#memory.end(key, { lost: NOT_KEPT })
           answer.unread(chunks)
           resolve(answer)
           return false
         },
         end: () => {
-          clearTimeout(timer)
+          cancelTimer(timer)
           const { status, statusText, headers } = answer
-          const stored = { status, statusText, headers: ofAnswer(headers), body: Buffer.concat(chunks) }
+          const stored = {
+            status,
+            statusText,
+            headers: ofAnswer(headers),
+            body: Buffer.concat(chunks),
+          }
           this.#memory.end(key, { answer: stored })
           resolve(stored)
         },
         fail: (error) => {
-          clearTimeout(timer)
+          cancelTimer(timer)
           reject(new WalcastError('OUTCOME_UNKNOWN', { detail: messageOf(error) }, error))
         },
       })

@@ -79,6 +79,7 @@ export class IdleTrust {
 
 /** The seconds in a Keep-Alive header; undefined when it names none. */
 export function announcedSeconds(keepAlive: string | undefined): number | undefined {
-  const seconds = keepAlive === undefined ? undefined : /(?:^|[\s,;])timeout=(\d{1,9})/i.exec(keepAlive)?.[1]
+  const seconds =
+    keepAlive === undefined ? undefined : /(?:^|[\s,;])timeout=(\d{1,9})/i.exec(keepAlive)?.[1]
   return seconds === undefined ? undefined : Number(seconds)
 }

@@ -1,11 +1,13 @@
 /**
- * The write intake on the private side: requests that other nodes forward, each with a token of its own. A node that
- * does not lead, or stops, executes nothing and says so in a way that lets the sender send the request again.
+ * The write intake on the private side: requests that other nodes forward, each with a token of its
+ * own. A node that does not lead, or stops, executes nothing and says so in a way that lets the
+ * sender send the request again.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { NodeView } from '../api/nodeView.ts'
 import { asWalcastError, WalcastError } from '../errors.ts'
+import { cancelTimer, monotonicMs, setTimer, type Timer } from '../platform/time.ts'
 import { type Authenticator, REPLICA_AUTH_HEADER, senderOf } from '../security/auth.ts'
 import { type ErrorBody, errorBody, retryAfterOf, sendJson, sendRefusal } from './answer.ts'
 import { Client, tellClose, whenOver } from './client.ts'
@@ -45,7 +47,10 @@ export interface IntakeOptions {
   leader(): string | undefined
   /** The highest that this node has led or followed in. */
   epoch(): number
-  /** A node that has been in this epoch, above this one's, sent a request: this node leads no more, or never knew that it should not. */
+  /**
+   * A node that has been in this epoch, above this one's, sent a request: this node leads no more,
+   * or never knew that it should not.
+   */
   onHigherEpoch(node: string, epoch: number): void
   /** What a client of the application, who gets the answer in the end, may be told of an error. */
   bodyOf(error: WalcastError): ErrorBody
@@ -100,14 +105,19 @@ export class Intake {
     tellClose(request, response)
     const isLent = LentReads.isLent(request)
     const node = nodeOf(request)
-    const refused = (isLent ? this.#refuseLent(request) : this.refuse(request)) ?? this.#refuseCrowd(node)
+    const refused =
+      (isLent ? this.#refuseLent(request) : this.refuse(request)) ?? this.#refuseCrowd(node)
     this.#options.onRequest(refused?.key)
     if (refused) return this.#answerRefused(response, refused)
     const ended = this.#underWay.add(response)
     this.#budget.take(node)
     const { proxies } = this.#options
     try {
-      const client = new Client(request, response, proxies.forwardedOrigin(headerOf(request, CLIENT_HEADER)))
+      const client = new Client(
+        request,
+        response,
+        proxies.forwardedOrigin(headerOf(request, CLIENT_HEADER)),
+      )
       const late = await (isLent ? this.#answerLent(client) : this.#execute(client))
       if (late) this.#answerLate(response, late)
     } catch (error) {
@@ -122,7 +132,10 @@ export class Intake {
     return this.#options.lentReads.refuse(request)
   }
 
-  /** Gives why it was not answered by the application. It only reads: the leader may ask for it elsewhere, whatever came of it. */
+  /**
+   * Gives why it was not answered by the application. It only reads: the leader may ask for it
+   * elsewhere, whatever came of it.
+   */
   async #answerLent(client: Client): Promise<WalcastError | undefined> {
     try {
       await this.#options.lentReads.answer(client)
@@ -133,7 +146,10 @@ export class Intake {
     }
   }
 
-  /** Gives why nothing was executed after all: the application did not accept it in time, or this node does not take it any more. */
+  /**
+   * Gives why nothing was executed after all: the application did not accept it in time, or this
+   * node does not take it any more.
+   */
   async #execute(client: Client): Promise<WalcastError | undefined> {
     const { side, detour } = this.#options
     const { request } = client
@@ -141,20 +157,23 @@ export class Intake {
     const holdMs = holdOf(request)
     const isWrite = holdMs > 0
     for (;;) {
-      const triedMs = performance.now()
+      const triedMs = monotonicMs()
       try {
         await side.execute(client, headers, true, isWrite)
         return undefined
       } catch (error) {
         if (!(await detour.untilTaken(client, error, holdMs, isWrite))) return asWalcastError(error)
-        ageFirstAttempt(request, performance.now() - triedMs)
+        ageFirstAttempt(request, monotonicMs() - triedMs)
         const refused = this.refuseNow(request)
         if (refused) return refused
       }
     }
   }
 
-  /** Why a forwarded request or upgrade is not taken, however many there are; undefined when it is. Uses up its token. */
+  /**
+   * Why a forwarded request or upgrade is not taken, however many there are; undefined when it is.
+   * Uses up its token.
+   */
   refuse(request: IncomingMessage): WalcastError | undefined {
     const { auth } = this.#options
     const token = headerOf(request, REPLICA_AUTH_HEADER)
@@ -170,7 +189,8 @@ export class Intake {
     const token = headerOf(request, REPLICA_AUTH_HEADER)
     const ofOtherEpoch = this.#refuseOtherEpoch(token)
     if (ofOtherEpoch) return ofOtherEpoch
-    if (view.role() !== 'leader') return new WalcastError('NOT_LEADER', { address, role: view.role() })
+    if (view.role() !== 'leader')
+      return new WalcastError('NOT_LEADER', { address, role: view.role() })
     if (this.#isStopping) return new WalcastError('STOPPING')
     // Its position could not be told: as replicas are refused, so are requests.
     const unready = view.refuseReplicas() ?? admission.refuse()
@@ -192,20 +212,25 @@ export class Intake {
   }
 
   /**
-   * Whoever has followed a later leader must not be answered by an earlier one. And a token of an earlier epoch may have been
-   * used up at another leader, of which nothing is remembered here: it would be executed again.
+   * Whoever has followed a later leader must not be answered by an earlier one. And a token of an
+   * earlier epoch may have been used up at another leader, of which nothing is remembered here: it
+   * would be executed again.
    */
   #refuseOtherEpoch(token: string | undefined): WalcastError | undefined {
     const { view, onHigherEpoch } = this.#options
     const mine = this.#options.epoch()
     const sender = senderOf(token)
     if (!sender || sender.epoch === mine || view.role() !== 'leader') return undefined
-    if (sender.epoch < mine) return new WalcastError('EARLIER_EPOCH', { mine, theirs: sender.epoch })
+    if (sender.epoch < mine)
+      return new WalcastError('EARLIER_EPOCH', { mine, theirs: sender.epoch })
     onHigherEpoch(sender.node, sender.epoch)
     return new WalcastError('STALE_LEADER', { mine: sender.epoch, theirs: mine })
   }
 
-  /** What is meant for one incarnation is executed by no other. Programs that send nothing twice need not name one. */
+  /**
+   * What is meant for one incarnation is executed by no other. Programs that send nothing twice
+   * need not name one.
+   */
   #refuseOtherIncarnation(meant: string | undefined): WalcastError | undefined {
     const mine = this.#options.view.incarnation()
     if (meant === undefined || meant === mine) return undefined
@@ -227,14 +252,20 @@ export class Intake {
     this.#isStopping = false
   }
 
-  /** Takes nothing more and resolves when what was taken is answered, at the latest after `timeoutMs`. */
+  /**
+   * Takes nothing more and resolves when what was taken is answered, at the latest after
+   * `timeoutMs`.
+   */
   pause(timeoutMs: number): Promise<void> {
     this.announceStop()
     for (const response of this.#underWay.all()) endEventStream(response)
     return this.#until(() => this.#underWay.size === 0, timeoutMs)
   }
 
-  /** Resolves when what was taken is answered, at the latest after `timeoutMs`, and nodes have closed their connections or had the time to. */
+  /**
+   * Resolves when what was taken is answered, at the latest after `timeoutMs`, and nodes have
+   * closed their connections or had the time to.
+   */
   async drain(timeoutMs: number): Promise<void> {
     await this.pause(timeoutMs)
     // One that is frozen must not hold up the others, which wait for the next leader.
@@ -243,22 +274,25 @@ export class Intake {
 
   async #until(check: () => boolean, timeoutMs: number): Promise<void> {
     if (check()) return
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     let look: () => void = () => {}
     await new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs)
+      timer = setTimer(resolve, timeoutMs)
       look = () => {
         if (check()) resolve()
       }
       this.#looks.add(look)
     })
-    clearTimeout(timer)
+    cancelTimer(timer)
     this.#looks.delete(look)
   }
 
   /** A 401 is marked too: a token that a restarted leader refuses is signed again. */
   #answerRefused(response: ServerResponse, refused: WalcastError, body = errorBody(refused)): void {
-    const marked: Record<string, string> = { [NOT_EXECUTED_HEADER]: refused.key, ...retryAfterOf(refused) }
+    const marked: Record<string, string> = {
+      [NOT_EXECUTED_HEADER]: refused.key,
+      ...retryAfterOf(refused),
+    }
     if (this.#isStopping) marked['connection'] = 'close'
     const leader = refused.key === 'NOT_LEADER' ? { leader: this.#options.leader() } : {}
     sendJson(response, refused.status, { ...body, ...leader }, marked)

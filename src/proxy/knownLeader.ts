@@ -1,7 +1,11 @@
-/** What a node knows of the leader that it sends requests to: learned by asking its private side, and forgotten with it. */
+/**
+ * What a node knows of the leader that it sends requests to: learned by asking its private side,
+ * and forgotten with it.
+ */
 import { isIncarnation } from '../../proto/lineage.ts'
 import { askRole } from '../cluster/peerCalls.ts'
 import type { WalcastError } from '../errors.ts'
+import { monotonicMs } from '../platform/time.ts'
 import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 import type { ErrorBody } from './answer.ts'
 import { UNKNOWN_ADDRESS } from './clientAddress.ts'
@@ -16,7 +20,10 @@ export interface KnownLeaderHost {
 }
 
 const PROBE_TIMEOUT_MS = 1000
-/** The longest that the leader keeps an upgrade: its answer has to come before the upgrade is given up here. */
+/**
+ * The longest that the leader keeps an upgrade: its answer has to come before the upgrade is given
+ * up here.
+ */
 const MAX_UPGRADE_HOLD_MS = 15_000
 
 export class KnownLeader {
@@ -31,7 +38,10 @@ export class KnownLeader {
     this.#host = host
   }
 
-  /** HOST:PORT of its private side; undefined on the leader, and while none is known. Not always the node that this one follows. */
+  /**
+   * HOST:PORT of its private side; undefined on the leader, and while none is known. Not always the
+   * node that this one follows.
+   */
   get address(): string | undefined {
     return this.#address
   }
@@ -41,7 +51,10 @@ export class KnownLeader {
     return this.#publicUrl
   }
 
-  /** As it last told: it may have taken requests for a while when this node comes to follow it. 0 until then. */
+  /**
+   * As it last told: it may have taken requests for a while when this node comes to follow it. 0
+   * until then.
+   */
   get epoch(): number {
     return this.#epoch
   }
@@ -76,13 +89,16 @@ export class KnownLeader {
     return taking === true && ready === true
   }
 
-  /** An upgrade that goes to it, with a client's headers, and waits until `endMs` there; undefined while none is known. */
+  /**
+   * An upgrade that goes to it, with a client's headers, and waits until `endMs` there; undefined
+   * while none is known.
+   */
   upgrade(path: string, headers: FlatHeaders, endMs: number): UpgradeTarget | undefined {
     const { sign, bodyOf } = this.#host
     const address = this.#address
     if (!address) return undefined
     const meant = toNode(headers, address, this.#incarnation, UNKNOWN_ADDRESS)
-    const leftMs = Math.ceil(Math.min(endMs - performance.now(), MAX_UPGRADE_HOLD_MS))
+    const leftMs = Math.ceil(Math.min(endMs - monotonicMs(), MAX_UPGRADE_HOLD_MS))
     const hold = String(Math.max(1, leftMs))
     const signed = [...meant, HOLD_HEADER, hold, REPLICA_AUTH_HEADER, sign('GET', path)]
     return { origin: `http://${address}`, path, headers: signed, isNode: true, bodyOf }

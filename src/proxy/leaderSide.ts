@@ -1,8 +1,12 @@
-/** Requests at the leader, from its own clients and from other nodes: executed by the application, answered with the position after it. */
+/**
+ * Requests at the leader, from its own clients and from other nodes: executed by the application,
+ * answered with the position after it.
+ */
 import type { Logger } from 'pino'
 import type { Position } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
 import { messageOf, WalcastError } from '../errors.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import type { AckWaits } from './ackWaits.ts'
 import type { Application } from './application.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
@@ -42,7 +46,11 @@ export class LeaderSide {
     return this.#parts.application() !== undefined
   }
 
-  /** Throws NO_APPLICATION, BAD_REQUEST, and the errors of `Application.ask` and `KeyedRequests.run`. `forNode`: another node sets the cookie. `isWrite`: a change of role waits for it. */
+  /**
+   * Throws NO_APPLICATION, BAD_REQUEST, and the errors of `Application.ask` and
+   * `KeyedRequests.run`. `forNode`: another node sets the cookie. `isWrite`: a change of role waits
+   * for it.
+   */
   async execute(
     client: Client,
     headers: FlatHeaders,
@@ -76,9 +84,11 @@ export class LeaderSide {
     const body = bodies.of(client)
     const ask = (): Promise<Answer> => application.ask(client, headers, body, key !== undefined)
     const incarnation = view.incarnation()
-    const answer = key === undefined ? await ask() : await keyed.run(client, key, forNode, body, ask)
+    const answer =
+      key === undefined ? await ask() : await keyed.run(client, key, forNode, body, ask)
     const settled = await this.#positionAfter()
-    // What was written in a leadership that ended meanwhile may be lost: no later position contains it then.
+    // What was written in a leadership that ended meanwhile may be lost: no later position contains
+    // it then.
     const position = view.lasted(incarnation) ? settled : undefined
     if (key !== undefined && position) keyed.settle(key, position.txid)
     ended()
@@ -91,20 +101,26 @@ export class LeaderSide {
   /** Undefined when it could not be told: the answer goes out all the same. */
   async #positionAfter(): Promise<Position | undefined> {
     const { view, log, settleMs } = this.#parts
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     try {
       const late = new Promise<undefined>((resolve) => {
-        timer = setTimeout(() => resolve(undefined), settleMs)
+        timer = setTimer(() => resolve(undefined), settleMs)
       })
       const position = await Promise.race([view.settle(), late])
       if (!position)
-        log.warn({ settleMs }, 'the WAL was not read to its end in time: an answer bears no position')
+        log.warn(
+          { settleMs },
+          'the WAL was not read to its end in time: an answer bears no position',
+        )
       return position
     } catch (error) {
-      log.warn({ error: messageOf(error) }, 'the WAL could not be read: an answer bears no position')
+      log.warn(
+        { error: messageOf(error) },
+        'the WAL could not be read: an answer bears no position',
+      )
       return undefined
     } finally {
-      clearTimeout(timer)
+      cancelTimer(timer)
     }
   }
 }

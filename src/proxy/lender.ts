@@ -1,7 +1,8 @@
 /**
- * Reads that a leader cannot have answered, because its own application accepts no connections, and a replica's can. The request
- * goes to the replica's private side with a token, the leader's incarnation and the position that the answer has to be based on.
- * A replica asks its own application or refuses; it never sends such a read on, so none comes round.
+ * Reads that a leader cannot have answered, because its own application accepts no connections, and
+ * a replica's can. The request goes to the replica's private side with a token, the leader's
+ * incarnation and the position that the answer has to be based on. A replica asks its own
+ * application or refuses; it never sends such a read on, so none comes round.
  */
 import { formatPosition, parsePosition } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
@@ -20,7 +21,10 @@ export interface LenderParts {
   readonly cookie: PositionCookie
   readonly maxConnections: number
   readonly answerTimeoutMs: number
-  /** HOST:PORT of the replicas that are connected to this leader and level with it, as far as is known. */
+  /**
+   * HOST:PORT of the replicas that are connected to this leader and level with it, as far as is
+   * known.
+   */
   replicas(): readonly string[]
   /** The token for a request that is sent now. */
   sign(method: string, target: string): string
@@ -63,7 +67,10 @@ export class Lender {
     await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.close()))
   }
 
-  /** Undefined when it was not answered by the replica's application: it only reads, and may be asked again. */
+  /**
+   * Undefined when it was not answered by the replica's application: it only reads, and may be
+   * asked again.
+   */
   async #ask(client: Client, address: string, position: string): Promise<Answer | undefined> {
     const { view, sign } = this.#parts
     const { method, target, request, origin } = client

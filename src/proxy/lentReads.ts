@@ -1,4 +1,7 @@
-/** Reads that the leader has this replica's application answer, because its own does not: see `Lender`. */
+/**
+ * Reads that the leader has this replica's application answer, because its own does not: see
+ * `Lender`.
+ */
 import type { IncomingMessage } from 'node:http'
 import { formatPosition, parsePosition } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
@@ -48,27 +51,35 @@ export class LentReads {
     const refused = auth.refuseForward(token, method, url)
     if (refused) return new WalcastError('FORWARD_REFUSED', { detail: refused.message }, refused)
     if (!isRead(method))
-      return new WalcastError('BAD_REQUEST', { detail: 'only a read is answered in place of the leader' })
+      return new WalcastError('BAD_REQUEST', {
+        detail: 'only a read is answered in place of the leader',
+      })
     const theirs = senderOf(token)?.epoch ?? 0
     if (theirs < epoch()) return new WalcastError('EARLIER_EPOCH', { mine: epoch(), theirs })
     // One that leads, or serves no clients, is asked by nobody that knows it.
-    if (view.role() !== 'replica') return new WalcastError('NOT_LEADER', { address, role: view.role() })
+    if (view.role() !== 'replica')
+      return new WalcastError('NOT_LEADER', { address, role: view.role() })
     const mine = leaderIncarnation()
     const meant = headerOf(request, INCARNATION_HEADER) ?? ''
-    if (mine === '' || meant !== mine) return new WalcastError('OTHER_INCARNATION', { mine, theirs: meant })
+    if (mine === '' || meant !== mine)
+      return new WalcastError('OTHER_INCARNATION', { mine, theirs: meant })
     const unable = watch.refuse(false)
     // Perhaps it is back, and only nobody has looked.
     if (unable) watch.lookSoon()
     return unable
   }
 
-  /** Throws what keeps the application from being asked, APP_UNREACHABLE or NOT_EXECUTED for example. */
+  /**
+   * Throws what keeps the application from being asked, APP_UNREACHABLE or NOT_EXECUTED for
+   * example.
+   */
   async answer(client: Client): Promise<void> {
     const { view, waits, readWaitMs } = this.#parts
     const application = this.#parts.application()
     if (!application) throw new WalcastError('NO_APPLICATION')
     const position = parsePosition(headerOf(client.request, LENT_HEADER) ?? '')
-    if (!position) throw new WalcastError('BAD_REQUEST', { detail: `${LENT_HEADER} is not EPOCH-TXID` })
+    if (!position)
+      throw new WalcastError('BAD_REQUEST', { detail: `${LENT_HEADER} is not EPOCH-TXID` })
     await waits.until(position, readWaitMs).catch((error) => {
       throw new WalcastError('STALE_READ', { wanted: formatPosition(position) }, error)
     })

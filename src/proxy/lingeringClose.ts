@@ -4,6 +4,7 @@
  * before it has read it.
  */
 import type { ServerResponse } from 'node:http'
+import { cancelTimer, setTimer } from '../platform/time.ts'
 
 /** How long what the client sends is read and thrown away. */
 const LINGER_MS = 2000
@@ -17,8 +18,8 @@ export function closeInStages({ req: { socket } }: ServerResponse): void {
     socket.on('data', () => {})
     socket.resume()
     socket.end()
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref()
+    const timer = setTimer(() => socket.destroy(), LINGER_MS).unref()
     socket.once('end', () => socket.destroy())
-    socket.once('close', () => clearTimeout(timer))
+    socket.once('close', () => cancelTimer(timer))
   }
 }

@@ -1,10 +1,11 @@
 /**
- * A node that runs out of file descriptors can open neither its database nor a connection to another node. So its bounds are
- * held within the limit of the process (RLIMIT_NOFILE), which Node raises as far as it may when it starts.
+ * A node that runs out of file descriptors can open neither its database nor a connection to
+ * another node. So its bounds are held within the limit of the process (RLIMIT_NOFILE), which Node
+ * raises as far as it may when it starts.
  */
-import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { NodeOptions } from '../options/nodeOptions.ts'
+import { readFileSync } from '../platform/files.ts'
 import type { ConnectionLimits } from './connectionBudget.ts'
 
 /** For files, replication and everything else that no client opens. */
@@ -31,7 +32,10 @@ export function openFilesLimit(path = '/proc/self/limits'): number {
   }
 }
 
-/** The bounds that are wanted, as far as `openFiles` descriptors are enough for all of them to be filled at once. */
+/**
+ * The bounds that are wanted, as far as `openFiles` descriptors are enough for all of them to be
+ * filled at once.
+ */
 export function boundsWithin(
   openFiles: number,
   wanted: Pick<NodeOptions, 'maxConnections' | 'maxRequests' | 'maxUpgrades'>,
@@ -47,7 +51,10 @@ export function boundsWithin(
   }
 }
 
-/** Nodes hear of a client that keeps still from the node that it came to, which is given the time to end it first. */
+/**
+ * Nodes hear of a client that keeps still from the node that it came to, which is given the time to
+ * end it first.
+ */
 const NODE_GRACE_MS = 5000
 
 /** Bounds of the private side: its peers are nodes, each at one address. */

@@ -1,12 +1,12 @@
 /**
- * Marks on requests that a node passes to an application in its own process. The plugin there sees two
- * kinds of requests on one port: those of clients, and those that this node passes on, which are
- * admitted, remembered and acknowledged already. A header that a client can send tells them apart in
- * no way. A mark does: it is random and counts once, so that an application which shows a client the
- * headers of its request gives nothing away.
+ * Marks on requests that a node passes to an application in its own process. The plugin there sees
+ * two kinds of requests on one port: those of clients, and those that this node passes on, which
+ * are admitted, remembered and acknowledged already. A header that a client can send tells them
+ * apart in no way. A mark does: it is random and counts once, so that an application which shows a
+ * client the headers of its request gives nothing away.
  */
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { randomUuid } from '../platform/random.ts'
 import { PASS_HEADER } from './headers.ts'
 
 export class Passes {
@@ -25,7 +25,7 @@ export class Passes {
 
   issue(): string | undefined {
     if (!this.#isUsed) return undefined
-    const mark = randomUUID()
+    const mark = randomUuid()
     this.#open.add(mark)
     return mark
   }

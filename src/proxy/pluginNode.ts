@@ -1,4 +1,7 @@
-/** What the Fastify plugin needs of a node. `openLeader` and `openReplica` of `walcast` make such nodes. */
+/**
+ * What the Fastify plugin needs of a node. `openLeader` and `openReplica` of `walcast` make such
+ * nodes.
+ */
 import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
@@ -39,7 +42,10 @@ export interface NodeTraffic {
   readonly upstream: string | undefined
   /** The application listens at `url`: forwarded requests go there. */
   attach(url: string): void
-  /** The application is about to stop: takes no more forwarded requests and resolves when those under way are answered. */
+  /**
+   * The application is about to stop: takes no more forwarded requests and resolves when those
+   * under way are answered.
+   */
   detach(): Promise<void>
   /** Who sent a request to this node or its application. */
   readonly originOf: (request: IncomingMessage) => Origin
@@ -57,11 +63,15 @@ export interface PluginNode {
   readonly role: NodeRole
   /** Where this node stands. */
   readonly position: Position
-  /** Resolves once a position (`EPOCH-TXID` as text) is applied here. Throws WAIT_TIMEOUT, POSITION_UNKNOWN or TOO_MANY_WAITS. */
+  /**
+   * Resolves once a position (`EPOCH-TXID` as text) is applied here. Throws WAIT_TIMEOUT,
+   * POSITION_UNKNOWN or TOO_MANY_WAITS.
+   */
   waitFor(position: Position | string, options?: { readonly timeoutMs?: number }): Promise<void>
   /**
-   * Resolves, with how many they are, once as many replicas hold `position` (without one: everything committed here until now) as
-   * `level` says (`one` unless told otherwise). Throws NOT_REPLICATED, NOT_LEADER, STARTING or BAD_REQUEST.
+   * Resolves, with how many they are, once as many replicas hold `position` (without one:
+   * everything committed here until now) as `level` says (`one` unless told otherwise). Throws
+   * NOT_REPLICATED, NOT_LEADER, STARTING or BAD_REQUEST.
    */
   acknowledged(
     position?: Position | string,

@@ -1,8 +1,8 @@
 /**
- * The cookie that carries a position from one answer to the next request: `TAG.EPOCH-TXID.MAC`. The tag
- * tells clusters apart that share a browser, and names none to it. The MAC lets no client make a
- * position up: a read that brings a cookie waits for its position, so that only a node may have given
- * it. Nodes of one cluster derive the same key. It says nothing about who the client is.
+ * The cookie that carries a position from one answer to the next request: `TAG.EPOCH-TXID.MAC`. The
+ * tag tells clusters apart that share a browser, and names none to it. The MAC lets no client make
+ * a position up: a read that brings a cookie waits for its position, so that only a node may have
+ * given it. Nodes of one cluster derive the same key. It says nothing about who the client is.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { formatPosition, isFurther, type Position, parsePosition } from '../../proto/position.ts'
@@ -40,8 +40,8 @@ export class PositionCookie {
   #last: { readonly position: Position; readonly value: string } | undefined
 
   /**
-   * `cluster`: '' while this node belongs to none; no cookie is read or written then. Without a `secret` the key comes from
-   * the id of the cluster, which no client is told.
+   * `cluster`: '' while this node belongs to none; no cookie is read or written then. Without a
+   * `secret` the key comes from the id of the cluster, which no client is told.
    */
   constructor(name: string, cluster: () => string, secret?: string) {
     this.#name = name
@@ -49,14 +49,18 @@ export class PositionCookie {
     this.#secret = secret
   }
 
-  /** The position in a Cookie header; undefined without one, or when no node of this cluster gave it. */
+  /**
+   * The position in a Cookie header; undefined without one, or when no node of this cluster gave
+   * it.
+   */
   read(header: string | undefined): Position | undefined {
     const value = header === undefined ? undefined : cookieValue(header, this.#name)
     const key = value === undefined ? undefined : this.#currentKey()
     if (value === undefined || !key) return undefined
     if (value === this.#last?.value) return this.#last.position
     const [, tag, text, mac] = VALUE.exec(value) ?? []
-    if (tag !== key.tag || !timingSafeEqual(Buffer.from(mac), Buffer.from(macOf(key, text)))) return undefined
+    if (tag !== key.tag || !timingSafeEqual(Buffer.from(mac), Buffer.from(macOf(key, text))))
+      return undefined
     return parsePosition(text)
   }
 
@@ -68,9 +72,10 @@ export class PositionCookie {
   }
 
   /**
-   * The Set-Cookie of an answer based on `position`, to a request with the Cookie header `carried`. A write's position is
-   * always promised; a read's only where it tells the client something new and no shared cache keeps the answer. One that
-   * was served although it lacks what the client has seen (`isStale`) leaves that promise to the reads that follow.
+   * The Set-Cookie of an answer based on `position`, to a request with the Cookie header `carried`.
+   * A write's position is always promised; a read's only where it tells the client something new
+   * and no shared cache keeps the answer. One that was served although it lacks what the client has
+   * seen (`isStale`) leaves that promise to the reads that follow.
    */
   renewal(position: Position, carried: string | undefined, answer: Renewed): string | undefined {
     const { isWrite, isStale, cacheControl } = answer
@@ -82,7 +87,9 @@ export class PositionCookie {
     return this.write(position)
   }
 
-  /** A Cookie header without our cookie: what identifies the client. The same wherever ours stood. */
+  /**
+   * A Cookie header without our cookie: what identifies the client. The same wherever ours stood.
+   */
   without(header: string): string {
     return header
       .split(';')
@@ -112,7 +119,10 @@ export class PositionCookie {
   }
 }
 
-/** A Set-Cookie header for a client: one that came over TLS is to send the cookie back over TLS only. */
+/**
+ * A Set-Cookie header for a client: one that came over TLS is to send the cookie back over TLS
+ * only.
+ */
 export function securedFor({ isSecure }: Pick<Origin, 'isSecure'>, setCookie: string): string {
   return isSecure ? `${setCookie}; Secure` : setCookie
 }
@@ -128,14 +138,16 @@ function macOf({ bytes }: Key, text: string): string {
 }
 
 /**
- * Whether caches may give the answer to other clients (RFC 9111, section 3.5). `max-age` counts where nothing keeps shared
- * caches off: they store such an answer (nginx only without a Set-Cookie).
+ * Whether caches may give the answer to other clients (RFC 9111, section 3.5). `max-age` counts
+ * where nothing keeps shared caches off: they store such an answer (nginx only without a
+ * Set-Cookie).
  */
 function isShared(cacheControl: string): boolean {
   if (cacheControl === '') return false
   if (/\b(public|s-maxage|immutable)\b/i.test(cacheControl)) return true
   return (
-    /\bmax-age\s*=\s*"?0*[1-9]/i.test(cacheControl) && !/\b(private|no-store|no-cache)\b/i.test(cacheControl)
+    /\bmax-age\s*=\s*"?0*[1-9]/i.test(cacheControl) &&
+    !/\b(private|no-store|no-cache)\b/i.test(cacheControl)
   )
 }
 

@@ -1,10 +1,11 @@
 /** The public side of a node: stands before the application (`--proxy`), on leader and replicas. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { Server as NetServer, type Socket } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { NodeView } from '../api/nodeView.ts'
 import { asWalcastError, listenError, WalcastError } from '../errors.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
+import { createHttpServer, TcpServer } from '../platform/sockets.ts'
+import { cancelTimer, delay, monotonicMs, onNextTurn, setTimer } from '../platform/time.ts'
 import {
   type ErrorBody,
   type OwnAnswer,
@@ -27,13 +28,19 @@ import type { ReplicaSide } from './replicaSide.ts'
 import { targetOf } from './requestTarget.ts'
 import { isRead, isUnderAny, type Route, type Routes } from './routes.ts'
 import { UnderWay } from './underWay.ts'
-import { isRelayed, refuseUpgrade, relayUpgrade, takeAsRequest, type UpgradeTarget } from './upgradeRelay.ts'
+import {
+  isRelayed,
+  refuseUpgrade,
+  relayUpgrade,
+  takeAsRequest,
+  type UpgradeTarget,
+} from './upgradeRelay.ts'
 import { Upgrading } from './upgrading.ts'
 import type { WriteGate } from './writeGate.ts'
 
 /**
- * `holdMs`: how long a request waits for the leader, and for the start of this node, where `maxHeld`
- * of them wait.
+ * `holdMs`: how long a request waits for the leader, and for the start of this node, where
+ * `maxHeld` of them wait.
  */
 export type ProxyLimits = Pick<
   NodeOptions,
@@ -59,13 +66,19 @@ export interface ProxyServerOptions {
   /** How many may come in. */
   readonly crowd: Crowd
   readonly limits: ProxyLimits
-  /** Why the application keeps this node from being ready for clients; undefined when it does not. A standby never is. */
+  /**
+   * Why the application keeps this node from being ready for clients; undefined when it does not. A
+   * standby never is.
+   */
   unwell(): string | undefined
   /** URL of the application; undefined on a standby without one. */
   upstream(): string | undefined
   /** Where clients find the leader. */
   primaryUrl(): string | undefined
-  /** An upgrade that goes to the leader, with a client's headers, and waits until `endMs` there; undefined while none is known. */
+  /**
+   * An upgrade that goes to the leader, with a client's headers, and waits until `endMs` there;
+   * undefined while none is known.
+   */
   leaderUpgrade(path: string, headers: FlatHeaders, endMs: number): UpgradeTarget | undefined
   /** Where upgrades wait for the leader. */
   readonly gate: Gate
@@ -91,7 +104,10 @@ export class ProxyServer {
   readonly #server: Server
   readonly #upgraded = new Set<Socket>()
   readonly #underWay = new UnderWay<ServerResponse>()
-  /** Where requests wait until the node can serve: a balancer without checks sends them as soon as this side listens. */
+  /**
+   * Where requests wait until the node can serve: a balancer without checks sends them as soon as
+   * this side listens.
+   */
   readonly #start: Gate
   #isStopping = false
   /** A connection is closed as soon as nothing is under way on it. */
@@ -99,10 +115,15 @@ export class ProxyServer {
 
   constructor(options: ProxyServerOptions) {
     this.#options = options
-    const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeld, maxHeaderBytes } = options.limits
+    const {
+      requestTimeoutMs: requestTimeout,
+      headTimeoutMs,
+      maxHeld,
+      maxHeaderBytes,
+    } = options.limits
     this.#start = new Gate({ maxHeld })
     this.#start.close('this node is starting')
-    this.#server = createServer(
+    this.#server = createHttpServer(
       {
         requestTimeout,
         headersTimeout: Math.min(headTimeoutMs, requestTimeout),
@@ -112,7 +133,8 @@ export class ProxyServer {
       },
       (request, response) => void this.handle(request, response),
     )
-    // Bounded by the bytes of a head: past a number of them Node would leave headers out without a word.
+    // Bounded by the bytes of a head: past a number of them Node would leave headers out without a
+    // word.
     this.#server.maxHeadersCount = 0
     options.crowd.attach(this.#server)
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
@@ -150,24 +172,28 @@ export class ProxyServer {
     this.#start.open()
   }
 
-  /** Takes no new connections, lets requests under way end, and closes; cuts what is left after `timeoutMs`. */
+  /**
+   * Takes no new connections, lets requests under way end, and closes; cuts what is left after
+   * `timeoutMs`.
+   */
   async close(timeoutMs: number): Promise<void> {
     this.#isStopping = true
     this.#start.stop()
     if (!this.#server.listening) return
-    // Node's own close of an HTTP server cuts idle connections at once, with what is on its way on them.
-    const closed = new Promise((resolve) => NetServer.prototype.close.call(this.#server, resolve))
+    // Node's own close of an HTTP server cuts idle connections at once, with what is on its way on
+    // them.
+    const closed = new Promise((resolve) => TcpServer.prototype.close.call(this.#server, resolve))
     await Promise.race([delay(LINGER_MS), closed])
     this.#closesIdle = true
     // Those that have no head yet say so in it; the others are closed when they are over.
     for (const response of this.#underWay.all()) response.shouldKeepAlive = false
     this.#server.close()
     this.#options.crowd.closeUnused()
-    const cut = setTimeout(() => this.#cutAll(), timeoutMs)
+    const cut = setTimer(() => this.#cutAll(), timeoutMs)
     for (const socket of this.#upgraded) socket.end()
     for (const response of this.#underWay.all()) endEventStream(response)
     await closed
-    clearTimeout(cut)
+    cancelTimer(cut)
   }
 
   /** Answers every request; never throws. */
@@ -182,7 +208,7 @@ export class ProxyServer {
       ended()
       crowd.leave(response)
       // Not within the event: the connection counts as idle only after it.
-      if (this.#closesIdle) setImmediate(() => this.#server.closeIdleConnections())
+      if (this.#closesIdle) onNextTurn(() => this.#server.closeIdleConnections())
     })
     try {
       await this.#route(new Client(request, response, crowd.originOf(request)), limit)
@@ -224,9 +250,10 @@ export class ProxyServer {
 
   /** False when the client went away. Throws STARTING, STOPPING or TOO_MANY_HELD. */
   async #untilStarted(client: Held): Promise<boolean> {
-    const waitMs = client.heldUntilMs(this.#options.limits.holdMs) - performance.now()
+    const waitMs = client.heldUntilMs(this.#options.limits.holdMs) - monotonicMs()
     const hasStarted = await this.#start.wait(waitMs, client.gone)
-    if (!hasStarted && !client.isGone) throw new WalcastError(this.#isStopping ? 'STOPPING' : 'STARTING')
+    if (!hasStarted && !client.isGone)
+      throw new WalcastError(this.#isStopping ? 'STOPPING' : 'STARTING')
     return hasStarted
   }
 
@@ -265,7 +292,8 @@ export class ProxyServer {
     socket.on('error', () => socket.destroy())
     const before = this.#underWay.newest(({ req }) => req.socket === socket)
     // Node's server knows nothing of a turn here: the answer would be lost, or come before others.
-    if (before) before.once('close', () => !socket.destroyed && this.#takeUpgrade(request, socket, head))
+    if (before)
+      before.once('close', () => !socket.destroyed && this.#takeUpgrade(request, socket, head))
     else this.#takeUpgrade(request, socket, head)
   }
 
@@ -297,14 +325,19 @@ export class ProxyServer {
       if (client.isGone) return
       if (isForLeader && isHere !== (view.role() === 'leader')) continue
       const target = isHere ? this.#own(path, headers) : leaderUpgrade(path, headers, endMs)
-      const notTaken = target ? await relayUpgrade(request, socket, head, target) : 'no leader is known'
+      const notTaken = target
+        ? await relayUpgrade(request, socket, head, target)
+        : 'no leader is known'
       if (notTaken === undefined) return
       if (isHere) this.#options.watch.onUnreachable(notTaken)
       else if (view.role() !== 'leader') gate.close(notTaken)
     }
   }
 
-  /** Waits until this node's application takes an upgrade, or the role has changed. Throws APP_UNREACHABLE or TOO_MANY_HELD. */
+  /**
+   * Waits until this node's application takes an upgrade, or the role has changed. Throws
+   * APP_UNREACHABLE or TOO_MANY_HELD.
+   */
   async #untilAccepted(client: Upgrading, endMs: number, isWrite: boolean): Promise<void> {
     const { watch, view } = this.#options
     const role = view.role()
@@ -315,12 +348,16 @@ export class ProxyServer {
     }
   }
 
-  /** Waits until the leader, this node or another one, takes what would be a write. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
+  /**
+   * Waits until the leader, this node or another one, takes what would be a write. Throws
+   * LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD.
+   */
   async #untilTaken(client: Upgrading, endMs: number): Promise<void> {
     const { view, admission, gate, leaderAway } = this.#options
-    while (view.role() === 'leader' && admission.refuse() && !client.isGone) await admission.admit(client)
+    while (view.role() === 'leader' && admission.refuse() && !client.isGone)
+      await admission.admit(client)
     if (view.role() === 'leader' || client.isGone) return
-    const isOpen = await gate.wait(endMs - performance.now(), client.gone)
+    const isOpen = await gate.wait(endMs - monotonicMs(), client.gone)
     if (!isOpen && !client.isGone) throw leaderAway()
   }
 
@@ -360,12 +397,17 @@ function sendOwn({ response }: Client, { status, body, headers }: OwnAnswer): vo
   sendJson(response, status, body, headers)
 }
 
-/** Why a request is not passed on as it stands: whoever reads it next could read it in another way. */
+/**
+ * Why a request is not passed on as it stands: whoever reads it next could read it in another way.
+ */
 function ambiguityOf({ headers, rawHeaders }: IncomingMessage): WalcastError | undefined {
   const coding = headers['transfer-encoding']
   if (coding !== undefined && coding.toLowerCase() !== 'chunked')
-    return new WalcastError('BAD_REQUEST', { detail: `the transfer coding ${coding} is not understood` })
+    return new WalcastError('BAD_REQUEST', {
+      detail: `the transfer coding ${coding} is not understood`,
+    })
   const hosts = rawHeaders.filter((text, i) => i % 2 === 0 && text.toLowerCase() === 'host')
-  if (hosts.length > 1) return new WalcastError('BAD_REQUEST', { detail: 'it has several Host headers' })
+  if (hosts.length > 1)
+    return new WalcastError('BAD_REQUEST', { detail: 'it has several Host headers' })
   return undefined
 }

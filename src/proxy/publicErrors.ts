@@ -1,6 +1,7 @@
 /**
- * What clients of the application are told of an error. The code, what happened and what to do stay; addresses, ids and URLs
- * are for the log, unless the operator wants clients to see them (`--verbose-errors`).
+ * What clients of the application are told of an error. The code, what happened and what to do
+ * stay; addresses, ids and URLs are for the log, unless the operator wants clients to see them
+ * (`--verbose-errors`).
  */
 import { CATALOGUE } from '../errorCatalogue.ts'
 import { type ErrorCode, fill, WalcastError } from '../errors.ts'
@@ -24,7 +25,14 @@ const UNNAMED = 'the request could not be served'
 const SEE_LOG = 'see the log of the node'
 
 /** What a text may name: bounds, and what the client itself sent. */
-const HARMLESS: ReadonlySet<string> = new Set(['limit', 'seconds', 'timeoutMs', 'what', 'path', 'wanted'])
+const HARMLESS: ReadonlySet<string> = new Set([
+  'limit',
+  'seconds',
+  'timeoutMs',
+  'what',
+  'path',
+  'wanted',
+])
 /** Whose detail is about the request alone, and the one that says where clients are to go. */
 const OPEN: ReadonlySet<ErrorCode> = new Set(['BAD_REQUEST', 'STANDBY'])
 

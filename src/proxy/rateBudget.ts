@@ -1,4 +1,6 @@
 /** So many a second, and at once as many as one second gives: a token bucket. */
+import { monotonicMs } from '../platform/time.ts'
+
 export class RateBudget {
   readonly #perSecond: number
   readonly #nowMs: () => number
@@ -6,7 +8,7 @@ export class RateBudget {
   #atMs: number
 
   /** `nowMs`: a clock that never goes back. */
-  constructor(perSecond: number, nowMs: () => number = () => performance.now()) {
+  constructor(perSecond: number, nowMs: () => number = () => monotonicMs()) {
     this.#perSecond = perSecond
     this.#nowMs = nowMs
     this.#left = perSecond
@@ -16,7 +18,10 @@ export class RateBudget {
   /** Whether one more is granted now. */
   take(): boolean {
     const nowMs = this.#nowMs()
-    this.#left = Math.min(this.#perSecond, this.#left + ((nowMs - this.#atMs) / 1000) * this.#perSecond)
+    this.#left = Math.min(
+      this.#perSecond,
+      this.#left + ((nowMs - this.#atMs) / 1000) * this.#perSecond,
+    )
     this.#atMs = nowMs
     if (this.#left < 1) return false
     this.#left--

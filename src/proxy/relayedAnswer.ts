@@ -1,16 +1,25 @@
-/** The answer of another server: its head is here, its body waits, but for its first bytes, until it is relayed or discarded. */
+/**
+ * The answer of another server: its head is here, its body waits, but for its first bytes, until it
+ * is relayed or discarded.
+ */
 import type { IncomingHttpHeaders, InformationEvent, ServerResponse } from 'node:http'
 import type { Position } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
+import { onNextTurn, setTimer } from '../platform/time.ts'
 import { type HeaderValue, ofAnswer } from './headers.ts'
 
-/** An answer to be discarded is read to its end so that its connection can be used again, up to so much. */
+/**
+ * An answer to be discarded is read to its end so that its connection can be used again, up to so
+ * much.
+ */
 const MAX_DISCARDED_BYTES = 64 * 1024
 
 /** ... and for so long. */
 const MAX_DISCARD_MS = 1000
 
-/** Of a body that nobody takes yet. Most answers are shorter: they are not held up on their way in. */
+/**
+ * Of a body that nobody takes yet. Most answers are shorter: they are not held up on their way in.
+ */
 const MAX_UNREAD_BYTES = 16 * 1024
 
 /** Takes an answer's body. `write` says whether it can take more now. */
@@ -75,7 +84,10 @@ export class Answer {
     this.#source.resume()
   }
 
-  /** Takes back what was read so far, for another sink. To be called by the sink in `write`, which then returns false. */
+  /**
+   * Takes back what was read so far, for another sink. To be called by the sink in `write`, which
+   * then returns false.
+   */
   unread(chunks: Buffer[]): void {
     this.#sink = undefined
     this.#unread = chunks
@@ -92,7 +104,7 @@ export class Answer {
     this.#unread = []
     if (this.#ended) return
     this.#source.resume()
-    setTimeout(() => this.abort(new Error('the answer is not wanted')), MAX_DISCARD_MS).unref()
+    setTimer(() => this.abort(new Error('the answer is not wanted')), MAX_DISCARD_MS).unref()
   }
 
   abort(reason: Error): void {
@@ -107,7 +119,8 @@ export class Answer {
       return this.#unreadBytes < MAX_UNREAD_BYTES
     }
     this.#discardedBytes += chunk.length
-    if (this.#discardedBytes > MAX_DISCARDED_BYTES) this.abort(new Error('the answer is not wanted'))
+    if (this.#discardedBytes > MAX_DISCARDED_BYTES)
+      this.abort(new Error('the answer is not wanted'))
     return true
   }
 
@@ -124,8 +137,14 @@ export class Answer {
   }
 }
 
-/** The position that contains what an answer is based on. Gives the answer up where that cannot be told: its connection would be held for ever. */
-export async function settledBehind(answer: Answer, view: Pick<NodeView, 'settle'>): Promise<Position> {
+/**
+ * The position that contains what an answer is based on. Gives the answer up where that cannot be
+ * told: its connection would be held for ever.
+ */
+export async function settledBehind(
+  answer: Answer,
+  view: Pick<NodeView, 'settle'>,
+): Promise<Position> {
   try {
     return await view.settle()
   } catch (error) {
@@ -134,10 +153,16 @@ export async function settledBehind(answer: Answer, view: Pick<NodeView, 'settle
   }
 }
 
-/** Answers under way that have no end of their own: a stop does not wait for them, their clients connect again. */
+/**
+ * Answers under way that have no end of their own: a stop does not wait for them, their clients
+ * connect again.
+ */
 const eventStreams = new WeakMap<ServerResponse, Answer>()
 
-/** Ends the answer if it is one of these, here and where it comes from: nothing may be written to it any more. */
+/**
+ * Ends the answer if it is one of these, here and where it comes from: nothing may be written to it
+ * any more.
+ */
 export function endEventStream(response: ServerResponse): void {
   const answer = eventStreams.get(response)
   if (!answer) return
@@ -146,7 +171,11 @@ export function endEventStream(response: ServerResponse): void {
 }
 
 /** Sends the answer to a client as it comes, with `headers` in place of its own. */
-export function relay(answer: Answer, response: ServerResponse, headers: Record<string, HeaderValue>): void {
+export function relay(
+  answer: Answer,
+  response: ServerResponse,
+  headers: Record<string, HeaderValue>,
+): void {
   if (response.destroyed) return answer.abort(new Error('the client went away'))
   const takesTrailers = canTrail(answer, response)
   if (!takesTrailers) delete headers['trailer']
@@ -164,14 +193,15 @@ export function relay(answer: Answer, response: ServerResponse, headers: Record<
   answer.pipeTo(new ResponseSink(answer, response, takesTrailers))
   // A stream's first bytes may be long in coming; its head is not to wait for them.
   if (!answer.hasLength)
-    setImmediate(() => {
+    onNextTurn(() => {
       if (!response.writableEnded) response.flushHeaders()
     })
 }
 
 /**
- * An answer before the answer (RFC 9110, section 15.2), while its turn on the connection has come: it waits for none. Node's server
- * has asked for the body itself (100), and HTTP/1.0 knows none of them.
+ * An answer before the answer (RFC 9110, section 15.2), while its turn on the connection has come:
+ * it waits for none. Node's server has asked for the body itself (100), and HTTP/1.0 knows none of
+ * them.
  */
 export function relayInterim(response: ServerResponse, interim: InformationEvent): void {
   const { req, socket, headersSent } = response
@@ -196,7 +226,10 @@ class ResponseSink implements AnswerSink {
   readonly #response: ServerResponse
   readonly #wholeBytes: number
   readonly #takesTrailers: boolean
-  /** The whole of a short answer, until its end comes: right behind it, but for an application that breaks off there. */
+  /**
+   * The whole of a short answer, until its end comes: right behind it, but for an application that
+   * breaks off there.
+   */
   #whole: Buffer | undefined
 
   constructor(answer: Answer, response: ServerResponse, takesTrailers: boolean) {

@@ -1,6 +1,7 @@
 /**
- * A request's body that can be sent once more as long as it is small. It is streamed: what has passed is kept up to a
- * bound, and past that it can be sent only once. It is read from its source only while somebody sends it.
+ * A request's body that can be sent once more as long as it is small. It is streamed: what has
+ * passed is kept up to a bound, and past that it can be sent only once. It is read from its source
+ * only while somebody sends it.
  */
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
@@ -66,15 +67,19 @@ export class ReplayableBody {
     this.#budget = budget
   }
 
-  /** From now on `onChunk` sees each byte, at once those that have come. To be called only while it can be replayed. */
+  /**
+   * From now on `onChunk` sees each byte, at once those that have come. To be called only while it
+   * can be replayed.
+   */
   tap(onChunk: (chunk: Buffer) => void): void {
     for (const chunk of this.#kept) onChunk(chunk)
     this.#onChunk = onChunk
   }
 
   /**
-   * Reads before anybody sends it: true when the whole body is kept, false when it is larger than the bound and goes on as it
-   * comes, at once if it is declared to be so. Rejects when it breaks off first.
+   * Reads before anybody sends it: true when the whole body is kept, false when it is larger than
+   * the bound and goes on as it comes, at once if it is declared to be so. Rejects when it breaks
+   * off first.
    */
   async gather(declaredBytes = 0): Promise<boolean> {
     if (!this.canReplay || declaredBytes > this.#maxBytes) return false
@@ -92,7 +97,9 @@ export class ReplayableBody {
     })
   }
 
-  /** Reads to the end and keeps nothing: the body is wanted by nobody but `onChunk`. Never rejects. */
+  /**
+   * Reads to the end and keeps nothing: the body is wanted by nobody but `onChunk`. Never rejects.
+   */
   async drain(): Promise<void> {
     this.release()
     if (!this.#listening) this.#listen()
@@ -105,12 +112,16 @@ export class ReplayableBody {
     return this.#replayable && (this.#listening || !this.#source.readableDidRead)
   }
 
-  /** The body from its beginning. Ends an earlier stream. Throws when too much of it has passed: ask `canReplay`. */
+  /**
+   * The body from its beginning. Ends an earlier stream. Throws when too much of it has passed: ask
+   * `canReplay`.
+   */
   stream(): Readable {
     if (!this.canReplay) throw new Error('the body has passed')
     this.#reader?.destroy()
     let next = 0
-    // The list as it is now: a stream that began goes on to its end when what was kept is released meanwhile.
+    // The list as it is now: a stream that began goes on to its end when what was kept is released
+    // meanwhile.
     const kept = this.#kept
     this.#live = undefined
     const reader: Readable = new Readable({
@@ -202,7 +213,10 @@ export class ReplayableBody {
     return true
   }
 
-  /** The one chunk past the bound is kept until a stream has been made, with all before it; the next chunk releases all. */
+  /**
+   * The one chunk past the bound is kept until a stream has been made, with all before it; the next
+   * chunk releases all.
+   */
   #exceed(chunk: Buffer): void {
     this.#kept.push(chunk)
     this.#keptBytes = this.#maxBytes + 1
@@ -227,7 +241,10 @@ export class Bodies {
     return this.#budget.usedBytes
   }
 
-  /** Undefined when the request has none; the same for one client each time. What is kept is released when the client's answer is over. */
+  /**
+   * Undefined when the request has none; the same for one client each time. What is kept is
+   * released when the client's answer is over.
+   */
   of(client: Client): ReplayableBody | undefined {
     if (!client.hasBody) return undefined
     const known = this.#bodies.get(client)

@@ -1,9 +1,9 @@
 /** Requests at a replica: reads from the local application, writes from the leader's. */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FailedReadOutcome } from '../api/failedReads.ts'
 import type { NodeView } from '../api/nodeView.ts'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { OnStale } from '../options/nodeOptions.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
 import type { Application } from './application.ts'
 import type { ApplicationWatch } from './applicationWatch.ts'
 import type { Client, Held } from './client.ts'
@@ -19,7 +19,10 @@ import { type Answer, settledBehind } from './relayedAnswer.ts'
 import type { Bodies, ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
 
-/** What was done with a read that asked for more than was here in time. `bounded`: served here, past the bound of those that are forwarded. */
+/**
+ * What was done with a read that asked for more than was here in time. `bounded`: served here, past
+ * the bound of those that are forwarded.
+ */
 export type StaleReadEnd = OnStale | 'bounded'
 
 export interface ReplicaSideParts {
@@ -46,7 +49,10 @@ export interface ReplicaSideParts {
 
 /** Between two looks whether the leader is back. */
 const GATE_LOOK_MS = 50
-/** How long a failed read waits for a leader that is away: over a switchover, and not in the place of many writes. */
+/**
+ * How long a failed read waits for a leader that is away: over a switchover, and not in the place
+ * of many writes.
+ */
 const FAILED_READ_HOLD_MS = 1000
 /** What is thrown when the leader executed nothing. */
 const NOT_TAKEN: ReadonlySet<string | undefined> = new Set([
@@ -63,27 +69,47 @@ export class ReplicaSide {
     this.#parts = parts
   }
 
-  /** To the leader, unless this node leads by now (`lead`). Throws what `Forwarder.forward` throws. */
+  /**
+   * To the leader, unless this node leads by now (`lead`). Throws what `Forwarder.forward` throws.
+   */
   forward(client: Client): Promise<'answered' | 'lead'> {
-    return this.#parts.forwarder.forward(client, this.#parts.bodies.of(client), !isRead(client.method))
+    return this.#parts.forwarder.forward(
+      client,
+      this.#parts.bodies.of(client),
+      !isRead(client.method),
+    )
   }
 
-  /** What failed here because it writes: to the leader, with the body that has been read already, if it has one. */
+  /**
+   * What failed here because it writes: to the leader, with the body that has been read already, if
+   * it has one.
+   */
   replay(client: Client, body: ReplayableBody | undefined): Promise<'answered' | 'lead'> {
     return this.#parts.forwarder.forward(client, body, true)
   }
 
-  /** From here, once this node has what the client has seen; `lead` when this node leads by now and nothing was answered. Throws STALE_READ, LEADER_AWAY and what `Application.ask` and `Forwarder.forward` throw. */
+  /**
+   * From here, once this node has what the client has seen; `lead` when this node leads by now and
+   * nothing was answered. Throws STALE_READ, LEADER_AWAY and what `Application.ask` and
+   * `Forwarder.forward` throw.
+   */
   async serve(client: Client): Promise<'answered' | 'lead'> {
     const { consistency, forwarder } = this.#parts
     const wanted = consistency.lacking(client.request)
     const verdict = wanted && (await this.settle(wanted, client))
-    if (verdict === 'forward') return forwarder.forward(client, this.#parts.bodies.of(client), false)
+    if (verdict === 'forward')
+      return forwarder.forward(client, this.#parts.bodies.of(client), false)
     return this.#answerHere(client, verdict?.stale)
   }
 
-  /** Waits for what is wanted, and decides when it does not come: `undefined` when it did. Throws STALE_READ or LEADER_AWAY. */
-  async settle(wanted: Wanted, client: Held): Promise<{ readonly stale: string } | 'forward' | undefined> {
+  /**
+   * Waits for what is wanted, and decides when it does not come: `undefined` when it did. Throws
+   * STALE_READ or LEADER_AWAY.
+   */
+  async settle(
+    wanted: Wanted,
+    client: Held,
+  ): Promise<{ readonly stale: string } | 'forward' | undefined> {
     const { consistency, onStale, readWaitMs, onStaleRead } = this.#parts
     let lacking = await consistency.wait(wanted, readWaitMs)
     if (lacking && onStale === 'forward' && !lacking.isNowhere)
@@ -105,16 +131,20 @@ export class ReplicaSide {
     return staleForwards.take() ? 'forward' : 'bounded'
   }
 
-  /** While the leader is away there is nowhere to forward to: what is wanted may come sooner. Throws LEADER_AWAY: it is not held twice. */
+  /**
+   * While the leader is away there is nowhere to forward to: what is wanted may come sooner. Throws
+   * LEADER_AWAY: it is not held twice.
+   */
   async #waitOn(wanted: Wanted, client: Held, first: Lacking): Promise<Lacking | undefined> {
     const { consistency, forwarder, gate, holdMs } = this.#parts
     const endMs = client.heldUntilMs(holdMs)
     let lacking: Lacking | undefined = first
-    while (lacking && !gate.isOpen && !client.isGone && performance.now() < endMs) {
-      const beganMs = performance.now()
+    while (lacking && !gate.isOpen && !client.isGone && monotonicMs() < endMs) {
+      const beganMs = monotonicMs()
       lacking = await consistency.wait(wanted, GATE_LOOK_MS)
-      // Where too many wait already it says so at once: asked again without a pause, nothing else would have its turn.
-      if (lacking && performance.now() - beganMs < GATE_LOOK_MS / 2) await delay(GATE_LOOK_MS)
+      // Where too many wait already it says so at once: asked again without a pause, nothing else
+      // would have its turn.
+      if (lacking && monotonicMs() - beganMs < GATE_LOOK_MS / 2) await delay(GATE_LOOK_MS)
     }
     if (lacking && !gate.isOpen) throw forwarder.leaderAway()
     return lacking
@@ -147,8 +177,9 @@ export class ReplicaSide {
   }
 
   /**
-   * The answer of the leader in place of `failed`, of which nothing has been given out. Undefined when `failed` is to be given: the
-   * leader took nothing, or there are too many. `isAskedFor`: the application says that the request is the leader's to answer.
+   * The answer of the leader in place of `failed`, of which nothing has been given out. Undefined
+   * when `failed` is to be given: the leader took nothing, or there are too many. `isAskedFor`: the
+   * application says that the request is the leader's to answer.
    */
   async #askLeaderInstead(
     client: Client,

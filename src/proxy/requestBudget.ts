@@ -1,6 +1,12 @@
-/** Counts what is under way at once, in all and for each owner (a client, a node), against a bound for either. */
+/**
+ * Counts what is under way at once, in all and for each owner (a client, a node), against a bound
+ * for either.
+ */
 
-/** Of so many in all, one owner has at most this many, whatever it is told to have: a bound in all may be lower than that of each. */
+/**
+ * Of so many in all, one owner has at most this many, whatever it is told to have: a bound in all
+ * may be lower than that of each.
+ */
 export function largestShare(total: number): number {
   return Math.ceil(total * 0.75)
 }
@@ -29,7 +35,10 @@ export class RequestBudget {
     return this.#total >= this.#maxTotal
   }
 
-  /** Counts one more; the caller asks before whether there is room. Without an owner the total alone counts. */
+  /**
+   * Counts one more; the caller asks before whether there is room. Without an owner the total alone
+   * counts.
+   */
   take(owner: string | undefined): void {
     this.#total++
     if (owner !== undefined) this.#byOwner.set(owner, (this.#byOwner.get(owner) ?? 0) + 1)

@@ -5,7 +5,10 @@ export type Route = 'own' | 'local' | 'forward'
 
 /** Prefix of walcast's own paths. */
 const RESERVED = '/_walcast'
-/** Answered by the node on the application's port too, so that a load balancer may ask where it sends traffic. */
+/**
+ * Answered by the node on the application's port too, so that a load balancer may ask where it
+ * sends traffic.
+ */
 const HEALTH: ReadonlySet<string> = new Set(['/livez', '/readyz'])
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 /** A path that decoding or resolving could change. */
@@ -13,16 +16,24 @@ const NOT_PLAIN = /%|\/\.|\/\/|\\/
 /** Decoded even where the bytes are no text: a server may do so. */
 const ENCODED = /(?:%[0-9a-f]{2})+/gi
 
-/** Whether a method only reads, by its definition in RFC 9110, section 9.2.1 (TRACE is left out: it shows what was forwarded). */
+/**
+ * Whether a method only reads, by its definition in RFC 9110, section 9.2.1 (TRACE is left out: it
+ * shows what was forwarded).
+ */
 export function isRead(method: string): boolean {
   return READS.has(method)
 }
 
-/** The path of a request target (RFC 9112, section 3.2): without query, decoded, dot segments resolved, slashes single. For comparing, not for sending. */
+/**
+ * The path of a request target (RFC 9112, section 3.2): without query, decoded, dot segments
+ * resolved, slashes single. For comparing, not for sending.
+ */
 export function comparablePath(target: string): string {
   const path = target.split(/[?#]/, 1)[0]
   if (!NOT_PLAIN.test(path)) return path
-  const decoded = path.replace(ENCODED, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString())
+  const decoded = path.replace(ENCODED, (run) =>
+    Buffer.from(run.replaceAll('%', ''), 'hex').toString(),
+  )
   const segments: string[] = []
   for (const segment of decoded.split(/[/\\]+/)) {
     if (segment === '..') segments.pop()
@@ -72,7 +83,10 @@ export class Routes {
     return this.#ruled(path) ?? (isRead(method) ? 'local' : 'forward')
   }
 
-  /** Whether a rule says that requests for it are answered here, rather than their method, and whatever becomes of this node's application. */
+  /**
+   * Whether a rule says that requests for it are answered here, rather than their method, and
+   * whatever becomes of this node's application.
+   */
   staysHere(target: string): boolean {
     return this.#ruled(comparablePath(target)) === 'local'
   }

@@ -1,9 +1,12 @@
-/** What the supervisor of an application tells its node, and asks it: which process gets requests, and when one may be restarted. */
+/**
+ * What the supervisor of an application tells its node, and asks it: which process gets requests,
+ * and when one may be restarted.
+ */
 import { networkInterfaces } from 'node:os'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { NodeView } from '../api/nodeView.ts'
 import { applicationOf } from '../cluster/peerApplication.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
 import { lookAt } from './applicationProbe.ts'
 import type { Traffic } from './traffic.ts'
 
@@ -17,7 +20,10 @@ export interface ServedApplication {
   releaseWrites(): void
   /** Nothing goes to it any more; resolves when it has answered what it has, or takes too long. */
   drain(reason: string, port: number | undefined): Promise<void>
-  /** Requests go to the process at `port`; resolves when the one before has answered what it has, or takes too long. */
+  /**
+   * Requests go to the process at `port`; resolves when the one before has answered what it has, or
+   * takes too long.
+   */
   replacedBy(port: number | undefined): Promise<void>
   /** Resolves once a process accepts at `port`, and its check says so. */
   accepts(port: number, signal: AbortSignal): Promise<void>
@@ -34,7 +40,10 @@ export interface ServedApplicationParts {
   readonly stopTimeoutMs: number
 }
 
-/** A restart on one port holds requests up: what takes longer to answer is left to what the process does at SIGTERM. */
+/**
+ * A restart on one port holds requests up: what takes longer to answer is left to what the process
+ * does at SIGTERM.
+ */
 const DRAIN_MS = 1000
 const LOOK_MS = 50
 /** Between two questions to the leader. */
@@ -72,13 +81,18 @@ export function servedApplication(parts: ServedApplicationParts): ServedApplicat
       watch.reconsider()
       await replaced
     },
-    accepts: (port, signal) => untilAccepted(`http://127.0.0.1:${port}`, options.upstreamCheck, signal),
+    accepts: (port, signal) =>
+      untilAccepted(`http://127.0.0.1:${port}`, options.upstreamCheck, signal),
     turn: (signal) => untilTurn(parts, signal),
     followed: (signal) => untilFollowed(parts, signal),
   }
 }
 
-async function untilAccepted(url: string, check: string | undefined, signal: AbortSignal): Promise<void> {
+async function untilAccepted(
+  url: string,
+  check: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     const { whyNot } = await lookAt(url, check)
     if (whyNot === undefined) return
@@ -86,10 +100,16 @@ async function untilAccepted(url: string, check: string | undefined, signal: Abo
   }
 }
 
-/** The application of a leader is restarted at once, that of a node that follows once the leader's takes requests. */
-async function untilTurn({ view, traffic }: ServedApplicationParts, signal: AbortSignal): Promise<void> {
-  const endMs = performance.now() + TURN_MS
-  while (!signal.aborted && view.role() !== 'leader' && performance.now() < endMs) {
+/**
+ * The application of a leader is restarted at once, that of a node that follows once the leader's
+ * takes requests.
+ */
+async function untilTurn(
+  { view, traffic }: ServedApplicationParts,
+  signal: AbortSignal,
+): Promise<void> {
+  const endMs = monotonicMs() + TURN_MS
+  while (!signal.aborted && view.role() !== 'leader' && monotonicMs() < endMs) {
     const { leaderAddress } = traffic
     const standing = leaderAddress === undefined ? 'unknown' : await applicationOf(leaderAddress)
     if (standing === 'up' || standing === 'none') return
@@ -104,7 +124,7 @@ async function untilFollowed(
 ): Promise<void> {
   let askedMs = Number.POSITIVE_INFINITY
   traffic.onRoleAsked = (remoteAddress) => {
-    if (isOfThisMachine(remoteAddress)) askedMs = Math.min(askedMs, performance.now())
+    if (isOfThisMachine(remoteAddress)) askedMs = Math.min(askedMs, monotonicMs())
   }
   const { upstreamCheck: check } = options
   while (!signal.aborted) {
@@ -112,12 +132,14 @@ async function untilFollowed(
     const told = url === undefined ? undefined : (await lookAt(url, check)).role
     if (told === view.role()) return
     // Only a question was heard: the application needs a moment for the answer.
-    if (told === undefined && performance.now() - askedMs >= LEARN_MS) return
+    if (told === undefined && monotonicMs() - askedMs >= LEARN_MS) return
     await delay(LOOK_MS)
   }
 }
 
 function isOfThisMachine(address: string): boolean {
   const plain = address.replace(/^::ffff:/, '')
-  return Object.values(networkInterfaces()).some((list) => list?.some((each) => each.address === plain))
+  return Object.values(networkInterfaces()).some((list) =>
+    list?.some((each) => each.address === plain),
+  )
 }

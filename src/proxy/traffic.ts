@@ -9,6 +9,7 @@ import { requireAckLevel } from '../feed/ackLevel.ts'
 import { addressOf, ownAddress, reachableAddress } from '../options/address.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
 import type { Clock } from '../platform/clock.ts'
+import { monotonicMs } from '../platform/time.ts'
 import { type Authenticator, signRequest } from '../security/auth.ts'
 import { AckWaits } from './ackWaits.ts'
 import type { ErrorBody } from './answer.ts'
@@ -113,7 +114,11 @@ export class Traffic implements NodeTraffic {
       bodyOf: (error) => this.bodyOf(error),
     })
     this.bodies = new Bodies(options.replayBodyBytes, options.keptBodiesBytes)
-    this.cookie = new PositionCookie(options.cookieName, () => nodeFile.record.cluster, parts.secret)
+    this.cookie = new PositionCookie(
+      options.cookieName,
+      () => nodeFile.record.cluster,
+      parts.secret,
+    )
     this.consistency = new Consistency(this.cookie, view, waits)
     const { maxAnswers, answersBytes: maxBytes, answersMs: keepMs } = options
     const { onAnswerPushedOut: onPushedOut } = metrics
@@ -179,7 +184,7 @@ export class Traffic implements NodeTraffic {
         routes: this.routes,
         log,
         onFailedRead: (outcome) => metrics.onFailedRead(outcome),
-        nowMs: () => performance.now(),
+        nowMs: () => monotonicMs(),
       },
     )
     this.#forwarder = this.#newForwarder(options.leader ?? '')
@@ -244,7 +249,10 @@ export class Traffic implements NodeTraffic {
   /** Where clients find this node's application, as far as it is known. */
   get publicUrl(): string | undefined {
     const { publicUrl, proxy } = this.#parts.options
-    return publicUrl ?? (proxy ? `http://${reachableAddress(proxy, this.#parts.options)}` : this.upstream)
+    return (
+      publicUrl ??
+      (proxy ? `http://${reachableAddress(proxy, this.#parts.options)}` : this.upstream)
+    )
   }
 
   /** Where clients find the leader's application; undefined until the leader has told. */
@@ -289,7 +297,10 @@ export class Traffic implements NodeTraffic {
     this.watch.begin()
   }
 
-  /** The leader, or a replica that follows the one at `leaderAddress`, welcomed this node. `incarnation` of the leader: '' when it did not tell. */
+  /**
+   * The leader, or a replica that follows the one at `leaderAddress`, welcomed this node.
+   * `incarnation` of the leader: '' when it did not tell.
+   */
   onLeaderThere(leaderAddress: string, incarnation: string): void {
     this.#leader.set(leaderAddress, incarnation)
     this.#forwarder.pointTo(leaderAddress)
@@ -306,7 +317,10 @@ export class Traffic implements NodeTraffic {
     this.watch.reconsider()
   }
 
-  /** This node leads no more, and follows the one at `leader` if it is known. What was held here goes there. */
+  /**
+   * This node leads no more, and follows the one at `leader` if it is known. What was held here
+   * goes there.
+   */
   onFollowing(leader: string | undefined): void {
     this.#leader.set(leader)
     this.#forwarder.pointTo(leader ?? '')
@@ -326,7 +340,10 @@ export class Traffic implements NodeTraffic {
     this.#forwarder.retire()
   }
 
-  /** The application is about to stop. Another one may come in its place, elsewhere unless `upstream` says where. */
+  /**
+   * The application is about to stop. Another one may come in its place, elsewhere unless
+   * `upstream` says where.
+   */
   async detach(): Promise<void> {
     const { drainMs, upstream } = this.#parts.options
     await this.intake.pause(drainMs * DRAIN_SHARE)
@@ -334,7 +351,9 @@ export class Traffic implements NodeTraffic {
     this.application.detach()
   }
 
-  /** Lets requests under way end, those of clients and those of other nodes. Bounded by `--drain`. */
+  /**
+   * Lets requests under way end, those of clients and those of other nodes. Bounded by `--drain`.
+   */
   async drain(): Promise<void> {
     const timeoutMs = this.#parts.options.drainMs * DRAIN_SHARE
     // It was ended before its node: what waits for it waits in vain.
@@ -443,6 +462,12 @@ export class Traffic implements NodeTraffic {
     const { secret, nodeFile, clock } = this.#parts
     const { node, epoch: ownEpoch } = nodeFile.record
     const epoch = Math.max(ownEpoch, this.#leader.epoch)
-    return signRequest(secret ?? '', { method, path, node, epoch, nowMs: clock.nowMs() + this.offsetMs() })
+    return signRequest(secret ?? '', {
+      method,
+      path,
+      node,
+      epoch,
+      nowMs: clock.nowMs() + this.offsetMs(),
+    })
   }
 }

@@ -28,7 +28,11 @@ export interface TrafficSizes {
   readonly crowd: { readonly connections: number; readonly upgraded: number }
   readonly held: number
   /** Writes at the leader. */
-  readonly admission: { readonly underWay: number; readonly held: number; readonly heldTotal: number }
+  readonly admission: {
+    readonly underWay: number
+    readonly held: number
+    readonly heldTotal: number
+  }
   readonly watch: { readonly isUp: boolean; readonly held: number; readonly heldTotal: number }
   readonly intake: { readonly underWay: number }
   readonly bodies: { readonly keptBytes: number }

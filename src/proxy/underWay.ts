@@ -1,9 +1,10 @@
 /**
  * What is under way: answers, writes.
  *
- * A list and not a Set: each table that a Set outgrows or cleans up points to the one that follows it
- * and goes on holding what was in it. One that V8 counts as old keeps all that come after it, with
- * their requests, until the whole heap is collected; a proxy spent a fifth of its time on that.
+ * A list and not a Set: each table that a Set outgrows or cleans up points to the one that follows
+ * it and goes on holding what was in it. One that V8 counts as old keeps all that come after it,
+ * with their requests, until the whole heap is collected; a proxy spent a fifth of its time on
+ * that.
  */
 
 interface Entry<T> {

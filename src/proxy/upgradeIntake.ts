@@ -1,4 +1,7 @@
-/** An upgrade that another node forwards, once its token was accepted: it waits for the application as a request does. */
+/**
+ * An upgrade that another node forwards, once its token was accepted: it waits for the application
+ * as a request does.
+ */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { asWalcastError, type WalcastError } from '../errors.ts'

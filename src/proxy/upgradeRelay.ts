@@ -1,10 +1,18 @@
-/** Upgraded connections (WebSockets): the request is passed on, then both sides' bytes as they come. */
-import { request as httpRequest, type IncomingMessage, type Server } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+/**
+ * Upgraded connections (WebSockets): the request is passed on, then both sides' bytes as they come.
+ */
+import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { messageOf, WalcastError } from '../errors.ts'
+import { httpRequest, httpsRequest } from '../platform/sockets.ts'
 import { type ErrorBody, errorBody, retryAfterOf } from './answer.ts'
-import { type FlatHeaders, hasPassed, headerOf, NOT_EXECUTED_HEADER, VIA_HEADER } from './headers.ts'
+import {
+  type FlatHeaders,
+  hasPassed,
+  headerOf,
+  NOT_EXECUTED_HEADER,
+  VIA_HEADER,
+} from './headers.ts'
 import { interimText } from './relayedAnswer.ts'
 
 /** An upgrade is answered at once or not at all: no application computes on it. */
@@ -20,34 +28,45 @@ export interface UpgradeTarget {
   readonly node?: string
   /** What its client may be told of an error; everything when not given. */
   readonly bodyOf?: (error: WalcastError) => ErrorBody
-  /** The target is a node, which may lead no more or be away: the client is not answered then, so that the upgrade can go elsewhere. */
+  /**
+   * The target is a node, which may lead no more or be away: the client is not answered then, so
+   * that the upgrade can go elsewhere.
+   */
   readonly isNode?: boolean
   /** Nor when no connection to the target is made: the upgrade waits until one is. */
   readonly canWait?: boolean
 }
 
 /**
- * Whether to relay an upgrade. Clients offer HTTP/2 (`h2c`) with ordinary requests, and to a request that is no GET no
- * protocol is bound: the offer is not taken up then (RFC 9110, section 7.8), see `takeAsRequest`.
+ * Whether to relay an upgrade. Clients offer HTTP/2 (`h2c`) with ordinary requests, and to a
+ * request that is no GET no protocol is bound: the offer is not taken up then (RFC 9110, section
+ * 7.8), see `takeAsRequest`.
  */
 export function isRelayed({ method, headers }: IncomingMessage): boolean {
   return method === 'GET' && !/\bh2c?\b/i.test(headers.upgrade ?? '')
 }
 
 /** Gives a request that Node's server took for an upgrade back to it, without that header. */
-export function takeAsRequest(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+export function takeAsRequest(
+  server: Server,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): void {
   const { method, url, httpVersion, rawHeaders } = request
   const lines = [`${method} ${url} HTTP/${httpVersion}`]
   for (let i = 0; i < rawHeaders.length; i += 2)
-    if (rawHeaders[i].toLowerCase() !== 'upgrade') lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`)
+    if (rawHeaders[i].toLowerCase() !== 'upgrade')
+      lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`)
   if (head.length > 0) socket.unshift(head)
   socket.unshift(Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'))
   server.emit('connection', socket)
 }
 
 /**
- * Connects the client's socket with `origin`. Answers with what the other side answers when that is no upgrade. Resolves once it is
- * answered, or with why a node did not take it: nothing has come of it then.
+ * Connects the client's socket with `origin`. Answers with what the other side answers when that is
+ * no upgrade. Resolves once it is answered, or with why a node did not take it: nothing has come of
+ * it then.
  */
 export function relayUpgrade(
   request: IncomingMessage,
@@ -188,7 +207,10 @@ function headText(answer: IncomingMessage, connection: string): string {
   const lines = [`HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}`]
   for (let i = 0; i < answer.rawHeaders.length; i += 2) {
     const name = answer.rawHeaders[i].toLowerCase()
-    if (['connection', 'keep-alive', 'transfer-encoding'].includes(name) || name.startsWith('walcast-'))
+    if (
+      ['connection', 'keep-alive', 'transfer-encoding'].includes(name) ||
+      name.startsWith('walcast-')
+    )
       continue
     lines.push(`${answer.rawHeaders[i]}: ${answer.rawHeaders[i + 1]}`)
   }

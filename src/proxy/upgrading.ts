@@ -1,8 +1,10 @@
 /**
- * A client that waits for its upgrade. Node reads nothing from its connection by then, and the end of that would stay unseen: it
- * is looked for while the client waits. What the client sends is left for whoever takes the upgrade.
+ * A client that waits for its upgrade. Node reads nothing from its connection by then, and the end
+ * of that would stay unseen: it is looked for while the client waits. What the client sends is left
+ * for whoever takes the upgrade.
  */
 import type { Socket } from 'node:net'
+import { monotonicMs } from '../platform/time.ts'
 import type { Held } from './client.ts'
 
 export class Upgrading implements Held {
@@ -24,7 +26,7 @@ export class Upgrading implements Held {
   }
 
   heldUntilMs(holdMs: number): number {
-    this.#heldUntilMs ??= performance.now() + holdMs
+    this.#heldUntilMs ??= monotonicMs() + holdMs
     return this.#heldUntilMs
   }
 

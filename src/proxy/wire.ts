@@ -11,8 +11,8 @@
  * not prove that the application read none of it.
  */
 import type { IncomingMessage } from 'node:http'
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { isIP, type Socket } from 'node:net'
+import { connectTcp, connectTls } from '../platform/sockets.ts'
 
 /** A host that has gone without a word is found out by the system. */
 const PROBE_MS = 60_000
@@ -45,8 +45,8 @@ export class Wire {
     this.socket.setNoDelay(true)
     this.socket.setKeepAlive(true, PROBE_MS)
     this.#guardWrites()
-    // Bytes that belong to no request could be taken for the answer to the next one. An answer that is
-    // whole may be read long after: until then nobody else looks at what follows it.
+    // Bytes that belong to no request could be taken for the answer to the next one. An answer that
+    // is whole may be read long after: until then nobody else looks at what follows it.
     this.socket.on('data', () => {
       if (this.isIdle || this.response?.complete) this.socket.destroy()
     })
@@ -73,7 +73,8 @@ export class Wire {
     const { socket } = this
     const write = socket._write.bind(socket)
     const writev = socket._writev?.bind(socket)
-    socket._write = (chunk, encoding, done) => this.#pass((told) => write(chunk, encoding, told), done)
+    socket._write = (chunk, encoding, done) =>
+      this.#pass((told) => write(chunk, encoding, told), done)
     if (writev) socket._writev = (chunks, done) => this.#pass((told) => writev(chunks, told), done)
   }
 

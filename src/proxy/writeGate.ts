@@ -1,8 +1,10 @@
 /**
- * Whether the leader takes writes now. While it hands over they wait here, and then go where the leader is; those that are
- * inside the application are counted, so that a handover can let them end. Bounded in number and time.
+ * Whether the leader takes writes now. While it hands over they wait here, and then go where the
+ * leader is; those that are inside the application are counted, so that a handover can let them
+ * end. Bounded in number and time.
  */
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, monotonicMs, setTimer, type Timer } from '../platform/time.ts'
 import type { Held } from './client.ts'
 import { Gate } from './gate.ts'
 import { UnderWay } from './underWay.ts'
@@ -16,7 +18,10 @@ export interface WriteGateOptions {
 
 export interface WriteGateHost {
   isLeading(): boolean
-  /** Looks whether this node can still be sure that it leads, and holds writes when not. Cheap: asked for each write. */
+  /**
+   * Looks whether this node can still be sure that it leads, and holds writes when not. Cheap:
+   * asked for each write.
+   */
   check(): void
 }
 
@@ -72,7 +77,9 @@ export class WriteGate {
     return this.#holds.size === 0 ? undefined : new WalcastError('SWITCHING')
   }
 
-  /** Whether this node is sure that it leads: it has not stood still, and no other node may lead. */
+  /**
+   * Whether this node is sure that it leads: it has not stood still, and no other node may lead.
+   */
   get isSure(): boolean {
     this.#host.check()
     return this.#host.isLeading() && !this.#holds.has('frozen') && !this.#holds.has('rival')
@@ -90,13 +97,19 @@ export class WriteGate {
     this.#settle()
   }
 
-  /** Writes that come from now on, and those that wait, are refused with this error; undefined: no more. */
+  /**
+   * Writes that come from now on, and those that wait, are refused with this error; undefined: no
+   * more.
+   */
   refuseWith(error: WalcastError | undefined): void {
     this.#refusal = error
     this.#settle()
   }
 
-  /** This node leads no more: whoever waits goes elsewhere, and nothing of what kept writes is so any more. */
+  /**
+   * This node leads no more: whoever waits goes elsewhere, and nothing of what kept writes is so
+   * any more.
+   */
   clear(): void {
     this.#holds.clear()
     this.refuseWith(undefined)
@@ -106,12 +119,15 @@ export class WriteGate {
     this.#gate.stop()
   }
 
-  /** Waits until writes are taken. False when this node leads no more, or the client has gone. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD. */
+  /**
+   * Waits until writes are taken. False when this node leads no more, or the client has gone.
+   * Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD.
+   */
   async admit(client: Held): Promise<boolean> {
     for (let isFirst = true; this.refuse() !== undefined; isFirst = false) {
       if (this.#refusal) throw this.#refusal
       if (isFirst) this.#heldTotal++
-      const leftMs = client.heldUntilMs(this.#options.holdMs) - performance.now()
+      const leftMs = client.heldUntilMs(this.#options.holdMs) - monotonicMs()
       const isOpen = await this.#gate.wait(leftMs, client.gone)
       if (client.isGone || !this.#host.isLeading()) return false
       if (!isOpen) throw this.#away()
@@ -149,16 +165,16 @@ export class WriteGate {
   /** `isReached` is asked whenever a write has come out. */
   async #until(isReached: () => boolean, timeoutMs: number): Promise<boolean> {
     if (isReached()) return true
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     let look: () => void = () => {}
     await new Promise<void>((resolve) => {
       look = () => {
         if (isReached()) resolve()
       }
       this.#quiet.add(look)
-      timer = setTimeout(resolve, timeoutMs)
+      timer = setTimer(resolve, timeoutMs)
     })
-    clearTimeout(timer)
+    cancelTimer(timer)
     this.#quiet.delete(look)
     return isReached()
   }
@@ -171,6 +187,10 @@ export class WriteGate {
 
   #away(): WalcastError {
     const { address, holdMs } = this.#options
-    return new WalcastError('LEADER_AWAY', { address, seconds: holdMs / 1000, detail: this.#gate.reason })
+    return new WalcastError('LEADER_AWAY', {
+      address,
+      seconds: holdMs / 1000,
+      detail: this.#gate.reason,
+    })
   }
 }

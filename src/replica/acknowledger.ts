@@ -1,9 +1,10 @@
 /**
- * Tells the leader where the copy stands: soon after it moved, one message for all of that time, and at once when the
- * leader asks because somebody waits there.
+ * Tells the leader where the copy stands: soon after it moved, one message for all of that time,
+ * and at once when the leader asks because somebody waits there.
  */
 import type { Body } from '../../proto/messages.ts'
 import { messageOf } from '../errors.ts'
+import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import type { Applier } from './copy/applier.ts'
 import type { Durability } from './copy/durability.ts'
 
@@ -17,7 +18,10 @@ export interface AcknowledgerHost {
         readonly durability: Pick<Durability, 'txid' | 'reach'>
       }
     | undefined
-  /** Whether the copy is known to be the leader's state at its position. Not while pages are compared. */
+  /**
+   * Whether the copy is known to be the leader's state at its position. Not while pages are
+   * compared.
+   */
   isLevel(): boolean
   lagMs(): number
   send(acknowledgement: Acknowledgement): void
@@ -30,7 +34,7 @@ const ACK_MS = 20
 
 export class Acknowledger {
   readonly #host: AcknowledgerHost
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   /** Highest txids asked for and not yet answered; 0 for none. */
   #asked = 0
   #askedDurable = 0
@@ -42,11 +46,11 @@ export class Acknowledger {
   }
 
   soon(): void {
-    this.#timer ??= setTimeout(() => this.now(), ACK_MS)
+    this.#timer ??= setTimer(() => this.now(), ACK_MS)
   }
 
   now(): void {
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
     this.#timer = undefined
     const copy = this.#host.copy()
     if (!copy) return
@@ -83,7 +87,7 @@ export class Acknowledger {
 
   /** The connection ended. */
   reset(): void {
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
     this.#timer = undefined
     this.#asked = 0
     this.#askedDurable = 0

@@ -32,7 +32,8 @@ export class BatchReceiver {
   onBatch(batch: Body<'batch'>, payload: Buffer, receivedMs: number, bytes: Buffer): void {
     const { slot, lag, acks, clock, observer } = this.#parts
     const { copy } = slot
-    if (!copy) throw new WalcastError('MESSAGE_BAD', { detail: 'a batch came before the copy was whole' })
+    if (!copy)
+      throw new WalcastError('MESSAGE_BAD', { detail: 'a batch came before the copy was whole' })
     this.lastBatchMs = receivedMs
     lag.onReceived(payload.length, batch.txid)
     const visible = copy.applier.applyBatch(batch, payload)

@@ -1,14 +1,20 @@
-/** The replica's side of a comparison: checksums of groups of its pages, then those of the pages of the groups that differ. */
-import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
+/**
+ * The replica's side of a comparison: checksums of groups of its pages, then those of the pages of
+ * the groups that differ.
+ */
 import { GROUP_PAGES } from '../../proto/limits.ts'
 import { WalcastError } from '../errors.ts'
+import { delay, nextTurn } from '../platform/time.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import type { Subscription } from './subscription.ts'
 
 /** Bytes of checksums in the socket before more are sent. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024
 const WAIT_MS = 5
-/** Groups of one message: neither side is to be held up for longer than some tenths of a millisecond. */
+/**
+ * Groups of one message: neither side is to be held up for longer than some tenths of a
+ * millisecond.
+ */
 const SLICE = 256
 /** Groups whose pages' checksums go into one message. */
 const RUN_GROUPS = 64
@@ -41,7 +47,7 @@ export class Comparison {
       const sums = Buffer.alloc(8 * count)
       for (let i = 0; i < count; i++)
         sums.writeBigUInt64LE(this.#sums.groupSum(first + i, GROUP_PAGES), 8 * i)
-      await immediate()
+      await nextTurn()
       if (!(await this.#hasRoom())) return
       this.#link.send(
         'groups',
@@ -52,12 +58,16 @@ export class Comparison {
     this.#isSent = true
   }
 
-  /** Answers with the checksums of the pages of `groups` (4 bytes each, little-endian, ascending). Throws MESSAGE_BAD for groups that were not sent. */
+  /**
+   * Answers with the checksums of the pages of `groups` (4 bytes each, little-endian, ascending).
+   * Throws MESSAGE_BAD for groups that were not sent.
+   */
   async onDiffer(groups: Buffer, last: boolean): Promise<void> {
     const { pages } = this.#sums
     const count = groups.length / 4
     this.#asked += count
-    if (!this.#isSent) throw new WalcastError('MESSAGE_BAD', { detail: 'differ came before groups' })
+    if (!this.#isSent)
+      throw new WalcastError('MESSAGE_BAD', { detail: 'differ came before groups' })
     for (let i = 0; i < count; ) {
       const first = groups.readUInt32LE(4 * i)
       let end = i + 1
@@ -67,7 +77,7 @@ export class Comparison {
       const lastPage = Math.min(pages, (first + end - i) * GROUP_PAGES)
       if (firstPage > lastPage)
         throw new WalcastError('MESSAGE_BAD', { detail: `group ${first} is not here` })
-      await immediate()
+      await nextTurn()
       if (!(await this.#hasRoom())) return
       const sums = lastPage - firstPage + 1
       this.#link.send(

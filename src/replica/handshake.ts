@@ -1,6 +1,7 @@
 /**
- * How a replica meets whoever feeds it: it says where it stands, hears how the leader's incarnations began, and is welcomed.
- * What it is told of the leader stays known until the next welcome.
+ * How a replica meets whoever feeds it: it says where it stands, hears how the leader's
+ * incarnations began, and is welcomed. What it is told of the leader stays known until the next
+ * welcome.
  */
 import { durationOf } from '../../proto/fields.ts'
 import { MAX_COUNTED } from '../../proto/limits.ts'
@@ -16,7 +17,9 @@ export interface MetLeader {
   /** The leader, however many replicas lie between; '' before the first welcome. */
   readonly source: string
   readonly sourceAddress: string
-  /** In which it leads; '' when another node feeds this one, which may not have heard of the newest. */
+  /**
+   * In which it leads; '' when another node feeds this one, which may not have heard of the newest.
+   */
   readonly incarnation: string
   readonly pages: number
   readonly pageSize: number
@@ -26,11 +29,20 @@ type MeetingOptions = Pick<ReplicaOptions, 'db' | 'identity' | 'version' | 'adve
 
 export class Handshake {
   readonly #options: MeetingOptions
-  #leader: MetLeader = { node: '', source: '', sourceAddress: '', incarnation: '', pages: 0, pageSize: 0 }
+  #leader: MetLeader = {
+    node: '',
+    source: '',
+    sourceAddress: '',
+    incarnation: '',
+    pages: 0,
+    pageSize: 0,
+  }
   /** Incarnations that the leader told of in this connection. */
   #told: Lineage = []
   #welcomedMs: number | undefined
-  /** The leader's pages have another size than those of the copy: none of its pages can be compared. */
+  /**
+   * The leader's pages have another size than those of the copy: none of its pages can be compared.
+   */
   #isOtherPageSize = false
 
   constructor(options: MeetingOptions) {
@@ -46,7 +58,9 @@ export class Handshake {
     return this.#welcomedMs
   }
 
-  /** A connection begins. `isBelievable`: whether the state checksum in memory is that of the copy. */
+  /**
+   * A connection begins. `isBelievable`: whether the state checksum in memory is that of the copy.
+   */
   hello(copy: Copy | undefined, isBelievable: boolean, lagMs: number): Body<'hello'> {
     this.#told = []
     const { db, identity, version, advertise } = this.#options
@@ -78,7 +92,10 @@ export class Handshake {
     this.#told = withIncarnation(this.#told, begun)
   }
 
-  /** `address`: where the connection goes. Durable before anything of that epoch is taken: this node must never lead in it itself. Throws what `requireFitting` throws. */
+  /**
+   * `address`: where the connection goes. Durable before anything of that epoch is taken: this node
+   * must never lead in it itself. Throws what `requireFitting` throws.
+   */
   async adopt(welcome: Body<'welcome'>, copy: Copy | undefined, address: string): Promise<void> {
     const { identity } = this.#options
     requireFitting(welcome, {
@@ -129,7 +146,9 @@ export interface Follower {
   readonly pageSize: number | undefined
 }
 
-/** Throws MESSAGE_BAD, WRONG_CLUSTER, SELF_LEADER, NODE_ID_TAKEN, WRONG_PAGE_SIZE or STALE_LEADER. */
+/**
+ * Throws MESSAGE_BAD, WRONG_CLUSTER, SELF_LEADER, NODE_ID_TAKEN, WRONG_PAGE_SIZE or STALE_LEADER.
+ */
 export function requireFitting(welcome: Body<'welcome'>, follower: Follower): void {
   const { node, instance, cluster, epoch, pageSize } = follower
   if (Math.max(welcome.epoch, welcome.term, welcome.txid) > MAX_COUNTED)
@@ -143,5 +162,6 @@ export function requireFitting(welcome: Body<'welcome'>, follower: Follower): vo
     throw new WalcastError('NODE_ID_TAKEN', { node, address: 'the node that it follows' })
   if (pageSize !== undefined && pageSize !== welcome.pageSize)
     throw new WalcastError('WRONG_PAGE_SIZE', { mine: pageSize, theirs: welcome.pageSize })
-  if (welcome.epoch < epoch) throw new WalcastError('STALE_LEADER', { mine: epoch, theirs: welcome.epoch })
+  if (welcome.epoch < epoch)
+    throw new WalcastError('STALE_LEADER', { mine: epoch, theirs: welcome.epoch })
 }

@@ -1,4 +1,7 @@
-/** How far a replica is behind. Clock readings of the leader are corrected by the offset measured on the stream. */
+/**
+ * How far a replica is behind. Clock readings of the leader are corrected by the offset measured on
+ * the stream.
+ */
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import type { Body } from '../../proto/messages.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -23,7 +26,10 @@ function newHistogram(): RecordableHistogram {
   return createHistogram({ lowest: 1, highest: 3_600_000_000, figures: 2 })
 }
 
-/** Percentiles over the last minute: six histograms of ten seconds, the oldest of which is used again. Values in ms, kept in us. */
+/**
+ * Percentiles over the last minute: six histograms of ten seconds, the oldest of which is used
+ * again. Values in ms, kept in us.
+ */
 export class LagWindow {
   readonly #clock: Clock
   readonly #slots = Array.from({ length: SLOTS }, newHistogram)
@@ -60,15 +66,27 @@ export class LagWindow {
 function percentilesOf(histogram: RecordableHistogram): Percentiles {
   if (histogram.count === 0) return { p50Ms: 0, p95Ms: 0, p99Ms: 0, maxMs: 0, count: 0 }
   const at = (percentile: number) => histogram.percentile(percentile) / 1000
-  return { p50Ms: at(50), p95Ms: at(95), p99Ms: at(99), maxMs: histogram.max / 1000, count: histogram.count }
+  return {
+    p50Ms: at(50),
+    p95Ms: at(95),
+    p99Ms: at(99),
+    maxMs: histogram.max / 1000,
+    count: histogram.count,
+  }
 }
 
-/** Offset of the leader's clock, from pings: the one with the shortest round trip of the last few counts most. */
+/**
+ * Offset of the leader's clock, from pings: the one with the shortest round trip of the last few
+ * counts most.
+ */
 export class ClockOffset {
   readonly #samples: { readonly roundTripMs: number; readonly offsetMs: number }[] = []
   #isOfEarlier = false
 
-  /** Another process may answer on a new connection: what was measured before counts until something is measured on this one. */
+  /**
+   * Another process may answer on a new connection: what was measured before counts until something
+   * is measured on this one.
+   */
   onConnected(): void {
     this.#isOfEarlier = true
   }
@@ -77,7 +95,10 @@ export class ClockOffset {
   add(sentMs: number, leaderMs: number, receivedMs: number): void {
     if (this.#isOfEarlier) this.#samples.length = 0
     this.#isOfEarlier = false
-    this.#samples.push({ roundTripMs: receivedMs - sentMs, offsetMs: leaderMs - (sentMs + receivedMs) / 2 })
+    this.#samples.push({
+      roundTripMs: receivedMs - sentMs,
+      offsetMs: leaderMs - (sentMs + receivedMs) / 2,
+    })
     if (this.#samples.length > 16) this.#samples.shift()
   }
 
@@ -86,8 +107,8 @@ export class ClockOffset {
   }
 
   /**
-   * Leader's clock minus this node's, 0 before the first ping. A sample is wrong by up to half its round trip; where the
-   * best one allows that the clocks agree, they are taken to agree.
+   * Leader's clock minus this node's, 0 before the first ping. A sample is wrong by up to half its
+   * round trip; where the best one allows that the clocks agree, they are taken to agree.
    */
   get offsetMs(): number {
     let best = this.#samples[0]
@@ -150,7 +171,10 @@ export class LagTracker {
     return this.#lastHeardMs
   }
 
-  /** What counts as the lag for those who look from outside: of what was applied just now, else as it is. */
+  /**
+   * What counts as the lag for those who look from outside: of what was applied just now, else as
+   * it is.
+   */
   get recentLagMs(): number {
     const isRecent = this.#clock.nowMs() - this.#lastAppliedMs < RECENT_MS
     return this.lagMs() || (isRecent ? this.#lastLagMs : 0)
@@ -163,9 +187,10 @@ export class LagTracker {
   }
 
   /**
-   * Positions of the sender's epoch and incarnation follow. What the leader was told to have stays until it is here, or until
-   * another epoch, incarnation or process of the leader begins: a process that lost power may lack what the one before told of.
-   * A welcome proves nothing: the leader may have commits that it has not captured. The heartbeat that follows tells of them.
+   * Positions of the sender's epoch and incarnation follow. What the leader was told to have stays
+   * until it is here, or until another epoch, incarnation or process of the leader begins: a
+   * process that lost power may lack what the one before told of. A welcome proves nothing: the
+   * leader may have commits that it has not captured. The heartbeat that follows tells of them.
    */
   onWelcome({ epoch, incarnation, instance, txid, source, node }: Body<'welcome'>): void {
     const isLeader = source === node
@@ -192,8 +217,9 @@ export class LagTracker {
   }
 
   /**
-   * Where the leader stood `staleMs` before `leaderMs` of its clock: a node in between may have heard of it earlier, and the
-   * message may have been long on its way. An older message that comes later, through another node, takes nothing back.
+   * Where the leader stood `staleMs` before `leaderMs` of its clock: a node in between may have
+   * heard of it earlier, and the message may have been long on its way. An older message that comes
+   * later, through another node, takes nothing back.
    */
   onLeaderAt(txid: number, leaderMs: number, staleMs: number): void {
     this.#sourceStaleMs = staleMs
@@ -265,7 +291,10 @@ export class LagTracker {
     return nowMs - this.#lastLevelMs
   }
 
-  /** Time since the last proof that nothing of the leader's was missing here. Unlike `lagMs` never 0 on trust. */
+  /**
+   * Time since the last proof that nothing of the leader's was missing here. Unlike `lagMs` never 0
+   * on trust.
+   */
   staleMs(): number {
     return this.#provenMs === 0 ? Number.POSITIVE_INFINITY : this.#clock.nowMs() - this.#provenMs
   }

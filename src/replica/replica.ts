@@ -1,10 +1,14 @@
-/** The engine of a replica: its copy, the conversation with whoever feeds it, and what of both is told. */
+/**
+ * The engine of a replica: its copy, the conversation with whoever feeds it, and what of both is
+ * told.
+ */
 import { durationOf } from '../../proto/fields.ts'
 import { NOWHERE, type Standing } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
 import { isFurther, type Position } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
 import { makeFolder } from '../platform/fileOps.ts'
+import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
 import { requireSafeHost } from '../sqlite/databaseFiles.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 import { PositionLog } from '../sqlite/positionLog.ts'
@@ -37,24 +41,31 @@ export class Replica {
   /** The furthest position that the folder has on record from before this process. */
   readonly #stoodAt: Position | undefined
   readonly #conversation: UpstreamSession
-  #pingTimer: NodeJS.Timeout | undefined
-  #idleTimer: NodeJS.Timeout | undefined
+  #pingTimer: Timer | undefined
+  #idleTimer: Timer | undefined
   #stopping: Promise<void> | undefined
 
-  private constructor(options: ReplicaOptions, thread: SqliteThread, held: HeldDatabase | undefined) {
+  private constructor(
+    options: ReplicaOptions,
+    thread: SqliteThread,
+    held: HeldDatabase | undefined,
+  ) {
     this.#options = options
     this.lag = new LagTracker(options.clock)
     this.#meeting = new Handshake(options)
-    const positions = held?.positions ?? new PositionLog(`${options.stateFolder}/positions`, options.ops)
+    const positions =
+      held?.positions ?? new PositionLog(`${options.stateFolder}/positions`, options.ops)
     this.#stoodAt = positions.found.reduce<Position | undefined>(furthest, undefined)
     this.#slot = new CopySlot({ ...options, thread, positions }, this.#copyHost())
     this.#subscription = new Subscription(options.subscription, {
       clock: options.clock,
       upgradeHeaders: () => options.upgradeHeaders(this.lag.offset.offsetMs),
       onOpen: () => this.#conversation.sayHello(),
-      onMessage: (message, receivedMs, bytes) => this.#conversation.onMessage(message, receivedMs, bytes),
+      onMessage: (message, receivedMs, bytes) =>
+        this.#conversation.onMessage(message, receivedMs, bytes),
       onHeard: (nowMs) => this.lag.onHeard(nowMs),
-      onLeaderClock: (leaderMs, sentMs, receivedMs) => this.lag.offset.add(sentMs, leaderMs, receivedMs),
+      onLeaderClock: (leaderMs, sentMs, receivedMs) =>
+        this.lag.offset.add(sentMs, leaderMs, receivedMs),
       onClosed: (error) => this.#conversation.onClosed(error),
     })
     this.#divergence = new Divergence({
@@ -74,7 +85,8 @@ export class Replica {
       isLevel: () => this.#conversation.state === 'streaming' && this.#trust.isGood,
       lagMs: () => durationOf(this.lag.recentLagMs),
       send: (ack) => this.#subscription.send('ack', { db: options.db, ...ack }),
-      onSyncFailed: (detail) => options.log.error({ error: detail }, 'the copy could not be synced'),
+      onSyncFailed: (detail) =>
+        options.log.error({ error: detail }, 'the copy could not be synced'),
     })
     const { clock, observer } = options
     const [slot, lag, acks] = [this.#slot, this.lag, this.#acks]
@@ -97,7 +109,10 @@ export class Replica {
     })
   }
 
-  /** Opens what is there and begins to connect. Throws the catalogue's start-up errors and has touched nothing then. `thread` stays the caller's. */
+  /**
+   * Opens what is there and begins to connect. Throws the catalogue's start-up errors and has
+   * touched nothing then. `thread` stays the caller's.
+   */
   static async open(options: ReplicaOptions, thread: SqliteThread): Promise<Replica> {
     const { path, identity } = options
     await requireSafeHost(thread)
@@ -110,7 +125,11 @@ export class Replica {
   }
 
   /** Goes on with a database that this process has led until now, or gave up leading. */
-  static async takeOver(options: ReplicaOptions, thread: SqliteThread, held: HeldDatabase): Promise<Replica> {
+  static async takeOver(
+    options: ReplicaOptions,
+    thread: SqliteThread,
+    held: HeldDatabase,
+  ): Promise<Replica> {
     const replica = new Replica(options, thread, held)
     await replica.#slot.takeOver(held)
     replica.#start()
@@ -120,8 +139,8 @@ export class Replica {
   #start(): void {
     const { pingMs, idleMs } = this.#options
     this.#subscription.start()
-    this.#pingTimer = setInterval(() => this.ping(), pingMs)
-    this.#idleTimer = setInterval(() => this.#onTick(), idleMs)
+    this.#pingTimer = setRepeatingTimer(() => this.ping(), pingMs)
+    this.#idleTimer = setRepeatingTimer(() => this.#onTick(), idleMs)
   }
 
   get #copy(): Copy | undefined {
@@ -132,7 +151,10 @@ export class Replica {
     return this.#slot.whole?.applier.position ?? NOWHERE
   }
 
-  /** Where this copy once stood, if that is further than now: it was put back since, or the machine lost what was not synced. */
+  /**
+   * Where this copy once stood, if that is further than now: it was put back since, or the machine
+   * lost what was not synced.
+   */
   get stoodAt(): Position | undefined {
     return this.#stoodAt && isFurther(this.#stoodAt, this.position) ? this.#stoodAt : undefined
   }
@@ -172,13 +194,19 @@ export class Replica {
   /** What is on disk is compared with these; undefined while more is under way than their state. */
   get scrubbed(): Copy['pages'] | undefined {
     const copy = this.#copy
-    return copy && !copy.applier.isOpen && this.#conversation.state !== 'syncing' ? copy.pages : undefined
+    return copy && !copy.applier.isOpen && this.#conversation.state !== 'syncing'
+      ? copy.pages
+      : undefined
   }
 
-  /** Has pages that are not what was written brought by a comparison with the leader. False when that cannot begin now. */
+  /**
+   * Has pages that are not what was written brought by a comparison with the leader. False when
+   * that cannot begin now.
+   */
   repair(rotten: readonly RottenPage[]): boolean {
     // Without a leader readers would lose the whole copy for the sake of some pages.
-    if (this.#conversation.state !== 'streaming' || !this.scrubbed || !this.#copy?.admit(rotten)) return false
+    if (this.#conversation.state !== 'streaming' || !this.scrubbed || !this.#copy?.admit(rotten))
+      return false
     this.#trust.onRotten()
     this.#streamed.downstream?.onUnsettled()
     const { path } = this.#options
@@ -190,10 +218,15 @@ export class Replica {
   distrust(): void {
     this.#trust.onMismatch()
     this.#streamed.downstream?.onUnsettled()
-    this.#subscription.fail(new WalcastError('PAGES_ROTTEN', { path: this.#options.path, count: 'unknown' }))
+    this.#subscription.fail(
+      new WalcastError('PAGES_ROTTEN', { path: this.#options.path, count: 'unknown' }),
+    )
   }
 
-  /** Where its own replicas are fed from; undefined while the copy is not whole, or is being brought to another state. */
+  /**
+   * Where its own replicas are fed from; undefined while the copy is not whole, or is being brought
+   * to another state.
+   */
   get feedable() {
     const copy = this.#copy
     // Whoever is fed is told where the leader is: not before that is known.
@@ -225,7 +258,9 @@ export class Replica {
       this.#subscription.send('below', { db: this.#options.db, ...below })
   }
 
-  /** Tells the leader what a replica that this one feeds has seen. False when it cannot be told now. */
+  /**
+   * Tells the leader what a replica that this one feeds has seen. False when it cannot be told now.
+   */
   reportSeen(seen: Omit<Body<'seen'>, 'db'>): boolean {
     if (this.#conversation.state !== 'streaming') return false
     this.#subscription.send('seen', { db: this.#options.db, ...seen })
@@ -258,8 +293,9 @@ export class Replica {
   }
 
   /**
-   * Handles what was received and gives the copy to the engine of another role, with its write lock. Undefined, with everything
-   * closed, when there is no whole copy. Throws SQLITE_BUSY when the lock was lost.
+   * Handles what was received and gives the copy to the engine of another role, with its write
+   * lock. Undefined, with everything closed, when there is no whole copy. Throws SQLITE_BUSY when
+   * the lock was lost.
    */
   async handOver(timeoutMs: number): Promise<HeldDatabase | undefined> {
     this.#stopTimers()
@@ -282,8 +318,8 @@ export class Replica {
 
   #stopTimers(): void {
     this.#acks.reset()
-    clearInterval(this.#pingTimer)
-    clearInterval(this.#idleTimer)
+    cancelTimer(this.#pingTimer)
+    cancelTimer(this.#idleTimer)
     this.#divergence.stop()
   }
 
@@ -311,7 +347,8 @@ export class Replica {
 
   #onTick(): void {
     const { clock, idleMs, path, observer } = this.#options
-    if (this.#copy && !this.#copy.isThere) return observer.onFatal(new WalcastError('DB_REPLACED', { path }))
+    if (this.#copy && !this.#copy.isThere)
+      return observer.onFatal(new WalcastError('DB_REPLACED', { path }))
     if (clock.nowMs() - this.#streamed.lastBatchMs > idleMs) this.#copy?.onIdle()
   }
 }

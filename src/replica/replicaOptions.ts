@@ -45,13 +45,19 @@ export interface ReplicaIdentity {
   cluster(): string
   /** Incarnations of the leader that this node knows of. */
   lineage(): Lineage
-  /** Id of the node that led in the highest epoch that this node knows of; '' when it knows none. */
+  /**
+   * Id of the node that led in the highest epoch that this node knows of; '' when it knows none.
+   */
   lastLeader(): string
   /** The last epoch that this node knows to have begun with a promotion. */
   term(): number
   /** The highest that this node has led or followed in. */
   epoch(): number
-  /** Whom it follows and in which epoch, and incarnations of which the leader told how they began. `address`: HOST:PORT of the connection that it came by. Durable when it resolves; quick when nothing of it is new. */
+  /**
+   * Whom it follows and in which epoch, and incarnations of which the leader told how they began.
+   * `address`: HOST:PORT of the connection that it came by. Durable when it resolves; quick when
+   * nothing of it is new.
+   */
   adopt(welcome: AdoptedWelcome, told: Lineage, address: string): Promise<void>
 }
 
@@ -60,7 +66,10 @@ export type AdoptedWelcome = Pick<Body<'welcome'>, 'cluster' | 'epoch' | 'term' 
 
 /** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
 export interface ReplicaObserver {
-  /** `leaderAddress`: where requests for the leader go, '' when it is the node that this one is connected to, which is at `address`. */
+  /**
+   * `leaderAddress`: where requests for the leader go, '' when it is the node that this one is
+   * connected to, which is at `address`.
+   */
   onConnected(leaderAddress: string, address: string): void
   /** The leader told where it stands. */
   onLeaderAt(): void
@@ -89,9 +98,15 @@ export interface ReplicaObserver {
   onFatal(error: WalcastError): void
 }
 
-/** Passes on to replicas of this node's own what arrives. Called on the hot path: cheap and never throwing. */
+/**
+ * Passes on to replicas of this node's own what arrives. Called on the hot path: cheap and never
+ * throwing.
+ */
 export interface Downstream {
-  /** One message of a batch was taken in, and with the last one the batch is visible. `message` is used again after the call. */
+  /**
+   * One message of a batch was taken in, and with the last one the batch is visible. `message` is
+   * used again after the call.
+   */
   onBatch(batch: Body<'batch'>, payload: Buffer, message: Buffer): void
   /** The leader told where it stands. */
   onHeartbeat(): void
@@ -99,6 +114,9 @@ export interface Downstream {
   onDisconnected(): void
   /** A process below has the id of one that came first, and is to end. */
   onTwin(twin: Body<'twin'>): void
-  /** What was taken in and is not visible may be forgotten, and the next state need not follow from this one. */
+  /**
+   * What was taken in and is not visible may be forgotten, and the next state need not follow from
+   * this one.
+   */
   onUnsettled(): void
 }

@@ -1,4 +1,7 @@
-/** Brings the copy to the leader's state by comparing pages: what differs arrives and becomes visible as one commit. */
+/**
+ * Brings the copy to the leader's state by comparing pages: what differs arrives and becomes
+ * visible as one commit.
+ */
 import type { Logger } from 'pino'
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
@@ -20,7 +23,10 @@ export interface ResyncCause {
   readonly leader: { readonly node: string; readonly pages: number; readonly pageSize: number }
   /** What is in memory about the copy is not to be believed: it is read again. */
   readonly isDoubtful: boolean
-  /** Why the copy may hold commits that the leader lacks; undefined when it holds none. Asked at the end: a copy may be opened meanwhile. */
+  /**
+   * Why the copy may hold commits that the leader lacks; undefined when it holds none. Asked at the
+   * end: a copy may be opened meanwhile.
+   */
   divergence(): SuspectedDivergence | undefined
 }
 
@@ -71,16 +77,23 @@ export class Resync {
   }
 
   onDiffer(differ: Body<'differ'>, groups: Buffer): Promise<void> {
-    if (!this.#comparison) throw new WalcastError('MESSAGE_BAD', { detail: 'differ came before groups' })
+    if (!this.#comparison)
+      throw new WalcastError('MESSAGE_BAD', { detail: 'differ came before groups' })
     return this.#comparison.onDiffer(groups, differ.last)
   }
 
   onPages(pages: Body<'pages'>, payload: Buffer): void | Promise<void> {
-    this.#progress = { remaining: pages.remaining, total: Math.max(pages.dbPages, this.#progress.total) }
+    this.#progress = {
+      remaining: pages.remaining,
+      total: Math.max(pages.dbPages, this.#progress.total),
+    }
     return this.#slot.addPages(pages, payload)
   }
 
-  /** The copy is the leader's state at `synced` when it resolves. Throws STATE_MISMATCH or DIVERGED_UNKEPT. */
+  /**
+   * The copy is the leader's state at `synced` when it resolves. Throws STATE_MISMATCH or
+   * DIVERGED_UNKEPT.
+   */
   async onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
     const { copy } = this.#slot
     if (copy) await copy.undisturbed(() => this.#finish(copy, synced, payload))
@@ -96,7 +109,12 @@ export class Resync {
     if (divergence && leader) {
       const { kind, isDamaged } = divergence
       const damage = isDamaged ? { isDamaged } : {}
-      const why = { leader: leader.node, kind, reason: `${divergence.reason}; ${reason}`, ...damage }
+      const why = {
+        leader: leader.node,
+        kind,
+        reason: `${divergence.reason}; ${reason}`,
+        ...damage,
+      }
       // Between pages of different sizes nothing tells what differs.
       if (this.#slot.isReplacing) await this.#divergence.keepWhole(copy, why)
       else await this.#divergence.keep(copy, { ...synced, payload }, why)

@@ -1,6 +1,8 @@
-/** The replica's connection to its leader: opened again and again, with back-off, until it is stopped. */
+/**
+ * The replica's connection to its leader: opened again and again, with back-off, until it is
+ * stopped.
+ */
 import type { IncomingMessage } from 'node:http'
-import { WebSocket } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
 import {
   MAX_MESSAGE_BYTES,
@@ -14,6 +16,8 @@ import { refusedFrame } from '../../proto/socketErrors.ts'
 import { asWalcastError, type ErrorCode, isErrorCode, messageOf, WalcastError } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
 import type { Clock } from '../platform/clock.ts'
+import { WebSocket } from '../platform/sockets.ts'
+import { cancelTimer, setRepeatingTimer, setTimer, type Timer } from '../platform/time.ts'
 
 /** A leader that does not answer a close is cut off after this. */
 const CLOSE_MS = 200
@@ -46,7 +50,10 @@ export interface SubscriptionHost {
   /** Headers of the upgrade request: the node's signature. */
   upgradeHeaders(): Record<string, string>
   onOpen(): void
-  /** One message at a time; the next comes when the promise, if any, is done. Throws to close the connection. */
+  /**
+   * One message at a time; the next comes when the promise, if any, is done. Throws to close the
+   * connection.
+   */
   onMessage(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void>
   /** The leader lives, and what it sends is being handled. */
   onHeard(nowMs: number): void
@@ -72,8 +79,8 @@ export class Subscription {
   #holds = 0
   #lastHeardMs = 0
   #connectMs = 0
-  #timer: NodeJS.Timeout | undefined
-  #silence: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
+  #silence: Timer | undefined
   #error: WalcastError | undefined
   #stopped = false
   /** What came is handled, and nothing more is taken. */
@@ -108,7 +115,10 @@ export class Subscription {
     return this.#queuedBytes
   }
 
-  /** Since anything came; 0 while not everything that came is handled, and nothing more may be taken. */
+  /**
+   * Since anything came; 0 while not everything that came is handled, and nothing more may be
+   * taken.
+   */
   get silentMs(): number {
     const isHandling = this.#busy || this.#holds > 0 || this.#queue.length > 0
     return !this.#socket || isHandling ? 0 : this.#host.clock.nowMs() - this.#lastHeardMs
@@ -116,7 +126,10 @@ export class Subscription {
 
   start(): void {
     this.#connect()
-    this.#silence = setInterval(() => this.#checkSilence(), Math.max(100, this.#options.silenceMs / 4))
+    this.#silence = setRepeatingTimer(
+      () => this.#checkSilence(),
+      Math.max(100, this.#options.silenceMs / 4),
+    )
   }
 
   /** HOST:PORT of the leader that it connects to. */
@@ -130,23 +143,26 @@ export class Subscription {
     if (this.#stopped || (!isNew && this.#socket)) return
     this.#leader = leader
     this.#backoff.reset()
-    clearTimeout(this.#timer)
+    cancelTimer(this.#timer)
     if (!this.#socket) return this.#connectLater(undefined, 0)
     this.#isMoving = true
     this.#socket.terminate()
   }
 
-  /** Takes nothing more, handles what came, at most for `timeoutMs`, and stops. Gives the bytes that were not handled. */
+  /**
+   * Takes nothing more, handles what came, at most for `timeoutMs`, and stops. Gives the bytes that
+   * were not handled.
+   */
   async finish(timeoutMs: number): Promise<number> {
     this.#isFinishing = true
     this.#socket?.pause()
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     await new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs)
+      timer = setTimer(resolve, timeoutMs)
       this.#onIdle = resolve
       this.#drain()
     })
-    clearTimeout(timer)
+    cancelTimer(timer)
     const leftBytes = this.#queuedBytes
     await this.stop()
     return leftBytes
@@ -155,8 +171,8 @@ export class Subscription {
   /** Resolves when the message that is being dealt with has been. */
   async stop(): Promise<void> {
     this.#stopped = true
-    clearTimeout(this.#timer)
-    clearInterval(this.#silence)
+    cancelTimer(this.#timer)
+    cancelTimer(this.#silence)
     this.#socket?.close(1001)
     this.#socket?.terminate()
     await this.#handling
@@ -187,7 +203,7 @@ export class Subscription {
     this.#forgetQueue()
     const socket = this.#socket
     socket?.close(CLOSE_CODE, error.key)
-    setTimeout(() => socket?.terminate(), CLOSE_MS).unref()
+    setTimer(() => socket?.terminate(), CLOSE_MS).unref()
   }
 
   /** Bytes that the network has not taken yet. */
@@ -214,7 +230,7 @@ export class Subscription {
       else this.#connect()
     }
     const times = error && WAITS_FOR_PEOPLE.has(error.key) ? PATIENCE : 1
-    this.#timer = setTimeout(connect, times * afterMs)
+    this.#timer = setTimer(connect, times * afterMs)
   }
 
   #connect(): void {
@@ -240,7 +256,9 @@ export class Subscription {
       else this.#host.onOpen()
     })
     socket.on('message', (data) => this.#receive(socket, data as Buffer))
-    socket.on('unexpected-response', (_request, response) => this.#refused(socket, response, leader))
+    socket.on('unexpected-response', (_request, response) =>
+      this.#refused(socket, response, leader),
+    )
     socket.on('error', (error) => {
       const unreachable = () =>
         new WalcastError('LEADER_UNREACHABLE', { address: leader, detail: messageOf(error) }, error)
@@ -339,7 +357,8 @@ export class Subscription {
     this.#forgetQueue()
     const address = this.#leader ?? ''
     const error =
-      this.#error ?? new WalcastError('LEADER_UNREACHABLE', { address, detail: 'the connection was closed' })
+      this.#error ??
+      new WalcastError('LEADER_UNREACHABLE', { address, detail: 'the connection was closed' })
     this.#host.onClosed(error)
     if (this.#stopped) return
     if (error.key === 'STARTING' || error.key === 'STOPPING') this.#backoff.reset()
@@ -369,7 +388,10 @@ function refusal(
   const timeMs = typeof answer.timeMs === 'number' ? answer.timeMs : 0
   // The public side of a node has no stream; a node's private side always has.
   if (isErrorCode(key) && key !== 'NOT_FOUND')
-    return { error: new WalcastError(key, { message: String(answer.message ?? ''), address }), timeMs }
+    return {
+      error: new WalcastError(key, { message: String(answer.message ?? ''), address }),
+      timeMs,
+    }
   const detail = `${status} where a node takes replicas`
   return { error: new WalcastError('NODE_ANSWER', { url: address, detail }), timeMs }
 }

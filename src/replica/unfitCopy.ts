@@ -1,10 +1,10 @@
 /**
- * Makes SQLite open what lies in the place of a copy and is none as it is: an empty file, or a copy that was damaged while its
- * node was down. It is changed in place, never replaced: a program that has it open sees what follows. A comparison of pages with
- * the leader brings the content.
+ * Makes SQLite open what lies in the place of a copy and is none as it is: an empty file, or a copy
+ * that was damaged while its node was down. It is changed in place, never replaced: a program that
+ * has it open sees what follows. A comparison of pages with the leader brings the content.
  */
-import { ftruncateSync, readSync, writeSync } from 'node:fs'
 import { WalcastError } from '../errors.ts'
+import { ftruncateSync, readSync, writeSync } from '../platform/files.ts'
 import { databaseBytes, headerPageSize, inspectDatabase } from '../sqlite/databaseFiles.ts'
 import { type PinnedFile, pinFile } from '../sqlite/pinnedFiles.ts'
 import { close, exec, open, rows, type SqliteThread } from '../sqlite/sqliteThread.ts'
@@ -27,10 +27,15 @@ const CONTENT_AT = 5
 const CELLS_AT = HEADER_BYTES + 3
 
 /**
- * An empty file becomes a database without content, in WAL mode, as SQLite makes it: programs that have the empty file open notice.
- * Throws SQLITE_BUSY or DB_WAL_REFUSED when one of them is writing, or has filled it.
+ * An empty file becomes a database without content, in WAL mode, as SQLite makes it: programs that
+ * have the empty file open notice. Throws SQLITE_BUSY or DB_WAL_REFUSED when one of them is
+ * writing, or has filled it.
  */
-export async function makeBlank(thread: SqliteThread, path: string, pageSize: number): Promise<void> {
+export async function makeBlank(
+  thread: SqliteThread,
+  path: string,
+  pageSize: number,
+): Promise<void> {
   try {
     await thread.run(
       open('keeper', path, 2000),
@@ -51,8 +56,9 @@ export function isBlank(firstPage: Buffer, pages: number): boolean {
 }
 
 /**
- * A damaged copy gets a header that SQLite reads, with pages of `pageSize` bytes when its own does not tell, and the size that the
- * header tells: `mostPages` is the largest that the copy ever had. No connection of this process may have it open.
+ * A damaged copy gets a header that SQLite reads, with pages of `pageSize` bytes when its own does
+ * not tell, and the size that the header tells: `mostPages` is the largest that the copy ever had.
+ * No connection of this process may have it open.
  */
 export function mend(path: string, pageSize: number, mostPages: number): void {
   const file = pinFile(path)
@@ -61,13 +67,17 @@ export function mend(path: string, pageSize: number, mostPages: number): void {
   const own = soundPageSize(header)
   const pages = header.readUInt32BE(PAGES_AT)
   const bytes = databaseBytes(file)
-  if (own !== undefined && pages <= mostPages) return ftruncateSync(file.fd, Math.max(bytes, pages * own))
+  if (own !== undefined && pages <= mostPages)
+    return ftruncateSync(file.fd, Math.max(bytes, pages * own))
   const size = own ?? pageSize
   writeHeader(file, size)
   ftruncateSync(file.fd, Math.max(bytes, size))
 }
 
-/** A damaged copy that has a sound header loses the entries of its schema, which SQLite reads when it opens a database. */
+/**
+ * A damaged copy that has a sound header loses the entries of its schema, which SQLite reads when
+ * it opens a database.
+ */
 export function clearSchema(path: string): void {
   const file = pinFile(path)
   const leaf = Buffer.alloc(LEAF_BYTES)

@@ -36,13 +36,19 @@ export interface UpstreamSessionParts {
   readonly streamed: BatchReceiver
   readonly resync: Resync
   readonly divergence: Divergence
-  /** It had a database of this cluster before it came to follow: what speaks against its first leader is not fatal. */
+  /**
+   * It had a database of this cluster before it came to follow: what speaks against its first
+   * leader is not fatal.
+   */
   readonly hasLed: boolean
   /** Asks the leader for its clock and position. */
   ping(): void
 }
 
-/** Whoever has crashed is missed by its leader for some seconds, and its next process is refused as if it were another one's twin. */
+/**
+ * Whoever has crashed is missed by its leader for some seconds, and its next process is refused as
+ * if it were another one's twin.
+ */
 const ID_TAKEN_MS = 10_000
 /** A connection that streams after this long is in order. */
 const SETTLED_MS = 1000
@@ -161,7 +167,8 @@ export class UpstreamSession {
     access.apply()
     const { node, source, sourceAddress } = welcome
     this.#takenSinceMs = undefined
-    if (this.#parts.meeting.onWelcome(welcome, clock.nowMs())) this.#parts.streamed.downstream?.onUnsettled()
+    if (this.#parts.meeting.onWelcome(welcome, clock.nowMs()))
+      this.#parts.streamed.downstream?.onUnsettled()
     this.#parts.lag.onConnected(welcome.heartbeatMs)
     this.#parts.lag.onWelcome(welcome)
     // What feeds this node may be a replica itself; requests go to the leader.
@@ -183,17 +190,24 @@ export class UpstreamSession {
     }
     const copy = this.#copy
     copy?.applier.discard()
-    if (copy && welcome.incarnation !== copy.applier.position.incarnation) this.#enter(copy, welcome)
+    if (copy && welcome.incarnation !== copy.applier.position.incarnation)
+      this.#enter(copy, welcome)
     this.#parts.trust.onLevel()
     this.#state = 'streaming'
     this.#parts.divergence.onLevel(welcome.checksum)
   }
 
-  /** A welcome counts only while its connection is there and the one to follow: nothing of it may be taken for the next leader's. */
+  /**
+   * A welcome counts only while its connection is there and the one to follow: nothing of it may be
+   * taken for the next leader's.
+   */
   #requireStill(address: string, connectionId: number): void {
     const { subscription } = this.#parts
     if (subscription.leader === address && subscription.connectionId === connectionId) return
-    throw new WalcastError('LEADER_UNREACHABLE', { address, detail: 'the connection ended with its welcome' })
+    throw new WalcastError('LEADER_UNREACHABLE', {
+      address,
+      detail: 'the connection ended with its welcome',
+    })
   }
 
   /** The leader has this very state in its own incarnation. */
@@ -232,7 +246,10 @@ export class UpstreamSession {
       throw new WalcastError('MESSAGE_BAD', { detail: `${what} came while ${this.#state}` })
   }
 
-  /** A connection that fails soon, on a full disk for example, backs off, and its error stays to be seen. */
+  /**
+   * A connection that fails soon, on a full disk for example, backs off, and its error stays to be
+   * seen.
+   */
   #onHeartbeat(heartbeat: Body<'heartbeat'>): void {
     const settledMs = this.#parts.options.clock.nowMs() - (this.#parts.meeting.welcomedMs ?? 0)
     if (this.#state === 'streaming' && settledMs > SETTLED_MS) {
@@ -257,7 +274,11 @@ export class UpstreamSession {
     if (error.key === 'WRONG_PAGE_SIZE') this.#parts.meeting.onOtherPageSize()
     if (REFUSED.has(error.key)) observer.onRefused(error.key)
     if (this.#isTaken(error)) return observer.onFatal(error)
-    if (!this.#parts.hasLed && this.#parts.meeting.welcomedMs === undefined && FATAL_AT_FIRST.has(error.key))
+    if (
+      !this.#parts.hasLed &&
+      this.#parts.meeting.welcomedMs === undefined &&
+      FATAL_AT_FIRST.has(error.key)
+    )
       return observer.onFatal(error)
     if (this.#state !== 'connecting' || this.#lastError?.code !== error.code)
       log.warn({ error: error.line }, 'not connected to the leader; trying again')

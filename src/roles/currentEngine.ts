@@ -44,7 +44,10 @@ export class CurrentEngine {
   leading(): LeaderEngine {
     if (this.#engine?.role === 'leader') return this.#engine
     const { setup, nodeFile } = this.#parts
-    throw new WalcastError('NOT_LEADER', { address: ownAddress(setup.options), role: nodeFile.record.role })
+    throw new WalcastError('NOT_LEADER', {
+      address: ownAddress(setup.options),
+      role: nodeFile.record.role,
+    })
   }
 
   /** From now on this engine is the node's. */
@@ -52,13 +55,18 @@ export class CurrentEngine {
     const { setup, view, members, traffic, onMoved } = this.#parts
     this.#engine = engine
     this.#alone =
-      engine.role === 'leader' ? aloneLeader(engine.leader, traffic.admission, setup.log) : undefined
+      engine.role === 'leader'
+        ? aloneLeader(engine.leader, traffic.admission, setup.log)
+        : undefined
     view.engine = engine
     members.onChanged = (change) => engine.tellMember(change)
     onMoved()
   }
 
-  /** After the fence was taken for a change of role that came to nothing: leads on as before, which may be fenced because it is alone. */
+  /**
+   * After the fence was taken for a change of role that came to nothing: leads on as before, which
+   * may be fenced because it is alone.
+   */
   async carryOn({ leader }: LeaderEngine): Promise<void> {
     if (!this.#alone?.isClosed) await leader.admitWriters()
     this.#parts.traffic.admission.release('change')
@@ -73,7 +81,10 @@ export class CurrentEngine {
     return nodeFile[how]({ role: standby ? 'standby' : 'replica', leader, demoted })
   }
 
-  /** Goes on as a replica, with a database whose write lock is held or with what is there. Resolves before the leader is reached. */
+  /**
+   * Goes on as a replica, with a database whose write lock is held or with what is there. Resolves
+   * before the leader is reached.
+   */
   async follow(held: HeldDatabase | undefined, leader: string | undefined): Promise<ReplicaEngine> {
     this.#parts.replicas.clear()
     const engine = await this.orFatal(buildReplica(this.#parts, leader, held))
@@ -88,7 +99,8 @@ export class CurrentEngine {
       return await step
     } catch (error) {
       const detail = messageOf(error)
-      const known = error instanceof WalcastError ? error : new WalcastError('INTERNAL', { detail }, error)
+      const known =
+        error instanceof WalcastError ? error : new WalcastError('INTERNAL', { detail }, error)
       this.#parts.onFatal(known)
       throw new WalcastError('INTERNAL', { detail }, known)
     }

@@ -1,9 +1,13 @@
-/** `--fence-when-alone`: a leader that hears no replica may have been replaced, so nobody writes until it hears one again. */
+/**
+ * `--fence-when-alone`: a leader that hears no replica may have been replaced, so nobody writes
+ * until it hears one again.
+ */
 
 import type { Logger } from 'pino'
 import { keyOf, WalcastError } from '../errors.ts'
 import type { Leader } from '../leader/leader.ts'
 import type { Clock } from '../platform/clock.ts'
+import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
 import type { WriteGate } from '../proxy/writeGate.ts'
 
 export interface IsolationFenceHost {
@@ -17,21 +21,30 @@ export interface IsolationFenceHost {
 
 export interface AloneLeader {
   readonly isFenced: boolean
-  /** From the beginning of `close` to the end of `open`, also when the fence could not be taken: something is shut then. */
+  /**
+   * From the beginning of `close` to the end of `open`, also when the fence could not be taken:
+   * something is shut then.
+   */
   readonly isClosed: boolean
-  /** Nobody writes from now on, or from when a transaction that is under way has ended, for which it is to be called again; requests are refused at once. */
+  /**
+   * Nobody writes from now on, or from when a transaction that is under way has ended, for which it
+   * is to be called again; requests are refused at once.
+   */
   close(error: WalcastError): Promise<void>
   open(): Promise<void>
 }
 
 const LOOK_MS = 250
-/** One attempt to take the fence from a transaction that does not end: meanwhile no other change of role can be. */
+/**
+ * One attempt to take the fence from a transaction that does not end: meanwhile no other change of
+ * role can be.
+ */
 const FENCE_TRY_MS = 50
 
 export class IsolationFence {
   readonly #afterMs: number
   readonly #host: IsolationFenceHost
-  readonly #timer: NodeJS.Timeout
+  readonly #timer: Timer
   #sinceMs: number
   #leader: AloneLeader | undefined
 
@@ -39,11 +52,11 @@ export class IsolationFence {
     this.#afterMs = afterMs
     this.#host = host
     this.#sinceMs = host.clock.nowMs()
-    this.#timer = setInterval(() => this.#look(), LOOK_MS)
+    this.#timer = setRepeatingTimer(() => this.#look(), LOOK_MS)
   }
 
   stop(): void {
-    clearInterval(this.#timer)
+    cancelTimer(this.#timer)
   }
 
   #look(): void {
@@ -51,19 +64,25 @@ export class IsolationFence {
     const nowMs = clock.nowMs()
     const leader = fence()
     if (!leader) return
-    // Whoever has just come to lead is given the time; one whose change of role came to nothing is not, nor one that was just being fenced.
+    // Whoever has just come to lead is given the time; one whose change of role came to nothing is
+    // not, nor one that was just being fenced.
     if (leader !== this.#leader) this.#sinceMs = nowMs
     this.#leader = leader
     const isAlone = nowMs - Math.max(this.#sinceMs, lastHeardMs()) > this.#afterMs
     if (isAlone ? leader.isFenced : !leader.isClosed) return
     const seconds = Math.round(this.#afterMs / 1000)
     if (isAlone)
-      inBackground('fencing alone', () => leader.close(new WalcastError('LEADER_ALONE', { seconds })))
+      inBackground('fencing alone', () =>
+        leader.close(new WalcastError('LEADER_ALONE', { seconds })),
+      )
     else inBackground('opening again', () => leader.open())
   }
 }
 
-/** Closes both ways in: requests are refused before they reach the application, and its own connections find the write lock taken. */
+/**
+ * Closes both ways in: requests are refused before they reach the application, and its own
+ * connections find the write lock taken.
+ */
 export function aloneLeader(leader: Leader, admission: WriteGate, log: Logger): AloneLeader {
   let isClosed = false
   return {

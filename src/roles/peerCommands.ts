@@ -40,18 +40,25 @@ export class PeerCommands {
     return tellPeer(this.identity, address, DEMOTE_PATH, parameters, setup.options.peerTimeoutMs)
   }
 
-  /** The process at `address` has the id of the one at `of`, and came later. It finds out by asking that one. Never rejects. */
+  /**
+   * The process at `address` has the id of the one at `of`, and came later. It finds out by asking
+   * that one. Never rejects.
+   */
   async twin(address: string, of: string): Promise<void> {
     const { setup } = this.#parts
     const parameters = { address: of }
-    await tellPeer(this.identity, address, TWIN_PATH, parameters, setup.options.peerTimeoutMs).catch(
-      (error) => {
-        setup.log.warn(
-          { address, error: messageOf(error) },
-          'a process with the id of another one could not be told',
-        )
-      },
-    )
+    await tellPeer(
+      this.identity,
+      address,
+      TWIN_PATH,
+      parameters,
+      setup.options.peerTimeoutMs,
+    ).catch((error) => {
+      setup.log.warn(
+        { address, error: messageOf(error) },
+        'a process with the id of another one could not be told',
+      )
+    })
   }
 
   /** The leader there hands over. Throws NO_LEADER for '', and what `tellPeer` throws. */
@@ -64,7 +71,13 @@ export class PeerCommands {
     const { peerTimeoutMs, switchoverTimeoutMs } = this.#parts.setup.options
     const limitMs = 2 * (timeoutMs ?? switchoverTimeoutMs) + 5 * peerTimeoutMs + APPLICATION_MS
     const parameters = { by, ...(to ? { to } : {}), ...(timeoutMs ? { timeoutMs } : {}) }
-    const answer: unknown = await tellPeer(this.identity, leader, SWITCHOVER_PATH, parameters, limitMs)
+    const answer: unknown = await tellPeer(
+      this.identity,
+      leader,
+      SWITCHOVER_PATH,
+      parameters,
+      limitMs,
+    )
     return answer as SwitchoverAnswer
   }
 }

@@ -18,7 +18,10 @@ import { isBehind } from './election/precedence.ts'
 export interface PromotionParts {
   readonly parts: EngineParts
   own(): NodePlace
-  askEverybody(): Promise<{ readonly answers: readonly PeerAnswer[]; readonly unheard: readonly NodePlace[] }>
+  askEverybody(): Promise<{
+    readonly answers: readonly PeerAnswer[]
+    readonly unheard: readonly NodePlace[]
+  }>
   enter(engine: LeaderEngine): void
   /** Goes on as a replica; with no database at hand, from what is there. */
   follow(held: HeldDatabase | undefined, leader: string | undefined): Promise<unknown>
@@ -45,14 +48,21 @@ export interface LeadershipBegins {
   readonly term: number
   /** Whether the state that it begins with is known to be the cluster's. */
   readonly exact: boolean
-  /** The state of this leader was put back: where its history parted from what others have, and the first txid above theirs. */
+  /**
+   * The state of this leader was put back: where its history parted from what others have, and the
+   * first txid above theirs.
+   */
   readonly putBack?: { readonly follows: Standing; readonly txid: number; readonly reason: string }
 }
 
 /** By node id. */
 type LastPlaces = ReadonlyMap<string, Pick<ExpectedReplica, 'position' | 'seenMs'>>
 
-const OF_THE_DISK: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ROLE_UNSURE', 'DISK_FULL', 'WRITE_FAILED'])
+const OF_THE_DISK: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'ROLE_UNSURE',
+  'DISK_FULL',
+  'WRITE_FAILED',
+])
 export const TOO_LATE = 'it was asked so long ago that another node may lead by now'
 
 export class Promotion {
@@ -81,7 +91,14 @@ export class Promotion {
     const oldLeader = await this.#tellOldLeader(old, [...answers, ...unheard])
     for (const { asked } of answers) if (asked !== old) this.#tellInBackground(asked)
     const now = parts.nodeFile.record.promoted ?? { epoch: highest + 1, txid }
-    return { ...about, role: 'leader', epoch: now.epoch, txid: now.txid, oldLeader, tookMs: tookMs() }
+    return {
+      ...about,
+      role: 'leader',
+      epoch: now.epoch,
+      txid: now.txid,
+      oldLeader,
+      tookMs: tookMs(),
+    }
   }
 
   /** What speaks against it, and what would be lost. */
@@ -89,14 +106,19 @@ export class Promotion {
     const { hasCopy, isTrusted, state } = engine.replica.status
     const { position, stoodAt } = engine.replica
     const leaderTxid = engine.replica.lag.summary().leaderTxid
-    // Whoever does not know of the last promotion may have epochs of its own, which nothing here follows from.
+    // Whoever does not know of the last promotion may have epochs of its own, which nothing here
+    // follows from.
     const heard = answers.filter(({ term }) => term >= this.#host.parts.nodeFile.record.term)
     const peers = heard.map((each) => ({ ...each, address: each.asked }))
     const isSyncing = state === 'syncing'
     return judge({ hasCopy, isSyncing, isTrusted, position, leaderTxid, stoodAt }, peers)
   }
 
-  #requireFit(engine: ReplicaEngine, answers: readonly PeerAnswer[], { force, dryRun }: PromoteHow) {
+  #requireFit(
+    engine: ReplicaEngine,
+    answers: readonly PeerAnswer[],
+    { force, dryRun }: PromoteHow,
+  ) {
     const { isPossible, reasons, lost } = this.judge(engine, answers)
     const { record } = this.#host.parts.nodeFile
     const living = answers.find((answer) => answer.role === 'leader' && !isBehind(answer, record))
@@ -107,15 +129,17 @@ export class Promotion {
         address: living.asked,
         epoch: living.epoch,
       })
-    if (reasons.length > 0 && !mayPass) throw new WalcastError('NOT_FIT', { detail: reasons.join('; ') })
+    if (reasons.length > 0 && !mayPass)
+      throw new WalcastError('NOT_FIT', { detail: reasons.join('; ') })
     const says = living ? [`node ${living.node} at ${living.asked} says that it leads`] : []
     return { reasons: [...says, ...reasons], lost }
   }
 
   /**
-   * `expected`: where the copy must stand when nothing more comes; `answers`: what the others said of themselves. Throws FENCE_FAILED, DISK_FULL, WRITE_FAILED or TAKE_OVER_FAILED,
-   * and then this node follows as before, or cannot go on: its copy could not be given up; ROLE_UNSURE, and then it follows, but may lead
-   * after its next start.
+   * `expected`: where the copy must stand when nothing more comes; `answers`: what the others said
+   * of themselves. Throws FENCE_FAILED, DISK_FULL, WRITE_FAILED or TAKE_OVER_FAILED, and then this
+   * node follows as before, or cannot go on: its copy could not be given up; ROLE_UNSURE, and then
+   * it follows, but may lead after its next start.
    */
   async lead(
     engine: ReplicaEngine,
@@ -130,7 +154,8 @@ export class Promotion {
     const places = lastPlaces(engine, answers, parts.clock.nowMs())
     const wasTrusted = engine.replica.status.isTrusted
     await engine.replica.holdLock(this.#lockMs(expected))
-    // The role file says nothing of it yet: whoever asked may count on it that this node does not lead.
+    // The role file says nothing of it yet: whoever asked may count on it that this node does not
+    // lead.
     const held = await orFatal(engine.retire()).catch((error) => {
       throw new WalcastError('TAKE_OVER_FAILED', { detail: messageOf(error) }, error)
     })
@@ -155,27 +180,40 @@ export class Promotion {
   }
 
   /**
-   * Under the write lock nobody can have written here: that it leads can be taken back. Gives what to tell: with ROLE_UNSURE it
-   * is not certain that its next start finds a replica, and whoever asked must not take that for a refusal.
+   * Under the write lock nobody can have written here: that it leads can be taken back. Gives what
+   * to tell: with ROLE_UNSURE it is not certain that its next start finds a replica, and whoever
+   * asked must not take that for a refusal.
    */
   async #takeBack(before: NodeRecord, error: unknown): Promise<unknown> {
     const { nodeFile } = this.#host.parts
     try {
       if (nodeFile.record.role === 'leader') await nodeFile.insist(standOf(before))
     } catch (failure) {
-      return new WalcastError('ROLE_UNSURE', { path: nodeFile.path, detail: messageOf(failure) }, failure)
+      return new WalcastError(
+        'ROLE_UNSURE',
+        { path: nodeFile.path, detail: messageOf(failure) },
+        failure,
+      )
     }
     if (OF_THE_DISK.has(keyOf(error) ?? 'INTERNAL')) return error
     return new WalcastError('TAKE_OVER_FAILED', { detail: messageOf(error) }, error)
   }
 
-  /** How long a writer that has the copy's lock is waited for. Whoever asked is to hear of it while that still counts as a refusal. */
+  /**
+   * How long a writer that has the copy's lock is waited for. Whoever asked is to hear of it while
+   * that still counts as a refusal.
+   */
   #lockMs(expected: Expected | undefined): number {
     const { clock, setup } = this.#host.parts
-    return expected ? Math.max(0, expected.until - clock.nowMs()) / 2 : setup.options.switchoverTimeoutMs
+    return expected
+      ? Math.max(0, expected.until - clock.nowMs()) / 2
+      : setup.options.switchoverTimeoutMs
   }
 
-  /** Leads with a database that was given up for it, fenced and drained, as the role file says by now. */
+  /**
+   * Leads with a database that was given up for it, fenced and drained, as the role file says by
+   * now.
+   */
   async leadFrom(held: HeldDatabase): Promise<void> {
     const { parts, orFatal } = this.#host
     await this.#lead(await orFatal(buildLeader(parts, held)), new Map())
@@ -187,7 +225,9 @@ export class Promotion {
     await orFatal(leading.leader.admitWriters())
     parts.traffic.onLeading()
     // Those who were there are missed until they come.
-    parts.replicas.expect(parts.members.list().map((member) => ({ ...member, ...places.get(member.node) })))
+    parts.replicas.expect(
+      parts.members.list().map((member) => ({ ...member, ...places.get(member.node) })),
+    )
   }
 
   /** In the role file: this node leads in an epoch that begins with the state at `place`. */
@@ -210,7 +250,13 @@ export class Promotion {
       lineage: withIncarnation(lineage, begun),
       ...(term === epoch ? { promoted: { at, epoch, txid: first } } : {}),
       ...(putBack
-        ? { putBack: putBackMark(at, { epoch, txid: first }, { from: place, reason: putBack.reason }) }
+        ? {
+            putBack: putBackMark(
+              at,
+              { epoch, txid: first },
+              { from: place, reason: putBack.reason },
+            ),
+          }
         : {}),
     })
   }
@@ -220,7 +266,8 @@ export class Promotion {
     known: readonly (PeerAnswer | NodePlace)[],
   ): Promise<PromoteAnswer['oldLeader']> {
     if (address === undefined) return null
-    const node = known.find((each) => ('asked' in each ? each.asked : each.address) === address)?.node ?? ''
+    const node =
+      known.find((each) => ('asked' in each ? each.asked : each.address) === address)?.node ?? ''
     try {
       await this.#host.tellToFollow(address)
       return { node, address, outcome: 'demoted' }
@@ -242,7 +289,10 @@ export class Promotion {
   }
 }
 
-/** Where the others stood when they were last heard of: the old leader as it told with its heartbeats. */
+/**
+ * Where the others stood when they were last heard of: the old leader as it told with its
+ * heartbeats.
+ */
 function lastPlaces(
   { replica, view }: ReplicaEngine,
   answers: readonly PeerAnswer[],

@@ -1,4 +1,6 @@
-/** Changes of role exclude each other: one is asked for while another is under way, and is refused. */
+/**
+ * Changes of role exclude each other: one is asked for while another is under way, and is refused.
+ */
 import type { Logger } from 'pino'
 import { messageOf, WalcastError } from '../errors.ts'
 

@@ -1,4 +1,7 @@
-/** Tells of what is asked of a node's role and of what became of it: the audit log, the operator's hooks, the log. */
+/**
+ * Tells of what is asked of a node's role and of what became of it: the audit log, the operator's
+ * hooks, the log.
+ */
 import type { Logger } from 'pino'
 import type { AuditEntry } from '../api/audit.ts'
 import type { NodeView } from '../api/nodeView.ts'
@@ -19,7 +22,10 @@ export interface RoleJournalParts {
   record(): NodeRecord
 }
 
-/** What an operator's command writes behind the name of who asks, so that it is told from one that is meant. */
+/**
+ * What an operator's command writes behind the name of who asks, so that it is told from one that
+ * is meant.
+ */
 const REHEARSAL = /\(rehearsal\)/
 
 export class RoleJournal {
@@ -30,7 +36,10 @@ export class RoleJournal {
     this.#parts = parts
   }
 
-  /** Runs what was asked for, and writes down that it was and how it ended. `detail`: of what is done when it is. */
+  /**
+   * Runs what was asked for, and writes down that it was and how it ended. `detail`: of what is
+   * done when it is.
+   */
   async audited<T>(
     action: AuditEntry['action'],
     by: string,
@@ -44,12 +53,20 @@ export class RoleJournal {
       return result
     } catch (error) {
       // What was refused was not begun.
-      this.#write(what, asWalcastError(error).status < 500 ? 'refused' : 'failed', by, messageOf(error))
+      this.#write(
+        what,
+        asWalcastError(error).status < 500 ? 'refused' : 'failed',
+        by,
+        messageOf(error),
+      )
       throw error
     }
   }
 
-  /** `was`: its role before. One that comes up in another has changed it: whoever is told of changes hears of that, too. */
+  /**
+   * `was`: its role before. One that comes up in another has changed it: whoever is told of changes
+   * hears of that, too.
+   */
   started(was: NodeRecord['role']): void {
     const { view } = this.#parts
     this.#was = was
@@ -76,11 +93,25 @@ export class RoleJournal {
     hooks.notify({ at, node, role, was, epoch, txid, leader, reason })
   }
 
-  #write(action: AuditEntry['action'], outcome: AuditEntry['outcome'], by: string, detail?: string): void {
+  #write(
+    action: AuditEntry['action'],
+    outcome: AuditEntry['outcome'],
+    by: string,
+    detail?: string,
+  ): void {
     const { audit, clock, view, record } = this.#parts
     const { node, epoch } = record()
     const at = new Date(clock.nowMs()).toISOString()
-    const about = { at, node, action, outcome, role: view.role(), epoch, txid: view.position().txid, by }
+    const about = {
+      at,
+      node,
+      action,
+      outcome,
+      role: view.role(),
+      epoch,
+      txid: view.position().txid,
+      by,
+    }
     void audit.append(detail === undefined ? about : { ...about, detail })
   }
 }

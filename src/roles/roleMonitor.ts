@@ -1,6 +1,7 @@
 /**
- * Looks after who leads, beside the changes that somebody asks for: a leader gives way to a higher epoch, one that stood still
- * asks before it takes the next write, and a node without a leader finds the one that is there.
+ * Looks after who leads, beside the changes that somebody asks for: a leader gives way to a higher
+ * epoch, one that stood still asks before it takes the next write, and a node without a leader
+ * finds the one that is there.
  */
 import { parseTrail } from '../../proto/lineage.ts'
 import type { NodePlace } from '../api/roleAnswers.ts'
@@ -14,6 +15,7 @@ import { messageOf, WalcastError } from '../errors.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import { isPutBack, type SeenHistory } from '../feed/seenHistory.ts'
 import type { Clock } from '../platform/clock.ts'
+import { wallMs } from '../platform/time.ts'
 import type { WriteGate } from '../proxy/writeGate.ts'
 import { PeerPoller } from './election/peerPoller.ts'
 import { isBehind, leaderAmong, leaderFor, rivalAmong } from './election/precedence.ts'
@@ -43,7 +45,9 @@ export interface RoleMonitorHost {
   stepDown(engine: LeaderEngine, reason: string, leader: string | undefined): Promise<void>
   /** Goes on leading in this epoch, which begins with the very state that is there. */
   raise(engine: LeaderEngine, epoch: number, reason: string): Promise<void>
-  /** Goes on leading above what another node has of this node's own history, and this node has not. */
+  /**
+   * Goes on leading above what another node has of this node's own history, and this node has not.
+   */
   raiseAboveLost(seen: readonly SeenHistory[]): Promise<void>
   followAt(leader: string): Promise<void>
   /** Tells the node at this address that this one leads. */
@@ -52,7 +56,9 @@ export interface RoleMonitorHost {
 
 /** A leaf of a tree waits for the replica that fed it before it looks for the leader itself. */
 const RELAY_PATIENCE_MS = 10_000
-/** Cookies are not signed: an epoch that never was must not have the others asked for every request. */
+/**
+ * Cookies are not signed: an epoch that never was must not have the others asked for every request.
+ */
 const ASK_AGAIN_MS = 5000
 const ASK_MORE_MS = 250
 
@@ -64,7 +70,9 @@ export class RoleMonitor {
   #askedEpoch = 0
   #askedEpochMs = Number.NEGATIVE_INFINITY
   #asking: Promise<void> = Promise.resolve()
-  /** It stood still during a change of role, or its start: what is to be asked is asked after that. */
+  /**
+   * It stood still during a change of role, or its start: what is to be asked is asked after that.
+   */
   #hasStoodStill = false
 
   constructor(host: RoleMonitorHost) {
@@ -73,7 +81,7 @@ export class RoleMonitor {
     this.#lookout = new PeerPoller(
       { lookMs, timeoutMs, frozenMs },
       {
-        wallMs: () => Date.now(),
+        wallMs: () => wallMs(),
         monotonicMs: () => host.clock.nowMs(),
         cluster: () => host.record().cluster,
         node: () => host.record().node,
@@ -87,7 +95,10 @@ export class RoleMonitor {
     )
   }
 
-  /** To be called before the others are asked for the first time: a node may stand still while it starts. */
+  /**
+   * To be called before the others are asked for the first time: a node may stand still while it
+   * starts.
+   */
   start(): void {
     this.#lookout.start()
   }
@@ -109,8 +120,8 @@ export class RoleMonitor {
   }
 
   /**
-   * Asks everybody before a starting leader lets anybody write. Gives what they have seen of this node's own history. Throws
-   * NODE_ID_TAKEN, or HIGHER_EPOCH with the rival for `onRival`.
+   * Asks everybody before a starting leader lets anybody write. Gives what they have seen of this
+   * node's own history. Throws NODE_ID_TAKEN, or HIGHER_EPOCH with the rival for `onRival`.
    */
   async requireNoRival(onRival: (leader: string) => void): Promise<readonly SeenHistory[]> {
     const { answers } = await this.askEverybody()
@@ -130,17 +141,30 @@ export class RoleMonitor {
     return { answers, unheard: this.#host.members.list().filter(({ node }) => !heard.has(node)) }
   }
 
-  /** A process at this address says that it has this node's id. It is asked: its word alone counts for nothing. */
+  /**
+   * A process at this address says that it has this node's id. It is asked: its word alone counts
+   * for nothing.
+   */
   async lookAtTwin(address: string): Promise<void> {
     await this.#lookout.ask([address], (twin) => this.#host.twins.onTwin(twin, true))
   }
 
-  /** What replicas have of this node's own history or of another in its epoch, and the answers of all others. */
-  #sorted(answers: readonly PeerAnswer[]): { readonly own: SeenHistory[]; readonly others: PeerAnswer[] } {
+  /**
+   * What replicas have of this node's own history or of another in its epoch, and the answers of
+   * all others.
+   */
+  #sorted(answers: readonly PeerAnswer[]): {
+    readonly own: SeenHistory[]
+    readonly others: PeerAnswer[]
+  } {
     const mine = this.#host.record()
     const isOwn = ({ role, lastLeader, epoch, term }: PeerAnswer) =>
-      role !== 'leader' && (lastLeader === mine.node || (epoch === mine.epoch && term === mine.term))
-    return { own: answers.filter(isOwn).map(seenBy), others: answers.filter((each) => !isOwn(each)) }
+      role !== 'leader' &&
+      (lastLeader === mine.node || (epoch === mine.epoch && term === mine.term))
+    return {
+      own: answers.filter(isOwn).map(seenBy),
+      others: answers.filter((each) => !isOwn(each)),
+    }
   }
 
   /** The connection to the leader ended. */
@@ -149,7 +173,10 @@ export class RoleMonitor {
     if (!this.#host.isChanging()) void this.#lookout.look()
   }
 
-  /** A node that is there has been in a higher epoch than this one: a leader looks into it, a replica whether another node leads than what feeds it. */
+  /**
+   * A node that is there has been in a higher epoch than this one: a leader looks into it, a
+   * replica whether another node leads than what feeds it.
+   */
   onHigherEpoch({ node, epoch, term, address }: HigherEpoch): void {
     const { admission, inBackground, stepDown, isChanging, record, members } = this.#host
     const engine = this.#host.engine()
@@ -159,17 +186,25 @@ export class RoleMonitor {
     inBackground('looking into a higher epoch', async () => {
       admission.hold('rival', 'another node may lead')
       const places = [address, members.addressOf(node) ?? ''].filter(Boolean)
-      // Somebody else may answer there by now, this node itself too: nothing is known of the one that said so then, and its word counts.
+      // Somebody else may answer there by now, this node itself too: nothing is known of the one
+      // that said so then, and its word counts.
       const theirs = (await this.#lookout.ask(places)).find((each) => each.node === node)
       const told = theirs ?? { epoch, term: term ?? epoch }
       if (isBehind(told, record())) await this.#raiseAbove(engine, [told])
       else if (isBehind(record(), told))
-        await stepDown(engine, `node ${node} has been in epoch ${epoch}`, theirs && leaderFor(theirs))
+        await stepDown(
+          engine,
+          `node ${node} has been in epoch ${epoch}`,
+          theirs && leaderFor(theirs),
+        )
       admission.release('rival')
     })
   }
 
-  /** Somebody has seen a later epoch than this node's: nothing is answered to a client before the others were asked. Asked once an epoch, for a while. */
+  /**
+   * Somebody has seen a later epoch than this node's: nothing is answered to a client before the
+   * others were asked. Asked once an epoch, for a while.
+   */
   async onLaterPosition(epoch: number): Promise<void> {
     const nowMs = this.#host.clock.nowMs()
     const restMs = epoch <= this.#askedEpoch ? ASK_AGAIN_MS : ASK_MORE_MS
@@ -188,7 +223,10 @@ export class RoleMonitor {
     await this.#host.untilChanged()
   }
 
-  /** A leader hears from those that are connected; a replica needs nobody else while it has a leader. */
+  /**
+   * A leader hears from those that are connected; a replica needs nobody else while it has a
+   * leader.
+   */
   #whomToAsk(): readonly string[] {
     const { members, replicas, isChanging } = this.#host
     const engine = this.#host.engine()
@@ -196,7 +234,9 @@ export class RoleMonitor {
     const all = this.#addressesOfAll()
     if (engine.role === 'leader') {
       const connected = new Set(replicas.links().map(({ node }) => node))
-      const heard = members.list().flatMap(({ node, address }) => (connected.has(node) ? address : []))
+      const heard = members
+        .list()
+        .flatMap(({ node, address }) => (connected.has(node) ? address : []))
       return all.filter((address) => !heard.includes(address))
     }
     const { connected, follows, leaderNode } = engine.replica.status
@@ -239,7 +279,8 @@ export class RoleMonitor {
     const rival = rivalAmong(answers, this.#host.record())
     if (rival) return this.#giveWay(engine, rival)
     const { lineage } = this.#host.record()
-    if (own.some((seen) => isPutBack(engine.leader.position, lineage, seen))) return this.onPutBack(own)
+    if (own.some((seen) => isPutBack(engine.leader.position, lineage, seen)))
+      return this.onPutBack(own)
     const { epoch: mine } = this.#host.record()
     if (answers.some(({ role, epoch }) => epoch > mine || (role === 'leader' && epoch === mine)))
       return this.#host.inBackground('raising the epoch', () => this.#raiseAbove(engine, answers))
@@ -252,8 +293,14 @@ export class RoleMonitor {
     }
   }
 
-  /** Others know nothing of the last promotion and have begun later epochs by themselves: this one's must be above them to be followed. */
-  async #raiseAbove(engine: LeaderEngine, others: readonly { readonly epoch: number }[]): Promise<void> {
+  /**
+   * Others know nothing of the last promotion and have begun later epochs by themselves: this one's
+   * must be above them to be followed.
+   */
+  async #raiseAbove(
+    engine: LeaderEngine,
+    others: readonly { readonly epoch: number }[],
+  ): Promise<void> {
     const epoch = Math.max(this.#host.record().epoch, ...others.map((each) => each.epoch)) + 1
     await this.#host.raise(
       engine,
@@ -267,7 +314,8 @@ export class RoleMonitor {
     const mine = this.#host.record().epoch
     const { log } = this.#host.setup
     log.error({ node, address: asked, theirs: epoch, mine }, 'two nodes lead: this one gives way')
-    const why = epoch === mine ? `leads in epoch ${epoch} too and has the higher id` : `is in epoch ${epoch}`
+    const why =
+      epoch === mine ? `leads in epoch ${epoch} too and has the higher id` : `is in epoch ${epoch}`
     this.#host.inBackground('giving way', () =>
       this.#host.stepDown(engine, `node ${node} ${why}`, leaderFor(rival)),
     )
@@ -291,7 +339,10 @@ export class RoleMonitor {
       { seconds: Math.round(forMs / 1000) },
       'this node stood still: asking who leads',
     )
-    this.#host.admission.hold('frozen', 'this node stood still and asks the others whether it still leads')
+    this.#host.admission.hold(
+      'frozen',
+      'this node stood still and asks the others whether it still leads',
+    )
     if (isChanging) this.#hasStoodStill = true
     else this.#askWhetherLeading()
   }
@@ -304,7 +355,8 @@ export class RoleMonitor {
       const { answers } = await this.askEverybody()
       const { own, others } = this.#sorted(answers)
       const rival = rivalAmong(others, this.#host.record())
-      if (rival) return stepDown(engine, `node ${rival.node} is in epoch ${rival.epoch}`, leaderFor(rival))
+      if (rival)
+        return stepDown(engine, `node ${rival.node} is in epoch ${rival.epoch}`, leaderFor(rival))
       await this.#host.raiseAboveLost(own)
       admission.release('frozen')
     })
@@ -312,5 +364,12 @@ export class RoleMonitor {
 }
 
 function seenBy({ node, positionEpoch, txid, history, epoch, term }: PeerAnswer): SeenHistory {
-  return { node, epoch: positionEpoch, txid, trail: parseTrail(history) ?? [], highestEpoch: epoch, term }
+  return {
+    node,
+    epoch: positionEpoch,
+    txid,
+    trail: parseTrail(history) ?? [],
+    highestEpoch: epoch,
+    term,
+  }
 }

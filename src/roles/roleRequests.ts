@@ -71,14 +71,17 @@ export class RoleRequests implements RoleActions {
 
   promote(how: PromoteHow, by: string): Promise<PromoteAnswer> {
     const { changes, promotion, current, journal } = this.#parts
-    const promote = () => changes.run('a promotion', () => promotion.promote(current.following(), how, by))
+    const promote = () =>
+      changes.run('a promotion', () => promotion.promote(current.following(), how, by))
     return how.dryRun ? promote() : journal.audited('promote', by, promote)
   }
 
   async demote(how: DemoteHow, by: string): Promise<DemoteAnswer> {
     const { changes, clock, journal, view } = this.#parts
     const beganMs = clock.nowMs()
-    await journal.audited('demote', by, () => changes.run('a demotion', () => this.#demote(how, by)))
+    await journal.audited('demote', by, () =>
+      changes.run('a demotion', () => this.#demote(how, by)),
+    )
     const { node, role, leader } = this.#record
     const { epoch, txid } = view.position()
     return { node, role, epoch, txid, leader, tookMs: clock.nowMs() - beganMs }
@@ -89,11 +92,16 @@ export class RoleRequests implements RoleActions {
     if (current.engine?.role === 'replica') return orders.switchover(view.leaderAddress(), how, by)
     const timeoutMs = how.timeoutMs ?? setup.options.switchoverTimeoutMs
     const handOver = () => this.#handover(current.leading(), by).switchover(how.to, timeoutMs, by)
-    const handed = await journal.audited('switchover', by, () => changes.run('a switchover', handOver))
+    const handed = await journal.audited('switchover', by, () =>
+      changes.run('a switchover', handOver),
+    )
     // Another change of role need not wait for it.
     const acceptance = await handed.application
     if (!acceptance.accepts)
-      setup.log.warn({ to: handed.answer.to }, 'the application of the new leader does not take requests yet')
+      setup.log.warn(
+        { to: handed.answer.to },
+        'the application of the new leader does not take requests yet',
+      )
     return withApplication(handed.answer, acceptance)
   }
 
@@ -102,14 +110,17 @@ export class RoleRequests implements RoleActions {
     return changes.run('a switchover', async () => {
       const engine = current.following()
       if (how.to !== this.#record.node)
-        throw new WalcastError('TAKE_OVER_FAILED', { detail: `node ${how.to} was meant, not this one` })
+        throw new WalcastError('TAKE_OVER_FAILED', {
+          detail: `node ${how.to} was meant, not this one`,
+        })
       const { epoch, txid, checksum, isTrusted, state } = engine.replica.status
       const isSame = epoch === how.epoch && txid === how.txid && checksum === how.checksum
       if (!isSame || !isTrusted || state === 'syncing')
         throw new WalcastError('TAKE_OVER_FAILED', {
           detail: `it is at ${epoch}-${txid} (${state}), not in the state ${how.epoch}-${how.txid}`,
         })
-      if (clock.nowMs() > how.until) throw new WalcastError('TAKE_OVER_FAILED', { detail: TOO_LATE })
+      if (clock.nowMs() > how.until)
+        throw new WalcastError('TAKE_OVER_FAILED', { detail: TOO_LATE })
       const next = Math.max(epoch, this.#record.epoch) + 1
       await promotion.lead(engine, next, `switchover from ${how.from}, by ${by}`, by, how)
       return { ...own(), epoch: next, txid }
@@ -155,7 +166,8 @@ export class RoleRequests implements RoleActions {
     const { current, givingWay, followAt } = this.#parts
     const mine = this.#record.epoch
     if (current.engine?.role === 'replica' && leader !== undefined) {
-      if (epoch !== undefined && epoch < mine) throw new WalcastError('STALE_LEADER', { mine, theirs: epoch })
+      if (epoch !== undefined && epoch < mine)
+        throw new WalcastError('STALE_LEADER', { mine, theirs: epoch })
       return followAt(leader)
     }
     const leading = current.leading()
@@ -165,7 +177,8 @@ export class RoleRequests implements RoleActions {
   }
 
   #handover(leading: LeaderEngine, by: string): Switchover {
-    const { traffic, setup, members, replicas, nodeFile, journal, current, orders, own } = this.#parts
+    const { traffic, setup, members, replicas, nodeFile, journal, current, orders, own } =
+      this.#parts
     return new Switchover({
       leading,
       replicas,

@@ -1,12 +1,13 @@
 /**
- * The roles that a node has one after another, within one process: the application keeps its file and its connections.
+ * The roles that a node has one after another, within one process: the application keeps its file
+ * and its connections.
  *
  *   replica ── promote, take-over: subscription ended ─> role file ─> capture begins ─> write lock let go ──> leader
  *   leader ── demote, switchover, a higher epoch: write lock taken ─> drained ─> role file ─> follows ──> replica
  *
- * The write lock is held from before the role file says that this node leads no more, and until after it says that it leads.
- * Here it is put together who may ask for that: operators and other nodes (RoleRequests), and what the node finds out itself
- * (RoleWatch, AloneFence).
+ * The write lock is held from before the role file says that this node leads no more, and until
+ * after it says that it leads. Here it is put together who may ask for that: operators and other
+ * nodes (RoleRequests), and what the node finds out itself (RoleWatch, AloneFence).
  */
 
 import type { NodePlace } from '../api/roleAnswers.ts'
@@ -15,6 +16,7 @@ import { buildLeader } from '../database/leaderEngine.ts'
 import { buildReplica } from '../database/replicaEngine.ts'
 import { keyOf, messageOf } from '../errors.ts'
 import { ownAddress } from '../options/address.ts'
+import { onNextTurn } from '../platform/time.ts'
 import { CurrentEngine, type CurrentEngineParts } from './currentEngine.ts'
 import { IsolationFence } from './isolationFence.ts'
 import { PeerCommands } from './peerCommands.ts'
@@ -102,7 +104,10 @@ export class Roles {
     return this.#changes.isOpen
   }
 
-  /** Whether the node has come up in its first role: from then on requests say themselves why they are not done. */
+  /**
+   * Whether the node has come up in its first role: from then on requests say themselves why they
+   * are not done.
+   */
   get hasStarted(): boolean {
     return this.#changes.hasOpened
   }
@@ -149,7 +154,9 @@ export class Roles {
   /** Standbys refuse by themselves. */
   #lenders(): string[] {
     const { replicas, members } = this.#parts
-    const there = replicas.list().filter(({ state, via }) => state === 'streaming' && via === undefined)
+    const there = replicas
+      .list()
+      .filter(({ state, via }) => state === 'streaming' && via === undefined)
     return there.flatMap(({ node, address }) => members.addressOf(node) ?? (address || []))
   }
 
@@ -235,7 +242,10 @@ export class Roles {
     } catch (error) {
       if (keyOf(error) !== 'HIGHER_EPOCH') throw error
       const { log } = this.#parts.setup
-      log.error({ error: messageOf(error) }, 'this node leads no more: what only it holds is kept aside')
+      log.error(
+        { error: messageOf(error) },
+        'this node leads no more: what only it holds is kept aside',
+      )
       this.#parts.replicas.clear()
       // Whatever the disk says: the other one leads.
       await this.#current
@@ -261,7 +271,7 @@ export class Roles {
     if (epoch < this.#record.epoch) return
     if (!this.#changes.isUnderWay)
       return this.#changes.inBackground('following', () => this.#followAt(address))
-    void this.#changes.settled().then(() => setImmediate(() => this.#onLeaderMoved(address, epoch)))
+    void this.#changes.settled().then(() => onNextTurn(() => this.#onLeaderMoved(address, epoch)))
   }
 
   /** Fed by a replica that was its leader, or that nobody chose: the leader itself is better. */

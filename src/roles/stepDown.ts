@@ -1,4 +1,7 @@
-/** How a leader ceases to lead, or leads on in a higher epoch, because of what another node has done: nobody is asked. */
+/**
+ * How a leader ceases to lead, or leads on in a higher epoch, because of what another node has
+ * done: nobody is asked.
+ */
 
 import type { EngineParts } from '../database/engine.ts'
 import type { LeaderEngine } from '../database/leaderEngine.ts'
@@ -34,18 +37,28 @@ export class StepDown {
     this.#parts = parts
   }
 
-  /** Another node leads: nobody writes here from now on, as soon as a transaction that is under way has ended. */
+  /**
+   * Another node leads: nobody writes here from now on, as soon as a transaction that is under way
+   * has ended.
+   */
   async stepDown(leading: LeaderEngine, reason: string, leader: string | undefined): Promise<void> {
     const { setup, traffic, journal, current } = this.#parts
-    setup.log.error({ reason, leader }, 'this node leads no more: another one does, in a higher epoch')
+    setup.log.error(
+      { reason, leader },
+      'this node leads no more: another one does, in a higher epoch',
+    )
     traffic.admission.hold('change', 'another node leads')
     await this.#fence(leading)
     await current.orFatal(leading.leader.drain())
-    // Whatever the disk says: the other one leads. A full one is why somebody was promoted, perhaps.
+    // Whatever the disk says: the other one leads. A full one is why somebody was promoted,
+    // perhaps.
     await current
       .recordFollowing(leader ?? '', 'insist')
       .catch((error) =>
-        setup.log.error({ error: messageOf(error) }, 'the role file still says that this node leads'),
+        setup.log.error(
+          { error: messageOf(error) },
+          'the role file still says that this node leads',
+        ),
       )
     const held = await current.orFatal(leading.retire(undefined))
     await current.follow(held, leader)
@@ -61,8 +74,9 @@ export class StepDown {
   }
 
   /**
-   * The same above what other nodes have seen of this node's own history, which this leader lacks: its state was put back. What was
-   * numbered since the histories parted may mean two things, and counts as unknown from then on. Nothing happens when it lacks nothing.
+   * The same above what other nodes have seen of this node's own history, which this leader lacks:
+   * its state was put back. What was numbered since the histories parted may mean two things, and
+   * counts as unknown from then on. Nothing happens when it lacks nothing.
    */
   async raiseAboveLost(seen: readonly SeenHistory[]): Promise<void> {
     const { nodeFile, current, clock } = this.#parts
@@ -84,7 +98,11 @@ export class StepDown {
     })
   }
 
-  async #leadOn(leading: LeaderEngine, reason: string, beginning: () => LeadershipBegins): Promise<void> {
+  async #leadOn(
+    leading: LeaderEngine,
+    reason: string,
+    beginning: () => LeadershipBegins,
+  ): Promise<void> {
     const { setup, clock, traffic, journal, current, promotion, nodeFile } = this.#parts
     setup.log.warn({ reason }, 'the epoch is raised')
     traffic.admission.hold('change', 'the epoch is being raised')

@@ -1,12 +1,12 @@
 /**
- * Gives leadership away in order. Until the role file says that this node follows, any failure lets it lead on as before:
+ * Gives leadership away in order. Until the role file says that this node follows, any failure lets
+ * it lead on as before:
  *
  *   hold writes ─> quiet ─> fence ─> drain ─> confirm ─> role file ─> take-over ─> follow
  *        └────────────┴────────┴───────┴────────┴─> carry on          │
  *                                               refused: role file ─> carry on
  *                                               no answer: follow ─> SWITCHOVER_UNKNOWN, and nobody leads unless it does
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { TAKE_OVER_PATH } from '../api/roleActions.ts'
 import type { NodePlace, SwitchoverAnswer } from '../api/roleAnswers.ts'
@@ -16,6 +16,7 @@ import type { LeaderEngine } from '../database/leaderEngine.ts'
 import type { ReplicaEngine } from '../database/replicaEngine.ts'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
 import type { ReplicaList, ReplicaStatus } from '../feed/replicaList.ts'
+import { delay, monotonicMs } from '../platform/time.ts'
 import type { Traffic } from '../proxy/traffic.ts'
 import type { HeldDatabase } from '../sqlite/heldDatabase.ts'
 
@@ -28,7 +29,9 @@ export interface SwitchoverParts {
   readonly identity: PeerIdentity
   own(): NodePlace
   addressOf(node: string): string | undefined
-  /** Whether it is certain that the other node has not come to lead: it says so, or was not reached. */
+  /**
+   * Whether it is certain that the other node has not come to lead: it says so, or was not reached.
+   */
   isRefusal(error: unknown): boolean
   recordFollowing(leader: string): Promise<void>
   recordLeading(): Promise<void>
@@ -60,7 +63,10 @@ export class Switchover {
     this.#parts = parts
   }
 
-  /** Ceases to lead, for the node at `leader` or for whoever is promoted. Throws FENCE_FAILED, and then leads on. */
+  /**
+   * Ceases to lead, for the node at `leader` or for whoever is promoted. Throws FENCE_FAILED, and
+   * then leads on.
+   */
   async demote(leader: string | undefined, reason: string): Promise<void> {
     const { leading, traffic, timeoutMs, recordFollowing, follow, said, log } = this.#parts
     traffic.admission.hold('change', 'this node is being demoted')
@@ -70,7 +76,8 @@ export class Switchover {
       await leading.leader.takeFence(timeoutMs)
       const { txid } = await leading.leader.drain()
       const isLevel = await this.#until(
-        () => this.#parts.replicas.list().every((each) => !each.connected || (each.txid ?? 0) >= txid),
+        () =>
+          this.#parts.replicas.list().every((each) => !each.connected || (each.txid ?? 0) >= txid),
         timeoutMs,
       )
       if (!isLevel) log.warn('not every replica has confirmed all that was committed here')
@@ -87,19 +94,23 @@ export class Switchover {
   /** Throws NO_TARGET, SWITCHOVER_FAILED (and leads on), LEADERLESS or SWITCHOVER_UNKNOWN. */
   async switchover(to: string | undefined, timeoutMs: number, by: string): Promise<HandedOver> {
     const { leading, traffic, own } = this.#parts
-    const began = performance.now()
+    const began = monotonicMs()
     const target = this.#target(to)
     const stages = new Stages()
     const heldBefore = traffic.admission.heldTotal
-    const endMs = performance.now() + timeoutMs
+    const endMs = monotonicMs() + timeoutMs
     if (!(await this.#until(() => this.#isNearlyLevel(target.node), timeoutMs / 2)))
-      throw new WalcastError('NO_TARGET', { detail: `${target.node} is not level with this leader` })
+      throw new WalcastError('NO_TARGET', {
+        detail: `${target.node} is not level with this leader`,
+      })
     const aheadMs = await clockAheadMs(this.#parts.identity, target.address, timeoutMs / 2)
     if (aheadMs === undefined)
-      throw new WalcastError('NO_TARGET', { detail: `${target.node} does not answer at ${target.address}` })
+      throw new WalcastError('NO_TARGET', {
+        detail: `${target.node} does not answer at ${target.address}`,
+      })
     await leading.leader.endCheckpoints()
     traffic.admission.hold('change', 'the leader is handing over')
-    const pausedMs = performance.now()
+    const pausedMs = monotonicMs()
     stages.begin()
     let drained: Drained
     try {
@@ -109,11 +120,15 @@ export class Switchover {
     } catch (error) {
       await this.#parts.carryOn()
       if (keyOf(error) === 'NO_TARGET') throw error
-      throw new WalcastError('SWITCHOVER_FAILED', { to: target.node, detail: messageOf(error) }, error)
+      throw new WalcastError(
+        'SWITCHOVER_FAILED',
+        { to: target.node, detail: messageOf(error) },
+        error,
+      )
     }
     const taken = await this.#giveTo(target, drained, by, aheadMs)
     stages.end('takeOverMs')
-    const pauseMs = performance.now() - pausedMs
+    const pauseMs = monotonicMs() - pausedMs
     const heldWrites = traffic.admission.heldTotal - heldBefore
     const application = untilApplicationAccepts(target.address, APPLICATION_MS)
     await this.#followNow(target, taken.epoch, endMs)
@@ -126,14 +141,19 @@ export class Switchover {
       pauseMs,
       heldWrites,
       stages: stages.taken,
-      tookMs: performance.now() - began,
+      tookMs: monotonicMs() - began,
     }
     return { answer, application }
   }
 
-  /** The replica by id or address; the only one that is connected when none is named. Throws NO_TARGET. */
+  /**
+   * The replica by id or address; the only one that is connected when none is named. Throws
+   * NO_TARGET.
+   */
   #target(to: string | undefined): NodePlace {
-    const connected = this.#parts.replicas.list().filter((each) => each.connected && each.via === undefined)
+    const connected = this.#parts.replicas
+      .list()
+      .filter((each) => each.connected && each.via === undefined)
     const chosen = to === undefined ? connected : connected.filter((each) => isNamed(each, to))
     if (chosen.length !== 1) {
       const names = connected.map(({ node }) => node).join(', ') || 'none'
@@ -150,7 +170,9 @@ export class Switchover {
   /** Takes everything that is sent, and has taken nearly all of it. */
   #isNearlyLevel(node: string): boolean {
     const { replicas } = this.#parts
-    const isStreaming = replicas.list().some((each) => each.node === node && each.state === 'streaming')
+    const isStreaming = replicas
+      .list()
+      .some((each) => each.node === node && each.state === 'streaming')
     return isStreaming && this.#lagOf(node) === 0
   }
 
@@ -161,7 +183,7 @@ export class Switchover {
 
   async #stopWriting(target: NodePlace, endMs: number, stages: Stages): Promise<Drained> {
     const { leading, traffic } = this.#parts
-    const leftMs = () => Math.max(1, endMs - performance.now())
+    const leftMs = () => Math.max(1, endMs - monotonicMs())
     if (!(await traffic.admission.quiet(leftMs())))
       throw new Error('a write inside the application did not end in time')
     stages.end('quietMs')
@@ -175,25 +197,41 @@ export class Switchover {
     return drained
   }
 
-  /** Throws SWITCHOVER_FAILED or LEADERLESS when the target says that it does not lead, SWITCHOVER_UNKNOWN when it says nothing. */
+  /**
+   * Throws SWITCHOVER_FAILED or LEADERLESS when the target says that it does not lead,
+   * SWITCHOVER_UNKNOWN when it says nothing.
+   */
   async #giveTo(
     target: NodePlace,
     drained: Drained,
     by: string,
     aheadMs: number,
   ): Promise<{ readonly epoch: number; readonly txid: number }> {
-    const { identity, timeoutMs, own, isRefusal, recordLeading, leading, follow, said, log } = this.#parts
+    const { identity, timeoutMs, own, isRefusal, recordLeading, leading, follow, said, log } =
+      this.#parts
     try {
-      // One that is frozen may get to it long after this node has given it up, and somebody else has been promoted.
+      // One that is frozen may get to it long after this node has given it up, and somebody else
+      // has been promoted.
       const until = Math.floor(identity.nowMs() + aheadMs + timeoutMs)
       const parameters = { ...drained, from: own().node, to: target.node, by, until }
-      const answer = await tellPeer(identity, target.address, TAKE_OVER_PATH, parameters, timeoutMs, aheadMs)
+      const answer = await tellPeer(
+        identity,
+        target.address,
+        TAKE_OVER_PATH,
+        parameters,
+        timeoutMs,
+        aheadMs,
+      )
       return { epoch: Number(answer['epoch']), txid: Number(answer['txid']) }
     } catch (error) {
       if (isRefusal(error)) {
         await recordLeading().catch((failure) => this.#giveUp(target, error, failure))
         await this.#parts.carryOn()
-        throw new WalcastError('SWITCHOVER_FAILED', { to: target.node, detail: messageOf(error) }, error)
+        throw new WalcastError(
+          'SWITCHOVER_FAILED',
+          { to: target.node, detail: messageOf(error) },
+          error,
+        )
       }
       log.error(
         { to: target, error: messageOf(error) },
@@ -201,7 +239,11 @@ export class Switchover {
       )
       await follow(await this.#parts.orFatal(leading.retire(undefined)), target.address)
       said(`switchover to ${target.node}, of which it is not known whether it leads`)
-      throw new WalcastError('SWITCHOVER_UNKNOWN', { to: target.node, detail: messageOf(error) }, error)
+      throw new WalcastError(
+        'SWITCHOVER_UNKNOWN',
+        { to: target.node, detail: messageOf(error) },
+        error,
+      )
     }
   }
 
@@ -222,13 +264,13 @@ export class Switchover {
     const { replica } = await follow(held, target.address)
     said(`switchover to ${target.node}`)
     const isStreaming = () => replica.status.state === 'streaming'
-    if (!(await this.#until(isStreaming, Math.max(LOOK_MS, endMs - performance.now()))))
+    if (!(await this.#until(isStreaming, Math.max(LOOK_MS, endMs - monotonicMs()))))
       log.warn({ to: target }, 'the new leader is not followed yet')
   }
 
   async #until(check: () => boolean, timeoutMs: number): Promise<boolean> {
-    for (const endMs = performance.now() + timeoutMs; !check(); await delay(LOOK_MS))
-      if (performance.now() > endMs) return false
+    for (const endMs = monotonicMs() + timeoutMs; !check(); await delay(LOOK_MS))
+      if (monotonicMs() > endMs) return false
     return true
   }
 }
@@ -237,7 +279,10 @@ function isNamed({ node, address }: ReplicaStatus, name: string): boolean {
   return node === name || address === name || `http://${address}` === name.replace(/\/$/, '')
 }
 
-/** The answer with what the clients felt: nothing was executed before the new leader's application took requests. */
+/**
+ * The answer with what the clients felt: nothing was executed before the new leader's application
+ * took requests.
+ */
 export function withApplication(
   { pauseMs, stages, tookMs, ...rest }: SwitchoverAnswer,
   { waitedMs }: Acceptance,
@@ -265,11 +310,11 @@ class Stages {
   }
 
   begin(): void {
-    this.#beganMs = performance.now()
+    this.#beganMs = monotonicMs()
   }
 
   end(stage: keyof SwitchoverStages): void {
-    const nowMs = performance.now()
+    const nowMs = monotonicMs()
     this.#taken[stage] = nowMs - this.#beganMs
     this.#beganMs = nowMs
   }

@@ -1,6 +1,7 @@
 /**
- * Looks out for other processes with a node's id: a copied folder brings the id along. The younger process does not serve.
- * Whoever meets two of them tells that one, which asks the other itself before it ends.
+ * Looks out for other processes with a node's id: a copied folder brings the id along. The younger
+ * process does not serve. Whoever meets two of them tells that one, which asks the other itself
+ * before it ends.
  */
 import type { Logger } from 'pino'
 import type { Instance } from '../cluster/instance.ts'
@@ -17,7 +18,10 @@ export interface TwinWatchHost {
   address(): string
   /** This process is the younger one, and is to end. */
   yieldId(error: WalcastError): void
-  /** Tells the process at `address` that it has the id of the one at `of`, which came before it. Never rejects. */
+  /**
+   * Tells the process at `address` that it has the id of the one at `of`, which came before it.
+   * Never rejects.
+   */
   tellTwin(address: string, of: string): Promise<void>
 }
 
@@ -34,7 +38,10 @@ export class TwinWatch {
     if (this.#taken) throw this.#taken
   }
 
-  /** Another process with this node's id answered. `isTold`: it takes itself for the one that came first, or another node does. */
+  /**
+   * Another process with this node's id answered. `isTold`: it takes itself for the one that came
+   * first, or another node does.
+   */
   onTwin(twin: PeerAnswer, isTold = false): void {
     const { instance, log, node, address, yieldId, tellTwin } = this.#host
     const error = new WalcastError('NODE_ID_TAKEN', { node: node(), address: twin.asked })
@@ -53,7 +60,9 @@ export class TwinWatch {
   tellApart(answers: readonly PeerAnswer[]): void {
     const longest = [...answers].sort((a, b) => b.upMs - a.upMs)
     for (const [i, { node, instance, asked }] of longest.entries()) {
-      const before = longest.slice(0, i).find((each) => each.node === node && each.instance !== instance)
+      const before = longest
+        .slice(0, i)
+        .find((each) => each.node === node && each.instance !== instance)
       if (before && instance !== '') void this.#host.tellTwin(asked, before.asked)
     }
   }

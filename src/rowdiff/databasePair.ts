@@ -1,16 +1,19 @@
 /**
  * Two databases on one connection that only reads, both held at one snapshot.
  *
- * No file of a database is opened here but by SQLite: closing any other descriptor of it would drop the locks of the
- * whole process (see pinnedFiles.ts), and this runs inside a node too.
+ * No file of a database is opened here but by SQLite: closing any other descriptor of it would drop
+ * the locks of the whole process (see pinnedFiles.ts), and this runs inside a node too.
  */
-import { realpathSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
+import { realpathSync, statSync } from '../platform/files.ts'
 import { databaseError } from '../sqlite/databaseFiles.ts'
 import type { TextEncoding } from '../sqlite/databaseHeader.ts'
 
-/** SQLite's names for the two databases on the connection: the one opened and the one attached to it. */
+/**
+ * SQLite's names for the two databases on the connection: the one opened and the one attached to
+ * it.
+ */
 export const BEFORE = 'main'
 export const AFTER = 'other'
 export type Side = typeof BEFORE | typeof AFTER
@@ -50,10 +53,14 @@ export class DatabasePair {
     return failure(this.#found.map(({ path }) => path).join(' or '), error)
   }
 
-  /** Ends the snapshot. Throws as the constructor does when the files that it made cannot be taken away again. */
+  /**
+   * Ends the snapshot. Throws as the constructor does when the files that it made cannot be taken
+   * away again.
+   */
   close(): void {
     this.db.close()
-    for (const { path, hasWal } of this.#found) if (!hasWal) attempt(path, () => removeEmptyWal(path))
+    for (const { path, hasWal } of this.#found)
+      if (!hasWal) attempt(path, () => removeEmptyWal(path))
   }
 
   #begin(first: Found, second: Found): TextEncoding {
@@ -114,8 +121,9 @@ function look(given: string): { readonly isFile: boolean; readonly path: string 
 }
 
 /**
- * Reading a database in WAL mode makes its `-wal` and `-shm`, and a connection that only reads leaves them behind. One
- * that may write takes them away as it closes. It has nothing to write: a WAL of 0 bytes holds no commit.
+ * Reading a database in WAL mode makes its `-wal` and `-shm`, and a connection that only reads
+ * leaves them behind. One that may write takes them away as it closes. It has nothing to write: a
+ * WAL of 0 bytes holds no commit.
  */
 function removeEmptyWal(path: string): void {
   if (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size !== 0) return

@@ -1,4 +1,7 @@
-/** Rows of one database that another has just so. Looked up by key: the work is in proportion to the first database. */
+/**
+ * Rows of one database that another has just so. Looked up by key: the work is in proportion to the
+ * first database.
+ */
 import { AFTER, BEFORE, DatabasePair } from './databasePair.ts'
 import { equalQuery } from './rowQueries.ts'
 import type { RawValue } from './rowValues.ts'
@@ -17,8 +20,9 @@ export interface EqualRow {
 }
 
 /**
- * The rows of the database at path `before` that the one at path `after` has with the same key, and the same in each column of
- * `before`. The snapshot of both ends with the generator. Throws as `diffDatabases` does.
+ * The rows of the database at path `before` that the one at path `after` has with the same key, and
+ * the same in each column of `before`. The snapshot of both ends with the generator. Throws as
+ * `diffDatabases` does.
  */
 export function* equalRows(before: string, after: string): Generator<EqualRow, void, void> {
   const pair = new DatabasePair(before, after)
@@ -43,9 +47,13 @@ function* equalIn(
 ): Generator<EqualRow, void, void> {
   // A column that the other has no more is not the same there.
   if (match.columnsOnlyBefore.length > 0) return
-  const names = shape.rowidNames.length > 0 ? [shape.rowidNames[0]] : shape.primaryKey.map(({ name }) => name)
+  const names =
+    shape.rowidNames.length > 0 ? [shape.rowidNames[0]] : shape.primaryKey.map(({ name }) => name)
   if (names.length === 0) return
-  const statement = db.prepare<unknown[], readonly RawValue[]>(equalQuery(match, names)).raw().safeIntegers()
+  const statement = db
+    .prepare<unknown[], readonly RawValue[]>(equalQuery(match, names))
+    .raw()
+    .safeIntegers()
   for (const values of statement.iterate())
     yield { table: shape.name, key: names.map((name, i) => ({ name, ...bindingOf(values[i]) })) }
 }

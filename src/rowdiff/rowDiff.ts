@@ -1,4 +1,7 @@
-/** Compares two databases row by row. Memory is bounded by one row and the schema, not by the size of the tables. */
+/**
+ * Compares two databases row by row. Memory is bounded by one row and the schema, not by the size
+ * of the tables.
+ */
 import { WalcastError } from '../errors.ts'
 import { createStatement } from '../sqlite/createStatement.ts'
 import type { TextEncoding } from '../sqlite/databaseHeader.ts'
@@ -15,15 +18,18 @@ export interface DiffOptions {
   /** Only these tables, by name without regard to case; all when left out or empty. */
   readonly tables?: readonly string[]
   /**
-   * Only rows with one of these keys; all when left out or empty. A key is its value as text, a blob in hexadecimal (00ff, 0x00ff or
-   * x'00ff'), the values of several columns joined by commas.
+   * Only rows with one of these keys; all when left out or empty. A key is its value as text, a
+   * blob in hexadecimal (00ff, 0x00ff or x'00ff'), the values of several columns joined by commas.
    */
   readonly keys?: readonly string[]
   /** The largest number of rows to give of one table; the others are counted. */
   readonly limit?: number
   /** The order of the kinds within a table. */
   readonly order?: readonly RowKind[]
-  /** Rows that only the second database has are not looked for: the work is in proportion to the first database. */
+  /**
+   * Rows that only the second database has are not looked for: the work is in proportion to the
+   * first database.
+   */
   readonly isOneSided?: boolean
 }
 
@@ -50,11 +56,16 @@ export type Difference =
   | {
       readonly type: 'table'
       readonly match: TableMatch
-      /** The CREATE statement of a table that only the first database has, if the second can have it too. */
+      /**
+       * The CREATE statement of a table that only the first database has, if the second can have it
+       * too.
+       */
       readonly create: string | undefined
       /** Triggers that the table has in the second database. */
       readonly triggers: readonly string[]
-      /** The table says itself what becomes of rows in conflict: ON CONFLICT REPLACE deletes others. */
+      /**
+       * The table says itself what becomes of rows in conflict: ON CONFLICT REPLACE deletes others.
+       */
       readonly resolvesConflicts: boolean
     }
   | RowDifference
@@ -79,12 +90,14 @@ interface Comparison {
 }
 
 /**
- * The differences from the database at path `before` to that at path `after`, both held at one snapshot from the first
- * step of the generator to its end; a caller that stops early must end it (`return`, as `for...of` does by itself).
- * Schema first, then table by table, then the summary. Tables named `sqlite_...` are left out.
+ * The differences from the database at path `before` to that at path `after`, both held at one
+ * snapshot from the first step of the generator to its end; a caller that stops early must end it
+ * (`return`, as `for...of` does by itself). Schema first, then table by table, then the summary.
+ * Tables named `sqlite_...` are left out.
  *
- * Throws DB_MISSING, DB_NOT_SQLITE, DB_UNREADABLE, DB_CORRUPT, DB_LOCKED, ENCODINGS_DIFFER, and BAD_REQUEST for a
- * table that neither database has, and for a key with fewer values than the keys of the tables that were named.
+ * Throws DB_MISSING, DB_NOT_SQLITE, DB_UNREADABLE, DB_CORRUPT, DB_LOCKED, ENCODINGS_DIFFER, and
+ * BAD_REQUEST for a table that neither database has, and for a key with fewer values than the keys
+ * of the tables that were named.
  */
 export function* diffDatabases(
   before: string,
@@ -142,11 +155,16 @@ function matchAll(
   return names.map((name) => matchTables(db, before.get(name), after.get(name), options))
 }
 
-function requireAll(tables: readonly string[], matches: readonly (TableMatch | SkippedTable)[]): void {
+function requireAll(
+  tables: readonly string[],
+  matches: readonly (TableMatch | SkippedTable)[],
+): void {
   const known = new Set(matches.map(({ table }) => foldName(table)))
   const missing = tables.find((name) => !known.has(foldName(name)))
   if (missing !== undefined)
-    throw new WalcastError('BAD_REQUEST', { detail: `neither database has a table "${missing}" to compare` })
+    throw new WalcastError('BAD_REQUEST', {
+      detail: `neither database has a table "${missing}" to compare`,
+    })
 }
 
 /** Of tables that were named: a key of too few values is most likely a slip. */
@@ -164,7 +182,9 @@ function requireFitting(
   }
 }
 
-/** Keys that name a row of neither database. A row that both have alike is no difference, and found. */
+/**
+ * Keys that name a row of neither database. A row that both have alike is no difference, and found.
+ */
 function findMissing(
   { pair: { db }, options: { keys = [] } }: Comparison,
   tables: readonly ComparedTable[],
@@ -185,7 +205,10 @@ function findMissing(
   return [...missing]
 }
 
-function* compareTable(comparison: Comparison, match: TableMatch): Generator<Difference, Counts, void> {
+function* compareTable(
+  comparison: Comparison,
+  match: TableMatch,
+): Generator<Difference, Counts, void> {
   const { options } = comparison
   const triggers = [...comparison.after.values()]
     .filter(({ type, table }) => type === 'trigger' && foldName(table) === foldName(match.table))
@@ -206,7 +229,10 @@ function* compareTable(comparison: Comparison, match: TableMatch): Generator<Dif
   return counts
 }
 
-function creation({ before, after }: Comparison, { names, isShadow }: TableMatch): string | undefined {
+function creation(
+  { before, after }: Comparison,
+  { names, isShadow }: TableMatch,
+): string | undefined {
   const name = names[BEFORE]
   if (name === undefined || names[AFTER] !== undefined || isShadow) return undefined
   const isTaken = ['index', 'view'].some((type) => after.has(`${type} ${foldName(name)}`))
@@ -223,7 +249,9 @@ function rawRows(
   const sql = rowQuery(match, kind, keys.length > 0)
   if (sql === undefined) return []
   const statement = pair.db.prepare<unknown[], readonly RawValue[]>(sql).raw().safeIntegers()
-  return keys.length > 0 ? statement.iterate(keyParameters(keys, match.key.length)) : statement.iterate()
+  return keys.length > 0
+    ? statement.iterate(keyParameters(keys, match.key.length))
+    : statement.iterate()
 }
 
 function rowOf(

@@ -1,11 +1,17 @@
-/** Keys of rows as people name them: values as text, those of several columns joined by commas, a blob in hexadecimal. */
+/**
+ * Keys of rows as people name them: values as text, those of several columns joined by commas, a
+ * blob in hexadecimal.
+ */
 import type { KeyColumn } from './tableShape.ts'
 
 /** What `keyCondition` and `foundKeysQuery` of rowQueries.ts take, as JSON. */
 export interface KeyParameters {
   /** The keys as they were given. */
   readonly keys: string
-  /** Of each the values one by one, as pairs of the text and of what that says in upper-case hexadecimal; null where there are more or fewer than columns. */
+  /**
+   * Of each the values one by one, as pairs of the text and of what that says in upper-case
+   * hexadecimal; null where there are more or fewer than columns.
+   */
   readonly parts: string
 }
 
@@ -27,7 +33,10 @@ function hexOf(text: string): string | null {
   return /^([0-9a-f]{2})*$/i.test(digits) ? digits.toUpperCase() : null
 }
 
-/** Why `key` names no row of any table whose key has these columns, undefined when it may. A text may have commas of its own. */
+/**
+ * Why `key` names no row of any table whose key has these columns, undefined when it may. A text
+ * may have commas of its own.
+ */
 export function objectionToKeyText(key: string, columns: readonly KeyColumn[]): string | undefined {
   const given = key.split(',').length
   if (given >= columns.length) return undefined

@@ -16,7 +16,9 @@ interface Target {
   readonly name: string
   /** For each value of a record; undefined for one that SQLite computes itself. */
   readonly columns: readonly (string | undefined)[]
-  /** What names the rowid: its alias column, which a record stores as NULL, or one of its own names. */
+  /**
+   * What names the rowid: its alias column, which a record stores as NULL, or one of its own names.
+   */
   readonly rowid: string | undefined
   readonly withoutRowid: boolean
 }
@@ -48,10 +50,17 @@ export class RowLoader {
     return this.#targets.has(table)
   }
 
-  /** Values that a short record lacks are the defaults of their columns (https://sqlite.org/fileformat2.html#record_format). */
+  /**
+   * Values that a short record lacks are the defaults of their columns
+   * (https://sqlite.org/fileformat2.html#record_format).
+   */
   insert(table: string, rowid: bigint | undefined, values: readonly StoredValue[]): void {
     const target = this.#targets.get(table)
-    if (!target || target.withoutRowid !== (rowid === undefined) || values.length > target.columns.length) {
+    if (
+      !target ||
+      target.withoutRowid !== (rowid === undefined) ||
+      values.length > target.columns.length
+    ) {
       this.#refused++
       return
     }
@@ -71,7 +80,9 @@ export class RowLoader {
   }
 
   #run(table: string, names: readonly string[], values: readonly StoredValue[]): void {
-    const isText = values.map((value) => value !== null && typeof value === 'object' && 'text' in value)
+    const isText = values.map(
+      (value) => value !== null && typeof value === 'object' && 'text' in value,
+    )
     const bound = values.map((value) =>
       value !== null && typeof value === 'object' && 'text' in value ? value.text : value,
     )
@@ -90,7 +101,11 @@ export class RowLoader {
     }
   }
 
-  #prepare(table: string, names: readonly string[], isText: readonly boolean[]): Database.Statement {
+  #prepare(
+    table: string,
+    names: readonly string[],
+    isText: readonly boolean[],
+  ): Database.Statement {
     const places = isText.map((text) => (text ? 'CAST(? AS TEXT)' : '?')).join(', ')
     const columns = names.map(quoteName).join(', ')
     const rest = names.length === 0 ? 'DEFAULT VALUES' : `(${columns}) VALUES (${places})`
@@ -125,7 +140,9 @@ const GENERATED = 3
 function targetOf(db: Database.Database, shape: TableShape): Target {
   const { name, withoutRowid, primaryKey, rowidNames } = shape
   const all = db.pragma(`main.table_xinfo(${quoteName(name)})`) as readonly ColumnRow[]
-  const stored = withoutRowid ? inKeyOrder(db, name, all) : all.filter(({ hidden }) => hidden !== NOT_STORED)
+  const stored = withoutRowid
+    ? inKeyOrder(db, name, all)
+    : all.filter(({ hidden }) => hidden !== NOT_STORED)
   const alias = primaryKey.length === 1 && primaryKey[0].isRowid ? primaryKey[0].name : undefined
   return {
     name,
@@ -135,13 +152,18 @@ function targetOf(db: Database.Database, shape: TableShape): Target {
   }
 }
 
-/** The columns of the primary key first: https://sqlite.org/fileformat2.html#representation_of_without_rowid_tables. */
+/**
+ * The columns of the primary key first:
+ * https://sqlite.org/fileformat2.html#representation_of_without_rowid_tables.
+ */
 function inKeyOrder(db: Database.Database, table: string, all: readonly ColumnRow[]): ColumnRow[] {
   const indexes = db.pragma(`main.index_list(${quoteName(table)})`) as readonly {
     readonly name: string
     readonly origin: string
   }[]
   const key = indexes.find(({ origin }) => origin === 'pk')?.name ?? ''
-  const places = db.pragma(`main.index_xinfo(${quoteName(key)})`) as readonly { readonly cid: number }[]
+  const places = db.pragma(`main.index_xinfo(${quoteName(key)})`) as readonly {
+    readonly cid: number
+  }[]
   return places.flatMap(({ cid }) => all[cid] ?? [])
 }

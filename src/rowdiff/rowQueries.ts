@@ -1,6 +1,6 @@
 /**
- * The queries that find rows which differ. Each is one scan of a table with a look-up by key in the other: SQLite keeps
- * a cursor and a row, whatever the size of the tables.
+ * The queries that find rows which differ. Each is one scan of a table with a look-up by key in the
+ * other: SQLite keeps a cursor and a row, whatever the size of the tables.
  */
 
 import { anyOf, quoteName } from '../sqlite/sqlText.ts'
@@ -11,8 +11,9 @@ import type { TableMatch } from './tableMatch.ts'
 export type RowKind = 'removed' | 'added' | 'changed'
 
 /**
- * Rows of one kind: the fields of the only row for `removed` and `added`, those before and then those after for
- * `changed`; all as RawValue. With `byKey` the query takes `KeyParameters`. Undefined when there can be no such rows.
+ * Rows of one kind: the fields of the only row for `removed` and `added`, those before and then
+ * those after for `changed`; all as RawValue. With `byKey` the query takes `KeyParameters`.
+ * Undefined when there can be no such rows.
  */
 export function rowQuery(match: TableMatch, kind: RowKind, byKey: boolean): string | undefined {
   if (kind === 'changed') return changedQuery(match, byKey)
@@ -27,7 +28,11 @@ interface OneSided {
   readonly byKey: boolean
 }
 
-function oneSidedQuery(match: TableMatch, { side, opposite, byKey }: OneSided, name: string): string {
+function oneSidedQuery(
+  match: TableMatch,
+  { side, opposite, byKey }: OneSided,
+  name: string,
+): string {
   const other = match.names[opposite]
   const conditions = byKey ? [keyCondition(match, 'a')] : []
   let from = scan(side, name)
@@ -49,7 +54,10 @@ function changedQuery(match: TableMatch, byKey: boolean): string | undefined {
   return `SELECT ${values(match, 'a')}, ${values(match, 'b')} FROM ${joined(match, before, after)}${where(conditions)}`
 }
 
-/** The fields `names` of each row of the first table that is in the second as it is. Both have the table. */
+/**
+ * The fields `names` of each row of the first table that is in the second as it is. Both have the
+ * table.
+ */
 export function equalQuery(match: TableMatch, names: readonly string[]): string {
   const { names: tables, fields } = match
   const list = names.map((name) => rawExpression(`a.${quoteName(name)}`)).join(', ')
@@ -62,7 +70,10 @@ function joined(match: TableMatch, before: string, after: string): string {
   return `${scan(BEFORE, before)} CROSS JOIN ${AFTER}.${quoteName(after)} AS b ON ${sameKey(match)}`
 }
 
-/** In the order of the table itself; an index could have a collation that only the application knows. */
+/**
+ * In the order of the table itself; an index could have a collation that only the application
+ * knows.
+ */
 function scan(side: Side, name: string): string {
   return `${side}.${quoteName(name)} AS a NOT INDEXED`
 }
@@ -74,11 +85,16 @@ function values({ fields }: TableMatch, alias: string): string {
 /** The collation is that of the key's index, so that the index answers. */
 function sameKey({ key }: TableMatch): string {
   return key
-    .map(({ name, collation }) => `b.${quoteName(name)} COLLATE ${collation} = a.${quoteName(name)}`)
+    .map(
+      ({ name, collation }) => `b.${quoteName(name)} COLLATE ${collation} = a.${quoteName(name)}`,
+    )
     .join(' AND ')
 }
 
-/** Unlike in bytes or in type. The unary plus takes the affinity off, so that neither value is converted. */
+/**
+ * Unlike in bytes or in type. The unary plus takes the affinity off, so that neither value is
+ * converted.
+ */
 function differing(name: string): string {
   const a = `a.${quoteName(name)}`
   const b = `b.${quoteName(name)}`

@@ -1,8 +1,10 @@
 /**
- * Differences as SQL that, run against the second database, gives it the rows of the first that it lacks.
+ * Differences as SQL that, run against the second database, gives it the rows of the first that it
+ * lacks.
  *
- * A row that both have with other values may be two rows of one key: after a split both sides give out the same keys.
- * So it is left alone unless asked for, and told in a comment. No statement takes the place of a row unasked.
+ * A row that both have with other values may be two rows of one key: after a split both sides give
+ * out the same keys. So it is left alone unless asked for, and told in a comment. No statement
+ * takes the place of a row unasked.
  */
 
 import type { TextEncoding } from '../sqlite/databaseHeader.ts'
@@ -32,7 +34,10 @@ export interface StatementOptions {
   readonly deletes: boolean
 }
 
-/** One transaction of SQL, in pieces of whole lines, of differences whose rows come in STATEMENT_ORDER. */
+/**
+ * One transaction of SQL, in pieces of whole lines, of differences whose rows come in
+ * STATEMENT_ORDER.
+ */
 export function* sqlScript(
   differences: Iterable<Difference>,
   options: StatementOptions,
@@ -111,7 +116,8 @@ class StatementWriter {
     const notes: string[] = []
     if (this.#obstacle !== undefined) {
       if (wanted > 0) notes.push(`rows left alone, ${this.#obstacle}: ${wanted}`)
-    } else if (wanted > this.#written) notes.push(`more rows, over the limit: ${wanted - this.#written}`)
+    } else if (wanted > this.#written)
+      notes.push(`more rows, over the limit: ${wanted - this.#written}`)
     if (this.#obstacle === undefined && changed > 0 && !updates)
       notes.push(`rows left alone, both have them with other values (--updates): ${changed}`)
     if (added > 0 && !deletes)
@@ -133,8 +139,10 @@ function tableHead({ match, triggers }: Extract<Difference, { type: 'table' }>):
     ['before', columnsOnlyBefore],
     ['after', columnsOnlyAfter],
   ] as const)
-    if (names.length > 0) lines.push(`left out, since only the table ${where} has it: ${names.join(', ')}`)
-  if (triggers.length > 0) lines.push(`these triggers run with the statements: ${triggers.join(', ')}`)
+    if (names.length > 0)
+      lines.push(`left out, since only the table ${where} has it: ${names.join(', ')}`)
+  if (triggers.length > 0)
+    lines.push(`these triggers run with the statements: ${triggers.join(', ')}`)
   return comment(lines.join('\n'))
 }
 
@@ -147,7 +155,9 @@ function obstacleOf({ match, create }: Extract<Difference, { type: 'table' }>): 
 
 function schemaComment({ type, name, before, after }: SchemaDifference): string {
   const side = (label: string, sql: string | null) => `${label}: ${sql ?? 'none'}`
-  return comment(`schema: ${type} ${name} differs\n${side('before', before)}\n${side('after', after)}`)
+  return comment(
+    `schema: ${type} ${name} differs\n${side('before', before)}\n${side('after', after)}`,
+  )
 }
 
 /** `verb`: with what becomes of a row in conflict. */
@@ -179,11 +189,15 @@ function place({ match, after }: RowDifference, encoding: TextEncoding): string 
     .join(' AND ')
 }
 
-/** Both states whole: of two rows with one key either may have to be written again under another. */
+/**
+ * Both states whole: of two rows with one key either may have to be written again under another.
+ */
 function conflict({ match, before, after }: RowDifference, encoding: TextEncoding): string {
   const pairs = (places: readonly number[], values: readonly SqlValue[] | null) =>
     places
-      .map((at) => `${quoteName(match.fields[at])} = ${oneLineLiteral((values ?? [])[at], encoding)}`)
+      .map(
+        (at) => `${quoteName(match.fields[at])} = ${oneLineLiteral((values ?? [])[at], encoding)}`,
+      )
       .join(', ')
   const all = [...match.fields.keys()]
   return [

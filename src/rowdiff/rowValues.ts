@@ -1,7 +1,10 @@
 /** Values of SQLite without loss, and their form in JSON. */
 import type { TextEncoding } from '../sqlite/databaseHeader.ts'
 
-/** Bytes in lower-case hexadecimal: a blob, or a text that is no well-formed Unicode in the encoding of its database. */
+/**
+ * Bytes in lower-case hexadecimal: a blob, or a text that is no well-formed Unicode in the encoding
+ * of its database.
+ */
 export interface Bytes {
   readonly type: 'blob' | 'text'
   readonly hex: string
@@ -13,7 +16,10 @@ export type SqlValue = null | bigint | number | string | Bytes
 /** A value as a query of rowQueries.ts gives it: a text as its bytes, a blob in hexadecimal. */
 export type RawValue = null | bigint | number | string | Buffer
 
-/** The expression that reads `column` as a RawValue, so that one result column tells its value and its type. */
+/**
+ * The expression that reads `column` as a RawValue, so that one result column tells its value and
+ * its type.
+ */
 export function rawExpression(column: string): string {
   return `CASE typeof(${column}) WHEN 'text' THEN CAST(${column} AS BLOB) WHEN 'blob' THEN hex(${column}) ELSE ${column} END`
 }
@@ -44,7 +50,10 @@ export function isBytes(value: SqlValue): value is Bytes {
   return typeof value === 'object' && value !== null
 }
 
-/** A REAL in decimal that no reader takes for an integer: shortest digits that give the same number back. */
+/**
+ * A REAL in decimal that no reader takes for an integer: shortest digits that give the same number
+ * back.
+ */
 export function realText(value: number): string {
   const text = String(value)
   return /^-?\d+$/.test(text) ? `${text}.0` : text
@@ -52,7 +61,10 @@ export function realText(value: number): string {
 
 export type JsonValue = null | number | string | Readonly<Record<string, string>>
 
-/** A value as JSON can say it without loss. A number in JSON is an INTEGER exactly when it has no fraction and no exponent. */
+/**
+ * A value as JSON can say it without loss. A number in JSON is an INTEGER exactly when it has no
+ * fraction and no exponent.
+ */
 export function jsonValue(value: SqlValue): JsonValue {
   if (typeof value === 'bigint') {
     const number = Number(value)

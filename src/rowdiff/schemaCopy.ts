@@ -1,9 +1,10 @@
 /**
  * Makes an empty database with the schema of another.
  *
- * The CREATE statements are not run: they may name functions and collations of an application, or be of a kind that today's SQLite
- * only takes when it reads a schema (a string in double quotes). They are put into sqlite_schema as they are, each with an
- * empty b-tree of its own (https://sqlite.org/schematab.html).
+ * The CREATE statements are not run: they may name functions and collations of an application, or
+ * be of a kind that today's SQLite only takes when it reads a schema (a string in double quotes).
+ * They are put into sqlite_schema as they are, each with an empty b-tree of its own
+ * (https://sqlite.org/schematab.html).
  */
 import Database from 'better-sqlite3'
 import type { TextEncoding } from '../sqlite/databaseHeader.ts'
@@ -24,7 +25,11 @@ const PAGE_BYTES = 1024
 const SEQUENCE = 'sqlite_sequence'
 
 /** The tables and indexes of `entries`, empty, in the new file `path`. Throws what SQLite does. */
-export function createSchema(path: string, entries: readonly SchemaEntry[], encoding: TextEncoding): void {
+export function createSchema(
+  path: string,
+  entries: readonly SchemaEntry[],
+  encoding: TextEncoding,
+): void {
   const stored = entries.filter((entry) => entry.root > 0 && isCopied(entry))
   const keyed = namesWithoutRowid(stored)
   const isIndex = ({ type, name }: SchemaEntry) => type === 'index' || keyed.has(name)
@@ -36,12 +41,16 @@ export function createSchema(path: string, entries: readonly SchemaEntry[], enco
     inOneGo(db, () => {
       const indexes = stored.filter(isIndex).length
       const roots = allocate(db, stored.length - indexes, indexes)
-      for (const entry of stored) insert(db, entry, roots[isIndex(entry) ? 'index' : 'table'].pop() ?? 0)
+      for (const entry of stored)
+        insert(db, entry, roots[isIndex(entry) ? 'index' : 'table'].pop() ?? 0)
     })
   })
 }
 
-/** The tables that are kept as an index is: https://sqlite.org/fileformat2.html#representation_of_without_rowid_tables. */
+/**
+ * The tables that are kept as an index is:
+ * https://sqlite.org/fileformat2.html#representation_of_without_rowid_tables.
+ */
 function namesWithoutRowid(entries: readonly SchemaEntry[]): ReadonlySet<string> {
   let names: string[] = []
   withDatabase(':memory:', (db) => {
@@ -57,7 +66,10 @@ function namesWithoutRowid(entries: readonly SchemaEntry[]): ReadonlySet<string>
   return new Set(names)
 }
 
-/** Adds what has no b-tree: views, triggers, virtual tables. Nothing is written to the database afterwards. */
+/**
+ * Adds what has no b-tree: views, triggers, virtual tables. Nothing is written to the database
+ * afterwards.
+ */
 export function completeSchema(path: string, entries: readonly SchemaEntry[]): void {
   withDatabase(path, (db) =>
     inOneGo(db, () => {
@@ -100,18 +112,21 @@ function allocate(
   for (let i = 0; i < Math.max(tables, indexes > 0 ? 1 : 0); i++) db.exec(`CREATE TABLE t${i} (x)`)
   for (let i = 0; i < indexes; i++) db.exec(`CREATE INDEX i${i} ON t0 (x)`)
   const rootsOf = (type: string) =>
-    db.prepare<[string], number>('SELECT rootpage FROM sqlite_schema WHERE type = ?').pluck().all(type)
+    db
+      .prepare<[string], number>('SELECT rootpage FROM sqlite_schema WHERE type = ?')
+      .pluck()
+      .all(type)
   const roots = { table: rootsOf('table').slice(0, tables), index: rootsOf('index') }
   db.exec('DELETE FROM sqlite_schema')
   return roots
 }
 
-function insert(db: Database.Database, { type, name, table, sql }: SchemaEntry, root: number): void {
-  db.prepare('INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?)').run(
-    type,
-    name,
-    table,
-    root,
-    sql,
-  )
+function insert(
+  db: Database.Database,
+  { type, name, table, sql }: SchemaEntry,
+  root: number,
+): void {
+  db.prepare(
+    'INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES (?, ?, ?, ?, ?)',
+  ).run(type, name, table, root, sql)
 }

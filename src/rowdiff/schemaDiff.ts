@@ -1,4 +1,7 @@
-/** Tables, indexes, views and triggers of two databases, compared by the text of their CREATE statements. */
+/**
+ * Tables, indexes, views and triggers of two databases, compared by the text of their CREATE
+ * statements.
+ */
 import type Database from 'better-sqlite3'
 import { foldName } from '../sqlite/sqlText.ts'
 import { AFTER, BEFORE, type Side } from './databasePair.ts'
@@ -44,11 +47,15 @@ export function compareSchemas(before: Schema, after: Schema): SchemaDifference[
     .flatMap((key) => difference(before.get(key), after.get(key)))
     .sort(
       (a, b) =>
-        ORDER.indexOf(a.type) - ORDER.indexOf(b.type) || (foldName(a.name) < foldName(b.name) ? -1 : 1),
+        ORDER.indexOf(a.type) - ORDER.indexOf(b.type) ||
+        (foldName(a.name) < foldName(b.name) ? -1 : 1),
     )
 }
 
-function difference(before: SchemaObject | undefined, after: SchemaObject | undefined): SchemaDifference[] {
+function difference(
+  before: SchemaObject | undefined,
+  after: SchemaObject | undefined,
+): SchemaDifference[] {
   const one = before ?? after
   if (!one || before?.sql === after?.sql) return []
   const { type, name, table } = one

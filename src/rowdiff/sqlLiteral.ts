@@ -2,7 +2,10 @@
 import type { TextEncoding } from '../sqlite/databaseHeader.ts'
 import type { SqlValue } from './rowValues.ts'
 
-/** Characters that shells and editors may not leave as they are: controls other than tab and line feed. */
+/**
+ * Characters that shells and editors may not leave as they are: controls other than tab and line
+ * feed.
+ */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const ODD = /[\0-\x08\x0b-\x1f\x7f]/
 /** What ends a line for some reader, moves the cursor or turns the direction of the text. */
@@ -15,17 +18,22 @@ export function sqlLiteral(value: SqlValue, encoding: TextEncoding): string {
   if (value === null) return 'NULL'
   if (typeof value === 'bigint') return String(value)
   if (typeof value === 'number') return realLiteral(value)
-  if (typeof value === 'string') return ODD.test(value) ? textOfBytes(hexOf(value, encoding)) : quoted(value)
+  if (typeof value === 'string')
+    return ODD.test(value) ? textOfBytes(hexOf(value, encoding)) : quoted(value)
   return value.type === 'blob' ? `x'${value.hex}'` : textOfBytes(value.hex)
 }
 
-/** The same on one line, of visible characters only: for a comment, from which a person may take it. */
+/**
+ * The same on one line, of visible characters only: for a comment, from which a person may take it.
+ */
 export function oneLineLiteral(value: SqlValue, encoding: TextEncoding): string {
   if (typeof value !== 'string' || !UNSEEN.test(value)) return sqlLiteral(value, encoding)
   const parts = value.split(new RegExp(`(${UNSEEN.source})`, 'u')).filter((part) => part !== '')
   // Not every version of SQLite gives a text that holds a NUL whole to its functions.
   if (parts.length > MAX_PARTS || value.includes('\0')) return textOfBytes(hexOf(value, encoding))
-  const texts = parts.map((part) => (UNSEEN.test(part) ? `char(${part.codePointAt(0)})` : quoted(part)))
+  const texts = parts.map((part) =>
+    UNSEEN.test(part) ? `char(${part.codePointAt(0)})` : quoted(part),
+  )
   return texts.length === 1 ? texts[0] : `(${texts.join(' || ')})`
 }
 

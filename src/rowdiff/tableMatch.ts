@@ -1,4 +1,7 @@
-/** Which table of one database is compared with which of the other, column by column, and by which key. */
+/**
+ * Which table of one database is compared with which of the other, column by column, and by which
+ * key.
+ */
 import type Database from 'better-sqlite3'
 import { foldName, quoteName } from '../sqlite/sqlText.ts'
 import { AFTER, BEFORE, type Side } from './databasePair.ts'
@@ -6,7 +9,10 @@ import type { KeyColumn, TableShape } from './tableShape.ts'
 
 /** Collations that every SQLite has. Others are functions of an application, unknown here. */
 const BUILT_IN = new Set(['BINARY', 'NOCASE', 'RTRIM'])
-/** SQLITE_MAX_COLUMN of better-sqlite3's library is 2000, and a changed row is read with both its states. */
+/**
+ * SQLITE_MAX_COLUMN of better-sqlite3's library is 2000, and a changed row is read with both its
+ * states.
+ */
 const MAX_FIELDS = 1000
 
 /** Two tables, or one that only one database has. */
@@ -15,7 +21,10 @@ export interface TableMatch {
   /** Its name in each database, undefined where it does not exist. */
   readonly names: Readonly<Record<Side, string | undefined>>
   readonly matchedBy: 'primary key' | 'rowid'
-  /** What is read of a row: the rowid first when rows are matched by it, then each column that both tables have. */
+  /**
+   * What is read of a row: the rowid first when rows are matched by it, then each column that both
+   * tables have.
+   */
   readonly fields: readonly string[]
   readonly key: readonly KeyColumn[]
   /** The places of the key's columns in `fields`. */
@@ -29,12 +38,18 @@ export interface TableMatch {
 export interface SkippedTable {
   readonly table: string
   readonly reason: string
-  /** Whether the first database has rows of it that should have been compared; only in a comparison that is one-sided. */
+  /**
+   * Whether the first database has rows of it that should have been compared; only in a comparison
+   * that is one-sided.
+   */
   readonly hasRows?: boolean
 }
 
 export interface MatchOptions {
-  /** Only the rows of the first database are looked at, and the second is not searched: its rows whose key has a NULL equal none. */
+  /**
+   * Only the rows of the first database are looked at, and the second is not searched: its rows
+   * whose key has a NULL equal none.
+   */
   readonly isOneSided?: boolean
 }
 
@@ -57,7 +72,10 @@ export function matchTables(
   const found = findKey(db, before, after, options)
   if (typeof found === 'string') return skipped(found)
   const rowid = found.matchedBy === 'rowid' ? found.key.map(({ name }) => name) : []
-  const fields = [...rowid, ...first.columns.filter((name) => shapes.every((shape) => has(shape, name)))]
+  const fields = [
+    ...rowid,
+    ...first.columns.filter((name) => shapes.every((shape) => has(shape, name))),
+  ]
   if (fields.length > MAX_FIELDS) return skipped(`it has more than ${MAX_FIELDS} columns`)
   const places = new Map(fields.map((name, at) => [foldName(name), at]))
   return {
@@ -87,9 +105,17 @@ function findKey(
   const objection = objectionToKey(db, before, after, options)
   if (objection === undefined) return { key: sharedKey(shapes), matchedBy: 'primary key' }
   if (shapes.some(({ withoutRowid }) => withoutRowid)) return `${objection} and no rowid`
-  const name = shapes[0].rowidNames.find((alias) => shapes.every((shape) => shape.rowidNames.includes(alias)))
+  const name = shapes[0].rowidNames.find((alias) =>
+    shapes.every((shape) => shape.rowidNames.includes(alias)),
+  )
   if (name === undefined) return `${objection}, and columns take every name of the rowid`
-  const rowid: KeyColumn = { name, collation: 'BINARY', affinity: 'INTEGER', mayBeNull: false, isRowid: true }
+  const rowid: KeyColumn = {
+    name,
+    collation: 'BINARY',
+    affinity: 'INTEGER',
+    mayBeNull: false,
+    isRowid: true,
+  }
   return { key: [rowid], matchedBy: 'rowid' }
 }
 
@@ -107,17 +133,26 @@ function objectionToKey(
 ): string | undefined {
   const shapes = [before, after].filter((shape) => shape !== undefined)
   if (shapes.some(({ primaryKey }) => primaryKey.length === 0)) return 'it has no primary key'
-  if (before && after && signature(before) !== signature(after)) return 'it has no primary key in common'
+  if (before && after && signature(before) !== signature(after))
+    return 'it has no primary key in common'
   if (shapes[0].primaryKey.some(({ collation }) => !BUILT_IN.has(collation)))
     return 'it has no primary key of a built-in collation'
   const holdsNull =
-    (before && hasNullKey(db, BEFORE, before)) || (!isOneSided && after && hasNullKey(db, AFTER, after))
+    (before && hasNullKey(db, BEFORE, before)) ||
+    (!isOneSided && after && hasNullKey(db, AFTER, after))
   return holdsNull ? 'it has no primary key free of NULL' : undefined
 }
 
-/** Equal for two keys under which the same rows are the same, and which an index of either table can look up. */
+/**
+ * Equal for two keys under which the same rows are the same, and which an index of either table can
+ * look up.
+ */
 function signature({ primaryKey }: TableShape): string {
-  const columns = primaryKey.map(({ name, collation, affinity }) => [foldName(name), collation, affinity])
+  const columns = primaryKey.map(({ name, collation, affinity }) => [
+    foldName(name),
+    collation,
+    affinity,
+  ])
   return JSON.stringify(columns.sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 

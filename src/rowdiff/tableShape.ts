@@ -1,4 +1,6 @@
-/** What of a table matters for comparing its rows: its columns and how a row is told from another. */
+/**
+ * What of a table matters for comparing its rows: its columns and how a row is told from another.
+ */
 import type Database from 'better-sqlite3'
 import { foldName, quoteName } from '../sqlite/sqlText.ts'
 import type { Side } from './databasePair.ts'
@@ -59,9 +61,12 @@ export function readShapes(db: Database.Database, side: Side): Map<string, Table
 
 function readShape(db: Database.Database, side: Side, table: ListRow): TableShape {
   const { name, type, wr } = table
-  // The columns of a virtual table are its module's to tell, which may be missing here; its rows are not read.
+  // The columns of a virtual table are its module's to tell, which may be missing here; its rows
+  // are not read.
   const all =
-    type === 'virtual' ? [] : (db.pragma(`${side}.table_xinfo(${quoteName(name)})`) as readonly ColumnRow[])
+    type === 'virtual'
+      ? []
+      : (db.pragma(`${side}.table_xinfo(${quoteName(name)})`) as readonly ColumnRow[])
   const taken = new Set(all.map((column) => foldName(column.name)))
   return {
     name,
@@ -93,8 +98,15 @@ function readKey(
     }))
 }
 
-/** The collation of each key column in the index of the primary key; undefined when no index keeps it. */
-function keyCollations(db: Database.Database, side: Side, table: string): Map<string, string> | undefined {
+/**
+ * The collation of each key column in the index of the primary key; undefined when no index keeps
+ * it.
+ */
+function keyCollations(
+  db: Database.Database,
+  side: Side,
+  table: string,
+): Map<string, string> | undefined {
   const indexes = db.pragma(`${side}.index_list(${quoteName(table)})`) as readonly {
     readonly name: string
     readonly origin: string

@@ -1,22 +1,31 @@
 /**
- * Who may talk to a node. Operators send `Authorization: Bearer SECRET`. Nodes sign their requests with
- * `X-Replica-Auth: v1 node=ID epoch=N time=MS nonce=HEX mac=HEX`: HMAC-SHA256 over method, path with query, time,
- * nonce, node id and epoch, one a line. Valid for 30 s in the receiver's clock, once, and not from before its start.
+ * Who may talk to a node. Operators send `Authorization: Bearer SECRET`. Nodes sign their requests
+ * with `X-Replica-Auth: v1 node=ID epoch=N time=MS nonce=HEX mac=HEX`: HMAC-SHA256 over method,
+ * path with query, time, nonce, node id and epoch, one a line. Valid for 30 s in the receiver's
+ * clock, once, and not from before its start.
  */
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { closeSync, fstatSync, openSync, readFileSync, type Stats } from 'node:fs'
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import { closeSync, fstatSync, openSync, readFileSync } from '../platform/files.ts'
+import { randomBytes } from '../platform/random.ts'
 
 export const REPLICA_AUTH_HEADER = 'x-replica-auth'
 const VALID_MS = 30_000
 const MIN_SECRET_CHARS = 16
-/** Nonces remembered. When there are more valid ones, tokens as old as those that are forgotten are refused. */
+/**
+ * Nonces remembered. When there are more valid ones, tokens as old as those that are forgotten are
+ * refused.
+ */
 const MAX_NONCES = 100_000
 const TOKEN =
   /^v1 node=([\w.-]{1,128}) epoch=(\d{1,15}) time=(\d{1,15}) nonce=([0-9a-f]{32}) mac=([0-9a-f]{64})$/
 
-/** The cluster secret from WALCAST_SECRET or the file that WALCAST_SECRET_FILE names; undefined when neither is set. Throws SECRET_UNREADABLE or SECRET_SHARED. */
+/**
+ * The cluster secret from WALCAST_SECRET or the file that WALCAST_SECRET_FILE names; undefined when
+ * neither is set. Throws SECRET_UNREADABLE or SECRET_SHARED.
+ */
 export function readSecret(environment: NodeJS.ProcessEnv): string | undefined {
   const direct = environment['WALCAST_SECRET']
   const file = environment['WALCAST_SECRET_FILE']
@@ -33,7 +42,9 @@ export function readSecret(environment: NodeJS.ProcessEnv): string | undefined {
 /** Throws SECRET_UNREADABLE when it is too short. */
 export function checkSecret(secret: string): void {
   if (secret.length < MIN_SECRET_CHARS)
-    throw new WalcastError('SECRET_UNREADABLE', { detail: `it has only ${secret.length} characters` })
+    throw new WalcastError('SECRET_UNREADABLE', {
+      detail: `it has only ${secret.length} characters`,
+    })
 }
 
 function readSecretFile(path: string): string {
@@ -51,8 +62,9 @@ function readSecretFile(path: string): string {
 }
 
 /**
- * As PostgreSQL has it of keys: nobody but the owner may read it. The group may when it is root's file: that is how a secret of the
- * system reaches one service. Pipes and devices have no readers that their mode could keep out. Throws SECRET_SHARED.
+ * As PostgreSQL has it of keys: nobody but the owner may read it. The group may when it is root's
+ * file: that is how a secret of the system reaches one service. Pipes and devices have no readers
+ * that their mode could keep out. Throws SECRET_SHARED.
  */
 function requirePrivate(path: string, stats: Stats): void {
   const refused = stats.uid === 0 ? 0o037 : 0o077
@@ -72,10 +84,15 @@ interface Claim {
 
 function macOf(secret: string, claim: Claim): Buffer {
   const { method, path, timeMs, nonce, node, epoch } = claim
-  return createHmac('sha256', secret).update([method, path, timeMs, nonce, node, epoch].join('\n')).digest()
+  return createHmac('sha256', secret)
+    .update([method, path, timeMs, nonce, node, epoch].join('\n'))
+    .digest()
 }
 
-/** The header's value for one request; `secret` is '' in a cluster without one. `nowMs` is the receiver's clock as far as it is known. */
+/**
+ * The header's value for one request; `secret` is '' in a cluster without one. `nowMs` is the
+ * receiver's clock as far as it is known.
+ */
 export function signRequest(
   secret: string,
   request: { method: string; path: string; node: string; epoch: number; nowMs: number },
@@ -92,7 +109,9 @@ export function signRequest(
   return `v1 node=${node} epoch=${claim.epoch} time=${claim.timeMs} nonce=${claim.nonce} mac=${macOf(secret, claim).toString('hex')}`
 }
 
-/** Who signed a token, and in which epoch that node was. Says nothing of whether the token is valid. */
+/**
+ * Who signed a token, and in which epoch that node was. Says nothing of whether the token is valid.
+ */
 export function senderOf(
   token: string | undefined,
 ): { readonly node: string; readonly epoch: number } | undefined {
@@ -103,7 +122,10 @@ export function senderOf(
 export class Authenticator {
   readonly #secret: string | undefined
   readonly #clock: Clock
-  /** Tokens from before are refused: from before this node, or from before a nonce that was forgotten. */
+  /**
+   * Tokens from before are refused: from before this node, or from before a nonce that was
+   * forgotten.
+   */
   #notBeforeMs: number
   /** Nonces used, in the order in which they came, with the time of their tokens. */
   readonly #nonces = new Map<string, number>()
@@ -131,10 +153,15 @@ export class Authenticator {
   }
 
   /**
-   * The same of a request for the application, which needs a token without a secret too: a page of another site can make a
-   * browser send requests to this machine, but not with a header of its own.
+   * The same of a request for the application, which needs a token without a secret too: a page of
+   * another site can make a browser send requests to this machine, but not with a header of its
+   * own.
    */
-  refuseForward(header: string | undefined, method: string, path: string): WalcastError | undefined {
+  refuseForward(
+    header: string | undefined,
+    method: string,
+    path: string,
+  ): WalcastError | undefined {
     return this.#refuse(this.#secret ?? '', header, method, path)
   }
 
@@ -148,7 +175,8 @@ export class Authenticator {
     if (!match) return wrongSecret(header ? 'its token is malformed' : 'it sent no token')
     const [, node, epoch, timeMs, nonce, mac] = match
     const expected = macOf(secret, { method, path, node, epoch, timeMs, nonce })
-    if (!timingSafeEqual(Buffer.from(mac, 'hex'), expected)) return wrongSecret('its secret is another one')
+    if (!timingSafeEqual(Buffer.from(mac, 'hex'), expected))
+      return wrongSecret('its secret is another one')
     const detail = this.#refuseTime(Number(timeMs)) ?? this.#refuseNonce(nonce, Number(timeMs))
     return detail === undefined ? undefined : new WalcastError('CLOCKS_DIFFER', { detail })
   }
@@ -157,7 +185,9 @@ export class Authenticator {
     const nowMs = this.#clock.nowMs()
     if (Math.abs(nowMs - timeMs) > VALID_MS)
       return 'its token has expired; compare the clocks of the two machines'
-    return timeMs < this.#notBeforeMs ? 'its token is older than what this node remembers' : undefined
+    return timeMs < this.#notBeforeMs
+      ? 'its token is older than what this node remembers'
+      : undefined
   }
 
   #refuseNonce(nonce: string, timeMs: number): string | undefined {

@@ -1,4 +1,7 @@
-/** What a node tells of itself to who compares nodes: a scrub on demand, and the state checksums of its recent positions. */
+/**
+ * What a node tells of itself to who compares nodes: a scrub on demand, and the state checksums of
+ * its recent positions.
+ */
 import type { FastifyInstance } from 'fastify'
 import { type NodeChecks, POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
 import { WalcastError } from '../errors.ts'

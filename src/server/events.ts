@@ -1,8 +1,12 @@
-/** `GET /_walcast/events`: positions, roles and synchronisation as server-sent events (WHATWG HTML, section 9.2). */
+/**
+ * `GET /_walcast/events`: positions, roles and synchronisation as server-sent events (WHATWG HTML,
+ * section 9.2).
+ */
 import type { ServerResponse } from 'node:http'
 import { formatPosition } from '../../proto/position.ts'
 import type { NodeStatus, NodeView } from '../api/nodeView.ts'
 import { WalcastError } from '../errors.ts'
+import { cancelTimer, onNextTurn, setRepeatingTimer, type Timer } from '../platform/time.ts'
 
 export interface EventsOptions {
   readonly maxListeners: number
@@ -24,7 +28,7 @@ export class Events {
   readonly #options: EventsOptions
   readonly #view: NodeView
   readonly #listeners = new Set<Listener>()
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #pending = false
 
   constructor(options: EventsOptions, view: NodeView) {
@@ -36,7 +40,10 @@ export class Events {
     return this.#listeners.size
   }
 
-  /** Sends what is now, and then each change, until the client closes. Throws TOO_MANY_EVENT_STREAMS. */
+  /**
+   * Sends what is now, and then each change, until the client closes. Throws
+   * TOO_MANY_EVENT_STREAMS.
+   */
   add(response: ServerResponse): void {
     const { maxListeners, keepAliveMs } = this.#options
     if (response.destroyed) return
@@ -45,7 +52,7 @@ export class Events {
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
     const listener: Listener = { response, role: '', sync: '', position: '' }
     this.#listeners.add(listener)
-    this.#timer ??= setInterval(() => this.#keepAlive(), keepAliveMs)
+    this.#timer ??= setRepeatingTimer(() => this.#keepAlive(), keepAliveMs)
     response.once('close', () => this.#remove(listener))
     this.#tell(listener, this.#view.status())
   }
@@ -54,7 +61,7 @@ export class Events {
   onChange(): void {
     if (this.#listeners.size === 0 || this.#pending) return
     this.#pending = true
-    setImmediate(() => {
+    onNextTurn(() => {
       this.#pending = false
       if (this.#listeners.size === 0) return
       const status = this.#view.status()
@@ -98,7 +105,7 @@ export class Events {
   #remove(listener: Listener): void {
     this.#listeners.delete(listener)
     if (this.#listeners.size > 0) return
-    clearInterval(this.#timer)
+    cancelTimer(this.#timer)
     this.#timer = undefined
   }
 }

@@ -1,9 +1,12 @@
 /**
- * An answer that costs something to make, for whoever asks. A few askers in each period have one of their own at once. More
- * than that wait for the end of the period and share one, made after they asked: nobody is given an old answer. Where many
- * share one the next period is longer. An answer that is kept for a while would cost less to make, and more to give: whoever
- * asks again as soon as it is answered would ask many times as often.
+ * An answer that costs something to make, for whoever asks. A few askers in each period have one of
+ * their own at once. More than that wait for the end of the period and share one, made after they
+ * asked: nobody is given an old answer. Where many share one the next period is longer. An answer
+ * that is kept for a while would cost less to make, and more to give: whoever asks again as soon as
+ * it is answered would ask many times as often.
  */
+import { monotonicMs, setTimer } from '../platform/time.ts'
+
 export interface Pace {
   /** Made at once in each period. */
   readonly free: number
@@ -31,7 +34,7 @@ export class PacedAnswer<T> {
 
   /** Rejects as `make` does. */
   get(): Promise<T> {
-    const nowMs = performance.now()
+    const nowMs = monotonicMs()
     const leftMs = this.#beganMs + this.#periodMs - nowMs
     if (leftMs <= 0 && !this.#shared) {
       this.#beganMs = nowMs
@@ -44,7 +47,7 @@ export class PacedAnswer<T> {
     }
     this.#sharing++
     this.#shared ??= new Promise((resolve) => {
-      setTimeout(() => {
+      setTimer(() => {
         this.#beginShared()
         resolve(this.#make())
       }, leftMs)
@@ -55,7 +58,7 @@ export class PacedAnswer<T> {
   #beginShared(): void {
     const { crowd, periodMs, crowdPeriodMs } = this.#pace
     this.#shared = undefined
-    this.#beganMs = performance.now()
+    this.#beganMs = monotonicMs()
     this.#periodMs = this.#sharing >= crowd ? crowdPeriodMs : periodMs
     this.#made = 1
     this.#sharing = 0

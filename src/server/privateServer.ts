@@ -1,10 +1,17 @@
-/** The private side of a node: health, metrics, status, lag, waits, and the upgrade to the replication stream. */
-import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+/**
+ * The private side of a node: health, metrics, status, lag, waits, and the upgrade to the
+ * replication stream.
+ */
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import { WebSocketServer } from 'ws'
-import { MAX_MESSAGE_BYTES, PROTOCOL_VERSIONS, STREAM_PATH, SUBPROTOCOL_PREFIX } from '../../proto/limits.ts'
+import {
+  MAX_MESSAGE_BYTES,
+  PROTOCOL_VERSIONS,
+  STREAM_PATH,
+  SUBPROTOCOL_PREFIX,
+} from '../../proto/limits.ts'
 import { parsePosition } from '../../proto/position.ts'
 import type { AuditSource } from '../api/audit.ts'
 import type { NodeChecks } from '../api/checks.ts'
@@ -14,9 +21,14 @@ import { NODE_PATHS, type RoleActions } from '../api/roleActions.ts'
 import { NODE_AGENT } from '../cluster/peerCalls.ts'
 import { asWalcastError, listenError, messageOf, WalcastError } from '../errors.ts'
 import type { Metrics } from '../health/metrics.ts'
+import { createHttpServer, WebSocketServer } from '../platform/sockets.ts'
 import { errorBody, readinessAnswer, sendFailure } from '../proxy/answer.ts'
 import type { ApplicationWatch } from '../proxy/applicationWatch.ts'
-import { ConnectionBudget, type ConnectionHost, type ConnectionLimits } from '../proxy/connectionBudget.ts'
+import {
+  ConnectionBudget,
+  type ConnectionHost,
+  type ConnectionLimits,
+} from '../proxy/connectionBudget.ts'
 import { fromNode, headerOf, NOT_EXECUTED_HEADER, VIA_HEADER } from '../proxy/headers.ts'
 import { Intake } from '../proxy/intake.ts'
 import { RequestBudget } from '../proxy/requestBudget.ts'
@@ -43,7 +55,10 @@ export interface PrivateServerOptions {
   readonly intake: Intake
   readonly admission: WriteGate
   readonly watch: ApplicationWatch
-  /** Why the application keeps a leader from answering GET /leader with 200; undefined when it does not. */
+  /**
+   * Why the application keeps a leader from answering GET /leader with 200; undefined when it does
+   * not.
+   */
   unwell(): string | undefined
   /** The application may have asked for this node's role. */
   onRoleAsked(remoteAddress: string): void
@@ -56,7 +71,9 @@ export interface PrivateServerOptions {
   epoch(): number
   /** The last epoch that this node knows to have begun with a promotion. */
   term(): number
-  /** Id of the node that led in the highest epoch that this node knows of; '' when it knows none. */
+  /**
+   * Id of the node that led in the highest epoch that this node knows of; '' when it knows none.
+   */
   lastLeader(): string
   /** Which process this node is, and how long it has been up. */
   readonly instance: { readonly id: string; readonly upMs: number }
@@ -89,9 +106,15 @@ const ERROR_CLOSE = 4000
 const KEEP_ALIVE_MS = 120_000
 /** Between two looks of Node's for heads and requests that take too long. */
 const LATE_LOOK_MS = 1000
-/** Collections of metrics: those who ask now and then have one of their own, those of a crowd one a second. */
+/**
+ * Collections of metrics: those who ask now and then have one of their own, those of a crowd one a
+ * second.
+ */
 const METRICS_PACE = { free: 5, periodMs: 250, crowd: 20, crowdPeriodMs: 1000 } as const
-/** No route has a schema. Without this, each start loads the compilers for schemas: a tenth of all that it loads. */
+/**
+ * No route has a schema. Without this, each start loads the compilers for schemas: a tenth of all
+ * that it loads.
+ */
 const NO_SCHEMAS = { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } }
 /** Headers between nodes. */
 const ADDED_HEADER_BYTES = 4096
@@ -115,7 +138,9 @@ export class PrivateServer {
     if (auth.isOpen && !isLoopback(host))
       throw new WalcastError('OPEN_WITHOUT_SECRET', { address: this.address })
     if (auth.isOpen)
-      log.warn('no secret is set: listening on loopback only, every local user can read this database')
+      log.warn(
+        'no secret is set: listening on loopback only, every local user can read this database',
+      )
     this.#collected = new PacedAnswer(() => options.metrics.registry.metrics(), METRICS_PACE)
     this.#connections = new ConnectionBudget(options.connections, {
       // Nodes come from one address each, and prove themselves later.
@@ -181,9 +206,14 @@ export class PrivateServer {
   }
 
   #newServer(handler: (request: IncomingMessage, response: ServerResponse) => void): HttpServer {
-    const { requestTimeoutMs: requestTimeout, headTimeoutMs, maxHeaderBytes, intake } = this.#options
+    const {
+      requestTimeoutMs: requestTimeout,
+      headTimeoutMs,
+      maxHeaderBytes,
+      intake,
+    } = this.#options
     const connections = this.#connections
-    const server = createServer(
+    const server = createHttpServer(
       {
         requestTimeout,
         headersTimeout: Math.min(headTimeoutMs, requestTimeout),
@@ -195,12 +225,14 @@ export class PrivateServer {
         if (connections.overflows(request.socket)) return
         connections.arrive(response)
         response.once('close', () => connections.leave(response))
-        if (Intake.isFor(request) && this.#isForThisNode(request)) void intake.handle(request, response)
+        if (Intake.isFor(request) && this.#isForThisNode(request))
+          void intake.handle(request, response)
         else handler(request, response)
       },
     )
     connections.attach(server)
-    // Bounded by the bytes of a head: past a number of them Node would leave headers out without a word.
+    // Bounded by the bytes of a head: past a number of them Node would leave headers out without a
+    // word.
     server.maxHeadersCount = 0
     return server
   }
@@ -214,7 +246,9 @@ export class PrivateServer {
       if (TELLS_ROLE.has(path) && !isAnotherNode) this.#options.onRoleAsked(request.ip)
       if (PUBLIC.has(path) || auth.acceptsOperator(request.headers.authorization)) return
       if (NODE_PATHS.has(path)) return this.#requireNode(request)
-      throw this.#isForApplication(request) ? noToken(request.raw) : new WalcastError('UNAUTHORIZED')
+      throw this.#isForApplication(request)
+        ? noToken(request.raw)
+        : new WalcastError('UNAUTHORIZED')
     })
     this.#app.addHook('onSend', async (_request, reply) => {
       if (this.#isStopping) void reply.header('connection', 'close')
@@ -243,7 +277,10 @@ export class PrivateServer {
     return request.is404 && this.#options.upstream() !== undefined && !isReserved(request.url)
   }
 
-  /** Without a secret, a page whose name was made to point at this machine must not read the database: see DNS rebinding. */
+  /**
+   * Without a secret, a page whose name was made to point at this machine must not read the
+   * database: see DNS rebinding.
+   */
   #isForThisNode(request: IncomingMessage): boolean {
     if (!this.#options.auth.isOpen) return true
     const name = (headerOf(request, 'host') ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
@@ -258,8 +295,12 @@ export class PrivateServer {
       const { status, body } = readinessAnswer(view, this.#isStopping)
       return reply.code(status).send(body)
     })
-    this.#app.get('/leader', async (_request, reply) => this.#answerRole(reply, view.role() === 'leader'))
-    this.#app.get('/replica', async (_request, reply) => this.#answerRole(reply, view.role() === 'replica'))
+    this.#app.get('/leader', async (_request, reply) =>
+      this.#answerRole(reply, view.role() === 'leader'),
+    )
+    this.#app.get('/replica', async (_request, reply) =>
+      this.#answerRole(reply, view.role() === 'replica'),
+    )
     this.#app.get('/metrics', async (_request, reply) =>
       reply.type(contentType).send(await this.#collected.get()),
     )
@@ -276,8 +317,8 @@ export class PrivateServer {
   }
 
   /**
-   * A leader that stops is none. One that starts is: its application may write, and only other nodes wait until it is
-   * `ready` to tell the position of what they forward.
+   * A leader that stops is none. One that starts is: its application may write, and only other
+   * nodes wait until it is `ready` to tell the position of what they forward.
    */
   #answerRole(reply: FastifyReply, yes: boolean): FastifyReply {
     const { view, intake, admission, instance, watch } = this.#options
@@ -389,7 +430,8 @@ export class PrivateServer {
 
   #refuseUpgrade(request: IncomingMessage): WalcastError | undefined {
     const { auth, view } = this.#options
-    if (request.url !== STREAM_PATH) return new WalcastError('NOT_FOUND', { path: request.url ?? '' })
+    if (request.url !== STREAM_PATH)
+      return new WalcastError('NOT_FOUND', { path: request.url ?? '' })
     if (headerOf(request, 'origin') !== undefined || !this.#isForThisNode(request))
       return new WalcastError('FOREIGN_PAGE')
     const refused = auth.refuseNode(headerOf(request, REPLICA_AUTH_HEADER), 'GET', STREAM_PATH)
@@ -406,7 +448,10 @@ export class PrivateServer {
   }
 }
 
-/** A head that another node's public side took fits in here with all that was added, of which the client's Host comes in three places. */
+/**
+ * A head that another node's public side took fits in here with all that was added, of which the
+ * client's Host comes in three places.
+ */
 function forwardedHeaderBytes(publicBytes: number): number {
   return 4 * publicBytes + ADDED_HEADER_BYTES
 }
@@ -421,7 +466,9 @@ function noToken(request: IncomingMessage): WalcastError {
 /** The best subprotocol that both sides speak. */
 function commonProtocol(offered: Iterable<string>): string | undefined {
   const names = new Set(offered)
-  return PROTOCOL_VERSIONS.map((version) => `${SUBPROTOCOL_PREFIX}${version}`).find((name) => names.has(name))
+  return PROTOCOL_VERSIONS.map((version) => `${SUBPROTOCOL_PREFIX}${version}`).find((name) =>
+    names.has(name),
+  )
 }
 
 /** What Fastify refuses itself (a body too large, JSON that is none) is the client's fault. */

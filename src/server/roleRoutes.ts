@@ -1,4 +1,7 @@
-/** The operator's actions on the roles and the list of the nodes, and those by which nodes hand leadership to each other. */
+/**
+ * The operator's actions on the roles and the list of the nodes, and those by which nodes hand
+ * leadership to each other.
+ */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type RoleActions, TAKE_OVER_PATH, TWIN_PATH } from '../api/roleActions.ts'
 import {
@@ -38,9 +41,24 @@ export function addRoleRoutes(app: FastifyInstance, roles: () => RoleActions | u
     started().switchover({ to: textOf(given, 'to'), timeoutMs: countOf(given, 'timeoutMs') }, by),
   )
   post(TAKE_OVER_PATH, (given, by) => {
-    const [epoch, txid, until] = [countOf(given, 'epoch'), countOf(given, 'txid'), countOf(given, 'until')]
-    const [checksum, from, to] = [textOf(given, 'checksum'), textOf(given, 'from'), textOf(given, 'to')]
-    if (epoch === undefined || txid === undefined || until === undefined || !checksum || !from || !to)
+    const [epoch, txid, until] = [
+      countOf(given, 'epoch'),
+      countOf(given, 'txid'),
+      countOf(given, 'until'),
+    ]
+    const [checksum, from, to] = [
+      textOf(given, 'checksum'),
+      textOf(given, 'from'),
+      textOf(given, 'to'),
+    ]
+    if (
+      epoch === undefined ||
+      txid === undefined ||
+      until === undefined ||
+      !checksum ||
+      !from ||
+      !to
+    )
       throw new WalcastError('BAD_REQUEST', {
         detail: 'epoch, txid, checksum, from, to and until are needed',
       })
@@ -48,7 +66,8 @@ export function addRoleRoutes(app: FastifyInstance, roles: () => RoleActions | u
   })
   post(TWIN_PATH, async (given) => {
     const address = addressIn(given, 'address')
-    if (address === undefined) throw new WalcastError('BAD_REQUEST', { detail: 'address is needed' })
+    if (address === undefined)
+      throw new WalcastError('BAD_REQUEST', { detail: 'address is needed' })
     await started().twin(address)
     return {}
   })
@@ -88,7 +107,8 @@ function addressIn(given: Given, name: string): string | undefined {
   const text = textOf(given, name)
   if (text === undefined) return undefined
   // It goes into the role file: one that is none would keep the node from starting.
-  if (!parseHostPort(text)) throw new WalcastError('BAD_REQUEST', { detail: `${name} is not HOST:PORT` })
+  if (!parseHostPort(text))
+    throw new WalcastError('BAD_REQUEST', { detail: `${name} is not HOST:PORT` })
   return text
 }
 

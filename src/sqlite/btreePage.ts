@@ -1,7 +1,9 @@
 /**
- * One page of a b-tree and its cells, as bytes say it: https://sqlite.org/fileformat2.html#b_tree_pages.
+ * One page of a b-tree and its cells, as bytes say it:
+ * https://sqlite.org/fileformat2.html#b_tree_pages.
  *
- * Pure. What cannot be so throws DamagedPage, and nothing else is thrown; numbers of other pages are for the caller to check.
+ * Pure. What cannot be so throws DamagedPage, and nothing else is thrown; numbers of other pages
+ * are for the caller to check.
  */
 
 /** A page or a record is not what the format allows. */
@@ -66,13 +68,16 @@ export function childrenOf(page: BtreePage): number[] {
   return children
 }
 
-/** The `i`-th cell, from 0, of a page whose cells hold records: all but interior pages of tables. */
+/**
+ * The `i`-th cell, from 0, of a page whose cells hold records: all but interior pages of tables.
+ */
 export function cellAt(page: BtreePage, i: number): Cell {
   const { kind, isLeaf, image, usable } = page
   const start = cellStart(page, i, isLeaf ? 1 : 4)
   const size = readVarint(image, start + (isLeaf ? 0 : 4), usable)
   const payloadBytes = Number(size.value)
-  const key = kind === 'table' ? readVarint(image, size.next, usable) : { value: 0n, next: size.next }
+  const key =
+    kind === 'table' ? readVarint(image, size.next, usable) : { value: 0n, next: size.next }
   const localBytes = localSize(payloadBytes, kind, usable)
   const end = key.next + localBytes
   const hasOverflow = localBytes < payloadBytes
@@ -87,11 +92,15 @@ export function cellAt(page: BtreePage, i: number): Cell {
 
 function cellStart({ image, usable, pointersAt }: BtreePage, i: number, bytes: number): number {
   const start = image.readUInt16BE(pointersAt + 2 * i)
-  if (start < pointersAt || start + bytes > usable) throw new DamagedPage(`a cell begins at byte ${start}`)
+  if (start < pointersAt || start + bytes > usable)
+    throw new DamagedPage(`a cell begins at byte ${start}`)
   return start
 }
 
-/** Bytes of a record that lie on the page itself: https://sqlite.org/fileformat2.html#cell_payload_overflow_pages. */
+/**
+ * Bytes of a record that lie on the page itself:
+ * https://sqlite.org/fileformat2.html#cell_payload_overflow_pages.
+ */
 function localSize(payloadBytes: number, kind: BtreeKind, usable: number): number {
   const most = kind === 'table' ? usable - 35 : Math.floor(((usable - 12) * 64) / 255) - 23
   if (payloadBytes <= most) return payloadBytes
@@ -100,7 +109,10 @@ function localSize(payloadBytes: number, kind: BtreeKind, usable: number): numbe
   return fitting <= most ? fitting : least
 }
 
-/** A variable-length integer of 1 to 9 bytes, as 64 unsigned bits: https://sqlite.org/fileformat2.html#varint. */
+/**
+ * A variable-length integer of 1 to 9 bytes, as 64 unsigned bits:
+ * https://sqlite.org/fileformat2.html#varint.
+ */
 export function readVarint(
   bytes: Buffer,
   at: number,

@@ -1,10 +1,10 @@
 /**
- * Walks the b-trees of a database by their interior pages: https://sqlite.org/fileformat2.html#b_tree_pages. Leaf pages are
- * named and not read.
+ * Walks the b-trees of a database by their interior pages:
+ * https://sqlite.org/fileformat2.html#b_tree_pages. Leaf pages are named and not read.
  *
- * Damage ends the branch that it is in and is counted; nothing is thrown but what `readPage` throws. Each interior page is
- * visited once, so that no cycle keeps the walk from its end. Memory: a bit for each page of the database, and the children
- * of one page for each level.
+ * Damage ends the branch that it is in and is counted; nothing is thrown but what `readPage`
+ * throws. Each interior page is visited once, so that no cycle keeps the walk from its end. Memory:
+ * a bit for each page of the database, and the children of one page for each level.
  */
 import { type BtreePage, childrenOf, DamagedPage, parsePage } from './btreePage.ts'
 import type { PageSet } from './pageSet.ts'
@@ -70,7 +70,8 @@ export class BtreeWalk {
       // Before the page is handed out: whoever takes it may read others.
       const children = this.#children(content)
       yield { page, content }
-      if (depth > 1) for (const child of children.reverse()) stack.push({ page: child, depth: depth - 1 })
+      if (depth > 1)
+        for (const child of children.reverse()) stack.push({ page: child, depth: depth - 1 })
       else for (const child of children) yield { page: child, content: undefined }
     }
   }

@@ -1,9 +1,14 @@
 /**
- * How far a WAL has been captured, shared between the thread that captures and the one that holds the read guard: the guard
- * lets go of frames only when they are captured, and asks without a round trip.
+ * How far a WAL has been captured, shared between the thread that captures and the one that holds
+ * the read guard: the guard lets go of frames only when they are captured, and asks without a round
+ * trip.
  */
+import { monotonicMs } from '../platform/time.ts'
 
-/** Salt 1 in the upper half tells the generation: a frame number alone would be taken for one of the next. */
+/**
+ * Salt 1 in the upper half tells the generation: a frame number alone would be taken for one of the
+ * next.
+ */
 const WORDS = 2
 const CAPTURED = 0
 const MAY_RESET = 1
@@ -21,7 +26,8 @@ export class CapturedFrame {
   /** All frames up to `frame` of the generation with this first salt are captured. */
   set(salt1: number, frame: number): void {
     const word = wordOf(salt1, frame)
-    if (Atomics.exchange(this.#words, CAPTURED, word) !== word) Atomics.notify(this.#words, CAPTURED)
+    if (Atomics.exchange(this.#words, CAPTURED, word) !== word)
+      Atomics.notify(this.#words, CAPTURED)
   }
 
   /** Whether all frames up to `frame` of the generation are captured. */
@@ -37,17 +43,19 @@ export class CapturedFrame {
 
   /** Blocks the thread until they are, for `timeoutMs` at most. Whether they are. */
   wait(salt1: number, frame: number, timeoutMs: number): boolean {
-    const untilMs = performance.now() + timeoutMs
+    const untilMs = monotonicMs() + timeoutMs
     for (;;) {
       const word = Atomics.load(this.#words, CAPTURED)
       if (frame === 0 || covers(word, salt1, frame)) return true
-      const leftMs = untilMs - performance.now()
+      const leftMs = untilMs - monotonicMs()
       if (leftMs <= 0) return false
       Atomics.wait(this.#words, CAPTURED, word, leftMs)
     }
   }
 
-  /** Whether a reset of the WAL is possible at all: false while the guard is known to sit on a mark. */
+  /**
+   * Whether a reset of the WAL is possible at all: false while the guard is known to sit on a mark.
+   */
   get mayReset(): boolean {
     return Atomics.load(this.#words, MAY_RESET) !== 0n
   }
@@ -57,7 +65,8 @@ export class CapturedFrame {
   }
 }
 
-const wordOf = (salt1: number, frame: number) => BigInt.asIntN(64, (BigInt(salt1) << 32n) | BigInt(frame))
+const wordOf = (salt1: number, frame: number) =>
+  BigInt.asIntN(64, (BigInt(salt1) << 32n) | BigInt(frame))
 
 function partsOf(word: bigint): { readonly salt1: number; readonly frame: number } {
   const unsigned = BigInt.asUintN(64, word)

@@ -1,10 +1,14 @@
 /**
- * The CREATE statement of a table, to be run elsewhere. A file may hold any text in its place, with statements or an
- * open comment behind it, and SQLite passes over these. So SQLite makes the table in memory and says how.
+ * The CREATE statement of a table, to be run elsewhere. A file may hold any text in its place, with
+ * statements or an open comment behind it, and SQLite passes over these. So SQLite makes the table
+ * in memory and says how.
  */
 import Database from 'better-sqlite3'
 
-/** One statement without its semicolon; undefined when SQLite does not make the table `name` from `sql`. */
+/**
+ * One statement without its semicolon; undefined when SQLite does not make the table `name` from
+ * `sql`.
+ */
 export function createStatement(sql: string, name: string): string | undefined {
   const db = new Database(':memory:')
   try {
@@ -13,7 +17,8 @@ export function createStatement(sql: string, name: string): string | undefined {
     const made = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?"
     return db.prepare<[string], string>(made).pluck().get(name)
   } catch {
-    // What it needs of an application, or is no statement at all: the schema's difference tells the text.
+    // What it needs of an application, or is no statement at all: the schema's difference tells the
+    // text.
     return undefined
   } finally {
     db.close()

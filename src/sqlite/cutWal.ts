@@ -1,17 +1,39 @@
 /**
- * A WAL that was cut short while a program had the database open: the wal-index still publishes the frames that are gone, and SQLite
- * fails where it needs one of them. They get the images that the database file has, so that SQLite can read and backfill again.
- * What the content is then must be settled otherwise: this is for a copy, which is compared with its leader.
+ * A WAL that was cut short while a program had the database open: the wal-index still publishes the
+ * frames that are gone, and SQLite fails where it needs one of them. They get the images that the
+ * database file has, so that SQLite can read and backfill again. What the content is then must be
+ * settled otherwise: this is for a copy, which is compared with its leader.
  */
-import { closeSync, constants, existsSync, fstatSync, readSync, writeSync } from 'node:fs'
 import { openError } from '../errors.ts'
-import { openPlain } from '../plainFiles.ts'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  readSync,
+  writeSync,
+} from '../platform/files.ts'
+import { openPlain } from '../platform/plainFiles.ts'
 import { type PinnedFile, pinFile } from './pinnedFiles.ts'
-import { FRAME_HEADER_BYTES, frameBytes, frameOffset, isPageSize, WAL_HEADER_BYTES } from './walFormat.ts'
-import { frameBeforeBlock, INDEX_BLOCK_BYTES, indexBlockOf, pageNumbersOffset } from './walIndexFormat.ts'
+import {
+  FRAME_HEADER_BYTES,
+  frameBytes,
+  frameOffset,
+  isPageSize,
+  WAL_HEADER_BYTES,
+} from './walFormat.ts'
+import {
+  frameBeforeBlock,
+  INDEX_BLOCK_BYTES,
+  indexBlockOf,
+  pageNumbersOffset,
+} from './walIndexFormat.ts'
 import { WalIndexReader } from './walIndexReader.ts'
 
-/** Gives how many frames were made again: 0 when none is missing. Nothing else may write to the database. Throws STRANGE_FILE for a link, or DB_UNREADABLE. */
+/**
+ * Gives how many frames were made again: 0 when none is missing. Nothing else may write to the
+ * database. Throws STRANGE_FILE for a link, or DB_UNREADABLE.
+ */
 export function refillCutWal(path: string): number {
   if (![path, `${path}-wal`, `${path}-shm`].every((file) => existsSync(file))) return 0
   const shm = pinFile(`${path}-shm`)
@@ -56,10 +78,12 @@ function pageOf(frame: number, shm: PinnedFile): number {
 
 /** Zeros past the end of the file. */
 function readImage(database: PinnedFile, page: number, image: Buffer): void {
-  const got = page > 0 ? readSync(database.fd, image, 0, image.length, (page - 1) * image.length) : 0
+  const got =
+    page > 0 ? readSync(database.fd, image, 0, image.length, (page - 1) * image.length) : 0
   image.fill(0, got)
 }
 
 function writeAll(fd: number, bytes: Buffer, at: number): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, at + done)
+  for (let done = 0; done < bytes.length; )
+    done += writeSync(fd, bytes, done, bytes.length - done, at + done)
 }

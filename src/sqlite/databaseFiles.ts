@@ -1,8 +1,15 @@
 /** Finding and opening a database, with one clear error for each way it can be unfit. */
-import { constants, existsSync, fstatSync, readSync, realpathSync, statSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { messageOf, openError, systemCode, WalcastError } from '../errors.ts'
-import { openPlain, requirePlainLog } from '../plainFiles.ts'
+import {
+  constants,
+  existsSync,
+  fstatSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from '../platform/files.ts'
+import { openPlain, requirePlainLog } from '../platform/plainFiles.ts'
 import { requireSafeLibrary } from './libraryVersion.ts'
 import { type PinnedFile, pinFile } from './pinnedFiles.ts'
 import { close, open, rows, type SqliteThread, type StepResult } from './sqliteThread.ts'
@@ -19,16 +26,24 @@ export interface DatabaseFiles {
   readonly shm: PinnedFile
   /** The WAL carries no locks: an ordinary descriptor, closed by its owner. */
   readonly walFd: number
-  /** Why what was written through these descriptors may never reach the disk; undefined while every sync has succeeded. */
+  /**
+   * Why what was written through these descriptors may never reach the disk; undefined while every
+   * sync has succeeded.
+   */
   syncFailure?: unknown
 }
 
-/** Size of the WAL file, which may be far more than the WAL holds: starting it over does not cut it. */
+/**
+ * Size of the WAL file, which may be far more than the WAL holds: starting it over does not cut it.
+ */
 export function walFileBytes({ walFd }: Pick<DatabaseFiles, 'walFd'>): number {
   return fstatSync(walFd).size
 }
 
-/** The path without symbolic links, so that every node means the same file; the file itself need not exist yet. */
+/**
+ * The path without symbolic links, so that every node means the same file; the file itself need not
+ * exist yet.
+ */
 export function resolveDatabase(path: string): string {
   try {
     return realpathSync(path)
@@ -37,12 +52,17 @@ export function resolveDatabase(path: string): string {
       throw new WalcastError('DB_UNREADABLE', { path, detail: messageOf(error) }, error)
     const slash = path.lastIndexOf('/')
     const folder = slash < 0 ? '.' : path.slice(0, slash) || '/'
-    if (!existsSync(folder)) throw new WalcastError('DB_UNREADABLE', { path, detail: `no folder ${folder}` })
+    if (!existsSync(folder))
+      throw new WalcastError('DB_UNREADABLE', { path, detail: `no folder ${folder}` })
     return `${realpathSync(folder)}/${path.slice(slash + 1)}`
   }
 }
 
-/** Names that the file has: with more than one, SQLite opened by another name uses another WAL (https://sqlite.org/howtocorrupt.html, "Multiple links to the same file"). 0 when there is no file. */
+/**
+ * Names that the file has: with more than one, SQLite opened by another name uses another WAL
+ * (https://sqlite.org/howtocorrupt.html, "Multiple links to the same file"). 0 when there is no
+ * file.
+ */
 export function linkCount(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.nlink ?? 0
 }
@@ -62,8 +82,9 @@ export function inspectDatabase(path: string): PinnedFile {
 }
 
 /**
- * What lies where a first copy is to be. An empty file is an empty database, which a program may have open. Throws STRAY_WAL when a
- * log lies beside no database or an empty one: SQLite would play it into whatever comes there; DB_LOCKED when a program is filling it.
+ * What lies where a first copy is to be. An empty file is an empty database, which a program may
+ * have open. Throws STRAY_WAL when a log lies beside no database or an empty one: SQLite would play
+ * it into whatever comes there; DB_LOCKED when a program is filling it.
  */
 export function foundAt(path: string): 'nothing' | 'empty' | 'bytes' {
   const found = statSync(path, { throwIfNoEntry: false })
@@ -81,27 +102,37 @@ function fileBytes(path: string): number {
 }
 
 function underWay(path: string, journal: string): WalcastError {
-  return new WalcastError('DB_LOCKED', { path, detail: `a transaction is under way in it (${journal})` })
+  return new WalcastError('DB_LOCKED', {
+    path,
+    detail: `a transaction is under way in it (${journal})`,
+  })
 }
 
 /**
- * Whether the file at `path` is a database without content, as `PRAGMA journal_mode = WAL` makes one of an empty file: many programs
- * begin with that. Nothing is changed. Throws DB_LOCKED or DB_UNREADABLE.
+ * Whether the file at `path` is a database without content, as `PRAGMA journal_mode = WAL` makes
+ * one of an empty file: many programs begin with that. Nothing is changed. Throws DB_LOCKED or
+ * DB_UNREADABLE.
  */
 export async function isBlankDatabase(thread: SqliteThread, path: string): Promise<boolean> {
   if (!isOnePage(path)) return false
   const journal = `${path}-journal`
   if (fileBytes(journal) > 0) throw underWay(path, journal)
-  const sql = 'SELECT (SELECT count(*) FROM sqlite_schema) AS entries, page_count FROM pragma_page_count'
-  const [opened, read] = await thread.attempt(open('look', path, 2000), rows('look', sql), close('look'))
+  const sql =
+    'SELECT (SELECT count(*) FROM sqlite_schema) AS entries, page_count FROM pragma_page_count'
+  const [opened, read] = await thread.attempt(
+    open('look', path, 2000),
+    rows('look', sql),
+    close('look'),
+  )
   const failed = [opened, read].find((result) => !result.ok)
   if (failed && !failed.ok) {
     const error = databaseError(path, failed)
     if (error.key === 'DB_NOT_SQLITE' || error.key === 'DB_CORRUPT') return false
     throw error
   }
-  const [{ entries, page_count: pages }] = (read as { value: { entries: number; page_count: number }[] })
-    .value
+  const [{ entries, page_count: pages }] = (
+    read as { value: { entries: number; page_count: number }[] }
+  ).value
   return entries === 0 && pages === 1
 }
 
@@ -126,7 +157,8 @@ export function databaseBytes(file: PinnedFile): number {
 
 /** Throws UNSUPPORTED_HOST or SQLITE_TOO_OLD. */
 export async function requireSafeHost(thread: SqliteThread): Promise<void> {
-  if (endianness() !== 'LE') throw new WalcastError('UNSUPPORTED_HOST', { detail: 'it is big-endian' })
+  if (endianness() !== 'LE')
+    throw new WalcastError('UNSUPPORTED_HOST', { detail: 'it is big-endian' })
   await thread.run(open('version', ':memory:', 0, true))
   const [row] = (await thread.run(rows('version', 'SELECT sqlite_version() AS version'))) as {
     version: string
@@ -135,9 +167,9 @@ export async function requireSafeHost(thread: SqliteThread): Promise<void> {
 }
 
 /**
- * Opens connection `keeper`, which lives as long as the node so that no last close ever removes the WAL, and switches
- * the database to WAL mode if it is not. `onSwitch` hears the mode it was in. The schema is not read: a copy with a
- * damaged page must open, so that it can be mended.
+ * Opens connection `keeper`, which lives as long as the node so that no last close ever removes the
+ * WAL, and switches the database to WAL mode if it is not. `onSwitch` hears the mode it was in. The
+ * schema is not read: a copy with a damaged page must open, so that it can be mended.
  */
 export async function adoptDatabase(
   thread: SqliteThread,
@@ -163,14 +195,24 @@ async function switchToWal(
   path: string,
   onSwitch: (mode: string) => void,
 ): Promise<void> {
-  const [before] = (await checked(thread, path, 'PRAGMA journal_mode')) as { journal_mode: string }[]
-  const [now] = (await checked(thread, path, 'PRAGMA journal_mode = WAL')) as { journal_mode: string }[]
+  const [before] = (await checked(thread, path, 'PRAGMA journal_mode')) as {
+    journal_mode: string
+  }[]
+  const [now] = (await checked(thread, path, 'PRAGMA journal_mode = WAL')) as {
+    journal_mode: string
+  }[]
   if (now.journal_mode !== 'wal')
-    throw new WalcastError('DB_WAL_REFUSED', { path, detail: `it stays in ${now.journal_mode} mode` })
+    throw new WalcastError('DB_WAL_REFUSED', {
+      path,
+      detail: `it stays in ${now.journal_mode} mode`,
+    })
   if (before.journal_mode !== 'wal') onSwitch(before.journal_mode)
 }
 
-/** Read and write version 2 in the header (https://sqlite.org/fileformat2.html#file_format_version_numbers). */
+/**
+ * Read and write version 2 in the header
+ * (https://sqlite.org/fileformat2.html#file_format_version_numbers).
+ */
 function isInWalMode(database: PinnedFile): boolean {
   const versions = Buffer.alloc(2)
   return readSync(database.fd, versions, 0, 2, 18) === 2 && versions[0] === 2 && versions[1] === 2
@@ -179,7 +221,8 @@ function isInWalMode(database: PinnedFile): boolean {
 /** Opens the `-wal` and `-shm` that SQLite has made for a database in WAL mode. */
 export function openFiles(database: PinnedFile, pageSize: number): DatabaseFiles {
   const { path } = database
-  if (!isPageSize(pageSize)) throw new WalcastError('DB_CORRUPT', { path, detail: `page size ${pageSize}` })
+  if (!isPageSize(pageSize))
+    throw new WalcastError('DB_CORRUPT', { path, detail: `page size ${pageSize}` })
   const walPath = `${path}-wal`
   return {
     path,
@@ -206,11 +249,15 @@ async function checked(thread: SqliteThread, path: string, sql: string): Promise
 }
 
 /** The catalogue's error for what SQLite said of a database. */
-export function databaseError(path: string, result: Extract<StepResult, { ok: false }>): WalcastError {
+export function databaseError(
+  path: string,
+  result: Extract<StepResult, { ok: false }>,
+): WalcastError {
   const detail = `${result.code} ${result.detail}`
   if (result.code.startsWith('SQLITE_BUSY') || result.code.startsWith('SQLITE_LOCKED'))
     return new WalcastError('DB_LOCKED', { path, detail })
   if (result.code === 'SQLITE_NOTADB') return new WalcastError('DB_NOT_SQLITE', { path })
-  if (result.code.startsWith('SQLITE_CORRUPT')) return new WalcastError('DB_CORRUPT', { path, detail })
+  if (result.code.startsWith('SQLITE_CORRUPT'))
+    return new WalcastError('DB_CORRUPT', { path, detail })
   return new WalcastError('DB_UNREADABLE', { path, detail })
 }

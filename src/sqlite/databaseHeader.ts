@@ -1,4 +1,7 @@
-/** What the first 100 bytes of a database say of its pages: https://sqlite.org/fileformat2.html#the_database_header. Pure. */
+/**
+ * What the first 100 bytes of a database say of its pages:
+ * https://sqlite.org/fileformat2.html#the_database_header. Pure.
+ */
 
 import { DamagedPage } from './btreePage.ts'
 import { lockPage } from './walFormat.ts'
@@ -14,7 +17,10 @@ export interface DatabaseHeader {
   readonly isAutoVacuum: boolean
 }
 
-/** What SQLite counts up in the first page and never sets back: https://sqlite.org/fileformat2.html#file_change_counter and #schema_cookie. 0: not known. */
+/**
+ * What SQLite counts up in the first page and never sets back:
+ * https://sqlite.org/fileformat2.html#file_change_counter and #schema_cookie. 0: not known.
+ */
 export interface HeaderCounters {
   readonly changeCounter: number
   readonly schemaCookie: number
@@ -27,7 +33,10 @@ export function countersOf(firstPage: Buffer): HeaderCounters {
   return { changeCounter: firstPage.readUInt32BE(24), schemaCookie: firstPage.readUInt32BE(40) }
 }
 
-/** Whether one of the counters is below what it was: then the file is none that was written on from there. */
+/**
+ * Whether one of the counters is below what it was: then the file is none that was written on from
+ * there.
+ */
 export function isCountedBack(found: HeaderCounters, before: HeaderCounters): boolean {
   return found.changeCounter < before.changeCounter || found.schemaCookie < before.schemaCookie
 }
@@ -53,7 +62,10 @@ export function parseHeader(firstPage: Buffer): DatabaseHeader {
   }
 }
 
-/** Whether a page of a database with auto-vacuum is a pointer map: https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages. */
+/**
+ * Whether a page of a database with auto-vacuum is a pointer map:
+ * https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages.
+ */
 export function isPointerMap(page: number, { usable, pageSize }: DatabaseHeader): boolean {
   const stride = Math.floor(usable / 5) + 1
   const map = page - ((page - 2) % stride)

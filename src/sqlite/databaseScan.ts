@@ -1,7 +1,7 @@
 /** What a database holds at start: every page's checksum, and where its WAL ends. */
-import { readSync } from 'node:fs'
-import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import { keyOf, WalcastError } from '../errors.ts'
+import { readSync } from '../platform/files.ts'
+import { delay, nextTurn } from '../platform/time.ts'
 import { type DatabaseFiles, databaseBytes } from './databaseFiles.ts'
 import { countersOf, type HeaderCounters } from './databaseHeader.ts'
 import { FrameMap } from './frameMap.ts'
@@ -19,7 +19,10 @@ export interface ScannedDatabase {
   readonly frames: FrameMap
   readonly sums: PageSums
   readonly header: WalIndexHeader
-  /** State checksum of the database as it was before the first frame of this WAL generation; undefined when that is no longer to be told. */
+  /**
+   * State checksum of the database as it was before the first frame of this WAL generation;
+   * undefined when that is no longer to be told.
+   */
   readonly baseState: bigint | undefined
   readonly counters: HeaderCounters
   /** Last frame of every transaction in this WAL generation. */
@@ -33,10 +36,13 @@ const SCAN_ATTEMPTS = 8
 const COUNTERS_END = 44
 
 /**
- * Scans under a read guard or the copy's lock, which must have begun before. Throws WAL_BROKEN when published frames do
- * not verify, UNKNOWN_CHANGE when the WAL never holds still.
+ * Scans under a read guard or the copy's lock, which must have begun before. Throws WAL_BROKEN when
+ * published frames do not verify, UNKNOWN_CHANGE when the WAL never holds still.
  */
-export async function scanDatabase(files: DatabaseFiles, segmentBytes: number): Promise<ScannedDatabase> {
+export async function scanDatabase(
+  files: DatabaseFiles,
+  segmentBytes: number,
+): Promise<ScannedDatabase> {
   let broken: unknown
   for (let attempt = 0; attempt < SCAN_ATTEMPTS; attempt++) {
     try {
@@ -50,7 +56,9 @@ export async function scanDatabase(files: DatabaseFiles, segmentBytes: number): 
   }
   throw (
     broken ??
-    new WalcastError('UNKNOWN_CHANGE', { detail: 'the WAL was reset again and again during the scan' })
+    new WalcastError('UNKNOWN_CHANGE', {
+      detail: 'the WAL was reset again and again during the scan',
+    })
   )
 }
 
@@ -59,7 +67,10 @@ function isSameGeneration(scanned: ScannedDatabase): boolean {
   return now?.salt1 === scanned.header.salt1 && now.salt2 === scanned.header.salt2
 }
 
-async function scanOnce(files: DatabaseFiles, segmentBytes: number): Promise<ScannedDatabase | undefined> {
+async function scanOnce(
+  files: DatabaseFiles,
+  segmentBytes: number,
+): Promise<ScannedDatabase | undefined> {
   const { pageSize } = files
   const walIndex = new WalIndexReader(files.shm.fd)
   const header = walIndex.read()
@@ -79,8 +90,9 @@ async function scanOnce(files: DatabaseFiles, segmentBytes: number): Promise<Sca
 }
 
 /**
- * Scans a database whose WAL is backfilled up to its published end, without reading a frame: for a WAL whose frames do
- * not verify. Nothing may be backfilled meanwhile (a guard on READ_LOCK(0), or the copy's lock).
+ * Scans a database whose WAL is backfilled up to its published end, without reading a frame: for a
+ * WAL whose frames do not verify. Nothing may be backfilled meanwhile (a guard on READ_LOCK(0), or
+ * the copy's lock).
  */
 export async function scanBackfilled(
   files: DatabaseFiles,
@@ -116,12 +128,17 @@ export function readCounters(
 ): HeaderCounters {
   const start = Buffer.alloc(COUNTERS_END)
   const frame = frames.get(1)
-  if (frame > 0) readSync(walFd, start, 0, COUNTERS_END, frameOffset(frame, pageSize) + FRAME_HEADER_BYTES)
+  if (frame > 0)
+    readSync(walFd, start, 0, COUNTERS_END, frameOffset(frame, pageSize) + FRAME_HEADER_BYTES)
   else readSync(database.fd, start, 0, COUNTERS_END, 0)
   return countersOf(start)
 }
 
-function scanSums(files: DatabaseFiles, header: WalIndexHeader, frames: FrameMap): Promise<ScannedPages> {
+function scanSums(
+  files: DatabaseFiles,
+  header: WalIndexHeader,
+  frames: FrameMap,
+): Promise<ScannedPages> {
   const { pageSize } = files
   const pages = header.pages || Math.ceil(databaseBytes(files.database) / pageSize)
   return scanPages({ databaseFd: files.database.fd, walFd: files.walFd, pageSize, pages, frames })
@@ -144,6 +161,6 @@ async function readToEnd(
       checksums.set(frame, segment.checksumAfter(i))
     }
     reader.consume(segment.count)
-    await immediate()
+    await nextTurn()
   }
 }

@@ -1,11 +1,14 @@
 /**
- * The permission bits of a database file, its `-wal` and its `-shm`: three files that only make sense with one mode, which
- * is how SQLite creates them (https://sqlite.org/src/file/src/os_unix.c, findCreateFileMode).
+ * The permission bits of a database file, its `-wal` and its `-shm`: three files that only make
+ * sense with one mode, which is how SQLite creates them (https://sqlite.org/src/file/src/os_unix.c,
+ * findCreateFileMode).
  *
- * No descriptor that reads or writes is opened for that: closing one drops SQLite's locks (see pinnedFiles.ts).
+ * No descriptor that reads or writes is opened for that: closing one drops SQLite's locks (see
+ * pinnedFiles.ts).
  */
-import { statSync } from 'node:fs'
-import { setMode } from '../plainFiles.ts'
+
+import { statSync } from '../platform/files.ts'
+import { setMode } from '../platform/plainFiles.ts'
 
 /** Read and write for the owner: a node needs both. */
 const OWNER = 0o600
@@ -22,7 +25,10 @@ export function fileMode(path: string): number {
   return (statSync(path, { throwIfNoEntry: false })?.mode ?? OWNER) & 0o777
 }
 
-/** Gives `mode` to the database at `path` and to those of its files that exist. Throws STRANGE_FILE for a link, and what chmod(2) does. */
+/**
+ * Gives `mode` to the database at `path` and to those of its files that exist. Throws STRANGE_FILE
+ * for a link, and what chmod(2) does.
+ */
 export function setDatabaseMode(path: string, mode: number): void {
   for (const file of [path, `${path}-wal`, `${path}-shm`]) setMode(file, mode)
 }

@@ -5,7 +5,10 @@ const MAX_LISTED = 65536
 export class FrameMap {
   #frames = new Uint32Array(1024)
   #highest = 0
-  /** The pages of this generation, as long as they are few: a small WAL of a large database is cleared at the cost of the WAL. */
+  /**
+   * The pages of this generation, as long as they are few: a small WAL of a large database is
+   * cleared at the cost of the WAL.
+   */
   readonly #pages = new Uint32Array(MAX_LISTED)
   #listed = 0
 

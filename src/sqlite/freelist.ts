@@ -4,8 +4,9 @@ import type { DatabaseHeader } from './databaseHeader.ts'
 import type { PageSet } from './pageSet.ts'
 
 /**
- * Adds the pages of the freelist, trunks and leaves, to `into`, which was empty. Reads only the trunks, each once. False when
- * it is damaged: what was read before counts. `pages` is the size of the database.
+ * Adds the pages of the freelist, trunks and leaves, to `into`, which was empty. Reads only the
+ * trunks, each once. False when it is damaged: what was read before counts. `pages` is the size of
+ * the database.
  */
 export async function readFreelist(
   { freelist, usable }: Pick<DatabaseHeader, 'freelist' | 'usable'>,

@@ -1,6 +1,7 @@
 /**
- * An open database whose write lock this process holds, on its way from the engine of one role to that of the next: nothing
- * is scanned again, and no other connection of any process can write in between.
+ * An open database whose write lock this process holds, on its way from the engine of one role to
+ * that of the next: nothing is scanned again, and no other connection of any process can write in
+ * between.
  */
 import type { DatabaseFiles } from './databaseFiles.ts'
 import type { FrameMap } from './frameMap.ts'
@@ -8,7 +9,10 @@ import type { PageSums } from './pageSums.ts'
 import type { PositionLog } from './positionLog.ts'
 import type { WalIndexReader } from './walIndexReader.ts'
 
-/** The connection that holds SQLite's write lock for a whole role, or for a moment as a fence. It never reads content or writes. */
+/**
+ * The connection that holds SQLite's write lock for a whole role, or for a moment as a fence. It
+ * never reads content or writes.
+ */
 export const WRITE_LOCK_CONNECTION = 'write-lock'
 
 export interface HeldDatabase {

@@ -1,8 +1,14 @@
-/** Who holds which locks of a wal-index, from `/proc/locks` (proc(5)): SQLite itself does not tell. */
-import { readFileSync, readlinkSync, readSync } from 'node:fs'
+/**
+ * Who holds which locks of a wal-index, from `/proc/locks` (proc(5)): SQLite itself does not tell.
+ */
+
+import { readFileSync, readlinkSync, readSync } from '../platform/files.ts'
 import type { PinnedFile } from './pinnedFiles.ts'
 
-/** Byte of the shared-memory file where SQLite's locks begin (https://sqlite.org/walformat.html#wal_locks). */
+/**
+ * Byte of the shared-memory file where SQLite's locks begin
+ * (https://sqlite.org/walformat.html#wal_locks).
+ */
 const LOCK_BASE = 120
 const WRITE_LOCK = LOCK_BASE
 const CHECKPOINT_LOCK = LOCK_BASE + 1
@@ -57,7 +63,10 @@ function hex(number: number): string {
   return number.toString(16).padStart(2, '0')
 }
 
-/** The numbers of the READ_LOCKs (0 to 4) that this process holds on a `-shm` file; undefined when unknown. */
+/**
+ * The numbers of the READ_LOCKs (0 to 4) that this process holds on a `-shm` file; undefined when
+ * unknown.
+ */
 export function readLocksHeld(shm: PinnedFile): number[] | undefined {
   const locks = locksOf(shm)
   if (!locks) return undefined
@@ -70,15 +79,19 @@ export function readLocksHeld(shm: PinnedFile): number[] | undefined {
   return held
 }
 
-/** `/proc/locks` is read in pieces, and leaves out a lock now and then while others come and go in between. */
+/**
+ * `/proc/locks` is read in pieces, and leaves out a lock now and then while others come and go in
+ * between.
+ */
 const LOOKS = 10
 
 /** Of the kernel: PROC_PID_INIT_INO in its `include/linux/proc_ns.h`. */
 const INITIAL_PID_NAMESPACE = 'pid:[4026531836]'
 
 /**
- * Whether `/proc/locks` shows the locks of every process. In a pid namespace of its own, as a container has one, it leaves
- * out those of processes that are not visible there. Whether there are any cannot be told.
+ * Whether `/proc/locks` shows the locks of every process. In a pid namespace of its own, as a
+ * container has one, it leaves out those of processes that are not visible there. Whether there are
+ * any cannot be told.
  */
 export function showsEveryLock(namespace = pidNamespace()): boolean {
   return namespace === INITIAL_PID_NAMESPACE
@@ -93,8 +106,8 @@ function pidNamespace(): string | undefined {
 }
 
 /**
- * Whether a connection of another process than `ownPid` may have this database open in WAL mode: it then holds a shared lock on
- * the file all the time. True when that cannot be told.
+ * Whether a connection of another process than `ownPid` may have this database open in WAL mode: it
+ * then holds a shared lock on the file all the time. True when that cannot be told.
  */
 export function mayBeOpenElsewhere(
   database: Pick<PinnedFile, 'dev' | 'ino'>,
@@ -107,15 +120,21 @@ export function mayBeOpenElsewhere(
   return false
 }
 
-/** Whether a process other than `ownPid` is seen to hold a READ_LOCK among the locks of a wal-index; false when they are unknown. */
+/**
+ * Whether a process other than `ownPid` is seen to hold a READ_LOCK among the locks of a wal-index;
+ * false when they are unknown.
+ */
 export function isReadByOthers(locks: readonly HeldLock[] | undefined, ownPid: number): boolean {
   const [first, last] = [READ_LOCK_BASE, READ_LOCK_BASE + READ_LOCKS - 1]
-  return locks?.some((lock) => lock.pid !== ownPid && lock.last >= first && lock.first <= last) ?? false
+  return (
+    locks?.some((lock) => lock.pid !== ownPid && lock.last >= first && lock.first <= last) ?? false
+  )
 }
 
 /**
- * Whether a process holds the checkpoint lock and the write lock at once. Only a FULL, RESTART or TRUNCATE checkpoint does: it keeps
- * all others from writing until no reader is in its way. True when the locks are unknown: one that waits must not be overlooked.
+ * Whether a process holds the checkpoint lock and the write lock at once. Only a FULL, RESTART or
+ * TRUNCATE checkpoint does: it keeps all others from writing until no reader is in its way. True
+ * when the locks are unknown: one that waits must not be overlooked.
  */
 export function isCheckpointWaiting(locks: readonly HeldLock[] | undefined): boolean {
   if (!locks) return true
@@ -141,14 +160,16 @@ export interface ReadLock {
 export function foreignReadLocks(shm: PinnedFile): ReadLock[] | undefined {
   const locks = locksOf(shm)
   const marks = Buffer.alloc(4 * READ_LOCKS)
-  if (!locks || readSync(shm.fd, marks, 0, marks.length, READ_MARK_OFFSET) < marks.length) return undefined
+  if (!locks || readSync(shm.fd, marks, 0, marks.length, READ_MARK_OFFSET) < marks.length)
+    return undefined
   const held: ReadLock[] = []
   for (const { pid, exclusive, first, last } of locks) {
     // One that belongs to another container has no pid here.
     if (exclusive || pid === process.pid || pid <= 0) continue
     for (let slot = 0; slot < READ_LOCKS; slot++) {
       const byte = READ_LOCK_BASE + slot
-      if (first <= byte && last >= byte) held.push({ pid, slot, mark: marks.readUInt32LE(4 * slot) })
+      if (first <= byte && last >= byte)
+        held.push({ pid, slot, mark: marks.readUInt32LE(4 * slot) })
     }
   }
   return held

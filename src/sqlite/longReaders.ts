@@ -1,11 +1,14 @@
 /**
- * Which other processes keep a read transaction open, and since when that has been seen. SQLite tells nobody; what is
- * known comes of looking again and again at who holds which READ_LOCK, and at the frame up to which it reads.
+ * Which other processes keep a read transaction open, and since when that has been seen. SQLite
+ * tells nobody; what is known comes of looking again and again at who holds which READ_LOCK, and at
+ * the frame up to which it reads.
  *
- * A process that holds the same lock at the same frame at each look is taken to be in one transaction: while commits
- * go on, a new one would begin at a later frame. How long it had been open before the first look is not known.
+ * A process that holds the same lock at the same frame at each look is taken to be in one
+ * transaction: while commits go on, a new one would begin at a later frame. How long it had been
+ * open before the first look is not known.
  */
-import { readFileSync } from 'node:fs'
+
+import { readFileSync } from '../platform/files.ts'
 import type { ReadLock } from './lockTable.ts'
 
 export interface LongReader {
@@ -18,7 +21,10 @@ export interface LongReader {
 
 /** Locks that are followed at most. */
 const MAX_FOLLOWED = 256
-/** After a longer gap between two looks, what was held before is not known to have been held all along. */
+/**
+ * After a longer gap between two looks, what was held before is not known to have been held all
+ * along.
+ */
 const MAX_GAP_MS = 5000
 
 export class LongReaders {
@@ -33,7 +39,10 @@ export class LongReaders {
     this.#nameOf = nameOf
   }
 
-  /** Those held for at least `minMs`, the longest first, one for each process. Undefined when nothing can be told. */
+  /**
+   * Those held for at least `minMs`, the longest first, one for each process. Undefined when
+   * nothing can be told.
+   */
   look(nowMs: number, minMs: number): LongReader[] | undefined {
     const locks = this.#look()
     if (!locks) return undefined
@@ -67,7 +76,10 @@ export class LongReaders {
   }
 }
 
-/** At most 15 characters, as the kernel keeps it. The command line would say more, but may hold secrets. */
+/**
+ * At most 15 characters, as the kernel keeps it. The command line would say more, but may hold
+ * secrets.
+ */
 export function processName(pid: number): string {
   try {
     const name = readFileSync(`/proc/${pid}/comm`, 'utf8').trim()

@@ -6,7 +6,10 @@ import { readFrameImage } from './pageScan.ts'
 import { type PageSums, pageSum } from './pageSums.ts'
 import { WalIndexReader } from './walIndexReader.ts'
 
-/** A database whose page checksums are kept up in memory. The parts may be replaced as time goes on; they belong together. */
+/**
+ * A database whose page checksums are kept up in memory. The parts may be replaced as time goes on;
+ * they belong together.
+ */
 export interface CheckedPages {
   readonly files: DatabaseFiles
   readonly sums: PageSums
@@ -30,9 +33,10 @@ export class PageCheck {
   }
 
   /**
-   * Undefined when page `page` is right, else the checksum of what is there instead. `inFile` is what the file has, undefined when that
-   * cannot be read. The newest image is in the WAL when the frame map says so. Once it was backfilled readers may take it
-   * from the file, which must have it too. While the map is stale for a moment, the file alone counts.
+   * Undefined when page `page` is right, else the checksum of what is there instead. `inFile` is
+   * what the file has, undefined when that cannot be read. The newest image is in the WAL when the
+   * frame map says so. Once it was backfilled readers may take it from the file, which must have it
+   * too. While the map is stale for a moment, the file alone counts.
    */
   wrongSum(page: number, inFile: Buffer | undefined): bigint | undefined {
     const { sums, frames } = this.#pages

@@ -1,12 +1,16 @@
-/** Reads pages of a database as it stands at one position: its file, overlaid with the newest frames of its WAL. */
+/**
+ * Reads pages of a database as it stands at one position: its file, overlaid with the newest frames
+ * of its WAL.
+ */
 import { systemCode } from '../errors.ts'
 import type { CheckedPages } from './pageCheck.ts'
 import { readZeroFilled } from './pageScan.ts'
 import { FRAME_HEADER_BYTES, frameOffset } from './walFormat.ts'
 
 /**
- * The caller sees to it that nothing moves beneath: no writer, and no checkpoint that empties the WAL. Memory: one page. A page
- * that the disk does not give back (EIO) reads as zeros: its checksum tells. Throws what else read(2) does.
+ * The caller sees to it that nothing moves beneath: no writer, and no checkpoint that empties the
+ * WAL. Memory: one page. A page that the disk does not give back (EIO) reads as zeros: its checksum
+ * tells. Throws what else read(2) does.
  */
 export class PageReader {
   readonly #source: Pick<CheckedPages, 'files' | 'frames'>
@@ -29,7 +33,10 @@ export class PageReader {
     return this.#image
   }
 
-  /** Reads the images of `pages`, which ascend, one behind the other into `into`: neighbours at once. */
+  /**
+   * Reads the images of `pages`, which ascend, one behind the other into `into`: neighbours at
+   * once.
+   */
   async readAll(pages: readonly number[], into: Buffer): Promise<void> {
     const { frames, files } = this.#source
     const isInFile = (at: number) => frames.get(pages[at]) === 0
@@ -60,7 +67,12 @@ export class PageReader {
 }
 
 /** False, and zeros, where the disk gives nothing back. */
-async function readable(fd: number, into: Buffer, bytes: number, position: number): Promise<boolean> {
+async function readable(
+  fd: number,
+  into: Buffer,
+  bytes: number,
+  position: number,
+): Promise<boolean> {
   try {
     await readZeroFilled(fd, into, bytes, position)
     return true

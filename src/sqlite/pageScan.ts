@@ -1,6 +1,9 @@
-/** The checksums of what a database holds at one moment: its file, overlaid with the frames of its WAL. */
-import { fstatSync, read, readSync } from 'node:fs'
+/**
+ * The checksums of what a database holds at one moment: its file, overlaid with the frames of its
+ * WAL.
+ */
 import { promisify } from 'node:util'
+import { fstatSync, read, readSync } from '../platform/files.ts'
 import type { FrameMap } from './frameMap.ts'
 import { PageSums, pageSum } from './pageSums.ts'
 import { FRAME_HEADER_BYTES, frameOffset, lockPage } from './walFormat.ts'
@@ -17,7 +20,10 @@ export interface PageSource {
   readonly frames: FrameMap
 }
 
-/** Reads `length` bytes at `position` into `into`; what lies past the end of the file reads as zeros. */
+/**
+ * Reads `length` bytes at `position` into `into`; what lies past the end of the file reads as
+ * zeros.
+ */
 export async function readZeroFilled(
   fd: number,
   into: Buffer,
@@ -43,7 +49,9 @@ export function readFrameImage(walFd: number, frame: number, pageSize: number, i
 export interface FileChunk {
   readonly first: number
   readonly last: number
-  /** Their images as the file has them, zeros past its end; valid until the next chunk is asked for. */
+  /**
+   * Their images as the file has them, zeros past its end; valid until the next chunk is asked for.
+   */
   readonly bytes: Buffer
 }
 
@@ -73,11 +81,17 @@ export async function* chunksOf({
 
 export interface ScannedPages {
   readonly sums: PageSums
-  /** State checksum of the file alone, without the WAL; undefined when the WAL has made the database smaller than its file. */
+  /**
+   * State checksum of the file alone, without the WAL; undefined when the WAL has made the database
+   * smaller than its file.
+   */
   readonly fileState: bigint | undefined
 }
 
-/** Reads all pages once, in order, 1 MiB at a time. The caller makes sure that nothing moves beneath, or checks afterwards. */
+/**
+ * Reads all pages once, in order, 1 MiB at a time. The caller makes sure that nothing moves
+ * beneath, or checks afterwards.
+ */
 export async function scanPages(source: PageSource): Promise<ScannedPages> {
   const { pageSize, pages, frames } = source
   const filePages = Math.ceil(fstatSync(source.databaseFd).size / pageSize)

@@ -1,4 +1,4 @@
-import { setImmediate as immediate } from 'node:timers/promises'
+import { nextTurn } from '../platform/time.ts'
 
 /** Pages looked at without letting anything else run. */
 export const PAGES_AT_ONCE = 8192
@@ -43,7 +43,11 @@ export class PageSet {
 
   /** All pages in order, up to `most` at a time. */
   *parts(most: number): Generator<readonly number[], void, void> {
-    for (let part = this.list(1, most); part.length > 0; part = this.list(part[part.length - 1] + 1, most))
+    for (
+      let part = this.list(1, most);
+      part.length > 0;
+      part = this.list(part[part.length - 1] + 1, most)
+    )
       yield part
   }
 
@@ -51,7 +55,7 @@ export class PageSet {
   async *turns(): AsyncGenerator<readonly number[], void, void> {
     for (const part of this.parts(PAGES_AT_ONCE)) {
       yield part
-      await immediate()
+      await nextTurn()
     }
   }
 

@@ -17,15 +17,19 @@ export interface SumsMark {
 }
 
 /**
- * The checksums of all pages of a database and their XOR, the state checksum. 8 bytes a page.
- * The lock page never counts. Changes can be taken back until `settle`, so that a batch is verified before it is made visible.
+ * The checksums of all pages of a database and their XOR, the state checksum. 8 bytes a page. The
+ * lock page never counts. Changes can be taken back until `settle`, so that a batch is verified
+ * before it is made visible.
  */
 export class PageSums {
   readonly #lockPage: number
   #sums: BigUint64Array
   #pages = 0
   #state = 0n
-  /** What `revert` takes back: as many of the first `#undoCount` entries as a transaction changes pages, a database's worth at most a few times over. */
+  /**
+   * What `revert` takes back: as many of the first `#undoCount` entries as a transaction changes
+   * pages, a database's worth at most a few times over.
+   */
   #undoPages = new Uint32Array(1024)
   #undoSums = new BigUint64Array(1024)
   #undoCount = 0
@@ -59,7 +63,9 @@ export class PageSums {
     return page <= this.#pages ? this.#sums[page - 1] : 0n
   }
 
-  /** Records the checksum of a page. `page` is from 1; the database grows to it when it is larger. */
+  /**
+   * Records the checksum of a page. `page` is from 1; the database grows to it when it is larger.
+   */
   set(page: number, sum: bigint): void {
     if (page === this.#lockPage) return
     if (page > this.#pages) this.#grow(page)
@@ -78,7 +84,10 @@ export class PageSums {
     this.#pages = pages
   }
 
-  /** The first page from `from` on that was never set, 0 when all are: a state with a hole is not whole, though the XOR does not show it. */
+  /**
+   * The first page from `from` on that was never set, 0 when all are: a state with a hole is not
+   * whole, though the XOR does not show it.
+   */
   firstMissing(from: number): number {
     for (let page = from; page <= this.#pages; page++) {
       if (this.#sums[page - 1] === 0n && page !== this.#lockPage) return page
@@ -125,7 +134,9 @@ export class PageSums {
     return Buffer.from(part.buffer)
   }
 
-  /** Checksum of a group's page checksums (see GROUP_PAGES); pages that are not there count as 0.  */
+  /**
+   * Checksum of a group's page checksums (see GROUP_PAGES); pages that are not there count as 0.
+   */
   groupSum(group: number, groupPages: number): bigint {
     const first = group * groupPages
     const end = first + groupPages
@@ -137,8 +148,9 @@ export class PageSums {
   }
 
   /**
-   * Counts the XOR of all page checksums anew, the next `most` of them, and takes in what changes until the end. Undefined until
-   * all are counted; what it gives then is `state`, unless memory was damaged. The call after that begins again.
+   * Counts the XOR of all page checksums anew, the next `most` of them, and takes in what changes
+   * until the end. Undefined until all are counted; what it gives then is `state`, unless memory
+   * was damaged. The call after that begins again.
    */
   recount(most: number): bigint | undefined {
     const end = Math.min(this.#pages, this.#counted + most)

@@ -1,13 +1,14 @@
 /**
- * The registry of pinned files: database and `-shm` files are opened once and stay open until the process ends.
+ * The registry of pinned files: database and `-shm` files are opened once and stay open until the
+ * process ends.
  *
- * Closing any descriptor of such a file drops every POSIX lock that the whole process holds on it, SQLite's
- * included (fcntl(2), "record locks"; https://sqlite.org/src/file/src/os_unix.c, "Posix Advisory Locking").
- * A `-wal` file carries no locks and does not belong here.
+ * Closing any descriptor of such a file drops every POSIX lock that the whole process holds on it,
+ * SQLite's included (fcntl(2), "record locks"; https://sqlite.org/src/file/src/os_unix.c, "Posix
+ * Advisory Locking"). A `-wal` file carries no locks and does not belong here.
  */
-import { constants, fstatSync, lstatSync, openSync, statSync } from 'node:fs'
 import { openError } from '../errors.ts'
-import { openPlain } from '../plainFiles.ts'
+import { constants, fstatSync, lstatSync, openSync, statSync } from '../platform/files.ts'
+import { openPlain } from '../platform/plainFiles.ts'
 
 export interface PinnedFile {
   readonly path: string
@@ -18,7 +19,10 @@ export interface PinnedFile {
 
 const pinned = new Map<string, PinnedFile>()
 
-/** Opens `path` for reading and writing, or gives the descriptor opened before for the same file. Throws STRANGE_FILE for a link, or DB_UNREADABLE. */
+/**
+ * Opens `path` for reading and writing, or gives the descriptor opened before for the same file.
+ * Throws STRANGE_FILE for a link, or DB_UNREADABLE.
+ */
 export function pinFile(path: string): PinnedFile {
   try {
     return pin(path)
@@ -48,9 +52,9 @@ export function isStillThere(file: PinnedFile): boolean {
 const direct = new Map<string, number>()
 
 /**
- * A second descriptor of a pinned file, for reads that come from the disk and not from the page cache: pinned like the
- * first. Undefined when `path` names another file by now. Throws what open(2) does, EINVAL where the file system has no
- * such reads.
+ * A second descriptor of a pinned file, for reads that come from the disk and not from the page
+ * cache: pinned like the first. Undefined when `path` names another file by now. Throws what
+ * open(2) does, EINVAL where the file system has no such reads.
  */
 export function pinDirect(file: PinnedFile): number | undefined {
   const key = `${file.dev}:${file.ino}`

@@ -1,15 +1,18 @@
 /**
- * Where a node stood after each of its last batches: a ring of fixed records, one positioned write a batch, never
- * synced on the hot path. What it says is a claim: the WAL or the state checksum settles it at the next start.
+ * Where a node stood after each of its last batches: a ring of fixed records, one positioned write
+ * a batch, never synced on the hot path. What it says is a claim: the WAL or the state checksum
+ * settles it at the next start.
  *
- * Layout (little-endian): an 80-byte header, then CAPACITY records of 80 bytes; record n (from 0) of the file's life
- * lies in slot n mod CAPACITY. Header: magic 8, boot id 16, clean stop 1, zeros. Record: sequence 8, epoch 8, txid 8,
- * state checksum 8, salt-1 4, salt-2 4, frame 4, WAL checksum 4 + 4, pages 4, incarnation 8, change counter 4, schema
- * cookie 4, XXH64 of the 72 bytes before it 8. The incarnation is big-endian, as it is written.
+ * Layout (little-endian): an 80-byte header, then CAPACITY records of 80 bytes; record n (from 0)
+ * of the file's life lies in slot n mod CAPACITY. Header: magic 8, boot id 16, clean stop 1, zeros.
+ * Record: sequence 8, epoch 8, txid 8, state checksum 8, salt-1 4, salt-2 4, frame 4, WAL checksum
+ * 4 + 4, pages 4, incarnation 8, change counter 4, schema cookie 4, XXH64 of the 72 bytes before it
+ * 8. The incarnation is big-endian, as it is written.
  */
-import { closeSync, constants, fdatasyncSync, readFileSync, readSync } from 'node:fs'
-import { openPlain } from '../plainFiles.ts'
+
 import type { FileOps } from '../platform/fileOps.ts'
+import { closeSync, constants, fdatasyncSync, readFileSync, readSync } from '../platform/files.ts'
+import { openPlain } from '../platform/plainFiles.ts'
 import { xxh64 } from '../xxh64.ts'
 import type { HeaderCounters } from './databaseHeader.ts'
 
@@ -37,7 +40,10 @@ const RECORD_BYTES = 80
 const CHECKED_BYTES = 72
 const CAPACITY = 1024
 
-/** Identifies the running boot of this machine: after another boot, writes that were never synced may be gone. */
+/**
+ * Identifies the running boot of this machine: after another boot, writes that were never synced
+ * may be gone.
+ */
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim().replaceAll('-', '')
 }
@@ -53,7 +59,10 @@ export class PositionLog {
   readonly #records: readonly PositionRecord[]
   #last: PositionRecord | undefined
   #sequence = 0
-  /** Whether the last writer stopped cleanly, or at least on this boot: its last record is then the newest there was. */
+  /**
+   * Whether the last writer stopped cleanly, or at least on this boot: its last record is then the
+   * newest there was.
+   */
   readonly trusted: boolean
 
   constructor(path: string, ops: FileOps, boot = bootId()) {
@@ -63,7 +72,8 @@ export class PositionLog {
     this.#fd = openPlain(path, constants.O_RDWR | constants.O_CREAT, 0o600)
     const { content, got } = readWhole(this.#fd)
     // Room for all records is taken now, so that a full disk cannot stop a record later.
-    if (got < content.length) ops.write('position.append', this.#fd, content.subarray(got), got, path)
+    if (got < content.length)
+      ops.write('position.append', this.#fd, content.subarray(got), got, path)
     this.trusted = isTrusted(content, boot)
     const found = parse(content)
     this.#sequence = (found.at(-1)?.sequence ?? -1) + 1
@@ -125,8 +135,9 @@ export class PositionLog {
   }
 
   /**
-   * Ends the log. `clean` says that nothing of the database itself was left unsynced. A log that was not trusted and
-   * got no record stays as it was found: whoever opens it next must doubt it too.
+   * Ends the log. `clean` says that nothing of the database itself was left unsynced. A log that
+   * was not trusted and got no record stays as it was found: whoever opens it next must doubt it
+   * too.
    */
   close(clean: boolean): void {
     if (clean && (this.#isBegun || this.trusted)) this.#writeHeader(true)
@@ -155,11 +166,14 @@ function readWhole(fd: number): { readonly content: Buffer; readonly got: number
   return { content, got: readSync(fd, content, 0, content.length, 0) }
 }
 
-function parse(content: Buffer): { readonly sequence: number; readonly position: PositionRecord }[] {
+function parse(
+  content: Buffer,
+): { readonly sequence: number; readonly position: PositionRecord }[] {
   const found: { readonly sequence: number; readonly position: PositionRecord }[] = []
   for (let slot = 1; slot <= CAPACITY; slot++) {
     const record = content.subarray(slot * RECORD_BYTES, (slot + 1) * RECORD_BYTES)
-    if (record.readBigUInt64LE(CHECKED_BYTES) !== xxh64(record.subarray(0, CHECKED_BYTES), 0n)) continue
+    if (record.readBigUInt64LE(CHECKED_BYTES) !== xxh64(record.subarray(0, CHECKED_BYTES), 0n))
+      continue
     found.push({ sequence: Number(record.readBigUInt64LE(0)), position: parseRecord(record) })
   }
   return found.sort((a, b) => a.sequence - b.sequence)

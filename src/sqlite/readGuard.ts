@@ -16,12 +16,13 @@ import {
 const NAMES = ['guard-a', 'guard-b'] as const
 
 /**
- * The leader's long-running read transaction, moved hand over hand: the new one begins, and where a reset becomes possible the
- * WAL is read to its published end; only then the old one ends. So no frame can leave the WAL unread.
+ * The leader's long-running read transaction, moved hand over hand: the new one begins, and where a
+ * reset becomes possible the WAL is read to its published end; only then the old one ends. So no
+ * frame can leave the WAL unread.
  *
- * Which READ_LOCK a guard got decides what it holds off (https://sqlite.org/src/file/src/wal.c, walTryBeginRead):
- * on 0 nothing is backfilled and the WAL may be reset once; on another no reset happens and frames up to its mark
- * may be backfilled. Both are safe; which it is, is looked up.
+ * Which READ_LOCK a guard got decides what it holds off (https://sqlite.org/src/file/src/wal.c,
+ * walTryBeginRead): on 0 nothing is backfilled and the WAL may be reset once; on another no reset
+ * happens and frames up to its mark may be backfilled. Both are safe; which it is, is looked up.
  */
 export class ReadGuard {
   readonly #thread: SqliteThread
@@ -59,8 +60,9 @@ export class ReadGuard {
   }
 
   /**
-   * Backfills and moves to READ_LOCK(0), so that the next writer starts the WAL over, if the writers leave a gap for that or
-   * are fenced out. `capture` is called when the guard waits for what was published to be captured.
+   * Backfills and moves to READ_LOCK(0), so that the next writer starts the WAL over, if the
+   * writers leave a gap for that or are fenced out. `capture` is called when the guard waits for
+   * what was published to be captured.
    */
   async resetPass(
     connections: { readonly checkpoint: string; readonly fence: string },
@@ -91,7 +93,10 @@ export class ReadGuard {
     }
   }
 
-  /** Begins anew, whatever state a failure has left it in. Nothing is protected meanwhile: what is captured next is a fresh scan. */
+  /**
+   * Begins anew, whatever state a failure has left it in. Nothing is protected meanwhile: what is
+   * captured next is a fresh scan.
+   */
   async renew(): Promise<void> {
     this.#slot = undefined
     await this.#thread.attempt(exec(NAMES[0], 'ROLLBACK'), exec(NAMES[1], 'ROLLBACK'))
@@ -100,7 +105,10 @@ export class ReadGuard {
     this.lookUp()
   }
 
-  /** Moves the guard to the WAL's present end. `readToEnd` captures everything published. Throws SQLITE_BUSY, and then stays where it was. */
+  /**
+   * Moves the guard to the WAL's present end. `readToEnd` captures everything published. Throws
+   * SQLITE_BUSY, and then stays where it was.
+   */
   async move(readToEnd: () => Promise<void>): Promise<void> {
     const next = this.#current === 0 ? 1 : 0
     await this.#beginOrGiveUp(next)
@@ -112,8 +120,9 @@ export class ReadGuard {
   }
 
   /**
-   * Lets go, runs `middle`, begins again, in one job: only while the write fence is held and everything published has
-   * been captured. The fence keeps the WAL from being reset meanwhile. Gives the results of `middle`.
+   * Lets go, runs `middle`, begins again, in one job: only while the write fence is held and
+   * everything published has been captured. The fence keeps the WAL from being reset meanwhile.
+   * Gives the results of `middle`.
    */
   async moveFenced(middle: readonly Step[]): Promise<StepResult[]> {
     this.#slot = undefined
@@ -133,7 +142,10 @@ export class ReadGuard {
     return results.slice(1, 1 + middle.length)
   }
 
-  /** Looks up the READ_LOCK again, when no other transaction of this process is open on the database. */
+  /**
+   * Looks up the READ_LOCK again, when no other transaction of this process is open on the
+   * database.
+   */
   lookUp(): void {
     const held = readLocksHeld(this.#shm)
     this.#slot = held?.length === 1 ? held[0] : undefined

@@ -1,10 +1,12 @@
 /**
- * Brings a WAL to where the next writer starts it over: everything backfilled, and the read guard on READ_LOCK(0). Runs on the
- * SQLite thread in one go, because between the end of a backfill and the guard's new begin no commit may come: each round trip
- * between threads would ask for a longer gap between two commits.
+ * Brings a WAL to where the next writer starts it over: everything backfilled, and the read guard
+ * on READ_LOCK(0). Runs on the SQLite thread in one go, because between the end of a backfill and
+ * the guard's new begin no commit may come: each round trip between threads would ask for a longer
+ * gap between two commits.
  *
- * The guard moves hand over hand: the new transaction begins, only then the old one ends. Where a reset becomes possible by that,
- * everything published is captured before; a move that capture does not follow in time is taken back.
+ * The guard moves hand over hand: the new transaction begins, only then the old one ends. Where a
+ * reset becomes possible by that, everything published is captured before; a move that capture does
+ * not follow in time is taken back.
  */
 import { messageOf } from '../errors.ts'
 import type { CapturedFrame } from './capturedFrame.ts'
@@ -38,13 +40,19 @@ export interface ResetPassRequest {
   readonly current: GuardNumber
   /** Backfills without a fence, before one is taken or the pass ends. */
   readonly rounds: number
-  /** When to stop all writers for the last backfill: never, unless another process reads, or in any case. */
+  /**
+   * When to stop all writers for the last backfill: never, unless another process reads, or in any
+   * case.
+   */
   readonly fence: 'never' | 'unless-read' | 'always'
   /** How long to insist on the write lock. */
   readonly fenceMs: number
   /** How long writers are stopped at most, but for a backfill that takes longer. */
   readonly stopMs: number
-  /** More frames that are not captured belong to a huge transaction: writers would wait for all of it behind a fence. */
+  /**
+   * More frames that are not captured belong to a huge transaction: writers would wait for all of
+   * it behind a fence.
+   */
   readonly maxMissing: number
 }
 
@@ -73,9 +81,15 @@ const CAPTURE_MS = 20
 const LAST_CAPTURE_MS = 10
 /** Readers are looked at so often while a fence waits for capture. */
 const LOOK_MS = 1
-/** Looks before anything is done: one finds a transaction that has just begun, another a lock that `/proc/locks` left out. */
+/**
+ * Looks before anything is done: one finds a transaction that has just begun, another a lock that
+ * `/proc/locks` left out.
+ */
 const FIRST_LOOKS = 5
-/** How long a fence waits for transactions of other processes that read when it came: they end soon, since they cannot write. */
+/**
+ * How long a fence waits for transactions of other processes that read when it came: they end soon,
+ * since they cannot write.
+ */
 const FENCED_READERS_MS = 10
 /** An application's own checkpoint, begun before, is waited out: it ends by itself. */
 const OTHER_CHECKPOINT_MS = 2
@@ -129,7 +143,8 @@ class Pass {
     for (let round = 0; round < rounds && !this.#isComplete; round++) {
       const before = left
       left = this.#round(false)
-      // Writers do not pause. Before a fence little is to be left, as long as backfills are faster than they.
+      // Writers do not pause. Before a fence little is to be left, as long as backfills are faster
+      // than they.
       const isHopeless = left > FEW_FRAMES && (fence === 'never' || left > before / 2)
       if (isHopeless && round > 0) break
     }
@@ -171,8 +186,9 @@ class Pass {
   }
 
   /**
-   * Whether a polite fence ends now. The write lock is had right after a commit, when nobody may read yet: an application
-   * whose transactions read first is seen a little later, and each of its tries fails until the fence is gone.
+   * Whether a polite fence ends now. The write lock is had right after a commit, when nobody may
+   * read yet: an application whose transactions read first is seen a little later, and each of its
+   * tries fails until the fence is gone.
    */
   #mustYield(isFenced: boolean): boolean {
     if (!isFenced || this.#request.fence !== 'unless-read') return false
@@ -205,7 +221,8 @@ class Pass {
     const next = this.#current === 0 ? 1 : 0
     if (!this.#parts.begin(next)) return undefined
     const place = this.#look()
-    // Capture is to be in this generation at least: the reset that began it was allowed, and is not to be taken for a loss.
+    // Capture is to be in this generation at least: the reset that began it was allowed, and is not
+    // to be taken for a loss.
     const frames = place?.mayReset ? place.mxFrame : Math.min(1, place?.mxFrame ?? 0)
     if (!place || !this.#isCaptured(place.salt1, frames, isFenced)) {
       this.#parts.end(next)
@@ -219,10 +236,13 @@ class Pass {
   }
 
   /**
-   * What is published, and whether a writer may start the WAL over: what is not backfilled now was not when the guard began. It sits
-   * on a mark then, or on READ_LOCK(0) with frames behind it that cannot be backfilled. Undefined while a generation begins.
+   * What is published, and whether a writer may start the WAL over: what is not backfilled now was
+   * not when the guard began. It sits on a mark then, or on READ_LOCK(0) with frames behind it that
+   * cannot be backfilled. Undefined while a generation begins.
    */
-  #look(): { readonly salt1: number; readonly mxFrame: number; readonly mayReset: boolean } | undefined {
+  #look():
+    | { readonly salt1: number; readonly mxFrame: number; readonly mayReset: boolean }
+    | undefined {
     const before = this.#parts.published()
     const backfilled = this.#parts.backfilledFrames()
     const after = this.#parts.published()
@@ -237,7 +257,8 @@ class Pass {
     if (!isFenced) return captured.wait(salt1, frames, CAPTURE_MS)
     const { nowMs } = this.#parts
     const untilMs = Math.max(this.#untilMs, nowMs() + LAST_CAPTURE_MS)
-    while (nowMs() < untilMs && !this.#mustYield(true)) if (captured.wait(salt1, frames, LOOK_MS)) return true
+    while (nowMs() < untilMs && !this.#mustYield(true))
+      if (captured.wait(salt1, frames, LOOK_MS)) return true
     return false
   }
 }

@@ -1,12 +1,14 @@
 /**
- * Finds, among pages of a database that are `wanted`, those that hold rows of tables, and what else of the database has to be read
- * to decode these rows: overflow pages, and the pages of the schema.
+ * Finds, among pages of a database that are `wanted`, those that hold rows of tables, and what else
+ * of the database has to be read to decode these rows: overflow pages, and the pages of the schema.
  *
- * The interior pages of all b-trees are read until each wanted page is accounted for, leaf pages only when they are wanted. A row
- * can change on its overflow pages alone (btreeOverwriteCell, btree.c): when wanted pages are left over, leaf pages are read too,
- * in search of the rows that they belong to.
+ * The interior pages of all b-trees are read until each wanted page is accounted for, leaf pages
+ * only when they are wanted. A row can change on its overflow pages alone (btreeOverwriteCell,
+ * btree.c): when wanted pages are left over, leaf pages are read too, in search of the rows that
+ * they belong to.
  *
- * Damage is never thrown: it makes the result incomplete. Memory: a few bits for each page of the database.
+ * Damage is never thrown: it makes the result incomplete. Memory: a few bits for each page of the
+ * database.
  */
 import { type BtreePage, type Cell, cellAt, DamagedPage, parsePage } from './btreePage.ts'
 import { BtreeWalk, type ReadPage, type WalkedDatabase } from './btreeWalk.ts'
@@ -18,7 +20,9 @@ import { decodeRecord } from './storedRecord.ts'
 export interface RowPage {
   readonly page: number
   readonly root: number
-  /** Places, from 0, of rows that the state after has just so: their overflow pages are not needed. */
+  /**
+   * Places, from 0, of rows that the state after has just so: their overflow pages are not needed.
+   */
   readonly same: readonly number[]
 }
 
@@ -43,11 +47,17 @@ interface Tree {
   readonly isTable: boolean
 }
 
-/** The schema's b-tree has this root: https://sqlite.org/fileformat2.html#storage_of_the_sql_database_schema. */
+/**
+ * The schema's b-tree has this root:
+ * https://sqlite.org/fileformat2.html#storage_of_the_sql_database_schema.
+ */
 export const SCHEMA_ROOT = 1
 /** Of a record of the schema, whose statement may be long; only its first columns are looked at. */
 const MAX_SCHEMA_BYTES = 1024 * 1024
-/** Pages of trees that are searched for rows of which only an overflow page changed: nothing is applied meanwhile. */
+/**
+ * Pages of trees that are searched for rows of which only an overflow page changed: nothing is
+ * applied meanwhile.
+ */
 const MAX_SEARCHED_PAGES = 65_536
 
 export class RowPageSearch {
@@ -169,24 +179,33 @@ export class RowPageSearch {
     const { free, header } = this.#database
     for await (const part of this.#wanted.turns())
       for (const page of part)
-        if (free.has(page) || (header.isAutoVacuum && isPointerMap(page, header))) this.#account(page)
+        if (free.has(page) || (header.isAutoVacuum && isPointerMap(page, header)))
+          this.#account(page)
   }
 
-  /** Accounts for the overflow pages of all records of a page, and takes those that are needed when `isKept`. Gives RowPage's `same`. */
+  /**
+   * Accounts for the overflow pages of all records of a page, and takes those that are needed when
+   * `isKept`. Gives RowPage's `same`.
+   */
   async #followAll(page: number, content: BtreePage, isKept: boolean): Promise<number[]> {
     const cells = this.#cellsOf(content)
-    const after = isKept && cells.some(({ overflow }) => overflow > 0) ? await this.#after(page, content) : []
+    const after =
+      isKept && cells.some(({ overflow }) => overflow > 0) ? await this.#after(page, content) : []
     const same: number[] = []
     for (const cell of cells) {
       if (cell.overflow === 0) continue
-      const isSame = after.some((other) => isEqual(cell, other)) && !(await this.#isChanged(cell, false))
+      const isSame =
+        after.some((other) => isEqual(cell, other)) && !(await this.#isChanged(cell, false))
       if (isSame) same.push(cell.place)
       else await this.#follow(cell, isKept, undefined)
     }
     return same
   }
 
-  /** The records with overflow pages that the page has in the state after. A free page may still look like one of a b-tree. */
+  /**
+   * The records with overflow pages that the page has in the state after. A free page may still
+   * look like one of a b-tree.
+   */
   async #after(page: number, { kind, usable }: BtreePage): Promise<Cell[]> {
     if (!this.#held.has(page) || !this.#next.isInUse(page)) return []
     const image = await this.#next.readPage(page)
@@ -212,7 +231,8 @@ export class RowPageSearch {
       this.#account(page)
       if (isKept) this.#need(page)
       bytes += image.length - 4
-      if (parts && bytes < MAX_SCHEMA_BYTES) parts.push(Buffer.from(image.subarray(4, this.#database.usable)))
+      if (parts && bytes < MAX_SCHEMA_BYTES)
+        parts.push(Buffer.from(image.subarray(4, this.#database.usable)))
     }
   }
 
@@ -221,7 +241,10 @@ export class RowPageSearch {
     return false
   }
 
-  /** Whether one of the record's overflow pages is wanted, or, with `isLeft`, wanted and not accounted for. */
+  /**
+   * Whether one of the record's overflow pages is wanted, or, with `isLeft`, wanted and not
+   * accounted for.
+   */
   async #isChanged(cell: Cell, isLeft: boolean): Promise<boolean> {
     if (cell.overflow === 0) return false
     for await (const { page } of this.#chain(cell))
@@ -229,7 +252,10 @@ export class RowPageSearch {
     return false
   }
 
-  /** The overflow pages of a record, as many as it needs: https://sqlite.org/fileformat2.html#cell_payload_overflow_pages. */
+  /**
+   * The overflow pages of a record, as many as it needs:
+   * https://sqlite.org/fileformat2.html#cell_payload_overflow_pages.
+   */
   async *#chain({ overflow, payloadBytes, local }: Cell) {
     const { usable, pages, readPage } = this.#database
     const most = Math.ceil((payloadBytes - local.length) / (usable - 4))
@@ -281,7 +307,8 @@ function isEqual(a: Cell, b: Cell): boolean {
 function addTree(trees: Tree[], record: Buffer): void {
   const [type, , , root] = decodeRecord(record, 4)
   if (typeof root !== 'bigint' || root < 2n) return
-  const isTable = type !== null && typeof type === 'object' && 'text' in type && isTableText(type.text)
+  const isTable =
+    type !== null && typeof type === 'object' && 'text' in type && isTableText(type.text)
   trees.push({ root: Number(root), isTable })
 }
 

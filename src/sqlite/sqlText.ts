@@ -15,14 +15,20 @@ export function foldName(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 }
 
-/** `conditions` joined by OR as a balanced tree, '' when there are none: SQLite bounds the depth of an expression (1000). */
+/**
+ * `conditions` joined by OR as a balanced tree, '' when there are none: SQLite bounds the depth of
+ * an expression (1000).
+ */
 export function anyOf(conditions: readonly string[]): string {
   if (conditions.length <= 1) return conditions[0] ?? ''
   const middle = conditions.length >> 1
   return `(${anyOf(conditions.slice(0, middle))} OR ${anyOf(conditions.slice(middle))})`
 }
 
-/** Comment lines of SQL. Only a line feed ends a comment in SQLite; a carriage return ends a line for people. */
+/**
+ * Comment lines of SQL. Only a line feed ends a comment in SQLite; a carriage return ends a line
+ * for people.
+ */
 export function comment(text: string): string {
   return text
     .replaceAll('\0', '')

@@ -1,5 +1,5 @@
-import { Worker } from 'node:worker_threads'
 import { WalcastError } from '../errors.ts'
+import { Worker } from '../platform/processes.ts'
 import type { CheckpointCounts } from './checkpointCounts.ts'
 import type { PinnedFile } from './pinnedFiles.ts'
 import type { ResetPass, ResetPassRequest } from './resetPass.ts'
@@ -18,7 +18,12 @@ export type Step =
   | { readonly kind: 'rows'; readonly connection: string; readonly sql: string }
   | { readonly kind: 'close'; readonly connection: string }
   | { readonly kind: 'sync'; readonly fds: readonly number[] }
-  | { readonly kind: 'insist'; readonly connection: string; readonly sql: string; readonly forMs: number }
+  | {
+      readonly kind: 'insist'
+      readonly connection: string
+      readonly sql: string
+      readonly forMs: number
+    }
   | {
       readonly kind: 'checkpoint'
       readonly connection: string
@@ -51,8 +56,9 @@ export type StepResult =
 export const exec = (connection: string, sql: string): Step => ({ kind: 'exec', connection, sql })
 export const rows = (connection: string, sql: string): Step => ({ kind: 'rows', connection, sql })
 /**
- * Tries `sql` again and again while it is busy, for `forMs` at most. SQLite's own busy handler sleeps between tries and
- * so seldom meets the short gap between two commits of a writer at full speed.
+ * Tries `sql` again and again while it is busy, for `forMs` at most. SQLite's own busy handler
+ * sleeps between tries and so seldom meets the short gap between two commits of a writer at full
+ * speed.
  */
 export const insist = (connection: string, sql: string, forMs: number): Step => ({
   kind: 'insist',
@@ -60,7 +66,10 @@ export const insist = (connection: string, sql: string, forMs: number): Step => 
   sql,
   forMs,
 })
-/** Makes what was written to these descriptors durable, so that a sync that must be short finds little to do. */
+/**
+ * Makes what was written to these descriptors durable, so that a sync that must be short finds
+ * little to do.
+ */
 export const sync = (...fds: number[]): Step => ({ kind: 'sync', fds })
 /** Checkpoints; while another checkpointer is at work, again and again for `forMs` at most. */
 export const checkpoint = (connection: string, mode: 'PASSIVE' | 'TRUNCATE', forMs = 0): Step => ({
@@ -78,7 +87,10 @@ export const open = (connection: string, path: string, timeoutMs = 0, create = f
   create,
   readOnly: false,
 })
-/** Opens a connection that may not write: when it is the last to close, the WAL stays. It must read once to count as open (https://sqlite.org/wal.html, "The WAL File"). */
+/**
+ * Opens a connection that may not write: when it is the last to close, the WAL stays. It must read
+ * once to count as open (https://sqlite.org/wal.html, "The WAL File").
+ */
 export const openReadOnly = (connection: string, path: string): Step => ({
   kind: 'open',
   connection,
@@ -112,7 +124,10 @@ export class SqliteThread {
   #nextId = 1
   #dead: WalcastError | undefined
   #isStopping = false
-  /** Called once when the thread dies by itself: every lock of this process on the database is gone then. */
+  /**
+   * Called once when the thread dies by itself: every lock of this process on the database is gone
+   * then.
+   */
   onDead: (error: WalcastError) => void = () => {}
 
   constructor() {
@@ -139,7 +154,10 @@ export class SqliteThread {
     return this.#post(steps, false)
   }
 
-  /** Runs the steps until one fails, which throws SQLITE_BUSY or SQLITE_FAILED. Gives the value of the last. */
+  /**
+   * Runs the steps until one fails, which throws SQLITE_BUSY or SQLITE_FAILED. Gives the value of
+   * the last.
+   */
   async run(...steps: Step[]): Promise<unknown> {
     const results = await this.#post(steps, true)
     const last = results[results.length - 1]
@@ -147,8 +165,14 @@ export class SqliteThread {
     return last.value
   }
 
-  /** Runs one reset pass. `capture` is called when it waits for what was published to be captured. Throws as `run` does. */
-  async resetPass(step: ResetPassStep, capture: (request: CaptureRequest) => void): Promise<ResetPass> {
+  /**
+   * Runs one reset pass. `capture` is called when it waits for what was published to be captured.
+   * Throws as `run` does.
+   */
+  async resetPass(
+    step: ResetPassStep,
+    capture: (request: CaptureRequest) => void,
+  ): Promise<ResetPass> {
     const [result] = await this.#post([step], true, capture)
     if (!result.ok) throw stepError(step, result)
     return result.value as ResetPass
@@ -194,13 +218,16 @@ export function stepError(
 
 export function isBusy(result: StepResult | { readonly code: string }): boolean {
   return (
-    'code' in result && (result.code.startsWith('SQLITE_BUSY') || result.code.startsWith('SQLITE_LOCKED'))
+    'code' in result &&
+    (result.code.startsWith('SQLITE_BUSY') || result.code.startsWith('SQLITE_LOCKED'))
   )
 }
 
 /** The counts of a `checkpoint` step; all of a failed step counts as busy. */
 export function checkpointCounts(result: StepResult | undefined): CheckpointCounts {
-  return result?.ok ? (result.value as CheckpointCounts) : { busy: true, walFrames: -1, backfilled: -1 }
+  return result?.ok
+    ? (result.value as CheckpointCounts)
+    : { busy: true, walFrames: -1, backfilled: -1 }
 }
 
 /** Whether every frame of the WAL is in the database file. */

@@ -1,16 +1,23 @@
 /**
- * The thread that owns every SQLite connection of a node. Whatever may wait for a lock, backfill or sync runs here,
- * never on the thread that streams.
+ * The thread that owns every SQLite connection of a node. Whatever may wait for a lock, backfill or
+ * sync runs here, never on the thread that streams.
  */
-import { fdatasyncSync } from 'node:fs'
-import { parentPort } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import { messageOf, systemCode } from '../errors.ts'
+import { fdatasyncSync } from '../platform/files.ts'
+import { parentPort } from '../platform/processes.ts'
+import { monotonicMs } from '../platform/time.ts'
 import { CapturedFrame } from './capturedFrame.ts'
 import type { CheckpointCounts } from './checkpointCounts.ts'
 import { isReadByOthers, locksOf } from './lockTable.ts'
 import { type GuardNumber, type ResetPass, type ResetPassParts, runResetPass } from './resetPass.ts'
-import type { CaptureRequest, ResetPassStep, Step, StepResult, ThreadMessage } from './sqliteThread.ts'
+import type {
+  CaptureRequest,
+  ResetPassStep,
+  Step,
+  StepResult,
+  ThreadMessage,
+} from './sqliteThread.ts'
 import { WalIndexReader } from './walIndexReader.ts'
 
 const connections = new Map<string, Database.Database>()
@@ -56,7 +63,10 @@ function run(step: Step, want: (request: CaptureRequest) => void): unknown {
   }
 }
 
-/** A writer at full speed leaves gaps of microseconds between its commits: they are met by trying all the time. Whoever has kept the lock this long has one long transaction, most likely. */
+/**
+ * A writer at full speed leaves gaps of microseconds between its commits: they are met by trying
+ * all the time. Whoever has kept the lock this long has one long transaction, most likely.
+ */
 const FIRST_SPIN_MS = 250
 const SPIN_MS = 1
 const SLEEP_MS = 5
@@ -65,17 +75,17 @@ const NEVER = new Int32Array(new SharedArrayBuffer(4))
 
 function insist(step: Extract<Step, { kind: 'insist' }>): void {
   const db = connection(step.connection)
-  const beganMs = performance.now()
+  const beganMs = monotonicMs()
   let spinUntilMs = beganMs + FIRST_SPIN_MS
   for (;;) {
     try {
       return void db.exec(step.sql)
     } catch (error) {
-      const nowMs = performance.now()
+      const nowMs = monotonicMs()
       if (!systemCode(error).startsWith('SQLITE_BUSY') || nowMs >= beganMs + step.forMs) throw error
       if (nowMs < spinUntilMs) continue
       Atomics.wait(NEVER, 0, 0, SLEEP_MS)
-      spinUntilMs = performance.now() + SPIN_MS
+      spinUntilMs = monotonicMs() + SPIN_MS
     }
   }
 }
@@ -90,16 +100,23 @@ function resetPass(
     begin: (number) => isFree(() => beginReading(guard(number))),
     end: (number) => void guard(number).exec('COMMIT'),
     backfill: (forMs) =>
-      runCheckpoint({ kind: 'checkpoint', connection: connections.checkpoint, mode: 'PASSIVE', forMs }),
+      runCheckpoint({
+        kind: 'checkpoint',
+        connection: connections.checkpoint,
+        mode: 'PASSIVE',
+        forMs,
+      }),
     takeFence: (forMs) =>
-      isFree(() => insist({ kind: 'insist', connection: connections.fence, sql: 'BEGIN IMMEDIATE', forMs })),
+      isFree(() =>
+        insist({ kind: 'insist', connection: connections.fence, sql: 'BEGIN IMMEDIATE', forMs }),
+      ),
     releaseFence: () => void connection(connections.fence).exec('COMMIT'),
     isRead: () => isReadByOthers(locksOf(shm), process.pid),
     published: () => walIndex.read(),
     backfilledFrames: () => walIndex.backfilledFrames(),
     captured: new CapturedFrame(captured),
     askForCapture: (isFenced) => want({ isFenced }),
-    nowMs: () => performance.now(),
+    nowMs: () => monotonicMs(),
   }
   return runResetPass(parts, request)
 }
@@ -127,10 +144,10 @@ function beginReading(db: Database.Database): void {
 
 function runCheckpoint(step: Extract<Step, { kind: 'checkpoint' }>): CheckpointCounts {
   const statement = connection(step.connection).prepare(`PRAGMA wal_checkpoint(${step.mode})`)
-  const untilMs = performance.now() + step.forMs
+  const untilMs = monotonicMs() + step.forMs
   for (;;) {
     const row = statement.get() as { busy: number; log: number; checkpointed: number }
-    if (row.log >= 0 || performance.now() >= untilMs) {
+    if (row.log >= 0 || monotonicMs() >= untilMs) {
       return { busy: row.busy !== 0, walFrames: row.log, backfilled: row.checkpointed }
     }
   }

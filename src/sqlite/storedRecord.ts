@@ -1,4 +1,7 @@
-/** Records, the form in which a b-tree holds rows: https://sqlite.org/fileformat2.html#record_format. Pure. */
+/**
+ * Records, the form in which a b-tree holds rows:
+ * https://sqlite.org/fileformat2.html#record_format. Pure.
+ */
 import { DamagedPage, readVarint } from './btreePage.ts'
 
 /** Text in the encoding of its database, any bytes. */
@@ -6,7 +9,10 @@ export interface StoredText {
   readonly text: Buffer
 }
 
-/** `bigint` is an INTEGER, `number` a REAL, a Buffer a BLOB. A REAL without fraction may be stored as an INTEGER. */
+/**
+ * `bigint` is an INTEGER, `number` a REAL, a Buffer a BLOB. A REAL without fraction may be stored
+ * as an INTEGER.
+ */
 export type StoredValue = null | bigint | number | StoredText | Buffer
 
 /** SQLITE_MAX_COLUMN is 32767 at most (https://sqlite.org/limits.html). */
@@ -16,7 +22,8 @@ const MAX_VALUES = 32767
 export function decodeRecord(record: Buffer, most = MAX_VALUES): StoredValue[] {
   const header = readVarint(record, 0, record.length)
   const headerEnd = Number(header.value)
-  if (headerEnd > record.length) throw new DamagedPage('the header of a record is longer than the record')
+  if (headerEnd > record.length)
+    throw new DamagedPage('the header of a record is longer than the record')
   const values: StoredValue[] = []
   let at = headerEnd
   for (let next = header.next; next < headerEnd && values.length < most; ) {

@@ -1,10 +1,18 @@
-import { closeSync, openSync } from 'node:fs'
 import { WalcastError, writeError } from '../errors.ts'
+import { closeSync, openSync } from '../platform/files.ts'
 import { exec, type SqliteThread, stepError } from './sqliteThread.ts'
 import { quoteText } from './sqlText.ts'
 
-/** Writes what `connection` sees into a database of its own at `to`, for its owner alone (https://sqlite.org/lang_vacuum.html). Throws DISK_FULL, WRITE_FAILED, SQLITE_BUSY or SQLITE_FAILED. */
-export async function vacuumInto(thread: SqliteThread, connection: string, to: string): Promise<void> {
+/**
+ * Writes what `connection` sees into a database of its own at `to`, for its owner alone
+ * (https://sqlite.org/lang_vacuum.html). Throws DISK_FULL, WRITE_FAILED, SQLITE_BUSY or
+ * SQLITE_FAILED.
+ */
+export async function vacuumInto(
+  thread: SqliteThread,
+  connection: string,
+  to: string,
+): Promise<void> {
   makePrivate(to)
   const step = exec(connection, `VACUUM INTO ${quoteText(to)}`)
   const [written] = await thread.attempt(step)

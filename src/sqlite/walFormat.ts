@@ -1,11 +1,16 @@
-/** The WAL file format: https://sqlite.org/fileformat2.html#the_write_ahead_log and walformat.html. */
+/**
+ * The WAL file format: https://sqlite.org/fileformat2.html#the_write_ahead_log and walformat.html.
+ */
 
 export const WAL_HEADER_BYTES = 32
 export const FRAME_HEADER_BYTES = 24
 const WAL_MAGIC = 0x377f0682
 const WAL_VERSION = 3007000
 
-/** The page that holds byte 2^30, which SQLite never uses (https://sqlite.org/fileformat2.html#the_lock_byte_page). */
+/**
+ * The page that holds byte 2^30, which SQLite never uses
+ * (https://sqlite.org/fileformat2.html#the_lock_byte_page).
+ */
 export function lockPage(pageSize: number): number {
   return 0x40000000 / pageSize + 1
 }
@@ -24,15 +29,18 @@ export function frameOffset(frame: number, pageSize: number): number {
   return WAL_HEADER_BYTES + (frame - 1) * frameBytes(pageSize)
 }
 
-/** The running checksum of the WAL: two unsigned 32-bit sums (walformat.html, "Checksum Algorithm"). */
+/**
+ * The running checksum of the WAL: two unsigned 32-bit sums (walformat.html, "Checksum Algorithm").
+ */
 export interface WalChecksum {
   s0: number
   s1: number
 }
 
 /**
- * Adds `words` 32-bit words, from index `at`, to `sum`. `words` is even. `swap` says that the WAL's byte order is
- * not this machine's. The view is an Int32Array because its elements stay small integers in V8.
+ * Adds `words` 32-bit words, from index `at`, to `sum`. `words` is even. `swap` says that the WAL's
+ * byte order is not this machine's. The view is an Int32Array because its elements stay small
+ * integers in V8.
  */
 export function addToChecksum(
   sum: WalChecksum,
@@ -74,7 +82,10 @@ export interface WalHeader {
   readonly s1: number
 }
 
-/** Parses the 32 header bytes; undefined when they are no valid WAL header. `bytes` is 4-byte aligned. */
+/**
+ * Parses the 32 header bytes; undefined when they are no valid WAL header. `bytes` is 4-byte
+ * aligned.
+ */
 export function parseWalHeader(bytes: Buffer): WalHeader | undefined {
   if (bytes.length < WAL_HEADER_BYTES) return undefined
   const magic = bytes.readUInt32BE(0)

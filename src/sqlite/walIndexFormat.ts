@@ -1,4 +1,7 @@
-/** The wal-index (`-shm`): https://sqlite.org/walformat.html#the_wal_index_file_format. Little-endian hosts only. */
+/**
+ * The wal-index (`-shm`): https://sqlite.org/walformat.html#the_wal_index_file_format.
+ * Little-endian hosts only.
+ */
 import { addToChecksum, isPageSize, type WalChecksum, wordsOf } from './walFormat.ts'
 
 /** One of the two header copies at offset 0 and 48. */
@@ -29,8 +32,8 @@ export interface WalIndexHeader {
 }
 
 /**
- * Parses one header copy; undefined when its checksum does not match or it was never initialised. A wal-index
- * made for an empty WAL has page size 0.
+ * Parses one header copy; undefined when its checksum does not match or it was never initialised. A
+ * wal-index made for an empty WAL has page size 0.
  */
 export function parseIndexHeader(bytes: Buffer): WalIndexHeader | undefined {
   const sum = { s0: 0, s1: 0 }
@@ -75,7 +78,9 @@ export function writeIndexHeader(bytes: Buffer, header: WalIndexHeader): void {
 
 /** The block (from 0) that indexes `frame`. */
 export function indexBlockOf(frame: number): number {
-  return frame <= FIRST_BLOCK_FRAMES ? 0 : 1 + Math.floor((frame - FIRST_BLOCK_FRAMES - 1) / BLOCK_FRAMES)
+  return frame <= FIRST_BLOCK_FRAMES
+    ? 0
+    : 1 + Math.floor((frame - FIRST_BLOCK_FRAMES - 1) / BLOCK_FRAMES)
 }
 
 /** The last frame that comes before those of `block`. */

@@ -1,12 +1,14 @@
 /**
- * Writes the wal-index of a replica's copy, as SQLite's own writer does (walIndexAppend, walIndexWriteHdr and
- * walCleanupHash of https://sqlite.org/src/file/src/wal.c): page numbers and hash slots first, the header last.
+ * Writes the wal-index of a replica's copy, as SQLite's own writer does (walIndexAppend,
+ * walIndexWriteHdr and walCleanupHash of https://sqlite.org/src/file/src/wal.c): page numbers and
+ * hash slots first, the header last.
  *
- * Other processes map the file and read it meanwhile. Hash slots are therefore written in aligned blocks of 8 bytes,
- * both header copies in one write, and bytes 96 to 135 (checkpoint information and locks) never.
+ * Other processes map the file and read it meanwhile. Hash slots are therefore written in aligned
+ * blocks of 8 bytes, both header copies in one write, and bytes 96 to 135 (checkpoint information
+ * and locks) never.
  */
-import { fstatSync, readSync } from 'node:fs'
 import type { FileOps } from '../platform/fileOps.ts'
+import { fstatSync, readSync } from '../platform/files.ts'
 import { alignedBuffer } from './walFormat.ts'
 import {
   frameBeforeBlock,
@@ -48,7 +50,9 @@ export class WalIndexWriter {
     this.#size = fstatSync(shmFd).size
   }
 
-  /** Reads the block of the last published frame, and drops what a writer that died left beyond it. */
+  /**
+   * Reads the block of the last published frame, and drops what a writer that died left beyond it.
+   */
   load(mxFrame: number): void {
     this.#size = fstatSync(this.#fd).size
     this.#clearChanges()
@@ -102,7 +106,10 @@ export class WalIndexWriter {
     this.#clearChanges()
   }
 
-  /** Makes all frames up to `header.mxFrame` visible. Gives the 48 bytes of one copy, valid until the next call. */
+  /**
+   * Makes all frames up to `header.mxFrame` visible. Gives the 48 bytes of one copy, valid until
+   * the next call.
+   */
   publish(header: WalIndexHeader): Buffer {
     const first = this.#pair.subarray(0, INDEX_HEADER_BYTES)
     writeIndexHeader(first, header)
@@ -121,7 +128,13 @@ export class WalIndexWriter {
     const offset = pageNumbersOffset(this.#number)
     const from = (offset + 4 * (this.#firstIndex - 1)) & ~7
     const to = Math.min(HASH_OFFSET, (offset + 4 * this.#lastIndex + 7) & ~7)
-    this.#ops.write('index.pages', this.#fd, this.#block.subarray(from, to), start + from, this.#path)
+    this.#ops.write(
+      'index.pages',
+      this.#fd,
+      this.#block.subarray(from, to),
+      start + from,
+      this.#path,
+    )
   }
 
   #writeSlots(start: number): void {
@@ -137,7 +150,13 @@ export class WalIndexWriter {
     }
     for (const group of this.#groups) {
       const at = HASH_OFFSET + 8 * group
-      this.#ops.write('index.hash', this.#fd, this.#block.subarray(at, at + 8), start + at, this.#path)
+      this.#ops.write(
+        'index.hash',
+        this.#fd,
+        this.#block.subarray(at, at + 8),
+        start + at,
+        this.#path,
+      )
     }
   }
 

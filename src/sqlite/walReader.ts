@@ -1,5 +1,5 @@
-import { readSync } from 'node:fs'
 import { keyOf, WalcastError } from '../errors.ts'
+import { readSync } from '../platform/files.ts'
 import {
   addToChecksum,
   alignedBuffer,
@@ -36,8 +36,8 @@ export interface WalSegment {
 }
 
 /**
- * Reads frames of one WAL generation in order and verifies salts and the cumulative checksum of each.
- * The caller says how far: never past the mxFrame that the wal-index publishes.
+ * Reads frames of one WAL generation in order and verifies salts and the cumulative checksum of
+ * each. The caller says how far: never past the mxFrame that the wal-index publishes.
  */
 export class WalReader {
   readonly #fd: number
@@ -88,10 +88,15 @@ export class WalReader {
   }
 
   isGeneration(salt1: number, salt2: number): boolean {
-    return this.#header !== undefined && this.#header.salt1 === salt1 && this.#header.salt2 === salt2
+    return (
+      this.#header !== undefined && this.#header.salt1 === salt1 && this.#header.salt2 === salt2
+    )
   }
 
-  /** Begins at frame 1 of the generation now in the file. Throws WAL_BROKEN unless its header is whole and has these salts. */
+  /**
+   * Begins at frame 1 of the generation now in the file. Throws WAL_BROKEN unless its header is
+   * whole and has these salts.
+   */
   startGeneration(salt1: number, salt2: number): void {
     const header = readWalHeader(this.#fd)
     if (!header) throw broken('its header is not valid')
@@ -110,7 +115,10 @@ export class WalReader {
     this.#segment = undefined
   }
 
-  /** Whether the file holds a frame after the current one, or the header of another generation: written, perhaps not yet published. */
+  /**
+   * Whether the file holds a frame after the current one, or the header of another generation:
+   * written, perhaps not yet published.
+   */
   isWriteUnderWay(): boolean {
     const header = this.#header
     const bytes = this.#probe
@@ -126,7 +134,10 @@ export class WalReader {
     return got === FRAME_HEADER_BYTES && !(header && hasSalts(bytes, 16, header))
   }
 
-  /** Reads and verifies frames after the current one, up to `lastFrame` or the segment's bound. Throws WAL_BROKEN. */
+  /**
+   * Reads and verifies frames after the current one, up to `lastFrame` or the segment's bound.
+   * Throws WAL_BROKEN.
+   */
   read(lastFrame: number): WalSegment {
     const header = this.#header
     if (!header) throw broken('no generation was begun')
@@ -140,9 +151,10 @@ export class WalReader {
   }
 
   /**
-   * Frames after the current one, up to `lastFrame` or the segment's bound, of which not all have salts and checksums:
-   * `pageNumbers` says which pages they hold, as the wal-index publishes it. Those that have a checksum must follow from
-   * the frame before when that has one too. `consume` then goes on from the checksum that the last frame has. Throws WAL_BROKEN.
+   * Frames after the current one, up to `lastFrame` or the segment's bound, of which not all have
+   * salts and checksums: `pageNumbers` says which pages they hold, as the wal-index publishes it.
+   * Those that have a checksum must follow from the frame before when that has one too. `consume`
+   * then goes on from the checksum that the last frame has. Throws WAL_BROKEN.
    */
   readPublished(lastFrame: number, pageNumbers: Uint32Array): WalSegment {
     const header = this.#header
@@ -161,12 +173,18 @@ export class WalReader {
     return this.#segment
   }
 
-  /** The frame at which the last `read` failed has neither salts nor checksum: all 16 bytes are zero. */
+  /**
+   * The frame at which the last `read` failed has neither salts nor checksum: all 16 bytes are
+   * zero.
+   */
   get hasFailedUnsigned(): boolean {
     return this.#failedFrame > this.#frame && isUnsigned(this.headerOf(this.#failedFrame), 0)
   }
 
-  /** The 24 header bytes of any frame, as the file has them; zeros past its end. Valid until the next call. */
+  /**
+   * The 24 header bytes of any frame, as the file has them; zeros past its end. Valid until the
+   * next call.
+   */
   headerOf(frame: number): Buffer {
     this.#probe.fill(0)
     readSync(this.#fd, this.#probe, 0, FRAME_HEADER_BYTES, frameOffset(frame, this.#pageSize))
@@ -176,16 +194,28 @@ export class WalReader {
   /** The page image of any frame, as the file has it; zeros past its end. */
   imageOf(frame: number, into: Buffer): Buffer {
     into.fill(0)
-    readSync(this.#fd, into, 0, this.#pageSize, frameOffset(frame, this.#pageSize) + FRAME_HEADER_BYTES)
+    readSync(
+      this.#fd,
+      into,
+      0,
+      this.#pageSize,
+      frameOffset(frame, this.#pageSize) + FRAME_HEADER_BYTES,
+    )
     return into
   }
 
-  /** Whether the file still has what `place` was reached through: the cumulative checksum there is the same. */
+  /**
+   * Whether the file still has what `place` was reached through: the cumulative checksum there is
+   * the same.
+   */
   isStillAt({ header, frame, checksum }: WalPlace): boolean {
     if (frame === 0) {
       const now = readWalHeader(this.#fd)
       return (
-        now !== undefined && hasSameSalts(now, header) && now.s0 === checksum.s0 && now.s1 === checksum.s1
+        now !== undefined &&
+        hasSameSalts(now, header) &&
+        now.s0 === checksum.s0 &&
+        now.s1 === checksum.s1
       )
     }
     const bytes = this.headerOf(frame)
@@ -209,7 +239,8 @@ export class WalReader {
   /** Takes the first `count` frames of the last segment as done. */
   consume(count: number): void {
     const segment = this.#segment
-    if (!segment || count < 1 || count > segment.count) throw broken(`cannot consume ${count} frames`)
+    if (!segment || count < 1 || count > segment.count)
+      throw broken(`cannot consume ${count} frames`)
     this.#sum.s0 = this.#sums[2 * count - 2]
     this.#sum.s1 = this.#sums[2 * count - 1]
     this.#frame += count

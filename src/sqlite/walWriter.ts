@@ -1,11 +1,12 @@
 /**
- * A replica's own WAL writer: appends frames with checksums of its own generation, then publishes them through the
- * wal-index. Only while the copy's write lock is held. A crash at any instruction leaves a WAL that any SQLite
- * recovers: frames without a commit are ignored, a whole unpublished commit is kept.
+ * A replica's own WAL writer: appends frames with checksums of its own generation, then publishes
+ * them through the wal-index. Only while the copy's write lock is held. A crash at any instruction
+ * leaves a WAL that any SQLite recovers: frames without a commit are ignored, a whole unpublished
+ * commit is kept.
  */
-import { randomBytes } from 'node:crypto'
-import { setImmediate as immediate } from 'node:timers/promises'
 import type { FileOps } from '../platform/fileOps.ts'
+import { randomBytes } from '../platform/random.ts'
+import { nextTurn } from '../platform/time.ts'
 import type { DatabaseFiles } from './databaseFiles.ts'
 import type { FrameMap } from './frameMap.ts'
 import { readFrameImage } from './pageScan.ts'
@@ -58,7 +59,10 @@ export class WalWriter {
   #raw: Buffer = Buffer.alloc(0)
   #salt1 = 0
   #salt2 = 0
-  /** The WAL taken over was begun on a machine of the other byte order: its checksums go on in that order. */
+  /**
+   * The WAL taken over was begun on a machine of the other byte order: its checksums go on in that
+   * order.
+   */
   #swap = false
   #tail = 0
   /** Page numbers of frames appended and not yet published. */
@@ -66,8 +70,17 @@ export class WalWriter {
   /** Newest published frame of each page in this generation. */
   readonly frames: FrameMap
 
-  /** `header` is the verified wal-index header, `raw` its 48 bytes, `frames` what it publishes; from now on kept up here. */
-  constructor(files: DatabaseFiles, ops: FileOps, header: WalIndexHeader, raw: Buffer, frames: FrameMap) {
+  /**
+   * `header` is the verified wal-index header, `raw` its 48 bytes, `frames` what it publishes; from
+   * now on kept up here.
+   */
+  constructor(
+    files: DatabaseFiles,
+    ops: FileOps,
+    header: WalIndexHeader,
+    raw: Buffer,
+    frames: FrameMap,
+  ) {
     this.#files = files
     this.#ops = ops
     this.frames = frames
@@ -105,9 +118,9 @@ export class WalWriter {
   }
 
   /**
-   * Takes up frames that lie whole behind the published end, left by a resync that was cut: they count as appended.
-   * Up to the first that does not verify or is a commit. `onPage` gets each page's number and image, valid during the call.
-   * Nothing else may be appended meanwhile.
+   * Takes up frames that lie whole behind the published end, left by a resync that was cut: they
+   * count as appended. Up to the first that does not verify or is a commit. `onPage` gets each
+   * page's number and image, valid during the call. Nothing else may be appended meanwhile.
    */
   async takeUp(onPage: (page: number, image: Buffer) => void): Promise<void> {
     const { walFd, pageSize } = this.#files
@@ -117,10 +130,14 @@ export class WalWriter {
     const reader = new WalReader(walFd, pageSize, frameBytes(pageSize))
     const checksum = this.#tail > 0 ? { ...this.#sum } : { s0: header.s0, s1: header.s1 }
     reader.resume({ header, frame: this.#tail, checksum })
-    for (let segment = reader.readNext(); segment?.commitPages[0] === 0; segment = reader.readNext()) {
+    for (
+      let segment = reader.readNext();
+      segment?.commitPages[0] === 0;
+      segment = reader.readNext()
+    ) {
       onPage(segment.pageNumbers[0], segment.page(0))
       reader.consume(1)
-      if (this.#pending.push(segment.pageNumbers[0]) % FRAMES_AT_ONCE === 0) await immediate()
+      if (this.#pending.push(segment.pageNumbers[0]) % FRAMES_AT_ONCE === 0) await nextTurn()
     }
     if (!this.hasPending) return
     const place = reader.place
@@ -141,7 +158,10 @@ export class WalWriter {
     return this.#header
   }
 
-  /** Goes on after the frames that `header` publishes; what was appended and not published is forgotten. */
+  /**
+   * Goes on after the frames that `header` publishes; what was appended and not published is
+   * forgotten.
+   */
   takeOver(header: WalIndexHeader, raw: Buffer): void {
     this.#header = header
     this.#raw = Buffer.from(raw)
@@ -162,8 +182,9 @@ export class WalWriter {
   }
 
   /**
-   * Appends frames that no reader sees yet. `commitPages`, the size of the database in pages, marks the last of them
-   * as a commit; 0 when the transaction goes on. Throws DISK_FULL or WRITE_FAILED; then call `returnTo` or `discard`.
+   * Appends frames that no reader sees yet. `commitPages`, the size of the database in pages, marks
+   * the last of them as a commit; 0 when the transaction goes on. Throws DISK_FULL or WRITE_FAILED;
+   * then call `returnTo` or `discard`.
    */
   append(images: PageImages, commitPages: number): void {
     if (images.count === 0) {
@@ -188,7 +209,10 @@ export class WalWriter {
     for (let i = 0; i < images.count; i++) this.#pending.push(images.number(i))
   }
 
-  /** Where what is appended from now on may be taken back to with `returnTo`, until the next `publish` or `discard`. */
+  /**
+   * Where what is appended from now on may be taken back to with `returnTo`, until the next
+   * `publish` or `discard`.
+   */
   mark(): WalMark {
     return { ...this.tail, swap: this.#swap, pending: this.#pending.length }
   }
@@ -203,7 +227,10 @@ export class WalWriter {
     this.#pending.length = pending
   }
 
-  /** Makes everything appended visible, as a database of `pages` pages. The last frame appended must be a commit. */
+  /**
+   * Makes everything appended visible, as a database of `pages` pages. The last frame appended must
+   * be a commit.
+   */
   publish(pages: number): void {
     this.#index.reserve(this.#tail)
     let frame = this.#header.mxFrame
@@ -226,7 +253,9 @@ export class WalWriter {
     this.#pending = []
   }
 
-  /** A commit needs a frame to stand on: without one, a recovery would drop what readers have seen. */
+  /**
+   * A commit needs a frame to stand on: without one, a recovery would drop what readers have seen.
+   */
   #commitAgain(commitPages: number): void {
     const { pageSize, walFd } = this.#files
     const image = Buffer.allocUnsafeSlow(pageSize)
@@ -266,7 +295,13 @@ export class WalWriter {
       bytes.writeUInt32BE(this.#salt2, at + 12)
       bytes.set(images.page(first + i), at + FRAME_HEADER_BYTES)
       addToChecksum(this.#sum, this.#words, at >>> 2, 2, this.#swap)
-      addToChecksum(this.#sum, this.#words, (at + FRAME_HEADER_BYTES) >>> 2, pageSize >>> 2, this.#swap)
+      addToChecksum(
+        this.#sum,
+        this.#words,
+        (at + FRAME_HEADER_BYTES) >>> 2,
+        pageSize >>> 2,
+        this.#swap,
+      )
       bytes.writeUInt32BE(this.#sum.s0, at + 16)
       bytes.writeUInt32BE(this.#sum.s1, at + 20)
     }

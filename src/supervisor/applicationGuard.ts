@@ -1,16 +1,20 @@
 /**
- * Ends the application when `walcast run` ends without having done so, after SIGKILL for example: its writes would go on with
- * no node to capture them. A small shell beside it reads a pipe that only this process has the other end of, and ends what it was
- * told of, with all that descends from it, when the pipe closes. A process counts only with the start time that was told: its
- * number may have been given to another one.
+ * Ends the application when `walcast run` ends without having done so, after SIGKILL for example:
+ * its writes would go on with no node to capture them. A small shell beside it reads a pipe that
+ * only this process has the other end of, and ends what it was told of, with all that descends from
+ * it, when the pipe closes. A process counts only with the start time that was told: its number may
+ * have been given to another one.
  */
-import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import type { Logger } from 'pino'
 import { messageOf } from '../errors.ts'
+import { readFileSync } from '../platform/files.ts'
+import { spawn } from '../platform/processes.ts'
 
-/** Field 22 of /proc/PID/stat is the start time (proc(5)); the name in field 2 may hold anything up to the last parenthesis. */
+/**
+ * Field 22 of /proc/PID/stat is the start time (proc(5)); the name in field 2 may hold anything up
+ * to the last parenthesis.
+ */
 const SCRIPT = `
 trap '' INT TERM HUP
 startOf() {
@@ -50,7 +54,10 @@ export class ApplicationGuard {
   /** Without a shell there is no guard; the log says so. */
   constructor(log: Logger) {
     // In a session of its own: what is sent to a whole terminal or process group is not for it.
-    const guard = spawn('/bin/sh', ['-c', SCRIPT], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
+    const guard = spawn('/bin/sh', ['-c', SCRIPT], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    })
     guard.unref()
     this.#pipe = guard.stdin
     const onGone = (why: string) => {

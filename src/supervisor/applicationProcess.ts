@@ -1,8 +1,11 @@
-/** The application of a node as a child process: its input and outputs are walcast's own, its environment says what the node is. */
-import { spawn } from 'node:child_process'
+/**
+ * The application of a node as a child process: its input and outputs are walcast's own, its
+ * environment says what the node is.
+ */
 import { formatPosition, type Position } from '../../proto/position.ts'
 import type { NodeRole } from '../api/roleAnswers.ts'
 import { withoutSecrets } from '../notify/roleHooks.ts'
+import { spawn } from '../platform/processes.ts'
 import type { ApplicationProcess } from './supervisor.ts'
 
 export interface ApplicationSituation {
@@ -14,7 +17,10 @@ export interface ApplicationSituation {
   readonly db: string
 }
 
-/** `port`: where it is to listen, when the node decides. Throws what `spawn` throws at once; most failures are told to `onFailed`. */
+/**
+ * `port`: where it is to listen, when the node decides. Throws what `spawn` throws at once; most
+ * failures are told to `onFailed`.
+ */
 export function spawnApplication(
   [file, ...args]: readonly [string, ...string[]],
   environment: NodeJS.ProcessEnv,

@@ -5,6 +5,7 @@ import type { NodeSetup } from '../database/engine.ts'
 import type { WalcastError } from '../errors.ts'
 import { startNode } from '../node/node.ts'
 import { nodeUrl } from '../options/address.ts'
+import { cancelTimer, setTimer } from '../platform/time.ts'
 import { type ServedApplication, servedApplication } from '../proxy/servedApplication.ts'
 import { resolveDatabase } from '../sqlite/databaseFiles.ts'
 import type { ApplicationSituation } from './applicationProcess.ts'
@@ -56,21 +57,28 @@ function wakeAll(wakes: ReadonlySet<() => void>): void {
   for (const wake of wakes) wake()
 }
 
-/** A leader serves when it captures, so that no write of the application's is missed; a replica once its copy is whole. */
+/**
+ * A leader serves when it captures, so that no write of the application's is missed; a replica once
+ * its copy is whole.
+ */
 function canServe(view: NodeView): boolean {
   return view.role() === 'leader' ? view.notReady().length === 0 : view.canRead()
 }
 
-async function untilServing(view: NodeView, wakes: Set<() => void>, signal: AbortSignal): Promise<void> {
+async function untilServing(
+  view: NodeView,
+  wakes: Set<() => void>,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted && !canServe(view))
     await new Promise<void>((resolve) => {
       const wake = () => {
-        clearTimeout(timer)
+        cancelTimer(timer)
         wakes.delete(wake)
         signal.removeEventListener('abort', wake)
         resolve()
       }
-      const timer = setTimeout(wake, LOOK_AGAIN_MS)
+      const timer = setTimer(wake, LOOK_AGAIN_MS)
       wakes.add(wake)
       signal.addEventListener('abort', wake)
     })

@@ -1,13 +1,14 @@
 /**
- * What is done with an application that a node supervises: a state and an event give the next state and what is to
- * be done. Pure: processes, timers and the node are the supervisor's. At a change of role:
+ * What is done with an application that a node supervises: a state and an event give the next state
+ * and what is to be done. Pure: processes, timers and the node are the supervisor's. At a change of
+ * role:
  *
  *   running ─> waiting (its turn) ─> draining ─> stopping ─> idle ─> starting ─> running           one port
  *                    ^  └──────────> replacing (its successor boots beside it) ─> running          a pair of ports
  *   running ─> following (it was signalled) ─> running, or waiting when it does not show that it follows
  *
- * From `roleChanged` on, writes are held until a process of the present role is there. There is never more than one process, and
- * one successor beside it.
+ * From `roleChanged` on, writes are held until a process of the present role is there. There is
+ * never more than one process, and one successor beside it.
  */
 export type RoleChangeMode = 'restart' | 'signal' | 'ignore'
 export type RestartMode = 'never' | 'on-failure' | 'always'
@@ -101,7 +102,10 @@ export type SupervisionAction =
   | { readonly do: 'awaitTurn' }
   | { readonly do: 'drain' }
   | { readonly do: 'spawnSuccessor' }
-  /** Requests go to the successor; the process before is ended once it has answered those that it has. */
+  /**
+   * Requests go to the successor; the process before is ended once it has answered those that it
+   * has.
+   */
   | { readonly do: 'switchOver' }
   /** The process has ended: its successor takes its place. */
   | { readonly do: 'adoptSuccessor' }
@@ -127,7 +131,11 @@ export const SUPERVISION_START: SupervisionState = { phase: 'idle', failures: 0 
 const MAX_FAILURES = 30
 
 /** An event that means nothing in a state changes nothing. */
-export function step(rules: SupervisionRules, state: SupervisionState, event: SupervisionEvent): Step {
+export function step(
+  rules: SupervisionRules,
+  state: SupervisionState,
+  event: SupervisionEvent,
+): Step {
   switch (state.phase) {
     case 'idle':
       return whenIdle(state, event)
@@ -167,7 +175,11 @@ function whenIdle(state: In<'idle'>, event: SupervisionEvent): Step {
   }
 }
 
-function whenStarting(rules: SupervisionRules, state: In<'starting'>, event: SupervisionEvent): Step {
+function whenStarting(
+  rules: SupervisionRules,
+  state: In<'starting'>,
+  event: SupervisionEvent,
+): Step {
   const { failures, next } = state
   switch (event.type) {
     case 'spawned':
@@ -214,10 +226,17 @@ function whenRunning(rules: SupervisionRules, state: In<'running'>, event: Super
   }
 }
 
-function whenFollowing(rules: SupervisionRules, state: In<'following'>, event: SupervisionEvent): Step {
+function whenFollowing(
+  rules: SupervisionRules,
+  state: In<'following'>,
+  event: SupervisionEvent,
+): Step {
   switch (event.type) {
     case 'followed':
-      return { state: { phase: 'running', failures: state.failures }, actions: [{ do: 'releaseWrites' }] }
+      return {
+        state: { phase: 'running', failures: state.failures },
+        actions: [{ do: 'releaseWrites' }],
+      }
     case 'followOverdue':
       return awaitTurn(state.failures)
     case 'roleChanged':
@@ -235,7 +254,8 @@ function whenWaiting(rules: SupervisionRules, state: In<'waiting'>, event: Super
   const { failures } = state
   switch (event.type) {
     case 'turn':
-      if (!rules.hasPair) return { state: { phase: 'draining', failures }, actions: [{ do: 'drain' }] }
+      if (!rules.hasPair)
+        return { state: { phase: 'draining', failures }, actions: [{ do: 'drain' }] }
       return { state: { phase: 'replacing', failures }, actions: [{ do: 'spawnSuccessor' }] }
     case 'roleChanged':
       return awaitTurn(failures)
@@ -248,7 +268,11 @@ function whenWaiting(rules: SupervisionRules, state: In<'waiting'>, event: Super
   }
 }
 
-function whenReplacing(rules: SupervisionRules, state: In<'replacing'>, event: SupervisionEvent): Step {
+function whenReplacing(
+  rules: SupervisionRules,
+  state: In<'replacing'>,
+  event: SupervisionEvent,
+): Step {
   const { failures } = state
   switch (event.type) {
     case 'successorAccepts':
@@ -271,7 +295,11 @@ function whenReplacing(rules: SupervisionRules, state: In<'replacing'>, event: S
   }
 }
 
-function whenDraining(rules: SupervisionRules, state: In<'draining'>, event: SupervisionEvent): Step {
+function whenDraining(
+  rules: SupervisionRules,
+  state: In<'draining'>,
+  event: SupervisionEvent,
+): Step {
   switch (event.type) {
     case 'drained':
       return stopIt(rules, state.failures, 'role')
@@ -297,7 +325,11 @@ function whenExited(
   return { state: { phase: 'backingOff', failures }, actions: [{ do: 'startAfter', delayMs }] }
 }
 
-function whenStopping(rules: SupervisionRules, state: In<'stopping'>, event: SupervisionEvent): Step {
+function whenStopping(
+  rules: SupervisionRules,
+  state: In<'stopping'>,
+  event: SupervisionEvent,
+): Step {
   const { why, then } = state
   switch (event.type) {
     case 'exited':
@@ -336,10 +368,16 @@ function startAnew(): Step {
 }
 
 function awaitTurn(failures: number): Step {
-  return { state: { phase: 'waiting', failures }, actions: [{ do: 'holdWrites' }, { do: 'awaitTurn' }] }
+  return {
+    state: { phase: 'waiting', failures },
+    actions: [{ do: 'holdWrites' }, { do: 'awaitTurn' }],
+  }
 }
 
-function signalIt({ roleSignal: signal, followMs: delayMs }: SupervisionRules, failures: number): Step {
+function signalIt(
+  { roleSignal: signal, followMs: delayMs }: SupervisionRules,
+  failures: number,
+): Step {
   return {
     state: { phase: 'following', failures },
     actions: [{ do: 'holdWrites' }, { do: 'signal', signal }, { do: 'awaitFollow', delayMs }],

@@ -1,10 +1,12 @@
 /**
- * Runs an application beside its node: started once the node can serve, told of or restarted at each change of role, ended
- * with it. The node is told at each step what the application can be given, so that no request meets a process that is about to end.
+ * Runs an application beside its node: started once the node can serve, told of or restarted at
+ * each change of role, ended with it. The node is told at each step what the application can be
+ * given, so that no request meets a process that is about to end.
  */
 import { constants } from 'node:os'
 import { messageOf, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import { cancelTimer, setTimer } from '../platform/time.ts'
 import type { ServedApplication } from '../proxy/servedApplication.ts'
 import {
   type ApplicationExit,
@@ -34,11 +36,16 @@ export interface SupervisorParts {
   readonly command: string
   /** As the node's requests see it. */
   readonly application: ServedApplication
-  /** Of the application: two when `rules.hasPair`. Without any it listens where the node was told. */
+  /**
+   * Of the application: two when `rules.hasPair`. Without any it listens where the node was told.
+   */
   readonly ports: readonly number[]
   /** Makes the process, in the environment of the present role. May throw. */
   spawn(port: number | undefined): ApplicationProcess
-  /** Resolves once the node can serve in its present role, or when `signal` is aborted; rejects when it never will. */
+  /**
+   * Resolves once the node can serve in its present role, or when `signal` is aborted; rejects when
+   * it never will.
+   */
   whenReady(signal: AbortSignal): Promise<void>
   /** What happens, for the log. */
   say(text: string, details?: Readonly<Record<string, unknown>>, level?: 'info' | 'warn'): void
@@ -56,7 +63,11 @@ const SIGNAL_STATUS_BASE = 128
 
 export class Supervisor {
   readonly #parts: SupervisorParts
-  /** Resolves when nothing runs any more and nothing is to be started: with the application's exit status, 0 when it was told to stop. Rejects with COMMAND_FAILED, or with why the node never got ready. */
+  /**
+   * Resolves when nothing runs any more and nothing is to be started: with the application's exit
+   * status, 0 when it was told to stop. Rejects with COMMAND_FAILED, or with why the node never got
+   * ready.
+   */
   readonly ended: Promise<number>
   readonly #aborted = new AbortController()
   #state: SupervisionState = SUPERVISION_START
@@ -97,7 +108,10 @@ export class Supervisor {
     this.#on({ type: 'roleChanged' })
   }
 
-  /** Ends the application, with SIGKILL when it takes too long. Resolves when it has ended, and never rejects. */
+  /**
+   * Ends the application, with SIGKILL when it takes too long. Resolves when it has ended, and
+   * never rejects.
+   */
   async stop(): Promise<void> {
     // One that has requests under way need not be waited for: whoever asked is about to be cut off.
     for (const each of this.#retiring) each.process.kill('SIGTERM')
@@ -105,9 +119,13 @@ export class Supervisor {
     await this.ended.catch(() => {})
   }
 
-  /** The last resort, for a process that exits now: the application must not be left behind without its node. */
+  /**
+   * The last resort, for a process that exits now: the application must not be left behind without
+   * its node.
+   */
   abandon(): void {
-    for (const each of [this.#instance, this.#successor, ...this.#retiring]) each?.process.kill('SIGKILL')
+    for (const each of [this.#instance, this.#successor, ...this.#retiring])
+      each?.process.kill('SIGKILL')
   }
 
   #on(event: SupervisionEvent): void {
@@ -156,7 +174,10 @@ export class Supervisor {
         return this.#when(this.#untilTurn(this.#phase.signal), 'turn')
       case 'drain':
         say('the application is restarted in the new role')
-        return this.#when(application.drain('it is being restarted', this.#instance?.port), 'drained')
+        return this.#when(
+          application.drain('it is being restarted', this.#instance?.port),
+          'drained',
+        )
       case 'spawnSuccessor':
         return this.#spawnSuccessor()
       case 'switchOver':
@@ -171,7 +192,10 @@ export class Supervisor {
   }
 
   /** Sends the event when `promise` resolves within the present phase. */
-  #when(promise: Promise<unknown>, type: 'followed' | 'turn' | 'drained' | 'successorAccepts'): void {
+  #when(
+    promise: Promise<unknown>,
+    type: 'followed' | 'turn' | 'drained' | 'successorAccepts',
+  ): void {
     const { signal } = this.#phase
     void promise.then(() => {
       if (!signal.aborted) this.#on({ type })
@@ -214,7 +238,8 @@ export class Supervisor {
     const made = this.#make(port)
     if (!('process' in made)) return this.#on({ type: 'successorFailed', detail: made.failure })
     this.#successor = made
-    if (port !== undefined) this.#when(application.accepts(port, this.#phase.signal), 'successorAccepts')
+    if (port !== undefined)
+      this.#when(application.accepts(port, this.#phase.signal), 'successorAccepts')
   }
 
   /** A process, whatever place it comes to have. */
@@ -334,6 +359,6 @@ function statusOf({ code, signal }: ApplicationExit): number {
 }
 
 function systemTimer(run: () => void, delayMs: number): { cancel(): void } {
-  const timer = setTimeout(run, delayMs)
-  return { cancel: () => clearTimeout(timer) }
+  const timer = setTimer(run, delayMs)
+  return { cancel: () => cancelTimer(timer) }
 }

@@ -20,8 +20,16 @@ test('a position is reached, to come, or never will be', () => {
     },
   ]
   assert.equal(reachFrom(NOW, { epoch: 3, txid: 99 }, true, lineage), 'reached')
-  assert.equal(reachFrom(NOW, { epoch: 3, txid: 100 }, true, lineage), 'unknown', 'a failover left it behind')
-  assert.equal(reachFrom(NOW, { epoch: 3, txid: 99 }, true), 'unknown', 'nothing is known of that epoch')
+  assert.equal(
+    reachFrom(NOW, { epoch: 3, txid: 100 }, true, lineage),
+    'unknown',
+    'a failover left it behind',
+  )
+  assert.equal(
+    reachFrom(NOW, { epoch: 3, txid: 99 }, true),
+    'unknown',
+    'nothing is known of that epoch',
+  )
   assert.equal(
     reachFrom(NOW, { epoch: 5, txid: 1 }, true),
     'unknown',

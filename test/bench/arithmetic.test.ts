@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { dueNs, joinById, median, megabytesPerSecond, percentiles, spread } from '../../bench/arithmetic.ts'
+import {
+  dueNs,
+  joinById,
+  median,
+  megabytesPerSecond,
+  percentiles,
+  spread,
+} from '../../bench/arithmetic.ts'
 import { parseMetrics, sumOf } from '../../bench/prometheus.ts'
 
 test('median of odd and even counts, whatever the order', () => {
@@ -66,7 +73,10 @@ test('ids are joined with the first sight of them or of a later one', () => {
 
 test('what cannot have been seen is refused', () => {
   const written = [{ id: 1, dueNs: 100n, begunNs: 105n, committedNs: 110n }]
-  assert.throws(() => joinById(written, [{ maxId: 2, seenNs: 150n }]), /row 2; the last one written is 1/)
+  assert.throws(
+    () => joinById(written, [{ maxId: 2, seenNs: 150n }]),
+    /row 2; the last one written is 1/,
+  )
   assert.throws(() => joinById(written, [{ maxId: 1, seenNs: 104n }]), /before its commit began/)
   assert.equal(joinById(written, [{ maxId: 1, seenNs: 106n }]).beforeReturn, 1)
 })

@@ -1,4 +1,7 @@
-/** `walcast bench`: the harness as a child, with its output, its exit code and the signals that reach it. */
+/**
+ * `walcast bench`: the harness as a child, with its output, its exit code and the signals that
+ * reach it.
+ */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -51,9 +54,19 @@ test('help is for standard output', async () => {
 })
 
 test('wrong use is one line and exit code 2', async () => {
-  for (const args of [[], ['nothing'], ['lag', '--rates', 'x'], ['report', '--json'], ['--no-such-option']]) {
+  for (const args of [
+    [],
+    ['nothing'],
+    ['lag', '--rates', 'x'],
+    ['report', '--json'],
+    ['--no-such-option'],
+  ]) {
     const { code, stdout, stderr } = await bench(args)
-    assert.deepEqual([code, stdout, stderr.trimEnd().split('\n').length], [2, '', 1], args.join(' '))
+    assert.deepEqual(
+      [code, stdout, stderr.trimEnd().split('\n').length],
+      [2, '', 1],
+      args.join(' '),
+    )
   }
 })
 
@@ -70,7 +83,18 @@ test('a report of a folder without results is made, of no folder it is not', asy
 
 const running = () => processesIn(folder).filter((line) => line.includes('/walcast-bench-'))
 
-const ONE_CASE = ['--rates', '50', '--rounds', '1', '--pages', '1', '--replicas', '1', '--readers', 'idle']
+const ONE_CASE = [
+  '--rates',
+  '50',
+  '--rounds',
+  '1',
+  '--pages',
+  '1',
+  '--replicas',
+  '1',
+  '--readers',
+  'idle',
+]
 
 test('a signal stops the harness, its nodes and its programs, and nothing stays', async () => {
   const { code, stdout } = await bench(['lag', ...ONE_CASE, '--out', join(folder, 'out')], () =>
@@ -99,7 +123,10 @@ test('a run beside peers is one JSON object, with ratios, and with the reason fo
     [walcast, 'walcast'],
     [push, 'push-continuous'],
   ] as const) {
-    assert.deepEqual([row['system'], row['rate'], row['rounds'], row['identical']], [system, 50, 1, true])
+    assert.deepEqual(
+      [row['system'], row['rate'], row['rounds'], row['identical']],
+      [system, 50, 1, true],
+    )
     assert.ok(Number(row['p50Ms']) > 0 && Number(row['p99Ms']) >= Number(row['p50Ms']))
   }
   assert.deepEqual([litefs['system'], litefs['rounds'], litefs['p50Ms']], ['litefs', 0, null])
@@ -113,9 +140,18 @@ test('a run beside peers is one JSON object, with ratios, and with the reason fo
 test('http measures reads, writes and lag at the proxies, and nothing stays', async () => {
   const short = ['--rounds', '1', '--seconds', '1', '--warmup', '0.5']
   const cases = ['--connections', '2', '--rates', '100', '--json']
-  const { code, stdout, stderr } = await bench(['http', ...short, ...cases, '--out', join(folder, 'out')])
+  const { code, stdout, stderr } = await bench([
+    'http',
+    ...short,
+    ...cases,
+    '--out',
+    join(folder, 'out'),
+  ])
   assert.equal(code, 0, stderr)
-  const { rows, ratios } = JSON.parse(stdout) as Record<'rows' | 'ratios', Record<string, unknown>[]>
+  const { rows, ratios } = JSON.parse(stdout) as Record<
+    'rows' | 'ratios',
+    Record<string, unknown>[]
+  >
   assert.deepEqual(
     rows.map((row) => [row['case'], row['connections'], row['rounds'], row['identical']]),
     [
@@ -134,7 +170,13 @@ test('http measures reads, writes and lag at the proxies, and nothing stays', as
       assert.ok(number(row, column) > 0, column)
   const overhead = number(read, 'p50Ms') - number(read, 'directP50Ms')
   assert.ok(Math.abs(number(read, 'overheadP50Ms') - overhead) < 0.01)
-  for (const column of ['leaderP50Ms', 'leaderNothingP50Ms', 'nothingP50Ms', 'waitP50Ms', 'waitMeanMs'])
+  for (const column of [
+    'leaderP50Ms',
+    'leaderNothingP50Ms',
+    'nothingP50Ms',
+    'waitP50Ms',
+    'waitMeanMs',
+  ])
     number(write, column)
   assert.equal(write['late'], 0)
   assert.ok(number(lag, 'lagP99Ms') > 0 && number(lag, 'above5msPercent') >= 0)

@@ -16,7 +16,11 @@ function openSource(name: string) {
   const db = openForWriting(path, 1000)
   db.pragma('journal_mode = WAL')
   db.exec('CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB)')
-  return { path, db, insert: (id: number) => db.prepare('INSERT INTO t VALUES (?, ?)').run(id, 'value') }
+  return {
+    path,
+    db,
+    insert: (id: number) => db.prepare('INSERT INTO t VALUES (?, ?)').run(id, 'value'),
+  }
 }
 
 /** As the receiver does it. */

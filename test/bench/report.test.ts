@@ -1,4 +1,7 @@
-/** The report of the benchmarks, from results made here, and the figures of the README, from the results that are kept. */
+/**
+ * The report of the benchmarks, from results made here, and the figures of the README, from the
+ * results that are kept.
+ */
 import assert from 'node:assert/strict'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,7 +18,13 @@ import { parseResult, readResults } from '../../bench/report/readResults.ts'
 import { SVG_FILE, writeReport } from '../../bench/report/report.ts'
 import { decades, linear } from '../../bench/report/scale.ts'
 import { byRateData } from '../../bench/report/sections.ts'
-import { lagByRate, skippedSystems, stagesOf, summarize, writerCases } from '../../bench/report/summary.ts'
+import {
+  lagByRate,
+  skippedSystems,
+  stagesOf,
+  summarize,
+  writerCases,
+} from '../../bench/report/summary.ts'
 import { summarySvg } from '../../bench/report/svg.ts'
 import type { KeptResult, KeptRow } from '../../bench/result.ts'
 
@@ -24,9 +33,14 @@ const folder = mkdtempSync(join(tmpdir(), 'walcast-report-test-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
 const CASE = { pages: 1, replicas: 1, readers: 'idle', pin: 'none' }
-const HOSTILE = '</script><!-- bench:end --><img src=x onerror=alert(1)>"\'&`|*_[a](b)\n\u0000\ud800'
+const HOSTILE =
+  '</script><!-- bench:end --><img src=x onerror=alert(1)>"\'&`|*_[a](b)\n\u0000\ud800'
 
-function made(suite: string, rows: readonly KeptRow[], changes: Partial<KeptResult> = {}): KeptResult {
+function made(
+  suite: string,
+  rows: readonly KeptRow[],
+  changes: Partial<KeptResult> = {},
+): KeptResult {
   const machine = {
     cpu: 'Chip 3000',
     cores: 2,
@@ -37,7 +51,15 @@ function made(suite: string, rows: readonly KeptRow[], changes: Partial<KeptResu
     busyBeforePercent: 1,
     busyAfterPercent: 2,
   }
-  return { suite, at: '2026-01-31T12:34:56.000Z', machine, commit: 'abc1234', rows, ratios: {}, ...changes }
+  return {
+    suite,
+    at: '2026-01-31T12:34:56.000Z',
+    machine,
+    commit: 'abc1234',
+    rows,
+    ratios: {},
+    ...changes,
+  }
 }
 
 function lagRow(system: string, rate: number, p50Ms: number, p99Ms: number): KeptRow {
@@ -56,10 +78,26 @@ function lagRow(system: string, rate: number, p50Ms: number, p99Ms: number): Kep
 const LAG = made('lag', [
   { ...lagRow('walcast', 10, 0.8, 1.5), stagesP50Ms: '0.03 + 0.00 + 0.18 + 0.09' },
   lagRow('other', 10, 8, 15),
-  { system: 'third', rate: 10, ...CASE, rounds: 0, p50Ms: null, p99Ms: null, skipped: 'no such program' },
+  {
+    system: 'third',
+    rate: 10,
+    ...CASE,
+    rounds: 0,
+    p50Ms: null,
+    p99Ms: null,
+    skipped: 'no such program',
+  },
   lagRow('walcast', 200, 0.5, 1.25),
   lagRow('other', 200, 0, 400),
-  { system: 'third', rate: 200, ...CASE, rounds: 0, p50Ms: null, p99Ms: null, skipped: 'no such program' },
+  {
+    system: 'third',
+    rate: 200,
+    ...CASE,
+    rounds: 0,
+    p50Ms: null,
+    p99Ms: null,
+    skipped: 'no such program',
+  },
   { ...lagRow('walcast', 200, 5, 9), pages: 100 },
 ])
 
@@ -76,7 +114,14 @@ const THROUGHPUT = made('throughput', [
     ratio: 0.93,
     ratioRange: [0.9, 0.95],
   },
-  { system: 'third', rate: 'full', autocheckpoint: 1000, pin: 'none', rounds: 0, skipped: 'no such program' },
+  {
+    system: 'third',
+    rate: 'full',
+    autocheckpoint: 1000,
+    pin: 'none',
+    rounds: 0,
+    skipped: 'no such program',
+  },
   { system: 'walcast', rate: 5000, autocheckpoint: 1000, pin: 'none', rounds: 3, ratio: 1 },
 ])
 
@@ -109,7 +154,10 @@ test('without 200 a second another rate is compared, and without rows nothing', 
 test('goals are judged by the ratios of the run, with what the figure is made of', () => {
   const lag = made(
     'lag',
-    [{ ...lagRow('walcast', 200, 0.6, 1.5), floorMs: 0.25, lookMs: 0.14 }, lagRow('postgres', 200, 0.5, 2)],
+    [
+      { ...lagRow('walcast', 200, 0.6, 1.5), floorMs: 0.25, lookMs: 0.14 },
+      lagRow('postgres', 200, 0.5, 2),
+    ],
     {
       ratios: {
         'p50 walcast/postgres@200': 1.2,
@@ -142,12 +190,26 @@ test('goals are judged by the ratios of the run, with what the figure is made of
 })
 
 const HTTP = made('http', [
-  { system: 'walcast', case: 'read', connections: 16, p50Ms: 2, directP50Ms: 0.5, overheadP50Ms: 1.5 },
+  {
+    system: 'walcast',
+    case: 'read',
+    connections: 16,
+    p50Ms: 2,
+    directP50Ms: 0.5,
+    overheadP50Ms: 1.5,
+  },
   {
     ...{ system: 'walcast', case: 'read', connections: 1, p50Ms: 0.4, directP50Ms: 0.2 },
     ...{ overheadP50Ms: 0.2, overheadP50MsRange: [0.1, 0.3] },
   },
-  { system: 'walcast', case: 'write', connections: 1, p50Ms: 2.5, nothingP50Ms: 1, waitP50Ms: 1.25 },
+  {
+    system: 'walcast',
+    case: 'write',
+    connections: 1,
+    p50Ms: 2.5,
+    nothingP50Ms: 1,
+    waitP50Ms: 1.25,
+  },
   { system: 'walcast', case: 'lag', connections: 16, rate: 1000, lagP99Ms: 50 },
   { system: 'walcast', case: 'lag', connections: 16, rate: 200, lagP99Ms: 4, perSecond: 12_345 },
 ])
@@ -180,17 +242,42 @@ test('goals of http are milliseconds, of one connection and of the standard rate
 })
 
 const FANOUT = made('fanout', [
-  { system: 'walcast', topology: 'flat', replicas: 1, messagesPerBatch: 1, leaderUsPerBatchAndReplica: null },
+  {
+    system: 'walcast',
+    topology: 'flat',
+    replicas: 1,
+    messagesPerBatch: 1,
+    leaderUsPerBatchAndReplica: null,
+  },
   {
     ...{ system: 'walcast', topology: 'flat', replicas: 100 },
     ...{ messagesPerBatch: 1, leaderUsPerBatchAndReplica: 50 },
   },
-  { system: 'walcast', topology: 'two levels', replicas: 100, rounds: 0, skipped: 'no relays <here>' },
+  {
+    system: 'walcast',
+    topology: 'two levels',
+    replicas: 100,
+    rounds: 0,
+    skipped: 'no relays <here>',
+  },
 ])
 const LARGE = made('large', [
-  { system: 'walcast', part: 'start', case: 'first start', fileMb: 10_000, seconds: 30, leaderRssMb: 150 },
   {
-    ...{ system: 'walcast', part: 'start', case: 'after SIGKILL', fileMb: 10_000, leaderRssMb: 160 },
+    system: 'walcast',
+    part: 'start',
+    case: 'first start',
+    fileMb: 10_000,
+    seconds: 30,
+    leaderRssMb: 150,
+  },
+  {
+    ...{
+      system: 'walcast',
+      part: 'start',
+      case: 'after SIGKILL',
+      fileMb: 10_000,
+      leaderRssMb: 160,
+    },
     ...{ seconds: 19, secondsRange: [18, 21] },
   },
   {
@@ -222,7 +309,10 @@ test('fanout and large have a section each, large a table for each part', () => 
     '300 MB',
   ])
     assert.ok(html.includes(text), text)
-  const empty = reportHtml({ results: [made('fanout', []), made('large', [])], unreadable: [] }, new Map())
+  const empty = reportHtml(
+    { results: [made('fanout', []), made('large', [])], unreadable: [] },
+    new Map(),
+  )
   assert.match(empty, /id="large"/)
 })
 
@@ -254,7 +344,13 @@ test('stages are read from what the nodes told', () => {
 test('figures, ranges and titles of columns', () => {
   assert.equal(figure(46_500), '46,500')
   assert.equal(figure(1234), '1234')
-  assert.deepEqual([0, 0.001, 0.5, 12.34, 507.9].map(milliseconds), ['0.00', '<0.01', '0.50', '12.3', '508'])
+  assert.deepEqual([0, 0.001, 0.5, 12.34, 507.9].map(milliseconds), [
+    '0.00',
+    '<0.01',
+    '0.50',
+    '12.3',
+    '508',
+  ])
   assert.equal(withRange({ value: 2, range: [1, 3] }), '2 (1–3)')
   assert.equal(withRange({ value: 2 }), '2')
   assert.equal(withRange({ value: 1, range: [0.9999, 1.001] }, share), '1.00')
@@ -295,7 +391,10 @@ test('the page has every suite, asks for nothing outside, and says what is missi
   const idle = made('idle', [
     { system: 'walcast', node: 'leader', cpuPercent: 0.3, cpuPercentRange: [0.2, 0.4] },
   ])
-  const read = { results: [LAG, THROUGHPUT, idle], unreadable: ['old.json is left out: "at" is missing'] }
+  const read = {
+    results: [LAG, THROUGHPUT, idle],
+    unreadable: ['old.json is left out: "at" is missing'],
+  }
   const html = reportHtml(read, new Map([['idle', 'How idle is taken.']]))
   for (const text of [
     'How idle is taken.',
@@ -310,10 +409,25 @@ test('the page has every suite, asks for nothing outside, and says what is missi
 
 test('nothing of a result file is markup anywhere', () => {
   const row = { ...lagRow(HOSTILE, 200, 1, 2), readers: HOSTILE, stagesP50Ms: '1+1+1+1' }
-  const skipped = { system: HOSTILE, rate: 200, ...CASE, readers: HOSTILE, rounds: 0, skipped: HOSTILE }
-  const writer = { ...THROUGHPUT.rows[0], system: HOSTILE, autocheckpoint: HOSTILE, [HOSTILE]: HOSTILE }
+  const skipped = {
+    system: HOSTILE,
+    rate: 200,
+    ...CASE,
+    readers: HOSTILE,
+    rounds: 0,
+    skipped: HOSTILE,
+  }
+  const writer = {
+    ...THROUGHPUT.rows[0],
+    system: HOSTILE,
+    autocheckpoint: HOSTILE,
+    [HOSTILE]: HOSTILE,
+  }
   const results = [
-    made('lag', [row, skipped, { ...row, rate: 10 }], { commit: HOSTILE, ratios: { [HOSTILE]: 1 } }),
+    made('lag', [row, skipped, { ...row, rate: 10 }], {
+      commit: HOSTILE,
+      ratios: { [HOSTILE]: 1 },
+    }),
     made('throughput', [writer]),
     made(HOSTILE, [{ system: 'walcast', [HOSTILE]: HOSTILE }]),
   ]
@@ -400,7 +514,13 @@ test('commands of the bench', () => {
   )
   assert.ok(SUITES_OF_ALL.includes('fanout') && !SUITES_OF_ALL.includes('large'))
   assert.equal(parseCommand(['lag', '--help']).kind, 'help')
-  for (const args of [[], ['nothing'], ['lag', 'all'], ['report', 'x'], ['report', '--rounds', '1']])
+  for (const args of [
+    [],
+    ['nothing'],
+    ['lag', 'all'],
+    ['report', 'x'],
+    ['report', '--rounds', '1'],
+  ])
     assert.throws(() => parseCommand(args), UsageError, args.join(' '))
 })
 

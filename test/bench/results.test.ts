@@ -25,17 +25,24 @@ after(async () => {
 })
 
 test('a spread is kept as its median, with a range only where rounds differed', () => {
-  const row = { system: 'x', p50Ms: { median: 1.23456, min: 1, max: 2 }, same: { median: 5, min: 5, max: 5 } }
+  const row = {
+    system: 'x',
+    p50Ms: { median: 1.23456, min: 1, max: 2 },
+    same: { median: 5, min: 5, max: 5 },
+  }
   assert.deepEqual(keepable(row), { system: 'x', p50Ms: 1.235, p50MsRange: [1, 2], same: 5 })
 })
 
 test('what is not there is left out, what could not be measured is null', () => {
-  assert.deepEqual(keepable({ gone: undefined, nothing: null, no: Number.NaN, yes: true, rate: 'full' }), {
-    nothing: null,
-    no: null,
-    yes: true,
-    rate: 'full',
-  })
+  assert.deepEqual(
+    keepable({ gone: undefined, nothing: null, no: Number.NaN, yes: true, rate: 'full' }),
+    {
+      nothing: null,
+      no: null,
+      yes: true,
+      rate: 'full',
+    },
+  )
 })
 
 test('options have the standard of their suite', () => {
@@ -51,7 +58,10 @@ test('options have the standard of their suite', () => {
 test('http asks on one connection and on some', () => {
   const options = parseOptions(['http'])
   assert.ok(options !== 'help')
-  assert.deepEqual([options.connections, options.ratesPerSecond, options.rounds], [[1, 16], [200], 3])
+  assert.deepEqual(
+    [options.connections, options.ratesPerSecond, options.rounds],
+    [[1, 16], [200], 3],
+  )
 })
 
 test('switchover changes the leader fifty times and kills five', () => {
@@ -75,7 +85,15 @@ test('peers are measured at the rates that were asked for', () => {
 })
 
 test('every rate, and each further value of the other lists alone', () => {
-  const options = parseOptions(['lag', '--rates', '10,200,1000', '--peer-rates', '10', '--replicas', '1,2'])
+  const options = parseOptions([
+    'lag',
+    '--rates',
+    '10,200,1000',
+    '--peer-rates',
+    '10',
+    '--replicas',
+    '1,2',
+  ])
   assert.ok(options !== 'help')
   const cases = casesOf(options).map(({ rate, pages, replicas, hasPeers }) => [
     rate,
@@ -146,10 +164,16 @@ test('the largest row id of a piece of a WAL', () => {
 })
 
 test('content that differs in one value is not reported as identical', async () => {
-  const places = ['a', 'b'].map((name) => ({ client: 'sqlite', where: join(folder, name) }) as const)
+  const places = ['a', 'b'].map(
+    (name) => ({ client: 'sqlite', where: join(folder, name) }) as const,
+  )
   for (const { where } of places) {
     await makeDatabase(setup, where, 'rows', 0)
-    const writer = await sqlite.openWriter(where, { valueBytes: 10, pages: 1, autocheckpoint: 1000 })
+    const writer = await sqlite.openWriter(where, {
+      valueBytes: 10,
+      pages: 1,
+      autocheckpoint: 1000,
+    })
     for (let id = 1; id <= 20; id++) writer.insert(id)
     writer.close()
   }

@@ -20,7 +20,9 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 type Rows = readonly Readonly<Record<string, unknown>>[]
 
 /** A run of a suite to its end, which leaves nothing behind. */
-async function bench(...args: readonly string[]): Promise<{ rows: Rows; ratios: Record<string, unknown> }> {
+async function bench(
+  ...args: readonly string[]
+): Promise<{ rows: Rows; ratios: Record<string, unknown> }> {
   const all = [CLI, 'bench', ...args, '--json', '--out', join(folder, 'out')]
   const env = { ...process.env, TMPDIR: folder }
   const { stdout } = await promisify(execFile)(process.execPath, all, { env, timeout: TIMEOUT_MS })
@@ -38,7 +40,12 @@ function numberOf(row: Rows[number], column: string): number {
 
 test('each number of replicas, and the largest on two levels', () => {
   const shapes = (replicas: readonly number[], relays: number) =>
-    shapesOf({ replicas, relays }).map((each) => [each.topology, each.replicas, each.relays, each.leavesEach])
+    shapesOf({ replicas, relays }).map((each) => [
+      each.topology,
+      each.replicas,
+      each.relays,
+      each.leavesEach,
+    ])
   assert.deepEqual(shapes([1, 100], 10), [
     ['flat', 1, 0, 0],
     ['flat', 100, 0, 0],
@@ -50,13 +57,23 @@ test('each number of replicas, and the largest on two levels', () => {
 
 test('fanout measures replicas in groups; a batch is encoded once', async () => {
   const short = ['--rounds', '1', '--seconds', '1', '--warmup', '0.5', '--rates', '50']
-  const { rows, ratios } = await bench('fanout', ...short, '--replicas', '1,3', '--per-process', '2')
+  const { rows, ratios } = await bench(
+    'fanout',
+    ...short,
+    '--replicas',
+    '1,3',
+    '--per-process',
+    '2',
+  )
   const [one, three, levels] = rows
   for (const [row, replicas, processes] of [
     [one, 1, 1],
     [three, 3, 2],
   ] as const) {
-    assert.deepEqual([row['replicas'], row['processes'], row['identical']], [replicas, processes, true])
+    assert.deepEqual(
+      [row['replicas'], row['processes'], row['identical']],
+      [replicas, processes, true],
+    )
     for (const column of [
       'leaderUsPerBatch',
       'replicaUsPerBatchAndReplica',
@@ -102,13 +119,18 @@ test('large measures starts, copies and what is compared', async () => {
   const difference = row('100 rows')
   // Every changed page and not much else goes one way, a checksum of every page the other.
   assert.ok(numberOf(difference, 'leaderSentMb') > 0.4 && numberOf(difference, 'leaderSentMb') < 1)
-  assert.ok(numberOf(difference, 'replicaSentMb') > 0.03 && numberOf(difference, 'replicaSentMb') < 0.2)
+  assert.ok(
+    numberOf(difference, 'replicaSentMb') > 0.03 && numberOf(difference, 'replicaSentMb') < 0.2,
+  )
 })
 
 test('large measures huge transactions and a replica that stands still', async () => {
   const row = await large('transaction', 'stopped')
-  for (const name of ['update of every row', 'vacuum']) assert.ok(numberOf(row(name), 'leaderWalMb') > 19)
-  assert.ok(numberOf(row('one stopped'), 'lagP99Ms') > 0 && numberOf(row('level again'), 'seconds') > 0)
+  for (const name of ['update of every row', 'vacuum'])
+    assert.ok(numberOf(row(name), 'leaderWalMb') > 19)
+  assert.ok(
+    numberOf(row('one stopped'), 'lagP99Ms') > 0 && numberOf(row('level again'), 'seconds') > 0,
+  )
 })
 
 test('a part that is not asked for takes no disk; a disk that is too small is told before anything is written', async () => {

@@ -1,4 +1,7 @@
-/** Whatever answers: what passes the check of its shape can be printed, and what is wrong with the rest is said. */
+/**
+ * Whatever answers: what passes the check of its shape can be printed, and what is wrong with the
+ * rest is said.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -22,13 +25,30 @@ const PERCENTILES = { p50Ms: 1, p95Ms: 2, p99Ms: 3, maxMs: 4 }
 const CAUSE = { code: 'slow-link', text: 'it is slow' }
 
 /** Answers as nodes give them, with all that is optional, and how each is shown. */
-const CASES: Readonly<Record<string, { answer: object; shape: Shape; show: (answer: never) => unknown }>> = {
+const CASES: Readonly<
+  Record<string, { answer: object; shape: Shape; show: (answer: never) => unknown }>
+> = {
   status: {
     shape: shapes.STATUS,
     show: statusText,
     answer: {
-      ...{ node: 'a', cluster: 'c', db: '/a.db', role: 'replica', state: 'streaming', epoch: 1, txid: 2 },
-      ...{ checksum: '0123456789abcdef', pageSize: 4096, pages: 3, walBytes: 0, leader: 'b', follows: 'c' },
+      ...{
+        node: 'a',
+        cluster: 'c',
+        db: '/a.db',
+        role: 'replica',
+        state: 'streaming',
+        epoch: 1,
+        txid: 2,
+      },
+      ...{
+        checksum: '0123456789abcdef',
+        pageSize: 4096,
+        pages: 3,
+        walBytes: 0,
+        leader: 'b',
+        follows: 'c',
+      },
       replicas: [
         {
           node: 'r',
@@ -72,9 +92,22 @@ const CASES: Readonly<Record<string, { answer: object; shape: Shape; show: (answ
     shape: shapes.LAG,
     show: lagText,
     answer: {
-      ...{ role: 'replica', connected: true, txid: 1, leaderTxid: 2, txidLag: 1, bytesLag: 3, lagMs: 4 },
+      ...{
+        role: 'replica',
+        connected: true,
+        txid: 1,
+        leaderTxid: 2,
+        txidLag: 1,
+        bytesLag: 3,
+        lagMs: 4,
+      },
       ...{ windowSeconds: 60, count: 5, causes: [CAUSE], ...PERCENTILES },
-      stages: { noticed: PERCENTILES, sent: PERCENTILES, received: PERCENTILES, applied: PERCENTILES },
+      stages: {
+        noticed: PERCENTILES,
+        sent: PERCENTILES,
+        received: PERCENTILES,
+        applied: PERCENTILES,
+      },
     },
   },
   audit: {
@@ -86,8 +119,20 @@ const CASES: Readonly<Record<string, { answer: object; shape: Shape; show: (answ
     shape: shapes.PROMOTED,
     show: (answer: never) => promotedText(answer) + prospects(answer),
     answer: {
-      ...{ ...PLACE, role: 'leader', epoch: 2, txid: 3, from: { epoch: 1, txid: 2 }, dryRun: false },
-      ...{ reasons: ['why not'], lost: { transactions: null, detail: 'd' }, unheard: [PLACE], tookMs: 1.5 },
+      ...{
+        ...PLACE,
+        role: 'leader',
+        epoch: 2,
+        txid: 3,
+        from: { epoch: 1, txid: 2 },
+        dryRun: false,
+      },
+      ...{
+        reasons: ['why not'],
+        lost: { transactions: null, detail: 'd' },
+        unheard: [PLACE],
+        tookMs: 1.5,
+      },
       oldLeader: { ...PLACE, outcome: 'refused', detail: 'no' },
     },
   },
@@ -102,7 +147,15 @@ const CASES: Readonly<Record<string, { answer: object; shape: Shape; show: (answ
     answer: {
       ...{ from: PLACE, to: PLACE, epoch: 1, txid: 2, pauseMs: 3, heldWrites: 4, tookMs: 5 },
       stages: {
-        ...{ quietMs: 1, fenceMs: 1, drainMs: 1, confirmMs: 1, recordMs: 1, takeOverMs: 1, followMs: 1 },
+        ...{
+          quietMs: 1,
+          fenceMs: 1,
+          drainMs: 1,
+          confirmMs: 1,
+          recordMs: 1,
+          takeOverMs: 1,
+          followMs: 1,
+        },
         applicationMs: 1,
       },
     },
@@ -189,7 +242,9 @@ for (const [name, { answer, shape, show }] of Object.entries(CASES)) {
 
 /** Values that are right elsewhere in the answer. */
 function placesValues(answer: object): unknown[] {
-  return placesIn(answer).map((keys) => keys.reduce<unknown>((value, key) => Object(value)[key], answer))
+  return placesIn(answer).map((keys) =>
+    keys.reduce<unknown>((value, key) => Object(value)[key], answer),
+  )
 }
 
 test('what is wrong is said with its place, and what is not asked for is allowed', () => {
@@ -209,7 +264,11 @@ test('what is wrong is said with its place, and what is not asked for is allowed
 
 test('status tells a WAL in use from its file, and why rows that are kept aside are not told', () => {
   const { answer } = CASES['status']
-  const shown = statusText({ ...answer, walBytes: 4 * 2 ** 20, walFileBytes: 8.6 * 2 ** 20 } as never)
+  const shown = statusText({
+    ...answer,
+    walBytes: 4 * 2 ** 20,
+    walFileBytes: 8.6 * 2 ** 20,
+  } as never)
   assert.match(shown, /^wal +4\.0 MiB in use, file 8\.6 MiB$/m)
   assert.match(statusText({ ...answer, walFileBytes: undefined } as never), /^wal +0 B in use$/m)
   assert.match(
@@ -222,5 +281,8 @@ test('status tells a WAL in use from its file, and why rows that are kept aside 
 test('rotten pages that follow each other are told as a run', () => {
   const { answer } = CASES['scrub']
   const rotten = [3, 7, 8, 9, 11, 12]
-  assert.match(describe({ ...answer, rotten, rottenPages: 6 } as never), /6 rotten: 3, 7-9, 11-12 \(/)
+  assert.match(
+    describe({ ...answer, rotten, rottenPages: 6 } as never),
+    /6 rotten: 3, 7-9, 11-12 \(/,
+  )
 })

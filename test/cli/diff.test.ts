@@ -70,7 +70,9 @@ test('JSON lines say every value without loss', () => {
     .split('\n')
     .map((line) => JSON.parse(line))
   assert.deepEqual(lines.slice(0, 5), [
-    { schema: { type: 'index', name: 'i', before: 'CREATE INDEX i ON orders (note)', after: null } },
+    {
+      schema: { type: 'index', name: 'i', before: 'CREATE INDEX i ON orders (note)', after: null },
+    },
     {
       table: 'orders',
       kind: 'removed',

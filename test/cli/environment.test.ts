@@ -4,7 +4,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
-import { KNOWN_VARIABLES, unknownVariables, warnOfUnknownVariables } from '../../src/cli/environment.ts'
+import {
+  KNOWN_VARIABLES,
+  unknownVariables,
+  warnOfUnknownVariables,
+} from '../../src/cli/environment.ts'
 import { createLog } from '../../src/cli/log.ts'
 import { editDistance, nearestName } from '../../src/cli/nearestName.ts'
 import { CATALOGUE } from '../../src/errorCatalogue.ts'
@@ -39,7 +43,10 @@ test('an unknown variable is named with the one that may be meant', () => {
     Array.from({ length: 30 }, (_, i) => [`WALCAST_\u001b[2J${'9'.repeat(200)}${i}`, '']),
   )
   warnOfUnknownVariables(many, log)
-  assert.ok(said[1].length < 1200 && !said[1].includes('\u001b') && said[1].includes('and 20 more'), said[1])
+  assert.ok(
+    said[1].length < 1200 && !said[1].includes('\u001b') && said[1].includes('and 20 more'),
+    said[1],
+  )
 })
 
 test('what Kubernetes tells of a service of that name is nothing to warn of', () => {

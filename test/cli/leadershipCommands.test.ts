@@ -5,7 +5,13 @@ import { once } from 'node:events'
 import { hostname, userInfo } from 'node:os'
 import { type TestContext, test } from 'node:test'
 import { endingWithParent } from '../support/endsWithParent.ts'
-import { type FakeAnswer, type FakeNode, type FakeRequest, fakeNode, refusal } from '../support/fakeNode.ts'
+import {
+  type FakeAnswer,
+  type FakeNode,
+  type FakeRequest,
+  fakeNode,
+  refusal,
+} from '../support/fakeNode.ts'
 import { CLI } from '../support/paths.ts'
 
 const BY = `${userInfo().username}@${hostname()}`
@@ -77,7 +83,12 @@ took        120 ms
     stderr: '',
   })
   assert.deepEqual(node.requests, [
-    { method: 'POST', path: '/_walcast/promote', authorization: `Bearer ${secret}`, body: { by: BY } },
+    {
+      method: 'POST',
+      path: '/_walcast/promote',
+      authorization: `Bearer ${secret}`,
+      body: { by: BY },
+    },
   ])
   const asJson = await walcast(['promote', '--json'], { WALCAST_NODE: `http://${node.address}` })
   assert.deepEqual([JSON.parse(asJson.stdout), asJson.stderr], [answer, ''])
@@ -86,7 +97,10 @@ took        120 ms
 test('with force it says first what speaks against it and what is lost', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
-  const reasons = ['node node-a at 10.0.0.1:8470 says that it leads, in epoch 3', 'it is 12 commits behind']
+  const reasons = [
+    'node node-a at 10.0.0.1:8470 says that it leads, in epoch 3',
+    'it is 12 commits behind',
+  ]
   const lost = { transactions: 12, detail: '' }
   const node = await fakeNode(t, ({ body }) => ({
     body: { ...PROMOTED, reasons, lost, dryRun: body['dryRun'] === true },
@@ -111,7 +125,10 @@ test('a dry run changes nothing', { timeout: TIMEOUT_MS }, async (t) => {
   let answer: object = { ...PROMOTED, dryRun: true }
   const node = await fakeNode(t, () => ({ body: answer }))
   const fit = await walcast(['promote', '--dry-run', '--node', node.address])
-  assert.equal(fit.stdout, 'node-b at 10.0.0.2:8470, at 3-1234, can lead: nothing speaks against it\n')
+  assert.equal(
+    fit.stdout,
+    'node-b at 10.0.0.2:8470, at 3-1234, can lead: nothing speaks against it\n',
+  )
   answer = {
     ...answer,
     reasons: ['it has no whole copy'],
@@ -220,7 +237,8 @@ class Pair {
 
   static async start(t: TestContext): Promise<Pair> {
     const pair = new Pair()
-    for (const at of [0, 1]) pair.nodes.push(await fakeNode(t, (request) => pair.answer(at, request)))
+    for (const at of [0, 1])
+      pair.nodes.push(await fakeNode(t, (request) => pair.answer(at, request)))
     return pair
   }
 
@@ -317,7 +335,8 @@ test('a node that does not lead names the one that does, and that is asked once'
     pair.switchovers.map(({ at }) => at),
     [0, 1],
   )
-  pair.refuse = (at) => refusal('NOT_LEADER', 421, 'it is a replica', { leader: pair.nodes[1 - at].address })
+  pair.refuse = (at) =>
+    refusal('NOT_LEADER', 421, 'it is a replica', { leader: pair.nodes[1 - at].address })
   const { code, stderr } = await walcast(['switchover', '--node', b.address])
   assert.deepEqual([code, stderr.split(':', 1)[0]], [1, 'WALCAST_NOT_LEADER'])
   assert.equal(pair.switchovers.length, 4, 'two nodes that name each other are asked once each')
@@ -398,7 +417,11 @@ test('when the way back fails, it says who leads now', { timeout: TIMEOUT_MS }, 
       'WALCAST_REHEARSAL_FAILED: the rehearsal ended with node-b leading: this node is not fit to lead: late; see the status of both nodes; walcast switchover hands back\n',
     )
     if (json) assert.equal(JSON.parse(stdout).failure.code, 'WALCAST_REHEARSAL_FAILED')
-    else assert.match(stdout, /went there and not back\nleader {5}node-b\n(?:.*\n)*there {2}node-a {2}node-b/)
+    else
+      assert.match(
+        stdout,
+        /went there and not back\nleader {5}node-b\n(?:.*\n)*there {2}node-a {2}node-b/,
+      )
   }
 })
 
@@ -406,7 +429,8 @@ test('a rehearsal that cannot begin changes nothing', { timeout: TIMEOUT_MS }, a
   const pair = await Pair.start(t)
   const unknown = await walcast(['rehearse', '--node', pair.nodes[0].address, '--to', 'node-z'])
   assert.deepEqual([unknown.code, unknown.stderr.split(':', 1)[0]], [1, 'WALCAST_NO_TARGET'])
-  pair.refuse = () => refusal('SWITCHOVER_FAILED', 503, 'the switchover to node-b was given up: late')
+  pair.refuse = () =>
+    refusal('SWITCHOVER_FAILED', 503, 'the switchover to node-b was given up: late')
   const failed = await walcast(['rehearse', '--node', pair.nodes[0].address])
   assert.deepEqual([failed.code, failed.stderr.split(':', 1)[0]], [1, 'WALCAST_SWITCHOVER_FAILED'])
   assert.equal(pair.leading, 0)
@@ -442,7 +466,9 @@ test('audit shows the last entries', { timeout: TIMEOUT_MS }, async (t) => {
   assert.equal((await walcast(['audit', '--node', node.address])).stdout, 'nothing yet\n')
 })
 
-test('status shows since when, the members, and the last changes', { timeout: TIMEOUT_MS }, async (t) => {
+test('status shows since when, the members, and the last changes', {
+  timeout: TIMEOUT_MS,
+}, async (t) => {
   const status = {
     node: 'node-a',
     cluster: 'cluster-1',

@@ -1,7 +1,14 @@
-/** Commands of somebody who mistypes, as processes, against what is no node: each ends in one line that says what and what to do. */
+/**
+ * Commands of somebody who mistypes, as processes, against what is no node: each ends in one line
+ * that says what and what to do.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer as createHttpServer, type RequestListener, type ServerResponse } from 'node:http'
+import {
+  createServer as createHttpServer,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { askNode, getJson } from '../../src/cli/nodeClient.ts'
@@ -33,10 +40,16 @@ async function listening(server: Server, atEnd: AtEnd): Promise<string> {
 }
 
 const http = (atEnd: AtEnd, answer: RequestListener) => listening(createHttpServer(answer), atEnd)
-const tcp = (atEnd: AtEnd, onSocket: (socket: Socket) => void) => listening(createServer(onSocket), atEnd)
+const tcp = (atEnd: AtEnd, onSocket: (socket: Socket) => void) =>
+  listening(createServer(onSocket), atEnd)
 
 const answering =
-  (status: number, type: string, body: string, headers: Record<string, string> = {}): RequestListener =>
+  (
+    status: number,
+    type: string,
+    body: string,
+    headers: Record<string, string> = {},
+  ): RequestListener =>
   (_request, response) =>
     void response.writeHead(status, { 'content-type': type, ...headers }).end(body)
 
@@ -110,8 +123,15 @@ labTest('every command of what is no node says what answered there', async (lab)
   verified.expectEnd()
   assert.equal((await verified.ended).code, 1)
   const [first, second, verdict] = verified.out
-  assert.match(first, /^127\S+ {2}WALCAST_NODE_ANSWER: \S+ answered 200 \(text\/html\)/, verified.tail())
-  assert.match(second, /^127\S+ {2}WALCAST_NODE_ANSWER: \S+ answered 200 and JSON that is no answer/)
+  assert.match(
+    first,
+    /^127\S+ {2}WALCAST_NODE_ANSWER: \S+ answered 200 \(text\/html\)/,
+    verified.tail(),
+  )
+  assert.match(
+    second,
+    /^127\S+ {2}WALCAST_NODE_ANSWER: \S+ answered 200 and JSON that is no answer/,
+  )
   assert.deepEqual([verdict, verified.err], ['NOT VERIFIED: not every node answered', []])
 })
 
@@ -129,7 +149,10 @@ labTest('what may answer at an address that is wrong', async (lab) => {
   const cases: [node: string, line: RegExp, environment?: Record<string, string>][] = [
     ['127.0.0.1:1', /NODE_UNREACHABLE: .*ECONNREFUSED/],
     ['localhost:1', /NODE_UNREACHABLE: .*localhost:1\/\S+: .*ECONNREFUSED/],
-    [await plain(200, 'text/plain', ''), /NODE_ANSWER: .* answered 200 \(text\/plain\): nothing more/],
+    [
+      await plain(200, 'text/plain', ''),
+      /NODE_ANSWER: .* answered 200 \(text\/plain\): nothing more/,
+    ],
     [await plain(200, 'application/json', '[{"a":1}]'), /NODE_ANSWER: .*"\[\{"a":1\}\]"/],
     [
       await plain(200, 'application/json', '{"a":'.repeat(100_000)),
@@ -143,7 +166,10 @@ labTest('what may answer at an address that is wrong', async (lab) => {
       await plain(301, 'text/html', '', { location: 'https://shop.example/\u00e9' }),
       /answered 301 \(text\/html\) and sends on to https:\/\/shop.example\//,
     ],
-    [await plain(401, 'text/html', 'who are you?'), /NODE_ANSWER: .* answered 401 \(text\/html\): "who/],
+    [
+      await plain(401, 'text/html', 'who are you?'),
+      /NODE_ANSWER: .* answered 401 \(text\/html\): "who/,
+    ],
     [
       await plain(500, 'application/json', '{"message":"oh\\u001b[2J"}'),
       /NODE_ANSWER: .* 500: oh \[2J; check/,
@@ -168,9 +194,15 @@ labTest('what may answer at an address that is wrong', async (lab) => {
       await tcp(atEnd, (socket) => socket.end('SSH-2.0-OpenSSH_9\r\n')),
       /answered in something else than HTTP/,
     ],
-    [await tcp(atEnd, (socket) => socket.end('\x15\x03\x01\x00\x02\x02\x46')), /in something else than HTTP/],
+    [
+      await tcp(atEnd, (socket) => socket.end('\x15\x03\x01\x00\x02\x02\x46')),
+      /in something else than HTTP/,
+    ],
     [`https://${await plain(200, 'text/html', HTML)}`, /speaks no TLS: write http:\/\//],
-    [await http(atEnd, (_request, response) => writeOn(response)), /answered 200 \(.*\): more than 16 MiB/],
+    [
+      await http(atEnd, (_request, response) => writeOn(response)),
+      /answered 200 \(.*\): more than 16 MiB/,
+    ],
     [await tcp(atEnd, () => {}), /NODE_UNREACHABLE: .*: no answer within 10 s/],
   ]
   await requireLines(
@@ -185,7 +217,11 @@ labTest('what may answer at an address that is wrong', async (lab) => {
 })
 
 labTest('what is no node, no flag, no command', async (lab) => {
-  const usage = (args: readonly string[], line: RegExp, environment: Record<string, string> = {}): Case => ({
+  const usage = (
+    args: readonly string[],
+    line: RegExp,
+    environment: Record<string, string> = {},
+  ): Case => ({
     args,
     code: 2,
     line: new RegExp(`^WALCAST_USAGE: .*${line.source}`),
@@ -208,7 +244,10 @@ labTest('what is no node, no flag, no command', async (lab) => {
     node('http://me:hunter2@127.0.0.1:1', /a URL without user and password/),
     node('', /HOST:PORT or a URL/),
     usage(['status'], /HOST:PORT/, { WALCAST_NODE: 'nowhere' }),
-    usage(['status', '127.0.0.1:1'], /there is no place for "127.0.0.1:1"; a node is named by --node; see/),
+    usage(
+      ['status', '127.0.0.1:1'],
+      /there is no place for "127.0.0.1:1"; a node is named by --node; see/,
+    ),
     usage(['status', '--node', '127.0.0.1:1', '--node', '127.0.0.1:2'], /--node is given twice/),
     usage(['promote', '--node'], /--node/),
     usage(['switchover', '--noed', '127.0.0.1:1'], /'--noed' \(--node\?\)/),
@@ -233,7 +272,9 @@ labTest('what is no node, no flag, no command', async (lab) => {
       /--replay-on wants statuses/,
     ),
   ])
-  const leader = await lab.leader(db, { environment: { WALCAST_LISEN: 'x', WALCAST_ROLE: 'leader' } })
+  const leader = await lab.leader(db, {
+    environment: { WALCAST_LISEN: 'x', WALCAST_ROLE: 'leader' },
+  })
   await leader.ready()
   await until('it warns', () => leader.logged('no environment variable').length > 0)
   const [warning] = leader.logged('no environment variable')

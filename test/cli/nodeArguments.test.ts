@@ -13,17 +13,26 @@ import { optionProblems } from '../../src/options/optionProblems.ts'
 const FLAGS = ['--db', 'a.db', '--listen', '127.0.0.1:1']
 
 test('what tunes the other role is taken from the environment, what makes a node one is not', () => {
-  const environment = { WALCAST_READ_WAIT: '30s', WALCAST_LEADER: '127.0.0.1:2', WALCAST_STANDBY: 'true' }
+  const environment = {
+    WALCAST_READ_WAIT: '30s',
+    WALCAST_LEADER: '127.0.0.1:2',
+    WALCAST_STANDBY: 'true',
+  }
   const leader = nodeOptions('leader', FLAGS, environment)
   assert.deepEqual([leader.readWaitMs, leader.leader, leader.standby], [30_000, undefined, false])
   const replica = nodeOptions('replica', FLAGS, { ...environment, WALCAST_SOFT_WAL: '33' })
-  assert.deepEqual([replica.softWalFrames, replica.leader, replica.standby], [33, '127.0.0.1:2', true])
+  assert.deepEqual(
+    [replica.softWalFrames, replica.leader, replica.standby],
+    [33, '127.0.0.1:2', true],
+  )
   assert.throws(() => nodeOptions('leader', FLAGS, { WALCAST_READ_WAIT: 'long' }), { key: 'USAGE' })
   assert.throws(() => nodeOptions('leader', [...FLAGS, '--read-wait', '30s'], {}), { key: 'USAGE' })
 })
 
 test('a program may give both roles the same options', () => {
-  assert.deepEqual(embeddedOptions('leader', { readWaitMs: 30_000, standby: false }), { readWaitMs: 30_000 })
+  assert.deepEqual(embeddedOptions('leader', { readWaitMs: 30_000, standby: false }), {
+    readWaitMs: 30_000,
+  })
   assert.deepEqual(embeddedOptions('replica', { softWalFrames: 33 }), { softWalFrames: 33 })
   assert.throws(() => embeddedOptions('leader', { standby: true }), { key: 'USAGE' })
 })
@@ -43,7 +52,10 @@ test('an empty flag is a slip, an empty variable is one that is not set', () => 
   assert.match(problem([...FLAGS, '--leader', '']), /--leader wants HOST:PORT, not ""/)
   assert.match(problem(FLAGS, { WALCAST_LEADER: '' }), /--leader HOST:PORT is needed/)
   assert.equal(problem(replica, { WALCAST_COPY_MODE: '', WALCAST_NAME: '' }), '')
-  assert.match(problem([...replica, '--max-waits', '-1']), /--max-waits wants a whole number, not "-1"/)
+  assert.match(
+    problem([...replica, '--max-waits', '-1']),
+    /--max-waits wants a whole number, not "-1"/,
+  )
   assert.match(problem([...replica, '--drain', '-1s']), /--drain wants a time .* not "-1s"/)
   assert.match(problem([...replica, '--name', '--standby']), /--name wants a value/)
 })
@@ -54,7 +66,8 @@ test('a mode without quotation marks in the file is another number', (t) => {
   const config = join(folder, 'walcast.toml')
   const read = (text: string) => {
     writeFileSync(config, text)
-    return nodeOptions('replica', [...FLAGS, '--leader', '127.0.0.1:2', '--config', config], {}).copyMode
+    return nodeOptions('replica', [...FLAGS, '--leader', '127.0.0.1:2', '--config', config], {})
+      .copyMode
   }
   assert.equal(read('copy-mode = "0640"'), 0o640)
   for (const mode of ['0o640', '640'])
@@ -74,7 +87,10 @@ test('limits that are too small to be meant, or in the wrong order', () => {
     [{ scrubRate: 4 }, ['--scrub-rate wants at least 64KiB, or 0 to turn it off, not 4 bytes']],
     [{ softWalFrames: 0 }, ['--soft-wal wants at least 10, not 0']],
     [{ softWalFrames: 900 }, ['--soft-wal 900 is above --hard-wal 850']],
-    [{ hardWalFrames: 200_000 }, ['--hard-wal 200000 (frames) is above --max-wal 67108864 (bytes)']],
+    [
+      { hardWalFrames: 200_000 },
+      ['--hard-wal 200000 (frames) is above --max-wal 67108864 (bytes)'],
+    ],
     [
       { maxWalBytes: 64 },
       [

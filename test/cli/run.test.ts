@@ -36,7 +36,10 @@ async function run(lab: Lab, flags: readonly string[], environment: Record<strin
   const program = lab.path('application.mjs')
   writeFileSync(program, APPLICATION)
   const listen = `127.0.0.1:${await freePort()}`
-  const child = lab.cli(['run', '--listen', listen, ...flags, '--', process.execPath, program], environment)
+  const child = lab.cli(
+    ['run', '--listen', listen, ...flags, '--', process.execPath, program],
+    environment,
+  )
   return { child, listen }
 }
 
@@ -101,7 +104,10 @@ labTest('what cannot be run, or cannot be meant, is one line', async (lab) => {
   const listen = `127.0.0.1:${await freePort()}`
   const missing = lab.cli(['run', '--db', db, '--listen', listen, '--', '/no/such/program'])
   assert.equal((await missing.ended).code, 1)
-  assert.match(missing.err.at(-1) ?? '', /^WALCAST_COMMAND_FAILED: cannot run \/no\/such\/program: /)
+  assert.match(
+    missing.err.at(-1) ?? '',
+    /^WALCAST_COMMAND_FAILED: cannot run \/no\/such\/program: /,
+  )
   const help = lab.cli(['run', '--help'])
   assert.equal((await help.ended).code, 0)
   assert.match(help.out[0], /^walcast run --db FILE/)
@@ -139,7 +145,10 @@ test('arguments of run: its own, the rest for the node, and a command that is le
   assert.deepEqual(nodeArguments, ['--db', 'a'])
   assert.deepEqual(command, ['app', '--restart', '--', '-x'])
   const { onRoleChange, roleSignal, restart, stopTimeoutMs } = rules
-  assert.deepEqual([onRoleChange, roleSignal, restart, stopTimeoutMs], ['signal', 'SIGHUP', 'always', 3000])
+  assert.deepEqual(
+    [onRoleChange, roleSignal, restart, stopTimeoutMs],
+    ['signal', 'SIGHUP', 'always', 3000],
+  )
   for (const bad of [
     ['--role-change', 'maybe'],
     ['--role-signal', 'SIGNAL'],

@@ -53,7 +53,10 @@ test('an update that fails after its rename is taken back', async () => {
   }
 })
 
-/** A role file on a disk that takes nothing, from the moment it is told to until it is mended. `isNamed`: what it does not take has its name all the same. */
+/**
+ * A role file on a disk that takes nothing, from the moment it is told to until it is mended.
+ * `isNamed`: what it does not take has its name all the same.
+ */
 async function onBadDisk(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-node-file-'))
   const disk = { isBad: false, isNamed: false }

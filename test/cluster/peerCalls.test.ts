@@ -7,10 +7,21 @@ import { test } from 'node:test'
 import { tellPeer, wasNotSent } from '../../src/cluster/peerCalls.ts'
 import { WalcastError } from '../../src/errors.ts'
 
-const IDENTITY = { secret: undefined, node: () => 'node-a', epoch: () => 1, nowMs: () => Date.now() }
+const IDENTITY = {
+  secret: undefined,
+  node: () => 'node-a',
+  epoch: () => 1,
+  nowMs: () => Date.now(),
+}
 
 async function failureAt(port: number, timeoutMs = 2000): Promise<unknown> {
-  const told = tellPeer(IDENTITY, `127.0.0.1:${port}`, '/_walcast/take-over', { epoch: 1 }, timeoutMs)
+  const told = tellPeer(
+    IDENTITY,
+    `127.0.0.1:${port}`,
+    '/_walcast/take-over',
+    { epoch: 1 },
+    timeoutMs,
+  )
   return told.then(
     () => assert.fail('it answered'),
     (error: unknown) => error,

@@ -31,7 +31,8 @@ test('each of them replaces what clients say of their address, and leaves WebSoc
   for (const header of ['X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Host', 'Forwarded'])
     assert.match(nginx, new RegExp(`proxy_set_header ${header} `))
   assert.match(nginx, /proxy_set_header Upgrade \$http_upgrade;/)
-  for (const { proxyPort } of NODES) assert.match(nginx, new RegExp(`server 127\\.0\\.0\\.1:${proxyPort} `))
+  for (const { proxyPort } of NODES)
+    assert.match(nginx, new RegExp(`server 127\\.0\\.0\\.1:${proxyPort} `))
   assert.match(
     haproxyConfig(18_000, NODES),
     /del-header \^\(x-forwarded-\.\*\|forwarded\|x-real-ip\)\$ -m reg/,

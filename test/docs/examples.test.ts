@@ -67,7 +67,10 @@ async function requireCleanEnd({ run, folder }: Started, count: number): Promise
   assert.deepEqual(processesOf(folder), [])
 }
 
-/** A form sent to each replica in turn, and the page that comes next from the same replica: some two hundred times. */
+/**
+ * A form sent to each replica in turn, and the page that comes next from the same replica: some two
+ * hundred times.
+ */
 async function requireOwnWrites(
   browsers: readonly Browser[],
   path: string,
@@ -81,41 +84,48 @@ async function requireOwnWrites(
         assert.deepEqual([answer.status, answer.headers.get('location')], [303, '/'], answer.text)
         const page = await browser.get('/')
         assert.equal(page.status, 200)
-        assert.ok(page.text.includes(`${text}<`), `${text} is missing in what ${NAMES[index + 1]} shows`)
+        assert.ok(
+          page.text.includes(`${text}<`),
+          `${text} is missing in what ${NAMES[index + 1]} shows`,
+        )
         assert.ok(page.text.includes(NAMES[index + 1]), 'the replica made the page itself')
       }
     }),
   )
 }
 
-labTest('inventory: pages, own writes through replicas, work of the leader, a clean end', async (lab) => {
-  const started = await startExample(lab, 'inventory', 6)
-  const { browsers, folder } = started
-  for (const [index, browser] of browsers.entries()) {
-    const page = await browser.get('/')
-    assert.equal(page.status, 200)
-    assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'none'/)
-    requireSoundPage(page.text)
-    assert.match(page.text, new RegExp(`<dd>${NAMES[index]}</dd>`))
-    assert.match(page.text, index === 0 ? /badge leader/ : /badge replica/)
-  }
-  await requireOwnWrites(browsers.slice(1), '/machines', (name) => ({ name, notes: '<&"\'>' }))
-  await requireApi(browsers[1])
-  await requireSoundForms(browsers[2])
-  const { journal } = await recordsOf(browsers[0])
-  assert.deepEqual(
-    journal.map(({ node, what }) => [node, what]),
-    [['leader', 'migrated from version 0 to 1']],
-  )
-  for (const browser of browsers.slice(1)) assert.deepEqual((await recordsOf(browser)).journal, journal)
-  const names = await lab.sql(join(folder, 'leader/inventory.db'), { readOnly: true })
-  const [[count]] = (await names.rows("SELECT count(*) FROM machine WHERE name LIKE 'written-%'")) as [
-    [number],
-  ]
-  await names.close()
-  assert.equal(count, 2 * ROUNDS)
-  await requireCleanEnd(started, NAMES.length)
-})
+labTest(
+  'inventory: pages, own writes through replicas, work of the leader, a clean end',
+  async (lab) => {
+    const started = await startExample(lab, 'inventory', 6)
+    const { browsers, folder } = started
+    for (const [index, browser] of browsers.entries()) {
+      const page = await browser.get('/')
+      assert.equal(page.status, 200)
+      assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'none'/)
+      requireSoundPage(page.text)
+      assert.match(page.text, new RegExp(`<dd>${NAMES[index]}</dd>`))
+      assert.match(page.text, index === 0 ? /badge leader/ : /badge replica/)
+    }
+    await requireOwnWrites(browsers.slice(1), '/machines', (name) => ({ name, notes: '<&"\'>' }))
+    await requireApi(browsers[1])
+    await requireSoundForms(browsers[2])
+    const { journal } = await recordsOf(browsers[0])
+    assert.deepEqual(
+      journal.map(({ node, what }) => [node, what]),
+      [['leader', 'migrated from version 0 to 1']],
+    )
+    for (const browser of browsers.slice(1))
+      assert.deepEqual((await recordsOf(browser)).journal, journal)
+    const names = await lab.sql(join(folder, 'leader/inventory.db'), { readOnly: true })
+    const [[count]] = (await names.rows(
+      "SELECT count(*) FROM machine WHERE name LIKE 'written-%'",
+    )) as [[number]]
+    await names.close()
+    assert.equal(count, 2 * ROUNDS)
+    await requireCleanEnd(started, NAMES.length)
+  },
+)
 
 interface Records {
   readonly machines: readonly { readonly id: number; readonly name: string }[]
@@ -124,7 +134,9 @@ interface Records {
 
 async function recordsOf(browser: Browser): Promise<Records> {
   const [machines, journal] = await Promise.all(
-    ['/api/machines', '/api/journal'].map(async (path) => JSON.parse((await browser.get(path)).text)),
+    ['/api/machines', '/api/journal'].map(async (path) =>
+      JSON.parse((await browser.get(path)).text),
+    ),
   )
   return { machines, journal }
 }
@@ -178,7 +190,15 @@ labTest(
       const port = await freePort()
       const times = { checkEveryMs: 20, staleAfterMs: 200 }
       const db = lab.path(`${name}.db`)
-      const server = await startServer({ db, listen, port, leader, name, secret: undefined, ...times })
+      const server = await startServer({
+        db,
+        listen,
+        port,
+        leader,
+        name,
+        secret: undefined,
+        ...times,
+      })
       lab.atEnd(() => server.stop())
       return { ...server, listen, browser: new Browser(server.url) }
     }
@@ -217,29 +237,32 @@ labTest(
   },
 )
 
-labTest('notes-python: pages, own writes through replicas, one migration, a clean end', async (lab) => {
-  const started = await startExample(lab, 'notes-python', 9)
-  const { browsers, folder } = started
-  for (const [index, browser] of browsers.entries()) {
-    const page = await browser.get('/')
-    assert.equal(page.status, 200)
-    requireSoundPage(page.text)
-    assert.match(page.text, new RegExp(`app-${NAMES[index]}`))
-  }
-  await requireOwnWrites(browsers.slice(1), '/notes', (text) => ({ text }))
-  await requireDeletion(browsers[1])
-  assert.equal((await browsers[1].submit('/notes', { text: ' ' })).status, 400)
-  assert.equal((await browsers[2].get('/nothing')).status, 404)
-  for (const node of NAMES) {
-    const session = lab.sql(join(folder, node, 'notes.db'), { readOnly: true })
-    assert.deepEqual(await session.rows('SELECT name FROM made_by'), [['app-leader']])
-    assert.deepEqual(await session.rows('SELECT count(*) FROM note'), [[2 * ROUNDS - 1]])
-    await session.close()
-  }
-  await requireStrayWriteFails(started)
-  await requireCleanEnd(started, 2 * NAMES.length)
-  assert.ok(existsSync(join(folder, 'leader/notes.db')), '--folder keeps the data')
-})
+labTest(
+  'notes-python: pages, own writes through replicas, one migration, a clean end',
+  async (lab) => {
+    const started = await startExample(lab, 'notes-python', 9)
+    const { browsers, folder } = started
+    for (const [index, browser] of browsers.entries()) {
+      const page = await browser.get('/')
+      assert.equal(page.status, 200)
+      requireSoundPage(page.text)
+      assert.match(page.text, new RegExp(`app-${NAMES[index]}`))
+    }
+    await requireOwnWrites(browsers.slice(1), '/notes', (text) => ({ text }))
+    await requireDeletion(browsers[1])
+    assert.equal((await browsers[1].submit('/notes', { text: ' ' })).status, 400)
+    assert.equal((await browsers[2].get('/nothing')).status, 404)
+    for (const node of NAMES) {
+      const session = lab.sql(join(folder, node, 'notes.db'), { readOnly: true })
+      assert.deepEqual(await session.rows('SELECT name FROM made_by'), [['app-leader']])
+      assert.deepEqual(await session.rows('SELECT count(*) FROM note'), [[2 * ROUNDS - 1]])
+      await session.close()
+    }
+    await requireStrayWriteFails(started)
+    await requireCleanEnd(started, 2 * NAMES.length)
+    assert.ok(existsSync(join(folder, 'leader/notes.db')), '--folder keeps the data')
+  },
+)
 
 async function requireDeletion(browser: Browser): Promise<void> {
   const [{ id }] = JSON.parse((await browser.get('/notes.json')).text)

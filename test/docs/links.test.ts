@@ -34,7 +34,11 @@ function anchorsOf(text: string): string[] {
 }
 
 /** What is wrong with the links of a page. `textOf`: of a file, undefined when there is none. */
-function brokenLinks(page: string, text: string, textOf: (path: string) => string | undefined): string[] {
+function brokenLinks(
+  page: string,
+  text: string,
+  textOf: (path: string) => string | undefined,
+): string[] {
   const links = [...proseOf(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link)
   return links
     .filter((link) => !/^[a-z]+:/.test(link))
@@ -62,7 +66,12 @@ test('every link leads to a file, and to a heading of it where it names one', ()
 test('a link that leads nowhere is found', () => {
   const texts = new Map([['docs/b.md', '# A head: `x`, "y"?\n']])
   const broken = (text: string) => brokenLinks('docs/a.md', text, (path) => texts.get(path))
-  for (const text of ['[x](b.md)', '[x](../docs/b.md#a-head-x-y)', '# Here\n[x](#here)', '    [x](c.md)'])
+  for (const text of [
+    '[x](b.md)',
+    '[x](../docs/b.md#a-head-x-y)',
+    '# Here\n[x](#here)',
+    '    [x](c.md)',
+  ])
     assert.deepEqual(broken(text), [], text)
   for (const text of ['[x](c.md)', '[x](b.md#a-tail)', '# Here\n[x](#there)', '[x](docs/b.md)'])
     assert.equal(broken(text).length, 1, text)
@@ -70,14 +79,18 @@ test('a link that leads nowhere is found', () => {
 
 test('every file of the source that a document names exists', () => {
   for (const page of PAGES.filter((path) => path !== 'CHANGELOG.md'))
-    for (const [, path] of read(page).matchAll(/`((?:src|proto|bench|test|examples)\/[\w./-]+\.\w+)`/g))
+    for (const [, path] of read(page).matchAll(
+      /`((?:src|proto|bench|test|examples)\/[\w./-]+\.\w+)`/g,
+    ))
       assert.ok(existsSync(`${ROOT}${path}`), `${page} names ${path}`)
 })
 
 test('every page of the documents is linked from another one', () => {
   const linked = new Set(
     PAGES.flatMap((page) =>
-      [...read(page).matchAll(/\]\(([^)\s#]+)/g)].map(([, path]) => normalize(join(dirname(page), path))),
+      [...read(page).matchAll(/\]\(([^)\s#]+)/g)].map(([, path]) =>
+        normalize(join(dirname(page), path)),
+      ),
     ),
   )
   for (const page of PAGES.filter((path) => path.startsWith('docs/')))

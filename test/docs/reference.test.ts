@@ -1,4 +1,7 @@
-/** The pages of options and metrics: they are what the code has, and nothing in the documents names another option. */
+/**
+ * The pages of options and metrics: they are what the code has, and nothing in the documents names
+ * another option.
+ */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -32,7 +35,19 @@ test('every metric that a document names exists', () => {
 /** Of commands that are no nodes, and of other programs that the documents call. */
 const OTHER_FLAGS: ReadonlySet<string> = new Set([
   'fail',
-  ...['all', 'config', 'deletes', 'dry-run', 'exit-zero', 'force', 'help', 'json', 'key', 'limit', 'node'],
+  ...[
+    'all',
+    'config',
+    'deletes',
+    'dry-run',
+    'exit-zero',
+    'force',
+    'help',
+    'json',
+    'key',
+    'limit',
+    'node',
+  ],
   ...['seconds', 'sql', 'table', 'timeout', 'to', 'updates', 'version'],
 ])
 

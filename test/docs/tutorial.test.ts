@@ -1,4 +1,7 @@
-/** docs/tutorial.md, done as it says: its application, its commands with other ports and paths, and the answers that it shows. */
+/**
+ * docs/tutorial.md, done as it says: its application, its commands with other ports and paths, and
+ * the answers that it shows.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -29,7 +32,9 @@ async function placeIn(lab: Lab): Promise<(word: string) => string> {
 }
 
 /** Commands that follow `$ `, each with the line that the page shows as its output. */
-function shownWith(program: string): { readonly args: readonly string[]; readonly output: string }[] {
+function shownWith(
+  program: string,
+): { readonly args: readonly string[]; readonly output: string }[] {
   return LINES.flatMap((line, i) =>
     line.startsWith(`    $ ${program} `)
       ? [{ args: wordsOf(line).slice(2), output: LINES[i + 1].trim() }]
@@ -44,7 +49,10 @@ async function curl(args: readonly string[]): Promise<string> {
   const [name, value] = after('-H')?.split(': ') ?? []
   const body = after('-d')
   const headers = name === undefined ? {} : { [name]: value }
-  const response = await fetch(url, body === undefined ? { headers } : { method: 'POST', headers, body })
+  const response = await fetch(
+    url,
+    body === undefined ? { headers } : { method: 'POST', headers, body },
+  )
   return (await response.text()).trim()
 }
 
@@ -67,7 +75,8 @@ labTest('what the tutorial shows is what happens', async (lab) => {
   }
   const asked = shownWith('curl')
   assert.equal(asked.length, 5)
-  for (const { args, output } of asked) assert.equal(await curl(args.map(at)), output, args.join(' '))
+  for (const { args, output } of asked)
+    assert.equal(await curl(args.map(at)), output, args.join(' '))
 
   const changes = shownWith('walcast').filter(({ args }) => args[0] === 'switchover')
   assert.equal(changes.length, 2)

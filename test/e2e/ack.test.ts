@@ -1,4 +1,7 @@
-/** Answers that wait until replicas hold the write: real nodes before real applications, judged by what SQLite finds in the files. */
+/**
+ * Answers that wait until replicas hold the write: real nodes before real applications, judged by
+ * what SQLite finds in the files.
+ */
 import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
 import { freePort } from '../../src/cli/freePorts.ts'
@@ -18,7 +21,11 @@ interface Posted {
   readonly text: string
 }
 
-async function postNote(url: string, body: string, headers: Record<string, string> = {}): Promise<Posted> {
+async function postNote(
+  url: string,
+  body: string,
+  headers: Record<string, string> = {},
+): Promise<Posted> {
   const answer = await post(`${url}/notes`, body, headers)
   return {
     status: answer.status,
@@ -56,7 +63,10 @@ labTest(
     const [replica] = replicas
     for (const url of [leader.url, replica.url]) {
       const held = await postNote(url, `held ${url}`)
-      assert.deepEqual([held.status, held.acked, held.notReplicated], [201, 'one; replicas=1', null])
+      assert.deepEqual(
+        [held.status, held.acked, held.notReplicated],
+        [201, 'one; replicas=1', null],
+      )
       await requireWritten(lab, replica, `held ${url}`)
       const local = await postNote(url, `local ${url}`, ACK('local'))
       assert.deepEqual([local.status, local.acked, local.notReplicated], [201, null, null])
@@ -68,7 +78,11 @@ labTest(
       assert.ok(!(await bodiesIn(lab, leader)).has(`bad ${url}`), 'nothing was executed')
     }
     const more = await postNote(leader.url, 'more', ACK('2'))
-    assert.deepEqual([more.acked, more.notReplicated], [null, '2; replicas=1'], 'there are not so many')
+    assert.deepEqual(
+      [more.acked, more.notReplicated],
+      [null, '2; replicas=1'],
+      'there are not so many',
+    )
     const read = await fetch(leader.url)
     assert.equal(read.headers.get('walcast-acked'), null, 'a read waits for nothing')
     const based = await fetch(leader.url, { headers: ACK('one') })
@@ -80,32 +94,44 @@ labTest(
     cutOff(cluster, 0)
     await until('it is away', async () => !(await leader.node.status()).replicas[0].connected)
     const alone = await postNote(leader.url, 'alone')
-    assert.deepEqual([alone.status, alone.acked, alone.notReplicated], [201, null, 'one; replicas=0'])
+    assert.deepEqual(
+      [alone.status, alone.acked, alone.notReplicated],
+      [201, null, 'one; replicas=0'],
+    )
     await requireWritten(lab, leader, 'alone')
     assert.ok(!(await bodiesIn(lab, replica)).has('alone'))
     const again = await postNote(leader.url, 'keyed', key)
-    assert.deepEqual([again.text, again.acked, again.notReplicated], [first.text, null, 'one; replicas=0'])
+    assert.deepEqual(
+      [again.text, again.acked, again.notReplicated],
+      [first.text, null, 'one; replicas=0'],
+    )
     assert.equal(await leader.node.metric('walcast_ack_total', 'outcome="timeout"'), 2)
     assert.equal(await leader.node.metric('walcast_ack_waits'), 0)
 
     const waiting = post(`${leader.url}/notes`, 'waits', ACK('one'))
     mend(cluster, 0)
     await waiting
-    await until('it is back', async () => (await postNote(leader.url, 'back')).acked === 'one; replicas=1')
+    await until(
+      'it is back',
+      async () => (await postNote(leader.url, 'back')).acked === 'one; replicas=1',
+    )
     const last = await postNote(leader.url, 'keyed', key)
     assert.deepEqual([last.text, last.acked], [first.text, 'one; replicas=1'])
   },
 )
 
-labTest('without a replica nothing is acknowledged, and nobody is kept waiting for one', async (lab) => {
-  const { leader } = await startNotes(lab, { replicas: 0, leaderFlags: ['--ack', 'all'] })
-  for (const level of ['all', 'one', '2', 'one-durable', 'all-durable']) {
-    const answer = await postNote(leader.url, level, ACK(level))
-    assert.deepEqual([answer.status, answer.notReplicated], [201, `${level}; replicas=0`])
-    await requireWritten(lab, leader, level)
-  }
-  assert.equal(await leader.node.metric('walcast_ack_total', 'outcome="alone"'), 5)
-})
+labTest(
+  'without a replica nothing is acknowledged, and nobody is kept waiting for one',
+  async (lab) => {
+    const { leader } = await startNotes(lab, { replicas: 0, leaderFlags: ['--ack', 'all'] })
+    for (const level of ['all', 'one', '2', 'one-durable', 'all-durable']) {
+      const answer = await postNote(leader.url, level, ACK(level))
+      assert.deepEqual([answer.status, answer.notReplicated], [201, `${level}; replicas=0`])
+      await requireWritten(lab, leader, level)
+    }
+    assert.equal(await leader.node.metric('walcast_ack_total', 'outcome="alone"'), 5)
+  },
+)
 
 labTest('kill -9 of the leader: what was acknowledged by one is on a replica', async (lab) => {
   const cluster = await startNotes(lab, { leaderFlags: ['--ack', 'one'] })
@@ -141,13 +167,19 @@ labTest('all: one that is frozen is waited for, and not counted', async (lab) =>
   assert.equal((await postNote(leader.url, 'both')).acked, 'all; replicas=2')
   replicas[1].node.kill('SIGSTOP')
   const frozen = await postNote(leader.url, 'frozen')
-  assert.deepEqual([frozen.status, frozen.acked, frozen.notReplicated], [201, null, 'all; replicas=1'])
+  assert.deepEqual(
+    [frozen.status, frozen.acked, frozen.notReplicated],
+    [201, null, 'all; replicas=1'],
+  )
   assert.equal((await postNote(leader.url, 'one', ACK('one'))).acked, 'one; replicas=1')
   assert.equal((await postNote(leader.url, 'two', ACK('2'))).notReplicated, '2; replicas=1')
   const thawing = postNote(leader.url, 'thawed', ACK('one'))
   replicas[1].node.kill('SIGCONT')
   await thawing
-  await until('both again', async () => (await postNote(leader.url, 'both')).acked === 'all; replicas=2')
+  await until(
+    'both again',
+    async () => (await postNote(leader.url, 'both')).acked === 'all; replicas=2',
+  )
 })
 
 labTest('durable: the copy is synced before it is acknowledged, and only then', async (lab) => {
@@ -160,11 +192,16 @@ labTest('durable: the copy is synced before it is acknowledged, and only then', 
   assert.deepEqual([durable.acked, durable.notReplicated], ['all-durable; replicas=2', null])
   assert.deepEqual(await syncs(), [1, 1])
   for (let i = 2; i <= 4; i++) {
-    assert.equal((await postNote(leader.url, `${i}`, ACK('2-durable'))).acked, '2-durable; replicas=2')
+    assert.equal(
+      (await postNote(leader.url, `${i}`, ACK('2-durable'))).acked,
+      '2-durable; replicas=2',
+    )
     assert.deepEqual(await syncs(), [i, i])
   }
   const burst = await Promise.all(
-    Array.from({ length: 40 }, (_, i) => postNote(replicas[i % 2].url, `burst ${i}`, ACK('all-durable'))),
+    Array.from({ length: 40 }, (_, i) =>
+      postNote(replicas[i % 2].url, `burst ${i}`, ACK('all-durable')),
+    ),
   )
   assert.ok(burst.every(({ acked }) => acked === 'all-durable; replicas=2'))
   for (const count of await syncs()) assert.ok(count < 40, 'one sync serves many')
@@ -180,14 +217,24 @@ labTest(
     lab.atEnd(() => link.close())
     await startFailing(lab, link.address, 'copy.sync', trigger)
     assert.equal((await postNote(url.app, 'a', ACK('one'))).acked, 'one; replicas=1')
-    assert.equal((await postNote(url.app, 'b', ACK('one-durable'))).notReplicated, 'one-durable; replicas=0')
+    assert.equal(
+      (await postNote(url.app, 'b', ACK('one-durable'))).notReplicated,
+      'one-durable; replicas=0',
+    )
     assert.equal((await postNote(url.app, 'c', ACK('one'))).acked, 'one; replicas=1')
     rmSync(trigger)
     // On a new connection it is asked again.
     link.cutAll()
-    await until('it is back', async () => (await postNote(url.app, 'back', ACK('one'))).acked !== null)
+    await until(
+      'it is back',
+      async () => (await postNote(url.app, 'back', ACK('one'))).acked !== null,
+    )
     const later = await postNote(url.app, 'd', ACK('one-durable'))
-    assert.equal(later.notReplicated, 'one-durable; replicas=0', 'a failed sync is not made good by the next')
+    assert.equal(
+      later.notReplicated,
+      'one-durable; replicas=0',
+      'a failed sync is not made good by the next',
+    )
   },
 )
 
@@ -200,7 +247,9 @@ labTest('durable survives checkpoints and a new connection of the replica', asyn
   const { leader, replicas, links } = cluster
   for (let round = 0; round < 4; round++) {
     const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, i) => postNote(leader.url, `${round}-${i} ${'x'.repeat(2000)}`)),
+      Array.from({ length: 20 }, (_, i) =>
+        postNote(leader.url, `${round}-${i} ${'x'.repeat(2000)}`),
+      ),
     )
     assert.deepEqual([...new Set(answers.map(({ acked }) => acked))], ['one-durable; replicas=1'])
     if (round % 2 === 1) links[0].cutAll()
@@ -209,9 +258,15 @@ labTest('durable survives checkpoints and a new connection of the replica', asyn
   assert.equal((await bodiesIn(lab, replicas[0])).size, 80)
 })
 
-async function startPlainLeader(lab: Lab): Promise<{ readonly leader: string; readonly app: string }> {
+async function startPlainLeader(
+  lab: Lab,
+): Promise<{ readonly leader: string; readonly app: string }> {
   const db = lab.path('leader.db')
-  await lab.exec(db, 'PRAGMA journal_mode=wal', 'CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)')
+  await lab.exec(
+    db,
+    'PRAGMA journal_mode=wal',
+    'CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)',
+  )
   const [proxyPort, appPort] = [await freePort(), await freePort()]
   const app = lab.program('notesApp', { path: db, name: 'leader', port: appPort })
   await app.line((line) => line.includes('listening'))
@@ -220,7 +275,12 @@ async function startPlainLeader(lab: Lab): Promise<{ readonly leader: string; re
   return { leader: node.address, app: `http://127.0.0.1:${proxyPort}` }
 }
 
-async function startFailing(lab: Lab, leader: string, op: FileOp, fullWhile: string): Promise<void> {
+async function startFailing(
+  lab: Lab,
+  leader: string,
+  op: FileOp,
+  fullWhile: string,
+): Promise<void> {
   const options = { db: lab.path('replica.db'), port: await freePort(), leader }
   const child = lab.program('replicaAt', { args: nodeArguments('replica', options), op, fullWhile })
   await child.errorLine((line) => line.includes('"msg":"running"'))

@@ -38,8 +38,20 @@ function waysOf({ atLeader, atReplica, leaderApp, replicaApp }: Traffic): Way[] 
     { name: 'the leader writes', port: atLeader, method: 'POST', app: leaderApp, more: '' },
     { name: 'the replica reads', port: atReplica, method: 'GET', app: replicaApp, more: '' },
     { name: 'the replica forwards', port: atReplica, method: 'POST', app: leaderApp, more: '' },
-    { name: 'the leader, with a key', port: atLeader, method: 'POST', app: leaderApp, more: keyed() },
-    { name: 'the replica, with a key', port: atReplica, method: 'POST', app: leaderApp, more: keyed() },
+    {
+      name: 'the leader, with a key',
+      port: atLeader,
+      method: 'POST',
+      app: leaderApp,
+      more: keyed(),
+    },
+    {
+      name: 'the replica, with a key',
+      port: atReplica,
+      method: 'POST',
+      app: leaderApp,
+      more: keyed(),
+    },
   ]
 }
 
@@ -98,7 +110,8 @@ part('an application that refuses before the body ended, and closes', async (tra
     for (let round = 0; round < 6; round++)
       for (const way of waysOf(traffic)) {
         const raw = await RawHttp.open(lab, way.port)
-        // Its server closes with the body unread: the system resets the connection behind the answer.
+        // Its server closes with the body unread: the system resets the connection behind the
+        // answer.
         const headers = ['connection', 'close', 'content-length', '3']
         const answer = telling({ status, reason, headers, body: 'no!', early: true })
         raw.write(
@@ -156,7 +169,11 @@ part('trailers of a request', async (traffic, lab) => {
       way.port,
       `${way.method} /t HTTP/1.1\r\nHost: app.test\r\n${way.more}Connection: close\r\nTrailer: X-Sum\r\nContent-Length: 0\r\n\r\n`,
     )
-    assert.match(text, /^HTTP\/1.1 200 OK\r\n/, `${way.name}: trailers announced where there can be none`)
+    assert.match(
+      text,
+      /^HTTP\/1.1 200 OK\r\n/,
+      `${way.name}: trailers announced where there can be none`,
+    )
   }
 })
 
@@ -213,7 +230,8 @@ part('answers before the answer (1xx) come at once and in their order', async (t
 })
 
 part('an upgrade that the application refuses, in latin1', async (traffic, lab) => {
-  const refusal = 'HTTP/1.1 403 Interdit \xe0 vous\r\nX-L: caf\xe9\r\nContent-Length: 4\r\n\r\nn\xf6n!'
+  const refusal =
+    'HTTP/1.1 403 Interdit \xe0 vous\r\nX-L: caf\xe9\r\nContent-Length: 4\r\n\r\nn\xf6n!'
   const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
   const { atLeader, atReplica } = traffic
   for (const [port, path] of [
@@ -236,7 +254,11 @@ part('one limit for a head, at the leader and at a replica', async (traffic, lab
   for (const way of waysOf(traffic)) {
     const send = (bytes: number) => {
       const before = `${way.method} /h HTTP/1.1\r\nHost: ${'h'.repeat(3000)}.test\r\n${way.more}Connection: close\r\nContent-Length: 0\r\nX-A: `
-      return RawHttp.exchange(lab, way.port, `${before}${'a'.repeat(bytes - before.length - 4)}\r\n\r\n`)
+      return RawHttp.exchange(
+        lab,
+        way.port,
+        `${before}${'a'.repeat(bytes - before.length - 4)}\r\n\r\n`,
+      )
     }
     assert.match(await send(16_100), /^HTTP\/1.1 200 OK\r\n/, way.name)
     assert.match(await send(16_600), /^HTTP\/1.1 431 /, way.name)
@@ -271,7 +293,10 @@ labTest('on each way', async (lab, t) => {
 
 labTest('the limit of a head is an option', async (lab) => {
   const flags = ['--max-header-size', '32KiB']
-  const { atLeader, atReplica } = await startTraffic(lab, { leaderFlags: flags, replicaFlags: flags })
+  const { atLeader, atReplica } = await startTraffic(lab, {
+    leaderFlags: flags,
+    replicaFlags: flags,
+  })
   for (const port of [atLeader, atReplica])
     for (const [bytes, status] of [
       [31_000, 200],

@@ -1,4 +1,7 @@
-/** An application that accepts no connections: what waits for it, what goes elsewhere, and who is told. */
+/**
+ * An application that accepts no connections: what waits for it, what goes elsewhere, and who is
+ * told.
+ */
 import assert from 'node:assert/strict'
 import WebSocket from 'ws'
 import { signRequest } from '../../src/security/auth.ts'
@@ -28,7 +31,10 @@ labTest(
     await leader.killApp()
     await until('it is down', async () => !(await isUp()))
     assert.equal(await publicReady(), 503)
-    assert.match(await (await fetch(`${leader.url}/readyz`)).text(), /the application is down: ECONNREFUSED/)
+    assert.match(
+      await (await fetch(`${leader.url}/readyz`)).text(),
+      /the application is down: ECONNREFUSED/,
+    )
     assert.equal((await leader.node.get('/leader')).status, 503)
     assert.equal((await leader.node.get('/readyz')).status, 200, 'of the node alone')
     const { application, causes } = await leader.node.status()
@@ -62,7 +68,10 @@ labTest(
     })
     for (const site of [first, second]) {
       await site.killApp()
-      await until('it is down', async () => (await site.node.status()).application?.state === 'down')
+      await until(
+        'it is down',
+        async () => (await site.node.status()).application?.state === 'down',
+      )
       assert.equal((await site.node.get('/leader')).status, 200)
     }
     assert.equal((await fetch(`${first.url}/readyz`)).status, 503)
@@ -80,7 +89,11 @@ labTest('reads go to the application that is up, and wait when there is none', a
   await replica.holds(1)
   await replica.startApp('replica')
   await replica.listens()
-  assert.equal((await toldIn(within('an answer', own))).name, 'replica', 'a path under --local stays here')
+  assert.equal(
+    (await toldIn(within('an answer', own))).name,
+    'replica',
+    'a path under --local stays here',
+  )
   await until('it is back', async () => (await toldIn(replica.get())).name === 'replica')
   await leader.killApp()
   const lent = await leader.get()
@@ -92,72 +105,94 @@ labTest('reads go to the application that is up, and wait when there is none', a
   await leader.holds(1)
   await replica.holds(1)
   await replica.startApp('replica')
-  for (const answer of waiting) assert.equal((await toldIn(within('an answer', answer))).name, 'replica')
+  for (const answer of waiting)
+    assert.equal((await toldIn(within('an answer', answer))).name, 'replica')
 })
 
-labTest('what the leader lent is read here only, with its token, and never sent on', async (lab) => {
-  const { leader, replica } = await pair(lab)
-  const { epoch, txid } = await leader.node.status()
-  const { incarnation } = JSON.parse((await leader.node.get('/leader')).text)
-  const ask = (method: string, more: Record<string, string> = {}, of = { method, epoch }) => {
-    const token = signRequest(SECRET, { ...of, path: '/t', node: 'leader', nowMs: Date.now() })
-    const lent = { 'walcast-lent': `${epoch}-${txid}`, 'walcast-incarnation': incarnation }
-    return fetch(`${replica.node.url}/t`, { method, headers: { 'x-replica-auth': token, ...lent, ...more } })
-  }
-  await until('it is lent', async () => (await toldIn(ask('GET'))).name === 'replica')
-  const refused = async (answer: Promise<Response>) => {
-    const got = await answer
-    return [got.status, got.headers.get('walcast-not-executed')]
-  }
-  assert.deepEqual(await refused(ask('POST')), [400, 'BAD_REQUEST'])
-  assert.deepEqual(await refused(ask('GET', { 'x-replica-auth': 'none' })), [401, 'FORWARD_REFUSED'])
-  assert.deepEqual(await refused(ask('GET', { 'walcast-incarnation': '0'.repeat(16) })), [
-    503,
-    'OTHER_INCARNATION',
-  ])
-  await replica.killApp()
-  assert.deepEqual(await refused(ask('GET')), [503, 'APP_UNREACHABLE'])
-  assert.equal((await leader.get()).status, 200)
-})
+labTest(
+  'what the leader lent is read here only, with its token, and never sent on',
+  async (lab) => {
+    const { leader, replica } = await pair(lab)
+    const { epoch, txid } = await leader.node.status()
+    const { incarnation } = JSON.parse((await leader.node.get('/leader')).text)
+    const ask = (method: string, more: Record<string, string> = {}, of = { method, epoch }) => {
+      const token = signRequest(SECRET, { ...of, path: '/t', node: 'leader', nowMs: Date.now() })
+      const lent = { 'walcast-lent': `${epoch}-${txid}`, 'walcast-incarnation': incarnation }
+      return fetch(`${replica.node.url}/t`, {
+        method,
+        headers: { 'x-replica-auth': token, ...lent, ...more },
+      })
+    }
+    await until('it is lent', async () => (await toldIn(ask('GET'))).name === 'replica')
+    const refused = async (answer: Promise<Response>) => {
+      const got = await answer
+      return [got.status, got.headers.get('walcast-not-executed')]
+    }
+    assert.deepEqual(await refused(ask('POST')), [400, 'BAD_REQUEST'])
+    assert.deepEqual(await refused(ask('GET', { 'x-replica-auth': 'none' })), [
+      401,
+      'FORWARD_REFUSED',
+    ])
+    assert.deepEqual(await refused(ask('GET', { 'walcast-incarnation': '0'.repeat(16) })), [
+      503,
+      'OTHER_INCARNATION',
+    ])
+    await replica.killApp()
+    assert.deepEqual(await refused(ask('GET')), [503, 'APP_UNREACHABLE'])
+    assert.equal((await leader.get()).status, 200)
+  },
+)
 
-labTest('writes, forwarded writes and upgrades wait for the application, and are done once', async (lab) => {
-  const { leader, replica } = await pair(lab, ['--forward', '/ws'])
-  await leader.killApp()
-  const sockets = [leader, replica].map(({ url }) => new WebSocket(`${url.replace('http', 'ws')}/ws`))
-  const names = sockets.map(
-    (socket) =>
-      new Promise<string>((resolve, reject) => {
-        socket.once('message', (data) => resolve(String(data)))
-        socket.once('error', reject)
-      }),
-  )
-  const writes = [leader.post('a'), replica.post('b'), leader.post('c'), replica.post('d')]
-  await leader.holds(6)
-  await leader.startApp('leader')
-  for (const answer of writes) assert.equal((await toldIn(within('an answer', answer))).name, 'leader')
-  for (const name of names) assert.equal(await within('a greeting', name), 'leader')
-  for (const socket of sockets) socket.close()
-  assert.equal((await toldIn(leader.get())).n, 4)
-})
+labTest(
+  'writes, forwarded writes and upgrades wait for the application, and are done once',
+  async (lab) => {
+    const { leader, replica } = await pair(lab, ['--forward', '/ws'])
+    await leader.killApp()
+    const sockets = [leader, replica].map(
+      ({ url }) => new WebSocket(`${url.replace('http', 'ws')}/ws`),
+    )
+    const names = sockets.map(
+      (socket) =>
+        new Promise<string>((resolve, reject) => {
+          socket.once('message', (data) => resolve(String(data)))
+          socket.once('error', reject)
+        }),
+    )
+    const writes = [leader.post('a'), replica.post('b'), leader.post('c'), replica.post('d')]
+    await leader.holds(6)
+    await leader.startApp('leader')
+    for (const answer of writes)
+      assert.equal((await toldIn(within('an answer', answer))).name, 'leader')
+    for (const name of names) assert.equal(await within('a greeting', name), 'leader')
+    for (const socket of sockets) socket.close()
+    assert.equal((await toldIn(leader.get())).n, 4)
+  },
+)
 
-labTest('what waits for the application goes where the leader is when the role changes', async (lab) => {
-  const { leader, replica } = await pair(lab)
-  await replica.startApp('leader')
-  await replica.listens()
-  await waitLevel(leader.node, replica.node)
-  await leader.killApp()
-  const writes = [leader.post('a'), replica.post('b')]
-  await leader.holds(2)
-  await switchover(leader.node, { to: replica.node.address })
-  for (const answer of writes) assert.equal((await toldIn(within('an answer', answer))).name, 'replica')
-})
+labTest(
+  'what waits for the application goes where the leader is when the role changes',
+  async (lab) => {
+    const { leader, replica } = await pair(lab)
+    await replica.startApp('leader')
+    await replica.listens()
+    await waitLevel(leader.node, replica.node)
+    await leader.killApp()
+    const writes = [leader.post('a'), replica.post('b')]
+    await leader.holds(2)
+    await switchover(leader.node, { to: replica.node.address })
+    for (const answer of writes)
+      assert.equal((await toldIn(within('an answer', answer))).name, 'replica')
+  },
+)
 
 labTest('a wait ends after --hold, and no more wait than --max-held', async (lab) => {
   const { leader, replica } = await pair(lab, ['--hold', '500ms', '--max-held', '1'])
   await leader.killApp()
   for (const site of [leader, replica]) {
     const [first, ...others] = await Promise.all([site.post('a'), site.post('b'), site.post('c')])
-    const codes = await Promise.all([first, ...others].map(async (got) => Object(await got.json()).code))
+    const codes = await Promise.all(
+      [first, ...others].map(async (got) => Object(await got.json()).code),
+    )
     assert.deepEqual(codes.sort(), [
       'WALCAST_APP_UNREACHABLE',
       'WALCAST_TOO_MANY_HELD',

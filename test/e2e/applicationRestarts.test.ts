@@ -1,4 +1,7 @@
-/** Planned changes of leader beside applications that take their time to boot: no request fails, and the pause told is the one felt. */
+/**
+ * Planned changes of leader beside applications that take their time to boot: no request fails, and
+ * the pause told is the one felt.
+ */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -38,7 +41,9 @@ class Load {
   readonly #running: Promise<unknown>
 
   constructor(sites: readonly Site[]) {
-    const clients = ['POST', 'POST', 'POST', 'GET', 'GET'].map((method, i) => this.#run(sites, method, i))
+    const clients = ['POST', 'POST', 'POST', 'GET', 'GET'].map((method, i) =>
+      this.#run(sites, method, i),
+    )
     this.#running = Promise.all(clients)
   }
 
@@ -52,7 +57,9 @@ class Load {
   }
 
   get failures(): readonly string[] {
-    return this.asked.flatMap(({ method, failure }) => (failure === '' ? [] : [`${method}: ${failure}`]))
+    return this.asked.flatMap(({ method, failure }) =>
+      failure === '' ? [] : [`${method}: ${failure}`],
+    )
   }
 
   /** Waits until each kind has been answered at every node since now. */
@@ -105,7 +112,12 @@ const appOptions = (db: string, name: string, more: object = {}) =>
   JSON.stringify({ db, name, bootMs: BOOT_MS, ...more })
 
 /** A node by `walcast run` with its application. */
-async function runSite(lab: Lab, name: string, leader: string | undefined, flags: readonly string[]) {
+async function runSite(
+  lab: Lab,
+  name: string,
+  leader: string | undefined,
+  flags: readonly string[],
+) {
   const db = lab.path(`${name}.db`)
   if (!leader) await lab.exec(db, ...TABLE)
   const [port, proxy] = [await freePort(), await freePort()]
@@ -122,25 +134,37 @@ async function runSite(lab: Lab, name: string, leader: string | undefined, flags
   return { name, node, url: `http://127.0.0.1:${proxy}` }
 }
 
-/** The leader hands over and back, `SWITCHOVERS` times in all. `before`: to be done at the target and the leader just before. */
+/**
+ * The leader hands over and back, `SWITCHOVERS` times in all. `before`: to be done at the target
+ * and the leader just before.
+ */
 async function handOver(
   sites: readonly [Site, Site],
   before: (to: Site, from: Site) => Promise<void> = async () => {},
 ) {
   const load = new Load(sites)
   await load.goesOn()
-  const told: { readonly answer: SwitchoverAnswer; readonly feltMs: number; readonly readsMs: number }[] = []
+  const told: {
+    readonly answer: SwitchoverAnswer
+    readonly feltMs: number
+    readonly readsMs: number
+  }[] = []
   for (let i = 0; i < SWITCHOVERS; i++) {
     const [from, to] = i % 2 === 0 ? sites : [sites[1], sites[0]]
     const fromMs = performance.now()
     await before(to, from)
-    const answer = (await switchover(from.node, { to: to.node.address })) as unknown as SwitchoverAnswer
+    const answer = (await switchover(from.node, {
+      to: to.node.address,
+    })) as unknown as SwitchoverAnswer
     await load.goesOn()
     const gapMs = (method: string) => load.longestGapMs(method, fromMs, performance.now())
     told.push({ answer, feltMs: gapMs('POST'), readsMs: gapMs('GET') })
     // Each application is there again before the next change.
     for (const { url } of sites)
-      await until('its public side is ready', async () => (await fetch(`${url}/readyz`)).status === 200)
+      await until(
+        'its public side is ready',
+        async () => (await fetch(`${url}/readyz`)).status === 200,
+      )
   }
   await load.stop()
   return { load, told }
@@ -168,29 +192,36 @@ async function requireClean(
 }
 
 for (const kind of ['one port', 'a port pair'] as const)
-  labTest(`walcast run with ${kind}: four switchovers under load fail no request`, async (lab, t) => {
-    const flags = async () =>
-      kind === 'one port'
-        ? ['--upstream', `http://127.0.0.1:${await freePort()}`]
-        : ['--ports', await freePortRow(2).then((port) => `${port},${port + 1}`)]
-    const first = await runSite(lab, 'first', undefined, await flags())
-    const second = await runSite(lab, 'second', first.node.address, await flags())
-    const sites = [first, second] as const
-    const result = await handOver(sites)
-    await requireClean(lab, t, result, sites)
-    for (const { answer } of result.told)
-      assert.ok(
-        answer.stages.applicationMs >= BOOT_MS / 2,
-        'the boot of the application is part of the pause',
-      )
-  })
+  labTest(
+    `walcast run with ${kind}: four switchovers under load fail no request`,
+    async (lab, t) => {
+      const flags = async () =>
+        kind === 'one port'
+          ? ['--upstream', `http://127.0.0.1:${await freePort()}`]
+          : ['--ports', await freePortRow(2).then((port) => `${port},${port + 1}`)]
+      const first = await runSite(lab, 'first', undefined, await flags())
+      const second = await runSite(lab, 'second', first.node.address, await flags())
+      const sites = [first, second] as const
+      const result = await handOver(sites)
+      await requireClean(lab, t, result, sites)
+      for (const { answer } of result.told)
+        assert.ok(
+          answer.stages.applicationMs >= BOOT_MS / 2,
+          'the boot of the application is part of the pause',
+        )
+    },
+  )
 
-labTest('without run: the application of the new leader boots late, and no request fails', async (lab, t) => {
-  const options = { bootMs: BOOT_MS }
-  const first = await ApplicationSite.start(lab, 'first', undefined, options)
-  const second = await ApplicationSite.start(lab, 'second', first.node, options)
-  const sites = [first, second] as const
-  // As a supervisor of the operator's does it: the new leader's application is started in its new role.
-  const result = await handOver(sites, (to) => (to === first ? first : second).startApp('leader'))
-  await requireClean(lab, t, result, sites)
-})
+labTest(
+  'without run: the application of the new leader boots late, and no request fails',
+  async (lab, t) => {
+    const options = { bootMs: BOOT_MS }
+    const first = await ApplicationSite.start(lab, 'first', undefined, options)
+    const second = await ApplicationSite.start(lab, 'second', first.node, options)
+    const sites = [first, second] as const
+    // As a supervisor of the operator's does it: the new leader's application is started in its new
+    // role.
+    const result = await handOver(sites, (to) => (to === first ? first : second).startApp('leader'))
+    await requireClean(lab, t, result, sites)
+  },
+)

@@ -1,4 +1,7 @@
-/** The harness that judges changes of leadership, on nodes that keep their roles: it must find nothing there. */
+/**
+ * The harness that judges changes of leadership, on nodes that keep their roles: it must find
+ * nothing there.
+ */
 import assert from 'node:assert/strict'
 import { type BankCluster, startBank } from '../support/bankCluster.ts'
 import type { Exchange } from '../support/history.ts'
@@ -16,20 +19,24 @@ async function requireClean(cluster: BankCluster, record: readonly Exchange[]): 
   assert.equal(report.unknown, 0)
   assert.equal(report.toldStale, 0)
   await cluster.requireSame(leader)
-  for (const site of cluster.sites) assert.equal(await site.timesOpened(), 1, `one handle at ${site.name}`)
+  for (const site of cluster.sites)
+    assert.equal(await site.timesOpened(), 1, `one handle at ${site.name}`)
 }
 
-labTest('a bank on three nodes: nothing lost, doubled, out of order or seen going back', async (lab) => {
-  const cluster = await startBank(lab)
-  assert.deepEqual(await Promise.all(cluster.sites.map((site) => site.role())), [
-    'leader',
-    'replica',
-    'replica',
-  ])
-  const client = cluster.client()
-  await client.advance(REQUESTS)
-  await requireClean(cluster, await client.stop())
-})
+labTest(
+  'a bank on three nodes: nothing lost, doubled, out of order or seen going back',
+  async (lab) => {
+    const cluster = await startBank(lab)
+    assert.deepEqual(await Promise.all(cluster.sites.map((site) => site.role())), [
+      'leader',
+      'replica',
+      'replica',
+    ])
+    const client = cluster.client()
+    await client.advance(REQUESTS)
+    await requireClean(cluster, await client.stop())
+  },
+)
 
 labTest('the same while the node of the leader restarts: no request fails', async (lab) => {
   const cluster = await startBank(lab)

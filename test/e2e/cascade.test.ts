@@ -1,4 +1,7 @@
-/** Replicas that feed replicas: what the last one holds, what the leader is told, and every way in which the one in between fails. */
+/**
+ * Replicas that feed replicas: what the last one holds, what the leader is told, and every way in
+ * which the one in between fails.
+ */
 import assert from 'node:assert/strict'
 import { fakeNode } from '../support/fakeNode.ts'
 import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
@@ -29,56 +32,68 @@ async function startChain(
   const relay = await lab.replica(lab.path('relay.db'), leader, {
     flags: ['--name', 'relay', ...following],
   })
-  const leaf = await lab.replica(lab.path('leaf.db'), relay, { flags: ['--name', 'leaf', ...following] })
+  const leaf = await lab.replica(lab.path('leaf.db'), relay, {
+    flags: ['--name', 'leaf', ...following],
+  })
   await leaf.ready()
   return { leader, relay, leaf }
 }
 
-labTest('a leaf follows its leader through two replicas, and the leader knows of all', async (lab) => {
-  const { leader, relay, leaf } = await startChain(lab)
-  const last = await (await lab.replica(lab.path('last.db'), leaf, { flags: ['--name', 'last'] })).ready()
-  const writer = new Writer(lab, 'node', { path: leader.db, name: 'w', seed: 71 })
-  await writer.advance(300)
-  await writer.stop()
-  for (const node of [relay, leaf, last]) await requireSame(lab, leader, node)
-  const listed = await until('the leader lists all three', async () => {
-    const { replicas } = await leader.status()
-    const level = replicas.filter((each) => each.connected && each.txid === replicas[0].txid)
-    return level.length === 3 ? replicas : undefined
-  })
-  const via = Object.fromEntries(listed.map((each) => [each.node, each.via]))
-  assert.deepEqual(via, { relay: undefined, leaf: 'relay', last: 'leaf' })
-  assert.equal(listed.find(({ node }) => node === 'last')?.address, last.address)
-  const status = await last.status()
-  assert.deepEqual([status.leader, status.follows], ['top', 'leaf'])
-  assert.equal((await relay.status()).replicas.length, 2)
-  const isConnected = async () =>
-    (await leader.status()).replicas.find(({ node }) => node === 'last')?.connected
-  let again = last
-  await until('the leader hears soon that one has gone', async () => {
-    await again.stop()
-    const goneMs = performance.now()
-    await until('the leader knows', async () => (await isConnected()) === false)
-    if (performance.now() - goneMs < UNTOLD_MS) return true
-    // A machine that others keep busy may be late once.
-    again = await lab.restart(last)
-    await until('it is back', isConnected)
-    return false
-  })
-})
+labTest(
+  'a leaf follows its leader through two replicas, and the leader knows of all',
+  async (lab) => {
+    const { leader, relay, leaf } = await startChain(lab)
+    const last = await (
+      await lab.replica(lab.path('last.db'), leaf, { flags: ['--name', 'last'] })
+    ).ready()
+    const writer = new Writer(lab, 'node', { path: leader.db, name: 'w', seed: 71 })
+    await writer.advance(300)
+    await writer.stop()
+    for (const node of [relay, leaf, last]) await requireSame(lab, leader, node)
+    const listed = await until('the leader lists all three', async () => {
+      const { replicas } = await leader.status()
+      const level = replicas.filter((each) => each.connected && each.txid === replicas[0].txid)
+      return level.length === 3 ? replicas : undefined
+    })
+    const via = Object.fromEntries(listed.map((each) => [each.node, each.via]))
+    assert.deepEqual(via, { relay: undefined, leaf: 'relay', last: 'leaf' })
+    assert.equal(listed.find(({ node }) => node === 'last')?.address, last.address)
+    const status = await last.status()
+    assert.deepEqual([status.leader, status.follows], ['top', 'leaf'])
+    assert.equal((await relay.status()).replicas.length, 2)
+    const isConnected = async () =>
+      (await leader.status()).replicas.find(({ node }) => node === 'last')?.connected
+    let again = last
+    await until('the leader hears soon that one has gone', async () => {
+      await again.stop()
+      const goneMs = performance.now()
+      await until('the leader knows', async () => (await isConnected()) === false)
+      if (performance.now() - goneMs < UNTOLD_MS) return true
+      // A machine that others keep busy may be late once.
+      again = await lab.restart(last)
+      await until('it is back', isConnected)
+      return false
+    })
+  },
+)
 
-labTest('a leaf that was away for a while goes on from what the replica before it has kept', async (lab) => {
-  const { leader, relay, leaf } = await startChain(lab)
-  const writing = lab.modernSql(leader.db)
-  await leaf.stop()
-  for (let i = 0; i < 50; i++)
-    await writing.rows(numbers(20, 'INSERT INTO log (who, body) SELECT n, randomblob(200) FROM numbers'))
-  await waitLevel(leader, relay)
-  const back = await lab.restart(leaf)
-  await requireSame(lab, leader, back)
-  assert.equal(await back.metric('walcast_syncs_total'), 0, 'no pages were compared')
-  assert.ok((await back.metric('walcast_apply_batches_total')) < 25, 'many commits came as few')
-})
+labTest(
+  'a leaf that was away for a while goes on from what the replica before it has kept',
+  async (lab) => {
+    const { leader, relay, leaf } = await startChain(lab)
+    const writing = lab.modernSql(leader.db)
+    await leaf.stop()
+    for (let i = 0; i < 50; i++)
+      await writing.rows(
+        numbers(20, 'INSERT INTO log (who, body) SELECT n, randomblob(200) FROM numbers'),
+      )
+    await waitLevel(leader, relay)
+    const back = await lab.restart(leaf)
+    await requireSame(lab, leader, back)
+    assert.equal(await back.metric('walcast_syncs_total'), 0, 'no pages were compared')
+    assert.ok((await back.metric('walcast_apply_batches_total')) < 25, 'many commits came as few')
+  },
+)
 
 labTest('the replica in between dies, comes back, and is resynced under its leaf', async (lab) => {
   const { leader, relay, leaf } = await startChain(lab, ['--history', '64KiB'])
@@ -102,7 +117,10 @@ labTest(
   async (lab) => {
     const { leader, relay, leaf } = await startChain(lab, [], ['--batch', '64KiB'])
     const writing = lab.modernSql(leader.db)
-    const fill = numbers(6000, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(3000) FROM numbers')
+    const fill = numbers(
+      6000,
+      'INSERT INTO mixed (grp, body) SELECT n, randomblob(3000) FROM numbers',
+    )
     await writing.rows(fill)
     await requireSame(lab, leader, leaf)
     const under = writing.rows('UPDATE mixed SET body = randomblob(3000)')
@@ -160,19 +178,22 @@ labTest('a replica is not taken back by one that is behind it', async (lab) => {
   await requireSame(lab, leader, held)
 })
 
-labTest('a leaf knows its leader, also when the replica between started without it', async (lab) => {
-  const { leader, relay, leaf } = await startChain(lab)
-  await leader.stop()
-  await relay.stop()
-  const back = await lab.restart(relay)
-  await lab.restart(leader)
-  await until('the leaf knows its leader', async () => {
-    const { leader: source, state } = await leaf.status()
-    return source === 'top' && state === 'streaming'
-  })
-  await requireSame(lab, leader, back)
-  await requireSame(lab, leader, leaf)
-})
+labTest(
+  'a leaf knows its leader, also when the replica between started without it',
+  async (lab) => {
+    const { leader, relay, leaf } = await startChain(lab)
+    await leader.stop()
+    await relay.stop()
+    const back = await lab.restart(relay)
+    await lab.restart(leader)
+    await until('the leaf knows its leader', async () => {
+      const { leader: source, state } = await leaf.status()
+      return source === 'top' && state === 'streaming'
+    })
+    await requireSame(lab, leader, back)
+    await requireSame(lab, leader, leaf)
+  },
+)
 
 labTest(
   'a relay that hears of a higher epoch from below looks, and leaves the leader that is over',
@@ -186,7 +207,9 @@ labTest(
       const about = { node: 'later', cluster, role, ready: true, epoch: 2, term: 2, txid }
       return { body: { ...about, address: later.address, timeMs: Date.now() } }
     })
-    const relay = await lab.replica(lab.path('relay.db'), leader, { flags: ['--peers', later.address] })
+    const relay = await lab.replica(lab.path('relay.db'), leader, {
+      flags: ['--peers', later.address],
+    })
     await relay.ready()
     role = 'leader'
     const leaf = await RawClient.open(relay)

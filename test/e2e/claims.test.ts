@@ -1,4 +1,7 @@
-/** What clients claim to have seen is believed as far as a node can know it: it holds up no read and moves none to the leader. */
+/**
+ * What clients claim to have seen is believed as far as a node can know it: it holds up no read and
+ * moves none to the leader.
+ */
 import assert from 'node:assert/strict'
 import { type Lab, labTest } from '../support/lab.ts'
 import { cookieOf, type NotesCluster, post, startNotes } from '../support/notesCluster.ts'
@@ -84,7 +87,10 @@ labTest(
   },
 )
 
-async function lateCookie({ leader, links }: NotesCluster): Promise<{ cookie: string; id: number }> {
+async function lateCookie({
+  leader,
+  links,
+}: NotesCluster): Promise<{ cookie: string; id: number }> {
   links[0].streamDelayMs = 20_000
   const made = await post(`${leader.url}/notes`, 'late')
   return { cookie: cookieOf(made), id: ((await made.json()) as { id: number }).id }
@@ -102,7 +108,8 @@ async function boundedReads(lab: Lab): Promise<void> {
   const here = answers.filter(({ by }) => by === 'replica1')
   assert.ok(atLeader.length > 0 && here.length > 0, `${atLeader.length} went to the leader`)
   for (const { newest } of atLeader) assert.equal(newest, id)
-  for (const { answer } of here) assert.match(answer.headers.get('walcast-stale') ?? '', /^\d+-\d+$/)
+  for (const { answer } of here)
+    assert.match(answer.headers.get('walcast-stale') ?? '', /^\d+-\d+$/)
   const did = (what: string) => replica.node.metric('walcast_stale_reads_total', `did="${what}"`)
   assert.deepEqual([await did('forward'), await did('bounded')], [atLeader.length, here.length])
 }

@@ -1,4 +1,7 @@
-/** Nodes whose clocks are ten minutes apart hand leadership to each other, by tokens that are valid for half a minute. */
+/**
+ * Nodes whose clocks are ten minutes apart hand leadership to each other, by tokens that are valid
+ * for half a minute.
+ */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type BankCluster, startBank } from '../support/bankCluster.ts'
@@ -26,29 +29,33 @@ async function startApart(cluster: BankCluster): Promise<void> {
   }
 }
 
-labTest('clocks ten minutes apart: switchover and failover, nothing lost, nothing twice', async (lab) => {
-  const cluster = await startBank(lab)
-  await startApart(cluster)
-  const [first, second, third] = cluster.sites
-  const client = cluster.client({ isKeyed: true, writeHeaders: { 'walcast-ack': 'one' } })
-  await client.writesEverywhere()
-  for (const to of [second, third, second]) {
-    const done = await to.switchover(to)
-    assert.equal(done.to.address, to.address)
-    await cluster.settled()
+labTest(
+  'clocks ten minutes apart: switchover and failover, nothing lost, nothing twice',
+  async (lab) => {
+    const cluster = await startBank(lab)
+    await startApart(cluster)
+    const [first, second, third] = cluster.sites
+    const client = cluster.client({ isKeyed: true, writeHeaders: { 'walcast-ack': 'one' } })
     await client.writesEverywhere()
-  }
-  assert.deepEqual(failuresIn(await cluster.judge(client.record, second)), [])
-  await second.node.stop('SIGKILL')
-  const furthest = (await first.node.status()).txid >= (await third.node.status()).txid ? first : third
-  const promoted = await furthest.promote()
-  await cluster.settled([second])
-  await client.advance(50)
-  await second.restart()
-  await second.waitStreaming(promoted.epoch)
-  await client.writesEverywhere()
-  const report = await cluster.judge(await client.stop(), furthest, 'unreplicated')
-  assert.deepEqual(faultsIn(report), [])
-  assert.ok(report.lasting > 0)
-  await cluster.requireSame(furthest)
-})
+    for (const to of [second, third, second]) {
+      const done = await to.switchover(to)
+      assert.equal(done.to.address, to.address)
+      await cluster.settled()
+      await client.writesEverywhere()
+    }
+    assert.deepEqual(failuresIn(await cluster.judge(client.record, second)), [])
+    await second.node.stop('SIGKILL')
+    const furthest =
+      (await first.node.status()).txid >= (await third.node.status()).txid ? first : third
+    const promoted = await furthest.promote()
+    await cluster.settled([second])
+    await client.advance(50)
+    await second.restart()
+    await second.waitStreaming(promoted.epoch)
+    await client.writesEverywhere()
+    const report = await cluster.judge(await client.stop(), furthest, 'unreplicated')
+    assert.deepEqual(faultsIn(report), [])
+    assert.ok(report.lasting > 0)
+    await cluster.requireSame(furthest)
+  },
+)

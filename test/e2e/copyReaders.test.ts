@@ -1,6 +1,7 @@
 /**
- * Readers of a replica's copy that run as another user, who may read its files and write neither them nor their folder:
- * in every state in which the replica may stand still, and while it works. SQLite of two versions.
+ * Readers of a replica's copy that run as another user, who may read its files and write neither
+ * them nor their folder: in every state in which the replica may stand still, and while it works.
+ * SQLite of two versions.
  */
 import assert from 'node:assert/strict'
 import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs'
@@ -49,7 +50,10 @@ async function commit(session: SqlSession): Promise<number> {
   return Number(await session.value('SELECT max(id) FROM log'))
 }
 
-/** The same, and waits until the replica has it: what the leader has not noticed yet is no commit that a status tells of. */
+/**
+ * The same, and waits until the replica has it: what the leader has not noticed yet is no commit
+ * that a status tells of.
+ */
 async function follow(session: SqlSession, replica: TestNode): Promise<number> {
   const { txid } = await replica.status()
   const id = await commit(session)
@@ -57,7 +61,10 @@ async function follow(session: SqlSession, replica: TestNode): Promise<number> {
   return id
 }
 
-/** Readers without any write permission: one connection of each SQLite that stays, and new ones at each look. */
+/**
+ * Readers without any write permission: one connection of each SQLite that stays, and new ones at
+ * each look.
+ */
 class Strangers {
   readonly #lab: Lab
   readonly #path: string
@@ -100,7 +107,8 @@ class Opener {
 
   constructor(lab: Lab, language: 'python' | 'node', path: string) {
     const options = { path, sql: NEWEST, ...STRANGER }
-    this.#child = language === 'python' ? lab.python('opener', options) : lab.program('opener', options)
+    this.#child =
+      language === 'python' ? lab.python('opener', options) : lab.program('opener', options)
   }
 
   get opened(): number {
@@ -112,7 +120,10 @@ class Opener {
     await until('opens', () => this.opened >= from + opens, 60_000)
   }
 
-  /** Ends it, and proves that it met no error, but one that SQLite makes while it resets a WAL and that is gone at once. */
+  /**
+   * Ends it, and proves that it met no error, but one that SQLite makes while it resets a WAL and
+   * that is gone at once.
+   */
   async stop(isReset: boolean): Promise<void> {
     this.#child.expectEnd()
     this.#child.write('stop')
@@ -127,82 +138,103 @@ class Opener {
 /** Waits until a new WAL generation has begun, or the WAL is empty. */
 async function checkpointed(replica: TestNode): Promise<void> {
   const before = await replica.metric('walcast_checkpoints_total')
-  await until('a checkpoint', async () => (await replica.metric('walcast_checkpoints_total')) > before)
+  await until(
+    'a checkpoint',
+    async () => (await replica.metric('walcast_checkpoints_total')) > before,
+  )
 }
 
-labTest('another user reads the copy in every state in which the replica stands still', async (lab) => {
-  const { leader, replica, source, copy } = await cluster(lab, STILL, { flags: ['--history', '1KiB'] })
-  const writer = lab.sql(source)
-  const strangers = new Strangers(lab, copy)
-  await strangers.see(1, 'a first copy, no frame yet')
+labTest(
+  'another user reads the copy in every state in which the replica stands still',
+  async (lab) => {
+    const { leader, replica, source, copy } = await cluster(lab, STILL, {
+      flags: ['--history', '1KiB'],
+    })
+    const writer = lab.sql(source)
+    const strangers = new Strangers(lab, copy)
+    await strangers.see(1, 'a first copy, no frame yet')
 
-  for (let i = 1; i <= 3; i++) {
+    for (let i = 1; i <= 3; i++) {
+      const id = await follow(writer, replica)
+      await strangers.see(id, `commit ${i} of the first generation`)
+    }
+
+    const emptying = await restarted(lab, leader, replica, [
+      '--copy-mode',
+      '0644',
+      '--idle',
+      '20ms',
+    ])
+    let id = await follow(writer, emptying)
+    await until('the WAL is emptied', () => statSync(`${copy}-wal`).size === 0)
+    await strangers.see(id, 'an emptied WAL')
+
+    const still = await restarted(lab, leader, emptying, STILL)
+    await strangers.see(id, 'a restart')
+    id = await follow(writer, still)
+    await strangers.see(id, 'the first commit after a restart')
+
+    await still.stop()
+    for (let i = 0; i < 5; i++) id = await commit(writer)
+    const compared = await (await lab.restart(still)).ready()
+    await waitLevel(leader, compared)
+    assert.equal(compared.logged('comparing pages with the leader').length, 1)
+    await strangers.see(id, 'a resync')
+    id = await follow(writer, compared)
+    await strangers.see(id, 'the first commit after a resync')
+
+    await compared.stop()
+    await strangers.see(id, 'no node, with readers that were there when it stopped')
+    await strangers.close()
+    await writer.close()
+  },
+)
+
+labTest(
+  'another user opens the copy while no node runs, whether it stopped or was killed',
+  async (lab) => {
+    const { leader, replica, source, copy } = await cluster(lab, STILL)
+    const writer = lab.sql(source)
     const id = await follow(writer, replica)
-    await strangers.see(id, `commit ${i} of the first generation`)
-  }
+    await replica.stop()
+    assert.equal(statSync(`${copy}-wal`).size, 0)
+    const strangers = new Strangers(lab, copy)
+    await strangers.see(id, 'a stopped node')
 
-  const emptying = await restarted(lab, leader, replica, ['--copy-mode', '0644', '--idle', '20ms'])
-  let id = await follow(writer, emptying)
-  await until('the WAL is emptied', () => statSync(`${copy}-wal`).size === 0)
-  await strangers.see(id, 'an emptied WAL')
+    const again = await (await lab.restart(replica)).ready()
+    const next = await follow(writer, again)
+    await strangers.see(next, 'readers that came before the node')
+    await again.stop('SIGKILL')
+    await strangers.see(next, 'a killed node')
+    const third = await (await lab.restart(replica)).ready()
+    const last = await follow(writer, third)
+    await strangers.see(last, 'a node after a killed one')
+    await strangers.close()
+    await writer.close()
+    await requireSame(lab, leader, third)
+  },
+)
 
-  const still = await restarted(lab, leader, emptying, STILL)
-  await strangers.see(id, 'a restart')
-  id = await follow(writer, still)
-  await strangers.see(id, 'the first commit after a restart')
-
-  await still.stop()
-  for (let i = 0; i < 5; i++) id = await commit(writer)
-  const compared = await (await lab.restart(still)).ready()
-  await waitLevel(leader, compared)
-  assert.equal(compared.logged('comparing pages with the leader').length, 1)
-  await strangers.see(id, 'a resync')
-  id = await follow(writer, compared)
-  await strangers.see(id, 'the first commit after a resync')
-
-  await compared.stop()
-  await strangers.see(id, 'no node, with readers that were there when it stopped')
-  await strangers.close()
-  await writer.close()
-})
-
-labTest('another user opens the copy while no node runs, whether it stopped or was killed', async (lab) => {
-  const { leader, replica, source, copy } = await cluster(lab, STILL)
-  const writer = lab.sql(source)
-  const id = await follow(writer, replica)
-  await replica.stop()
-  assert.equal(statSync(`${copy}-wal`).size, 0)
-  const strangers = new Strangers(lab, copy)
-  await strangers.see(id, 'a stopped node')
-
-  const again = await (await lab.restart(replica)).ready()
-  const next = await follow(writer, again)
-  await strangers.see(next, 'readers that came before the node')
-  await again.stop('SIGKILL')
-  await strangers.see(next, 'a killed node')
-  const third = await (await lab.restart(replica)).ready()
-  const last = await follow(writer, third)
-  await strangers.see(last, 'a node after a killed one')
-  await strangers.close()
-  await writer.close()
-  await requireSame(lab, leader, third)
-})
-
-labTest('another user reads the file of a leader that led without a commit and follows now', async (lab) => {
-  const { leader, replica, source, copy } = await cluster(lab, STILL, { flags: ['--scrub-rate', '0'] })
-  chmodSync(source, 0o644)
-  const answer = await leader.post('/_walcast/switchover')
-  assert.equal(answer.status, 200, answer.text)
-  await waitLevel(replica, leader)
-  const strangers = new Strangers(lab, source)
-  const writer = lab.sql(copy)
-  const id = await commit(writer)
-  await waitLevel(replica, leader)
-  await strangers.see(id, 'the first commit of the new leader')
-  await new Strangers(lab, copy).see(id, 'the copy that leads now')
-  await strangers.close()
-  await writer.close()
-})
+labTest(
+  'another user reads the file of a leader that led without a commit and follows now',
+  async (lab) => {
+    const { leader, replica, source, copy } = await cluster(lab, STILL, {
+      flags: ['--scrub-rate', '0'],
+    })
+    chmodSync(source, 0o644)
+    const answer = await leader.post('/_walcast/switchover')
+    assert.equal(answer.status, 200, answer.text)
+    await waitLevel(replica, leader)
+    const strangers = new Strangers(lab, source)
+    const writer = lab.sql(copy)
+    const id = await commit(writer)
+    await waitLevel(replica, leader)
+    await strangers.see(id, 'the first commit of the new leader')
+    await new Strangers(lab, copy).see(id, 'the copy that leads now')
+    await strangers.close()
+    await writer.close()
+  },
+)
 
 labTest('another user reads the copy after a resync that a kill has cut', async (lab) => {
   const { source, copy } = await twoFolders(lab)
@@ -210,7 +242,9 @@ labTest('another user reads the copy after a resync that a kill has cut', async 
     source,
     numbers(2000, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(2048) FROM numbers'),
   )
-  const leader = await lab.leader(source, { flags: ['--history', '1KiB', '--max-buffered', '256KiB'] })
+  const leader = await lab.leader(source, {
+    flags: ['--history', '1KiB', '--max-buffered', '256KiB'],
+  })
   const proxy = await TcpProxy.start(leader.options.port)
   lab.atEnd(() => proxy.close())
   const flags = [...STILL, '--replica-wal', '1GiB']
@@ -245,8 +279,14 @@ for (const [state, flags, isEmptied] of [
   labTest(
     `another user who opens the copy again and again while it is ${state} meets no error`,
     async (lab) => {
-      const { leader, replica, source, copy } = await cluster(lab, ['--copy-mode', '0644', ...flags])
-      const openers = (['python', 'node'] as const).map((language) => new Opener(lab, language, copy))
+      const { leader, replica, source, copy } = await cluster(lab, [
+        '--copy-mode',
+        '0644',
+        ...flags,
+      ])
+      const openers = (['python', 'node'] as const).map(
+        (language) => new Opener(lab, language, copy),
+      )
       const writer = new Writer(lab, 'node', { path: source, name: 'w', seed: 1, pauseMs: 3 })
       await until('20,000 opens', () => openers[0].opened + openers[1].opened >= 20_000, 90_000)
       if (isEmptied) await checkpointed(replica)
@@ -259,7 +299,12 @@ for (const [state, flags, isEmptied] of [
 labTest(
   'another user who opens the copy again and again meets no error while its node restarts',
   async (lab) => {
-    const { leader, replica, source, copy } = await cluster(lab, ['--copy-mode', '0644', '--idle', '20ms'])
+    const { leader, replica, source, copy } = await cluster(lab, [
+      '--copy-mode',
+      '0644',
+      '--idle',
+      '20ms',
+    ])
     const openers = (['python', 'node'] as const).map((language) => new Opener(lab, language, copy))
     const writer = new Writer(lab, 'node', { path: source, name: 'w', seed: 1, pauseMs: 3 })
     let node = replica
@@ -284,7 +329,9 @@ labTest(
     chmodSync(lab.path('b'), 0o2750)
     chmodSync(source, 0o600)
     const leader = await lab.leader(source)
-    const replica = await (await lab.replica(copy, leader, { flags: ['--copy-mode', '0640'] })).ready()
+    const replica = await (
+      await lab.replica(copy, leader, { flags: ['--copy-mode', '0640'] })
+    ).ready()
     await waitLevel(leader, replica)
     for (const suffix of ['', '-wal', '-shm']) {
       const { mode, gid } = statSync(`${copy}${suffix}`)

@@ -5,7 +5,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../../src/cli/freePorts.ts'
 import type { FileOp } from '../../src/platform/fileOps.ts'
 import type { Child } from '../support/child.ts'
-import { compareFiles, type Lab, labTest, nodeArguments, requireSame, waitLevel } from '../support/lab.ts'
+import {
+  compareFiles,
+  type Lab,
+  labTest,
+  nodeArguments,
+  requireSame,
+  waitLevel,
+} from '../support/lab.ts'
 import type { SqlSession } from '../support/sqlSession.ts'
 import { TestNode } from '../support/testNode.ts'
 import { randomOf, within } from '../support/until.ts'
@@ -20,7 +27,9 @@ labTest('kill -9 of leader and replica at random moments under writers', async (
   const flags = ['--soft-wal', '100', '--hard-wal', '300']
   let leader = await lab.leader(db, { flags })
   const replicaFlags = ['--replica-wal', '128KiB', ...QUICK]
-  let replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: replicaFlags })).ready()
+  let replica = await (
+    await lab.replica(lab.path('replica.db'), leader, { flags: replicaFlags })
+  ).ready()
   const reader = new Reader(lab, { path: replica.db, reopen: 0.1 })
   const writers = [
     new Writer(lab, 'node', { path: db, name: 'a', seed: 11, pauseMs: 2 }),
@@ -66,37 +75,42 @@ labTest('both sides killed at once, again and again', async (lab) => {
   await requireSame(lab, leader, replica)
 })
 
-labTest('a leader stopped and started with nobody else writing keeps epoch and txid', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  let leader = await lab.leader(db)
-  const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })).ready()
-  const writing = lab.sql(db)
-  await writing.rows("INSERT INTO log (who) VALUES ('x')")
-  const first = await waitLevel(leader, replica)
+labTest(
+  'a leader stopped and started with nobody else writing keeps epoch and txid',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    let leader = await lab.leader(db)
+    const replica = await (
+      await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })
+    ).ready()
+    const writing = lab.sql(db)
+    await writing.rows("INSERT INTO log (who) VALUES ('x')")
+    const first = await waitLevel(leader, replica)
 
-  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-    await leader.stop(signal)
-    assert.ok(existsSync(`${db}-wal`), 'an application still has it open')
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      await leader.stop(signal)
+      assert.ok(existsSync(`${db}-wal`), 'an application still has it open')
+      leader = await lab.restart(leader)
+      assert.equal(await waitLevel(leader, replica), first, `after ${signal}`)
+    }
+    await writing.close()
+    await leader.stop()
+    assert.ok(!existsSync(`${db}-wal`), 'the last close removed the WAL')
     leader = await lab.restart(leader)
-    assert.equal(await waitLevel(leader, replica), first, `after ${signal}`)
-  }
-  await writing.close()
-  await leader.stop()
-  assert.ok(!existsSync(`${db}-wal`), 'the last close removed the WAL')
-  leader = await lab.restart(leader)
-  assert.equal(await waitLevel(leader, replica), first)
-  await leader.stop('SIGKILL')
-  await lab.exec(db, 'SELECT count(*) FROM log')
-  leader = await lab.restart(leader)
-  assert.equal(
-    await waitLevel(leader, replica),
-    first,
-    'a reader whose close checkpointed it changed nothing',
-  )
-  assert.equal(await replica.metric('walcast_syncs_total'), 1, 'no comparison was needed')
-  await requireSame(lab, leader, replica)
-})
+    assert.equal(await waitLevel(leader, replica), first)
+    await leader.stop('SIGKILL')
+    await lab.exec(db, 'SELECT count(*) FROM log')
+    leader = await lab.restart(leader)
+    assert.equal(
+      await waitLevel(leader, replica),
+      first,
+      'a reader whose close checkpointed it changed nothing',
+    )
+    assert.equal(await replica.metric('walcast_syncs_total'), 1, 'no comparison was needed')
+    await requireSame(lab, leader, replica)
+  },
+)
 
 labTest(
   'a leader that restarts while the writer goes on keeps the epoch when the WAL still tells',
@@ -104,7 +118,9 @@ labTest(
     const db = lab.path('leader.db')
     await makeDatabase(lab, db)
     let leader = await lab.leader(db)
-    const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })).ready()
+    const replica = await (
+      await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })
+    ).ready()
     const writing = lab.sql(db)
     await writing.rows('PRAGMA wal_autocheckpoint=0')
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
@@ -118,7 +134,11 @@ labTest(
       assert.ok(after.txid > before.txid)
       await waitLevel(leader, replica)
     }
-    assert.equal(await replica.metric('walcast_syncs_total'), 1, 'batches were made again from the WAL')
+    assert.equal(
+      await replica.metric('walcast_syncs_total'),
+      1,
+      'batches were made again from the WAL',
+    )
     await requireSame(lab, leader, replica)
   },
 )
@@ -129,7 +149,9 @@ labTest(
     const db = lab.path('leader.db')
     await makeDatabase(lab, db)
     let leader = await lab.leader(db)
-    const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })).ready()
+    const replica = await (
+      await lab.replica(lab.path('replica.db'), leader, { flags: QUICK })
+    ).ready()
     await waitLevel(leader, replica)
     const before = await leader.status()
     await leader.stop()
@@ -160,7 +182,11 @@ labTest('a replica stopped and started goes on where it was', async (lab) => {
     replica = await lab.restart(replica)
     await replica.ready()
     await waitForStreaming(replica)
-    assert.equal(await replica.metric('walcast_syncs_total'), 0, `after ${signal} it resumed from history`)
+    assert.equal(
+      await replica.metric('walcast_syncs_total'),
+      0,
+      `after ${signal} it resumed from history`,
+    )
   }
   await writer.stop()
   await requireSame(lab, leader, replica)
@@ -170,7 +196,10 @@ async function waitForStreaming(replica: TestNode): Promise<void> {
   await replica.child.errorLine((line) => line.includes('connected to the leader'))
 }
 
-/** Each step, and at which of its occurrences the process ends: the first after its start, and a later one once it is level. */
+/**
+ * Each step, and at which of its occurrences the process ends: the first after its start, and a
+ * later one once it is level.
+ */
 const STEPS: readonly (readonly [FileOp, number | undefined])[] = [
   ['wal.header', 2],
   ['wal.append', 12],
@@ -189,10 +218,23 @@ labTest('a replica that dies at any step of the apply comes back whole', async (
   for (const [op, later] of STEPS) await crashesAt(lab, crash, op, later)
 })
 
-/** Two crashes at `op`. What comes back from the first is, once it is proven whole, what dies of the second. */
-async function crashesAt(lab: Lab, crash: Crash, op: FileOp, later: number | undefined): Promise<void> {
+/**
+ * Two crashes at `op`. What comes back from the first is, once it is proven whole, what dies of the
+ * second.
+ */
+async function crashesAt(
+  lab: Lab,
+  crash: Crash,
+  op: FileOp,
+  later: number | undefined,
+): Promise<void> {
   const { leader, path, port } = crash
-  const args = nodeArguments('replica', { db: path, port, leader: leader.address, flags: crashFlags(op) })
+  const args = nodeArguments('replica', {
+    db: path,
+    port,
+    leader: leader.address,
+    flags: crashFlags(op),
+  })
   const first = lab.program('replicaAt', { args, op, count: 1 })
   await dies(lab, crash, op, first)
   if (later !== undefined) {
@@ -245,7 +287,12 @@ async function startForCrash(lab: Lab, rows: number): Promise<Crash> {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { pageSize: 1024, rows })
   const leader = await lab.leader(db)
-  return { leader, writing: lab.modernSql(db), path: lab.path('replica.db'), port: await freePort() }
+  return {
+    leader,
+    writing: lab.modernSql(db),
+    path: lab.path('replica.db'),
+    port: await freePort(),
+  }
 }
 
 /** The index grows past its first 32 KiB only when the WAL does. */

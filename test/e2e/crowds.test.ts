@@ -1,4 +1,7 @@
-/** Crowds at a node: clients that are slow, idle or many. Health is always answered, and an ordinary client is served. */
+/**
+ * Crowds at a node: clients that are slow, idle or many. Health is always answered, and an ordinary
+ * client is served.
+ */
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import type { TestContext } from 'node:test'
@@ -30,7 +33,15 @@ let sites = 0
 async function startSite(lab: Lab, ...flags: string[]): Promise<Site> {
   const db = lab.path(`site${++sites}.db`)
   const [app, port] = await Promise.all([App.start(lab, 'app'), freePort(), makeDatabase(lab, db)])
-  const all = ['--proxy', `127.0.0.1:${port}`, '--upstream', app.url, '--trusted-proxies', 'none', ...flags]
+  const all = [
+    '--proxy',
+    `127.0.0.1:${port}`,
+    '--upstream',
+    app.url,
+    '--trusted-proxies',
+    'none',
+    ...flags,
+  ]
   const node = await lab.leader(db, { environment: { WALCAST_SECRET: SECRET }, flags: all })
   return { node, port, app }
 }
@@ -60,7 +71,9 @@ async function requireService({ port }: Site, t: TestContext, when: string): Pro
     refused++
     return false
   })
-  t.diagnostic(`${when}: served after ${Math.round(performance.now() - beganMs)} ms, ${refused} refusals`)
+  t.diagnostic(
+    `${when}: served after ${Math.round(performance.now() - beganMs)} ms, ${refused} refusals`,
+  )
   for (let i = 0; i < 50; i++) assert.equal((await write()).status, 200, `${when}, write ${i}`)
 }
 
@@ -69,7 +82,10 @@ labTest(
   async (lab, t) => {
     const site = await startSite(lab)
     const strangers = await crowd(lab, site.port, { count: 2100, perAddress: 10, text: UNFINISHED })
-    await until('all slots are taken', async () => (await site.node.metric('walcast_proxy_requests')) >= 2000)
+    await until(
+      'all slots are taken',
+      async () => (await site.node.metric('walcast_proxy_requests')) >= 2000,
+    )
     await requireHealth(site, t, 'with 2,100 unfinished POSTs')
     await requireService(site, t, 'with 2,100 unfinished POSTs')
     const answered = strangers.filter(({ text }) => text.includes('REQUEST_STALLED'))
@@ -99,11 +115,15 @@ labTest('one client does not take the place of others', async (lab, t) => {
     return true
   })
   await requireHealth(site, t, 'with one client at its bound')
-  for (const path of ['/livez', '/readyz']) assert.equal((await ask(site.port, { from, path })).status, 200)
+  for (const path of ['/livez', '/readyz'])
+    assert.equal((await ask(site.port, { from, path })).status, 200)
   assert.equal((await ask(site.port, { from: ORDINARY, path: '/x' })).status, 200)
 
   const more = await crowd(lab, site.port, { count: 400, perAddress: 400, text: 'GET /' })
-  await until('connections past its bound end', () => more.filter(({ isGone }) => !isGone).length <= 30)
+  await until(
+    'connections past its bound end',
+    () => more.filter(({ isGone }) => !isGone).length <= 30,
+  )
   assert.ok((await site.node.metric('walcast_connections_cut_total', 'why="no-room"')) > 0)
   const past = await ask(site.port, { from, path: '/x' })
   assert.deepEqual([past.status, codeOf(past)], [429, 'TOO_MANY_FROM_CLIENT'])
@@ -118,7 +138,10 @@ labTest(
     const site = await startSite(lab, '--max-requests', '50', '--send-timeout', '1h')
     const text = wanting(64 * MIB)
     await crowd(lab, site.port, { count: 50, perAddress: 10, text, reads: false })
-    await until('all slots are taken', async () => (await site.node.metric('walcast_proxy_requests')) === 50)
+    await until(
+      'all slots are taken',
+      async () => (await site.node.metric('walcast_proxy_requests')) === 50,
+    )
     await requireHealth(site, t, 'with 50 that do not read')
     await requireService(site, t, 'with 50 that do not read')
     await site.node.stop()
@@ -175,7 +198,10 @@ labTest(
       'a byte now and then is a body',
     )
     drips.push(...(await crowd(lab, site.port, { count: 1, perAddress: 1, text: DRIP })))
-    await until('all slots are taken', async () => (await site.node.metric('walcast_proxy_requests')) === 21)
+    await until(
+      'all slots are taken',
+      async () => (await site.node.metric('walcast_proxy_requests')) === 21,
+    )
     await requireHealth(site, t, 'with bodies that come byte by byte')
     await requireService(site, t, 'with bodies that come byte by byte')
   },
@@ -196,7 +222,8 @@ labTest('WebSockets have a budget of their own', async (lab, t) => {
   assert.equal(sockets.filter(({ text }) => text.startsWith('HTTP/1.1 101 ')).length, 20)
   const refused = sockets.filter(({ text }) => text.startsWith('HTTP/1.1 503 '))
   assert.equal(refused.length, 10)
-  for (const { text } of refused) assert.match(text, /retry-after: 1[\s\S]*WALCAST_TOO_MANY_UPGRADES/)
+  for (const { text } of refused)
+    assert.match(text, /retry-after: 1[\s\S]*WALCAST_TOO_MANY_UPGRADES/)
   await requireHealth(site, t, 'with all WebSockets taken')
   await requireService(site, t, 'with all WebSockets taken')
   const taken = sockets.find(({ text }) => text.startsWith('HTTP/1.1 101 '))
@@ -277,7 +304,10 @@ labTest('a crowd leaves the node the file descriptors that it needs', async (lab
   await child.errorLine((line) => line.includes('"msg":"running"'))
   const node = lab.nodeOf('leader', options, child)
   const site = { node, port, app }
-  assert.equal(node.logged('the limit of open files holds these bounds below what is set').length, 1)
+  assert.equal(
+    node.logged('the limit of open files holds these bounds below what is set').length,
+    1,
+  )
   const strangers = [
     ...(await crowd(lab, port, { count: 500, perAddress: 5, text: UNFINISHED })),
     ...(await crowd(lab, listen, { count: 500, perAddress: 5, text: '' })),
@@ -317,7 +347,10 @@ labTest('a crowd that asks for metrics shares them', async (lab, t) => {
   const periods = Math.ceil((performance.now() - beganMs) / 1000)
   t.diagnostic(`${answers} answers in ${periods} s`)
   // The first period is none of a crowd yet.
-  assert.ok(answers <= (periods + 2) * 110, 'each of them has one a second, and a few have one at once')
+  assert.ok(
+    answers <= (periods + 2) * 110,
+    'each of them has one a second, and a few have one at once',
+  )
 })
 
 /** A write that a node of this name is in the midst of sending on. */
@@ -340,46 +373,68 @@ function signedBy(node: string, method = 'POST', path = '/w'): string {
 /** The first line of the answer to a WebSocket that a node of this name forwards. */
 async function forwardUpgrade(lab: Lab, { node }: Site, name: string): Promise<string> {
   const stranger = await Stranger.open(lab, node.options.port, '127.0.0.1')
-  stranger.write(UPGRADE.replace('\r\n\r\n', `\r\nX-Replica-Auth: ${signedBy(name, 'GET', '/live')}\r\n\r\n`))
+  stranger.write(
+    UPGRADE.replace('\r\n\r\n', `\r\nX-Replica-Auth: ${signedBy(name, 'GET', '/live')}\r\n\r\n`),
+  )
   await until('it is answered', () => stranger.text.includes('\r\n\r\n'))
   return stranger.text.slice(0, 'HTTP/1.1 nnn'.length)
 }
 
-labTest('one client or node leaves room for the others also where the bounds in all are low', async (lab) => {
-  const bounds = ['--max-requests', '8', '--max-connections', '20', '--max-upgrades', '4']
-  const site = await startSite(lab, ...bounds)
-  const { node, port } = site
-  const posts = await crowd(lab, port, { count: 8, perAddress: 8, text: UNFINISHED })
-  await until('two of eight are refused', () => posts.filter(({ isGone }) => isGone).length === 2)
-  assert.match(posts.find(({ isGone }) => isGone)?.text ?? '', / 429 [\s\S]*already has 6 requests/)
-  assert.equal((await ask(port, { from: ORDINARY, path: '/x' })).status, 200)
-  await crowd(lab, port, { count: 20, perAddress: 20, text: '' })
-  assert.equal((await ask(port, { from: ORDINARY, path: '/x' })).status, 200)
-  await Promise.all(Array.from({ length: 6 }, () => slowForward(lab, site, 'one')))
-  await until('they are under way', async () => (await node.metric('walcast_intake_requests')) === 6)
-  const refused = await forward(site, 'one')
-  assert.ok(refused.status === 200 || codeOf(refused) === 'TOO_MANY_REQUESTS', 'one may have given way')
-  assert.equal((await forward(site, 'other')).status, 200)
-  const upgrades = []
-  for (const name of ['one', 'one', 'one', 'one', 'other'])
-    upgrades.push((await forwardUpgrade(lab, site, name)).slice(-3))
-  assert.deepEqual(upgrades, ['101', '101', '101', '503', '101'])
-})
+labTest(
+  'one client or node leaves room for the others also where the bounds in all are low',
+  async (lab) => {
+    const bounds = ['--max-requests', '8', '--max-connections', '20', '--max-upgrades', '4']
+    const site = await startSite(lab, ...bounds)
+    const { node, port } = site
+    const posts = await crowd(lab, port, { count: 8, perAddress: 8, text: UNFINISHED })
+    await until('two of eight are refused', () => posts.filter(({ isGone }) => isGone).length === 2)
+    assert.match(
+      posts.find(({ isGone }) => isGone)?.text ?? '',
+      / 429 [\s\S]*already has 6 requests/,
+    )
+    assert.equal((await ask(port, { from: ORDINARY, path: '/x' })).status, 200)
+    await crowd(lab, port, { count: 20, perAddress: 20, text: '' })
+    assert.equal((await ask(port, { from: ORDINARY, path: '/x' })).status, 200)
+    await Promise.all(Array.from({ length: 6 }, () => slowForward(lab, site, 'one')))
+    await until(
+      'they are under way',
+      async () => (await node.metric('walcast_intake_requests')) === 6,
+    )
+    const refused = await forward(site, 'one')
+    assert.ok(
+      refused.status === 200 || codeOf(refused) === 'TOO_MANY_REQUESTS',
+      'one may have given way',
+    )
+    assert.equal((await forward(site, 'other')).status, 200)
+    const upgrades = []
+    for (const name of ['one', 'one', 'one', 'one', 'other'])
+      upgrades.push((await forwardUpgrade(lab, site, name)).slice(-3))
+    assert.deepEqual(upgrades, ['101', '101', '101', '503', '101'])
+  },
+)
 
-labTest('what clients of the leader wait for keeps no request of another node waiting', async (lab) => {
-  const site = await startSite(lab, '--max-requests', '2')
-  const waiting = ['/a', '/b'].map((path) => ask(site.port, { path, answer: { waits: true } }))
-  await until('both wait', async () => (await site.app.state()).waiting === 2)
-  assert.equal((await forward(site, 'other')).status, 200)
-  for (const _ of waiting) await site.app.go()
-  for (const answer of waiting) assert.equal((await answer).status, 200)
-})
+labTest(
+  'what clients of the leader wait for keeps no request of another node waiting',
+  async (lab) => {
+    const site = await startSite(lab, '--max-requests', '2')
+    const waiting = ['/a', '/b'].map((path) => ask(site.port, { path, answer: { waits: true } }))
+    await until('both wait', async () => (await site.app.state()).waiting === 2)
+    assert.equal((await forward(site, 'other')).status, 200)
+    for (const _ of waiting) await site.app.go()
+    for (const answer of waiting) assert.equal((await answer).status, 200)
+  },
+)
 
 labTest('one node does not fill the intake for all others', async (lab) => {
   const site = await startSite(lab, '--max-node-requests', '3', '--body-timeout', '1h')
   const { node, app } = site
-  const crowded = await Promise.all(['one', 'one', 'one'].map((name) => slowForward(lab, site, name)))
-  await until('they are under way', async () => (await node.metric('walcast_intake_requests')) === 3)
+  const crowded = await Promise.all(
+    ['one', 'one', 'one'].map((name) => slowForward(lab, site, name)),
+  )
+  await until(
+    'they are under way',
+    async () => (await node.metric('walcast_intake_requests')) === 3,
+  )
   const other = await slowForward(lab, site, 'other')
   const refused = await forward(site, 'one')
   if (refused.status !== 200) {

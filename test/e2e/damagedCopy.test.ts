@@ -1,4 +1,7 @@
-/** A copy whose files were damaged while its node was down is mended from the leader, not from a backup. */
+/**
+ * A copy whose files were damaged while its node was down is mended from the leader, not from a
+ * backup.
+ */
 import assert from 'node:assert/strict'
 import { closeSync, openSync, statSync, truncateSync, writeSync } from 'node:fs'
 import { type Lab, labTest, requireSame } from '../support/lab.ts'
@@ -20,8 +23,15 @@ async function newPair(lab: Lab, rows = 2000, flags: readonly string[] = []): Pr
   return { leader, replica }
 }
 
-/** Stops the replica, does `damage` to its copy, and proves that the next start brings it to the leader's state. */
-async function requireMended(lab: Lab, pair: Pair, damage: (copy: string) => void): Promise<TestNode> {
+/**
+ * Stops the replica, does `damage` to its copy, and proves that the next start brings it to the
+ * leader's state.
+ */
+async function requireMended(
+  lab: Lab,
+  pair: Pair,
+  damage: (copy: string) => void,
+): Promise<TestNode> {
   await pair.replica.stop()
   damage(pair.replica.db)
   const again = await lab.restart(pair.replica)
@@ -41,7 +51,8 @@ labTest('a copy that was cut short', async (lab) => {
   let again = replica
   for (const left of [100 * 4096, 100 * 4096 + 17, 4096, 1000, 50, 0]) {
     again = await requireMended(lab, { leader, replica: again }, (copy) => truncateSync(copy, left))
-    if (left > 0) assert.equal(again.logged('cannot be read as it is').length, 1, `${left} bytes were left`)
+    if (left > 0)
+      assert.equal(again.logged('cannot be read as it is').length, 1, `${left} bytes were left`)
     const { diverged = [] } = await again.status()
     const last = diverged.at(-1)
     if (last && left > 0)
@@ -61,40 +72,43 @@ labTest('a copy whose header is garbage', async (lab) => {
     again = await requireMended(lab, { leader, replica: again }, (copy) => overwrite(copy, bytes))
 })
 
-labTest('a copy whose WAL was cut short, alone and beside a reader that has it open', async (lab) => {
-  // The WAL stays as it is until it is cut.
-  const { leader, replica } = await newPair(lab, 2000, ['--idle', '1h', '--replica-wal', '1GiB'])
-  for (const isRead of [false, true]) {
-    const node = await lab.restart(await stopped(replica))
-    const reader = lab.sql(replica.db)
-    await reader.rows('SELECT count(*) FROM mixed')
-    await lab.exec(
-      leader.db,
-      numbers(100, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(2000) FROM numbers'),
-    )
-    await requireSame(lab, leader, node)
-    node.kill('SIGKILL')
-    await node.child.ended
-    if (!isRead) await reader.close()
-    const wal = `${replica.db}-wal`
-    const { size = 0 } = statSync(wal, { throwIfNoEntry: false }) ?? {}
-    assert.ok(size > 40_000 || !isRead, 'there is something to cut')
-    if (size > 0) truncateSync(wal, Math.floor(size / 2))
-    const again = await lab.restart(node)
-    await requireSame(lab, leader, again)
-    await again.ready()
-    if (isRead) {
-      await until('the reader is right again', async () => {
-        const { rows } = await reader.attempt('SELECT count(*) FROM mixed')
-        return rows?.[0]?.[0] === 2200
-      })
-      await reader.close()
+labTest(
+  'a copy whose WAL was cut short, alone and beside a reader that has it open',
+  async (lab) => {
+    // The WAL stays as it is until it is cut.
+    const { leader, replica } = await newPair(lab, 2000, ['--idle', '1h', '--replica-wal', '1GiB'])
+    for (const isRead of [false, true]) {
+      const node = await lab.restart(await stopped(replica))
+      const reader = lab.sql(replica.db)
+      await reader.rows('SELECT count(*) FROM mixed')
+      await lab.exec(
+        leader.db,
+        numbers(100, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(2000) FROM numbers'),
+      )
+      await requireSame(lab, leader, node)
+      node.kill('SIGKILL')
+      await node.child.ended
+      if (!isRead) await reader.close()
+      const wal = `${replica.db}-wal`
+      const { size = 0 } = statSync(wal, { throwIfNoEntry: false }) ?? {}
+      assert.ok(size > 40_000 || !isRead, 'there is something to cut')
+      if (size > 0) truncateSync(wal, Math.floor(size / 2))
+      const again = await lab.restart(node)
+      await requireSame(lab, leader, again)
+      await again.ready()
+      if (isRead) {
+        await until('the reader is right again', async () => {
+          const { rows } = await reader.attempt('SELECT count(*) FROM mixed')
+          return rows?.[0]?.[0] === 2200
+        })
+        await reader.close()
+      }
+      await again.stop()
     }
-    await again.stop()
-  }
 
-  async function stopped(node: TestNode): Promise<TestNode> {
-    if (!node.child.end) await node.stop()
-    return node
-  }
-})
+    async function stopped(node: TestNode): Promise<TestNode> {
+      if (!node.child.end) await node.stop()
+      return node
+    }
+  },
+)

@@ -1,6 +1,17 @@
-/** What a node had to give up is kept: nothing is overwritten before a copy is whole, and the rows are found again. */
+/**
+ * What a node had to give up is kept: nothing is overwritten before a copy is whole, and the rows
+ * are found again.
+ */
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import type { DivergedStatus } from '../../src/api/nodeView.ts'
 import type { FileOp } from '../../src/platform/fileOps.ts'
 import { type Lab, labTest, nodeArguments, requireSame, waitLevel } from '../support/lab.ts'
@@ -63,7 +74,10 @@ labTest('commits that a restored backup lacks are kept and found again', async (
   assert.equal(JSON.parse(readFileSync(`${folder}/about.json`, 'utf8')).checksum, checksum)
   const pages = readFileSync(`${folder}/pages.txt`, 'utf8').trim().split('\n').map(Number)
   assert.ok(pages.length > 0 && pages.length < 20, `${pages.length} pages`)
-  assert.match(readFileSync(`${folder}/rows.jsonl`, 'utf8'), /"table":"log","kind":"removed".*"who":"lost"/)
+  assert.match(
+    readFileSync(`${folder}/rows.jsonl`, 'utf8'),
+    /"table":"log","kind":"removed".*"who":"lost"/,
+  )
   assert.equal(await replica.metric('walcast_diverged_kept'), 1)
   assert.equal(replica.logged('kept aside before it is overwritten').length, 1)
   const [[sum]] = await lab
@@ -75,11 +89,16 @@ labTest('commits that a restored backup lacks are kept and found again', async (
   assert.equal((await diff.ended).code, 1, diff.tail())
   await lab.exec(restored.db, ...statementsOf(diff.out.join('\n')))
   await requireSame(lab, restored, replica)
-  const found = await lab.sql(replica.db, { readOnly: true }).rows("SELECT who FROM log WHERE who = 'lost'")
+  const found = await lab
+    .sql(replica.db, { readOnly: true })
+    .rows("SELECT who FROM log WHERE who = 'lost'")
   assert.deepEqual(found, [['lost']])
   const status = lab.cli(['status', '--node', replica.url])
   await status.ended
-  assert.match(status.out.join('\n'), /kept aside .*1 rows that the leader lacks, 1 that it has otherwise/)
+  assert.match(
+    status.out.join('\n'),
+    /kept aside .*1 rows that the leader lacks, 1 that it has otherwise/,
+  )
 })
 
 labTest('rows that something wrote to a copy are kept', async (lab) => {
@@ -101,10 +120,14 @@ labTest(
     await strayer.line((line) => line.includes('holds'))
     await writer.stop()
     await leader.stop('SIGKILL')
-    const isRefused = (code: string) => (error: unknown) => error instanceof Refused && error.code === code
+    const isRefused = (code: string) => (error: unknown) =>
+      error instanceof Refused && error.code === code
     await assert.rejects(promote(replica, { force: true }), isRefused('FENCE_FAILED'))
     strayer.write('commit')
-    await until('it is found', () => replica.logged('the copy was written by something else').length === 1)
+    await until(
+      'it is found',
+      () => replica.logged('the copy was written by something else').length === 1,
+    )
     await assert.rejects(promote(replica), isRefused('NOT_FIT'))
     const again = await lab.restart(leader)
     await requireSame(lab, again, replica)
@@ -128,7 +151,10 @@ labTest('what was kept is removed when nothing of it is missing at the leader', 
   )
   const again = await lab.restart(leader)
   await requireSame(lab, again, replica)
-  await until('it is removed', () => replica.logged('nothing of what was kept aside is missing').length === 1)
+  await until(
+    'it is removed',
+    () => replica.logged('nothing of what was kept aside is missing').length === 1,
+  )
   assert.deepEqual(readdirSync(`${replica.db}-walcast/diverged`), [])
   assert.equal((await replica.status()).diverged, undefined)
 })
@@ -188,10 +214,21 @@ labTest(
     assert.equal(listed('words').length, 2)
     assert.ok(listed('texts_content').length === 1)
     const database = `${keptPath(replica, kept)}/database.db`
-    const diff = lab.cli(['diff', database, restored.db, '--sql', '--table', 'mixed', '--table', 'words'])
+    const diff = lab.cli([
+      'diff',
+      database,
+      restored.db,
+      '--sql',
+      '--table',
+      'mixed',
+      '--table',
+      'words',
+    ])
     assert.equal((await diff.ended).code, 1, diff.tail())
     await lab.exec(restored.db, ...statementsOf(diff.out.join('\n')))
-    const back = await lab.sql(restored.db).rows('SELECT count(*), (SELECT count(*) FROM words) FROM mixed')
+    const back = await lab
+      .sql(restored.db)
+      .rows('SELECT count(*), (SELECT count(*) FROM words) FROM mixed')
     assert.deepEqual(back, [[500, 2]])
   },
 )
@@ -234,7 +271,10 @@ labTest('on a full disk nothing is overwritten until there is room', async (lab)
   const child = lab.program('replicaAt', { args, op: 'kept.write', fullWhile: full })
   await child.errorLine((line) => line.includes('"msg":"running"'))
   const back = lab.nodeOf('replica', options, child)
-  await until('it says why', async () => (await back.status()).lastError?.code === 'WALCAST_DIVERGED_UNKEPT')
+  await until(
+    'it says why',
+    async () => (await back.status()).lastError?.code === 'WALCAST_DIVERGED_UNKEPT',
+  )
   assert.equal((await back.status()).checksum, checksum)
   assert.deepEqual(readdirSync(`${db}-walcast/diverged`), [])
   rmSync(full)

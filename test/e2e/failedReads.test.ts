@@ -1,4 +1,7 @@
-/** Reads that the application of a replica fails because they write: the leader's application answers them. */
+/**
+ * Reads that the application of a replica fails because they write: the leader's application
+ * answers them.
+ */
 import assert from 'node:assert/strict'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { type Lab, labTest } from '../support/lab.ts'
@@ -33,7 +36,12 @@ async function visit(url: string, cookie = '') {
   const answer = await fetch(url, { headers: { cookie } })
   const { app, session } = Object(await answer.json())
   const set = answer.headers.getSetCookie().find((each) => each.startsWith('session='))
-  return { status: answer.status, app, session, cookies: `${set?.split(';')[0]}; ${cookieOf(answer)}` }
+  return {
+    status: answer.status,
+    app,
+    session,
+    cookies: `${set?.split(';')[0]}; ${cookieOf(answer)}`,
+  }
 }
 
 labTest('a session that begins with a GET at a replica is there for the next one', async (lab) => {
@@ -43,7 +51,11 @@ labTest('a session that begins with a GET at a replica is there for the next one
     const first = await visit(`${replica.url}/wiki?page=${visitor}`)
     assert.deepEqual([first.status, first.app, first.session], [200, 'leader', visitor])
     const next = await visit(`${replica.url}/wiki`, first.cookies)
-    assert.deepEqual([next.status, next.app, next.session], [200, 'replica', visitor], 'it is read here')
+    assert.deepEqual(
+      [next.status, next.app, next.session],
+      [200, 'replica', visitor],
+      'it is read here',
+    )
   }
   const head = await fetch(`${replica.url}/login`, { method: 'HEAD' })
   assert.equal(head.status, 200)
@@ -137,25 +149,31 @@ labTest('what of a read goes along, and which reads stay here', async (lab) => {
   await requireQuiet(traffic)
 })
 
-labTest('while the leader is away a failed read gets the answer of the local application', async (lab) => {
-  const traffic = await startTraffic(lab, { replicaFlags: ['--hold', '300ms'] })
-  const { atReplica, leader, leaderApp, replica, replicaApp } = traffic
-  await leader.stop()
-  const fails = { at: 'replica', status: 500, body: 'it is read only' }
-  const asks = ['walcast-replay', 'leader']
-  for (const [path, headers] of [
-    ['/fails', []],
-    ['/asks', asks],
-  ] as const) {
-    const got = await ask(atReplica, { path, answer: { ...fails, headers } })
-    assert.deepEqual([got.status, got.body.toString()], [500, fails.body])
-    assert.deepEqual(valuesOf(got, 'walcast-replay'), [])
-    assert.deepEqual([await replicaApp.count('GET', path), await leaderApp.count('GET', path)], [1, 0])
-  }
-  const refused = await ask(atReplica, {
-    path: '/only-asks',
-    answer: { ...fails, status: 200, headers: asks },
-  })
-  assert.deepEqual([refused.status, codeOf(refused)], [503, 'LEADER_AWAY'])
-  assert.equal((await replica.status()).failedReads?.away, 2)
-})
+labTest(
+  'while the leader is away a failed read gets the answer of the local application',
+  async (lab) => {
+    const traffic = await startTraffic(lab, { replicaFlags: ['--hold', '300ms'] })
+    const { atReplica, leader, leaderApp, replica, replicaApp } = traffic
+    await leader.stop()
+    const fails = { at: 'replica', status: 500, body: 'it is read only' }
+    const asks = ['walcast-replay', 'leader']
+    for (const [path, headers] of [
+      ['/fails', []],
+      ['/asks', asks],
+    ] as const) {
+      const got = await ask(atReplica, { path, answer: { ...fails, headers } })
+      assert.deepEqual([got.status, got.body.toString()], [500, fails.body])
+      assert.deepEqual(valuesOf(got, 'walcast-replay'), [])
+      assert.deepEqual(
+        [await replicaApp.count('GET', path), await leaderApp.count('GET', path)],
+        [1, 0],
+      )
+    }
+    const refused = await ask(atReplica, {
+      path: '/only-asks',
+      answer: { ...fails, status: 200, headers: asks },
+    })
+    assert.deepEqual([refused.status, codeOf(refused)], [503, 'LEADER_AWAY'])
+    assert.equal((await replica.status()).failedReads?.away, 2)
+  },
+)

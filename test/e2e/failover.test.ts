@@ -1,4 +1,7 @@
-/** Leaders that die, freeze or are cut off: what was promised is there, what only they held is kept aside, one leads in the end. */
+/**
+ * Leaders that die, freeze or are cut off: what was promised is there, what only they held is kept
+ * aside, one leads in the end.
+ */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { addReplica, type BankCluster, startBank } from '../support/bankCluster.ts'
@@ -25,7 +28,9 @@ async function requireFaultless(
 
 /** The transfer is in no database that is served, and in one that `site` keeps aside. */
 async function requireKeptAside(cluster: BankCluster, site: BankSite, id: string): Promise<void> {
-  await until(`${id} is kept aside by ${site.name}`, async () => (await site.keptTransfers()).includes(id))
+  await until(`${id} is kept aside by ${site.name}`, async () =>
+    (await site.keptTransfers()).includes(id),
+  )
   for (const each of cluster.sites) {
     const { transfers } = await cluster.stateOf(each)
     assert.ok(!transfers.some((transfer) => transfer.id === id), `${id} is served by ${each.name}`)
@@ -86,44 +91,53 @@ labTest(
   },
 )
 
-labTest('a demotion that does not arrive: the lower epoch gives way as soon as the two meet', async (lab) => {
-  const cluster = await startBank(lab, { nodes: 2 })
-  const [first, second] = cluster.sites
-  await waitLevel(first.node, second.node)
-  for (const site of cluster.sites) site.cut()
-  const done = await second.promote()
-  assert.equal(done.oldLeader?.outcome, 'unreachable')
-  assert.deepEqual(await cluster.withRole('leader'), [first, second])
-  assert.equal(await first.transferDirectly('in the old epoch'), 201)
-  assert.equal(await second.transferDirectly('in the new epoch'), 201)
-  for (const site of cluster.sites) site.mend()
-  assert.equal(await cluster.settled(), second)
-  await requireKeptAside(cluster, first, 'in the old epoch')
-  assert.ok((await cluster.stateOf(first)).transfers.some(({ id }) => id === 'in the new epoch'))
-  await cluster.requireSame(second)
-})
+labTest(
+  'a demotion that does not arrive: the lower epoch gives way as soon as the two meet',
+  async (lab) => {
+    const cluster = await startBank(lab, { nodes: 2 })
+    const [first, second] = cluster.sites
+    await waitLevel(first.node, second.node)
+    for (const site of cluster.sites) site.cut()
+    const done = await second.promote()
+    assert.equal(done.oldLeader?.outcome, 'unreachable')
+    assert.deepEqual(await cluster.withRole('leader'), [first, second])
+    assert.equal(await first.transferDirectly('in the old epoch'), 201)
+    assert.equal(await second.transferDirectly('in the new epoch'), 201)
+    for (const site of cluster.sites) site.mend()
+    assert.equal(await cluster.settled(), second)
+    await requireKeptAside(cluster, first, 'in the old epoch')
+    assert.ok((await cluster.stateOf(first)).transfers.some(({ id }) => id === 'in the new epoch'))
+    await cluster.requireSame(second)
+  },
+)
 
-labTest('both forced to lead in one epoch: the lower node id gives way, and says it loudly', async (lab) => {
-  const cluster = await startBank(lab)
-  const [first, second, third] = cluster.sites
-  for (const { node } of [second, third]) await waitLevel(first.node, node)
-  for (const site of cluster.sites) site.cut()
-  await first.node.stop('SIGKILL')
-  const [a, b] = await Promise.all([second.promote({ force: true }), third.promote({ force: true })])
-  assert.equal(a.epoch, b.epoch)
-  assert.equal(await second.transferDirectly('of the lower id'), 201)
-  assert.equal(await third.transferDirectly('of the higher id'), 201)
-  for (const site of cluster.sites) site.mend()
-  assert.equal(await cluster.settled([first]), third)
-  assert.ok(
-    second.loud().length > 0 || third.loud().length > 0,
-    'two leaders of one epoch are no small thing',
-  )
-  await requireKeptAside(cluster, second, 'of the lower id')
-  await first.restart()
-  assert.equal(await cluster.settled(), third)
-  await cluster.requireSame(third)
-})
+labTest(
+  'both forced to lead in one epoch: the lower node id gives way, and says it loudly',
+  async (lab) => {
+    const cluster = await startBank(lab)
+    const [first, second, third] = cluster.sites
+    for (const { node } of [second, third]) await waitLevel(first.node, node)
+    for (const site of cluster.sites) site.cut()
+    await first.node.stop('SIGKILL')
+    const [a, b] = await Promise.all([
+      second.promote({ force: true }),
+      third.promote({ force: true }),
+    ])
+    assert.equal(a.epoch, b.epoch)
+    assert.equal(await second.transferDirectly('of the lower id'), 201)
+    assert.equal(await third.transferDirectly('of the higher id'), 201)
+    for (const site of cluster.sites) site.mend()
+    assert.equal(await cluster.settled([first]), third)
+    assert.ok(
+      second.loud().length > 0 || third.loud().length > 0,
+      'two leaders of one epoch are no small thing',
+    )
+    await requireKeptAside(cluster, second, 'of the lower id')
+    await first.restart()
+    assert.equal(await cluster.settled(), third)
+    await cluster.requireSame(third)
+  },
+)
 
 labTest('a node without a whole copy is not promoted', async (lab) => {
   const cluster = await startBank(lab, { nodes: 1 })
@@ -192,7 +206,9 @@ labTest(
     // The request to take over lies in its socket.
     third.node.kill('SIGCONT')
     assert.equal(await cluster.settled(), second)
-    assert.ok(!(await third.audit()).some(({ action, role }) => action === 'role' && role === 'leader'))
+    assert.ok(
+      !(await third.audit()).some(({ action, role }) => action === 'role' && role === 'leader'),
+    )
     await cluster.requireSame(second)
     assert.ok((await cluster.stateOf(second)).transfers.some(({ id }) => id === 'acknowledged'))
   },
@@ -204,7 +220,8 @@ labTest(
     const cluster = await startBank(lab)
     const [first, second, third] = cluster.sites
     for (const { node } of [second, third]) await waitLevel(first.node, node)
-    // A transaction of the application keeps the switchover from going on, and writes wait meanwhile.
+    // A transaction of the application keeps the switchover from going on, and writes wait
+    // meanwhile.
     const session = lab.sql(first.db)
     await session.rows('BEGIN IMMEDIATE')
     const change = first.switchover(third, 4000).catch((error: unknown) => error)
@@ -258,26 +275,32 @@ labTest(
   },
 )
 
-labTest('a leader asks the others before it answers a client that has seen a later epoch', async (lab) => {
-  const cluster = await startBank(lab, { nodes: 2, environment: { WALCAST_PEER_LOOK: '1h' } })
-  const [first, second] = cluster.sites
-  // It does not hear of the promotion: what the client brings is the first that it learns of it.
-  first.cut()
-  second.cut()
-  const promoted = await second.promote({ force: true })
-  second.mend()
-  assert.equal(await first.role(), 'leader')
-  const headers = { 'walcast-position': `${promoted.epoch}-${promoted.txid}` }
-  const answer = await fetch(`${first.url}/accounts`, { headers, signal: AbortSignal.timeout(PATIENCE_MS) })
-  await answer.arrayBuffer()
-  assert.equal(await first.role(), 'replica')
-  assert.match(String(answer.headers.get('walcast-position')), new RegExp(`^${promoted.epoch}-`))
-  // An epoch that never was costs the real leader a question, and no more.
-  const future = { 'walcast-position': '9999-1' }
-  const later = await fetch(`${second.url}/accounts`, {
-    headers: future,
-    signal: AbortSignal.timeout(PATIENCE_MS),
-  })
-  assert.deepEqual([later.status, await second.role()], [200, 'leader'])
-  await later.arrayBuffer()
-})
+labTest(
+  'a leader asks the others before it answers a client that has seen a later epoch',
+  async (lab) => {
+    const cluster = await startBank(lab, { nodes: 2, environment: { WALCAST_PEER_LOOK: '1h' } })
+    const [first, second] = cluster.sites
+    // It does not hear of the promotion: what the client brings is the first that it learns of it.
+    first.cut()
+    second.cut()
+    const promoted = await second.promote({ force: true })
+    second.mend()
+    assert.equal(await first.role(), 'leader')
+    const headers = { 'walcast-position': `${promoted.epoch}-${promoted.txid}` }
+    const answer = await fetch(`${first.url}/accounts`, {
+      headers,
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    })
+    await answer.arrayBuffer()
+    assert.equal(await first.role(), 'replica')
+    assert.match(String(answer.headers.get('walcast-position')), new RegExp(`^${promoted.epoch}-`))
+    // An epoch that never was costs the real leader a question, and no more.
+    const future = { 'walcast-position': '9999-1' }
+    const later = await fetch(`${second.url}/accounts`, {
+      headers: future,
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    })
+    assert.deepEqual([later.status, await second.role()], [200, 'leader'])
+    await later.arrayBuffer()
+  },
+)

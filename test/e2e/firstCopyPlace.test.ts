@@ -1,4 +1,7 @@
-/** Where a first copy is made: beside the database, wherever the node folder lies, and into an empty file that a program has open. */
+/**
+ * Where a first copy is made: beside the database, wherever the node folder lies, and into an empty
+ * file that a program has open.
+ */
 import assert from 'node:assert/strict'
 import {
   existsSync,
@@ -59,11 +62,19 @@ labTest('a first copy goes into an empty file that a program has open', async (l
   const replica = await (await lab.replica(copy, leader)).ready()
   assert.equal(statSync(copy).ino, ino, 'it is the file that was there')
   for (const session of before)
-    assert.deepEqual(await session.rows('SELECT count(*) FROM mixed'), [[200]], 'without opening it again')
-  await lab.exec(leader.db, numbers(50, "INSERT INTO mixed (grp, body) SELECT n, x'00' FROM numbers"))
+    assert.deepEqual(
+      await session.rows('SELECT count(*) FROM mixed'),
+      [[200]],
+      'without opening it again',
+    )
+  await lab.exec(
+    leader.db,
+    numbers(50, "INSERT INTO mixed (grp, body) SELECT n, x'00' FROM numbers"),
+  )
   await requireSame(lab, leader, replica)
   for (const session of before) {
     assert.deepEqual(await session.rows('SELECT count(*) FROM mixed'), [[250]])
+    await session.rows('PRAGMA busy_timeout = 200')
     assert.match((await session.attempt('DELETE FROM mixed')).error ?? '', /locked|BUSY/i)
     await session.close()
   }
@@ -151,7 +162,11 @@ labTest('a first copy goes into a database without tables that programs have ope
   const replica = await (await lab.replica(copy, leader)).ready()
   assert.equal(statSync(copy).ino, ino, 'it is the file that was there')
   for (const session of before) {
-    assert.deepEqual(await session.rows('SELECT count(*) FROM mixed'), [[200]], 'without opening it again')
+    assert.deepEqual(
+      await session.rows('SELECT count(*) FROM mixed'),
+      [[200]],
+      'without opening it again',
+    )
     await session.close()
   }
   await requireSame(lab, leader, replica)

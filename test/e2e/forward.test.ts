@@ -1,4 +1,7 @@
-/** Reads from the local application, writes from the leader's: one leader and two replicas, each before an application. */
+/**
+ * Reads from the local application, writes from the leader's: one leader and two replicas, each
+ * before an application.
+ */
 import assert from 'node:assert/strict'
 import { request } from 'undici'
 import { PositionCookie } from '../../src/proxy/positionCookie.ts'
@@ -114,56 +117,67 @@ labTest(
     assert.equal(await replica.node.metric('walcast_write_waits_failed_total'), 1)
     assert.equal((await fetch(`${replica.url}/note?body=late`)).status, 404)
     // The cookie carries the promise: this read waits for it, in vain, and goes to the leader.
-    const promised = await fetch(`${replica.url}/note?body=late`, { headers: { cookie: cookieOf(late) } })
+    const promised = await fetch(`${replica.url}/note?body=late`, {
+      headers: { cookie: cookieOf(late) },
+    })
     assert.equal(promised.status, 200)
     assert.equal(promised.headers.get('x-app'), 'leader')
   },
 )
 
-labTest('a read that asks for more than is here: forwarded, served with a mark, or refused', async (lab) => {
-  const cluster = await startNotes(lab, {
-    replicas: 1,
-    replicaFlags: ['--read-wait', '50ms', '--on-stale', 'serve'],
-  })
-  const [replica] = cluster.replicas
-  const { epoch, txid } = await cluster.leader.node.status()
-  const ahead = { 'walcast-position': `${epoch}-${txid + 5}` }
-  const served = await newest(replica.url, ahead)
-  assert.equal(served.by, 'replica1')
-  assert.equal(served.answer.headers.get('walcast-stale'), `${epoch}-${txid + 5}`)
-  assert.equal(await replica.node.metric('walcast_stale_reads_total', 'did="serve"'), 1)
-  // A promise that was not kept stands: the cookie is not put back to what was served.
-  const { cluster: cluster1 } = await cluster.leader.node.status()
-  const cookie = new PositionCookie('walcast_position', () => cluster1, SECRET)
-  const promised = { cookie: cookie.write({ epoch, txid: txid + 5 })?.split(';')[0] ?? '' }
-  assert.equal(cookieOf((await newest(replica.url, promised)).answer), '')
-  assert.notEqual(cookieOf((await newest(replica.url)).answer), '')
+labTest(
+  'a read that asks for more than is here: forwarded, served with a mark, or refused',
+  async (lab) => {
+    const cluster = await startNotes(lab, {
+      replicas: 1,
+      replicaFlags: ['--read-wait', '50ms', '--on-stale', 'serve'],
+    })
+    const [replica] = cluster.replicas
+    const { epoch, txid } = await cluster.leader.node.status()
+    const ahead = { 'walcast-position': `${epoch}-${txid + 5}` }
+    const served = await newest(replica.url, ahead)
+    assert.equal(served.by, 'replica1')
+    assert.equal(served.answer.headers.get('walcast-stale'), `${epoch}-${txid + 5}`)
+    assert.equal(await replica.node.metric('walcast_stale_reads_total', 'did="serve"'), 1)
+    // A promise that was not kept stands: the cookie is not put back to what was served.
+    const { cluster: cluster1 } = await cluster.leader.node.status()
+    const cookie = new PositionCookie('walcast_position', () => cluster1, SECRET)
+    const promised = { cookie: cookie.write({ epoch, txid: txid + 5 })?.split(';')[0] ?? '' }
+    assert.equal(cookieOf((await newest(replica.url, promised)).answer), '')
+    assert.notEqual(cookieOf((await newest(replica.url)).answer), '')
 
-  const flags = replica.node.options.flags ?? []
-  await replica.node.stop()
-  const refusing = await lab.restart(replica.node, { flags: [...flags, '--on-stale', 'refuse'] })
-  await refusing.ready()
-  const refused = await fetch(replica.url, { headers: ahead })
-  assert.equal(refused.status, 503)
-  assert.ok(refused.headers.get('retry-after'))
-  assert.equal(((await refused.json()) as { code: string }).code, 'WALCAST_STALE_READ')
+    const flags = replica.node.options.flags ?? []
+    await replica.node.stop()
+    const refusing = await lab.restart(replica.node, { flags: [...flags, '--on-stale', 'refuse'] })
+    await refusing.ready()
+    const refused = await fetch(replica.url, { headers: ahead })
+    assert.equal(refused.status, 503)
+    assert.ok(refused.headers.get('retry-after'))
+    assert.equal(((await refused.json()) as { code: string }).code, 'WALCAST_STALE_READ')
 
-  await refusing.stop()
-  await (await lab.restart(replica.node, { flags: [...flags, '--on-stale', 'forward'] })).ready()
-  assert.equal((await newest(replica.url, promised)).by, 'leader')
-  // The leader has nothing of what was only claimed, either.
-  assert.equal((await newest(replica.url, ahead)).by, 'replica1')
+    await refusing.stop()
+    await (await lab.restart(replica.node, { flags: [...flags, '--on-stale', 'forward'] })).ready()
+    assert.equal((await newest(replica.url, promised)).by, 'leader')
+    // The leader has nothing of what was only claimed, either.
+    assert.equal((await newest(replica.url, ahead)).by, 'replica1')
 
-  // Positions of an older epoch, of another cluster, and what is none never hang or fail a read.
-  for (const headers of [
-    { 'walcast-position': '0-999999' },
-    { cookie: 'walcast_position=cluster-other.9-999999' },
-    { cookie: 'walcast_position=%%%; x="' },
-  ])
-    assert.equal((await newest(replica.url, headers)).by, 'replica1')
-  assert.equal((await fetch(replica.url, { headers: { 'walcast-position': 'nonsense' } })).status, 400)
-  assert.equal((await fetch(replica.url, { headers: { 'walcast-max-staleness': 'soon' } })).status, 400)
-})
+    // Positions of an older epoch, of another cluster, and what is none never hang or fail a read.
+    for (const headers of [
+      { 'walcast-position': '0-999999' },
+      { cookie: 'walcast_position=cluster-other.9-999999' },
+      { cookie: 'walcast_position=%%%; x="' },
+    ])
+      assert.equal((await newest(replica.url, headers)).by, 'replica1')
+    assert.equal(
+      (await fetch(replica.url, { headers: { 'walcast-position': 'nonsense' } })).status,
+      400,
+    )
+    assert.equal(
+      (await fetch(replica.url, { headers: { 'walcast-max-staleness': 'soon' } })).status,
+      400,
+    )
+  },
+)
 
 labTest(
   'Walcast-Max-Staleness: met at once by asking the leader, and past it when the leader is silent',
@@ -210,7 +224,8 @@ labTest(
       let cookie = ''
       for (let i = 0; i < 200; i++) {
         const got = await newest(replicas[i % 2].url, cookie && withCookie ? { cookie } : {})
-        if (withCookie) assert.ok(got.newest >= last, `read ${i} went back from ${last} to ${got.newest}`)
+        if (withCookie)
+          assert.ok(got.newest >= last, `read ${i} went back from ${last} to ${got.newest}`)
         else if (got.newest < last) withoutCookie++
         cookie = cookieOf(got.answer) || cookie
         last = got.newest
@@ -232,7 +247,11 @@ labTest(
     const token = signRequest(SECRET, { method: 'POST', path, node, epoch, nowMs: Date.now() })
     // Not fetch: it sends a request once more on 421, and a token holds once.
     const headers = { 'x-replica-auth': token }
-    const refused = await request(`${replicas[1].node.url}${path}`, { method: 'POST', body: 'x', headers })
+    const refused = await request(`${replicas[1].node.url}${path}`, {
+      method: 'POST',
+      body: 'x',
+      headers,
+    })
     assert.equal(refused.statusCode, 421)
     assert.equal(refused.headers['walcast-not-executed'], 'NOT_LEADER')
     const body = (await refused.body.json()) as { code: string; leader: string }
@@ -255,7 +274,9 @@ labTest(
       const made = await post(`${leaf.url}/notes`, `leaf ${i}`)
       assert.equal(made.status, 201)
       assert.equal(made.headers.get('x-app'), 'leader')
-      const read = await fetch(`${leaf.url}/note?body=leaf%20${i}`, { headers: { cookie: cookieOf(made) } })
+      const read = await fetch(`${leaf.url}/note?body=leaf%20${i}`, {
+        headers: { cookie: cookieOf(made) },
+      })
       assert.equal(read.status, 200, 'it reads what it wrote')
     }
     assert.equal(await requestsOf(between), before)

@@ -16,7 +16,11 @@ const REQUESTS = 4000
 const MAX_LEFT_BYTES = 1500
 
 /** GETs on kept connections, `CONNECTIONS` at once. `onHalf` is called while some are under way. */
-async function get(port: number, count: number, onHalf: () => Promise<void> = async () => {}): Promise<void> {
+async function get(
+  port: number,
+  count: number,
+  onHalf: () => Promise<void> = async () => {},
+): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
   let left = count
   const one = async () => {
@@ -40,7 +44,10 @@ async function get(port: number, count: number, onHalf: () => Promise<void> = as
 }
 
 async function startApplication(lab: Lab): Promise<number> {
-  const server = createServer((_request, response) => response.end('x'.repeat(100))).listen(0, '127.0.0.1')
+  const server = createServer((_request, response) => response.end('x'.repeat(100))).listen(
+    0,
+    '127.0.0.1',
+  )
   lab.atEnd(() => void server.close())
   await once(server, 'listening')
   return (server.address() as AddressInfo).port

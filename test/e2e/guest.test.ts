@@ -1,4 +1,7 @@
-/** A leader beside an application at work: its transactions are not refused, and its own checkpoints do not wait. */
+/**
+ * A leader beside an application at work: its transactions are not refused, and its own checkpoints
+ * do not wait.
+ */
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -24,10 +27,19 @@ interface Written {
 }
 
 /** Transactions that read before they write. */
-async function startGuest(lab: Lab, db: string, rate: number, seconds: number, bytes = 300): Promise<Child> {
+async function startGuest(
+  lab: Lab,
+  db: string,
+  rate: number,
+  seconds: number,
+  bytes = 300,
+): Promise<Child> {
   const flags = { db, rate, seconds, 'value-bytes': bytes, 'busy-ms': 15_000, autocheckpoint: 1000 }
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)])
-  const child = lab.spawn('guestWriter', process.execPath, [`${BENCH_PROGRAMS}/guestWriter.js`, ...args])
+  const child = lab.spawn('guestWriter', process.execPath, [
+    `${BENCH_PROGRAMS}/guestWriter.js`,
+    ...args,
+  ])
   await child.line((line) => line === 'ready')
   child.expectEnd()
   child.write('go')
@@ -46,32 +58,42 @@ async function metric(node: TestNode, name: string): Promise<number> {
   return Number(line.slice(name.length + 1))
 }
 
-labTest('transactions that read before they write are not refused, and the WAL stays small', async (lab) => {
-  const db = await makeDatabase(lab)
-  const leader = await (await lab.leader(db)).ready()
-  for (const [rate, bytes] of [
-    [1000, 300],
-    [100, 100_000],
-  ]) {
-    const guest = await startGuest(lab, db, rate, 4, bytes)
-    assert.equal((await written(guest)).refused, 0, `${rate}/s of ${bytes} bytes`)
-  }
-  assert.equal(await metric(leader, 'walcast_checkpoint_pause_seconds_count'), 0, 'writers were stopped')
-  assert.ok((await metric(leader, 'walcast_checkpoint_frames_total')) > 1000)
-})
-
-labTest('a node that starts beside an application at work has no transaction refused', async (lab) => {
-  const db = await makeDatabase(lab)
-  const guest = await startGuest(lab, db, 100, 20)
-  let starts = 0
-  while (!guest.out.some((line) => line.startsWith('{')) && starts < 50) {
+labTest(
+  'transactions that read before they write are not refused, and the WAL stays small',
+  async (lab) => {
+    const db = await makeDatabase(lab)
     const leader = await (await lab.leader(db)).ready()
-    await leader.stop(starts++ % 2 === 0 ? 'SIGTERM' : 'SIGKILL')
-  }
-  const { refused, commits } = await written(guest)
-  assert.equal(refused, 0, `of ${commits + refused} in ${starts} starts`)
-  assert.ok(starts > 1)
-})
+    for (const [rate, bytes] of [
+      [1000, 300],
+      [100, 100_000],
+    ]) {
+      const guest = await startGuest(lab, db, rate, 4, bytes)
+      assert.equal((await written(guest)).refused, 0, `${rate}/s of ${bytes} bytes`)
+    }
+    assert.equal(
+      await metric(leader, 'walcast_checkpoint_pause_seconds_count'),
+      0,
+      'writers were stopped',
+    )
+    assert.ok((await metric(leader, 'walcast_checkpoint_frames_total')) > 1000)
+  },
+)
+
+labTest(
+  'a node that starts beside an application at work has no transaction refused',
+  async (lab) => {
+    const db = await makeDatabase(lab)
+    const guest = await startGuest(lab, db, 100, 20)
+    let starts = 0
+    while (!guest.out.some((line) => line.startsWith('{')) && starts < 50) {
+      const leader = await (await lab.leader(db)).ready()
+      await leader.stop(starts++ % 2 === 0 ? 'SIGTERM' : 'SIGKILL')
+    }
+    const { refused, commits } = await written(guest)
+    assert.equal(refused, 0, `of ${commits + refused} in ${starts} starts`)
+    assert.ok(starts > 1)
+  },
+)
 
 labTest("an application's own checkpoints end though no heartbeat comes", async (lab) => {
   const db = await makeDatabase(lab)
@@ -93,23 +115,26 @@ labTest("an application's own checkpoints end though no heartbeat comes", async 
   assert.equal((await leader.status()).epoch, 1)
 })
 
-labTest("an application's own checkpoint after its long read does not wait for the guard", async (lab) => {
-  const db = await makeDatabase(lab)
-  await (await lab.leader(db, { flags: NO_HEARTBEAT })).ready()
-  const [writer, reader] = [lab.sql(db), lab.sql(db)]
-  const checkpointer = lab.sql(db, { timeoutMs: 30_000 })
-  await writer.rows('INSERT INTO t(v) VALUES (1)')
-  await reader.rows('BEGIN')
-  await reader.rows('SELECT count(*) FROM t')
-  await writer.rows('INSERT INTO t(v) VALUES (2)')
-  // Longer than the leader looks at short intervals.
-  await delay(5000)
-  await reader.rows('COMMIT')
-  for (const mode of ['TRUNCATE', 'RESTART']) {
-    const [[busy]] = await checkpointer.rows(`PRAGMA wal_checkpoint(${mode})`)
-    assert.equal(busy, 0, mode)
-  }
-})
+labTest(
+  "an application's own checkpoint after its long read does not wait for the guard",
+  async (lab) => {
+    const db = await makeDatabase(lab)
+    await (await lab.leader(db, { flags: NO_HEARTBEAT })).ready()
+    const [writer, reader] = [lab.sql(db), lab.sql(db)]
+    const checkpointer = lab.sql(db, { timeoutMs: 30_000 })
+    await writer.rows('INSERT INTO t(v) VALUES (1)')
+    await reader.rows('BEGIN')
+    await reader.rows('SELECT count(*) FROM t')
+    await writer.rows('INSERT INTO t(v) VALUES (2)')
+    // Longer than the leader looks at short intervals.
+    await delay(5000)
+    await reader.rows('COMMIT')
+    for (const mode of ['TRUNCATE', 'RESTART']) {
+      const [[busy]] = await checkpointer.rows(`PRAGMA wal_checkpoint(${mode})`)
+      assert.equal(busy, 0, mode)
+    }
+  },
+)
 
 labTest('the file of the WAL is cut in a quiet moment after a large transaction', async (lab) => {
   const db = await makeDatabase(lab)
@@ -121,7 +146,11 @@ labTest('the file of the WAL is cut in a quiet moment after a large transaction'
   const most = (await leader.status()).walFileBytes
   assert.ok(most > 30_000_000)
   assert.equal(statSync(`${db}-wal`).size, most)
-  await until('the file is cut', async () => (await leader.status()).walFileBytes < 1_000_000, 60_000)
+  await until(
+    'the file is cut',
+    async () => (await leader.status()).walFileBytes < 1_000_000,
+    60_000,
+  )
   await writer.rows('INSERT INTO t(v) VALUES (1)')
   const { epoch, txid } = await leader.status()
   await until('capture goes on', async () => (await leader.status()).txid > txid || txid >= 3)

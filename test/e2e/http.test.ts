@@ -29,7 +29,10 @@ labTest('roles, readiness, status and metrics', async (lab) => {
   const { db, leader, replica } = await startPair(lab)
   await lab.exec(db, "INSERT INTO log (who) VALUES ('x')")
   await waitLevel(leader, replica)
-  const statuses = async (path: string) => [(await leader.get(path)).status, (await replica.get(path)).status]
+  const statuses = async (path: string) => [
+    (await leader.get(path)).status,
+    (await replica.get(path)).status,
+  ]
   assert.deepEqual(await statuses('/livez'), [200, 200])
   assert.deepEqual(await statuses('/readyz'), [200, 200])
   assert.deepEqual(await statuses('/leader'), [200, 503])
@@ -49,7 +52,10 @@ labTest('roles, readiness, status and metrics', async (lab) => {
   await until('the leader knows where the replica is', async () => {
     const [one] = (await leader.status()).replicas
     return (
-      one?.node === b.node && one.txid === a.txid && one.connected && !Number.isNaN(Date.parse(one.lastSeen))
+      one?.node === b.node &&
+      one.txid === a.txid &&
+      one.connected &&
+      !Number.isNaN(Date.parse(one.lastSeen))
     )
   })
   for (const [node, names] of [
@@ -105,7 +111,8 @@ async function requireCommandLine(lab: Lab, leader: TestNode, replica: TestNode)
 labTest('waiting for a position', async (lab) => {
   const { db, leader, replica } = await startPair(lab)
   const { epoch, txid } = await leader.status()
-  const wait = async (node: TestNode, query: string) => (await node.get(`/_walcast/wait?${query}`)).status
+  const wait = async (node: TestNode, query: string) =>
+    (await node.get(`/_walcast/wait?${query}`)).status
   for (const node of [leader, replica]) {
     assert.equal(await wait(node, `position=${epoch}-${txid}`), 200)
     assert.equal(await wait(node, `txid=${txid}`), 200)
@@ -122,7 +129,9 @@ labTest('waiting for a position', async (lab) => {
       assert.equal(await wait(node, query), 400, query)
   }
   assert.equal(await wait(leader, `position=${epoch + 1}-${txid}`), 409, 'an epoch that never was')
-  const coming = [leader, replica].map((node) => wait(node, `position=${epoch}-${txid + 2}&timeoutMs=20000`))
+  const coming = [leader, replica].map((node) =>
+    wait(node, `position=${epoch}-${txid + 2}&timeoutMs=20000`),
+  )
   await lab.exec(db, "INSERT INTO log (who) VALUES ('1')", "INSERT INTO log (who) VALUES ('2')")
   assert.deepEqual(await Promise.all(coming), [200, 200])
   const answer = await replica.get(`/_walcast/wait?txid=${txid + 2}`)
@@ -135,7 +144,11 @@ labTest('waiting for a position', async (lab) => {
   assert.equal(await wait(replica, `position=${epoch}-${txid}`), 200, 'the new epoch contains it')
   assert.equal(await wait(again, `position=${epoch}-${txid}`), 200)
   if ((await again.status()).epoch > epoch) {
-    assert.equal(await wait(again, `position=${epoch}-${txid + 1000}&timeoutMs=50`), 409, 'left behind')
+    assert.equal(
+      await wait(again, `position=${epoch}-${txid + 1000}&timeoutMs=50`),
+      409,
+      'left behind',
+    )
     assert.equal(await wait(replica, `position=${epoch}-${txid + 1000}&timeoutMs=50`), 409)
   }
 })
@@ -168,7 +181,10 @@ labTest('with a secret every path but health, role and metrics answers 401', asy
         assert.ok(!answer.text.includes(SECRET) && !answer.text.includes('checksum'))
       }
     }
-    assert.equal((await node.get('/_walcast/status', { authorization: `Bearer ${SECRET}` })).status, 200)
+    assert.equal(
+      (await node.get('/_walcast/status', { authorization: `Bearer ${SECRET}` })).status,
+      200,
+    )
   }
   assert.ok(
     ![...leader.child.err, ...replica.child.err].some((line) => line.includes(SECRET)),
@@ -176,155 +192,181 @@ labTest('with a secret every path but health, role and metrics answers 401', asy
   )
 })
 
-labTest('signatures of nodes: replayed, late, forged and misdirected ones are refused', async (lab) => {
-  const beforeMs = Date.now() - 5000
-  const { leader, replica } = await startPair(lab, { WALCAST_SECRET: SECRET })
-  const sign = (change: Partial<Parameters<typeof signRequest>[1]> = {}, secret = SECRET) =>
-    signRequest(secret, {
-      method: 'GET',
-      path: STREAM,
-      node: 'tester',
-      epoch: 1,
-      nowMs: Date.now(),
-      ...change,
-    })
-  const open = (token: string) => RawClient.open(leader, { 'x-replica-auth': token })
-  const good = sign()
-  const client = await open(good)
-  client.hello({ node: 'tester' })
-  await until('it is welcomed', () => client.messages.some((message) => message.type === 'welcome'))
-  client.close()
-  const bad: [string, string][] = [
-    ['used twice', good],
-    ['of another secret', sign({}, 'a secret of somebody else')],
-    ['for another path', sign({ path: '/_walcast/status' })],
-    ['for another method', sign({ method: 'POST' })],
-    ['from the future', sign({ nowMs: Date.now() + 60_000 })],
-    ['too old', sign({ nowMs: Date.now() - 60_000 })],
-    ['older than the start of the node', sign({ nowMs: beforeMs })],
-    ['with another node id', sign().replace('node=tester', 'node=other')],
-    ['with another epoch', sign().replace('epoch=1', 'epoch=2')],
-    ['with another nonce', sign().replace(/nonce=./, (text) => (text.endsWith('0') ? 'nonce=1' : 'nonce=0'))],
-    ['without a mac', sign().replace(/ mac=.*/, '')],
-    ['empty', ''],
-  ]
-  for (const [what, token] of bad) await assert.rejects(open(token), /401/, what)
-  const bearer = await fetch(`${leader.url}/_walcast/status`, {
-    headers: { 'x-replica-auth': sign({ path: '/_walcast/status' }) },
-  })
-  assert.equal(bearer.status, 401, 'a signature is no bearer token')
-  assert.equal((await replica.get('/readyz')).status, 200)
-  assert.equal(HELLO.db, 'main')
-})
-
-labTest('readiness of a replica: before its leader, without it, and while it restarts', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  const port = await freePort()
-  const flagsOf = (staleness: string) => ['--reconnect-max', '100ms', '--max-staleness', staleness]
-  // A leader's restart takes long on a machine that others keep busy.
-  const patient = { flags: flagsOf('120s') }
-  let replica = await lab.replica(lab.path('replica.db'), `127.0.0.1:${port}`, patient)
-  const early = await replica.get('/readyz')
-  assert.equal(early.status, 503)
-  assert.ok(JSON.parse(early.text).reasons.length > 0)
-  assert.equal((await replica.get('/livez')).status, 200)
-  let leader = await lab.leader(db, { port })
-  await until('ready', async () => (await replica.get('/readyz')).status === 200)
-  await leader.stop('SIGKILL')
-  assert.equal((await replica.get('/readyz')).status, 200, 'right after the leader died')
-  leader = await lab.restart(leader)
-  assert.equal((await replica.get('/readyz')).status, 200, 'while the leader restarts')
-  await replica.stop()
-  replica = await (await lab.restart(replica, { flags: flagsOf('1s') })).ready()
-  await waitLevel(leader, replica)
-  await leader.stop()
-  const answer = await until('stale', async () => {
-    const now = await replica.get('/readyz')
-    return now.status === 503 ? now : undefined
-  })
-  assert.match(JSON.parse(answer.text).reasons.join(), /not heard of its leader/)
-  await replica.stop()
-  const alone = await lab.restart(replica)
-  assert.equal(
-    (await alone.get('/readyz')).status,
-    503,
-    'a copy that never heard of its leader since the start',
-  )
-})
-
-labTest('lag: 0 when level and idle, growing with the clock while the leader stands still', async (lab) => {
-  const { db, leader, replica } = await startPair(lab)
-  const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 71 })
-  await writer.advance(50)
-  await writer.stop()
-  await waitLevel(leader, replica)
-  const idle = await replica.lag()
-  assert.deepEqual(
-    [idle.role, idle.connected, idle.txidLag, idle.lagMs, idle.bytesLag],
-    ['replica', true, 0, 0, 0],
-  )
-  assert.ok(
-    idle.count > 0 &&
-      idle.p50Ms > 0 &&
-      idle.p50Ms <= idle.p95Ms &&
-      idle.p95Ms <= idle.p99Ms &&
-      idle.p99Ms <= idle.maxMs,
-  )
-  for (const stage of Object.values(idle.stages)) assert.ok(stage.count > 0)
-  assert.equal((await leader.lag()).lagMs, 0)
-
-  const stoppedMs = performance.now()
-  leader.kill('SIGSTOP')
-  const seen: { readonly lag: LagReport; readonly askedMs: number; readonly toldMs: number }[] = []
-  await until('it grows', async () => {
-    const askedMs = performance.now() - stoppedMs
-    const lag = await replica.lag()
-    seen.push({ lag, askedMs, toldMs: performance.now() - stoppedMs })
-    return lag.lagMs > 2500
-  })
-  const growing = seen.filter(({ lag }) => lag.lagMs > 0)
-  for (let i = 1; i < growing.length; i++) assert.ok(growing[i].lag.lagMs >= growing[i - 1].lag.lagMs)
-  for (const { lag, askedMs, toldMs } of growing)
-    assert.ok(
-      lag.lagMs > askedMs - 1000 && lag.lagMs < toldMs + 1000,
-      `${lag.lagMs} after ${askedMs} to ${toldMs} of silence`,
+labTest(
+  'signatures of nodes: replayed, late, forged and misdirected ones are refused',
+  async (lab) => {
+    const beforeMs = Date.now() - 5000
+    const { leader, replica } = await startPair(lab, { WALCAST_SECRET: SECRET })
+    const sign = (change: Partial<Parameters<typeof signRequest>[1]> = {}, secret = SECRET) =>
+      signRequest(secret, {
+        method: 'GET',
+        path: STREAM,
+        node: 'tester',
+        epoch: 1,
+        nowMs: Date.now(),
+        ...change,
+      })
+    const open = (token: string) => RawClient.open(leader, { 'x-replica-auth': token })
+    const good = sign()
+    const client = await open(good)
+    client.hello({ node: 'tester' })
+    await until('it is welcomed', () =>
+      client.messages.some((message) => message.type === 'welcome'),
     )
-  assert.equal((await replica.get('/readyz')).status, 200)
-  leader.kill('SIGCONT')
-  await until('level again', async () => (await replica.lag()).lagMs === 0)
+    client.close()
+    const bad: [string, string][] = [
+      ['used twice', good],
+      ['of another secret', sign({}, 'a secret of somebody else')],
+      ['for another path', sign({ path: '/_walcast/status' })],
+      ['for another method', sign({ method: 'POST' })],
+      ['from the future', sign({ nowMs: Date.now() + 60_000 })],
+      ['too old', sign({ nowMs: Date.now() - 60_000 })],
+      ['older than the start of the node', sign({ nowMs: beforeMs })],
+      ['with another node id', sign().replace('node=tester', 'node=other')],
+      ['with another epoch', sign().replace('epoch=1', 'epoch=2')],
+      [
+        'with another nonce',
+        sign().replace(/nonce=./, (text) => (text.endsWith('0') ? 'nonce=1' : 'nonce=0')),
+      ],
+      ['without a mac', sign().replace(/ mac=.*/, '')],
+      ['empty', ''],
+    ]
+    for (const [what, token] of bad) await assert.rejects(open(token), /401/, what)
+    const bearer = await fetch(`${leader.url}/_walcast/status`, {
+      headers: { 'x-replica-auth': sign({ path: '/_walcast/status' }) },
+    })
+    assert.equal(bearer.status, 401, 'a signature is no bearer token')
+    assert.equal((await replica.get('/readyz')).status, 200)
+    assert.equal(HELLO.db, 'main')
+  },
+)
 
-  await leader.stop()
-  await until('it grows while disconnected', async () => {
-    const lag = await replica.lag()
-    return !lag.connected && lag.lagMs > 300
-  })
-  await requireSame(lab, await lab.restart(leader), replica)
-  await until('level again', async () => (await replica.lag()).lagMs === 0)
-})
+labTest(
+  'readiness of a replica: before its leader, without it, and while it restarts',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    const port = await freePort()
+    const flagsOf = (staleness: string) => [
+      '--reconnect-max',
+      '100ms',
+      '--max-staleness',
+      staleness,
+    ]
+    // A leader's restart takes long on a machine that others keep busy.
+    const patient = { flags: flagsOf('120s') }
+    let replica = await lab.replica(lab.path('replica.db'), `127.0.0.1:${port}`, patient)
+    const early = await replica.get('/readyz')
+    assert.equal(early.status, 503)
+    assert.ok(JSON.parse(early.text).reasons.length > 0)
+    assert.equal((await replica.get('/livez')).status, 200)
+    let leader = await lab.leader(db, { port })
+    await until('ready', async () => (await replica.get('/readyz')).status === 200)
+    await leader.stop('SIGKILL')
+    assert.equal((await replica.get('/readyz')).status, 200, 'right after the leader died')
+    leader = await lab.restart(leader)
+    assert.equal((await replica.get('/readyz')).status, 200, 'while the leader restarts')
+    await replica.stop()
+    replica = await (await lab.restart(replica, { flags: flagsOf('1s') })).ready()
+    await waitLevel(leader, replica)
+    await leader.stop()
+    const answer = await until('stale', async () => {
+      const now = await replica.get('/readyz')
+      return now.status === 503 ? now : undefined
+    })
+    assert.match(JSON.parse(answer.text).reasons.join(), /not heard of its leader/)
+    await replica.stop()
+    const alone = await lab.restart(replica)
+    assert.equal(
+      (await alone.get('/readyz')).status,
+      503,
+      'a copy that never heard of its leader since the start',
+    )
+  },
+)
 
-labTest('SIGTERM exits 0, also with clients that hang on or wait; a second one forces', async (lab) => {
-  const { leader, replica } = await startPair(lab)
-  const { txid } = await leader.status()
-  const waits = [leader, replica].map((node) => node.get(`/_walcast/wait?txid=${txid + 5}&timeoutMs=60000`))
-  for (const node of [leader, replica])
-    await until('it waits', async () => (await node.get('/livez')).status === 200)
-  const hanging = connect(leader.options.port, '127.0.0.1')
-  lab.atEnd(() => void hanging.destroy())
-  hanging.on('error', () => {})
-  hanging.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
-  await within('an answer', new Promise((resolve) => hanging.once('data', resolve)))
-  assert.equal((await replica.stop()).code, 0)
-  assert.equal((await leader.stop('SIGINT')).code, 0)
-  for (const result of await Promise.allSettled(waits))
-    if (result.status === 'fulfilled') assert.equal(result.value.status, 503)
-  const again = await lab.restart(leader)
-  assert.equal((await again.get('/livez')).status, 200)
-  again.child.kill('SIGTERM')
-  again.child.kill('SIGTERM')
-  const end = await again.child.ended
-  assert.ok([0, 1].includes(end.code ?? -1), JSON.stringify(end))
-})
+labTest(
+  'lag: 0 when level and idle, growing with the clock while the leader stands still',
+  async (lab) => {
+    const { db, leader, replica } = await startPair(lab)
+    const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 71 })
+    await writer.advance(50)
+    await writer.stop()
+    await waitLevel(leader, replica)
+    const idle = await replica.lag()
+    assert.deepEqual(
+      [idle.role, idle.connected, idle.txidLag, idle.lagMs, idle.bytesLag],
+      ['replica', true, 0, 0, 0],
+    )
+    assert.ok(
+      idle.count > 0 &&
+        idle.p50Ms > 0 &&
+        idle.p50Ms <= idle.p95Ms &&
+        idle.p95Ms <= idle.p99Ms &&
+        idle.p99Ms <= idle.maxMs,
+    )
+    for (const stage of Object.values(idle.stages)) assert.ok(stage.count > 0)
+    assert.equal((await leader.lag()).lagMs, 0)
+
+    const stoppedMs = performance.now()
+    leader.kill('SIGSTOP')
+    const seen: { readonly lag: LagReport; readonly askedMs: number; readonly toldMs: number }[] =
+      []
+    await until('it grows', async () => {
+      const askedMs = performance.now() - stoppedMs
+      const lag = await replica.lag()
+      seen.push({ lag, askedMs, toldMs: performance.now() - stoppedMs })
+      return lag.lagMs > 2500
+    })
+    const growing = seen.filter(({ lag }) => lag.lagMs > 0)
+    for (let i = 1; i < growing.length; i++)
+      assert.ok(growing[i].lag.lagMs >= growing[i - 1].lag.lagMs)
+    for (const { lag, askedMs, toldMs } of growing)
+      assert.ok(
+        lag.lagMs > askedMs - 1000 && lag.lagMs < toldMs + 1000,
+        `${lag.lagMs} after ${askedMs} to ${toldMs} of silence`,
+      )
+    assert.equal((await replica.get('/readyz')).status, 200)
+    leader.kill('SIGCONT')
+    await until('level again', async () => (await replica.lag()).lagMs === 0)
+
+    await leader.stop()
+    await until('it grows while disconnected', async () => {
+      const lag = await replica.lag()
+      return !lag.connected && lag.lagMs > 300
+    })
+    await requireSame(lab, await lab.restart(leader), replica)
+    await until('level again', async () => (await replica.lag()).lagMs === 0)
+  },
+)
+
+labTest(
+  'SIGTERM exits 0, also with clients that hang on or wait; a second one forces',
+  async (lab) => {
+    const { leader, replica } = await startPair(lab)
+    const { txid } = await leader.status()
+    const waits = [leader, replica].map((node) =>
+      node.get(`/_walcast/wait?txid=${txid + 5}&timeoutMs=60000`),
+    )
+    for (const node of [leader, replica])
+      await until('it waits', async () => (await node.get('/livez')).status === 200)
+    const hanging = connect(leader.options.port, '127.0.0.1')
+    lab.atEnd(() => void hanging.destroy())
+    hanging.on('error', () => {})
+    hanging.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
+    await within('an answer', new Promise((resolve) => hanging.once('data', resolve)))
+    assert.equal((await replica.stop()).code, 0)
+    assert.equal((await leader.stop('SIGINT')).code, 0)
+    for (const result of await Promise.allSettled(waits))
+      if (result.status === 'fulfilled') assert.equal(result.value.status, 503)
+    const again = await lab.restart(leader)
+    assert.equal((await again.get('/livez')).status, 200)
+    again.child.kill('SIGTERM')
+    again.child.kill('SIGTERM')
+    const end = await again.child.ended
+    assert.ok([0, 1].includes(end.code ?? -1), JSON.stringify(end))
+  },
+)
 
 labTest('without a secret, web pages of other sites read nothing', async (lab) => {
   const db = lab.path('leader.db')

@@ -1,4 +1,6 @@
-/** Copied files give no identity: a leader whose state was put back, and folders that were cloned. */
+/**
+ * Copied files give no identity: a leader whose state was put back, and folders that were cloned.
+ */
 import assert from 'node:assert/strict'
 import {
   cpSync,
@@ -29,7 +31,11 @@ function inserts(who: string, count: number): string[] {
 }
 
 async function makeTable(lab: Lab, db: string): Promise<void> {
-  await lab.exec(db, 'PRAGMA journal_mode=WAL', 'CREATE TABLE t (id INTEGER PRIMARY KEY, who TEXT, n INT)')
+  await lab.exec(
+    db,
+    'PRAGMA journal_mode=WAL',
+    'CREATE TABLE t (id INTEGER PRIMARY KEY, who TEXT, n INT)',
+  )
   await lab.exec(db, 'CREATE TABLE other (n INT)')
 }
 
@@ -42,7 +48,10 @@ async function waitStatus(node: TestNode, position: string): Promise<number> {
   return (await node.get(`/_walcast/wait?position=${position}&timeoutMs=2000`)).status
 }
 
-/** What the leader lacks is kept at the replica, the lost position is unknown to both, and the leader says why. */
+/**
+ * What the leader lacks is kept at the replica, the lost position is unknown to both, and the
+ * leader says why.
+ */
 async function requireKept(
   lab: Lab,
   leader: TestNode,
@@ -84,7 +93,10 @@ interface Copied {
   readonly lost: string
 }
 
-/** A leader that was copied while it was stopped, and its replicas: known when the copy was made, or not. */
+/**
+ * A leader that was copied while it was stopped, and its replicas: known when the copy was made, or
+ * not.
+ */
 async function startCopied(
   lab: Lab,
   follow: (leader: TestNode) => Promise<readonly TestNode[]>,
@@ -110,7 +122,11 @@ async function followAlone(lab: Lab, leader: TestNode): Promise<readonly TestNod
 labTest(
   'a leader put back to an earlier copy begins an epoch above what its replica has, which keeps it',
   async (lab) => {
-    const { leader, replicas, backup, lost } = await startCopied(lab, (to) => followAlone(lab, to), true)
+    const { leader, replicas, backup, lost } = await startCopied(
+      lab,
+      (to) => followAlone(lab, to),
+      true,
+    )
     await leader.stop()
     putBack(backup, leader.db)
     await lab.exec(leader.db, ...inserts('other', OTHER))
@@ -131,7 +147,10 @@ labTest(
 )
 
 /** How the database alone comes back, by the name of what an operator does. */
-const WAYS: readonly (readonly [string, (lab: Lab, backup: string, db: string) => void | Promise<void>])[] = [
+const WAYS: readonly (readonly [
+  string,
+  (lab: Lab, backup: string, db: string) => void | Promise<void>,
+])[] = [
   ['cp over it', (_lab, backup, db) => writeFileSync(db, readFileSync(backup))],
   ['another file renamed over it', (_lab, backup, db) => renameSync(backup, db)],
   [
@@ -149,14 +168,21 @@ const WAYS: readonly (readonly [string, (lab: Lab, backup: string, db: string) =
       source.close()
     },
   ],
-  ['a copy that VACUUM INTO made', (lab, backup, db) => lab.exec(backup, `VACUUM INTO '${db}.new'`)],
+  [
+    'a copy that VACUUM INTO made',
+    (lab, backup, db) => lab.exec(backup, `VACUUM INTO '${db}.new'`),
+  ],
 ]
 
 for (const [way, bringBack] of WAYS)
   labTest(
     `a database alone that comes back by ${way} is found out, and what it lacks is kept`,
     async (lab) => {
-      const { leader, replicas, backup, lost } = await startCopied(lab, (to) => followAlone(lab, to), true)
+      const { leader, replicas, backup, lost } = await startCopied(
+        lab,
+        (to) => followAlone(lab, to),
+        true,
+      )
       await leader.stop()
       const { db } = leader
       for (const suffix of ['-wal', '-shm']) rmSync(`${db}${suffix}`, { force: true })
@@ -176,7 +202,11 @@ for (const [way, bringBack] of WAYS)
   )
 
 labTest('a node folder alone that comes back gives out no position a second time', async (lab) => {
-  const { leader, replicas, backup, lost } = await startCopied(lab, (to) => followAlone(lab, to), true)
+  const { leader, replicas, backup, lost } = await startCopied(
+    lab,
+    (to) => followAlone(lab, to),
+    true,
+  )
   await leader.stop()
   rmSync(`${leader.db}-walcast`, { recursive: true })
   cpSync(`${backup}-walcast`, `${leader.db}-walcast`, { recursive: true })
@@ -238,20 +268,25 @@ labTest('the same at a relay and at the replica that it feeds', async (lab) => {
   await requireKept(lab, restored, replicas, lost)
 })
 
-labTest('a leaf alone has what its leader lost: the leader hears of it through the relay', async (lab) => {
-  const follow = async (leader: TestNode) => [await (await lab.replica(lab.path('c.db'), leader)).ready()]
-  const { leader, replicas, backup, lost } = await startCopied(lab, follow, false)
-  await replicas[0].stop()
-  await leader.stop()
-  putBack(backup, leader.db)
-  const restored = await lab.restart(leader)
-  await lab.exec(leader.db, ...inserts('other', OTHER))
-  const [relay] = await followAlone(lab, restored)
-  await waitLevel(restored, relay)
-  const back = await lab.restart(replicas[0], { leader: relay.address })
-  await requireKept(lab, restored, [back], lost)
-  await requireSame(lab, restored, relay)
-})
+labTest(
+  'a leaf alone has what its leader lost: the leader hears of it through the relay',
+  async (lab) => {
+    const follow = async (leader: TestNode) => [
+      await (await lab.replica(lab.path('c.db'), leader)).ready(),
+    ]
+    const { leader, replicas, backup, lost } = await startCopied(lab, follow, false)
+    await replicas[0].stop()
+    await leader.stop()
+    putBack(backup, leader.db)
+    const restored = await lab.restart(leader)
+    await lab.exec(leader.db, ...inserts('other', OTHER))
+    const [relay] = await followAlone(lab, restored)
+    await waitLevel(restored, relay)
+    const back = await lab.restart(replicas[0], { leader: relay.address })
+    await requireKept(lab, restored, [back], lost)
+    await requireSame(lab, restored, relay)
+  },
+)
 
 labTest('a leader whose disk is full starts all the same, and goes on', async (lab) => {
   const db = lab.path('a.db')
@@ -304,7 +339,11 @@ labTest(
     assert.equal(connected.length, 1)
     assert.notEqual(connected[0].node, node)
     const { replicas, causes } = await replica.status()
-    assert.deepEqual([replicas, causes], [[], []], 'whom the original has met is not missed at the copy')
+    assert.deepEqual(
+      [replicas, causes],
+      [[], []],
+      'whom the original has met is not missed at the copy',
+    )
     const kept = await until('what the clone alone had is kept', async () =>
       (await replica.status()).diverged?.find(({ state }) => state === 'compared'),
     )
@@ -327,66 +366,75 @@ labTest('of two clones that know only each other the one that came second ends',
   assert.equal((await original.get('/leader')).status, 200)
 })
 
-labTest('an original that comes back beside its leading clone ends, told by the clone', async (lab) => {
-  const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
-  await makeTable(lab, db)
-  const original = await lab.leader(db)
-  await original.stop()
-  copyAll(db, clone, ['', '-walcast'])
-  const flags = ['--peer-look', '200ms']
-  const leading = await lab.replica(clone, original, { flags })
-  assert.equal((await leading.get('/leader')).status, 200)
-  await cameFirst(leading)
-  await requireTaken(await lab.restart(original))
-  assert.equal((await leading.get('/leader')).status, 200)
-})
+labTest(
+  'an original that comes back beside its leading clone ends, told by the clone',
+  async (lab) => {
+    const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
+    await makeTable(lab, db)
+    const original = await lab.leader(db)
+    await original.stop()
+    copyAll(db, clone, ['', '-walcast'])
+    const flags = ['--peer-look', '200ms']
+    const leading = await lab.replica(clone, original, { flags })
+    assert.equal((await leading.get('/leader')).status, 200)
+    await cameFirst(leading)
+    await requireTaken(await lab.restart(original))
+    assert.equal((await leading.get('/leader')).status, 200)
+  },
+)
 
-labTest('rows that a replica got of a clone are kept when it is moved to the original', async (lab) => {
-  const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
-  await makeTable(lab, db)
-  const original = await lab.leader(db)
-  await lab.exec(db, ...inserts('common', 5))
-  copyAll(db, clone, ['', '-wal', '-walcast'])
-  await cameFirst(original)
-  const leading = await lab.leader(clone)
-  const replica = await (await lab.replica(lab.path('b.db'), leading)).ready()
-  await lab.exec(clone, ...inserts('clone', 20))
-  await lab.exec(db, ...inserts('original', 30))
-  await waitLevel(leading, replica)
-  await replica.stop()
-  const moved = await lab.restart(replica, { leader: original.address })
-  // Whoever asks both tells the one that came second.
-  await requireTaken(leading)
-  await requireSame(lab, original, moved)
-  const kept = await until('the rows of the clone are kept', async () =>
-    (await moved.status()).diverged?.find(({ state }) => state === 'compared'),
-  )
-  assert.equal((kept.rows?.removed ?? 0) + (kept.rows?.changed ?? 0), 20)
-})
+labTest(
+  'rows that a replica got of a clone are kept when it is moved to the original',
+  async (lab) => {
+    const [db, clone] = [lab.path('a.db'), lab.path('clone.db')]
+    await makeTable(lab, db)
+    const original = await lab.leader(db)
+    await lab.exec(db, ...inserts('common', 5))
+    copyAll(db, clone, ['', '-wal', '-walcast'])
+    await cameFirst(original)
+    const leading = await lab.leader(clone)
+    const replica = await (await lab.replica(lab.path('b.db'), leading)).ready()
+    await lab.exec(clone, ...inserts('clone', 20))
+    await lab.exec(db, ...inserts('original', 30))
+    await waitLevel(leading, replica)
+    await replica.stop()
+    const moved = await lab.restart(replica, { leader: original.address })
+    // Whoever asks both tells the one that came second.
+    await requireTaken(leading)
+    await requireSame(lab, original, moved)
+    const kept = await until('the rows of the clone are kept', async () =>
+      (await moved.status()).diverged?.find(({ state }) => state === 'compared'),
+    )
+    assert.equal((kept.rows?.removed ?? 0) + (kept.rows?.changed ?? 0), 20)
+  },
+)
 
-labTest('two replicas of one id: the second does not serve, and counts for nothing', async (lab) => {
-  const [db, copy, clone] = [lab.path('a.db'), lab.path('b.db'), lab.path('clone.db')]
-  await makeTable(lab, db)
-  const leader = await lab.leader(db)
-  const first = await (await lab.replica(copy, leader)).ready()
-  await waitLevel(leader, first)
-  await first.stop()
-  copyAll(copy, clone, ['', '-walcast'])
-  const again = await (await lab.restart(first)).ready()
-  const second = await lab.replica(clone, leader, { flags: ['--reconnect-max', '200ms'] })
-  await until(
-    'it is refused',
-    async () => (await second.status()).lastError?.code === 'WALCAST_NODE_ID_TAKEN',
-  )
-  assert.equal((await second.get('/readyz')).status, 503)
-  const { replicas } = await leader.status()
-  assert.deepEqual(
-    replicas.map(({ connected, address }) => [connected, address]),
-    [[true, again.address]],
-  )
-  await requireTaken(second)
-  assert.equal((await again.status()).state, 'streaming')
-})
+labTest(
+  'two replicas of one id: the second does not serve, and counts for nothing',
+  async (lab) => {
+    const [db, copy, clone] = [lab.path('a.db'), lab.path('b.db'), lab.path('clone.db')]
+    await makeTable(lab, db)
+    const leader = await lab.leader(db)
+    const first = await (await lab.replica(copy, leader)).ready()
+    await waitLevel(leader, first)
+    await first.stop()
+    copyAll(copy, clone, ['', '-walcast'])
+    const again = await (await lab.restart(first)).ready()
+    const second = await lab.replica(clone, leader, { flags: ['--reconnect-max', '200ms'] })
+    await until(
+      'it is refused',
+      async () => (await second.status()).lastError?.code === 'WALCAST_NODE_ID_TAKEN',
+    )
+    assert.equal((await second.get('/readyz')).status, 503)
+    const { replicas } = await leader.status()
+    assert.deepEqual(
+      replicas.map(({ connected, address }) => [connected, address]),
+      [[true, again.address]],
+    )
+    await requireTaken(second)
+    assert.equal((await again.status()).state, 'streaming')
+  },
+)
 
 labTest('a replica that fell silent does not hold its id against its next process', async (lab) => {
   const [db, copy, clone] = [lab.path('a.db'), lab.path('b.db'), lab.path('clone.db')]
@@ -434,7 +482,9 @@ labTest(
       await requireSame(lab, leader, replica)
       const { diverged = [] } = await until('everything is compared', async () => {
         const status = await replica.status()
-        return (status.diverged ?? []).every(({ state }) => state === 'compared') ? status : undefined
+        return (status.diverged ?? []).every(({ state }) => state === 'compared')
+          ? status
+          : undefined
       })
       const keptBytes = folderBytes(`${replica.db}-walcast/diverged`)
       const share = keptBytes / statSync(replica.db).size

@@ -1,4 +1,7 @@
-/** Bad input at start and while running: one line with a code, the right exit code, nothing lost or touched. */
+/**
+ * Bad input at start and while running: one line with a code, the right exit code, nothing lost or
+ * touched.
+ */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import {
@@ -24,7 +27,10 @@ import { makeDatabase, numbers, Reader, Writer } from '../support/workload.ts'
 
 const SECRET = 'a secret of enough characters'
 
-/** Runs the command line and demands one line with `code` on standard error and nothing on standard output. */
+/**
+ * Runs the command line and demands one line with `code` on standard error and nothing on standard
+ * output.
+ */
 async function refused(
   lab: Lab,
   args: readonly string[],
@@ -97,10 +103,16 @@ labTest('ports, second leaders and roles', async (lab) => {
   await refused(lab, await leaderArguments(`${lab.folder}/./leader.db`), 'ALREADY_RUNNING')
   const other = lab.path('other.db')
   await makeDatabase(lab, other)
-  await refused(lab, nodeArguments('leader', { db: other, port: leader.options.port }), 'PORT_TAKEN')
+  await refused(
+    lab,
+    nodeArguments('leader', { db: other, port: leader.options.port }),
+    'PORT_TAKEN',
+  )
   await refused(lab, ['leader', '--db', other, '--listen', '192.0.2.1:80'], 'OPEN_WITHOUT_SECRET')
   const environment = { WALCAST_SECRET: SECRET }
-  await refused(lab, ['leader', '--db', other, '--listen', '192.0.2.1:80'], 'LISTEN_FAILED', { environment })
+  await refused(lab, ['leader', '--db', other, '--listen', '192.0.2.1:80'], 'LISTEN_FAILED', {
+    environment,
+  })
 
   const copy = lab.path('replica.db')
   const port = await freePort()
@@ -152,7 +164,10 @@ labTest('a replica pointed at a foreign database touches nothing', async (lab) =
   }
   writeFileSync(`${foreign}-walcast/node.json`, JSON.stringify(record))
   await refused(lab, await replicaArguments(foreign, leader.address), 'NOT_A_COPY')
-  assert.ok(readFileSync(foreign).equals(before.get('foreign.db') ?? Buffer.alloc(0)), 'it is untouched')
+  assert.ok(
+    readFileSync(foreign).equals(before.get('foreign.db') ?? Buffer.alloc(0)),
+    'it is untouched',
+  )
 })
 
 labTest('wrong cluster', async (lab) => {
@@ -174,7 +189,9 @@ labTest('secrets', async (lab) => {
   const copy = lab.path('replica.db')
   await refused(lab, await replicaArguments(copy, leader.address), 'WRONG_SECRET')
   const wrong = { WALCAST_SECRET: 'another secret of some length' }
-  await refused(lab, await replicaArguments(copy, leader.address), 'WRONG_SECRET', { environment: wrong })
+  await refused(lab, await replicaArguments(copy, leader.address), 'WRONG_SECRET', {
+    environment: wrong,
+  })
   await refused(lab, await leaderArguments(db), 'SECRET_UNREADABLE', {
     environment: { WALCAST_SECRET: 'short' },
   })
@@ -202,12 +219,18 @@ labTest('a leader of another protocol version, and something that is no leader',
       message: 'the leader speaks 9, this node walcast.1',
       cure: '',
     })
-    socket.end(`HTTP/1.1 426 Refused\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+    socket.end(
+      `HTTP/1.1 426 Refused\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    )
   })
   const port = await freePort()
   await new Promise<void>((resolve) => version.listen(port, '127.0.0.1', resolve))
   lab.atEnd(() => void version.close())
-  await refused(lab, await replicaArguments(lab.path('a.db'), `127.0.0.1:${port}`), 'PROTOCOL_VERSION')
+  await refused(
+    lab,
+    await replicaArguments(lab.path('a.db'), `127.0.0.1:${port}`),
+    'PROTOCOL_VERSION',
+  )
 
   const web = createServer((_request, response) => response.end('hello'))
   const webPort = await freePort()
@@ -291,47 +314,62 @@ for (const how of ['replaced', 'deleted'] as const) {
     if (how === 'replaced') await makeDatabase(lab, lab.path('new.db'))
     const leader = await lab.leader(db)
     const replica =
-      how === 'replaced' ? await (await lab.replica(lab.path('replica.db'), leader)).ready() : undefined
+      how === 'replaced'
+        ? await (await lab.replica(lab.path('replica.db'), leader)).ready()
+        : undefined
     leader.child.expectEnd()
     if (how === 'replaced') renameSync(lab.path('new.db'), db)
     else rmSync(db)
     const { code } = await within('the leader ends', leader.child.ended)
     assert.equal(code, 1)
-    assert.equal(leader.child.err.filter((line) => line.startsWith('WALCAST_DB_REPLACED: ')).length, 1)
+    assert.equal(
+      leader.child.err.filter((line) => line.startsWith('WALCAST_DB_REPLACED: ')).length,
+      1,
+    )
     if (!replica) return
     assert.equal((await replica.get('/livez')).status, 200)
     assert.equal((await replica.get('/readyz')).status, 200, 'the copy is still there to be read')
   })
 }
 
-labTest('the disk is full while the replica applies: it goes on when there is room', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  const leader = await lab.leader(db)
-  const path = lab.path('replica.db')
-  const port = await freePort()
-  const flags = ['--reconnect-max', '100ms', '--replica-wal', '64KiB']
-  const args = nodeArguments('replica', { db: path, port, leader: leader.address, flags })
-  const child = lab.program('nodeFailing', { args })
-  const replica = await lab.nodeOf('replica', { db: path, port }, child).ready()
-  await requireSame(lab, leader, replica)
-  const reader = new Reader(lab, { path })
-  for (const op of ['wal.append', 'position.append', 'index.publish', 'wal.header'] as const) {
-    const writer = new Writer(lab, 'node', { path: db, name: `w_${op.replace('.', '_')}`, seed: 61 })
-    await writer.advance(20)
-    // Told again, it answers how many have failed since.
-    const isFull = { ops: [op], code: 'ENOSPC', times: Number.MAX_SAFE_INTEGER }
-    await until(`${op} fails`, async () => (await tell(child, isFull)) > 0)
-    await until('it says so', async () => (await replica.status()).lastError?.code === 'WALCAST_DISK_FULL')
-    await writer.advance(20)
-    reader.check()
-    await tell(child, {})
-    await writer.stop()
+labTest(
+  'the disk is full while the replica applies: it goes on when there is room',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    const leader = await lab.leader(db)
+    const path = lab.path('replica.db')
+    const port = await freePort()
+    const flags = ['--reconnect-max', '100ms', '--replica-wal', '64KiB']
+    const args = nodeArguments('replica', { db: path, port, leader: leader.address, flags })
+    const child = lab.program('nodeFailing', { args })
+    const replica = await lab.nodeOf('replica', { db: path, port }, child).ready()
     await requireSame(lab, leader, replica)
-  }
-  await reader.stop()
-  await child.stop()
-})
+    const reader = new Reader(lab, { path })
+    for (const op of ['wal.append', 'position.append', 'index.publish', 'wal.header'] as const) {
+      const writer = new Writer(lab, 'node', {
+        path: db,
+        name: `w_${op.replace('.', '_')}`,
+        seed: 61,
+      })
+      await writer.advance(20)
+      // Told again, it answers how many have failed since.
+      const isFull = { ops: [op], code: 'ENOSPC', times: Number.MAX_SAFE_INTEGER }
+      await until(`${op} fails`, async () => (await tell(child, isFull)) > 0)
+      await until(
+        'it says so',
+        async () => (await replica.status()).lastError?.code === 'WALCAST_DISK_FULL',
+      )
+      await writer.advance(20)
+      reader.check()
+      await tell(child, {})
+      await writer.stop()
+      await requireSame(lab, leader, replica)
+    }
+    await reader.stop()
+    await child.stop()
+  },
+)
 
 /** Gives how many operations have failed since it was told last. */
 async function tell(child: Child, fault: object): Promise<number> {
@@ -355,9 +393,15 @@ labTest('a file system that fills up for real', async (lab, t) => {
   const replica = await (await lab.replica(`${folder}/replica.db`, leader, { flags })).ready()
   const reader = new Reader(lab, { path: replica.db })
   const writing = lab.sql(db)
-  const large = numbers(600, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(6000) FROM numbers')
+  const large = numbers(
+    600,
+    'INSERT INTO mixed (grp, body) SELECT n, randomblob(6000) FROM numbers',
+  )
   await writing.rows(large)
-  await until('it says so', async () => (await replica.status()).lastError?.code === 'WALCAST_DISK_FULL')
+  await until(
+    'it says so',
+    async () => (await replica.status()).lastError?.code === 'WALCAST_DISK_FULL',
+  )
   reader.check()
   assert.ok(existsSync(replica.db))
   assert.equal(spawnSync('mount', ['-o', 'remount,size=64m', folder]).status, 0)

@@ -61,13 +61,21 @@ labTest('an application that closes after 200 ms and does not say so', async (la
 })
 
 labTest('an application that closes after 200 ms and says 0 s, as Node does', async (lab) => {
-  const { port, executed } = await startBefore(lab, { idleMs: 200, lateMs: 150, announcedSeconds: 0 })
+  const { port, executed } = await startBefore(lab, {
+    idleMs: 200,
+    lateMs: 150,
+    announcedSeconds: 0,
+  })
   assert.deepEqual(await writeWithPauses(port, 4, AROUND_200.slice(0, 10)), [])
   requireOnce(await executed(), 40)
 })
 
 labTest('an application that says 1 s and comes 400 ms late', async (lab) => {
-  const { port, executed } = await startBefore(lab, { idleMs: 1000, lateMs: 600, announcedSeconds: 1 })
+  const { port, executed } = await startBefore(lab, {
+    idleMs: 1000,
+    lateMs: 600,
+    announcedSeconds: 1,
+  })
   assert.deepEqual(await writeWithPauses(port, 8, [0, 620, 700, 900, 980]), [])
   requireOnce(await executed(), 40)
 })

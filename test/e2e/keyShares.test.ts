@@ -1,4 +1,7 @@
-/** Keys of one client are no trouble to another: uploads that break off, and keys that are thrown away. */
+/**
+ * Keys of one client are no trouble to another: uploads that break off, and keys that are thrown
+ * away.
+ */
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { labTest } from '../support/lab.ts'
@@ -33,7 +36,9 @@ function pay(port: number, key: string, localAddress = '127.0.0.1', body = 'abc'
 async function throwAway(port: number, count: number, from: number): Promise<void> {
   for (let at = 0; at < count; at += 20)
     await Promise.all(
-      Array.from({ length: 20 }, (_, i) => pay(port, `thrown-${from}-${at + i}`, `127.0.0.${from}`)),
+      Array.from({ length: 20 }, (_, i) =>
+        pay(port, `thrown-${from}-${at + i}`, `127.0.0.${from}`),
+      ),
     )
 }
 
@@ -41,22 +46,37 @@ async function answersLeft({ leader }: Traffic): Promise<number> {
   return leader.metric('walcast_answers_remembered')
 }
 
-labTest('an upload that breaks off leaves its key free, at the leader and through a replica', async (lab) => {
-  const traffic = await startTraffic(lab)
-  for (const [where, port] of Object.entries({ leader: traffic.atLeader, replica: traffic.atReplica })) {
-    const head = `POST /${where} HTTP/1.1\r\nhost: a\r\nidempotency-key: ${where}\r\n`
-    for (const part of ['content-length: 3\r\n\r\na', 'transfer-encoding: chunked\r\n\r\n1\r\na\r\n']) {
-      const raw = await RawHttp.open(lab, port)
-      raw.write(`${head}${part}`)
-      await until('it is under way', async () => (await traffic.leader.metric('walcast_writes_inside')) === 1)
-      raw.socket.destroy()
-      await until('it is over', async () => (await traffic.leader.metric('walcast_writes_inside')) === 0)
+labTest(
+  'an upload that breaks off leaves its key free, at the leader and through a replica',
+  async (lab) => {
+    const traffic = await startTraffic(lab)
+    for (const [where, port] of Object.entries({
+      leader: traffic.atLeader,
+      replica: traffic.atReplica,
+    })) {
+      const head = `POST /${where} HTTP/1.1\r\nhost: a\r\nidempotency-key: ${where}\r\n`
+      for (const part of [
+        'content-length: 3\r\n\r\na',
+        'transfer-encoding: chunked\r\n\r\n1\r\na\r\n',
+      ]) {
+        const raw = await RawHttp.open(lab, port)
+        raw.write(`${head}${part}`)
+        await until(
+          'it is under way',
+          async () => (await traffic.leader.metric('walcast_writes_inside')) === 1,
+        )
+        raw.socket.destroy()
+        await until(
+          'it is over',
+          async () => (await traffic.leader.metric('walcast_writes_inside')) === 0,
+        )
+      }
+      assert.equal(await pay(port, where), '200')
+      assert.equal(await traffic.leaderApp.count('POST', `/${where}`), 1)
     }
-    assert.equal(await pay(port, where), '200')
-    assert.equal(await traffic.leaderApp.count('POST', `/${where}`), 1)
-  }
-  await requireQuiet(traffic)
-})
+    await requireQuiet(traffic)
+  },
+)
 
 labTest('thousands of throwaway keys push out each other, and no other client’s', async (lab) => {
   const traffic = await startTraffic(lab, {

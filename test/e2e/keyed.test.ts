@@ -1,7 +1,8 @@
 /**
- * Writes with a key across changes of leader. One whose leader is cut off while its application executes it is sent again to
- * the next leader, which cannot know what became of it: the client is told so, whatever the clocks of the two leaders say. What
- * a leader answered is given again when it leads again, if what it wrote lasted.
+ * Writes with a key across changes of leader. One whose leader is cut off while its application
+ * executes it is sent again to the next leader, which cannot know what became of it: the client is
+ * told so, whatever the clocks of the two leaders say. What a leader answered is given again when
+ * it leads again, if what it wrote lasted.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -28,7 +29,12 @@ interface Site {
 }
 
 /** The first one leads. */
-async function startSite(lab: Lab, name: string, leader: Site | undefined, shiftMs = 0): Promise<Site> {
+async function startSite(
+  lab: Lab,
+  name: string,
+  leader: Site | undefined,
+  shiftMs = 0,
+): Promise<Site> {
   const [app, port, listen] = [await App.start(lab, name), await freePort(), await freePort()]
   const link = await TcpProxy.start(listen)
   lab.atEnd(() => link.close())
@@ -45,14 +51,22 @@ async function startSite(lab: Lab, name: string, leader: Site | undefined, shift
   flags.push('--proxy', `127.0.0.1:${port}`, '--upstream', app.url)
   const db = lab.path(`${name}.db`)
   const options = { port: listen, environment, flags }
-  const node = leader ? await lab.replica(db, leader.link.address, options) : await lab.leader(db, options)
+  const node = leader
+    ? await lab.replica(db, leader.link.address, options)
+    : await lab.leader(db, options)
   return { app, port, link, node: await node.ready() }
 }
 
 /** The request's path is its key. */
 function pay(site: Site, path: string, waits = false, more: readonly string[] = []): Promise<Got> {
   const headers = ['idempotency-key', path, ...more]
-  return ask(site.port, { method: 'POST', path, body: 'abc', headers, answer: { waits, body: 'made' } })
+  return ask(site.port, {
+    method: 'POST',
+    path,
+    body: 'abc',
+    headers,
+    answer: { waits, body: 'made' },
+  })
 }
 
 async function follows(site: Site, leader: Site): Promise<void> {
@@ -83,7 +97,11 @@ async function failOver(lab: Lab, shiftMs: number): Promise<void> {
   assert.equal(await first.app.count('POST', '/pay'), 1)
   assert.equal(await next.app.count('POST', '/pay'), 0, 'it was executed twice')
   for (const site of [next, held]) assert.equal(codeOf(await pay(site, '/pay')), 'OUTCOME_UNKNOWN')
-  assert.equal(await next.app.count('POST', '/pay'), 0, 'it was executed when its client sent it again')
+  assert.equal(
+    await next.app.count('POST', '/pay'),
+    0,
+    'it was executed when its client sent it again',
+  )
   assert.equal((await pay(held, '/after')).body.toString(), 'made', 'a new one is executed')
   assert.equal(await next.app.count('POST', '/after'), 1)
   await first.app.go()
@@ -106,34 +124,41 @@ labTest(
     await follows(first, next)
     await switchover(next.node, { to: 'first' })
     await follows(next, first)
-    for (const site of [first, next]) assert.equal((await pay(site, '/pay')).body.toString(), 'made')
+    for (const site of [first, next])
+      assert.equal((await pay(site, '/pay')).body.toString(), 'made')
     assert.equal(await first.app.count('POST', '/pay'), 1)
     assert.equal(await next.app.count('POST', '/pay'), 0)
   },
 )
 
-labTest('what was answered and lost in a failover is neither answered again nor executed', async (lab) => {
-  await makeDatabase(lab, lab.path('first.db'))
-  const first = await startSite(lab, 'first', undefined)
-  const next = await startSite(lab, 'next', first)
-  // It cannot ask who leads either: it leads on.
-  for (const { link } of [first, next]) {
-    link.tamper = () => undefined
-    link.cutAll()
-  }
-  await lab.exec(first.node.db, 'CREATE TABLE lost (id INTEGER)')
-  assert.equal((await pay(first, '/pay')).body.toString(), 'made')
-  await promote(next.node, { force: true })
-  for (const { link } of [first, next]) link.tamper = (bytes) => bytes
-  await follows(first, next)
-  await switchover(next.node, { to: 'first' })
-  await follows(next, first)
-  const got = await pay(first, '/pay')
-  assert.deepEqual([got.status, codeOf(got)], [502, 'OUTCOME_UNKNOWN'], got.body.toString())
-  assert.equal(await first.app.count('POST', '/pay'), 1)
-})
+labTest(
+  'what was answered and lost in a failover is neither answered again nor executed',
+  async (lab) => {
+    await makeDatabase(lab, lab.path('first.db'))
+    const first = await startSite(lab, 'first', undefined)
+    const next = await startSite(lab, 'next', first)
+    // It cannot ask who leads either: it leads on.
+    for (const { link } of [first, next]) {
+      link.tamper = () => undefined
+      link.cutAll()
+    }
+    await lab.exec(first.node.db, 'CREATE TABLE lost (id INTEGER)')
+    assert.equal((await pay(first, '/pay')).body.toString(), 'made')
+    await promote(next.node, { force: true })
+    for (const { link } of [first, next]) link.tamper = (bytes) => bytes
+    await follows(first, next)
+    await switchover(next.node, { to: 'first' })
+    await follows(next, first)
+    const got = await pay(first, '/pay')
+    assert.deepEqual([got.status, codeOf(got)], [502, 'OUTCOME_UNKNOWN'], got.body.toString())
+    assert.equal(await first.app.count('POST', '/pay'), 1)
+  },
+)
 
-/** The first site freezes with what only it has committed, the next one is promoted, and leadership comes back. */
+/**
+ * The first site freezes with what only it has committed, the next one is promoted, and leadership
+ * comes back.
+ */
 async function freezeAndReturn(first: Site, next: Site): Promise<void> {
   first.node.kill('SIGSTOP')
   await promote(next.node, { force: true })
@@ -210,7 +235,8 @@ for (const isKeyed of [true, false])
       assert.deepEqual(valuesOf(got, 'walcast-stale'), ['unknown'])
       assert.deepEqual(valuesOf(got, 'walcast-not-replicated'), ['one; replicas=0'])
       if (!isKeyed) return
-      for (const site of [first, next]) assert.equal(codeOf(await pay(site, '/pay')), 'OUTCOME_UNKNOWN')
+      for (const site of [first, next])
+        assert.equal(codeOf(await pay(site, '/pay')), 'OUTCOME_UNKNOWN')
       assert.equal(await first.app.count('POST', '/pay'), 1)
     },
   )

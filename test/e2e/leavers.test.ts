@@ -1,4 +1,7 @@
-/** Clients that leave: what goes on without them still takes its place, and nothing goes on for ever. */
+/**
+ * Clients that leave: what goes on without them still takes its place, and nothing goes on for
+ * ever.
+ */
 import assert from 'node:assert/strict'
 import { labTest } from '../support/lab.ts'
 import { switchover } from '../support/leadership.ts'
@@ -28,7 +31,10 @@ labTest(
     const third = await ask(atLeader, { path: '/third' })
     assert.deepEqual([third.status, codeOf(third)], [503, 'TOO_MANY_REQUESTS'])
     for (const _ of ['a', 'b']) await leaderApp.go()
-    await until('it takes more', async () => (await ask(atLeader, { path: '/more' })).status === 200)
+    await until(
+      'it takes more',
+      async () => (await ask(atLeader, { path: '/more' })).status === 200,
+    )
     await requireQuiet(traffic)
   },
 )
@@ -42,28 +48,39 @@ labTest('a client that leaves is no failure of the application', async (lab) => 
   ] as const) {
     for (const method of ['GET', 'PUT']) {
       const raw = await RawHttp.open(lab, port)
-      raw.write(`${method} /left HTTP/1.1\r\nHost: a\r\nX-Answer: ${answer}\r\nContent-Length: 0\r\n\r\n`)
+      raw.write(
+        `${method} /left HTTP/1.1\r\nHost: a\r\nX-Answer: ${answer}\r\nContent-Length: 0\r\n\r\n`,
+      )
       const to = method === 'GET' ? app : leaderApp
       await until('it is there', async () => (await to.state()).waiting === 1)
       raw.socket.destroy()
       await until('it is given up', async () => (await to.state()).waiting === 0)
     }
-    await until('nothing is under way', async () => (await node.metric('walcast_proxy_requests')) === 0)
-    await until('nor from there', async () => (await leader.metric('walcast_intake_requests')) === 0)
+    await until(
+      'nothing is under way',
+      async () => (await node.metric('walcast_proxy_requests')) === 0,
+    )
+    await until(
+      'nor from there',
+      async () => (await leader.metric('walcast_intake_requests')) === 0,
+    )
     assert.equal(await node.metric('walcast_proxy_refused_total'), 0)
     for (const each of [node, leader])
       assert.deepEqual(each.logged('a request was answered with an error'), [])
   }
 })
 
-labTest('a client that sends its body byte by byte keeps no leader from handing over', async (lab) => {
-  const { atLeader, leader, replica, leaderApp } = await startTraffic(lab)
-  const raw = await RawHttp.open(lab, atLeader)
-  raw.write('POST /drip HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n')
-  const drip = setInterval(() => raw.write('x'), 20)
-  lab.atEnd(() => clearInterval(drip))
-  await until('it is inside', async () => (await leader.metric('walcast_writes_inside')) === 1)
-  assert.equal((await switchover(leader)).to.address, replica.address)
-  assert.equal((await ask(atLeader, { method: 'POST', path: '/next', body: 'x' })).status, 200)
-  assert.equal(await leaderApp.count('POST', '/next'), 0, 'the new leader executed it')
-})
+labTest(
+  'a client that sends its body byte by byte keeps no leader from handing over',
+  async (lab) => {
+    const { atLeader, leader, replica, leaderApp } = await startTraffic(lab)
+    const raw = await RawHttp.open(lab, atLeader)
+    raw.write('POST /drip HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n')
+    const drip = setInterval(() => raw.write('x'), 20)
+    lab.atEnd(() => clearInterval(drip))
+    await until('it is inside', async () => (await leader.metric('walcast_writes_inside')) === 1)
+    assert.equal((await switchover(leader)).to.address, replica.address)
+    assert.equal((await ask(atLeader, { method: 'POST', path: '/next', body: 'x' })).status, 200)
+    assert.equal(await leaderApp.count('POST', '/next'), 0, 'the new leader executed it')
+  },
+)

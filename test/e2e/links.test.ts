@@ -1,4 +1,7 @@
-/** Symbolic links in the folder of a copy, put there by who may write in it: no file behind one is opened or changed. */
+/**
+ * Symbolic links in the folder of a copy, put there by who may write in it: no file behind one is
+ * opened or changed.
+ */
 import assert from 'node:assert/strict'
 import {
   chmodSync,

@@ -11,7 +11,15 @@ async function startPair(lab: Lab, replicaFlags: readonly string[] = []) {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const leader = await lab.leader(db, { flags: ['--soft-wal', '50', '--hard-wal', '100'] })
-  const flags = ['--replica-wal', '128KiB', '--idle', '100ms', '--reconnect-max', '200ms', ...replicaFlags]
+  const flags = [
+    '--replica-wal',
+    '128KiB',
+    '--idle',
+    '100ms',
+    '--reconnect-max',
+    '200ms',
+    ...replicaFlags,
+  ]
   const replica = await (await lab.replica(lab.path('replica.db'), leader, { flags })).ready()
   return { db, leader, replica }
 }
@@ -29,7 +37,8 @@ labTest('no lock of ours is ever lost while everything runs', async (lab) => {
   const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 41 })
   await writer.advance(150)
   for (const node of [leader, replica]) {
-    for (const path of ['/_walcast/status', '/_walcast/lag', '/metrics', '/readyz']) await node.get(path)
+    for (const path of ['/_walcast/status', '/_walcast/lag', '/metrics', '/readyz'])
+      await node.get(path)
   }
   await lab.cli(['status', '--node', leader.url]).ended
   await writer.stop()
@@ -50,25 +59,32 @@ labTest('no lock of ours is ever lost while everything runs', async (lab) => {
   assert.ok((await replica.metric('walcast_checkpoints_total')) > 2)
 })
 
-labTest('a stray write, or change of the journal mode, gets SQLITE_BUSY, from any SQLite', async (lab) => {
-  const { db, leader, replica } = await startPair(lab)
-  const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 42 })
-  const strays = [lab.sql(replica.db, { timeoutMs: 0 }), lab.modernSql(replica.db, { timeoutMs: 0 })]
-  let refused = 0
-  for (let i = 0; i < 60; i++) {
-    for (const stray of strays) {
-      const { error } = await stray.attempt('DELETE FROM accounts')
-      if (error?.includes('SQLITE_BUSY')) refused++
+labTest(
+  'a stray write, or change of the journal mode, gets SQLITE_BUSY, from any SQLite',
+  async (lab) => {
+    const { db, leader, replica } = await startPair(lab)
+    const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 42 })
+    const strays = [
+      lab.sql(replica.db, { timeoutMs: 0 }),
+      lab.modernSql(replica.db, { timeoutMs: 0 }),
+    ]
+    let refused = 0
+    for (let i = 0; i < 60; i++) {
+      for (const stray of strays) {
+        const { error } = await stray.attempt('DELETE FROM accounts')
+        if (error?.includes('SQLITE_BUSY')) refused++
+      }
     }
-  }
-  await writer.stop()
-  // The gaps in the lock are few and short, but a busy machine can stretch one over several attempts.
-  assert.ok(refused >= 90, `refused ${refused} of 120`)
-  const { error } = await strays[0].attempt('PRAGMA journal_mode=DELETE')
-  assert.match(error ?? '', /SQLITE_BUSY/)
-  await lab.exec(db, "INSERT INTO log (who) VALUES ('x')")
-  await requireSame(lab, leader, replica)
-})
+    await writer.stop()
+    // The gaps in the lock are few and short, but a busy machine can stretch one over several
+    // attempts.
+    assert.ok(refused >= 90, `refused ${refused} of 120`)
+    const { error } = await strays[0].attempt('PRAGMA journal_mode=DELETE')
+    assert.match(error ?? '', /SQLITE_BUSY/)
+    await lab.exec(db, "INSERT INTO log (who) VALUES ('x')")
+    await requireSame(lab, leader, replica)
+  },
+)
 
 labTest('a stray write while the replica is down is found and repaired', async (lab) => {
   const { db, leader, replica } = await startPair(lab)
@@ -77,7 +93,11 @@ labTest('a stray write while the replica is down is found and repaired', async (
     await lab.exec(db, `INSERT INTO log (who) VALUES ('before ${signal}')`)
     await requireSame(lab, leader, again)
     await again.stop(signal)
-    await lab.exec(replica.db, 'UPDATE accounts SET balance = 0', `CREATE TABLE stray_${signal} (a)`)
+    await lab.exec(
+      replica.db,
+      'UPDATE accounts SET balance = 0',
+      `CREATE TABLE stray_${signal} (a)`,
+    )
     again = await lab.restart(replica)
     await requireSame(lab, leader, again)
     assert.equal(await again.metric('walcast_syncs_total'), 1, signal)
@@ -100,22 +120,29 @@ labTest('stray writes that got in between two checkpoints are found and repaired
   assert.ok((await replica.metric('walcast_stray_writes_total')) > 0, 'they were counted')
 })
 
-labTest('one bit flipped in a stored page of the copy is found at start and repaired', async (lab) => {
-  const { leader, replica } = await startPair(lab)
-  await until('the copy has an empty WAL', () => replica.walBytes === 0)
-  await replica.stop()
-  for (const at of [5 * 4096 + 100, 20, 4096 * 3 + 4095]) {
-    flipBit(replica.db, at)
-    const again = await lab.restart(replica)
-    await requireSame(lab, leader, again)
-    assert.equal(await again.metric('walcast_syncs_total'), 1)
-    await again.stop()
-  }
-})
+labTest(
+  'one bit flipped in a stored page of the copy is found at start and repaired',
+  async (lab) => {
+    const { leader, replica } = await startPair(lab)
+    await until('the copy has an empty WAL', () => replica.walBytes === 0)
+    await replica.stop()
+    for (const at of [5 * 4096 + 100, 20, 4096 * 3 + 4095]) {
+      flipBit(replica.db, at)
+      const again = await lab.restart(replica)
+      await requireSame(lab, leader, again)
+      assert.equal(await again.metric('walcast_syncs_total'), 1)
+      await again.stop()
+    }
+  },
+)
 
 labTest('a copy cut short or with a damaged WAL is repaired', async (lab) => {
   const { db, leader, replica } = await startPair(lab, ['--idle', '60s', '--replica-wal', '64MiB'])
-  await lab.exec(db, 'UPDATE mixed SET body = randomblob(3000)', "INSERT INTO log (who) VALUES ('x')")
+  await lab.exec(
+    db,
+    'UPDATE mixed SET body = randomblob(3000)',
+    "INSERT INTO log (who) VALUES ('x')",
+  )
   await requireSame(lab, leader, replica)
   await replica.stop('SIGKILL')
   flipBit(`${replica.db}-wal`, 32 + 24 + 2000)

@@ -24,17 +24,20 @@ labTest(
   },
 )
 
-labTest('--upstream names the private side of a node: clients and operators learn that', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  const port = await freePort()
-  const proxyPort = await freePort()
-  const proxy = ['--proxy', `127.0.0.1:${proxyPort}`]
-  const flags = [...proxy, '--upstream', `http://127.0.0.1:${port}`]
-  await lab.leader(db, { port, flags, environment: { WALCAST_SECRET: SECRET } })
-  for (const method of ['GET', 'POST']) {
-    const answer = await ask(proxyPort, { method, path: '/' })
-    assert.deepEqual([answer.status, codeOf(answer)], [508, 'FORWARD_LOOP'])
-    assert.match(answer.body.toString(), /give --upstream the address of the application/)
-  }
-})
+labTest(
+  '--upstream names the private side of a node: clients and operators learn that',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    const port = await freePort()
+    const proxyPort = await freePort()
+    const proxy = ['--proxy', `127.0.0.1:${proxyPort}`]
+    const flags = [...proxy, '--upstream', `http://127.0.0.1:${port}`]
+    await lab.leader(db, { port, flags, environment: { WALCAST_SECRET: SECRET } })
+    for (const method of ['GET', 'POST']) {
+      const answer = await ask(proxyPort, { method, path: '/' })
+      assert.deepEqual([answer.status, codeOf(answer)], [508, 'FORWARD_LOOP'])
+      assert.match(answer.body.toString(), /give --upstream the address of the application/)
+    }
+  },
+)

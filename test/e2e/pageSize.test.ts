@@ -1,4 +1,7 @@
-/** The leader's database was vacuumed into another page size: replicas fetch a new copy beside the old one, and put it in its place. */
+/**
+ * The leader's database was vacuumed into another page size: replicas fetch a new copy beside the
+ * old one, and put it in its place.
+ */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { labTest, nodeArguments, requireSame } from '../support/lab.ts'
@@ -30,13 +33,18 @@ labTest('a replica takes over another page size while it runs', async (lab) => {
   )
   const again = await lab.restart(leader)
   assert.equal((await again.status()).pageSize, 8192)
-  await until('it has the new page size', async () => (await replica.status()).pageSize === 8192, 60_000)
+  await until(
+    'it has the new page size',
+    async () => (await replica.status()).pageSize === 8192,
+    60_000,
+  )
   assert.ok(replica.logged('a new copy is fetched').length >= 1, 'it says so')
   assert.equal(replica.child.end, undefined, 'it goes on')
   await requireSame(lab, again, replica)
   await replica.ready()
 
-  // Connections opened before stay with the old content; they cannot write, and do no harm when they close.
+  // Connections opened before stay with the old content; they cannot write, and do no harm when
+  // they close.
   for (const session of opened) {
     assert.deepEqual(await session.rows('SELECT count(*) FROM mixed WHERE id = 777777'), [[0]])
     assert.deepEqual(await session.rows('SELECT count(*) FROM mixed'), [[3000]])
@@ -55,7 +63,9 @@ labTest('a replica takes over another page size while it runs', async (lab) => {
   const { newest } = await reopening.stop()
   assert.ok(newest > 0, 'who opens it again sees what was written since')
   assert.deepEqual(
-    readdirSync(lab.folder).filter((name) => name.startsWith('copy.db') && name.includes('incoming')),
+    readdirSync(lab.folder).filter(
+      (name) => name.startsWith('copy.db') && name.includes('incoming'),
+    ),
     [],
   )
 
@@ -80,31 +90,34 @@ labTest('a replica that starts after the page size changed', async (lab) => {
   await until('it is all over', async () => (await restarted.status()).lastError === undefined)
 })
 
-labTest('what only this copy has is kept when the leader comes with another page size', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  const leader = await lab.leader(db)
-  const replica = await (await lab.replica(lab.path('copy.db'), leader)).ready()
-  await requireSame(lab, leader, replica)
-  await replica.stop()
-  await leader.stop()
-  await lab.exec(replica.db, "INSERT INTO mixed (id, grp, body) VALUES (888888, 1, x'0102')")
-  await lab.exec(db, 'PRAGMA journal_mode=DELETE', 'PRAGMA page_size=8192', 'VACUUM')
-  const again = await lab.restart(leader)
-  const restarted = await lab.restart(replica)
-  await requireSame(lab, again, restarted)
-  const folder = `${replica.db}-walcast/diverged`
-  await until(
-    'the row is listed',
-    () => readdirSync(folder).some((name) => existsSync(`${folder}/${name}/rows.jsonl`)),
-    30_000,
-  )
-  const [name] = readdirSync(folder)
-  const kept = lab.sql(`${folder}/${name}/database.db`)
-  assert.deepEqual(await kept.rows('SELECT count(*) FROM mixed WHERE id = 888888'), [[1]])
-  await kept.close()
-  assert.ok(statSync(`${folder}/${name}/rows.jsonl`).size > 0)
-})
+labTest(
+  'what only this copy has is kept when the leader comes with another page size',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    const leader = await lab.leader(db)
+    const replica = await (await lab.replica(lab.path('copy.db'), leader)).ready()
+    await requireSame(lab, leader, replica)
+    await replica.stop()
+    await leader.stop()
+    await lab.exec(replica.db, "INSERT INTO mixed (id, grp, body) VALUES (888888, 1, x'0102')")
+    await lab.exec(db, 'PRAGMA journal_mode=DELETE', 'PRAGMA page_size=8192', 'VACUUM')
+    const again = await lab.restart(leader)
+    const restarted = await lab.restart(replica)
+    await requireSame(lab, again, restarted)
+    const folder = `${replica.db}-walcast/diverged`
+    await until(
+      'the row is listed',
+      () => readdirSync(folder).some((name) => existsSync(`${folder}/${name}/rows.jsonl`)),
+      30_000,
+    )
+    const [name] = readdirSync(folder)
+    const kept = lab.sql(`${folder}/${name}/database.db`)
+    assert.deepEqual(await kept.rows('SELECT count(*) FROM mixed WHERE id = 888888'), [[1]])
+    await kept.close()
+    assert.ok(statSync(`${folder}/${name}/rows.jsonl`).size > 0)
+  },
+)
 
 labTest('a crash while the new copy takes the place of the old one', async (lab) => {
   const db = lab.path('leader.db')

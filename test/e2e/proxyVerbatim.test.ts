@@ -1,4 +1,7 @@
-/** Requests and answers pass the nodes as they are: read at the replica, and forwarded to the leader. */
+/**
+ * Requests and answers pass the nodes as they are: read at the replica, and forwarded to the
+ * leader.
+ */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -31,7 +34,8 @@ function madeBy({ rawHeaders }: Got): string[] {
   const lines: string[] = []
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const [name, value] = [rawHeaders[i].toLowerCase(), rawHeaders[i + 1]]
-    if (!OF_NODES.test(name) && !value.startsWith('walcast_position=')) lines.push(`${name}: ${value}`)
+    if (!OF_NODES.test(name) && !value.startsWith('walcast_position='))
+      lines.push(`${name}: ${value}`)
   }
   return lines.sort()
 }
@@ -44,11 +48,17 @@ part('answers are the application’s: status, reason, headers, body', async (tr
   const specs: [string, AnswerSpec][] = [
     [
       'several cookies',
-      { headers: ['set-cookie', 'a=1; Path=/', 'set-cookie', 'b=2', 'x-a', '1', 'x-a', '2'], body: 'x' },
+      {
+        headers: ['set-cookie', 'a=1; Path=/', 'set-cookie', 'b=2', 'x-a', '1', 'x-a', '2'],
+        body: 'x',
+      },
     ],
     ['a redirect', { status: 302, headers: ['location', 'http://elsewhere.test/x?y'], body: '' }],
     ['a reason', { status: 200, reason: 'Quite Fine', body: 'ok' }],
-    ['a reason in UTF-8', { status: 200, reason: Buffer.from('Très bien').toString('latin1'), body: 'ok' }],
+    [
+      'a reason in UTF-8',
+      { status: 200, reason: Buffer.from('Très bien').toString('latin1'), body: 'ok' },
+    ],
     ['no reason', { status: 299, reason: '', body: 'ok' }],
     ['404', { status: 404, body: '{"code":"mine"}' }],
     ['401', { status: 401, headers: ['www-authenticate', 'Basic realm="x"'], body: 'no' }],
@@ -59,16 +69,24 @@ part('answers are the application’s: status, reason, headers, body', async (tr
     ['a length of 0', { headers: ['content-length', '0'], body: '' }],
     [
       'latin1 and UTF-8 bytes',
-      { headers: ['x-l', 'caf\xe9', 'x-u', Buffer.from('日本').toString('latin1')], body: '\u{1f600}' },
+      {
+        headers: ['x-l', 'caf\xe9', 'x-u', Buffer.from('日本').toString('latin1')],
+        body: '\u{1f600}',
+      },
     ],
     ['names of prototypes', { headers: ['constructor', 'a', 'x-empty', ''], body: 'x' }],
-    ['compressed', { headers: ['content-encoding', 'gzip', 'vary', 'a', 'vary', 'b'], body: 'not really' }],
+    [
+      'compressed',
+      { headers: ['content-encoding', 'gzip', 'vary', 'a', 'vary', 'b'], body: 'not really' },
+    ],
     ['parts', { parts: ['one'], body: 'two' }],
     ['trailers', { headers: ['trailer', 'x-sum'], parts: ['one'], trailers: { 'x-sum': '42' } }],
     ['close-delimited', { raw: 'HTTP/1.0 200 OK\r\nx-old: 1\r\n\r\nto the end' }],
     [
       'early hints',
-      { raw: 'HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok' },
+      {
+        raw: 'HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok',
+      },
     ],
   ]
   for (const [what, answer] of specs) {
@@ -88,7 +106,8 @@ part('answers are the application’s: status, reason, headers, body', async (tr
           if (!keyed) {
             assert.deepEqual(madeBy(got), madeBy(direct), place)
             assert.deepEqual(got.trailers, direct.trailers, place)
-          } else if (direct.status === 204) assert.deepEqual(valuesOf(got, 'content-length'), [], place)
+          } else if (direct.status === 204)
+            assert.deepEqual(valuesOf(got, 'content-length'), [], place)
         }
       }
     }
@@ -113,8 +132,18 @@ part('requests reach the application as they were sent', async (traffic, lab) =>
   ]
   for (const port of [atReplica, atLeader]) {
     for (const path of targets)
-      for (const method of ['GET', 'POST']) assert.equal(echoIn(await ask(port, { method, path })).url, path)
-    for (const method of ['PUT', 'PATCH', 'DELETE', 'GET', 'OPTIONS', 'PROPFIND', 'M-SEARCH', 'REPORT'])
+      for (const method of ['GET', 'POST'])
+        assert.equal(echoIn(await ask(port, { method, path })).url, path)
+    for (const method of [
+      'PUT',
+      'PATCH',
+      'DELETE',
+      'GET',
+      'OPTIONS',
+      'PROPFIND',
+      'M-SEARCH',
+      'REPORT',
+    ])
       for (const body of ['', 'hello', Buffer.alloc(200_000, 'z')]) {
         const echo = echoIn(await ask(port, { method, path: '/m', body }))
         assert.deepEqual([echo.method, echo.bytes], [method, body.length])
@@ -151,7 +180,10 @@ part('requests reach the application as they were sent', async (traffic, lab) =>
     }
     const raw = (text: string) => RawHttp.exchange(lab, port, text)
     const close = 'Host: app.test\r\nConnection: close\r\n\r\n'
-    assert.match(await raw(`GET http://elsewhere.test/abs?x HTTP/1.1\r\n${close}`), /"url":"\/abs\?x"/)
+    assert.match(
+      await raw(`GET http://elsewhere.test/abs?x HTTP/1.1\r\n${close}`),
+      /"url":"\/abs\?x"/,
+    )
     assert.match(
       await raw(`POST HTTP://elsewhere.test HTTP/1.1\r\nContent-Length: 0\r\n${close}`),
       /"url":"\/"/,
@@ -160,13 +192,19 @@ part('requests reach the application as they were sent', async (traffic, lab) =>
     assert.match(old, /^HTTP\/1.1 200 OK\r\n/)
     assert.match(old, /"url":"\/old"/)
     assert.doesNotMatch(old, /transfer-encoding/i)
-    const trailed = telling({ headers: ['trailer', 'x-sum'], parts: ['one'], trailers: { 'x-sum': '42' } })
+    const trailed = telling({
+      headers: ['trailer', 'x-sum'],
+      parts: ['one'],
+      trailers: { 'x-sum': '42' },
+    })
     assert.match(
       await raw(`GET /old HTTP/1.0\r\nx-answer: ${trailed}\r\n\r\n`),
       /^HTTP\/1.1 200 OK[\s\S]*\r\n\r\none$/,
     )
     assert.match(
-      await raw(`POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${close}3\r\nabc\r\n0\r\nx-t: 1\r\n\r\n`),
+      await raw(
+        `POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${close}3\r\nabc\r\n0\r\nx-t: 1\r\n\r\n`,
+      ),
       /"bytes":3/,
     )
     assert.match(
@@ -196,7 +234,10 @@ part(
       [atReplica, 'POST', leaderApp],
       [atLeader, 'POST', leaderApp],
     ] as const) {
-      const spec = telling({ headers: events, parts: ['data: 1\n\n', 'data: 2\n\n', 'data: 3\n\n'] })
+      const spec = telling({
+        headers: events,
+        parts: ['data: 1\n\n', 'data: 2\n\n', 'data: 3\n\n'],
+      })
       const start = async (path: string, more = '') => {
         const raw = await RawHttp.open(lab, port)
         raw.write(
@@ -227,17 +268,23 @@ part(
 
       const broken = await RawHttp.open(lab, port)
       const answer = telling({ raw: 'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf' })
-      broken.write(`${method} /half HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nx-answer: ${answer}\r\n\r\n`)
+      broken.write(
+        `${method} /half HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nx-answer: ${answer}\r\n\r\n`,
+      )
       assert.match(await broken.whole(), /half$/, 'cut, as it was cut')
 
       for (const mib of [1, 3]) {
         const target = `/upload-${mib}-${method}-${port}`
         const upload = await RawHttp.open(lab, port)
-        upload.write(`${method} ${target} HTTP/1.1\r\nHost: a\r\nContent-Length: ${8 * MIB}\r\n\r\n`)
+        upload.write(
+          `${method} ${target} HTTP/1.1\r\nHost: a\r\nContent-Length: ${8 * MIB}\r\n\r\n`,
+        )
         upload.write('u'.repeat(mib * MIB))
         await until('it began', async () => (await app.count(method, target)) === 1)
         upload.socket.destroy()
-        await until('the application sees it', async () => (await app.state()).aborted.includes(target))
+        await until('the application sees it', async () =>
+          (await app.state()).aborted.includes(target),
+        )
       }
       const waiting = await RawHttp.open(lab, port)
       const gone = `/gone-${method}-${port}`
@@ -253,52 +300,59 @@ part(
   },
 )
 
-labTest('100 MB each way pass in bounded memory, also to a client that reads slowly', async (lab) => {
-  const traffic = await startTraffic(lab)
-  const { atReplica, leader, replica } = traffic
-  const bytes = 100 * MIB
-  const warm = await ask(atReplica, {
-    method: 'POST',
-    body: Buffer.alloc(2 * MIB),
-    answer: { bytes: 2 * MIB },
-  })
-  assert.equal(warm.body.length, 2 * MIB)
-  const nodes: readonly TestNode[] = [leader, replica]
-  const before = nodes.map((node) => node.rssBytes)
-  let peak = 0
-  const watch = setInterval(() => {
-    peak = Math.max(peak, ...nodes.map((node, i) => node.rssBytes - before[i]))
-  }, 20)
-  lab.atEnd(() => clearInterval(watch))
-  for (const [method, framing] of [
-    ['GET', ['transfer-encoding', 'chunked']],
-    ['POST', ['content-length', String(bytes)]],
-  ] as const) {
-    const headers = ['host', 'a', ...framing, 'x-answer', telling({ bytes })]
-    const sent = request({ port: atReplica, method, path: '/big', headers, agent: false })
-    const chunk = Buffer.alloc(256 * 1024, 'b')
-    const answered = once(sent, 'response')
-    for (let left = bytes; left > 0; left -= chunk.length) if (!sent.write(chunk)) await once(sent, 'drain')
-    sent.end()
-    const [answer] = await answered
-    let got = 0
-    for await (const part of answer) {
-      got += part.length
-      if (got % (64 * 1024) === 0) await new Promise((resolve) => setImmediate(resolve))
+labTest(
+  '100 MB each way pass in bounded memory, also to a client that reads slowly',
+  async (lab) => {
+    const traffic = await startTraffic(lab)
+    const { atReplica, leader, replica } = traffic
+    const bytes = 100 * MIB
+    const warm = await ask(atReplica, {
+      method: 'POST',
+      body: Buffer.alloc(2 * MIB),
+      answer: { bytes: 2 * MIB },
+    })
+    assert.equal(warm.body.length, 2 * MIB)
+    const nodes: readonly TestNode[] = [leader, replica]
+    const before = nodes.map((node) => node.rssBytes)
+    let peak = 0
+    const watch = setInterval(() => {
+      peak = Math.max(peak, ...nodes.map((node, i) => node.rssBytes - before[i]))
+    }, 20)
+    lab.atEnd(() => clearInterval(watch))
+    for (const [method, framing] of [
+      ['GET', ['transfer-encoding', 'chunked']],
+      ['POST', ['content-length', String(bytes)]],
+    ] as const) {
+      const headers = ['host', 'a', ...framing, 'x-answer', telling({ bytes })]
+      const sent = request({ port: atReplica, method, path: '/big', headers, agent: false })
+      const chunk = Buffer.alloc(256 * 1024, 'b')
+      const answered = once(sent, 'response')
+      for (let left = bytes; left > 0; left -= chunk.length)
+        if (!sent.write(chunk)) await once(sent, 'drain')
+      sent.end()
+      const [answer] = await answered
+      let got = 0
+      for await (const part of answer) {
+        got += part.length
+        if (got % (64 * 1024) === 0) await new Promise((resolve) => setImmediate(resolve))
+      }
+      assert.equal(got, bytes)
     }
-    assert.equal(got, bytes)
-  }
-  const stalled = await RawHttp.open(lab, atReplica)
-  stalled.socket.pause()
-  stalled.write(
-    `POST /stalled HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nx-answer: ${telling({ bytes })}\r\n\r\n`,
-  )
-  await until('it is under way', async () => (await leader.metric('walcast_intake_requests')) === 1)
-  await ask(atReplica, { method: 'POST', answer: { bytes: 20 * MIB } })
-  assert.ok(peak < 80 * MIB, `a node grew by ${Math.round(peak / MIB)} MiB`)
-  stalled.socket.destroy()
-  await requireQuiet(traffic)
-})
+    const stalled = await RawHttp.open(lab, atReplica)
+    stalled.socket.pause()
+    stalled.write(
+      `POST /stalled HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nx-answer: ${telling({ bytes })}\r\n\r\n`,
+    )
+    await until(
+      'it is under way',
+      async () => (await leader.metric('walcast_intake_requests')) === 1,
+    )
+    await ask(atReplica, { method: 'POST', answer: { bytes: 20 * MIB } })
+    assert.ok(peak < 80 * MIB, `a node grew by ${Math.round(peak / MIB)} MiB`)
+    stalled.socket.destroy()
+    await requireQuiet(traffic)
+  },
+)
 
 part('an application that answers before it has read the body', async (traffic, lab) => {
   const { atLeader, atReplica, leaderApp, leader, replica } = traffic
@@ -309,7 +363,12 @@ part('an application that answers before it has read the body', async (traffic, 
   ] as const)
     for (const key of [[], ['Idempotency-Key: early\r\n']]) {
       const raw = await RawHttp.open(lab, port)
-      const answer = telling({ status: 413, body: 'too much', early: true, headers: ['connection', 'close'] })
+      const answer = telling({
+        status: 413,
+        body: 'too much',
+        early: true,
+        headers: ['connection', 'close'],
+      })
       raw.write(
         `${method} /early-${port} HTTP/1.1\r\nHost: a\r\n${key.join('')}Content-Length: ${4 * MIB}\r\nx-answer: ${answer}\r\n\r\nbegin`,
       )

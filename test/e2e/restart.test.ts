@@ -1,8 +1,17 @@
-/** Requests while the leader restarts, dies or is away: held, answered once, or told that their outcome is unknown. */
+/**
+ * Requests while the leader restarts, dies or is away: held, answered once, or told that their
+ * outcome is unknown.
+ */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Lab, labTest, requireSame } from '../support/lab.ts'
-import { type NotesCluster, post, requestsOf, type Site, startNotes } from '../support/notesCluster.ts'
+import {
+  type NotesCluster,
+  post,
+  requestsOf,
+  type Site,
+  startNotes,
+} from '../support/notesCluster.ts'
 import { until, within } from '../support/until.ts'
 
 interface Written {
@@ -119,9 +128,17 @@ labTest('a leader that stops finishes what it has, and holds nothing up', async 
   await until('the replica knows', () => replica.node.logged('the leader is stopping').length > 0)
   const next = post(`${replica.url}/notes`, 'next one')
   assert.equal((await slow).status, 201)
-  assert.equal((await slow).headers.get('walcast-stale'), null, 'its commit came before the stream ended')
+  assert.equal(
+    (await slow).headers.get('walcast-stale'),
+    null,
+    'its commit came before the stream ended',
+  )
   assert.equal((await there).status, 201)
-  assert.equal((await there).headers.get('connection'), 'close', 'a kept connection would hold up the stop')
+  assert.equal(
+    (await there).headers.get('connection'),
+    'close',
+    'a kept connection would hold up the stop',
+  )
   assert.equal((await stopped).code, 0)
   await lab.restart(cluster.leader.node)
   assert.equal((await next).status, 201)
@@ -139,7 +156,10 @@ labTest(
     const [replica] = cluster.replicas
     await cluster.leader.node.stop('SIGKILL')
     const held = [post(`${replica.url}/notes`, 'a'), post(`${replica.url}/notes`, 'b')]
-    await until('two are held', async () => (await replica.node.metric('walcast_requests_held')) === 2)
+    await until(
+      'two are held',
+      async () => (await replica.node.metric('walcast_requests_held')) === 2,
+    )
     const third = await post(`${replica.url}/notes`, 'c')
     assert.equal(third.status, 503)
     assert.equal(((await third.json()) as { code: string }).code, 'WALCAST_TOO_MANY_HELD')
@@ -198,16 +218,19 @@ labTest(
   },
 )
 
-labTest('a key does not turn a write that may have been executed into one that was not', async (lab) => {
-  const cluster = await startNotes(lab, { replicas: 1, replicaFlags: ['--hold', '1500ms'] })
-  const [replica] = cluster.replicas
-  const sent = post(`${replica.url}/slow?ms=300`, 'sent', { 'idempotency-key': 'key-3' })
-  await until('the application has it', async () => (await requestsOf(cluster.leader)) === 1)
-  await cluster.leader.node.stop('SIGKILL')
-  const answer = await sent
-  assert.equal(answer.status, 502)
-  assert.equal(((await answer.json()) as { code: string }).code, 'WALCAST_OUTCOME_UNKNOWN')
-})
+labTest(
+  'a key does not turn a write that may have been executed into one that was not',
+  async (lab) => {
+    const cluster = await startNotes(lab, { replicas: 1, replicaFlags: ['--hold', '1500ms'] })
+    const [replica] = cluster.replicas
+    const sent = post(`${replica.url}/slow?ms=300`, 'sent', { 'idempotency-key': 'key-3' })
+    await until('the application has it', async () => (await requestsOf(cluster.leader)) === 1)
+    await cluster.leader.node.stop('SIGKILL')
+    const answer = await sent
+    assert.equal(answer.status, 502)
+    assert.equal(((await answer.json()) as { code: string }).code, 'WALCAST_OUTCOME_UNKNOWN')
+  },
+)
 
 labTest('a standby serves no application traffic, and says where the leader is', async (lab) => {
   const flags = ['--standby', '--standby-paths', '/note']
@@ -238,7 +261,9 @@ labTest('the event stream tells role, synchronisation and each position', async 
   const cluster = await startNotes(lab, { replicas: 1 })
   const [replica] = cluster.replicas
   const abort = new AbortController()
-  const headers = { authorization: `Bearer ${replica.node.options.environment?.['WALCAST_SECRET']}` }
+  const headers = {
+    authorization: `Bearer ${replica.node.options.environment?.['WALCAST_SECRET']}`,
+  }
   const url = `${replica.node.url}/_walcast/events`
   assert.equal((await fetch(url)).status, 401)
   const answer = await fetch(url, { headers, signal: abort.signal })

@@ -1,4 +1,7 @@
-/** Resync by difference: what it costs, that it is taken up again when cut, and that readers and writers go on meanwhile. */
+/**
+ * Resync by difference: what it costs, that it is taken up again when cut, and that readers and
+ * writers go on meanwhile.
+ */
 import assert from 'node:assert/strict'
 import { labTest, requireSame, waitLevel } from '../support/lab.ts'
 import { TcpProxy } from '../support/tcpProxy.ts'
@@ -34,7 +37,9 @@ labTest('a resync that is cut goes on where it was, across a restart too', async
   const proxy = await TcpProxy.start(leader.options.port)
   lab.atEnd(() => proxy.close())
   const replica = await (
-    await lab.replica(lab.path('replica.db'), proxy.address, { flags: ['--reconnect-max', '100ms'] })
+    await lab.replica(lab.path('replica.db'), proxy.address, {
+      flags: ['--reconnect-max', '100ms'],
+    })
   ).ready()
   await waitLevel(leader, replica)
   await replica.stop()
@@ -65,14 +70,17 @@ labTest('a resync that is cut goes on where it was, across a restart too', async
   taken += await takenOf(back)
   const sent = (await leader.metric('walcast_send_bytes_total')) - sentBefore
   assert.ok(sent > 0.8 * database, 'nearly every page differed')
-  // What was on its way at a cut is lost and sent again: how much that is depends on the buffers of the network.
+  // What was on its way at a cut is lost and sent again: how much that is depends on the buffers of
+  // the network.
   assert.ok(taken < 1.05 * database, `it took in ${taken} bytes of ${database}: it began anew`)
 })
 
 labTest('readers of the copy go on during a resync, and the writer does too', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 5000 })
-  const leader = await lab.leader(db, { flags: ['--history', '256KiB', '--max-buffered', '256KiB'] })
+  const leader = await lab.leader(db, {
+    flags: ['--history', '256KiB', '--max-buffered', '256KiB'],
+  })
   const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
   const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 91 })
   const reader = new Reader(lab, { path: replica.db })
@@ -115,7 +123,10 @@ labTest(
     assert.equal((await replica.status()).pages, pages)
     assert.ok((await again.metric('walcast_send_bytes_total')) < 2 * MIB)
     const sums = 'SELECT count(*), sum(length(body)), group_concat(hex(substr(body, -8))) FROM big'
-    const [ours, theirs] = [lab.sql(replica.db, { readOnly: true }), lab.sql(db, { readOnly: true })]
+    const [ours, theirs] = [
+      lab.sql(replica.db, { readOnly: true }),
+      lab.sql(db, { readOnly: true }),
+    ]
     assert.deepEqual(await ours.rows(sums), await theirs.rows(sums))
     assert.deepEqual(await ours.rows('PRAGMA integrity_check'), [['ok']])
   },

@@ -1,4 +1,7 @@
-/** A node that dies at any step of a change of role: one leads at most, nothing that was answered is lost, both end level. */
+/**
+ * A node that dies at any step of a change of role: one leads at most, nothing that was answered is
+ * lost, both end level.
+ */
 import assert from 'node:assert/strict'
 import { type BankCluster, startBank } from '../support/bankCluster.ts'
 import { leaderOrPromoted } from '../support/bankOperator.ts'
@@ -25,7 +28,10 @@ async function startMortal(lab: Lab) {
   return { cluster, dying }
 }
 
-/** Makes it die of `step` in what `act` asks of it, and starts it again. Not every change has a second step of the kind: then it dies after all of them. */
+/**
+ * Makes it die of `step` in what `act` asks of it, and starts it again. Not every change has a
+ * second step of the kind: then it dies after all of them.
+ */
 async function dieIn(
   dying: Map<BankSite, Dying>,
   victim: BankSite,
@@ -39,40 +45,48 @@ async function dieIn(
   return hasDied === true
 }
 
-labTest('a switchover in which either node dies at each step of writing its role', async (lab, t) => {
-  const { cluster, dying } = await startMortal(lab)
-  const client = cluster.client({ sessions: 4, isKeyed: true })
-  for (const which of ['from', 'to'] as const) {
-    for (const step of STEPS) {
-      const { leader: from, other: to } = await pairOf(cluster)
-      const victim = which === 'from' ? from : to
-      const hasDied = await dieIn(dying, victim, step, () => from.switchover(to, 3000))
-      if (step.count === 1) assert.ok(hasDied, `${step.op} is a step of the node ${which}`)
-      t.diagnostic(`${which}: ${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`)
-      await leaderOrPromoted(cluster.sites)
-      await cluster.settled()
-      await client.writesEverywhere()
+labTest(
+  'a switchover in which either node dies at each step of writing its role',
+  async (lab, t) => {
+    const { cluster, dying } = await startMortal(lab)
+    const client = cluster.client({ sessions: 4, isKeyed: true })
+    for (const which of ['from', 'to'] as const) {
+      for (const step of STEPS) {
+        const { leader: from, other: to } = await pairOf(cluster)
+        const victim = which === 'from' ? from : to
+        const hasDied = await dieIn(dying, victim, step, () => from.switchover(to, 3000))
+        if (step.count === 1) assert.ok(hasDied, `${step.op} is a step of the node ${which}`)
+        t.diagnostic(
+          `${which}: ${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`,
+        )
+        await leaderOrPromoted(cluster.sites)
+        await cluster.settled()
+        await client.writesEverywhere()
+      }
     }
-  }
-  const record = await client.stop()
-  const leader = await cluster.settled()
-  assert.deepEqual(faultsIn(await cluster.judge(record, leader)), [])
-  await cluster.requireSame(leader)
-})
+    const record = await client.stop()
+    const leader = await cluster.settled()
+    assert.deepEqual(faultsIn(await cluster.judge(record, leader)), [])
+    await cluster.requireSame(leader)
+  },
+)
 
-labTest('a promotion in which the new leader dies at each step of writing its role', async (lab, t) => {
-  const { cluster, dying } = await startMortal(lab)
-  for (const step of STEPS) {
-    const { leader: old, other: heir } = await pairOf(cluster)
-    await cluster.requireSame(old)
-    await old.node.stop('SIGKILL')
-    const hasDied = await dieIn(dying, heir, step, () => heir.promote())
-    t.diagnostic(`${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`)
-    dying.set(old, await old.restartDying())
-    await leaderOrPromoted(cluster.sites)
-    await cluster.requireSame(await cluster.settled())
-  }
-})
+labTest(
+  'a promotion in which the new leader dies at each step of writing its role',
+  async (lab, t) => {
+    const { cluster, dying } = await startMortal(lab)
+    for (const step of STEPS) {
+      const { leader: old, other: heir } = await pairOf(cluster)
+      await cluster.requireSame(old)
+      await old.node.stop('SIGKILL')
+      const hasDied = await dieIn(dying, heir, step, () => heir.promote())
+      t.diagnostic(`${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`)
+      dying.set(old, await old.restartDying())
+      await leaderOrPromoted(cluster.sites)
+      await cluster.requireSame(await cluster.settled())
+    }
+  },
+)
 
 async function pairOf(cluster: BankCluster): Promise<{ leader: BankSite; other: BankSite }> {
   const leader = await cluster.settled()

@@ -1,6 +1,7 @@
 /**
- * A disk that fails at a step of a change of role, under a node that lives on: one leads at most, the answer tells who, nothing that was
- * answered is lost, and once the disk is mended the same is done without a restart.
+ * A disk that fails at a step of a change of role, under a node that lives on: one leads at most,
+ * the answer tells who, nothing that was answered is lost, and once the disk is mended the same is
+ * done without a restart.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -22,7 +23,12 @@ const UNSURE: Fault = { ops: ROLE, code: 'EIO', first: 3, times: ALWAYS }
 /** It is written once, and never again. */
 const SECOND: Fault = { ops: ROLE, code: 'EIO', first: ROLE.length + 1, times: ALWAYS }
 /** The role file is written; then neither the first position can be, nor the role file any more. */
-const TAKEN: Fault = { ops: [...ROLE, 'position.append'], code: 'EIO', first: ROLE.length + 1, times: ALWAYS }
+const TAKEN: Fault = {
+  ops: [...ROLE, 'position.append'],
+  code: 'EIO',
+  first: ROLE.length + 1,
+  times: ALWAYS,
+}
 const POSITIONS: Fault = { ops: ['position.append'], code: 'EIO', times: ALWAYS }
 
 interface Pair {
@@ -110,12 +116,17 @@ labTest('changes of role while a disk fails', async (lab, t) => {
   })
 
   await each('the target cannot begin to lead, nor write that it does not', async (from, to) => {
-    assert.equal(await doneWith(pair, [[to, TAKEN]], () => from.switchover(to)), 'SWITCHOVER_UNKNOWN')
+    assert.equal(
+      await doneWith(pair, [[to, TAKEN]], () => from.switchover(to)),
+      'SWITCHOVER_UNKNOWN',
+    )
     assert.deepEqual(await rolesOf([from, to]), ['replica', 'replica'])
     assert.deepEqual(filesOf([from, to]), ['replica', 'leader'])
     await mend(pair, to)
     await waitFiles([from, to], ['replica', 'replica'])
-    assert.ok((await from.audit()).some(({ action, role }) => action === 'role' && role === 'replica'))
+    assert.ok(
+      (await from.audit()).some(({ action, role }) => action === 'role' && role === 'replica'),
+    )
     await from.promote()
   })
 
@@ -126,7 +137,10 @@ labTest('changes of role while a disk fails', async (lab, t) => {
     for (const which of ['from', 'to'] as const)
       await each(`switchover, ${fault.code} at ${which}`, async (from, to) => {
         const victim = which === 'from' ? from : to
-        assert.equal(await doneWith(pair, [[victim, fault]], () => from.switchover(to)), 'SWITCHOVER_FAILED')
+        assert.equal(
+          await doneWith(pair, [[victim, fault]], () => from.switchover(to)),
+          'SWITCHOVER_FAILED',
+        )
         assert.deepEqual(await rolesOf([from, to]), ['leader', 'replica'])
         assert.deepEqual(filesOf([from, to]), ['leader', 'replica'])
         await mend(pair, victim)
@@ -134,7 +148,10 @@ labTest('changes of role while a disk fails', async (lab, t) => {
       })
 
   await each('switchover, unsure at from', async (from, to) => {
-    assert.equal(await doneWith(pair, [[from, UNSURE]], () => from.switchover(to)), 'SWITCHOVER_FAILED')
+    assert.equal(
+      await doneWith(pair, [[from, UNSURE]], () => from.switchover(to)),
+      'SWITCHOVER_FAILED',
+    )
     assert.deepEqual(await rolesOf([from, to]), ['leader', 'replica'])
     await mend(pair, from)
     await waitFiles([from, to], ['leader', 'replica'])
@@ -142,7 +159,10 @@ labTest('changes of role while a disk fails', async (lab, t) => {
   })
 
   await each('switchover, unsure at to', async (from, to) => {
-    assert.equal(await doneWith(pair, [[to, UNSURE]], () => from.switchover(to)), 'SWITCHOVER_UNKNOWN')
+    assert.equal(
+      await doneWith(pair, [[to, UNSURE]], () => from.switchover(to)),
+      'SWITCHOVER_UNKNOWN',
+    )
     assert.deepEqual(await rolesOf([from, to]), ['replica', 'replica'])
     await mend(pair, to)
     await waitFiles([from, to], ['replica', 'replica'])

@@ -1,4 +1,7 @@
-/** What comes with a role: the command `node`, standbys, the fence of a leader that is alone, hooks, events, `walcast run`, rehearsals. */
+/**
+ * What comes with a role: the command `node`, standbys, the fence of a leader that is alone, hooks,
+ * events, `walcast run`, rehearsals.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { freePort } from '../../src/cli/freePorts.ts'
@@ -16,7 +19,11 @@ async function makeDatabase(lab: Lab, name = 'a.db'): Promise<string> {
   return db
 }
 
-async function done(node: TestNode, path: string, body: object = {}): Promise<Record<string, unknown>> {
+async function done(
+  node: TestNode,
+  path: string,
+  body: object = {},
+): Promise<Record<string, unknown>> {
   const { status, text } = await node.post(`/_walcast/${path}`, body)
   assert.equal(status, 200, text)
   return JSON.parse(text)
@@ -26,41 +33,47 @@ async function roleOf(node: TestNode): Promise<string> {
   return (await node.status()).role
 }
 
-labTest('walcast node: leads or follows as its role file says, and needs no flag for it', async (lab) => {
-  const leader = await lab.node(await makeDatabase(lab), { flags: FLAGS })
-  assert.equal(await roleOf(leader), 'leader')
-  const environment = { WALCAST_LEADER: leader.address }
-  const replica = await lab.node(lab.path('b.db'), { flags: QUICK, environment })
-  await replica.ready()
-  assert.equal(await roleOf(replica), 'replica')
-  await done(leader, 'switchover')
-  // Their first flags say the opposite of what they are by now.
-  await replica.stop()
-  await leader.stop()
-  const [second, first] = [await lab.restart(replica), await lab.restart(leader)]
-  await until(
-    'roles are as they were',
-    async () => (await roleOf(second)) === 'leader' && (await roleOf(first)) === 'replica',
-  )
-  await waitLevel(second, first)
-  // A restored database changes nothing of it: the role lies beside it.
-  await lab.exec(second.db, 'INSERT INTO t VALUES (2)')
-  await waitLevel(second, first)
-})
+labTest(
+  'walcast node: leads or follows as its role file says, and needs no flag for it',
+  async (lab) => {
+    const leader = await lab.node(await makeDatabase(lab), { flags: FLAGS })
+    assert.equal(await roleOf(leader), 'leader')
+    const environment = { WALCAST_LEADER: leader.address }
+    const replica = await lab.node(lab.path('b.db'), { flags: QUICK, environment })
+    await replica.ready()
+    assert.equal(await roleOf(replica), 'replica')
+    await done(leader, 'switchover')
+    // Their first flags say the opposite of what they are by now.
+    await replica.stop()
+    await leader.stop()
+    const [second, first] = [await lab.restart(replica), await lab.restart(leader)]
+    await until(
+      'roles are as they were',
+      async () => (await roleOf(second)) === 'leader' && (await roleOf(first)) === 'replica',
+    )
+    await waitLevel(second, first)
+    // A restored database changes nothing of it: the role lies beside it.
+    await lab.exec(second.db, 'INSERT INTO t VALUES (2)')
+    await waitLevel(second, first)
+  },
+)
 
-labTest('a standby that is promoted serves, and is a standby again when it leads no more', async (lab) => {
-  const leader = await lab.node(await makeDatabase(lab), { flags: FLAGS })
-  const standby = await lab.replica(lab.path('b.db'), leader, { flags: [...QUICK, '--standby'] })
-  await until('it has its copy', async () => (await standby.status()).state === 'streaming')
-  assert.equal(await roleOf(standby), 'standby')
-  await done(leader, 'switchover')
-  assert.equal(await roleOf(standby), 'leader')
-  await done(standby, 'switchover')
-  assert.equal(await roleOf(standby), 'standby')
-  await standby.stop()
-  const again = await lab.restart(standby, { flags: QUICK }, 'node')
-  assert.equal(await roleOf(again), 'standby', 'the role file has kept it')
-})
+labTest(
+  'a standby that is promoted serves, and is a standby again when it leads no more',
+  async (lab) => {
+    const leader = await lab.node(await makeDatabase(lab), { flags: FLAGS })
+    const standby = await lab.replica(lab.path('b.db'), leader, { flags: [...QUICK, '--standby'] })
+    await until('it has its copy', async () => (await standby.status()).state === 'streaming')
+    assert.equal(await roleOf(standby), 'standby')
+    await done(leader, 'switchover')
+    assert.equal(await roleOf(standby), 'leader')
+    await done(standby, 'switchover')
+    assert.equal(await roleOf(standby), 'standby')
+    await standby.stop()
+    const again = await lab.restart(standby, { flags: QUICK }, 'node')
+    assert.equal(await roleOf(again), 'standby', 'the role file has kept it')
+  },
+)
 
 labTest('a leader that hears no replica lets nobody write, until it hears one', async (lab) => {
   const db = await makeDatabase(lab)
@@ -68,7 +81,9 @@ labTest('a leader that hears no replica lets nobody write, until it hears one', 
   const leader = await lab.leader(db, { flags: [...FLAGS, '--fence-when-alone', '1s'] })
   const link = await TcpProxy.start(leader.options.port)
   lab.atEnd(() => link.close())
-  const replica = await (await lab.replica(lab.path('b.db'), link.address, { flags: QUICK })).ready()
+  const replica = await (
+    await lab.replica(lab.path('b.db'), link.address, { flags: QUICK })
+  ).ready()
   // The replica may take longer to start than the leader waits for one.
   await until('writes are let in', () => app.rows('INSERT INTO t VALUES (2)'))
   link.tamper = () => undefined
@@ -80,7 +95,11 @@ labTest('a leader that hears no replica lets nobody write, until it hears one', 
     )
   await until('nobody can write', isLocked)
   assert.equal((await leader.get('/leader')).status, 503)
-  assert.equal(Number((await app.rows('SELECT count(*) FROM t'))[0][0]) >= 2, true, 'it is read as before')
+  assert.equal(
+    Number((await app.rows('SELECT count(*) FROM t'))[0][0]) >= 2,
+    true,
+    'it is read as before',
+  )
   link.tamper = (bytes) => bytes
   await until('writes are let in', async () => !(await isLocked()))
   await until('it is open again', async () => (await leader.get('/leader')).status === 200)
@@ -110,7 +129,9 @@ labTest(
     await until('the hook has run again', () => readFileSync(told, 'utf8').split('\n').length === 4)
     const { entries } = JSON.parse((await leader.get('/_walcast/audit')).text)
     assert.ok(
-      entries.some(({ action, by }: Record<string, string>) => action === 'rehearse' && /rehearsal/.test(by)),
+      entries.some(
+        ({ action, by }: Record<string, string>) => action === 'rehearse' && /rehearsal/.test(by),
+      ),
     )
   },
 )
@@ -131,7 +152,10 @@ async function* rolesIn({ body }: Response): AsyncGenerator<string, void, undefi
 labTest('walcast run starts the application again in its new role', async (lab) => {
   const leader = await lab.node(await makeDatabase(lab), { flags: FLAGS })
   const program = lab.path('application.mjs')
-  writeFileSync(program, "console.log('as ' + process.env.WALCAST_ROLE); setInterval(() => {}, 1000)")
+  writeFileSync(
+    program,
+    "console.log('as ' + process.env.WALCAST_ROLE); setInterval(() => {}, 1000)",
+  )
   const port = await freePort()
   const run = lab.cli(
     [

@@ -1,4 +1,7 @@
-/** `walcast run`: an application that dies, is killed with its node, is told of its role, or finds its port taken. */
+/**
+ * `walcast run`: an application that dies, is killed with its node, is told of its role, or finds
+ * its port taken.
+ */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -61,24 +64,30 @@ labTest('requests wait while an application that died is started again', async (
     fetch(`${site.url}/t`, { method, ...(method === 'POST' ? { body: 'b' } : {}) }),
   )
   const second = await listening(site.child, first.at + 1)
-  for (const answer of answers) assert.equal((await toldIn(within('an answer', answer))).pid, second.pid)
+  for (const answer of answers)
+    assert.equal((await toldIn(within('an answer', answer))).pid, second.pid)
   assert.equal((await site.child.stop()).code, 0)
 })
 
-labTest('SIGKILL of walcast run takes the application with it, and what that started', async (lab) => {
-  const db = await database(lab)
-  const first = await freePortRow(2)
-  const flags = ['--ports', `${first},${first + 1}`]
-  // As `npm start` does, a shell waits for the application.
-  const wrap = (command: readonly string[]) => ['/bin/sh', '-c', '"$@"; true', 'sh', ...command]
-  const site = await run(lab, db, flags, { wrap })
-  const app = await listening(site.child)
-  assert.equal(app.port, first)
-  const parent = Number(readFileSync(`/proc/${app.pid}/stat`, 'latin1').split(') ')[1].split(' ')[1])
-  assert.notEqual(parent, site.child.pid)
-  await site.child.stop('SIGKILL')
-  await until('application and shell are gone', () => !lives(app.pid) && !lives(parent))
-})
+labTest(
+  'SIGKILL of walcast run takes the application with it, and what that started',
+  async (lab) => {
+    const db = await database(lab)
+    const first = await freePortRow(2)
+    const flags = ['--ports', `${first},${first + 1}`]
+    // As `npm start` does, a shell waits for the application.
+    const wrap = (command: readonly string[]) => ['/bin/sh', '-c', '"$@"; true', 'sh', ...command]
+    const site = await run(lab, db, flags, { wrap })
+    const app = await listening(site.child)
+    assert.equal(app.port, first)
+    const parent = Number(
+      readFileSync(`/proc/${app.pid}/stat`, 'latin1').split(') ')[1].split(' ')[1],
+    )
+    assert.notEqual(parent, site.child.pid)
+    await site.child.stop('SIGKILL')
+    await until('application and shell are gone', () => !lives(app.pid) && !lives(parent))
+  },
+)
 
 labTest('a port that something else has is passed over, or its holder named', async (lab) => {
   const db = await database(lab)

@@ -1,4 +1,7 @@
-/** Scrub and verify with real processes: no false alarm, and what rots on a disk is found, told and mended. */
+/**
+ * Scrub and verify with real processes: no false alarm, and what rots on a disk is found, told and
+ * mended.
+ */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -54,7 +57,10 @@ async function rot(lab: Lab, path: string, pages: readonly number[]): Promise<vo
   assert.equal((await child.ended).code, 0)
 }
 
-/** The bytes of a page in the file itself, whatever the WAL holds. By another process: see pinnedFiles.ts. */
+/**
+ * The bytes of a page in the file itself, whatever the WAL holds. By another process: see
+ * pinnedFiles.ts.
+ */
 function pageInFile(path: string, page: number): string {
   const program =
     'import os,sys; print(os.pread(os.open(sys.argv[1], os.O_RDONLY), 4096, (int(sys.argv[2])-1)*4096).hex())'
@@ -83,11 +89,18 @@ labTest('passes all along beside writers at full speed and checkpoints: no alarm
   const often = [...OFTEN.slice(0, 2), '--scrub-every', '50ms']
   const { leader, replica } = await start(lab, often, ['--soft-wal', '200', '--hard-wal', '300'])
   const writers = [
-    new Writer(lab, 'node', { path: leader.db, name: 'a', seed: 1, pauseMs: 0, autocheckpoint: 100 }),
+    new Writer(lab, 'node', {
+      path: leader.db,
+      name: 'a',
+      seed: 1,
+      pauseMs: 0,
+      autocheckpoint: 100,
+    }),
     new Writer(lab, 'python', { path: leader.db, name: 'b', seed: 2, pauseMs: 0 }),
   ]
   for (const writer of writers) await writer.advance(200)
-  for (const node of [leader, replica]) await until('passes beside checkpoints', () => hasWorked(node))
+  for (const node of [leader, replica])
+    await until('passes beside checkpoints', () => hasWorked(node))
   for (const writer of writers) await writer.stop()
   for (const node of [leader, replica]) {
     assert.equal(await node.metric('walcast_scrub_mismatches_total'), 0)
@@ -109,7 +122,10 @@ labTest(
     const right = pages.map((page) => pageInFile(replica.db, page))
     await rot(lab, replica.db, pages)
     await until('found', async () => (await replica.metric('walcast_scrub_mismatches_total')) === 3)
-    await until('repaired', async () => (await replica.metric('walcast_scrub_repaired_total')) === 3)
+    await until(
+      'repaired',
+      async () => (await replica.metric('walcast_scrub_repaired_total')) === 3,
+    )
     assert.equal(await replica.metric('walcast_scrub_unexplained'), 0)
     await writer.advance(20)
     await writer.stop()
@@ -140,7 +156,11 @@ labTest('a page that rots while the leader is away is repaired when it is back',
   const { passes } = await scrubOf(replica)
   await until('more passes', async () => (await scrubOf(replica)).passes > passes + 2)
   assert.equal((await scrubOf(replica)).unexplained, 1)
-  assert.equal((await replica.get('/readyz')).status, 200, 'readers go on: there is nobody else to ask')
+  assert.equal(
+    (await replica.get('/readyz')).status,
+    200,
+    'readers go on: there is nobody else to ask',
+  )
   await lab.restart(leader)
   await until('repaired', async () => (await replica.metric('walcast_scrub_repaired_total')) === 1)
   assert.equal(await replica.metric('walcast_scrub_mismatches_total'), 1)
@@ -178,12 +198,18 @@ labTest(
       assert.equal(err, '', 'progress is for terminals')
     }
     const [page] = await quietPages(lab, replica.db)
-    await until('the page is in the file', async () => (await replica.status()).walBytes < 4_000_000)
+    await until(
+      'the page is in the file',
+      async () => (await replica.status()).walBytes < 4_000_000,
+    )
     await rot(lab, replica.db, [page])
     const found = await verify(lab, nodes)
     assert.equal(found.code, 1, found.out)
     assert.ok(found.out.includes(`1 rotten: ${page} (being repaired from the leader)`), found.out)
-    await until('repaired', async () => (await replica.metric('walcast_scrub_repaired_total')) === 1)
+    await until(
+      'repaired',
+      async () => (await replica.metric('walcast_scrub_repaired_total')) === 1,
+    )
     const after = await verify(lab, nodes, '--json')
     assert.equal(after.code, 0, after.out)
     assert.equal(JSON.parse(after.out).agreement.same, true)

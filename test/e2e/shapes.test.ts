@@ -26,7 +26,10 @@ for (const pageSize of [512, 4096, 65536]) {
   labTest(
     `VACUUM and a transaction larger than history and batch, pages of ${pageSize} bytes`,
     async (lab) => {
-      const { db, leader, replica } = await startPair(lab, { shape: { pageSize }, leaderFlags: SMALL_LIMITS })
+      const { db, leader, replica } = await startPair(lab, {
+        shape: { pageSize },
+        leaderFlags: SMALL_LIMITS,
+      })
       const reader = new Reader(lab, { path: replica.db, holdMs: 50 })
       const writing = lab.modernSql(db)
       const large = numbers(
@@ -56,7 +59,9 @@ for (const pageSize of [512, 4096, 65536]) {
 }
 
 labTest('incremental and full auto-vacuum', async (lab) => {
-  const { db, leader, replica } = await startPair(lab, { shape: { autoVacuum: 'incremental', rows: 2000 } })
+  const { db, leader, replica } = await startPair(lab, {
+    shape: { autoVacuum: 'incremental', rows: 2000 },
+  })
   const writing = lab.modernSql(db)
   await writing.rows('DELETE FROM mixed WHERE id < 1500')
   const before = await writing.value('PRAGMA page_count')
@@ -78,7 +83,10 @@ for (const journalMode of ['delete', 'persist', 'wal'] as const) {
     const open = lab.sql(db)
     await open.rows('SELECT count(*) FROM log')
     const leader = await lab.leader(db)
-    assert.equal(leader.logged('switched the database to WAL mode').length, journalMode === 'wal' ? 0 : 1)
+    assert.equal(
+      leader.logged('switched the database to WAL mode').length,
+      journalMode === 'wal' ? 0 : 1,
+    )
     const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
     await open.rows('UPDATE accounts SET balance = balance + 0 WHERE id < 10')
     await requireSame(lab, leader, replica)
@@ -86,20 +94,25 @@ for (const journalMode of ['delete', 'persist', 'wal'] as const) {
   })
 }
 
-labTest('a database with frames in its WAL and no process that has it open is adopted', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db)
-  const writer = lab.sql(db)
-  await writer.rows('PRAGMA wal_autocheckpoint=0')
-  await writer.rows(numbers(500, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(2000) FROM numbers'))
-  await writer.child.stop('SIGKILL')
-  assert.ok(existsSync(`${db}-wal`))
-  const leader = await lab.leader(db)
-  const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
-  await requireSame(lab, leader, replica)
-  await lab.exec(db, 'DELETE FROM mixed WHERE id < 300')
-  await requireSame(lab, leader, replica)
-})
+labTest(
+  'a database with frames in its WAL and no process that has it open is adopted',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db)
+    const writer = lab.sql(db)
+    await writer.rows('PRAGMA wal_autocheckpoint=0')
+    await writer.rows(
+      numbers(500, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(2000) FROM numbers'),
+    )
+    await writer.child.stop('SIGKILL')
+    assert.ok(existsSync(`${db}-wal`))
+    const leader = await lab.leader(db)
+    const replica = await (await lab.replica(lab.path('replica.db'), leader)).ready()
+    await requireSame(lab, leader, replica)
+    await lab.exec(db, 'DELETE FROM mixed WHERE id < 300')
+    await requireSame(lab, leader, replica)
+  },
+)
 
 for (const kind of ['an empty file', 'a database without tables']) {
   labTest(`${kind} is adopted and grows`, async (lab) => {
@@ -173,13 +186,20 @@ labTest('a WAL with frames without checksums starts over once a reader lets it',
   const reading = lab.sql(db)
   await reading.rows('BEGIN')
   await reading.rows('SELECT count(*) FROM log')
-  for (let round = 0; (await leader.metric('walcast_capture_unverified_frames_total')) === 0; round++) {
+  for (
+    let round = 0;
+    (await leader.metric('walcast_capture_unverified_frames_total')) === 0;
+    round++
+  ) {
     assert.ok(round < 50, 'this SQLite does not publish frames without checksums')
     await commitBadly(writing)
     await waitLevel(leader, replica)
   }
   const before = await leader.metric('walcast_checkpoints_total')
-  await until('it was tried', async () => (await leader.metric('walcast_checkpoints_total')) > before)
+  await until(
+    'it was tried',
+    async () => (await leader.metric('walcast_checkpoints_total')) > before,
+  )
   assert.ok(leader.walBytes > 0)
   await reading.rows('COMMIT')
   await until('the WAL has started over', () => leader.walBytes === 0, 60_000)

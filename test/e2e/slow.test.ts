@@ -7,51 +7,54 @@ import { makeDatabase, numbers, Writer } from '../support/workload.ts'
 
 const MIB = 1024 * 1024
 
-labTest('a replica stopped under load delays neither the leader nor the other replica', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db, { rows: 1000 })
-  const leader = await lab.leader(db, { flags: ['--history', '4MiB', '--max-buffered', '1MiB'] })
-  const [level, slow] = [
-    await lab.replica(lab.path('a.db'), leader),
-    await lab.replica(lab.path('b.db'), leader),
-  ]
-  await level.ready()
-  await slow.ready()
-  const writing = lab.modernSql(db)
-  const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 81 })
-  const change = () =>
-    writing.rows(
-      numbers(
-        400,
-        'UPDATE mixed SET body = randomblob(2000) WHERE id IN (SELECT abs(random()) % 1000 FROM numbers)',
-      ),
-    )
-  for (let i = 0; i < 10; i++) await change()
-  await requireCatchUp()
-  const rssBefore = leader.rssBytes
-  slow.kill('SIGSTOP')
-  let [rss, wal, behind] = [0, 0, 0]
-  const time = span(5000)
-  for (let i = 0; i < 300 && time.left; i++) {
-    await change()
-    rss = Math.max(rss, leader.rssBytes)
-    wal = Math.max(wal, leader.walBytes)
-    const { txid } = await leader.status()
-    behind = Math.max(behind, txid - (await level.status()).txid)
-  }
-  await requireCatchUp()
-  assert.ok(rss < rssBefore + 40 * MIB, `RSS of the leader went from ${rssBefore} to ${rss}`)
-  assert.ok(wal < 64 * MIB, `its WAL grew to ${wal} bytes`)
-  slow.kill('SIGCONT')
-  await writer.stop()
-  await requireSame(lab, leader, level)
-  await requireSame(lab, leader, slow)
+labTest(
+  'a replica stopped under load delays neither the leader nor the other replica',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db, { rows: 1000 })
+    const leader = await lab.leader(db, { flags: ['--history', '4MiB', '--max-buffered', '1MiB'] })
+    const [level, slow] = [
+      await lab.replica(lab.path('a.db'), leader),
+      await lab.replica(lab.path('b.db'), leader),
+    ]
+    await level.ready()
+    await slow.ready()
+    const writing = lab.modernSql(db)
+    const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 81 })
+    const change = () =>
+      writing.rows(
+        numbers(
+          400,
+          'UPDATE mixed SET body = randomblob(2000) WHERE id IN (SELECT abs(random()) % 1000 FROM numbers)',
+        ),
+      )
+    for (let i = 0; i < 10; i++) await change()
+    await requireCatchUp()
+    const rssBefore = leader.rssBytes
+    slow.kill('SIGSTOP')
+    let [rss, wal, behind] = [0, 0, 0]
+    const time = span(5000)
+    for (let i = 0; i < 300 && time.left; i++) {
+      await change()
+      rss = Math.max(rss, leader.rssBytes)
+      wal = Math.max(wal, leader.walBytes)
+      const { txid } = await leader.status()
+      behind = Math.max(behind, txid - (await level.status()).txid)
+    }
+    await requireCatchUp()
+    assert.ok(rss < rssBefore + 40 * MIB, `RSS of the leader went from ${rssBefore} to ${rss}`)
+    assert.ok(wal < 64 * MIB, `its WAL grew to ${wal} bytes`)
+    slow.kill('SIGCONT')
+    await writer.stop()
+    await requireSame(lab, leader, level)
+    await requireSame(lab, leader, slow)
 
-  async function requireCatchUp(): Promise<void> {
-    const { txid } = await leader.status()
-    await until('the other replica is level', async () => (await level.status()).txid >= txid)
-  }
-})
+    async function requireCatchUp(): Promise<void> {
+      const { txid } = await leader.status()
+      await until('the other replica is level', async () => (await level.status()).txid >= txid)
+    }
+  },
+)
 
 labTest(
   'a transaction of many chunks while the only replica stands still is captured and checkpointed',
@@ -64,7 +67,9 @@ labTest(
     const writing = lab.modernSql(db)
     const { txid } = await leader.status()
     replica.kill('SIGSTOP')
-    await writing.rows(numbers(8000, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(3000) FROM numbers'))
+    await writing.rows(
+      numbers(8000, 'INSERT INTO mixed (grp, body) SELECT n, randomblob(3000) FROM numbers'),
+    )
     await writing.rows('DELETE FROM mixed WHERE id % 2')
     await until('the leader captured both', async () => (await leader.status()).txid === txid + 2)
     replica.kill('SIGCONT')
@@ -72,20 +77,25 @@ labTest(
   },
 )
 
-labTest('a replica that stands still during its first copy, and one that comes and goes', async (lab) => {
-  const db = lab.path('leader.db')
-  await makeDatabase(lab, db, { rows: 6000 })
-  const leader = await lab.leader(db)
-  const writer = new Writer(lab, 'python', { path: db, name: 'w', seed: 82, pauseMs: 3 })
-  const replica = await lab.replica(lab.path('replica.db'), leader, { flags: ['--reconnect-max', '100ms'] })
-  for (let i = 0; i < 4; i++) {
-    replica.kill('SIGSTOP')
-    await delay(100)
-    replica.kill('SIGCONT')
-    await delay(20)
-  }
-  await replica.ready()
-  await writer.advance(20)
-  await writer.stop()
-  await requireSame(lab, leader, replica)
-})
+labTest(
+  'a replica that stands still during its first copy, and one that comes and goes',
+  async (lab) => {
+    const db = lab.path('leader.db')
+    await makeDatabase(lab, db, { rows: 6000 })
+    const leader = await lab.leader(db)
+    const writer = new Writer(lab, 'python', { path: db, name: 'w', seed: 82, pauseMs: 3 })
+    const replica = await lab.replica(lab.path('replica.db'), leader, {
+      flags: ['--reconnect-max', '100ms'],
+    })
+    for (let i = 0; i < 4; i++) {
+      replica.kill('SIGSTOP')
+      await delay(100)
+      replica.kill('SIGCONT')
+      await delay(20)
+    }
+    await replica.ready()
+    await writer.advance(20)
+    await writer.stop()
+    await requireSame(lab, leader, replica)
+  },
+)

@@ -1,4 +1,7 @@
-/** A transaction far larger than history, over a slow link: it is streamed once, as fast as the link takes it. */
+/**
+ * A transaction far larger than history, over a slow link: it is streamed once, as fast as the link
+ * takes it.
+ */
 import assert from 'node:assert/strict'
 import { labTest, requireSame } from '../support/lab.ts'
 import { post, startNotes } from '../support/notesCluster.ts'
@@ -56,6 +59,9 @@ for (const [sentBytes, bytesPerSecond] of CASES)
     await requireSame(lab, leader.node, replica.node)
     assert.equal(replica.node.logged('comparing pages').length, 1, 'only for the first copy')
     t.diagnostic(`${toReplica} bytes for ${sentBytes}; RSS of the leader ${rssBefore} to ${rss}`)
-    assert.ok(toReplica > 0.95 * sentBytes && toReplica < 1.25 * sentBytes, `${toReplica} bytes were sent`)
+    assert.ok(
+      toReplica > 0.95 * sentBytes && toReplica < 1.25 * sentBytes,
+      `${toReplica} bytes were sent`,
+    )
     assert.ok(rss < rssBefore + 72 * MIB, `RSS of the leader went from ${rssBefore} to ${rss}`)
   })

@@ -1,6 +1,6 @@
 /**
- * While a transaction far larger than history is on its way over a slow link: what is told of it, and who else would pay
- * for waiting.
+ * While a transaction far larger than history is on its way over a slow link: what is told of it,
+ * and who else would pay for waiting.
  */
 import assert from 'node:assert/strict'
 import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
@@ -10,13 +10,18 @@ import { until } from '../support/until.ts'
 import { numbers } from '../support/workload.ts'
 
 const MIB = 1024 * 1024
-/** The link takes a minute for it. The systems between keep some seconds of that in their buffers. */
+/**
+ * The link takes a minute for it. The systems between keep some seconds of that in their buffers.
+ */
 const SENT_BYTES = 96 * MIB
 const SLOW = 1.5 * MIB
 const LEADER_FLAGS = ['--history', '4MiB', '--batch', '256KiB', '--max-buffered', '512KiB']
 
 async function startSlow(lab: Lab, leaderFlags: readonly string[] = []) {
-  const cluster = await startNotes(lab, { replicas: 1, leaderFlags: [...LEADER_FLAGS, ...leaderFlags] })
+  const cluster = await startNotes(lab, {
+    replicas: 1,
+    leaderFlags: [...LEADER_FLAGS, ...leaderFlags],
+  })
   const { leader, links } = cluster
   const [slow] = cluster.replicas
   const [link] = links
@@ -44,7 +49,8 @@ labTest(
   'commits behind the transaction are told of: lag, staleness and promotion count them',
   async (lab) => {
     const { leader, slow, link, writing, txid } = await startSlow(lab)
-    for (let i = 0; i < 20; i++) await writing.rows(`INSERT INTO notes (body) VALUES ('behind it ${i}')`)
+    for (let i = 0; i < 20; i++)
+      await writing.rows(`INSERT INTO notes (body) VALUES ('behind it ${i}')`)
     const missing = 21
     const lag = () => slow.node.lag()
     await until('all are told of', async () => (await lag()).leaderTxid === txid + missing)
@@ -85,7 +91,9 @@ labTest('the WAL does not grow without bound behind a slow link', async (lab) =>
   const { walBytes: startBytes } = await leader.node.status()
   let grownBytes = 0
   await until('the leader reads on', async () => {
-    await writing.rows(numbers(20, 'INSERT INTO notes (body) SELECT hex(randomblob(1900)) FROM numbers'))
+    await writing.rows(
+      numbers(20, 'INSERT INTO notes (body) SELECT hex(randomblob(1900)) FROM numbers'),
+    )
     const status = await leader.node.status()
     grownBytes = Math.max(grownBytes, status.walBytes - startBytes)
     return status.txid > txid

@@ -1,4 +1,7 @@
-/** Requests that come while a node starts: a load balancer without health checks sends them as soon as the node listens. */
+/**
+ * Requests that come while a node starts: a load balancer without health checks sends them as soon
+ * as the node listens.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
@@ -9,7 +12,10 @@ import { ask, codeOf, echoIn, valuesOf } from '../support/trafficLab.ts'
 import { until, within } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
-/** A leader that has not started yet: it asks a peer that says nothing whether that leads. Its public side listens. */
+/**
+ * A leader that has not started yet: it asks a peer that says nothing whether that leads. Its
+ * public side listens.
+ */
 async function startUntilLetGo(lab: Lab, flags: readonly string[] = []) {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)

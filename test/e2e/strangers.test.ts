@@ -1,11 +1,21 @@
-/** What clients say of themselves is not believed, and what they are told names neither nodes nor machines. */
+/**
+ * What clients say of themselves is not believed, and what they are told names neither nodes nor
+ * machines.
+ */
 import assert from 'node:assert/strict'
 import { labTest } from '../support/lab.ts'
 import { ask, codeOf, echoIn, type Got, startTraffic, valuesOf } from '../support/trafficLab.ts'
 import { until } from '../support/until.ts'
 
 const CLAIMS = [
-  ...['X-Forwarded-For', '198.51.100.1', 'X-Forwarded-Proto', 'https', 'X-Forwarded-Host', 'admin.test'],
+  ...[
+    'X-Forwarded-For',
+    '198.51.100.1',
+    'X-Forwarded-Proto',
+    'https',
+    'X-Forwarded-Host',
+    'admin.test',
+  ],
   ...[
     'Forwarded',
     'for=198.51.100.1;proto=https',
@@ -42,7 +52,9 @@ labTest(
     for (const text of [crowded, 'junk', ', ,', '::ffff:1.2.3.4', '[::1]:99'])
       assert.deepEqual(
         valuesOf(
-          echoIn(await ask(traffic.atReplica, { from: STRANGER, headers: ['X-Forwarded-For', text] })),
+          echoIn(
+            await ask(traffic.atReplica, { from: STRANGER, headers: ['X-Forwarded-For', text] }),
+          ),
           'x-forwarded-for',
         ),
         [STRANGER],
@@ -50,7 +62,9 @@ labTest(
     const endless = ['X-Forwarded-For', Array(10_000).fill('10.0.0.1').join(',')]
     // The answer comes while the head is still being sent, and may be lost on the way.
     await until('it is told that its head is too large', async () => {
-      const got = await ask(traffic.atReplica, { from: STRANGER, headers: endless }).catch(() => undefined)
+      const got = await ask(traffic.atReplica, { from: STRANGER, headers: endless }).catch(
+        () => undefined,
+      )
       return got?.status === 431
     })
   },
@@ -81,7 +95,10 @@ labTest(
     const first = asked('203.0.113.1')
     await until('the first waits', async () => (await traffic.leaderApp.state()).waiting === 1)
     const second = asked('203.0.113.2')
-    await until('so does that of another client', async () => (await traffic.leaderApp.state()).waiting === 2)
+    await until(
+      'so does that of another client',
+      async () => (await traffic.leaderApp.state()).waiting === 2,
+    )
     const refused = await asked('9.9.9.9, 203.0.113.1')
     assert.deepEqual([refused.status, codeOf(refused)], [429, 'TOO_MANY_FROM_CLIENT'])
     await traffic.leaderApp.go()
@@ -94,7 +111,7 @@ labTest('errors name no node and no machine, unless the operator wants it', asyn
   const nowhere = ['--upstream', 'http://127.0.0.1:1']
   const hold = ['--hold', '300ms']
   const traffic = await startTraffic(lab, {
-    leaderFlags: [...nowhere, '--name', 'node-of-leader'],
+    leaderFlags: [...nowhere, ...hold, '--name', 'node-of-leader'],
     replicaFlags: [...nowhere, ...hold, '--name', 'node-of-replica'],
   })
   const { leader, replica, atLeader, atReplica } = traffic
@@ -117,14 +134,18 @@ labTest('errors name no node and no machine, unless the operator wants it', asyn
   }
   for (const node of [leader, replica])
     await until('the log has the rest', () =>
-      node.logged('a request was answered with an error').some((line) => line.includes('127.0.0.1:1')),
+      node
+        .logged('a request was answered with an error')
+        .some((line) => line.includes('127.0.0.1:1')),
     )
   await leader.stop()
   const away = await ask(atReplica, { method: 'POST', path: '/x', body: 'x' })
   assert.deepEqual([away.status, codeOf(away)], [503, 'LEADER_AWAY'])
   assert.doesNotMatch(away.body.toString(), tells)
   await until('and where it was is in the log', () =>
-    replica.logged('a request was answered with an error').some((line) => line.includes(leader.address)),
+    replica
+      .logged('a request was answered with an error')
+      .some((line) => line.includes(leader.address)),
   )
 
   await replica.stop()

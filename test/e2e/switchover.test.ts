@@ -1,4 +1,7 @@
-/** Planned changes of leader under load: nobody sees a failure, nothing is lost, nobody copies anything again. */
+/**
+ * Planned changes of leader under load: nobody sees a failure, nothing is lost, nobody copies
+ * anything again.
+ */
 import assert from 'node:assert/strict'
 import { type BankCluster, startBank } from '../support/bankCluster.ts'
 import type { BankSite } from '../support/bankSite.ts'
@@ -22,7 +25,8 @@ async function requireClean(
   assert.equal(report.toldStale, 0)
   await cluster.requireSame(leader)
   // None where nobody came to: it is opened for the first request.
-  for (const site of cluster.sites) assert.ok((await site.timesOpened()) <= 1, `one handle at ${site.name}`)
+  for (const site of cluster.sites)
+    assert.ok((await site.timesOpened()) <= 1, `one handle at ${site.name}`)
 }
 
 function requireNoResync({ sites }: BankCluster): void {
@@ -55,57 +59,66 @@ labTest(
   },
 )
 
-labTest('a switchover without a name takes the only replica; of several one has to be named', async (lab) => {
-  const cluster = await startBank(lab)
-  const [first, second, third] = cluster.sites
-  const client = cluster.client({ doors: [first, second], sessions: 2 })
-  await client.writesEverywhere()
-  await assert.rejects(first.switchover(), isRefused(409, 'NO_TARGET'))
-  await third.node.stop()
-  await until('one is connected', async () => {
-    const { replicas } = await first.node.status()
-    return replicas.filter(({ connected }) => connected).length === 1
-  })
-  const done = await first.switchover()
-  assert.equal(done.to.address, second.address)
-  await client.writesEverywhere()
-  await third.restart()
-  await requireClean(cluster, await cluster.settled(), await client.stop())
-})
+labTest(
+  'a switchover without a name takes the only replica; of several one has to be named',
+  async (lab) => {
+    const cluster = await startBank(lab)
+    const [first, second, third] = cluster.sites
+    const client = cluster.client({ doors: [first, second], sessions: 2 })
+    await client.writesEverywhere()
+    await assert.rejects(first.switchover(), isRefused(409, 'NO_TARGET'))
+    await third.node.stop()
+    await until('one is connected', async () => {
+      const { replicas } = await first.node.status()
+      return replicas.filter(({ connected }) => connected).length === 1
+    })
+    const done = await first.switchover()
+    assert.equal(done.to.address, second.address)
+    await client.writesEverywhere()
+    await third.restart()
+    await requireClean(cluster, await cluster.settled(), await client.stop())
+  },
+)
 
-labTest('a switchover that cannot be is given up: the leader goes on, and no request fails', async (lab) => {
-  const cluster = await startBank(lab, { nodes: 2, busyMs: 15_000 })
-  const [first, second] = cluster.sites
-  const client = cluster.client({ doors: [first], sessions: 4 })
-  await client.writesEverywhere()
+labTest(
+  'a switchover that cannot be is given up: the leader goes on, and no request fails',
+  async (lab) => {
+    const cluster = await startBank(lab, { nodes: 2, busyMs: 15_000 })
+    const [first, second] = cluster.sites
+    const client = cluster.client({ doors: [first], sessions: 4 })
+    await client.writesEverywhere()
 
-  second.node.kill('SIGSTOP')
-  // That it does not answer is seen before a write is held.
-  await assert.rejects(first.switchover(second, 1500), isRefused(409, 'NO_TARGET'))
-  assert.equal(await first.role(), 'leader')
-  await client.writesEverywhere()
-  second.node.kill('SIGCONT')
+    second.node.kill('SIGSTOP')
+    // That it does not answer is seen before a write is held.
+    await assert.rejects(first.switchover(second, 1500), isRefused(409, 'NO_TARGET'))
+    assert.equal(await first.role(), 'leader')
+    await client.writesEverywhere()
+    second.node.kill('SIGCONT')
 
-  const blocking = lab.sql(first.db)
-  await blocking.rows('BEGIN IMMEDIATE')
-  await assert.rejects(first.switchover(second, 1500), isRefused(503, 'SWITCHOVER_FAILED'))
-  await blocking.rows('ROLLBACK')
-  await blocking.close()
-  await client.writesEverywhere()
+    const blocking = lab.sql(first.db)
+    await blocking.rows('BEGIN IMMEDIATE')
+    await assert.rejects(first.switchover(second, 1500), isRefused(503, 'SWITCHOVER_FAILED'))
+    await blocking.rows('ROLLBACK')
+    await blocking.close()
+    await client.writesEverywhere()
 
-  await cluster.settled()
-  assert.equal((await first.switchover(second)).to.address, second.address)
-  await client.writesEverywhere()
-  await requireClean(cluster, await cluster.settled(), await client.stop())
-})
+    await cluster.settled()
+    assert.equal((await first.switchover(second)).to.address, second.address)
+    await client.writesEverywhere()
+    await requireClean(cluster, await cluster.settled(), await client.stop())
+  },
+)
 
-labTest('there is nobody to switch over to; a promotion beside a living leader is refused', async (lab) => {
-  const alone = await startBank(lab, { nodes: 1 })
-  await assert.rejects(alone.sites[0].switchover(), isRefused(409, 'NO_TARGET'))
-  for (const _time of ['once', 'again: a refusal leaves nothing under way'])
-    await assert.rejects(alone.sites[0].promote(), isRefused(400, 'ALREADY_LEADER'))
-  assert.equal(await alone.sites[0].role(), 'leader')
-})
+labTest(
+  'there is nobody to switch over to; a promotion beside a living leader is refused',
+  async (lab) => {
+    const alone = await startBank(lab, { nodes: 1 })
+    await assert.rejects(alone.sites[0].switchover(), isRefused(409, 'NO_TARGET'))
+    for (const _time of ['once', 'again: a refusal leaves nothing under way'])
+      await assert.rejects(alone.sites[0].promote(), isRefused(400, 'ALREADY_LEADER'))
+    assert.equal(await alone.sites[0].role(), 'leader')
+  },
+)
 
 labTest('a promotion beside a living leader is refused, and changes nothing', async (lab) => {
   const cluster = await startBank(lab, { nodes: 2 })
@@ -122,7 +135,9 @@ labTest('a promotion beside a living leader is refused, and changes nothing', as
   // The audit of both tells of it, and who asked for it.
   const entry = (await first.audit()).findLast(({ action }) => action === 'switchover')
   assert.deepEqual([entry?.outcome, entry?.by], ['done', 'test (127.0.0.1)'])
-  assert.ok((await second.audit()).some(({ action, role }) => action === 'role' && role === 'leader'))
+  assert.ok(
+    (await second.audit()).some(({ action, role }) => action === 'role' && role === 'leader'),
+  )
 })
 
 function isRefused(status: number, code: string) {
@@ -155,7 +170,10 @@ labTest(
       method: 'POST',
       headers: { 'x-replica-auth': token },
     })
-    assert.deepEqual([answer.status, Object(await answer.json()).code], [503, 'WALCAST_TAKE_OVER_FAILED'])
+    assert.deepEqual(
+      [answer.status, Object(await answer.json()).code],
+      [503, 'WALCAST_TAKE_OVER_FAILED'],
+    )
     await change
     assert.notEqual(await third.role(), 'leader')
   },
@@ -178,7 +196,10 @@ labTest('a forwarded request that is replayed to the next leader executes nothin
   await first.switchover(second)
   assert.equal((await write(first.url, 'after')).status, 200)
   const replayed = await write(second.node.url, 'replayed', { 'x-replica-auth': token })
-  assert.deepEqual([replayed.status, Object(await replayed.json()).code], [503, 'WALCAST_EARLIER_EPOCH'])
+  assert.deepEqual(
+    [replayed.status, Object(await replayed.json()).code],
+    [503, 'WALCAST_EARLIER_EPOCH'],
+  )
   assert.equal(replayed.headers.get('walcast-not-executed'), 'EARLIER_EPOCH')
   assert.equal(Object(await (await fetch(`${second.url}/register/a`)).json()).value, 'after')
 })

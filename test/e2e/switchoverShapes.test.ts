@@ -1,4 +1,7 @@
-/** Switchovers of databases of every shape, around VACUUM, huge transactions and readers that linger. */
+/**
+ * Switchovers of databases of every shape, around VACUUM, huge transactions and readers that
+ * linger.
+ */
 import assert from 'node:assert/strict'
 import { type Lab, labTest, requireSame } from '../support/lab.ts'
 import type { TestNode } from '../support/testNode.ts'
@@ -30,7 +33,8 @@ for (const pageSize of [512, 65536])
       // Both were begun before anything happens, and see what they saw then.
       const readers = [lab.sql(first.db, { readOnly: true }), lab.modernSql(second.db)]
       for (const reader of readers) await reader.rows('BEGIN')
-      for (const reader of readers) assert.deepEqual(await reader.rows('SELECT count(*) FROM t'), [[0]])
+      for (const reader of readers)
+        assert.deepEqual(await reader.rows('SELECT count(*) FROM t'), [[0]])
 
       await fill(lab, first.db, 20)
       await switchOver(first)
@@ -45,6 +49,7 @@ for (const pageSize of [512, 65536])
       await writer.rows('COMMIT')
       await switched
       const [[count]] = await writer.rows('SELECT count(*) FROM t')
+      await writer.rows('PRAGMA busy_timeout = 200')
       await assert.rejects(writer.rows('INSERT INTO t VALUES (NULL, 1)'), /locked/)
       await fill(lab, first.db, 1)
       await requireSame(lab, first, second)

@@ -1,4 +1,7 @@
-/** What the network and strangers can do to the stream: nothing of it is applied, all of it is counted. */
+/**
+ * What the network and strangers can do to the stream: nothing of it is applied, all of it is
+ * counted.
+ */
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { encode, pagesPayloadBytes } from '../../proto/codec.ts'
@@ -24,7 +27,9 @@ async function startBehind(
   const leader = await lab.leader(db)
   const proxy = await proxyOf(leader)
   lab.atEnd(() => proxy.close())
-  const replica = await (await lab.replica(lab.path('replica.db'), proxy.address, { flags: QUICK })).ready()
+  const replica = await (
+    await lab.replica(lab.path('replica.db'), proxy.address, { flags: QUICK })
+  ).ready()
   return { db, leader, replica }
 }
 
@@ -48,30 +53,33 @@ async function startMiddle(lab: Lab) {
   return { ...nodes, proxy }
 }
 
-labTest('one bit flipped in a frame on the wire is refused, counted and never seen', async (lab) => {
-  const { db, leader, replica, proxy } = await startTcp(lab)
-  const reader = new Reader(lab, { path: replica.db })
-  const writing = lab.sql(db)
-  for (let round = 0; round < 3; round++) {
-    let flipped = false
-    proxy.tamper = (bytes, toReplica) => {
-      if (!toReplica || flipped || bytes.length < 4000) return bytes
-      flipped = true
-      const changed = Buffer.from(bytes)
-      changed[bytes.length - 500 * (round + 1)] ^= 1 << round
-      return changed
+labTest(
+  'one bit flipped in a frame on the wire is refused, counted and never seen',
+  async (lab) => {
+    const { db, leader, replica, proxy } = await startTcp(lab)
+    const reader = new Reader(lab, { path: replica.db })
+    const writing = lab.sql(db)
+    for (let round = 0; round < 3; round++) {
+      let flipped = false
+      proxy.tamper = (bytes, toReplica) => {
+        if (!toReplica || flipped || bytes.length < 4000) return bytes
+        flipped = true
+        const changed = Buffer.from(bytes)
+        changed[bytes.length - 500 * (round + 1)] ^= 1 << round
+        return changed
+      }
+      await writing.rows('UPDATE mixed SET body = randomblob(2000) WHERE id < 50')
+      await until('a bit was flipped', () => flipped)
+      await until(
+        'it was counted',
+        async () => (await replica.metric(REFUSED, 'MESSAGE_CHECKSUM')) === round + 1,
+      )
+      await requireSame(lab, leader, replica)
     }
-    await writing.rows('UPDATE mixed SET body = randomblob(2000) WHERE id < 50')
-    await until('a bit was flipped', () => flipped)
-    await until(
-      'it was counted',
-      async () => (await replica.metric(REFUSED, 'MESSAGE_CHECKSUM')) === round + 1,
-    )
-    await requireSame(lab, leader, replica)
-  }
-  assert.equal(await replica.metric('walcast_syncs_total'), 1, 'history was enough to go on')
-  await reader.stop()
-})
+    assert.equal(await replica.metric('walcast_syncs_total'), 1, 'history was enough to go on')
+    await reader.stop()
+  },
+)
 
 labTest('connections cut at random bytes under load', async (lab) => {
   const { db, leader, replica, proxy } = await startTcp(lab)
@@ -103,7 +111,8 @@ labTest('the end of a message cut off, the rest of the stream passed on', async 
     return bytes.subarray(0, bytes.length - 1000)
   }
   const writing = lab.sql(db)
-  for (let i = 0; i < 20; i++) await writing.rows('UPDATE mixed SET body = randomblob(2000) WHERE id < 50')
+  for (let i = 0; i < 20; i++)
+    await writing.rows('UPDATE mixed SET body = randomblob(2000) WHERE id < 50')
   assert.ok(cut)
   await requireSame(lab, leader, replica)
 })
@@ -148,7 +157,10 @@ for (const what of ['state checksum', 'page image', 'size'] as const) {
           return altered('batch', ...wrong(message.body, message.payload, what))
         }
         await writing.rows('UPDATE mixed SET body = randomblob(1000) WHERE id < 20')
-        await until('it was counted', async () => (await replica.metric(REFUSED, 'STATE_MISMATCH')) === count)
+        await until(
+          'it was counted',
+          async () => (await replica.metric(REFUSED, 'STATE_MISMATCH')) === count,
+        )
         await requireSame(lab, leader, replica)
         assert.equal(await replica.metric('walcast_syncs_total'), 1 + count, 'and resynced')
       }
@@ -172,28 +184,31 @@ function wrong(
   return [{ ...body, checksum: body.checksum.slice(0, 15) + digit }, payload]
 }
 
-labTest('batches doubled, left out, of another epoch or for another database are refused', async (lab) => {
-  const { db, leader, replica, proxy } = await startMiddle(lab)
-  const writing = lab.sql(db)
-  const ways: ((body: Body<'batch'>) => Body<'batch'>)[] = [
-    (body) => ({ ...body, fromTxid: body.fromTxid - 1 }),
-    (body) => ({ ...body, epoch: body.epoch + 1 }),
-    (body) => ({ ...body, txid: body.fromTxid }),
-    (body) => ({ ...body, chunk: 3 }),
-    (body) => ({ ...body, db: 'other' }),
-  ]
-  for (const way of ways) {
-    let done = false
-    proxy.change = (message, bytes) => {
-      if (message.type !== 'batch' || done) return bytes
-      done = true
-      return altered('batch', way(message.body), message.payload)
+labTest(
+  'batches doubled, left out, of another epoch or for another database are refused',
+  async (lab) => {
+    const { db, leader, replica, proxy } = await startMiddle(lab)
+    const writing = lab.sql(db)
+    const ways: ((body: Body<'batch'>) => Body<'batch'>)[] = [
+      (body) => ({ ...body, fromTxid: body.fromTxid - 1 }),
+      (body) => ({ ...body, epoch: body.epoch + 1 }),
+      (body) => ({ ...body, txid: body.fromTxid }),
+      (body) => ({ ...body, chunk: 3 }),
+      (body) => ({ ...body, db: 'other' }),
+    ]
+    for (const way of ways) {
+      let done = false
+      proxy.change = (message, bytes) => {
+        if (message.type !== 'batch' || done) return bytes
+        done = true
+        return altered('batch', way(message.body), message.payload)
+      }
+      await writing.rows("INSERT INTO log (who) VALUES ('x')")
+      await until('it was changed', () => done)
+      await requireSame(lab, leader, replica)
     }
-    await writing.rows("INSERT INTO log (who) VALUES ('x')")
-    await until('it was changed', () => done)
-    await requireSame(lab, leader, replica)
-  }
-})
+  },
+)
 
 labTest('strangers that send garbage to the leader are cut off and counted', async (lab) => {
   const db = lab.path('leader.db')
@@ -204,7 +219,8 @@ labTest('strangers that send garbage to the leader are cut off and counted', asy
   const sent: [string, (client: RawClient) => void][] = [
     [
       'garbage',
-      (client) => client.send(Buffer.from(Array.from({ length: 300 }, () => Math.floor(random() * 256)))),
+      (client) =>
+        client.send(Buffer.from(Array.from({ length: 300 }, () => Math.floor(random() * 256)))),
     ],
     ['nothing', (client) => client.send(Buffer.alloc(0))],
     ['a header only', (client) => client.send(encode('hello', HELLO).subarray(0, 24))],
@@ -300,32 +316,35 @@ function pageZero(): Buffer {
   return encode('pages', body, pagesPayloadBytes(1, 512), (payload) => payload.fill(0))
 }
 
-labTest('a leader that sends too much or frames ill is refused, counted, and tried again', async (lab) => {
-  const { db, leader, replica, proxy } = await startTcp(lab)
-  const frames: readonly (readonly [string, Buffer])[] = [
-    ['MESSAGE_TOO_LARGE', Buffer.from('827f0000000010000000', 'hex')],
-    ['MESSAGE_BAD', Buffer.from('8f00', 'hex')],
-    ['MESSAGE_BAD', Buffer.from('f200', 'hex')],
-    ['MESSAGE_BAD', Buffer.from('810568656c6c6f', 'hex')],
-  ]
-  const counts = new Map<string, number>()
-  for (const [key, frame] of frames) {
-    let sent = false
-    proxy.tamper = (bytes, toReplica) => {
-      if (!toReplica || sent || bytes.toString('latin1', 0, 4) === 'HTTP') return bytes
-      sent = true
-      return frame
+labTest(
+  'a leader that sends too much or frames ill is refused, counted, and tried again',
+  async (lab) => {
+    const { db, leader, replica, proxy } = await startTcp(lab)
+    const frames: readonly (readonly [string, Buffer])[] = [
+      ['MESSAGE_TOO_LARGE', Buffer.from('827f0000000010000000', 'hex')],
+      ['MESSAGE_BAD', Buffer.from('8f00', 'hex')],
+      ['MESSAGE_BAD', Buffer.from('f200', 'hex')],
+      ['MESSAGE_BAD', Buffer.from('810568656c6c6f', 'hex')],
+    ]
+    const counts = new Map<string, number>()
+    for (const [key, frame] of frames) {
+      let sent = false
+      proxy.tamper = (bytes, toReplica) => {
+        if (!toReplica || sent || bytes.toString('latin1', 0, 4) === 'HTTP') return bytes
+        sent = true
+        return frame
+      }
+      const expected = (counts.get(key) ?? 0) + 1
+      counts.set(key, expected)
+      await lab.exec(db, "INSERT INTO log (who) VALUES ('x')")
+      await until(
+        `${frame.toString('hex')} is counted`,
+        async () => (await replica.metric(REFUSED, key)) === expected,
+      )
     }
-    const expected = (counts.get(key) ?? 0) + 1
-    counts.set(key, expected)
-    await lab.exec(db, "INSERT INTO log (who) VALUES ('x')")
-    await until(
-      `${frame.toString('hex')} is counted`,
-      async () => (await replica.metric(REFUSED, key)) === expected,
-    )
-  }
-  await requireSame(lab, leader, replica)
-})
+    await requireSame(lab, leader, replica)
+  },
+)
 
 labTest('raw bytes on the port, half-open requests and unmasked frames do no harm', async (lab) => {
   const db = lab.path('leader.db')

@@ -1,7 +1,18 @@
-/** Levels of acknowledgement for applications that embed a node: the Fastify plugin's own handlers, and programs that write themselves. */
+/**
+ * Levels of acknowledgement for applications that embed a node: the Fastify plugin's own handlers,
+ * and programs that write themselves.
+ */
 import assert from 'node:assert/strict'
 import { formatPosition, openLeader } from '../../src/embed/library.ts'
-import { ask, countOf, embeddedLeader, embeddedPair, json, serve, servedPair } from '../support/embedded.ts'
+import {
+  ask,
+  countOf,
+  embeddedLeader,
+  embeddedPair,
+  json,
+  serve,
+  servedPair,
+} from '../support/embedded.ts'
 import { labTest } from '../support/lab.ts'
 import { until } from '../support/until.ts'
 
@@ -43,7 +54,10 @@ labTest('the plugin: writes wait on the leader, wherever they come in', async (l
   assert.equal(read.headers.get('walcast-acked'), 'one; replicas=1')
   await replica.node.close()
   const alone = await ask(onLeader.url, withLevel('one'))
-  assert.deepEqual([alone.status, alone.headers.get('walcast-not-replicated')], [200, 'one; replicas=0'])
+  assert.deepEqual(
+    [alone.status, alone.headers.get('walcast-not-replicated')],
+    [200, 'one; replicas=0'],
+  )
   assert.equal(JSON.parse(alone.text).n, countOf(leader.db))
 })
 
@@ -53,7 +67,10 @@ labTest('the plugin takes the level of its node, and waits no longer than it say
     app.post('/', async () => db.prepare('INSERT INTO t (b) VALUES (1)').run())
   })
   const answer = await ask(url, json({}))
-  assert.deepEqual([answer.status, answer.headers.get('walcast-not-replicated')], [200, '2; replicas=0'])
+  assert.deepEqual(
+    [answer.status, answer.headers.get('walcast-not-replicated')],
+    [200, '2; replicas=0'],
+  )
   const local = await ask(url, withLevel('local'))
   assert.equal(local.headers.get('walcast-not-replicated'), null)
   const other = { db: lab.path('other.db'), listen: '127.0.0.1:1' }
@@ -72,13 +89,23 @@ labTest(
     const { position } = leader.node
     assert.equal(await leader.node.acknowledged(formatPosition(position)), 1)
     assert.equal(await leader.node.acknowledged(position, { level: 'local' }), 0)
-    await assert.rejects(leader.node.acknowledged(position, { level: '2' }), { key: 'NOT_REPLICATED' })
-    await assert.rejects(leader.node.acknowledged('9-9'), { key: 'NOT_REPLICATED' }, 'not of this history')
+    await assert.rejects(leader.node.acknowledged(position, { level: '2' }), {
+      key: 'NOT_REPLICATED',
+    })
+    await assert.rejects(
+      leader.node.acknowledged('9-9'),
+      { key: 'NOT_REPLICATED' },
+      'not of this history',
+    )
     await assert.rejects(leader.node.acknowledged('x'), { key: 'BAD_REQUEST' })
-    await assert.rejects(leader.node.acknowledged(position, { level: 'most' }), { key: 'BAD_REQUEST' })
+    await assert.rejects(leader.node.acknowledged(position, { level: 'most' }), {
+      key: 'BAD_REQUEST',
+    })
     await assert.rejects(replica.node.acknowledged(position), { key: 'NOT_LEADER' })
     await replica.node.close()
     await until('it is away', () => !leader.node.status.replicas[0].connected)
-    await assert.rejects(leader.node.acknowledged(position, { timeoutMs: 20 }), { key: 'NOT_REPLICATED' })
+    await assert.rejects(leader.node.acknowledged(position, { timeoutMs: 20 }), {
+      key: 'NOT_REPLICATED',
+    })
   },
 )

@@ -31,7 +31,10 @@ function build(app: FastifyInstance): void {
     reply.raw.writeEarlyHints({ link: '</a>; rel=preload' })
     return 'done'
   })
-  app.post('/trailers', async (request) => ({ trailers: request.raw.rawTrailers, url: request.raw.url }))
+  app.post('/trailers', async (request) => ({
+    trailers: request.raw.rawTrailers,
+    url: request.raw.url,
+  }))
   const onRequest = async () => {
     throw Object.assign(new Error('no!'), { statusCode: 401 })
   }
@@ -68,49 +71,60 @@ async function answered(lab: Lab, { port, more }: Way, path: string): Promise<st
   return raw.text.slice(0, raw.text.lastIndexOf('HTTP/1.1 '))
 }
 
-labTest('what a Fastify application answers and is asked, through a replica and for a key', async (lab) => {
-  const ways = await startWays(lab)
-  for (const way of ways()) {
-    const unchanged = await answered(lab, way, '/unchanged')
-    assert.match(
-      unchanged,
-      /^HTTP\/1.1 304 Not Modified\r\n[\s\S]*content-length: 5\r\n[\s\S]*\r\n\r\n$/,
-      way.name,
-    )
-  }
-  for (const way of ways()) {
-    const empty = await answered(lab, way, '/empty')
-    assert.match(empty, /^HTTP\/1.1 204 No Content\r\n[\s\S]*\r\n\r\n$/, way.name)
-    assert.doesNotMatch(empty, /hello|content-length/i, way.name)
-  }
-  for (const way of ways()) {
-    const hints = await answered(lab, way, '/hints')
-    assert.ok(
-      hints.startsWith('HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\nHTTP/1.1 200 OK'),
-      hints,
-    )
-  }
-  for (const way of ways()) {
-    const head = `POST http://named.test/trailers HTTP/1.1\r\nHost: app.test\r\nContent-Type: text/x\r\n${way.more}`
-    const text = await RawHttp.exchange(
-      lab,
-      way.port,
-      `${head}Connection: close\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 6\r\n\r\n`,
-    )
-    assert.match(text, /"trailers":\["X-Sum","6"\]/, `${way.name}: ${text}`)
-  }
-  for (let round = 0; round < 5; round++)
+labTest(
+  'what a Fastify application answers and is asked, through a replica and for a key',
+  async (lab) => {
+    const ways = await startWays(lab)
     for (const way of ways()) {
-      const raw = await RawHttp.open(lab, way.port)
-      raw.write(`POST /early HTTP/1.1\r\nHost: a\r\n${way.more}Content-Length: ${2 * MIB}\r\n\r\n`)
-      raw.write('x'.repeat(2 * MIB))
-      await raw.seen('no!')
-      assert.match(raw.text, /^HTTP\/1.1 401 Unauthorized\r\n/, way.name)
-      raw.socket.destroy()
+      const unchanged = await answered(lab, way, '/unchanged')
+      assert.match(
+        unchanged,
+        /^HTTP\/1.1 304 Not Modified\r\n[\s\S]*content-length: 5\r\n[\s\S]*\r\n\r\n$/,
+        way.name,
+      )
     }
-  for (const way of ways()) {
-    const head = `POST /next HTTP/1.1\r\nHost: app.test\r\n${way.more}Connection: close\r\nContent-Length: 0\r\nX-A: `
-    const text = await RawHttp.exchange(lab, way.port, `${head}${'a'.repeat(19_000 - head.length)}\r\n\r\n`)
-    assert.match(text, /^HTTP\/1.1 200 OK\r\n/, way.name)
-  }
-})
+    for (const way of ways()) {
+      const empty = await answered(lab, way, '/empty')
+      assert.match(empty, /^HTTP\/1.1 204 No Content\r\n[\s\S]*\r\n\r\n$/, way.name)
+      assert.doesNotMatch(empty, /hello|content-length/i, way.name)
+    }
+    for (const way of ways()) {
+      const hints = await answered(lab, way, '/hints')
+      assert.ok(
+        hints.startsWith(
+          'HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\nHTTP/1.1 200 OK',
+        ),
+        hints,
+      )
+    }
+    for (const way of ways()) {
+      const head = `POST http://named.test/trailers HTTP/1.1\r\nHost: app.test\r\nContent-Type: text/x\r\n${way.more}`
+      const text = await RawHttp.exchange(
+        lab,
+        way.port,
+        `${head}Connection: close\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 6\r\n\r\n`,
+      )
+      assert.match(text, /"trailers":\["X-Sum","6"\]/, `${way.name}: ${text}`)
+    }
+    for (let round = 0; round < 5; round++)
+      for (const way of ways()) {
+        const raw = await RawHttp.open(lab, way.port)
+        raw.write(
+          `POST /early HTTP/1.1\r\nHost: a\r\n${way.more}Content-Length: ${2 * MIB}\r\n\r\n`,
+        )
+        raw.write('x'.repeat(2 * MIB))
+        await raw.seen('no!')
+        assert.match(raw.text, /^HTTP\/1.1 401 Unauthorized\r\n/, way.name)
+        raw.socket.destroy()
+      }
+    for (const way of ways()) {
+      const head = `POST /next HTTP/1.1\r\nHost: app.test\r\n${way.more}Connection: close\r\nContent-Length: 0\r\nX-A: `
+      const text = await RawHttp.exchange(
+        lab,
+        way.port,
+        `${head}${'a'.repeat(19_000 - head.length)}\r\n\r\n`,
+      )
+      assert.match(text, /^HTTP\/1.1 200 OK\r\n/, way.name)
+    }
+  },
+)

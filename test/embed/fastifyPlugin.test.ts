@@ -1,4 +1,7 @@
-/** `walcast/fastify` as an application meets it: a leader and a replica in this process, requests over the network. */
+/**
+ * `walcast/fastify` as an application meets it: a leader and a replica in this process, requests
+ * over the network.
+ */
 import assert from 'node:assert/strict'
 import { request as httpRequest } from 'node:http'
 import { Readable } from 'node:stream'
@@ -28,7 +31,9 @@ const LESS_MS = 20_000
 const TEXT = { 'content-type': 'text/plain' }
 
 function insert(db: Database.Database, value: unknown): void {
-  db.prepare('INSERT INTO t (b) VALUES (?)').run(typeof value === 'string' ? value : JSON.stringify(value))
+  db.prepare('INSERT INTO t (b) VALUES (?)').run(
+    typeof value === 'string' ? value : JSON.stringify(value),
+  )
 }
 
 /** Answers with the role of the node that answers, after a write that finds out where it runs. */
@@ -37,54 +42,63 @@ async function write(db: Database.Database, request: FastifyRequest): Promise<ob
   return { role: request.server.walcast.role, body: request.body ?? null }
 }
 
-labTest('routes that write run on the leader, reads here, and clients read what they wrote', async (lab) => {
-  const ran: string[] = []
-  const { onReplica, onLeader, replica, leader } = await servedPair(lab, (app, db) => {
-    const { walcast: node } = app
-    app.addHook('preValidation', async (request) => {
-      ran.push(`${node.role} ${request.method} ${request.url}`)
+labTest(
+  'routes that write run on the leader, reads here, and clients read what they wrote',
+  async (lab) => {
+    const ran: string[] = []
+    const { onReplica, onLeader, replica, leader } = await servedPair(lab, (app, db) => {
+      const { walcast: node } = app
+      app.addHook('preValidation', async (request) => {
+        ran.push(`${node.role} ${request.method} ${request.url}`)
+      })
+      app.get('/', async (request) => ({
+        n: countOf(db),
+        role: node.role,
+        position: request.position ? formatPosition(request.position) : null,
+      }))
+      app.route({
+        method: ['POST', 'PUT', 'PATCH', 'DELETE'],
+        url: '/',
+        handler: (request) => write(db, request),
+      })
+      app.get('/on-leader', { config: { walcast: 'leader' } }, async () => ({ role: node.role }))
+      app.post('/here', { config: { walcast: 'local' } }, async () => ({ role: node.role }))
     })
-    app.get('/', async (request) => ({
-      n: countOf(db),
-      role: node.role,
-      position: request.position ? formatPosition(request.position) : null,
-    }))
-    app.route({
-      method: ['POST', 'PUT', 'PATCH', 'DELETE'],
-      url: '/',
-      handler: (request) => write(db, request),
-    })
-    app.get('/on-leader', { config: { walcast: 'leader' } }, async () => ({ role: node.role }))
-    app.post('/here', { config: { walcast: 'local' } }, async () => ({ role: node.role }))
-  })
-  const first = await ask(onReplica.url)
-  assert.deepEqual(JSON.parse(first.text), { n: 0, role: 'replica', position: null })
-  assert.equal(first.headers.get('walcast-position'), formatPosition(replica.node.position))
+    const first = await ask(onReplica.url)
+    assert.deepEqual(JSON.parse(first.text), { n: 0, role: 'replica', position: null })
+    assert.equal(first.headers.get('walcast-position'), formatPosition(replica.node.position))
 
-  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
-    const made = await ask(onReplica.url, json({ method }, method))
-    assert.deepEqual(JSON.parse(made.text), { role: 'leader', body: { method } })
-    const position = made.headers.get('walcast-position') ?? ''
-    assert.match(position, /^\d+-\d+$/)
-    const cookie = made.headers.getSetCookie()
-    assert.equal(cookie.length, 1)
-    assert.ok(cookie[0].includes(position))
-    for (const headers of [{ cookie: cookie[0].split(';')[0] }, { 'walcast-position': position }]) {
-      const read = JSON.parse((await ask(onReplica.url, { headers })).text)
-      assert.equal(read.role, 'replica')
-      assert.equal(read.position, position)
-      assert.equal(read.n, countOf(leader.db))
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+      const made = await ask(onReplica.url, json({ method }, method))
+      assert.deepEqual(JSON.parse(made.text), { role: 'leader', body: { method } })
+      const position = made.headers.get('walcast-position') ?? ''
+      assert.match(position, /^\d+-\d+$/)
+      const cookie = made.headers.getSetCookie()
+      assert.equal(cookie.length, 1)
+      assert.ok(cookie[0].includes(position))
+      for (const headers of [
+        { cookie: cookie[0].split(';')[0] },
+        { 'walcast-position': position },
+      ]) {
+        const read = JSON.parse((await ask(onReplica.url, { headers })).text)
+        assert.equal(read.role, 'replica')
+        assert.equal(read.position, position)
+        assert.equal(read.n, countOf(leader.db))
+      }
     }
-  }
-  assert.equal(countOf(leader.db), 4)
-  assert.ok(!ran.some((line) => /^replica (?!GET)/.test(line)), 'nothing of a forwarded route runs here')
-  assert.equal(JSON.parse((await ask(`${onReplica.url}/on-leader`)).text).role, 'leader')
-  assert.equal(JSON.parse((await ask(`${onReplica.url}/here`, json({}))).text).role, 'replica')
-  assert.equal(JSON.parse((await ask(`${onLeader.url}/here`, json({}))).text).role, 'leader')
-  const direct = await ask(onLeader.url, json({}))
-  assert.equal(direct.headers.getSetCookie().length, 1)
-  assert.match(direct.headers.get('walcast-position') ?? '', /^\d+-\d+$/)
-})
+    assert.equal(countOf(leader.db), 4)
+    assert.ok(
+      !ran.some((line) => /^replica (?!GET)/.test(line)),
+      'nothing of a forwarded route runs here',
+    )
+    assert.equal(JSON.parse((await ask(`${onReplica.url}/on-leader`)).text).role, 'leader')
+    assert.equal(JSON.parse((await ask(`${onReplica.url}/here`, json({}))).text).role, 'replica')
+    assert.equal(JSON.parse((await ask(`${onLeader.url}/here`, json({}))).text).role, 'leader')
+    const direct = await ask(onLeader.url, json({}))
+    assert.equal(direct.headers.getSetCookie().length, 1)
+    assert.match(direct.headers.get('walcast-position') ?? '', /^\d+-\d+$/)
+  },
+)
 
 labTest('a stray write on a replica fails at once, and the handle still reads', async (lab) => {
   const { replica, leader } = await embeddedPair(lab)
@@ -150,7 +164,9 @@ labTest('a handler that finds out that it writes is run by the leader', async (l
       }
       return { role: node.role }
     })
-    app.get('/hook', { preHandler: async () => insert(db, 'a session') }, async () => ({ role: node.role }))
+    app.get('/hook', { preHandler: async () => insert(db, 'a session') }, async () => ({
+      role: node.role,
+    }))
     app.get('/busy', async () => {
       if (!app.walcast.role.startsWith('leader'))
         throw Object.assign(new Error('busy'), { code: 'SQLITE_BUSY_SNAPSHOT' })
@@ -160,7 +176,8 @@ labTest('a handler that finds out that it writes is run by the leader', async (l
     app.get('/other', async () => {
       throw Object.assign(new Error('no'), { code: 'SQLITE_CONSTRAINT' })
     })
-    const slow = async (_request: FastifyRequest, _reply: unknown, payload: unknown) => delay(30, payload)
+    const slow = async (_request: FastifyRequest, _reply: unknown, payload: unknown) =>
+      delay(30, payload)
     app.get('/after-slowly', { onSend: slow }, async (_request, reply) => {
       void reply.send({ role: node.role })
       insert(db, 'x')
@@ -191,7 +208,11 @@ labTest('a handler that finds out that it writes is run by the leader', async (l
     { method: 'POST', headers: { 'content-type': 'application/x-odd' }, body: 'odd' },
     'odd',
   )
-  await replayed('/async', { method: 'POST', headers: TEXT, body: 'x'.repeat(60_000) }, 'x'.repeat(60_000))
+  await replayed(
+    '/async',
+    { method: 'POST', headers: TEXT, body: 'x'.repeat(60_000) },
+    'x'.repeat(60_000),
+  )
   const form = new FormData()
   form.set('file', new Blob(['hello']), 'a.txt')
   await replayed('/async', { method: 'POST', body: form })
@@ -222,7 +243,9 @@ labTest('what cannot be replayed ends as the error that it is', async (lab) => {
   const { onReplica, leader } = await servedPair(lab, (app, db) => {
     const local = { config: { walcast: 'local' }, bodyLimit: 16_000_000 } as const
     app.addContentTypeParser('application/x-raw', (_request, _payload, done) => done(null))
-    app.addContentTypeParser('text/csv', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+    app.addContentTypeParser('text/csv', { parseAs: 'buffer' }, (_request, body, done) =>
+      done(null, body),
+    )
     app.post('/large', local, async (request) => {
       insert(db, String((request.body as Buffer).length))
       return {}
@@ -254,7 +277,9 @@ labTest('hooks of others that change the body are kept', async (lab) => {
     lab,
     (app, db) => {
       app.post('/', async (request) => write(db, request))
-      app.post('/here', { config: { walcast: 'local' } }, async (request) => ({ body: request.body }))
+      app.post('/here', { config: { walcast: 'local' } }, async (request) => ({
+        body: request.body,
+      }))
       app.post('/try', { config: { walcast: 'local' } }, (request) => write(db, request))
     },
     (app) => {
@@ -276,7 +301,11 @@ labTest('hooks of others that change the body are kept', async (lab) => {
     assert.deepEqual([got.status, JSON.parse(got.text).body], [200, { a: 1 }], path)
   }
   const tried = await ask(`${onReplica.url}/try`, { method: 'POST', headers, body })
-  assert.equal(tried.status, 500, 'its body was read by somebody else: it fails instead of being sent cut')
+  assert.equal(
+    tried.status,
+    500,
+    'its body was read by somebody else: it fails instead of being sent cut',
+  )
   assert.equal(countOf(leader.db), 1)
 })
 
@@ -408,9 +437,15 @@ labTest('error handlers of the application see what is theirs', async (lab) => {
       app.get('/fails', async () => {
         throw new Error('of the application')
       })
-      app.get('/', { schema: { querystring: { type: 'object', required: ['q'] } } }, async () => ({}))
+      app.get(
+        '/',
+        { schema: { querystring: { type: 'object', required: ['q'] } } },
+        async () => ({}),
+      )
       app.register(async (inner) => {
-        inner.setErrorHandler((error, _request, reply) => reply.code(503).send({ inner: String(error) }))
+        inner.setErrorHandler((error, _request, reply) =>
+          reply.code(503).send({ inner: String(error) }),
+        )
         inner.get('/inner', (request) => write(db, request))
         inner.get('/inner-fails', async () => {
           throw new Error('inside')
@@ -430,7 +465,10 @@ labTest('error handlers of the application see what is theirs', async (lab) => {
     return { status, body: JSON.parse(text), headers }
   }
   const invalid = await mine('/', json({ b: 1 }))
-  assert.deepEqual([invalid.status, invalid.body], [400, { mine: true, code: 'FST_ERR_VALIDATION' }])
+  assert.deepEqual(
+    [invalid.status, invalid.body],
+    [400, { mine: true, code: 'FST_ERR_VALIDATION' }],
+  )
   assert.equal((await mine('/')).status, 400)
   assert.equal((await mine('/fails')).status, 500)
   const bad = await mine('/?q=1', { headers: { 'walcast-position': 'soon' } })
@@ -514,7 +552,10 @@ labTest('inject: reads here, writes and what turns out to write on the leader', 
     assert.deepEqual([made.statusCode, made.json()], [200, { role: 'leader', body: { a: 1 } }])
     assert.match(String(made.headers['walcast-position']), /^\d+-\d+$/)
     assert.equal((await within('GET', app.inject('/try'))).json().role, 'leader')
-    const tried = await within('POST', app.inject({ method: 'POST', url: '/try', payload: { a: 2 } }))
+    const tried = await within(
+      'POST',
+      app.inject({ method: 'POST', url: '/try', payload: { a: 2 } }),
+    )
     assert.deepEqual(tried.json(), { role: 'leader', body: { a: 2 } })
   }
   const read = await until('it is applied', async () => {
@@ -523,7 +564,10 @@ labTest('inject: reads here, writes and what turns out to write on the leader', 
   })
   assert.equal(read, 'replica')
   assert.equal(countOf(leader.db), 6)
-  assert.equal((await within('404', onReplica.app.inject({ method: 'POST', url: '/x' }))).statusCode, 404)
+  assert.equal(
+    (await within('404', onReplica.app.inject({ method: 'POST', url: '/x' }))).statusCode,
+    404,
+  )
 })
 
 labTest('a closing application answers what is under way, on both sides', async (lab) => {
@@ -566,7 +610,11 @@ labTest('a closing application answers what is under way, on both sides', async 
     app.post('/', async () => ({ from: 'the second application' }))
   })
   const { status, text } = await held
-  assert.deepEqual([status, JSON.parse(text)], [200, { from: 'the second application' }], 'it waited for it')
+  assert.deepEqual(
+    [status, JSON.parse(text)],
+    [200, { from: 'the second application' }],
+    'it waited for it',
+  )
 })
 
 labTest('a node that is closed before its application leaves clear answers', async (lab) => {
@@ -623,11 +671,16 @@ labTest('mistakes in the use of the plugin are told at once', async (lab) => {
   await assert.rejects(async () => app.register(walcast, { node: replica.node }), /walcast/)
   const foreign = Fastify()
   lab.atEnd(() => foreign.close())
-  await assert.rejects(async () => foreign.register(walcast, { node: leader.node, handles: [{}] }), {
-    code: 'WALCAST_FOREIGN_HANDLE',
-  })
+  await assert.rejects(
+    async () => foreign.register(walcast, { node: leader.node, handles: [{}] }),
+    {
+      code: 'WALCAST_FOREIGN_HANDLE',
+    },
+  )
   const nodeless = Fastify()
-  await assert.rejects(async () => nodeless.register(walcast, Object({})), { code: 'WALCAST_USAGE' })
+  await assert.rejects(async () => nodeless.register(walcast, Object({})), {
+    code: 'WALCAST_USAGE',
+  })
 })
 
 labTest('an Idempotency-Key is one key at the leader and at replicas', async (lab) => {

@@ -1,4 +1,7 @@
-/** Programs that embed a node whose role changes: their handles, their events, the requests in their handlers. */
+/**
+ * Programs that embed a node whose role changes: their handles, their events, the requests in their
+ * handlers.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { formatPosition } from '../../src/embed/library.ts'
@@ -8,27 +11,33 @@ import { ask, countOf, embeddedPair, json, servedPair } from '../support/embedde
 import { labTest } from '../support/lab.ts'
 import { until } from '../support/until.ts'
 
-labTest('handles may write where the node leads, through switchover, demotion and promotion', async (lab) => {
-  const { leader, replica } = await embeddedPair(lab)
-  const roles: string[] = []
-  replica.node.on('role', (role) => roles.push(role))
-  assert.throws(() => replica.db.exec('INSERT INTO t (b) VALUES (1)'), /readonly/)
-  const done = await leader.node.switchover()
-  assert.equal(done.to.address, replica.node.status.leader)
-  assert.deepEqual([leader.node.role, replica.node.role, roles], ['replica', 'leader', ['leader']])
-  replica.db.exec('INSERT INTO t (b) VALUES (2)')
-  assert.throws(() => leader.db.exec('INSERT INTO t (b) VALUES (3)'), /readonly/)
-  await leader.node.waitFor(await settled(replica.node))
-  assert.equal(countOf(leader.db), 1)
+labTest(
+  'handles may write where the node leads, through switchover, demotion and promotion',
+  async (lab) => {
+    const { leader, replica } = await embeddedPair(lab)
+    const roles: string[] = []
+    replica.node.on('role', (role) => roles.push(role))
+    assert.throws(() => replica.db.exec('INSERT INTO t (b) VALUES (1)'), /readonly/)
+    const done = await leader.node.switchover()
+    assert.equal(done.to.address, replica.node.status.leader)
+    assert.deepEqual(
+      [leader.node.role, replica.node.role, roles],
+      ['replica', 'leader', ['leader']],
+    )
+    replica.db.exec('INSERT INTO t (b) VALUES (2)')
+    assert.throws(() => leader.db.exec('INSERT INTO t (b) VALUES (3)'), /readonly/)
+    await leader.node.waitFor(await settled(replica.node))
+    assert.equal(countOf(leader.db), 1)
 
-  await replica.node.demote()
-  assert.deepEqual([replica.node.role, replica.node.isLeading], ['replica', false])
-  await assert.rejects(replica.node.demote(), { key: 'NOT_LEADER' })
-  const promoted = await leader.node.promote()
-  assert.deepEqual([promoted.role, promoted.epoch, promoted.lost], ['leader', 3, null])
-  leader.db.exec('INSERT INTO t (b) VALUES (4)')
-  await until('it follows', () => countOf(replica.db) === 2)
-})
+    await replica.node.demote()
+    assert.deepEqual([replica.node.role, replica.node.isLeading], ['replica', false])
+    await assert.rejects(replica.node.demote(), { key: 'NOT_LEADER' })
+    const promoted = await leader.node.promote()
+    assert.deepEqual([promoted.role, promoted.epoch, promoted.lost], ['leader', 3, null])
+    leader.db.exec('INSERT INTO t (b) VALUES (4)')
+    await until('it follows', () => countOf(replica.db) === 2)
+  },
+)
 
 async function settled(node: {
   acknowledged(): Promise<unknown>
@@ -50,7 +59,9 @@ labTest(
       open = resolve
     })
     const { leader, replica, onLeader, onReplica } = await servedPair(lab, (app, db) => {
-      app.post('/', async () => ({ changes: db.prepare('INSERT INTO t (b) VALUES (1)').run().changes }))
+      app.post('/', async () => ({
+        changes: db.prepare('INSERT INTO t (b) VALUES (1)').run().changes,
+      }))
       app.post('/slow', async () => {
         release()
         await opened
@@ -76,7 +87,8 @@ labTest(
     await roleChanged
     for (const answer of await Promise.all(held))
       assert.deepEqual([answer.status, answer.text], [200, '{"changes":1}'])
-    for (const { url } of [onLeader, onReplica]) assert.equal((await ask(url, json({}))).status, 200)
+    for (const { url } of [onLeader, onReplica])
+      assert.equal((await ask(url, json({}))).status, 200)
     assert.equal(countOf(replica.db), 5)
     await until('the old leader has it too', () => countOf(leader.db) === 5)
   },
@@ -105,7 +117,10 @@ labTest(
     await leader.node.switchover()
     await replica.node.switchover()
     assert.equal(leader.node.role, 'leader')
-    await until('the other one follows', () => replica.node.status.epoch === leader.node.status.epoch)
+    await until(
+      'the other one follows',
+      () => replica.node.status.epoch === leader.node.status.epoch,
+    )
     open()
     const { status, headers } = await slow
     assert.equal(status, 200)
@@ -119,7 +134,9 @@ labTest(
   'the plugin: a write that was to be forwarded waits where its node has come to lead and takes none yet',
   async (lab) => {
     const { leader, replica, onReplica } = await servedPair(lab, (app, db) => {
-      app.post('/', async () => ({ changes: db.prepare('INSERT INTO t (b) VALUES (1)').run().changes }))
+      app.post('/', async () => ({
+        changes: db.prepare('INSERT INTO t (b) VALUES (1)').run().changes,
+      }))
     })
     const traffic = replica.node[TRAFFIC] as Traffic
     const { admission } = traffic

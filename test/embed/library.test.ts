@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openReplica, parsePosition, WalcastError } from '../../src/embed/library.ts'
-import { countOf, embeddedLeader, embeddedPair, freeAddress, newDatabase } from '../support/embedded.ts'
+import {
+  countOf,
+  embeddedLeader,
+  embeddedPair,
+  freeAddress,
+  newDatabase,
+} from '../support/embedded.ts'
 import { labTest } from '../support/lab.ts'
 import { PATIENCE_MS, until, within } from '../support/until.ts'
 
@@ -44,7 +50,11 @@ labTest('a process ends by itself after close, and after every start that fails'
   for (const round of [one, two]) {
     assert.equal(round.twice, 'WALCAST_ALREADY_RUNNING')
     assert.equal(round.role, 'leader', 'the role file counts, whatever the function is called')
-    assert.deepEqual([round.mine, round.theirs], [true, false], 'closes what it opened, and nothing else')
+    assert.deepEqual(
+      [round.mine, round.theirs],
+      [true, false],
+      'closes what it opened, and nothing else',
+    )
     assert.deepEqual(round.resources, [])
     for (const name of [
       'SIGTERM',
@@ -54,7 +64,10 @@ labTest('a process ends by itself after close, and after every start that fails'
       'unhandledRejection',
       'beforeExit',
     ])
-      assert.ok(!round.during.some((line: string) => line.startsWith(name)), `no listener of ${name}`)
+      assert.ok(
+        !round.during.some((line: string) => line.startsWith(name)),
+        `no listener of ${name}`,
+      )
   }
   // A logger has one of the exit of the process, until it is collected as garbage.
   const [before, after, during, duringAgain] = [...last.listeners, one.during, two.during].map(
@@ -102,8 +115,12 @@ labTest('positions: told, awaited, refused', async (lab) => {
       code: 'WALCAST_WAIT_TIMEOUT',
     })
   }
-  await assert.rejects(leader.node.waitFor(`${epoch + 1}-${txid}`), { code: 'WALCAST_POSITION_UNKNOWN' })
-  const forever = replica.node.waitFor(`${epoch}-${txid + 9}`, { timeoutMs: Number.POSITIVE_INFINITY })
+  await assert.rejects(leader.node.waitFor(`${epoch + 1}-${txid}`), {
+    code: 'WALCAST_POSITION_UNKNOWN',
+  })
+  const forever = replica.node.waitFor(`${epoch}-${txid + 9}`, {
+    timeoutMs: Number.POSITIVE_INFINITY,
+  })
   const late = Promise.race([forever.then(() => 'reached'), delay(50, 'waiting')])
   assert.equal(await late, 'waiting')
   const stopped = assert.rejects(forever, { code: 'WALCAST_STOPPING' })
@@ -136,7 +153,12 @@ labTest('handles: query_only while not leading, kept apart by who opened them', 
 
 labTest('a replica opens before its leader is there, and says when it is ready', async (lab) => {
   const [a, b] = [await freeAddress(), await freeAddress()]
-  const replica = await openReplica({ db: lab.path('b.db'), leader: a, listen: b, reconnectMaxMs: 100 })
+  const replica = await openReplica({
+    db: lab.path('b.db'),
+    leader: a,
+    listen: b,
+    reconnectMaxMs: 100,
+  })
   lab.atEnd(() => replica.close())
   await assert.rejects(replica.ready({ timeoutMs: 50 }), { code: 'WALCAST_WAIT_TIMEOUT' })
   assert.throws(() => replica.open(), /unable to open|no such|directory does not exist/)
@@ -171,7 +193,10 @@ labTest('secrets: nodes with another one are kept out, and it is in no status', 
   await assert.rejects(bad.ready({ timeoutMs: PATIENCE_MS }), { code: 'WALCAST_WRONG_SECRET' })
   await assert.rejects(bad.ready(), { code: 'WALCAST_WRONG_SECRET' }, 'also when asked later')
   await until('it is told', () => failures.length > 0)
-  assert.deepEqual([failures, bad.failure?.code], [['WALCAST_WRONG_SECRET'], 'WALCAST_WRONG_SECRET'])
+  assert.deepEqual(
+    [failures, bad.failure?.code],
+    [['WALCAST_WRONG_SECRET'], 'WALCAST_WRONG_SECRET'],
+  )
   assert.deepEqual([good.failure, node.failure], [undefined, undefined])
   assert.ok(!JSON.stringify([node.status, good.status, bad.status]).includes(secret))
   assert.ok(new WalcastError('STARTING').line.startsWith('WALCAST_STARTING: '))

@@ -28,8 +28,28 @@ test('levels are local, one, all and numbers, and all but the first may be durab
 })
 
 test('anything else is no level', () => {
-  const texts = ['', 'two', '0', '-1', '01', '1000', '1.5', '1e1', 'any', 'one,all', 'one, one', 'durable']
-  for (const text of [...texts, 'local-durable', 'one-', 'one-durable-durable', 'one durable', '²']) {
+  const texts = [
+    '',
+    'two',
+    '0',
+    '-1',
+    '01',
+    '1000',
+    '1.5',
+    '1e1',
+    'any',
+    'one,all',
+    'one, one',
+    'durable',
+  ]
+  for (const text of [
+    ...texts,
+    'local-durable',
+    'one-',
+    'one-durable-durable',
+    'one durable',
+    '²',
+  ]) {
     assert.equal(parseAckLevel(text), undefined, text)
     assert.throws(() => requireAckLevel(text), { key: 'BAD_REQUEST' })
     assert.throws(() => parseValue('ack', 'ackLevel', text), { key: 'USAGE' })
@@ -41,7 +61,9 @@ function waitsOn(acknowledge: (wanted: AckWanted) => Promise<AckOutcome>, isSure
   const ended: string[] = []
   const view = { acknowledge: (_position: unknown, level: AckWanted) => acknowledge(level) }
   const options = { level: requireAckLevel('one'), timeoutMs: 7 }
-  const waits = new AckWaits(options, view, isSure, (level, result) => ended.push(`${level} ${result}`))
+  const waits = new AckWaits(options, view, isSure, (level, result) =>
+    ended.push(`${level} ${result}`),
+  )
   return { waits, ended }
 }
 
@@ -66,7 +88,9 @@ test('an answer says that a level was reached only when it was', async () => {
   const { waits, ended } = waitsOn(async () => outcomes.shift() ?? assert.fail())
   const position = { epoch: 1, txid: 2 }
   const level = requireAckLevel('2-durable')
-  assert.deepEqual(await waits.headersFor(position, level), { 'walcast-acked': '2-durable; replicas=3' })
+  assert.deepEqual(await waits.headersFor(position, level), {
+    'walcast-acked': '2-durable; replicas=3',
+  })
   assert.deepEqual(await waits.headersFor(position, level), {
     'walcast-not-replicated': '2-durable; replicas=1',
   })

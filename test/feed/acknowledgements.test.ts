@@ -1,9 +1,16 @@
-/** Who holds a commit, as the leader knows it: connections that are not there, through the interface that sessions have. */
+/**
+ * Who holds a commit, as the leader knows it: connections that are not there, through the interface
+ * that sessions have.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
 import type { Body } from '../../proto/messages.ts'
-import { Acknowledgements, type AckOutcome, type AskedReplica } from '../../src/feed/acknowledgements.ts'
+import {
+  Acknowledgements,
+  type AckOutcome,
+  type AskedReplica,
+} from '../../src/feed/acknowledgements.ts'
 import type { SessionState } from '../../src/feed/replicaSession.ts'
 import { randomOf } from '../support/until.ts'
 
@@ -162,7 +169,11 @@ test('a new connection is asked again, once it streams and says where it stands'
   assert.deepEqual([back.asked, await stateOf(one)], [[], 'waits'], 'it compares pages')
   back.state = 'streaming'
   ack(back, 5, { checksum: '' })
-  assert.deepEqual([back.asked, await stateOf(one)], [[], 'waits'], 'it does not know what it holds')
+  assert.deepEqual(
+    [back.asked, await stateOf(one)],
+    [[], 'waits'],
+    'it does not know what it holds',
+  )
   ack(back, 5, { epoch: EPOCH - 1 })
   assert.equal(await stateOf(one), 'waits', 'of another epoch')
   ack(back, 4)
@@ -216,7 +227,10 @@ test('whatever happens in whatever order: reached as soon as enough hold it, and
   for (let seed = 1; seed <= 200; seed++) {
     const random = randomOf(seed)
     const pick = (count: number) => Math.floor(random() * count)
-    const { acks, known, connect, ack } = setUp({ limit: 100, away: random() < 0.3 ? ['gone'] : [] })
+    const { acks, known, connect, ack } = setUp({
+      limit: 100,
+      away: random() < 0.3 ? ['gone'] : [],
+    })
     const here = new Map<string, { replica: Replica; txid: number; durableTxid: number }>()
     const open = new Set<{ readonly isDue: () => boolean }>()
     const waits: Promise<void>[] = []
@@ -235,7 +249,10 @@ test('whatever happens in whatever order: reached as soon as enough hold it, and
           if (outcome.end === 'ended') return
           assert.equal(outcome.reached, isDue(), `seed ${seed}: ${outcome.end}`)
           assert.equal(outcome.replicas, holders(), `seed ${seed}`)
-          assert.ok(outcome.reached || outcome.replicas === known.size, `seed ${seed}: given up early`)
+          assert.ok(
+            outcome.reached || outcome.replicas === known.size,
+            `seed ${seed}: given up early`,
+          )
         }),
       )
     }
@@ -243,7 +260,8 @@ test('whatever happens in whatever order: reached as soon as enough hold it, and
       const node = `r${pick(3)}`
       const entry = here.get(node)
       const what = pick(4)
-      if (what === 0 && !entry) here.set(node, { replica: connect(node), txid: -1, durableTxid: -1 })
+      if (what === 0 && !entry)
+        here.set(node, { replica: connect(node), txid: -1, durableTxid: -1 })
       else if (what === 0 && entry && random() < 0.3) {
         acks.onClosed(entry.replica)
         here.delete(node)
@@ -253,7 +271,8 @@ test('whatever happens in whatever order: reached as soon as enough hold it, and
         ack(entry.replica, entry.txid, { durableTxid: Math.max(0, entry.durableTxid) })
       } else begin()
       await immediate()
-      for (const { isDue } of open) assert.ok(!isDue(), `seed ${seed}: it waits, and enough hold it`)
+      for (const { isDue } of open)
+        assert.ok(!isDue(), `seed ${seed}: it waits, and enough hold it`)
     }
     acks.stop()
     await Promise.all(waits)

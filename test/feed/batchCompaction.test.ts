@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { decode, encode, pagesPayloadBytes, payloadPage, payloadPageNumber } from '../../proto/codec.ts'
+import {
+  decode,
+  encode,
+  pagesPayloadBytes,
+  payloadPage,
+  payloadPageNumber,
+} from '../../proto/codec.ts'
 import type { Body } from '../../proto/messages.ts'
 import { compact } from '../../src/feed/batchCompaction.ts'
 import { BatchHistory } from '../../src/feed/batchHistory.ts'
@@ -80,7 +86,10 @@ test('a step leaves what its batches leave, with each page at most once', () => 
       // A page that was cut off and not written again afterwards is not there.
       for (const page of together.keys()) assert.ok(page <= body.dbPages)
       for (const [page, fill] of singly) assert.equal(together.get(page), fill)
-      assert.deepEqual([body.fromTxid, body.txid, body.last, body.chunk], [0, messages.length, true, 0])
+      assert.deepEqual(
+        [body.fromTxid, body.txid, body.last, body.chunk],
+        [0, messages.length, true, 0],
+      )
       assert.equal(body.checksum, checksumHex(BigInt(messages.length)))
       assert.equal(body.noticeMs, 1, 'lag counts from the first commit')
     }),
@@ -90,12 +99,19 @@ test('a step leaves what its batches leave, with each page at most once', () => 
 test('a step ends where the next batch no longer fits', () => {
   const full = (from: number, pages: number, txid: number) =>
     encoded(
-      { pages: new Map(Array.from({ length: pages }, (_, i) => [from + i, txid & 255])), dbPages: 10_000 },
+      {
+        pages: new Map(Array.from({ length: pages }, (_, i) => [from + i, txid & 255])),
+        dbPages: 10_000,
+      },
       txid,
     )
   const messages = [full(1, 1500, 1), full(1, 1500, 2), full(1000, 900, 3), full(4000, 400, 4)]
   assert.equal(compact(messages).count, 3, 'a MiB of pages')
-  assert.equal(compact([full(1, 3000, 1), full(1, 10, 2)]).count, 1, 'one that is larger goes alone')
+  assert.equal(
+    compact([full(1, 3000, 1), full(1, 10, 2)]).count,
+    1,
+    'one that is larger goes alone',
+  )
 })
 
 test('history gathers for those who lack many batches, and gives the same step to all', () => {
@@ -104,7 +120,9 @@ test('history gathers for those who lack many batches, and gives the same step t
     history.add(
       { txid: txid - 1, checksum: checksumHex(BigInt(txid - 1)) },
       txid,
-      chunk === 0 ? encoded({ pages: new Map([[1, txid & 255]]), dbPages: 5 }, txid) : Buffer.alloc(10),
+      chunk === 0
+        ? encoded({ pages: new Map([[1, txid & 255]]), dbPages: 5 }, txid)
+        : Buffer.alloc(10),
       last,
     )
   for (let txid = 1; txid <= 7; txid++) add(txid)
@@ -112,7 +130,10 @@ test('history gathers for those who lack many batches, and gives the same step t
   for (let txid = 8; txid <= 20; txid++) add(txid)
   const step = history.compacted(0)
   assert.equal(step?.nextSequence, 20)
-  assert.equal(decode(step?.message ?? Buffer.alloc(0)).payload.length, pagesPayloadBytes(1, PAGE_BYTES))
+  assert.equal(
+    decode(step?.message ?? Buffer.alloc(0)).payload.length,
+    pagesPayloadBytes(1, PAGE_BYTES),
+  )
   add(21)
   assert.equal(history.compacted(0), step, 'made once for all')
   assert.equal(history.compacted(19), undefined)

@@ -16,7 +16,12 @@ function add(history: BatchHistory, batch: Sent, isComplete = true): Buffer[] {
   return batch.sizes.map((bytes, i) => {
     const message = Buffer.alloc(bytes, batch.txid)
     const last = isComplete && i === batch.sizes.length - 1
-    history.add({ txid: batch.fromTxid, checksum: checksumOf(batch.fromTxid) }, batch.txid, message, last)
+    history.add(
+      { txid: batch.fromTxid, checksum: checksumOf(batch.fromTxid) },
+      batch.txid,
+      message,
+      last,
+    )
     return message
   })
 }
@@ -41,7 +46,10 @@ test('history counts its bytes, stays within its limit and keeps the newest', ()
           assert.equal(history.nextSequence, i + 1)
           assert.equal(history.bytes, kept(history))
           const lastBytes = each[each.length - 1]
-          assert.ok(history.bytes <= Math.max(limitBytes, lastBytes), `${history.bytes} of ${limitBytes}`)
+          assert.ok(
+            history.bytes <= Math.max(limitBytes, lastBytes),
+            `${history.bytes} of ${limitBytes}`,
+          )
           const newest = history.get(i)
           assert.ok(newest?.complete && newest.txid === i + 1 && newest.sequence === i)
           assert.equal(newest.chunks.length, each.length)
@@ -61,11 +69,18 @@ test('history counts its bytes, stays within its limit and keeps the newest', ()
           assert.equal(entry !== undefined, i >= oldest, 'what is kept has no gap')
           const found = history.find(i, checksumOf(i))
           assert.equal(found, entry?.chunks[0] === undefined ? undefined : entry)
-          assert.equal(history.find(i, checksumOf(i + 1)), undefined, 'another state with that txid')
+          assert.equal(
+            history.find(i, checksumOf(i + 1)),
+            undefined,
+            'another state with that txid',
+          )
         }
         assert.equal(history.get(history.nextSequence), undefined)
         assert.equal(history.get(-1), undefined)
-        assert.equal(history.find(history.nextSequence, checksumOf(history.nextSequence)), undefined)
+        assert.equal(
+          history.find(history.nextSequence, checksumOf(history.nextSequence)),
+          undefined,
+        )
       },
     ),
     { numRuns: 400 },
@@ -154,8 +169,15 @@ test('what a message would have dropped is told before it is added', () => {
         const place = history.placeAfterAdding(bytes)
         const isThere = (sequence: number, chunk: number) =>
           history.get(sequence)?.chunks[chunk] !== undefined
-        const before = batches.map((each, sequence) => each.map((_, chunk) => isThere(sequence, chunk)))
-        history.add({ txid: open, checksum: checksumOf(open) }, open + 1, Buffer.alloc(bytes), false)
+        const before = batches.map((each, sequence) =>
+          each.map((_, chunk) => isThere(sequence, chunk)),
+        )
+        history.add(
+          { txid: open, checksum: checksumOf(open) },
+          open + 1,
+          Buffer.alloc(bytes),
+          false,
+        )
         before.forEach((chunks, sequence) => {
           chunks.forEach((wasThere, chunk) => {
             const isBefore =

@@ -1,4 +1,7 @@
-/** Two processes of one id, of which one is fed here and the other is told of by a replica: which is told to end, when, and how. */
+/**
+ * Two processes of one id, of which one is fed here and the other is told of by a replica: which is
+ * told to end, when, and how.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -40,8 +43,15 @@ function setUp() {
   const relay = session('relay', 'of relay', 0)
   replicas.connected(relay)
   const ids = new NodeIds(replicas)
-  /** The relay tells of the process of `n` for as long as it takes, once a second; the one here was heard of `silentMs` before. */
-  const run = (told: Partial<Body<'below'>>, here: ReplicaSession | undefined, silentMs: number): number => {
+  /**
+   * The relay tells of the process of `n` for as long as it takes, once a second; the one here was
+   * heard of `silentMs` before.
+   */
+  const run = (
+    told: Partial<Body<'below'>>,
+    here: ReplicaSession | undefined,
+    silentMs: number,
+  ): number => {
     const beganMs = clock.ms
     const below = { ...BELOW, ...told }
     while (ended.length === 0 && clock.ms - beganMs < 60_000) {

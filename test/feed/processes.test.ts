@@ -1,4 +1,7 @@
-/** Of the processes that a node hears of, two of one id are two when they live beside each other: never a process and its next one. */
+/**
+ * Of the processes that a node hears of, two of one id are two when they live beside each other:
+ * never a process and its next one.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -9,7 +12,15 @@ const REPORT_MS = 1000
 
 /** A word of process `instance` of node `n` that is heard on the connection `via`. */
 function word(instance: string, given: Partial<Heard<string>> = {}): Heard<string> {
-  return { node: 'n', instance, upSinceMs: 0, heardMs: 0, address: `${instance}:1`, via: 'relay', ...given }
+  return {
+    node: 'n',
+    instance,
+    upSinceMs: 0,
+    heardMs: 0,
+    address: `${instance}:1`,
+    via: 'relay',
+    ...given,
+  }
 }
 
 /** Hears the words of each ms, counted from START_MS, in order; gives what was found and when. */
@@ -73,7 +84,10 @@ test('the same instance under another id, one without an instance and another no
 })
 
 /** After its death: anything, and often what a silence just allows. */
-const lateMs = fc.oneof(fc.nat(60_000), fc.integer({ min: SILENCE_MS - 800, max: SILENCE_MS + 100 }))
+const lateMs = fc.oneof(
+  fc.nat(60_000),
+  fc.integer({ min: SILENCE_MS - 800, max: SILENCE_MS + 100 }),
+)
 
 test('a process and its next one are never two, however late the last words of the former come', () => {
   fc.assert(
@@ -85,7 +99,8 @@ test('a process and its next one are never two, however late the last words of t
       (diesMs, pauseMs, stalls, jitterMs) => {
         const former = word('old', { upSinceMs: 0, via: 'a' })
         const next = word('new', { upSinceMs: START_MS + diesMs, via: 'b' })
-        // What it said last stands still somewhere, and comes in one go: within a moment, however much it is.
+        // What it said last stands still somewhere, and comes in one go: within a moment, however
+        // much it is.
         const [{ lateMs, silentMs } = { lateMs: 0, silentMs: 0 }] = stalls
         const late = stalls.map((_, i): [number, Heard<string>] => [
           diesMs + lateMs + 3 * i,
@@ -108,7 +123,10 @@ test('a replica that is told to be connected and says nothing any more is dead, 
     i * REPORT_MS,
     word('old', { heardMs: i * REPORT_MS, via: 'a' }),
   ])
-  assert.deepEqual(hear([...silent, ...alive(word('new', { upSinceMs: 9, via: 'b' }), 100, 60_000)]), [])
+  assert.deepEqual(
+    hear([...silent, ...alive(word('new', { upSinceMs: 9, via: 'b' }), 100, 60_000)]),
+    [],
+  )
 })
 
 test('what was heard of before a silence does not count after it', () => {

@@ -27,7 +27,14 @@ async function startRelay() {
   const at = { txid: 5, isOpen: false, isFit: true }
   const reports: Parameters<RelayHost['report']>[0][] = []
   const unused = { path: '', fd: -1, dev: 0n, ino: 0n }
-  const files = { path: '', walPath: '', pageSize: PAGE_BYTES, database: unused, shm: unused, walFd: -1 }
+  const files = {
+    path: '',
+    walPath: '',
+    pageSize: PAGE_BYTES,
+    database: unused,
+    shm: unused,
+    walFd: -1,
+  }
   const host: RelayHost = {
     cluster: () => 'c',
     fileMode: () => 0o600,
@@ -75,7 +82,11 @@ async function startRelay() {
     },
     host,
   )
-  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, handleProtocols: () => 'walcast.1' })
+  const server = new WebSocketServer({
+    host: '127.0.0.1',
+    port: 0,
+    handleProtocols: () => 'walcast.1',
+  })
   server.on('connection', (socket) => relay.accept(socket, '127.0.0.1'))
   await new Promise((resolve) => server.once('listening', resolve))
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -106,7 +117,11 @@ async function startRelay() {
     )
     if (last) at.txid = txid
     at.isOpen = !last
-    relay.onBatch(body, message.subarray(message.length - pagesPayloadBytes(1, PAGE_BYTES)), message)
+    relay.onBatch(
+      body,
+      message.subarray(message.length - pagesPayloadBytes(1, PAGE_BYTES)),
+      message,
+    )
   }
   const follow = async (txid: number, given: Partial<Body<'hello'>> = {}): Promise<RawClient> => {
     const client = await RawClient.open({ address })

@@ -1,4 +1,7 @@
-/** The replicas that a node has met: which are listed as what, remembered, forgotten, and kept in a file. */
+/**
+ * The replicas that a node has met: which are listed as what, remembered, forgotten, and kept in a
+ * file.
+ */
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -31,7 +34,11 @@ function setUp(peers: readonly Peer[] = []) {
       takenBytes: 0,
       terminate() {},
     }) as unknown as ReplicaSession
-  const told = (node: string, connected: boolean, given: Partial<Body<'below'>> = {}): Body<'below'> => ({
+  const told = (
+    node: string,
+    connected: boolean,
+    given: Partial<Body<'below'>> = {},
+  ): Body<'below'> => ({
     db: 'main',
     node,
     instance: `of ${node}`,
@@ -91,7 +98,9 @@ test('one remembered from an earlier run is away, its lag grows on, and it comes
 })
 
 test('the last heard of are remembered, and no more than that', () => {
-  const many = Array.from({ length: MAX_REMEMBERED + 10 }, (_, i) => peer(`n${i}`, START_MS - i * 1000))
+  const many = Array.from({ length: MAX_REMEMBERED + 10 }, (_, i) =>
+    peer(`n${i}`, START_MS - i * 1000),
+  )
   const { list, session } = setUp(many)
   const nodes = () => list.peers().map(({ node }) => node)
   assert.equal(nodes().length, MAX_REMEMBERED)
@@ -201,7 +210,8 @@ test('one that is to come is listed where it was known to stand, or without a po
 
 test('a connected replica holds its id against processes that came later, for as long as it is heard of', () => {
   const { clock, list, session } = setUp()
-  const holds = (node: string, instance: string, upMs = 0) => list.holderOf({ node, instance, upMs }, 3000)
+  const holds = (node: string, instance: string, upMs = 0) =>
+    list.holderOf({ node, instance, upMs }, 3000)
   assert.equal(holds('b', 'two'), undefined, 'nobody has it')
   const first = Object.assign(session('b'), { instance: 'one', upSinceMs: clock.ms - 5000 })
   list.connected(first)
@@ -209,7 +219,11 @@ test('a connected replica holds its id against processes that came later, for as
   assert.equal(holds('b', 'one'), undefined, 'it is the same process, on another connection')
   assert.equal(holds('c', 'two'), undefined, 'of another node')
   assert.equal(holds('b', 'two', 4999), 'b:1', 'which came later')
-  assert.equal(holds('b', 'two', 5001), undefined, 'that one came first, and its connection was lost')
+  assert.equal(
+    holds('b', 'two', 5001),
+    undefined,
+    'that one came first, and its connection was lost',
+  )
   clock.ms += 3000
   assert.equal(holds('b', 'two'), 'b:1')
   clock.ms += 1
@@ -274,7 +288,10 @@ for (const [what, text] of [
   ['of another format', '{"format": 2, "peers": {}}'],
   ['no object', 'null'],
   ['with a field of the wrong kind', '{"format":1,"peers":{"b":{"address":"b:1","epoch":"1"}}}'],
-  ['with a bad time', JSON.stringify({ format: 1, peers: { b: { ...peer('b'), lastSeen: 'then' } } })],
+  [
+    'with a bad time',
+    JSON.stringify({ format: 1, peers: { b: { ...peer('b'), lastSeen: 'then' } } }),
+  ],
   ['too large', ' '.repeat(5 * 1024 * 1024)],
 ])
   test(`a file that is ${what} is one line in the log, and no peers`, (t) => {

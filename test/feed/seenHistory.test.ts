@@ -25,7 +25,15 @@ function seenAt(
   change: Partial<SeenHistory> = {},
 ): SeenHistory {
   const trail = points.map(([incarnation, txid]) => ({ incarnation, txid }))
-  return { node: 'b', epoch: 4, txid: trail.at(0)?.txid ?? 0, trail, highestEpoch: 4, term: 0, ...change }
+  return {
+    node: 'b',
+    epoch: 4,
+    txid: trail.at(0)?.txid ?? 0,
+    trail,
+    highestEpoch: 4,
+    term: 0,
+    ...change,
+  }
 }
 const isLost = (seen: SeenHistory): boolean => isPutBack(NOW, LINEAGE, seen)
 
@@ -93,7 +101,8 @@ test('numbers are believed up to a bound above those of this node, and not beyon
 
 test('of more incarnations than are kept, one that nothing is known of proves nothing', () => {
   let lineage: Lineage = []
-  for (let i = 100; i < 100 + MAX_LINEAGE; i++) lineage = [...lineage, begun(idOf(i), idOf(i - 1), i)]
+  for (let i = 100; i < 100 + MAX_LINEAGE; i++)
+    lineage = [...lineage, begun(idOf(i), idOf(i - 1), i)]
   const now = { epoch: 4, incarnation: idOf(99 + MAX_LINEAGE), txid: 1000 }
   const old = seenAt([[LOST, 50]])
   assert.equal(isPutBack(now, lineage, old), false, 'it may be one of the oldest')

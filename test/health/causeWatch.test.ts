@@ -1,4 +1,7 @@
-/** From looks, once a second, to measurements: what is looked at when, and what one look does not tell. */
+/**
+ * From looks, once a second, to measurements: what is looked at when, and what one look does not
+ * tell.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Link, ReplicaList, ReplicaStatus } from '../../src/feed/replicaList.ts'
@@ -79,7 +82,9 @@ test('slow checkpoints count in a row, and not for long after', () => {
   const { world, readers, list } = setUp()
   const watch = new LeaderSampler(list, readers)
   const codes = () =>
-    watch.look({ walBytes: 1, txid: 5 }, { usual: USUAL, most: USUAL }, world.nowMs).map(({ code }) => code)
+    watch
+      .look({ walBytes: 1, txid: 5 }, { usual: USUAL, most: USUAL }, world.nowMs)
+      .map(({ code }) => code)
   const slow = { ...PASS, durationMs: 900 }
   for (const pass of [slow, slow, PASS, slow, slow]) watch.onPass(pass, world.nowMs)
   assert.deepEqual(codes(), [])
@@ -98,7 +103,11 @@ test('a link is slow while its replica stays behind, not before its first copy a
     for (let i = 0; i < 6; i++) {
       world.nowMs += 1000
       world.links = [{ ...link, takenBytes: i * 700, ...given }]
-      const causes = watch.look({ walBytes: 1, txid: 5 }, { usual: USUAL, most: USUAL }, world.nowMs)
+      const causes = watch.look(
+        { walBytes: 1, txid: 5 },
+        { usual: USUAL, most: USUAL },
+        world.nowMs,
+      )
       found = causes.map(({ code, takenBytesPerSecond }) => `${code} ${takenBytesPerSecond}`)
     }
     return found
@@ -143,7 +152,11 @@ test('a replica: late batches, time spent applying, and a connection that is los
     return found
   }
   assert.deepEqual(looks({}, { applyMs: 1, lagMs: 3 }), [])
-  assert.deepEqual(looks({}, { applyMs: 1, lagMs: 4000 }), ['slow-link'], 'level after each batch, and late')
+  assert.deepEqual(
+    looks({}, { applyMs: 1, lagMs: 4000 }),
+    ['slow-link'],
+    'level after each batch, and late',
+  )
   assert.deepEqual(looks({}, { applyMs: 2200, lagMs: 4000 }), ['apply-bound'])
   assert.deepEqual(looks({}), [], 'what was late then is over')
   assert.deepEqual(looks({ silentMs: 5000, lagMs: 9000 }), ['link-down'])

@@ -86,7 +86,8 @@ const LEADER_CASES: readonly [string, Partial<LeaderMeasures>, readonly string[]
 ]
 
 for (const [name, given, expected] of LEADER_CASES)
-  test(`leader: ${name}`, () => assert.deepEqual(codes(leaderCauses({ ...WELL, ...given })), expected))
+  test(`leader: ${name}`, () =>
+    assert.deepEqual(codes(leaderCauses({ ...WELL, ...given })), expected))
 
 const BEHIND = { lagMs: 5000, behindMs: 4000 }
 
@@ -97,7 +98,11 @@ const REPLICA_CASES: readonly [string, Partial<ReplicaMeasures>, readonly string
   ['behind for a moment', { ...BEHIND, behindMs: 1000 }, []],
   ['a little behind for long', { lagMs: 400, behindMs: 60_000 }, []],
   ['behind with a queue', { ...BEHIND, queuedBytes: MIB, queuedMs: 4000 }, ['apply-bound']],
-  ['behind with a queue for a moment', { ...BEHIND, queuedBytes: MIB, queuedMs: 1000 }, ['slow-link']],
+  [
+    'behind with a queue for a moment',
+    { ...BEHIND, queuedBytes: MIB, queuedMs: 1000 },
+    ['slow-link'],
+  ],
   ['behind and always applying', { ...BEHIND, applyShare: 0.95 }, ['apply-bound']],
   ['always applying and level', { applyShare: 0.95 }, []],
   ['a first copy', { ...BEHIND, isFirstCopy: true }, []],
@@ -109,10 +114,18 @@ const REPLICA_CASES: readonly [string, Partial<ReplicaMeasures>, readonly string
     ['wrong-cluster'],
   ],
   ['a link that is down', { downMs: 5000, ...BEHIND }, ['link-down']],
-  ['a link that is down, at a relay', { downMs: 5000, isRelayed: true, sourceStaleMs: 8000 }, ['link-down']],
+  [
+    'a link that is down, at a relay',
+    { downMs: 5000, isRelayed: true, sourceStaleMs: 8000 },
+    ['link-down'],
+  ],
   ['not connected for a moment', { connected: false, disconnectedMs: 1000, ...BEHIND }, []],
   ['a full disk, whatever else', { lastError: 'WALCAST_DISK_FULL', ...BEHIND }, ['replica-disk']],
-  ['a relay that is behind', { isRelayed: true, sourceStaleMs: 8000, ...BEHIND }, ['source-behind']],
+  [
+    'a relay that is behind',
+    { isRelayed: true, sourceStaleMs: 8000, ...BEHIND },
+    ['source-behind'],
+  ],
   ['a relay that is level', { isRelayed: true, sourceStaleMs: 300 }, []],
   ['the leader is never behind itself', { sourceStaleMs: 8000 }, []],
   ['a relay with a replica that is away', { away: [AWAY] }, ['replica-away']],
@@ -120,7 +133,8 @@ const REPLICA_CASES: readonly [string, Partial<ReplicaMeasures>, readonly string
 ]
 
 for (const [name, given, expected] of REPLICA_CASES)
-  test(`replica: ${name}`, () => assert.deepEqual(codes(replicaCauses({ ...LEVEL, ...given })), expected))
+  test(`replica: ${name}`, () =>
+    assert.deepEqual(codes(replicaCauses({ ...LEVEL, ...given })), expected))
 
 test('a replica that is pointed at something else than a node is told so', () => {
   const lastError = 'WALCAST_NODE_ANSWER'
@@ -132,7 +146,12 @@ test('the details are in the text, and the text is one line', () => {
   const all = [
     ...leaderCauses({ ...WELL, readers: [READER], links: [LINK], away: [AWAY], stuckMs: 5000 }),
     ...leaderCauses({ ...WELL, slowPasses: 3, passMs: 812.4, pauseMs: 300 }),
-    ...replicaCauses({ ...LEVEL, connected: false, disconnectedMs: 9000, lastError: 'WALCAST_STARTING' }),
+    ...replicaCauses({
+      ...LEVEL,
+      connected: false,
+      disconnectedMs: 9000,
+      lastError: 'WALCAST_STARTING',
+    }),
     ...replicaCauses({
       ...LEVEL,
       ...BEHIND,
@@ -142,7 +161,12 @@ test('the details are in the text, and the text is one line', () => {
     }),
     ...replicaCauses({ ...LEVEL, isRelayed: true, sourceStaleMs: 8000 }),
     ...replicaCauses({ ...LEVEL, isRelayed: true, sourceStaleMs: 1e12 }),
-    ...replicaCauses({ ...LEVEL, connected: false, disconnectedMs: 9000, lastError: 'WALCAST_DISK_FULL' }),
+    ...replicaCauses({
+      ...LEVEL,
+      connected: false,
+      disconnectedMs: 9000,
+      lastError: 'WALCAST_DISK_FULL',
+    }),
     ...replicaCauses({ ...LEVEL, downMs: 5000 }),
     ...leaderCauses({ ...WELL, links: [{ ...LINK, downMs: 5000 }] }),
     ...leaderCauses({ ...WELL, away: [{ ...AWAY, epoch: null, txid: null }] }),
@@ -164,10 +188,26 @@ test('the details are in the text, and the text is one line', () => {
   assert.deepEqual(new Set(codes(all)), new Set(CAUSE_CODES))
   const texts = all.map(({ text }) => text)
   for (const text of texts) assert.doesNotMatch(text, /[\n\r]|undefined|NaN|Infinity/)
-  const [reader, link, away, stuck, slow, leaderAway, apply, source, never, disk, down, down2, unknown] =
-    texts
+  const [
+    reader,
+    link,
+    away,
+    stuck,
+    slow,
+    leaderAway,
+    apply,
+    source,
+    never,
+    disk,
+    down,
+    down2,
+    unknown,
+  ] = texts
   assert.match(reader, /^process 42 \(python3\) .* at least 12 s: the WAL \(1\.0 MiB\)/)
-  assert.match(link, /^replica b has been behind for 4 s: .* takes only 293\.0 KiB\/s, 2\.0 MiB wait/)
+  assert.match(
+    link,
+    /^replica b has been behind for 4 s: .* takes only 293\.0 KiB\/s, 2\.0 MiB wait/,
+  )
   assert.match(away, /^replica b has been away for 60 s, last seen at 2-17; .*walcast forget b$/)
   assert.match(stuck, /no other process reads/)
   assert.match(slow, /took 812 ms, writers were stopped for 300 ms/)
@@ -180,7 +220,10 @@ test('the details are in the text, and the text is one line', () => {
   assert.match(unknown, /^replica b has been away for 60 s, its position is not known; /)
   const [wrong = '', application = ''] = texts.slice(-2)
   assert.match(application, /^the application at .* is down \(ECONNREFUSED\); check that it runs/)
-  assert.match(wrong, /^node-a leads another cluster .* move FILE and FILE-walcast away and start it again$/)
+  assert.match(
+    wrong,
+    /^node-a leads another cluster .* move FILE and FILE-walcast away and start it again$/,
+  )
   assert.match(never, /has not heard of the leader yet/)
   assert.deepEqual(all[0], {
     code: 'long-reader',

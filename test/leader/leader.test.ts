@@ -1,4 +1,6 @@
-/** A leader that lost its place while it is about to hand over: what begins anew is drained, too. */
+/**
+ * A leader that lost its place while it is about to hand over: what begins anew is drained, too.
+ */
 import assert from 'node:assert/strict'
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -49,7 +51,12 @@ function optionsFor(path: string, stateFolder: string): LeaderOptions {
     log: pino({ level: 'silent' }),
     clock: systemClock,
     ops: systemFileOps,
-    checkpoint: { softWalFrames: 10_000, hardWalFrames: 20_000, maxWalBytes: 1e9, fenceTimeoutMs: 100 },
+    checkpoint: {
+      softWalFrames: 10_000,
+      hardWalFrames: 20_000,
+      maxWalBytes: 1e9,
+      fenceTimeoutMs: 100,
+    },
     wake: { pollAbovePerSecond: 1000, pollMs: 5, idleMs: 60_000 },
     session: { maxBufferedBytes: 1024 * 1024, stallMs: 1000, helloTimeoutMs: 1000 },
     historyBytes: 1024 * 1024,

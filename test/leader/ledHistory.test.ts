@@ -1,4 +1,7 @@
-/** What a leader says of a state that a replica claims: by its history, and by the content that is on record. */
+/**
+ * What a leader says of a state that a replica claims: by its history, and by the content that is
+ * on record.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Containment, Incarnation } from '../../proto/lineage.ts'
@@ -7,7 +10,16 @@ import type { PositionRecord } from '../../src/sqlite/positionLog.ts'
 import { checksumHex } from '../../src/xxh64.ts'
 
 const [OLD, NOW, OTHER] = ['00000000000000a1', '00000000000000a2', '00000000000000ff']
-const place = { salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, pages: 1, changeCounter: 0, schemaCookie: 0 }
+const place = {
+  salt1: 0,
+  salt2: 0,
+  frame: 0,
+  s0: 0,
+  s1: 0,
+  pages: 1,
+  changeCounter: 0,
+  schemaCookie: 0,
+}
 
 function recordOf(incarnation: string, txid: number, checksum: bigint): PositionRecord {
   return { epoch: incarnation === NOW ? 2 : 1, incarnation, txid, checksum, ...place }
@@ -15,7 +27,15 @@ function recordOf(incarnation: string, txid: number, checksum: bigint): Position
 
 /** A leader at 2-30 that took over at 1-20, proven or not, and remembers some states. */
 function historyOf(exact: boolean): LedHistory {
-  const begun: Incarnation = { id: NOW, epoch: 2, after: OLD, afterEpoch: 1, txid: 20, leader: 'me', exact }
+  const begun: Incarnation = {
+    id: NOW,
+    epoch: 2,
+    after: OLD,
+    afterEpoch: 1,
+    txid: 20,
+    leader: 'me',
+    exact,
+  }
   return new LedHistory(
     { node: 'me', lineage: () => [begun], term: () => 2 },
     {
@@ -36,7 +56,12 @@ const CASES: readonly (readonly [string, boolean, ReturnType<typeof claim>, Cont
   ['one that is not on record', true, claim(OLD, 7, 7n), 'proven'],
   ['one of which no state is claimed', true, claim(OLD, 20, undefined), 'proven'],
   ['one that is on record with another state', true, claim(OLD, 20, 99n), 'unknown'],
-  ['one before a database that was written while no node ran', false, claim(OLD, 20, 20n), 'likely'],
+  [
+    'one before a database that was written while no node ran',
+    false,
+    claim(OLD, 20, 20n),
+    'likely',
+  ],
   ['the same with another state', false, claim(OLD, 18, 99n), 'unknown'],
   ['one past where this history took over', true, claim(OLD, 21, 21n), 'unknown'],
   ['another history in the very state that is here', true, claim(OTHER, 55, 30n), 'proven'],

@@ -1,4 +1,7 @@
-/** Capture of what SQLite before 3.41 publishes without salts and checksums: all of it as readers see it, and nothing in doubt. */
+/**
+ * Capture of what SQLite before 3.41 publishes without salts and checksums: all of it as readers
+ * see it, and nothing in doubt.
+ */
 import assert from 'node:assert/strict'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -42,9 +45,17 @@ class Old {
   static async make(segmentFrames: number): Promise<Old> {
     const old = new Old()
     await python.open(old.name, old.path)
-    await old.run(`PRAGMA page_size=${PAGE_SIZE}`, 'PRAGMA journal_mode=wal', 'PRAGMA wal_autocheckpoint=0')
+    await old.run(
+      `PRAGMA page_size=${PAGE_SIZE}`,
+      'PRAGMA journal_mode=wal',
+      'PRAGMA wal_autocheckpoint=0',
+    )
     await old.run('PRAGMA cache_size=5', 'CREATE TABLE t (id INTEGER PRIMARY KEY, g, body)')
-    await old.run('CREATE INDEX g ON t (g)', 'CREATE TABLE meta (value)', 'INSERT INTO meta VALUES (0)')
+    await old.run(
+      'CREATE INDEX g ON t (g)',
+      'CREATE TABLE meta (value)',
+      'INSERT INTO meta VALUES (0)',
+    )
     await old.insert(200)
     old.#files = openFiles(inspectDatabase(old.path), PAGE_SIZE)
     const scanned = await scanDatabase(old.#files, segmentFrames * frameBytes(PAGE_SIZE))
@@ -77,7 +88,9 @@ class Old {
   }
 
   insert(rows: number): Promise<void> {
-    return this.run(`${SERIES} ${rows}) INSERT INTO t (g, body) SELECT n % 7, randomblob(300) FROM n`)
+    return this.run(
+      `${SERIES} ${rows}) INSERT INTO t (g, body) SELECT n % 7, randomblob(300) FROM n`,
+    )
   }
 
   /** Spilled, rolled back to a savepoint, and shorter then than before. */
@@ -105,7 +118,9 @@ class Old {
   }
 
   get mxFrame(): number {
-    return new WalIndexReader(this.#files.shm.fd).read()?.mxFrame ?? assert.fail('there is no wal-index')
+    return (
+      new WalIndexReader(this.#files.shm.fd).read()?.mxFrame ?? assert.fail('there is no wal-index')
+    )
   }
 
   get frame(): number {
@@ -152,8 +167,10 @@ for (const segmentFrames of [4, 1000])
     assert.equal(old.runs.length, unsigned, 'they are taken without their checksums, and no others')
     const whole = old.batches.filter(({ last }) => last)
     for (const [i, { from }] of whole.entries())
-      if (i > 0) assert.deepEqual(from, { txid: whole[i - 1].txid, checksum: whole[i - 1].checksum })
-    if (segmentFrames < 10) assert.ok(old.batches.length > whole.length, 'large ones came in chunks')
+      if (i > 0)
+        assert.deepEqual(from, { txid: whole[i - 1].txid, checksum: whole[i - 1].checksum })
+    if (segmentFrames < 10)
+      assert.ok(old.batches.length > whole.length, 'large ones came in chunks')
   })
 
 /** A run that is not captured yet, after one that is when `again`. */

@@ -1,4 +1,7 @@
-/** How long capture waits for a slow replica within a transaction larger than history: not when another pays for it. */
+/**
+ * How long capture waits for a slow replica within a transaction larger than history: not when
+ * another pays for it.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ReadAhead } from '../../src/leader/readAhead.ts'
@@ -16,7 +19,8 @@ function setUp() {
     },
     maxFramesBehind: 100,
   })
-  const may = (publishedFrames: number, txid = 5) => readAhead.may({ txid, bytes: 10, publishedFrames })
+  const may = (publishedFrames: number, txid = 5) =>
+    readAhead.may({ txid, bytes: 10, publishedFrames })
   return { world, may }
 }
 

@@ -1,4 +1,6 @@
-/** Where a leader goes on: when it may keep its epoch, and which txids it must not give out again. */
+/**
+ * Where a leader goes on: when it may keep its epoch, and which txids it must not give out again.
+ */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -43,7 +45,10 @@ type Found = FoundContent
 
 const chooseStart = (content: Found, remembered: Remembered) => choose(content, remembered, STARTS)
 
-/** The last leader's incarnation: it committed all from its first txid on, and nothing is known of what was before. */
+/**
+ * The last leader's incarnation: it committed all from its first txid on, and nothing is known of
+ * what was before.
+ */
 const LEADS: Incarnation = {
   id: LED,
   epoch: 4,
@@ -94,7 +99,10 @@ const inWal = (txid: number, frame: number, epoch = 4): PositionRecord => ({
   pages: 10,
   ...COUNTERS,
 })
-const before = (records: readonly PositionRecord[], changes: Partial<Remembered> = {}): Remembered => ({
+const before = (
+  records: readonly PositionRecord[],
+  changes: Partial<Remembered> = {},
+): Remembered => ({
   records,
   trusted: true,
   epoch: 4,
@@ -107,7 +115,10 @@ const before = (records: readonly PositionRecord[], changes: Partial<Remembered>
   ...changes,
 })
 
-/** The incarnation that starts goes on, in the same epoch, with the state that the last leader had at `txid`. */
+/**
+ * The incarnation that starts goes on, in the same epoch, with the state that the last leader had
+ * at `txid`.
+ */
 const goesOn = (txid: number): Incarnation => ({
   id: STARTS,
   epoch: 4,
@@ -192,7 +203,11 @@ test('a position that fails in the WAL by one field begins a new epoch at the ne
     { frame: 0 },
   ]) {
     const start = chooseStart(found(), before([{ ...good, ...change }]))
-    assert.deepEqual([start.epoch, start.txid, start.verified], [5, 101, []], JSON.stringify(change))
+    assert.deepEqual(
+      [start.epoch, start.txid, start.verified],
+      [5, 101, []],
+      JSON.stringify(change),
+    )
     assert.match(start.newEpoch ?? '', /no leader ran/)
     const back = chooseStart(found(), before([inWal(99, 5), { ...good, ...change }]))
     assert.deepEqual([back.epoch, back.txid, back.verified], [5, 101, []], JSON.stringify(change))
@@ -284,7 +299,10 @@ test('whatever is found and remembered, no txid of an epoch is given out twice',
 test('whatever is read at once fits in one message', () => {
   for (const pageSize of PAGE_SIZES) {
     for (const batchBytes of [1, 1024, 1024 * 1024, MAX_PAYLOAD_BYTES, 64 * 1024 * 1024]) {
-      const count = Math.max(1, Math.floor(segmentBytes(pageSize, batchBytes) / frameBytes(pageSize)))
+      const count = Math.max(
+        1,
+        Math.floor(segmentBytes(pageSize, batchBytes) / frameBytes(pageSize)),
+      )
       assert.ok(count <= MAX_PAGES, `${count} pages of ${pageSize}`)
       assert.ok(count * (4 + pageSize) <= MAX_PAYLOAD_BYTES, `${count} pages of ${pageSize}`)
     }
@@ -325,7 +343,10 @@ test('a batch holds the frames taken, in their order', () => {
   assert.ok(payloadPage(message.payload, 1, 2, 512).equals(images[2]))
 })
 
-/** A database with several commits in its WAL, the image after each, and the records that a leader would have written. */
+/**
+ * A database with several commits in its WAL, the image after each, and the records that a leader
+ * would have written.
+ */
 async function databaseWithHistory(name: string) {
   const source = new SourceDatabase(join(folder.path, name), 1024)
   source.insert(30, 400)
@@ -368,7 +389,8 @@ async function databaseWithHistory(name: string) {
 function sumsOf(image: Buffer): PageSums {
   const sums = new PageSums(1024)
   for (let page = 1; page * 1024 <= image.length; page++) {
-    if (page !== lockPage(1024)) sums.set(page, pageSum(page, image.subarray((page - 1) * 1024, page * 1024)))
+    if (page !== lockPage(1024))
+      sums.set(page, pageSum(page, image.subarray((page - 1) * 1024, page * 1024)))
   }
   return sums
 }
@@ -386,7 +408,12 @@ function rebuilt(
 test('batches made again from the WAL lead from each verified record to the end, in messages of any size', async () => {
   const { source, files, scanned, images, records } = await databaseWithHistory('rebuilt.db')
   assert.equal(sumsOf(source.image()).state, scanned.sums.state)
-  for (const chosen of [records, [records[1], records[3]], [records[0]], [records[2], records[4]]]) {
+  for (const chosen of [
+    records,
+    [records[1], records[3]],
+    [records[0]],
+    [records[2], records[4]],
+  ]) {
     const start = chooseStart(scanned, before(chosen, { epoch: 2 }))
     assert.equal(start.txid, records.length)
     assert.deepEqual(start.verified, chosen)
@@ -398,7 +425,10 @@ test('batches made again from the WAL lead from each verified record to the end,
         const message = decode(each.message)
         assert.ok(message.type === 'batch')
         const { body, payload } = message
-        assert.deepEqual([body.epoch, body.fromTxid, body.chunk, body.last], [2, txid, chunk, each.last])
+        assert.deepEqual(
+          [body.epoch, body.fromTxid, body.chunk, body.last],
+          [2, txid, chunk, each.last],
+        )
         assert.deepEqual(each.from, { txid, checksum: checksumHex(sumsOf(images[txid]).state) })
         const pages = new Map<number, Buffer>()
         for (let i = 0; i < body.pages; i++)
@@ -444,7 +474,10 @@ test('a WAL that another connection started over is made again from its first fr
   const image = Buffer.alloc(body.dbPages * 1024)
   base.copy(image)
   for (let i = 0; i < body.pages; i++)
-    payloadPage(payload, i, body.pages, 1024).copy(image, (payloadPageNumber(payload, i) - 1) * 1024)
+    payloadPage(payload, i, body.pages, 1024).copy(
+      image,
+      (payloadPageNumber(payload, i) - 1) * 1024,
+    )
   assert.ok(image.equals(source.image()))
   assert.equal(body.checksum, checksumHex(scanned.sums.state))
 
@@ -469,10 +502,21 @@ test('no more is made again than the limit allows, and the end of it is whole', 
 
 /** The role file of a node that was promoted says so; its first position is not on record yet. */
 const promoted = (changes: Partial<Incarnation> = {}): Partial<Remembered> => {
-  const begun = { ...LEADS, epoch: 5, after: BEFORE, afterEpoch: 4, txid: 100, exact: true, ...changes }
+  const begun = {
+    ...LEADS,
+    epoch: 5,
+    after: BEFORE,
+    afterEpoch: 4,
+    txid: 100,
+    exact: true,
+    ...changes,
+  }
   return { epoch: 5, lineage: [begun] }
 }
-const committedBefore = (record: PositionRecord): PositionRecord => ({ ...record, incarnation: BEFORE })
+const committedBefore = (record: PositionRecord): PositionRecord => ({
+  ...record,
+  incarnation: BEFORE,
+})
 
 test('a node that crashed between its role file and its first position leads on in the epoch of its promotion', () => {
   const records = [inWal(99, 5), inWal(100, 9)].map(committedBefore)
@@ -625,8 +669,15 @@ test('a node that crashed before the first position above what it had lost goes 
   assert.deepEqual(start.begun, { ...goesOn(171), epoch: 9, afterEpoch: 9 })
   const written = chooseStart(bare(7n), before([last], remembered))
   assert.deepEqual([written.epoch, written.txid, written.begun.exact], [10, 172, false])
-  const further = chooseStart(bare(200n), before([stored(200, { incarnation: BEFORE })], remembered))
-  assert.deepEqual([further.epoch, further.txid], [10, 5172], 'a role file of another time explains nothing')
+  const further = chooseStart(
+    bare(200n),
+    before([stored(200, { incarnation: BEFORE })], remembered),
+  )
+  assert.deepEqual(
+    [further.epoch, further.txid],
+    [10, 5172],
+    'a role file of another time explains nothing',
+  )
   const later = [stored(200, { epoch: 9 }), stored(201, { epoch: 9 })]
   const goneOn = chooseStart(bare(201n), before(later, remembered))
   assert.deepEqual([goneOn.epoch, goneOn.txid, goneOn.newEpoch], [9, 201, undefined])
@@ -650,7 +701,10 @@ interface Disk {
 
 /** The node's folder beside it. `path`: what its stored positions stand for. */
 interface Folder
-  extends Pick<Remembered, 'records' | 'epoch' | 'incarnation' | 'raised' | 'txidCeiling' | 'lineage'> {
+  extends Pick<
+    Remembered,
+    'records' | 'epoch' | 'incarnation' | 'raised' | 'txidCeiling' | 'lineage'
+  > {
   readonly path: readonly Given[]
   /** Whether a position has been stored since the machine went down last. */
   readonly trusted: boolean
@@ -695,7 +749,15 @@ const events = fc.array(
     {
       weight: 5,
       arbitrary: fc.record({
-        kind: fc.constantFrom('foreign', 'empty WAL', 'back up', 'back up', 'follow', 'follow', 'hear'),
+        kind: fc.constantFrom(
+          'foreign',
+          'empty WAL',
+          'back up',
+          'back up',
+          'follow',
+          'follow',
+          'hear',
+        ),
         which,
       }),
     },
@@ -764,7 +826,10 @@ class World {
         this.node = { folder, disk: this.#written(disk) }
         return
       case 'empty WAL':
-        this.node = { folder, disk: { ...disk, base: disk.content, salt: Number(this.#draw()), frames: [] } }
+        this.node = {
+          folder,
+          disk: { ...disk, base: disk.content, salt: Number(this.#draw()), frames: [] },
+        }
         return
       case 'back up':
         this.#backups.push(this.node)
@@ -897,7 +962,9 @@ class World {
         ? given.content === disk.content
         : known.some(
             (mine) =>
-              mine.epoch === given.epoch && mine.txid === given.txid && mine.content === given.content,
+              mine.epoch === given.epoch &&
+              mine.txid === given.txid &&
+              mine.content === given.content,
           )
     for (const { seen, path } of heard) {
       assert.ok(txid >= seen.txid, `${epoch}-${txid} is below ${seen.txid}, which was seen`)
@@ -914,7 +981,10 @@ class World {
 }
 
 const START = { which: 0, trusted: false, isCut: false } as const
-/** The database as it was left, beside older positions and the newest role file: it goes on where it was. */
+/**
+ * The database as it was left, beside older positions and the newest role file: it goes on where it
+ * was.
+ */
 const RESUMED: Event[] = [
   { kind: 'start', ...START, answers: [false, false, false] },
   { kind: 'follow', which: 0 },
@@ -927,7 +997,10 @@ const RESUMED: Event[] = [
   { kind: 'restore', which: 3, what: 'role file' },
 ]
 
-/** An older state of all beside the newest role file, and a write while no node ran: it follows from where it was. */
+/**
+ * An older state of all beside the newest role file, and a write while no node ran: it follows from
+ * where it was.
+ */
 const WRITTEN: Event[] = [
   { kind: 'start', ...START, answers: [false, false, false] },
   { kind: 'follow', which: 0 },
@@ -945,7 +1018,13 @@ test('whatever is put back, written or lost, no position is given out that anoth
     fc.property(events, (taken) => {
       const world = new World()
       for (const event of taken) world.take(event)
-      world.take({ kind: 'start', which: 0, trusted: true, isCut: false, answers: [true, true, true] })
+      world.take({
+        kind: 'start',
+        which: 0,
+        trusted: true,
+        isCut: false,
+        answers: [true, true, true],
+      })
     }),
     { numRuns: 3000, examples: [[RESUMED], [WRITTEN]] },
   )

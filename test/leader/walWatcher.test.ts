@@ -20,7 +20,8 @@ test('looking goes on when timers fall between the looks after a file event', as
   writeFileSync(path, '')
   let looks = 0
   let afterEvent = 0
-  // From the event on: nothing; nothing; found by the timer, so that polling begins; nothing; nothing; found.
+  // From the event on: nothing; nothing; found by the timer, so that polling begins; nothing;
+  // nothing; found.
   const found = new Set([3, 6])
   const host = {
     look() {

@@ -46,7 +46,12 @@ function setUp(t: TestContext, given: Partial<NodeOptions>) {
   const path = `${db}-walcast/node.json`
   mkdirSync(`${db}-walcast`)
   const options = { ...defaultOptions(), ...given, db } as NodeOptions
-  const setup: NodeSetup = { options, secret: undefined, log: pino({ level: 'silent' }), version: '0' }
+  const setup: NodeSetup = {
+    options,
+    secret: undefined,
+    log: pino({ level: 'silent' }),
+    version: '0',
+  }
   return {
     thread,
     db,

@@ -44,7 +44,10 @@ test('a node folder that this user may not enter is none without a node', (t) =>
     if (isThere) chmodSync(folder, 0o755)
     const { key, line } = asStranger(() => NodeFile.peek(folder))
     assert.equal(key, 'DB_UNREADABLE')
-    assert.match(line, /copy\.db-walcast\/node\.json: EACCES.*; .*make the user that runs a node the owner/)
+    assert.match(
+      line,
+      /copy\.db-walcast\/node\.json: EACCES.*; .*make the user that runs a node the owner/,
+    )
   }
 })
 

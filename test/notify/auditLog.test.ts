@@ -1,6 +1,16 @@
-/** The audit log as a file: whole lines only, crashes and full disks between them, rotation, and what is answered of it. */
+/**
+ * The audit log as a file: whole lines only, crashes and full disks between them, rotation, and
+ * what is answered of it.
+ */
 import assert from 'node:assert/strict'
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -10,7 +20,12 @@ import type { AuditEntry, AuditSource } from '../../src/api/audit.ts'
 import { asWalcastError } from '../../src/errors.ts'
 import { Metrics } from '../../src/health/metrics.ts'
 import { AuditLog, type AuditLogOptions } from '../../src/notify/auditLog.ts'
-import { createFileOps, type FileOp, type FileOps, systemFileOps } from '../../src/platform/fileOps.ts'
+import {
+  createFileOps,
+  type FileOp,
+  type FileOps,
+  systemFileOps,
+} from '../../src/platform/fileOps.ts'
 import { addAuditRoutes } from '../../src/server/auditRoutes.ts'
 
 function folderOf(t: TestContext): string {
@@ -36,7 +51,10 @@ function entry(txid: number, more: Partial<AuditEntry> = {}): AuditEntry {
 /** A logger and the messages that it was given. */
 function logged() {
   const messages: string[] = []
-  const log = pino({ level: 'info' }, { write: (line: string) => void messages.push(JSON.parse(line).msg) })
+  const log = pino(
+    { level: 'info' },
+    { write: (line: string) => void messages.push(JSON.parse(line).msg) },
+  )
   return { log, messages }
 }
 
@@ -102,8 +120,18 @@ test('a line that a crash tore is passed over, and does not swallow the next one
 
 test('lines that are no entries are left out, and left alone', async (t) => {
   const folder = folderOf(t)
-  const odd = ['[]', 'null', '{}', '"x"', JSON.stringify({ ...entry(1), role: 'king' }), '\u0000\u0000']
-  const odder = [JSON.stringify({ ...entry(1), epoch: -1 }), JSON.stringify({ ...entry(1), at: 'then' })]
+  const odd = [
+    '[]',
+    'null',
+    '{}',
+    '"x"',
+    JSON.stringify({ ...entry(1), role: 'king' }),
+    '\u0000\u0000',
+  ]
+  const odder = [
+    JSON.stringify({ ...entry(1), epoch: -1 }),
+    JSON.stringify({ ...entry(1), at: 'then' }),
+  ]
   writeFileSync(join(folder, 'audit.jsonl'), `${[...odd, ...odder].join('\n')}\n`)
   const log = openIn(folder)
   assert.deepEqual(log.recent(10), [])
@@ -142,7 +170,11 @@ test('a full file is renamed and never rewritten; five are kept', async (t) => {
   )
   assert.equal(existsSync(join(folder, 'audit.5.jsonl')), false)
   assert.deepEqual(messages, Array(2).fill('the oldest file of the audit log is deleted'))
-  assert.deepEqual(txids(openIn(folder).recent(10)), [11, 12, 13, 14], 'the file before is read, too')
+  assert.deepEqual(
+    txids(openIn(folder).recent(10)),
+    [11, 12, 13, 14],
+    'the file before is read, too',
+  )
   rmSync(join(folder, 'audit.2.jsonl'))
   await audit.append(entry(15))
   assert.deepEqual(linesIn(folder, 'audit.4.jsonl').length, 2, 'a gap is filled first')
@@ -152,7 +184,8 @@ test('a disk that takes nothing is named once, and the log goes on when it does'
   const folder = folderOf(t)
   let isFull = true
   const ops = createFileOps((op: FileOp) => {
-    if (isFull && op === 'audit.append') throw Object.assign(new Error('no space'), { code: 'ENOSPC' })
+    if (isFull && op === 'audit.append')
+      throw Object.assign(new Error('no space'), { code: 'ENOSPC' })
   })
   const { log, messages } = logged()
   const metrics = new Metrics(false)
@@ -219,8 +252,16 @@ test('GET /_walcast/audit answers with the last entries', async (t) => {
     },
   }
   assert.deepEqual(await get(''), { entries: [entry(50)] })
-  for (const limit of [1, 200]) assert.deepEqual(await get(`?limit=${limit}`), { entries: [entry(limit)] })
-  for (const query of ['?limit=0', '?limit=201', '?limit=', '?limit=-1', '?limit=1e2', '?limit=1&limit=2'])
+  for (const limit of [1, 200])
+    assert.deepEqual(await get(`?limit=${limit}`), { entries: [entry(limit)] })
+  for (const query of [
+    '?limit=0',
+    '?limit=201',
+    '?limit=',
+    '?limit=-1',
+    '?limit=1e2',
+    '?limit=1&limit=2',
+  ])
     assert.deepEqual(await get(query), { key: 'BAD_REQUEST' }, query)
   assert.deepEqual(asked, [50, 1, 200])
 })

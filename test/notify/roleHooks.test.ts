@@ -1,4 +1,7 @@
-/** What is told of a change of role: real commands of the shell, a real HTTP server, a queue that is bounded. */
+/**
+ * What is told of a change of role: real commands of the shell, a real HTTP server, a queue that is
+ * bounded.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -78,7 +81,10 @@ function setUp(t: TestContext, more: Partial<RoleHookOptions>) {
   return { hooks, lines, texts, folder }
 }
 
-/** A server that answers each request with the next status, the last one for ever, and keeps what it got. */
+/**
+ * A server that answers each request with the next status, the last one for ever, and keeps what it
+ * got.
+ */
 async function receiver(t: TestContext, answer: (response: ServerResponse, nth: number) => void) {
   const got: { readonly request: IncomingMessage; readonly body: string }[] = []
   const server = createServer(async (request, response) => {
@@ -97,7 +103,9 @@ async function receiver(t: TestContext, answer: (response: ServerResponse, nth: 
   return { url: `http://127.0.0.1:${port}/hooks/private-token?x=1`, got }
 }
 
-test('the command has the change in its environment, and no secrets', { timeout: TIMEOUT_MS }, async (t) => {
+test('the command has the change in its environment, and no secrets', {
+  timeout: TIMEOUT_MS,
+}, async (t) => {
   const { hooks, lines, folder } = setUp(t, {
     command: 'env > "$FOLDER/env"; echo moved the address; echo and the name >&2',
     environment: {
@@ -134,7 +142,9 @@ test('the command has the change in its environment, and no secrets', { timeout:
   )
 })
 
-test('commands run one at a time, in the order of the changes', { timeout: TIMEOUT_MS }, async (t) => {
+test('commands run one at a time, in the order of the changes', {
+  timeout: TIMEOUT_MS,
+}, async (t) => {
   const { hooks, folder } = setUp(t, {
     command:
       'mkdir "$FOLDER/lock" || exit 9; echo $WALCAST_TXID >> "$FOLDER/list"; sleep 0.05; rmdir "$FOLDER/lock"',
@@ -159,7 +169,9 @@ test('a command that fails is logged with its status and the end of what it said
   assert.ok(output.length <= 2048)
 })
 
-test('one that takes too long is ended with all that it started', { timeout: TIMEOUT_MS }, async (t) => {
+test('one that takes too long is ended with all that it started', {
+  timeout: TIMEOUT_MS,
+}, async (t) => {
   const { hooks, lines, folder } = setUp(t, {
     // A process of its own that ignores SIGTERM, and a shell that does not.
     command:
@@ -206,10 +218,15 @@ test('a stop waits, and then breaks off what runs and drops what waits', {
   assert.match(lines[2].failure ?? '', /the node stops/)
   hooks.notify(change(4))
   assert.match(lines[3].msg, /not run/)
-  assert.match(await metrics.registry.metrics(), /^walcast_hook_notices_dropped_total\{hook="command"\} 3$/m)
+  assert.match(
+    await metrics.registry.metrics(),
+    /^walcast_hook_notices_dropped_total\{hook="command"\} 3$/m,
+  )
 })
 
-test('a command that cannot be run is a failure and no exception', { timeout: TIMEOUT_MS }, async (t) => {
+test('a command that cannot be run is a failure and no exception', {
+  timeout: TIMEOUT_MS,
+}, async (t) => {
   const { hooks, lines } = setUp(t, { command: '/no/such/program' })
   hooks.notify(change(1))
   await hooks.stop()
@@ -321,7 +338,9 @@ test('without a secret nothing is signed; what is not taken is sent again before
   )
 })
 
-test('tries are bounded, and not spent on what will not change', { timeout: TIMEOUT_MS }, async (t) => {
+test('tries are bounded, and not spent on what will not change', {
+  timeout: TIMEOUT_MS,
+}, async (t) => {
   const { url, got } = await receiver(t, (response, nth) =>
     response.writeHead(nth > 3 ? 404 : 500, { location: '/elsewhere' }).end(),
   )
@@ -348,7 +367,12 @@ test('an address that never answers holds neither the node nor the command up', 
   const { url, got } = await receiver(t, () => {})
   const dropped: string[] = []
   const onDropped = (hook: string) => void dropped.push(hook)
-  const { hooks, lines } = setUp(t, { webhook: url, command: 'echo ran', stopGraceMs: 500, onDropped })
+  const { hooks, lines } = setUp(t, {
+    webhook: url,
+    command: 'echo ran',
+    stopGraceMs: 500,
+    onDropped,
+  })
   hooks.notify(change(1))
   await until('the POST has arrived', () => got.length === 1)
   await until('the command has run', () => lines.length === 1)
@@ -361,7 +385,14 @@ test('an address that never answers holds neither the node nor the command up', 
 test('the URL of a webhook may have a query and no user; it is not repeated', () => {
   for (const url of ['https://ops.example/a?token=b', 'http://127.0.0.1:1'])
     assert.equal(parseValue('webhook', 'webhook', url), url)
-  for (const url of ['', 'ops', 'ftp://x', 'http://me:hidden@x', 'http://hidden@x', 'https://x/#hidden'])
+  for (const url of [
+    '',
+    'ops',
+    'ftp://x',
+    'http://me:hidden@x',
+    'http://hidden@x',
+    'https://x/#hidden',
+  ])
     assert.throws(
       () => parseValue('webhook', 'webhook', url),
       ({ key, message }) => key === 'USAGE' && !message.includes('hidden'),

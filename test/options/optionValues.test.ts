@@ -10,7 +10,8 @@ import { comparablePath } from '../../src/proxy/routes.ts'
 const parse = (kind: OptionKind, text: string) => parseValue('flag', kind, text)
 
 function refuses(kind: OptionKind, texts: readonly string[]): void {
-  for (const text of texts) assert.throws(() => parse(kind, text), { key: 'USAGE' }, `${kind}: ${text}`)
+  for (const text of texts)
+    assert.throws(() => parse(kind, text), { key: 'USAGE' }, `${kind}: ${text}`)
 }
 
 test('an address is one that a request can be sent to', () => {
@@ -86,16 +87,19 @@ test('prefixes are whole segments that a path is compared with as they are', () 
   ])
   refuses('prefixes', ['/a b', ' ', '/upload/'])
   fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom('/', '.', 'a', '%', '\\', '?', 'é', '~') }), (rest) => {
-      const text = `/${rest}`
-      try {
-        assert.deepEqual(parse('prefixes', text), [text])
-      } catch (error) {
-        if (error instanceof assert.AssertionError) throw error
-        return
-      }
-      assert.equal(comparablePath(text), text, 'no path would ever be under it')
-    }),
+    fc.property(
+      fc.string({ unit: fc.constantFrom('/', '.', 'a', '%', '\\', '?', 'é', '~') }),
+      (rest) => {
+        const text = `/${rest}`
+        try {
+          assert.deepEqual(parse('prefixes', text), [text])
+        } catch (error) {
+          if (error instanceof assert.AssertionError) throw error
+          return
+        }
+        assert.equal(comparablePath(text), text, 'no path would ever be under it')
+      },
+    ),
     { numRuns: 3000 },
   )
 })

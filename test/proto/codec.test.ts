@@ -1,9 +1,18 @@
-/** The codec against golden vectors, a second implementation of its parts, and everything that is not a message. */
+/**
+ * The codec against golden vectors, a second implementation of its parts, and everything that is
+ * not a message.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { decode, encode, pagesPayloadBytes, payloadPage, payloadPageNumber } from '../../proto/codec.ts'
+import {
+  decode,
+  encode,
+  pagesPayloadBytes,
+  payloadPage,
+  payloadPageNumber,
+} from '../../proto/codec.ts'
 import * as fields from '../../proto/fields.ts'
 import * as limits from '../../proto/limits.ts'
 import { type Body, MESSAGES, type Message, type MessageType } from '../../proto/messages.ts'
@@ -66,7 +75,10 @@ function xxh64Slow(bytes: Buffer, seed: bigint): bigint {
   return acc ^ (acc >> 32n)
 }
 
-/** msgpack of the values that bodies hold, from its specification. `floats`: whole numbers as float64 too. */
+/**
+ * msgpack of the values that bodies hold, from its specification. `floats`: whole numbers as
+ * float64 too.
+ */
 function pack(value: unknown, floats = false): Buffer {
   const head = (tag: number, write: (bytes: Buffer) => void, size: number) => {
     const bytes = Buffer.alloc(1 + size)
@@ -165,13 +177,19 @@ test('golden vectors cover every message', () => {
 for (const vector of VECTORS) {
   test(`golden vector: ${vector.name}`, () => {
     const { type, body, payload, bytes } = vector
-    const encoded = encode(type, body as Body<typeof type>, payload.length, (target) => target.set(payload))
+    const encoded = encode(type, body as Body<typeof type>, payload.length, (target) =>
+      target.set(payload),
+    )
     assert.equal(encoded.toString('hex'), bytes.toString('hex'))
     const decoded = decode(bytes)
     assert.equal(decoded.type, type)
     assert.deepEqual({ ...decoded.body }, body)
     assert.ok(decoded.payload.equals(payload))
-    assert.equal(resealed(vector, {}).toString('hex'), bytes.toString('hex'), 'a second encoder agrees')
+    assert.equal(
+      resealed(vector, {}).toString('hex'),
+      bytes.toString('hex'),
+      'a second encoder agrees',
+    )
     assert.equal(bytes.readBigUInt64BE(0), xxh64Slow(bytes.subarray(8), 0n))
   })
 }
@@ -227,7 +245,9 @@ test('batches of databases with names of every length, one after the other', () 
   }
 })
 
-const hexId = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((id) => id.toString(16).padStart(16, '0'))
+const hexId = fc
+  .bigInt({ min: 0n, max: 2n ** 64n - 1n })
+  .map((id) => id.toString(16).padStart(16, '0'))
 
 const arbitraryOf = new Map<fields.Field<unknown>, fc.Arbitrary<unknown>>([
   [
@@ -238,14 +258,18 @@ const arbitraryOf = new Map<fields.Field<unknown>, fc.Arbitrary<unknown>>([
   ],
   [
     fields.prose,
-    fc.string({ maxLength: 300, unit: 'grapheme' }).filter((text) => text.length <= limits.MAX_TEXT_CHARS),
+    fc
+      .string({ maxLength: 300, unit: 'grapheme' })
+      .filter((text) => text.length <= limits.MAX_TEXT_CHARS),
   ],
   [fields.count, fc.oneof(fc.maxSafeNat(), fc.nat(300), fc.constant(Number.MAX_SAFE_INTEGER))],
   [fields.pageNumber, fc.oneof(fc.nat(100_000), fc.constant(limits.MAX_PAGE_NUMBER))],
   [fields.flag, fc.boolean()],
   [
     fields.time,
-    fc.double({ noNaN: true, min: -limits.MAX_TIME_MS, max: limits.MAX_TIME_MS }).map((value) => value + 0),
+    fc
+      .double({ noNaN: true, min: -limits.MAX_TIME_MS, max: limits.MAX_TIME_MS })
+      .map((value) => value + 0),
   ],
   [
     fields.duration,
@@ -269,7 +293,10 @@ function bodyArbitrary(type: MessageType): fc.Arbitrary<Record<string, unknown>>
   const mode = fc.constantFrom('resume', 'sync')
   return fc.record(
     Object.fromEntries(
-      Object.entries(MESSAGES[type].fields).map(([key, field]) => [key, arbitraryOf.get(field) ?? mode]),
+      Object.entries(MESSAGES[type].fields).map(([key, field]) => [
+        key,
+        arbitraryOf.get(field) ?? mode,
+      ]),
     ),
     { noNullPrototype: true },
   )
@@ -299,7 +326,10 @@ function messageArbitrary(
         }))
     case 'groups':
       return fc
-        .record({ body, groups: fc.array(fc.uint8Array({ minLength: 4, maxLength: 4 }), { maxLength: 40 }) })
+        .record({
+          body,
+          groups: fc.array(fc.uint8Array({ minLength: 4, maxLength: 4 }), { maxLength: 40 }),
+        })
         .map(({ body: of, groups }) => ({
           body: { ...of, groups: groups.length },
           payload: Buffer.concat(groups),
@@ -310,7 +340,10 @@ function messageArbitrary(
           body,
           pageSize: fc.constantFrom(512, 1024, 65536),
           pages: fc.array(
-            fc.record({ page: fc.integer({ min: 1, max: limits.MAX_PAGE_NUMBER }), fill: fc.nat(255) }),
+            fc.record({
+              page: fc.integer({ min: 1, max: limits.MAX_PAGE_NUMBER }),
+              fill: fc.nat(255),
+            }),
             { maxLength: 5 },
           ),
         })
@@ -328,7 +361,9 @@ for (const type of TYPES) {
   test(`round trip: ${type}`, () => {
     fc.assert(
       fc.property(messageArbitrary(type), ({ body, payload }) => {
-        const bytes = encode(type, body as Body<typeof type>, payload.length, (target) => target.set(payload))
+        const bytes = encode(type, body as Body<typeof type>, payload.length, (target) =>
+          target.set(payload),
+        )
         const decoded: Message = decode(bytes)
         assert.equal(decoded.type, type)
         assert.deepEqual({ ...decoded.body }, body)
@@ -355,7 +390,11 @@ test('pages of a payload are found by their place', () => {
 test('every truncation and every byte too many is refused', () => {
   for (const { bytes } of VECTORS) {
     for (let length = 0; length < bytes.length; length++)
-      assert.equal(refusalOf(bytes.subarray(0, length)), 'MESSAGE_BAD', `${length} of ${bytes.length} bytes`)
+      assert.equal(
+        refusalOf(bytes.subarray(0, length)),
+        'MESSAGE_BAD',
+        `${length} of ${bytes.length} bytes`,
+      )
     assert.equal(refusalOf(Buffer.concat([bytes, Buffer.of(0)])), 'MESSAGE_BAD')
   }
   assertStillWorks()
@@ -391,7 +430,8 @@ test('header fields that are wrong under a right checksum are refused', () => {
       limits.PROTOCOL_VERSIONS.some((spoken) => spoken === version) ? 'accepted' : 'MESSAGE_BAD',
     )
   for (let other = 0; other < 256; other++) {
-    if (other !== code) assert.equal(refusalOf(seal({ code: other }, body)), 'MESSAGE_BAD', `code ${other}`)
+    if (other !== code)
+      assert.equal(refusalOf(seal({ code: other }, body)), 'MESSAGE_BAD', `code ${other}`)
   }
   for (const reserved of [1, 256, 65535])
     assert.equal(refusalOf(seal({ code, reserved }, body)), 'MESSAGE_BAD')
@@ -437,10 +477,19 @@ test('a body fills its limit to the byte and unknown keys are ignored', () => {
 
 test('text and numbers fill their limits and not one more', () => {
   const error = firstVector('error')
-  assert.equal(refusalOf(resealed(error, { message: 'x'.repeat(limits.MAX_TEXT_CHARS) })), 'accepted')
-  assert.equal(refusalOf(resealed(error, { message: 'x'.repeat(limits.MAX_TEXT_CHARS + 1) })), 'MESSAGE_BAD')
+  assert.equal(
+    refusalOf(resealed(error, { message: 'x'.repeat(limits.MAX_TEXT_CHARS) })),
+    'accepted',
+  )
+  assert.equal(
+    refusalOf(resealed(error, { message: 'x'.repeat(limits.MAX_TEXT_CHARS + 1) })),
+    'MESSAGE_BAD',
+  )
   assert.equal(refusalOf(resealed(error, { code: 'x'.repeat(limits.MAX_NAME_CHARS) })), 'accepted')
-  assert.equal(refusalOf(resealed(error, { code: 'x'.repeat(limits.MAX_NAME_CHARS + 1) })), 'MESSAGE_BAD')
+  assert.equal(
+    refusalOf(resealed(error, { code: 'x'.repeat(limits.MAX_NAME_CHARS + 1) })),
+    'MESSAGE_BAD',
+  )
   const resync = firstVector('resync')
   assert.equal(refusalOf(resealed(resync, { pages: limits.MAX_PAGE_NUMBER })), 'accepted')
   assert.equal(refusalOf(resealed(resync, { pages: limits.MAX_PAGE_NUMBER + 1 })), 'MESSAGE_BAD')
@@ -449,14 +498,27 @@ test('text and numbers fill their limits and not one more', () => {
 const WRONG = new Map<fields.Field<unknown>, readonly unknown[]>([
   [
     fields.name,
-    [1, null, true, ['x'], { x: 1 }, 'x'.repeat(limits.MAX_NAME_CHARS + 1), 'a\n', '\u001b[31m', '\u0085'],
+    [
+      1,
+      null,
+      true,
+      ['x'],
+      { x: 1 },
+      'x'.repeat(limits.MAX_NAME_CHARS + 1),
+      'a\n',
+      '\u001b[31m',
+      '\u0085',
+    ],
   ],
   [fields.prose, [1, null, false, ['x'], 'x'.repeat(limits.MAX_TEXT_CHARS + 1)]],
   [fields.count, [-1, 1.5, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, '1', null, true, [1]]],
   [fields.pageNumber, [-1, 0.5, limits.MAX_PAGE_NUMBER + 1, Number.NaN, '1', null, true]],
   [fields.flag, [0, 1, 'true', null, []]],
   [fields.fileMode, [-1, 0.5, 0o1000, 0o100600, Number.NaN, '0600', null, true]],
-  [fields.time, [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e16, -1e300, '1', null]],
+  [
+    fields.time,
+    [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e16, -1e300, '1', null],
+  ],
   [fields.duration, [Number.NaN, Number.POSITIVE_INFINITY, -1, 1e13, 1e300, '1', null, true]],
   [fields.pageSize, [1, 256, 511, 513, 768, 1.5, -512, 65537, 131072, Number.NaN, '4096', null]],
   [
@@ -465,7 +527,16 @@ const WRONG = new Map<fields.Field<unknown>, readonly unknown[]>([
   ],
   [
     fields.incarnation,
-    [0, '', '0', '0123456789ABCDEF', '0123456789abcdeg', '00123456789abcdef', '0123456789abcdef\n', null],
+    [
+      0,
+      '',
+      '0',
+      '0123456789ABCDEF',
+      '0123456789abcdeg',
+      '00123456789abcdef',
+      '0123456789abcdef\n',
+      null,
+    ],
   ],
   [
     fields.incarnationBefore,
@@ -519,7 +590,8 @@ test('a payload that does not match its counts is refused', () => {
   }
   for (const pages of [0, 1, 3, limits.MAX_PAGES + 1, Number.MAX_SAFE_INTEGER])
     assert.equal(refusalOf(resealed(batch, { pages })), 'MESSAGE_BAD', `${pages} pages`)
-  for (const pageSize of [0, 1024]) assert.equal(refusalOf(resealed(batch, { pageSize })), 'MESSAGE_BAD')
+  for (const pageSize of [0, 1024])
+    assert.equal(refusalOf(resealed(batch, { pageSize })), 'MESSAGE_BAD')
   assert.equal(refusalOf(resealed(batch, {}, batch.payload.subarray(1))), 'MESSAGE_BAD')
   for (const sums of [0, 1, 3, limits.MAX_SUMS + 1, Number.MAX_SAFE_INTEGER])
     assert.equal(refusalOf(resealed(have, { sums })), 'MESSAGE_BAD', `${sums} sums`)
@@ -538,7 +610,8 @@ test('a payload that does not match its counts is refused', () => {
 })
 
 test('a page size of 0 is refused even where there is no page', () => {
-  const synced = VECTORS.find((vector) => vector.name === 'synced, nothing left') ?? firstVector('synced')
+  const synced =
+    VECTORS.find((vector) => vector.name === 'synced, nothing left') ?? firstVector('synced')
   assert.equal(refusalOf(resealed(synced, {})), 'accepted')
   assert.equal(refusalOf(resealed(synced, { pageSize: 0 })), 'MESSAGE_BAD')
 })
@@ -662,7 +735,11 @@ test('keys that mean something to JavaScript give nothing away', () => {
     assert.equal(decoded.body.db, 'app')
     assert.equal(Reflect.get({}, 'db'), undefined)
   }
-  const inherited = Buffer.concat([Buffer.of(0x81), pack('__proto__'), pack({ db: 'app', timeMs: 1 })])
+  const inherited = Buffer.concat([
+    Buffer.of(0x81),
+    pack('__proto__'),
+    pack({ db: 'app', timeMs: 1 }),
+  ])
   assert.equal(refusalOf(seal({ code: MESSAGES.ping.code }, inherited)), 'MESSAGE_BAD')
 })
 
@@ -679,7 +756,10 @@ test('random bytes, random bodies and mangled messages are refused or decode to 
     ),
     { numRuns: 3000 },
   )
-  const edits = fc.array(fc.record({ at: fc.nat(), byte: fc.nat(255) }), { minLength: 1, maxLength: 4 })
+  const edits = fc.array(fc.record({ at: fc.nat(), byte: fc.nat(255) }), {
+    minLength: 1,
+    maxLength: 4,
+  })
   fc.assert(
     fc.property(fc.constantFrom(...VECTORS), edits, (vector, changes) => {
       const body = pack(vector.body)
@@ -752,7 +832,8 @@ test('PROTOCOL.md has the limits and versions of the code', () => {
   const rows = new Map(tableUnder('## Limits').map(([name, value]) => [name, value]))
   const numbers = Object.entries(limits).filter(([, value]) => typeof value === 'number')
   assert.deepEqual([...rows.keys()].sort(), numbers.map(([name]) => name).sort())
-  for (const [name, value] of numbers) assert.equal(Number(rows.get(name)?.replaceAll(' ', '')), value, name)
+  for (const [name, value] of numbers)
+    assert.equal(Number(rows.get(name)?.replaceAll(' ', '')), value, name)
   for (const version of limits.PROTOCOL_VERSIONS)
     assert.ok(PROTOCOL.includes(`\`${limits.SUBPROTOCOL_PREFIX}${version}\``), `version ${version}`)
 })

@@ -1,6 +1,7 @@
 /**
- * What is told of histories by their incarnations, against a model that knows them: a tree of databases that are copied, put
- * back, promoted, restarted and written to, each with the states that it has had.
+ * What is told of histories by their incarnations, against a model that knows them: a tree of
+ * databases that are copied, put back, promoted, restarted and written to, each with the states
+ * that it has had.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -23,7 +24,10 @@ import {
   withoutIdle,
 } from '../../proto/lineage.ts'
 
-/** A commit that was made once, in the whole world: two databases have the same one only when they share history. */
+/**
+ * A commit that was made once, in the whole world: two databases have the same one only when they
+ * share history.
+ */
 interface State extends Standing {
   /** Whether it is only taken to follow from the one before it. */
   readonly isGuess: boolean
@@ -52,7 +56,10 @@ interface World {
 
 type Step =
   | { readonly kind: 'commit'; readonly of: number; readonly count: number }
-  | { readonly kind: 'restart' | 'crash' | 'raise' | 'foreign' | 'force' | 'forget'; readonly of: number }
+  | {
+      readonly kind: 'restart' | 'crash' | 'raise' | 'foreign' | 'force' | 'forget'
+      readonly of: number
+    }
   | { readonly kind: 'copy' | 'follow'; readonly of: number; readonly other: number }
 
 const index = fc.nat(5)
@@ -60,7 +67,11 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(
   fc.oneof(
     {
       weight: 4,
-      arbitrary: fc.record({ kind: fc.constant('commit'), of: index, count: fc.integer({ min: 1, max: 3 }) }),
+      arbitrary: fc.record({
+        kind: fc.constant('commit'),
+        of: index,
+        count: fc.integer({ min: 1, max: 3 }),
+      }),
     },
     {
       weight: 4,
@@ -79,7 +90,10 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(
         of: index,
       }),
     },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('copy', 'follow'), of: index, other: index }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constantFrom('copy', 'follow'), of: index, other: index }),
+    },
   ) as fc.Arbitrary<Step>,
   { minLength: 1, maxLength: 30 },
 )
@@ -96,9 +110,21 @@ function lead(
 ): Database {
   const id = idOf(++world.drawn)
   const [follows = NOWHERE] = trailOf(of.stored, of.lineage)
-  const { incarnation: after, epoch: afterEpoch, txid } = begins.isTold === false ? NOWHERE : follows
+  const {
+    incarnation: after,
+    epoch: afterEpoch,
+    txid,
+  } = begins.isTold === false ? NOWHERE : follows
   const exact = begins.exact && after !== ''
-  const begun: Incarnation = { id, epoch: begins.epoch, after, afterEpoch, txid, leader: of.name, exact }
+  const begun: Incarnation = {
+    id,
+    epoch: begins.epoch,
+    after,
+    afterEpoch,
+    txid,
+    leader: of.name,
+    exact,
+  }
   const kept = withoutIdle(of.lineage, of.name, txid, of.stored.incarnation)
   return {
     ...of,
@@ -224,7 +250,10 @@ test('wherever a node stands, its state is never taken to be more than it is', (
         for (const { point, state } of stood) {
           const found = containment(database.standing, database.lineage, point)
           const actual = state ? truth(database, state) : 'unknown'
-          assert.ok(grades.indexOf(found) <= grades.indexOf(actual), `${found}, but it is ${actual}`)
+          assert.ok(
+            grades.indexOf(found) <= grades.indexOf(actual),
+            `${found}, but it is ${actual}`,
+          )
           if (told.has(point.incarnation)) assert.equal(found, actual)
         }
       }
@@ -237,7 +266,9 @@ test('the trail of a node names the last state of each incarnation that it has h
   fc.assert(
     fc.property(steps, (taken) => {
       for (const { standing, lineage, path } of played(taken).databases) {
-        const last = path.filter((state, i) => path[i + 1]?.incarnation !== state.incarnation).reverse()
+        const last = path
+          .filter((state, i) => path[i + 1]?.incarnation !== state.incarnation)
+          .reverse()
         assert.deepEqual(
           [...trailOf(standing, lineage)].map(({ incarnation, epoch, txid }) => ({
             incarnation,
@@ -258,13 +289,20 @@ test('two histories part after the last state that both have, as each is told of
       const { databases } = played(taken)
       for (const mine of databases)
         for (const theirs of databases) {
-          const common = mine.path.findLast((state) => theirs.path.some((each) => same(each, state)))
+          const common = mine.path.findLast((state) =>
+            theirs.path.some((each) => same(each, state)),
+          )
           const told = parseTrail(formatTrail(trailOf(theirs.standing, theirs.lineage)))
           assert.ok(told)
           const point = partingPoint(mine.standing, mine.lineage, told)
           assert.deepEqual(
             point && [point.incarnation, point.epoch, point.txid, point.isProven],
-            common && [common.incarnation, common.epoch, common.txid, truth(mine, common) === 'proven'],
+            common && [
+              common.incarnation,
+              common.epoch,
+              common.txid,
+              truth(mine, common) === 'proven',
+            ],
           )
         }
     }),
@@ -288,7 +326,8 @@ test('a position counts as reached when its state, or a later one of its epoch, 
           isLater(standing) ||
           path.some(isLater) ||
           stood.some(({ point, state }) => isLater(point) && has(state))
-        // Two began this epoch, one of them at a later number: this one may mean a state before that.
+        // Two began this epoch, one of them at a later number: this one may mean a state before
+        // that.
         const begun = lineage.filter((each) => each.epoch === epoch)
         const mayMeanEither =
           begun.some((each) => each.txid < txid) && begun.some((each) => each.txid >= txid)
@@ -319,7 +358,12 @@ const B = idOf(0xb)
 const C = idOf(0xc)
 const D = idOf(0xd)
 
-const begun = (id: string, after: string, txid: number, change: Partial<Incarnation> = {}): Incarnation => ({
+const begun = (
+  id: string,
+  after: string,
+  txid: number,
+  change: Partial<Incarnation> = {},
+): Incarnation => ({
   id,
   epoch: 4,
   after,
@@ -357,13 +401,25 @@ test('restarts without commits leave nothing but what the newest stored position
   const idle = [begun(B, A, 100), begun(C, A, 100)]
   assert.deepEqual(withoutIdle([led, ...idle], 'me', 100, A), [led])
   assert.deepEqual(withoutIdle([led, ...idle], 'me', 101, A), [led, ...idle], 'they have committed')
-  assert.deepEqual(withoutIdle([led, ...idle], 'other', 100, A), [led, ...idle], 'of another leader')
+  assert.deepEqual(
+    withoutIdle([led, ...idle], 'other', 100, A),
+    [led, ...idle],
+    'of another leader',
+  )
   assert.deepEqual(withoutIdle([led, ...idle], 'me', 100, B), [led, idle[0]])
   const between = begun(D, A, 100, { leader: 'other' })
-  assert.deepEqual(withoutIdle([led, idle[0], between, idle[1]], 'me', 100, A), [led, idle[0], between])
+  assert.deepEqual(withoutIdle([led, idle[0], between, idle[1]], 'me', 100, A), [
+    led,
+    idle[0],
+    between,
+  ])
   const stored = withIncarnation(withoutIdle([led, idle[0]], 'me', 100, B), begun(C, A, 100))
   const [follows] = trailOf({ epoch: 4, incarnation: B, txid: 100 }, stored)
-  assert.deepEqual([follows.incarnation, follows.txid], [A, 100], 'after a crash before anything was stored')
+  assert.deepEqual(
+    [follows.incarnation, follows.txid],
+    [A, 100],
+    'after a crash before anything was stored',
+  )
 })
 
 test('a position of an epoch in which nothing was committed is that of the epoch before', () => {
@@ -374,7 +430,11 @@ test('a position of an epoch in which nothing was committed is that of the epoch
   ]
   const now = { epoch: 6, incarnation: C, txid: 120 }
   assert.ok(containsPosition(now, lineage, { epoch: 5, txid: 100 }))
-  assert.equal(containsPosition(now, lineage, { epoch: 5, txid: 101 }), false, 'a failover left it behind')
+  assert.equal(
+    containsPosition(now, lineage, { epoch: 5, txid: 101 }),
+    false,
+    'a failover left it behind',
+  )
   assert.equal(containsPosition(now, lineage, { epoch: 7, txid: 1 }), false)
 })
 
@@ -392,7 +452,8 @@ test('lineage keeps each incarnation once, the newest, and no more than it may',
       assert.ok(lineage.length <= MAX_LINEAGE)
       assert.ok(lineage.every(({ id, after }) => id !== after))
       const told = all.filter(({ id, after }) => id !== after)
-      if (new Set(told.map(({ id }) => id)).size > MAX_LINEAGE) assert.equal(lineage.length, MAX_LINEAGE)
+      if (new Set(told.map(({ id }) => id)).size > MAX_LINEAGE)
+        assert.equal(lineage.length, MAX_LINEAGE)
       for (const each of lineage)
         assert.deepEqual(
           each,
@@ -412,9 +473,18 @@ test('what is older than the oldest incarnation that is kept counts as unknown, 
     lineage = withIncarnation(lineage, begun(idOf(i), i > 1 ? idOf(i - 1) : '', i * 10))
   const now = { epoch: 4, incarnation: idOf(count), txid: count * 10 + 5 }
   const oldest = count - MAX_LINEAGE
-  assert.equal(containment(now, lineage, { incarnation: idOf(oldest), txid: oldest * 10 + 10 }), 'proven')
-  assert.equal(containment(now, lineage, { incarnation: idOf(oldest), txid: oldest * 10 + 11 }), 'unknown')
-  assert.equal(containment(now, lineage, { incarnation: idOf(oldest - 1), txid: oldest * 10 }), 'unknown')
+  assert.equal(
+    containment(now, lineage, { incarnation: idOf(oldest), txid: oldest * 10 + 10 }),
+    'proven',
+  )
+  assert.equal(
+    containment(now, lineage, { incarnation: idOf(oldest), txid: oldest * 10 + 11 }),
+    'unknown',
+  )
+  assert.equal(
+    containment(now, lineage, { incarnation: idOf(oldest - 1), txid: oldest * 10 }),
+    'unknown',
+  )
 })
 
 test('a lineage that goes in a circle, or says anything else, ends and is believed nothing', () => {
@@ -497,7 +567,8 @@ test('nothing but a trail is read as one', () => {
         const text = parts.join(separator)
         const read = parseTrail(text)
         const isTrail =
-          text === '' || (text.split(' ').length <= 24 && /^([0-9a-f]{16}@\d{1,15}( (?!$)|$))+$/.test(text))
+          text === '' ||
+          (text.split(' ').length <= 24 && /^([0-9a-f]{16}@\d{1,15}( (?!$)|$))+$/.test(text))
         assert.equal(read !== undefined, isTrail, JSON.stringify(text))
         for (const { txid } of read ?? []) assert.ok(Number.isSafeInteger(txid))
       },

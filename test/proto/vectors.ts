@@ -1,7 +1,9 @@
 /**
- * Golden vectors: the exact bytes of messages with fixed field values. A change here is a change of the protocol and,
- * once the version is released, needs a new one, but where the protocol leaves the encoder a choice. In each hex list the first line is the message's checksum, the second the rest of the header,
- * the others the msgpack body. Payloads follow the body and are described, not spelled out.
+ * Golden vectors: the exact bytes of messages with fixed field values. A change here is a change of
+ * the protocol and, once the version is released, needs a new one, but where the protocol leaves
+ * the encoder a choice. In each hex list the first line is the message's checksum, the second the
+ * rest of the header, the others the msgpack body. Payloads follow the body and are described, not
+ * spelled out.
  */
 import type { Body, MessageType } from '../../proto/messages.ts'
 
@@ -22,10 +24,21 @@ function vector(
   payload: Buffer,
   hex: readonly string[],
 ): Vector {
-  return { name, type, body, payload, bytes: Buffer.concat([Buffer.from(hex.join(''), 'hex'), payload]) }
+  return {
+    name,
+    type,
+    body,
+    payload,
+    bytes: Buffer.concat([Buffer.from(hex.join(''), 'hex'), payload]),
+  }
 }
 
-function plain<T extends MessageType>(name: string, type: T, body: Body<T>, hex: readonly string[]): Vector {
+function plain<T extends MessageType>(
+  name: string,
+  type: T,
+  body: Body<T>,
+  hex: readonly string[],
+): Vector {
   return vector(name, type, body, Buffer.alloc(0), hex)
 }
 
@@ -42,7 +55,10 @@ function withPages<T extends 'batch' | 'pages' | 'synced'>(
   return vector(name, type, body, Buffer.concat([...numbers, ...images]), hex)
 }
 
-/** `sums` are page checksums as hex digits, most significant first; the payload holds them little-endian. */
+/**
+ * `sums` are page checksums as hex digits, most significant first; the payload holds them
+ * little-endian.
+ */
 function withSums<T extends 'have' | 'groups'>(
   name: string,
   type: T,
@@ -50,7 +66,13 @@ function withSums<T extends 'have' | 'groups'>(
   sums: readonly string[],
   hex: readonly string[],
 ): Vector {
-  return vector(name, type, body, Buffer.concat(sums.map((sum) => Buffer.from(sum, 'hex').reverse())), hex)
+  return vector(
+    name,
+    type,
+    body,
+    Buffer.concat(sums.map((sum) => Buffer.from(sum, 'hex').reverse())),
+    hex,
+  )
 }
 
 function withGroups(
@@ -296,7 +318,11 @@ export const VECTORS: readonly Vector[] = [
     'differ',
     { db: 'app', groups: 2, last: false },
     [3, 546],
-    ['6c327056e9a79be9', '57434153010f00000000001600000008', '83a26462a3617070a667726f75707302a46c617374c2'],
+    [
+      '6c327056e9a79be9',
+      '57434153010f00000000001600000008',
+      '83a26462a3617070a667726f75707302a46c617374c2',
+    ],
   ),
   plain(
     'below',
@@ -322,12 +348,17 @@ export const VECTORS: readonly Vector[] = [
       '0100a56c61674d73cb3ffc000000000000a9636f6e6e6563746564c3a873696c656e744d731e',
     ],
   ),
-  plain('twin', 'twin', { db: 'app', node: 'r7', instance: '0f1e2d3c4b5a6978', address: '10.0.0.7:9080' }, [
-    '2b1b01a0ab5dc622',
-    '57434153011600000000004000000000',
-    '84a26462a3617070a46e6f6465a27237a8696e7374616e6365b030663165326433633462356136393738a7616464',
-    '72657373ad31302e302e302e373a39303830',
-  ]),
+  plain(
+    'twin',
+    'twin',
+    { db: 'app', node: 'r7', instance: '0f1e2d3c4b5a6978', address: '10.0.0.7:9080' },
+    [
+      '2b1b01a0ab5dc622',
+      '57434153011600000000004000000000',
+      '84a26462a3617070a46e6f6465a27237a8696e7374616e6365b030663165326433633462356136393738a7616464',
+      '72657373ad31302e302e302e373a39303830',
+    ],
+  ),
   plain('ask', 'ask', { db: 'app', txid: 70000, durable: true }, [
     '698c64e64ebdcd73',
     '57434153011100000000001b00000000',
@@ -507,7 +538,11 @@ export const VECTORS: readonly Vector[] = [
   plain(
     'error',
     'error',
-    { db: 'app', code: 'WRONG_CLUSTER', message: 'this copy belongs to cluster a, the leader to b' },
+    {
+      db: 'app',
+      code: 'WRONG_CLUSTER',
+      message: 'this copy belongs to cluster a, the leader to b',
+    },
     [
       '096ec83cafa9bac2',
       '57434153010c00000000005400000000',

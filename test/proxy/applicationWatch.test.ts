@@ -1,4 +1,7 @@
-/** What is believed of an application: requests go by the last word, load balancers by several in a row. */
+/**
+ * What is believed of an application: requests go by the last word, load balancers by several in a
+ * row.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pino } from 'pino'
@@ -11,9 +14,10 @@ const later = () => performance.now() + 60_000
 
 function setUp(more: { check?: string; everyMs?: number } = {}) {
   /** `complaint`: what its check says while it accepts connections. */
-  const world: { looks: (string | undefined)[]; whyNot?: string | undefined; complaint?: string } = {
-    looks: [],
-  }
+  const world: { looks: (string | undefined)[]; whyNot?: string | undefined; complaint?: string } =
+    {
+      looks: [],
+    }
   const look = async (_url: string, check: string | undefined): Promise<Look> => {
     world.looks.push(check)
     return { whyNot: world.whyNot ?? (check === undefined ? undefined : world.complaint) }

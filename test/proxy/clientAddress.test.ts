@@ -1,4 +1,7 @@
-/** Who sent a request: only what trusted proxies say counts, and nothing that a client writes changes it. */
+/**
+ * Who sent a request: only what trusted proxies say counts, and nothing that a client writes
+ * changes it.
+ */
 import assert from 'node:assert/strict'
 import { IncomingMessage } from 'node:http'
 import { BlockList, isIP, Socket } from 'node:net'
@@ -81,7 +84,10 @@ test('whatever a trusted proxy hands on, the client is an address of the list or
 })
 
 test('a list of ten thousand proxies ends somewhere, and garbage ends at who handed it on', () => {
-  assert.equal(PROXIES.clientAddress('127.0.0.1', Array(10_000).fill('10.0.0.1').join(',')), '10.0.0.1')
+  assert.equal(
+    PROXIES.clientAddress('127.0.0.1', Array(10_000).fill('10.0.0.1').join(',')),
+    '10.0.0.1',
+  )
   const beyond = ['203.0.113.1', ...Array(10_000).fill('10.0.0.1')].join(',')
   assert.equal(PROXIES.clientAddress('127.0.0.1', beyond), '10.0.0.1')
   for (const text of [
@@ -101,18 +107,22 @@ test('a list of ten thousand proxies ends somewhere, and garbage ends at who han
 test('one client is an IPv4 address or a /64 of IPv6, however it is written', () => {
   const word = fc.integer({ min: 0, max: 0xffff })
   fc.assert(
-    fc.property(fc.tuple(word, word, word, word), fc.tuple(word, word, word, word), (network, host) => {
-      const text = [...network, ...host].map((n) => n.toString(16)).join(':')
-      const client = clientOf(canonicalAddress(text) ?? '')
-      const list = new BlockList()
-      list.addSubnet(text, 64, 'ipv6')
-      // A mapped IPv4 address is one of IPv4.
-      if (isIP(client) === 4) return
-      const [prefix, bits] = client.split('/')
-      assert.equal(bits, '64')
-      assert.ok(list.check(prefix, 'ipv6'), `${client} of ${text}`)
-      assert.equal(clientOf(canonicalAddress(text.toUpperCase()) ?? ''), client)
-    }),
+    fc.property(
+      fc.tuple(word, word, word, word),
+      fc.tuple(word, word, word, word),
+      (network, host) => {
+        const text = [...network, ...host].map((n) => n.toString(16)).join(':')
+        const client = clientOf(canonicalAddress(text) ?? '')
+        const list = new BlockList()
+        list.addSubnet(text, 64, 'ipv6')
+        // A mapped IPv4 address is one of IPv4.
+        if (isIP(client) === 4) return
+        const [prefix, bits] = client.split('/')
+        assert.equal(bits, '64')
+        assert.ok(list.check(prefix, 'ipv6'), `${client} of ${text}`)
+        assert.equal(clientOf(canonicalAddress(text.toUpperCase()) ?? ''), client)
+      },
+    ),
     { numRuns: 2000 },
   )
   assert.equal(clientOf('::1'), '0:0:0:0::/64')
@@ -123,8 +133,16 @@ test('one client is an IPv4 address or a /64 of IPv6, however it is written', ()
 
 test('networks: what is one, and which addresses are in it', () => {
   assert.deepEqual(parseNetwork('10.0.0.0/8'), { address: '10.0.0.0', bits: 8, family: 'ipv4' })
-  assert.deepEqual(parseNetwork('::ffff:10.0.0.0/104'), { address: '10.0.0.0', bits: 8, family: 'ipv4' })
-  assert.deepEqual(parseNetwork('2001:DB8::1'), { address: '2001:db8::1', bits: 128, family: 'ipv6' })
+  assert.deepEqual(parseNetwork('::ffff:10.0.0.0/104'), {
+    address: '10.0.0.0',
+    bits: 8,
+    family: 'ipv4',
+  })
+  assert.deepEqual(parseNetwork('2001:DB8::1'), {
+    address: '2001:db8::1',
+    bits: 128,
+    family: 'ipv6',
+  })
   for (const text of [
     '',
     '10.0.0.0/33',
@@ -161,7 +179,11 @@ test('whether a client came over TLS is believed of a trusted proxy only', () =>
   assert.equal(isSecure('127.0.0.1', { 'x-forwarded-proto': 'https, http' }), false)
   assert.equal(isSecure('203.0.113.1', { 'x-forwarded-proto': 'https' }), false)
   assert.equal(isSecure('203.0.113.1', { 'x-forwarded-proto': 'http' }, true), true)
-  assert.equal(isSecure('10.0.0.1', { 'x-forwarded-proto': 'http' }, true), false, 'TLS of the proxy alone')
+  assert.equal(
+    isSecure('10.0.0.1', { 'x-forwarded-proto': 'http' }, true),
+    false,
+    'TLS of the proxy alone',
+  )
 })
 
 test('a node that forwards tells the client, and is believed in nothing else', () => {

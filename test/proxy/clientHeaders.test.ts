@@ -28,23 +28,32 @@ function rows(app: FastifyInstance, db: Database.Database): void {
   })
 }
 
-labTest('the plugin remembers a key and waits for replicas, whatever headers a client sends', async (lab) => {
-  const leader = await embeddedLeader(lab)
-  const { url } = await serve(lab, leader, rows)
-  let made = 0
-  for (const [name, value] of [...Object.entries(OF_NODES), ['walcast-via', leader.node.status.node]]) {
-    const headers = { 'idempotency-key': `key of ${made}`, 'walcast-ack': 'one', [name]: value }
-    const answers = [await ask(url, { method: 'POST', headers }), await ask(url, { method: 'POST', headers })]
-    // One that names this very node has been here before: it is executed not even once.
-    const isLoop = value === leader.node.status.node
-    if (!isLoop) made++
-    assert.equal(countOf(leader.db), made, `${name}: executed once`)
-    for (const { status, headers: got } of answers) {
-      assert.equal(status, isLoop ? 508 : 200, name)
-      if (!isLoop) assert.equal(got.get('walcast-not-replicated'), 'one; replicas=0', name)
+labTest(
+  'the plugin remembers a key and waits for replicas, whatever headers a client sends',
+  async (lab) => {
+    const leader = await embeddedLeader(lab)
+    const { url } = await serve(lab, leader, rows)
+    let made = 0
+    for (const [name, value] of [
+      ...Object.entries(OF_NODES),
+      ['walcast-via', leader.node.status.node],
+    ]) {
+      const headers = { 'idempotency-key': `key of ${made}`, 'walcast-ack': 'one', [name]: value }
+      const answers = [
+        await ask(url, { method: 'POST', headers }),
+        await ask(url, { method: 'POST', headers }),
+      ]
+      // One that names this very node has been here before: it is executed not even once.
+      const isLoop = value === leader.node.status.node
+      if (!isLoop) made++
+      assert.equal(countOf(leader.db), made, `${name}: executed once`)
+      for (const { status, headers: got } of answers) {
+        assert.equal(status, isLoop ? 508 : 200, name)
+        if (!isLoop) assert.equal(got.get('walcast-not-replicated'), 'one; replicas=0', name)
+      }
     }
-  }
-})
+  },
+)
 
 labTest('what an application shows of its headers lets no client pass for a node', async (lab) => {
   const { leader, replica } = await embeddedPair(lab)
@@ -63,7 +72,10 @@ labTest('what an application shows of its headers lets no client pass for a node
   assert.equal(seen.size, 1)
   for (const mark of seen)
     for (const _ of [1, 2])
-      await ask(url, { method: 'POST', headers: { 'idempotency-key': 'mine', 'walcast-pass': mark } })
+      await ask(url, {
+        method: 'POST',
+        headers: { 'idempotency-key': 'mine', 'walcast-pass': mark },
+      })
   assert.equal(countOf(leader.db), 2)
 })
 
@@ -100,7 +112,10 @@ test('a mark counts once, and not after its request was answered', () => {
   const [a, b] = [passes.issue() ?? '', passes.issue() ?? '']
   assert.notEqual(a, b)
   const taking = (mark: string | undefined) => passes.take({ headers: { 'walcast-pass': mark } })
-  assert.deepEqual([taking(a), taking(a), taking(undefined), taking('')], [true, false, false, false])
+  assert.deepEqual(
+    [taking(a), taking(a), taking(undefined), taking('')],
+    [true, false, false, false],
+  )
   passes.revoke(b)
   assert.equal(taking(b), false)
   assert.equal(passes.size, 0)

@@ -1,10 +1,17 @@
-/** Which client keeps a server waiting: only one that owes something, and the one that has moved nothing for longest gives way. */
+/**
+ * Which client keeps a server waiting: only one that owes something, and the one that has moved
+ * nothing for longest gives way.
+ */
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { WalcastError } from '../../src/errors.ts'
-import { ConnectionBudget, type ConnectionLimits, type Cut } from '../../src/proxy/connectionBudget.ts'
+import {
+  ConnectionBudget,
+  type ConnectionLimits,
+  type Cut,
+} from '../../src/proxy/connectionBudget.ts'
 import { until } from '../support/until.ts'
 
 const HOUR_MS = 3_600_000
@@ -130,9 +137,13 @@ test('the client that has moved nothing for longest gives way, and one that move
 })
 
 test('a connection that is busy between two looks is not taken for an idle one', async (t) => {
-  const { connections, cuts, arrived, open } = await setUp(t, (_request, response) => response.end('x'), {
-    maxConnections: 2,
-  })
+  const { connections, cuts, arrived, open } = await setUp(
+    t,
+    (_request, response) => response.end('x'),
+    {
+      maxConnections: 2,
+    },
+  )
   const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
   const busy = await open(get)
   const idle = await open(get)
@@ -151,9 +162,13 @@ test('a connection that is busy between two looks is not taken for an idle one',
 })
 
 test('a node keeps its idle connections, and is let in where others are not', async (t) => {
-  const { connections, cuts, arrived, open } = await setUp(t, (_request, response) => response.end('x'), {
-    maxConnections: 1,
-  })
+  const { connections, cuts, arrived, open } = await setUp(
+    t,
+    (_request, response) => response.end('x'),
+    {
+      maxConnections: 1,
+    },
+  )
   const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
   const node = await open(get)
   connections.prove(arrived[0], 'node-b')

@@ -26,7 +26,11 @@ async function start(lab: Lab): Promise<Upstream> {
 }
 
 /** The number of requests that the server has read, this one with it. */
-async function send(upstream: Upstream, path: string, reuse: 'any' | 'sure' | 'none'): Promise<number> {
+async function send(
+  upstream: Upstream,
+  path: string,
+  reuse: 'any' | 'sure' | 'none',
+): Promise<number> {
   const outgoing = { method: 'POST', path, headers: ['content-length', '0'], body: null, reuse }
   const answer = await within('an answer', upstream.send(outgoing).answer)
   return new Promise((resolve, reject) => {
@@ -64,14 +68,17 @@ labTest(
   },
 )
 
-labTest('of a request that was written behind the end of its connection nobody knows', async (lab) => {
-  const upstream = await start(lab)
-  assert.equal(await send(upstream, '/end', 'none'), 1)
-  await standStill()
-  const error = await send(upstream, '/x', 'any').catch((reason) => reason)
-  assert.ok(error instanceof SendError, String(error))
-  assert.deepEqual([error.wasSent, error.isStale], [true, false])
-})
+labTest(
+  'of a request that was written behind the end of its connection nobody knows',
+  async (lab) => {
+    const upstream = await start(lab)
+    assert.equal(await send(upstream, '/end', 'none'), 1)
+    await standStill()
+    const error = await send(upstream, '/x', 'any').catch((reason) => reason)
+    assert.ok(error instanceof SendError, String(error))
+    assert.deepEqual([error.wasSent, error.isStale], [true, false])
+  },
+)
 
 labTest('one that must not be sent twice meets neither', async (lab) => {
   const upstream = await start(lab)

@@ -44,7 +44,11 @@ function wantedOf(
   maxStalenessMs?: number,
   askedMs = performance.now(),
 ): Wanted {
-  return { positions: positions.map((each) => ({ ...each, isSigned: true })), maxStalenessMs, askedMs }
+  return {
+    positions: positions.map((each) => ({ ...each, isSigned: true })),
+    maxStalenessMs,
+    askedMs,
+  }
 }
 
 const lack = (what: string) => ({ what, isNowhere: false })
@@ -76,7 +80,9 @@ test('what a read lacks is told', () => {
   const { consistency, now, signed } = setUp()
   const lacking = (headers: Record<string, string>) => consistency.lacking(asking(headers))
   const ahead = { epoch: 2, txid: 11, isSigned: true }
-  assert.deepEqual(lacking({ 'walcast-position': '2-11' })?.positions, [{ ...ahead, isSigned: false }])
+  assert.deepEqual(lacking({ 'walcast-position': '2-11' })?.positions, [
+    { ...ahead, isSigned: false },
+  ])
   assert.deepEqual(lacking({ cookie: signed(2, 11) })?.positions, [ahead])
   const both = lacking({ 'walcast-position': '3-1', cookie: signed(2, 11) })
   assert.deepEqual(both?.positions, [{ epoch: 3, txid: 1, isSigned: false }, ahead])
@@ -90,7 +96,9 @@ test('what a read lacks is told', () => {
 test('headers that ask for nothing known are refused', () => {
   const { consistency } = setUp()
   for (const position of ['', 'x', '1', '1-2, 1-3', '1-2-3', '-1-2', '1-2 ', '1-1234567890123456'])
-    assert.throws(() => consistency.lacking(asking({ 'walcast-position': position })), { key: 'BAD_REQUEST' })
+    assert.throws(() => consistency.lacking(asking({ 'walcast-position': position })), {
+      key: 'BAD_REQUEST',
+    })
   for (const staleness of ['', '5', '5 ms', '1.5s', '-1s', '1m', '1s, 2s', '1234567890s'])
     assert.throws(() => consistency.lacking(asking({ 'walcast-max-staleness': staleness })), {
       key: 'BAD_REQUEST',
@@ -141,7 +149,9 @@ test('when too many wait already, a read is told at once, and the event loop is 
 
 test('data that grew old while a position was waited for is not fresh', async () => {
   const { consistency, now, waits, signed } = setUp()
-  const wanted = consistency.lacking(asking({ cookie: signed(2, 11), 'walcast-max-staleness': '50ms' }))
+  const wanted = consistency.lacking(
+    asking({ cookie: signed(2, 11), 'walcast-max-staleness': '50ms' }),
+  )
   assert.ok(wanted)
   const wait = consistency.wait(wanted, 60)
   now.txid = 11
@@ -182,7 +192,9 @@ test('a position in a header is waited for as far as the leader has come, which 
   waits.onMoved()
   assert.equal(await within('the position', known, LESS_MS), undefined)
 
-  const given = ['2-21', '2-22', '3-1', '2-99'].map((text) => consistency.wait(wantedAt(text), 60_000))
+  const given = ['2-21', '2-22', '3-1', '2-99'].map((text) =>
+    consistency.wait(wantedAt(text), 60_000),
+  )
   assert.equal(now.freshened, 1)
   now.leader = { epoch: 2, txid: 22, agoMs: 60_000 }
   waits.onMoved()

@@ -1,4 +1,6 @@
-/** Requests that this node's application does not take: how long they wait, and where else they go. */
+/**
+ * Requests that this node's application does not take: how long they wait, and where else they go.
+ */
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -12,7 +14,10 @@ import { Bodies } from '../../src/proxy/replayableBody.ts'
 import { until, within } from '../support/until.ts'
 
 const HOUR_MS = 3_600_000
-const UNREACHABLE = new WalcastError('APP_UNREACHABLE', { url: 'http://a:1', detail: 'ECONNREFUSED' })
+const UNREACHABLE = new WalcastError('APP_UNREACHABLE', {
+  url: 'http://a:1',
+  detail: 'ECONNREFUSED',
+})
 
 function setUp(context: TestContext) {
   const asked: string[] = []
@@ -50,12 +55,18 @@ test('what a client has waited elsewhere counts here', async (context) => {
     client.heldUntilMs(0)
     return client
   }
-  const ends = [detour.take(tired(), UNREACHABLE, false), detour.take(tired(), UNREACHABLE, true)].map(
-    (taken) => assert.rejects(within('it is held no longer', taken), { key: 'APP_UNREACHABLE' }),
+  const ends = [
+    detour.take(tired(), UNREACHABLE, false),
+    detour.take(tired(), UNREACHABLE, true),
+  ].map((taken) =>
+    assert.rejects(within('it is held no longer', taken), { key: 'APP_UNREACHABLE' }),
   )
   await Promise.all(ends)
   assert.deepEqual(asked, ['/t'], 'a read is tried elsewhere all the same')
-  assert.equal(await within('nor here', detour.untilTaken(tired(), UNREACHABLE, HOUR_MS, true)), false)
+  assert.equal(
+    await within('nor here', detour.untilTaken(tired(), UNREACHABLE, HOUR_MS, true)),
+    false,
+  )
   const fresh = detour.take(clientAsking('POST'), UNREACHABLE, false)
   await until('one that has not waited yet waits', () => watch.held === 1)
   watch.started()
@@ -68,7 +79,9 @@ test('a read with a body goes nowhere else', async (context) => {
   const client = clientAsking('GET')
   client.request.headers['content-length'] = '3'
   client.heldUntilMs(0)
-  await assert.rejects(within('it waits', detour.take(client, UNREACHABLE, true)), { key: 'APP_UNREACHABLE' })
+  await assert.rejects(within('it waits', detour.take(client, UNREACHABLE, true)), {
+    key: 'APP_UNREACHABLE',
+  })
   assert.deepEqual(asked, [])
 })
 

@@ -53,7 +53,8 @@ test('the table of paths is bounded, counts no path too often, and has each that
       const told = new Map(paths.top(8).map(({ path, count }) => [path, count]))
       for (const [path, count] of told) assert.ok(count <= (counts.get(path) ?? 0), path)
       // More than a share of 1/8 is never displaced.
-      for (const [path, count] of counts) assert.ok(count * 8 <= visits.length || told.has(path), path)
+      for (const [path, count] of counts)
+        assert.ok(count * 8 <= visits.length || told.has(path), path)
     }),
   )
 })
@@ -101,7 +102,11 @@ test('the log says once that reads go to the leader, and once a minute that ther
   for (let i = 0; i < 3; i++) reads.onOutcome('limited')
   nowMs = 60_000
   reads.onOutcome('limited')
-  assert.deepEqual(said, [{ path: '/a' }, { maxPerSecond: 1, limited: 1 }, { maxPerSecond: 1, limited: 4 }])
+  assert.deepEqual(said, [
+    { path: '/a' },
+    { maxPerSecond: 1, limited: 1 },
+    { maxPerSecond: 1, limited: 4 },
+  ])
   assert.deepEqual(counted.slice(0, 3), ['answered', 'answered', 'failed'])
   const report = reads.report()
   assert.deepEqual(

@@ -15,7 +15,10 @@ import { within } from '../support/until.ts'
 const FIRST = '00000000000000a1'
 const SECOND = '00000000000000a2'
 
-/** A replica's proxy before a leader that gives each connection `answers[i]` after the request: '' cuts it. */
+/**
+ * A replica's proxy before a leader that gives each connection `answers[i]` after the request: ''
+ * cuts it.
+ */
 async function setUp(context: TestContext, answers: readonly string[], holdMs = 2000) {
   const seen: string[] = []
   const leader = createRawServer((socket) => {
@@ -92,14 +95,17 @@ async function setUp(context: TestContext, answers: readonly string[], holdMs = 
       'an answer',
       new Promise<{ status: number; text: string }>((resolve, reject) => {
         const { port } = front.address() as AddressInfo
-        const outgoing = request({ port, host: '127.0.0.1', method, agent: false, headers }, (answer) => {
-          let text = ''
-          answer.on('data', (chunk) => {
-            text += chunk
-          })
-          answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }))
-          answer.on('error', reject)
-        })
+        const outgoing = request(
+          { port, host: '127.0.0.1', method, agent: false, headers },
+          (answer) => {
+            let text = ''
+            answer.on('data', (chunk) => {
+              text += chunk
+            })
+            answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }))
+            answer.on('error', reject)
+          },
+        )
         outgoing.on('error', reject)
         outgoing.end(method === 'GET' ? undefined : body)
       }),
@@ -110,7 +116,8 @@ async function setUp(context: TestContext, answers: readonly string[], holdMs = 
 const OK = 'HTTP/1.1 200 OK\r\nwalcast-position: 1-2\r\ncontent-length: 2\r\n\r\nok'
 const REFUSED = 'HTTP/1.1 421 No\r\nwalcast-not-executed: NOT_LEADER\r\ncontent-length: 0\r\n\r\n'
 
-const OTHER = 'HTTP/1.1 503 No\r\nwalcast-not-executed: OTHER_INCARNATION\r\ncontent-length: 0\r\n\r\n'
+const OTHER =
+  'HTTP/1.1 503 No\r\nwalcast-not-executed: OTHER_INCARNATION\r\ncontent-length: 0\r\n\r\n'
 
 const meantFor = (text: string) => /\r\nwalcast-incarnation: (\w*)\r\n/.exec(text)?.[1]
 const firstOf = (text: string) =>
@@ -268,7 +275,8 @@ test('what a client has waited elsewhere counts: it is held as long as told in a
   assert.deepEqual(seen.map(holdOf), [1], 'and does not keep it')
 })
 
-const UNTAKEN = 'HTTP/1.1 503 No\r\nwalcast-not-executed: APP_UNREACHABLE\r\ncontent-length: 0\r\n\r\n'
+const UNTAKEN =
+  'HTTP/1.1 503 No\r\nwalcast-not-executed: APP_UNREACHABLE\r\ncontent-length: 0\r\n\r\n'
 
 test('that the last attempt was not executed says nothing of the first', async (context) => {
   const holdMs = 300

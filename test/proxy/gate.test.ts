@@ -1,4 +1,7 @@
-/** Where requests wait for the leader: bounded, opened by whoever learns first, and nobody is forgotten. */
+/**
+ * Where requests wait for the leader: bounded, opened by whoever learns first, and nobody is
+ * forgotten.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'

@@ -1,4 +1,7 @@
-/** Headers on their way: nothing of one hop, of between nodes or of the secret's passes; everything else does. */
+/**
+ * Headers on their way: nothing of one hop, of between nodes or of the secret's passes; everything
+ * else does.
+ */
 import assert from 'node:assert/strict'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
@@ -25,11 +28,23 @@ const BETWEEN_NODES = [
 ]
 const MAY_ASK = ['walcast-position', 'walcast-max-staleness']
 /** Those that frame, address or identify a request: no Connection header takes them off. */
-const KEPT = ['host', 'content-length', 'content-type', 'cookie', 'authorization', 'idempotency-key']
+const KEPT = [
+  'host',
+  'content-length',
+  'content-type',
+  'cookie',
+  'authorization',
+  'idempotency-key',
+]
 const PLAIN = ['accept', 'x-of-app', 'x-hop', 'if-match']
 
-/** As Node's server gives it: names as they came in rawHeaders, lower case and joined in headers. */
-function requestOf(pairs: readonly (readonly [string, string])[], address = '10.0.0.7'): IncomingMessage {
+/**
+ * As Node's server gives it: names as they came in rawHeaders, lower case and joined in headers.
+ */
+function requestOf(
+  pairs: readonly (readonly [string, string])[],
+  address = '10.0.0.7',
+): IncomingMessage {
   const socket = new Socket()
   Object.defineProperty(socket, 'remoteAddress', { value: address })
   const request = new IncomingMessage(socket)
@@ -115,7 +130,9 @@ test('a name that CGI reads as another one passes for no other', () => {
     (name) => [name, 'forged'] as const,
   )
   for (const from of [STRANGER, PROXIED]) {
-    const passed = pairsOf(fromClient(requestOf(pairs), from)).filter(([, value]) => value === 'forged')
+    const passed = pairsOf(fromClient(requestOf(pairs), from)).filter(
+      ([, value]) => value === 'forged',
+    )
     assert.deepEqual(
       passed.map(([name]) => name),
       kept.map((name) => name.toLowerCase()),
@@ -148,7 +165,9 @@ test('of an answer nothing of one hop and nothing of ours passes', () => {
       )
       const passed = ofAnswer({ ...headers, connection: options.join(',') })
       const hop = new Set(options.map((option) => option.toLowerCase()))
-      const wanted = given.filter((name) => [...PLAIN, 'set-cookie'].includes(name) && !hop.has(name))
+      const wanted = given.filter(
+        (name) => [...PLAIN, 'set-cookie'].includes(name) && !hop.has(name),
+      )
       assert.deepEqual(Object.keys(passed).sort(), [...new Set(wanted)].sort())
       if (passed['set-cookie']) assert.deepEqual(passed['set-cookie'], ['a=1', 'b=2'])
     }),
@@ -160,7 +179,9 @@ test('the client is told to the application, after those who passed it on before
   assert.deepEqual(valuesOf(first, 'x-forwarded-for'), ['10.0.0.7'])
   assert.deepEqual(valuesOf(first, 'x-forwarded-proto'), ['http'])
   assert.deepEqual(valuesOf(first, 'x-forwarded-host'), ['shop.example:8080'])
-  assert.deepEqual(valuesOf(first, 'forwarded'), ['for=10.0.0.7;host="shop.example:8080";proto=http'])
+  assert.deepEqual(valuesOf(first, 'forwarded'), [
+    'for=10.0.0.7;host="shop.example:8080";proto=http',
+  ])
   const later = fromClient(
     requestOf(
       [
@@ -177,7 +198,9 @@ test('the client is told to the application, after those who passed it on before
   assert.deepEqual(valuesOf(later, 'x-forwarded-for'), ['1.2.3.4, 2001:db8::1'])
   assert.deepEqual(valuesOf(later, 'x-forwarded-proto'), ['https'])
   assert.deepEqual(valuesOf(later, 'x-forwarded-host'), ['outer'])
-  assert.deepEqual(valuesOf(later, 'forwarded'), ['for=1.2.3.4, for="[2001:db8::1]";host=inner;proto=http'])
+  assert.deepEqual(valuesOf(later, 'forwarded'), [
+    'for=1.2.3.4, for="[2001:db8::1]";host=inner;proto=http',
+  ])
   const passedOn = fromNode(requestOf([['X-Forwarded-For', '1.2.3.4']]))
   assert.deepEqual(
     valuesOf(passedOn, 'x-forwarded-for'),
@@ -208,7 +231,11 @@ test('what a stranger says of others is replaced by what the node saw', () => {
     ['forwarded', 'for=203.0.113.9;host=shop.example;proto=http'],
   ])
   const behind = fromClient(requestOf(claims, '127.0.0.1'), PROXIED)
-  assert.deepEqual(valuesOf(behind, 'x-real-ip'), ['127.0.0.1'], 'a proxy in front says what it likes')
+  assert.deepEqual(
+    valuesOf(behind, 'x-real-ip'),
+    ['127.0.0.1'],
+    'a proxy in front says what it likes',
+  )
   assert.deepEqual(valuesOf(behind, 'x-forwarded-prefix'), ['/admin'])
 })
 
@@ -230,11 +257,20 @@ test('an attempt names the leadership that is meant, whatever the client sent; a
     incarnation: id,
     agoMs: 1235,
   })
-  for (const text of ['', 'x', id, `${id}; agoMs=1.5`, `${id}; agoMs=${'9'.repeat(16)}`, `${id}0; agoMs=1`])
+  for (const text of [
+    '',
+    'x',
+    id,
+    `${id}; agoMs=1.5`,
+    `${id}; agoMs=${'9'.repeat(16)}`,
+    `${id}0; agoMs=1`,
+  ])
     assert.deepEqual(parsed(text), { incarnation: '', agoMs: Number.POSITIVE_INFINITY }, text)
 })
 
 test('a host cannot break out of its quotes', () => {
   const flat = fromClient(requestOf([['host', 'a";for=6.6.6.6;x="\\']]), STRANGER)
-  assert.deepEqual(valuesOf(flat, 'forwarded'), ['for=10.0.0.7;host="a\\";for=6.6.6.6;x=\\"\\\\";proto=http'])
+  assert.deepEqual(valuesOf(flat, 'forwarded'), [
+    'for=10.0.0.7;host="a\\";for=6.6.6.6;x=\\"\\\\";proto=http',
+  ])
 })

@@ -1,10 +1,17 @@
-/** What is remembered of requests with a key: within its bounds, and never so that one is executed twice. */
+/**
+ * What is remembered of requests with a key: within its bounds, and never so that one is executed
+ * twice.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { keyOf } from '../../src/errors.ts'
 import { Heaviest } from '../../src/proxy/heaviest.ts'
-import { type Execution, IdempotencyStore, type StoredAnswer } from '../../src/proxy/idempotencyStore.ts'
+import {
+  type Execution,
+  IdempotencyStore,
+  type StoredAnswer,
+} from '../../src/proxy/idempotencyStore.ts'
 
 const answerOf = (bytes: number): StoredAnswer => ({
   status: 200,
@@ -26,10 +33,14 @@ function setUp() {
   const clock = { now: 1_000_000, nowMs: () => clock.now }
   const led = { id: 'x', lasting: new Set<string>() }
   const pushed = { number: 0, size: 0 }
-  const memory = new IdempotencyStore({ ...LIMITS, onPushedOut: (why) => void pushed[why]++ }, clock, {
-    incarnation: () => led.id,
-    contains: ({ incarnation, txid }) => led.lasting.has(`${incarnation}@${txid}`),
-  })
+  const memory = new IdempotencyStore(
+    { ...LIMITS, onPushedOut: (why) => void pushed[why]++ },
+    clock,
+    {
+      incarnation: () => led.id,
+      contains: ({ incarnation, txid }) => led.lasting.has(`${incarnation}@${txid}`),
+    },
+  )
   return { clock, led, memory, pushed }
 }
 
@@ -46,7 +57,10 @@ const step = fc.oneof(
 /** Some keys are of one client. */
 const ownerOf = (key: number) => `192.0.2.${key % 4}`
 
-/** A request on its way takes at most TRANSIT_MS; the sender's clock has nothing to do with the leader's. */
+/**
+ * A request on its way takes at most TRANSIT_MS; the sender's clock has nothing to do with the
+ * leader's.
+ */
 test('whatever happens, bounds hold and what was sent before is never executed again', () => {
   fc.assert(
     fc.property(
@@ -54,7 +68,10 @@ test('whatever happens, bounds hold and what was sent before is never executed a
       fc.integer({ min: -600_000, max: 600_000 }),
       (steps, aheadMs) => {
         const { clock, led, memory } = setUp()
-        const firstSent = new Map<string, { readonly incarnation: string; readonly sentMs: number }>()
+        const firstSent = new Map<
+          string,
+          { readonly incarnation: string; readonly sentMs: number }
+        >()
         const executed = new Set<string>()
         for (const [given, onItsWayMs] of steps) {
           if (given.what === 'pass') clock.now += given.ms
@@ -66,7 +83,10 @@ test('whatever happens, bounds hold and what was sent before is never executed a
               clock.now += onItsWayMs
               const first = firstSent.get(key)
               if (!first) firstSent.set(key, { incarnation: led.id, sentMs })
-              const before = first && { incarnation: first.incarnation, agoMs: sentMs - first.sentMs }
+              const before = first && {
+                incarnation: first.incarnation,
+                agoMs: sentMs - first.sentMs,
+              }
               try {
                 if (memory.find(key, ownerOf(given.key), before) === undefined) {
                   memory.begin(key, ownerOf(given.key))
@@ -113,19 +133,35 @@ test('an answer is given until it is too old, and then what came of it is not kn
   assert.equal(memory.find('a', ME, { incarnation: 'x', agoMs: agoMs() }), first)
   assert.equal(memory.bytes, EMPTY_BYTES + 3)
   clock.now += 1
-  assert.throws(() => memory.find('a', ME, { incarnation: 'x', agoMs: agoMs() }), { key: 'OUTCOME_UNKNOWN' })
-  assert.equal(await endingOf(memory.find('a', ME, undefined)), 'lost', 'that is remembered in its place')
+  assert.throws(() => memory.find('a', ME, { incarnation: 'x', agoMs: agoMs() }), {
+    key: 'OUTCOME_UNKNOWN',
+  })
+  assert.equal(
+    await endingOf(memory.find('a', ME, undefined)),
+    'lost',
+    'that is remembered in its place',
+  )
   assert.equal(memory.size, 1)
-  assert.equal(memory.find('c', ME, undefined), undefined, 'a request that was never sent is a new one')
+  assert.equal(
+    memory.find('c', ME, undefined),
+    undefined,
+    'a request that was never sent is a new one',
+  )
   const reachMs = agoMs() - TRANSIT_MS
-  assert.throws(() => memory.find('b', ME, { incarnation: 'x', agoMs: reachMs }), { key: 'OUTCOME_UNKNOWN' })
+  assert.throws(() => memory.find('b', ME, { incarnation: 'x', agoMs: reachMs }), {
+    key: 'OUTCOME_UNKNOWN',
+  })
   assert.equal(memory.find('d', ME, { incarnation: 'x', agoMs: reachMs - 1 }), undefined)
 })
 
 test('what was sent to another incarnation may have been executed in it', async () => {
   const { led, memory } = setUp()
   const long = { incarnation: 'x', agoMs: 5_000_000 }
-  assert.equal(memory.find('a', ME, long), undefined, 'nothing was forgotten, however long ago it was sent')
+  assert.equal(
+    memory.find('a', ME, long),
+    undefined,
+    'nothing was forgotten, however long ago it was sent',
+  )
   led.id = 'y'
   for (const [key, first] of [
     ['b', long],
@@ -180,7 +216,9 @@ test('the heaviest are told as a look at all of them would', () => {
       const owners = Array.from({ length: 6 }, () => ({ weight: 0 }))
       for (const [which, weight] of steps) heaviest.weigh(owners[which], weight)
       const weights = [...heaviest.from(least)].map(({ weight }) => weight)
-      const all = owners.map(({ weight }) => weight).filter((weight) => weight >= Math.max(1, least))
+      const all = owners
+        .map(({ weight }) => weight)
+        .filter((weight) => weight >= Math.max(1, least))
       assert.deepEqual(
         weights,
         all.sort((a, b) => b - a),
@@ -198,7 +236,10 @@ test('whoever takes most loses first, by number and by size; under way or not', 
   const isKept = (key: string) => memory.find(key, ME, undefined) !== undefined
   answered('honest', 'honest', 5)
   for (let i = 0; i < 100; i++) answered(`throwaway ${i}`, 'attacker', 0)
-  assert.deepEqual([memory.size, isKept('honest'), isKept('throwaway 99')], [MAX_ANSWERS, true, true])
+  assert.deepEqual(
+    [memory.size, isKept('honest'), isKept('throwaway 99')],
+    [MAX_ANSWERS, true, true],
+  )
   assert.deepEqual(pushed, { number: 96, size: 0 })
   answered('large', 'large', 3 * EMPTY_BYTES)
   assert.ok(isKept('honest') && memory.bytes <= MAX_BYTES && pushed.size > 0)

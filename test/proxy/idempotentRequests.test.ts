@@ -1,4 +1,7 @@
-/** Requests with a key at a leader, over sockets: executed once whatever clients and the application do with their connections. */
+/**
+ * Requests with a key at a leader, over sockets: executed once whatever clients and the application
+ * do with their connections.
+ */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -22,7 +25,10 @@ import { until, within } from '../support/until.ts'
 
 const INCARNATION = '0123456789abcdef'
 
-/** A leader's proxy that executes requests with a key by an application that `listener` is. `before`: comes before that is asked. */
+/**
+ * A leader's proxy that executes requests with a key by an application that `listener` is.
+ * `before`: comes before that is asked.
+ */
 async function keyedServer(
   context: TestContext,
   listener: RequestListener,
@@ -86,33 +92,37 @@ async function keyedServer(
   const send = (body: Buffer | readonly Buffer[], headers: Record<string, string> = {}) =>
     within(
       'an answer',
-      new Promise<{ status: number; text: string; headers: Record<string, unknown> }>((resolve, reject) => {
-        const outgoing = request(
-          {
-            port,
-            host: '127.0.0.1',
-            method: 'POST',
-            agent: false,
-            headers: { 'idempotency-key': 'k', ...headers },
-          },
-          (answer) => {
-            let text = ''
-            answer.on('data', (chunk) => {
-              text += chunk
-            })
-            answer.on('error', reject)
-            answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text, headers: answer.headers }))
-          },
-        )
-        outgoing.on('error', reject)
-        void (async () => {
-          for (const chunk of [body].flat()) {
-            outgoing.write(chunk)
-            await delay(5)
-          }
-          outgoing.end()
-        })()
-      }),
+      new Promise<{ status: number; text: string; headers: Record<string, unknown> }>(
+        (resolve, reject) => {
+          const outgoing = request(
+            {
+              port,
+              host: '127.0.0.1',
+              method: 'POST',
+              agent: false,
+              headers: { 'idempotency-key': 'k', ...headers },
+            },
+            (answer) => {
+              let text = ''
+              answer.on('data', (chunk) => {
+                text += chunk
+              })
+              answer.on('error', reject)
+              answer.on('end', () =>
+                resolve({ status: answer.statusCode ?? 0, text, headers: answer.headers }),
+              )
+            },
+          )
+          outgoing.on('error', reject)
+          void (async () => {
+            for (const chunk of [body].flat()) {
+              outgoing.write(chunk)
+              await delay(5)
+            }
+            outgoing.end()
+          })()
+        },
+      ),
       10_000,
     )
   return { executed, uncaught, send, led, port, answers }
@@ -135,7 +145,11 @@ test('the same request again is answered and not executed, also while the first 
     ),
   )
   const body = Buffer.from('abc')
-  const answers = await Promise.all([send(body), send([Buffer.from('a'), Buffer.from('bc')]), send(body)])
+  const answers = await Promise.all([
+    send(body),
+    send([Buffer.from('a'), Buffer.from('bc')]),
+    send(body),
+  ])
   answers.push(await send(body, { cookie: 'p=c.1-2' }))
   assert.deepEqual(
     answers.map(({ status, text }) => `${status} ${text}`),
@@ -144,7 +158,11 @@ test('the same request again is answered and not executed, also while the first 
   assert.equal((await send(Buffer.from('other'))).status, 422)
   assert.equal(executed.length, 1)
   assert.equal((await send(body, { cookie: 'session=2' })).text, '2 abc', 'another client')
-  assert.equal((await send(body, { cookie: 'p=c.1-2; session=2' })).text, '2 abc', 'the same with a position')
+  assert.equal(
+    (await send(body, { cookie: 'p=c.1-2; session=2' })).text,
+    '2 abc',
+    'the same with a position',
+  )
   assert.deepEqual(uncaught, [])
 })
 
@@ -208,7 +226,8 @@ test('an answer too large to keep is passed on whole, and not executed again', a
   const large = Buffer.alloc(3_000_000, 'x')
   const { executed, send } = await keyedServer(context, (_incoming, response) => {
     response.writeHead(200)
-    for (let at = 0; at < large.length; at += 100_000) response.write(large.subarray(at, at + 100_000))
+    for (let at = 0; at < large.length; at += 100_000)
+      response.write(large.subarray(at, at + 100_000))
     response.end()
   })
   const first = await send(Buffer.from('abc'))
@@ -219,7 +238,10 @@ test('an answer too large to keep is passed on whole, and not executed again', a
 })
 
 test('an answer without a body is given again as one', async (context) => {
-  const { send } = await keyedServer(context, (_incoming, response) => void response.writeHead(204).end())
+  const { send } = await keyedServer(
+    context,
+    (_incoming, response) => void response.writeHead(204).end(),
+  )
   for (let i = 0; i < 2; i++) {
     const { status, text, headers } = await send(Buffer.from('abc'))
     assert.deepEqual([status, text, headers['content-length']], [204, '', undefined])
@@ -237,7 +259,9 @@ test('a client that leaves does not end what it began', async (context) => {
     )(incoming, response),
   )
   const gone = send(Buffer.from('abc'))
-  const again = until('it was begun', () => executed.length === 1).then(() => send(Buffer.from('abc')))
+  const again = until('it was begun', () => executed.length === 1).then(() =>
+    send(Buffer.from('abc')),
+  )
   assert.equal((await again).text, 'done')
   assert.equal((await gone).text, 'done')
   assert.ok(isOver)
@@ -246,7 +270,10 @@ test('a client that leaves does not end what it began', async (context) => {
 })
 
 test('what another node sends again is executed only by the leadership that it was sent to', async (context) => {
-  const { executed, send, led } = await keyedServer(context, (_incoming, response) => void response.end('ok'))
+  const { executed, send, led } = await keyedServer(
+    context,
+    (_incoming, response) => void response.end('ok'),
+  )
   const again = (key: string, first: string) =>
     send(Buffer.from('abc'), { 'idempotency-key': key, 'walcast-first-attempt': first }).then(
       ({ status }) => status,
@@ -279,7 +306,10 @@ test('what another node sends again is executed only by the leadership that it w
 })
 
 test('an answer of an earlier leadership is given again only as long as what it wrote lasts', async (context) => {
-  const { executed, send, led } = await keyedServer(context, (_incoming, response) => void response.end('ok'))
+  const { executed, send, led } = await keyedServer(
+    context,
+    (_incoming, response) => void response.end('ok'),
+  )
   const body = Buffer.from('abc')
   assert.equal((await send(body)).status, 200)
   led.id = 'f'.repeat(16)
@@ -290,7 +320,12 @@ test('an answer of an earlier leadership is given again only as long as what it 
 })
 
 /** Sends a part of a request's body, waits until `isRead` and breaks off. */
-async function breakOff(port: number, head: string, part: Buffer, isRead: () => boolean): Promise<void> {
+async function breakOff(
+  port: number,
+  head: string,
+  part: Buffer,
+  isRead: () => boolean,
+): Promise<void> {
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => {})
   await once(socket, 'connect')
@@ -302,8 +337,9 @@ async function breakOff(port: number, head: string, part: Buffer, isRead: () => 
 }
 
 test('a body that breaks off leaves its key free: not a byte has reached the application', async (context) => {
-  const { executed, send, port, answers, uncaught } = await keyedServer(context, (_incoming, response) =>
-    response.end('made'),
+  const { executed, send, port, answers, uncaught } = await keyedServer(
+    context,
+    (_incoming, response) => response.end('made'),
   )
   // Whoever would be told of the request would be by then.
   const isRead = () => true
@@ -331,7 +367,10 @@ test('of a body too large to be kept, a part may have been executed', async (con
 for (const size of [0, 1, 65_536, 999_999, 1_000_000, 1_000_001, 1_100_000, 2_500_000])
   test(`a body of ${size} bytes comes whole, once, and is known again`, async (context) => {
     const { executed, send, uncaught } = await keyedServer(context, (incoming, response) =>
-      readAll((all) => response.end(createHash('sha256').update(all).digest('hex')))(incoming, response),
+      readAll((all) => response.end(createHash('sha256').update(all).digest('hex')))(
+        incoming,
+        response,
+      ),
     )
     const body = randomBytes(size)
     const hash = createHash('sha256').update(body).digest('hex')
@@ -356,7 +395,9 @@ test('a leadership that began while the body came executes nothing of the one be
 })
 
 test('the time that a body takes counts: what was sent first was sent so much longer ago', async (context) => {
-  const { send, answers } = await keyedServer(context, (_incoming, response) => response.end('made'))
+  const { send, answers } = await keyedServer(context, (_incoming, response) =>
+    response.end('made'),
+  )
   const asked: number[] = []
   const find = answers.find.bind(answers)
   answers.find = (key, owner, first) => {
@@ -369,7 +410,10 @@ test('the time that a body takes counts: what was sent first was sent so much lo
   assert.ok(asked.length === 1 && asked[0] > 5050, String(asked))
 })
 
-/** The first request of several with one key is refused by the application once the others wait for it. */
+/**
+ * The first request of several with one key is refused by the application once the others wait for
+ * it.
+ */
 async function refusedFirst(context: TestContext, bodies: readonly Buffer[]) {
   let asked = 0
   let waiting = 0
@@ -413,7 +457,10 @@ test('nothing is executed for the first of two: the other one is, once', async (
 })
 
 test('one whose body has passed while it waited is told that nothing was executed', async (context) => {
-  const { answered, executed } = await refusedFirst(context, [Buffer.from('abc'), Buffer.alloc(1_500_000)])
+  const { answered, executed } = await refusedFirst(context, [
+    Buffer.from('abc'),
+    Buffer.alloc(1_500_000),
+  ])
   const [, second] = await Promise.all(answered)
   assert.deepEqual([second.status, executed.length], [503, 0])
 })

@@ -1,4 +1,7 @@
-/** What another node forwards while this one changes: in which epoch it is taken, and what time it waited here means. */
+/**
+ * What another node forwards while this one changes: in which epoch it is taken, and what time it
+ * waited here means.
+ */
 import assert from 'node:assert/strict'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -56,7 +59,14 @@ async function setUp(context: TestContext, execute: (client: Client) => Promise<
         nowMs: Date.now() + 1,
       })
       const all = { 'x-replica-auth': token, ...headers }
-      const asked = { port, host: '127.0.0.1', method: 'POST', path: '/w', agent: false, headers: all }
+      const asked = {
+        port,
+        host: '127.0.0.1',
+        method: 'POST',
+        path: '/w',
+        agent: false,
+        headers: all,
+      }
       request(asked, (answer) => {
         answer.resume()
         resolve(`${answer.statusCode} ${answer.headers['walcast-not-executed'] ?? ''}`.trim())

@@ -11,11 +11,16 @@ test('all bounds filled at once leave descriptors for the database, and none is 
   const wanted = fc.record({ maxConnections: count, maxRequests: count, maxUpgrades: count })
   fc.assert(
     fc.property(fc.integer({ min: 600, max: 1_000_000 }), wanted, (openFiles, given) => {
-      const { maxConnections, maxNodeConnections, maxRequests, maxUpgrades } = boundsWithin(openFiles, given)
+      const { maxConnections, maxNodeConnections, maxRequests, maxUpgrades } = boundsWithin(
+        openFiles,
+        given,
+      )
       // Clients, nodes, and the application's side of the requests of both.
       const taken = maxConnections + maxNodeConnections + 2 * (maxRequests + maxUpgrades)
       assert.ok(taken <= openFiles - 200, `${taken} of ${openFiles}`)
-      assert.ok(maxConnections <= given.maxConnections && maxNodeConnections <= given.maxConnections)
+      assert.ok(
+        maxConnections <= given.maxConnections && maxNodeConnections <= given.maxConnections,
+      )
       assert.ok(maxRequests <= given.maxRequests && maxUpgrades <= given.maxUpgrades)
       assert.ok(Math.min(maxConnections, maxNodeConnections, maxRequests, maxUpgrades) >= 1)
     }),

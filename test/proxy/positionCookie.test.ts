@@ -1,4 +1,7 @@
-/** The cookie that carries a position: read from whatever clients send, and invisible to what identifies a client. */
+/**
+ * The cookie that carries a position: read from whatever clients send, and invisible to what
+ * identifies a client.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -138,8 +141,13 @@ test('nodes of one cluster read each other’s, and no other’s', () => {
   ]
   for (const [i, writer] of makers.entries())
     for (const [j, reader] of makers.entries())
-      assert.deepEqual(reader().read(pairOf(given, writer())), i === j ? given : undefined, `${i} ${j}`)
-  for (const writer of makers) assert.ok(!pairOf(given, writer()).includes('c0ffee'), 'clients learn no id')
+      assert.deepEqual(
+        reader().read(pairOf(given, writer())),
+        i === j ? given : undefined,
+        `${i} ${j}`,
+      )
+  for (const writer of makers)
+    assert.ok(!pairOf(given, writer()).includes('c0ffee'), 'clients learn no id')
 })
 
 test('a node that comes to another cluster gives and takes that one’s', () => {
@@ -159,7 +167,9 @@ test('a read that lacks what its client has seen takes no promise back', () => {
     { epoch: 1, txid: 9 },
   ]
   const renewed = (position: Position, carried: Position, isStale: boolean) =>
-    cookie.renewal(position, pairOf(carried), { isWrite: false, isStale, cacheControl: '' })?.split(';')[0]
+    cookie
+      .renewal(position, pairOf(carried), { isWrite: false, isStale, cacheControl: '' })
+      ?.split(';')[0]
   assert.equal(renewed(early, late, true), undefined)
   assert.equal(renewed(late, early, true), pairOf(late))
   assert.equal(renewed(early, late, false), pairOf(early), 'it contains what the client has seen')

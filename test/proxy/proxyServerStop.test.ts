@@ -1,4 +1,7 @@
-/** A public side that stops: what is on its way on an idle connection is answered, and the connection closed then. */
+/**
+ * A public side that stops: what is on its way on an idle connection is answered, and the
+ * connection closed then.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -11,7 +14,13 @@ import { Routes } from '../../src/proxy/routes.ts'
 import { until, within } from '../support/until.ts'
 
 const LIMITS = {
-  ...{ maxConnections: 10, maxClientConnections: 10, maxPipelined: 10, maxRequests: 10, maxUpgrades: 10 },
+  ...{
+    maxConnections: 10,
+    maxClientConnections: 10,
+    maxPipelined: 10,
+    maxRequests: 10,
+    maxUpgrades: 10,
+  },
   ...{ maxClientRequests: 10, bodyTimeoutMs: 60_000, sendTimeoutMs: 60_000 },
 }
 const HEALTH = 'GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'

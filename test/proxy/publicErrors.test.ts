@@ -1,4 +1,7 @@
-/** What clients of the application are told of errors: the code and what to do, and nothing of nodes and machines. */
+/**
+ * What clients of the application are told of errors: the code and what to do, and nothing of nodes
+ * and machines.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CATALOGUE } from '../../src/errorCatalogue.ts'
@@ -27,7 +30,11 @@ for (const key of KEYS)
       assert.ok(OPEN.includes(key) || MAY_TELL.includes(name), `${name} in: ${message}; ${cure}`)
     assert.equal(isHidden(error), message !== error.message)
     const all = publicBody(error, true)
-    assert.deepEqual([all.message, all.cure], [error.message, error.cure], 'with --verbose-errors all of it')
+    assert.deepEqual(
+      [all.message, all.cure],
+      [error.message, error.cure],
+      'with --verbose-errors all of it',
+    )
   })
 
 test('a text of another node is not passed on', () => {
@@ -37,7 +44,11 @@ test('a text of another node is not passed on', () => {
 })
 
 test('an application that answers itself is given the error without what is hidden, and the whole as its cause', () => {
-  const error = new WalcastError('LEADER_AWAY', { address: '10.0.0.7:8470', seconds: 1, detail: 'gone' })
+  const error = new WalcastError('LEADER_AWAY', {
+    address: '10.0.0.7:8470',
+    seconds: 1,
+    detail: 'gone',
+  })
   const told = asTold(error, false) as WalcastError
   assert.deepEqual([told.code, told.status, told.cause], [error.code, 503, error])
   assert.equal(told.message, 'the leader did not take the request within 1 s')

@@ -8,7 +8,10 @@ import { BodyBudget, ReplayableBody } from '../../src/proxy/replayableBody.ts'
 import { within } from '../support/until.ts'
 
 /** Gives `chunks`, each at once or a turn of the event loop later. */
-function sourceOf(chunks: readonly Buffer[], isSlow: (at: number) => boolean = () => false): Readable {
+function sourceOf(
+  chunks: readonly Buffer[],
+  isSlow: (at: number) => boolean = () => false,
+): Readable {
   let next = 0
   return new Readable({
     read() {
@@ -20,7 +23,9 @@ function sourceOf(chunks: readonly Buffer[], isSlow: (at: number) => boolean = (
   })
 }
 
-/** Reads up to `limit` bytes, a chunk a turn when `isSlow`; what came, and whether it was the end. */
+/**
+ * Reads up to `limit` bytes, a chunk a turn when `isSlow`; what came, and whether it was the end.
+ */
 async function take(stream: Readable, limit = Number.POSITIVE_INFINITY, isSlow = false) {
   const chunks: Buffer[] = []
   let bytes = 0
@@ -74,7 +79,10 @@ test('however it is cut and wherever sending broke off, it is the same body agai
         const mayFit = whole.length <= maxBytes && whole.length + 128 * chunks.length <= limitBytes
         if (mayFit) assert.equal(body.canReplay, true)
         if (body.canReplay) {
-          const last = await within('the end of the body', take(body.stream(), undefined, isReaderSlow))
+          const last = await within(
+            'the end of the body',
+            take(body.stream(), undefined, isReaderSlow),
+          )
           assert.equal(last.isWhole, true)
           assert.ok(last.bytes.equals(whole), `${last.bytes.length} bytes of ${whole.length}`)
           assert.ok(Buffer.concat(seen).equals(whole), 'each byte was seen once')
@@ -100,7 +108,11 @@ test('a stream that an earlier one was ended for starts at the beginning, whatev
   const second = body.stream()
   assert.equal(first.destroyed, true)
   assert.equal((await take(second)).bytes.toString(), 'abcdef')
-  assert.equal((await take(body.stream())).bytes.toString(), 'abcdef', 'whole and gone, it comes again')
+  assert.equal(
+    (await take(body.stream())).bytes.toString(),
+    'abcdef',
+    'whole and gone, it comes again',
+  )
 })
 
 test('what is kept of one body leaves less to the others, and comes back', async () => {
@@ -130,7 +142,11 @@ test('a body that is released while it is sent again is sent to its end, not cut
     const rest = await take(again).catch((error: Error) => error)
     // Refusing to go on is as good; an end that is none would make a shorter request of it.
     if (!(rest instanceof Error))
-      assert.equal(Buffer.concat([...got, rest.bytes]).toString(), 'firstsecondthird', `after ${already}`)
+      assert.equal(
+        Buffer.concat([...got, rest.bytes]).toString(),
+        'firstsecondthird',
+        `after ${already}`,
+      )
   }
 })
 

@@ -117,13 +117,19 @@ test('past --read-wait a read is forwarded, served with a mark or refused', asyn
   assert.deepEqual(await serving.side.settle(WANTED, reader()), { stale: '1-9' })
   const refusing = setUp(context, 'refuse')
   await assert.rejects(refusing.side.settle(WANTED, reader()), { key: 'STALE_READ' })
-  assert.deepEqual([forwarding.did, serving.did, refusing.did], [['forward'], ['serve'], ['refuse']])
+  assert.deepEqual(
+    [forwarding.did, serving.did, refusing.did],
+    [['forward'], ['serve'], ['refuse']],
+  )
 })
 
 test('a read that is to be forwarded while the leader is away is held once, and forwarded when it is back', async (context) => {
   const { side, gate } = setUp(context, 'forward')
   gate.close('it is gone')
-  await within('it is held no longer', assert.rejects(side.settle(WANTED, reader()), { key: 'LEADER_AWAY' }))
+  await within(
+    'it is held no longer',
+    assert.rejects(side.settle(WANTED, reader()), { key: 'LEADER_AWAY' }),
+  )
   const held = side.settle(WANTED, reader())
   gate.open()
   assert.equal(await held, 'forward')
@@ -144,7 +150,10 @@ test('a read is held no longer than that in all, and not when its client has gon
   gate.close('it is gone')
   const patient = reader()
   patient.heldUntilMs(0)
-  await within('it has waited', assert.rejects(side.settle(WANTED, patient), { key: 'LEADER_AWAY' }))
+  await within(
+    'it has waited',
+    assert.rejects(side.settle(WANTED, patient), { key: 'LEADER_AWAY' }),
+  )
   const gone = { ...reader(), isGone: true }
   await within('nobody waits', assert.rejects(side.settle(WANTED, gone), { key: 'LEADER_AWAY' }))
 })

@@ -4,7 +4,10 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { comparablePath, isRead, isReserved, isUnderAny, Routes } from '../../src/proxy/routes.ts'
 
-/** A path as a lenient server reads it: bytes decoded, `\` as `/`, slashes merged, dot segments resolved. */
+/**
+ * A path as a lenient server reads it: bytes decoded, `\` as `/`, slashes merged, dot segments
+ * resolved.
+ */
 function asServerReads(target: string): string {
   const bytes = (run: string) => Buffer.from(run.replaceAll('%', ''), 'hex').toString()
   const path = target.split(/[?#]/, 1)[0].replace(/(?:%[0-9a-f]{2})+/gi, bytes)
@@ -12,7 +15,21 @@ function asServerReads(target: string): string {
 }
 
 const piece = fc.constantFrom(
-  ...['/', '/', '/', '\\', '.', '..', '%2e', '%2E%2e', '%2F', '%5c', '_walcast', '%5Fwalcast', '_w%61lcast'],
+  ...[
+    '/',
+    '/',
+    '/',
+    '\\',
+    '.',
+    '..',
+    '%2e',
+    '%2E%2e',
+    '%2F',
+    '%5c',
+    '_walcast',
+    '%5Fwalcast',
+    '_w%61lcast',
+  ],
   ...['a', 'é', '%c3%a9', '%ff', '%', '%zz', ';', '?', '#'],
 )
 const anyTarget = fc.array(piece, { maxLength: 10 }).map((pieces) => `/${pieces.join('')}`)
@@ -63,21 +80,34 @@ test('whatever a server may read as a path of ours is reserved', () => {
       const isOurs = read === '/_walcast' || read.startsWith('/_walcast/')
       assert.equal(isReserved(target), isOurs, `${target} is read as ${read}`)
     }),
-    { numRuns: 5000, examples: [['/_walcast%2Fstatus%ff'], ['/%5fwalcast/%'], ['/x/..\\_walcast']] },
+    {
+      numRuns: 5000,
+      examples: [['/_walcast%2Fstatus%ff'], ['/%5fwalcast/%'], ['/x/..\\_walcast']],
+    },
   )
 })
 
 test('our paths and health go to us whatever the rules and the method say', () => {
   const routes = new Routes({ forward: ['/_walcast', '/'], local: ['/_walcast/status'] })
   for (const method of ['GET', 'POST', 'DELETE'])
-    for (const target of ['/_walcast', '/_walcast/x', '/%5fwalcast/x?y', '//_walcast', '/livez', '/readyz?x'])
+    for (const target of [
+      '/_walcast',
+      '/_walcast/x',
+      '/%5fwalcast/x?y',
+      '//_walcast',
+      '/livez',
+      '/readyz?x',
+    ])
       assert.equal(routes.routeOf(method, target), 'own', `${method} ${target}`)
   for (const target of ['/_walcastle', '/_walcast.x', '/livez/x', '/a/_walcast'])
     assert.equal(routes.routeOf('GET', target), 'forward', target)
 })
 
 test('the longest prefix of whole segments counts, and of two equal ones forward', () => {
-  const routes = new Routes({ forward: ['/a', '/b/', '/c'], local: ['/a/local', '/a/local/x/..y', '/c'] })
+  const routes = new Routes({
+    forward: ['/a', '/b/', '/c'],
+    local: ['/a/local', '/a/local/x/..y', '/c'],
+  })
   for (const [method, target, route] of [
     ['GET', '/', 'local'],
     ['POST', '/', 'forward'],

@@ -1,4 +1,7 @@
-/** Upgrades over sockets: whatever becomes of the application or the client, each is answered once, and the process goes on. */
+/**
+ * Upgrades over sockets: whatever becomes of the application or the client, each is answered once,
+ * and the process goes on.
+ */
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect, createServer as createRawServer, type Socket } from 'node:net'
@@ -38,7 +41,10 @@ async function ask(context: TestContext, onUpgrade: OnUpgrade) {
   return got
 }
 
-async function application(context: TestContext, onRequest: (socket: Socket) => void): Promise<string> {
+async function application(
+  context: TestContext,
+  onRequest: (socket: Socket) => void,
+): Promise<string> {
   const server = createRawServer((socket) => {
     socket.on('error', () => {})
     socket.once('data', () => onRequest(socket))
@@ -62,7 +68,11 @@ function watchOf(context: TestContext, whyNot: string | undefined): ApplicationW
   return watch
 }
 
-const targetAt = (origin: string): UpgradeTarget => ({ origin, path: '/ws', headers: ['host', 'a'] })
+const targetAt = (origin: string): UpgradeTarget => ({
+  origin,
+  path: '/ws',
+  headers: ['host', 'a'],
+})
 
 for (const length of ['', 'content-length: 100\r\n'])
   test(`half an answer in place of an upgrade stays half (${length.trim() || 'no length'})`, async (context) => {
@@ -112,7 +122,9 @@ test('what a client sends while it waits comes to whoever takes its upgrade, and
       received += chunk.toString('latin1')
       if (received.endsWith('later')) socket.end('all')
     })
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    )
   })
   const watch = watchOf(context, undefined)
   watch.suspend('it is being started')

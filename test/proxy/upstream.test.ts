@@ -1,4 +1,7 @@
-/** What is said of a request that got no answer, against servers that misbehave in each way; and what comes of answers. */
+/**
+ * What is said of a request that got no answer, against servers that misbehave in each way; and
+ * what comes of answers.
+ */
 import assert from 'node:assert/strict'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
@@ -46,7 +49,11 @@ async function httpServer(context: TestContext, listener: RequestListener) {
   return { port: (server.address() as AddressInfo).port }
 }
 
-function upstreamTo(context: TestContext, port: number, options: Partial<UpstreamOptions> = {}): Upstream {
+function upstreamTo(
+  context: TestContext,
+  port: number,
+  options: Partial<UpstreamOptions> = {},
+): Upstream {
   const upstream = new Upstream({
     origin: `http://127.0.0.1:${port}`,
     maxConnections: 4,
@@ -59,7 +66,12 @@ function upstreamTo(context: TestContext, port: number, options: Partial<Upstrea
   return upstream
 }
 
-const POST: Outgoing = { method: 'POST', path: '/write?x=1', headers: ['content-length', '0'], body: null }
+const POST: Outgoing = {
+  method: 'POST',
+  path: '/write?x=1',
+  headers: ['content-length', '0'],
+  body: null,
+}
 
 async function failureOf(answer: Promise<Answer>): Promise<SendError> {
   const error = await within(
@@ -94,9 +106,15 @@ function bodyOf(answer: Answer): Promise<{ text: string; trailers: object; error
 test('a server that is not there was sent nothing', async (context) => {
   const upstream = upstreamTo(context, await freePort())
   const error = await failureOf(upstream.send(POST).answer)
-  assert.deepEqual([error.wasSent, error.isBadRequest, error.detail], [false, false, 'ECONNREFUSED'])
+  assert.deepEqual(
+    [error.wasSent, error.isBadRequest, error.detail],
+    [false, false, 'ECONNREFUSED'],
+  )
   const body = Readable.from([Buffer.from('x')], { objectMode: false })
-  assert.equal((await failureOf(upstream.send({ ...POST, headers: [], body }).answer)).wasSent, false)
+  assert.equal(
+    (await failureOf(upstream.send({ ...POST, headers: [], body }).answer)).wasSent,
+    false,
+  )
 })
 
 test('a body that breaks off before there is a connection ends its request, of which nothing was sent', async (context) => {
@@ -136,7 +154,10 @@ test('requests that cannot be sent take no connection away from the others', asy
     for (let i = 0; i < 5; i++) {
       const read = (answer: Promise<Answer>) => within('an answer', answer.then(bodyOf))
       const first = read(upstream.send(POST).answer)
-      assert.equal((await failureOf(upstream.send({ ...POST, path: '*' }).answer)).isBadRequest, true)
+      assert.equal(
+        (await failureOf(upstream.send({ ...POST, path: '*' }).answer)).isBadRequest,
+        true,
+      )
       const last = read(upstream.send(POST).answer)
       assert.deepEqual([(await first).text, (await last).text], ['ok', 'ok'])
     }
@@ -175,7 +196,8 @@ const CUTS: Record<string, (socket: Socket) => void> = {
   'resets at once': (socket) => void socket.resetAndDestroy(),
   'answers half a head': (socket) => void socket.end('HTTP/1.1 200 OK\r\ncontent-le'),
   'answers no HTTP': (socket) => void socket.end('SSH-2.0-x\r\n'),
-  'says 103 and closes': (socket) => void socket.end('HTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n'),
+  'says 103 and closes': (socket) =>
+    void socket.end('HTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n'),
   'says 100 unasked': (socket) => void socket.end('HTTP/1.1 100 Continue\r\n\r\n'),
   'upgrades unasked': (socket) =>
     void socket.write('HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'),
@@ -208,14 +230,18 @@ test('a server that cuts each connection before it reads was sent the request as
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   context.after(() => void server.close())
   const upstream = upstreamTo(context, (server.address() as AddressInfo).port)
-  const errors = await Promise.all(Array.from({ length: 20 }, () => failureOf(upstream.send(POST).answer)))
+  const errors = await Promise.all(
+    Array.from({ length: 20 }, () => failureOf(upstream.send(POST).answer)),
+  )
   assert.ok(errors.every((error) => !error.isBadRequest))
   assert.ok(accepted >= 1)
 })
 
 test('a server that never answers is a time-out', async (context) => {
   const { port, seen } = await rawServer(context, () => {})
-  const error = await failureOf(upstreamTo(context, port, { answerTimeoutMs: 1000 }).send(POST).answer)
+  const error = await failureOf(
+    upstreamTo(context, port, { answerTimeoutMs: 1000 }).send(POST).answer,
+  )
   assert.deepEqual([error.wasSent, error.isTimeout], [true, true])
   assert.equal(seen.length, 1)
 })
@@ -230,7 +256,10 @@ test('a body that breaks off was sent in part; the server never sees its end', a
     const body = new Readable({ read() {} })
     body.push(Buffer.from('part'))
     const { answer } = upstreamTo(context, port).send({ ...POST, headers: [...headers], body })
-    const at = await until('the part', () => seen.findIndex((text) => /part(\r\n)?$/.test(text)) + 1 || false)
+    const at = await until(
+      'the part',
+      () => seen.findIndex((text) => /part(\r\n)?$/.test(text)) + 1 || false,
+    )
     body.destroy(cause)
     assert.equal((await failureOf(answer)).wasSent, true)
     assert.doesNotMatch(seen[at - 1], /\r\n0\r\n\r\n$/)
@@ -318,7 +347,16 @@ test('answers come with body, trailers and repeated headers', async (context) =>
     request.resume()
     response.writeEarlyHints({ link: '</a.css>; rel=preload' })
     response.writeHead(201, 'Made', [
-      ...['set-cookie', 'a=1', 'set-cookie', 'b=2', 'x-large', 'y'.repeat(10_000), 'trailer', 'x-sum'],
+      ...[
+        'set-cookie',
+        'a=1',
+        'set-cookie',
+        'b=2',
+        'x-large',
+        'y'.repeat(10_000),
+        'trailer',
+        'x-sum',
+      ],
     ])
     response.write('one')
     response.addTrailers({ 'x-sum': '3' })
@@ -340,7 +378,10 @@ test('answers without a body end, and their connection is used again', async (co
   })
   const upstream = upstreamTo(context, port, { maxConnections: 1 })
   for (const path of ['/204', '/304', '/200', '/204']) {
-    const answer = await within(path, upstream.send({ ...POST, method: 'GET', headers: [], path }).answer)
+    const answer = await within(
+      path,
+      upstream.send({ ...POST, method: 'GET', headers: [], path }).answer,
+    )
     assert.equal(answer.status, Number(path.slice(1)))
     assert.deepEqual(await bodyOf(answer), { text: '', trailers: {} })
   }

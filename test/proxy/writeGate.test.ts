@@ -1,4 +1,7 @@
-/** Writes at a leader: let in, held while it hands over, sent on when it leads no more, counted while they are inside. */
+/**
+ * Writes at a leader: let in, held while it hands over, sent on when it leads no more, counted
+ * while they are inside.
+ */
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'

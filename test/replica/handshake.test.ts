@@ -4,9 +4,18 @@ import { test } from 'node:test'
 import type { Message } from '../../proto/messages.ts'
 import { UpstreamSession, type UpstreamSessionParts } from '../../src/replica/upstreamSession.ts'
 
-const WELCOME = { db: 'main', node: 'node-a', source: 'node-a', sourceAddress: '', heartbeatMs: 500 }
+const WELCOME = {
+  db: 'main',
+  node: 'node-a',
+  source: 'node-a',
+  sourceAddress: '',
+  heartbeatMs: 500,
+}
 
-/** Gives what was adopted and who was connected to, when `during` happens while the welcome is being written down. */
+/**
+ * Gives what was adopted and who was connected to, when `during` happens while the welcome is being
+ * written down.
+ */
 async function welcomed(during: (subscription: { leader: string; connectionId: number }) => void) {
   const subscription = { leader: '10.0.0.1:1', connectionId: 1, send() {} }
   const seen: string[] = []

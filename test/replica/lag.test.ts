@@ -112,14 +112,25 @@ test('a leader that has not captured what it tells of leaves the replica behind'
   assert.equal(lag.summary().txidLag, 501)
   assert.equal(lag.lagMs(), 10_000)
   assert.equal(lag.staleMs(), 10_000)
-  // The first of what was missing comes, and a heartbeat that was longer on its way than the others.
+  // The first of what was missing comes, and a heartbeat that was longer on its way than the
+  // others.
   lag.onReceived(100, 6)
-  lag.onApplied(6, { noticeMs: leaderMs(), noticedMs: leaderMs(), sentMs: leaderMs() }, at.ms, at.ms)
+  lag.onApplied(
+    6,
+    { noticeMs: leaderMs(), noticedMs: leaderMs(), sentMs: leaderMs() },
+    at.ms,
+    at.ms,
+  )
   lag.onLeaderAt(6, leaderMs(), 0)
   assert.equal(lag.summary().leaderTxid, 506)
   assert.equal(lag.staleMs(), 10_000)
   lag.onReceived(100, 506)
-  lag.onApplied(506, { noticeMs: leaderMs(), noticedMs: leaderMs(), sentMs: leaderMs() }, at.ms, at.ms)
+  lag.onApplied(
+    506,
+    { noticeMs: leaderMs(), noticedMs: leaderMs(), sentMs: leaderMs() },
+    at.ms,
+    at.ms,
+  )
   assert.equal(lag.lagMs(), 0)
   assert.equal(lag.staleMs(), 0)
 })
@@ -141,7 +152,11 @@ for (const [who, about, leaderTxid] of BEGINNINGS)
     lag.onWelcome(welcome(about))
     assert.equal(lag.summary().leaderTxid, leaderTxid)
     lag.onAt(5)
-    assert.equal(lag.staleMs(), Number.POSITIVE_INFINITY, 'nothing is proven by what was told before')
+    assert.equal(
+      lag.staleMs(),
+      Number.POSITIVE_INFINITY,
+      'nothing is proven by what was told before',
+    )
   })
 
 test('the clock of a new connection is its own, however well that of the one before was known', () => {

@@ -1,6 +1,7 @@
 /**
- * A comparison of pages ends with the leader's state, whatever either side held, however often it was cut and whatever was
- * written meanwhile; and without writes it sends exactly the pages that differ.
+ * A comparison of pages ends with the leader's state, whatever either side held, however often it
+ * was cut and whatever was written meanwhile; and without writes it sends exactly the pages that
+ * differ.
  */
 import assert from 'node:assert/strict'
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
@@ -57,12 +58,21 @@ class Side {
 
   async scan(): Promise<PageSums> {
     const { fd, pageSize, sums } = this
-    const source = { databaseFd: fd, walFd: fd, pageSize, pages: sums.pages, frames: new FrameMap() }
+    const source = {
+      databaseFd: fd,
+      walFd: fd,
+      pageSize,
+      pages: sums.pages,
+      frames: new FrameMap(),
+    }
     return (await scanPages(source)).sums
   }
 }
 
-/** What is done to the leader between two messages: pages and the bytes that fill them, then perhaps another size. */
+/**
+ * What is done to the leader between two messages: pages and the bytes that fill them, then perhaps
+ * another size.
+ */
 interface Change {
   readonly pages: readonly (readonly [number, number])[]
   readonly size: number | undefined
@@ -74,7 +84,10 @@ interface Outcome {
   readonly isWhole: boolean
 }
 
-/** One connection: the replica takes what comes until it is synced, or until `cutAfter` messages of pages. */
+/**
+ * One connection: the replica takes what comes until it is synced, or until `cutAfter` messages of
+ * pages.
+ */
 async function connect(
   leader: Side,
   replica: Side,
@@ -90,7 +103,10 @@ async function connect(
     assert.ok(type === 'pages' || type === 'synced')
     images += body.pages
     for (let i = 0; i < body.pages; i++)
-      replica.write(payloadPageNumber(payload, i), payloadPage(payload, i, body.pages, body.pageSize))
+      replica.write(
+        payloadPageNumber(payload, i),
+        payloadPage(payload, i, body.pages, body.pageSize),
+      )
     return body as Body<'pages'>
   }
   let last: Body<'synced'> | undefined
@@ -121,7 +137,8 @@ async function connect(
       if (++messages >= cutAfter) throw new Error('cut')
       const change = changes.shift()
       if (!change) return
-      for (const [page, content] of change.pages) if (page <= leader.sums.pages) leader.fill(page, content)
+      for (const [page, content] of change.pages)
+        if (page <= leader.sums.pages) leader.fill(page, content)
       if (change.size !== undefined) leader.resize(change.size)
       txid++
       const grown = Array.from({ length: leader.sums.pages }, (_, i) => i + 1)
@@ -174,7 +191,9 @@ async function requireEqual(leader: Side, replica: Side): Promise<void> {
 const contents = fc.integer({ min: 0, max: 5 })
 const database = fc.array(contents, { minLength: 1, maxLength: 3 * GROUP_PAGES, size: 'max' })
 const change = fc.record({
-  pages: fc.array(fc.tuple(fc.integer({ min: 1, max: 3 * GROUP_PAGES }), contents), { maxLength: 6 }),
+  pages: fc.array(fc.tuple(fc.integer({ min: 1, max: 3 * GROUP_PAGES }), contents), {
+    maxLength: 6,
+  }),
   size: fc.option(fc.integer({ min: 1, max: 3 * GROUP_PAGES }), { nil: undefined }),
 })
 
@@ -186,21 +205,29 @@ function sideOf(pageSize: number, pages: readonly number[]): Side {
 
 test('exactly the pages that differ are sent, and comparing costs no more than groups and their pages', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom(512, 4096), database, database, async (pageSize, theirs, ours) => {
-      const [leader, replica] = [sideOf(pageSize, theirs), sideOf(pageSize, ours)]
-      const differ = theirs.map((content, i) => (content === ours[i] ? 0 : 1))
-      const groups = new Set(differ.flatMap((each, i) => (each ? [Math.floor(i / GROUP_PAGES)] : [])))
-      if (ours.length > theirs.length) groups.add(Math.floor(theirs.length / GROUP_PAGES))
-      const outcome = await connect(leader, replica)
-      assert.ok(outcome.isWhole)
-      assert.equal(outcome.images, differ.filter((each) => each).length)
-      assert.ok(
-        outcome.comparedBytes <= 8 * (Math.ceil(ours.length / GROUP_PAGES) + groups.size * GROUP_PAGES),
-      )
-      await requireEqual(leader, replica)
-      closeSync(leader.fd)
-      closeSync(replica.fd)
-    }),
+    fc.asyncProperty(
+      fc.constantFrom(512, 4096),
+      database,
+      database,
+      async (pageSize, theirs, ours) => {
+        const [leader, replica] = [sideOf(pageSize, theirs), sideOf(pageSize, ours)]
+        const differ = theirs.map((content, i) => (content === ours[i] ? 0 : 1))
+        const groups = new Set(
+          differ.flatMap((each, i) => (each ? [Math.floor(i / GROUP_PAGES)] : [])),
+        )
+        if (ours.length > theirs.length) groups.add(Math.floor(theirs.length / GROUP_PAGES))
+        const outcome = await connect(leader, replica)
+        assert.ok(outcome.isWhole)
+        assert.equal(outcome.images, differ.filter((each) => each).length)
+        assert.ok(
+          outcome.comparedBytes <=
+            8 * (Math.ceil(ours.length / GROUP_PAGES) + groups.size * GROUP_PAGES),
+        )
+        await requireEqual(leader, replica)
+        closeSync(leader.fd)
+        closeSync(replica.fd)
+      },
+    ),
     { numRuns: 60 },
   )
 })
@@ -215,8 +242,14 @@ test('writes, growth and shrinking meanwhile, and connections cut at any message
       cuts,
       async (theirs, ours, changes, at) => {
         // 64 KiB pages: several messages for one pass.
-        const [leader, replica] = [sideOf(65536, theirs.slice(0, 90)), sideOf(65536, ours.slice(0, 90))]
-        const left = changes.map(({ pages, size }) => ({ pages, size: size && Math.min(size, 100) }))
+        const [leader, replica] = [
+          sideOf(65536, theirs.slice(0, 90)),
+          sideOf(65536, ours.slice(0, 90)),
+        ]
+        const left = changes.map(({ pages, size }) => ({
+          pages,
+          size: size && Math.min(size, 100),
+        }))
         for (const cutAfter of at) await connect(leader, replica, left, cutAfter)
         while (!(await connect(leader, replica, left)).isWhole);
         await requireEqual(leader, replica)

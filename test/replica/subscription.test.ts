@@ -11,12 +11,20 @@ import { Subscription } from '../../src/replica/subscription.ts'
 import { until } from '../support/until.ts'
 
 const SUMS = 4096
-const MESSAGE = encode('groups', { db: 'd', pages: 1, firstGroup: 0, sums: SUMS, last: false }, 8 * SUMS)
+const MESSAGE = encode(
+  'groups',
+  { db: 'd', pages: 1, firstGroup: 0, sums: SUMS, last: false },
+  8 * SUMS,
+)
 const SENT = 64
 const MAX_QUEUED_BYTES = 4 * MESSAGE.length
 
 test('while it finishes it takes nothing more, however much the leader has sent', async (t) => {
-  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, handleProtocols: () => 'walcast.1' })
+  const server = new WebSocketServer({
+    host: '127.0.0.1',
+    port: 0,
+    handleProtocols: () => 'walcast.1',
+  })
   await once(server, 'listening')
   t.after(() => server.close())
   server.on('connection', (socket) => {

@@ -1,4 +1,7 @@
-/** What a leader does when it is told of a higher epoch, by who answers at the address that it was told of. */
+/**
+ * What a leader does when it is told of a higher epoch, by who answers at the address that it was
+ * told of.
+ */
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -16,7 +19,13 @@ const TOLD = { node: 'node-b', epoch: 5, term: 5 }
 async function answering(t: TestContext, answer: object): Promise<string> {
   const server = createServer((_, response) => {
     const { port } = server.address() as AddressInfo
-    const whole = { role: 'leader', ready: true, txid: 9, address: `127.0.0.1:${port}`, timeMs: Date.now() }
+    const whole = {
+      role: 'leader',
+      ready: true,
+      txid: 9,
+      address: `127.0.0.1:${port}`,
+      timeMs: Date.now(),
+    }
     response.end(JSON.stringify({ ...whole, ...answer }))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -24,7 +33,9 @@ async function answering(t: TestContext, answer: object): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** A leader that node-b tells of epoch 5, and what it does about that. `known`: where it met node-b. */
+/**
+ * A leader that node-b tells of epoch 5, and what it does about that. `known`: where it met node-b.
+ */
 async function told(address: string, known?: string): Promise<string> {
   let looked: Promise<void> = Promise.resolve()
   let did = 'nothing'
@@ -45,7 +56,8 @@ async function told(address: string, known?: string): Promise<string> {
     inBackground: (_: string, change: () => Promise<void>) => {
       looked = change()
     },
-    stepDown: async (_: object, __: string, leader: string | undefined) => (did = `follows ${leader}`),
+    stepDown: async (_: object, __: string, leader: string | undefined) =>
+      (did = `follows ${leader}`),
     raise: async (_: object, epoch: number) => (did = `raises to ${epoch}`),
   }
   new RoleMonitor(host as RoleMonitorHost).onHigherEpoch({ ...TOLD, address })

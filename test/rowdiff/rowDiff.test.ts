@@ -1,4 +1,6 @@
-/** Comparing two databases row by row: what differs, told exactly, and the SQL that takes it back. */
+/**
+ * Comparing two databases row by row: what differs, told exactly, and the SQL that takes it back.
+ */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import {
@@ -45,7 +47,8 @@ function rowsOf(pair: Pair, options?: DiffOptions): RowDifference[] {
 
 /** `kind key: before -> after` with values as in JSON. */
 function told(pair: Pair, options?: DiffOptions): string[] {
-  const json = (values: readonly SqlValue[] | null) => JSON.stringify(values?.map(jsonValue) ?? null)
+  const json = (values: readonly SqlValue[] | null) =>
+    JSON.stringify(values?.map(jsonValue) ?? null)
   return rowsOf(pair, options).map(
     (row) =>
       `${row.kind} ${row.match.table} ${json(keyValues(row))}: ${json(row.before)} -> ${json(row.after)}`,
@@ -123,7 +126,10 @@ const spec: fc.Arbitrary<TableSpec> = fc.record({
     minLength: WIDTH,
     maxLength: WIDTH,
   }),
-  collations: fc.array(fc.constantFrom('BINARY', 'NOCASE', 'RTRIM'), { minLength: WIDTH, maxLength: WIDTH }),
+  collations: fc.array(fc.constantFrom('BINARY', 'NOCASE', 'RTRIM'), {
+    minLength: WIDTH,
+    maxLength: WIDTH,
+  }),
   key: fc.oneof(
     fc.constantFrom<TableSpec['key']>('none', 'integer'),
     fc.uniqueArray(fc.nat(WIDTH - 1), { minLength: 1, maxLength: 3 }),
@@ -142,7 +148,9 @@ const rowSets: fc.Arbitrary<RowSets> = fc.record({
   both: fc.array(row, { maxLength: 8 }),
   before: fc.array(row, { maxLength: 5 }),
   after: fc.array(row, { maxLength: 5 }),
-  changes: fc.array(fc.record({ at: fc.nat(7), column: fc.nat(WIDTH - 1), to: cell }), { maxLength: 6 }),
+  changes: fc.array(fc.record({ at: fc.nat(7), column: fc.nat(WIDTH - 1), to: cell }), {
+    maxLength: 6,
+  }),
 })
 
 const NAMES = ['c0', 'the "c1"', 'rowid', 'c3']
@@ -219,11 +227,15 @@ function readRows(path: string, table: TableSpec): Cell[][] {
 function expected(pair: Pair, table: TableSpec): string[] {
   const [before, after] = pair.map((path) => readRows(path, table))
   const key = Array.isArray(table.key) ? table.key : table.key === 'integer' ? [0] : undefined
-  const holdsNull = [...before, ...after].some((values) => key?.some((at) => values[at + 1] === null))
+  const holdsNull = [...before, ...after].some((values) =>
+    key?.some((at) => values[at + 1] === null),
+  )
   const keyOfRow = (values: readonly Cell[]) =>
     key && !holdsNull
       ? key
-          .map((at) => keyText(values[at + 1], table.key === 'integer' ? 'BINARY' : table.collations[at]))
+          .map((at) =>
+            keyText(values[at + 1], table.key === 'integer' ? 'BINARY' : table.collations[at]),
+          )
           .join('\n')
       : cellText(values[0])
   const text = (values: readonly Cell[]) => values.slice(1).map(cellText).join('\n')
@@ -284,7 +296,8 @@ test('random tables: the differences are those that maps find, and the SQL takes
       try {
         run(pair[1], scriptOf(pair, true))
       } catch (error) {
-        // By rowid, two rows may have exchanged a UNIQUE value, which no order of statements can do.
+        // By rowid, two rows may have exchanged a UNIQUE value, which no order of statements can
+        // do.
         assert.match(String(error), /UNIQUE/)
         assert.equal(rowsOf(pair)[0].match.matchedBy, 'rowid')
         assert.ok(Array.isArray(table.key))
@@ -343,7 +356,10 @@ test('values differ by type and by byte, whatever the collation', () => {
 
 test('a key matches by its collation and its spelling is a change', () => {
   const create = 'CREATE TABLE t (k TEXT COLLATE NOCASE, PRIMARY KEY (k)) WITHOUT ROWID;'
-  const pair = folder.pair(`${create} INSERT INTO t VALUES ('Ab')`, `${create} INSERT INTO t VALUES ('aB')`)
+  const pair = folder.pair(
+    `${create} INSERT INTO t VALUES ('Ab')`,
+    `${create} INSERT INTO t VALUES ('aB')`,
+  )
   assert.deepEqual(told(pair), ['changed t ["Ab"]: ["Ab"] -> ["aB"]'])
   assert.match(scriptOf(pair, false), /\nUPDATE "t" SET "k" = 'Ab' WHERE "k" = 'aB';\n/)
 })
@@ -382,7 +398,9 @@ test('rows are matched by primary key, else by the rowid under a name that is fr
     CREATE TABLE shadowedKey (rowid TEXT PRIMARY KEY, oid, _rowid_) WITHOUT ROWID;
     CREATE VIRTUAL TABLE words USING fts5(word);`
   assert.deepEqual(
-    Object.entries(matching(folder.pair(create, create))).filter(([name]) => !name.startsWith('words_')),
+    Object.entries(matching(folder.pair(create, create))).filter(
+      ([name]) => !name.startsWith('words_'),
+    ),
     Object.entries({
       alias: 'id',
       composite: 'b,a',
@@ -475,7 +493,10 @@ test('a table of one side is a difference of the schema, and its rows are told',
 
 test('shadow tables are compared and get no statements', () => {
   const create = 'CREATE VIRTUAL TABLE f USING fts5(w);'
-  const pair = folder.pair(`${create} INSERT INTO f VALUES ('one')`, `${create} INSERT INTO f VALUES ('two')`)
+  const pair = folder.pair(
+    `${create} INSERT INTO f VALUES ('one')`,
+    `${create} INSERT INTO f VALUES ('two')`,
+  )
   assert.ok(told(pair).some((line) => line.startsWith('changed f_content')))
   const script = scriptOf(pair, true)
   assert.match(script, /^-- table f was not compared: it is a virtual table$/m)
@@ -496,7 +517,9 @@ test('only some tables, only some keys, only so many rows', () => {
     'CREATE TABLE t (id INTEGER PRIMARY KEY, v); CREATE TABLE u (a TEXT, b, PRIMARY KEY (a, b))',
   )
   assert.equal(told(pair).length, 6)
-  assert.deepEqual(told(pair, { tables: ['T'], keys: ['1', '01', 'x'] }), ['removed t [1]: [1,1] -> null'])
+  assert.deepEqual(told(pair, { tables: ['T'], keys: ['1', '01', 'x'] }), [
+    'removed t [1]: [1,1] -> null',
+  ])
   assert.deepEqual(told(pair, { keys: ['x,1', 'x,0a', '2'] }), [
     'removed t [2]: [2,2] -> null',
     'removed u ["x",1]: ["x",1] -> null',
@@ -523,7 +546,11 @@ test('a blob is named in any hexadecimal, and a key that names no row is told', 
   assert.deepEqual(told(pair, { tables: ['bl'], keys: ["x'AB'"] }), [
     'removed bl [{"blob":"ab"}]: [{"blob":"ab"},3] -> null',
   ])
-  assert.equal(told(pair, { tables: ['bl'], keys: ['AB'] }).length, 2, 'a text, and a blob in capitals')
+  assert.equal(
+    told(pair, { tables: ['bl'], keys: ['AB'] }).length,
+    2,
+    'a text, and a blob in capitals',
+  )
   for (const key of ['x,0aff', 'x,0AFF', "x,x'0aff'", 'x,0x0AFF', 'x,y,1'])
     assert.equal(told(pair, { tables: ['two'], keys: [key] }).length, 1, key)
   const keys = ['17', '18', '19', '20', '00FF', 'x,0AFF', '00fg', "x'0'", '', '017', 'x,y,2']
@@ -544,7 +571,10 @@ test('a blob is named in any hexadecimal, and a key that names no row is told', 
 test('foreign keys hold when the script is done', () => {
   const create =
     'CREATE TABLE a (id INTEGER PRIMARY KEY, b REFERENCES b); CREATE TABLE b (id INTEGER PRIMARY KEY, a REFERENCES a);'
-  const pair = folder.pair(`${create} INSERT INTO a VALUES (1, 2); INSERT INTO b VALUES (2, 1)`, create)
+  const pair = folder.pair(
+    `${create} INSERT INTO a VALUES (1, 2); INSERT INTO b VALUES (2, 1)`,
+    create,
+  )
   const db = new Database(pair[1])
   db.pragma('foreign_keys = ON')
   db.exec(scriptOf(pair, true))
@@ -644,7 +674,9 @@ test('databases in WAL mode: a snapshot while others write, and no file is left'
   assert.deepEqual(told([idle, live]), ['added t [3]: null -> [3]'])
   assert.ok(existsSync(`${live}-wal`), 'the WAL of a live database stays')
   writer.close()
-  const left = readdirSync(folder.path).filter((name) => /^(live|idle).*-(wal|shm|journal)$/.test(name))
+  const left = readdirSync(folder.path).filter((name) =>
+    /^(live|idle).*-(wal|shm|journal)$/.test(name),
+  )
   assert.deepEqual(left, [])
   assert.equal(statSync(idle, { bigint: true }).mtimeNs, image, 'nothing was written')
 })

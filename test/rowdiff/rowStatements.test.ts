@@ -1,4 +1,7 @@
-/** The SQL of `walcast diff`: it takes nothing from the second database, whatever the rows and names are. */
+/**
+ * The SQL of `walcast diff`: it takes nothing from the second database, whatever the rows and names
+ * are.
+ */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { after, test } from 'node:test'
@@ -75,7 +78,10 @@ for (const updates of [false, true])
     assert.doesNotMatch(script, /[\0-\x08\x0b-\x1f\x7f]/)
     if (!updates) {
       const comments = script.split('\n').filter((line) => line.startsWith('-- '))
-      assert.equal(comments.filter((line) => line.startsWith('-- conflict in ')).length, 3 * HOSTILE.length)
+      assert.equal(
+        comments.filter((line) => line.startsWith('-- conflict in ')).length,
+        3 * HOSTILE.length,
+      )
       assert.doesNotMatch(comments.join('\n'), /[\u0085\u2028\u2029\u202e]/)
     }
     runInPython(pair[1], script)
@@ -96,8 +102,13 @@ test('a value in a comment is a literal that gives it back', () => {
   const values = ['line one\nline two', "it's", 'tab\tand\r\nmore', 'nul\0', '\u2028']
   const insert = (of: (text: string, at: number) => string) =>
     `INSERT INTO t VALUES ${values.map((text, at) => `(${at}, ${of(text, at)})`).join(', ')}`
-  const pair = folder.pair(`${create} ${insert(sqlText)}`, `${create} ${insert((_, at) => String(at))}`)
-  const literals = [...scriptOf(pair).matchAll(/^-- {3}before: "id" = \d+, "v" = (.*)$/gm)].map(([, v]) => v)
+  const pair = folder.pair(
+    `${create} ${insert(sqlText)}`,
+    `${create} ${insert((_, at) => String(at))}`,
+  )
+  const literals = [...scriptOf(pair).matchAll(/^-- {3}before: "id" = \d+, "v" = (.*)$/gm)].map(
+    ([, v]) => v,
+  )
   assert.equal(literals.length, values.length)
   assert.ok(literals[0].includes("'line one' || char(10) || 'line two'"))
   const again = folder.make('again.db', `${create} ${insert((_, at) => literals[at])}`)
@@ -134,7 +145,11 @@ test('a table that says REPLACE or IGNORE of conflicts loses no row, and none is
 })
 
 test('what a file holds behind a CREATE statement does not run', () => {
-  const behind = ['CREATE TABLE t (v); DROP TABLE victim', 'CREATE TABLE t (v) /* ', 'CREATE TABLE t (v) --']
+  const behind = [
+    'CREATE TABLE t (v); DROP TABLE victim',
+    'CREATE TABLE t (v) /* ',
+    'CREATE TABLE t (v) --',
+  ]
   for (const sql of behind) {
     const pair = folder.pair(
       `CREATE TABLE t (v); INSERT INTO t VALUES (1); PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = '${sql}'`,

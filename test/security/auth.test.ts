@@ -43,7 +43,11 @@ test('time and start are told apart from a wrong secret, since signing again by 
   const { auth, clock } = setUp()
   const at = (nowMs: number) => refuse(auth, signRequest(SECRET, { ...REQUEST, nowMs }))
   assert.equal(at(clock.now + 30_002), 'CLOCKS_DIFFER')
-  assert.equal(at(clock.now - 2), 'CLOCKS_DIFFER', 'from before the start: a replay across a restart')
+  assert.equal(
+    at(clock.now - 2),
+    'CLOCKS_DIFFER',
+    'from before the start: a replay across a restart',
+  )
   clock.now += 40_000
   assert.equal(at(clock.now - 30_002), 'CLOCKS_DIFFER')
   assert.equal(at(clock.now - 29_000), undefined)
@@ -95,16 +99,20 @@ test('a secret file that others may read is refused', (t) => {
   const error = `others may read the secret in ${path}: its mode is 0644`
   assert.throws(read(0o644), { message: error })
   // A pipe: nobody else can open it.
-  const from = execFileSync('sh', ['-c', `printf '%s' "$SECRET" | "$NODE" --input-type=module -e "$READ"`], {
-    env: {
-      ...process.env,
-      SECRET,
-      NODE: process.execPath,
-      READ: `import { readSecret } from ${JSON.stringify(new URL('../../src/security/auth.js', import.meta.url).href)}
+  const from = execFileSync(
+    'sh',
+    ['-c', `printf '%s' "$SECRET" | "$NODE" --input-type=module -e "$READ"`],
+    {
+      env: {
+        ...process.env,
+        SECRET,
+        NODE: process.execPath,
+        READ: `import { readSecret } from ${JSON.stringify(new URL('../../src/security/auth.js', import.meta.url).href)}
         console.log(readSecret({ WALCAST_SECRET_FILE: '/dev/stdin' }))`,
+      },
+      encoding: 'utf8',
     },
-    encoding: 'utf8',
-  })
+  )
   assert.equal(from.trim(), SECRET)
 })
 
@@ -117,5 +125,8 @@ test('a token is good for one use, however many came meanwhile', () => {
     assert.equal(refuse(auth, other), undefined)
   }
   assert.equal(refuse(auth, first), 'CLOCKS_DIFFER')
-  assert.equal(refuse(auth, signRequest(SECRET, { ...REQUEST, nowMs: clock.now + 2000 })), undefined)
+  assert.equal(
+    refuse(auth, signRequest(SECRET, { ...REQUEST, nowMs: clock.now + 2000 })),
+    undefined,
+  )
 })

@@ -15,7 +15,8 @@ test('a map holds what was set since it was cleared, whatever came before', () =
           map.set(page, i + 1)
           model.set(page, i + 1)
         })
-        for (const page of [...generations.flat(), 5001]) assert.equal(map.get(page), model.get(page) ?? 0)
+        for (const page of [...generations.flat(), 5001])
+          assert.equal(map.get(page), model.get(page) ?? 0)
       }
     }),
   )

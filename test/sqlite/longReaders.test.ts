@@ -70,17 +70,20 @@ test('the lock table: this file on this device, or on the device that our own lo
   assert.equal(locksIn(table, 55n, '00:1c:55', 1)[0].last, Number.POSITIVE_INFINITY)
 })
 
-labTest('a database that nobody else is seen to have open, where others may be unseen', async (lab) => {
-  assert.equal(showsEveryLock('pid:[4026531836]'), true)
-  assert.equal(showsEveryLock('pid:[4026532201]'), false, 'a container')
-  const path = lab.path('a.db')
-  await makeDatabase(lab, path)
-  const database = pinFile(path)
-  const isOpen = (seesAll: boolean) => mayBeOpenElsewhere(database, process.pid, seesAll)
-  assert.deepEqual([isOpen(true), isOpen(false)], [false, true])
-  await lab.sql(path).rows('SELECT 1 FROM sqlite_schema')
-  assert.deepEqual([isOpen(true), isOpen(false)], [true, true])
-})
+labTest(
+  'a database that nobody else is seen to have open, where others may be unseen',
+  async (lab) => {
+    assert.equal(showsEveryLock('pid:[4026531836]'), true)
+    assert.equal(showsEveryLock('pid:[4026532201]'), false, 'a container')
+    const path = lab.path('a.db')
+    await makeDatabase(lab, path)
+    const database = pinFile(path)
+    const isOpen = (seesAll: boolean) => mayBeOpenElsewhere(database, process.pid, seesAll)
+    assert.deepEqual([isOpen(true), isOpen(false)], [false, true])
+    await lab.sql(path).rows('SELECT 1 FROM sqlite_schema')
+    assert.deepEqual([isOpen(true), isOpen(false)], [true, true])
+  },
+)
 
 test('the name of a process, of one that is gone, too', () => {
   assert.match(processName(process.pid), /^[\x20-\x7e]{1,15}$/)

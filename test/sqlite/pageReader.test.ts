@@ -25,7 +25,10 @@ function reader(databaseFd: number, walFd: number, frames: FrameMap): PageReader
 test('the newest image comes from the WAL, others from the file, zeros from past its end', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-pages-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
-  writeFileSync(join(folder, 'db'), Buffer.concat([1, 2, 3, 4].map((fill) => Buffer.alloc(PAGE, fill))))
+  writeFileSync(
+    join(folder, 'db'),
+    Buffer.concat([1, 2, 3, 4].map((fill) => Buffer.alloc(PAGE, fill))),
+  )
   const wal = Buffer.alloc(frameOffset(4, PAGE))
   for (const frame of [1, 2, 3]) wal.fill(10 * frame, frameOffset(frame, PAGE) + FRAME_HEADER_BYTES)
   writeFileSync(join(folder, 'wal'), wal)

@@ -26,7 +26,10 @@ const op: fc.Arbitrary<Op> = fc.oneof(
       })
       .map(({ kind, from, length }) => ({ kind, from, to: from + length - 1 })),
   },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('take' as const), from: page, most: fc.nat(20) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('take' as const), from: page, most: fc.nat(20) }),
+  },
 )
 
 const sorted = (pages: Iterable<number>) => [...pages].sort((a, b) => a - b)

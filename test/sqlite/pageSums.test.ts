@@ -78,7 +78,11 @@ for (const [name, pageSize, pageArbitrary] of [
     const op: fc.Arbitrary<Op> = fc.oneof(
       {
         weight: 8,
-        arbitrary: fc.record({ kind: fc.constant('set' as const), page: pageArbitrary, sum: sumArbitrary }),
+        arbitrary: fc.record({
+          kind: fc.constant('set' as const),
+          page: pageArbitrary,
+          sum: sumArbitrary,
+        }),
       },
       {
         weight: 3,
@@ -87,7 +91,10 @@ for (const [name, pageSize, pageArbitrary] of [
           pages: fc.oneof(pageArbitrary, fc.constant(0)),
         }),
       },
-      { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('settle' as const, 'revert' as const) }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({ kind: fc.constantFrom('settle' as const, 'revert' as const) }),
+      },
     )
     fc.assert(
       fc.property(fc.array(op, { maxLength: 60 }), (ops) => {
@@ -133,7 +140,8 @@ test('a count in slices takes in what changes meanwhile, what is taken back, gro
       for (const each of changes) {
         if (each.kind === 'set') sums.set(each.page, each.sum)
         else if (each.kind === 'resize') sums.resize(each.pages)
-        else if (each.kind === 'count') assert.ok([undefined, sums.state].includes(sums.recount(each.most)))
+        else if (each.kind === 'count')
+          assert.ok([undefined, sums.state].includes(sums.recount(each.most)))
         else sums[each.kind]()
       }
       let counted = sums.recount(7)
@@ -152,7 +160,10 @@ test('changes are taken back to a mark, and further to the last settle', () => {
     ),
     { maxLength: 20 },
   )
-  const apply = (sums: PageSums, list: readonly ({ page: number; sum: bigint } | { pages: number })[]) => {
+  const apply = (
+    sums: PageSums,
+    list: readonly ({ page: number; sum: bigint } | { pages: number })[],
+  ) => {
     for (const each of list) {
       if ('page' in each) sums.set(each.page, each.sum)
       else sums.resize(each.pages)
@@ -231,7 +242,8 @@ for (const pageSize of PAGE_SIZES) {
     reader.startGeneration(header.salt1, header.salt2)
     while (reader.frame < header.mxFrame) {
       const segment = reader.read(header.mxFrame)
-      for (let i = 0; i < segment.count; i++) frames.set(segment.pageNumbers[i], segment.firstFrame + i)
+      for (let i = 0; i < segment.count; i++)
+        frames.set(segment.pageNumbers[i], segment.firstFrame + i)
       reader.consume(segment.count)
     }
     const databaseFd = pinFile(source.path).fd
@@ -312,7 +324,8 @@ test('a frame map gives the last frame set, 0 for a page that it does not hold, 
             map.set(page, frame)
             model.set(page, frame)
           }
-          for (const page of [...asked, ...model.keys()]) assert.equal(map.get(page), model.get(page) ?? 0)
+          for (const page of [...asked, ...model.keys()])
+            assert.equal(map.get(page), model.get(page) ?? 0)
           map.clear()
           for (const page of [...asked, ...model.keys()]) assert.equal(map.get(page), 0)
         }

@@ -1,4 +1,7 @@
-/** The ring of positions: what survives a reopen, a torn write and a crash, and when its end is trusted. */
+/**
+ * The ring of positions: what survives a reopen, a torn write and a crash, and when its end is
+ * trusted.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -42,7 +45,9 @@ const recordArbitrary: fc.Arbitrary<PositionRecord> = fc.record(
   {
     epoch: fc.maxSafeNat(),
     txid: fc.maxSafeNat(),
-    incarnation: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((id) => id.toString(16).padStart(16, '0')),
+    incarnation: fc
+      .bigInt({ min: 0n, max: 2n ** 64n - 1n })
+      .map((id) => id.toString(16).padStart(16, '0')),
     checksum: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
     salt1: word,
     salt2: word,
@@ -170,7 +175,10 @@ test('an empty, short or foreign file holds nothing and is not trusted', () => {
   }
 })
 
-/** What became of a log that held record 1, opened on `boot`: whether its last record is known to be the newest. */
+/**
+ * What became of a log that held record 1, opened on `boot`: whether its last record is known to be
+ * the newest.
+ */
 function trustedOn(path: string, boot: string): boolean {
   const log = open(path, boot)
   log.close(false)
@@ -235,7 +243,8 @@ test('a record that cannot be written is an error, and the next takes its place'
   const path = newPath()
   let full = false
   const ops = createFileOps((op) => {
-    if (full && op === 'position.append') throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
+    if (full && op === 'position.append')
+      throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
   })
   const log = new PositionLog(path, ops, THIS_BOOT)
   log.append(record(1))

@@ -137,7 +137,13 @@ labTest('a fence is let go of at once when somebody reads, unless it must be', a
   })
   assert.equal(polite.yielded, true)
   assert.equal(polite.isComplete, false)
-  const forced = await world.pass({ rounds: 0, fence: 'always', fenceMs: 100, stopMs: 10, maxMissing: 1000 })
+  const forced = await world.pass({
+    rounds: 0,
+    fence: 'always',
+    fenceMs: 100,
+    stopMs: 10,
+    maxMissing: 1000,
+  })
   assert.equal(forced.yielded, false)
   assert.equal(forced.isComplete, true, 'the reader reads the newest state')
   await world.reader.rows('INSERT INTO t(v) VALUES (2)')
@@ -301,7 +307,13 @@ labTest('nobody is fenced out while capture is far behind', async (lab) => {
 labTest('a fence that cannot be had changes nothing', async (lab) => {
   const world = await setUp(lab)
   await world.writer.rows('BEGIN IMMEDIATE')
-  const pass = await world.pass({ rounds: 0, fence: 'always', fenceMs: 5, stopMs: 10, maxMissing: 1000 })
+  const pass = await world.pass({
+    rounds: 0,
+    fence: 'always',
+    fenceMs: 5,
+    stopMs: 10,
+    maxMissing: 1000,
+  })
   assert.equal(pass.fencedMs, 0)
   assert.equal(pass.isComplete, false)
   await world.writer.rows('INSERT INTO t(v) VALUES (2)')

@@ -80,7 +80,9 @@ test('a page is first looked for in a slot of the table', () => {
 
 test('a header is written and parsed back', () => {
   fc.assert(
-    fc.property(headerArbitrary, (header) => assert.deepEqual(parseIndexHeader(encoded(header)), header)),
+    fc.property(headerArbitrary, (header) =>
+      assert.deepEqual(parseIndexHeader(encoded(header)), header),
+    ),
     { numRuns: 500 },
   )
 })
@@ -197,7 +199,10 @@ function lookUp(index: Buffer, page: number, mxFrame: number): number {
       const entry = index.readUInt16LE(start + HASH_OFFSET + 2 * slot)
       if (entry === 0) break
       const frame = frameBeforeBlock(block) + entry
-      if (frame <= mxFrame && index.readUInt32LE(start + pageNumbersOffset(block) + 4 * (entry - 1)) === page)
+      if (
+        frame <= mxFrame &&
+        index.readUInt32LE(start + pageNumbersOffset(block) + 4 * (entry - 1)) === page
+      )
         found = frame
     }
     if (found > 0) return found
@@ -226,7 +231,9 @@ for (const pageSize of PAGE_SIZES) {
       const page = wal.readUInt32BE(frameOffset(frame, pageSize))
       const block = indexBlockOf(frame)
       const at =
-        block * INDEX_BLOCK_BYTES + pageNumbersOffset(block) + 4 * (frame - frameBeforeBlock(block) - 1)
+        block * INDEX_BLOCK_BYTES +
+        pageNumbersOffset(block) +
+        4 * (frame - frameBeforeBlock(block) - 1)
       assert.equal(index.readUInt32LE(at), page, `frame ${frame}`)
       newest.set(page, frame)
     }

@@ -1,6 +1,14 @@
 /** The WAL reader against WALs that SQLite wrote. */
 import assert from 'node:assert/strict'
-import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import Database from 'better-sqlite3'
@@ -93,7 +101,11 @@ function readInto(
 function openWal(path: string, pageSize: number, segmentBytes: number) {
   const walFd = openSync(`${path}-wal`, 'r')
   const index = new WalIndexReader(pinFile(`${path}-shm`).fd)
-  return { reader: new WalReader(walFd, pageSize, segmentBytes), index, close: () => closeSync(walFd) }
+  return {
+    reader: new WalReader(walFd, pageSize, segmentBytes),
+    index,
+    close: () => closeSync(walFd),
+  }
 }
 
 function published(index: WalIndexReader): WalIndexHeader {
@@ -119,7 +131,10 @@ for (const pageSize of PAGE_SIZES) {
           const { reader, index, close } = openWal(source.path, pageSize, segmentBytes)
           try {
             for (const generation of all) {
-              assert.equal((source.db.pragma('wal_checkpoint(RESTART)') as { busy: number }[])[0].busy, 0)
+              assert.equal(
+                (source.db.pragma('wal_checkpoint(RESTART)') as { busy: number }[])[0].busy,
+                0,
+              )
               const before = source.image()
               const old = published(index)
               const images = [before]
@@ -255,7 +270,11 @@ test('a header with any bit flipped is refused', () => {
     bytes[bit >>> 3] ^= 1 << (bit & 7)
   }
   assert.throws(() => readAll(bytes.subarray(0, 31), 512, salts, frames), walBroken, 'a cut header')
-  assert.throws(() => readAll(bytes, 512, [salts[0], (salts[1] + 1) >>> 0], frames), walBroken, 'other salts')
+  assert.throws(
+    () => readAll(bytes, 512, [salts[0], (salts[1] + 1) >>> 0], frames),
+    walBroken,
+    'other salts',
+  )
 })
 
 test('a frame with any bit flipped is refused, in both byte orders', () => {
@@ -361,7 +380,11 @@ test('a spilled and rolled-back transaction leaves valid frames that mxFrame kee
   readInto(reader, committed.mxFrame, overlay)
   assert.ok(overlay.commits.at(-1)?.equals(source.image()))
   const beyond = reader.read(committed.mxFrame + 10)
-  assert.equal(beyond.count, 10, 'salts and checksums of the dead frames are right: only mxFrame tells')
+  assert.equal(
+    beyond.count,
+    10,
+    'salts and checksums of the dead frames are right: only mxFrame tells',
+  )
   assert.ok(beyond.commitPages.subarray(0, 10).every((pages) => pages === 0))
 
   source.insert(2, 50)

@@ -1,6 +1,7 @@
 /**
- * The WAL and wal-index writers, with SQLite as the judge: a copy is written frame by frame, and connections of two
- * SQLite versions, opened before the first frame, must see exactly the source database after each commit.
+ * The WAL and wal-index writers, with SQLite as the judge: a copy is written frame by frame, and
+ * connections of two SQLite versions, opened before the first frame, must see exactly the source
+ * database after each commit.
  */
 import assert from 'node:assert/strict'
 import { closeSync, fstatSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs'
@@ -9,7 +10,12 @@ import { after, test } from 'node:test'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import { keyOf } from '../../src/errors.ts'
-import { createFileOps, type FileOp, type FileOps, systemFileOps } from '../../src/platform/fileOps.ts'
+import {
+  createFileOps,
+  type FileOp,
+  type FileOps,
+  systemFileOps,
+} from '../../src/platform/fileOps.ts'
 import { type DatabaseFiles, openFiles } from '../../src/sqlite/databaseFiles.ts'
 import { FrameMap } from '../../src/sqlite/frameMap.ts'
 import { pinFile } from '../../src/sqlite/pinnedFiles.ts'
@@ -48,7 +54,10 @@ const imagesOf = (pages: readonly Page[]): PageImages => ({
   page: (i) => pages[i].image,
 })
 
-/** A copy of a source database, the lock on it, the writer, and readers that were there before the first frame. */
+/**
+ * A copy of a source database, the lock on it, the writer, and readers that were there before the
+ * first frame.
+ */
 class Copy {
   readonly path = newPath('copy')
   readonly source: SourceDatabase
@@ -191,7 +200,10 @@ class Copy {
     })
   }
 
-  /** Begins a read transaction on a connection that keeps next to no pages, and gives a function that checks and ends it. */
+  /**
+   * Begins a read transaction on a connection that keeps next to no pages, and gives a function
+   * that checks and ends it.
+   */
   linger(): () => void {
     const db = new Database(this.path, { timeout: 0 })
     db.pragma('cache_size = 1')
@@ -303,7 +315,11 @@ async function take(copy: Copy, step: Step, lingering: (() => void)[]): Promise<
       const pages = copy
         .difference()
         .concat(
-          changedPages(Buffer.alloc(0), copy.visible.subarray(0, copy.source.pageSize), copy.source.pageSize),
+          changedPages(
+            Buffer.alloc(0),
+            copy.visible.subarray(0, copy.source.pageSize),
+            copy.source.pageSize,
+          ),
         )
       copy.writer.append(imagesOf(pages), 0)
       if (step.kind === 'discard') copy.writer.discard()
@@ -339,7 +355,10 @@ for (const pageSize of PAGE_SIZES) {
   })
 }
 
-/** Exactly `count` pages that lead to the source's present state: the changed ones, behind as many others as it takes. */
+/**
+ * Exactly `count` pages that lead to the source's present state: the changed ones, behind as many
+ * others as it takes.
+ */
 function padded(copy: Copy, count: number): Page[] {
   const { pageSize } = copy.source
   const changed = copy.difference()
@@ -471,7 +490,9 @@ test('a shrinking commit, a growing one and a VACUUM are seen at once and surviv
 
 class Killed extends Error {}
 
-/** File operations that fail at the `nth` occurrence of `op`, and at each one after it if `forEver`. */
+/**
+ * File operations that fail at the `nth` occurrence of `op`, and at each one after it if `forEver`.
+ */
 function failing(op: FileOp, nth: number, error: () => Error, forEver = false) {
   let seen = 0
   let armed = false
@@ -497,7 +518,10 @@ function failing(op: FileOp, nth: number, error: () => Error, forEver = false) {
 
 const noSpace = () => Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
 
-/** A step at which a writer can stop; `frames` is how many frames lie in the WAL before, so that the step is taken at all. */
+/**
+ * A step at which a writer can stop; `frames` is how many frames lie in the WAL before, so that the
+ * step is taken at all.
+ */
 const STOPS: readonly { readonly op: FileOp; readonly nth: number; readonly frames: number }[] = [
   { op: 'wal.header', nth: 1, frames: 0 },
   { op: 'wal.append', nth: 1, frames: 0 },
@@ -514,7 +538,10 @@ const STOPS: readonly { readonly op: FileOp; readonly nth: number; readonly fram
   { op: 'index.publish', nth: 1, frames: 4000 },
   { op: 'index.publish', nth: 1, frames: 4062 },
 ]
-/** Frames of the commit that is stopped: enough to leave the block of 4062 frames, few enough for single hash writes. */
+/**
+ * Frames of the commit that is stopped: enough to leave the block of 4062 frames, few enough for
+ * single hash writes.
+ */
 const manyFrames = (stop: { op: FileOp; nth: number; frames: number }) =>
   stop.op === 'wal.append' && stop.nth > 1 ? 2500 : stop.frames >= 4000 ? 300 : 20
 
@@ -604,7 +631,10 @@ for (const stop of STOPS) {
     assert.deepEqual(await python.rows(copy.path, 'SELECT count(*) FROM t'), [[Number(rows) + 1]])
     const { sha256: seen, integrity } = await python.look(copy.path)
     assert.equal(integrity, 'ok')
-    assert.deepEqual(lookAt(copyDatabase(copy.path, folder.path, false)), { sha256: seen, integrity: 'ok' })
+    assert.deepEqual(lookAt(copyDatabase(copy.path, folder.path, false)), {
+      sha256: seen,
+      integrity: 'ok',
+    })
     await copy.close()
     source.close()
   })
@@ -655,8 +685,12 @@ test('what lies past mxFrame is gone from the wal-index after a take-over', asyn
   const block = Buffer.alloc(INDEX_BLOCK_BYTES)
   const entries = () => {
     readSync(copy.files.shm.fd, block, 0, block.length, 0)
-    const numbers = new Uint32Array(block.buffer, block.byteOffset + 136, 4062).filter((page) => page !== 0)
-    const slots = new Uint16Array(block.buffer, block.byteOffset + 16384, 8192).filter((slot) => slot !== 0)
+    const numbers = new Uint32Array(block.buffer, block.byteOffset + 136, 4062).filter(
+      (page) => page !== 0,
+    )
+    const slots = new Uint16Array(block.buffer, block.byteOffset + 16384, 8192).filter(
+      (slot) => slot !== 0,
+    )
     return { numbers: numbers.length, slots: [...slots].sort((a, b) => a - b) }
   }
   assert.equal(entries().numbers, 35)
@@ -812,7 +846,9 @@ test('each generation has new salts, and each commit its number', async () => {
 })
 
 test('the judges are two versions of SQLite, and one that misses a frame is told', async () => {
-  const [{ version }] = new Database(':memory:').prepare('SELECT sqlite_version() AS version').all() as {
+  const [{ version }] = new Database(':memory:')
+    .prepare('SELECT sqlite_version() AS version')
+    .all() as {
     version: string
   }[]
   assert.notEqual(await python.version(), version)

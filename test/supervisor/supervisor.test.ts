@@ -147,7 +147,10 @@ test('one that ends by itself ends all, or is started again after pauses that gr
   const run = ['backoffOver', 'ready', 'spawned'] as const
   const first = ['begin', 'ready', 'spawned'] as const
   assert.equal(transcript({}, ...first, exited(0)).at(-1), 'exited ended exited')
-  assert.equal(transcript({ restart: 'on-failure' }, ...first, exited(0)).at(-1), 'exited ended exited')
+  assert.equal(
+    transcript({ restart: 'on-failure' }, ...first, exited(0)).at(-1),
+    'exited ended exited',
+  )
   const pauses = transcript(
     { restart: 'on-failure' },
     ...first,
@@ -158,7 +161,10 @@ test('one that ends by itself ends all, or is started again after pauses that gr
     pauses.filter((line) => line.startsWith('exited')).map((line) => line.split(':')[1]),
     ['100', '200', '400', '800', '1000', '1000', '100'],
   )
-  assert.equal(transcript({ restart: 'always' }, ...first, exited(0), 'stop').at(-1), 'stop ended stopped')
+  assert.equal(
+    transcript({ restart: 'always' }, ...first, exited(0), 'stop').at(-1),
+    'stop ended stopped',
+  )
 })
 
 test('what cannot be run ends all', () => {
@@ -166,7 +172,10 @@ test('what cannot be run ends all', () => {
     transcript({ restart: 'always' }, 'begin', 'ready', spawnFailed).at(-1),
     'spawnFailed ended failed',
   )
-  assert.equal(transcript({}, 'begin', 'ready', 'stop', spawnFailed).at(-1), 'spawnFailed ended stopped')
+  assert.equal(
+    transcript({}, 'begin', 'ready', 'stop', spawnFailed).at(-1),
+    'spawnFailed ended stopped',
+  )
 })
 
 test('any order of events: one process and one successor at most, none after the end, and a stop always ends it', () => {
@@ -184,7 +193,10 @@ test('any order of events: one process and one successor at most, none after the
       for (let turn = 0; turn < 10 && world.phase !== 'ended'; turn++)
         for (const what of ['spawned', 'exit']) world.try(what)
       assert.equal(world.phase, 'ended')
-      assert.deepEqual([world.alive, world.making, world.hasSuccessor, world.ends], [false, false, false, 1])
+      assert.deepEqual(
+        [world.alive, world.making, world.hasSuccessor, world.ends],
+        [false, false, false, 1],
+      )
     }),
     { numRuns: 2000 },
   )
@@ -207,7 +219,10 @@ const EVENTS = [
   'successorFail',
 ] as const
 
-/** What can happen around the machine: only a process that is there can end, only a timer that is set can go off. */
+/**
+ * What can happen around the machine: only a process that is there can end, only a timer that is
+ * set can go off.
+ */
 class World {
   readonly #rules: SupervisionRules
   #state: SupervisionState = SUPERVISION_START
@@ -251,7 +266,10 @@ class World {
     } else if (what === 'successorFail' && this.hasSuccessor) {
       this.hasSuccessor = false
       this.#on({ type: 'successorFailed', detail: 'ENOENT' })
-    } else if (this.#wanted && what === (this.#wanted === 'successorAccepts' ? 'accepts' : this.#wanted)) {
+    } else if (
+      this.#wanted &&
+      what === (this.#wanted === 'successorAccepts' ? 'accepts' : this.#wanted)
+    ) {
       const type = this.#wanted
       this.#wanted = undefined
       this.#on({ type })
@@ -383,7 +401,12 @@ function supervised(
     rmSync(folder, { recursive: true, force: true })
   })
   const lines = () => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [])
-  return { supervisor, node, lines, reached: (line: string) => until(line, () => lines().includes(line)) }
+  return {
+    supervisor,
+    node,
+    lines,
+    reached: (line: string) => until(line, () => lines().includes(line)),
+  }
 }
 
 const SERVE = 'echo "up $WALCAST_ROLE $WALCAST_EPOCH" >> "$FILE"; while :; do sleep 0.02; done'
@@ -416,9 +439,13 @@ test('the application knows what its node is, is restarted in the new role, and 
 })
 
 test('a signal in place of a restart', { timeout: TIMEOUT_MS }, async (t) => {
-  const { supervisor, lines, reached } = supervised(t, `trap 'echo changed >> "$FILE"' USR1; ${SERVE}`, {
-    onRoleChange: 'signal',
-  })
+  const { supervisor, lines, reached } = supervised(
+    t,
+    `trap 'echo changed >> "$FILE"' USR1; ${SERVE}`,
+    {
+      onRoleChange: 'signal',
+    },
+  )
   supervisor.begin()
   await reached('up replica 3')
   supervisor.roleChanged()
@@ -450,7 +477,9 @@ test('its exit status is passed on, with signals as a shell gives them', {
   }
 })
 
-test('it is started again after it failed, until it does not', { timeout: TIMEOUT_MS }, async (t) => {
+test('it is started again after it failed, until it does not', {
+  timeout: TIMEOUT_MS,
+}, async (t) => {
   const pauses: number[] = []
   const { supervisor, lines } = supervised(
     t,
@@ -491,7 +520,10 @@ test('what cannot be run is one line', { timeout: TIMEOUT_MS }, async (t) => {
       },
     )
     supervisor.begin()
-    await assert.rejects(supervisor.ended, { key: 'COMMAND_FAILED', message: /^cannot run program: / })
+    await assert.rejects(supervisor.ended, {
+      key: 'COMMAND_FAILED',
+      message: /^cannot run program: /,
+    })
   }
 })
 

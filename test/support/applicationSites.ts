@@ -61,7 +61,13 @@ export class ApplicationSite {
     const db = lab.path(`${name}.db`)
     if (!leader) await lab.exec(db, ...TABLE)
     const [appPort, proxyPort] = [await freePort(), await freePort()]
-    const all = ['--proxy', `${host}:${proxyPort}`, '--upstream', `http://127.0.0.1:${appPort}`, ...flags]
+    const all = [
+      '--proxy',
+      `${host}:${proxyPort}`,
+      '--upstream',
+      `http://127.0.0.1:${appPort}`,
+      ...flags,
+    ]
     const given = { flags: all, ...(environment ? { environment } : {}) }
     const node = leader ? await lab.replica(db, leader, given) : await lab.node(db, given)
     await node.ready()
@@ -75,7 +81,13 @@ export class ApplicationSite {
   async startApp(role: string): Promise<void> {
     await this.killApp()
     const { name, appPort: port } = this
-    this.#app = this.#lab.program('bootingApp', { db: this.node.db, name, bootMs: this.#bootMs, port, role })
+    this.#app = this.#lab.program('bootingApp', {
+      db: this.node.db,
+      name,
+      bootMs: this.#bootMs,
+      port,
+      role,
+    })
   }
 
   async listens(): Promise<void> {

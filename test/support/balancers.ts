@@ -26,7 +26,10 @@ const PAGE = fileURLToPath(new URL('../../../docs/application/load-balancer.md',
 function recipe(name: string): string {
   const page = readFileSync(PAGE, 'utf8')
   const [, text] = page.slice(page.indexOf(`<!-- ${name}`)).split('```\n')
-  assert.ok(page.includes(`<!-- ${name}`) && text, `docs/application/load-balancer.md has no ${name}`)
+  assert.ok(
+    page.includes(`<!-- ${name}`) && text,
+    `docs/application/load-balancer.md has no ${name}`,
+  )
   return text
 }
 
@@ -35,13 +38,20 @@ function placed(recipeName: string, bind: RegExp, door: string, nodes: readonly 
   const text = nodes.reduce(
     (left, { name, proxyPort, port }, i) =>
       left
-        .replaceAll(`10.0.0.${i + 1}:80 check port 8470`, `127.0.0.1:${proxyPort} check port ${port}`)
+        .replaceAll(
+          `10.0.0.${i + 1}:80 check port 8470`,
+          `127.0.0.1:${proxyPort} check port ${port}`,
+        )
         .replaceAll(`10.0.0.${i + 1}:80`, `127.0.0.1:${proxyPort}`)
         .replaceAll(`node-${'ab'[i]}`, name),
     recipe(recipeName).replace(bind, door),
   )
   assert.ok(text.includes(door), `${recipeName} listens where it is told`)
-  assert.doesNotMatch(text, /10\.0\.0\.|:80\b|:8470\b/, `${recipeName} has an address that no test replaced`)
+  assert.doesNotMatch(
+    text,
+    /10\.0\.0\.|:80\b|:8470\b/,
+    `${recipeName} has an address that no test replaced`,
+  )
   return text
 }
 
@@ -64,7 +74,10 @@ export interface Haproxy extends Door {
   standing(): Promise<Standing>
 }
 
-/** Writes go to the leader while one is known, else to any node, which holds or forwards them; reads to every node that is ready. */
+/**
+ * Writes go to the leader while one is known, else to any node, which holds or forwards them; reads
+ * to every node that is ready.
+ */
 export async function startHaproxy(lab: Lab, nodes: readonly Backend[]): Promise<Haproxy> {
   const port = await freePort()
   const path = lab.path('haproxy.cfg')
@@ -89,7 +102,10 @@ function askSocket(path: string, command: string): Promise<string> {
   })
 }
 
-/** CSV under a head that begins with `# pxname,svname`; a server that a check has just failed for is still `UP 1/2`. */
+/**
+ * CSV under a head that begins with `# pxname,svname`; a server that a check has just failed for is
+ * still `UP 1/2`.
+ */
 function standingIn(statistics: string): Standing {
   const [head, ...rows] = statistics.trim().split('\n')
   const names = head.replace(/^# /, '').split(',')
@@ -132,6 +148,9 @@ ${nginxConfig(port, nodes)}
 }
 
 async function whenOpen(door: Door): Promise<Door> {
-  await until(`${door.name} answers`, async () => (await fetch(`${door.url}/accounts`)).status === 200)
+  await until(
+    `${door.name} answers`,
+    async () => (await fetch(`${door.url}/accounts`)).status === 200,
+  )
   return door
 }

@@ -1,4 +1,7 @@
-/** Nodes whose roles change, each before a bank application of its own (programs/bankApp.ts), and what their databases hold. */
+/**
+ * Nodes whose roles change, each before a bank application of its own (programs/bankApp.ts), and
+ * what their databases hold.
+ */
 
 import type { NodeRole } from '../../src/api/roleAnswers.ts'
 import { freePort } from '../../src/cli/freePorts.ts'
@@ -28,7 +31,8 @@ const ENVIRONMENT = {
   WALCAST_SECRET: 'correct horse battery staple',
   WALCAST_HEARTBEAT: '100ms',
   WALCAST_RECONNECT_MAX: '100ms',
-  // A machine busy with other tests may take longer over a change of roles than the standard allows.
+  // A machine busy with other tests may take longer over a change of roles than the standard
+  // allows.
   WALCAST_HOLD: '30s',
 }
 
@@ -59,7 +63,10 @@ export class BankCluster {
     return this.sites.filter((_site, i) => roles[i] === role)
   }
 
-  /** Waits until exactly one node leads and all others that are not `away` stream from it, level in epoch. */
+  /**
+   * Waits until exactly one node leads and all others that are not `away` stream from it, level in
+   * epoch.
+   */
   async settled(away: readonly BankSite[] = [], patienceMs = PATIENCE_MS): Promise<BankSite> {
     const ask = async (saw: Saw) => {
       const leaders = await this.withRole('leader')
@@ -68,7 +75,9 @@ export class BankCluster {
       const others = this.sites.filter((site) => site !== leaders[0] && !away.includes(site))
       const all = await Promise.all(others.map(({ node }) => node.status()))
       saw(all.map((each) => `${each.state} ${each.epoch}-${each.txid}`).join(', '))
-      return all.every((each) => each.state === 'streaming' && each.epoch === epoch) ? leaders[0] : undefined
+      return all.every((each) => each.state === 'streaming' && each.epoch === epoch)
+        ? leaders[0]
+        : undefined
     }
     return until('one leads, the others follow', ask, patienceMs)
   }
@@ -76,7 +85,8 @@ export class BankCluster {
   /** Proves that every node but those away holds what the leader holds. */
   async requireSame(leader: BankSite, away: readonly BankSite[] = []): Promise<void> {
     for (const site of this.sites)
-      if (site !== leader && !away.includes(site)) await requireSame(this.#lab, leader.node, site.node)
+      if (site !== leader && !away.includes(site))
+        await requireSame(this.#lab, leader.node, site.node)
   }
 
   stateOf({ db }: BankSite): Promise<BankState> {
@@ -84,8 +94,16 @@ export class BankCluster {
   }
 
   /** The record against this node's file. */
-  async judge(record: readonly Exchange[], site: BankSite, losses: Losses = 'none'): Promise<HistoryReport> {
-    return checkHistory(record, await this.stateOf(site), { accounts: ACCOUNTS, balance: BALANCE, losses })
+  async judge(
+    record: readonly Exchange[],
+    site: BankSite,
+    losses: Losses = 'none',
+  ): Promise<HistoryReport> {
+    return checkHistory(record, await this.stateOf(site), {
+      accounts: ACCOUNTS,
+      balance: BALANCE,
+      losses,
+    })
   }
 }
 
@@ -140,7 +158,10 @@ export async function makeBank(lab: Lab, db: string): Promise<void> {
     'CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL)',
     'CREATE TABLE transfers (id TEXT PRIMARY KEY, "from" INTEGER, "to" INTEGER, amount INTEGER)',
     'CREATE TABLE register (key TEXT PRIMARY KEY, value TEXT, version INTEGER)',
-    ...Array.from({ length: ACCOUNTS }, (_, i) => `INSERT INTO accounts VALUES (${i + 1}, ${BALANCE})`),
+    ...Array.from(
+      { length: ACCOUNTS },
+      (_, i) => `INSERT INTO accounts VALUES (${i + 1}, ${BALANCE})`,
+    ),
     'COMMIT',
   )
 }

@@ -73,7 +73,12 @@ function execute(model: Model, choice: Choice, i: number): Omit<Exchange, 'start
   if (kind === 'set') {
     const value = `v${i}`
     if (isExecuted) model.registers.set(key, { version: register.version + 1, value })
-    return { ...base, value, status, ...(outcome === 'done' ? { version: register.version + 1 } : {}) }
+    return {
+      ...base,
+      value,
+      status,
+      ...(outcome === 'done' ? { version: register.version + 1 } : {}),
+    }
   }
   if (isWrite || outcome !== 'done') return { ...base, status }
   return kind === 'get'

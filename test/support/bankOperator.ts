@@ -6,10 +6,18 @@ import { until } from './until.ts'
 /** In which a node takes over that was told to before something broke. */
 const PATIENCE_MS = 3000
 
-/** Asks until it leads: one try may come too early, and what was on its way to another node may still come there. */
-export function promoteFurthest(sites: readonly BankSite[], options: PromoteOptions = {}): Promise<BankSite> {
+/**
+ * Asks until it leads: one try may come too early, and what was on its way to another node may
+ * still come there.
+ */
+export function promoteFurthest(
+  sites: readonly BankSite[],
+  options: PromoteOptions = {},
+): Promise<BankSite> {
   return until('the furthest is promoted', async () => {
-    const all = await Promise.all(sites.map(async (site) => ({ site, at: await site.node.status() })))
+    const all = await Promise.all(
+      sites.map(async (site) => ({ site, at: await site.node.status() })),
+    )
     all.sort((a, b) => b.at.epoch - a.at.epoch || b.at.txid - a.at.txid)
     const [{ site }] = all
     if ((await site.role()) !== 'leader') await site.promote(options)
@@ -24,7 +32,9 @@ export async function leaderOrPromoted(sites: readonly BankSite[]): Promise<Bank
   } catch {
     // Two that lead are left to find out themselves.
     const leads = await Promise.all(sites.map(async (site) => (await site.role()) === 'leader'))
-    return leads.includes(true) ? until('only one leads', () => onlyLeader(sites)) : promoteFurthest(sites)
+    return leads.includes(true)
+      ? until('only one leads', () => onlyLeader(sites))
+      : promoteFurthest(sites)
   }
 }
 

@@ -1,4 +1,7 @@
-/** One machine of a bank's cluster: a node, the application behind its proxy, and the link through which other nodes reach it. */
+/**
+ * One machine of a bank's cluster: a node, the application behind its proxy, and the link through
+ * which other nodes reach it.
+ */
 import type { NodeRole } from '../../src/api/roleAnswers.ts'
 import type { Child } from './child.ts'
 import { type Lab, nodeArguments, type StartOptions } from './lab.ts'
@@ -164,7 +167,10 @@ export class BankSite implements Door {
     this.#node = await this.#lab.restart(this.#node, options, command)
   }
 
-  /** Ends node and application, so that nothing has the database open while `change` runs, and starts both again. */
+  /**
+   * Ends node and application, so that nothing has the database open while `change` runs, and
+   * starts both again.
+   */
   async changeFiles(change: () => Promise<void>, signal: NodeJS.Signals): Promise<void> {
     await this.#node.stop(signal)
     await this.#app.stop('SIGKILL')
@@ -173,11 +179,18 @@ export class BankSite implements Door {
     await this.restart()
   }
 
-  /** Runs it in a process that can be made to die of a file operation. Whatever it is to follow may be away. */
+  /**
+   * Runs it in a process that can be made to die of a file operation. Whatever it is to follow may
+   * be away.
+   */
   async restartDying(): Promise<Dying> {
     await this.#node.stop()
     const { role, options } = this.#node
-    const child = this.#lab.program('nodeAt', { args: nodeArguments(role, options) }, options.environment)
+    const child = this.#lab.program(
+      'nodeAt',
+      { args: nodeArguments(role, options) },
+      options.environment,
+    )
     child.expectEnd()
     await child.errorLine((line) => line.includes('"msg":"running"'))
     this.#node = this.#lab.nodeOf(role, options, child)
@@ -229,9 +242,14 @@ export class BankSite implements Door {
     return this.#node.child.err.filter((line) => /^\{"level":[56]0,/.test(line))
   }
 
-  /** Log lines of the present process about a comparison of its copy with the leader's, but for the first copy. */
+  /**
+   * Log lines of the present process about a comparison of its copy with the leader's, but for the
+   * first copy.
+   */
   resyncs(): readonly string[] {
-    return this.#node.logged('comparing pages').filter((line) => !line.includes('"reason":"first copy"'))
+    return this.#node
+      .logged('comparing pages')
+      .filter((line) => !line.includes('"reason":"first copy"'))
   }
 
   /** Ids of transfers in the databases that this node keeps aside, those it has compared. */
@@ -239,14 +257,19 @@ export class BankSite implements Door {
     const { diverged = [] } = await this.#node.status()
     const ids: string[] = []
     for (const { name } of diverged.filter(({ state }) => state === 'compared')) {
-      const session = this.#lab.sql(`${this.db}-walcast/diverged/${name}/database.db`, { readOnly: true })
+      const session = this.#lab.sql(`${this.db}-walcast/diverged/${name}/database.db`, {
+        readOnly: true,
+      })
       ids.push(...(await session.rows('SELECT id FROM transfers')).map(([id]) => String(id)))
       await session.close()
     }
     return ids
   }
 
-  /** How often the application opened the database since it started: once, whatever its node was meanwhile. */
+  /**
+   * How often the application opened the database since it started: once, whatever its node was
+   * meanwhile.
+   */
   async timesOpened(): Promise<number> {
     const answer = await fetch(`${this.appUrl}/about`, { signal: AbortSignal.timeout(PATIENCE_MS) })
     return Object(await answer.json()).opened

@@ -1,4 +1,7 @@
-/** Sends requests as a browser does that knows no JavaScript: keeps cookies, sends forms, follows no redirect by itself. */
+/**
+ * Sends requests as a browser does that knows no JavaScript: keeps cookies, sends forms, follows no
+ * redirect by itself.
+ */
 import { PATIENCE_MS } from './until.ts'
 
 export interface Page {

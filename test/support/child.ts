@@ -66,7 +66,11 @@ export class Child {
 
   kill(signal: NodeJS.Signals): void {
     if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') this.#isStopped = true
-    if (this.#end === undefined && this.#process.exitCode === null && this.#process.signalCode === null)
+    if (
+      this.#end === undefined &&
+      this.#process.exitCode === null &&
+      this.#process.signalCode === null
+    )
       this.#process.kill(signal)
   }
 
@@ -82,8 +86,8 @@ export class Child {
   }
 
   /**
-   * Waits for a line of standard output from `from` on that `match` accepts; gives its index and text. Throws when the
-   * process ends without it, or says nothing at all for `patienceMs`.
+   * Waits for a line of standard output from `from` on that `match` accepts; gives its index and
+   * text. Throws when the process ends without it, or says nothing at all for `patienceMs`.
    */
   line(
     match: (line: string) => boolean,
@@ -104,9 +108,12 @@ export class Child {
 
   /** The last lines of both outputs, for the message of a failed test. */
   tail(): string {
-    const last = (lines: readonly string[]) => lines.slice(-15).map((line) => `    ${line.slice(0, 600)}`)
+    const last = (lines: readonly string[]) =>
+      lines.slice(-15).map((line) => `    ${line.slice(0, 600)}`)
     const state = this.#end ? `ended ${this.#end.code ?? this.#end.signal}` : 'running'
-    return [`  ${this.name} (${this.pid}, ${state})`, ...last(this.out), ...last(this.err)].join('\n')
+    return [`  ${this.name} (${this.pid}, ${state})`, ...last(this.out), ...last(this.err)].join(
+      '\n',
+    )
   }
 
   async #lineOf(
@@ -116,7 +123,8 @@ export class Child {
     patienceMs: number,
   ): Promise<{ at: number; text: string }> {
     for (let next = from; ; ) {
-      for (; next < lines.length; next++) if (match(lines[next])) return { at: next, text: lines[next] }
+      for (; next < lines.length; next++)
+        if (match(lines[next])) return { at: next, text: lines[next] }
       if (this.#end) throw new Error(`${this.name} ended without the line\n${this.tail()}`)
       await this.#moves(patienceMs)
     }

@@ -27,7 +27,10 @@ export async function requireTaken(node: { readonly child: TestNode['child'] }):
   assert.match(line ?? '', /another process has the id .*walcast new-identity --db FILE/)
 }
 
-/** Of processes that came up within a second their random ids decide: this one is to count as the first. */
+/**
+ * Of processes that came up within a second their random ids decide: this one is to count as the
+ * first.
+ */
 export async function cameFirst(node: TestNode): Promise<void> {
   await until('it has been up for a while', async () => {
     const { upMs } = JSON.parse((await node.get('/leader')).text)

@@ -1,6 +1,7 @@
 /**
- * What a database holds, row by row, as Python's SQLite reads it. Rows are compared as texts that name their table, their first
- * column and a hash of all columns, so that what one copy has and another lacks can be told without trusting either's node.
+ * What a database holds, row by row, as Python's SQLite reads it. Rows are compared as texts that
+ * name their table, their first column and a hash of all columns, so that what one copy has and
+ * another lacks can be told without trusting either's node.
  */
 import { copyFileSync, existsSync, rmSync } from 'node:fs'
 import type { Lab } from './lab.ts'
@@ -20,7 +21,11 @@ export interface ContentOptions {
 let copies = 0
 
 /** Of a database that nodes and programs may have open, in one read transaction. */
-export async function contentOf(lab: Lab, path: string, options: ContentOptions = {}): Promise<Content> {
+export async function contentOf(
+  lab: Lab,
+  path: string,
+  options: ContentOptions = {},
+): Promise<Content> {
   const { total = 0, readOnly = true } = options
   const child = lab.python('content', { path, total, readOnly })
   child.expectEnd()
@@ -36,7 +41,10 @@ export async function contentOfFiles(lab: Lab, path: string, total?: number): Pr
   for (const suffix of ['', '-wal'])
     if (existsSync(`${path}${suffix}`)) copyFileSync(`${path}${suffix}`, `${copy}${suffix}`)
   try {
-    return await contentOf(lab, copy, { ...(total === undefined ? {} : { total }), readOnly: false })
+    return await contentOf(lab, copy, {
+      ...(total === undefined ? {} : { total }),
+      readOnly: false,
+    })
   } finally {
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${copy}${suffix}`, { force: true })
   }

@@ -1,4 +1,7 @@
-/** Many clients at once, each from an address of its own on this machine, that say exactly what they send. */
+/**
+ * Many clients at once, each from an address of its own on this machine, that say exactly what they
+ * send.
+ */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Lab } from './lab.ts'
@@ -51,7 +54,9 @@ export async function crowd(
   const strangers: Stranger[] = []
   for (let from = 0; from < count; from += 250) {
     const ids = Array.from({ length: Math.min(250, count - from) }, (_value, i) => from + i)
-    const some = ids.map((i) => Stranger.open(lab, port, loopbackAddress(Math.floor(i / perAddress)), reads))
+    const some = ids.map((i) =>
+      Stranger.open(lab, port, loopbackAddress(Math.floor(i / perAddress)), reads),
+    )
     strangers.push(...(await within('a crowd connects', Promise.all(some))))
     for (const stranger of strangers.slice(from)) stranger.write(text)
   }

@@ -1,4 +1,7 @@
-/** Pairs of small databases for comparing, and what can be seen of their rows without the code under test. */
+/**
+ * Pairs of small databases for comparing, and what can be seen of their rows without the code under
+ * test.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,7 +31,9 @@ export class PairFolder {
   }
 }
 
-/** Runs SQL as an application would that knows nothing of foreign keys, as SQLite does by default. */
+/**
+ * Runs SQL as an application would that knows nothing of foreign keys, as SQLite does by default.
+ */
 export function run(path: string, sql: string): void {
   const db = new Database(path)
   try {
@@ -47,7 +52,8 @@ export function dump(path: string, table: string, columns: readonly string[]): s
   const db = new Database(path, { readonly: true })
   try {
     const list = columns.map(
-      (c) => `typeof(${c}), CASE typeof(${c}) WHEN 'real' THEN printf('%!.26g', ${c}) ELSE hex(${c}) END`,
+      (c) =>
+        `typeof(${c}), CASE typeof(${c}) WHEN 'real' THEN printf('%!.26g', ${c}) ELSE hex(${c}) END`,
     )
     return (
       db

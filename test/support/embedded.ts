@@ -31,7 +31,10 @@ export function newDatabase(path: string): Database.Database {
   return db
 }
 
-export async function embeddedLeader(lab: Lab, options: Partial<OpenOptions> = {}): Promise<Embedded> {
+export async function embeddedLeader(
+  lab: Lab,
+  options: Partial<OpenOptions> = {},
+): Promise<Embedded> {
   const db = newDatabase(lab.path('a.db'))
   lab.atEnd(() => void db.close())
   const node = await openLeader({ db, listen: await freeAddress(), ...options })
@@ -44,7 +47,12 @@ export async function embeddedReplica(
   leader: string,
   options: Partial<ReplicaOpenOptions> = {},
 ): Promise<Embedded> {
-  const node = await openReplica({ db: lab.path('b.db'), leader, listen: await freeAddress(), ...options })
+  const node = await openReplica({
+    db: lab.path('b.db'),
+    leader,
+    listen: await freeAddress(),
+    ...options,
+  })
   lab.atEnd(() => node.close())
   await node.ready({ timeoutMs: PATIENCE_MS })
   return { node, db: node.open() }
@@ -67,7 +75,10 @@ export interface Served {
   readonly url: string
 }
 
-/** Serves what `build` adds to an application that has the plugin. `before` adds what comes ahead of it. */
+/**
+ * Serves what `build` adds to an application that has the plugin. `before` adds what comes ahead of
+ * it.
+ */
 export async function serve(
   lab: Lab,
   { node, db }: Embedded,

@@ -1,4 +1,6 @@
-/** A test run that is killed leaves nothing behind: not its test processes, not what those started. */
+/**
+ * A test run that is killed leaves nothing behind: not its test processes, not what those started.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,7 +1,8 @@
 /**
- * A test process that is killed cannot end what it has started, so that ends by itself: the kernel sends it a signal
- * when its parent dies (prctl(2), PR_SET_PDEATHSIG), one that a stopped process obeys too. Children of children are not
- * covered. Without setpriv(1), which Linux systems have, children stay behind.
+ * A test process that is killed cannot end what it has started, so that ends by itself: the kernel
+ * sends it a signal when its parent dies (prctl(2), PR_SET_PDEATHSIG), one that a stopped process
+ * obeys too. Children of children are not covered. Without setpriv(1), which Linux systems have,
+ * children stay behind.
  */
 import { spawnSync } from 'node:child_process'
 
@@ -11,13 +12,17 @@ export type ParentDeathSignal = 'KILL' | 'TERM'
 
 let hasSetpriv: boolean | undefined
 
-/** The command by which `file` ends with this process. It replaces itself by `file`: the process id stays. */
+/**
+ * The command by which `file` ends with this process. It replaces itself by `file`: the process id
+ * stays.
+ */
 export function endingWithParent(
   file: string,
   args: readonly string[],
   signal: ParentDeathSignal = 'KILL',
 ): readonly [file: string, args: string[]] {
-  hasSetpriv ??= spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true'], { stdio: 'ignore' }).status === 0
+  hasSetpriv ??=
+    spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true'], { stdio: 'ignore' }).status === 0
   return hasSetpriv ? ['setpriv', ['--pdeathsig', signal, '--', file, ...args]] : [file, [...args]]
 }
 

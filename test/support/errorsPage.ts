@@ -22,7 +22,10 @@ export function errorsPage(): string {
   const rows = Object.entries(CATALOGUE)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(
-      ([key, { status, what, cure }]) => `| \`WALCAST_${key}\` | ${status} | ${cell(what)} | ${cell(cure)} |`,
+      ([key, { status, what, cure }]) =>
+        `| \`WALCAST_${key}\` | ${status} | ${cell(what)} | ${cell(cure)} |`,
     )
-  return [HEAD, '| code | status | message | what to do |', '|---|---|---|---|', ...rows, ''].join('\n')
+  return [HEAD, '| code | status | message | what to do |', '|---|---|---|---|', ...rows, ''].join(
+    '\n',
+  )
 }

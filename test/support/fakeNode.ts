@@ -1,4 +1,7 @@
-/** A peer on the network that speaks the contract of leadership as the test tells it to; none of our parts. */
+/**
+ * A peer on the network that speaks the contract of leadership as the test tells it to; none of our
+ * parts.
+ */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -51,6 +54,14 @@ export async function fakeNode(
 }
 
 /** What a node answers that refuses. */
-export function refusal(key: string, status: number, message: string, more: object = {}): FakeAnswer {
-  return { status, body: { code: `WALCAST_${key}`, message, cure: 'as the catalogue says', ...more } }
+export function refusal(
+  key: string,
+  status: number,
+  message: string,
+  more: object = {},
+): FakeAnswer {
+  return {
+    status,
+    body: { code: `WALCAST_${key}`, message, cure: 'as the catalogue says', ...more },
+  }
 }

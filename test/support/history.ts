@@ -1,4 +1,7 @@
-/** What clients asked of a bank and were answered, and what the bank holds in the end. See programs/bankApp.ts. */
+/**
+ * What clients asked of a bank and were answered, and what the bank holds in the end. See
+ * programs/bankApp.ts.
+ */
 
 export interface Transfer {
   readonly id: string
@@ -9,7 +12,10 @@ export interface Transfer {
 
 export type Kind = 'transfer' | 'set' | 'get' | 'accounts'
 
-/** One request and its answer. Times are of the client's monotonic clock; requests of one session never overlap. */
+/**
+ * One request and its answer. Times are of the client's monotonic clock; requests of one session
+ * never overlap.
+ */
 export interface Exchange {
   readonly session: number
   /** The node that was asked. */
@@ -30,7 +36,10 @@ export interface Exchange {
   readonly version?: number
   /** Of all balances, when it was answered. */
   readonly sum?: number
-  /** Headers of the answer: `Walcast-Position`, `-Stale`, `-Acked`, `-Not-Replicated`, `-Not-Executed`. */
+  /**
+   * Headers of the answer: `Walcast-Position`, `-Stale`, `-Acked`, `-Not-Replicated`,
+   * `-Not-Executed`.
+   */
   readonly position?: string
   readonly stale?: string
   readonly acked?: string
@@ -47,7 +56,10 @@ export interface BankState {
 
 export type Outcome = 'done' | 'refused' | 'unknown'
 
-/** What a client may believe: 503 always says that nothing was executed, a lost or broken answer says nothing. */
+/**
+ * What a client may believe: 503 always says that nothing was executed, a lost or broken answer
+ * says nothing.
+ */
 export function outcomeOf({ status }: Pick<Exchange, 'status'>): Outcome {
   if (status >= 200 && status < 300) return 'done'
   return status === 0 || status === 500 || status === 502 || status === 504 ? 'unknown' : 'refused'

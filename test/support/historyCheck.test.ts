@@ -4,7 +4,13 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { ACCOUNTS, BALANCE, type Choice, type History, historyOf, SESSIONS } from './bankModel.ts'
 import { type BankState, type Exchange, isWrite, type Losses, outcomeOf } from './history.ts'
-import { checkHistory, type Faults, failuresIn, faultsIn, type HistoryReport } from './historyCheck.ts'
+import {
+  checkHistory,
+  type Faults,
+  failuresIn,
+  faultsIn,
+  type HistoryReport,
+} from './historyCheck.ts'
 
 const choice: fc.Arbitrary<Choice> = fc.record({
   session: fc.nat(SESSIONS - 1),
@@ -38,12 +44,20 @@ function one<T>(values: readonly T[], pick: number): T {
   return values[pick % values.length]
 }
 
-function replaced(record: readonly Exchange[], old: Exchange, change: Partial<Exchange>): Exchange[] {
+function replaced(
+  record: readonly Exchange[],
+  old: Exchange,
+  change: Partial<Exchange>,
+): Exchange[] {
   return record.map((each) => (each === old ? { ...each, ...change } : each))
 }
 
 /** Every history with this fault planted must be found guilty of it. */
-function finds(list: keyof Faults, what: string, plant: (history: History, pick: number) => History): void {
+function finds(
+  list: keyof Faults,
+  what: string,
+  plant: (history: History, pick: number) => History,
+): void {
   test(`found: ${what}`, () => {
     fc.assert(
       fc.property(history, fc.nat(1000), (right, pick) => {
@@ -59,9 +73,13 @@ function finds(list: keyof Faults, what: string, plant: (history: History, pick:
 
 test('a right history has no fault, whatever losses are allowed', () => {
   fc.assert(
-    fc.property(history, fc.constantFrom<Losses>('none', 'unreplicated', 'any'), (right, losses) => {
-      assert.deepEqual(faultsIn(judge(right, losses)), [])
-    }),
+    fc.property(
+      history,
+      fc.constantFrom<Losses>('none', 'unreplicated', 'any'),
+      (right, losses) => {
+        assert.deepEqual(faultsIn(judge(right, losses)), [])
+      },
+    ),
   )
 })
 
@@ -93,16 +111,23 @@ finds('lost', 'an acknowledged write of a register that is gone', ({ record, fin
 })
 
 finds('duplicates', 'a transfer that is there twice', ({ record, final }, pick) => {
-  return { record, final: { ...final, transfers: [...final.transfers, one(final.transfers, pick)] } }
+  return {
+    record,
+    final: { ...final, transfers: [...final.transfers, one(final.transfers, pick)] },
+  }
 })
 
-finds('duplicates', 'a transfer that was applied twice and noted once', ({ record, final }, pick) => {
-  const { from, to, amount } = one(final.transfers, pick)
-  const { balances, ...rest } = copyOf(final)
-  balances.set(from, (balances.get(from) ?? 0) - amount)
-  balances.set(to, (balances.get(to) ?? 0) + amount)
-  return { record, final: { ...rest, balances } }
-})
+finds(
+  'duplicates',
+  'a transfer that was applied twice and noted once',
+  ({ record, final }, pick) => {
+    const { from, to, amount } = one(final.transfers, pick)
+    const { balances, ...rest } = copyOf(final)
+    balances.set(from, (balances.get(from) ?? 0) - amount)
+    balances.set(to, (balances.get(to) ?? 0) + amount)
+    return { record, final: { ...rest, balances } }
+  },
+)
 
 finds('duplicates', 'a write of a register that was executed again', ({ record, final }, pick) => {
   const { key } = one(record.filter(isDone('set')), pick)
@@ -151,28 +176,43 @@ finds('wentBack', 'a write that gave no newer version than the session had seen'
   return { record: replaced(record, write, { version: before.version ?? 0 }), final }
 })
 
-finds('ownWritesMissed', 'a read that does not see what its session wrote', ({ record, final }, pick) => {
-  const [write, read] = one(pairs(record, 'set', 'get'), pick)
-  const versions = record
-    .slice(0, record.indexOf(read))
-    .filter((each) => each.session === read.session && each.key === read.key && isDone(each.kind)(each))
-  const newest = versions.reduce((a, b) => ((b.version ?? 0) > (a.version ?? 0) ? b : a), write)
-  fc.pre(newest.kind === 'set')
-  return { record: replaced(record, read, { version: (newest.version ?? 0) - 1 }), final }
-})
+finds(
+  'ownWritesMissed',
+  'a read that does not see what its session wrote',
+  ({ record, final }, pick) => {
+    const [write, read] = one(pairs(record, 'set', 'get'), pick)
+    const versions = record
+      .slice(0, record.indexOf(read))
+      .filter(
+        (each) => each.session === read.session && each.key === read.key && isDone(each.kind)(each),
+      )
+    const newest = versions.reduce((a, b) => ((b.version ?? 0) > (a.version ?? 0) ? b : a), write)
+    fc.pre(newest.kind === 'set')
+    return { record: replaced(record, read, { version: (newest.version ?? 0) - 1 }), final }
+  },
+)
 
-finds('disordered', 'a write with an older version than one before it', ({ record, final }, pick) => {
-  const writes = record.filter(isDone('set'))
-  const after = writes.flatMap((a) =>
-    writes.filter((b) => a.key === b.key && a.endMs < b.startMs).map((b) => [a, b] as const),
-  )
-  const [before, write] = one(after, pick)
-  return { record: replaced(record, write, { version: (before.version ?? 0) - (pick % 2) }), final }
-})
+finds(
+  'disordered',
+  'a write with an older version than one before it',
+  ({ record, final }, pick) => {
+    const writes = record.filter(isDone('set'))
+    const after = writes.flatMap((a) =>
+      writes.filter((b) => a.key === b.key && a.endMs < b.startMs).map((b) => [a, b] as const),
+    )
+    const [before, write] = one(after, pick)
+    return {
+      record: replaced(record, write, { version: (before.version ?? 0) - (pick % 2) }),
+      final,
+    }
+  },
+)
 
 finds('conflicts', 'one version with two values', ({ record, final }, pick) => {
   const seen = record.filter((each) => each.version !== undefined && outcomeOf(each) === 'done')
-  const shared = seen.filter((a) => seen.some((b) => a !== b && a.key === b.key && a.version === b.version))
+  const shared = seen.filter((a) =>
+    seen.some((b) => a !== b && a.key === b.key && a.version === b.version),
+  )
   return { record: replaced(record, one(shared, pick), { value: 'other' }), final }
 })
 
@@ -188,16 +228,30 @@ finds('sums', 'money gone in the end', ({ record, final }, pick) => {
   return { record, final: { ...rest, balances } }
 })
 
-finds('strangers', 'a transfer that nobody asked for, or asked for otherwise', ({ record, final }, pick) => {
-  const known = one(final.transfers, pick)
-  const other = pick % 2 ? { ...known, id: 'nobody' } : { ...known, amount: known.amount + 1 }
-  return { record, final: { ...final, transfers: [...final.transfers.filter((t) => t !== known), other] } }
-})
+finds(
+  'strangers',
+  'a transfer that nobody asked for, or asked for otherwise',
+  ({ record, final }, pick) => {
+    const known = one(final.transfers, pick)
+    const other = pick % 2 ? { ...known, id: 'nobody' } : { ...known, amount: known.amount + 1 }
+    return {
+      record,
+      final: { ...final, transfers: [...final.transfers.filter((t) => t !== known), other] },
+    }
+  },
+)
 
 test('with losses allowed: what was not replicated may be gone, what was may not', () => {
   const times = { session: 0, site: 'a', startMs: 1, endMs: 2 }
   const transfer = { id: 't1', from: 1, to: 2, amount: 5 }
-  const done: Exchange = { ...times, kind: 'transfer', key: 't1', transfer, status: 201, position: '1-2' }
+  const done: Exchange = {
+    ...times,
+    kind: 'transfer',
+    key: 't1',
+    transfer,
+    status: 201,
+    position: '1-2',
+  }
   const { final } = historyOf([])
   const verdict = (exchange: Exchange, losses: Losses) =>
     judge({ record: [exchange], final }, losses).lost.length
@@ -212,7 +266,17 @@ test('with losses allowed: reads may go back where the epoch changed, and nowher
   const read = (startMs: number, version: number, position: string): Exchange => {
     const value = `v${version}`
     const times = { startMs, endMs: startMs + 1 }
-    return { session: 0, site: 'a', kind: 'get', key: 'r', value, status: 200, version, position, ...times }
+    return {
+      session: 0,
+      site: 'a',
+      kind: 'get',
+      key: 'r',
+      value,
+      status: 200,
+      version,
+      position,
+      ...times,
+    }
   }
   const { final } = historyOf([])
   const wentBack = (second: Exchange, losses: Losses) =>

@@ -1,4 +1,7 @@
-/** Judges what clients were told against what the database holds in the end. Pure: no clock, no file, no process. */
+/**
+ * Judges what clients were told against what the database holds in the end. Pure: no clock, no
+ * file, no process.
+ */
 import { grouped } from './grouped.ts'
 import {
   type BankState,
@@ -18,9 +21,10 @@ export interface Expectation {
   /** With which each account began. */
   readonly balance: number
   /**
-   * none: everything that was answered as done is there. unreplicated: a leader died, and what only it held may be gone; what was
-   * answered with `Walcast-Acked` is there, and everything else is compared within one epoch only. any: the same
-   * where no request asked for `Walcast-Ack`, so that nothing is known to be elsewhere.
+   * none: everything that was answered as done is there. unreplicated: a leader died, and what only
+   * it held may be gone; what was answered with `Walcast-Acked` is there, and everything else is
+   * compared within one epoch only. any: the same where no request asked for `Walcast-Ack`, so that
+   * nothing is known to be elsewhere.
    */
   readonly losses: Losses
 }
@@ -52,7 +56,10 @@ export interface HistoryReport extends Faults {
   /** Writes that had to be there: those that `losses` cannot excuse. */
   readonly lasting: number
   /** Requests that were not answered with success, by kind, status and code. */
-  readonly failed: ReadonlyMap<string, { readonly count: number; readonly examples: readonly string[] }>
+  readonly failed: ReadonlyMap<
+    string,
+    { readonly count: number; readonly examples: readonly string[] }
+  >
   /** Writes whose outcome their clients cannot know. */
   readonly unknown: number
   /** Answers that said of themselves that they lack something. */
@@ -106,19 +113,25 @@ export function faultsIn(report: HistoryReport): string[] {
 
 /** Those that were answered without success, as `503 LEADER_AWAY transfer: 12 (an example)`. */
 export function failuresIn({ failed }: HistoryReport): string[] {
-  return [...failed].map(([name, { count, examples }]) => `${name}: ${count} (${examples.join('; ')})`)
+  return [...failed].map(
+    ([name, { count, examples }]) => `${name}: ${count} (${examples.join('; ')})`,
+  )
 }
 
 function checkTransfers(record: readonly Exchange[], final: BankState, expectation: Expectation) {
   const [lost, duplicates, refusedButThere, strangers]: string[][] = [[], [], [], []]
-  const asked = new Map(record.flatMap(({ key, transfer }) => (transfer ? [[key, transfer] as const] : [])))
+  const asked = new Map(
+    record.flatMap(({ key, transfer }) => (transfer ? [[key, transfer] as const] : [])),
+  )
   const there = new Map<string, number>()
   for (const transfer of final.transfers) {
     there.set(transfer.id, (there.get(transfer.id) ?? 0) + 1)
     const wanted = asked.get(transfer.id)
-    if (!wanted || !isEqual(wanted, transfer)) strangers.push(`transfer ${JSON.stringify(transfer)}`)
+    if (!wanted || !isEqual(wanted, transfer))
+      strangers.push(`transfer ${JSON.stringify(transfer)}`)
   }
-  for (const [id, count] of there) if (count > 1) duplicates.push(`transfer ${id} is there ${count} times`)
+  for (const [id, count] of there)
+    if (count > 1) duplicates.push(`transfer ${id} is there ${count} times`)
   for (const exchange of record) {
     if (exchange.kind !== 'transfer') continue
     const isThere = there.has(exchange.key)
@@ -139,7 +152,8 @@ function checkBalances(
   transfers: readonly Transfer[],
 ): string[] {
   const wanted = new Map(Array.from({ length: accounts }, (_, i) => [i + 1, balance]))
-  const add = (account: number, amount: number) => wanted.set(account, (wanted.get(account) ?? 0) + amount)
+  const add = (account: number, amount: number) =>
+    wanted.set(account, (wanted.get(account) ?? 0) + amount)
   for (const { from, to, amount } of transfers) {
     add(from, -amount)
     add(to, amount)
@@ -151,7 +165,10 @@ function checkBalances(
   )
 }
 
-/** Each write adds one to its key's version, so that the version counts the writes that were executed. */
+/**
+ * Each write adds one to its key's version, so that the version counts the writes that were
+ * executed.
+ */
 function checkRegisters(record: readonly Exchange[], final: BankState, expectation: Expectation) {
   const [lost, duplicates, strangers]: string[][] = [[], [], []]
   const writes = grouped(
@@ -164,9 +181,12 @@ function checkRegisters(record: readonly Exchange[], final: BankState, expectati
     const possible = of.filter((each) => outcomeOf(each) !== 'refused')
     const newest = Math.max(0, ...certain.map((each) => each.version ?? 0))
     const least = expectation.losses === 'none' ? Math.max(newest, certain.length) : certain.length
-    if (version < least) lost.push(`register ${key} is at version ${version}, ${least} was answered`)
+    if (version < least)
+      lost.push(`register ${key} is at version ${version}, ${least} was answered`)
     if (version > possible.length)
-      duplicates.push(`register ${key} is at version ${version} after ${possible.length} writes at most`)
+      duplicates.push(
+        `register ${key} is at version ${version} after ${possible.length} writes at most`,
+      )
     if (value !== undefined && !possible.some((each) => each.value === value))
       strangers.push(`register ${key} holds ${value}`)
   }
@@ -176,7 +196,9 @@ function checkRegisters(record: readonly Exchange[], final: BankState, expectati
 
 /** The answered versions of registers, in groups within which they can be compared. */
 function groupsOf(record: readonly Exchange[], { losses }: Expectation): Seen[][] {
-  const seen = record.filter((each): each is Seen => each.version !== undefined && outcomeOf(each) === 'done')
+  const seen = record.filter(
+    (each): each is Seen => each.version !== undefined && outcomeOf(each) === 'done',
+  )
   if (losses === 'none') return [...grouped(seen, ({ key }) => key).values()]
   const lasting = seen.filter((each) => each.kind === 'set' && isLasting(each, losses))
   return [
@@ -210,7 +232,10 @@ function disorderIn(group: readonly Seen[]): string[] {
   return faults
 }
 
-/** Whoever wrote or read a version had the same value. Version 0 is that of a register never written. */
+/**
+ * Whoever wrote or read a version had the same value. Version 0 is that of a register never
+ * written.
+ */
 function conflictsIn(group: readonly Seen[]): string[] {
   const first = new Map<number, Seen>()
   const faults: string[] = []

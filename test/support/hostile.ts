@@ -1,4 +1,7 @@
-/** Everything at once: writers of two SQLite versions, a hostile checkpointer, readers of the replica. Then proof. */
+/**
+ * Everything at once: writers of two SQLite versions, a hostile checkpointer, readers of the
+ * replica. Then proof.
+ */
 import assert from 'node:assert/strict'
 import { type Lab, requireSame } from './lab.ts'
 import type { TestNode } from './testNode.ts'
@@ -27,7 +30,9 @@ export async function hostileRun(
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, shape)
   const leader = await lab.leader(db, { flags: options.leaderFlags ?? [] })
-  const replica = await lab.replica(lab.path('replica.db'), leader, { flags: options.replicaFlags ?? [] })
+  const replica = await lab.replica(lab.path('replica.db'), leader, {
+    flags: options.replicaFlags ?? [],
+  })
   await replica.ready()
   const readers = [
     new Reader(lab, { path: replica.db, seed, holdMs: 150, readOnly: true }),

@@ -1,12 +1,13 @@
 /**
- * What clients felt of each change of leader and each death, and which failures it excuses. Pure: no clock, no file, no process.
+ * What clients felt of each change of leader and each death, and which failures it excuses. Pure:
+ * no clock, no file, no process.
  *
  *   from ──────── struck ───── died ──────── seen ───────────────────────── to
  *   all is well    the kill     its sockets   every balancer sends requests   all is well again
  *                               are closed    where they are taken
  *
- * A request that begins after `seen` has no excuse, however busy the machine is: `seen` is what a balancer says of its own health
- * checks, not a time that they should have taken.
+ * A request that begins after `seen` has no excuse, however busy the machine is: `seen` is what a
+ * balancer says of its own health checks, not a time that they should have taken.
  */
 import { describe, type Exchange, isWrite, outcomeOf } from './history.ts'
 
@@ -17,7 +18,9 @@ export type Cause =
   | 'leader application'
   | 'replica application'
 
-/** Times are those of the clients' clock, ms. One interruption begins where the one before it ends. */
+/**
+ * Times are those of the clients' clock, ms. One interruption begins where the one before it ends.
+ */
 export interface Interruption {
   readonly cause: Cause
   readonly fromMs: number
@@ -31,13 +34,19 @@ export interface Interruption {
   readonly toMs: number
 }
 
-/** A request that was asked again with its key, because its first answer told nothing of its outcome. */
+/**
+ * A request that was asked again with its key, because its first answer told nothing of its
+ * outcome.
+ */
 export interface Repeat {
   readonly first: Exchange
   readonly again: Exchange
 }
 
-/** What held at a moment: `level`: the replica had all that had been answered. `died`: the leader's node had gone. */
+/**
+ * What held at a moment: `level`: the replica had all that had been answered. `died`: the leader's
+ * node had gone.
+ */
 export interface Mark {
   readonly what: 'level' | 'died'
   readonly atMs: number
@@ -58,7 +67,10 @@ const HONEST: ReadonlySet<number> = new Set([502, 503])
 /** Of a connection that ended in the middle of a request or an answer, as undici says it. */
 const BROKEN: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
-export function feltOf({ fromMs, struckMs, toMs }: Interruption, record: readonly Exchange[]): Felt {
+export function feltOf(
+  { fromMs, struckMs, toMs }: Interruption,
+  record: readonly Exchange[],
+): Felt {
   const of = record.filter(({ endMs }) => endMs > fromMs && endMs <= toMs)
   return {
     asked: of.length,
@@ -76,41 +88,63 @@ export function feltOf({ fromMs, struckMs, toMs }: Interruption, record: readonl
   }
 }
 
-/** Failures that nothing excuses: of another kind than 502, 503 or a connection broken by a node that died, or at another time. */
-export function dishonestIn(record: readonly Exchange[], interruptions: readonly Interruption[]): string[] {
+/**
+ * Failures that nothing excuses: of another kind than 502, 503 or a connection broken by a node
+ * that died, or at another time.
+ */
+export function dishonestIn(
+  record: readonly Exchange[],
+  interruptions: readonly Interruption[],
+): string[] {
   const deaths = interruptions.filter(({ seenMs }) => seenMs !== undefined)
   return record
     .filter((each) => outcomeOf(each) !== 'done' && !deaths.some((death) => excuses(death, each)))
     .map(describe)
 }
 
-function excuses({ cause, struckMs, seenMs = struckMs }: Interruption, exchange: Exchange): boolean {
+function excuses(
+  { cause, struckMs, seenMs = struckMs }: Interruption,
+  exchange: Exchange,
+): boolean {
   const { status, code = '', startMs, endMs } = exchange
   if (startMs >= seenMs || endMs <= struckMs) return false
   const isOfNode = cause === 'leader node' || cause === 'replica node'
   return HONEST.has(status) || (status === 0 && isOfNode && BROKEN.has(code))
 }
 
-/** Writes that say that another node has them while there was none, and those that do not say whether one has, although it was asked for. */
-export function falseAcksIn(record: readonly Exchange[], interruptions: readonly Interruption[]): string[] {
+/**
+ * Writes that say that another node has them while there was none, and those that do not say
+ * whether one has, although it was asked for.
+ */
+export function falseAcksIn(
+  record: readonly Exchange[],
+  interruptions: readonly Interruption[],
+): string[] {
   const faults: string[] = []
   for (const exchange of record) {
     if (!isWrite(exchange) || outcomeOf(exchange) !== 'done') continue
     const { acked, notReplicated, startMs, endMs } = exchange
-    if ((acked === undefined) === (notReplicated === undefined)) faults.push(`unsaid: ${describe(exchange)}`)
+    if ((acked === undefined) === (notReplicated === undefined))
+      faults.push(`unsaid: ${describe(exchange)}`)
     const wasAlone = interruptions.some(
-      ({ diedMs, aloneToMs = 0 }) => diedMs !== undefined && startMs >= diedMs && endMs <= aloneToMs,
+      ({ diedMs, aloneToMs = 0 }) =>
+        diedMs !== undefined && startMs >= diedMs && endMs <= aloneToMs,
     )
-    if (wasAlone && acked !== undefined) faults.push(`acknowledged by nobody: ${describe(exchange)}`)
+    if (wasAlone && acked !== undefined)
+      faults.push(`acknowledged by nobody: ${describe(exchange)}`)
   }
   return faults
 }
 
 /**
- * Keyed requests that the application got twice: it knows them already, and the leader that remembers its answers had not died. With
- * that leader its memory is gone, and only the application's own key keeps a second time from being applied.
+ * Keyed requests that the application got twice: it knows them already, and the leader that
+ * remembers its answers had not died. With that leader its memory is gone, and only the
+ * application's own key keeps a second time from being applied.
  */
-export function executedTwice(repeats: readonly Repeat[], interruptions: readonly Interruption[]): string[] {
+export function executedTwice(
+  repeats: readonly Repeat[],
+  interruptions: readonly Interruption[],
+): string[] {
   const leaderDeaths = interruptions.filter(({ cause }) => cause === 'leader node')
   return repeats
     .filter(({ again }) => again.status === 409)
@@ -119,8 +153,9 @@ export function executedTwice(repeats: readonly Repeat[], interruptions: readonl
 }
 
 /**
- * The record in which a write counts as acknowledged also if the replica was level after it was answered, before the leader died:
- * whatever came then, it must be there in the end. `marks` in their order.
+ * The record in which a write counts as acknowledged also if the replica was level after it was
+ * answered, before the leader died: whatever came then, it must be there in the end. `marks` in
+ * their order.
  */
 export function withKept(record: readonly Exchange[], marks: readonly Mark[]): Exchange[] {
   return record.map((exchange) => {
@@ -132,7 +167,10 @@ export function withKept(record: readonly Exchange[], marks: readonly Mark[]): E
   })
 }
 
-/** The longest time of one client from its asking to an answer of success, over failures, that reaches into the time from `fromMs` to `toMs`. */
+/**
+ * The longest time of one client from its asking to an answer of success, over failures, that
+ * reaches into the time from `fromMs` to `toMs`.
+ */
 function pauseIn(record: readonly Exchange[], fromMs: number, toMs: number): number {
   let longestMs = 0
   const sinceMs = new Map<number, number>()
@@ -147,7 +185,10 @@ function pauseIn(record: readonly Exchange[], fromMs: number, toMs: number): num
   return longestMs
 }
 
-function countsOf(of: readonly Exchange[], nameOf: (each: Exchange) => string): Record<string, number> {
+function countsOf(
+  of: readonly Exchange[],
+  nameOf: (each: Exchange) => string,
+): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const each of of) {
     const name = nameOf(each)

@@ -1,5 +1,13 @@
 /** A bundle made of two states of a database, as a resync from one to the other makes it. */
-import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { systemFileOps } from '../../src/platform/fileOps.ts'
 import type { DivergedCopy } from '../../src/replica/diverged/divergence.ts'
 import { writeImages } from '../../src/replica/diverged/keptImages.ts'
@@ -49,8 +57,16 @@ export async function makeBundle(
   }
 }
 
-/** `before` and `after` are paths of databases without a WAL; every other page that differs has come before the last message. */
-export function resyncOf(before: string, after: string, stem: string, options: BundleOptions = {}): Resynced {
+/**
+ * `before` and `after` are paths of databases without a WAL; every other page that differs has come
+ * before the last message.
+ */
+export function resyncOf(
+  before: string,
+  after: string,
+  stem: string,
+  options: BundleOptions = {},
+): Resynced {
   const old = pagesOf(before)
   const now = pagesOf(after)
   const { pageSize } = old
@@ -85,7 +101,10 @@ export function resyncOf(before: string, after: string, stem: string, options: B
     shm: { path: '', fd: -1, dev: 0n, ino: 0n },
     walFd,
   }
-  const cut = Array.from({ length: Math.max(0, old.count - now.count) }, (_, i) => now.count + i + 1)
+  const cut = Array.from(
+    { length: Math.max(0, old.count - now.count) },
+    (_, i) => now.count + i + 1,
+  )
   return {
     copy: {
       pageSize,

@@ -1,6 +1,6 @@
 /**
- * What an end-to-end test works in: a temporary folder and child processes, all of which are gone when the test ends,
- * however it ends. A node that ends without being told to fails the test.
+ * What an end-to-end test works in: a temporary folder and child processes, all of which are gone
+ * when the test ends, however it ends. A node that ends without being told to fails the test.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -34,7 +34,10 @@ export function labTest(name: string, run: (lab: Lab, t: TestContext) => Promise
     let overdue: NodeJS.Timeout | undefined
     try {
       const late = new Promise<never>((_resolve, reject) => {
-        overdue = setTimeout(() => reject(new Error(`the test took over ${ENDLESS_MS} ms`)), ENDLESS_MS)
+        overdue = setTimeout(
+          () => reject(new Error(`the test took over ${ENDLESS_MS} ms`)),
+          ENDLESS_MS,
+        )
       })
       await Promise.race([run(lab, t), late])
       lab.requireAlive()
@@ -102,7 +105,9 @@ export class Lab {
 
   /** A connection of Python's SQLite in a process of its own. */
   sql(path: string, options: SessionOptions & { readonly readOnly?: boolean } = {}): SqlSession {
-    return new SqlSession(this.python('sql', { path, timeoutMs: BUSY_MS, readOnly: false, ...options }))
+    return new SqlSession(
+      this.python('sql', { path, timeoutMs: BUSY_MS, readOnly: false, ...options }),
+    )
   }
 
   /** A connection of better-sqlite3 in a process of its own. */
@@ -134,7 +139,10 @@ export class Lab {
     })
   }
 
-  /** The same node again: same file, port and options; by another command if told, such as `node` after its role has changed. */
+  /**
+   * The same node again: same file, port and options; by another command if told, such as `node`
+   * after its role has changed.
+   */
   restart(node: TestNode, options: StartOptions = {}, command = node.role): Promise<TestNode> {
     return this.#start(command, { ...node.options, ...options })
   }
@@ -163,7 +171,10 @@ export class Lab {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  async #start(role: NodeCommand, given: StartOptions & { readonly db: string }): Promise<TestNode> {
+  async #start(
+    role: NodeCommand,
+    given: StartOptions & { readonly db: string },
+  ): Promise<TestNode> {
     const options: NodeOptions = { port: await freePort(), ...given }
     const child = this.cli(nodeArguments(role, options), options.environment)
     await child.errorLine((line) => line.includes('"msg":"running"'))

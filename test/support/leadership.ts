@@ -116,7 +116,8 @@ export async function fitness(node: TestNode): Promise<Fitness> {
 
 /** The newest last. */
 export async function audit(node: TestNode): Promise<readonly AuditEntry[]> {
-  return answerOf<{ readonly entries: readonly AuditEntry[] }>(await node.get('/_walcast/audit')).entries
+  return answerOf<{ readonly entries: readonly AuditEntry[] }>(await node.get('/_walcast/audit'))
+    .entries
 }
 
 async function act<T>(node: TestNode, action: string, options: object): Promise<T> {

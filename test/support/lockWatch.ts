@@ -1,6 +1,7 @@
 /**
- * Watches the locks that a node must never lose, as its open files tell of them (proc(5), fdinfo). What one file tells is
- * of one moment; `/proc/locks` is read in pieces, and leaves out locks while others come and go in between.
+ * Watches the locks that a node must never lose, as its open files tell of them (proc(5), fdinfo).
+ * What one file tells is of one moment; `/proc/locks` is read in pieces, and leaves out locks while
+ * others come and go in between.
  */
 import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import type { Lab } from './lab.ts'
@@ -11,12 +12,18 @@ interface Lock {
   readonly last: number
 }
 
-/** First byte of the range of SHARED locks on a database file (https://sqlite.org/src/file/src/os_unix.c). */
+/**
+ * First byte of the range of SHARED locks on a database file
+ * (https://sqlite.org/src/file/src/os_unix.c).
+ */
 const SHARED_FIRST = 0x40000002
 const WRITE_LOCK = 120
 const READ_LOCKS = [123, 124, 125, 126, 127]
 
-/** Descriptors by process and path: those of `-shm` stay, those of the database come and go with connections. */
+/**
+ * Descriptors by process and path: those of `-shm` stay, those of the database come and go with
+ * connections.
+ */
 const known = new Map<string, readonly string[]>()
 
 function descriptorsOf(path: string, pid: number): readonly string[] {

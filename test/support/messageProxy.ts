@@ -1,4 +1,7 @@
-/** A man in the middle who speaks the protocol: every message is decoded, may be changed, and gets a right checksum again. */
+/**
+ * A man in the middle who speaks the protocol: every message is decoded, may be changed, and gets a
+ * right checksum again.
+ */
 import { WebSocket, WebSocketServer } from 'ws'
 import { decode, encode } from '../../proto/codec.ts'
 import type { Body, Message, MessageType } from '../../proto/messages.ts'
@@ -20,7 +23,11 @@ export class MessageProxy {
 
   static async start(target: string): Promise<MessageProxy> {
     const port = await freePort()
-    const server = new WebSocketServer({ host: '127.0.0.1', port, handleProtocols: () => 'walcast.1' })
+    const server = new WebSocketServer({
+      host: '127.0.0.1',
+      port,
+      handleProtocols: () => 'walcast.1',
+    })
     await new Promise((resolve) => server.once('listening', resolve))
     return new MessageProxy(port, server, target)
   }

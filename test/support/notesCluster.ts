@@ -64,7 +64,13 @@ export async function startSite(
   const [proxyPort, appPort] = [await freePort(), await freePort()]
   const app = lab.program('notesApp', { path: db, name, port: appPort })
   await app.line((line) => line.includes('listening'))
-  const all = [...flags, '--proxy', `127.0.0.1:${proxyPort}`, '--upstream', `http://127.0.0.1:${appPort}`]
+  const all = [
+    ...flags,
+    '--proxy',
+    `127.0.0.1:${proxyPort}`,
+    '--upstream',
+    `http://127.0.0.1:${appPort}`,
+  ]
   const options = { flags: all, environment: ENVIRONMENT }
   const node = leader ? await lab.replica(db, leader, options) : await lab.leader(db, options)
   return { node, app, url: `http://127.0.0.1:${proxyPort}` }
@@ -72,12 +78,18 @@ export async function startSite(
 
 /** Requests that the application behind a node has answered, asked past the node. */
 export async function requestsOf({ node }: Site): Promise<number> {
-  const upstream = String(node.options.flags?.[(node.options.flags?.indexOf('--upstream') ?? 0) + 1])
+  const upstream = String(
+    node.options.flags?.[(node.options.flags?.indexOf('--upstream') ?? 0) + 1],
+  )
   const { requests } = (await (await fetch(`${upstream}/requests`)).json()) as { requests: number }
   return requests
 }
 
-export function post(url: string, body: string, headers: Record<string, string> = {}): Promise<Response> {
+export function post(
+  url: string,
+  body: string,
+  headers: Record<string, string> = {},
+): Promise<Response> {
   return fetch(url, { method: 'POST', body, headers: { 'content-type': 'text/plain', ...headers } })
 }
 

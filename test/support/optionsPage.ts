@@ -36,7 +36,13 @@ const RUN = `
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;')
 
 export function optionsPage(): string {
-  return [HEAD, ...table(NODE_OPTIONS.map(nodeRow)), RUN, ...table(OWN_OPTIONS.map(runRow)), ''].join('\n')
+  return [
+    HEAD,
+    ...table(NODE_OPTIONS.map(nodeRow)),
+    RUN,
+    ...table(OWN_OPTIONS.map(runRow)),
+    '',
+  ].join('\n')
 }
 
 function table(rows: readonly string[]): string[] {
@@ -45,7 +51,9 @@ function table(rows: readonly string[]): string[] {
 
 function nodeRow(spec: OptionSpec): string {
   const role = spec.roles.length === 2 ? '' : spec.roles[0]
-  const needed = isRequired(spec, spec.roles.includes('leader') ? 'leader' : 'replica') ? 'required' : ''
+  const needed = isRequired(spec, spec.roles.includes('leader') ? 'leader' : 'replica')
+    ? 'required'
+    : ''
   return row(spec, role, spec.default || needed)
 }
 

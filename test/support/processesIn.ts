@@ -1,7 +1,10 @@
 /** Processes that have to do with a folder, whoever started them. */
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Command lines, the arguments apart by a space, of all processes but this one that name something in `folder`. */
+/**
+ * Command lines, the arguments apart by a space, of all processes but this one that name something
+ * in `folder`.
+ */
 export function processesIn(folder: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
@@ -18,7 +21,9 @@ function commandLineOf(pid: string): string {
   }
 }
 
-/** Whether it runs or is stopped: one that has ended and that nobody has asked for its end does not. */
+/**
+ * Whether it runs or is stopped: one that has ended and that nobody has asked for its end does not.
+ */
 export function isRunning(pid: number): boolean {
   try {
     return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))

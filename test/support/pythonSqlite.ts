@@ -1,4 +1,7 @@
-/** Python's own SQLite, of another version and in another process: a reader that shares nothing with the one under test. */
+/**
+ * Python's own SQLite, of another version and in another process: a reader that shares nothing with
+ * the one under test.
+ */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -7,7 +10,10 @@ import { endingWithParent } from './endsWithParent.ts'
 
 const SCRIPT = fileURLToPath(new URL('../../../test/support/sqlite_server.py', import.meta.url))
 
-/** What a reader sees: SHA-256 of the whole database image; `integrity` is '' when it was not asked for. */
+/**
+ * What a reader sees: SHA-256 of the whole database image; `integrity` is '' when it was not asked
+ * for.
+ */
 export interface Look {
   readonly sha256: string
   readonly integrity: string
@@ -31,7 +37,8 @@ export class PythonSqlite {
     })
     createInterface({ input: this.#process.stdout }).on('line', (line) => this.#answered(line))
     this.#process.on('exit', () => {
-      for (const { reject } of this.#waiting.splice(0)) reject(new Error(`python ended: ${this.#complaints}`))
+      for (const { reject } of this.#waiting.splice(0))
+        reject(new Error(`python ended: ${this.#complaints}`))
     })
   }
 
@@ -52,7 +59,9 @@ export class PythonSqlite {
     return this.#ask({ op: 'rows', name, sql }) as Promise<unknown[][]>
   }
 
-  /** Reads the whole database through connection `name`, and runs the integrity check if `check`. */
+  /**
+   * Reads the whole database through connection `name`, and runs the integrity check if `check`.
+   */
   look(name: string, check = true): Promise<Look> {
     return this.#ask({ op: 'look', name, check }) as Promise<Look>
   }

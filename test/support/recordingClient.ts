@@ -1,4 +1,7 @@
-/** Clients of a bank (programs/bankApp.ts) that go round the proxies of its nodes and keep what they asked and were answered. */
+/**
+ * Clients of a bank (programs/bankApp.ts) that go round the proxies of its nodes and keep what they
+ * asked and were answered.
+ */
 import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client } from 'undici'
@@ -18,19 +21,28 @@ export interface ClientOptions {
   /** Requests a second of each session at most. */
   readonly perSecond?: number
   readonly seed?: number
-  /** Put before the ids of transfers and values, so that several clients of one database can be told apart. */
+  /**
+   * Put before the ids of transfers and values, so that several clients of one database can be told
+   * apart.
+   */
   readonly tag?: string
   /** Accounts 1 to N that transfers go between. */
   readonly accounts?: number
   /** Registers that all sessions share. */
   readonly keys?: number
-  /** Whether a session asks the next node each time instead of staying at one; every second does if not told. */
+  /**
+   * Whether a session asks the next node each time instead of staying at one; every second does if
+   * not told.
+   */
   readonly roams?: (session: number) => boolean
   /** Sent with each write, such as `Walcast-Ack`. */
   readonly writeHeaders?: Readonly<Record<string, string>>
   /** Whether each write has an Idempotency-Key of its own. */
   readonly isKeyed?: boolean
-  /** Whether a transfer whose outcome nobody told is asked again with its key, as the application keeps transfers by their ids. */
+  /**
+   * Whether a transfer whose outcome nobody told is asked again with its key, as the application
+   * keeps transfers by their ids.
+   */
   readonly asksAgain?: boolean
   /** After which an answer is not waited for any longer. */
   readonly timeoutMs?: number
@@ -92,7 +104,9 @@ export class RecordingClient {
     const fromMs = performance.now()
     const from = this.record.length
     const isFresh = (each: Exchange) =>
-      each.startMs >= fromMs && outcomeOf(each) === 'done' && ['transfer', 'set'].includes(each.kind)
+      each.startMs >= fromMs &&
+      outcomeOf(each) === 'done' &&
+      ['transfer', 'set'].includes(each.kind)
     const served = () =>
       new Set(
         this.record
@@ -121,10 +135,12 @@ export class RecordingClient {
   async #run(session: Session, { perSecond, asksAgain }: Settings): Promise<void> {
     const periodMs = 1000 / perSecond
     while (!this.#isStopped) {
-      if (this.record.length >= MAX_EXCHANGES) throw new Error(`more than ${MAX_EXCHANGES} requests`)
+      if (this.record.length >= MAX_EXCHANGES)
+        throw new Error(`more than ${MAX_EXCHANGES} requests`)
       const exchange = await session.next()
       this.record.push(exchange)
-      if (asksAgain && exchange.kind === 'transfer') await this.#askAgain(session, exchange, periodMs)
+      if (asksAgain && exchange.kind === 'transfer')
+        await this.#askAgain(session, exchange, periodMs)
       // A rate, not a wait for something: what a slow answer took is not made up for.
       await delay(Math.max(0, periodMs - (exchange.endMs - exchange.startMs)))
     }
@@ -204,7 +220,12 @@ class Session {
   #transfer(id: string): Transfer {
     const { accounts } = this.#settings
     const from = 1 + this.#below(accounts)
-    return { id, from, to: 1 + ((from + this.#below(accounts - 1)) % accounts), amount: 1 + this.#below(50) }
+    return {
+      id,
+      from,
+      to: 1 + ((from + this.#below(accounts - 1)) % accounts),
+      amount: 1 + this.#below(50),
+    }
   }
 
   #below(limit: number): number {

@@ -108,8 +108,8 @@ async function startRun(
 }
 
 /**
- * Its parent may not have looked after its end yet: it is a zombie then (proc(5), field 3). Its files are closed only once its other
- * threads are gone, too.
+ * Its parent may not have looked after its end yet: it is a zombie then (proc(5), field 3). Its
+ * files are closed only once its other threads are gone, too.
  */
 function hasEnded(pid: number): boolean {
   try {

@@ -25,8 +25,10 @@ export function checkSessions(
         break
       }
     }
-    // Only a write says of itself that another node has it too; what was read may be gone with the leader.
-    const isKnownEverywhere = losses === 'none' || (exchange.kind === 'set' && isLasting(exchange, losses))
+    // Only a write says of itself that another node has it too; what was read may be gone with the
+    // leader.
+    const isKnownEverywhere =
+      losses === 'none' || (exchange.kind === 'set' && isLasting(exchange, losses))
     const scopes = isKnownEverywhere ? [of, within] : [within]
     for (const scope of scopes) {
       const before = newest.get(scope)
@@ -40,7 +42,10 @@ function isSeen(exchange: Exchange): exchange is Seen {
   return exchange.version !== undefined && outcomeOf(exchange) === 'done'
 }
 
-/** A read may show the same version again, a write may not. One that says what it lacks breaks no promise. */
+/**
+ * A read may show the same version again, a write may not. One that says what it lacks breaks no
+ * promise.
+ */
 function isOlder(exchange: Seen, before: Seen): boolean {
   if (exchange.kind === 'set') return exchange.version <= before.version
   return exchange.stale === undefined && exchange.version < before.version

@@ -1,4 +1,7 @@
-/** A node that is asked and does not answer: what asks it waits for its whole time-out, or until it is let go. */
+/**
+ * A node that is asked and does not answer: what asks it waits for its whole time-out, or until it
+ * is let go.
+ */
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import type { Lab } from './lab.ts'

@@ -1,4 +1,6 @@
-/** A real database that goes through random transactions, and what each of them did to its pages. */
+/**
+ * A real database that goes through random transactions, and what each of them did to its pages.
+ */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -37,7 +39,10 @@ export const changeArbitrary: fc.Arbitrary<Change> = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constant('delete' as const), every: fc.integer({ min: 1, max: 5 }) }),
+    arbitrary: fc.record({
+      kind: fc.constant('delete' as const),
+      every: fc.integer({ min: 1, max: 5 }),
+    }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('table' as const), name: fc.nat(3) }) },
   {
@@ -63,8 +68,8 @@ export function temporaryFolder(): { readonly path: string; remove(): void } {
 }
 
 /**
- * Copies a database with its `-wal`, and its `-shm` if `withIndex`, as a crash would leave it. By another process:
- * opening and closing the files here would drop this process's locks on them.
+ * Copies a database with its `-wal`, and its `-shm` if `withIndex`, as a crash would leave it. By
+ * another process: opening and closing the files here would drop this process's locks on them.
  */
 export function copyDatabase(path: string, folder: string, withIndex: boolean): string {
   const files = [path, `${path}-wal`, ...(withIndex ? [`${path}-shm`] : [])]
@@ -78,7 +83,10 @@ export function sha256(bytes: Uint8Array): string {
 }
 
 /** What a better-sqlite3 connection sees. */
-export function lookThrough(db: Database.Database, check = true): { sha256: string; integrity: string } {
+export function lookThrough(
+  db: Database.Database,
+  check = true,
+): { sha256: string; integrity: string } {
   const integrity = check
     ? (db.pragma('integrity_check') as { integrity_check: string }[])
         .map((row) => row.integrity_check)
@@ -114,7 +122,9 @@ export class SourceDatabase {
     this.db.pragma('auto_vacuum = INCREMENTAL')
     this.db.pragma('journal_mode = WAL')
     this.db.pragma(`wal_autocheckpoint = ${autocheckpoint}`)
-    this.db.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, v BLOB); CREATE INDEX t_n ON t (n, id)')
+    this.db.exec(
+      'CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, v BLOB); CREATE INDEX t_n ON t (n, id)',
+    )
   }
 
   get pages(): number {
@@ -142,7 +152,9 @@ export class SourceDatabase {
       case 'table': {
         const name = `extra${change.name}`
         const there = this.db.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(name)
-        this.db.exec(there ? `DROP TABLE ${name}` : `CREATE TABLE ${name} AS SELECT id, v FROM t LIMIT 30`)
+        this.db.exec(
+          there ? `DROP TABLE ${name}` : `CREATE TABLE ${name} AS SELECT id, v FROM t LIMIT 30`,
+        )
         return
       }
       case 'incremental':
@@ -188,7 +200,10 @@ export function changedPages(before: Buffer, after: Buffer, pageSize: number): P
   return pages
 }
 
-/** The checksum as walformat.html words it: 32-bit words in the given order, with numbers that never overflow. */
+/**
+ * The checksum as walformat.html words it: 32-bit words in the given order, with numbers that never
+ * overflow.
+ */
 export function documentedChecksum(
   bytes: Buffer,
   bigEndian: boolean,

@@ -1,8 +1,14 @@
-/** A TCP proxy on loopback between a replica and its leader that can cut, delay, hold and change bytes. */
+/**
+ * A TCP proxy on loopback between a replica and its leader that can cut, delay, hold and change
+ * bytes.
+ */
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { freePort } from '../../src/cli/freePorts.ts'
 
-/** `toReplica` bytes come from the leader. Gives the bytes to pass on, or undefined to cut the connection. */
+/**
+ * `toReplica` bytes come from the leader. Gives the bytes to pass on, or undefined to cut the
+ * connection.
+ */
 export type Tamper = (bytes: Buffer, toReplica: boolean) => Buffer | undefined
 
 export class TcpProxy {

@@ -57,7 +57,10 @@ export class TestNode {
     headers: Record<string, string> = this.#headers(),
     timeoutMs = PATIENCE_MS,
   ): Promise<Answer> {
-    const response = await fetch(`${this.url}${path}`, { headers, signal: AbortSignal.timeout(timeoutMs) })
+    const response = await fetch(`${this.url}${path}`, {
+      headers,
+      signal: AbortSignal.timeout(timeoutMs),
+    })
     return { status: response.status, text: await response.text(), headers: response.headers }
   }
 
@@ -86,7 +89,8 @@ export class TestNode {
     let sum = 0
     for (const line of text.split('\n')) {
       const match = /^(\w+)(\{.*\})? (\S+)$/.exec(line)
-      if (match?.[1] === name && (labels === '' || (match[2] ?? '').includes(labels))) sum += Number(match[3])
+      if (match?.[1] === name && (labels === '' || (match[2] ?? '').includes(labels)))
+        sum += Number(match[3])
     }
     return sum
   }

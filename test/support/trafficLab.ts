@@ -1,4 +1,7 @@
-/** A leader and replicas, each as a proxy before an application of its own, and clients that say exactly what they send. */
+/**
+ * A leader and replicas, each as a proxy before an application of its own, and clients that say
+ * exactly what they send.
+ */
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { connect, type Socket } from 'node:net'
@@ -37,7 +40,10 @@ export function telling(spec: AnswerSpec): string {
 }
 
 /** Every value of one header. */
-export function valuesOf({ rawHeaders }: { readonly rawHeaders: readonly string[] }, name: string): string[] {
+export function valuesOf(
+  { rawHeaders }: { readonly rawHeaders: readonly string[] },
+  name: string,
+): string[] {
   return rawHeaders.filter((_value, i) => i % 2 === 1 && rawHeaders[i - 1].toLowerCase() === name)
 }
 
@@ -109,7 +115,9 @@ export class RawHttp {
   }
 
   seen(text: string): Promise<true> {
-    return until(`${JSON.stringify(text)} in ${JSON.stringify(this.text)}`, () => this.text.includes(text))
+    return until(`${JSON.stringify(text)} in ${JSON.stringify(this.text)}`, () =>
+      this.text.includes(text),
+    )
   }
 
   async whole(): Promise<string> {

@@ -1,11 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Asked often at first; what takes long is asked less often, since each question of a node takes from what it waits for. */
+/**
+ * Asked often at first; what takes long is asked less often, since each question of a node takes
+ * from what it waits for.
+ */
 const POLL_MS = 5
 const POLL_MAX_MS = 40
 /**
- * A wait fails when nothing has moved for so long: it hangs. It is no bound for how long things take, since a machine
- * that others keep busy takes many times what an idle one does.
+ * A wait fails when nothing has moved for so long: it hangs. It is no bound for how long things
+ * take, since a machine that others keep busy takes many times what an idle one does.
  */
 export const PATIENCE_MS = 120_000
 
@@ -13,8 +16,8 @@ export const PATIENCE_MS = 120_000
 export type Saw = (state: string) => void
 
 /**
- * Asks `ask` again and again until it gives something other than undefined or false. Throws with `what`, and with what
- * was seen last, when nothing that `ask` saw has changed for `patienceMs`.
+ * Asks `ask` again and again until it gives something other than undefined or false. Throws with
+ * `what`, and with what was seen last, when nothing that `ask` saw has changed for `patienceMs`.
  */
 export async function until<T>(
   what: string,
@@ -47,7 +50,11 @@ export async function until<T>(
 }
 
 /** `promise`, or a failure that says `what` after `patienceMs`. */
-export async function within<T>(what: string, promise: Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
+export async function within<T>(
+  what: string,
+  promise: Promise<T>,
+  patienceMs = PATIENCE_MS,
+): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Error(`not within ${patienceMs} ms: ${what}`)), patienceMs)

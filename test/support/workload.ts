@@ -1,4 +1,7 @@
-/** The database that writers, readers and checkers of the tests agree on, and the processes that work on it. */
+/**
+ * The database that writers, readers and checkers of the tests agree on, and the processes that
+ * work on it.
+ */
 import assert from 'node:assert/strict'
 import type { Child } from './child.ts'
 import type { Lab } from './lab.ts'
@@ -17,7 +20,10 @@ export interface Shape {
 /** What every writer keeps true: see py/reader.py. */
 export const TOTAL = ACCOUNTS * BALANCE
 
-/** Makes the database: accounts whose sum never changes, a log whose ids never go back, rows of all sizes with an index. */
+/**
+ * Makes the database: accounts whose sum never changes, a log whose ids never go back, rows of all
+ * sizes with an index.
+ */
 export async function makeDatabase(lab: Lab, path: string, shape: Shape = {}): Promise<void> {
   const { pageSize = 4096, journalMode = 'wal', autoVacuum = 'none', rows = 100 } = shape
   await lab.exec(
@@ -33,7 +39,10 @@ export async function makeDatabase(lab: Lab, path: string, shape: Shape = {}): P
     'CREATE INDEX mixed_grp ON mixed (grp)',
     numbers(ACCOUNTS, `INSERT INTO accounts SELECT n, ${BALANCE} FROM numbers`),
     "INSERT INTO meta VALUES ('last', 0)",
-    numbers(rows, `INSERT INTO mixed (grp, body) SELECT n % 500, randomblob(${pageSize / 2}) FROM numbers`),
+    numbers(
+      rows,
+      `INSERT INTO mixed (grp, body) SELECT n % 500, randomblob(${pageSize / 2}) FROM numbers`,
+    ),
     'COMMIT',
   )
 }
@@ -50,7 +59,10 @@ export interface WriterOptions {
   readonly seed: number
   readonly pauseMs?: number
   readonly autocheckpoint?: number
-  /** Small transactions that read before they write: they are refused whenever somebody holds the write lock. */
+  /**
+   * Small transactions that read before they write: they are refused whenever somebody holds the
+   * write lock.
+   */
   readonly isDeferred?: boolean
 }
 
@@ -65,7 +77,8 @@ export class Writer {
   readonly child: Child
 
   constructor(lab: Lab, language: 'python' | 'node', options: WriterOptions) {
-    this.child = language === 'python' ? lab.python('writer', options) : lab.program('writer', options)
+    this.child =
+      language === 'python' ? lab.python('writer', options) : lab.program('writer', options)
   }
 
   get commits(): number {
@@ -135,7 +148,9 @@ export class Reader {
     this.check()
     this.child.expectEnd()
     this.child.write('stop')
-    const { text } = await this.child.line((line) => line.includes('"done"') || line.includes('"failure"'))
+    const { text } = await this.child.line(
+      (line) => line.includes('"done"') || line.includes('"failure"'),
+    )
     assert.ok(text.includes('"done"'), text)
     return JSON.parse(text).done
   }

@@ -1,17 +1,21 @@
 /**
- * Two nodes under `walcast run` behind HAProxy and nginx, under clients that record every answer, and autocannon: planned changes of
- * leader, then nodes and applications that die. Not part of `npm test`. Needs the Debian packages `haproxy` and `nginx-light`.
+ * Two nodes under `walcast run` behind HAProxy and nginx, under clients that record every answer,
+ * and autocannon: planned changes of leader, then nodes and applications that die. Not part of `npm
+ * test`. Needs the Debian packages `haproxy` and `nginx-light`.
  *
  *   scripts/torture balancers [--switchovers N] [--kills N]
  *
- * `--kills`: of each kind (the leader's node, the replica's, the leader's application, the replica's).
+ * `--kills`: of each kind (the leader's node, the replica's, the leader's application, the
+ * replica's).
  *
- * The clients want each write on both nodes (`Walcast-Ack: one`), and the nodes bound the wait for that as an operator does who
- * would not have every write stand still while one node is away (`--ack-timeout`). A write that tells that it is on one node only
- * counts as kept from the moment at which the other node was level.
+ * The clients want each write on both nodes (`Walcast-Ack: one`), and the nodes bound the wait for
+ * that as an operator does who would not have every write stand still while one node is away
+ * (`--ack-timeout`). A write that tells that it is on one node only counts as kept from the moment
+ * at which the other node was level.
  *
- * Exit 0 when no request failed of those that were asked while leadership moved as planned; a death cost 502, 503 or a broken
- * connection, of requests that began before HAProxy's health checks had seen it; nothing was lost, and nothing was done twice.
+ * Exit 0 when no request failed of those that were asked while leadership moved as planned; a death
+ * cost 502, 503 or a broken connection, of requests that began before HAProxy's health checks had
+ * seen it; nothing was lost, and nothing was done twice.
  */
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
@@ -61,7 +65,10 @@ const MIN_LASTING = 100
 const HONEST: ReadonlySet<string> = new Set(['200', '502', '503'])
 
 const { values } = parseArgs({
-  options: { switchovers: { type: 'string', default: '20' }, kills: { type: 'string', default: '5' } },
+  options: {
+    switchovers: { type: 'string', default: '20' },
+    kills: { type: 'string', default: '5' },
+  },
 })
 
 const lab = new Lab()
@@ -101,7 +108,8 @@ async function run(switchovers: number, kills: number): Promise<void> {
     times(switchovers, async () => void toldPausesMs.push(await steps.changeLeader())),
   )
   const deaths = await underLoad(haproxy.url, async () => {
-    // In turn: an application that dies again and again is restarted after longer and longer pauses.
+    // In turn: an application that dies again and again is restarted after longer and longer
+    // pauses.
     await times(kills, async () => {
       await steps.killNode('leader')
       await steps.killNode('replica')
@@ -133,7 +141,8 @@ async function run(switchovers: number, kills: number): Promise<void> {
     lost: report.lost.length,
     twice: report.duplicates.length,
   })
-  // A leader that cannot know what became of a key says so as often as it is asked; 409 is judged by itself.
+  // A leader that cannot know what became of a key says so as often as it is asked; 409 is judged
+  // by itself.
   const all = [...record, ...again.filter(({ status }) => status !== 409 && status !== 502)]
   assert.deepEqual(faultsIn(report), [])
   assert.deepEqual(executedTwice(repeats, interruptions), [])
@@ -154,7 +163,12 @@ async function times(count: number, work: () => Promise<void>): Promise<void> {
 
 /** Reads of autocannon's meanwhile. */
 async function underLoad(url: string, work: () => Promise<void>) {
-  const load = autocannon({ url: `${url}/accounts`, connections: 8, overallRate: 100, duration: 3600 })
+  const load = autocannon({
+    url: `${url}/accounts`,
+    connections: 8,
+    overallRate: 100,
+    duration: 3600,
+  })
   try {
     await work()
   } finally {
@@ -162,7 +176,9 @@ async function underLoad(url: string, work: () => Promise<void>) {
   }
   const { errors, timeouts, statusCodeStats, latency } = await load
   const { p50, p99, max } = latency
-  const counts = Object.entries(statusCodeStats).map(([status, { count }]) => [status, count] as const)
+  const counts = Object.entries(statusCodeStats).map(
+    ([status, { count }]) => [status, count] as const,
+  )
   return { errors, timeouts, byStatus: Object.fromEntries(counts), latencyMs: { p50, p99, max } }
 }
 
@@ -188,7 +204,8 @@ function say(what: string, figures: object): void {
 
 function byCause(interruptions: readonly Interruption[]): Map<Cause, Interruption[]> {
   const groups = new Map<Cause, Interruption[]>()
-  for (const each of interruptions) groups.set(each.cause, [...(groups.get(each.cause) ?? []), each])
+  for (const each of interruptions)
+    groups.set(each.cause, [...(groups.get(each.cause) ?? []), each])
   return groups
 }
 
@@ -196,7 +213,8 @@ function summary(of: readonly Interruption[], record: readonly Exchange[]) {
   const felt = of.map((each) => feltOf(each, record))
   const failures: Record<string, number> = {}
   for (const each of felt)
-    for (const [name, count] of Object.entries(each.failures)) failures[name] = (failures[name] ?? 0) + count
+    for (const [name, count] of Object.entries(each.failures))
+      failures[name] = (failures[name] ?? 0) + count
   return {
     times: of.length,
     asked: felt.reduce((sum, { asked }) => sum + asked, 0),

@@ -1,6 +1,7 @@
 /**
- * The steps of the torture of balancers: one change of leader, or one death, each from a state in which all is well to the next such
- * state, with the moments that decide what a failed request may be excused by.
+ * The steps of the torture of balancers: one change of leader, or one death, each from a state in
+ * which all is well to the next such state, with the moments that decide what a failed request may
+ * be excused by.
  */
 import type { Haproxy } from '../support/balancers.ts'
 import type { Cause, Interruption, Mark } from '../support/interruptions.ts'
@@ -40,7 +41,10 @@ export class BalancersLab {
     this.#fromMs = performance.now()
   }
 
-  /** Gives the pause that the nodes told, ms. No balancer is waited for: leadership may move again before a health check. */
+  /**
+   * Gives the pause that the nodes told, ms. No balancer is waited for: leadership may move again
+   * before a health check.
+   */
   async changeLeader(): Promise<number> {
     const { leader } = await this.#pair()
     await this.#untilLevel()
@@ -50,7 +54,10 @@ export class BalancersLab {
     return pauseMs
   }
 
-  /** SIGKILL; the other one is promoted if this one led, and serves alone until this one is started again. */
+  /**
+   * SIGKILL; the other one is promoted if this one led, and serves alone until this one is started
+   * again.
+   */
   async killNode(role: 'leader' | 'replica'): Promise<void> {
     const pair = await this.settled()
     const victim = pair[role]
@@ -71,7 +78,10 @@ export class BalancersLab {
     await this.#over(`${role} node`, { struckMs, diedMs, seenMs, aloneToMs })
   }
 
-  /** SIGKILL. No balancer looks after it: what its node takes from now on waits for the next process. */
+  /**
+   * SIGKILL. No balancer looks after it: what its node takes from now on waits for the next
+   * process.
+   */
   async killApplication(role: 'leader' | 'replica'): Promise<void> {
     const site = (await this.settled())[role]
     const struckMs = performance.now()
@@ -81,7 +91,10 @@ export class BalancersLab {
     await this.#over(`${role} application`, { struckMs, seenMs })
   }
 
-  /** As an operator does: by force where the survivor knows that it lacks something, and the only node that had it has died. */
+  /**
+   * As an operator does: by force where the survivor knows that it lacks something, and the only
+   * node that had it has died.
+   */
   async #promote({ node }: RunSite): Promise<boolean> {
     try {
       await promote(node)
@@ -94,7 +107,10 @@ export class BalancersLab {
     return true
   }
 
-  /** One leads, the other one has what was answered, both applications answer, and HAProxy knows all that. */
+  /**
+   * One leads, the other one has what was answered, both applications answer, and HAProxy knows all
+   * that.
+   */
   async settled(): Promise<Pair> {
     const pair = await this.#pair()
     for (const site of this.#sites) await site.applicationPid()
@@ -107,7 +123,9 @@ export class BalancersLab {
   async #pair(): Promise<Pair> {
     const [a, b] = this.#sites
     const pair = await until('one node leads', async () => {
-      const roles = await Promise.all(this.#sites.map(async ({ node }) => (await node.status()).role))
+      const roles = await Promise.all(
+        this.#sites.map(async ({ node }) => (await node.status()).role),
+      )
       if (roles.filter((role) => role === 'leader').length !== 1) return undefined
       return roles[0] === 'leader' ? { leader: a, replica: b } : { leader: b, replica: a }
     })

@@ -1,6 +1,7 @@
 /**
- * States that are put back and folders that are cloned in a bank's cluster, only in ways in which nothing may be lost: on a node
- * that does not lead, or on an old leader before it returns. Whoever leads meanwhile has all that was acknowledged.
+ * States that are put back and folders that are cloned in a bank's cluster, only in ways in which
+ * nothing may be lost: on a node that does not lead, or on an old leader before it returns. Whoever
+ * leads meanwhile has all that was acknowledged.
  */
 import { ACCOUNTS, BALANCE, type BankCluster } from '../support/bankCluster.ts'
 import { promoteFurthest } from '../support/bankOperator.ts'
@@ -38,7 +39,8 @@ export class BankCopies {
   async putBack(site: BankSite): Promise<void> {
     const snapshots = this.#snapshots(site)
     const snapshot = await snapshots.pick(site.db)
-    if (snapshot) await place(this.#lab, this.#random, site.db, snapshot, () => snapshots.pick(site.db))
+    if (snapshot)
+      await place(this.#lab, this.#random, site.db, snapshot, () => snapshots.pick(site.db))
   }
 
   #snapshots(site: BankSite): Snapshots {
@@ -60,7 +62,12 @@ export interface BankWorld {
 
 const signalOf = (random: Random): NodeJS.Signals => (random() < 0.5 ? 'SIGTERM' : 'SIGKILL')
 
-export async function putBackReplica({ leader, replicas, copies, random }: BankWorld): Promise<void> {
+export async function putBackReplica({
+  leader,
+  replicas,
+  copies,
+  random,
+}: BankWorld): Promise<void> {
   const site = pick(random, replicas)
   await site.changeFiles(() => copies.putBack(site), signalOf(random))
   // What it has acknowledged before is to be there again before the next event.
@@ -68,7 +75,12 @@ export async function putBackReplica({ leader, replicas, copies, random }: BankW
 }
 
 /** It died, another node was promoted, and only then it was put back and returned. */
-export async function putBackOldLeader({ leader, replicas, copies, random }: BankWorld): Promise<void> {
+export async function putBackOldLeader({
+  leader,
+  replicas,
+  copies,
+  random,
+}: BankWorld): Promise<void> {
   const signal = signalOf(random)
   const promoted: BankSite[] = []
   await leader.changeFiles(async () => {

@@ -1,10 +1,15 @@
-/** Rounds of torture until the time is up; the first one that fails ends them. Options: see main.ts. */
+/**
+ * Rounds of torture until the time is up; the first one that fails ends them. Options: see main.ts.
+ */
 import { cpSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Lab } from '../support/lab.ts'
 import { randomOf, span } from '../support/until.ts'
 
-/** Throws when anything is not as it must be. Tells what happened. Everything in it follows from the random numbers. */
+/**
+ * Throws when anything is not as it must be. Tells what happened. Everything in it follows from the
+ * random numbers.
+ */
 export type Round = (lab: Lab, random: () => number) => Promise<string>
 
 /** A round that hangs ends the campaign; a busy machine takes several minutes for one. */
@@ -27,7 +32,9 @@ export async function runCampaign(run: Round, help: string): Promise<void> {
     await runOne(run, seed++, values.keep)
     rounds++
   }
-  process.stdout.write(`${rounds} rounds, ${process.exitCode ? 'the last one failed' : 'all equal'}\n`)
+  process.stdout.write(
+    `${rounds} rounds, ${process.exitCode ? 'the last one failed' : 'all equal'}\n`,
+  )
 }
 
 async function runOne(run: Round, seed: number, keep: boolean): Promise<void> {
@@ -47,7 +54,9 @@ async function runOne(run: Round, seed: number, keep: boolean): Promise<void> {
       `seed ${seed} ok in ${((performance.now() - startMs) / 1000).toFixed(1)} s: ${told}\n`,
     )
   } catch (error) {
-    process.stdout.write(`seed ${seed} FAILED: ${error instanceof Error ? error.stack : String(error)}\n`)
+    process.stdout.write(
+      `seed ${seed} FAILED: ${error instanceof Error ? error.stack : String(error)}\n`,
+    )
     process.stdout.write(`${lab.tails().join('\n')}\n`)
     if (keep) cpSync(lab.folder, `${lab.folder}-kept`, { recursive: true })
     if (keep) process.stdout.write(`files: ${lab.folder}-kept\n`)

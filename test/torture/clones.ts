@@ -1,6 +1,6 @@
 /**
- * A clone of a leader's files is started beside the leader. It has the leader's id, so it has to end by itself before it serves.
- * With an id of its own it is a replica like any other.
+ * A clone of a leader's files is started beside the leader. It has the leader's id, so it has to
+ * end by itself before it serves. With an id of its own it is a replica like any other.
  */
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
@@ -72,7 +72,11 @@ async function requireTaken(
   },
 ): Promise<void> {
   const before = await leader.status()
-  const args = nodeArguments('replica', { db: clone.db, port: await freePort(), leader: clone.address })
+  const args = nodeArguments('replica', {
+    db: clone.db,
+    port: await freePort(),
+    leader: clone.address,
+  })
   const child = lab.cli(args, clone.environment)
   child.expectEnd()
   const { code } = await within('the clone ends by itself', child.ended)
@@ -82,15 +86,25 @@ async function requireTaken(
     child.tail(),
   )
   // A leader that stood still, on a busy machine, asks the others first.
-  await until('the leader of a clone leads on', async () => (await leader.get('/leader')).status === 200)
-  assert.equal((await leader.status()).epoch, before.epoch, 'a clone made its leader begin an epoch')
+  await until(
+    'the leader of a clone leads on',
+    async () => (await leader.get('/leader')).status === 200,
+  )
+  assert.equal(
+    (await leader.status()).epoch,
+    before.epoch,
+    'a clone made its leader begin an epoch',
+  )
 }
 
 export async function cloneLeader(world: World): Promise<void> {
   const { lab, random, leader } = world
-  await cloneBeside({ lab, random, leader, address: leader.address, total: TOTAL }, async (clone) => {
-    await stopWriters(world)
-    await requireSame(lab, leader, clone)
-    startWriters(world)
-  })
+  await cloneBeside(
+    { lab, random, leader, address: leader.address, total: TOTAL },
+    async (clone) => {
+      await stopWriters(world)
+      await requireSame(lab, leader, clone)
+      startWriters(world)
+    },
+  )
 }

@@ -21,7 +21,10 @@ interface Guest {
   replica: TestNode
 }
 
-/** Throws when a transaction was refused, or anything else is not as it must be. Tells which faults there were. */
+/**
+ * Throws when a transaction was refused, or anything else is not as it must be. Tells which faults
+ * there were.
+ */
 export async function runGuestRound(lab: Lab, random: Random): Promise<string> {
   const pageSize = pick(random, [1024, 4096])
   chmodSync(lab.folder, 0o755)
@@ -32,11 +35,27 @@ export async function runGuestRound(lab: Lab, random: Random): Promise<string> {
   const proxy = await TcpProxy.start(leader.options.port)
   lab.atEnd(() => proxy.close())
   const flags = ['--reconnect-max', '200ms', '--max-diverged', '1000', '--copy-mode', '0644']
-  const replica = await (await lab.replica(lab.path('replica/app.db'), proxy.address, { flags })).ready()
+  const replica = await (
+    await lab.replica(lab.path('replica/app.db'), proxy.address, { flags })
+  ).ready()
   const guest: Guest = { lab, random, proxy, leader, replica }
   const readers = [
-    new Reader(lab, { path: replica.db, seed: 1, pauseMs: 1, holdMs: 300, readOnly: true, ...STRANGER }),
-    new Reader(lab, { path: replica.db, seed: 2, pauseMs: 1, reopen: 0.3, readOnly: true, ...STRANGER }),
+    new Reader(lab, {
+      path: replica.db,
+      seed: 1,
+      pauseMs: 1,
+      holdMs: 300,
+      readOnly: true,
+      ...STRANGER,
+    }),
+    new Reader(lab, {
+      path: replica.db,
+      seed: 2,
+      pauseMs: 1,
+      reopen: 0.3,
+      readOnly: true,
+      ...STRANGER,
+    }),
   ]
   const language = pick(random, ['node', 'python'] as const)
   const autocheckpoint = pick(random, [0, 1000])

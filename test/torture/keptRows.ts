@@ -1,4 +1,7 @@
-/** Rows in the databases that nodes keep aside. A bundle never changes once its rows were compared, so each is read once. */
+/**
+ * Rows in the databases that nodes keep aside. A bundle never changes once its rows were compared,
+ * so each is read once.
+ */
 import assert from 'node:assert/strict'
 import { contentOf } from '../support/content.ts'
 import type { Lab } from '../support/lab.ts'

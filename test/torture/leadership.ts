@@ -1,6 +1,7 @@
 /**
- * Torture of leadership: rounds of random switchovers, deaths, freezes and cuts under clients of a bank until the time is up, each
- * ended by the judgement of all that the clients were told. Not part of `npm test`.
+ * Torture of leadership: rounds of random switchovers, deaths, freezes and cuts under clients of a
+ * bank until the time is up, each ended by the judgement of all that the clients were told. Not
+ * part of `npm test`.
  *
  *   scripts/torture leadership [--seconds N] [--seed N] [--keep]
  */

@@ -1,4 +1,6 @@
-/** One round of torture of leadership: everything in it follows from the random numbers it is given. */
+/**
+ * One round of torture of leadership: everything in it follows from the random numbers it is given.
+ */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startBank } from '../support/bankCluster.ts'

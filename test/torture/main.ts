@@ -1,10 +1,12 @@
 /**
- * Torture: rounds of random shapes, limits, writers, hostile checkpoints and faults until the time is up, each ended by
- * the proof that leader and replicas are equal and every invariant held in all readers. Not part of `npm test`.
+ * Torture: rounds of random shapes, limits, writers, hostile checkpoints and faults until the time
+ * is up, each ended by the proof that leader and replicas are equal and every invariant held in all
+ * readers. Not part of `npm test`.
  *
  *   scripts/torture [--seconds N] [--seed N] [--keep]
  *
- * A failed round prints its seed; `--seed` with it begins with the same round. `--keep` keeps the files of a failure.
+ * A failed round prints its seed; `--seed` with it begins with the same round. `--keep` keeps the
+ * files of a failure.
  */
 import { runCampaign } from './campaign.ts'
 import { runRound } from './round.ts'

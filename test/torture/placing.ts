@@ -1,4 +1,6 @@
-/** Puts a snapshot in the place of what a stopped node has, in the ways in which operators do it. */
+/**
+ * Puts a snapshot in the place of what a stopped node has, in the ways in which operators do it.
+ */
 import { copyFileSync, linkSync, renameSync, rmSync } from 'node:fs'
 import type { Lab } from '../support/lab.ts'
 import { pick, type Random } from './random.ts'
@@ -10,8 +12,20 @@ export interface Placed {
   readonly database: Snapshot | undefined
 }
 
-/** Over which parts of a node's state. `mixed`: the database of one snapshot, the folder of another. */
-const WHAT = ['database', 'database', 'database', 'folder', 'both', 'both', 'both', 'both', 'mixed'] as const
+/**
+ * Over which parts of a node's state. `mixed`: the database of one snapshot, the folder of another.
+ */
+const WHAT = [
+  'database',
+  'database',
+  'database',
+  'folder',
+  'both',
+  'both',
+  'both',
+  'both',
+  'mixed',
+] as const
 const HOW = ['cp', 'rename', 'link', 'backup API'] as const
 
 /** Nothing has the database open. `other` gives a second snapshot. */

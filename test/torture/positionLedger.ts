@@ -1,6 +1,7 @@
 /**
- * Every position that a node has told together with a state checksum. One position has one checksum, whoever tells it and
- * whenever. The only exception is what a leader gives out after its state was put back and before it finds that out.
+ * Every position that a node has told together with a state checksum. One position has one
+ * checksum, whoever tells it and whenever. The only exception is what a leader gives out after its
+ * state was put back and before it finds that out.
  */
 import assert from 'node:assert/strict'
 import type { PositionsAnswer } from '../../src/api/checks.ts'
@@ -14,7 +15,10 @@ interface Told {
 export class PositionLedger {
   readonly #told = new Map<string, Told[]>()
   readonly #conflicts: string[] = []
-  /** The highest that any replica has told. What only a leader had is gone without a trace when its state is put back. */
+  /**
+   * The highest that any replica has told. What only a leader had is gone without a trace when its
+   * state is put back.
+   */
   highestTxid = 0
 
   /** Asks a node that runs. */
@@ -29,7 +33,10 @@ export class PositionLedger {
     if (now.role !== 'leader') this.highestTxid = Math.max(this.highestTxid, now.txid)
   }
 
-  /** Throws when a position had two checksums, unless its epoch is one of those that may mean either: from `first` to before `end`. */
+  /**
+   * Throws when a position had two checksums, unless its epoch is one of those that may mean
+   * either: from `first` to before `end`.
+   */
   settle(first = 0, end = 0): void {
     const wrong = this.#conflicts.filter((conflict) => {
       const epoch = Number(conflict.split('-', 1)[0])

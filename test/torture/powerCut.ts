@@ -1,10 +1,13 @@
 /**
- * Cuts the power of a replica at the moment an answer says that it holds a write as durable, and looks whether the write is there afterwards.
+ * Cuts the power of a replica at the moment an answer says that it holds a write as durable, and
+ * looks whether the write is there afterwards.
  *
- * The replica's folder is an ext4 file system on a loop device, whose journal commits only when it is told to: what was not synced is in the kernel's
- * memory and not in the device's file. A copy of that file is what a disk has after a loss of power, but for writes that a real disk would
- * still hold in its own cache: a sync that was left out is found, a missing flush of the disk is not. Another SQLite judges the mounted copy.
- * That the judge can tell is shown by writes acknowledged as `one` only, most of which have to be gone.
+ * The replica's folder is an ext4 file system on a loop device, whose journal commits only when it
+ * is told to: what was not synced is in the kernel's memory and not in the device's file. A copy of
+ * that file is what a disk has after a loss of power, but for writes that a real disk would still
+ * hold in its own cache: a sync that was left out is found, a missing flush of the disk is not.
+ * Another SQLite judges the mounted copy. That the judge can tell is shown by writes acknowledged
+ * as `one` only, most of which have to be gone.
  *
  * Needs root and a mount namespace of its own (`unshare --mount`), so that nothing stays mounted.
  */
@@ -70,8 +73,17 @@ async function main(): Promise<void> {
   run('mkfs.ext4', '-q', '-E', 'lazy_itable_init=0,lazy_journal_init=0', image)
   const folder = mountImage(image)
   const db = lab.path('leader.db')
-  await lab.exec(db, 'PRAGMA journal_mode=wal', 'CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)')
-  const leader = await startSite(lab, db, undefined, ['--heartbeat', '100ms', '--ack-timeout', '10s'])
+  await lab.exec(
+    db,
+    'PRAGMA journal_mode=wal',
+    'CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)',
+  )
+  const leader = await startSite(lab, db, undefined, [
+    '--heartbeat',
+    '100ms',
+    '--ack-timeout',
+    '10s',
+  ])
   const replica = await startSite(lab, `${folder}/replica.db`, leader.node.address, REPLICA_FLAGS)
   await replica.node.ready()
   await waitLevel(leader.node, replica.node)
@@ -80,7 +92,9 @@ async function main(): Promise<void> {
     for (const level of ['one-durable', 'one'] as const) {
       const body = `${level}-${round}`
       const beside = Array.from({ length: round % 4 }, (_, i) =>
-        post(`${leader.url}/notes`, `beside ${body} ${i} ${'x'.repeat(BYTES)}`, { 'walcast-ack': 'one' }),
+        post(`${leader.url}/notes`, `beside ${body} ${i} ${'x'.repeat(BYTES)}`, {
+          'walcast-ack': 'one',
+        }),
       )
       const answer = await post(`${leader.url}/notes`, `${body} ${'x'.repeat(BYTES)}`, {
         'walcast-ack': level,
@@ -94,7 +108,8 @@ async function main(): Promise<void> {
   process.stdout.write(
     `${kept['one-durable']} of ${roundsWanted} writes acknowledged as durable were there after the cut, of those acknowledged as held ${kept.one}\n`,
   )
-  if (kept.one > roundsWanted / 2) throw new Error('too many of the others, too: this proves nothing here')
+  if (kept.one > roundsWanted / 2)
+    throw new Error('too many of the others, too: this proves nothing here')
 }
 
 try {

@@ -3,7 +3,8 @@
  *
  *   held at the replicas ─> put back ─> restarted ─> level ─> what was held is at the leader or kept aside
  *
- * A replica's rows count as lost unless the copy put back is of the same history and holds all that the replica had by then.
+ * A replica's rows count as lost unless the copy put back is of the same history and holds all that
+ * the replica had by then.
  */
 import assert from 'node:assert/strict'
 import { type Content, contentOf, contentOfFiles } from '../support/content.ts'
@@ -47,10 +48,14 @@ export async function putBackLeader(world: World): Promise<void> {
   await stopAllAtLeader(world)
   for (const [i, replica] of world.replicas.entries())
     if (i !== awayIndex) held.push(await holds(world, replica, i))
-  for (const [i, replica] of world.replicas.entries()) if (i !== awayIndex) await ledger.ask(replica)
+  for (const [i, replica] of world.replicas.entries())
+    if (i !== awayIndex) await ledger.ask(replica)
   ledger.settle()
 
-  const stopped: Moment = { history: world.history, txid: Math.max(...held.map(({ txid }) => txid)) }
+  const stopped: Moment = {
+    history: world.history,
+    txid: Math.max(...held.map(({ txid }) => txid)),
+  }
   // Chosen first: a snapshot of what is there now would put back nothing.
   const snapshot = await snapshots.pick(db)
   assert.ok(snapshot)
@@ -101,8 +106,8 @@ async function stopHolding({ lab, random, replicas }: World, i: number): Promise
   const replica = replicas[i]
   const { epoch, txid } = await replica.status()
   await replica.stop(random() < 0.5 ? 'SIGTERM' : 'SIGKILL')
-  // It may have gone on until it ended: its rows are those of this position or a later one. Its files are not copied: a checkpoint
-  // of another program may move pages meanwhile.
+  // It may have gone on until it ended: its rows are those of this position or a later one. Its
+  // files are not copied: a checkpoint of another program may move pages meanwhile.
   return { replica: i, epoch, txid, content: await contentOf(lab, replica.db) }
 }
 
@@ -117,14 +122,22 @@ async function stopAllAtLeader(world: World): Promise<void> {
   if (!isNodeFirst) await world.leader.stop(signal)
 }
 
-/** What it holds when all that was on its way has come, also through the replica that it may follow. */
+/**
+ * What it holds when all that was on its way has come, also through the replica that it may follow.
+ */
 async function holds({ lab, replicas }: World, replica: TestNode, i: number): Promise<Held> {
-  const relay = replicas.find(({ address, child }) => address === replica.options.leader && !child.end)
+  const relay = replicas.find(
+    ({ address, child }) => address === replica.options.leader && !child.end,
+  )
   const least = relay ? (await quiet(relay)).txid : 0
   const { epoch, txid } = await quiet(replica, least)
   const content = await contentOf(lab, replica.db)
   const after = await replica.status()
-  assert.equal(`${after.epoch}-${after.txid}`, `${epoch}-${txid}`, 'a replica moved without a leader')
+  assert.equal(
+    `${after.epoch}-${after.txid}`,
+    `${epoch}-${txid}`,
+    'a replica moved without a leader',
+  )
   return { replica: i, epoch, txid, content }
 }
 
@@ -156,7 +169,10 @@ async function askAll({ leader, replicas, ledger }: World, away = -1): Promise<v
   for (const [i, replica] of replicas.entries()) if (i !== away) await ledger.ask(replica)
 }
 
-/** Balances and the newest id may be for a moment what they were in another history; other rows are random bytes. */
+/**
+ * Balances and the newest id may be for a moment what they were in another history; other rows are
+ * random bytes.
+ */
 function isUnique(row: string): boolean {
   return !row.startsWith('accounts:') && !row.startsWith('meta:')
 }
@@ -172,7 +188,9 @@ async function requireKept(
   const now = await contentOf(lab, leader.db)
   const kept = await keptRows(lab, replicas)
   for (const { replica, content, epoch, txid } of lost) {
-    const gone = [...content.rows].filter((row) => counts(row) && !before.rows.has(row) && !now.rows.has(row))
+    const gone = [...content.rows].filter(
+      (row) => counts(row) && !before.rows.has(row) && !now.rows.has(row),
+    )
     const missing = gone.filter((row) => !kept.has(row))
     const sample = missing.slice(0, SAMPLE).join(' ')
     const where = `replica ${replica} at ${epoch}-${txid}, ${what}`
@@ -185,15 +203,23 @@ async function requireKept(
 }
 
 /** Positions mean one thing: nothing is given out a second time. */
-async function requirePositions({ leader, ledger }: World, what: string, first: number): Promise<void> {
+async function requirePositions(
+  { leader, ledger }: World,
+  what: string,
+  first: number,
+): Promise<void> {
   const { epoch, txid } = await leader.status()
   ledger.settle(first, epoch)
-  assert.ok(txid >= ledger.highestTxid, `the leader is at ${txid}, ${ledger.highestTxid} was seen; ${what}`)
+  assert.ok(
+    txid >= ledger.highestTxid,
+    `the leader is at ${txid}, ${ledger.highestTxid} was seen; ${what}`,
+  )
 }
 
 /**
- * A database alone that is put back to a state of which the folder has no record looks like one that was written while no node
- * ran, unless SQLite's counters went back. The positions before it then count as reached, so nothing can be asked about them.
+ * A database alone that is put back to a state of which the folder has no record looks like one
+ * that was written while no node ran, unless SQLite's counters went back. The positions before it
+ * then count as reached, so nothing can be asked about them.
  */
 function isTakenForWrites(leader: TestNode): boolean {
   return leader.logged('the database was written while no leader ran').length > 0

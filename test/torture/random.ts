@@ -11,5 +11,7 @@ export type Weighted<T> = readonly (readonly [name: string, weight: number, valu
 
 /** Each as often as its weight says. */
 export function spread<T>(list: Weighted<T>): (readonly [string, T])[] {
-  return list.flatMap(([name, weight, value]) => Array<readonly [string, T]>(weight).fill([name, value]))
+  return list.flatMap(([name, weight, value]) =>
+    Array<readonly [string, T]>(weight).fill([name, value]),
+  )
 }

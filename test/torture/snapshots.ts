@@ -1,6 +1,7 @@
 /**
- * Copies of a node's files as operators make them: by `cp` while everything runs, by SQLite's backup API, or of a node that is
- * stopped, by `cp`, by `mv` or by a hard link. A copy may be torn; whoever wants to use it looks first.
+ * Copies of a node's files as operators make them: by `cp` while everything runs, by SQLite's
+ * backup API, or of a node that is stopped, by `cp`, by `mv` or by a hard link. A copy may be torn;
+ * whoever wants to use it looks first.
  */
 import { copyFileSync, cpSync, existsSync, linkSync, lstatSync, rmSync, statSync } from 'node:fs'
 import { contentOfFiles } from '../support/content.ts'
@@ -73,7 +74,10 @@ export class Snapshots {
     this.#add({ name, db: to, from, to: end }, needed)
   }
 
-  /** One whose database is sound and is not the very file at `db`; undefined when there is none. Those that are torn go. */
+  /**
+   * One whose database is sound and is not the very file at `db`; undefined when there is none.
+   * Those that are torn go.
+   */
   async pick(db: string): Promise<Snapshot | undefined> {
     for (;;) {
       const fit = this.#list.filter((each) => !isSameFile(each.db, db))
@@ -102,7 +106,9 @@ export class Snapshots {
   }
 }
 
-/** By SQLite's own backup API, through which it gets into a database that is there as a transaction. */
+/**
+ * By SQLite's own backup API, through which it gets into a database that is there as a transaction.
+ */
 export async function restore(lab: Lab, random: Random, from: string, to: string): Promise<void> {
   const options = { from, to }
   const child = random() < 0.5 ? lab.python('restore', options) : lab.program('restore', options)
@@ -112,7 +118,11 @@ export async function restore(lab: Lab, random: Random, from: string, to: string
 }
 
 /** Those of the files that are there, each over what is at the new place. */
-export function copyDatabase(from: string, to: string, suffixes: readonly string[] = ['', '-wal']): void {
+export function copyDatabase(
+  from: string,
+  to: string,
+  suffixes: readonly string[] = ['', '-wal'],
+): void {
   for (const suffix of suffixes)
     if (existsSync(`${from}${suffix}`)) copyFileSync(`${from}${suffix}`, `${to}${suffix}`)
 }

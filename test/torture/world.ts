@@ -1,4 +1,7 @@
-/** What a round of torture works on, and the programs around the nodes, which end and begin again when a state is put back. */
+/**
+ * What a round of torture works on, and the programs around the nodes, which end and begin again
+ * when a state is put back.
+ */
 import type { Child } from '../support/child.ts'
 import type { Lab } from '../support/lab.ts'
 import type { TcpProxy } from '../support/tcpProxy.ts'
@@ -44,10 +47,19 @@ export async function stopWriters(world: World): Promise<void> {
   world.writers = []
 }
 
-export function newWriter({ lab, random, db }: Pick<World, 'lab' | 'random' | 'db'>, i: number): Writer {
+export function newWriter(
+  { lab, random, db }: Pick<World, 'lab' | 'random' | 'db'>,
+  i: number,
+): Writer {
   const autocheckpoint = i === 1 ? 0 : pick(random, [0, 50, 1000])
   const seed = Math.floor(random() * 1e9)
-  const options = { path: db, name: `w${i}x${seed}`, seed, pauseMs: pick(random, [1, 5]), autocheckpoint }
+  const options = {
+    path: db,
+    name: `w${i}x${seed}`,
+    seed,
+    pauseMs: pick(random, [1, 5]),
+    autocheckpoint,
+  }
   return new Writer(lab, i === 1 ? 'python' : 'node', options)
 }
 
@@ -64,7 +76,10 @@ export async function stopReaders(world: World): Promise<void> {
   world.readers = []
 }
 
-export function newCheckpointer({ lab, random }: Pick<World, 'lab' | 'random'>, path: string): Child {
+export function newCheckpointer(
+  { lab, random }: Pick<World, 'lab' | 'random'>,
+  path: string,
+): Child {
   const [timeoutMs, pauseMs] = [pick(random, [0, 1, 5]), pick(random, [1, 3, 20])]
   return lab.program('checkpointer', { path, timeoutMs, pauseMs, modes: MODES })
 }

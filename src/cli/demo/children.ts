@@ -1,8 +1,10 @@
 /** The processes of one demo. Each is ended by its own id, whatever happens. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { closeSync, openSync, readFileSync } from '../../platform/files.ts'
+import { spawn } from '../../platform/processes.ts'
+import { cancelTimer, setTimer } from '../../platform/time.ts'
 import { DemoFailure } from './failure.ts'
 
 const STOP_TIMEOUT_MS = 12_000
@@ -22,7 +24,11 @@ export class Children {
   readonly #onExit = () => this.#killAll()
 
   /** Logs go to `folder`. `onDeath` hears of a process that ended although nobody asked it to. */
-  constructor(folder: string, environment: NodeJS.ProcessEnv, onDeath: (failure: DemoFailure) => void) {
+  constructor(
+    folder: string,
+    environment: NodeJS.ProcessEnv,
+    onDeath: (failure: DemoFailure) => void,
+  ) {
     this.#folder = folder
     this.#environment = environment
     this.#onDeath = onDeath
@@ -59,8 +65,10 @@ export class Children {
 
   #spawn(name: string, program: string, args: readonly string[]): ChildProcess {
     const log = openSync(this.#logPath(name), 'a')
-    // Detached: Ctrl-C on the terminal reaches the demo alone, which then stops each process in order.
-    const preload = program === 'main' ? ['--import', pathToFileURL(programPath('demo/guard')).href] : []
+    // Detached: Ctrl-C on the terminal reaches the demo alone, which then stops each process in
+    // order.
+    const preload =
+      program === 'main' ? ['--import', pathToFileURL(programPath('demo/guard')).href] : []
     const child = spawn(process.execPath, [...preload, programPath(program), ...args], {
       stdio: ['ignore', 'ignore', log, 'ipc'],
       detached: true,
@@ -116,9 +124,9 @@ export class Child {
   async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<number> {
     this.expectEnd()
     this.#process.kill(signal)
-    const timer = setTimeout(() => this.kill(), STOP_TIMEOUT_MS)
+    const timer = setTimer(() => this.kill(), STOP_TIMEOUT_MS)
     const code = await this.ended
-    clearTimeout(timer)
+    cancelTimer(timer)
     return code
   }
 

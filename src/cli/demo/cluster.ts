@@ -1,7 +1,8 @@
 /** The demo's nodes together: one leader, two replicas, and waiting for what they get to. */
-import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { NodeStatus } from '../../api/nodeView.ts'
+import { mkdirSync } from '../../platform/files.ts'
+import { monotonicMs } from '../../platform/time.ts'
 import { freePort } from '../freePorts.ts'
 import { copyAirports } from './database.ts'
 import { DemoNode } from './node.ts'
@@ -59,7 +60,10 @@ export class DemoCluster {
     return this.#until(`an answer of ${node.name}`, START_TIMEOUT_MS, () => node.status())
   }
 
-  /** Waits until every replica is connected and has what the leader has now. Gives the leader's status of now. */
+  /**
+   * Waits until every replica is connected and has what the leader has now. Gives the leader's
+   * status of now.
+   */
   async untilCaughtUp(): Promise<NodeStatus> {
     const target = await this.statusOf(this.leader)
     await this.#until('catching up', LEVEL_TIMEOUT_MS, async () => {
@@ -69,15 +73,19 @@ export class DemoCluster {
     return target
   }
 
-  /** The statuses of all nodes once they stand still at the same position; as they are then when that takes too long. */
+  /**
+   * The statuses of all nodes once they stand still at the same position; as they are then when
+   * that takes too long.
+   */
   async untilLevel(): Promise<NodeStatus[]> {
     const ask = () => Promise.all(this.nodes.map((node) => this.statusOf(node)))
-    const endMs = performance.now() + LEVEL_TIMEOUT_MS
+    const endMs = monotonicMs() + LEVEL_TIMEOUT_MS
     for (;;) {
       const before = await ask()
       await pause(STILL_MS, this.#signal)
       const now = await ask()
-      if (new Set([...before, ...now].map(positionOf)).size === 1 || performance.now() > endMs) return now
+      if (new Set([...before, ...now].map(positionOf)).size === 1 || monotonicMs() > endMs)
+        return now
     }
   }
 
@@ -97,9 +105,12 @@ export class DemoCluster {
   }
 }
 
-/** A replica that still follows another epoch has its comparison before it, whatever its number says. */
-function hasReached({ lag, epoch, txid }: NodeStatus, target: NodeStatus): boolean {
-  return lag.connected && epoch === target.epoch && txid >= target.txid
+/**
+ * A replica that still follows another epoch has its comparison before it, whatever its number
+ * says.
+ */
+function hasReached({ lag, epoch, txid, sync }: NodeStatus, target: NodeStatus): boolean {
+  return lag.connected && !sync && epoch === target.epoch && txid >= target.txid
 }
 
 function positionOf({ epoch, txid, checksum }: NodeStatus): string {

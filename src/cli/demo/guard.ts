@@ -1,4 +1,7 @@
-/** Preloaded into the demo's nodes (`node --import`): a demo that is killed outright cannot stop them, so they stop by themselves. */
+/**
+ * Preloaded into the demo's nodes (`node --import`): a demo that is killed outright cannot stop
+ * them, so they stop by themselves.
+ */
 import { isMainThread } from 'node:worker_threads'
 
 if (isMainThread && process.channel) {

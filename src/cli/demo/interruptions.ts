@@ -1,4 +1,8 @@
-/** What goes wrong on purpose while the demo writes: the leader is restarted, one replica is killed. */
+/**
+ * What goes wrong on purpose while the demo writes: the leader is restarted, one replica is killed.
+ */
+
+import { monotonicMs } from '../../platform/time.ts'
 import type { DemoCluster } from './cluster.ts'
 import { DemoFailure } from './failure.ts'
 import type { DemoNode } from './node.ts'
@@ -21,10 +25,13 @@ export interface Play {
 }
 
 /** Plays both, one after the other, and gives what they cost. */
-export async function playInterruptions(cluster: DemoCluster, play: Play): Promise<readonly Interruption[]> {
-  const beganMs = performance.now()
+export async function playInterruptions(
+  cluster: DemoCluster,
+  play: Play,
+): Promise<readonly Interruption[]> {
+  const beganMs = monotonicMs()
   const pauseUntil = (share: number) =>
-    pause(Math.max(0, beganMs + share * play.totalMs - performance.now()), play.signal)
+    pause(Math.max(0, beganMs + share * play.totalMs - monotonicMs()), play.signal)
   await pauseUntil(LEADER_STOPS_AT)
   await play.onFirst()
   play.event('leader is stopped (SIGTERM) and started again; the writer goes on')
@@ -46,14 +53,14 @@ async function interrupt(
   const { epoch } = await cluster.statusOf(cluster.leader)
   const syncs = await cluster.syncs()
   await node.counts()
-  const beganMs = performance.now()
+  const beganMs = monotonicMs()
   await end(node, signal)
   await pause(awayMs, play.signal)
   node.start()
   await cluster.untilReady(node)
-  const upMs = performance.now()
+  const upMs = monotonicMs()
   const target = await cluster.untilCaughtUp()
-  const levelMs = performance.now() - upMs
+  const levelMs = monotonicMs() - upMs
   const resumed = target.epoch === epoch && (await cluster.syncs()) === syncs
   const interruption = {
     node: node.name,

@@ -21,7 +21,8 @@ export function countsIn(text: string): Counts {
     const match = /^(walcast_\w+) (\S+)$/.exec(line)
     if (match) values.set(match[1], Number(match[2]))
   }
-  const sum = (names: readonly string[]) => names.reduce((total, name) => total + (values.get(name) ?? 0), 0)
+  const sum = (names: readonly string[]) =>
+    names.reduce((total, name) => total + (values.get(name) ?? 0), 0)
   return { frames: sum(NAMES.frames), bytes: sum(NAMES.bytes), syncs: sum(NAMES.syncs) }
 }
 

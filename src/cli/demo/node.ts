@@ -2,6 +2,8 @@
 
 import type { LagReport, NodeStatus } from '../../api/nodeView.ts'
 import { keyOf } from '../../errors.ts'
+import { fetch } from '../../platform/sockets.ts'
+import { timeLimit } from '../../platform/time.ts'
 import { LAG, STATUS } from '../answerShapes.ts'
 import { getJson } from '../nodeClient.ts'
 import { fields, flag, type Shape } from '../shape.ts'
@@ -81,7 +83,7 @@ export class DemoNode {
   /** Reads the counters of the present process and adds them to those of earlier ones. */
   async counts(): Promise<Counts> {
     try {
-      const signal = AbortSignal.timeout(METRICS_TIMEOUT_MS)
+      const signal = timeLimit(METRICS_TIMEOUT_MS)
       const answer = await fetch(`http://${this.address}/metrics`, { signal })
       if (answer.ok) this.tally.set(countsIn(await answer.text()))
     } catch {

@@ -1,10 +1,11 @@
 /**
- * Reads databases to prove them equal, in a process of its own: closing a database file drops every lock that the process
- * holds on it, so no node may do this. `node proof.js live FILE...` reads what any reader sees while the nodes run;
- * `node proof.js stopped FILE...` compares the files of stopped nodes page by page. Sends its answer to its parent.
+ * Reads databases to prove them equal, in a process of its own: closing a database file drops every
+ * lock that the process holds on it, so no node may do this. `node proof.js live FILE...` reads
+ * what any reader sees while the nodes run; `node proof.js stopped FILE...` compares the files of
+ * stopped nodes page by page. Sends its answer to its parent.
  */
-import { readFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
+import { readFileSync } from '../../platform/files.ts'
 import { PageSums, pageSum } from '../../sqlite/pageSums.ts'
 import { checksumHex } from '../../xxh64.ts'
 
@@ -64,8 +65,9 @@ interface Image {
 }
 
 /**
- * The database file once its WAL, if one is left, is backfilled and emptied. WALs differ by nature (salts, order, what is
- * still in them); the pages that they and the file make up may not differ in a single byte, the header on page 1 included.
+ * The database file once its WAL, if one is left, is backfilled and emptied. WALs differ by nature
+ * (salts, order, what is still in them); the pages that they and the file make up may not differ in
+ * a single byte, the header on page 1 included.
  */
 function readStopped(path: string): Image {
   const db = new Database(path, { fileMustExist: true })
@@ -80,7 +82,8 @@ function readStopped(path: string): Image {
 function compare(image: Image, model: Image): StoppedFile {
   const { bytes, pageSize, integrity } = image
   const pages = bytes.length / pageSize
-  const pageOf = ({ bytes }: Image, page: number) => bytes.subarray((page - 1) * pageSize, page * pageSize)
+  const pageOf = ({ bytes }: Image, page: number) =>
+    bytes.subarray((page - 1) * pageSize, page * pageSize)
   const sums = new PageSums(pageSize, pages)
   const differing: number[] = []
   for (let page = 1; page <= Math.max(pages, model.bytes.length / pageSize); page++) {

@@ -61,7 +61,9 @@ interface NodeResult {
 }
 
 export interface ReplicaResult extends NodeResult {
-  /** Position, state checksum, every page, integrity_check and row counts are those of the leader. */
+  /**
+   * Position, state checksum, every page, integrity_check and row counts are those of the leader.
+   */
   readonly identical: boolean
   readonly differingPages: number
   /** The first few of them. */
@@ -116,7 +118,9 @@ export function resultOf(run: Run, leader: Finding, replicas: readonly Finding[]
 
 /** A node whose file is sound and holds what the node said of it. */
 function isSound({ status, live, stopped }: Finding): boolean {
-  return live.integrity === 'ok' && stopped.integrity === 'ok' && stopped.checksum === status.checksum
+  return (
+    live.integrity === 'ok' && stopped.integrity === 'ok' && stopped.checksum === status.checksum
+  )
 }
 
 function isSame(replica: Finding, leader: Finding): boolean {

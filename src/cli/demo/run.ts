@@ -1,5 +1,6 @@
 /** The story of the demo: first copies, live writes with two interruptions, and the proof. */
 import type { LagReport, NodeStatus } from '../../api/nodeView.ts'
+import { monotonicMs } from '../../platform/time.ts'
 import { formatBytes } from '../queryCommand.ts'
 import type { Child } from './children.ts'
 import { DATABASE_FILE, DemoCluster } from './cluster.ts'
@@ -36,7 +37,7 @@ const PROOF_TIMEOUT_MS = 120_000
 export class DemoRun {
   readonly #stage: Stage
   readonly #options: DemoOptions
-  readonly #beganMs = performance.now()
+  readonly #beganMs = monotonicMs()
   readonly #cluster: DemoCluster
   /** Lag of each node before the first interruption. */
   #undisturbed: readonly LagReport[] = []
@@ -48,7 +49,10 @@ export class DemoRun {
     this.#cluster = cluster
   }
 
-  /** Throws DEMO_FAILED when something does not happen in time or a process dies, or the reason why `stage` was aborted. */
+  /**
+   * Throws DEMO_FAILED when something does not happen in time or a process dies, or the reason why
+   * `stage` was aborted.
+   */
   static async play(stage: Stage, options: DemoOptions): Promise<DemoResult> {
     return new DemoRun(stage, options, await DemoCluster.create(stage)).#play()
   }
@@ -60,7 +64,11 @@ export class DemoRun {
     const interruptions = await this.#live()
     await this.#stopWriter(writer)
     const [leader, ...replicas] = await this.#prove()
-    return resultOf({ ...this.#options, writes: this.#writes, firstTxid, interruptions }, leader, replicas)
+    return resultOf(
+      { ...this.#options, writes: this.#writes, firstTxid, interruptions },
+      leader,
+      replicas,
+    )
   }
 
   async #startLeader(): Promise<NodeStatus> {
@@ -76,7 +84,7 @@ export class DemoRun {
   async #copyToReplicas(): Promise<void> {
     const { replicas } = this.#cluster
     const { screen, signal } = this.#stage
-    const beganMs = performance.now()
+    const beganMs = monotonicMs()
     for (const replica of replicas) replica.start()
     const isCopied = async () => {
       const shares = await Promise.all(replicas.map(copiedShare))
@@ -84,10 +92,14 @@ export class DemoRun {
       screen.live(copyPicture(copies), this.#timed(copyLine(copies)))
       return shares.every((share) => share === 1) || undefined
     }
-    await until('the first copy', isCopied, { everyMs: COPY_DRAW_MS, timeoutMs: COPY_TIMEOUT_MS, signal })
+    await until('the first copy', isCopied, {
+      everyMs: COPY_DRAW_MS,
+      timeoutMs: COPY_TIMEOUT_MS,
+      signal,
+    })
     screen.clear()
     this.#event(
-      `both replicas have their first copy, ${formatLapse(performance.now() - beganMs)} after they were started`,
+      `both replicas have their first copy, ${formatLapse(monotonicMs() - beganMs)} after they were started`,
     )
   }
 
@@ -132,12 +144,15 @@ export class DemoRun {
       isOver = true
     }
     interrupting.then(over, over)
-    const endMs = performance.now() + totalMs
-    while (performance.now() < endMs || !isOver) {
+    const endMs = monotonicMs() + totalMs
+    while (monotonicMs() < endMs || !isOver) {
       const rows = await Promise.all(this.#cluster.nodes.map(rowOf))
       signal.throwIfAborted()
-      this.#stage.screen.live(livePicture(this.#writes, rows), this.#timed(liveLine(this.#writes, rows)))
-      await pause(Math.min(DRAW_MS, Math.max(POLL_MS, endMs - performance.now())), signal)
+      this.#stage.screen.live(
+        livePicture(this.#writes, rows),
+        this.#timed(liveLine(this.#writes, rows)),
+      )
+      await pause(Math.min(DRAW_MS, Math.max(POLL_MS, endMs - monotonicMs())), signal)
     }
   }
 
@@ -171,7 +186,10 @@ export class DemoRun {
   /** Reads all three databases in a process of its own. */
   async #read<T>(mode: 'live' | 'stopped'): Promise<readonly T[]> {
     const { children, signal } = this.#stage
-    const child = children.start('proof', 'demo/proof', [mode, ...this.#cluster.nodes.map((node) => node.db)])
+    const child = children.start('proof', 'demo/proof', [
+      mode,
+      ...this.#cluster.nodes.map((node) => node.db),
+    ])
     child.expectEnd()
     let answer: readonly T[] | undefined
     let code: number | undefined
@@ -192,7 +210,7 @@ export class DemoRun {
   }
 
   #timed(text: string): string {
-    const seconds = ((performance.now() - this.#beganMs) / 1000).toFixed(1)
+    const seconds = ((monotonicMs() - this.#beganMs) / 1000).toFixed(1)
     return `${seconds.padStart(5)} s  ${text}`
   }
 }

@@ -1,4 +1,8 @@
-/** Where the demo shows itself: events that scroll, and below them a picture that is drawn again in place. */
+/**
+ * Where the demo shows itself: events that scroll, and below them a picture that is drawn again in
+ * place.
+ */
+import { monotonicMs } from '../../platform/time.ts'
 
 export interface DemoScreen {
   /** A line that stays. */
@@ -40,7 +44,7 @@ class NoScreen implements DemoScreen {
 class LineScreen implements DemoScreen {
   readonly colors = false
   readonly #stream: NodeJS.WriteStream
-  #shownMs = performance.now()
+  #shownMs = monotonicMs()
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream
@@ -51,8 +55,8 @@ class LineScreen implements DemoScreen {
   }
 
   live(_picture: string, line: string): void {
-    if (performance.now() - this.#shownMs < LINE_EVERY_MS) return
-    this.#shownMs = performance.now()
+    if (monotonicMs() - this.#shownMs < LINE_EVERY_MS) return
+    this.#shownMs = monotonicMs()
     this.#stream.write(`${line}\n`)
   }
 
@@ -106,7 +110,10 @@ class TerminalScreen implements DemoScreen {
   }
 }
 
-/** Cuts off what would wrap or scroll: either would put the next picture in the wrong place. Pictures bear no colours. */
+/**
+ * Cuts off what would wrap or scroll: either would put the next picture in the wrong place.
+ * Pictures bear no colours.
+ */
 function fit(picture: string, columns: number, rows: number): string {
   const lines = picture
     .trimEnd()

@@ -1,9 +1,12 @@
-/** What a demo plays on: a temporary folder, processes, a screen; set up before it and cleared away after it, whatever happens. */
-import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+/**
+ * What a demo plays on: a temporary folder, processes, a screen; set up before it and cleared away
+ * after it, whatever happens.
+ */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { messageOf, WalcastError } from '../../errors.ts'
+import { mkdtempSync, rmSync } from '../../platform/files.ts'
+import { randomBytes } from '../../platform/random.ts'
 import { Children } from './children.ts'
 import { DemoFailure, DemoInterrupted } from './failure.ts'
 import type { DemoScreen } from './screen.ts'
@@ -18,7 +21,10 @@ export interface Stage {
   readonly signal: AbortSignal
 }
 
-/** Gives what `play` gives. Throws DEMO_FAILED, with the log lines on standard error, or DemoInterrupted. */
+/**
+ * Gives what `play` gives. Throws DEMO_FAILED, with the log lines on standard error, or
+ * DemoInterrupted.
+ */
 export async function onStage<T>(
   screen: DemoScreen,
   keep: boolean,
@@ -50,7 +56,10 @@ function explained(error: unknown, children: Children): Error {
   return error instanceof WalcastError ? error : new DemoFailure(messageOf(error), '', error)
 }
 
-/** The demo's nodes share a secret that nobody else knows, and take no other setting from the user's environment. */
+/**
+ * The demo's nodes share a secret that nobody else knows, and take no other setting from the user's
+ * environment.
+ */
 function nodeEnvironment(): NodeJS.ProcessEnv {
   const foreign = Object.entries(process.env).filter(([name]) => !name.startsWith('WALCAST_'))
   return { ...Object.fromEntries(foreign), WALCAST_SECRET: randomBytes(24).toString('hex') }
@@ -58,7 +67,10 @@ function nodeEnvironment(): NodeJS.ProcessEnv {
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** A signal, or a reader of our output that has gone, ends the demo in good order. Gives what undoes this. */
+/**
+ * A signal, or a reader of our output that has gone, ends the demo in good order. Gives what undoes
+ * this.
+ */
 function abortOnSignals(abort: AbortController): () => void {
   const onSignal = () => abort.abort(new DemoInterrupted('interrupted'))
   const onBrokenPipe = () => abort.abort(new DemoInterrupted('nobody reads the output any more'))

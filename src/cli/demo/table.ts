@@ -32,7 +32,9 @@ export interface CopyShare {
 
 /** Bars of the first copy. */
 export function copyPicture(copies: readonly CopyShare[]): string {
-  return copies.map(({ name, share }) => `  ${name}  ${bar(share)} ${percent(share).padStart(5)}\n`).join('')
+  return copies
+    .map(({ name, share }) => `  ${name}  ${bar(share)} ${percent(share).padStart(5)}\n`)
+    .join('')
 }
 
 function bar(share: number): string {
@@ -84,7 +86,8 @@ function columns(rows: readonly (readonly string[])[]): string {
   const widths = HEADING.map((_, column) =>
     Math.max(MIN_WIDTHS[column], ...rows.map((row) => row[column].length)),
   )
-  const pad = (cell: string, i: number) => (WORDS.has(i) ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))
+  const pad = (cell: string, i: number) =>
+    WORDS.has(i) ? cell.padEnd(widths[i]) : cell.padStart(widths[i])
   return rows.map((row) => `  ${row.map(pad).join('  ').trimEnd()}\n`).join('')
 }
 

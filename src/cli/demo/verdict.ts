@@ -37,7 +37,9 @@ function lagText({ p50Ms, p99Ms }: Lag): string {
 function proofPoints(result: DemoResult): Point[] {
   const { leader, replicas, proof, writes } = result
   const nodes = [leader, ...replicas]
-  const rows = Object.entries(proof.tables).map(([table, count]) => `${table} ${formatCount(count)}`)
+  const rows = Object.entries(proof.tables).map(
+    ([table, count]) => `${table} ${formatCount(count)}`,
+  )
   return [
     ['commits', `${formatCount(writes)} by the writer, ${capturedText(result)}`],
     ['position', `${same(nodes.map(({ epoch, txid }) => `${epoch}-${txid}`))} (epoch-txid)`],
@@ -45,7 +47,10 @@ function proofPoints(result: DemoResult): Point[] {
     ['', `${proof.checksum} computed again from the leader's file after it was stopped`],
     [
       'pages',
-      pagesText(replicas, `${formatCount(proof.pages)} pages of ${formatCount(proof.pageSize)} bytes`),
+      pagesText(
+        replicas,
+        `${formatCount(proof.pages)} pages of ${formatCount(proof.pageSize)} bytes`,
+      ),
     ],
     ['integrity', `integrity_check of each file, live and stopped: ${proof.integrity}`],
     ['rows', rows.join(', ')],

@@ -1,23 +1,29 @@
-/** Waiting in the demo. Everything ends at once when `signal` is aborted, with the signal's reason. */
-import { setTimeout as delay } from 'node:timers/promises'
+/**
+ * Waiting in the demo. Everything ends at once when `signal` is aborted, with the signal's reason.
+ */
+
+import { delay, monotonicMs } from '../../platform/time.ts'
 import { DemoFailure } from './failure.ts'
 
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   try {
-    await delay(ms, undefined, { signal })
+    await delay(ms, { signal })
   } catch {
     signal.throwIfAborted()
   }
 }
 
-/** Asks again every `everyMs` until there is an answer. Throws DEMO_FAILED, naming `what`, after `timeoutMs`. */
+/**
+ * Asks again every `everyMs` until there is an answer. Throws DEMO_FAILED, naming `what`, after
+ * `timeoutMs`.
+ */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined>,
   limits: { readonly everyMs: number; readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<T> {
-  const endMs = performance.now() + limits.timeoutMs
-  while (performance.now() < endMs) {
+  const endMs = monotonicMs() + limits.timeoutMs
+  while (monotonicMs() < endMs) {
     const answer = await ask()
     if (answer !== undefined) return answer
     await pause(limits.everyMs, limits.signal)

@@ -1,9 +1,12 @@
 /**
- * The demo's writer, a process of its own: `node writer.js FILE RATE`. Changes real rows at RATE transactions a second
- * until it is sent a message or its parent is gone. Knows nothing of walcast: it is any application with SQLite in it.
- * It reports how many transactions it committed, ten times a second, and measures nothing.
+ * The demo's writer, a process of its own: `node writer.js FILE RATE`. Changes real rows at RATE
+ * transactions a second until it is sent a message or its parent is gone. Knows nothing of walcast:
+ * it is any application with SQLite in it. It reports how many transactions it committed, ten times
+ * a second, and measures nothing.
  */
 import Database from 'better-sqlite3'
+import { random } from '../../platform/random.ts'
+import { cancelTimer, monotonicMs, setRepeatingTimer, setTimer } from '../../platform/time.ts'
 
 export interface WriterReport {
   readonly writes: number
@@ -36,10 +39,15 @@ const widenRunway = db.prepare(
 const tuneStation = db.prepare(
   "UPDATE frequencies SET unicom = CASE unicom WHEN '122.8' THEN '122.7' ELSE '122.8' END WHERE airport_id = ?",
 )
-const addVisit = db.prepare('INSERT INTO demo_visits (airport_id, at) VALUES (?, CURRENT_TIMESTAMP)')
+const addVisit = db.prepare(
+  'INSERT INTO demo_visits (airport_id, at) VALUES (?, CURRENT_TIMESTAMP)',
+)
 const dropVisit = db.prepare('DELETE FROM demo_visits WHERE id = ?')
 
-/** Each is one transaction. Each changes something for certain: setting what is there already writes no page, so nobody could count it. */
+/**
+ * Each is one transaction. Each changes something for certain: setting what is there already writes
+ * no page, so nobody could count it.
+ */
 const changes: readonly (() => void)[] = [
   () => raiseAirport.run(any(airports)),
   () => raiseAirport.run(any(airports)),
@@ -49,23 +57,23 @@ const changes: readonly (() => void)[] = [
 ]
 
 let writes = 1
-let dueMs = performance.now()
+let dueMs = monotonicMs()
 let isStopping = false
 process.on('message', () => stop())
 process.on('disconnect', () => stop())
-const reports = setInterval(() => report(false), REPORT_MS)
+const reports = setRepeatingTimer(() => report(false), REPORT_MS)
 turn()
 
 function turn(): void {
   if (isStopping) return finish()
-  const nowMs = performance.now()
+  const nowMs = monotonicMs()
   dueMs = Math.max(dueMs, nowMs - MAX_BEHIND_MS)
   while (dueMs <= nowMs) {
     any(changes)()
     writes++
     dueMs += intervalMs
   }
-  setTimeout(turn, Math.max(0, dueMs - performance.now()))
+  setTimer(turn, Math.max(0, dueMs - monotonicMs()))
 }
 
 function visit(): void {
@@ -80,7 +88,7 @@ function stop(): void {
 }
 
 function finish(): void {
-  clearInterval(reports)
+  cancelTimer(reports)
   db.close()
   report(true)
   if (process.connected) process.disconnect()
@@ -95,5 +103,5 @@ function idsOf(table: string, column: string): readonly number[] {
 }
 
 function any<T>(values: readonly T[]): T {
-  return values[Math.floor(Math.random() * values.length)]
+  return values[Math.floor(random() * values.length)]
 }

@@ -1,8 +1,9 @@
 /**
- * Applies batches to the copy. Nothing becomes visible before the state checksum after it has been verified.
+ * Applies batches to the copy. Nothing becomes visible before the state checksum after it has been
+ * verified.
  *
- * Invariant: between two calls, `sums` and `position` are the published state of the copy, or a transaction is under
- * way (`isOpen`) whose frames lie unpublished behind it.
+ * Invariant: between two calls, `sums` and `position` are the published state of the copy, or a
+ * transaction is under way (`isOpen`) whose frames lie unpublished behind it.
  */
 import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
 import type { Standing } from '../../../proto/lineage.ts'
@@ -65,7 +66,10 @@ export class Applier {
     return this.#isSyncing
   }
 
-  /** Applies a batch or a chunk of one. True when it was the last and is now visible. Throws STATE_MISMATCH or a write error; nothing of the batch is visible then. */
+  /**
+   * Applies a batch or a chunk of one. True when it was the last and is now visible. Throws
+   * STATE_MISMATCH or a write error; nothing of the batch is visible then.
+   */
   applyBatch(batch: Body<'batch'>, payload: Buffer): boolean {
     const { epoch, incarnation, txid } = this.#position
     if (
@@ -89,7 +93,10 @@ export class Applier {
     })
   }
 
-  /** The state that is here is the first of another incarnation of the leader, or was met again in one. */
+  /**
+   * The state that is here is the first of another incarnation of the leader, or was met again in
+   * one.
+   */
   enter({ epoch, incarnation }: Pick<Standing, 'epoch' | 'incarnation'>): void {
     const position = { epoch, incarnation, txid: this.#position.txid }
     const { state: checksum, pages } = this.#sums.settled
@@ -97,7 +104,10 @@ export class Applier {
     this.#position = position
   }
 
-  /** Takes page images on the way to a common state; invisible until `finishSync`. When it throws, what came before stays. */
+  /**
+   * Takes page images on the way to a common state; invisible until `finishSync`. When it throws,
+   * what came before stays.
+   */
   addPages(pages: Body<'pages'>, payload: Buffer): void {
     this.#isSyncing = true
     const [sums, frames] = [this.#sums.mark(), this.#writer.mark()]
@@ -119,7 +129,10 @@ export class Applier {
     })
   }
 
-  /** Takes up what a crash has left of a resync: page images that count when the leader has the same. */
+  /**
+   * Takes up what a crash has left of a resync: page images that count when the leader has the
+   * same.
+   */
   async takeUp(): Promise<void> {
     await this.#writer.takeUp((page, image) => this.#sums.set(page, pageSum(page, image)))
     this.#isSyncing = this.#writer.hasPending
@@ -208,7 +221,9 @@ export class Applier {
   }
 }
 
-/** Throws STATE_MISMATCH unless `sums` are the expected state and no page from `from` on is missing. */
+/**
+ * Throws STATE_MISMATCH unless `sums` are the expected state and no page from `from` on is missing.
+ */
 export function requireState(sums: PageSums, from: number, expected: string, what: string): void {
   const actual = checksumHex(sums.state)
   if (actual !== expected) throw mismatch(what, actual, expected)

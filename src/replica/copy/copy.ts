@@ -1,10 +1,12 @@
-/** A replica's copy while it is open: its files, the write lock, the applier and the checkpoints. */
-import { closeSync, existsSync, openSync } from 'node:fs'
+/**
+ * A replica's copy while it is open: its files, the write lock, the applier and the checkpoints.
+ */
 import { dirname } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { asWalcastError, messageOf, WalcastError } from '../../errors.ts'
-import { requirePlainLog } from '../../plainFiles.ts'
 import { syncFolderAside } from '../../platform/fileOps.ts'
+import { closeSync, existsSync, openSync } from '../../platform/files.ts'
+import { requirePlainLog } from '../../platform/plainFiles.ts'
+import { cancelTimer, delay, setTimer, type Timer } from '../../platform/time.ts'
 import { refillCutWal } from '../../sqlite/cutWal.ts'
 import { adoptDatabase, type DatabaseFiles, walFileBytes } from '../../sqlite/databaseFiles.ts'
 import { type HeldDatabase, WRITE_LOCK_CONNECTION } from '../../sqlite/heldDatabase.ts'
@@ -27,9 +29,14 @@ import { keepWal, LAST_CONNECTION, leaveToReaders, ReadMark } from './copyReader
 import { type CopyState, type Settled, scanCopy, settle } from './copyState.ts'
 import { Durability } from './durability.ts'
 
-/** Quiet rounds between two attempts to empty a WAL that a reader has kept from being emptied: each costs a gap in the lock. */
+/**
+ * Quiet rounds between two attempts to empty a WAL that a reader has kept from being emptied: each
+ * costs a gap in the lock.
+ */
 const IDLE_ROUNDS = 10
-/** Backfills beside the apply before the one that pauses it, while more than FEW_FRAMES are left. */
+/**
+ * Backfills beside the apply before the one that pauses it, while more than FEW_FRAMES are left.
+ */
 const ROUNDS = 3
 const FEW_FRAMES = 256
 /** Tries to empty the WAL before another file takes the name of this one. */
@@ -80,13 +87,22 @@ export class Copy {
       scanned.walIndex.rawHeader,
       scanned.frames,
     )
-    this.#applier = new Applier(this.#writer, scanned.sums, options.positions, files.pageSize, found.position)
+    this.#applier = new Applier(
+      this.#writer,
+      scanned.sums,
+      options.positions,
+      files.pageSize,
+      found.position,
+    )
     this.isAsRecorded = found.isRecorded
     const own = { position: () => this.#applier.position, sync: () => this.#sync() }
     this.durability = new Durability(own, files)
   }
 
-  /** Opens the copy, takes its write lock and settles where it stands: the stored positions are claims, the state checksum decides. */
+  /**
+   * Opens the copy, takes its write lock and settles where it stands: the stored positions are
+   * claims, the state checksum decides.
+   */
   static async open(
     options: CopyOptions,
     host: CopyHost,
@@ -120,7 +136,10 @@ export class Copy {
     }
   }
 
-  /** Goes on with a database that this process has led until now, or gave up leading. Throws WAL_INDEX_UNREADABLE. */
+  /**
+   * Goes on with a database that this process has led until now, or gave up leading. Throws
+   * WAL_INDEX_UNREADABLE.
+   */
   static async takeOver(options: CopyOptions, host: CopyHost, held: HeldDatabase): Promise<Copy> {
     const { thread, path } = options
     const { files, walIndex, sums, frames, position } = held
@@ -137,7 +156,10 @@ export class Copy {
     return copy
   }
 
-  /** Gives it to the engine of another role, with the write lock, after `holdLock`. Nothing may be applied any more. Throws SQLITE_BUSY when the lock was lost. */
+  /**
+   * Gives it to the engine of another role, with the write lock, after `holdLock`. Nothing may be
+   * applied any more. Throws SQLITE_BUSY when the lock was lost.
+   */
   async handOver(): Promise<HeldDatabase> {
     this.#stopped = true
     await this.#checkpointing
@@ -188,7 +210,10 @@ export class Copy {
     const { mxFrame } = this.#writer
     if (!this.#readMark.isThere) void this.#readMark.set(mxFrame)
     if (mxFrame < this.#framesAfterCheckpoint) this.#framesAfterCheckpoint = 0
-    if ((mxFrame - this.#framesAfterCheckpoint) * frameBytes(this.#files.pageSize) >= this.#options.walBytes)
+    if (
+      (mxFrame - this.#framesAfterCheckpoint) * frameBytes(this.#files.pageSize) >=
+      this.#options.walBytes
+    )
       this.#startCheckpoint()
   }
 
@@ -200,7 +225,10 @@ export class Copy {
       this.#startCheckpoint()
   }
 
-  /** Runs `work` while no checkpoint of ours lets go of the lock or moves pages. Throws STOPPING when the copy is being closed. */
+  /**
+   * Runs `work` while no checkpoint of ours lets go of the lock or moves pages. Throws STOPPING
+   * when the copy is being closed.
+   */
   async undisturbed<T>(work: () => Promise<T>): Promise<T> {
     if (this.#stopped) throw new WalcastError('STOPPING')
     this.#undisturbed++
@@ -212,15 +240,18 @@ export class Copy {
     }
   }
 
-  /** No checkpoint lets go of the lock any more. Throws FENCE_FAILED when another writer keeps it for longer than `timeoutMs`, and all goes on as before. */
+  /**
+   * No checkpoint lets go of the lock any more. Throws FENCE_FAILED when another writer keeps it
+   * for longer than `timeoutMs`, and all goes on as before.
+   */
   async holdLock(timeoutMs: number): Promise<void> {
     this.#undisturbed++
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs, false)
+      timer = setTimer(() => resolve(false), timeoutMs)
     })
     const isHeld = await Promise.race([Promise.resolve(this.#checkpointing).then(() => true), late])
-    clearTimeout(timer)
+    cancelTimer(timer)
     if (isHeld) return
     this.#undisturbed--
     throw new WalcastError('FENCE_FAILED', { timeoutMs: Math.round(timeoutMs) })
@@ -236,7 +267,10 @@ export class Copy {
     return isBlank(await new PageReader(this.pages).read(1), this.#applier.pages)
   }
 
-  /** Before `cede`: everything goes into the database file, unless a reader keeps it from that for too long. Throws STRAY_WRITE. */
+  /**
+   * Before `cede`: everything goes into the database file, unless a reader keeps it from that for
+   * too long. Throws STRAY_WRITE.
+   */
   async makeWholeFile(): Promise<void> {
     const { state } = this.#applier.sums.settled
     this.#applier.discard()
@@ -250,8 +284,9 @@ export class Copy {
   }
 
   /**
-   * The file `from` takes its name. Connections that are open now stay with this copy, its log and its wal-index, all without a
-   * name; SQLite leaves the new ones' alone when they close (databaseIsUnmoved in pager.c).
+   * The file `from` takes its name. Connections that are open now stay with this copy, its log and
+   * its wal-index, all without a name; SQLite leaves the new ones' alone when they close
+   * (databaseIsUnmoved in pager.c).
    */
   cede(from: string): void {
     const { ops, path } = this.#options
@@ -273,7 +308,10 @@ export class Copy {
     await ops.syncAside('kept.sync', [fd], to).finally(() => closeSync(fd))
   }
 
-  /** What is left of it can be read, and no longer be written: nobody would ever see that. Never throws. */
+  /**
+   * What is left of it can be read, and no longer be written: nobody would ever see that. Never
+   * throws.
+   */
   async closeCeded(): Promise<void> {
     const { thread, log } = this.#options
     try {
@@ -312,14 +350,18 @@ export class Copy {
     return this.#files.syncFailure === undefined
   }
 
-  /** The WAL with what is visible, the file, and the record of the position, by which the next start knows the content. */
+  /**
+   * The WAL with what is visible, the file, and the record of the position, by which the next start
+   * knows the content.
+   */
   async #sync(): Promise<void> {
     const { ops, path, positions, clock } = this.#options
     if (this.#stopped) throw new WalcastError('STOPPING')
     const startMs = clock.nowMs()
     const { walFd, database } = this.#files
     await ops.syncAside('copy.sync', [walFd, database.fd, positions.fd], path)
-    if (!this.#isNamed) await Promise.all([dirname(path), dirname(positions.path)].map(syncFolderAside))
+    if (!this.#isNamed)
+      await Promise.all([dirname(path), dirname(positions.path)].map(syncFolderAside))
     this.#isNamed = true
     this.#host.onDurable(clock.nowMs() - startMs)
   }
@@ -339,9 +381,9 @@ export class Copy {
   }
 
   /**
-   * First the lock moves to the WAL's end, so that PASSIVE may backfill up to there while batches go on being
-   * applied. Then, for the little that is left, apply pauses, the lock is let go, and TRUNCATE empties the WAL, unless
-   * a reader lingers: then that is for another time.
+   * First the lock moves to the WAL's end, so that PASSIVE may backfill up to there while batches
+   * go on being applied. Then, for the little that is left, apply pauses, the lock is let go, and
+   * TRUNCATE empties the WAL, unless a reader lingers: then that is for another time.
    */
   async #checkpoint(): Promise<void> {
     const { clock, thread } = this.#options
@@ -361,14 +403,20 @@ export class Copy {
     this.#host.onCheckpoint({ complete, pauseMs: clock.nowMs() - startMs })
   }
 
-  /** Has SQLite set a read mark where there is none (see copyReaders.ts), unless frames that TRUNCATE would take with it wait to become visible. */
+  /**
+   * Has SQLite set a read mark where there is none (see copyReaders.ts), unless frames that
+   * TRUNCATE would take with it wait to become visible.
+   */
   async #admitReaders(): Promise<void> {
     if (this.#readMark.look(this.#writer.mxFrame)) return
     await this.#gap([TRUNCATE])
     this.#readMark.look(this.#writer.mxFrame)
   }
 
-  /** Moves the lock, with `middle` in the gap, and checks what happened in it. Undefined when a transaction is under way, or somebody waits for the end of the checkpoint. */
+  /**
+   * Moves the lock, with `middle` in the gap, and checks what happened in it. Undefined when a
+   * transaction is under way, or somebody waits for the end of the checkpoint.
+   */
   async #gap(middle: Parameters<CopyLock['move']>[0]) {
     const release = this.#host.hold()
     try {
@@ -399,7 +447,10 @@ export class Copy {
     this.#host.onStray(strayWrite(this.#options.path, same), same)
   }
 
-  /** Takes it that the copy holds what the disk has of rotten pages, so that a comparison with the leader brings the right images. False while more is under way. */
+  /**
+   * Takes it that the copy holds what the disk has of rotten pages, so that a comparison with the
+   * leader brings the right images. False while more is under way.
+   */
   admit(rotten: readonly RottenPage[]): boolean {
     const { sums, isOpen } = this.#applier
     if (isOpen || this.#stopped) return false

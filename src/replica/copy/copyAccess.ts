@@ -1,11 +1,12 @@
 /**
- * Who may read a replica's copy: nobody who may not read the leader's file, unless the operator of this node has said
- * otherwise (`--copy-mode`). What a leader says only ever narrows the mode of a file that is there: nothing that comes
- * over the network opens a file of this machine to more readers.
+ * Who may read a replica's copy: nobody who may not read the leader's file, unless the operator of
+ * this node has said otherwise (`--copy-mode`). What a leader says only ever narrows the mode of a
+ * file that is there: nothing that comes over the network opens a file of this machine to more
+ * readers.
  */
-import { existsSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { messageOf } from '../../errors.ts'
+import { existsSync } from '../../platform/files.ts'
 import { fileMode, setDatabaseMode, usableMode } from '../../sqlite/fileModes.ts'
 
 export interface CopyAccessOptions {
@@ -34,7 +35,10 @@ export class CopyAccess {
     return copyMode ?? usableMode(leaderMode() ?? PRIVATE)
   }
 
-  /** Brings the copy that is there, and its `-wal` and `-shm`, to the mode that they are to have. Never throws: a copy with another owner is still a copy. */
+  /**
+   * Brings the copy that is there, and its `-wal` and `-shm`, to the mode that they are to have.
+   * Never throws: a copy with another owner is still a copy.
+   */
   apply(): void {
     const { path, copyMode, log } = this.#options
     if (!existsSync(path)) return

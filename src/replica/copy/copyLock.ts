@@ -1,13 +1,15 @@
 /**
- * The write lock on a replica's copy, held for the replica's whole life so that a stray write gets SQLITE_BUSY.
+ * The write lock on a replica's copy, held for the replica's whole life so that a stray write gets
+ * SQLITE_BUSY.
  *
- * Its connection neither reads content nor writes. It is let go with COMMIT, never ROLLBACK: a rollback would copy
- * the header of somebody else's writer over a stale page cache (sqlite3WalUndo). It is a reader too: begun on an empty
- * WAL it sits on READ_LOCK(0) and holds off all backfill, begun later it caps backfill at its mark. So it is moved
- * before each checkpoint; what happened in the gap is told by the wal-index header afterwards.
+ * Its connection neither reads content nor writes. It is let go with COMMIT, never ROLLBACK: a
+ * rollback would copy the header of somebody else's writer over a stale page cache
+ * (sqlite3WalUndo). It is a reader too: begun on an empty WAL it sits on READ_LOCK(0) and holds off
+ * all backfill, begun later it caps backfill at its mark. So it is moved before each checkpoint;
+ * what happened in the gap is told by the wal-index header afterwards.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { WalcastError } from '../../errors.ts'
+import { delay } from '../../platform/time.ts'
 import { WRITE_LOCK_CONNECTION } from '../../sqlite/heldDatabase.ts'
 import {
   close,
@@ -36,7 +38,10 @@ export class CopyLock {
     this.#held = held
   }
 
-  /** Opens the connection and takes the lock; waits as long as `timeoutMs` for another writer. Throws SQLITE_BUSY. */
+  /**
+   * Opens the connection and takes the lock; waits as long as `timeoutMs` for another writer.
+   * Throws SQLITE_BUSY.
+   */
   async take(path: string, timeoutMs: number): Promise<void> {
     await this.#thread.run(open(LOCK, path, 0))
     for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
@@ -49,9 +54,9 @@ export class CopyLock {
   }
 
   /**
-   * Lets go, runs `middle`, takes the lock again. Gives the results of `middle`. The caller must not write to the
-   * copy meanwhile, and must compare the wal-index header afterwards. When another writer has got in between, this
-   * waits until it lets go.
+   * Lets go, runs `middle`, takes the lock again. Gives the results of `middle`. The caller must
+   * not write to the copy meanwhile, and must compare the wal-index header afterwards. When another
+   * writer has got in between, this waits until it lets go.
    */
   async move(middle: readonly Step[] = []): Promise<StepResult[]> {
     this.requireHeld()

@@ -21,12 +21,18 @@ export interface CopyOptions {
 }
 
 export interface CopyHost {
-  /** Holds back messages until the function it gives is called. Messages that write to the copy are handled in one go, so none is half done then. */
+  /**
+   * Holds back messages until the function it gives is called. Messages that write to the copy are
+   * handled in one go, so none is half done then.
+   */
   hold(): () => void
   onCheckpoint(checkpoint: { readonly complete: boolean; readonly pauseMs: number }): void
   /** The copy was synced because somebody waits for that. */
   onDurable(syncMs: number): void
-  /** Something else wrote, or the lock could not be kept: the copy was looked at again; `same` when its content is what it was. */
+  /**
+   * Something else wrote, or the lock could not be kept: the copy was looked at again; `same` when
+   * its content is what it was.
+   */
   onStray(error: WalcastError, same: boolean): void
   onFatal(error: WalcastError): void
 }

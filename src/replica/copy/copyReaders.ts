@@ -1,8 +1,10 @@
 /**
- * What a copy owes to readers that may read its files and write none of them: a read mark while the node runs, and a
- * `-wal` and a `-shm` while it does not. SQLite makes both for readers that may write; for the others somebody else must.
+ * What a copy owes to readers that may read its files and write none of them: a read mark while the
+ * node runs, and a `-wal` and a `-shm` while it does not. SQLite makes both for readers that may
+ * write; for the others somebody else must.
  */
-import { setTimeout as delay } from 'node:timers/promises'
+
+import { delay } from '../../platform/time.ts'
 import {
   checkpoint,
   checkpointCounts,
@@ -22,14 +24,19 @@ const EMPTY_ATTEMPTS = 100
 const EMPTY_RETRY_MS = 10
 
 /**
- * Sets a read mark once there are frames that are not backfilled: a reader that may write does that by itself.
+ * Sets a read mark once there are frames that are not backfilled: a reader that may write does that
+ * by itself.
  *
- * A wal-index that was made for an empty WAL has none. SQLite's own writer would set one before it appends, ours is no
- * reader. TRUNCATE sets one there (walRestartHdr), and so does every later reset.
+ * A wal-index that was made for an empty WAL has none. SQLite's own writer would set one before it
+ * appends, ours is no reader. TRUNCATE sets one there (walRestartHdr), and so does every later
+ * reset.
  */
 const SET_READ_MARK = rows('checkpoint', 'PRAGMA user_version')
 
-/** Whether readers that may not write find a read mark, or one is being set. Once there is one there always is. */
+/**
+ * Whether readers that may not write find a read mark, or one is being set. Once there is one there
+ * always is.
+ */
 export class ReadMark {
   readonly #thread: SqliteThread
   readonly #walIndex: WalIndexReader
@@ -59,20 +66,30 @@ export class ReadMark {
 }
 
 /**
- * Before the node closes its connections: empties the WAL and opens one that is to be closed last. It cannot write, so
- * SQLite lets `-wal` and `-shm` lie, and a reader that may not create them can open the copy while no node runs.
+ * Before the node closes its connections: empties the WAL and opens one that is to be closed last.
+ * It cannot write, so SQLite lets `-wal` and `-shm` lie, and a reader that may not create them can
+ * open the copy while no node runs.
  */
 export async function leaveToReaders(thread: SqliteThread, path: string): Promise<void> {
-  // With frames in the WAL the last close must do what it always does: the file alone is to hold everything.
+  // With frames in the WAL the last close must do what it always does: the file alone is to hold
+  // everything.
   if (await empty(thread)) await keepWal(thread, path)
 }
 
-/** Opens the connection that is to be closed last: it may not write, so SQLite lets the WAL stay as it is. */
+/**
+ * Opens the connection that is to be closed last: it may not write, so SQLite lets the WAL stay as
+ * it is.
+ */
 export async function keepWal(thread: SqliteThread, path: string): Promise<void> {
-  await thread.attempt(openReadOnly(LAST_CONNECTION, path), rows(LAST_CONNECTION, 'PRAGMA user_version'))
+  await thread.attempt(
+    openReadOnly(LAST_CONNECTION, path),
+    rows(LAST_CONNECTION, 'PRAGMA user_version'),
+  )
 }
 
-/** Whether the WAL is empty in the end: readers that begin once all is backfilled do not hold it up. */
+/**
+ * Whether the WAL is empty in the end: readers that begin once all is backfilled do not hold it up.
+ */
 async function empty(thread: SqliteThread): Promise<boolean> {
   for (let attempt = 0; attempt < EMPTY_ATTEMPTS; attempt++) {
     const [result] = await thread.attempt(TRUNCATE)

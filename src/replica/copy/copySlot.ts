@@ -11,7 +11,7 @@
  */
 import type { Body } from '../../../proto/messages.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../../errors.ts'
-import { requirePlainFile, requirePlainLog } from '../../plainFiles.ts'
+import { requirePlainFile, requirePlainLog } from '../../platform/plainFiles.ts'
 import { foundAt, isBlankDatabase } from '../../sqlite/databaseFiles.ts'
 import { NO_COUNTERS } from '../../sqlite/databaseHeader.ts'
 import type { HeldDatabase } from '../../sqlite/heldDatabase.ts'
@@ -32,7 +32,10 @@ export interface CopySlotHost extends CopyHost {
 }
 
 /** What SQLite or a look at the header says of a copy that was damaged. */
-const DAMAGED: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>(['DB_NOT_SQLITE', 'DB_CORRUPT'])
+const DAMAGED: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
+  'DB_NOT_SQLITE',
+  'DB_CORRUPT',
+])
 /** The position of a blank copy: it says that the file is this node's to fill. */
 const BLANK = { epoch: 0, incarnation: '0'.repeat(16), txid: 0 }
 const NO_FRAME = { salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, ...NO_COUNTERS }
@@ -67,8 +70,9 @@ export class CopySlot {
   }
 
   /**
-   * Whether a file that may be a copy lies at `path`, before anything is touched. Throws STRANGE_FILE, NOT_A_COPY, STRAY_WAL or
-   * DB_LOCKED for what can be none; `cluster` is the one that this node belongs to, '' before the first copy.
+   * Whether a file that may be a copy lies at `path`, before anything is touched. Throws
+   * STRANGE_FILE, NOT_A_COPY, STRAY_WAL or DB_LOCKED for what can be none; `cluster` is the one
+   * that this node belongs to, '' before the first copy.
    */
   static async look(path: string, cluster: string, thread: SqliteThread): Promise<boolean> {
     requirePlainLog(path)
@@ -80,8 +84,8 @@ export class CopySlot {
   }
 
   /**
-   * Opens the file that is there. It is a copy of ours only when a position was recorded for it; a first copy that was cut leaves
-   * none. One that was damaged is mended when the leader is there.
+   * Opens the file that is there. It is a copy of ours only when a position was recorded for it; a
+   * first copy that was cut leaves none. One that was damaged is mended when the leader is there.
    */
   async adopt(): Promise<void> {
     const { positions, path, log, thread } = this.#options
@@ -109,7 +113,10 @@ export class CopySlot {
     this.#host.onOpened(this.#copy, false)
   }
 
-  /** Gives up the whole copy to the engine of another role. Undefined, with everything closed, when there is none. */
+  /**
+   * Gives up the whole copy to the engine of another role. Undefined, with everything closed, when
+   * there is none.
+   */
   async handOver(): Promise<HeldDatabase | undefined> {
     await this.#firstCopy.close()
     if (this.whole) return this.whole.handOver()
@@ -117,7 +124,10 @@ export class CopySlot {
     return undefined
   }
 
-  /** Gets ready to take in pages; gives the checksums of those that are there. Throws STOPPING when it is closed meanwhile. */
+  /**
+   * Gets ready to take in pages; gives the checksums of those that are there. Throws STOPPING when
+   * it is closed meanwhile.
+   */
   async prepare(pageSize: number): Promise<PageSums> {
     this.#copy?.applier.discardBatch()
     if (!this.#copy) await this.#openFound(pageSize)
@@ -156,12 +166,18 @@ export class CopySlot {
     positions.sync()
   }
 
-  /** The file is there already when opening it failed after it was published, when it is empty, or was damaged. */
+  /**
+   * The file is there already when opening it failed after it was published, when it is empty, or
+   * was damaged.
+   */
   async #openFound(pageSize: number): Promise<void> {
     const { path, thread, positions } = this.#options
     const found = foundAt(path)
     if (found === 'nothing') return
-    if (found === 'empty' || (positions.known.length === 0 && (await isBlankDatabase(thread, path)))) {
+    if (
+      found === 'empty' ||
+      (positions.known.length === 0 && (await isBlankDatabase(thread, path)))
+    ) {
       this.#record(BLANK, 0n, 0)
       if (found === 'empty') await makeBlank(thread, path, pageSize)
       return this.#open()

@@ -12,8 +12,9 @@ const SEGMENT_BYTES = 1024 * 1024
 const TRUNCATE = checkpoint('checkpoint', 'TRUNCATE')
 
 /**
- * What the copy holds. Published frames that do not verify can only be a stray writer's: they are moved into the file,
- * as readers see them, and the comparison of pages does the rest. Throws WAL_BROKEN while a reader keeps them where they are.
+ * What the copy holds. Published frames that do not verify can only be a stray writer's: they are
+ * moved into the file, as readers see them, and the comparison of pages does the rest. Throws
+ * WAL_BROKEN while a reader keeps them where they are.
  */
 export async function scanCopy(files: DatabaseFiles, lock: CopyLock): Promise<ScannedDatabase> {
   try {
@@ -33,9 +34,14 @@ export interface Settled {
   readonly isRecorded: boolean
 }
 
-/** The newest recorded position that the content has; the newest record's, with the checksum telling that it is not so, when none has. */
+/**
+ * The newest recorded position that the content has; the newest record's, with the checksum telling
+ * that it is not so, when none has.
+ */
 export function settle(sums: PageSums, recorded: readonly PositionRecord[]): Settled {
-  const found = recorded.findLast((record) => record.checksum === sums.state && record.pages === sums.pages)
+  const found = recorded.findLast(
+    (record) => record.checksum === sums.state && record.pages === sums.pages,
+  )
   const { epoch, incarnation, txid } = found ?? recorded.at(-1) ?? NOWHERE
   return { position: { epoch, incarnation, txid }, isRecorded: found !== undefined }
 }

@@ -9,7 +9,10 @@ export interface SuspectedDivergence {
   readonly isDamaged?: boolean
 }
 
-/** What is known against the copy: why it is not read from, what is not believed about it, and whether it may hold what nobody else has. */
+/**
+ * What is known against the copy: why it is not read from, what is not believed about it, and
+ * whether it may hold what nobody else has.
+ */
 export class CopyTrust {
   #isDoubtful = false
   #isWrong = false
@@ -20,7 +23,10 @@ export class CopyTrust {
     return !this.#isDoubtful && !this.#isWrong
   }
 
-  /** Whether the page checksums in memory are not to be believed: the copy is to be read again before it is compared. */
+  /**
+   * Whether the page checksums in memory are not to be believed: the copy is to be read again
+   * before it is compared.
+   */
   get isDoubtful(): boolean {
     return this.#isDoubtful
   }
@@ -31,16 +37,21 @@ export class CopyTrust {
   }
 
   /**
-   * It was opened; `isAsRecorded` when it was found as it was left. Otherwise it was written, or put back to an earlier state, while
-   * no node ran: it need not hold what the newest record says, and nothing is read from it before a leader has been met.
-   * `isMended`: it could not even be opened before it was mended.
+   * It was opened; `isAsRecorded` when it was found as it was left. Otherwise it was written, or
+   * put back to an earlier state, while no node ran: it need not hold what the newest record says,
+   * and nothing is read from it before a leader has been met. `isMended`: it could not even be
+   * opened before it was mended.
    */
   onOpened(isAsRecorded: boolean, isMended: boolean): void {
     if (isAsRecorded) return
     this.#isWrong = true
     this.#suspect('it was not found as it was left', 'diverged')
     if (isMended)
-      this.#divergence = { reason: 'it was damaged and has been mended', kind: 'diverged', isDamaged: true }
+      this.#divergence = {
+        reason: 'it was damaged and has been mended',
+        kind: 'diverged',
+        isDamaged: true,
+      }
   }
 
   /** It has no content yet. */
@@ -66,7 +77,8 @@ export class CopyTrust {
 
   /** The pages are to be compared with those of a leader. */
   onCompared(containment: Containment): void {
-    if (containment === 'unknown') this.#suspect('it may hold commits that the leader lacks', 'diverged')
+    if (containment === 'unknown')
+      this.#suspect('it may hold commits that the leader lacks', 'diverged')
     if (containment === 'likely')
       this.#suspect('its leader very likely came from this state, unproven', 'routine')
   }

@@ -1,10 +1,11 @@
 /**
  * Up to which commit the copy survives a loss of power.
  *
- * A commit of the copy lies in its WAL, written and not synced. Once a sync that began after it has ended, it stays: a checkpoint
- * syncs the WAL before it backfills, and the database file before the WAL may be started over (walCheckpoint in SQLite's wal.c; our
- * connections run with synchronous=NORMAL, under which both are done). The database file is synced along, because a checkpointer of somebody else's may
- * run with synchronous=OFF.
+ * A commit of the copy lies in its WAL, written and not synced. Once a sync that began after it has
+ * ended, it stays: a checkpoint syncs the WAL before it backfills, and the database file before the
+ * WAL may be started over (walCheckpoint in SQLite's wal.c; our connections run with
+ * synchronous=NORMAL, under which both are done). The database file is synced along, because a
+ * checkpointer of somebody else's may run with synchronous=OFF.
  */
 import type { Position } from '../../../proto/position.ts'
 import { keyOf } from '../../errors.ts'
@@ -13,7 +14,10 @@ import type { DatabaseFiles } from '../../sqlite/databaseFiles.ts'
 export interface DurabilityHost {
   /** What readers see: its frames are written when it changes. */
   position(): Position
-  /** Makes everything written until the call durable. Must not hold up the thread. Throws STOPPING when it was not tried: that says nothing of the files. */
+  /**
+   * Makes everything written until the call durable. Must not hold up the thread. Throws STOPPING
+   * when it was not tried: that says nothing of the files.
+   */
   sync(): Promise<void>
 }
 
@@ -40,8 +44,9 @@ export class Durability {
   }
 
   /**
-   * Resolves when what is visible now is durable. However many ask, one sync is under way and one waits at most. After a failure
-   * every call throws it: the kernel may have dropped the pages, and a later sync would report success for what is lost.
+   * Resolves when what is visible now is durable. However many ask, one sync is under way and one
+   * waits at most. After a failure every call throws it: the kernel may have dropped the pages, and
+   * a later sync would report success for what is lost.
    */
   async reach(): Promise<void> {
     const { epoch, txid } = this.#host.position()
@@ -56,12 +61,18 @@ export class Durability {
     return this.#next
   }
 
-  /** A sync of the same descriptors failed elsewhere. The kernel tells of that once: the next would succeed. */
+  /**
+   * A sync of the same descriptors failed elsewhere. The kernel tells of that once: the next would
+   * succeed.
+   */
   onSyncFailed(error: unknown): void {
     this.#files.syncFailure ??= error
   }
 
-  /** Resolves when no sync is under way: the descriptors may be closed then, if nobody asks any more. */
+  /**
+   * Resolves when no sync is under way: the descriptors may be closed then, if nobody asks any
+   * more.
+   */
   async settled(): Promise<void> {
     while (this.#running ?? this.#next) await (this.#next ?? this.#running)?.catch(() => {})
   }

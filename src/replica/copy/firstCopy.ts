@@ -1,7 +1,12 @@
 /**
- * A first copy: pages are written into a side file, and when the whole of it verifies it gets the database's name.
- * One that was cut is taken up again: what is there is compared by page checksums.
+ * A first copy: pages are written into a side file, and when the whole of it verifies it gets the
+ * database's name. One that was cut is taken up again: what is there is compared by page checksums.
  */
+import { promisify } from 'node:util'
+import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
+import type { Body } from '../../../proto/messages.ts'
+import { WalcastError } from '../../errors.ts'
+import type { FileOps } from '../../platform/fileOps.ts'
 import {
   closeSync,
   constants,
@@ -11,13 +16,8 @@ import {
   ftruncateSync,
   lstatSync,
   unlinkSync,
-} from 'node:fs'
-import { promisify } from 'node:util'
-import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
-import type { Body } from '../../../proto/messages.ts'
-import { WalcastError } from '../../errors.ts'
-import { openPlain, strangeFile } from '../../plainFiles.ts'
-import type { FileOps } from '../../platform/fileOps.ts'
+} from '../../platform/files.ts'
+import { openPlain, strangeFile } from '../../platform/plainFiles.ts'
 import { FrameMap } from '../../sqlite/frameMap.ts'
 import { scanPages } from '../../sqlite/pageScan.ts'
 import { type PageSums, pageSum } from '../../sqlite/pageSums.ts'
@@ -50,11 +50,20 @@ export class FirstCopy {
     this.sums = sums
   }
 
-  /** SQLite never opens the side file under its name, so its descriptor may be closed before the file is published. Throws STRANGE_FILE. */
+  /**
+   * SQLite never opens the side file under its name, so its descriptor may be closed before the
+   * file is published. Throws STRANGE_FILE.
+   */
   static async open(path: string, pageSize: number, ops: FileOps): Promise<FirstCopy> {
     const fd = openSideFile(path)
     const pages = Math.floor(fstatSync(fd).size / pageSize)
-    const { sums } = await scanPages({ databaseFd: fd, walFd: fd, pageSize, pages, frames: new FrameMap() })
+    const { sums } = await scanPages({
+      databaseFd: fd,
+      walFd: fd,
+      pageSize,
+      pages,
+      frames: new FrameMap(),
+    })
     return new FirstCopy(path, fd, ops, pageSize, sums)
   }
 
@@ -67,7 +76,10 @@ export class FirstCopy {
     return this.#isBroken
   }
 
-  /** Takes page images. They are written while the next are received; throws DISK_FULL or WRITE_FAILED of the ones before. */
+  /**
+   * Takes page images. They are written while the next are received; throws DISK_FULL or
+   * WRITE_FAILED of the ones before.
+   */
   async addPages(message: PagesMessage, payload: Buffer): Promise<void> {
     const { pages, pageSize } = message
     if (pageSize !== this.#pageSize)
@@ -97,7 +109,10 @@ export class FirstCopy {
     }
   }
 
-  /** Takes the last pages, verifies the whole, gives the file `mode` and has it published. Throws STATE_MISMATCH and keeps the side file then. */
+  /**
+   * Takes the last pages, verifies the whole, gives the file `mode` and has it published. Throws
+   * STATE_MISMATCH and keeps the side file then.
+   */
   async finish(
     synced: Body<'synced'>,
     payload: Buffer,
@@ -137,7 +152,9 @@ export class FirstCopy {
   }
 }
 
-/** One that was cut, or a new one. The copy would stay open to another user who made what is there. */
+/**
+ * One that was cut, or a new one. The copy would stay open to another user who made what is there.
+ */
 function openSideFile(path: string): number {
   if (!lstatSync(path, { throwIfNoEntry: false }))
     return openPlain(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, PRIVATE)

@@ -1,9 +1,12 @@
-/** The first copy that is being made, if any: one at a time, each begun when the one before has let its file go. */
-import { rmSync } from 'node:fs'
+/**
+ * The first copy that is being made, if any: one at a time, each begun when the one before has let
+ * its file go.
+ */
 import type { Logger } from 'pino'
 import type { Body } from '../../../proto/messages.ts'
 import { messageOf, WalcastError } from '../../errors.ts'
 import type { FileOps } from '../../platform/fileOps.ts'
+import { rmSync } from '../../platform/files.ts'
 import { FirstCopy } from './firstCopy.ts'
 
 export class FirstCopySlot {
@@ -13,7 +16,10 @@ export class FirstCopySlot {
   #copy: FirstCopy | undefined
   #ended: Promise<void> = Promise.resolve()
 
-  /** Beside the database: a file gets another name only within one file system, and the node folder may lie on another. */
+  /**
+   * Beside the database: a file gets another name only within one file system, and the node folder
+   * may lie on another.
+   */
   constructor(databasePath: string, ops: FileOps, log: Logger) {
     this.#path = `${databasePath}-incoming`
     this.#ops = ops
@@ -37,7 +43,10 @@ export class FirstCopySlot {
     this.#copy ??= await FirstCopy.open(this.#path, pageSize, this.#ops)
   }
 
-  /** Verifies the whole and has `publish` give the side file `from`, of this state checksum and `mode`, its name. */
+  /**
+   * Verifies the whole and has `publish` give the side file `from`, of this state checksum and
+   * `mode`, its name.
+   */
   async publish(
     synced: Body<'synced'>,
     payload: Buffer,
@@ -68,7 +77,10 @@ export class FirstCopySlot {
     this.#copy = undefined
     if (!copy) return this.#ended
     this.#ended = end(copy).catch((error) =>
-      this.#log.warn({ error: messageOf(error) }, 'the side file of a first copy could not be put away'),
+      this.#log.warn(
+        { error: messageOf(error) },
+        'the side file of a first copy could not be put away',
+      ),
     )
     return this.#ended
   }

@@ -3,8 +3,9 @@
  *
  *   resync: pages come ──> bundle written whole ──> state visible ──> rows compared beside the stream
  *
- * A crash before the bundle is whole leaves the database as it was; one after it and before the state is visible has the next resync
- * write another in its place. Rows that were not compared are compared later. No bound ends replication: older bundles go.
+ * A crash before the bundle is whole leaves the database as it was; one after it and before the
+ * state is visible has the next resync write another in its place. Rows that were not compared are
+ * compared later. No bound ends replication: older bundles go.
  */
 import type { Logger } from 'pino'
 import { keyOf, messageOf, WalcastError } from '../../errors.ts'
@@ -33,7 +34,9 @@ export interface DivergenceOptions extends KeptBounds {
 export type KeptCause = Pick<KeptDivergence, 'leader' | 'reason' | 'kind' | 'isDamaged'>
 
 /** What is kept of a copy, and where it stands. */
-export type DivergedCopy = ResyncedCopy & { readonly applier: Pick<Applier, 'position' | 'checksum'> }
+export type DivergedCopy = ResyncedCopy & {
+  readonly applier: Pick<Applier, 'position' | 'checksum'>
+}
 
 /** One that is kept as it is. */
 export type WholeCopy = DivergedCopy & Pick<Copy, 'writeTo'>
@@ -59,8 +62,9 @@ export class Divergence {
   }
 
   /**
-   * Keeps what of the published state `last` and the pages before it are about to overwrite. The caller keeps the copy undisturbed
-   * until they are published. Throws DIVERGED_UNKEPT, and nothing may be overwritten then, or STOPPING.
+   * Keeps what of the published state `last` and the pages before it are about to overwrite. The
+   * caller keeps the copy undisturbed until they are published. Throws DIVERGED_UNKEPT, and nothing
+   * may be overwritten then, or STOPPING.
    */
   async keep(copy: DivergedCopy, last: LastPages, cause: KeptCause): Promise<void> {
     const { ops } = this.#options
@@ -82,11 +86,15 @@ export class Divergence {
     const { position, checksum, pages } = copy.applier
     const { reason, kind } = cause
     if (maxDiverged === 0) {
-      log.warn({ reason, ...position }, 'commits that the leader lacks are given up: --max-diverged is 0')
+      log.warn(
+        { reason, ...position },
+        'commits that the leader lacks are given up: --max-diverged is 0',
+      )
       return
     }
     this.#folder.look()
-    // Another leader may have other pages: a bundle that a crash has left of this very state need not have all of them.
+    // Another leader may have other pages: a bundle that a crash has left of this very state need
+    // not have all of them.
     const replaced = this.#folder.kept.filter(
       ({ about }) => about.state === 'kept' && about.checksum === checksum && about.pages === pages,
     )
@@ -99,7 +107,10 @@ export class Divergence {
     if (kind === 'routine')
       log.info(where, 'rows that may differ in this copy are kept aside until they are compared')
     else
-      log.warn(where, 'this copy may hold commits that its leader lacks: kept aside before it is overwritten')
+      log.warn(
+        where,
+        'this copy may hold commits that its leader lacks: kept aside before it is overwritten',
+      )
   }
 
   /** On a full disk routine bundles make room, the oldest first. */
@@ -124,7 +135,17 @@ export class Divergence {
       const isComplete = await write(folder)
       const { pageSize } = copy
       const found = isComplete ? {} : { isComplete }
-      return { format: 1, ...cause, ...at, node, checksum, pageSize, pages, state: 'kept', ...found }
+      return {
+        format: 1,
+        ...cause,
+        ...at,
+        node,
+        checksum,
+        pageSize,
+        pages,
+        state: 'kept',
+        ...found,
+      }
     })
   }
 
@@ -154,7 +175,10 @@ export class Divergence {
     }
     const bytes = weighed.find(({ name }) => name === incoming?.name)?.bytes ?? 0
     if (bytes > maxDivergedBytes)
-      log.error({ kept: incoming?.name, bytes }, 'what is kept aside is alone over --max-diverged-bytes')
+      log.error(
+        { kept: incoming?.name, bytes },
+        'what is kept aside is alone over --max-diverged-bytes',
+      )
   }
 
   /** Never silently: what goes may be the last of it. */
@@ -163,17 +187,35 @@ export class Divergence {
     const { kind, at, reason, epoch, txid, rows } = kept.about
     this.#folder.remove(kept)
     onDropped(kind)
-    const what = { kept: `${this.#folder.path}/${kept.name}`, at, epoch, txid, kind, reason, rows, why }
-    if (kind === 'routine') log.warn(what, 'a routine bundle that was kept aside has been thrown away')
-    else log.error(what, 'commits that were kept aside and that the leader may lack have been thrown away')
+    const what = {
+      kept: `${this.#folder.path}/${kept.name}`,
+      at,
+      epoch,
+      txid,
+      kind,
+      reason,
+      rows,
+      why,
+    }
+    if (kind === 'routine')
+      log.warn(what, 'a routine bundle that was kept aside has been thrown away')
+    else
+      log.error(
+        what,
+        'commits that were kept aside and that the leader may lack have been thrown away',
+      )
   }
 
-  /** The copy is the leader's state: what is kept and was not compared yet is compared with it, one after another. */
+  /**
+   * The copy is the leader's state: what is kept and was not compared yet is compared with it, one
+   * after another.
+   */
   onLevel(checksum: string): void {
     if (this.#comparing || this.#end.signal.aborted) return
     this.#folder.look()
     const next = this.#folder.kept.find(
-      ({ name, about }) => about.state === 'kept' && about.checksum !== checksum && !this.#tried.has(name),
+      ({ name, about }) =>
+        about.state === 'kept' && about.checksum !== checksum && !this.#tried.has(name),
     )
     if (!next) return
     this.#tried.add(next.name)
@@ -218,9 +260,11 @@ export class Divergence {
 
   async #onUncompared(kept: Kept, error: unknown): Promise<void> {
     const { log } = this.#options
-    const detail = error instanceof WalcastError ? `${error.code}: ${error.message}` : messageOf(error)
+    const detail =
+      error instanceof WalcastError ? `${error.code}: ${error.message}` : messageOf(error)
     const what = { kept: kept.name, error: detail }
-    // The state that came is the leader's, to the byte: what it has overwritten may be the last that was sound.
+    // The state that came is the leader's, to the byte: what it has overwritten may be the last
+    // that was sound.
     const isCorrupt = keyOf(error) === 'DB_CORRUPT'
     if (isCorrupt)
       log.error(
@@ -232,7 +276,10 @@ export class Divergence {
       const kind = isCorrupt ? { kind: 'diverged' as const } : {}
       await this.#folder.update(kept, { state: 'not compared', detail, ...kind })
     } catch (error) {
-      log.error({ error: messageOf(error) }, 'the state of what was kept aside could not be written')
+      log.error(
+        { error: messageOf(error) },
+        'the state of what was kept aside could not be written',
+      )
     }
   }
 }

@@ -1,4 +1,7 @@
-/** Which of the bundles that are kept aside go when there are too many or too large. Pure; who throws them away says so. */
+/**
+ * Which of the bundles that are kept aside go when there are too many or too large. Pure; who
+ * throws them away says so.
+ */
 
 /** `routine`: the leader very likely had all of it. `diverged`: the leader may lack commits. */
 export type KeptKind = 'routine' | 'diverged'
@@ -17,8 +20,9 @@ export interface WeighedBundle {
 }
 
 /**
- * The oldest routine ones go first, then the oldest diverged ones, until both bounds are kept or one bundle is left. `incoming` was
- * just made and stays; while its rows are not compared, a routine one drives no diverged one out and may be one too many.
+ * The oldest routine ones go first, then the oldest diverged ones, until both bounds are kept or
+ * one bundle is left. `incoming` was just made and stays; while its rows are not compared, a
+ * routine one drives no diverged one out and may be one too many.
  */
 export function overBounds<Bundle extends WeighedBundle>(
   oldestFirst: readonly Bundle[],
@@ -27,7 +31,8 @@ export function overBounds<Bundle extends WeighedBundle>(
 ): Bundle[] {
   const gone: Bundle[] = []
   let left = [...oldestFirst]
-  const others = (kind: KeptKind) => left.find((each) => each.kind === kind && each.name !== incoming)
+  const others = (kind: KeptKind) =>
+    left.find((each) => each.kind === kind && each.name !== incoming)
   const isPatient = left.some(({ name, kind }) => name === incoming && kind === 'routine')
   const bytes = () => left.reduce((sum, each) => sum + each.bytes, 0)
   while (left.length > 1 && (left.length > maxDiverged || bytes() > maxDivergedBytes)) {

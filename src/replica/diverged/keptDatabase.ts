@@ -1,6 +1,9 @@
-/** Makes the `database.db` of a bundle (see keptFolder.ts) from its page images. Runs in a process of its own. */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
+/**
+ * Makes the `database.db` of a bundle (see keptFolder.ts) from its page images. Runs in a process
+ * of its own.
+ */
 import Database from 'better-sqlite3'
+import { closeSync, fsyncSync, openSync, renameSync, rmSync } from '../../platform/files.ts'
 import { type EqualRow, equalRows } from '../../rowdiff/equalRows.ts'
 import { RowLoader } from '../../rowdiff/rowLoader.ts'
 import { completeSchema, createSchema, type SchemaEntry } from '../../rowdiff/schemaCopy.ts'
@@ -8,14 +11,20 @@ import { quoteName } from '../../sqlite/sqlText.ts'
 import { KeptRecords } from './keptRecords.ts'
 
 /**
- * Writes the rows of `folder` that `live` has not, or has otherwise, into `to`, which has its name when it is whole and durable. False
- * when not all rows could be decoded; nothing is written when the schema could not. Throws what SQLite does, DB_LOCKED for
- * example.
+ * Writes the rows of `folder` that `live` has not, or has otherwise, into `to`, which has its name
+ * when it is whole and durable. False when not all rows could be decoded; nothing is written when
+ * the schema could not. Throws what SQLite does, DB_LOCKED for example.
  */
-export function makeKeptDatabase(folder: string, pageSize: number, to: string, live: string): boolean {
+export function makeKeptDatabase(
+  folder: string,
+  pageSize: number,
+  to: string,
+  live: string,
+): boolean {
   const records = new KeptRecords(folder, pageSize)
   const partial = `${to}.partial`
-  for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${partial}${suffix}`, { force: true })
+  for (const suffix of ['', '-wal', '-shm', '-journal'])
+    rmSync(`${partial}${suffix}`, { force: true })
   try {
     const schema = [...records.schema()]
     if (!records.header || schema.length === 0) return false
@@ -32,7 +41,12 @@ export function makeKeptDatabase(folder: string, pageSize: number, to: string, l
 }
 
 /** Gives how many rows could not be taken in. */
-function fill(path: string, live: string, records: KeptRecords, schema: readonly SchemaEntry[]): number {
+function fill(
+  path: string,
+  live: string,
+  records: KeptRecords,
+  schema: readonly SchemaEntry[],
+): number {
   const db = new Database(path)
   try {
     db.pragma('synchronous = OFF')
@@ -51,7 +65,9 @@ function fill(path: string, live: string, records: KeptRecords, schema: readonly
 }
 
 function load(loader: RowLoader, records: KeptRecords, schema: readonly SchemaEntry[]): void {
-  const tables = new Map(schema.filter(({ type }) => type === 'table').map(({ root, name }) => [root, name]))
+  const tables = new Map(
+    schema.filter(({ type }) => type === 'table').map(({ root, name }) => [root, name]),
+  )
   for (const { root, rowid, values } of records.rows()) {
     const table = tables.get(root)
     // SQLite's own tables are not compared.

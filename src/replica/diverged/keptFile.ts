@@ -1,7 +1,11 @@
-/** A new file of what is kept aside, written from beginning to end in pieces of up to 1 MiB, durable when it is ended. */
-import { type FileHandle, open } from 'node:fs/promises'
+/**
+ * A new file of what is kept aside, written from beginning to end in pieces of up to 1 MiB, durable
+ * when it is ended.
+ */
+import type { FileHandle } from 'node:fs/promises'
 import { writeError } from '../../errors.ts'
 import type { FileOps } from '../../platform/fileOps.ts'
+import { openAside } from '../../platform/files.ts'
 
 const BUFFER_BYTES = 1024 * 1024
 
@@ -18,9 +22,15 @@ export class KeptFile {
     this.#file = file
   }
 
-  /** Has `write` fill the new file `path`. Throws DISK_FULL, WRITE_FAILED, or what `write` throws. */
-  static async write(path: string, ops: FileOps, write: (file: KeptFile) => Promise<void>): Promise<void> {
-    const file = await open(path, 'wx', 0o600).catch((error) => {
+  /**
+   * Has `write` fill the new file `path`. Throws DISK_FULL, WRITE_FAILED, or what `write` throws.
+   */
+  static async write(
+    path: string,
+    ops: FileOps,
+    write: (file: KeptFile) => Promise<void>,
+  ): Promise<void> {
+    const file = await openAside(path, 'wx', 0o600).catch((error) => {
       throw writeError(path, error)
     })
     try {

@@ -1,5 +1,6 @@
 /**
- * What a node had to give up: `FILE-walcast/diverged/`, one bundle each. Before the resync publishes, a bundle has:
+ * What a node had to give up: `FILE-walcast/diverged/`, one bundle each. Before the resync
+ * publishes, a bundle has:
  *
  *   NAME.partial/      being written; begun anew after a crash. It has its name when all of it is durable.
  *   NAME/about.json    when, where the copy stood, why
@@ -16,14 +17,21 @@
  *                      SQLite opens it. Tables named `sqlite_...` are empty.
  *   NAME/rows.jsonl    these rows, as `walcast diff --json` tells them: before is kept, after is the leader's
  *
- * A routine bundle whose list is complete loses its page images then. A bundle without `kind` is of an earlier version: its database.db
- * is the whole copy, and it has no page images.
+ * A routine bundle whose list is complete loses its page images then. A bundle without `kind` is of
+ * an earlier version: its database.db is the whole copy, and it has no page images.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { keyOf, messageOf, WalcastError, writeError } from '../../errors.ts'
 import { type FileOps, makeFolder, syncFolder } from '../../platform/fileOps.ts'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from '../../platform/files.ts'
 import type { KeptKind } from './keptBounds.ts'
 
 export interface KeptRows {
@@ -53,7 +61,10 @@ export interface KeptDivergence {
   /** `kept`: the rows are still to be compared. */
   readonly state: 'kept' | 'compared' | 'not compared'
   readonly rows?: KeptRows
-  /** False when rows.jsonl does not tell all that differs: damaged pages, tables that cannot be compared, other schemas, or too many rows. */
+  /**
+   * False when rows.jsonl does not tell all that differs: damaged pages, tables that cannot be
+   * compared, other schemas, or too many rows.
+   */
   readonly isComplete?: boolean
   /** Why the rows could not be compared. */
   readonly detail?: string
@@ -103,7 +114,11 @@ export class KeptFolder {
       .reduce((sum, bytes) => sum + bytes, 0)
   }
 
-  /** Makes one more: `write` fills the folder with all but `about.json`, and tells what goes in there. Durable when it resolves. Throws STOPPING, or DIVERGED_UNKEPT with the failure as its cause. */
+  /**
+   * Makes one more: `write` fills the folder with all but `about.json`, and tells what goes in
+   * there. Durable when it resolves. Throws STOPPING, or DIVERGED_UNKEPT with the failure as its
+   * cause.
+   */
   async add(at: KeptAt, write: (folder: string) => Promise<KeptDivergence>): Promise<Kept> {
     const name = this.#newName(at)
     const partial = `${this.path}/${name}${PARTIAL}`
@@ -122,7 +137,11 @@ export class KeptFolder {
       rmSync(partial, { recursive: true, force: true })
       if (keyOf(error) === 'STOPPING') throw error
       const failure = writeError(partial, error)
-      throw new WalcastError('DIVERGED_UNKEPT', { path: this.path, detail: failure.message }, failure)
+      throw new WalcastError(
+        'DIVERGED_UNKEPT',
+        { path: this.path, detail: failure.message },
+        failure,
+      )
     }
   }
 
@@ -131,7 +150,10 @@ export class KeptFolder {
     const known = this.#kept.find((each) => each.name === name)
     if (!known) return
     const about = { ...known.about, ...change }
-    await this.#ops.replace(`${this.path}/${name}/about.json`, `${JSON.stringify(about, null, 2)}\n`)
+    await this.#ops.replace(
+      `${this.path}/${name}/about.json`,
+      `${JSON.stringify(about, null, 2)}\n`,
+    )
     const changed = { name, about }
     this.#kept = this.#kept.map((each) => (each === known ? changed : each))
     this.#removeImages(changed)

@@ -1,4 +1,7 @@
-/** Writes the pages of a bundle (see keptFolder.ts): which hold rows of which table, and their images. */
+/**
+ * Writes the pages of a bundle (see keptFolder.ts): which hold rows of which table, and their
+ * images.
+ */
 import { WalcastError } from '../../errors.ts'
 import type { FileOps } from '../../platform/fileOps.ts'
 import { DamagedPage } from '../../sqlite/btreePage.ts'
@@ -21,9 +24,10 @@ export interface ImageParts {
 }
 
 /**
- * Writes `trees.txt`, `pages.bin` and `pages.txt` into `folder`. The caller keeps the copy undisturbed. False when the rows on these
- * pages cannot all be told: pages are damaged, or not what was written. Memory: 1 MiB, and some bits for each page of the
- * database. Throws DISK_FULL, WRITE_FAILED, or STOPPING when `signal` ends it.
+ * Writes `trees.txt`, `pages.bin` and `pages.txt` into `folder`. The caller keeps the copy
+ * undisturbed. False when the rows on these pages cannot all be told: pages are damaged, or not
+ * what was written. Memory: 1 MiB, and some bits for each page of the database. Throws DISK_FULL,
+ * WRITE_FAILED, or STOPPING when `signal` ends it.
  */
 export async function writeImages(folder: string, parts: ImageParts): Promise<boolean> {
   const { copy, last, ops } = parts
@@ -37,7 +41,9 @@ export async function writeImages(folder: string, parts: ImageParts): Promise<bo
   await KeptFile.write(`${folder}/pages.bin`, ops, (file) =>
     writePages(file, kept, overwriting, check, parts),
   )
-  await KeptFile.write(`${folder}/pages.txt`, ops, (file) => writeList(file, kept, overwriting.pages))
+  await KeptFile.write(`${folder}/pages.txt`, ops, (file) =>
+    writeList(file, kept, overwriting.pages),
+  )
   return (search?.isComplete ?? false) && check.isSound
 }
 
@@ -53,7 +59,8 @@ async function searchOf(
   const free = new PageSet(pagesBefore)
   const freed = new PageSet(0)
   const isSound = await readFreelist(header, pagesBefore, readPage, free)
-  const isSoundAfter = !headerAfter || (await readFreelist(headerAfter, pagesAfter, overwriting.after, freed))
+  const isSoundAfter =
+    !headerAfter || (await readFreelist(headerAfter, pagesAfter, overwriting.after, freed))
   const wanted = await union(held, freed, (page) => page <= pagesBefore && !free.has(page))
   const database = { pages: pagesBefore, usable: header.usable, header, readPage, free }
   const isInUse = (page: number) => page <= pagesAfter && isSoundAfter && !freed.has(page)
@@ -84,7 +91,11 @@ async function union(
   return all
 }
 
-async function writeTrees(file: KeptFile, search: RowPageSearch, { signal }: ImageParts): Promise<void> {
+async function writeTrees(
+  file: KeptFile,
+  search: RowPageSearch,
+  { signal }: ImageParts,
+): Promise<void> {
   for await (const { page, root, same } of search.rowPages()) {
     if (signal.aborted) throw new WalcastError('STOPPING')
     await file.line(`${page} ${root}${same.length > 0 ? ` ${same.join(',')}` : ''}`)

@@ -1,10 +1,14 @@
 /** The list of the pages of a bundle, `pages.txt`, and their images by it. */
-import { readSync } from 'node:fs'
+
+import { readSync } from '../../platform/files.ts'
 import type { KeptFile } from './keptFile.ts'
 
 const UNCHANGED = ' unchanged'
 
-/** A line for each run of neighbours: `N` or `N-M`, with ` unchanged` behind for pages that the leader has as they are, or has freed. */
+/**
+ * A line for each run of neighbours: `N` or `N-M`, with ` unchanged` behind for pages that the
+ * leader has as they are, or has freed.
+ */
 export class PageListWriter {
   readonly #file: KeptFile
   #first = 0

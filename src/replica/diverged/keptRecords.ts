@@ -1,7 +1,17 @@
-/** The rows on the pages of a bundle (see keptFolder.ts), decoded. Runs in a process of its own: reads block. */
-import { closeSync, openSync, readFileSync } from 'node:fs'
+/**
+ * The rows on the pages of a bundle (see keptFolder.ts), decoded. Runs in a process of its own:
+ * reads block.
+ */
+
+import { closeSync, openSync, readFileSync } from '../../platform/files.ts'
 import type { SchemaEntry } from '../../rowdiff/schemaCopy.ts'
-import { type BtreePage, type Cell, cellAt, DamagedPage, parsePage } from '../../sqlite/btreePage.ts'
+import {
+  type BtreePage,
+  type Cell,
+  cellAt,
+  DamagedPage,
+  parsePage,
+} from '../../sqlite/btreePage.ts'
 import { type DatabaseHeader, parseHeader } from '../../sqlite/databaseHeader.ts'
 import { SCHEMA_ROOT } from '../../sqlite/rowPages.ts'
 import { decodeRecord, type StoredValue } from '../../sqlite/storedRecord.ts'
@@ -11,12 +21,16 @@ import { KeptPages } from './keptPages.ts'
 export interface StoredRow {
   /** Root page of its table. */
   readonly root: number
-  /** Undefined in a table WITHOUT ROWID, whose values come in the order of its primary key's index. */
+  /**
+   * Undefined in a table WITHOUT ROWID, whose values come in the order of its primary key's index.
+   */
   readonly rowid: bigint | undefined
   readonly values: readonly StoredValue[]
 }
 
-/** Of one record: the limit of SQLite itself (SQLITE_MAX_LENGTH, https://sqlite.org/limits.html). */
+/**
+ * Of one record: the limit of SQLite itself (SQLITE_MAX_LENGTH, https://sqlite.org/limits.html).
+ */
 const MAX_RECORD_BYTES = 2_147_483_647
 
 /** Memory: the two lists, and one record. */
@@ -115,7 +129,9 @@ export class KeptRecords {
   #text(value: StoredValue | undefined): string {
     if (value === null || typeof value !== 'object' || !('text' in value))
       throw new DamagedPage('a row of the schema is not one')
-    const decoder = new TextDecoder(this.header?.encoding.toLowerCase() ?? 'utf-8', { ignoreBOM: true })
+    const decoder = new TextDecoder(this.header?.encoding.toLowerCase() ?? 'utf-8', {
+      ignoreBOM: true,
+    })
     return decoder.decode(value.text)
   }
 

@@ -1,12 +1,18 @@
-/** Compares what was kept aside with the live database, row by row, in a process of its own: it can be ended at any time, and its locks go with it. */
-import { execFile } from 'node:child_process'
+/**
+ * Compares what was kept aside with the live database, row by row, in a process of its own: it can
+ * be ended at any time, and its locks go with it.
+ */
 import { fileURLToPath } from 'node:url'
 import { isErrorCode, WalcastError } from '../../errors.ts'
+import { execFile } from '../../platform/processes.ts'
 import type { KeptRows } from './keptFolder.ts'
 
 export interface RowResult {
   readonly rows: KeptRows
-  /** Whether the list tells everything that differs: no table was skipped, no schema differs, no page is damaged, and it has room for all rows. */
+  /**
+   * Whether the list tells everything that differs: no table was skipped, no schema differs, no
+   * page is damaged, and it has room for all rows.
+   */
   readonly isComplete: boolean
 }
 
@@ -26,7 +32,10 @@ function failureOf(line: string, cause: unknown): WalcastError {
 
 const PROGRAM = fileURLToPath(new URL('./keptRowsProgram.js', import.meta.url))
 
-/** Makes `database.db` and `rows.jsonl` in the bundle `folder` (see keptFolder.ts): what the database `live` lacks or has otherwise. */
+/**
+ * Makes `database.db` and `rows.jsonl` in the bundle `folder` (see keptFolder.ts): what the
+ * database `live` lacks or has otherwise.
+ */
 export function compareRows(folder: string, live: string): RowComparison {
   const stopped = new AbortController()
   const result = new Promise<RowResult>((resolve, reject) => {
@@ -37,7 +46,13 @@ export function compareRows(folder: string, live: string): RowComparison {
       try {
         resolve(JSON.parse(output))
       } catch (cause) {
-        reject(new WalcastError('INTERNAL', { detail: `its answer was "${output.slice(0, 100)}"` }, cause))
+        reject(
+          new WalcastError(
+            'INTERNAL',
+            { detail: `its answer was "${output.slice(0, 100)}"` },
+            cause,
+          ),
+        )
       }
     })
   })

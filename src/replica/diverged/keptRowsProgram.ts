@@ -1,10 +1,19 @@
 /**
- * The process that `keptRows.ts` runs: arguments FOLDER LIVE, the result as JSON on standard output, a failure as one line on
- * standard error. What it makes has its name when it is whole; a bundle that a crash has left half compared is compared anew.
+ * The process that `keptRows.ts` runs: arguments FOLDER LIVE, the result as JSON on standard
+ * output, a failure as one line on standard error. What it makes has its name when it is whole; a
+ * bundle that a crash has left half compared is compared anew.
  */
-import { closeSync, constants, existsSync, fsyncSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { asWalcastError } from '../../errors.ts'
-import { openPlain } from '../../plainFiles.ts'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from '../../platform/files.ts'
+import { openPlain } from '../../platform/plainFiles.ts'
 import { type Difference, diffDatabases } from '../../rowdiff/rowDiff.ts'
 import { jsonOf } from '../../rowdiff/rowJson.ts'
 import { makeKeptDatabase } from './keptDatabase.ts'
@@ -15,14 +24,17 @@ const FLUSH_CHARS = 1024 * 1024
 /** Of the list; rows beyond are counted and not told. */
 const MAX_LIST_BYTES = 256 * 1024 * 1024
 
-/** The work is in proportion to the rows that are kept: those of the live database are looked up. */
+/**
+ * The work is in proportion to the rows that are kept: those of the live database are looked up.
+ */
 function compare(folder: string, live: string): RowResult {
   const database = `${folder}/database.db`
   const about: KeptDivergence = JSON.parse(readFileSync(`${folder}/about.json`, 'utf8'))
   // Without images it is of an earlier version, and whole.
   const isDecoded =
     !existsSync(`${folder}/pages.bin`) || makeKeptDatabase(folder, about.pageSize, database, live)
-  if (!existsSync(database)) return { rows: { removed: 0, changed: 0, added: 0 }, isComplete: false }
+  if (!existsSync(database))
+    return { rows: { removed: 0, changed: 0, added: 0 }, isComplete: false }
   const { rows, isComplete } = list(database, live, `${folder}/rows.jsonl`)
   return { rows, isComplete: isComplete && isDecoded }
 }

@@ -1,6 +1,9 @@
-/** What a resync is about to overwrite: the pages, and how the database is read as it stands before and after. */
-import { setImmediate as immediate } from 'node:timers/promises'
+/**
+ * What a resync is about to overwrite: the pages, and how the database is read as it stands before
+ * and after.
+ */
 import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
+import { nextTurn } from '../../platform/time.ts'
 import type { ReadPage } from '../../sqlite/btreeWalk.ts'
 import { FrameMap } from '../../sqlite/frameMap.ts'
 import type { CheckedPages } from '../../sqlite/pageCheck.ts'
@@ -16,14 +19,20 @@ export interface ResyncedCopy {
   readonly applier: Pick<Applier, 'pages' | 'sums' | 'pendingPages' | 'publishedFrames'>
 }
 
-/** The last message of a resync: `pages` images in `payload`, and the size that the database will have. */
+/**
+ * The last message of a resync: `pages` images in `payload`, and the size that the database will
+ * have.
+ */
 export interface LastPages {
   readonly pages: number
   readonly dbPages: number
   readonly payload: Buffer
 }
 
-/** Valid until the resync is published. Memory: some bytes for each page that has come, a few bits for each page of the database. */
+/**
+ * Valid until the resync is published. Memory: some bytes for each page that has come, a few bits
+ * for each page of the database.
+ */
 export class Overwriting {
   readonly #copy: ResyncedCopy
   readonly #last: LastPages
@@ -76,7 +85,7 @@ export class Overwriting {
       this.#frames.set(page, publishedFrames + at + 1)
       this.pending.add(page)
       if (page <= oldPages) this.pages.add(page)
-      if (at % PAGES_AT_ONCE === PAGES_AT_ONCE - 1) await immediate()
+      if (at % PAGES_AT_ONCE === PAGES_AT_ONCE - 1) await nextTurn()
     }
     for (let i = 0; i < count; i++) {
       const page = payloadPageNumber(payload, i)

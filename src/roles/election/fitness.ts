@@ -40,7 +40,8 @@ export interface Fitness {
 /** Pure. `peers` are those that answered; the node itself is not among them. */
 export function judge(candidate: Candidate, peers: readonly Peer[]): Fitness {
   const { hasCopy, isSyncing, isTrusted } = candidate
-  if (!hasCopy) return { isPossible: false, reasons: ['it has no whole copy of the database'], lost: null }
+  if (!hasCopy)
+    return { isPossible: false, reasons: ['it has no whole copy of the database'], lost: null }
   const reasons: string[] = []
   if (isSyncing) reasons.push('it is being brought to the state of its leader')
   if (!isTrusted) reasons.push("its content is known to differ from its leader's")
@@ -48,11 +49,21 @@ export function judge(candidate: Candidate, peers: readonly Peer[]): Fitness {
   if (missing) reasons.push(missing.detail)
   const isUnsure = isSyncing || !isTrusted
   const lost = missing ?? (isUnsure ? { transactions: null, detail: reasons.join('; ') } : null)
-  return { isPossible: true, reasons, lost: isUnsure && lost ? { ...lost, transactions: null } : lost }
+  return {
+    isPossible: true,
+    reasons,
+    lost: isUnsure && lost ? { ...lost, transactions: null } : lost,
+  }
 }
 
-/** The freshness floor: what the leader told of, what any node that answered has, and what this one once had. */
-function missingHere({ position, leaderTxid, stoodAt }: Candidate, peers: readonly Peer[]): Loss | undefined {
+/**
+ * The freshness floor: what the leader told of, what any node that answered has, and what this one
+ * once had.
+ */
+function missingHere(
+  { position, leaderTxid, stoodAt }: Candidate,
+  peers: readonly Peer[],
+): Loss | undefined {
   const further = peers
     .filter((peer) => isFurther(peer, position))
     .sort((a, b) => b.epoch - a.epoch || b.txid - a.txid)[0]

@@ -1,8 +1,10 @@
 /**
- * Watches who leads. A leader asks the members that are not connected to it whether one of them leads; a node without a
- * leader asks all it knows. Both also notice when they have stood still (SIGSTOP, a paused machine): much may have happened.
+ * Watches who leads. A leader asks the members that are not connected to it whether one of them
+ * leads; a node without a leader asks all it knows. Both also notice when they have stood still
+ * (SIGSTOP, a paused machine): much may have happened.
  */
 import { askPeers, type PeerAnswer } from '../../cluster/peerCalls.ts'
+import { cancelTimer, setRepeatingTimer, type Timer } from '../../platform/time.ts'
 
 export interface PeerPollerOptions {
   readonly lookMs: number
@@ -37,7 +39,7 @@ const TICK_MS = 250
 export class PeerPoller {
   readonly #options: PeerPollerOptions
   readonly #host: PeerPollerHost
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #looking: Promise<void> | undefined
   #lookedMs = 0
   #lastMonotonicMs: number
@@ -55,14 +57,18 @@ export class PeerPoller {
   start(): void {
     this.#lastMonotonicMs = this.#host.monotonicMs()
     this.#lastWallMs = this.#host.wallMs()
-    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    this.#timer = setRepeatingTimer(() => this.#tick(), TICK_MS)
   }
 
   /** To be called often, and before anything that only a leader may do. Cheap. */
   checkAlive(): void {
     const [monotonicMs, wallMs] = [this.#host.monotonicMs(), this.#host.wallMs()]
-    // A paused machine may stop either clock; one that is set is asked in vain, and that costs nothing.
-    const pauseMs = Math.max(monotonicMs - this.#lastMonotonicMs, Math.abs(wallMs - this.#lastWallMs))
+    // A paused machine may stop either clock; one that is set is asked in vain, and that costs
+    // nothing.
+    const pauseMs = Math.max(
+      monotonicMs - this.#lastMonotonicMs,
+      Math.abs(wallMs - this.#lastWallMs),
+    )
     this.#lastMonotonicMs = monotonicMs
     this.#lastWallMs = wallMs
     if (pauseMs > this.#options.frozenMs && !this.#stopped) this.#host.onFrozen(pauseMs)
@@ -76,7 +82,10 @@ export class PeerPoller {
     return this.#looking
   }
 
-  /** Those of this cluster that answer, this node itself left out. `onTwin` hears of another process with its id. */
+  /**
+   * Those of this cluster that answer, this node itself left out. `onTwin` hears of another process
+   * with its id.
+   */
   async ask(
     addresses: readonly string[],
     onTwin: PeerPollerHost['onTwin'] = this.#host.onTwin,
@@ -91,7 +100,9 @@ export class PeerPoller {
     return ofCluster.filter((answer) => answer.node !== node)
   }
 
-  /** Where a replica says that this node leads, and it does not: a process with its id may be there. */
+  /**
+   * Where a replica says that this node leads, and it does not: a process with its id may be there.
+   */
   #ownElsewhere(answers: readonly PeerAnswer[], asked: readonly string[]): string[] {
     const [node, own] = [this.#host.node(), this.#host.address()]
     const places = answers.filter((each) => each.role !== 'leader' && each.lastLeader === node)
@@ -102,7 +113,7 @@ export class PeerPoller {
 
   async stop(): Promise<void> {
     this.#stopped = true
-    clearInterval(this.#timer)
+    cancelTimer(this.#timer)
     await this.#looking
   }
 

@@ -1,13 +1,19 @@
-/** Reads a database file as the disk has it: past the page cache (O_DIRECT) where the file system can. */
-import { read, readSync } from 'node:fs'
+/**
+ * Reads a database file as the disk has it: past the page cache (O_DIRECT) where the file system
+ * can.
+ */
 import { promisify } from 'node:util'
 import { systemCode } from '../../errors.ts'
+import { read, readSync } from '../../platform/files.ts'
 import { type PinnedFile, pinDirect } from '../pinnedFiles.ts'
 
 const readAsync = promisify(read)
 /** Offsets, lengths and memory are multiples of this: the largest block size of disks. */
 const BLOCK_BYTES = 4096
-/** Memory outside V8's heap begins 16 bytes into a page with glibc; elsewhere at some other multiple of 16. */
+/**
+ * Memory outside V8's heap begins 16 bytes into a page with glibc; elsewhere at some other multiple
+ * of 16.
+ */
 const LIKELY_OFFSET = BLOCK_BYTES - 16
 
 export class DiskReader {
@@ -28,7 +34,10 @@ export class DiskReader {
     this.#bytes = bytes.subarray(offset ?? 0)
   }
 
-  /** `length` bytes at `position`, valid until the next call; what lies past the end of the file is zeros. Throws what read(2) does: EIO. */
+  /**
+   * `length` bytes at `position`, valid until the next call; what lies past the end of the file is
+   * zeros. Throws what read(2) does: EIO.
+   */
   async read(position: number, length: number): Promise<Buffer> {
     const skipped = position % BLOCK_BYTES
     const from = position - skipped
@@ -57,7 +66,8 @@ function directDescriptor(file: PinnedFile): number | undefined {
 /** Where in `bytes` an address is that direct reads take: only the kernel knows, so it is asked. */
 function alignedOffset(fd: number, bytes: Buffer): number | undefined {
   if (takes(fd, bytes, LIKELY_OFFSET)) return LIKELY_OFFSET
-  for (let offset = 0; offset < BLOCK_BYTES; offset += 16) if (takes(fd, bytes, offset)) return offset
+  for (let offset = 0; offset < BLOCK_BYTES; offset += 16)
+    if (takes(fd, bytes, offset)) return offset
   return undefined
 }
 

@@ -37,7 +37,10 @@ export class RottenPages {
     return this.#unasked.has(page)
   }
 
-  /** Pages `first` to `last` were looked at, and but for `rotten` they are right. Gives those that were known to be rotten. */
+  /**
+   * Pages `first` to `last` were looked at, and but for `rotten` they are right. Gives those that
+   * were known to be rotten.
+   */
   settle(first: number, last: number, rotten: readonly RottenPage[]): number[] {
     if (this.#pages.size === 0) return []
     return this.settlePages(

@@ -1,10 +1,11 @@
 /**
- * One pass over a database: every page is read from the disk and compared with its checksum in memory, while writers go
- * on and checkpoints run. No lock is held, so a page that does not match is only suspected at first: what was published
- * meanwhile is taken in, and the page is read again, several times, before it counts as rotten.
+ * One pass over a database: every page is read from the disk and compared with its checksum in
+ * memory, while writers go on and checkpoints run. No lock is held, so a page that does not match
+ * is only suspected at first: what was published meanwhile is taken in, and the page is read again,
+ * several times, before it counts as rotten.
  */
-import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import { systemCode } from '../../errors.ts'
+import { delay, nextTurn } from '../../platform/time.ts'
 import { type CheckedPages, PageCheck } from '../pageCheck.ts'
 import { lockPage } from '../walFormat.ts'
 import { DiskReader } from './diskReader.ts'
@@ -17,9 +18,15 @@ const SLICE_BYTES = 256 * 1024
 const LOOKS = 6
 /** Pause before the second look; each further one is twice as long. */
 const LOOK_AGAIN_MS = 4
-/** Looks at a page whose checksum changes again and again. It was captured that often: it is left to the next pass. */
+/**
+ * Looks at a page whose checksum changes again and again. It was captured that often: it is left to
+ * the next pass.
+ */
 const MAX_LOOKS = 60
-/** Rotten pages of one pass; it ends with the last of them: what is that wrong is to be brought anew as a whole. */
+/**
+ * Rotten pages of one pass; it ends with the last of them: what is that wrong is to be brought anew
+ * as a whole.
+ */
 export const MAX_ROTTEN = 16_384
 const REST_MS = 20
 
@@ -31,7 +38,10 @@ export interface RottenPage {
 }
 
 export interface ScrubHost {
-  /** What is compared now; undefined while it is not at rest: a transaction has come in part, or the database is being opened. */
+  /**
+   * What is compared now; undefined while it is not at rest: a transaction has come in part, or the
+   * database is being opened.
+   */
   pages(): CheckedPages | undefined
   /** Takes in what was published meanwhile. */
   look(): void
@@ -98,7 +108,7 @@ export class ScrubPass {
         this.#isStateRight = state === pages.sums.state
         break
       }
-      await immediate()
+      await nextTurn()
     }
     const isDirect = this.#reader?.isDirect ?? false
     const { rotten, isStateRight } = { rotten: this.#rotten, isStateRight: this.#isStateRight }
@@ -125,13 +135,17 @@ export class ScrubPass {
     const skipped = lockPage(pageSize)
     for (let page = first; page <= last; page++) {
       if ((page - first) % perSlice === 0) {
-        await immediate()
+        await nextTurn()
         check = this.#currentCheck()
       }
       if (page === skipped) continue
       this.#pagesRead++
       const at = (page - first) * pageSize
-      if (!check || !images || check.wrongSum(page, images.subarray(at, at + pageSize)) !== undefined)
+      if (
+        !check ||
+        !images ||
+        check.wrongSum(page, images.subarray(at, at + pageSize)) !== undefined
+      )
         suspects.add(page)
     }
     if (suspects.size > 0) await this.#settle(suspects)
@@ -146,7 +160,8 @@ export class ScrubPass {
     for (let round = 0; suspects.size > 0; round++) {
       await this.#pause(LOOK_AGAIN_MS << Math.min(round, LOOKS))
       if (!(await this.#atRest())) return
-      for (const [page, suspect] of suspects) if (await this.#isSettled(page, suspect)) suspects.delete(page)
+      for (const [page, suspect] of suspects)
+        if (await this.#isSettled(page, suspect)) suspects.delete(page)
     }
   }
 
@@ -170,7 +185,10 @@ export class ScrubPass {
     return suspect.looks >= LOOKS || ++suspect.allLooks >= MAX_LOOKS
   }
 
-  /** The comparison for what is there now, made anew when that was replaced; undefined while it is not at rest. */
+  /**
+   * The comparison for what is there now, made anew when that was replaced; undefined while it is
+   * not at rest.
+   */
   #currentCheck(): PageCheck | undefined {
     const pages = this.#host.pages()
     if (!pages) return undefined
@@ -183,7 +201,10 @@ export class ScrubPass {
     while (!this.#signal.aborted) {
       const pages = this.#host.pages()
       if (pages) {
-        this.#reader ??= new DiskReader(pages.files.database, Math.max(RUN_BYTES, pages.files.pageSize))
+        this.#reader ??= new DiskReader(
+          pages.files.database,
+          Math.max(RUN_BYTES, pages.files.pageSize),
+        )
         return pages
       }
       await this.#pause(REST_MS)
@@ -201,6 +222,6 @@ export class ScrubPass {
   }
 
   async #pause(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: this.#signal }).catch(() => {})
+    await delay(ms, { signal: this.#signal }).catch(() => {})
   }
 }

@@ -1,7 +1,10 @@
-/** Passes over the database one after another, at a limited rate, and at once on demand; what becomes of the rotten pages that they find. */
-import { setTimeout as delay } from 'node:timers/promises'
+/**
+ * Passes over the database one after another, at a limited rate, and at once on demand; what
+ * becomes of the rotten pages that they find.
+ */
 import { WalcastError } from '../../errors.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { cancelTimer, delay, setTimer, type Timer } from '../../platform/time.ts'
 import { RottenPages } from './rottenPages.ts'
 import { type PassResult, type RottenPage, type ScrubHost, ScrubPass } from './scrubPass.ts'
 
@@ -20,7 +23,10 @@ export interface ScrubberHost extends Pick<ScrubHost, 'pages' | 'look'> {
   repair(rotten: readonly RottenPage[]): boolean
   /** Has all pages compared with the leader's, where there is one. */
   repairAll(): void
-  /** Whether what the checksums in memory say is what it should be: not so from a repair being taken on to its end. */
+  /**
+   * Whether what the checksums in memory say is what it should be: not so from a repair being taken
+   * on to its end.
+   */
   isTrusted(): boolean
   readonly observer: ScrubObserver
 }
@@ -72,8 +78,8 @@ export class Scrubber {
   readonly #running = new Set<Promise<unknown>>()
   #pass: ScrubPass | undefined
   #demanded: Promise<PassResult> | undefined
-  #timer: NodeJS.Timeout | undefined
-  #retryTimer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
+  #retryTimer: Timer | undefined
   #isRechecking = false
   #recheckAgain = false
   #lastPassMs = 0
@@ -111,12 +117,15 @@ export class Scrubber {
 
   async stop(): Promise<void> {
     this.#end.abort()
-    clearTimeout(this.#timer)
-    clearTimeout(this.#retryTimer)
+    cancelTimer(this.#timer)
+    cancelTimer(this.#retryTimer)
     await Promise.allSettled(this.#running)
   }
 
-  /** A pass at once, at full speed, which the ones in the background wait for; the one under way when there is one. Throws SCRUB_NOT_NOW or STOPPING. */
+  /**
+   * A pass at once, at full speed, which the ones in the background wait for; the one under way
+   * when there is one. Throws SCRUB_NOT_NOW or STOPPING.
+   */
   now(): Promise<PassResult> {
     this.#demanded ??= this.#track(this.#demandedPass()).finally(() => {
       this.#demanded = undefined
@@ -145,7 +154,10 @@ export class Scrubber {
 
   #schedule(inMs: number): void {
     if (this.#end.signal.aborted) return
-    this.#timer = setTimeout(() => void this.#track(this.#backgroundPass()), Math.max(MIN_PAUSE_MS, inMs))
+    this.#timer = setTimer(
+      () => void this.#track(this.#backgroundPass()),
+      Math.max(MIN_PAUSE_MS, inMs),
+    )
     this.#timer.unref()
   }
 
@@ -173,7 +185,8 @@ export class Scrubber {
     const { signal } = this.#end
     const limitMs = clock.nowMs() + REST_LIMIT_MS
     while (!signal.aborted && !this.#host.pages()) {
-      if (clock.nowMs() > limitMs) throw new WalcastError('SCRUB_NOT_NOW', { seconds: REST_LIMIT_MS / 1000 })
+      if (clock.nowMs() > limitMs)
+        throw new WalcastError('SCRUB_NOT_NOW', { seconds: REST_LIMIT_MS / 1000 })
       await delay(REST_MS)
     }
     const result = await new ScrubPass(
@@ -218,7 +231,7 @@ export class Scrubber {
     const { signal } = this.#end
     await this.#demanded?.catch(() => {})
     this.#dueMs = Math.max(this.#dueMs, clock.nowMs()) + (1000 * bytes) / bytesPerSecond
-    await delay(this.#dueMs - clock.nowMs(), undefined, { signal }).catch(() => {})
+    await delay(this.#dueMs - clock.nowMs(), { signal }).catch(() => {})
   }
 
   #onRight(first: number, last: number, rotten: readonly RottenPage[]): void {
@@ -243,8 +256,8 @@ export class Scrubber {
     const isTaken = this.#host.repair(rotten)
     this.#rotten.asked(rotten, isTaken)
     if (isTaken || this.#end.signal.aborted) return
-    clearTimeout(this.#retryTimer)
-    this.#retryTimer = setTimeout(() => this.recheck(), RETRY_MS)
+    cancelTimer(this.#retryTimer)
+    this.#retryTimer = setTimer(() => this.recheck(), RETRY_MS)
     this.#retryTimer.unref()
   }
 
@@ -256,7 +269,8 @@ export class Scrubber {
       const rotten = await new ScrubPass(host, this.#end.signal).recheck(pages)
       if (!rotten) return
       this.#tellRepaired(() => this.#rotten.settlePages(pages, rotten))
-      // A page that is wrong after its repair waits for the next pass: a broken disk must not keep the node at it.
+      // A page that is wrong after its repair waits for the next pass: a broken disk must not keep
+      // the node at it.
       this.#repair(rotten.filter((each) => this.#rotten.isUnasked(each)))
     }
   }

@@ -82,7 +82,10 @@ function checkReplicas({ leader, replicas, writes }: DemoResult): void {
   }
 }
 
-/** Whether the restarted leader keeps its epoch depends on whether the writer reset the WAL while it was away. */
+/**
+ * Whether the restarted leader keeps its epoch depends on whether the writer reset the WAL while it
+ * was away.
+ */
 function checkInterruptions({ leader, interruptions }: DemoResult): void {
   const [restart, kill] = interruptions
   assert.deepEqual([restart.node, restart.signal], ['leader', 'SIGTERM'])
@@ -101,7 +104,9 @@ function checkProof({ leader, proof }: DemoResult): void {
 
 test('an interrupted demo stops its processes and leaves nothing behind', async () => {
   const { code, stdout, stderr } = await demo(['--seconds', '3600', '--json'], () =>
-    until('its writer runs', () => processesIn(folder).some((line) => line.includes('demo/writer'))),
+    until('its writer runs', () =>
+      processesIn(folder).some((line) => line.includes('demo/writer')),
+    ),
   )
   assert.equal(code, 1)
   assert.match(stderr, /^interrupted; every process was stopped\n$/)

@@ -1,4 +1,7 @@
-/** Which failures a death excuses, and what must be there in the end: nothing that the torture of balancers finds counts without this. */
+/**
+ * Which failures a death excuses, and what must be there in the end: nothing that the torture of
+ * balancers finds counts without this.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Exchange } from '../../support/history.ts'
@@ -79,14 +82,17 @@ test('a key that the application knows already was executed twice, unless its le
 
 test('a write is kept once the replica was level after it, if the leader did not die before', () => {
   const write = asked(10, 20, { position: '1-7', notReplicated: 'one; replicas=0' })
-  const kept = (...marks: Parameters<typeof withKept>[1]) => withKept([write], marks)[0].acked !== undefined
+  const kept = (...marks: Parameters<typeof withKept>[1]) =>
+    withKept([write], marks)[0].acked !== undefined
   assert.ok(kept({ what: 'level', atMs: 30 }, { what: 'died', atMs: 40 }))
   assert.ok(!kept({ what: 'died', atMs: 30 }, { what: 'level', atMs: 40 }))
   // Under way when its leader died: that one may have answered it.
   assert.ok(!kept({ what: 'died', atMs: 15 }, { what: 'level', atMs: 40 }))
   // Under way when the positions were compared.
   assert.ok(!kept({ what: 'level', atMs: 15 }))
-  assert.ok(!kept({ what: 'level', atMs: 15 }, { what: 'died', atMs: 30 }, { what: 'level', atMs: 40 }))
+  assert.ok(
+    !kept({ what: 'level', atMs: 15 }, { what: 'died', atMs: 30 }, { what: 'level', atMs: 40 }),
+  )
 })
 
 test('a pause is how long a client waits for success, over its failures', () => {

@@ -1,4 +1,7 @@
-/** The copy that is open: while something works on it in several steps, no checkpoint lets go of its lock. */
+/**
+ * The copy that is open: while something works on it in several steps, no checkpoint lets go of its
+ * lock.
+ */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -114,7 +117,9 @@ test('a sync that fails beside a checkpoint is not forgotten: the copy is durabl
   thread.attempt = async (...steps) => {
     const results = await attempt(...steps)
     return results.map((result, i) =>
-      steps[i].kind === 'sync' ? { ok: false, code: 'EIO', detail: 'EIO: i/o error, fdatasync' } : result,
+      steps[i].kind === 'sync'
+        ? { ok: false, code: 'EIO', detail: 'EIO: i/o error, fdatasync' }
+        : result,
     )
   }
   copy.applier.enter({ epoch: 2, incarnation: 'a'.repeat(16) })
@@ -142,7 +147,10 @@ test('a copy that is closed is synced first, whoever else has it open, and says 
       )
     }
     assert.equal(await copy.close(), !isBroken)
-    assert.ok(kinds.indexOf('sync') >= 0 && kinds.indexOf('sync') < kinds.indexOf('close'), kinds.join(' '))
+    assert.ok(
+      kinds.indexOf('sync') >= 0 && kinds.indexOf('sync') < kinds.indexOf('close'),
+      kinds.join(' '),
+    )
     positions.close(!isBroken)
   }
 })

@@ -1,4 +1,7 @@
-/** What a replica acknowledges, and when: at once when it is asked, and as durable only what was synced before. */
+/**
+ * What a replica acknowledges, and when: at once when it is asked, and as durable only what was
+ * synced before.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as immediate } from 'node:timers/promises'
@@ -13,7 +16,9 @@ function setUp() {
   const durability = new Durability({
     position: () => copy.position,
     sync: () =>
-      new Promise((resolve, reject) => syncs.push({ end: (error) => (error ? reject(error) : resolve()) })),
+      new Promise((resolve, reject) =>
+        syncs.push({ end: (error) => (error ? reject(error) : resolve()) }),
+      ),
   })
   const sent: string[] = []
   const failures: string[] = []

@@ -126,7 +126,10 @@ test('a damaged description is told of and stops nothing', (t) => {
   assert.ok(!existsSync(join(kept, 'c.partial')), 'what a crash left unfinished is gone')
 })
 
-/** Two states of a database, `t` with a row that the leader, whose state is at `path`, has otherwise. */
+/**
+ * Two states of a database, `t` with a row that the leader, whose state is at `path`, has
+ * otherwise.
+ */
 function makeStates(folder: string, path: string) {
   const before = join(folder, 'before.db')
   copyFileSync(path, before)
@@ -158,7 +161,10 @@ test('a routine bundle loses its images when its rows say all, another one keeps
     assert.deepEqual(readdirSync(join(kept, name)).sort(), files)
     const { about } = kepts.kept[0]
     assert.deepEqual([about.isComplete, about.rows], [true, { removed: 0, changed: 1, added: 0 }])
-    assert.match(readFileSync(join(kept, name, 'rows.jsonl'), 'utf8'), /"before":{"id":1,"body":"one"}/)
+    assert.match(
+      readFileSync(join(kept, name, 'rows.jsonl'), 'utf8'),
+      /"before":{"id":1,"body":"one"}/,
+    )
   }
 })
 
@@ -233,6 +239,8 @@ test('a bundle is for its owner alone', async (t) => {
   kepts.onLevel('00000000000000bb')
   await until('it is compared', () => kepts.kept[0]?.about.state === 'compared')
   const [name] = readdirSync(kept)
-  const modes = readdirSync(join(kept, name)).map((file) => statSync(join(kept, name, file)).mode & 0o777)
+  const modes = readdirSync(join(kept, name)).map(
+    (file) => statSync(join(kept, name, file)).mode & 0o777,
+  )
   assert.deepEqual(new Set(modes), new Set([0o600]))
 })

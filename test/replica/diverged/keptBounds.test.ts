@@ -15,7 +15,12 @@ function bundles(text: string) {
     }))
 }
 
-function gone(text: string, maxDiverged: number, maxDivergedBytes: number, isIncoming: boolean): string {
+function gone(
+  text: string,
+  maxDiverged: number,
+  maxDivergedBytes: number,
+  isIncoming: boolean,
+): string {
   const all = bundles(text)
   const incoming = isIncoming ? all.at(-1)?.name : undefined
   return overBounds(all, { maxDiverged, maxDivergedBytes }, incoming)
@@ -44,7 +49,9 @@ test('the oldest routine bundles go first, then the oldest diverged ones, the ne
 })
 
 test('afterwards both bounds are kept, or one is left; no diverged one goes before a routine one', () => {
-  const bundle = fc.tuple(fc.constantFrom('r', 'd'), fc.nat(20)).map(([kind, bytes]) => `${kind}${bytes}`)
+  const bundle = fc
+    .tuple(fc.constantFrom('r', 'd'), fc.nat(20))
+    .map(([kind, bytes]) => `${kind}${bytes}`)
   fc.assert(
     fc.property(
       fc.array(bundle, { maxLength: 10 }),
@@ -57,7 +64,9 @@ test('afterwards both bounds are kept, or one is left; no diverged one goes befo
         const bytes = left.reduce((sum, each) => sum + each.bytes, 0)
         assert.ok(left.length <= 1 || (left.length <= maxDiverged && bytes <= maxDivergedBytes))
         const isRoutine = ({ kind }: { readonly kind: KeptKind }) => kind === 'routine'
-        assert.ok(!dropped.some(({ kind }) => kind === 'diverged') || left.filter(isRoutine).length <= 1)
+        assert.ok(
+          !dropped.some(({ kind }) => kind === 'diverged') || left.filter(isRoutine).length <= 1,
+        )
       },
     ),
   )

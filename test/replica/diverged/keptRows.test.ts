@@ -44,7 +44,12 @@ function work(path: string, does: Work): void {
 }
 
 /** A database made by `first`, and what `then` makes of it. */
-async function states(shape: Shape, first: Work, then: Work, options?: BundleOptions): Promise<States> {
+async function states(
+  shape: Shape,
+  first: Work,
+  then: Work,
+  options?: BundleOptions,
+): Promise<States> {
   const before = join(folder, `${++count}.before`)
   const after = join(folder, `${count}.after`)
   work(before, (db) => {
@@ -55,7 +60,11 @@ async function states(shape: Shape, first: Work, then: Work, options?: BundleOpt
   })
   copyFileSync(before, after)
   work(after, then)
-  return { before, after, bundle: await makeBundle(join(folder, `${count}.bundle`), before, after, options) }
+  return {
+    before,
+    after,
+    bundle: await makeBundle(join(folder, `${count}.bundle`), before, after, options),
+  }
 }
 
 /** The rows of `database.db` by table, after it was made. */
@@ -75,7 +84,10 @@ function lostRows({ before, after }: States, tables: readonly string[]): string[
     .sort()
 }
 
-/** Every byte and type of each row, in the columns that `columnsOf` has; none when there is no such table. */
+/**
+ * Every byte and type of each row, in the columns that `columnsOf` has; none when there is no such
+ * table.
+ */
 function rowsOf(path: string, table: string, columnsOf = path): string[] {
   const columns = columnNames(columnsOf, table)
   const db = new Database(path, { readonly: true })
@@ -83,7 +95,8 @@ function rowsOf(path: string, table: string, columnsOf = path): string[] {
     if (columns.length === 0 || !hasTable(db, table)) return []
     const list = columns
       .map(
-        (c) => `typeof(${c}) || iif(typeof(${c}) = 'real', printf('%!.26g', ${c}), hex(CAST(${c} AS BLOB)))`,
+        (c) =>
+          `typeof(${c}) || iif(typeof(${c}) = 'real', printf('%!.26g', ${c}), hex(CAST(${c} AS BLOB)))`,
       )
       .join(` || ',' || `)
     return db.prepare<[], string>(`SELECT '${table} ' || ${list} FROM ${table}`).pluck().all()
@@ -95,9 +108,9 @@ function rowsOf(path: string, table: string, columnsOf = path): string[] {
 function columnNames(path: string, table: string): string[] {
   const db = new Database(path, { readonly: true })
   try {
-    const columns = (db.pragma(`table_xinfo(${table})`) as readonly { readonly name: string }[]).map(
-      ({ name }) => name,
-    )
+    const columns = (
+      db.pragma(`table_xinfo(${table})`) as readonly { readonly name: string }[]
+    ).map(({ name }) => name)
     return table === 'plain' && columns.length > 0 ? ['rowid', ...columns] : columns
   } finally {
     db.close()
@@ -189,15 +202,19 @@ let serial = 0
 function take(db: Database.Database, step: Step): void {
   if (step.kind === 'vacuum') return void db.exec('VACUUM')
   if (step.kind === 'column') {
-    if (hasTable(db, 'longer')) db.exec(`ALTER TABLE longer ADD COLUMN c${++serial} DEFAULT 'd${serial}'`)
+    if (hasTable(db, 'longer'))
+      db.exec(`ALTER TABLE longer ADD COLUMN c${++serial} DEFAULT 'd${serial}'`)
     return
   }
   const name = TABLES[step.table]
   if (!hasTable(db, name)) return
   // What inserts into another table ends with it.
-  if (step.kind === 'drop') return void db.exec(`DROP TRIGGER IF EXISTS on_alias; DROP TABLE ${name}`)
+  if (step.kind === 'drop')
+    return void db.exec(`DROP TRIGGER IF EXISTS on_alias; DROP TABLE ${name}`)
   if (step.kind === 'delete')
-    return void db.exec(`DELETE FROM ${name}${step.every > 1 ? ` WHERE ${pick(name, step.every)}` : ''}`)
+    return void db.exec(
+      `DELETE FROM ${name}${step.every > 1 ? ` WHERE ${pick(name, step.every)}` : ''}`,
+    )
   const [x, y, z] = step.values
   if (step.kind === 'insert') {
     const sql = `INSERT OR IGNORE INTO ${name} ${INSERTS[name]}`
@@ -205,7 +222,10 @@ function take(db: Database.Database, step: Step): void {
     for (let i = 0; i < step.rows; i++) statement.run({ n: ++serial, x, y, z })
     return
   }
-  db.prepare(`UPDATE OR IGNORE ${name} SET ${UPDATES[name]} WHERE ${pick(name, step.every)}`).run({ x, y })
+  db.prepare(`UPDATE OR IGNORE ${name} SET ${UPDATES[name]} WHERE ${pick(name, step.every)}`).run({
+    x,
+    y,
+  })
 }
 
 const INSERTS: Readonly<Record<string, string>> = {
@@ -230,7 +250,10 @@ function pick(name: string, every: number): string {
 }
 
 function hasTable(db: Database.Database, name: string): boolean {
-  return db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(name) !== undefined
+  return (
+    db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(name) !==
+    undefined
+  )
 }
 
 const shape: fc.Arbitrary<Shape> = fc.record({
@@ -280,7 +303,12 @@ function numbered(table: string, rows: number, list: string): string {
 }
 
 test('a table that was emptied or dropped is kept, though its pages were freed and not overwritten', async () => {
-  for (const sql of ['DELETE FROM plain', 'DROP TABLE plain', 'DROP TABLE keyed', 'DELETE FROM keyed']) {
+  for (const sql of [
+    'DELETE FROM plain',
+    'DROP TABLE plain',
+    'DROP TABLE keyed',
+    'DELETE FROM keyed',
+  ]) {
     const made = await states(
       { ...PLAIN, pageSize: 1024 },
       (db) =>
@@ -338,14 +366,18 @@ test('rows of many pages cost nothing when only their neighbours have changed', 
   ]) {
     const made = await states(
       PLAIN,
-      (db) => db.exec(`${SCHEMA}; ${numbered('longer', 4, 'n, iif(n = 2, n, randomblob(287000 + n))')}`),
+      (db) =>
+        db.exec(`${SCHEMA}; ${numbered('longer', 4, 'n, iif(n = 2, n, randomblob(287000 + n))')}`),
       (db) => db.exec(late),
     )
     assert.equal(made.bundle.isComplete, true)
     assert.deepEqual(keptRows(made, TABLES), lostRows(made, TABLES))
     const { size } = statSync(join(made.bundle.folder, 'pages.bin'))
     const whole = late.includes(' IN ') ? 1 : late.includes('WHERE') ? 0 : 3
-    assert.ok(size > 287_000 * whole && size < 287_000 * whole + 60_000, `${size} bytes after ${late}`)
+    assert.ok(
+      size > 287_000 * whole && size < 287_000 * whole + 60_000,
+      `${size} bytes after ${late}`,
+    )
   }
 })
 
@@ -412,7 +444,10 @@ test('pages that are not what was written are kept and said to be incomplete', a
     PLAIN,
     (db) => db.exec(`${SCHEMA}; ${numbered('plain', 500, "n, 'row ' || n")}`),
     (db) => db.exec("UPDATE plain SET b = 'new'"),
-    { rot: (image) => image.fill(0x55, image.lastIndexOf('row 250'), image.lastIndexOf('row 250') + 20) },
+    {
+      rot: (image) =>
+        image.fill(0x55, image.lastIndexOf('row 250'), image.lastIndexOf('row 250') + 20),
+    },
   )
   assert.equal(made.bundle.isComplete, false)
   const path = join(made.bundle.folder, 'database.db')
@@ -436,7 +471,9 @@ test('damage of any kind throws nothing and lets nothing go round in circles', a
   })
   copyFileSync(before, after)
   work(after, (db) =>
-    db.exec("UPDATE plain SET b = 'new' WHERE rowid % 9 = 0; DELETE FROM keyed; UPDATE longer SET a = 1"),
+    db.exec(
+      "UPDATE plain SET b = 'new' WHERE rowid % 9 = 0; DELETE FROM keyed; UPDATE longer SET a = 1",
+    ),
   )
   const size = statSync(before).size
   const hit = fc.record({ at: fc.nat(size - 1), byte: fc.nat(255) })

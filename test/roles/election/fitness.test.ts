@@ -1,4 +1,7 @@
-/** Who may lead: what speaks against a promotion, what it would lose, and which of two leaders gives way. */
+/**
+ * Who may lead: what speaks against a promotion, what it would lose, and which of two leaders gives
+ * way.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -79,7 +82,8 @@ test('whoever is fit has everything that any node that answered has', () => {
       const hasAll =
         leaderTxid <= position.txid &&
         peers.every(
-          ({ epoch, txid }) => epoch < position.epoch || (epoch === position.epoch && txid <= position.txid),
+          ({ epoch, txid }) =>
+            epoch < position.epoch || (epoch === position.epoch && txid <= position.txid),
         )
       assert.equal(reasons.length === 0, hasAll)
     }),
@@ -92,7 +96,8 @@ test('of two leaders exactly one gives way, and the one that was promoted last s
     fc.property(claims, claims, (a, b) => {
       fc.pre(a.node !== b.node)
       assert.notEqual(givesWay(a, b), givesWay(b, a))
-      if (a.term > b.term || (a.term === b.term && a.epoch > b.epoch)) assert.equal(givesWay(a, b), false)
+      if (a.term > b.term || (a.term === b.term && a.epoch > b.epoch))
+        assert.equal(givesWay(a, b), false)
     }),
   )
   assert.ok(

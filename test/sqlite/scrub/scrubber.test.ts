@@ -1,4 +1,6 @@
-/** The scrub of a real database and its WAL: what rots is found exactly, and nothing else ever is. */
+/**
+ * The scrub of a real database and its WAL: what rots is found exactly, and nothing else ever is.
+ */
 import assert from 'node:assert/strict'
 import { fstatSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,13 +10,22 @@ import fc from 'fast-check'
 import { PositionRing, RING_POSITIONS } from '../../../src/database/positionRing.ts'
 import { Capture } from '../../../src/leader/capture.ts'
 import { systemClock } from '../../../src/platform/clock.ts'
-import { type DatabaseFiles, inspectDatabase, openFiles } from '../../../src/sqlite/databaseFiles.ts'
+import {
+  type DatabaseFiles,
+  inspectDatabase,
+  openFiles,
+} from '../../../src/sqlite/databaseFiles.ts'
 import { scanDatabase } from '../../../src/sqlite/databaseScan.ts'
 import type { CheckedPages } from '../../../src/sqlite/pageCheck.ts'
 import { DiskReader } from '../../../src/sqlite/scrub/diskReader.ts'
 import { Scrubber, type ScrubberHost } from '../../../src/sqlite/scrub/scrubber.ts'
 import { type RottenPage, type ScrubHost, ScrubPass } from '../../../src/sqlite/scrub/scrubPass.ts'
-import { type Change, PAGE_SIZES, SourceDatabase, temporaryFolder } from '../../support/sourceDatabase.ts'
+import {
+  type Change,
+  PAGE_SIZES,
+  SourceDatabase,
+  temporaryFolder,
+} from '../../support/sourceDatabase.ts'
 import { randomOf, until, within } from '../../support/until.ts'
 
 const folder = temporaryFolder()
@@ -29,7 +40,12 @@ class Captured {
   readonly #capture: Capture
   isAtRest = true
 
-  private constructor(source: SourceDatabase, files: DatabaseFiles, pages: CheckedPages, capture: Capture) {
+  private constructor(
+    source: SourceDatabase,
+    files: DatabaseFiles,
+    pages: CheckedPages,
+    capture: Capture,
+  ) {
     this.source = source
     this.files = files
     this.pages = pages
@@ -62,7 +78,12 @@ class Captured {
         onUnverified() {},
       },
     )
-    return new Captured(source, files, { files, sums: scanned.sums, frames: scanned.frames }, capture)
+    return new Captured(
+      source,
+      files,
+      { files, sums: scanned.sums, frames: scanned.frames },
+      capture,
+    )
   }
 
   look(): void {
@@ -105,10 +126,13 @@ for (const pageSize of PAGE_SIZES) {
     const { pages } = captured.pages.sums
     await fc.assert(
       fc.asyncProperty(
-        fc.uniqueArray(fc.record({ page: fc.integer({ min: 1, max: pages }), at: fc.nat(70_000) }), {
-          maxLength: 5,
-          selector: ({ page }) => page,
-        }),
+        fc.uniqueArray(
+          fc.record({ page: fc.integer({ min: 1, max: pages }), at: fc.nat(70_000) }),
+          {
+            maxLength: 5,
+            selector: ({ page }) => page,
+          },
+        ),
         async (flips) => {
           for (const { page, at } of flips) captured.rot(page, at)
           const { rotten, pagesRead } = await captured.pass()
@@ -209,7 +233,8 @@ test('thousands of commits, checkpoints of all kinds and passes all along: never
         { kind: 'incremental', pages: whole(200) },
       ]
       // Bounded: it would outgrow the passes.
-      if (!isStill && captured.pages.sums.pages > 1500) captured.source.apply({ kind: 'delete', every: 2 })
+      if (!isStill && captured.pages.sums.pages > 1500)
+        captured.source.apply({ kind: 'delete', every: 2 })
       captured.source.apply(changes[isStill ? 1 : whole(changes.length)])
       commits++
       if (random() < 0.3) captured.look()
@@ -239,11 +264,15 @@ test('a read from the disk gives what the file has, at any place and length, and
   const { size } = fstatSync(database.fd)
   const reader = new DiskReader(database, 8192)
   await fc.assert(
-    fc.asyncProperty(fc.nat(size + 9000), fc.integer({ min: 1, max: 8192 }), async (position, length) => {
-      const wanted = Buffer.alloc(length)
-      readSync(database.fd, wanted, 0, length, position)
-      assert.ok((await reader.read(position, length)).equals(wanted))
-    }),
+    fc.asyncProperty(
+      fc.nat(size + 9000),
+      fc.integer({ min: 1, max: 8192 }),
+      async (position, length) => {
+        const wanted = Buffer.alloc(length)
+        readSync(database.fd, wanted, 0, length, position)
+        assert.ok((await reader.read(position, length)).equals(wanted))
+      },
+    ),
   )
 })
 

@@ -1,6 +1,7 @@
 /**
- * An application under test that knows nothing of walcast: accounts, transfers and registers in one SQLite database, over HTTP.
- * One handle for as long as it lives, opened once the file is there: its node changes roles under it. Says when it listens.
+ * An application under test that knows nothing of walcast: accounts, transfers and registers in one
+ * SQLite database, over HTTP. One handle for as long as it lives, opened once the file is there:
+ * its node changes roles under it. Says when it listens.
  *
  *   POST /transfer {id, from, to, amount}   201; 409 when a transfer has that id already, and nothing is applied
  *   POST /register {key, value}             200 {version}: one more than before
@@ -43,7 +44,9 @@ class Bank {
     this.#db = new Database(file, { fileMustExist: true, timeout: busyMs })
     this.#find = this.#db.prepare('SELECT 1 FROM transfers WHERE id = ?')
     this.#move = this.#db.prepare('UPDATE accounts SET balance = balance + ? WHERE id = ?')
-    this.#note = this.#db.prepare('INSERT INTO transfers (id, "from", "to", amount) VALUES (?, ?, ?, ?)')
+    this.#note = this.#db.prepare(
+      'INSERT INTO transfers (id, "from", "to", amount) VALUES (?, ?, ?, ?)',
+    )
     this.#set = this.#db.prepare(
       `INSERT INTO register (key, value, version) VALUES (?, ?, 1)
        ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = version + 1`,
@@ -103,11 +106,19 @@ async function bodyOf(request: IncomingMessage): Promise<Partial<Record<string, 
 function send(response: ServerResponse, status: number, value: unknown): void {
   const body = JSON.stringify(value)
   const length = String(Buffer.byteLength(body))
-  response.writeHead(status, { 'x-app': name, 'content-type': 'application/json', 'content-length': length })
+  response.writeHead(status, {
+    'x-app': name,
+    'content-type': 'application/json',
+    'content-length': length,
+  })
   response.end(body)
 }
 
-async function write(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function write(
+  path: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const body = await bodyOf(request)
   if (path === '/transfer') {
     const { id, from, to, amount } = body
@@ -144,7 +155,8 @@ function fail(error: unknown, response: ServerResponse): void {
   const code = error instanceof Database.SqliteError ? error.code : ''
   const told = { error: String(error) }
   if (code.startsWith('SQLITE_BUSY')) return send(response, 503, { code: 'APP_BUSY', ...told })
-  if (code.startsWith('SQLITE_READONLY')) return send(response, 503, { code: 'APP_READONLY', ...told })
+  if (code.startsWith('SQLITE_READONLY'))
+    return send(response, 503, { code: 'APP_READONLY', ...told })
   // better-sqlite3 has no code for a file that is not there.
   if (!bank) return send(response, 503, { code: 'APP_NO_DATABASE', ...told })
   send(response, 500, { code: 'APP_FAILED', ...told })

@@ -1,6 +1,7 @@
 /**
- * An application under test as most are: it takes its time to boot, then listens on PORT, and a signal ends it where it
- * stands. Counters in a SQLite table, over HTTP. As a replica it opens the database read-only, and stays with that.
+ * An application under test as most are: it takes its time to boot, then listens on PORT, and a
+ * signal ends it where it stands. Counters in a SQLite table, over HTTP. As a replica it opens the
+ * database read-only, and stays with that.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import Database from 'better-sqlite3'
@@ -60,4 +61,7 @@ if (more.follows)
     say({ follows: role, pid: process.pid })
   })
 say({ boots: process.pid, role, port })
-setTimeout(() => server.listen(port, '127.0.0.1', () => say({ listens: process.pid, role, port })), bootMs)
+setTimeout(
+  () => server.listen(port, '127.0.0.1', () => say({ listens: process.pid, role, port })),
+  bootMs,
+)

@@ -1,4 +1,7 @@
-/** Runs checkpoints of all modes in a loop, beside whatever else goes on. Says `emptied` the first time that one has the WAL begun anew. */
+/**
+ * Runs checkpoints of all modes in a loop, beside whatever else goes on. Says `emptied` the first
+ * time that one has the WAL begun anew.
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { optionsOf, say, stopSign } from './options.ts'
@@ -30,7 +33,8 @@ for (let i = 0; !sign.stopped; i++) {
     }
     counts[key] = (counts[key] ?? 0) + 1
   } catch (error) {
-    if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY')) throw error
+    if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY'))
+      throw error
     counts[`${mode} busy`] = (counts[`${mode} busy`] ?? 0) + 1
   }
   if (++done % 100 === 0) say({ done })

@@ -15,7 +15,8 @@ const { port, idleMs, lateMs, announcedSeconds } = optionsOf<{
   announcedSeconds?: number
 }>()
 const executed: Record<string, number> = {}
-const keepAlive = announcedSeconds === undefined ? '' : `Keep-Alive: timeout=${announcedSeconds}\r\n`
+const keepAlive =
+  announcedSeconds === undefined ? '' : `Keep-Alive: timeout=${announcedSeconds}\r\n`
 
 function answer(socket: Socket, target: string): void {
   if (target !== '/!count') executed[target] = (executed[target] ?? 0) + 1

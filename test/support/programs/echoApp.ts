@@ -1,6 +1,7 @@
 /**
- * An application under test: answers what it received, or what the header `x-answer` tells it to. It counts what reaches it.
- * `/!state` and `/!go`, asked directly, tell the counts and let one waiting answer go on.
+ * An application under test: answers what it received, or what the header `x-answer` tells it to.
+ * It counts what reaches it. `/!state` and `/!go`, asked directly, tell the counts and let one
+ * waiting answer go on.
  */
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -130,7 +131,9 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.flushHeaders()
   }
   if (spec.headBytes !== undefined) response.setHeader('x-large', 'a'.repeat(spec.headBytes))
-  const { bytes: received, sha256 } = spec.early ? { bytes: 0, sha256: '' } : await readBody(request)
+  const { bytes: received, sha256 } = spec.early
+    ? { bytes: 0, sha256: '' }
+    : await readBody(request)
   if (count <= (spec.cuts ?? 0)) return void request.socket.destroy()
   if (spec.interim !== undefined) request.socket.write(spec.interim, 'latin1')
   if (spec.waits) await go(response)

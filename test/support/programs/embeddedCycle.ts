@@ -1,4 +1,7 @@
-/** Opens and closes nodes in a process of its own, says what it saw and stops with nothing but what was closed. */
+/**
+ * Opens and closes nodes in a process of its own, says what it saw and stops with nothing but what
+ * was closed.
+ */
 import { readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -9,9 +12,12 @@ import { optionsOf, say } from './options.ts'
 const { folder, addresses } = optionsOf<{ folder: string; addresses: [string, string] }>()
 const [a, b] = addresses
 const path = `${folder}/a.db`
-const listeners = () => process.eventNames().map((name) => `${String(name)} ${process.listenerCount(name)}`)
+const listeners = () =>
+  process.eventNames().map((name) => `${String(name)} ${process.listenerCount(name)}`)
 const resources = () =>
-  process.getActiveResourcesInfo().filter((name) => !/^(TTYWrap|PipeWrap|FSReqCallback)$/.test(name))
+  process
+    .getActiveResourcesInfo()
+    .filter((name) => !/^(TTYWrap|PipeWrap|FSReqCallback)$/.test(name))
 
 async function codeOf(open: () => Promise<unknown>): Promise<string> {
   try {
@@ -30,7 +36,9 @@ db.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, b)')
 writeFileSync(`${folder}/text.db`, 'a text that is no database\n'.repeat(200))
 new Database(`${folder}/plain.db`).exec('CREATE TABLE t (id INTEGER PRIMARY KEY)').close()
 const taken = createServer()
-await new Promise<void>((resolve) => taken.listen(Number(a.split(':')[1]), '127.0.0.1', () => resolve()))
+await new Promise<void>((resolve) =>
+  taken.listen(Number(a.split(':')[1]), '127.0.0.1', () => resolve()),
+)
 const foreign = Object({ name: path, open: true, pragma() {} })
 const failures = {
   missing: await codeOf(() => openLeader({ db: `${folder}/none.db`, listen: b })),
@@ -55,7 +63,11 @@ const failures = {
 }
 await new Promise((resolve) => taken.close(resolve))
 await delay(50)
-say({ failures, resources: resources(), files: readdirSync(folder).filter((name) => name.startsWith('b')) })
+say({
+  failures,
+  resources: resources(),
+  files: readdirSync(folder).filter((name) => name.startsWith('b')),
+})
 
 for (let round = 1; round <= 2; round++) {
   const leader = await openLeader({ db, listen: a, holdMs: 1000 })

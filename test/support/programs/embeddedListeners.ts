@@ -1,4 +1,7 @@
-/** A leader and a replica whose listeners throw at each event: the exceptions are the process's, replication goes on. */
+/**
+ * A leader and a replica whose listeners throw at each event: the exceptions are the process's,
+ * replication goes on.
+ */
 import Database from 'better-sqlite3'
 import { openLeader, openReplica } from '../../../src/embed/library.ts'
 import { optionsOf, say } from './options.ts'

@@ -1,6 +1,6 @@
 /**
- * A test that never ends by itself. It starts a node, a node that is stopped, and a program of Python that reads nothing,
- * and writes what it has into the file that HANGING_TEST_FILE names.
+ * A test that never ends by itself. It starts a node, a node that is stopped, and a program of
+ * Python that reads nothing, and writes what it has into the file that HANGING_TEST_FILE names.
  */
 import { renameSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'

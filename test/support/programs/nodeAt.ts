@@ -1,6 +1,7 @@
 /**
- * A node in this process that ends itself with SIGKILL when it is told to. Otherwise as the command line with the same arguments.
- * A line `{"op", "count"}` on standard input: just before the `count`-th file operation `op` from then on.
+ * A node in this process that ends itself with SIGKILL when it is told to. Otherwise as the command
+ * line with the same arguments. A line `{"op", "count"}` on standard input: just before the
+ * `count`-th file operation `op` from then on.
  */
 import { createInterface } from 'node:readline'
 import { createFileOps } from '../../../src/platform/fileOps.ts'

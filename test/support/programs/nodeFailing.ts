@@ -1,7 +1,9 @@
 /**
- * A node in this process whose disk fails when it is told to. Otherwise as the command line with the same arguments. Lines on standard input:
- * `{"ops", "code", "first", "times"}` lets `times` operations of these names, from the `first` one from now on, fail with that system error; `{}` ends
- * that. `fault` among the options is such a fault from the start on. Each line is answered by how many have failed since the last.
+ * A node in this process whose disk fails when it is told to. Otherwise as the command line with
+ * the same arguments. Lines on standard input: `{"ops", "code", "first", "times"}` lets `times`
+ * operations of these names, from the `first` one from now on, fail with that system error; `{}`
+ * ends that. `fault` among the options is such a fault from the start on. Each line is answered by
+ * how many have failed since the last.
  */
 import { createInterface } from 'node:readline'
 import { createFileOps } from '../../../src/platform/fileOps.ts'

@@ -1,4 +1,7 @@
-/** An application under test that knows nothing of walcast: notes in a SQLite table, over HTTP. Says its port when it listens. */
+/**
+ * An application under test that knows nothing of walcast: notes in a SQLite table, over HTTP. Says
+ * its port when it listens.
+ */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import Database from 'better-sqlite3'
 import { optionsOf, say } from './options.ts'
@@ -56,10 +59,14 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
     return send(response, 201, { by: name })
   }
   if (url.pathname === '/note') {
-    const row = open().prepare('SELECT id FROM notes WHERE body = ?').get(url.searchParams.get('body'))
+    const row = open()
+      .prepare('SELECT id FROM notes WHERE body = ?')
+      .get(url.searchParams.get('body'))
     return send(response, row ? 200 : 404, { found: row !== undefined })
   }
-  const newest = open().prepare('SELECT ifnull(max(id), 0) AS newest, count(*) AS count FROM notes').get()
+  const newest = open()
+    .prepare('SELECT ifnull(max(id), 0) AS newest, count(*) AS count FROM notes')
+    .get()
   return send(response, 200, { ...Object(newest), by: name })
 }
 

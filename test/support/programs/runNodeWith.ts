@@ -1,4 +1,7 @@
-/** A node in a test's process, as the command line with the same arguments, on file operations of the test's own. */
+/**
+ * A node in a test's process, as the command line with the same arguments, on file operations of
+ * the test's own.
+ */
 import { createLog } from '../../../src/cli/log.ts'
 import { nodeOptions } from '../../../src/cli/nodeArguments.ts'
 import { startNode } from '../../../src/node/node.ts'
@@ -6,7 +9,10 @@ import type { StartAs } from '../../../src/node/nodeFolder.ts'
 import type { FileOps } from '../../../src/platform/fileOps.ts'
 
 /** Resolves when it runs; it ends with SIGTERM, or with status 1 when it cannot go on. */
-export async function runNodeWith(ops: FileOps, [command, ...flags]: readonly string[]): Promise<void> {
+export async function runNodeWith(
+  ops: FileOps,
+  [command, ...flags]: readonly string[],
+): Promise<void> {
   const startAs = command as StartAs
   const log = await createLog(process.env)
   const options = nodeOptions(startAs, flags, process.env)

@@ -1,4 +1,7 @@
-/** One connection of better-sqlite3: statements come as JSON strings, one a line; answers are JSON objects. */
+/**
+ * One connection of better-sqlite3: statements come as JSON strings, one a line; answers are JSON
+ * objects.
+ */
 import { createInterface } from 'node:readline'
 import Database from 'better-sqlite3'
 import { become } from './become.ts'

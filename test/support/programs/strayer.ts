@@ -1,6 +1,7 @@
 /**
- * Tries to write, without ever waiting, until it got in `times` times or the patience is over: it finds every gap of the lock.
- * With `hold` it says so once it is in, and commits when it is told to go on.
+ * Tries to write, without ever waiting, until it got in `times` times or the patience is over: it
+ * finds every gap of the lock. With `hold` it says so once it is in, and commits when it is told to
+ * go on.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import Database from 'better-sqlite3'
@@ -26,7 +27,8 @@ while (got < times && time.left) {
     write.run()
     got++
   } catch (error) {
-    if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY')) throw error
+    if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY'))
+      throw error
   }
   if (db.inTransaction) await commitWhenTold()
 }

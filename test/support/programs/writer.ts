@@ -108,7 +108,8 @@ function step(): void {
     db.exec(isRollback ? 'ROLLBACK' : 'COMMIT')
     counts[isRollback ? 'rollbacks' : 'commits']++
   } catch (error) {
-    if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY')) throw error
+    if (!(error instanceof Database.SqliteError) || !error.code.startsWith('SQLITE_BUSY'))
+      throw error
     counts.busy++
     if (db.inTransaction) db.exec('ROLLBACK')
   }

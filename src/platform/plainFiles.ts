@@ -1,10 +1,13 @@
 /**
- * Opens the files that a node keeps beside its database and in its folder. Whoever may write in a folder may put a symbolic link
- * there, and a node that followed it would change a file that its maker may not change. So the last name of a path is not followed.
- * The database itself may be a link: its files lie beside the file behind the link (resolveDatabase).
+ * Opens the files that a node keeps beside its database and in its folder. Whoever may write in a
+ * folder may put a symbolic link there, and a node that followed it would change a file that its
+ * maker may not change. So the last name of a path is not followed. The database itself may be a
+ * link: its files lie beside the file behind the link (resolveDatabase).
  *
  * Nothing here removes or changes what it refuses.
  */
+import type { Stats } from 'node:fs'
+import { systemCode, WalcastError } from '../errors.ts'
 import {
   chmodSync,
   closeSync,
@@ -13,14 +16,15 @@ import {
   lstatSync,
   openSync,
   readlinkSync,
-  type Stats,
-} from 'node:fs'
-import { systemCode, WalcastError } from './errors.ts'
+} from './files.ts'
 
 /** Names a file without opening it; node:fs has no name for it (asm-generic/fcntl.h of Linux). */
 const O_PATH = 0o10000000
 
-/** Throws STRANGE_FILE when something else than a plain file lies at `path`: a link, a folder, a pipe. */
+/**
+ * Throws STRANGE_FILE when something else than a plain file lies at `path`: a link, a folder, a
+ * pipe.
+ */
 export function requirePlainFile(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (found && !found.isFile()) throw strangeFile(path, kindOf(path, found))
@@ -43,9 +47,10 @@ export function openPlain(path: string, flags: number, mode?: number): number {
 }
 
 /**
- * Sets the permission bits of the plain file at `path`, if there is one: of the very file that was looked at, whatever has its name
- * by then. May be done to a database: closing a descriptor of O_PATH drops no locks (filp_close in fs/open.c of Linux). Throws
- * STRANGE_FILE, or what chmod(2) does.
+ * Sets the permission bits of the plain file at `path`, if there is one: of the very file that was
+ * looked at, whatever has its name by then. May be done to a database: closing a descriptor of
+ * O_PATH drops no locks (filp_close in fs/open.c of Linux). Throws STRANGE_FILE, or what chmod(2)
+ * does.
  */
 export function setMode(path: string, mode: number): void {
   const fd = nameFile(path)
@@ -74,7 +79,9 @@ function nameFile(path: string): number | undefined {
 
 function kindOf(path: string, found: Stats): string {
   if (found.isDirectory()) return 'a folder'
-  return found.isSymbolicLink() ? `a symbolic link to ${targetOf(path)}` : 'a pipe, a socket or a device'
+  return found.isSymbolicLink()
+    ? `a symbolic link to ${targetOf(path)}`
+    : 'a pipe, a socket or a device'
 }
 
 function targetOf(path: string): string {

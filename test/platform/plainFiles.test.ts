@@ -18,12 +18,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
-import { keepOthersOut } from '../src/node/folderAccess.ts'
-import { openPlain, setMode } from '../src/plainFiles.ts'
-import { systemFileOps } from '../src/platform/fileOps.ts'
-import { FirstCopy } from '../src/replica/copy/firstCopy.ts'
-import { refillCutWal } from '../src/sqlite/cutWal.ts'
-import { pinFile } from '../src/sqlite/pinnedFiles.ts'
+import { keepOthersOut } from '../../src/node/folderAccess.ts'
+import { systemFileOps } from '../../src/platform/fileOps.ts'
+import { openPlain, setMode } from '../../src/platform/plainFiles.ts'
+import { FirstCopy } from '../../src/replica/copy/firstCopy.ts'
+import { refillCutWal } from '../../src/sqlite/cutWal.ts'
+import { pinFile } from '../../src/sqlite/pinnedFiles.ts'
 
 const CONTENT = 'of another program'
 const STRANGE = { key: 'STRANGE_FILE' }
@@ -95,7 +95,10 @@ test('a side file of another user, who may have it open, is not taken up', async
   const { path } = folderOf(t)
   writeFileSync(path('a.db-incoming'), CONTENT)
   chownSync(path('a.db-incoming'), 65534, 65534)
-  await assert.rejects(FirstCopy.open(path('a.db-incoming'), 4096, systemFileOps), /is a file of user 65534/)
+  await assert.rejects(
+    FirstCopy.open(path('a.db-incoming'), 4096, systemFileOps),
+    /is a file of user 65534/,
+  )
   assert.equal(readFileSync(path('a.db-incoming'), 'utf8'), CONTENT)
 })
 
