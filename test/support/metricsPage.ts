@@ -23,7 +23,7 @@ const HEAD = `# Metrics
 
 | when | it means |
 |---|---|
-| \`sum(walcast_is_leader) != 1\` for 1 m | nobody leads, or two nodes do: see \`walcast status\` of both |
+| \`sum(walcast_is_leader) != 1\` for 1 m | no node leads, or two do: see \`walcast status\` of both |
 | \`walcast_ready == 0\` for 1 m | the node cannot serve; \`GET /readyz\` has the reasons |
 | \`walcast_lag_seconds > 5\` for 1 m | the replica does not keep up; \`walcast status\` has the cause |
 | \`walcast_is_leader == 1 and walcast_replicas_connected == 0\` | if the leader is lost now, so is what it commits |
@@ -41,7 +41,8 @@ The command line adds those of the Node process (\`walcast_process_...\`, \`walc
 A metric of one role appears once the node has had that role, and goes on when it changes.
 An error in a label is its code without \`WALCAST_\`.
 
-Written by \`scripts/reference\` from \`src/health/metrics.ts\`; \`npm test\` finds out when it is not up to date.
+Written by \`scripts/reference\` from \`src/health/metrics.ts\`; \`npm test\` finds out when it is not up
+to date.
 `
 
 const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [
@@ -107,5 +108,5 @@ function part([heading, make]: (typeof PARTS)[number]): string[] {
     const values = name in VALUES ? `: ${VALUES[name].join(', ')}` : ''
     return `| \`${name}${labels}\` | ${type} | ${help.replaceAll('|', '\\|')}${values} |`
   })
-  return [`## ${heading}`, '', '| metric | | |', '|---|---|---|', ...rows, '']
+  return [`## ${heading}`, '', '| metric | type | what it counts |', '|---|---|---|', ...rows, '']
 }
