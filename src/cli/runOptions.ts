@@ -10,7 +10,7 @@ const TABLE = [
   {
     flag: 'ports',
     value: 'PORT,PORT',
-    help: 'ports on 127.0.0.1 for the application, which finds its own in PORT; with two, a restart starts the new process on the other port while the old one serves; replaces --upstream',
+    help: 'ports of 127.0.0.1 for the application, which finds its own in PORT; with two, a restart starts the new process on the other port while the old one serves. In place of --upstream',
   },
   {
     flag: 'role-change',
@@ -33,13 +33,13 @@ const TABLE = [
   {
     flag: 'stop-timeout',
     value: 'TIME',
-    help: 'time from SIGTERM to SIGKILL',
+    help: 'from SIGTERM to SIGKILL',
     default: '10s',
   },
   {
     flag: 'restart',
     value: 'WHEN',
-    help: 'whether to start it again when it ends by itself: never, on-failure or always; after pauses that grow',
+    help: 'start it again when it ends by itself: never, on-failure or always; after pauses that grow',
     default: 'never',
   },
 ] as const satisfies readonly RunOption[]

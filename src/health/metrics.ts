@@ -316,7 +316,7 @@ export class Metrics {
     )
     const durable = this.#histogram(
       'durable_sync_seconds',
-      'Duration of the syncs of the copy for which an answer waited',
+      'Duration of the syncs of the copy that somebody waited for',
     )
     const connects = this.#counter('connects_total', 'Connections to the leader that were welcomed')
     const disconnects = this.#labelled(

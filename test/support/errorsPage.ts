@@ -15,8 +15,7 @@ stands for what a message fills in.
   code is 1, for \`WALCAST_USAGE\` 2.
 - **In a program** it is a \`WalcastError\` with \`code\`.
 
-Written by \`scripts/errors\` from \`src/errorCatalogue.ts\`; \`npm test\` finds out when it is not up to
-date.
+\`scripts/errors\` writes this page from \`src/errorCatalogue.ts\`; \`npm test\` compares them.
 `
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;')

@@ -40,9 +40,9 @@ requests wait: for the leader, for a handover, for the application.
 The command line adds those of the Node process (\`walcast_process_...\`, \`walcast_nodejs_...\`).
 A metric of one role appears once the node has had that role, and goes on when it changes.
 An error in a label is its code without \`WALCAST_\`.
+No series has a label for its database: a node has one, \`main\`.
 
-Written by \`scripts/reference\` from \`src/health/metrics.ts\`; \`npm test\` finds out when it is not up
-to date.
+\`scripts/reference\` writes this page from the metrics in \`src/health\`; \`npm test\` compares them.
 `
 
 const PARTS: readonly (readonly [string, (metrics: Metrics) => void])[] = [

@@ -25,8 +25,7 @@ The cluster secret is not an option. It comes from \`WALCAST_SECRET\` or \`WALCA
 \`WALCAST_LOG_LEVEL\` says how much is logged (\`debug\`, \`info\`, \`warn\`, \`error\`, \`silent\`),
 \`WALCAST_NODE\` which node commands ask. \`WALCAST_DEBUG=1\` adds the stack to an error of a command.
 
-Written by \`scripts/reference\` from \`src/options/options.ts\`; \`npm test\` finds out when it is not up
-to date.
+\`scripts/reference\` writes this page from \`src/options/options.ts\`; \`npm test\` compares them.
 `
 
 const RUN = `
