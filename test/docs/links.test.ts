@@ -96,3 +96,12 @@ test('every page of the documents is linked from another one', () => {
   for (const page of PAGES.filter((path) => path.startsWith('docs/')))
     assert.ok(linked.has(page), `${page} is linked from nowhere`)
 })
+
+test('every page that an error or a help text points at exists', () => {
+  const sources = readdirSync(`${ROOT}src`, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => read(`src/${name}`))
+  const named = sources.flatMap((text) => [...text.matchAll(/\bdocs\/[\w/-]+\.md\b/g)].flat())
+  assert.ok(named.length > 0)
+  for (const page of named) assert.ok(existsSync(`${ROOT}${page}`), page)
+})
