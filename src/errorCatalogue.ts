@@ -17,7 +17,7 @@ export const CATALOGUE = {
   DB_UNREADABLE: entry(
     500,
     'cannot open {path}: {detail}',
-    'check that this user may read and write it and its folder; make the user that runs a node the owner of what is in FILE-walcast and of a copy',
+    'check that this user may read and write it and its folder; the user that runs a node must own FILE-walcast and a copy',
   ),
   DB_NOT_SQLITE: entry(
     500,
@@ -32,7 +32,7 @@ export const CATALOGUE = {
   DB_REPLACED: entry(
     500,
     '{path} was replaced or deleted while this node was running',
-    'end every program that has it open, remove {path}-wal and {path}-shm, put the right file there and start again; see "Restoring and copying" in docs/operating.md',
+    'end every program that has it open, remove {path}-wal and {path}-shm, put the right file there and start again; see docs/operating/restoring.md',
   ),
   DB_CORRUPT: entry(
     500,
@@ -120,7 +120,7 @@ export const CATALOGUE = {
   DIVERGED_UNKEPT: entry(
     507,
     'this copy may hold commits that its leader lacks, and they cannot be kept in {path}: {detail}',
-    'make room on that disk; until then the copy stays as it is and does not follow, and it goes on by itself',
+    'make room on that disk; until then the copy stays as it is and does not follow; it goes on by itself',
   ),
   STRAY_WRITE: entry(
     500,
@@ -135,7 +135,7 @@ export const CATALOGUE = {
   PAGES_ROTTEN: entry(
     500,
     '{count} pages of {path} are not what was written',
-    'they are taken from the leader again; check the disk',
+    'this node takes them from the leader again; check the disk',
   ),
 
   // Protocol
@@ -201,7 +201,7 @@ export const CATALOGUE = {
   ),
   STALE_LEADER: entry(
     409,
-    'the leader is in epoch {theirs}, this copy in epoch {mine} already',
+    'the leader is in epoch {theirs}, and this copy already in epoch {mine}',
     'point --leader at the present leader; a leader whose node folder was restored must not lead',
   ),
   EARLIER_EPOCH: entry(
@@ -211,18 +211,18 @@ export const CATALOGUE = {
   ),
   OTHER_INCARNATION: entry(
     503,
-    'the request is meant for the incarnation {theirs} of the leader, which is in {mine}',
+    'the request is meant for incarnation {theirs} of the leader, which is in {mine}',
     'nothing was executed; a node sends it again by itself once it has heard of this incarnation',
   ),
   SOURCE_BEHIND: entry(
     503,
-    'the replica that feeds this one is at {theirs}, this copy at {mine} already',
+    'the replica that feeds this one is at {theirs}, and this copy already at {mine}',
     'it catches up by itself; connect to the leader if it does not',
   ),
   CLOCKS_DIFFER: entry(
     401,
     'the leader refused this token: {detail}',
-    "this node signs again by the leader's clock; set the clocks of both machines if it does not end",
+    "this node signs again by the leader's clock; if it goes on, set the clocks of both machines",
   ),
   FOREIGN_PAGE: entry(
     403,
@@ -231,7 +231,7 @@ export const CATALOGUE = {
   ),
   NOT_LEADER: entry(
     421,
-    'the node at {address} is no leader but a {role}',
+    'the node at {address} is not the leader but a {role}',
     'give --leader the address of the leader',
   ),
   LEADER_UNREACHABLE: entry(
@@ -313,7 +313,7 @@ export const CATALOGUE = {
   ),
   REQUEST_STALLED: entry(
     408,
-    'the body of the request brought nothing for {seconds} s',
+    'nothing of the body of the request came for {seconds} s',
     'send it again without a pause; see --body-timeout',
   ),
   NOT_EXECUTED: entry(
@@ -323,7 +323,7 @@ export const CATALOGUE = {
   ),
   OUTCOME_UNKNOWN: entry(
     502,
-    'the request may have been executed or not: {detail}',
+    'the request may or may not have been executed: {detail}',
     'look before you send it again, or send writes with an Idempotency-Key',
   ),
   KEY_REUSED: entry(
@@ -353,7 +353,7 @@ export const CATALOGUE = {
   ),
   FOREIGN_HANDLE: entry(
     500,
-    'a database handle was made by another copy of better-sqlite3',
+    'this database handle was made by another copy of better-sqlite3',
     "two SQLite libraries in one process drop each other's locks: install one better-sqlite3 for application and walcast",
   ),
 
@@ -362,17 +362,17 @@ export const CATALOGUE = {
   LEADER_LIVES: entry(
     409,
     'node {node} at {address} says that it leads, in epoch {epoch}',
-    'hand over with walcast switchover, or demote it first; --force promotes all the same',
+    'hand over with walcast switchover, or demote it first; --force promotes anyway',
   ),
   NOT_FIT: entry(
     409,
     'this node is not fit to lead: {detail}',
-    'promote the node that is furthest; --force promotes this one all the same and tells what is lost',
+    'promote the node that is furthest; --force promotes this one anyway and tells what is lost',
   ),
   TAKE_OVER_FAILED: entry(
     503,
-    'this node did not come to lead: {detail}',
-    'it follows as before; ask it again, or promote another node',
+    'this node could not take over: {detail}',
+    'it goes on as a replica; ask it again, or promote another node',
   ),
   ROLE_CHANGING: entry(
     409,
@@ -391,18 +391,18 @@ export const CATALOGUE = {
   ),
   LEADERLESS: entry(
     503,
-    'nobody leads: {to} did not take over ({refusal}), and this node could not write down that it leads on: {detail}',
-    'nothing is lost; mend the disk, then promote either node',
+    'no node leads: {to} did not take over ({refusal}), and this one could not write down that it leads on: {detail}',
+    'nothing is lost; repair the disk, then promote either node',
   ),
   ROLE_UNSURE: entry(
     500,
-    '{path} may say another role than this node has: {detail}',
-    'mend the disk: it is written again until that goes; a start before that may find the other role',
+    '{path} may name another role than this node has: {detail}',
+    'repair the disk; the node writes the file again until that succeeds; started before, it may come up in the other role',
   ),
   FENCE_FAILED: entry(
     503,
-    'the write lock could not be had within {timeoutMs} ms',
-    'a transaction of the application holds it; end that and try again',
+    'could not get the write lock within {timeoutMs} ms',
+    'a transaction of the application holds it; end it and try again',
   ),
   NO_TARGET: entry(
     409,
@@ -426,8 +426,8 @@ export const CATALOGUE = {
   ),
   LEADER_ALONE: entry(
     503,
-    'no replica was heard of for {seconds} s, so that no write is accepted',
-    'mend the network or start a replica; see --fence-when-alone',
+    'this leader has heard of no replica for {seconds} s, and takes no writes',
+    'repair the network or start a replica; see --fence-when-alone',
   ),
   REHEARSAL_FAILED: entry(
     503,
@@ -460,7 +460,7 @@ export const CATALOGUE = {
   ),
   SECRET_UNREADABLE: entry(
     500,
-    'cannot take the secret: {detail}',
+    'cannot use the secret: {detail}',
     'set either WALCAST_SECRET or WALCAST_SECRET_FILE, at least 16 characters',
   ),
   SECRET_SHARED: entry(
@@ -471,15 +471,15 @@ export const CATALOGUE = {
   CONFIG_BAD: entry(
     500,
     'cannot use the configuration file {path}: {detail}',
-    'mend the file; see walcast COMMAND --help for the keys',
+    'correct the file; see walcast COMMAND --help for the keys',
   ),
   UNAUTHORIZED: entry(
     401,
     'a valid secret is needed',
     'set WALCAST_SECRET or WALCAST_SECRET_FILE for the commands of walcast; programs send "Authorization: Bearer SECRET"',
   ),
-  NOT_FOUND: entry(404, 'nothing at {path}', 'see the documentation for the paths a node serves'),
-  BAD_REQUEST: entry(400, '{detail}', 'mend the request'),
+  NOT_FOUND: entry(404, 'nothing at {path}', 'docs/http.md lists the paths of a node'),
+  BAD_REQUEST: entry(400, '{detail}', 'correct the request'),
   POSITION_UNKNOWN: entry(
     409,
     "{wanted} is not part of this node's history",
@@ -487,7 +487,7 @@ export const CATALOGUE = {
   ),
   SCRUB_NOT_NOW: entry(
     503,
-    'the database was not at rest for {seconds} s, so that its pages could not be compared',
+    'the database was not at rest for {seconds} s, so its pages could not be compared',
     'see /_walcast/status; try again when the node is level with its leader',
   ),
   WAIT_TIMEOUT: entry(
@@ -497,8 +497,8 @@ export const CATALOGUE = {
   ),
   NOT_REPLICATED: entry(
     504,
-    '{wanted} is held by {replicas} replicas, and level {level} was not reached ({detail})',
-    'it stands on the leader; wait again, or see which replicas are away with "walcast status"',
+    '{replicas} replicas hold {wanted}; level {level} was not reached ({detail})',
+    'the leader has it; wait again, or see which replicas are away with "walcast status"',
   ),
   TOO_MANY_EVENT_STREAMS: entry(
     503,

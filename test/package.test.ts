@@ -239,6 +239,7 @@ test('what is not an entry cannot be imported, and tests are not in the package'
   const names = text.trim().split('\n')
   assert.ok(names.includes('package/scripts/walcast') && names.includes('package/CHANGELOG.md'))
   assert.ok(names.includes('package/LICENSE') && names.includes('package/README.md'))
+  assert.ok(names.includes('package/docs/operating/restoring.md'), 'what errors point at')
   assert.deepEqual(
     names.filter((name) => /^package\/(test|dist\/test|src|node_modules)\//.test(name)),
     [],

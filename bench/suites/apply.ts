@@ -1,4 +1,20 @@
-/** Large transactions: how many megabytes of frames a second become visible on the replica. */
+/**
+ * Large transactions: how many megabytes of frames a second become visible on the replica.
+ *
+ * The rows of the database fill a page each. Each transaction changes about `--transaction-mb` of
+ * pages spread over the whole file. All MB are frames (page and 24 bytes of header) as the writer
+ * wrote them.
+ *
+ * - `aloneMbPerSecond`: the writer with no node.
+ * - `visibleMbPerSecond`: from the first transaction seen on the replica to the last.
+ * - `endToEndMbPerSecond`: from the first BEGIN.
+ * - `catchUpMbPerSecond`: the replica's process is stopped (SIGSTOP) while `--catch-up-mb` are
+ *   written, then goes on. It counts from then until the last of them is shown. That is as fast as
+ *   the replica can receive, verify, write and publish with no writer beside it.
+ * - `pagesSent`, `framesWritten`: the leader sends only the newest image of a page in a batch.
+ *   Within one of these transactions no page repeats, so that saves nothing unless several
+ *   transactions fall in one batch.
+ */
 import { join } from 'node:path'
 import { median, megabytesPerSecond, type Seen, spread } from '../arithmetic.ts'
 import { readSeen, readWritten } from '../eventLog.ts'

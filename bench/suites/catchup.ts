@@ -1,7 +1,21 @@
 /**
- * How a replica gets what it lacks: everything (first copy), what the leader still has in memory
- * (history), or only the pages that differ. Each against cp of the whole file and against what a
- * plain TCP stream over loopback carries.
+ * How a replica gets what it lacks. It comes in three ways:
+ *
+ * - `first copy`: everything.
+ * - `history`: the replica was stopped while `--catch-up-mb` of pages changed in 8 commits, and the
+ *   leader still has the batches.
+ * - `difference`: the replica was stopped while 104 pages changed, and the leader restarted
+ *   meanwhile. Pages have to be compared.
+ *
+ * The columns:
+ *
+ * - `seconds`: from the start of the replica's process until it is level, with every page sent,
+ *   verified, written and synced. A replica that returns reads its whole copy first.
+ * - `cpSeconds`: `cp` and `sync` of the whole file just before, from the page cache.
+ * - `loopbackRatio`: sent MB/s by what one plain TCP stream over loopback carries in the same
+ *   round.
+ * - RSS: the largest value of the process so far (`VmHWM`). Shared pages of the Node executable are
+ *   in it (about 45 MB).
  */
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,6 +1,44 @@
 /**
  * What each further replica costs the leader and the others: all fed by the leader, and on two
  * levels.
+ *
+ * One leader feeds, in turns within each round, `--replicas` of them. A writer makes `--rates`
+ * small commits a second for `--seconds`, after `--warmup` seconds at the same rate.
+ *
+ * So many replicas do not fit as processes of their own, in memory or on the cores. They are
+ * embedded nodes (`openReplica`), `--per-process` in one process (programs/replicaGroup.ts). Each
+ * has a database file, a port and a connection to the leader of its own. The leader does for each
+ * what it always does. The leader is a process of its own.
+ *
+ * CPU is taken from the scheduler's nanoseconds between the writer's start and its end, while no
+ * program asks the nodes anything.
+ *
+ * - `leaderUsPerBatch`: all of the leader's by batch, heartbeats and acknowledgements included. At
+ *   20 a second these are a good part of it.
+ * - `leaderUsPerBatchAndReplica`: what it is more than in the first row, by each replica more that
+ *   the leader feeds.
+ * - `replicaUsPerBatchAndReplica`: all replica processes, by batch and replica. Nodes of one
+ *   process share its code and its wakes.
+ * - `leaderCpuPercent`, `replicasCpuPercent` (all together): percent of one core. Where the second
+ *   comes near what the machine has, lag is mostly waiting.
+ * - `messagesPerBatch`: what the leader encoded (`walcast_capture_batches_total`) by what one
+ *   replica applied. It is 1 when a batch is encoded once, however many replicas there are.
+ * - `sentPerEncoded`: bytes handed to sockets (`walcast_send_bytes_total`) by replica and byte
+ *   encoded. What is above 1 is heartbeats.
+ * - `leaderRssMb`: VmHWM. `replicaRssMb`: that of all replica processes by replica.
+ * - `lagP50Ms` to `lagMaxMs`: of the median replica, each figure for itself; `slowestP99Ms`: the
+ *   largest p99 of any. From the return of COMMIT in the writer to the event with which an embedded
+ *   node tells its position, noted within its process. The warm-up is not in it.
+ * - `ownP99Ms`, `ownSlowestP99Ms`: the same two by the replicas' own `/_walcast/lag`, from the
+ *   leader's file event to the commit being visible. They are of the last minute, warm-up included.
+ *
+ * On few cores `slowestP99Ms` of many replicas is mostly how long the last of them waits for a
+ * core. Replicas that applications embed have machines of their own.
+ *
+ * `two levels`: as many replicas as the largest of `--replicas`, but the leader feeds `--relays` of
+ * them, which feed the rest, the same number each. Whether a replica can feed replicas is tried
+ * first; where it cannot the row says why it was skipped. `leaderUsPerBatchAndReplica` counts those
+ * that the leader feeds.
  */
 import { join } from 'node:path'
 import {

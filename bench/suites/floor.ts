@@ -1,5 +1,21 @@
 /**
- * What the machine itself allows: the bounds beside which the other suites' numbers are to be read.
+ * What the machine itself allows, with as little code as possible beside it. The numbers of the
+ * other suites are to be read against these.
+ *
+ * All of it runs between processes of their own, after a warm-up.
+ *
+ * - `fileEvent@RATE`: from the return of an 8-byte `pwrite` to the callback of `fs.watch` in
+ *   another process, which then reads the number that was written. 200 and 1000 a second, for 3 s
+ *   at most.
+ * - `hop@RATE`: half of the round trip of a 4,300-byte message and a small answer, ws over
+ *   loopback. `full`: each message follows the answer to the one before.
+ * - `us`: one operation, the median of 40 batches of about 5 ms. It is `pwrite` of a page, the same
+ *   and `fdatasync`, or the project's own XXH64 and WAL checksum. Or it is msgpack of a batch's
+ *   fields with 64 KB of pages, which unpacking does not copy.
+ * - `TCP over loopback`: one stream in writes of 256 KB.
+ * - `write + fsync`: a new file of 256 MB. `cp + sync`: a copy of it out of the page cache.
+ *
+ * Each `fdatasync` and `fsync` is what this machine's disk says it is.
  */
 import { type Percentiles, type Spread, spread } from '../arithmetic.ts'
 import {

@@ -1,7 +1,13 @@
 /**
- * How well a node behaves as a guest beside an application: transactions that read before they
- * write, the application's own checkpoints, and how long a writer waits, with a leader and a
- * replica and without any node, alternating.
+ * How well a node behaves as a guest beside an application.
+ *
+ * One connection writes transactions that read before they write, at each of `--rates` and with
+ * rows of 300 and 20,000 bytes. It does so with a leader and a replica and alone, alternating. Then
+ * the same while another connection runs `PRAGMA wal_checkpoint(TRUNCATE)` every 250 ms, which
+ * alone refuses such transactions too.
+ *
+ * - `refused`: transactions that got SQLITE_BUSY when they began to write.
+ * - `fences`: how often the leader stopped writers; `fenceMs`: for how long in all.
  */
 import type { Row } from '../result.ts'
 import { type Context, newSetup, resultOf, type Suite, startProgram } from '../suite.ts'

@@ -1,6 +1,50 @@
 /**
  * What the proxy costs a read, what a forwarded write waits for, and the lag while a replica's
  * proxy serves all the reads it can.
+ *
+ * Leader and replica run with `--proxy` and `--upstream`, each before an application of its own:
+ * `node:http` and one better-sqlite3 handle (programs/httpApp.ts) on the 100,000 rows of
+ * readers.ts. Requests come from autocannon in a process of its own. Without that package the row
+ * says why it was skipped; an installed walcast has none (`npm install autocannon@9` brings it).
+ *
+ * Each connection sends its next request after the answer to the one before. Latency is taken from
+ * each answer, since autocannon's own histogram has whole milliseconds. The first answer on a
+ * connection does not count. What is compared is asked in turns of half a second, in one process,
+ * in another order each time round, for `--seconds` each. Any answer but 200 ends the run.
+ *
+ * `read`: GET of a random row through the replica's proxy, and of its application directly
+ * (`direct...`), on 1 and 16 `--connections`. `overheadP50Ms` is the difference of the two p50, not
+ * the p50 of differences. The client keeps no cookies, so every answer of the proxy sets one; a
+ * browser gets it only when the position is new.
+ *
+ * `write`: POST on one connection. It updates one row.
+ *
+ * - `direct`: to the leader's application.
+ * - `leader`: through the leader's proxy, which also reads the WAL to its end.
+ * - without a prefix: through the replica's proxy, which forwards it and answers when the commit is
+ *   in its own copy.
+ * - `nothing`: the same request and the same answer without a commit, so there is nothing to wait
+ *   for.
+ * - `waitP50Ms`: what a commit adds at the replica's proxy less what it adds at the leader's, (p50
+ *   - nothing) - (leader - leaderNothing). It comes from four medians and is as uncertain as all of
+ *   them together. It is the whole cost of read-your-writes for the client: the wait, and the work
+ *   of applying that comes before the answer in the same thread.
+ * - `waitMeanMs`: the time that answers really waited, the growth of the replica's
+ *   `walcast_write_wait_seconds_sum` by forwarded commit. It is smaller, since the commit is mostly
+ *   there before the leader's answer.
+ * - `late`: answers given up waiting for. It is 0, or the rest means nothing.
+ *
+ * `lag`: fresh nodes. A writer on the leader's file makes `rate` commits a second. Meanwhile
+ * autocannon asks the replica's proxy for reads on the largest of `--connections`, as fast as it
+ * answers (`perSecond`, `p99Ms` are those reads').
+ *
+ * - `lagP50Ms` to `lagMaxMs`: the replica's `/_walcast/lag`, by the nodes' clocks from the leader's
+ *   file event to the commit being visible. It does not begin at COMMIT, as in lag.ts. Its window
+ *   holds the warm-up of the writer too (`inWindow`), which has the same rate and the same reads
+ *   beside it.
+ * - `commits` (those that fall together are one), `above5msPercent`: without the warm-up, from the
+ *   node's histogram. p99 is below 5 ms when the second is below 1.
+ * - `noticedP99Ms` to `appliedP99Ms`: each stage by itself.
  */
 import { join } from 'node:path'
 import { type Spread, spread } from '../arithmetic.ts'

@@ -1,6 +1,38 @@
 /**
- * From the return of COMMIT in a writer to a reader on the other side seeing the row, for walcast
- * and its peers.
+ * How old is what a reader of the replica sees, for walcast and its peers.
+ *
+ * A writer inserts one row of 100 bytes a commit, at `--rates`, on an absolute schedule (open
+ * loop). When it falls behind it does not skip, and nothing is dropped. It notes the monotonic
+ * clock before and after each commit. A reader on the other side asks for `max(id)` again and
+ * again, with a sleep of 0.05 ms between two looks. It notes when it first sees each id. The two
+ * are joined by id; all processes of one machine share that clock.
+ *
+ * The same programs measure every system; only the client differs. Systems take turns in each
+ * round.
+ *
+ * The warm-up (`--warmup` seconds at `--warmup-rate`) lets code get compiled. Then the writer waits
+ * until everything has arrived: the backlog of a slow system must not count as lag of what comes
+ * after.
+ *
+ * - `p50Ms` to `maxMs`: from the return of COMMIT.
+ * - `fromBegun...`: from the begin of the transaction.
+ * - `fromDue...`: from the moment the row was due. That includes the writer's own stalls: its
+ *   checkpoints, its disk, its share of a core.
+ * - `beforeReturn`: rows that were seen even before COMMIT returned. They count as 0.
+ * - `lookMs`: the mean time between two looks. The lag includes half of it on average, and a client
+ *   that asks a server looks less often than one that reads a file.
+ * - `stagesP50Ms`: walcast's own report (noticed, sent, received, applied). Its window includes the
+ *   warm-up.
+ * - `floorMs`: one file event and one hop over loopback at the same rate, measured in the same run
+ *   (see floor.ts). A replica fed through file events and a socket cannot beat that sum.
+ * - `ratioToFloor`: `p50Ms` by it.
+ *
+ * Which start is fair depends on the system. Where COMMIT waits for a server, a disk or a replica,
+ * part of the way is over when it returns, so `p50Ms` flatters it. `fromBegun` has no such side.
+ *
+ * Further values of `--pages`, `--replicas` and `--readers` are measured one at a time, at 200
+ * commits a second. A commit of 100 pages changes 99 rows that fill a page each. `loaded` is one
+ * more reader on each replica that never pauses.
  */
 import { join } from 'node:path'
 import {

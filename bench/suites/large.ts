@@ -1,6 +1,19 @@
 /**
  * What a database of many gigabytes costs: starts, copies, comparisons, one huge transaction, and a
  * replica that stands still.
+ *
+ * `--parts` says what is measured. `start`, `copy`, `restart` and `difference` have a database of
+ * `--gb` of rows that fill a page each; `transaction` and `stopped` have one of `--transaction-gb`.
+ * The suite looks at the room on the disk first: twice `--gb`, five times `--transaction-gb`. Each
+ * part removes what it made.
+ *
+ * Every start is a fresh process. RSS is `VmHWM`, set back where a process is measured again
+ * (`/proc/PID/clear_refs`); shared pages of the Node executable are in it. Files come from the page
+ * cache where they fit into memory: the first read of a cold disk is not in any of this. MB/s and
+ * shares are of 10^6 bytes.
+ *
+ * largeCopies.ts says how the parts `start`, `copy`, `restart` and `difference` are measured,
+ * largeWrites.ts how `transaction` and `stopped`.
  */
 import { spread } from '../arithmetic.ts'
 import { requireDiskSpace } from '../diskSpace.ts'

@@ -1,6 +1,22 @@
 /**
  * Starts of a large leader, and copies of its database: the first, one that is taken up again, and
  * one that differs somewhere.
+ *
+ * `start`: from the start of the leader's process until `/readyz` says 200. `newEpoch` is 1 where
+ * the leader could not go on where it was, so that replicas have to compare. Before SIGKILL 100
+ * rows are changed in one commit, which then lies in the WAL.
+ *
+ * `copy`, `restart`, `difference`: from the start of the replica's process until it stands where
+ * the leader does.
+ *
+ * For `difference` both are stopped, and another process changes 100 rows spread over the file in
+ * one commit. The leader starts and knows no more than that its database was written: pages are
+ * compared by their checksums.
+ *
+ * - `leaderSentMb`, `replicaSentMb`: what passed each way, framing included. The replica's
+ *   connection goes through a program that counts it.
+ * - `ofFilePercent`: both by the file.
+ * - `sentMb`: the leader's own `walcast_send_bytes_total`.
  */
 
 import { freePort } from '../../src/cli/freePorts.ts'

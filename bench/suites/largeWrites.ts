@@ -1,6 +1,29 @@
 /**
  * What writers do to the nodes: one transaction that changes everything, and full speed while a
  * replica stands still.
+ *
+ * `transaction`: one UPDATE of every row, then VACUUM, each on fresh nodes.
+ *
+ * - `writerSeconds`: from BEGIN to the return of COMMIT, which includes the writer's own
+ *   checkpoint.
+ * - `seconds`: from the same BEGIN until the replica shows it.
+ * - `leaderWalMb`: the largest size of the leader's WAL file.
+ *
+ * `stopped`: a writer at full speed, a leader and two replicas. Three rows:
+ *
+ * - `before`: all run, for 20 s at most.
+ * - `one stopped`: one replica is stopped (SIGSTOP) for `--stop-seconds`.
+ * - `level again`: the writer has ended. From SIGCONT until both replicas stand where the leader
+ *   does, and what the leader sent in that time, to the two of them.
+ *
+ * Its columns:
+ *
+ * - `lagP99Ms`: of the other replica, by its own report of the last minute. With fewer than 60
+ *   seconds it has some of the time before in it.
+ * - `commitsPerSecond`: of both rows together. On two cores full speed beside three nodes is what
+ *   they leave of the cores.
+ * - `replicaRssMb`: in `level again` of the replica that was stopped, in the rows before of the
+ *   other.
  */
 import { pause } from '../processes.ts'
 import { type Context, resultOf, startProgram } from '../suite.ts'

@@ -1,6 +1,27 @@
 /**
- * Lag over a network with delay, loss or little bandwidth: leader and replica in network namespaces
- * that the bench makes.
+ * Lag over a network with delay, loss or little bandwidth.
+ *
+ * Leader and replica are each in a network namespace of its own, joined by a veth pair with packets
+ * of 1500 bytes. Both namespaces go when the bench ends. This wants root and `ip`; without them
+ * every row says why it was skipped. Writer and reader are those of lag.ts and need no network.
+ * Delay is one way; delay and loss hold in both directions.
+ *
+ * `by` says what makes a condition:
+ *
+ * - `netem`, where the kernel has it.
+ * - `nft`: loss by random packets that are dropped at arrival.
+ * - `relay`: delay by a process of the bench between the two, which holds every chunk back, in
+ *   order. It is an end of both TCP connections, so acknowledgements of TCP do not feel the delay.
+ *   It takes CPU and has a wake-up of its own: `delay 0 ms` has the relay and no delay.
+ * - `tbf`: bandwidth, with a burst of one packet.
+ *
+ * The columns:
+ *
+ * - `heldP50Ms`: how long the relay really held what it passed on.
+ * - `lessDelayP50Ms`: `p50Ms` less the emulated delay.
+ * - `wireMs`: what the pages of one commit take at the emulated rate.
+ *
+ * Commits take at most half of the bandwidth, so those of 100 pages come 15 times a second.
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'

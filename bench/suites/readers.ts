@@ -1,4 +1,18 @@
-/** Point reads on a replica's file while it applies writes, against the same file at rest. */
+/**
+ * Point reads on a replica's file while it applies writes, against the same file at rest.
+ *
+ * 1 and 4 processes (better-sqlite3, read-only) select random rows by id from a table of 100,000
+ * rows of 100 bytes. Each read is a transaction of its own.
+ *
+ * - `readsPerSecond`: of all processes together, while a writer on the leader makes `rate` small
+ *   commits a second and the replica applies them.
+ * - `atRestReadsPerSecond`: the same file with nodes running and nothing written. It is the mean of
+ *   a time after the warm-up and one at the end.
+ * - `ratio`: the one by the other. The writer and the nodes take cores from the readers.
+ * - `cpuRatio`: the same for each second of CPU that the readers had. That is what remains on a
+ *   machine with cores to spare.
+ * - `busy`: every SQLITE_BUSY; the readers' busy time-out is 0. `errors`: anything else.
+ */
 import { join } from 'node:path'
 import { type Spread, spread } from '../arithmetic.ts'
 import type { PinSetup } from '../options.ts'

@@ -1,6 +1,17 @@
 /**
- * What replication costs a writer, at full speed and at a steady rate, and how soon the replica is
- * level after it.
+ * What replication costs a writer, and how soon the replica is level after it.
+ *
+ * A writer inserts one small row a commit for `--seconds`, as fast as it can (`full`) or at a
+ * steady rate. It does so alone (A) and replicated (B), A and B alternating.
+ *
+ * - `ratio`: B by A of the same round. A steady rate that both keep gives 1; `commitUs` says more
+ *   there.
+ * - `commitUs`: the mean time in one commit.
+ * - `levelMs`: from the end of the last COMMIT until the replica has every commit. It is polled, so
+ *   a few ms too large.
+ *
+ * `--autocheckpoint 1000,0` compares writers that checkpoint with writers that leave it to the
+ * node. Without a node, a writer of the second kind only lets its WAL grow.
  */
 import { join } from 'node:path'
 import { type Spread, spread } from '../arithmetic.ts'

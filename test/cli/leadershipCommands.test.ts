@@ -147,7 +147,7 @@ test('what a node refuses is one line with code and cure', { timeout: TIMEOUT_MS
     [
       ['promote'],
       refusal('NOT_FIT', 409, 'this node is not fit to lead: it has no whole copy'),
-      'WALCAST_NOT_FIT: this node is not fit to lead: it has no whole copy; promote the node that is furthest; --force promotes this one all the same and tells what is lost',
+      'WALCAST_NOT_FIT: this node is not fit to lead: it has no whole copy; promote the node that is furthest; --force promotes this one anyway and tells what is lost',
     ],
     [
       ['promote', '--force'],

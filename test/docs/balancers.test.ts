@@ -1,5 +1,6 @@
 /**
- * The recipes for load balancers in docs/application.md, as scripts/torture balancers runs them.
+ * The recipes for load balancers in docs/application/load-balancer.md, as scripts/torture balancers
+ * runs them.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

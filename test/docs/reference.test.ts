@@ -10,7 +10,12 @@ import { METRICS_PAGE, metricsPage } from '../support/metricsPage.ts'
 import { OPTIONS_PAGE, optionsPage } from '../support/optionsPage.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
-const PAGES = ['README.md', ...readdirSync(`${ROOT}docs`).map((name) => `docs/${name}`)]
+const PAGES = [
+  'README.md',
+  ...readdirSync(`${ROOT}docs`, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+]
 
 const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8')
 

@@ -324,7 +324,7 @@ labTest(
   'an application of the group that may read does so, and its stray writes fail at once',
   async (lab) => {
     const { source, copy } = await twoFolders(lab)
-    // As docs/application.md has it.
+    // As docs/application/replica.md has it.
     chownSync(lab.path('b'), 0, STRANGER.gid)
     chmodSync(lab.path('b'), 0o2750)
     chmodSync(source, 0o600)

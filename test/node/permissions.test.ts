@@ -46,7 +46,7 @@ test('a node folder that this user may not enter is none without a node', (t) =>
     assert.equal(key, 'DB_UNREADABLE')
     assert.match(
       line,
-      /copy\.db-walcast\/node\.json: EACCES.*; .*make the user that runs a node the owner/,
+      /copy\.db-walcast\/node\.json: EACCES.*; .*the user that runs a node must own/,
     )
   }
 })

@@ -1,7 +1,7 @@
 /**
- * Load balancers before two nodes, set up as docs/application.md tells: HAProxy with health checks,
- * nginx without. The recipes are read from that page, with the addresses of a test in place of its
- * own, so that what is tested is what is pasted. Debian packages `haproxy` and `nginx`.
+ * Load balancers before two nodes, set up as docs/application/load-balancer.md tells: HAProxy with
+ * health checks, nginx without. The recipes are read from that page, with the addresses of a test in
+ * place of its own, so that what is tested is what is pasted. Debian packages `haproxy` and `nginx`.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -20,13 +20,16 @@ export interface Backend {
   readonly port: number
 }
 
-const PAGE = fileURLToPath(new URL('../../../docs/application.md', import.meta.url))
+const PAGE = fileURLToPath(new URL('../../../docs/application/load-balancer.md', import.meta.url))
 
 /** The block of the page after the comment that begins with `name`. */
 function recipe(name: string): string {
   const page = readFileSync(PAGE, 'utf8')
   const [, text] = page.slice(page.indexOf(`<!-- ${name}`)).split('```\n')
-  assert.ok(page.includes(`<!-- ${name}`) && text, `docs/application.md has no ${name}`)
+  assert.ok(
+    page.includes(`<!-- ${name}`) && text,
+    `docs/application/load-balancer.md has no ${name}`,
+  )
   return text
 }
 

@@ -6,13 +6,16 @@ export const ERRORS_PAGE = fileURLToPath(new URL('../../../docs/errors.md', impo
 
 const HEAD = `# Errors
 
-Programs match on the code, which is never reused for another meaning; texts may change. \`{name}\` stands for what a message fills in.
+Programs match on the code, which is never reused for another meaning; texts may change. \`{name}\`
+stands for what a message fills in.
 
-- **Over HTTP** an error of this list is JSON with \`code\`, most have \`message\` and \`cure\` (what to do) too; the status is the one below.
-- **On the command line** it is one line on standard error: \`CODE: message; what to do\`. The exit code is 1, for \`WALCAST_USAGE\` 2.
+- **Over HTTP** an error of this list is JSON with \`code\`; most have \`message\` and \`cure\` (what to
+  do) too. The status is the one below.
+- **On the command line** it is one line on standard error: \`CODE: message; what to do\`. The exit
+  code is 1, for \`WALCAST_USAGE\` 2.
 - **In a program** it is a \`WalcastError\` with \`code\`.
 
-Written by \`scripts/errors\` from \`src/errorCatalogue.ts\`; \`npm test\` finds out when it is not up to date.
+\`scripts/errors\` writes this page from \`src/errorCatalogue.ts\`; \`npm test\` compares them.
 `
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;')

@@ -23,7 +23,7 @@ const HEAD = `# Metrics
 
 | when | it means |
 |---|---|
-| \`sum(walcast_is_leader) != 1\` for 1 m | nobody leads, or two nodes do: see \`walcast status\` of both |
+| \`sum(walcast_is_leader) != 1\` for 1 m | no node leads, or two do: see \`walcast status\` of both |
 | \`walcast_ready == 0\` for 1 m | the node cannot serve; \`GET /readyz\` has the reasons |
 | \`walcast_lag_seconds > 5\` for 1 m | the replica does not keep up; \`walcast status\` has the cause |
 | \`walcast_is_leader == 1 and walcast_replicas_connected == 0\` | if the leader is lost now, so is what it commits |
@@ -108,5 +108,5 @@ function part([heading, make]: (typeof PARTS)[number]): string[] {
     const values = name in VALUES ? `: ${VALUES[name].join(', ')}` : ''
     return `| \`${name}${labels}\` | ${type} | ${help.replaceAll('|', '\\|')}${values} |`
   })
-  return [`## ${heading}`, '', '| metric | | |', '|---|---|---|', ...rows, '']
+  return [`## ${heading}`, '', '| metric | type | what it counts |', '|---|---|---|', ...rows, '']
 }

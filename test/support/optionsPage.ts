@@ -13,18 +13,19 @@ All options of \`walcast leader\`, \`replica\`, \`node\` and \`run\`. \`walcast 
 that you may need, \`--help --all\` all of them.
 
 - A flag beats the environment, the environment beats the file that \`--config FILE\` names
-  (\`WALCAST_CONFIG\`). The key in that TOML file is the flag without its dashes: \`proxy = "0.0.0.0:80"\`.
+  (\`WALCAST_CONFIG\`). The key in that TOML file is the flag without its dashes:
+  \`proxy = "0.0.0.0:80"\`.
 - A flag without a value, such as \`--standby\`, is \`true\` or \`false\` in environment and file.
 - Times are written \`250ms\`, \`30s\`, \`5m\` or \`1h\`, sizes \`4MiB\` or \`500KB\`, lists with commas.
 - An option of one role is refused as a flag of the other role. In environment and file one that has
   a default is taken: it counts once the node has that role.
 - A program that embeds a node gives the same in camel case with the unit (\`readWaitMs: 1000\`).
 
-The cluster secret is no option: it comes from \`WALCAST_SECRET\` or \`WALCAST_SECRET_FILE\`.
+The cluster secret is not an option. It comes from \`WALCAST_SECRET\` or \`WALCAST_SECRET_FILE\`.
 \`WALCAST_LOG_LEVEL\` says how much is logged (\`debug\`, \`info\`, \`warn\`, \`error\`, \`silent\`),
 \`WALCAST_NODE\` which node commands ask. \`WALCAST_DEBUG=1\` adds the stack to an error of a command.
 
-Written by \`scripts/reference\` from \`src/options/options.ts\`; \`npm test\` finds out when it is not up to date.
+\`scripts/reference\` writes this page from \`src/options/options.ts\`; \`npm test\` compares them.
 `
 
 const RUN = `
@@ -46,7 +47,7 @@ export function optionsPage(): string {
 }
 
 function table(rows: readonly string[]): string[] {
-  return ['| option | role | default | |', '|---|---|---|---|', ...rows]
+  return ['| option | role | default | what it is |', '|---|---|---|---|', ...rows]
 }
 
 function nodeRow(spec: OptionSpec): string {
