@@ -1,8 +1,8 @@
 /**
  * The body of a batch, read and written by offset. It is msgpack like every other body, with the
- * fields in the order of `MESSAGES`, whole numbers as float64 and a checksum of 16 digits: then
- * nothing in it but the values ever changes, and the way of every commit does not lead through a
- * general packer, which costs most after some milliseconds of rest.
+ * fields in the order of `MESSAGES`, whole numbers as float64 and a checksum of 16 digits. So
+ * nothing in it changes but the values, and no commit needs a general packer. That costs most after
+ * some milliseconds of rest.
  */
 import { type Body, MESSAGES } from './messages.ts'
 

@@ -81,7 +81,7 @@ export function decode(bytes: Buffer): Message {
   return message
 }
 
-/** The form that a batch's body can have, if any. */
+/** The fixed form of a batch's body, if it can have one. */
 function formFor(body: Body<'batch'>): BatchForm | undefined {
   const form = formOf(body.db)
   return form.fits(body) ? form : undefined
@@ -89,7 +89,7 @@ function formFor(body: Body<'batch'>): BatchForm | undefined {
 
 let lastForm: BatchForm | undefined
 
-/** A process replicates one database: the form of its name is made once. */
+/** A process replicates one database: the form for its name is made once. */
 function formOf(db: string): BatchForm {
   if (lastForm?.db !== db) lastForm = BatchForm.of(db)
   return lastForm
@@ -118,7 +118,7 @@ function unpack(bytes: Buffer): Record<string, unknown> {
   return value as Record<string, unknown>
 }
 
-/** Unknown keys are left alone, so that a later minor version may add some. */
+/** Unknown keys are ignored, so that a later minor version may add some. */
 function checkFields(type: MessageType, body: Readonly<Record<string, unknown>>): void {
   for (const [key, field] of FIELDS[type]) {
     if (!Object.hasOwn(body, key) || !field.accepts(body[key]))
@@ -160,7 +160,7 @@ function checkSums(message: Message): void {
     throw bad(`${message.type} does not hold ${sums} sums`)
 }
 
-/** Whether what the sums are of can exist. */
+/** Whether the groups or pages of the sums can exist. */
 function isInRange(message: Message): boolean {
   if (message.type === 'groups') {
     const { firstGroup, sums } = message.body

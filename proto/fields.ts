@@ -1,6 +1,6 @@
 /**
- * Field types of message bodies. Each checks a decoded value; what it does not accept makes the
- * message bad.
+ * Field types of message bodies. Each checks a decoded value. A value that it does not accept makes
+ * the message bad.
  */
 import {
   MAX_DURATION_MS,
@@ -59,8 +59,7 @@ export const duration = field(
 )
 
 /**
- * A duration as it may be sent: clocks that are set can make one negative, and one of never is
- * infinite.
+ * A duration as it may be sent: a clock that is set can make one negative, and "never" is infinite.
  */
 export function durationOf(ms: number): number {
   return Math.min(MAX_DURATION_MS, Math.max(0, ms))

@@ -36,7 +36,7 @@ export const MAX_TIME_MS = 8.64e15
 export const MAX_DURATION_MS = 1e12
 
 /**
- * Epochs and txids that other nodes tell above this are not believed: one above must still be a
+ * No node believes an epoch or txid above this from another one: the next number must still be a
  * whole number that can be written down.
  */
 export const MAX_COUNTED = 2 ** 48

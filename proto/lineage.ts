@@ -1,6 +1,6 @@
 /**
- * Which incarnations of the leader followed from which, so that a position can be told to be part
- * of a history or not.
+ * Tells which incarnations of the leader followed from which, and so whether a position is part of
+ * a history.
  *
  * A node that begins to lead in a process draws a random id, its incarnation. Epochs and txids are
  * numbers, and a restored backup brings them back; an incarnation is drawn once. Two histories
@@ -21,8 +21,8 @@ export interface Incarnation {
   /** Id of the node that leads in it. */
   readonly leader: string
   /**
-   * Whether that is proven. False: it is taken to be so, of a database that was written while no
-   * node ran.
+   * Whether that is proven. False when it is assumed, for a database that was written while no node
+   * ran.
    */
   readonly exact: boolean
 }
@@ -40,12 +40,14 @@ export interface HistoryPoint {
 /** The same, with its epoch: where a node stands. */
 export interface Standing extends HistoryPoint, Position {}
 
-/** Of a node without a database. */
+/** The standing of a node without a database. */
 export const NOWHERE: Standing = { epoch: 0, incarnation: '', txid: 0 }
 
-/** Entries that are kept at most: positions of incarnations before the oldest count as unknown. */
+/**
+ * At most so many entries are kept: positions of incarnations before the oldest count as unknown.
+ */
 export const MAX_LINEAGE = 256
-/** Points of a history that are sent at most. */
+/** At most so many points of a history are sent. */
 const MAX_TRAIL = 24
 
 const ID = /^[0-9a-f]{16}$/
@@ -62,19 +64,17 @@ export function withIncarnation(lineage: Lineage, begun: Incarnation): Lineage {
   return at < 0 ? [...lineage, begun].slice(-MAX_LINEAGE) : lineage.with(at, begun)
 }
 
-/**
- * What a node knew, and then what it was told, of which nothing is left out. At most MAX_LINEAGE.
- */
+/** What a node knew, followed by all that it was told. At most MAX_LINEAGE entries. */
 export function joined(known: Lineage, told: Lineage): Lineage {
   const ids = new Set(told.map(({ id }) => id))
   return [...known.filter(({ id }) => !ids.has(id)), ...told].slice(-MAX_LINEAGE)
 }
 
 /**
- * Without the newest ones in which `leader` committed nothing before it stood at `txid`: no
- * position is told of them, since it is the position of the incarnation before. So restarts without
- * commits leave nothing. `kept` stays: the newest stored position names it, and after a crash the
- * next start goes by that position.
+ * Leaves out the newest ones in which `leader` committed nothing before it stood at `txid`: their
+ * positions are those of the incarnation before. So restarts without commits leave nothing. `kept`
+ * stays: the newest stored position names it, and after a crash the next start goes by that
+ * position.
  */
 export function withoutIdle(lineage: Lineage, leader: string, txid: number, kept: string): Lineage {
   let end = lineage.length
@@ -115,14 +115,14 @@ export function* trailOf(now: Standing, lineage: Lineage): Generator<TrailPoint>
 }
 
 /**
- * `proven`: it is part of the history. `likely`: it is taken to be, of a database that was written
- * while no node ran. `unknown`: it may hold what the history lacks.
+ * `proven`: it is part of the history. `likely`: it is assumed to be, for a database that was
+ * written while no node ran. `unknown`: it may hold what the history lacks.
  */
 export type Containment = 'proven' | 'likely' | 'unknown'
 
 /** Whether a node that stands at `now` has the state at `point` in its history. */
 export function containment(now: Standing, lineage: Lineage, point: HistoryPoint): Containment {
-  // None without an incarnation, and none where lineage goes in a circle.
+  // There is none without an incarnation, and none where the lineage goes in a circle.
   const [meant] = [...trailOf({ ...point, epoch: 0 }, lineage), undefined]
   if (!meant) return 'unknown'
   for (const { incarnation, txid, isProven } of trailOf(now, lineage)) {
@@ -152,7 +152,7 @@ export function partingPoint(
 
 /**
  * Whether a node that stands at `now` has the position in its history, as far as numbers tell: a
- * client brings no more. Of an epoch the newest incarnation counts.
+ * client brings nothing else. The newest incarnation of an epoch counts.
  */
 export function containsPosition(
   now: Standing,

@@ -118,7 +118,7 @@ export const MESSAGES = {
     fields: { db: name, firstPage: pageNumber, sums: count, last: flag },
   }),
   /**
-   * Leader to replica: page images on the way to a common state. Not to be made visible before
+   * Leader to replica: page images on the way to a common state. They must not be visible before
    * `synced`.
    */
   pages: define({

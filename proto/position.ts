@@ -8,7 +8,7 @@ export function formatPosition(position: Position): string {
   return `${position.epoch}-${position.txid}`
 }
 
-/** Whether `a` is further than `b`, as far as numbers tell. */
+/** Whether `a` is ahead of `b`, as far as numbers tell. */
 export function isFurther(a: Position, b: Position): boolean {
   return a.epoch > b.epoch || (a.epoch === b.epoch && a.txid > b.txid)
 }

@@ -1,6 +1,6 @@
 /**
- * Replicas that are to say that they stand at exactly one position, with its state checksum. One
- * wait a replica.
+ * Waits until a replica says that it stands at exactly one position, with its state checksum. A
+ * replica has one such wait at most.
  */
 import type { Body } from '../../proto/messages.ts'
 import { cancelTimer, setTimer } from '../platform/time.ts'

@@ -6,7 +6,7 @@ import { WalcastError } from '../errors.ts'
 import type { AckWanted } from './acknowledgements.ts'
 
 export interface AckLevel extends AckWanted {
-  /** As it is written. */
+  /** The level as it is written. */
   readonly name: string
   /** For a metric, whose labels must be few: `n` for every number. */
   readonly label: string

@@ -1,7 +1,7 @@
 /**
- * Which replicas hold a commit, as they say themselves, and who waits for that. A replica is asked
- * once for the highest commit that somebody waits for, and not again before it has answered; it is
- * heard of without asking, too.
+ * Knows which replicas hold a commit, by what they acknowledge, and ends the waits for that. It
+ * asks a replica once for the highest commit that is waited for, and not again before the answer.
+ * Replicas also acknowledge without being asked.
  *
  * Only replicas that are fed by this node count, and only while they are connected.
  */
@@ -18,25 +18,25 @@ export interface AckWanted {
 }
 
 /**
- * `alone`: no more replicas are known than hold it. `full`: too many wait. `ended`: the node no
- * longer leads, or not that history.
+ * `alone`: every known replica holds it, and that is fewer than wanted. `full`: too many wait.
+ * `ended`: the node no longer leads, or not that history.
  */
 export type AckEnd = 'reached' | 'timeout' | 'alone' | 'full' | 'ended'
 
 export interface AckOutcome {
   readonly reached: boolean
-  /** That hold it now. */
+  /** Replicas that hold it now. */
   readonly replicas: number
   readonly end: AckEnd
 }
 
 type Position = { readonly epoch: number; readonly txid: number }
 
-/** The connection to a replica: `Session`, as far as it matters here. */
+/** What of the connection to a replica, its `ReplicaSession`, matters here. */
 export interface AskedReplica {
   readonly node: string
   readonly state: SessionState
-  /** The last that came of it. */
+  /** Its last acknowledgement. */
   readonly acked: Body<'ack'> | undefined
   send(type: 'ask', body: Body<'ask'>): void
 }
@@ -77,7 +77,7 @@ export class Acknowledgements {
   readonly #confirmations = new AckConfirmations()
   #ended = false
 
-  /** `limit`: waiters at once. */
+  /** `limit` bounds the waiters. */
   constructor(limit: number, host: AcknowledgementsHost) {
     this.#limit = limit
     this.#host = host
@@ -174,7 +174,7 @@ export class Acknowledgements {
     this.#connected.clear()
   }
 
-  /** For good. */
+  /** Ends all waits, for good. */
   stop(): void {
     this.#ended = true
     this.endAll()
@@ -227,7 +227,7 @@ export class Acknowledgements {
     return count
   }
 
-  /** Unless it has that, or was asked and has not answered. */
+  /** Asks the replica, unless it has that, or was asked and has not answered. */
   #ask(known: Known, txid: number, durable: boolean): void {
     const asked = durable ? known.askedDurable : known.asked
     const has = txidOf(known, durable)
@@ -245,7 +245,7 @@ export class Acknowledgements {
 interface Levels {
   /** What as many as wanted hold; NOTHING when there are not so many. */
   readonly held: number
-  /** What all hold that are known: nobody else is to be waited for. */
+  /** What all hold that are known: there is no other to wait for. */
   readonly heldByAll: number
 }
 

@@ -1,5 +1,6 @@
 /**
- * One step of a replica's way back: several batches as one, with the last image of each page only.
+ * One step of a replica that catches up: several batches as one, with only the last image of each
+ * page.
  */
 import {
   decode,

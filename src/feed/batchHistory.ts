@@ -38,7 +38,7 @@ export class BatchHistory {
   #nextSequence = 0
   #bytes = 0
   #dropped = 0
-  /** The last one made: replicas that come back together lack the same. */
+  /** The last step made: replicas that come back together lack the same batches. */
   #step: (CatchUpStep & { readonly sequence: number }) | undefined
 
   constructor(limitBytes: number) {

@@ -1,6 +1,6 @@
 /**
- * The feeding side of a comparison: takes the replica's checksums and asks for those of the groups
- * that differ.
+ * The feeding side of a comparison: takes the replica's checksums, asks for those of the groups
+ * that differ, and sends the pages that do.
  */
 import { encode } from '../../proto/codec.ts'
 import { MAX_SUMS } from '../../proto/limits.ts'
@@ -28,7 +28,7 @@ export class ComparisonServer {
     this.#host = host
   }
 
-  /** Takes the checksums of groups. Sends pages when there is nothing more to ask. Throws MESSAGE_BAD. */
+  /** Takes the checksums of groups. Sends pages when all groups are equal. Throws MESSAGE_BAD. */
   takeGroups(groups: Body<'groups'>, sums: Buffer): void {
     if (this.#isAsked)
       throw new WalcastError('MESSAGE_BAD', { detail: 'groups were not asked for' })
@@ -53,7 +53,10 @@ export class ComparisonServer {
   }
 }
 
-/** Asks for the checksums of the pages of these groups; of none, too, so that the replica knows. */
+/**
+ * Asks for the page checksums of these groups. An empty list is sent too, so that the replica
+ * knows.
+ */
 function* differMessages(db: string, differing: readonly number[]): Generator<Buffer> {
   for (let at = 0; at === 0 || at < differing.length; at += MAX_SUMS) {
     const part = Uint32Array.from(differing.slice(at, at + MAX_SUMS))

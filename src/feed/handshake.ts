@@ -18,7 +18,7 @@ import type { SeenHistory } from './seenHistory.ts'
 /** A state that another node says it has. */
 export interface ClaimedState {
   readonly point: HistoryPoint
-  /** '' when it does not trust its own. */
+  /** '' when the node does not trust its own. */
   readonly checksum: string
 }
 
@@ -94,7 +94,7 @@ export function seenOf({
 }
 
 /**
- * Throws what speaks against feeding whoever says this: WRONG_CLUSTER, SELF_LEADER, NODE_ID_TAKEN,
+ * Throws why the replica that says this cannot be fed: WRONG_CLUSTER, SELF_LEADER, NODE_ID_TAKEN,
  * STARTING, STALE_LEADER, WRONG_PAGE_SIZE or what the host says.
  */
 export function requireFeedable(hello: Body<'hello'>, host: HandshakeHost): void {
@@ -126,13 +126,13 @@ export function requireFeedable(hello: Body<'hello'>, host: HandshakeHost): void
 function requireBelievable({ epoch, highestEpoch, term, txid }: Body<'hello'>): void {
   if (Math.max(epoch, highestEpoch, term, txid) > MAX_COUNTED)
     throw new WalcastError('MESSAGE_BAD', {
-      detail: 'hello of an epoch or txid that nobody can have reached',
+      detail: 'hello with an epoch or txid that no node can have reached',
     })
 }
 
 /**
- * By its history alone: numbers that lie above those of this node are above them whatever the
- * content is.
+ * Judges by the history alone: numbers above those of this node are above them whatever the content
+ * is.
  */
 function isUnknown(hello: Body<'hello'>, host: HandshakeHost): boolean {
   return (
@@ -143,7 +143,8 @@ function isUnknown(hello: Body<'hello'>, host: HandshakeHost): boolean {
 
 /**
  * The history entry that follows the replica's position, undefined when it must compare pages. The
- * state tells, not the epoch: one that has the state with which a new epoch began goes on in that.
+ * state tells, not the epoch: a replica that has the state with which a new epoch began goes on in
+ * that epoch.
  */
 export function placeOf(hello: Body<'hello'>, host: HandshakeHost): number | undefined {
   const { history } = host
@@ -181,7 +182,7 @@ function welcomeFor(
   const { db, node, instance, version, epoch, pageSize, heartbeatMs } = host
   const { txid, incarnation, checksum, pages } = host.position()
   const source = host.source()
-  // One that resumes has a state of this node's own.
+  // A replica that resumes has a state of this node's own.
   const isOwnState = sequence !== undefined
   return {
     db,

@@ -1,7 +1,8 @@
 /**
- * Which process has the id of which replica. Of two with one id the one that has been up for longer
- * keeps it, wherever the two are fed: one that says hello is refused at once, one that is told of
- * by another replica when it is certain that there are two.
+ * Knows which process has the id of which replica. Of two processes with one id, the one that has
+ * been up for longer keeps it, wherever the two are fed. The other one is refused when it says
+ * hello here. When another replica tells of it, it is refused once it is certain that there are
+ * two.
  */
 import type { Body } from '../../proto/messages.ts'
 import { WalcastError } from '../errors.ts'
@@ -32,8 +33,8 @@ export class NodeIds {
   }
 
   /**
-   * Where the process is that keeps the id of the one that says this; undefined when that one may
-   * be fed.
+   * The address of the process that keeps the id against the one that says this; undefined when the
+   * latter may be fed.
    */
   holderOf(
     hello: Pick<Body<'hello'>, 'node' | 'instance' | 'upMs'>,
@@ -45,7 +46,7 @@ export class NodeIds {
     )
   }
 
-  /** A replica tells of one that it feeds, or that is fed by one of those. */
+  /** A replica tells of one that it feeds, directly or through others. */
   onBelow(session: ReplicaSession, told: Body<'below'>, host: IdHost): void {
     if (!told.connected) return
     const nowMs = host.nowMs()
@@ -53,7 +54,7 @@ export class NodeIds {
     const upSinceMs = nowMs - told.upMs
     const heardMs = nowMs - told.silentMs
     const here = this.#here(node, host, nowMs)
-    // Either of the two may be the one by which the time is over.
+    // Word of either process may complete the time.
     const found = [
       ...(here ? [here] : []),
       { node, instance, upSinceMs, heardMs, address, via: session },
@@ -70,8 +71,8 @@ export class NodeIds {
   }
 
   /**
-   * The process `instance` is to end, because the one at `address` keeps the id. It is told here,
-   * or by whoever feeds it.
+   * Ends the process `instance`, because the one at `address` keeps the id. This node tells it, or
+   * the replica that feeds it does.
    */
   end(
     { node, instance, address }: Omit<Body<'twin'>, 'db'>,

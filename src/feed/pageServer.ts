@@ -49,7 +49,7 @@ const MESSAGE_BYTES = 1024 * 1024
 /** Room for a message with page numbers and body. */
 const MESSAGE_BUFFER_BYTES = MESSAGE_BYTES + 4 * MAX_PAGES + HEADER_BYTES + MAX_BODY_BYTES
 const RETRY_MS = 2
-/** Rounds without one page that verifies, after which the leader's own file is suspected. */
+/** After so many rounds without one page that verifies, the leader's own file is suspected. */
 const MAX_FRUITLESS_ROUNDS = 2000
 
 interface ReadPages {
@@ -144,7 +144,8 @@ export class PageServer {
     if (!this.#host.isConnected()) throw new WalcastError('STOPPING')
     // Within a huge transaction there is no position to finish at; that ends by itself.
     if (!this.#host.position().isOpen && ++this.#fruitlessRounds > MAX_FRUITLESS_ROUNDS) {
-      const detail = `pages such as ${this.#wanted.peek()} do not match the checksums that the leader keeps`
+      const page = this.#wanted.peek()
+      const detail = `pages such as ${page} do not match the checksums that the leader keeps`
       throw new WalcastError('DB_CORRUPT', { path: this.#host.files.path, detail })
     }
     await delay(RETRY_MS)

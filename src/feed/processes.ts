@@ -3,15 +3,17 @@
  * a node's id along: two processes of one id are told apart by the random id that each of them
  * draws.
  *
- *   unknown ── heard of ──> alive ── heard of beside another process of its id for BESIDE_MS ──> one of two
- *      └<──────────── silent for SILENCE_MS ────────────┘<──────── told that it is the later one ────────┘
+ *   unknown    -> alive       heard of
+ *   alive      -> one of two  heard of beside another process of its id for BESIDE_MS
+ *   one of two -> alive       told to end, as the later one
+ *   alive      -> unknown     silent for SILENCE_MS
  *
  * The last word of a process that has crashed may come late, when its next process has begun: a
  * connection or a node in between stood still. Such a word makes a life longer by one silence at
  * most. So two lives count as two only when they lie beside each other for longer than that. A
  * process that goes on elsewhere is the same one.
  *
- * Nothing is sent or closed here.
+ * It sends and closes nothing itself.
  */
 
 /**
@@ -21,9 +23,12 @@
 export const SILENCE_MS = 6000
 /** How long two processes are heard of beside each other before they count as two. */
 export const BESIDE_MS = 10_000
-/** Node ids that are looked after at most. */
+/** It follows at most so many node ids. */
 const MAX_NODES = 4096
-/** Processes of one node id at most: one that crashes again and again leaves some. */
+/**
+ * It follows at most so many processes of one node id: one that crashes again and again leaves
+ * some.
+ */
 const MAX_LIVES = 8
 
 /**

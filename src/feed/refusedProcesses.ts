@@ -1,5 +1,5 @@
 /**
- * The processes that are to end because another one has their node id. They are refused for as long
+ * The processes that must end because another one has their node id. They are refused for as long
  * as they may try again.
  */
 
@@ -11,7 +11,7 @@ const REFUSED_MS = 30_000
 const MAX_REFUSED = 1024
 
 interface Refused {
-  /** Where the process is that keeps the id. */
+  /** Address of the process that keeps the id. */
   readonly address: string
   readonly untilMs: number
 }
@@ -29,7 +29,10 @@ export class RefusedProcesses {
     }
   }
 
-  /** Where the process is that keeps the id of this one; undefined when this one is not refused. */
+  /**
+   * The address of the process that keeps the id of this one; undefined when this one is not
+   * refused.
+   */
   holderOf(instance: string, nowMs: number): string | undefined {
     const refused = this.#refused.get(instance)
     return refused && refused.untilMs > nowMs ? refused.address : undefined

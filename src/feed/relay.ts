@@ -1,7 +1,7 @@
 /**
- * Feeds replicas from a replica: what it receives is passed on once it is visible here, a huge
- * transaction piece by piece. What is fed is the copy as it stands; positions, epochs and clocks
- * are the leader's.
+ * Feeds replicas from a replica. It passes on what it receives once that is visible here, a huge
+ * transaction piece by piece. It feeds the copy as it stands; positions, epochs and clocks are the
+ * leader's.
  */
 import type { WebSocket } from 'ws'
 import { payloadPageNumber } from '../../proto/codec.ts'
@@ -41,8 +41,8 @@ export interface RelayHost {
   term(): number
   members(): ReturnType<ReplicaFeedHost['members']>
   /**
-   * A replica that is to be fed here has been in a higher epoch: what feeds this node may lead no
-   * more.
+   * A replica that wants to be fed here has been in a higher epoch: this node's leader may no
+   * longer lead.
    */
   onHigherEpoch: ReplicaFeedHost['onHigherEpoch']
   /** The leader's clock. */
@@ -73,8 +73,8 @@ export class Relay {
   readonly #reports: DownstreamReports
   #timer: Timer | undefined
   /**
-   * The position before the next batch; undefined until there is somebody to feed, and while a
-   * batch goes on of which the beginning was not kept.
+   * The position before the next batch; undefined until a replica is fed, and within a batch whose
+   * beginning was not kept.
    */
   #from: { readonly txid: number; readonly checksum: string } | undefined
   /** The last message was not the end of its batch. */
@@ -141,7 +141,7 @@ export class Relay {
     this.#feed.accept(socket, remoteAddress, undefined)
   }
 
-  /** The bytes of `message` are kept only where somebody is fed. */
+  /** Keeps the bytes of `message` only while replicas are fed. */
   onBatch(batch: Body<'batch'>, payload: Buffer, message: Buffer): void {
     if (!this.#isUsed) return
     const pageNumbers = Array.from({ length: batch.pages }, (_, i) => payloadPageNumber(payload, i))
@@ -155,7 +155,7 @@ export class Relay {
   }
 
   /**
-   * The leader told where it stands: whoever asked hears it at once, the others with the next
+   * The leader told where it stands: replicas that asked hear it at once, the others with the next
    * heartbeat.
    */
   onHeartbeat(): void {
@@ -218,7 +218,7 @@ export class Relay {
     else if (this.#options.clock.nowMs() - this.#lastUsedMs > UNUSED_MS) this.onUnsettled()
   }
 
-  /** However many ask, the leader is asked once. */
+  /** Asks the leader once, however many replicas ask. */
   #ping(): void {
     if (this.#isAsking) return
     this.#isAsking = true
@@ -246,12 +246,12 @@ export class Relay {
 
   /**
    * Only the leader can tell whether its state was put back: the replica is fed meanwhile, and
-   * keeps what it has. Not while the leader cannot be told: it would never hear of what the replica
-   * had.
+   * keeps what it has. While the leader cannot be told, the replica is not fed: the leader would
+   * never hear what it had.
    */
   #onUnknownHistory(seen: SeenHistory, leader: string): boolean {
     if (leader !== this.#host.source().node || this.#host.reportSeen(seen, leader)) return false
-    // One that is only ahead is told so.
+    // A replica that is only ahead is told so.
     return this.#refuse(seen) === undefined
   }
 

@@ -29,7 +29,7 @@ export interface ReplicaFeedOptions {
   readonly heartbeatMs: number
   /** Where the replicas are listed. */
   readonly replicas: ReplicaList
-  /** Where somebody may wait for what replicas acknowledge. */
+  /** Hears what replicas acknowledge, where requests may wait for that. */
   readonly acks?: AckListener
   readonly clock: Clock
   readonly log: Logger
@@ -90,7 +90,7 @@ export class ReplicaFeed {
     return this.#history.bytes
   }
 
-  /** Handed to replicas' sockets and not yet taken by the network. */
+  /** Bytes handed to replicas' sockets and not yet taken by the network. */
   get bufferedBytes(): number {
     return this.#sessions.bufferedBytes
   }
@@ -128,7 +128,7 @@ export class ReplicaFeed {
     this.#sessions.onCaptured(batch)
   }
 
-  /** Pages of a batch that is not passed on: for those who are comparing. */
+  /** Takes the pages of a batch that is not passed on: replicas that compare need them again. */
   onChanged(pageNumbers: readonly number[]): void {
     this.#sessions.onCaptured({ pageNumbers })
   }
@@ -141,7 +141,7 @@ export class ReplicaFeed {
     return this.#sessions.connected
   }
 
-  /** Something new is known of the leader: those hear it who asked. */
+  /** Something new is known of the leader: only replicas that asked hear it. */
   answerPings(): void {
     this.#sessions.answer(() => this.#host.heartbeat())
   }
@@ -160,7 +160,7 @@ export class ReplicaFeed {
     this.#sessions.tell('member', { db: this.#options.db, ...member })
   }
 
-  /** A process that is fed here, or below, has the id of one that came first: it is told to end. */
+  /** Ends a process that is fed here, or below, and has the id of one that came first. */
   endTwin(twin: Omit<Body<'twin'>, 'db'>): void {
     const { db, clock } = this.#options
     this.#sessions.endTwin(twin, { db, nowMs: () => clock.nowMs() })
@@ -217,16 +217,17 @@ export class ReplicaFeed {
       onPing: () => host.onPing(),
       newPageServer: (session) => this.#newPageServer(session),
       onConnected: ({ node: replica, remoteAddress: address, txid }) =>
-        log.info({ replica, address, txid }, 'a replica connected'),
+        log.info({ replica, address, txid }, 'replica connected'),
       onDisconnected: ({ node: replica }, error) => {
         if (replica)
-          log.info({ replica, reason: error ? messageOf(error) : 'closed' }, 'a replica went away')
+          log.info({ replica, reason: error ? messageOf(error) : 'closed' }, 'replica disconnected')
         host.onRoom()
       },
       onTwins: ({ first, later }) =>
         log.error(
           { replica: first.node, address: later.address, first: first.address },
-          'two processes have the id of this replica: the one that came later is told to end; a copy of another node gets an id of its own by walcast new-identity',
+          'two processes use the id of this replica; ending the later one; ' +
+            'give a copied node an id of its own with walcast new-identity',
         ),
       onTaken: () => host.onRoom(),
       onBadMessage: (error) => host.onBadMessage(keyOf(error) ?? 'INTERNAL'),

@@ -7,7 +7,7 @@ import type { ReplicaSession } from './replicaSession.ts'
 import { type Peer, peerOf, type ReplicaStatus, statusOf } from './replicaStatus.ts'
 import { ReplicasBelow } from './replicasBelow.ts'
 
-/** What the connection to a replica that is fed here takes. */
+/** The connection to a replica that is fed here, and what it takes. */
 export interface Link {
   readonly node: string
   /** Where the replica said that it stands; 0 before its first copy. */
@@ -22,8 +22,8 @@ export interface Link {
 }
 
 /**
- * A node that is to follow this one by now. Where it stood, and when it was heard of, as far as
- * that is known.
+ * A node that should follow this one by now: where it stood and when it was heard of, if that is
+ * known.
  */
 export interface ExpectedReplica {
   readonly node: string
@@ -83,9 +83,9 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
   }
 
   /**
-   * Where the connected replica `node` is, when it is another process than `instance`, has been up
-   * for longer and was heard of within `silentMs`: a connection of one that has crashed or lost its
-   * network is not held against the next.
+   * The address of the connected replica `node`, when it is another process than `instance`, has
+   * been up for longer and was heard of within `silentMs`. The connection of a process that has
+   * crashed or lost its network is not held against the next one.
    */
   holderOf(
     {
@@ -109,7 +109,7 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
 
   /**
    * The process of a connected replica, wherever it is fed: its random id and how long it has been
-   * up, ms. '' and 0 of one that is away.
+   * up, ms. '' and 0 for a replica that is away.
    */
   processOf(node: string): { readonly instance: string; readonly upMs: number } {
     const nowMs = this.#clock.nowMs()
@@ -125,11 +125,11 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
   }
 
   /**
-   * A replica tells of one that it feeds, or that is fed by one of those. What is newer counts: it
-   * may have moved.
+   * A replica tells of one that it feeds, directly or through others. The newest word counts:
+   * replicas move.
    */
   below(session: ReplicaSession, told: Body<'below'>): void {
-    // Who tells of it may not have heard yet that it leads.
+    // The replica that tells may not have heard yet which node leads.
     if (told.node === this.#own || told.node === this.#leader) return
     const nowMs = this.#clock.nowMs()
     if (!told.connected && !this.#isNewsOfAway(session, told, nowMs)) return
@@ -170,7 +170,7 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
     }
   }
 
-  /** This node leads by now: `nodes` are to come, and are listed as away until they do. */
+  /** This node leads by now. It expects `nodes`, and lists them as away until they come. */
   expect(nodes: readonly ExpectedReplica[]): void {
     this.#leader = ''
     const nowMs = this.#clock.nowMs()
@@ -184,7 +184,7 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
     this.emit('changed')
   }
 
-  /** This node follows the leader `node`, which is nobody's replica from now on. */
+  /** This node follows the leader `node`, which is no replica from now on. */
   follows(node: string): void {
     if (node === this.#leader) return
     this.#leader = node
@@ -193,8 +193,8 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
   }
 
   /**
-   * All are somebody else's to miss: this node leads no more. Those whose connections are being
-   * closed are not listed as away.
+   * This node is no longer the leader; the new leader tracks these replicas. Connections that are
+   * being closed are not listed as away.
    */
   clear(): void {
     this.#sessions.clear()
@@ -204,8 +204,8 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
   }
 
   /**
-   * Takes one that is away off the list; it is back when it connects again. Throws REPLICA_UNKNOWN
-   * or REPLICA_CONNECTED.
+   * Takes a replica that is away off the list, until it connects again. Throws REPLICA_UNKNOWN or
+   * REPLICA_CONNECTED.
    */
   forget(node: string): void {
     if (this.#sessions.has(node) || this.#below.isConnected(node, this.#clock.nowMs()))
@@ -215,7 +215,7 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
     this.emit('changed')
   }
 
-  /** Connected ones first. The lag of one that is away grows with the clock. */
+  /** Connected replicas come first. The lag of one that is away grows with the clock. */
   list(): ReplicaStatus[] {
     const nowMs = this.#clock.nowMs()
     const connected = [...this.#sessions.values()].map((session) => statusOf(session, nowMs))
@@ -228,9 +228,7 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
     return [...connected, ...gone, ...this.#listBelow(nowMs)]
   }
 
-  /**
-   * All that are listed, as they are to be remembered; the last heard of when there are too many.
-   */
+  /** All listed replicas, as they are remembered: those last heard of, when there are too many. */
   peers(): Peer[] {
     const nowMs = this.#clock.nowMs()
     const all = this.list().map((status) => peerOf(status, nowMs))
@@ -243,7 +241,7 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
     return Math.max(0, ...[...this.#sessions.values()].map(({ lastSeenMs }) => lastSeenMs))
   }
 
-  /** Ids of those that are fed by this node itself, or were and are not forgotten. */
+  /** Ids of the replicas that this node feeds itself, or did and has not forgotten. */
   *direct(): Generator<string> {
     yield* this.#sessions.keys()
     for (const [node, { peer }] of this.#gone) if (peer.via === undefined) yield node
@@ -265,7 +263,7 @@ export class ReplicaList extends EventEmitter<ReplicaListEvents> {
     })
   }
 
-  /** Not those that are connected here by now. */
+  /** Leaves out replicas that this node knows from their own connection. */
   #listBelow(nowMs: number): ReplicaStatus[] {
     return this.#below
       .list(nowMs)

@@ -36,7 +36,7 @@ export interface ReplicaSessionHost extends HandshakeHost, HeartbeatSenderHost {
   onHello(session: ReplicaSession): void
   onAck(session: ReplicaSession): void
   onBelow(session: ReplicaSession, below: Body<'below'>): void
-  /** It has taken something. */
+  /** The replica has taken something. */
   onTaken(): void
   onClosed(session: ReplicaSession, error: unknown): void
   onBadMessage(error: unknown): void
@@ -99,7 +99,7 @@ export class ReplicaSession {
     return this.#state
   }
 
-  /** Fed with everything there is. */
+  /** Whether it was sent everything there is. */
   get isLevel(): boolean {
     return this.#state === 'streaming' && this.#cursor.isAtEnd
   }
@@ -113,7 +113,7 @@ export class ReplicaSession {
     return this.#host.nowMs() - this.lastSeenMs <= SILENCE_MS && this.#cursor.isBefore(place)
   }
 
-  /** It has been sent all pages, and no position is there at which that could end. */
+  /** All pages were sent, and there is no position yet at which the copy could end. */
   get isCopyWaiting(): boolean {
     return this.#state === 'syncing' && (this.#comparing?.server.isWaiting ?? false)
   }
@@ -151,13 +151,13 @@ export class ReplicaSession {
     this.#heartbeats.send(body)
   }
 
-  /** A message of its own accord, to whoever was welcomed. */
+  /** Sends a message of this node's own accord, once the replica was welcomed. */
   tell<T extends 'member' | 'moved' | 'twin'>(type: T, body: Body<T>): void {
     if (this.#state !== 'hello' && this.#state !== 'closing' && this.#state !== 'closed')
       this.send(type, body)
   }
 
-  /** Once; what was captured until the end still follows. */
+  /** Sends it once. What is captured until the end still follows. */
   announceStop(body: Body<'stopping'>): void {
     if (this.#isStopping || this.#state === 'closing' || this.#state === 'closed') return
     this.#isStopping = true

@@ -36,7 +36,7 @@ export class ReplicaSessions {
   readonly #acks: AckListener | undefined
   readonly #ids: NodeIds
 
-  /** `acks`: where somebody may wait for acknowledgements. */
+  /** `acks` hears acknowledgements, where requests may wait for them. */
   constructor(
     options: ReplicaSessionOptions,
     limit: number,
@@ -55,7 +55,7 @@ export class ReplicaSessions {
     return this.#replicas.list()
   }
 
-  /** Handed to sockets and not yet taken by the network. */
+  /** Bytes handed to sockets and not yet taken by the network. */
   get bufferedBytes(): number {
     let bytes = 0
     for (const session of this.#all) bytes += session.bufferedBytes
@@ -94,7 +94,7 @@ export class ReplicaSessions {
     return this.#all.size
   }
 
-  /** To those who asked for it. */
+  /** Sends a heartbeat to the replicas that asked for one. */
   answer(heartbeat: () => Parameters<ReplicaSession['heartbeat']>[0]): void {
     let body: Parameters<ReplicaSession['heartbeat']>[0] | undefined
     for (const session of this.#all) {
@@ -106,8 +106,9 @@ export class ReplicaSessions {
 
   /**
    * Whether what lies before `place` may be dropped to go on within a transaction larger than
-   * history. While no replica has all that was read, the slowest that is on its way is waited for:
-   * what it was sent would be sent in vain. One that has all is held up by nobody.
+   * history. While no replica has everything that was read, the leader waits for the slowest one on
+   * its way: otherwise what that was sent would be in vain. A replica that has everything waits for
+   * no other.
    */
   mayDropBefore(place: HistoryPlace): boolean {
     let isWaitedFor = false
@@ -124,12 +125,12 @@ export class ReplicaSessions {
     return false
   }
 
-  /** To every replica that was welcomed. */
+  /** Sends a message to every replica that was welcomed. */
   tell(...message: Parameters<ReplicaSession['tell']>): void {
     for (const session of this.#all) session.tell(...message)
   }
 
-  /** A process that is fed here, or below, has the id of one that came first: it is told to end. */
+  /** Ends a process that is fed here, or below, and has the id of one that came first. */
   endTwin(twin: Omit<Body<'twin'>, 'db'>, host: Pick<IdHost, 'db' | 'nowMs'>): void {
     this.#ids.end(twin, host)
   }

@@ -63,13 +63,14 @@ export class BatchBuilder {
     return this.#checksum
   }
 
-  /** Between two chunks of one transaction: pages and sums are ahead of `txid`. */
+  /** True between two chunks of one transaction: pages and sums are ahead of `txid`. */
   get isOpen(): boolean {
     return this.#openChunks > 0
   }
 
   /**
-   * Makes a batch, or a chunk when `commit` < 0 or chunks went before, of the first `count` frames.
+   * Hands on the first `count` frames as a batch, or as a chunk when `commit` < 0 or chunks went
+   * before.
    */
   handOn(
     segment: WalSegment,
@@ -127,7 +128,7 @@ export class BatchBuilder {
   }
 
   /**
-   * A page that came into being without being written cannot be told to replicas; a scan can read
+   * Replicas cannot be told of a page that came into being without being written; a scan can read
    * it.
    */
   #resize(dbPages: number): void {

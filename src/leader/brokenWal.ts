@@ -1,8 +1,9 @@
 /**
- * A way on when published frames do not verify and cannot be captured as readers see them
- * (publishedFrames.ts): at the start of a leader, and whenever it is not certain that they follow
- * what was captured. Readers find them through the wal-index, only a recovery would lose them. So
- * they are backfilled under the write fence; then the file alone is the state.
+ * Goes on when published frames do not verify and capture cannot take them as readers see them
+ * (publishedFrames.ts). That happens when a leader starts, and whenever it is not certain that the
+ * frames follow what was captured. Readers find such frames through the wal-index; only a recovery
+ * would lose them. So the leader backfills them under the write fence. Then the file alone is the
+ * state.
  */
 import { WalcastError } from '../errors.ts'
 import type { DatabaseFiles } from '../sqlite/databaseFiles.ts'
@@ -29,7 +30,7 @@ const FENCE_MS = 2000
 const CHECKPOINT_MS = 200
 
 /**
- * `fence`: the leader's own, which may be taken already. Throws WAL_BROKEN when a reader that
+ * `fence` is the leader's own and may be taken already. Throws WAL_BROKEN when a reader that
  * lingers keeps the backfill from finishing.
  */
 export async function scanPastBrokenWal(
@@ -69,7 +70,7 @@ async function backfill(
   const step = insist(FENCE, 'BEGIN IMMEDIATE', FENCE_MS)
   const [taken] = await thread.attempt(step)
   if (!taken.ok) {
-    // Taken by the leader meanwhile.
+    // The leader has taken the fence meanwhile.
     if (fence.isTaken) return undefined
     throw stepError(step, taken)
   }

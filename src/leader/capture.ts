@@ -33,7 +33,7 @@ export interface CaptureHost extends BatchBuilderHost {
   onFrame(salt1: number, frame: number): void
   /** Whether more of a transaction larger than a message may be read now. */
   mayReadAhead(next: NextChunk): boolean
-  /** Frames were captured that a recovery would not find: they are to be backfilled. */
+  /** Capture took frames that a recovery would not find: they must be backfilled. */
   onUnverified(frames: number): void
 }
 
@@ -45,8 +45,7 @@ export class Capture {
   readonly #unverified: PublishedFrames
   #publishedFrames: number
   /**
-   * When everything published was captured last, and when it was counted last, by the leader's
-   * clock.
+   * When capture last had everything published, and when it last counted it, by the leader's clock.
    */
   #atEndMs = 0
   #countedMs = 0
@@ -82,7 +81,7 @@ export class Capture {
     this.#batches.recordPosition()
   }
 
-  /** Between two chunks of one transaction: pages and sums are ahead of `txid`. */
+  /** True between two chunks of one transaction: pages and sums are ahead of `txid`. */
   get isOpen(): boolean {
     return this.#batches.isOpen
   }
@@ -105,8 +104,8 @@ export class Capture {
 
   /**
    * Where the database stood at `knownMs`, by the leader's clock: every commit made until then has
-   * at most this txid. What is published and not captured yet is counted, or at least the next
-   * commit is: the published end is a commit.
+   * at most this txid. Published frames that are not captured yet count by their commits, or at
+   * least as one commit: the published end is a commit.
    */
   get known(): { readonly txid: number; readonly knownMs: number } {
     if (this.isAtEnd) return { txid: this.#batches.txid, knownMs: this.#atEndMs }
@@ -145,8 +144,8 @@ export class Capture {
   }
 
   /**
-   * The txid of the last commit that is published now, though capture has not come so far.
-   * Undefined when it cannot be told: the WAL moved meanwhile. Nothing is captured.
+   * The txid of the last commit that is published now, captured or not. Undefined when the WAL
+   * moved meanwhile. Captures nothing.
    */
   async countAhead(): Promise<number | undefined> {
     const { walIndex, reader } = this.#state
@@ -158,7 +157,7 @@ export class Capture {
     return txid
   }
 
-  /** Whether a position that is not captured yet was told by `countAhead`. */
+  /** Whether `countAhead` has told a position that is not captured yet. */
   hasCounted({ epoch, txid }: { readonly epoch: number; readonly txid: number }): boolean {
     return epoch === this.epoch && txid <= this.#ahead.txid
   }
@@ -192,7 +191,9 @@ export class Capture {
     if (reader.frame === header.mxFrame) this.#checkEnd(header)
   }
 
-  /** Undefined when everything published was taken otherwise, because it does not verify. */
+  /**
+   * Undefined when the frames do not verify and everything published was taken as readers see it.
+   */
   #readVerified(header: WalIndexHeader, noticeMs: number): WalSegment | undefined {
     try {
       return this.#state.reader.read(header.mxFrame)
@@ -203,7 +204,10 @@ export class Capture {
     }
   }
 
-  /** Everything that is published, as readers see it. Throws `broken` when that is not certain. */
+  /**
+   * Takes everything that is published, as readers see it. Throws `broken` when that is not
+   * certain.
+   */
   #takePublished(header: WalIndexHeader, noticeMs: number, broken: unknown): void {
     const { reader } = this.#state
     const before = reader.frame

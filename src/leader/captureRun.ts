@@ -47,7 +47,7 @@ export class CaptureRun {
       onUnwatched: (error) =>
         host.log.warn(
           { error: messageOf(error) },
-          'no file events of the WAL: the leader looks by the clock, up to 20 ms apart when idle; raise fs.inotify.max_user_instances',
+          'cannot watch the WAL; polling it instead; raise fs.inotify.max_user_instances',
         ),
     })
     capture.recordPosition()
@@ -63,7 +63,7 @@ export class CaptureRun {
     this.#wake.start()
   }
 
-  /** Looks only when it is told to from now on. */
+  /** From now on it looks only when it is told to. */
   stopWaking(): void {
     this.#wake.stop()
   }
@@ -74,7 +74,8 @@ export class CaptureRun {
   }
 
   /**
-   * Takes in what was committed meanwhile, as much as one look takes. Whether there was something.
+   * Takes in what was committed meanwhile, as much as one look takes. Gives whether there was
+   * anything.
    */
   look(noticeMs: number): boolean {
     if (!this.#isOn || !this.#host.isAlive()) return false
@@ -108,7 +109,7 @@ export class CaptureRun {
     const done = () => {
       this.#isCounting = false
     }
-    // What fails here fails for the next look, which reports it.
+    // A failure here meets the next look too, which reports it.
     this.capture.countAhead().then(done, done)
   }
 
@@ -143,8 +144,8 @@ export class CaptureRun {
   }
 
   /**
-   * The same, until `whileHeld` gives something: it is called while a huge transaction waits for a
-   * replica.
+   * As `readToEnd`, until `whileHeld` gives something. It is called while a huge transaction waits
+   * for a replica.
    */
   async #readOn<T>(
     force: boolean,

@@ -221,7 +221,7 @@ export class CapturedDatabase {
     } catch (error) {
       this.#options.log.warn(
         { error: messageOf(error) },
-        'the last look failed; the next start begins a new epoch',
+        'cannot capture the last commits; the next start may begin a new epoch',
       )
     }
   }
@@ -270,7 +270,10 @@ export class CapturedDatabase {
   /** Begins a new epoch after commits were lost to capture. */
   async #restart(cause: unknown): Promise<void> {
     const { log, observer } = this.#options
-    log.error({ error: messageOf(cause) }, 'capture lost its place; beginning a new epoch')
+    log.error(
+      { error: messageOf(cause) },
+      'capture lost its place in the WAL; beginning a new epoch',
+    )
     this.#run.end()
     this.#host.onRestart()
     try {
@@ -291,6 +294,6 @@ export class CapturedDatabase {
     if (this.#isStopping || !this.#run.isOn) return
     if (keyOf(error) === 'UNKNOWN_CHANGE') return this.#onCaptureFailed(error)
     const { log } = this.#options
-    log.warn({ error: messageOf(error) }, 'a checkpoint failed; it is tried again')
+    log.warn({ error: messageOf(error) }, 'a checkpoint failed; retrying')
   }
 }

@@ -39,7 +39,7 @@ export interface CheckpointerHost {
   readonly clock: Clock
   /** Frames in the WAL at the last look. */
   walFrames(): number
-  /** Of the last commit that was captured. */
+  /** Txid of the last commit that was captured. */
   txid(): number
   /** Captures all that is published; `force` does not wait for slow replicas. */
   readToEnd(force: boolean): Promise<void>
@@ -67,8 +67,8 @@ export interface CheckpointPass {
 }
 
 /**
- * Backfills in one pass: among so many, one meets a gap between the commits of writers that pause
- * now and then.
+ * Backfills in one pass. With so many, one meets a gap between commits of writers that pause at
+ * times.
  */
 const ROUNDS = 8
 /** A file larger than this many hard limits is cut once writing has stopped. */
@@ -76,7 +76,7 @@ const CUT_ABOVE_LIMITS = 4
 /** Quiet calls of `onIdle` in a row before that. */
 const CUT_AFTER_ROUNDS = 2
 const CONNECTIONS = { checkpoint: 'checkpoint', fence: 'fence' } as const
-/** With a busy time-out of 0: it does not wait for a long reader, it just does not truncate. */
+/** With a busy time-out of 0 it never waits for a long reader: it leaves the WAL as it is. */
 const TRUNCATE = checkpoint(CONNECTIONS.checkpoint, 'TRUNCATE')
 
 export class Checkpointer {
@@ -98,10 +98,7 @@ export class Checkpointer {
   /** Frames in the WAL when `onIdle` was last called. */
   #framesAtIdle = 0
   #isTidy = true
-  /**
-   * Number of the last `mend` asked for, of the last one tried to the end, and of the last one
-   * done.
-   */
+  /** Numbers of the last `mend` asked for, tried to its end, and done. */
   #mends = 0
   #triedMends = 0
   #mended = 0
@@ -131,7 +128,7 @@ export class Checkpointer {
     await thread.run(...Checkpointer.connections.map((name) => open(name, path, 0)))
   }
 
-  /** To be called after each look that found frames. */
+  /** Call this after each look that found frames. */
   onCaptured(): void {
     this.#isTidy = false
     const frames = this.#host.walFrames()
@@ -156,7 +153,7 @@ export class Checkpointer {
   }
 
   /**
-   * To be called now and then: backfills what a quiet database still has in its WAL, and cuts a
+   * Call this now and then. It backfills what a quiet database still has in its WAL, and cuts a
    * file that is much larger than needed.
    */
   onIdle(): void {
@@ -210,7 +207,7 @@ export class Checkpointer {
       })
       .then(() => {
         this.#running = undefined
-        // Captured in the midst of it, and told to nobody.
+        // Frames captured while it worked are still to be backfilled.
         if (this.#host.walFrames() > this.#walIndex.backfilledFrames()) this.#isTidy = false
       })
   }
@@ -266,7 +263,7 @@ export class Checkpointer {
     return backfilled - before
   }
 
-  /** Whether moving the guard lets a checkpoint of somebody else get on. */
+  /** Whether moving the guard lets a checkpoint of another connection go on. */
   #guardStandsInTheWay(): boolean {
     const frames = this.#host.walFrames()
     const backfilled = this.#walIndex.backfilledFrames()
@@ -278,10 +275,9 @@ export class Checkpointer {
   }
 
   /**
-   * Until the WAL starts over, a recovery would lay the frames that it finds over the file, which
-   * is newer: a malformed database. The guard on READ_LOCK(0) keeps all that is committed meanwhile
-   * from being backfilled, so nothing is truncated that was not captured. While a reader lingers it
-   * is tried again when the database is quiet.
+   * Until the WAL starts over, a recovery would lay the frames that it finds over the newer file: a
+   * malformed database. The guard on READ_LOCK(0) keeps later commits from being backfilled, so
+   * TRUNCATE loses nothing that was not captured. While a reader lingers, a later pass tries again.
    */
   async #startOver(mends: number): Promise<void> {
     const [result] = await this.#parts.thread.attempt(TRUNCATE)
@@ -290,8 +286,8 @@ export class Checkpointer {
   }
 
   /**
-   * A checkpoint of ours that holds the write lock for as long as the file system takes to cut the
-   * file.
+   * Cuts the file with a checkpoint, which holds the write lock for as long as the file system
+   * takes.
    */
   #cutIfLarge(): void {
     if (this.#quietRounds < CUT_AFTER_ROUNDS || this.#guard.slot !== 0) return

@@ -1,7 +1,7 @@
 /**
- * Counts the commits that are published and not captured yet, by the headers of their frames.
- * Behind a huge transaction that waits for a slow replica a write has a position so, without its
- * being read ahead of that transaction.
+ * Counts the commits that are published and not captured yet, by the headers of their frames. So a
+ * write behind a huge transaction that waits for a slow replica has a position before it is
+ * captured.
  */
 
 import { readSync } from '../platform/files.ts'
@@ -16,7 +16,7 @@ export class CommitCounter {
   readonly #walFd: number
   readonly #pageSize: number
   readonly #header = Buffer.alloc(FRAME_HEADER_BYTES)
-  /** How far was counted, in which generation. */
+  /** How far it has counted, and in which generation. */
   #counted = { salt1: 0, salt2: 0, frame: 0, txid: 0 }
 
   constructor(walFd: number, pageSize: number) {
@@ -24,15 +24,14 @@ export class CommitCounter {
     this.#pageSize = pageSize
   }
 
-  /** The highest that was told. */
+  /** The highest txid that `count` has told. */
   get txid(): number {
     return this.#counted.txid
   }
 
   /**
-   * The txid at the published end `end`, of the generation in which `from` is: `from.txid` commits
-   * were made up to frame `from.frame`. Each frame is looked at once. Undefined when another
-   * generation has begun meanwhile.
+   * The txid at the published end. `from` is in the same generation: frame `from.frame` ends commit
+   * `from.txid`. Each frame is read once. Undefined when another generation has begun meanwhile.
    */
   async count(
     from: { readonly frame: number; readonly txid: number },
@@ -47,7 +46,7 @@ export class CommitCounter {
       if (commit) txid++
       if (frame % FRAMES_AT_ONCE === 0) await nextTurn()
     }
-    // Somebody else may have counted further meanwhile.
+    // Another call may have counted further meanwhile.
     if (txid >= this.#counted.txid) this.#counted = { salt1, salt2, frame, txid }
     return txid
   }

@@ -2,7 +2,7 @@ import type { Clock } from '../platform/clock.ts'
 
 const WINDOW_MS = 100
 
-/** How many commits a second there are, by whole windows of a tenth of a second. */
+/** Commits a second, measured over whole windows of a tenth of a second. */
 export class CommitRate {
   readonly #clock: Clock
   #windowMs = 0
@@ -18,14 +18,14 @@ export class CommitRate {
     this.#clock = clock
   }
 
-  /** `txid`: of the last commit. */
+  /** `txid` is that of the last commit. */
   onCommit(txid: number): void {
     this.#roll()
     this.#firstTxid ??= txid
     this.#txid = txid
   }
 
-  /** Of the last whole window. */
+  /** The rate of the last whole window. */
   perSecond(): number {
     this.#roll()
     return this.#perSecond

@@ -19,7 +19,7 @@ export interface WalLoad {
   readonly frames: number
   readonly bytes: number
   readonly commitsPerSecond: number
-  /** The WAL must start over, whoever waits for it. */
+  /** The WAL must start over, whatever has to wait. */
   readonly mustMend: boolean
 }
 
@@ -45,9 +45,9 @@ const FENCE_RESTS = 4
  * 2^this.
  */
 const MAX_REST_SHIFT = 5
-/** How long after another process was seen reading no fence is taken below the maximum size. */
+/** For so long after another process was seen reading, no fence is taken below the maximum size. */
 const POLITE_MS = 10_000
-/** How long writers are stopped at most, but for a backfill that takes longer. */
+/** Writers are stopped for so long at most, unless a backfill takes longer. */
 const STOP_MS = 10
 /**
  * More uncaptured frames than this many hard limits, once the fence is taken, belong to a huge
@@ -74,8 +74,8 @@ export class FencePolicy {
   #blockedFences = 0
 
   /**
-   * `seesReaders`: readers of all processes are seen. Where some are not, every moment may be one
-   * in which somebody reads.
+   * `seesReaders` says that readers of all processes can be seen. Where some cannot, one may be
+   * there at any moment.
    */
   constructor(limits: FenceLimits, seesReaders = showsEveryLock()) {
     this.#limits = limits
@@ -100,7 +100,7 @@ export class FencePolicy {
 
   /**
    * A WAL far beyond its maximum size is worth a longer stop: otherwise it grows for as long as the
-   * writers go on. Not one that grows because of readers.
+   * writers go on. A WAL that grows because of readers is not.
    */
   limits({ frames, bytes }: Pick<WalLoad, 'frames' | 'bytes'>): FencePatience {
     const { fenceTimeoutMs: fenceMs, hardWalFrames, maxWalBytes } = this.#limits
@@ -120,8 +120,8 @@ export class FencePolicy {
     if (complete) this.#blockedFences = 0
     if (yielded) this.#politeUntilMs = nowMs + POLITE_MS
     if (complete || fencedMs === 0) return
-    // A second of the fastest writers is a gigabyte: what writers alone kept from its end is tried
-    // again soon.
+    // The fastest writers write a gigabyte a second: a pass that only writers kept from its end is
+    // tried again soon.
     const longestMs = FENCE_REST_MS << this.#blockedFences
     this.#restUntilMs =
       nowMs + (isBlocked ? longestMs : Math.min(longestMs, FENCE_RESTS * fencedMs))

@@ -1,6 +1,6 @@
 /**
- * What a node draws and writes down each time it begins to lead in a process: no copied file brings
- * it back.
+ * A node draws an incarnation and writes it down each time it begins to lead in a process. No
+ * copied file brings an old one back.
  */
 import type { Incarnation, Standing } from '../../proto/lineage.ts'
 import { randomBytes } from '../platform/random.ts'
@@ -11,8 +11,8 @@ export function newIncarnation(): string {
 }
 
 /**
- * The incarnation that begins with the state at `follows`; NOWHERE when it is not known what it
- * follows from, and that proves nothing.
+ * The incarnation that begins with the state at `follows`. NOWHERE says that the state before is
+ * unknown: then nothing is proven.
  */
 export function incarnationAfter(
   { incarnation: after, epoch: afterEpoch, txid }: Standing,

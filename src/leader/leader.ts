@@ -223,7 +223,12 @@ export class Leader {
     if (identity.txidCeiling() >= txid + TXID_RESERVE / 2) return
     identity
       .raiseCeiling(txid + TXID_RESERVE)
-      .catch((error) => log.error({ error: messageOf(error) }, 'cannot write the node file'))
+      .catch((error) =>
+        log.error(
+          { error: messageOf(error) },
+          'cannot write the node file; retrying with the next heartbeat',
+        ),
+      )
   }
 
   #feedingEngine(): FeedingEngine {

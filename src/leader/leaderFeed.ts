@@ -12,7 +12,7 @@ export type FeedingEngine = Pick<
   'pageSize' | 'position' | 'pages' | 'heartbeat' | 'look' | 'onRoom'
 >
 
-/** `acks`: hears what replicas acknowledge. */
+/** `acks` hears what replicas acknowledge. */
 export function feedOf(
   options: LeaderOptions,
   history: LedHistory,

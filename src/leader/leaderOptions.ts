@@ -40,8 +40,8 @@ export interface LeaderOptions {
   readonly maxAckWaits: number
   readonly observer: LeaderObserver
   /**
-   * Asks the other nodes before anybody may write, when the node starts; gives what they have seen
-   * of this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN.
+   * Asks the other nodes when the node starts, before any program may write. Gives what they have
+   * seen of this node's own history. Throws HIGHER_EPOCH or NODE_ID_TAKEN.
    */
   readonly mayLead?: () => Promise<readonly SeenHistory[]>
 }
@@ -53,10 +53,11 @@ export interface LeaderIdentity {
   /** Random id of this process. */
   readonly instance: string
   epoch(): number
-  /** In which this node leads, or last led. */
+  /** The incarnation in which this node leads, or last led. */
   incarnation(): string
   /**
-   * How the epoch began, when it was raised above what this node had lost; undefined of any other.
+   * How the epoch began, when it was raised above what this node had lost; undefined for any other
+   * epoch.
    */
   raised(): RaisedEpoch | undefined
   txidCeiling(): number
@@ -68,8 +69,8 @@ export interface LeaderIdentity {
   /** This node leads in the incarnation that `begun` tells of. Durable when it resolves. */
   save(begun: LeadershipBegun): Promise<void>
   /**
-   * The same whether or not the disk takes it: known in any case, and written as soon as that goes.
-   * Throws what keeps it from being durable now.
+   * As `save`, but known at once, and written as soon as the disk takes it. Throws what keeps it
+   * from being durable now.
    */
   insist(begun: LeadershipBegun): Promise<void>
   /** No txid above this is given out. Durable when it resolves. */
@@ -79,7 +80,7 @@ export interface LeaderIdentity {
 export interface LeadershipBegun {
   readonly epoch: number
   readonly term: number
-  /** Where it begins. */
+  /** The txid at which it begins. */
   readonly txid: number
   readonly txidCeiling: number
   readonly begun: Incarnation
@@ -92,7 +93,9 @@ export interface LeadershipBegun {
   readonly putBack: { readonly reason: string; readonly from: HistoryPoint } | undefined
 }
 
-/** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
+/**
+ * Hears what happens, for metrics. Called on the hot path: its functions are cheap and never throw.
+ */
 export interface LeaderObserver {
   onBatch(batch: CapturedBatch): void
   onPass(pass: CheckpointPass): void

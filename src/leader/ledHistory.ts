@@ -29,15 +29,15 @@ export class LedHistory {
     this.#host = host
   }
 
-  /** As far as numbers tell: a client brings no more. */
+  /** Whether the history contains it, as far as numbers tell: a client brings nothing else. */
   contains(position: Position): boolean {
     return containsPosition(this.#host.standing(), this.#identity.lineage(), position)
   }
 
   /**
-   * By the history, and by the content where a checksum is claimed: a position that is on record
-   * with another one is none of this history, whatever its numbers say, and a state on record that
-   * is part of the history proves itself.
+   * Judges by the history, and by the content where a checksum is claimed. A position that is on
+   * record with another checksum is not part of this history, whatever its numbers say. A state on
+   * record that is part of the history proves itself.
    */
   containment({ point, checksum }: ClaimedState): Containment {
     const lineage = this.#identity.lineage()
@@ -58,9 +58,9 @@ export class LedHistory {
   }
 
   /**
-   * Whether the epoch is to be raised above what the node has seen, since numbers may mean two
-   * things. Either this node led there, and lacks it now. Or two nodes have begun the same epoch.
-   * `leader` led in the highest epoch that the node knows.
+   * Whether the epoch must be raised above what the node has seen, since its numbers are ambiguous.
+   * Either this node led there, and lacks it now. Or two nodes have begun the same epoch. `leader`
+   * led in the highest epoch that the node knows.
    */
   lacks(seen: SeenHistory, leader: string): boolean {
     const { node, lineage, term } = this.#identity

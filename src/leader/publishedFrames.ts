@@ -4,17 +4,17 @@
  * never look at these: the wal-index says which page a frame holds. Only a recovery does, and ends
  * there.
  *
- * The chain of checksums proves two things that have to be proven otherwise here:
+ * The chain of checksums proves two things. Without it they are proven otherwise:
  *
- *   that the frames are the published ones   the wal-index publishes their end, in this generation, before they are
- *                                            read and after; no writer touches what is published; page numbers are
- *                                            the same in the wal-index and in the frames; the last one ends a commit
- *                                            that makes the database as large as is published
- *   that they follow what was captured       what lies before them is still what was captured: a recovery would have
- *                                            ended before the first frame without a checksum, and others may have
- *                                            taken the place of those that followed
+ * - That the frames are the published ones. The wal-index publishes their end, in this generation,
+ *   before they are read and after, and no writer touches what is published. The wal-index and the
+ *   frames name the same pages. The last frame ends a commit that makes the database as large as is
+ *   published.
+ * - That they follow what was captured. What lies before them is still what was captured. A
+ *   recovery would have ended before the first frame without a checksum, and other frames may have
+ *   taken the place of those that followed.
  *
- * Whatever else is wrong with a WAL is not taken: then a new epoch begins.
+ * Frames with any other fault are not taken: then a new epoch begins.
  */
 import type { FrameMap } from '../sqlite/frameMap.ts'
 import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
@@ -59,7 +59,7 @@ export class PublishedFrames {
     this.#unproven = []
   }
 
-  /** To be told of all frames that are captured, in order. */
+  /** Takes note of all frames that are captured, in order. */
   onTaken({ pageNumbers }: WalSegment, count: number): void {
     if (!this.#proven || this.#unproven.length > this.#maxUnproven) return
     for (let i = 0; i < count; i++) this.#unproven.push(pageNumbers[i])

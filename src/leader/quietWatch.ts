@@ -13,7 +13,7 @@ export interface QuietWatchHost {
   standsInTheWay(): boolean
   /** Whether nothing is left that a checkpoint could wait for. */
   isDone(): boolean
-  /** To move the guard. */
+  /** The guard should move now. */
   onQuiet(): void
 }
 
@@ -46,7 +46,7 @@ export class QuietWatch {
     this.#host = host
   }
 
-  /** To be called when frames were found. Cheap. */
+  /** Call this when frames were found. Cheap. */
   onFrames(): void {
     if (!this.#timer && !this.#stopped) this.#lookIn(LOOK_MS)
   }

@@ -2,8 +2,8 @@
  * Whether capture reads on within a transaction that is larger than history.
  *
  * What it reads pushes out of history what a slow replica has not been sent. So capture waits for
- * that replica, whose stream is otherwise cut and which then compares pages. It waits only while
- * nobody else pays for that. It reads on to the end of the transaction
+ * that replica: otherwise its stream is cut and it compares pages. Capture waits only while that
+ * costs others nothing. It reads on to the end of the transaction
  *
  * - when others have committed more than a bound behind it: the WAL cannot be reset before they are
  *   captured,
@@ -11,7 +11,7 @@
  *   writers wait for it,
  * - when another replica's first copy or resync is complete but for the transaction's end.
  *
- * Nothing is read, sent or dropped here.
+ * It reads, sends and drops nothing itself.
  */
 
 import type { ReplicaFeed } from '../feed/replicaFeed.ts'
@@ -21,9 +21,9 @@ import type { PinnedFile } from '../sqlite/pinnedFiles.ts'
 
 /** Within a transaction that is handed on in chunks. */
 export interface NextChunk {
-  /** Of the last whole transaction. */
+  /** Txid of the last whole transaction. */
   readonly txid: number
-  /** Of the next message, at most. */
+  /** Size of the next message, at most. */
   readonly bytes: number
   /** Frames in the WAL that are published. */
   readonly publishedFrames: number
@@ -38,14 +38,18 @@ export interface ReadAheadHost {
   /** Another replica has all but the end of the transaction. */
   isCopyWaiting(): boolean
   /**
-   * Somebody holds the write lock while waiting for readers. It costs a look at the table of locks.
+   * Whether a checkpoint holds the write lock while it waits for readers. Costs a look at the table
+   * of locks.
    */
   isCheckpointWaiting(): boolean
   /** What others may commit behind the transaction. */
   readonly maxFramesBehind: number
 }
 
-/** A checkpoint that waits keeps all from committing: without this silence there is none. */
+/**
+ * A checkpoint that waits keeps all writers from committing: without so long a silence there is
+ * none.
+ */
 const SILENCE_MS = 200
 /** Between two looks at the table of locks. */
 const LOOK_MS = 100
@@ -86,7 +90,7 @@ export class ReadAhead {
     return this.#held
   }
 
-  /** Whether somebody else pays for waiting. */
+  /** Whether the wait costs others something. */
   #isPaidFor(held: Held): boolean {
     const { clock, maxFramesBehind } = this.#host
     if (held.frames - held.metFrames > maxFramesBehind || this.#host.isCopyWaiting()) return true

@@ -1,6 +1,6 @@
 /**
- * The batches that a leader made before it started, made again from its WAL: a replica that was
- * level goes on without a resync.
+ * Makes the batches of an earlier run again, from the WAL: a replica that was level goes on without
+ * a resync.
  */
 
 import { encodeBatch, segmentBytes } from '../feed/batch.ts'

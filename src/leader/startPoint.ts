@@ -1,8 +1,8 @@
 /**
- * Where a leader goes on. It keeps epoch and txid only when the database is provably the one it
- * left: the newest stored position verifies against the WAL, or nothing of the content changed.
- * Everything else begins a new epoch, and so does a database that lacks what other nodes have of
- * this node's history: it was put back to an earlier state.
+ * Decides where a leader goes on. It keeps epoch and txid only when the database is provably the
+ * one it left: the newest stored position verifies against the WAL, or nothing of the content
+ * changed. Everything else begins a new epoch, and so does a database that lacks what other nodes
+ * have of this node's history: it was put back to an earlier state.
  */
 import {
   type HistoryPoint,
@@ -28,14 +28,14 @@ import { incarnationAfter } from './incarnation.ts'
 export interface StartPoint {
   readonly epoch: number
   /**
-   * The last epoch of which other nodes that have more know that it began with a promotion; 0 when
-   * there are none.
+   * The last epoch that began with a promotion, as nodes with more history tell it; 0 when there
+   * are none.
    */
   readonly term: number
   readonly txid: number
   /** Why a new epoch begins, undefined when the old one goes on. */
   readonly newEpoch: string | undefined
-  /** Whether that is because the database is in an earlier state than it has been in. */
+  /** Whether it begins because the database was put back to an earlier state. */
   readonly isPutBack: boolean
   /** How the incarnation that begins follows from the one before. */
   readonly begun: Incarnation
@@ -47,8 +47,8 @@ export interface StartPoint {
 }
 
 /**
- * An epoch above what other nodes had seen: its first position is another one of the state that was
- * there.
+ * An epoch above what other nodes had seen. Its first position names the state that was there
+ * before.
  */
 export interface RaisedEpoch {
   /** Where the state stood before. */
@@ -63,10 +63,11 @@ export interface Remembered {
   readonly trusted: boolean
   /** The epoch of the node file. */
   readonly epoch: number
-  /** In which this node last led, by the node file. */
+  /** The incarnation in which this node last led, by the node file. */
   readonly incarnation: string
   /**
-   * How that epoch began, when it was raised above what the node had lost; undefined of any other.
+   * How that epoch began, when it was raised above what the node had lost; undefined for any other
+   * epoch.
    */
   readonly raised: RaisedEpoch | undefined
   /** No txid above this was ever given out. */
@@ -100,7 +101,7 @@ export function chooseStart(
 }
 
 /**
- * Whether a node has had what this database lacks, and its numbers may be given out a second time,
+ * Whether a node has what this database lacks, under numbers that may be given out a second time,
  * or have been.
  */
 function isLost(seen: SeenHistory, place: Place, { epoch, lineage }: Remembered): boolean {
@@ -172,8 +173,8 @@ function goesOn(
 }
 
 /**
- * Whether the positions and the role file are of one time: the newest position is of the
- * incarnation that led last, or of what that began with.
+ * Whether the positions and the role file belong together: the newest position is of the
+ * incarnation that led last, or of the state with which that began.
  */
 function isOfThen(last: PositionRecord, { incarnation, lineage }: Remembered): boolean {
   const begun = lineage.find(({ id }) => id === incarnation)
@@ -259,8 +260,8 @@ function startAbove(
 }
 
 /**
- * A node that crashed right after it was promoted, or had raised its epoch, has recorded its place
- * in the incarnation before only.
+ * A node that crashed right after its promotion, or after it raised its epoch, has recorded its
+ * place only in the incarnation before.
  */
 function inEpoch({
   records,

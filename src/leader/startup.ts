@@ -30,9 +30,9 @@ const START_FENCE_MS = 500
  * Asks the other nodes whether one of them leads. Gives what they have seen of this node's own
  * history. Throws HIGHER_EPOCH.
  *
- * Writers are kept out meanwhile, but not an application that is at work: it has written until now,
- * and each of its transactions that has read and is about to write would fail. In a container any
- * application may be unseen.
+ * The fence keeps writers out meanwhile, but not an application that is at work. That has written
+ * until now, and each of its transactions that has read and is about to write would fail. In a
+ * container the node may not see the application.
  */
 export async function askBeforeLeading(
   fence: WriteFence,
@@ -43,9 +43,7 @@ export async function askBeforeLeading(
   if (mayBeOpenElsewhere(files.database, process.pid)) return mayLead()
   await fence.take(START_FENCE_MS).catch((error) => {
     if (keyOf(error) !== 'FENCE_FAILED') throw error
-    log.warn(
-      'the database is being written while this node asks the others whether one of them leads',
-    )
+    log.warn('cannot fence writers out while asking whether another node leads; asking anyway')
   })
   try {
     return await mayLead()
@@ -63,7 +61,7 @@ export interface StartupParts {
   readonly fence: Pick<WriteFence, 'isTaken'>
 }
 
-/** What a start goes by beside what it finds. */
+/** What decides a start, beside what the scan finds. */
 export interface StartupCause {
   /** Why a new epoch begins whatever is found; undefined at the start of a node. */
   readonly forced: string | undefined
@@ -73,7 +71,7 @@ export interface StartupCause {
 export interface FoundStart {
   readonly scanned: ScannedDatabase
   readonly start: StartPoint
-  /** The WAL does not verify and was backfilled: it is to start over. */
+  /** The WAL did not verify and was backfilled: it must start over. */
   readonly isBackfilled: boolean
 }
 
@@ -92,9 +90,10 @@ export async function findStart(
   if (isPutBack)
     log.error(
       { epoch, txid, reason: newEpoch },
-      'the state of this leader was put back to an earlier one: a new epoch begins above all that other nodes have seen, and replicas keep aside what is missing here',
+      'this database was put back to an earlier state; beginning an epoch above what other nodes ' +
+        'have seen; replicas keep aside what is missing here',
     )
-  else if (newEpoch) log.info({ epoch, txid, reason: newEpoch }, 'a new epoch begins')
+  else if (newEpoch) log.info({ epoch, txid, reason: newEpoch }, 'beginning a new epoch')
   const term = Math.max(identity.term(), start.term)
   const last = parts.positions.known.at(-1)
   const stored = last?.incarnation ?? ''
@@ -126,7 +125,7 @@ async function writeDown(
     if (newEpoch !== undefined) throw error
     log.warn(
       { error: messageOf(error) },
-      'the start could not be written down; trying again until the disk takes it',
+      'cannot write the node file for this start; retrying until the disk takes it',
     )
     await identity.insist(begun).catch(() => {})
   })
@@ -144,7 +143,7 @@ async function scan({ options, thread, files, guard, fence }: StartupParts): Pro
     if (keyOf(error) !== 'WAL_BROKEN') throw error
     options.log.warn(
       { error: messageOf(error) },
-      'published frames do not verify; backfilling them as readers see them',
+      'published frames of the WAL do not verify; backfilling them as readers see them',
     )
     const scanned = await scanPastBrokenWal(thread, files, guard, fence, bytes)
     return { scanned, mended: messageOf(error) }
@@ -188,7 +187,7 @@ export type LedDatabase = Pick<
   'walIndex' | 'reader' | 'sums' | 'frames' | 'counters'
 >
 /**
- * Of a database that this process has followed until now: its WAL is read on from the published
+ * Takes up a database that this process has followed until now: reads its WAL on from the published
  * end. Throws WAL_INDEX_UNREADABLE.
  */
 export function ledFrom(

@@ -33,7 +33,7 @@ export interface WalWatcherHost {
    * still to come.
    */
   isWriteUnderWay(): boolean
-  /** There are no file events for now. Said once until there are again. */
+  /** There are no file events for now. Called once, until there are events again. */
   onUnwatched(error: unknown): void
 }
 
@@ -108,8 +108,8 @@ export class WalWatcher {
   }
 
   /**
-   * Somebody else has captured what was there: the file event of that commit may still come, and is
-   * not worth a spin.
+   * Another caller has captured what was there. The file event of that commit may still come, and
+   * is not worth a spin.
    */
   onCaptured(): void {
     this.#capturedMs = this.#clock.nowMs()
@@ -139,7 +139,7 @@ export class WalWatcher {
     }
   }
 
-  /** The timer alone. */
+  /** Goes by the timer alone. */
   #onUnwatched(error: unknown): void {
     if (this.#stopped) return
     if (!this.#mustPoll) this.#host.onUnwatched(error)

@@ -21,7 +21,7 @@ export class WriteFence {
   readonly #path: string
   #isTaken = false
 
-  /** `isTaken`: the connection has the lock already. */
+  /** `isTaken` says that the connection has the lock already. */
   constructor(thread: SqliteThread, path: string, isTaken = false) {
     this.#thread = thread
     this.#path = path

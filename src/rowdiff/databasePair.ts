@@ -1,8 +1,8 @@
 /**
  * Two databases on one connection that only reads, both held at one snapshot.
  *
- * No file of a database is opened here but by SQLite: closing any other descriptor of it would drop
- * the locks of the whole process (see pinnedFiles.ts), and this runs inside a node too.
+ * Only SQLite opens files of a database here: closing any other descriptor would drop the locks of
+ * the whole process (see pinnedFiles.ts), and this runs inside a node too.
  */
 import Database from 'better-sqlite3'
 import { messageOf, systemCode, WalcastError } from '../errors.ts'
@@ -29,7 +29,7 @@ interface Found {
 
 export class DatabasePair {
   readonly db: Database.Database
-  /** Of both. */
+  /** The encoding of both databases. */
   readonly encoding: TextEncoding
   readonly #found: readonly Found[]
 
@@ -47,15 +47,15 @@ export class DatabasePair {
     }
   }
 
-  /** The catalogue's error for a failure of a query, which may be due to either file. */
+  /** The catalogue's error for a failed query, which may be due to either file. */
   errorOf(error: unknown): unknown {
     if (!(error instanceof Database.SqliteError)) return error
     return failure(this.#found.map(({ path }) => path).join(' or '), error)
   }
 
   /**
-   * Ends the snapshot. Throws as the constructor does when the files that it made cannot be taken
-   * away again.
+   * Ends the snapshot. Throws as the constructor does when the files that it made cannot be
+   * removed.
    */
   close(): void {
     this.db.close()
@@ -87,7 +87,9 @@ function openReadOnly(path: string): Database.Database {
   return new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS })
 }
 
-/** The attached file is opened with the flags of the connection: for reading, never made. */
+/**
+ * SQLite opens the attached file with the flags of the connection: for reading, and never makes it.
+ */
 function attach(db: Database.Database, before: string, after: string): void {
   try {
     db.prepare(`ATTACH ? AS ${AFTER}`).run(after)

@@ -1,6 +1,6 @@
 /**
- * Rows of one database that another has just so. Looked up by key: the work is in proportion to the
- * first database.
+ * Rows of one database that another has unchanged. They are looked up by key: the work is in
+ * proportion to the first database.
  */
 import { AFTER, BEFORE, DatabasePair } from './databasePair.ts'
 import { equalQuery } from './rowQueries.ts'
@@ -11,7 +11,9 @@ import { readShapes, type TableShape } from './tableShape.ts'
 /** Names a row of the first database. */
 export interface EqualRow {
   readonly table: string
-  /** `isText`: `value` has the bytes of a text, else it is a value of SQLite by itself. */
+  /**
+   * With `isText`, `value` has the bytes of a text; otherwise it is the value as SQLite gives it.
+   */
   readonly key: readonly {
     readonly name: string
     readonly value: bigint | number | Buffer | null
@@ -45,7 +47,7 @@ function* equalIn(
   shape: TableShape,
   match: TableMatch,
 ): Generator<EqualRow, void, void> {
-  // A column that the other has no more is not the same there.
+  // A column that the other table no longer has is not the same there.
   if (match.columnsOnlyBefore.length > 0) return
   const names =
     shape.rowidNames.length > 0 ? [shape.rowidNames[0]] : shape.primaryKey.map(({ name }) => name)

@@ -15,11 +15,12 @@ import { matchTables, type SkippedTable, type TableMatch } from './tableMatch.ts
 import { readShapes } from './tableShape.ts'
 
 export interface DiffOptions {
-  /** Only these tables, by name without regard to case; all when left out or empty. */
+  /** Compares only these tables, named without regard to case; all when left out or empty. */
   readonly tables?: readonly string[]
   /**
-   * Only rows with one of these keys; all when left out or empty. A key is its value as text, a
-   * blob in hexadecimal (00ff, 0x00ff or x'00ff'), the values of several columns joined by commas.
+   * Compares only rows with one of these keys; all when left out or empty. A key is its value as
+   * text, a blob in hexadecimal (00ff, 0x00ff or x'00ff'), the values of several columns joined by
+   * commas.
    */
   readonly keys?: readonly string[]
   /** The largest number of rows to give of one table; the others are counted. */
@@ -27,8 +28,8 @@ export interface DiffOptions {
   /** The order of the kinds within a table. */
   readonly order?: readonly RowKind[]
   /**
-   * Rows that only the second database has are not looked for: the work is in proportion to the
-   * first database.
+   * Leaves out rows that only the second database has: the work is then in proportion to the first
+   * database.
    */
   readonly isOneSided?: boolean
 }
@@ -52,7 +53,7 @@ export interface ComparedTable {
 export type Difference =
   | { readonly type: 'begin'; readonly encoding: TextEncoding }
   | { readonly type: 'schema'; readonly difference: SchemaDifference }
-  /** Before the rows of a table. */
+  /** Comes before the rows of a table. */
   | {
       readonly type: 'table'
       readonly match: TableMatch
@@ -64,12 +65,12 @@ export type Difference =
       /** Triggers that the table has in the second database. */
       readonly triggers: readonly string[]
       /**
-       * The table says itself what becomes of rows in conflict: ON CONFLICT REPLACE deletes others.
+       * The table itself decides about rows in conflict: ON CONFLICT REPLACE deletes other rows.
        */
       readonly resolvesConflicts: boolean
     }
   | RowDifference
-  /** After the rows of a table. */
+  /** Comes after the rows of a table. */
   | ({ readonly type: 'counts' } & ComparedTable)
   | ({ readonly type: 'skipped' } & SkippedTable)
   | {
@@ -77,7 +78,7 @@ export type Difference =
       readonly tables: readonly ComparedTable[]
       readonly skipped: readonly SkippedTable[]
       readonly schemaDifferences: number
-      /** Of `keys` those that name no row of either database. */
+      /** Those of `keys` that name no row of either database. */
       readonly missingKeys: readonly string[]
     }
 
@@ -167,7 +168,7 @@ function requireAll(
     })
 }
 
-/** Of tables that were named: a key of too few values is most likely a slip. */
+/** Checks the tables that were named: a key of too few values is most likely a slip. */
 function requireFitting(
   { tables = [], keys = [] }: DiffOptions,
   matches: readonly (TableMatch | SkippedTable)[],
@@ -183,7 +184,8 @@ function requireFitting(
 }
 
 /**
- * Keys that name a row of neither database. A row that both have alike is no difference, and found.
+ * Keys that name a row of neither database. A row that both have alike counts as found, though it
+ * is no difference.
  */
 function findMissing(
   { pair: { db }, options: { keys = [] } }: Comparison,

@@ -9,8 +9,8 @@ export interface KeyParameters {
   /** The keys as they were given. */
   readonly keys: string
   /**
-   * Of each the values one by one, as pairs of the text and of what that says in upper-case
-   * hexadecimal; null where there are more or fewer than columns.
+   * The values of each key one by one, as pairs: the text, and what that says as upper-case
+   * hexadecimal. Null for a key with more or fewer values than columns.
    */
   readonly parts: string
 }
@@ -23,7 +23,7 @@ export function keyParameters(keys: readonly string[], columns: number): KeyPara
   return { keys: JSON.stringify(keys), parts: JSON.stringify(parts) }
 }
 
-/** As SQL writes a blob, as C writes a number, or the digits alone. */
+/** A blob as SQL writes it, as C writes a number, or the digits alone. */
 function hexOf(text: string): string | null {
   const digits =
     /^(?:x'(.*)'|0x(.*)|(.*))$/is
@@ -41,5 +41,6 @@ export function objectionToKeyText(key: string, columns: readonly KeyColumn[]): 
   const given = key.split(',').length
   if (given >= columns.length) return undefined
   const names = columns.map(({ name }) => name).join(', ')
-  return `the key has ${columns.length} columns (${names}), and "${key}" names ${given}; join them by commas`
+  const wanted = `the key has ${columns.length} columns (${names})`
+  return `${wanted}, and "${key}" names ${given}; join them by commas`
 }

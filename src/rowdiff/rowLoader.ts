@@ -8,7 +8,7 @@ import { readShapes, type TableShape } from './tableShape.ts'
 
 /** Statements kept prepared: one for each table, number of values and places of texts. */
 const MAX_STATEMENTS = 256
-/** Functions of an application that are stood in for. */
+/** At most so many functions of an application get a stand-in. */
 const MAX_FUNCTIONS = 1000
 
 /** How the values of a table's record map to its columns. */
@@ -30,7 +30,7 @@ export class RowLoader {
   #functions = 0
   #refused = 0
 
-  /** `db` has no triggers. Its constraints but the unique ones are not checked. */
+  /** `db` has no triggers. Only its unique constraints are checked. */
   constructor(db: Database.Database) {
     this.#db = db
     db.pragma('foreign_keys = OFF')
@@ -41,7 +41,7 @@ export class RowLoader {
     this.#targets = new Map(targets)
   }
 
-  /** Rows that the table did not take: only damage can bring such. */
+  /** Rows that the table did not take: only damage can cause that. */
   get refused(): number {
     return this.#refused
   }
@@ -93,7 +93,7 @@ export class RowLoader {
       } catch (error) {
         if (this.#standIn(error)) continue
         if (!(error instanceof Database.SqliteError)) throw error
-        // A row that cannot be, or one whose index only the application can keep.
+        // An impossible row, or one whose index only the application can keep.
         if (!/^SQLITE_(CONSTRAINT|ERROR|MISMATCH)/.test(error.code)) throw error
         this.#refused++
         return
@@ -130,7 +130,7 @@ export class RowLoader {
 
 interface ColumnRow {
   readonly name: string
-  /** 2 and 3 for generated columns: not stored, stored. */
+  /** 2 for a generated column that is not stored, 3 for one that is. */
   readonly hidden: number
 }
 

@@ -1,6 +1,6 @@
 /**
- * The queries that find rows which differ. Each is one scan of a table with a look-up by key in the
- * other: SQLite keeps a cursor and a row, whatever the size of the tables.
+ * The queries that find rows which differ. Each scans one table and looks up keys in the other:
+ * SQLite keeps a cursor and a row, however large the tables are.
  */
 
 import { anyOf, quoteName } from '../sqlite/sqlText.ts'
@@ -49,13 +49,14 @@ function changedQuery(match: TableMatch, byKey: boolean): string | undefined {
   const differs = anyOf(match.fields.map(differing))
   if (before === undefined || after === undefined || differs === '') return undefined
   const conditions = [differs]
-  // Two keys may be the same to the key's collation and read differently: either names the row.
+  // Two keys may be equal to the key's collation and differ in bytes: either one names the row.
   if (byKey) conditions.push(`(${keyCondition(match, 'a')} OR ${keyCondition(match, 'b')})`)
-  return `SELECT ${values(match, 'a')}, ${values(match, 'b')} FROM ${joined(match, before, after)}${where(conditions)}`
+  const from = joined(match, before, after)
+  return `SELECT ${values(match, 'a')}, ${values(match, 'b')} FROM ${from}${where(conditions)}`
 }
 
 /**
- * The fields `names` of each row of the first table that is in the second as it is. Both have the
+ * The fields `names` of each row of the first table that the second has unchanged. Both have the
  * table.
  */
 export function equalQuery(match: TableMatch, names: readonly string[]): string {
@@ -71,8 +72,8 @@ function joined(match: TableMatch, before: string, after: string): string {
 }
 
 /**
- * In the order of the table itself; an index could have a collation that only the application
- * knows.
+ * Rows come in the order of the table itself: an index could have a collation that only the
+ * application knows.
  */
 function scan(side: Side, name: string): string {
   return `${side}.${quoteName(name)} AS a NOT INDEXED`
@@ -82,7 +83,7 @@ function values({ fields }: TableMatch, alias: string): string {
   return fields.map((name) => rawExpression(`${alias}.${quoteName(name)}`)).join(', ')
 }
 
-/** The collation is that of the key's index, so that the index answers. */
+/** Uses the collation of the key's index, so that the index answers. */
 function sameKey({ key }: TableMatch): string {
   return key
     .map(
@@ -92,8 +93,8 @@ function sameKey({ key }: TableMatch): string {
 }
 
 /**
- * Unlike in bytes or in type. The unary plus takes the affinity off, so that neither value is
- * converted.
+ * Whether two values differ in bytes or in type. The unary plus takes the affinity off, so that
+ * SQLite converts neither.
  */
 function differing(name: string): string {
   const a = `a.${quoteName(name)}`
@@ -105,20 +106,28 @@ function differing(name: string): string {
 export function foundKeysQuery(match: TableMatch, side: Side, name: string): string {
   const columns = columnsOf(match, 'a')
   const isNamed = match.key[0].isRowid
-    ? `${columns[0]} = CAST(k.value AS INTEGER) AND k.value = CAST(CAST(k.value AS INTEGER) AS TEXT)`
+    ? `${columns[0]} = CAST(k.value AS INTEGER) AND ${isInteger('k.value')}`
     : `${joinedText(columns)} = k.value OR (${namesBlob(columns)})`
-  return `SELECT k.key FROM json_each(@keys) AS k JOIN json_each(@parts) AS p ON p.key = k.key WHERE EXISTS (SELECT 1 FROM ${scan(side, name)} WHERE ${isNamed})`
+  return `SELECT k.key FROM json_each(@keys) AS k JOIN json_each(@parts) AS p ON p.key = k.key
+    WHERE EXISTS (SELECT 1 FROM ${scan(side, name)} WHERE ${isNamed})`
 }
 
 /** Whether the row `alias` is one that the KeyParameters name. */
 function keyCondition(match: TableMatch, alias: string): string {
   const columns = columnsOf(match, alias)
-  // An integer is looked up.
+  // An integer key is looked up.
   if (match.key[0].isRowid)
-    return `${columns[0]} IN (SELECT CAST(value AS INTEGER) FROM json_each(@keys) WHERE value = CAST(CAST(value AS INTEGER) AS TEXT))`
+    return `${columns[0]} IN
+      (SELECT CAST(value AS INTEGER) FROM json_each(@keys) WHERE ${isInteger('value')})`
   const isText = `${joinedText(columns)} IN (SELECT value FROM json_each(@keys))`
   const isBlob = anyOf(columns.map((column) => `typeof(${column}) = 'blob'`))
-  return `(${isText} OR ((${isBlob}) AND EXISTS (SELECT 1 FROM json_each(@parts) AS p WHERE ${namesBlob(columns)})))`
+  const isNamed = `EXISTS (SELECT 1 FROM json_each(@parts) AS p WHERE ${namesBlob(columns)})`
+  return `(${isText} OR ((${isBlob}) AND ${isNamed}))`
+}
+
+/** Whether a text is an integer as SQLite writes it. */
+function isInteger(text: string): string {
+  return `${text} = CAST(CAST(${text} AS INTEGER) AS TEXT)`
 }
 
 function columnsOf({ key }: TableMatch, alias: string): string[] {
@@ -129,7 +138,8 @@ function columnsOf({ key }: TableMatch, alias: string): string[] {
 function joinedText(columns: readonly string[]): string {
   const texts = columns.map(
     (column) =>
-      `CASE typeof(${column}) WHEN 'blob' THEN lower(hex(${column})) ELSE CAST(${column} AS TEXT) END`,
+      `CASE typeof(${column}) WHEN 'blob' THEN lower(hex(${column}))
+        ELSE CAST(${column} AS TEXT) END`,
   )
   return `${texts.join(` || ',' || `)} COLLATE BINARY`
 }
@@ -139,7 +149,8 @@ function namesBlob(columns: readonly string[]): string {
   return columns
     .map((column, at) => {
       const [text, hex] = [0, 1].map((which) => `json_extract(p.value, '$[${at}][${which}]')`)
-      return `CASE typeof(${column}) WHEN 'blob' THEN hex(${column}) = ${hex} ELSE CAST(${column} AS TEXT) COLLATE BINARY = ${text} END`
+      return `CASE typeof(${column}) WHEN 'blob' THEN hex(${column}) = ${hex}
+        ELSE CAST(${column} AS TEXT) COLLATE BINARY = ${text} END`
     })
     .join(' AND ')
 }

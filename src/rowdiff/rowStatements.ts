@@ -1,10 +1,9 @@
 /**
- * Differences as SQL that, run against the second database, gives it the rows of the first that it
- * lacks.
+ * Turns differences into SQL that gives the second database the rows of the first that it lacks.
  *
- * A row that both have with other values may be two rows of one key: after a split both sides give
- * out the same keys. So it is left alone unless asked for, and told in a comment. No statement
- * takes the place of a row unasked.
+ * A row that both have with different values may be two rows with one key: after a split both sides
+ * give out the same keys. So it is left alone unless asked for, and a comment tells of it. No
+ * statement replaces a row unasked.
  */
 
 import type { TextEncoding } from '../sqlite/databaseHeader.ts'
@@ -17,18 +16,20 @@ import type { SchemaDifference } from './schemaDiff.ts'
 import { oneLineLiteral, sqlLiteral } from './sqlLiteral.ts'
 import type { TableMatch } from './tableMatch.ts'
 
-/** Rows go before others may take what was theirs in a UNIQUE index. */
+/** Rows go before other rows may take their place in a UNIQUE index. */
 export const STATEMENT_ORDER: readonly RowKind[] = ['added', 'changed', 'removed']
 
-const HEAD = `Run this at the leader, on the leader's own database file: a replica's copy takes no writes, and gets them from there.
+const HEAD = `Run this at the leader, on the leader's own database file:
+a replica's copy takes no writes, and gets them from there.
 Check before: "walcast status" says role leader there, and AFTER was that very file.
-Check before: each "conflict" below is a key that both files have with other values. Where both sides gave out the
-same key after a split these are two rows: rows inserted here that refer to that key then refer to the row of AFTER.
+Check before: each "conflict" below is a key that both files have with different values.
+Where both sides gave out the same key after a split, these are two rows:
+rows inserted here that refer to that key then refer to the row of AFTER.
 Run it with a shell that stops at the first error (sqlite3 -bail): all of it is applied, or nothing.
 Where foreign keys are enforced, their ON DELETE and ON UPDATE actions act too.`
 
 export interface StatementOptions {
-  /** Whether rows that both have with other values are overwritten. */
+  /** Whether rows that both have with different values are overwritten. */
   readonly updates: boolean
   /** Whether rows that only the second database has are deleted. */
   readonly deletes: boolean
@@ -51,7 +52,7 @@ class StatementWriter {
   #encoding: TextEncoding = 'UTF-8'
   /** Why the rows of the present table get no statements. */
   #obstacle: string | undefined
-  /** Overrides what the present table says of conflicts. */
+  /** Overrides what the present table does about conflicts. */
   #policy = ''
   /** Rows of the present table that have a statement or a comment. */
   #written = 0
@@ -149,7 +150,10 @@ function tableHead({ match, triggers }: Extract<Difference, { type: 'table' }>):
 function obstacleOf({ match, create }: Extract<Difference, { type: 'table' }>): string | undefined {
   if (match.isShadow) return 'the table belongs to a virtual table'
   if (match.names[AFTER] === undefined && create === undefined)
-    return 'its name is taken by something else, or its CREATE statement is none that SQLite takes by itself'
+    return (
+      'its name is taken by something else, ' +
+      'or its CREATE statement is none that SQLite takes by itself'
+    )
   return undefined
 }
 
@@ -160,7 +164,7 @@ function schemaComment({ type, name, before, after }: SchemaDifference): string 
   )
 }
 
-/** `verb`: with what becomes of a row in conflict. */
+/** `verb` includes what becomes of a row in conflict. */
 function insertion(verb: string, { match, before }: RowDifference, encoding: TextEncoding): string {
   const names = match.fields.map(quoteName).join(', ')
   const values = (before ?? []).map((value) => sqlLiteral(value, encoding)).join(', ')
@@ -171,7 +175,7 @@ function deletion(row: RowDifference, encoding: TextEncoding): string {
   return `DELETE FROM ${tableName(row.match)} WHERE ${place(row, encoding)};\n`
 }
 
-/** Of the columns that differ. */
+/** The assignments of the columns that differ. */
 function update(verb: string, row: RowDifference, encoding: TextEncoding): string {
   const { match, before, after } = row
   const changes = match.fields.flatMap((name, at) =>
@@ -190,7 +194,8 @@ function place({ match, after }: RowDifference, encoding: TextEncoding): string 
 }
 
 /**
- * Both states whole: of two rows with one key either may have to be written again under another.
+ * Tells both states whole: of two rows with one key, either may have to be written again under
+ * another key.
  */
 function conflict({ match, before, after }: RowDifference, encoding: TextEncoding): string {
   const pairs = (places: readonly number[], values: readonly SqlValue[] | null) =>

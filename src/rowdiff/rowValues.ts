@@ -21,7 +21,8 @@ export type RawValue = null | bigint | number | string | Buffer
  * its type.
  */
 export function rawExpression(column: string): string {
-  return `CASE typeof(${column}) WHEN 'text' THEN CAST(${column} AS BLOB) WHEN 'blob' THEN hex(${column}) ELSE ${column} END`
+  return `CASE typeof(${column}) WHEN 'text' THEN CAST(${column} AS BLOB)
+    WHEN 'blob' THEN hex(${column}) ELSE ${column} END`
 }
 
 export type Decode = (raw: RawValue) => SqlValue
@@ -35,7 +36,7 @@ export function decoderOf(encoding: TextEncoding): Decode {
     try {
       return text.decode(raw)
     } catch {
-      // Not swallowed but told apart: SQLite stores any bytes as text.
+      // SQLite stores any bytes as text: bytes that are no Unicode are told apart, not swallowed.
       return { type: 'text', hex: raw.toString('hex') }
     }
   }
@@ -62,8 +63,8 @@ export function realText(value: number): string {
 export type JsonValue = null | number | string | Readonly<Record<string, string>>
 
 /**
- * A value as JSON can say it without loss. A number in JSON is an INTEGER exactly when it has no
- * fraction and no exponent.
+ * A value in JSON, without loss. A number in JSON is an INTEGER exactly when it has no fraction and
+ * no exponent.
  */
 export function jsonValue(value: SqlValue): JsonValue {
   if (typeof value === 'bigint') {

@@ -19,7 +19,7 @@ export interface SchemaEntry {
   readonly sql: string | null
 }
 
-/** Small: a schema of many tables and few rows is what is mostly stored. */
+/** Small pages: most such databases have many tables and few rows. */
 const PAGE_BYTES = 1024
 /** SQLite's own tables are left out, but for the one that AUTOINCREMENT cannot do without. */
 const SEQUENCE = 'sqlite_sequence'
@@ -67,7 +67,7 @@ function namesWithoutRowid(entries: readonly SchemaEntry[]): ReadonlySet<string>
 }
 
 /**
- * Adds what has no b-tree: views, triggers, virtual tables. Nothing is written to the database
+ * Adds what has no b-tree: views, triggers, virtual tables. Nothing may be written to the database
  * afterwards.
  */
 export function completeSchema(path: string, entries: readonly SchemaEntry[]): void {
@@ -108,7 +108,7 @@ function allocate(
   tables: number,
   indexes: number,
 ): { readonly table: number[]; readonly index: number[] } {
-  // An index needs a table; with none to be made its page is left unused.
+  // An index needs a table. When there is none to make, its page stays unused.
   for (let i = 0; i < Math.max(tables, indexes > 0 ? 1 : 0); i++) db.exec(`CREATE TABLE t${i} (x)`)
   for (let i = 0; i < indexes; i++) db.exec(`CREATE INDEX i${i} ON t0 (x)`)
   const rootsOf = (type: string) =>

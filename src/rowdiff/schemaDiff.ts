@@ -9,7 +9,7 @@ import { AFTER, BEFORE, type Side } from './databasePair.ts'
 export interface SchemaObject {
   readonly type: 'table' | 'index' | 'view' | 'trigger'
   readonly name: string
-  /** The table that it belongs to; of a table and a view their own name. */
+  /** The table that it belongs to. For a table or a view, its own name. */
   readonly table: string
   readonly sql: string
 }
@@ -28,7 +28,8 @@ export type Schema = ReadonlyMap<string, SchemaObject>
 export function readSchema(db: Database.Database, side: Side): Schema {
   const objects = db
     .prepare<[], SchemaObject>(
-      `SELECT type, name, tbl_name AS "table", sql FROM ${side}.sqlite_schema WHERE sql IS NOT NULL ORDER BY name`,
+      `SELECT type, name, tbl_name AS "table", sql FROM ${side}.sqlite_schema
+        WHERE sql IS NOT NULL ORDER BY name`,
     )
     .all()
     .filter(({ name }) => !foldName(name).startsWith('sqlite_'))

@@ -1,4 +1,4 @@
-/** Values as SQL literals that give the very value and type back. */
+/** Writes values as SQL literals that give back exactly the same value and type. */
 import type { TextEncoding } from '../sqlite/databaseHeader.ts'
 import type { SqlValue } from './rowValues.ts'
 

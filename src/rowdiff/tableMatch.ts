@@ -1,7 +1,4 @@
-/**
- * Which table of one database is compared with which of the other, column by column, and by which
- * key.
- */
+/** Decides which tables of two databases are compared, column by column, and by which key. */
 import type Database from 'better-sqlite3'
 import { foldName, quoteName } from '../sqlite/sqlText.ts'
 import { AFTER, BEFORE, type Side } from './databasePair.ts'
@@ -53,7 +50,7 @@ export interface MatchOptions {
   readonly isOneSided?: boolean
 }
 
-/** One of both is undefined when the table is missing on that side. */
+/** One of the two is undefined when the table is missing on that side. */
 export function matchTables(
   db: Database.Database,
   before: TableShape | undefined,

@@ -1,6 +1,4 @@
-/**
- * What of a table matters for comparing its rows: its columns and how a row is told from another.
- */
+/** What matters of a table for comparing its rows: its columns, and what tells rows apart. */
 import type Database from 'better-sqlite3'
 import { foldName, quoteName } from '../sqlite/sqlText.ts'
 import type { Side } from './databasePair.ts'
@@ -10,7 +8,7 @@ export type Affinity = 'INTEGER' | 'TEXT' | 'BLOB' | 'REAL' | 'NUMERIC'
 
 export interface KeyColumn {
   readonly name: string
-  /** In capitals; that of the index which keeps the key unique. */
+  /** The collation, in capitals, of the index that keeps the key unique. */
   readonly collation: string
   readonly affinity: Affinity
   /** Whether a row may have NULL here, as ordinary tables allow in a primary key. */
@@ -61,7 +59,7 @@ export function readShapes(db: Database.Database, side: Side): Map<string, Table
 
 function readShape(db: Database.Database, side: Side, table: ListRow): TableShape {
   const { name, type, wr } = table
-  // The columns of a virtual table are its module's to tell, which may be missing here; its rows
+  // Only its module knows the columns of a virtual table, and that may be missing here. Its rows
   // are not read.
   const all =
     type === 'virtual'

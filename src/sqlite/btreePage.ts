@@ -1,9 +1,9 @@
 /**
- * One page of a b-tree and its cells, as bytes say it:
+ * One page of a b-tree and its cells, parsed from the bytes:
  * https://sqlite.org/fileformat2.html#b_tree_pages.
  *
- * Pure. What cannot be so throws DamagedPage, and nothing else is thrown; numbers of other pages
- * are for the caller to check.
+ * Pure. Bytes that the format does not allow throw DamagedPage, and nothing else is thrown. The
+ * caller checks the numbers of other pages.
  */
 
 /** A page or a record is not what the format allows. */
@@ -29,9 +29,9 @@ export interface BtreePage {
 export interface Cell {
   /** Signed 64-bit; 0 in an index. */
   readonly rowid: bigint
-  /** Of the whole record, local and overflow. */
+  /** Bytes of the whole record, local and overflow. */
   readonly payloadBytes: number
-  /** What of the record lies on the page itself. */
+  /** The part of the record on the page itself. */
   readonly local: Buffer
   /** First page of the overflow chain, 0 for none. */
   readonly overflow: number

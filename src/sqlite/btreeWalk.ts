@@ -2,9 +2,9 @@
  * Walks the b-trees of a database by their interior pages:
  * https://sqlite.org/fileformat2.html#b_tree_pages. Leaf pages are named and not read.
  *
- * Damage ends the branch that it is in and is counted; nothing is thrown but what `readPage`
- * throws. Each interior page is visited once, so that no cycle keeps the walk from its end. Memory:
- * a bit for each page of the database, and the children of one page for each level.
+ * Damage ends the branch that it is in and is counted. Only what `readPage` throws is thrown. Each
+ * interior page is visited once, so that the walk ends in spite of cycles. Memory: a bit for each
+ * page of the database, and the children of one page for each level.
  */
 import { type BtreePage, childrenOf, DamagedPage, parsePage } from './btreePage.ts'
 import type { PageSet } from './pageSet.ts'
@@ -45,7 +45,7 @@ export class BtreeWalk {
     return this.#damaged
   }
 
-  /** Reads and parses one page; undefined, and counted as damaged, when that cannot be. */
+  /** Reads and parses one page. Undefined, and counted as damaged, when it cannot be parsed. */
   async parse(page: number): Promise<BtreePage | undefined> {
     const { pages, usable, readPage } = this.#database
     if (page < 1 || page > pages) return this.#onDamage()
@@ -67,7 +67,7 @@ export class BtreeWalk {
       const { page, depth } = next
       const content = await this.#visit(page)
       if (!content) continue
-      // Before the page is handed out: whoever takes it may read others.
+      // Done before the page is handed out: the caller may read other pages.
       const children = this.#children(content)
       yield { page, content }
       if (depth > 1)
@@ -76,7 +76,7 @@ export class BtreeWalk {
     }
   }
 
-  /** The levels above the leaves, which lie all equally deep. */
+  /** The levels above the leaves. All leaves lie equally deep. */
   async #depthOf(root: number): Promise<number | undefined> {
     let page = root
     for (let depth = 0; depth < MAX_DEPTH; depth++) {

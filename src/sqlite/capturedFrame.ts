@@ -6,8 +6,7 @@
 import { monotonicMs } from '../platform/time.ts'
 
 /**
- * Salt 1 in the upper half tells the generation: a frame number alone would be taken for one of the
- * next.
+ * Salt 1 in the upper half tells the generation: a frame number alone could belong to the next one.
  */
 const WORDS = 2
 const CAPTURED = 0
@@ -17,7 +16,7 @@ export class CapturedFrame {
   readonly shared: SharedArrayBuffer
   readonly #words: BigInt64Array
 
-  /** `shared`: of the other thread. */
+  /** `shared` is the memory of the other thread's object. */
   constructor(shared = new SharedArrayBuffer(8 * WORDS)) {
     this.shared = shared
     this.#words = new BigInt64Array(shared)
@@ -41,7 +40,10 @@ export class CapturedFrame {
     return known === salt1 ? Math.max(0, frame - captured) : frame
   }
 
-  /** Blocks the thread until they are, for `timeoutMs` at most. Whether they are. */
+  /**
+   * Blocks the thread until those frames are captured, for `timeoutMs` at most. Gives whether they
+   * are.
+   */
   wait(salt1: number, frame: number, timeoutMs: number): boolean {
     const untilMs = monotonicMs() + timeoutMs
     for (;;) {

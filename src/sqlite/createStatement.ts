@@ -17,7 +17,7 @@ export function createStatement(sql: string, name: string): string | undefined {
     const made = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?"
     return db.prepare<[string], string>(made).pluck().get(name)
   } catch {
-    // What it needs of an application, or is no statement at all: the schema's difference tells the
+    // It needs something of an application, or is no statement. The difference of schemas shows its
     // text.
     return undefined
   } finally {

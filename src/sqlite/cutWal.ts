@@ -1,8 +1,8 @@
 /**
  * A WAL that was cut short while a program had the database open: the wal-index still publishes the
  * frames that are gone, and SQLite fails where it needs one of them. They get the images that the
- * database file has, so that SQLite can read and backfill again. What the content is then must be
- * settled otherwise: this is for a copy, which is compared with its leader.
+ * database file has, so that SQLite can read and backfill again. That does not settle what the
+ * content is: it is for a copy, which is then compared with its leader.
  */
 import { openError } from '../errors.ts'
 import {
@@ -45,7 +45,7 @@ export function refillCutWal(path: string): number {
   try {
     const whole = Math.floor((fstatSync(walFd).size - WAL_HEADER_BYTES) / frameBytes(pageSize))
     const first = Math.max(0, whole) + 1
-    // A WAL that was emptied just now is not one that was cut.
+    // A WAL that was emptied just now was not cut.
     const now = walIndex.read()
     if (!now || now.mxFrame !== mxFrame || now.salt1 !== header.salt1) return 0
     const bytes = Buffer.alloc(frameBytes(pageSize))

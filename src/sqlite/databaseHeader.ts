@@ -18,8 +18,9 @@ export interface DatabaseHeader {
 }
 
 /**
- * What SQLite counts up in the first page and never sets back:
- * https://sqlite.org/fileformat2.html#file_change_counter and #schema_cookie. 0: not known.
+ * The counters in the first page that SQLite never sets back:
+ * https://sqlite.org/fileformat2.html#file_change_counter and #schema_cookie. 0 stands for not
+ * known.
  */
 export interface HeaderCounters {
   readonly changeCounter: number
@@ -34,8 +35,8 @@ export function countersOf(firstPage: Buffer): HeaderCounters {
 }
 
 /**
- * Whether one of the counters is below what it was: then the file is none that was written on from
- * there.
+ * Whether one of the counters is below what it was: then the file was not written on from that
+ * state.
  */
 export function isCountedBack(found: HeaderCounters, before: HeaderCounters): boolean {
   return found.changeCounter < before.changeCounter || found.schemaCookie < before.schemaCookie

@@ -22,7 +22,7 @@ export interface ScannedDatabase {
   readonly header: WalIndexHeader
   /**
    * State checksum of the database as it was before the first frame of this WAL generation;
-   * undefined when that is no longer to be told.
+   * undefined when it can no longer be told.
    */
   readonly baseState: bigint | undefined
   readonly counters: HeaderCounters
@@ -122,7 +122,7 @@ export async function scanBackfilled(
   }
 }
 
-/** Of the database as it stands with these frames; zeros when it is empty. */
+/** The counters of the database as it stands with these frames; zeros when it is empty. */
 export function readCounters(
   { database, walFd, pageSize }: Pick<DatabaseFiles, 'database' | 'walFd' | 'pageSize'>,
   frames: FrameMap,

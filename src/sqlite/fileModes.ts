@@ -1,9 +1,8 @@
 /**
- * The permission bits of a database file, its `-wal` and its `-shm`: three files that only make
- * sense with one mode, which is how SQLite creates them (https://sqlite.org/src/file/src/os_unix.c,
- * findCreateFileMode).
+ * The permission bits of a database file, its `-wal` and its `-shm`: the three files need one mode,
+ * and SQLite creates them so (https://sqlite.org/src/file/src/os_unix.c, findCreateFileMode).
  *
- * No descriptor that reads or writes is opened for that: closing one drops SQLite's locks (see
+ * It opens no descriptor that reads or writes: closing one drops SQLite's locks (see
  * pinnedFiles.ts).
  */
 
@@ -15,7 +14,7 @@ const OWNER = 0o600
 /** Read and write for everybody: a database is not a program, and has no set-id bits. */
 const ANYBODY = 0o666
 
-/** What of `mode` a database file can have. */
+/** The bits of `mode` that a database file can have. */
 export function usableMode(mode: number): number {
   return (mode & ANYBODY) | OWNER
 }

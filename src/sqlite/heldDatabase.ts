@@ -18,7 +18,7 @@ export const WRITE_LOCK_CONNECTION = 'write-lock'
 export interface HeldDatabase {
   readonly files: DatabaseFiles
   readonly walIndex: WalIndexReader
-  /** Settled: those of the state at `position`. */
+  /** The checksums of the state at `position`, settled. */
   readonly sums: PageSums
   /** Frames of this WAL generation up to its published end. */
   readonly frames: FrameMap

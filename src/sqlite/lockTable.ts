@@ -38,7 +38,10 @@ export function locksOf(file: Pick<PinnedFile, 'dev' | 'ino'>): HeldLock[] | und
   return locksIn(table, file.ino, name, process.pid)
 }
 
-/** Locks on the inode `ino` of the device and inode `name` in a table as `/proc/locks` has it. */
+/**
+ * Locks on the file `name` (device and inode), whose inode is `ino`, in a table such as
+ * `/proc/locks`.
+ */
 export function locksIn(table: string, ino: bigint, name: string, ownPid: number): HeldLock[] {
   const found: { readonly lock: HeldLock; readonly inode: string }[] = []
   for (const line of table.split('\n')) {
@@ -89,9 +92,9 @@ const LOOKS = 10
 const INITIAL_PID_NAMESPACE = 'pid:[4026531836]'
 
 /**
- * Whether `/proc/locks` shows the locks of every process. In a pid namespace of its own, as a
- * container has one, it leaves out those of processes that are not visible there. Whether there are
- * any cannot be told.
+ * Whether `/proc/locks` shows the locks of every process. In a pid namespace of its own, such as a
+ * container's, it leaves out those of processes that are not visible there. There is no way to tell
+ * whether there are any.
  */
 export function showsEveryLock(namespace = pidNamespace()): boolean {
   return namespace === INITIAL_PID_NAMESPACE
@@ -134,7 +137,7 @@ export function isReadByOthers(locks: readonly HeldLock[] | undefined, ownPid: n
 /**
  * Whether a process holds the checkpoint lock and the write lock at once. Only a FULL, RESTART or
  * TRUNCATE checkpoint does: it keeps all others from writing until no reader is in its way. True
- * when the locks are unknown: one that waits must not be overlooked.
+ * when the locks are unknown: a checkpoint that waits must be seen.
  */
 export function isCheckpointWaiting(locks: readonly HeldLock[] | undefined): boolean {
   if (!locks) return true
@@ -147,7 +150,7 @@ export function isCheckpointWaiting(locks: readonly HeldLock[] | undefined): boo
   )
 }
 
-/** A READ_LOCK in the hands of a process. */
+/** A READ_LOCK that a process holds. */
 export interface ReadLock {
   readonly pid: number
   /** 0 to 4. */

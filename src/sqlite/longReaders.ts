@@ -1,7 +1,7 @@
 /**
  * Which other processes keep a read transaction open, and since when that has been seen. SQLite
- * tells nobody; what is known comes of looking again and again at who holds which READ_LOCK, and at
- * the frame up to which it reads.
+ * does not tell. So it is looked up again and again which process holds which READ_LOCK, and up to
+ * which frame it reads.
  *
  * A process that holds the same lock at the same frame at each look is taken to be in one
  * transaction: while commits go on, a new one would begin at a later frame. How long it had been
@@ -19,7 +19,7 @@ export interface LongReader {
   readonly heldMs: number
 }
 
-/** Locks that are followed at most. */
+/** It follows at most so many locks. */
 const MAX_FOLLOWED = 256
 /**
  * After a longer gap between two looks, what was held before is not known to have been held all
@@ -61,7 +61,7 @@ export class LongReaders {
     return this.#held.size > 0
   }
 
-  /** Nothing is looked at for a while. */
+  /** No look follows for a while. */
   forget(): void {
     this.#held.clear()
   }

@@ -1,4 +1,4 @@
-/** Whether what the disk has of a page is what its checksum in memory says. */
+/** Compares what the disk has of a page with the page's checksum in memory. */
 import { systemCode } from '../errors.ts'
 import type { DatabaseFiles } from './databaseFiles.ts'
 import type { FrameMap } from './frameMap.ts'
@@ -7,8 +7,8 @@ import { type PageSums, pageSum } from './pageSums.ts'
 import { WalIndexReader } from './walIndexReader.ts'
 
 /**
- * A database whose page checksums are kept up in memory. The parts may be replaced as time goes on;
- * they belong together.
+ * A database whose page checksums are kept in memory. The parts belong together; all are replaced
+ * at once.
  */
 export interface CheckedPages {
   readonly files: DatabaseFiles

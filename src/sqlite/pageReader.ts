@@ -8,9 +8,9 @@ import { readZeroFilled } from './pageScan.ts'
 import { FRAME_HEADER_BYTES, frameOffset } from './walFormat.ts'
 
 /**
- * The caller sees to it that nothing moves beneath: no writer, and no checkpoint that empties the
- * WAL. Memory: one page. A page that the disk does not give back (EIO) reads as zeros: its checksum
- * tells. Throws what else read(2) does.
+ * The caller makes sure that nothing moves beneath: no writer, and no checkpoint that empties the
+ * WAL. Memory: one page. A page that the disk cannot read (EIO) reads as zeros: its checksum tells.
+ * Throws whatever else read(2) does.
  */
 export class PageReader {
   readonly #source: Pick<CheckedPages, 'files' | 'frames'>
@@ -55,7 +55,7 @@ export class PageReader {
     if (frame > 0) return this.#readFrame(frame, into)
     const { pageSize, database } = files
     const isRead = await readable(database.fd, into, count * pageSize, (first - 1) * pageSize)
-    // Most of them may be readable all the same.
+    // Most of them may still be readable.
     for (let i = 0; !isRead && count > 1 && i < count; i++)
       await this.#readRun(first + i, 1, into.subarray(i * pageSize))
   }
@@ -66,7 +66,7 @@ export class PageReader {
   }
 }
 
-/** False, and zeros, where the disk gives nothing back. */
+/** Gives false, and zeros, where the disk cannot read. */
 async function readable(
   fd: number,
   into: Buffer,

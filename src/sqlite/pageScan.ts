@@ -73,7 +73,7 @@ export async function* chunksOf({
   let reading = read(1)
   for (let chunk = await reading; chunk; chunk = await reading) {
     reading = read(chunk.last + 1)
-    // Whoever stops early does not wait for it.
+    // A caller that stops early does not wait for it.
     reading.catch(() => {})
     yield chunk
   }

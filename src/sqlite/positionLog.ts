@@ -19,7 +19,7 @@ import type { HeaderCounters } from './databaseHeader.ts'
 export interface PositionRecord extends HeaderCounters {
   readonly epoch: number
   readonly txid: number
-  /** Of the leader that committed it: 16 hex digits. */
+  /** The incarnation of the leader that committed it: 16 hex digits. */
   readonly incarnation: string
   /** State checksum after `txid`. */
   readonly checksum: bigint
@@ -36,7 +36,7 @@ export interface PositionRecord extends HeaderCounters {
 
 const MAGIC = 'WCPOS003'
 const RECORD_BYTES = 80
-/** Of a record, before its checksum. */
+/** Bytes of a record before its checksum. */
 const CHECKED_BYTES = 72
 const CAPACITY = 1024
 
@@ -95,7 +95,9 @@ export class PositionLog {
     return this.#last ? [...this.#records, this.#last] : this.#records
   }
 
-  /** Throws DISK_FULL or WRITE_FAILED. The first of a log also makes it this boot's. */
+  /**
+   * Throws DISK_FULL or WRITE_FAILED. The first record of a log also marks the log as this boot's.
+   */
   append(position: PositionRecord): void {
     this.#begin()
     this.#last = position
@@ -136,8 +138,7 @@ export class PositionLog {
 
   /**
    * Ends the log. `clean` says that nothing of the database itself was left unsynced. A log that
-   * was not trusted and got no record stays as it was found: whoever opens it next must doubt it
-   * too.
+   * was not trusted and got no record stays as it was found: the next to open it must doubt it too.
    */
   close(clean: boolean): void {
     if (clean && (this.#isBegun || this.trusted)) this.#writeHeader(true)

@@ -22,7 +22,8 @@ const NAMES = ['guard-a', 'guard-b'] as const
  *
  * Which READ_LOCK a guard got decides what it holds off (https://sqlite.org/src/file/src/wal.c,
  * walTryBeginRead): on 0 nothing is backfilled and the WAL may be reset once; on another no reset
- * happens and frames up to its mark may be backfilled. Both are safe; which it is, is looked up.
+ * happens and frames up to its mark may be backfilled. Both are safe. The guard looks up which one
+ * it got.
  */
 export class ReadGuard {
   readonly #thread: SqliteThread
@@ -94,8 +95,8 @@ export class ReadGuard {
   }
 
   /**
-   * Begins anew, whatever state a failure has left it in. Nothing is protected meanwhile: what is
-   * captured next is a fresh scan.
+   * Begins anew, whatever state a failure has left it in. Nothing is protected meanwhile: a fresh
+   * scan must follow.
    */
   async renew(): Promise<void> {
     this.#slot = undefined
@@ -120,7 +121,7 @@ export class ReadGuard {
   }
 
   /**
-   * Lets go, runs `middle`, begins again, in one job: only while the write fence is held and
+   * Lets go, runs `middle` and begins again, in one job. Only while the write fence is held and
    * everything published has been captured. The fence keeps the WAL from being reset meanwhile.
    * Gives the results of `middle`.
    */
@@ -159,7 +160,7 @@ export class ReadGuard {
     const results = await this.#thread.attempt(...this.#beginSteps(which))
     const failed = results.find((result) => !result.ok)
     if (!failed || failed.ok) return
-    // A transaction that was open before is not to be ended here: it is the guard.
+    // A transaction that was open before is the guard: it must not end here.
     if (results[0]?.ok) await this.#thread.attempt(exec(NAMES[which], 'ROLLBACK'))
     throw new WalcastError('SQLITE_BUSY', { detail: `${failed.code} ${failed.detail}` })
   }

@@ -21,7 +21,7 @@ export interface ResetPassParts {
   end(guard: GuardNumber): void
   /** PASSIVE; while another checkpointer is at work, again and again for `forMs` at most. */
   backfill(forMs: number): CheckpointCounts
-  /** Takes SQLite's write lock. False when it is not to be had. */
+  /** Takes SQLite's write lock. False when another connection holds it. */
   takeFence(forMs: number): boolean
   releaseFence(): void
   /** Whether a transaction of another process is under way; false when that cannot be told. */
@@ -50,8 +50,8 @@ export interface ResetPassRequest {
   /** How long writers are stopped at most, but for a backfill that takes longer. */
   readonly stopMs: number
   /**
-   * More frames that are not captured belong to a huge transaction: writers would wait for all of
-   * it behind a fence.
+   * When more frames are not captured, they belong to a huge transaction: behind a fence writers
+   * would wait for all of it.
    */
   readonly maxMissing: number
 }
@@ -59,7 +59,7 @@ export interface ResetPassRequest {
 export interface ResetPass {
   /** The guard that is open now. */
   readonly current: GuardNumber
-  /** Of the last backfill. */
+  /** Counts of the last backfill. */
   readonly counts: CheckpointCounts
   /** Everything was backfilled when the guard last began: it sits on READ_LOCK(0), most likely. */
   readonly isComplete: boolean
@@ -69,13 +69,16 @@ export interface ResetPass {
   readonly fencedMs: number
   /** The fence was let go of early, because another process was reading. */
   readonly yielded: boolean
-  /** What SQLite failed with, other than a lock in another hand; the guard is as `current` says. */
+  /**
+   * The failure of SQLite, other than a lock that another connection holds; the guard is as
+   * `current` says.
+   */
   readonly failure: string | undefined
 }
 
 /** More than this left after a backfill means that writers do not pause. */
 const FEW_FRAMES = 64
-/** How long capture may take to follow a move: nobody waits for it. */
+/** How long capture may take to follow a move. No writer waits for it. */
 const CAPTURE_MS = 20
 /** ... and at the end of a fence, after a backfill that took long. */
 const LAST_CAPTURE_MS = 10
@@ -186,9 +189,9 @@ class Pass {
   }
 
   /**
-   * Whether a polite fence ends now. The write lock is had right after a commit, when nobody may
-   * read yet: an application whose transactions read first is seen a little later, and each of its
-   * tries fails until the fence is gone.
+   * Whether a polite fence ends now. The fence gets the write lock right after a commit, when there
+   * may be no reader yet. An application whose transactions read first is seen a little later, and
+   * each of its tries fails until the fence is gone.
    */
   #mustYield(isFenced: boolean): boolean {
     if (!isFenced || this.#request.fence !== 'unless-read') return false
@@ -201,7 +204,7 @@ class Pass {
     return !end || this.#parts.captured.missing(end.salt1, end.mxFrame) > this.#request.maxMissing
   }
 
-  /** Gives the frames that are left to backfill. */
+  /** Gives the number of frames that are left to backfill. */
   #round(isFenced: boolean): number {
     const mark = this.#move(isFenced)
     // A backfill syncs twice, and the wait for capture was not short either.
@@ -221,8 +224,8 @@ class Pass {
     const next = this.#current === 0 ? 1 : 0
     if (!this.#parts.begin(next)) return undefined
     const place = this.#look()
-    // Capture is to be in this generation at least: the reset that began it was allowed, and is not
-    // to be taken for a loss.
+    // Capture must have reached this generation: the reset that began it was allowed and is no
+    // loss.
     const frames = place?.mayReset ? place.mxFrame : Math.min(1, place?.mxFrame ?? 0)
     if (!place || !this.#isCaptured(place.salt1, frames, isFenced)) {
       this.#parts.end(next)

@@ -1,11 +1,11 @@
 /**
- * Finds, among pages of a database that are `wanted`, those that hold rows of tables, and what else
- * of the database has to be read to decode these rows: overflow pages, and the pages of the schema.
+ * Finds those of the `wanted` pages of a database that hold rows of tables. It also finds what else
+ * has to be read to decode these rows: overflow pages, and the pages of the schema.
  *
- * The interior pages of all b-trees are read until each wanted page is accounted for, leaf pages
- * only when they are wanted. A row can change on its overflow pages alone (btreeOverwriteCell,
- * btree.c): when wanted pages are left over, leaf pages are read too, in search of the rows that
- * they belong to.
+ * It reads the interior pages of all b-trees until each wanted page is accounted for, and leaf
+ * pages only when they are wanted. A row can change on its overflow pages alone
+ * (btreeOverwriteCell, btree.c). So when wanted pages are left over, it reads other leaf pages too,
+ * in search of their rows.
  *
  * Damage is never thrown: it makes the result incomplete. Memory: a few bits for each page of the
  * database.
@@ -21,7 +21,8 @@ export interface RowPage {
   readonly page: number
   readonly root: number
   /**
-   * Places, from 0, of rows that the state after has just so: their overflow pages are not needed.
+   * Places, from 0, of rows that are the same in the next state: their overflow pages are not
+   * needed.
    */
   readonly same: readonly number[]
 }
@@ -39,14 +40,14 @@ export interface SearchedDatabase extends WalkedDatabase {
   readonly free: PageSet
 }
 
-/** `place`: of the cell on its page, from 0. */
+/** `place` is that of the cell on its page, from 0. */
 type PlacedCell = Cell & { readonly place: number }
 
-/** Of a record of the schema, whose statement may be long; only its first columns are looked at. */
+/** Bytes read of a schema record, whose statement may be long; only its first columns matter. */
 const MAX_SCHEMA_BYTES = 1024 * 1024
 /**
- * Pages of trees that are searched for rows of which only an overflow page changed: nothing is
- * applied meanwhile.
+ * At most so many pages of trees are searched for rows of which only an overflow page changed:
+ * nothing is applied meanwhile.
  */
 const MAX_SEARCHED_PAGES = 65_536
 
@@ -55,7 +56,7 @@ export class RowPageSearch {
   readonly #wanted: PageSet
   readonly #held: PageSet
   readonly #next: NextState
-  /** Pages that the rows need and that are not held anyway. */
+  /** Pages that the rows need and that are not `held`. */
   readonly extra = new PageSet(0)
   /** Wanted pages whose use is known. */
   readonly #known: PageSet
@@ -65,7 +66,7 @@ export class RowPageSearch {
   #left: number
   #isDamaged = false
 
-  /** `held`: those of the wanted pages whose images are held whatever is on them. */
+  /** `held` are those of the wanted pages whose images are kept in any case. */
   constructor(database: SearchedDatabase, wanted: PageSet, held: PageSet, next: NextState) {
     this.#database = database
     this.#wanted = wanted
@@ -90,7 +91,7 @@ export class RowPageSearch {
   /** Each page once, those of the schema first. */
   async *rowPages(): AsyncGenerator<RowPage> {
     const trees: Tree[] = []
-    // It tells the encoding of all texts.
+    // Page 1 tells the encoding of all texts.
     this.#need(1)
     for await (const { page } of this.#walk.pagesOf(SCHEMA_ROOT)) {
       this.#account(page)
@@ -207,7 +208,7 @@ export class RowPageSearch {
       if (content.kind !== kind || (kind === 'table' && !content.isLeaf)) return []
       return this.#cellsOf(content).filter(({ overflow }) => overflow > 0)
     } catch (error) {
-      // It is no such page any more.
+      // The page is of another kind now.
       if (error instanceof DamagedPage) return []
       throw error
     }
@@ -265,7 +266,7 @@ export class RowPageSearch {
     }
   }
 
-  /** In memory of their own: the image is valid until another page is read. */
+  /** The cells get memory of their own: the image is valid only until another page is read. */
   #cellsOf(content: BtreePage): PlacedCell[] {
     const cells: PlacedCell[] = []
     for (let place = 0; place < content.cells; place++)

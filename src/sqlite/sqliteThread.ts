@@ -148,7 +148,7 @@ export class SqliteThread {
     this.#worker.on('exit', () => this.#fail(new WalcastError('STOPPING')))
   }
 
-  /** Without it no lock of this process on the database is to be counted on. */
+  /** While it is false, no lock of this process on the database can be relied on. */
   get isAlive(): boolean {
     return this.#dead === undefined
   }

@@ -1,5 +1,5 @@
 /**
- * The thread that owns every SQLite connection of a node. Whatever may wait for a lock, backfill or
+ * The thread that owns every SQLite connection of a node. All that may wait for a lock, backfill or
  * sync runs here, never on the thread that streams.
  */
 import Database from 'better-sqlite3'
@@ -64,13 +64,13 @@ function run(step: Step, want: (request: CaptureRequest) => void): unknown {
 }
 
 /**
- * A writer at full speed leaves gaps of microseconds between its commits: they are met by trying
- * all the time. Whoever has kept the lock this long has one long transaction, most likely.
+ * A writer at full speed leaves gaps of microseconds between its commits: only trying all the time
+ * meets them. A connection that keeps the lock this long most likely has one long transaction.
  */
 const FIRST_SPIN_MS = 250
 const SPIN_MS = 1
 const SLEEP_MS = 5
-/** Slept on. */
+/** The thread sleeps on this. */
 const NEVER = new Int32Array(new SharedArrayBuffer(4))
 
 function insist(step: Extract<Step, { kind: 'insist' }>): void {
@@ -121,7 +121,9 @@ function resetPass(
   return runResetPass(parts, request)
 }
 
-/** Whether `take` got what it wanted. Throws whatever is not a lock in another hand. */
+/**
+ * Whether `take` succeeded; false when another connection holds the lock. Throws any other failure.
+ */
 function isFree(take: () => void): boolean {
   try {
     take()

@@ -4,7 +4,7 @@ import { exec, type SqliteThread, stepError } from './sqliteThread.ts'
 import { quoteText } from './sqlText.ts'
 
 /**
- * Writes what `connection` sees into a database of its own at `to`, for its owner alone
+ * Writes what `connection` sees into a new database at `to`, which only its owner may read
  * (https://sqlite.org/lang_vacuum.html). Throws DISK_FULL, WRITE_FAILED, SQLITE_BUSY or
  * SQLITE_FAILED.
  */

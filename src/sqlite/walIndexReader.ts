@@ -11,13 +11,13 @@ import {
 } from './walIndexFormat.ts'
 
 /**
- * How often a header whose copies differ is read again: a writer is between the two for well under
- * a microsecond.
+ * A header whose copies differ is read again so often: a writer needs well under a microsecond
+ * between the two.
  */
 const ATTEMPTS = 20
 const BACKFILL_OFFSET = 96
 const BACKFILL_ATTEMPTED_OFFSET = 128
-/** Of aReadMark[1]; those of 2, 3 and 4 follow. */
+/** Offset of aReadMark[1]; 2, 3 and 4 follow. */
 const READ_MARKS_OFFSET = 104
 const READ_MARKS = 4
 

@@ -25,7 +25,7 @@ import {
 
 /** `-shm` grows by whole steps, at least SQLite's 32 KB and the page size of any system. */
 const GROW_BYTES = 65536
-/** Changed groups of slots from which on all slots of the block are written at once. */
+/** From so many changed groups of slots on, all slots of the block are written at once. */
 const FULL_HASH_GROUPS = 32
 const NO_BLOCK = -1
 
@@ -75,7 +75,7 @@ export class WalIndexWriter {
     this.#size = size
   }
 
-  /** Enters a frame; frames come in order. Written at the latest by `flush`. */
+  /** Enters a frame; frames come in order. `flush` writes it at the latest. */
   add(frame: number, page: number): void {
     const block = indexBlockOf(frame)
     if (block !== this.#number) {

@@ -203,7 +203,7 @@ export class WalReader {
     this.#sums[2 * i] = sum.s0
     this.#sums[2 * i + 1] = sum.s1
     if (isUnsigned(bytes, at)) return undefined
-    // The sums that are there already are those that it must give.
+    // The sums that the frame has are those that the check must give.
     if (before) this.#verify(header, i, at, { ...before })
     else if (!hasSalts(bytes, at + 8, header))
       throw broken(`frame ${this.#frame + 1 + i} has the salts of another generation`)

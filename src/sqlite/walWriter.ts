@@ -1,8 +1,8 @@
 /**
  * A replica's own WAL writer: appends frames with checksums of its own generation, then publishes
- * them through the wal-index. Only while the copy's write lock is held. A crash at any instruction
- * leaves a WAL that any SQLite recovers: frames without a commit are ignored, a whole unpublished
- * commit is kept.
+ * them through the wal-index. The replica must hold the copy's write lock. A crash at any
+ * instruction leaves a WAL that any SQLite recovers: frames without a commit are ignored, a whole
+ * unpublished commit is kept.
  */
 import type { FileOps } from '../platform/fileOps.ts'
 import { randomBytes } from '../platform/random.ts'
@@ -23,7 +23,7 @@ import { WalIndexWriter } from './walIndexWriter.ts'
 import { readWalHeader } from './walProbe.ts'
 import { WalReader } from './walReader.ts'
 
-/** Frames taken up without letting anything else run. */
+/** Takes up so many frames before anything else may run. */
 const FRAMES_AT_ONCE = 128
 
 /** A point among the frames that were appended and are not published. */
@@ -52,8 +52,8 @@ export class WalWriter {
   readonly frames: FrameMap
 
   /**
-   * `header` is the verified wal-index header, `raw` its 48 bytes, `frames` what it publishes; from
-   * now on kept up here.
+   * `header` is the verified wal-index header, `raw` its 48 bytes. `frames` is what it publishes,
+   * which the writer keeps up from now on.
    */
   constructor(
     files: DatabaseFiles,
@@ -99,8 +99,8 @@ export class WalWriter {
 
   /**
    * Takes up frames that lie whole behind the published end, left by a resync that was cut: they
-   * count as appended. Up to the first that does not verify or is a commit. `onPage` gets each
-   * page's number and image, valid during the call. Nothing else may be appended meanwhile.
+   * count as appended. Stops at the first frame that does not verify or is a commit. `onPage` gets
+   * each page's number and image, valid during the call. Nothing else may be appended meanwhile.
    */
   async takeUp(onPage: (page: number, image: Buffer) => void): Promise<void> {
     const { walFd, pageSize } = this.#files
@@ -192,7 +192,7 @@ export class WalWriter {
   }
 
   /**
-   * Where what is appended from now on may be taken back to with `returnTo`, until the next
+   * The point to which `returnTo` may take back what is appended from now on, until the next
    * `publish` or `discard`.
    */
   mark(): WalMark {

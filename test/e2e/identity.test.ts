@@ -301,7 +301,7 @@ labTest('a leader whose disk is full starts all the same, and goes on', async (l
   const child = lab.program('nodeFailing', { args, fault })
   await child.errorLine((line) => line.includes('"msg":"running"'))
   const full = lab.nodeOf('leader', leader.options, child)
-  assert.equal(full.logged('the start could not be written down; trying again').length, 1)
+  assert.equal(full.logged('cannot write the node file for this start; retrying').length, 1)
   await requireSame(lab, full, replica)
   await full.stop()
   const again = await lab.restart(leader)

@@ -81,7 +81,7 @@ describe('twins', { concurrency: 8 }, () => {
       const { leader, relays } = await startCluster(lab, 1)
       const { original, copy } = await startTwins(lab, leader, leader, relays[0])
       await requireOneEnds(lab, leader, original, copy)
-      const [told] = leader.logged('two processes have the id of this replica')
+      const [told] = leader.logged('two processes use the id of this replica')
       assert.ok(told?.includes(copy.address) && told.includes(original.address), told)
     },
   )
@@ -131,7 +131,7 @@ describe('twins', { concurrency: 8 }, () => {
     await waitLevel(leads, relays[0])
     const copy = await lab.replica(clone, relays[0], { flags: FLAGS })
     await requireTaken(copy)
-    const [told] = leads.logged('two processes have the id of this replica')
+    const [told] = leads.logged('two processes use the id of this replica')
     assert.ok(told?.includes(copy.address) && told.includes(leads.address), told)
     await requireSame(lab, leads, relays[0])
   })
@@ -159,7 +159,7 @@ describe('twins', { concurrency: 8 }, () => {
         return upMs > 15_000
       })
       assert.equal(replica.logged('WALCAST_NODE_ID_TAKEN').length, 0)
-      assert.equal(leader.logged('two processes have the id').length, 0)
+      assert.equal(leader.logged('two processes use the id').length, 0)
       await requireSame(lab, leader, replica)
     },
   )

@@ -1,4 +1,4 @@
-/** Pages known to be rotten and not yet right again. As many as a few passes find, at most. */
+/** Pages known to be rotten and not yet right again: at most as many as a few passes find. */
 import { MAX_ROTTEN, type RottenPage } from './scrubPass.ts'
 
 const MAX_KNOWN = 4 * MAX_ROTTEN
@@ -12,7 +12,7 @@ export class RottenPages {
     return this.#pages.size
   }
 
-  /** In order; the first `limit` of them. */
+  /** The first `limit` of them, in order. */
   list(limit = MAX_KNOWN): number[] {
     return [...this.#pages].sort((a, b) => a - b).slice(0, limit)
   }
@@ -49,7 +49,7 @@ export class RottenPages {
     )
   }
 
-  /** The same of pages that were looked at one by one. */
+  /** As `settle`, for pages that were looked at one by one. */
   settlePages(pages: readonly number[], rotten: readonly RottenPage[]): number[] {
     const wrong = new Set(rotten.map(({ page }) => page))
     const right = pages.filter((page) => this.#pages.has(page) && !wrong.has(page))

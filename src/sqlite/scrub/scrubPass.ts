@@ -24,8 +24,7 @@ const LOOK_AGAIN_MS = 4
  */
 const MAX_LOOKS = 60
 /**
- * Rotten pages of one pass; it ends with the last of them: what is that wrong is to be brought anew
- * as a whole.
+ * A pass ends with so many rotten pages: a copy that is so wrong must be brought anew as a whole.
  */
 export const MAX_ROTTEN = 16_384
 const REST_MS = 20
@@ -39,7 +38,7 @@ export interface RottenPage {
 
 export interface ScrubHost {
   /**
-   * What is compared now; undefined while it is not at rest: a transaction has come in part, or the
+   * What is compared now. Undefined while it is not at rest: a transaction has come in part, or the
    * database is being opened.
    */
   pages(): CheckedPages | undefined
@@ -64,7 +63,7 @@ export interface PassResult {
 interface Suspect {
   sum: bigint
   looks: number
-  /** Under whatever checksum. */
+  /** Looks under any checksum. */
   allLooks: number
 }
 
@@ -81,13 +80,13 @@ export class ScrubPass {
   #pagesRead = 0
   #isStateRight = true
 
-  /** `signal` ends it. */
+  /** `signal` ends the pass. */
   constructor(host: ScrubHost, signal: AbortSignal) {
     this.#host = host
     this.#signal = signal
   }
 
-  /** The next page. */
+  /** The next page to read. */
   get next(): number {
     return this.#next
   }
@@ -173,7 +172,7 @@ export class ScrubPass {
     this.#host.look()
     const pages = this.#host.pages()
     const check = this.#currentCheck()
-    // What was begun meanwhile ends by itself, and says nothing about the page.
+    // A transaction that began meanwhile ends by itself, and says nothing about the page.
     if (!pages || !check) return false
     if (page > pages.sums.pages) return true
     const found = check.wrongSum(page, image)

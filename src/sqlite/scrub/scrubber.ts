@@ -1,6 +1,6 @@
 /**
- * Passes over the database one after another, at a limited rate, and at once on demand; what
- * becomes of the rotten pages that they find.
+ * Runs passes over the database one after another, at a limited rate, or at once on demand, and has
+ * the rotten pages repaired.
  */
 import { WalcastError } from '../../errors.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -9,7 +9,7 @@ import { RottenPages } from './rottenPages.ts'
 import { type PassResult, type RottenPage, type ScrubHost, ScrubPass } from './scrubPass.ts'
 
 export interface ScrubOptions {
-  /** Bytes a second; 0: no passes but those on demand. */
+  /** Bytes a second. With 0 only passes on demand run. */
   readonly bytesPerSecond: number
   /** From the start of a pass to that of the next. */
   readonly everyMs: number
@@ -17,15 +17,15 @@ export interface ScrubOptions {
 }
 
 export interface ScrubberHost extends Pick<ScrubHost, 'pages' | 'look'> {
-  /** Whether there is somebody to take right images from. */
+  /** Whether there is a node to take right images from. */
   readonly canRepair: boolean
-  /** Takes on the repair of pages. False when that cannot be now. */
+  /** Takes on the repair of pages. False when that is not possible now. */
   repair(rotten: readonly RottenPage[]): boolean
   /** Has all pages compared with the leader's, where there is one. */
   repairAll(): void
   /**
-   * Whether what the checksums in memory say is what it should be: not so from a repair being taken
-   * on to its end.
+   * Whether the checksums in memory are those that the pages should have. They are not while a
+   * repair goes on.
    */
   isTrusted(): boolean
   readonly observer: ScrubObserver
@@ -58,7 +58,7 @@ export interface ScrubStatus {
   readonly direct: boolean | undefined
 }
 
-/** Other things are to be done first when a node starts. */
+/** A starting node has other things to do first. */
 const FIRST_MS = 5 * 60_000
 const MIN_PAUSE_MS = 10
 const RETRY_MS = 1000
@@ -67,7 +67,7 @@ const CUT_MS = 60_000
 /** How long a pass on demand waits for the database to be at rest. */
 const REST_LIMIT_MS = 10_000
 const REST_MS = 20
-/** Page numbers told. */
+/** At most so many page numbers are told. */
 export const MAX_TOLD = 100
 
 export class Scrubber {
@@ -123,7 +123,7 @@ export class Scrubber {
   }
 
   /**
-   * A pass at once, at full speed, which the ones in the background wait for; the one under way
+   * Runs a pass at once, at full speed, while those in the background wait. Joins the one under way
    * when there is one. Throws SCRUB_NOT_NOW or STOPPING.
    */
   now(): Promise<PassResult> {
