@@ -1,7 +1,7 @@
 /**
- * What answers the requests of a node's application, put together: the side of a leader, the side of
- * a replica, the intake of what other nodes forward, and what they share. All of them are there
- * whatever the role: it may change while requests wait.
+ * Puts together what answers the requests of a node's application: the leader's side, the replica's
+ * side, the intake of forwarded requests, and what they share. All of them exist in every role,
+ * since the role may change while requests wait.
  */
 import type { Logger } from 'pino'
 import type { NodeView } from '../api/nodeView.ts'
@@ -38,9 +38,9 @@ import { Routes } from './routes.ts'
 import type { TrafficMetrics } from './trafficMetrics.ts'
 import { WriteGate } from './writeGate.ts'
 
-/** What requests ask and tell those who decide which node leads. */
+/** What requests ask of the part that decides which node leads, and tell it. */
 export interface Leadership {
-  /** Looks whether this node can still be sure that it leads. Cheap: asked for each write. */
+  /** Looks whether this node can still be sure that it leads. Cheap: called for each write. */
   check(): void
   /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
   onLaterPosition(epoch: number): Promise<void>
@@ -69,7 +69,7 @@ export interface RequestPartsHost {
   readonly proxies: TrustedProxies
   /** What clients may be told of an error. */
   bodyOf(error: WalcastError): ErrorBody
-  /** A client was answered with an error that another node made it ask for. */
+  /** A forwarded request was answered with an error. */
   onRefused(error: WalcastError): void
 }
 
