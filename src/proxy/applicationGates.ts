@@ -16,8 +16,8 @@ export class ApplicationGates {
   #heldTotal = 0
 
   /**
-   * `probe`: whether requests would be taken now. The gate of writes has none: whoever closed it
-   * opens it.
+   * `probe`: whether requests would be taken now. The gate of writes has none: the part that closed
+   * it opens it.
    */
   constructor(options: GateOptions, probe: () => Promise<boolean>) {
     this.requests = new Gate(options, probe)

@@ -78,7 +78,7 @@ export class ApplicationWatch {
     return this.#isStopped
   }
 
-  /** Whether the application is between two processes, or none is to come. */
+  /** Whether the application is between two processes, or will not have another one. */
   get isSuspended(): boolean {
     return this.#isSuspended
   }

@@ -113,7 +113,7 @@ export class TrustedProxies {
     return this.#clientBehind(peer, forwardedFor).address
   }
 
-  /** No proxy wrote what cannot be read: the client is then whoever handed it on. */
+  /** No proxy wrote what cannot be read: the client is then the address that handed it on. */
   #clientBehind(peer: Known, forwardedFor: string): Known {
     let nearest = peer
     let end = forwardedFor.length

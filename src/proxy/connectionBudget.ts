@@ -41,7 +41,7 @@ const LOOK_MIN_MS = 20
 const GIVE_WAY_MS = 2000
 /** Connections past the bound that wait for an answer: room for health. */
 const ROOM = 64
-/** Of these, connections of one client. */
+/** Those of one client among them. */
 const ROOM_PER_CLIENT = 8
 /** How long one of these may take to send its request. */
 const ROOM_MS = 2000

@@ -30,9 +30,9 @@ export class Detour {
   }
 
   /**
-   * Called after `error`. Resolves with `again` when the request is to be tried once more. `mayGo`:
-   * it only reads, and any node's application may answer it. Throws `error` when that is another
-   * one or the time is over, and TOO_MANY_HELD.
+   * Called after `error`. Resolves with `again` when the request has to be tried once more.
+   * `mayGo`: it only reads, and any node's application may answer it. Throws `error` when that is
+   * another one or the time is over, and TOO_MANY_HELD.
    */
   async take(client: Client, error: unknown, mayGo: boolean): Promise<'answered' | 'again'> {
     this.#requireUnsent(client, error)

@@ -125,7 +125,7 @@ function wasPassedOn(request: IncomingMessage): boolean {
 
 interface Counted {
   count: number
-  /** Of `count`, those that may belong to paths which this row counted before. */
+  /** How many of `count` may belong to paths which this row counted before. */
   foreign: number
 }
 

@@ -29,8 +29,8 @@ export class Gate {
   #stopped = false
 
   /**
-   * `probe` says whether requests would be taken now; it never throws. Without a probe, whoever
-   * closed the gate opens it.
+   * `probe` says whether requests would be taken now; it never throws. Without a probe, the part
+   * that closed the gate opens it.
    */
   constructor({ maxHeld, probeMs = PROBE_MS }: GateOptions, probe?: () => Promise<boolean>) {
     this.#maxHeld = maxHeld

@@ -64,7 +64,7 @@ interface Owner extends Weighed {
   readonly name: string
   /** Oldest first. */
   readonly entries: Map<string, Entry>
-  /** Of this client, nothing is known for certain that began by then. */
+  /** What began by then is no longer known for certain, for this client. */
   forgottenMs: number
 }
 
@@ -92,7 +92,7 @@ export class IdempotencyStore {
    */
   readonly #unitBytes: number
   #bytes = 0
-  /** Of all clients, nothing is known for certain that began by then. */
+  /** What began by then is no longer known for certain, for any client. */
   #forgottenMs = Number.NEGATIVE_INFINITY
 
   /** `clock`: of this node alone, and never set back. */
@@ -117,7 +117,7 @@ export class IdempotencyStore {
   }
 
   /**
-   * The execution under this key; undefined when the request is to be executed now: `begin` it.
+   * The execution under this key; undefined when the request must be executed now: `begin` it.
    * `first`: the first attempt by this `client`, if that may have been executed. Throws
    * OUTCOME_UNKNOWN when this node cannot know that it was not. That is remembered: a client that
    * is told so may send its key again.

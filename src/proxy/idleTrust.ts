@@ -1,13 +1,13 @@
 /**
  * How long an idle connection to another server may still be used.
  *
- * Servers close idle connections after a time that many do not announce. Nobody can tell afterwards
- * whether a server has read a request that met the close. So a request that must not be sent twice
- * uses only a connection that has been idle for less than half of what this server is known to
- * allow. It announced that time (`Keep-Alive: timeout=N`), or it kept a connection for as long
- * before. The other half is for a server that is slow to read what has arrived. A connection that
- * the server closed earlier counts until it keeps one for longer again; a request that was lost all
- * the same counts for ten minutes.
+ * Servers close idle connections after a time that many do not announce. It is impossible to tell
+ * afterwards whether a server has read a request that met the close. So a request that must not be
+ * sent twice uses only a connection that has been idle for less than half of what this server is
+ * known to allow. It announced that time (`Keep-Alive: timeout=N`), or it kept a connection for as
+ * long before. The other half is for a server that is slow to read what has arrived. A connection
+ * that the server closed earlier counts until it keeps one for longer again; a request that was
+ * lost all the same counts for ten minutes.
  */
 
 /**

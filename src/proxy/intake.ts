@@ -31,7 +31,7 @@ export interface IntakeOptions extends IntakeChecksOptions {
   readonly detour: Detour
   readonly lentReads: LentReads
   readonly maxRequests: number
-  /** Of one other node. */
+  /** Requests of one other node. */
   readonly maxNodeRequests: number
   readonly proxies: TrustedProxies
   /** HOST:PORT of the leader, where this node is none. */

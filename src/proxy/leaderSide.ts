@@ -53,7 +53,8 @@ export class LeaderSide {
    */
   async take(client: Client, isWrite: boolean): Promise<'answered' | 'lead'> {
     const { admission, view } = this.#parts
-    // Nothing waits between the last look and the write: whoever looks for writes inside finds it.
+    // Nothing waits between the last look and the write: a change of role that looks for writes
+    // inside finds it.
     while (isWrite && admission.refuse())
       if (!(await admission.admit(client))) return client.isGone ? 'answered' : 'lead'
     if (view.role() !== 'leader') return 'lead'

@@ -18,8 +18,8 @@ const MAX_DISCARDED_BYTES = 64 * 1024
 const MAX_DISCARD_MS = 1000
 
 /**
- * Bytes of a body that are read before somebody takes it. Most answers are shorter, so nothing
- * holds them up on their way in.
+ * Bytes of a body that are read before a sink takes it. Most answers are shorter, so nothing holds
+ * them up on their way in.
  */
 const MAX_UNREAD_BYTES = 16 * 1024
 

@@ -1,7 +1,7 @@
 /**
  * A request's body that can be sent again as long as it is small. It is streamed: what has passed
  * is kept up to a bound, and past that it can be sent only once. It reads from its source only
- * while somebody takes it.
+ * while it is taken.
  */
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'

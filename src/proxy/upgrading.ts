@@ -1,7 +1,7 @@
 /**
  * A client that waits for its upgrade. Node no longer reads from the connection by then, so its end
  * would stay unseen. This looks for the end while the client waits. It leaves what the client sends
- * to whoever takes the upgrade.
+ * to the application that takes the upgrade.
  */
 import type { Socket } from 'node:net'
 import { monotonicMs } from '../platform/time.ts'

@@ -16,7 +16,7 @@ export interface UpstreamOptions {
   readonly answerTimeoutMs: number
   /** How long an idle connection is kept if the server does not say. */
   readonly idleMs: number
-  /** Of the head of an answer. */
+  /** The longest head of an answer. */
   readonly maxHeadBytes?: number
 }
 

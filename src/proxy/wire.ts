@@ -21,7 +21,7 @@ type Done = (error?: Error | null) => void
 
 export class Wire {
   readonly socket: Socket
-  /** Of the certificate, with TLS. */
+  /** The name in the certificate, with TLS. */
   readonly servername: string | undefined
   /** How long it was idle before the present request; undefined for its first. */
   idleBeforeMs: number | undefined
@@ -45,8 +45,8 @@ export class Wire {
     this.socket.setNoDelay(true)
     this.socket.setKeepAlive(true, PROBE_MS)
     this.#guardWrites()
-    // Bytes that belong to no request could be taken for the answer to the next one. An answer that
-    // is whole may be read long after: until then nobody else looks at what follows it.
+    // Bytes that belong to no request could be taken for the answer to the next one. A whole answer
+    // may be read long after; until then nothing else looks at what follows it.
     this.socket.on('data', () => {
       if (this.isIdle || this.response?.complete) this.socket.destroy()
     })
@@ -88,7 +88,7 @@ export class Wire {
   }
 }
 
-/** The name that a certificate is to have, as the request's Host says; undefined for an address. */
+/** The name that a certificate must have, from the request's Host; undefined for an address. */
 export function servernameOf(host: string | undefined): string | undefined {
   if (host === undefined || host.startsWith('[')) return undefined
   const name = host.replace(/:\d*$/, '')

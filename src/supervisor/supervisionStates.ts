@@ -111,7 +111,7 @@ export type SupervisionAction =
   | { readonly do: 'adoptSuccessor' }
   /** End the successor. */
   | { readonly do: 'dropSuccessor' }
-  /** Nothing runs any more and nothing is to be started. */
+  /** Nothing runs any more, and nothing will be started. */
   | { readonly do: 'end'; readonly end: SupervisionEnd }
 
 export type SupervisionEnd =

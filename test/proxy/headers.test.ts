@@ -7,7 +7,6 @@ import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { firstAttemptOf, formatFirstAttempt } from '../../src/proxy/firstAttempt.ts'
 import { fromClient, fromNode, ofAnswer, toNode } from '../../src/proxy/headers.ts'
 
 const PROXIED = { isProxied: true }
@@ -233,7 +232,7 @@ test('what a stranger says of others is replaced by what the node saw', () => {
   assert.deepEqual(valuesOf(behind, 'x-forwarded-prefix'), ['/admin'])
 })
 
-test('an attempt names the leadership that is meant, and when the first was sent', () => {
+test('an attempt names the leadership that is meant, whatever a client claims', () => {
   const id = '0123456789abcdef'
   const claimed = fromClient(
     requestOf([
@@ -245,21 +244,6 @@ test('an attempt names the leadership that is meant, and when the first was sent
   const headers = toNode(claimed, '10.0.0.1:1', id, '203.0.113.1')
   assert.deepEqual(valuesOf(headers, 'walcast-incarnation'), [id])
   assert.deepEqual(valuesOf(headers, 'walcast-client'), ['203.0.113.1'], 'as this node saw it')
-  const parsed = (text: string) => firstAttemptOf(requestOf([['Walcast-First-Attempt', text]]))
-  assert.equal(firstAttemptOf(requestOf([])), undefined)
-  assert.deepEqual(parsed(formatFirstAttempt({ incarnation: id, agoMs: 1234.5 })), {
-    incarnation: id,
-    agoMs: 1235,
-  })
-  for (const text of [
-    '',
-    'x',
-    id,
-    `${id}; agoMs=1.5`,
-    `${id}; agoMs=${'9'.repeat(16)}`,
-    `${id}0; agoMs=1`,
-  ])
-    assert.deepEqual(parsed(text), { incarnation: '', agoMs: Number.POSITIVE_INFINITY }, text)
 })
 
 test('a host cannot break out of its quotes', () => {

@@ -6,7 +6,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { keyOf } from '../../src/errors.ts'
-import { Heaviest } from '../../src/proxy/heaviest.ts'
 import { IdempotencyStore } from '../../src/proxy/idempotencyStore.ts'
 import type { Execution, StoredAnswer } from '../../src/proxy/idempotentExecution.ts'
 
@@ -200,25 +199,6 @@ test('executions under way are never forgotten, the oldest answer is', async () 
   memory.begin('f', ME)
   assert.equal(memory.find('c', ME, undefined), undefined)
   assert.ok(memory.find('a', ME, undefined))
-})
-
-test('the heaviest are those that a look at all of them finds', () => {
-  const weighing = fc.array(fc.tuple(fc.nat(5), fc.nat(9)), { maxLength: 60 })
-  fc.assert(
-    fc.property(weighing, fc.nat(9), (steps, least) => {
-      const heaviest = new Heaviest<{ weight: number }>()
-      const owners = Array.from({ length: 6 }, () => ({ weight: 0 }))
-      for (const [which, weight] of steps) heaviest.weigh(owners[which], weight)
-      const weights = [...heaviest.from(least)].map(({ weight }) => weight)
-      const all = owners
-        .map(({ weight }) => weight)
-        .filter((weight) => weight >= Math.max(1, least))
-      assert.deepEqual(
-        weights,
-        all.sort((a, b) => b - a),
-      )
-    }),
-  )
 })
 
 test('the client that takes most loses first, by number and by size', () => {
