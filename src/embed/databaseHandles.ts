@@ -1,7 +1,7 @@
 /**
  * The handles of better-sqlite3 with which an application in this process uses the database. They
  * are `query_only` while the node does not lead, so that a stray write fails at once. A handle that
- * the application opened itself stays its own: it is never closed from here.
+ * the application opened stays the application's: it is never closed here.
  */
 import Database from 'better-sqlite3'
 import { WalcastError } from '../errors.ts'
@@ -10,7 +10,7 @@ export class DatabaseHandles {
   readonly #path: string
   readonly #isLeading: () => boolean
   readonly #known = new Set<Database.Database>()
-  /** Those of them that are closed with the node. */
+  /** Those of them that close with the node. */
   readonly #opened = new Set<Database.Database>()
 
   constructor(path: string, isLeading: () => boolean) {

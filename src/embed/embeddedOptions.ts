@@ -1,4 +1,4 @@
-/** Options that a program gives, held to the same rules as those of the command line. */
+/** Options that a program gives. The rules of the command line hold for them as well. */
 import { resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Logger } from 'pino'
@@ -29,8 +29,8 @@ const LISTS = {
 }
 
 /**
- * What is given and not undefined. What tunes the other role is taken, too: the node may come to
- * have that role while it runs. Throws USAGE, naming every problem at once.
+ * The options that are given and not undefined. Options that tune the other role are accepted: the
+ * node may come to have that role. Throws USAGE, naming every problem at once.
  */
 export function embeddedOptions(
   role: 'leader' | 'replica' | 'node',
@@ -56,14 +56,16 @@ export function embeddedOptions(
   return options
 }
 
-/** Of a database file or of an open handle on one. Throws USAGE or FOREIGN_HANDLE. */
+/**
+ * The path of a database file, given as such or by an open handle. Throws USAGE or FOREIGN_HANDLE.
+ */
 export function pathOf(db: unknown): string {
   if (typeof db === 'object' && db !== null && !(db instanceof Database))
     throw new WalcastError('FOREIGN_HANDLE')
   const path = db instanceof Database ? db.name : db
   if (typeof path !== 'string' || path === '' || path === ':memory:')
     throw new WalcastError('USAGE', {
-      detail: 'db is to be the path of a database file or a handle on one',
+      detail: 'db must be the path of a database file or a handle on one',
     })
   return resolve(path)
 }

@@ -1,7 +1,7 @@
 /**
- * `walcast/fastify`: an embedded application on a leader or a replica. On a replica, routes that
- * write are forwarded to the leader before their handlers run; reads are answered here, once this
- * node has what the client has seen.
+ * `walcast/fastify`: an application in the node's process, on a leader or a replica. On a replica,
+ * routes that write are forwarded to the leader before their handlers run. Reads are answered here,
+ * once this node has what the client has seen.
  */
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
@@ -17,14 +17,11 @@ import type { Led, PluginState, Running } from './pluginState.ts'
 export interface WalcastPluginOptions {
   readonly node: PluginNode
   /**
-   * Handles of better-sqlite3 that are `query_only` while the node does not lead. They stay the
+   * Handles of better-sqlite3, which are `query_only` while the node does not lead. They stay the
    * caller's.
    */
   readonly handles?: readonly object[]
-  /**
-   * URL at which this application is reached from this machine, when it is not the address that it
-   * listens on.
-   */
+  /** URL of this application from this machine, if that is not the address at which it listens. */
   readonly upstream?: string
 }
 
@@ -39,8 +36,8 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     /**
-     * Where this route runs on a replica; without it GET, HEAD and OPTIONS run here and others on
-     * the leader.
+     * Where this route runs when the node is a replica. Without it GET, HEAD and OPTIONS run here,
+     * others on the leader.
      */
     readonly walcast?: 'leader' | 'local'
   }
@@ -50,7 +47,7 @@ const plugin: FastifyPluginAsync<WalcastPluginOptions> = async (app, options) =>
   const { node } = options
   if (!node?.[TRAFFIC])
     throw new WalcastError('USAGE', {
-      detail: 'the option node is to be what openLeader or openReplica gave',
+      detail: 'the option node must be a node from openLeader, openReplica or openNode',
     })
   const traffic = node[TRAFFIC]
   const state: PluginState = {
@@ -85,7 +82,7 @@ const plugin: FastifyPluginAsync<WalcastPluginOptions> = async (app, options) =>
   app.addHook('onError', (request, reply, error, done) => {
     const local = running.get(request)
     if (!local || !isRefusedWrite(error) || !canReplay(local, request, reply)) return done()
-    // Fastify's part is over: `done` would have it answer the error.
+    // Fastify's part is over: after `done` it would answer the error.
     void forward(reply, local.client, state, { body: local.body })
   })
   app.addHook('preSerialization', (request, _reply, payload, done) => {
@@ -105,7 +102,7 @@ function markAnswered(local: Running | undefined): void {
   if (local) local.mustEndHere = true
 }
 
-/** Forwarded requests come to where the application listens. */
+/** Forwarded requests come to the address at which the application listens. */
 function attachOnListen(
   app: FastifyInstance,
   traffic: NodeTraffic,

@@ -1,6 +1,6 @@
 /**
- * `walcast` as a library: a node within the process of the application. Listens only where it is
- * told to, installs no signal handlers.
+ * `walcast` as a library: a node in the process of the application. It listens only where it is
+ * told to, and installs no signal handlers.
  */
 import { EventEmitter } from 'node:events'
 import type Database from 'better-sqlite3'
@@ -37,8 +37,8 @@ export type { NodeOptions } from '../options/nodeOptions.ts'
 export type { OpenOptions, ReplicaOpenOptions } from './embeddedOptions.ts'
 
 /**
- * Events of a node: `role` and `position` on a change, `failed` when it cannot go on and is to be
- * closed.
+ * Events of a node: `role` and `position` on a change; `failed` when the node cannot go on and must
+ * be closed.
  */
 export interface NodeEvents {
   role: [NodeRole]
@@ -47,7 +47,7 @@ export interface NodeEvents {
 }
 
 const DEFAULT_WAIT_MS = 5000
-/** Who asks for what the program asks for. */
+/** Who asks, in the audit log, for what the program asks for. */
 const BY = 'the program itself'
 /** A timer that is set for longer goes off at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -70,9 +70,9 @@ export function openReplica(options: ReplicaOpenOptions): Promise<WalcastNode> {
 }
 
 /**
- * Opens a database in the role that its role file says; the first time it follows the node at
- * `leader`, or leads when that is not given. The role may change while the program runs: see the
- * event `role`, `promote` and `switchover`.
+ * Opens a database in the role of its role file. The first time it follows the node at `leader`, or
+ * leads without one. The role may change while the program runs: see the event `role`, `promote`
+ * and `switchover`.
  */
 export function openNode(options: OpenOptions): Promise<WalcastNode> {
   return WalcastNode.start('node', options)
@@ -103,7 +103,7 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     const all = { ...defaultOptions(), ...known, db: path } as NodeOptions
     const setup = { options: all, secret, log: log ?? pino({ level: 'silent' }), version }
     let opened: WalcastNode | undefined
-    // The first changes come while the node is being made: its constructor looks what they were.
+    // Earlier changes need no event: the constructor looks at the node as it is then.
     const onChange = () => {
       if (opened) opened.#onChange()
     }
@@ -160,9 +160,9 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
   }
 
   /**
-   * Resolves, with how many they are, once as many replicas hold `position` (without one:
-   * everything committed here until now) as `level` says. Throws NOT_REPLICATED when they do not in
-   * time, NOT_LEADER, STARTING or BAD_REQUEST.
+   * Resolves once as many replicas hold `position` as `level` says, with how many do. Without a
+   * position: all that was committed here by now. Throws NOT_REPLICATED when they do not in time,
+   * NOT_LEADER, STARTING or BAD_REQUEST.
    */
   async acknowledged(
     position?: Position | string,
@@ -200,14 +200,17 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     return this
   }
 
-  /** Has this node lead. Throws what RoleActions.promote throws, and then it follows as before. */
+  /**
+   * Makes this node the leader. Throws what RoleActions.promote throws; the node then follows as
+   * before.
+   */
   promote({ force = false, dryRun = false } = {}): Promise<PromoteAnswer> {
     return this.#node.roles.promote({ force, dryRun }, BY)
   }
 
   /**
-   * Has this node lead no more: it follows the one at `leader` (HOST:PORT), or whoever is promoted.
-   * Throws USAGE and what RoleActions.demote throws, and then it leads on.
+   * Ends this node's leadership: it follows the one at `leader` (HOST:PORT), or the node that is
+   * promoted. Throws USAGE and what RoleActions.demote throws; the node then leads on.
    */
   async demote({ leader }: { readonly leader?: string } = {}): Promise<DemoteAnswer> {
     if (leader !== undefined) addressOf(leader)
@@ -215,9 +218,9 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
   }
 
   /**
-   * Has the leader hand over to another node (id or HOST:PORT), without losing a transaction.
-   * Throws what RoleActions.switchover throws: only after SWITCHOVER_UNKNOWN and LEADERLESS the
-   * leader does not lead on.
+   * Makes the leader hand over to another node (id or HOST:PORT) without losing a transaction.
+   * Throws what RoleActions.switchover throws. The leader then leads on, except after
+   * SWITCHOVER_UNKNOWN and LEADERLESS.
    */
   switchover({
     to,
@@ -229,7 +232,7 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     return this.#node.roles.switchover({ to, timeoutMs }, BY)
   }
 
-  /** Opens the database, `query_only` while this node does not lead. Closed by `close`. */
+  /** Opens the database, `query_only` while this node does not lead. `close` closes it. */
   open(options: Database.Options = {}): Database.Database {
     if (this.#isClosed) throw new WalcastError('STOPPING')
     return this.#handles.open(options)
@@ -243,7 +246,7 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     this.#handles.adopt(handle)
   }
 
-  /** Stops the node, within `drainMs`. Closes what `open` gave, and nothing else. */
+  /** Stops the node, within `drainMs`. Closes what `open` returned, and nothing else. */
   async close(): Promise<void> {
     this.#isClosed = true
     try {
@@ -266,13 +269,13 @@ export class WalcastNode extends EventEmitter<NodeEvents> implements PluginNode 
     this.#tell(() => this.emit('role', role))
   }
 
-  /** Whoever has just opened the node comes to listen first. */
+  /** On the next turn: the program that has just opened the node adds its listeners first. */
   #onFailed(error: WalcastError): void {
     this.#failure = error
     onNextTurn(() => this.#tell(() => this.emit('failed', error)))
   }
 
-  /** What a listener throws is the application's to catch, and stops nothing here. */
+  /** The application has to catch what a listener throws; it stops nothing here. */
   #tell(emit: () => void): void {
     try {
       emit()

@@ -1,5 +1,5 @@
 /**
- * Where a request is answered, decided before anything of its route runs: here, at the leader, or
+ * Decides where a request is answered, before anything of its route runs: here, at the leader, or
  * not at all on a standby. A leader counts its writes, and holds them during a change of role.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -12,10 +12,7 @@ import { isRead, isUnderAny } from '../proxy/routes.ts'
 import { executeKeyed, forward } from './pluginForwarding.ts'
 import type { PluginState } from './pluginState.ts'
 
-/**
- * Decides before anything of the route runs. The role may change while a request waits: it is
- * decided anew then.
- */
+/** The role may change while a request waits: it is then decided anew. */
 export async function admit(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -45,7 +42,7 @@ export async function admit(
   }
 }
 
-/** A write that this node passed on was let in where it came from, and counted. */
+/** This node's own side has admitted and counted a write that it passed on. */
 async function admitToLeader(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -68,7 +65,7 @@ async function admitToLeader(
     return { value: undefined }
   }
   if (isKeyed) return { value: await executeKeyed(client, reply, state) }
-  // An upgraded connection lasts as long as its client likes: no change of role waits for it.
+  // An upgraded connection lasts as long as its client likes, so no change of role waits for it.
   if (request.raw.headers.upgrade !== undefined && isRead(request.method)) return 'run'
   const { raw } = reply
   raw.once(
@@ -79,8 +76,8 @@ async function admitToLeader(
 }
 
 /**
- * False when this node leads no more, or the client has gone. Throws LEADER_AWAY, LEADER_ALONE or
- * TOO_MANY_HELD.
+ * False when this node is no longer the leader, or the client has left. Throws LEADER_AWAY,
+ * LEADER_ALONE or TOO_MANY_HELD.
  */
 async function waitToWrite(
   client: Client,
@@ -112,15 +109,15 @@ function isServedByStandby(
   return routes.routeOf('GET', url) === 'own' || isUnderAny(url, standbyPaths)
 }
 
-/** Given back to Fastify, which then runs nothing more. */
+/** Returned to Fastify, which then runs nothing more. */
 function refuseAsStandby(reply: FastifyReply, { primaryUrl }: NodeTraffic): FastifyReply {
   const { status, headers, body } = standbyAnswer(primaryUrl)
   return reply.code(status).headers(headers).send(body)
 }
 
 /**
- * A write with an Idempotency-Key of the leader's own client: what was answered to the key is
- * remembered for all nodes in one place.
+ * A write with an Idempotency-Key of the leader's own client. One store remembers the answers to
+ * keys for all nodes.
  */
 function isToBeRemembered(request: FastifyRequest, { traffic, passed }: PluginState): boolean {
   const { raw, method } = request
@@ -129,7 +126,7 @@ function isToBeRemembered(request: FastifyRequest, { traffic, passed }: PluginSt
 }
 
 /**
- * Of a client's own request; what another node forwarded waits at the intake. Throws BAD_REQUEST.
+ * For a client's own request; what another node forwarded waits at the intake. Throws BAD_REQUEST.
  */
 function noteLeadership(request: FastifyRequest, { traffic, led, passed }: PluginState): undefined {
   if (passed.has(request)) return
@@ -137,10 +134,10 @@ function noteLeadership(request: FastifyRequest, { traffic, led, passed }: Plugi
   led.set(request, { incarnation: traffic.view.incarnation(), level })
 }
 
-/** A slip of the pen must not run writes here. */
+/** A typing error must not make a replica run writes. */
 export function refuseUnknownPlace(url: string, place: unknown): void {
   if (place === undefined || place === 'leader' || place === 'local') return
   throw new WalcastError('USAGE', {
-    detail: `the route ${url} has walcast: ${JSON.stringify(place)}, which is neither "leader" nor "local"`,
+    detail: `the route ${url} has walcast: ${JSON.stringify(place)}, not "leader" or "local"`,
   })
 }

@@ -1,6 +1,6 @@
 /**
- * Requests that are answered past Fastify: by the leader, or by this application itself to which
- * they come back as forwarded requests do. Nothing of their route runs before.
+ * Requests that are answered past Fastify: by the leader, or by this application itself, to which
+ * they come back as forwarded requests do. Nothing of their route has run by then.
  */
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -13,7 +13,7 @@ import type { PluginState, Running } from './pluginState.ts'
 
 const MAX_CAUSES = 4
 
-/** Answers from the leader, past Fastify. */
+/** Answers from the leader, past Fastify. `replay`: the request failed here because it writes. */
 export function forward(
   reply: FastifyReply,
   client: Client,
@@ -27,14 +27,14 @@ export function forward(
         ? replicaSide.replay(client, replay.body)
         : replicaSide.forward(client))
       if (outcome === 'answered' || client.isGone) return
-      // It waited until this node itself came to lead: it comes back to this application as a
-      // forwarded request does.
+      // The request waited until this node itself came to lead: it comes back to this application
+      // as a forwarded request does.
       if ((await leaderSide.take(client, true)) === 'answered') return
     }
   })
 }
 
-/** Comes back to this application as a forwarded request does. */
+/** The request comes back to this application as a forwarded request does. */
 export function executeKeyed(
   client: Client,
   reply: FastifyReply,
@@ -67,7 +67,7 @@ async function answerPast(
   }
 }
 
-/** Whether SQLite refused a write, also below what a query builder made of it. */
+/** Whether SQLite refused a write; the error may be wrapped in one of a query builder. */
 export function isRefusedWrite(error: unknown): boolean {
   for (
     let cause = error, depth = 0;
@@ -79,7 +79,7 @@ export function isRefusedWrite(error: unknown): boolean {
 }
 
 /**
- * Whether the leader can run the request instead: nothing was answered and its body can be sent
+ * Whether the leader can run the request instead: nothing was answered, and its body can be sent
  * from the beginning.
  */
 export function canReplay(
@@ -91,7 +91,7 @@ export function canReplay(
   return body ? body.canReplay : !client.hasBody || !raw.readableDidRead
 }
 
-/** Without it a busy keep-alive connection holds up `app.close()`. */
+/** Otherwise a busy keep-alive connection would hold up `app.close()`. */
 export function closeConnectionsOnClose(
   app: FastifyInstance,
   forwarding: Iterable<ServerResponse>,
@@ -107,7 +107,7 @@ export function closeConnectionsOnClose(
   })
 }
 
-/** After its answer, also when that has begun. */
+/** Ends the connection after its answer, even if that has begun. */
 function endConnection(response: ServerResponse): void {
   const { socket } = response
   response.shouldKeepAlive = false

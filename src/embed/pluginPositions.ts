@@ -1,6 +1,6 @@
 /**
- * The position that a client's answer is based on, in a header and a cookie, and which replicas hold
- * what a write has written.
+ * Tells a client the position that its answer is based on, in a header and a cookie, and which
+ * replicas hold what it wrote.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { formatPosition, type Position } from '../../proto/position.ts'
@@ -10,7 +10,7 @@ import { securedFor } from '../proxy/positionCookie.ts'
 import { isRead } from '../proxy/routes.ts'
 import type { PluginState } from './pluginState.ts'
 
-/** Of an answer to a client. What this node passed on is completed where it came from. */
+/** For an answer to a client. The side that passed a request on completes its answer. */
 export function addPosition(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -19,13 +19,12 @@ export function addPosition(
 ): void {
   const { view, acks } = traffic
   const began = led.get(request)
-  // What was written in a leadership that ended meanwhile may be lost: no later position contains
-  // it then.
+  // If the leadership ended meanwhile, the write may be lost: no later position contains it then.
   const mayBeLost = () => began !== undefined && !view.lasted(began.incarnation)
   const role = view.role()
   if (role === 'standby' || passed.has(request)) return done()
-  // At once where nothing is to be waited for: what a handler throws after its answer then comes
-  // too late to change it.
+  // At once if nothing has to be waited for: what a handler throws after its answer then comes too
+  // late to change it.
   if (role === 'replica' && !mayBeLost()) {
     writePosition(request, reply, traffic, view.position())
     return done()
@@ -43,7 +42,7 @@ export function addPosition(
       return level ? end(position) : done()
     },
     (error: unknown) => {
-      request.log.warn({ err: error }, 'the WAL could not be read: an answer bears no position')
+      request.log.warn({ err: error }, 'the WAL could not be read; an answer carries no position')
       return level ? end(undefined) : done()
     },
   )

@@ -12,20 +12,20 @@ export interface PluginState {
   readonly traffic: NodeTraffic
   readonly running: WeakMap<FastifyRequest, Running>
   /**
-   * Requests that this node passed on: the intake or the public side let them in, and completes
+   * Requests that this node passed on: the intake or the public side admitted them, and completes
    * their answers.
    */
   readonly passed: WeakSet<FastifyRequest>
-  /** Of clients' requests that run on the leader. */
+  /** For clients' requests that run on the leader. */
   readonly led: WeakMap<FastifyRequest, Led>
-  /** Of requests that are answered past Fastify now. */
+  /** Responses that are sent past Fastify now. */
   readonly forwarding: Set<ServerResponse>
 }
 
 /** What the plugin knows of a request that runs on the leader. */
 export interface Led {
   readonly incarnation: string
-  /** What its answer waits for. */
+  /** How many replicas its answer waits for. */
   readonly level: AckLevel | undefined
 }
 
@@ -33,6 +33,6 @@ export interface Led {
 export interface Running {
   readonly client: Client
   body: ReplayableBody | undefined
-  /** Somebody else reads the body, or the answer has begun: it is too late for the leader. */
+  /** Another hook reads the body, or the answer has begun: it is too late for the leader. */
   mustEndHere: boolean
 }

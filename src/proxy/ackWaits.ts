@@ -1,5 +1,6 @@
 /**
- * Answers at the leader that wait until replicas hold what was written, and what they say of it.
+ * Answers at the leader that wait until replicas hold what was written, and the header that tells
+ * how many do.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
@@ -10,15 +11,15 @@ import { monotonicMs } from '../platform/time.ts'
 import { ACK_HEADER, ACKED_HEADER, headerOf, NOT_REPLICATED_HEADER } from './headers.ts'
 
 export interface AckWaitsOptions {
-  /** Of writes whose request names none. */
+  /** For writes whose request names no level. */
   readonly level: AckLevel
   readonly timeoutMs: number
 }
 
-/** Header that tells what became of the wait. */
+/** The header that tells how the wait ended. */
 export type AckHeaders = Readonly<Record<string, string>>
 
-/** `unknown`: no position could be told, or the node does not lead. */
+/** `unknown`: the leader could not tell a position, or this node is not the leader. */
 export type AckResult = AckEnd | 'unknown'
 
 const UNKNOWN = { reached: false, replicas: 0, end: 'unknown' } as const
@@ -49,8 +50,8 @@ export class AckWaits {
   }
 
   /**
-   * What the answer to a request has to wait for; undefined for nothing. Throws BAD_REQUEST: to be
-   * asked before it is executed.
+   * What the answer to a request has to wait for; undefined when for nothing. Throws BAD_REQUEST:
+   * ask before the request is executed.
    */
   levelFor(request: IncomingMessage, isWrite: boolean): AckLevel | undefined {
     const given = headerOf(request, ACK_HEADER)
@@ -59,7 +60,7 @@ export class AckWaits {
     return isLocal(level) ? undefined : level
   }
 
-  /** Never throws: what was written stands, whatever comes of this. */
+  /** Never throws: the write stands, however the wait ends. */
   async headersFor(position: Position | undefined, level: AckLevel): Promise<AckHeaders> {
     const outcome = await this.wait(position, level, this.#options.timeoutMs).catch(() => UNKNOWN)
     const name = outcome.reached ? ACKED_HEADER : NOT_REPLICATED_HEADER
@@ -77,8 +78,8 @@ export class AckWaits {
     let result: AckResult = 'unknown'
     try {
       const told = position ? await this.#view.acknowledge(position, level, timeoutMs) : UNKNOWN
-      // A node that stood still may hear what replicas said before another one was promoted without
-      // them.
+      // A node that stood still may hear of replicas that held the write before another node was
+      // promoted without them.
       const outcome =
         told.reached && !this.#isSure() ? { ...UNKNOWN, replicas: told.replicas } : told
       result = outcome.end

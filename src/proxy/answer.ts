@@ -5,7 +5,7 @@ import { asWalcastError, keyOf, WalcastError } from '../errors.ts'
 import { isSending } from './client.ts'
 import { closeInStages } from './lingeringClose.ts'
 
-/** What every refused request is answered with. */
+/** The body of every refusal. */
 export interface ErrorBody {
   readonly code: string
   readonly message: string
@@ -17,8 +17,8 @@ export function errorBody(error: WalcastError): ErrorBody {
 }
 
 /**
- * Answers with what went wrong and gives it as an error of the catalogue. `onFailure` hears what
- * none of it foresaw. `bodyOf`: what this asker may be told.
+ * Answers with the error and returns it as one of the catalogue. `onFailure` is called for errors
+ * that the catalogue does not know. `bodyOf`: what this client may be told.
  */
 export function sendFailure(
   response: ServerResponse,
@@ -33,7 +33,8 @@ export function sendFailure(
 }
 
 /**
- * The same, for the counts of refused requests: that a client left says nothing of the application.
+ * The same, and counts the refusal unless the client has left: its leaving says nothing of the
+ * application.
  */
 export function sendRefusal(
   response: ServerResponse,
@@ -55,8 +56,8 @@ export function sendRefusal(
 }
 
 /**
- * Answers if no answer has begun; cuts the connection otherwise, so that half an answer is not
- * taken for a whole one.
+ * Answers if no answer has begun. Otherwise it cuts the connection, so that half an answer does not
+ * look whole.
  */
 export function sendJson(
   response: ServerResponse,
@@ -75,8 +76,7 @@ export function sendJson(
     all['connection'] = 'close'
     closeInStages(response)
   }
-  // The reason is given: one that an answer left behind whose head could not be written would go
-  // out otherwise.
+  // With a reason of its own: an earlier head that could not be written leaves its reason behind.
   response.writeHead(status, STATUS_CODES[status] ?? 'Unknown', all)
   response.end(response.req.method === 'HEAD' ? undefined : body)
 }
@@ -89,8 +89,7 @@ export interface OwnAnswer {
 }
 
 /**
- * Why a standby serves nothing. `primaryUrl`: where clients find the leader, as far as that is
- * known.
+ * Why a standby serves nothing. `primaryUrl`: where clients find the leader, if this node knows.
  */
 export function standbyError(primaryUrl: string | undefined): WalcastError {
   return new WalcastError('STANDBY', { leader: primaryUrl ?? 'its public address' })
@@ -104,8 +103,8 @@ export function standbyAnswer(primaryUrl: string | undefined): OwnAnswer {
 }
 
 /**
- * What `/readyz` answers. `unwell`: what keeps clients from being served although the node can
- * serve.
+ * The answer to `/readyz`. `unwell`: what keeps clients from being served although the node itself
+ * can serve.
  */
 export function readinessAnswer(view: NodeView, isStopping: boolean, unwell?: string): OwnAnswer {
   const reasons = isStopping ? ['stopping'] : [...view.notReady(), ...(unwell ? [unwell] : [])]
@@ -113,7 +112,7 @@ export function readinessAnswer(view: NodeView, isStopping: boolean, unwell?: st
   return { status: ready ? 200 : 503, headers: {}, body: { ready, reasons } }
 }
 
-/** Headers of an error's answer: Retry-After (1 s) where the client does best to come back. */
+/** Headers of an error's answer: Retry-After (1 s) where the client should come back. */
 export function retryAfterOf(error: unknown): Record<string, string> {
   switch (keyOf(error)) {
     case 'LEADER_AWAY':

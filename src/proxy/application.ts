@@ -16,9 +16,9 @@ export interface ApplicationOptions {
   readonly maxConnections: number
   readonly answerTimeoutMs: number
   readonly log: Logger
-  /** Marks what is passed to an application in this process. */
+  /** Marks requests for an application in this process. */
   readonly passes: Passes
-  /** A request was answered; cheap, told for each. */
+  /** A request was answered. Cheap: called for each one. */
   onReached?(): void
   /** A request could not be sent. */
   onUnreachable?(detail: string): void
@@ -26,13 +26,12 @@ export interface ApplicationOptions {
 
 const CONNECT_TIMEOUT_MS = 2000
 /**
- * Many servers close an idle connection after 2 to 5 s without saying so: one that is idle for so
- * long is closed first.
+ * Many servers close an idle connection after 2 to 5 s without notice. This side closes it first.
  */
 const IDLE_MS = 1000
 /**
- * A read that met the close of an idle connection is sent again, and what met it before a byte was
- * written.
+ * Tries of a read that met the close of an idle connection, and of a request that met it before a
+ * byte was written.
  */
 const MAX_TRIES = 3
 
@@ -70,9 +69,9 @@ export class Application {
 
   /**
    * Passes a request on and resolves at the head of the answer. Throws APP_UNREACHABLE when nothing
-   * was sent, BAD_REQUEST or FORWARD_LOOP when nothing can be; for a write that was sent and has no
-   * answer OUTCOME_UNKNOWN, for a read APP_FAILED or APP_SILENT. `detached`: it goes on when the
-   * client goes away.
+   * was sent, and BAD_REQUEST or FORWARD_LOOP when the request cannot be sent. A write that was
+   * sent and has no answer throws OUTCOME_UNKNOWN; a read throws APP_FAILED or APP_SILENT.
+   * `detached`: the request goes on when the client leaves.
    */
   async ask(
     client: Client,
@@ -130,15 +129,15 @@ export class Application {
     this.#told.onReached?.()
     if (this.#isReachable) return
     this.#isReachable = true
-    this.#log.info({ url: this.url }, 'the application is reached again')
+    this.#log.info({ url: this.url }, 'the application can be reached again; sending it requests')
   }
 
-  /** Once, however many requests meet it. */
+  /** Logs once, however many requests fail. */
   #onUnreachable(detail: string): void {
     this.#told.onUnreachable?.(detail)
     if (!this.#isReachable) return
     this.#isReachable = false
-    this.#log.warn({ url: this.url, detail }, 'cannot reach the application: requests for it wait')
+    this.#log.warn({ url: this.url, detail }, 'cannot reach the application; its requests wait')
   }
 
   #failure(method: string, error: SendError): WalcastError {

@@ -1,6 +1,6 @@
 /**
- * Where requests wait that this node's application does not take: at one gate all of them, at
- * another one writes only, while its process is of an earlier role.
+ * The two gates at which requests wait for this node's application. All wait at one of them; at the
+ * other one only writes do, while the process is of an earlier role.
  */
 import { monotonicMs } from '../platform/time.ts'
 import { Gate, type GateOptions } from './gate.ts'
@@ -15,7 +15,10 @@ export class ApplicationGates {
   readonly writes: Gate
   #heldTotal = 0
 
-  /** `probe`: whether requests would be taken now. Nothing is asked about writes. */
+  /**
+   * `probe`: whether requests would be taken now. The gate of writes has none: the part that closed
+   * it opens it.
+   */
   constructor(options: GateOptions, probe: () => Promise<boolean>) {
     this.requests = new Gate(options, probe)
     this.writes = new Gate({ maxHeld: options.maxHeld })
@@ -36,7 +39,7 @@ export class ApplicationGates {
     return this.requests.isOpen && (!isWrite || this.writes.isOpen)
   }
 
-  /** Why a request waits; '' when it does not. */
+  /** Why a request has to wait; '' when it does not. */
   reason(isWrite: boolean): string {
     if (!this.requests.isOpen) return this.requests.reason
     return isWrite && !this.writes.isOpen ? this.writes.reason : ''
@@ -52,7 +55,10 @@ export class ApplicationGates {
     return gate.wait(endMs - monotonicMs(), client.gone)
   }
 
-  /** All who wait decide anew where to go. Whoever comes next waits as before. */
+  /**
+   * Wakes all requests that wait, to be decided anew. The gates stay as they are for those that
+   * come next.
+   */
   release(): void {
     for (const gate of [this.requests, this.writes]) {
       if (gate.isOpen) continue
@@ -62,7 +68,7 @@ export class ApplicationGates {
     }
   }
 
-  /** Lets everybody go. */
+  /** Wakes all requests that wait, and lets none wait from now on. */
   stop(): void {
     this.requests.stop()
     this.writes.stop()

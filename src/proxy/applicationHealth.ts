@@ -18,7 +18,7 @@ export interface HealthLimits {
 }
 
 export interface HealthHost {
-  /** Of the application; undefined while none is known. */
+  /** URL of the application; undefined while none is known. */
   url(): string | undefined
   readonly log: Logger
 }

@@ -1,5 +1,5 @@
 /**
- * One look at an application: whether it accepts a connection, or what its check says. Never
+ * One look at an application: whether it accepts a connection, or what its check answers. Never
  * throws.
  */
 
@@ -13,9 +13,7 @@ const TIMED_OUT = `no answer within ${TIMEOUT_MS} ms`
 export interface Look {
   /** Why it is not up; undefined when it is. */
   readonly whyNot: string | undefined
-  /**
-   * The role in which it says that it works (`Walcast-Role`), when a check was asked that tells.
-   */
+  /** The role that the application works in, if its check tells (`Walcast-Role`). */
   readonly role?: string | undefined
 }
 

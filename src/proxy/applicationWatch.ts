@@ -1,15 +1,16 @@
 /**
- * Whether this node's application takes requests, and where those wait that it does not take.
+ * Whether this node's application takes requests, and the place where requests wait while it does
+ * not.
  *
  *   requests:  open ── one is refused ──> closed ── a look succeeds, or one is answered ──> open
  *              open ── suspended (its process is about to end) ──> closed until `started`
- *   writes:    open ── held (its process is of an earlier role) ──> closed until `started` or `release`
- *   health:    up ── `fall` looks in a row fail ──> down ── `rise` in a row succeed ──> up
- *              down since the start ── one look succeeds, or a request is answered ──> up
+ *   writes:    open ── held (its process is of an earlier role) ──> closed until `started`,
+ *              or `releaseWrites`
  *
- * Whether a request is sent depends on the latest look or answer. Load balancers are told the
- * health, which a restart of a second does not change. An answered request counts as a look that
- * succeeded, so a busy application is never looked at. No request of a client is sent from here.
+ * The latest look or answer decides whether a request is sent. Load balancers are told the health
+ * instead, which a restart of a second does not change (`applicationHealth.ts`). An answered
+ * request counts as a look that succeeded, so a busy application is never looked at. The watch
+ * sends no request of a client.
  */
 import type { ApplicationStatus } from '../api/applicationStatus.ts'
 import { WalcastError } from '../errors.ts'
@@ -23,7 +24,10 @@ export interface ApplicationWatchOptions extends HealthLimits {
   readonly maxHeld: number
   /** Pause between two looks while no request waits. */
   readonly everyMs: number
-  /** Path that says whether it is well; undefined: accepting connections is enough. */
+  /**
+   * Path that says whether the application is well. Undefined: it is well if it accepts
+   * connections.
+   */
   readonly check: string | undefined
 }
 
@@ -31,7 +35,7 @@ export interface ApplicationWatchHost extends HealthHost {
   look?(url: string, check: string | undefined): Promise<Look>
 }
 
-/** Of another node: `none` has no application. */
+/** What another node learns of this node's application. `none`: there is no application. */
 export type ApplicationStanding = 'none' | 'up' | 'down' | 'unknown'
 
 /** Pause between two looks while requests wait. */
@@ -46,13 +50,13 @@ export class ApplicationWatch {
   readonly #timer: LookTimer
   #looking: Promise<boolean> | undefined
   #lookedMs = Number.NEGATIVE_INFINITY
-  /** Since the last look by the clock. */
+  /** A request was answered since the last look by the clock. */
   #wasReached = false
-  /** Since the last change of role. */
+  /** The application has accepted a request or a look since the last change of role. */
   #isProven = false
   #isSuspended = false
   #isStopped = false
-  /** A process that was just started: its check says when it is ready, not that it accepts. */
+  /** The process was just started: only its check says when it is ready. */
   #isStarting = false
 
   constructor(options: ApplicationWatchOptions, host: ApplicationWatchHost) {
@@ -69,12 +73,12 @@ export class ApplicationWatch {
     return this.#gates.held
   }
 
-  /** Nobody is kept any more. */
+  /** Whether the watch has stopped: requests no longer wait. */
   get isStopped(): boolean {
     return this.#isStopped
   }
 
-  /** Whether it is between two processes, or has none that is to come. */
+  /** Whether the application is between two processes, or will not have another one. */
   get isSuspended(): boolean {
     return this.#isSuspended
   }
@@ -99,7 +103,7 @@ export class ApplicationWatch {
   }
 
   /**
-   * What another node goes by that waits for this one's application: known since the last change of
+   * What another node that waits for this application goes by. It counts from the last change of
    * role.
    */
   standing(): ApplicationStanding {
@@ -109,8 +113,8 @@ export class ApplicationWatch {
   }
 
   /**
-   * Why load balancers are to send nobody here; undefined when the application is well, or there is
-   * none to be.
+   * Why load balancers should send no clients here; undefined when the application is well, or
+   * there is none.
    */
   unwell(): string | undefined {
     if (this.#health.state !== 'down' || this.#host.url() === undefined) return undefined
@@ -118,7 +122,7 @@ export class ApplicationWatch {
   }
 
   /**
-   * Why a request is not to be sent to the application now; undefined when it is. Cheap: asked for
+   * Why a request must not be sent to the application now; undefined when it may. Cheap: asked for
    * each request.
    */
   refuse(isWrite: boolean): WalcastError | undefined {
@@ -137,12 +141,12 @@ export class ApplicationWatch {
     return this.#gates.wait(client, endMs, isWrite)
   }
 
-  /** The node serves from now on. */
+  /** The node begins to serve. */
   begin(): void {
     void this.#lookByTheClock()
   }
 
-  /** A request was answered. Cheap: told for each. */
+  /** A request was answered. Cheap: called for each one. */
   onReached(): void {
     this.#wasReached = true
     this.#onAccepted()
@@ -154,7 +158,7 @@ export class ApplicationWatch {
     if (!this.#isSuspended) this.#close(detail)
   }
 
-  /** Whoever waits decides anew where to go: the role has changed, or the node stops. */
+  /** The role has changed, or the node stops: requests that wait are decided anew. */
   reconsider(): void {
     this.#isProven = false
     this.#gates.release()
@@ -162,24 +166,24 @@ export class ApplicationWatch {
   }
 
   /**
-   * Whether it accepts after all, when that was not looked at just now: what was last heard of it
-   * may be old.
+   * Whether the application accepts after all. It is asked, unless it was a moment ago: what was
+   * last heard of it may be old.
    */
   async isBack(): Promise<boolean> {
     if (monotonicMs() - this.#lookedMs < LOOK_MS) return false
-    // An address where nothing answers must not keep what another node may answer.
+    // A read that another node may answer does not wait for an address where nothing answers.
     return Promise.race([this.#look(), delay(LOOK_MS, UNHELD).then(() => false)])
   }
 
   /**
-   * It has been asked for, and is perhaps back: looks now unless it has just done so. Cheap: told
-   * for each request that goes elsewhere.
+   * Looks now, unless it has just done so: the application may be back. Cheap: called for each
+   * request that goes elsewhere.
    */
   lookSoon(): void {
     if (monotonicMs() - this.#lookedMs >= LOOK_MS) void this.#look()
   }
 
-  /** Writes wait: the application's process was started in an earlier role. */
+  /** Writes wait from now on: the application's process was started in an earlier role. */
   holdWrites(reason: string): void {
     this.#gates.writes.close(reason)
   }
@@ -188,7 +192,7 @@ export class ApplicationWatch {
     this.#gates.writes.open()
   }
 
-  /** An application says that it listens: what was known of the one before counts no more. */
+  /** An application says that it listens. What was known of the one before no longer counts. */
   attached(): void {
     this.#isSuspended = false
     this.#renew()
@@ -211,14 +215,14 @@ export class ApplicationWatch {
     void this.#look()
   }
 
-  /** Lets everybody go, and keeps nobody from now on. */
+  /** Releases all requests that wait, and keeps none from now on. */
   stop(): void {
     this.#isStopped = true
     this.#timer.stop()
     this.#gates.stop()
   }
 
-  /** It is another one from now on. */
+  /** Another process takes its place. */
   #renew(): void {
     this.#health.renew()
     this.#isProven = false
@@ -240,7 +244,7 @@ export class ApplicationWatch {
     this.#gates.requests.close(reason)
   }
 
-  /** One at a time, whoever asks. */
+  /** One look at a time, however many ask. */
   #look(): Promise<boolean> {
     this.#looking ??= this.#lookOnce().finally(() => {
       this.#looking = undefined
@@ -249,22 +253,23 @@ export class ApplicationWatch {
   }
 
   /**
-   * Whether it accepts: a check that complains counts only before the first request, and for the
-   * health.
+   * Whether the application accepts. A check that complains counts only before the first request,
+   * and for the health.
    */
   async #lookOnce(): Promise<boolean> {
     const check = this.#isStarting ? this.#options.check : undefined
     const whyNot = await this.#ask(check)
     if (whyNot === undefined) return false
     if (whyNot !== '') this.onUnreachable(whyNot)
-    // That it accepts says nothing of its health where a check is to say that.
+    // Where a check says whether it is well, accepting a connection does not.
     else if (check === this.#options.check) this.onReached()
     else this.#onAccepted()
     return whyNot === '' && !this.#isSuspended
   }
 
   /**
-   * '' when it is well. Undefined when nothing can be told: there is none, or another one by now.
+   * Why it is not well; '' when it is. Undefined when nothing can be told: there is no application,
+   * or another one by now.
    */
   async #ask(check: string | undefined): Promise<string | undefined> {
     const url = this.#host.url()
@@ -282,7 +287,7 @@ export class ApplicationWatch {
     const whyNot = await this.#ask(check)
     if (whyNot === '') this.onReached()
     else if (whyNot !== undefined && check === undefined) this.onUnreachable(whyNot)
-    // What this look saw is no evidence for the next one.
+    // This look is no evidence for the next one.
     this.#wasReached = false
     this.#health.count(whyNot ?? this.#gates.reason(false))
     if (this.#health.isBooting && this.#health.state === 'down') this.#timer.soon()

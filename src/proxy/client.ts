@@ -12,26 +12,26 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /**
- * Whether the client may still be sending: an answer now has to close the connection, or the rest
- * would be taken for its next request.
+ * Whether the client may still be sending. An answer now has to close the connection, or the rest
+ * of this request would be taken for the next one.
  */
 export function isSending(request: IncomingMessage): boolean {
   return !request.complete && hasBody(request)
 }
 
-/** Calls `then` once the answer is over, at once if it is. */
+/** Calls `then` once the answer is over; at once if it already is. */
 export function whenOver(response: ServerResponse, then: () => void): void {
   if (response.writableFinished || response.destroyed) then()
   else response.once('close', then)
 }
 
-/** Responses that have not had their turn yet, by their connection. */
+/** Responses that wait for their turn, by connection. */
 const queued = new WeakMap<Socket, Set<ServerResponse>>()
 
 /**
- * Node tells the close of a connection only to the response whose turn it is: those of pipelined
- * requests behind it are told here, or what waits for their close would wait for ever. To be called
- * for each request as it comes.
+ * Node tells the close of a connection only to the response whose turn it is. This tells it to the
+ * responses of pipelined requests behind that one as well; what waits for their close would wait
+ * forever. Call it for each request as it comes.
  */
 export function tellClose({ socket }: IncomingMessage, response: ServerResponse): void {
   if (response.socket) return
@@ -49,13 +49,13 @@ export function tellClose({ socket }: IncomingMessage, response: ServerResponse)
   response.once('close', () => waiting.delete(response))
 }
 
-/** Responses that were given up on while the client still sent: see `giveUp`. */
+/** Responses whose clients still sent when they were given up: see `giveUp`. */
 const givenUp = new WeakSet<ServerResponse>()
 
 /**
- * The rest of the request never comes. Whatever its answer was, nothing works for it any longer
- * once that is out: neither an application that waits for the body nor whoever holds the request
- * back.
+ * The rest of the request never comes. Once the answer is out nothing works for this request any
+ * more: neither an application that waits for the body, nor a part of this node that holds the
+ * request back.
  */
 export function giveUp(response: ServerResponse): void {
   givenUp.add(response)
@@ -63,14 +63,14 @@ export function giveUp(response: ServerResponse): void {
 }
 
 /**
- * What waits for a leader or an application, a request or an upgrade: held in more than one place,
- * and so long in all.
+ * A request or an upgrade that waits for a leader or an application. It may wait in several places;
+ * the time counts once.
  */
 export interface Held {
   /** Aborted when the client went away before its answer was whole. */
   readonly gone: AbortSignal
   readonly isGone: boolean
-  /** Until when it may wait, by `monotonicMs()`: `holdMs` from when this is first asked. */
+  /** Until when it may wait, by `monotonicMs()`: `holdMs` after this is first asked. */
   heldUntilMs(holdMs: number): number
 }
 
@@ -79,7 +79,7 @@ export class Client implements Held {
   readonly response: ServerResponse
   /** Who sent it: its address, and whether it came over TLS. */
   readonly origin: Origin
-  /** Made when it is asked for: most requests never are. */
+  /** Made on demand: most requests never need it. */
   #gone: AbortController | undefined
   #isGone = false
   #heldUntilMs: number | undefined
@@ -124,7 +124,7 @@ export class Client implements Held {
     relayInterim(this.response, interim)
   }
 
-  /** What is under way for this client, to be given up when it goes away. */
+  /** The exchange that is under way for this client; it is given up when the client leaves. */
   follow(exchange: Exchange | undefined): void {
     this.#exchange = exchange
     if (this.isGone) exchange?.abort(new Error('the client went away'))

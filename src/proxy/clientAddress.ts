@@ -1,39 +1,39 @@
 /**
- * Who sent a request. The peer of a connection is a fact; what it says of others
- * (`X-Forwarded-For`, `X-Forwarded-Proto`) is believed only of a trusted proxy
+ * Who sent a request. The peer of a connection is a fact. What the peer says of others
+ * (`X-Forwarded-For`, `X-Forwarded-Proto`) is believed only if it is a trusted proxy
  * (`--trusted-proxies`; this machine unless told otherwise). The client is the right-most address
- * of X-Forwarded-For that is no trusted proxy: a trusted proxy wrote it, whatever stands left of
- * it.
+ * of X-Forwarded-For that is no trusted proxy: a trusted proxy wrote it, whatever stands to its
+ * left.
  */
 import type { IncomingMessage } from 'node:http'
 import { BlockList } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { canonicalAddress, parseNetwork, TRUST_LOOPBACK, TRUST_NONE } from '../options/network.ts'
 
-/** The address of a connection that closed before it could be asked. */
+/** The address of a connection that closed before it could be asked for it. */
 export const UNKNOWN_ADDRESS = 'unknown'
 /** A longer chain of trusted proxies is no chain. */
 const MAX_HOPS = 32
-/** Addresses of which it is remembered what they are. */
+/** Addresses whose classification is remembered. */
 const MAX_KNOWN = 4096
 const LOOPBACK = ['127.0.0.0/8', '::1/128']
 
 /** Who sent a request, as far as trusted proxies tell. */
 export interface Origin {
-  /** Of the client, in canonical form; `unknown` when the connection has closed. */
+  /** The client's address in canonical form; `unknown` when the connection has closed. */
   readonly address: string
   /**
-   * What requests of one client have in common: the address, or of IPv6 the /64 network. Undefined
-   * of a trusted proxy: many clients may be behind it.
+   * What requests of one client have in common: the IPv4 address, or the /64 network of an IPv6
+   * address. Undefined for a trusted proxy: many clients may be behind it.
    */
   readonly client: string | undefined
   /** Whether the client came over TLS. */
   readonly isSecure: boolean
-  /** Whether the peer is a trusted proxy: what it says of others is passed on. */
+  /** Whether the peer is a trusted proxy: what it says of others is then passed on. */
   readonly isProxied: boolean
 }
 
-/** Of a program that is asked without a network, such as a test. */
+/** For a program that is asked without a network, such as a test. */
 export const NO_ORIGIN: Origin = {
   address: UNKNOWN_ADDRESS,
   client: undefined,
@@ -66,8 +66,8 @@ export class TrustedProxies {
   readonly #known = new Map<string, Known>()
 
   /**
-   * Networks beside this machine, or `none`. Throws when one is neither: a bug of the caller, since
-   * the option table checks them.
+   * Networks beside this machine, or `none`. Throws when one of them is neither. That is a bug of
+   * the caller: the option table checks them.
    */
   constructor(networks: readonly string[]) {
     const named = networks.filter((text) => text !== TRUST_NONE && text !== TRUST_LOOPBACK)
@@ -78,7 +78,7 @@ export class TrustedProxies {
     }
   }
 
-  /** Who sent a request that came on a connection of its own. */
+  /** Who sent a request to this node. */
   originOf({ socket, headers }: Pick<IncomingMessage, 'socket' | 'headers'>): Origin {
     const peer = this.#peer(socket.remoteAddress)
     const isEncrypted = (socket as TLSSocket).encrypted === true
@@ -93,15 +93,15 @@ export class TrustedProxies {
   }
 
   /**
-   * The same of a request that a node forwarded, which tells `address` as it saw it. Only for a
-   * node that has proven itself.
+   * Who sent a request that another node forwarded; that node tells the `address` it saw. Only for
+   * a node that has proven itself.
    */
   forwardedOrigin(address: string | undefined): Origin {
     const known = address === undefined ? undefined : this.#lookUp(address)
     return known ? originOf(known, false, true) : NO_ORIGIN
   }
 
-  /** What a connection is counted under; undefined of a trusted proxy. */
+  /** What a connection is counted under; undefined for a trusted proxy. */
   clientAt(peerAddress: string | undefined): string | undefined {
     return this.#peer(peerAddress).client
   }
@@ -113,7 +113,7 @@ export class TrustedProxies {
     return this.#clientBehind(peer, forwardedFor).address
   }
 
-  /** What cannot be read was not written by a proxy: the client is then whoever handed it on. */
+  /** No proxy wrote what cannot be read: the client is then the address that handed it on. */
   #clientBehind(peer: Known, forwardedFor: string): Known {
     let nearest = peer
     let end = forwardedFor.length
@@ -149,7 +149,7 @@ function originOf({ address, client }: Known, isSecure: boolean, isProxied: bool
   return { address, client, isSecure, isProxied }
 }
 
-/** Of a list that each proxy adds to, what the nearest one said. */
+/** Each proxy adds to this list: what the nearest one said. */
 function lastOf(value: string | string[] | undefined): string | undefined {
   return value === undefined ? undefined : String(value).split(',').at(-1)?.trim()
 }

@@ -1,7 +1,7 @@
 /**
  * One connection of an HTTP server, and what it waits for. Only a client that owes something is
- * slow: one that waits for the application, or whose body is not read because the application does
- * not take it, never is.
+ * slow. A client that waits for the application is never slow; nor is one whose body the
+ * application does not take.
  */
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -12,25 +12,27 @@ import { isSending } from './client.ts'
 export type Debt = 'request' | 'body' | 'read'
 
 /**
- * Fewer bytes are no progress while others wait for room: a client that sends or reads them one by
+ * Fewer bytes are no progress while others wait for room: a client may send or read them one by
  * one.
  */
 const STEADY_BYTES = 512
 
-/** A socket's queue below Node's own: it moves while one large write goes out piece by piece. */
+/**
+ * The queue of a socket below Node's own. It moves while one large write goes out piece by piece.
+ */
 interface WithHandle {
   readonly _handle?: { readonly writeQueueSize?: number } | null
 }
 
 export class Connection {
   readonly socket: Socket
-  /** The client it is counted under; undefined of a trusted proxy. */
+  /** The client that it is counted under; undefined for a trusted proxy. */
   readonly client: string | undefined
   /** Why nothing but health is answered here; undefined within the bounds. */
   limit: WalcastError | undefined
   /** Requests under way. */
   requests = 0
-  /** Requests that ever came: one that is busy may be idle at each look. */
+  /** Requests that ever came: a busy connection may happen to be idle at each look. */
   arrived = 0
   isUpgraded = false
   /** The id of the node that has proven itself here. */
@@ -42,7 +44,7 @@ export class Connection {
   #steadyBytes = 0
   /** When something last moved. */
   movedMs: number
-  /** When enough last moved. */
+  /** When enough moved last: see `STEADY_BYTES`. */
   steadyMs: number
 
   constructor(
@@ -63,7 +65,7 @@ export class Connection {
     return this.#debt
   }
 
-  /** Looks what the client owes now, and notes since when it has owed that without moving. */
+  /** Looks what the client owes now, and notes since when it owes that without moving. */
   look(nowMs: number): Debt | undefined {
     const debt = this.#debtNow()
     const bytes = this.#bytesOf(debt)
@@ -84,14 +86,14 @@ export class Connection {
     if (this.requests === 0) return 'request'
     const request = this.response?.req
     if (!request || !isSending(request)) return undefined
-    // A full buffer: the client has sent more than is taken.
+    // The buffer is full: the client has sent more than is taken.
     return request.readableLength < request.readableHighWaterMark ? 'body' : undefined
   }
 
   #bytesOf(debt: Debt | undefined): number {
     const { socket } = this
     if (debt === 'body') return socket.bytesRead
-    // A head that comes byte by byte is no progress: it has a time-out of its own.
+    // A head that comes byte by byte is no progress: heads have a time-out of their own.
     if (debt !== 'read') return this.arrived * STEADY_BYTES
     const queued = (socket as WithHandle)._handle?.writeQueueSize ?? 0
     return socket.bytesWritten - socket.writableLength - queued

@@ -1,9 +1,8 @@
 /**
  * The connections of one HTTP server: how many there may be, and how long a client may keep one
- * waiting. Past a bound the client that has moved nothing for longest gives way. Where none does, a
- * small room is left in which only health is answered, so that a crowd does not hide whether the
- * node lives. Nothing is done per byte: a look at all of them, once in a while, sees what has
- * moved.
+ * waiting. Past a bound, the client that has been still for longest gives way. Where none is still,
+ * a small room is left in which only health is answered, so that a crowd does not hide whether the
+ * node lives. Nothing is done per byte: a regular look at all connections sees what has moved.
  */
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -19,30 +18,30 @@ export interface ConnectionLimits {
   readonly maxClientConnections: number
   /** Requests on one connection before the first of them is answered. */
   readonly maxPipelined: number
-  /** How long a body may bring nothing. */
+  /** How long a body may bring no byte. */
   readonly bodyTimeoutMs: number
-  /** How long a client may read nothing of what was sent to it. */
+  /** How long a client may read nothing of what it was sent. */
   readonly sendTimeoutMs: number
 }
 
-/** Why a connection ended before its client wanted it to. */
+/** Why this node ended a connection before its client wanted that. */
 export type Cut = 'body-timeout' | 'send-timeout' | 'gave-way' | 'no-room' | 'pipelined'
 
 export interface ConnectionHost {
-  /** What a connection from this address is counted under; undefined: by the total alone. */
+  /** What a connection from this address is counted under. Undefined: only the total counts. */
   clientAt(address: string | undefined): string | undefined
   onCut(why: Cut): void
-  /** Answers a request that is under way, or cuts its connection when its answer has begun. */
+  /** Answers a request that is under way; cuts its connection if its answer has begun. */
   refuse(response: ServerResponse, error: WalcastError): void
 }
 
 const LOOK_MS = 1000
 const LOOK_MIN_MS = 20
-/** A client that kept still for less does not give way. */
+/** A client that was still for less does not give way. */
 const GIVE_WAY_MS = 2000
-/** Connections past a bound that wait to be answered: room for health. */
+/** Connections past the bound that wait for an answer: room for health. */
 const ROOM = 64
-/** Connections of one client among these. */
+/** Those of one client among them. */
 const ROOM_PER_CLIENT = 8
 /** How long one of these may take to send its request. */
 const ROOM_MS = 2000
@@ -54,11 +53,11 @@ export class ConnectionBudget {
   readonly #known = new WeakMap<Socket, Connection>()
   readonly #open = new Set<Connection>()
   readonly #byClient = new Map<string, number>()
-  /** Past a bound; the oldest first. */
+  /** Those past the bound, the oldest first. */
   readonly #room = new Set<Connection>()
   /**
-   * Connections that may give way, the stillest last, as the last look found them: without a
-   * request, and with one.
+   * Connections that may give way, the stillest last, as the last look found them: those without a
+   * request, and those with one.
    */
   #idle: Connection[] = []
   #stalled: Connection[] = []
@@ -77,7 +76,7 @@ export class ConnectionBudget {
 
   /**
    * Takes the connections of this server from now on, until it closes. Several servers may be
-   * attached: one for each address.
+   * attached, one for each address.
    */
   attach(server: Server): void {
     const { bodyTimeoutMs, sendTimeoutMs } = this.#limits
@@ -93,8 +92,8 @@ export class ConnectionBudget {
   }
 
   /**
-   * Whether more requests have come at once than may wait on one connection, which is cut then:
-   * nothing is to be done for them.
+   * Whether more requests came at once than may wait on one connection. The connection is cut then:
+   * nothing must be done for them.
    */
   overflows(socket: Socket): boolean {
     const connection = this.#known.get(socket)
@@ -107,8 +106,8 @@ export class ConnectionBudget {
   }
 
   /**
-   * A request has come. Gives why only health is to be answered on its connection, which closes
-   * then.
+   * A request has come. Returns why its connection gets health only and then closes; undefined
+   * within the bounds.
    */
   arrive(response: ServerResponse): WalcastError | undefined {
     const connection = this.#known.get(response.req.socket)
@@ -123,11 +122,11 @@ export class ConnectionBudget {
   /** Its answer is over. */
   leave(response: ServerResponse): void {
     const connection = this.#known.get(response.req.socket)
-    // The last one is let go of, or each idle connection would hold its last request.
+    // The last answer is let go of, or each idle connection would hold its last request.
     if (connection && --connection.requests === 0) connection.response = undefined
   }
 
-  /** Gives why this connection may not be upgraded; otherwise it may keep still from now on. */
+  /** Returns why this connection may not be upgraded. Otherwise it may be still from now on. */
   upgrade(socket: Socket): WalcastError | undefined {
     const connection = this.#known.get(socket)
     if (!connection || connection.limit) return connection?.limit
@@ -136,8 +135,8 @@ export class ConnectionBudget {
   }
 
   /**
-   * The peer is this node: it is let in past the bound, and its connection may keep still until it
-   * is needed.
+   * The peer is the node `owner`: it is let in past the bound, and its connection may be still
+   * until it is needed.
    */
   prove(socket: Socket, owner: string): void {
     const connection = this.#known.get(socket)
@@ -148,8 +147,8 @@ export class ConnectionBudget {
   }
 
   /**
-   * Ends the request of a client that has moved nothing for longest; false when none keeps still.
-   * `owner`: only one of this node's.
+   * Ends the request of the client that has been still for longest; false when none is still.
+   * `owner`: only a request of this node.
    */
   giveWay(owner?: string): boolean {
     return this.#giveWay(this.#stalled, owner)
@@ -157,19 +156,19 @@ export class ConnectionBudget {
 
   /**
    * Closes connections on which nothing ever came. Node does not count them as idle, and a server
-   * that closes waits for them.
+   * that closes would wait for them.
    */
   closeUnused(): void {
     for (const { socket, isUpgraded } of [...this.#open, ...this.#room])
       if (socket.bytesRead === 0 && !isUpgraded) socket.destroy()
   }
 
-  /** Looks what has moved since the last time, and ends what has not for too long. */
+  /** Looks what has moved since the last time, and ends what has been still for too long. */
   look(nowMs: number): void {
     this.#idle = []
     this.#stalled = []
     for (const connection of this.#open) {
-      // Who streams to a node knows itself what is too slow.
+      // A node decides itself which of its replicas is too slow.
       if (connection.isUpgraded && connection.owner !== undefined) continue
       const debt = connection.look(nowMs)
       if (debt === undefined) continue
@@ -188,13 +187,13 @@ export class ConnectionBudget {
 
   #isLate({ debt, movedMs }: Connection, nowMs: number): boolean {
     const { bodyTimeoutMs, sendTimeoutMs } = this.#limits
-    // Node itself ends connections that are idle, and heads that do not come.
+    // Node's own server ends idle connections, and requests whose heads do not come.
     if (debt === 'request') return false
     return nowMs - movedMs >= (debt === 'body' ? bodyTimeoutMs : sendTimeoutMs)
   }
 
   #accept(socket: Socket): void {
-    // An upgrade that is taken for a request comes a second time.
+    // An upgrade that is taken as a request comes a second time.
     if (this.#known.has(socket)) return
     const client = this.#host.clientAt(socket.remoteAddress)
     const limit = this.#limitFor(client)
@@ -229,7 +228,10 @@ export class ConnectionBudget {
     return new WalcastError('TOO_MANY_CONNECTIONS', { limit: maxConnections })
   }
 
-  /** The oldest that has no request under way makes place; where all have, there is none. */
+  /**
+   * The oldest without a request under way makes room; where all have one, the new connection gets
+   * none.
+   */
   #enterRoom(connection: Connection): void {
     const { client } = connection
     const ofClient = [...this.#room].filter(
@@ -258,17 +260,17 @@ export class ConnectionBudget {
     const { steadyMs, owner, isUpgraded } = connection
     if (!this.#open.has(connection) || isUpgraded) return false
     const debt = connection.look(monotonicMs())
-    // A node's connection without a request is kept for the next one, which must not meet its end.
+    // A node keeps a connection without a request for its next one, which must not meet the close.
     if (debt === undefined || (debt === 'request' && owner !== undefined)) return false
     return connection.steadyMs === steadyMs
   }
 
-  /** Tells the client, where it still sends and has had no answer. */
+  /** Tells the client why, if it still sends and has had no answer. */
   #end(connection: Connection, why: Cut): void {
     const { socket, response, debt, movedMs } = connection
     this.#forget(connection)
     this.#host.onCut(why)
-    // One whose turn has not come cannot be answered before others on its connection.
+    // A response whose turn has not come cannot be sent before the others on its connection.
     if (debt !== 'body' || !response?.socket) return void socket.destroy()
     giveUp(response)
     const seconds = Math.round((monotonicMs() - movedMs) / 100) / 10

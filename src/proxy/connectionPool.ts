@@ -1,6 +1,6 @@
 /**
- * Connections to one server: kept while idle, bounded in number, the most recently used first.
- * Whoever finds none waits for its turn.
+ * Connections to one server. They are kept while idle and bounded in number; the most recently used
+ * is taken first. A request that finds none waits for its turn.
  */
 
 import { cancelTimer, monotonicMs, onNextTurn, setTimer, type Timer } from '../platform/time.ts'
@@ -10,25 +10,25 @@ import { Wire } from './wire.ts'
 export interface ConnectionLimits {
   readonly maxConnections: number
   readonly connectTimeoutMs: number
-  /** How long an idle connection is kept when the server does not say. */
+  /** How long an idle connection is kept if the server does not say. */
   readonly idleMs: number
 }
 
 /**
- * Which idle connections a request may go over. `any`: it may be sent again if it meets the close.
- * `sure`: those that the server is known to keep for longer. `none`: a new one.
+ * Which idle connections a request may use. `any`: all, since it may be sent again if it meets the
+ * close. `sure`: those that the server is known to keep for longer. `none`: only a new one.
  */
 export type Reuse = 'any' | 'sure' | 'none'
 
-/** Who wants a connection. */
+/** A request that wants a connection. */
 export interface Taker {
   readonly reuse: Reuse
   readonly servername: string | undefined
-  /** Gave up: gets none. */
+  /** It has given up and gets no connection. */
   readonly isOver: boolean
-  /** Has it to itself until `release`. */
+  /** It has the connection to itself until `release`. */
   start(wire: Wire): void
-  /** There is none. */
+  /** There is no connection for it. */
   fail(error: Error): void
 }
 
@@ -67,7 +67,7 @@ export class ConnectionPool {
     if (wire) return this.#reuse(wire, taker)
     if (this.#open.size >= this.#limits.maxConnections) {
       this.#waiting.add(taker)
-      // One that may not be used makes room.
+      // A connection that this request may not use makes room.
       return void this.#idle.shift()?.socket.destroy()
     }
     this.#connect(taker)
@@ -78,7 +78,7 @@ export class ConnectionPool {
     this.#waiting.delete(taker)
   }
 
-  /** `isReusable`: what went over it is whole. */
+  /** `isReusable`: the exchange over it is whole. */
   release(wire: Wire, isReusable: boolean): void {
     if (!isReusable || !wire.isUsable || (this.#isClosing && this.#waiting.size === 0))
       return void wire.socket.destroy()
@@ -92,8 +92,8 @@ export class ConnectionPool {
   }
 
   /**
-   * Nothing went over it. How long it has been idle is not forgotten: of one that was used before
-   * that is not known any more.
+   * Nothing went over it. A connection that was used before is closed: how long it has been idle is
+   * no longer known.
    */
   giveBack(wire: Wire): void {
     this.release(wire, wire.idleBeforeMs === undefined)
@@ -107,7 +107,7 @@ export class ConnectionPool {
     return this.#empty
   }
 
-  /** Cuts everything off. */
+  /** Cuts all connections. */
   close(): Promise<void> {
     for (const taker of this.#waiting) taker.fail(new Error('it was closed'))
     this.#waiting.clear()
@@ -133,7 +133,7 @@ export class ConnectionPool {
   #reuse(wire: Wire, taker: Taker): void {
     wire.idleBeforeMs = monotonicMs() - wire.idleSinceMs
     if (taker.reuse === 'any') return this.#start(wire, taker)
-    // A close that has come until now is seen first, also one right behind an answer.
+    // A close that has come by now is seen first, also one right behind an answer.
     afterLook(() => this.#startIfUsable(wire, taker))
   }
 
@@ -142,7 +142,7 @@ export class ConnectionPool {
     if (!wire.isUsable) this.trust.onClosed(wire.idleBeforeMs ?? 0)
     else if (taker.isOver || nowMs - wire.idleSinceMs <= this.trust.sureMs(nowMs))
       return this.#start(wire, taker)
-    // This process stood still meanwhile.
+    // This process stood still meanwhile: the server may have closed it.
     else wire.socket.destroy()
     if (!taker.isOver) this.#take(taker)
   }
@@ -156,7 +156,7 @@ export class ConnectionPool {
 
   #connect(first: Taker): void {
     const wire = new Wire(this.origin, first.servername)
-    // Let go of when it is served: the connection may live for days.
+    // Released once it is served: the connection may live for days.
     let taker: Taker | undefined = first
     const { socket } = wire
     let failure: Error | undefined
@@ -197,9 +197,11 @@ export class ConnectionPool {
     this.trust.onClosed(monotonicMs() - wire.idleSinceMs)
   }
 
-  /** Learns for how long the oldest was kept, and closes those that have been idle for too long. */
+  /**
+   * Learns how long the oldest was kept, and closes connections that have been idle for too long.
+   */
   #lookAtIdle(): void {
-    // Not before a close that came long ago is seen: this process may have stood still.
+    // A close that came long ago has to be seen first: this process may have stood still.
     afterLook(() => {
       const nowMs = monotonicMs()
       if (this.#idle[0]?.isUsable) this.trust.onKept(nowMs - this.#idle[0].idleSinceMs)
@@ -220,7 +222,7 @@ export class ConnectionPool {
     return undefined
   }
 
-  /** A connection has gone: whoever waits may make another one. */
+  /** A connection has gone: a request that waits may open another one. */
   #serveNext(): void {
     if (this.#open.size < this.#limits.maxConnections) {
       const next = this.#next()
@@ -234,7 +236,7 @@ export class ConnectionPool {
   }
 }
 
-/** Between two turns of the event loop Node looks at all connections. */
+/** Node looks at all connections between two turns of the event loop. */
 function afterLook(then: () => void): void {
   onNextTurn(() => onNextTurn(then))
 }

@@ -1,10 +1,10 @@
 /**
- * What a read asks for: to see at least a position, or data at most so old.
+ * What a read asks for: at least a position, or data no older than a bound.
  *
- * A position in the cookie is signed: a node gave it, and it is waited for. One in a header may be
- * made up. It is waited for as far as the leader is known to have come. Beyond that the leader is
- * asked once, for all who wait: what it has not reached by then is nothing that a client can have
- * seen.
+ * A position in the cookie is signed: a node gave it, so the read waits for it. A position in a
+ * header may be made up. The read waits for it as far as the leader is known to have come. Beyond
+ * that the leader is asked once, for all reads that wait: no client can have seen what the leader
+ * has not reached by then.
  */
 import type { IncomingMessage } from 'node:http'
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
@@ -16,36 +16,37 @@ import { headerOf, MAX_STALENESS_HEADER, POSITION_HEADER } from './headers.ts'
 import type { PositionCookie } from './positionCookie.ts'
 
 export interface WantedPosition extends Position {
-  /** A node is known to have given it. */
+  /** Whether a node is known to have given it. */
   readonly isSigned: boolean
 }
 
 export interface Wanted {
-  /** Not reached yet when it was asked. */
+  /** Positions that were not reached when the read came. */
   readonly positions: readonly WantedPosition[]
-  /** Also when the data was fresh enough then: it may grow old while a position is waited for. */
+  /**
+   * Also set when the data was fresh enough then: it may grow old while a position is waited for.
+   */
   readonly maxStalenessMs: number | undefined
-  /** When it was asked, by `monotonicMs()`. */
+  /** When the read came, by `monotonicMs()`. */
   readonly askedMs: number
 }
 
-/** What did not come. */
+/** What did not come in time. */
 export interface Lacking {
   /** A position (`3-4711`), how old the data is (`812ms`) or `copy` (no whole copy yet). */
   readonly what: string
-  /**
-   * The leader lacks it, too, as it has told since the read came: nothing is to be had by asking
-   * it.
-   */
+  /** The leader has told since the read came that it lacks this as well: asking it is of no use. */
   readonly isNowhere: boolean
 }
 
 const STALENESS = /^(\d{1,9})(ms|s)$/
-/** A heartbeat that was asked for comes after a round trip; asked again if it does not. */
+/**
+ * A heartbeat takes one round trip after it was asked for. After this time it is asked for again.
+ */
 const FRESHEN_MS = 50
-/** Between two questions to the leader, whoever waits for an answer. */
+/** The shortest time between two questions to the leader, however many reads wait. */
 const MIN_ASK_MS = 2
-/** Of epochs after its own that a leader looks into because a header names them. */
+/** A leader looks into an epoch that a header names only up to so many after its own. */
 const MAX_EPOCHS_AHEAD = 16
 
 export class Consistency {
@@ -62,8 +63,8 @@ export class Consistency {
   }
 
   /**
-   * What the request asks for and this node lacks now; undefined when it can be served. Throws
-   * BAD_REQUEST.
+   * What the request asks for that this node lacks now; undefined when the request can be served.
+   * Throws BAD_REQUEST.
    */
   lacking(request: IncomingMessage): Wanted | undefined {
     const positions = this.#positions(request)
@@ -73,7 +74,10 @@ export class Consistency {
     return { positions, maxStalenessMs, askedMs: monotonicMs() }
   }
 
-  /** Waits for it. Gives what is still lacking after `timeoutMs`; undefined when nothing is. */
+  /**
+   * Waits for what is wanted. Resolves with what is still lacking after `timeoutMs`; undefined when
+   * nothing is.
+   */
   async wait(wanted: Wanted, timeoutMs: number): Promise<Lacking | undefined> {
     const { positions, maxStalenessMs, askedMs } = wanted
     const endMs = monotonicMs() + timeoutMs
@@ -92,8 +96,8 @@ export class Consistency {
   }
 
   /**
-   * The epoch that the client has seen, if it is after this node's; a leader is behind nobody, or
-   * is none any more.
+   * The epoch that the client has seen, if it is later than this node's. A leader that meets one is
+   * no longer the leader.
    */
   laterEpoch(request: IncomingMessage): number | undefined {
     const mine = this.#view.position().epoch
@@ -110,7 +114,7 @@ export class Consistency {
     return claimedIn(request) || this.#cookie.read(request.headers.cookie)
   }
 
-  /** Those that are ahead. */
+  /** The positions that this node has not reached. */
   #positions(request: IncomingMessage): readonly WantedPosition[] {
     const given = headerOf(request, POSITION_HEADER)
     const { cookie } = request.headers
@@ -129,7 +133,7 @@ export class Consistency {
   }
 
   /**
-   * Whether the leader, asked after `askedMs`, has not come so far. False also when it cannot be
+   * Whether the leader, asked after `askedMs`, has not come so far. Also false when it cannot be
    * asked in time.
    */
   async #isNowhere(position: Position, askedMs: number, endMs: number): Promise<boolean> {
@@ -142,7 +146,7 @@ export class Consistency {
     return (await this.#ask(check, 'word of the leader', endMs)) && !isTold()
   }
 
-  /** A position that will never come is nothing to wait for. */
+  /** A position that will never come counts as reached: waiting for it is of no use. */
   async #isReached(position: Position, timeoutMs: number): Promise<boolean> {
     try {
       await this.#waits.until(position, Math.max(0, timeoutMs))
@@ -155,8 +159,8 @@ export class Consistency {
   }
 
   /**
-   * As old as it was asked for, at the time it was asked: the time that passes meanwhile makes
-   * nothing stale.
+   * Whether the data is as fresh as was asked for, at the time when it was asked: the wait itself
+   * makes nothing stale.
    */
   #isFresh(maxMs: number, askedMs: number, endMs: number): Promise<boolean> {
     const check = () =>
@@ -164,7 +168,7 @@ export class Consistency {
     return this.#ask(check, 'data fresh enough', endMs)
   }
 
-  /** Waits for what the leader's word changes, and asks it. */
+  /** Asks the leader, and waits until its answer makes `check` true. */
   async #ask(check: () => 'reached' | 'ahead', name: string, endMs: number): Promise<boolean> {
     while (check() !== 'reached') {
       const leftMs = endMs - monotonicMs()
@@ -176,7 +180,7 @@ export class Consistency {
     return true
   }
 
-  /** One question for all who ask within a moment. */
+  /** One question for all reads that ask within a moment. */
   #freshen(): void {
     if (this.#willAsk) return
     const restMs = this.#askedMs + MIN_ASK_MS - monotonicMs()
@@ -197,7 +201,7 @@ export class Consistency {
     return (await this.#outcome(check, 'a whole copy', Math.max(0, timeoutMs))) === 'reached'
   }
 
-  /** `refused`: too many wait already, and nobody waited. */
+  /** `refused`: too many reads wait already, so this one did not. */
   async #outcome(
     check: () => 'reached' | 'ahead',
     name: string,

@@ -1,8 +1,8 @@
 /**
  * Who may come in at the public side when many want to. Own paths (health) are answered whatever
- * else is full. Requests and upgraded connections have budgets of their own, each with a share that
- * no single client goes beyond. When all requests are taken, one whose client keeps still gives
- * way.
+ * else is full. Requests and upgraded connections have a budget each, of which no single client
+ * gets more than its share. When all requests are taken, the one whose client is still for longest
+ * gives way.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -16,7 +16,7 @@ import { RequestBudget } from './requestBudget.ts'
 export interface CrowdLimits extends ConnectionLimits {
   readonly maxRequests: number
   readonly maxUpgrades: number
-  /** Requests under way of one client, and as many upgraded connections. */
+  /** Requests under way of one client; the same number of upgraded connections. */
   readonly maxClientRequests: number
 }
 
@@ -64,7 +64,7 @@ export class Crowd {
     this.#connections.attach(server)
   }
 
-  /** Connections on which nothing ever came: the node stops. */
+  /** The node stops: connections on which nothing ever came are closed. */
   closeUnused(): void {
     this.#connections.closeUnused()
   }
@@ -74,14 +74,17 @@ export class Crowd {
   }
 
   /**
-   * Whether the client sends requests faster than their answers could be read: its connection is
-   * cut then.
+   * Whether the client sends requests faster than it can read their answers. Its connection is cut
+   * then.
    */
   overflows(socket: Socket): boolean {
     return this.#connections.overflows(socket)
   }
 
-  /** A request has come. Gives why it may ask for health only. */
+  /**
+   * A request has come. Returns why it may ask for health only; undefined when it may ask for
+   * anything.
+   */
   arrive(response: ServerResponse): WalcastError | undefined {
     return this.#connections.arrive(response)
   }
@@ -92,7 +95,7 @@ export class Crowd {
   }
 
   /**
-   * Lets a request in, until what this gives is called, once. Throws TOO_MANY_FROM_CLIENT or
+   * Lets a request in. Call what this returns once it is over. Throws TOO_MANY_FROM_CLIENT or
    * TOO_MANY_REQUESTS.
    */
   admit({ origin }: Pick<Client, 'origin'>): () => void {

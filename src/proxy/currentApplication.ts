@@ -1,6 +1,6 @@
 /**
- * The application that this node stands in front of: one process after another, each with
- * connections of its own.
+ * The application that this node stands in front of: one process after another, each with its own
+ * connections.
  */
 import type { Logger } from 'pino'
 import type { NodeOptions } from '../options/nodeOptions.ts'
@@ -35,7 +35,7 @@ export class CurrentApplication {
     )
   }
 
-  /** Undefined as long as none is known. */
+  /** Undefined while no application is known. */
   get now(): Application | undefined {
     return this.#application
   }
@@ -44,12 +44,12 @@ export class CurrentApplication {
     return this.#application?.url
   }
 
-  /** Why the public side is not ready although its node is. */
+  /** Why the application keeps the public side from being ready. */
   get unwellForClients(): string | undefined {
     return this.#parts.options.upstreamCounts === 'nowhere' ? undefined : this.watch.unwell()
   }
 
-  /** Why this node is none that leads, for whoever asks. */
+  /** Why the application keeps this node from answering that it leads. */
   get unwellForLeading(): string | undefined {
     return this.#parts.options.upstreamCounts === 'leader' ? this.watch.unwell() : undefined
   }
@@ -63,8 +63,8 @@ export class CurrentApplication {
   }
 
   /**
-   * Requests go over new connections, to `url` from now on. Resolves when those under way at the
-   * process before are answered, at the latest after `timeoutMs`.
+   * Requests go over new connections to `url` from now on. Resolves when the process before has
+   * answered those under way, at the latest after `timeoutMs`.
    */
   async replace(url: string, timeoutMs: number): Promise<void> {
     const old = this.#application
@@ -77,7 +77,7 @@ export class CurrentApplication {
     cancelTimer(timer)
   }
 
-  /** None is known from now on; requests under way end. */
+  /** No application is known from now on; requests under way end. */
   detach(): void {
     void this.#application?.drain()
     this.#application = undefined
@@ -93,7 +93,7 @@ export class CurrentApplication {
   #make(url: string): Application {
     const { options, bounds, log } = this.#parts
     const { answerTimeoutMs } = options
-    // As many for clients as for other nodes: neither waits for a connection that the other has.
+    // Twice: clients and other nodes must not wait for each other's connections.
     const maxConnections = 2 * bounds.maxRequests
     const made: Application = new Application({
       url,
@@ -102,7 +102,7 @@ export class CurrentApplication {
       answerTimeoutMs,
       log,
       passes: this.#parts.passes,
-      // What becomes of requests at the process before says nothing of this one.
+      // Requests at the process before say nothing about this one.
       onReached: () => {
         if (made === this.#application) this.watch.onReached()
       },

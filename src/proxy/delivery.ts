@@ -1,4 +1,4 @@
-/** The last step of a request: its answer with what walcast adds. */
+/** The last step of a request: its answer, with what walcast adds. */
 import { formatPosition, type Position } from '../../proto/position.ts'
 import type { AckHeaders } from './ackWaits.ts'
 import { type Client, isSending } from './client.ts'
@@ -9,16 +9,16 @@ import { type PositionCookie, securedFor } from './positionCookie.ts'
 import { Answer, relay } from './relayedAnswer.ts'
 
 export interface Delivered {
-  /** That the answer may be based on. */
+  /** The position that the answer is based on. */
   readonly position: Position | undefined
-  /** What is not applied here yet. */
+  /** What this node had not applied yet. */
   readonly stale?: string | undefined
   readonly isWrite: boolean
-  /** Which replicas hold it, where somebody waited for that. */
+  /** Which replicas hold the write, if the answer waited for that. */
   readonly acks?: AckHeaders | undefined
 }
 
-/** `cookie`: undefined between nodes, where only headers count. */
+/** `cookie`: undefined between nodes, which read headers only. */
 export function deliver(
   client: Client,
   answer: Answer | StoredAnswer,
@@ -44,7 +44,7 @@ function headersFor(
   if (position) headers[POSITION_HEADER] = formatPosition(position)
   if (stale !== undefined) headers[STALE_HEADER] = stale
   if (acks) Object.assign(headers, acks)
-  // It has none (RFC 9110, section 8.6), whatever an application says.
+  // A 204 has none (RFC 9110, section 8.6), whatever an application says.
   if (answer.status === 204) delete headers['content-length']
   if (isSending(request)) {
     headers['connection'] = 'close'

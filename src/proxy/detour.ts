@@ -1,8 +1,8 @@
 /**
- * What becomes of a request that this node's application does not take, as long as nothing of it
- * was sent: one that only reads goes to another node's application, everything else waits until
- * this one accepts, `--hold` at most. The role may change meanwhile; whoever asks decides anew
- * where the request goes.
+ * What becomes of a request that this node's application does not take. Nothing of it was sent yet.
+ * A read goes to another node's application; everything else waits until this one accepts, for
+ * `--hold` at most. The role may change meanwhile, so the caller decides anew where the request
+ * goes.
  */
 import { keyOf } from '../errors.ts'
 import { monotonicMs } from '../platform/time.ts'
@@ -14,11 +14,11 @@ export interface DetourParts {
   readonly watch: ApplicationWatch
   readonly bodies: Bodies
   readonly holdMs: number
-  /** Has another node answer a read, if one takes it at once. */
+  /** Asks another node to answer a read, if one takes it at once. */
   elsewhere(client: Client): Promise<'answered' | 'notTaken'>
 }
 
-/** How long a read waits here before it is tried elsewhere again. */
+/** How long a read waits here before it is offered to others again. */
 const READ_WAIT_MS = 100
 
 export class Detour {
@@ -30,9 +30,9 @@ export class Detour {
   }
 
   /**
-   * After `error`: `again` when the request is to be tried once more. `mayGo`: it only reads, and
-   * any node's application may answer it. Throws the error when it is another one or the time is
-   * over, and TOO_MANY_HELD.
+   * Called after `error`. Resolves with `again` when the request has to be tried once more.
+   * `mayGo`: it only reads, and any node's application may answer it. Throws `error` when that is
+   * another one or the time is over, and TOO_MANY_HELD.
    */
   async take(client: Client, error: unknown, mayGo: boolean): Promise<'answered' | 'again'> {
     this.#requireUnsent(client, error)
@@ -48,8 +48,8 @@ export class Detour {
   }
 
   /**
-   * The same of another node's request, which waits `holdMs` at most and goes nowhere else: false
-   * when that time is over.
+   * The same for a request that another node forwarded. It waits `holdMs` at most and goes nowhere
+   * else. False when that time is over.
    */
   async untilTaken(
     client: Client,
@@ -60,14 +60,14 @@ export class Detour {
     this.#requireUnsent(client, error)
     const endMs = client.heldUntilMs(Math.min(holdMs, this.#parts.holdMs))
     if (endMs <= monotonicMs()) {
-      // Perhaps it is back, and only nobody has looked.
+      // The application may be back without having been looked at.
       this.#parts.watch.lookSoon()
       return false
     }
     return (await this.#parts.watch.wait(client, endMs, isWrite)) && !client.isGone
   }
 
-  /** When nobody took one, the others need not ask at once as well. */
+  /** When no node took one read, the next ones wait a moment before they are offered. */
   async #goElsewhere(client: Client): Promise<'answered' | 'notTaken'> {
     if (monotonicMs() < this.#notTakenUntilMs) return 'notTaken'
     const outcome = await this.#parts.elsewhere(client)

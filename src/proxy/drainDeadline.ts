@@ -1,14 +1,14 @@
 /**
- * The last part of a stop: connections are cut when its time is over, so requests that wait until
- * then, for a leader or for an application, are let go a while before. They are told that nothing
- * was executed, and go elsewhere.
+ * The last part of a stop. When the time is over, connections are cut. So requests that still wait
+ * for a leader or an application are released a while before. They are told that nothing was
+ * executed, and go elsewhere.
  */
 import { cancelTimer, setTimer } from '../platform/time.ts'
 
-/** Of the time that a stop has. The rest is for the answers to go out. */
+/** Share of the time that a stop has; the rest is for the answers to go out. */
 const WAIT_SHARE = 0.8
 
-/** Where requests wait. `stop` sends all of them away, and lets nobody wait any more. */
+/** A place where requests wait. `stop` releases all of them, and lets none wait any more. */
 export interface WaitingRoom {
   stop(): void
 }

@@ -3,9 +3,9 @@
  *
  *   waits for a connection ──> sent ──> head of the answer ──> its body, as it is taken ──> over
  *
- * It tells exactly how far it got: see SendError. Node's own client writes and reads the messages,
- * so that what it accepts of an answer is what its server accepts of a request. An answer may be
- * whole before the request is: the rest of that is not sent then.
+ * It tells exactly how far the request got: see SendError. Node's own client writes and reads the
+ * messages, so that it accepts of an answer what Node's server accepts of a request. An answer may
+ * be whole before the request is; the rest of the request is not sent then.
  */
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
@@ -28,7 +28,7 @@ const BROKE_OFF = 'the body broke off'
 
 export class Exchange implements Taker, AnswerSource {
   /**
-   * Resolves at the head of the answer, of whose body only the first bytes are read before it is
+   * Resolves at the head of the answer. Of its body only the first bytes are read before it is
    * relayed. Rejects with SendError.
    */
   readonly answer: Promise<Answer>
@@ -50,7 +50,7 @@ export class Exchange implements Taker, AnswerSource {
   #isOver = false
   #isSent = false
   #isAnswered = false
-  /** This side broke it off: that tells nothing of the other one. */
+  /** This side broke the exchange off, which tells nothing of the other side. */
   #isGivenUp = false
   #keepAlive: string | undefined
 
@@ -65,7 +65,7 @@ export class Exchange implements Taker, AnswerSource {
     this.answer = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
     })
-    // Any client can send one: it costs no connection.
+    // Any client can send such a request: it must not cost a connection.
     if (!isTarget(outgoing))
       this.#reject(
         new Error(`its target is neither a path nor that of a server: ${outgoing.path}`),
@@ -75,12 +75,12 @@ export class Exchange implements Taker, AnswerSource {
       )
   }
 
-  /** Before it has a connection: it wants none any more. */
+  /** It no longer wants a connection. */
   get isOver(): boolean {
     return this.#isOver
   }
 
-  /** Gives up: the connection is closed, so that the other side may notice. */
+  /** Gives up. The connection is closed, so that the other side may notice. */
   abort(reason: Error): void {
     if (this.#isOver) return
     this.#isGivenUp = true
@@ -104,7 +104,7 @@ export class Exchange implements Taker, AnswerSource {
   start(wire: Wire): void {
     const { body } = this.#outgoing
     if (body?.destroyed) {
-      // It broke off before this exchange listened to it: no event will come any more.
+      // The body broke off before this exchange listened to it: no event will come.
       this.#isGivenUp = true
       this.#reject(body.errored ?? new Error(BROKE_OFF))
       return this.#connections.giveBack(wire)
@@ -123,7 +123,7 @@ export class Exchange implements Taker, AnswerSource {
     else this.#endRequest()
   }
 
-  /** Throws when it cannot be sent. */
+  /** Throws when the request cannot be sent. */
   #newRequest({ socket }: Wire): ClientRequest {
     const { method, path } = this.#outgoing
     const outgoing = httpRequest({
@@ -132,7 +132,7 @@ export class Exchange implements Taker, AnswerSource {
       headers: this.#framing.headers,
       setHost: false,
       maxHeaderSize: this.#limits.maxHeadBytes,
-      // At once: a request that is kept back until it has a connection keeps those before it in
+      // Immediately: a request that waits for its socket would keep the requests before it in
       // memory.
       createConnection: () => socket,
     })
@@ -175,7 +175,7 @@ export class Exchange implements Taker, AnswerSource {
     })
     body.on('error', breakOff)
     body.on('close', breakOff)
-    // A server may answer by the head alone while the client holds the body back.
+    // The server may answer at the head alone while the client holds the body back.
     onNextTurn(() => {
       if (passedBytes === 0 && !this.#isSent && !this.#isOver) outgoing.flushHeaders()
     })
@@ -195,7 +195,7 @@ export class Exchange implements Taker, AnswerSource {
     this.#awaitAnswer()
   }
 
-  /** The other side has to do something now. */
+  /** It is the other side's turn now. */
   #awaitAnswer(): void {
     cancelTimer(this.#timer)
     if (!this.#answer)
@@ -236,11 +236,11 @@ export class Exchange implements Taker, AnswerSource {
 
   #onError(error: Error): void {
     if (!this.#answer) return this.#reject(error)
-    // What follows a whole answer is none of it.
+    // What follows a whole answer is not part of it.
     if (!this.#response?.complete) this.#answer.fail(error)
   }
 
-  /** Of the request: it has let go of the connection. */
+  /** The request has let go of the connection. */
   #onClose(): void {
     const wire = this.#wire
     if (!this.#answer) this.#reject(new Error('the connection was closed'))
@@ -262,8 +262,8 @@ export class Exchange implements Taker, AnswerSource {
   }
 
   /**
-   * Whether nothing of this answer can be taken for the next one. Some servers send a body where
-   * there is none to be.
+   * Whether nothing of this answer can be taken for the next one. Some servers send a body with
+   * answers that have none.
    */
   #leavesClean(): boolean {
     const answer = this.#answer

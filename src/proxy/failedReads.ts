@@ -1,10 +1,10 @@
 /**
- * Reads that the application of a replica failed: a GET that begins a session or counts a visit
- * writes, and on a replica no write succeeds. The application of the leader may answer them instead
- * (`--replay-on`), at most so many a second, so that an application that is broken does not send
- * all its reads there. Which paths gain by it is kept in a bounded table, for the status. Reads
- * that an operator keeps here (`--local`), and requests that a node has passed on, are never sent
- * on.
+ * Reads that the application of a replica failed. A GET that begins a session or counts a visit
+ * writes, and on a replica no write succeeds. The leader's application may answer such reads
+ * instead (`--replay-on`). Only so many a second go there, so that a broken application does not
+ * send it all its reads. A bounded table keeps which paths gain by it, for the status. Reads that
+ * an operator keeps here (`--local`), and requests that a node has passed on, never go to the
+ * leader.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
@@ -23,7 +23,7 @@ import type { Routes } from './routes.ts'
 export interface FailedReadsOptions {
   /** Statuses of the local application that make a read a failed one. */
   readonly statuses: readonly number[]
-  /** Reads a second that are sent to the leader at most. */
+  /** Reads a second that go to the leader at most. */
   readonly maxPerSecond: number
 }
 
@@ -35,9 +35,9 @@ export interface FailedReadsHost {
   nowMs(): number
 }
 
-/** Paths that are told. */
+/** Paths that a report lists. */
 const TOLD_PATHS = 5
-/** Paths that are counted. */
+/** Paths that are counted at a time. */
 const COUNTED_PATHS = 64
 /** Characters of a path that are kept. */
 const MAX_PATH_CHARS = 200
@@ -74,7 +74,7 @@ export class FailedReads {
     return !answer.isEventStream && !wasPassedOn(request) && !this.#host.routes.staysHere(target)
   }
 
-  /** Whether one more may be sent to the leader now. */
+  /** Takes one of the reads that may go to the leader; false when there are none left for now. */
   take(): boolean {
     return this.#rate.take()
   }
@@ -90,7 +90,8 @@ export class FailedReads {
     if (isFirst)
       this.#host.log.warn(
         { path },
-        "a read failed here and the leader's application answered it; status lists such paths (failedReads), --forward sends them there at once",
+        "the leader's application answered a read that failed here; status lists such paths " +
+          '(failedReads), --forward sends them to the leader at once',
       )
   }
 
@@ -112,19 +113,19 @@ export class FailedReads {
     this.#limitedLogMs = nowMs
     this.#host.log.warn(
       { maxPerSecond: this.#maxPerSecond, limited: this.#counts.limited },
-      'more reads fail here than --replay-rate lets go to the leader: clients get the answer of the local application',
+      'more reads fail here than --replay-rate lets go to the leader; clients get the local answer',
     )
   }
 }
 
-/** A client may say so, too: its own request is then answered here. */
+/** A client may claim so, too: its own request is then answered here. */
 function wasPassedOn(request: IncomingMessage): boolean {
   return headerOf(request, VIA_HEADER) !== undefined
 }
 
 interface Counted {
   count: number
-  /** So many of them may have been of paths that were counted in its place before. */
+  /** How many of `count` may belong to paths which this row counted before. */
   foreign: number
 }
 
@@ -155,7 +156,7 @@ export class FrequentPaths {
       )
   }
 
-  /** How often the most frequent paths came, at least. */
+  /** The most frequent paths, each with how often it came at least. */
   top(limit: number): PathCount[] {
     return [...this.#rows]
       .map(([path, { count, foreign }]) => ({ path, count: count - foreign }))

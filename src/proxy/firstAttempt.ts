@@ -1,7 +1,7 @@
 /**
- * The first attempt at a request that may have been executed, told to the leader by the node that
- * sends the request again. The leader then knows whether it can have executed it, and whether it may
- * have forgotten that.
+ * The first attempt at a request that may have been executed. The node that sends the request again
+ * tells the leader of it. The leader then knows whether it can have executed the request, and
+ * whether it may have forgotten that.
  */
 import type { IncomingMessage } from 'node:http'
 import { headerOf } from './headers.ts'
@@ -10,9 +10,9 @@ import { headerOf } from './headers.ts'
 export const FIRST_ATTEMPT_HEADER = 'walcast-first-attempt'
 
 export interface FirstAttempt {
-  /** The leader's, for which it was meant: no other has executed it. */
+  /** The incarnation of the leader for which it was meant: no other has executed it. */
   readonly incarnation: string
-  /** When it was sent, before the present attempt. A duration: no two clocks are compared. */
+  /** How long before the present attempt it was sent. A duration: no two clocks are compared. */
   readonly agoMs: number
 }
 
@@ -21,7 +21,7 @@ export function formatFirstAttempt({ incarnation, agoMs }: FirstAttempt): string
 }
 
 /**
- * Undefined when the request is sent for the first time. What cannot be read is taken for an
+ * Undefined when the request is sent for the first time. A header that cannot be read stands for an
  * attempt of which nothing is known. `waitedMs`: since the request came.
  */
 export function firstAttemptOf(request: IncomingMessage, waitedMs = 0): FirstAttempt | undefined {
@@ -33,8 +33,8 @@ export function firstAttemptOf(request: IncomingMessage, waitedMs = 0): FirstAtt
 }
 
 /**
- * Has the first attempt be so much longer ago: the request waited here before what is remembered is
- * looked at.
+ * Adds `waitedMs` to the age of the first attempt: the request waited here before the store was
+ * asked.
  */
 export function ageFirstAttempt(request: IncomingMessage, waitedMs: number): void {
   const first = firstAttemptOf(request, waitedMs)

@@ -1,11 +1,12 @@
 /**
- * Sends requests on to the leader, from a replica. Each is executed at most once. Each attempt
- * names the incarnation of the leader for which it is meant, and no other executes it:
+ * Sends requests from a replica on to the leader. The leader executes each at most once. Each
+ * attempt names the incarnation of the leader for which it is meant:
  *
  *   hold ──> sent ──> answered ──> applied here (or time-out) ──> given to the client
  *    │ ^       ├── not a byte left, or the leader says "not executed" ──> hold
  *    │ └───────┘
- *    │         └── broken off after sending: 502 OUTCOME_UNKNOWN; with an Idempotency-Key it is sent again
+ *    │         └── broken off after sending ──> 502 OUTCOME_UNKNOWN
+ *    │                                          with an Idempotency-Key ──> hold
  *    └── past --hold or --max-held: 503 with Retry-After
  */
 import { formatPosition, type Position, parsePosition } from '../../proto/position.ts'
@@ -35,12 +36,12 @@ export interface ForwarderOptions extends LeaderUpstreamOptions {
 }
 
 export interface ForwarderHost {
-  /** Whether this node itself leads by now. */
+  /** Whether this node itself is the leader by now. */
   isLeading(): boolean
   readonly gate: Gate
   readonly waits: PositionWaits
   readonly cookie: PositionCookie
-  /** In which the leader leads, as far as this node has heard; '' while that is not known. */
+  /** The leader's incarnation, as far as this node has heard; '' while it is not known. */
   leaderIncarnation(): string
   /** The token for a request that is sent now. */
   sign(method: string, target: string): string
@@ -48,15 +49,15 @@ export interface ForwarderHost {
   onHeld(): void
   onUnknown(): void
   /**
-   * How long an answer waited until its write was applied here, ms; undefined when that took too
-   * long.
+   * How long an answer waited until this node had applied its write, ms; undefined when that took
+   * too long.
    */
   onApplied(waitMs: number | undefined): void
 }
 
 /**
- * A token that is refused is not accepted by trying for long: a restarted leader or a clock just
- * set are.
+ * Refused tokens before the request is given up. A leader that has just restarted, or whose clock
+ * was just set, takes a second one.
  */
 const MAX_REFUSALS = 3
 const RETRY_MS = 50
@@ -72,9 +73,10 @@ export class Forwarder {
   }
 
   /**
-   * Gives `lead` when nothing was executed and this node itself leads by now. Throws LEADER_AWAY,
-   * TOO_MANY_HELD, NOT_EXECUTED, OUTCOME_UNKNOWN or BAD_REQUEST. `waitsForApply`: the client may
-   * read here what it wrote. `maxHoldMs`: the longest that it waits here for a leader that is away.
+   * Resolves with `lead` when nothing was executed and this node itself is the leader by now.
+   * Throws LEADER_AWAY, TOO_MANY_HELD, NOT_EXECUTED, OUTCOME_UNKNOWN or BAD_REQUEST.
+   * `waitsForApply`: the client may read here what it wrote. `maxHoldMs`: the longest wait for a
+   * leader that is away.
    */
   async forward(
     client: Client,
@@ -90,10 +92,7 @@ export class Forwarder {
     return this.#deliver(client, answer, waitsForApply)
   }
 
-  /**
-   * A read without a body that is answered by the leader if that takes it at once. Throws
-   * BAD_REQUEST.
-   */
+  /** A read without a body, which the leader answers if it takes it at once. Throws BAD_REQUEST. */
   async offer(client: Client): Promise<'answered' | 'notTaken'> {
     if (!this.#host.gate.isOpen || this.#host.isLeading()) return 'notTaken'
     const attempt = await this.#leader.attempt(
@@ -137,7 +136,7 @@ export class Forwarder {
     await this.#leader.close()
   }
 
-  /** What a request gets that waited as long as `--hold` allows. */
+  /** The error for a request that waited as long as `--hold` allows. */
   leaderAway(): WalcastError {
     if (this.#leader.address === '') return new WalcastError('NO_LEADER')
     const detail = this.#host.gate.reason
@@ -151,12 +150,12 @@ export class Forwarder {
     body: ReplayableBody | undefined,
     endMs: number,
   ): Promise<Answer | 'lead' | undefined> {
-    // As the leader sees it: what it does not remember would be executed twice.
+    // As the leader sees it: a request whose key it does not remember would be executed twice.
     const hasKey = !isRead(client.method) && !!headerOf(client.request, 'idempotency-key')
     /** The first attempt that may have been executed. */
     let first: { readonly incarnation: string; readonly sentMs: number } | undefined
     /**
-     * What became of an attempt that may have been executed: from then on nothing can say that none
+     * How an attempt that may have been executed ended. From then on this node cannot say that none
      * was.
      */
     let lost: string | undefined
@@ -168,7 +167,7 @@ export class Forwarder {
       })
       if (client.isGone) return undefined
       if (this.#host.isLeading()) {
-        // What another leader may have executed is not known here.
+        // This node does not know what another leader may have executed.
         if (lost !== undefined) throw this.#unknown(lost)
         return 'lead'
       }
@@ -189,7 +188,7 @@ export class Forwarder {
       } else if (!canRepeat || (attempt.isRefusal && ++refusals >= MAX_REFUSALS)) {
         throw nothingDone(new WalcastError('NOT_EXECUTED', { detail: attempt.notExecuted }))
       } else if (leader === this.#leader.address && !this.#host.isLeading()) {
-        // A refusal that was overtaken by news of the leader says nothing of what it takes now.
+        // The refusal says nothing of the leader if news of the leader has come since.
         if (incarnation === this.#host.leaderIncarnation())
           this.#host.gate.close(attempt.notExecuted)
       }
@@ -210,7 +209,7 @@ export class Forwarder {
     return new WalcastError('OUTCOME_UNKNOWN', { detail })
   }
 
-  /** Gives what is not applied when the wait ran out. */
+  /** Resolves with the position if it was not applied in time. */
   async #untilApplied(position: Position): Promise<string | undefined> {
     const beganMs = monotonicMs()
     try {

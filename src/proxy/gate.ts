@@ -1,20 +1,20 @@
 /**
- * Where requests wait while the leader does not take any: closed when it says so or cannot be
- * reached, open again when it is heard of or a probe reaches it. Bounded in number; each wait is
- * bounded in time.
+ * Where requests wait while the leader does not take them. The gate closes when the leader says so
+ * or cannot be reached. It opens when the leader is heard of, or a probe reaches it. Bounded in
+ * number; each wait is bounded in time.
  */
 import { WalcastError } from '../errors.ts'
 import { cancelTimer, delay, monotonicMs, setTimer } from '../platform/time.ts'
 
 export interface GateOptions {
   readonly maxHeld: number
-  /** Between two probes while it is closed and somebody waits. */
+  /** Pause between two probes while the gate is closed and requests wait. */
   readonly probeMs?: number
 }
 
 const PROBE_MS = 100
 
-/** A pause between two probes keeps no process from ending. */
+/** The pause between two probes keeps no process from ending. */
 const UNHELD = { ref: false } as const
 
 export class Gate {
@@ -29,8 +29,8 @@ export class Gate {
   #stopped = false
 
   /**
-   * `probe` says whether requests would be taken now; it never throws. Without one nothing is
-   * asked: whoever closed it opens it.
+   * `probe` says whether requests would be taken now; it never throws. Without a probe, the part
+   * that closed the gate opens it.
    */
   constructor({ maxHeld, probeMs = PROBE_MS }: GateOptions, probe?: () => Promise<boolean>) {
     this.#maxHeld = maxHeld
@@ -63,14 +63,14 @@ export class Gate {
     if (this.#waiters.size > 0) void this.#probeUntilOpen()
   }
 
-  /** Lets everybody go: the node stops. */
+  /** The node stops: releases all requests that wait, and lets none wait from now on. */
   stop(): void {
     this.#stopped = true
     for (const wake of this.#waiters) wake(false)
   }
 
   /**
-   * Resolves with whether it is or was opened, at the latest after `timeoutMs` or when `signal` is
+   * Resolves with whether the gate opened, at the latest after `timeoutMs` or when `signal` is
    * aborted. Throws TOO_MANY_HELD.
    */
   async wait(timeoutMs: number, signal: AbortSignal): Promise<boolean> {
@@ -99,8 +99,8 @@ export class Gate {
     this.#probing = true
     const probeMs = this.#probeMs
     while (!this.#isOpen && this.#waiters.size > 0 && !this.#stopped) {
-      // Closed again right after a probe had opened it: the leader is there and refuses. Not to be
-      // asked as fast as it answers.
+      // The last probe opened the gate and a request closed it again: the leader is there and
+      // refuses. Probing as fast as it answers would only load it.
       const restMs = this.#probedOpenMs + probeMs - monotonicMs()
       if (restMs > 0) await delay(restMs, UNHELD)
       else if (!(await probe())) await delay(probeMs, UNHELD)

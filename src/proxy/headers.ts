@@ -1,4 +1,6 @@
-/** Headers on their way through a node: what is passed on, what is taken off, what is added. */
+/**
+ * Headers on their way through a node: which are passed on, which are taken off, which are added.
+ */
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { canonicalAddress } from '../options/network.ts'
@@ -6,38 +8,40 @@ import { REPLICA_AUTH_HEADER } from '../security/auth.ts'
 import { type Origin, UNKNOWN_ADDRESS } from './clientAddress.ts'
 import { targetHostOf } from './requestTarget.ts'
 
-/** A read asks for it, an answer tells it: `EPOCH-TXID`. */
+/**
+ * On a read: the position that it asks for. On an answer: the position that it is based on.
+ * `EPOCH-TXID`.
+ */
 export const POSITION_HEADER = 'walcast-position'
-/** A read asks for data at most so old: `250ms`. */
+/** On a read: how old the data may be, such as `250ms`. */
 export const MAX_STALENESS_HEADER = 'walcast-max-staleness'
-/** On an answer: what this node had not applied when it answered, a position or a time. */
+/** On an answer: what this node had not applied by then, a position or a time. */
 export const STALE_HEADER = 'walcast-stale'
-/** On a request: how many replicas are to hold a write before it is answered (see AckLevel). */
+/** On a request: how many replicas must hold a write before it is answered (see AckLevel). */
 export const ACK_HEADER = 'walcast-ack'
-/** On an answer: as many hold it, and how many do: `one; replicas=2`. */
+/** On an answer: replicas hold the write as asked for, and how many do: `one; replicas=2`. */
 export const ACKED_HEADER = 'walcast-acked'
-/** On an answer: the write stands, and not as many as asked for are known to hold it. */
+/** On an answer: the write stands, but fewer replicas than asked for are known to hold it. */
 export const NOT_REPLICATED_HEADER = 'walcast-not-replicated'
-/** The application asks for the request to be replayed: `leader`. */
+/** On an application's answer: the leader should execute the request instead. `leader`. */
 export const REPLAY_HEADER = 'walcast-replay'
-/** On an answer of a leader: nothing was executed, the request may be sent again. */
+/** On a leader's answer: nothing was executed, so the request may be sent again. */
 export const NOT_EXECUTED_HEADER = 'walcast-not-executed'
 /**
- * On a request that is forwarded: the leader's incarnation for which it is meant. A leader in
- * another one refuses it.
+ * On a forwarded request: the incarnation of the leader for which it is meant. Any other refuses
+ * it.
  */
 export const INCARNATION_HEADER = 'walcast-incarnation'
 /**
- * On a request that is forwarded: for how long, in ms, the leader may keep it until its application
- * takes it. 0: a read that is not kept at all, since the sender tries elsewhere.
+ * On a forwarded request: how long the leader may keep it, in ms, until its application takes it.
+ * 0: a read that the leader must not keep, since the sender tries elsewhere.
  */
 export const HOLD_HEADER = 'walcast-hold'
-/**
- * On a read that the leader has a replica's application answer: the position that the answer is to
- * be based on.
- */
+/** On a read that the leader lends to a replica: the position that the answer must be based on. */
 export const LENT_HEADER = 'walcast-lent'
-/** On a request to the application: the node that passed it on, so that none comes round. */
+/**
+ * On a request to the application: the node that passed it on, so that no request goes in a circle.
+ */
 export const VIA_HEADER = 'walcast-via'
 /** Between nodes: the name under which the client asked. */
 export const HOST_HEADER = 'walcast-host'
@@ -47,10 +51,10 @@ export const CLIENT_HEADER = 'walcast-client'
 export const PASS_HEADER = 'walcast-pass'
 
 /**
- * What of `walcast-` headers a client may send. All others are between nodes: they are taken off
+ * The `walcast-` headers that a client may send. All others are between nodes: they are taken off
  * what a client sends, and count only on the private side, on a request with a valid
  * `X-Replica-Auth`. `walcast-via` is here because a request that goes in a circle comes back as a
- * client's, with the name of each node on its way. It says nothing else: nobody is trusted for it.
+ * client's, with the name of each node on its way. No other decision depends on it.
  */
 const FROM_CLIENTS: ReadonlySet<string> = new Set([
   POSITION_HEADER,
@@ -60,8 +64,8 @@ const FROM_CLIENTS: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Those of one hop (RFC 9110, section 7.6.1), and `expect`, which Node's server has answered
- * already.
+ * Headers of one hop (RFC 9110, section 7.6.1), and `expect`, which Node's server has answered by
+ * then.
  */
 const ONE_HOP: ReadonlySet<string> = new Set([
   'connection',
@@ -83,8 +87,8 @@ const REWRITTEN: ReadonlySet<string> = new Set([
 ])
 
 /**
- * What no Connection header takes off: the message's frame and address, and what walcast decides
- * by.
+ * Headers that no Connection header takes off: the message's frame and address, and those that
+ * walcast decides by.
  */
 const KEPT = [
   'host',
@@ -110,9 +114,9 @@ export function headerOf(request: IncomingMessage, name: string): string | undef
 }
 
 /**
- * Of a client's request, to whoever answers it; the peer's address is added. What a peer says of
- * others is passed on of a trusted proxy (`isProxied`) and replaced of any other: applications
- * believe these headers.
+ * The headers of a client's request for the node or application that answers it; the peer's address
+ * is added. What the peer says of others is passed on if it is a trusted proxy (`isProxied`), and
+ * replaced otherwise: applications believe these headers.
  */
 export function fromClient(
   request: IncomingMessage,
@@ -143,9 +147,9 @@ export function fromClient(
 }
 
 /**
- * To the leader, in the `incarnation` that is meant. A node answers only to its own name if it has
- * no secret: the client's name for the application goes along, and the client's address as this
- * node sees it.
+ * The same for the leader, meant for this `incarnation`. A node without a secret answers to its own
+ * name only, so the client's name for the application has a header of its own. So has the client's
+ * address as this node sees it.
  */
 export function toNode(
   headers: FlatHeaders,
@@ -159,13 +163,16 @@ export function toNode(
   return [...renamed, 'host', address, INCARNATION_HEADER, incarnation, CLIENT_HEADER, client]
 }
 
-/** For how long the sender lets the request wait; without a word, as long as this node does. */
+/** How long the sender lets the request wait; if it does not say, as long as this node does. */
 export function holdOf(request: IncomingMessage): number {
   const text = headerOf(request, HOLD_HEADER) ?? ''
   return /^\d{1,9}$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY
 }
 
-/** Of a request that another node forwarded: as that node made it, for the application. */
+/**
+ * The headers of a request that another node forwarded, as that node made them, for the
+ * application.
+ */
 export function fromNode(request: IncomingMessage): FlatHeaders {
   const host = headerOf(request, HOST_HEADER)
   const passed = pass(
@@ -176,8 +183,8 @@ export function fromNode(request: IncomingMessage): FlatHeaders {
 }
 
 /**
- * What framing, routing or authorization is decided by, and cookies: no place of theirs is behind
- * the body (RFC 9110, section 6.5.1).
+ * Headers that frame, route or authorize a message, and cookies: they must not come behind the body
+ * (RFC 9110, section 6.5.1).
  */
 const NO_TRAILERS: ReadonlySet<string> = new Set([
   ...[
@@ -200,7 +207,7 @@ const NO_TRAILERS: ReadonlySet<string> = new Set([
   ],
 ])
 
-/** Those of a request's body, once that has ended. */
+/** The trailers of a request, once its body has ended. */
 export function trailersOf({ rawTrailers }: IncomingMessage): FlatHeaders {
   const passed: FlatHeaders = []
   for (let i = 0; i < rawTrailers.length; i += 2) {
@@ -219,12 +226,12 @@ function setHost(headers: FlatHeaders, host: string): void {
   else headers[at + 1] = host
 }
 
-/** Whether the request has been passed on by `node` before. */
+/** Whether `node` has passed this request on before. */
 export function hasPassed(request: IncomingMessage, node: string): boolean {
   return (headerOf(request, VIA_HEADER) ?? '').split(', ').includes(node)
 }
 
-/** What an application or a leader answered, for the client. */
+/** The headers of an application's or leader's answer, for the client. */
 export function ofAnswer(
   headers: Readonly<Record<string, HeaderValue | undefined>>,
 ): Record<string, HeaderValue> {
@@ -239,7 +246,7 @@ export function ofAnswer(
   return passed
 }
 
-/** What only a proxy in front has to say. */
+/** Headers that only a proxy in front may send. */
 function isForProxies(name: string): boolean {
   return name === 'x-real-ip' || name.startsWith('x-forwarded-')
 }
@@ -249,7 +256,7 @@ function isPassed(name: string, own: ReadonlySet<string>): boolean {
 }
 
 /**
- * `isWanted` is asked of a name as an application may read it: CGI, WSGI and PHP make one name of
+ * `isWanted` gets each name as an application may read it: CGI, WSGI and PHP make one name of
  * `X_Forwarded_For` (`isAlias`) and `X-Forwarded-For`.
  */
 function pass(

@@ -1,12 +1,12 @@
-/** Who of many takes most of what all share: told without looking at all of them. */
+/** Which of many owners takes most of what all share, found without looking at all of them. */
 
 export interface Weighed {
-  /** In whole units of what is shared; set by `Heaviest` alone. */
+  /** In whole units of what is shared; only `Heaviest` sets it. */
   weight: number
 }
 
 export class Heaviest<Owner extends Weighed> {
-  /** Those of one weight, the first that came to it first. */
+  /** The owners of each weight, in the order in which they came to it. */
   readonly #levels = new Map<number, Set<Owner>>()
   #highest = 0
 
@@ -16,11 +16,11 @@ export class Heaviest<Owner extends Weighed> {
     if (level?.delete(owner) && level.size === 0) this.#levels.delete(owner.weight)
     owner.weight = weight
     if (weight > 0) this.#put(owner)
-    // What was raised step by step goes down so.
+    // The highest weight rose step by step, and falls the same way.
     while (this.#highest > 0 && !this.#levels.has(this.#highest)) this.#highest--
   }
 
-  /** From the heaviest down to those of the weight `least`. */
+  /** Owners from the heaviest down to the weight `least`. */
   *from(least: number): Generator<Owner> {
     for (let weight = this.#highest; weight >= Math.max(1, least); weight--) {
       const level = this.#levels.get(weight)

@@ -1,13 +1,13 @@
 /**
- * Writes to the log what clients are not told of an error: one line in a while for each code,
- * however many requests meet it.
+ * Logs what clients are not told of an error: one line for each code in a while, however many
+ * requests meet it.
  */
 import type { Logger } from 'pino'
 import type { ErrorCode, WalcastError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import { isHidden } from './publicErrors.ts'
 
-/** Between two lines about one code. */
+/** Pause between two lines about one code. */
 const REST_MS = 10_000
 
 export class HiddenErrors {
@@ -23,7 +23,7 @@ export class HiddenErrors {
 
   tell(error: WalcastError): void {
     const { key } = error
-    // An error that nothing foresaw is logged where it happens.
+    // An unforeseen error is logged where it happens.
     if (key === 'INTERNAL' || !isHidden(error)) return
     const nowMs = this.#clock.nowMs()
     const untold = this.#untold.get(key) ?? 0

@@ -1,16 +1,16 @@
 /**
- * What was answered to requests with an Idempotency-Key
- * (draft-ietf-httpapi-idempotency-key-header): the same request again gets the same answer and is
- * not executed again. In memory, bounded in number, bytes and time.
+ * The answers to requests with an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the
+ * same request again gets the same answer and is not executed again. In memory, bounded in number,
+ * bytes and time.
  *
- * It is the memory of one process, and so of the incarnations in which that led. A request that was
- * sent before and is not remembered is taken for new only if it was sent to the present
- * incarnation, and not so long ago that its answer may have been forgotten. Neither is told by
- * comparing clocks. What an earlier incarnation answered is given again only where what it wrote is
+ * The store is the memory of one process, and so of the incarnations in which that process led. A
+ * request that was sent before and is not remembered counts as new only if it was meant for the
+ * present incarnation, and not so long ago that its answer may have been forgotten. No clocks are
+ * compared for that. An answer of an earlier incarnation is given again only if what it wrote is
  * known to have lasted.
  *
- * Clients share it fairly: where there is no more room, the client with the most in it loses its
- * oldest. So keys that are thrown away push out their own.
+ * Clients share the store fairly. When it is full, the client with the most in it loses its oldest
+ * answer. So a client that makes up keys pushes out its own.
  */
 import type { HistoryPoint } from '../../proto/lineage.ts'
 import { keyOf, WalcastError } from '../errors.ts'
@@ -22,28 +22,28 @@ import { bytesOf, type Ending, type Execution } from './idempotentExecution.ts'
 export interface IdempotencyStoreOptions {
   readonly maxAnswers: number
   /**
-   * Of answers with their heads, keys and what keeping them takes. What is under way is never
-   * forgotten for it.
+   * Bytes of answers with their heads and keys, and of keeping them. An execution under way is
+   * never forgotten for it.
    */
   readonly maxBytes: number
   readonly keepMs: number
   /**
-   * How long a request may be on its way from another node: it does not know how long ago it was
-   * sent when it is read.
+   * How long a request may be on its way from another node: the age of its first attempt does not
+   * count that time.
    */
   readonly transitMs: number
   /** An answer was forgotten before its time. */
   onPushedOut?(why: PushedOut): void
 }
 
-/** `number`: as many are kept as may be. `size`: they take as many bytes as they may. */
+/** `number`: no more answers may be kept. `size`: they take as many bytes as they may. */
 export type PushedOut = 'number' | 'size'
 
-/** What this node leads. */
+/** The leadership of this node. */
 export interface Leadership {
   /** '' while it does not lead. */
   incarnation(): string
-  /** Whether that state is proven to be part of what this node has. */
+  /** Whether that state is proven to be part of this node's history. */
   contains(point: HistoryPoint): boolean
 }
 
@@ -53,24 +53,24 @@ interface Entry extends Execution {
   txid: number | undefined
   readonly startedMs: number
   bytes: number
-  /** What it weighs: 1 unless it is larger than its share. */
+  /** Its weight: 1 unless it is larger than its share. */
   units: number
   isOver: boolean
   end(ending: Ending): void
 }
 
-/** What one client has in it. */
+/** What one client has in the store. */
 interface Owner extends Weighed {
   readonly name: string
   /** Oldest first. */
   readonly entries: Map<string, Entry>
-  /** Nothing of this client that began until then is known for certain. */
+  /** What began by then is no longer known for certain, for this client. */
   forgottenMs: number
 }
 
 const ELSEWHERE = 'another leadership may have executed it'
-const FORGOTTEN = 'what the leader answered then is no longer known to it'
-/** What an entry takes beside its key, its client and its answer. */
+const FORGOTTEN = 'the leader no longer remembers what it answered then'
+/** Bytes of an entry beside its key, its client and its answer. */
 const ENTRY_COST_BYTES = 1024
 
 export class IdempotencyStore {
@@ -80,13 +80,19 @@ export class IdempotencyStore {
   /** Oldest first. */
   readonly #entries = new Map<string, Entry>()
   readonly #owners = new Map<string, Owner>()
-  /** Owners of nothing of whom something was forgotten, the longest one first. */
+  /**
+   * Owners that have nothing left and of whom something was forgotten; the one that has been here
+   * for longest comes first.
+   */
   readonly #bare = new Map<string, Owner>()
   readonly #heaviest = new Heaviest<Owner>()
-  /** What one of as many answers as are kept may take: a larger one weighs as much as several. */
+  /**
+   * An answer's share of the bytes when the store is full; a larger answer weighs as much as
+   * several.
+   */
   readonly #unitBytes: number
   #bytes = 0
-  /** Nothing that began until then is known for certain, whoever sent it. */
+  /** What began by then is no longer known for certain, for any client. */
   #forgottenMs = Number.NEGATIVE_INFINITY
 
   /** `clock`: of this node alone, and never set back. */
@@ -97,7 +103,7 @@ export class IdempotencyStore {
     this.#leadership = leadership
   }
 
-  /** In which this node leads; '' while it does not. */
+  /** The incarnation in which this node leads; '' while it does not. */
   get leadership(): string {
     return this.#leadership.incarnation()
   }
@@ -111,9 +117,9 @@ export class IdempotencyStore {
   }
 
   /**
-   * The execution under this key, or undefined when it is to be executed now: `begin` it. `first`:
-   * the first attempt, if it may have been executed; it came from the same `client`. Throws
-   * OUTCOME_UNKNOWN when this node cannot know that it was not, which is remembered: a client that
+   * The execution under this key; undefined when the request must be executed now: `begin` it.
+   * `first`: the first attempt by this `client`, if that may have been executed. Throws
+   * OUTCOME_UNKNOWN when this node cannot know that it was not. That is remembered: a client that
    * is told so may send its key again.
    */
   find(key: string, client: string, first: FirstAttempt | undefined): Execution | undefined {
@@ -130,8 +136,8 @@ export class IdempotencyStore {
   }
 
   /**
-   * Whether what was answered still holds: it is of the present incarnation, or what it wrote is
-   * part of what this node leads now.
+   * Whether the answer still holds: it is of the present incarnation, or what it wrote is part of
+   * what this node leads now.
    */
   holds({ incarnation, txid }: Execution): boolean {
     if (incarnation === this.#leadership.incarnation()) return true
@@ -139,18 +145,19 @@ export class IdempotencyStore {
   }
 
   /**
-   * What was executed under this key is part of the state at `txid`, if this node leads on as it
+   * What was executed under this key is part of the state at `txid`, if this node still leads as it
    * did.
    */
   settle(key: string, txid: number): void {
     const entry = this.#entries.get(key)
-    // One under way is another execution: the one that was meant has been forgotten.
+    // An entry that is under way belongs to another execution: the one that was meant has been
+    // forgotten.
     if (entry?.isOver && entry.incarnation === this.#leadership.incarnation()) entry.txid ??= txid
   }
 
   /**
-   * `client`: whom it is counted under. Throws TOO_MANY_REQUESTS when as many are under way as may
-   * be remembered, or this client would push out those who have less.
+   * `client`: whom the execution is counted under. Throws TOO_MANY_REQUESTS when as many are under
+   * way as may be remembered, or when this client would push out clients that have less.
    */
   begin(key: string, client: string): Execution {
     const { maxAnswers } = this.#options
@@ -193,7 +200,7 @@ export class IdempotencyStore {
     this.#keepSize()
   }
 
-  /** It was not executed: the key is free again. */
+  /** The request was not executed: the key is free again. */
   cancel(key: string): void {
     const entry = this.#entries.get(key)
     if (!entry || entry.isOver) return
@@ -206,7 +213,8 @@ export class IdempotencyStore {
       this.begin(key, client)
       this.end(key, { lost: detail })
     } catch (error) {
-      // There is no room: whoever asks again may be told otherwise, as of all that is forgotten.
+      // There is no room. A client that asks again may be told otherwise, as with anything that was
+      // forgotten.
       if (keyOf(error) !== 'TOO_MANY_REQUESTS') throw error
     }
     return new WalcastError('OUTCOME_UNKNOWN', { detail })
@@ -229,7 +237,7 @@ export class IdempotencyStore {
     while (this.#bytes > this.#options.maxBytes && this.#pushOut('size', 0)) {}
   }
 
-  /** The oldest that is over, of the client that has most in it and at least `least`. */
+  /** Forgets the oldest answer of the client that has most in the store, and at least `least`. */
   #pushOut(why: PushedOut, least: number): boolean {
     for (const { entries } of this.#heaviest.from(least))
       for (const entry of entries.values()) {

@@ -9,22 +9,23 @@ export interface StoredAnswer {
 }
 
 /**
- * How the first execution ended: with an answer that was kept, or with one that was not or never
- * came; or it was none, and whoever waited for it decides anew.
+ * How the first execution ended: with an answer that was kept, or with one that was not kept or
+ * never came (`lost`). `notExecuted`: there was none after all, and requests that waited for it are
+ * decided anew.
  */
 export type Ending = { readonly answer: StoredAnswer } | { readonly lost: string } | 'notExecuted'
 
 export interface Execution {
-  /** In which it was begun. */
+  /** The incarnation in which it began. */
   readonly incarnation: string
-  /** In that incarnation, a txid that contains what it wrote; undefined until it is known. */
+  /** A txid of that incarnation that contains what it wrote; undefined until it is known. */
   readonly txid: number | undefined
-  /** SHA-256 of the request's body, once all of it was seen. */
+  /** SHA-256 of the request's body, once the whole body was seen. */
   bodyHash: string | undefined
   readonly ending: Promise<Ending>
 }
 
-/** What a kept answer takes, without its entry. */
+/** Bytes of a kept answer, without its entry. */
 export function bytesOf({ statusText, headers, body }: StoredAnswer): number {
   let bytes = statusText.length + body.length
   for (const name in headers)

@@ -1,5 +1,6 @@
 /**
- * Requests with an Idempotency-Key at the leader: executed once, answered as often as they come.
+ * Requests with an Idempotency-Key at the leader: each is executed once, and answered as often as
+ * it comes.
  */
 import { createHash } from 'node:crypto'
 import { keyOf, messageOf, WalcastError } from '../errors.ts'
@@ -13,7 +14,7 @@ import type { PositionCookie } from './positionCookie.ts'
 import type { Answer } from './relayedAnswer.ts'
 import type { ReplayableBody } from './replayableBody.ts'
 
-/** Longer keys are refused. */
+/** A longer key is refused. */
 const MAX_KEY_CHARS = 255
 /** A larger answer is passed on and not kept. */
 const MAX_ANSWER_BYTES = 1024 * 1024
@@ -34,8 +35,8 @@ export class IdempotentRequests {
   }
 
   /**
-   * The request's key with what else makes it the same request of the same client; undefined
-   * without one. Throws BAD_REQUEST.
+   * The request's key, together with what else identifies the same request of the same client;
+   * undefined without a key. Throws BAD_REQUEST.
    */
   keyOf(client: Client): string | undefined {
     const { headers } = client.request
@@ -50,9 +51,10 @@ export class IdempotentRequests {
   }
 
   /**
-   * Executes or remembers. `execute` sends the request on with its body, and resolves at the head
-   * of the answer. Only a node (`isForwarded`) says that it was sent before. Throws KEY_REUSED,
-   * OUTCOME_UNKNOWN, TOO_MANY_REQUESTS, BAD_REQUEST, NOT_EXECUTED, and what `execute` throws.
+   * Executes the request, or gives the answer that is remembered. `execute` sends the request on
+   * with its body, and resolves at the head of the answer. Only another node (`isForwarded`) may
+   * say that the request was sent before. Throws KEY_REUSED, OUTCOME_UNKNOWN, TOO_MANY_REQUESTS,
+   * BAD_REQUEST, NOT_EXECUTED, and what `execute` throws.
    */
   async run(
     client: Client,
@@ -76,7 +78,7 @@ export class IdempotentRequests {
       if (answer) return answer
       this.#requireStill(leadership)
     }
-    // Its client went away just now.
+    // The client left just now.
     if (body && isWhole && !body.canReplay)
       throw new WalcastError('BAD_REQUEST', { detail: BROKE_OFF })
     const execution = this.#memory.begin(key, owner)
@@ -85,7 +87,7 @@ export class IdempotentRequests {
     const seal = () => {
       execution.bodyHash = hash.copy().digest('hex')
     }
-    // An answer may come before the whole request was seen: its hash is not known then.
+    // The answer may come before the whole request was seen. Its hash is not known then.
     if (isWhole) seal()
     else client.request.once('end', seal)
     try {
@@ -107,7 +109,7 @@ export class IdempotentRequests {
   }
 
   /**
-   * Whether the whole body is here. A client that breaks off until then has executed nothing: not a
+   * Whether the whole body is here. A client that breaks off before has executed nothing: not a
    * byte has reached the application, and the key is as it was. Throws BAD_REQUEST then.
    */
   async #gather({ request }: Client, body: ReplayableBody): Promise<boolean> {
@@ -118,8 +120,8 @@ export class IdempotentRequests {
   }
 
   /**
-   * Throws NOT_EXECUTED once another leadership has begun: a request that was let in before is not
-   * executed under it.
+   * Throws NOT_EXECUTED once another leadership has begun: a request that was let in before must
+   * not be executed under it.
    */
   #requireStill(leadership: string): void {
     if (this.#memory.leadership === leadership) return
@@ -128,35 +130,36 @@ export class IdempotentRequests {
 
   /**
    * Undefined when nothing was executed under the key after all, and this request may be. Throws
-   * NOT_EXECUTED when its body has passed by then.
+   * NOT_EXECUTED if its body has passed by then.
    */
   async #remembered(
     body: ReplayableBody | undefined,
     isWhole: boolean,
     known: Execution,
   ): Promise<StoredAnswer | undefined> {
-    // What was sent to another leader before has passed: its hash is not to be had.
+    // A body that was sent to another leader has passed: it cannot be hashed.
     const hasPassed = body?.canReplay === false
     const hash = createHash('sha256')
     if (!hasPassed) body?.tap((chunk) => void hash.update(chunk))
-    // A body that breaks off is another one than the first, or nobody is there to read the answer.
+    // A body that breaks off differs from the first one, or no client is left to read the answer.
     if (!isWhole) await body?.drain()
     const ending = await known.ending
     if (ending === 'notExecuted') {
       if (body?.canReplay ?? true) return undefined
-      throw new WalcastError('NOT_EXECUTED', { detail: 'nor was the one that it waited for' })
+      throw new WalcastError('NOT_EXECUTED', { detail: 'the first one was not executed either' })
     }
     if (!hasPassed && known.bodyHash !== undefined && hash.digest('hex') !== known.bodyHash)
       throw new WalcastError('KEY_REUSED')
     if ('lost' in ending) throw new WalcastError('OUTCOME_UNKNOWN', { detail: ending.lost })
-    // Asked now, not when the request came: leadership may have moved while this one waited.
+    // Asked now and not when the request came: leadership may have moved while the request waited.
     if (!this.#memory.holds(known))
       throw new WalcastError('OUTCOME_UNKNOWN', { detail: OF_EARLIER })
     return ending.answer
   }
 
   /**
-   * Nothing was executed when the application could not be reached; of anything else nobody knows.
+   * Nothing was executed if the application could not be reached. Any other failure leaves that
+   * unknown.
    */
   #onFailure(key: string, error: unknown): void {
     const code = keyOf(error)
@@ -166,8 +169,8 @@ export class IdempotentRequests {
   }
 
   /**
-   * Takes the whole answer, whether or not the client is still there; gives back one that turns out
-   * too large, to be passed on.
+   * Takes the whole answer, whether or not the client is still there. An answer that turns out too
+   * large is given back, to be passed on.
    */
   #record(key: string, answer: Answer): Promise<StoredAnswer | Answer> {
     return new Promise((resolve, reject) => {
@@ -209,7 +212,7 @@ export class IdempotentRequests {
   }
 }
 
-/** One that may never end, or is too large to keep: passed on as it comes. */
+/** An answer that may never end, or is too large to keep: it is passed on as it comes. */
 function isNotKept(answer: Answer): boolean {
   const length = answer.header('content-length')
   if (length !== undefined) return Number(length) > MAX_ANSWER_BYTES

@@ -1,22 +1,23 @@
 /**
- * For how long an idle connection of another server may still be used.
+ * How long an idle connection to another server may still be used.
  *
- * A server closes idle connections after a time that many do not announce. A request that meets the
- * close may or may not have been read: nobody can tell afterwards. So a request that must not be
- * sent twice goes only over a connection that has been idle for less than half of what this server
- * is known to allow: it announced that (`Keep-Alive: timeout=N`), or it kept a connection for as
- * long before. The other half is for a server that comes late to read what has arrived. What it
- * closed earlier counts until it keeps one for longer again; what was lost all the same counts for
- * ten minutes.
+ * Servers close idle connections after a time that many do not announce. It is impossible to tell
+ * afterwards whether a server has read a request that met the close. So a request that must not be
+ * sent twice uses only a connection that has been idle for less than half of what this server is
+ * known to allow. It announced that time (`Keep-Alive: timeout=N`), or it kept a connection for as
+ * long before. The other half is for a server that is slow to read what has arrived. A connection
+ * that the server closed earlier counts until it keeps one for longer again; a request that was
+ * lost all the same counts for ten minutes.
  */
 
 /**
- * Until anything is known: half of it is allowed. No server closes a connection so soon on purpose.
+ * Until anything is known; half of it is allowed. No server closes a connection so soon on purpose.
  */
 const FIRST_KEPT_MS = 40
 const MAX_KEEP_MS = 600_000
 /**
- * A connection that breaks sooner after its last use tells of no time-out: the server went away.
+ * A connection that breaks sooner than this after its last use tells of no time-out: the server
+ * went away.
  */
 const MIN_LOST_MS = 10
 const LOST_COUNTS_MS = 600_000
@@ -27,20 +28,17 @@ export class IdleTrust {
   #keptMs = FIRST_KEPT_MS
   #lost: { readonly idleMs: number; readonly atMs: number } | undefined
 
-  /**
-   * `defaultKeepMs`: how long to keep an idle connection of a server that does not say how long it
-   * does.
-   */
+  /** `defaultKeepMs`: how long an idle connection is kept if the server does not say. */
   constructor(defaultKeepMs: number) {
     this.#defaultKeepMs = defaultKeepMs
   }
 
-  /** After so long an idle connection is closed from this side. */
+  /** After this time this side closes an idle connection. */
   get keepMs(): number {
     return this.#announcedMs === undefined ? this.#defaultKeepMs : this.#announcedMs / 2
   }
 
-  /** Up to here nothing is risked. */
+  /** Up to this time nothing is risked. */
   sureMs(nowMs: number): number {
     if (this.#lost && nowMs - this.#lost.atMs > LOST_COUNTS_MS) this.#lost = undefined
     return Math.min(
@@ -50,7 +48,7 @@ export class IdleTrust {
     )
   }
 
-  /** Whole seconds: 0 says no more than that it is less than one. */
+  /** In whole seconds: 0 means less than one. */
   onAnnounced(seconds: number): void {
     if (seconds < 1) return
     const announcedMs = Math.min(seconds * 1000, MAX_KEEP_MS)
@@ -59,17 +57,17 @@ export class IdleTrust {
     this.#keptMs = announcedMs
   }
 
-  /** It kept a connection that was idle for so long. */
+  /** The server kept a connection that was idle for so long. */
   onKept(idleMs: number): void {
     if (idleMs > this.#keptMs) this.#keptMs = idleMs
   }
 
-  /** It closed one. */
+  /** The server closed one. */
   onClosed(idleMs: number): void {
     if (idleMs < this.#keptMs) this.#keptMs = idleMs
   }
 
-  /** A request over one that had been idle for so long got no answer. */
+  /** A request over a connection that had been idle for so long got no answer. */
   onLost(idleMs: number, nowMs: number): void {
     this.onClosed(idleMs)
     if (idleMs < MIN_LOST_MS) return

@@ -1,6 +1,6 @@
 /**
  * The write intake on the private side: requests that other nodes forward, each with a token of its
- * own. A node that does not lead, or stops, executes nothing and says so in a way that lets the
+ * own. A node that is not the leader, or stops, executes nothing. It says so in a way that lets the
  * sender send the request again.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -31,22 +31,22 @@ export interface IntakeOptions extends IntakeChecksOptions {
   readonly detour: Detour
   readonly lentReads: LentReads
   readonly maxRequests: number
-  /** Of one other node. */
+  /** Requests of one other node. */
   readonly maxNodeRequests: number
   readonly proxies: TrustedProxies
   /** HOST:PORT of the leader, where this node is none. */
   leader(): string | undefined
-  /** What a client of the application, who gets the answer in the end, may be told of an error. */
+  /** The client of the application gets the answer in the end: what it may be told of an error. */
   bodyOf(error: WalcastError): ErrorBody
-  /** The application did not answer, or not in order. */
+  /** The application gave no answer, or a broken one. */
   onRefused(error: WalcastError): void
   onRequest(refused: string | undefined): void
-  /** Nothing more is taken: what waits for the application is to hear of it. */
+  /** The intake takes no more: requests that wait for the application have to hear of it. */
   onStopping(): void
   onFailure(error: WalcastError): void
 }
 
-/** How long nodes that were told of a stop have to close their connections. */
+/** How long nodes have to close their connections once they were told of the stop. */
 const CLOSE_MS = 1000
 
 export class Intake {
@@ -118,8 +118,8 @@ export class Intake {
   }
 
   /**
-   * Gives why it was not answered by the application. It only reads: the leader may ask for it
-   * elsewhere, whatever came of it.
+   * Resolves with why this node's application did not answer. The request only reads: the leader
+   * may ask elsewhere, whatever came of it here.
    */
   async #answerLent(client: Client): Promise<WalcastError | undefined> {
     try {
@@ -132,8 +132,8 @@ export class Intake {
   }
 
   /**
-   * Gives why nothing was executed after all: the application did not accept it in time, or this
-   * node does not take it any more.
+   * Resolves with why nothing was executed after all: the application did not accept the request in
+   * time, or this node no longer takes it.
    */
   async #execute(client: Client): Promise<WalcastError | undefined> {
     const { side, detour } = this.#options
@@ -163,12 +163,12 @@ export class Intake {
     return this.#checks.refuse(request, connections)
   }
 
-  /** The same of one that was taken, and has waited. */
+  /** The same for one that was taken and has waited. */
   refuseNow(request: IncomingMessage): WalcastError | undefined {
     return this.#checks.refuseNow(request)
   }
 
-  /** One node does not fill the intake for all others. */
+  /** One node must not fill the intake for all others. */
   #refuseCrowd(node: string | undefined, connections: NodeConnections): WalcastError | undefined {
     const { maxRequests } = this.#options
     if (this.#budget.isSpentBy(node) && !connections.giveWay(node))
@@ -194,8 +194,7 @@ export class Intake {
   }
 
   /**
-   * Takes nothing more and resolves when what was taken is answered, at the latest after
-   * `timeoutMs`.
+   * Takes nothing more. Resolves when what was taken is answered, at the latest after `timeoutMs`.
    */
   async pause(timeoutMs: number): Promise<void> {
     this.announceStop()
@@ -204,16 +203,18 @@ export class Intake {
   }
 
   /**
-   * Resolves when what was taken is answered, at the latest after `timeoutMs`, and nodes have
+   * Resolves when what was taken is answered, at the latest after `timeoutMs`, and when nodes have
    * closed their connections or had the time to.
    */
   async drain(timeoutMs: number): Promise<void> {
     await this.pause(timeoutMs)
-    // One that is frozen must not hold up the others, which wait for the next leader.
+    // A frozen node must not hold up the others, which wait for the next leader.
     await this.#rest.until(() => this.#sockets.size === 0, Math.min(CLOSE_MS, timeoutMs))
   }
 
-  /** A 401 is marked too: a token that a restarted leader refuses is signed again. */
+  /**
+   * A 401 is marked as not executed, too: the sender signs again what a restarted leader refuses.
+   */
   #answerRefused(response: ServerResponse, refused: WalcastError, body = errorBody(refused)): void {
     const marked: Record<string, string> = {
       [NOT_EXECUTED_HEADER]: refused.key,

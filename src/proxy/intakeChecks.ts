@@ -1,7 +1,7 @@
 /**
  * Whether this node takes a request or an upgrade that another node forwards. The sender proves
- * itself with a token that counts once. What is meant for another leadership is refused: it may have
- * been executed there.
+ * itself with a token that counts once. What is meant for another leadership is refused: it may
+ * have been executed there.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'

@@ -1,6 +1,6 @@
 /**
- * What a node knows of the leader that it sends requests to: learned by asking its private side,
- * and forgotten with it.
+ * What a node knows of the leader that it sends requests to. It learns that by asking the leader's
+ * private side, and forgets it when another one leads.
  */
 import { isIncarnation } from '../../proto/lineage.ts'
 import { askRole } from '../cluster/peerCalls.ts'
@@ -21,8 +21,8 @@ export interface KnownLeaderHost {
 
 const PROBE_TIMEOUT_MS = 1000
 /**
- * The longest that the leader keeps an upgrade: its answer has to come before the upgrade is given
- * up here.
+ * The longest that the leader keeps an upgrade. Its answer has to come before this node gives the
+ * upgrade up.
  */
 const MAX_UPGRADE_HOLD_MS = 15_000
 
@@ -39,8 +39,8 @@ export class KnownLeader {
   }
 
   /**
-   * HOST:PORT of its private side; undefined on the leader, and while none is known. Not always the
-   * node that this one follows.
+   * HOST:PORT of its private side; undefined on the leader, and while no leader is known. This node
+   * may follow another one, a relay.
    */
   get address(): string | undefined {
     return this.#address
@@ -52,8 +52,8 @@ export class KnownLeader {
   }
 
   /**
-   * As it last told: it may have taken requests for a while when this node comes to follow it. 0
-   * until then.
+   * As it last told; 0 until then. It may have taken requests for a while before this node follows
+   * it.
    */
   get epoch(): number {
     return this.#epoch
@@ -64,7 +64,7 @@ export class KnownLeader {
     return this.#incarnation
   }
 
-  /** Whoever was known before is forgotten. `incarnation`: '' when it is not known. */
+  /** Forgets another leader that was known before. `incarnation`: '' when it is not known. */
   set(address: string | undefined, incarnation = ''): void {
     if (address !== this.#address) {
       this.#address = address
@@ -85,13 +85,13 @@ export class KnownLeader {
     if (Number.isSafeInteger(epoch)) this.#epoch = Number(epoch)
     if (isIncarnation(String(incarnation))) this.#incarnation = String(incarnation)
     if (typeof publicUrl === 'string') this.#publicUrl = publicUrl
-    // Whatever the status says of its application: the leader itself keeps what that does not take.
+    // Its application does not count: the leader itself keeps what that does not take.
     return taking === true && ready === true
   }
 
   /**
-   * An upgrade that goes to it, with a client's headers, and waits until `endMs` there; undefined
-   * while none is known.
+   * An upgrade that goes to the leader with a client's headers, and may wait there until `endMs`.
+   * Undefined while no leader is known.
    */
   upgrade(path: string, headers: FlatHeaders, endMs: number): UpgradeTarget | undefined {
     const { sign, bodyOf } = this.#host

@@ -1,6 +1,6 @@
 /**
- * Requests at the leader, from its own clients and from other nodes: executed by the application,
- * answered with the position after it.
+ * Requests at the leader, from its own clients and from other nodes. The application executes them;
+ * the answer carries the position after it.
  */
 import type { Logger } from 'pino'
 import type { Position } from '../../proto/position.ts'
@@ -21,7 +21,7 @@ import { isRead } from './routes.ts'
 import type { WriteGate } from './writeGate.ts'
 
 export interface LeaderSideParts {
-  /** Undefined as long as none is known. */
+  /** Undefined while no application is known. */
   application(): Application | undefined
   readonly watch: ApplicationWatch
   readonly bodies: Bodies
@@ -47,13 +47,14 @@ export class LeaderSide {
   }
 
   /**
-   * A client's own request, executed once writes are taken if it is one. `lead` when this node leads
-   * no more and nothing was executed. Throws LEADER_AWAY, LEADER_ALONE, TOO_MANY_HELD and what
-   * `execute` throws.
+   * Executes a client's own request; a write first waits until writes are taken. Resolves with
+   * `lead` when this node is no longer the leader and nothing was executed. Throws LEADER_AWAY,
+   * LEADER_ALONE, TOO_MANY_HELD and what `execute` throws.
    */
   async take(client: Client, isWrite: boolean): Promise<'answered' | 'lead'> {
     const { admission, view } = this.#parts
-    // From the last look on nothing waits: whoever looks for writes inside finds this one.
+    // Nothing waits between the last look and the write: a change of role that looks for writes
+    // inside finds it.
     while (isWrite && admission.refuse())
       if (!(await admission.admit(client))) return client.isGone ? 'answered' : 'lead'
     if (view.role() !== 'leader') return 'lead'
@@ -62,9 +63,9 @@ export class LeaderSide {
   }
 
   /**
-   * Throws NO_APPLICATION, BAD_REQUEST, and the errors of `Application.ask` and
-   * `KeyedRequests.run`. `forNode`: another node sets the cookie. `isWrite`: a change of role waits
-   * for it.
+   * Throws NO_APPLICATION, BAD_REQUEST, and what `Application.ask` and `IdempotentRequests.run`
+   * throw. `forNode`: another node sets the cookie. `isWrite`: a change of role waits for the
+   * request.
    */
   async execute(
     client: Client,
@@ -80,7 +81,7 @@ export class LeaderSide {
     }
   }
 
-  /** `ended` is called when the application has answered and what it committed is known. */
+  /** Calls `ended` when the application has answered and what it committed is known. */
   async #execute(
     client: Client,
     headers: FlatHeaders,
@@ -102,18 +103,17 @@ export class LeaderSide {
     const answer =
       key === undefined ? await ask() : await keyed.run(client, key, forNode, body, ask)
     const settled = await this.#positionAfter()
-    // What was written in a leadership that ended meanwhile may be lost: no later position contains
-    // it then.
+    // If the leadership ended meanwhile, the write may be lost: no later position contains it then.
     const position = view.lasted(incarnation) ? settled : undefined
     if (key !== undefined && position) keyed.settle(key, position.txid)
     ended()
     const stale = position ? undefined : 'unknown'
-    // Also for an answer that was kept: what held then need not hold now.
+    // Also for an answer that was kept: replicas that held the write then need not hold it now.
     const held = level && (await acks.headersFor(position, level))
     deliver(client, answer, { position, stale, isWrite, acks: held }, forNode ? undefined : cookie)
   }
 
-  /** Undefined when it could not be told: the answer goes out all the same. */
+  /** Undefined when no position could be told; the answer goes out all the same. */
   async #positionAfter(): Promise<Position | undefined> {
     const { view, log, settleMs } = this.#parts
     let timer: Timer | undefined
@@ -125,13 +125,13 @@ export class LeaderSide {
       if (!position)
         log.warn(
           { settleMs },
-          'the WAL was not read to its end in time: an answer bears no position',
+          'the WAL was not read to its end in time; an answer carries no position',
         )
       return position
     } catch (error) {
       log.warn(
         { error: messageOf(error) },
-        'the WAL could not be read: an answer bears no position',
+        'the WAL could not be read; an answer carries no position',
       )
       return undefined
     } finally {

@@ -1,7 +1,7 @@
 /**
  * The connections to the leader's private side, and one attempt at a request over them. An attempt
  * names the incarnation of the leader for which it is meant; a leader in another one executes
- * nothing. What becomes of it decides whether the request may be sent again.
+ * nothing. How the attempt ends decides whether the request may be sent again.
  */
 import { WalcastError } from '../errors.ts'
 import { monotonicMs } from '../platform/time.ts'
@@ -63,7 +63,9 @@ export class LeaderUpstream {
     this.retire()
   }
 
-  /** New connections from now on: the leader can close the old ones without cutting off a request. */
+  /**
+   * New connections from now on: the leader can close the old ones without cutting off a request.
+   */
   retire(): void {
     const old = this.#upstream
     this.#upstream = this.#connect()
@@ -87,7 +89,7 @@ export class LeaderUpstream {
     reuse: Reuse = 'sure',
   ): Promise<Attempt> {
     if (!this.#upstream) return { notExecuted: 'no leader is known', isRefusal: false }
-    // Not sent: whichever leader executed it, a second attempt could not say so.
+    // Not sent without one: any leader might execute it, and a second attempt could not say which.
     if (incarnation === '')
       return { notExecuted: 'its incarnation is not known yet', isRefusal: false }
     const { method, target } = client
@@ -110,8 +112,8 @@ export class LeaderUpstream {
     try {
       const answer = await exchange.answer
       const notExecuted = answer.header(NOT_EXECUTED_HEADER)
-      // The leader kept it as long as it was to be kept: there is nothing better to say, unless an
-      // earlier attempt may have been executed.
+      // The leader kept the request as long as it may: it has the best answer, unless an earlier
+      // attempt may have been executed.
       const isOver = !before && leftMs > 0 && monotonicMs() - sentMs >= leftMs
       if (notExecuted === undefined || (notExecuted === 'APP_UNREACHABLE' && isOver))
         return { answer }
@@ -136,7 +138,9 @@ export class LeaderUpstream {
     }
   }
 
-  /** How long the leader may keep a request: its answer has to begin before this node gives it up. */
+  /**
+   * How long the leader may keep a request: its answer has to begin before this node gives it up.
+   */
   #keepMs(leftMs: number): number {
     return Math.max(1, Math.ceil(Math.min(leftMs, this.#options.answerTimeoutMs / 2)))
   }

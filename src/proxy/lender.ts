@@ -1,8 +1,8 @@
 /**
- * Reads that a leader cannot have answered, because its own application accepts no connections, and
- * a replica's can. The request goes to the replica's private side with a token, the leader's
- * incarnation and the position that the answer has to be based on. A replica asks its own
- * application or refuses; it never sends such a read on, so none comes round.
+ * Reads that a leader lends to a replica: its own application accepts no connections, and the
+ * replica's does. The request goes to the replica's private side with a token, the leader's
+ * incarnation and the position that the answer must be based on. A replica asks its own application
+ * or refuses. It never sends such a read on, so none goes in a circle.
  */
 import { formatPosition, parsePosition } from '../../proto/position.ts'
 import type { NodeView } from '../api/nodeView.ts'
@@ -22,8 +22,8 @@ export interface LenderParts {
   readonly maxConnections: number
   readonly answerTimeoutMs: number
   /**
-   * HOST:PORT of the replicas that are connected to this leader and level with it, as far as is
-   * known.
+   * HOST:PORT of the replicas that are connected to this leader and level with it, as far as it
+   * knows.
    */
   replicas(): readonly string[]
   /** The token for a request that is sent now. */
@@ -32,7 +32,7 @@ export interface LenderParts {
 
 const CONNECT_TIMEOUT_MS = 500
 const IDLE_MS = 10_000
-/** Asked for one read, one after the other. */
+/** Replicas that are asked for one read, one after the other. */
 const MAX_TRIES = 3
 
 export class Lender {
@@ -43,7 +43,7 @@ export class Lender {
     this.#parts = parts
   }
 
-  /** `notTaken` when no replica's application answered: nothing has come of it then. */
+  /** `notTaken` when no replica's application answered. Nothing was done then. */
   async lend(client: Client): Promise<'answered' | 'notTaken'> {
     const { view, replicas, cookie } = this.#parts
     if (!isRead(client.method)) return 'notTaken'
@@ -68,8 +68,8 @@ export class Lender {
   }
 
   /**
-   * Undefined when it was not answered by the replica's application: it only reads, and may be
-   * asked again.
+   * Undefined when the replica's application did not answer. The request only reads, so another one
+   * may be asked.
    */
   async #ask(client: Client, address: string, position: string): Promise<Answer | undefined> {
     const { view, sign } = this.#parts

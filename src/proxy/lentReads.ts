@@ -1,5 +1,5 @@
 /**
- * Reads that the leader has this replica's application answer, because its own does not: see
+ * Reads that the leader lends to this replica because its own application does not answer: see
  * `Lender`.
  */
 import type { IncomingMessage } from 'node:http'
@@ -26,9 +26,9 @@ export interface LentReadsParts {
   /** Longest wait for the position that the leader asks for. */
   readonly readWaitMs: number
   application(): Application | undefined
-  /** The highest that this node has led or followed in. */
+  /** The highest epoch that this node has led or followed in. */
   epoch(): number
-  /** In which its leader leads, as far as this node has heard. */
+  /** The incarnation of this node's leader, as far as it has heard. */
   leaderIncarnation(): string
 }
 
@@ -43,7 +43,7 @@ export class LentReads {
     return request.headers[LENT_HEADER] !== undefined
   }
 
-  /** Why it is not answered here; undefined when it may be. Uses up its token. */
+  /** Why the read is not answered here; undefined when it may be. Uses up its token. */
   refuse(request: IncomingMessage): WalcastError | undefined {
     const { auth, view, watch, address, epoch, leaderIncarnation } = this.#parts
     const { method = 'GET', url = '/' } = request
@@ -56,7 +56,7 @@ export class LentReads {
       })
     const theirs = senderOf(token)?.epoch ?? 0
     if (theirs < epoch()) return new WalcastError('EARLIER_EPOCH', { mine: epoch(), theirs })
-    // One that leads, or serves no clients, is asked by nobody that knows it.
+    // The leader knows better than to ask a leader or a standby.
     if (view.role() !== 'replica')
       return new WalcastError('NOT_LEADER', { address, role: view.role() })
     const mine = leaderIncarnation()
@@ -64,15 +64,12 @@ export class LentReads {
     if (mine === '' || meant !== mine)
       return new WalcastError('OTHER_INCARNATION', { mine, theirs: meant })
     const unable = watch.refuse(false)
-    // Perhaps it is back, and only nobody has looked.
+    // The application may be back without having been looked at.
     if (unable) watch.lookSoon()
     return unable
   }
 
-  /**
-   * Throws what keeps the application from being asked, APP_UNREACHABLE or NOT_EXECUTED for
-   * example.
-   */
+  /** Throws why the application was not asked, for example APP_UNREACHABLE or NOT_EXECUTED. */
   async answer(client: Client): Promise<void> {
     const { view, waits, readWaitMs } = this.#parts
     const application = this.#parts.application()
@@ -86,7 +83,7 @@ export class LentReads {
     const answer = await application.ask(client, fromNode(client.request), undefined)
     if (answer.header(REPLAY_HEADER) !== undefined) {
       answer.discard()
-      throw new WalcastError('NOT_EXECUTED', { detail: 'it turned out to write' })
+      throw new WalcastError('NOT_EXECUTED', { detail: 'the request writes' })
     }
     const { epoch, txid } = await settledBehind(answer, view)
     deliver(client, answer, { position: { epoch, txid }, isWrite: false }, undefined)

@@ -1,6 +1,6 @@
 /**
  * A node that runs out of file descriptors can open neither its database nor a connection to
- * another node. So its bounds are held within the limit of the process (RLIMIT_NOFILE), which Node
+ * another node. So its bounds stay within the limit of the process (RLIMIT_NOFILE), which Node
  * raises as far as it may when it starts.
  */
 import type { Logger } from 'pino'
@@ -8,13 +8,13 @@ import type { NodeOptions } from '../options/nodeOptions.ts'
 import { readFileSync } from '../platform/files.ts'
 import type { ConnectionLimits } from './connectionBudget.ts'
 
-/** For files, replication and everything else that no client opens. */
+/** For files, replication and all else that no client opens. */
 const RESERVED = 256
-/** Of the rest, each has a part: clients, other nodes, and the application's side of both. */
+/** Shares of the rest: clients, other nodes, and the application's side of both. */
 const CLIENT_SHARE = 2 / 8
 const NODE_SHARE = 2 / 8
 const REQUEST_SHARE = 1 / 8
-/** However low the limit is. */
+/** The least of each, however low the limit is. */
 const MIN_OF_EACH = 16
 
 export type Bounds = Pick<NodeOptions, 'maxConnections' | 'maxRequests' | 'maxUpgrades'> & {
@@ -22,7 +22,7 @@ export type Bounds = Pick<NodeOptions, 'maxConnections' | 'maxRequests' | 'maxUp
   readonly maxNodeConnections: number
 }
 
-/** Of this process; Infinity where it cannot be told. */
+/** The limit of this process; Infinity where it cannot be told. */
 export function openFilesLimit(path = '/proc/self/limits'): number {
   try {
     const [, soft] = /^Max open files +(\d+)/m.exec(readFileSync(path, 'latin1')) ?? []
@@ -33,8 +33,8 @@ export function openFilesLimit(path = '/proc/self/limits'): number {
 }
 
 /**
- * The bounds that are wanted, as far as `openFiles` descriptors are enough for all of them to be
- * filled at once.
+ * The bounds that are wanted, lowered so that `openFiles` descriptors are enough when all of them
+ * are filled.
  */
 export function boundsWithin(
   openFiles: number,
@@ -45,15 +45,15 @@ export function boundsWithin(
   return {
     maxConnections: Math.min(wanted.maxConnections, part(CLIENT_SHARE)),
     maxNodeConnections: Math.min(wanted.maxConnections, part(NODE_SHARE)),
-    // Each may go to the application, once for clients and once for other nodes.
+    // Each request may go to the application: once for clients, once for other nodes.
     maxRequests: Math.min(wanted.maxRequests, part(REQUEST_SHARE)),
     maxUpgrades: Math.min(wanted.maxUpgrades, part(REQUEST_SHARE)),
   }
 }
 
 /**
- * Nodes hear of a client that keeps still from the node that it came to, which is given the time to
- * end it first.
+ * A node ends the request of a client that is still, and this node hears of it. It gives that node
+ * the time to do so.
  */
 const NODE_GRACE_MS = 5000
 
@@ -71,7 +71,7 @@ export function nodeConnections(
   }
 }
 
-/** The bounds of this process; says in the log what it holds back. */
+/** The bounds of this process. Logs what the limit lowers. */
 export function ownBounds(options: NodeOptions, log: Logger): Bounds {
   const openFiles = openFilesLimit()
   const bounds = boundsWithin(openFiles, options)
@@ -83,7 +83,7 @@ export function ownBounds(options: NodeOptions, log: Logger): Bounds {
   )
     log.warn(
       { openFiles, maxConnections, maxRequests, maxUpgrades },
-      'the limit of open files holds these bounds below what is set; raise it (ulimit -n, LimitNOFILE of systemd)',
+      'the limit of open files lowers these bounds; raise it (ulimit -n, LimitNOFILE of systemd)',
     )
   return bounds
 }

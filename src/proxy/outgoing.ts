@@ -13,7 +13,7 @@ export interface Outgoing {
   readonly path: string
   readonly headers: FlatHeaders
   readonly body: Readable | null
-  /** Of the body, once that has ended. */
+  /** The trailers of the body, once that has ended. */
   readonly trailers?: () => FlatHeaders
   /** Answers before the answer (1xx), as they come. */
   readonly onInterim?: (interim: InformationEvent) => void
@@ -25,24 +25,24 @@ const UNSENDABLE = /[^\u0021-\u00ff]/
 const WITHOUT_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 /**
- * In the forms that a server understands (RFC 9112, sections 3.2.1 and 3.2.4), of characters that
- * Node's client sends.
+ * Whether the target has a form that a server understands (RFC 9112, sections 3.2.1 and 3.2.4), in
+ * characters that Node's client sends.
  */
 export function isTarget({ method, path }: Outgoing): boolean {
   if (path === '*') return method === 'OPTIONS'
   return path.startsWith('/') && !UNSENDABLE.test(path)
 }
 
-/** How a request's end is told, and its headers with that. */
+/** How the end of a request is told, and its headers with that. */
 export interface Framing {
   readonly headers: FlatHeaders
   readonly host: string
   readonly isChunked: boolean
-  /** Of the body, where that is told beforehand. */
+  /** Length of the body, if it is told beforehand. */
   readonly bytes: number | undefined
 }
 
-/** `defaultHost`: HTTP/1.0 has requests without one. */
+/** `defaultHost`: for requests of HTTP/1.0, which may have no Host. */
 export function framingOf(
   { method, headers: given, body }: Outgoing,
   defaultHost: string,

@@ -1,16 +1,16 @@
 /**
  * Marks on requests that a node passes to an application in its own process. The plugin there sees
- * two kinds of requests on one port: those of clients, and those that this node passes on, which
- * are admitted, remembered and acknowledged already. A header that a client can send tells them
- * apart in no way. A mark does: it is random and counts once, so that an application which shows a
- * client the headers of its request gives nothing away.
+ * two kinds of requests on one port: those of clients, and those that this node passes on. The
+ * latter are already admitted, remembered and acknowledged. A header that a client can send cannot
+ * tell them apart. A mark can: it is random and counts once, so an application that shows a client
+ * its request headers gives nothing away.
  */
 import type { IncomingMessage } from 'node:http'
 import { randomUuid } from '../platform/random.ts'
 import { PASS_HEADER } from './headers.ts'
 
 export class Passes {
-  /** Issued and not yet taken: at most as many as requests are under way. */
+  /** Marks that were issued and not yet taken: at most one for each request under way. */
   readonly #open = new Set<string>()
   #isUsed = false
 
@@ -18,7 +18,7 @@ export class Passes {
     return this.#open.size
   }
 
-  /** An application in this process looks at marks from now on; without one none is issued. */
+  /** An application in this process looks at marks from now on. Without one none is issued. */
   use(): void {
     this.#isUsed = true
   }
@@ -30,7 +30,7 @@ export class Passes {
     return mark
   }
 
-  /** The request is over: its mark counts no more. */
+  /** The request is over: its mark no longer counts. */
   revoke(mark: string | undefined): void {
     if (mark !== undefined) this.#open.delete(mark)
   }

@@ -1,6 +1,6 @@
 /**
- * What the Fastify plugin needs of a node. `openLeader` and `openReplica` of `walcast` make such
- * nodes.
+ * What the Fastify plugin needs of a node. `openLeader`, `openReplica` and `openNode` of `walcast`
+ * make such nodes.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Position } from '../../proto/position.ts'
@@ -19,7 +19,7 @@ import type { ReplicaSide } from './replicaSide.ts'
 import type { Routes } from './routes.ts'
 import type { WriteGate } from './writeGate.ts'
 
-/** The parts of a node that requests go through. */
+/** The parts of a node that its requests go through. */
 export interface NodeTraffic {
   readonly view: NodeView
   readonly bodies: Bodies
@@ -43,7 +43,7 @@ export interface NodeTraffic {
   /** The application listens at `url`: forwarded requests go there. */
   attach(url: string): void
   /**
-   * The application is about to stop: takes no more forwarded requests and resolves when those
+   * The application is about to stop. Takes no more forwarded requests, and resolves when those
    * under way are answered.
    */
   detach(): Promise<void>
@@ -55,7 +55,7 @@ export interface NodeTraffic {
   asTold(error: unknown): unknown
 }
 
-/** Under which a node has its traffic: for the plugin, not for applications. */
+/** The key of a node's traffic: for the plugin, not for applications. */
 export const TRAFFIC: unique symbol = Symbol.for('walcast.traffic')
 
 export interface PluginNode {
@@ -69,8 +69,8 @@ export interface PluginNode {
    */
   waitFor(position: Position | string, options?: { readonly timeoutMs?: number }): Promise<void>
   /**
-   * Resolves, with how many they are, once as many replicas hold `position` (without one:
-   * everything committed here until now) as `level` says (`one` unless told otherwise). Throws
+   * Resolves once as many replicas hold `position` as `level` says (`one` unless told otherwise),
+   * with how many do. Without a position: all that was committed here by now. Throws
    * NOT_REPLICATED, NOT_LEADER, STARTING or BAD_REQUEST.
    */
   acknowledged(

@@ -1,8 +1,8 @@
 /**
  * The cookie that carries a position from one answer to the next request: `TAG.EPOCH-TXID.MAC`. The
- * tag tells clusters apart that share a browser, and names none to it. The MAC lets no client make
- * a position up: a read that brings a cookie waits for its position, so that only a node may have
- * given it. Nodes of one cluster derive the same key. It says nothing about who the client is.
+ * tag tells apart clusters that share a browser, without naming them. The MAC keeps clients from
+ * making up positions: a read waits for the position in its cookie, so only a node may give one.
+ * All nodes of a cluster derive the same key. The cookie says nothing about who the client is.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { formatPosition, isFurther, type Position, parsePosition } from '../../proto/position.ts'
@@ -17,10 +17,10 @@ const KEY_INFO = 'walcast position cookie v1'
 const TAG_CHARS = 8
 const MAC_CHARS = 16
 
-/** What of an answer decides whether it renews the cookie. */
+/** What decides whether an answer renews the cookie. */
 export interface Renewed {
   readonly isWrite: boolean
-  /** It was served although it lacks what the client has seen. */
+  /** The answer lacks what the client has seen. */
   readonly isStale: boolean
   readonly cacheControl: string
 }
@@ -36,12 +36,12 @@ export class PositionCookie {
   readonly #cluster: () => string
   readonly #secret: string | undefined
   #key: Key | undefined
-  /** The last one made: many clients bring and get the same. */
+  /** The last value that was made: many clients bring and get the same. */
   #last: { readonly position: Position; readonly value: string } | undefined
 
   /**
-   * `cluster`: '' while this node belongs to none; no cookie is read or written then. Without a
-   * `secret` the key comes from the id of the cluster, which no client is told.
+   * `cluster`: '' while this node belongs to none; cookies are then neither read nor written.
+   * Without a `secret` the key comes from the cluster's id, which no client is told.
    */
   constructor(name: string, cluster: () => string, secret?: string) {
     this.#name = name
@@ -50,7 +50,7 @@ export class PositionCookie {
   }
 
   /**
-   * The position in a Cookie header; undefined without one, or when no node of this cluster gave
+   * The position in a Cookie header. Undefined without one, or when no node of this cluster gave
    * it.
    */
   read(header: string | undefined): Position | undefined {
@@ -73,9 +73,9 @@ export class PositionCookie {
 
   /**
    * The Set-Cookie of an answer based on `position`, to a request with the Cookie header `carried`.
-   * A write's position is always promised; a read's only where it tells the client something new
-   * and no shared cache keeps the answer. One that was served although it lacks what the client has
-   * seen (`isStale`) leaves that promise to the reads that follow.
+   * A write's position is always promised. A read's position is promised only if it tells the
+   * client something new and no shared cache keeps the answer. An answer that lacks what the client
+   * has seen (`isStale`) leaves the older promise in place.
    */
   renewal(position: Position, carried: string | undefined, answer: Renewed): string | undefined {
     const { isWrite, isStale, cacheControl } = answer
@@ -88,7 +88,8 @@ export class PositionCookie {
   }
 
   /**
-   * A Cookie header without our cookie: what identifies the client. The same wherever ours stood.
+   * A Cookie header without our cookie: it identifies the client. It is the same wherever ours
+   * stood.
    */
   without(header: string): string {
     return header
@@ -120,7 +121,7 @@ export class PositionCookie {
 }
 
 /**
- * A Set-Cookie header for a client: one that came over TLS is to send the cookie back over TLS
+ * A Set-Cookie header for a client. A client that came over TLS must send the cookie back over TLS
  * only.
  */
 export function securedFor({ isSecure }: Pick<Origin, 'isSecure'>, setCookie: string): string {
@@ -139,7 +140,7 @@ function macOf({ bytes }: Key, text: string): string {
 
 /**
  * Whether caches may give the answer to other clients (RFC 9111, section 3.5). `max-age` counts
- * where nothing keeps shared caches off: they store such an answer (nginx only without a
+ * unless something keeps shared caches off: they store such an answer (nginx only without a
  * Set-Cookie).
  */
 function isShared(cacheControl: string): boolean {
@@ -151,7 +152,7 @@ function isShared(cacheControl: string): boolean {
   )
 }
 
-/** The last value wins, as of two cookies with one name the more recent one is often the later. */
+/** The last value wins: of two cookies with one name, the later one is often the more recent. */
 function cookieValue(header: string, name: string): string | undefined {
   if (header.length > MAX_HEADER_CHARS || !header.includes(name)) return undefined
   let found: string | undefined

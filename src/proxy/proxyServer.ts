@@ -1,4 +1,4 @@
-/** The public side of a node: stands before the application (`--proxy`), on leader and replicas. */
+/** The public side of a node (`--proxy`): stands before the application, on leader and replicas. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { listenError, WalcastError } from '../errors.ts'
 import type { NodeOptions } from '../options/nodeOptions.ts'
@@ -18,8 +18,8 @@ import { StartGate } from './startGate.ts'
 import { UnderWay } from './underWay.ts'
 
 /**
- * `holdMs`: how long a request waits for the leader, and for the start of this node, where
- * `maxHeld` of them wait.
+ * `holdMs`: how long a request waits for the leader, or for the start of this node. `maxHeld`: how
+ * many may wait for the start.
  */
 export type ProxyLimits = Pick<
   NodeOptions,
@@ -29,7 +29,7 @@ export type ProxyLimits = Pick<
 export interface ProxyServerOptions extends ProxyUpgradesParts {
   readonly host: string
   readonly port: number
-  /** One for each role, as far as the node can have it. */
+  /** One for each role that the node may have. */
   readonly leaderSide: LeaderSide
   readonly replicaSide: ReplicaSide
   readonly detour: Detour
@@ -49,9 +49,9 @@ export interface ProxyServerOptions extends ProxyUpgradesParts {
 
 /** Longer than load balancers keep idle connections (60 s by custom), so that they close first. */
 const KEEP_ALIVE_MS = 75_000
-/** After a stop, for requests that were on their way on an idle connection. */
+/** How long a stop waits for requests that are on their way on idle connections. */
 const LINGER_MS = 100
-/** Between two looks of Node's for heads and requests that take too long. */
+/** Pause between two looks of Node's server for heads and requests that take too long. */
 const LATE_LOOK_MS = 1000
 const ANSWERED = Promise.resolve('answered' as const)
 
@@ -61,7 +61,7 @@ export class ProxyServer {
   readonly #upgrades: ProxyUpgrades
   readonly #underWay = new UnderWay<ServerResponse>()
   readonly #start: StartGate
-  /** A connection is closed as soon as nothing is under way on it. */
+  /** Connections close as soon as nothing is under way on them. */
   #closesIdle = false
 
   constructor(options: ProxyServerOptions) {
@@ -78,8 +78,8 @@ export class ProxyServer {
       },
       (request, response) => void this.handle(request, response),
     )
-    // Bounded by the bytes of a head: past a number of them Node would leave headers out without a
-    // word.
+    // The bytes of a head are bounded instead. Past a number of headers Node would silently leave
+    // the rest out.
     this.#server.maxHeadersCount = 0
     options.crowd.attach(this.#server)
     this.#upgrades = new ProxyUpgrades(options, this.#server, this.#start, this.#underWay)
@@ -110,24 +110,25 @@ export class ProxyServer {
     })
   }
 
-  /** The node is there: requests that waited for it are served. */
+  /** The node has started: requests that waited for it are served. */
   open(): void {
     this.#start.open()
   }
 
   /**
-   * Takes no new connections, lets requests under way end, and closes; cuts what is left after
+   * Takes no new connections, lets requests under way end, and closes. Cuts what is left after
    * `timeoutMs`.
    */
   async close(timeoutMs: number): Promise<void> {
     this.#start.stop()
     if (!this.#server.listening) return
-    // Node's own close of an HTTP server cuts idle connections at once, with what is on its way on
-    // them.
+    // Node's own close of an HTTP server cuts idle connections at once, with the requests that are
+    // on their way on them.
     const closed = new Promise((resolve) => TcpServer.prototype.close.call(this.#server, resolve))
     await Promise.race([delay(LINGER_MS), closed])
     this.#closesIdle = true
-    // Those that have no head yet say so in it; the others are closed when they are over.
+    // Answers without a head yet say so in it; the other connections close when their answers are
+    // over.
     for (const response of this.#underWay.all()) response.shouldKeepAlive = false
     this.#server.close()
     this.#options.crowd.closeUnused()
@@ -149,7 +150,7 @@ export class ProxyServer {
     response.once('close', () => {
       ended()
       crowd.leave(response)
-      // Not within the event: the connection counts as idle only after it.
+      // Not within this event: the connection counts as idle only after it.
       if (this.#closesIdle) onNextTurn(() => this.#server.closeIdleConnections())
     })
     try {
@@ -172,14 +173,14 @@ export class ProxyServer {
       if (!this.#start.isOpen && !(await this.#start.wait(client))) return
       await this.#answer(client, route)
     } finally {
-      // A write with a key goes on when its client leaves, and takes its place until then.
+      // A write with a key goes on when its client leaves, and keeps its place until it is over.
       whenOver(client.response, leave)
     }
   }
 
   async #answer(client: Client, route: Exclude<Route, 'own'>): Promise<void> {
     const { routes, detour } = this.#options
-    // The role may change while a request waits: what was not executed then begins anew.
+    // The role may change while a request waits. What was not executed by then is decided anew.
     for (;;)
       try {
         if ((await this.#serve(client, route)) === 'answered') return
@@ -222,7 +223,7 @@ export class ProxyServer {
   }
 }
 
-/** What any node's application may answer. */
+/** Whether any node's application may answer the request. */
 function isReadOf(route: Route, { method }: Client): boolean {
   return route !== 'forward' && isRead(method)
 }

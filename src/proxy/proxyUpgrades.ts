@@ -1,7 +1,7 @@
 /**
- * Upgrades (WebSockets) that clients ask for at the public side. An upgrade waits as a request does:
- * for the start of this node, for the leader, for the application. It is relayed to this node's
- * application, or to the leader if its path is forwarded.
+ * Upgrades (WebSockets) that clients ask for at the public side. An upgrade waits as a request
+ * does: for the start of this node, for the leader, for the application. It is relayed to this
+ * node's application, or to the leader if its path is forwarded.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'

@@ -1,13 +1,13 @@
 /**
- * What clients of the application are told of an error. The code, what happened and what to do
- * stay; addresses, ids and URLs are for the log, unless the operator wants clients to see them
+ * What clients of the application are told of an error: its code, what happened and what to do.
+ * Addresses, ids and URLs are for the log, unless the operator wants clients to see them
  * (`--verbose-errors`).
  */
 import { CATALOGUE } from '../errorCatalogue.ts'
 import { type ErrorCode, fill, WalcastError } from '../errors.ts'
 import { type ErrorBody, errorBody } from './answer.ts'
 
-/** In place of what the catalogue says where that names what strangers are not to know. */
+/** Texts in place of the catalogue's, where those name what strangers must not know. */
 const FOR_STRANGERS: Partial<Record<ErrorCode, string>> = {
   APP_UNREACHABLE: 'cannot reach the application',
   APP_FAILED: 'the application broke off',
@@ -24,7 +24,7 @@ const FOR_STRANGERS: Partial<Record<ErrorCode, string>> = {
 const UNNAMED = 'the request could not be served'
 const SEE_LOG = 'see the log of the node'
 
-/** What a text may name: bounds, and what the client itself sent. */
+/** What a text for clients may name: bounds, and what the client itself sent. */
 const HARMLESS: ReadonlySet<string> = new Set([
   'limit',
   'seconds',
@@ -33,10 +33,12 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'path',
   'wanted',
 ])
-/** Whose detail is about the request alone, and the one that says where clients are to go. */
+/**
+ * Errors whose detail is about the request alone, and the one that says where clients should go.
+ */
 const OPEN: ReadonlySet<ErrorCode> = new Set(['BAD_REQUEST', 'STANDBY'])
 
-/** What a client of the application is answered with. */
+/** The body that a client of the application gets. */
 export function publicBody(error: WalcastError, isVerbose: boolean): ErrorBody {
   const { key, code, details } = error
   if (isVerbose || OPEN.has(key)) return errorBody(error)
@@ -45,13 +47,13 @@ export function publicBody(error: WalcastError, isVerbose: boolean): ErrorBody {
   return { code, message: fill(text, details), cure: isHarmless(cure) ? error.cure : SEE_LOG }
 }
 
-/** The same for an application that answers errors itself. The cause is the error as it was. */
+/** The same for an application that answers errors itself. The cause is the original error. */
 export function asTold(error: unknown, isVerbose: boolean): unknown {
   if (isVerbose || !(error instanceof WalcastError) || !isHidden(error)) return error
   return new WalcastError(error.key, { message: publicBody(error, false).message }, error)
 }
 
-/** Whether a client is not told all of it: the rest is for the log. */
+/** Whether clients are not told all of the error: the rest is for the log. */
 export function isHidden(error: WalcastError): boolean {
   return publicBody(error, false).message !== error.message
 }

@@ -1,4 +1,4 @@
-/** So many a second, and at once as many as one second gives: a token bucket. */
+/** A token bucket: so many a second, and at once as many as one second gives. */
 import { monotonicMs } from '../platform/time.ts'
 
 export class RateBudget {
@@ -15,7 +15,7 @@ export class RateBudget {
     this.#atMs = nowMs()
   }
 
-  /** Whether one more is granted now. */
+  /** Takes one, if one is left now. */
   take(): boolean {
     const nowMs = this.#nowMs()
     this.#left = Math.min(

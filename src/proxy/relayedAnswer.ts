@@ -1,6 +1,6 @@
 /**
- * The answer of another server: its head is here, its body waits, but for its first bytes, until it
- * is relayed or discarded.
+ * The answer of another server. Its head is here; its body, but for the first bytes, waits until
+ * the answer is relayed or discarded.
  */
 import type { IncomingHttpHeaders, InformationEvent, ServerResponse } from 'node:http'
 import type { Position } from '../../proto/position.ts'
@@ -9,16 +9,17 @@ import { onNextTurn, setTimer } from '../platform/time.ts'
 import { type HeaderValue, ofAnswer } from './headers.ts'
 
 /**
- * An answer to be discarded is read to its end so that its connection can be used again, up to so
- * much.
+ * A discarded answer is read to its end up to this size, so that its connection can be used
+ * again...
  */
 const MAX_DISCARDED_BYTES = 64 * 1024
 
-/** ... and for so long. */
+/** ... and for this time. */
 const MAX_DISCARD_MS = 1000
 
 /**
- * Of a body that nobody takes yet. Most answers are shorter: they are not held up on their way in.
+ * Bytes of a body that are read before a sink takes it. Most answers are shorter, so nothing holds
+ * them up on their way in.
  */
 const MAX_UNREAD_BYTES = 16 * 1024
 
@@ -36,7 +37,7 @@ export interface AnswerSource {
   abort(reason: Error): void
 }
 
-/** As HTTP/1.1 has them: names in lower case, repeated ones apart. */
+/** As in HTTP/1.1: names in lower case, repeated headers apart. */
 export type AnswerHeaders = Readonly<Record<string, HeaderValue | undefined>>
 
 export class Answer {
@@ -85,8 +86,8 @@ export class Answer {
   }
 
   /**
-   * Takes back what was read so far, for another sink. To be called by the sink in `write`, which
-   * then returns false.
+   * Takes back what was read so far, for another sink. The sink calls it in `write`, which then
+   * returns false.
    */
   unread(chunks: Buffer[]): void {
     this.#sink = undefined
@@ -138,8 +139,8 @@ export class Answer {
 }
 
 /**
- * The position that contains what an answer is based on. Gives the answer up where that cannot be
- * told: its connection would be held for ever.
+ * The position that contains what the answer is based on. Gives the answer up if none can be told:
+ * its connection would be held forever.
  */
 export async function settledBehind(
   answer: Answer,
@@ -154,20 +155,20 @@ export async function settledBehind(
 }
 
 /**
- * Answers under way that have no end of their own: a stop does not wait for them, their clients
+ * Answers under way that have no end of their own. A stop does not wait for them: their clients
  * connect again.
  */
 const eventStreams = new WeakMap<ServerResponse, Answer>()
 
 /**
- * Ends the answer if it is one of these, here and where it comes from: nothing may be written to it
- * any more.
+ * Ends the answer if it is an event stream, here and at its source. Nothing may be written to it
+ * afterwards.
  */
 export function endEventStream(response: ServerResponse): void {
   const answer = eventStreams.get(response)
   if (!answer) return
   response.end()
-  answer.abort(new Error('its client is to connect again'))
+  answer.abort(new Error('its client has to connect again'))
 }
 
 /** Sends the answer to a client as it comes, with `headers` in place of its own. */
@@ -191,7 +192,7 @@ export function relay(
     if (!response.writableFinished) answer.abort(new Error('the client went away'))
   })
   answer.pipeTo(new ResponseSink(answer, response, takesTrailers))
-  // A stream's first bytes may be long in coming; its head is not to wait for them.
+  // The first bytes of a stream may be long in coming; its head does not wait for them.
   if (!answer.hasLength)
     onNextTurn(() => {
       if (!response.writableEnded) response.flushHeaders()
@@ -199,9 +200,9 @@ export function relay(
 }
 
 /**
- * An answer before the answer (RFC 9110, section 15.2), while its turn on the connection has come:
- * it waits for none. Node's server has asked for the body itself (100), and HTTP/1.0 knows none of
- * them.
+ * Sends an answer before the answer (RFC 9110, section 15.2) if it is its turn on the connection;
+ * it does not wait for that. Node's server has asked for the body itself (100), and HTTP/1.0 has no
+ * such answers.
  */
 export function relayInterim(response: ServerResponse, interim: InformationEvent): void {
   const { req, socket, headersSent } = response
@@ -210,7 +211,7 @@ export function relayInterim(response: ServerResponse, interim: InformationEvent
   socket.write(interimText(interim), 'latin1')
 }
 
-/** As it goes out, in latin1; '' for one that Node's server has sent itself. */
+/** The text that goes out, in latin1; '' for one that Node's server has sent itself. */
 export function interimText({ statusCode, statusMessage, rawHeaders }: InformationEvent): string {
   if (statusCode === 100) return ''
   const lines = [`HTTP/1.1 ${statusCode} ${statusMessage}`]
@@ -219,7 +220,7 @@ export function interimText({ statusCode, statusMessage, rawHeaders }: Informati
   return `${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** Bytes of an answer up to which head and body go out in one piece. */
+/** Head and body of an answer up to this size go out in one piece. */
 const ONE_PIECE_BYTES = 16 * 1024
 
 class ResponseSink implements AnswerSink {
@@ -227,8 +228,8 @@ class ResponseSink implements AnswerSink {
   readonly #wholeBytes: number
   readonly #takesTrailers: boolean
   /**
-   * The whole of a short answer, until its end comes: right behind it, but for an application that
-   * breaks off there.
+   * The whole body of a short answer, kept until its end comes: an application may still break off
+   * there.
    */
   #whole: Buffer | undefined
 
@@ -249,18 +250,21 @@ class ResponseSink implements AnswerSink {
   end(trailers: IncomingHttpHeaders): void {
     if (this.#takesTrailers && Object.keys(trailers).length > 0)
       this.#response.addTrailers(trailersOf(trailers))
-    // As latin1 text it is put behind the head in one write; bytes would be a second one.
+    // As latin1 text it goes out in one write with the head; bytes would take a second one.
     if (this.#whole) this.#response.end(this.#whole.toString('latin1'), 'latin1')
     else this.#response.end()
   }
 
-  /** Cut off as it was here: an answer that ended early must not look whole. */
+  /** The answer ended early and must not look whole. */
   fail(): void {
     if (!this.#response.writableEnded) this.#response.destroy()
   }
 }
 
-/** Trailers end a chunked body; Node refuses even to announce them before any other. */
+/**
+ * Whether trailers may follow. They end a chunked body; Node refuses even to announce them before
+ * any other.
+ */
 function canTrail(answer: Answer, { req }: ServerResponse): boolean {
   const isOld = req.httpVersionMajor === 1 && req.httpVersionMinor === 0
   const hasBody = req.method !== 'HEAD' && answer.status !== 204 && answer.status !== 304
@@ -269,7 +273,7 @@ function canTrail(answer: Answer, { req }: ServerResponse): boolean {
 
 /** Names and values in turn, as `IncomingMessage.rawHeaders` has them. */
 export function headersOf(raw: readonly string[]): AnswerHeaders {
-  // Without a prototype: its names are headers like others.
+  // Without a prototype: the names of its members may be headers, too.
   const headers: Record<string, HeaderValue | undefined> = Object.create(null)
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i].toLowerCase()

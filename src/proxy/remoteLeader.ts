@@ -109,7 +109,7 @@ export class RemoteLeader {
   onFollowing(address: string | undefined): void {
     this.#known.set(address)
     this.forwarder.pointTo(address ?? '')
-    this.gate.close(address ? 'it has just come to lead' : 'none is known')
+    this.gate.close(address ? 'it has just come to lead' : 'no leader is known')
   }
 
   /** The connection to it ended: it may be away, which a probe will tell. */

@@ -1,16 +1,16 @@
 /**
- * A request's body that can be sent once more as long as it is small. It is streamed: what has
- * passed is kept up to a bound, and past that it can be sent only once. It is read from its source
- * only while somebody sends it.
+ * A request's body that can be sent again as long as it is small. It is streamed: what has passed
+ * is kept up to a bound, and past that it can be sent only once. It reads from its source only
+ * while it is taken.
  */
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { Client } from './client.ts'
 
-/** What keeping a chunk takes beside its bytes: a body may come byte by byte. */
+/** What keeping a chunk costs beside its bytes: a body may come byte by byte. */
 const CHUNK_COST_BYTES = 128
 
-/** Memory for kept bodies, of all requests of a node together. */
+/** Memory for the kept bodies of all requests of a node together. */
 export class BodyBudget {
   readonly limitBytes: number
   #usedBytes = 0
@@ -23,7 +23,7 @@ export class BodyBudget {
     return this.#usedBytes
   }
 
-  /** Whether `bytes` more are granted. */
+  /** Takes `bytes` more; false when there is no room. */
   take(bytes: number): boolean {
     if (this.#usedBytes + bytes > this.limitBytes) return false
     this.#usedBytes += bytes
@@ -42,7 +42,7 @@ export class ReplayableBody {
   #onChunk: (chunk: Buffer) => void
   #kept: Buffer[] = []
   #keptBytes = 0
-  /** What of the budget is taken. */
+  /** How much of the budget it has taken. */
   #costBytes = 0
   #replayable = true
   #listening = false
@@ -51,7 +51,7 @@ export class ReplayableBody {
   #reader: Readable | undefined
   /** The reader, once it has had everything that was kept. */
   #live: Readable | undefined
-  /** Told once the whole body is kept (true) or its bound is reached; or that it broke off. */
+  /** Settled once the whole body is kept (true), its bound is reached (false), or it broke off. */
   #gathering: { resolve(isWhole: boolean): void; reject(error: Error): void } | undefined
 
   /** `onChunk` sees each byte once, as it comes. */
@@ -68,8 +68,8 @@ export class ReplayableBody {
   }
 
   /**
-   * From now on `onChunk` sees each byte, at once those that have come. To be called only while it
-   * can be replayed.
+   * From now on `onChunk` sees each byte, and at once those that have come. Call it only while the
+   * body can be replayed.
    */
   tap(onChunk: (chunk: Buffer) => void): void {
     for (const chunk of this.#kept) onChunk(chunk)
@@ -77,14 +77,14 @@ export class ReplayableBody {
   }
 
   /**
-   * Reads before anybody sends it: true when the whole body is kept, false when it is larger than
-   * the bound and goes on as it comes, at once if it is declared to be so. Rejects when it breaks
-   * off first.
+   * Reads the body before it is sent. True when the whole body is kept; false when it is larger
+   * than the bound and goes on as it comes, at once if `declaredBytes` says so. Rejects when the
+   * body breaks off first.
    */
   async gather(declaredBytes = 0): Promise<boolean> {
     if (!this.canReplay || declaredBytes > this.#maxBytes) return false
     if (this.#ended) return true
-    // It may have stopped reading, and would hold up the source.
+    // The reader may have stopped reading, and would hold up the source.
     const reader = this.#reader
     this.#reader = undefined
     this.#live = undefined
@@ -97,9 +97,7 @@ export class ReplayableBody {
     })
   }
 
-  /**
-   * Reads to the end and keeps nothing: the body is wanted by nobody but `onChunk`. Never rejects.
-   */
+  /** Reads to the end and keeps nothing: only `onChunk` wants the body. Never rejects. */
   async drain(): Promise<void> {
     this.release()
     if (!this.#listening) this.#listen()
@@ -107,20 +105,20 @@ export class ReplayableBody {
     await finished(this.#source, { writable: false }).catch(() => {})
   }
 
-  /** Whether `stream` still gives the whole body. */
+  /** Whether `stream` can still give the whole body. */
   get canReplay(): boolean {
     return this.#replayable && (this.#listening || !this.#source.readableDidRead)
   }
 
   /**
-   * The body from its beginning. Ends an earlier stream. Throws when too much of it has passed: ask
-   * `canReplay`.
+   * The body from its beginning. Ends an earlier stream. Throws if too much of the body has passed:
+   * ask `canReplay` first.
    */
   stream(): Readable {
     if (!this.canReplay) throw new Error('the body has passed')
     this.#reader?.destroy()
     let next = 0
-    // The list as it is now: a stream that began goes on to its end when what was kept is released
+    // The list as it is now: this stream goes on to its end even if what was kept is released
     // meanwhile.
     const kept = this.#kept
     this.#live = undefined
@@ -214,8 +212,8 @@ export class ReplayableBody {
   }
 
   /**
-   * The one chunk past the bound is kept until a stream has been made, with all before it; the next
-   * chunk releases all.
+   * Keeps the one chunk past the bound, with all before it, until a stream is made. The next chunk
+   * releases all.
    */
   #exceed(chunk: Buffer): void {
     this.#kept.push(chunk)
@@ -228,10 +226,10 @@ export class ReplayableBody {
 export class Bodies {
   readonly #maxBytes: number
   readonly #budget: BodyBudget
-  /** Of requests under way: one that was held for another leader may end here. */
+  /** Bodies of requests under way: one that was held for another leader may end here. */
   readonly #bodies = new WeakMap<Client, ReplayableBody>()
 
-  /** `maxBytes` of one body are kept to be sent again, `limitBytes` of all together. */
+  /** Keeps `maxBytes` of one body to be sent again, and `limitBytes` of all together. */
   constructor(maxBytes: number, limitBytes: number) {
     this.#maxBytes = maxBytes
     this.#budget = new BodyBudget(limitBytes)
@@ -242,8 +240,8 @@ export class Bodies {
   }
 
   /**
-   * Undefined when the request has none; the same for one client each time. What is kept is
-   * released when the client's answer is over.
+   * Undefined when the request has no body; the same object for one client each time. What is kept
+   * is released when the client's answer is over.
    */
   of(client: Client): ReplayableBody | undefined {
     if (!client.hasBody) return undefined

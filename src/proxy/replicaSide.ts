@@ -1,4 +1,4 @@
-/** Requests at a replica: reads from the local application, writes from the leader's. */
+/** Requests at a replica: the local application answers reads, the leader's answers writes. */
 import type { FailedReadOutcome } from '../api/failedReads.ts'
 import type { NodeView } from '../api/nodeView.ts'
 import { keyOf, WalcastError } from '../errors.ts'
@@ -20,13 +20,13 @@ import type { Bodies, ReplayableBody } from './replayableBody.ts'
 import { isRead } from './routes.ts'
 
 /**
- * What was done with a read that asked for more than was here in time. `bounded`: served here, past
- * the bound of those that are forwarded.
+ * What became of a read that asked for more than came in time. `bounded`: it was served here
+ * because too many such reads were forwarded.
  */
 export type StaleReadEnd = OnStale | 'bounded'
 
 export interface ReplicaSideParts {
-  /** Undefined as long as none is known. */
+  /** Undefined while no application is known. */
   application(): Application | undefined
   readonly watch: ApplicationWatch
   readonly forwarder: Forwarder
@@ -38,23 +38,23 @@ export interface ReplicaSideParts {
   /** Reads that the leader may answer because they failed here. */
   readonly failedReads: FailedReads
   readonly onStale: OnStale
-  /** Longest wait of a read for what it asks. */
+  /** The longest wait of a read for what it asks. */
   readonly readWaitMs: number
-  /** ... and as long as the leader cannot be reached, when it would be forwarded. */
+  /** ... and while the leader cannot be reached, for a read that would be forwarded. */
   readonly holdMs: number
-  /** Of reads that are forwarded because of what their clients claim. */
+  /** For reads that are forwarded because of what their clients claim. */
   readonly staleForwards: RateBudget
   onStaleRead(did: StaleReadEnd): void
 }
 
-/** Between two looks whether the leader is back. */
+/** Pause between two looks whether the leader is back. */
 const GATE_LOOK_MS = 50
 /**
- * How long a failed read waits for a leader that is away: over a switchover, and not in the place
- * of many writes.
+ * How long a failed read waits for a leader that is away. That covers a switchover, and does not
+ * take the place of many writes.
  */
 const FAILED_READ_HOLD_MS = 1000
-/** What is thrown when the leader executed nothing. */
+/** Errors that mean that the leader executed nothing. */
 const NOT_TAKEN: ReadonlySet<string | undefined> = new Set([
   'LEADER_AWAY',
   'NO_LEADER',
@@ -70,7 +70,8 @@ export class ReplicaSide {
   }
 
   /**
-   * To the leader, unless this node leads by now (`lead`). Throws what `Forwarder.forward` throws.
+   * Sends the request to the leader, unless this node itself leads by now (`lead`). Throws what
+   * `Forwarder.forward` throws.
    */
   forward(client: Client): Promise<'answered' | 'lead'> {
     return this.#parts.forwarder.forward(
@@ -81,17 +82,17 @@ export class ReplicaSide {
   }
 
   /**
-   * What failed here because it writes: to the leader, with the body that has been read already, if
-   * it has one.
+   * Sends a request that failed here because it writes to the leader, with the body that was
+   * already read.
    */
   replay(client: Client, body: ReplayableBody | undefined): Promise<'answered' | 'lead'> {
     return this.#parts.forwarder.forward(client, body, true)
   }
 
   /**
-   * From here, once this node has what the client has seen; `lead` when this node leads by now and
-   * nothing was answered. Throws STALE_READ, LEADER_AWAY and what `Application.ask` and
-   * `Forwarder.forward` throw.
+   * Answers here, once this node has what the client has seen. Resolves with `lead` when this node
+   * leads by now and nothing was answered. Throws STALE_READ, LEADER_AWAY and what
+   * `Application.ask` and `Forwarder.forward` throw.
    */
   async serve(client: Client): Promise<'answered' | 'lead'> {
     const { consistency, forwarder } = this.#parts
@@ -103,7 +104,7 @@ export class ReplicaSide {
   }
 
   /**
-   * Waits for what is wanted, and decides when it does not come: `undefined` when it did. Throws
+   * Waits for what is wanted: undefined when it came, otherwise what to do without it. Throws
    * STALE_READ or LEADER_AWAY.
    */
   async settle(
@@ -122,7 +123,7 @@ export class ReplicaSide {
     throw new WalcastError('STALE_READ', { wanted: lacking.what })
   }
 
-  /** A client's claim must not send more reads to the leader than it may bear. */
+  /** Clients' claims must not send more reads to the leader than it can bear. */
   #endOf({ isNowhere }: Lacking): StaleReadEnd {
     const { onStale, view, staleForwards } = this.#parts
     if (!view.canRead()) return onStale === 'forward' ? 'forward' : 'refuse'
@@ -132,8 +133,8 @@ export class ReplicaSide {
   }
 
   /**
-   * While the leader is away there is nowhere to forward to: what is wanted may come sooner. Throws
-   * LEADER_AWAY: it is not held twice.
+   * While the leader is away nothing can be forwarded, and what is wanted may come first. Throws
+   * LEADER_AWAY: the read is not held a second time.
    */
   async #waitOn(wanted: Wanted, client: Held, first: Lacking): Promise<Lacking | undefined> {
     const { consistency, forwarder, gate, holdMs } = this.#parts
@@ -142,8 +143,8 @@ export class ReplicaSide {
     while (lacking && !gate.isOpen && !client.isGone && monotonicMs() < endMs) {
       const beganMs = monotonicMs()
       lacking = await consistency.wait(wanted, GATE_LOOK_MS)
-      // Where too many wait already it says so at once: asked again without a pause, nothing else
-      // would have its turn.
+      // If too many reads wait, this returns at once: without a pause the loop would keep the event
+      // loop busy.
       if (lacking && monotonicMs() - beganMs < GATE_LOOK_MS / 2) await delay(GATE_LOOK_MS)
     }
     if (lacking && !gate.isOpen) throw forwarder.leaderAway()
@@ -177,9 +178,9 @@ export class ReplicaSide {
   }
 
   /**
-   * The answer of the leader in place of `failed`, of which nothing has been given out. Undefined
-   * when `failed` is to be given: the leader took nothing, or there are too many. `isAskedFor`: the
-   * application says that the request is the leader's to answer.
+   * Asks the leader in place of `failed`, of which nothing has gone out. Undefined when `failed`
+   * must be given: the leader took nothing, or there are too many such reads. `isAskedFor`: the
+   * application says that the leader should answer the request.
    */
   async #askLeaderInstead(
     client: Client,

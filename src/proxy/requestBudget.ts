@@ -1,11 +1,11 @@
 /**
- * Counts what is under way at once, in all and for each owner (a client, a node), against a bound
- * for either.
+ * Counts what is under way, in all and for each owner (a client, a node), against a bound for
+ * either.
  */
 
 /**
- * Of so many in all, one owner has at most this many, whatever it is told to have: a bound in all
- * may be lower than that of each.
+ * The most that one owner may have of `total`, however high its own bound is: the total may be the
+ * lower one.
  */
 export function largestShare(total: number): number {
   return Math.ceil(total * 0.75)
@@ -36,7 +36,7 @@ export class RequestBudget {
   }
 
   /**
-   * Counts one more; the caller asks before whether there is room. Without an owner the total alone
+   * Counts one more; the caller asks first whether there is room. Without an owner only the total
    * counts.
    */
   take(owner: string | undefined): void {
@@ -44,7 +44,7 @@ export class RequestBudget {
     if (owner !== undefined) this.#byOwner.set(owner, (this.#byOwner.get(owner) ?? 0) + 1)
   }
 
-  /** Counts one less: once for each `take`. */
+  /** Counts one less: call it once for each `take`. */
   give(owner: string | undefined): void {
     this.#total--
     if (owner === undefined) return

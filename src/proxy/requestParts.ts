@@ -1,7 +1,7 @@
 /**
- * What answers the requests of a node's application, put together: the side of a leader, the side of
- * a replica, the intake of what other nodes forward, and what they share. All of them are there
- * whatever the role: it may change while requests wait.
+ * Puts together what answers the requests of a node's application: the leader's side, the replica's
+ * side, the intake of forwarded requests, and what they share. All of them exist in every role,
+ * since the role may change while requests wait.
  */
 import type { Logger } from 'pino'
 import type { NodeView } from '../api/nodeView.ts'
@@ -60,7 +60,7 @@ export interface RequestPartsHost {
   readonly proxies: TrustedProxies
   /** What clients may be told of an error. */
   bodyOf(error: WalcastError): ErrorBody
-  /** A client was answered with an error that another node made it ask for. */
+  /** A forwarded request was answered with an error. */
   onRefused(error: WalcastError): void
 }
 

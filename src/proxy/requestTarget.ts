@@ -1,4 +1,4 @@
-/** The target of a request in its forms (RFC 9112, section 3.2). */
+/** The forms that the target of a request may have (RFC 9112, section 3.2). */
 import type { IncomingMessage } from 'node:http'
 
 const ABSOLUTE = /^https?:\/\/(?:[^/?#@]*@)?([^/?#@]*)(.*)$/i
@@ -15,8 +15,8 @@ export function targetOf({ url = '/', method }: IncomingMessage): string {
 }
 
 /**
- * The host that a target in absolute form names, which counts instead of the Host header; undefined
- * in the other forms.
+ * The host that a target in absolute form names; it counts instead of the Host header. Undefined in
+ * the other forms.
  */
 export function targetHostOf({ url = '/' }: IncomingMessage): string | undefined {
   return url.startsWith('/') ? undefined : ABSOLUTE.exec(url)?.[1] || undefined

@@ -1,4 +1,4 @@
-/** Where a request goes, decided by its method and path before anything of the application runs. */
+/** Where a request goes. Its method and path decide, before anything of the application runs. */
 
 /** `own`: walcast's paths, never the application's. */
 export type Route = 'own' | 'local' | 'forward'
@@ -6,19 +6,18 @@ export type Route = 'own' | 'local' | 'forward'
 /** Prefix of walcast's own paths. */
 const RESERVED = '/_walcast'
 /**
- * Answered by the node on the application's port too, so that a load balancer may ask where it
- * sends traffic.
+ * The node answers these on the application's port too: load balancers ask where they send traffic.
  */
 const HEALTH: ReadonlySet<string> = new Set(['/livez', '/readyz'])
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 /** A path that decoding or resolving could change. */
 const NOT_PLAIN = /%|\/\.|\/\/|\\/
-/** Decoded even where the bytes are no text: a server may do so. */
+/** Decoded even if the bytes are no text: a server may do so. */
 const ENCODED = /(?:%[0-9a-f]{2})+/gi
 
 /**
- * Whether a method only reads, by its definition in RFC 9110, section 9.2.1 (TRACE is left out: it
- * shows what was forwarded).
+ * Whether a method only reads, as RFC 9110, section 9.2.1 defines it. TRACE is left out: it shows
+ * what was forwarded.
  */
 export function isRead(method: string): boolean {
   return READS.has(method)
@@ -62,7 +61,7 @@ export function isUnderAny(target: string, prefixes: readonly string[]): boolean
 export interface RouteRules {
   /** Path prefixes that go to the leader whatever the method. */
   readonly forward: readonly string[]
-  /** ... and those that stay here. The longest prefix counts; of two equal ones, `forward`. */
+  /** ... and those that stay here. The longest prefix counts; of two equal ones `forward` does. */
   readonly local: readonly string[]
 }
 
@@ -84,8 +83,8 @@ export class Routes {
   }
 
   /**
-   * Whether a rule says that requests for it are answered here, rather than their method, and
-   * whatever becomes of this node's application.
+   * Whether a rule, and not the method, says that this node answers requests for the target. It
+   * then does so whatever becomes of its application.
    */
   staysHere(target: string): boolean {
     return this.#ruled(comparablePath(target)) === 'local'

@@ -7,7 +7,7 @@ export interface SendFacts {
   /** The request itself cannot be sent on: bad headers or a bad path. */
   readonly isBadRequest?: boolean
   readonly isTimeout?: boolean
-  /** It met the close of a connection that was used before: a new one may do. */
+  /** The request met the close of a connection that was used before: a new one may do. */
   readonly wasReused?: boolean
 }
 

@@ -1,5 +1,5 @@
 /**
- * What the supervisor of an application tells its node, and asks it: which process gets requests,
+ * What the supervisor of an application tells its node and asks it: which process gets requests,
  * and when one may be restarted.
  */
 import { networkInterfaces } from 'node:os'
@@ -11,23 +11,29 @@ import { lookAt } from './applicationProbe.ts'
 import type { Traffic } from './traffic.ts'
 
 export interface ServedApplication {
-  /** Nothing goes to it any more, and it has nothing under way. */
+  /** Nothing goes to the application from now on, and it has nothing under way. */
   suspend(reason: string): void
   /** A process of the present role was made: it gets requests once it accepts them. */
   started(port: number | undefined): void
   /** Writes wait: the process that runs is of an earlier role. */
   holdWrites(): void
   releaseWrites(): void
-  /** Nothing goes to it any more; resolves when it has answered what it has, or takes too long. */
+  /**
+   * Nothing goes to the application from now on. Resolves when it has answered what it has, or
+   * takes too long.
+   */
   drain(reason: string, port: number | undefined): Promise<void>
   /**
-   * Requests go to the process at `port`; resolves when the one before has answered what it has, or
+   * Requests go to the process at `port`. Resolves when the one before has answered what it has, or
    * takes too long.
    */
   replacedBy(port: number | undefined): Promise<void>
   /** Resolves once a process accepts at `port`, and its check says so. */
   accepts(port: number, signal: AbortSignal): Promise<void>
-  /** Resolves when the application may be restarted without leaving reads to nobody. */
+  /**
+   * Resolves when the application may be restarted: another one serves reads, or has to wait for
+   * this one.
+   */
   turn(signal: AbortSignal): Promise<void>
   /** Resolves once the application has shown that it knows the present role. */
   followed(signal: AbortSignal): Promise<void>
@@ -41,14 +47,14 @@ export interface ServedApplicationParts {
 }
 
 /**
- * A restart on one port holds requests up: what takes longer to answer is left to what the process
- * does at SIGTERM.
+ * A restart on one port holds requests up. After this time the process gets SIGTERM, and may still
+ * answer what it has.
  */
 const DRAIN_MS = 1000
 const LOOK_MS = 50
-/** Between two questions to the leader. */
+/** Pause between two questions to the leader. */
 const TURN_LOOK_MS = 100
-/** The longest that a node that has ceased to lead waits for the new leader's application. */
+/** The longest wait for the new leader's application, of a node that has ceased to lead. */
 const TURN_MS = 60_000
 const LEARN_MS = 250
 const WRITES_HELD = 'it is told of its new role'
@@ -101,8 +107,8 @@ async function untilAccepted(
 }
 
 /**
- * The application of a leader is restarted at once, that of a node that follows once the leader's
- * takes requests.
+ * A leader's application may be restarted at once; that of another node once the leader's takes
+ * requests.
  */
 async function untilTurn(
   { view, traffic }: ServedApplicationParts,
@@ -117,7 +123,7 @@ async function untilTurn(
   }
 }
 
-/** It asks its node, or says in its check in which role it works. */
+/** The application asks its node for the role, or tells in its check in which role it works. */
 async function untilFollowed(
   { view, traffic, options }: ServedApplicationParts,
   signal: AbortSignal,
@@ -132,7 +138,7 @@ async function untilFollowed(
     const url = check === undefined ? undefined : traffic.upstream
     const told = url === undefined ? undefined : (await lookAt(url, check)).role
     if (told === view.role()) break
-    // Only a question was heard: the application needs a moment for the answer.
+    // Only its question was heard: the application needs a moment for the answer.
     if (told === undefined && monotonicMs() - askedMs >= LEARN_MS) break
     await delay(LOOK_MS)
   }

@@ -42,7 +42,7 @@ export class StartGate {
     this.#gate.open()
   }
 
-  /** The node stops: whoever waits is refused. */
+  /** The node stops: requests that wait are refused. */
   stop(): void {
     this.#isStopping = true
     this.#gate.stop()

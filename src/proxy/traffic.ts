@@ -37,17 +37,17 @@ import type { WriteGate } from './writeGate.ts'
 export interface TrafficParts extends Omit<RequestPartsNeeds, 'view' | 'waits'> {
   /** One of them today, which the application uses. */
   readonly databases: Databases
-  /** A connection of a client ended before it wanted that. */
+  /** This node ended a client's connection before the client wanted that. */
   readonly onCut: (why: Cut) => void
 }
 
-/** What else requests tell. */
+/** What the node's requests tell besides. */
 export interface TrafficEvents {
-  /** Somebody at `remoteAddress` asked this node's private side for its role. */
+  /** A program at `remoteAddress` asked this node's private side for its role. */
   roleAsked: [remoteAddress: string]
 }
 
-/** Of the time that a stop may take, for requests under way; the rest is for the engine. */
+/** Share of the time that a stop may take, for requests under way; the rest is for the engine. */
 const DRAIN_SHARE = 0.7
 
 export class Traffic implements NodeTraffic {
@@ -161,7 +161,7 @@ export class Traffic implements NodeTraffic {
     return this.#needs.leadership.laterEpochSeen(epoch)
   }
 
-  /** The application, when its address is known only now. */
+  /** The application listens at `url`. */
   attach(url: string): void {
     this.intake.resume()
     this.application.attach(url)
@@ -179,7 +179,7 @@ export class Traffic implements NodeTraffic {
   }
 
   /**
-   * The leader, or a replica that follows the one at `leaderAddress`, welcomed this node.
+   * The leader, or a relay that follows the one at `leaderAddress`, welcomed this node.
    * `incarnation` of the leader: '' when it did not tell.
    */
   onLeaderThere(leaderAddress: string, incarnation: string): void {
@@ -199,8 +199,8 @@ export class Traffic implements NodeTraffic {
   }
 
   /**
-   * This node is no longer the leader, and follows the one at `leader` if it is known. What was held
-   * here goes there.
+   * This node is no longer the leader, and follows the one at `leader` if it is known. What was
+   * held here goes there.
    */
   onFollowing(leader: string | undefined): void {
     this.#remote.onFollowing(leader)
@@ -219,8 +219,7 @@ export class Traffic implements NodeTraffic {
   }
 
   /**
-   * The application is about to stop. Another one may come in its place, elsewhere unless
-   * `upstream` says where.
+   * The application is about to stop. Another one may take its place; only `upstream` says where.
    */
   async detach(): Promise<void> {
     const { drainMs, upstream } = this.#needs.options
@@ -229,12 +228,10 @@ export class Traffic implements NodeTraffic {
     this.application.detach()
   }
 
-  /**
-   * Lets requests under way end, those of clients and those of other nodes. Bounded by `--drain`.
-   */
+  /** Lets requests under way end, those of clients and those of other nodes, within `--drain`. */
   async drain(): Promise<void> {
     const timeoutMs = this.#needs.options.drainMs * DRAIN_SHARE
-    // The application was ended before its node: what waits for it waits in vain.
+    // The application ended before its node: requests would wait for it in vain.
     if (this.watch.isSuspended) this.watch.stop()
     const ended = Promise.all([this.#proxy?.close(timeoutMs), this.intake.drain(timeoutMs)])
     await drainWithin(timeoutMs, ended, [this.#remote.gate, this.admission, this.watch])

@@ -1,4 +1,4 @@
-/** What the public side counts and how much of it there is. */
+/** What is counted of the application's requests, and how many there are. */
 
 import type { FailedReadOutcome } from '../api/failedReads.ts'
 import type { AckResult } from './ackWaits.ts'
@@ -6,7 +6,7 @@ import type { PushedOut } from './idempotencyStore.ts'
 import type { StaleReadEnd } from './replicaSide.ts'
 import type { Route } from './routes.ts'
 
-/** Hears what becomes of the application's requests. */
+/** Counts what becomes of the application's requests. */
 export interface TrafficMetrics {
   onProxied(route: Route): void
   onProxyRefused(error: string): void
@@ -21,10 +21,10 @@ export interface TrafficMetrics {
   onAckWait(level: string, result: AckResult, waitMs: number): void
 }
 
-/** What of the application's requests is waiting or kept. */
+/** How many of the application's requests wait, and what is kept of them. */
 export interface TrafficSizes {
   readonly proxied: number
-  /** Of clients at the proxy, and those that were upgraded. */
+  /** Connections of clients at the proxy, and those of them that were upgraded. */
   readonly crowd: { readonly connections: number; readonly upgraded: number }
   readonly held: number
   /** Writes at the leader. */

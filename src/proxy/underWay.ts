@@ -1,10 +1,9 @@
 /**
  * What is under way: answers, writes.
  *
- * A list and not a Set: each table that a Set outgrows or cleans up points to the one that follows
- * it and goes on holding what was in it. One that V8 counts as old keeps all that come after it,
- * with their requests, until the whole heap is collected; a proxy spent a fifth of its time on
- * that.
+ * A list and not a Set. When a Set grows or is cleaned up, its old table points to the new one and
+ * goes on holding what was in it. If V8 counts one such table as old, it keeps all later ones, with
+ * their requests, until the whole heap is collected. A proxy spent a fifth of its time on that.
  */
 
 interface Entry<T> {
@@ -21,7 +20,7 @@ export class UnderWay<T> {
     return this.#size
   }
 
-  /** Gives what to call, once, when it is over. */
+  /** Returns a function to call, once, when it is over. */
   add(what: T): () => void {
     const entry: Entry<T> = { what, before: this.#newest, after: undefined }
     if (this.#newest) this.#newest.after = entry
@@ -30,14 +29,14 @@ export class UnderWay<T> {
     return () => this.#remove(entry)
   }
 
-  /** As they are now: the list may change meanwhile. */
+  /** A copy: the list may change meanwhile. */
   all(): T[] {
     const found: T[] = []
     for (let entry = this.#newest; entry; entry = entry.before) found.push(entry.what)
     return found
   }
 
-  /** The one that came last of those that `is` it. */
+  /** The newest one for which `is` is true. */
   newest(is: (what: T) => boolean): T | undefined {
     let entry = this.#newest
     while (entry && !is(entry.what)) entry = entry.before

@@ -1,5 +1,5 @@
 /**
- * An upgrade that another node forwards, once its token was accepted: it waits for the application
+ * An upgrade that another node forwards, once its token was accepted. It waits for the application
  * as a request does.
  */
 import type { IncomingMessage } from 'node:http'
@@ -13,13 +13,13 @@ import { Upgrading } from './upgrading.ts'
 export interface UpgradeIntakeParts {
   readonly watch: ApplicationWatch
   readonly holdMs: number
-  /** Of this node. */
+  /** The application of this node. */
   target(): UpgradeTarget
-  /** Why this node does not take it any more; undefined while it does. */
+  /** Why this node no longer takes the upgrade; undefined while it does. */
   refuseNow(): WalcastError | undefined
 }
 
-/** Resolves once it is answered, or its socket has closed; never throws. */
+/** Resolves once the upgrade is answered, or its socket has closed; never throws. */
 export async function takeUpgrade(
   request: IncomingMessage,
   socket: Socket,
@@ -30,12 +30,12 @@ export async function takeUpgrade(
     const notTaken = await relay(request, socket, head, parts)
     if (notTaken) refuseUpgrade(socket, notTaken, {}, { [NOT_EXECUTED_HEADER]: notTaken.key })
   } catch (error) {
-    // For its client: the node that forwards it is not to ask again.
+    // This answer is for the client: the node that forwards must not ask again.
     refuseUpgrade(socket, asWalcastError(error), {}, {}, parts.target().bodyOf)
   }
 }
 
-/** Gives why it was not taken. Throws TOO_MANY_HELD. */
+/** Resolves with why the upgrade was not taken. Throws TOO_MANY_HELD. */
 async function relay(
   request: IncomingMessage,
   socket: Socket,

@@ -1,5 +1,6 @@
 /**
- * Upgraded connections (WebSockets): the request is passed on, then both sides' bytes as they come.
+ * Upgraded connections (WebSockets): passes the request on, and then the bytes of both sides as
+ * they come.
  */
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -15,38 +16,41 @@ import {
 } from './headers.ts'
 import { interimText } from './relayedAnswer.ts'
 
-/** An upgrade is answered at once or not at all: no application computes on it. */
+/** An application answers an upgrade at once or not at all: it computes nothing for it. */
 const ANSWER_TIMEOUT_MS = 30_000
-/** As of any answer. */
+/** As for any answer. */
 const MAX_HEAD_BYTES = 80 * 1024
 
 export interface UpgradeTarget {
   readonly origin: string
   readonly path: string
   readonly headers: FlatHeaders
-  /** This node, when the application is the target: so that none comes round. */
+  /** This node, if the application is the target: so that no request goes in a circle. */
   readonly node?: string
-  /** What its client may be told of an error; everything when not given. */
+  /** What the client may be told of an error; everything if not given. */
   readonly bodyOf?: (error: WalcastError) => ErrorBody
   /**
-   * The target is a node, which may lead no more or be away: the client is not answered then, so
+   * The target is a node. It may no longer lead, or be away: the client is not answered then, so
    * that the upgrade can go elsewhere.
    */
   readonly isNode?: boolean
-  /** Nor when no connection to the target is made: the upgrade waits until one is. */
+  /**
+   * The client is not answered either when no connection to the target is made: the upgrade waits
+   * until one is.
+   */
   readonly canWait?: boolean
 }
 
 /**
- * Whether to relay an upgrade. Clients offer HTTP/2 (`h2c`) with ordinary requests, and to a
- * request that is no GET no protocol is bound: the offer is not taken up then (RFC 9110, section
- * 7.8), see `takeAsRequest`.
+ * Whether to relay an upgrade. Clients offer HTTP/2 (`h2c`) with ordinary requests, and no protocol
+ * is bound to a request that is not a GET. Such an offer is not taken up (RFC 9110, section 7.8):
+ * see `takeAsRequest`.
  */
 export function isRelayed({ method, headers }: IncomingMessage): boolean {
   return method === 'GET' && !/\bh2c?\b/i.test(headers.upgrade ?? '')
 }
 
-/** Gives a request that Node's server took for an upgrade back to it, without that header. */
+/** Node's server took this request for an upgrade: gives it back without that header. */
 export function takeAsRequest(
   server: Server,
   request: IncomingMessage,
@@ -64,9 +68,9 @@ export function takeAsRequest(
 }
 
 /**
- * Connects the client's socket with `origin`. Answers with what the other side answers when that is
- * no upgrade. Resolves once it is answered, or with why a node did not take it: nothing has come of
- * it then.
+ * Connects the client's socket with the target. Relays the target's answer if that is no upgrade.
+ * Resolves once the client is answered, or with why a node did not take the upgrade; nothing was
+ * done then.
  */
 export function relayUpgrade(
   request: IncomingMessage,
@@ -113,7 +117,7 @@ function send(
   let isAnswered = false
   const give = (error: WalcastError) => {
     outgoing.destroy()
-    // Half an answer ends where it is: nothing can be said behind it.
+    // Half an answer ends here: nothing can be said behind it.
     if (isAnswered) socket.destroy()
     else refuseUpgrade(socket, error, {}, {}, target.bodyOf)
     done()
@@ -124,7 +128,7 @@ function send(
   }
   socket.on('error', onGone)
   socket.on('close', onGone)
-  /** It may be sent again: this attempt has no part in it any more. */
+  /** The upgrade may be sent again: this attempt lets go of it. */
   const leave = (why: string) => {
     socket.off('error', onGone)
     socket.off('close', onGone)
@@ -140,7 +144,7 @@ function send(
   )
   outgoing.on('error', (error) => {
     const detail = messageOf(error)
-    // A connection that could not be made has carried nothing.
+    // A connection that was not made has carried nothing.
     if ((isNode || canWait) && 'syscall' in error && error.syscall === 'connect') leave(detail)
     else give(unreachable(target, detail))
   })
@@ -153,7 +157,7 @@ function send(
     done()
     socket.write(headText(answer, 'close'), 'latin1')
     answer.pipe(socket)
-    // Cut off as it was here: nothing but the close tells the client where it ends.
+    // Cut off as it was cut off here: only the close tells the client where the answer ends.
     answer.on('close', () => (answer.complete ? socket.end() : socket.destroy()))
   })
   outgoing.on('upgrade', (answer, other, otherHead) => {
@@ -169,7 +173,10 @@ function unreachable({ origin, isNode }: UpgradeTarget, detail: string): Walcast
   return new WalcastError('LEADER_UNREACHABLE', { address: new URL(origin).host, detail })
 }
 
-/** Answers an upgrade with an error of the catalogue and closes. `added` goes into its body. */
+/**
+ * Answers an upgrade with an error of the catalogue and closes the connection. `added` goes into
+ * the body.
+ */
 export function refuseUpgrade(
   socket: Duplex,
   error: WalcastError,

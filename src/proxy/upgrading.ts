@@ -1,7 +1,7 @@
 /**
- * A client that waits for its upgrade. Node reads nothing from its connection by then, and the end
- * of that would stay unseen: it is looked for while the client waits. What the client sends is left
- * for whoever takes the upgrade.
+ * A client that waits for its upgrade. Node no longer reads from the connection by then, so its end
+ * would stay unseen. This looks for the end while the client waits. It leaves what the client sends
+ * to the application that takes the upgrade.
  */
 import type { Socket } from 'node:net'
 import { monotonicMs } from '../platform/time.ts'
@@ -30,7 +30,7 @@ export class Upgrading implements Held {
     return this.#heldUntilMs
   }
 
-  /** To be called for each wait; nobody else reads from the connection meanwhile. */
+  /** Call it for each wait; nothing else may read from the connection meanwhile. */
   async waitFor<T>(wait: Promise<T>): Promise<T> {
     const socket = this.#socket
     const look = () => {

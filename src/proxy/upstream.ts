@@ -1,7 +1,7 @@
 /**
  * Sends requests on to another HTTP server and tells exactly how far each got: whether a byte of it
- * was sent, and whether an answer began. Bodies are streamed both ways. Nothing is ever sent twice
- * from here.
+ * was sent, and whether an answer began. Bodies are streamed both ways. It never sends a request
+ * twice.
  */
 import { ConnectionPool } from './connectionPool.ts'
 import { Exchange, type ExchangeLimits } from './exchange.ts'
@@ -14,9 +14,9 @@ export interface UpstreamOptions {
   readonly connectTimeoutMs: number
   /** From the last byte of the request to the first of the answer. */
   readonly answerTimeoutMs: number
-  /** How long an idle connection is kept when the server does not say. */
+  /** How long an idle connection is kept if the server does not say. */
   readonly idleMs: number
-  /** Of an answer. */
+  /** The longest head of an answer. */
   readonly maxHeadBytes?: number
 }
 

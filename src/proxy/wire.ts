@@ -2,33 +2,33 @@
  * One connection to another HTTP server, and what is known of the bytes that went over it.
  *
  * A server that answers before it has read the whole request closes with bytes unread, and this
- * side's next write fails. Its answer lies in this side's receive buffer then, and would be lost if
- * a failed write ended the connection: so what can no longer be written is dropped, and the
+ * side's next write fails. By then the answer lies in this side's receive buffer. It would be lost
+ * if the failed write ended the connection. So what can no longer be written is dropped, and the
  * connection ends where reading it ends.
  *
- * Nothing of a request has left this node only when its very first write was refused at once by the
- * system: that the server closed or reset the connection later, with whatever acknowledged, does
- * not prove that the application read none of it.
+ * Nothing of a request has left this node only if the system refused its very first write at once.
+ * If the server closed or reset the connection later, whatever it acknowledged, the application may
+ * have read some of it.
  */
 import type { IncomingMessage } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import { connectTcp, connectTls } from '../platform/sockets.ts'
 
-/** A host that has gone without a word is found out by the system. */
+/** The system finds out a host that has silently gone after this time. */
 const PROBE_MS = 60_000
 
 type Done = (error?: Error | null) => void
 
 export class Wire {
   readonly socket: Socket
-  /** Of the certificate, with TLS. */
+  /** The name in the certificate, with TLS. */
   readonly servername: string | undefined
-  /** For how long it was idle before the present request; undefined for its first. */
+  /** How long it was idle before the present request; undefined for its first. */
   idleBeforeMs: number | undefined
   idleSinceMs = 0
   /** No request has it. */
   isIdle = false
-  /** To the present request, as soon as its head is here. */
+  /** The answer to the present request, as soon as its head is here. */
   response: IncomingMessage | undefined
   readonly #isTls: boolean
   #hasWritten = false
@@ -45,8 +45,8 @@ export class Wire {
     this.socket.setNoDelay(true)
     this.socket.setKeepAlive(true, PROBE_MS)
     this.#guardWrites()
-    // Bytes that belong to no request could be taken for the answer to the next one. An answer that
-    // is whole may be read long after: until then nobody else looks at what follows it.
+    // Bytes that belong to no request could be taken for the answer to the next one. A whole answer
+    // may be read long after; until then nothing else looks at what follows it.
     this.socket.on('data', () => {
       if (this.isIdle || this.response?.complete) this.socket.destroy()
     })
@@ -54,7 +54,7 @@ export class Wire {
 
   /** A request begins. */
   begin(): void {
-    // Whether TLS wrote something cannot be told from here.
+    // With TLS this side cannot tell whether something was written.
     this.#hasWritten = this.#isTls
   }
 
@@ -88,7 +88,7 @@ export class Wire {
   }
 }
 
-/** The name that a certificate is to have, as the request's Host says; undefined for an address. */
+/** The name that a certificate must have, from the request's Host; undefined for an address. */
 export function servernameOf(host: string | undefined): string | undefined {
   if (host === undefined || host.startsWith('[')) return undefined
   const name = host.replace(/:\d*$/, '')

@@ -1,7 +1,7 @@
 /**
- * Whether the leader takes writes now. While it hands over they wait here, and then go where the
- * leader is; those that are inside the application are counted, so that a handover can let them
- * end. Bounded in number and time.
+ * Whether the leader takes writes now. While it hands over, writes wait here and then go to the new
+ * leader. Writes inside the application are counted, so that a handover can let them end. Bounded
+ * in number and time.
  */
 import { WalcastError } from '../errors.ts'
 import { monotonicMs } from '../platform/time.ts'
@@ -21,21 +21,21 @@ export interface WriteGateHost {
   isLeading(): boolean
   /**
    * Looks whether this node can still be sure that it leads, and holds writes when not. Cheap:
-   * asked for each write.
+   * called for each write.
    */
   check(): void
 }
 
-/** Why writes wait: each reason ends by itself, whatever becomes of the others. */
+/** Why writes wait. Each reason ends by itself, whatever becomes of the others. */
 export type HoldFor =
   /** A change of role is under way. */
   | 'change'
-  /** Another node may lead, which is being looked into. */
+  /** Another node may lead; this node is finding out. */
   | 'rival'
   /** This node stood still, and asks the others whether it still leads. */
   | 'frozen'
 
-/** For so long a change of role waits for writes that wait for their own clients. */
+/** How long a change of role waits for writes that wait for their own clients. */
 const CLIENT_GRACE_MS = 1000
 
 export class WriteGate {
@@ -43,9 +43,9 @@ export class WriteGate {
   readonly #host: WriteGateHost
   readonly #gate: Gate
   #refusal: WalcastError | undefined
-  /** For people. */
+  /** The reasons, for people. */
   readonly #holds = new Map<HoldFor, string>()
-  /** Of each write inside the application, whether it waits for its client. */
+  /** For each write inside the application, whether it waits for its client. */
   readonly #inside = new UnderWay<() => boolean>()
   #heldTotal = 0
   /** Told when a write has come out. */
@@ -87,30 +87,28 @@ export class WriteGate {
     return this.#host.isLeading() && !this.#holds.has('frozen') && !this.#holds.has('rival')
   }
 
-  /** Writes that come from now on wait until this is released. `reason` is for people. */
+  /**
+   * Writes wait from now on, until `release` is called for the same reason. `reason` is for people.
+   */
   hold(what: HoldFor, reason: string): void {
     this.#holds.set(what, reason)
     this.#settle()
   }
 
-  /** Writes are taken unless something else keeps them. */
+  /** Writes are taken again, unless another reason holds them. */
   release(what: HoldFor): void {
     this.#holds.delete(what)
     this.#settle()
   }
 
-  /**
-   * Writes that come from now on, and those that wait, are refused with this error; undefined: no
-   * more.
-   */
+  /** Writes are refused with this error from now on, also those that wait. Undefined: no longer. */
   refuseWith(error: WalcastError | undefined): void {
     this.#refusal = error
     this.#settle()
   }
 
   /**
-   * This node leads no more: whoever waits goes elsewhere, and nothing of what kept writes is so
-   * any more.
+   * This node is no longer the leader. Writes that wait go elsewhere, and no reason holds any more.
    */
   clear(): void {
     this.#holds.clear()
@@ -122,8 +120,8 @@ export class WriteGate {
   }
 
   /**
-   * Waits until writes are taken. False when this node leads no more, or the client has gone.
-   * Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD.
+   * Waits until writes are taken. False when this node is no longer the leader, or the client has
+   * left. Throws LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD.
    */
   async admit(client: Held): Promise<boolean> {
     for (let isFirst = true; this.refuse() !== undefined; isFirst = false) {
@@ -138,8 +136,8 @@ export class WriteGate {
   }
 
   /**
-   * A write goes into the application; the function it gives is to be called once it has come out.
-   * `waitsForClient`: whether its client still sends the body, or takes the answer.
+   * A write goes into the application. Call the function that this returns once the write has come
+   * out. `waitsForClient`: whether the client still sends the body, or takes the answer.
    */
   begin(waitsForClient: () => boolean = () => false): () => void {
     const ended = this.#inside.add(waitsForClient)
@@ -153,9 +151,9 @@ export class WriteGate {
   }
 
   /**
-   * Resolves with whether no write is inside the application, at the latest after `timeoutMs`. One
-   * whose client takes its time is waited for a second at most: once the role has changed it can no
-   * longer commit here, and no client is to keep it from changing.
+   * Resolves with whether no write is inside the application, at the latest after `timeoutMs`. A
+   * write that waits for its client is waited for a second at most. Once the role has changed it
+   * can no longer commit here, and no client may keep the role from changing.
    */
   async quiet(timeoutMs: number): Promise<boolean> {
     const graceMs = Math.min(CLIENT_GRACE_MS, timeoutMs / 2)

@@ -1,9 +1,9 @@
 /**
- * Ends the application when `walcast run` ends without having done so, after SIGKILL for example:
- * its writes would go on with no node to capture them. A small shell beside it reads a pipe that
- * only this process has the other end of, and ends what it was told of, with all that descends from
- * it, when the pipe closes. A process counts only with the start time that was told: its number may
- * have been given to another one.
+ * Ends the application when `walcast run` ends without having done so, for example after SIGKILL:
+ * no node would capture its writes. A small shell reads a pipe whose other end only this process
+ * has. When the pipe closes, the shell kills the processes that it was told of and all their
+ * descendants. It checks their start times: the number of a process may have been given to another
+ * one.
  */
 import type { Writable } from 'node:stream'
 import type { Logger } from 'pino'
@@ -12,7 +12,7 @@ import { readFileSync } from '../platform/files.ts'
 import { spawn } from '../platform/processes.ts'
 
 /**
- * Field 22 of /proc/PID/stat is the start time (proc(5)); the name in field 2 may hold anything up
+ * Field 22 of /proc/PID/stat is the start time (proc(5)). The name in field 2 may hold anything up
  * to the last parenthesis.
  */
 const SCRIPT = `
@@ -53,7 +53,7 @@ export class ApplicationGuard {
 
   /** Without a shell there is no guard; the log says so. */
   constructor(log: Logger) {
-    // In a session of its own: what is sent to a whole terminal or process group is not for it.
+    // In a session of its own: signals to the terminal or the process group do not reach it.
     const guard = spawn('/bin/sh', ['-c', SCRIPT], {
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,
@@ -61,7 +61,8 @@ export class ApplicationGuard {
     guard.unref()
     this.#pipe = guard.stdin
     const onGone = (why: string) => {
-      if (this.#isThere) log.warn({ why }, 'nothing ends the application if this process is killed')
+      if (this.#isThere)
+        log.warn({ why }, 'a SIGKILL of this process would leave the application running')
       this.#isThere = false
     }
     guard.once('error', (error) => onGone(messageOf(error)))

@@ -1,6 +1,6 @@
 /**
  * The processes of a supervised application: the one that gets requests, its successor, and those
- * that are ending. What happens to one of them becomes an event of the supervision; how it is told
+ * that are ending. What happens to one of them becomes an event of the supervision. Which event
  * depends on the place that the process has by then.
  */
 import { messageOf } from '../errors.ts'
@@ -60,12 +60,12 @@ export class ApplicationInstances {
     this.#current?.process.kill(signal)
   }
 
-  /** Does not wait for those that are ending to answer what they have. */
+  /** Processes that are ending get SIGTERM now, before they have answered what they have. */
   hurryRetiring(): void {
     for (const each of this.#retiring) each.process.kill('SIGTERM')
   }
 
-  /** Kills every one of them, wherever it is. */
+  /** Kills all of them. */
   killAll(): void {
     for (const each of [this.#current, this.#successor, ...this.#retiring])
       each?.process.kill('SIGKILL')
@@ -94,7 +94,7 @@ export class ApplicationInstances {
     made.process.onSpawned(() => onEvent({ type: 'spawned' }))
   }
 
-  /** Gives its port; undefined when there is no other port, or the process could not be made. */
+  /** Returns its port. Undefined when there is no other port, or the process could not be made. */
   startSuccessor(): number | undefined {
     const { ports, onEvent } = this.#parts
     const port = ports.find((each) => each !== this.#current?.port)

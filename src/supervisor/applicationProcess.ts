@@ -1,5 +1,5 @@
 /**
- * The application of a node as a child process: its input and outputs are walcast's own, its
+ * The application of a node as a child process. Its input and outputs are walcast's own; its
  * environment says what the node is.
  */
 import { formatPosition, type Position } from '../../proto/position.ts'
@@ -8,7 +8,7 @@ import { withoutSecrets } from '../notify/roleHooks.ts'
 import { spawn } from '../platform/processes.ts'
 import type { ApplicationExit } from './supervisionStates.ts'
 
-/** A process of the application, as far as it is looked after. */
+/** A process of the application, as its supervisor sees it. */
 export interface ApplicationProcess {
   readonly pid: number | undefined
   kill(signal: NodeJS.Signals): void
@@ -21,15 +21,15 @@ export interface ApplicationProcess {
 export interface ApplicationSituation {
   readonly role: NodeRole
   readonly position: Position
-  /** Where it asks its node. */
+  /** The private side of its node, where it may ask. */
   readonly nodeUrl: string
   /** Path of the database file. */
   readonly db: string
 }
 
 /**
- * `port`: where it is to listen, when the node decides. Throws what `spawn` throws at once; most
- * failures are told to `onFailed`.
+ * `port`: where it must listen, if the node decides that. Throws what `spawn` throws at once;
+ * `onFailed` is told most failures.
  */
 export function spawnApplication(
   [file, ...args]: readonly [string, ...string[]],
@@ -50,7 +50,7 @@ export function spawnApplication(
         hasSpawned = true
         listener()
       }),
-    // One that runs has errors of its own, such as a signal that could not be sent.
+    // A running process may have other errors, such as a signal that could not be sent.
     onFailed: (listener) =>
       void child.on('error', (error) => {
         if (!hasSpawned) listener(error)

@@ -1,4 +1,4 @@
-/** A node as who supervises an application sees it. */
+/** A node, as the supervisor of its application sees it. */
 
 import type { NodeView } from '../api/nodeView.ts'
 import type { NodeSetup } from '../database/engine.ts'
@@ -14,19 +14,19 @@ export interface SupervisedNode {
   /** Resolves with the reason when the node cannot go on. */
   readonly failed: Promise<WalcastError>
   situation(): ApplicationSituation
-  /** What its supervisor tells of it. */
+  /** The application, as this node's requests see it. */
   application(stopTimeoutMs: number): ServedApplication
-  /** Resolves once it can serve in its present role, or when `signal` is aborted. */
+  /** Resolves once the node can serve in its present role, or when `signal` is aborted. */
   whenReady(signal: AbortSignal): Promise<void>
-  /** `listener` is called after each change of role, until the node stops. */
+  /** Calls `listener` after each change of role, until the node stops. */
   onRole(listener: () => void): void
   stop(): Promise<void>
 }
 
-/** Readiness also changes with time and with what a disk says, which nobody tells of. */
+/** Readiness also changes with time and with the disk, which no event tells. */
 const LOOK_AGAIN_MS = 250
 
-/** A node in the role of its role file. Throws the catalogue's start-up errors. */
+/** Starts a node in the role of its role file. Throws the catalogue's start-up errors. */
 export async function startSupervisedNode(setup: NodeSetup): Promise<SupervisedNode> {
   const { options } = setup
   const wakes = new Set<() => void>()
@@ -58,8 +58,8 @@ function wakeAll(wakes: ReadonlySet<() => void>): void {
 }
 
 /**
- * A leader serves when it captures, so that no write of the application's is missed; a replica once
- * its copy is whole.
+ * A leader serves once it captures, so that it misses no write of the application. A replica serves
+ * once its copy is whole.
  */
 function canServe(view: NodeView): boolean {
   return view.role() === 'leader' ? view.notReady().length === 0 : view.canRead()

@@ -1,6 +1,6 @@
 /**
- * What is done with an application that a node supervises: a state and an event give the next state
- * and what is to be done. Pure: the supervisor has the processes, the timers and the node. The
+ * Decides what is done with an application that a node supervises: a state and an event give the
+ * next state and what to do. Pure: the supervisor has the processes, the timers and the node. The
  * states are drawn in `supervisionStates.ts`.
  */
 import type {
@@ -21,7 +21,7 @@ export interface Step {
 /** The pause no longer grows after so many. */
 const MAX_FAILURES = 30
 
-/** An event that means nothing in a state changes nothing. */
+/** An event without a meaning in a state changes nothing. */
 export function step(
   rules: SupervisionRules,
   state: SupervisionState,
@@ -109,7 +109,7 @@ function whenRunning(rules: SupervisionRules, state: In<'running'>, event: Super
       if (rules.onRoleChange === 'restart') return awaitTurn(state.failures)
       if (rules.onRoleChange === 'ignore') return stay(state)
       return signalIt(rules, state.failures)
-    // Of a successor that took the place of one that had ended.
+    // A successor took the place of a process that had ended, and then failed.
     case 'spawnFailed':
       return ended({ type: 'failed', detail: event.detail })
     default:
@@ -203,7 +203,7 @@ function whenDraining(
   }
 }
 
-/** It ended by itself. */
+/** The process ended by itself. */
 function whenExited(
   { restart, backoffMs, maxBackoffMs, soundRunMs }: SupervisionRules,
   before: number,
@@ -244,7 +244,7 @@ function whenBackingOff(state: In<'backingOff'>, event: SupervisionEvent): Step 
     case 'stop':
       return ended({ type: 'stopped' })
     default:
-      // After a change of role it is started in the new one anyway.
+      // After a change of role it will be started in the new role anyway.
       return stay(state)
   }
 }
@@ -253,7 +253,7 @@ function start(failures: number): Step {
   return { state: { phase: 'starting', failures }, actions: [{ do: 'spawn' }] }
 }
 
-/** A change of role is no failure of the application's. */
+/** A change of role is not a failure of the application. */
 function startAnew(): Step {
   return { state: { phase: 'idle', failures: 0 }, actions: [{ do: 'awaitReady' }] }
 }

@@ -1,8 +1,8 @@
 /**
- * The states of an application that a node supervises, what happens to it, and what can be done
- * with it. When the node's role changes, one with a single port is stopped and started again; one
- * with a pair of ports is replaced by a successor that boots beside it; one that takes a signal goes
- * on.
+ * The states of an application that a node supervises, the events that change them, and the actions
+ * that follow. When the node's role changes, an application with one port is stopped and started
+ * again. With a pair of ports a successor boots beside it and replaces it. One that takes a signal
+ * goes on running.
  *
  *   one port:  running ─> waiting (its turn) ─> draining ─> stopping ─> idle ─> starting ─> running
  *   a pair:    running ─> waiting (its turn) ─> replacing ─> running
@@ -18,19 +18,19 @@ export interface SupervisionRules {
   readonly onRoleChange: RoleChangeMode
   readonly roleSignal: NodeJS.Signals
   readonly restart: RestartMode
-  /** How long one that was signalled has to show that it follows. */
+  /** How long a signalled application has to show that it follows. */
   readonly followMs: number
   /** Whether a successor has a port of its own. */
   readonly hasPair: boolean
   readonly stopTimeoutMs: number
-  /** The first pause before a restart, doubled each time up to the longest. */
+  /** The first pause before a restart. It doubles each time up to `maxBackoffMs`. */
   readonly backoffMs: number
   readonly maxBackoffMs: number
-  /** One that ran for so long had no false start: the pauses begin anew. */
+  /** An application that ran for so long had no false start: the pauses begin anew. */
   readonly soundRunMs: number
 }
 
-/** Why the application is being stopped: to be started again in the new role, or for good. */
+/** Why the application is stopped: to start again in the new role, or for good. */
 export type StopReason = 'role' | 'end'
 
 export type SupervisionState =
@@ -41,12 +41,12 @@ export type SupervisionState =
   | { readonly phase: 'running'; readonly failures: number }
   /** It was signalled. */
   | { readonly phase: 'following'; readonly failures: number }
-  /** It is to be started in the new role, and goes on as it is until its turn comes. */
+  /** It will be started in the new role, and runs on until its turn comes. */
   | { readonly phase: 'waiting'; readonly failures: number }
   | { readonly phase: 'replacing'; readonly failures: number }
   /** It gets no more requests, and answers those that it has. */
   | { readonly phase: 'draining'; readonly failures: number }
-  /** `then`: what its successor came to, which is dealt with once this one has ended. */
+  /** `then`: how its successor ended; that is dealt with once this one has ended. */
   | {
       readonly phase: 'stopping'
       readonly failures: number
@@ -64,19 +64,19 @@ export type SupervisionEvent =
   | { readonly type: 'spawnFailed'; readonly detail: string }
   | { readonly type: 'exited'; readonly exit: ApplicationExit; readonly ranMs: number }
   | { readonly type: 'roleChanged' }
-  /** It has shown that it knows the new role, or not in time. */
+  /** The application has shown that it knows the new role, or has not in time. */
   | { readonly type: 'followed' }
   | { readonly type: 'followOverdue' }
-  /** It may be restarted: another application serves, or has to wait for this one. */
+  /** The application may be restarted: another one serves, or has to wait for this one. */
   | { readonly type: 'turn' }
-  /** What was under way at it is answered. */
+  /** The application has answered what it had under way. */
   | { readonly type: 'drained' }
   | { readonly type: 'successorAccepts' }
   | SuccessorEnd
-  /** The time that was asked for with `startAfter` or `killAfter` is over. */
+  /** The time of `startAfter` or `killAfter` is over. */
   | { readonly type: 'backoffOver' }
   | { readonly type: 'stopOverdue' }
-  /** The application is to end, and not to be started again. */
+  /** The application must end, and not start again. */
   | { readonly type: 'stop' }
 
 export type SuccessorEnd =
@@ -104,19 +104,18 @@ export type SupervisionAction =
   | { readonly do: 'drain' }
   | { readonly do: 'spawnSuccessor' }
   /**
-   * Requests go to the successor; the process before is ended once it has answered those that it
-   * has.
+   * Requests go to the successor. The process before ends once it has answered those that it has.
    */
   | { readonly do: 'switchOver' }
   /** The process has ended: its successor takes its place. */
   | { readonly do: 'adoptSuccessor' }
   /** End the successor. */
   | { readonly do: 'dropSuccessor' }
-  /** Nothing runs any more and nothing is to be started. */
+  /** Nothing runs any more, and nothing will be started. */
   | { readonly do: 'end'; readonly end: SupervisionEnd }
 
 export type SupervisionEnd =
-  /** It was told to. */
+  /** It was told to stop. */
   | { readonly type: 'stopped' }
   | { readonly type: 'exited'; readonly exit: ApplicationExit }
   /** It cannot be run. */

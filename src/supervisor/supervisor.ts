@@ -1,7 +1,7 @@
 /**
- * Runs an application beside its node: started once the node can serve, told of or restarted at
- * each change of role, ended with it. The node is told at each step what the application can be
- * given, so that no request meets a process that is about to end.
+ * Runs an application beside its node. It starts the application once the node can serve, tells or
+ * restarts it at each change of role, and ends it with the node. The node is told at each step what
+ * the application can be given, so that no request meets a process that is about to end.
  */
 import { constants } from 'node:os'
 import { WalcastError } from '../errors.ts'
@@ -24,12 +24,13 @@ import {
 export interface SupervisorParts {
   readonly rules: SupervisionRules
   readonly clock: Clock
-  /** What is run, for people; without its arguments, which may be private. */
+  /** The program's name, for people; without its arguments, which may be private. */
   readonly command: string
   /** As the node's requests see it. */
   readonly application: ServedApplication
   /**
-   * Of the application: two when `rules.hasPair`. Without any it listens where the node was told.
+   * Ports of the application: two when `rules.hasPair`. Without any it listens where the node was
+   * told.
    */
   readonly ports: readonly number[]
   /** Makes the process, in the environment of the present role. May throw. */
@@ -43,21 +44,23 @@ export interface SupervisorParts {
   readonly setTimer?: SetTimer
 }
 
-/** What a shell would give as exit status of what ended with a signal. */
+/**
+ * A shell gives this plus the signal's number as the exit status of a process that a signal ended.
+ */
 const SIGNAL_STATUS_BASE = 128
 
 export class Supervisor {
   readonly #parts: SupervisorParts
   /**
-   * Resolves when nothing runs any more and nothing is to be started: with the application's exit
-   * status, 0 when it was told to stop. Rejects with COMMAND_FAILED, or with why the node never got
-   * ready.
+   * Resolves when nothing runs any more and nothing will be started: with the application's exit
+   * status, or 0 when it was told to stop. Rejects with COMMAND_FAILED, or with why the node never
+   * got ready.
    */
   readonly ended: Promise<number>
   readonly #aborted = new AbortController()
   #state: SupervisionState = SUPERVISION_START
   readonly #instances: ApplicationInstances
-  /** Of what the present phase waits for. */
+  /** Aborts what the present phase waits for. */
   #phase = new AbortController()
   #timer: { cancel(): void } | undefined
   #resolve: (status: number) => void = () => {}
@@ -75,7 +78,7 @@ export class Supervisor {
       this.#resolve = resolve
       this.#reject = reject
     })
-    // Whoever started it may come to look later.
+    // The program that started it may look later.
     this.ended.catch(() => {})
   }
 
@@ -94,20 +97,18 @@ export class Supervisor {
   }
 
   /**
-   * Ends the application, with SIGKILL when it takes too long. Resolves when it has ended, and
-   * never rejects.
+   * Ends the application, with SIGKILL if it takes too long. Resolves when it has ended; never
+   * rejects.
    */
   async stop(): Promise<void> {
-    // One that has requests under way need not be waited for: whoever asked is about to be cut off.
+    // Processes that are ending do not finish their requests: the clients are about to be cut off
+    // anyway.
     this.#instances.hurryRetiring()
     this.#on({ type: 'stop' })
     await this.ended.catch(() => {})
   }
 
-  /**
-   * The last resort, for a process that exits now: the application must not be left behind without
-   * its node.
-   */
+  /** The last resort, for a process that exits now: the application must not outlive its node. */
   abandon(): void {
     this.#instances.killAll()
   }
@@ -120,7 +121,7 @@ export class Supervisor {
     for (const action of actions) this.#do(action)
   }
 
-  /** A timer, and what is waited for, belong to the phase that began it. */
+  /** Timers and waits belong to the phase that began them. */
   #onPhase(): void {
     this.#timer?.cancel()
     this.#timer = undefined
@@ -143,7 +144,7 @@ export class Supervisor {
         return this.#setTimer('stopOverdue', action.delayMs)
       case 'startAfter':
         say(
-          'the application ended by itself: started again after a pause',
+          'the application ended by itself; starting it again after a pause',
           { delayMs: action.delayMs },
           'warn',
         )
@@ -158,7 +159,7 @@ export class Supervisor {
       case 'awaitTurn':
         return this.#when(this.#untilTurn(this.#phase.signal), 'turn')
       case 'drain':
-        say('the application is restarted in the new role')
+        say('restarting the application in the new role')
         return this.#when(application.drain('it is being restarted', instances.port), 'drained')
       case 'spawnSuccessor':
         return this.#startSuccessor()
@@ -229,7 +230,7 @@ export class Supervisor {
   }
 }
 
-/** Exit status of one that ended: its own, or 128 and the number of the signal. */
+/** The exit status: the application's own, or 128 plus the number of the signal. */
 function statusOf({ code, signal }: ApplicationExit): number {
   return code ?? SIGNAL_STATUS_BASE + (signal ? (constants.signals[signal] ?? 0) : 0)
 }

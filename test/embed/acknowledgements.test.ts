@@ -1,6 +1,6 @@
 /**
- * Levels of acknowledgement for applications that embed a node: the Fastify plugin's own handlers,
- * and programs that write themselves.
+ * Levels of acknowledgement for applications that embed a node: in handlers of the Fastify plugin,
+ * and in programs that write.
  */
 import assert from 'node:assert/strict'
 import { formatPosition, openLeader } from '../../src/embed/library.ts'
@@ -78,7 +78,7 @@ labTest('the plugin takes the level of its node, and waits no longer than it say
 })
 
 labTest(
-  'a program that writes itself waits for its commits, and is told when they are not held',
+  'a program that writes can wait for replicas, and is told when they lack it',
   async (lab) => {
     const { leader, replica } = await embeddedPair(lab)
     for (const level of ['one', '1', 'all', 'one-durable', 'all-durable']) {

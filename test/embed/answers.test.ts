@@ -1,5 +1,5 @@
 /**
- * Legal and rare messages through `walcast/fastify`: forwarded by a replica, and remembered for a
+ * Legal but rare messages through `walcast/fastify`: forwarded by a replica, and remembered for a
  * key.
  */
 import assert from 'node:assert/strict'
@@ -10,7 +10,7 @@ import { type Lab, labTest } from '../support/lab.ts'
 import { RawHttp } from '../support/trafficLab.ts'
 
 const MIB = 1024 * 1024
-/** What nodes add has room. */
+/** There is room for what nodes add. */
 const LARGE_HEADS: FastifyHttpOptions<Server> = { http: { maxHeaderSize: 20 * 1024 } }
 
 function build(app: FastifyInstance): void {
@@ -62,7 +62,7 @@ async function startWays(lab: Lab): Promise<() => Way[]> {
 
 const NEXT = 'POST /next HTTP/1.1\r\nHost: app.test\r\nContent-Length: 0\r\n\r\n'
 
-/** All that came for `path`, and behind it the answer to another request. */
+/** All bytes of the answer for `path`, and behind it the answer to another request. */
 async function answered(lab: Lab, { port, more }: Way, path: string): Promise<string> {
   const raw = await RawHttp.open(lab, port)
   raw.write(`POST ${path} HTTP/1.1\r\nHost: app.test\r\n${more}Content-Length: 0\r\n\r\n${NEXT}`)
@@ -72,7 +72,7 @@ async function answered(lab: Lab, { port, more }: Way, path: string): Promise<st
 }
 
 labTest(
-  'what a Fastify application answers and is asked, through a replica and for a key',
+  'a Fastify application gets and answers requests through a replica unchanged',
   async (lab) => {
     const ways = await startWays(lab)
     for (const way of ways()) {
@@ -98,11 +98,13 @@ labTest(
       )
     }
     for (const way of ways()) {
-      const head = `POST http://named.test/trailers HTTP/1.1\r\nHost: app.test\r\nContent-Type: text/x\r\n${way.more}`
+      const request = 'POST http://named.test/trailers HTTP/1.1\r\nHost: app.test\r\n'
+      const head = `${request}Content-Type: text/x\r\n${way.more}Connection: close\r\n`
+      const body = '3\r\nabc\r\n0\r\nX-Sum: 6\r\n\r\n'
       const text = await RawHttp.exchange(
         lab,
         way.port,
-        `${head}Connection: close\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 6\r\n\r\n`,
+        `${head}Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n${body}`,
       )
       assert.match(text, /"trailers":\["X-Sum","6"\]/, `${way.name}: ${text}`)
     }
@@ -118,7 +120,8 @@ labTest(
         raw.socket.destroy()
       }
     for (const way of ways()) {
-      const head = `POST /next HTTP/1.1\r\nHost: app.test\r\n${way.more}Connection: close\r\nContent-Length: 0\r\nX-A: `
+      const request = `POST /next HTTP/1.1\r\nHost: app.test\r\n${way.more}`
+      const head = `${request}Connection: close\r\nContent-Length: 0\r\nX-A: `
       const text = await RawHttp.exchange(
         lab,
         way.port,

@@ -1,5 +1,5 @@
 /**
- * `walcast/fastify` as an application meets it: a leader and a replica in this process, requests
+ * `walcast/fastify` as an application uses it: a leader and a replica in this process, requests
  * over the network.
  */
 import assert from 'node:assert/strict'
@@ -26,7 +26,7 @@ import {
 import { labTest } from '../support/lab.ts'
 import { until, within } from '../support/until.ts'
 
-/** Less than idle connections between nodes are kept for. */
+/** Less than the time that nodes keep idle connections. */
 const LESS_MS = 20_000
 const TEXT = { 'content-type': 'text/plain' }
 
@@ -36,7 +36,7 @@ function insert(db: Database.Database, value: unknown): void {
   )
 }
 
-/** Answers with the role of the node that answers, after a write that finds out where it runs. */
+/** Answers with the role of the node that executes it, after a write. */
 async function write(db: Database.Database, request: FastifyRequest): Promise<object> {
   insert(db, request.body ?? 'nothing')
   return { role: request.server.walcast.role, body: request.body ?? null }
@@ -115,7 +115,7 @@ labTest('a stray write on a replica fails at once, and the handle still reads', 
   assert.equal(replica.node.status.lastError, undefined)
 })
 
-labTest('a handler that finds out that it writes is run by the leader', async (lab) => {
+labTest('a handler that turns out to write is run by the leader', async (lab) => {
   const attempts: string[] = []
   const { onReplica, leader, replica } = await servedPair(lab, (app, db) => {
     const { walcast: node } = app
@@ -239,7 +239,7 @@ labTest('a handler that finds out that it writes is run by the leader', async (l
   assert.equal(countOf(leader.db), rows, 'and not done again')
 })
 
-labTest('what cannot be replayed ends as the error that it is', async (lab) => {
+labTest('a request that cannot be replayed ends with its own error', async (lab) => {
   const { onReplica, leader } = await servedPair(lab, (app, db) => {
     const local = { config: { walcast: 'local' }, bodyLimit: 16_000_000 } as const
     app.addContentTypeParser('application/x-raw', (_request, _payload, done) => done(null))
@@ -272,7 +272,7 @@ labTest('what cannot be replayed ends as the error that it is', async (lab) => {
   assert.equal(countOf(leader.db), 0)
 })
 
-labTest('hooks of others that change the body are kept', async (lab) => {
+labTest('other hooks may change the body', async (lab) => {
   const { onReplica, leader } = await servedPair(
     lab,
     (app, db) => {
@@ -316,7 +316,7 @@ labTest('routes made before the plugin, and in plugins, go the same way', async 
     lab.atEnd(() => app.close())
     app.post('/early', async (request) => write(db, request))
     app.get('/early', async (request) => write(db, request))
-    // As the documentation of Fastify shows it: without await.
+    // Without await, as Fastify's documentation shows it.
     app.register(walcast, { node, handles: [db] })
     app.post('/late', async (request) => write(db, request))
     app.get('/late', async (request) => write(db, request))
@@ -368,7 +368,7 @@ labTest('a standby answers 503 and runs nothing', async (lab) => {
     ['/nowhere', {}],
   ] as const) {
     const got = await ask(`${url}${path}`, init)
-    // This leader has no public URL to tell, and its private side is not for clients.
+    // This leader has no public URL, and its private side is not for clients.
     const { detail, primary_url: primary } = JSON.parse(got.text)
     assert.deepEqual([got.status, typeof detail, primary], [503, 'string', null], path)
     assert.ok(got.headers.has('retry-after'))
@@ -380,7 +380,7 @@ labTest('a standby answers 503 and runs nothing', async (lab) => {
   assert.equal(ran, 1)
 })
 
-/** What @fastify/cors does, in short. */
+/** What @fastify/cors does, shortened. */
 const cors = fp(async (app: FastifyInstance) => {
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('access-control-allow-origin', '*')
@@ -425,7 +425,7 @@ for (const isFirst of [true, false])
     assert.equal((await ask(`${onReplica.url}/shared`)).headers.getSetCookie().length, 0)
   })
 
-labTest('error handlers of the application see what is theirs', async (lab) => {
+labTest("error handlers of the application see the application's errors", async (lab) => {
   const seen: string[] = []
   const { onReplica, leader } = await servedPair(
     lab,
@@ -664,7 +664,7 @@ labTest('mistakes in the use of the plugin are told at once', async (lab) => {
   lab.atEnd(() => app.close())
   await app.register(walcast, { node: leader.node })
   assert.throws(
-    // A program without types.
+    // As in a program without types.
     () => app.get('/', { config: Object({ walcast: 'Leader' }) }, async () => ({})),
     { code: 'WALCAST_USAGE' },
   )

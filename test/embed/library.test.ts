@@ -69,7 +69,7 @@ labTest('a process ends by itself after close, and after every start that fails'
         `no listener of ${name}`,
       )
   }
-  // A logger has one of the exit of the process, until it is collected as garbage.
+  // A logger listens for the exit of the process until it is garbage-collected.
   const [before, after, during, duringAgain] = [...last.listeners, one.during, two.during].map(
     (all: string[]) => all.filter((line) => !line.startsWith('exit')),
   )

@@ -1,6 +1,6 @@
 /**
- * What is believed of an application: requests go by the last word, load balancers by several in a
- * row.
+ * What is believed of an application: the last word decides about requests, several looks in a row
+ * decide what load balancers are told.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -13,7 +13,7 @@ const WAITING = { gone: new AbortController().signal }
 const later = () => performance.now() + 60_000
 
 function setUp(more: { check?: string; everyMs?: number } = {}) {
-  /** `complaint`: what its check says while it accepts connections. */
+  /** `complaint`: what its check answers while it accepts connections. */
   const world: { looks: (string | undefined)[]; whyNot?: string | undefined; complaint?: string } =
     {
       looks: [],
@@ -29,7 +29,7 @@ function setUp(more: { check?: string; everyMs?: number } = {}) {
   return { watch, world }
 }
 
-test('health falls and rises only after several looks in a row, the first one decides alone', async () => {
+test('health changes after several looks in a row; the first look decides alone', async () => {
   const { watch, world } = setUp({ everyMs: 60_000 })
   const look = async () => {
     watch.begin()
@@ -60,7 +60,7 @@ test('health falls and rises only after several looks in a row, the first one de
   watch.stop()
 })
 
-test('an application that comes up after its node is well at the next look, which comes soon', async () => {
+test('an application that comes up after its node is well at the next look', async () => {
   const { watch, world } = setUp({ everyMs: 3_600_000 })
   world.whyNot = 'ECONNREFUSED'
   watch.begin()
@@ -75,7 +75,7 @@ test('an application that comes up after its node is well at the next look, whic
   watch.stop()
 })
 
-test('a process that was started is well at the first look that succeeds, or the first answer', async () => {
+test('a new process is well at the first look or answer that succeeds', async () => {
   for (const comesUp of ['looked at', 'answers'] as const) {
     const { watch, world } = setUp({ check: '/health', everyMs: 3_600_000 })
     const failed = async () => {
@@ -89,7 +89,7 @@ test('a process that was started is well at the first look that succeeds, or the
     world.whyNot = '/health answers 503'
     watch.started()
     for (const isUp of [true, true, false]) {
-      // What the process before has answered is none of the new one's.
+      // An answer of the process before says nothing of the new one.
       await failed()
       assert.equal(watch.isUp, isUp)
     }
@@ -100,7 +100,7 @@ test('a process that was started is well at the first look that succeeds, or the
   }
 })
 
-test('that it accepts is no health where a check is to tell', async () => {
+test('an application with a check is not well because it accepts connections', async () => {
   const { watch, world } = setUp({ check: '/health', everyMs: 3_600_000 })
   world.complaint = '/health answers 503'
   watch.onUnreachable('ECONNRESET')
@@ -114,7 +114,7 @@ test('that it accepts is no health where a check is to tell', async () => {
   watch.stop()
 })
 
-test('nobody waits when it has stopped', async () => {
+test('no request waits after a stop', async () => {
   const { watch } = setUp({ everyMs: 60_000 })
   watch.suspend('it has ended')
   const wait = watch.wait(WAITING, later(), false)
@@ -141,7 +141,7 @@ test('an application that answers requests is not looked at', async () => {
   watch.stop()
 })
 
-test('a refused request closes at once; whoever waits goes on when a look succeeds', async () => {
+test('a refused request closes the gate, a look that succeeds opens it', async () => {
   const { watch, world } = setUp({ everyMs: 60_000 })
   world.whyNot = 'ECONNREFUSED'
   watch.onUnreachable('ECONNREFUSED')
@@ -169,7 +169,7 @@ test('writes wait for a process of the present role, reads do not', async () => 
   watch.stop()
 })
 
-test('a suspended application is reopened by nothing but a new process, whose check counts until it is ready', async () => {
+test('only a new process ends a suspension, once its check says that it is ready', async () => {
   const { watch, world } = setUp({ check: '/health', everyMs: 60_000 })
   watch.suspend('it is being restarted')
   const wait = watch.wait(WAITING, later(), false)
@@ -184,7 +184,7 @@ test('a suspended application is reopened by nothing but a new process, whose ch
   world.whyNot = undefined
   assert.equal(await within('the wait', wait), true)
   assert.ok(world.looks.every((check) => check === '/health'))
-  // From now on a check that complains holds nobody up who can be served.
+  // From now on a check that complains does not hold up requests that can be served.
   watch.onUnreachable('ECONNRESET')
   await until('a connection is enough', () => {
     watch.lookSoon()
@@ -193,7 +193,7 @@ test('a suspended application is reopened by nothing but a new process, whose ch
   watch.stop()
 })
 
-test('a change of role lets whoever waits decide anew, and what was known before counts no more', async () => {
+test('after a change of role waiting requests are decided anew', async () => {
   const { watch, world } = setUp({ everyMs: 60_000 })
   watch.onReached()
   assert.equal(watch.standing(), 'up')

@@ -1,6 +1,5 @@
 /**
- * Who sent a request: only what trusted proxies say counts, and nothing that a client writes
- * changes it.
+ * Who sent a request: only what trusted proxies say counts, and no header of a client changes it.
  */
 import assert from 'node:assert/strict'
 import { IncomingMessage } from 'node:http'
@@ -19,7 +18,7 @@ const trustedV6 = fc.integer({ min: 0, max: 0xffff }).map((n) => `2001:db8:1::${
 const strangerV6 = fc.integer({ min: 1, max: 0xffff }).map((n) => `2001:db8:2::${n.toString(16)}`)
 const trusted = fc.oneof(trustedV4, trustedV6, fc.constantFrom('127.0.0.1', '127.9.9.9', '::1'))
 const stranger = fc.oneof(strangerV4, strangerV6)
-/** What anybody may write into a header. */
+/** Texts that anybody may write into a header. */
 const claimed = fc.oneof(
   trusted,
   stranger,
@@ -46,7 +45,7 @@ function inForms(address: string) {
   return fc.constantFrom(...forms)
 }
 
-test('the client is the right-most address that no trusted proxy has, whatever was claimed left of it', () => {
+test('the client is the right-most address that is no trusted proxy', () => {
   fc.assert(
     fc.property(
       trusted,
@@ -71,7 +70,7 @@ test('a peer that is no trusted proxy is the client, whatever it claims', () => 
   )
 })
 
-test('whatever a trusted proxy hands on, the client is an address of the list or the proxy', () => {
+test('behind a trusted proxy the client is an address of the list or the proxy', () => {
   fc.assert(
     fc.property(trusted, fc.string({ maxLength: 200 }), (peer, text) => {
       const found = PROXIES.clientAddress(peer, text)
@@ -83,7 +82,7 @@ test('whatever a trusted proxy hands on, the client is an address of the list or
   )
 })
 
-test('a list of ten thousand proxies ends somewhere, and garbage ends at who handed it on', () => {
+test('a list of ten thousand proxies ends, and garbage ends at its sender', () => {
   assert.equal(
     PROXIES.clientAddress('127.0.0.1', Array(10_000).fill('10.0.0.1').join(',')),
     '10.0.0.1',
@@ -115,7 +114,7 @@ test('one client is an IPv4 address or a /64 of IPv6, however it is written', ()
         const client = clientOf(canonicalAddress(text) ?? '')
         const list = new BlockList()
         list.addSubnet(text, 64, 'ipv6')
-        // A mapped IPv4 address is one of IPv4.
+        // A mapped IPv4 address counts as IPv4.
         if (isIP(client) === 4) return
         const [prefix, bits] = client.split('/')
         assert.equal(bits, '64')
@@ -164,7 +163,7 @@ test('networks: what is one, and which addresses are in it', () => {
   assert.equal(PROXIES.clientAt(undefined), 'unknown')
 })
 
-test('whether a client came over TLS is believed of a trusted proxy only', () => {
+test('only a trusted proxy may say that a client came over TLS', () => {
   const isSecure = (peer: string, headers: Record<string, string>, encrypted = false) => {
     const socket = new Socket()
     Object.defineProperty(socket, 'remoteAddress', { value: peer })
@@ -186,7 +185,7 @@ test('whether a client came over TLS is believed of a trusted proxy only', () =>
   )
 })
 
-test('a node that forwards tells the client, and is believed in nothing else', () => {
+test("a node that forwards tells the client's address and nothing else", () => {
   const { address, client, isSecure } = PROXIES.forwardedOrigin('2001:DB8:2::7')
   assert.deepEqual([address, client, isSecure], ['2001:db8:2::7', '2001:db8:2:0::/64', false])
   for (const text of [undefined, '', 'unknown', 'x'.repeat(5000), '1.2.3.4, 5.6.7.8'])

@@ -1,4 +1,4 @@
-/** Nothing that a client sends marks its request as another node's, whichever entry it takes. */
+/** No header of a client makes its request count as another node's, whichever way it enters. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type Database from 'better-sqlite3'
@@ -8,7 +8,7 @@ import { ask, countOf, embeddedLeader, embeddedPair, serve } from '../support/em
 import { labTest } from '../support/lab.ts'
 import * as lab from '../support/trafficLab.ts'
 
-/** Headers that mean something between nodes, with values that would count there. */
+/** Headers with a meaning between nodes, and values that would count there. */
 const OF_NODES: Readonly<Record<string, string>> = {
   'walcast-via': 'another-node',
   'walcast-pass': 'f47ac10b-58cc-4372-a567-0e02b2c3d479',
@@ -43,7 +43,7 @@ labTest(
         await ask(url, { method: 'POST', headers }),
         await ask(url, { method: 'POST', headers }),
       ]
-      // One that names this very node has been here before: it is executed not even once.
+      // A request that names this very node has been here before: it is not executed.
       const isLoop = value === leader.node.status.node
       if (!isLoop) made++
       assert.equal(countOf(leader.db), made, `${name}: executed once`)
@@ -55,7 +55,7 @@ labTest(
   },
 )
 
-labTest('what an application shows of its headers lets no client pass for a node', async (lab) => {
+labTest("a client that sees the application's headers cannot pass for a node", async (lab) => {
   const { leader, replica } = await embeddedPair(lab)
   const { url } = await serve(lab, leader, rows)
   const onReplica = await serve(lab, replica, rows)
@@ -79,7 +79,7 @@ labTest('what an application shows of its headers lets no client pass for a node
   assert.equal(countOf(leader.db), 2)
 })
 
-labTest('the public side and the intake take no word of a client for a node’s', async (context) => {
+labTest("neither side takes a client's header for a node's", async (context) => {
   const traffic = await lab.startTraffic(context)
   let n = 0
   for (const port of [traffic.atLeader, traffic.atReplica])

@@ -1,6 +1,6 @@
 /**
- * Which client keeps a server waiting: only one that owes something, and the one that has moved
- * nothing for longest gives way.
+ * Which clients keep a server waiting: only those that owe something. The one that is still for
+ * longest gives way.
  */
 import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -24,7 +24,7 @@ const LIMITS: ConnectionLimits = {
 }
 const UNFINISHED = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\nabc'
 
-/** A server whose time is told: no look happens by itself. */
+/** A server whose time the test sets: it never looks by itself. */
 async function setUp(
   context: TestContext,
   handle: (request: IncomingMessage, response: ServerResponse) => void,
@@ -82,7 +82,7 @@ test('a client that waits for the application is never slow', async (t) => {
   assert.deepEqual(cuts, [])
 })
 
-test('a client whose body the application does not read is never slow; one whose body stops is', async (t) => {
+test('a client is slow if its body stops, not if the application does not read it', async (t) => {
   let unread: IncomingMessage | undefined
   const { connections, cuts, refused, open } = await setUp(t, (request) => {
     unread = request
@@ -111,7 +111,7 @@ test('a client whose body the application does not read is never slow; one whose
   assert.ok(unread?.destroyed, 'who reads the body hears of it')
 })
 
-test('the client that has moved nothing for longest gives way, and one that moves does not', async (t) => {
+test('the client that is still for longest gives way, one that moves does not', async (t) => {
   const { connections, cuts, arrived, open } = await setUp(t, (request) => request.resume())
   const first = await open(UNFINISHED)
   connections.look(nowMs())
@@ -136,7 +136,7 @@ test('the client that has moved nothing for longest gives way, and one that move
   assert.deepEqual(cuts, ['gave-way', 'gave-way'])
 })
 
-test('a connection that is busy between two looks is not taken for an idle one', async (t) => {
+test('a connection that is busy between two looks does not count as idle', async (t) => {
   const { connections, cuts, arrived, open } = await setUp(
     t,
     (_request, response) => response.end('x'),
@@ -161,7 +161,7 @@ test('a connection that is busy between two looks is not taken for an idle one',
   assert.ok(!busy.destroyed && !third.destroyed)
 })
 
-test('a node keeps its idle connections, and is let in where others are not', async (t) => {
+test('a node keeps its idle connections, and gets in past the bound', async (t) => {
   const { connections, cuts, arrived, open } = await setUp(
     t,
     (_request, response) => response.end('x'),
@@ -186,10 +186,10 @@ test('a node keeps its idle connections, and is let in where others are not', as
   assert.ok(another)
 })
 
-test('of the room for health one client has a part, and most of what there is in all', async (t) => {
+test('one client gets only its share of the room for health', async (t) => {
   const { connections, cuts, open } = await setUp(t, () => {}, { maxConnections: 4 }, 'a')
   const sockets: Socket[] = []
-  // Three of four, and eight in the room.
+  // Three of four, and eight in the room for health.
   for (let i = 0; i < 11; i++) sockets.push(await open(''))
   assert.deepEqual([connections.size, cuts], [11, []])
   const more = connect({ port: sockets[0].remotePort ?? 0, host: '127.0.0.1' })

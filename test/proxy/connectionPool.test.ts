@@ -1,6 +1,5 @@
 /**
- * What a connection that another server ends tells of a request that meets the end: real sockets of
- * two processes.
+ * What is known of a request that meets the end of its connection: real sockets of two processes.
  */
 import assert from 'node:assert/strict'
 import { SendError } from '../../src/proxy/sendError.ts'
@@ -25,7 +24,7 @@ async function start(lab: Lab): Promise<Upstream> {
   return upstream
 }
 
-/** The number of requests that the server has read, this one with it. */
+/** How many requests the server has read, including this one. */
 async function send(
   upstream: Upstream,
   path: string,
@@ -47,40 +46,34 @@ async function send(
 }
 
 /**
- * After an answer, so that its connection is idle; without a look at the network: the server ends
- * the connection meanwhile.
+ * After an answer, so that its connection is idle. The event loop does not turn meanwhile: the
+ * server ends the connection unseen.
  */
 async function standStill(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve))
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, AFTER_MS * 20)
 }
 
-labTest(
-  'a request whose first byte the system refuses was not sent, and the server read none of it',
-  async (lab) => {
-    const upstream = await start(lab)
-    assert.equal(await send(upstream, '/reset', 'none'), 1)
-    await standStill()
-    const error = await send(upstream, '/x', 'any').catch((reason) => reason)
-    assert.ok(error instanceof SendError, String(error))
-    assert.deepEqual([error.wasSent, error.isStale], [false, true])
-    assert.equal(await send(upstream, '/x', 'none'), 2, 'the one before never came')
-  },
-)
+labTest('a request whose first byte the system refuses was not sent', async (lab) => {
+  const upstream = await start(lab)
+  assert.equal(await send(upstream, '/reset', 'none'), 1)
+  await standStill()
+  const error = await send(upstream, '/x', 'any').catch((reason) => reason)
+  assert.ok(error instanceof SendError, String(error))
+  assert.deepEqual([error.wasSent, error.isStale], [false, true])
+  assert.equal(await send(upstream, '/x', 'none'), 2, 'the one before never came')
+})
 
-labTest(
-  'of a request that was written behind the end of its connection nobody knows',
-  async (lab) => {
-    const upstream = await start(lab)
-    assert.equal(await send(upstream, '/end', 'none'), 1)
-    await standStill()
-    const error = await send(upstream, '/x', 'any').catch((reason) => reason)
-    assert.ok(error instanceof SendError, String(error))
-    assert.deepEqual([error.wasSent, error.isStale], [true, false])
-  },
-)
+labTest('a request written behind the end of its connection has no known outcome', async (lab) => {
+  const upstream = await start(lab)
+  assert.equal(await send(upstream, '/end', 'none'), 1)
+  await standStill()
+  const error = await send(upstream, '/x', 'any').catch((reason) => reason)
+  assert.ok(error instanceof SendError, String(error))
+  assert.deepEqual([error.wasSent, error.isStale], [true, false])
+})
 
-labTest('one that must not be sent twice meets neither', async (lab) => {
+labTest('a request that must not be sent twice meets neither', async (lab) => {
   const upstream = await start(lab)
   let read = 0
   for (const path of ['/reset', '/end', '/reset']) {

@@ -1,4 +1,4 @@
-/** What a read asks for, and that waiting for it ends when it is there or its time is over. */
+/** What a read asks for. A wait for it ends when it is there or its time is over. */
 import assert from 'node:assert/strict'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
@@ -10,7 +10,7 @@ import { Consistency, type Wanted } from '../../src/proxy/consistency.ts'
 import { PositionCookie } from '../../src/proxy/positionCookie.ts'
 import { until, within } from '../support/until.ts'
 
-/** Less than the waits here may take: what comes sooner did not end with their time. */
+/** The waits here may take longer: a wait that ends sooner did not run out of time. */
 const LESS_MS = 30_000
 
 function setUp(maxWaits = 10) {
@@ -38,7 +38,7 @@ function setUp(maxWaits = 10) {
   return { now, waits, signed, consistency: new Consistency(cookie, view, waits) }
 }
 
-/** What was asked for a while ago, of which nothing is made up. */
+/** A read that came a while ago. */
 function wantedOf(
   positions: readonly Position[],
   maxStalenessMs?: number,
@@ -59,24 +59,24 @@ function asking(headers: Record<string, string>): IncomingMessage {
   return request
 }
 
-test('a read that asks for nothing more than is here lacks nothing', () => {
+test('a read that asks for no more than is here lacks nothing', () => {
   const { consistency, signed } = setUp()
   for (const headers of [
     {},
     { 'walcast-position': '2-10' },
     { cookie: signed(1, 9) },
     { cookie: 'position=other.9-99' },
-    // Not what a node gave.
+    // Values that no node gave.
     { cookie: signed(2, 11).replace('2-11', '2-12') },
     { 'walcast-max-staleness': '5ms' },
     { 'walcast-max-staleness': '1s' },
-    // Never part of this history: nothing to wait for.
+    // Never part of this history: the read does not wait for it.
     { 'walcast-position': '1-99' },
   ] as Record<string, string>[])
     assert.equal(consistency.lacking(asking(headers)), undefined, JSON.stringify(headers))
 })
 
-test('what a read lacks is told', () => {
+test('a read is told what it lacks', () => {
   const { consistency, now, signed } = setUp()
   const lacking = (headers: Record<string, string>) => consistency.lacking(asking(headers))
   const ahead = { epoch: 2, txid: 11, isSigned: true }
@@ -93,7 +93,7 @@ test('what a read lacks is told', () => {
   assert.deepEqual(lacking({})?.positions, [])
 })
 
-test('headers that ask for nothing known are refused', () => {
+test('headers that cannot be read are refused', () => {
   const { consistency } = setUp()
   for (const position of ['', 'x', '1', '1-2, 1-3', '1-2-3', '-1-2', '1-2 ', '1-1234567890123456'])
     assert.throws(() => consistency.lacking(asking({ 'walcast-position': position })), {
@@ -136,7 +136,7 @@ test('a wait for fresh data asks the leader, a few times at most', async () => {
   assert.ok(now.freshened <= 4, `asked ${now.freshened} times`)
 })
 
-test('when too many wait already, a read is told at once, and the event loop is not held', async () => {
+test('a read that finds too many waiting is told at once', async () => {
   const { consistency, now } = setUp(0)
   now.staleMs = 900
   const told = consistency.wait(wantedOf([], 100), 60_000)
@@ -147,7 +147,7 @@ test('when too many wait already, a read is told at once, and the event loop is 
   assert.deepEqual(await consistency.wait(wantedOf([]), 300), lack('copy'))
 })
 
-test('data that grew old while a position was waited for is not fresh', async () => {
+test('data that grows old while a read waits for a position is not fresh', async () => {
   const { consistency, now, waits, signed } = setUp()
   const wanted = consistency.lacking(
     asking({ cookie: signed(2, 11), 'walcast-max-staleness': '50ms' }),
@@ -160,7 +160,7 @@ test('data that grew old while a position was waited for is not fresh', async ()
   assert.deepEqual(await wait, lack('80000ms'))
 })
 
-test('a copy that cannot be read yet is waited for', async () => {
+test('a read waits for a copy that is not whole yet', async () => {
   const { consistency, now, waits } = setUp()
   now.canRead = false
   const wait = consistency.wait(wantedOf([]), 60_000)
@@ -178,7 +178,7 @@ test('a stop ends a wait with its own reason', async () => {
   await assert.rejects(wait, { key: 'STOPPING' })
 })
 
-test('a position in a header is waited for as far as the leader has come, which is asked once for all', async () => {
+test('a read waits for a position in a header only as far as the leader has come', async () => {
   const { consistency, now, waits } = setUp()
   now.leader.txid = 20
   const wantedAt = (text: string) => {
@@ -214,14 +214,14 @@ test('a position in a header is waited for as far as the leader has come, which 
   ])
 })
 
-test('a position that the leader cannot be asked about may be one that it gave', async () => {
+test('if the leader cannot be asked, a position may be one that it gave', async () => {
   const { consistency } = setUp()
   const wanted = consistency.lacking(asking({ 'walcast-position': '2-11' }))
   assert.ok(wanted)
   assert.deepEqual(await consistency.wait(wanted, 20), lack('2-11'))
 })
 
-test('no staleness at all is met by what the leader had when it was asked for', async () => {
+test('a staleness of 0 is met by what the leader had when the read came', async () => {
   const { consistency, now, waits } = setUp()
   const wanted = consistency.lacking(asking({ 'walcast-max-staleness': '0ms' }))
   assert.ok(wanted)
@@ -231,7 +231,7 @@ test('no staleness at all is met by what the leader had when it was asked for', 
   assert.equal(await within('fresh data', wait, LESS_MS), undefined)
 })
 
-test('of the epochs that a header names, a leader looks into those near its own', () => {
+test('a leader looks into an epoch in a header only if it is near its own', () => {
   const { consistency, signed } = setUp()
   const later = (headers: Record<string, string>) => consistency.laterEpoch(asking(headers))
   assert.equal(later({ 'walcast-position': '3-1' }), 3)

@@ -1,6 +1,4 @@
-/**
- * Requests that this node's application does not take: how long they wait, and where else they go.
- */
+/** Requests that this node's application does not take: how long they wait, and where they go. */
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -48,7 +46,7 @@ function clientAsking(method: string): Client {
   return new Client(request, new EventEmitter() as ServerResponse)
 }
 
-test('what a client has waited elsewhere counts here', async (context) => {
+test('the time that a client has waited elsewhere counts here', async (context) => {
   const { watch, detour, asked } = setUp(context)
   const tired = () => {
     const client = clientAsking('GET')
@@ -85,7 +83,7 @@ test('a read with a body goes nowhere else', async (context) => {
   assert.deepEqual(asked, [])
 })
 
-test('what was sent, or is another error, is not tried again', async (context) => {
+test('a request that was sent, or met another error, is not tried again', async (context) => {
   const { detour, asked } = setUp(context)
   const other = new WalcastError('NO_APPLICATION')
   await assert.rejects(detour.take(clientAsking('GET'), other, true), { key: 'NO_APPLICATION' })

@@ -1,4 +1,4 @@
-/** How many failed reads go to the leader, and which paths are told. */
+/** How many failed reads go to the leader, and which paths are reported. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -8,7 +8,7 @@ import { RateBudget } from '../../src/proxy/rateBudget.ts'
 import type { Answer } from '../../src/proxy/relayedAnswer.ts'
 import { Routes } from '../../src/proxy/routes.ts'
 
-test('a rate is kept over any time, and a quiet second gives no more than one second’s worth', () => {
+test("a rate holds over any time; a quiet second adds one second's worth at most", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 0, max: 50 }),
@@ -39,7 +39,7 @@ test('a rate is kept over any time, and a quiet second gives no more than one se
   assert.deepEqual(takes, [true, true, false, false, true, false, true, true, false])
 })
 
-test('the table of paths is bounded, counts no path too often, and has each that is frequent', () => {
+test('the table of paths is bounded, never overcounts, and has every frequent path', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 400 }), (visits) => {
       const paths = new FrequentPaths(8)
@@ -52,14 +52,14 @@ test('the table of paths is bounded, counts no path too often, and has each that
       assert.ok(paths.size <= 8)
       const told = new Map(paths.top(8).map(({ path, count }) => [path, count]))
       for (const [path, count] of told) assert.ok(count <= (counts.get(path) ?? 0), path)
-      // More than a share of 1/8 is never displaced.
+      // A path with more than 1/8 of all is never displaced.
       for (const [path, count] of counts)
         assert.ok(count * 8 <= visits.length || told.has(path), path)
     }),
   )
 })
 
-test('what a node has passed on, writes, streams and what stays here is nothing for the leader', () => {
+test('forwarded requests, writes, streams and local paths do not go to the leader', () => {
   const reads = new FailedReads(
     { statuses: [500], maxPerSecond: 1 },
     {
@@ -82,7 +82,7 @@ test('what a node has passed on, writes, streams and what stays here is nothing 
   assert.equal(concerned({}, {}, { isEventStream: true }), false)
 })
 
-test('the log says once that reads go to the leader, and once a minute that there are too many', () => {
+test('the log tells of replayed reads once, of too many once a minute', () => {
   const said: object[] = []
   let nowMs = 0
   const counted: string[] = []

@@ -1,4 +1,4 @@
-/** A request that was forwarded and broke off is sent again only when the leader knows it again. */
+/** A forwarded request that broke off is sent again only if the leader recognises it. */
 import assert from 'node:assert/strict'
 import { createServer, request } from 'node:http'
 import { type AddressInfo, createServer as createRawServer } from 'node:net'
@@ -16,8 +16,7 @@ const FIRST = '00000000000000a1'
 const SECOND = '00000000000000a2'
 
 /**
- * A replica's proxy before a leader that gives each connection `answers[i]` after the request: ''
- * cuts it.
+ * A replica's proxy before a leader that answers its n-th connection with `answers[n]`; '' cuts it.
  */
 async function setUp(context: TestContext, answers: readonly string[], holdMs = 2000) {
   const seen: string[] = []
@@ -123,13 +122,13 @@ const meantFor = (text: string) => /\r\nwalcast-incarnation: (\w*)\r\n/.exec(tex
 const firstOf = (text: string) =>
   /\r\nwalcast-first-attempt: (?<incarnation>\w+); agoMs=(?<agoMs>\d+)\r\n/.exec(text)?.groups
 
-test('without a key it is sent once', async (context) => {
+test('a request without a key is sent once', async (context) => {
   const { seen, send } = await setUp(context, ['', OK])
   assert.equal((await send('POST', {})).status, 502)
   assert.equal(seen.length, 1)
 })
 
-test('with a key it is sent again, with how long ago it was sent first, and to whom', async (context) => {
+test('with a key it is sent again, and tells when and where it was sent first', async (context) => {
   const { seen, send, bodies } = await setUp(context, ['', '', OK])
   assert.deepEqual(await send('POST', { 'idempotency-key': 'k' }), { status: 200, text: 'ok' })
   assert.equal(seen.length, 3)
@@ -147,10 +146,10 @@ test('with a key it is sent again, with how long ago it was sent first, and to w
   assert.equal(bodies.keptBytes, 0)
 })
 
-test('a key that the leader does not take for one makes nothing repeatable', async (context) => {
+test('a key that the leader does not accept makes no request repeatable', async (context) => {
   for (const [method, headers] of [
     ['POST', { 'idempotency-key': '' }],
-    // The leader keeps no answers of methods that only read.
+    // The leader keeps no answers to methods that only read.
     ['GET', { 'idempotency-key': 'k' }],
   ] as const) {
     const { seen, send } = await setUp(context, ['', OK])
@@ -159,14 +158,14 @@ test('a key that the leader does not take for one makes nothing repeatable', asy
   }
 })
 
-test('a key that the client declares to be of one hop reaches the leader all the same', async (context) => {
+test('a key that the client declares to be of one hop reaches the leader', async (context) => {
   const { seen, send } = await setUp(context, ['', OK])
   await send('POST', { 'idempotency-key': 'k', connection: 'close, idempotency-key' })
   assert.equal(seen.length, 2)
   for (const text of seen) assert.match(text, /idempotency-key: k\r\n/)
 })
 
-test('what the leader says it did not execute is sent again, with the same body', async (context) => {
+test('a request that the leader did not execute is sent again with its body', async (context) => {
   const { seen, send } = await setUp(context, [REFUSED, OK])
   assert.equal((await send('POST', {})).status, 200)
   assert.deepEqual(
@@ -181,9 +180,9 @@ test('a body too large to be kept is not sent again in part', async (context) =>
   assert.equal(seen.length, 1)
 })
 
-test('a leader that has given way to this node closes nothing here: the request is executed here', async (context) => {
+test('a refusal of the old leader does not hold requests at the new one', async (context) => {
   const { seen, send, node, gate } = await setUp(context, [REFUSED])
-  // The old leader's refusal is on its way while this node comes to lead.
+  // The old leader's refusal is on its way when this node comes to lead.
   node.onRequest = () => {
     node.isLeading = true
     node.canProbe = false
@@ -193,7 +192,7 @@ test('a leader that has given way to this node closes nothing here: the request 
   assert.deepEqual([seen.length, gate.isOpen], [1, true])
 })
 
-test('what another leader may have executed is not executed here', async (context) => {
+test('a request that another leader may have executed is not executed here', async (context) => {
   const { seen, send, node } = await setUp(context, [''])
   node.onRequest = () => {
     node.isLeading = true
@@ -202,10 +201,10 @@ test('what another leader may have executed is not executed here', async (contex
   assert.equal(seen.length, 1)
 })
 
-test('what is sent again to another leadership still names the one that it was sent to first', async (context) => {
+test('a later attempt names the leadership that the first one was sent to', async (context) => {
   const { seen, send, node } = await setUp(context, ['', OTHER, '', OK])
   node.onRequest = () => {
-    // Told by the next probe, which the refusal brings about.
+    // The refusal causes a probe, which tells it.
     node.onProbe = () => {
       node.incarnation = SECOND
     }
@@ -218,7 +217,7 @@ test('what is sent again to another leadership still names the one that it was s
   )
 })
 
-test('an attempt that was refused is none: the next one is the first', async (context) => {
+test('an attempt that was refused does not count as the first', async (context) => {
   const { seen, send, node } = await setUp(context, [OTHER, '', OK])
   node.onProbe = () => {
     node.incarnation = SECOND
@@ -231,7 +230,7 @@ test('an attempt that was refused is none: the next one is the first', async (co
   )
 })
 
-test('nothing is sent to a leader whose incarnation is not known, and the request is held', async (context) => {
+test("a request waits while the leader's incarnation is not known", async (context) => {
   const { seen, send, node } = await setUp(context, [OK])
   let probes = 0
   node.incarnation = ''
@@ -242,7 +241,7 @@ test('nothing is sent to a leader whose incarnation is not known, and the reques
   assert.deepEqual(seen.map(meantFor), [FIRST])
 })
 
-test('one that never tells in which incarnation it leads is away, after as long as --hold allows', async (context) => {
+test('a leader that never tells its incarnation counts as away after --hold', async (context) => {
   const { seen, send, node } = await setUp(context, [])
   node.incarnation = ''
   const { status, text } = await send('POST', {})
@@ -251,7 +250,7 @@ test('one that never tells in which incarnation it leads is away, after as long 
   assert.equal(seen.length, 0)
 })
 
-test('a refusal that news of the leader have overtaken closes nothing', async (context) => {
+test('a refusal that is older than news of the leader closes nothing', async (context) => {
   const { seen, send, node, gate } = await setUp(context, [OTHER, OK])
   node.canProbe = false
   node.onRequest = () => {
@@ -264,7 +263,7 @@ test('a refusal that news of the leader have overtaken closes nothing', async (c
 
 const holdOf = (text: string) => Number(/\r\nwalcast-hold: (\d+)\r\n/.exec(text)?.[1])
 
-test('what a client has waited elsewhere counts: it is held as long as told in all', async (context) => {
+test("a client's waits in several places count together against --hold", async (context) => {
   const { seen, send, node, gate } = await setUp(context, [OK], 3_600_000)
   node.canProbe = false
   gate.close('it is gone')
@@ -278,14 +277,14 @@ test('what a client has waited elsewhere counts: it is held as long as told in a
 const UNTAKEN =
   'HTTP/1.1 503 No\r\nwalcast-not-executed: APP_UNREACHABLE\r\ncontent-length: 0\r\n\r\n'
 
-test('that the last attempt was not executed says nothing of the first', async (context) => {
+test('a refusal of the last attempt says nothing of the first', async (context) => {
   const holdMs = 300
   for (const [answers, headers, status] of [
     [[UNTAKEN], {}, '503 '],
     [['', UNTAKEN], { 'idempotency-key': 'k' }, '502 OUTCOME_UNKNOWN'],
   ] as const) {
     const { seen, send, node } = await setUp(context, answers, holdMs)
-    // The leader keeps the last one for as long as it may: nothing moves in this process meanwhile.
+    // The leader keeps the last one as long as it may: nothing moves in this process meanwhile.
     node.onRequest = () => {
       if (seen.length + 1 < answers.length) return
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, holdMs * 1.5)

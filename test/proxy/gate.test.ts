@@ -1,6 +1,6 @@
 /**
- * Where requests wait for the leader: bounded, opened by whoever learns first, and nobody is
- * forgotten.
+ * The gate at which requests wait for the leader: it is bounded, opens at the first news, and
+ * forgets no request.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -8,7 +8,7 @@ import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { Gate } from '../../src/proxy/gate.ts'
 import { until, within } from '../support/until.ts'
 
-/** Less than the waits here may take: what comes sooner did not end with their time. */
+/** The waits here may take longer: a wait that ends sooner did not run out of time. */
 const LESS_MS = 30_000
 
 const NEVER = new AbortController().signal
@@ -22,13 +22,13 @@ function setUp(probe: () => Promise<boolean> = async () => false, maxHeld = 3) {
   return { gate, counted }
 }
 
-test('an open gate holds nobody, and asks nobody', async () => {
+test('an open gate holds no request and probes nothing', async () => {
   const { gate, counted } = setUp(undefined, 0)
   assert.equal(await gate.wait(0, NEVER), true)
   assert.deepEqual([gate.isOpen, gate.held, counted.probes], [true, 0, 0])
 })
 
-test('a closed gate lets all go when it opens, and says why it was closed', async () => {
+test('a closed gate releases all when it opens, and says why it was closed', async () => {
   const { gate } = setUp()
   gate.close('it is stopping')
   assert.deepEqual([gate.isOpen, gate.reason], [false, 'it is stopping'])
@@ -39,7 +39,7 @@ test('a closed gate lets all go when it opens, and says why it was closed', asyn
   assert.equal(gate.held, 0)
 })
 
-test('a gate that opens and closes again at once has been open for those who waited', async () => {
+test('a gate that opens and closes at once releases those that waited', async () => {
   const { gate } = setUp()
   gate.close('away')
   const wait = gate.wait(60_000, NEVER)
@@ -50,7 +50,7 @@ test('a gate that opens and closes again at once has been open for those who wai
   gate.stop()
 })
 
-test('no more wait than may', async () => {
+test('no more requests wait than the bound allows', async () => {
   const { gate } = setUp(undefined, 2)
   gate.close('away')
   const waits = [gate.wait(60_000, NEVER), gate.wait(60_000, NEVER)]
@@ -60,7 +60,7 @@ test('no more wait than may', async () => {
   assert.equal(gate.held, 0)
 })
 
-test('a wait ends with its time, its client and the node', async () => {
+test('a wait ends with its time, its client or the node', async () => {
   const { gate } = setUp()
   gate.close('away')
   const gone = new AbortController()
@@ -79,7 +79,7 @@ test('a wait ends with its time, its client and the node', async () => {
   assert.equal(gate.held, 0)
 })
 
-test('it is probed while somebody waits and not otherwise, by one probe at a time', async () => {
+test('the leader is probed while a request waits, by one probe at a time', async () => {
   let underWay = 0
   let most = 0
   const { gate, counted } = setUp(async () => {
@@ -104,7 +104,7 @@ test('it is probed while somebody waits and not otherwise, by one probe at a tim
   assert.equal(counted.probes, after)
 })
 
-test('a probe that reaches the leader opens it, also for who came while the last probing ended', async () => {
+test('a successful probe releases also a request that came as probing ended', async () => {
   let isThere = false
   const { gate } = setUp(async () => isThere)
   for (let round = 0; round < 5; round++) {

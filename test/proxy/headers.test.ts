@@ -1,13 +1,12 @@
 /**
- * Headers on their way: nothing of one hop, of between nodes or of the secret's passes; everything
- * else does.
+ * Headers on their way through a node: those of one hop, those between nodes and the secret's do
+ * not pass; all others do.
  */
 import assert from 'node:assert/strict'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { firstAttemptOf, formatFirstAttempt } from '../../src/proxy/firstAttempt.ts'
 import { fromClient, fromNode, ofAnswer, toNode } from '../../src/proxy/headers.ts'
 
 const PROXIED = { isProxied: true }
@@ -21,7 +20,7 @@ const BETWEEN_NODES = [
   ...['walcast-first-attempt', 'walcast-stale', 'walcast-anything'],
 ]
 const MAY_ASK = ['walcast-position', 'walcast-max-staleness']
-/** Those that frame, address or identify a request: no Connection header takes them off. */
+/** Headers that frame, address or identify a request: no Connection header takes them off. */
 const KEPT = [
   'host',
   'content-length',
@@ -33,7 +32,7 @@ const KEPT = [
 const PLAIN = ['accept', 'x-of-app', 'x-hop', 'if-match']
 
 /**
- * As Node's server gives it: names as they came in rawHeaders, lower case and joined in headers.
+ * As Node's server gives headers: as they came in `rawHeaders`, lower case and joined in `headers`.
  */
 function requestOf(
   pairs: readonly (readonly [string, string])[],
@@ -88,7 +87,7 @@ for (const [who, pass] of [
   ['a stranger', (request: IncomingMessage) => fromClient(request, STRANGER)],
   ['a node', fromNode],
 ] as const)
-  test(`of a request of ${who} nothing of one hop and nothing between nodes passes, and the rest does`, () => {
+  test(`no header of one hop or between nodes passes with a request of ${who}`, () => {
     fc.assert(
       fc.property(sent, named, inCases(['connection']), (pairs, options, name) => {
         const request = requestOf([...pairs, [name, options.join(', ')]])
@@ -111,7 +110,7 @@ for (const [who, pass] of [
     )
   })
 
-test('a name that CGI reads as another one passes for no other', () => {
+test('a name that CGI reads as another one does not pass as that one', () => {
   const aliases = [
     'X_Forwarded_For',
     'x-forwarded_proto',
@@ -134,7 +133,7 @@ test('a name that CGI reads as another one passes for no other', () => {
   }
 })
 
-test('what a request is known by passes even when Connection names it', () => {
+test('headers that identify a request pass even when Connection names them', () => {
   for (const name of KEPT) {
     const request = requestOf([
       ['Connection', `keep-alive, ${name}`],
@@ -144,7 +143,7 @@ test('what a request is known by passes even when Connection names it', () => {
   }
 })
 
-test('of an answer nothing of one hop and nothing of ours passes', () => {
+test('no header of one hop and none of ours passes with an answer', () => {
   const names = fc.constantFrom(
     ...ONE_HOP.slice(1),
     ...BETWEEN_NODES.slice(1),
@@ -168,7 +167,7 @@ test('of an answer nothing of one hop and nothing of ours passes', () => {
   )
 })
 
-test('the client is told to the application, after those who passed it on before', () => {
+test('the application is told the client, behind the proxies before it', () => {
   const first = fromClient(requestOf([['Host', 'shop.example:8080']], '::ffff:10.0.0.7'), STRANGER)
   assert.deepEqual(valuesOf(first, 'x-forwarded-for'), ['10.0.0.7'])
   assert.deepEqual(valuesOf(first, 'x-forwarded-proto'), ['http'])
@@ -233,7 +232,7 @@ test('what a stranger says of others is replaced by what the node saw', () => {
   assert.deepEqual(valuesOf(behind, 'x-forwarded-prefix'), ['/admin'])
 })
 
-test('an attempt names the leadership that is meant, whatever the client sent; a second one says when the first was sent', () => {
+test('an attempt names the leadership that is meant, whatever a client claims', () => {
   const id = '0123456789abcdef'
   const claimed = fromClient(
     requestOf([
@@ -245,21 +244,6 @@ test('an attempt names the leadership that is meant, whatever the client sent; a
   const headers = toNode(claimed, '10.0.0.1:1', id, '203.0.113.1')
   assert.deepEqual(valuesOf(headers, 'walcast-incarnation'), [id])
   assert.deepEqual(valuesOf(headers, 'walcast-client'), ['203.0.113.1'], 'as this node saw it')
-  const parsed = (text: string) => firstAttemptOf(requestOf([['Walcast-First-Attempt', text]]))
-  assert.equal(firstAttemptOf(requestOf([])), undefined)
-  assert.deepEqual(parsed(formatFirstAttempt({ incarnation: id, agoMs: 1234.5 })), {
-    incarnation: id,
-    agoMs: 1235,
-  })
-  for (const text of [
-    '',
-    'x',
-    id,
-    `${id}; agoMs=1.5`,
-    `${id}; agoMs=${'9'.repeat(16)}`,
-    `${id}0; agoMs=1`,
-  ])
-    assert.deepEqual(parsed(text), { incarnation: '', agoMs: Number.POSITIVE_INFINITY }, text)
 })
 
 test('a host cannot break out of its quotes', () => {

@@ -1,12 +1,11 @@
 /**
- * What is remembered of requests with a key: within its bounds, and never so that one is executed
- * twice.
+ * The memory of requests with a key: it stays within its bounds, and no request is executed twice
+ * because of them.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { keyOf } from '../../src/errors.ts'
-import { Heaviest } from '../../src/proxy/heaviest.ts'
 import { IdempotencyStore } from '../../src/proxy/idempotencyStore.ts'
 import type { Execution, StoredAnswer } from '../../src/proxy/idempotentExecution.ts'
 
@@ -18,9 +17,9 @@ const answerOf = (bytes: number): StoredAnswer => ({
 })
 
 const TRANSIT_MS = 20
-/** Under which all is counted, where one client asks. */
+/** The client that all is counted under, where only one asks. */
 const ME = '192.0.2.1'
-/** What keeping an answer without a head or a body takes, with a key of one character. */
+/** Bytes that keep an answer without head and body, with a key of one character. */
 const EMPTY_BYTES = 1024 + 1 + ME.length + 2
 const MAX_ANSWERS = 5
 const MAX_BYTES = 5 * EMPTY_BYTES + 100
@@ -51,13 +50,10 @@ const step = fc.oneof(
   fc.record({ what: fc.constant('elsewhere' as const), key: fc.nat(9) }),
 )
 
-/** Some keys are of one client. */
+/** Some keys belong to one client. */
 const ownerOf = (key: number) => `192.0.2.${key % 4}`
 
-/**
- * A request on its way takes at most TRANSIT_MS; the sender's clock has nothing to do with the
- * leader's.
- */
+/** A request takes at most TRANSIT_MS on its way. The sender's clock differs from the leader's. */
 test('whatever happens, bounds hold and what was sent before is never executed again', () => {
   fc.assert(
     fc.property(
@@ -95,7 +91,7 @@ test('whatever happens, bounds hold and what was sent before is never executed a
                 assert.ok(code === 'OUTCOME_UNKNOWN' || code === 'TOO_MANY_REQUESTS', String(error))
               }
             } else if (given.what === 'elsewhere') {
-              // Another node, in an incarnation of its own.
+              // Another node, with an incarnation of its own.
               if (firstSent.has(key)) continue
               firstSent.set(key, { incarnation: 'other', sentMs: clock.now + aheadMs })
               executed.add(key)
@@ -117,7 +113,7 @@ test('whatever happens, bounds hold and what was sent before is never executed a
 
 const endingOf = async (known: Execution | undefined) => known && Object.keys(await known.ending)[0]
 
-test('an answer is given until it is too old, and then what came of it is not known', async () => {
+test('an answer is given until it is too old; then the outcome is unknown', async () => {
   const { clock, memory } = setUp()
   const agoMs = () => clock.now - 1_000_000
   const first = memory.begin('a', ME)
@@ -151,7 +147,7 @@ test('an answer is given until it is too old, and then what came of it is not kn
   assert.equal(memory.find('d', ME, { incarnation: 'x', agoMs: reachMs - 1 }), undefined)
 })
 
-test('what was sent to another incarnation may have been executed in it', async () => {
+test('a request that was sent to another incarnation may have been executed', async () => {
   const { led, memory } = setUp()
   const long = { incarnation: 'x', agoMs: 5_000_000 }
   assert.equal(
@@ -176,7 +172,7 @@ test('what was sent to another incarnation may have been executed in it', async 
   assert.equal(memory.find('a', ME, long), known)
 })
 
-test('an answer of an earlier incarnation holds only where what it wrote is part of the history', () => {
+test('an answer of an earlier incarnation holds if its write is in the history', () => {
   const { led, memory } = setUp()
   const [early, late, untold] = ['early', 'late', 'untold'].map((key) => memory.begin(key, ME))
   for (const key of ['early', 'late', 'untold']) memory.end(key, { answer: answerOf(1) })
@@ -185,14 +181,14 @@ test('an answer of an earlier incarnation holds only where what it wrote is part
   memory.settle('late', 9)
   const held = () => [early, late, untold].map((each) => memory.holds(each))
   assert.deepEqual(held(), [true, true, true])
-  // Another node has led from 7 on, and this one after it.
+  // Another node led from 7 on, and this one after it.
   led.id = 'y'
   led.lasting.add('x@7')
   memory.settle('untold', 7)
   assert.deepEqual(held(), [true, false, false])
 })
 
-test('those under way are never forgotten; the oldest that is over is', async () => {
+test('executions under way are never forgotten, the oldest answer is', async () => {
   const { clock, memory } = setUp()
   for (const key of ['a', 'b', 'c', 'd', 'e']) memory.begin(key, ME)
   assert.throws(() => memory.begin('f', ME), { key: 'TOO_MANY_REQUESTS' })
@@ -205,26 +201,7 @@ test('those under way are never forgotten; the oldest that is over is', async ()
   assert.ok(memory.find('a', ME, undefined))
 })
 
-test('the heaviest are told as a look at all of them would', () => {
-  const weighing = fc.array(fc.tuple(fc.nat(5), fc.nat(9)), { maxLength: 60 })
-  fc.assert(
-    fc.property(weighing, fc.nat(9), (steps, least) => {
-      const heaviest = new Heaviest<{ weight: number }>()
-      const owners = Array.from({ length: 6 }, () => ({ weight: 0 }))
-      for (const [which, weight] of steps) heaviest.weigh(owners[which], weight)
-      const weights = [...heaviest.from(least)].map(({ weight }) => weight)
-      const all = owners
-        .map(({ weight }) => weight)
-        .filter((weight) => weight >= Math.max(1, least))
-      assert.deepEqual(
-        weights,
-        all.sort((a, b) => b - a),
-      )
-    }),
-  )
-})
-
-test('whoever takes most loses first, by number and by size; under way or not', () => {
+test('the client that takes most loses first, by number and by size', () => {
   const { memory, pushed } = setUp()
   const answered = (key: string, client: string, bytes: number) => {
     memory.begin(key, client)
@@ -254,7 +231,7 @@ test('whoever takes most loses first, by number and by size; under way or not', 
   assert.ok(isKept('honest') && isKept('another'), 'nobody who has less makes room for it')
 })
 
-test('what one client made the memory forget is no news of another’s', () => {
+test("what the store forgot of one client says nothing of another's", () => {
   const { clock, memory } = setUp()
   clock.now += 500
   for (let i = 0; i < 100; i++) {
@@ -271,7 +248,7 @@ test('what one client made the memory forget is no news of another’s', () => {
   assert.throws(() => memory.find('throwaway 0', 'attacker', long), { key: 'OUTCOME_UNKNOWN' })
 })
 
-test('a cancelled key is free, and who waited for it is told', async () => {
+test('a cancelled key is free, and requests that waited for it are told', async () => {
   const { memory } = setUp()
   const execution = memory.begin('a', ME)
   memory.cancel('a')

@@ -1,6 +1,6 @@
 /**
- * Requests with a key at a leader, over sockets: executed once whatever clients and the application
- * do with their connections.
+ * Requests with a key at a leader, over sockets: executed once, whatever clients and the
+ * application do with their connections.
  */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
@@ -26,8 +26,8 @@ import { until, within } from '../support/until.ts'
 const INCARNATION = '0123456789abcdef'
 
 /**
- * A leader's proxy that executes requests with a key by an application that `listener` is.
- * `before`: comes before that is asked.
+ * A leader's proxy that executes requests with a key; `listener` is the application. `before` is
+ * awaited before the application is asked.
  */
 async function keyedServer(
   context: TestContext,
@@ -136,7 +136,7 @@ const readAll = (then: (all: Buffer) => void): RequestListener => {
   }
 }
 
-test('the same request again is answered and not executed, also while the first is under way', async (context) => {
+test('the same request is not executed again, not even at the same time', async (context) => {
   let count = 0
   const { executed, uncaught, send } = await keyedServer(context, (incoming, response) =>
     readAll((all) => setTimeout(() => response.writeHead(201).end(`${++count} ${all}`), 30))(
@@ -166,7 +166,7 @@ test('the same request again is answered and not executed, also while the first 
   assert.deepEqual(uncaught, [])
 })
 
-test('an answer before the request was whole breaks nothing, and is given again', async (context) => {
+test('an answer that comes before the request was whole is given again', async (context) => {
   const { executed, uncaught, send } = await keyedServer(context, (incoming, response) => {
     incoming.once('data', () => response.writeHead(200).end('early'))
     incoming.resume()
@@ -182,7 +182,7 @@ test('an answer before the request was whole breaks nothing, and is given again'
   assert.equal(executed.length, 1)
 })
 
-test('an answer that begins while the request is still coming breaks nothing', async (context) => {
+test('an answer may begin while the request is still coming', async (context) => {
   const { executed, uncaught, send } = await keyedServer(context, (incoming, response) => {
     incoming.once('data', () => response.writeHead(200).write('early '))
     incoming.on('end', () => response.end('late'))
@@ -196,14 +196,14 @@ test('an answer that begins while the request is still coming breaks nothing', a
   assert.equal(executed.length, 1)
 })
 
-test('a reason that cannot be sent on does not hide an answer', async (context) => {
+test('a status text that cannot be sent on does not hide an answer', async (context) => {
   const { send } = await keyedServer(context, (incoming) => {
     incoming.socket.end(Buffer.from('HTTP/1.1 201 \u6210\u529f\r\ncontent-length: 2\r\n\r\nok'))
   })
   for (let i = 0; i < 2; i++) assert.deepEqual((await send(Buffer.from('abc'))).status, 201)
 })
 
-test('an application that breaks off leaves an unknown outcome, for each who asks', async (context) => {
+test('an application that breaks off leaves an unknown outcome for all', async (context) => {
   const { executed, uncaught, send } = await keyedServer(
     context,
     (incoming) => void incoming.socket.destroy(),
@@ -237,7 +237,7 @@ test('an answer too large to keep is passed on whole, and not executed again', a
   assert.equal(executed.length, 1)
 })
 
-test('an answer without a body is given again as one', async (context) => {
+test('an answer without a body is given again without one', async (context) => {
   const { send } = await keyedServer(
     context,
     (_incoming, response) => void response.writeHead(204).end(),
@@ -248,7 +248,7 @@ test('an answer without a body is given again as one', async (context) => {
   }
 })
 
-test('a client that leaves does not end what it began', async (context) => {
+test('a client that leaves does not end the execution that it began', async (context) => {
   let isOver = false
   const { executed, uncaught, send } = await keyedServer(context, (incoming, response) =>
     readAll(() =>
@@ -269,7 +269,7 @@ test('a client that leaves does not end what it began', async (context) => {
   assert.deepEqual(uncaught, [])
 })
 
-test('what another node sends again is executed only by the leadership that it was sent to', async (context) => {
+test("only the first attempt's leadership executes what a node sends again", async (context) => {
   const { executed, send, led } = await keyedServer(
     context,
     (_incoming, response) => void response.end('ok'),
@@ -305,7 +305,7 @@ test('what another node sends again is executed only by the leadership that it w
   assert.equal(executed.length, 2)
 })
 
-test('an answer of an earlier leadership is given again only as long as what it wrote lasts', async (context) => {
+test('an answer of an earlier leadership is given only while its write lasts', async (context) => {
   const { executed, send, led } = await keyedServer(
     context,
     (_incoming, response) => void response.end('ok'),
@@ -319,7 +319,7 @@ test('an answer of an earlier leadership is given again only as long as what it 
   assert.equal(executed.length, 1, 'it is not executed again either: it may stand')
 })
 
-/** Sends a part of a request's body, waits until `isRead` and breaks off. */
+/** Sends part of a request's body, waits until `isRead`, and breaks off. */
 async function breakOff(
   port: number,
   head: string,
@@ -336,12 +336,12 @@ async function breakOff(
   await once(socket, 'close')
 }
 
-test('a body that breaks off leaves its key free: not a byte has reached the application', async (context) => {
+test('a body that breaks off before the application leaves its key free', async (context) => {
   const { executed, send, port, answers, uncaught } = await keyedServer(
     context,
     (_incoming, response) => response.end('made'),
   )
-  // Whoever would be told of the request would be by then.
+  // By now the application would have seen the request.
   const isRead = () => true
   for (const head of ['content-length: 10', 'content-length: 900000', 'transfer-encoding: chunked'])
     await breakOff(port, head, Buffer.from('3\r\nabc\r\n'), isRead)
@@ -352,7 +352,7 @@ test('a body that breaks off leaves its key free: not a byte has reached the app
   assert.deepEqual(uncaught, [])
 })
 
-test('of a body too large to be kept, a part may have been executed', async (context) => {
+test('a body too large to be kept may have been executed in part', async (context) => {
   let bytes = 0
   const { executed, send, port } = await keyedServer(context, (incoming) =>
     incoming.on('data', (chunk: Buffer) => {
@@ -365,7 +365,7 @@ test('of a body too large to be kept, a part may have been executed', async (con
 })
 
 for (const size of [0, 1, 65_536, 999_999, 1_000_000, 1_000_001, 1_100_000, 2_500_000])
-  test(`a body of ${size} bytes comes whole, once, and is known again`, async (context) => {
+  test(`a body of ${size} bytes arrives whole, once, and is recognised`, async (context) => {
     const { executed, send, uncaught } = await keyedServer(context, (incoming, response) =>
       readAll((all) => response.end(createHash('sha256').update(all).digest('hex')))(
         incoming,
@@ -381,7 +381,7 @@ for (const size of [0, 1, 65_536, 999_999, 1_000_000, 1_000_001, 1_100_000, 2_50
     assert.deepEqual(uncaught, [])
   })
 
-test('a leadership that began while the body came executes nothing of the one before', async (context) => {
+test('a leadership that began while the body came executes nothing', async (context) => {
   const { executed, send, led, answers } = await keyedServer(context, (_incoming, response) =>
     response.end('made'),
   )
@@ -394,7 +394,7 @@ test('a leadership that began while the body came executes nothing of the one be
   assert.equal((await send(chunks)).text, 'made')
 })
 
-test('the time that a body takes counts: what was sent first was sent so much longer ago', async (context) => {
+test('the time that a body takes adds to the age of the first attempt', async (context) => {
   const { send, answers } = await keyedServer(context, (_incoming, response) =>
     response.end('made'),
   )
@@ -404,15 +404,14 @@ test('the time that a body takes counts: what was sent first was sent so much lo
     asked.push(first?.agoMs ?? 0)
     return find(key, owner, first)
   }
-  // Between the first chunk and the last one pass 95 ms at least.
+  // At least 95 ms pass between the first chunk and the last one.
   const chunks = Array.from({ length: 20 }, () => Buffer.alloc(10))
   await send(chunks, { 'walcast-first-attempt': `${INCARNATION}; agoMs=5000` })
   assert.ok(asked.length === 1 && asked[0] > 5050, String(asked))
 })
 
 /**
- * The first request of several with one key is refused by the application once the others wait for
- * it.
+ * The application refuses the first of several requests with one key once the others wait for it.
  */
 async function refusedFirst(context: TestContext, bodies: readonly Buffer[]) {
   let asked = 0
@@ -441,7 +440,7 @@ async function refusedFirst(context: TestContext, bodies: readonly Buffer[]) {
   return refused
 }
 
-test('nothing is executed for the first of two: the other one is, once', async (context) => {
+test('of two requests the second is executed if the first was not', async (context) => {
   const same = Buffer.from('abc')
   for (const bodies of [
     [same, same, same],
@@ -456,7 +455,7 @@ test('nothing is executed for the first of two: the other one is, once', async (
   }
 })
 
-test('one whose body has passed while it waited is told that nothing was executed', async (context) => {
+test('a request whose body has passed while it waited is told so', async (context) => {
   const { answered, executed } = await refusedFirst(context, [
     Buffer.from('abc'),
     Buffer.alloc(1_500_000),
@@ -465,7 +464,7 @@ test('one whose body has passed while it waited is told that nothing was execute
   assert.deepEqual([second.status, executed.length], [503, 0])
 })
 
-test('nothing is executed for another leadership than the one that let it in', async (context) => {
+test('only the leadership that let a request in executes it', async (context) => {
   const same = Buffer.from('abc')
   const refused = await refusedFirst(context, [same, same])
   refused.onRefusing = () => {
@@ -475,7 +474,7 @@ test('nothing is executed for another leadership than the one that let it in', a
   assert.deepEqual([second.status, refused.executed.length], [503, 0])
 })
 
-test('what was answered holds when it is given again, not only when it is asked for', async (context) => {
+test('whether an answer still holds is decided when it is given', async (context) => {
   const { send, led } = await keyedServer(context, (_incoming, response) => response.end('made'))
   const chunks = Array.from({ length: 20 }, () => Buffer.alloc(10))
   assert.equal((await send(Buffer.concat(chunks))).text, 'made')

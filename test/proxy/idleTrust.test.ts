@@ -1,10 +1,10 @@
-/** For how long an idle connection may still be used: what is announced, kept, closed and lost. */
+/** How long an idle connection may still be used: what is announced, kept, closed and lost. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { announcedSeconds, IdleTrust } from '../../src/proxy/idleTrust.ts'
 
-test('until anything is known little is risked, and a connection is kept as long as told', () => {
+test('until anything is known little is risked', () => {
   const trust = new IdleTrust(1000)
   assert.deepEqual([trust.keepMs, trust.sureMs(0)], [1000, 20])
 })
@@ -19,7 +19,7 @@ test('half of what is announced counts', () => {
   assert.deepEqual([trust.keepMs, trust.sureMs(0)], [300_000, 300_000])
 })
 
-test('what was kept counts by half, until one is closed earlier', () => {
+test('half of what was kept counts, until a connection closes earlier', () => {
   const trust = new IdleTrust(1000)
   trust.onKept(300)
   assert.equal(trust.sureMs(0), 150)
@@ -41,7 +41,7 @@ test('a server that closes earlier than it announces is not believed', () => {
   assert.equal(trust.sureMs(0), 100)
 })
 
-test('what was lost counts for ten minutes, whatever is kept meanwhile', () => {
+test('a lost request counts for ten minutes, whatever is kept meanwhile', () => {
   const trust = new IdleTrust(1000)
   trust.onKept(1000)
   trust.onLost(100, 0)

@@ -1,6 +1,6 @@
 /**
- * What another node forwards while this one changes: in which epoch it is taken, and what time it
- * waited here means.
+ * Requests that another node forwards while this one changes: which epochs are taken, and what
+ * their waiting time means.
  */
 import assert from 'node:assert/strict'
 import { createServer, request } from 'node:http'
@@ -80,7 +80,7 @@ async function setUp(context: TestContext, execute: (client: Client) => Promise<
   return { send, higher }
 }
 
-test('the time that a request waits here counts for its first attempt', async (context) => {
+test('the time that a request waits here adds to the age of its first attempt', async (context) => {
   const agoMs: number[] = []
   const { send } = await setUp(
     context,
@@ -98,7 +98,7 @@ test('the time that a request waits here counts for its first attempt', async (c
   assert.ok(second >= 7045 && third >= second + 45, String(agoMs))
 })
 
-test('a request of another epoch is not executed, and one of a later epoch is news', async (context) => {
+test('a request of another epoch is refused, a later epoch is reported', async (context) => {
   let executed = 0
   const { send, higher } = await setUp(context, async ({ response }) => {
     executed++

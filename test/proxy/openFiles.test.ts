@@ -6,7 +6,7 @@ import { boundsWithin, openFilesLimit } from '../../src/proxy/openFiles.ts'
 
 const DEFAULTS = { maxConnections: 4000, maxRequests: 2000, maxUpgrades: 1000 }
 
-test('all bounds filled at once leave descriptors for the database, and none is raised', () => {
+test('full bounds leave descriptors for the database, and none is raised', () => {
   const count = fc.integer({ min: 1, max: 100_000 })
   const wanted = fc.record({ maxConnections: count, maxRequests: count, maxUpgrades: count })
   fc.assert(
@@ -15,7 +15,7 @@ test('all bounds filled at once leave descriptors for the database, and none is 
         openFiles,
         given,
       )
-      // Clients, nodes, and the application's side of the requests of both.
+      // Clients, nodes, and the application's side of both.
       const taken = maxConnections + maxNodeConnections + 2 * (maxRequests + maxUpgrades)
       assert.ok(taken <= openFiles - 200, `${taken} of ${openFiles}`)
       assert.ok(

@@ -1,6 +1,6 @@
 /**
- * The cookie that carries a position: read from whatever clients send, and invisible to what
- * identifies a client.
+ * The cookie that carries a position: it is read from anything that clients send, and does not
+ * identify a client.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -17,7 +17,7 @@ const number = fc.integer({ min: 0, max: 999_999_999_999_999 })
 const position = fc.record({ epoch: number, txid: number }, { noNullPrototype: true })
 const pairOf = (given: Position, by = cookie) => (by.write(given) ?? '').split(';')[0]
 const SIGNED = pairOf({ epoch: 1, txid: 2 }).slice(NAME.length + 1)
-/** Cookies of the application, as a header has them. */
+/** Cookies of the application, as a header carries them. */
 const others = fc.array(
   fc
     .tuple(fc.stringMatching(/^[a-z_]{1,18}$/), fc.stringMatching(/^[\w.="-]{0,8}$/))
@@ -25,7 +25,7 @@ const others = fc.array(
   { maxLength: 4 },
 )
 
-test('what was written is read, among whatever other cookies', () => {
+test('a cookie that was written is read among any others', () => {
   fc.assert(
     fc.property(position, others, others, fc.boolean(), (given, before, after, isQuoted) => {
       fc.pre(![...before, ...after].some((part) => part.startsWith(`${NAME}=`)))
@@ -38,12 +38,12 @@ test('what was written is read, among whatever other cookies', () => {
   )
 })
 
-test('an empty cookie is no position, also before the node has made its first', () => {
+test('an empty cookie is no position, even before the node has made one', () => {
   const fresh = new PositionCookie(NAME, () => CLUSTER, SECRET)
   for (const header of [`${NAME}=`, `${NAME}=""`]) assert.equal(fresh.read(header), undefined)
 })
 
-test('whatever a client sends is read without harm', () => {
+test('any Cookie header is read without harm', () => {
   const pieces = fc.constantFrom(
     NAME,
     '=',
@@ -72,7 +72,7 @@ test('whatever a client sends is read without harm', () => {
   )
 })
 
-test('a position is told only by the whole name and value of this cluster', () => {
+test('only this cluster’s whole name and value give a position', () => {
   const good = `${NAME}=${SIGNED}`
   const [tag, text, mac] = SIGNED.split('.')
   assert.deepEqual(cookie.read(good), { epoch: 1, txid: 2 })
@@ -116,7 +116,7 @@ test('without a cluster nothing is read or written', () => {
   for (const value of ['.1-2', '1-2']) assert.equal(none.read(`${NAME}=${value}`), undefined)
 })
 
-test('what identifies a client is the same with and without our cookie, wherever it stands', () => {
+test('a client is identified without our cookie, wherever that stands', () => {
   fc.assert(
     fc.property(others, fc.nat(4), position, (cookies, at, given) => {
       fc.pre(!cookies.some((part) => part.startsWith(`${NAME}=`)))
@@ -129,7 +129,7 @@ test('what identifies a client is the same with and without our cookie, wherever
   assert.notEqual(cookie.without('a=1'), cookie.without('a=2'))
 })
 
-test('nodes of one cluster read each other’s, and no other’s', () => {
+test('nodes read the cookies of their own cluster and no others', () => {
   const given = { epoch: 3, txid: 4711 }
   const make = (cluster: string, secret?: string) => new PositionCookie(NAME, () => cluster, secret)
   const makers = [
@@ -150,7 +150,7 @@ test('nodes of one cluster read each other’s, and no other’s', () => {
     assert.ok(!pairOf(given, writer()).includes('c0ffee'), 'clients learn no id')
 })
 
-test('a node that comes to another cluster gives and takes that one’s', () => {
+test('a node that joins another cluster uses that cluster’s cookies', () => {
   let cluster = ''
   const moving = new PositionCookie(NAME, () => cluster, SECRET)
   assert.equal(moving.write({ epoch: 1, txid: 2 }), undefined)
@@ -161,7 +161,7 @@ test('a node that comes to another cluster gives and takes that one’s', () => 
   assert.notEqual(pairOf({ epoch: 1, txid: 2 }, moving), `${NAME}=${SIGNED}`)
 })
 
-test('a read that lacks what its client has seen takes no promise back', () => {
+test('a stale answer takes no promise back', () => {
   const [early, late] = [
     { epoch: 1, txid: 2 },
     { epoch: 1, txid: 9 },
@@ -176,7 +176,7 @@ test('a read that lacks what its client has seen takes no promise back', () => {
   assert.equal(renewed(late, late, false), undefined)
 })
 
-test('an answer that a shared cache may keep bears no cookie', () => {
+test('an answer that a shared cache may keep carries no cookie', () => {
   const answer = { isWrite: false, isStale: false, cacheControl: '' }
   const given = { epoch: 1, txid: 2 }
   const renewed = (changed: Partial<typeof answer>) =>

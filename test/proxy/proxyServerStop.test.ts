@@ -1,6 +1,6 @@
 /**
- * A public side that stops: what is on its way on an idle connection is answered, and the
- * connection closed then.
+ * A public side that stops answers the request that is on its way on an idle connection, and closes
+ * the connection then.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -24,7 +24,7 @@ const LIMITS = {
   ...{ maxClientRequests: 10, bodyTimeoutMs: 60_000, sendTimeoutMs: 60_000 },
 }
 const HEALTH = 'GET /livez HTTP/1.1\r\nHost: a\r\n\r\n'
-/** A machine that stands still for longer than such a request is waited for cuts it off. */
+/** If the machine stands still for too long, the stop cuts such a request off. */
 const MAX_TRIES = 20
 
 async function start(): Promise<{ side: ProxyServer; port: number }> {
@@ -49,7 +49,7 @@ async function start(): Promise<{ side: ProxyServer; port: number }> {
   return { side, port }
 }
 
-/** What came of a request that was sent at the moment of the stop. */
+/** The answer to a request that was sent at the moment of the stop. */
 async function sentAtStop(): Promise<string> {
   const { side, port } = await start()
   const socket = connect(port, '127.0.0.1')
@@ -68,7 +68,7 @@ async function sentAtStop(): Promise<string> {
   return text
 }
 
-test('a request on its way on an idle connection at a stop is answered, and nothing waits for another', async () => {
+test('at a stop, a request on its way on an idle connection is answered', async () => {
   let text = ''
   for (let tries = 0; text === '' && tries < MAX_TRIES; tries++) text = await sentAtStop()
   assert.match(text, /^HTTP\/1.1 200 OK\r\n[\s\S]*\r\nconnection: close\r\n/i)

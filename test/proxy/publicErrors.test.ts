@@ -1,6 +1,6 @@
 /**
- * What clients of the application are told of errors: the code and what to do, and nothing of nodes
- * and machines.
+ * What clients of the application are told of errors: the code and what to do, nothing of nodes and
+ * machines.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -9,9 +9,11 @@ import { type ErrorCode, WalcastError } from '../../src/errors.ts'
 import { asTold, isHidden, publicBody } from '../../src/proxy/publicErrors.ts'
 
 const KEYS = Object.keys(CATALOGUE) as ErrorCode[]
-/** What a text may name: bounds, and what the client itself sent. */
+/** What a text for clients may name: bounds, and what the client itself sent. */
 const MAY_TELL = ['limit', 'seconds', 'timeoutMs', 'what', 'path', 'wanted']
-/** Whose detail is about the request, and the one that says where clients find the leader. */
+/**
+ * Errors whose detail is about the request, and the one that says where clients find the leader.
+ */
 const OPEN: readonly ErrorCode[] = ['BAD_REQUEST', 'STANDBY']
 
 function filled(key: ErrorCode): WalcastError {
@@ -37,13 +39,13 @@ for (const key of KEYS)
     )
   })
 
-test('a text of another node is not passed on', () => {
+test('clients do not get texts of other nodes', () => {
   const error = new WalcastError('STARTING', { message: 'node-b at 10.0.0.7:8470 is starting' })
   assert.doesNotMatch(JSON.stringify(publicBody(error, false)), /10\.0\.0\.7|node-b/)
   assert.ok(isHidden(error))
 })
 
-test('an application that answers itself is given the error without what is hidden, and the whole as its cause', () => {
+test('an application gets an error without hidden details, the whole as its cause', () => {
   const error = new WalcastError('LEADER_AWAY', {
     address: '10.0.0.7:8470',
     seconds: 1,

@@ -1,4 +1,4 @@
-/** A body that is sent again is the same body, or says that it cannot be. */
+/** A body that is sent again is the same body, or it is refused. */
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { BodyBudget, ReplayableBody } from '../../src/proxy/replayableBody.ts'
 import { within } from '../support/until.ts'
 
-/** Gives `chunks`, each at once or a turn of the event loop later. */
+/** Yields `chunks`, each at once or a turn of the event loop later. */
 function sourceOf(
   chunks: readonly Buffer[],
   isSlow: (at: number) => boolean = () => false,
@@ -24,7 +24,8 @@ function sourceOf(
 }
 
 /**
- * Reads up to `limit` bytes, a chunk a turn when `isSlow`; what came, and whether it was the end.
+ * Reads up to `limit` bytes, a chunk a turn when `isSlow`. Resolves with what came, and whether it
+ * ended.
  */
 async function take(stream: Readable, limit = Number.POSITIVE_INFINITY, isSlow = false) {
   const chunks: Buffer[] = []
@@ -41,7 +42,7 @@ async function take(stream: Readable, limit = Number.POSITIVE_INFINITY, isSlow =
 
 const chunkings = fc.array(fc.uint8Array({ minLength: 1, maxLength: 40_000 }), { maxLength: 8 })
 
-test('however it is cut and wherever sending broke off, it is the same body again or none', async () => {
+test('however it is cut or broken off, it is the same body again or none', async () => {
   await fc.assert(
     fc.asyncProperty(
       chunkings,
@@ -71,10 +72,10 @@ test('however it is cut and wherever sending broke off, it is the same body agai
           const { bytes } = await take(stream, limit, isReaderSlow)
           assert.deepEqual(bytes, whole.subarray(0, bytes.length), 'a part of the body')
           assert.ok(budget.usedBytes <= limitBytes)
-          // Destroyed by whoever sent it, or by the next stream.
+          // Destroyed by its reader, or by the next stream.
           if (limit % 2 === 0) stream.destroy()
         }
-        // Keeping a chunk takes up to 128 bytes beside its own.
+        // Keeping a chunk costs up to 128 bytes beside its own.
         if (breaks.length <= gathersAt) await gather()
         const mayFit = whole.length <= maxBytes && whole.length + 128 * chunks.length <= limitBytes
         if (mayFit) assert.equal(body.canReplay, true)
@@ -97,7 +98,7 @@ test('however it is cut and wherever sending broke off, it is the same body agai
   )
 })
 
-test('a stream that an earlier one was ended for starts at the beginning, whatever the earlier one had', async () => {
+test('a second stream starts at the beginning, whatever the first one had read', async () => {
   const body = new ReplayableBody(
     sourceOf([Buffer.from('abc'), Buffer.from('def')]),
     100,
@@ -115,7 +116,7 @@ test('a stream that an earlier one was ended for starts at the beginning, whatev
   )
 })
 
-test('what is kept of one body leaves less to the others, and comes back', async () => {
+test('a kept body takes from a shared budget and gives it back', async () => {
   const budget = new BodyBudget(200)
   const one = new ReplayableBody(sourceOf([Buffer.alloc(6)]), 100, budget)
   const two = new ReplayableBody(sourceOf([Buffer.alloc(3), Buffer.alloc(3)]), 100, budget)
@@ -126,7 +127,7 @@ test('what is kept of one body leaves less to the others, and comes back', async
   assert.equal(budget.usedBytes, 0)
 })
 
-test('a body that is released while it is sent again is sent to its end, not cut into a whole one', async () => {
+test('a body released while it is sent again is still sent to its end', async () => {
   const chunks = ['first', 'second', 'third'].map((text) => Buffer.from(text))
   for (const already of [0, 1, 2]) {
     const body = new ReplayableBody(sourceOf(chunks), 1000, new BodyBudget(100_000))
@@ -140,7 +141,7 @@ test('a body that is released while it is sent again is sent to its end, not cut
     }
     body.release()
     const rest = await take(again).catch((error: Error) => error)
-    // Refusing to go on is as good; an end that is none would make a shorter request of it.
+    // It may refuse to go on. A false end would make a shorter request of it.
     if (!(rest instanceof Error))
       assert.equal(
         Buffer.concat([...got, rest.bytes]).toString(),
@@ -150,7 +151,7 @@ test('a body that is released while it is sent again is sent to its end, not cut
   }
 })
 
-test('nothing is read before somebody sends it, nor while nobody does', async () => {
+test('nothing is read unless somebody sends it', async () => {
   let reads = 0
   const source = new Readable({
     highWaterMark: 1,
@@ -180,7 +181,7 @@ const failures: Record<string, (source: Readable) => void> = {
   'a close without an end': (source) => source.destroy(),
 }
 for (const [name, fail] of Object.entries(failures)) {
-  test(`${name} in the middle of the body fails the stream and each later one, and ends none`, async () => {
+  test(`${name} in the middle of the body fails each stream`, async () => {
     const source = new Readable({ read() {} })
     source.on('error', () => {})
     source.push(Buffer.from('part'))

@@ -29,7 +29,7 @@ const WANTED = {
   askedMs: performance.now(),
 }
 
-/** One that has not waited anywhere yet. */
+/** A client that has not waited anywhere yet. */
 function reader(): Held {
   let endMs: number | undefined
   const heldUntilMs = (holdMs: number) => {
@@ -123,7 +123,7 @@ test('past --read-wait a read is forwarded, served with a mark or refused', asyn
   )
 })
 
-test('a read that is to be forwarded while the leader is away is held once, and forwarded when it is back', async (context) => {
+test('a read to be forwarded is held once while the leader is away', async (context) => {
   const { side, gate } = setUp(context, 'forward')
   gate.close('it is gone')
   await within(
@@ -135,7 +135,7 @@ test('a read that is to be forwarded while the leader is away is held once, and 
   assert.equal(await held, 'forward')
 })
 
-test('where too many wait already, a read that is held lets everything else go on', async (context) => {
+test('a read that finds too many waiting does not block the event loop', async (context) => {
   const { side, gate } = setUp(context, 'forward', { maxWaits: 0 })
   gate.close('it is gone')
   let turns = 0
@@ -145,7 +145,7 @@ test('where too many wait already, a read that is held lets everything else go o
   assert.ok(turns > 0)
 })
 
-test('a read is held no longer than that in all, and not when its client has gone', async (context) => {
+test('a read is held for --hold in all, and not when its client has gone', async (context) => {
   const { side, gate } = setUp(context, 'forward', { holdMs: 3_600_000 })
   gate.close('it is gone')
   const patient = reader()
@@ -168,7 +168,7 @@ async function listening(context: TestContext, answer: RequestListener): Promise
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-test('a failed read waits for a leader that is away for a moment, and gets the local answer from then on', async (context) => {
+test('a failed read waits a moment for the leader, then gets the local answer', async (context) => {
   let onLocal: () => void = () => {}
   const local = await listening(context, (_request, response) => {
     onLocal()
@@ -200,7 +200,7 @@ test('a failed read waits for a leader that is away for a moment, and gets the l
   assert.deepEqual([answered, away], [1, 1])
 })
 
-test('past --stale-forwards a read is served with a mark, as long as there is a copy', async (context) => {
+test('past --stale-forwards a read is served here with a mark', async (context) => {
   const { side, did, now } = setUp(context, 'forward', { perSecond: 2 })
   for (let i = 0; i < 2; i++) assert.equal(await side.settle(WANTED, reader()), 'forward')
   assert.deepEqual(await side.settle(WANTED, reader()), { stale: '1-9' })
@@ -209,7 +209,7 @@ test('past --stale-forwards a read is served with a mark, as long as there is a 
   assert.deepEqual(did, ['forward', 'forward', 'bounded', 'forward'])
 })
 
-test('a position that the leader lacks, too, is not looked for there', async (context) => {
+test('a read for a position that the leader lacks, too, is not forwarded', async (context) => {
   const made = { ...WANTED, positions: [{ epoch: 1, txid: 9, isSigned: false }] }
   const forwarding = setUp(context, 'forward')
   assert.deepEqual(await forwarding.side.settle(made, reader()), { stale: '1-9' })
@@ -218,7 +218,7 @@ test('a position that the leader lacks, too, is not looked for there', async (co
   assert.deepEqual([forwarding.did, refusing.did], [['serve'], ['refuse']])
 })
 
-test('a budget of a rate gives that many a second, and no more at once', () => {
+test('a rate budget gives so many a second, and no more at once', () => {
   let nowMs = 5
   const budget = new RateBudget(10, () => nowMs)
   const taken = () => Array.from({ length: 30 }, () => budget.take()).filter(Boolean).length

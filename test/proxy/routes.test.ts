@@ -1,4 +1,4 @@
-/** Where requests go: no spelling of a path of ours reaches the application's rules. */
+/** Where requests go: no spelling of an own path reaches the application's rules. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -73,7 +73,7 @@ test('comparing what was compared changes nothing, and nothing is left to resolv
   )
 })
 
-test('whatever a server may read as a path of ours is reserved', () => {
+test('whatever a server may read as an own path is reserved', () => {
   fc.assert(
     fc.property(anyTarget, (target) => {
       const read = asServerReads(target)
@@ -87,7 +87,7 @@ test('whatever a server may read as a path of ours is reserved', () => {
   )
 })
 
-test('our paths and health go to us whatever the rules and the method say', () => {
+test('own paths and health go to the node whatever rules and method say', () => {
   const routes = new Routes({ forward: ['/_walcast', '/'], local: ['/_walcast/status'] })
   for (const method of ['GET', 'POST', 'DELETE'])
     for (const target of [

@@ -16,7 +16,7 @@ const HOUR_MS = 3_600_000
 
 type OnUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer) => void
 
-/** Asks a server that does `onUpgrade` for an upgrade. */
+/** Asks for an upgrade at a server that runs `onUpgrade`. */
 async function ask(context: TestContext, onUpgrade: OnUpgrade) {
   const server = createServer().on('upgrade', (request, socket: Socket, head) => {
     socket.on('error', () => {})
@@ -75,7 +75,7 @@ const targetAt = (origin: string): UpgradeTarget => ({
 })
 
 for (const length of ['', 'content-length: 100\r\n'])
-  test(`half an answer in place of an upgrade stays half (${length.trim() || 'no length'})`, async (context) => {
+  test(`half an answer stays half (${length.trim() || 'no length'})`, async (context) => {
     let app: Socket | undefined
     const origin = await application(context, (socket) => {
       app = socket
@@ -90,7 +90,7 @@ for (const length of ['', 'content-length: 100\r\n'])
     assert.match(got.text, /^HTTP\/1.1 200 OK\r\n[\s\S]*\r\n\r\nhalf$/)
   })
 
-test('an upgrade that may not wait is answered so, and ends nothing else', async (context) => {
+test('an upgrade that may not wait is refused, and nothing else ends', async (context) => {
   const unhandled: unknown[] = []
   const onUnhandled = (error: unknown) => void unhandled.push(error)
   process.on('unhandledRejection', onUnhandled)
@@ -115,7 +115,7 @@ test('an upgrade that may not wait is answered so, and ends nothing else', async
   assert.deepEqual(unhandled, [])
 })
 
-test('what a client sends while it waits comes to whoever takes its upgrade, and what it sends later, too', async (context) => {
+test('what a client sends while its upgrade waits reaches the application', async (context) => {
   let received = ''
   const origin = await application(context, (socket) => {
     socket.on('data', (chunk) => {

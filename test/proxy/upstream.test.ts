@@ -1,6 +1,6 @@
 /**
- * What is said of a request that got no answer, against servers that misbehave in each way; and
- * what comes of answers.
+ * What is known of a request that got no answer, with servers that misbehave in each way; and how
+ * answers arrive.
  */
 import assert from 'node:assert/strict'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
@@ -18,7 +18,7 @@ import { until, within } from '../support/until.ts'
 const rejections: unknown[] = []
 process.on('unhandledRejection', (reason) => void rejections.push(reason))
 
-/** A server that is given each connection and all that came on it so far. */
+/** A server that calls `onData` with each connection and all that came on it so far. */
 async function rawServer(context: TestContext, onData: (socket: Socket, text: string) => void) {
   const seen: string[] = []
   const sockets = new Set<Socket>()
@@ -103,7 +103,7 @@ function bodyOf(answer: Answer): Promise<{ text: string; trailers: object; error
   )
 }
 
-test('a server that is not there was sent nothing', async (context) => {
+test('a request to a server that is not there was not sent', async (context) => {
   const upstream = upstreamTo(context, await freePort())
   const error = await failureOf(upstream.send(POST).answer)
   assert.deepEqual(
@@ -117,7 +117,7 @@ test('a server that is not there was sent nothing', async (context) => {
   )
 })
 
-test('a body that breaks off before there is a connection ends its request, of which nothing was sent', async (context) => {
+test('a body that breaks off before there is a connection leaves nothing sent', async (context) => {
   const { port, seen } = await rawServer(context, () => {})
   const upstream = upstreamTo(context, port)
   for (const cause of [new Error('the client is gone'), undefined]) {
@@ -131,7 +131,7 @@ test('a body that breaks off before there is a connection ends its request, of w
   assert.equal(seen.join(''), '')
 })
 
-test('what cannot be sent is a bad request, and was not sent', async (context) => {
+test('a request that cannot be sent is a bad request, and was not sent', async (context) => {
   const { port, seen } = await rawServer(context, (socket) => socket.destroy())
   const upstream = upstreamTo(context, port)
   for (const bad of [
@@ -164,7 +164,7 @@ test('requests that cannot be sent take no connection away from the others', asy
   }
 })
 
-test('a target that cannot be sent asks for no connection, however many wait for one', async (context) => {
+test('a target that cannot be sent takes no connection from those that wait', async (context) => {
   const { port, sockets } = await rawServer(context, () => {})
   const upstream = upstreamTo(context, port, { maxConnections: 1 })
   const bad: Outgoing = { ...POST, method: 'GET', path: '*', reuse: 'any' }
@@ -178,7 +178,7 @@ test('a target that cannot be sent asks for no connection, however many wait for
   await failureOf(first.answer)
 })
 
-test('an idle connection that a request took in vain is not used as if that had been sent over it', async (context) => {
+test('an idle connection that a request did not use keeps its idle time', async (context) => {
   const { port, sockets } = await rawServer(context, (socket, text) => {
     if (text.endsWith('\r\n\r\n')) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
   })
@@ -205,7 +205,7 @@ const CUTS: Record<string, (socket: Socket) => void> = {
     void socket.write(`HTTP/1.1 200 OK\r\nx: ${'y'.repeat(80_000)}\r\n\r\n`),
 }
 for (const [name, cut] of Object.entries(CUTS))
-  test(`of a request whose server ${name} nobody knows, and it comes once`, async (context) => {
+  test(`a request whose server ${name} has no known outcome, and is sent once`, async (context) => {
     const { port, seen } = await rawServer(context, (socket, text) => {
       if (text.includes('\r\n\r\n')) cut(socket)
     })
@@ -220,7 +220,7 @@ for (const [name, cut] of Object.entries(CUTS))
     assert.match(seen[0], /^POST \/write\?x=1 HTTP\/1\.1\r\n/)
   })
 
-test('a server that cuts each connection before it reads was sent the request as far as this node knows', async (context) => {
+test('a request to a server that cuts connections unread counts as sent', async (context) => {
   let accepted = 0
   const server = createServer((socket) => {
     accepted++
@@ -270,7 +270,7 @@ test('a body that breaks off was sent in part; the server never sees its end', a
   await failureOf(upstreamTo(context, port).send({ ...POST, headers, body: short }).answer)
 })
 
-test('a request given up before it had a connection was not sent; one given up later was', async (context) => {
+test('a request given up before it had a connection was not sent', async (context) => {
   const { port, seen } = await rawServer(context, () => {})
   const upstream = upstreamTo(context, port, { maxConnections: 1 })
   const gone = upstream.send(POST)
@@ -288,7 +288,7 @@ test('a request given up before it had a connection was not sent; one given up l
   assert.ok(!seen.some((text) => text.includes('/second')))
 })
 
-test('requests that wait for a connection when it is cut are not lost, and each is sent once', async (context) => {
+test('requests that wait when a connection is cut are each sent once', async (context) => {
   const { port, seen } = await rawServer(context, (socket, text) => {
     if (text.includes('/cut')) socket.resetAndDestroy()
     else if (text.includes('\r\n\r\n')) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
@@ -302,7 +302,7 @@ test('requests that wait for a connection when it is cut are not lost, and each 
     assert.equal(seen.join('').split(`POST ${path} `).length - 1, 1, path)
 })
 
-test('closing tells those that had no connection from those that had', async (context) => {
+test('closing tells requests that had a connection from those that had none', async (context) => {
   const { port, seen } = await rawServer(context, () => {})
   const upstream = upstreamTo(context, port, { maxConnections: 1 })
   const first = failureOf(upstream.send(POST).answer)
@@ -313,7 +313,7 @@ test('closing tells those that had no connection from those that had', async (co
   assert.equal((await failureOf(upstream.send(POST).answer)).wasSent, false)
 })
 
-test('an idle connection that the server closed: no request is lost without being told', async (context) => {
+test('no request over a closed idle connection is lost silently', async (context) => {
   const { port, seen } = await rawServer(context, (socket, text) => {
     if (text.endsWith('\r\n\r\n')) socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
   })
@@ -393,7 +393,7 @@ test('answers without a body end, and their connection is used again', async (co
   assert.deepEqual(await bodyOf(head), { text: '', trailers: {} })
 })
 
-test('behind an answer that is to have no body and tells a length, a connection is not used again', async (context) => {
+test('a connection is not used again behind a bare answer that tells a length', async (context) => {
   for (const head of [
     'HTTP/1.1 204 x\r\ncontent-length: 5\r\n\r\n',
     'HTTP/1.1 304 x\r\ncontent-length: 5\r\n\r\n',
@@ -412,7 +412,7 @@ test('behind an answer that is to have no body and tells a length, a connection 
   }
 })
 
-test('bytes behind an answer that is whole and not read yet are none of the next one', async (context) => {
+test('bytes behind an unread answer are not taken for the next one', async (context) => {
   const { port, sockets } = await rawServer(context, (socket, text) => {
     if (text.includes('/large'))
       socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 20100\r\n\r\n${'x'.repeat(20_000)}`)
@@ -421,7 +421,7 @@ test('bytes behind an answer that is whole and not read yet are none of the next
   const upstream = upstreamTo(context, port)
   const answer = await upstream.send({ ...POST, path: '/large' }).answer
   const [socket] = sockets
-  // One after the other: what comes with the answer's end is found by its parser.
+  // One after the other: a parser finds what comes with the end of an answer.
   for (const part of ['y'.repeat(100), 'HTTP/1.1 200 OK\r\ncontent-le']) {
     socket.write(part)
     await delay(20)
@@ -431,7 +431,7 @@ test('bytes behind an answer that is whole and not read yet are none of the next
   assert.equal((await bodyOf(await upstream.send({ ...POST, reuse: 'any' }).answer)).text, 'ok')
 })
 
-test('an answer that is cut fails after what came of it, whether or not somebody listens yet', async (context) => {
+test('a cut answer fails after what came of it, even if it is read late', async (context) => {
   for (const isLate of [false, true]) {
     const { port } = await rawServer(context, (socket) => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\npart')
@@ -458,7 +458,7 @@ test('an answer that comes before the request is whole is an answer', async (con
   await until('the body is not read on', () => body.destroyed)
 })
 
-test('a body that nobody reads yet is not read ahead, and giving it up closes the connection', async (context) => {
+test('an unread body is not read ahead; giving it up closes the connection', async (context) => {
   let sent = 0
   const { port } = await httpServer(context, (_request, response) => {
     new Readable({

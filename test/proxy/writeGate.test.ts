@@ -1,5 +1,5 @@
 /**
- * Writes at a leader: let in, held while it hands over, sent on when it leads no more, counted
+ * Writes at a leader: let in, held while it hands over, sent on when it no longer leads, counted
  * while they are inside.
  */
 import assert from 'node:assert/strict'
@@ -39,7 +39,7 @@ test('an open leader lets writes in, and looks at itself for each', async () => 
   assert.equal(admission.heldTotal, 0)
 })
 
-test('what is held goes in when the leader carries on, and elsewhere when it leads no more', async () => {
+test('held writes go in if the leader carries on, elsewhere if it does not', async () => {
   const { node, admission } = setUp()
   admission.hold('change', 'handing over')
   assert.equal(keyOf(admission.refuse()), 'SWITCHING')
@@ -72,7 +72,7 @@ test('holding is bounded in number and time, and ends with the client', async ()
   assert.equal(await within('it is let go', left), false)
 })
 
-test('a leader that is alone refuses at once, also those that wait', async () => {
+test('an isolated leader refuses at once, also writes that wait', async () => {
   const { admission } = setUp()
   admission.hold('frozen', 'asking who leads')
   const waiting = admission.admit(client())
@@ -85,7 +85,7 @@ test('a leader that is alone refuses at once, also those that wait', async () =>
   assert.equal(await admission.admit(client()), true)
 })
 
-test('what keeps writes ends by itself: none of it lets in what another still keeps', async () => {
+test('each reason holds writes by itself, whatever becomes of the others', async () => {
   const { admission } = setUp()
   admission.hold('frozen', 'this node stood still')
   admission.hold('change', 'handing over')
@@ -101,7 +101,7 @@ test('what keeps writes ends by itself: none of it lets in what another still ke
   assert.equal(admission.refuse(), undefined)
 })
 
-test('a client that takes its time keeps no role from changing, but an application does', async () => {
+test('a slow client does not keep the role from changing, an application does', async () => {
   const { admission } = setUp()
   let isSending = true
   const ended = admission.begin(() => isSending)
@@ -117,7 +117,7 @@ test('a client that takes its time keeps no role from changing, but an applicati
   ended()
 })
 
-test('it is quiet when the last write has come out, once however often that is said', async () => {
+test('it is quiet when the last write has come out', async () => {
   const { admission } = setUp()
   assert.equal(await admission.quiet(0), true)
   const [first, second] = [admission.begin(), admission.begin()]

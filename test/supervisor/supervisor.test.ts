@@ -20,7 +20,7 @@ import {
 import { Supervisor, type SupervisorParts } from '../../src/supervisor/supervisor.ts'
 import { until } from '../support/until.ts'
 
-/** Against hanging: a machine that others keep busy takes its time. */
+/** Against hanging only: a busy machine takes its time. */
 const TIMEOUT_MS = 600_000
 const RULES: SupervisionRules = {
   onRoleChange: 'restart',
@@ -41,7 +41,7 @@ const exited = (code: number | null, ranMs = 10): SupervisionEvent => ({
 })
 const spawnFailed: SupervisionEvent = { type: 'spawnFailed', detail: 'ENOENT' }
 
-/** A transcript: each event with the phase after it and what is to be done. */
+/** A transcript: each event with the phase after it and the actions. */
 function transcript(
   rules: Partial<SupervisionRules>,
   ...events: (SupervisionEvent | SupervisionEvent['type'])[]
@@ -70,7 +70,7 @@ function actionText(action: SupervisionAction): string {
   }
 }
 
-test('the usual life: started when the node can serve, restarted at a change of role, ended when told', () => {
+test('the usual life: started when the node is ready, restarted, ended', () => {
   const change = ['roleChanged', 'turn', 'drained', exited(0)] as const
   const life = ['begin', 'ready', 'spawned', ...change, 'ready', 'spawned', 'stop'] as const
   assert.deepEqual(transcript({}, ...life, 'stopOverdue', exited(null)), [
@@ -108,7 +108,7 @@ test('a change of role is a signal, or nothing', () => {
   ])
 })
 
-test('one that was signalled has to show that it follows, or is restarted', () => {
+test('a signalled application has to show that it follows, or is restarted', () => {
   const life = ['begin', 'ready', 'spawned', 'roleChanged'] as const
   const signal = { onRoleChange: 'signal' } as const
   assert.equal(transcript(signal, ...life, 'followed').at(-1), 'followed running releaseWrites')
@@ -116,11 +116,11 @@ test('one that was signalled has to show that it follows, or is restarted', () =
     'followOverdue waiting holdWrites awaitTurn',
     'turn draining drain',
   ])
-  // The signal ended it: it knew nothing of it.
+  // The signal ended the application, which did not handle it.
   assert.equal(transcript(signal, ...life, exited(null)).at(-1), 'exited idle awaitReady')
 })
 
-test('with a pair of ports the successor serves before the one before it ends', () => {
+test('with a pair of ports the successor serves before the old process ends', () => {
   const pair = { hasPair: true }
   const change = ['begin', 'ready', 'spawned', 'roleChanged', 'turn'] as const
   assert.deepEqual(transcript(pair, ...change, 'successorAccepts').slice(-2), [
@@ -143,7 +143,7 @@ test('with a pair of ports the successor serves before the one before it ends', 
   )
 })
 
-test('one that ends by itself ends all, or is started again after pauses that grow', () => {
+test('an exit ends all, or restarts the application after growing pauses', () => {
   const run = ['backoffOver', 'ready', 'spawned'] as const
   const first = ['begin', 'ready', 'spawned'] as const
   assert.equal(transcript({}, ...first, exited(0)).at(-1), 'exited ended exited')
@@ -167,7 +167,7 @@ test('one that ends by itself ends all, or is started again after pauses that gr
   )
 })
 
-test('what cannot be run ends all', () => {
+test('an application that cannot be run ends all', () => {
   assert.equal(
     transcript({ restart: 'always' }, 'begin', 'ready', spawnFailed).at(-1),
     'spawnFailed ended failed',
@@ -178,7 +178,7 @@ test('what cannot be run ends all', () => {
   )
 })
 
-test('any order of events: one process and one successor at most, none after the end, and a stop always ends it', () => {
+test('any order of events: at most one process and one successor, and a stop ends all', () => {
   const rules = fc.record({
     onRoleChange: fc.constantFrom('restart' as const, 'signal' as const, 'ignore' as const),
     restart: fc.constantFrom('never' as const, 'on-failure' as const, 'always' as const),
@@ -220,8 +220,8 @@ const EVENTS = [
 ] as const
 
 /**
- * What can happen around the machine: only a process that is there can end, only a timer that is
- * set can go off.
+ * The world around the state machine: only a running process can end, only a timer that is set can
+ * go off.
  */
 class World {
   readonly #rules: SupervisionRules
@@ -324,7 +324,7 @@ class World {
         this.#wanted = 'successorAccepts'
         return
       case 'switchOver':
-        // The one before ends by itself from here on.
+        // The process before ends by itself from here on.
         assert.ok(this.alive && this.hasSuccessor)
         this.hasSuccessor = false
         return
@@ -351,7 +351,7 @@ class World {
   }
 }
 
-/** A node that lets every step be. */
+/** A node that does nothing and accepts every step. */
 const UNSERVED: ServedApplication = {
   suspend() {},
   started() {},
@@ -364,7 +364,7 @@ const UNSERVED: ServedApplication = {
   followed: async () => {},
 }
 
-/** A supervisor of a shell script whose lines are read from a file. */
+/** A supervisor of a shell script. The script appends its lines to a file. */
 function supervised(
   t: TestContext,
   script: string,
@@ -411,7 +411,7 @@ function supervised(
 
 const SERVE = 'echo "up $WALCAST_ROLE $WALCAST_EPOCH" >> "$FILE"; while :; do sleep 0.02; done'
 
-test('the application knows what its node is, is restarted in the new role, and holds no secret', {
+test("the application is told its node's role and position, and no secret", {
   timeout: TIMEOUT_MS,
 }, async (t) => {
   const { supervisor, node, lines, reached } = supervised(
@@ -454,7 +454,7 @@ test('a signal in place of a restart', { timeout: TIMEOUT_MS }, async (t) => {
   assert.deepEqual(lines(), ['up replica 3', 'changed'])
 })
 
-test('one that ignores SIGTERM gets SIGKILL', { timeout: TIMEOUT_MS }, async (t) => {
+test('an application that ignores SIGTERM gets SIGKILL', { timeout: TIMEOUT_MS }, async (t) => {
   const { supervisor, reached } = supervised(t, `trap '' TERM; ${SERVE}`, { stopTimeoutMs: 50 })
   supervisor.begin()
   await reached('up replica 3')
@@ -462,7 +462,7 @@ test('one that ignores SIGTERM gets SIGKILL', { timeout: TIMEOUT_MS }, async (t)
   assert.equal(await supervisor.ended, 0)
 })
 
-test('its exit status is passed on, with signals as a shell gives them', {
+test('the exit status is passed on, with signals as a shell gives them', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
   for (const [script, status] of [
@@ -477,7 +477,7 @@ test('its exit status is passed on, with signals as a shell gives them', {
   }
 })
 
-test('it is started again after it failed, until it does not', {
+test('a failed application is started again until it succeeds', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
   const pauses: number[] = []
@@ -498,7 +498,7 @@ test('it is started again after it failed, until it does not', {
   assert.deepEqual([lines().length, pauses], [4, [100, 200, 400]])
 })
 
-test('what cannot be run is one line', { timeout: TIMEOUT_MS }, async (t) => {
+test('a program that cannot be run is told in one line', { timeout: TIMEOUT_MS }, async (t) => {
   for (const file of ['/no/such/program', 'a\0b']) {
     const { supervisor } = supervised(
       t,
@@ -527,7 +527,7 @@ test('what cannot be run is one line', { timeout: TIMEOUT_MS }, async (t) => {
   }
 })
 
-test('a node that never gets ready ends it, and a stop does not wait for it', {
+test('a node that never gets ready ends all, and a stop does not wait for it', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
   const failed = new WalcastError('STOPPING')
