@@ -111,7 +111,7 @@ test('a line that a crash tore is passed over, and does not swallow the next one
   const { log, messages } = logged()
   const again = openIn(folder, { log })
   assert.deepEqual(txids(again.recent(10)), [1])
-  assert.deepEqual(messages, ['some lines of the audit log cannot be read'])
+  assert.deepEqual(messages, ['cannot read some lines of the audit log'])
   await again.append(entry(2))
   await again.append(entry(3))
   assert.equal(linesIn(folder).length, 4)
@@ -169,7 +169,7 @@ test('a full file is renamed and never rewritten; five are kept', async (t) => {
     ],
   )
   assert.equal(existsSync(join(folder, 'audit.5.jsonl')), false)
-  assert.deepEqual(messages, Array(2).fill('the oldest file of the audit log is deleted'))
+  assert.deepEqual(messages, Array(2).fill('deleting the oldest file of the audit log'))
   assert.deepEqual(
     txids(openIn(folder).recent(10)),
     [11, 12, 13, 14],
@@ -196,7 +196,7 @@ test('a disk that takes nothing is named once, and the log goes on when it does'
   assert.deepEqual(txids(audit.recent(5)), [1, 2], 'the node itself still tells of them')
   isFull = false
   await audit.append(entry(3))
-  assert.deepEqual(messages, ['cannot write the audit log', 'the audit log is written again'])
+  assert.deepEqual(messages, ['cannot write the audit log', 'the audit log can be written again'])
   assert.deepEqual(txids(openIn(folder).recent(5)), [3])
   assert.match(await metrics.registry.metrics(), /^walcast_audit_entries_dropped_total 2$/m)
 })

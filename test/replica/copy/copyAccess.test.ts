@@ -81,7 +81,7 @@ test('no copy is no problem, and one that cannot be changed is told of once', (t
   stubborn.apply()
   stubborn.apply()
   assert.equal(lines.length, 1)
-  assert.match(lines[0], /"wanted":"0640".*cannot set who may read the copy; make the user/)
+  assert.match(lines[0], /"wanted":"0640".*cannot set the mode of the copy; make the user/)
 })
 
 test('a mode that is changed is told of once', (t) => {
