@@ -37,8 +37,8 @@ export class Instance {
 
   /**
    * Returns whether this process is the one that must not serve. At the edge of TOGETHER_MS each of
-   * the two may take itself for the older one. Then a third node tells them of each other
-   * (`isTold`), and the ages decide over a shorter time.
+   * the two may take itself for the older one. `isTold`: the other one, or a third node, says that
+   * the other is older. Then the ids decide over half that time.
    */
   yieldsTo({ instance, upMs }: Twin, isTold = false): boolean {
     const longerMs = upMs - this.upMs
