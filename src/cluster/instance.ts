@@ -1,20 +1,21 @@
 /**
- * Which process this node is. Ids in files come with every copy of them, so two processes may have
- * one node id; each draws a random id of its own. Of two, the younger does not serve.
+ * The identity of this node's process. A copied node folder carries the node id along, so two
+ * processes may have the same node id. Each process draws a random id of its own; of two with one
+ * node id, the younger one does not serve.
  */
 import { randomBytes } from '../platform/random.ts'
 
-/** Another process that has this node's id, as it says itself. */
+/** Another process with this node's id, as it describes itself. */
 export interface Twin {
   /** Random id of that process. */
   readonly instance: string
-  /** How long it has been up, ms, by its own clock. */
+  /** Its age by its own clock, ms. */
   readonly upMs: number
 }
 
 /**
- * Of two that came up within this time the ids decide: the time of a call lies between what they
- * tell each other.
+ * When two processes start within this time of each other, the ids decide: the ages that they
+ * report differ by the duration of a call.
  */
 const TOGETHER_MS = 1000
 
@@ -29,15 +30,15 @@ export class Instance {
     this.#beganMs = monotonicMs()
   }
 
-  /** How long this node has been up, ms. */
+  /** Age of this process, ms. */
   get upMs(): number {
     return this.#monotonicMs() - this.#beganMs
   }
 
   /**
-   * Whether this process is the one that does not serve. At the edge of the time within which ids
-   * decide, both may take themselves for the first: each is told of the other then (`isTold`), and
-   * the times alone decide.
+   * Returns whether this process is the one that must not serve. At the edge of TOGETHER_MS each of
+   * the two may take itself for the older one. `isTold`: the other one, or a third node, says that
+   * the other is older. Then the ids decide over half that time.
    */
   yieldsTo({ instance, upMs }: Twin, isTold = false): boolean {
     const longerMs = upMs - this.upMs

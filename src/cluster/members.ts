@@ -1,6 +1,6 @@
 /**
- * The other nodes of the cluster that this one has met or heard of: whom to ask who leads. Kept in
- * the role file.
+ * The other nodes of the cluster that this one has met or heard of. It asks them who leads. The
+ * role file keeps them.
  */
 import type { Logger } from 'pino'
 import { messageOf } from '../errors.ts'
@@ -8,7 +8,7 @@ import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import type { NodeFile } from './nodeFile.ts'
 import { MAX_MEMBERS, type Member } from './nodeRecord.ts'
 
-/** Nodes that come together are written together. */
+/** Changes within this time go into one write. */
 const GATHER_MS = 100
 
 export interface MemberChange extends Member {
@@ -18,7 +18,7 @@ export interface MemberChange extends Member {
 export class Members {
   readonly #file: NodeFile
   readonly #log: Logger
-  /** Addresses that an operator gave: asked too, whoever is there. */
+  /** Addresses that the operator gave. They are asked too, whichever node answers there. */
   readonly #given: readonly string[]
   readonly #addresses: Map<string, string>
   #timer: Timer | undefined
@@ -43,7 +43,7 @@ export class Members {
     return [...this.#addresses].map(([node, address]) => ({ node, address }))
   }
 
-  /** Where nodes may be, each address once. */
+  /** Addresses at which nodes may be, each once. */
   addresses(): string[] {
     return [...new Set([...this.#given, ...this.#addresses.values()])]
   }
@@ -52,7 +52,7 @@ export class Members {
     return this.#addresses.get(node)
   }
 
-  /** Cheap when nothing of it is new. The one known for longest makes room. */
+  /** Cheap when nothing is new. In a full list the member known for longest makes room. */
   learn(node: string, address: string): void {
     if (node === '' || address === '' || node === this.#file.record.node) return
     if (this.#addresses.get(node) === address) return
@@ -71,7 +71,7 @@ export class Members {
       this.#changed({ node, address, gone: true })
   }
 
-  /** Writes what is not written yet. */
+  /** Writes pending changes. */
   async stop(): Promise<void> {
     if (this.#timer) this.#save()
     await this.#saving
@@ -82,14 +82,14 @@ export class Members {
     this.#onChanged(change)
   }
 
-  /** A failure costs what a restart would know: the next change tries again. */
+  /** After a failure the next change tries again. Until then a restart would not know it. */
   #save(): void {
     cancelTimer(this.#timer)
     this.#timer = undefined
     this.#saving = this.#file.update({ members: this.list() }).catch((error) => {
       this.#log.warn(
         { error: messageOf(error) },
-        'the nodes of the cluster could not be written down',
+        'could not write the members of the cluster; trying again at the next change',
       )
     })
   }

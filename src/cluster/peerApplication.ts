@@ -1,17 +1,16 @@
-/** Whether the application of a leader takes requests, as the leader tells it. */
-
+/** Asks a leader whether its application accepts requests. */
 import { delay, monotonicMs } from '../platform/time.ts'
 import { askRole } from './peerCalls.ts'
 
-/** `elsewhere`: it is no leader, or no more. */
+/** `elsewhere`: that node is not the leader. */
 export type LeaderApplication = 'up' | 'down' | 'none' | 'elsewhere' | 'unknown'
 
 const ASK_AGAIN_MS = 20
 const TIMEOUT_MS = 1000
-/** It keeps no process from ending. */
+/** The pause keeps no process alive. */
 const UNHELD = { ref: false } as const
 
-/** Never throws: a node that does not answer is `unknown`. */
+/** Never throws. A node that does not answer is `unknown`. */
 export async function applicationOf(leader: string): Promise<LeaderApplication> {
   const answer = await askRole(leader, TIMEOUT_MS)
   if (!answer) return 'unknown'
@@ -23,14 +22,14 @@ export async function applicationOf(leader: string): Promise<LeaderApplication> 
 }
 
 export interface Acceptance {
-  /** From the call until it took requests, or was last seen not to, ms. */
+  /** From the call until the application accepted, or was last seen refusing, ms. */
   readonly waitedMs: number
   readonly accepts: boolean
 }
 
 /**
- * Waits until the application of the leader there takes requests, or it is clear that it is not to
- * be waited for; `limitMs` at most.
+ * Waits until the application of the leader at this address accepts requests, for at most
+ * `limitMs`. Gives up early when that node is not the leader.
  */
 export async function untilApplicationAccepts(
   leader: string,
@@ -41,7 +40,7 @@ export async function untilApplicationAccepts(
     const askedMs = monotonicMs()
     const standing = await applicationOf(leader)
     const accepts = standing === 'up' || standing === 'none'
-    // What took requests when it was first asked did so before.
+    // An application that accepts at the first question did so before the call.
     const waitedMs = isFirst && accepts ? 0 : (accepts ? monotonicMs() : askedMs) - beganMs
     if (accepts || standing === 'elsewhere' || waitedMs >= limitMs) return { waitedMs, accepts }
     await delay(ASK_AGAIN_MS, UNHELD)

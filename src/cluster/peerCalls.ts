@@ -1,5 +1,4 @@
-/** What nodes ask and tell each other over HTTP, apart from the stream. */
-
+/** Calls between nodes over HTTP, apart from the stream. */
 import { MAX_COUNTED } from '../../proto/limits.ts'
 import { parseTrail } from '../../proto/lineage.ts'
 import { type ErrorCode, isErrorCode, messageOf, systemCode, WalcastError } from '../errors.ts'
@@ -8,31 +7,31 @@ import { Agent, request } from '../platform/sockets.ts'
 import { timeLimit } from '../platform/time.ts'
 import { REPLICA_AUTH_HEADER, signRequest } from '../security/auth.ts'
 
-/** What `GET /leader` says of a node. */
+/** The answer of a node to `GET /leader`. */
 export interface PeerAnswer {
-  /** Where it was asked. */
+  /** The address that was asked. */
   readonly asked: string
   readonly node: string
-  /** Random id of its process; '' of a version that has none. */
+  /** Random id of its process; '' from a version without one. */
   readonly instance: string
-  /** How long it has been up, ms. */
+  /** Age of its process, ms. */
   readonly upMs: number
   readonly cluster: string
   readonly role: 'leader' | 'replica' | 'standby'
   readonly ready: boolean
   readonly epoch: number
-  /** The last epoch that it knows to have begun with a promotion. */
+  /** The last epoch that, as far as it knows, began with a promotion. */
   readonly term: number
   readonly txid: number
-  /** Epoch of its position: that of its role file may be higher. */
+  /** Epoch of its position. The epoch in its role file may be higher. */
   readonly positionEpoch: number
-  /** Its history, as `formatTrail` gives it; '' when none is known. */
+  /** Its history in the format of `formatTrail`; '' when unknown. */
   readonly history: string
-  /** Id of the node that led in the highest epoch that it knows of; '' when it knows none. */
+  /** Id of the node that led in the highest epoch that it knows; '' when it knows none. */
   readonly lastLeader: string
-  /** HOST:PORT of its leader: its own when it leads, '' when it knows none. */
+  /** HOST:PORT of its leader: its own while it leads, '' when it knows none. */
   readonly address: string
-  /** Its clock. */
+  /** Reading of its clock. */
   readonly timeMs: number
 }
 
@@ -40,7 +39,7 @@ export interface PeerIdentity {
   readonly secret: string | undefined
   node(): string
   epoch(): number
-  /** This node's clock. */
+  /** Reading of this node's clock. */
   nowMs(): number
 }
 
@@ -51,18 +50,18 @@ const NO_CONNECTION: ReadonlySet<string> = new Set([
   'ENOTFOUND',
   'UND_ERR_CONNECT_TIMEOUT',
 ])
-/** The longest that a connection may take, ms. */
+/** The longest time to connect, ms. */
 const MAX_CONNECT_MS = 10_000
-/** Nodes asked at once. */
+/** The most nodes asked at once. */
 const AT_ONCE = 16
 
-/** Undefined when no walcast node answers there in time. */
+/** Asks the node at `address`. Undefined when no walcast node answers there in time. */
 export async function askPeer(address: string, timeoutMs: number): Promise<PeerAnswer | undefined> {
   const answer = await askRole(address, timeoutMs)
   return answer && parseAnswer(address, answer.value)
 }
 
-/** What `GET /leader` answers there, as it stands. Undefined when no JSON comes in time. */
+/** The unchecked answer to `GET /leader` there. Undefined when no JSON comes in time. */
 export async function askRole(
   address: string,
   timeoutMs: number,
@@ -72,12 +71,12 @@ export async function askRole(
   try {
     return await call(`http://${address}/leader`, 'GET', timeoutMs)
   } catch {
-    // Not there: that is the answer.
+    // No node there is an answer, too.
     return undefined
   }
 }
 
-/** In the order of the addresses; no address is asked twice. */
+/** Asks several nodes at once, and each address once. Answers come as they arrive. */
 export async function askPeers(
   addresses: readonly string[],
   timeoutMs: number,
@@ -95,9 +94,9 @@ export async function askPeers(
 }
 
 /**
- * Has another node do something: a signed POST, whose parameters are in the query since that is
- * signed too. `aheadMs`: how far its clock is ahead, where that is known. Throws the error of the
- * catalogue that it answers, NODE_UNREACHABLE, or NODE_ANSWER for anything else.
+ * Tells another node to do something, by a signed POST. The signature covers the query, so the
+ * parameters are in there. `aheadMs`: how far its clock is ahead, if known. Throws the error of the
+ * catalogue that it answers, NODE_UNREACHABLE, or NODE_ANSWER for any other answer.
  */
 export async function tellPeer(
   identity: PeerIdentity,
@@ -129,16 +128,16 @@ export async function tellPeer(
 }
 
 /**
- * Whether nothing of what `tellPeer` was to tell can have arrived: no connection was made. An
- * established one never fails like this.
+ * Whether a `tellPeer` that failed with `error` certainly never arrived: there was no connection.
+ * An established connection never fails like this.
  */
 export function wasNotSent(error: unknown): boolean {
   return error instanceof WalcastError && NO_CONNECTION.has(systemCode(error.cause))
 }
 
 /**
- * How far another node's clock is ahead of this one's, ms, to within the time of a round trip.
- * Undefined when it does not answer.
+ * How far another node's clock is ahead of this node's, ms, give or take a round trip. Undefined
+ * when it does not answer.
  */
 export async function clockAheadMs(
   identity: PeerIdentity,
@@ -150,7 +149,7 @@ export async function clockAheadMs(
   return theirs && theirs.timeMs - (beganMs + identity.nowMs()) / 2
 }
 
-/** By the receiver's clock: theirs may differ by any time. */
+/** Signs by the receiver's clock, which may differ from this one by any time. */
 async function signed(
   { secret, node, epoch, nowMs }: PeerIdentity,
   path: string,
@@ -168,7 +167,7 @@ async function call(
   timeoutMs: number,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly status: number; readonly value: Record<string, unknown> }> {
-  // Before the call itself ends: that it was not connected is to be known for certain.
+  // Shorter than the call, so that a failure to connect is told from a late answer.
   const timeout = Math.max(1, Math.min(MAX_CONNECT_MS, timeoutMs / 2))
   const dispatcher = new Agent({ connect: { timeout }, connections: 1 })
   try {
@@ -236,7 +235,7 @@ function answeredError(
 }
 
 /**
- * What nodes and the command line call themselves in their questions to a node, so that these are
- * not taken for the application's.
+ * The user agent of nodes and the command line in their calls to a node, which tells these from the
+ * requests of an application.
  */
 export const NODE_AGENT = { 'user-agent': 'walcast' } as const

@@ -1,7 +1,7 @@
 /**
- * `FILE-walcast/peers.json`: the replicas that a node has met, so that one that is away is still
- * missed after a restart. For people and status only: nothing that is fed depends on it, so a
- * broken or missing file costs the list and no more.
+ * `FILE-walcast/peers.json`: the replicas that a node has met. After a restart the node still
+ * reports a replica that is away. The file serves people and the status only: replication does not
+ * depend on it, so a broken or missing file costs the list and no more.
  */
 import type { Logger } from 'pino'
 import { messageOf, systemCode } from '../errors.ts'
@@ -12,19 +12,16 @@ import { readFileSync, rmSync, statSync } from '../platform/files.ts'
 import { cancelTimer, setRepeatingTimer, setTimer, type Timer } from '../platform/time.ts'
 
 const FORMAT = 1
-/** A larger file is not one of ours: texts in messages are bounded, and so are entries. */
+/** No file of ours is larger: texts and the number of entries are bounded. */
 const MAX_BYTES = 4 * 1024 * 1024
-/** Changes that come together are written together. */
+/** Changes within this time go into one write. */
 const GATHER_MS = 100
-/** How often positions that moved are written. */
+/** How often changed positions are written. */
 const MOVED_MS = 10_000
-/** How often the rest is, for the time at which each was last heard of. */
+/** How often the file is written for the times of last contact alone. */
 const AGE_MS = 300_000
 
-/**
- * The peers in a node folder, none when there is no file. One that cannot be used is logged and
- * taken as none.
- */
+/** The peers in a node folder; none without a file. Logs an unusable file and returns none. */
 export function readPeers(folder: string, log: Logger): Peer[] {
   const path = pathIn(folder)
   try {
@@ -44,7 +41,7 @@ export function readPeers(folder: string, log: Logger): Peer[] {
   }
 }
 
-/** Entries that are not whole are left out. Throws when the text is none of ours. */
+/** Leaves out incomplete entries. Throws when the text has another format. */
 export function parsePeers(text: string): { readonly peers: Peer[]; readonly damaged: number } {
   const value: { format?: unknown; peers?: unknown } = Object(JSON.parse(text))
   if (value.format !== FORMAT || typeof value.peers !== 'object' || value.peers === null)
@@ -69,7 +66,7 @@ function parsePeer(node: string, fields: Partial<Record<keyof Peer, unknown>>): 
   return { node, address, epoch, txid, lagMs, lastSeen, ...(via === undefined ? {} : { via }) }
 }
 
-/** Null of one that has never told where it stands. */
+/** Null for a replica that has never told its position. */
 function isPlace(value: unknown): value is number | null {
   return value === null || isCount(value)
 }
@@ -79,8 +76,8 @@ function isCount(value: unknown): value is number {
 }
 
 /**
- * The node of this folder is another one from now on: whom the former one fed is not missed. Only
- * while no node runs.
+ * The folder gets a new node id, and the new node never met these replicas. Only while no node
+ * runs.
  */
 export function forgetPeers(folder: string): void {
   rmSync(pathIn(folder), { force: true })
@@ -96,8 +93,8 @@ function pathIn(folder: string): string {
 }
 
 /**
- * Keeps the file like the list: soon after one comes or goes, now and then while positions move,
- * and at stop.
+ * Writes the list to the file: soon after a replica comes or goes, now and then while positions
+ * move, and at stop.
  */
 export class PeersFile {
   readonly #path: string
@@ -109,7 +106,7 @@ export class PeersFile {
   #gathering: Timer | undefined
   #saving: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
-  /** Positions and places as they were last written. */
+  /** Positions and addresses of the last write. */
   #written: string
   #hasFailed = false
   #ticks = 0
@@ -124,11 +121,11 @@ export class PeersFile {
     list.on('changed', this.#onChanged)
   }
 
-  /** Writes the list as it is. Never throws: a failure is logged, once until it works again. */
+  /** Writes the list. Never throws: logs the first of several failures in a row. */
   save(): Promise<void> {
     cancelTimer(this.#gathering)
     this.#gathering = undefined
-    // One that waits for a slow disk takes all changes until it begins.
+    // A write that waits for a slow disk includes all changes until it begins.
     this.#next ??= this.#saving.then(() => {
       this.#next = undefined
       return this.#save()
@@ -138,7 +135,7 @@ export class PeersFile {
   }
 
   /**
-   * Takes one that is away off the list, and out of the file. Throws REPLICA_UNKNOWN or
+   * Removes an absent replica from the list and the file. Throws REPLICA_UNKNOWN or
    * REPLICA_CONNECTED.
    */
   async forget(node: string): Promise<void> {
@@ -146,7 +143,7 @@ export class PeersFile {
     await this.save()
   }
 
-  /** Writes it a last time. */
+  /** Writes the file a last time. */
   async stop(): Promise<void> {
     cancelTimer(this.#moved)
     this.#list.off('changed', this.#onChanged)
@@ -184,7 +181,7 @@ export class PeersFile {
   }
 }
 
-/** What is worth writing when it changes; the time at which each was last heard of always does. */
+/** The fields whose change is worth a write. The time of last contact changes all the time. */
 function placesOf(peers: readonly Peer[]): string {
   const places = peers.map(({ node, address, via, epoch, txid }) => [
     node,

@@ -1,8 +1,7 @@
 /**
- * One line of the audit log: an entry as JSON, with texts that cannot steer a terminal or grow
- * without bound.
+ * One line of the audit log: an entry as JSON. Its texts are bounded and have no control
+ * characters, so they cannot steer a terminal.
  */
-
 import { AUDIT_ACTIONS, AUDIT_OUTCOMES, type AuditEntry } from '../api/audit.ts'
 import { plainText } from '../plainText.ts'
 
@@ -10,7 +9,7 @@ const MAX_NAME_CHARS = 128
 const MAX_DETAIL_CHARS = 500
 const ROLES: readonly unknown[] = ['leader', 'replica', 'standby']
 
-/** The entry as it is kept: only known fields, texts in one line and cut. */
+/** Keeps only known fields, and cuts each text to one line of bounded length. */
 export function tidyEntry(entry: AuditEntry): AuditEntry {
   const { at, node, action, outcome, role, epoch, txid, by, detail } = entry
   const kept = {
@@ -26,12 +25,12 @@ export function tidyEntry(entry: AuditEntry): AuditEntry {
   return detail === undefined ? kept : { ...kept, detail: plainText(detail, MAX_DETAIL_CHARS) }
 }
 
-/** A whole line with its end. */
+/** The line of an entry, with its line end. */
 export function formatEntry(entry: AuditEntry): string {
   return `${JSON.stringify(entry)}\n`
 }
 
-/** Undefined when the line is not a whole entry: torn by a crash, or not one of ours. */
+/** Undefined for a line that a crash has torn, or that is no entry of ours. */
 export function parseEntry(line: string): AuditEntry | undefined {
   let value: Partial<Record<keyof AuditEntry, unknown>>
   try {

@@ -1,9 +1,9 @@
 /**
- * `FILE-walcast/audit.jsonl`: every change of role and every replica taken off the list, with who
- * asked for it and what became of it, one JSON object a line. Only ever appended to. A full file is
- * renamed to audit.1.jsonl, that one to audit.2.jsonl and so on; the fifth is deleted, so that the
- * log takes 40 MiB at most. For people: no decision of a node rests on it, and a disk that does not
- * take it holds no change of role up.
+ * `FILE-walcast/audit.jsonl`: every change of role and every removal of a replica, who asked for it
+ * and what became of it, one JSON object a line. The node only ever appends. A full file becomes
+ * audit.1.jsonl, that one audit.2.jsonl and so on; the fifth is deleted, so the log takes at most
+ * 40 MiB. The log is for people: no decision of a node uses it, and a failed write never delays a
+ * change of role.
  */
 import type { FileHandle } from 'node:fs/promises'
 import type { Logger } from 'pino'
@@ -25,20 +25,20 @@ import { requirePlainFile } from '../platform/plainFiles.ts'
 import { formatEntry, parseEntry, tidyEntry } from './auditEntry.ts'
 
 export const AUDIT_FILE_BYTES = 8 * 1024 * 1024
-/** Files beside the one that is written. */
+/** The most full files. */
 const OLDER_FILES = 4
-/** Read back at start: some 200 entries of the longest kind. */
+/** Read at start: about 200 entries of the longest kind. */
 const TAIL_BYTES = 256 * 1024
-/** Entries that may wait for a disk that hangs. */
+/** The most entries that wait for a slow disk. */
 const MAX_WAITING = 256
 const LINE_END = 0x0a
 const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
 const APPEND = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW
 
 export interface AuditLogOptions {
-  /** Size at which a file is full. */
+  /** Size of a full file. */
   readonly maxBytes?: number
-  /** An entry is not in the log. */
+  /** An entry did not get into the log. */
   readonly onDropped?: () => void
 }
 
@@ -48,13 +48,13 @@ export class AuditLog implements AuditSource {
   readonly #log: Logger
   readonly #maxBytes: number
   readonly #onDropped: () => void
-  /** The newest last; also those that the disk did not take. */
+  /** The newest last, including entries that the disk did not take. */
   #entries: AuditEntry[]
   #writing: Promise<void> = Promise.resolve()
   #waiting = 0
   #hasFailed = false
 
-  /** Reads the end of what is there. Never throws: what cannot be read is logged and left alone. */
+  /** Reads the end of the log. Never throws: logs what it cannot read, and leaves it alone. */
   constructor(folder: string, ops: FileOps, log: Logger, options: AuditLogOptions = {}) {
     const { maxBytes = AUDIT_FILE_BYTES, onDropped = () => {} } = options
     this.#folder = folder
@@ -66,8 +66,8 @@ export class AuditLog implements AuditSource {
   }
 
   /**
-   * Durable when it resolves, if the disk allows. Never rejects: a failure is logged, once until it
-   * works again.
+   * Durable when it resolves, if the disk allows. Never rejects: logs the first of several failures
+   * in a row.
    */
   append(entry: AuditEntry): Promise<void> {
     const kept = tidyEntry(entry)
@@ -97,7 +97,8 @@ export class AuditLog implements AuditSource {
   async #write(line: string): Promise<void> {
     try {
       await this.#appendLine(Buffer.from(line))
-      if (this.#hasFailed) this.#log.info({ path: this.#path() }, 'the audit log is written again')
+      if (this.#hasFailed)
+        this.#log.info({ path: this.#path() }, 'the audit log can be written again')
       this.#hasFailed = false
     } catch (error) {
       this.#onFailed(error)
@@ -114,7 +115,7 @@ export class AuditLog implements AuditSource {
     const file = await openAside(path, APPEND, 0o600)
     try {
       const { size } = await file.stat()
-      // A line that a crash or a full disk tore must not swallow this one.
+      // A line end first, when a crash or a full disk has torn the line before.
       const whole = (await endsTorn(file, size)) ? Buffer.concat([Buffer.of(LINE_END), line]) : line
       await this.#ops.writeAside('audit.append', file.fd, whole, size, path)
       await file.sync()
@@ -128,14 +129,11 @@ export class AuditLog implements AuditSource {
 
   #rotateIfFull(bytes: number): void {
     if (sizeOf(this.#path()) + bytes <= this.#maxBytes) return
-    // Up to the first gap only, which a crash between two renames may have left.
+    // Only up to the first gap, which a crash between two renames may have left.
     let gap = 1
     while (gap <= OLDER_FILES && existsSync(this.#path(gap))) gap++
     if (gap > OLDER_FILES) {
-      this.#log.info(
-        { path: this.#path(OLDER_FILES) },
-        'the oldest file of the audit log is deleted',
-      )
+      this.#log.info({ path: this.#path(OLDER_FILES) }, 'deleting the oldest file of the audit log')
       rmSync(this.#path(OLDER_FILES))
       gap = OLDER_FILES
     }
@@ -143,7 +141,7 @@ export class AuditLog implements AuditSource {
       this.#ops.rename('audit.rename', this.#path(to - 1), this.#path(to))
   }
 
-  /** Of one entry. */
+  /** An entry was lost. */
   #onFailed(error: unknown): void {
     this.#onDropped()
     if (!this.#hasFailed)
@@ -151,7 +149,7 @@ export class AuditLog implements AuditSource {
     this.#hasFailed = true
   }
 
-  /** The last entries, from the file before too when this one was begun a short while ago. */
+  /** The last entries, also from the file before while the newest has few. */
   #read(): AuditEntry[] {
     const newest = this.#readTail(this.#path())
     const older = newest.length < MAX_AUDIT_ENTRIES ? this.#readTail(this.#path(1)) : []
@@ -163,18 +161,17 @@ export class AuditLog implements AuditSource {
       const lines = tailLines(path)
       const entries = lines.flatMap((line) => parseEntry(line) ?? [])
       const damaged = lines.length - entries.length
-      if (damaged > 0)
-        this.#log.warn({ path, damaged }, 'some lines of the audit log cannot be read')
+      if (damaged > 0) this.#log.warn({ path, damaged }, 'cannot read some lines of the audit log')
       return entries
     } catch (error) {
       if (systemCode(error) !== 'ENOENT')
-        this.#log.warn({ path, error: messageOf(error) }, 'the audit log cannot be read')
+        this.#log.warn({ path, error: messageOf(error) }, 'cannot read the audit log')
       return []
     }
   }
 }
 
-/** Lines that begin in the last TAIL_BYTES of a file. */
+/** The lines that begin in the last TAIL_BYTES of a file. */
 function tailLines(path: string): string[] {
   const fd = openSync(path, 'r')
   try {

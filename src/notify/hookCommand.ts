@@ -1,38 +1,35 @@
-/**
- * Runs a command of the operator's by /bin/sh, for as long as it may take, with the end of its
- * output.
- */
+/** Runs a command of the operator's with /bin/sh, under a time limit, and keeps its last output. */
 import type { ChildProcess } from 'node:child_process'
 import { messageOf } from '../errors.ts'
 import { spawn } from '../platform/processes.ts'
 import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 
-/** Of what the command printed, the last bytes. */
+/** Output kept, from its end. */
 const OUTPUT_BYTES = 2048
-/** From SIGTERM to SIGKILL. */
+/** Time from SIGTERM to SIGKILL. */
 const KILL_AFTER_MS = 2000
-/** A command that leaves a process behind may leave it with the pipes, which then do not end. */
+/** A process that the command leaves behind may keep the pipes open. This ends the wait. */
 const OUTPUT_AFTER_END_MS = 200
 
 export interface HookRun {
-  /** Exit status, or undefined when a signal ended it or it could not be run. */
+  /** Exit status; undefined when a signal ended the command, or it did not start. */
   readonly code: number | undefined
   readonly signal?: string
-  /** Why it was broken off, or could not be run. */
+  /** Why it was ended early, or did not start. */
   readonly failure?: string
-  /** The last bytes of both outputs, in one text. */
+  /** The last bytes of standard output and standard error, in one text. */
   readonly output: string
 }
 
 export interface HookLimits {
   readonly timeoutMs: number
-  /** Breaks it off, too. */
+  /** Ends the command early as well. */
   readonly signal: AbortSignal
 }
 
 /**
- * Never rejects. The command and what it started (its process group) get SIGTERM when it takes too
- * long, and SIGKILL soon after.
+ * Never rejects. After the time limit the command's process group, which includes what it started,
+ * gets SIGTERM, and SIGKILL soon after.
  */
 export function runHookCommand(
   command: string,
@@ -44,7 +41,7 @@ export function runHookCommand(
     let failure: string | undefined
     let child: ChildProcess
     try {
-      // A process group of its own, so that a time limit ends all of it.
+      // A process group of its own, so that the time limit ends everything it started.
       child = spawn('/bin/sh', ['-c', command], {
         detached: true,
         env: environment,
@@ -86,7 +83,7 @@ export function runHookCommand(
         ...(killedBy ? { signal: killedBy } : {}),
         ...(failure === undefined ? {} : { failure }),
       }
-      // What it started may need its moment after SIGTERM, too.
+      // What it started gets its time after SIGTERM, too.
       const late = setTimer(
         () => end(run),
         OUTPUT_AFTER_END_MS + (failure === undefined ? 0 : KILL_AFTER_MS),
@@ -104,6 +101,6 @@ function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal)
   } catch {
-    // It has ended.
+    // The process group has ended already.
   }
 }

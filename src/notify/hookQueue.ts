@@ -1,13 +1,13 @@
 /**
- * Runs one thing after the other, in the order in which they came. When too many wait, the oldest
- * of them are left out: later ones say what holds now.
+ * Handles items one after another, in order of arrival. When too many wait, the oldest is dropped:
+ * the later ones say what holds now.
  */
 import { cancelTimer, setTimer } from '../platform/time.ts'
 
 export interface HookQueueOptions<T> {
-  /** That wait, beside the one that runs. */
+  /** The most items that wait beside the running one. */
   readonly maxWaiting: number
-  /** Never rejects. Ends soon when `signal` is aborted. */
+  /** Must not reject, and must end soon after `signal` is aborted. */
   run(item: T, signal: AbortSignal): Promise<void>
   onDropped(item: T): void
 }
@@ -32,8 +32,8 @@ export class HookQueue<T> {
   }
 
   /**
-   * Takes no more. What is there may go on for `graceMs`, then the one that runs is broken off and
-   * the others are dropped.
+   * Accepts no more items. The present ones may go on for `graceMs`; then the running one is
+   * aborted and the others are dropped.
    */
   async stop(graceMs: number): Promise<void> {
     this.#isStopped = true

@@ -1,6 +1,6 @@
 /**
- * Tells the world of a change of role: a command of the operator's and a webhook, each in the order
- * of the changes.
+ * Reports changes of role to a command of the operator's and to a webhook, each in the order of the
+ * changes.
  */
 import type { Logger } from 'pino'
 import type { NodeRole } from '../api/roleAnswers.ts'
@@ -8,7 +8,7 @@ import { runHookCommand } from './hookCommand.ts'
 import { HookQueue } from './hookQueue.ts'
 import { deliver, WEBHOOK_RETRY, type WebhookRetry } from './webhook.ts'
 
-/** A change of the role of this node, which has happened. */
+/** A completed change of this node's role. */
 export interface RoleChange {
   /** ISO time. */
   readonly at: string
@@ -17,44 +17,44 @@ export interface RoleChange {
   readonly was: NodeRole
   readonly epoch: number
   readonly txid: number
-  /** Id or address of the leader, '' when none is known. */
+  /** Id or address of the leader; '' when unknown. */
   readonly leader: string
   readonly reason: string
 }
 
 export interface RoleHookOptions {
-  /** A command of the shell. */
+  /** A shell command. */
   readonly command: string | undefined
   readonly webhook: string | undefined
-  /** Of the command, and of one POST. */
+  /** Time limit of the command, and of each POST. */
   readonly timeoutMs: number
-  /** Signs what the webhook gets. */
+  /** Signs the webhook's notices. */
   readonly secret: string | undefined
   /** Path of the database file. */
   readonly db: string
-  /** Where the command may ask this node. */
+  /** URL at which the command reaches this node. */
   readonly nodeUrl: string
   readonly log: Logger
-  /** A change was left out of what this hook is told. */
+  /** A hook was not told of a change. */
   readonly onDropped?: (hook: 'command' | 'webhook') => void
-  /** Without the secret, which is taken out. */
+  /** The command gets these variables, but no secrets. */
   readonly environment: NodeJS.ProcessEnv
   readonly retry?: WebhookRetry
-  /** How long a stop waits for what is under way. */
+  /** How long a stop waits for a running hook. */
   readonly stopGraceMs?: number
 }
 
-/** Changes that may wait for a command or an address that is slow. */
+/** The most changes that wait for a slow command or address. */
 const MAX_WAITING = 16
 const STOP_GRACE_MS = 5000
-/** What is none of a child's business: secrets, and the webhook, whose URL may hold one. */
+/** Variables that children must not see: secrets, and the webhook, whose URL may hold one. */
 const WITHHELD: ReadonlySet<string> = new Set([
   'WALCAST_SECRET',
   'WALCAST_SECRET_FILE',
   'WALCAST_WEBHOOK',
 ])
 
-/** Variables that a child process of a node may see. */
+/** The variables that a child process of a node may see. */
 export function withoutSecrets(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !WITHHELD.has(name)))
 }
@@ -75,7 +75,7 @@ export class RoleHooks {
     for (const queue of this.#queues) queue.push(change)
   }
 
-  /** Waits a moment for what is under way, then breaks it off. */
+  /** Waits a moment for a running hook, then ends it. */
   async stop(): Promise<void> {
     await Promise.all(this.#queues.map((queue) => queue.stop(this.#stopGraceMs)))
   }
@@ -89,7 +89,7 @@ function commandQueue(options: RoleHookOptions, command: string): HookQueue<Role
       onDropped?.('command')
       log.warn(
         { role, epoch },
-        'the command is not run for a change of role: too many wait, or the node stops',
+        'not running the command for a change of role: too many wait, or the node stops',
       )
     },
     async run(change, signal) {
@@ -103,7 +103,7 @@ function commandQueue(options: RoleHookOptions, command: string): HookQueue<Role
         },
       )
       const said = { role, epoch, code, ...rest, output: output.replace(/\p{Cc}+/gu, ' ').trim() }
-      if (code === 0) log.info(said, 'the command for a change of role was run')
+      if (code === 0) log.info(said, 'ran the command for a change of role')
       else log.error(said, 'the command for a change of role failed')
     },
   })
@@ -118,7 +118,7 @@ function webhookQueue(options: RoleHookOptions, url: string): HookQueue<RoleChan
       onDropped?.('webhook')
       log.warn(
         { role, epoch, origin },
-        'the webhook is not told of a change of role: too many wait, or the node stops',
+        'not calling the webhook for a change of role: too many wait, or the node stops',
       )
     },
     async run(change, signal) {
@@ -129,8 +129,8 @@ function webhookQueue(options: RoleHookOptions, url: string): HookQueue<RoleChan
         signal,
       )
       const said = { role, epoch, origin, ...rest }
-      if (delivered) log.info(said, 'the webhook was told of a change of role')
-      else log.error(said, 'the webhook could not be told of a change of role')
+      if (delivered) log.info(said, 'called the webhook for a change of role')
+      else log.error(said, 'could not call the webhook for a change of role')
     },
   })
 }
@@ -150,7 +150,7 @@ function hookEnvironment(
     WALCAST_NODE_URL: nodeUrl,
     WALCAST_LEADER: leader,
     WALCAST_DB: db,
-    // A NUL in a variable would keep the command from being run.
+    // The command would not start with a NUL in a variable.
     WALCAST_REASON: reason.replaceAll('\0', ''),
   }
 }

@@ -1,4 +1,4 @@
-/** POSTs a notice to a URL of the operator's, again after a pause when it is not taken. */
+/** POSTs a notice to a URL of the operator's, and retries after a failure. */
 import { createHmac } from 'node:crypto'
 import { messageOf } from '../errors.ts'
 import { Backoff } from '../platform/backoff.ts'
@@ -6,11 +6,11 @@ import { request } from '../platform/sockets.ts'
 import { delay, timeLimit } from '../platform/time.ts'
 
 export const SIGNATURE_HEADER = 'walcast-signature'
-/** Of an answer that nobody reads, before its connection is closed. */
+/** The most bytes of an answer that are discarded before the connection is closed. */
 const MAX_ANSWER_BYTES = 64 * 1024
 
 export interface WebhookTarget {
-  /** Its path and query may be a secret: they are not logged. */
+  /** Path and query may hold a secret, so logs show only the origin. */
   readonly url: string
   readonly secret: string | undefined
   readonly timeoutMs: number
@@ -18,9 +18,9 @@ export interface WebhookTarget {
 }
 
 export interface WebhookRetry {
-  /** Tries of one notice in all. */
+  /** The most attempts for one notice. */
   readonly attempts: number
-  /** The pause after the first try, which grows up to the longest. */
+  /** Pause after the first attempt; later pauses grow up to `maxMs`. */
   readonly minMs: number
   readonly maxMs: number
 }
@@ -30,7 +30,7 @@ export const WEBHOOK_RETRY: WebhookRetry = { attempts: 6, minMs: 1000, maxMs: 30
 export interface Delivery {
   readonly delivered: boolean
   readonly attempts: number
-  /** Of the last answer, when there was one. */
+  /** Status of the last answer, if there was one. */
   readonly status?: number
   readonly failure?: string
 }
@@ -41,8 +41,8 @@ export function signatureOf(secret: string, body: string): string {
 }
 
 /**
- * Never rejects. Taken is what a status of 200 to 299 answers; one that will not change (other than
- * 408, 429 and 5xx) is not tried again.
+ * Never rejects. A status of 200 to 299 means that the notice was delivered. After 408, 429, 5xx or
+ * no answer it tries again; any other status is final.
  */
 export async function deliver(
   target: WebhookTarget,
@@ -82,7 +82,7 @@ async function post(
   const limit = AbortSignal.any([signal, timeLimit(timeoutMs)])
   try {
     const answer = await request(url, { method: 'POST', headers, body, signal: limit, reset: true })
-    // The status says all; an answer that does not end is no failure.
+    // The status is enough; an endless body is no failure.
     await answer.body.dump({ limit: MAX_ANSWER_BYTES, signal: limit }).catch(() => {})
     return { status: answer.statusCode }
   } catch (error) {

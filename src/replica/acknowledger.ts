@@ -1,6 +1,6 @@
 /**
- * Tells the leader where the copy stands: soon after it moved, one message for all of that time,
- * and at once when the leader asks because somebody waits there.
+ * Tells the leader where the copy stands. One message covers all batches of the last ACK_MS; when
+ * the leader asks, because a client waits there, the answer goes out at once.
  */
 import type { Body } from '../../proto/messages.ts'
 import { messageOf } from '../errors.ts'
@@ -8,7 +8,7 @@ import { cancelTimer, setTimer, type Timer } from '../platform/time.ts'
 import type { Applier } from './copy/applier.ts'
 import type { Durability } from './copy/durability.ts'
 
-/** Without what the connection adds. */
+/** The body of the message; the connection adds the database. */
 export type Acknowledgement = Omit<Body<'ack'>, 'db'>
 
 export interface AcknowledgerHost {
@@ -19,26 +19,26 @@ export interface AcknowledgerHost {
       }
     | undefined
   /**
-   * Whether the copy is known to be the leader's state at its position. Not while pages are
+   * Whether the copy is known to be the leader's state at its position. False while pages are
    * compared.
    */
   isLevel(): boolean
   lagMs(): number
   send(acknowledgement: Acknowledgement): void
-  /** The copy could not be synced: nothing is acknowledged as durable any more. */
+  /** A sync of the copy failed. From now on the replica acknowledges nothing as durable. */
   onSyncFailed(detail: string): void
 }
 
-/** Of moves that nobody waits for. */
+/** Delay of an acknowledgement that no client waits for. */
 const ACK_MS = 20
 
 export class Acknowledger {
   readonly #host: AcknowledgerHost
   #timer: Timer | undefined
-  /** Highest txids asked for and not yet answered; 0 for none. */
+  /** The highest txids that the leader asked for and got no answer about; 0 for none. */
   #asked = 0
   #askedDurable = 0
-  /** Connections so far: what was asked on one is not answered on the next. */
+  /** Number of the connection. A question of one is not answered on the next. */
   #connection = 0
 
   constructor(host: AcknowledgerHost) {

@@ -1,6 +1,6 @@
 /**
- * The replica's side of a comparison: checksums of groups of its pages, then those of the pages of
- * the groups that differ.
+ * The replica's side of a comparison. It sends the checksum of each group of pages. For the groups
+ * that differ it sends the checksum of each page.
  */
 import { GROUP_PAGES } from '../../proto/limits.ts'
 import { WalcastError } from '../errors.ts'
@@ -8,18 +8,15 @@ import { delay, nextTurn } from '../platform/time.ts'
 import type { PageSums } from '../sqlite/pageSums.ts'
 import type { Subscription } from './subscription.ts'
 
-/** Bytes of checksums in the socket before more are sent. */
+/** While the socket buffers more bytes than this, the comparison waits. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024
 const WAIT_MS = 5
-/**
- * Groups of one message: neither side is to be held up for longer than some tenths of a
- * millisecond.
- */
+/** Groups in one message. It holds up either side for a few tenths of a millisecond at most. */
 const SLICE = 256
-/** Groups whose pages' checksums go into one message. */
+/** Groups whose page checksums go into one message. */
 const RUN_GROUPS = 64
 
-/** What a comparison needs of the connection that it is made over. */
+/** The part of a connection that a comparison uses. */
 export type ComparisonLink = Pick<Subscription, 'connectionId' | 'bufferedBytes' | 'send'>
 
 export class Comparison {
@@ -30,7 +27,7 @@ export class Comparison {
   #isSent = false
   #asked = 0
 
-  /** `sums` must not change before the pages that differ arrive. */
+  /** `sums` must not change until the pages that differ arrive. */
   constructor(db: string, sums: PageSums, link: ComparisonLink) {
     this.#db = db
     this.#sums = sums
@@ -38,7 +35,7 @@ export class Comparison {
     this.#connectionId = link.connectionId
   }
 
-  /** Sends the checksums of all groups; of none when there are no pages yet. */
+  /** Sends the checksums of all groups. Without pages it sends one empty message. */
   async sendGroups(): Promise<void> {
     const { pages } = this.#sums
     const groups = Math.ceil(pages / GROUP_PAGES)
@@ -60,7 +57,7 @@ export class Comparison {
 
   /**
    * Answers with the checksums of the pages of `groups` (4 bytes each, little-endian, ascending).
-   * Throws MESSAGE_BAD for groups that were not sent.
+   * Throws MESSAGE_BAD for groups that this side never sent.
    */
   async onDiffer(groups: Buffer, last: boolean): Promise<void> {
     const { pages } = this.#sums
@@ -87,12 +84,12 @@ export class Comparison {
       )
       i = end
     }
-    // The message that ends the list may hold no group itself.
+    // The message that ends the list of groups may be empty itself.
     if (last && count === 0 && this.#asked > 0)
       this.#link.send('have', { db: this.#db, firstPage: 1, sums: 0, last: true }, Buffer.alloc(0))
   }
 
-  /** Waits for room. False when the connection that this comparison belongs to has ended. */
+  /** Waits for room in the socket. False when the comparison's connection has ended. */
   async #hasRoom(): Promise<boolean> {
     while (this.#link.connectionId === this.#connectionId) {
       if (this.#link.bufferedBytes <= MAX_BUFFERED_BYTES) return true

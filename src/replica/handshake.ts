@@ -1,7 +1,7 @@
 /**
- * How a replica meets whoever feeds it: it says where it stands, hears how the leader's
- * incarnations began, and is welcomed. What it is told of the leader stays known until the next
- * welcome.
+ * How a connection to the leader begins. The replica says where it stands, the leader tells how its
+ * incarnations began, and then welcomes the replica. What the welcome tells of the leader stays
+ * known until the next welcome.
  */
 import { durationOf } from '../../proto/fields.ts'
 import { MAX_COUNTED } from '../../proto/limits.ts'
@@ -14,21 +14,22 @@ import type { ReplicaOptions } from './replicaOptions.ts'
 export interface MetLeader {
   /** The node that feeds this one. */
   readonly node: string
-  /** The leader, however many replicas lie between; '' before the first welcome. */
+  /** The leader itself, however many replicas lie between; '' before the first welcome. */
   readonly source: string
   readonly sourceAddress: string
   /**
-   * In which it leads; '' when another node feeds this one, which may not have heard of the newest.
+   * The incarnation in which it leads. '' when a relay feeds this node: a relay may not know the
+   * newest.
    */
   readonly incarnation: string
   readonly pages: number
   readonly pageSize: number
 }
 
-type MeetingOptions = Pick<ReplicaOptions, 'db' | 'identity' | 'version' | 'advertise'>
+type HandshakeOptions = Pick<ReplicaOptions, 'db' | 'identity' | 'version' | 'advertise'>
 
 export class Handshake {
-  readonly #options: MeetingOptions
+  readonly #options: HandshakeOptions
   #leader: MetLeader = {
     node: '',
     source: '',
@@ -37,15 +38,13 @@ export class Handshake {
     pages: 0,
     pageSize: 0,
   }
-  /** Incarnations that the leader told of in this connection. */
+  /** Incarnations that the leader announced on this connection. */
   #told: Lineage = []
   #welcomedMs: number | undefined
-  /**
-   * The leader's pages have another size than those of the copy: none of its pages can be compared.
-   */
+  /** The page sizes of leader and copy differ, so their pages cannot be compared. */
   #isOtherPageSize = false
 
-  constructor(options: MeetingOptions) {
+  constructor(options: HandshakeOptions) {
     this.#options = options
   }
 
@@ -53,13 +52,13 @@ export class Handshake {
     return this.#leader
   }
 
-  /** Of the last welcome; undefined before the first. */
+  /** Time of the last welcome; undefined before the first. */
   get welcomedMs(): number | undefined {
     return this.#welcomedMs
   }
 
   /**
-   * A connection begins. `isBelievable`: whether the state checksum in memory is that of the copy.
+   * A connection begins. `isBelievable`: the state checksum in memory is that of the copy.
    */
   hello(copy: Copy | undefined, isBelievable: boolean, lagMs: number): Body<'hello'> {
     this.#told = []
@@ -93,8 +92,9 @@ export class Handshake {
   }
 
   /**
-   * `address`: where the connection goes. Durable before anything of that epoch is taken: this node
-   * must never lead in it itself. Throws what `requireFitting` throws.
+   * Checks the welcome and makes its epoch durable before the replica accepts anything of it: this
+   * node must never lead in that epoch itself. `address` is that of the connection. Throws what
+   * `requireFitting` throws.
    */
   async adopt(welcome: Body<'welcome'>, copy: Copy | undefined, address: string): Promise<void> {
     const { identity } = this.#options
@@ -108,17 +108,17 @@ export class Handshake {
     await identity.adopt(welcome, this.#told, address)
   }
 
-  /** The next hello asks for a copy of its own, whatever the size of the leader's pages is then. */
+  /** The next hello asks for a whole new copy. */
   onOtherPageSize(): void {
     this.#isOtherPageSize = true
   }
 
-  /** The copy has pages of the leader's size. */
+  /** The copy has the leader's page size. */
   onSynced(): void {
     this.#isOtherPageSize = false
   }
 
-  /** Whether the leader is another one than before, or elsewhere. */
+  /** Returns whether the leader, or its address, has changed. */
   onWelcome(welcome: Body<'welcome'>, nowMs: number): boolean {
     const { node, source, sourceAddress, pages, pageSize } = welcome
     const before = this.#leader
@@ -128,7 +128,7 @@ export class Handshake {
     return before.source !== source || before.sourceAddress !== sourceAddress
   }
 
-  /** The leader's database has so many pages by now. */
+  /** The leader's database has this many pages now. */
   onResync(pages: number): void {
     this.#leader = { ...this.#leader, pages }
   }
@@ -136,13 +136,13 @@ export class Handshake {
 
 export interface Follower {
   readonly node: string
-  /** Random id of its process. */
+  /** Random id of this node's process. */
   readonly instance: string
   /** '' before the first copy. */
   readonly cluster: string
-  /** The highest epoch that it has followed or led in. */
+  /** The highest epoch in which it has followed or led. */
   readonly epoch: number
-  /** Of the copy; undefined before the first. */
+  /** Page size of the copy; undefined before the first copy. */
   readonly pageSize: number | undefined
 }
 

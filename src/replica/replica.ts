@@ -144,9 +144,7 @@ export class Replica {
     return isSettled ? copy.pages : undefined
   }
 
-  /**
-   * Repairs rotten pages by a comparison with the leader. False when that cannot begin now.
-   */
+  /** Repairs rotten pages by a comparison with the leader. False when that cannot begin now. */
   repair(rotten: readonly RottenPage[]): boolean {
     // Without a leader readers would lose the whole copy for the sake of some pages.
     const canRepair = this.#upstream.state === 'streaming' && this.scrubbed !== undefined

@@ -1,4 +1,4 @@
-/** What a replica is built with, and whom it tells. */
+/** The options of a replica, and the interfaces of those that it tells what happens. */
 import type { Logger } from 'pino'
 import type { Lineage } from '../../proto/lineage.ts'
 import type { Body } from '../../proto/messages.ts'
@@ -20,14 +20,14 @@ export interface ReplicaOptions {
   readonly clock: Clock
   readonly ops: FileOps
   readonly subscription: SubscriptionOptions
-  /** WAL bytes of the copy that start a checkpoint. */
+  /** At this size of the copy's WAL a checkpoint begins. */
   readonly walBytes: number
   readonly access: CopyAccess
   readonly lockTimeoutMs: number
   /** See KeptBounds. */
   readonly maxDiverged: number
   readonly maxDivergedBytes: number
-  /** Quiet time after which the copy's WAL is emptied. */
+  /** After this quiet time the replica empties the copy's WAL. */
   readonly idleMs: number
   readonly pingMs: number
   /** `offsetMs`: the leader's clock minus this node's. */
@@ -39,41 +39,38 @@ export interface ReplicaIdentity {
   readonly node: string
   /** Random id of this process. */
   readonly instance: string
-  /** How long this process has been up, ms. */
+  /** Age of this process, ms. */
   upMs(): number
   /** '' before the first copy. */
   cluster(): string
-  /** Incarnations of the leader that this node knows of. */
+  /** The leader's incarnations that this node knows. */
   lineage(): Lineage
-  /**
-   * Id of the node that led in the highest epoch that this node knows of; '' when it knows none.
-   */
+  /** Id of the node that led in the highest epoch that this node knows; '' when it knows none. */
   lastLeader(): string
-  /** The last epoch that this node knows to have begun with a promotion. */
+  /** The last epoch that, as far as this node knows, began with a promotion. */
   term(): number
-  /** The highest that this node has led or followed in. */
+  /** The highest epoch in which this node has led or followed. */
   epoch(): number
   /**
-   * Whom it follows and in which epoch, and incarnations of which the leader told how they began.
-   * `address`: HOST:PORT of the connection that it came by. Durable when it resolves; quick when
-   * nothing of it is new.
+   * Records whom this node follows, in which epoch, and the incarnations in `told`. `address` is
+   * HOST:PORT of the connection. Durable when it resolves; fast when nothing of it is new.
    */
   adopt(welcome: AdoptedWelcome, told: Lineage, address: string): Promise<void>
 }
 
-/** What of a welcome a node keeps in its role file. */
+/** The part of a welcome that a node keeps in its role file. */
 export type AdoptedWelcome = Pick<Body<'welcome'>, 'cluster' | 'epoch' | 'term' | 'fileMode'>
 
-/** Hears what happens, for metrics. Called on the hot path: cheap and never throwing. */
+/** Hears what happens. The hot path calls it, so it must be cheap and must not throw. */
 export interface ReplicaObserver {
   /**
-   * `leaderAddress`: where requests for the leader go, '' when it is the node that this one is
-   * connected to, which is at `address`.
+   * `leaderAddress`: where requests for the leader go. '' means that the connection, to `address`,
+   * goes to the leader itself.
    */
   onConnected(leaderAddress: string, address: string): void
-  /** The leader told where it stands. */
+  /** The leader told its position. */
   onLeaderAt(): void
-  /** The leader takes no more requests. */
+  /** The leader accepts no more requests. */
   onLeaderStopping(): void
   onReceived(bytes: number): void
   onApplied(batch: {
@@ -83,40 +80,40 @@ export interface ReplicaObserver {
     readonly position: { epoch: number; txid: number }
   }): void
   onCheckpoint(checkpoint: { readonly complete: boolean; readonly pauseMs: number }): void
-  /** The copy was synced because the leader asked for it. */
+  /** A sync of the copy that the leader had asked for took `syncMs`. */
   onDurable(syncMs: number): void
   onDisconnected(key: string): void
   onRefused(key: string): void
   onSynced(): void
   onStray(): void
-  /** A bundle kept aside was thrown away for the sake of a bound. */
+  /** The replica deleted a kept bundle to stay within a bound. */
   onKeptDropped(kind: KeptKind): void
-  /** Another node of the cluster, or one that was forgotten. */
+  /** The leader told of another member, or of one that is forgotten. */
   onMember(member: Omit<Body<'member'>, 'db'>): void
-  /** Another node leads. */
+  /** Another node leads now. */
   onMoved(to: Omit<Body<'moved'>, 'db'>): void
   onFatal(error: WalcastError): void
 }
 
 /**
- * Passes on to replicas of this node's own what arrives. Called on the hot path: cheap and never
- * throwing.
+ * Passes on what arrives to replicas of this node's own. The hot path calls it, so it must be cheap
+ * and must not throw.
  */
 export interface Downstream {
   /**
-   * One message of a batch was taken in, and with the last one the batch is visible. `message` is
-   * used again after the call.
+   * The replica took in one message of a batch; with the last one the batch is visible. The memory
+   * of `message` is reused after the call.
    */
   onBatch(batch: Body<'batch'>, payload: Buffer, message: Buffer): void
-  /** The leader told where it stands. */
+  /** The leader told its position. */
   onHeartbeat(): void
-  /** The connection ended: what came of a batch in part is forgotten. */
+  /** The connection ended. The replica forgets a batch that came in part. */
   onDisconnected(): void
-  /** A process below has the id of one that came first, and is to end. */
+  /** A process below has the id of an older one, and must end. */
   onTwin(twin: Body<'twin'>): void
   /**
-   * What was taken in and is not visible may be forgotten, and the next state need not follow from
-   * this one.
+   * The replica may forget what is not visible yet, and its next state need not follow from this
+   * one.
    */
   onUnsettled(): void
 }

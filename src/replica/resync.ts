@@ -1,5 +1,5 @@
 /**
- * Brings the copy to the leader's state by comparing pages: what differs arrives and becomes
+ * Brings the copy to the leader's state by comparing pages. The pages that differ arrive and become
  * visible as one commit.
  */
 import type { Logger } from 'pino'
@@ -13,7 +13,7 @@ import type { Divergence } from './diverged/divergence.ts'
 import type { Subscription } from './subscription.ts'
 
 export interface ResyncProgress {
-  /** Pages still to come, as far as the leader has told. */
+  /** Pages still to come, by what the leader has told so far. */
   readonly remaining: number
   readonly total: number
 }
@@ -21,11 +21,11 @@ export interface ResyncProgress {
 export interface ResyncCause {
   readonly reason: string
   readonly leader: { readonly node: string; readonly pages: number; readonly pageSize: number }
-  /** What is in memory about the copy is not to be believed: it is read again. */
+  /** The page checksums in memory may be wrong, so the copy is read again. */
   readonly isDoubtful: boolean
   /**
-   * Why the copy may hold commits that the leader lacks; undefined when it holds none. Asked at the
-   * end: a copy may be opened meanwhile.
+   * Why the copy may hold commits that the leader lacks; undefined when it holds none. Called at
+   * the end, because the comparison may open the copy first.
    */
   divergence(): SuspectedDivergence | undefined
 }
@@ -58,7 +58,7 @@ export class Resync {
     return this.#progress
   }
 
-  /** Tells the leader what is here. */
+  /** Sends the checksums of this copy to the leader. */
   async begin(cause: ResyncCause): Promise<void> {
     const { reason, leader, isDoubtful } = cause
     this.#cause = cause
@@ -70,7 +70,7 @@ export class Resync {
     if (this.#slot.isReplacing)
       this.#log.warn(
         { pageSize: known?.pageSize, leaderPageSize: leader.pageSize },
-        'the pages of the leader have another size: a new copy is fetched beside this one, which is served until then',
+        'the page size of the leader differs; fetching a new copy while this one stays readable',
       )
     this.#comparison = new Comparison(this.#db, sums, this.#subscription)
     await this.#comparison.sendGroups()
@@ -91,7 +91,7 @@ export class Resync {
   }
 
   /**
-   * The copy is the leader's state at `synced` when it resolves. Throws STATE_MISMATCH or
+   * When it resolves, the copy is the leader's state at `synced`. Throws STATE_MISMATCH or
    * DIVERGED_UNKEPT.
    */
   async onSynced(synced: Body<'synced'>, payload: Buffer): Promise<void> {
@@ -102,7 +102,7 @@ export class Resync {
     this.#log.info({ epoch, txid, pages }, 'the copy is whole and verified')
   }
 
-  /** What the leader may lack is kept aside before it is overwritten or replaced. */
+  /** Keeps what the leader may lack, then overwrites or replaces it. */
   async #finish(copy: Copy, synced: Body<'synced'>, payload: Buffer): Promise<void> {
     const { leader, reason } = this.#cause ?? {}
     const divergence = this.#cause?.divergence()
@@ -115,7 +115,7 @@ export class Resync {
         reason: `${divergence.reason}; ${reason}`,
         ...damage,
       }
-      // Between pages of different sizes nothing tells what differs.
+      // Pages of different sizes cannot be compared, so the whole copy is kept.
       if (this.#slot.isReplacing) await this.#divergence.keepWhole(copy, why)
       else await this.#divergence.keep(copy, { ...synced, payload }, why)
     }

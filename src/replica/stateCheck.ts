@@ -1,14 +1,14 @@
 /**
- * Whether page images of the published state are what was written, told by the page checksums of a
- * copy that is being resynced.
+ * Checks that page images of the published state are what was written, by the page checksums of a
+ * copy under resync.
  */
 import type { PageSet } from '../sqlite/pageSet.ts'
 import { type PageSums, pageSum } from '../sqlite/pageSums.ts'
 
 /**
- * Pages that have come have their new checksum in memory. Their old ones are checked together: the
- * state checksum at the position and the one now differ by the XOR of both. All of these pages that
- * the old state has must be looked at, once each.
+ * Pages that a resync has brought already have their new checksum in memory. Their old checksums
+ * are checked together: the state checksums before and now differ by the XOR of old and new ones.
+ * The caller must pass each of these pages that the old state has to `look`, once.
  */
 export class StateCheck {
   readonly #sums: PageSums

@@ -1,7 +1,7 @@
 /**
- * Makes SQLite open what lies in the place of a copy and is none as it is: an empty file, or a copy
- * that was damaged while its node was down. It is changed in place, never replaced: a program that
- * has it open sees what follows. A comparison of pages with the leader brings the content.
+ * Makes an unfit file in the place of the copy one that SQLite opens: an empty file, or a copy that
+ * was damaged while its node was down. The file is changed in place and never replaced, so that a
+ * program that has it open sees what follows. A comparison with the leader brings the content.
  */
 import { WalcastError } from '../errors.ts'
 import { ftruncateSync, readSync, writeSync } from '../platform/files.ts'
@@ -27,9 +27,9 @@ const CONTENT_AT = 5
 const CELLS_AT = HEADER_BYTES + 3
 
 /**
- * An empty file becomes a database without content, in WAL mode, as SQLite makes it: programs that
- * have the empty file open notice. Throws SQLITE_BUSY or DB_WAL_REFUSED when one of them is
- * writing, or has filled it.
+ * Makes an empty file a database without content, in WAL mode. SQLite does it, so that programs
+ * that have the file open notice. Throws SQLITE_BUSY or DB_WAL_REFUSED when one of them is writing,
+ * or has filled it.
  */
 export async function makeBlank(
   thread: SqliteThread,
@@ -50,15 +50,15 @@ export async function makeBlank(
     throw new WalcastError('DB_WAL_REFUSED', { path, detail: `its page size is ${found}` })
 }
 
-/** Whether the first page of a database of one page has a schema without entries. */
+/** Whether a database consists of one page with an empty schema. */
 export function isBlank(firstPage: Buffer, pages: number): boolean {
   return pages === 1 && firstPage.readUInt16BE(CELLS_AT) === 0
 }
 
 /**
- * A damaged copy gets a header that SQLite reads, with pages of `pageSize` bytes when its own does
- * not tell, and the size that the header tells: `mostPages` is the largest that the copy ever had.
- * No connection of this process may have it open.
+ * Gives a damaged copy a header that SQLite reads, and at least the size that the header tells.
+ * `pageSize` counts when its own header is not sound. `mostPages` is the largest size that the copy
+ * ever had. No connection of this process may have the file open.
  */
 export function mend(path: string, pageSize: number, mostPages: number): void {
   const file = pinFile(path)
@@ -75,8 +75,8 @@ export function mend(path: string, pageSize: number, mostPages: number): void {
 }
 
 /**
- * A damaged copy that has a sound header loses the entries of its schema, which SQLite reads when
- * it opens a database.
+ * Empties the schema of a damaged copy with a sound header: SQLite reads the schema when it opens a
+ * database.
  */
 export function clearSchema(path: string): void {
   const file = pinFile(path)
@@ -86,7 +86,7 @@ export function clearSchema(path: string): void {
   writeAll(file, leaf, HEADER_BYTES)
 }
 
-/** Undefined unless the header is one that SQLite takes, of a database in WAL mode. */
+/** Undefined unless SQLite accepts the header, and it is that of a database in WAL mode. */
 function soundPageSize(header: Buffer): number | undefined {
   const size = header.readUInt16BE(PAGE_SIZE_AT)
   const pageSize = size === 1 ? 65536 : size

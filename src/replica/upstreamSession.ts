@@ -1,9 +1,11 @@
 /**
- * What a replica and whoever feeds it say to each other, one connection after another.
+ * The conversation between a replica and whoever feeds it, one connection after another.
  *
- *   connecting ── welcome(resume) ───────────────────────────────────────────> streaming
- *       │     └── welcome(sync) ──> syncing: groups, differ, have, pages, synced ──┘ │
- *       └<──────────── any failure, after a delay ───────────────────────────────────┘
+ *   connecting ── welcome(resume) ──────────────────────────────────> streaming
+ *     ^    └── welcome(sync) ──> syncing ── synced ──────────────────────┘ │
+ *     │                            ^  groups, differ, have, pages          │
+ *     │                            └──────────────── resync ───────────────┤
+ *     └──────────── any failure, after a delay ────────────────────────────┘
  */
 import { durationOf } from '../../proto/fields.ts'
 import type { Body, Message } from '../../proto/messages.ts'
@@ -37,16 +39,13 @@ export interface UpstreamSessionParts {
   readonly resync: Resync
   readonly divergence: Divergence
   readonly downstream: Downstream
-  /**
-   * It had a database of this cluster before it came to follow: what speaks against its first
-   * leader is not fatal.
-   */
+  /** This node had a database of the cluster before it came to follow (see FatalErrors). */
   readonly hasLed: boolean
   /** Asks the leader for its clock and position. */
   ping(): void
 }
 
-/** A connection that streams after this long is in order. */
+/** A connection that streams after this time works. */
 const SETTLED_MS = 1000
 
 export class UpstreamSession {
@@ -54,7 +53,7 @@ export class UpstreamSession {
   #state: ReplicaState = 'connecting'
   #lastError: WalcastError | undefined
   readonly #fatal: FatalErrors
-  /** HOST:PORT that the present connection goes to: whom to follow may be another one by now. */
+  /** HOST:PORT of the present connection. The leader to follow may be another one by now. */
   #address = ''
 
   constructor(parts: UpstreamSessionParts) {
@@ -66,12 +65,12 @@ export class UpstreamSession {
     return this.#state
   }
 
-  /** Why the last connection ended; undefined once one is in order. */
+  /** Why the last connection ended; undefined once the present one works. */
   get lastError(): WalcastError | undefined {
     return this.#lastError
   }
 
-  /** The replica ends: what is still said changes nothing. */
+  /** The replica ends. Later messages change nothing. */
   stop(): void {
     this.#state = 'stopped'
   }
@@ -88,7 +87,7 @@ export class UpstreamSession {
     )
   }
 
-  /** Throws what ends the connection. */
+  /** An error that it throws ends the connection. */
   onMessage(message: Message, receivedMs: number, bytes: Buffer): void | Promise<void> {
     const { db } = this.#parts.options
     if (message.type !== 'error' && message.body.db !== db)
@@ -96,7 +95,7 @@ export class UpstreamSession {
     try {
       return this.#handle(message, receivedMs, bytes)
     } finally {
-      // Counted afterwards: readers wait for a batch, not for a counter.
+      // After the work: readers wait for a batch, not for a counter.
       this.#parts.options.observer.onReceived(message.payload.length)
     }
   }
@@ -167,7 +166,7 @@ export class UpstreamSession {
       this.#parts.downstream.onUnsettled()
     this.#parts.lag.onConnected(welcome.heartbeatMs)
     this.#parts.lag.onWelcome(welcome)
-    // What feeds this node may be a replica itself; requests go to the leader.
+    // A relay may feed this node. Requests go to the leader itself.
     observer.onConnected(source === node ? '' : sourceAddress, address)
     this.#parts.ping()
     log.info(
@@ -194,8 +193,8 @@ export class UpstreamSession {
   }
 
   /**
-   * A welcome counts only while its connection is there and the one to follow: nothing of it may be
-   * taken for the next leader's.
+   * A welcome counts only on its own connection, and only while that leader is the one to follow.
+   * Otherwise it would be taken for the next leader's.
    */
   #requireStill(address: string, connectionId: number): void {
     const { subscription } = this.#parts
@@ -206,14 +205,14 @@ export class UpstreamSession {
     })
   }
 
-  /** The leader has this very state in its own incarnation. */
+  /** The leader has the state of this copy in its own incarnation. */
   #enter(copy: Copy, welcome: Body<'welcome'>): void {
     this.#parts.downstream.onUnsettled()
     copy.applier.enter(welcome)
     this.#parts.options.observer.onLeaderAt()
   }
 
-  /** Tells the leader which pages are here, so that it sends the others. */
+  /** Sends the leader the checksums of the pages here, so that it sends what differs. */
   #beginSync(reason: string): Promise<void> {
     this.#state = 'syncing'
     this.#parts.downstream.onUnsettled()
@@ -243,8 +242,8 @@ export class UpstreamSession {
   }
 
   /**
-   * A connection that fails soon, on a full disk for example, backs off, and its error stays to be
-   * seen.
+   * A connection that fails soon, on a full disk for example, keeps its back-off and its error.
+   * After SETTLED_MS of streaming both are reset.
    */
   #onHeartbeat(heartbeat: Body<'heartbeat'>): void {
     const settledMs = this.#parts.options.clock.nowMs() - (this.#parts.handshake.welcomedMs ?? 0)
@@ -262,7 +261,7 @@ export class UpstreamSession {
     this.#parts.lag.onDisconnected()
     this.#parts.acks.reset()
     if (this.#state === 'stopped') return
-    // A state that does not verify is never resumed from: the pages are compared next time.
+    // Never resume from a state that does not verify. The next connection compares the pages.
     if (error.key === 'STATE_MISMATCH') {
       this.#parts.trust.onMismatch()
       this.#parts.slot.abandonFirst()
@@ -272,7 +271,7 @@ export class UpstreamSession {
     const isFirst = this.#parts.handshake.welcomedMs === undefined
     if (this.#fatal.isFatal(error, isFirst)) return observer.onFatal(error)
     if (this.#state !== 'connecting' || this.#lastError?.code !== error.code)
-      log.warn({ error: error.line }, 'not connected to the leader; trying again')
+      log.warn({ error: error.line }, 'not connected to the leader; reconnecting')
     this.#state = 'connecting'
     this.#lastError = error
     observer.onDisconnected(error.key)

@@ -1,8 +1,8 @@
 /**
  * Who may talk to a node. Operators send `Authorization: Bearer SECRET`. Nodes sign their requests
- * with `X-Replica-Auth: v1 node=ID epoch=N time=MS nonce=HEX mac=HEX`: HMAC-SHA256 over method,
- * path with query, time, nonce, node id and epoch, one a line. Valid for 30 s in the receiver's
- * clock, once, and not from before its start.
+ * with `X-Replica-Auth: v1 node=ID epoch=N time=MS nonce=HEX mac=HEX`. The MAC is HMAC-SHA256 over
+ * method, path with query, time, nonce, node id and epoch, one a line. A token is valid once, for
+ * 30 s in the receiver's clock, and only if it is younger than the receiver's process.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { Stats } from 'node:fs'
@@ -15,16 +15,18 @@ export const REPLICA_AUTH_HEADER = 'x-replica-auth'
 const VALID_MS = 30_000
 const MIN_SECRET_CHARS = 16
 /**
- * Nonces remembered. When there are more valid ones, tokens as old as those that are forgotten are
- * refused.
+ * The most nonces remembered. When more are valid, the oldest are forgotten, and tokens that old
+ * are refused.
  */
 const MAX_NONCES = 100_000
-const TOKEN =
-  /^v1 node=([\w.-]{1,128}) epoch=(\d{1,15}) time=(\d{1,15}) nonce=([0-9a-f]{32}) mac=([0-9a-f]{64})$/
+const TOKEN = new RegExp(
+  String.raw`^v1 node=([\w.-]{1,128}) epoch=(\d{1,15}) time=(\d{1,15}) ` +
+    'nonce=([0-9a-f]{32}) mac=([0-9a-f]{64})$',
+)
 
 /**
- * The cluster secret from WALCAST_SECRET or the file that WALCAST_SECRET_FILE names; undefined when
- * neither is set. Throws SECRET_UNREADABLE or SECRET_SHARED.
+ * Reads the cluster secret from WALCAST_SECRET, or from the file that WALCAST_SECRET_FILE names;
+ * undefined when neither is set. Throws SECRET_UNREADABLE or SECRET_SHARED.
  */
 export function readSecret(environment: NodeJS.ProcessEnv): string | undefined {
   const direct = environment['WALCAST_SECRET']
@@ -39,7 +41,7 @@ export function readSecret(environment: NodeJS.ProcessEnv): string | undefined {
   return secret
 }
 
-/** Throws SECRET_UNREADABLE when it is too short. */
+/** Throws SECRET_UNREADABLE when the secret is too short. */
 export function checkSecret(secret: string): void {
   if (secret.length < MIN_SECRET_CHARS)
     throw new WalcastError('SECRET_UNREADABLE', {
@@ -62,9 +64,9 @@ function readSecretFile(path: string): string {
 }
 
 /**
- * As PostgreSQL has it of keys: nobody but the owner may read it. The group may when it is root's
- * file: that is how a secret of the system reaches one service. Pipes and devices have no readers
- * that their mode could keep out. Throws SECRET_SHARED.
+ * The rule of PostgreSQL for key files: only the owner may read the file. If root owns it, its
+ * group may as well, as a system's secret reaches one service that way. Pipes and devices are
+ * exempt. Throws SECRET_SHARED.
  */
 function requirePrivate(path: string, stats: Stats): void {
   const refused = stats.uid === 0 ? 0o037 : 0o077
@@ -90,8 +92,8 @@ function macOf(secret: string, claim: Claim): Buffer {
 }
 
 /**
- * The header's value for one request; `secret` is '' in a cluster without one. `nowMs` is the
- * receiver's clock as far as it is known.
+ * The header's value for one request. `secret` is '' in a cluster without one. `nowMs` is the
+ * receiver's clock, as far as this node knows it.
  */
 export function signRequest(
   secret: string,
@@ -106,12 +108,12 @@ export function signRequest(
     timeMs: String(Math.round(nowMs)),
     nonce: randomBytes(16).toString('hex'),
   }
-  return `v1 node=${node} epoch=${claim.epoch} time=${claim.timeMs} nonce=${claim.nonce} mac=${macOf(secret, claim).toString('hex')}`
+  const mac = macOf(secret, claim).toString('hex')
+  const { timeMs, nonce } = claim
+  return `v1 node=${node} epoch=${claim.epoch} time=${timeMs} nonce=${nonce} mac=${mac}`
 }
 
-/**
- * Who signed a token, and in which epoch that node was. Says nothing of whether the token is valid.
- */
+/** The node that a token names, and its epoch. The token may be invalid all the same. */
 export function senderOf(
   token: string | undefined,
 ): { readonly node: string; readonly epoch: number } | undefined {
@@ -122,12 +124,9 @@ export function senderOf(
 export class Authenticator {
   readonly #secret: string | undefined
   readonly #clock: Clock
-  /**
-   * Tokens from before are refused: from before this node, or from before a nonce that was
-   * forgotten.
-   */
+  /** Older tokens are refused. This is the start of this process, or the last forgotten nonce. */
   #notBeforeMs: number
-  /** Nonces used, in the order in which they came, with the time of their tokens. */
+  /** Used nonces in order of arrival, with the times of their tokens. */
   readonly #nonces = new Map<string, number>()
 
   constructor(secret: string | undefined, clock: Clock) {
@@ -153,9 +152,8 @@ export class Authenticator {
   }
 
   /**
-   * The same of a request for the application, which needs a token without a secret too: a page of
-   * another site can make a browser send requests to this machine, but not with a header of its
-   * own.
+   * The same for a request to the application. It needs a token even without a secret: a foreign
+   * web page can make a browser send requests to this machine, but not with a custom header.
    */
   refuseForward(
     header: string | undefined,

@@ -1,16 +1,16 @@
-/** Of two processes with one node id, exactly one does not serve. */
+/** Of two processes with one node id, exactly one serves. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Instance } from '../../src/cluster/instance.ts'
 
-/** Two processes that came up at these times, by a clock that both see. */
+/** Two processes that started at these times of a common clock. */
 function twins(firstMs: number, secondMs: number) {
   const clock = { ms: firstMs }
   const first = new Instance(() => clock.ms)
   clock.ms = secondMs
   const second = new Instance(() => clock.ms)
-  /** Whether one yields to the other, whose answer was given `callMs` before. */
+  /** Whether one yields to the other, whose answer is `callMs` old. */
   const yields = (one: Instance, other: Instance, callMs: number) => {
     const upMs = other.upMs
     clock.ms += callMs
@@ -21,7 +21,7 @@ function twins(firstMs: number, secondMs: number) {
 
 const upMs = fc.double({ min: 0, max: 1e9, noNaN: true })
 
-test('each process has an id of its own, and knows how long it has been up', () => {
+test('each process has an id of its own, and knows its age', () => {
   const { first, second, clock } = twins(1000, 1250)
   assert.match(first.id, /^[0-9a-f]{16}$/)
   assert.notEqual(first.id, second.id)
@@ -29,7 +29,7 @@ test('each process has an id of its own, and knows how long it has been up', () 
   assert.deepEqual([first.upMs, second.upMs], [300, 50])
 })
 
-test('the process that came more than a second later yields, whoever asks, and the other one does not', () => {
+test('the process that starts over a second later yields, whoever asks, and only that one', () => {
   fc.assert(
     fc.property(
       upMs,
@@ -45,7 +45,7 @@ test('the process that came more than a second later yields, whoever asks, and t
   )
 })
 
-test('of two that came up together exactly one yields, the one with the lower id', () => {
+test('of two that start together exactly one yields, the one with the lower id', () => {
   fc.assert(
     fc.property(upMs, fc.double({ min: 0, max: 999, noNaN: true }), (bootMs, laterMs) => {
       const { first, second, yields } = twins(bootMs, bootMs + laterMs)
@@ -56,7 +56,7 @@ test('of two that came up together exactly one yields, the one with the lower id
   )
 })
 
-test('a call that takes as long as the bound leaves no two that serve when they came up further apart', () => {
+test('a slow call never leaves both serving when they start further apart', () => {
   fc.assert(
     fc.property(
       upMs,
@@ -71,7 +71,7 @@ test('a call that takes as long as the bound leaves no two that serve when they 
   )
 })
 
-test('at the edge of the time within which ids decide, at least one of two that are told of each other yields, and never both', () => {
+test('at the edge of the bound exactly the later one yields once both are told', () => {
   fc.assert(
     fc.property(
       fc.double({ min: 900, max: 1100, noNaN: true }),

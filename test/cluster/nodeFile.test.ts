@@ -55,8 +55,8 @@ test('an update that fails after its rename is taken back', async () => {
 })
 
 /**
- * A role file on a disk that takes nothing, from the moment it is told to until it is mended.
- * `isNamed`: what it does not take has its name all the same.
+ * A role file on a disk that fails every write while `isBad`. `isNamed`: the next failed write
+ * still gets its name.
  */
 async function onBadDisk(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-node-file-'))
@@ -65,7 +65,7 @@ async function onBadDisk(t: TestContext) {
     ...systemFileOps,
     async replace(path, content, kind) {
       if (!disk.isBad || disk.isNamed) await systemFileOps.replace(path, content, kind)
-      // Only the first one gets that far.
+      // Only the first write gets that far.
       disk.isNamed = false
       if (disk.isBad) throw new Error('the disk is bad')
     },
@@ -78,7 +78,7 @@ async function onBadDisk(t: TestContext) {
   return { file, disk, written: () => NodeFile.peek(folder) }
 }
 
-test('what cannot be taken back for certain is told of, and taken back as soon as that goes', async (t) => {
+test('an uncertain role is reported, and put back as soon as the disk allows', async (t) => {
   const { file, disk, written } = await onBadDisk(t)
   Object.assign(disk, { isBad: true, isNamed: true })
   await assert.rejects(
@@ -90,7 +90,7 @@ test('what cannot be taken back for certain is told of, and taken back as soon a
   await until('it is written again', () => written()?.role === 'replica')
 })
 
-test('a change of anything but the role makes nobody unsure of the role', async (t) => {
+test('a failed change of another field leaves the role certain', async (t) => {
   const { file, disk, written } = await onBadDisk(t)
   Object.assign(disk, { isBad: true, isNamed: true })
   await assert.rejects(
@@ -100,10 +100,10 @@ test('a change of anything but the role makes nobody unsure of the role', async 
   assert.deepEqual([file.record.txidCeiling, written()?.txidCeiling], [0, 7])
   disk.isBad = false
   await file.stop()
-  assert.equal(written()?.txidCeiling, 0, 'a stop tries once more')
+  assert.equal(written()?.txidCeiling, 0, 'a stop tries again')
 })
 
-test('what is insisted on is known whatever the disk says, also to changes that waited, and written once it can be', async (t) => {
+test('an insisted change counts at once, and is written as soon as possible', async (t) => {
   const { file, disk, written } = await onBadDisk(t)
   disk.isBad = true
   const insisted = file.insist({ leader: '10.0.0.2:8470' })

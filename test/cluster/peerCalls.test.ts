@@ -1,4 +1,4 @@
-/** What is known of a node that was told something and did not answer. */
+/** What the caller knows after a call that failed. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -28,7 +28,7 @@ async function failureAt(port: number, timeoutMs = 2000): Promise<unknown> {
   )
 }
 
-test('what could not be connected to was told nothing; one that broke off may have been', async () => {
+test('without a connection the call never arrived; after a broken one it may have', async () => {
   const server = createServer((socket) => socket.once('data', () => socket.destroy()))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
@@ -43,7 +43,7 @@ test('what could not be connected to was told nothing; one that broke off may ha
   assert.equal(wasNotSent(new WalcastError('NOT_FIT', { detail: '' })), false)
 })
 
-/** Takes no connection: its queue holds one, and what comes then is left without an answer. */
+/** Accepts no connection: its queue holds one, and later ones get no answer. */
 const FULL_LISTENER = `
 import socket, sys
 listener = socket.socket()
@@ -55,7 +55,7 @@ sys.stdin.read()
 
 import { endingWithParent } from '../support/endsWithParent.ts'
 
-test('a node whose machine does not answer was told nothing', async (t) => {
+test('a call to a machine that does not answer never arrived', async (t) => {
   const [file, bound] = endingWithParent('python3', ['-c', FULL_LISTENER])
   const child = spawn(file, bound, { stdio: ['pipe', 'pipe', 'inherit'] })
   const port = Number(await once(child.stdout, 'data'))

@@ -79,7 +79,7 @@ labTest('commits that a restored backup lacks are kept and found again', async (
     /"table":"log","kind":"removed".*"who":"lost"/,
   )
   assert.equal(await replica.metric('walcast_diverged_kept'), 1)
-  assert.equal(replica.logged('kept aside before it is overwritten').length, 1)
+  assert.equal(replica.logged('kept aside before the resync').length, 1)
   const [[sum]] = await lab
     .sql(`${folder}/database.db`, { readOnly: true })
     .rows('SELECT sum(balance) FROM accounts')
@@ -153,7 +153,7 @@ labTest('what was kept is removed when nothing of it is missing at the leader', 
   await requireSame(lab, again, replica)
   await until(
     'it is removed',
-    () => replica.logged('nothing of what was kept aside is missing').length === 1,
+    () => replica.logged('the leader lacks none of the rows kept aside').length === 1,
   )
   assert.deepEqual(readdirSync(`${replica.db}-walcast/diverged`), [])
   assert.equal((await replica.status()).diverged, undefined)
@@ -248,7 +248,7 @@ labTest('at the bound the oldest goes, and replication goes on', async (lab) => 
   const second = await compared(back)
   assert.notEqual(second.name, first.name)
   assert.deepEqual(readdirSync(`${back.db}-walcast/diverged`), [second.name])
-  const said = back.logged('have been thrown away')
+  const said = back.logged('with commits that the leader may lack')
   assert.equal(said.length, 1)
   assert.ok(said[0].includes(first.name) && said[0].includes('"level":50'), said[0])
   assert.equal(await back.metric('walcast_diverged_dropped_total', 'kind="diverged"'), 1)

@@ -1,6 +1,6 @@
 /**
- * The audit log as a file: whole lines only, crashes and full disks between them, rotation, and
- * what is answered of it.
+ * The audit log as a file: whole lines only, crashes and full disks between them, rotation, and the
+ * HTTP answer.
  */
 import assert from 'node:assert/strict'
 import {
@@ -48,7 +48,7 @@ function entry(txid: number, more: Partial<AuditEntry> = {}): AuditEntry {
   }
 }
 
-/** A logger and the messages that it was given. */
+/** A logger, and the messages that it received. */
 function logged() {
   const messages: string[] = []
   const log = pino(
@@ -73,7 +73,7 @@ const linesIn = (folder: string, name = 'audit.jsonl') =>
   readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1)
 const txids = (entries: readonly AuditEntry[]) => entries.map(({ txid }) => txid)
 
-test('entries are whole lines in the order they were given, and are there after a restart', async (t) => {
+test('entries are whole lines in order, and survive a restart', async (t) => {
   const folder = folderOf(t)
   const log = openIn(folder)
   assert.deepEqual(log.recent(10), [])
@@ -89,7 +89,7 @@ test('entries are whole lines in the order they were given, and are there after 
   assert.deepEqual(log.recent(0), [])
 })
 
-test('texts of others are one line, cut, and steer no terminal', async (t) => {
+test('foreign texts are cut to one line and cannot steer a terminal', async (t) => {
   const folder = folderOf(t)
   const log = openIn(folder)
   const by = 'eve\n{"action":"promote"}\u001b[2J\u202e\u0000'
@@ -104,21 +104,21 @@ test('texts of others are one line, cut, and steer no terminal', async (t) => {
   assert.deepEqual(openIn(folder).recent(1), [read])
 })
 
-test('a line that a crash tore is passed over, and does not swallow the next one', async (t) => {
+test('a line torn by a crash is skipped, and does not swallow the next one', async (t) => {
   const folder = folderOf(t)
   await openIn(folder).append(entry(1))
   appendFileSync(join(folder, 'audit.jsonl'), '{"at":"2026-11-')
   const { log, messages } = logged()
   const again = openIn(folder, { log })
   assert.deepEqual(txids(again.recent(10)), [1])
-  assert.deepEqual(messages, ['some lines of the audit log cannot be read'])
+  assert.deepEqual(messages, ['cannot read some lines of the audit log'])
   await again.append(entry(2))
   await again.append(entry(3))
   assert.equal(linesIn(folder).length, 4)
   assert.deepEqual(txids(openIn(folder).recent(10)), [1, 2, 3])
 })
 
-test('lines that are no entries are left out, and left alone', async (t) => {
+test('foreign lines are left out of the answer and stay in the file', async (t) => {
   const folder = folderOf(t)
   const odd = [
     '[]',
@@ -139,20 +139,20 @@ test('lines that are no entries are left out, and left alone', async (t) => {
   assert.equal(linesIn(folder).length, odd.length + odder.length + 1)
 })
 
-test('memory and the part that is read at start are bounded', async (t) => {
+test('memory and the part read at start are bounded', async (t) => {
   const folder = folderOf(t)
   const line = JSON.stringify(entry(7, { detail: 'd'.repeat(400) }))
   writeFileSync(join(folder, 'audit.jsonl'), `${line}\n`.repeat(5000))
   const { log, messages } = logged()
   const audit = openIn(folder, { log })
   assert.equal(audit.recent(100_000).length, 200)
-  assert.deepEqual(messages, [], 'a line cut by the bound is not called damaged')
+  assert.deepEqual(messages, [], 'a line cut by the bound does not count as damaged')
   await audit.append(entry(8))
   assert.equal(audit.recent(100_000).length, 200)
   assert.deepEqual(txids(audit.recent(2)), [7, 8])
 })
 
-test('a full file is renamed and never rewritten; five are kept', async (t) => {
+test('a full file is renamed and never rewritten; five files are kept', async (t) => {
   const folder = folderOf(t)
   const { log, messages } = logged()
   const audit = openIn(folder, { maxBytes: 300, log })
@@ -169,7 +169,7 @@ test('a full file is renamed and never rewritten; five are kept', async (t) => {
     ],
   )
   assert.equal(existsSync(join(folder, 'audit.5.jsonl')), false)
-  assert.deepEqual(messages, Array(2).fill('the oldest file of the audit log is deleted'))
+  assert.deepEqual(messages, Array(2).fill('deleting the oldest file of the audit log'))
   assert.deepEqual(
     txids(openIn(folder).recent(10)),
     [11, 12, 13, 14],
@@ -180,7 +180,7 @@ test('a full file is renamed and never rewritten; five are kept', async (t) => {
   assert.deepEqual(linesIn(folder, 'audit.4.jsonl').length, 2, 'a gap is filled first')
 })
 
-test('a disk that takes nothing is named once, and the log goes on when it does', async (t) => {
+test('a failing disk is logged once, and the log goes on when it works again', async (t) => {
   const folder = folderOf(t)
   let isFull = true
   const ops = createFileOps((op: FileOp) => {
@@ -193,15 +193,15 @@ test('a disk that takes nothing is named once, and the log goes on when it does'
   await audit.append(entry(1))
   await audit.append(entry(2))
   assert.deepEqual(messages, ['cannot write the audit log'])
-  assert.deepEqual(txids(audit.recent(5)), [1, 2], 'the node itself still tells of them')
+  assert.deepEqual(txids(audit.recent(5)), [1, 2], 'the node itself still reports them')
   isFull = false
   await audit.append(entry(3))
-  assert.deepEqual(messages, ['cannot write the audit log', 'the audit log is written again'])
+  assert.deepEqual(messages, ['cannot write the audit log', 'the audit log can be written again'])
   assert.deepEqual(txids(openIn(folder).recent(5)), [3])
   assert.match(await metrics.registry.metrics(), /^walcast_audit_entries_dropped_total 2$/m)
 })
 
-test('a disk that hangs holds no more than its share of entries', async (t) => {
+test('a hanging disk holds a bounded number of entries', async (t) => {
   const folder = folderOf(t)
   let release = () => {}
   const held = new Promise<void>((resolve) => {
@@ -226,7 +226,7 @@ test('a disk that hangs holds no more than its share of entries', async (t) => {
   assert.equal(dropped, 144)
 })
 
-test('a folder that is not there costs the log and no more', async () => {
+test('a missing folder costs the log and no more', async () => {
   const { log, messages } = logged()
   const audit = openIn('/nowhere/at/all', { log })
   await audit.append(entry(1))

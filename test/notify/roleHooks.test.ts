@@ -1,7 +1,4 @@
-/**
- * What is told of a change of role: real commands of the shell, a real HTTP server, a queue that is
- * bounded.
- */
+/** Reports of a change of role: real shell commands, a real HTTP server, a bounded queue. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -20,7 +17,7 @@ import { nodeUrl } from '../../src/options/address.ts'
 import { parseValue } from '../../src/options/optionValues.ts'
 import { until } from '../support/until.ts'
 
-/** Against hanging: a machine that others keep busy takes its time. */
+/** Against hanging. Long, because a busy machine is slow. */
 const TIMEOUT_MS = 600_000
 
 function change(txid: number, more: Partial<RoleChange> = {}): RoleChange {
@@ -82,8 +79,8 @@ function setUp(t: TestContext, more: Partial<RoleHookOptions>) {
 }
 
 /**
- * A server that answers each request with the next status, the last one for ever, and keeps what it
- * got.
+ * A server that answers each request with the next status, and repeats the last one. It keeps the
+ * requests.
  */
 async function receiver(t: TestContext, answer: (response: ServerResponse, nth: number) => void) {
   const got: { readonly request: IncomingMessage; readonly body: string }[] = []
@@ -146,20 +143,24 @@ test('commands run one at a time, in the order of the changes', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
   const { hooks, folder } = setUp(t, {
-    command:
-      'mkdir "$FOLDER/lock" || exit 9; echo $WALCAST_TXID >> "$FOLDER/list"; sleep 0.05; rmdir "$FOLDER/lock"',
+    command: [
+      'mkdir "$FOLDER/lock" || exit 9',
+      'echo $WALCAST_TXID >> "$FOLDER/list"; sleep 0.05; rmdir "$FOLDER/lock"',
+    ].join('\n'),
   })
   for (let txid = 1; txid <= 8; txid++) hooks.notify(change(txid))
   await hooks.stop()
   assert.equal(readFileSync(join(folder, 'list'), 'utf8'), '1\n2\n3\n4\n5\n6\n7\n8\n')
 })
 
-test('a command that fails is logged with its status and the end of what it said', {
+test('a failed command is logged with its status and the end of its output', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
   const { hooks, lines } = setUp(t, {
-    command:
-      'i=0; while [ $i -lt 3000 ]; do echo "line $i"; i=$((i+1)); done; printf "\\033[31mno such address"; exit 3',
+    command: [
+      'i=0; while [ $i -lt 3000 ]; do echo "line $i"; i=$((i+1)); done',
+      'printf "\\033[31mno such address"; exit 3',
+    ].join('\n'),
   })
   hooks.notify(change(1))
   await hooks.stop()
@@ -169,13 +170,15 @@ test('a command that fails is logged with its status and the end of what it said
   assert.ok(output.length <= 2048)
 })
 
-test('one that takes too long is ended with all that it started', {
+test('a command over its time limit ends with everything that it started', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
   const { hooks, lines, folder } = setUp(t, {
-    // A process of its own that ignores SIGTERM, and a shell that does not.
-    command:
-      '(trap "" TERM; echo $$ > "$FOLDER/up"; while :; do sleep 0.1; done) & echo $! > "$FOLDER/pid"; wait',
+    // A child that ignores SIGTERM, and a shell that does not.
+    command: [
+      '(trap "" TERM; echo $$ > "$FOLDER/up"; while :; do sleep 0.1; done) &',
+      'echo $! > "$FOLDER/pid"; wait',
+    ].join('\n'),
     timeoutMs: 300,
   })
   hooks.notify(change(1))
@@ -185,7 +188,7 @@ test('one that takes too long is ended with all that it started', {
   await until('what it started has ended', () => !isAlive(pid))
 })
 
-test('what a command leaves behind on purpose goes on and holds nothing up', {
+test('a process left behind on purpose goes on and delays nothing', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
   const { hooks, lines, folder } = setUp(t, {
@@ -198,7 +201,7 @@ test('what a command leaves behind on purpose goes on and holds nothing up', {
   process.kill(pid, 'SIGKILL')
 })
 
-test('a stop waits, and then breaks off what runs and drops what waits', {
+test('a stop waits, then ends the running command and drops the waiting ones', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
   const metrics = new Metrics(false)
@@ -208,7 +211,7 @@ test('a stop waits, and then breaks off what runs and drops what waits', {
     onDropped: metrics.notices().onHookDropped,
   })
   for (const txid of [1, 2, 3]) hooks.notify(change(txid))
-  await until('the first one runs', () => existsSync(join(folder, 'list')))
+  await until('the first command runs', () => existsSync(join(folder, 'list')))
   await hooks.stop()
   assert.equal(readFileSync(join(folder, 'list'), 'utf8'), '1\n')
   assert.deepEqual(
@@ -224,7 +227,7 @@ test('a stop waits, and then breaks off what runs and drops what waits', {
   )
 })
 
-test('a command that cannot be run is a failure and no exception', {
+test('a command that cannot start is a failure and no exception', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
   const { hooks, lines } = setUp(t, { command: '/no/such/program' })
@@ -233,7 +236,7 @@ test('a command that cannot be run is a failure and no exception', {
   assert.deepEqual([lines[0].level, lines[0].code], [50, 127])
 })
 
-test('any sequence: in order, the newest always runs, no more wait than may', async () => {
+test('any sequence runs in order, always runs the newest, and bounds what waits', async () => {
   const arrivals = fc.array(fc.oneof(fc.constant('push'), fc.constant('finish')), { maxLength: 60 })
   await fc.assert(
     fc.asyncProperty(arrivals, fc.integer({ min: 1, max: 4 }), async (steps, maxWaiting) => {
@@ -306,14 +309,14 @@ test('the webhook gets the change as JSON, signed', { timeout: TIMEOUT_MS }, asy
   for (const text of texts) assert.doesNotMatch(text, /private-token|twenty/)
 })
 
-test('the signature is what anyone computes', () => {
+test('the signature is the usual HMAC-SHA256', () => {
   assert.equal(
     signatureOf('key', 'The quick brown fox jumps over the lazy dog'),
     'sha256=f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8',
   )
 })
 
-test('without a secret nothing is signed; what is not taken is sent again before the next', {
+test('without a secret nothing is signed; a failed notice is retried before the next', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
   const { url, got } = await receiver(t, (response, nth) => {
@@ -338,7 +341,7 @@ test('without a secret nothing is signed; what is not taken is sent again before
   )
 })
 
-test('tries are bounded, and not spent on what will not change', {
+test('attempts are bounded, and a final status is not retried', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
   const { url, got } = await receiver(t, (response, nth) =>
@@ -361,7 +364,7 @@ test('tries are bounded, and not spent on what will not change', {
   )
 })
 
-test('an address that never answers holds neither the node nor the command up', {
+test('an address that never answers delays neither the node nor the command', {
   timeout: TIMEOUT_MS,
 }, async (t) => {
   const { url, got } = await receiver(t, () => {})
@@ -382,7 +385,7 @@ test('an address that never answers holds neither the node nor the command up', 
   assert.deepEqual(dropped, ['command', 'webhook'])
 })
 
-test('the URL of a webhook may have a query and no user; it is not repeated', () => {
+test('a webhook URL may have a query but no user, and errors do not repeat it', () => {
   for (const url of ['https://ops.example/a?token=b', 'http://127.0.0.1:1'])
     assert.equal(parseValue('webhook', 'webhook', url), url)
   for (const url of [
@@ -402,7 +405,7 @@ test('the URL of a webhook may have a query and no user; it is not repeated', ()
     assert.throws(() => parseValue('on-role-change', 'command', command), { key: 'USAGE' })
 })
 
-test('a node that listens everywhere is asked on loopback', () => {
+test('the command reaches a node that listens everywhere on loopback', () => {
   for (const [listen, url] of [
     ['127.0.0.1:1', 'http://127.0.0.1:1'],
     ['0.0.0.0:8470', 'http://127.0.0.1:8470'],
@@ -415,7 +418,7 @@ test('a node that listens everywhere is asked on loopback', () => {
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    // A zombie that nobody has waited for yet is none.
+    // A zombie does not count.
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))
   } catch {
     return false

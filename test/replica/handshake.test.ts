@@ -1,4 +1,4 @@
-/** A welcome while the node comes to follow another leader. */
+/** A welcome that arrives while the node turns to another leader. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Message } from '../../proto/messages.ts'
@@ -13,8 +13,8 @@ const WELCOME = {
 }
 
 /**
- * Gives what was adopted and who was connected to, when `during` happens while the welcome is being
- * written down.
+ * Returns what the session adopted and where it connected, when `during` happens while the node
+ * records the welcome.
  */
 async function welcomed(during: (subscription: { leader: string; connectionId: number }) => void) {
   const subscription = { leader: '10.0.0.1:1', connectionId: 1, send() {} }
@@ -54,7 +54,7 @@ async function welcomed(during: (subscription: { leader: string; connectionId: n
   return seen
 }
 
-test('a welcome is that of the connection that it came by', async () => {
+test('a welcome counts only on the connection that brought it', async () => {
   const adopted = 'adopted 10.0.0.1:1'
   assert.deepEqual(await welcomed(() => {}), [adopted, 'connected to 10.0.0.1:1'])
   const moved = await welcomed((subscription) => {

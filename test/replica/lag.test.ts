@@ -1,4 +1,4 @@
-/** How far behind a replica takes itself to be, by what it was told and when that was true. */
+/** How far behind a replica reports itself, from what it hears and when that was true. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Body } from '../../proto/messages.ts'
@@ -21,7 +21,7 @@ for (const offsetMs of [0, -600_000, 600_000]) {
     const sentMs = leaderMs()
     lag.onLeaderAt(5, sentMs, 0)
     assert.equal(lag.lagMs(), 0)
-    // The next one is seven seconds on its way.
+    // The next one takes seven seconds to arrive.
     const second = leaderMs()
     at.ms += 7000
     lag.onHeard(at.ms)
@@ -33,11 +33,11 @@ for (const offsetMs of [0, -600_000, 600_000]) {
     assert.equal(lag.lagMs(), 0)
   })
 
-  test(`what a node in between heard earlier is as old as it says, clocks ${offsetMs / 1000} s apart`, () => {
+  test(`a relay's news are as old as it says, clocks ${offsetMs / 1000} s apart`, () => {
     const { lag, at, leaderMs } = setUp(offsetMs)
     assert.equal(lag.staleMs(), Number.POSITIVE_INFINITY)
     lag.onLeaderAt(5, leaderMs(), 2500)
-    assert.equal(lag.staleMs(), 2500, 'though it began only now')
+    assert.equal(lag.staleMs(), 2500, 'although the replica has just started')
     at.ms += 10_000
     lag.onHeard(at.ms)
     lag.onLeaderAt(5, leaderMs(), 3500)
@@ -51,7 +51,7 @@ for (const offsetMs of [0, -600_000, 600_000]) {
   })
 }
 
-test('the lag of the last batch is told for a moment, then that it is level', () => {
+test('the lag of the last batch shows for a moment, then 0', () => {
   const { lag, at, leaderMs } = setUp()
   const noticeMs = leaderMs()
   at.ms += 40
@@ -100,7 +100,7 @@ test('a welcome proves nothing, the heartbeat that follows does', () => {
   assert.equal(lag.staleMs(), 0)
 })
 
-test('a leader that has not captured what it tells of leaves the replica behind', () => {
+test('commits that the leader announces before it captures them leave the replica behind', () => {
   const { lag, at, leaderMs } = setUp()
   lag.onWelcome(welcome({}))
   lag.onLeaderAt(5, leaderMs(), 0)
@@ -112,8 +112,7 @@ test('a leader that has not captured what it tells of leaves the replica behind'
   assert.equal(lag.summary().txidLag, 501)
   assert.equal(lag.lagMs(), 10_000)
   assert.equal(lag.staleMs(), 10_000)
-  // The first of what was missing comes, and a heartbeat that was longer on its way than the
-  // others.
+  // The first missing batch arrives, and a heartbeat that took longer than the others.
   lag.onReceived(100, 6)
   lag.onApplied(
     6,
@@ -137,11 +136,11 @@ test('a leader that has not captured what it tells of leaves the replica behind'
 
 const BEGINNINGS: readonly (readonly [string, Partial<Body<'welcome'>>, number])[] = [
   ['the same process, again', {}, 506],
-  ['a node in between', { node: 'relay', instance: 'process-2', txid: 4 }, 506],
+  ['a relay', { node: 'relay', instance: 'process-2', txid: 4 }, 506],
   ['the next process of the leader', { instance: 'process-2' }, 5],
   ['another incarnation', { incarnation: 'i2' }, 5],
   ['another epoch', { epoch: 2 }, 5],
-  ['another epoch, through a node in between', { node: 'relay', epoch: 2 }, 0],
+  ['another epoch, through a relay', { node: 'relay', epoch: 2 }, 0],
 ]
 
 for (const [who, about, leaderTxid] of BEGINNINGS)
@@ -152,18 +151,14 @@ for (const [who, about, leaderTxid] of BEGINNINGS)
     lag.onWelcome(welcome(about))
     assert.equal(lag.summary().leaderTxid, leaderTxid)
     lag.onAt(5)
-    assert.equal(
-      lag.staleMs(),
-      Number.POSITIVE_INFINITY,
-      'nothing is proven by what was told before',
-    )
+    assert.equal(lag.staleMs(), Number.POSITIVE_INFINITY, 'what was told before proves nothing')
   })
 
-test('the clock of a new connection is its own, however well that of the one before was known', () => {
+test('a new connection measures the clock anew', () => {
   const { lag, at } = setUp(600_000)
   assert.equal(lag.offset.offsetMs, 600_000)
   lag.onConnected(100)
-  assert.equal(lag.offset.offsetMs, 600_000, 'until something is measured')
+  assert.equal(lag.offset.offsetMs, 600_000, 'until the first measurement')
   lag.offset.add(at.ms - 50, at.ms, at.ms + 50)
   assert.equal(lag.offset.offsetMs, 0)
 })

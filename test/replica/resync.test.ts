@@ -1,7 +1,7 @@
 /**
- * A comparison of pages ends with the leader's state, whatever either side held, however often it
- * was cut and whatever was written meanwhile; and without writes it sends exactly the pages that
- * differ.
+ * A comparison of pages ends with the leader's state, whatever both sides held, however often the
+ * connection broke and whatever was written meanwhile. Without writes it sends exactly the pages
+ * that differ.
  */
 import assert from 'node:assert/strict'
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
@@ -24,7 +24,7 @@ const folder = mkdtempSync(join(tmpdir(), 'walcast-resync-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 let files = 0
 
-/** A database file of any content, and its page checksums. The lock page is never written. */
+/** A database file of any content, and its page checksums. Nothing writes the lock page. */
 class Side {
   readonly fd: number
   readonly pageSize: number
@@ -70,7 +70,7 @@ class Side {
 }
 
 /**
- * What is done to the leader between two messages: pages and the bytes that fill them, then perhaps
+ * A change of the leader between two messages: pages and the bytes that fill them, then perhaps
  * another size.
  */
 interface Change {
@@ -85,8 +85,8 @@ interface Outcome {
 }
 
 /**
- * One connection: the replica takes what comes until it is synced, or until `cutAfter` messages of
- * pages.
+ * Runs one connection: the replica takes messages until it is synced, or until `cutAfter` messages
+ * of pages.
  */
 async function connect(
   leader: Side,
@@ -203,7 +203,7 @@ function sideOf(pageSize: number, pages: readonly number[]): Side {
   return side
 }
 
-test('exactly the pages that differ are sent, and comparing costs no more than groups and their pages', async () => {
+test('only the pages that differ are sent, and only groups that differ are compared', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(512, 4096),
@@ -232,7 +232,7 @@ test('exactly the pages that differ are sent, and comparing costs no more than g
   )
 })
 
-test('writes, growth and shrinking meanwhile, and connections cut at any message, end in the same state', async () => {
+test('concurrent writes, size changes and broken connections end in the same state', async () => {
   const cuts = fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 3 })
   await fc.assert(
     fc.asyncProperty(
@@ -241,7 +241,7 @@ test('writes, growth and shrinking meanwhile, and connections cut at any message
       fc.array(change, { maxLength: 8 }),
       cuts,
       async (theirs, ours, changes, at) => {
-        // 64 KiB pages: several messages for one pass.
+        // 64 KiB pages take several messages for one pass.
         const [leader, replica] = [
           sideOf(65536, theirs.slice(0, 90)),
           sideOf(65536, ours.slice(0, 90)),

@@ -1,4 +1,4 @@
-/** The connection to the leader: what it takes from the network, and until when. */
+/** The connection to the leader: what it reads from the network, and until when. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
@@ -19,7 +19,7 @@ const MESSAGE = encode(
 const SENT = 64
 const MAX_QUEUED_BYTES = 4 * MESSAGE.length
 
-test('while it finishes it takes nothing more, however much the leader has sent', async (t) => {
+test('finishing reads nothing more, however much the leader has sent', async (t) => {
   const server = new WebSocketServer({
     host: '127.0.0.1',
     port: 0,
@@ -45,7 +45,7 @@ test('while it finishes it takes nothing more, however much the leader has sent'
       clock: systemClock,
       upgradeHeaders: () => ({}),
       onOpen() {},
-      // Long enough for the network to bring the next.
+      // Long enough for the next message to arrive.
       async onMessage() {
         handled++
         for (let i = 0; i < 20; i++) await immediate()
@@ -57,10 +57,10 @@ test('while it finishes it takes nothing more, however much the leader has sent'
   )
   const release = subscription.hold()
   subscription.start()
-  await until('it reads no more for now', () => subscription.queuedBytes > MAX_QUEUED_BYTES)
+  await until('it stops reading', () => subscription.queuedBytes > MAX_QUEUED_BYTES)
   const finished = subscription.finish(60_000)
   release()
   assert.equal(await finished, 0)
-  assert.ok(handled >= MAX_QUEUED_BYTES / MESSAGE.length, `${handled} handled: what had come`)
-  assert.ok(handled < SENT / 2, `${handled} handled: what was still to come`)
+  assert.ok(handled >= MAX_QUEUED_BYTES / MESSAGE.length, `${handled} handled: what had arrived`)
+  assert.ok(handled < SENT / 2, `${handled} handled: also what had not arrived`)
 })

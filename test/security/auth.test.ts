@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { Authenticator, readSecret, signRequest } from '../../src/security/auth.ts'
 
 const SECRET = 'a secret of enough letters'
+const AUTH = new URL('../../src/security/auth.js', import.meta.url).href
 const REQUEST = { method: 'GET', path: '/_walcast/stream', node: 'node-1', epoch: 3 }
 
 function setUp(secret: string | undefined = SECRET) {
@@ -36,24 +37,20 @@ test('a token is bound to secret, path, node and epoch', () => {
   assert.equal(refuse(auth, token.replace('epoch=3', 'epoch=4')), 'WRONG_SECRET')
   assert.equal(refuse(auth, token.replace('v1', 'v2')), 'WRONG_SECRET')
   assert.equal(refuse(auth, undefined), 'WRONG_SECRET')
-  assert.equal(refuse(auth, token), undefined, 'the refused ones did not use it up')
+  assert.equal(refuse(auth, token), undefined, 'refused requests do not use it up')
 })
 
-test('time and start are told apart from a wrong secret, since signing again by the right clock mends them', () => {
+test('a wrong time and a restart have their own error: a new signature mends both', () => {
   const { auth, clock } = setUp()
   const at = (nowMs: number) => refuse(auth, signRequest(SECRET, { ...REQUEST, nowMs }))
   assert.equal(at(clock.now + 30_002), 'CLOCKS_DIFFER')
-  assert.equal(
-    at(clock.now - 2),
-    'CLOCKS_DIFFER',
-    'from before the start: a replay across a restart',
-  )
+  assert.equal(at(clock.now - 2), 'CLOCKS_DIFFER', 'a replay across a restart')
   clock.now += 40_000
   assert.equal(at(clock.now - 30_002), 'CLOCKS_DIFFER')
   assert.equal(at(clock.now - 29_000), undefined)
 })
 
-test('an operator is accepted by the secret alone, and everybody without one', () => {
+test('an operator needs the secret; in a cluster without one everyone is accepted', () => {
   const { auth } = setUp()
   assert.equal(auth.acceptsOperator(`Bearer ${SECRET}`), true)
   for (const header of [undefined, '', 'Bearer ', `Bearer ${SECRET}x`, `Basic ${SECRET}`]) {
@@ -64,7 +61,7 @@ test('an operator is accepted by the secret alone, and everybody without one', (
   assert.equal(refuse(open, undefined), undefined)
 })
 
-test('a secret file that is empty is an error, not an open door', () => {
+test('an empty secret file is an error, not an open door', () => {
   assert.equal(readSecret({}), undefined)
   assert.equal(readSecret({ WALCAST_SECRET: SECRET }), SECRET)
   for (const environment of [
@@ -93,12 +90,12 @@ test('a secret file that others may read is refused', (t) => {
     assert.throws(read(mode), { key: 'SECRET_SHARED' }, mode.toString(8))
   if (ofRoot) {
     chownSync(path, 65534, 65534)
-    assert.throws(read(0o640), { key: 'SECRET_SHARED' }, 'the group of another user than root')
+    assert.throws(read(0o640), { key: 'SECRET_SHARED' }, "a group other than root's")
     assert.equal(read(0o600)(), SECRET)
   }
   const error = `others may read the secret in ${path}: its mode is 0644`
   assert.throws(read(0o644), { message: error })
-  // A pipe: nobody else can open it.
+  // No other process can open the pipe.
   const from = execFileSync(
     'sh',
     ['-c', `printf '%s' "$SECRET" | "$NODE" --input-type=module -e "$READ"`],
@@ -107,7 +104,7 @@ test('a secret file that others may read is refused', (t) => {
         ...process.env,
         SECRET,
         NODE: process.execPath,
-        READ: `import { readSecret } from ${JSON.stringify(new URL('../../src/security/auth.js', import.meta.url).href)}
+        READ: `import { readSecret } from ${JSON.stringify(AUTH)}
         console.log(readSecret({ WALCAST_SECRET_FILE: '/dev/stdin' }))`,
       },
       encoding: 'utf8',
@@ -116,7 +113,7 @@ test('a secret file that others may read is refused', (t) => {
   assert.equal(from.trim(), SECRET)
 })
 
-test('a token is good for one use, however many came meanwhile', () => {
+test('a token is valid once, however many others came meanwhile', () => {
   const { auth, clock } = setUp()
   const first = signRequest(SECRET, { ...REQUEST, nowMs: clock.now + 10 })
   assert.equal(refuse(auth, first), undefined)

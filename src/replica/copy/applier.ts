@@ -1,6 +1,6 @@
 /**
- * Applies batches to the copy. Nothing becomes visible before the state checksum after it has been
- * verified.
+ * Applies batches to the copy. A batch becomes visible only after the state checksum that it leads
+ * to has been verified.
  *
  * Invariant: between two calls, `sums` and `position` are the published state of the copy, or a
  * transaction is under way (`isOpen`) whose frames lie unpublished behind it.
@@ -57,19 +57,19 @@ export class Applier {
     return this.#sums.settled.pages
   }
 
-  /** A transaction has come in part. */
+  /** A part of a transaction has arrived. */
   get isOpen(): boolean {
     return this.#chunk > 0 || this.#isSyncing
   }
 
-  /** Pages on the way to a common state have come. */
+  /** Pages of a resync have arrived. */
   get isSyncing(): boolean {
     return this.#isSyncing
   }
 
   /**
-   * Applies a batch or a chunk of one. True when it was the last and is now visible. Throws
-   * STATE_MISMATCH or a write error; nothing of the batch is visible then.
+   * Applies a batch or a chunk of one. Returns true when the batch is whole and visible. Throws
+   * STATE_MISMATCH or a write error; then nothing of the batch is visible.
    */
   applyBatch(batch: Body<'batch'>, payload: Buffer): boolean {
     const { epoch, incarnation, txid } = this.#position
@@ -95,8 +95,7 @@ export class Applier {
   }
 
   /**
-   * The state that is here is the first of another incarnation of the leader, or was met again in
-   * one.
+   * The present state is also one of another incarnation of the leader; the position moves there.
    */
   enter({ epoch, incarnation }: Pick<Standing, 'epoch' | 'incarnation'>): void {
     const position = { epoch, incarnation, txid: this.#position.txid }
@@ -106,8 +105,8 @@ export class Applier {
   }
 
   /**
-   * Takes page images on the way to a common state; invisible until `finishSync`. When it throws,
-   * what came before stays.
+   * Takes page images of a resync, which stay invisible until `finishSync`. When it throws, the
+   * images that came before stay.
    */
   addPages(pages: Body<'pages'>, payload: Buffer): void {
     this.#isSyncing = true
@@ -121,7 +120,7 @@ export class Applier {
     }
   }
 
-  /** Takes the last page images and makes all of them visible as one commit. */
+  /** Takes the last page images of a resync and makes all of them visible as one commit. */
   finishSync(synced: Body<'synced'>, payload: Buffer): void {
     this.#guarded(() => {
       this.#addPages(synced, payload, true)
@@ -131,30 +130,30 @@ export class Applier {
   }
 
   /**
-   * Takes up what a crash has left of a resync: page images that count when the leader has the
-   * same.
+   * Takes up the page images that a crash has left of a resync. The comparison with the leader
+   * tells which of them count.
    */
   async takeUp(): Promise<void> {
     await this.#writer.takeUp((page, image) => this.#sums.set(page, pageSum(page, image)))
     this.#isSyncing = this.#writer.hasPending
   }
 
-  /** Pages received on the way to a common state and not visible yet. */
+  /** Pages of a resync that are not visible yet. */
   get pendingPages(): readonly number[] {
     return this.#writer.pendingPages
   }
 
-  /** Frames that readers may see; those of `pendingPages` lie behind them, in order. */
+  /** Frames that readers may see. The frames of `pendingPages` follow them, in order. */
   get publishedFrames(): number {
     return this.#writer.mxFrame
   }
 
-  /** Forgets a batch that came in part; pages on the way to a common state stay. */
+  /** Forgets a batch that came in part. Pages of a resync stay. */
   discardBatch(): void {
     if (this.#chunk > 0) this.discard()
   }
 
-  /** Forgets what was not made visible. */
+  /** Forgets everything that is not visible. */
   discard(): void {
     this.#chunk = 0
     this.#isSyncing = false
@@ -174,7 +173,7 @@ export class Applier {
     }
   }
 
-  /** `isEnd`: verify the state first, then append with the commit mark. */
+  /** `isEnd`: verifies the state first, then appends with the commit mark. */
   #addPages(
     message: {
       readonly pages: number
@@ -216,15 +215,13 @@ export class Applier {
     this.#isSyncing = false
   }
 
-  /** Only a leader goes by the counters of the first page. */
+  /** Only a leader uses the counters of the first page. */
   #record(position: Standing, checksum: bigint, pages: number): void {
     this.#positions.append({ ...position, checksum, ...this.#writer.tail, pages, ...NO_COUNTERS })
   }
 }
 
-/**
- * Throws STATE_MISMATCH unless `sums` are the expected state and no page from `from` on is missing.
- */
+/** Throws STATE_MISMATCH unless `sums` are the expected state, without a gap from `from` on. */
 export function requireState(sums: PageSums, from: number, expected: string, what: string): void {
   const actual = checksumHex(sums.state)
   if (actual !== expected) throw mismatch(what, actual, expected)

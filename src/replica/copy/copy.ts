@@ -209,7 +209,7 @@ export class Copy {
     } catch (error) {
       log.warn(
         { error: messageOf(error) },
-        'could not make the replaced copy read-only; programs that have it open can still write to it',
+        'could not make the replaced copy read-only; programs may still write to it',
       )
     }
     await this.#lock.release()

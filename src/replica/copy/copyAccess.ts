@@ -1,8 +1,7 @@
 /**
- * Who may read a replica's copy: nobody who may not read the leader's file, unless the operator of
- * this node has said otherwise (`--copy-mode`). What a leader says only ever narrows the mode of a
- * file that is there: nothing that comes over the network opens a file of this machine to more
- * readers.
+ * Who may read a replica's copy: only those who may read the leader's file, unless the operator of
+ * this node chooses otherwise (`--copy-mode`). The leader's word can only narrow the mode of an
+ * existing file. Nothing from the network opens a file of this machine to more readers.
  */
 import type { Logger } from 'pino'
 import { messageOf } from '../../errors.ts'
@@ -11,14 +10,14 @@ import { fileMode, setDatabaseMode, usableMode } from '../../sqlite/fileModes.ts
 
 export interface CopyAccessOptions {
   readonly path: string
-  /** The mode that the operator has chosen. */
+  /** The operator's choice. */
   readonly copyMode?: number | undefined
-  /** The mode of the leader's file, as the leader last told it; undefined when none has. */
+  /** The mode of the leader's file, as last told; undefined when no leader has told one. */
   leaderMode(): number | undefined
   readonly log: Logger
 }
 
-/** While the leader's mode is unknown. */
+/** The mode while the leader's is unknown. */
 const PRIVATE = 0o600
 
 export class CopyAccess {
@@ -36,8 +35,8 @@ export class CopyAccess {
   }
 
   /**
-   * Brings the copy that is there, and its `-wal` and `-shm`, to the mode that they are to have.
-   * Never throws: a copy with another owner is still a copy.
+   * Sets the mode of the existing copy, and of its `-wal` and `-shm`. Never throws: a copy with
+   * another owner is still a copy.
    */
   apply(): void {
     const { path, copyMode, log } = this.#options
@@ -47,12 +46,12 @@ export class CopyAccess {
       const mode = copyMode ?? usableMode(had & this.firstMode)
       setDatabaseMode(path, mode)
       if (mode !== had)
-        log.info({ path, from: octal(had), to: octal(mode) }, 'who may read the copy was changed')
+        log.info({ path, from: octal(had), to: octal(mode) }, 'changed the mode of the copy')
     } catch (error) {
       if (!this.#hasWarned)
         log.warn(
           { path, wanted: octal(this.firstMode), error: messageOf(error) },
-          'cannot set who may read the copy; make the user that runs this node its owner',
+          'cannot set the mode of the copy; make the user that runs this node its owner',
         )
       this.#hasWarned = true
     }

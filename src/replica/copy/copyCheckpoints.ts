@@ -24,7 +24,7 @@ import type { Durability } from './durability.ts'
  * attempt costs gaps in the lock.
  */
 const IDLE_ROUNDS = 10
-/** Backfills beside the apply before the one that pauses it, while more than FEW_FRAMES are left. */
+/** Backfills beside the apply before the apply pauses, while more than FEW_FRAMES are left. */
 const ROUNDS = 3
 const FEW_FRAMES = 256
 /** Attempts to empty the WAL before another file takes the name of this one. */

@@ -1,12 +1,13 @@
 /**
- * The write lock on a replica's copy, held for the replica's whole life so that a stray write gets
- * SQLITE_BUSY.
+ * The write lock on a replica's copy. The replica holds it for its whole life, so that a stray
+ * write gets SQLITE_BUSY.
  *
- * Its connection neither reads content nor writes. It is let go with COMMIT, never ROLLBACK: a
- * rollback would copy the header of somebody else's writer over a stale page cache
- * (sqlite3WalUndo). It is a reader too: begun on an empty WAL it sits on READ_LOCK(0) and holds off
- * all backfill, begun later it caps backfill at its mark. So it is moved before each checkpoint;
- * what happened in the gap is told by the wal-index header afterwards.
+ * The lock's connection neither reads content nor writes. It ends with COMMIT, never ROLLBACK: a
+ * rollback would copy the header of another writer over a stale page cache (sqlite3WalUndo).
+ *
+ * The connection is a reader too. Begun on an empty WAL, it sits on READ_LOCK(0) and blocks all
+ * backfill; begun later, it caps backfill at its mark. So the lock moves before each checkpoint,
+ * and the wal-index header tells afterwards what happened in the gap.
  */
 import { WalcastError } from '../../errors.ts'
 import { delay } from '../../platform/time.ts'
@@ -32,15 +33,15 @@ export class CopyLock {
   #held = false
   #stopped = false
 
-  /** `held`: its connection is open and has the lock already. */
+  /** `held`: the connection is open and has the lock already. */
   constructor(thread: SqliteThread, held = false) {
     this.#thread = thread
     this.#held = held
   }
 
   /**
-   * Opens the connection and takes the lock; waits as long as `timeoutMs` for another writer.
-   * Throws SQLITE_BUSY.
+   * Opens the connection and takes the lock. Waits up to `timeoutMs` for another writer, then
+   * throws SQLITE_BUSY.
    */
   async take(path: string, timeoutMs: number): Promise<void> {
     await this.#thread.run(open(LOCK, path, 0))
@@ -54,9 +55,9 @@ export class CopyLock {
   }
 
   /**
-   * Lets go, runs `middle`, takes the lock again. Gives the results of `middle`. The caller must
-   * not write to the copy meanwhile, and must compare the wal-index header afterwards. When another
-   * writer has got in between, this waits until it lets go.
+   * Releases the lock, runs `middle` and takes the lock again. Returns the results of `middle`. The
+   * caller must not write to the copy meanwhile, and must compare the wal-index header afterwards.
+   * When another writer gets in, this waits until that writer releases the lock.
    */
   async move(middle: readonly Step[] = []): Promise<StepResult[]> {
     this.requireHeld()
@@ -74,7 +75,7 @@ export class CopyLock {
     return results.slice(1, -1)
   }
 
-  /** Throws SQLITE_BUSY unless it is held. */
+  /** Throws SQLITE_BUSY unless the lock is held. */
   requireHeld(): void {
     if (!this.#held) throw new WalcastError('SQLITE_BUSY', { detail: 'the copy lock is not held' })
   }

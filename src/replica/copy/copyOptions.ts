@@ -1,4 +1,4 @@
-/** What an open copy is built with, and whom it tells. */
+/** The options of an open copy, and the interface of its owner. */
 import type { Logger } from 'pino'
 import type { WalcastError } from '../../errors.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -14,7 +14,7 @@ export interface CopyOptions {
   readonly clock: Clock
   readonly log: Logger
   readonly positions: PositionLog
-  /** WAL bytes that start a checkpoint. */
+  /** At this size of the WAL a checkpoint begins. */
   readonly walBytes: number
   readonly access: CopyAccess
   readonly lockTimeoutMs: number
@@ -22,16 +22,16 @@ export interface CopyOptions {
 
 export interface CopyHost {
   /**
-   * Holds back messages until the function it gives is called. Messages that write to the copy are
-   * handled in one go, so none is half done then.
+   * Holds messages back until the returned function is called. Messages that write to the copy are
+   * handled synchronously, so none is half done then.
    */
   hold(): () => void
   onCheckpoint(checkpoint: { readonly complete: boolean; readonly pauseMs: number }): void
-  /** The copy was synced because somebody waits for that. */
+  /** A sync of the copy that a client waits for took `syncMs`. */
   onDurable(syncMs: number): void
   /**
-   * Something else wrote, or the lock could not be kept: the copy was looked at again; `same` when
-   * its content is what it was.
+   * Something else wrote to the copy, or the lock was lost. The copy has been read again; `same`
+   * tells that its content is unchanged.
    */
   onStray(error: WalcastError, same: boolean): void
   onFatal(error: WalcastError): void

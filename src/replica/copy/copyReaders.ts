@@ -1,9 +1,8 @@
 /**
- * What a copy owes to readers that may read its files and write none of them: a read mark while the
- * node runs, and a `-wal` and a `-shm` while it does not. SQLite makes both for readers that may
- * write; for the others somebody else must.
+ * What a copy owes to readers that may read its files and not write them: a read mark while the
+ * node runs, and a `-wal` and a `-shm` while it does not. Readers that may write let SQLite make
+ * these; for the others the node must.
  */
-
 import { delay } from '../../platform/time.ts'
 import {
   checkpoint,
@@ -15,27 +14,27 @@ import {
 } from '../../sqlite/sqliteThread.ts'
 import type { WalIndexReader } from '../../sqlite/walIndexReader.ts'
 
-/** The connection that is to be closed last. */
+/** The connection that the node closes last. */
 export const LAST_CONNECTION = 'last'
 
 const TRUNCATE = checkpoint('checkpoint', 'TRUNCATE')
-/** Readers stand in the way of one that empties the WAL until their transactions end. */
+/** A reader blocks the emptying of the WAL until its transaction ends. */
 const EMPTY_ATTEMPTS = 100
 const EMPTY_RETRY_MS = 10
 
 /**
- * Sets a read mark once there are frames that are not backfilled: a reader that may write does that
- * by itself.
+ * Sets a read mark once there are frames that are not backfilled, as any reader that may write
+ * does.
  *
- * A wal-index that was made for an empty WAL has none. SQLite's own writer would set one before it
- * appends, ours is no reader. TRUNCATE sets one there (walRestartHdr), and so does every later
- * reset.
+ * A wal-index made for an empty WAL has no read mark. SQLite's own writer sets one before it
+ * appends, because it is a reader first; our writer is no reader. TRUNCATE sets one
+ * (walRestartHdr), and so does every later reset.
  */
 const SET_READ_MARK = rows('checkpoint', 'PRAGMA user_version')
 
 /**
- * Whether readers that may not write find a read mark, or one is being set. Once there is one there
- * always is.
+ * Whether readers that may not write find a read mark, or one is being set. A read mark, once set,
+ * stays.
  */
 export class ReadMark {
   readonly #thread: SqliteThread
@@ -51,13 +50,13 @@ export class ReadMark {
     return this.#isThere
   }
 
-  /** Looks for one, in a WAL of so many frames. */
+  /** Looks for a read mark, in a WAL of `mxFrame` frames. */
   look(mxFrame: number): boolean {
     this.#isThere = this.#walIndex.hasReadMark(mxFrame)
     return this.#isThere
   }
 
-  /** There are frames now, so a reader that may write sets a mark. */
+  /** The WAL has frames now, so a reader that may write sets a mark. */
   async set(mxFrame: number): Promise<void> {
     this.#isThere = true
     await this.#thread.attempt(SET_READ_MARK).catch(() => {})
@@ -66,20 +65,17 @@ export class ReadMark {
 }
 
 /**
- * Before the node closes its connections: empties the WAL and opens one that is to be closed last.
- * It cannot write, so SQLite lets `-wal` and `-shm` lie, and a reader that may not create them can
- * open the copy while no node runs.
+ * Empties the WAL and opens LAST_CONNECTION, before the node closes its other connections. That
+ * connection cannot write, so SQLite leaves `-wal` and `-shm` in place when it closes. A reader
+ * that may not create them can then open the copy while no node runs.
  */
 export async function leaveToReaders(thread: SqliteThread, path: string): Promise<void> {
-  // With frames in the WAL the last close must do what it always does: the file alone is to hold
+  // With frames in the WAL the last close must do its usual work: the file alone must hold
   // everything.
   if (await empty(thread)) await keepWal(thread, path)
 }
 
-/**
- * Opens the connection that is to be closed last: it may not write, so SQLite lets the WAL stay as
- * it is.
- */
+/** Opens LAST_CONNECTION, which may not write, so that SQLite leaves the WAL as it is. */
 export async function keepWal(thread: SqliteThread, path: string): Promise<void> {
   await thread.attempt(
     openReadOnly(LAST_CONNECTION, path),
@@ -88,7 +84,8 @@ export async function keepWal(thread: SqliteThread, path: string): Promise<void>
 }
 
 /**
- * Whether the WAL is empty in the end: readers that begin once all is backfilled do not hold it up.
+ * Returns whether the WAL became empty. Readers that begin after the whole backfill do not block
+ * it.
  */
 async function empty(thread: SqliteThread): Promise<boolean> {
   for (let attempt = 0; attempt < EMPTY_ATTEMPTS; attempt++) {

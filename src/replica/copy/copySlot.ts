@@ -1,13 +1,13 @@
 /**
- * What a replica has of the database.
+ * The place of the copy, from nothing to a whole copy.
  *
- *   nothing ── pages into a side file ──────────────────────> whole
- *   an empty file ── made a database ──> blank ── pages ────> whole
- *   a database without content ────────> blank ── pages ────> whole
- *   a damaged copy ── mended ──> compared ── pages ─────────> whole
- *   whole ── the leader's pages have another size: pages into a side file, which takes its place ──> whole
+ *   nothing ── pages into a side file ───────────────────────────> whole
+ *   an empty file ── made a database ──> blank ── pages ─────────> whole
+ *   a database without content ────────> blank ── pages ─────────> whole
+ *   a damaged copy ── mended ──> compared ── pages ──────────────> whole
+ *   whole, other page size ── pages into a side file, renamed ───> whole
  *
- * Only the last replaces a file, since the page size of a file in WAL mode never changes.
+ * Only the last way replaces a file: the page size of a file in WAL mode never changes.
  */
 import type { Body } from '../../../proto/messages.ts'
 import { type ErrorCode, keyOf, messageOf, WalcastError } from '../../errors.ts'
@@ -27,16 +27,16 @@ export interface CopySlotOptions extends CopyOptions {
 }
 
 export interface CopySlotHost extends CopyHost {
-  /** The copy is open, or open again. `isMended`: it was damaged, and opens only now. */
+  /** The copy is open, or open again. `isMended`: it was damaged and did not open before. */
   onOpened(copy: Copy, isMended: boolean): void
 }
 
-/** What SQLite or a look at the header says of a copy that was damaged. */
+/** Errors that mean a damaged copy. */
 const DAMAGED: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
   'DB_NOT_SQLITE',
   'DB_CORRUPT',
 ])
-/** The position of a blank copy: it says that the file is this node's to fill. */
+/** The position of a blank copy. Its record says that this node may fill the file. */
 const BLANK = { epoch: 0, incarnation: '0'.repeat(16), txid: 0 }
 const NO_FRAME = { salt1: 0, salt2: 0, frame: 0, s0: 0, s1: 0, ...NO_COUNTERS }
 
@@ -45,7 +45,7 @@ export class CopySlot {
   readonly #host: CopySlotHost
   readonly #firstCopy: FirstCopySlot
   #copy: Copy | undefined
-  /** A copy lies there that cannot be opened as it is. */
+  /** The copy in the place does not open as it is. */
   #isDamaged = false
 
   constructor(options: CopySlotOptions, host: CopySlotHost) {
@@ -54,25 +54,25 @@ export class CopySlot {
     this.#firstCopy = new FirstCopySlot(options.path, options.ops, options.log)
   }
 
-  /** The copy, if one is open. */
+  /** The copy, if it is open. */
   get copy(): Copy | undefined {
     return this.#copy
   }
 
-  /** The same, unless it has no content yet. */
+  /** The copy, if it is open and has content. */
   get whole(): Copy | undefined {
     return this.#copy?.isBlank ? undefined : this.#copy
   }
 
-  /** Pages of another size are fetched that will take the place of the copy. */
+  /** A copy with another page size is arriving, to replace this one. */
   get isReplacing(): boolean {
     return this.#copy !== undefined && this.#firstCopy.current !== undefined
   }
 
   /**
-   * Whether a file that may be a copy lies at `path`, before anything is touched. Throws
-   * STRANGE_FILE, NOT_A_COPY, STRAY_WAL or DB_LOCKED for what can be none; `cluster` is the one
-   * that this node belongs to, '' before the first copy.
+   * Returns whether the file at `path` may be a copy, and changes nothing. Throws STRANGE_FILE,
+   * NOT_A_COPY, STRAY_WAL or DB_LOCKED for a file that cannot be one. `cluster` is the cluster that
+   * this node belongs to, '' before the first copy.
    */
   static async look(path: string, cluster: string, thread: SqliteThread): Promise<boolean> {
     requirePlainLog(path)
@@ -84,8 +84,8 @@ export class CopySlot {
   }
 
   /**
-   * Opens the file that is there. It is a copy of ours only when a position was recorded for it; a
-   * first copy that was cut leaves none. One that was damaged is mended when the leader is there.
+   * Opens the existing file. It is a copy of ours only if it has a recorded position; an
+   * interrupted first copy leaves none. A damaged copy is mended once the leader is connected.
    */
   async adopt(): Promise<void> {
     const { positions, path, log, thread } = this.#options
@@ -102,20 +102,20 @@ export class CopySlot {
       this.#isDamaged = true
       log.warn(
         { path, error: messageOf(error) },
-        'the copy was damaged and cannot be read as it is; it is mended and compared with the leader',
+        'the copy is damaged; mending it and comparing it with the leader once connected',
       )
     }
   }
 
-  /** Goes on with what this process has open. */
+  /** Takes over what this process has open. */
   async takeOver(held: HeldDatabase): Promise<void> {
     this.#copy = await Copy.takeOver(this.#options, this.#host, held)
     this.#host.onOpened(this.#copy, false)
   }
 
   /**
-   * Gives up the whole copy to the engine of another role. Undefined, with everything closed, when
-   * there is none.
+   * Gives the whole copy to the engine of another role. Without one it closes everything and
+   * returns undefined.
    */
   async handOver(): Promise<HeldDatabase | undefined> {
     await this.#firstCopy.close()
@@ -125,8 +125,8 @@ export class CopySlot {
   }
 
   /**
-   * Gets ready to take in pages; gives the checksums of those that are there. Throws STOPPING when
-   * it is closed meanwhile.
+   * Prepares for the pages of a resync; returns the checksums of the pages here. Throws STOPPING
+   * when the slot is closed meanwhile.
    */
   async prepare(pageSize: number): Promise<PageSums> {
     this.#copy?.applier.discardBatch()
@@ -167,8 +167,8 @@ export class CopySlot {
   }
 
   /**
-   * The file is there already when opening it failed after it was published, when it is empty, or
-   * was damaged.
+   * Opens a file that is there without an open copy: it is empty or damaged, or the open after its
+   * publication failed.
    */
   async #openFound(pageSize: number): Promise<void> {
     const { path, thread, positions } = this.#options
@@ -194,7 +194,7 @@ export class CopySlot {
     this.#isDamaged = false
   }
 
-  /** Removes what has come of a first copy, so that the next begins with nothing. */
+  /** Removes an unfinished first copy, so that the next one begins with nothing. */
   abandonFirst(): void {
     void this.#firstCopy.abandon()
   }
@@ -207,7 +207,7 @@ export class CopySlot {
 
   async #open(): Promise<void> {
     const { path, positions } = this.#options
-    // Somebody has put a file where none was, or where a first copy was cut.
+    // A foreign file came where none was, or where a first copy was interrupted.
     if (positions.known.length === 0) throw new WalcastError('NOT_A_COPY', { path })
     const copy = await Copy.open(this.#options, this.#host, positions.known)
     if (copy.isBlank && !(await copy.isWithoutContent())) {

@@ -1,4 +1,4 @@
-/** What a copy holds when it is opened or read again, and where that leaves it. */
+/** What a copy holds when it is opened or read again, and at which position it stands. */
 import { NOWHERE, type Standing } from '../../../proto/lineage.ts'
 import { keyOf } from '../../errors.ts'
 import type { DatabaseFiles } from '../../sqlite/databaseFiles.ts'
@@ -12,9 +12,9 @@ const SEGMENT_BYTES = 1024 * 1024
 const TRUNCATE = checkpoint('checkpoint', 'TRUNCATE')
 
 /**
- * What the copy holds. Published frames that do not verify can only be a stray writer's: they are
- * moved into the file, as readers see them, and the comparison of pages does the rest. Throws
- * WAL_BROKEN while a reader keeps them where they are.
+ * Scans the copy. Published frames that do not verify can only come from a stray writer. A
+ * checkpoint moves them into the file, as readers see them, and the comparison of pages does the
+ * rest. Throws WAL_BROKEN while a reader blocks that checkpoint.
  */
 export async function scanCopy(files: DatabaseFiles, lock: CopyLock): Promise<ScannedDatabase> {
   try {
@@ -26,17 +26,18 @@ export async function scanCopy(files: DatabaseFiles, lock: CopyLock): Promise<Sc
   }
 }
 
-/** What is known of the copy's pages and WAL. */
+/** The part of a scan that an open copy keeps. */
 export type CopyState = Pick<ScannedDatabase, 'walIndex' | 'header' | 'sums' | 'frames'>
 
 export interface Settled {
   readonly position: Standing
+  /** Whether a record has this very content. */
   readonly isRecorded: boolean
 }
 
 /**
- * The newest recorded position that the content has; the newest record's, with the checksum telling
- * that it is not so, when none has.
+ * Returns the newest recorded position whose checksum the content has. If no record fits, it is the
+ * newest record's, and the checksum shows that the content is another.
  */
 export function settle(sums: PageSums, recorded: readonly PositionRecord[]): Settled {
   const found = recorded.findLast(

@@ -5,27 +5,26 @@ import type { KeptKind } from '../diverged/keptBounds.ts'
 export interface SuspectedDivergence {
   readonly reason: string
   readonly kind: KeptKind
-  /** Its file was damaged: what it has and the leader has not may be what the damage left. */
+  /** The file was damaged, so what the leader lacks may be nothing but damage. */
   readonly isDamaged?: boolean
 }
 
 /**
- * What is known against the copy: why it is not read from, what is not believed about it, and
- * whether it may hold what nobody else has.
+ * What speaks against the copy: whether readers may use it, whether its checksums in memory are
+ * right, and whether it may hold commits that exist nowhere else.
  */
 export class CopyTrust {
   #isDoubtful = false
   #isWrong = false
   #divergence: SuspectedDivergence | undefined
 
-  /** Whether its content is not known to differ from the leader's. */
+  /** False once the content is known, or suspected, to differ from the leader's. */
   get isGood(): boolean {
     return !this.#isDoubtful && !this.#isWrong
   }
 
   /**
-   * Whether the page checksums in memory are not to be believed: the copy is to be read again
-   * before it is compared.
+   * The page checksums in memory may be wrong: the copy must be read again before a comparison.
    */
   get isDoubtful(): boolean {
     return this.#isDoubtful
@@ -37,10 +36,9 @@ export class CopyTrust {
   }
 
   /**
-   * It was opened; `isAsRecorded` when it was found as it was left. Otherwise it was written, or
-   * put back to an earlier state, while no node ran: it need not hold what the newest record says,
-   * and nothing is read from it before a leader has been met. `isMended`: it could not even be
-   * opened before it was mended.
+   * The copy was opened. Without `isAsRecorded` something wrote to it, or put it back to an earlier
+   * state, while no node ran. Then the newest record may not hold, and readers must wait until a
+   * leader is connected. `isMended`: it did not open before it was mended.
    */
   onOpened(isAsRecorded: boolean, isMended: boolean): void {
     if (isAsRecorded) return
@@ -54,12 +52,12 @@ export class CopyTrust {
       }
   }
 
-  /** It has no content yet. */
+  /** The copy has no content yet. */
   onBlank(): void {
     this.#isWrong = true
   }
 
-  /** Something else wrote to it, and it was read again. */
+  /** Something else wrote to the copy, and the copy was read again. */
   onStray(): void {
     this.#isWrong = true
     this.#suspect('something else wrote to it', 'diverged')
@@ -70,12 +68,12 @@ export class CopyTrust {
     this.#isDoubtful = true
   }
 
-  /** Pages are not what was written, and the checksums in memory say so. */
+  /** The disk has rotten pages, and the checksums in memory tell which. */
   onRotten(): void {
     this.#isWrong = true
   }
 
-  /** The pages are to be compared with those of a leader. */
+  /** A comparison with a leader begins. */
   onCompared(containment: Containment): void {
     if (containment === 'unknown')
       this.#suspect('it may hold commits that the leader lacks', 'diverged')
@@ -83,14 +81,14 @@ export class CopyTrust {
       this.#suspect('its leader very likely came from this state, unproven', 'routine')
   }
 
-  /** It is the leader's state. */
+  /** The copy is the leader's state. */
   onLevel(): void {
     this.#isDoubtful = false
     this.#isWrong = false
     this.#divergence = undefined
   }
 
-  /** The first reason stays, unless it was a routine matter and this is none. */
+  /** The first reason stays, but a diverged one replaces a routine one. */
   #suspect(reason: string, kind: KeptKind): void {
     if (!this.#divergence || (this.#divergence.kind === 'routine' && kind === 'diverged'))
       this.#divergence = { reason, kind }

@@ -1,6 +1,7 @@
 /**
- * A first copy: pages are written into a side file, and when the whole of it verifies it gets the
- * database's name. One that was cut is taken up again: what is there is compared by page checksums.
+ * A first copy. Its pages go into a side file, which gets the database's name once all of it has
+ * verified. After an interruption the next attempt goes on with the side file: page checksums tell
+ * which pages are there.
  */
 import { promisify } from 'node:util'
 import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
@@ -51,7 +52,7 @@ export class FirstCopy {
   }
 
   /**
-   * SQLite never opens the side file under its name, so its descriptor may be closed before the
+   * SQLite never opens the side file under this name, so its descriptor may be closed before the
    * file is published. Throws STRANGE_FILE.
    */
   static async open(path: string, pageSize: number, ops: FileOps): Promise<FirstCopy> {
@@ -71,14 +72,14 @@ export class FirstCopy {
     return this.#pageSize
   }
 
-  /** A write failed: what the sums say is no longer what the file holds. */
+  /** A write failed, so the checksums no longer describe the file. */
   get isBroken(): boolean {
     return this.#isBroken
   }
 
   /**
-   * Takes page images. They are written while the next are received; throws DISK_FULL or
-   * WRITE_FAILED of the ones before.
+   * Takes page images and writes them while the next ones arrive. Throws DISK_FULL or WRITE_FAILED
+   * for the images before.
    */
   async addPages(message: PagesMessage, payload: Buffer): Promise<void> {
     const { pages, pageSize } = message
@@ -97,7 +98,7 @@ export class FirstCopy {
     })
   }
 
-  /** Writes neighbouring pages in one go. */
+  /** Writes each run of neighbouring pages with one call. */
   async #write({ pages, pageSize }: PagesMessage, payload: Buffer): Promise<void> {
     for (let i = 0; i < pages; ) {
       const first = payloadPageNumber(payload, i)
@@ -110,8 +111,8 @@ export class FirstCopy {
   }
 
   /**
-   * Takes the last pages, verifies the whole, gives the file `mode` and has it published. Throws
-   * STATE_MISMATCH and keeps the side file then.
+   * Takes the last pages, verifies the whole, sets `mode` and calls `publish`. Throws
+   * STATE_MISMATCH, and keeps the side file then.
    */
   async finish(
     synced: Body<'synced'>,
@@ -125,7 +126,7 @@ export class FirstCopy {
     this.sums.settle()
     requireState(this.sums, 1, synced.checksum, 'the first copy')
     ftruncateSync(this.#fd, synced.dbPages * this.#pageSize)
-    // Not left to the umask: it may be chosen wider.
+    // Explicitly: the umask could forbid a mode that the operator has chosen.
     fchmodSync(this.#fd, mode)
     await fsyncAsync(this.#fd)
     this.#requireOpen()
@@ -153,7 +154,8 @@ export class FirstCopy {
 }
 
 /**
- * One that was cut, or a new one. The copy would stay open to another user who made what is there.
+ * Opens the side file of an interrupted copy, or a new one. Refuses a file of another user, who
+ * would keep access to the copy.
  */
 function openSideFile(path: string): number {
   if (!lstatSync(path, { throwIfNoEntry: false }))

@@ -1,6 +1,6 @@
 /**
- * The first copy that is being made, if any: one at a time, each begun when the one before has let
- * its file go.
+ * The first copy that is being made, if any. There is one at a time; the next begins after the one
+ * before has closed its file.
  */
 import type { Logger } from 'pino'
 import type { Body } from '../../../proto/messages.ts'
@@ -17,8 +17,8 @@ export class FirstCopySlot {
   #ended: Promise<void> = Promise.resolve()
 
   /**
-   * Beside the database: a file gets another name only within one file system, and the node folder
-   * may lie on another.
+   * The side file lies beside the database: a rename works only within one file system, and the
+   * node folder may lie on another.
    */
   constructor(databasePath: string, ops: FileOps, log: Logger) {
     this.#path = `${databasePath}-incoming`
@@ -30,12 +30,12 @@ export class FirstCopySlot {
     return this.#copy
   }
 
-  /** Removes what a crash between giving the file its name and taking away the old one has left. */
+  /** Removes the side file's old name, which a crash may leave beside the new one. */
   tidy(): void {
     rmSync(this.#path, { force: true })
   }
 
-  /** Takes up the one that was cut, or begins. */
+  /** Goes on with an interrupted copy, or begins one. */
   async open(pageSize: number): Promise<void> {
     if (this.#copy?.isBroken) void this.close()
     if (this.#copy && this.#copy.pageSize !== pageSize) void this.abandon()
@@ -44,8 +44,7 @@ export class FirstCopySlot {
   }
 
   /**
-   * Verifies the whole and has `publish` give the side file `from`, of this state checksum and
-   * `mode`, its name.
+   * Verifies the whole and calls `publish`, which gives the side file `from` the database's name.
    */
   async publish(
     synced: Body<'synced'>,
@@ -77,10 +76,7 @@ export class FirstCopySlot {
     this.#copy = undefined
     if (!copy) return this.#ended
     this.#ended = end(copy).catch((error) =>
-      this.#log.warn(
-        { error: messageOf(error) },
-        'the side file of a first copy could not be put away',
-      ),
+      this.#log.warn({ error: messageOf(error) }, 'could not close the side file of a first copy'),
     )
     return this.#ended
   }

@@ -1,11 +1,11 @@
 /**
- * Keeps what this copy has and its leader has not, before a resync overwrites it.
+ * Keeps what this copy has and its leader lacks, before a resync overwrites it.
  *
- *   resync: pages come ──> bundle written whole ──> state visible ──> rows compared beside the stream
+ *   pages arrive ──> bundle written ──> new state visible ──> rows compared beside the stream
  *
- * A crash before the bundle is whole leaves the database as it was; one after it and before the
- * state is visible has the next resync write another in its place. Rows that were not compared are
- * compared later. No bound ends replication: older bundles go.
+ * A crash before the bundle is whole leaves the database as it was. After a crash between bundle
+ * and new state, the next resync replaces the bundle. Rows that a crash left uncompared are
+ * compared later. No bound ends replication: older bundles make room.
  */
 import type { Logger } from 'pino'
 import { keyOf, messageOf, WalcastError } from '../../errors.ts'
@@ -26,29 +26,29 @@ export interface DivergenceOptions extends KeptBounds {
   readonly ops: FileOps
   readonly clock: Clock
   readonly log: Logger
-  /** A bundle was thrown away for the sake of a bound. */
+  /** A bundle was deleted to stay within a bound. */
   onDropped(kind: KeptKind): void
 }
 
 /** Why a bundle is made. */
 export type KeptCause = Pick<KeptDivergence, 'leader' | 'reason' | 'kind' | 'isDamaged'>
 
-/** What is kept of a copy, and where it stands. */
+/** A copy under resync, with its position. */
 export type DivergedCopy = ResyncedCopy & {
   readonly applier: Pick<Applier, 'position' | 'checksum'>
 }
 
-/** One that is kept as it is. */
+/** A copy that can be kept as a whole. */
 export type WholeCopy = DivergedCopy & Pick<Copy, 'writeTo'>
 
-/** Fills the folder of a bundle. False when the rows in it cannot all be told. */
+/** Fills the folder of a bundle. Returns false when some rows in it cannot be decoded. */
 type KeptWriter = (folder: string) => Promise<boolean>
 
 export class Divergence {
   readonly #options: DivergenceOptions
   readonly #folder: KeptFolder
   #comparing: RowComparison | undefined
-  /** Names of those that this process has compared or failed to: none is tried again and again. */
+  /** Bundles that this process has tried to compare. It tries each once. */
   readonly #tried = new Set<string>()
   readonly #end = new AbortController()
 
@@ -62,9 +62,9 @@ export class Divergence {
   }
 
   /**
-   * Keeps what of the published state `last` and the pages before it are about to overwrite. The
-   * caller keeps the copy undisturbed until they are published. Throws DIVERGED_UNKEPT, and nothing
-   * may be overwritten then, or STOPPING.
+   * Keeps the part of the published state that the resync, with its `last` pages, is about to
+   * overwrite. The caller keeps the copy undisturbed until then. When this throws DIVERGED_UNKEPT
+   * or STOPPING, the caller must overwrite nothing.
    */
   async keep(copy: DivergedCopy, last: LastPages, cause: KeptCause): Promise<void> {
     const { ops } = this.#options
@@ -73,7 +73,7 @@ export class Divergence {
     )
   }
 
-  /** The same, all of it: it costs as much as the database, until the rows have been compared. */
+  /** Keeps the whole copy. It takes as much space as the database until its rows are compared. */
   async keepWhole(copy: WholeCopy, cause: KeptCause): Promise<void> {
     await this.#keep(copy, cause, async (folder) => {
       await copy.writeTo(`${folder}/database.db`)
@@ -88,32 +88,32 @@ export class Divergence {
     if (maxDiverged === 0) {
       log.warn(
         { reason, ...position },
-        'commits that the leader lacks are given up: --max-diverged is 0',
+        'discarding commits that the leader lacks: --max-diverged is 0',
       )
       return
     }
     this.#folder.look()
-    // Another leader may have other pages: a bundle that a crash has left of this very state need
-    // not have all of them.
+    // A crash may have left a bundle of this very state. A resync from another leader may overwrite
+    // other pages, so that bundle may lack some.
     const replaced = this.#folder.kept.filter(
       ({ about }) => about.state === 'kept' && about.checksum === checksum && about.pages === pages,
     )
-    // What was no routine matter before the crash is none now.
+    // A state that diverged before the crash is still diverged.
     const isDiverged = replaced.some(({ about }) => about.kind === 'diverged')
     const kept = await this.#add(copy, isDiverged ? { ...cause, kind: 'diverged' } : cause, write)
     for (const each of replaced) this.#folder.remove(each)
     this.#keepBounds(kept)
     const where = { kept: `${this.#folder.path}/${kept.name}`, database: path, ...position, reason }
     if (kind === 'routine')
-      log.info(where, 'rows that may differ in this copy are kept aside until they are compared')
+      log.info(where, 'kept aside the rows that may differ in this copy; comparing them next')
     else
       log.warn(
         where,
-        'this copy may hold commits that its leader lacks: kept aside before it is overwritten',
+        'this copy may hold commits that its leader lacks; kept aside before the resync',
       )
   }
 
-  /** On a full disk routine bundles make room, the oldest first. */
+  /** On a full disk it deletes routine bundles, the oldest first. */
   async #add(copy: DivergedCopy, cause: KeptCause, write: KeptWriter): Promise<Kept> {
     for (;;) {
       try {
@@ -149,19 +149,19 @@ export class Divergence {
     })
   }
 
-  /** Once more than a bound allows was compared, the rest makes room. Never throws. */
+  /** Brings the bundles within their bounds after a comparison. Never throws. */
   #tidy(): void {
     try {
       this.#keepBounds()
     } catch (error) {
       this.#options.log.error(
         { error: messageOf(error) },
-        'what is kept aside could not be brought within its bounds',
+        'could not bring the bundles kept aside within their bounds',
       )
     }
   }
 
-  /** `incoming` has just been made. */
+  /** `incoming` is the new bundle, if there is one. */
   #keepBounds(incoming?: Kept): void {
     const { log, maxDivergedBytes, maxDiverged } = this.#options
     const weighed = this.kept.map((kept) => ({
@@ -177,11 +177,11 @@ export class Divergence {
     if (bytes > maxDivergedBytes)
       log.error(
         { kept: incoming?.name, bytes },
-        'what is kept aside is alone over --max-diverged-bytes',
+        'one bundle kept aside is alone over --max-diverged-bytes',
       )
   }
 
-  /** Never silently: what goes may be the last of it. */
+  /** Logs what it deletes, which may be the last copy of those rows. */
   #drop(kept: Kept, why: string): void {
     const { log, onDropped } = this.#options
     const { kind, at, reason, epoch, txid, rows } = kept.about
@@ -197,18 +197,13 @@ export class Divergence {
       rows,
       why,
     }
-    if (kind === 'routine')
-      log.warn(what, 'a routine bundle that was kept aside has been thrown away')
-    else
-      log.error(
-        what,
-        'commits that were kept aside and that the leader may lack have been thrown away',
-      )
+    if (kind === 'routine') log.warn(what, 'deleted a routine bundle kept aside')
+    else log.error(what, 'deleted a bundle kept aside, with commits that the leader may lack')
   }
 
   /**
-   * The copy is the leader's state: what is kept and was not compared yet is compared with it, one
-   * after another.
+   * The copy is the leader's state now, so the bundles that are not compared yet are compared with
+   * it, one after another.
    */
   onLevel(checksum: string): void {
     if (this.#comparing || this.#end.signal.aborted) return
@@ -243,12 +238,12 @@ export class Divergence {
         this.#folder.remove(kept)
         log.info(
           { kept: folder, ...rows },
-          'nothing of what was kept aside is missing at the leader: removed',
+          'the leader lacks none of the rows kept aside; removed the bundle',
         )
       } else {
         log.warn(
           { kept: folder, ...rows, isComplete },
-          'rows that the leader lacks or has otherwise are listed in rows.jsonl',
+          'listed the rows that the leader lacks, or that differ there, in rows.jsonl',
         )
       }
     } catch (error) {
@@ -263,23 +258,20 @@ export class Divergence {
     const detail =
       error instanceof WalcastError ? `${error.code}: ${error.message}` : messageOf(error)
     const what = { kept: kept.name, error: detail }
-    // The state that came is the leader's, to the byte: what it has overwritten may be the last
-    // that was sound.
+    // The copy is the leader's state, to the byte. What the resync overwrote may have been the last
+    // sound state.
     const isCorrupt = keyOf(error) === 'DB_CORRUPT'
     if (isCorrupt)
       log.error(
         what,
-        "the leader's database is malformed, and this copy is like it now: check both with PRAGMA integrity_check",
+        "the leader's database is malformed, and this copy too; run PRAGMA integrity_check",
       )
-    else log.warn(what, 'the rows of what was kept aside could not be compared')
+    else log.warn(what, 'could not compare the rows kept aside')
     try {
       const kind = isCorrupt ? { kind: 'diverged' as const } : {}
       await this.#folder.update(kept, { state: 'not compared', detail, ...kind })
     } catch (error) {
-      log.error(
-        { error: messageOf(error) },
-        'the state of what was kept aside could not be written',
-      )
+      log.error({ error: messageOf(error) }, 'could not write the state of a bundle kept aside')
     }
   }
 }

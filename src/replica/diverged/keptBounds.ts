@@ -1,15 +1,15 @@
 /**
- * Which of the bundles that are kept aside go when there are too many or too large. Pure; who
- * throws them away says so.
+ * Decides which kept bundles go when they are too many or too large. Pure: the caller deletes and
+ * logs.
  */
 
-/** `routine`: the leader very likely had all of it. `diverged`: the leader may lack commits. */
+/** `routine`: the leader very likely has all of it. `diverged`: the leader may lack commits. */
 export type KeptKind = 'routine' | 'diverged'
 
 export interface KeptBounds {
-  /** Bundles kept at most; 0 keeps none. */
+  /** The most bundles; 0 keeps none. */
   readonly maxDiverged: number
-  /** Bytes of their files at most, all together. */
+  /** The most bytes of all their files together. */
   readonly maxDivergedBytes: number
 }
 
@@ -20,9 +20,9 @@ export interface WeighedBundle {
 }
 
 /**
- * The oldest routine ones go first, then the oldest diverged ones, until both bounds are kept or
- * one bundle is left. `incoming` was just made and stays; while its rows are not compared, a
- * routine one drives no diverged one out and may be one too many.
+ * The oldest routine bundles go first, then the oldest diverged ones, until both bounds hold or one
+ * bundle is left. The new bundle `incoming` stays. A routine `incoming`, whose rows are not
+ * compared yet, never drives out a diverged bundle; until then there may be one too many.
  */
 export function overBounds<Bundle extends WeighedBundle>(
   oldestFirst: readonly Bundle[],

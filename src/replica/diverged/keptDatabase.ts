@@ -1,6 +1,6 @@
 /**
- * Makes the `database.db` of a bundle (see keptFolder.ts) from its page images. Runs in a process
- * of its own.
+ * Makes the `database.db` of a bundle (see keptFolder.ts) from its page images, in a process of its
+ * own.
  */
 import Database from 'better-sqlite3'
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from '../../platform/files.ts'
@@ -11,9 +11,9 @@ import { quoteName } from '../../sqlite/sqlText.ts'
 import { KeptRecords } from './keptRecords.ts'
 
 /**
- * Writes the rows of `folder` that `live` has not, or has otherwise, into `to`, which has its name
- * when it is whole and durable. False when not all rows could be decoded; nothing is written when
- * the schema could not. Throws what SQLite does, DB_LOCKED for example.
+ * Writes the rows of `folder` that `live` lacks, or that differ there, into `to`. The file gets its
+ * name when it is whole and durable. Returns false when some rows do not decode. When the schema
+ * does not decode, it writes nothing. Throws the errors of SQLite, DB_LOCKED for example.
  */
 export function makeKeptDatabase(
   folder: string,
@@ -28,7 +28,7 @@ export function makeKeptDatabase(
   try {
     const schema = [...records.schema()]
     if (!records.header || schema.length === 0) return false
-    // SQLite gives its journals the mode of the database.
+    // SQLite gives its journals the mode of the database, so it is private from the start.
     closeSync(openSync(partial, 'wx', 0o600))
     createSchema(partial, schema, records.header.encoding)
     const refused = fill(partial, live, records, schema)
@@ -40,7 +40,7 @@ export function makeKeptDatabase(
   }
 }
 
-/** Gives how many rows could not be taken in. */
+/** Returns how many rows did not fit the tables. */
 function fill(
   path: string,
   live: string,
@@ -53,7 +53,7 @@ function fill(
     db.pragma('journal_mode = MEMORY')
     const loader = new RowLoader(db)
     db.transaction(() => load(loader, records, schema))()
-    // Rows are taken out while another connection looks for those that are to go.
+    // WAL mode: one connection removes rows while another one still reads them.
     db.pragma('journal_mode = WAL')
     db.transaction(() => removeEqual(db, path, live))()
     db.pragma('journal_mode = DELETE')

@@ -1,6 +1,6 @@
 /**
- * A new file of what is kept aside, written from beginning to end in pieces of up to 1 MiB, durable
- * when it is ended.
+ * A new file of a bundle, written from beginning to end in pieces of up to 1 MiB, and synced at the
+ * end.
  */
 import type { FileHandle } from 'node:fs/promises'
 import { writeError } from '../../errors.ts'
@@ -23,7 +23,8 @@ export class KeptFile {
   }
 
   /**
-   * Has `write` fill the new file `path`. Throws DISK_FULL, WRITE_FAILED, or what `write` throws.
+   * Creates `path` and calls `write` to fill it. Throws DISK_FULL, WRITE_FAILED, or what `write`
+   * throws.
    */
   static async write(
     path: string,
@@ -43,7 +44,7 @@ export class KeptFile {
     }
   }
 
-  /** `bytes` must not change before it resolves. */
+  /** `bytes` must not change until it resolves. */
   async append(bytes: Buffer): Promise<void> {
     await this.#ops.writeAside('kept.write', this.#file.fd, bytes, this.#written, this.#path)
     this.#written += bytes.length

@@ -1,21 +1,24 @@
 /**
- * What a node had to give up: `FILE-walcast/diverged/`, one bundle each. Before the resync
- * publishes, a bundle has:
+ * The folder `FILE-walcast/diverged/` of what a node had to give up, one bundle each. Before the
+ * resync publishes its state, a bundle NAME has:
  *
- *   NAME.partial/      being written; begun anew after a crash. It has its name when all of it is durable.
- *   NAME/about.json    when, where the copy stood, why
- *   NAME/pages.txt     pages in ascending order, a line `N` or `N-M` for each run. ` unchanged` behind it: the leader has them as they
- *                      are, or has freed them; the rows need them (overflow pages, the schema, rows that were deleted)
- *   NAME/pages.bin     their images as the copy had them, one behind the other in the order of pages.txt
- *   NAME/trees.txt     the pages among these that hold rows, a line `PAGE ROOT` each: the root page of the table, 1 for the schema.
- *                      ` I,J` behind it: rows, by their place on the page from 0, that the leader has just so and that were left out,
- *                      since overflow pages would have to be kept for them
+ *   about.json   when, where the copy stood, why
+ *   pages.txt    pages in ascending order, a line `N` or `N-M` for each run. A line ends with
+ *                ` unchanged` when the leader has the same pages, or has freed them. The rows need
+ *                these pages: overflow pages, the schema, pages with deleted rows
+ *   pages.bin    the images of these pages as the copy had them, in the order of pages.txt
+ *   trees.txt    the pages among them that hold rows, a line `PAGE ROOT` each. ROOT is the root
+ *                page of the table, 1 for the schema. A third field `I,J` lists rows, by their
+ *                place on the page from 0, that the leader has as they are. They are left out:
+ *                they would need overflow pages that are not kept
  *
- * Afterwards `keptRowsProgram.ts` decodes these rows and adds:
+ * While these are being written, the bundle is named NAME.partial; a crash makes it start again.
+ * Afterwards `keptRowsProgram.ts` decodes the rows and adds:
  *
- *   NAME/database.db   the schema of the copy, and of the rows on these pages those that the leader has not or has otherwise. Any
- *                      SQLite opens it. Tables named `sqlite_...` are empty.
- *   NAME/rows.jsonl    these rows, as `walcast diff --json` tells them: before is kept, after is the leader's
+ *   database.db  the schema of the copy, and those rows of these pages that the leader lacks or
+ *                that differ there. Any SQLite opens it. Tables named `sqlite_...` are empty
+ *   rows.jsonl   these rows in the format of `walcast diff --json`: before is the kept row, after
+ *                is the leader's
  *
  * A routine bundle whose list is complete loses its page images then. A bundle without `kind` is of
  * an earlier version: its database.db is the whole copy, and it has no page images.
@@ -37,7 +40,7 @@ import type { KeptKind } from './keptBounds.ts'
 export interface KeptRows {
   readonly removed: number
   readonly changed: number
-  /** Always 0: rows that only the leader has are not looked for. */
+  /** Always 0: the comparison does not look for rows that only the leader has. */
   readonly added: number
 }
 
@@ -53,24 +56,24 @@ export interface KeptDivergence {
   readonly checksum: string
   readonly pageSize: number
   readonly pages: number
-  /** Id of the leader that has something else. */
+  /** Id of the leader whose state differs. */
   readonly leader: string
   readonly reason: string
-  /** The copy was damaged: its rows may be what the damage left. */
+  /** The copy was damaged, so its rows may be nothing but damage. */
   readonly isDamaged?: boolean
-  /** `kept`: the rows are still to be compared. */
+  /** `kept`: the rows are not compared yet. */
   readonly state: 'kept' | 'compared' | 'not compared'
   readonly rows?: KeptRows
   /**
-   * False when rows.jsonl does not tell all that differs: damaged pages, tables that cannot be
-   * compared, other schemas, or too many rows.
+   * False when rows.jsonl lacks some differences: damaged pages, tables that cannot be compared,
+   * differing schemas, or too many rows.
    */
   readonly isComplete?: boolean
   /** Why the rows could not be compared. */
   readonly detail?: string
 }
 
-/** When and where. */
+/** When the bundle was made, and at which position. */
 export type KeptAt = Pick<KeptDivergence, 'at' | 'epoch' | 'txid'>
 
 export interface Kept {
@@ -78,7 +81,7 @@ export interface Kept {
   readonly about: KeptDivergence
 }
 
-/** What is no longer needed once the rows say all. */
+/** Files that a complete list of rows makes superfluous. */
 const IMAGES = ['pages.bin', 'pages.txt', 'trees.txt']
 const PARTIAL = '.partial'
 
@@ -87,7 +90,7 @@ export class KeptFolder {
   readonly #ops: FileOps
   #kept: readonly Kept[]
 
-  /** What a crash left unfinished is removed: the database that it was of is still as it was. */
+  /** Removes bundles that a crash left unfinished. Their databases are unchanged. */
   constructor(stateFolder: string, ops: FileOps, log: Logger) {
     this.path = `${stateFolder}/diverged`
     this.#ops = ops
@@ -95,12 +98,12 @@ export class KeptFolder {
     for (const kept of this.#kept) this.#removeImages(kept)
   }
 
-  /** The oldest first; as they were at the last look, or the last change of ours. */
+  /** The oldest first; as of the last `look`, or the last change by this process. */
   get kept(): readonly Kept[] {
     return this.#kept
   }
 
-  /** Forgets those whose folder somebody has taken away. */
+  /** Forgets bundles whose folders are gone. */
   look(): void {
     this.#kept = this.#kept.filter(({ name }) => existsSync(`${this.path}/${name}`))
   }
@@ -115,8 +118,8 @@ export class KeptFolder {
   }
 
   /**
-   * Makes one more: `write` fills the folder with all but `about.json`, and tells what goes in
-   * there. Durable when it resolves. Throws STOPPING, or DIVERGED_UNKEPT with the failure as its
+   * Makes a new bundle. `write` fills the folder with everything but `about.json`, whose content it
+   * returns. Durable when it resolves. Throws STOPPING, or DIVERGED_UNKEPT with the failure as its
    * cause.
    */
   async add(at: KeptAt, write: (folder: string) => Promise<KeptDivergence>): Promise<Kept> {
@@ -145,7 +148,7 @@ export class KeptFolder {
     }
   }
 
-  /** Throws DISK_FULL or WRITE_FAILED, also when the folder is gone. */
+  /** Changes `about.json`. Throws DISK_FULL or WRITE_FAILED, also when the folder is gone. */
   async update({ name }: Pick<Kept, 'name'>, change: Partial<KeptDivergence>): Promise<void> {
     const known = this.#kept.find((each) => each.name === name)
     if (!known) return
@@ -164,7 +167,7 @@ export class KeptFolder {
     this.#kept = this.#kept.filter((each) => each.name !== name)
   }
 
-  /** Its own name is durable before the first bundle's. */
+  /** Makes the folder's own name durable before that of the first bundle. */
   #make(): void {
     if (existsSync(this.path)) return
     makeFolder(this.path)
@@ -179,7 +182,7 @@ export class KeptFolder {
     }
   }
 
-  /** The rows say all of a routine bundle whose list is complete. */
+  /** A routine bundle whose list is complete needs no page images. */
   #removeImages({ name, about: { kind, state, isComplete } }: Kept): void {
     if (kind !== 'routine' || state !== 'compared' || !isComplete) return
     for (const file of IMAGES) rmSync(`${this.path}/${name}/${file}`, { force: true })
@@ -196,18 +199,18 @@ function readAll(folder: string, log: Logger): Kept[] {
   })
 }
 
-/** Undefined for a folder that is none of ours, or damaged: it stays, and is left out. */
+/** Undefined for a foreign or damaged folder, which stays and is left out. */
 function readAbout(path: string, log: Logger): KeptDivergence | undefined {
   if (!existsSync(path)) return undefined
   try {
     const about: KeptDivergence = Object(JSON.parse(readFileSync(path, 'utf8')))
     if (about.format === 1 && typeof about.checksum === 'string')
       return { ...about, kind: about.kind === 'routine' ? 'routine' : 'diverged' }
-    log.warn({ path }, 'this is no description of what was kept aside: left out of the status')
+    log.warn({ path }, 'not the description of a bundle kept aside; leaving it out of the status')
   } catch (error) {
     log.warn(
       { path, error: messageOf(error) },
-      'what was kept aside there cannot be told: left out of the status',
+      'cannot read the description of a bundle kept aside; leaving it out of the status',
     )
   }
   return undefined

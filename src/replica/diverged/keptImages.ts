@@ -1,6 +1,6 @@
 /**
- * Writes the pages of a bundle (see keptFolder.ts): which hold rows of which table, and their
- * images.
+ * Writes the pages of a bundle (see keptFolder.ts): their images, and which page holds rows of
+ * which table.
  */
 import { WalcastError } from '../../errors.ts'
 import type { FileOps } from '../../platform/fileOps.ts'
@@ -25,9 +25,9 @@ export interface ImageParts {
 
 /**
  * Writes `trees.txt`, `pages.bin` and `pages.txt` into `folder`. The caller keeps the copy
- * undisturbed. False when the rows on these pages cannot all be told: pages are damaged, or not
- * what was written. Memory: 1 MiB, and some bits for each page of the database. Throws DISK_FULL,
- * WRITE_FAILED, or STOPPING when `signal` ends it.
+ * undisturbed. Returns false when some rows on these pages do not decode, because pages are damaged
+ * or not what was written. Memory: 1 MiB, and some bits for each page of the database. Throws
+ * DISK_FULL, WRITE_FAILED, or STOPPING when `signal` ends it.
  */
 export async function writeImages(folder: string, parts: ImageParts): Promise<boolean> {
   const { copy, last, ops } = parts
@@ -78,7 +78,7 @@ function headerOf(firstPage: Buffer): DatabaseHeader | undefined {
   }
 }
 
-/** The pages of `a`, and those of `b` that `isMeant`. */
+/** All pages of `a`, and those pages of `b` that `isMeant` accepts. */
 async function union(
   a: PageSet,
   b: PageSet | undefined,

@@ -1,13 +1,12 @@
-/** The list of the pages of a bundle, `pages.txt`, and their images by it. */
-
+/** The pages of a bundle: the list in `pages.txt`, and the images that it indexes. */
 import { readSync } from '../../platform/files.ts'
 import type { KeptFile } from './keptFile.ts'
 
 const UNCHANGED = ' unchanged'
 
 /**
- * A line for each run of neighbours: `N` or `N-M`, with ` unchanged` behind for pages that the
- * leader has as they are, or has freed.
+ * Writes a line `N` or `N-M` for each run of neighbours. It ends with ` unchanged` for pages that
+ * the leader has as they are, or has freed.
  */
 export class PageListWriter {
   readonly #file: KeptFile
@@ -19,7 +18,7 @@ export class PageListWriter {
     this.#file = file
   }
 
-  /** Pages ascend. */
+  /** Pages must come in ascending order. */
   async add(page: number, isOverwritten: boolean): Promise<void> {
     if (page !== this.#last + 1 || this.#isOverwritten !== isOverwritten || this.#first === 0) {
       await this.end()
@@ -37,17 +36,17 @@ export class PageListWriter {
   }
 }
 
-/** The images of `pages.bin`. Memory: 12 bytes for each line of the list. */
+/** Reads the images of `pages.bin`. Memory: 12 bytes for each line of the list. */
 export class KeptPages {
   readonly #fd: number
   readonly #pageSize: number
   readonly #firsts: Uint32Array
   readonly #lasts: Uint32Array
-  /** How many images lie before those of a line. */
+  /** For each line, the number of images before it. */
   readonly #before: Uint32Array
   readonly size: number
 
-  /** `list` is the text of `pages.txt`, `fd` is of `pages.bin`, which the caller closes. */
+  /** `list` is the text of `pages.txt`. The caller closes `fd`, that of `pages.bin`. */
   constructor(list: string, fd: number, pageSize: number) {
     const lines = list.split('\n').filter((line) => /^\d+(-\d+)?( unchanged)?$/.test(line))
     this.#fd = fd
@@ -66,7 +65,7 @@ export class KeptPages {
     this.size = size
   }
 
-  /** The image of a page in memory of its own; undefined when it was not kept. */
+  /** The image of a page, in new memory; undefined when it was not kept. */
   get(page: number): Buffer | undefined {
     const line = this.#lineOf(page)
     if (line < 0 || page > this.#lasts[line]) return undefined
@@ -76,7 +75,7 @@ export class KeptPages {
     return got === image.length ? image : undefined
   }
 
-  /** The last line that begins at `page` or before, -1 for none. */
+  /** The last line that begins at `page` or before; -1 for none. */
   #lineOf(page: number): number {
     let [low, high] = [0, this.#firsts.length]
     while (low < high) {

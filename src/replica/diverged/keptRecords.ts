@@ -1,8 +1,7 @@
 /**
- * The rows on the pages of a bundle (see keptFolder.ts), decoded. Runs in a process of its own:
- * reads block.
+ * Decodes the rows on the pages of a bundle (see keptFolder.ts), in a process of its own: its reads
+ * block.
  */
-
 import { closeSync, openSync, readFileSync } from '../../platform/files.ts'
 import type { SchemaEntry } from '../../rowdiff/schemaCopy.ts'
 import {
@@ -21,24 +20,20 @@ import { KeptPages } from './keptPages.ts'
 export interface StoredRow {
   /** Root page of its table. */
   readonly root: number
-  /**
-   * Undefined in a table WITHOUT ROWID, whose values come in the order of its primary key's index.
-   */
+  /** Undefined in a table WITHOUT ROWID; its values come in the order of the primary key. */
   readonly rowid: bigint | undefined
   readonly values: readonly StoredValue[]
 }
 
-/**
- * Of one record: the limit of SQLite itself (SQLITE_MAX_LENGTH, https://sqlite.org/limits.html).
- */
+/** SQLite's own limit (SQLITE_MAX_LENGTH, https://sqlite.org/limits.html). */
 const MAX_RECORD_BYTES = 2_147_483_647
 
-/** Memory: the two lists, and one record. */
+/** Memory: the lists of pages and of trees, and one record. */
 export class KeptRecords {
   readonly #fd: number
   readonly #pages: KeptPages
   readonly #trees: readonly string[]
-  /** Undefined when page 1 is damaged: no row can be decoded then. */
+  /** Undefined when page 1 is damaged; then no row decodes. */
   readonly header: DatabaseHeader | undefined
   #damaged = 0
 
@@ -49,7 +44,7 @@ export class KeptRecords {
     this.header = this.#guarded(() => parseHeader(this.#pages.get(1) ?? Buffer.alloc(pageSize)))
   }
 
-  /** Pages and rows that could not be decoded so far. */
+  /** Pages and rows that did not decode, so far. */
   get damaged(): number {
     return this.#damaged
   }
@@ -97,7 +92,7 @@ export class KeptRecords {
     return { root, rowid: content.kind === 'table' ? cell.rowid : undefined, values }
   }
 
-  /** The whole record, with what lies on overflow pages. */
+  /** The whole record, including its overflow pages. */
   #record({ local, payloadBytes, overflow }: Cell, usable: number): Buffer {
     if (overflow === 0) return local
     if (payloadBytes > MAX_RECORD_BYTES) throw new DamagedPage(`a record of ${payloadBytes} bytes`)
@@ -114,7 +109,7 @@ export class KeptRecords {
     return Buffer.concat(parts)
   }
 
-  /** type, name, tbl_name, rootpage, sql: https://sqlite.org/schematab.html. */
+  /** The columns type, name, tbl_name, rootpage, sql: https://sqlite.org/schematab.html. */
   #entry(values: readonly StoredValue[]): SchemaEntry {
     const [type, name, table, root, sql] = values
     return {

@@ -1,6 +1,6 @@
 /**
- * Compares what was kept aside with the live database, row by row, in a process of its own: it can
- * be ended at any time, and its locks go with it.
+ * Compares a bundle with the live database, row by row, in a process of its own. The node can end
+ * that process at any time, and its locks go with it.
  */
 import { fileURLToPath } from 'node:url'
 import { isErrorCode, WalcastError } from '../../errors.ts'
@@ -10,19 +10,19 @@ import type { KeptRows } from './keptFolder.ts'
 export interface RowResult {
   readonly rows: KeptRows
   /**
-   * Whether the list tells everything that differs: no table was skipped, no schema differs, no
-   * page is damaged, and it has room for all rows.
+   * Whether the list has every difference: no table was skipped, the schemas agree, all pages are
+   * sound, and the list has room for all rows.
    */
   readonly isComplete: boolean
 }
 
 export interface RowComparison {
-  /** Throws the error that the process told of, or INTERNAL with what it said. */
+  /** Throws the error that the process reported, or INTERNAL with its output. */
   readonly result: Promise<RowResult>
   stop(): void
 }
 
-/** `line` is that of an error of the catalogue, when the process could tell one. */
+/** `line` is that of an error of the catalogue, unless the process failed in another way. */
 function failureOf(line: string, cause: unknown): WalcastError {
   const [, key = '', message] = /^WALCAST_([A-Z_]+): (.*)$/.exec(line) ?? []
   return isErrorCode(key)
@@ -33,8 +33,8 @@ function failureOf(line: string, cause: unknown): WalcastError {
 const PROGRAM = fileURLToPath(new URL('./keptRowsProgram.js', import.meta.url))
 
 /**
- * Makes `database.db` and `rows.jsonl` in the bundle `folder` (see keptFolder.ts): what the
- * database `live` lacks or has otherwise.
+ * Makes `database.db` and `rows.jsonl` in the bundle `folder` (see keptFolder.ts) from the rows
+ * that the database `live` lacks, or that differ there.
  */
 export function compareRows(folder: string, live: string): RowComparison {
   const stopped = new AbortController()

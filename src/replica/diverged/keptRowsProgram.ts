@@ -1,7 +1,7 @@
 /**
- * The process that `keptRows.ts` runs: arguments FOLDER LIVE, the result as JSON on standard
- * output, a failure as one line on standard error. What it makes has its name when it is whole; a
- * bundle that a crash has left half compared is compared anew.
+ * The process that `keptRows.ts` runs. Arguments: FOLDER LIVE. It prints the result as JSON on
+ * standard output, a failure as one line on standard error. Its files get their names when they are
+ * whole; a bundle that a crash has left half compared is compared again.
  */
 import { asWalcastError } from '../../errors.ts'
 import {
@@ -21,16 +21,14 @@ import type { KeptDivergence } from './keptFolder.ts'
 import type { RowResult } from './keptRows.ts'
 
 const FLUSH_CHARS = 1024 * 1024
-/** Of the list; rows beyond are counted and not told. */
+/** Size of the list. Rows beyond it are counted and not listed. */
 const MAX_LIST_BYTES = 256 * 1024 * 1024
 
-/**
- * The work is in proportion to the rows that are kept: those of the live database are looked up.
- */
+/** Looks up each kept row in the live database, so that the work depends on the kept rows only. */
 function compare(folder: string, live: string): RowResult {
   const database = `${folder}/database.db`
   const about: KeptDivergence = JSON.parse(readFileSync(`${folder}/about.json`, 'utf8'))
-  // Without images it is of an earlier version, and whole.
+  // A bundle without images is of an earlier version, and its database.db is the whole copy.
   const isDecoded =
     !existsSync(`${folder}/pages.bin`) || makeKeptDatabase(folder, about.pageSize, database, live)
   if (!existsSync(database))
@@ -75,7 +73,7 @@ function resultOf(summary: Extract<Difference, { type: 'summary' }>, isCut: bool
     rows.removed += counts.removed
     rows.changed += counts.changed
   }
-  // A virtual table has no rows but those of its shadow tables.
+  // A virtual table has no rows of its own; its shadow tables hold them.
   const skipped = summary.skipped.filter(({ hasRows }) => hasRows)
   return { rows, isComplete: !isCut && skipped.length === 0 && summary.schemaDifferences === 0 }
 }

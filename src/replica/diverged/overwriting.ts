@@ -1,6 +1,6 @@
 /**
- * What a resync is about to overwrite: the pages, and how the database is read as it stands before
- * and after.
+ * What a resync is about to overwrite: the pages, and ways to read the database as it is before and
+ * after.
  */
 import { payloadPage, payloadPageNumber } from '../../../proto/codec.ts'
 import { nextTurn } from '../../platform/time.ts'
@@ -12,17 +12,14 @@ import { PAGES_AT_ONCE, PageSet } from '../../sqlite/pageSet.ts'
 import { lockPage } from '../../sqlite/walFormat.ts'
 import type { Applier } from '../copy/applier.ts'
 
-/** A copy of which a resync has brought pages that are not visible yet. */
+/** A copy with pages of a resync that are not visible yet. */
 export interface ResyncedCopy {
   readonly pageSize: number
   readonly pages: Pick<CheckedPages, 'files' | 'frames'>
   readonly applier: Pick<Applier, 'pages' | 'sums' | 'pendingPages' | 'publishedFrames'>
 }
 
-/**
- * The last message of a resync: `pages` images in `payload`, and the size that the database will
- * have.
- */
+/** The last message of a resync: `pages` images in `payload`, and the future database size. */
 export interface LastPages {
   readonly pages: number
   readonly dbPages: number
@@ -37,12 +34,12 @@ export class Overwriting {
   readonly #copy: ResyncedCopy
   readonly #last: LastPages
   readonly #reader: PageReader
-  /** Frames of the images that have come and are not visible. */
+  /** Frames of the images that are not visible yet. */
   readonly #frames = new FrameMap()
   readonly #places = new Map<number, number>()
-  /** Pages whose images have come, but for those of the last message. */
+  /** Pages whose images came before the last message. */
   readonly pending = new PageSet(0)
-  /** Pages of the old state that will be otherwise, or cut off. */
+  /** Pages of the old state that will change, or be cut off. */
   readonly pages: PageSet
 
   private constructor(copy: ResyncedCopy, last: LastPages) {
@@ -59,10 +56,10 @@ export class Overwriting {
     return overwriting
   }
 
-  /** The old state. */
+  /** Reads the old state. */
   readonly before: ReadPage = (page) => this.#reader.read(page)
 
-  /** The new one. */
+  /** Reads the new state. */
   readonly after: ReadPage = async (page) => {
     const { payload, pages } = this.#last
     const place = this.#places.get(page)
@@ -71,7 +68,7 @@ export class Overwriting {
     return frame > 0 ? this.#reader.readFrame(frame) : this.#reader.read(page)
   }
 
-  /** Images of the old state; see PageReader. */
+  /** Reads many pages of the old state; see PageReader. */
   readAll(pages: readonly number[], into: Buffer): Promise<void> {
     return this.#reader.readAll(pages, into)
   }
@@ -93,7 +90,7 @@ export class Overwriting {
       if (page <= oldPages) this.pages.add(page)
     }
     this.pages.addRange(dbPages + 1, oldPages)
-    // Nothing is ever stored there.
+    // SQLite never stores anything there.
     this.pages.delete(lockPage(pageSize))
   }
 }

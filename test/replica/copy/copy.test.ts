@@ -1,7 +1,4 @@
-/**
- * The copy that is open: while something works on it in several steps, no checkpoint lets go of its
- * lock.
- */
+/** An open copy: its checkpoints, its syncs, and how it passes to the engine of another role. */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,7 +18,7 @@ import { PositionLog } from '../../../src/sqlite/positionLog.ts'
 import { SqliteThread } from '../../../src/sqlite/sqliteThread.ts'
 import { span, until } from '../../support/until.ts'
 
-/** The end of an empty WAL, in the first epoch. */
+/** The position record of an empty WAL in the first epoch. */
 const PLACE = {
   epoch: 1,
   incarnation: '0'.repeat(16),
@@ -36,13 +33,13 @@ const PLACE = {
 interface World {
   readonly options: CopyOptions
   readonly host: CopyHost
-  /** A connection that is none of walcast's; it never waits for a lock. */
+  /** A foreign connection, which never waits for a lock. */
   readonly other: Database.Database
   readonly checkpoints: { count: number }
   readonly strays: WalcastError[]
 }
 
-/** Everything that a copy stands on, and one commit in its file. */
+/** The surroundings of a copy, and a file with one commit. */
 function startWorld(t: TestContext): World {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-copy-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -84,7 +81,7 @@ function startWorld(t: TestContext): World {
   }
 }
 
-test('no checkpoint begins while the copy is worked on, and a close waits for neither more nor less', async (t) => {
+test('no checkpoint begins during undisturbed work; a closed copy refuses the work', async (t) => {
   const { options, host, other, checkpoints, strays } = startWorld(t)
   const copy = await Copy.open(options, host, options.positions.known)
   const write = () => other.exec('INSERT INTO t VALUES (2)')
@@ -97,7 +94,7 @@ test('no checkpoint begins while the copy is worked on, and a close waits for ne
   })
   assert.equal(checkpoints.count, 0)
   copy.checkpoints.onIdle()
-  await until('a checkpoint afterwards', () => checkpoints.count > 0)
+  await until('a checkpoint runs', () => checkpoints.count > 0)
   await copy.close()
   await assert.rejects(
     copy.checkpoints.undisturbed(async () => {}),
@@ -107,13 +104,13 @@ test('no checkpoint begins while the copy is worked on, and a close waits for ne
   options.positions.close(true)
 })
 
-test('a sync that fails beside a checkpoint is not forgotten: the copy is durable no more', async (t) => {
+test('after a failed sync beside a checkpoint nothing counts as durable', async (t) => {
   const { options, host, checkpoints } = startWorld(t)
   const { thread, positions } = options
   positions.append({ ...PLACE, txid: 5, checksum: 0n, pages: 0 })
   const copy = await Copy.open(options, host, positions.known)
   const attempt = thread.attempt.bind(thread)
-  // As the kernel tells of it: once, and of these descriptors only.
+  // The kernel reports it once, and for these descriptors only.
   thread.attempt = async (...steps) => {
     const results = await attempt(...steps)
     return results.map((result, i) =>
@@ -132,7 +129,7 @@ test('a sync that fails beside a checkpoint is not forgotten: the copy is durabl
   positions.close(true)
 })
 
-test('a copy that is closed is synced first, whoever else has it open, and says when that failed', async (t) => {
+test('closing syncs the copy first, and returns whether that worked', async (t) => {
   for (const isBroken of [false, true]) {
     const { options, host } = startWorld(t)
     const { thread, positions } = options
@@ -155,7 +152,7 @@ test('a copy that is closed is synced first, whoever else has it open, and says 
   }
 })
 
-test('a copy is handed over after the sync under way, and what it does not sync any more is no failure in the next role', async (t) => {
+test('a handover waits for a running sync; a refused one harms no later role', async (t) => {
   const { options, host } = startWorld(t)
   const { thread, positions } = options
   positions.append({ ...PLACE, txid: 5, checksum: 0n, pages: 0 })
@@ -186,14 +183,14 @@ test('a copy is handed over after the sync under way, and what it does not sync 
   positions.close(true)
 })
 
-test('a writer that got the lock is not waited for without bound, and what it wrote is known in the next role', async (t) => {
+test('the wait for a foreign writer is bounded; the next role knows of its write', async (t) => {
   const { options, host, other, strays } = startWorld(t)
   const { positions } = options
   const first = await Copy.open(options, host, positions.known)
   const { state: checksum, pages } = first.applier.sums
   positions.append({ ...PLACE, txid: 1, checksum, pages })
   const copy = await Copy.takeOver(options, host, await first.handOver())
-  assert.ok(copy.isAsRecorded, 'nothing but walcast wrote to it')
+  assert.ok(copy.isAsRecorded, 'only walcast wrote to it')
   await writeInGap(t, copy, other)
   await assert.rejects(copy.checkpoints.holdLock(50), (error) => keyOf(error) === 'FENCE_FAILED')
   other.exec('INSERT INTO t VALUES (3); COMMIT')
@@ -201,14 +198,14 @@ test('a writer that got the lock is not waited for without bound, and what it wr
   assert.deepEqual(strays.map(keyOf), ['STRAY_WRITE'])
   assert.throws(() => other.exec('BEGIN IMMEDIATE'), /locked/)
   const again = await Copy.takeOver(options, host, await copy.handOver())
-  assert.equal(again.isAsRecorded, false, 'what something else wrote is to be kept')
+  assert.equal(again.isAsRecorded, false, 'the foreign write must be kept')
   await again.close()
   positions.close(true)
 })
 
-/** Begins a transaction in one of the moments in which the copy's lock moves. */
+/** Begins a foreign transaction in a gap of the copy's lock. */
 async function writeInGap(t: TestContext, copy: Copy, other: Database.Database): Promise<void> {
-  // Its WAL cannot be emptied, so that checkpoint follows upon checkpoint.
+  // The reader keeps the WAL from being emptied, so checkpoint follows checkpoint.
   const reader = new Database(other.name, { readonly: true })
   t.after(() => reader.close())
   reader.exec('BEGIN; SELECT * FROM t')

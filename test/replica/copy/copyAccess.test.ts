@@ -1,4 +1,4 @@
-/** Who may read a copy, as decided from what the operator and the leader say. */
+/** Who may read a copy, by what the operator and the leader say. */
 import assert from 'node:assert/strict'
 import { chmodSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -30,7 +30,7 @@ function fileOf(t: TestContext, mode: number, ...suffixes: readonly string[]): s
 
 const modeOf = (path: string): string => (statSync(path).mode & 0o7777).toString(8)
 
-test('a first copy has the mode of the leader, without what a database file cannot have, and 0600 when it is unknown', () => {
+test('a first copy gets what is usable of the leader mode, and 0600 without one', () => {
   const first = (said: Said) => accessTo('/nowhere', said).firstMode.toString(8)
   assert.equal(first({}), '600')
   for (const [leaderMode, wanted] of [
@@ -46,7 +46,7 @@ test('a first copy has the mode of the leader, without what a database file cann
   assert.equal(first({ leaderMode: 0o644, copyMode: 0o600 }), '600')
 })
 
-test('a copy that is there is narrowed by what the leader says, and never widened', (t) => {
+test('the leader narrows the mode of an existing copy and never widens it', (t) => {
   for (const [before, leaderMode, after] of [
     [0o644, 0o600, '600'],
     [0o644, undefined, '600'],
@@ -71,7 +71,7 @@ test('the operator may widen and narrow, and all files of the copy get one mode'
   }
 })
 
-test('no copy is no problem, and one that cannot be changed is told of once', (t) => {
+test('a missing copy is no problem, and a mode that cannot be set is logged once', (t) => {
   const lines: string[] = []
   accessTo('/nowhere/copy.db', { copyMode: 0o640 }, lines).apply()
   assert.deepEqual(lines, [])
@@ -81,10 +81,10 @@ test('no copy is no problem, and one that cannot be changed is told of once', (t
   stubborn.apply()
   stubborn.apply()
   assert.equal(lines.length, 1)
-  assert.match(lines[0], /"wanted":"0640".*cannot set who may read the copy; make the user/)
+  assert.match(lines[0], /"wanted":"0640".*cannot set the mode of the copy; make the user/)
 })
 
-test('a mode that is changed is told of once', (t) => {
+test('a changed mode is logged once', (t) => {
   const path = fileOf(t, 0o666)
   const lines: string[] = []
   const log = pino({ level: 'info' }, { write: (line: string) => lines.push(line) })
@@ -98,7 +98,7 @@ test('a mode that is changed is told of once', (t) => {
   )
 })
 
-test('a file behind a link in the place of a WAL keeps its mode', (t) => {
+test('a file behind a link at the place of a WAL keeps its mode', (t) => {
   const path = fileOf(t, 0o644)
   const foreign = `${path}.foreign`
   writeFileSync(foreign, 'of another program')

@@ -1,6 +1,6 @@
 /**
- * What a replica acknowledges, and when: at once when it is asked, and as durable only what was
- * synced before.
+ * What a replica acknowledges, and when: at once when it is asked, and as durable only what it has
+ * synced.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -37,7 +37,7 @@ function setUp() {
   return { durability, acknowledger, syncs, sent, failures, level, move }
 }
 
-test('one sync at a time; the next covers all who came meanwhile, and what was written after it began does not count', async () => {
+test('one sync runs at a time; the next covers all callers that came meanwhile', async () => {
   const { durability, syncs, move } = setUp()
   const first = durability.reach()
   move(11)
@@ -46,20 +46,20 @@ test('one sync at a time; the next covers all who came meanwhile, and what was w
   assert.equal(syncs.length, 1)
   syncs[0].end()
   await first
-  assert.equal(durability.txid(2), 10, 'not 12: that was written while it ran')
-  await until('the next began', () => syncs.length === 2)
+  assert.equal(durability.txid(2), 10, 'not 12, which was written during the sync')
+  await until('the next sync begins', () => syncs.length === 2)
   move(13)
   syncs[1].end()
   await Promise.all([second, third])
   assert.equal(durability.txid(2), 12)
-  assert.equal(durability.txid(3), 0, 'of another epoch')
+  assert.equal(durability.txid(3), 0, 'nothing in another epoch')
   move(12)
   await durability.reach()
-  assert.equal(syncs.length, 2, 'known to be durable')
+  assert.equal(syncs.length, 2, '10 to 12 are durable already')
   await durability.settled()
 })
 
-test('a failed sync counts for the same files in another role, and for one that runs meanwhile', async () => {
+test('a failed sync counts for a concurrent sync and for the next role', async () => {
   const files = {}
   let end = () => {}
   const running = new Promise<void>((resolve) => {
@@ -75,7 +75,7 @@ test('a failed sync counts for the same files in another role, and for one that 
   await assert.rejects(new Durability(host, files).reach(), /EIO/)
 })
 
-test('after a failed sync nothing is durable any more, though the next would succeed', async () => {
+test('after a failed sync nothing is durable, although the next would succeed', async () => {
   const { durability, syncs, move } = setUp()
   const failing = durability.reach()
   const next = durability.reach()
@@ -89,7 +89,7 @@ test('after a failed sync nothing is durable any more, though the next would suc
   await durability.settled()
 })
 
-test('what is asked for and here is acknowledged at once; what is not, with the batch that brings it', async () => {
+test('a question is answered at once, or with the batch that brings the txid', async () => {
   const { acknowledger, sent, move } = setUp()
   acknowledger.onAsk({ txid: 10, durable: false })
   assert.deepEqual(sent.splice(0), ['2-10 durable 0'])
@@ -102,15 +102,15 @@ test('what is asked for and here is acknowledged at once; what is not, with the 
   assert.deepEqual(sent.splice(0), ['2-12 durable 0'])
   move(13)
   acknowledger.onVisible()
-  assert.deepEqual(sent, [], 'nobody waits: soon is enough')
+  assert.deepEqual(sent, [], 'no client waits, so soon is enough')
   await until('soon', () => sent.length === 1)
   acknowledger.reset()
 })
 
-test('durable is acknowledged after a sync that began when it was here, and not before', async () => {
+test('a txid is acknowledged as durable only after a sync that began after it', async () => {
   const { acknowledger, sent, syncs, move } = setUp()
   acknowledger.onAsk({ txid: 11, durable: true })
-  assert.equal(syncs.length, 0, 'it is not here yet')
+  assert.equal(syncs.length, 0, 'the txid is not here yet')
   move(11)
   acknowledger.onVisible()
   assert.equal(syncs.length, 1)
@@ -136,7 +136,7 @@ test('a sync that fails or outlives its connection acknowledges nothing', async 
   assert.deepEqual(sent, [])
 })
 
-test('a copy that is not known to be level says so, and answers no question until it is', async () => {
+test('a copy that may not be level says so, and answers questions once it is', async () => {
   const { acknowledger, sent, syncs, level } = setUp()
   level.hasCopy = false
   acknowledger.onAsk({ txid: 9, durable: false })

@@ -1,4 +1,4 @@
-/** What is kept aside, when the folder of it is not as it should be. */
+/** Rows kept aside: bounds, full disks, damaged folders and crashes. */
 import assert from 'node:assert/strict'
 import {
   copyFileSync,
@@ -24,7 +24,7 @@ import type { KeptDivergence } from '../../../src/replica/diverged/keptFolder.ts
 import { resyncOf } from '../../support/keptBundle.ts'
 import { until } from '../../support/until.ts'
 
-/** As an earlier version wrote it, with the whole database beside it. */
+/** A bundle of an earlier version, with the whole database beside it. */
 const ABOUT: Omit<KeptDivergence, 'kind'> = {
   format: 1,
   at: '2026-11-22T12:00:00.000Z',
@@ -79,7 +79,7 @@ function setUp(t: TestContext, names: readonly string[]) {
   return { folder, path, kept, lines, dropped, divergence }
 }
 
-test('one whose state cannot be written is not compared again and again, and holds up no other', async (t) => {
+test('a bundle whose state cannot be written is compared once, and delays no other', async (t) => {
   const { kept, lines, divergence } = setUp(t, ['a', 'b'])
   const ops: FileOps = {
     ...systemFileOps,
@@ -89,18 +89,18 @@ test('one whose state cannot be written is not compared again and again, and hol
   const kepts = divergence(ops)
   kepts.onLevel('00000000000000bb')
   await until('the other is compared', () =>
-    lines.some((line) => line.startsWith('b rows that the leader lacks')),
+    lines.some((line) => line.startsWith('b listed the rows that the leader lacks')),
   )
   kepts.onLevel('00000000000000bb')
   assert.deepEqual(
     lines.filter((line) => line.startsWith('a ')),
-    ['a the rows of what was kept aside could not be compared'],
+    ['a could not compare the rows kept aside'],
   )
   assert.ok(existsSync(join(kept, 'b', 'rows.jsonl')))
   kepts.stop()
 })
 
-test('one that somebody takes away is forgotten; a stop ends a comparison', async (t) => {
+test('a removed bundle is forgotten; a stop ends a comparison', async (t) => {
   const { kept, lines, divergence } = setUp(t, ['a', 'b'])
   const kepts = divergence(systemFileOps)
   rmSync(join(kept, 'a'), { recursive: true })
@@ -114,7 +114,7 @@ test('one that somebody takes away is forgotten; a stop ends a comparison', asyn
   assert.deepEqual(lines, [])
 })
 
-test('a damaged description is told of and stops nothing', (t) => {
+test('a damaged description is logged and stops nothing', (t) => {
   const { kept, lines, divergence } = setUp(t, ['a', 'b'])
   writeFileSync(join(kept, 'a', 'about.json'), '{ cut')
   mkdirSync(join(kept, 'c.partial'))
@@ -126,10 +126,7 @@ test('a damaged description is told of and stops nothing', (t) => {
   assert.ok(!existsSync(join(kept, 'c.partial')), 'what a crash left unfinished is gone')
 })
 
-/**
- * Two states of a database, `t` with a row that the leader, whose state is at `path`, has
- * otherwise.
- */
+/** Two states of a database: a row of `t` differs from the leader's state, which is at `path`. */
 function makeStates(folder: string, path: string) {
   const before = join(folder, 'before.db')
   copyFileSync(path, before)
@@ -142,7 +139,7 @@ function makeStates(folder: string, path: string) {
 const DIVERGED = { leader: 'node-b', reason: 'a test', kind: 'diverged' } as const
 const ROUTINE = { ...DIVERGED, kind: 'routine' } as const
 
-test('a routine bundle loses its images when its rows say all, another one keeps them', async (t) => {
+test('a compared routine bundle loses its images, a diverged one keeps them', async (t) => {
   for (const [cause, files] of [
     [ROUTINE, ['about.json', 'database.db', 'rows.jsonl']],
     [DIVERGED, ['about.json', 'database.db', 'pages.bin', 'pages.txt', 'rows.jsonl', 'trees.txt']],
@@ -151,7 +148,7 @@ test('a routine bundle loses its images when its rows say all, another one keeps
     const { copy, last, close } = makeStates(folder, path)
     const kepts = divergence(systemFileOps)
     await kepts.keep(copy, last, cause)
-    // As after a crash before anything was published.
+    // As after a crash before the resync published its state.
     await kepts.keep(copy, last, cause)
     assert.equal(kepts.kept.length, 1, 'one bundle for each state')
     close()
@@ -168,7 +165,7 @@ test('a routine bundle loses its images when its rows say all, another one keeps
   }
 })
 
-test('a bundle of an earlier version counts as diverged, and goes when there are too many', async (t) => {
+test('a bundle of an earlier version counts as diverged, and goes like one', async (t) => {
   const { folder, path, kept, lines, dropped, divergence } = setUp(t, ['a', 'b'])
   const { copy, last, close } = makeStates(folder, path)
   const kepts = divergence(systemFileOps, { maxDiverged: 2 })
@@ -176,7 +173,10 @@ test('a bundle of an earlier version counts as diverged, and goes when there are
   close()
   assert.deepEqual(dropped, ['diverged'])
   assert.deepEqual(readdirSync(kept).sort()[1], 'b')
-  assert.equal(lines.filter((line) => line.startsWith('a commits that were kept aside')).length, 1)
+  assert.equal(
+    lines.filter((line) => line.startsWith('a deleted a bundle kept aside, with commits')).length,
+    1,
+  )
   const small = divergence(systemFileOps, { maxDivergedBytes: 1 })
   const again = makeStates(folder, path)
   await small.keep(again.copy, again.last, DIVERGED)
@@ -185,7 +185,7 @@ test('a bundle of an earlier version counts as diverged, and goes when there are
   assert.ok(lines.some((line) => line.includes('alone over --max-diverged-bytes')))
 })
 
-test('on a full disk routine bundles make room, and without them nothing is overwritten', async (t) => {
+test('on a full disk routine bundles make room; without any, nothing is overwritten', async (t) => {
   const { folder, path, kept, dropped, divergence } = setUp(t, ['a', 'b', 'c'])
   for (const name of ['b', 'c'])
     writeFileSync(join(kept, name, 'about.json'), JSON.stringify({ ...ABOUT, kind: 'routine' }))
@@ -212,7 +212,7 @@ test('on a full disk routine bundles make room, and without them nothing is over
   close()
 })
 
-test('a state of the leader that is malformed is told of, and what it has overwritten is no routine matter', async (t) => {
+test('a malformed leader state is logged, and makes the bundle a diverged one', async (t) => {
   const { path, kept, lines, divergence } = setUp(t, ['a'])
   writeFileSync(join(kept, 'a', 'about.json'), JSON.stringify({ ...ABOUT, kind: 'routine' }))
   const bytes = readFileSync(path)
@@ -230,7 +230,7 @@ test('a state of the leader that is malformed is told of, and what it has overwr
   )
 })
 
-test('a bundle is for its owner alone', async (t) => {
+test('only its owner can read a bundle', async (t) => {
   const { folder, path, kept, divergence } = setUp(t, [])
   const { copy, last, close } = makeStates(folder, path)
   const kepts = divergence(systemFileOps)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type KeptKind, overBounds } from '../../../src/replica/diverged/keptBounds.ts'
 
-/** `r3` is a routine bundle of 3 bytes, `d` a diverged one; the oldest first. */
+/** `r3` is a routine bundle of 3 bytes, `d` a diverged one. The oldest comes first. */
 function bundles(text: string) {
   return text
     .split(' ')
@@ -40,7 +40,7 @@ test('the oldest routine bundles go first, then the oldest diverged ones, the ne
     ['d1 d99', 9, 10, true, '0d1'],
     ['d99', 9, 10, true, ''],
     ['d99', 9, 10, false, ''],
-    // A routine one that is not compared yet drives no diverged one out, and goes afterwards.
+    // A routine bundle that is not compared yet drives out no diverged one, and goes later.
     ['d1 d1 r1', 2, 10, true, ''],
     ['d1 d1 r1', 2, 10, false, '2r1'],
     ['d1 r1 r1', 2, 10, true, '1r1'],
@@ -48,7 +48,7 @@ test('the oldest routine bundles go first, then the oldest diverged ones, the ne
     assert.equal(gone(text, count, bytes, isIncoming), expected, `${text} (${count}, ${bytes})`)
 })
 
-test('afterwards both bounds are kept, or one is left; no diverged one goes before a routine one', () => {
+test('the bounds hold or one bundle is left, and routine bundles go before diverged ones', () => {
   const bundle = fc
     .tuple(fc.constantFrom('r', 'd'), fc.nat(20))
     .map(([kind, bytes]) => `${kind}${bytes}`)

@@ -1,4 +1,4 @@
-/** Rows found on the pages that a resync overwrites, judged by what SQLite reads of both states. */
+/** Rows on the pages that a resync overwrites. SQLite reads both states to judge the result. */
 import assert from 'node:assert/strict'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -43,7 +43,7 @@ function work(path: string, does: Work): void {
   }
 }
 
-/** A database made by `first`, and what `then` makes of it. */
+/** A database made by `first`, and its state after `then`. */
 async function states(
   shape: Shape,
   first: Work,
@@ -67,14 +67,14 @@ async function states(
   }
 }
 
-/** The rows of `database.db` by table, after it was made. */
+/** Makes `database.db` and returns its rows by table. */
 function keptRows({ bundle, before, after }: States, tables: readonly string[]): string[] {
   const path = join(bundle.folder, 'database.db')
   assert.equal(makeKeptDatabase(bundle.folder, bundle.pageSize, path, after), true)
   return tables.flatMap((table) => rowsOf(path, table, before)).sort()
 }
 
-/** The rows of the old state that the new one has not, or has otherwise. */
+/** The rows of the old state that the new one lacks, or that differ there. */
 function lostRows({ before, after }: States, tables: readonly string[]): string[] {
   return tables
     .flatMap((table) => {
@@ -84,20 +84,17 @@ function lostRows({ before, after }: States, tables: readonly string[]): string[
     .sort()
 }
 
-/**
- * Every byte and type of each row, in the columns that `columnsOf` has; none when there is no such
- * table.
- */
+/** Every byte and type of each row, in the columns of `columnsOf`; empty without the table. */
 function rowsOf(path: string, table: string, columnsOf = path): string[] {
   const columns = columnNames(columnsOf, table)
   const db = new Database(path, { readonly: true })
   try {
     if (columns.length === 0 || !hasTable(db, table)) return []
     const list = columns
-      .map(
-        (c) =>
-          `typeof(${c}) || iif(typeof(${c}) = 'real', printf('%!.26g', ${c}), hex(CAST(${c} AS BLOB)))`,
-      )
+      .map((c) => {
+        const bytes = `hex(CAST(${c} AS BLOB))`
+        return `typeof(${c}) || iif(typeof(${c}) = 'real', printf('%!.26g', ${c}), ${bytes})`
+      })
       .join(` || ',' || `)
     return db.prepare<[], string>(`SELECT '${table} ' || ${list} FROM ${table}`).pluck().all()
   } finally {
@@ -126,8 +123,10 @@ const SCHEMA = `
   CREATE TABLE keyed (k1 TEXT, v, k2 INT, w, PRIMARY KEY (k2, k1)) WITHOUT ROWID;
   CREATE INDEX keyed_v ON keyed (v);
   CREATE TABLE longer (id INTEGER PRIMARY KEY AUTOINCREMENT, a);
-  CREATE TABLE made (a, v AS (a || 'x') VIRTUAL, id INTEGER PRIMARY KEY, s AS (typeof(a)) STORED, z);
-  CREATE TABLE named (name TEXT PRIMARY KEY, a NOT NULL CHECK (typeof(a) <> 'blob' OR a IS NOT NULL));
+  CREATE TABLE made (a, v AS (a || 'x') VIRTUAL, id INTEGER PRIMARY KEY,
+    s AS (typeof(a)) STORED, z);
+  CREATE TABLE named (name TEXT PRIMARY KEY,
+    a NOT NULL CHECK (typeof(a) <> 'blob' OR a IS NOT NULL));
   CREATE TRIGGER on_alias AFTER INSERT ON alias BEGIN INSERT INTO plain (a) VALUES (new.id); END;
   CREATE VIEW seen AS SELECT a FROM alias;
 `
@@ -208,7 +207,7 @@ function take(db: Database.Database, step: Step): void {
   }
   const name = TABLES[step.table]
   if (!hasTable(db, name)) return
-  // What inserts into another table ends with it.
+  // A trigger that inserts into the table goes with it.
   if (step.kind === 'drop')
     return void db.exec(`DROP TRIGGER IF EXISTS on_alias; DROP TABLE ${name}`)
   if (step.kind === 'delete')
@@ -262,7 +261,7 @@ const shape: fc.Arbitrary<Shape> = fc.record({
   encoding: fc.constantFrom('UTF-8', 'UTF-16le', 'UTF-16be'),
 })
 
-test('exactly the rows that the new state lacks or has otherwise are kept', async () => {
+test('exactly the rows that the new state lacks, or that differ there, are kept', async () => {
   await fc.assert(
     fc.asyncProperty(
       shape,
@@ -297,12 +296,13 @@ test('exactly the rows that the new state lacks or has otherwise are kept', asyn
   )
 })
 
-/** Rows that make several pages of each size. */
+/** Enough rows for several pages of each size. */
 function numbered(table: string, rows: number, list: string): string {
-  return `WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < ${rows}) INSERT INTO ${table} SELECT ${list} FROM s`
+  return `WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < ${rows})
+    INSERT INTO ${table} SELECT ${list} FROM s`
 }
 
-test('a table that was emptied or dropped is kept, though its pages were freed and not overwritten', async () => {
+test('an emptied or dropped table is kept, although its pages are only freed', async () => {
   for (const sql of [
     'DELETE FROM plain',
     'DROP TABLE plain',
@@ -314,7 +314,8 @@ test('a table that was emptied or dropped is kept, though its pages were freed a
       (db) =>
         db.exec(`${SCHEMA}; ${numbered('plain', 2000, "n, 'row ' || n")};
         ${numbered('keyed', 2000, "'k' || n, n, n % 7, hex(randomblob(20))")};
-        INSERT INTO keyed VALUES ('long', 1, 1, zeroblob(5000)); INSERT INTO plain VALUES (zeroblob(70000), 1)`),
+        INSERT INTO keyed VALUES ('long', 1, 1, zeroblob(5000));
+        INSERT INTO plain VALUES (zeroblob(70000), 1)`),
       (db) => db.exec(sql),
     )
     assert.ok(made.bundle.overwritten.length < 30, `${made.bundle.overwritten.length} pages`)
@@ -324,16 +325,17 @@ test('a table that was emptied or dropped is kept, though its pages were freed a
   }
 })
 
-test('a row of which only an overflow page was written is kept, and no more than its page needs', async () => {
+test('a row with one changed overflow page is kept, with no more than its page needs', async () => {
   const made = await states(
     PLAIN,
     (db) => db.exec(`${SCHEMA}; ${numbered('plain', 400, 'n, randomblob(9000)')}`),
     (db) =>
       db.exec(
-        "UPDATE plain SET b = CAST(substr(b, 1, 8000) || x'00' || substr(b, 8002) AS BLOB) WHERE rowid = 300",
+        `UPDATE plain SET b = CAST(substr(b, 1, 8000) || x'00' || substr(b, 8002) AS BLOB)
+          WHERE rowid = 300`,
       ),
   )
-  // Page 1 and the overflow page: SQLite overwrites the pages that differ.
+  // Page 1 and the overflow page: SQLite overwrites only pages that differ.
   assert.equal(made.bundle.overwritten.length, 2)
   const row = lostRows(made, ['plain'])
   assert.equal(row.length, 1)
@@ -355,13 +357,13 @@ test('rows of every size are read, with and without overflow pages', async () =>
   }
 })
 
-test('rows of many pages cost nothing when only their neighbours have changed', async () => {
+test('unchanged rows of many pages cost nothing when their neighbours change', async () => {
   const within = "CAST(substr(a, 1, 200000) || x'00' || substr(a, 200002) AS BLOB)"
   for (const late of [
     'UPDATE longer SET a = 1 WHERE id = 2',
     'DELETE FROM longer WHERE id = 2',
     'DELETE FROM longer',
-    // Of the third row only an overflow page changes.
+    // Only an overflow page of the third row changes.
     `UPDATE longer SET a = 1 WHERE id = 2; UPDATE longer SET a = ${within} WHERE id IN (3)`,
   ]) {
     const made = await states(
@@ -386,7 +388,8 @@ test('a row of many pages is kept whole', async () => {
     { ...PLAIN, pageSize: 512 },
     (db) =>
       db.exec(
-        `${SCHEMA}; INSERT INTO plain VALUES (1, randomblob(6000000)); ${numbered('plain', 50, 'n, n')}`,
+        `${SCHEMA}; INSERT INTO plain VALUES (1, randomblob(6000000));
+          ${numbered('plain', 50, 'n, n')}`,
       ),
     (db) => db.exec("UPDATE plain SET a = 'x'; INSERT INTO plain VALUES (2, 2)"),
   )
@@ -394,12 +397,14 @@ test('a row of many pages is kept whole', async () => {
   assert.deepEqual(keptRows(made, TABLES), lostRows(made, TABLES))
 })
 
-test('the database has the whole schema of the old state, whatever it needs of an application', async () => {
+test('the database has the whole old schema, including functions of an application', async () => {
   const made = await states(
     PLAIN,
     (db) => {
       db.function('own', { deterministic: true }, (x) => x)
-      db.exec(`${SCHEMA}; CREATE TABLE t (id INTEGER PRIMARY KEY, a CHECK (own(a) IS NOT 7 AND a <> ''), g AS (own(a)) STORED);
+      db.exec(`${SCHEMA};
+        CREATE TABLE t (id INTEGER PRIMARY KEY,
+          a CHECK (own(a) IS NOT 7 AND a <> ''), g AS (own(a)) STORED);
         CREATE INDEX t_own ON t (own(a)); CREATE VIRTUAL TABLE words USING fts5 (body);
         INSERT INTO t (a) VALUES (1), (2), (3); INSERT INTO words VALUES ('one two'), ('three')`)
     },
@@ -414,7 +419,8 @@ test('the database has the whole schema of the old state, whatever it needs of a
     const db = new Database(of, { readonly: true })
     const rows = db
       .prepare(
-        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, name",
+        `SELECT type, name, tbl_name, sql FROM sqlite_schema
+          WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, name`,
       )
       .all()
     const [kept, content] = [
@@ -427,7 +433,7 @@ test('the database has the whole schema of the old state, whatever it needs of a
   const [old, kept] = [schemaOf(made.before), schemaOf(path)]
   assert.deepEqual(kept.rows, old.rows)
   assert.deepEqual(kept.kept, [{ id: 2, a: 2 }])
-  assert.ok(Number(kept.content) > 0, 'rows of the shadow tables')
+  assert.ok(Number(kept.content) > 0, 'the shadow tables have rows')
 })
 
 function integrity(path: string): unknown {
@@ -439,7 +445,7 @@ function integrity(path: string): unknown {
   }
 }
 
-test('pages that are not what was written are kept and said to be incomplete', async () => {
+test('rotten pages are kept, and the bundle says that it is incomplete', async () => {
   const made = await states(
     PLAIN,
     (db) => db.exec(`${SCHEMA}; ${numbered('plain', 500, "n, 'row ' || n")}`),
@@ -460,13 +466,14 @@ test('pages that are not what was written are kept and said to be incomplete', a
   )
 })
 
-test('damage of any kind throws nothing and lets nothing go round in circles', async () => {
+test('no damage makes it throw or loop', async () => {
   const path = join(folder, 'sound')
   const [before, after] = [`${path}.before`, `${path}.after`]
   work(before, (db) => {
     db.pragma('page_size = 512')
     db.pragma('auto_vacuum = 1')
-    db.exec(`${SCHEMA}; ${numbered('plain', 300, "n, 'row ' || n")}; ${numbered('longer', 40, 'n, zeroblob(n * 40)')};
+    db.exec(`${SCHEMA}; ${numbered('plain', 300, "n, 'row ' || n")};
+      ${numbered('longer', 40, 'n, zeroblob(n * 40)')};
       ${numbered('keyed', 200, "'k' || n, n, n % 7, hex(randomblob(60))")}`)
   })
   copyFileSync(before, after)
@@ -482,7 +489,7 @@ test('damage of any kind throws nothing and lets nothing go round in circles', a
       const bytes = readFileSync(before)
       for (const { at, byte } of hits) bytes[at] = byte
       const damaged = join(folder, `${++count}.damaged`)
-      // The header's page size has to be that of the copy.
+      // The header's page size must be that of the copy.
       readFileSync(before).copy(bytes, 0, 0, 32)
       writeFileSync(damaged, bytes)
       const bundle = await makeBundle(join(folder, `${count}.bundle`), damaged, after)
