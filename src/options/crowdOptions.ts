@@ -10,7 +10,9 @@ export const CROWD_OPTIONS: readonly OptionSpec[] = [
     flag: 'trusted-proxies',
     kind: 'networks',
     value: 'NETWORKS',
-    help: 'proxies whose X-Forwarded-For, -Proto and -Host are believed: ADDRESS or ADDRESS/BITS, comma-separated, beside loopback; none: not even that',
+    help:
+      'proxies whose X-Forwarded-For, -Proto and -Host are believed: ADDRESS or ' +
+      'ADDRESS/BITS, comma-separated, beside loopback; none: not even that',
     default: 'loopback',
     roles: BOTH,
     common: true,
@@ -20,7 +22,9 @@ export const CROWD_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-connections',
     kind: 'number',
     value: 'N',
-    help: 'connections at --proxy, and as many at --listen; past that the one that is idle for longest gives way',
+    help:
+      'connections at --proxy, and as many at --listen; past that the one that is idle for ' +
+      'longest gives way',
     default: '4000',
     roles: BOTH,
   },
@@ -29,7 +33,9 @@ export const CROWD_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-client-connections',
     kind: 'number',
     value: 'N',
-    help: 'connections of one client at the proxy: an address, or a /64 network of IPv6; a trusted proxy has no such bound',
+    help:
+      'connections of one client at the proxy: an address, or a /64 network of IPv6; a ' +
+      'trusted proxy has no such bound',
     default: '1000',
     roles: BOTH,
   },
@@ -47,7 +53,9 @@ export const CROWD_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-upgrades',
     kind: 'number',
     value: 'N',
-    help: 'upgraded connections (WebSockets) of clients at --proxy, and as many of other nodes at --listen',
+    help:
+      'upgraded connections (WebSockets) of clients at --proxy, and as many of other nodes ' +
+      'at --listen',
     default: '1000',
     roles: BOTH,
   },
@@ -101,7 +109,9 @@ export const CROWD_OPTIONS: readonly OptionSpec[] = [
     flag: 'verbose-errors',
     kind: 'flag',
     value: '',
-    help: "tell clients of the application everything of an error: addresses and ids, which otherwise go to this node's log",
+    help:
+      'tell clients of the application everything of an error: addresses and ids, which ' +
+      "otherwise go to this node's log",
     default: 'false',
     roles: BOTH,
   },

@@ -1,12 +1,15 @@
 /**
  * Everything that can be set on a node, with its default. Flags, environment, file and help derive
- * from this table.
+ * from this table. Its order is that of the help.
  */
 
+import { COPY_OPTIONS } from './copyOptions.ts'
 import { CROWD_OPTIONS } from './crowdOptions.ts'
-import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
+import { FEED_OPTIONS } from './feedOptions.ts'
+import { BOTH, type OptionSpec, REPLICA } from './optionSpec.ts'
 import { PROXY_OPTIONS } from './proxyOptions.ts'
 import { LEADERSHIP_OPTIONS, ROLE_OPTIONS } from './roleOptions.ts'
+import { UPSTREAM_OPTIONS } from './upstreamOptions.ts'
 
 export const NODE_OPTIONS: readonly OptionSpec[] = [
   {
@@ -53,7 +56,9 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'advertise',
     kind: 'address',
     value: 'HOST:PORT',
-    help: 'address at which other nodes reach this one (default: --listen; needed with 0.0.0.0 and [::])',
+    help:
+      'address at which other nodes reach this one (default: --listen; needed with 0.0.0.0 ' +
+      'and [::])',
     roles: BOTH,
     common: true,
   },
@@ -76,188 +81,8 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     roles: REPLICA,
     common: true,
   },
-  {
-    key: 'softWalFrames',
-    flag: 'soft-wal',
-    kind: 'number',
-    value: 'FRAMES',
-    help: 'frames in the WAL from which on it is backfilled; no writer waits',
-    default: '750',
-    least: '10',
-    roles: LEADER,
-  },
-  {
-    key: 'hardWalFrames',
-    flag: 'hard-wal',
-    kind: 'number',
-    value: 'FRAMES',
-    help: 'frames in the WAL at which very fast writers are stopped for the moment that the last backfill takes, if nobody reads',
-    default: '850',
-    roles: LEADER,
-  },
-  {
-    key: 'maxWalBytes',
-    flag: 'max-wal',
-    kind: 'bytes',
-    value: 'SIZE',
-    help: 'size of the WAL from which on writers are stopped as soon as the lock can be had, whoever reads; no upper bound',
-    default: '64MiB',
-    least: '1MiB',
-    roles: LEADER,
-  },
-  {
-    key: 'fenceTimeoutMs',
-    flag: 'fence-timeout',
-    kind: 'duration',
-    value: 'TIME',
-    help: 'how long to wait for the write lock before trying again later',
-    default: '20ms',
-    roles: LEADER,
-  },
-  {
-    key: 'historyBytes',
-    flag: 'history',
-    kind: 'bytes',
-    value: 'SIZE',
-    help: 'recent batches kept in memory for replicas that come back',
-    default: '32MiB',
-    roles: BOTH,
-  },
-  {
-    key: 'batchBytes',
-    flag: 'batch',
-    kind: 'bytes',
-    value: 'SIZE',
-    help: 'WAL read and sent at once at most',
-    default: '1MiB',
-    roles: LEADER,
-  },
-  {
-    key: 'maxBufferedBytes',
-    flag: 'max-buffered',
-    kind: 'bytes',
-    value: 'SIZE',
-    help: 'bytes waiting in the socket of one replica before it is no longer fed',
-    default: '4MiB',
-    roles: BOTH,
-  },
-  {
-    key: 'maxReplicas',
-    flag: 'max-replicas',
-    kind: 'number',
-    value: 'N',
-    help: 'connections of replicas',
-    default: '128',
-    roles: BOTH,
-  },
-  {
-    key: 'stallMs',
-    flag: 'stall',
-    kind: 'duration',
-    value: 'TIME',
-    help: 'a connection that takes nothing for so long is closed',
-    default: '30s',
-    roles: BOTH,
-  },
-  {
-    key: 'heartbeatMs',
-    flag: 'heartbeat',
-    kind: 'duration',
-    value: 'TIME',
-    help: 'between two heartbeats to the replicas',
-    default: '500ms',
-    roles: BOTH,
-  },
-  {
-    key: 'pollMs',
-    flag: 'poll',
-    kind: 'duration',
-    value: 'TIME',
-    help: 'between two looks at the WAL under load',
-    default: '1ms',
-    roles: LEADER,
-  },
-  {
-    key: 'pollAbovePerSecond',
-    flag: 'poll-above',
-    kind: 'number',
-    value: 'N',
-    help: 'commits a second from which on a timer replaces file events',
-    default: '1500',
-    roles: LEADER,
-  },
-  {
-    key: 'maxQueuedBytes',
-    flag: 'max-queued',
-    kind: 'bytes',
-    value: 'SIZE',
-    help: 'bytes received and not yet applied before reading stops',
-    default: '8MiB',
-    roles: REPLICA,
-  },
-  {
-    key: 'replicaWalBytes',
-    flag: 'replica-wal',
-    kind: 'bytes',
-    value: 'SIZE',
-    help: "size of the copy's WAL from which on it is checkpointed",
-    default: '4MiB',
-    roles: REPLICA,
-  },
-  {
-    key: 'lockTimeoutMs',
-    flag: 'lock-timeout',
-    kind: 'duration',
-    value: 'TIME',
-    help: 'how long to wait at start for another writer of the copy',
-    default: '10s',
-    roles: REPLICA,
-  },
-  {
-    key: 'copyMode',
-    flag: 'copy-mode',
-    kind: 'fileMode',
-    value: 'MODE',
-    help: "who may read the copy, as for chmod: 0640 lets the group (default: never more than the leader's file)",
-    roles: REPLICA,
-    common: true,
-  },
-  {
-    key: 'reconnectMaxMs',
-    flag: 'reconnect-max',
-    kind: 'duration',
-    value: 'TIME',
-    help: 'longest pause between two attempts to reach the leader',
-    default: '1s',
-    roles: REPLICA,
-  },
-  {
-    key: 'maxDiverged',
-    flag: 'max-diverged',
-    kind: 'number',
-    value: 'N',
-    help: 'bundles of rows kept aside because the leader may lack them; the oldest go when there are more, 0 keeps none',
-    default: '16',
-    roles: REPLICA,
-  },
-  {
-    key: 'maxDivergedBytes',
-    flag: 'max-diverged-bytes',
-    kind: 'bytes',
-    value: 'SIZE',
-    help: 'size of all bundles kept aside; the oldest go when they are larger, the newest stays whatever its size',
-    default: '1GiB',
-    roles: REPLICA,
-  },
-  {
-    key: 'idleMs',
-    flag: 'idle',
-    kind: 'duration',
-    value: 'TIME',
-    help: "quiet time after which the copy's WAL is emptied",
-    default: '1s',
-    roles: REPLICA,
-  },
+  ...FEED_OPTIONS,
+  ...COPY_OPTIONS,
   {
     key: 'maxWaits',
     flag: 'max-waits',
@@ -290,7 +115,9 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'scrub-rate',
     kind: 'bytes',
     value: 'SIZE',
-    help: 'bytes a second at which the file is read and compared with its checksums; 0 turns that off',
+    help:
+      'bytes a second at which the file is read and compared with its checksums; 0 turns ' +
+      'that off',
     default: '4MiB',
     least: '64KiB',
     zeroIsOff: true,
@@ -302,11 +129,14 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'scrub-every',
     kind: 'duration',
     value: 'TIME',
-    help: 'from the start of one such reading to that of the next; the first begins after 5 minutes at most',
+    help:
+      'from the start of one such reading to that of the next; the first begins after 5 ' +
+      'minutes at most',
     default: '24h',
     roles: BOTH,
   },
   ...ROLE_OPTIONS,
+  ...UPSTREAM_OPTIONS,
   ...PROXY_OPTIONS,
   ...CROWD_OPTIONS,
   ...LEADERSHIP_OPTIONS,

@@ -1,70 +1,7 @@
-/** Options of what a node does with the requests of its application. */
+/** Options of what a node does with the requests for its application. */
 import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
 
 export const PROXY_OPTIONS: readonly OptionSpec[] = [
-  {
-    key: 'proxy',
-    flag: 'proxy',
-    kind: 'address',
-    value: 'HOST:PORT',
-    help: 'address of the public side: stands before the application',
-    roles: BOTH,
-    common: true,
-  },
-  {
-    key: 'upstream',
-    flag: 'upstream',
-    kind: 'origin',
-    value: 'URL',
-    help: 'the application of this node, such as http://127.0.0.1:3000',
-    roles: BOTH,
-    common: true,
-  },
-  {
-    key: 'upstreamCheck',
-    flag: 'upstream-check',
-    kind: 'target',
-    value: 'PATH',
-    help: 'path of the application that answers 200 to 399 when it is well (default: accepting connections is enough)',
-    roles: BOTH,
-    common: true,
-  },
-  {
-    key: 'upstreamCounts',
-    flag: 'upstream-counts',
-    kind: 'upstreamCounts',
-    value: 'WHERE',
-    help: 'what answers 503 while the application is down: readyz (of --proxy), leader (that, and GET /leader of a leader) or nowhere',
-    default: 'readyz',
-    roles: BOTH,
-  },
-  {
-    key: 'upstreamEveryMs',
-    flag: 'upstream-every',
-    kind: 'duration',
-    value: 'TIME',
-    help: 'between two looks at an application that answers no requests',
-    default: '2s',
-    roles: BOTH,
-  },
-  {
-    key: 'upstreamFall',
-    flag: 'upstream-fall',
-    kind: 'number',
-    value: 'N',
-    help: 'looks in a row that fail until the application counts as down',
-    default: '3',
-    roles: BOTH,
-  },
-  {
-    key: 'upstreamRise',
-    flag: 'upstream-rise',
-    kind: 'number',
-    value: 'N',
-    help: 'looks in a row that succeed until it counts as up again',
-    default: '2',
-    roles: BOTH,
-  },
   {
     key: 'onStale',
     flag: 'on-stale',
@@ -80,7 +17,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'replay-on',
     kind: 'statuses',
     value: 'STATUSES',
-    help: 'a GET or HEAD that the local application answers with one of these is answered by the leader instead, comma-separated; none: never',
+    help:
+      'a GET or HEAD that the local application answers with one of these is answered by ' +
+      'the leader instead, comma-separated; none: never',
     default: '500',
     roles: REPLICA,
     common: true,
@@ -90,7 +29,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'replay-rate',
     kind: 'number',
     value: 'N',
-    help: 'reads a second that go to the leader for --replay-on, at most; the others get the local answer',
+    help:
+      'reads a second that go to the leader for --replay-on, at most; the others get the ' +
+      'local answer',
     default: '50',
     roles: REPLICA,
   },
@@ -99,7 +40,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'hold',
     kind: 'duration',
     value: 'TIME',
-    help: 'how long requests wait while the node starts, the leader is away, or the application does not accept connections',
+    help:
+      'how long requests wait while the node starts, the leader is away, or the ' +
+      'application does not accept connections',
     default: '20s',
     roles: BOTH,
     common: true,
@@ -147,7 +90,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'public-url',
     kind: 'url',
     value: 'URL',
-    help: "where clients find this node's application (default: --proxy); a standby names that of its leader",
+    help:
+      "where clients find this node's application (default: --proxy); a standby names that " +
+      'of its leader',
     roles: BOTH,
   },
   {
@@ -155,7 +100,10 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'ack',
     kind: 'ackLevel',
     value: 'LEVEL',
-    help: 'replicas that are to hold a write before it is answered, unless the request names a level (Walcast-Ack): local, one, all or a number; one-durable where it must survive a loss of power there',
+    help:
+      'replicas that are to hold a write before it is answered, unless the request names a ' +
+      'level (Walcast-Ack): local, one, all or a number; one-durable where it must survive ' +
+      'a loss of power there',
     default: 'local',
     roles: BOTH,
     common: true,
@@ -165,7 +113,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'ack-timeout',
     kind: 'duration',
     value: 'TIME',
-    help: 'longest wait for --ack; then the write stands, and its answer says that it is not replicated',
+    help:
+      'longest wait for --ack; then the write stands, and its answer says that it is not ' +
+      'replicated',
     default: '5s',
     roles: BOTH,
   },
@@ -174,7 +124,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'write-wait',
     kind: 'duration',
     value: 'TIME',
-    help: 'longest wait of an answer until its write is applied here (replica) or its position known (leader)',
+    help:
+      'longest wait of an answer until its write is applied here (replica) or its position ' +
+      'known (leader)',
     default: '2s',
     roles: BOTH,
   },
@@ -192,7 +144,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'stale-forwards',
     kind: 'number',
     value: 'N',
-    help: 'reads a second that go to the leader because they ask for more than is here; those beyond are answered here, with a mark',
+    help:
+      'reads a second that go to the leader because they ask for more than is here; those ' +
+      'beyond are answered here, with a mark',
     default: '100',
     roles: REPLICA,
   },
@@ -201,7 +155,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-held',
     kind: 'number',
     value: 'N',
-    help: 'requests that may wait for the leader, and as many for the application or the start of the node',
+    help:
+      'requests that may wait for the leader, and as many for the application or the start ' +
+      'of the node',
     default: '1000',
     roles: BOTH,
   },

@@ -17,7 +17,9 @@ export const ROLE_OPTIONS: readonly OptionSpec[] = [
     flag: 'peer-timeout',
     kind: 'duration',
     value: 'TIME',
-    help: 'how long to wait for the answer of another node; so long may pass before a starting leader lets anybody write',
+    help:
+      'how long to wait for the answer of another node; so long may pass before a starting ' +
+      'leader lets anybody write',
     default: '1s',
     roles: BOTH,
   },
@@ -53,7 +55,9 @@ export const ROLE_OPTIONS: readonly OptionSpec[] = [
     flag: 'fence-when-alone',
     kind: 'duration',
     value: 'TIME',
-    help: 'a leader that hears no replica for so long lets nobody write until it hears one (default: never)',
+    help:
+      'a leader that hears no replica for so long lets nobody write until it hears one ' +
+      '(default: never)',
     roles: BOTH,
     common: true,
   },
@@ -64,7 +68,9 @@ export const LEADERSHIP_OPTIONS: readonly OptionSpec[] = [
     flag: 'on-role-change',
     kind: 'command',
     value: 'COMMAND',
-    help: "run by /bin/sh at each change of this node's role, with WALCAST_ROLE and others in its environment",
+    help:
+      "run by /bin/sh at each change of this node's role, with WALCAST_ROLE and others in " +
+      'its environment',
     roles: BOTH,
     common: true,
   },

@@ -24,7 +24,7 @@ The cluster secret is no option: it comes from \`WALCAST_SECRET\` or \`WALCAST_S
 \`WALCAST_LOG_LEVEL\` says how much is logged (\`debug\`, \`info\`, \`warn\`, \`error\`, \`silent\`),
 \`WALCAST_NODE\` which node commands ask. \`WALCAST_DEBUG=1\` adds the stack to an error of a command.
 
-Written by \`scripts/reference\` from \`src/options/options.ts\`; \`npm test\` finds out when it is not up to date.
+\`scripts/reference\` writes this page from the table in \`src/options\`; \`npm test\` compares them.
 `
 
 const RUN = `
