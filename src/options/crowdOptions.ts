@@ -1,6 +1,6 @@
 /**
- * Options of how many may come in at once, how long a client may keep the node waiting, and whom it
- * believes.
+ * Options that bound clients: how many may connect, how long each may keep the node waiting, and
+ * which proxies the node believes.
  */
 import { BOTH, type OptionSpec } from './optionSpec.ts'
 

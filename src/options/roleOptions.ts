@@ -1,4 +1,4 @@
-/** Options of the node that concern who leads. */
+/** Options about which node leads, and about who is told of a change. */
 import { BOTH, type OptionSpec } from './optionSpec.ts'
 
 export const ROLE_OPTIONS: readonly OptionSpec[] = [
