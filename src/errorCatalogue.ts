@@ -17,7 +17,8 @@ export const CATALOGUE = {
   DB_UNREADABLE: entry(
     500,
     'cannot open {path}: {detail}',
-    'check that this user may read and write it and its folder; the user that runs a node must own FILE-walcast and a copy',
+    'check that this user may read and write it and its folder; the user that runs a node ' +
+      'must own FILE-walcast and a copy',
   ),
   DB_NOT_SQLITE: entry(
     500,
@@ -32,7 +33,8 @@ export const CATALOGUE = {
   DB_REPLACED: entry(
     500,
     '{path} was replaced or deleted while this node was running',
-    'end every program that has it open, remove {path}-wal and {path}-shm, put the right file there and start again; see docs/operating/restoring.md',
+    'end every program that has it open, remove {path}-wal and {path}-shm, put the right file ' +
+      'there and start again; see docs/operating/restoring.md',
   ),
   DB_CORRUPT: entry(
     500,
@@ -120,12 +122,14 @@ export const CATALOGUE = {
   DIVERGED_UNKEPT: entry(
     507,
     'this copy may hold commits that its leader lacks, and they cannot be kept in {path}: {detail}',
-    'make room on that disk; until then the copy stays as it is and does not follow; it goes on by itself',
+    'make room on that disk; until then the copy stays as it is and does not follow; it goes ' +
+      'on by itself',
   ),
   STRAY_WRITE: entry(
     500,
     'something else wrote to the replica {path}: {detail}',
-    'write on the leader only; the replica keeps aside what was written and repairs its pages from the leader',
+    'write on the leader only; the replica keeps aside what was written and repairs its ' +
+      'pages from the leader',
   ),
   STATE_MISMATCH: entry(
     500,
@@ -167,12 +171,14 @@ export const CATALOGUE = {
   WRONG_CLUSTER: entry(
     409,
     'this copy belongs to cluster {mine}, the leader to {theirs}',
-    'point --leader at the right leader; if this is the one, put its FILE-walcast back, or stop this node, move FILE and FILE-walcast away and start it again',
+    'point --leader at the right leader; if this is the one, put its FILE-walcast back, ' +
+      'or stop this node, move FILE and FILE-walcast away and start it again',
   ),
   WRONG_PAGE_SIZE: entry(
     409,
     'this copy has pages of {mine} bytes, the leader {theirs}',
-    'a new copy is fetched beside this one and takes its place; then programs that have it open must open it again',
+    'a new copy is fetched beside this one and takes its place; then programs that have ' +
+      'it open must open it again',
   ),
   WRONG_SECRET: entry(
     401,
@@ -182,12 +188,14 @@ export const CATALOGUE = {
   NODE_ID_TAKEN: entry(
     409,
     'another process has the id {node} of this node: it was met at {address}',
-    'stop one of the two; a copy of another node gets an id of its own by walcast new-identity --db FILE',
+    'stop one of the two; a copy of another node gets an id of its own by walcast ' +
+      'new-identity --db FILE',
   ),
   NODE_NAMED: entry(
     409,
     'this node has led as {node}, and cannot be named {name}',
-    'leave --name out; a copy of another node gets an id of its own by walcast new-identity --db FILE',
+    'leave --name out; a copy of another node gets an id of its own by walcast ' +
+      'new-identity --db FILE',
   ),
   NO_IDENTITY: entry(
     404,
@@ -299,7 +307,8 @@ export const CATALOGUE = {
   TOO_MANY_FROM_CLIENT: entry(
     429,
     'the client at {client} already has {limit} {what}',
-    'nothing was executed; wait for the answers (a proxy in front is named with --trusted-proxies; see --max-client-requests)',
+    'nothing was executed; wait for the answers (a proxy in front is named with ' +
+      '--trusted-proxies; see --max-client-requests)',
   ),
   TOO_MANY_CONNECTIONS: entry(
     503,
@@ -354,7 +363,8 @@ export const CATALOGUE = {
   FOREIGN_HANDLE: entry(
     500,
     'this database handle was made by another copy of better-sqlite3',
-    "two SQLite libraries in one process drop each other's locks: install one better-sqlite3 for application and walcast",
+    "two SQLite libraries in one process drop each other's locks: install one better-sqlite3 " +
+      'for application and walcast',
   ),
 
   // Leadership
@@ -391,13 +401,15 @@ export const CATALOGUE = {
   ),
   LEADERLESS: entry(
     503,
-    'no node leads: {to} did not take over ({refusal}), and this one could not write down that it leads on: {detail}',
+    'no node leads: {to} did not take over ({refusal}), and this one could not write down ' +
+      'that it leads on: {detail}',
     'nothing is lost; repair the disk, then promote either node',
   ),
   ROLE_UNSURE: entry(
     500,
     '{path} may name another role than this node has: {detail}',
-    'repair the disk; the node writes the file again until that succeeds; started before, it may come up in the other role',
+    'repair the disk; the node writes the file again until that succeeds; started before, it ' +
+      'may come up in the other role',
   ),
   FENCE_FAILED: entry(
     503,
@@ -422,7 +434,8 @@ export const CATALOGUE = {
   NO_LEADER: entry(
     503,
     'no leader is known to this node',
-    'nothing was executed; promote a node with walcast promote, or name the leader with --leader or --peers',
+    'nothing was executed; promote a node with walcast promote, or name the leader with ' +
+      '--leader or --peers',
   ),
   LEADER_ALONE: entry(
     503,
@@ -466,7 +479,8 @@ export const CATALOGUE = {
   SECRET_SHARED: entry(
     500,
     'others may read the secret in {path}: its mode is {mode}',
-    'chmod 0600 it (0640 if root owns it); mount the secret of a container with mode 0400 (Docker) or defaultMode 0400 (Kubernetes)',
+    'chmod 0600 it (0640 if root owns it); mount the secret of a container with mode ' +
+      '0400 (Docker) or defaultMode 0400 (Kubernetes)',
   ),
   CONFIG_BAD: entry(
     500,
@@ -476,7 +490,8 @@ export const CATALOGUE = {
   UNAUTHORIZED: entry(
     401,
     'a valid secret is needed',
-    'set WALCAST_SECRET or WALCAST_SECRET_FILE for the commands of walcast; programs send "Authorization: Bearer SECRET"',
+    'set WALCAST_SECRET or WALCAST_SECRET_FILE for the commands of walcast; programs ' +
+      'send "Authorization: Bearer SECRET"',
   ),
   NOT_FOUND: entry(404, 'nothing at {path}', 'docs/http.md lists the paths of a node'),
   BAD_REQUEST: entry(400, '{detail}', 'correct the request'),

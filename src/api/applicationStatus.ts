@@ -1,12 +1,11 @@
-/** How a node's application is, as its status tells it. */
+/** The state of a node's application, as nodes and people are told it. */
 
-/** What nodes and people are told of it. */
 export interface ApplicationStatus {
   readonly url: string
   readonly state: 'up' | 'down' | 'unknown'
-  /** Whether it takes requests, writes too, by the last word. */
+  /** Whether it takes requests, writes included, by the last report. */
   readonly accepts: boolean
-  /** Why it does not, or is down; '' otherwise. */
+  /** Why it takes none or is down; '' otherwise. */
   readonly detail: string
   /** Requests that wait for it. */
   readonly held: number

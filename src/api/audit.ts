@@ -3,7 +3,7 @@
 import type { NodeRole } from './roleAnswers.ts'
 
 export const AUDIT_PATH = '/_walcast/audit'
-/** Entries that a node answers with at most. */
+/** The most entries in one answer. */
 export const MAX_AUDIT_ENTRIES = 200
 export const AUDIT_ACTIONS = [
   'promote',
@@ -22,11 +22,11 @@ export interface AuditEntry {
   readonly node: string
   readonly action: (typeof AUDIT_ACTIONS)[number]
   readonly outcome: (typeof AUDIT_OUTCOMES)[number]
-  /** Role and position of the node when the entry was made. */
+  /** Role of the node when the entry was made; its position follows. */
   readonly role: NodeRole
   readonly epoch: number
   readonly txid: number
-  /** Who asked for it: an operator as `user@host`, or what in the node did. */
+  /** Who asked for it: an operator as `user@host`, or a part of the node. */
   readonly by: string
   readonly detail?: string
 }
@@ -36,7 +36,7 @@ export interface AuditAnswer {
   readonly entries: readonly AuditEntry[]
 }
 
-/** The log, as far as answers need it. */
+/** The part of the audit log that answers need. */
 export interface AuditSource {
   /** The last `limit` entries, newest last. */
   recent(limit: number): readonly AuditEntry[]

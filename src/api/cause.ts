@@ -1,4 +1,4 @@
-/** Why a node lags, or why its WAL grows, as status tells it. */
+/** Why a database lags, or why its WAL grows, as status tells it. */
 
 export const CAUSE_CODES = [
   'long-reader',
@@ -19,7 +19,7 @@ export type CauseCode = (typeof CAUSE_CODES)[number]
 
 export interface Cause {
   readonly code: CauseCode
-  /** One line for people: what, since when, and what to do. */
+  /** One line for people: what is wrong, since when, and what to do. */
   readonly text: string
   /** The numbers and names in the text. Times end in Seconds, sizes in Bytes. */
   readonly [detail: string]: string | number

@@ -1,10 +1,11 @@
-/** What a node answers of its own checks and of where its pages stand. */
+/** What a node answers about its own checks and its recent positions. */
 
 import type { NodeRole } from './roleAnswers.ts'
 
 export const SCRUB_PATH = '/_walcast/scrub'
 export const POSITIONS_PATH = '/_walcast/positions'
-/** Of a pass over all pages, which ended at this position. */
+
+/** The outcome of a pass over all pages; the position is the one at its end. */
 export interface ScrubAnswer {
   readonly node: string
   readonly cluster: string
@@ -15,14 +16,14 @@ export interface ScrubAnswer {
   readonly pages: number
   readonly pageSize: number
   readonly pagesRead: number
-  /** Whether they were read from the disk rather than from the page cache. */
+  /** Whether the pass read the disk, not the page cache. */
   readonly direct: boolean
-  /** False when it ended early, because too many pages are rotten. */
+  /** False when the pass ended early because too many pages are rotten. */
   readonly whole: boolean
-  /** Pages that this pass found to be rotten, the first of them. */
+  /** The first of the rotten pages that this pass found. */
   readonly rotten: readonly number[]
   readonly rottenPages: number
-  /** What is known to be wrong now: pages found by earlier passes too. */
+  /** How much is known to be wrong now, by earlier passes too. */
   readonly unexplained: number
   readonly seconds: number
 }
@@ -33,7 +34,7 @@ export interface PositionsAnswer {
   readonly role: NodeRole
   readonly state: string
   readonly pageSize: number
-  /** Oldest first; empty while the content is known to differ from the leader's. */
+  /** The oldest comes first. Empty while the content is known to differ from the leader's. */
   readonly positions: readonly {
     readonly epoch: number
     readonly txid: number
@@ -42,7 +43,7 @@ export interface PositionsAnswer {
 }
 
 export interface NodeChecks {
-  /** Reads every page at once, at full speed. Joins such a pass that is under way. */
+  /** Reads every page now, at full speed. Joins such a pass when one is under way. */
   scrub(): Promise<ScrubAnswer>
   positions(): PositionsAnswer
 }

@@ -1,10 +1,10 @@
-/** Reads that failed at a replica's application, as its status tells of them. */
+/** Reads that failed at a replica's application, as the status tells them. */
 
 /**
  * What became of a failed read. `answered`: the leader's application answered with another status.
- * `failed`: it failed as well. In all other cases the local answer was given: `away`, the leader
- * did not take the request; `limited`, there were too many; `large`, its body is too large to be
- * sent again.
+ * `failed`: it failed as well. In the other cases the client got the local answer: `away`, the
+ * leader did not take the request; `limited`, too many reads failed; `large`, the body is too large
+ * to be sent again.
  */
 export const FAILED_READ_OUTCOMES = ['answered', 'failed', 'away', 'limited', 'large'] as const
 
@@ -14,10 +14,10 @@ export interface PathCount {
   readonly count: number
 }
 
-/** As the status tells it. */
+/** How many reads had each outcome. */
 export type FailedReadsReport = Readonly<Record<FailedReadOutcome, number>> & {
   /**
-   * Paths of which the leader answered most reads, the most frequent first, without their queries.
+   * The paths, without queries, of which the leader answered most reads; the most frequent first.
    */
   readonly paths: readonly PathCount[]
 }

@@ -3,15 +3,15 @@ import { formatPosition } from '../../proto/position.ts'
 import { WalcastError } from '../errors.ts'
 import { cancelTimer, setTimer } from '../platform/time.ts'
 
-/** A position, or a txid of whatever epoch. */
+/** A position, or a txid in any epoch (`epoch` undefined). */
 export type WaitTarget = { readonly epoch: number | undefined; readonly txid: number }
 
-/** Whether a position is in this node's history: reached, to come, or never. */
+/** Whether a position is in this node's history: reached, still to come, or never (`unknown`). */
 export type Reach = 'reached' | 'ahead' | 'unknown'
 
 interface Waiter {
   readonly check: () => Reach
-  /** What is waited for, for people. */
+  /** What it waits for, in words for people. */
   readonly name: string
   readonly done: (error?: WalcastError) => void
 }
@@ -39,8 +39,8 @@ export class PositionWaits {
   }
 
   /**
-   * The same for anything that changes only when the node's position or its knowledge of the leader
-   * does; `name` is what it is, for people.
+   * The same for any condition that changes only with the node's position or its knowledge of the
+   * leader. `name` says for people what it is.
    */
   async untilTrue(check: () => Reach, name: string, timeoutMs: number): Promise<void> {
     const reach = check()
@@ -70,7 +70,7 @@ export class PositionWaits {
     })
   }
 
-  /** To be called when the node's position moved, or when the leader was heard of. */
+  /** To be called when the position moved or the node heard of its leader. */
   onMoved(): void {
     if (this.#waiters.size === 0) return
     for (const waiter of this.#waiters) {
@@ -80,7 +80,7 @@ export class PositionWaits {
     }
   }
 
-  /** Ends all waits: the node stops. */
+  /** Ends all waits with STOPPING. */
   close(): void {
     for (const waiter of this.#waiters) waiter.done(new WalcastError('STOPPING'))
   }
@@ -94,7 +94,10 @@ function nameOf({ epoch, txid }: WaitTarget): string {
   return epoch === undefined ? `txid ${txid}` : `position ${formatPosition({ epoch, txid })}`
 }
 
-/** Where `target` lies for a node that stands at `now`. What a failover left behind never comes. */
+/**
+ * Where `target` lies for a node that stands at `now`. A position that a failover left behind is
+ * unknown: it never comes.
+ */
 export function reachFrom(
   now: Standing,
   target: WaitTarget,

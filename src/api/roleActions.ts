@@ -14,7 +14,7 @@ import {
 export const TAKE_OVER_PATH = '/_walcast/take-over'
 /** Tells a node that another process has its id. */
 export const TWIN_PATH = '/_walcast/twin'
-/** What a node may ask of another, with a token in place of the secret. */
+/** The paths that a node may ask of another one with a token in place of the secret. */
 export const NODE_PATHS: ReadonlySet<string> = new Set([
   DEMOTE_PATH,
   SWITCHOVER_PATH,
@@ -23,61 +23,62 @@ export const NODE_PATHS: ReadonlySet<string> = new Set([
 ])
 
 export interface TakeOver extends Position {
-  /** Of the state at that position. */
+  /** State checksum at that position. */
   readonly checksum: string
   /** Id of the leader. */
   readonly from: string
   /**
-   * Id of the node that is meant: a token is good for any node, and others may be in that very
+   * Id of the node that is to lead. A token is good for any node, and several may be in that
    * state.
    */
   readonly to: string
-  /** Until when it may come to lead, by its own clock, ms. */
+  /** Until when it may begin to lead, by its own clock, ms. */
   readonly until: number
 }
 
 export interface RoleActions {
   /**
-   * Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT, FENCE_FAILED, DISK_FULL, WRITE_FAILED,
-   * TAKE_OVER_FAILED or ROLE_CHANGING, and then this node follows as before; ROLE_UNSURE, and then
-   * it follows, but may lead after its next start.
+   * This node leads. Throws ALREADY_LEADER, LEADER_LIVES, NOT_FIT, FENCE_FAILED, DISK_FULL,
+   * WRITE_FAILED, TAKE_OVER_FAILED or ROLE_CHANGING, and then this node follows as before; or
+   * ROLE_UNSURE, and then it follows but may lead after its next start.
    */
   promote(
     how: { readonly force: boolean; readonly dryRun: boolean },
     by: string,
   ): Promise<PromoteAnswer>
   /**
-   * `epoch`: in which the node leads that says so; undefined when an operator asks. Throws
-   * NOT_LEADER, STALE_LEADER, FENCE_FAILED, DISK_FULL, WRITE_FAILED, ROLE_UNSURE or ROLE_CHANGING,
-   * and then this node leads on.
+   * This node follows. `epoch`: that of the leader that asks; undefined when an operator asks.
+   * Throws NOT_LEADER, STALE_LEADER, FENCE_FAILED, DISK_FULL, WRITE_FAILED, ROLE_UNSURE or
+   * ROLE_CHANGING, and then this node leads on.
    */
   demote(
     how: { readonly leader: string | undefined; readonly epoch: number | undefined },
     by: string,
   ): Promise<DemoteAnswer>
   /**
-   * Throws NO_LEADER, NO_TARGET, ROLE_CHANGING or SWITCHOVER_FAILED, and then the leader leads on;
-   * SWITCHOVER_UNKNOWN or LEADERLESS, and then it follows.
+   * The leader hands over to another node. Throws NO_LEADER, NO_TARGET, ROLE_CHANGING or
+   * SWITCHOVER_FAILED, and then the leader leads on; or SWITCHOVER_UNKNOWN or LEADERLESS, and then
+   * it follows.
    */
   switchover(
     how: { readonly to: string | undefined; readonly timeoutMs: number | undefined },
     by: string,
   ): Promise<SwitchoverAnswer>
   /**
-   * The leader, fenced, has this node lead. Throws TAKE_OVER_FAILED, FENCE_FAILED, DISK_FULL or
-   * WRITE_FAILED, and then this node does not lead; ROLE_UNSURE, and then it follows, but may lead
-   * after its next start.
+   * The fenced leader has this node lead. Throws TAKE_OVER_FAILED, FENCE_FAILED, DISK_FULL or
+   * WRITE_FAILED, and then this node does not lead; or ROLE_UNSURE, and then it follows but may
+   * lead after its next start.
    */
   takeOver(how: TakeOver, by: string): Promise<NodePlace & Position>
   /**
-   * Another process, at `address`, claims this node's id. This node checks that, and the younger of
-   * the two exits.
+   * Another process, at `address`, has this node's id. This node checks that, and the younger
+   * process exits.
    */
   twin(address: string): Promise<void>
   fitness(): Promise<FitnessAnswer>
   /**
-   * Takes a replica that is away off the list; durable when it resolves, if the disk allows. Throws
-   * REPLICA_UNKNOWN or REPLICA_CONNECTED.
+   * Takes a replica that is away off the list. The change is durable when it resolves, if the disk
+   * allows. Throws REPLICA_UNKNOWN or REPLICA_CONNECTED.
    */
   forget(node: string, by: string): Promise<void>
 }

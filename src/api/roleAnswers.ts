@@ -1,5 +1,5 @@
 /**
- * What a node is asked and answers when an operator moves leadership, or takes a replica off its
+ * What nodes are asked and answer when an operator moves leadership or takes a replica off a
  * list.
  */
 
@@ -15,9 +15,9 @@ export interface NodePlace {
   readonly address: string
 }
 
-/** Commits that a change of leadership leaves behind. */
+/** The commits that a change of leadership leaves behind. */
 export interface LostCommits {
-  /** null: nobody can tell how many. */
+  /** null: the number is not known. */
   readonly transactions: number | null
   readonly detail: string
 }
@@ -29,7 +29,7 @@ export interface PromoteAnswer extends NodePlace {
   /** Where the node stood before. */
   readonly from: { readonly epoch: number; readonly txid: number }
   readonly dryRun: boolean
-  /** What speaks against it. */
+  /** What speaks against the promotion. */
   readonly reasons: readonly string[]
   readonly lost: LostCommits | null
   readonly oldLeader:
@@ -38,7 +38,7 @@ export interface PromoteAnswer extends NodePlace {
         readonly detail?: string
       })
     | null
-  /** Known nodes that could not be asked. */
+  /** Known nodes that did not answer. */
   readonly unheard: readonly NodePlace[]
   readonly tookMs: number
 }
@@ -61,8 +61,8 @@ export interface SwitchoverRequest {
 }
 
 /**
- * In the order in which they follow each other; the old leader follows while the new one's
- * application is waited for.
+ * In the order in which they come, except that the old leader follows while it waits for the new
+ * leader's application.
  */
 export const SWITCHOVER_STAGES = [
   'quiet',
@@ -82,9 +82,9 @@ export interface SwitchoverAnswer {
   readonly to: NodePlace
   readonly epoch: number
   readonly txid: number
-  /** For how long no write was executed: until the new leader's application took requests. */
+  /** How long no write was executed: until the new leader's application took requests, ms. */
   readonly pauseMs: number
-  /** Writes that waited meanwhile. */
+  /** Writes that waited during that time. */
   readonly heldWrites: number
   readonly stages: Readonly<Record<`${SwitchoverStage}Ms`, number>>
   readonly tookMs: number
@@ -106,7 +106,7 @@ export interface FitnessAnswer extends NodePlace {
   readonly fit: boolean
   /** Why it is not fit. */
   readonly reasons: readonly string[]
-  /** By its promotion now. */
+  /** What a promotion now would lose. */
   readonly lost: LostCommits | null
   /** Id or address. */
   readonly leader: string

@@ -46,7 +46,8 @@ function databaseText(lag: DatabaseLag): string {
     ['commit to visible', ...percentiles(lag)],
     ...STAGES.map((stage) => [`  ${stage}`, ...percentiles(lag.stages[stage])]),
   ]
-  return `${now}\nlast ${lag.windowSeconds} s, ${lag.count} batches\n${table(['', 'p50', 'p95', 'p99', 'max'], rows)}`
+  const measured = table(['', 'p50', 'p95', 'p99', 'max'], rows)
+  return `${now}\nlast ${lag.windowSeconds} s, ${lag.count} batches\n${measured}`
 }
 
 function percentiles(values: {

@@ -1,5 +1,5 @@
 /**
- * Why clients are not served although the node can serve. Pure: from what is known of the
+ * Why clients get no answers although the node could serve them. Pure: from the state of the
  * application to causes.
  */
 
@@ -10,7 +10,7 @@ export function applicationCauses(application: ApplicationStatus | undefined): C
   if (application?.state !== 'down') return []
   const { url, detail, held } = application
   const text =
-    `the application at ${url} is down (${detail}); check that it runs and that --upstream is its address; ` +
-    'requests that nobody has executed wait for it, --hold at most'
+    `the application at ${url} is down (${detail}); check that it runs and that --upstream is ` +
+    'its address; requests that were not executed wait for it, --hold at most'
   return [{ code: 'application-down', text, url, detail, held }]
 }

@@ -1,4 +1,4 @@
-/** Ages, sizes and rates in the texts of causes. */
+/** How the texts of causes show ages, sizes and rates. */
 
 export function ageText(ms: number): string {
   const seconds = Math.floor(ms / 1000)

@@ -7,8 +7,8 @@ import { cancelTimer, setRepeatingTimer, type Timer } from '../platform/time.ts'
 const LOOK_MS = 1000
 
 /**
- * Asks about once a second why the node lags, so that status can answer at once and knows for how
- * long it has been so.
+ * Asks about once a second why the database lags. So status answers at once, and knows how long a
+ * cause has lasted.
  */
 export class CauseWatch {
   readonly #timer: Timer
@@ -19,14 +19,14 @@ export class CauseWatch {
       try {
         this.#causes = look(clock.nowMs())
       } catch (error) {
-        // What explains must not be what breaks.
+        // A failing explanation must not fail the node.
         this.#causes = []
-        log.debug({ error: messageOf(error) }, 'the causes of lag cannot be told')
+        log.debug({ error: messageOf(error) }, 'cannot tell the causes of lag')
       }
     }, LOOK_MS)
   }
 
-  /** At the last look. */
+  /** The causes at the last look. */
   get causes(): readonly Cause[] {
     return this.#causes
   }

@@ -1,39 +1,37 @@
 /**
- * Causes that any node can see which feeds replicas and has a WAL. Pure: from measurements to
- * causes.
+ * The causes that a leader and a relay see alike: both feed replicas and have a WAL. Pure: from
+ * measurements to causes.
  */
 import type { Cause } from '../api/cause.ts'
 import type { LongReader } from '../sqlite/longReaders.ts'
 import { ageText, rateText, sizeText } from './causeText.ts'
 
-/** A read transaction that is open for less is none to complain of. */
+/** A read transaction is long when it has been open for this time. */
 export const LONG_READER_MS = 5000
-/** A state that has lasted for less passes by itself. */
+/** A state that has lasted for less time may pass by itself. */
 export const LASTING_MS = 3000
-/** Less lag than this needs no explanation. */
+/** Less lag needs no explanation. */
 export const LAG_MS = 1000
-/** Causes of one kind that are told; the rest is counted in the last one's text. */
+/** The most causes of one kind that are told. The text of the last one counts the rest. */
 const MAX_OF_A_KIND = 16
 
 export interface WalMeasures {
   readonly walBytes: number
   /**
-   * Readers of other processes while the WAL is over its bound and does not get emptied; none
-   * otherwise.
+   * Readers in other processes, while the WAL is over its bound and cannot be emptied; else none.
    */
   readonly readers: readonly LongReader[]
 }
 
 export interface LinkMeasures {
   readonly node: string
-  /** Handed to its socket; what the network holds comes on top. */
+  /** Handed to its socket. What the network holds comes on top. */
   readonly bufferedBytes: number
-  /** For how long the replica has been behind at each look. */
+  /** How long the replica has been behind at each look. */
   readonly behindMs: number
   readonly takenPerSecond: number
   /**
-   * For how long nothing has come from it, when that is longer than a link takes that works; else
-   * 0.
+   * How long nothing has come from it, when that is longer than on a working link; else 0.
    */
   readonly downMs: number
   readonly lagMs: number
@@ -41,7 +39,7 @@ export interface LinkMeasures {
 
 export interface AwayMeasures {
   readonly node: string
-  /** Null of one that has never told where it stands. */
+  /** Null: it has never told where it stands. */
   readonly epoch: number | null
   readonly txid: number | null
   /** ISO time. */
@@ -82,8 +80,9 @@ function longReader({ pid, process, heldMs }: LongReader, walBytes: number): Cau
   return {
     code: 'long-reader',
     text:
-      `process ${pid} (${process}) has kept a read transaction open for at least ${ageText(heldMs)}: the WAL ` +
-      `(${sizeText(walBytes)}) cannot be emptied until it ends; let it commit or roll back, or end the process`,
+      `process ${pid} (${process}) has kept a read transaction open for at least ` +
+      `${ageText(heldMs)}: the WAL (${sizeText(walBytes)}) cannot be emptied until it ends; ` +
+      'let it commit or roll back, or end the process',
     pid,
     process,
     ageSeconds: Math.floor(heldMs / 1000),
@@ -95,8 +94,8 @@ function linkDown({ node, bufferedBytes, downMs, lagMs }: LinkMeasures): Cause {
   return {
     code: 'link-down',
     text:
-      `nothing has come from replica ${node} for ${ageText(downMs)}, though its connection is open: the network to it ` +
-      'is down, or its process stands still; look at both',
+      `nothing has come from replica ${node} for ${ageText(downMs)}, though its connection is ` +
+      'open: the network to it is down, or its process stands still; check both',
     node,
     silentSeconds: Math.floor(downMs / 1000),
     bufferedBytes,
@@ -104,14 +103,14 @@ function linkDown({ node, bufferedBytes, downMs, lagMs }: LinkMeasures): Cause {
   }
 }
 
-/** What the replica does not apply fills the link as well: from here the two look the same. */
+/** A replica that does not apply fills its link too: from here the two look the same. */
 function slowLink({ node, bufferedBytes, behindMs, takenPerSecond, lagMs }: LinkMeasures): Cause {
   return {
     code: 'slow-link',
     text:
-      `replica ${node} has been behind for ${ageText(behindMs)}: it, or the network to it, takes only ` +
-      `${rateText(takenPerSecond)}, ${sizeText(bufferedBytes)} wait to be sent; look at the network, and at whether ` +
-      'the status of the replica says apply-bound',
+      `replica ${node} has been behind for ${ageText(behindMs)}: it, or the network to it, ` +
+      `takes only ${rateText(takenPerSecond)}, ${sizeText(bufferedBytes)} wait to be sent; ` +
+      'check the network, and whether the status of the replica says apply-bound',
     node,
     bufferedBytes,
     takenBytesPerSecond: Math.round(takenPerSecond),

@@ -1,4 +1,4 @@
-/** Measures what feedCauses explains. */
+/** Measures what `feedCauses` explains. */
 import type { Link, ReplicaList } from '../feed/replicaList.ts'
 import { foreignReadLocks, type ReadLock } from '../sqlite/lockTable.ts'
 import { LongReaders } from '../sqlite/longReaders.ts'
@@ -12,10 +12,10 @@ import {
 } from './feedCauses.ts'
 import { Rate, Silence, Streak } from './streak.ts'
 
-/** A WAL that has not grown for so long, and was emptied as far as that goes, is at rest. */
+/** A WAL is at rest when it has not grown for this time and a checkpoint was complete. */
 const AT_REST_MS = 10_000
 
-/** The readers of other processes on the database at `path`, which is open already. */
+/** The readers in other processes of the database at `path`, which this process has open. */
 export function readersOf(path: string): LongReaders {
   return new LongReaders(() => readLocks(path))
 }
@@ -28,7 +28,10 @@ function readLocks(path: string): ReadLock[] | undefined {
   }
 }
 
-/** Who keeps a WAL from being emptied. While it is small, or at rest, nothing is looked at. */
+/**
+ * Finds the readers that keep a WAL from being emptied. It does not look while the WAL is small or
+ * at rest.
+ */
 export class WalSampler {
   readonly #readers: LongReaders
   #lastBytes = 0
@@ -40,12 +43,12 @@ export class WalSampler {
     this.#readers = readers
   }
 
-  /** A checkpoint ended; `complete` when the WAL is to start over. */
+  /** A checkpoint ended; `complete`: the WAL can start over. */
   onCheckpoint(complete: boolean): void {
     this.#wasEmptied = complete
   }
 
-  /** `usualBytes`: a size that the WAL stays below while nothing is wrong. */
+  /** `usualBytes`: the WAL stays below this size while nothing is wrong. */
   look(
     walBytes: number,
     usualBytes: number,
@@ -66,7 +69,7 @@ export class WalSampler {
   }
 
   /**
-   * At the last look the WAL was too large, the last checkpoint had not emptied it, and no other
+   * At the last look the WAL was too large, the last checkpoint was not complete, and no other
    * process held it.
    */
   get isStuck(): boolean {
@@ -80,7 +83,7 @@ interface KnownLink {
   readonly silence: Silence
 }
 
-/** What the replicas that are fed here take, and which are away. */
+/** How fast the replicas of this node take what it sends, and which are away. */
 export class LinkSampler {
   readonly #list: ReplicaList
   #known = new Map<string, KnownLink>()
@@ -115,8 +118,8 @@ export class LinkSampler {
 }
 
 /**
- * A first copy takes its time by nature: who has nothing yet is not behind. Nor is who has all,
- * whatever its last lag was.
+ * A first copy takes its time: a replica that has nothing yet is not behind. A replica that has
+ * everything is not behind either, whatever its last lag was.
  */
 function measureLink(
   link: Link,

@@ -3,7 +3,7 @@ import type { Cause } from '../api/cause.ts'
 import { ageText, sizeText } from './causeText.ts'
 import { type FeedMeasures, feedCauses, LASTING_MS } from './feedCauses.ts'
 
-/** Checkpoints in a row that were slow, before it is more than a hiccup. */
+/** So many slow checkpoints in a row are more than a hiccup. */
 const SLOW_PASSES = 3
 
 export interface LeaderMeasures extends FeedMeasures {
@@ -13,8 +13,8 @@ export interface LeaderMeasures extends FeedMeasures {
   readonly passMs: number
   readonly pauseMs: number
   /**
-   * For how long the WAL has been over its bound without being emptied, and without any other
-   * process that reads.
+   * How long the WAL has been over its bound without a complete checkpoint and without a reader in
+   * another process.
    */
   readonly stuckMs: number
 }
@@ -32,8 +32,8 @@ function slowCheckpoints({ passMs, pauseMs, walBytes }: LeaderMeasures): Cause {
   return {
     code: 'leader-disk',
     text:
-      `checkpoints are slow: the last one took ${Math.round(passMs)} ms${paused}; the disk of the database is slow or ` +
-      'busy, or the whole machine is',
+      `checkpoints are slow: the last one took ${Math.round(passMs)} ms${paused}; ` +
+      'the disk of the database is slow or busy, or the whole machine is',
     checkpointMs: Math.round(passMs),
     pauseMs: Math.round(pauseMs),
     walBytes,
@@ -44,8 +44,9 @@ function stuckWal({ stuckMs, walBytes, passMs }: LeaderMeasures): Cause {
   return {
     code: 'leader-disk',
     text:
-      `the WAL (${sizeText(walBytes)}) has been over its bound for ${ageText(stuckMs)}, and no other process reads: ` +
-      'checkpoints do not keep up with what is written, or a connection of this process reads for long',
+      `the WAL (${sizeText(walBytes)}) has been over its bound for ${ageText(stuckMs)}, and no ` +
+      'other process reads: checkpoints do not keep up with the writers, or a connection of this ' +
+      'process reads for long',
     checkpointMs: Math.round(passMs),
     walBytes,
     stuckSeconds: Math.floor(stuckMs / 1000),

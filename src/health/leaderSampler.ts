@@ -1,4 +1,4 @@
-/** Measures what leaderCauses explains. */
+/** Measures what `leaderCauses` explains. */
 import type { Cause } from '../api/cause.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import type { CheckpointPass } from '../leader/checkpointer.ts'
@@ -8,10 +8,10 @@ import { LinkSampler, WalSampler } from './feedSampler.ts'
 import { leaderCauses } from './leaderCauses.ts'
 import { Streak } from './streak.ts'
 
-/** A checkpoint of so few frames takes tens of milliseconds on a disk in order. */
+/** A checkpoint of a leader has few frames: a healthy disk takes tens of milliseconds. */
 const SLOW_PASS_MS = 500
 const SLOW_PAUSE_MS = 200
-/** Slow checkpoints of longer ago explain nothing any more. */
+/** A slow checkpoint explains nothing after this time. */
 const PASS_VALID_MS = 30_000
 
 export class LeaderSampler {
@@ -37,8 +37,8 @@ export class LeaderSampler {
   }
 
   /**
-   * Beyond `usual` bytes a WAL is looked at for readers that hold it; beyond `most` writers would
-   * have been stopped to empty it.
+   * Beyond `usual` bytes it looks for readers that hold the WAL; beyond `most` the leader would
+   * have stopped writers to empty it.
    */
   look(
     { walBytes, txid }: Pick<LeaderStatus, 'walBytes' | 'txid'>,

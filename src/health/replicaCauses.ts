@@ -4,17 +4,17 @@ import type { Cause } from '../api/cause.ts'
 import { ageText, rateText, sizeText } from './causeText.ts'
 import { type FeedMeasures, feedCauses, LAG_MS, LASTING_MS } from './feedCauses.ts'
 
-/** Share of the time spent applying from which on that is what takes the time. */
+/** From this share of the time on, applying is the bottleneck. */
 const BUSY_SHARE = 0.8
 
-/** Errors after which it stands still until somebody makes room. */
+/** Errors after which the replica stands still until an operator makes room. */
 const CANNOT_WRITE: ReadonlySet<string> = new Set([
   'WALCAST_DISK_FULL',
   'WALCAST_WRITE_FAILED',
   'WALCAST_DIVERGED_UNKEPT',
 ])
 
-/** The node at --leader leads another cluster: it runs, and waiting mends nothing. */
+/** The node at --leader runs but leads another cluster: waiting does not help. */
 const WRONG_CLUSTER = 'WALCAST_WRONG_CLUSTER'
 const NODE_ANSWER = 'WALCAST_NODE_ANSWER'
 
@@ -24,31 +24,31 @@ export interface ReplicaMeasures extends FeedMeasures {
   /** Whether that is another replica. */
   readonly isRelayed: boolean
   readonly connected: boolean
-  /** For how long it has not been connected. */
+  /** How long it has not been connected. */
   readonly disconnectedMs: number
   readonly lastError: string
   /**
-   * For how long nothing has come over a connection that is open, when that is longer than one
-   * takes that works; else 0.
+   * How long nothing has come over an open connection, when that is longer than on a working link;
+   * else 0.
    */
   readonly downMs: number
-  /** There is nothing to be behind yet: status tells of the copy by itself. */
+  /** A first copy is no lag: status tells its progress by itself. */
   readonly isFirstCopy: boolean
-  /** A copy with pages of the leader's size is fetched, to take the place of this one. */
+  /** It fetches a copy with pages of the leader's size, to replace this one. */
   readonly isReplacing: boolean
   readonly pageSize: number
   readonly leaderPageSize: number
   readonly lagMs: number
-  /** For how long it has been behind at each look. */
+  /** How long it has been behind at each look. */
   readonly behindMs: number
   /** Received and not yet applied. */
   readonly queuedBytes: number
-  /** For how long there has been something queued at each look. */
+  /** How long there has been something queued at each look. */
   readonly queuedMs: number
   readonly appliedPerSecond: number
   /** Share of the time that was spent applying, 0 to 1. */
   readonly applyShare: number
-  /** How long ago what feeds this node had heard of the leader, at its last word. */
+  /** How long the node that feeds this one had not heard of the leader, at its last word. */
   readonly sourceStaleMs: number
 }
 
@@ -56,7 +56,7 @@ export function replicaCauses(measured: ReplicaMeasures): Cause[] {
   return [...feedCauses(measured), ...lagCauses(measured)]
 }
 
-/** The one cause of its lag that is nearest to the leader. */
+/** The cause of its lag that is nearest to the leader. */
 function lagCauses(measured: ReplicaMeasures): Cause[] {
   if (CANNOT_WRITE.has(measured.lastError)) return [replicaDisk(measured)]
   const { connected, disconnectedMs, isRelayed, sourceStaleMs, isFirstCopy, lagMs, behindMs } =
@@ -74,7 +74,9 @@ function lagCauses(measured: ReplicaMeasures): Cause[] {
 function replicaDisk({ lastError }: ReplicaMeasures): Cause {
   return {
     code: 'replica-disk',
-    text: `this node cannot write what it receives (${lastError}); make room on its disk; it keeps trying`,
+    text:
+      `this node cannot write what it receives (${lastError}); make room on its disk; ` +
+      'it keeps trying',
     lastError,
   }
 }
@@ -83,8 +85,9 @@ function otherPageSize({ pageSize, leaderPageSize }: ReplicaMeasures): Cause {
   return {
     code: 'page-size',
     text:
-      `this copy has pages of ${pageSize} bytes, its leader by now ${leaderPageSize}: a new copy is fetched, and this one ` +
-      'stays as it is; once the new one is in its place, programs that have the file open must open it again',
+      `this copy has pages of ${pageSize} bytes, its leader by now ${leaderPageSize}: this node ` +
+      'fetches a new copy, and this one stays as it is; once the new one is in its place, ' +
+      'programs that have the file open must open it again',
     pageSize,
     leaderPageSize,
   }
@@ -102,7 +105,9 @@ function leaderAway({ follows, disconnectedMs, lastError }: ReplicaMeasures): Ca
       : 'check that it runs and can be reached from here'
   return {
     code: 'leader-away',
-    text: `not connected to ${follows} for ${ageText(disconnectedMs)}${why}; ${check}; this node keeps trying`,
+    text:
+      `not connected to ${follows} for ${ageText(disconnectedMs)}${why}; ${check}; ` +
+      'this node keeps trying',
     follows,
     awaySeconds: Math.floor(disconnectedMs / 1000),
     lastError,
@@ -113,8 +118,9 @@ function wrongCluster({ follows, disconnectedMs, lastError }: ReplicaMeasures): 
   return {
     code: 'wrong-cluster',
     text:
-      `${follows} leads another cluster than that of this copy: it has lost its node folder, or --leader names the ` +
-      'wrong node; put FILE-walcast back there, or stop this node, move FILE and FILE-walcast away and start it again',
+      `${follows} leads another cluster than that of this copy: it has lost its node folder, or ` +
+      '--leader names the wrong node; put FILE-walcast back there, or stop this node, move FILE ' +
+      'and FILE-walcast away and start it again',
     follows,
     awaySeconds: Math.floor(disconnectedMs / 1000),
     lastError,
@@ -125,8 +131,9 @@ function linkDown({ follows, downMs, lagMs }: ReplicaMeasures): Cause {
   return {
     code: 'link-down',
     text:
-      `nothing has come from ${follows} for ${ageText(downMs)}, though the connection is open: the network to it is ` +
-      'down, or its process stands still; look at both; this node connects again by itself',
+      `nothing has come from ${follows} for ${ageText(downMs)}, though the connection is open: ` +
+      'the network to it is down, or its process stands still; check both; ' +
+      'this node connects again by itself',
     node: follows,
     silentSeconds: Math.floor(downMs / 1000),
     lagMs: Math.round(lagMs),
@@ -136,7 +143,9 @@ function linkDown({ follows, downMs, lagMs }: ReplicaMeasures): Cause {
 function sourceBehind({ follows, sourceStaleMs }: ReplicaMeasures): Cause {
   return {
     code: 'source-behind',
-    text: `the replica ${follows}, which this node follows, ${sourceText(sourceStaleMs)}; see its status`,
+    text:
+      `the replica ${follows}, which this node follows, ${sourceText(sourceStaleMs)}; ` +
+      'see its status',
     follows,
     staleSeconds: Math.floor(sourceStaleMs / 1000),
   }
@@ -152,7 +161,7 @@ function applyBound({ queuedBytes, appliedPerSecond, applyShare, lagMs }: Replic
     code: 'apply-bound',
     text:
       `applying does not keep up: ${sizeText(queuedBytes)} are received and not applied, ` +
-      `${rateText(appliedPerSecond)} get applied; look at the disk and the load of this machine`,
+      `${rateText(appliedPerSecond)} get applied; check the disk and the load of this machine`,
     queuedBytes,
     appliedBytesPerSecond: Math.round(appliedPerSecond),
     applyPercent: Math.round(100 * applyShare),
@@ -164,8 +173,8 @@ function slowLink({ follows, appliedPerSecond, lagMs }: ReplicaMeasures): Cause 
   return {
     code: 'slow-link',
     text:
-      `${ageText(lagMs)} behind with nothing left to apply: ${follows}, or the network to it, delivers only ` +
-      `${rateText(appliedPerSecond)}; look at the network and at the status of ${follows}`,
+      `${ageText(lagMs)} behind with nothing left to apply: ${follows}, or the network to it, ` +
+      `delivers only ${rateText(appliedPerSecond)}; check the network and the status of ${follows}`,
     node: follows,
     receivedBytesPerSecond: Math.round(appliedPerSecond),
     lagMs: Math.round(lagMs),

@@ -1,4 +1,4 @@
-/** Measures what replicaCauses explains. */
+/** Measures what `replicaCauses` explains. */
 import type { Cause } from '../api/cause.ts'
 import type { ReplicaList } from '../feed/replicaList.ts'
 import type { ReplicaObserver } from '../replica/replicaOptions.ts'
@@ -9,8 +9,8 @@ import { replicaCauses } from './replicaCauses.ts'
 import { Rate, Silence, Streak } from './streak.ts'
 
 /**
- * A batch of longer ago does not tell how far behind the replica is now. A slow link may take that
- * long for the next one.
+ * An older batch does not tell how far behind the replica is now. A slow link may take that long
+ * for the next batch.
  */
 const BATCH_VALID_MS = 4000
 
@@ -20,7 +20,7 @@ export interface ReplicaSample {
   readonly isRelayed: boolean
   readonly txid: number
   readonly connected: boolean
-  /** Since anything came over the connection; 0 while more has come than is handled. */
+  /** Time since anything came over the connection; 0 while received bytes wait. */
   readonly silentMs: number
   readonly lastError: string
   readonly isFirstCopy: boolean
@@ -28,7 +28,7 @@ export interface ReplicaSample {
   readonly pageSize: number
   readonly leaderPageSize: number
   readonly walBytes: number
-  /** A size that its WAL stays below while nothing is wrong. */
+  /** Its WAL stays below this size while nothing is wrong. */
   readonly usualWalBytes: number
   readonly queuedBytes: number
   readonly lagMs: number
@@ -46,7 +46,7 @@ export class ReplicaSampler {
   readonly #applying = new Rate()
   #handledBytes = 0
   #applyMs = 0
-  /** Of the last batch, and the look that was the first after it. */
+  /** Lag of the last batch, and the time of the first look after it. */
   #batchLagMs = 0
   #batchSeenMs = 0
   #isNewBatch = false
@@ -94,8 +94,8 @@ export class ReplicaSampler {
   }
 
   /**
-   * Who is given old batches, one after the other, has all that it knows of after each, and is
-   * behind all the same.
+   * A replica that gets one old batch after another has everything that it knows of after each, and
+   * is behind all the same.
    */
   #recentBatchLagMs(nowMs: number): number {
     if (this.#isNewBatch) this.#batchSeenMs = nowMs

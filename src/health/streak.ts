@@ -1,36 +1,36 @@
-/** What several looks in a row tell that one does not. */
+/** Measures that need several looks in a row. */
 
-/** How long something has been so at each look. */
+/** How long something has been true at each look. */
 export class Streak {
   #sinceMs: number | undefined
 
   /**
-   * Takes in one look. Gives the time since the first of the looks in a row at which it was so, 0
-   * when it is not.
+   * Takes in one look. Gives the time since the first look of the row at which it was true; 0 when
+   * it is not true now.
    */
-  look(isSo: boolean, nowMs: number): number {
-    if (!isSo) this.#sinceMs = undefined
+  look(isTrue: boolean, nowMs: number): number {
+    if (!isTrue) this.#sinceMs = undefined
     else this.#sinceMs ??= nowMs
     return this.#sinceMs === undefined ? 0 : nowMs - this.#sinceMs
   }
 }
 
-/** A silence of less is usual on every link: the ends talk to each other once a second. */
+/** A shorter silence is usual on every link: its ends talk to each other once a second. */
 const USUAL_SILENCE_MS = 1500
-/** What is left of an old silence after one look. */
+/** How much of an old silence counts after one more look. */
 const FADING = 0.97
 
 /**
- * Tells a link that is down from a slow one, on which a large message is under way for long: what
- * was silent for so long before, and spoke again, is not down.
+ * Tells a link that is down from a slow one, on which a large message is under way for long. A link
+ * that spoke again after such a silence is not down at the next one.
  */
 export class Silence {
   #lastMs = 0
   #usualMs = USUAL_SILENCE_MS
 
   /**
-   * Takes in one look. Gives how long it has been silent when that is at least twice as long as
-   * usual, else 0.
+   * Takes in one look. Gives how long the link has been silent when that is at least twice as long
+   * as usual; else 0.
    */
   look(silentMs: number): number {
     const hasSpoken = silentMs < this.#lastMs
@@ -40,7 +40,7 @@ export class Silence {
   }
 }
 
-/** Looks that a rate is taken over. */
+/** How many looks a rate is taken over. */
 const LOOKS = 6
 
 /** Growth per second of a total, over the last few looks. */
@@ -49,7 +49,7 @@ export class Rate {
 
   look(total: number, nowMs: number): number {
     const last = this.#looks.at(-1)
-    // A counter that begins anew, with a new connection.
+    // The counter began again with a new connection.
     if (last && total < last.total) this.#looks.length = 0
     this.#looks.push({ atMs: nowMs, total })
     if (this.#looks.length > LOOKS) this.#looks.shift()

@@ -1,6 +1,6 @@
 /**
- * Who may enter a node folder: only the user that runs the node. One that was there before the node
- * may be open to others.
+ * Only the user that runs the node may enter its folder. A folder that existed before the node may
+ * be open to others.
  */
 import type { Logger } from 'pino'
 import { messageOf } from '../errors.ts'
@@ -17,8 +17,8 @@ import {
 const OTHERS = 0o077
 
 /**
- * Closes the folder at `path` to others if it belongs to this user. A folder behind a link may
- * serve other programs too: it stays as it is. Never throws for what it may not change.
+ * Closes the folder at `path` to other users if it belongs to this user. A folder behind a symbolic
+ * link stays as it is: other programs may use it too. What it may not change, it logs.
  */
 export function keepOthersOut(path: string, log: Logger): void {
   const { mode } = statSync(path)
@@ -32,7 +32,8 @@ export function keepOthersOut(path: string, log: Logger): void {
   } catch (error) {
     log.warn(
       { path, mode: octal(mode), error: messageOf(error) },
-      'other users may enter the node folder; give it mode 0700 and to the user that runs this node',
+      'other users may enter the node folder; give it mode 0700 and make it belong to the user ' +
+        'that runs this node',
     )
   }
 }

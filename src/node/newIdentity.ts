@@ -1,6 +1,6 @@
 /**
- * Gives the node of a copied folder an id of its own: from then on it is another node of the same
- * cluster, which follows.
+ * Gives the node of a copied folder an id of its own. From then on it is a different node of the
+ * same cluster, and it follows.
  */
 import { NodeFile } from '../cluster/nodeFile.ts'
 import { type NodeRecord, newId } from '../cluster/nodeRecord.ts'
@@ -14,13 +14,13 @@ import { LOCK_CONNECTION, takeNodeLock } from './nodeFolder.ts'
 export interface NewIdentity {
   /** Path of the database file. */
   readonly db: string
-  /** Id before. */
+  /** The id before. */
   readonly was: string
   readonly node: string
   readonly role: NodeRecord['role']
 }
 
-/** Of another node's time as a leader nothing is this one's. */
+/** The leaderships in the copied file are those of another node. */
 const NEVER_LED: Partial<NodeRecord> = {
   incarnation: '',
   promoted: undefined,
@@ -29,10 +29,10 @@ const NEVER_LED: Partial<NodeRecord> = {
 }
 
 /**
- * Only while no node is in charge of the database. What the copy has beyond its leader is kept
- * aside when it first follows one. `name`: the new id; a random one when undefined. Throws USAGE
- * when it is the id already, NO_IDENTITY, ALREADY_RUNNING, NODE_FILE_BROKEN, DISK_FULL or
- * WRITE_FAILED.
+ * Works only while no node is in charge of the database. When the node first follows a leader, it
+ * keeps aside what its copy has beyond that leader. `name`: the new id; undefined: a random one.
+ * Throws USAGE when it is the id already, NO_IDENTITY, ALREADY_RUNNING, NODE_FILE_BROKEN, DISK_FULL
+ * or WRITE_FAILED.
  */
 export async function giveNewIdentity(
   db: string,

@@ -1,6 +1,6 @@
 /**
- * The folder of a node beside its database: the lock that keeps a second node out, and the role
- * file as a start finds and leaves it.
+ * The folder of a node beside its database (`FILE-walcast`): the lock that keeps a second node out,
+ * and the role file as the start finds and leaves it.
  */
 import { NodeFile } from '../cluster/nodeFile.ts'
 import { type NodeRecord, newId } from '../cluster/nodeRecord.ts'
@@ -11,10 +11,10 @@ import { foundAt, inspectDatabase, isBlankDatabase, isOnePage } from '../sqlite/
 import { exec, isBusy, open, type SqliteThread } from '../sqlite/sqliteThread.ts'
 import { keepOthersOut } from './folderAccess.ts'
 
-/** As what a node is started: in one role, or in the one that its role file says. */
+/** How a node is started: in a role, or (`node`) in the role that its role file says. */
 export type StartAs = 'leader' | 'replica' | 'node'
 
-/** Held until the process ends. */
+/** The connection that holds the lock until the process ends. */
 export const LOCK_CONNECTION = 'node-lock'
 
 export class NodeFolder {
@@ -25,8 +25,8 @@ export class NodeFolder {
   readonly #first: NodeRecord
 
   /**
-   * Fails fast, before anything is made, when the file at `db` cannot be for the role that the node
-   * would have.
+   * Makes nothing. Throws when the file at `db` does not suit the role that the node would have:
+   * NOT_A_COPY, or what `inspectDatabase` throws.
    */
   constructor(db: string, setup: NodeSetup, as: StartAs) {
     this.path = `${db}-walcast`
@@ -38,9 +38,9 @@ export class NodeFolder {
   }
 
   /**
-   * Nothing that was seen before it has the lock counts: another node of this folder may have ended
-   * only now. Throws ALREADY_RUNNING, NODE_NAMED, DISK_FULL or WRITE_FAILED, and what the
-   * constructor throws.
+   * Takes the lock and opens the role file. Checks again under the lock what the constructor
+   * checked: another node of this folder may have ended only now. Throws ALREADY_RUNNING,
+   * NODE_NAMED, DISK_FULL or WRITE_FAILED, and what the constructor throws.
    */
   async open(thread: SqliteThread, ops: FileOps): Promise<NodeFile> {
     await this.#refuseForeign(thread)
@@ -51,7 +51,7 @@ export class NodeFolder {
     const nodeFile = await NodeFile.open(this.path, ops, this.#first)
     const change = givenNow(this.#setup, this.#as, nodeFile.record)
     requireOwnName(change, nodeFile.record)
-    // As the node that it was one starts on a full disk too.
+    // A node that changes nothing starts on a full disk too.
     if (isChange(change, nodeFile.record))
       await nodeFile.update(change).catch(async (error) => {
         await nodeFile.stop()
@@ -62,8 +62,8 @@ export class NodeFolder {
   }
 
   /**
-   * Whether something lies in the place of a copy and no node has been here. Throws what a leader's
-   * database or a stray log does.
+   * Whether a file that no node has made lies in the place of a copy. Throws what `inspectDatabase`
+   * throws for the database of a leader.
    */
   #isForeign(): boolean {
     const known = NodeFile.peek(this.path)
@@ -80,8 +80,8 @@ export class NodeFolder {
 }
 
 /**
- * An exclusive SQLite lock on a file of the node's own: it goes with the process, however that
- * ends.
+ * Takes an exclusive SQLite lock on a file of the node's own. The lock goes with the process,
+ * however that ends. Throws ALREADY_RUNNING or WRITE_FAILED.
  */
 export async function takeNodeLock(
   thread: SqliteThread,
@@ -101,7 +101,7 @@ export async function takeNodeLock(
   })
 }
 
-/** Of a node that is started for the first time. */
+/** The role file of a node that starts for the first time. */
 function firstRecord({ options }: NodeSetup, as: StartAs): NodeRecord {
   const leads = as === 'leader' || (as === 'node' && options.leader === undefined)
   const { standby } = options
@@ -123,12 +123,12 @@ function firstRecord({ options }: NodeSetup, as: StartAs): NodeRecord {
 }
 
 /**
- * What of the options changes the role file. A leader's address that is given anew counts; one that
- * is given again does not undo a change of role.
+ * What the options change in the role file. A new address of a leader counts. The same address
+ * given again does not undo a change of role.
  */
 function givenNow({ options }: NodeSetup, as: StartAs, known: NodeRecord): Partial<NodeRecord> {
   const { name, leader } = options
-  // As a replica a node is what it is started as; otherwise it stays what it was.
+  // Started as a replica, a node is what the options say; otherwise it stays what it was.
   const standby =
     options.standby || ((as !== 'replica' || known.role === 'leader') && known.standby)
   const isNewLeader = leader !== undefined && leader !== known.givenLeader
@@ -140,7 +140,7 @@ function givenNow({ options }: NodeSetup, as: StartAs, known: NodeRecord): Parti
   }
 }
 
-/** Histories name who led in them: a node that has led keeps its id. */
+/** A node that has led keeps its id: histories name it. Throws NODE_NAMED. */
 function requireOwnName(
   { node: name }: Partial<NodeRecord>,
   { node, incarnation }: NodeRecord,
@@ -159,6 +159,7 @@ function sayRole({ log }: NodeSetup, as: StartAs, { role, leader }: NodeRecord):
   const follows = role === 'leader' ? undefined : leader || 'nobody yet'
   log.warn(
     { role, follows, startedAs: as },
-    `started as a ${as}, goes on as a ${role}: the role file counts; switchover, promote and demote change it`,
+    `started as a ${as}, runs as a ${role}: the role file counts; ` +
+      'walcast switchover, promote and demote change it',
   )
 }

@@ -4,8 +4,8 @@ import { RoleHooks } from '../notify/roleHooks.ts'
 import { nodeUrl } from '../options/address.ts'
 
 /**
- * What the operator wants to be told of the changes of a node's role; nothing when no option says
- * so. `db`: path of the database file.
+ * Tells the operator of changes of the node's role by a command or a webhook, as the options say.
+ * Without such an option it does nothing. `db`: path of the database file.
  */
 export function roleHooksOf(
   { options, secret, log }: NodeSetup,

@@ -1,6 +1,6 @@
 /**
- * Which process listens on a port of this machine, as far as it is to be seen: another user's is
- * not.
+ * Finds the process that listens on a port of this machine. A process of another user stays
+ * unknown.
  */
 import { readdirSync, readFileSync, readlinkSync } from '../platform/files.ts'
 import { createTcpServer } from '../platform/sockets.ts'
@@ -28,7 +28,7 @@ export function holderOf(port: number): string {
     : `process ${pid} (${nameOf(pid)})`
 }
 
-/** Links of the sockets that listen on it, as they stand in /proc/PID/fd. */
+/** The sockets that listen on the port, as links in /proc/PID/fd name them. */
 function listeners(table: string, port: number): string[] {
   const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   return linesOf(table)
@@ -48,7 +48,7 @@ function holds(pid: number, sockets: ReadonlySet<string>): boolean {
   try {
     return readdirSync(folder).some((fd) => sockets.has(linkOf(`${folder}/${fd}`)))
   } catch {
-    // It has ended, or belongs to another user.
+    // The process has ended, or belongs to another user.
     return false
   }
 }

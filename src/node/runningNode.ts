@@ -1,4 +1,4 @@
-/** A node that has been started, until it stops. */
+/** A node from the end of its start to its stop. */
 
 import { type Databases, onlyDatabase } from '../api/databases.ts'
 import type { LagReport, NodeStatus, NodeView } from '../api/nodeView.ts'
@@ -17,7 +17,7 @@ import type { PrivateServer } from '../server/privateServer.ts'
 import type { SqliteThread } from '../sqlite/sqliteThread.ts'
 import { LOCK_CONNECTION } from './nodeFolder.ts'
 
-/** What is to be ended. */
+/** The parts that a stop ends. */
 export interface NodeParts {
   readonly roles: Roles
   readonly server: PrivateServer
@@ -35,7 +35,7 @@ export class RunningNode {
   /** One of them today. */
   readonly databases: Databases
   readonly #report: NodeReport
-  /** Resolves with the reason when the node cannot go on; it is to be stopped then. */
+  /** Resolves with the reason when the node cannot go on. The caller then stops it. */
   readonly failed: Promise<WalcastError>
   #stopping: Promise<void> | undefined
 
@@ -56,7 +56,7 @@ export class RunningNode {
     return onlyDatabase(this.databases).view
   }
 
-  /** Those who wait for a position of the only database. */
+  /** The requests that wait for a position of the only database. */
   get waits(): PositionWaits {
     return onlyDatabase(this.databases).waits
   }
@@ -77,7 +77,7 @@ export class RunningNode {
     return this.#parts.roles.requests
   }
 
-  /** Readiness fails first, then requests under way are answered, then everything is closed. */
+  /** First readiness fails, then requests under way end, then everything closes. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
@@ -96,8 +96,8 @@ export class RunningNode {
 }
 
 /**
- * Also of a node that was started in part. Each part is ended whatever becomes of the others;
- * throws the first failure.
+ * Ends the parts of a node, which may have started in part. Ends each whatever becomes of the
+ * others, and throws the first failure.
  */
 export async function endAll({
   roles,
@@ -116,7 +116,7 @@ export async function endAll({
     () => traffic?.close(),
     () => server?.close(),
     () => Promise.all([members?.stop(), peersFile?.stop(), hooks?.stop(), audit?.settled()]),
-    // Before the lock goes: the next node of this folder has its own record.
+    // Before the lock goes: the next node of this folder opens the role file for itself.
     () => nodeFile?.stop(),
     () => thread?.stop([LOCK_CONNECTION]),
   ])

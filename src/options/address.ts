@@ -10,8 +10,8 @@ export function addressOf(address: string): HostPort {
 }
 
 /**
- * `address`, of this node, as others reach it: with the host that it is known by in place of one
- * that stands for every address.
+ * An address of this node as others reach it: a host that stands for every address (0.0.0.0, ::)
+ * gives way to the one that other nodes know.
  */
 export function reachableAddress(
   address: string,
@@ -23,7 +23,7 @@ export function reachableAddress(
   return `${own.includes(':') ? `[${own}]` : own}:${port}`
 }
 
-/** HOST:PORT by which other nodes know this one. */
+/** The address (HOST:PORT) that other nodes know this one by. */
 export function ownAddress({
   advertise,
   listen,
@@ -34,7 +34,8 @@ export function ownAddress({
 const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
 /**
- * Where a process of this machine asks a node that listens on `listen` (HOST:PORT). Throws USAGE.
+ * The URL at which a process of this machine reaches a node that listens on `listen` (HOST:PORT).
+ * Throws USAGE.
  */
 export function nodeUrl(listen: string): string {
   const { host, port } = addressOf(listen)

@@ -1,6 +1,6 @@
 /**
- * Options of how many may come in at once, how long a client may keep the node waiting, and whom it
- * believes.
+ * Options that bound clients: how many may connect, how long each may keep the node waiting, and
+ * which proxies the node believes.
  */
 import { BOTH, type OptionSpec } from './optionSpec.ts'
 
@@ -10,7 +10,9 @@ export const CROWD_OPTIONS: readonly OptionSpec[] = [
     flag: 'trusted-proxies',
     kind: 'networks',
     value: 'NETWORKS',
-    help: 'proxies whose X-Forwarded-For, -Proto and -Host are believed: ADDRESS or ADDRESS/BITS, comma-separated, beside loopback; none: not even that',
+    help:
+      'proxies whose X-Forwarded-For, -Proto and -Host are believed: ADDRESS or ' +
+      'ADDRESS/BITS, comma-separated, beside loopback; none: not even that',
     default: 'loopback',
     roles: BOTH,
     common: true,
@@ -20,7 +22,9 @@ export const CROWD_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-connections',
     kind: 'number',
     value: 'N',
-    help: 'connections at --proxy, and as many at --listen; above that the one that is idle for longest is closed',
+    help:
+      'connections at --proxy, and as many at --listen; above that the one that is idle for ' +
+      'longest is closed',
     default: '4000',
     roles: BOTH,
   },
@@ -29,7 +33,9 @@ export const CROWD_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-client-connections',
     kind: 'number',
     value: 'N',
-    help: 'connections of one client at the proxy: an address, or a /64 network of IPv6; a trusted proxy has no such bound',
+    help:
+      'connections of one client at the proxy: an address, or a /64 network of IPv6; a ' +
+      'trusted proxy has no such bound',
     default: '1000',
     roles: BOTH,
   },
@@ -47,7 +53,9 @@ export const CROWD_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-upgrades',
     kind: 'number',
     value: 'N',
-    help: 'upgraded connections (WebSockets) of clients at --proxy, and as many of other nodes at --listen',
+    help:
+      'upgraded connections (WebSockets) of clients at --proxy, and as many of other nodes ' +
+      'at --listen',
     default: '1000',
     roles: BOTH,
   },
@@ -101,7 +109,9 @@ export const CROWD_OPTIONS: readonly OptionSpec[] = [
     flag: 'verbose-errors',
     kind: 'flag',
     value: '',
-    help: "tell clients of the application the addresses and ids in an error, which otherwise go only to this node's log",
+    help:
+      'tell clients of the application the addresses and ids in an error, which otherwise go ' +
+      "only to this node's log",
     default: 'false',
     roles: BOTH,
   },

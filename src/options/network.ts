@@ -2,16 +2,16 @@
 
 import { isIP, SocketAddress } from 'node:net'
 
-/** In place of networks: not even this machine is trusted. */
+/** A word in place of a network: no proxy is trusted, not even on this machine. */
 export const TRUST_NONE = 'none'
-/** In place of networks: this machine, which is trusted in any case but `none`. */
+/** A word in place of a network: this machine, which is trusted unless `none` is given. */
 export const TRUST_LOOPBACK = 'loopback'
-/** The longest address there is, with brackets, zone and port, is shorter. */
+/** Longer than every address, with its brackets, zone and port. */
 const MAX_ADDRESS_CHARS = 80
 
 /**
- * An address in canonical form: IPv6 as in RFC 5952, IPv4 without the prefix that a dual-stack
- * socket puts before it, both without port and zone. Undefined when it is none.
+ * An address in canonical form, without port and zone: IPv6 as in RFC 5952, IPv4 without the
+ * prefix that a dual-stack socket puts before it. Undefined when `text` is no address.
  */
 export function canonicalAddress(text: string): string | undefined {
   if (text.length > MAX_ADDRESS_CHARS) return undefined
@@ -30,14 +30,14 @@ export interface Network {
   readonly family: 'ipv4' | 'ipv6'
 }
 
-/** `ADDRESS` or `ADDRESS/BITS`; undefined when it is neither. */
+/** Parses `ADDRESS` or `ADDRESS/BITS`; undefined when `text` is neither. */
 export function parseNetwork(text: string): Network | undefined {
   const [, given, bitsText] = /^([0-9a-fA-F:.]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
   const address = given === undefined ? undefined : canonicalAddress(given)
   if (given === undefined || address === undefined) return undefined
   const family = address.includes(':') ? 'ipv6' : 'ipv4'
   const width = family === 'ipv6' ? 128 : 32
-  // Of an IPv4 network that is written as one of IPv6.
+  // An IPv4 network may be written as one of IPv6.
   const offset = family === 'ipv4' && given.includes(':') ? 96 : 0
   const bits = bitsText === undefined ? width : Number(bitsText) - offset
   return bits < 0 || bits > width ? undefined : { address, bits, family }

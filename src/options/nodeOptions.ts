@@ -1,4 +1,4 @@
-/** What a node is told to be and to do, from whatever place the options came. */
+/** The options of a node as values, wherever they came from. */
 
 export type OnStale = 'forward' | 'serve' | 'refuse'
 export interface RoleOptions {
@@ -37,7 +37,7 @@ export interface NodeOptions extends RoleOptions, CrowdOptions {
   readonly idleMs: number
   readonly replicaWalBytes: number
   readonly lockTimeoutMs: number
-  /** Permission bits; those of the leader's file when not given. */
+  /** Permission bits of the copy; undefined: those of the leader's file. */
   readonly copyMode?: number
   readonly reconnectMaxMs: number
   readonly maxDiverged: number
@@ -56,7 +56,7 @@ export interface NodeOptions extends RoleOptions, CrowdOptions {
   readonly local: readonly string[]
   readonly standbyPaths: readonly string[]
   readonly onStale: OnStale
-  /** HTTP statuses; empty where failed reads stay here. */
+  /** HTTP statuses of failed reads that go to the leader; empty: none does. */
   readonly replayOn: readonly number[]
   readonly replayRate: number
   readonly cookieName: string
@@ -84,7 +84,7 @@ export interface NodeOptions extends RoleOptions, CrowdOptions {
 }
 
 export interface CrowdOptions {
-  /** Networks, beside this machine; `none`. */
+  /** Networks beside this machine, or `none`. */
   readonly trustedProxies: readonly string[]
   readonly maxConnections: number
   readonly maxClientConnections: number

@@ -1,16 +1,16 @@
 /**
- * What is wrong with values that are each of the right kind: too small to be meant, or in the wrong
- * order.
+ * Finds mistakes in values of the right kind: a value too small to be meant, or two values in the
+ * wrong order.
  */
 
 import type { NodeOptions } from './nodeOptions.ts'
 import { NODE_OPTIONS } from './options.ts'
 import { parseValue } from './optionValues.ts'
 
-/** Of the smallest pages, 512 bytes: https://sqlite.org/fileformat2.html#wal_file_format. */
+/** A WAL frame of the smallest page: https://sqlite.org/fileformat2.html#wal_file_format. */
 const LEAST_FRAME_BYTES = 24 + 512
 
-/** One text for each; empty when all is well. */
+/** One text for each mistake; empty when there is none. */
 export function optionProblems(options: NodeOptions): string[] {
   return [...tooSmall(options), ...inWrongOrder(options)]
 }
@@ -27,8 +27,7 @@ function tooSmall(options: NodeOptions): string[] {
 }
 
 /**
- * How large a frame is tells only the database: what is refused here is wrong whatever its page
- * size is.
+ * Only the database tells how large a frame is. What is refused here is wrong for every page size.
  */
 function inWrongOrder({ softWalFrames, hardWalFrames, maxWalBytes }: NodeOptions): string[] {
   const problems: string[] = []

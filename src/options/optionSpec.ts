@@ -1,4 +1,4 @@
-/** What the table of options says of each. */
+/** What the table of options says of each option. */
 import type { NodeOptions } from './nodeOptions.ts'
 
 export type OptionKind =
@@ -31,13 +31,13 @@ export interface OptionSpec {
   readonly value: string
   readonly help: string
   readonly default?: string
-  /** What is below is not meant; a size without a unit, most likely. */
+  /** A smaller value is a mistake, most likely a size without a unit. */
   readonly least?: string
-  /** 0 turns it off. */
+  /** The value 0 turns it off. */
   readonly zeroIsOff?: boolean
   readonly required?: boolean
   readonly roles: readonly ('leader' | 'replica')[]
-  /** Shown by `--help`; the others by `--help --all`. */
+  /** Whether `--help` shows it; `--help --all` shows every option. */
   readonly common?: boolean
 }
 
@@ -45,7 +45,7 @@ export const BOTH = ['leader', 'replica'] as const
 export const LEADER = ['leader'] as const
 export const REPLICA = ['replica'] as const
 
-/** Whether it only tunes a role. What has no default makes the node what it is. */
+/** Whether an option only tunes a role. One without a default makes the node what it is. */
 export function tunes(spec: Pick<OptionSpec, 'default'>): boolean {
   return spec.default !== undefined
 }

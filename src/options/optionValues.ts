@@ -1,4 +1,4 @@
-/** Texts of flags, environment and file turned into values with units. */
+/** Parses the texts of flags, environment and file into values with units. */
 import { WalcastError } from '../errors.ts'
 import { ACK_LEVELS, parseAckLevel } from '../feed/ackLevel.ts'
 import { parseHostPort } from '../hostPort.ts'
@@ -16,7 +16,7 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   GIB: 1024 ** 3,
 }
 
-/** Timers hold no more than 2^31 ms. */
+/** A timer takes at most 2^31 ms. */
 export const MAX_DURATION_MS = 24 * 3_600_000
 const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
@@ -99,7 +99,7 @@ function parseAddress(flag: string, text: string): string {
   return text
 }
 
-/** A network whose proxies are trusted, or one of the words in its place. */
+/** Parses a network whose proxies are trusted, or a word in its place. */
 function parseTrusted(flag: string, text: string): string {
   if (text !== TRUST_NONE && text !== TRUST_LOOPBACK && !parseNetwork(text))
     throw usage(flag, text, 'networks such as 10.0.0.0/8,2001:db8::/32, or none')
@@ -120,9 +120,7 @@ function parseUrl(flag: string, text: string): string {
   return text
 }
 
-/**
- * A URL with a query or not. What it is given in place of one may be a secret, and is not repeated.
- */
+/** Parses a URL that may have a query. The error does not repeat `text`: it may be a secret. */
 function parseWebhook(flag: string, text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.hash)
@@ -130,7 +128,7 @@ function parseWebhook(flag: string, text: string): string {
   return text
 }
 
-/** A URL without a path. */
+/** Parses a URL without a path. */
 function parseOrigin(flag: string, text: string): string {
   const { origin, pathname } = new URL(parseUrl(flag, text))
   if (pathname !== '/')
@@ -138,7 +136,7 @@ function parseOrigin(flag: string, text: string): string {
   return origin
 }
 
-/** The beginning of a path, of whole segments. */
+/** Parses the beginning of a path, in whole segments. */
 function parsePrefix(flag: string, text: string): string {
   const isPlain = text === '/' || !/\/\.{0,2}\//.test(`${text}/`)
   if (!/^\/[^\s?#%\\]*$/.test(text) || !isPlain)
@@ -146,7 +144,7 @@ function parsePrefix(flag: string, text: string): string {
   return text
 }
 
-/** HTTP statuses of failures. */
+/** Parses HTTP statuses of failures. */
 function parseStatuses(flag: string, text: string): readonly number[] {
   if (text === 'none') return []
   const statuses = text.split(',').map((status) => status.trim())
@@ -155,7 +153,7 @@ function parseStatuses(flag: string, text: string): readonly number[] {
   return [...new Set(statuses.map(Number))]
 }
 
-/** Permission bits of a database file, in octal as for chmod(1). */
+/** Parses permission bits of a database file, in octal as for chmod(1). */
 function parseFileMode(flag: string, text: string): number {
   if (!/^0?6[046][046]$/.test(text))
     throw usage(
@@ -173,7 +171,7 @@ function parseBytes(flag: string, text: string): number {
   return Math.round(Number(match[1]) * unit)
 }
 
-/** A time such as 250ms, 30s, 5m or 1h, in milliseconds. */
+/** Parses a time such as 250ms, 30s, 5m or 1h into milliseconds. */
 function parseDurationMs(flag: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text)
   if (!match) throw usage(flag, text, 'a time such as 250ms, 30s or 5m')

@@ -1,12 +1,15 @@
 /**
  * Everything that can be set on a node, with its default. Flags, environment, file and help derive
- * from this table.
+ * from this table. Its order is that of the help.
  */
 
+import { COPY_OPTIONS } from './copyOptions.ts'
 import { CROWD_OPTIONS } from './crowdOptions.ts'
-import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
+import { FEED_OPTIONS } from './feedOptions.ts'
+import { BOTH, type OptionSpec, REPLICA } from './optionSpec.ts'
 import { PROXY_OPTIONS } from './proxyOptions.ts'
 import { LEADERSHIP_OPTIONS, ROLE_OPTIONS } from './roleOptions.ts'
+import { UPSTREAM_OPTIONS } from './upstreamOptions.ts'
 
 export const NODE_OPTIONS: readonly OptionSpec[] = [
   {
@@ -53,7 +56,9 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'advertise',
     kind: 'address',
     value: 'HOST:PORT',
-    help: 'address at which other nodes reach this one (default: --listen; needed with 0.0.0.0 and [::])',
+    help:
+      'address at which other nodes reach this one (default: --listen; needed with 0.0.0.0 ' +
+      'and [::])',
     roles: BOTH,
     common: true,
   },
@@ -91,7 +96,9 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'hard-wal',
     kind: 'number',
     value: 'FRAMES',
-    help: 'frames in the WAL above which very fast writers are stopped while the last backfill runs, if no process reads',
+    help:
+      'frames in the WAL above which very fast writers are stopped while the last backfill ' +
+      'runs, if no process reads',
     default: '850',
     roles: LEADER,
   },
@@ -100,7 +107,9 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-wal',
     kind: 'bytes',
     value: 'SIZE',
-    help: 'size of the WAL above which writers are stopped as soon as the lock is free, also while a process reads; not an upper bound',
+    help:
+      'size of the WAL above which writers are stopped as soon as the lock is free, also while ' +
+      'a process reads; not an upper bound',
     default: '64MiB',
     least: '1MiB',
     roles: LEADER,
@@ -218,7 +227,9 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'copy-mode',
     kind: 'fileMode',
     value: 'MODE',
-    help: "who may read the copy, as for chmod: 0640 lets the group (default: never more than the leader's file)",
+    help:
+      'who may read the copy, as for chmod: 0640 lets the group (default: never more than the ' +
+      "leader's file)",
     roles: REPLICA,
     common: true,
   },
@@ -236,7 +247,9 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-diverged',
     kind: 'number',
     value: 'N',
-    help: 'bundles of rows kept aside because the leader may lack them; the oldest go when there are more, 0 keeps none',
+    help:
+      'bundles of rows kept aside because the leader may lack them; the oldest go when there ' +
+      'are more, 0 keeps none',
     default: '16',
     roles: REPLICA,
   },
@@ -245,7 +258,9 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-diverged-bytes',
     kind: 'bytes',
     value: 'SIZE',
-    help: 'size of all bundles kept aside; the oldest go when they are larger, the newest stays whatever its size',
+    help:
+      'size of all bundles kept aside; the oldest go when they are larger, the newest stays ' +
+      'whatever its size',
     default: '1GiB',
     roles: REPLICA,
   },
@@ -290,7 +305,9 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'scrub-rate',
     kind: 'bytes',
     value: 'SIZE',
-    help: 'bytes a second at which the file is read and compared with its checksums; 0 turns that off',
+    help:
+      'bytes a second at which the file is read and compared with its checksums; 0 turns ' +
+      'that off',
     default: '4MiB',
     least: '64KiB',
     zeroIsOff: true,
@@ -302,11 +319,14 @@ export const NODE_OPTIONS: readonly OptionSpec[] = [
     flag: 'scrub-every',
     kind: 'duration',
     value: 'TIME',
-    help: 'time from the start of one such reading to the start of the next; the first begins within 5 minutes',
+    help:
+      'time from the start of one such reading to the start of the next; the first begins ' +
+      'within 5 minutes',
     default: '24h',
     roles: BOTH,
   },
   ...ROLE_OPTIONS,
+  ...UPSTREAM_OPTIONS,
   ...PROXY_OPTIONS,
   ...CROWD_OPTIONS,
   ...LEADERSHIP_OPTIONS,

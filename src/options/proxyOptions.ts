@@ -1,4 +1,4 @@
-/** Options of what a node does with the requests of its application. */
+/** Options of what a node does with the requests for its application. */
 import { BOTH, LEADER, type OptionSpec, REPLICA } from './optionSpec.ts'
 
 export const PROXY_OPTIONS: readonly OptionSpec[] = [
@@ -25,7 +25,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'upstream-check',
     kind: 'target',
     value: 'PATH',
-    help: 'path of the application that answers 200 to 399 when it is well (default: accepting connections is enough)',
+    help:
+      'path of the application that answers 200 to 399 when it is well (default: accepting ' +
+      'connections is enough)',
     roles: BOTH,
     common: true,
   },
@@ -34,7 +36,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'upstream-counts',
     kind: 'upstreamCounts',
     value: 'WHERE',
-    help: 'what answers 503 while the application is down: readyz (of --proxy), leader (that, and GET /leader of a leader) or nowhere',
+    help:
+      'what answers 503 while the application is down: readyz (of --proxy), leader (that, and ' +
+      'GET /leader of a leader) or nowhere',
     default: 'readyz',
     roles: BOTH,
   },
@@ -80,7 +84,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'replay-on',
     kind: 'statuses',
     value: 'STATUSES',
-    help: 'statuses of the local application for which the leader answers a GET or HEAD instead, comma-separated; none: never',
+    help:
+      'statuses of the local application for which the leader answers a GET or HEAD instead, ' +
+      'comma-separated; none: never',
     default: '500',
     roles: REPLICA,
     common: true,
@@ -90,7 +96,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'replay-rate',
     kind: 'number',
     value: 'N',
-    help: 'reads a second that go to the leader for --replay-on, at most; the others get the local answer',
+    help:
+      'reads a second that go to the leader for --replay-on, at most; the others get the ' +
+      'local answer',
     default: '50',
     roles: REPLICA,
   },
@@ -99,7 +107,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'hold',
     kind: 'duration',
     value: 'TIME',
-    help: 'how long requests wait while the node starts, the leader is away, or the application does not accept connections',
+    help:
+      'how long requests wait while the node starts, the leader is away, or the ' +
+      'application does not accept connections',
     default: '20s',
     roles: BOTH,
     common: true,
@@ -147,7 +157,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'public-url',
     kind: 'url',
     value: 'URL',
-    help: "where clients find this node's application (default: --proxy); a standby names that of its leader",
+    help:
+      "where clients find this node's application (default: --proxy); a standby names that " +
+      'of its leader',
     roles: BOTH,
   },
   {
@@ -155,7 +167,10 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'ack',
     kind: 'ackLevel',
     value: 'LEVEL',
-    help: 'replicas that must hold a write before it is answered: local, one, all or a number; one-durable where it must survive a loss of power there; a request may name its own level (Walcast-Ack)',
+    help:
+      'replicas that must hold a write before it is answered: local, one, all or a number; ' +
+      'one-durable where it must survive a loss of power there; a request may name its own ' +
+      'level (Walcast-Ack)',
     default: 'local',
     roles: BOTH,
     common: true,
@@ -165,7 +180,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'ack-timeout',
     kind: 'duration',
     value: 'TIME',
-    help: 'longest wait for --ack; then the write stands, and its answer says that it is not replicated',
+    help:
+      'longest wait for --ack; then the write stands, and its answer says that it is not ' +
+      'replicated',
     default: '5s',
     roles: BOTH,
   },
@@ -174,7 +191,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'write-wait',
     kind: 'duration',
     value: 'TIME',
-    help: 'longest wait of an answer until its write is applied here (replica) or its position known (leader)',
+    help:
+      'longest wait of an answer until its write is applied here (replica) or its position ' +
+      'known (leader)',
     default: '2s',
     roles: BOTH,
   },
@@ -192,7 +211,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'stale-forwards',
     kind: 'number',
     value: 'N',
-    help: 'reads a second that go to the leader because they ask for more than is here; those beyond are answered here, with a mark',
+    help:
+      'reads a second that go to the leader because they ask for more than is here; those ' +
+      'beyond are answered here, with a mark',
     default: '100',
     roles: REPLICA,
   },
@@ -201,7 +222,9 @@ export const PROXY_OPTIONS: readonly OptionSpec[] = [
     flag: 'max-held',
     kind: 'number',
     value: 'N',
-    help: 'requests that may wait for the leader, and as many for the application or the start of the node',
+    help:
+      'requests that may wait for the leader, and as many for the application or the start ' +
+      'of the node',
     default: '1000',
     roles: BOTH,
   },

@@ -1,4 +1,4 @@
-/** Options of the node that concern who leads. */
+/** Options about which node leads, and about who is told of a change. */
 import { BOTH, type OptionSpec } from './optionSpec.ts'
 
 export const ROLE_OPTIONS: readonly OptionSpec[] = [
@@ -17,7 +17,9 @@ export const ROLE_OPTIONS: readonly OptionSpec[] = [
     flag: 'peer-timeout',
     kind: 'duration',
     value: 'TIME',
-    help: 'how long to wait for the answer of another node; a leader that starts may let no one write for so long',
+    help:
+      'how long to wait for the answer of another node; a leader that starts may let no one ' +
+      'write for so long',
     default: '1s',
     roles: BOTH,
   },
@@ -53,7 +55,9 @@ export const ROLE_OPTIONS: readonly OptionSpec[] = [
     flag: 'fence-when-alone',
     kind: 'duration',
     value: 'TIME',
-    help: 'a leader that hears no replica for so long takes no writes until it hears one (default: never)',
+    help:
+      'a leader that hears no replica for so long takes no writes until it hears one (default: ' +
+      'never)',
     roles: BOTH,
     common: true,
   },
@@ -64,7 +68,9 @@ export const LEADERSHIP_OPTIONS: readonly OptionSpec[] = [
     flag: 'on-role-change',
     kind: 'command',
     value: 'COMMAND',
-    help: "run by /bin/sh at each change of this node's role, with WALCAST_ROLE and others in its environment",
+    help:
+      "run by /bin/sh at each change of this node's role, with WALCAST_ROLE and others in " +
+      'its environment',
     roles: BOTH,
     common: true,
   },

@@ -1,6 +1,6 @@
 /**
- * `GET /_walcast/audit`: who changed a node's role or its list of replicas, when and why, as far as
- * the node remembers.
+ * `GET /_walcast/audit`: who changed the node's role or its list of replicas, when and why, as far
+ * back as the node remembers.
  */
 import type { FastifyInstance } from 'fastify'
 import { AUDIT_PATH, type AuditAnswer, type AuditSource, MAX_AUDIT_ENTRIES } from '../api/audit.ts'

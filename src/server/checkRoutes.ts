@@ -1,13 +1,13 @@
 /**
- * What a node tells of itself to who compares nodes: a scrub on demand, and the state checksums of
- * its recent positions.
+ * What a comparison of nodes asks of each: a scrub on demand, and the state checksums of its recent
+ * positions.
  */
 import type { FastifyInstance } from 'fastify'
 import { type NodeChecks, POSITIONS_PATH, SCRUB_PATH } from '../api/checks.ts'
 import { WalcastError } from '../errors.ts'
 import { headerOf } from '../proxy/headers.ts'
 
-/** `checks` is undefined while the node starts. */
+/** `checks` gives undefined while the node starts. */
 export function addCheckRoutes(app: FastifyInstance, checks: () => NodeChecks | undefined): void {
   const started = () => {
     const there = checks()

@@ -1,6 +1,6 @@
 /**
- * `GET /_walcast/events`: positions, roles and synchronisation as server-sent events (WHATWG HTML,
- * section 9.2).
+ * `GET /_walcast/events`: positions, roles and the state of synchronisation as server-sent events
+ * (WHATWG HTML, section 9.2).
  */
 import type { ServerResponse } from 'node:http'
 import { formatPosition } from '../../proto/position.ts'
@@ -11,11 +11,11 @@ import { cancelTimer, onNextTurn, setRepeatingTimer, type Timer } from '../platf
 
 export interface EventsOptions {
   readonly maxListeners: number
-  /** Between two comments on a quiet stream, so that neither side takes it for dead. */
+  /** Pause between two comments on a quiet stream: neither side must take it for dead. */
   readonly keepAliveMs: number
 }
 
-/** Bytes that a listener may leave unread before it is cut off. */
+/** A listener that leaves more bytes unread is cut off. */
 const MAX_UNREAD_BYTES = 64 * 1024
 
 interface Listener {
@@ -42,7 +42,7 @@ export class Events {
   }
 
   /**
-   * Sends what is now, and then each change, until the client closes. Throws
+   * Sends the present state and then each change, until the client closes. Throws
    * TOO_MANY_EVENT_STREAMS.
    */
   add(response: ServerResponse): void {
@@ -58,7 +58,10 @@ export class Events {
     this.#tell(listener, this.#view.status())
   }
 
-  /** Something may have changed. Many calls in one turn of the event loop make one event. */
+  /**
+   * To be called when something may have changed. The calls in one turn of the event loop make one
+   * event.
+   */
   onChange(): void {
     if (this.#listeners.size === 0 || this.#pending) return
     this.#pending = true

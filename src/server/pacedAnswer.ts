@@ -1,19 +1,19 @@
 /**
- * An answer that costs something to make, for whoever asks. A few askers in each period have one of
- * their own at once. More than that wait for the end of the period and share one, made after they
- * asked: nobody is given an old answer. Where many share one the next period is longer. An answer
- * that is kept for a while would cost less to make, and more to give: whoever asks again as soon as
- * it is answered would ask many times as often.
+ * Makes an expensive answer for everyone who asks. In each period a few askers get one of their own
+ * at once. The others wait for the end of the period and share one. It is made after they asked, so
+ * no asker gets an old answer. Where many share one, the next period is longer. Keeping an answer
+ * for a while would be cheaper to make and dearer to give: a client that asks again as soon as it
+ * has its answer would ask many times as often.
  */
 import { monotonicMs, setTimer } from '../platform/time.ts'
 
 export interface Pace {
-  /** Made at once in each period. */
+  /** How many answers are made at once in each period. */
   readonly free: number
   readonly periodMs: number
-  /** So many share one: a crowd. */
+  /** From how many askers on that share one answer they are a crowd. */
   readonly crowd: number
-  /** In place of `periodMs` after that. */
+  /** Length of the period that follows a crowd. */
   readonly crowdPeriodMs: number
 }
 

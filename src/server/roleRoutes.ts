@@ -1,5 +1,5 @@
 /**
- * The operator's actions on the roles and the list of the nodes, and those by which nodes hand
+ * The operator's actions on roles and on the list of replicas, and the actions by which nodes hand
  * leadership to each other.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -17,7 +17,7 @@ import { headerOf } from '../proxy/headers.ts'
 
 const MAX_BY_CHARS = 200
 
-/** `roles` is undefined until the node has come up in its first role. */
+/** `roles` gives undefined until the node has come up in its first role. */
 export function addRoleRoutes(app: FastifyInstance, roles: () => RoleActions | undefined): void {
   const started = () => {
     const there = roles()
@@ -83,7 +83,7 @@ export function addRoleRoutes(app: FastifyInstance, roles: () => RoleActions | u
 
 type Given = Readonly<Record<string, unknown>>
 
-/** The body's fields and those of the query, which alone is signed. */
+/** The fields of the body and of the query. A field of the query wins: the query is signed. */
 function givenBy(request: FastifyRequest): Given {
   const body: Given = Object(request.body)
   return { ...body, ...Object(request.query) }
@@ -91,7 +91,7 @@ function givenBy(request: FastifyRequest): Given {
 
 function whoAsked(request: FastifyRequest, given: Given): string {
   const by = (textOf(given, 'by') ?? 'an operator').slice(0, MAX_BY_CHARS)
-  // A node passes on who asked it.
+  // A node passes on who asked it, with the address in it.
   return by.endsWith(')') ? by : `${by} (${request.ip})`
 }
 
@@ -106,7 +106,7 @@ function textOf(given: Given, name: string): string | undefined {
 function addressIn(given: Given, name: string): string | undefined {
   const text = textOf(given, name)
   if (text === undefined) return undefined
-  // It goes into the role file: one that is none would keep the node from starting.
+  // It goes into the role file, where a wrong one would keep the node from starting.
   if (!parseHostPort(text))
     throw new WalcastError('BAD_REQUEST', { detail: `${name} is not HOST:PORT` })
   return text

@@ -5,7 +5,7 @@ import { PositionWaits, reachFrom } from '../../src/api/positionWaits.ts'
 
 const NOW = { epoch: 4, incarnation: '00000000000000a4', txid: 100 }
 
-test('a position is reached, to come, or never will be', () => {
+test('a position is reached, still to come, or unknown', () => {
   assert.equal(reachFrom(NOW, { epoch: 4, txid: 100 }, true), 'reached')
   assert.equal(reachFrom(NOW, { epoch: 4, txid: 101 }, true), 'ahead')
   const lineage = [
@@ -38,13 +38,13 @@ test('a position is reached, to come, or never will be', () => {
   assert.equal(reachFrom(NOW, { epoch: 5, txid: 1 }, false), 'ahead')
 })
 
-test('a txid alone is of whatever epoch: it is reached or to come', () => {
+test('a txid alone is of any epoch: reached or still to come', () => {
   assert.equal(reachFrom(NOWHERE, { epoch: undefined, txid: 1 }, false), 'ahead')
   assert.equal(reachFrom(NOW, { epoch: undefined, txid: 101 }, true), 'ahead')
   assert.equal(reachFrom(NOW, { epoch: undefined, txid: 100 }, true), 'reached')
 })
 
-test('waits end when the position comes, when it can no longer come, and when the node stops', async () => {
+test('a wait ends when its position comes or no longer can, and when the node stops', async () => {
   const now = { ...NOW }
   const waits = new PositionWaits(3, (target) => reachFrom(now, target, false))
   const reached = waits.until({ epoch: 4, txid: 101 }, 60_000)

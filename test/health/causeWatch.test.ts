@@ -1,7 +1,4 @@
-/**
- * From looks, once a second, to measurements: what is looked at when, and what one look does not
- * tell.
- */
+/** From looks, once a second, to measurements: when it looks at what, and what takes several. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Link, ReplicaList } from '../../src/feed/replicaList.ts'
@@ -36,7 +33,7 @@ function setUp() {
 
 const READER: ReadLock = { pid: 7, slot: 1, mark: 3 }
 
-test('locks are looked at only while the WAL is over its bound and not at rest', () => {
+test('the sampler reads locks only while the WAL is over its bound and not at rest', () => {
   const { world, readers } = setUp()
   const wal = new WalSampler(readers)
   const look = (walBytes: number) => {
@@ -59,7 +56,7 @@ test('locks are looked at only while the WAL is over its bound and not at rest',
   assert.equal(world.looks, atRest + 1)
 })
 
-test('a leader whose WAL is stuck without a reader, and with one', () => {
+test('a stuck WAL of a leader, with a reader and without', () => {
   const { world, readers, list } = setUp()
   const watch = new LeaderSampler(list, readers)
   const look = () => {
@@ -79,7 +76,7 @@ test('a leader whose WAL is stuck without a reader, and with one', () => {
   assert.deepEqual(looks(8), [], 'without the table of locks nothing is claimed')
 })
 
-test('slow checkpoints count in a row, and not for long after', () => {
+test('slow checkpoints count while they come in a row, and not long after', () => {
   const { world, readers, list } = setUp()
   const watch = new LeaderSampler(list, readers)
   const codes = () =>
@@ -95,7 +92,7 @@ test('slow checkpoints count in a row, and not for long after', () => {
   assert.deepEqual(codes(), [])
 })
 
-test('a link is slow while its replica stays behind, not before its first copy and not for an old lag', () => {
+test('a link is slow while its replica stays behind, not for a first copy or an old lag', () => {
   const { world, readers, list } = setUp()
   const watch = new LeaderSampler(list, readers)
   const link = { node: 'b', txid: 4, bufferedBytes: 10, takenBytes: 0, silentMs: 100, lagMs: 5000 }
@@ -139,7 +136,7 @@ const LOOK: ReplicaSample = {
   sourceStaleMs: 0,
 }
 
-test('a replica: late batches, time spent applying, and a connection that is lost', () => {
+test('a replica measures late batches, time spent applying, and a lost connection', () => {
   const { world, readers, list } = setUp()
   const watch = new ReplicaSampler(list, readers)
   const looks = (given: Partial<ReplicaSample>, batch?: { applyMs: number; lagMs: number }) => {

@@ -1,4 +1,4 @@
-/** From measurements to causes: what is told, what is not, and in which words. */
+/** From measurements to causes: which are told, and in which words. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CAUSE_CODES, type Cause } from '../../src/api/cause.ts'
@@ -136,13 +136,13 @@ for (const [name, given, expected] of REPLICA_CASES)
   test(`replica: ${name}`, () =>
     assert.deepEqual(codes(replicaCauses({ ...LEVEL, ...given })), expected))
 
-test('a replica that is pointed at something else than a node is told so', () => {
+test('a replica whose --leader is no node says so', () => {
   const lastError = 'WALCAST_NODE_ANSWER'
   const [{ text }] = replicaCauses({ ...LEVEL, connected: false, disconnectedMs: 9000, lastError })
   assert.match(text, /^not connected to node-a .*: correct --leader; this node keeps trying$/)
 })
 
-test('the details are in the text, and the text is one line', () => {
+test('the text has the details and is one line', () => {
   const all = [
     ...leaderCauses({ ...WELL, readers: [READER], links: [LINK], away: [AWAY], stuckMs: 5000 }),
     ...leaderCauses({ ...WELL, slowPasses: 3, passMs: 812.4, pauseMs: 300 }),
@@ -235,20 +235,20 @@ test('the details are in the text, and the text is one line', () => {
   })
 })
 
-test('causes of one kind are bounded, and what is left out is counted', () => {
+test('causes of one kind are bounded, and the last one counts the rest', () => {
   const away = Array.from({ length: 300 }, (_, i) => ({ ...AWAY, node: `n${i}` }))
   const causes = leaderCauses({ ...WELL, away })
   assert.equal(causes.length, 16)
   assert.match(causes[15].text, /\(and 284 more like this\)$/)
 })
 
-test('a streak is broken by one look at which it is not so', () => {
+test('one look that is false ends a streak', () => {
   const streak = new Streak()
   const seen = [true, true, true, false, true, true].map((isSo, i) => streak.look(isSo, i * 1000))
   assert.deepEqual(seen, [0, 1000, 2000, 0, 0, 1000])
 })
 
-test('silence is told of from twice the usual on, and a link that was as silent before is not down', () => {
+test('a silence counts from twice the usual on, and a link once as silent is not down', () => {
   const silence = new Silence()
   const looks = (...all: number[]) => all.map((ms) => silence.look(ms))
   assert.deepEqual(looks(900, 1900, 2900, 3900, 4900), [0, 0, 0, 3900, 4900])
@@ -257,7 +257,7 @@ test('silence is told of from twice the usual on, and a link that was as silent 
   assert.deepEqual(looks(1500, 2500, 3500), [0, 0, 3500], 'what was long ago is forgotten')
 })
 
-test('a rate is taken over the last looks, and begins anew with the counter', () => {
+test('a rate covers the last looks, and begins again with its counter', () => {
   const rate = new Rate()
   assert.equal(rate.look(100, 0), 0)
   assert.equal(rate.look(600, 1000), 500)

@@ -44,7 +44,7 @@ test('the fields of the only database stand under its name and at the top', () =
   assert.deepEqual(reportOf(['main']).lag(), { ...LAG, databases: { main: LAG } })
 })
 
-test('what is wrong with the application is a cause of the node, not of a database', () => {
+test('an application that is down is a cause of the node, not of a database', () => {
   const status = reportOf(['main'], { application: () => DOWN }).status()
   assert.deepEqual(
     status.causes.map(({ code }) => code),
@@ -54,7 +54,7 @@ test('what is wrong with the application is a cause of the node, not of a databa
   assert.equal(status.application, DOWN)
 })
 
-test('without a name nothing is told of none or of several databases', () => {
+test('with no database or several, none is the only one', () => {
   for (const names of [[], ['main', 'other']]) {
     assert.throws(() => reportOf(names).status(), /databases/)
     assert.throws(() => reportOf(names).lag(), /databases/)

@@ -1,4 +1,4 @@
-/** What a start makes of the role file, and that an end ends everything. */
+/** What a start makes of the role file, and what an end ends. */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -61,7 +61,7 @@ function setUp(t: TestContext, given: Partial<NodeOptions>) {
   }
 }
 
-test('what the last node of a folder wrote before it ended counts, not what was there when the next one came to wait', async (t) => {
+test('a start reads the role file under the lock: the last node may have written it', async (t) => {
   const { thread, db, newFolder, write, read } = setUp(t, { leader: RECORD.leader })
   writeFileSync(db, '')
   write(RECORD)
@@ -72,11 +72,11 @@ test('what the last node of a folder wrote before it ended counts, not what was 
   assert.deepEqual(read(), last)
 })
 
-test('whether a node starts for the first time is known once it has the lock', async (t) => {
+test('a start knows only under the lock whether it is the first of the folder', async (t) => {
   const { thread, db, newFolder, write } = setUp(t, { leader: '10.0.0.2:8470' })
   const folder = newFolder()
   write(RECORD)
-  // Its copy, by now.
+  // By now the file is a copy that the other node made.
   writeFileSync(db, '')
   const { record } = await folder.open(thread, systemFileOps)
   assert.deepEqual(record, { ...RECORD, leader: '10.0.0.2:8470', givenLeader: '10.0.0.2:8470' })
@@ -86,13 +86,13 @@ test('whether a node starts for the first time is known once it has the lock', a
   await assert.rejects(first.open(foreign.thread, systemFileOps), { key: 'NOT_A_COPY' })
 })
 
-test('a node that is started as what it is writes nothing', async (t) => {
+test('a node that starts as what it is writes nothing', async (t) => {
   const { thread, newFolder, write } = setUp(t, { leader: RECORD.leader, name: RECORD.node })
   write(RECORD)
   assert.deepEqual((await newFolder().open(thread, FULL)).record, RECORD)
 })
 
-test('whatever fails at an end, everything is ended', async () => {
+test('an end ends every part, whatever fails', async () => {
   const ended: string[] = []
   const part = (name: string, fails = false) => ({
     async stop() {

@@ -1,4 +1,4 @@
-/** Files that the user of a node may not open or write: each is named, with what to do. */
+/** A file that the node's user may not open or write: the error names it and says what to do. */
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,7 +11,7 @@ import { makeFolder } from '../../src/platform/fileOps.ts'
 import { refillCutWal } from '../../src/sqlite/cutWal.ts'
 import { inspectDatabase, openFiles } from '../../src/sqlite/databaseFiles.ts'
 
-/** Nobody, on any Linux. */
+/** The user `nobody` of any Linux. */
 const STRANGER = 65534
 
 function newFolder(t: TestContext): string {
@@ -21,7 +21,7 @@ function newFolder(t: TestContext): string {
   return folder
 }
 
-/** What a user who owns nothing here gets. */
+/** The error that a user who owns nothing here gets. */
 function asStranger(work: () => unknown): WalcastError {
   assert.equal(process.getuid?.(), 0, 'this becomes another user: run it as root')
   process.seteuid?.(STRANGER)
@@ -36,7 +36,7 @@ function asStranger(work: () => unknown): WalcastError {
   assert.fail('it was allowed')
 }
 
-test('a node folder that this user may not enter is none without a node', (t) => {
+test('a node folder that this user may not enter does not count as a new one', (t) => {
   const folder = join(newFolder(t), 'copy.db-walcast')
   mkdirSync(folder, { mode: 0o700 })
   for (const isThere of [false, true]) {
@@ -51,7 +51,7 @@ test('a node folder that this user may not enter is none without a node', (t) =>
   }
 })
 
-test('files of a copy that belong to another user are named', (t) => {
+test('the error names the files of a copy that belong to another user', (t) => {
   const path = join(newFolder(t), 'copy.db')
   const db = new Database(path)
   t.after(() => db.close())
@@ -73,18 +73,23 @@ test('files of a copy that belong to another user are named', (t) => {
   )
 })
 
-test('a node folder that cannot be made says why', (t) => {
+test('the error says why a node folder cannot be made', (t) => {
   const folder = newFolder(t)
   const { line } = asStranger(() => makeFolder(join(folder, 'copy.db-walcast')))
   assert.match(
     line,
-    /^WALCAST_WRITE_FAILED: cannot write \S+copy\.db-walcast: EACCES.*; .*the owner of it and of its folder$/,
+    new RegExp(
+      '^WALCAST_WRITE_FAILED: cannot write \\S+copy\\.db-walcast: EACCES.*; ' +
+        '.*the owner of it and of its folder$',
+    ),
   )
   const link = join(folder, 'link.db-walcast')
   symlinkSync(join(folder, 'elsewhere'), link)
   assert.throws(() => makeFolder(link), {
     key: 'WRITE_FAILED',
-    message: `cannot write ${link}: it is a link to ${folder}/elsewhere, which does not exist; create that folder`,
+    message:
+      `cannot write ${link}: it is a link to ${folder}/elsewhere, which does not exist; ` +
+      'create that folder',
   })
   mkdirSync(join(folder, 'elsewhere'))
   makeFolder(link)

@@ -1,4 +1,4 @@
-/** Values of options: what is taken is what is used later, and nothing else is taken. */
+/** Values of options: the parser takes what can be used later and refuses the rest. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -14,7 +14,7 @@ function refuses(kind: OptionKind, texts: readonly string[]): void {
     assert.throws(() => parse(kind, text), { key: 'USAGE' }, `${kind}: ${text}`)
 }
 
-test('an address is one that a request can be sent to', () => {
+test('an address is one that a request can go to', () => {
   for (const address of ['10.0.0.1:8470', 'node-a.example:80', '[::1]:65535', 'localhost:0'])
     assert.equal(parse('address', address), address)
   assert.deepEqual(parse('addresses', 'a:1, [fe80::1]:2'), ['a:1', '[fe80::1]:2'])
@@ -34,7 +34,7 @@ test('an address is one that a request can be sent to', () => {
   refuses('address', ['http://a:1', 'user@a:1', 'a/b:1', 'a?b:1', 'a#b:1', 'a:1/', 'a:1\n'])
 })
 
-test('a URL is one of a web server, without secrets', () => {
+test('a URL names a web server and holds no secret', () => {
   for (const url of ['http://127.0.0.1:3000', 'https://shop.example/base', 'http://[::1]:1/'])
     assert.equal(parse('url', url), url)
   refuses('url', [
@@ -49,13 +49,13 @@ test('a URL is one of a web server, without secrets', () => {
   ])
 })
 
-test('an origin has no path, and is written in one way', () => {
+test('an origin has no path and one spelling', () => {
   assert.equal(parse('origin', 'http://127.0.0.1:3000/'), 'http://127.0.0.1:3000')
   assert.equal(parse('origin', 'HTTP://Shop.Example:80'), 'http://shop.example')
   refuses('origin', ['http://a/b', 'http://a?x', 'unix:/x', 'a:1'])
 })
 
-test('statuses are those of failures', () => {
+test('statuses are failures', () => {
   assert.deepEqual(parse('statuses', '500, 400,500'), [500, 400])
   assert.deepEqual(parse('statuses', 'none'), [])
   refuses('statuses', ['', '200', '600', '5xx', '500;400', '500,', 'None', '0500'])
@@ -68,7 +68,7 @@ test('statuses are those of failures', () => {
     assert.throws(() => embeddedOptions('replica', { replayOn }), { key: 'USAGE' })
 })
 
-test('prefixes are whole segments that a path is compared with as they are', () => {
+test('prefixes are whole segments, compared with a path as they stand', () => {
   assert.deepEqual(parse('prefixes', ''), [])
   assert.deepEqual(parse('prefixes', '/admin, /upload,/a/b'), ['/admin', '/upload', '/a/b'])
   assert.deepEqual(parse('prefixes', '/,/.well-known'), ['/', '/.well-known'])
@@ -110,12 +110,12 @@ test('the name of a cookie is a token', () => {
   refuses('cookie', ['', 'a b', 'a=b', 'a;b', 'a,b', '"a"', 'é', 'x'.repeat(65)])
 })
 
-test('what is done with a stale read is one of three', () => {
+test('a stale read has one of three outcomes', () => {
   for (const how of ['forward', 'serve', 'refuse']) assert.equal(parse('onStale', how), how)
   refuses('onStale', ['', 'Forward', 'toString', 'forward '])
 })
 
-test('a mode is octal, and one that the node itself can work with', () => {
+test('a mode is octal and lets the node itself read and write', () => {
   for (const [text, mode] of [
     ['0640', 0o640],
     ['640', 0o640],

@@ -64,7 +64,7 @@ const FIRST = [
   'event: position\ndata: {"position":"1-5","epoch":1,"txid":5}\n\n',
 ].join('')
 
-test('a listener is told what is, and then only what changed', async (context) => {
+test('a listener gets the present state, and then only changes', async (context) => {
   const { events, status, listen } = await setUp(context)
   const { answer, text } = await listen()
   assert.equal(answer.headers['content-type'], 'text/event-stream')
@@ -85,7 +85,7 @@ test('a listener is told what is, and then only what changed', async (context) =
   )
 })
 
-test('many changes in one turn are one look, and none without listeners', async (context) => {
+test('changes in one turn ask for the status once, and not without listeners', async (context) => {
   const { events, counted, listen } = await setUp(context)
   events.onChange()
   await delay(5)
@@ -97,7 +97,7 @@ test('many changes in one turn are one look, and none without listeners', async 
   assert.equal(counted.asked, before + 1)
 })
 
-test('no more listen than may; one that leaves makes room', async (context) => {
+test('listeners are bounded, and one that leaves makes room', async (context) => {
   const { events, counted, listen } = await setUp(context)
   const first = await listen()
   await listen()
@@ -108,13 +108,13 @@ test('no more listen than may; one that leaves makes room', async (context) => {
   assert.equal((await listen()).answer.statusCode, 200)
 })
 
-test('a quiet stream is kept alive', async (context) => {
+test('a quiet stream gets keep-alives', async (context) => {
   const { listen } = await setUp(context, { ...QUIET, keepAliveMs: 10 })
   const { text } = await listen()
   await until('comments', () => text().startsWith(`${FIRST}:\n\n:\n\n`))
 })
 
-test('a listener that takes nothing is cut off', async (context) => {
+test('a listener that reads nothing is cut off', async (context) => {
   const { events, status, listen } = await setUp(context)
   const { answer } = await listen()
   answer.pause()
@@ -129,7 +129,7 @@ test('a listener that takes nothing is cut off', async (context) => {
   })
 })
 
-test('changes and keep-alives while the streams end harm nobody', async (context) => {
+test('changes and keep-alives do no harm while the streams end', async (context) => {
   const { events, status, responses, listen } = await setUp(context, { ...QUIET, keepAliveMs: 1 })
   const errors: Error[] = []
   await listen()
@@ -137,7 +137,7 @@ test('changes and keep-alives while the streams end harm nobody', async (context
   answer.pause()
   answer.socket.pause()
   for (const response of responses) response.on('error', (error: Error) => void errors.push(error))
-  // One of them cannot be ended at once: its client takes nothing.
+  // One stream cannot end at once: its client reads nothing.
   responses[1].write(Buffer.alloc(8_000_000))
   events.close()
   await delay(10)

@@ -1,4 +1,4 @@
-/** An answer for a crowd: few are made, and none is older than the question. */
+/** Answers for a crowd: few are made, and none is older than its question. */
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { PacedAnswer } from '../../src/server/pacedAnswer.ts'
@@ -6,7 +6,7 @@ import { until } from '../support/until.ts'
 
 const PACE = { free: 1, periodMs: 20, crowd: 1000, crowdPeriodMs: 3_600_000 }
 
-test('a few askers have an answer of their own, a crowd shares one that is made after they asked', async () => {
+test('a few askers get their own answer, a crowd shares one made after it asked', async () => {
   let made = 0
   const answer = new PacedAnswer(async () => ++made, { ...PACE, free: 3, periodMs: 2000 })
   assert.deepEqual(await Promise.all([answer.get(), answer.get(), answer.get()]), [1, 2, 3])
@@ -19,7 +19,7 @@ test('a few askers have an answer of their own, a crowd shares one that is made 
   })
 })
 
-test('what fails is told to all who asked, and is tried again', async () => {
+test('a failure reaches everyone who shares it, and the next answer is tried again', async () => {
   let fails = true
   const answer = new PacedAnswer(
     async () => {
@@ -34,7 +34,7 @@ test('what fails is told to all who asked, and is tried again', async () => {
   assert.deepEqual(await Promise.all([answer.get(), answer.get()]), ['yes', 'yes'])
 })
 
-test('where many share an answer the next one is long in coming, and nobody else waits so long afterwards', async () => {
+test('after a crowd the next shared answer takes longer, and only that one', async () => {
   const clock = mock.timers
   let nowMs = 1000
   mock.method(performance, 'now', () => nowMs)

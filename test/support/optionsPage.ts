@@ -25,7 +25,7 @@ The cluster secret is not an option. It comes from \`WALCAST_SECRET\` or \`WALCA
 \`WALCAST_LOG_LEVEL\` says how much is logged (\`debug\`, \`info\`, \`warn\`, \`error\`, \`silent\`),
 \`WALCAST_NODE\` which node commands ask. \`WALCAST_DEBUG=1\` adds the stack to an error of a command.
 
-\`scripts/reference\` writes this page from \`src/options/options.ts\`; \`npm test\` compares them.
+\`scripts/reference\` writes this page from the table in \`src/options\`; \`npm test\` compares them.
 `
 
 const RUN = `
