@@ -16,7 +16,7 @@ export const COPY_OPTIONS: readonly OptionSpec[] = [
     flag: 'replica-wal',
     kind: 'bytes',
     value: 'SIZE',
-    help: "size of the copy's WAL from which on it is checkpointed",
+    help: "size of the copy's WAL above which it is checkpointed",
     default: '4MiB',
     roles: REPLICA,
   },
@@ -35,8 +35,8 @@ export const COPY_OPTIONS: readonly OptionSpec[] = [
     kind: 'fileMode',
     value: 'MODE',
     help:
-      'who may read the copy, as for chmod: 0640 lets the group (default: never more than ' +
-      "the leader's file)",
+      'who may read the copy, as for chmod: 0640 lets the group (default: never more than the ' +
+      "leader's file)",
     roles: REPLICA,
     common: true,
   },
@@ -55,8 +55,8 @@ export const COPY_OPTIONS: readonly OptionSpec[] = [
     kind: 'number',
     value: 'N',
     help:
-      'bundles of rows kept aside because the leader may lack them; the oldest go when ' +
-      'there are more, 0 keeps none',
+      'bundles of rows kept aside because the leader may lack them; the oldest go when there ' +
+      'are more, 0 keeps none',
     default: '16',
     roles: REPLICA,
   },
@@ -66,8 +66,8 @@ export const COPY_OPTIONS: readonly OptionSpec[] = [
     kind: 'bytes',
     value: 'SIZE',
     help:
-      'size of all bundles kept aside; the oldest go when they are larger, the newest ' +
-      'stays whatever its size',
+      'size of all bundles kept aside; the oldest go when they are larger, the newest stays ' +
+      'whatever its size',
     default: '1GiB',
     roles: REPLICA,
   },

@@ -37,8 +37,8 @@ export const UPSTREAM_OPTIONS: readonly OptionSpec[] = [
     kind: 'upstreamCounts',
     value: 'WHERE',
     help:
-      'what answers 503 while the application is down: readyz (of --proxy), leader (that, ' +
-      'and GET /leader of a leader) or nowhere',
+      'what answers 503 while the application is down: readyz (of --proxy), leader (that, and ' +
+      'GET /leader of a leader) or nowhere',
     default: 'readyz',
     roles: BOTH,
   },
@@ -47,7 +47,7 @@ export const UPSTREAM_OPTIONS: readonly OptionSpec[] = [
     flag: 'upstream-every',
     kind: 'duration',
     value: 'TIME',
-    help: 'between two looks at an application that answers no requests',
+    help: 'time between two checks of an application that answers no requests',
     default: '2s',
     roles: BOTH,
   },
@@ -56,7 +56,7 @@ export const UPSTREAM_OPTIONS: readonly OptionSpec[] = [
     flag: 'upstream-fall',
     kind: 'number',
     value: 'N',
-    help: 'looks in a row that fail until the application counts as down',
+    help: 'checks that must fail in a row before the application counts as down',
     default: '3',
     roles: BOTH,
   },
@@ -65,7 +65,7 @@ export const UPSTREAM_OPTIONS: readonly OptionSpec[] = [
     flag: 'upstream-rise',
     kind: 'number',
     value: 'N',
-    help: 'looks in a row that succeed until it counts as up again',
+    help: 'checks that must succeed in a row before it counts as up again',
     default: '2',
     roles: BOTH,
   },
