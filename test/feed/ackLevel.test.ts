@@ -70,7 +70,7 @@ function waitsOn(acknowledge: (wanted: AckWanted) => Promise<AckOutcome>, isSure
 const asking = (level?: string) =>
   ({ headers: level === undefined ? {} : { 'walcast-ack': level } }) as unknown as IncomingMessage
 
-test('writes wait for what the request names, else for what the node is set to; reads only for what is named', () => {
+test('writes wait for the level of request or node; reads only for a named one', () => {
   const { waits } = waitsOn(() => assert.fail())
   assert.equal(waits.levelFor(asking(), true)?.name, 'one')
   assert.equal(waits.levelFor(asking(), false), undefined)

@@ -99,7 +99,7 @@ test('the same replica counts once, and only for what it is connected', async ()
   assert.deepEqual(await two, { reached: false, replicas: 0, end: 'timeout' })
 })
 
-test('without any replica nothing is reached, and nobody waits for it', async () => {
+test('without any replica nothing is reached, and there is no wait for it', async () => {
   const { acks } = setUp()
   for (const replicas of ['all', 1, 2] as const)
     for (const durable of [false, true])
@@ -112,7 +112,7 @@ test('without any replica nothing is reached, and nobody waits for it', async ()
     assert.equal((await acks.wait(at(0), { replicas, durable: false }, LONG_MS)).reached, false)
 })
 
-test('more than are known: it waits for those, and then for nobody', async () => {
+test('more than are known: it waits for those, and then no longer', async () => {
   const { acks, connect, ack } = setUp()
   const a = connect('a')
   const three = acks.wait(at(5), { replicas: 3, durable: false }, LONG_MS)
@@ -155,7 +155,7 @@ test('one question at a time: the next asks for the highest that is waited for',
   await Promise.all(waits)
   assert.deepEqual(a.asked, ['5', '9'])
   ack(a, 10)
-  assert.deepEqual(a.asked, ['5', '9'], 'nobody waits')
+  assert.deepEqual(a.asked, ['5', '9'], 'there is no wait')
 })
 
 test('a new connection is asked again, once it streams and says where it stands', async () => {
@@ -196,7 +196,7 @@ test('waits are bounded in number and end with the leadership', async () => {
   assert.equal(await stateOf(acks.wait({ epoch: EPOCH + 1, txid: 5 }, ONE, LONG_MS)), 'ended 0')
 })
 
-test('a confirmation is of exactly one position and state, said after it was asked for', async () => {
+test('a confirmation is of one position and state, told after the question', async () => {
   const { acks, connect, ack } = setUp()
   const a = connect('a')
   const position = { ...at(7), checksum: '00000000000000aa' }
@@ -223,7 +223,7 @@ test('a confirmation is of exactly one position and state, said after it was ask
   assert.equal(await late.acks.confirm('b', position, LONG_MS), false, 'not connected')
 })
 
-test('whatever happens in whatever order: reached as soon as enough hold it, and never before', async () => {
+test('in any order of events: reached as soon as enough hold it, and never before', async () => {
   for (let seed = 1; seed <= 200; seed++) {
     const random = randomOf(seed)
     const pick = (count: number) => Math.floor(random() * count)

@@ -112,7 +112,7 @@ test('a transaction that is not whole yet is one entry, found from its beginning
   assert.equal(open?.chunks.length, 3)
 })
 
-test('leading chunks of a huge transaction give way, and a session that has them all goes on', () => {
+test('leading chunks of a huge transaction give way; a session that has them all goes on', () => {
   const history = new BatchHistory(100)
   add(history, { fromTxid: 0, txid: 1, sizes: [50] })
   const messages = add(history, { fromTxid: 1, txid: 2, sizes: [40, 40, 40, 40] }, false)
@@ -120,7 +120,7 @@ test('leading chunks of a huge transaction give way, and a session that has them
   const entry = history.get(1)
   assert.deepEqual(entry?.chunks, [undefined, undefined, messages[2], messages[3]])
   assert.equal(history.bytes, 80)
-  assert.equal(history.find(1, checksumOf(1)), undefined, 'nobody can begin with it any more')
+  assert.equal(history.find(1, checksumOf(1)), undefined, 'no replica can begin with it any more')
   add(history, { fromTxid: 1, txid: 2, sizes: [30] })
   assert.equal(entry?.chunks.length, 5)
   assert.equal(entry.chunks[2], undefined)

@@ -78,7 +78,7 @@ const BELOW: Body<'below'> = {
   silentMs: 0,
 }
 
-test('the later one is told to end as soon as the time is over, whichever was heard of last', () => {
+test('the later one is told to end once the time is over, whichever was heard of last', () => {
   const silentMs = fc.integer({ min: 0, max: 1500 })
   fc.assert(
     fc.property(silentMs, silentMs, fc.boolean(), (hereMs, belowMs, isHereFirst) => {
@@ -94,7 +94,7 @@ test('the later one is told to end as soon as the time is over, whichever was he
   )
 })
 
-test('the one that was told to end is refused for as long as it tries, and no other process is', () => {
+test('the one told to end is refused for as long as it tries, and no other process is', () => {
   const { clock, replicas, ids, host, session, run } = setUp()
   const here = session('n', 'here', 10)
   replicas.connected(here)
@@ -115,7 +115,7 @@ test('this node gives way to no replica below it, however long that has been up'
   assert.deepEqual(ended, ['by relay below: top:1'])
 })
 
-test('this very process, told of in a ring, and one that is away are nobody', () => {
+test('this very process, told of in a ring, and one that is away are no twins', () => {
   const { run, ended, replicas, session } = setUp()
   run({ node: 'top', instance: 'of top' }, undefined, 0)
   const here = session('n', 'here', 10)

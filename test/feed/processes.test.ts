@@ -41,7 +41,7 @@ function alive(process: Heard<string>, fromMs: number, toMs: number): [number, H
   return words
 }
 
-test('two that live beside each other are found once the time is over, and the later one is told again while it goes on', () => {
+test('two that live beside each other are found; the later one is told again', () => {
   const first = word('one', { upSinceMs: START_MS - 5000, via: 'a' })
   const later = word('two', { upSinceMs: START_MS - 4000, via: 'b' })
   assert.deepEqual(hear([...alive(first, 0, 30_000), ...alive(later, 300, 30_000)]), [
@@ -50,7 +50,7 @@ test('two that live beside each other are found once the time is over, and the l
   ])
 })
 
-test('whoever is heard of first, the one that has been up for longer keeps the id; in doubt the higher instance', () => {
+test('the process up for longer keeps the id; of equals the higher instance', () => {
   const [long, short] = [word('a', { upSinceMs: 1 }), word('b', { upSinceMs: 2 })]
   for (const [one, other] of [
     [long, short],
@@ -73,7 +73,7 @@ test('one process that goes on elsewhere, or is told of by two at once, is one',
   assert.deepEqual(hear(words), [])
 })
 
-test('the same instance under another id, one without an instance and another node are nobody else', () => {
+test('the same instance under another id, one without an instance, another node: no twins', () => {
   const words = [
     ...alive(word('one'), 0, 30_000),
     ...alive(word('one', { node: 'm' }), 0, 30_000),
@@ -89,7 +89,7 @@ const lateMs = fc.oneof(
   fc.integer({ min: SILENCE_MS - 800, max: SILENCE_MS + 100 }),
 )
 
-test('a process and its next one are never two, however late the last words of the former come', () => {
+test('a process and its next one are never two, however late the last word is', () => {
   fc.assert(
     fc.property(
       fc.nat(20_000),
@@ -118,7 +118,7 @@ test('a process and its next one are never two, however late the last words of t
   )
 })
 
-test('a replica that is told to be connected and says nothing any more is dead, for as long as that is told', () => {
+test('a replica that is told of as connected and stays silent counts as dead', () => {
   const silent = Array.from({ length: 60 }, (_, i): [number, Heard<string>] => [
     i * REPORT_MS,
     word('old', { heardMs: i * REPORT_MS, via: 'a' }),
@@ -142,7 +142,7 @@ test('what was heard of before a silence does not count after it', () => {
   assert.ok(atMs >= againMs + BESIDE_MS && atMs < againMs + BESIDE_MS + REPORT_MS, `${atMs} ms`)
 })
 
-test('many ids and many restarts leave no more than is looked after, and the living ones are found among them', () => {
+test('many ids and restarts stay within the bounds, and living twins are found among them', () => {
   const processes = new Processes<string>()
   let found = 0
   for (let i = 0; i < 30; i++) {

@@ -185,7 +185,7 @@ test('a batch that broke off here and begins anew is not passed on as a continua
   assert.deepEqual(chunksOf(again), ['5-6.0', '5-6.1', '6-7.0'])
 })
 
-test('one that is ahead is told to wait; while the copy is not fit nobody is fed', async () => {
+test('one that is ahead is told to wait; an unfit copy feeds none', async () => {
   const { relay, at, follow } = await startRelay()
   const ahead = await follow(9)
   assert.ok(ahead.messages[0].type === 'error' && ahead.messages[0].body.code === 'SOURCE_BEHIND')
@@ -201,7 +201,7 @@ test('one that is ahead is told to wait; while the copy is not fit nobody is fed
 const FIRST = '00000000000000c1'
 const LATER = '00000000000000c2'
 
-test('a process that has the id of one that came first is closed and refused, and no other process is', async () => {
+test('only a process with the id of one that came first is closed and refused', async () => {
   const { relay, follow } = await startRelay()
   const later = await follow(5, { instance: LATER })
   const twin = { db: 'main', node: HELLO.node, address: '10.0.0.9:1' }
@@ -243,7 +243,7 @@ test('that a process below is to end is passed on to the replica that told of it
   assert.ok(!other.messages.some(({ type }) => type === 'twin'))
 })
 
-test('the leader is told which process a replica is, and for how long that has been up', async () => {
+test('the leader hears which process a replica is, and for how long that has been up', async () => {
   const { reports, follow } = await startRelay()
   await follow(5, { instance: FIRST, upMs: 70_000 })
   const [told] = await until('a report', () => (reports.length > 0 ? reports : undefined))

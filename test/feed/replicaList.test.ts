@@ -188,7 +188,7 @@ test('one that was fed here and leads by now is not missed', () => {
   assert.deepEqual(shown(), [])
 })
 
-test('one that is to come is listed where it was known to stand, or without a position', async (t) => {
+test('an expected replica is listed where it last stood, or without position', async (t) => {
   const { clock, list } = setUp()
   const position = { epoch: 3, txid: 17 }
   list.expect([
@@ -209,11 +209,11 @@ test('one that is to come is listed where it was known to stand, or without a po
   assert.deepEqual(lines, [])
 })
 
-test('a connected replica holds its id against processes that came later, for as long as it is heard of', () => {
+test('a connected replica holds its id against later processes while it is heard of', () => {
   const { clock, list, session } = setUp()
   const holds = (node: string, instance: string, upMs = 0) =>
     list.holderOf({ node, instance, upMs }, 3000)
-  assert.equal(holds('b', 'two'), undefined, 'nobody has it')
+  assert.equal(holds('b', 'two'), undefined, 'no replica has it')
   const first = Object.assign(session('b'), { instance: 'one', upSinceMs: clock.ms - 5000 })
   list.connected(first)
   assert.equal(holds('b', 'two'), 'b:1')
@@ -238,16 +238,16 @@ test('a connected replica holds its id against processes that came later, for as
   assert.equal(holds('b', 'two'), undefined, 'it went away')
 })
 
-test('the process of a connected replica is known wherever it is fed, and that of one that is away is not', () => {
+test('the process of a replica is known wherever it is fed, while it is connected', () => {
   const { clock, list, session, told } = setUp()
-  const nobody = { instance: '', upMs: 0 }
-  assert.deepEqual(list.processOf('b'), nobody)
+  const none = { instance: '', upMs: 0 }
+  assert.deepEqual(list.processOf('b'), none)
   const b = Object.assign(session('b'), { instance: 'one', upSinceMs: clock.ms - 5000 })
   list.connected(b)
   clock.ms += 500
   assert.deepEqual(list.processOf('b'), { instance: 'one', upMs: 5500 })
   list.disconnected(b)
-  assert.deepEqual(list.processOf('b'), nobody)
+  assert.deepEqual(list.processOf('b'), none)
   const relay = session('relay')
   list.connected(relay)
   list.below(relay, told('b', true, { instance: 'two', upMs: 70 }))
@@ -267,7 +267,7 @@ function newLog() {
   return { log, lines }
 }
 
-test('the file holds what is listed, soon after a change, and what it holds is read again', async (t) => {
+test('the file holds what is listed, soon after a change, and is read again', async (t) => {
   const folder = newFolder(t)
   const { log, lines } = newLog()
   assert.deepEqual(readPeers(folder, log), [])

@@ -57,7 +57,7 @@ test('a node that is further, or on another branch of the same epoch, has what w
   )
 })
 
-test('a branch whose numbers all lie below is kept apart by its epoch: nothing is raised for it', () => {
+test('a branch whose numbers all lie below is told apart by its epoch: nothing is raised', () => {
   const old = (txid: number, epoch = 3) =>
     seenAt(
       [

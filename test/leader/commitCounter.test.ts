@@ -28,7 +28,8 @@ test('commits behind a transaction that is captured in part', async () => {
   assert.equal(await counter.count(start, published()), 7)
   // More frames than are looked at at once.
   db.exec(
-    'WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000) INSERT INTO t (body) SELECT randomblob(3000) FROM n',
+    `WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000)
+      INSERT INTO t (body) SELECT randomblob(3000) FROM n`,
   )
   const within = { frame: start.frame + 100, txid: 7 }
   const insert = db.prepare('INSERT INTO t (body) VALUES (NULL)')

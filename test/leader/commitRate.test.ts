@@ -7,7 +7,7 @@ test('commits a second, by whole windows', () => {
   const rate = new CommitRate(clock)
   rate.onCommit(1_000_000)
   clock.now += 150
-  assert.equal(rate.perSecond(), 0, "those before the first are nobody's speed")
+  assert.equal(rate.perSecond(), 0, 'commits before the first say nothing about speed')
   let txid = 1_000_000
   for (let i = 0; i < 200; i++) {
     clock.now += 2

@@ -10,7 +10,7 @@ const LARGE = { frames: 20_000, bytes: 80_000_000, commitsPerSecond: 10, mustMen
 const BLOCKED = { fencedMs: 10, yielded: false, isBlocked: true }
 const DONE = { fencedMs: 1, yielded: false, isBlocked: false }
 
-test('fast writers are fenced out if nobody reads, a WAL past its maximum size ends in any case', () => {
+test('fast writers are fenced out while no process reads; past the maximum always', () => {
   const policy = new FencePolicy(LIMITS, true)
   assert.equal(policy.choose(SMALL, 0), 'never')
   assert.equal(policy.choose({ ...FAST, commitsPerSecond: 100 }, 0), 'never')
@@ -18,12 +18,12 @@ test('fast writers are fenced out if nobody reads, a WAL past its maximum size e
   assert.equal(policy.choose(LARGE, 0), 'always')
   assert.equal(policy.choose({ ...SMALL, mustMend: true }, 0), 'always')
   policy.onPass({ fencedMs: 1, yielded: true, isBlocked: false }, false, 0)
-  assert.equal(policy.choose(FAST, 9_999), 'never', 'somebody was seen reading')
+  assert.equal(policy.choose(FAST, 9_999), 'never', 'a process was seen reading')
   assert.equal(policy.choose(LARGE, 4), 'always', 'who gave way to readers does not rest for that')
   assert.equal(policy.choose(FAST, 10_000), 'unless-read')
 })
 
-test('where readers may be unseen nobody is fenced out below the maximum size', () => {
+test('where readers may be unseen, no writer is fenced out below the maximum size', () => {
   const policy = new FencePolicy(LIMITS, false)
   assert.equal(policy.choose(FAST, 0), 'never')
   assert.equal(policy.choose(LARGE, 0), 'always')
@@ -48,7 +48,7 @@ test('fences that readers make useless become rare, until a pass is complete', (
   assert.equal(policy.mayFence(nowMs + 4000), true, 'no reader was in its way')
 })
 
-test('after a fence that writers alone kept from its end comes a pause of four times its length, a second at most', () => {
+test('after a fence that writers kept from its end: a pause 4 times as long, at most 1 s', () => {
   const policy = new FencePolicy(LIMITS, true)
   policy.onPass({ ...DONE, fencedMs: 12 }, false, 0)
   assert.deepEqual([policy.mayFence(47), policy.mayFence(48)], [false, true])
@@ -56,7 +56,7 @@ test('after a fence that writers alone kept from its end comes a pause of four t
   assert.deepEqual([policy.mayFence(1999), policy.mayFence(2000)], [false, true])
 })
 
-test('a WAL that grows far past its maximum size is worth a longer stop, but not for a huge transaction', () => {
+test('a WAL far past its maximum size is worth a longer stop, a huge transaction is not', () => {
   const policy = new FencePolicy(LIMITS, true)
   assert.deepEqual(policy.limits(LARGE), { fenceMs: 100, stopMs: 10, maxMissing: 4000 })
   const larger = { frames: 24_000, bytes: 96_000_000 }

@@ -26,7 +26,7 @@ test('a complete pass is followed by the next at once', () => {
   assert.equal(schedule.isDue(SOFT, 110, false), true)
 })
 
-test('after an unfinished pass writers rest for three times its duration, unless it is urgent', () => {
+test('after an unfinished pass writers rest for 3 times its duration, unless it is urgent', () => {
   const schedule = scheduleAfter(UNFINISHED)
   assert.equal(schedule.isDue(SOFT, 139, false), false)
   assert.equal(schedule.isDue(SOFT, 139, true), true)

@@ -235,7 +235,7 @@ for (const [what, at] of [
     requireDoubt(old)
   })
 
-test('a WAL that starts over while the backfilled database is scanned is read from its beginning', async () => {
+test('a WAL that starts over during the scan is read from its beginning', async () => {
   const old = new Old()
   await python.open(old.name, old.path)
   await old.run('PRAGMA journal_mode=wal', 'PRAGMA wal_autocheckpoint=0', 'CREATE TABLE t (v)')

@@ -36,7 +36,7 @@ function watched(use: (watch: QuietWatch, world: World) => void): void {
   }
 }
 
-test('the guard is moved in silence only, again until a checkpoint is through, and then nothing is looked at any more', () => {
+test('the guard moves in silence only, until a checkpoint is through; then the looks end', () => {
   watched((watch, world) => {
     watch.onFrames()
     for (let i = 0; i < 100; i++) {
@@ -44,7 +44,7 @@ test('the guard is moved in silence only, again until a checkpoint is through, a
       watch.onFrames()
       pass(4)
     }
-    assert.equal(world.moves, 0, 'somebody writes')
+    assert.equal(world.moves, 0, 'a process writes')
     pass(40)
     assert.ok(world.moves > 1, 'silence')
     world.inTheWay = false
@@ -62,7 +62,7 @@ test('the guard is moved in silence only, again until a checkpoint is through, a
   })
 })
 
-test('while a reader of another process lingers it is looked at less often, and its end is noticed', () => {
+test('behind a reader of another process looks become rarer, and its end is noticed', () => {
   watched((watch, world) => {
     world.inTheWay = false
     watch.onFrames()

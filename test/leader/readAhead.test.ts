@@ -24,7 +24,7 @@ function setUp() {
   return { world, may }
 }
 
-test('a slow replica is waited for while nobody else pays for it', () => {
+test('a slow replica is waited for while that costs others nothing', () => {
   const { world, may } = setUp()
   for (let frames = 1000; frames <= 1100; frames++) {
     assert.equal(may(frames), false)
@@ -36,7 +36,7 @@ test('a slow replica is waited for while nobody else pays for it', () => {
   assert.equal(may(1100), false)
 })
 
-test('what others commit behind the transaction is bounded, and each transaction has its own bound', () => {
+test('commits behind the transaction are bounded, for each transaction anew', () => {
   const { may } = setUp()
   assert.equal(may(1000), false)
   assert.equal(may(1100), false)
@@ -52,7 +52,7 @@ test('a checkpoint that keeps all from writing is not kept waiting', () => {
     assert.equal(may(frames), false)
     world.nowMs += 150
   }
-  assert.equal(world.looks, 0, 'somebody writes: there is none')
+  assert.equal(world.looks, 0, 'a process writes: there is none')
   for (let i = 0; i < 100; i++) {
     assert.equal(may(1049), false)
     world.nowMs += 10
@@ -72,7 +72,7 @@ test('the copy of another replica is not kept waiting', () => {
   assert.equal(may(1000), true)
 })
 
-test('a checkpoint that waits is told from a writer, from a passive checkpoint and from both', () => {
+test('a waiting checkpoint is told from a writer, from a passive checkpoint and from both', () => {
   const lock = (pid: number, first: number, last = first, exclusive = true) => ({
     pid,
     first,

@@ -141,7 +141,7 @@ test('without any record the first epoch begins at txid 1', () => {
   })
 })
 
-test('with the log of positions gone, the next epoch begins above every txid that may have been given out', () => {
+test('without the log of positions, the next epoch begins above every txid ever given out', () => {
   const start = chooseStart(found(), before([]))
   assert.deepEqual([start.epoch, start.txid, start.newEpoch], [5, 5001, 'no stored position'])
 })
@@ -215,7 +215,7 @@ test('a position that fails in the WAL by one field begins a new epoch at the ne
   }
 })
 
-test('a WAL that was removed by a last close does not end the epoch when the content is unchanged', () => {
+test('a WAL removed by a last close does not end the epoch when the content is unchanged', () => {
   const there = found()
   const header = { ...there.header, mxFrame: 0, salt1: 1, salt2: 2 }
   const bare: Found = { ...there, header, commits: [], checksums: new Map() }
@@ -239,7 +239,7 @@ test('a WAL that was removed by a last close does not end the epoch when the con
   )
 })
 
-test('a WAL that was started over goes on when the file below it is the state that was left', () => {
+test('a WAL that was started over goes on when the file below is the state that was left', () => {
   const left = { ...inWal(100, 9), salt1: 1, salt2: 2 }
   const there = { ...found(), baseState: left.checksum }
   assert.deepEqual(chooseStart(there, before([inWal(99, 5), left])), {
@@ -405,7 +405,7 @@ function rebuilt(
   return [...rebuildBatches(files, scanned, start, { db: 'app', batchBytes, limitBytes, nowMs: 1 })]
 }
 
-test('batches made again from the WAL lead from each verified record to the end, in messages of any size', async () => {
+test('batches rebuilt from the WAL lead from each verified record to the end', async () => {
   const { source, files, scanned, images, records } = await databaseWithHistory('rebuilt.db')
   assert.equal(sumsOf(source.image()).state, scanned.sums.state)
   for (const chosen of [
@@ -518,7 +518,7 @@ const committedBefore = (record: PositionRecord): PositionRecord => ({
   incarnation: BEFORE,
 })
 
-test('a node that crashed between its role file and its first position leads on in the epoch of its promotion', () => {
+test('a crash after the role file and before the first position keeps the epoch', () => {
   const records = [inWal(99, 5), inWal(100, 9)].map(committedBefore)
   const start = chooseStart(found(), before(records, promoted()))
   assert.deepEqual([start.epoch, start.txid, start.newEpoch], [5, 100, undefined])
@@ -533,7 +533,7 @@ test('a promotion from another position explains no stored one', () => {
   }
 })
 
-test('a database that was written while no leader ran follows from what it was, without proof', () => {
+test('a database written while no leader ran follows from what it was, without proof', () => {
   const start = chooseStart(found(), before([{ ...inWal(100, 9), s0: 1 }]))
   assert.deepEqual(start.begun, { ...goesOn(100), epoch: 5, exact: false })
   assert.equal(start.txid, 101)
@@ -574,7 +574,7 @@ const stored = (txid: number, change: Partial<PositionRecord> = {}): PositionRec
   ...change,
 })
 
-test('a database in the state of an earlier record was put back: a new epoch follows from that record, above the newest', () => {
+test('a database in the state of an earlier record was put back: a new epoch begins', () => {
   const records = [stored(98), stored(99), stored(100)]
   for (const content of [bare(98n), { ...bare(7n), baseState: 98n }]) {
     const start = chooseStart(content, before(records))
@@ -590,7 +590,7 @@ test('a state that was met twice is the newer one', () => {
   assert.equal(chooseStart(bare(98n), before(records)).begun.txid, 99)
 })
 
-test('after a loss of power, a record that proves the content is what the new epoch follows from', () => {
+test('after a loss of power, the new epoch follows from a record that proves the content', () => {
   const records = [stored(98), stored(99), stored(100)]
   const start = chooseStart(bare(99n), before(records, { trusted: false }))
   assert.deepEqual([start.epoch, start.txid, start.isPutBack], [5, 5001, false])
@@ -608,7 +608,7 @@ test('what other nodes have of this history, and no more, changes nothing', () =
   }
 })
 
-test('a database that lacks what others have of its history begins above all of them, from where the histories parted', () => {
+test('a database that lacks what others have begins above them, where they parted', () => {
   const seen = [
     seenBy(`${LED}@150`, { highestEpoch: 7 }),
     seenBy(`00000000000000e1@90 ${LED}@80`, { epoch: 4 }),
@@ -637,7 +637,7 @@ test('a history that parted before what is only taken to be so follows without p
   )
 })
 
-test('with its own records gone, a node begins above what others have when its role file was put back', () => {
+test('without records, a put-back role file leads to an epoch above the others', () => {
   const starts = (seen: SeenHistory) => chooseStart(bare(100n), before([], { seen: [seen] }))
   const above = starts(seenBy(`${LED}@6000`))
   assert.deepEqual([above.epoch, above.txid, above.isPutBack], [5, 6001, true])
@@ -647,7 +647,7 @@ test('with its own records gone, a node begins above what others have when its r
   assert.deepEqual([usual.epoch, usual.txid, usual.isPutBack], [5, 5001, false])
 })
 
-test('numbers that nobody can have made are not believed, and the ones that follow can be written down', () => {
+test('impossible numbers are not believed, and the ones that follow can be written down', () => {
   for (const seen of [
     seenBy(`00000000000000e1@90`, { highestEpoch: Number.MAX_SAFE_INTEGER }),
     seenBy(`00000000000000e1@90`, { txid: Number.MAX_SAFE_INTEGER }),
@@ -951,10 +951,10 @@ class World {
     if (start.newEpoch || folder.records.at(-1)?.txid !== txid) this.#record()
   }
 
-  /** No position that is given out from now on is one that somebody has with another content. */
+  /** No position that is given out from now on is one that a node has with another content. */
   #verify({ epoch, txid, newEpoch }: StartPoint, heard: readonly Peer[]): void {
     const { disk, folder } = this.node
-    // What a write of nobody's made came from is in the WAL before it.
+    // A write that no leader made came from a state that the WAL has before it.
     const contents = [disk.base, ...disk.frames, disk.content]
     const known = [...folder.path, ...contents.flatMap((content) => this.#ways.get(content) ?? [])]
     const isHere = (given: Given) =>
@@ -1013,7 +1013,7 @@ const WRITTEN: Event[] = [
   { kind: 'foreign', which: 0 },
 ]
 
-test('whatever is put back, written or lost, no position is given out that another node has with another content', () => {
+test('whatever is put back, written or lost: no position means two contents', () => {
   fc.assert(
     fc.property(events, (taken) => {
       const world = new World()

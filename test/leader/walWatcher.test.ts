@@ -84,7 +84,7 @@ function noEvents(): never {
   throw Object.assign(new Error('too many open files'), { code: 'EMFILE' })
 }
 
-test('without file events it looks often after a commit, and less and less often when nothing comes', async () => {
+test('without file events it looks often after a commit, then ever less often', async () => {
   let looks = 0
   let isFound = false
   const failures: unknown[] = []

@@ -164,7 +164,7 @@ function take(world: World, step: Step): void {
       case 'foreign':
         return commit(lead(world, stopped(was), { epoch: was.epoch + 1, exact: false }), true)
       case 'force': {
-        // Nobody knows what the copy held that was promoted by force: it is a state of its own.
+        // It is not known what the copy held that was promoted by force: it is a state of its own.
         const now = stopped(lead(world, stopped(was), { epoch: was.epoch + 1, exact: false }))
         return { ...now, path: [...now.path, { ...now.standing, isGuess: true }] }
       }
@@ -223,7 +223,7 @@ const BEFORE_ITS_EPOCH: Step[] = [
   { kind: 'follow', of: 4, other: 0 },
 ]
 
-test('a state is part of a history exactly as the model says, when it is told by who committed it', () => {
+test('a state is part of a history exactly as the model says, told by who committed it', () => {
   fc.assert(
     fc.property(steps, (taken) => {
       const { databases, stood } = played(taken)
@@ -262,7 +262,7 @@ test('wherever a node stands, its state is never taken to be more than it is', (
   )
 })
 
-test('the trail of a node names the last state of each incarnation that it has had, and no idle one', () => {
+test('the trail of a node names the last state of each incarnation, and no idle one', () => {
   fc.assert(
     fc.property(steps, (taken) => {
       for (const { standing, lineage, path } of played(taken).databases) {
@@ -310,7 +310,7 @@ test('two histories part after the last state that both have, as each is told of
   )
 })
 
-test('a position counts as reached when its state, or a later one of its epoch, is part of the history', () => {
+test('a position is reached when its state, or a later one of its epoch, is in the history', () => {
   fc.assert(
     fc.property(steps, fc.nat(12), fc.nat(40), (taken, epoch, txid) => {
       const { databases, stood } = played(taken)
@@ -338,7 +338,7 @@ test('a position counts as reached when its state, or a later one of its epoch, 
   )
 })
 
-test('an incarnation that nobody told of is part of no history', () => {
+test('an incarnation that no node told of is part of no history', () => {
   fc.assert(
     fc.property(steps, fc.nat(40), (taken, txid) => {
       const { databases, drawn } = played(taken)
@@ -374,7 +374,7 @@ const begun = (
   ...change,
 })
 
-test('a history that was put back and goes on under the same epoch and numbers is unknown to who has the lost branch', () => {
+test('a put-back history that reuses numbers is unknown to a node with the lost branch', () => {
   const lineage = [begun(A, '', 0, { exact: false })]
   const copy = { epoch: 4, incarnation: A, txid: 150 }
   const backAt = withIncarnation(lineage, begun(B, A, 100))
@@ -438,7 +438,7 @@ test('a position of an epoch in which nothing was committed is that of the epoch
   assert.equal(containsPosition(now, lineage, { epoch: 7, txid: 1 }), false)
 })
 
-test('lineage keeps each incarnation once, the newest, and no more than it may', () => {
+test('a lineage keeps each incarnation once, the newest ones, up to its bound', () => {
   const many = fc.array(
     fc.record({ id: fc.nat(400).map(idOf), after: fc.nat(400).map(idOf), txid: fc.nat(9) }),
     { maxLength: 600, size: 'max' },
@@ -466,7 +466,7 @@ test('lineage keeps each incarnation once, the newest, and no more than it may',
   )
 })
 
-test('what is older than the oldest incarnation that is kept counts as unknown, what is newer is proven', () => {
+test('states older than the oldest incarnation kept are unknown, newer ones are proven', () => {
   const count = MAX_LINEAGE + 40
   let lineage: Lineage = []
   for (let i = 1; i <= count; i++)

@@ -51,7 +51,8 @@ function told(pair: Pair, options?: DiffOptions): string[] {
     JSON.stringify(values?.map(jsonValue) ?? null)
   return rowsOf(pair, options).map(
     (row) =>
-      `${row.kind} ${row.match.table} ${json(keyValues(row))}: ${json(row.before)} -> ${json(row.after)}`,
+      `${row.kind} ${row.match.table} ${json(keyValues(row))}: ` +
+      `${json(row.before)} -> ${json(row.after)}`,
   )
 }
 
@@ -164,7 +165,8 @@ function createSql({ types, collations, key, withoutRowid }: TableSpec): string 
       : `${name} ${types[at]} COLLATE ${collations[at]}`,
   )
   if (Array.isArray(key)) columns.push(`PRIMARY KEY (${key.map((at) => quoted[at]).join(', ')})`)
-  return `CREATE TABLE ${TABLE} (${columns.join(', ')})${withoutRowid && key !== 'none' ? ' WITHOUT ROWID' : ''}`
+  const suffix = withoutRowid && key !== 'none' ? ' WITHOUT ROWID' : ''
+  return `CREATE TABLE ${TABLE} (${columns.join(', ')})${suffix}`
 }
 
 function hasOwnRowid({ key, withoutRowid }: TableSpec): boolean {
@@ -178,8 +180,9 @@ function fill(path: string, table: TableSpec, rows: readonly (readonly Cell[])[]
   db.pragma(`encoding = '${table.encoding}'`)
   db.exec(createSql(table))
   const names = hasOwnRowid(table) ? ['_rowid_', ...quoted] : quoted
+  const places = names.map(() => '?').join(', ')
   const insert = db.prepare(
-    `INSERT OR IGNORE INTO ${TABLE} (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
+    `INSERT OR IGNORE INTO ${TABLE} (${names.join(', ')}) VALUES (${places})`,
   )
   db.exec('BEGIN')
   for (const [at, values] of rows.entries()) {
@@ -332,8 +335,8 @@ test("Python's SQLite runs the SQL to the same rows", () => {
   })
   const script = scriptOf(pair, true)
   assert.ok(script.split('\nINSERT').length > 10)
-  const python =
-    'import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.stdin.buffer.read().decode())'
+  const python = `import sqlite3, sys
+sqlite3.connect(sys.argv[1]).executescript(sys.stdin.buffer.read().decode())`
   execFileSync('python3', ['-c', python, pair[1]], { input: script })
   assert.deepEqual(dump(pair[1], TABLE, quoted), dump(pair[0], TABLE, quoted))
 })
@@ -342,8 +345,12 @@ test("Python's SQLite runs the SQL to the same rows", () => {
 
 test('values differ by type and by byte, whatever the collation', () => {
   const pair = folder.pair(
-    "CREATE TABLE t (id INTEGER PRIMARY KEY, v, n COLLATE NOCASE); INSERT INTO t VALUES (1, 1, ''), (2, 1, ''), (3, 'a', 'a'), (4, x'31', ''), (5, NULL, ''), (6, 0, '')",
-    "CREATE TABLE t (id INTEGER PRIMARY KEY, v, n COLLATE NOCASE); INSERT INTO t VALUES (1, 1.0, ''), (2, '1', ''), (3, 'a', 'A'), (4, '1', ''), (5, '', ''), (6, 0, '')",
+    `CREATE TABLE t (id INTEGER PRIMARY KEY, v, n COLLATE NOCASE);
+      INSERT INTO t VALUES (1, 1, ''), (2, 1, ''), (3, 'a', 'a'), (4, x'31', ''),
+        (5, NULL, ''), (6, 0, '')`,
+    `CREATE TABLE t (id INTEGER PRIMARY KEY, v, n COLLATE NOCASE);
+      INSERT INTO t VALUES (1, 1.0, ''), (2, '1', ''), (3, 'a', 'A'), (4, '1', ''),
+        (5, '', ''), (6, 0, '')`,
   )
   assert.deepEqual(told(pair), [
     'changed t [1]: [1,1,""] -> [1,{"real":"1.0"},""]',
@@ -419,7 +426,17 @@ test('rows are matched by primary key, else by the rowid under a name that is fr
 test('a collation of an application leaves the rowid, or nothing', () => {
   const make = (name: string) => {
     const path = folder.file(name)
-    const python = `import sqlite3; c = sqlite3.connect(${JSON.stringify(path)}); c.create_collation('mine', lambda a, b: (a > b) - (a < b)); c.executescript("CREATE TABLE t (k TEXT COLLATE mine PRIMARY KEY, v); CREATE INDEX i ON t (v COLLATE mine, k); INSERT INTO t VALUES ('a', 'b'); CREATE TABLE x (a TEXT, b TEXT AS (a) STORED, c TEXT AS (a) STORED); CREATE INDEX xa ON x (a COLLATE mine); CREATE TABLE w (k TEXT COLLATE mine PRIMARY KEY) WITHOUT ROWID"); c.commit()`
+    const python = `import sqlite3
+c = sqlite3.connect(${JSON.stringify(path)})
+c.create_collation('mine', lambda a, b: (a > b) - (a < b))
+c.executescript("""
+  CREATE TABLE t (k TEXT COLLATE mine PRIMARY KEY, v);
+  CREATE INDEX i ON t (v COLLATE mine, k);
+  INSERT INTO t VALUES ('a', 'b');
+  CREATE TABLE x (a TEXT, b TEXT AS (a) STORED, c TEXT AS (a) STORED);
+  CREATE INDEX xa ON x (a COLLATE mine);
+  CREATE TABLE w (k TEXT COLLATE mine PRIMARY KEY) WITHOUT ROWID""")
+c.commit()`
     execFileSync('python3', ['-c', python])
     return path
   }
@@ -434,8 +451,13 @@ test('a collation of an application leaves the rowid, or nothing', () => {
 
 test('keys that are declared differently are not matched', () => {
   const pair = folder.pair(
-    'CREATE TABLE a (k TEXT PRIMARY KEY, v); CREATE TABLE b (k TEXT PRIMARY KEY) WITHOUT ROWID; CREATE TABLE c (x INT, y INT, PRIMARY KEY (x, y)); CREATE TABLE d (k ANY PRIMARY KEY) STRICT; CREATE TABLE e (k ANY PRIMARY KEY) STRICT',
-    'CREATE TABLE a (k TEXT COLLATE NOCASE PRIMARY KEY, v); CREATE TABLE b (k INT PRIMARY KEY) WITHOUT ROWID; CREATE TABLE C (y INT, X INT, PRIMARY KEY (Y, x)); CREATE TABLE d (k ANY PRIMARY KEY); CREATE TABLE e (k PRIMARY KEY)',
+    `CREATE TABLE a (k TEXT PRIMARY KEY, v); CREATE TABLE b (k TEXT PRIMARY KEY) WITHOUT ROWID;
+      CREATE TABLE c (x INT, y INT, PRIMARY KEY (x, y));
+      CREATE TABLE d (k ANY PRIMARY KEY) STRICT; CREATE TABLE e (k ANY PRIMARY KEY) STRICT`,
+    `CREATE TABLE a (k TEXT COLLATE NOCASE PRIMARY KEY, v);
+      CREATE TABLE b (k INT PRIMARY KEY) WITHOUT ROWID;
+      CREATE TABLE C (y INT, X INT, PRIMARY KEY (Y, x)); CREATE TABLE d (k ANY PRIMARY KEY);
+      CREATE TABLE e (k PRIMARY KEY)`,
   )
   assert.deepEqual(matching(pair), {
     a: 'rowid',
@@ -448,8 +470,10 @@ test('keys that are declared differently are not matched', () => {
 
 test('generated columns are left out, and columns of one side are named', () => {
   const pair = folder.pair(
-    'CREATE TABLE t (id INTEGER PRIMARY KEY, a, g AS (a || 1), s AS (a || 2) STORED, old); INSERT INTO t VALUES (1, 2, 3), (2, 2, 4)',
-    'CREATE TABLE T (ID INTEGER PRIMARY KEY, new, A, g AS (a || 3), s AS (a || 4) STORED); INSERT INTO t VALUES (1, 5, 6)',
+    `CREATE TABLE t (id INTEGER PRIMARY KEY, a, g AS (a || 1), s AS (a || 2) STORED, old);
+      INSERT INTO t VALUES (1, 2, 3), (2, 2, 4)`,
+    `CREATE TABLE T (ID INTEGER PRIMARY KEY, new, A, g AS (a || 3), s AS (a || 4) STORED);
+      INSERT INTO t VALUES (1, 5, 6)`,
   )
   assert.deepEqual(told(pair), ['removed t [2]: [2,2] -> null', 'changed t [1]: [1,2] -> [1,6]'])
   const [{ match }] = summaryOf(pair).tables
@@ -462,8 +486,10 @@ test('generated columns are left out, and columns of one side are named', () => 
 
 test('a table of one side is a difference of the schema, and its rows are told', () => {
   const pair = folder.pair(
-    'CREATE TABLE old (v); INSERT INTO old VALUES (1); CREATE TABLE clash (v); INSERT INTO clash VALUES (1); CREATE INDEX i ON old (v)',
-    'CREATE TABLE new (k TEXT PRIMARY KEY); INSERT INTO new VALUES (2); CREATE VIEW clash AS SELECT 1',
+    `CREATE TABLE old (v); INSERT INTO old VALUES (1); CREATE TABLE clash (v);
+      INSERT INTO clash VALUES (1); CREATE INDEX i ON old (v)`,
+    `CREATE TABLE new (k TEXT PRIMARY KEY); INSERT INTO new VALUES (2);
+      CREATE VIEW clash AS SELECT 1`,
   )
   assert.deepEqual(told(pair), [
     'removed clash [1]: [1,1] -> null',
@@ -513,7 +539,9 @@ test('tables of SQLite itself are left out', () => {
 
 test('only some tables, only some keys, only so many rows', () => {
   const pair = folder.pair(
-    "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1), (2, 2), (10, 1); CREATE TABLE u (a TEXT, b, PRIMARY KEY (a, b)); INSERT INTO u VALUES ('x', 1), ('x', x'0A'), ('y', 2)",
+    `CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1), (2, 2), (10, 1);
+      CREATE TABLE u (a TEXT, b, PRIMARY KEY (a, b));
+      INSERT INTO u VALUES ('x', 1), ('x', x'0A'), ('y', 2)`,
     'CREATE TABLE t (id INTEGER PRIMARY KEY, v); CREATE TABLE u (a TEXT, b, PRIMARY KEY (a, b))',
   )
   assert.equal(told(pair).length, 6)
@@ -535,10 +563,13 @@ test('only some tables, only some keys, only so many rows', () => {
 })
 
 test('a blob is named in any hexadecimal, and a key that names no row is told', () => {
-  const create =
-    'CREATE TABLE bl (id BLOB PRIMARY KEY, v); CREATE TABLE two (a TEXT, b, v, PRIMARY KEY (a, b)); CREATE TABLE n (id INTEGER PRIMARY KEY, v);'
+  const create = `CREATE TABLE bl (id BLOB PRIMARY KEY, v);
+      CREATE TABLE two (a TEXT, b, v, PRIMARY KEY (a, b));
+      CREATE TABLE n (id INTEGER PRIMARY KEY, v);`
   const pair = folder.pair(
-    `${create} INSERT INTO bl VALUES (x'00ff', 1), ('AB', 2), (x'ab', 3), (7, 1); INSERT INTO two VALUES ('x,y', 1, 1), ('x', x'0aFF', 2); INSERT INTO n VALUES (17, 1), (18, 1)`,
+    `${create} INSERT INTO bl VALUES (x'00ff', 1), ('AB', 2), (x'ab', 3), (7, 1);
+      INSERT INTO two VALUES ('x,y', 1, 1), ('x', x'0aFF', 2);
+      INSERT INTO n VALUES (17, 1), (18, 1)`,
     `${create} INSERT INTO bl VALUES (7, 1); INSERT INTO n VALUES (18, 1), (19, 1)`,
   )
   for (const key of ['00ff', '00FF', "x'00ff'", "X'00FF'", '0x00ff'])
@@ -569,8 +600,8 @@ test('a blob is named in any hexadecimal, and a key that names no row is told', 
 })
 
 test('foreign keys hold when the script is done', () => {
-  const create =
-    'CREATE TABLE a (id INTEGER PRIMARY KEY, b REFERENCES b); CREATE TABLE b (id INTEGER PRIMARY KEY, a REFERENCES a);'
+  const create = `CREATE TABLE a (id INTEGER PRIMARY KEY, b REFERENCES b);
+      CREATE TABLE b (id INTEGER PRIMARY KEY, a REFERENCES a);`
   const pair = folder.pair(
     `${create} INSERT INTO a VALUES (1, 2); INSERT INTO b VALUES (2, 1)`,
     create,
@@ -605,7 +636,8 @@ test('triggers are named in the script', () => {
 test('text that is no Unicode is told and restored byte by byte', () => {
   const create = 'CREATE TABLE t (id INTEGER PRIMARY KEY, v);'
   const values =
-    "(1, CAST(x'61ff00' AS TEXT)), (2, char(0xfeff) || 'x'), (3, 'line' || char(10) || 'end' || char(13)), (4, '--;''\"')"
+    "(1, CAST(x'61ff00' AS TEXT)), (2, char(0xfeff) || 'x'), " +
+    "(3, 'line' || char(10) || 'end' || char(13)), (4, '--;''\"')"
   const pair = folder.pair(`${create} INSERT INTO t VALUES ${values}`, create)
   assert.equal(told(pair)[0], 'removed t [1]: [1,{"text":"61ff00"}] -> null')
   run(pair[1], scriptOf(pair, false))
@@ -629,9 +661,11 @@ for (const encoding of ['UTF-16le', 'UTF-16be'])
     )
   })
 
-test('what the library does not know of stops nothing: a module, a function, a table of a view', () => {
-  const create = `CREATE TABLE t (v); INSERT INTO t VALUES (1); CREATE VIEW broken AS SELECT unknown(v) FROM missing;`
-  const unknown = `${create} PRAGMA writable_schema=ON; INSERT INTO sqlite_schema VALUES ('table', 'u', 'u', 0, 'CREATE VIRTUAL TABLE u USING unknown(x)')`
+test('a module, a function or a table that the library does not know stops nothing', () => {
+  const create = `CREATE TABLE t (v); INSERT INTO t VALUES (1);
+    CREATE VIEW broken AS SELECT unknown(v) FROM missing;`
+  const unknown = `${create} PRAGMA writable_schema=ON; INSERT INTO sqlite_schema
+    VALUES ('table', 'u', 'u', 0, 'CREATE VIRTUAL TABLE u USING unknown(x)')`
   const pair = folder.pair(unknown, create)
   assert.deepEqual(matching(pair), { t: 'rowid', u: 'it is a virtual table' })
   assert.match(scriptOf(pair, true), /^-- before: CREATE VIRTUAL TABLE u USING unknown\(x\)$/m)
@@ -640,7 +674,8 @@ test('what the library does not know of stops nothing: a module, a function, a t
 test('comments cannot be broken out of', () => {
   const pair = folder.pair(
     'CREATE TABLE "x\nDROP TABLE y;\r" (v /* \n; */)',
-    'CREATE TABLE y (v); CREATE VIEW "x\nDROP TABLE y;\r" AS SELECT 1; CREATE TABLE t (v); CREATE TRIGGER "a\nDROP TABLE y;" AFTER INSERT ON t BEGIN SELECT 1; END',
+    'CREATE TABLE y (v); CREATE VIEW "x\nDROP TABLE y;\r" AS SELECT 1; CREATE TABLE t (v); ' +
+      'CREATE TRIGGER "a\nDROP TABLE y;" AFTER INSERT ON t BEGIN SELECT 1; END',
   )
   run(pair[1], scriptOf(pair, true))
   assert.equal(dump(pair[1], 'y', ['v']).length, 0)
@@ -654,7 +689,8 @@ test('wide tables', () => {
     `${create} INSERT INTO t (id, c989) VALUES (1, 2)`,
   )
   assert.equal(rowsOf(pair).length, 1)
-  const wider = `CREATE TABLE t (${columns.join(', ')}, ${columns.map((name) => `d${name}`).join(', ')})`
+  const more = columns.map((name) => `d${name}`)
+  const wider = `CREATE TABLE t (${[...columns, ...more].join(', ')})`
   assert.deepEqual(matching(folder.pair(wider, wider)), { t: 'it has more than 1000 columns' })
 })
 
@@ -725,8 +761,9 @@ test('an empty file is an empty database, and a link is followed', () => {
 })
 
 test('a broken page is DB_CORRUPT', () => {
-  const create =
-    'CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) SELECT i, hex(randomblob(20)) FROM n'
+  const create = `CREATE TABLE t (id INTEGER PRIMARY KEY, v);
+      INSERT INTO t WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+        SELECT i, hex(randomblob(20)) FROM n`
   const [good, bad] = folder.pair(create, create)
   const file = openSync(bad, 'r+')
   writeSync(file, Buffer.alloc(4096, 7), 0, 4096, 3 * 4096)
@@ -735,8 +772,10 @@ test('a broken page is DB_CORRUPT', () => {
 })
 
 test('every scan looks rows up by key', () => {
-  const create = `CREATE TABLE a (id INTEGER PRIMARY KEY, v); CREATE TABLE b (k TEXT COLLATE NOCASE, j, v, PRIMARY KEY (k, j)) WITHOUT ROWID;
-    CREATE TABLE c (k REAL PRIMARY KEY COLLATE RTRIM, v); CREATE INDEX cv ON c (v, k); CREATE TABLE d (v); CREATE INDEX dv ON d (v);
+  const create = `CREATE TABLE a (id INTEGER PRIMARY KEY, v);
+    CREATE TABLE b (k TEXT COLLATE NOCASE, j, v, PRIMARY KEY (k, j)) WITHOUT ROWID;
+    CREATE TABLE c (k REAL PRIMARY KEY COLLATE RTRIM, v); CREATE INDEX cv ON c (v, k);
+    CREATE TABLE d (v); CREATE INDEX dv ON d (v);
     CREATE TABLE e (v TEXT, g TEXT AS (v) STORED, h TEXT AS (v) STORED); CREATE INDEX ev ON e (v);`
   const pair = new DatabasePair(...folder.pair(create, create))
   const [before, after] = [readShapes(pair.db, 'main'), readShapes(pair.db, 'other')]
@@ -749,11 +788,8 @@ test('every scan looks rows up by key', () => {
         .all()
       const [scan, search, ...more] = plan.map(({ detail }) => detail)
       assert.match(scan, /^SCAN a$/, name)
-      assert.match(
-        search,
-        /^SEARCH b USING (INTEGER PRIMARY KEY|PRIMARY KEY|(COVERING )?INDEX sqlite_autoindex_c_1) \(/,
-        name,
-      )
+      const keyed = /(INTEGER PRIMARY KEY|PRIMARY KEY|(COVERING )?INDEX sqlite_autoindex_c_1)/
+      assert.match(search, new RegExp(`^SEARCH b USING ${keyed.source} \\(`), name)
       assert.deepEqual(more, [])
     }
   }

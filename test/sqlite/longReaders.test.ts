@@ -53,7 +53,7 @@ test('what was not looked at for long begins anew', () => {
   assert.deepEqual(follow([undefined]), [undefined])
 })
 
-test('the lock table: this file on this device, or on the device that our own locks are shown on', () => {
+test('the lock table: this file on this device, or on the device that shows our own locks', () => {
   const table = `1: POSIX  ADVISORY  READ 100 fe:01:55 123 123
 1: -> POSIX  ADVISORY  WRITE 101 fe:01:55 123 123
 2: POSIX  ADVISORY  READ 100 fe:02:55 124 124
@@ -71,7 +71,7 @@ test('the lock table: this file on this device, or on the device that our own lo
 })
 
 labTest(
-  'a database that nobody else is seen to have open, where others may be unseen',
+  'a database that no other process is seen to have open, where some may be unseen',
   async (lab) => {
     assert.equal(showsEveryLock('pid:[4026531836]'), true)
     assert.equal(showsEveryLock('pid:[4026532201]'), false, 'a container')

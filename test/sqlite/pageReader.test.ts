@@ -22,7 +22,7 @@ function reader(databaseFd: number, walFd: number, frames: FrameMap): PageReader
   return new PageReader({ files, frames })
 }
 
-test('the newest image comes from the WAL, others from the file, zeros from past its end', async (t) => {
+test('the newest image comes from the WAL, others from the file, zeros past its end', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'walcast-pages-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   writeFileSync(

@@ -123,7 +123,7 @@ for (const [name, pageSize, pageArbitrary] of [
   })
 }
 
-test('a count in slices takes in what changes meanwhile, what is taken back, growth and shrinking', () => {
+test('a count in slices takes in changes, what is taken back, growth and shrinking', () => {
   const change = fc.oneof(
     fc.record({
       kind: fc.constant('set' as const),
@@ -228,7 +228,7 @@ function fromScratch(image: Buffer, pageSize: number): bigint {
 }
 
 for (const pageSize of PAGE_SIZES) {
-  test(`a scan of the file and its WAL has the checksum of what SQLite reads, pages of ${pageSize} bytes`, async () => {
+  test(`a scan has the checksum of what SQLite reads, page size ${pageSize}`, async () => {
     const source = new SourceDatabase(join(folder.path, `${pageSize}.db`), pageSize)
     source.insert(400, 900)
     source.db.pragma('wal_checkpoint(TRUNCATE)')
@@ -259,7 +259,7 @@ for (const pageSize of PAGE_SIZES) {
   })
 }
 
-test('a scan tells the state of the file without its WAL, unless the WAL has made the database smaller', async () => {
+test('a scan tells the state of the file alone, unless the WAL made it smaller', async () => {
   const source = new SourceDatabase(join(folder.path, 'base.db'), 1024)
   source.insert(200, 400)
   source.db.pragma('wal_checkpoint(TRUNCATE)')
@@ -306,7 +306,7 @@ test('what lies past the end of a file reads as zeros', async () => {
   source.close()
 })
 
-test('a frame map gives the last frame set, 0 for a page that it does not hold, and is empty when cleared', () => {
+test('a frame map gives the last frame set, 0 for unknown pages, and is empty when cleared', () => {
   fc.assert(
     fc.property(
       fc.array(

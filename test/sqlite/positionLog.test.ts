@@ -206,7 +206,7 @@ test('the last record is trusted after a clean stop, or on the same boot', () =>
   }
 })
 
-test('opening a log after a crash of the machine does not make its records trusted, however it ends', () => {
+test('after a crash of the machine, opening a log never makes its records trusted', () => {
   for (const clean of [false, true]) {
     const path = newPath()
     const log = open(path)

@@ -82,7 +82,7 @@ labTest('after a pass in a pause of the writers the next one starts the WAL over
   assert.notEqual(world.salt(), before)
 })
 
-labTest('the guard does not let go of frames that nobody has captured', async (lab) => {
+labTest('the guard does not let go of frames that are not captured', async (lab) => {
   const world = await setUp(lab)
   const before = world.salt()
   world.captures = false
@@ -121,34 +121,37 @@ labTest('a reader that lingers is told of, and nothing is lost to it', async (la
   assert.equal((await world.pass()).isComplete, true)
 })
 
-labTest('a fence is let go of at once when somebody reads, unless it must be', async (lab) => {
-  const world = await setUp(lab)
-  assert.equal(isReadByOthers(locksOf(world.files.shm), process.pid), false)
-  await world.reader.rows('BEGIN')
-  await world.reader.rows('SELECT count(*) FROM t')
-  assert.equal(isReadByOthers(locksOf(world.files.shm), process.pid), true)
-  // No round before it: the fence decides alone.
-  const polite = await world.pass({
-    rounds: 0,
-    fence: 'unless-read',
-    fenceMs: 100,
-    stopMs: 10,
-    maxMissing: 1000,
-  })
-  assert.equal(polite.yielded, true)
-  assert.equal(polite.isComplete, false)
-  const forced = await world.pass({
-    rounds: 0,
-    fence: 'always',
-    fenceMs: 100,
-    stopMs: 10,
-    maxMissing: 1000,
-  })
-  assert.equal(forced.yielded, false)
-  assert.equal(forced.isComplete, true, 'the reader reads the newest state')
-  await world.reader.rows('INSERT INTO t(v) VALUES (2)')
-  await world.reader.rows('COMMIT')
-})
+labTest(
+  'a fence is let go of at once when another process reads, unless it must be',
+  async (lab) => {
+    const world = await setUp(lab)
+    assert.equal(isReadByOthers(locksOf(world.files.shm), process.pid), false)
+    await world.reader.rows('BEGIN')
+    await world.reader.rows('SELECT count(*) FROM t')
+    assert.equal(isReadByOthers(locksOf(world.files.shm), process.pid), true)
+    // No round before it: the fence decides alone.
+    const polite = await world.pass({
+      rounds: 0,
+      fence: 'unless-read',
+      fenceMs: 100,
+      stopMs: 10,
+      maxMissing: 1000,
+    })
+    assert.equal(polite.yielded, true)
+    assert.equal(polite.isComplete, false)
+    const forced = await world.pass({
+      rounds: 0,
+      fence: 'always',
+      fenceMs: 100,
+      stopMs: 10,
+      maxMissing: 1000,
+    })
+    assert.equal(forced.yielded, false)
+    assert.equal(forced.isComplete, true, 'the reader reads the newest state')
+    await world.reader.rows('INSERT INTO t(v) VALUES (2)')
+    await world.reader.rows('COMMIT')
+  },
+)
 
 labTest(
   'a WAL that was started over is entered by capture before the guard leaves READ_LOCK(0)',
@@ -212,7 +215,7 @@ function fencedPass(
   return { ...pass, backfills, nowMs }
 }
 
-test('a fence is let go of as soon as somebody reads, also between two rounds', () => {
+test('a fence is let go of as soon as another process reads, also between two rounds', () => {
   assert.equal(fencedPass(() => false, 'unless-read').yielded, false)
   assert.equal(fencedPass(() => false, 'unless-read').backfills, 4)
   for (let first = 1; first <= 8; first++) {
@@ -241,7 +244,7 @@ test('a fence waits for capture as long as it may, and no longer', () => {
   assert.ok(late(50, 200).backfills > 0)
 })
 
-test('a reader that blocks a short fence is waited for as long as one that blocks a long one', () => {
+test('a reader that blocks a short fence is waited for as long as one behind a long fence', () => {
   const pass = fencedPass(() => false, 'always', { stopMs: 4 })
   assert.equal(pass.isBlocked, true)
   assert.ok(pass.backfills > 1, 'it was looked for once more')
@@ -294,7 +297,7 @@ test('whatever fails in a pass, the guard that is open is known', () => {
     }
 })
 
-labTest('nobody is fenced out while capture is far behind', async (lab) => {
+labTest('no writer is fenced out while capture is far behind', async (lab) => {
   const world = await setUp(lab)
   const request = { rounds: 0, fence: 'always', fenceMs: 100, stopMs: 10 } as const
   const pass = await world.pass({ ...request, maxMissing: 0 })

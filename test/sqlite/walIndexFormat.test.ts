@@ -120,7 +120,7 @@ function resealed(bytes: Buffer): Buffer {
   return bytes
 }
 
-test('a header of another version, not initialised, or with an impossible page size is refused', () => {
+test('a header of another version, uninitialised or of an odd page size is refused', () => {
   const [header] = fc.sample(headerArbitrary, 1)
   const change = (edit: (bytes: Buffer) => void) => {
     const bytes = encoded(header)

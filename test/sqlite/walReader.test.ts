@@ -359,7 +359,7 @@ test('frames of an older generation behind the end are not accepted', () => {
   source.close()
 })
 
-test('a spilled and rolled-back transaction leaves valid frames that mxFrame keeps from being delivered', () => {
+test('a spilled, rolled-back transaction leaves valid frames, which mxFrame withholds', () => {
   const source = new SourceDatabase(newPath(), 512)
   source.insert(300, 300)
   source.db.pragma('wal_checkpoint(TRUNCATE)')

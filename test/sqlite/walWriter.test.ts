@@ -188,7 +188,7 @@ class Copy {
     this.#lock.exec('BEGIN IMMEDIATE')
     const header = this.header()
     if (this.index.rawHeader.equals(this.writer.rawHeader)) return
-    assert.equal(header.change, this.writer.header.change, 'nobody wrote')
+    assert.equal(header.change, this.writer.header.change, 'another connection wrote')
     assert.equal(header.mxFrame, 0)
     this.writer.takeOver(header, this.index.rawHeader)
   }
@@ -371,7 +371,7 @@ function padded(copy: Copy, count: number): Page[] {
   return [...pages, ...changed]
 }
 
-test('commits end before, at and past the ends of the first wal-index blocks, and span several', async () => {
+test('commits end before, at and past the first wal-index blocks, and span several', async () => {
   const source = newSource(512, 600)
   const copy = await Copy.open(source)
   const [first, second, third] = [4062, 4062 + 4096, 4062 + 2 * 4096]
@@ -410,7 +410,7 @@ test('commits end before, at and past the ends of the first wal-index blocks, an
 })
 
 for (const boundary of [4062, 4062 + 4096]) {
-  test(`a writer takes over with its last frame at ${boundary}, the end of a block, and one before and after`, async () => {
+  test(`a writer takes over at frame ${boundary}, the end of a block, and beside it`, async () => {
     const source = newSource(512, 600)
     for (const target of [boundary - 1, boundary, boundary + 1]) {
       const copy = await Copy.open(source)
@@ -432,7 +432,7 @@ for (const boundary of [4062, 4062 + 4096]) {
   })
 }
 
-test("pages that share a hash slot are all found, in the newest image and in a reader's own", async () => {
+test('pages that share a hash slot are all found, in old and new states', async () => {
   const source = newSource(512, 11_000)
   source.db.pragma('wal_checkpoint(TRUNCATE)')
   const copy = await Copy.open(source)
@@ -457,7 +457,7 @@ test("pages that share a hash slot are all found, in the newest image and in a r
   source.close()
 })
 
-test('a shrinking commit, a growing one and a VACUUM are seen at once and survive a crash', async () => {
+test('shrinking and growing commits and a VACUUM show at once and survive a crash', async () => {
   for (const pageSize of [512, 4096]) {
     const source = newSource(pageSize, 400)
     const copy = await Copy.open(source)
@@ -543,7 +543,15 @@ const STOPS: readonly { readonly op: FileOp; readonly nth: number; readonly fram
  * Frames of the commit that is stopped: enough to leave the block of 4062 frames, few enough for
  * single hash writes.
  */
-const manyFrames = (stop: { op: FileOp; nth: number; frames: number }) =>
+interface Stop {
+  readonly op: FileOp
+  readonly nth: number
+  readonly frames: number
+}
+
+const placeOf = ({ op, nth, frames }: Stop) => `${op} ${nth} after ${frames} frames`
+
+const manyFrames = (stop: Stop) =>
   stop.op === 'wal.append' && stop.nth > 1 ? 2500 : stop.frames >= 4000 ? 300 : 20
 
 async function copyWithFrames(frames: number, ops: FileOps) {
@@ -559,7 +567,7 @@ async function copyWithFrames(frames: number, ops: FileOps) {
 }
 
 for (const stop of STOPS) {
-  test(`a write that fails at ${stop.op} ${stop.nth} after ${stop.frames} frames changes nothing, and the writer goes on`, async () => {
+  test(`a write that fails at ${placeOf(stop)} changes nothing`, async () => {
     const failure = failing(stop.op, stop.nth, noSpace)
     const { source, copy } = await copyWithFrames(stop.frames, failure.ops)
     const headerBefore = Buffer.from(copy.writer.rawHeader)
@@ -591,7 +599,7 @@ for (const stop of STOPS) {
     source.close()
   })
 
-  test(`a writer killed at ${stop.op} ${stop.nth} after ${stop.frames} frames leaves a WAL that others go on with`, async () => {
+  test(`a writer killed at ${placeOf(stop)} leaves a WAL that others go on with`, async () => {
     const kill = failing(stop.op, stop.nth, () => new Killed(), true)
     const { source, copy } = await copyWithFrames(stop.frames, kill.ops)
     const before = copy.visible
@@ -612,7 +620,7 @@ for (const stop of STOPS) {
     source.close()
   })
 
-  test(`SQLite itself goes on behind a writer killed at ${stop.op} ${stop.nth} after ${stop.frames} frames`, async () => {
+  test(`SQLite itself goes on behind a writer killed at ${placeOf(stop)}`, async () => {
     const kill = failing(stop.op, stop.nth, () => new Killed(), true)
     const { source, copy } = await copyWithFrames(stop.frames, kill.ops)
     const before = copy.visible
@@ -627,7 +635,7 @@ for (const stop of STOPS) {
         await python.rows(copy.path, 'INSERT INTO t (n, v) VALUES (1, zeroblob(3000))')
         await python.rows(copy.path, 'UPDATE t SET n = n + 1 WHERE id < 50')
       }),
-      /nobody wrote/,
+      /another connection wrote/,
     )
     assert.deepEqual(await python.rows(copy.path, 'SELECT count(*) FROM t'), [[Number(rows) + 1]])
     const { sha256: seen, integrity } = await python.look(copy.path)
@@ -642,7 +650,8 @@ for (const stop of STOPS) {
 }
 
 for (const again of [true, false]) {
-  test(`a writer that cannot even clean up goes on when there is room, ${again ? 'cleaning up again' : 'as it is'}`, async () => {
+  const how = again ? 'cleaning up again' : 'as it is'
+  test(`a writer that cannot clean up goes on once there is room, ${how}`, async () => {
     for (const op of ['index.hash', 'index.pages'] as const) {
       const full = new Set<FileOp>()
       const ops = createFileOps((name) => {
@@ -703,7 +712,7 @@ test('what lies past mxFrame is gone from the wal-index after a take-over', asyn
   source.close()
 })
 
-test('bytes 96 to 135 of the wal-index, checkpoint information and locks, are never written', async () => {
+test('bytes 96 to 135 of the wal-index (checkpoints, locks) are never written', async () => {
   const written: { from: number; to: number }[] = []
   const ops: FileOps = {
     ...systemFileOps,
@@ -735,7 +744,7 @@ test('bytes 96 to 135 of the wal-index, checkpoint information and locks, are ne
   source.close()
 })
 
-test('the index is written before the header that publishes it, and the frames before the index', async () => {
+test('frames are written before the index, and the index before its header', async () => {
   const order: FileOp[] = []
   const source = newSource(1024)
   const copy = await Copy.open(
@@ -799,7 +808,7 @@ test('an append without pages begins nothing', async () => {
   source.close()
 })
 
-test('a WAL of the other byte order is taken over and goes on in its order until it is reset', async () => {
+test('a WAL of the other byte order keeps its order until it is reset', async () => {
   const other = newSource(1024)
   other.db.pragma('wal_checkpoint(TRUNCATE)')
   const base = other.image()

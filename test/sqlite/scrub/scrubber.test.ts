@@ -149,7 +149,7 @@ for (const pageSize of PAGE_SIZES) {
   })
 }
 
-test('a page whose newest image is in the WAL rots in the file without harm, until that image was backfilled', async () => {
+test('a page with its newest image in the WAL rots harmlessly until backfilled', async () => {
   const captured = await Captured.make(4096)
   captured.source.apply({ kind: 'update', every: 2, bytes: 800 })
   captured.look()
@@ -215,7 +215,7 @@ function quietPages(captured: Captured): number[] {
     .map(Number)
 }
 
-test('thousands of commits, checkpoints of all kinds and passes all along: never an alarm, and what rots then is found', async () => {
+test('thousands of commits, checkpoints and passes: no alarm; later rot is found', async () => {
   const captured = await Captured.make(4096, 3000)
   captured.source.db.exec('CREATE TABLE quiet AS SELECT randomblob(900) AS v FROM t LIMIT 200')
   const random = randomOf(7)
@@ -258,7 +258,7 @@ test('thousands of commits, checkpoints of all kinds and passes all along: never
   }
 })
 
-test('a read from the disk gives what the file has, at any place and length, and zeros past its end', async () => {
+test('a read from the disk gives what the file has, at any place, then zeros', async () => {
   const captured = await Captured.make(512)
   const { database } = captured.files
   const { size } = fstatSync(database.fd)
@@ -327,7 +327,7 @@ test('passes go round by themselves; a page is told once, and when it is right a
   await scrubber.stop()
 })
 
-test('a repair that is refused is asked for again; one that was taken on counts when the copy is trusted again', async () => {
+test('a refused repair is asked for again; one taken on counts once trusted', async () => {
   const captured = await Captured.make(4096)
   const asked: RottenPage[][] = []
   let isTrusted = true
@@ -361,7 +361,7 @@ test('a repair that is refused is asked for again; one that was taken on counts 
 /** Read without a pause. */
 const RUN_BYTES = 1024 * 1024
 
-test('the rate holds, 0 is off, and a pass on demand is joined and does not wait for the one in the background', async () => {
+test('the rate holds, 0 is off, a pass on demand is joined and never waits', async () => {
   const captured = await Captured.make(4096, 3000)
   const bytes = captured.pages.sums.pages * 4096
   // A pass takes longer than anything here is waited for.
