@@ -25,6 +25,7 @@ import { IdempotencyStore } from './idempotencyStore.ts'
 import { IdempotentRequests } from './idempotentRequests.ts'
 import { Intake } from './intake.ts'
 import { LeaderSide } from './leaderSide.ts'
+import type { Leadership } from './leadership.ts'
 import { Lender } from './lender.ts'
 import { LentReads } from './lentReads.ts'
 import type { Bounds } from './openFiles.ts'
@@ -37,18 +38,6 @@ import { ReplicaSide } from './replicaSide.ts'
 import { Routes } from './routes.ts'
 import type { TrafficMetrics } from './trafficMetrics.ts'
 import { WriteGate } from './writeGate.ts'
-
-/** What requests ask of the part that decides which node leads, and tell it. */
-export interface Leadership {
-  /** Looks whether this node can still be sure that it leads. Cheap: called for each write. */
-  check(): void
-  /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
-  onLaterPosition(epoch: number): Promise<void>
-  /** A node that has been in a higher epoch sent a request. */
-  onHigherEpoch(node: string, epoch: number): void
-  /** HOST:PORT of replicas that may answer a read in place of this leader. */
-  lenders(): readonly string[]
-}
 
 export interface RequestPartsNeeds {
   readonly options: NodeOptions
