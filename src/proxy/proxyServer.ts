@@ -10,6 +10,7 @@ import { Client, tellClose, whenOver } from './client.ts'
 import type { Consistency } from './consistency.ts'
 import type { Detour } from './detour.ts'
 import type { LeaderSide } from './leaderSide.ts'
+import type { Leadership } from './leadership.ts'
 import { ProxyUpgrades, type ProxyUpgradesParts } from './proxyUpgrades.ts'
 import { endEventStream } from './relayedAnswer.ts'
 import type { ReplicaSide } from './replicaSide.ts'
@@ -34,16 +35,10 @@ export interface ProxyServerOptions extends ProxyUpgradesParts {
   readonly replicaSide: ReplicaSide
   readonly detour: Detour
   readonly consistency: Consistency
-  /** A client has seen an epoch after this leader's. Resolves when it is known who leads. */
-  onLaterPosition(epoch: number): Promise<void>
+  readonly leadership: Pick<Leadership, 'laterEpochSeen'>
   /** Path prefixes that a standby serves all the same. */
   readonly standbyPaths: readonly string[]
   readonly limits: ProxyLimits
-  /**
-   * Why the application keeps this node from being ready for clients; undefined when it does not. A
-   * standby never is.
-   */
-  unwell(): string | undefined
   onFailure(error: WalcastError): void
 }
 
@@ -205,15 +200,18 @@ export class ProxyServer {
     const { leaderSide, consistency } = this.#options
     const later = consistency.laterEpoch(client.request)
     if (later === undefined) return leaderSide.take(client, isWrite)
-    return this.#options.onLaterPosition(later).then(() => leaderSide.take(client, isWrite))
+    return this.#options.leadership
+      .laterEpochSeen(later)
+      .then(() => leaderSide.take(client, isWrite))
   }
 
   #answerOwn(client: Client): void {
     const path = client.target.split('?', 1)[0]
     if (path === '/livez') return sendJson(client.response, 200, { live: true })
     if (path !== '/readyz') throw new WalcastError('NOT_FOUND', { path })
-    const { view, unwell } = this.#options
-    const why = view.role() === 'standby' ? 'a standby serves no application traffic' : unwell()
+    const { view, application } = this.#options
+    const isStandby = view.role() === 'standby'
+    const why = isStandby ? 'a standby serves no application traffic' : application.unwellForClients
     sendOwn(client, readinessAnswer(view, this.#start.isStopping, why))
   }
 

@@ -10,10 +10,10 @@ import { asWalcastError, WalcastError } from '../errors.ts'
 import { monotonicMs } from '../platform/time.ts'
 import { requireUnambiguous } from './ambiguity.ts'
 import { type ErrorBody, standbyError } from './answer.ts'
-import type { ApplicationWatch } from './applicationWatch.ts'
 import type { Crowd } from './crowd.ts'
-import type { Gate } from './gate.ts'
+import type { CurrentApplication } from './currentApplication.ts'
 import { type FlatHeaders, fromClient } from './headers.ts'
+import type { RemoteLeader } from './remoteLeader.ts'
 import { targetOf } from './requestTarget.ts'
 import type { Route, Routes } from './routes.ts'
 import type { StartGate } from './startGate.ts'
@@ -34,21 +34,11 @@ export interface ProxyUpgradesParts {
   node(): string
   readonly view: NodeView
   readonly admission: WriteGate
-  readonly watch: ApplicationWatch
+  readonly application: CurrentApplication
+  readonly remote: RemoteLeader
   /** How many may come in. */
   readonly crowd: Crowd
   readonly limits: { readonly holdMs: number }
-  /** Where upgrades wait for the leader. */
-  readonly gate: Gate
-  /** What an upgrade gets that waited as long as it may. */
-  leaderAway(): WalcastError
-  /**
-   * An upgrade that goes to the leader with a client's headers and may wait there until `endMs`;
-   * undefined while no leader is known.
-   */
-  leaderUpgrade(path: string, headers: FlatHeaders, endMs: number): UpgradeTarget | undefined
-  /** URL of the application; undefined on a standby without one. */
-  upstream(): string | undefined
   /** Where clients find the leader. */
   primaryUrl(): string | undefined
   /** What a client may be told of an error. */
@@ -114,7 +104,7 @@ export class ProxyUpgrades {
 
   /** Throws why the upgrade is refused. */
   async #relay(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    const { view, leaderUpgrade, gate, limits, crowd, watch } = this.#parts
+    const { view, remote, limits, crowd, application } = this.#parts
     const path = targetOf(request)
     const client = new Upgrading(socket)
     crowd.admitUpgrade(request, socket)
@@ -130,13 +120,13 @@ export class ProxyUpgrades {
       if (isHere) await client.waitFor(this.#untilAccepted(client, endMs, isForLeader))
       if (client.isGone) return
       if (isForLeader && isHere !== (view.role() === 'leader')) continue
-      const target = isHere ? this.#own(path, headers) : leaderUpgrade(path, headers, endMs)
+      const target = isHere ? this.#own(path, headers) : remote.upgrade(path, headers, endMs)
       const notTaken = target
         ? await relayUpgrade(request, socket, head, target)
         : 'no leader is known'
       if (notTaken === undefined) return
-      if (isHere) watch.onUnreachable(notTaken)
-      else if (view.role() !== 'leader') gate.close(notTaken)
+      if (isHere) application.watch.onUnreachable(notTaken)
+      else if (view.role() !== 'leader') remote.gate.close(notTaken)
     }
   }
 
@@ -157,12 +147,12 @@ export class ProxyUpgrades {
    * LEADER_AWAY, LEADER_ALONE or TOO_MANY_HELD.
    */
   async #untilTaken(client: Upgrading, endMs: number): Promise<void> {
-    const { view, admission, gate, leaderAway } = this.#parts
+    const { view, admission, remote } = this.#parts
     while (view.role() === 'leader' && admission.refuse() && !client.isGone)
       await admission.admit(client)
     if (view.role() === 'leader' || client.isGone) return
-    const isOpen = await gate.wait(endMs - monotonicMs(), client.gone)
-    if (!isOpen && !client.isGone) throw leaderAway()
+    const isOpen = await remote.gate.wait(endMs - monotonicMs(), client.gone)
+    if (!isOpen && !client.isGone) throw remote.forwarder.leaderAway()
   }
 
   /**
@@ -170,7 +160,8 @@ export class ProxyUpgrades {
    * APP_UNREACHABLE or TOO_MANY_HELD.
    */
   async #untilAccepted(client: Upgrading, endMs: number, isWrite: boolean): Promise<void> {
-    const { watch, view } = this.#parts
+    const { application, view } = this.#parts
+    const { watch } = application
     const role = view.role()
     for (let unable = watch.refuse(isWrite); unable; unable = watch.refuse(isWrite)) {
       const isOpen = await watch.wait(client, endMs, isWrite)
@@ -181,8 +172,8 @@ export class ProxyUpgrades {
 
   /** The application of this node. Throws NO_APPLICATION. */
   #own(path: string, headers: FlatHeaders): UpgradeTarget {
-    const { upstream, node, bodyOf } = this.#parts
-    const origin = upstream()
+    const { application, node, bodyOf } = this.#parts
+    const { url: origin } = application
     if (origin === undefined) throw new WalcastError('NO_APPLICATION')
     return { origin, path, headers, node: node(), canWait: true, bodyOf }
   }

@@ -257,8 +257,7 @@ export class Traffic implements NodeTraffic {
   }
 
   #newProxy(address: string): ProxyServer {
-    const { options, metrics, nodeFile } = this.#needs
-    const { gate, forwarder } = this.#remote
+    const { options, metrics, nodeFile, leadership } = this.#needs
     return new ProxyServer({
       ...addressOf(address),
       routes: this.routes,
@@ -267,19 +266,15 @@ export class Traffic implements NodeTraffic {
       leaderSide: this.leaderSide,
       replicaSide: this.replicaSide,
       admission: this.admission,
-      watch: this.watch,
+      application: this.application,
+      remote: this.#remote,
       detour: this.#parts.detour,
-      unwell: () => this.application.unwellForClients,
       consistency: this.consistency,
-      onLaterPosition: (epoch) => this.onLaterPosition(epoch),
+      leadership,
       standbyPaths: options.standbyPaths,
       limits: options,
       crowd: this.crowd,
-      upstream: () => this.upstream,
       primaryUrl: () => this.primaryUrl,
-      leaderUpgrade: (path, headers, endMs) => this.#remote.upgrade(path, headers, endMs),
-      gate,
-      leaderAway: () => forwarder.leaderAway(),
       onRequest: (route) => metrics.onProxied(route),
       bodyOf: (error) => this.bodyOf(error),
       onRefused: (error) => {

@@ -1,4 +1,6 @@
-/** A condition that is waited for: it is looked at when something happens, and never for too long. */
+/**
+ * A condition that is waited for: it is looked at when something happens, and never for too long.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Condition } from '../../src/proxy/condition.ts'
