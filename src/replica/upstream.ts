@@ -60,7 +60,7 @@ export class Upstream {
     this.#resync = new Resync({ db, slot, subscription: this.#subscription, divergence, log })
     this.#acks = new Acknowledger({
       copy: () => slot.copy,
-      isLevel: () => this.state === 'streaming' && trust.isGood,
+      isLevel: () => this.#session?.state === 'streaming' && trust.isGood,
       lagMs: () => durationOf(lag.recentLagMs),
       send: (ack) => this.#subscription.send('ack', { db, ...ack }),
       onSyncFailed: (detail) => log.error({ error: detail }, 'could not sync the copy'),
@@ -143,7 +143,7 @@ export class Upstream {
     this.#subscription.send('ping', { db, timeMs: clock.nowMs() })
   }
 
-  /** Tells the leader something while batches stream. False when that is not now. */
+  /** Sends a message if batches stream now. Returns false otherwise. */
   tell<T extends MessageType>(type: T, body: Body<T>): boolean {
     if (this.state !== 'streaming') return false
     this.#subscription.send(type, body)
@@ -155,7 +155,7 @@ export class Upstream {
     return this.#subscription.hold()
   }
 
-  /** The copy no longer follows from what was passed on; the next connection settles it. */
+  /** Closes the connection because of `error` and opens another one. Replicas below start over. */
   reconnect(error: WalcastError): void {
     this.#downstream?.onUnsettled()
     this.#subscription.fail(error)

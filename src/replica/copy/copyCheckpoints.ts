@@ -3,7 +3,7 @@
  *
  *   onApplied, onIdle ──> lock moves to the WAL's end ── PASSIVE ──> few frames left?
  *                                  └<───────── no, up to ROUNDS ─────────┘ │ yes
- *                              apply pauses, lock let go ── TRUNCATE ──> lock taken again
+ *                              apply pauses, lock released ── TRUNCATE ──> lock taken again
  *
  * The first gap lets PASSIVE backfill up to the WAL's end while batches go on. The second one
  * empties the WAL, unless a reader lingers; then a later checkpoint does. In each gap another
@@ -139,7 +139,7 @@ export class CopyCheckpoints {
     }
   }
 
-  /** Begins no checkpoint any more. Resolves when none runs. */
+  /** From now on no checkpoint begins. Resolves when none runs. */
   async stop(): Promise<void> {
     this.#stopped = true
     await this.#running
