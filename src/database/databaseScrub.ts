@@ -166,7 +166,10 @@ export class DatabaseScrub implements NodeChecks {
       },
       onRepaired: (pages) => {
         counts.onRepaired(pages.length)
-        log.info({ pages: pages.slice(0, MAX_TOLD), count: pages.length }, 'rotten pages repaired')
+        log.info(
+          { pages: pages.slice(0, MAX_TOLD), count: pages.length },
+          'rotten pages are right again',
+        )
       },
       onStateWrong: () => {
         log.error(
