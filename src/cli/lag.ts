@@ -1,3 +1,4 @@
+/** `walcast lag`: how far a replica is behind its leader. */
 import type { LagReport } from '../api/nodeView.ts'
 import { STAGES } from '../replica/lag.ts'
 import { LAG } from './answerShapes.ts'
@@ -5,10 +6,10 @@ import { formatBytes, formatMs, lines, look, table } from './queryCommand.ts'
 
 const HELP = `walcast lag [--node URL] [--json]
 
-Says how far a replica is behind its leader, now and over the last minute, by stage.
+Shows how far a replica is behind its leader: now, and over the last minute, stage by stage.
 
-  --node URL   a node's private side [WALCAST_NODE, else 127.0.0.1:8470]
-  --json       the answer of /_walcast/lag as it is
+  --node URL   the node's private side [WALCAST_NODE, else 127.0.0.1:8470]
+  --json       print the answer of /_walcast/lag unchanged
 `
 
 export function runLag(args: readonly string[]): Promise<number> {
@@ -31,7 +32,8 @@ export function lagText(lag: LagReport): string {
     ['commit to visible', ...percentiles(lag)],
     ...STAGES.map((stage) => [`  ${stage}`, ...percentiles(lag.stages[stage])]),
   ]
-  return `${now}\nlast ${lag.windowSeconds} s, ${lag.count} batches\n${table(['', 'p50', 'p95', 'p99', 'max'], rows)}`
+  const percentilesTable = table(['', 'p50', 'p95', 'p99', 'max'], rows)
+  return `${now}\nlast ${lag.windowSeconds} s, ${lag.count} batches\n${percentilesTable}`
 }
 
 function percentiles(values: {

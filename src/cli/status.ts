@@ -1,3 +1,4 @@
+/** `walcast status`: where a node stands. */
 import type { ApplicationStatus } from '../api/applicationStatus.ts'
 import type { AuditEntry } from '../api/audit.ts'
 import { FAILED_READ_OUTCOMES, type FailedReadsReport } from '../api/failedReads.ts'
@@ -10,20 +11,20 @@ import { formatBytes, formatMs, lines, look, table } from './queryCommand.ts'
 
 const HELP = `walcast status [--node URL] [--json]
 
-Says where a node stands: role, position, size, its replicas, and why it lags or its WAL grows.
+Shows where a node stands: role, position, size, its replicas, and why it lags or its WAL grows.
 
-  --node URL   a node's private side [WALCAST_NODE, else 127.0.0.1:8470]
-  --json       the answer of /_walcast/status as it is
+  --node URL   the node's private side [WALCAST_NODE, else 127.0.0.1:8470]
+  --json       print the answer of /_walcast/status unchanged
 `
 
-/** With what a node tells that can change its role. */
+/** With the fields of a node that can change its role. */
 type SeenStatus = NodeStatus & {
   readonly roleSince?: string
   readonly members?: readonly MemberState[]
   readonly audit?: readonly AuditEntry[]
 }
 
-/** The last changes of role that are shown; walcast audit shows more. */
+/** How many of the last entries are shown; walcast audit shows more. */
 const AUDIT_LINES = 3
 
 export function runStatus(args: readonly string[]): Promise<number> {
@@ -40,10 +41,7 @@ export function statusText(status: SeenStatus): string {
     ['role', `${status.role} (${status.state})${roleSince ? ` since ${roleSince}` : ''}`],
     ['position', `${status.epoch}-${status.txid}`],
     ['checksum', status.checksum || '-'],
-    [
-      'database',
-      `${status.db}, ${status.pages} pages of ${status.pageSize} bytes (${formatBytes(status.pages * status.pageSize)})`,
-    ],
+    ['database', `${status.db}, ${sizeText(status)}`],
     ['wal', walText(status)],
     ['leader', status.leader || 'none known'],
   ]
@@ -74,13 +72,17 @@ export function statusText(status: SeenStatus): string {
   return lines(pairs) + (feeds ? `\n${replicas(status)}` : '') + changes
 }
 
+function sizeText({ pages, pageSize }: NodeStatus): string {
+  return `${pages} pages of ${pageSize} bytes (${formatBytes(pages * pageSize)})`
+}
+
 function applicationLine({ url, state, accepts, detail, held }: ApplicationStatus): string {
   const what = state === 'up' && !accepts ? 'not taking requests' : state
   const waiting = held > 0 ? `, ${held} ${held === 1 ? 'request waits' : 'requests wait'}` : ''
   return `${url}, ${what}${detail ? ` (${detail})` : ''}${waiting}`
 }
 
-/** A WAL that is started over keeps its file. */
+/** A WAL that starts over keeps the size of its file. */
 function walText({
   walBytes,
   walFileBytes,
@@ -110,11 +112,11 @@ function keptLine(
   { name, position, rows, state, detail, isDamaged }: DivergedStatus,
 ): string {
   const differ = rows
-    ? `, ${rows.removed} rows that the leader lacks, ${rows.changed} that it has otherwise`
+    ? `, ${rows.removed} rows that the leader lacks, ${rows.changed} that differ there`
     : ''
   const why = state === 'not compared' ? `, not compared: ${detail ?? 'see its about.json'}` : ''
-  const rubbish = isDamaged ? '; the copy was damaged, and they may be what the damage left' : ''
-  return `${db}-walcast/diverged/${name}, at ${position}${differ}${why}${rubbish}`
+  const doubt = isDamaged ? '; the copy was damaged, so these rows may be wrong' : ''
+  return `${db}-walcast/diverged/${name}, at ${position}${differ}${why}${doubt}`
 }
 
 function replicas(status: NodeStatus): string {
