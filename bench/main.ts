@@ -164,7 +164,8 @@ function skippedText({ skipped, ...row }: Row): string {
   const cells = Object.entries(row).filter(
     ([, value]) => value !== null && value !== undefined && value !== 0,
   )
-  return `${cells.map(([name, value]) => (name === 'system' ? value : `${name} ${value}`)).join(', ')}: ${skipped}`
+  const texts = cells.map(([name, value]) => (name === 'system' ? value : `${name} ${value}`))
+  return `${texts.join(', ')}: ${skipped}`
 }
 
 const ratioRows = ({ ratios }: SuiteResult) => [{ system: 'ratio', ...ratios }]

@@ -89,7 +89,9 @@ const OPTIONS = {
   'per-process': { suites: ['fanout'], help: 'replicas in one process', standard: '10' },
   relays: {
     suites: ['fanout'],
-    help: 'of the two levels: replicas that feed the others, at most half of the largest of --replicas',
+    help:
+      'of the two levels: replicas that feed the others, at most half of the largest of ' +
+      '--replicas',
     standard: '10',
   },
   readers: {
@@ -144,7 +146,9 @@ const OPTIONS = {
       'large',
       'switchover',
     ],
-    help: "CPUs by process, such as 'writer=0,leader=0,replica=1,reader=1'; several set-ups separated by '/'",
+    help:
+      "CPUs by process, such as 'writer=0,leader=0,replica=1,reader=1'; " +
+      "several set-ups separated by '/'",
     standard: 'none',
   },
   autocheckpoint: {
@@ -353,8 +357,10 @@ export function helpText(): string {
     'walcast bench SUITE|all|report [options]      where walcast is installed',
     '',
     `Suites: ${SUITE_NAMES.join(', ')}. See bench/README.md.`,
-    `all: every suite but ${NOT_IN_ALL.join(', ')} in turn, with all peers in a checkout, then the report. Options hold for every suite.`,
-    'report: report.html and summary.svg from the results, in a checkout also the figures of README.md.',
+    `all: every suite but ${NOT_IN_ALL.join(', ')} in turn, with all peers in a checkout, ` +
+      'then the report. Options hold for every suite.',
+    'report: report.html and summary.svg from the results, in a checkout also the figures of ' +
+      'README.md.',
     '',
     ...lines,
     `  --${'json'.padEnd(16)} print one JSON object instead of a table`,

@@ -44,9 +44,12 @@ interface Round {
 
 export const catchup: Suite = {
   note:
-    'seconds: from the start of the replica process until it is level with the leader, every page verified and synced (a replica that returns ' +
-    'first reads its whole copy). sentMb: by the leader. cpSeconds: cp and sync of the whole file; cpRatio 1 is as fast as cp. ' +
-    'loopbackRatio: sent MB/s against a plain TCP stream over loopback. difference: pages are compared, since the history does not reach back.',
+    'seconds: from the start of the replica process until it is level with the leader, ' +
+    'every page verified and synced (a replica that returns ' +
+    'first reads its whole copy). sentMb: by the leader. ' +
+    'cpSeconds: cp and sync of the whole file; cpRatio 1 is as fast as cp. ' +
+    'loopbackRatio: sent MB/s against a plain TCP stream over loopback. ' +
+    'difference: pages are compared, since the history does not reach back.',
   hasPeers: false,
   async run(context) {
     const rows: Row[] = []

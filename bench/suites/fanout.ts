@@ -69,9 +69,15 @@ interface Round {
 
 export const fanout: Suite = {
   note:
-    'All replicas are embedded nodes, several to a process. leaderUsPerBatch: CPU of the leader by batch; leaderUsPerBatchAndReplica: what each replica beyond those of the first row adds. ' +
-    'messagesPerBatch: batches that the leader encoded by batches that one replica applied: 1 however many there are. sentPerEncoded: bytes sent to each replica it feeds by bytes encoded. ' +
-    "lag: from the return of COMMIT to the position of the embedded node, of the median replica; slowestP99Ms: of the slowest. own: by the nodes' /_walcast/lag, warm-up included. two levels: the leader feeds relays, which feed the rest.",
+    'All replicas are embedded nodes, several to a process. ' +
+    'leaderUsPerBatch: CPU of the leader by batch; ' +
+    'leaderUsPerBatchAndReplica: what each replica beyond those of the first row adds. ' +
+    'messagesPerBatch: batches that the leader encoded by batches that one replica applied: 1 ' +
+    'however many there are. sentPerEncoded: bytes sent to each replica it feeds by bytes ' +
+    'encoded. ' +
+    'lag: from the return of COMMIT to the position of the embedded node, ' +
+    "of the median replica; slowestP99Ms: of the slowest. own: by the nodes' /_walcast/lag, " +
+    'warm-up included. two levels: the leader feeds relays, which feed the rest.',
   hasPeers: false,
   async run(context) {
     const shapes = shapesOf(context.options)

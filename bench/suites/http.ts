@@ -77,10 +77,15 @@ type Figures = Readonly<Record<string, number>>
 
 export const http: Suite = {
   note:
-    "read: GET through the replica's proxy against the same local application asked directly; overhead: the one less the other. " +
-    'write: a POST that commits, one after the other: to the application directly, through the proxy of the leader, through that of the replica (p50, forwarded); nothing: the same without a commit. ' +
-    "waitP50Ms: what a commit adds at the replica's proxy less what it adds at the leader's; waitMeanMs: the node's own walcast_write_wait_seconds. " +
-    "lag: the replica's /_walcast/lag, warm-up included, while its proxy serves as many reads as it can; above5msPercent: without the warm-up.",
+    "read: GET through the replica's proxy against the same local application asked directly; " +
+    'overhead: the one less the other. ' +
+    'write: a POST that commits, one after the other: to the application directly, ' +
+    'through the proxy of the leader, through that of the replica (p50, forwarded); ' +
+    'nothing: the same without a commit. ' +
+    "waitP50Ms: what a commit adds at the replica's proxy less what it adds at the leader's; " +
+    "waitMeanMs: the node's own walcast_write_wait_seconds. " +
+    "lag: the replica's /_walcast/lag, warm-up included, while its proxy serves as many reads " +
+    'as it can; above5msPercent: without the warm-up.',
   hasPeers: false,
   async run(context) {
     try {

@@ -65,8 +65,10 @@ interface Round {
 
 export const lag: Suite = {
   note:
-    'Lag in ms from the return of COMMIT (and from its begin, and from when the row was due) to the first look of a polling reader that saw it. ' +
-    "lookMs: mean time between two looks, which the lag includes in part. stages: walcast's own p50 of noticed + sent + received + applied.",
+    'Lag in ms from the return of COMMIT (and from its begin, ' +
+    'and from when the row was due) to the first look of a polling reader that saw it. ' +
+    'lookMs: mean time between two looks, which the lag includes in part. ' +
+    "stages: walcast's own p50 of noticed + sent + received + applied.",
   hasPeers: true,
   async run(context) {
     const rows: Row[] = []

@@ -13,7 +13,9 @@ import { ID_PARAMS, SHAPES, type WithId } from './shapes.ts'
 import { STYLE } from './style.ts'
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
-const POLICY = `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`
+const POLICY =
+  `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; img-src data:; form-action 'self'; ` +
+  "base-uri 'none'; frame-ancestors 'none'"
 
 export function addPages(app: FastifyInstance, inventory: Inventory, node: WalcastNode): void {
   const send = (reply: FastifyReply, refused?: string) =>

@@ -56,7 +56,7 @@ await runExample(
   {
     name: 'notes-python',
     ports: 3 * NAMES.length,
-    hint: 'Write a note at a replica: the application at the leader adds it, and the replica shows it at once.',
+    hint: 'Write a note at a replica: the leader adds it, and the replica shows it at once.',
     start,
   },
   process.argv.slice(2),

@@ -47,7 +47,7 @@ function bench(args: readonly string[], whenToStop?: () => Promise<unknown>): Pr
   })
 }
 
-test('help is for standard output', async () => {
+test('help goes to standard output', async () => {
   const { code, stdout, stderr } = await bench(['--help'])
   assert.deepEqual([code, stderr], [0, ''])
   assert.match(stdout, /walcast bench SUITE/)
@@ -70,7 +70,7 @@ test('wrong use is one line and exit code 2', async () => {
   }
 })
 
-test('a report of a folder without results is made, of no folder it is not', async () => {
+test('report works on a folder without results, and refuses a missing folder', async () => {
   const out = join(folder, 'empty')
   mkdirSync(out)
   assert.equal((await bench(['report', '--out', out])).code, 0)
@@ -96,7 +96,7 @@ const ONE_CASE = [
   'idle',
 ]
 
-test('a signal stops the harness, its nodes and its programs, and nothing stays', async () => {
+test('a signal stops the bench, its nodes and programs, and leaves nothing behind', async () => {
   const { code, stdout } = await bench(['lag', ...ONE_CASE, '--out', join(folder, 'out')], () =>
     until('a writer runs', () => running().some((line) => line.includes('pacedWriter'))),
   )
@@ -108,7 +108,7 @@ test('a signal stops the harness, its nodes and its programs, and nothing stays'
   )
 })
 
-test('a run beside peers is one JSON object, with ratios, and with the reason for what could not be measured', async () => {
+test('--json is one object with ratios, and the reason why a peer was skipped', async () => {
   const short = ['--seconds', '1', '--warmup', '0.5', '--warmup-rate', '100']
   const peers = ['--peers', 'push-continuous,litefs', '--json']
   const { code, stdout, stderr } = await bench([
@@ -137,7 +137,7 @@ test('a run beside peers is one JSON object, with ratios, and with the reason fo
   assert.deepEqual(running(), [])
 })
 
-test('http measures reads, writes and lag at the proxies, and nothing stays', async () => {
+test('http measures reads, writes and lag at the proxies, and leaves nothing behind', async () => {
   const short = ['--rounds', '1', '--seconds', '1', '--warmup', '0.5']
   const cases = ['--connections', '2', '--rates', '100', '--json']
   const { code, stdout, stderr } = await bench([

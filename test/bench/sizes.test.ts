@@ -38,7 +38,7 @@ function numberOf(row: Rows[number], column: string): number {
   return Number(row[column])
 }
 
-test('each number of replicas, and the largest on two levels', () => {
+test('fanout runs each number of replicas, and the largest on two levels', () => {
   const shapes = (replicas: readonly number[], relays: number) =>
     shapesOf({ replicas, relays }).map((each) => [
       each.topology,
@@ -109,7 +109,7 @@ async function large(...parts: readonly string[]): Promise<(name: string) => Row
   }
 }
 
-test('large measures starts, copies and what is compared', async () => {
+test('large measures starts, copies and comparisons', async () => {
   const row = await large('start', 'copy', 'difference')
   assert.deepEqual(
     ['first start', 'after a clean stop', 'after SIGKILL'].map((name) => row(name)['newEpoch']),
@@ -133,7 +133,7 @@ test('large measures huge transactions and a replica that stands still', async (
   )
 })
 
-test('a part that is not asked for takes no disk; a disk that is too small is told before anything is written', async () => {
+test('parts not asked for need no disk; too small a disk is refused at once', async () => {
   const bytes = (...args: readonly string[]) => {
     const options = parseOptions(['large', ...args])
     assert.ok(options !== 'help')

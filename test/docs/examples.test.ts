@@ -94,38 +94,35 @@ async function requireOwnWrites(
   )
 }
 
-labTest(
-  'inventory: pages, own writes through replicas, work of the leader, a clean end',
-  async (lab) => {
-    const started = await startExample(lab, 'inventory', 6)
-    const { browsers, folder } = started
-    for (const [index, browser] of browsers.entries()) {
-      const page = await browser.get('/')
-      assert.equal(page.status, 200)
-      assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'none'/)
-      requireSoundPage(page.text)
-      assert.match(page.text, new RegExp(`<dd>${NAMES[index]}</dd>`))
-      assert.match(page.text, index === 0 ? /badge leader/ : /badge replica/)
-    }
-    await requireOwnWrites(browsers.slice(1), '/machines', (name) => ({ name, notes: '<&"\'>' }))
-    await requireApi(browsers[1])
-    await requireSoundForms(browsers[2])
-    const { journal } = await recordsOf(browsers[0])
-    assert.deepEqual(
-      journal.map(({ node, what }) => [node, what]),
-      [['leader', 'migrated from version 0 to 1']],
-    )
-    for (const browser of browsers.slice(1))
-      assert.deepEqual((await recordsOf(browser)).journal, journal)
-    const names = await lab.sql(join(folder, 'leader/inventory.db'), { readOnly: true })
-    const [[count]] = (await names.rows(
-      "SELECT count(*) FROM machine WHERE name LIKE 'written-%'",
-    )) as [[number]]
-    await names.close()
-    assert.equal(count, 2 * ROUNDS)
-    await requireCleanEnd(started, NAMES.length)
-  },
-)
+labTest('inventory: pages, own writes read at replicas, leader jobs, a clean end', async (lab) => {
+  const started = await startExample(lab, 'inventory', 6)
+  const { browsers, folder } = started
+  for (const [index, browser] of browsers.entries()) {
+    const page = await browser.get('/')
+    assert.equal(page.status, 200)
+    assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'none'/)
+    requireSoundPage(page.text)
+    assert.match(page.text, new RegExp(`<dd>${NAMES[index]}</dd>`))
+    assert.match(page.text, index === 0 ? /badge leader/ : /badge replica/)
+  }
+  await requireOwnWrites(browsers.slice(1), '/machines', (name) => ({ name, notes: '<&"\'>' }))
+  await requireApi(browsers[1])
+  await requireSoundForms(browsers[2])
+  const { journal } = await recordsOf(browsers[0])
+  assert.deepEqual(
+    journal.map(({ node, what }) => [node, what]),
+    [['leader', 'migrated from version 0 to 1']],
+  )
+  for (const browser of browsers.slice(1))
+    assert.deepEqual((await recordsOf(browser)).journal, journal)
+  const names = await lab.sql(join(folder, 'leader/inventory.db'), { readOnly: true })
+  const [[count]] = (await names.rows(
+    "SELECT count(*) FROM machine WHERE name LIKE 'written-%'",
+  )) as [[number]]
+  await names.close()
+  assert.equal(count, 2 * ROUNDS)
+  await requireCleanEnd(started, NAMES.length)
+})
 
 interface Records {
   readonly machines: readonly { readonly id: number; readonly name: string }[]
@@ -183,7 +180,7 @@ async function requireSoundForms(browser: Browser): Promise<void> {
 }
 
 labTest(
-  'inventory: the job and the migration run where the node leads, and a replica cannot be written',
+  'inventory: job and migration run on the leader only, and a replica refuses writes',
   async (lab) => {
     const start = async (name: string, leader?: string) => {
       const listen = `127.0.0.1:${await freePort()}`
@@ -238,7 +235,7 @@ labTest(
 )
 
 labTest(
-  'notes-python: pages, own writes through replicas, one migration, a clean end',
+  'notes-python: pages, own writes read at replicas, one migration, a clean end',
   async (lab) => {
     const started = await startExample(lab, 'notes-python', 9)
     const { browsers, folder } = started

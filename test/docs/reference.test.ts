@@ -14,12 +14,12 @@ const PAGES = ['README.md', ...readdirSync(`${ROOT}docs`).map((name) => `docs/${
 
 const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8')
 
-test('docs/options.md and docs/metrics.md are what scripts/reference makes of the code', () => {
+test('docs/options.md and docs/metrics.md match the code (scripts/reference)', () => {
   assert.equal(readFileSync(OPTIONS_PAGE, 'utf8'), optionsPage(), 'run scripts/reference')
   assert.equal(readFileSync(METRICS_PAGE, 'utf8'), metricsPage(), 'run scripts/reference')
 })
 
-test('every metric that a document names exists', () => {
+test('every metric named in a document exists', () => {
   const known = new Set(metricsPage().match(/walcast_[a-z_]+[a-z]/g))
   const cookie = 'walcast_position'
   for (const path of PAGES)
@@ -46,7 +46,7 @@ const OTHER_FLAGS: ReadonlySet<string> = new Set([
   ...['seconds', 'sql', 'table', 'timeout', 'to', 'updates', 'version'],
 ])
 
-test('every option that a document names exists', () => {
+test('every option named in a document exists', () => {
   const known = new Set([...optionsPage().matchAll(/^\| `--([a-z-]+)/gm)].map(([, flag]) => flag))
   assert.ok(known.size > 80)
   for (const path of PAGES)

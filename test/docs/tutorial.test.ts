@@ -56,7 +56,7 @@ async function curl(args: readonly string[]): Promise<string> {
   return (await response.text()).trim()
 }
 
-labTest('what the tutorial shows is what happens', async (lab) => {
+labTest('the commands of the tutorial give the output that it shows', async (lab) => {
   const at = await placeIn(lab)
   const [, application] = PAGE.slice(PAGE.indexOf('<!-- app.mjs -->')).split('```\n')
   writeFileSync(lab.path('app.mjs'), application)

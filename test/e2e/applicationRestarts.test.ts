@@ -182,7 +182,8 @@ async function requireClean(
     const { pauseMs, stages } = answer
     assert.ok(stages.applicationMs >= 0 && pauseMs >= stages.applicationMs, JSON.stringify(answer))
     t.diagnostic(
-      `pause told ${Math.round(pauseMs)} ms, felt ${Math.round(feltMs)} ms; reads ${Math.round(readsMs)} ms`,
+      `pause told ${Math.round(pauseMs)} ms, felt ${Math.round(feltMs)} ms; ` +
+        `reads ${Math.round(readsMs)} ms`,
     )
   }
   const sql = lab.sql(sites[0].node.db, { readOnly: true })
@@ -212,16 +213,13 @@ for (const kind of ['one port', 'a port pair'] as const)
     },
   )
 
-labTest(
-  'without run: the application of the new leader boots late, and no request fails',
-  async (lab, t) => {
-    const options = { bootMs: BOOT_MS }
-    const first = await ApplicationSite.start(lab, 'first', undefined, options)
-    const second = await ApplicationSite.start(lab, 'second', first.node, options)
-    const sites = [first, second] as const
-    // As a supervisor of the operator's does it: the new leader's application is started in its new
-    // role.
-    const result = await handOver(sites, (to) => (to === first ? first : second).startApp('leader'))
-    await requireClean(lab, t, result, sites)
-  },
-)
+labTest('the application of the new leader boots late, and no request fails', async (lab, t) => {
+  const options = { bootMs: BOOT_MS }
+  const first = await ApplicationSite.start(lab, 'first', undefined, options)
+  const second = await ApplicationSite.start(lab, 'second', first.node, options)
+  const sites = [first, second] as const
+  // As a supervisor of the operator's does it: the new leader's application is started in its new
+  // role.
+  const result = await handOver(sites, (to) => (to === first ? first : second).startApp('leader'))
+  await requireClean(lab, t, result, sites)
+})

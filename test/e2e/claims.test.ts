@@ -40,7 +40,7 @@ async function claims({ leader }: NotesCluster): Promise<readonly (readonly [Hea
   ]
 }
 
-labTest('a made-up position, cookie or staleness is answered here at once', async (lab) => {
+labTest('an invented position, cookie or staleness is answered locally at once', async (lab) => {
   const flags = ['--read-wait', NEVER, '--hold', NEVER]
   // What the leader tells by itself is too late for all of them.
   const cluster = await startNotes(lab, {
@@ -61,31 +61,28 @@ labTest('a made-up position, cookie or staleness is answered here at once', asyn
   assert.equal(await replica.node.metric('walcast_waits'), 0)
 })
 
-labTest(
-  'a position that the leader has just given is read at a replica that has not heard of it',
-  async (lab) => {
-    const cluster = await startNotes(lab, {
-      replicas: 1,
-      leaderFlags: ['--heartbeat', '5s'],
-      replicaFlags: ['--read-wait', NEVER],
-    })
-    const { leader, replicas, links } = cluster
-    links[0].streamDelayMs = 200
-    for (let i = 0; i < 5; i++) {
-      const made = await post(`${leader.url}/notes`, `fresh ${i}`)
-      const { id } = (await made.json()) as { id: number }
-      const position = made.headers.get('walcast-position') ?? ''
-      const asking: Headers[] = [{ 'walcast-position': position }, { cookie: cookieOf(made) }]
-      for (const headers of [...asking, { 'walcast-max-staleness': '0ms' }]) {
-        const got = await read(replicas[0].url, headers)
-        assert.equal(got.by, 'replica1', JSON.stringify(headers))
-        assert.equal(got.answer.headers.get('walcast-stale'), null, JSON.stringify(headers))
-        assert.ok(got.newest >= id, `${JSON.stringify(headers)}: ${got.newest} < ${id}`)
-      }
+labTest('a replica reads a position that it has not heard of yet', async (lab) => {
+  const cluster = await startNotes(lab, {
+    replicas: 1,
+    leaderFlags: ['--heartbeat', '5s'],
+    replicaFlags: ['--read-wait', NEVER],
+  })
+  const { leader, replicas, links } = cluster
+  links[0].streamDelayMs = 200
+  for (let i = 0; i < 5; i++) {
+    const made = await post(`${leader.url}/notes`, `fresh ${i}`)
+    const { id } = (await made.json()) as { id: number }
+    const position = made.headers.get('walcast-position') ?? ''
+    const asking: Headers[] = [{ 'walcast-position': position }, { cookie: cookieOf(made) }]
+    for (const headers of [...asking, { 'walcast-max-staleness': '0ms' }]) {
+      const got = await read(replicas[0].url, headers)
+      assert.equal(got.by, 'replica1', JSON.stringify(headers))
+      assert.equal(got.answer.headers.get('walcast-stale'), null, JSON.stringify(headers))
+      assert.ok(got.newest >= id, `${JSON.stringify(headers)}: ${got.newest} < ${id}`)
     }
-    assert.equal(await replicas[0].node.metric(FORWARDED), 0)
-  },
-)
+  }
+  assert.equal(await replicas[0].node.metric(FORWARDED), 0)
+})
 
 async function lateCookie({
   leader,
@@ -114,7 +111,4 @@ async function boundedReads(lab: Lab): Promise<void> {
   assert.deepEqual([await did('forward'), await did('bounded')], [atLeader.length, here.length])
 }
 
-labTest(
-  'so many stale reads a second go to the leader, the others are answered here with a mark',
-  boundedReads,
-)
+labTest('stale reads past --stale-forwards are answered locally, with Walcast-Stale', boundedReads)

@@ -44,7 +44,7 @@ async function visit(url: string, cookie = '') {
   }
 }
 
-labTest('a session that begins with a GET at a replica is there for the next one', async (lab) => {
+labTest('a session begun by a GET at a replica is there for the next request', async (lab) => {
   const leader = await startSite(lab, 'leader')
   const replica = await startSite(lab, 'replica', leader.node)
   for (let visitor = 1; visitor <= 3; visitor++) {
@@ -78,17 +78,20 @@ labTest('a session that begins with a GET at a replica is there for the next one
   )
 })
 
-labTest('with --replay-on none, and past --replay-rate, the local answer is given', async (lab) => {
-  const leader = await startSite(lab, 'leader')
-  const never = await startSite(lab, 'never', leader.node, ['--replay-on', 'none'])
-  const limited = await startSite(lab, 'limited', leader.node, ['--replay-rate', '0'])
-  for (const { url } of [never, limited]) assert.equal((await visit(`${url}/`)).status, 500)
-  assert.equal((await never.node.status()).failedReads, undefined)
-  assert.equal((await limited.node.status()).failedReads?.limited, 1)
-  assert.equal(limited.node.logged('more reads fail here').length, 1)
-})
+labTest(
+  'with --replay-on none, and past --replay-rate, clients get the local answer',
+  async (lab) => {
+    const leader = await startSite(lab, 'leader')
+    const never = await startSite(lab, 'never', leader.node, ['--replay-on', 'none'])
+    const limited = await startSite(lab, 'limited', leader.node, ['--replay-rate', '0'])
+    for (const { url } of [never, limited]) assert.equal((await visit(`${url}/`)).status, 500)
+    assert.equal((await never.node.status()).failedReads, undefined)
+    assert.equal((await limited.node.status()).failedReads?.limited, 1)
+    assert.equal(limited.node.logged('more reads fail here').length, 1)
+  },
+)
 
-labTest('what of a read goes along, and which reads stay here', async (lab) => {
+labTest('headers that are replayed, and reads that stay local', async (lab) => {
   const flags = ['--local', '/local', '--replay-body', '64KiB', '--replay-on', '500,400']
   const traffic = await startTraffic(lab, { replicaFlags: flags })
   const { atReplica, atLeader, leaderApp, replicaApp, replica } = traffic
@@ -149,31 +152,28 @@ labTest('what of a read goes along, and which reads stay here', async (lab) => {
   await requireQuiet(traffic)
 })
 
-labTest(
-  'while the leader is away a failed read gets the answer of the local application',
-  async (lab) => {
-    const traffic = await startTraffic(lab, { replicaFlags: ['--hold', '300ms'] })
-    const { atReplica, leader, leaderApp, replica, replicaApp } = traffic
-    await leader.stop()
-    const fails = { at: 'replica', status: 500, body: 'it is read only' }
-    const asks = ['walcast-replay', 'leader']
-    for (const [path, headers] of [
-      ['/fails', []],
-      ['/asks', asks],
-    ] as const) {
-      const got = await ask(atReplica, { path, answer: { ...fails, headers } })
-      assert.deepEqual([got.status, got.body.toString()], [500, fails.body])
-      assert.deepEqual(valuesOf(got, 'walcast-replay'), [])
-      assert.deepEqual(
-        [await replicaApp.count('GET', path), await leaderApp.count('GET', path)],
-        [1, 0],
-      )
-    }
-    const refused = await ask(atReplica, {
-      path: '/only-asks',
-      answer: { ...fails, status: 200, headers: asks },
-    })
-    assert.deepEqual([refused.status, codeOf(refused)], [503, 'LEADER_AWAY'])
-    assert.equal((await replica.status()).failedReads?.away, 2)
-  },
-)
+labTest('while the leader is away a failed read gets the local answer', async (lab) => {
+  const traffic = await startTraffic(lab, { replicaFlags: ['--hold', '300ms'] })
+  const { atReplica, leader, leaderApp, replica, replicaApp } = traffic
+  await leader.stop()
+  const fails = { at: 'replica', status: 500, body: 'it is read only' }
+  const asks = ['walcast-replay', 'leader']
+  for (const [path, headers] of [
+    ['/fails', []],
+    ['/asks', asks],
+  ] as const) {
+    const got = await ask(atReplica, { path, answer: { ...fails, headers } })
+    assert.deepEqual([got.status, got.body.toString()], [500, fails.body])
+    assert.deepEqual(valuesOf(got, 'walcast-replay'), [])
+    assert.deepEqual(
+      [await replicaApp.count('GET', path), await leaderApp.count('GET', path)],
+      [1, 0],
+    )
+  }
+  const refused = await ask(atReplica, {
+    path: '/only-asks',
+    answer: { ...fails, status: 200, headers: asks },
+  })
+  assert.deepEqual([refused.status, codeOf(refused)], [503, 'LEADER_AWAY'])
+  assert.equal((await replica.status()).failedReads?.away, 2)
+})

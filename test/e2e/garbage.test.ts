@@ -53,7 +53,7 @@ async function startApplication(lab: Lab): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-labTest('what a read leaves in memory is collected young', async (lab) => {
+labTest('garbage of reads is collected young', async (lab) => {
   const [port, appPort] = [await freePort(), await startApplication(lab)]
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)

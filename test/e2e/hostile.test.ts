@@ -28,7 +28,7 @@ for (const { pageSize, commits } of [
 }
 
 labTest(
-  'small WAL limits on both sides, autocheckpoints of the application, a checkpointer on the copy',
+  'small WAL limits, application autocheckpoints and a checkpointer on the copy',
   async (lab) => {
     const { leader, replica } = await hostileRun(lab, {
       shape: { pageSize: 1024 },

@@ -60,7 +60,7 @@ async function replicaArguments(
   return nodeArguments('replica', { db, port: await freePort(), leader, flags })
 }
 
-labTest('files that cannot be led', async (lab) => {
+labTest('a leader refuses missing files and files that are not databases', async (lab) => {
   const missing = lab.path('missing.db')
   await refused(lab, await leaderArguments(missing), 'DB_MISSING')
   assert.deepEqual(readdirSync(lab.folder), [], 'nothing was made')
@@ -79,7 +79,7 @@ labTest('files that cannot be led', async (lab) => {
   assert.deepEqual(readdirSync(lab.folder).sort(), ['folder', 'other.db', 'short.db', 'text.db'])
 })
 
-labTest('a database that another process holds in exclusive mode', async (lab) => {
+labTest('a database locked in exclusive mode is refused', async (lab) => {
   const db = lab.path('a.db')
   for (const journalMode of ['delete', 'wal'] as const) {
     const path = `${db}-${journalMode}.db`
@@ -95,7 +95,7 @@ labTest('a database that another process holds in exclusive mode', async (lab) =
   }
 })
 
-labTest('ports, second leaders and roles', async (lab) => {
+labTest('taken ports, second leaders and wrong roles are refused', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const leader = await lab.leader(db)
@@ -170,7 +170,7 @@ labTest('a replica pointed at a foreign database touches nothing', async (lab) =
   )
 })
 
-labTest('wrong cluster', async (lab) => {
+labTest('a replica of another cluster is refused', async (lab) => {
   const [a, b] = [lab.path('a.db'), lab.path('b.db')]
   await makeDatabase(lab, a)
   await makeDatabase(lab, b)
@@ -182,7 +182,7 @@ labTest('wrong cluster', async (lab) => {
   await requireSame(lab, leaderA, await lab.restart(replica))
 })
 
-labTest('secrets', async (lab) => {
+labTest('wrong, missing and readable secrets are refused', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const leader = await lab.leader(db, { environment: { WALCAST_SECRET: SECRET } })
@@ -211,39 +211,43 @@ labTest('secrets', async (lab) => {
   await refused(lab, ['status', '--node', leader.address], 'UNAUTHORIZED')
 })
 
-labTest('a leader of another protocol version, and something that is no leader', async (lab) => {
-  const version = createServer()
-  version.on('upgrade', (_request, socket) => {
-    const body = JSON.stringify({
-      code: 'WALCAST_PROTOCOL_VERSION',
-      message: 'the leader speaks 9, this node walcast.1',
-      cure: '',
+labTest(
+  'a replica refuses another protocol version, and keeps trying at a stranger',
+  async (lab) => {
+    const version = createServer()
+    version.on('upgrade', (_request, socket) => {
+      const body = JSON.stringify({
+        code: 'WALCAST_PROTOCOL_VERSION',
+        message: 'the leader speaks 9, this node walcast.1',
+        cure: '',
+      })
+      socket.end(
+        `HTTP/1.1 426 Refused\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n` +
+          `${body}`,
+      )
     })
-    socket.end(
-      `HTTP/1.1 426 Refused\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    const port = await freePort()
+    await new Promise<void>((resolve) => version.listen(port, '127.0.0.1', resolve))
+    lab.atEnd(() => void version.close())
+    await refused(
+      lab,
+      await replicaArguments(lab.path('a.db'), `127.0.0.1:${port}`),
+      'PROTOCOL_VERSION',
     )
-  })
-  const port = await freePort()
-  await new Promise<void>((resolve) => version.listen(port, '127.0.0.1', resolve))
-  lab.atEnd(() => void version.close())
-  await refused(
-    lab,
-    await replicaArguments(lab.path('a.db'), `127.0.0.1:${port}`),
-    'PROTOCOL_VERSION',
-  )
 
-  const web = createServer((_request, response) => response.end('hello'))
-  const webPort = await freePort()
-  await new Promise<void>((resolve) => web.listen(webPort, '127.0.0.1', resolve))
-  lab.atEnd(() => void web.close())
-  const replica = await lab.replica(lab.path('b.db'), `127.0.0.1:${webPort}`)
-  await until(
-    'it keeps trying and says why',
-    async () => (await replica.status()).lastError?.code === 'WALCAST_NODE_ANSWER',
-  )
-  assert.equal((await replica.get('/livez')).status, 200)
-  assert.equal((await replica.get('/readyz')).status, 503)
-})
+    const web = createServer((_request, response) => response.end('hello'))
+    const webPort = await freePort()
+    await new Promise<void>((resolve) => web.listen(webPort, '127.0.0.1', resolve))
+    lab.atEnd(() => void web.close())
+    const replica = await lab.replica(lab.path('b.db'), `127.0.0.1:${webPort}`)
+    await until(
+      'it keeps trying and says why',
+      async () => (await replica.status()).lastError?.code === 'WALCAST_NODE_ANSWER',
+    )
+    assert.equal((await replica.get('/livez')).status, 200)
+    assert.equal((await replica.get('/readyz')).status, 503)
+  },
+)
 
 labTest('usage errors exit with 2 and name every problem', async (lab) => {
   const usage = (args: readonly string[]) => refused(lab, args, 'USAGE', { exit: 2 })
@@ -285,7 +289,7 @@ labTest('usage errors exit with 2 and name every problem', async (lab) => {
   }
 })
 
-labTest('configuration files', async (lab) => {
+labTest('configuration files: values, precedence and errors', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db)
   const config = lab.path('config.toml')
@@ -332,44 +336,41 @@ for (const how of ['replaced', 'deleted'] as const) {
   })
 }
 
-labTest(
-  'the disk is full while the replica applies: it goes on when there is room',
-  async (lab) => {
-    const db = lab.path('leader.db')
-    await makeDatabase(lab, db)
-    const leader = await lab.leader(db)
-    const path = lab.path('replica.db')
-    const port = await freePort()
-    const flags = ['--reconnect-max', '100ms', '--replica-wal', '64KiB']
-    const args = nodeArguments('replica', { db: path, port, leader: leader.address, flags })
-    const child = lab.program('nodeFailing', { args })
-    const replica = await lab.nodeOf('replica', { db: path, port }, child).ready()
+labTest('a replica on a full disk goes on when there is room', async (lab) => {
+  const db = lab.path('leader.db')
+  await makeDatabase(lab, db)
+  const leader = await lab.leader(db)
+  const path = lab.path('replica.db')
+  const port = await freePort()
+  const flags = ['--reconnect-max', '100ms', '--replica-wal', '64KiB']
+  const args = nodeArguments('replica', { db: path, port, leader: leader.address, flags })
+  const child = lab.program('nodeFailing', { args })
+  const replica = await lab.nodeOf('replica', { db: path, port }, child).ready()
+  await requireSame(lab, leader, replica)
+  const reader = new Reader(lab, { path })
+  for (const op of ['wal.append', 'position.append', 'index.publish', 'wal.header'] as const) {
+    const writer = new Writer(lab, 'node', {
+      path: db,
+      name: `w_${op.replace('.', '_')}`,
+      seed: 61,
+    })
+    await writer.advance(20)
+    // Told again, it answers how many have failed since.
+    const isFull = { ops: [op], code: 'ENOSPC', times: Number.MAX_SAFE_INTEGER }
+    await until(`${op} fails`, async () => (await tell(child, isFull)) > 0)
+    await until(
+      'it says so',
+      async () => (await replica.status()).lastError?.code === 'WALCAST_DISK_FULL',
+    )
+    await writer.advance(20)
+    reader.check()
+    await tell(child, {})
+    await writer.stop()
     await requireSame(lab, leader, replica)
-    const reader = new Reader(lab, { path })
-    for (const op of ['wal.append', 'position.append', 'index.publish', 'wal.header'] as const) {
-      const writer = new Writer(lab, 'node', {
-        path: db,
-        name: `w_${op.replace('.', '_')}`,
-        seed: 61,
-      })
-      await writer.advance(20)
-      // Told again, it answers how many have failed since.
-      const isFull = { ops: [op], code: 'ENOSPC', times: Number.MAX_SAFE_INTEGER }
-      await until(`${op} fails`, async () => (await tell(child, isFull)) > 0)
-      await until(
-        'it says so',
-        async () => (await replica.status()).lastError?.code === 'WALCAST_DISK_FULL',
-      )
-      await writer.advance(20)
-      reader.check()
-      await tell(child, {})
-      await writer.stop()
-      await requireSame(lab, leader, replica)
-    }
-    await reader.stop()
-    await child.stop()
-  },
-)
+  }
+  await reader.stop()
+  await child.stop()
+})
 
 /** Gives how many operations have failed since it was told last. */
 async function tell(child: Child, fault: object): Promise<number> {
@@ -379,7 +380,7 @@ async function tell(child: Child, fault: object): Promise<number> {
   return JSON.parse(text).failed
 }
 
-labTest('a file system that fills up for real', async (lab, t) => {
+labTest('a replica survives a file system that really fills up', async (lab, t) => {
   const folder = lab.path('small')
   mkdirSync(folder)
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', folder])

@@ -48,7 +48,7 @@ async function requireRefused(lab: Lab, options: NodeOptions, place: string): Pr
   assert.match(line, /move it away/)
 }
 
-labTest('links in the place of the log, the wal-index and the side file of a copy', async (lab) => {
+labTest('symbolic links in place of the files of a copy are refused', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 200 })
   chmodSync(db, 0o644)
@@ -90,7 +90,7 @@ labTest('links in the place of the log, the wal-index and the side file of a cop
   await requireSame(lab, leader, await again.ready())
 })
 
-labTest('a node folder that was there, open to all, is closed at the start', async (lab) => {
+labTest('an existing node folder that is open to all is closed at the start', async (lab) => {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 1 })
   mkdirSync(`${db}-walcast`)

@@ -31,7 +31,7 @@ async function startSlowly(lab: Lab) {
   return { child, asked, running }
 }
 
-labTest('a start that takes longer than a pause may is none', async (lab) => {
+labTest('a slow start does not count as standing still', async (lab) => {
   const { running } = await startSlowly(lab)
   const leader = await (await running()).ready()
   await until('it takes writes', async () => (await leader.get('/leader')).status === 200)
@@ -40,7 +40,7 @@ labTest('a start that takes longer than a pause may is none', async (lab) => {
   assert.deepEqual(leader.logged(STOOD_STILL), [])
 })
 
-labTest('one that stands still while it starts asks again', async (lab) => {
+labTest('a node frozen during its start asks its peers again', async (lab) => {
   const { child, running, asked } = await startSlowly(lab)
   await asked
   child.kill('SIGSTOP')

@@ -45,48 +45,42 @@ async function dieIn(
   return hasDied === true
 }
 
-labTest(
-  'a switchover in which either node dies at each step of writing its role',
-  async (lab, t) => {
-    const { cluster, dying } = await startMortal(lab)
-    const client = cluster.client({ sessions: 4, isKeyed: true })
-    for (const which of ['from', 'to'] as const) {
-      for (const step of STEPS) {
-        const { leader: from, other: to } = await pairOf(cluster)
-        const victim = which === 'from' ? from : to
-        const hasDied = await dieIn(dying, victim, step, () => from.switchover(to, 3000))
-        if (step.count === 1) assert.ok(hasDied, `${step.op} is a step of the node ${which}`)
-        t.diagnostic(
-          `${which}: ${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`,
-        )
-        await leaderOrPromoted(cluster.sites)
-        await cluster.settled()
-        await client.writesEverywhere()
-      }
-    }
-    const record = await client.stop()
-    const leader = await cluster.settled()
-    assert.deepEqual(faultsIn(await cluster.judge(record, leader)), [])
-    await cluster.requireSame(leader)
-  },
-)
-
-labTest(
-  'a promotion in which the new leader dies at each step of writing its role',
-  async (lab, t) => {
-    const { cluster, dying } = await startMortal(lab)
+labTest('a switchover survives a death at each step of writing a role', async (lab, t) => {
+  const { cluster, dying } = await startMortal(lab)
+  const client = cluster.client({ sessions: 4, isKeyed: true })
+  for (const which of ['from', 'to'] as const) {
     for (const step of STEPS) {
-      const { leader: old, other: heir } = await pairOf(cluster)
-      await cluster.requireSame(old)
-      await old.node.stop('SIGKILL')
-      const hasDied = await dieIn(dying, heir, step, () => heir.promote())
-      t.diagnostic(`${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`)
-      dying.set(old, await old.restartDying())
+      const { leader: from, other: to } = await pairOf(cluster)
+      const victim = which === 'from' ? from : to
+      const hasDied = await dieIn(dying, victim, step, () => from.switchover(to, 3000))
+      if (step.count === 1) assert.ok(hasDied, `${step.op} is a step of the node ${which}`)
+      t.diagnostic(
+        `${which}: ${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`,
+      )
       await leaderOrPromoted(cluster.sites)
-      await cluster.requireSame(await cluster.settled())
+      await cluster.settled()
+      await client.writesEverywhere()
     }
-  },
-)
+  }
+  const record = await client.stop()
+  const leader = await cluster.settled()
+  assert.deepEqual(faultsIn(await cluster.judge(record, leader)), [])
+  await cluster.requireSame(leader)
+})
+
+labTest('a promotion survives a death at each step of writing the role', async (lab, t) => {
+  const { cluster, dying } = await startMortal(lab)
+  for (const step of STEPS) {
+    const { leader: old, other: heir } = await pairOf(cluster)
+    await cluster.requireSame(old)
+    await old.node.stop('SIGKILL')
+    const hasDied = await dieIn(dying, heir, step, () => heir.promote())
+    t.diagnostic(`${step.op} ${step.count}: ${hasDied ? 'died in it' : 'died after it'}`)
+    dying.set(old, await old.restartDying())
+    await leaderOrPromoted(cluster.sites)
+    await cluster.requireSame(await cluster.settled())
+  }
+})
 
 async function pairOf(cluster: BankCluster): Promise<{ leader: BankSite; other: BankSite }> {
   const leader = await cluster.settled()

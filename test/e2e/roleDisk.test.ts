@@ -90,7 +90,7 @@ async function waitFiles(sites: readonly BankSite[], roles: readonly string[]): 
   assert.deepEqual(await rolesOf(sites), roles)
 }
 
-labTest('changes of role while a disk fails', async (lab, t) => {
+labTest('role changes on a failing disk', async (lab, t) => {
   const pair = await startPair(lab)
   const { cluster } = pair
   const clients: RecordingClient[] = []

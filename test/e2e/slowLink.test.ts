@@ -16,7 +16,7 @@ const CASES = [
 ] as const
 
 for (const [sentBytes, bytesPerSecond] of CASES)
-  labTest(`a huge transaction at ${bytesPerSecond / MIB} MiB a second`, async (lab, t) => {
+  labTest(`a huge transaction arrives at ${bytesPerSecond / MIB} MiB a second`, async (lab, t) => {
     const leaderFlags = ['--history', '4MiB', '--batch', '256KiB', '--max-buffered', '512KiB']
     const { leader, replicas, links } = await startNotes(lab, { replicas: 1, leaderFlags })
     const [replica] = replicas

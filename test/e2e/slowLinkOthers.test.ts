@@ -45,36 +45,33 @@ async function settle(lab: Lab, { leader, slow, link }: Awaited<ReturnType<typeo
   await requireSame(lab, leader.node, slow.node)
 }
 
-labTest(
-  'commits behind the transaction are told of: lag, staleness and promotion count them',
-  async (lab) => {
-    const { leader, slow, link, writing, txid } = await startSlow(lab)
-    for (let i = 0; i < 20; i++)
-      await writing.rows(`INSERT INTO notes (body) VALUES ('behind it ${i}')`)
-    const missing = 21
-    const lag = () => slow.node.lag()
-    await until('all are told of', async () => (await lag()).leaderTxid === txid + missing)
-    let before = (await lag()).lagMs
-    for (let i = 0; i < 20; i++) {
-      const now = await until('time passes', async () => {
-        const { lagMs, txidLag } = await lag()
-        assert.equal(txidLag, missing)
-        assert.ok(lagMs >= before, `${lagMs} ms after ${before}`)
-        return lagMs > before + 100 && lagMs
-      })
-      before = now
-    }
-    assert.equal((await slow.node.status()).txid, txid, 'the transaction is still on its way')
-    const { headers } = await fetch(slow.url, { headers: { 'walcast-max-staleness': '1s' } })
-    assert.equal(headers.get('x-app'), 'leader', 'what is older is not given as fresh')
-    await leader.node.stop('SIGKILL')
-    link.cutAll()
-    const { lost } = await promote(slow.node, { dryRun: true })
-    assert.equal(lost?.transactions, missing)
-  },
-)
+labTest('lag, staleness and promotion count commits behind a huge transaction', async (lab) => {
+  const { leader, slow, link, writing, txid } = await startSlow(lab)
+  for (let i = 0; i < 20; i++)
+    await writing.rows(`INSERT INTO notes (body) VALUES ('behind it ${i}')`)
+  const missing = 21
+  const lag = () => slow.node.lag()
+  await until('all are told of', async () => (await lag()).leaderTxid === txid + missing)
+  let before = (await lag()).lagMs
+  for (let i = 0; i < 20; i++) {
+    const now = await until('time passes', async () => {
+      const { lagMs, txidLag } = await lag()
+      assert.equal(txidLag, missing)
+      assert.ok(lagMs >= before, `${lagMs} ms after ${before}`)
+      return lagMs > before + 100 && lagMs
+    })
+    before = now
+  }
+  assert.equal((await slow.node.status()).txid, txid, 'the transaction is still on its way')
+  const { headers } = await fetch(slow.url, { headers: { 'walcast-max-staleness': '1s' } })
+  assert.equal(headers.get('x-app'), 'leader', 'what is older is not given as fresh')
+  await leader.node.stop('SIGKILL')
+  link.cutAll()
+  const { lost } = await promote(slow.node, { dryRun: true })
+  assert.equal(lost?.transactions, missing)
+})
 
-labTest('a TRUNCATE checkpoint of the application does not wait for a slow link', async (lab) => {
+labTest("an application's TRUNCATE checkpoint does not wait for a slow link", async (lab) => {
   const world = await startSlow(lab)
   const { leader, slow, txid } = world
   const checkpointing = lab.modernSql(leader.node.db)
@@ -85,7 +82,7 @@ labTest('a TRUNCATE checkpoint of the application does not wait for a slow link'
   await settle(lab, world)
 })
 
-labTest('the WAL does not grow without bound behind a slow link', async (lab) => {
+labTest('the WAL stays bounded behind a slow link', async (lab) => {
   const world = await startSlow(lab, ['--max-wal', '4MiB'])
   const { leader, slow, writing, txid } = world
   const { walBytes: startBytes } = await leader.node.status()

@@ -54,7 +54,7 @@ labTest('reads, writes and upgrades wait until the node has started', async (lab
   await within('the upgrade is taken', upgraded)
 })
 
-labTest('past --hold they are refused, and nothing was executed', async (lab) => {
+labTest('past --hold requests are refused unexecuted', async (lab) => {
   const { proxyPort, started } = await startUntilLetGo(lab, ['--hold', '50ms'])
   const refused = await ask(proxyPort, { method: 'POST', path: '/write', body: 'x' })
   assert.deepEqual([refused.status, codeOf(refused)], [503, 'STARTING'])
@@ -63,7 +63,7 @@ labTest('past --hold they are refused, and nothing was executed', async (lab) =>
   assert.equal((await ask(proxyPort, { path: '/read' })).status, 200)
 })
 
-labTest('no more than --max-held wait', async (lab) => {
+labTest('at most --max-held requests wait for the start', async (lab) => {
   const { proxyPort, started } = await startUntilLetGo(lab, ['--max-held', '1'])
   const codes: string[] = []
   const answers = [1, 2, 3].map(async (n) => {

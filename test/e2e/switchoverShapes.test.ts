@@ -16,13 +16,14 @@ async function switchOver(from: TestNode): Promise<void> {
 async function fill(lab: Lab, db: string, megabytes: number): Promise<void> {
   await lab.exec(
     db,
-    `INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${megabytes * 256}) SELECT NULL, randomblob(4000) FROM n`,
+    'INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ' +
+      `${megabytes * 256}) SELECT NULL, randomblob(4000) FROM n`,
   )
 }
 
 for (const pageSize of [512, 65536])
   labTest(
-    `pages of ${pageSize} bytes: VACUUM, a large transaction and a reader across switchovers`,
+    `${pageSize}-byte pages: VACUUM, a large transaction and a reader across switchovers`,
     async (lab) => {
       const db = lab.path('a.db')
       await lab.exec(db, `PRAGMA page_size = ${pageSize}`, 'PRAGMA journal_mode = wal')

@@ -74,7 +74,7 @@ async function requireOneEnds(
 const RESTARTS = 6
 
 // Most of each is waiting: to find two of one id takes a node some seconds.
-describe('twins', { concurrency: 3 }, () => {
+describe('copies of one node are found out', { concurrency: 3 }, () => {
   labTest(
     'a copy that follows a relay ends when the replica itself follows the leader',
     async (lab) => {
@@ -119,7 +119,7 @@ describe('twins', { concurrency: 3 }, () => {
     },
   )
 
-  labTest('a copy of a replica that leads by now ends when it follows a relay', async (lab) => {
+  labTest('a copy of a replica that now leads ends when it follows a relay', async (lab) => {
     const { leader, relays } = await startCluster(lab, 1)
     const [db, clone] = [lab.path('leads.db'), lab.path('clone.db')]
     const stopped = await (await lab.replica(db, leader, { flags: FLAGS })).ready()
@@ -136,54 +136,46 @@ describe('twins', { concurrency: 3 }, () => {
     await requireSame(lab, leads, relays[0])
   })
 
-  labTest(
-    'a replica that is killed and restarted elsewhere, again and again, is never taken for two',
-    async (lab) => {
-      const { leader, relays } = await startCluster(lab, 2)
-      const places = [leader, relays[0], relays[1]]
-      let replica = await (
-        await lab.replica(lab.path('moved.db'), leader, { flags: FLAGS })
+  labTest('a replica killed and restarted elsewhere is never taken for two', async (lab) => {
+    const { leader, relays } = await startCluster(lab, 2)
+    const places = [leader, relays[0], relays[1]]
+    let replica = await (await lab.replica(lab.path('moved.db'), leader, { flags: FLAGS })).ready()
+    for (let i = 1; i <= RESTARTS; i++) {
+      await waitLevel(leader, replica)
+      replica.kill('SIGKILL')
+      await replica.child.ended
+      replica = await (
+        await lab.restart(replica, { leader: places[i % places.length].address })
       ).ready()
-      for (let i = 1; i <= RESTARTS; i++) {
-        await waitLevel(leader, replica)
-        replica.kill('SIGKILL')
-        await replica.child.ended
-        replica = await (
-          await lab.restart(replica, { leader: places[i % places.length].address })
-        ).ready()
-        assert.equal(replica.logged('WALCAST_NODE_ID_TAKEN').length, 0)
-      }
-      // For longer than it takes to find two.
-      await until('it has been up for long', async () => {
-        const { upMs } = JSON.parse((await replica.get('/leader')).text)
-        return upMs > 15_000
-      })
       assert.equal(replica.logged('WALCAST_NODE_ID_TAKEN').length, 0)
-      assert.equal(leader.logged('two processes have the id').length, 0)
-      await requireSame(lab, leader, replica)
-    },
-  )
+    }
+    // For longer than it takes to find two.
+    await until('it has been up for long', async () => {
+      const { upMs } = JSON.parse((await replica.get('/leader')).text)
+      return upMs > 15_000
+    })
+    assert.equal(replica.logged('WALCAST_NODE_ID_TAKEN').length, 0)
+    assert.equal(leader.logged('two processes have the id').length, 0)
+    await requireSame(lab, leader, replica)
+  })
 
-  labTest(
-    'a replica whose former process is frozen at the leader goes on at a relay',
-    async (lab) => {
-      const { leader, relays } = await startCluster(lab, 1)
-      const [db, clone] = [lab.path('frozen.db'), lab.path('next.db')]
-      const frozen = await (await lab.replica(db, leader, { flags: FLAGS })).ready()
-      await waitLevel(leader, frozen)
-      copyAll(db, clone, ['', '-wal', '-walcast'])
-      frozen.kill('SIGSTOP')
-      const next = await (await lab.replica(clone, relays[0], { flags: FLAGS })).ready()
-      await until('it has been up for long', async () => {
-        const { upMs } = JSON.parse((await next.get('/leader')).text)
-        return upMs > 15_000
-      })
-      assert.equal(next.logged('WALCAST_NODE_ID_TAKEN').length, 0)
-      await requireSame(lab, leader, next)
-      // It is there again, and has been up for longer: the younger process ends.
-      frozen.kill('SIGCONT')
-      await requireTaken(next)
-      await requireSame(lab, leader, frozen)
-    },
-  )
+  labTest('a replica whose old process hangs at the leader goes on at a relay', async (lab) => {
+    const { leader, relays } = await startCluster(lab, 1)
+    const [db, clone] = [lab.path('frozen.db'), lab.path('next.db')]
+    const frozen = await (await lab.replica(db, leader, { flags: FLAGS })).ready()
+    await waitLevel(leader, frozen)
+    copyAll(db, clone, ['', '-wal', '-walcast'])
+    frozen.kill('SIGSTOP')
+    const next = await (await lab.replica(clone, relays[0], { flags: FLAGS })).ready()
+    await until('it has been up for long', async () => {
+      const { upMs } = JSON.parse((await next.get('/leader')).text)
+      return upMs > 15_000
+    })
+    assert.equal(next.logged('WALCAST_NODE_ID_TAKEN').length, 0)
+    await requireSame(lab, leader, next)
+    // It is there again, and has been up for longer: the younger process ends.
+    frozen.kill('SIGCONT')
+    await requireTaken(next)
+    await requireSame(lab, leader, frozen)
+  })
 })

@@ -10,7 +10,8 @@ import { within } from './until.ts'
 
 /** One of 65,000 addresses of this machine; the first is not 127.0.0.1. */
 export function loopbackAddress(index: number): string {
-  return `127.${1 + Math.floor(index / 62_500)}.${Math.floor(index / 250) % 250}.${2 + (index % 250)}`
+  const [high, middle] = [Math.floor(index / 62_500), Math.floor(index / 250) % 250]
+  return `127.${1 + high}.${middle}.${2 + (index % 250)}`
 }
 
 export class Stranger {
@@ -79,4 +80,5 @@ export function wanting(bytes: number): string {
 }
 
 export const UPGRADE =
-  'GET /live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+  'GET /live HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+  'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'

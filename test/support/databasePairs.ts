@@ -53,7 +53,8 @@ export function dump(path: string, table: string, columns: readonly string[]): s
   try {
     const list = columns.map(
       (c) =>
-        `typeof(${c}), CASE typeof(${c}) WHEN 'real' THEN printf('%!.26g', ${c}) ELSE hex(${c}) END`,
+        `typeof(${c}), CASE typeof(${c}) WHEN 'real' THEN printf('%!.26g', ` +
+        `${c}) ELSE hex(${c}) END`,
     )
     return (
       db

@@ -92,5 +92,8 @@ export function describe(exchange: Exchange): string {
     position === undefined ? '' : `at ${position}`,
   ]
   const times = `${startMs.toFixed(1)} to ${endMs.toFixed(1)} ms`
-  return `${kind} ${key} by session ${session} at ${site}, ${times}: ${answer.filter(Boolean).join(' ')}`
+  return (
+    `${kind} ${key} by session ${session} at ${site}, ${times}: ` +
+    `${answer.filter(Boolean).join(' ')}`
+  )
 }

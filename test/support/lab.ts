@@ -209,7 +209,8 @@ export function waitLevel(leader: TestNode, replica: TestNode): Promise<string> 
     const [theirs, ours] = await Promise.all([leader.status(), replica.status()])
     const [a, b] = [theirs, ours].map(({ epoch, txid, checksum }) => `${epoch}-${txid} ${checksum}`)
     saw(
-      `leader ${a} (${theirs.state}), replica ${b} (${ours.state}, ${ours.sync?.remaining ?? 0} pages to come)`,
+      `leader ${a} (${theirs.state}), replica ${b} (${ours.state}, ` +
+        `${ours.sync?.remaining ?? 0} pages to come)`,
     )
     return a === b && ours.state === 'streaming' ? a : undefined
   })

@@ -49,7 +49,9 @@ export async function makeDatabase(lab: Lab, path: string, shape: Shape = {}): P
 
 /** A statement over a table `numbers` of 1 to `count`. */
 export function numbers(count: number, statement: string): string {
-  const series = `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count})`
+  const series =
+    'WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ' +
+    `${count})`
   return count > 0 ? `${series} ${statement}` : 'SELECT 1'
 }
 

@@ -10,7 +10,8 @@ await runCampaign(
   runGuestRound,
   `scripts/torture guest [--seconds N] [--seed N] [--keep]
 
-Nodes that die, stop, freeze and are cut off beside an application whose transactions read before they write, until N seconds are over
-(default 120). Exit 0 when none was refused and every round ended equal.
+Nodes die, stop, freeze and are cut off, beside an application whose transactions read before they
+write, for N seconds (default 120). Exit code 0 when no transaction was refused and every round
+ended with equal nodes.
 `,
 )

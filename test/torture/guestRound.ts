@@ -83,7 +83,10 @@ export async function runGuestRound(lab: Lab, random: Random): Promise<string> {
   await requireSame(lab, guest.leader, guest.replica)
   const passes = await Promise.all(readers.map((reader) => reader.stop()))
   const faults = [...told].map(([name, count]) => `${count} ${name}`).join(', ')
-  return `pages of ${pageSize}, ${language}, ${commits} commits, ${passes.map((each) => each.passes).join(' + ')} reads; ${faults}`
+  return (
+    `pages of ${pageSize}, ${language}, ${commits} commits, ` +
+    `${passes.map((each) => each.passes).join(' + ')} reads; ${faults}`
+  )
 }
 
 type Fault = (guest: Guest) => Promise<unknown>

@@ -75,7 +75,10 @@ export async function runLeadershipRound(lab: Lab, random: Random): Promise<stri
   const { epoch, txid } = await leader.node.status()
   const events = [...told].map(([name, count]) => `${count} ${name}`).join(', ')
   const failed = record.length - report.done
-  return `${report.done} answers, ${failed} failed, ${report.unknown} unknown, at ${epoch}-${txid}; ${events}`
+  return (
+    `${report.done} answers, ${failed} failed, ${report.unknown} ` +
+    `unknown, at ${epoch}-${txid}; ${events}`
+  )
 }
 
 /** What a change that could not be says; anything else fails the round. */

@@ -51,7 +51,8 @@ export class PositionLedger {
     if (told.some((each) => each.checksum === checksum)) return
     if (told.length > 0)
       this.#conflicts.push(
-        `${position} is ${checksum} at ${by}, was ${told.map((each) => `${each.checksum} at ${each.by}`).join(', ')}`,
+        `${position} is ${checksum} at ${by}, ` +
+          `was ${told.map((each) => `${each.checksum} at ${each.by}`).join(', ')}`,
       )
     this.#told.set(position, [...told, { checksum, by }])
   }

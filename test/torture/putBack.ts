@@ -1,7 +1,7 @@
 /**
  * The leader's state is put back, and what has to hold then is found out by content:
  *
- *   held at the replicas ─> put back ─> restarted ─> level ─> what was held is at the leader or kept aside
+ *   held at the replicas ─> put back ─> restarted ─> level ─> held rows at the leader or kept aside
  *
  * A replica's rows count as lost unless the copy put back is of the same history and holds all that
  * the replica had by then.

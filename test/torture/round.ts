@@ -109,7 +109,10 @@ export async function runRound(lab: Lab, random: Random): Promise<string> {
   await stopReaders(world)
   const { epoch, txid } = await world.leader.status()
   const faults = [...world.told].map(([name, count]) => `${count} ${name}`).join(', ')
-  return `pages of ${pageSize}, ${world.commits} commits, ${world.passes} reads, at ${epoch}-${txid}; ${faults}`
+  return (
+    `pages of ${pageSize}, ${world.commits} commits, ${world.passes} ` +
+    `reads, at ${epoch}-${txid}; ${faults}`
+  )
 }
 
 async function takeSnapshot(world: World): Promise<void> {

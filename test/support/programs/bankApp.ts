@@ -1,14 +1,14 @@
 /**
  * An application under test that knows nothing of walcast: accounts, transfers and registers in one
- * SQLite database, over HTTP. One handle for as long as it lives, opened once the file is there:
- * its node changes roles under it. Says when it listens.
+ * SQLite database, over HTTP. It opens one handle once the file exists and keeps it for life, while
+ * its node changes roles. It reports when it listens.
  *
- *   POST /transfer {id, from, to, amount}   201; 409 when a transfer has that id already, and nothing is applied
- *   POST /register {key, value}             200 {version}: one more than before
- *   GET /accounts                           {balances, sum}, in one read transaction
- *   GET /register/KEY                       {version, value}; version 0 when it was never written
- *   GET /transfers?ids=A,B                  {found}: those of them that are there
- *   GET /about                              {opened, pid}: how often the database was opened, and by which process
+ *   POST /transfer {id, from, to, amount}  201; 409 and no change when a transfer has that id
+ *   POST /register {key, value}            200 {version}: one more than before
+ *   GET /accounts                          {balances, sum}, in one read transaction
+ *   GET /register/KEY                      {version, value}; version 0 when it was never written
+ *   GET /transfers?ids=A,B                 {found}: those of them that exist
+ *   GET /about                             {opened, pid}: how often it opened the file
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import Database from 'better-sqlite3'

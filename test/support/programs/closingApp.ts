@@ -22,7 +22,8 @@ function answer(socket: Socket, target: string): void {
   if (target !== '/!count') executed[target] = (executed[target] ?? 0) + 1
   const body = target === '/!count' ? JSON.stringify(executed) : 'ok'
   socket.write(
-    `HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n${keepAlive}Content-Length: ${body.length}\r\n\r\n${body}`,
+    'HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n' +
+      `${keepAlive}Content-Length: ${body.length}\r\n\r\n${body}`,
   )
 }
 
