@@ -108,8 +108,8 @@ export class DemoCluster {
 /**
  * A replica that still follows another epoch has yet to compare its pages, whatever its txid.
  */
-function hasReached({ lag, epoch, txid }: NodeStatus, target: NodeStatus): boolean {
-  return lag.connected && epoch === target.epoch && txid >= target.txid
+function hasReached({ lag, epoch, txid, sync }: NodeStatus, target: NodeStatus): boolean {
+  return lag.connected && !sync && epoch === target.epoch && txid >= target.txid
 }
 
 function positionOf({ epoch, txid, checksum }: NodeStatus): string {
