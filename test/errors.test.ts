@@ -65,11 +65,11 @@ for (const key of KEYS) {
   })
 }
 
-/** `new WalcastError('KEY', { ... })` as they are written in the sources. */
+/** Each `new WalcastError('KEY', { ... })` in the sources. */
 interface Use {
   readonly place: string
   readonly key: string
-  /** Undefined when the details are not written out there. */
+  /** Undefined when the details are not written there as a literal. */
   readonly details: readonly string[] | undefined
 }
 
@@ -161,9 +161,7 @@ test('a failed write is DISK_FULL or WRITE_FAILED; catalogue errors stay unchang
   assert.equal(writeError('/x', ours), ours)
 })
 
-/**
- * Environment variables begin like codes do: those that the sources name, and one for each flag.
- */
+/** Environment variables begin like codes: those named in the sources, and one for each flag. */
 function environmentVariables(): Set<string> {
   const names = new Set<string>()
   for (const path of filesBelow('src', '.ts')) {

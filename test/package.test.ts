@@ -21,7 +21,7 @@ import { promisify } from 'node:util'
 import { freeAddress, newDatabase } from './support/embedded.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-/** Against hanging: a machine that others keep busy takes its time. */
+/** Only against hanging: a busy machine is slow. */
 const TIMEOUT_MS = 600_000
 const folder = mkdtempSync(join(tmpdir(), 'walcast-package-'))
 const project = join(folder, 'project')
@@ -59,8 +59,8 @@ const tool = (name: string, args: readonly string[], cwd = ROOT) =>
   run(process.execPath, [join(ROOT, 'node_modules/.bin', name), ...args], cwd)
 
 /**
- * What an installation of the package brings: all that it and its dependencies need, and nothing
- * that only we need.
+ * What an installation of the package brings: what it and its dependencies need, and nothing for
+ * development only.
  */
 function installedPackages(): string[] {
   const { dependencies, peerDependencies } = manifestOf(ROOT)
@@ -152,7 +152,7 @@ await node.close()
 db.close()
 `
 
-/** Each line is wrong, and the compiler has to say so. */
+/** Each line is wrong, and the compiler must report it. */
 const MISUSES = [
   "app.get('/', { config: { walcast: 'replica' } }, async () => ({}))",
   "app.get('/', async (request) => { request.position = undefined })",
@@ -163,7 +163,7 @@ const MISUSES = [
   'app.register(walcast, {})',
 ]
 
-/** Emits what has no errors too. */
+/** Emits files without errors too. */
 function compile(files: Readonly<Record<string, string>>): Promise<Ran> {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(project, name), text)
   const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false']

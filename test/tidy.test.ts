@@ -18,7 +18,7 @@ const FLOORS = [...ARCHITECTURE.matchAll(/^\| \d+ \| ([^|]+) \|/gm)].map(([, cel
 /** Files directly in src, below everything. */
 const FOUNDATION = 'src'
 const MAX_LINES = 500
-/** Tables, which are looked up in and not read. */
+/** Tables: readers look things up in them and do not read them through. */
 const TABLES: ReadonlySet<string> = new Set(['src/errorCatalogue.ts'])
 const VAGUE = new RegExp(
   '(^|[^a-z])(utils?|helpers?|common|misc|manager)([^a-z]|$)|' +
@@ -45,7 +45,7 @@ function sources(folder: string): SourceFile[] {
 
 const FILES = [...sources('src'), ...sources('proto')]
 const TESTS = sources('test')
-/** Without the packages of peers that lie in one of its folders. */
+/** Without bench/peers, which holds packages of peers. */
 const BENCH = readdirSync(join(ROOT, 'bench'), { withFileTypes: true })
   .filter((entry) => entry.name !== 'peers')
   .flatMap(({ name }) => (name.endsWith('.ts') ? [read(`bench/${name}`)] : []))
@@ -57,7 +57,7 @@ const BENCH = readdirSync(join(ROOT, 'bench'), { withFileTypes: true })
 
 const EXAMPLES = sources('examples')
 
-/** Undefined of a file directly in src. */
+/** Undefined for a file directly in src. */
 function floorOf(path: string): number | undefined {
   const floor = FLOORS.findIndex((folders) =>
     folders.some((folder) => path.startsWith(`${folder}/`)),
@@ -120,7 +120,7 @@ function violations(files: readonly SourceFile[]): string[] {
   )
 }
 
-/** A file that is not in the tree, to see that a rule can fail. */
+/** A made-up file, to show that a rule can fail. */
 function made(path: string, text: string): SourceFile {
   return { path, text, tree: ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true) }
 }
@@ -154,7 +154,7 @@ test('the rule for imports can fail', () => {
     assert.deepEqual(violations([made(path, text)]), [], text)
 })
 
-/** Of Node's functions these change nothing and wait for nothing. */
+/** Functions of Node that change nothing and wait for nothing. */
 const PURE_NAMES = /^(STATUS_CODES|isIP|BlockList|SocketAddress|isMainThread|errors)$/
 const PLATFORM_MODULES = new Set([
   ...['node:fs', 'node:fs/promises', 'node:child_process', 'node:worker_threads'],
@@ -193,7 +193,7 @@ function originalAt(node: ts.Node): string | undefined {
   const isCalled = ts.isCallExpression(node) || ts.isNewExpression(node)
   const name = isCalled ? node.expression.getText() : ''
   if (!PLATFORM_GLOBALS.has(name)) return undefined
-  // Two of them have the name of what `platform/sockets.ts` exports.
+  // Two of them share a name with an export of `platform/sockets.ts`.
   return node.getSourceFile().text.includes("/platform/sockets.ts'") ? undefined : name
 }
 
@@ -308,7 +308,7 @@ test('imports name the file ending, and src imports no test', () => {
       if (!specifier.startsWith('.')) continue
       assert.match(specifier, /\.ts$/, place)
       if (file.path.startsWith('bench/')) assert.doesNotMatch(specifier, /(^|\/)test\//, place)
-      // An example is what an application would be: it takes the package by its name.
+      // An example imports the package by its name, as an application would.
       else if (file.path.startsWith('examples/'))
         assert.doesNotMatch(specifier, /(^|\/)(src|proto|test|bench)\//, place)
       else if (!file.path.startsWith('test/'))

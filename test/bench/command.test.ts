@@ -1,7 +1,4 @@
-/**
- * `walcast bench`: the harness as a child, with its output, its exit code and the signals that
- * reach it.
- */
+/** `walcast bench`: the harness as a child process, its output, exit code and signals. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -22,7 +19,7 @@ interface Ended {
   readonly stderr: string
 }
 
-/** Runs it to its end; when `whenToStop` is done it is asked to stop. */
+/** Runs the bench to its end; once `whenToStop` resolves, tells it to stop. */
 function bench(args: readonly string[], whenToStop?: () => Promise<unknown>): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const [file, bound] = endingWithParent(process.execPath, [CLI, 'bench', ...args], 'TERM')
@@ -180,7 +177,7 @@ test('http measures reads, writes and lag at the proxies, and leaves nothing beh
     number(write, column)
   assert.equal(write['late'], 0)
   assert.ok(number(lag, 'lagP99Ms') > 0 && number(lag, 'above5msPercent') >= 0)
-  // Commits that fall together are one batch; the window holds the warm-up too.
+  // Commits at the same moment are one batch; the window includes the warm-up.
   assert.ok(number(lag, 'commits') > 0 && number(lag, 'commits') <= 100)
   assert.ok(number(lag, 'inWindow') > number(lag, 'commits') && number(lag, 'inWindow') <= 150)
   assert.ok('read p50 proxy/direct connections 2' in Object(ratios))

@@ -1,5 +1,5 @@
 /**
- * The relay of the network suite: order, content and delay; and the cases that the suite measures.
+ * The relay of the network suite (order, content and delay), and the cases that the suite measures.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

@@ -1,4 +1,4 @@
-/** The bench's push of whole databases: what is copied, and a reader of what has arrived. */
+/** The bench's push of whole databases: what is copied, and what a reader sees. */
 import assert from 'node:assert/strict'
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,7 +23,7 @@ function openSource(name: string) {
   }
 }
 
-/** As the receiver does it. */
+/** As the receiver does. */
 function publish(database: Buffer | undefined, path: string): void {
   assert.ok(database)
   writeFileSync(`${path}.arriving`, database)

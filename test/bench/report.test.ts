@@ -1,6 +1,6 @@
 /**
  * The report of the benchmarks, from results made here, and the figures of the README, from the
- * results that are kept.
+ * kept results.
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-/** What the suite switchover makes of what its clients saw. */
+/** How the suite switchover evaluates what its clients saw. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Asked, answersOf, before, longestGapMs, longestWaitMs } from '../../bench/roleLog.ts'

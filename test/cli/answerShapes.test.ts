@@ -1,6 +1,5 @@
 /**
- * Whatever answers: what passes the check of its shape can be printed, and what is wrong with the
- * rest is said.
+ * Any answer that passes the check of its shape can be printed; any other is refused with a reason.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -24,7 +23,7 @@ const ENTRY = {
 const PERCENTILES = { p50Ms: 1, p95Ms: 2, p99Ms: 3, maxMs: 4 }
 const CAUSE = { code: 'slow-link', text: 'it is slow' }
 
-/** Answers as nodes give them, with all that is optional, and how each is shown. */
+/** Answers of nodes with all optional fields, and how each is shown. */
 const CASES: Readonly<
   Record<string, { answer: object; shape: Shape; show: (answer: never) => unknown }>
 > = {
@@ -199,7 +198,7 @@ const CASES: Readonly<
   },
 }
 
-/** Every place in a value: the keys that lead to it. */
+/** Every place in a value, as its path of keys. */
 function placesIn(value: unknown, keys: readonly string[] = []): string[][] {
   const inner = typeof value === 'object' && value !== null ? Object.entries(value) : []
   return [[...keys], ...inner.flatMap(([key, each]) => placesIn(each, [...keys, key]))]
@@ -240,7 +239,7 @@ for (const [name, { answer, shape, show }] of Object.entries(CASES)) {
   })
 }
 
-/** Values that are right elsewhere in the answer. */
+/** Values that are valid elsewhere in the answer. */
 function placesValues(answer: object): unknown[] {
   return placesIn(answer).map((keys) =>
     keys.reduce<unknown>((value, key) => Object(value)[key], answer),

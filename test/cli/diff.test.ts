@@ -1,4 +1,4 @@
-/** `walcast diff` as a process: its three forms, its one line, its exit codes. */
+/** `walcast diff` as a process: its three formats, its summary line, its exit codes. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,4 +1,4 @@
-/** Environment variables and names that are mistyped. */
+/** Mistyped environment variables and names. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'

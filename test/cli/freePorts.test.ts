@@ -9,7 +9,7 @@ const COUNT = 12_000
 
 test('no two processes get the same free port', async () => {
   const port = await freePort()
-  // Another process that comes by the same port first gets the next one.
+  // Another process that would get the same port gets the next one.
   const script = `Math.random = () => ${port - 18_000 - 1} / ${COUNT} + 1e-9
     const { freePort } = await import(${JSON.stringify(MODULE)})
     console.log(await freePort())`

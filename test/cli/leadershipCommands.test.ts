@@ -1,4 +1,4 @@
-/** The commands that move leadership, as processes, against peers that speak the contract. */
+/** The commands that move leadership, as processes, against fake nodes. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,7 +15,7 @@ import {
 import { CLI } from '../support/paths.ts'
 
 const BY = `${userInfo().username}@${hostname()}`
-/** Against hanging: a machine that others keep busy takes its time. */
+/** Only against hanging: a busy machine is slow. */
 const TIMEOUT_MS = 600_000
 
 interface Ran {
@@ -227,15 +227,15 @@ const STAGES = {
   followMs: 1500,
 }
 
-/** Two nodes that hand leadership to each other, and commit a little meanwhile. */
+/** Two nodes that hand leadership to each other and commit a little meanwhile. */
 class Pair {
   readonly nodes: FakeNode[] = []
   leading = 0
   epoch = 3
   txid = 100
-  /** What the other node has not, when it is asked. */
+  /** How many transactions the other node lacks when asked. */
   behind = 0
-  /** Times that a node that has led is asked before it is fit again. */
+  /** How often a former leader is asked before it is fit again. */
   unfitTimes = 0
   refuse: (from: number) => FakeAnswer | undefined = () => undefined
 

@@ -1,6 +1,6 @@
 /**
- * Commands of somebody who mistypes, as processes, against what is no node: each ends in one line
- * that says what and what to do.
+ * Mistyped commands and wrong addresses, as processes: each ends in one line that says what
+ * happened and what to do.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -18,7 +18,7 @@ import { until } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
 const HTML = '<!doctype html>\n<title>Welcome\u001b[2J to \u202enginx</title>'
-/** Commands that run at once. */
+/** How many commands run at once. */
 const AT_ONCE = 4
 
 type AtEnd = (end: () => void) => void
@@ -53,7 +53,7 @@ const answering =
   (_request, response) =>
     void response.writeHead(status, { 'content-type': type, ...headers }).end(body)
 
-/** Writes as long as somebody reads. */
+/** Writes until the reader leaves. */
 function writeOn(response: ServerResponse): void {
   const chunk = Buffer.alloc(64 * 1024, '{"a":')
   const more = () => {
@@ -67,7 +67,7 @@ function writeOn(response: ServerResponse): void {
 interface Case {
   readonly args: readonly string[]
   readonly code: number
-  /** What the one line on standard error is like. */
+  /** Matches the one line on standard error. */
   readonly line: RegExp
   readonly environment?: Readonly<Record<string, string>>
 }

@@ -1,4 +1,4 @@
-/** Options of a node that is started in one role and may come to have the other. */
+/** Options of a node that starts in one role and may later have the other. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-/** The examples, started by their one command and used as their visitors use them. */
+/** The examples, each started by its one command and used as a visitor would use it. */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ const NAMES = ['leader', 'replica-1', 'replica-2']
 /** Of each replica. */
 const ROUNDS = 100
 const BUILD_MS = 600_000
-/** How long SQLite would wait for a lock in the example. */
+/** How long SQLite waits for a lock in the example. */
 const BUSY_MS = 5000
 
 interface Started {
@@ -32,7 +32,7 @@ async function startExample(lab: Lab, name: string, ports: number): Promise<Star
   const folder = lab.path('data')
   const file = fileURLToPath(new URL(`../../../examples/${name}/run`, import.meta.url))
   const run = lab.spawn(name, file, ['--port', String(port), '--folder', folder])
-  // Its children are in groups of their own: they must not outlive a test that fails.
+  // Its children have process groups of their own, and must not outlive a failed test.
   lab.atEnd(() => endProcesses(folder))
   await run.line((line) => line.includes('Ctrl-C'), 0, BUILD_MS)
   const browsers = NAMES.map((_, index) => new Browser(`http://127.0.0.1:${port + index}`))
@@ -270,7 +270,7 @@ async function requireDeletion(browser: Browser): Promise<void> {
   assert.equal((await browser.send('DELETE', `/notes/${id}`)).status, 404)
 }
 
-/** Somebody goes round the proxy and POSTs to the application of a replica. */
+/** A client bypasses the proxy and POSTs to the application of a replica. */
 async function requireStrayWriteFails({ port, browsers }: Started): Promise<void> {
   const behind = new Browser(`http://127.0.0.1:${port + 7}`)
   const before = (await browsers[1].get('/notes.json')).text

@@ -1,6 +1,6 @@
 /**
- * The pages of options and metrics: they are what the code has, and nothing in the documents names
- * another option.
+ * The pages of options and metrics match the code, and no document names an option or metric that
+ * does not exist.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -27,7 +27,7 @@ test('every metric named in a document exists', () => {
       assert.ok(known.has(name) || name === cookie, `${path} names ${name}`)
 })
 
-/** Of commands that are no nodes, and of other programs that the documents call. */
+/** Options of other commands, and of other programs in the documents. */
 const OTHER_FLAGS: ReadonlySet<string> = new Set([
   'fail',
   ...[

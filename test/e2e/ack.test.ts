@@ -1,5 +1,5 @@
 /**
- * Answers that wait until replicas hold the write: real nodes before real applications, judged by
+ * Answers that wait until replicas hold the write: real nodes before real applications, checked by
  * what SQLite finds in the files.
  */
 import assert from 'node:assert/strict'
@@ -124,7 +124,7 @@ labTest('without a replica no write is acknowledged, and none waits', async (lab
 labTest('kill -9 of the leader: a write acknowledged by one replica survives', async (lab) => {
   const cluster = await startNotes(lab, { leaderFlags: ['--ack', 'one'] })
   const { leader, replicas, links } = cluster
-  // On their way for a while: what is only sent dies with the leader.
+  // Slow, so that batches that were only sent die with the leader.
   for (const link of links) link.streamDelayMs = 30
   const acked: string[] = []
   let answered = 0
@@ -211,7 +211,7 @@ labTest(
     )
     assert.equal((await postNote(url.app, 'c', ACK('one'))).acked, 'one; replicas=1')
     rmSync(trigger)
-    // On a new connection it is asked again.
+    // On a new connection the replica is asked for it again.
     link.cutAll()
     await until(
       'it is back',

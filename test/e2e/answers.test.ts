@@ -1,7 +1,7 @@
 /**
- * Answers and requests that are legal and rare, byte by byte on each way to an application: the
- * leader's own, the replica's own, through a replica to the leader's; with a remembered answer,
- * too. RFC 9110 and 9112 say what is right.
+ * Legal but rare answers and requests, byte by byte on each way to an application: at the leader,
+ * at the replica, through a replica to the leader, and with a remembered answer. RFC 9110 and 9112
+ * define what is right.
  */
 import assert from 'node:assert/strict'
 import { type Lab, labTest } from '../support/lab.ts'
@@ -65,7 +65,10 @@ function headOf({ method, more }: Way, answer: string): string {
 
 const NEXT = 'GET /next HTTP/1.1\r\nHost: app.test\r\n\r\n'
 
-/** Sends what gets `answer`, then another request on the same connection. Gives all that came. */
+/**
+ * Sends a request that gets `answer`, then another on the same connection. Returns everything
+ * received.
+ */
 async function answered(lab: Lab, way: Way, answer: string): Promise<string> {
   const raw = await RawHttp.open(lab, way.port)
   raw.write(headOf(way, telling({ raw: answer })))
@@ -122,14 +125,14 @@ part('an application that refuses before the body ended, and closes', async (tra
         raw.write('x'.repeat(2 * MIB))
         await raw.seen('no!')
         assert.match(raw.text, new RegExp(`^HTTP/1.1 ${status} ${reason}\r\n`), way.name)
-        // It goes on where the whole request had come.
+        // The application goes on once the whole request has arrived.
         if (/connection: close/i.test(raw.text)) await raw.whole()
         raw.socket.destroy()
       }
 })
 
 part('an answer to the head alone, while the client holds its body back', async (traffic, lab) => {
-  // With a key the body is taken in first: what breaks off has reached no application then.
+  // With a key the node reads the body first, so a broken request reaches no application.
   for (const way of waysOf(traffic).filter(({ name }) => !name.endsWith('with a key'))) {
     const raw = await RawHttp.open(lab, way.port)
     const answer = 'HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 3\r\n\r\nno!'
@@ -282,7 +285,7 @@ part('one limit for a head, at the leader and at a replica', async (traffic, lab
 })
 
 part('a head of very many headers passes whole', async (traffic, lab) => {
-  // Node leaves out those past the thousandth: here the body's length was among them.
+  // Node drops headers past the thousandth, here the body's length among them.
   const many = 'a: b\r\n'.repeat(1500)
   for (const { port, method, more, name } of waysOf(traffic)) {
     const text = await RawHttp.exchange(

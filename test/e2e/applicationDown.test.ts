@@ -1,6 +1,6 @@
 /**
- * An application that accepts no connections: what waits for it, what goes elsewhere, and who is
- * told.
+ * An application that accepts no connections: which requests wait, which go elsewhere, and where
+ * the node reports it.
  */
 import assert from 'node:assert/strict'
 import WebSocket from 'ws'

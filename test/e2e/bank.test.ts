@@ -1,6 +1,6 @@
 /**
- * The harness that judges changes of leadership, on nodes that keep their roles: it must find
- * nothing there.
+ * The harness that judges changes of leadership, on nodes that keep their roles: it must find no
+ * fault there.
  */
 import assert from 'node:assert/strict'
 import { type BankCluster, startBank } from '../support/bankCluster.ts'
@@ -38,7 +38,7 @@ labTest('a bank on three nodes: no transfer lost, doubled or reordered', async (
 labTest('a bank while the leader restarts: no request fails', async (lab) => {
   const cluster = await startBank(lab)
   const [leader, ...replicas] = cluster.sites
-  // Those of the leader's own proxy would meet a closed port.
+  // Clients of the leader's own proxy would meet a closed port.
   const client = cluster.client({ doors: replicas })
   await client.advance(REQUESTS / 3)
   assert.equal((await leader.node.stop()).code, 0)

@@ -1,6 +1,6 @@
 /**
- * Replicas that feed replicas: what the last one holds, what the leader is told, and every way in
- * which the one in between fails.
+ * Replicas that feed replicas: what the last one holds, what the leader knows of it, and each way
+ * in which the relay can fail.
  */
 import assert from 'node:assert/strict'
 import { fakeNode } from '../support/fakeNode.ts'
@@ -11,7 +11,7 @@ import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase, numbers, Writer } from '../support/workload.ts'
 
-/** Less than it takes a leader to give up a replica that nobody tells it of. */
+/** Less than the time after which a leader gives up a replica that it no longer hears of. */
 const UNTOLD_MS = 8000
 
 interface Chain {
@@ -69,7 +69,7 @@ labTest(
       const goneMs = performance.now()
       await until('the leader knows', async () => (await isConnected()) === false)
       if (performance.now() - goneMs < UNTOLD_MS) return true
-      // A machine that others keep busy may be late once.
+      // A busy machine may be late once.
       again = await lab.restart(last)
       await until('it is back', isConnected)
       return false

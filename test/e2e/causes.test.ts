@@ -1,4 +1,4 @@
-/** Status says what lag and a growing WAL come of, and which replicas are missed. */
+/** Status names the causes of lag and of a growing WAL, and the replicas that are missed. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -15,7 +15,7 @@ async function causesOf(node: TestNode, code: CauseCode): Promise<readonly Cause
   return (await node.status()).causes.filter((cause) => cause.code === code)
 }
 
-/** Waits for a cause, and gives it. */
+/** Waits for a cause and returns it. */
 function told(node: TestNode, code: CauseCode): Promise<Cause> {
   return until(`${node.child.name} tells of ${code}`, async () => (await causesOf(node, code))[0])
 }
@@ -46,7 +46,7 @@ labTest('long readers are named by process and age, on replica and leader', asyn
     await reader.rows('BEGIN')
     await reader.rows('SELECT count(*) FROM log')
   }
-  // One that comes and goes, in the midst of reading at most looks.
+  // A reader that comes and goes; most looks find it reading.
   const short = new Reader(lab, { path: replica.db, holdMs: 200, reopen: 0 })
   const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 5, pauseMs: 1 })
   for (const [node, reader] of [
@@ -128,7 +128,7 @@ labTest('a broken link is a cause on both ends, also under writes', async (lab) 
   const replica = await (await lab.replica(lab.path('replica.db'), proxy.address)).ready()
   const writer = new Writer(lab, 'node', { path: db, name: 'w', seed: 7, pauseMs: 5 })
   await until('it writes', async () => (await replica.status()).txid > 20)
-  // What is sent is taken, and arrives nowhere.
+  // The link accepts bytes and delivers none.
   proxy.tamper = () => Buffer.alloc(0)
   const seen = new Set<string>()
   await until(
@@ -177,7 +177,7 @@ labTest('an absent replica is missed, also after a restart, until it is forgotte
   const cause = await told(leader, 'replica-away')
   assert.deepEqual([cause['node'], cause['epoch'], cause['txid']], [node, epoch, txid])
   const [before] = (await leader.status()).replicas
-  // The first restart has only what was written beside, the second what was written at the stop.
+  // The first restart finds the list written while running, the second the one written at the stop.
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     await leader.stop(signal)
     leader = await lab.restart(leader)
@@ -230,7 +230,7 @@ labTest(
       1,
       'each node has a list of its own',
     )
-    // The replica between tells of those that it feeds once a second.
+    // The relay reports the replicas that it feeds once a second.
     await delay(1500)
     assert.equal(await listed(), undefined)
     far = await (await lab.restart(far)).ready()

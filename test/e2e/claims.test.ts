@@ -1,13 +1,13 @@
 /**
- * What clients claim to have seen is believed as far as a node can know it: it holds up no read and
- * moves none to the leader.
+ * A node believes what clients claim to have seen only as far as it can know it. A false claim
+ * neither delays a read nor moves it to the leader.
  */
 import assert from 'node:assert/strict'
 import { type Lab, labTest } from '../support/lab.ts'
 import { cookieOf, type NotesCluster, post, startNotes } from '../support/notesCluster.ts'
 import { within } from '../support/until.ts'
 
-/** A read that is held this long is not answered in the time of a test. */
+/** A read held for so long outlasts the test. */
 const NEVER = '30m'
 const FORWARDED = 'walcast_forwarded_requests_total'
 
@@ -19,7 +19,7 @@ async function read(url: string, headers: Headers) {
   return { answer, ...((await answer.json()) as { newest: number; by: string }) }
 }
 
-/** Claims of a client that has seen nothing, with whether an answer bears a mark for it. */
+/** False claims, and whether the answer is marked for each. */
 async function claims({ leader }: NotesCluster): Promise<readonly (readonly [Headers, boolean])[]> {
   const { epoch, txid, cluster } = await leader.node.status()
   const ahead = `${epoch}-${txid + 1000}`
@@ -42,7 +42,7 @@ async function claims({ leader }: NotesCluster): Promise<readonly (readonly [Hea
 
 labTest('an invented position, cookie or staleness is answered locally at once', async (lab) => {
   const flags = ['--read-wait', NEVER, '--hold', NEVER]
-  // What the leader tells by itself is too late for all of them.
+  // The leader's own reports come too late for all of them.
   const cluster = await startNotes(lab, {
     replicas: 1,
     leaderFlags: ['--heartbeat', '5s'],

@@ -1,6 +1,6 @@
 /**
- * Nodes whose clocks are ten minutes apart hand leadership to each other, by tokens that are valid
- * for half a minute.
+ * Nodes whose clocks are ten minutes apart hand leadership over, with tokens that are valid for
+ * half a minute.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'

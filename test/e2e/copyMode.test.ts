@@ -1,6 +1,6 @@
 /**
- * The permissions of a copy, its `-wal` and its `-shm`: those of the leader's file, or those that
- * the operator chose.
+ * The permissions of a copy, its `-wal` and its `-shm`: those of the leader's file, or those of
+ * `--copy-mode`.
  */
 import assert from 'node:assert/strict'
 import { chmodSync, statSync } from 'node:fs'
@@ -49,7 +49,7 @@ labTest(
     await replica.stop()
     await leader.stop()
     for (const suffix of ['', '-wal', '-shm']) chmodSync(`${replica.db}${suffix}`, 0o666)
-    // What the leader last said is remembered: it is not there.
+    // The leader is away, so the replica uses the mode that it last heard.
     const alone = await lab.restart(replica)
     assert.deepEqual(modesOf(replica.db), all('640'))
     await alone.stop()

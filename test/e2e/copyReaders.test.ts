@@ -1,7 +1,6 @@
 /**
- * Readers of a replica's copy that run as another user, who may read its files and write neither
- * them nor their folder: in every state in which the replica may stand still, and while it works.
- * SQLite of two versions.
+ * Another user, who may read a replica's files but not write them or their folder, reads the copy
+ * in every state of the replica, with SQLite of two versions.
  */
 import assert from 'node:assert/strict'
 import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs'
@@ -13,14 +12,14 @@ import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase, numbers, Writer } from '../support/workload.ts'
 
-/** Nobody, on any Linux. */
+/** The user `nobody`, on any Linux. */
 const STRANGER = { uid: 65534, gid: 65534 }
-/** No checkpoint by itself, so that a state stays until it has been looked at. */
+/** No automatic checkpoint, so that a state stays until it has been checked. */
 const STILL = ['--copy-mode', '0644', '--idle', '1h', '--scrub-rate', '0']
 const MIB = 1024 * 1024
 const NEWEST = "SELECT (SELECT max(id) FROM log), (SELECT value FROM meta WHERE key = 'last')"
 
-/** Two databases in folders that everybody may enter and only their owner may write. */
+/** Two databases in folders that everybody may enter and only the owner may write. */
 async function twoFolders(lab: Lab): Promise<{ source: string; copy: string }> {
   assert.equal(process.getuid?.(), 0, 'readers run as another user: run these tests as root')
   chmodSync(lab.folder, 0o755)
@@ -41,7 +40,7 @@ async function cluster(lab: Lab, flags: readonly string[], leaderOptions: StartO
   return { leader, replica, source, copy }
 }
 
-/** Commits one more log row and gives its id. */
+/** Commits one more log row and returns its id. */
 async function commit(session: SqlSession): Promise<number> {
   await session.rows('BEGIN IMMEDIATE')
   await session.rows("INSERT INTO log (who) VALUES ('test')")
@@ -51,8 +50,8 @@ async function commit(session: SqlSession): Promise<number> {
 }
 
 /**
- * The same, and waits until the replica has it: what the leader has not noticed yet is no commit
- * that a status tells of.
+ * The same, and waits until the replica has it: a status shows no commit that the leader has not
+ * noticed.
  */
 async function follow(session: SqlSession, replica: TestNode): Promise<number> {
   const { txid } = await replica.status()
@@ -62,8 +61,8 @@ async function follow(session: SqlSession, replica: TestNode): Promise<number> {
 }
 
 /**
- * Readers without any write permission: one connection of each SQLite that stays, and new ones at
- * each look.
+ * Readers without write permission: one lasting connection of each SQLite, and new ones at each
+ * look.
  */
 class Strangers {
   readonly #lab: Lab
@@ -76,13 +75,13 @@ class Strangers {
     this.#persistent = this.#open()
   }
 
-  /** How many of those that stay cannot read. */
+  /** How many of the lasting connections cannot read. */
   async fails(): Promise<number> {
     const answers = await Promise.all(this.#persistent.map((session) => session.attempt(NEWEST)))
     return answers.filter(({ error }) => error !== undefined).length
   }
 
-  /** Every one of them sees log row `id` as the newest. */
+  /** Each reader sees log row `id` as the newest. */
   async see(id: number, state: string): Promise<void> {
     const fresh = this.#open()
     for (const [i, session] of [...this.#persistent, ...fresh].entries()) {
@@ -120,10 +119,7 @@ class Opener {
     await until('opens', () => this.opened >= from + opens, 60_000)
   }
 
-  /**
-   * Ends it, and proves that it met no error, but one that SQLite makes while it resets a WAL and
-   * that is gone at once.
-   */
+  /** Ends it, and proves that it met no error, except a brief one while SQLite resets a WAL. */
   async stop(isReset: boolean): Promise<void> {
     this.#child.expectEnd()
     this.#child.write('stop')
@@ -245,7 +241,7 @@ labTest('another user can read the copy after a kill during a resync', async (la
     return passed > cutAt ? undefined : bytes
   }
   const cut = await lab.restart(replica)
-  // What has come is taken up, so nothing may empty the WAL before it is visible.
+  // The batch has arrived, so nothing may empty the WAL before it is visible.
   await until('pages have come', () => statSync(`${copy}-wal`).size > MIB)
   await until('the connection was cut', () => passed > cutAt)
   await cut.stop('SIGKILL')
@@ -298,7 +294,7 @@ labTest(
   'an application in the reading group can read, and its writes fail at once',
   async (lab) => {
     const { source, copy } = await twoFolders(lab)
-    // As docs/application.md has it.
+    // As in docs/application.md.
     chownSync(lab.path('b'), 0, STRANGER.gid)
     chmodSync(lab.path('b'), 0o2750)
     chmodSync(source, 0o600)

@@ -1,4 +1,4 @@
-/** kill -9 of either side, at random moments and at each step of the apply; restarts. */
+/** kill -9 of either side, at random moments and at each step of the apply; and restarts. */
 import assert from 'node:assert/strict'
 import { existsSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -191,8 +191,8 @@ async function waitForStreaming(replica: TestNode): Promise<void> {
 }
 
 /**
- * Each step, and at which of its occurrences the process ends: the first after its start, and a
- * later one once it is level.
+ * Each step, with the occurrences at which the process dies: the first after its start, and a later
+ * one once it is level.
  */
 const STEPS: readonly (readonly [FileOp, number | undefined])[] = [
   ['wal.header', 2],
@@ -213,8 +213,7 @@ labTest('a replica killed at any step of the apply comes back intact', async (la
 })
 
 /**
- * Two crashes at `op`. What comes back from the first is, once it is proven whole, what dies of the
- * second.
+ * Two crashes at `op`. The process that survives the first, once proven sound, dies of the second.
  */
 async function crashesAt(
   lab: Lab,
@@ -272,7 +271,7 @@ labTest('a replica killed during its first copy resumes it', async (lab) => {
 interface Crash {
   readonly leader: TestNode
   readonly writing: SqlSession
-  /** The replica's. */
+  /** Of the replica. */
   readonly path: string
   readonly port: number
 }

@@ -1,6 +1,6 @@
 /**
- * Crowds at a node: clients that are slow, idle or many. Health is always answered, and an ordinary
- * client is served.
+ * Crowds at a node: slow, idle or many clients. The node always answers health checks and serves an
+ * ordinary client.
  */
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
@@ -15,21 +15,21 @@ import { App, ask, codeOf, SECRET, valuesOf } from '../support/trafficLab.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
-/** Where ordinary clients come from: no address of a crowd. */
+/** The address of ordinary clients, which no crowd uses. */
 const ORDINARY = '127.200.0.1'
 const MIB = 1024 * 1024
 const DRIP = 'POST /drip HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n'
 
 interface Site {
   readonly node: TestNode
-  /** Of the public side. */
+  /** URL of the public side. */
   readonly port: number
   readonly app: App
 }
 
 let sites = 0
 
-/** A leader before an application; each address of this machine is a client of its own. */
+/** A leader before an application. Each loopback address counts as a client. */
 async function startSite(lab: Lab, ...flags: string[]): Promise<Site> {
   const db = lab.path(`site${++sites}.db`)
   const [app, port] = await Promise.all([App.start(lab, 'app'), freePort(), makeDatabase(lab, db)])
@@ -46,7 +46,7 @@ async function startSite(lab: Lab, ...flags: string[]): Promise<Site> {
   return { node, port, app }
 }
 
-/** Health answers on both sides, at once: nothing is waited for. */
+/** Health checks on both sides are answered at once. */
 async function requireHealth({ node, port }: Site, t: TestContext, when: string): Promise<void> {
   const beganMs = performance.now()
   for (const path of ['/livez', '/readyz'])
@@ -57,7 +57,7 @@ async function requireHealth({ node, port }: Site, t: TestContext, when: string)
   t.diagnostic(`${when}: four health checks took ${Math.round(performance.now() - beganMs)} ms`)
 }
 
-/** An ordinary client gets in, and then each time. */
+/** An ordinary client gets in, and stays served. */
 async function requireService({ port }: Site, t: TestContext, when: string): Promise<void> {
   const beganMs = performance.now()
   let refused = 0
@@ -341,14 +341,14 @@ labTest('concurrent requests for metrics share one answer', async (lab, t) => {
   await Promise.all(all)
   const periods = Math.ceil((performance.now() - beganMs) / 1000)
   t.diagnostic(`${answers} answers in ${periods} s`)
-  // The first period is none of a crowd yet.
+  // In the first period there is no crowd yet.
   assert.ok(
     answers <= (periods + 2) * 110,
     'each of them has one a second, and a few have one at once',
   )
 })
 
-/** A write that a node of this name is in the midst of sending on. */
+/** A write that a node of this name has sent on in part. */
 async function slowForward(lab: Lab, { node }: Site, name: string): Promise<Stranger> {
   const stranger = await Stranger.open(lab, node.options.port, '127.0.0.1')
   return stranger.write(

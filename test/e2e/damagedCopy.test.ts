@@ -1,7 +1,4 @@
-/**
- * A copy whose files were damaged while its node was down is mended from the leader, not from a
- * backup.
- */
+/** A copy damaged while its node was down is repaired from the leader, without a backup. */
 import assert from 'node:assert/strict'
 import { closeSync, openSync, statSync, truncateSync, writeSync } from 'node:fs'
 import { type Lab, labTest, requireSame } from '../support/lab.ts'
@@ -24,8 +21,8 @@ async function newPair(lab: Lab, rows = 2000, flags: readonly string[] = []): Pr
 }
 
 /**
- * Stops the replica, does `damage` to its copy, and proves that the next start brings it to the
- * leader's state.
+ * Stops the replica, damages its copy, and proves that the next start brings it to the leader's
+ * state.
  */
 async function requireMended(
   lab: Lab,
@@ -73,7 +70,7 @@ labTest('a copy with a garbage header is repaired', async (lab) => {
 })
 
 labTest('a copy with a truncated WAL is repaired, also beside an open reader', async (lab) => {
-  // The WAL stays as it is until it is cut.
+  // Nothing empties the WAL before the test truncates it.
   const { leader, replica } = await newPair(lab, 2000, ['--idle', '1h', '--replica-wal', '1GiB'])
   for (const isRead of [false, true]) {
     const node = await lab.restart(await stopped(replica))

@@ -1,6 +1,6 @@
 /**
- * What a node had to give up is kept: nothing is overwritten before a copy is whole, and the rows
- * are found again.
+ * Rows that a node has to give up are kept aside: nothing is overwritten before they are safe, and
+ * they can be found again.
  */
 import assert from 'node:assert/strict'
 import {
@@ -20,7 +20,7 @@ import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 import { makeDatabase, Writer } from '../support/workload.ts'
 
-/** Both level, and a copy of the leader's file from before its last two commits. */
+/** Both nodes are level, with a copy of the leader's file from before its last two commits. */
 async function startPair(
   lab: Lab,
   flags: readonly string[] = [],
@@ -133,7 +133,7 @@ labTest('a promotion does not wait for a stray writer, and keeps its rows aside'
   assert.match(kept.reason, /^something else wrote to it/)
   const rows = readFileSync(`${keptPath(replica, kept)}/rows.jsonl`, 'utf8')
   assert.match(rows, /"table":"accounts","kind":"changed"/)
-  // Whoever leads is asked for it all the same.
+  // The leader is asked for it all the same.
   await switchover(again)
   assert.deepEqual((await replica.status()).diverged, [kept])
 })
@@ -156,7 +156,7 @@ labTest('a kept bundle is removed once the leader has all of its rows', async (l
   assert.equal((await replica.status()).diverged, undefined)
 })
 
-/** Bytes of all files in a folder and below. */
+/** The size of all files in a folder and below. */
 function folderBytes(path: string): number {
   if (!existsSync(path)) return 0
   return readdirSync(path, { recursive: true, encoding: 'utf8' })
@@ -316,7 +316,7 @@ labTest('a replica killed while it keeps rows aside loses none of them', async (
   }
 })
 
-/** Statements of a script, without what begins and ends its transaction. */
+/** The statements of a script, without BEGIN and COMMIT. */
 function statementsOf(script: string): string[] {
   return script
     .split(/;\n|;$/)

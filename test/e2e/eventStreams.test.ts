@@ -1,4 +1,4 @@
-/** Event streams at a stop: they end, and nothing else ends with them. */
+/** A stop ends event streams, and nothing else with them. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
@@ -11,7 +11,7 @@ import { makeDatabase } from '../support/workload.ts'
 
 const EVERY_MS = 5
 
-/** `/events` sends an event every few milliseconds, `/wait` answers when it is told to. */
+/** `/events` sends an event every few milliseconds, `/wait` answers when released. */
 class Application {
   readonly streams = new Set<ServerResponse>()
   readonly waiting: ServerResponse[] = []

@@ -1,7 +1,4 @@
-/**
- * Reads that the application of a replica fails because they write: the leader's application
- * answers them.
- */
+/** Reads that fail at a replica because they write: the leader's application answers them. */
 import assert from 'node:assert/strict'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { type Lab, labTest } from '../support/lab.ts'
@@ -27,7 +24,7 @@ async function startSite(lab: Lab, name: string, leader?: TestNode, flags: reado
   await node.ready()
   await lab.python('sessions', { path: db, name, port }).line((line) => line === 'listening')
   const url = `http://127.0.0.1:${proxy}`
-  // The application began after its node: until the node has seen it, reads go to the other one's.
+  // The application starts after its node. Until the node has seen it, reads go to the other node.
   await until('the application is seen', async () => (await fetch(`${url}/readyz`)).status === 200)
   return { node, url }
 }

@@ -1,6 +1,6 @@
 /**
- * Leaders that die, freeze or are cut off: what was promised is there, what only they held is kept
- * aside, one leads in the end.
+ * Leaders that die, freeze or are cut off: promised writes survive, rows that only they held are
+ * kept aside, and one node leads in the end.
  */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -26,7 +26,7 @@ async function requireFaultless(
   await cluster.requireSame(leader)
 }
 
-/** The transfer is in no database that is served, and in one that `site` keeps aside. */
+/** The transfer is in no served database, but in one that `site` keeps aside. */
 async function requireKeptAside(cluster: BankCluster, site: BankSite, id: string): Promise<void> {
   await until(`${id} is kept aside by ${site.name}`, async () =>
     (await site.keptTransfers()).includes(id),
@@ -44,7 +44,7 @@ labTest(
     const [first, second, third] = cluster.sites
     const client = cluster.client({ writeHeaders: ACK_ONE })
     await client.writesEverywhere()
-    // From here on the leader is alone: what it commits now, nobody else has.
+    // From here on the leader is alone: no other node has its commits.
     first.cut()
     assert.equal(await first.transferDirectly('alone'), 201)
     await first.node.stop('SIGKILL')
@@ -74,7 +74,7 @@ labTest('a frozen and replaced leader executes no late request', async (lab) => 
   first.node.kill('SIGSTOP')
   const done = await second.promote()
   assert.equal(done.oldLeader?.outcome, 'unreachable')
-  // Its application is a process of its own and goes on.
+  // Its application is another process and goes on.
   assert.equal(await first.transferDirectly('direct'), 201)
   const client = cluster.client({ tag: 'after' })
   await until('writes at the new leader', () => client.done > 100)
@@ -83,7 +83,8 @@ labTest('a frozen and replaced leader executes no late request', async (lab) => 
   await first.waitStreaming(done.epoch)
   await client.writesEverywhere()
   const late = await client.stop()
-  // All were level before: whatever was answered as done must be there, also by the old leader.
+  // All nodes were level before, so every answered write must survive, also those of the old
+  // leader.
   await requireFaultless(cluster, second, [...early, ...late], 'none')
   await requireKeptAside(cluster, first, 'direct')
 })
@@ -196,7 +197,7 @@ labTest('a frozen switchover target does not lead after another promotion', asyn
     body: JSON.stringify({ id: 'acknowledged', from: 1, to: 2, amount: 1 }),
   })
   assert.match(answer.headers.get('walcast-acked') ?? '', /^one/)
-  // The request to take over lies in its socket.
+  // The take-over request waits in its socket.
   third.node.kill('SIGCONT')
   assert.equal(await cluster.settled(), second)
   assert.ok(
@@ -210,8 +211,7 @@ labTest('a leader frozen in a switchover executes held writes only as the leader
   const cluster = await startBank(lab)
   const [first, second, third] = cluster.sites
   for (const { node } of [second, third]) await waitLevel(first.node, node)
-  // A transaction of the application keeps the switchover from going on, and writes wait
-  // meanwhile.
+  // A transaction of the application blocks the switchover, and writes wait.
   const session = lab.sql(first.db)
   await session.rows('BEGIN IMMEDIATE')
   const change = first.switchover(third, 4000).catch((error: unknown) => error)
@@ -222,7 +222,7 @@ labTest('a leader frozen in a switchover executes held writes only as the leader
   const done = await second.promote()
   await third.waitStreaming(done.epoch)
   await session.rows('COMMIT')
-  // Longer than what counts as having stood still.
+  // Longer than the time that counts as standing still.
   await delay(4000)
   first.node.kill('SIGCONT')
   assert.ok((await change) instanceof Refused)
@@ -240,7 +240,7 @@ labTest('a cut-off leader cannot outrank a promotion by starting epochs', async 
   const promoted = await second.promote()
   await third.waitStreaming(promoted.epoch)
   await client.advance(20)
-  // Written while no node runs, twice, and nobody to ask: it leads in epochs of its own.
+  // Twice a write while no node runs, and no peer to ask: it leads in new epochs.
   for (const site of cluster.sites) site.cut()
   for (const id of ['alone-1', 'alone-2']) {
     assert.equal(await first.transferDirectly(id), 201)
@@ -264,7 +264,7 @@ labTest('a cut-off leader cannot outrank a promotion by starting epochs', async 
 labTest('a leader asks its peers when a client has seen a later epoch', async (lab) => {
   const cluster = await startBank(lab, { nodes: 2, environment: { WALCAST_PEER_LOOK: '1h' } })
   const [first, second] = cluster.sites
-  // It does not hear of the promotion: what the client brings is the first that it learns of it.
+  // It does not hear of the promotion; the client's cookie is its first hint.
   first.cut()
   second.cut()
   const promoted = await second.promote({ force: true })
@@ -278,7 +278,7 @@ labTest('a leader asks its peers when a client has seen a later epoch', async (l
   await answer.arrayBuffer()
   assert.equal(await first.role(), 'replica')
   assert.match(String(answer.headers.get('walcast-position')), new RegExp(`^${promoted.epoch}-`))
-  // An epoch that never was costs the real leader a question, and no more.
+  // An invented epoch costs the real leader one question.
   const future = { 'walcast-position': '9999-1' }
   const later = await fetch(`${second.url}/accounts`, {
     headers: future,

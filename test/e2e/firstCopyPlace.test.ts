@@ -1,5 +1,5 @@
 /**
- * Where a first copy is made: beside the database, wherever the node folder lies, and into an empty
+ * Where a first copy is made: beside the database, wherever the node folder lies, or into an empty
  * file that a program has open.
  */
 import assert from 'node:assert/strict'
@@ -44,7 +44,7 @@ labTest('the node folder may lie on another file system', async (lab) => {
     [],
   )
 
-  // What is kept aside is written there too.
+  // Rows kept aside are written there too.
   await replica.stop()
   await lab.exec(copy, "INSERT INTO mixed (id, body) VALUES (900001, x'0102')")
   await requireSame(lab, leader, await lab.restart(replica))
@@ -116,7 +116,7 @@ labTest('a file that a program has begun to fill is left untouched', async (lab)
   writeFileSync(`${wal}-wal`, 'a WAL')
   await refused(wal, 'STRAY_WAL')
 
-  // Databases of one page with something in their schema, and what is none.
+  // Databases of one page with a schema, and files that are no databases.
   const view = lab.path('view.db')
   await lab.exec(view, 'PRAGMA journal_mode = WAL', 'CREATE VIEW v AS SELECT 1')
   const text = lab.path('text.db')
@@ -138,7 +138,7 @@ labTest('a file that a program has begun to fill is left untouched', async (lab)
   await writer.rows('ROLLBACK')
   await writer.close()
 
-  // One that fills it after the replica has found it empty.
+  // A program that fills the file after the replica has found it empty.
   const copy = lab.path('copy.db')
   writeFileSync(copy, '')
   const replica = await lab.replica(copy, '127.0.0.1:9')

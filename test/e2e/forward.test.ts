@@ -1,5 +1,5 @@
 /**
- * Reads from the local application, writes from the leader's: one leader and two replicas, each
+ * Reads go to the local application, writes to the leader's: one leader and two replicas, each
  * before an application.
  */
 import assert from 'node:assert/strict'
@@ -19,7 +19,7 @@ import {
 } from '../support/notesCluster.ts'
 import { until } from '../support/until.ts'
 
-/** Writes and reads of them, over both replicas together. */
+/** How many writes, each followed by a read, on both replicas together. */
 const PAIRS = 2000
 const CLIENTS = 8
 
@@ -111,7 +111,7 @@ labTest('a slow apply delays the answer, up to --write-wait', async (lab) => {
   assert.equal(late.headers.get('walcast-stale'), late.headers.get('walcast-position'))
   assert.equal(await replica.node.metric('walcast_write_waits_failed_total'), 1)
   assert.equal((await fetch(`${replica.url}/note?body=late`)).status, 404)
-  // The cookie carries the promise: this read waits for it, in vain, and goes to the leader.
+  // The cookie carries the position: this read waits for it in vain and goes to the leader.
   const promised = await fetch(`${replica.url}/note?body=late`, {
     headers: { cookie: cookieOf(late) },
   })
@@ -133,7 +133,7 @@ labTest(
     assert.equal(served.by, 'replica1')
     assert.equal(served.answer.headers.get('walcast-stale'), `${epoch}-${txid + 5}`)
     assert.equal(await replica.node.metric('walcast_stale_reads_total', 'did="serve"'), 1)
-    // A promise that was not kept stands: the cookie is not put back to what was served.
+    // The cookie keeps its position, although an older state was served.
     const { cluster: cluster1 } = await cluster.leader.node.status()
     const cookie = new PositionCookie('walcast_position', () => cluster1, SECRET)
     const promised = { cookie: cookie.write({ epoch, txid: txid + 5 })?.split(';')[0] ?? '' }
@@ -152,10 +152,11 @@ labTest(
     await refusing.stop()
     await (await lab.restart(replica.node, { flags: [...flags, '--on-stale', 'forward'] })).ready()
     assert.equal((await newest(replica.url, promised)).by, 'leader')
-    // The leader has nothing of what was only claimed, either.
+    // The leader does not have the claimed position either.
     assert.equal((await newest(replica.url, ahead)).by, 'replica1')
 
-    // Positions of an older epoch, of another cluster, and what is none never hang or fail a read.
+    // Positions of an older epoch, of another cluster, and malformed ones never block or fail a
+    // read.
     for (const headers of [
       { 'walcast-position': '0-999999' },
       { cookie: 'walcast_position=cluster-other.9-999999' },
@@ -236,7 +237,7 @@ labTest(
     const path = '/notes'
     const { node, epoch } = await replicas[0].node.status()
     const token = signRequest(SECRET, { method: 'POST', path, node, epoch, nowMs: Date.now() })
-    // Not fetch: it sends a request once more on 421, and a token holds once.
+    // Not fetch, which repeats a request on 421, while a token is valid once.
     const headers = { 'x-replica-auth': token }
     const refused = await request(`${replicas[1].node.url}${path}`, {
       method: 'POST',
@@ -270,7 +271,7 @@ labTest('writes at a leaf go straight to the leader', async (lab) => {
   }
   assert.equal(await requestsOf(between), before)
   await requireSame(lab, leader.node, leaf.node)
-  // Also when the one between came up before the leader.
+  // Also when the relay started before the leader.
   await leader.node.stop()
   await between.node.stop()
   await lab.restart(between.node)

@@ -1,6 +1,6 @@
 /**
- * A leader beside an application at work: its transactions are not refused, and its own checkpoints
- * do not wait.
+ * A leader beside a working application: none of its transactions is refused, and its own
+ * checkpoints do not wait.
  */
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
@@ -12,7 +12,7 @@ import type { TestNode } from '../support/testNode.ts'
 import { until } from '../support/until.ts'
 
 const BENCH_PROGRAMS = fileURLToPath(new URL('../../bench/programs', import.meta.url))
-/** No guard moves by a heartbeat during a test. */
+/** No heartbeat moves a guard during a test. */
 const NO_HEARTBEAT = ['--heartbeat', '1h']
 
 async function makeDatabase(lab: Lab): Promise<string> {
@@ -123,7 +123,7 @@ labTest(
     await reader.rows('BEGIN')
     await reader.rows('SELECT count(*) FROM t')
     await writer.rows('INSERT INTO t(v) VALUES (2)')
-    // Longer than the leader looks at short intervals.
+    // Longer than the leader polls at short intervals.
     await delay(5000)
     await reader.rows('COMMIT')
     for (const mode of ['TRUNCATE', 'RESTART']) {

@@ -1,4 +1,7 @@
-/** A node that stops while requests wait in it: each is told, and may be sent elsewhere. */
+/**
+ * A node that stops while it holds requests answers each of them, so that the client may try
+ * elsewhere.
+ */
 import assert from 'node:assert/strict'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { labTest } from '../support/lab.ts'

@@ -1,4 +1,6 @@
-/** The private side of a node, as load balancers, collectors, programs and strangers meet it. */
+/**
+ * The private side of a node, as load balancers, metric collectors, programs and strangers use it.
+ */
 
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
@@ -88,7 +90,7 @@ labTest('roles, readiness, status and metrics', async (lab) => {
   await requireCommandLine(lab, leader, replica)
 })
 
-/** What `status` and `lag` print. */
+/** The output of `status` and `lag`. */
 async function requireCommandLine(lab: Lab, leader: TestNode, replica: TestNode): Promise<void> {
   for (const [command, node, words] of [
     ['status', leader, ['leader', 'capturing']],
@@ -248,7 +250,7 @@ labTest(
       '--max-staleness',
       staleness,
     ]
-    // A leader's restart takes long on a machine that others keep busy.
+    // A leader restarts slowly on a busy machine.
     const patient = { flags: flagsOf('120s') }
     let replica = await lab.replica(lab.path('replica.db'), `127.0.0.1:${port}`, patient)
     const early = await replica.get('/readyz')

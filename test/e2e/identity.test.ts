@@ -1,6 +1,4 @@
-/**
- * Copied files give no identity: a leader whose state was put back, and folders that were cloned.
- */
+/** A copy of files is no identity: leaders with a restored state, and cloned folders. */
 import assert from 'node:assert/strict'
 import {
   cpSync,
@@ -49,8 +47,8 @@ async function waitStatus(node: TestNode, position: string): Promise<number> {
 }
 
 /**
- * What the leader lacks is kept at the replica, the lost position is unknown to both, and the
- * leader says why.
+ * The replica keeps what the leader lacks, both nodes do not know the lost position, and the leader
+ * says why.
  */
 async function requireKept(
   lab: Lab,
@@ -76,7 +74,7 @@ async function requireKept(
   assert.ok(leader.logged('put back').length > 0)
 }
 
-/** Commits what is going to be lost, and gives the last position of it, where all are. */
+/** Makes the commits that will be lost, and returns their last position, once all nodes have it. */
 async function lose(lab: Lab, leader: TestNode, replicas: readonly TestNode[]): Promise<string> {
   const { txid } = await leader.status()
   await lab.exec(leader.db, ...inserts('lost', LOST))
@@ -89,13 +87,13 @@ interface Copied {
   readonly leader: TestNode
   readonly replicas: readonly TestNode[]
   readonly backup: string
-  /** The last position of what the copy lacks. */
+  /** The last position that the copy lacks. */
   readonly lost: string
 }
 
 /**
- * A leader that was copied while it was stopped, and its replicas: known when the copy was made, or
- * not.
+ * A leader that was copied while stopped, and its replicas, which it may or may not have known
+ * then.
  */
 async function startCopied(
   lab: Lab,
@@ -114,7 +112,7 @@ async function startCopied(
   return { leader, replicas, backup, lost: await lose(lab, leader, replicas) }
 }
 
-/** One replica that follows the leader itself. */
+/** One replica that follows the leader directly. */
 async function followAlone(lab: Lab, leader: TestNode): Promise<readonly TestNode[]> {
   return [await (await lab.replica(lab.path('b.db'), leader)).ready()]
 }
@@ -132,21 +130,21 @@ labTest(
     await lab.exec(leader.db, ...inserts('other', OTHER))
     const restored = await lab.restart(leader)
     await requireKept(lab, restored, replicas, lost)
-    // Once found out, it is over.
+    // Once detected, nothing is left to do.
     const { epoch } = await restored.status()
     await restored.stop()
     const again = await lab.restart(leader)
     await requireSame(lab, again, replicas[0])
     const { putBack: mark, ...status } = await again.status()
     assert.deepEqual([status.epoch, mark !== undefined], [epoch, true])
-    // The next epoch is none that began for it.
+    // The next epoch did not begin because of it.
     assert.equal((await again.post('/_walcast/switchover')).status, 200)
     await requireSame(lab, replicas[0], again)
     for (const node of [again, replicas[0]]) assert.equal((await node.status()).putBack, undefined)
   },
 )
 
-/** How the database alone comes back, by the name of what an operator does. */
+/** How an operator restores the database alone. */
 const WAYS: readonly (readonly [
   string,
   (lab: Lab, backup: string, db: string) => void | Promise<void>,
@@ -382,7 +380,7 @@ labTest('rows from a clone are kept when a replica moves to the original', async
   await waitLevel(leading, replica)
   await replica.stop()
   const moved = await lab.restart(replica, { leader: original.address })
-  // Whoever asks both tells the one that came second.
+  // A node that asks both tells the second one.
   await requireTaken(leading)
   await requireSame(lab, original, moved)
   const kept = await until('the rows of the clone are kept', async () =>
@@ -426,7 +424,7 @@ labTest('a silent replica does not block its id for its next process', async (la
   const next = await lab.replica(clone, leader, { flags: ['--reconnect-max', '200ms'] })
   await next.ready()
   await requireSame(lab, leader, next)
-  // It is there again, and has been up for longer: the younger process ends.
+  // The original is back and has run longer, so the younger process ends.
   first.kill('SIGCONT')
   await requireTaken(next)
   await requireSame(lab, leader, first)
@@ -434,7 +432,7 @@ labTest('a silent replica does not block its id for its next process', async (la
 
 const RESTARTS = 40
 const COMMITS_BETWEEN = 1500
-/** Of the database: what replicas keep aside of so many restarts. */
+/** What replicas may keep aside over so many restarts, as a share of the database. */
 const KEPT_SHARE = 0.05
 
 labTest('forty leader restarts under a writer keep almost nothing aside', async (lab, t) => {
@@ -449,7 +447,7 @@ labTest('forty leader restarts under a writer keep almost nothing aside', async 
     await leader.stop(i % 2 === 0 ? 'SIGTERM' : 'SIGKILL')
     const application = lab.program('burst', { path: db, commits: COMMITS_BETWEEN, seed: i })
     application.expectEnd()
-    // Half of them go on while the node starts.
+    // Half of the writers go on while the node starts.
     if (i % 4 < 2) await application.ended
     leader = await lab.restart(leader)
     assert.equal((await application.ended).code, 0, application.tail())

@@ -1,6 +1,6 @@
 /**
- * Bad input at start and while running: one line with a code, the right exit code, nothing lost or
- * touched.
+ * Bad input, at the start and while running: one line with a code, the right exit code, and no file
+ * lost or changed.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -27,10 +27,7 @@ import { makeDatabase, numbers, Reader, Writer } from '../support/workload.ts'
 
 const SECRET = 'a secret of enough characters'
 
-/**
- * Runs the command line and demands one line with `code` on standard error and nothing on standard
- * output.
- */
+/** Runs the command and requires one line with `code` on standard error, and no standard output. */
 async function refused(
   lab: Lab,
   args: readonly string[],
@@ -120,7 +117,7 @@ labTest('taken ports, second leaders and wrong roles are refused', async (lab) =
   await refused(lab, self, 'SELF_LEADER')
   const replica = await (await lab.replica(copy, leader)).ready()
   await replica.stop()
-  // The role file counts, whatever the command says.
+  // The role file decides, whatever the command is.
   const asLeader = await lab.leader(copy)
   assert.equal((await asLeader.status()).role, 'replica')
   assert.ok(asLeader.logged('the role file counts').length > 0)
@@ -152,7 +149,7 @@ labTest('a replica pointed at a foreign database touches nothing', async (lab) =
     assert.ok(readFileSync(lab.path(name)).equals(content), `${name} is untouched`)
   assert.deepEqual(readdirSync(lab.folder).sort(), names, 'nothing was made')
 
-  // Nor is one that was put where a first copy was cut taken for that copy.
+  // A database put in the place of a cut first copy is not taken for that copy.
   mkdirSync(`${foreign}-walcast`)
   const record = {
     format: 2,
@@ -264,7 +261,7 @@ labTest('usage errors exit with 2 and name every problem', async (lab) => {
   for (const flag of ['--db', '--leader', '--listen', '--max-staleness', '--max-waits'])
     assert.ok(all.includes(flag), flag)
   assert.match(await usage(['nonsense']), /nonsense/)
-  // What the others lack is the process, which ends as it does here.
+  // The process ends here, which the other tests do not check.
   const problem = (args: readonly string[], environment: NodeJS.ProcessEnv, text: RegExp) =>
     assert.throws(
       () => nodeOptions('leader', args, environment),
@@ -355,7 +352,7 @@ labTest('a replica on a full disk goes on when there is room', async (lab) => {
       seed: 61,
     })
     await writer.advance(20)
-    // Told again, it answers how many have failed since.
+    // Another line is answered with the number of failures since.
     const isFull = { ops: [op], code: 'ENOSPC', times: Number.MAX_SAFE_INTEGER }
     await until(`${op} fails`, async () => (await tell(child, isFull)) > 0)
     await until(
@@ -372,7 +369,7 @@ labTest('a replica on a full disk goes on when there is room', async (lab) => {
   await child.stop()
 })
 
-/** Gives how many operations have failed since it was told last. */
+/** Returns how many operations have failed since the last line. */
 async function tell(child: Child, fault: object): Promise<number> {
   const from = child.out.length
   child.write(JSON.stringify(fault))

@@ -1,6 +1,6 @@
 /**
- * Writes that reach a leader: tokens of nodes, requests with a key, and those that a replica's
- * application hands over.
+ * Writes that reach a leader: signed requests of nodes, requests with a key, and those that a
+ * replica's application hands over.
  */
 import assert from 'node:assert/strict'
 import { signRequest } from '../../src/security/auth.ts'

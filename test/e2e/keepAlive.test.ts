@@ -1,6 +1,6 @@
 /**
- * Applications that close idle connections: no write meets the close, whatever the application says
- * of it.
+ * Applications that close idle connections: no write meets the close, whatever the application
+ * announces.
  */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -30,8 +30,8 @@ async function startBefore(lab: Lab, closing: Closing) {
 }
 
 /**
- * Several clients, each of which pauses for `pauseMs` and then writes. Gives the answers that are
- * none of the application's.
+ * Several clients, each of which pauses for `pauseMs` and then writes. Returns the answers that do
+ * not come from the application.
  */
 async function writeWithPauses(port: number, clients: number, pausesMs: readonly number[]) {
   const failed: string[] = []

@@ -1,7 +1,4 @@
-/**
- * Keys of one client are no trouble to another: uploads that break off, and keys that are thrown
- * away.
- */
+/** Keys of one client do not harm another: broken uploads, and keys that are used once. */
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { labTest } from '../support/lab.ts'
@@ -32,7 +29,7 @@ function pay(port: number, key: string, localAddress = '127.0.0.1', body = 'abc'
   return within(`an answer to ${key}`, answer)
 }
 
-/** From many addresses at once, as a client with a network of its own does. */
+/** From many addresses at once, as a client with its own network does. */
 async function throwAway(port: number, count: number, from: number): Promise<void> {
   for (let at = 0; at < count; at += 20)
     await Promise.all(

@@ -1,8 +1,8 @@
 /**
- * Writes with a key across changes of leader. One whose leader is cut off while its application
- * executes it is sent again to the next leader, which cannot know what became of it: the client is
- * told so, whatever the clocks of the two leaders say. What a leader answered is given again when
- * it leads again, if what it wrote lasted.
+ * Writes with a key across changes of leader. When a leader is cut off while its application
+ * executes a write, the write goes to the next leader, which cannot know the outcome: the client
+ * gets that answer, whatever the clocks say. A leader that leads again repeats its own answers if
+ * the rows survived.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -132,7 +132,7 @@ labTest('a keyed write lost in a failover is neither answered nor executed again
   await makeDatabase(lab, lab.path('first.db'))
   const first = await startSite(lab, 'first', undefined)
   const next = await startSite(lab, 'next', first)
-  // It cannot ask who leads either: it leads on.
+  // It cannot ask who leads, so it goes on leading.
   for (const { link } of [first, next]) {
     link.tamper = () => undefined
     link.cutAll()
@@ -150,8 +150,8 @@ labTest('a keyed write lost in a failover is neither answered nor executed again
 })
 
 /**
- * The first site freezes with what only it has committed, the next one is promoted, and leadership
- * comes back.
+ * The first site freezes with commits of its own, the next one is promoted, and leadership comes
+ * back.
  */
 async function freezeAndReturn(first: Site, next: Site): Promise<void> {
   first.node.kill('SIGSTOP')
@@ -163,7 +163,7 @@ async function freezeAndReturn(first: Site, next: Site): Promise<void> {
   await follows(next, first)
 }
 
-/** From here on the leader commits what nobody else gets. */
+/** From here on no other node gets the leader's commits. */
 async function alone(lab: Lab, first: Site): Promise<void> {
   first.link.tamper = () => undefined
   first.link.cutAll()

@@ -1,6 +1,5 @@
 /**
- * Clients that leave: what goes on without them still takes its place, and nothing goes on for
- * ever.
+ * Clients that leave: their requests keep their places until they are done, and none runs for ever.
  */
 import assert from 'node:assert/strict'
 import { labTest } from '../support/lab.ts'

@@ -1,6 +1,6 @@
 /**
- * Symbolic links in the folder of a copy, put there by who may write in it: no file behind one is
- * opened or changed.
+ * Symbolic links in the folder of a copy, put there by someone who may write to it: no file behind
+ * one is opened or changed.
  */
 import assert from 'node:assert/strict'
 import {
@@ -38,7 +38,7 @@ function foreignBehind(lab: Lab, place: string): () => void {
   }
 }
 
-/** A start that names the file and what to do about it. */
+/** A start that fails, naming the file and the cure. */
 async function requireRefused(lab: Lab, options: NodeOptions, place: string): Promise<void> {
   const child = lab.cli(nodeArguments('replica', options))
   await until('the node has ended', () => child.end !== undefined)

@@ -1,4 +1,4 @@
-/** The locks of both sides are never lost; strays are refused, or found and repaired. */
+/** The locks of both sides are never lost; stray writes are refused, or found and repaired. */
 import assert from 'node:assert/strict'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { type Lab, labTest, requireSame } from '../support/lab.ts'
@@ -74,8 +74,7 @@ labTest('stray writes and journal mode changes get SQLITE_BUSY from any SQLite',
     }
   }
   await writer.stop()
-  // The gaps in the lock are few and short, but a busy machine can stretch one over several
-  // attempts.
+  // Gaps in the lock are few and short, but a busy machine can stretch one over several attempts.
   assert.ok(refused >= 90, `refused ${refused} of 120`)
   const { error } = await strays[0].attempt('PRAGMA journal_mode=DELETE')
   assert.match(error ?? '', /SQLITE_BUSY/)

@@ -1,4 +1,4 @@
-/** Which replicas a new leader misses after a failover, and where it says that they stood. */
+/** Which replicas a new leader misses after a failover, and their last positions. */
 import assert from 'node:assert/strict'
 import { labTest, waitLevel } from '../support/lab.ts'
 import { promote } from '../support/leadership.ts'
@@ -35,7 +35,7 @@ labTest('a new leader misses the old one at its last position, and never itself'
   await old.stop('SIGKILL')
   await promote(far)
   await until('the relay follows the new leader', async () => (await listed(far)).get(b)?.connected)
-  // The relay has told by now of everyone that it ever fed.
+  // By now the relay has reported every replica that it ever fed.
   const cause = await until('the old leader is missed', async () => {
     const { causes } = await far.status()
     return causes.find(({ code }) => code === 'replica-away')

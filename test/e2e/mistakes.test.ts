@@ -1,4 +1,4 @@
-/** Nodes that are pointed at the wrong side of another one. */
+/** Nodes that are given the wrong side of another node. */
 import assert from 'node:assert/strict'
 import { freePort } from '../../src/cli/freePorts.ts'
 import { labTest } from '../support/lab.ts'

@@ -1,6 +1,6 @@
 /**
- * The leader's database was vacuumed into another page size: replicas fetch a new copy beside the
- * old one, and put it in its place.
+ * VACUUM gives the leader's database another page size: replicas fetch a new copy beside the old
+ * one and replace it.
  */
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, statSync } from 'node:fs'
@@ -43,8 +43,7 @@ labTest('a running replica follows a change of page size', async (lab) => {
   await requireSame(lab, again, replica)
   await replica.ready()
 
-  // Connections opened before stay with the old content; they cannot write, and do no harm when
-  // they close.
+  // Earlier connections keep the old content. They cannot write, and closing them does no harm.
   for (const session of opened) {
     assert.deepEqual(await session.rows('SELECT count(*) FROM mixed WHERE id = 777777'), [[0]])
     assert.deepEqual(await session.rows('SELECT count(*) FROM mixed'), [[3000]])
@@ -69,7 +68,7 @@ labTest('a running replica follows a change of page size', async (lab) => {
     [],
   )
 
-  // And as a start finds it.
+  // The same, found at a start.
   await replica.stop()
   await requireSame(lab, again, await lab.restart(replica))
 })

@@ -1,6 +1,6 @@
 /**
- * The public side of nodes as strangers meet it: smuggling, reserved paths, bounds, and
- * applications that are not there.
+ * The public side of nodes under attack: smuggling, reserved paths, limits, and missing
+ * applications.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -327,7 +327,7 @@ part('upgrades: to the application here, or to the leader’s', async (traffic, 
   assert.equal(await leaderApp.count('POST', '/h2c'), 2)
 })
 
-/** An upgrade answered with something else than an upgrade. */
+/** An upgrade that is answered with another status. */
 async function upgradeStatus(lab: Lab, port: number, path: string): Promise<string> {
   const head =
     'Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
@@ -371,7 +371,7 @@ labTest('an upstream that is a node, this one or another, does not loop', async 
   assert.equal((await leaderApp.state()).total, 0)
 })
 
-/** The leader's application is said to be the replica's public side, and the other way round. */
+/** Each node has the other's public side as its application. */
 async function startLoop(lab: Lab, [atLeader, atReplica]: readonly number[]) {
   const leaderFlags = [
     '--upstream',

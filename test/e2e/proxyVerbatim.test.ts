@@ -1,5 +1,5 @@
 /**
- * Requests and answers pass the nodes as they are: read at the replica, and forwarded to the
+ * Requests and answers pass the nodes unchanged, both read at the replica and forwarded to the
  * leader.
  */
 import assert from 'node:assert/strict'
@@ -26,10 +26,10 @@ import { until } from '../support/until.ts'
 
 const MIB = 1024 * 1024
 
-/** What a node itself says in an answer. */
+/** Headers that the node itself adds to an answer. */
 const OF_NODES = /^(connection|keep-alive|transfer-encoding|date|walcast-.*)$/
 
-/** Headers of an answer as the application made them, sorted. */
+/** Headers of an answer as the application sent them, sorted. */
 function madeBy({ rawHeaders }: Got): string[] {
   const lines: string[] = []
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -381,7 +381,7 @@ part('an application that answers before it has read the body', async (traffic, 
       raw.write('x'.repeat(2 * MIB))
       await raw.whole()
     }
-  // With a key it is so past --replay-body, up to which the whole body is awaited.
+  // With a key this holds past --replay-body, up to which the node waits for the whole body.
   for (const port of [atReplica, atLeader]) {
     const raw = await RawHttp.open(lab, port)
     const answer = telling({ headers: ['content-type', 'text/event-stream'], headFirst: true })

@@ -1,6 +1,6 @@
 /**
- * A replica whose database was put back: what its folder remembers is no proof of what the database
- * holds.
+ * A replica whose database was restored: its folder remembers positions, which prove nothing about
+ * the database.
  */
 import assert from 'node:assert/strict'
 import { copyFileSync, rmSync } from 'node:fs'
@@ -21,11 +21,11 @@ labTest('a replica with a restored database does not claim what it lacks', async
   await waitLevel(leader.node, replica.node)
   await replica.node.stop()
   await replica.app.stop('SIGKILL')
-  // The last to have it open empties the WAL, so that the file alone is the copy.
+  // The last connection empties the WAL, so that the file alone is the copy.
   await lab.exec(copy, 'PRAGMA wal_checkpoint(TRUNCATE)')
   copyFileSync(copy, backup)
   const going = await lab.restart(replica.node)
-  // The second state is not one of those that are on record before the first.
+  // The second state is not among those on record before the first.
   for (let i = 0; i < 1100; i++)
     assert.equal((await post(`${leader.url}/notes`, `lost ${i}`)).status, 201)
   await waitLevel(leader.node, going)
@@ -73,7 +73,7 @@ labTest('a replica restored to a recorded state is not promoted silently', async
   copyFileSync(backup, copy)
   await leader.stop()
 
-  // Also after one more start, which has put the state that was put back on record.
+  // Also after one more start, which has recorded the restored state.
   for (let i = 0; i < 2; i++) {
     const back = await lab.restart(going)
     const judged = await fitness(back)

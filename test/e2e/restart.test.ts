@@ -1,6 +1,6 @@
 /**
- * Requests while the leader restarts, dies or is away: held, answered once, or told that their
- * outcome is unknown.
+ * Requests while the leader restarts, dies or is away: held, executed once, or answered with an
+ * unknown outcome.
  */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -20,7 +20,7 @@ interface Written {
   readonly code: string
 }
 
-/** Clients that write and read through the replicas until told to stop. */
+/** Clients that write and read through the replicas until stopped. */
 class Load {
   readonly written: Written[] = []
   readonly badReads: string[] = []
@@ -61,7 +61,7 @@ async function countsOf(lab: Lab, { leader }: NotesCluster): Promise<Map<string,
 }
 
 labTest('leader restarts under load: every read is 200, every write runs once', async (lab) => {
-  // A restart may take longer than the default on a machine that is busy with other tests.
+  // On a machine busy with other tests a restart may take longer than the default.
   const cluster = await startNotes(lab, { replicaFlags: ['--hold', '60s'] })
   const load = new Load(cluster.replicas, 6)
   let leader = cluster.leader.node
@@ -197,7 +197,7 @@ labTest('a cut connection: unknown without a key, executed once with one', async
   assert.equal(counts.get('keyed'), 1)
   assert.ok((counts.get('plain') ?? 0) <= 1)
 
-  // A leader that was killed meanwhile no longer knows: the key is not executed again either.
+  // A leader killed meanwhile does not know the key, which is not executed again either.
   const lost = post(`${replica.url}/slow?ms=500`, 'lost', { 'idempotency-key': 'key-2' })
   await until(
     'it is under way',
@@ -239,7 +239,7 @@ labTest('a standby serves no application traffic, and names the leader', async (
   }
   assert.equal((await fetch(`${standby.url}/note?body=seen`)).status, 200)
   assert.equal((await fetch(`${standby.url}/livez`)).status, 200)
-  // A load balancer is to send nobody there; the node itself is well.
+  // A load balancer must send no client there; the node itself is well.
   assert.equal((await fetch(`${standby.url}/readyz`)).status, 503)
   assert.equal((await standby.node.get('/readyz')).status, 200)
   assert.equal((await standby.node.status()).role, 'standby')

@@ -1,6 +1,6 @@
 /**
- * Resync by difference: what it costs, that it is taken up again when cut, and that readers and
- * writers go on meanwhile.
+ * Resync by difference: what it costs, how it resumes when cut, and readers and writers that go on
+ * meanwhile.
  */
 import assert from 'node:assert/strict'
 import { labTest, requireSame, waitLevel } from '../support/lab.ts'
@@ -47,7 +47,7 @@ labTest('a cut resync resumes where it stopped, also across a restart', async (l
   const database = (await leader.status()).pages * 4096
   const sentBefore = await leader.metric('walcast_send_bytes_total')
   const takenOf = (node: TestNode) => node.metric('walcast_receive_bytes_total')
-  // Slow enough to be cut in the midst.
+  // Slow enough to be cut half-way.
   proxy.bytesPerSecond = 16 * MIB
   let back = await lab.restart(replica)
   let taken = 0
@@ -70,8 +70,7 @@ labTest('a cut resync resumes where it stopped, also across a restart', async (l
   taken += await takenOf(back)
   const sent = (await leader.metric('walcast_send_bytes_total')) - sentBefore
   assert.ok(sent > 0.8 * database, 'nearly every page differed')
-  // What was on its way at a cut is lost and sent again: how much that is depends on the buffers of
-  // the network.
+  // Bytes on their way at a cut are lost and sent again; how many depends on network buffers.
   assert.ok(taken < 1.05 * database, `it took in ${taken} bytes of ${database}: it began anew`)
 })
 

@@ -1,6 +1,6 @@
 /**
- * What comes with a role: the command `node`, standbys, the fence of a leader that is alone, hooks,
- * events, `walcast run`, rehearsals.
+ * What belongs to a role: the command `node`, standbys, the fence of a lone leader, hooks, events,
+ * `walcast run`, rehearsals.
  */
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -41,7 +41,7 @@ labTest('walcast node leads or follows as its role file says', async (lab) => {
   await replica.ready()
   assert.equal(await roleOf(replica), 'replica')
   await done(leader, 'switchover')
-  // Their first flags say the opposite of what they are by now.
+  // Their first flags say the opposite of their current roles.
   await replica.stop()
   await leader.stop()
   const [second, first] = [await lab.restart(replica), await lab.restart(leader)]
@@ -50,7 +50,7 @@ labTest('walcast node leads or follows as its role file says', async (lab) => {
     async () => (await roleOf(second)) === 'leader' && (await roleOf(first)) === 'replica',
   )
   await waitLevel(second, first)
-  // A restored database changes nothing of it: the role lies beside it.
+  // A restored database does not change the role, which lies beside it.
   await lab.exec(second.db, 'INSERT INTO t VALUES (2)')
   await waitLevel(second, first)
 })
@@ -78,7 +78,7 @@ labTest('--fence-when-alone: no replica, no writes', async (lab) => {
   const replica = await (
     await lab.replica(lab.path('b.db'), link.address, { flags: QUICK })
   ).ready()
-  // The replica may take longer to start than the leader waits for one.
+  // The replica may start later than the leader waits for it.
   await until('writes are let in', () => app.rows('INSERT INTO t VALUES (2)'))
   link.tamper = () => undefined
   link.cutAll()
@@ -127,7 +127,7 @@ labTest('hook and event report a role change, and a rehearsal goes there and bac
   )
 })
 
-/** The roles that a stream of server-sent events tells of. */
+/** The roles in a stream of server-sent events. */
 async function* rolesIn({ body }: Response): AsyncGenerator<string, void, undefined> {
   let text = ''
   for await (const chunk of body ?? []) {

@@ -1,6 +1,6 @@
 /**
- * `walcast run`: an application that dies, is killed with its node, is told of its role, or finds
- * its port taken.
+ * `walcast run`: an application that dies, is killed with its node, learns its role, or finds its
+ * port taken.
  */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
@@ -20,7 +20,7 @@ interface RunOptions {
   readonly name?: string
   readonly leader?: string
   readonly app?: object
-  /** What the application is run by. */
+  /** The command that runs the application. */
   readonly wrap?: (command: readonly string[]) => readonly string[]
 }
 
@@ -73,7 +73,7 @@ labTest('SIGKILL of walcast run ends the application and its children', async (l
   const db = await database(lab)
   const first = await freePortRow(2)
   const flags = ['--ports', `${first},${first + 1}`]
-  // As `npm start` does, a shell waits for the application.
+  // A shell waits for the application, as with `npm start`.
   const wrap = (command: readonly string[]) => ['/bin/sh', '-c', '"$@"; true', 'sh', ...command]
   const site = await run(lab, db, flags, { wrap })
   const app = await listening(site.child)
@@ -122,7 +122,7 @@ for (const follows of [true, false])
         '--role-follow',
         follows ? '60s' : '200ms',
       ]
-      // Without a handler the signal would end it, which is a restart as well.
+      // Without a handler the signal ends the application, which then restarts too.
       const ignore = (command: readonly string[]) => [
         '/bin/sh',
         '-c',

@@ -1,6 +1,6 @@
 /**
- * Scrub and verify with real processes: no false alarm, and what rots on a disk is found, told and
- * mended.
+ * Scrub and verify with real processes: no false alarm, and rotten pages are found, reported and
+ * repaired.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -22,7 +22,7 @@ interface Cluster {
   readonly replica: TestNode
 }
 
-/** A table `quiet` is there that no writer touches. */
+/** Has a table `quiet` that no writer touches. */
 async function start(
   lab: Lab,
   flags: readonly string[],
@@ -58,7 +58,7 @@ async function rot(lab: Lab, path: string, pages: readonly number[]): Promise<vo
 }
 
 /**
- * The bytes of a page in the file itself, whatever the WAL holds. By another process: see
+ * The bytes of a page in the file itself, without the WAL. Another process reads them: see
  * pinnedFiles.ts.
  */
 function pageInFile(path: string, page: number): string {
@@ -174,7 +174,7 @@ labTest('a rotten page of the leader raises one alarm', async (lab) => {
   assert.equal(JSON.parse(leader.logged(FOUND)[0]).level, 50)
   assert.deepEqual((await scrubOf(leader)).rotten, [page])
   assert.equal(await leader.metric('walcast_scrub_mismatches_total'), 1)
-  // Written back as it was: the same bytes flipped again.
+  // Restores the page by flipping the same bytes again.
   await rot(lab, leader.db, [page])
   await until('right again', async () => (await leader.metric('walcast_scrub_unexplained')) === 0)
 })

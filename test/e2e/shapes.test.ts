@@ -1,4 +1,4 @@
-/** Databases and transactions of unusual shape. */
+/** Databases and transactions of unusual shapes. */
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, writeFileSync } from 'node:fs'
 import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
@@ -125,7 +125,7 @@ for (const kind of ['an empty file', 'a database without tables']) {
   })
 }
 
-/** Spilled, rolled back to a savepoint, and shorter then than before. */
+/** Spilled, rolled back to a savepoint, and then shorter than before. */
 async function commitBadly(writing: SqlSession): Promise<void> {
   const insert = 'INSERT INTO mixed (grp, body) SELECT n, randomblob(700) FROM numbers'
   await writing.rows('BEGIN IMMEDIATE')
@@ -165,7 +165,7 @@ labTest(
     const rows = "SELECT max(id), (SELECT value FROM meta WHERE key = 'last') FROM log"
     const committed = await writing.rows(rows)
     await requireSame(lab, leader, replica)
-    // The files as a power failure leaves them: the wal-index is gone.
+    // The files after a power failure: the wal-index is gone.
     await leader.stop('SIGKILL')
     const left = lab.path('left.db')
     for (const suffix of ['', '-wal']) cpSync(`${db}${suffix}`, `${left}${suffix}`)

@@ -1,4 +1,6 @@
-/** A replica that stands still costs its leader a cursor: no memory, no WAL, nobody else's time. */
+/**
+ * A replica that stands still costs its leader a cursor: no memory, no WAL, and no time of others.
+ */
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { labTest, requireSame } from '../support/lab.ts'

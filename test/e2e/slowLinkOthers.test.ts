@@ -1,6 +1,6 @@
 /**
- * While a transaction far larger than history is on its way over a slow link: what is told of it,
- * and who else would pay for waiting.
+ * While a transaction far larger than history crosses a slow link: lag and staleness count it, and
+ * nothing else waits for it.
  */
 import assert from 'node:assert/strict'
 import { type Lab, labTest, requireSame, waitLevel } from '../support/lab.ts'
@@ -10,9 +10,7 @@ import { until } from '../support/until.ts'
 import { numbers } from '../support/workload.ts'
 
 const MIB = 1024 * 1024
-/**
- * The link takes a minute for it. The systems between keep some seconds of that in their buffers.
- */
+/** The link takes a minute for it. Network buffers hold some seconds of that. */
 const SENT_BYTES = 96 * MIB
 const SLOW = 1.5 * MIB
 const LEADER_FLAGS = ['--history', '4MiB', '--batch', '256KiB', '--max-buffered', '512KiB']
@@ -38,7 +36,7 @@ async function startSlow(lab: Lab, leaderFlags: readonly string[] = []) {
   return { leader, slow, link, writing, txid }
 }
 
-/** The slow one is brought to the leader's state, by whatever way. */
+/** The slow replica reaches the leader's state, by any way. */
 async function settle(lab: Lab, { leader, slow, link }: Awaited<ReturnType<typeof startSlow>>) {
   link.bytesPerSecond = 0
   await waitLevel(leader.node, slow.node)

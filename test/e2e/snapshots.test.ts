@@ -1,4 +1,4 @@
-/** Readers that hold on to a snapshot, and readers that never reopen. */
+/** Readers that keep a snapshot open, and readers that never reopen the database. */
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { labTest, requireSame, waitLevel } from '../support/lab.ts'

@@ -1,7 +1,4 @@
-/**
- * Requests that come while a node starts: a load balancer without health checks sends them as soon
- * as the node listens.
- */
+/** Requests that arrive while a node starts, as from a load balancer without health checks. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
@@ -13,8 +10,7 @@ import { until, within } from '../support/until.ts'
 import { makeDatabase } from '../support/workload.ts'
 
 /**
- * A leader that has not started yet: it asks a peer that says nothing whether that leads. Its
- * public side listens.
+ * A leader that is still starting: it asks a silent peer whether it leads. Its public side listens.
  */
 async function startUntilLetGo(lab: Lab, flags: readonly string[] = []) {
   const db = lab.path('leader.db')
@@ -46,7 +42,7 @@ labTest('reads, writes and upgrades wait until the node has started', async (lab
   const socket = new WebSocket(`ws://127.0.0.1:${proxyPort}/live`)
   lab.atEnd(() => socket.terminate())
   const upgraded = once(socket, 'open')
-  // Whoever asks for it hears at once that the node is not ready.
+  // A readiness check is answered at once: not ready.
   assert.equal((await ask(proxyPort, { path: '/readyz' })).status, 503)
   await started()
   assert.deepEqual([(await read).status, (await write).status], [200, 200])

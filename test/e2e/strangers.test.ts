@@ -1,5 +1,5 @@
 /**
- * What clients say of themselves is not believed, and what they are told names neither nodes nor
+ * A node does not believe what clients say of themselves, and its errors name neither nodes nor
  * machines.
  */
 import assert from 'node:assert/strict'
@@ -58,7 +58,7 @@ labTest('forwarded headers count only from trusted proxies, also through a node'
       [STRANGER],
     )
   const endless = ['X-Forwarded-For', Array(10_000).fill('10.0.0.1').join(',')]
-  // The answer comes while the head is still being sent, and may be lost on the way.
+  // The answer arrives while the client still sends the head, and may be lost.
   await until('it is told that its head is too large', async () => {
     const got = await ask(traffic.atReplica, { from: STRANGER, headers: endless }).catch(
       () => undefined,
@@ -79,7 +79,7 @@ labTest('a trusted proxy names the client, and its cookie is Secure over TLS', a
       assert.deepEqual(valuesOf(echo, 'x-forwarded-host'), ['admin.test'])
       assert.match(cookieOf(got), /; Secure$/)
     }
-  // One request of each client: the proxy itself has no such bound.
+  // One request per client. The proxy itself has no such bound.
   const waits = ['x-answer', Buffer.from(JSON.stringify({ waits: true })).toString('base64url')]
   const asked = (client: string) =>
     ask(traffic.atLeader, {

@@ -1,6 +1,6 @@
 /**
- * Planned changes of leader under load: nobody sees a failure, nothing is lost, nobody copies
- * anything again.
+ * Planned changes of leader under load: no request fails, no write is lost, and no node compares
+ * pages.
  */
 import assert from 'node:assert/strict'
 import { type BankCluster, startBank } from '../support/bankCluster.ts'
@@ -13,7 +13,9 @@ import { until } from '../support/until.ts'
 
 const SWITCHOVERS = 10
 
-/** Nothing failed, nothing was lost, all hold the same, each application kept its one handle. */
+/**
+ * No request failed, no write was lost, all nodes are equal, each application kept its one handle.
+ */
 async function requireClean(
   cluster: BankCluster,
   leader: BankSite,
@@ -24,7 +26,7 @@ async function requireClean(
   assert.deepEqual(failuresIn(report), [])
   assert.equal(report.toldStale, 0)
   await cluster.requireSame(leader)
-  // None where nobody came to: it is opened for the first request.
+  // No handle where no request came: the first request opens it.
   for (const site of cluster.sites)
     assert.ok((await site.timesOpened()) <= 1, `one handle at ${site.name}`)
 }
@@ -40,7 +42,7 @@ labTest('ten switchovers under load: no request fails, no node compares pages', 
   await client.writesEverywhere()
   for (let i = 0; i < SWITCHOVERS; i++) {
     const [from, to] = i % 2 === 0 ? [first, second] : [second, first]
-    // Whoever is asked, the leader does it.
+    // The leader does it, whichever node is asked.
     const asked = [from, to, third][i % 3]
     const done = await asked.switchover(to)
     assert.equal(done.from.address, from.address)
@@ -81,7 +83,7 @@ labTest('a failed switchover leaves the leader in place, and no request fails', 
   await client.writesEverywhere()
 
   second.node.kill('SIGSTOP')
-  // That it does not answer is seen before a write is held.
+  // The missing answer is noticed before a write is held.
   await assert.rejects(first.switchover(second, 1500), isRefused(409, 'NO_TARGET'))
   assert.equal(await first.role(), 'leader')
   await client.writesEverywhere()
@@ -116,11 +118,11 @@ labTest('a promotion beside a living leader is refused, and changes nothing', as
   assert.ok(dry.dryRun && dry.reasons.length > 0)
   assert.equal(await cluster.settled(), first)
   assert.equal((await first.node.status()).epoch, 1)
-  // A refusal leaves nothing behind: what comes after it is done.
+  // A refusal leaves nothing behind: the next change succeeds.
   await assert.rejects(first.promote(), isRefused(400, 'ALREADY_LEADER'))
   await assert.rejects(second.demote(), isRefused(421, 'NOT_LEADER'))
   assert.equal((await first.switchover(second)).to.address, second.address)
-  // The audit of both tells of it, and who asked for it.
+  // Both audit logs have it, and who asked for it.
   const entry = (await first.audit()).findLast(({ action }) => action === 'switchover')
   assert.deepEqual([entry?.outcome, entry?.by], ['done', 'test (127.0.0.1)'])
   assert.ok(
@@ -140,7 +142,7 @@ labTest('a take-over request replayed to another node is refused', async (lab) =
   const cluster = await startBank(lab)
   const [first, second, third] = cluster.sites
   for (const { node } of [second, third]) await waitLevel(first.node, node)
-  // The target never gets it: whoever is on the way has it, unused, and sends it elsewhere.
+  // The target never gets the request. A man in the middle has it unused, and sends it elsewhere.
   let text = ''
   second.link.tamper = (bytes, toReplica) => {
     const part = bytes.toString('latin1')

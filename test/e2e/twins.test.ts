@@ -1,6 +1,6 @@
 /**
- * Two processes with one replica's id, of which not both follow the leader itself: one of them
- * ends, and a replica that was restarted does not.
+ * Two processes with the id of one replica, not both of them following the leader directly: one of
+ * them ends. A restarted replica does not.
  */
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
@@ -18,10 +18,7 @@ interface Cluster {
   readonly relays: readonly TestNode[]
 }
 
-/**
- * A leader and replicas of it that feed others, of which the second follows the first when
- * `isChain`.
- */
+/** A leader and two relays, of which the second follows the first when `isChain`. */
 async function startCluster(lab: Lab, relays: number, isChain = false): Promise<Cluster> {
   const db = lab.path('leader.db')
   await makeDatabase(lab, db, { rows: 200 })
@@ -35,10 +32,7 @@ async function startCluster(lab: Lab, relays: number, isChain = false): Promise<
   return { leader, relays: started }
 }
 
-/**
- * A replica that follows `first`, and a copy of its files of which a later process follows
- * `second`.
- */
+/** A replica that follows `first`, and a copy of its files whose later process follows `second`. */
 async function startTwins(lab: Lab, leader: TestNode, first: TestNode, second: TestNode) {
   const [db, clone] = [lab.path('twin.db'), lab.path('clone.db')]
   const stopped = await (await lab.replica(db, first, { flags: FLAGS })).ready()
@@ -73,7 +67,7 @@ async function requireOneEnds(
 
 const RESTARTS = 6
 
-// Most of each is waiting: to find two of one id takes a node some seconds.
+// Each test mostly waits: a node takes some seconds to find two processes of one id.
 describe('copies of one node are found out', { concurrency: 8 }, () => {
   labTest(
     'a copy that follows a relay ends when the replica itself follows the leader',
@@ -149,7 +143,7 @@ describe('copies of one node are found out', { concurrency: 8 }, () => {
       ).ready()
       assert.equal(replica.logged('WALCAST_NODE_ID_TAKEN').length, 0)
     }
-    // For longer than it takes to find two.
+    // Longer than it takes to find two processes.
     await until('it has been up for long', async () => {
       const { upMs } = JSON.parse((await replica.get('/leader')).text)
       return upMs > 15_000
@@ -173,7 +167,7 @@ describe('copies of one node are found out', { concurrency: 8 }, () => {
     })
     assert.equal(next.logged('WALCAST_NODE_ID_TAKEN').length, 0)
     await requireSame(lab, leader, next)
-    // It is there again, and has been up for longer: the younger process ends.
+    // The original is back and has run longer, so the younger process ends.
     frozen.kill('SIGCONT')
     await requireTaken(next)
     await requireSame(lab, leader, frozen)

@@ -1,5 +1,5 @@
 /**
- * What the network and strangers can do to the stream: nothing of it is applied, all of it is
+ * Faults of the network and garbage of strangers in the stream: none of it is applied, all of it is
  * counted.
  */
 import assert from 'node:assert/strict'

@@ -1,4 +1,4 @@
-/** The judge of histories finds each fault that is planted, and none in a right history. */
+/** The judge of histories finds each planted fault, and none in a correct history. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'

@@ -1,7 +1,7 @@
 /**
- * Torture of a guest: an application whose transactions read before they write, with faults of the
- * nodes beside it. None of its transactions is refused, and readers of another user see every
- * commit. Not part of `npm test`. Options: see main.ts.
+ * Torture beside an application whose transactions read before they write, with faults of the
+ * nodes. None of its transactions is refused, and readers of another user see every commit. Not
+ * part of `npm test`. Options: see main.ts.
  */
 import { runCampaign } from './campaign.ts'
 import { runGuestRound } from './guestRound.ts'

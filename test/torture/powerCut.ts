@@ -40,7 +40,7 @@ function mountImage(image: string): string {
   return folder
 }
 
-/** Whether the note is in what the disk has now. The replica stands still meanwhile. */
+/** Whether the note is on the disk as it is now. The replica is frozen meanwhile. */
 async function isAfterCut({ node }: Site, image: string, body: string): Promise<boolean> {
   const cut = lab.path(`cut${++cuts}.img`)
   node.kill('SIGSTOP')

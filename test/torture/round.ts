@@ -38,7 +38,7 @@ const REPLICAS = 2
 const FAULTS = 10
 const SNAPSHOT_CHANCE = 0.3
 
-/** Throws when anything is not as it must be. Tells which faults there were. */
+/** Throws when anything is wrong. Returns the faults of the round. */
 export async function runRound(lab: Lab, random: Random): Promise<string> {
   const pageSize = pick(random, [512, 1024, 4096, 4096, 8192, 65536])
   const db = lab.path('leader.db')

@@ -21,7 +21,7 @@ interface Ended {
   readonly stderr: string
 }
 
-/** Runs the demo to its end; it is interrupted when `whenToStop` is done. */
+/** Runs the demo to its end, or interrupts it once `whenToStop` resolves. */
 function demo(args: readonly string[], whenToStop?: () => Promise<unknown>): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const [file, bound] = endingWithParent(process.execPath, [CLI, 'demo', ...args], 'TERM')

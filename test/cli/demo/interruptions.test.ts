@@ -1,6 +1,6 @@
 /**
- * Which failures a death excuses, and what must be there in the end: nothing that the torture of
- * balancers finds counts without this.
+ * Which failures a death excuses, and which writes must survive. The torture of balancers judges by
+ * these rules.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -68,7 +68,7 @@ test('no write is acknowledged while a node is alone, and each write says so', (
   assert.deepEqual(falseAcksIn([asked(50, 90, acked), asked(200, 800, notReplicated)], [DEATH]), [])
   assert.equal(falseAcksIn([asked(200, 800, acked)], [DEATH]).length, 1)
   assert.equal(falseAcksIn([asked(50, 90)], [DEATH]).length, 1)
-  // Under way when the node died, or when it was started again.
+  // Running when the node died, or when it restarted.
   assert.deepEqual(falseAcksIn([asked(105, 120, acked), asked(800, 950, acked)], [DEATH]), [])
 })
 
@@ -86,9 +86,9 @@ test('a write is safe once the replica was level after it, before the leader die
     withKept([write], marks)[0].acked !== undefined
   assert.ok(kept({ what: 'level', atMs: 30 }, { what: 'died', atMs: 40 }))
   assert.ok(!kept({ what: 'died', atMs: 30 }, { what: 'level', atMs: 40 }))
-  // Under way when its leader died: that one may have answered it.
+  // Running when its leader died, which may have answered it.
   assert.ok(!kept({ what: 'died', atMs: 15 }, { what: 'level', atMs: 40 }))
-  // Under way when the positions were compared.
+  // Running when the positions were compared.
   assert.ok(!kept({ what: 'level', atMs: 15 }))
   assert.ok(
     !kept({ what: 'level', atMs: 15 }, { what: 'died', atMs: 30 }, { what: 'level', atMs: 40 }),

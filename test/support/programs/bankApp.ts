@@ -18,7 +18,7 @@ const { path, name, port, busyMs } = optionsOf<{
   path: string
   name: string
   port: number
-  /** How long a write waits for SQLite's lock; the whole application stands still meanwhile. */
+  /** How long a write waits for SQLite's lock, while the whole application stands still. */
   busyMs: number
 }>()
 let bank: Bank | undefined
@@ -88,7 +88,7 @@ class Bank {
   }
 }
 
-/** Opened when it is needed: a replica's copy comes after the application starts. */
+/** Opened when needed: a replica's copy comes after the application starts. */
 function open(): Bank {
   if (!bank) {
     bank = new Bank(path)
@@ -150,14 +150,14 @@ function read(url: URL, response: ServerResponse): void {
   send(response, 200, open().get(decodeURIComponent(key)))
 }
 
-/** Nothing was changed in the first three cases; any other failure says nothing of that. */
+/** The first three mean that nothing changed; other failures do not say. */
 function fail(error: unknown, response: ServerResponse): void {
   const code = error instanceof Database.SqliteError ? error.code : ''
   const told = { error: String(error) }
   if (code.startsWith('SQLITE_BUSY')) return send(response, 503, { code: 'APP_BUSY', ...told })
   if (code.startsWith('SQLITE_READONLY'))
     return send(response, 503, { code: 'APP_READONLY', ...told })
-  // better-sqlite3 has no code for a file that is not there.
+  // better-sqlite3 has no code for a missing file.
   if (!bank) return send(response, 503, { code: 'APP_NO_DATABASE', ...told })
   send(response, 500, { code: 'APP_FAILED', ...told })
 }

@@ -1,8 +1,8 @@
 /**
- * An application that closes each connection when it has been idle for `idleMs`, whether or not a
- * request has come meanwhile: from `lateMs` on it reads nothing more. So it always loses the race
- * between a close and a request, and executes neither such a request nor any twice. `/!count`,
- * asked directly, tells how often it executed what.
+ * An application that closes each connection after `idleMs`, even if a request has arrived
+ * meanwhile: from `lateMs` on it reads no more. So a request always loses the race against the
+ * close, is never executed, and no request is executed twice. `/!count`, asked directly, tells how
+ * often it executed each request.
  */
 import { createServer, type Socket } from 'node:net'
 import { optionsOf, say } from './options.ts'

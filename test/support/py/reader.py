@@ -1,8 +1,8 @@
 """
 Reads a database again and again and checks what must hold inside one read transaction: the sum of
 the accounts never changes, the newest log row is the one in `meta`, ids never go back, a snapshot
-never changes. Prints {"at": N} now and then, {"failure": "..."} at the first failure, and {"done": {...}}
-when told to stop.
+never changes. Prints {"at": N} now and then, {"failure": "..."} at the first failure, and
+{"done": {...}} when told to stop.
 """
 import json
 import os
