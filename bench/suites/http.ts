@@ -78,7 +78,7 @@ type Figures = Readonly<Record<string, number>>
 export const http: Suite = {
   note:
     "read: GET through the replica's proxy against the same local application asked directly; " +
-    'overhead: the one less the other. ' +
+    'overhead: the difference. ' +
     'write: a POST that commits, one after the other: to the application directly, ' +
     'through the proxy of the leader, through that of the replica (p50, forwarded); ' +
     'nothing: the same without a commit. ' +

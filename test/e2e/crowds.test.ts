@@ -22,7 +22,7 @@ const DRIP = 'POST /drip HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n'
 
 interface Site {
   readonly node: TestNode
-  /** URL of the public side. */
+  /** Port of the public side. */
   readonly port: number
   readonly app: App
 }

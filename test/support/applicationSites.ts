@@ -11,7 +11,7 @@ export interface SiteOptions {
   readonly flags?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
   readonly bootMs?: number
-  /** URL of the public side. */
+  /** Host of the public side. */
   readonly host?: string
 }
 

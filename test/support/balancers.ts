@@ -14,9 +14,9 @@ import { until } from './until.ts'
 
 export interface Backend {
   readonly name: string
-  /** Address of the public side. */
+  /** Port of the public side. */
   readonly proxyPort: number
-  /** Address of the private side. */
+  /** Port of the private side. */
   readonly port: number
 }
 
