@@ -211,7 +211,7 @@ type Values = Partial<Record<OptionName, string>> & {
 }
 
 export interface PinSetup {
-  /** As it was given, for the report. */
+  /** As given, for the report. */
   readonly text: string
   readonly pinning: Pinning
 }
@@ -250,7 +250,7 @@ export interface BenchOptions {
   readonly out: string
 }
 
-/** What was asked for: one suite, all of them, or the report of what they left. */
+/** The command: one suite, all suites, or the report of their results. */
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'suite'; readonly options: BenchOptions }
@@ -294,8 +294,8 @@ function suiteOptions(values: Values, positionals: readonly string[]): BenchOpti
 function optionsOf(suite: SuiteName, values: Values): BenchOptions {
   const given = (name: OptionName) => (isFor(name, suite) ? values[name] : undefined)
   const text = (name: OptionName) => String(given(name) ?? standardOf(name, suite))
-  // A run that names its rates asks for just these: further values of the other lists have to be
-  // named too.
+  // A run that names its rates measures only these, unless it names further values of the other
+  // lists too.
   const varied = (name: OptionName) =>
     given('rates') && !given(name) && suite !== 'fanout' ? [list(name)[0]] : list(name)
   const list = (name: OptionName) => text(name).split(',').filter(Boolean)

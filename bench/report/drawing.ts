@@ -140,9 +140,7 @@ export function stagesLegend(): Drawing {
   )
 }
 
-/**
- * As a document of its own within a page. `label` says to those who cannot see it what it shows.
- */
+/** An SVG document within a page. `label` describes it for readers who cannot see it. */
 export function svgElement(
   { width, height, markup }: Drawing,
   label: string,

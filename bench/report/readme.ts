@@ -50,8 +50,7 @@ function goals(results: readonly KeptResult[]): string[] {
 }
 
 /**
- * The README with another block; every other byte stays. Throws when the two marks are not there
- * exactly once.
+ * Replaces the block in the README and no other byte. Throws unless both marks occur exactly once.
  */
 export function replaceBlock(readme: string, block: string): string {
   const begin = readme.indexOf(BEGIN)

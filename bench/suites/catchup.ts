@@ -120,7 +120,7 @@ async function measureReturn(
 }
 
 /**
- * ... and the leader restarts meanwhile, after its WAL was folded in: nothing tells any more what
+ * The leader restarts meanwhile, after its WAL was backfilled: nothing remains that says what
  * changed.
  */
 async function measureDifference(
@@ -134,7 +134,7 @@ async function measureDifference(
   return measureCatchUp(running, changedMb, () => running.startLastReplica())
 }
 
-/** Commits of `pages` pages each; gives how many MB of pages really changed. */
+/** Commits of `pages` pages each. Returns how many MB of pages really changed. */
 async function write(
   context: Context,
   setup: Setup,

@@ -23,7 +23,7 @@ import { type RunningWalcast, startWalcast, walcast } from '../systems/walcast.t
 import { writer } from '../writing.ts'
 
 const LEVEL_TIMEOUT_MS = 60_000
-/** Within which a replica of a replica becomes whole, if replicas can be fed by replicas. */
+/** How long a replica of a replica may take for its copy, if replicas can feed replicas. */
 const PROBE_MS = 8000
 /** Of a replica, beside those of the commits. */
 const SPARE_POSITIONS = 1000

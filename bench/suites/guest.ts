@@ -17,7 +17,7 @@ const NO_CHECKPOINTS = 'none'
 const MODES = [NO_CHECKPOINTS, 'TRUNCATE'] as const
 
 interface Case {
-  /** 0: nobody writes. Infinity: as many as possible. */
+  /** 0: no writes. Infinity: as many as possible. */
   readonly rate: number
   readonly rowBytes: number
   /** The mode of the application's own checkpoints. */

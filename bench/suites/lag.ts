@@ -261,8 +261,8 @@ function skippedRow(name: string, each: Case, reason: string): Row {
 }
 
 /**
- * NaN against what is shorter than a look: a system whose COMMIT waits for its replica shows next
- * to nothing after it.
+ * NaN against values shorter than a look: a system whose COMMIT waits for its replica shows almost
+ * no lag after it.
  */
 function ratio(oursMs: number, theirsMs: number): number {
   return theirsMs < MIN_COMPARED_MS ? Number.NaN : oursMs / theirsMs

@@ -97,7 +97,7 @@ function toRow(pin: string, rounds: readonly LargeCase[]): Row {
   return {
     ...{ system: walcast.name, part: first.part, case: first.case, pin, rounds: rounds.length },
     ...Object.fromEntries(figures),
-    // A leader alone has nobody to be compared with.
+    // A leader alone has no replica to compare with.
     identical: first.part === 'start' ? null : true,
   }
 }

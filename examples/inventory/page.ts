@@ -5,7 +5,7 @@ import type { JournalEntry, Machine, NamedEndpoint, Network } from './inventory.
 import { STYLE } from './style.ts'
 
 export interface PageContent {
-  /** Which node made the page, what it is, and where it stood then. */
+  /** The node that made the page. */
   readonly node: string
   readonly role: NodeRole
   readonly position: string
@@ -13,7 +13,7 @@ export interface PageContent {
   readonly networks: readonly Network[]
   readonly endpoints: readonly NamedEndpoint[]
   readonly journal: readonly JournalEntry[]
-  /** Why the form that was just sent was not taken. */
+  /** Why the last form was refused. */
   readonly refused: string | undefined
 }
 
@@ -145,7 +145,7 @@ ${content}
 </section>`
 }
 
-/** `hasActs`: the last column is for buttons. */
+/** `hasActs`: the last column has buttons. */
 function table(
   label: string,
   columns: readonly string[],
